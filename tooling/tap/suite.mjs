@@ -1,14 +1,16 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { failuresOf, readTap } from "./tap-lines.mjs";
 
 /** Compiled test files below `.test/test`, type fixtures excluded. */
 export function testFiles(directory, filters = []) {
-  const root = join(directory, ".test/test");
+  // JavaScript packages of the tooling have nothing to compile.
+  const compiled = join(directory, ".test/test");
+  const root = existsSync(compiled) ? compiled : join(directory, "test");
   const all = readdirSync(root, { recursive: true })
     .map((name) => relative(directory, join(root, String(name))))
-    .filter((name) => name.endsWith(".test.js"))
+    .filter((name) => /\.test\.m?js$/.test(name))
     .sort();
   return filters.length === 0 ? all : all.filter((name) => filters.some((f) => name.includes(f)));
 }

@@ -1,0 +1,54 @@
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ensureInstalled } from "./install.mjs";
+import { explain } from "./problem.mjs";
+import { turboRecorded } from "./turbo.mjs";
+import { packages, readJson } from "./workspace.mjs";
+
+const suites = ["build", "build:test", "test"];
+const everything = [...suites, "types", "readme", "lint", "format:check", "checks"];
+
+/** Runs all there is (`--suites`: only the tests), prints what failed and, last, `N passed, N failed`. */
+export async function main(args) {
+  const unknown = args.filter((a) => a !== "--suites");
+  if (unknown.length > 0) explain(`test takes only --suites, not "${unknown.join(" ")}"`);
+  await ensureInstalled("all");
+  const tested = packages().filter((p) => p.manifest.scripts?.test);
+  for (const { directory } of tested) rmSync(resultFile(directory), { force: true });
+  const { code, tasks } = await turboRecorded(args.includes("--suites") ? suites : everything);
+  const total = summary(tested.map((p) => ({ name: p.name, ...resultOf(p.directory) })), tasks, code);
+  for (const line of total.lines) console.log(line);
+  return total.failed === 0 ? 0 : 1;
+}
+
+function resultFile(directory) {
+  return join(directory, ".results/suite.json");
+}
+
+function resultOf(directory) {
+  const file = resultFile(directory);
+  return existsSync(file) ? readJson(file) : {};
+}
+
+/** Adds up suites and tasks. A suite without a result, or from another Node version, counts as a failure. */
+export function summary(results, tasks, code, node = process.version) {
+  const lines = ["", `Node ${node}`];
+  let [passed, failed] = [0, 0];
+  for (const { name, passed: ok = 0, failed: bad = 0, skipped = 0, node: ranOn } of results) {
+    const ran = ranOn === node;
+    const state = ran ? `${ok} passed, ${bad} failed` : `did not run${ranOn ? ` (result of Node ${ranOn})` : ""}`;
+    lines.push(`  ${name.padEnd(22)} ${state}${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+    passed += ran ? ok : 0;
+    failed += ran ? bad : 1;
+  }
+  const broken = tasks.filter((t) => !t.taskId.endsWith("#test") && (t.execution?.exitCode ?? 0) !== 0);
+  for (const { taskId } of broken) lines.push(`  FAILED ${taskId.replace("//#", "")}`);
+  failed += broken.length;
+  // Turbo itself can fail (a bad turbo.json, a signal) without any task to blame.
+  if (code !== 0 && failed === 0) {
+    lines.push(`  FAILED turbo (exit code ${code})`);
+    failed = 1;
+  }
+  lines.push(`${passed} passed, ${failed} failed`);
+  return { passed, failed, lines };
+}

@@ -1,0 +1,25 @@
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { run } from "./child.mjs";
+import { readJson, root } from "./workspace.mjs";
+
+/** Runs turbo tasks; with `quiet` the output comes back instead of being printed. */
+export function turbo(args, options) {
+  return run(join(root, "node_modules/.bin/turbo"), ["run", ...args], options);
+}
+
+/** Builds and prints only what went wrong. */
+export async function build(filters) {
+  const { code, output } = await turbo(["build", ...filters.map((f) => `--filter=${f}`)], { quiet: true });
+  if (code !== 0) console.error(output);
+  return code;
+}
+
+/** Runs tasks to the end whatever fails, and returns what turbo recorded of each. */
+export async function turboRecorded(tasks) {
+  const folder = join(root, ".turbo/runs");
+  rmSync(folder, { recursive: true, force: true });
+  const { code } = await turbo([...tasks, "--continue", "--summarize", "--output-logs=new-only"]);
+  const [file] = existsSync(folder) ? readdirSync(folder) : [];
+  return { code, tasks: file === undefined ? [] : readJson(join(folder, file)).tasks };
+}
