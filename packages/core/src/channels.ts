@@ -1,0 +1,59 @@
+import { channel } from "node:diagnostics_channel";
+import type { Phase } from "./lifecycle.ts";
+
+/** Names of all `node:diagnostics_channel` channels that Steward publishes to. They cost nothing unheard. */
+export const CHANNELS = {
+  /** A resource went from one phase to another: {@link StateEvent}. */
+  state: "steward:resource:state",
+  /** A probe ended: {@link ProbeEvent}. */
+  probe: "steward:resource:probe",
+  /** A guarded call ended: {@link CallEvent}. */
+  call: "steward:resource:call",
+} as const;
+
+/** A resource went from one phase to another. */
+export interface StateEvent {
+  readonly resource: string;
+  readonly from: Phase;
+  readonly to: Phase;
+  /** Why, when it failed. */
+  readonly error: unknown;
+}
+
+/** A probe of a resource ended. */
+export interface ProbeEvent {
+  readonly resource: string;
+  readonly durationMs: number;
+  /** Why it failed; `undefined` when the resource answered. */
+  readonly error: unknown;
+}
+
+/** A guarded call ended. */
+export interface CallEvent {
+  readonly resource: string;
+  /** From the request for it to its end, time in the queue included. */
+  readonly durationMs: number;
+  /** Time in the queue. */
+  readonly queuedMs: number;
+  /** Why it failed; `undefined` when it succeeded. */
+  readonly error: unknown;
+}
+
+const state = channel(CHANNELS.state);
+const probe = channel(CHANNELS.probe);
+const call = channel(CHANNELS.call);
+
+/** Tells whoever listens that a resource changed phase. */
+export function publishState(event: StateEvent): void {
+  if (state.hasSubscribers) state.publish(event);
+}
+
+/** Tells whoever listens how a probe ended. */
+export function publishProbe(event: ProbeEvent): void {
+  if (probe.hasSubscribers) probe.publish(event);
+}
+
+/** Tells whoever listens how a guarded call ended; `event` is built only if somebody listens. */
+export function publishCall(event: () => CallEvent): void {
+  if (call.hasSubscribers) call.publish(event());
+}

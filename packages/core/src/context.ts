@@ -1,0 +1,52 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+/** What travels with one unit of work (a request, a job) through everything it awaits. */
+export interface RequestContext {
+  /** Instant, in ms of the monotonic clock, after which nobody waits for the answer any more. */
+  readonly deadline?: number | undefined;
+  /** Aborts when the caller has gone. */
+  readonly signal?: AbortSignal | undefined;
+  /** Id of the request, as it stands in the log. */
+  readonly requestId?: string | undefined;
+  /** W3C `traceparent` of the span that the work belongs to. */
+  readonly traceContext?: string | undefined;
+}
+
+const KEY = Symbol.for("steward.context");
+
+/** Two copies of this package share one storage, so a deadline set through one is seen through the other. */
+function sharedStorage(): AsyncLocalStorage<RequestContext> {
+  const holder = globalThis as { [KEY]?: AsyncLocalStorage<RequestContext> }; // the one global of ours
+  return (holder[KEY] ??= new AsyncLocalStorage<RequestContext>());
+}
+
+const storage = sharedStorage();
+
+/** The context of the work that is running now, or `undefined` outside of any. */
+export function currentContext(): RequestContext | undefined {
+  return storage.getStore();
+}
+
+/**
+ * Runs `work` with the given context; everything that it awaits sees it.
+ *
+ * A field left out is taken from the surrounding context, and a deadline can only come closer.
+ */
+export function runWithContext<T>(context: RequestContext, work: () => T): T {
+  const outer = storage.getStore();
+  return storage.run(outer === undefined ? context : inherit(outer, context), work);
+}
+
+function inherit(outer: RequestContext, inner: RequestContext): RequestContext {
+  return {
+    deadline: earlier(outer.deadline, inner.deadline),
+    signal: inner.signal ?? outer.signal,
+    requestId: inner.requestId ?? outer.requestId,
+    traceContext: inner.traceContext ?? outer.traceContext,
+  };
+}
+
+function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return Math.min(a, b);
+}

@@ -1,0 +1,83 @@
+/** Every error code of `@steward/core`, with what it means. */
+export const CORE_CODES = {
+  OPTIONS_INVALID: "An option is unknown, of the wrong type, out of range, or contradicts another option.",
+  NEED_INVALID: "A definition lists a need that is not a definition, most often an `undefined` from a circular import.",
+  DEFINITION_INVALID: "A definition was made with contradicting or missing parts.",
+  LIFECYCLE_CONFLICT: "A lifecycle method was called in a state that does not allow it.",
+  START_ABORTED: "A start was given up because its caller or a stop aborted it.",
+  START_TIMEOUT: "A resource did not start within its start timeout.",
+  STOP_TIMEOUT: "A resource did not stop within its stop timeout.",
+  PROBE_TIMEOUT: "A resource did not answer its probe in time.",
+  RESOURCE_UNAVAILABLE: "The resource is not ready: not started, down, draining or stopped.",
+  DEADLINE_EXCEEDED: "A call ran into its deadline, time in the queue included.",
+  OVERLOADED: "A call was refused because the queue of its resource is full.",
+  CALL_ABORTED: "A call was given up because its caller aborted it.",
+} as const;
+
+/** A code that `@steward/core` itself raises. */
+export type CoreCode = keyof typeof CORE_CODES;
+
+/** What an error carries besides its message. */
+export interface StewardErrorDetails {
+  /** Name of the resource it concerns. */
+  readonly resource?: string | undefined;
+  /** True when the same call may succeed if it is made again. Default `false`. */
+  readonly retryable?: boolean | undefined;
+  /** When to try again, in ms from now. */
+  readonly retryAfterMs?: number | undefined;
+  /** What made it fail. */
+  readonly cause?: unknown;
+}
+
+const BRAND = Symbol.for("steward.error");
+
+/**
+ * The one error class of all packages: a stable `code`, the `resource` it concerns, and the `cause`.
+ *
+ * Recognise it with {@link isStewardError}: the brand holds across copies of this package, `instanceof` does not.
+ *
+ * @example
+ * ```ts
+ * import { StewardError, isStewardError } from "@steward/core";
+ * const error: unknown = new StewardError("OVERLOADED", 'redis "cache": queue is full (100 of 100)', { resource: "cache", retryable: true });
+ * console.log(isStewardError(error, "OVERLOADED")); // => true
+ * ```
+ */
+export class StewardError extends Error {
+  override readonly name: string = "StewardError";
+  /** Stable, `UPPER_SNAKE`; listed with its meaning in the README of the package that raises it. */
+  readonly code: string;
+  /** Name of the resource it concerns, if it concerns one. */
+  readonly resource: string | undefined;
+  /** True when the same call may succeed if it is made again. */
+  readonly retryable: boolean;
+  /** When to try again, in ms from now, if that is known. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: string, message: string, details: StewardErrorDetails = {}) {
+    super(message, "cause" in details ? { cause: details.cause } : undefined);
+    this.code = code;
+    this.resource = details.resource;
+    this.retryable = details.retryable ?? false;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+
+  static {
+    Object.defineProperty(this.prototype, BRAND, { value: true });
+  }
+}
+
+/** Tells whether a value is an error of ours, with the given `code` where one is asked for. */
+export function isStewardError(value: unknown, code?: string): value is StewardError {
+  if (typeof value !== "object" || value === null || !(BRAND in value)) return false;
+  return code === undefined || (value as unknown as StewardError).code === code; // the brand says what it is
+}
+
+/** One line for any thrown value, for use inside another message. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = "code" in error && typeof error.code === "string" ? error.code : undefined;
+  const text = error.message === "" && error instanceof AggregateError ? error.errors.map(describeError).join("; ") : error.message;
+  if (text === "") return code ?? error.name;
+  return code === undefined || isStewardError(error) || text.includes(code) ? text : `${text} (${code})`;
+}

@@ -1,0 +1,46 @@
+export { CHANNELS, type CallEvent, type ProbeEvent, type StateEvent } from "./channels.ts";
+export { MAX_TIMER_MS, sleepOn, systemClock, type Clock, type Timer, type TimerOptions } from "./clock.ts";
+export { currentContext, runWithContext, type RequestContext } from "./context.ts";
+export {
+  input,
+  isDefinition,
+  resource,
+  type Binding,
+  type Definition,
+  type InputDefinition,
+  type ResourceOptions,
+  type ResourceSettings,
+  type StartContext,
+  type Started,
+  type StopContext,
+} from "./definition.ts";
+export { cached, current, fresh, lazy, optional, when, type Current } from "./edges.ts";
+export { CORE_CODES, describeError, isStewardError, StewardError, type CoreCode, type StewardErrorDetails } from "./errors.ts";
+export { afterReply, generator, isGeneratorFunction, type AfterReply } from "./generator.ts";
+export { Guard, type Call, type CallOptions, type GuardOptions, type GuardStats } from "./guard.ts";
+export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle.ts";
+export { managedFactory, type DerivedOptions, type Driver, type ManagedFactory, type ManagedSettings } from "./managed.ts";
+export { Manager, type LastProbe, type ManagerCall, type ManagerContext } from "./manager.ts";
+export type {
+  CheckedNeeds,
+  Complaint,
+  HeldLifetime,
+  Lifetime,
+  Need,
+  Needs,
+  OpenOf,
+  OpenOfAll,
+  Present,
+  Reach,
+  Reachable,
+  ReachFor,
+  ReachOf,
+  ValueOf,
+  ValuesOf,
+} from "./need.ts";
+export { checkOptions, nearest, OptionsError, parseOptions, type OptionsProblem, type OptionsSchema, type ParsedOptions } from "./options.ts";
+export type { HistogramValue, MetricSample, MetricsSource, PubSub, RedisRunner, SqlRunner } from "./ports.ts";
+export { maskUrl, Secret, type SecretSource } from "./secret.ts";
+export { edgeOf, specOf, type Background, type Criticality, type EdgeSpec, type Managed, type ManagedSpec, type Readiness, type Spec } from "./spec.ts";
+export { DeadlineWheel, deadlineWheel, Expiring } from "./timers.ts";
+export { TimeoutReached, within, type WithinOptions } from "./within.ts";

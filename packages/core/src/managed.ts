@@ -1,0 +1,100 @@
+import type { Clock } from "./clock.ts";
+import type { Definition, ResourceSettings } from "./definition.ts";
+import type { Manager, ManagerContext } from "./manager.ts";
+import type { CheckedNeeds, Needs, OpenOfAll, ValuesOf } from "./need.ts";
+import { OptionsError, parseOptions, type OptionsSchema } from "./options.ts";
+import { register, snapshotNeeds, type Spec } from "./spec.ts";
+
+/** What a driver package says of itself so that its resources can be defined. */
+export interface Driver<Options, Client> {
+  /** The kind of resource, such as `redis`. */
+  readonly kind: string;
+  /** Checks the options. A strict object, so that typos are refused. */
+  readonly schema: OptionsSchema<Options>;
+  /** Makes a manager from checked options. No I/O. */
+  readonly create: (options: Options, context: ManagerContext) => Manager<Client>;
+  /** Settings that differ from the usual ones, such as `readiness: "startup"` for what other processes share. */
+  readonly settings?: ResourceSettings;
+}
+
+/** Settings of a managed resource, next to its options. */
+export interface ManagedSettings<E, N extends Needs = {}> extends ResourceSettings {
+  /** Whether it exists at all. Where this is given, others can need it only as `optional(...)`. */
+  readonly enabled?: E | ((needs: ValuesOf<N>) => E);
+}
+
+/** Options that are computed from needs. */
+export interface DerivedOptions<Input, N extends Needs, E> extends ManagedSettings<E, N> {
+  /** What the options are computed from, by reference. */
+  readonly needs: N & CheckedNeeds<"application", N>;
+  /** Computes the options; they are checked as soon as the needs are ready. */
+  readonly options: (needs: ValuesOf<N>) => Input;
+}
+
+type ReachOfManaged<E> = [E] extends [undefined] ? "application" : "application?";
+
+/**
+ * Defines a managed resource: with literal options, checked at once, or with `needs` and `options` computed from them.
+ * Problems with literal options are thrown together with those of all other resources when a container is made.
+ */
+export interface ManagedFactory<Input, Client> {
+  <const N extends Needs, E extends boolean | undefined = undefined>(
+    name: string,
+    given: DerivedOptions<Input, N, E>,
+  ): Definition<Client, ReachOfManaged<E>, OpenOfAll<N>>;
+  <E extends boolean | undefined = undefined>(name: string, given: Input & ManagedSettings<E>): Definition<Client, ReachOfManaged<E>>;
+}
+
+const SETTINGS = ["criticality", "readiness", "tags", "startTimeoutMs", "drainTimeoutMs", "stopTimeoutMs", "restart", "enabled"] as const;
+
+interface Given extends ManagedSettings<unknown> {
+  readonly needs?: Needs;
+  readonly options?: (needs: Readonly<Record<string, unknown>>) => unknown;
+}
+
+/** Makes the function with which users define resources of a driver. For driver packages. */
+export function managedFactory<Input, Options, Client>(driver: Driver<Options, Client>): ManagedFactory<Input, Client> {
+  const define = (name: string, given: Given): Definition<Client> => {
+    const { settings, options } = split(given);
+    const { needs, options: derive, enabled } = given;
+    const literal = derive === undefined ? parseOptions(name, driver.schema, options) : undefined;
+    const spec: Spec = {
+      kind: "managed",
+      name,
+      lifetime: "application",
+      needs: snapshotNeeds(name, needs),
+      generator: false,
+      enabled: enabled as Spec["enabled"], // checked by the types of the factory
+      settings: { ...driver.settings, ...settings },
+      managed: {
+        driver: driver.kind,
+        problems: literal?.problems ?? [],
+        prepare: (values) => literal?.options ?? prepared(name, driver.schema, derive?.(values)),
+        create: (checked, context: { name: string; clock: Clock }) =>
+          driver.create(checked as Options, { ...limits(settings), ...context }), // `prepare` made them
+      },
+    };
+    return register(spec);
+  };
+  return define as unknown as ManagedFactory<Input, Client>; // one implementation for both forms
+}
+
+function prepared<Options>(name: string, schema: OptionsSchema<Options>, given: unknown): Options {
+  const parsed = parseOptions(name, schema, given);
+  if (parsed.options === undefined) throw new OptionsError(parsed.problems);
+  return parsed.options;
+}
+
+function limits({ startTimeoutMs, drainTimeoutMs, stopTimeoutMs }: ResourceSettings): ManagerContext {
+  return { startTimeoutMs, drainTimeoutMs, stopTimeoutMs };
+}
+
+function split(given: Given): { settings: ResourceSettings; options: Record<string, unknown> } {
+  const settings: Record<string, unknown> = {};
+  const options: Record<string, unknown> = { ...given };
+  for (const key of SETTINGS) {
+    if (options[key] !== undefined && key !== "enabled") settings[key] = options[key];
+    delete options[key];
+  }
+  return { settings, options };
+}

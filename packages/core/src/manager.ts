@@ -1,0 +1,262 @@
+import { publishProbe } from "./channels.ts";
+import { systemClock, type Clock } from "./clock.ts";
+import { describeError, StewardError } from "./errors.ts";
+import { Lifecycle, type LifecycleState, type Phase } from "./lifecycle.ts";
+import type { Managed } from "./spec.ts";
+import { TimeoutReached, within } from "./within.ts";
+
+/** What every manager can be told besides its own options. */
+export interface ManagerContext {
+  /** Name of the resource in errors, stats and events. Default: the kind of the driver. */
+  readonly name?: string | undefined;
+  /** Where time comes from. Default: the real clock. */
+  readonly clock?: Clock | undefined;
+  /** Longest start, in ms. Default 15,000. */
+  readonly startTimeoutMs?: number | undefined;
+  /** Longest drain, in ms. Default 10,000. */
+  readonly drainTimeoutMs?: number | undefined;
+  /** Longest stop, in ms. Default 5,000. */
+  readonly stopTimeoutMs?: number | undefined;
+  /** Longest probe, in ms. Default 1,000. */
+  readonly probeTimeoutMs?: number | undefined;
+}
+
+/** The last probe of a resource. */
+export interface LastProbe {
+  /** When it ended, in ms of the clock. */
+  readonly at: number;
+  readonly durationMs: number;
+  /** Why it failed; `undefined` when the resource answered. */
+  readonly error: unknown;
+}
+
+/** Signal of a caller that may lose patience. */
+export interface ManagerCall {
+  readonly signal?: AbortSignal | undefined;
+}
+
+const DEFAULTS = { startTimeoutMs: 15_000, drainTimeoutMs: 10_000, stopTimeoutMs: 5_000, probeTimeoutMs: 1_000 };
+
+/**
+ * Looks after one driver: starts, probes, drains and stops it, once each however many ask, and never hangs.
+ *
+ * A driver package extends it and says how to `open`, `ping`, `settle` and `close`; the races, deadlines and
+ * phases are here. It works without a container: `await using redis = await new RedisPoolManager(options).start()`.
+ */
+export abstract class Manager<Client> implements Managed<Client>, AsyncDisposable {
+  /** Name in errors, stats and events. */
+  readonly name: string;
+  protected readonly clock: Clock;
+  readonly #limits: typeof DEFAULTS;
+  readonly #lifecycle: Lifecycle;
+  #starting: Promise<this> | undefined;
+  #stopping: Promise<void> | undefined;
+  #draining: Promise<void> | undefined;
+  #abortStart: AbortController | undefined;
+  #late: Promise<unknown> | undefined;
+  #lastProbe: LastProbe | undefined;
+
+  constructor(kind: string, context: ManagerContext = {}) {
+    this.name = context.name ?? kind;
+    this.clock = context.clock ?? systemClock;
+    this.#lifecycle = new Lifecycle(this.name, this.clock);
+    this.#limits = {
+      startTimeoutMs: context.startTimeoutMs ?? DEFAULTS.startTimeoutMs,
+      drainTimeoutMs: context.drainTimeoutMs ?? DEFAULTS.drainTimeoutMs,
+      stopTimeoutMs: context.stopTimeoutMs ?? DEFAULTS.stopTimeoutMs,
+      probeTimeoutMs: context.probeTimeoutMs ?? DEFAULTS.probeTimeoutMs,
+    };
+  }
+
+  /** What users are handed: the driver's own client. It keeps its identity and refuses calls while not ready. */
+  abstract get client(): Client;
+
+  /** Makes the driver ready; a rejection or an abort of `signal` means that it is not. */
+  protected abstract open(signal: AbortSignal): Promise<void> | void;
+
+  /** Asks the remote for a sign of life. */
+  protected abstract ping(signal: AbortSignal): Promise<void> | void;
+
+  /** Releases everything, also what a failed or aborted `open` left. When `signal` aborts, by force. */
+  protected abstract close(signal: AbortSignal): Promise<void> | void;
+
+  /** Waits for the work in flight; new work is refused already. When `signal` aborts, time is over. */
+  protected settle(_signal: AbortSignal): Promise<void> | void {}
+
+  /** The driver's own numbers. */
+  protected measure(): Readonly<Record<string, unknown>> {
+    return {};
+  }
+
+  get state(): LifecycleState {
+    return this.#lifecycle.state;
+  }
+
+  get phase(): Phase {
+    return this.#lifecycle.phase;
+  }
+
+  get lastProbe(): LastProbe | undefined {
+    return this.#lastProbe;
+  }
+
+  /**
+   * Starts it. All callers share one start; a started one answers at once, a stopped or failed one starts anew.
+   *
+   * @throws {START_TIMEOUT} when it is not ready in time.
+   * @throws {START_ABORTED} when `signal` aborts or a stop was asked for meanwhile.
+   * @throws {LIFECYCLE_CONFLICT} while it drains or stops.
+   */
+  start(call: ManagerCall = {}): Promise<this> {
+    if (this.phase === "ready") return Promise.resolve(this);
+    if (this.phase === "starting" && this.#starting !== undefined) return this.#starting;
+    if (!this.#lifecycle.move(["idle", "stopped", "failed"], "starting"))
+      return Promise.reject(new StewardError("LIFECYCLE_CONFLICT", `${this.name}: cannot start while ${this.phase}`, { resource: this.name }));
+    this.#stopping = this.#draining = undefined;
+    return (this.#starting = this.#start(call.signal));
+  }
+
+  async #start(outer: AbortSignal | undefined): Promise<this> {
+    const abort = (this.#abortStart = new AbortController());
+    try {
+      await this.#late;
+      const opening = async (): Promise<void> => this.open(abort.signal);
+      await within(this.clock, this.#limits.startTimeoutMs, opening, { abort, outer, onLate: () => this.#discard() });
+    } catch (error) {
+      return this.#failStart(error, outer);
+    }
+    if (this.#lifecycle.move(["starting"], "ready")) return this;
+    throw this.#aborted(abort.signal.reason);
+  }
+
+  async #failStart(error: unknown, outer: AbortSignal | undefined): Promise<never> {
+    const reason = this.#startError(error, outer);
+    if (this.phase === "starting") {
+      await this.#discard();
+      this.#lifecycle.move(["starting"], "failed", reason);
+    }
+    throw reason;
+  }
+
+  #startError(error: unknown, outer: AbortSignal | undefined): unknown {
+    if (outer?.aborted === true || this.phase !== "starting") return this.#aborted(outer?.reason ?? error);
+    if (!(error instanceof TimeoutReached)) return error;
+    const message = `${this.name}: not ready within ${this.#limits.startTimeoutMs} ms; is what it connects to up, and reachable from here?`;
+    return new StewardError("START_TIMEOUT", message, { resource: this.name, retryable: true });
+  }
+
+  #aborted(cause: unknown): StewardError {
+    return new StewardError("START_ABORTED", `${this.name}: start given up: ${describeError(cause ?? "a stop was asked for")}`, { resource: this.name, cause });
+  }
+
+  /** Closes what a failed start left behind; that it failed is what the caller learns, not how this went. */
+  #discard(): Promise<void> {
+    const done = this.#close(this.#limits.stopTimeoutMs).catch(() => {});
+    this.#late = done.then(() => (this.#late = undefined));
+    return done;
+  }
+
+  /** Refuses new work from here on and waits for what runs. Only a ready one has anything to drain. */
+  drain(call: ManagerCall = {}): Promise<void> {
+    if (!this.#lifecycle.move(["ready"], "draining")) return this.#draining ?? Promise.resolve();
+    const abort = new AbortController();
+    const settling = async (): Promise<void> => this.settle(abort.signal);
+    return (this.#draining = within(this.clock, this.#limits.drainTimeoutMs, settling, { abort, outer: call.signal }).catch((error: unknown) => {
+      if (!(error instanceof TimeoutReached)) throw error;
+      throw new StewardError("STOP_TIMEOUT", `${this.name}: work still in flight after draining for ${this.#limits.drainTimeoutMs} ms`, { resource: this.name });
+    }));
+  }
+
+  /**
+   * Stops it. All callers share one outcome; stopping a stopped one does nothing.
+   *
+   * @throws {STOP_TIMEOUT} when it does not end in time; it counts as stopped all the same.
+   */
+  stop(call: ManagerCall = {}): Promise<void> {
+    if (this.phase === "stopped") return Promise.resolve();
+    if (this.#lifecycle.move(["idle"], "stopped")) return Promise.resolve();
+    if (this.#lifecycle.move(["starting", "ready", "draining", "failed"], "stopping")) this.#stopping = this.#stop(call.signal);
+    return this.#stopping ?? Promise.resolve();
+  }
+
+  async #stop(outer: AbortSignal | undefined): Promise<void> {
+    this.#abortStart?.abort(new StewardError("START_ABORTED", `${this.name}: a stop was asked for`, { resource: this.name }));
+    await this.#starting?.catch(() => {});
+    await this.#late;
+    let failure: unknown;
+    try {
+      await this.#close(this.#limits.stopTimeoutMs, outer);
+    } catch (error) {
+      failure = error;
+    }
+    this.#lifecycle.move(["stopping"], "stopped", failure);
+    if (failure !== undefined) throw failure;
+  }
+
+  async #close(timeoutMs: number, outer?: AbortSignal): Promise<void> {
+    const abort = new AbortController();
+    const graceMs = Math.min(250, timeoutMs / 10);
+    const force = this.clock.setTimeout(() => abort.abort(new TimeoutReached()), timeoutMs - graceMs);
+    try {
+      const closing = async (): Promise<void> => this.close(abort.signal);
+      await within(this.clock, timeoutMs, closing, { abort, outer, outerGraceMs: graceMs });
+    } catch (error) {
+      if (!(error instanceof TimeoutReached)) throw error;
+      throw new StewardError("STOP_TIMEOUT", `${this.name}: did not stop within ${Math.round(timeoutMs)} ms; it is left behind`, { resource: this.name });
+    } finally {
+      force.cancel();
+    }
+  }
+
+  /**
+   * Asks the remote for a sign of life, within the probe timeout.
+   *
+   * @throws {RESOURCE_UNAVAILABLE} when it is not ready.
+   * @throws {PROBE_TIMEOUT} when there is no answer in time.
+   */
+  async probe(call: ManagerCall = {}): Promise<void> {
+    if (this.phase !== "ready" && this.phase !== "draining") throw this.refusal();
+    const since = this.clock.now();
+    const abort = new AbortController();
+    let failure: unknown;
+    try {
+      await within(this.clock, this.#limits.probeTimeoutMs, async () => this.ping(abort.signal), { abort, outer: call.signal });
+    } catch (error) {
+      failure = error instanceof TimeoutReached ? this.#probeTimeout() : error;
+    }
+    const durationMs = this.clock.now() - since;
+    this.#lastProbe = { at: this.clock.now(), durationMs, error: failure };
+    publishProbe({ resource: this.name, durationMs, error: failure });
+    if (failure !== undefined) throw failure;
+  }
+
+  #probeTimeout(): StewardError {
+    return new StewardError("PROBE_TIMEOUT", `${this.name}: no answer to a probe within ${this.#limits.probeTimeoutMs} ms`, { resource: this.name, retryable: true });
+  }
+
+  /** Replaces what lies below the client (connections, credentials) while the client keeps its identity. Default: nothing to renew. */
+  async renew(): Promise<void> {}
+
+  /** The numbers of now. */
+  stats(): Readonly<Record<string, unknown>> {
+    return Object.freeze({ phase: this.phase, ...this.measure() });
+  }
+
+  /** Why calls are refused now, or `undefined` when it is ready. For the guard. */
+  protected unavailable(): StewardError | undefined {
+    return this.phase === "ready" ? undefined : this.refusal();
+  }
+
+  /** The error of a call while it is not ready. */
+  protected refusal(): StewardError {
+    const { state } = this;
+    const why = state.phase === "failed" ? `down: ${describeError(state.error)}` : state.phase === "idle" ? "not started" : state.phase;
+    const details = { resource: this.name, retryable: state.phase !== "stopped", cause: state.phase === "failed" ? state.error : undefined };
+    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: ${why}`, details);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain().catch(() => {});
+    await this.stop();
+  }
+}

@@ -1,0 +1,41 @@
+import { inspect } from "node:util";
+
+const MASK = "[secret]";
+
+/** A credential: text, or a function that fetches the one of now. */
+export type SecretSource = string | (() => string | Promise<string>);
+
+/** Holds a credential and shows it nowhere: not in logs, `inspect`, JSON or error text. Only {@link reveal} gives it. */
+export class Secret {
+  readonly #source: SecretSource;
+
+  constructor(source: SecretSource) {
+    this.#source = source;
+  }
+
+  /** The credential of now. A function is asked every time, so that a renewed one is seen at the next connect. */
+  reveal(): string | Promise<string> {
+    return typeof this.#source === "string" ? this.#source : this.#source();
+  }
+
+  toString(): string {
+    return MASK;
+  }
+
+  toJSON(): string {
+    return MASK;
+  }
+
+  static {
+    Object.defineProperty(this.prototype, inspect.custom, { value: () => MASK });
+  }
+}
+
+/** A URL that can be shown: user kept, password and query masked. */
+export function maskUrl(url: string): string {
+  if (!URL.canParse(url)) return MASK;
+  const parsed = new URL(url);
+  if (parsed.password !== "") parsed.password = "***";
+  if (parsed.search !== "") parsed.search = "?***";
+  return parsed.href;
+}

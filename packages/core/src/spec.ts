@@ -1,0 +1,115 @@
+import { StewardError } from "./errors.ts";
+import type { Clock } from "./clock.ts";
+import type { Definition, ResourceSettings, StartContext, StopContext } from "./definition.ts";
+import type { Lifetime, Need, Needs } from "./need.ts";
+import type { OptionsProblem } from "./options.ts";
+
+/** What a resource means to the whole. */
+export type Criticality = "critical" | "optional";
+
+/** Whether a resource counts for readiness: always (`gate`), until its first start (`startup`), never (`ignore`). */
+export type Readiness = "gate" | "startup" | "ignore";
+
+/** Background work of a resource. It ends when its signal aborts. */
+export type Background<Value, Values> = (
+  needs: Values,
+  context: { readonly signal: AbortSignal; readonly value: Value; readonly name: string },
+) => Promise<unknown>;
+
+/** What a container looks after: the object of a driver package, with one shape for all of them. */
+export interface Managed<Client = unknown> {
+  /** What users are handed. It exists before the start, keeps its identity, and refuses calls while not ready. */
+  readonly client: Client;
+  start(options?: { readonly signal?: AbortSignal | undefined }): Promise<unknown>;
+  drain(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  stop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  probe(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  renew(): Promise<void>;
+  stats(): Readonly<Record<string, unknown>>;
+}
+
+/** How a managed resource is made. */
+export interface ManagedSpec {
+  /** The kind of driver, such as `redis`. */
+  readonly driver: string;
+  /** Problems of literal options, found when the definition was made. */
+  readonly problems: readonly OptionsProblem[];
+  /** Checks derived options as soon as the needs are ready, before anything connects. Throws `OPTIONS_INVALID`. */
+  readonly prepare: (needs: Readonly<Record<string, unknown>>) => unknown;
+  /** Makes the manager from what `prepare` gave. No I/O. */
+  readonly create: (options: unknown, context: { readonly name: string; readonly clock: Clock }) => Managed;
+}
+
+/** What a definition says, without its types. For containers; users have no use for it. */
+export interface Spec {
+  readonly kind: "plain" | "input" | "managed";
+  readonly name: string;
+  readonly lifetime: Lifetime;
+  readonly needs: Needs;
+  readonly settings: ResourceSettings;
+  /** True when `start` is a lifecycle generator. */
+  readonly generator: boolean;
+  readonly start?: ((needs: Readonly<Record<string, unknown>>, context: StartContext) => unknown) | undefined;
+  readonly stop?: ((value: unknown, context: StopContext) => unknown) | undefined;
+  readonly drain?: ((value: unknown, context: StopContext) => unknown) | undefined;
+  readonly run?: Background<unknown, Readonly<Record<string, unknown>>> | undefined;
+  readonly probe?: ((value: unknown, context: StopContext) => unknown) | undefined;
+  readonly enabled?: boolean | ((needs: Readonly<Record<string, unknown>>) => boolean) | undefined;
+  readonly managed?: ManagedSpec | undefined;
+}
+
+/** An edge, without its types. For containers. */
+export type EdgeSpec =
+  | { readonly kind: "plain" | "lazy" | "fresh" | "current"; readonly target: Definition<unknown, string, string>; readonly optional: boolean }
+  | { readonly kind: "cached"; readonly target: Definition<unknown, string, string>; readonly ttlMs: number; readonly optional: boolean }
+  | {
+      readonly kind: "when";
+      readonly condition: Definition<unknown, string, string>;
+      readonly then: EdgeSpec;
+      readonly otherwise: EdgeSpec;
+      readonly optional: boolean;
+    };
+
+const SPEC = Symbol.for("steward.spec");
+const EDGE = Symbol.for("steward.edge");
+
+/** Makes the definition of a spec. */
+export function register<D extends Definition<unknown, string, string>>(spec: Spec): D {
+  if (spec.name === "") throw new StewardError("DEFINITION_INVALID", "a resource needs a name that is not empty");
+  return { name: spec.name, lifetime: spec.lifetime, [SPEC]: spec } as unknown as D; // the types a definition carries have no value
+}
+
+/** Makes a need of an edge. */
+export function edge<N extends Need>(spec: EdgeSpec): N {
+  return { [EDGE]: spec } as unknown as N; // as above
+}
+
+/** Tells whether a value is a definition. */
+export function isDefinition(value: unknown): value is Definition<unknown, string, string> {
+  return typeof value === "object" && value !== null && SPEC in value;
+}
+
+/** What a definition says. For containers. */
+export function specOf(definition: Definition<unknown, string, string>): Spec {
+  return (definition as unknown as { [SPEC]: Spec })[SPEC]; // every definition is made by `register`
+}
+
+/** A need as an edge: a bare definition is a plain one. For containers. */
+export function edgeOf(need: Need): EdgeSpec {
+  if (isDefinition(need)) return { kind: "plain", target: need, optional: false };
+  return (need as unknown as { [EDGE]: EdgeSpec })[EDGE]; // every other need is made by `edge`
+}
+
+function isNeed(value: unknown): value is Need {
+  return isDefinition(value) || (typeof value === "object" && value !== null && EDGE in value);
+}
+
+/** Copies and checks needs, so that a later change of the object changes nothing. */
+export function snapshotNeeds(name: string, needs: Needs | undefined): Needs {
+  for (const [key, need] of Object.entries(needs ?? {})) {
+    if (isNeed(need)) continue;
+    const hint = need === undefined ? "it is undefined, most often because two modules import each other" : `it is ${typeof need}, not a definition`;
+    throw new StewardError("NEED_INVALID", `resource "${name}" cannot need "${key}": ${hint}`, { resource: name });
+  }
+  return Object.freeze({ ...needs });
+}

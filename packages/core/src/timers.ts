@@ -1,0 +1,113 @@
+import type { Clock, Timer } from "./clock.ts";
+
+const TICK_MS = 8;
+const SLOTS = 256;
+
+/** Something with an instant at which it expires. Subclass it: the fields link it into the wheel without an allocation. */
+export abstract class Expiring {
+  /** Instant of expiry, in ms of the clock. */
+  deadline: number = Number.POSITIVE_INFINITY;
+  /** @internal Neighbours in the wheel's slot. */
+  before: Expiring | undefined = undefined;
+  /** @internal */
+  after: Expiring | undefined = undefined;
+  /** @internal */
+  slot = -1;
+
+  /** Called once, at most 8 ms after the deadline. */
+  abstract expire(): void;
+}
+
+/**
+ * One timer for all deadlines of a clock: a hashed wheel with 8 ms ticks. Adding and removing cost no timer of Node.
+ *
+ * The one timer behind it never keeps the process alive; what is waited for does that.
+ */
+export class DeadlineWheel {
+  readonly #clock: Pick<Clock, "now" | "setTimeout">;
+  readonly #slots: (Expiring | undefined)[] = new Array<Expiring | undefined>(SLOTS).fill(undefined);
+  #count = 0;
+  #tick: number;
+  #armedFor = Number.POSITIVE_INFINITY;
+  #timer: Timer | undefined;
+
+  constructor(clock: Pick<Clock, "now" | "setTimeout">) {
+    this.#clock = clock;
+    this.#tick = Math.floor(clock.now() / TICK_MS);
+  }
+
+  /** How many deadlines are pending. */
+  get size(): number {
+    return this.#count;
+  }
+
+  /** Adds something that expires at its `deadline`. */
+  add(item: Expiring): void {
+    const tick = Math.max(Math.ceil(item.deadline / TICK_MS), this.#tick + 1);
+    const slot = tick % SLOTS;
+    const head = this.#slots[slot];
+    item.slot = slot;
+    item.after = head;
+    if (head !== undefined) head.before = item;
+    this.#slots[slot] = item;
+    this.#count++;
+    if (item.deadline < this.#armedFor) this.#arm(item.deadline);
+  }
+
+  /** Takes something out again. Does nothing when it is not in. */
+  remove(item: Expiring): void {
+    if (item.slot < 0) return;
+    if (item.before === undefined) this.#slots[item.slot] = item.after;
+    else item.before.after = item.after;
+    if (item.after !== undefined) item.after.before = item.before;
+    item.before = item.after = undefined;
+    item.slot = -1;
+    this.#count--;
+  }
+
+  #arm(deadline: number): void {
+    this.#timer?.cancel();
+    this.#armedFor = deadline;
+    this.#timer = this.#clock.setTimeout(this.#run, Math.max(0, deadline - this.#clock.now()), { unref: true });
+  }
+
+  readonly #run = (): void => {
+    const now = this.#clock.now();
+    const target = Math.ceil(now / TICK_MS);
+    const steps = Math.min(target - this.#tick, SLOTS);
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < steps; i++) this.#expire((target - i) % SLOTS, now);
+    this.#tick = Math.floor(now / TICK_MS);
+    if (this.#count > 0) this.#arm(Math.max(this.#earliest(), now + 1));
+    else this.#timer = undefined;
+  };
+
+  #expire(slot: number, now: number): void {
+    let item = this.#slots[slot];
+    while (item !== undefined) {
+      const { after } = item;
+      if (item.deadline <= now) {
+        this.remove(item);
+        item.expire();
+      }
+      item = after;
+    }
+  }
+
+  /** Scans all pending items; runs once per firing, not per call. */
+  #earliest(): number {
+    let earliest = Number.POSITIVE_INFINITY;
+    for (let item of this.#slots)
+      for (; item !== undefined; item = item.after) if (item.deadline < earliest) earliest = item.deadline;
+    return earliest;
+  }
+}
+
+const wheels = new WeakMap<object, DeadlineWheel>();
+
+/** The wheel of a clock. All resources on one clock share it. */
+export function deadlineWheel(clock: Clock): DeadlineWheel {
+  let wheel = wheels.get(clock);
+  if (wheel === undefined) wheels.set(clock, (wheel = new DeadlineWheel(clock)));
+  return wheel;
+}
