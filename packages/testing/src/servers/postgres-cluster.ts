@@ -1,0 +1,178 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { StewardError } from "@steward/core";
+import type { Account } from "./account.ts";
+import { exists, removeFolder } from "./folder.ts";
+import { diesWithParent } from "./parent-death.ts";
+import type { PostgresBinaries } from "./postgres-binaries.ts";
+import { isAlive, processesIn, sendSignal, startedAt } from "./process-table.ts";
+import { runCommand } from "./programs.ts";
+
+/** The one role of a cluster of ours. */
+export const POSTGRES_USER = "postgres";
+
+/** What `postmaster.pid` says about the running server. */
+export interface Postmaster {
+  readonly pid: number;
+  readonly port: number;
+  readonly ready: boolean;
+}
+
+const ORPHAN_WAIT_MS = 15_000;
+const POLL_MS = 20;
+
+/** The files of one Postgres, all in one folder: `cluster/`, `password` (0600), `databases`, `server.log`. */
+export class PostgresCluster {
+  readonly folder: string;
+  readonly #binaries: PostgresBinaries;
+  readonly #account: Account;
+
+  constructor(folder: string, binaries: PostgresBinaries, account: Account) {
+    this.folder = folder;
+    this.#binaries = binaries;
+    this.#account = account;
+  }
+
+  get data(): string {
+    return join(this.folder, "cluster");
+  }
+
+  get logFile(): string {
+    return join(this.folder, "server.log");
+  }
+
+  /** The server's command line. */
+  command(args: readonly string[]): Promise<readonly string[]> {
+    return this.#command(this.#binaries.postgres, "-D", this.data, ...args);
+  }
+
+  async #command(program: string, ...args: readonly string[]): Promise<readonly string[]> {
+    return this.#account.wrap(await diesWithParent([program, ...args], "INT"));
+  }
+
+  /** Makes the cluster and the database where they are missing; a half-made cluster is made anew. */
+  async prepare(database: string, signal?: AbortSignal): Promise<void> {
+    await this.#removeDrafts();
+    const known = await readFile(join(this.folder, "password"), "utf8").catch(() => "");
+    if (!(await exists(this.data))) await this.#create(signal);
+    else if (known === "") await this.#renewPassword(signal);
+    await this.#account.own(this.data);
+    await this.#ensureDatabase(database, signal);
+  }
+
+  async #removeDrafts(): Promise<void> {
+    const names = await readdir(this.folder);
+    if (names.includes("PG_VERSION")) {
+      throw new StewardError(
+        "SERVER_START_FAILED",
+        `${this.folder} holds a Postgres cluster that was not made here: give another dataDir`,
+      );
+    }
+    const drafts = names.filter((name) => name.startsWith("new-"));
+    await Promise.all(drafts.map((name) => removeFolder(join(this.folder, name))));
+  }
+
+  // Made beside its place and renamed when complete, so a kill in between leaves no half cluster.
+  async #create(signal?: AbortSignal): Promise<void> {
+    const draft = await mkdtemp(join(this.folder, "new-"));
+    const password = await this.#newPassword();
+    const passwordFile = join(draft, "password");
+    await writeFile(passwordFile, password, { mode: 0o600 });
+    await this.#account.own(draft);
+    const cluster = join(draft, "cluster");
+    const made = await runCommand(
+      await this.#command(
+        ...[this.#binaries.initdb, "-D", cluster, "-U", POSTGRES_USER, `--pwfile=${passwordFile}`],
+        ...["--auth=scram-sha-256", "--no-sync", "--locale=C", "--encoding=UTF8"],
+      ),
+      { cwd: this.folder, signal },
+    );
+    if (!made.ok)
+      throw new StewardError("SERVER_START_FAILED", `initdb failed in ${this.folder}. It wrote:\n${made.text}`);
+    await rm(join(this.folder, "databases"), { force: true });
+    await rename(cluster, this.data);
+    await removeFolder(draft);
+  }
+
+  async #newPassword(): Promise<string> {
+    const password = randomBytes(24).toString("base64url");
+    await writeFile(join(this.folder, "password"), password, { mode: 0o600 });
+    return password;
+  }
+
+  async #renewPassword(signal?: AbortSignal): Promise<void> {
+    await this.#account.own(this.data);
+    await this.#singleUser(`ALTER ROLE ${POSTGRES_USER} PASSWORD '${await this.#newPassword()}'`, signal);
+  }
+
+  password(): Promise<string> {
+    return readFile(join(this.folder, "password"), "utf8");
+  }
+
+  async #ensureDatabase(database: string, signal?: AbortSignal): Promise<void> {
+    const known = await this.databases();
+    if (known.includes(database)) return;
+    await this.#singleUser(`CREATE DATABASE "${database.replaceAll('"', '""')}"`, signal);
+    await writeFile(join(this.folder, "databases"), [...known, database].slice(1).join("\n"));
+  }
+
+  /** The databases made here; `postgres` always exists. */
+  async databases(): Promise<string[]> {
+    const text = await readFile(join(this.folder, "databases"), "utf8").catch(() => "");
+    return ["postgres", ...text.split("\n").filter(Boolean)];
+  }
+
+  // Single-user mode runs a statement without a server, a port or a client library.
+  async #singleUser(statement: string, signal?: AbortSignal): Promise<void> {
+    const command = await this.#command(this.#binaries.postgres, "--single", "-D", this.data, "postgres");
+    const outcome = await runCommand(command, { cwd: this.folder, input: `${statement}\n`, signal });
+    const failed = !outcome.ok || /\b(ERROR|FATAL|PANIC):/.test(outcome.text);
+    if (failed && !/already exists/.test(outcome.text)) {
+      throw new StewardError(
+        "SERVER_START_FAILED",
+        `Postgres could not prepare its cluster. It wrote:\n${outcome.text}`,
+      );
+    }
+  }
+
+  /** What the pid file says, if there is one. */
+  async postmaster(): Promise<Postmaster | undefined> {
+    const text = await readFile(join(this.data, "postmaster.pid"), "utf8").catch(() => undefined);
+    const lines = text?.split("\n");
+    const pid = Number(lines?.[0]);
+    if (lines === undefined || !Number.isInteger(pid) || pid <= 0) return undefined;
+    return { pid, port: Number(lines[3]), ready: lines[7]?.trim() === "ready" };
+  }
+
+  /**
+   * Ends a server that outlived its owner, so that the next one is our child and ends with us.
+   *
+   * Only a process that really works in this cluster is touched: numbers are used again after a crash or a reboot.
+   */
+  async endOrphan(): Promise<void> {
+    const orphan = await this.postmaster();
+    if (orphan === undefined) return;
+    const since = await startedAt(orphan.pid);
+    const working = await processesIn(this.data);
+    if (since === undefined) return;
+    if (process.platform === "linux" && !working.includes(orphan.pid)) {
+      // A stranger has the number, and Postgres would take it for a server. Live backends would be one, though.
+      if (working.length === 0) await rm(join(this.data, "postmaster.pid"), { force: true });
+      return;
+    }
+    await this.#end({ pid: orphan.pid, startedAt: since });
+  }
+
+  async #end(orphan: { pid: number; startedAt: string }): Promise<void> {
+    const begun = performance.now();
+    sendSignal(orphan.pid, "SIGCONT");
+    sendSignal(orphan.pid, "SIGINT");
+    for (let urged = false; await isAlive(orphan); await sleep(POLL_MS)) {
+      if (urged || performance.now() - begun < ORPHAN_WAIT_MS) continue;
+      sendSignal(orphan.pid, "SIGKILL");
+      urged = true;
+    }
+  }
+}
