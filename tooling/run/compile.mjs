@@ -8,11 +8,10 @@ import { join, resolve } from "node:path";
 const project = process.argv[2] ?? "tsconfig.json";
 const require = createRequire(join(process.cwd(), "package.json"));
 const compiler = join(require.resolve("typescript/package.json"), "../bin/tsc");
-const run = spawnSync(
-  process.execPath,
-  [compiler, "--project", project, "--listEmittedFiles", "--pretty", "false"],
-  { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },
-);
+const run = spawnSync(process.execPath, [compiler, "--project", project, "--listEmittedFiles", "--pretty", "false"], {
+  encoding: "utf8",
+  maxBuffer: 64 * 1024 * 1024,
+});
 const lines = `${run.stdout}${run.stderr}`.split("\n");
 const emitted = new Set();
 for (const line of lines) {

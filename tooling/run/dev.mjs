@@ -32,12 +32,15 @@ async function loop(directory, packageName, parts, all) {
     if (code !== 0) return code;
   }
   const files = testFiles(directory, parts).filter((f) => all || !f.includes("/integration/"));
-  if (files.length === 0) explain(`${packageName} has no test file${parts.length > 0 ? ` with "${parts.join('" or "')}" in its name` : ""}`);
+  if (files.length === 0)
+    explain(`${packageName} has no test file${parts.length > 0 ? ` with "${parts.join('" or "')}" in its name` : ""}`);
   const reporter = parts.length > 0 ? "spec" : "dot";
   const options = ["--test", "--enable-source-maps", `--test-reporter=${reporter}`];
   const { code } = await run(process.execPath, [...options, ...files], { cwd: directory });
   const verdict = code === 0 ? "passed" : "FAILED";
-  console.log(`\n${packageName}: ${files.length} files ${verdict} in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  console.log(
+    `\n${packageName}: ${files.length} files ${verdict} in ${((performance.now() - began) / 1000).toFixed(1)} s`,
+  );
   return code;
 }
 

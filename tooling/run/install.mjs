@@ -19,7 +19,12 @@ export async function ensureInstalled(scope) {
   console.log(`Installing the dependencies${scope === "app" ? " of the reference app" : ""} ...`);
   rmSync(stampFile, { force: true });
   const only = scope === "app" ? ["--filter", "steward", "--filter", `${app}...`] : [];
-  const { code, output } = await pnpm([...only, "install", "--frozen-lockfile", "--config.confirm-modules-purge=false"]);
+  const { code, output } = await pnpm([
+    ...only,
+    "install",
+    "--frozen-lockfile",
+    "--config.confirm-modules-purge=false",
+  ]);
   if (code !== 0) explain(installProblem(output), code);
   mkdirSync(dirname(stampFile), { recursive: true });
   writeFileSync(stampFile, JSON.stringify({ stamp: wanted, scope }));
@@ -64,7 +69,11 @@ function pnpm(args) {
 
 /** What a failed install says to a person: one line where the reason is known, else the end of the output. */
 export function installProblem(output) {
-  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|network request|error sending request|dns error/i.test(output)) {
+  if (
+    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|network request|error sending request|dns error/i.test(
+      output,
+    )
+  ) {
     return "the npm registry cannot be reached: check the network, the proxy, and `npm config get registry`.";
   }
   if (/OUTDATED_LOCKFILE/.test(output)) {

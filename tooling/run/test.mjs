@@ -16,7 +16,11 @@ export async function main(args) {
   const tested = packages().filter((p) => p.manifest.scripts?.test);
   for (const { directory } of tested) rmSync(resultFile(directory), { force: true });
   const { code, tasks } = await turboRecorded(args.includes("--suites") ? suites : everything);
-  const total = summary(tested.map((p) => ({ name: p.name, ...resultOf(p.directory) })), tasks, code);
+  const total = summary(
+    tested.map((p) => ({ name: p.name, ...resultOf(p.directory) })),
+    tasks,
+    code,
+  );
   for (const line of total.lines) console.log(line);
   return total.failed === 0 ? 0 : 1;
 }

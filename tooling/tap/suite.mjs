@@ -52,8 +52,6 @@ function finish(directory, suite, code) {
   mkdirSync(join(directory, ".results"), { recursive: true });
   writeFileSync(join(directory, ".results/suite.json"), `${JSON.stringify(result)}\n`);
   const skipped = result.skipped > 0 ? `, ${result.skipped} skipped` : "";
-  console.log(
-    `${result.name} on Node ${process.version}: ${result.passed} passed, ${result.failed} failed${skipped}`,
-  );
+  console.log(`${result.name} on Node ${process.version}: ${result.passed} passed, ${result.failed} failed${skipped}`);
   return code;
 }

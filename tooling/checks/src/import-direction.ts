@@ -1,0 +1,85 @@
+import { dirname, join } from "node:path/posix";
+import { count, sawNothing, type Check } from "./check.ts";
+import { importsOf, packageOf, type Import } from "./imports.ts";
+import { libraries, type Package, type SourceFile, type Workspace } from "./workspace.ts";
+
+const scope = "@steward/";
+
+// Whom the sources of a package may import. Every package not named here is a driver.
+const directions: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  fastify: ["core", "container"],
+};
+const driver: readonly string[] = ["core"];
+
+// Whom its tests may import besides. The tests of core and testing stay below them, or the build order would loop.
+const testDirections: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  testing: [],
+  container: ["testing"],
+};
+const driverTests: readonly string[] = ["testing", "container"];
+
+/** The packages of ours that `short` may import in its sources. */
+export function allowedImports(short: string): readonly string[] {
+  return directions[short] ?? driver;
+}
+
+/** Packages import only downwards, only through what `exports` offers, and never out of their own folder. */
+export const importDirection: Check = {
+  name: "import direction",
+  run(workspace) {
+    const problems: string[] = [];
+    let seen = 0;
+    for (const pack of workspace.packages) {
+      for (const file of [...pack.sources, ...pack.tests, ...pack.configs]) {
+        const found = importsOf(file);
+        seen += found.length;
+        for (const item of found) problems.push(...problemsOf(workspace, pack, file, item));
+      }
+    }
+    const libs = libraries(workspace).length;
+    return {
+      saw: `${count(seen, "import")} in ${count(workspace.packages.length, "package")}, ${libs} of them libraries`,
+      problems: [...sawNothing(libs, "library"), ...sawNothing(seen, "import"), ...problems],
+    };
+  },
+};
+
+function problemsOf(workspace: Workspace, pack: Package, file: SourceFile, item: Import): string[] {
+  const { specifier, at } = item;
+  if (specifier.startsWith(".")) return relativeProblems(pack, file, item);
+  const target = packageOf(specifier);
+  if (target === undefined || !target.startsWith(scope)) return [];
+  const owner = workspace.packages.find((p) => p.name === target);
+  if (owner === undefined) return [`${at}: there is no package ${target}`];
+  const problems: string[] = [];
+  const subpath = `.${specifier.slice(target.length)}`;
+  if (!Object.hasOwn(owner.manifest.exports ?? {}, subpath)) {
+    problems.push(`${at}: deep import of ${specifier}: ${target} does not export "${subpath}"`);
+  }
+  if (!mayImport(pack, file, owner, subpath)) problems.push(`${at}: ${pack.name} may not import ${specifier}`);
+  return problems;
+}
+
+function mayImport(pack: Package, file: SourceFile, owner: Package, subpath: string): boolean {
+  const inTest = pack.tests.includes(file);
+  if (owner === pack) return inTest;
+  if (pack.group === "tooling") return true;
+  if (pack.group === "apps") return owner.short !== "testing" || inTest || subpath === "./servers";
+  const allowed = [...allowedImports(pack.short)];
+  if (inTest) allowed.push(...(testDirections[pack.short] ?? driverTests));
+  // What a driver offers to its users' tests may start a real server.
+  if (file.path.endsWith("/src/testing.ts")) allowed.push("testing");
+  return allowed.includes(owner.short);
+}
+
+function relativeProblems(pack: Package, file: SourceFile, { specifier, at }: Import): string[] {
+  const target = join(dirname(file.path), specifier);
+  const home = `${pack.group}/${pack.short}/`;
+  if (!target.startsWith(home)) return [`${at}: ${specifier} leaves the package`];
+  if (pack.sources.includes(file) && !target.startsWith(`${home}src/`) && pack.group === "packages") {
+    return [`${at}: ${specifier} leaves src, which alone is published`];
+  }
+  return [];
+}

@@ -1,0 +1,48 @@
+/** A program that stands in a text, and what it says it prints. */
+export interface Program {
+  /** `README.md:12`, where it stands. */
+  readonly at: string;
+  readonly code: string;
+  /** The `// => value` comments, in order. */
+  readonly prints: readonly string[];
+  /** False: it is type-checked, but needs something that a test run does not have. */
+  readonly runs: boolean;
+  /** Servers it needs: `postgres`, `redis`. */
+  readonly needs: readonly string[];
+}
+
+const fence = /^( *(?:\* ?)?)```(?:ts|js|typescript|javascript)\b([^\n]*)\n([\s\S]*?)^ *(?:\* ?)?```/gm;
+
+/**
+ * The programs of a Markdown text. The words behind the language say how to treat one: nothing, it is
+ * compiled and run; `no-run`, it is only compiled; `fragment`, it is not a program; `needs=redis,postgres`,
+ * it runs with REDIS_URL or DATABASE_URL of a real server.
+ */
+export function programsOf(text: string, file: string): Program[] {
+  return [...text.matchAll(fence)].flatMap((found) => {
+    const [, margin = "", info = "", body = ""] = found;
+    if (/\bfragment\b/.test(info)) return [];
+    const line = text.slice(0, found.index).split("\n").length;
+    const code = margin.includes("*") ? body.replaceAll(/^ *\* ?/gm, "") : body;
+    const needs = /\bneeds=(\S+)/.exec(info)?.[1]?.split(",") ?? [];
+    return [{ at: `${file}:${line}`, code, prints: printsOf(code), runs: !/\bno-run\b/.test(info), needs }];
+  });
+}
+
+/** The programs of the `@example` parts of a source file. */
+export function examplesOf(source: string, file: string): Program[] {
+  const comments = source.matchAll(/\/\*\*[\s\S]*?\*\//g);
+  return [...comments].flatMap((comment) => {
+    const [text] = comment;
+    if (!text.includes("@example")) return [];
+    const before = source.slice(0, comment.index).split("\n").length - 1;
+    return programsOf(text, file).map((p) => {
+      const line = Number(p.at.slice(file.length + 1)) + before;
+      return { ...p, at: `${file}:${line}` };
+    });
+  });
+}
+
+function printsOf(code: string): string[] {
+  return [...code.matchAll(/\/\/ => ?(.*)$/gm)].map((m) => m[1]?.trimEnd() ?? "");
+}

@@ -1,0 +1,52 @@
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+/** The servers that programs of a README ask for, and where to find them. */
+export interface Servers extends AsyncDisposable {
+  readonly env: Readonly<Record<string, string>>;
+  /** Asked for, but not on this machine. */
+  readonly missing: ReadonlySet<string>;
+}
+
+interface Found extends AsyncDisposable {
+  readonly skip: false | string;
+  readonly url?: string;
+}
+
+const launchers: Readonly<Record<string, readonly [variable: string, launcher: string]>> = {
+  postgres: ["DATABASE_URL", "postgresForTests"],
+  redis: ["REDIS_URL", "redisForTests"],
+};
+
+/** Starts what is needed by the launchers of `@steward/testing/servers`, as the package itself sees them. */
+export async function startServers(needs: ReadonlySet<string>): Promise<Servers> {
+  const started: Found[] = []; // AsyncDisposableStack is not in Node 20.
+  const env: Record<string, string> = {};
+  const missing = new Set<string>();
+  for (const need of needs) {
+    const [variable, launcher] = launchers[need] ?? [];
+    if (variable === undefined || launcher === undefined) throw new Error(`no server is called "${need}"`);
+    const server = await (await launcherNamed(launcher))();
+    started.push(server);
+    if (server.url !== undefined) env[variable] = server.url;
+    else {
+      missing.add(need);
+      console.log(`readme: programs that need ${need} are skipped: ${String(server.skip)}`);
+    }
+  }
+  const stop = async () => {
+    for (const server of started.reverse()) await server[Symbol.asyncDispose]();
+  };
+  return { env, missing, [Symbol.asyncDispose]: stop };
+}
+
+async function launcherNamed(name: string): Promise<() => Promise<Found>> {
+  const require = createRequire(join(process.cwd(), "package.json"));
+  const path = require.resolve("@steward/testing/servers");
+  // The module is loaded by path, so its type is not known here; the call below would fail loudly.
+  const module = (await import(pathToFileURL(path).href)) as Readonly<Record<string, () => Promise<Found>>>;
+  const launcher = module[name];
+  if (launcher === undefined) throw new Error(`@steward/testing/servers has no ${name}`);
+  return launcher;
+}

@@ -1,0 +1,112 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+import ts from "typescript-js";
+
+/** The parts of a package.json that the checks read. */
+export interface Manifest {
+  readonly name: string;
+  readonly private?: boolean;
+  readonly scripts?: Readonly<Record<string, string>>;
+  readonly exports?: Readonly<Record<string, unknown>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+/** A TypeScript file with its syntax tree; `path` is relative to the root and uses slashes. */
+export interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  readonly tree: ts.SourceFile;
+}
+
+/** A package of the workspace. `short` is its folder's name, `core` for `packages/core`. */
+export interface Package {
+  readonly name: string;
+  readonly short: string;
+  readonly group: "packages" | "apps" | "tooling";
+  readonly directory: string;
+  readonly manifest: Manifest;
+  readonly sources: readonly SourceFile[];
+  readonly tests: readonly SourceFile[];
+  readonly configs: readonly SourceFile[];
+  readonly readme: string | undefined;
+}
+
+/** The repository as the checks see it. */
+export interface Workspace {
+  readonly root: string;
+  readonly packages: readonly Package[];
+}
+
+/** Reads every package below `packages/`, `apps/` and `tooling/`. */
+export function readWorkspace(root: string): Workspace {
+  const groups = ["packages", "apps", "tooling"] as const;
+  const packages = groups.flatMap((group) =>
+    foldersOf(join(root, group))
+      .filter((short) => existsSync(join(root, group, short, "package.json")))
+      .map((short) => readPackage(root, group, short)),
+  );
+  return { root, packages };
+}
+
+/** A package whose index exports nothing yet. It has no rules to keep but those of imports. */
+export function isStub({ sources }: Package): boolean {
+  const index = sources.find((s) => s.path.endsWith("/src/index.ts"));
+  return index === undefined || !/\bfrom\b/.test(index.text);
+}
+
+/** The packages that users install. */
+export function libraries({ packages }: Workspace): readonly Package[] {
+  return packages.filter((p) => p.group === "packages");
+}
+
+/** The library packages that have something to check. */
+export function written(workspace: Workspace): readonly Package[] {
+  return libraries(workspace).filter((p) => !isStub(p));
+}
+
+function foldersOf(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort();
+}
+
+function readPackage(root: string, group: Package["group"], short: string): Package {
+  const directory = join(root, group, short);
+  // The checks below report what is missing or of the wrong shape.
+  const manifest = JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as Manifest;
+  const readme = join(directory, "README.md");
+  const at = (folder: string) => filesBelow(join(directory, folder)).map((file) => parse(root, file));
+  return {
+    name: manifest.name,
+    short,
+    group,
+    directory,
+    manifest,
+    sources: at("src"),
+    tests: at("test"),
+    configs: readdirSync(directory)
+      .filter((name) => name.endsWith(".config.ts"))
+      .map((name) => parse(root, join(directory, name))),
+    readme: existsSync(readme) ? readFileSync(readme, "utf8") : undefined,
+  };
+}
+
+function filesBelow(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((file) => !file.includes(`${sep}node_modules${sep}`))
+    .sort();
+}
+
+function parse(root: string, file: string): SourceFile {
+  const text = readFileSync(file, "utf8");
+  const path = relative(root, file).split(sep).join("/");
+  return { path, text, tree: ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true) };
+}

@@ -1,0 +1,265 @@
+import t from "tap";
+import type { Check } from "../src/check.ts";
+import { dependencies } from "../src/dependencies.ts";
+import { docstrings } from "../src/docstrings.ts";
+import { driverShape } from "../src/driver-shape.ts";
+import { errorCodes } from "../src/error-codes.ts";
+import { importDirection } from "../src/import-direction.ts";
+import { ownWords } from "../src/own-words.ts";
+import { readWorkspace } from "../src/workspace.ts";
+import { repository } from "./repository.ts";
+
+const checks: readonly Check[] = [importDirection, dependencies, driverShape, errorCodes, docstrings, ownWords];
+
+function problems(check: Check, changes: Readonly<Record<string, string>>, removed: readonly string[] = []): string {
+  using place = repository(changes);
+  for (const path of removed) place.remove(path);
+  return check.run(readWorkspace(place.root)).problems.join("\n");
+}
+
+const manager = `import { Redis } from "ioredis";
+import { fail } from "@steward/core";
+/** Looks after Redis connections. */
+export class RedisPoolManager {
+  /** Starts. */
+  start(): void { new Redis(); fail(); throw new RedisError("REDIS_GONE", ""); }
+  /** Stops. */
+  stop(): void {}
+  /** Counts. */
+  stats(): void {}
+}
+`;
+
+t.test("a repository that keeps the rules passes every check, and each says how much it saw", async (t) => {
+  using place = repository();
+  for (const { name, run } of checks) {
+    const { saw, problems: found } = run(readWorkspace(place.root));
+    t.same(found, [], name);
+    t.match(saw, /[1-9]/, name);
+  }
+});
+
+t.test("a check that finds nothing to look at fails", async (t) => {
+  using place = repository();
+  place.remove("packages");
+  for (const { name, run } of checks.filter((c) => c !== ownWords)) {
+    t.match(run(readWorkspace(place.root)).problems.join(), /saw no/, name);
+  }
+});
+
+t.test("import direction", async (t) => {
+  const from = (text: string, path = "packages/core/src/extra.ts") => problems(importDirection, { [path]: text });
+  await t.test("core may not import a driver, in whichever form", async (t) => {
+    for (const form of [
+      'import { x } from "@steward/redis";',
+      'export { x } from "@steward/redis";',
+      'import type { X } from "@steward/redis";',
+      'const x = await import("@steward/redis");',
+      'type X = import("@steward/redis").X;',
+      'const x = require("@steward/redis");',
+    ]) {
+      t.match(from(form), /core\/src\/extra.ts:1: @steward\/core may not import @steward\/redis/, form);
+    }
+  });
+  await t.test("a driver may import core alone", async (t) => {
+    t.equal(from('import { x } from "@steward/core";', "packages/redis/src/x.ts"), "");
+    const container = {
+      "packages/container/package.json": '{"name":"@steward/container","exports":{".":"./dist/index.js"}}',
+    };
+    const text = 'import { x } from "@steward/container";';
+    t.match(problems(importDirection, { ...container, "packages/redis/src/x.ts": text }), /may not import/);
+    t.equal(problems(importDirection, { ...container, "packages/redis/test/x.test.ts": text }), "");
+  });
+  await t.test("deep imports are refused", async (t) => {
+    t.match(from('import { x } from "@steward/core/dist/errors.js";', "packages/redis/src/x.ts"), /deep import/);
+    t.match(from('import { x } from "../../core/src/errors.ts";', "packages/redis/src/x.ts"), /leaves the package/);
+    t.match(from('import { x } from "../test/core.test.ts";'), /leaves src/);
+  });
+  await t.test("only tests and src/testing.ts import testing; an app imports its servers", async (t) => {
+    const testing = {
+      "packages/testing/package.json":
+        '{"name":"@steward/testing","exports":{".":"./dist/index.js","./servers":"./dist/servers.js"}}',
+      "apps/clips/package.json": '{"name":"@steward/clips"}',
+    };
+    const imports = (path: string, what: string) =>
+      problems(importDirection, { ...testing, [path]: `import { x } from "${what}";` });
+    t.match(imports("packages/redis/src/x.ts", "@steward/testing"), /may not import/);
+    t.equal(imports("packages/redis/src/testing.ts", "@steward/testing/servers"), "");
+    t.equal(imports("packages/redis/test/x.test.ts", "@steward/testing"), "");
+    t.match(imports("apps/clips/src/main.ts", "@steward/testing"), /may not import/);
+    t.equal(imports("apps/clips/src/main.ts", "@steward/testing/servers"), "");
+    t.match(imports("packages/core/test/x.test.ts", "@steward/testing"), /may not import/);
+  });
+});
+
+t.test("dependencies", async (t) => {
+  const manifest = (extra: object) => ({
+    "packages/core/package.json": JSON.stringify({
+      name: "@steward/core",
+      dependencies: { valibot: "catalog:" },
+      devDependencies: { tap: "catalog:" },
+      ...extra,
+    }),
+  });
+  await t.test("an import without a declaration is found", async (t) => {
+    t.match(
+      problems(dependencies, { "packages/core/src/x.ts": 'import y from "yaml";' }),
+      /core imports yaml, which is not in/,
+    );
+    t.match(
+      problems(dependencies, { "packages/core/src/x.ts": 'import t from "tap";' }),
+      /core imports tap/,
+      "a devDependency in src",
+    );
+    t.match(problems(dependencies, { "packages/core/src/x.ts": 'import "fs";' }), /write "node:fs"/);
+  });
+  await t.test("a declaration without an import is found", async (t) => {
+    t.match(
+      problems(dependencies, manifest({ dependencies: { valibot: "catalog:", yaml: "catalog:" } })),
+      /declares yaml, but no source/,
+    );
+    t.match(problems(dependencies, manifest({ devDependencies: { yaml: "catalog:" } })), /declares yaml, but nothing/);
+    t.match(
+      problems(dependencies, manifest({ optionalDependencies: { "@x/y": "catalog:" } })),
+      /declares @x\/y, but no source/,
+    );
+  });
+  await t.test("a version outside the catalog and a peer that tests cannot load are found", async (t) => {
+    t.match(
+      problems(dependencies, manifest({ dependencies: { valibot: "^1.0.0" } })),
+      /valibot is "\^1.0.0", not "catalog:"/,
+    );
+    t.match(
+      problems(dependencies, manifest({ peerDependencies: { ioredis: "^6" } })),
+      /peer ioredis, which its tests cannot load/,
+    );
+  });
+});
+
+t.test("the shape of drivers", async (t) => {
+  for (const file of ["src/options.ts", "src/health.ts", "src/testing.ts", "test/contract.test.ts", "README.md"]) {
+    await t.test(`a driver without ${file} is found`, async (t) => {
+      t.match(problems(driverShape, {}, [`packages/redis/${file}`]), `@steward/redis has no ${file}`);
+    });
+  }
+  await t.test("a fifth concept file is one too many", async (t) => {
+    const extra = Object.fromEntries(["a", "b", "c", "d", "e"].map((n) => [`packages/redis/src/${n}.ts`, ""]));
+    t.match(problems(driverShape, extra), /5 concept files, at most 4: a, b, c, d, e/);
+  });
+  await t.test("a manager without stats is found", async (t) => {
+    const text = manager.replace("stats", "numbers");
+    t.match(problems(driverShape, { "packages/redis/src/manager.ts": text }), /RedisPoolManager has no stats/);
+  });
+  await t.test("a missing section and a missing subpath are found", async (t) => {
+    t.match(problems(driverShape, { "packages/redis/README.md": "## Install" }), /no section "## Options"/);
+    t.match(
+      problems(driverShape, { "packages/redis/package.json": '{"name":"@steward/redis"}' }),
+      /does not export ".\/testing"/,
+    );
+  });
+  await t.test("a package that exports nothing yet is named as a stub", async (t) => {
+    using place = repository({
+      "packages/grpc/package.json": '{"name":"@steward/grpc"}',
+      "packages/grpc/src/index.ts": "export {};",
+    });
+    const { saw, problems: found } = driverShape.run(readWorkspace(place.root));
+    t.match(saw, "1 driver: redis; 1 stub: grpc");
+    t.same(found, []);
+  });
+});
+
+t.test("error codes", async (t) => {
+  await t.test("a code that no test shows is found", async (t) => {
+    t.match(
+      problems(errorCodes, { "packages/redis/test/contract.test.ts": "" }),
+      "@steward/redis: no test shows REDIS_GONE",
+    );
+  });
+  await t.test("a code that the README does not explain, or explains without need, is found", async (t) => {
+    t.match(
+      problems(errorCodes, { "packages/redis/README.md": "## Errors\n\nnone\n" }),
+      "README.md does not explain REDIS_GONE",
+    );
+    t.match(
+      problems(errorCodes, { "packages/core/README.md": "## Errors\n`OPTIONS_INVALID` `REDIS_GONE`\n" }),
+      /explains REDIS_GONE/,
+    );
+    t.match(
+      problems(errorCodes, { "packages/core/README.md": "## Errors\n\n## Other\n`OPTIONS_INVALID`\n" }),
+      /does not explain OPTIONS/,
+    );
+  });
+  await t.test("a code that is declared and never raised, or raised and never declared, is found", async (t) => {
+    const quiet = { "packages/redis/src/manager.ts": manager.replace("REDIS_GONE", "REDIS_AWAY") };
+    t.match(problems(errorCodes, quiet), "REDIS_GONE is declared, but no source raises it");
+    t.match(problems(errorCodes, quiet), "raises REDIS_AWAY, which no package declares");
+    t.match(
+      problems(errorCodes, { "packages/core/src/x.ts": "/** @throws {NO_SUCH_CODE} */" }),
+      /@throws NO_SUCH_CODE/,
+    );
+  });
+  await t.test("codes without a table, without words, of another shape or declared twice are found", async (t) => {
+    const file = "packages/redis/src/errors.ts";
+    t.match(problems(errorCodes, { [file]: "" }), /does not export "const REDIS_CODES/);
+    t.match(
+      problems(errorCodes, { [file]: 'export const REDIS_CODES = { REDIS_GONE: "" } as const;' }),
+      /needs one line/,
+    );
+    t.match(
+      problems(errorCodes, { [file]: 'export const REDIS_CODES = { redisGone: "x" } as const;' }),
+      /not an UPPER_SNAKE/,
+    );
+    t.match(
+      problems(errorCodes, { [file]: 'export const REDIS_CODES = { OPTIONS_INVALID: "x" } as const;' }),
+      /declared by @steward\/core and/,
+    );
+  });
+});
+
+t.test("docstrings", async (t) => {
+  await t.test("an export, a method or an option without words is found", async (t) => {
+    const file = "packages/redis/src/manager.ts";
+    t.match(
+      problems(docstrings, { [file]: manager.replace("/** Looks after Redis connections. */", "") }),
+      /:4: RedisPoolManager has no docstring/,
+    );
+    t.match(
+      problems(docstrings, { [file]: manager.replace("/** Stops. */", "/** */") }),
+      /RedisPoolManager.stop has no docstring/,
+    );
+    const options = "/** Options. */\nexport interface RedisOptions { url: string }\n";
+    const index = 'export type { RedisOptions } from "./options.ts";\n';
+    const changed = { "packages/redis/src/options.ts": options, "packages/redis/src/index.ts": index };
+    t.match(problems(docstrings, changed), /RedisOptions.url has no docstring/);
+  });
+  await t.test("an index that holds code or a star is found", async (t) => {
+    const index = (text: string) => problems(docstrings, { "packages/redis/src/index.ts": text });
+    t.match(index('export * from "./manager.ts";'), /an index only re-exports, by name/);
+    t.match(index('import { x } from "./x.ts";\nexport { y } from "./manager.ts";'), /an index only re-exports/);
+    t.match(index('export { nothing } from "./manager.ts";'), /cannot find the declaration of nothing/);
+  });
+});
+
+t.test("the repository's own words", async (t) => {
+  // Written in parts, so that this file does not trip the check itself.
+  const planted: Readonly<Record<string, string>> = {
+    registry: ["https://registry.", "example.com/x"].join(""),
+    machine: ["/ro", "ot/steward/x"].join(""),
+    home: ["/home/", "ann/code"].join(""),
+    paper: ["DESIGN", ".md"].join(""),
+    issue: ["see iss", "ue 12"].join(""),
+  };
+  for (const [what, text] of Object.entries(planted)) {
+    await t.test(`a ${what} is found`, async (t) => {
+      t.match(problems(ownWords, { "docs.txt": `one\n${text}\n` }), /docs.txt:2: /);
+    });
+  }
+  await t.test("the path of the clone itself is found", async (t) => {
+    using place = repository();
+    place.write("docs.txt", `cd ${place.root} && ls`);
+    t.match(ownWords.run(readWorkspace(place.root)).problems.join(), /is the path of this clone/);
+  });
+  await t.test("a host in the lock file is found", async (t) => {
+    t.match(problems(ownWords, { "pnpm-lock.yaml": "tarball: https://example.com/x.tgz" }), /names a host/);
+  });
+});
