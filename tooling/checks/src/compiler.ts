@@ -17,8 +17,8 @@ export function compile(
   directory: string,
   project: string,
 ): { readonly diagnostics: readonly Diagnostic[]; readonly other: string } {
-  const require = createRequire(join(directory, "package.json"));
-  const compiler = join(require.resolve("typescript/package.json"), "../bin/tsc");
+  const resolver = createRequire(join(directory, "package.json"));
+  const compiler = join(resolver.resolve("typescript/package.json"), "../bin/tsc");
   const { stdout, stderr, status, error } = spawnSync(
     process.execPath,
     [compiler, "--project", project, "--pretty", "false"],

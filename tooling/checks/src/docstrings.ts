@@ -18,6 +18,7 @@ export const docstrings: Check = {
     const packages = written(workspace);
     const entries = packages.flatMap((pack) => entryFiles(pack).map((file) => ({ pack, file })));
     const exported = packages.map((pack) => entryFiles(pack).flatMap((f) => exportsOf(pack, f)));
+    const interfaces = interfacesOf(packages);
     const all = [...new Map(exported.flat().map((e) => [e.node, e])).values()];
     return {
       saw: `${count(all.length, "export")} of ${count(packages.length, "package")}`,
@@ -26,7 +27,7 @@ export const docstrings: Check = {
         ...packages.flatMap((p, i) => (exported[i]?.length === 0 ? [`${p.name}: found none of its exports`] : [])),
         ...entries.flatMap(({ file }) => (file.path.endsWith("/index.ts") ? notReExports(file) : [])),
         ...entries.flatMap(({ pack, file }) => unresolved(pack, file)),
-        ...all.flatMap(undocumented),
+        ...all.flatMap((e) => undocumented(e, interfaces)),
       ],
     };
   },
@@ -107,10 +108,23 @@ function isExported(node: ts.Node): boolean {
   );
 }
 
-function undocumented({ name, file, node }: Exported): string[] {
+/** The interfaces of all packages by name: what a class implements is described there. */
+type Interfaces = ReadonlyMap<string, ts.InterfaceDeclaration>;
+
+function interfacesOf(packages: readonly Package[]): Interfaces {
+  const all = packages.flatMap((p) => p.sources).flatMap((s) => s.tree.statements.filter(ts.isInterfaceDeclaration));
+  return new Map(all.map((i) => [i.name.text, i]));
+}
+
+function undocumented({ name, file, node }: Exported, interfaces: Interfaces): string[] {
   if (ts.isExportDeclaration(node)) return []; // Another package's export, under its own docstring.
   const problems = hasWords(node) ? [] : [`${placeOf(file, node)}: ${name} has no docstring`];
-  return [...problems, ...membersOf(node, name).flatMap((m) => memberProblems(m, name, file))];
+  return [
+    ...problems,
+    ...membersOf(node, name)
+      .filter((m) => !isDescribed(m, interfaces))
+      .flatMap((m) => memberProblems(m, name, file)),
+  ];
 }
 
 /** Public methods of classes, and the fields of options: there the units and defaults stand. */
@@ -135,6 +149,16 @@ function memberProblems(member: ts.ClassElement | ts.TypeElement, owner: string,
   const documentedBefore = siblings(member).some((s) => s !== member && hasWords(s));
   if (overloads || documentedBefore) return [];
   return [`${placeOf(file, member)}: ${owner}.${member.name?.getText(file.tree) ?? "?"} has no docstring`];
+}
+
+/** A member that an implemented interface describes. */
+function isDescribed(member: ts.ClassElement | ts.TypeElement, interfaces: Interfaces): boolean {
+  const { parent } = member;
+  if (!ts.isClassDeclaration(parent)) return false;
+  const clause = parent.heritageClauses?.find((h) => h.token === ts.SyntaxKind.ImplementsKeyword);
+  const names = clause?.types.map((type) => type.expression.getText()) ?? [];
+  const described = names.flatMap((name) => interfaces.get(name)?.members ?? []);
+  return described.some((m) => m.name?.getText() === member.name?.getText() && hasWords(m));
 }
 
 /** Declarations of the same member: overloads share one docstring. */

@@ -232,6 +232,15 @@ t.test("docstrings", async (t) => {
     const changed = { "packages/redis/src/options.ts": options, "packages/redis/src/index.ts": index };
     t.match(problems(docstrings, changed), /RedisOptions.url has no docstring/);
   });
+  await t.test("a method needs no words where the interface it implements has them", async (t) => {
+    const iface = "/** A thing to stop. */\nexport interface Stops {\n  /** Stops. */\n  stop(): void;\n}\n";
+    const text = manager
+      .replace("/** Stops. */", "")
+      .replace("RedisPoolManager {", "RedisPoolManager implements Stops {");
+    const changed = { "packages/redis/src/options.ts": iface, "packages/redis/src/manager.ts": text };
+    t.equal(problems(docstrings, changed), "");
+    t.match(problems(docstrings, { ...changed, "packages/redis/src/options.ts": "" }), /RedisPoolManager.stop has no/);
+  });
   await t.test("an index that holds code or a star is found", async (t) => {
     const index = (text: string) => problems(docstrings, { "packages/redis/src/index.ts": text });
     t.match(index('export * from "./manager.ts";'), /an index only re-exports, by name/);

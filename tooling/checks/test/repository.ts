@@ -9,6 +9,7 @@ const home = resolve(import.meta.dirname, "../..");
 const core: Readonly<Record<string, string>> = {
   "packages/core/package.json": JSON.stringify({
     name: "@steward/core",
+    type: "module",
     exports: { ".": { default: "./dist/index.js" } },
     dependencies: { valibot: "catalog:" },
     devDependencies: { tap: "catalog:" },
@@ -90,9 +91,8 @@ export function withCompiler({ root }: Repository): void {
 
 /** Runs a program of ours in a folder: its exit code and all it printed. */
 export function runIn(directory: string, program: string): { readonly code: number | null; readonly output: string } {
-  // tap hooks into every child through NODE_OPTIONS; what we run here is to run as it does for a person.
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  const options = { cwd: directory, env, encoding: "utf8" } as const;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(home, "dist", program)], options);
+  // tap puts its loader into NODE_OPTIONS of every child; what we run here is to run as it does for a person.
+  const command = ["-u", "NODE_OPTIONS", process.execPath, join(home, "dist", program)];
+  const { status, stdout, stderr } = spawnSync("env", command, { cwd: directory, encoding: "utf8" });
   return { code: status, output: `${stdout}${stderr}` };
 }

@@ -42,8 +42,8 @@ export async function startServers(needs: ReadonlySet<string>): Promise<Servers>
 }
 
 async function launcherNamed(name: string): Promise<() => Promise<Found>> {
-  const require = createRequire(join(process.cwd(), "package.json"));
-  const path = require.resolve("@steward/testing/servers");
+  const resolver = createRequire(join(process.cwd(), "package.json"));
+  const path = resolver.resolve("@steward/testing/servers");
   // The module is loaded by path, so its type is not known here; the call below would fail loudly.
   const module = (await import(pathToFileURL(path).href)) as Readonly<Record<string, () => Promise<Found>>>;
   const launcher = module[name];
