@@ -82,13 +82,10 @@ export class PostgresCluster {
     await writeFile(passwordFile, password, { mode: 0o600 });
     await this.#account.own(draft);
     const cluster = join(draft, "cluster");
-    const made = await runCommand(
-      await this.#command(
-        ...[this.#binaries.initdb, "-D", cluster, "-U", POSTGRES_USER, `--pwfile=${passwordFile}`],
-        ...["--auth=scram-sha-256", "--no-sync", "--locale=C", "--encoding=UTF8"],
-      ),
-      { cwd: this.folder, signal },
-    );
+    const where = ["-D", cluster, "-U", POSTGRES_USER, `--pwfile=${passwordFile}`];
+    const how = ["--auth=scram-sha-256", "--no-sync", "--locale=C", "--encoding=UTF8"];
+    const command = await this.#command(this.#binaries.initdb, ...where, ...how);
+    const made = await runCommand(command, { cwd: this.folder, signal });
     if (!made.ok)
       throw new StewardError("SERVER_START_FAILED", `initdb failed in ${this.folder}. It wrote:\n${made.text}`);
     await rm(join(this.folder, "databases"), { force: true });

@@ -192,7 +192,15 @@ function sharedServer(pid: number, port: number, password: string, database: str
         return false;
       }
     },
-    ...{ pid, port, password, database, stop, kill: refuse, pause: refuse, resume: refuse, restart: refuse },
+    pid,
+    port,
+    password,
+    database,
+    stop,
+    kill: refuse,
+    pause: refuse,
+    resume: refuse,
+    restart: refuse,
     [Symbol.asyncDispose]: stop,
   };
 }

@@ -107,7 +107,10 @@ function group(name: string, nodes: readonly RedisServer[], sentinels: readonly 
     await stopAll(nodes);
   };
   return {
-    ...{ name, nodes, sentinels, stop },
+    name,
+    nodes,
+    sentinels,
+    stop,
     seeds: sentinels.map(({ host, port }) => ({ host, port })),
     masters: () => withRole(nodes, "master"),
     replicas: () => withRole(nodes, "slave"),

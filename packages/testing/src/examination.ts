@@ -1,0 +1,100 @@
+import { describeError, isStewardError, type Manager, type ManagerContext, type Phase } from "@steward/core";
+import type { ContractAssert, ContractFactory } from "./contract.ts";
+import { trackHandles } from "./leaks.ts";
+import type { FaultProxy } from "./proxy.ts";
+
+/** How a promise ended. */
+export type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
+
+/** What a case does with a manager, in the words of the cases. Makes managers, and checks that they leave nothing. */
+export class Examination {
+  readonly assert: ContractAssert;
+  readonly #factory: ContractFactory;
+  readonly #handles = trackHandles();
+  readonly #made: Manager<unknown>[] = [];
+
+  constructor(assert: ContractAssert, factory: ContractFactory) {
+    this.assert = assert;
+    this.#factory = factory;
+  }
+
+  /** A fresh manager. */
+  async fresh(context: ManagerContext = {}): Promise<Manager<unknown>> {
+    const manager = await this.#factory.create({ name: "examined", ...context });
+    this.#made.push(manager);
+    return manager;
+  }
+
+  /** A fresh manager that was started. */
+  async ready(context: ManagerContext = {}): Promise<Manager<unknown>> {
+    const manager = await this.fresh(context);
+    await manager.start();
+    this.phase(manager, "ready");
+    return manager;
+  }
+
+  /** One successful call; only for cases that need `use`. */
+  use(manager: Manager<unknown>): Promise<unknown> {
+    return Promise.resolve(this.#factory.use?.(manager));
+  }
+
+  /** The way to the remote; only for cases that need `proxy`. */
+  get proxy(): FaultProxy {
+    if (this.#factory.proxy === undefined) throw new TypeError("this case needs a proxy");
+    return this.#factory.proxy;
+  }
+
+  phase(manager: Manager<unknown>, ...expected: readonly Phase[]): void {
+    const { phase } = manager;
+    this.assert.ok(expected.includes(phase), `phase is ${phase}, expected ${expected.join(" or ")}`);
+  }
+
+  /** Waits for the end, whichever. */
+  async outcome(promise: Promise<unknown>): Promise<Outcome> {
+    try {
+      return { ok: true, value: await promise };
+    } catch (error) {
+      return { ok: false, error };
+    }
+  }
+
+  /** Checks that the promise rejects with the code. */
+  async refused(promise: Promise<unknown>, code: string): Promise<void> {
+    const outcome = await this.outcome(promise);
+    const got = outcome.ok ? "it succeeded" : describeError(outcome.error);
+    this.assert.ok(!outcome.ok && isStewardError(outcome.error, code), `expected ${code}: ${got}`);
+  }
+
+  /** Runs a case, then stops what it left running and checks that nothing stays open. */
+  async run(examine: (self: Examination) => Promise<void>): Promise<void> {
+    try {
+      await examine(this);
+    } catch (error) {
+      // The case's own failure counts, whatever the cleaning up meets.
+      await this.#clean().catch(() => undefined);
+      throw error;
+    }
+    await this.#clean();
+    for (const manager of this.#made) this.phase(manager, "stopped");
+    await this.#handles.assertNoLeaks();
+  }
+
+  async #clean(): Promise<void> {
+    const { proxy } = this.#factory;
+    await proxy?.heal();
+    await Promise.all(this.#made.map((manager) => manager.stop()));
+    proxy?.reset();
+  }
+}
+
+/** Makes `close` do something else on one manager; gives back a function that runs the real one. */
+export function replaceClose(
+  manager: Manager<unknown>,
+  close: (signal: AbortSignal) => Promise<void>,
+): (signal: AbortSignal) => Promise<void> {
+  // `close` is protected: drivers offer no way to make it fail, and the contract is about just that.
+  const open = manager as unknown as { close: (signal: AbortSignal) => Promise<void> | void };
+  const real = open.close.bind(manager);
+  open.close = close;
+  return async (signal) => real(signal);
+}
