@@ -15,6 +15,8 @@ export interface GuardOptions {
   readonly maxPending?: number | undefined;
   /** Deadline of a call, time in the queue included, in ms. Default: none. */
   readonly timeoutMs?: number | undefined;
+  /** Longest wait until an operation says {@link Call.acquired}, time in the queue included, in ms. Default: none. */
+  readonly acquireTimeoutMs?: number | undefined;
   /** True when a call that ran into its deadline keeps its place until the driver really let go. Default `false`. */
   readonly holdUntilSettled?: boolean | undefined;
   /** Says why nothing is accepted now, or `undefined` when calls are welcome. */
@@ -35,6 +37,11 @@ export interface Call {
   readonly deadline: number;
   /** Aborts when the call is given up. Made when first asked for, so that it costs nothing unasked. */
   readonly signal: AbortSignal;
+  /**
+   * Says that the call has what it waited for (a connection, a lease), so `acquireTimeoutMs` no longer counts: from
+   * here the total deadline does, or `timeoutMs` from now where it is given (`Infinity`: as long as it takes).
+   */
+  acquired(timeoutMs?: number): void;
 }
 
 /** Numbers of a guard. `started = succeeded + failed + inUse`, where a call that is given up counts as failed. */
@@ -53,6 +60,102 @@ export interface GuardStats {
 type Operation<T> = (call: Call) => PromiseLike<T> | T;
 
 /**
+ * One use of a guarded resource that tells its progress by callbacks instead of a promise: what a driver's narrow
+ * seam needs. Subclass it, hand it to {@link Guard.enter}, and call {@link succeed} or {@link fail} when the driver
+ * let go; one object per use is all it costs.
+ */
+export abstract class GuardedUse extends Expiring {
+  /** Instant at which it was asked for, in ms of the guard's clock. */
+  since = 0;
+  /** @internal Instant by which it has to be done in all; `deadline` may be nearer while it still acquires. */
+  total: number = Number.POSITIVE_INFINITY;
+  /** Instant at which it got its place; `undefined` while it waits. */
+  startedAt: number | undefined = undefined;
+  /** True from {@link succeed}, {@link fail} or being given up on. */
+  settled = false;
+  /** @internal */
+  queued = false;
+  /** @internal */
+  holdsPlace = false;
+  /** @internal */
+  inDriver = false;
+  /** @internal */
+  ahead: GuardedUse | undefined = undefined;
+  /** @internal */
+  behind: GuardedUse | undefined = undefined;
+  #guard: Guard | undefined = undefined;
+  #unfollow: (() => void) | undefined = undefined;
+
+  /** It has its place: hand it to the driver. */
+  protected abstract begin(): void;
+
+  /** It failed or was given up: refused, overloaded, out of time, aborted. Called once at most, before its place goes to the next. */
+  protected abstract giveUp(error: unknown): void;
+
+  /** It is done: frees its place. Does nothing but that once it was given up. */
+  succeed(): void {
+    this.inDriver = false;
+    if (this.settled) return this.#guard?.late(this);
+    this.settled = true;
+    this.#unfollow?.();
+    this.#guard?.settled(this, undefined);
+  }
+
+  /** It failed: {@link giveUp} is told, and its place is freed. Does nothing but free its place once it was given up. */
+  fail(error: unknown): void {
+    this.inDriver = false;
+    if (this.settled) this.#guard?.late(this);
+    else this.abandon(error);
+  }
+
+  override expire(): void {
+    if (!this.settled && this.#guard !== undefined) this.abandon(this.#guard.timeout(this));
+  }
+
+  /** @internal Given up from outside, while the driver may still be at it. */
+  abandon(error: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.#unfollow?.();
+    try {
+      this.giveUp(error);
+    } finally {
+      this.#guard?.settled(this, error ?? new Error("rejected with nothing"));
+    }
+  }
+
+  /** @internal */
+  enter(guard: Guard, now: number): void {
+    this.#guard = guard;
+    this.since = now;
+  }
+
+  /**
+   * It has what it waited for (a connection, a lease), so the guard's `acquireTimeoutMs` no longer counts: from here
+   * the total deadline does, or `timeoutMs` from now where it is given (`Infinity`: as long as it takes).
+   */
+  acquired(timeoutMs?: number): void {
+    this.#guard?.acquired(this, timeoutMs);
+  }
+
+  /** @internal */
+  start(now: number): void {
+    this.startedAt = now;
+    this.holdsPlace = this.inDriver = true;
+    this.begin();
+  }
+
+  /** @internal */
+  follow(signal: AbortSignal, resource: string): void {
+    const abort = (): void =>
+      this.abandon(new StewardError("CALL_ABORTED", `${resource}: the caller gave up`, { resource, cause: signal.reason }));
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    this.#unfollow = () => signal.removeEventListener("abort", abort);
+  }
+}
+
+/**
  * What every managed use passes through: it bounds how many calls run and wait, and how long each may take in all.
  *
  * A freed place goes to the head of the queue in the same tick, so nobody overtakes; a call that is given up leaves
@@ -65,8 +168,8 @@ export class Guard {
   readonly #options: GuardOptions;
   readonly #maxConcurrent: number;
   readonly #maxPending: number;
-  #head: GuardedCall | undefined;
-  #tail: GuardedCall | undefined;
+  #head: GuardedUse | undefined;
+  #tail: GuardedUse | undefined;
   #pending = 0;
   #inUse = 0;
   #started = 0;
@@ -74,6 +177,7 @@ export class Guard {
   #failed = 0;
   #overloaded = 0;
   #timedOut = 0;
+  #filling = false;
   #idleWaiters: (() => void)[] = [];
 
   constructor(options: GuardOptions) {
@@ -97,13 +201,27 @@ export class Guard {
     const refusal = this.#options.refusal?.();
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise<T>((resolve, reject) => {
-      const call = new GuardedCall(this, operation, resolve as (value: unknown) => void, reject, this.#clock.now()); // `operation` gives a T
-      this.#bound(call, options);
-      if (call.settled) return;
-      if (this.#inUse < this.#maxConcurrent && this.#head === undefined) this.#begin(call);
-      else if (this.#pending < this.#maxPending) this.#enqueue(call); // the queue does not care what a call gives
-      else this.#overload(call);
+      this.#admit(new GuardedCall(operation, resolve as (value: unknown) => void, reject), options); // `operation` gives a T
     });
+  }
+
+  /**
+   * Lets a use in as soon as there is a place for it; it learns from `begin` and `giveUp` what becomes of it, with
+   * the errors of {@link run}.
+   */
+  enter(use: GuardedUse, options?: CallOptions): void {
+    const refusal = this.#options.refusal?.();
+    if (refusal === undefined) this.#admit(use, options);
+    else use.abandon(refusal);
+  }
+
+  #admit(use: GuardedUse, options: CallOptions | undefined): void {
+    use.enter(this, this.#clock.now());
+    this.#bound(use, options);
+    if (use.settled) return;
+    if (this.#inUse < this.#maxConcurrent && this.#head === undefined) this.#begin(use);
+    else if (this.#pending < this.#maxPending) this.#enqueue(use);
+    else this.#overload(use);
   }
 
   /** Waits until nothing runs or waits any more. */
@@ -114,7 +232,7 @@ export class Guard {
 
   /** Rejects everything that waits in the queue. What runs goes on. */
   rejectPending(error: Error): void {
-    for (let call = this.#head; call !== undefined; call = this.#head) call.fail(error);
+    for (let call = this.#head; call !== undefined; call = this.#head) call.abandon(error);
   }
 
   /** The numbers of now. */
@@ -131,10 +249,10 @@ export class Guard {
   }
 
   /** @internal A call has its result, or was given up. */
-  settled(call: GuardedCall, error: unknown): void {
+  settled(call: GuardedUse, error: unknown): void {
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.remove(call);
     if (call.queued) this.#dequeue(call);
-    else if (call.started) {
+    else if (call.startedAt !== undefined) {
       if (error === undefined) this.#succeeded++;
       else this.#failed++;
       if (!(this.#options.holdUntilSettled === true && call.inDriver)) this.#free(call);
@@ -146,14 +264,23 @@ export class Guard {
     this.#wakeIdle();
   }
 
+  /** @internal A call has what it waited for; another deadline counts from here. */
+  acquired(call: GuardedUse, timeoutMs: number | undefined): void {
+    const deadline = timeoutMs === undefined ? call.total : this.#clock.now() + timeoutMs;
+    if (call.settled || deadline === call.deadline) return;
+    this.#wheel.remove(call);
+    call.deadline = deadline;
+    if (deadline !== Number.POSITIVE_INFINITY) this.#wheel.add(call);
+  }
+
   /** @internal The driver let go of a call that was given up before. */
-  late(call: GuardedCall): void {
+  late(call: GuardedUse): void {
     if (call.holdsPlace) this.#free(call);
     this.#wakeIdle();
   }
 
   /** @internal */
-  timeout(call: GuardedCall): StewardError {
+  timeout(call: GuardedUse): StewardError {
     this.#timedOut++;
     const waited = Math.round(this.#clock.now() - call.since);
     const where = call.queued ? `still queued behind ${this.#pending - 1} others` : "no answer";
@@ -163,35 +290,46 @@ export class Guard {
     });
   }
 
-  #bound(call: GuardedCall, options: CallOptions | undefined): void {
+  #bound(call: GuardedUse, options: CallOptions | undefined): void {
     const context = currentContext();
     const timeoutMs = Math.min(options?.timeoutMs ?? Number.POSITIVE_INFINITY, this.#options.timeoutMs ?? Number.POSITIVE_INFINITY);
-    call.deadline = Math.min(call.since + timeoutMs, context?.deadline ?? Number.POSITIVE_INFINITY);
-    if (call.deadline <= call.since) return call.fail(this.timeout(call));
+    call.total = Math.min(call.since + timeoutMs, context?.deadline ?? Number.POSITIVE_INFINITY);
+    call.deadline = Math.min(call.total, call.since + (this.#options.acquireTimeoutMs ?? Number.POSITIVE_INFINITY));
+    if (call.deadline <= call.since) return call.abandon(this.timeout(call));
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.add(call);
     const signal = options?.signal ?? context?.signal;
     if (signal !== undefined) call.follow(signal, this.#resource);
   }
 
-  #begin(call: GuardedCall): void {
+  #begin(call: GuardedUse): void {
     this.#inUse++;
     this.#started++;
     call.start(this.#clock.now());
   }
 
-  #free(call: GuardedCall): void {
+  #free(call: GuardedUse): void {
     call.holdsPlace = false;
     this.#inUse--;
-    const next = this.#head;
-    if (next === undefined || this.#inUse >= this.#maxConcurrent) return;
-    this.#dequeue(next);
-    this.#begin(next);
+    if (!this.#filling) this.#fill();
   }
 
-  #overload(call: GuardedCall): void {
+  /** A loop, not recursion: calls that end at once would otherwise nest as deep as the queue is long. */
+  #fill(): void {
+    this.#filling = true;
+    try {
+      for (let next = this.#head; next !== undefined && this.#inUse < this.#maxConcurrent; next = this.#head) {
+        this.#dequeue(next);
+        this.#begin(next);
+      }
+    } finally {
+      this.#filling = false;
+    }
+  }
+
+  #overload(call: GuardedUse): void {
     this.#overloaded++;
     const message = `${this.#resource}: the queue is full (${this.#numbers()}); raise its bounds, or send less at once`;
-    call.fail(new StewardError("OVERLOADED", message, { resource: this.#resource, retryable: true }));
+    call.abandon(new StewardError("OVERLOADED", message, { resource: this.#resource, retryable: true }));
   }
 
   #numbers(): string {
@@ -199,7 +337,7 @@ export class Guard {
     return `in use ${this.#inUse}${max}, pending ${this.#pending}${max === "" ? "" : ` of ${this.#maxPending}`}`;
   }
 
-  #enqueue(call: GuardedCall): void {
+  #enqueue(call: GuardedUse): void {
     call.queued = true;
     call.ahead = this.#tail;
     if (this.#tail === undefined) this.#head = call;
@@ -208,7 +346,7 @@ export class Guard {
     this.#pending++;
   }
 
-  #dequeue(call: GuardedCall): void {
+  #dequeue(call: GuardedUse): void {
     call.queued = false;
     if (call.ahead === undefined) this.#head = call.behind;
     else call.ahead.behind = call.behind;
@@ -224,34 +362,18 @@ export class Guard {
   }
 }
 
-/** One call on its way through a guard: its place in the queue, its deadline and its promise. */
-class GuardedCall extends Expiring implements Call {
-  readonly #guard: Guard;
+/** A use that an operation makes and a promise tells about. */
+class GuardedCall extends GuardedUse implements Call {
   readonly #operation: Operation<unknown>;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
-  readonly since: number;
-  startedAt: number | undefined = undefined;
-  settled = false;
-  queued = false;
-  holdsPlace = false;
-  inDriver = false;
-  ahead: GuardedCall | undefined = undefined;
-  behind: GuardedCall | undefined = undefined;
   #controller: AbortController | undefined = undefined;
-  #unfollow: (() => void) | undefined = undefined;
 
-  constructor(guard: Guard, operation: Operation<unknown>, resolve: (value: unknown) => void, reject: (error: unknown) => void, since: number) {
+  constructor(operation: Operation<unknown>, resolve: (value: unknown) => void, reject: (error: unknown) => void) {
     super();
-    this.#guard = guard;
     this.#operation = operation;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.since = since;
-  }
-
-  get started(): boolean {
-    return this.startedAt !== undefined;
   }
 
   get signal(): AbortSignal {
@@ -259,52 +381,24 @@ class GuardedCall extends Expiring implements Call {
     return this.#controller.signal;
   }
 
-  start(now: number): void {
-    this.startedAt = now;
-    this.holdsPlace = this.inDriver = true;
+  protected override begin(): void {
     try {
       const result = this.#operation(this);
-      if (isThenable(result)) result.then((value) => this.#answer(value), (error: unknown) => this.#fault(error));
+      if (isThenable(result)) result.then((value) => this.#answer(value), (error: unknown) => this.fail(error));
       else this.#answer(result);
     } catch (error) {
-      this.#fault(error);
+      this.fail(error);
     }
   }
 
-  fail(error: unknown): void {
-    if (this.settled) return;
-    this.settled = true;
-    this.#unfollow?.();
+  protected override giveUp(error: unknown): void {
     this.#reject(error);
-    this.#guard.settled(this, error ?? new Error("rejected with nothing"));
     this.#controller?.abort(error);
   }
 
-  expire(): void {
-    if (!this.settled) this.fail(this.#guard.timeout(this));
-  }
-
-  follow(signal: AbortSignal, resource: string): void {
-    const abort = (): void =>
-      this.fail(new StewardError("CALL_ABORTED", `${resource}: the caller gave up`, { resource, cause: signal.reason }));
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort, { once: true });
-    this.#unfollow = () => signal.removeEventListener("abort", abort);
-  }
-
   #answer(value: unknown): void {
-    this.inDriver = false;
-    if (this.settled) return this.#guard.late(this);
-    this.settled = true;
-    this.#unfollow?.();
-    this.#resolve(value);
-    this.#guard.settled(this, undefined);
-  }
-
-  #fault(error: unknown): void {
-    this.inDriver = false;
-    if (this.settled) this.#guard.late(this);
-    else this.fail(error);
+    if (!this.settled) this.#resolve(value);
+    this.succeed();
   }
 }
 

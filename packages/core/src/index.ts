@@ -17,7 +17,7 @@ export {
 export { cached, current, fresh, lazy, optional, when, type Current } from "./edges.ts";
 export { CORE_CODES, describeError, isStewardError, StewardError, type CoreCode, type StewardErrorDetails } from "./errors.ts";
 export { afterReply, generator, isGeneratorFunction, type AfterReply } from "./generator.ts";
-export { Guard, type Call, type CallOptions, type GuardOptions, type GuardStats } from "./guard.ts";
+export { Guard, GuardedUse, type Call, type CallOptions, type GuardOptions, type GuardStats } from "./guard.ts";
 export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle.ts";
 export { managedFactory, type DerivedOptions, type Driver, type ManagedFactory, type ManagedSettings } from "./managed.ts";
 export { Manager, type LastProbe, type ManagerCall, type ManagerContext } from "./manager.ts";

@@ -82,16 +82,13 @@ export class DeadlineWheel {
     else this.#timer = undefined;
   };
 
+  /** Takes out everything that is due before any of it is told: what one does may remove its neighbours. */
   #expire(slot: number, now: number): void {
-    let item = this.#slots[slot];
-    while (item !== undefined) {
-      const { after } = item;
-      if (item.deadline <= now) {
-        this.remove(item);
-        item.expire();
-      }
-      item = after;
-    }
+    let due: Expiring[] | undefined;
+    for (let item = this.#slots[slot]; item !== undefined; item = item.after) if (item.deadline <= now) (due ??= []).push(item);
+    if (due === undefined) return;
+    for (const item of due) this.remove(item);
+    for (const item of due) item.expire();
   }
 
   /** Scans all pending items; runs once per firing, not per call. */
