@@ -36,21 +36,21 @@ function resultOf(directory) {
 
 /** Adds up suites and tasks. A suite without a result, or from another Node version, counts as a failure. */
 export function summary(results, tasks, code, node = process.version) {
-  const lines = ["", `Node ${node}`];
+  const lines = [""];
   let [passed, failed] = [0, 0];
   for (const { name, passed: ok = 0, failed: bad = 0, skipped = 0, node: ranOn } of results) {
     const ran = ranOn === node;
-    const state = ran ? `${ok} passed, ${bad} failed` : `did not run${ranOn ? ` (result of Node ${ranOn})` : ""}`;
-    lines.push(`  ${name.padEnd(22)} ${state}${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+    const state = ran ? `${ok} passed, ${bad} failed` : "FAILED: it did not run on this Node";
+    lines.push(`${name} on Node ${ranOn ?? node}: ${state}${skipped > 0 ? `, ${skipped} skipped` : ""}`);
     passed += ran ? ok : 0;
     failed += ran ? bad : 1;
   }
   const broken = tasks.filter((t) => !t.taskId.endsWith("#test") && (t.execution?.exitCode ?? 0) !== 0);
-  for (const { taskId } of broken) lines.push(`  FAILED ${taskId.replace("//#", "")}`);
+  for (const { taskId } of broken) lines.push(`FAILED: ${taskId.replace("//#", "")}`);
   failed += broken.length;
   // Turbo itself can fail (a bad turbo.json, a signal) without any task to blame.
   if (code !== 0 && failed === 0) {
-    lines.push(`  FAILED turbo (exit code ${code})`);
+    lines.push(`FAILED: turbo ended with exit code ${code}`);
     failed = 1;
   }
   lines.push(`${passed} passed, ${failed} failed`);

@@ -8,6 +8,7 @@ export function testFiles(directory, filters = []) {
   // JavaScript packages of the tooling have nothing to compile.
   const compiled = join(directory, ".test/test");
   const root = existsSync(compiled) ? compiled : join(directory, "test");
+  if (!existsSync(root)) return [];
   const all = readdirSync(root, { recursive: true })
     .map((name) => relative(directory, join(root, String(name))))
     .filter((name) => /\.test\.m?js$/.test(name))
@@ -19,7 +20,11 @@ export function testFiles(directory, filters = []) {
 export async function run(directory, filters) {
   const { name } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
   const files = testFiles(directory, filters);
-  if (files.length === 0) return finish(directory, { name, passed: 0, failed: 0, skipped: 0 }, 0);
+  if (files.length === 0) {
+    const fine = isStub(directory);
+    if (!fine) console.error(`${name} has no test file`);
+    return finish(directory, { name, passed: 0, failed: fine ? 0 : 1, skipped: 0 }, fine ? 0 : 1);
+  }
   const { code, text } = await runTap(directory, files);
   const counts = readTap(text);
   for (const failure of failuresOf(text)) console.error(failure);
@@ -29,6 +34,12 @@ export async function run(directory, filters) {
     counts.failed = 1;
   }
   return finish(directory, { name, ...counts }, code);
+}
+
+/** A package whose entry exports and imports nothing yet. */
+function isStub(directory) {
+  const entry = ["src/index.ts", "src/main.ts"].map((f) => join(directory, f)).find((f) => existsSync(f));
+  return entry !== undefined && !/\bfrom\b/.test(readFileSync(entry, "utf8"));
 }
 
 function runTap(directory, files) {

@@ -12,20 +12,21 @@ export interface Diagnostic {
 
 const head = /^(.+?)\((\d+),\d+\): error (TS\d+): (.*)$/;
 
-/** Runs the TypeScript compiler of the package in `directory` on a project file. */
+/** Runs the TypeScript compiler of the package in `directory` on a project file, in `cwd`. */
 export function compile(
   directory: string,
   project: string,
+  cwd = directory,
 ): { readonly diagnostics: readonly Diagnostic[]; readonly other: string } {
   const resolver = createRequire(join(directory, "package.json"));
   const compiler = join(resolver.resolve("typescript/package.json"), "../bin/tsc");
   const { stdout, stderr, status, error } = spawnSync(
     process.execPath,
     [compiler, "--project", project, "--pretty", "false"],
-    { cwd: directory, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },
+    { cwd, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },
   );
   if (error !== undefined) throw error;
-  const { diagnostics, other } = readDiagnostics(`${stdout}${stderr}`, directory);
+  const { diagnostics, other } = readDiagnostics(`${stdout}${stderr}`, cwd);
   const silent = status !== 0 && diagnostics.length === 0 && other === "";
   return { diagnostics, other: silent ? `tsc ended with ${String(status)} and said nothing` : other };
 }

@@ -33,7 +33,8 @@ export const ownWords: Check = {
 };
 
 function listFiles(root: string): string[] {
-  const options = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+  // A clone that belongs to another user (in a container, say) is read all the same.
+  const options = ["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"];
   const names = execFileSync("git", options, { cwd: root, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 }).split("\0");
   return names.filter((n) => {
     const file = join(root, n);

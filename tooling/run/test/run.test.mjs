@@ -1,0 +1,122 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import { failuresOf, readTap } from "../../tap/tap-lines.mjs";
+import { installProblem } from "../install.mjs";
+import { nearest } from "../problem.mjs";
+import { summary } from "../test.mjs";
+import { packageNamed, packages } from "../workspace.mjs";
+
+const steward = join(import.meta.dirname, "../steward.mjs");
+
+function folder(t) {
+  const path = mkdtempSync(join(tmpdir(), "steward-run-"));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+t.test("a wrong command or package is named, with the nearest known one", async (t) => {
+  const { status, stderr } = spawnSync(process.execPath, [steward, "strat"], { encoding: "utf8" });
+  t.equal(status, 1);
+  t.equal(stderr.trim(), 'steward: there is no command "strat"; did you mean "start"?');
+  t.match(nearest("kore", ["core", "http"]), /"core"/);
+  t.equal(nearest("zebra", ["core", "http"]), "; known are core, http");
+  const all = packages();
+  t.equal(packageNamed("core", all).name, "@steward/core");
+  t.equal(packageNamed("packages/core", all).name, "@steward/core");
+  t.throws(() => packageNamed("databse", all), { message: /did you mean "database"/ });
+});
+
+t.test("a Node that is too old is refused in one line", async (t) => {
+  // The version is faked before the program reads it.
+  const script = `Object.defineProperty(process.versions, "node", { value: "18.20.0" }); await import(${JSON.stringify(steward)})`;
+  const args = ["--input-type=module", "--eval", script];
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
+  t.equal(status, 1);
+  t.match(stderr.trim(), /^steward: Node v[\d.]+ is too old; Steward needs Node 20.19 or newer.$/);
+});
+
+t.test("an install that fails says why in one line where the reason is known", async (t) => {
+  t.match(installProblem("GET https://x failed: getaddrinfo ENOTFOUND x"), /registry cannot be reached/);
+  t.match(installProblem("ERR_PNPM_OUTDATED_LOCKFILE"), /does not match the package.json files/);
+  t.match(installProblem("one\nsomething else"), /the install failed:\none\nsomething else/);
+});
+
+t.test("the workspace is every folder with a package.json", async (t) => {
+  const top = folder(t);
+  for (const name of ["packages/a", "apps/b", "tooling/c", "packages/empty"])
+    mkdirSync(join(top, name), { recursive: true });
+  for (const name of ["packages/a", "apps/b", "tooling/c"]) {
+    writeFileSync(join(top, name, "package.json"), JSON.stringify({ name: `@x/${name.at(-1)}` }));
+  }
+  t.same(
+    packages(top).map((p) => p.name),
+    ["@x/a", "@x/b", "@x/c"],
+  );
+});
+
+t.test("the summary", async (t) => {
+  const good = { name: "a", passed: 3, failed: 0, skipped: 0, node: "v20.1.0" };
+  await t.test("adds up suites and ends with the total", async (t) => {
+    const total = summary([good, { ...good, name: "b", failed: 2 }], [], 1, "v20.1.0");
+    t.equal(total.lines.at(-1), "6 passed, 2 failed");
+  });
+  await t.test("counts a suite that did not run, or ran on another Node, as a failure", async (t) => {
+    t.match(summary([{ name: "a" }], [], 0, "v20.1.0"), { passed: 0, failed: 1 });
+    t.match(summary([good], [], 0, "v24.1.0"), { passed: 0, failed: 1 });
+  });
+  await t.test("counts a failed task that is no suite", async (t) => {
+    const tasks = [
+      { taskId: "//#lint", execution: { exitCode: 1 } },
+      { taskId: "a#test", execution: { exitCode: 1 } },
+      { taskId: "a#build", execution: { exitCode: 0 } },
+    ];
+    const total = summary([good], tasks, 1, "v20.1.0");
+    t.equal(total.failed, 1);
+    t.ok(total.lines.includes("FAILED: lint"));
+  });
+  await t.test("counts a turbo that fails by itself", async (t) => {
+    t.equal(summary([good], [], 1, "v20.1.0").failed, 1);
+  });
+});
+
+const tapText = `TAP version 14
+# Subtest: a.test.js
+    # Subtest: adds
+        ok 1 - should be equal
+        1..1
+    ok 1 - adds # time=4.213ms
+    
+    # Subtest: group
+        # Subtest: inner
+            not ok 1 - should be equal
+              ---
+              compare: ===
+              ...
+            1..1
+        not ok 1 - inner # time=16ms
+        1..1
+    not ok 2 - group # time=22ms
+    
+    # Subtest: needs a server
+    ok 3 - needs a server # SKIP no server
+    1..3
+not ok 1 - a.test.js # time=42ms
+`;
+
+t.test("the cases of a TAP text", async (t) => {
+  await t.test("are its innermost subtests", async (t) => {
+    t.same(readTap(tapText), { passed: 1, failed: 1, skipped: 1 });
+  });
+  await t.test("that failed are printed with their path", async (t) => {
+    t.match(failuresOf(tapText), [/^FAIL a.test.js > group > inner\n[\s\S]*compare: ===/]);
+  });
+  await t.test("include a group that failed by itself, and a file that broke off", async (t) => {
+    const timeout =
+      "# Subtest: a.js\n    # Subtest: x\n        ok 1\n        1..1\n    ok 1 - x\n    1..1\nnot ok 1 - a.js\n";
+    t.match(readTap(timeout), { passed: 1, failed: 1 });
+    t.match(readTap("# Subtest: a.js\n    # Subtest: x\n        ok 1\n"), { passed: 0, failed: 1 });
+  });
+});
