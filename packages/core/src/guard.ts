@@ -178,6 +178,8 @@ export class Guard {
   #overloaded = 0;
   #timedOut = 0;
   #filling = false;
+  /** Places there are now; none while paused. */
+  #limit: number;
   #idleWaiters: (() => void)[] = [];
 
   constructor(options: GuardOptions) {
@@ -187,6 +189,7 @@ export class Guard {
     this.#wheel = deadlineWheel(options.clock);
     this.#maxConcurrent = options.maxConcurrent ?? Number.POSITIVE_INFINITY;
     this.#maxPending = options.maxPending ?? 0;
+    this.#limit = this.#maxConcurrent;
   }
 
   /**
@@ -219,7 +222,7 @@ export class Guard {
     use.enter(this, this.#clock.now());
     this.#bound(use, options);
     if (use.settled) return;
-    if (this.#inUse < this.#maxConcurrent && this.#head === undefined) this.#begin(use);
+    if (this.#inUse < this.#limit && this.#head === undefined) this.#begin(use);
     else if (this.#pending < this.#maxPending) this.#enqueue(use);
     else this.#overload(use);
   }
@@ -233,6 +236,17 @@ export class Guard {
   /** Rejects everything that waits in the queue. What runs goes on. */
   rejectPending(error: Error): void {
     for (let call = this.#head; call !== undefined; call = this.#head) call.abandon(error);
+  }
+
+  /** Begins nothing from here on: calls wait in the queue, within its bound and their deadlines. What runs goes on. */
+  pause(): void {
+    this.#limit = 0;
+  }
+
+  /** Goes on after {@link pause}: what waited begins in its order. */
+  resume(): void {
+    this.#limit = this.#maxConcurrent;
+    if (!this.#filling) this.#fill();
   }
 
   /** The numbers of now. */
@@ -317,7 +331,7 @@ export class Guard {
   #fill(): void {
     this.#filling = true;
     try {
-      for (let next = this.#head; next !== undefined && this.#inUse < this.#maxConcurrent; next = this.#head) {
+      for (let next = this.#head; next !== undefined && this.#inUse < this.#limit; next = this.#head) {
         this.#dequeue(next);
         this.#begin(next);
       }
