@@ -21,6 +21,8 @@ t.test("a paused guard begins nothing, and what waited begins in its order once 
 });
 
 t.test("a call that waits in a paused guard keeps its deadline, and the queue its bound", async (t) => {
+  const alive = setInterval(() => {}, 1_000); // deadlines alone do not keep a process alive
+  t.teardown(() => clearInterval(alive));
   const guard = paused(1);
   const waiting = guard.run(() => "never");
   await t.rejects(guard.run(() => "one too many"), { code: "OVERLOADED" });
