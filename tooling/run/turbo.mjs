@@ -19,7 +19,12 @@ export async function build(filters) {
 export async function turboRecorded(tasks) {
   const folder = join(root, ".turbo/runs");
   rmSync(folder, { recursive: true, force: true });
-  const { code } = await turbo([...tasks, "--continue", "--summarize", "--output-logs=new-only"]);
+  const { code } = await turbo([
+    ...tasks,
+    "--continue=dependencies-successful",
+    "--summarize",
+    "--output-logs=new-only",
+  ]);
   const [file] = existsSync(folder) ? readdirSync(folder) : [];
   return { code, tasks: file === undefined ? [] : readJson(join(folder, file)).tasks };
 }

@@ -68,7 +68,7 @@ function isExported(node: ts.HasModifiers): boolean {
   return ts.getModifiers(node)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword) ?? false;
 }
 
-/** Own members; with a base class of core's (`Manager`) the base has start and stop. */
+/** Own members; with a base class of core's (`Manager`) the base has them all. */
 function membersOf(declaration: ts.ClassDeclaration, file: SourceFile, sources: readonly SourceFile[]): string[] {
   const own = declaration.members.map((m) => m.name?.getText(file.tree) ?? "");
   const base = declaration.heritageClauses?.find((h) => h.token === ts.SyntaxKind.ExtendsKeyword)?.types[0];
@@ -78,7 +78,7 @@ function membersOf(declaration: ts.ClassDeclaration, file: SourceFile, sources: 
     const found = other.tree.statements.filter(ts.isClassDeclaration).find((c) => c.name?.text === baseName);
     if (found !== undefined) return [...own, ...membersOf(found, other, sources)];
   }
-  return [...own, "start", "stop"];
+  return [...own, "start", "stop", "stats"];
 }
 
 function readmeProblems({ name, readme }: Package): string[] {

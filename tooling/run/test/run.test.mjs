@@ -1,10 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { failuresOf, readTap } from "../../tap/tap-lines.mjs";
 import { installProblem } from "../install.mjs";
+import { render } from "../new.mjs";
 import { nearest } from "../problem.mjs";
 import { summary } from "../test.mjs";
 import { packageNamed, packages } from "../workspace.mjs";
@@ -118,5 +119,22 @@ t.test("the cases of a TAP text", async (t) => {
       "# Subtest: a.js\n    # Subtest: x\n        ok 1\n        1..1\n    ok 1 - x\n    1..1\nnot ok 1 - a.js\n";
     t.match(readTap(timeout), { passed: 1, failed: 1 });
     t.match(readTap("# Subtest: a.js\n    # Subtest: x\n        ok 1\n"), { passed: 0, failed: 1 });
+  });
+});
+
+t.test("a new driver package", async (t) => {
+  await t.test("has the template's files under its own name", async (t) => {
+    const place = folder(t);
+    const files = render("message-queue", join(place, "message-queue"));
+    t.ok(files.includes("src/manager.ts") && files.includes("package.json"));
+    const texts = files.map((f) => readFileSync(join(place, "message-queue", f), "utf8")).join("\n");
+    t.notMatch(texts, /sample/i);
+    t.match(texts, /class MessageQueueManager/);
+    t.match(texts, /"name": "@steward\/message-queue"/);
+    t.match(texts, /MESSAGE_QUEUE_CODES/);
+    t.match(texts, /super\("message-queue"/);
+  });
+  await t.test("is not made for a name that npm would refuse", async (t) => {
+    t.throws(() => render("Kafka!", folder(t)), { message: /no package name/ });
   });
 });

@@ -1,0 +1,39 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { explain } from "./problem.mjs";
+import { root } from "./workspace.mjs";
+
+/** Makes a driver package from the template: a working one, with every file that the checks ask for. */
+export async function main([name, ...rest]) {
+  if (name === undefined || rest.length > 0) explain("say one name: npm run new kafka");
+  const folder = join(root, "packages", name);
+  if (existsSync(folder)) explain(`packages/${name} exists already`);
+  for (const file of render(name, folder)) console.log(`  packages/${name}/${file}`);
+  console.log(`Next: npx pnpm install; npm run dev ${name}; then put the real client into src/manager.ts`);
+  return 0;
+}
+
+// One pass, so that a name with "sample" in it is not replaced again. Where the name is a text, it stays as given.
+const placeholder = /(?<as>@steward\/|kind: "|super\(")sample|SAMPLE|Sample|sample/g;
+
+/** Writes the template for `name` into `folder`, and returns the paths it wrote. */
+export function render(name, folder) {
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name))
+    explain(`"${name}" is no package name: use small letters, digits and -`);
+  const words = name.split("-");
+  const pascal = words.map((w) => w[0].toUpperCase() + w.slice(1)).join("");
+  const camel = pascal[0].toLowerCase() + pascal.slice(1);
+  const names = { SAMPLE: words.join("_").toUpperCase(), Sample: pascal, sample: camel };
+  const template = join(root, "tooling/template/driver");
+  const files = readdirSync(template, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(template.length + 1));
+  for (const file of files) {
+    const text = readFileSync(join(template, file), "utf8").replaceAll(placeholder, (found, as) =>
+      as === undefined ? names[found] : `${as}${name}`,
+    );
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    writeFileSync(join(folder, file), text);
+  }
+  return files.sort();
+}

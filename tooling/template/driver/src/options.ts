@@ -1,0 +1,16 @@
+import type { OptionsSchema } from "@steward/core";
+import * as v from "valibot";
+
+/** What a sample can be told. */
+export interface SampleOptions {
+  /** Longest call, time in the queue included, in ms. Default 5,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Options with their defaults. */
+export type CheckedOptions = { readonly [Key in keyof SampleOptions]-?: Exclude<SampleOptions[Key], undefined> };
+
+/** Checks options; unknown keys are refused. */
+export const schema: OptionsSchema<CheckedOptions> = v.strictObject({
+  timeoutMs: v.optional(v.pipe(v.number(), v.minValue(1, "at least 1 ms")), 5_000),
+});
