@@ -144,8 +144,6 @@ export const truthCases: readonly ContractCase[] = [
       await examine.outcome(manager.drain());
       await manager.stop();
       examine.phase(manager, "stopped");
-      await examine.proxy.heal();
-      examine.proxy.reset();
     },
   },
 ];

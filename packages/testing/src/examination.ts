@@ -12,6 +12,7 @@ export class Examination {
   readonly #factory: ContractFactory;
   readonly #handles = trackHandles();
   readonly #made: Manager<unknown>[] = [];
+  #broke = false;
 
   constructor(assert: ContractAssert, factory: ContractFactory) {
     this.assert = assert;
@@ -38,9 +39,10 @@ export class Examination {
     return Promise.resolve(this.#factory.use?.(manager));
   }
 
-  /** The way to the remote; only for cases that need `proxy`. */
+  /** The way to the remote, to be broken; only for cases that need `proxy`. */
   get proxy(): FaultProxy {
     if (this.#factory.proxy === undefined) throw new TypeError("this case needs a proxy");
+    this.#broke = true;
     return this.#factory.proxy;
   }
 
@@ -80,10 +82,10 @@ export class Examination {
   }
 
   async #clean(): Promise<void> {
-    const { proxy } = this.#factory;
-    await proxy?.heal();
+    if (this.#broke) await this.#factory.proxy?.heal();
     await Promise.all(this.#made.map((manager) => manager.stop()));
-    proxy?.reset();
+    // Only where faults left silent connections behind: a reset would hide what a manager left open.
+    if (this.#broke) this.#factory.proxy?.reset();
   }
 }
 

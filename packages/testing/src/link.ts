@@ -17,6 +17,12 @@ function closeOf(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
+// Node leaks the handle of a socket that is reset while its FIN is on the way; such a socket is destroyed instead.
+function resetSocket(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** One proxied connection: the client's socket, ours to the server, and a flow each way. */
 export class Link {
   readonly #client: Socket;
@@ -77,7 +83,7 @@ export class Link {
     this.#flows.set(direction, flow);
     // A reset travels on as a reset, except where nothing travels.
     source.on("error", () => {
-      if (!this.#silent && !flow.dead && !faults.lossy) target.resetAndDestroy();
+      if (!this.#silent && !flow.dead && !faults.lossy) resetSocket(target);
     });
   }
 
@@ -115,6 +121,6 @@ export class Link {
 
   /** Ends both sides by RST. */
   reset(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) resetSocket(socket);
   }
 }
