@@ -33,16 +33,12 @@ export interface Binding<out Open extends string = string> {
 export interface StartContext {
   /** Aborts when a sibling failed, when the start timeout ran out, or when a stop was asked for. */
   readonly signal: AbortSignal;
-  /** Name of the resource. */
-  readonly name: string;
 }
 
 /** What a resource is told about its end. */
 export interface StopContext {
   /** Aborts when the time for it has run out. */
   readonly signal: AbortSignal;
-  /** Name of the resource. */
-  readonly name: string;
 }
 
 /** The value of a resource, from what its `start` returns: awaited, or what a lifecycle generator yields. */

@@ -41,6 +41,6 @@ export type {
 export { checkOptions, nearest, OptionsError, parseOptions, type OptionsProblem, type OptionsSchema, type ParsedOptions } from "./options.ts";
 export type { HistogramValue, MetricSample, MetricsSource, PubSub, RedisRunner, SqlRunner } from "./ports.ts";
 export { maskUrl, Secret, type SecretSource } from "./secret.ts";
-export { edgeOf, specOf, type Background, type Criticality, type EdgeSpec, type Managed, type ManagedSpec, type Readiness, type Spec } from "./spec.ts";
+export { edge, edgeOf, specOf, type Background, type Criticality, type EdgeSpec, type Managed, type ManagedSpec, type Readiness, type Spec } from "./spec.ts";
 export { DeadlineWheel, deadlineWheel, Expiring } from "./timers.ts";
 export { TimeoutReached, within, type WithinOptions } from "./within.ts";

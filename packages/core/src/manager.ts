@@ -35,6 +35,9 @@ export interface ManagerCall {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How long a start that was aborted may take to end before it is left to itself, in ms. */
+const START_GRACE_MS = 1_000;
+
 const DEFAULTS = { startTimeoutMs: 15_000, drainTimeoutMs: 10_000, stopTimeoutMs: 5_000, probeTimeoutMs: 1_000 };
 
 /**
@@ -55,6 +58,7 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   #abortStart: AbortController | undefined;
   #late: Promise<unknown> | undefined;
   #lastProbe: LastProbe | undefined;
+  #opening = false;
 
   constructor(kind: string, context: ManagerContext = {}) {
     this.name = context.name ?? kind;
@@ -96,6 +100,11 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     return this.#lifecycle.phase;
   }
 
+  /** True while a start that was given up still runs, because it ignores its signal; it is closed when it arrives. */
+  get leftBehind(): boolean {
+    return this.#opening && this.phase !== "starting";
+  }
+
   get lastProbe(): LastProbe | undefined {
     return this.#lastProbe;
   }
@@ -105,13 +114,13 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
    *
    * @throws {START_TIMEOUT} when it is not ready in time.
    * @throws {START_ABORTED} when `signal` aborts or a stop was asked for meanwhile.
-   * @throws {LIFECYCLE_CONFLICT} while it drains or stops.
+   * @throws {LIFECYCLE_CONFLICT} while it drains or stops, or while an earlier start that was given up still runs.
    */
   start(call: ManagerCall = {}): Promise<this> {
     if (this.phase === "ready") return Promise.resolve(this);
     if (this.phase === "starting" && this.#starting !== undefined) return this.#starting;
-    if (!this.#lifecycle.move(["idle", "stopped", "failed"], "starting"))
-      return Promise.reject(new StewardError("LIFECYCLE_CONFLICT", `${this.name}: cannot start while ${this.phase}`, { resource: this.name }));
+    if (this.leftBehind) return Promise.reject(this.#conflict("an earlier start, which ignores its signal, still runs"));
+    if (!this.#lifecycle.move(["idle", "stopped", "failed"], "starting")) return Promise.reject(this.#conflict(`it is ${this.phase}`));
     this.#stopping = this.#draining = undefined;
     return (this.#starting = this.#start(call.signal));
   }
@@ -120,8 +129,15 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     const abort = (this.#abortStart = new AbortController());
     try {
       await this.#late;
-      const opening = async (): Promise<void> => this.open(abort.signal);
-      await within(this.clock, this.#limits.startTimeoutMs, opening, { abort, outer, onLate: () => this.#discard() });
+      const opening = async (): Promise<void> => {
+        this.#opening = true;
+        try {
+          await this.open(abort.signal);
+        } finally {
+          this.#opening = false;
+        }
+      };
+      await within(this.clock, this.#limits.startTimeoutMs, opening, { abort, outer, graceMs: START_GRACE_MS, onLate: () => this.#discard() });
     } catch (error) {
       return this.#failStart(error, outer);
     }
@@ -143,6 +159,10 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     if (!(error instanceof TimeoutReached)) return error;
     const message = `${this.name}: not ready within ${this.#limits.startTimeoutMs} ms; is what it connects to up, and reachable from here?`;
     return new StewardError("START_TIMEOUT", message, { resource: this.name, retryable: true });
+  }
+
+  #conflict(why: string): StewardError {
+    return new StewardError("LIFECYCLE_CONFLICT", `${this.name}: cannot start: ${why}`, { resource: this.name });
   }
 
   #aborted(cause: unknown): StewardError {
@@ -194,17 +214,14 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   }
 
   async #close(timeoutMs: number, outer?: AbortSignal): Promise<void> {
-    const abort = new AbortController();
     const graceMs = Math.min(250, timeoutMs / 10);
-    const force = this.clock.setTimeout(() => abort.abort(new TimeoutReached()), timeoutMs - graceMs);
+    const abort = new AbortController();
+    const closing = async (): Promise<void> => this.close(abort.signal);
     try {
-      const closing = async (): Promise<void> => this.close(abort.signal);
-      await within(this.clock, timeoutMs, closing, { abort, outer, outerGraceMs: graceMs });
+      await within(this.clock, timeoutMs - graceMs, closing, { abort, outer, graceMs, graceCounts: true });
     } catch (error) {
-      if (!(error instanceof TimeoutReached)) throw error;
+      if (!abort.signal.aborted || error !== abort.signal.reason) throw error;
       throw new StewardError("STOP_TIMEOUT", `${this.name}: did not stop within ${Math.round(timeoutMs)} ms; it is left behind`, { resource: this.name });
-    } finally {
-      force.cancel();
     }
   }
 

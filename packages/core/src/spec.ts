@@ -2,6 +2,8 @@ import { StewardError } from "./errors.ts";
 import type { Clock } from "./clock.ts";
 import type { Definition, ResourceSettings, StartContext, StopContext } from "./definition.ts";
 import type { Lifetime, Need, Needs } from "./need.ts";
+import type { Phase } from "./lifecycle.ts";
+import type { LastProbe } from "./manager.ts";
 import type { OptionsProblem } from "./options.ts";
 
 /** What a resource means to the whole. */
@@ -13,13 +15,19 @@ export type Readiness = "gate" | "startup" | "ignore";
 /** Background work of a resource. It ends when its signal aborts. */
 export type Background<Value, Values> = (
   needs: Values,
-  context: { readonly signal: AbortSignal; readonly value: Value; readonly name: string },
+  context: { readonly signal: AbortSignal; readonly value: Value },
 ) => Promise<unknown>;
 
 /** What a container looks after: the object of a driver package, with one shape for all of them. */
 export interface Managed<Client = unknown> {
   /** What users are handed. It exists before the start, keeps its identity, and refuses calls while not ready. */
   readonly client: Client;
+  /** True while a start that was given up still runs, because it ignores its signal. */
+  readonly leftBehind?: boolean;
+  /** Where it is in its life. */
+  readonly phase?: Phase;
+  /** How the last probe went. */
+  readonly lastProbe?: LastProbe | undefined;
   start(options?: { readonly signal?: AbortSignal | undefined }): Promise<unknown>;
   drain(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   stop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;

@@ -1,0 +1,102 @@
+import { isDefinition, systemClock, type Binding, type Clock, type Definition, type HeldLifetime, type InputDefinition, type Present, type Reachable } from "@steward/core";
+import { Engine, type Limits } from "./engine.ts";
+import { explain, type ExplainFormat } from "./explain.ts";
+import { Graph, type AnyDefinition, type Override, type Overrides } from "./graph.ts";
+import { Running } from "./running.ts";
+import type { AllInputs, SomeDefinition } from "./scope-types.ts";
+import type { SessionOptions } from "./sessions.ts";
+
+/** Settings of a container. */
+export interface ContainerOptions {
+  /** Name in events. Default `container`. */
+  readonly name?: string;
+  /** Where time comes from. Default: the real clock. */
+  readonly clock?: Clock;
+  /** Longest start in all, in ms. Default 60,000. */
+  readonly startTimeoutMs?: number;
+  /** Longest drain in all, in ms. Default 15,000. */
+  readonly drainTimeoutMs?: number;
+  /** Longest stop in all, after the drain, in ms. Default 10,000. */
+  readonly stopTimeoutMs?: number;
+  /** Bounds of user sessions. */
+  readonly sessions?: SessionOptions;
+}
+
+/** How a container is started. */
+export interface StartOptions {
+  /** Gives up the start when it aborts; what has started is stopped again. */
+  readonly signal?: AbortSignal;
+}
+
+const DEFAULTS: Limits = { startTimeoutMs: 60_000, drainTimeoutMs: 15_000, stopTimeoutMs: 10_000 };
+
+/**
+ * Puts resources together: what the roots need, transitively, and nothing else. It is a value; nothing happens
+ * until it is started, and it can be started any number of times.
+ *
+ * @throws {GRAPH_CYCLE} {GRAPH_CAPTIVE} {GRAPH_DUPLICATE_NAME} {GRAPH_OPTIONAL} {OPTIONS_INVALID} when it starts or is explained.
+ *
+ * @example
+ * ```ts
+ * import { resource } from "@steward/core";
+ * import { container } from "@steward/container";
+ * const config = resource("config", { start: () => ({ greeting: "hello" }) });
+ * const greeter = resource("greeter", { needs: { config }, start: ({ config }) => (name: string) => `${config.greeting}, ${name}` });
+ * await using running = await container([greeter]).start();
+ * console.log(running.get(greeter)("world")); // => hello, world
+ * ```
+ */
+export function container<const R extends readonly SomeDefinition[]>(roots: R, options: ContainerOptions = {}): Container<OpenInputs<R[number]>> {
+  return new Container(roots, new Map(), options);
+}
+
+type OpenInputs<D extends SomeDefinition> = D extends Definition<unknown, string, infer Open> ? Open : never;
+
+/** Resources put together, ready to be started. */
+export class Container<out Open extends string = never> {
+  readonly #roots: readonly AnyDefinition[];
+  readonly #overrides: Overrides;
+  readonly #options: ContainerOptions;
+
+  /** @internal `container(...)` makes these. */
+  constructor(roots: readonly AnyDefinition[], overrides: Overrides, options: ContainerOptions) {
+    this.#roots = roots;
+    this.#overrides = overrides;
+    this.#options = options;
+  }
+
+  /**
+   * The same container with a definition replaced, for a test or another environment: by a value of its type, or by
+   * a definition, which may wrap the original by needing it. What only the replaced one needed is not started.
+   */
+  override<V, I extends HeldLifetime, O extends string>(definition: InputDefinition<V, I, O>, value: NoInfer<V>): Container<Exclude<Open, O>>;
+  override<V, R extends string, O extends string, O2 extends string>(
+    definition: Definition<V, R, O>,
+    replacement: Definition<NoInfer<V>, Reachable[Present<NoInfer<R>> & HeldLifetime] | NoInfer<R>, O2>,
+  ): Container<Open | O2>;
+  override<V, R extends string, O extends string>(definition: Definition<V, R, O>, value: NoInfer<V>): Container<Open>;
+  override(definition: AnyDefinition, replacement: unknown): Container<string> {
+    const override: Override = isDefinition(replacement) ? { kind: "definition", definition: replacement } : { kind: "value", value: replacement };
+    return new Container(this.#roots, new Map([...this.#overrides, [definition, override]]), this.#options);
+  }
+
+  /**
+   * Starts everything in parallel along the graph, all or nothing.
+   *
+   * @throws {START_FAILED} naming what failed, why, and what was stopped again.
+   * @throws {OPTIONS_INVALID} listing every wrong option of every resource, before anything connects where that can be known.
+   * @throws {INPUT_MISSING} when an input has no value.
+   */
+  async start<const B extends readonly Binding[] = readonly []>(this: Container<Open> & AllInputs<Open, B>, inputs?: B, options: StartOptions = {}): Promise<Running> {
+    const { name = "container", clock = systemClock, sessions = {}, ...limits } = this.#options;
+    const graph = new Graph(this.#roots, this.#overrides, inputs ?? []);
+    const engine = new Engine(name, graph, clock, { ...DEFAULTS, ...limits }, sessions);
+    await engine.start(options.signal);
+    return new Running(engine);
+  }
+
+  /** The graph as text, Mermaid or JSON, without starting anything. Inputs of the application show without a value. */
+  explain(format: ExplainFormat = "text"): string {
+    return explain(new Graph(this.#roots, this.#overrides, undefined), format, []);
+  }
+}

@@ -1,0 +1,61 @@
+import type { Clock, Managed, Spec } from "@steward/core";
+import type { GraphNode } from "./graph.ts";
+import { PlainManager } from "./plain.ts";
+import { shareSingleton } from "./singleton.ts";
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** One instance of an application resource: what it was made from, its manager and its value. */
+export class LiveNode {
+  readonly graph: GraphNode;
+  readonly manager: Managed | undefined;
+  /** True when configuration disabled it. */
+  readonly disabled: boolean;
+  /** When its start began, and how long it took, in ms of the clock. */
+  readonly since: number;
+  startedInMs: number | undefined;
+
+  constructor(graph: GraphNode, manager: Managed | undefined, disabled: boolean, since: number) {
+    this.graph = graph;
+    this.manager = manager;
+    this.disabled = disabled;
+    this.since = since;
+  }
+
+  get name(): string {
+    return this.graph.name;
+  }
+
+  /** What askers are handed; `undefined` when disabled. */
+  get value(): unknown {
+    if (this.graph.constant !== undefined) return this.graph.constant.value;
+    return this.manager?.client;
+  }
+
+  /** The value, or `undefined` while a plain optional resource is down. */
+  get valueIfUp(): unknown {
+    return this.absent ? undefined : this.value;
+  }
+
+  /** True for a plain resource that is down, and so has no object. */
+  get absent(): boolean {
+    return this.manager instanceof PlainManager && this.manager.phase !== "ready" && this.manager.phase !== "draining";
+  }
+}
+
+/** What a node is made with. */
+export interface MakeContext {
+  readonly clock: Clock;
+  readonly name: string;
+}
+
+/** Whether configuration wants a resource at all. */
+export function isEnabled(spec: Spec, needs: Values): boolean {
+  return typeof spec.enabled === "function" ? spec.enabled(needs) : spec.enabled !== false;
+}
+
+/** Makes the manager of a resource. No I/O. */
+export function makeManager(spec: Spec, needs: Values, prepared: unknown, context: MakeContext): Managed {
+  const make = (): Managed => (spec.managed === undefined ? new PlainManager(spec, needs, context) : spec.managed.create(prepared, context));
+  return spec.lifetime === "singleton" ? shareSingleton(spec, make) : make();
+}

@@ -1,0 +1,218 @@
+import { nearest, type Binding, type Needs, type Phase, type ValuesOf } from "@steward/core";
+import type { Engine } from "./engine.ts";
+import { containerError } from "./errors.ts";
+import { isThenable } from "./execute.ts";
+import { explain, type ExplainFormat } from "./explain.ts";
+import { healthOf, type HealthReport } from "./health.ts";
+import type { LiveNode } from "./node.ts";
+import type { BoundBy, Gotten, HeldByContainer, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
+import type { ScopeState } from "./scope.ts";
+import { SessionHandle } from "./session-handle.ts";
+
+/** An open scope: a request, a job, a test. Closing it releases what it made, last made first. */
+export interface Scope<Bound extends string = string> extends AsyncDisposable {
+  /** Aborts when the scope's work is given up, and at its end. */
+  readonly signal: AbortSignal;
+  /** The value of a definition; what this scope made already is not made again. */
+  get<D extends SomeDefinition>(definition: D & ResolvableBy<D, Bound>): Promise<Gotten<D>>;
+  /** The values of needs. */
+  resolve<const N extends Needs>(needs: N & ScopeNeeds<N, Bound>): Promise<ValuesOf<N>>;
+  /** Gives up the work: aborts the signal. Cleanup still runs at the close. */
+  abort(reason?: unknown): void;
+  /** The handler has settled: runs commits, with its error thrown in where it failed. For frameworks; `close` does it too. */
+  settle(failure?: { readonly error: unknown }): Promise<void>;
+  /** The response has ended: releases everything that is left. */
+  close(failure?: { readonly error: unknown }): Promise<void>;
+}
+
+/** A container whose resources are up. */
+export class Running implements AsyncDisposable {
+  readonly #engine: Engine;
+
+  /** @internal Containers make these. */
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Where the container is in its life. */
+  get phase(): Phase {
+    return this.#engine.phase;
+  }
+
+  /** How long the start took, in ms. */
+  get startedInMs(): number {
+    return this.#engine.startedInMs;
+  }
+
+  /**
+   * The value of an application resource; `undefined` when configuration disabled it.
+   *
+   * @throws {NOT_IN_GRAPH} when the container does not hold it, or holds it only lazily and nobody has used it yet.
+   */
+  get<D extends SomeDefinition>(definition: D & HeldByContainer<D>): Gotten<D> {
+    return this.#nodeOf(definition).value as Gotten<D>; // the graph keeps a value with its definition
+  }
+
+  /**
+   * The value of an application resource by its name, for names that come from data.
+   *
+   * @throws {NOT_IN_GRAPH} naming the nearest known name.
+   */
+  byName(name: string): unknown {
+    return this.#live(this.#engine.graph.byName.get(name), name).value;
+  }
+
+  /**
+   * Opens a scope, resolves `needs`, and calls `fn` with them: in the same tick where nothing in between has to be
+   * waited for. The scope closes when `fn` has settled; its result or error is the outcome.
+   *
+   * @throws {INPUT_MISSING} when a need wants an input that is not given.
+   * @throws {CONTAINER_CLOSED} when the container stops.
+   */
+  scope<const B extends readonly Binding[], const N extends Needs, R>(
+    inputs: B,
+    needs: N & ScopeNeeds<N, BoundBy<B>>,
+    fn: (values: ValuesOf<N>, scope: Scope<BoundBy<B>>) => R,
+  ): Promise<Awaited<R>>;
+  /** Opens a scope that the caller closes. */
+  scope<const B extends readonly Binding[] = readonly []>(inputs?: B): Scope<BoundBy<B>>;
+  scope(inputs?: readonly Binding[], needs?: Needs, fn?: ScopeWork): Scope | Promise<unknown> {
+    if (needs === undefined || fn === undefined) return openScope(this.#engine, inputs, undefined);
+    return runScope(this.#engine, inputs, needs, fn, undefined);
+  }
+
+  /** The session of a key; opened with `inputs` when it is used and there is none. */
+  session<const B extends readonly Binding[] = readonly []>(key: string, inputs?: B): SessionHandle<BoundBy<B>> {
+    return new SessionHandle(this.#engine, key, inputs ?? []);
+  }
+
+  /** Runs `fn` with a resource pinned: a restart meanwhile waits for it. */
+  async use<D extends SomeDefinition, R>(definition: D & HeldByContainer<D>, fn: (value: Gotten<D>) => R): Promise<Awaited<R>> {
+    const engine = this.#engine;
+    const refusal = engine.refusal();
+    if (refusal !== undefined) throw refusal;
+    if (engine.gate !== undefined || engine.broken !== undefined) await engine.passGate();
+    const scope = engine.open(undefined, undefined);
+    try {
+      return await fn(this.get(definition));
+    } finally {
+      scope.endAtOnce();
+    }
+  }
+
+  /**
+   * Replaces a resource and everything that holds it by new instances. Whoever uses the old ones finishes first.
+   *
+   * @throws {RESTART_FAILED} when a new instance does not start; unless it can exist only once, the old one stays in use.
+   */
+  async restart(definition: SomeDefinition): Promise<void> {
+    await this.#engine.restart(this.#nodeOf(definition).graph.index);
+  }
+
+  /** Replaces what lies below a resource's client (connections, credentials); its dependants notice nothing. */
+  async renew(definition: SomeDefinition): Promise<void> {
+    await this.#nodeOf(definition).manager?.renew();
+  }
+
+  /** The numbers of every resource, by name. */
+  stats(): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
+    return Object.fromEntries(this.#engine.live.flatMap((node) => (node.manager === undefined ? [] : [[node.name, node.manager.stats()]])));
+  }
+
+  /** How all resources are, from their lifecycle and their last probe. No I/O. */
+  health(): HealthReport {
+    return healthOf(this.#engine);
+  }
+
+  /** Probes all resources now, in parallel, and says how they are. */
+  async probe(): Promise<HealthReport> {
+    await Promise.allSettled(this.#engine.live.map((node) => node.manager?.probe()));
+    return this.health();
+  }
+
+  /** The graph as text, Mermaid or JSON, with start times and the critical path. */
+  explain(format: ExplainFormat = "text"): string {
+    return explain(this.#engine.graph, format, this.#engine.current.live);
+  }
+
+  /** Takes no new work and waits for what runs, roots first. `stop` does it too. */
+  async drain(): Promise<void> {
+    await this.#engine.drain();
+  }
+
+  /**
+   * Drains, then stops everything in reverse, in parallel where the graph allows. Any number of callers share one outcome.
+   *
+   * @throws {STOP_FAILED} naming everything that failed or hung; the rest has been stopped all the same.
+   */
+  stop(): Promise<void> {
+    return this.#engine.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #nodeOf(definition: SomeDefinition): LiveNode {
+    return this.#live(this.#engine.graph.indexOf(definition), definition.name);
+  }
+
+  #live(index: number | undefined, name: string): LiveNode {
+    const { graph, current } = this.#engine;
+    const node = index === undefined ? undefined : current.live[index];
+    if (node !== undefined) return node;
+    const near = nearest(name, graph.byName.keys());
+    const hint = index !== undefined ? "it is needed only lazily and nobody has used it yet" : near === undefined ? "add it to the roots of container([...])" : `did you mean "${near}"?`;
+    throw containerError("NOT_IN_GRAPH", `this container does not hold "${name}": ${hint}`, { resource: name });
+  }
+}
+
+/** Work in a scope, without its types. */
+export type ScopeWork = (values: never, scope: never) => unknown;
+
+/** Opens a scope that its caller closes. */
+export function openScope(engine: Engine, inputs: readonly Binding[] | undefined, session: ScopeState | undefined): Scope {
+  const refusal = engine.refusal();
+  if (refusal !== undefined) throw refusal;
+  return engine.open(inputs, session) as Scope; // the state has what a scope promises, for definitions of any type
+}
+
+/** Opens a scope for `fn`, in one tick where nothing has to be waited for. */
+export function runScope(engine: Engine, inputs: readonly Binding[] | undefined, needs: Needs, fn: ScopeWork, session: ScopeState | undefined): Promise<unknown> {
+  const refusal = engine.refusal();
+  if (refusal !== undefined) return Promise.reject(refusal);
+  if (engine.gate !== undefined || engine.broken !== undefined) return engine.passGate().then(() => runScope(engine, inputs, needs, fn, session));
+  const scope = engine.open(inputs, session);
+  let pending: unknown;
+  try {
+    const entering = scope.enterPlan(engine.planFor(needs, false));
+    if (entering === undefined) pending = call(fn, scope);
+    else return finish(scope, entering.then(() => call(fn, scope)));
+  } catch (error) {
+    return fail(scope, error);
+  }
+  if (isThenable(pending) || !scope.endsAtOnce) return finish(scope, pending);
+  scope.endAtOnce();
+  return Promise.resolve(pending);
+}
+
+function call(fn: ScopeWork, scope: ScopeState): unknown {
+  return fn(scope.result as never, scope as never); // the needs were compiled from what `fn` is typed with
+}
+
+async function finish(scope: ScopeState, work: unknown): Promise<unknown> {
+  let result: unknown;
+  try {
+    result = await work;
+  } catch (error) {
+    return fail(scope, error);
+  }
+  if (scope.endsAtOnce) scope.endAtOnce();
+  else await scope.close();
+  return result;
+}
+
+async function fail(scope: ScopeState, error: unknown): Promise<never> {
+  await scope.close({ error });
+  throw error;
+}

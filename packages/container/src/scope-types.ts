@@ -1,0 +1,42 @@
+import type { Binding, Definition, Need, Needs, OpenOf, ReachOf, ValueOf } from "@steward/core";
+
+/** The inputs that a tuple of bindings gives. */
+export type BoundBy<B extends readonly Binding[]> = B[number] extends Binding<infer Open> ? Open : never;
+
+type ScopedInput = `${"session" | "request" | "handler"}:${string}`;
+
+/** The inputs that a need still wants from a scope. */
+export type Wanted<N extends Need, Bound extends string> = Exclude<Extract<OpenOf<N>, ScopedInput>, Bound>;
+
+type NameOf<Open extends string> = Open extends `${string}:${infer Name}` ? Name : never;
+
+/** `N` itself where the scope can resolve every need; a sentence on the key of each that it cannot. */
+export type ScopeNeeds<N extends Needs, Bound extends string> = {
+  readonly [K in keyof N]: [Wanted<N[K], Bound>] extends [never]
+    ? ReachOf<N[K]> extends `${string}?`
+      ? `'${K & string}' may be disabled: ask for it as optional(${K & string})`
+      : N[K]
+    : `'${K & string}' needs the input '${NameOf<Wanted<N[K], Bound>>}', which this scope is not given`;
+};
+
+/** What `get` answers: `undefined` is possible only for what configuration may disable. */
+export type Gotten<D extends Need> = ReachOf<D> extends `${string}?` ? ValueOf<D> | undefined : ValueOf<D>;
+
+/** `unknown` for what the container itself holds; a sentence for what lives in a scope. */
+export type HeldByContainer<D extends Need> =
+  ReachOf<D> extends "application" | "singleton" | "application?" | "singleton?" ? unknown : "this lives in a scope: resolve it with running.scope(...)";
+
+/** `unknown` for what a scope with these inputs can resolve; a sentence for what it cannot. */
+export type ResolvableBy<D extends Need, Bound extends string> = [Wanted<D, Bound>] extends [never]
+  ? unknown
+  : `this needs the input '${NameOf<Wanted<D, Bound>>}', which the scope is not given`;
+
+/** `unknown` where a container has all its inputs; a sentence that names one that is missing. */
+export type AllInputs<Open extends string, B extends readonly Binding[]> = [Exclude<Extract<Open, ContainerInput>, BoundBy<B>>] extends [never]
+  ? unknown
+  : `the container needs the input '${NameOf<Exclude<Extract<Open, ContainerInput>, BoundBy<B>>>}': start([${NameOf<Exclude<Extract<Open, ContainerInput>, BoundBy<B>>>}.is(...)])`;
+
+type ContainerInput = `${"singleton" | "application"}:${string}`;
+
+/** Any definition, for signatures. */
+export type SomeDefinition = Definition<unknown, string, string>;

@@ -1,0 +1,50 @@
+import type { Binding, Needs, ValuesOf } from "@steward/core";
+import type { Engine } from "./engine.ts";
+import { runScope, type Scope, type ScopeWork } from "./running.ts";
+import type { BoundBy, Gotten, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
+
+/** A user's session: what belongs to it is made at its first use and released when it ends. */
+export class SessionHandle<Bound extends string = never> {
+  readonly #engine: Engine;
+  readonly #key: string;
+  readonly #inputs: readonly Binding[];
+
+  /** @internal `running.session(key)` makes these. */
+  constructor(engine: Engine, key: string, inputs: readonly Binding[]) {
+    this.#engine = engine;
+    this.#key = key;
+    this.#inputs = inputs;
+  }
+
+  /** Like `running.scope`, inside this session. */
+  scope<const B extends readonly Binding[], const N extends Needs, R>(
+    inputs: B,
+    needs: N & ScopeNeeds<N, Bound | BoundBy<B>>,
+    fn: (values: ValuesOf<N>, scope: Scope<Bound | BoundBy<B>>) => R,
+  ): Promise<Awaited<R>>;
+  async scope(inputs: readonly Binding[], needs: Needs, fn: ScopeWork): Promise<unknown> {
+    const refusal = this.#engine.refusal();
+    if (refusal !== undefined) throw refusal;
+    const { scope, leave } = this.#engine.sessions.enter(this.#key, this.#inputs);
+    try {
+      return await runScope(this.#engine, inputs, needs, fn, scope);
+    } finally {
+      leave();
+    }
+  }
+
+  /** A value of this session. */
+  async get<D extends SomeDefinition>(definition: D & ResolvableBy<D, Bound>): Promise<Gotten<D>> {
+    const { scope, leave } = this.#engine.sessions.enter(this.#key, this.#inputs);
+    try {
+      return (await scope.get(definition)) as Gotten<D>; // the plan made it of this definition
+    } finally {
+      leave();
+    }
+  }
+
+  /** Ends the session; one that is in use ends after its last user. */
+  end(): Promise<void> {
+    return this.#engine.sessions.end(this.#key);
+  }
+}
