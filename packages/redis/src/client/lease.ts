@@ -1,0 +1,97 @@
+import { StewardError, type Guard } from "@steward/core";
+import { Redis, type Command, type RedisOptions } from "ioredis";
+import { BatchWriter } from "../connection/batch-writer.ts";
+import type { Link } from "../connection/link.ts";
+import { routeOf } from "./commands.ts";
+import { commandRefused, Pipelines } from "./pipelines.ts";
+import { CommandUse } from "./use.ts";
+
+/** What a lease needs to know. */
+export interface LeaseSetup {
+  readonly resource: string;
+  readonly link: Link;
+  readonly guard: Guard;
+  readonly timeoutMs: number;
+  readonly facade: RedisOptions;
+}
+
+const OPENS = new Set(["watch", "multi"]);
+const CLOSES = new Set(["unwatch", "exec", "discard"]);
+const CHANGES = new Set(["select", "auth", "hello", "reset", "client", "readonly", "readwrite"]);
+const NEVER = new Set(["quit", "monitor", "sync", "psync", "replconf"]);
+
+/** A connection of one's own for the length of a function: a real client on one socket, every command with a deadline. */
+export class RedisLease extends Redis {
+  readonly #setup: LeaseSetup;
+  readonly #pipelines: Pipelines;
+  #ended = false;
+  #open = false;
+  #changed = false;
+
+  constructor(setup: LeaseSetup) {
+    super(setup.facade as RedisOptions & { replyMapping?: "legacy" }); // the facade never sees a reply
+    this.#setup = setup;
+    const sender = { sendAll: (commands: readonly Command[]) => sendAll(setup.link, commands) };
+    this.#pipelines = new Pipelines(setup.resource, sender, (use) => setup.guard.enter(use, { timeoutMs: setup.timeoutMs }));
+  }
+
+  /** True when the connection is as it was lent: nothing watched, queued, changed, or without a reply. */
+  get clean(): boolean {
+    return !this.#open && !this.#changed && this.#setup.link.usable && this.#setup.link.unanswered === 0;
+  }
+
+  /** Takes the connection away from whoever still holds it. */
+  finish(): void {
+    this.#ended = true;
+  }
+
+  override sendCommand(command: Command, stream?: unknown): unknown {
+    const { guard, link } = this.#setup;
+    const error = this.#refusal(command);
+    if (error !== undefined) command.reject(error);
+    else if (stream !== undefined) this.#pipelines.add(command, stream, undefined);
+    else {
+      this.#note(command.name.toLowerCase());
+      guard.enter(new CommandUse(command, { send: (one) => link.redis.sendCommand(one) }), { timeoutMs: this.#timeoutMs(command) });
+    }
+    return command.promise;
+  }
+
+  override connect(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  override disconnect(): void {}
+
+  #refusal(command: Command): StewardError | undefined {
+    const { resource } = this.#setup;
+    if (this.#ended) return new StewardError("REDIS_LEASE_ENDED", `${resource}: the function that this connection was lent to has ended; await everything in it`, { resource });
+    if (NEVER.has(command.name.toLowerCase())) return commandRefused(resource, command, "a connection that is lent");
+    if (routeOf(command) === "subscription") return new StewardError("REDIS_COMMAND_REFUSED", `${resource}: subscribe on the client itself, which keeps subscriptions over reconnects`, { resource });
+    return undefined;
+  }
+
+  #note(name: string): void {
+    if (OPENS.has(name)) this.#open = true;
+    else if (CLOSES.has(name)) this.#open = false;
+    else if (CHANGES.has(name)) this.#changed = true;
+  }
+
+  /** A blocking command may take its own time, and then the usual time for the answer. */
+  #timeoutMs(command: Command): number {
+    const { timeoutMs } = this.#setup;
+    return routeOf(command) === "blocking" ? blockMs(command) + timeoutMs : timeoutMs;
+  }
+}
+
+function sendAll(link: Link, commands: readonly Command[]): void {
+  const writer = new BatchWriter({ redis: link.redis });
+  for (const command of commands) link.redis.sendCommand(command, writer);
+  writer.flush();
+}
+
+/** How long a blocking command may block, in ms; `Infinity` where it says 0. */
+export function blockMs(command: Command): number {
+  const given = command.extractBlockingTimeout() ?? 0;
+  return given > 0 ? given : Number.POSITIVE_INFINITY;
+}

@@ -1,0 +1,103 @@
+import { StewardError, type Clock, type Guard } from "@steward/core";
+import { Command, type RedisOptions } from "ioredis";
+import type { Backend, PipelineNode } from "../connection/backend.ts";
+import type { Link } from "../connection/link.ts";
+import type { LinkPlan } from "../connection/plan.ts";
+import type { ConnectionPool } from "../connection/pool.ts";
+import type { Subscriber } from "../connection/subscriber.ts";
+import { routeOf } from "./commands.ts";
+import { blockMs, RedisLease } from "./lease.ts";
+import { commandRefused, Pipelines } from "./pipelines.ts";
+import { CommandUse } from "./use.ts";
+import type { Redis } from "ioredis";
+
+/** How to borrow a connection. */
+export interface UseOptions {
+  /** In a cluster: a key on the node that is meant. Default: any node. */
+  readonly key?: string | undefined;
+  /** Longest time to keep it, in ms. Default: as long as the function runs. */
+  readonly timeoutMs?: number | undefined;
+  /** Takes it back when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a router needs to know. */
+export interface RouterSetup {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly guard: Guard;
+  /** Bounds the commands on lent connections; the pool bounds how many there are. */
+  readonly leaseGuard: Guard;
+  readonly backend: Backend;
+  readonly pool: ConnectionPool;
+  readonly subscriber: Subscriber;
+  readonly facade: RedisOptions;
+}
+
+/** Gives every command its way: the shared connection, one of its own, or the one of the subscriptions. */
+export class Router {
+  readonly #setup: RouterSetup;
+  readonly #guard: Guard;
+  readonly #backend: Backend;
+  readonly #pipelines: Pipelines;
+
+  constructor(setup: RouterSetup) {
+    const { guard, backend, resource } = setup;
+    this.#setup = setup;
+    this.#guard = guard;
+    this.#backend = backend;
+    this.#pipelines = new Pipelines(resource, backend, (use) => guard.enter(use));
+  }
+
+  /** What `sendCommand` of the client does. The command's own promise is the answer, as the driver has it. */
+  send(command: Command, stream: unknown, node?: PipelineNode): Promise<unknown> {
+    if (stream !== undefined) this.#pipelines.add(command, stream, node);
+    else if (routeOf(command) === "shared") this.#guard.enter(new CommandUse(command, this.#backend));
+    else this.#detour(command);
+    return command.promise;
+  }
+
+  #detour(command: Command): void {
+    const route = routeOf(command);
+    if (route === "blocking") this.#block(command);
+    else if (route === "subscription") this.#guard.enter(new CommandUse(command, this.#setup.subscriber));
+    else command.reject(commandRefused(this.#setup.resource, command, "a connection that others share"));
+  }
+
+  #block(command: Command): void {
+    const { pool, timeoutMs } = this.#setup;
+    const work = {
+      run: async (link: Link) => link.redis.sendCommand(command),
+      sound: () => true,
+    };
+    // The driver settles the command; what the pool or its guard refuses, nobody else would tell.
+    pool.run(this.#planFor(command), work, blockMs(command) + timeoutMs).catch((error: Error) => command.reject(error));
+  }
+
+  /** Lends a connection for the length of `work`. */
+  use<T>(work: (connection: Redis) => Promise<T> | T, options: UseOptions): Promise<T> {
+    const { pool, resource, leaseGuard: guard, timeoutMs, facade } = this.#setup;
+    let lease: RedisLease | undefined;
+    const run = async (link: Link): Promise<T> => {
+      lease = new RedisLease({ resource, link, guard, timeoutMs, facade });
+      try {
+        return await work(lease);
+      } finally {
+        lease.finish();
+      }
+    };
+    const plan = this.#planFor(options.key === undefined ? undefined : new Command("get", [options.key]));
+    return pool.run(plan, { run, sound: () => lease?.clean === true }, options.timeoutMs ?? Number.POSITIVE_INFINITY, options.signal);
+  }
+
+  #planFor(command: Command | undefined): LinkPlan {
+    return this.#backend.planFor(command);
+  }
+
+  /** The error of what ioredis offers and a looked-after client does not. */
+  notOffered(what: string, instead: string): StewardError {
+    const { resource } = this.#setup;
+    return new StewardError("REDIS_COMMAND_REFUSED", `${resource}: ${what} is not for a client that is looked after; ${instead}`, { resource });
+  }
+}

@@ -1,0 +1,88 @@
+import { GuardedUse } from "@steward/core";
+import type { Command } from "ioredis";
+import type { PipelineNode } from "../connection/backend.ts";
+
+/** What takes single commands. */
+export interface Sender {
+  send(command: Command): void;
+}
+
+/** What takes the commands of a pipeline. */
+export interface BatchSender {
+  sendAll(commands: readonly Command[], node: PipelineNode): void;
+}
+
+/** One command on its way through the guard. Its own promise is what the caller holds, so it costs no second one. */
+export class CommandUse extends GuardedUse {
+  readonly #command: Command;
+  readonly #sender: Sender;
+  readonly #resolve: Command["resolve"];
+  readonly #reject: Command["reject"];
+
+  constructor(command: Command, sender: Sender) {
+    super();
+    this.#command = command;
+    this.#sender = sender;
+    this.#resolve = command.resolve;
+    this.#reject = command.reject;
+    command.resolve = (reply) => this.#answer(reply);
+    command.reject = (error) => this.fail(error);
+  }
+
+  protected override begin(): void {
+    this.#sender.send(this.#command);
+  }
+
+  protected override giveUp(error: unknown): void {
+    this.#reject(error as Error); // the guard and the driver give nothing but errors
+  }
+
+  #answer(reply: unknown): void {
+    if (!this.settled) this.#resolve(reply);
+    this.succeed();
+  }
+}
+
+/** The commands of one pipeline, which pass the guard as one and are answered one by one. */
+export class BatchUse extends GuardedUse {
+  readonly #commands: Command[] = [];
+  readonly #sender: BatchSender;
+  readonly #node: PipelineNode;
+  #unanswered = 0;
+
+  constructor(sender: BatchSender, node: PipelineNode) {
+    super();
+    this.#sender = sender;
+    this.#node = node;
+  }
+
+  get commands(): readonly Command[] {
+    return this.#commands;
+  }
+
+  add(command: Command): void {
+    const { resolve, reject } = command;
+    this.#commands.push(command);
+    this.#unanswered++;
+    command.resolve = (reply) => {
+      if (!command.isSettled) resolve(reply);
+      this.#answered();
+    };
+    command.reject = (error) => {
+      if (!command.isSettled) reject(error);
+      this.#answered();
+    };
+  }
+
+  protected override begin(): void {
+    this.#sender.sendAll(this.#commands, this.#node);
+  }
+
+  protected override giveUp(error: unknown): void {
+    for (const command of this.#commands) command.reject(error as Error); // the guard gives nothing but errors
+  }
+
+  #answered(): void {
+    if (--this.#unanswered === 0) this.succeed();
+  }
+}

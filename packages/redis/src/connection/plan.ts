@@ -1,0 +1,129 @@
+import { Secret, type SecretSource } from "@steward/core";
+import type { RedisOptions } from "ioredis";
+import type { RedisAddress, RedisClusterSettings, RedisPoolSettings, RedisSettings } from "../options.ts";
+
+/** How to make a connection: where to, and with which credentials. */
+export interface LinkPlan {
+  /** Where it leads, without secrets; for messages. */
+  readonly where: string;
+  /** The driver's options for the next connect. Credentials are fetched anew every time. */
+  options(): Promise<RedisOptions>;
+}
+
+type Credentials = Pick<RedisSettings, "username" | "password" | "tls" | "connectionName">;
+
+/** The driver's names for what every connection has, whatever it leads to. */
+function shared(settings: RedisSettings): RedisOptions {
+  return {
+    connectTimeout: settings.connectTimeoutMs,
+    keepAlive: settings.keepAliveMs,
+    ...tlsOptions(settings.tls),
+    ...(settings.connectionName === undefined ? {} : { connectionName: settings.connectionName }),
+  };
+}
+
+function tlsOptions(tls: Credentials["tls"]): Pick<RedisOptions, "tls"> {
+  if (tls === undefined || tls === false) return {};
+  if (tls === true) return { tls: {} };
+  const { ca, cert, key, ...rest } = tls;
+  return { tls: { ...defined(rest), ...pems({ ca, cert, key }) } };
+}
+
+function pems(given: Readonly<Record<string, string | Uint8Array | undefined>>): Record<string, string | Buffer> {
+  const entries = Object.entries(given).flatMap(([name, pem]) => (pem === undefined ? [] : [[name, typeof pem === "string" ? pem : Buffer.from(pem)] as const]));
+  return Object.fromEntries(entries);
+}
+
+function defined<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  // What is left has no undefined any more.
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as never;
+}
+
+async function login(username: string | undefined, password: Secret | undefined): Promise<RedisOptions> {
+  if (password === undefined) return {};
+  const given = await password.reveal();
+  return username === undefined ? { password: given } : { username, password: given };
+}
+
+function secretOf(source: SecretSource | undefined): Secret | undefined {
+  return source === undefined ? undefined : new Secret(source);
+}
+
+/** The plan of one server, or of the server that the sentinels name. */
+export function poolPlan(settings: RedisPoolSettings): LinkPlan {
+  if (settings.client !== undefined) return planOfClient(settings.client.options);
+  if (settings.sentinels !== undefined) return sentinelPlan(settings, settings.sentinels);
+  const { host, port, path, db, username, password, tls } = partsOf(settings);
+  const secret = secretOf(password);
+  const target = path === undefined ? { host, port } : { path };
+  return {
+    where: path ?? `${host}:${port}`,
+    options: async () => ({ ...shared({ ...settings, tls }), ...target, db, ...(await login(username, secret)) }),
+  };
+}
+
+function partsOf(settings: RedisPoolSettings) {
+  const { host = "localhost", port = 6_379, path, db = 0, username, password, tls, url } = settings;
+  if (url === undefined) return { host, port, path, db, username, password, tls };
+  const parsed = new URL(url);
+  const user = decodeURIComponent(parsed.username);
+  const pass = decodeURIComponent(parsed.password);
+  return {
+    host: parsed.hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: parsed.port === "" ? 6_379 : Number(parsed.port),
+    path: undefined,
+    db: parsed.pathname.length > 1 ? Number(parsed.pathname.slice(1)) : db,
+    username: user === "" ? username : user,
+    password: pass === "" ? password : pass,
+    tls: parsed.protocol === "rediss:" ? (tls ?? true) : tls,
+  };
+}
+
+/** Dedicated connections beside a client of the user's go where it goes. */
+function planOfClient(options: RedisOptions): LinkPlan {
+  const { keyPrefix: _ofTheFacade, ...rest } = options;
+  return { where: `${options.path ?? `${options.host}:${options.port}`}`, options: () => Promise.resolve(rest) };
+}
+
+function sentinelPlan(settings: RedisPoolSettings, sentinels: readonly RedisAddress[]): LinkPlan {
+  const { sentinelName, sentinelUsername, sentinelRole = "master", db = 0, connectTimeoutMs } = settings;
+  const secret = secretOf(settings.password);
+  const ofSentinels = secretOf(settings.sentinelPassword);
+  let attempt = 0;
+  return {
+    where: `${sentinelRole} "${sentinelName}" of ${sentinels.length} sentinels`,
+    async options() {
+      const known = await login(sentinelUsername, ofSentinels);
+      return {
+        ...shared(settings),
+        // Another one first every time, so that a frozen sentinel costs one attempt at most.
+        sentinels: rotated(sentinels, attempt++).map(({ host, port = 26_379 }) => ({ host, port })),
+        ...(sentinelName === undefined ? {} : { name: sentinelName }),
+        role: sentinelRole === "replica" ? "slave" : "master",
+        ...(known.username === undefined ? {} : { sentinelUsername: known.username }),
+        ...(known.password === undefined ? {} : { sentinelPassword: known.password }),
+        ...(settings.tls === undefined ? {} : { enableTLSForSentinelMode: true }),
+        sentinelCommandTimeout: connectTimeoutMs / 2,
+        sentinelRetryStrategy: () => null,
+        sentinelReconnectStrategy: () => 1_000,
+        failoverDetector: true,
+        db,
+        ...(await login(settings.username, secret)),
+      };
+    },
+  };
+}
+
+function rotated<T>(list: readonly T[], by: number): T[] {
+  const at = by % list.length;
+  return [...list.slice(at), ...list.slice(0, at)];
+}
+
+/** The plan of one node of a cluster. */
+export function nodePlan(settings: RedisClusterSettings, host: string, port: number): LinkPlan {
+  const secret = secretOf(settings.password);
+  return {
+    where: `${host}:${port}`,
+    options: async () => ({ ...shared(settings), host, port, ...(await login(settings.username, secret)) }),
+  };
+}

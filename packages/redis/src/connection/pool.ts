@@ -1,0 +1,183 @@
+import { Guard, type Call, type Clock, type GuardStats, type StewardError, type Timer } from "@steward/core";
+import type { Command } from "ioredis";
+import type { RedisSettings } from "../options.ts";
+import { openLink, type Link, type LinkSetup } from "./link.ts";
+import { rejectUnknown } from "./outcome.ts";
+import type { LinkPlan } from "./plan.ts";
+
+/** Numbers of the connections that are lent. */
+export interface PoolStats extends GuardStats {
+  readonly size: number;
+  readonly idle: number;
+  readonly max: number;
+}
+
+/** What a pool needs to know. */
+export interface PoolSetup {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly settings: RedisSettings;
+  readonly refusal: () => StewardError | undefined;
+}
+
+interface Held {
+  readonly plan: LinkPlan;
+  readonly link: Link;
+  /** Number by which another connection can end its waiting. */
+  readonly id: number;
+}
+
+/** Work on a connection; `sound` says afterwards whether the next one may have it. */
+export interface PooledWork<T> {
+  run(link: Link, call: Call): Promise<T>;
+  sound(): boolean;
+}
+
+/** An idle connection older than this is asked for a sign of life before it is lent again. */
+const TRUSTED_MS = 1_000;
+
+/** Connections that are lent one by one: to blocking commands, and to whoever wants one of their own. */
+export class ConnectionPool {
+  readonly guard: Guard;
+  readonly #setup: PoolSetup;
+  readonly #idle: Held[] = [];
+  readonly #inUse = new Set<Held>();
+  #reaper: Timer | undefined;
+  #closing = new AbortController();
+  #generation = 0;
+
+  constructor(setup: PoolSetup) {
+    const { resource, clock, settings, refusal } = setup;
+    const { maxConnections: maxConcurrent, maxPending, acquireTimeoutMs } = settings;
+    this.#setup = setup;
+    this.guard = new Guard({ resource, clock, maxConcurrent, maxPending, acquireTimeoutMs, refusal, holdUntilSettled: true });
+  }
+
+  open(): void {
+    this.#closing = new AbortController();
+  }
+
+  stats(): PoolStats {
+    const idle = this.#idle.length;
+    return { ...this.guard.stats(), size: idle + this.#inUse.size, idle, max: this.#setup.settings.maxConnections };
+  }
+
+  /** Lends a connection to `work`, for at most `timeoutMs` once it has it. */
+  run<T>(plan: LinkPlan, work: PooledWork<T>, timeoutMs: number, signal?: AbortSignal): Promise<T> {
+    return this.guard.run(
+      async (call) => {
+        const held = await this.#take(plan, call.signal);
+        call.acquired(timeoutMs);
+        const force = (): void => held.link.destroy();
+        call.signal.addEventListener("abort", force, { once: true });
+        try {
+          return await work.run(held.link, call);
+        } finally {
+          call.signal.removeEventListener("abort", force);
+          this.#give(held, !call.signal.aborted && work.sound());
+        }
+      },
+      { signal },
+    );
+  }
+
+  async #take(plan: LinkPlan, signal: AbortSignal): Promise<Held> {
+    const generation = this.#generation;
+    const held = (await this.#takeIdle(plan.where)) ?? (await this.#make(plan, signal));
+    if (signal.aborted || this.#closing.signal.aborted) {
+      held.link.destroy();
+      throw signal.reason ?? this.#closing.signal.reason;
+    }
+    if (generation === this.#generation) this.#inUse.add(held);
+    return held;
+  }
+
+  async #takeIdle(where: string): Promise<Held | undefined> {
+    for (;;) {
+      const held = this.#idle.filter((one) => one.plan.where === where).at(-1);
+      if (held !== undefined) this.#idle.splice(this.#idle.indexOf(held), 1);
+      if (held === undefined || (await this.#lives(held.link))) return held;
+      held.link.destroy();
+    }
+  }
+
+  /** A connection may have died in silence while nobody used it. */
+  async #lives(link: Link): Promise<boolean> {
+    const { clock, settings } = this.#setup;
+    if (!link.usable || clock.now() - link.idleSince < TRUSTED_MS) return link.usable;
+    return new Promise((resolve) => {
+      const timer = clock.setTimeout(() => resolve(false), settings.acquireTimeoutMs / 2);
+      link.redis.ping().then(() => resolve(true), () => resolve(false)).finally(() => timer.cancel());
+    });
+  }
+
+  async #make(plan: LinkPlan, signal: AbortSignal): Promise<Held> {
+    const { settings } = this.#setup;
+    // In a cluster idle ones that lead elsewhere count too.
+    if (this.#idle.length + this.#inUse.size >= settings.maxConnections) this.#idle.shift()?.link.destroy();
+    const link = await openLink(this.#linkSetup(plan), AbortSignal.any([signal, this.#closing.signal]));
+    const id = await link.redis.client("ID").catch(() => 0);
+    return { plan, link, id };
+  }
+
+  #linkSetup(plan: LinkPlan): LinkSetup {
+    const { resource, clock, settings } = this.#setup;
+    return { resource, clock, plan, timeoutMs: settings.connectTimeoutMs, events: { lost: (link, unanswered) => this.#lost(link, unanswered) } };
+  }
+
+  #lost(link: Link, unanswered: readonly Command[]): void {
+    const at = this.#idle.findIndex((held) => held.link === link);
+    if (at >= 0) this.#idle.splice(at, 1);
+    rejectUnknown(this.#setup.resource, unanswered, link.error);
+  }
+
+  #give(held: Held, sound: boolean): void {
+    // One that is no longer known was lent before a renewal or a stop.
+    if (!this.#inUse.delete(held) || !sound || !held.link.usable || held.link.unanswered > 0) return held.link.destroy();
+    held.link.idleSince = this.#setup.clock.now();
+    this.#idle.push(held);
+    this.#armReaper();
+  }
+
+  #armReaper(): void {
+    const { clock, settings } = this.#setup;
+    const eldest = this.#idle[0];
+    if (eldest === undefined || this.#reaper !== undefined) return;
+    const waitMs = Math.max(1, eldest.link.idleSince + settings.idleTimeoutMs - clock.now());
+    this.#reaper = clock.setTimeout(() => this.#reap(), waitMs, { unref: true });
+  }
+
+  #reap(): void {
+    const { clock, settings } = this.#setup;
+    const until = clock.now() - settings.idleTimeoutMs;
+    this.#reaper = undefined;
+    while (this.#idle[0] !== undefined && this.#idle[0].link.idleSince <= until) void this.#idle.shift()?.link.quit();
+    this.#armReaper();
+  }
+
+  /** Ends the waiting of blocking commands: they answer as if their time had run out, and lose nothing. */
+  async unblock(): Promise<void> {
+    const waiting = [...this.#inUse].filter(({ link, id }) => id !== 0 && link.unanswered > 0);
+    await Promise.all(waiting.map((held) => this.#unblock(held).catch(() => {})));
+  }
+
+  async #unblock({ plan, id }: Held): Promise<void> {
+    const link = await openLink(this.#linkSetup(plan), this.#closing.signal);
+    await link.redis.client("UNBLOCK", id).finally(() => link.destroy());
+  }
+
+  /** Idle ones end now, lent ones when they are given back. */
+  renew(): void {
+    this.#generation++;
+    this.#inUse.clear();
+    for (const { link } of this.#idle.splice(0)) void link.quit();
+  }
+
+  close(reason: StewardError): void {
+    this.#closing.abort(reason);
+    this.guard.rejectPending(reason);
+    this.#reaper?.cancel();
+    this.#reaper = undefined;
+    for (const { link } of [...this.#idle.splice(0), ...this.#inUse]) link.destroy();
+  }
+}

@@ -1,0 +1,216 @@
+import { StewardError, type Clock, type Timer } from "@steward/core";
+import type { Command, Redis } from "ioredis";
+import type { RedisSettings } from "../options.ts";
+import { openLink, type Link, type LinkSetup } from "./link.ts";
+import type { LinkPlan } from "./plan.ts";
+import { Watchdog } from "./watchdog.ts";
+
+/** Who is told what arrives: the client that users hold. */
+export interface SubscriberEvents {
+  emit(event: string, ...values: readonly unknown[]): void;
+  listens(event: string): boolean;
+}
+
+/** What a subscriber needs to know. */
+export interface SubscriberSetup {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly settings: RedisSettings;
+  readonly plan: () => LinkPlan;
+  readonly events: SubscriberEvents;
+}
+
+type Kind = "subscribe" | "psubscribe" | "ssubscribe";
+type Channel = string | Buffer;
+
+const KINDS: readonly Kind[] = ["subscribe", "psubscribe", "ssubscribe"];
+
+/**
+ * The connection of all subscriptions. It exists as long as there are any, is asked for a sign of life when it is
+ * quiet, and subscribes anew after it broke; then `gap` tells that messages may have been lost.
+ */
+export class Subscriber {
+  readonly #setup: SubscriberSetup;
+  readonly #channels: Readonly<Record<Kind, Map<string, Channel>>> = { subscribe: new Map(), psubscribe: new Map(), ssubscribe: new Map() };
+  #link: Link | undefined;
+  #watchdog: Watchdog | undefined;
+  #probe: Timer | undefined;
+  #waiting: Command[] = [];
+  #seeking = false;
+  #renewing = false;
+  #attempts = 0;
+  #closing = new AbortController();
+
+  constructor(setup: SubscriberSetup) {
+    this.#setup = setup;
+  }
+
+  open(): void {
+    this.#closing = new AbortController();
+  }
+
+  /** How many channels and patterns are subscribed. */
+  get size(): number {
+    return KINDS.reduce((sum, kind) => sum + this.#channels[kind].size, 0);
+  }
+
+  get connected(): boolean {
+    return this.#link !== undefined;
+  }
+
+  /** Takes a SUBSCRIBE, UNSUBSCRIBE or one of their kin. */
+  send(command: Command): void {
+    if (this.#link?.usable === true) return this.#hand(this.#link.redis, command);
+    this.#waiting.push(command);
+    this.#seek();
+  }
+
+  #hand(redis: Redis, command: Command): void {
+    command.promise.then(() => this.#note(command), () => {});
+    redis.sendCommand(command);
+  }
+
+  #note(command: Command): void {
+    const name = command.name.toLowerCase();
+    const kind = KINDS.find((one) => name === one || name === one.replace("sub", "unsub"));
+    if (kind === undefined) return;
+    const known = this.#channels[kind];
+    const given = command.args.filter((arg): arg is Channel => typeof arg === "string" || Buffer.isBuffer(arg));
+    if (name === kind) for (const channel of given) known.set(String(channel), channel);
+    else if (given.length === 0) known.clear();
+    else for (const channel of given) known.delete(String(channel));
+    if (this.size === 0 && this.#waiting.length === 0 && this.#link?.unanswered === 0) this.#drop();
+  }
+
+  /** Nothing is subscribed any more. */
+  #drop(): void {
+    const link = this.#forget();
+    void link?.quit();
+  }
+
+  #forget(): Link | undefined {
+    const link = this.#link;
+    this.#watchdog?.stop();
+    this.#probe?.cancel();
+    this.#link = this.#watchdog = this.#probe = undefined;
+    return link;
+  }
+
+  #lost(link: Link, unanswered: readonly Command[]): void {
+    const again = unanswered.filter((command) => command.name.toLowerCase().endsWith("subscribe"));
+    for (const command of unanswered) if (!again.includes(command)) command.reject(new Error("the connection was closed"));
+    if (link === this.#link) this.#forget();
+    if (this.#closing.signal.aborted) return this.#refuse(again);
+    this.#waiting.unshift(...again.filter((command) => !command.isSettled));
+    if (link.since > 0 && this.#setup.clock.now() - link.since > 1_000) this.#attempts = 0;
+    this.#seek();
+  }
+
+  get #needed(): boolean {
+    if (this.#closing.signal.aborted) return false;
+    return this.#renewing || (this.#link === undefined && (this.size > 0 || this.#waiting.length > 0));
+  }
+
+  #seek(): void {
+    if (this.#seeking || !this.#needed) return;
+    this.#seeking = true;
+    void this.#search().finally(() => {
+      this.#seeking = false;
+      this.#seek();
+    });
+  }
+
+  async #search(): Promise<void> {
+    const { clock, settings } = this.#setup;
+    const { signal } = this.#closing;
+    while (this.#needed) {
+      const pauseMs = Math.min(settings.reconnectMaxMs, settings.reconnectMinMs * 2 ** Math.min(this.#attempts, 20));
+      try {
+        if (this.#attempts++ > 0) await clock.sleep(pauseMs * (1 - Math.random() / 2), signal);
+        this.#adopt(await openLink(this.#linkSetup(), signal));
+      } catch {
+        // The next attempt follows; whoever waits has a deadline.
+      }
+    }
+  }
+
+  #linkSetup(): LinkSetup {
+    const { resource, clock, settings, plan } = this.#setup;
+    const events = { lost: (link: Link, unanswered: readonly Command[]) => this.#lost(link, unanswered) };
+    return { resource, clock, plan: plan(), events, timeoutMs: settings.connectTimeoutMs };
+  }
+
+  /** The old one ends before the new one listens: a message may be lost, which `gap` tells, but none comes twice. */
+  #adopt(link: Link): void {
+    const { clock, settings } = this.#setup;
+    this.#forget()?.destroy();
+    if (this.#closing.signal.aborted || link.ended) return link.destroy();
+    this.#renewing = false;
+    this.#link = link;
+    this.#watchdog = new Watchdog(link.redis, clock, settings.silenceMs, () => link.destroy());
+    this.#armProbe(link);
+    this.#forward(link.redis);
+    if (this.size > 0) this.#resubscribe(link.redis);
+    for (const command of this.#waiting.splice(0)) if (!command.isSettled) this.#hand(link.redis, command);
+  }
+
+  #resubscribe(redis: Redis): void {
+    const { subscribe, psubscribe, ssubscribe } = this.#channels;
+    const acknowledged = [
+      subscribe.size > 0 && redis.subscribe(...namesOf(subscribe)),
+      psubscribe.size > 0 && redis.psubscribe(...namesOf(psubscribe)),
+      ...namesOf(ssubscribe).map((channel) => redis.ssubscribe(channel)),
+    ];
+    Promise.all(acknowledged).then(() => this.#setup.events.emit("gap"), () => {});
+  }
+
+  #armProbe(link: Link): void {
+    const { clock, settings } = this.#setup;
+    this.#probe = clock.setTimeout(
+      () => {
+        link.redis.ping().catch(() => {});
+        if (link === this.#link) this.#armProbe(link);
+      },
+      settings.subscriberProbeMs,
+      { unref: true },
+    );
+  }
+
+  #forward(redis: Redis): void {
+    const { events } = this.#setup;
+    for (const name of ["message", "smessage"])
+      redis.on(`${name}Buffer`, (channel: Buffer, message: Buffer) => {
+        if (events.listens(name)) events.emit(name, channel.toString(), message.toString());
+        if (events.listens(`${name}Buffer`)) events.emit(`${name}Buffer`, channel, message);
+      });
+    redis.on("pmessageBuffer", (pattern: string, channel: Buffer, message: Buffer) => {
+      if (events.listens("pmessage")) events.emit("pmessage", pattern, channel.toString(), message.toString());
+      if (events.listens("pmessageBuffer")) events.emit("pmessageBuffer", pattern, channel, message);
+    });
+  }
+
+  /** Connects anew, with the credentials of now. */
+  renew(): void {
+    if (this.#link === undefined) return;
+    this.#renewing = true;
+    this.#attempts = 0;
+    this.#seek();
+  }
+
+  #refuse(commands: readonly Command[]): void {
+    const { resource } = this.#setup;
+    for (const command of commands) command.reject(new StewardError("RESOURCE_UNAVAILABLE", `${resource}: stopping`, { resource }));
+  }
+
+  close(): void {
+    this.#closing.abort(new Error("stopping"));
+    this.#refuse(this.#waiting.splice(0));
+    this.#forget()?.destroy();
+    for (const kind of KINDS) this.#channels[kind].clear();
+  }
+}
+
+/** The driver takes buffers too; the type of its lists says strings only. */
+function namesOf(channels: ReadonlyMap<string, Channel>): string[] {
+  return [...channels.values()] as string[];
+}

@@ -1,0 +1,246 @@
+import { MAX_TIMER_MS, type OptionsSchema, type SecretSource } from "@steward/core";
+import type { Redis } from "ioredis";
+import * as v from "valibot";
+
+/** A host and port. */
+export interface RedisAddress {
+  readonly host: string;
+  /** Default 6379, for sentinels 26379. */
+  readonly port?: number | undefined;
+}
+
+/** TLS of a connection. The certificate of the server is verified unless told otherwise. */
+export interface RedisTls {
+  /** Certificates to trust instead of the system's, PEM. */
+  readonly ca?: string | Uint8Array | undefined;
+  /** Certificate of this client, PEM; goes with `key`. */
+  readonly cert?: string | Uint8Array | undefined;
+  /** Private key of this client, PEM; goes with `cert`. */
+  readonly key?: string | Uint8Array | undefined;
+  /** Passphrase of `key`. */
+  readonly passphrase?: string | undefined;
+  /** Name that the server's certificate must be for. Default: the host. */
+  readonly servername?: string | undefined;
+  /** `false` accepts any certificate. Default `true`. */
+  readonly rejectUnauthorized?: boolean | undefined;
+}
+
+/** How a pool connects, and how it behaves when the network does not. */
+export interface RedisPoolOptions {
+  /** `redis://user:password@host:port/db`, or `rediss://` for TLS. */
+  readonly url?: string | undefined;
+  /** Default `localhost`. */
+  readonly host?: string | undefined;
+  /** Default 6379. */
+  readonly port?: number | undefined;
+  /** Unix socket, instead of a host. */
+  readonly path?: string | undefined;
+  /** Sentinels to ask for the server; goes with `sentinelName`. */
+  readonly sentinels?: readonly RedisAddress[] | undefined;
+  /** Name under which the sentinels know the master. */
+  readonly sentinelName?: string | undefined;
+  /** User of the sentinels. */
+  readonly sentinelUsername?: string | undefined;
+  /** Password of the sentinels: text, or a function that fetches it. */
+  readonly sentinelPassword?: SecretSource | undefined;
+  /** Which server the sentinels shall name: `master` (default), or a `replica`, for reading only. */
+  readonly sentinelRole?: "master" | "replica" | undefined;
+  /** A client of yours instead: looked after, never closed. */
+  readonly client?: Redis | undefined;
+  /** ACL user. Default: the server's default user. */
+  readonly username?: string | undefined;
+  /** Password: text, or a function that is asked before every connect. */
+  readonly password?: SecretSource | undefined;
+  /** Number of the database. Default 0. */
+  readonly db?: number | undefined;
+  /** TLS; `true` for the system's certificates. */
+  readonly tls?: boolean | RedisTls | undefined;
+  /** Put in front of every key. Default none. */
+  readonly keyPrefix?: string | undefined;
+  /** Name in the server's `CLIENT LIST`. */
+  readonly connectionName?: string | undefined;
+  /** Sends the commands of one tick together. Default `false`. */
+  readonly autoPipelining?: boolean | undefined;
+  /** Longest connect, TLS and handshake included. Default 2,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Deadline of a command, time in the queue included. Default 2,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Silence of a connection that owes replies, after which a second one is asked whether the server lives. Default 1,000. */
+  readonly silenceMs?: number | undefined;
+  /** Idle time before the first TCP keep-alive packet; 0 leaves it to the system. Default 5,000. */
+  readonly keepAliveMs?: number | undefined;
+  /** Commands that may be without a reply at once. Default 10,000. */
+  readonly maxInFlight?: number | undefined;
+  /** Commands that may wait for a place or for a lost connection. 0 refuses at once. Default 1,000. */
+  readonly maxPending?: number | undefined;
+  /** How long commands wait for a lost connection before all are refused at once. Default 2,000. */
+  readonly offlineTimeoutMs?: number | undefined;
+  /** First and smallest pause between attempts to reconnect. Default 50. */
+  readonly reconnectMinMs?: number | undefined;
+  /** Longest pause between attempts to reconnect. Default 500. */
+  readonly reconnectMaxMs?: number | undefined;
+  /** Commands that may be sent again after a connection broke, besides those that only read. Default none. */
+  readonly resend?: readonly string[] | undefined;
+  /** Connections for blocking commands and `use`, besides the shared one. Default 10. */
+  readonly maxConnections?: number | undefined;
+  /** Longest wait for one of them. Default 1,000. */
+  readonly acquireTimeoutMs?: number | undefined;
+  /** When an unused one of them is closed. Default 60,000. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** Silence on the connection of the subscriptions after which it is asked for a sign of life. Default 5,000. */
+  readonly subscriberProbeMs?: number | undefined;
+}
+
+/** Options of a Redis Cluster. `db`, `path` and the sentinels do not exist there. */
+export interface RedisClusterOptions
+  extends Omit<RedisPoolOptions, "url" | "host" | "port" | "path" | "db" | "client" | `sentinel${string}`> {
+  /** Nodes to begin with; the others are learnt from them. */
+  readonly cluster: readonly RedisAddress[];
+  /** Where reading commands go: `master` (default), `replica`, or `all`. */
+  readonly scaleReads?: "master" | "replica" | "all" | undefined;
+  /** How often the map of slots is fetched anew. Default 5,000. */
+  readonly slotsRefreshMs?: number | undefined;
+}
+
+type Common = Omit<RedisClusterOptions, "cluster" | "scaleReads" | "slotsRefreshMs">;
+type Defaulted = {
+  [K in keyof Common]-?: K extends "username" | "password" | "tls" | "keyPrefix" | "connectionName" ? never : K;
+}[keyof Common];
+type Filled<T> = T & { readonly [K in Defaulted]-?: Exclude<Common[K], undefined> };
+
+/** Checked options of one server. */
+export type RedisPoolSettings = Filled<RedisPoolOptions>;
+/** Checked options of a cluster. */
+export type RedisClusterSettings = Filled<RedisClusterOptions> &
+  Required<Pick<RedisClusterOptions, "scaleReads" | "slotsRefreshMs">>;
+/** What both have. */
+export type RedisSettings = Filled<Common>;
+
+const ms = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_TIMER_MS));
+const positiveMs = v.pipe(v.number(), v.minValue(1), v.maxValue(MAX_TIMER_MS));
+const count = (least: number) => v.pipe(v.number(), v.integer(), v.minValue(least));
+const text = v.pipe(v.string(), v.nonEmpty("may not be empty"));
+const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
+const pem = v.union([text, v.instance(Uint8Array)]);
+const secret = v.union([v.string(), v.custom<() => string | Promise<string>>((given) => typeof given === "function")]);
+const addresses = v.pipe(
+  v.array(v.strictObject({ host: text, port: v.optional(port) })),
+  v.nonEmpty("needs at least one address"),
+);
+
+const tls = v.pipe(
+  v.strictObject({
+    ca: v.optional(pem),
+    cert: v.optional(pem),
+    key: v.optional(pem),
+    passphrase: v.optional(v.string()),
+    servername: v.optional(text),
+    rejectUnauthorized: v.optional(v.boolean()),
+  }),
+  v.check(({ cert, key }) => (cert === undefined) === (key === undefined), "cert and key go together"),
+);
+
+const common = {
+  username: v.optional(text),
+  password: v.optional(secret),
+  tls: v.optional(v.union([v.boolean(), tls])),
+  keyPrefix: v.optional(v.string()),
+  connectionName: v.optional(v.pipe(text, v.regex(/^[!-~]+$/, "may hold no spaces, for the server refuses them"))),
+  autoPipelining: v.optional(v.boolean(), false),
+  connectTimeoutMs: v.optional(positiveMs, 2_000),
+  timeoutMs: v.optional(positiveMs, 2_000),
+  silenceMs: v.optional(positiveMs, 1_000),
+  keepAliveMs: v.optional(ms, 5_000),
+  maxInFlight: v.optional(count(1), 10_000),
+  maxPending: v.optional(count(0), 1_000),
+  offlineTimeoutMs: v.optional(ms, 2_000),
+  reconnectMinMs: v.optional(positiveMs, 50),
+  reconnectMaxMs: v.optional(positiveMs, 500),
+  resend: v.optional(v.array(text), []),
+  maxConnections: v.optional(count(1), 10),
+  acquireTimeoutMs: v.optional(positiveMs, 1_000),
+  idleTimeoutMs: v.optional(positiveMs, 60_000),
+  subscriberProbeMs: v.optional(positiveMs, 5_000),
+};
+
+const one = {
+  url: v.optional(v.pipe(v.string(), v.check(isRedisUrl, "is not redis://host:port/db or rediss://host:port/db"))),
+  host: v.optional(text),
+  port: v.optional(port),
+  path: v.optional(text),
+  sentinels: v.optional(addresses),
+  sentinelName: v.optional(text),
+  sentinelUsername: v.optional(text),
+  sentinelPassword: v.optional(secret),
+  sentinelRole: v.optional(v.picklist(["master", "replica"])),
+  client: v.optional(v.custom<Redis>(isClient, "expected an ioredis client")),
+  db: v.optional(count(0)),
+};
+
+function isRedisUrl(given: string): boolean {
+  if (!URL.canParse(given)) return false;
+  const { protocol, hostname, pathname, search } = new URL(given);
+  return /^rediss?:$/.test(protocol) && hostname !== "" && search === "" && /^(\/\d*)?$/.test(pathname);
+}
+
+function isClient(given: unknown): boolean {
+  return typeof given === "object" && given !== null && "sendCommand" in given && "commandQueue" in given;
+}
+
+type Keys = Readonly<Record<string, unknown>>;
+
+const TARGETS = ["url", "host", "path", "sentinels", "client"];
+const OF_CONNECT = ["username", "password", "db", "tls", "connectionName"];
+
+function targetsOf(options: Keys): string[] {
+  return TARGETS.filter((key) => options[key] !== undefined);
+}
+
+function urlHas(url: unknown, key: string): boolean {
+  if (typeof url !== "string" || !isRedisUrl(url)) return false;
+  const { username, password, pathname, protocol } = new URL(url);
+  const parts: Keys = { username: username !== "", password: password !== "", db: pathname.length > 1, tls: protocol === "rediss:" };
+  return parts[key] === true;
+}
+
+/** Rules between options; the empty text means that all is well. */
+function contradiction(options: Keys): string {
+  const targets = targetsOf(options);
+  const twice = OF_CONNECT.filter((key) => options[key] !== undefined && urlHas(options["url"], key));
+  if (targets.length > 1) return `${targets.join(" and ")} contradict each other: say one way to connect`;
+  if (options["port"] !== undefined && targets[0] !== undefined && targets[0] !== "host") return `port does not go with ${targets[0]}`;
+  if (twice.length > 0) return `${twice.join(" and ")} is given twice: in the url and beside it`;
+  if ((options["sentinels"] === undefined) !== (options["sentinelName"] === undefined)) return "sentinels and sentinelName go together";
+  const stray = Object.keys(options).find((key) => key.startsWith("sentinel") && options["sentinels"] === undefined);
+  if (stray !== undefined) return `${stray} needs sentinels`;
+  const beside = OF_CONNECT.find((key) => options["client"] !== undefined && options[key] !== undefined);
+  if (beside !== undefined) return `${beside} does not go with client: the client has its own`;
+  return "";
+}
+
+const PAUSES = "reconnectMaxMs may not be smaller than reconnectMinMs";
+
+function pausesGrow(options: { readonly reconnectMinMs: number; readonly reconnectMaxMs: number }): boolean {
+  return options.reconnectMinMs <= options.reconnectMaxMs;
+}
+
+/** Checks the options of one server (or sentinels, or a client of the user's). */
+export const redisPoolSchema: OptionsSchema<RedisPoolSettings> = v.pipe(
+  v.strictObject({ ...one, ...common }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    const message = dataset.typed ? contradiction(dataset.value) : "";
+    if (message !== "") addIssue({ message });
+  }),
+  v.check((options) => pausesGrow(options), PAUSES),
+);
+
+/** Checks the options of a cluster. */
+export const redisClusterSchema: OptionsSchema<RedisClusterSettings> = v.pipe(
+  v.strictObject({
+    cluster: addresses,
+    scaleReads: v.optional(v.picklist(["master", "replica", "all"]), "master"),
+    slotsRefreshMs: v.optional(positiveMs, 5_000),
+    ...common,
+  }),
+  v.check((options) => pausesGrow(options), PAUSES),
+);
