@@ -106,11 +106,12 @@ export class FakeClock implements Clock {
    */
   async runUntil<T>(promise: PromiseLike<T>): Promise<T> {
     const outcome = watch(promise);
-    for (let idle = 0; ; ) {
+    for (let idle = 0; ;) {
       await this.settle();
       if (outcome.settled) return promise;
       if (this.nextAt !== undefined) await this.#step(this.nextAt);
-      else if ((idle += 1) > PATIENCE_TURNS) throw stuck("the promise is still pending and no timer of this clock is set");
+      else if ((idle += 1) > PATIENCE_TURNS)
+        throw stuck("the promise is still pending and no timer of this clock is set");
     }
   }
 

@@ -20,7 +20,10 @@ export const lifeCases: readonly ContractCase[] = [
     async run(examine) {
       const manager = await examine.fresh();
       const all = await Promise.all([manager.start(), manager.start(), manager.start()]);
-      examine.assert.ok(all.every((one) => one === manager), "every start gives the manager");
+      examine.assert.ok(
+        all.every((one) => one === manager),
+        "every start gives the manager",
+      );
       examine.assert.ok((await manager.start()) === manager, "a start of a ready one answers at once");
       examine.phase(manager, "ready");
     },

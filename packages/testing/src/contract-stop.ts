@@ -60,7 +60,8 @@ export const stopCases: readonly ContractCase[] = [
         throw failure;
       });
       const outcomes = await Promise.all([examine.outcome(manager.stop()), examine.outcome(manager.stop())]);
-      for (const outcome of outcomes) examine.assert.ok(!outcome.ok && outcome.error === failure, "the stop rejects with the failure");
+      for (const outcome of outcomes)
+        examine.assert.ok(!outcome.ok && outcome.error === failure, "the stop rejects with the failure");
       examine.phase(manager, "stopped");
       await manager.stop();
     },

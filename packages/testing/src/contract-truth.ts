@@ -94,7 +94,10 @@ export const truthCases: readonly ContractCase[] = [
         examine.assert.strictEqual(started, succeeded + failed + inUse, "the counts add up");
         examine.assert.strictEqual(inUse, 0, "nothing is in use at rest");
       }
-      examine.assert.ok(groups.some(({ succeeded }) => succeeded >= CALLS), `${CALLS} calls were counted`);
+      examine.assert.ok(
+        groups.some(({ succeeded }) => succeeded >= CALLS),
+        `${CALLS} calls were counted`,
+      );
     },
   },
   {
@@ -106,7 +109,10 @@ export const truthCases: readonly ContractCase[] = [
       const draining = manager.drain();
       await examine.refused(examine.use(manager), "RESOURCE_UNAVAILABLE");
       await draining;
-      examine.assert.ok((await Promise.all(calls)).every(({ ok }) => ok), "every call in flight succeeded");
+      examine.assert.ok(
+        (await Promise.all(calls)).every(({ ok }) => ok),
+        "every call in flight succeeded",
+      );
     },
   },
   {
@@ -138,7 +144,7 @@ export const truthCases: readonly ContractCase[] = [
     name: "stops in time while the remote is silent",
     needs: "proxy",
     async run(examine) {
-      const manager = await examine.ready({ stopTimeoutMs: 1_000, drainTimeoutMs: PROBE_MS });
+      const manager = await examine.ready({ stopTimeoutMs: 1_000, drainTimeoutMs: PROBE_MS, probeTimeoutMs: PROBE_MS });
       examine.proxy.blackhole();
       await examine.outcome(manager.probe());
       await examine.outcome(manager.drain());

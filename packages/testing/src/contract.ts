@@ -66,7 +66,10 @@ export interface ContractCase {
  * console.log(names.includes("stops once, however many ask")); // => true
  * ```
  */
-export function resourceContract<M extends Manager<unknown>>(runner: ContractRunner, factory: ContractFactory<M>): void {
+export function resourceContract<M extends Manager<unknown>>(
+  runner: ContractRunner,
+  factory: ContractFactory<M>,
+): void {
   // A manager that `create` made is the only one that `use` is ever given.
   const plain = factory as unknown as ContractFactory;
   for (const { name, needs, run } of [...lifeCases, ...stopCases, ...truthCases]) {

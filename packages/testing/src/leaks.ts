@@ -60,7 +60,10 @@ async function assertNone(leaked: () => HandleCounts, withinMs: number): Promise
     if (kinds.length === 0) return;
     if (performance.now() > until) {
       const list = kinds.map(([kind, extra]) => `${extra} ${kind}`).join(", ");
-      throw new StewardError("HANDLES_LEAKED", `still open ${withinMs} ms after the end: ${list}. Close what the test opened`);
+      throw new StewardError(
+        "HANDLES_LEAKED",
+        `still open ${withinMs} ms after the end: ${list}. Close what the test opened`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

@@ -103,7 +103,14 @@ function addressOf(target: FaultProxyOptions["target"]): Address {
 }
 
 const NO_LIMIT = Number.POSITIVE_INFINITY;
-const NONE = { latencyMs: 0, jitterMs: 0, bytesPerSecond: NO_LIMIT, blackhole: false, dropReplies: false, pauseReplies: false };
+const NONE = {
+  latencyMs: 0,
+  jitterMs: 0,
+  bytesPerSecond: NO_LIMIT,
+  blackhole: false,
+  dropReplies: false,
+  pauseReplies: false,
+};
 
 class TcpFaultProxy implements FaultProxy {
   readonly host = "127.0.0.1";
@@ -131,7 +138,10 @@ class TcpFaultProxy implements FaultProxy {
     if (typeof target !== "string") return `tcp://${this.host}:${this.port}`;
     const { host } = new URL(target);
     // Only the authority changes; `URL` would also rewrite the rest.
-    return target.replace(new RegExp(`(//(?:[^/]*@)?)${host.replaceAll(/[.[\]]/g, "\\$&")}`), `$1${this.host}:${this.port}`);
+    return target.replace(
+      new RegExp(`(//(?:[^/]*@)?)${host.replaceAll(/[.[\]]/g, "\\$&")}`),
+      `$1${this.host}:${this.port}`,
+    );
   }
 
   listen(): Promise<void> {
@@ -149,7 +159,11 @@ class TcpFaultProxy implements FaultProxy {
 
   #accept(client: Socket): void {
     this.#counts.total += 1;
-    const link: Link = new Link(client, this.#owner(() => this.#links.delete(link)), this.#faults.blackhole);
+    const link: Link = new Link(
+      client,
+      this.#owner(() => this.#links.delete(link)),
+      this.#faults.blackhole,
+    );
     link.limit(this.#limitBytes);
     this.#links.add(link);
   }

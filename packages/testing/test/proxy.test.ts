@@ -229,19 +229,22 @@ scene("after a blackhole only connections that lost something stay silent", asyn
   t.equal(unlucky.ended, undefined);
 });
 
-scene("half-open connections stay silent for good, their end is lost as well, new ones work", async (t, { echo, proxy }) => {
-  const old = await acquainted(proxy);
-  proxy.halfOpen();
-  old.send("lost");
-  await until(() => proxy.stats().lostBytes === 5);
-  await proxy.heal();
-  old.socket.end();
-  await acquainted(proxy);
-  await until(() => proxy.stats().open === 1);
-  t.equal(echo.sockets.size, 2, "the server still believes in the old one");
-  t.same(echo.received, ["hi", "hi"]);
-  t.equal(old.ended, undefined);
-});
+scene(
+  "half-open connections stay silent for good, their end is lost as well, new ones work",
+  async (t, { echo, proxy }) => {
+    const old = await acquainted(proxy);
+    proxy.halfOpen();
+    old.send("lost");
+    await until(() => proxy.stats().lostBytes === 5);
+    await proxy.heal();
+    old.socket.end();
+    await acquainted(proxy);
+    await until(() => proxy.stats().open === 1);
+    t.equal(echo.sockets.size, 2, "the server still believes in the old one");
+    t.same(echo.received, ["hi", "hi"]);
+    t.equal(old.ended, undefined);
+  },
+);
 
 scene("dropped replies: the server works, the client waits", async (t, { echo, proxy }) => {
   const client = await acquainted(proxy);

@@ -48,7 +48,10 @@ async function chownTree(path: string, uid: number): Promise<void> {
 export async function chooseAccount(programs: readonly string[], folder: string): Promise<Account> {
   if (process.getuid?.() !== 0) return ourselves;
   const namespace = await runCommand([...NAMESPACE, "true"]);
-  if (namespace.ok) return mapped;
+  if (namespace.ok) {
+    await chown(folder, 0, 0);
+    return mapped;
+  }
   const reason = findProgram("setpriv") === undefined ? "there is no setpriv" : await refusal(programs, folder);
   if (reason === undefined) return nobody;
   throw new StewardError(
@@ -62,7 +65,9 @@ async function refusal(programs: readonly string[], folder: string): Promise<str
   for (const program of programs) {
     if (!(await runCommand([...AS_NOBODY, "test", "-x", program])).ok) return `${program} cannot be run`;
   }
+  const { uid, gid } = await stat(folder);
   await chown(folder, NOBODY, NOBODY);
-  const enter = await runCommand([...AS_NOBODY, "test", "-w", folder]);
-  return enter.ok ? undefined : `${folder} cannot be entered`;
+  if ((await runCommand([...AS_NOBODY, "test", "-w", folder])).ok) return undefined;
+  await chown(folder, uid, gid);
+  return `${folder} cannot be entered`;
 }

@@ -12,6 +12,8 @@ export interface ServerFolder {
   readonly temporary: boolean;
 }
 
+const PROGRAMS = ["postgres", "initdb", "redis-server", "valkey-server"];
+
 /** A given folder (made if missing, mode 0700), or a temporary one. */
 export async function openFolder(kind: string, given?: string): Promise<ServerFolder> {
   if (given !== undefined) {
@@ -39,7 +41,7 @@ async function removeIfAbandoned(path: string): Promise<void> {
   const entry = await lstat(path);
   if (!entry.isDirectory() || entry.uid !== process.getuid?.()) return;
   if ((await ownerOf(path)) !== "dead") return;
-  for (const pid of await processesIn(path)) sendSignal(pid, "SIGKILL");
+  for (const pid of await processesIn(path, PROGRAMS)) sendSignal(pid, "SIGKILL");
   await removeFolder(path);
 }
 

@@ -14,6 +14,8 @@ export interface LaunchPlan {
   readonly startTimeoutMs: number;
   /** Fixed port; without it a free one. */
   readonly port?: number | undefined;
+  /** How long to wait for `port` to become free, in ms. Default 0. */
+  readonly portWaitMs?: number;
   readonly maxPort?: number;
 }
 
@@ -25,15 +27,13 @@ export interface Launched {
 
 const POLL_MS = 10;
 const PORT_TRIES = 5;
-// A port that was ours a moment ago may be lent to an outgoing connection; those are short.
-const SAME_PORT_WAIT_MS = 3_000;
 // What a dying predecessor leaves behind for a moment.
 const LEFTOVER = /shared memory block|lock file "postmaster\.pid" already exists/;
 const BUSY = /address already in use|could not bind|could not create any TCP\/IP sockets/i;
 
 /**
  * Starts the program and waits until it serves. A port that somebody took in between is replaced by another one;
- * a given port is waited for a little.
+ * a given port is waited for.
  *
  * @throws {SERVER_START_FAILED} it ended by itself; the message holds its last words.
  * @throws {SERVER_START_TIMEOUT} it did not serve in time.
@@ -55,7 +55,7 @@ export async function launch(plan: LaunchPlan, signal?: AbortSignal): Promise<La
 }
 
 async function given(plan: LaunchPlan, port: number, signal?: AbortSignal): Promise<number> {
-  const until = performance.now() + SAME_PORT_WAIT_MS;
+  const until = performance.now() + (plan.portWaitMs ?? 0);
   while (!(await isFree(port))) {
     signal?.throwIfAborted();
     if (performance.now() > until) {

@@ -7,7 +7,7 @@ import type { Account } from "./account.ts";
 import { exists, removeFolder } from "./folder.ts";
 import { diesWithParent } from "./parent-death.ts";
 import type { PostgresBinaries } from "./postgres-binaries.ts";
-import { isAlive, processesIn, sendSignal, startedAt } from "./process-table.ts";
+import { isAlive, type ProcessIdentity, processesIn, sendSignal, startedAt } from "./process-table.ts";
 import { runCommand } from "./programs.ts";
 
 /** The one role of a cluster of ours. */
@@ -144,32 +144,48 @@ export class PostgresCluster {
   }
 
   /**
-   * Ends a server that outlived its owner, so that the next one is our child and ends with us.
-   *
-   * Only a process that really works in this cluster is touched: numbers are used again after a crash or a reboot.
+   * Ends a server that outlived its owner, so that the next one is our child and ends with us. Only processes that
+   * really work in this cluster are touched: process ids are used again after a crash or a reboot.
    */
   async endOrphan(): Promise<void> {
     const orphan = await this.postmaster();
     if (orphan === undefined) return;
     const since = await startedAt(orphan.pid);
-    const working = await processesIn(this.data);
-    if (since === undefined) return;
-    if (process.platform === "linux" && !working.includes(orphan.pid)) {
-      // A stranger has the number, and Postgres would take it for a server. Live backends would be one, though.
-      if (working.length === 0) await rm(join(this.data, "postmaster.pid"), { force: true });
-      return;
-    }
-    await this.#end({ pid: orphan.pid, startedAt: since });
+    if (process.platform === "linux") await this.#clear(orphan.pid);
+    else if (since !== undefined) await endProcess({ pid: orphan.pid, startedAt: since });
   }
 
-  async #end(orphan: { pid: number; startedAt: string }): Promise<void> {
-    const begun = performance.now();
-    sendSignal(orphan.pid, "SIGCONT");
-    sendSignal(orphan.pid, "SIGINT");
-    for (let urged = false; await isAlive(orphan); await sleep(POLL_MS)) {
-      if (urged || performance.now() - begun < ORPHAN_WAIT_MS) continue;
-      sendSignal(orphan.pid, "SIGKILL");
-      urged = true;
+  async #clear(postmaster: number): Promise<void> {
+    const until = performance.now() + ORPHAN_WAIT_MS;
+    let asked = false;
+    for (let working = await this.#working(); working.length > 0; working = await this.#working()) {
+      if (!asked && working.includes(postmaster)) interrupt(postmaster);
+      asked = true;
+      // Backends without a postmaster end by themselves within moments; frozen ones would not.
+      if (performance.now() > until) for (const pid of working) sendSignal(pid, "SIGKILL");
+      await sleep(POLL_MS);
     }
+    // Nobody works here any more. Postgres would still believe in the file where its number belongs to a zombie,
+    // or by now to some other process.
+    await rm(join(this.data, "postmaster.pid"), { force: true });
+  }
+
+  #working(): Promise<number[]> {
+    return processesIn(this.data, ["postgres"]);
+  }
+}
+
+// Fast shutdown, also of a frozen server.
+function interrupt(pid: number): void {
+  sendSignal(pid, "SIGINT");
+  sendSignal(pid, "SIGCONT");
+}
+
+async function endProcess(orphan: ProcessIdentity): Promise<void> {
+  const until = performance.now() + ORPHAN_WAIT_MS;
+  interrupt(orphan.pid);
+  while (await isAlive(orphan)) {
+    if (performance.now() > until) sendSignal(orphan.pid, "SIGKILL");
+    await sleep(POLL_MS);
   }
 }

@@ -13,6 +13,7 @@ export interface ProcessIdentity {
 }
 
 interface LinuxStat {
+  readonly name: string;
   readonly state: string;
   readonly parent: number;
   readonly startTicks: string;
@@ -23,7 +24,8 @@ async function linuxStat(pid: number | string): Promise<LinuxStat | undefined> {
   // The program's name stands in parentheses and may hold anything; the fixed fields follow it.
   const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ");
   if (fields === undefined) return undefined;
-  return { state: fields[0] ?? "", parent: Number(fields[1]), startTicks: fields[19] ?? "" };
+  const name = text?.slice(text.indexOf("(") + 1, text.lastIndexOf(")")) ?? "";
+  return { name, state: fields[0] ?? "", parent: Number(fields[1]), startTicks: fields[19] ?? "" };
 }
 
 async function linuxStartedAt(pid: number): Promise<string | undefined> {
@@ -81,16 +83,20 @@ async function otherChildrenOf(pid: number): Promise<number[]> {
   return stdout.split("\n").filter(Boolean).map(Number);
 }
 
-/** The processes whose working directory is `folder` or below it. Only Linux tells; elsewhere the list is empty. */
-export async function processesIn(folder: string): Promise<number[]> {
+/**
+ * The processes of one of these programs whose working directory is `folder` or below it.
+ * Only Linux tells; elsewhere the list is empty.
+ */
+export async function processesIn(folder: string, programs: readonly string[]): Promise<number[]> {
   if (process.platform !== "linux") return [];
   const found = await Promise.all(
     (await linuxPids()).map(async (pid) => {
       const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => "");
-      return cwd === folder || cwd.startsWith(folder + sep) ? pid : 0;
+      if (cwd !== folder && !cwd.startsWith(folder + sep)) return 0;
+      return programs.includes((await linuxStat(pid))?.name ?? "") ? pid : 0;
     }),
   );
-  return found.filter((pid) => pid !== 0 && pid !== process.pid);
+  return found.filter((pid) => pid !== 0);
 }
 
 /** Sends a signal; a process that is gone already is no error. */

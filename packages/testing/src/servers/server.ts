@@ -27,6 +27,8 @@ export interface Server extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
+// A port that was ours a moment ago may be lent to an outgoing connection; those are short.
+const SAME_PORT_WAIT_MS = 3_000;
 const KILL_WAIT_MS = 30_000;
 
 /** A server process of ours with its life: one operation at a time, in the order of the calls. */
@@ -94,7 +96,7 @@ export abstract class OwnedServer implements Server {
   restart(): Promise<void> {
     return this.#whileOurs(async () => {
       await this.#process.end(this.#plan.endSteps);
-      this.#current = await launch({ ...this.#plan, port: this.port });
+      this.#current = await launch({ ...this.#plan, port: this.port, portWaitMs: SAME_PORT_WAIT_MS });
     });
   }
 
