@@ -1,0 +1,140 @@
+import { Guard, StewardError, type CallOptions, type Clock } from "@steward/core";
+import type { ReservedSql, Sql, TransactionSql } from "postgres";
+import type { Line, Taker } from "../connections/connection.ts";
+import { driverClient, driverOptions, type Handler } from "../connections/driver.ts";
+import type { DatabaseOptions } from "../options.ts";
+import { acquire, type Lease, type LeaseOptions } from "./lease.ts";
+import { Scope, type Body, type DrizzleClient } from "./scope.ts";
+import { adopt, makeSql } from "./sql.ts";
+import { submit, type Source } from "./work.ts";
+
+/** Where connections come from while the database is started. */
+export interface Supply {
+  take(taker: Taker): void;
+  leave(taker: Taker): boolean;
+  release(line: Line): void;
+  readonly trouble: unknown;
+}
+
+/** What else a client can do, besides queries and transactions. */
+export interface SideWork {
+  readonly listen: Sql["listen"];
+  readonly subscribe: Sql["subscribe"];
+  /** Options of the connected driver, once there are any. */
+  readonly options: () => Sql["options"] | undefined;
+}
+
+/**
+ * The client that users hold: postgres.js as it is, with every query, reservation and transaction passing one guard
+ * on its way to the supply of the moment. It keeps its identity while supplies come and go.
+ */
+export class PooledClient implements Source {
+  readonly name: string;
+  readonly guard: Guard;
+  /** Knows types and builds queries; it never connects. */
+  readonly builder: Sql;
+  readonly sql: Sql;
+  supply: Supply | undefined = undefined;
+  readonly #leases: LeaseOptions;
+
+  constructor(name: string, clock: Clock, options: DatabaseOptions, refusal: () => StewardError | undefined, side: SideWork) {
+    this.name = name;
+    const { client, types, maxPending, acquireTimeoutMs, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs } = options;
+    const maxConcurrent = client === undefined ? options.maxConnections : Math.min(options.maxConnections, client.options.max);
+    const timeoutMs = queryTimeoutMs === 0 ? undefined : queryTimeoutMs;
+    this.guard = new Guard({ resource: name, clock, maxConcurrent, maxPending, timeoutMs, acquireTimeoutMs, holdUntilSettled: true, refusal });
+    this.#leases = { clock, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs };
+    this.builder = client ?? driverClient({ host: "localhost", max: 1, ...(types === undefined ? {} : { types }) });
+    // Large objects begin their transaction by the client that they belong to.
+    if (client === undefined) Object.assign(this.builder, { begin: this.begin });
+    this.sql = this.#makeSql(side);
+  }
+
+  get trouble(): unknown {
+    return this.supply?.trouble;
+  }
+
+  take(taker: Taker): void {
+    if (this.supply === undefined) taker.refuse(new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: not started`, { resource: this.name, retryable: true }));
+    else this.supply.take(taker);
+  }
+
+  leave(taker: Taker): boolean {
+    return this.supply?.leave(taker) ?? false;
+  }
+
+  release(line: Line): void {
+    this.supply?.release(line);
+  }
+
+  /** Takes a connection for one user. */
+  acquire(call?: CallOptions): Promise<Lease> {
+    return acquire(this, this.#leases, call);
+  }
+
+  #handler(asText: boolean): Handler {
+    return (query) => submit(this, query, asText);
+  }
+
+  #makeSql({ listen, subscribe, options }: SideWork): Sql {
+    const { builder, reserve, begin } = this;
+    const ended = (): Promise<never> => Promise.reject(new StewardError("LIFECYCLE_CONFLICT", `${this.name}: whoever started this database stops it`, { resource: this.name }));
+    return makeSql(builder, this.#handler(false), {
+      reserve,
+      begin,
+      listen,
+      subscribe,
+      end: ended,
+      close: ended,
+      get options() {
+        return options() ?? builder.options;
+      },
+      get parameters() {
+        return driverOptions(builder)["parameters"];
+      },
+    });
+  }
+
+  /** As `sql.reserve()` of postgres.js: a client of one connection, until its `release()`. */
+  readonly reserve = async (): Promise<ReservedSql> => {
+    const lease = await this.acquire();
+    let begun = false;
+    const handler: Handler = (query) => {
+      begun ||= /^\s*(begin|start)\b/i.test(query.strings[0] ?? "");
+      submit(lease, query, false);
+    };
+    const release = (): void => void (begun ? this.#rollback(lease) : lease.close());
+    return Object.defineProperties(makeSql(this.builder, handler, { release }), {}) as unknown as ReservedSql; // with `release` it is one
+  };
+
+  /** The next user shall not find itself in somebody's transaction. */
+  async #rollback(lease: Lease): Promise<void> {
+    await new Scope(lease, this.builder).run("rollback").catch(() => {});
+    await lease.close();
+  }
+
+  /** As `sql.begin()` of postgres.js. */
+  readonly begin = <T>(...args: [Body<TransactionSql, T>] | [string, Body<TransactionSql, T>]): Promise<T> => {
+    const [options, body] = args.length === 1 ? ["", args[0]] : args;
+    return this.#transaction(options.replace(/[^a-z ]/gi, ""), body, (scope) => scope.sql());
+  };
+
+  async #transaction<C, T>(options: string, body: Body<C, T>, client: (scope: Scope) => C): Promise<T> {
+    const lease = await this.acquire();
+    const scope = new Scope(lease, this.builder);
+    try {
+      await scope.run(`begin ${options}`);
+      return await scope.commitAfter(body, client(scope));
+    } finally {
+      await lease.close();
+    }
+  }
+
+  /** What drizzle gets for a client: its queries see dates as text. */
+  drizzleClient(options: DrizzleClient["options"] = { parsers: {}, serializers: {} }): DrizzleClient {
+    const handler = this.#handler(true);
+    const begin = <T>(body: Body<DrizzleClient, T>): Promise<T> => this.#transaction("", body, (scope) => scope.drizzleClient());
+    const unsafe: Sql["unsafe"] = (...args) => adopt(this.builder.unsafe(...args), handler);
+    return { options, unsafe, begin, savepoint: begin };
+  }
+}

@@ -1,0 +1,136 @@
+import { Guard, StewardError, type CallOptions, type Clock, type Timer } from "@steward/core";
+import type { Line, Taker } from "../connections/connection.ts";
+import { publishLeak } from "../connections/events.ts";
+import { ConnectionUse, type Source } from "./work.ts";
+
+/** Times of leases. 0 switches one off. */
+export interface LeaseOptions {
+  readonly clock: Clock;
+  /** Deadline of each statement. */
+  readonly queryTimeoutMs: number;
+  readonly transactionTimeoutMs: number;
+  readonly leakThresholdMs: number;
+}
+
+/** Statements of one lease that may wait for one another. */
+const MAX_PENDING = 10_000;
+
+/**
+ * One connection for one user, for as long as it takes: a reservation or a transaction. Statements run one after the
+ * other, each with its own deadline.
+ */
+export class Lease implements Source {
+  readonly name: string;
+  readonly guard: Guard;
+  readonly trouble = undefined;
+  readonly #connection: Line;
+  readonly #end: () => void;
+  readonly #leakTimer: Timer | undefined;
+  #ended: StewardError | undefined;
+
+  constructor(source: Source, connection: Line, options: LeaseOptions, stack: string, end: () => void) {
+    const { clock, queryTimeoutMs, leakThresholdMs } = options;
+    this.name = source.name;
+    this.#connection = connection;
+    this.#end = end;
+    connection.leased = true;
+    const timeoutMs = queryTimeoutMs === 0 ? undefined : queryTimeoutMs;
+    this.guard = new Guard({ resource: this.name, clock, maxConcurrent: 1, maxPending: MAX_PENDING, timeoutMs, holdUntilSettled: true, refusal: () => this.#refusal() });
+    if (leakThresholdMs === 0) return;
+    const tell = (): void => publishLeak({ resource: this.name, heldMs: leakThresholdMs, stack });
+    this.#leakTimer = clock.setTimeout(tell, leakThresholdMs, { unref: true });
+  }
+
+  /** True until it is released or ended. */
+  get open(): boolean {
+    return this.#ended === undefined && !this.#connection.dead;
+  }
+
+  take(taker: Taker): void {
+    taker.take(this.#connection);
+  }
+
+  leave(): boolean {
+    return false;
+  }
+
+  /** A statement ended; the connection stays here. */
+  release(): void {}
+
+  #refusal(): StewardError | undefined {
+    if (this.#ended !== undefined) return this.#ended;
+    return this.#connection.dead ? this.#error("its connection broke") : undefined;
+  }
+
+  #error(why: string, cause?: unknown): StewardError {
+    return new StewardError("DATABASE_LEASE_ENDED", `${this.name}: this transaction or reservation has ended: ${why}`, { resource: this.name, cause });
+  }
+
+  /** Gives the connection back once the last statement has ended. Any further one is refused. */
+  async close(): Promise<void> {
+    if (this.#ended !== undefined) return;
+    this.#ended = this.#error("it was released");
+    this.#leakTimer?.cancel();
+    await this.guard.idle();
+    await this.#connection.settled;
+    this.#connection.leased = false;
+    this.#end();
+  }
+
+  /** Ends it from outside: cuts off the connection, so that the server rolls back. */
+  revoke(reason: unknown): void {
+    if (this.#ended !== undefined) return;
+    const why = reason instanceof Error ? reason.message : String(reason);
+    this.#ended = this.#error(why, reason);
+    this.#leakTimer?.cancel();
+    this.guard.rejectPending(this.#ended);
+    this.#connection.destroy(this.#ended);
+    this.#end();
+  }
+}
+
+/** Somebody who asked for a lease. */
+class LeaseWork extends ConnectionUse {
+  readonly exclusive = true;
+  readonly #options: LeaseOptions;
+  readonly #resolve: (lease: Lease) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #stack: string;
+  #lease: Lease | undefined;
+
+  constructor(source: Source, options: LeaseOptions, stack: string, resolve: (lease: Lease) => void, reject: (error: unknown) => void) {
+    super(source);
+    this.#options = options;
+    this.#stack = stack;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  override take(connection: Line): void {
+    const { transactionTimeoutMs } = this.#options;
+    this.connection = connection;
+    this.acquired(transactionTimeoutMs === 0 ? Number.POSITIVE_INFINITY : transactionTimeoutMs);
+    this.#lease = new Lease(this.source, connection, this.#options, this.#stack, () => this.#ended(connection));
+    this.#resolve(this.#lease);
+  }
+
+  #ended(connection: Line): void {
+    this.source.release(connection);
+    // Also within `giveUp`, where the guard is not through with it yet.
+    queueMicrotask(() => this.succeed());
+  }
+
+  protected override giveUp(error: unknown): void {
+    if (this.#lease !== undefined) return this.#lease.revoke(error);
+    this.#reject(this.explain(error));
+    this.leave();
+  }
+}
+
+/** Takes a connection out of a pool for one user. */
+export function acquire(source: Source, options: LeaseOptions, call?: CallOptions): Promise<Lease> {
+  const { stack = "" } = options.leakThresholdMs === 0 ? {} : new Error("acquired here");
+  return new Promise((resolve, reject) => {
+    source.guard.enter(new LeaseWork(source, options, stack, resolve, reject), call);
+  });
+}

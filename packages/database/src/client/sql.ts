@@ -1,0 +1,40 @@
+import { readFile } from "node:fs";
+import type { Sql } from "postgres";
+import { isQuery, type DriverQuery, type Handler } from "../connections/driver.ts";
+import { cancelWork } from "./work.ts";
+
+/** Makes a query of the driver run through `handler` instead of the driver's own pool. */
+export function adopt<T>(made: T, handler: Handler): T {
+  if (!isQuery(made)) return made;
+  made.handler = handler;
+  made.canceller = cancelWork;
+  return made;
+}
+
+/** The functions of a client that make queries, with `handler` to run them. `builder` knows the types and never connects. */
+export function queryMakers(builder: Sql, handler: Handler): Pick<Sql, "unsafe" | "file" | "notify" | "array" | "json" | "typed" | "types"> {
+  const { array, json, typed, types } = builder;
+  const unsafe: Sql["unsafe"] = (...args) => adopt(builder.unsafe(...args), handler);
+  const notify = (channel: string, payload: string): unknown => unsafe("select pg_notify($1, $2)", [channel, payload]);
+  const file = (...args: Parameters<Sql["file"]>): unknown => adopt(builder.file(...args), reading(String(args[0]), handler));
+  return { array, json, typed, types, unsafe, notify, file } as Pick<Sql, "unsafe" | "file" | "notify" | "array" | "json" | "typed" | "types">; // the driver's own signatures
+}
+
+/** A client: the tagged template with the driver's other functions on it. */
+export function makeSql<Extra extends object>(builder: Sql, handler: Handler, extra: Extra): Sql & Extra {
+  const call = builder as unknown as (...args: unknown[]) => unknown; // one of its many overloads
+  const sql = (...args: unknown[]): unknown => adopt(call(...args), handler);
+  const { CLOSE, END, PostgresError, largeObject } = builder;
+  const made = Object.assign(sql, queryMakers(builder, handler), { CLOSE, END, PostgresError, largeObject });
+  const described = Object.defineProperties(made, Object.getOwnPropertyDescriptors(extra));
+  return described as unknown as Sql & Extra; // with what `extra` adds it has all of the driver's members
+}
+
+function reading(path: string, handler: Handler): Handler {
+  return (query: DriverQuery) =>
+    readFile(path, "utf8", (error, text) => {
+      if (error !== null) return query.reject(error);
+      query.strings = [text];
+      handler(query);
+    });
+}

@@ -1,0 +1,127 @@
+import { GuardedUse, isStewardError, StewardError, type CallOptions, type Guard } from "@steward/core";
+import type { Line, Runner, Taker } from "../connections/connection.ts";
+import type { DriverQuery } from "../connections/driver.ts";
+
+/** Where a query or a lease gets its connection from: a pool, or a lease that has one. */
+export interface Source {
+  readonly name: string;
+  readonly guard: Guard;
+  take(taker: Taker): void;
+  leave(taker: Taker): boolean;
+  release(connection: Line): void;
+  /** Why there is no connection, if that is known. */
+  readonly trouble: unknown;
+}
+
+/** Whatever passes the guard to use a connection. */
+export abstract class ConnectionUse extends GuardedUse implements Taker {
+  abstract readonly exclusive: boolean;
+  protected readonly source: Source;
+  protected connection: Line | undefined = undefined;
+
+  constructor(source: Source) {
+    super();
+    this.source = source;
+  }
+
+  protected override begin(): void {
+    this.source.take(this);
+  }
+
+  abstract take(connection: Line): void;
+
+  refuse(error: StewardError): void {
+    this.fail(error);
+  }
+
+  /** It ended before it had a connection; its place is freed when the guard is through with it. */
+  protected leave(): void {
+    if (this.source.leave(this)) queueMicrotask(() => this.succeed());
+  }
+
+  /** A deadline that passed while nobody could connect is told with the reason for that. */
+  protected explain(error: unknown): unknown {
+    const { trouble, name } = this.source;
+    if (trouble === undefined || this.connection !== undefined || !isStewardError(error, "DEADLINE_EXCEEDED")) return error;
+    const reason = trouble instanceof Error ? trouble.message : String(trouble);
+    return new StewardError("DATABASE_CONNECT_FAILED", `${error.message}: ${reason}`, { resource: name, cause: trouble, retryable: true });
+  }
+}
+
+/** A query of the driver on its way: queued, on the wire, or cancelled. */
+export class QueryWork extends ConnectionUse implements Runner {
+  readonly exclusive = false;
+  readonly asText: boolean;
+  readonly #query: DriverQuery;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(source: Source, query: DriverQuery, asText: boolean) {
+    super(source);
+    this.asText = asText;
+    this.#query = query;
+    this.#resolve = query.resolve;
+    this.#reject = query.reject;
+  }
+
+  override take(connection: Line): void {
+    this.connection = connection;
+    this.acquired();
+    connection.run(this.#query, this);
+  }
+
+  finished(value: unknown): void {
+    this.#giveBack();
+    if (!this.settled) this.#resolve(value);
+    this.succeed();
+  }
+
+  failed(error: unknown): void {
+    this.#giveBack();
+    this.fail(error);
+  }
+
+  #giveBack(): void {
+    const { connection } = this;
+    if (connection !== undefined) this.source.release(connection);
+  }
+
+  protected override giveUp(error: unknown): void {
+    this.#reject(this.explain(error));
+    if (this.connection === undefined) return this.leave();
+    if (this.connection.busy) void this.connection.cancel(asReason(error, this.source.name));
+  }
+
+  /** Its caller wants it no longer. */
+  async cancel(): Promise<void> {
+    if (this.settled) return;
+    if (this.connection === undefined) this.#leaveQueue();
+    else await this.connection.cancel(cancelled(this.source.name));
+  }
+
+  /** While it waits nothing has to be cancelled at the server. */
+  #leaveQueue(): void {
+    this.source.leave(this);
+    this.fail(Object.assign(new Error("canceling statement due to user request"), { code: "57014" }));
+  }
+}
+
+function asReason(error: unknown, name: string): StewardError {
+  return isStewardError(error) ? error : cancelled(name, error);
+}
+
+function cancelled(name: string, cause?: unknown): StewardError {
+  return new StewardError("CALL_ABORTED", `${name}: cancelled, but the server did not let go of it in time`, { resource: name, cause });
+}
+
+/** Hands a query over to its guard. */
+export function submit(source: Source, query: DriverQuery, asText: boolean, options?: CallOptions): void {
+  const work = new QueryWork(source, query, asText);
+  query.work = work;
+  source.guard.enter(work, options);
+}
+
+/** What a query of ours does when its caller cancels it. */
+export function cancelWork(query: DriverQuery): Promise<void> {
+  return query.work?.cancel() ?? Promise.resolve();
+}

@@ -1,0 +1,312 @@
+import type { Socket } from "node:net";
+import { Readable, Writable, type Duplex } from "node:stream";
+import { describeError, StewardError, type Clock } from "@steward/core";
+import type { Sql } from "postgres";
+import { switchArrays, type DateMode } from "./dates.ts";
+import { driverOptions, rawQuery, type DriverQuery, type Handler } from "./driver.ts";
+import { brokenSocket, type Endpoint, type Plug } from "./endpoint.ts";
+
+/** Whoever owns connections learns from here what becomes of them. */
+export interface ConnectionOwner {
+  readonly name: string;
+  readonly clock: Clock;
+  /** It is gone, whatever it did. Called once. */
+  closed(connection: Connection): void;
+  /** A notification arrived. */
+  notified?(channel: string, payload: string): void;
+}
+
+/** Hears the end of a query. */
+export interface Runner {
+  readonly asText: boolean;
+  finished(value: unknown): void;
+  failed(error: unknown): void;
+}
+
+/** What a query or a lease needs of a connection, ours or one of a client that was handed over. */
+export interface Line {
+  readonly busy: boolean;
+  readonly dead: boolean;
+  leased: boolean;
+  /** Resolves when no cancellation is under way any more; `undefined` when there is none. */
+  readonly settled: Promise<unknown> | undefined;
+  run(query: DriverQuery, runner: Runner): void;
+  cancel(reason: StewardError): Promise<unknown>;
+  destroy(reason?: StewardError): void;
+}
+
+/** Somebody who was let in by the guard and now takes a connection. */
+export interface Taker {
+  /** True when it keeps the connection for more than one statement. */
+  readonly exclusive: boolean;
+  /** Takes it. It has to be given back by `release`. */
+  take(line: Line): void;
+  /** There will be none. */
+  refuse(error: StewardError): void;
+}
+
+/** How long a cancelled query may still hold its connection, in ms. */
+const CANCEL_GRACE_MS = 500;
+
+/**
+ * One connection to the server, from its socket to its end; it is never connected again. It runs one query at a time.
+ *
+ * It is a client of postgres.js with one place and our own socket, so that every query, every reply and every death
+ * belongs to exactly one connection, and can be timed, cancelled and cut off.
+ */
+export class Connection implements Line {
+  /** When it was opened, in ms of the clock. */
+  readonly openedAt: number;
+  /** When it has to be replaced. */
+  expiresAt: number = Number.POSITIVE_INFINITY;
+  idleSince = 0;
+  /** Which renewal of the pool it belongs to. */
+  generation = 0;
+  /** Process id of its backend. */
+  pid = 0;
+  /** Tells servers apart, so that another one behind the same address is not asked about our backends. */
+  server = "";
+  /** False behind a pooler, whose backends change below us. */
+  direct = true;
+  dead = false;
+  /** True while a lease holds it, also between statements. */
+  leased = false;
+  /** How many queries it has begun. */
+  begun = 0;
+  streaming = false;
+  readonly #owner: ConnectionOwner;
+  readonly #mode: DateMode = { asText: false };
+  readonly #sql: Sql;
+  readonly #handler: Handler;
+  readonly #canceller: (query: DriverQuery) => unknown;
+  readonly #cancelSockets = new Set<Duplex>();
+  #socket: Duplex | undefined;
+  #query: DriverQuery | undefined;
+  #runner: Runner | undefined;
+  #cancelling = false;
+  #cancelled: Promise<unknown> | undefined;
+  #reason: StewardError | undefined;
+  #failOpening: ((error: unknown) => void) | undefined;
+
+  constructor(owner: ConnectionOwner, endpoint: Endpoint) {
+    this.#owner = owner;
+    this.openedAt = owner.clock.now();
+    this.#sql = endpoint.client({
+      mode: this.#mode,
+      socket: (plug) => this.#connect(plug),
+      onClose: () => this.#close(),
+      onNotify: (channel, payload) => owner.notified?.(channel, payload),
+    });
+    const query = rawQuery(this.#sql, "");
+    this.#handler = query.handler;
+    this.#canceller = query.canceller ?? ((): void => {});
+  }
+
+  /** True while a query is on the wire. */
+  get busy(): boolean {
+    return this.#query !== undefined;
+  }
+
+  /** Bytes received so far; whoever sees it grow knows that the server is alive. */
+  get received(): number {
+    return (this.#socket as Partial<Socket> | undefined)?.bytesRead ?? 0; // an embedded one counts none
+  }
+
+  /** True when it is inside this process, with no socket to watch. */
+  get embedded(): boolean {
+    return (this.#socket as Partial<Socket> | undefined)?.bytesRead === undefined;
+  }
+
+  /** Connects, logs in and asks the server who it is. Rejects with the server's or the socket's own error. */
+  async open(timeoutMs: number): Promise<void> {
+    const timer = this.#owner.clock.setTimeout(() => this.destroy(this.#connectTimeout(timeoutMs)), timeoutMs);
+    try {
+      const [row] = await this.#hello();
+      this.pid = this.#state?.pid ?? 0;
+      this.direct = Number(row?.["pid"]) === this.pid;
+      this.server = String(row?.["server"]);
+      switchArrays(driverOptions(this.#sql), this.#mode);
+    } catch (error) {
+      this.destroy();
+      throw this.#reason ?? error;
+    } finally {
+      timer.cancel();
+      this.#failOpening = undefined;
+    }
+  }
+
+  #state: DriverQuery["state"] = null;
+
+  #hello(): Promise<readonly Record<string, unknown>[]> {
+    return new Promise((resolve, reject) => {
+      this.#failOpening = reject;
+      const query = rawQuery(this.#sql, "select pg_backend_pid() as pid, pg_postmaster_start_time()::text as server");
+      const done = (rows: unknown): void => {
+        this.#state = query.state;
+        resolve(rows as readonly Record<string, unknown>[]); // what a select gives
+      };
+      query.then(done, reject);
+    });
+  }
+
+  #connectTimeout(timeoutMs: number): StewardError {
+    const message = `${this.#owner.name}: no connection within ${timeoutMs} ms; is the server up, and reachable from here?`;
+    return new StewardError("DATABASE_CONNECT_FAILED", message, { resource: this.#owner.name, retryable: true });
+  }
+
+  #connect(plug: Plug): Duplex {
+    if (this.#cancelling) return this.#connectToCancel(plug);
+    // The driver would connect again by itself; a connection of ours has one life.
+    if (this.#socket !== undefined || this.dead) return brokenSocket(new Error("this connection has ended"));
+    const socket = (this.#socket = plug());
+    socket.once("close", () => this.#close());
+    return socket;
+  }
+
+  #connectToCancel(plug: Plug): Duplex {
+    const socket = plug();
+    this.#cancelSockets.add(socket);
+    socket.once("close", () => this.#cancelSockets.delete(socket));
+    return socket;
+  }
+
+  #close(): void {
+    if (this.dead) return;
+    this.dead = true;
+    for (const socket of this.#cancelSockets) socket.destroy();
+    // Of a query that runs the driver tells by itself, but not while it logs in.
+    this.#failOpening?.(this.#reason ?? new Error("the server closed the connection during the login"));
+    this.#owner.closed(this);
+  }
+
+  #lost(why: string, cause?: unknown): StewardError {
+    const { name } = this.#owner;
+    const message = `${name}: ${why} while a statement was running; it may or may not have taken effect`;
+    return new StewardError("DATABASE_CONNECTION_LOST", message, { resource: name, cause });
+  }
+
+  /** Runs a query. There must be none running. */
+  run(query: DriverQuery, runner: Runner): void {
+    const { resolve } = query;
+    this.#query = query;
+    this.#runner = runner;
+    this.#mode.asText = runner.asText;
+    this.begun++;
+    const finish = (value: unknown): void => {
+      if (isStream(value) && this.#query === query && !this.streaming) {
+        this.streaming = true;
+        return resolve(value);
+      }
+      this.#finish(query, value);
+    };
+    const fail = (error: unknown): void => this.#fail(query, error);
+    if (query.cursorFn === undefined) {
+      query.resolve = finish;
+      query.reject = fail;
+    } else this.#runCursor(query, finish, fail);
+    this.#handler(query);
+  }
+
+  /** The driver exchanges both functions of a cursor for every portion of rows: keep hearing of its end. */
+  #runCursor(query: DriverQuery, finish: (value: unknown) => void, fail: (error: unknown) => void): void {
+    let { resolve, reject } = query;
+    Object.defineProperties(query, {
+      resolve: { get: () => (value: unknown) => (resolve(value), finish(value)), set: (next: typeof resolve) => void (resolve = next) },
+      reject: { get: () => (error: unknown) => (reject(error), fail(error)), set: (next: typeof reject) => void (reject = next) },
+    });
+  }
+
+  #finish(query: DriverQuery, value: unknown): void {
+    const runner = this.#end(query);
+    runner?.finished(value);
+  }
+
+  #fail(query: DriverQuery, error: unknown): void {
+    const runner = this.#end(query);
+    if (runner === undefined) return;
+    if (!isConnectionError(error)) return runner.failed(error);
+    this.destroy();
+    runner.failed(this.#reason ?? this.#lost(describeError(error), error));
+  }
+
+  #end(query: DriverQuery): Runner | undefined {
+    if (this.#query !== query) return undefined;
+    const runner = this.#runner;
+    this.#query = this.#runner = undefined;
+    this.streaming = false;
+    return runner;
+  }
+
+  /** Asks the server to cancel what runs; when that does not help in time, the connection is cut off. */
+  cancel(reason: StewardError): Promise<unknown> {
+    const query = this.#query;
+    if (query === undefined || this.dead || this.#cancelled !== undefined) return this.#cancelled ?? Promise.resolve();
+    return (this.#cancelled = new Promise((resolve) => {
+      const taken = (): void => {
+        this.#cancelled = undefined;
+        resolve(undefined);
+      };
+      const giveUp = (): void => {
+        for (const socket of this.#cancelSockets) socket.destroy();
+        if (this.#query === query) this.destroy(reason);
+        taken();
+      };
+      this.#owner.clock.setTimeout(giveUp, CANCEL_GRACE_MS, { unref: true });
+      this.#askToCancel(query).then(taken, taken);
+    }));
+  }
+
+  /** Settles when the server has taken the request, so that it cannot hit the next query. */
+  #askToCancel(query: DriverQuery): Promise<unknown> {
+    this.#cancelling = true;
+    try {
+      return Promise.resolve(this.#canceller(query));
+    } finally {
+      this.#cancelling = false;
+    }
+  }
+
+  /** Resolves when no cancellation is under way any more. */
+  get settled(): Promise<unknown> | undefined {
+    return this.#cancelled;
+  }
+
+  /** Says goodbye when nothing runs. */
+  end(): void {
+    if (this.busy || this.dead) return this.destroy();
+    const socket = this.#socket;
+    this.#sql.end({ timeout: 0 }).catch(() => {});
+    // A peer that is frozen or gone never answers a goodbye.
+    this.#owner.clock.setTimeout(() => socket?.destroy(), 250);
+  }
+
+  /** Cuts it off at once. What runs fails with `reason`, or as lost. */
+  destroy(reason?: StewardError): void {
+    this.#reason ??= reason;
+    for (const socket of this.#cancelSockets) socket.destroy();
+    this.#socket?.destroy();
+    if (this.#socket === undefined) this.#close();
+  }
+
+  /** Runs a statement of our own and gives its rows. There must be none running. */
+  query(text: string): Promise<readonly Record<string, unknown>[]> {
+    return new Promise((resolve, reject) => {
+      const query = rawQuery(this.#sql, text);
+      const finished = (rows: unknown): void => resolve(rows as readonly Record<string, unknown>[]); // what a statement gives
+      query.handler = () => this.run(query, { asText: false, finished, failed: reject });
+      query.execute();
+    });
+  }
+}
+
+function isStream(value: unknown): boolean {
+  return value instanceof Readable || value instanceof Writable;
+}
+
+/** Tells an error of the connection from one that the server or the driver has with the query. */
+export function isConnectionError(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return false;
+  if ("syscall" in error) return true;
+  if (!("code" in error) || typeof error.code !== "string") return false;
+  return error.code.startsWith("CONNECT") || ("severity" in error && (error.severity === "FATAL" || error.severity === "PANIC"));
+}

@@ -1,0 +1,65 @@
+import postgres, { type Options, type PostgresType, type Sql } from "postgres";
+
+/** How postgres.js hands a query to whoever runs it. */
+export type Handler = (query: DriverQuery) => void;
+
+/** A query of postgres.js from the inside: the narrow seam of this package. Its own promise tells the caller. */
+export interface DriverQuery {
+  handler: Handler & { debug?: unknown };
+  canceller: ((query: DriverQuery) => unknown) | null;
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
+  /** The backend it was sent to. */
+  state: { readonly pid: number | null } | null;
+  /** Given when rows come in portions. */
+  cursorFn?: unknown;
+  /** Given when it became a stream of rows or of COPY data. */
+  streaming?: boolean;
+  strings: readonly string[];
+  /** What it runs as, once it was handed over. */
+  work?: { cancel(): Promise<void> };
+  /** Hands it over now. */
+  execute(): DriverQuery;
+  then: Promise<unknown>["then"];
+}
+
+/** What postgres.js makes of its options: the part of it that is read or replaced here. */
+export interface DriverOptions {
+  host: string[];
+  port: number[];
+  path: string | false;
+  ssl: unknown;
+  user: string;
+  database: string;
+  pass: unknown;
+  max: number;
+  parsers: Record<number, Parser>;
+  serializers: Record<number, (value: unknown) => unknown>;
+  shared: { retries: number; typeArrayMap: Record<number, number> };
+  [other: string]: unknown;
+}
+
+/** Turns the text of a column into its value; one of an array type gets the text behind its first brace. */
+export type Parser = ((text: string) => unknown) & { array?: boolean };
+
+/** A client of postgres.js, made of options that it understands, also of those missing in its types. */
+export function driverClient(options: Readonly<Record<string, unknown>>, url?: string): Sql {
+  // `socket`, `max_pipeline` and finished options are understood, but missing in the driver's types.
+  const given = options as Options<Record<string, PostgresType>>;
+  return url === undefined ? postgres(given) : postgres(url, given);
+}
+
+/** What the driver made of a client's options. */
+export function driverOptions(client: Sql): DriverOptions {
+  return client.options as unknown as DriverOptions; // the driver keeps more there than its types tell
+}
+
+/** Tells a query from the other things that a client makes (identifiers, helpers, fragments are queries too). */
+export function isQuery(made: unknown): made is DriverQuery {
+  return made instanceof Promise && "handler" in made;
+}
+
+/** The query that `client.unsafe` makes. */
+export function rawQuery(client: Pick<Sql, "unsafe">, text: string): DriverQuery {
+  return client.unsafe(text) as unknown as DriverQuery; // every pending query is one inside
+}

@@ -1,0 +1,105 @@
+import { connect, Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Sql } from "postgres";
+import type { DatabaseOptions } from "../options.ts";
+import { switchScalars, type DateMode } from "./dates.ts";
+import { driverClient, driverOptions, type DriverOptions } from "./driver.ts";
+
+/** What one connection brings along for its client of the driver. */
+export interface ClientParts {
+  readonly mode: DateMode;
+  /** Gives the socket at once; it may fail later, but never here. */
+  readonly socket: (plug: Plug) => Duplex;
+  readonly onClose: () => void;
+  readonly onNotify?: (channel: string, payload: string) => void;
+}
+
+/** A way to the server: a new socket under way to it. */
+export type Plug = () => Duplex;
+
+/** A server as it is dialled: checked options, credentials, one host at a time. No connection. */
+export class Endpoint {
+  /** Where it is, without credentials. For messages. */
+  readonly shown: string;
+  readonly #options: DriverOptions;
+  readonly #embedded: (() => Duplex) | undefined;
+  #turn = 0;
+
+  constructor(options: DriverOptions, embedded?: () => Duplex) {
+    this.#options = options;
+    this.#embedded = embedded;
+    const { path, host, port, user, database } = options;
+    this.shown = embedded !== undefined ? "embedded" : path === false ? `${user}@${host.map((h, i) => `${h}:${port[i]}`).join(",")}/${database}` : `${user}@${path}/${database}`;
+  }
+
+  /** A client of the driver for one connection, with parsers of its own. It connects with its first query. */
+  client({ mode, socket, onClose, onNotify }: ClientParts): Sql {
+    const { host, port } = this.#options;
+    const turn = this.#turn++ % host.length;
+    const [at, on] = [host[turn] ?? "localhost", port[turn] ?? 5432];
+    const own = {
+      ...this.#options,
+      host: [at],
+      port: [on],
+      parsers: { ...this.#options.parsers },
+      serializers: { ...this.#options.serializers },
+      socket: () => socket(() => this.#plug(at, on)),
+      onclose: onClose,
+      ...(onNotify === undefined ? {} : { onnotify: onNotify }),
+    };
+    switchScalars(own, mode);
+    return driverClient(own);
+  }
+
+  #plug(host: string, port: number): Duplex {
+    if (this.#embedded !== undefined) return this.#embedded();
+    const { path } = this.#options;
+    const socket = path === false ? connect({ host, port, noDelay: true }) : connect({ path });
+    // The driver reads the name for TLS from here.
+    return Object.assign(socket, { host });
+  }
+}
+
+/** A socket that fails as soon as somebody listens to it. */
+export function brokenSocket(reason: Error): Duplex {
+  const socket = new Socket();
+  setImmediate(() => socket.destroy(reason));
+  return socket;
+}
+
+/** Makes the endpoint of a server. `builder` shares the types it learns from the server. */
+export function endpointOf(options: DatabaseOptions, url: string | undefined, builder: Sql, embedded?: () => Duplex): Endpoint {
+  const given = { ...fromOptions(options), ...(embedded === undefined ? {} : { host: "embedded", user: "postgres", database: "postgres", pass: "" }) };
+  const parsed = driverOptions(driverClient(given, url));
+  return new Endpoint({ ...parsed, shared: driverOptions(builder).shared }, embedded);
+}
+
+function fromOptions(o: DatabaseOptions): Record<string, unknown> {
+  const { password } = o;
+  return {
+    ...defined({ host: o.host, port: o.port, user: o.user, database: o.database, ssl: tlsOf(o.tls), types: o.types }),
+    ...(password === undefined ? {} : { pass: () => password.reveal() }),
+    max: 1,
+    max_pipeline: 0,
+    // All of these are timed by the pool, on its clock.
+    idle_timeout: null,
+    connect_timeout: null,
+    max_lifetime: null,
+    backoff: () => 0,
+    prepare: o.prepare,
+    onnotice: o.onNotice ?? ((): void => {}),
+    connection: defined({
+      application_name: o.applicationName,
+      statement_timeout: o.statementTimeoutMs === 0 ? undefined : String(o.statementTimeoutMs),
+      idle_in_transaction_session_timeout: o.idleInTransactionTimeoutMs === 0 ? undefined : String(o.idleInTransactionTimeoutMs),
+    }),
+  };
+}
+
+function tlsOf(tls: DatabaseOptions["tls"]): unknown {
+  return tls === "no-verify" ? { rejectUnauthorized: false } : tls;
+}
+
+function defined(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,233 @@
+import { describeError, StewardError, type Clock } from "@steward/core";
+import { Connection, type ConnectionOwner, type Line, type Taker } from "./connection.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { Reconnect } from "./reconnect.ts";
+
+/** Bounds and times of a pool. 0 switches a time off. */
+export interface PoolOptions {
+  readonly maxConnections: number;
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxLifetimeMs: number;
+}
+
+/** Numbers of a pool. */
+export interface PoolStats {
+  readonly size: number;
+  readonly idle: number;
+  readonly connecting: number;
+  /** Connections ever opened. */
+  readonly opened: number;
+  /** Connections given up because the server no longer knew of them. */
+  readonly lost: number;
+}
+
+/**
+ * The connections of one server: opens them when asked for, hands them out, replaces old and broken ones.
+ *
+ * Who may take one, and who waits how long for that, is the guard's business in front of it: a taker is never one of
+ * more than `maxConnections`, so the few who wait here wait for a connection to be made or mended.
+ */
+export class Pool implements ConnectionOwner {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly endpoint: Endpoint;
+  readonly connections: Set<Connection> = new Set();
+  readonly #options: PoolOptions;
+  /** The last one used is the next one used, so that what is too many grows idle and goes. */
+  readonly #idle: Connection[] = [];
+  readonly #takers: Taker[] = [];
+  readonly #reconnect: Reconnect;
+  readonly #random: () => number;
+  #opening = 0;
+  #generation = 0;
+  #opened = 0;
+  #ended = false;
+  #emptied: (() => void) | undefined;
+  /** Counted by the watchdog. */
+  lost = 0;
+
+  constructor(name: string, clock: Clock, endpoint: Endpoint, options: PoolOptions, random: () => number = Math.random) {
+    this.name = name;
+    this.clock = clock;
+    this.endpoint = endpoint;
+    this.#options = options;
+    this.#random = random;
+    this.#reconnect = new Reconnect(clock, () => this.#grow(), random);
+  }
+
+  /** Opens one connection, tries `work` on it, and keeps it. */
+  async prove(work: (connection: Connection) => Promise<void>): Promise<void> {
+    try {
+      const connection = await this.#open();
+      await work(connection);
+      this.#release(connection);
+    } catch (error) {
+      throw this.#connectError(error);
+    }
+  }
+
+  /** Gives a connection to `taker`: now, or as soon as one is free, made or mended. */
+  take(taker: Taker): void {
+    if (this.#ended) return taker.refuse(this.#gone());
+    const connection = this.#takers.length === 0 ? this.#takeIdle() : undefined;
+    if (connection !== undefined) return taker.take(connection);
+    this.#takers.push(taker);
+    this.#grow();
+  }
+
+  /** Somebody lost patience. True when it was waiting here. */
+  leave(taker: Taker): boolean {
+    const place = this.#takers.indexOf(taker);
+    if (place >= 0) this.#takers.splice(place, 1);
+    return place >= 0;
+  }
+
+  /** Takes a connection back. */
+  release(line: Line): void {
+    // A pool hands out nothing but its own connections.
+    const connection = line as Connection;
+    const { settled } = connection;
+    if (settled === undefined) this.#release(connection);
+    else void settled.then(() => this.#release(connection));
+  }
+
+  #release(connection: Connection): void {
+    if (connection.dead) return;
+    if (this.#ended || connection.generation !== this.#generation || this.clock.now() >= connection.expiresAt) {
+      connection.end();
+      return;
+    }
+    const taker = this.#takers.shift();
+    if (taker !== undefined) return taker.take(connection);
+    connection.idleSince = this.clock.now();
+    this.#idle.push(connection);
+  }
+
+  #takeIdle(): Connection | undefined {
+    const connection = this.#idle.pop();
+    if (connection === undefined || this.clock.now() < connection.expiresAt) return connection;
+    connection.end();
+    return this.#takeIdle();
+  }
+
+  #grow(): void {
+    if (this.#ended) return;
+    const wanted = (): boolean => this.#takers.length > this.#opening && this.connections.size < this.#options.maxConnections;
+    while (wanted() && this.#reconnect.allows(this.#opening)) void this.#add();
+  }
+
+  async #add(): Promise<void> {
+    try {
+      this.#release(await this.#open());
+    } catch (error) {
+      if (isFinal(error)) this.#refuseAll(this.#connectError(error));
+    }
+    this.#grow();
+  }
+
+  async #open(): Promise<Connection> {
+    const { connectTimeoutMs, maxLifetimeMs } = this.#options;
+    const connection = new Connection(this, this.endpoint);
+    connection.generation = this.#generation;
+    // Up to a quarter less, so that connections opened together do not go together.
+    if (maxLifetimeMs > 0) connection.expiresAt = connection.openedAt + maxLifetimeMs * (1 - this.#random() / 4);
+    this.connections.add(connection);
+    this.#opening++;
+    try {
+      await connection.open(connectTimeoutMs);
+    } catch (error) {
+      this.#reconnect.failed(error);
+      throw error;
+    } finally {
+      this.#opening--;
+    }
+    this.#opened++;
+    this.#reconnect.succeeded();
+    return connection;
+  }
+
+  closed(connection: Connection): void {
+    this.connections.delete(connection);
+    this.#dropIdle(connection);
+    if (this.connections.size === 0) this.#emptied?.();
+    // The place is free for a new one, if anybody waits.
+    queueMicrotask(() => this.#grow());
+  }
+
+  #dropIdle(connection: Connection): void {
+    const place = this.#idle.indexOf(connection);
+    if (place >= 0) this.#idle.splice(place, 1);
+  }
+
+  /** Closes what has been idle for too long or is too old. Called from time to time. */
+  sweep(): void {
+    const { idleTimeoutMs } = this.#options;
+    const now = this.clock.now();
+    for (const connection of this.#idle.slice()) {
+      if (now < connection.expiresAt && (idleTimeoutMs === 0 || now - connection.idleSince < idleTimeoutMs)) continue;
+      this.#dropIdle(connection);
+      connection.end();
+    }
+  }
+
+  /** Cuts off idle connections: their siblings turned out to be dead. */
+  distrustIdle(reason: StewardError): void {
+    for (const connection of this.#idle.splice(0)) connection.destroy(reason);
+  }
+
+  /** Replaces all connections: idle ones now, the others when they are given back. */
+  renew(): void {
+    this.#generation++;
+    for (const connection of this.#idle.splice(0)) connection.end();
+  }
+
+  /** Why there is no connection, if the last attempt failed. */
+  get trouble(): unknown {
+    return this.#reconnect.error;
+  }
+
+  /** Ends all connections: idle ones politely, those at work when they are given back. Resolves when all are gone. */
+  end(): Promise<void> {
+    this.#ended = true;
+    this.#reconnect.stop();
+    this.#refuseAll(this.#gone());
+    for (const connection of this.#idle.splice(0)) connection.end();
+    if (this.connections.size === 0) return Promise.resolve();
+    return new Promise((resolve) => (this.#emptied = resolve));
+  }
+
+  /** Cuts off every connection now. */
+  destroy(): void {
+    for (const connection of this.connections) connection.destroy();
+  }
+
+  stats(): PoolStats {
+    return {
+      size: this.connections.size - this.#opening,
+      idle: this.#idle.length,
+      connecting: this.#opening,
+      opened: this.#opened,
+      lost: this.lost,
+    };
+  }
+
+  #refuseAll(error: StewardError): void {
+    for (const taker of this.#takers.splice(0)) taker.refuse(error);
+  }
+
+  #gone(): StewardError {
+    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped`, { resource: this.name });
+  }
+
+  #connectError(cause: unknown): StewardError {
+    const message = `${this.name}: no connection to ${this.endpoint.shown}: ${describeError(cause)}`;
+    return new StewardError("DATABASE_CONNECT_FAILED", message, { resource: this.name, cause, retryable: !isFinal(cause) });
+  }
+}
+
+/** Wrong credentials and missing databases do not go away by waiting. */
+function isFinal(error: unknown): boolean {
+  if (typeof error !== "object" || error === null || !("code" in error) || typeof error.code !== "string") return false;
+  return error.code.startsWith("28") || error.code === "3D000";
+}

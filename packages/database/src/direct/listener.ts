@@ -1,0 +1,171 @@
+import { StewardError, type Clock, type Timer } from "@steward/core";
+import { Connection, type ConnectionOwner } from "../connections/connection.ts";
+import type { Endpoint } from "../connections/endpoint.ts";
+import { Reconnect } from "../connections/reconnect.ts";
+
+/** What a listener needs of its database. */
+export interface ListenerOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly connectTimeoutMs: number;
+  /** Longest wait for the first connection and for the server's word that it listens. */
+  readonly acquireTimeoutMs: number;
+}
+
+interface Subscription {
+  readonly listener: (payload: string) => void;
+  readonly onListen: (() => void) | undefined;
+}
+
+/** Time between two signs of life, and how long one may take, in ms: nothing else tells that a silent channel is dead. */
+const PING_EVERY_MS = 5_000;
+const PING_WITHIN_MS = 2_000;
+
+/** Listens to channels on one connection of its own, and again on the next one when that breaks. */
+export class Listener implements ConnectionOwner {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly #options: ListenerOptions;
+  readonly #endpoint: Endpoint;
+  readonly #channels = new Map<string, Set<Subscription>>();
+  readonly #gapListeners: Set<() => void>;
+  readonly #reconnect: Reconnect;
+  #connection: Connection | undefined;
+  #opening: Promise<Connection> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  #ping: Timer | undefined;
+  #stopped = false;
+
+  constructor(options: ListenerOptions, endpoint: Endpoint, gapListeners: Set<() => void>) {
+    this.name = options.name;
+    this.clock = options.clock;
+    this.#options = options;
+    this.#endpoint = endpoint;
+    this.#gapListeners = gapListeners;
+    this.#reconnect = new Reconnect(options.clock, () => this.#recover(), Math.random);
+  }
+
+  /** Calls `listener` for each notification on `channel`, until the returned function is called. */
+  async listen(channel: string, listener: (payload: string) => void, onListen?: () => void): Promise<() => Promise<void>> {
+    const subscription: Subscription = { listener, onListen };
+    const present = this.#channels.get(channel);
+    const subscriptions = present ?? new Set();
+    subscriptions.add(subscription);
+    this.#channels.set(channel, subscriptions);
+    try {
+      await this.#within(this.#listenOn(channel));
+    } catch (error) {
+      this.#forget(channel, subscription);
+      throw error;
+    }
+    onListen?.();
+    return () => this.#unlisten(channel, subscription);
+  }
+
+  async #listenOn(channel: string): Promise<void> {
+    const connection = await this.#connected();
+    await this.#statement(connection, `listen ${quoted(channel)}`);
+  }
+
+  #forget(channel: string, subscription: Subscription): boolean {
+    const subscriptions = this.#channels.get(channel);
+    subscriptions?.delete(subscription);
+    if (subscriptions === undefined || subscriptions.size > 0) return false;
+    return this.#channels.delete(channel);
+  }
+
+  async #unlisten(channel: string, subscription: Subscription): Promise<void> {
+    const connection = this.#connection;
+    if (this.#forget(channel, subscription) && connection !== undefined && !connection.dead) {
+      await this.#statement(connection, `unlisten ${quoted(channel)}`).catch(() => {});
+    }
+  }
+
+  /** Statements of ours run one after the other. */
+  #statement(connection: Connection, text: string): Promise<unknown> {
+    const next = this.#turn.then(() => connection.query(text));
+    this.#turn = next.catch(() => {});
+    return next;
+  }
+
+  #connected(): Promise<Connection> {
+    if (this.#stopped) return Promise.reject(this.#error("the database was stopped"));
+    const connection = this.#connection;
+    if (connection !== undefined && !connection.dead) return Promise.resolve(connection);
+    return (this.#opening ??= this.#open().finally(() => (this.#opening = undefined)));
+  }
+
+  async #open(): Promise<Connection> {
+    const connection = (this.#connection = new Connection(this, this.#endpoint));
+    await connection.open(this.#options.connectTimeoutMs);
+    this.#reconnect.succeeded();
+    this.#keepAlive(connection);
+    return connection;
+  }
+
+  #keepAlive(connection: Connection): void {
+    this.#ping?.cancel();
+    this.#ping = this.clock.setTimeout(() => {
+      const late = this.clock.setTimeout(() => connection.destroy(), PING_WITHIN_MS, { unref: true });
+      const answered = (): void => {
+        late.cancel();
+        if (!connection.dead && !this.#stopped) this.#keepAlive(connection);
+      };
+      this.#statement(connection, "select 1").then(answered, answered);
+    }, PING_EVERY_MS, { unref: true });
+  }
+
+  notified(channel: string, payload: string): void {
+    // Not within the driver's parser, which would take an error of a listener for its own.
+    for (const { listener } of this.#channels.get(channel) ?? []) queueMicrotask(() => listener(payload));
+  }
+
+  closed(connection: Connection): void {
+    if (connection !== this.#connection || this.#stopped) return;
+    this.#connection = undefined;
+    if (this.#channels.size > 0) this.#reconnect.failed(new Error("the connection broke"));
+  }
+
+  /** Listens again to everything, and tells that something may have been missed. */
+  #recover(): void {
+    if (this.#stopped || this.#channels.size === 0 || this.#connection !== undefined) return;
+    this.#listenAgain().catch(() => this.#connection?.destroy());
+  }
+
+  async #listenAgain(): Promise<void> {
+    const connection = await this.#connected();
+    for (const channel of this.#channels.keys()) await this.#statement(connection, `listen ${quoted(channel)}`);
+    for (const subscriptions of this.#channels.values()) for (const { onListen } of subscriptions) onListen?.();
+    for (const tell of this.#gapListeners) tell();
+  }
+
+  /** Ends it; nothing is heard any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#reconnect.stop();
+    this.#ping?.cancel();
+    this.#channels.clear();
+    this.#connection?.end();
+  }
+
+  async #within<T>(work: Promise<T>): Promise<T> {
+    const { acquireTimeoutMs } = this.#options;
+    let timer: Timer | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = this.clock.setTimeout(() => reject(this.#error(`not listening within ${acquireTimeoutMs} ms`)), acquireTimeoutMs);
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      timer?.cancel();
+    }
+  }
+
+  #error(why: string): StewardError {
+    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: ${why}`, { resource: this.name, retryable: !this.#stopped });
+  }
+}
+
+function quoted(channel: string): string {
+  return `"${channel.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,61 @@
+import { StewardError, type PubSub } from "@steward/core";
+import type { Sql } from "postgres";
+import type { SideWork } from "../client/client.ts";
+import type { Endpoint } from "../connections/endpoint.ts";
+import { Listener, type ListenerOptions } from "./listener.ts";
+
+/** `listen` and `subscribe` of the client, on connections of their own, made at first use. */
+export class Listening implements SideWork {
+  readonly #options: ListenerOptions;
+  readonly #endpoint: () => Endpoint | StewardError | undefined;
+  readonly #given: Sql | undefined;
+  readonly #gapListeners = new Set<() => void>();
+  #listener: Listener | undefined;
+  #replica: Sql | undefined;
+
+  constructor(options: ListenerOptions, endpoint: () => Endpoint | StewardError | undefined, given: Sql | undefined) {
+    this.#options = options;
+    this.#endpoint = endpoint;
+    this.#given = given;
+  }
+
+  readonly options = (): Sql["options"] | undefined => this.#given?.options;
+
+  readonly listen = (async (channel: string, listener: (payload: string) => void, onListen?: () => void) => {
+    if (this.#given !== undefined) return this.#given.listen(channel, listener, onListen);
+    this.#listener ??= new Listener(this.#options, this.#reached(), this.#gapListeners);
+    const unlisten = await this.#listener.listen(channel, listener, onListen);
+    return { state: {}, unlisten };
+  }) as unknown as Sql["listen"]; // a promise with the driver's own statement on it, which nobody here has
+
+  readonly subscribe: Sql["subscribe"] = async (...args) => {
+    if (this.#given !== undefined) return this.#given.subscribe(...args);
+    this.#replica ??= this.#reached().client({ mode: { asText: false }, socket: (plug) => plug(), onClose() {} });
+    return this.#replica.subscribe(...args);
+  };
+
+  #reached(): Endpoint {
+    const endpoint = this.#endpoint();
+    if (endpoint !== undefined && !(endpoint instanceof StewardError)) return endpoint;
+    throw endpoint ?? new StewardError("RESOURCE_UNAVAILABLE", `${this.#options.name}: not started`, { resource: this.#options.name, retryable: true });
+  }
+
+  /** The port over these channels; `sql` publishes. */
+  pubSub(sql: () => Sql): PubSub {
+    return {
+      publish: async (topic, message) => void (await sql().notify(topic, message)),
+      subscribe: async (topic, listener) => (await this.listen(topic, listener)).unlisten,
+      onGap: (listener) => {
+        this.#gapListeners.add(listener);
+        return () => void this.#gapListeners.delete(listener);
+      },
+    };
+  }
+
+  /** Ends both. */
+  stop(): void {
+    this.#listener?.stop();
+    this.#replica?.end({ timeout: 0 }).catch(() => {});
+    this.#listener = this.#replica = undefined;
+  }
+}

@@ -1,0 +1,95 @@
+import { createHash } from "node:crypto";
+import { describeError, StewardError, type Clock } from "@steward/core";
+import { drizzle } from "drizzle-orm/postgres-js";
+import { migrate } from "drizzle-orm/postgres-js/migrator";
+import type { Sql } from "postgres";
+import { adopt } from "../client/sql.ts";
+import type { Body, DrizzleClient } from "../client/scope.ts";
+import type { Connection } from "../connections/connection.ts";
+import { rawQuery, type Handler } from "../connections/driver.ts";
+import type { Endpoint } from "../connections/endpoint.ts";
+import type { Migrations } from "../options.ts";
+import { onDirectConnection } from "./direct.ts";
+
+const POLL_MS = 100;
+
+/** What migrating needs besides the migrations. */
+export interface MigrationContext {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly builder: Sql;
+  readonly connectTimeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Applies the migrations that are missing, on one connection of its own and under an advisory lock: of many instances
+ * that start at once, one migrates and the others wait.
+ *
+ * @throws {DATABASE_MIGRATION_FAILED} when one cannot be applied.
+ */
+export async function runMigrations(context: MigrationContext, endpoint: Endpoint, migrations: Migrations): Promise<void> {
+  await onDirectConnection(context, endpoint, context, async (connection) => {
+    // A migration may take long, whatever queries are allowed.
+    await connection.query("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0");
+    const key = lockKey(migrations);
+    await lock(context, connection, key);
+    try {
+      await apply(context, connection, migrations);
+    } finally {
+      if (!connection.dead) await connection.query(`select pg_advisory_unlock(${key})`);
+    }
+  });
+}
+
+/** Asks again and again instead of waiting in the server, where a waiting statement would hold up index builds. */
+async function lock({ clock, signal }: MigrationContext, connection: Connection, key: string): Promise<void> {
+  for (;;) {
+    const [row] = await connection.query(`select pg_try_advisory_lock(${key}) as locked`);
+    if (row?.["locked"] === true) return;
+    await clock.sleep(POLL_MS, signal);
+  }
+}
+
+async function apply({ name, builder }: MigrationContext, connection: Connection, { folder, table, schema }: Migrations): Promise<void> {
+  const db = drizzle(clientOf(connection, builder) as unknown as Sql); // all that drizzle uses of it
+  try {
+    await migrate(db, { migrationsFolder: folder, migrationsTable: table, migrationsSchema: schema });
+  } catch (error) {
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    throw new StewardError("DATABASE_MIGRATION_FAILED", `${name}: migrations of ${folder} failed: ${describeError(cause)}`, { resource: name, cause: error });
+  }
+}
+
+/** A client over one connection of ours, for the migrator alone: it runs one statement at a time. */
+function clientOf(connection: Connection, builder: Sql): DrizzleClient {
+  const handler: Handler = (query) => {
+    const { resolve, reject } = query;
+    connection.run(query, { asText: true, finished: resolve, failed: reject });
+  };
+  const unsafe: Sql["unsafe"] = (...args) => adopt(builder.unsafe(...args), handler);
+  const begin = async <T>(body: Body<DrizzleClient, T>): Promise<T> => {
+    await run(handler, builder, "begin");
+    try {
+      const result = await body(client);
+      await run(handler, builder, "commit");
+      return result;
+    } catch (error) {
+      await run(handler, builder, "rollback").catch(() => {});
+      throw error;
+    }
+  };
+  const client: DrizzleClient = { options: { parsers: {}, serializers: {} }, unsafe, begin, savepoint: begin };
+  return client;
+}
+
+function run(handler: Handler, builder: Sql, text: string): Promise<unknown> {
+  const query = rawQuery(builder, text);
+  query.handler = handler;
+  return Promise.resolve(query);
+}
+
+/** Two databases that share a server and a table name do not share the lock: the server keeps locks per database. */
+function lockKey({ schema, table }: Migrations): string {
+  return createHash("sha256").update(`steward:${schema}.${table}`).digest().readBigInt64BE(0).toString();
+}

@@ -1,0 +1,158 @@
+import { checkOptions, Manager, StewardError, type ManagerContext, type PubSub } from "@steward/core";
+import { drizzle, PostgresJsDatabase, PostgresJsSession } from "drizzle-orm/postgres-js";
+import type { Sql } from "postgres";
+import { GivenSupply } from "./client/given.ts";
+import { PooledClient } from "./client/client.ts";
+import type { DrizzleClient } from "./client/scope.ts";
+import { attachSeam } from "./client/seam.ts";
+import { EmbeddedSocket, startEmbedded, type EmbeddedServer } from "./connections/embedded.ts";
+import { endpointOf, type Endpoint } from "./connections/endpoint.ts";
+import { Pool } from "./connections/pool.ts";
+import { Watchdog } from "./connections/watchdog.ts";
+import { checkCapacity } from "./direct/capacity.ts";
+import { Listening } from "./direct/listening.ts";
+import { runMigrations } from "./direct/migrate.ts";
+import { probeDatabase } from "./health.ts";
+import { databaseSchema, type DatabaseInput, type DatabaseOptions, type Schema } from "./options.ts";
+
+/** A drizzle database over a pool that is looked after; `$client` is its client of postgres.js. */
+export type Database<TSchema extends Schema = Record<string, never>> = PostgresJsDatabase<TSchema> & { $client: Sql };
+
+/**
+ * Looks after a pool of Postgres connections: bounds how many there are and how long anything waits for one, replaces
+ * dead ones, applies migrations at start, and ends in time.
+ *
+ * @throws {OPTIONS_INVALID} listing everything that is wrong with the options.
+ *
+ * @example
+ * ```ts
+ * import { sql } from "drizzle-orm";
+ * import { DatabasePoolManager } from "@steward/database";
+ *
+ * await using database = await new DatabasePoolManager({ embedded: {} }).start();
+ * const [row] = await database.client.execute(sql`select 40 + 2 as answer`);
+ * console.log(row?.answer); // => 42
+ * ```
+ */
+export class DatabasePoolManager<TSchema extends Schema = Record<string, never>> extends Manager<Database<TSchema>> {
+  readonly #options: DatabaseOptions;
+  readonly #pooled: PooledClient;
+  readonly #database: Database<TSchema>;
+  readonly #listening: Listening;
+  #pool: Pool | undefined;
+  #watchdog: Watchdog | undefined;
+  #endpoint: Endpoint | undefined;
+  #embedded: EmbeddedServer | undefined;
+
+  constructor(options: DatabaseInput<TSchema>, context: ManagerContext = {}) {
+    super("database", context);
+    this.#options = checkOptions(this.name, databaseSchema, options);
+    const { connectTimeoutMs, acquireTimeoutMs, client } = this.#options;
+    this.#listening = new Listening({ name: this.name, clock: this.clock, connectTimeoutMs, acquireTimeoutMs }, () => this.unavailable() ?? this.#endpoint, client);
+    this.#pooled = new PooledClient(this.name, this.clock, this.#options, () => this.unavailable(), this.#listening);
+    this.#database = this.#makeDatabase();
+  }
+
+  /** The database. Its identity holds through start, stop and renewal. */
+  get client(): Database<TSchema> {
+    return this.#database;
+  }
+
+  #makeDatabase(): Database<TSchema> {
+    const { schema, casing, logger, client } = this.#options;
+    const config = { ...(schema === undefined ? {} : { schema }), ...(casing === undefined ? {} : { casing }), ...(logger === undefined ? {} : { logger }) };
+    // drizzle sets its parsers on a client that was handed over, as it would without us.
+    const drizzleClient = this.#pooled.drizzleClient(client?.options as DrizzleClient["options"] | undefined);
+    const made = drizzle(drizzleClient as unknown as Sql, config); // all that drizzle uses of it
+    const { sql, builder } = this.#pooled;
+    const over = overOf(made);
+    const pubSub: PubSub = this.#listening.pubSub(() => sql);
+    attachSeam(made, { name: this.name, clock: this.clock, builder, acquire: (call) => this.#pooled.acquire(call), over, pubSub, reader: () => made });
+    return Object.assign(made, { $client: sql }) as unknown as Database<TSchema>; // `schema` is a TSchema where it was given
+  }
+
+  protected override async open(signal: AbortSignal): Promise<void> {
+    const { client } = this.#options;
+    if (client !== undefined) return this.#openGiven(client, signal);
+    const { connectTimeoutMs, idleTimeoutMs, maxLifetimeMs, maxConnections, replyTimeoutMs, instances } = this.#options;
+    const endpoint = (this.#endpoint = await this.#dial());
+    signal.throwIfAborted();
+    await this.#migrate(endpoint, signal);
+    const pool = (this.#pool = new Pool(this.name, this.clock, endpoint, { maxConnections, connectTimeoutMs, idleTimeoutMs, maxLifetimeMs }));
+    await pool.prove((connection) => checkCapacity(this.name, connection, { instances, maxConnections }));
+    signal.throwIfAborted();
+    this.#pooled.supply = pool;
+    this.#watchdog = new Watchdog(pool, replyTimeoutMs, connectTimeoutMs);
+    this.#watchdog.start();
+  }
+
+  async #openGiven(client: Sql, signal: AbortSignal): Promise<void> {
+    this.#pooled.supply = new GivenSupply(this.name, client);
+    await probeDatabase(client, signal);
+  }
+
+  async #dial(): Promise<Endpoint> {
+    const { url, embedded } = this.#options;
+    const { builder } = this.#pooled;
+    if (embedded === undefined) return endpointOf(this.#options, await url?.reveal(), builder);
+    const server = (this.#embedded = await startEmbedded(this.name, embedded.dataDir));
+    return endpointOf(this.#options, undefined, builder, () => new EmbeddedSocket(server));
+  }
+
+  async #migrate(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+    const { migrations, connectTimeoutMs } = this.#options;
+    if (migrations === undefined) return;
+    const { builder } = this.#pooled;
+    const direct = migrations.url === undefined ? endpoint : endpointOf(this.#options, await migrations.url.reveal(), builder);
+    await runMigrations({ name: this.name, clock: this.clock, builder, connectTimeoutMs, signal }, direct, migrations);
+  }
+
+  protected override ping(signal: AbortSignal): Promise<void> {
+    return probeDatabase(this.#options.client ?? this.#pooled.sql, signal);
+  }
+
+  protected override settle(): Promise<void> {
+    return this.#pooled.guard.idle();
+  }
+
+  protected override async close(signal: AbortSignal): Promise<void> {
+    const [pool, embedded] = [this.#pool, this.#embedded];
+    this.#pool = this.#embedded = this.#endpoint = undefined;
+    this.#pooled.guard.rejectPending(this.#stopped());
+    this.#watchdog?.stop();
+    this.#listening.stop();
+    if (pool !== undefined) await endPool(pool, signal);
+    this.#pooled.supply = undefined;
+    await embedded?.close();
+  }
+
+  #stopped(): StewardError {
+    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopping`, { resource: this.name });
+  }
+
+  /** Replaces all connections, with credentials asked for anew: idle ones now, the others as soon as they are free. */
+  override async renew(): Promise<void> {
+    this.#pool?.renew();
+  }
+
+  protected override measure(): Readonly<Record<string, unknown>> {
+    const pool = this.#pool?.stats() ?? { size: 0, idle: 0, connecting: 0, opened: 0, lost: 0 };
+    return { ...this.#pooled.guard.stats(), ...pool, max: this.#options.maxConnections };
+  }
+}
+
+/** Ends a pool; what still runs when time is over is cancelled at the server and cut off. */
+async function endPool(pool: Pool, signal: AbortSignal): Promise<void> {
+  const force = (): void => pool.destroy();
+  signal.addEventListener("abort", force, { once: true });
+  if (signal.aborted) force();
+  await pool.end();
+  signal.removeEventListener("abort", force);
+}
+
+/** Makes further databases with the tables and settings of a first one, without drizzle's costly look at the tables. */
+function overOf(first: PostgresJsDatabase<Schema>): (client: DrizzleClient) => PostgresJsDatabase<Schema> {
+  // drizzle's types hide what its own transactions use in the same way.
+  const { dialect, session } = first as unknown as { dialect: never; session: { schema: never; options: never } };
+  return (client) => new PostgresJsDatabase(dialect, new PostgresJsSession(client as never, dialect, session.schema, session.options) as never, session.schema);
+}

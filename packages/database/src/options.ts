@@ -1,0 +1,251 @@
+import type { ConnectionOptions } from "node:tls";
+import { Secret, type SecretSource } from "@steward/core";
+import type { Logger } from "drizzle-orm";
+import type { PostgresType, Sql } from "postgres";
+import * as v from "valibot";
+
+/** Tables and relations, as drizzle takes them. */
+export type Schema = Record<string, unknown>;
+
+/** How the server is made sure of. `true` checks its certificate, `no-verify` encrypts only; an object adds a CA, a client certificate or a name. */
+export type TlsOption = boolean | "no-verify" | TlsSettings;
+
+/** Certificates and names for TLS. */
+export type TlsSettings = Pick<ConnectionOptions, "ca" | "cert" | "key" | "servername" | "rejectUnauthorized">;
+
+/** Migrations that are applied at start. */
+export interface MigrationOptions {
+  /** Folder that drizzle-kit wrote, with `meta/_journal.json`. */
+  readonly folder: string;
+  /** Table that remembers what was applied. Default `__drizzle_migrations`. */
+  readonly table?: string | undefined;
+  /** Schema of that table. Default `drizzle`. */
+  readonly schema?: string | undefined;
+  /** URL of the server itself where `url` is that of a pooler, which cannot hold the lock. Default: the same server. */
+  readonly url?: SecretSource | Secret | undefined;
+}
+
+/** How to connect to one server, and what a connection says of itself. */
+interface ServerOptions {
+  /** `postgres://user:password@host:port/database`; a function is asked at each start. Instead of the single parts. */
+  readonly url?: SecretSource | Secret | undefined;
+  /** Host name, or folder of a Unix socket. Default: `PGHOST`, else `localhost`. */
+  readonly host?: string | undefined;
+  /** Default: `PGPORT`, else 5432. */
+  readonly port?: number | undefined;
+  /** Default: `PGUSER`, else the name of the process's user. */
+  readonly user?: string | undefined;
+  /** Text, or a function that is asked at each connect. Goes with `url` too, for a URL without one. */
+  readonly password?: SecretSource | Secret | undefined;
+  /** Default: `PGDATABASE`, else the user's name. */
+  readonly database?: string | undefined;
+  /** TLS. Default: none, or what `sslmode` in the URL says. */
+  readonly tls?: TlsOption | undefined;
+  /** A Postgres inside this process (PGlite), in a folder or in memory. It has one connection. Needs `@electric-sql/pglite`. */
+  readonly embedded?: { readonly dataDir?: string | undefined } | undefined;
+  /** A client of postgres.js that is yours: it is looked after, but never closed. Instead of all other ways to connect. */
+  readonly client?: Sql | undefined;
+}
+
+/** Bounds of a pool. */
+interface PoolBounds {
+  /** Most connections of this pool. Default 10; for `embedded` 1. */
+  readonly maxConnections?: number | undefined;
+  /** Most queries and acquisitions that wait for a connection; one more fails with `OVERLOADED`. Default 1,000. */
+  readonly maxPending?: number | undefined;
+  /** Longest wait for a connection, in ms, in the queue and while connecting. Default 5,000. */
+  readonly acquireTimeoutMs?: number | undefined;
+  /** Longest query, in ms, time in the queue included; then it is cancelled at the server. 0: no limit. Default 30,000. */
+  readonly queryTimeoutMs?: number | undefined;
+  /** Longest connect, in ms, login included. Default 5,000, or `queryTimeoutMs` where that is less. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Silence of the server, in ms, after which we ask over another connection whether it still works on the query. 0: never. Default 1,000. */
+  readonly replyTimeoutMs?: number | undefined;
+  /** Idle time, in ms, after which a connection is closed. 0: never. Default 60,000. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** Age, in ms, at which a connection is replaced, less up to a quarter so that they do not all go at once. 0: never. Default 1,800,000. */
+  readonly maxLifetimeMs?: number | undefined;
+  /** Longest transaction or reservation, in ms; then its connection is closed, which rolls back. 0: no limit. Default 0. */
+  readonly transactionTimeoutMs?: number | undefined;
+  /** Time, in ms, after which a held transaction or reservation is reported on `DATABASE_CHANNELS.leak`. 0: never. Default 60,000. */
+  readonly leakThresholdMs?: number | undefined;
+}
+
+/** What each connection asks of the server. */
+interface SessionOptions<TSchema extends Schema> {
+  /** `statement_timeout` of the server, in ms: a backstop should this process die. 0: none. Default 0. */
+  readonly statementTimeoutMs?: number | undefined;
+  /** `idle_in_transaction_session_timeout` of the server, in ms. 0: none. Default 0. */
+  readonly idleInTransactionTimeoutMs?: number | undefined;
+  /** Name in `pg_stat_activity`. Default `steward`. */
+  readonly applicationName?: string | undefined;
+  /** Prepared statements for tagged queries of the raw client. `false` for poolers in transaction mode. Default `true`. */
+  readonly prepare?: boolean | undefined;
+  /** Custom types of the raw client, as postgres.js takes them. */
+  readonly types?: Readonly<Record<string, PostgresType>> | undefined;
+  /** Called with notices of the server. Default: nobody is told. */
+  readonly onNotice?: ((notice: Readonly<Record<string, string>>) => void) | undefined;
+  /** Tables and relations for drizzle's `db.query`. */
+  readonly schema?: TSchema | undefined;
+  /** How drizzle turns keys into column names. Default: as they are. */
+  readonly casing?: "snake_case" | "camelCase" | undefined;
+  /** Drizzle's logger of queries. Default: none. */
+  readonly logger?: Logger | undefined;
+  /** Migrations applied at start, by one of all starting instances: a folder, or more. Default: none. */
+  readonly migrations?: string | MigrationOptions | undefined;
+  /** Processes that have such a pool; at start `DATABASE_CHANNELS.overcommit` tells when together they may exceed the server's limit. Default 1. */
+  readonly instances?: number | undefined;
+  /** URLs of read replicas, for `replica(db)`. Default: none. */
+  readonly replicas?: readonly (SecretSource | Secret)[] | undefined;
+  /** Lag, in ms, from which on a replica is not read. Default 5,000. */
+  readonly maxReplicaLagMs?: number | undefined;
+  /** Time between two looks at the lag, in ms. Default 1,000. */
+  readonly replicaCheckMs?: number | undefined;
+}
+
+/** Options of a database. Durations are in ms; `undefined` means the default. */
+export interface DatabaseInput<TSchema extends Schema = Record<string, never>> extends ServerOptions, PoolBounds, SessionOptions<TSchema> {}
+
+/** Checked options of a database: with all defaults, and secrets that no print shows. */
+export interface DatabaseOptions {
+  readonly url?: Secret | undefined;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly user?: string | undefined;
+  readonly password?: Secret | undefined;
+  readonly database?: string | undefined;
+  readonly tls?: TlsOption | undefined;
+  readonly embedded?: { readonly dataDir?: string | undefined } | undefined;
+  readonly client?: Sql | undefined;
+  readonly maxConnections: number;
+  readonly maxPending: number;
+  readonly acquireTimeoutMs: number;
+  readonly queryTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly replyTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxLifetimeMs: number;
+  readonly transactionTimeoutMs: number;
+  readonly leakThresholdMs: number;
+  readonly statementTimeoutMs: number;
+  readonly idleInTransactionTimeoutMs: number;
+  readonly applicationName: string;
+  readonly prepare: boolean;
+  readonly types?: Readonly<Record<string, PostgresType>> | undefined;
+  readonly onNotice?: ((notice: Readonly<Record<string, string>>) => void) | undefined;
+  readonly schema?: Schema | undefined;
+  readonly casing?: "snake_case" | "camelCase" | undefined;
+  readonly logger?: Logger | undefined;
+  readonly migrations?: Migrations | undefined;
+  readonly instances: number;
+  readonly replicas: readonly Secret[];
+  readonly maxReplicaLagMs: number;
+  readonly replicaCheckMs: number;
+}
+
+const durationMs = v.pipe(v.number(), v.finite("must be finite; 0 switches it off"), v.minValue(0, "must not be negative"));
+const positiveMs = v.pipe(v.number(), v.finite("must be finite"), v.minValue(1, "must be at least 1"));
+const count = v.pipe(v.number(), v.integer("must be a whole number"));
+
+const secret = v.pipe(
+  v.custom<SecretSource | Secret>((x) => (typeof x === "string" && x !== "") || typeof x === "function" || x instanceof Secret, "must be a text, a function that gives one, or a Secret"),
+  v.transform((x) => (x instanceof Secret ? x : new Secret(x))),
+);
+
+const urlSecret = v.pipe(
+  v.custom<SecretSource | Secret>((x) => typeof x === "function" || x instanceof Secret || isPostgresUrl(x), "must be a URL such as postgres://user@host:5432/database"),
+  v.transform((x) => (x instanceof Secret ? x : new Secret(x))),
+);
+
+function isPostgresUrl(x: unknown): boolean {
+  return typeof x === "string" && /^postgres(ql)?:\/\//.test(x);
+}
+
+const tls = v.union([
+  v.boolean(),
+  v.literal("no-verify"),
+  v.strictObject({
+    ca: v.optional(v.custom<TlsSettings["ca"]>(() => true)),
+    cert: v.optional(v.custom<TlsSettings["cert"]>(() => true)),
+    key: v.optional(v.custom<TlsSettings["key"]>(() => true)),
+    servername: v.optional(v.string()),
+    rejectUnauthorized: v.optional(v.boolean()),
+  }),
+]);
+
+const migrations = v.union([
+  v.pipe(v.string(), v.nonEmpty("must name a folder"), v.transform((folder): Migrations => ({ folder, table: "__drizzle_migrations", schema: "drizzle" }))),
+  v.strictObject({
+    folder: v.pipe(v.string(), v.nonEmpty("must name a folder")),
+    table: v.optional(v.string(), "__drizzle_migrations"),
+    schema: v.optional(v.string(), "drizzle"),
+    url: v.optional(urlSecret),
+  }),
+]);
+
+/** Checked migrations. */
+export interface Migrations {
+  readonly folder: string;
+  readonly table: string;
+  readonly schema: string;
+  readonly url?: Secret | undefined;
+}
+
+const entries = {
+  url: v.optional(urlSecret),
+  host: v.optional(v.pipe(v.string(), v.nonEmpty("must not be empty"))),
+  port: v.optional(v.pipe(count, v.minValue(1, "must be 1 to 65535"), v.maxValue(65_535, "must be 1 to 65535"))),
+  user: v.optional(v.string()),
+  password: v.optional(secret),
+  database: v.optional(v.string()),
+  tls: v.optional(tls),
+  embedded: v.optional(v.strictObject({ dataDir: v.optional(v.string()) })),
+  client: v.optional(v.custom<Sql>((x) => typeof x === "function" && "reserve" in x && "options" in x, "must be a client of postgres.js")),
+  maxConnections: v.optional(v.pipe(count, v.minValue(1, "must be at least 1"))),
+  maxPending: v.optional(v.pipe(count, v.minValue(0, "must not be negative")), 1_000),
+  acquireTimeoutMs: v.optional(positiveMs, 5_000),
+  queryTimeoutMs: v.optional(durationMs, 30_000),
+  connectTimeoutMs: v.optional(positiveMs),
+  replyTimeoutMs: v.optional(durationMs, 1_000),
+  idleTimeoutMs: v.optional(durationMs, 60_000),
+  maxLifetimeMs: v.optional(durationMs, 1_800_000),
+  transactionTimeoutMs: v.optional(durationMs, 0),
+  leakThresholdMs: v.optional(durationMs, 60_000),
+  statementTimeoutMs: v.optional(durationMs, 0),
+  idleInTransactionTimeoutMs: v.optional(durationMs, 0),
+  applicationName: v.optional(v.pipe(v.string(), v.maxLength(63, "must have at most 63 characters")), "steward"),
+  prepare: v.optional(v.boolean(), true),
+  types: v.optional(v.custom<Readonly<Record<string, PostgresType>>>((x) => typeof x === "object" && x !== null, "must be an object of types")),
+  onNotice: v.optional(v.custom<(notice: Readonly<Record<string, string>>) => void>((x) => typeof x === "function", "must be a function")),
+  schema: v.optional(v.custom<Schema>((x) => typeof x === "object" && x !== null, "must be an object of tables and relations")),
+  casing: v.optional(v.picklist(["snake_case", "camelCase"])),
+  logger: v.optional(v.custom<Logger>((x) => typeof x === "object" && x !== null && "logQuery" in x, "must have logQuery")),
+  migrations: v.optional(migrations),
+  instances: v.optional(v.pipe(count, v.minValue(1, "must be at least 1")), 1),
+  replicas: v.optional(v.array(urlSecret), []),
+  maxReplicaLagMs: v.optional(durationMs, 5_000),
+  replicaCheckMs: v.optional(positiveMs, 1_000),
+};
+
+type Parsed = v.InferOutput<v.StrictObjectSchema<typeof entries, undefined>>;
+
+const PARTS = ["host", "port", "user", "database"] as const;
+const OF_A_SERVER = ["tls", "replicas", "migrations", "password", "types"] as const;
+
+function given(o: Parsed, keys: readonly (keyof Parsed)[]): string | undefined {
+  return keys.find((key) => o[key] !== undefined && !(Array.isArray(o[key]) && o[key].length === 0));
+}
+
+/** The schema of the options. */
+export const databaseSchema: v.GenericSchema<unknown, DatabaseOptions> = v.pipe(
+  v.strictObject(entries),
+  v.forward(v.check((o) => o.url === undefined || given(o, PARTS) === undefined, "excludes host, port, user and database: say where the server is one way or the other"), ["url"]),
+  v.forward(v.check((o) => o.client === undefined || given(o, ["url", "embedded", ...PARTS, ...OF_A_SERVER]) === undefined, "excludes every option that says how to connect, and migrations and replicas: a client of yours has its own"), ["client"]),
+  v.forward(v.check((o) => o.embedded === undefined || given(o, ["url", "tls", "replicas", "password", ...PARTS]) === undefined, "excludes url, host, port, user, password, database, tls and replicas: it is in this process"), ["embedded"]),
+  v.forward(v.check((o) => o.embedded === undefined || (o.maxConnections ?? 1) === 1, "must be 1 with embedded, which has one connection"), ["maxConnections"]),
+  v.transform((o) => ({
+    ...o,
+    maxConnections: o.maxConnections ?? (o.embedded === undefined ? 10 : 1),
+    connectTimeoutMs: o.connectTimeoutMs ?? Math.min(5_000, o.queryTimeoutMs === 0 ? 5_000 : o.queryTimeoutMs),
+  })),
+);
