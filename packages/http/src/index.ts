@@ -1,1 +1,9 @@
-export {};
+export { HTTP_CODES, type HttpCode } from "./errors.ts";
+export { httpSession, HttpSessionManager } from "./manager.ts";
+export type { HttpProxyOptions, HttpRetryOptions, HttpSessionOptions, HttpTlsOptions } from "./options.ts";
+export type { HttpCallOptions } from "./exchange/exchange.ts";
+export type { HttpFetch, HttpFetchInit } from "./session/fetch.ts";
+export { HTTP_CHANNELS, type OriginStats, type UnreadBodyEvent } from "./session/origin.ts";
+export type { FetchedResponse } from "./session/response.ts";
+export type { HttpRequestOptions, HttpSession } from "./session/session.ts";
+export type { Dispatcher } from "undici";

@@ -1,0 +1,39 @@
+import type { Dispatcher } from "undici";
+import type { RawHandler } from "../exchange/handlers.ts";
+
+/** What carries one exchange at a time (with HTTP/2: many) to its origin. */
+export interface Connection {
+  /** Sends a request; `handler` learns everything else. */
+  send(options: Dispatcher.DispatchOptions, handler: RawHandler): void;
+  /** Its handler was told to go ahead, and has no use for it any more. */
+  decline(abort: (error?: Error) => void): void;
+  /** The request is over, one way or another. */
+  release(): void;
+  /** Its socket now belongs to somebody else. */
+  detached(): void;
+  /** The next number of a clock that only orders: what was sent before which answer. */
+  tick(): number;
+  /** The peer has shown that it lives. */
+  answered(): void;
+  /** A request sent at tick `sent` got no answer: connections that have shown no life since are not used again. */
+  suspect(sent: number): void;
+}
+
+/** The connections to one origin. */
+export interface Connections {
+  take(): Connection;
+  /** Uses none of the present connections again; calls in flight finish. */
+  retire(): void;
+  destroy(error: Error): Promise<void>;
+  stats(): ConnectionStats;
+}
+
+/** How many connections there are. */
+export interface ConnectionStats {
+  /** Open connections. */
+  readonly size: number;
+  /** Open connections that carry nothing now. */
+  readonly idle: number;
+  /** Connections that were given up because a call on them, or on a sibling, got no answer. */
+  readonly retired: number;
+}

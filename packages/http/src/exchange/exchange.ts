@@ -1,0 +1,376 @@
+import type { Duplex } from "node:stream";
+import { Expiring, GuardedUse, isStewardError, StewardError, type Clock, type DeadlineWheel, type Secret, type Timer } from "@steward/core";
+import type { Dispatcher } from "undici";
+import type { Connection } from "../connections/connection.ts";
+import type { RawHandler } from "./handlers.ts";
+import { add, hasHeader } from "./headers.ts";
+import { isIdempotent, isRepeatable, isTransient, pauseMs, retryAfterMs, type RetryBudget, type RetryPolicy } from "./retry.ts";
+
+/** What a call may ask for besides what undici knows. */
+export interface HttpCallOptions {
+  /** Longest call in all, in ms; the smallest of this, the session's and the request context's counts. */
+  readonly timeoutMs?: number | undefined;
+  /** The body is a stream that may take as long as it takes: the total timeout ends at the headers, the idle one counts on. */
+  readonly streaming?: boolean | undefined;
+}
+
+/** A request as undici takes it, with what we add. */
+export type HttpDispatchOptions = Dispatcher.DispatchOptions & HttpCallOptions & { readonly signal?: unknown };
+
+/** What an exchange needs of the origin it goes to. */
+export interface Lane {
+  readonly resource: string;
+  readonly origin: string;
+  readonly clock: Clock;
+  readonly wheel: DeadlineWheel;
+  readonly limits: Limits;
+  readonly retry: RetryPolicy | undefined;
+  readonly budget: RetryBudget;
+  readonly authorization: Secret | undefined;
+  /** Exchanges whose body waits for its reader. */
+  readonly paused: Set<Exchange>;
+  /** Sockets that were upgraded. */
+  readonly upgraded: Set<Duplex>;
+  /** True once nothing shall be tried again. */
+  readonly closed: boolean;
+  connection(): Connection;
+  answered(): void;
+  failed(error: unknown): void;
+  leaked(exchange: Exchange): void;
+}
+
+/** Bounds of every exchange of a session. */
+export interface Limits {
+  readonly timeoutMs: number;
+  readonly headersTimeoutMs?: number | undefined;
+  readonly bodyTimeoutMs: number;
+  readonly unreadBodyTimeoutMs: number;
+  readonly maxResponseBytes?: number | undefined;
+}
+
+/** A wait for less than this, or than half the timeout, says nothing about the connection: the caller was in a hurry. */
+const SUSPICIOUS_MS = 1_000;
+
+/**
+ * One call on its way: through the guard, over a connection, once or several times, to the last byte of its body.
+ *
+ * It stands between undici's connection and the caller's handler. The handler learns of one attempt only: the one
+ * whose headers it is given. It hears its end exactly once, whatever the connection does later.
+ */
+export class Exchange extends GuardedUse implements RawHandler {
+  readonly #lane: Lane;
+  readonly options: HttpDispatchOptions;
+  readonly #handler: RawHandler;
+  /** Where it was asked for, once a body of this session was left unread. */
+  readonly stack: string | undefined;
+  #connection: Connection | undefined = undefined;
+  /** Where the last attempt went; it may still be queued there after it was given up. */
+  #sentOn: Connection | undefined = undefined;
+  #abort: ((error?: Error) => void) | undefined = undefined;
+  #timer: Timer | undefined = undefined;
+  #replyTimer: ReplyTimer | undefined = undefined;
+  #unread: UnreadTimer | undefined = undefined;
+  #attempt = 0;
+  #sent = 0;
+  #answered = false;
+  #swallowing = false;
+  #over = false;
+  #bytes = 0;
+  #askedMs = 0;
+  /** Since when the body waits for its reader, in ms of the clock; 0 while it flows. */
+  pausedSince = 0;
+
+  constructor(lane: Lane, options: HttpDispatchOptions, handler: RawHandler, stack: string | undefined) {
+    super();
+    this.#lane = lane;
+    this.options = options;
+    this.#handler = handler;
+    this.stack = stack;
+  }
+
+  protected override begin(): void {
+    this.#lane.budget.earn();
+    this.#try();
+  }
+
+  #try(): void {
+    this.#attempt++;
+    const { authorization } = this.#lane;
+    if (authorization === undefined || hasHeader(this.options.headers, "authorization")) return this.#send(undefined);
+    const value = authorization.reveal();
+    if (typeof value === "string") this.#send(value);
+    else value.then((text) => this.#send(text), (error: Error) => this.onError(error));
+  }
+
+  #send(authorization: string | undefined): void {
+    if (this.#over) return;
+    try {
+      this.#connection = this.#sentOn = this.#lane.connection();
+      this.#connection.send(authorization === undefined ? this.options : withAuthorization(this.options, authorization), this);
+    } catch (error) {
+      this.onError(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Told by the guard: refused, out of time, aborted; or by us, when the last attempt failed. */
+  protected override giveUp(error: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    const reason = this.#reason(error);
+    if (this.#sent > 0 && !this.#answered && isStewardError(error, "DEADLINE_EXCEEDED")) this.#suspect();
+    this.#letGo(reason);
+    this.#handler.onError(reason);
+  }
+
+  /** A caller who aborts is told its own reason, as undici does. */
+  #reason(error: unknown): Error {
+    const { signal } = this.options;
+    if (isStewardError(error, "CALL_ABORTED") && signal instanceof AbortSignal && signal.aborted) return signal.reason as Error; // whatever it is, undici hands it on
+    return error as Error; // everything that fails a call is an Error
+  }
+
+  #letGo(reason: Error): void {
+    this.#timer?.cancel();
+    this.#disarm();
+    const abort = this.#abort;
+    this.#abort = undefined;
+    abort?.(reason);
+    this.#release();
+  }
+
+  #disarm(): void {
+    if (this.#replyTimer !== undefined) this.#lane.wheel.remove(this.#replyTimer);
+    if (this.#unread !== undefined) this.#lane.wheel.remove(this.#unread);
+    if (this.pausedSince > 0) this.#resumed();
+  }
+
+  #release(): void {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.#sent = 0;
+    connection?.release();
+  }
+
+  /** No answer for long: whatever swallowed this request may have swallowed its siblings' connections too. */
+  #suspect(): void {
+    const waited = this.#lane.clock.now() - (this.startedAt ?? 0);
+    if (waited >= Math.min(SUSPICIOUS_MS, this.#lane.limits.timeoutMs / 2)) this.#connection?.suspect(this.#sent);
+  }
+
+  /** @internal No headers within `headersTimeoutMs` of this attempt. */
+  replyTimeout(waitedMs: number): void {
+    const { resource, origin } = this.#lane;
+    const error = new StewardError("HTTP_REPLY_TIMEOUT", `${resource}: ${origin} sent no headers within ${waitedMs} ms of the request`, { resource, retryable: true });
+    this.#connection?.suspect(this.#sent);
+    const abort = this.#abort;
+    if (abort !== undefined) abort(error);
+    else this.onError(error);
+  }
+
+  onConnect(abort: (error?: Error) => void, context?: unknown): void {
+    if (this.#over || this.#connection !== this.#sentOn) return this.#sentOn?.decline(abort);
+    this.#abort = abort;
+    this.#sent = this.#sentOn?.tick() ?? 1;
+    this.#handler.onConnect((reason) => this.#abortedByCaller(reason), context);
+  }
+
+  #abortedByCaller(reason: Error | undefined): void {
+    if (this.#over) return;
+    this.fail(reason ?? new StewardError("CALL_ABORTED", `${this.#lane.resource}: the caller gave up`, { resource: this.#lane.resource }));
+  }
+
+  onBodySent(chunkSize: number, totalBytesSent: number): void {
+    this.#handler.onBodySent?.(chunkSize, totalBytesSent);
+  }
+
+  onRequestSent(): void {
+    this.#handler.onRequestSent?.();
+    const { headersTimeoutMs } = this.#lane.limits;
+    if (headersTimeoutMs === undefined || this.#answered || this.#over) return;
+    this.#replyTimer ??= new ReplyTimer(this, headersTimeoutMs);
+    this.#lane.wheel.remove(this.#replyTimer);
+    this.#replyTimer.deadline = this.#lane.clock.now() + headersTimeoutMs;
+    this.#lane.wheel.add(this.#replyTimer);
+  }
+
+  onResponseStarted(): void {
+    this.#handler.onResponseStarted?.();
+  }
+
+  onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean {
+    if (this.#over) return true;
+    this.#connection?.answered();
+    if (status < 200) return this.#handler.onHeaders(status, headers, resume, statusText);
+    if (this.#replyTimer !== undefined) this.#lane.wheel.remove(this.#replyTimer);
+    this.#lane.answered();
+    if (this.#retriesStatus(status)) {
+      this.#askedMs = retryAfterMs(headers);
+      return (this.#swallowing = true);
+    }
+    this.#answered = true;
+    if (this.options.streaming === true) this.acquired(Number.POSITIVE_INFINITY);
+    const resumed = (): void => {
+      if (this.pausedSince > 0) this.#resumed();
+      resume();
+    };
+    const more = this.#handler.onHeaders(status, headers, resumed, statusText);
+    if (more === false) this.#pausedNow();
+    return more;
+  }
+
+  onUpgrade(status: number, headers: Buffer[] | string[] | null, socket: Duplex): void {
+    if (this.#over) return void socket.destroy();
+    this.#over = true;
+    this.#disarm();
+    this.acquired(Number.POSITIVE_INFINITY);
+    this.#lane.answered();
+    this.#connection?.detached();
+    this.#connection = undefined;
+    this.#lane.upgraded.add(socket);
+    socket.once("close", () => {
+      this.#lane.upgraded.delete(socket);
+      this.succeed();
+    });
+    this.#handler.onUpgrade?.(status, headers, socket);
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#over || this.#swallowing) return true;
+    const max = this.#lane.limits.maxResponseBytes;
+    if (max !== undefined && (this.#bytes += chunk.length) > max) {
+      this.fail(tooLarge(this.#lane, this.#bytes, max));
+      return false;
+    }
+    const more = this.#handler.onData(chunk);
+    if (more === false) this.#pausedNow();
+    return more;
+  }
+
+  onComplete(trailers: string[] | null): void {
+    this.#abort = undefined;
+    if (this.#swallowing) {
+      this.#release();
+      return this.#again();
+    }
+    if (this.#over) return this.#release();
+    this.#over = true;
+    if (this.#unread !== undefined) this.#disarm();
+    try {
+      this.#handler.onComplete(trailers);
+    } catch (error) {
+      this.#handler.onError(error as Error); // a handler that throws hears of it, as from undici
+    } finally {
+      this.#release();
+      this.succeed();
+    }
+  }
+
+  onError(error: Error): void {
+    const sent = this.#sent > 0;
+    this.#abort = undefined;
+    this.#disarm();
+    this.#release();
+    if (this.#over) return;
+    this.#lane.failed(error);
+    if (this.#swallowing || this.#retries(error, sent)) return this.#again();
+    this.fail(error);
+  }
+
+  #retriesStatus(status: number): boolean {
+    const { retry } = this.#lane;
+    return retry !== undefined && retry.statuses.includes(status) && this.#repeatable() && this.#mayRepeat(retry);
+  }
+
+  /** What never left may always be sent again; what did, only if doing it twice is doing it once. */
+  #retries(error: Error, sent: boolean): boolean {
+    const { retry } = this.#lane;
+    if (retry === undefined || this.#answered || !isTransient(error)) return false;
+    return (sent ? this.#repeatable() : isRepeatable(this.options.body)) && this.#mayRepeat(retry);
+  }
+
+  #repeatable(): boolean {
+    const { idempotent, method, body } = this.options;
+    return (idempotent ?? isIdempotent(method)) && isRepeatable(body);
+  }
+
+  #mayRepeat(retry: RetryPolicy): boolean {
+    return this.#attempt < retry.maxAttempts && !this.#lane.closed && this.#lane.budget.spend();
+  }
+
+  #again(): void {
+    this.#swallowing = false;
+    const { retry, clock } = this.#lane;
+    if (this.#over || retry === undefined) return;
+    this.#timer = clock.setTimeout(() => this.#try(), pauseMs(retry, this.#attempt, this.#askedMs));
+    this.#askedMs = 0;
+  }
+
+  #pausedNow(): void {
+    if (this.#over) return;
+    const { clock, limits, paused, wheel } = this.#lane;
+    this.pausedSince = clock.now();
+    paused.add(this);
+    this.#unread ??= new UnreadTimer(this);
+    this.#unread.deadline = this.pausedSince + limits.unreadBodyTimeoutMs;
+    wheel.remove(this.#unread);
+    wheel.add(this.#unread);
+  }
+
+  #resumed(): void {
+    this.pausedSince = 0;
+    this.#lane.paused.delete(this);
+    if (this.#unread !== undefined) this.#lane.wheel.remove(this.#unread);
+  }
+
+  /** Takes the connection back from a body that nobody reads. */
+  takeBack(): void {
+    if (this.#over) return;
+    const { resource, origin, clock } = this.#lane;
+    const waited = Math.round(clock.now() - this.pausedSince);
+    this.#lane.leaked(this);
+    const message = `${resource}: nobody read the body of ${this.options.method} ${origin}${pathOnly(this.options.path)} for ${waited} ms; read it, or call body.dump()`;
+    this.fail(new StewardError("HTTP_BODY_UNREAD", message, { resource }));
+  }
+}
+
+function tooLarge({ resource, origin }: Lane, bytes: number, max: number): StewardError {
+  return new StewardError("HTTP_RESPONSE_TOO_LARGE", `${resource}: a body from ${origin} has at least ${bytes} bytes, ${max} are allowed`, { resource });
+}
+
+/** A query may hold secrets. */
+export function pathOnly(path: string): string {
+  const end = path.indexOf("?");
+  return end < 0 ? path : path.slice(0, end);
+}
+
+function withAuthorization(options: HttpDispatchOptions, authorization: string): HttpDispatchOptions {
+  return { ...options, headers: add(options.headers, [["authorization", authorization]]) ?? null };
+}
+
+class ReplyTimer extends Expiring {
+  readonly #exchange: Exchange;
+  readonly #timeoutMs: number;
+
+  constructor(exchange: Exchange, timeoutMs: number) {
+    super();
+    this.#exchange = exchange;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  override expire(): void {
+    this.#exchange.replyTimeout(this.#timeoutMs);
+  }
+}
+
+class UnreadTimer extends Expiring {
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    super();
+    this.#exchange = exchange;
+  }
+
+  override expire(): void {
+    if (this.#exchange.pausedSince > 0) this.#exchange.takeBack();
+  }
+}

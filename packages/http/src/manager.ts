@@ -1,0 +1,172 @@
+import { Manager, managedFactory, checkOptions, StewardError, type ManagedFactory, type ManagerContext } from "@steward/core";
+import type { buildConnector } from "undici";
+import { BorrowedConnections } from "./connections/borrowed.ts";
+import type { Connections } from "./connections/connection.ts";
+import { connector } from "./connections/connector.ts";
+import { ConnectionPool } from "./connections/pool.ts";
+import { DefaultHeaders } from "./exchange/headers.ts";
+import { ask, judge } from "./health.ts";
+import { checkHttpOptions, httpSchema, tlsSchema, type CheckedHttpOptions, type HttpSessionOptions, type HttpTlsOptions } from "./options.ts";
+import { NOTHING, Origins, type OriginsSettings, type Totals } from "./session/origins.ts";
+import { HttpSession } from "./session/session.ts";
+
+/** Calls that share an HTTP/2 connection at most. */
+const STREAMS = 100;
+
+/** A body may wait this long for its reader while we drain or stop, in ms; then its connection is taken back. */
+const READER_GRACE_MS = 250;
+
+/**
+ * Looks after a shared HTTP session: connections per origin, deadlines, retries, drain and stop.
+ *
+ * @example
+ * ```ts
+ * import { HttpSessionManager } from "@steward/http";
+ * await using http = await new HttpSessionManager({ maxConnections: 20, timeoutMs: 5_000 }).start();
+ * console.log(http.stats()["inUse"]); // => 0
+ * ```
+ */
+export class HttpSessionManager extends Manager<HttpSession> {
+  readonly #options: CheckedHttpOptions;
+  readonly #session: HttpSession;
+  #origins: Origins | undefined;
+  #connect: buildConnector.connector | undefined;
+  #unread = false;
+  /** Sums of earlier runs. */
+  #past: Totals = NOTHING;
+
+  /** @throws {OPTIONS_INVALID} listing every problem. */
+  constructor(options: HttpSessionOptions | CheckedHttpOptions = {}, context: ManagerContext = {}) {
+    super("http", context);
+    this.#options = checkHttpOptions(this.name, options);
+    const { baseUrl, headers, userAgent, interceptors } = this.#options;
+    this.#session = new HttpSession({
+      resource: this.name,
+      baseUrl,
+      headers: new DefaultHeaders(headers, userAgent),
+      interceptors,
+      origins: () => (this.phase === "ready" ? this.#origins : undefined),
+      refusal: () => this.refusal(),
+      watchful: () => this.#unread,
+    });
+  }
+
+  get client(): HttpSession {
+    return this.#session;
+  }
+
+  protected override async open(signal: AbortSignal): Promise<void> {
+    await this.#reconnect();
+    if (!signal.aborted) this.#origins = this.#makeOrigins();
+  }
+
+  async #reconnect(): Promise<void> {
+    const { client, tls, connectTimeoutMs, http2, privateAddresses, allowedAddresses, proxy } = this.#options;
+    if (client !== undefined) return;
+    const certificates = typeof tls === "function" ? checkOptions(this.name, tlsSchema, await tls()) : (tls ?? {});
+    this.#connect = connector({ resource: this.name, connectTimeoutMs, http2, tls: certificates as HttpTlsOptions, privateAddresses, allowedAddresses, proxy });
+  }
+
+  #makeOrigins(): Origins {
+    const { maxConnections, http2, baseUrl, authorization, retry, maxPending, maxOrigins, allowedOrigins, client } = this.#options;
+    const baseOrigin = baseUrl === undefined ? undefined : new URL(baseUrl).origin;
+    const settings: OriginsSettings = {
+      resource: this.name,
+      clock: this.clock,
+      limits: this.#options,
+      retry: retry === false ? undefined : retry,
+      maxConcurrent: maxConnections * (http2 && client === undefined ? STREAMS : 1),
+      maxPending,
+      maxOrigins,
+      allowedOrigins,
+      baseOrigin,
+      refusal: () => this.unavailable(),
+      connections: (origin) => this.#connections(origin),
+      authorization: (origin) => (origin === baseOrigin ? authorization : undefined),
+      leaked: () => (this.#unread = true),
+    };
+    return new Origins(settings, this.#past);
+  }
+
+  #connections(origin: string): Connections {
+    const { client, http2, maxConnections, keepAliveTimeoutMs, bodyTimeoutMs } = this.#options;
+    if (client !== undefined) return new BorrowedConnections(client);
+    if (this.#connect === undefined) throw this.refusal();
+    const streams = http2 && origin.startsWith("https:") ? STREAMS : 1;
+    return new ConnectionPool({ origin, connect: this.#connect, streams, maxConnections, keepAliveTimeoutMs, bodyTimeoutMs });
+  }
+
+  protected override async ping(signal: AbortSignal): Promise<void> {
+    const { probeUrl, client } = this.#options;
+    const way = client ?? this.#connect;
+    if (probeUrl !== undefined && way !== undefined) await ask(this.name, probeUrl, way, signal);
+    else if (this.#origins !== undefined) judge(this.name, this.#origins);
+  }
+
+  /** Waits for calls in flight to their last byte; a body that nobody reads does not count. */
+  protected override async settle(signal: AbortSignal): Promise<void> {
+    const origins = this.#origins;
+    if (origins === undefined) return;
+    const sweep = this.#sweep(origins, signal);
+    await origins.idle();
+    sweep.cancel();
+  }
+
+  #sweep(origins: Origins, signal: AbortSignal): { cancel(): void } {
+    let timer: { cancel(): void } = { cancel() {} };
+    const turn = (): void => {
+      if (signal.aborted) return;
+      for (const origin of origins) origin.takeBackUnread(READER_GRACE_MS);
+      timer = this.clock.setTimeout(turn, READER_GRACE_MS, { unref: true });
+    };
+    turn();
+    return { cancel: () => timer.cancel() };
+  }
+
+  /** Lets what runs finish until `signal` aborts, then ends it: every call hears of it, every socket is closed. */
+  protected override async close(signal: AbortSignal): Promise<void> {
+    const origins = this.#origins;
+    this.#origins = undefined;
+    if (origins === undefined) return;
+    const error = new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped while the call was in flight`, { resource: this.name });
+    for (const origin of origins) origin.guard.rejectPending(error);
+    const sweep = this.#sweep(origins, signal);
+    await Promise.race([origins.idle(), aborted(signal)]);
+    sweep.cancel();
+    await origins.destroy(error);
+    this.#past = origins.stats().totals;
+  }
+
+  /** Makes new connections, with certificates asked for anew; calls in flight finish on the old ones. */
+  override async renew(): Promise<void> {
+    await this.#reconnect();
+    for (const origin of this.#origins ?? []) origin.renew();
+  }
+
+  protected override measure(): Readonly<Record<string, unknown>> {
+    const { totals, origins } = this.#origins?.stats() ?? { totals: this.#past, origins: Object.freeze({}) };
+    return { ...totals, origins };
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+/**
+ * Defines a shared HTTP session.
+ *
+ * @example
+ * ```ts
+ * import { httpSession } from "@steward/http";
+ * const http = httpSession("http", { maxConnections: 100, timeoutMs: 30_000 });
+ * console.log(http.name); // => http
+ * ```
+ */
+export const httpSession: ManagedFactory<HttpSessionOptions, HttpSession> = managedFactory({
+  kind: "http",
+  schema: httpSchema,
+  create: (options, context) => new HttpSessionManager(options, context),
+  settings: { readiness: "startup", tags: ["http"] },
+});

@@ -1,0 +1,270 @@
+import { isIP } from "node:net";
+import { checkOptions, Secret, type OptionsSchema, type SecretSource } from "@steward/core";
+import { Dispatcher } from "undici";
+import * as v from "valibot";
+import type { ProxySettings } from "./connections/connector.ts";
+import type { RetryPolicy } from "./exchange/retry.ts";
+
+/** Certificates for TLS. All PEM. */
+export interface HttpTlsOptions {
+  /** Authorities to trust instead of the system's. */
+  readonly ca?: string | Buffer | readonly (string | Buffer)[] | undefined;
+  /** Our certificate for mutual TLS; needs `key`. */
+  readonly cert?: string | Buffer | undefined;
+  /** The private key of `cert`. */
+  readonly key?: string | Buffer | undefined;
+  /** Opens an encrypted `key`. */
+  readonly passphrase?: string | undefined;
+  /** `false` accepts any certificate: for tests only. Default `true`. */
+  readonly rejectUnauthorized?: boolean | undefined;
+}
+
+/** When and how often a call is made again. */
+export interface HttpRetryOptions {
+  /** Attempts in all, the first included; 1 to 10. Default 3. */
+  readonly maxAttempts?: number | undefined;
+  /** Longest first pause, in ms; doubles each time, drawn at random from 0 up (full jitter). Default 50. */
+  readonly baseDelayMs?: number | undefined;
+  /** Longest pause, in ms, also where the server asks for a longer one by `Retry-After`. Default 2,000. */
+  readonly maxDelayMs?: number | undefined;
+  /** Retries per call that an origin gets in the long run; 0 to 1. Default 0.2. */
+  readonly budgetRatio?: number | undefined;
+  /** Statuses that count as a failure. Default 429, 502, 503, 504. */
+  readonly statuses?: readonly number[] | undefined;
+}
+
+/** The proxy through which all connections go, by CONNECT. */
+export interface HttpProxyOptions {
+  /** `http:` or `https:` URL without credentials. */
+  readonly url: string;
+  readonly username?: string | undefined;
+  readonly password?: SecretSource | undefined;
+  /** Hosts that are reached directly: `localhost`, `*.internal`. Default none. */
+  readonly bypass?: readonly string[] | undefined;
+}
+
+/** Options of an HTTP session. Durations are ms and at least 1; a call is never without a deadline. */
+export interface HttpSessionOptions {
+  /** What paths are relative to, as in `new URL(path, baseUrl)`. Default: calls give whole URLs. */
+  readonly baseUrl?: string | undefined;
+  /** Connections, so calls at once, per origin. Default 100. */
+  readonly maxConnections?: number | undefined;
+  /** Calls that may wait for a connection, per origin; one more is refused. Default 1,000. */
+  readonly maxPending?: number | undefined;
+  /** Origins that are kept in mind at once; beyond that the oldest one not in use makes room. Default 256. */
+  readonly maxOrigins?: number | undefined;
+  /** Longest call, from being asked for to the last byte of its body, time in the queue and retries included. Default 30,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Longest wait for response headers once a request is sent, for each attempt; what runs into it can be retried. Default: only `timeoutMs`. */
+  readonly headersTimeoutMs?: number | undefined;
+  /** Longest silence in the middle of a body; up to a second late. Default 30,000. */
+  readonly bodyTimeoutMs?: number | undefined;
+  /** Longest connect, TLS included. Default 5,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** How long an unused connection stays open; a server's shorter hint counts. Default 4,000. */
+  readonly keepAliveTimeoutMs?: number | undefined;
+  /** How long a body that fills its buffer may stay unread before its connection is taken back. Default 30,000. */
+  readonly unreadBodyTimeoutMs?: number | undefined;
+  /** Largest response body in bytes, as sent. Default: no bound. */
+  readonly maxResponseBytes?: number | undefined;
+  /** HTTP/2 where a TLS server offers it; up to 100 calls then share a connection. Default `false`. */
+  readonly http2?: boolean | undefined;
+  /** Headers of every call, unless the call has its own. Not for credentials: see `authorization`. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** The `user-agent` header. Default: none is sent. */
+  readonly userAgent?: string | undefined;
+  /** The `authorization` header for the origin of `baseUrl`, and no other. A function is asked for every attempt. */
+  readonly authorization?: SecretSource | undefined;
+  /** Certificates, or a function that loads them: asked at start and at renew. */
+  readonly tls?: HttpTlsOptions | (() => HttpTlsOptions | Promise<HttpTlsOptions>) | undefined;
+  /** Origins that may be called, such as `https://api.example.com` or `https://*.example.com`. Default: all; an empty list allows none. */
+  readonly allowedOrigins?: readonly string[] | undefined;
+  /** `refuse` connects to public addresses only: checks what the name resolved to, and connects to just that. Default `allow`. */
+  readonly privateAddresses?: "allow" | "refuse" | undefined;
+  /** Exceptions from `refuse`: addresses or networks such as `10.1.0.0/16`. Default none. */
+  readonly allowedAddresses?: readonly string[] | undefined;
+  /** Retry of what is safe to repeat; `false` for none. */
+  readonly retry?: HttpRetryOptions | false | undefined;
+  readonly proxy?: HttpProxyOptions | undefined;
+  /** Interceptors of undici around the guard: the first in the list sees a call first. */
+  readonly interceptors?: readonly Dispatcher.DispatcherComposeInterceptor[] | undefined;
+  /** Asked by the probe, on a connection of its own; a status of 400 or more is a failure. Default: the probe judges by recent calls. */
+  readonly probeUrl?: string | undefined;
+  /** A dispatcher of yours instead of our connections: looked after, never closed. */
+  readonly client?: Dispatcher | undefined;
+}
+
+const ms: v.GenericSchema<unknown, number> = v.pipe(
+  v.number(),
+  v.minValue(1, "must be at least 1 ms"),
+  v.maxValue(2 ** 31 - 1, "must be at most 2147483647 ms"),
+);
+
+const count = (min: number, max: number = Number.MAX_SAFE_INTEGER): v.GenericSchema<unknown, number> =>
+  v.pipe(v.number(), v.integer("must be a whole number"), v.minValue(min, `must be at least ${min}`), v.maxValue(max, `must be at most ${max}`));
+
+const httpUrl: v.GenericSchema<unknown, string> = v.pipe(
+  v.string(),
+  v.check((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), "must be an http: or https: URL"),
+  v.check((text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === "", "must not hold credentials"),
+);
+
+const secret: v.GenericSchema<unknown, Secret> = v.pipe(
+  v.custom<SecretSource>((value) => typeof value === "string" || typeof value === "function", "must be text or a function that gives it"),
+  v.transform((source) => new Secret(source)),
+);
+
+const originPattern: v.GenericSchema<unknown, string> = v.pipe(
+  v.string(),
+  v.check((text) => isOriginPattern(text), "must be an origin such as https://api.example.com or https://*.example.com"),
+);
+
+const network: v.GenericSchema<unknown, string> = v.pipe(
+  v.string(),
+  v.check((text) => isNetwork(text), "must be an address or a network such as 10.1.0.0/16"),
+);
+
+const credentials = new Set(["authorization", "cookie", "proxy-authorization"]);
+
+const headers: v.GenericSchema<unknown, Record<string, string>> = v.pipe(
+  v.record(v.string(), v.string()),
+  v.check(
+    (given) => Object.keys(given).every((name) => !credentials.has(name.toLowerCase())),
+    "holds credentials that would go to every origin; use authorization, which goes to that of baseUrl only",
+  ),
+);
+
+const pem = v.union([v.string(), v.instance(Buffer)]);
+const tlsEntries = {
+  ca: v.optional(v.union([pem, v.array(pem)])),
+  cert: v.optional(pem),
+  key: v.optional(pem),
+  passphrase: v.optional(v.string()),
+  rejectUnauthorized: v.optional(v.boolean()),
+};
+
+/** Certificates as they are checked, also when a function gave them. */
+export const tlsSchema: OptionsSchema<HttpTlsOptions> = v.pipe(
+  v.strictObject(tlsEntries),
+  v.check((tls) => (tls.cert === undefined) === (tls.key === undefined), "cert and key need each other"),
+);
+
+type TlsSource = () => HttpTlsOptions | Promise<HttpTlsOptions>;
+
+const retryEntries = {
+  maxAttempts: v.optional(count(1, 10), 3),
+  baseDelayMs: v.optional(ms, 50),
+  maxDelayMs: v.optional(ms, 2_000),
+  budgetRatio: v.optional(v.pipe(v.number(), v.minValue(0, "must be at least 0"), v.maxValue(1, "must be at most 1")), 0.2),
+  statuses: v.optional(v.array(count(400, 599)), [429, 502, 503, 504]),
+};
+
+const proxyEntries = {
+  url: httpUrl,
+  username: v.optional(v.string()),
+  password: v.optional(secret),
+  bypass: v.optional(v.array(v.string()), []),
+};
+
+const interceptor = v.custom<Dispatcher.DispatcherComposeInterceptor>((value) => typeof value === "function", "must be an interceptor function");
+
+const entries = {
+  baseUrl: v.optional(httpUrl),
+  maxConnections: v.optional(count(1), 100),
+  maxPending: v.optional(count(0), 1_000),
+  maxOrigins: v.optional(count(1), 256),
+  timeoutMs: v.optional(ms, 30_000),
+  headersTimeoutMs: v.optional(ms),
+  bodyTimeoutMs: v.optional(ms, 30_000),
+  connectTimeoutMs: v.optional(ms, 5_000),
+  keepAliveTimeoutMs: v.optional(ms, 4_000),
+  unreadBodyTimeoutMs: v.optional(ms, 30_000),
+  maxResponseBytes: v.optional(count(1)),
+  http2: v.optional(v.boolean(), false),
+  headers: v.optional(headers, {}),
+  userAgent: v.optional(v.string()),
+  authorization: v.optional(secret),
+  tls: v.optional(v.union([tlsSchema, v.custom<TlsSource>((value) => typeof value === "function", "must be certificates, or a function that loads them")])),
+  allowedOrigins: v.optional(v.array(originPattern)),
+  privateAddresses: v.optional(v.picklist(["allow", "refuse"]), "allow"),
+  allowedAddresses: v.optional(v.array(network), []),
+  retry: v.optional(v.union([v.literal(false), v.strictObject(retryEntries)]), {}),
+  proxy: v.optional(v.strictObject(proxyEntries)),
+  interceptors: v.optional(v.array(interceptor), []),
+  probeUrl: v.optional(httpUrl),
+  client: v.optional(v.instance(Dispatcher)),
+};
+
+const connecting = ["connectTimeoutMs", "keepAliveTimeoutMs", "http2", "tls", "proxy", "privateAddresses", "allowedAddresses"] as const;
+
+/** Rules between options, seen before defaults are filled in. */
+const related = v.pipe(
+  v.looseObject({}),
+  v.check((given: Record<string, unknown>) => given["client"] === undefined || connecting.every((key) => given[key] === undefined), `client brings its own connections: leave out ${connecting.join(", ")}`),
+  v.check((given) => given["authorization"] === undefined || given["baseUrl"] !== undefined, "authorization needs baseUrl: it goes to that origin only"),
+  v.check((given) => given["privateAddresses"] !== "refuse" || given["proxy"] === undefined, "privateAddresses cannot be refused behind a proxy: it resolves the names, not we"),
+  v.check((given) => given["allowedAddresses"] === undefined || given["privateAddresses"] === "refuse", 'allowedAddresses are exceptions from privateAddresses: "refuse"'),
+  v.check((given) => !exceeds(given["headersTimeoutMs"], given["timeoutMs"] ?? 30_000), "headersTimeoutMs must not be longer than timeoutMs"),
+);
+
+function exceeds(a: unknown, b: unknown): boolean {
+  return typeof a === "number" && typeof b === "number" && a > b;
+}
+
+type Defaulted =
+  | "maxConnections"
+  | "maxPending"
+  | "maxOrigins"
+  | "timeoutMs"
+  | "bodyTimeoutMs"
+  | "connectTimeoutMs"
+  | "keepAliveTimeoutMs"
+  | "unreadBodyTimeoutMs"
+  | "http2"
+  | "headers"
+  | "privateAddresses"
+  | "allowedAddresses"
+  | "interceptors";
+
+type Filled = { readonly [K in Defaulted]: NonNullable<HttpSessionOptions[K]> };
+
+/** Options as they are once checked: with defaults, and with secrets wrapped. */
+export interface CheckedHttpOptions extends Omit<HttpSessionOptions, Defaulted | "authorization" | "retry" | "proxy">, Filled {
+  readonly authorization?: Secret | undefined;
+  readonly retry: RetryPolicy | false;
+  readonly proxy?: ProxySettings | undefined;
+}
+
+const checked = v.strictObject(entries);
+
+const alreadyChecked = new WeakSet<object>();
+
+/** Checks the options of an HTTP session. */
+export const httpSchema: OptionsSchema<CheckedHttpOptions> = v.pipe(
+  v.unknown(),
+  related,
+  checked,
+  v.transform((options) => {
+    alreadyChecked.add(options);
+    return options;
+  }),
+);
+
+/**
+ * Checked options, also when they were checked before: by the factory, for a manager.
+ * @throws {OPTIONS_INVALID} listing every problem.
+ */
+export function checkHttpOptions(name: string, given: HttpSessionOptions | CheckedHttpOptions): CheckedHttpOptions {
+  return alreadyChecked.has(given) ? (given as CheckedHttpOptions) : checkOptions(name, httpSchema, given); // the set says what it is
+}
+
+function isOriginPattern(text: string): boolean {
+  const plain = text.replace("://*.", "://");
+  return URL.canParse(plain) && new URL(plain).origin === plain.replace(/\/$/, "");
+}
+
+function isNetwork(text: string): boolean {
+  const [address = "", bits] = text.split("/");
+  const version = isIP(address);
+  return version !== 0 && (bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)));
+}

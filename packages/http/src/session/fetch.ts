@@ -1,0 +1,108 @@
+import { StewardError } from "@steward/core";
+import { Request, type Dispatcher, type Headers, type RequestInit } from "undici";
+import type { HttpCallOptions } from "../exchange/exchange.ts";
+import { FetchedResponse } from "./response.ts";
+import type { HttpRequestOptions } from "./session.ts";
+
+/** Options of our `fetch`: those of the platform that mean something outside a browser, and those of every call. */
+export type HttpFetchInit = Pick<RequestInit, "body" | "headers" | "method" | "redirect" | "signal" | "duplex"> & HttpCallOptions;
+
+/** The signature of `fetch`. */
+export type HttpFetch = (input: string | URL | Request, init?: HttpFetchInit) => Promise<FetchedResponse>;
+
+type Send = (url: URL, options: HttpRequestOptions) => Promise<Dispatcher.ResponseData>;
+type HeaderList = string[];
+
+const MAX_REDIRECTS = 20;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const CREDENTIALS = new Set(["authorization", "cookie", "proxy-authorization"]);
+
+/** What is sent at each hop. */
+interface Hop {
+  readonly url: URL;
+  readonly method: string;
+  readonly headers: HeaderList;
+  readonly body: unknown;
+}
+
+/** `fetch` over a session: cookie-free, and without the cost of the platform's. */
+export function fetchOver(send: Send, base: string | undefined): HttpFetch {
+  return async (input, init = {}) => {
+    const given: HttpFetchInit = input instanceof Request ? { ...fromRequest(input), ...init } : init;
+    const url = new URL(input instanceof Request ? input.url : input, base);
+    const body = asBody(given.body);
+    const headers = asList(given.headers);
+    if (body.type !== undefined && !has(headers, "content-type")) headers.push("content-type", body.type);
+    if (!has(headers, "accept")) headers.push("accept", "*/*");
+    const hop = { url, method: (given.method ?? "GET").toUpperCase(), headers, body: body.value };
+    try {
+      return await follow(send, hop, given);
+    } catch (error) {
+      if (given.signal?.aborted === true) throw given.signal.reason;
+      if (error instanceof StewardError && error.code === "HTTP_REDIRECT_REFUSED") throw error;
+      throw new TypeError("fetch failed", { cause: error });
+    }
+  };
+}
+
+async function follow(send: Send, first: Hop, init: HttpFetchInit): Promise<FetchedResponse> {
+  const { timeoutMs, streaming, signal, redirect = "follow" } = init;
+  const until = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+  let hop = first;
+  for (let hops = 0; ; hops++) {
+    const left = until === undefined ? undefined : Math.max(0, until - performance.now());
+    const answer = await send(hop.url, { ...asRequest(hop), timeoutMs: left, streaming, signal: signal ?? null });
+    const { location } = answer.headers;
+    if (!REDIRECTS.has(answer.statusCode) || location === undefined || redirect === "manual") return new FetchedResponse(answer, hop.method, hop.url.href, hops > 0);
+    await answer.body.dump();
+    if (redirect === "error") throw refused(`${hop.url.origin} redirects, and redirect is "error"`);
+    if (hops === MAX_REDIRECTS) throw refused(`more than ${MAX_REDIRECTS} redirects`);
+    hop = next(hop, answer.statusCode, String(location));
+  }
+}
+
+function refused(why: string): StewardError {
+  return new StewardError("HTTP_REDIRECT_REFUSED", why);
+}
+
+function asRequest({ method, headers, body }: Hop): HttpRequestOptions {
+  return { method: method as Dispatcher.HttpMethod, headers, body: body as string | null }; // undici takes more bodies than its types tell
+}
+
+function next(hop: Hop, status: number, location: string): Hop {
+  const url = new URL(location, hop.url);
+  const dropsBody = (status === 303 && hop.method !== "HEAD") || (status < 303 && hop.method === "POST");
+  if (!dropsBody && hop.body !== null && typeof hop.body !== "string" && !(hop.body instanceof Uint8Array)) throw refused(`a body that was sent once cannot follow to ${url.origin}`);
+  const kept = hop.headers.flatMap((name, i) => {
+    const lower = name.toLowerCase();
+    const gone = (dropsBody && lower.startsWith("content-")) || (url.origin !== hop.url.origin && CREDENTIALS.has(lower)) || lower === "host";
+    return i % 2 === 0 && !gone ? [name, hop.headers[i + 1] ?? ""] : [];
+  });
+  return dropsBody ? { url, method: "GET", headers: kept, body: null } : { ...hop, url, headers: kept };
+}
+
+function fromRequest(request: Request): HttpFetchInit {
+  const { method, headers, redirect, signal, body } = request;
+  return { method, headers, redirect, signal, body: body as NonNullable<HttpFetchInit["body"]> | null }; // a web stream is iterable
+}
+
+function has(headers: HeaderList, name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i]?.toLowerCase() === name) return true;
+  return false;
+}
+
+function asList(headers: HttpFetchInit["headers"]): HeaderList {
+  if (headers === undefined || headers === null) return [];
+  if (Array.isArray(headers)) return headers.flat();
+  if (Symbol.iterator in headers) return [...(headers as Headers)].flat();
+  return Object.entries(headers).flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).flatMap((one) => [name, String(one)]));
+}
+
+function asBody(body: HttpFetchInit["body"]): { value: unknown; type?: string } {
+  if (body === undefined || body === null) return { value: null };
+  if (typeof body === "string") return { value: body, type: "text/plain;charset=UTF-8" };
+  if (body instanceof URLSearchParams) return { value: body.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
+  if (body instanceof ArrayBuffer) return { value: new Uint8Array(body) };
+  if (ArrayBuffer.isView(body)) return { value: new Uint8Array(body.buffer, body.byteOffset, body.byteLength) };
+  return { value: body };
+}

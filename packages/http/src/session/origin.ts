@@ -1,0 +1,161 @@
+import type { Duplex } from "node:stream";
+import { channel } from "node:diagnostics_channel";
+import { deadlineWheel, Guard, StewardError, type Clock, type DeadlineWheel, type GuardStats, type Secret } from "@steward/core";
+import type { Connection, Connections, ConnectionStats } from "../connections/connection.ts";
+import { pathOnly, type Exchange, type Lane, type Limits } from "../exchange/exchange.ts";
+import { isTransient, RetryBudget, type RetryPolicy } from "../exchange/retry.ts";
+
+/** Names of the `node:diagnostics_channel` channels of this package. */
+export const HTTP_CHANNELS = {
+  /** A connection was taken back from a body that nobody read: {@link UnreadBodyEvent}. */
+  unreadBody: "steward:http:unread-body",
+} as const;
+
+/** A connection was taken back from a body that nobody read. */
+export interface UnreadBodyEvent {
+  readonly resource: string;
+  readonly origin: string;
+  readonly method: string;
+  /** Without its query. */
+  readonly path: string;
+  readonly unreadMs: number;
+  /** Where the call was made. Known from the second leak of a session on: until then, calls are not burdened with it. */
+  readonly stack: string | undefined;
+}
+
+const unreadBody = channel(HTTP_CHANNELS.unreadBody);
+
+/** What all origins of a session share. */
+export interface OriginSettings {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly retry: RetryPolicy | undefined;
+  readonly maxConcurrent: number;
+  readonly maxPending: number;
+  readonly refusal: () => StewardError | undefined;
+  readonly connections: (origin: string) => Connections;
+  readonly authorization: (origin: string) => Secret | undefined;
+  /** Told of every body that was left unread. */
+  readonly leaked: () => void;
+}
+
+/** Numbers of one origin. */
+export interface OriginStats extends GuardStats, ConnectionStats {
+  /** Most connections it may have. */
+  readonly max: number;
+  /** Bodies whose connection was taken back because nobody read them. */
+  readonly unread: number;
+}
+
+/** One origin: its guard, its connections, and how it has been doing. */
+export class Origin implements Lane {
+  readonly origin: string;
+  readonly guard: Guard;
+  readonly wheel: DeadlineWheel;
+  readonly budget: RetryBudget;
+  readonly authorization: Secret | undefined;
+  readonly paused: Set<Exchange> = new Set<Exchange>();
+  readonly upgraded: Set<Duplex> = new Set<Duplex>();
+  closed = false;
+  readonly #settings: OriginSettings;
+  #connections: Connections;
+  readonly #old = new Set<Connections>();
+  #unread = 0;
+  #trouble: { readonly error: unknown; readonly at: number } | undefined;
+
+  constructor(origin: string, settings: OriginSettings) {
+    this.origin = origin;
+    this.#settings = settings;
+    this.wheel = deadlineWheel(settings.clock);
+    this.budget = new RetryBudget(settings.retry?.budgetRatio ?? 0);
+    this.authorization = settings.authorization(origin);
+    this.#connections = settings.connections(origin);
+    const { resource, clock, maxConcurrent, maxPending, limits, refusal } = settings;
+    this.guard = new Guard({ resource, clock, maxConcurrent, maxPending, timeoutMs: limits.timeoutMs, refusal });
+  }
+
+  get resource(): string {
+    return this.#settings.resource;
+  }
+
+  get clock(): Clock {
+    return this.#settings.clock;
+  }
+
+  get limits(): Limits {
+    return this.#settings.limits;
+  }
+
+  get retry(): RetryPolicy | undefined {
+    return this.#settings.retry;
+  }
+
+  connection(): Connection {
+    if (this.closed) throw new StewardError("RESOURCE_UNAVAILABLE", `${this.resource}: stopped`, { resource: this.resource });
+    return this.#connections.take();
+  }
+
+  answered(): void {
+    this.#trouble = undefined;
+  }
+
+  failed(error: unknown): void {
+    if (isTransient(error)) this.#trouble = { error, at: this.clock.now() };
+  }
+
+  leaked(exchange: Exchange): void {
+    this.#unread++;
+    this.#settings.leaked();
+    if (!unreadBody.hasSubscribers) return;
+    const { method, path } = exchange.options;
+    const unreadMs = this.clock.now() - exchange.pausedSince;
+    unreadBody.publish({ resource: this.resource, origin: this.origin, method, path: pathOnly(path), unreadMs, stack: exchange.stack } satisfies UnreadBodyEvent);
+  }
+
+  /** The last failure that no answer came after, if it is younger than `withinMs`. */
+  trouble(withinMs: number): unknown {
+    return this.#trouble !== undefined && this.clock.now() - this.#trouble.at < withinMs ? this.#trouble.error : undefined;
+  }
+
+  /** True when nothing runs or waits here. */
+  get unused(): boolean {
+    const { inUse, pending } = this.guard.stats();
+    return inUse === 0 && pending === 0;
+  }
+
+  /** New calls go over new connections; those in flight finish on the present ones. */
+  renew(): void {
+    const old = this.#connections;
+    this.#connections = this.#settings.connections(this.origin);
+    old.retire();
+    this.#old.add(old);
+    this.#prune();
+  }
+
+  #prune(): void {
+    for (const connections of this.#old) if (connections.stats().size === 0) this.#old.delete(connections);
+  }
+
+  /** Takes connections back from bodies that have waited for a reader for `olderThanMs`. */
+  takeBackUnread(olderThanMs: number): void {
+    const now = this.clock.now();
+    for (const exchange of this.paused) if (now - exchange.pausedSince >= olderThanMs) exchange.takeBack();
+  }
+
+  async destroy(reason: Error): Promise<void> {
+    this.closed = true;
+    this.guard.rejectPending(reason);
+    for (const socket of this.upgraded) socket.destroy();
+    await Promise.all([this.#connections, ...this.#old].map((connections) => connections.destroy(reason)));
+  }
+
+  stats(): OriginStats {
+    this.#prune();
+    const old = [...this.#old].map((connections) => connections.stats());
+    const { size, idle, retired } = this.#connections.stats();
+    const sum = (key: "size" | "retired"): number => old.reduce((total, one) => total + one[key], 0);
+    const max = this.#settings.maxConcurrent;
+    return { ...this.guard.stats(), size: size + sum("size"), idle, retired: retired + sum("retired"), max, unread: this.#unread };
+  }
+}

@@ -1,0 +1,130 @@
+import { StewardError } from "@steward/core";
+import { Origin, type OriginSettings, type OriginStats } from "./origin.ts";
+
+/** Which origins a session knows. */
+export interface OriginsSettings extends OriginSettings {
+  readonly maxOrigins: number;
+  readonly allowedOrigins: readonly string[] | undefined;
+  /** Origin of `baseUrl`. */
+  readonly baseOrigin: string | undefined;
+}
+
+/** The sums over all origins, past ones included. */
+export type Totals = { readonly [K in keyof OriginStats]: number };
+
+/** The sums of a session that was never used. */
+export const NOTHING: Totals = { size: 0, idle: 0, retired: 0, max: 0, unread: 0, inUse: 0, pending: 0, started: 0, succeeded: 0, failed: 0, overloaded: 0, timedOut: 0 };
+
+/** The counts that go on after an origin is forgotten. */
+const COUNTERS = ["started", "succeeded", "failed", "overloaded", "timedOut", "retired", "unread"] as const;
+
+/** All origins of a session, made when first called and forgotten, the oldest unused one first, when there are too many. */
+export class Origins {
+  readonly #settings: OriginsSettings;
+  readonly #byOrigin = new Map<string, Origin>();
+  /** Origins by the text they were asked for, so that a URL is parsed once. */
+  readonly #byText = new Map<string, Origin>();
+  readonly #allowed: ReadonlySet<string> | undefined;
+  readonly #allowedBelow: readonly { readonly scheme: string; readonly host: string }[];
+  #past: Totals;
+
+  constructor(settings: OriginsSettings, past: Totals) {
+    this.#settings = settings;
+    this.#past = past;
+    const { allowedOrigins, baseOrigin } = settings;
+    const exact = allowedOrigins?.filter((text) => !text.includes("*")).map((text) => new URL(text).origin);
+    this.#allowed = exact === undefined ? undefined : new Set(baseOrigin === undefined ? exact : [baseOrigin, ...exact]);
+    this.#allowedBelow = (allowedOrigins ?? []).filter((text) => text.includes("*")).map(belowPattern);
+  }
+
+  /**
+   * The origin of a call.
+   * @throws {HTTP_ORIGIN_MISSING} when it names none and there is no `baseUrl`.
+   * @throws {HTTP_ORIGIN_REFUSED} when it is not on the allow list.
+   */
+  of(given: string | URL | undefined): Origin {
+    const text = given === undefined ? this.#settings.baseOrigin : typeof given === "string" ? given : given.origin;
+    if (text === undefined || text === "") throw this.#missing();
+    return this.#byText.get(text) ?? this.#find(text);
+  }
+
+  #missing(): StewardError {
+    const { resource } = this.#settings;
+    return new StewardError("HTTP_ORIGIN_MISSING", `${resource}: a path needs an origin; give a whole URL, or the session a baseUrl`, { resource });
+  }
+
+  #find(text: string): Origin {
+    const { origin } = new URL(text);
+    if (!this.#isAllowed(origin)) throw this.#refused(origin);
+    const found = this.#byOrigin.get(origin) ?? this.#make(origin);
+    if (this.#byText.size > 2 * this.#settings.maxOrigins) this.#byText.clear();
+    this.#byText.set(text, found);
+    return found;
+  }
+
+  #refused(origin: string): StewardError {
+    const { resource } = this.#settings;
+    return new StewardError("HTTP_ORIGIN_REFUSED", `${resource}: ${origin} is not on the list of allowedOrigins`, { resource });
+  }
+
+  #isAllowed(origin: string): boolean {
+    if (!/^https?:\/\//.test(origin)) return false;
+    if (this.#allowed === undefined || this.#allowed.has(origin)) return true;
+    return this.#allowedBelow.some(({ scheme, host }) => origin.startsWith(scheme) && origin.endsWith(host));
+  }
+
+  #make(origin: string): Origin {
+    if (this.#byOrigin.size >= this.#settings.maxOrigins) this.#forgetOne();
+    const made = new Origin(origin, this.#settings);
+    this.#byOrigin.set(origin, made);
+    return made;
+  }
+
+  #forgetOne(): void {
+    const { resource, maxOrigins } = this.#settings;
+    const unused = [...this.#byOrigin.values()].find((origin) => origin.unused);
+    if (unused === undefined)
+      throw new StewardError("OVERLOADED", `${resource}: all of ${maxOrigins} origins are in use; raise maxOrigins, or call fewer at once`, { resource, retryable: true });
+    this.#remember(unused);
+    this.#byOrigin.delete(unused.origin);
+    for (const [text, origin] of this.#byText) if (origin === unused) this.#byText.delete(text);
+    void unused.destroy(new StewardError("RESOURCE_UNAVAILABLE", `${resource}: ${unused.origin} was forgotten`, { resource }));
+  }
+
+  #remember(origin: Origin): void {
+    const stats = origin.stats();
+    const past: { -readonly [K in keyof Totals]: number } = { ...this.#past };
+    for (const key of COUNTERS) past[key] += stats[key];
+    this.#past = past;
+  }
+
+  [Symbol.iterator](): IterableIterator<Origin> {
+    return this.#byOrigin.values();
+  }
+
+  /** Waits until nothing runs or waits at any origin. */
+  async idle(): Promise<void> {
+    await Promise.all([...this].map((origin) => origin.guard.idle()));
+  }
+
+  async destroy(reason: Error): Promise<void> {
+    const all = [...this];
+    await Promise.all(all.map((origin) => origin.destroy(reason)));
+    for (const origin of all) this.#remember(origin);
+    this.#byOrigin.clear();
+    this.#byText.clear();
+  }
+
+  /** Per origin, and summed up. */
+  stats(): { readonly totals: Totals; readonly origins: Readonly<Record<string, OriginStats>> } {
+    const origins = Object.fromEntries([...this].map((origin) => [origin.origin, Object.freeze(origin.stats())]));
+    const totals: Record<string, number> = { ...this.#past };
+    for (const stats of Object.values(origins)) for (const [key, value] of Object.entries(stats)) totals[key] = (totals[key] ?? 0) + value;
+    return { totals: totals as unknown as Totals, origins: Object.freeze(origins) }; // the keys of NOTHING, summed
+  }
+}
+
+function belowPattern(text: string): { scheme: string; host: string } {
+  const { protocol, host } = new URL(text.replace("://*.", "://"));
+  return { scheme: `${protocol}//`, host: `.${host}` };
+}

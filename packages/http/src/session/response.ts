@@ -1,0 +1,98 @@
+import { Readable, pipeline } from "node:stream";
+import { createBrotliDecompress, createGunzip, createInflate, type Gunzip } from "node:zlib";
+import { Headers, Response, type Dispatcher } from "undici";
+
+type Body = Dispatcher.ResponseData["body"];
+type Answer = Dispatcher.ResponseData;
+
+/** Statuses that never have a body. */
+const BODYLESS = new Set([101, 103, 204, 205, 304]);
+
+/**
+ * A response of `fetch`, with everything that one has. It reads straight from the connection; only what is rarely
+ * asked for (a clone, a form, a decoded or a web stream) makes a whole `Response` of it.
+ */
+export class FetchedResponse {
+  readonly status: number;
+  readonly statusText: string;
+  readonly url: string;
+  readonly redirected: boolean;
+  readonly #raw: Answer["headers"];
+  readonly #body: Body;
+  readonly #bodyless: boolean;
+  #headers: Headers | undefined;
+  #whole: Response | undefined;
+
+  constructor(answer: Answer, method: string, url: string, redirected: boolean) {
+    this.status = answer.statusCode;
+    this.statusText = answer.statusText;
+    this.url = url;
+    this.redirected = redirected;
+    this.#raw = answer.headers;
+    this.#body = answer.body;
+    this.#bodyless = method === "HEAD" || BODYLESS.has(answer.statusCode);
+    if (this.#bodyless) void answer.body.dump();
+  }
+
+  get ok(): boolean {
+    return this.status >= 200 && this.status < 300;
+  }
+
+  get type(): "basic" {
+    return "basic";
+  }
+
+  get headers(): Headers {
+    if (this.#headers !== undefined) return this.#headers;
+    const headers = (this.#headers = new Headers());
+    for (const [name, value] of Object.entries(this.#raw)) for (const one of Array.isArray(value) ? value : [value]) headers.append(name, one ?? "");
+    return headers;
+  }
+
+  get body(): Response["body"] {
+    return this.#bodyless ? null : this.#asWhole().body;
+  }
+
+  get bodyUsed(): boolean {
+    return this.#whole?.bodyUsed ?? (!this.#bodyless && this.#body.bodyUsed);
+  }
+
+  readonly text = (): Promise<string> => (this.#isPlain ? this.#body.text() : this.#asWhole().text());
+  readonly json = (): Promise<unknown> => (this.#isPlain ? this.#body.json() : this.#asWhole().json());
+  readonly arrayBuffer = (): Promise<ArrayBuffer> => (this.#isPlain ? this.#body.arrayBuffer() : this.#asWhole().arrayBuffer());
+  readonly bytes = (): Promise<Uint8Array> => (this.#isPlain ? this.#body.bytes() : this.#asWhole().bytes());
+  readonly blob = (): ReturnType<Response["blob"]> => this.#asWhole().blob();
+  readonly formData = (): ReturnType<Response["formData"]> => this.#asWhole().formData();
+
+  clone(): Response {
+    return this.#asWhole().clone();
+  }
+
+  /** True while the body comes as it was sent, and only we have it. */
+  get #isPlain(): boolean {
+    return this.#whole === undefined && !this.#bodyless && this.#raw["content-encoding"] === undefined;
+  }
+
+  #asWhole(): Response {
+    if (this.#whole !== undefined) return this.#whole;
+    const { status, statusText, headers } = this;
+    const body = this.#bodyless ? null : Readable.toWeb(decoded(this.#body, this.#raw["content-encoding"]));
+    return (this.#whole = new Response(body as ConstructorParameters<typeof Response>[0], { status, statusText, headers })); // one type of web stream in two declarations
+  }
+}
+
+const DECODERS: Readonly<Record<string, () => Gunzip | ReturnType<typeof createBrotliDecompress>>> = {
+  gzip: () => createGunzip(),
+  "x-gzip": () => createGunzip(),
+  deflate: () => createInflate(),
+  br: () => createBrotliDecompress(),
+};
+
+/** Encodings stand in the order in which they were applied. One we do not know leaves the body as it is, as in browsers. */
+function decoded(body: Readable, encoding: string | string[] | undefined): Readable {
+  const names = String(encoding ?? "").toLowerCase().split(",").map((name) => name.trim()).filter((name) => name !== "" && name !== "identity");
+  const decoders = names.reverse().map((name) => DECODERS[name]);
+  if (decoders.length === 0 || decoders.length > 5 || decoders.includes(undefined)) return body;
+  const streams = decoders.flatMap((make) => (make === undefined ? [] : [make()]));
+  return pipeline([body, ...streams], () => {}) as unknown as Readable; // the last decoder; its error reaches whoever reads it
+}

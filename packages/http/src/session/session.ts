@@ -1,0 +1,185 @@
+import { StewardError } from "@steward/core";
+import { Dispatcher, errors } from "undici";
+import { Exchange, type HttpCallOptions, type HttpDispatchOptions } from "../exchange/exchange.ts";
+import { asRaw } from "../exchange/handlers.ts";
+import { fetchOver, type HttpFetch } from "./fetch.ts";
+import type { DefaultHeaders } from "../exchange/headers.ts";
+import type { Origin } from "./origin.ts";
+import type { Origins } from "./origins.ts";
+
+/** What a session asks of its manager. */
+export interface SessionWiring {
+  readonly resource: string;
+  readonly baseUrl: string | undefined;
+  readonly headers: DefaultHeaders;
+  readonly interceptors: readonly Dispatcher.DispatcherComposeInterceptor[];
+  /** `undefined` while the manager is not started. */
+  origins(): Origins | undefined;
+  refusal(): StewardError;
+  /** True once a body was left unread: from then on calls remember where they were made. */
+  watchful(): boolean;
+}
+
+/** Options of a request by URL: those of undici, and ours. */
+export type HttpRequestOptions<TOpaque = null> = Partial<Omit<Dispatcher.RequestOptions<TOpaque>, "origin" | "path">> & HttpCallOptions;
+
+type Answer<TOpaque> = Dispatcher.ResponseData<TOpaque>;
+type Callback<TOpaque> = (error: Error | null, data: Answer<TOpaque>) => void;
+
+/**
+ * A shared HTTP session: a real undici `Dispatcher`, looked after.
+ *
+ * It has undici's `request`, `stream`, `pipeline`, `connect` and `upgrade`, stands as `dispatcher` wherever undici
+ * takes one, and adds `request(url)` and `fetch`. Everything passes the guard of its origin: a place in a bounded
+ * queue, one deadline for all, retries where they are safe.
+ */
+export class HttpSession extends Dispatcher {
+  readonly #wiring: SessionWiring;
+  readonly #base: { readonly href: string; readonly origin: string } | undefined;
+  readonly #outermost: Dispatcher | undefined;
+  /** `fetch` over this session; bound, so that it can be handed to a library as its `fetch`. */
+  readonly fetch: HttpFetch;
+
+  /** @internal Sessions are made by their manager. */
+  constructor(wiring: SessionWiring) {
+    super();
+    this.#wiring = wiring;
+    const { baseUrl, interceptors } = wiring;
+    this.#base = baseUrl === undefined ? undefined : new URL(baseUrl);
+    // undici puts the last one outermost; ours reads in the order in which a call meets them.
+    if (interceptors.length > 0) this.#outermost = new Inner((options, handler) => this.#admit(options, handler)).compose([...interceptors].reverse());
+    this.fetch = fetchOver((url, options) => this.request(url, options), this.#base?.href);
+  }
+
+  override dispatch(options: HttpDispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    return this.#outermost === undefined ? this.#admit(options, handler) : this.#outermost.dispatch(options, handler);
+  }
+
+  /** Always takes the call: what there is no place for waits, and what must not wait is refused through its handler. */
+  #admit(options: HttpDispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    if (typeof handler !== "object" || handler === null) throw new errors.InvalidArgumentError("handler must be an object");
+    const raw = asRaw(handler);
+    let origin: Origin;
+    try {
+      origin = this.#origin(options);
+    } catch (error) {
+      raw.onError(error as Error); // whatever refuses a call is an Error
+      return true;
+    }
+    const stack = this.#wiring.watchful() ? callerStack() : undefined;
+    const exchange = new Exchange(origin, this.#prepared(options, origin), raw, stack);
+    const { timeoutMs, signal } = options;
+    if (timeoutMs === undefined && !(signal instanceof AbortSignal)) origin.guard.enter(exchange);
+    else origin.guard.enter(exchange, { timeoutMs, signal: signal instanceof AbortSignal ? signal : undefined });
+    return true;
+  }
+
+  #origin(options: HttpDispatchOptions): Origin {
+    const origins = this.#wiring.origins();
+    if (origins === undefined) throw this.#wiring.refusal();
+    return origins.of(options.origin);
+  }
+
+  #prepared(options: HttpDispatchOptions, origin: Origin): HttpDispatchOptions {
+    const headers = this.#wiring.headers.merge(options.headers);
+    if (headers === options.headers && options.origin !== undefined) return options;
+    return { ...options, origin: origin.origin, headers: headers ?? null };
+  }
+
+  override request<TOpaque = null>(options: Dispatcher.RequestOptions<TOpaque> & HttpCallOptions, callback: Callback<TOpaque>): void;
+  override request<TOpaque = null>(options: Dispatcher.RequestOptions<TOpaque> & HttpCallOptions): Promise<Answer<TOpaque>>;
+  /** One request by URL, or by a path below `baseUrl`. The method is GET unless given. */
+  override request<TOpaque = null>(url: string | URL, options?: HttpRequestOptions<TOpaque>): Promise<Answer<TOpaque>>;
+  override request<TOpaque = null>(
+    target: string | URL | (Dispatcher.RequestOptions<TOpaque> & HttpCallOptions),
+    second?: HttpRequestOptions<TOpaque> | Callback<TOpaque>,
+  ): Promise<Answer<TOpaque>> | void {
+    if (typeof second === "function") return super.request(target as Dispatcher.RequestOptions<TOpaque>, second); // a callback comes with options
+    if (typeof target !== "string" && !(target instanceof URL)) return super.request(target);
+    try {
+      return super.request({ method: "GET", ...second, ...this.#locate(target) });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #locate(target: string | URL): { origin: string; path: string } {
+    const base = this.#base;
+    if (base !== undefined && typeof target === "string" && PLAIN_PATH.test(target)) return { origin: base.origin, path: target };
+    if (typeof target === "string" && base === undefined && !URL.canParse(target)) throw this.#unresolvable(target);
+    const { origin, pathname, search } = typeof target === "string" ? new URL(target, base?.href) : target;
+    return { origin, path: pathname + search };
+  }
+
+  #unresolvable(target: string): StewardError {
+    const { resource } = this.#wiring;
+    const shown = target.slice(0, 100).replace(/[?#].*/s, "");
+    return new StewardError("HTTP_ORIGIN_MISSING", `${resource}: "${shown}" is not a whole URL, and the session has no baseUrl`, { resource });
+  }
+
+  override stream<TOpaque = null>(options: Dispatcher.RequestOptions<TOpaque>, factory: Dispatcher.StreamFactory<TOpaque>): Promise<Dispatcher.StreamData<TOpaque>>;
+  override stream<TOpaque = null>(options: Dispatcher.RequestOptions<TOpaque>, factory: Dispatcher.StreamFactory<TOpaque>, callback: (error: Error | null, data: Dispatcher.StreamData<TOpaque>) => void): void;
+  override stream<TOpaque = null>(
+    options: Dispatcher.RequestOptions<TOpaque>,
+    factory: Dispatcher.StreamFactory<TOpaque>,
+    callback?: (error: Error | null, data: Dispatcher.StreamData<TOpaque>) => void,
+  ): Promise<Dispatcher.StreamData<TOpaque>> | void {
+    const streaming = { streaming: true, ...options };
+    return callback === undefined ? super.stream(streaming, factory) : super.stream(streaming, factory, callback);
+  }
+
+  override pipeline<TOpaque = null>(options: Dispatcher.PipelineOptions<TOpaque>, handler: Dispatcher.PipelineHandler<TOpaque>): ReturnType<Dispatcher["pipeline"]> {
+    return super.pipeline({ streaming: true, ...options } as Dispatcher.PipelineOptions<TOpaque>, handler); // with our option added
+  }
+
+  /**
+   * Refuses: a session is shared, and its manager stops it.
+   * @throws {LIFECYCLE_CONFLICT} always.
+   */
+  override close(callback?: () => void): Promise<void> {
+    return this.#notYours(callback);
+  }
+
+  /**
+   * Refuses, as {@link close} does.
+   * @throws {LIFECYCLE_CONFLICT} always.
+   */
+  override destroy(_error?: Error | null | (() => void), callback?: () => void): Promise<void> {
+    return this.#notYours(callback);
+  }
+
+  #notYours(callback: ((error: Error) => void) | undefined): Promise<void> {
+    const { resource } = this.#wiring;
+    const error = new StewardError("LIFECYCLE_CONFLICT", `${resource}: a session is shared and cannot be closed by one of its users; stop its manager`, { resource });
+    if (typeof callback === "function") queueMicrotask(() => callback(error));
+    else return Promise.reject(error);
+    return Promise.resolve();
+  }
+}
+
+/** Paths that `new URL` would leave as they are. */
+const PLAIN_PATH = /^\/(?![/\\])(?!.*\/\.)[\w\-/.~!$&'()*+,;=:@%?]*$/;
+
+/** The inside of the user's interceptors. */
+class Inner extends Dispatcher {
+  readonly #dispatch: Dispatcher.Dispatch;
+
+  constructor(dispatch: Dispatcher.Dispatch) {
+    super();
+    this.#dispatch = dispatch;
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    return this.#dispatch(options, handler);
+  }
+}
+
+function callerStack(): string {
+  const { stack = "" } = new Error("the call");
+  const ours = /[\\/](?:undici|@steward[\\/]http|packages[\\/]http[\\/](?:src|dist))[\\/]/;
+  return stack
+    .split("\n")
+    .slice(1)
+    .filter((line) => !ours.test(line))
+    .join("\n");
+}
