@@ -76,7 +76,7 @@ function mayImport(pack: Package, file: SourceFile, owner: Package, subpath: str
 
 function relativeProblems(pack: Package, file: SourceFile, { specifier, at }: Import): string[] {
   const target = join(dirname(file.path), specifier);
-  const home = `${pack.group}/${pack.short}/`;
+  const home = pack.group === "tooling" ? "tooling/" : `${pack.group}/${pack.short}/`;
   if (!target.startsWith(home)) return [`${at}: ${specifier} leaves the package`];
   if (pack.sources.includes(file) && !target.startsWith(`${home}src/`) && pack.group === "packages") {
     return [`${at}: ${specifier} leaves src, which alone is published`];

@@ -87,7 +87,8 @@ function readPackage(root: string, group: Package["group"], short: string): Pack
     group,
     directory,
     manifest,
-    sources: at("src"),
+    // Tools keep their programs where they like, and not all of them are compiled.
+    sources: group === "tooling" ? at(".").filter((s) => !/\/(test|driver)\//.test(s.path)) : at("src"),
     tests: at("test"),
     configs: readdirSync(directory)
       .filter((name) => name.endsWith(".config.ts"))
@@ -98,11 +99,13 @@ function readPackage(root: string, group: Package["group"], short: string): Pack
 
 function filesBelow(directory: string): string[] {
   if (!existsSync(directory)) return [];
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => !file.includes(`${sep}node_modules${sep}`))
-    .sort();
+  const found: string[] = [];
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory() && !/^(\..*|node_modules|dist|out)$/.test(entry.name)) found.push(...filesBelow(path));
+    if (entry.isFile() && /\.m?[jt]s$/.test(entry.name)) found.push(path);
+  }
+  return found.sort();
 }
 
 function parse(root: string, file: string): SourceFile {
