@@ -5,7 +5,7 @@ import { CachedInstances } from "./cached.ts";
 import { containerError, StartError, StopError, type NodeFailure } from "./errors.ts";
 import type { AnyDefinition, Graph, GraphNode } from "./graph.ts";
 import { isEnabled, makeManager, type LiveNode } from "./node.ts";
-import { compilePlan, type Plan } from "./plan.ts";
+import { compilePlan, type Plan, type PlanKind } from "./plan.ts";
 import { Plans } from "./plans.ts";
 import { restart } from "./restart.ts";
 import { Retries } from "./retries.ts";
@@ -36,8 +36,8 @@ export class Engine implements Assembly, ScopeHost {
   current: Generation;
   /** Set while scopes have to wait, because something that exists only once is being restarted. */
   gate: Promise<void> | undefined;
-  /** Why no scope can open after a restart that had to stop the old instance first and could not start the new one. */
-  broken: unknown;
+  /** Set while no scope can open, because a restart that had to stop the old instance first could not start the new one. */
+  broken: { readonly error: unknown; readonly affected: readonly number[] } | undefined;
   /** How long the start took, in ms. */
   startedInMs = 0;
   readonly #lifecycle: Lifecycle;
@@ -62,10 +62,10 @@ export class Engine implements Assembly, ScopeHost {
     this.dependants = dependantsOf(graph);
     this.current = nextGeneration(graph.nodes.length);
     this.#lifecycle = new Lifecycle(name, clock);
-    this.#plans = new Plans((needs, dynamic) => this.#compile(needs, dynamic));
+    this.#plans = new Plans((needs, kind) => this.#compile(needs, kind));
     this.#cached = new CachedInstances(clock, (definition) => this.#instance(definition));
     this.#retries = new Retries(clock, (node) => this.#cameUp(node));
-    this.sessions = new Sessions(clock, sessions, (inputs) => this.open(inputs, undefined));
+    this.sessions = new Sessions(clock, sessions, (inputs) => this.open(inputs, undefined, "session"));
   }
 
   get phase(): Phase {
@@ -159,13 +159,13 @@ export class Engine implements Assembly, ScopeHost {
 
   // --- scopes ------------------------------------------------------------------------------------------------------
 
-  planFor(needs: Needs, dynamic: boolean): Plan {
-    return this.#plans.of(needs, dynamic);
+  planFor(needs: Needs, kind: PlanKind): Plan {
+    return this.#plans.of(needs, kind);
   }
 
-  #compile(needs: Needs, dynamic: boolean): Plan {
+  #compile(needs: Needs, kind: PlanKind): Plan {
     this.graph.admit(Object.values(needs));
-    return compilePlan(this, needs, dynamic);
+    return compilePlan(this, needs, kind);
   }
 
   /** Why no scope can open now, or `undefined`. */
@@ -177,12 +177,12 @@ export class Engine implements Assembly, ScopeHost {
   /** Waits while something that exists only once is being restarted. */
   async passGate(): Promise<void> {
     await this.gate;
-    if (this.broken !== undefined) throw this.broken;
+    if (this.broken !== undefined) throw this.broken.error;
   }
 
   /** Opens a scope. The caller has looked at `refusal`. */
-  open(inputs: readonly Binding[] | undefined, session: ScopeState | undefined): ScopeState {
-    const scope = new ScopeState(this, this.current, inputs, session);
+  open(inputs: readonly Binding[] | undefined, session: ScopeState | undefined, kind?: PlanKind): ScopeState {
+    const scope = new ScopeState(this, this.current, inputs, session, kind);
     scope.after = this.#scopes;
     if (this.#scopes !== undefined) this.#scopes.before = scope;
     this.#scopes = scope;

@@ -64,7 +64,7 @@ function criticalPath(graph: Graph, live: Live): number[] {
 
 function latest(live: Live, indices: readonly number[]): number | undefined {
   let best: number | undefined;
-  for (const index of indices) if (live[index]?.startedInMs !== undefined && (best === undefined || endOf(live, index) > endOf(live, best))) best = index;
+  for (const index of indices) if (live[index]?.startedInMs !== undefined && (best === undefined || endOf(live, index) >= endOf(live, best))) best = index;
   return best;
 }
 

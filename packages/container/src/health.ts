@@ -1,4 +1,4 @@
-import { describeError, type Phase } from "@steward/core";
+import { describeError, type Phase, type Readiness } from "@steward/core";
 import type { Engine } from "./engine.ts";
 import type { LiveNode } from "./node.ts";
 
@@ -11,6 +11,8 @@ export interface ResourceHealth {
   readonly status: HealthStatus;
   readonly phase: Phase | "disabled";
   readonly criticality: "critical" | "optional";
+  /** Whether it counts for `/readyz`. What may be down does not count, unless it says so. */
+  readonly readiness: Readiness;
   readonly tags: readonly string[];
   /** How long the last probe took, in ms. */
   readonly probeMs: number | undefined;
@@ -40,6 +42,7 @@ function healthOfNode(node: LiveNode): ResourceHealth {
     status: statusOf(phase, probe?.error),
     phase,
     criticality: settings.criticality ?? "critical",
+    readiness: settings.readiness ?? (settings.criticality === "optional" ? "ignore" : "gate"),
     tags: settings.tags ?? [],
     probeMs: probe === undefined ? undefined : Math.round(probe.durationMs * 10) / 10,
     reason: probe?.error === undefined ? (phase === "failed" ? "it did not start" : undefined) : describeError(probe.error),

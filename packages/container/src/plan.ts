@@ -45,9 +45,12 @@ export interface Plan {
   result: (slots: readonly unknown[], values: readonly unknown[], scope: ScopeState) => Record<string, unknown>;
 }
 
+/** What a plan is for: a scope's first resolution, a later one that looks in the scope's memory, or that of a session itself. */
+export type PlanKind = "first" | "later" | "session";
+
 /** Compiles what is asked for. Throws what is wrong with it, before anything has started. */
-export function compilePlan(assembly: Assembly, needs: Needs, dynamic: boolean): Plan {
-  const compiler = new Compiler(assembly, dynamic || isDynamic(assembly, needs));
+export function compilePlan(assembly: Assembly, needs: Needs, kind: PlanKind): Plan {
+  const compiler = new Compiler(assembly, kind !== "first" || isDynamic(assembly, needs), kind === "session");
   const keys = Object.keys(needs);
   const sources = Object.entries(needs).map(([key, need]) => compiler.source("handler", undefined, key, edgeOf(need)));
   const { steps, inputs, slots, size } = compiler;
@@ -62,10 +65,12 @@ class Compiler {
   size = 0;
   readonly #assembly: Assembly;
   readonly #dynamic: boolean;
+  readonly #inSession: boolean;
 
-  constructor(assembly: Assembly, dynamic: boolean) {
+  constructor(assembly: Assembly, dynamic: boolean, inSession: boolean) {
     this.#assembly = assembly;
     this.#dynamic = dynamic;
+    this.#inSession = inSession;
   }
 
   source(asker: "handler" | "request", owner: AnyDefinition | undefined, key: string, edge: EdgeSpec): Source {
@@ -112,7 +117,7 @@ class Compiler {
       const inner = this.#scoped(asker, definition, { kind: "plain", target: definition, optional: edge.optional });
       return this.#own(definition.name, false, (_scope, needs) => ({ current: needs["value"] }), { value: inner });
     }
-    if (definition.lifetime === "session") return this.#own(definition.name, false, (scope) => scope.fromSession(definition));
+    if (definition.lifetime === "session" && !this.#inSession) return this.#own(definition.name, false, (scope) => scope.fromSession(definition));
     const own = edge.kind === "fresh" || definition.lifetime === "transient";
     const known = own ? undefined : this.slots.get(definition);
     if (known !== undefined) return { kind: "slot", index: known };

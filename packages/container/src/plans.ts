@@ -1,27 +1,26 @@
 import type { Need, Needs } from "@steward/core";
-import type { Plan } from "./plan.ts";
+import type { Plan, PlanKind } from "./plan.ts";
 
 /** Plans by the needs they are for: `{ me }` written inline twice is one plan. */
 export class Plans {
-  readonly #compile: (needs: Needs, dynamic: boolean) => Plan;
-  readonly #plain = new Branch();
-  readonly #dynamic = new Branch();
+  readonly #compile: (needs: Needs, kind: PlanKind) => Plan;
+  readonly #roots: Readonly<Record<PlanKind, Branch>> = { first: new Branch(), later: new Branch(), session: new Branch() };
   #last: Plan | undefined;
 
-  constructor(compile: (needs: Needs, dynamic: boolean) => Plan) {
+  constructor(compile: (needs: Needs, kind: PlanKind) => Plan) {
     this.#compile = compile;
   }
 
   /** The plan for these needs, compiled at their first use. */
-  of(needs: Needs, dynamic: boolean): Plan {
-    if (!dynamic && this.#last !== undefined && isFor(this.#last, needs)) return this.#last;
-    let branch = dynamic ? this.#dynamic : this.#plain;
+  of(needs: Needs, kind: PlanKind): Plan {
+    if (kind === "first" && this.#last !== undefined && isFor(this.#last, needs)) return this.#last;
+    let branch = this.#roots[kind];
     for (const key in needs) {
       const need = needs[key];
       if (need !== undefined) branch = branch.next(key, need);
     }
-    branch.plan ??= this.#compile(needs, dynamic);
-    if (!dynamic) this.#last = branch.plan;
+    branch.plan ??= this.#compile(needs, kind);
+    if (kind === "first") this.#last = branch.plan;
     return branch.plan;
   }
 }

@@ -13,7 +13,7 @@ import { inOrder, takeDown } from "./take-down.ts";
  * scopes wait meanwhile.
  */
 export async function restart(engine: Engine, index: number): Promise<void> {
-  const affected = affectedBy(engine, index);
+  const affected = [...new Set([...affectedBy(engine, index), ...(engine.broken?.affected ?? [])])];
   const replaced = affected.flatMap((i) => engine.current.live[i] ?? []);
   const singleton = replaced.find((node) => node.graph.spec.lifetime === "singleton");
   if (singleton !== undefined) throw failed(engine, index, new Error(`"${singleton.name}" is a singleton: other containers hold it too`));
@@ -62,7 +62,7 @@ async function stopThenStart(engine: Engine, index: number, affected: readonly n
     await bringUp(engine, index, affected, engine.current);
     engine.broken = undefined;
   } catch (error) {
-    engine.broken = error;
+    engine.broken = { error, affected };
     throw error;
   } finally {
     engine.gate = undefined;

@@ -106,7 +106,9 @@ export class Running implements AsyncDisposable {
    * @throws {RESTART_FAILED} when a new instance does not start; unless it can exist only once, the old one stays in use.
    */
   async restart(definition: SomeDefinition): Promise<void> {
-    await this.#engine.restart(this.#nodeOf(definition).graph.index);
+    const index = this.#engine.graph.indexOf(definition);
+    const broken = index !== undefined && this.#engine.broken?.affected.includes(index) === true;
+    await this.#engine.restart(broken ? index : this.#nodeOf(definition).graph.index);
   }
 
   /** Replaces what lies below a resource's client (connections, credentials); its dependants notice nothing. */
@@ -185,7 +187,7 @@ export function runScope(engine: Engine, inputs: readonly Binding[] | undefined,
   const scope = engine.open(inputs, session);
   let pending: unknown;
   try {
-    const entering = scope.enterPlan(engine.planFor(needs, false));
+    const entering = scope.enterPlan(engine.planFor(needs, "first"));
     if (entering === undefined) pending = call(fn, scope);
     else return finish(scope, entering.then(() => call(fn, scope)));
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { Binding, Definition, Need, Needs, OpenOf, ReachOf, ValueOf } from "@steward/core";
 
 /** The inputs that a tuple of bindings gives. */
-export type BoundBy<B extends readonly Binding[]> = B[number] extends Binding<infer Open> ? Open : never;
+export type BoundBy<B extends readonly Binding[]> = [B[number]] extends [never] ? never : B[number] extends Binding<infer Open> ? Open : never;
 
 type ScopedInput = `${"session" | "request" | "handler"}:${string}`;
 

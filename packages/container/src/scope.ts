@@ -5,12 +5,12 @@ import { isThenable } from "./execute.ts";
 import { runExits, type Exit, type LifecycleGenerator, type Outcome } from "./exits.ts";
 import type { AnyDefinition } from "./graph.ts";
 import { didNotYield } from "./plain.ts";
-import type { Plan, Step } from "./plan.ts";
+import type { Plan, PlanKind, Step } from "./plan.ts";
 
 /** What a scope asks of the container it belongs to. */
 export interface ScopeHost {
-  /** The plan of a set of needs; a dynamic one looks in the scope's memory. */
-  planFor(needs: Needs, dynamic: boolean): Plan;
+  /** The plan of a set of needs. */
+  planFor(needs: Needs, kind: PlanKind): Plan;
   /** Starts an instance for this scope alone. */
   instantiate(definition: AnyDefinition, scope: ScopeState): Promise<unknown>;
   /** An instance of a cached need; the scope gives it back when it ends. */
@@ -37,7 +37,10 @@ export class ScopeState implements AsyncDisposable {
   #complete = false;
   #phase: "open" | "settled" | "closed" = "open";
 
-  constructor(host: ScopeHost, generation: Generation, inputs: readonly Binding[] | undefined, session: ScopeState | undefined) {
+  readonly #kind: PlanKind;
+
+  constructor(host: ScopeHost, generation: Generation, inputs: readonly Binding[] | undefined, session: ScopeState | undefined, kind: PlanKind = "later") {
+    this.#kind = kind;
     this.host = host;
     this.generation = generation;
     this.session = session;
@@ -47,7 +50,10 @@ export class ScopeState implements AsyncDisposable {
 
   /** Aborts when the scope ends, or when its work is given up. */
   get signal(): AbortSignal {
-    this.#abort ??= new AbortController();
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#phase === "closed") this.#abort.abort(scopeEnded());
+    }
     return this.#abort.signal;
   }
 
@@ -111,7 +117,7 @@ export class ScopeState implements AsyncDisposable {
   /** The values of needs. */
   async resolve(needs: Readonly<Record<string, Need>>): Promise<Record<string, unknown>> {
     this.#refuseClosed();
-    const plan = this.host.planFor(needs, true);
+    const plan = this.host.planFor(needs, this.#kind);
     const slots = new Array<unknown>(plan.size).fill(undefined);
     this.#fill(plan, slots);
     await plan.run(this, slots, this.generation.values, 0);
@@ -194,7 +200,7 @@ export class ScopeState implements AsyncDisposable {
   /** Ends a scope that has nothing to undo. */
   endAtOnce(): void {
     this.#phase = "closed";
-    this.#abort?.abort();
+    this.#abort?.abort(scopeEnded());
     this.host.scopeClosed(this);
   }
 
@@ -221,7 +227,7 @@ export class ScopeState implements AsyncDisposable {
     try {
       outcome = await this.#runExits(() => true, outcome);
     } finally {
-      this.#abort?.abort(containerError("SCOPE_CLOSED", "the scope has ended"));
+      this.#abort?.abort(scopeEnded());
       this.host.scopeClosed(this);
     }
     if (outcome !== undefined) throw outcome.error;
@@ -241,4 +247,8 @@ export class ScopeState implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
+}
+
+function scopeEnded(): Error {
+  return containerError("SCOPE_CLOSED", "the scope has ended");
 }
