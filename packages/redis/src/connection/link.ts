@@ -78,8 +78,8 @@ export class Link {
     this.redis.commandQueue.clear();
     for (const command of commands) if (command.name === "quit") command.reject(new Error("the connection was closed"));
     const unanswered = commands.filter((command) => command.name !== "quit");
-    // Ends what the driver keeps beside the socket, such as subscriptions to sentinels.
-    this.redis.disconnect();
+    // The driver leaves its subscriptions to sentinels open when a socket ends by itself.
+    if (this.redis.options.sentinels !== undefined && this.redis.options.sentinels !== null) this.redis.disconnect();
     this.#events.lost(this, unanswered);
   }
 

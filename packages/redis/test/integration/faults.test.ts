@@ -1,0 +1,187 @@
+import t from "tap";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { launch, Load, manage, needsRedis, proxyTo, until } from "../setup.ts";
+
+const RATE = 200;
+const SLACK_MS = 150;
+
+t.test("half-open: the server is asked over a second connection, and only what was in flight is lost", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port });
+  const load = new Load(RATE, () => manager.client.incr("n"));
+  await load.run(500);
+  const at = load.now;
+  proxy.halfOpen();
+  await load.run(4_000);
+  t.equal(await load.stop(), 0, "every call settled");
+  const first = Math.min(...load.failures.map((one) => one.at + one.tookMs));
+  t.comment({ firstErrorMs: first - at, healthyMs: load.healthyAt - at, ...load.outcomes, stats: manager.stats() });
+  t.ok(load.failures.length > 0, "what was in flight failed");
+  t.ok(first - at <= 2_000 + SLACK_MS, "first error within 2 s");
+  t.ok(load.healthyAt - at <= 3_000, "healthy within 3 s");
+  t.same([...new Set(load.failures.map(({ code }) => code))], ["REDIS_OUTCOME_UNKNOWN"], "lost ones say that their outcome is unknown");
+  t.ok(load.failures.length <= RATE * 1.5, "only those in flight");
+  t.ok(load.slowestMs <= 2_000 + SLACK_MS, "none outlives its deadline");
+  t.equal(manager.stats()["retired"], 1);
+});
+
+t.test("half-open: reads in flight are sent again and none fails", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port });
+  const load = new Load(RATE, () => manager.client.get("n"));
+  await load.run(300);
+  proxy.halfOpen();
+  await load.run(2_500);
+  t.equal(await load.stop(), 0);
+  t.comment({ ...load.outcomes, slowestMs: load.slowestMs });
+  t.equal(load.failures.length, 0, "no read failed");
+  t.ok(Number(manager.stats()["resent"]) > 0, "they were sent again");
+});
+
+t.test("100 INCR whose replies are lost: none runs twice, and every promise settles", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, silenceMs: 60_000, timeoutMs: 60_000 });
+  const direct = await manage(t, { host: server.host, port: server.port });
+  proxy.dropReplies();
+  const calls = Promise.allSettled(Array.from({ length: 100 }, () => manager.client.incr("n")));
+  await until(async () => (await direct.client.get("n")) === "100", "the server ran them all");
+  await proxy.heal();
+  proxy.reset();
+  const outcomes = await calls;
+  t.ok(outcomes.every((one) => one.status === "rejected" && one.reason.code === "REDIS_OUTCOME_UNKNOWN"));
+  await manager.client.ping();
+  t.equal(await direct.client.get("n"), "100", "each ran once");
+  t.equal(manager.stats()["unknown"], 100);
+  t.equal(manager.stats()["inUse"], 0);
+});
+
+t.test("what the user declares harmless is sent again too", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, resend: ["SET"] });
+  const direct = await manage(t, { host: server.host, port: server.port });
+  proxy.dropReplies();
+  const calls = Array.from({ length: 10 }, (_, n) => manager.client.set(`k${n}`, n));
+  const transaction = manager.client.multi().set("a", 1).exec();
+  transaction.catch(() => {});
+  await until(async () => (await direct.client.exists("a")) === 1, "the server ran them all");
+  await proxy.heal();
+  proxy.reset();
+  t.same(await Promise.all(calls), Array.from({ length: 10 }, () => "OK"));
+  await t.rejects(transaction, { code: "REDIS_OUTCOME_UNKNOWN" }, "never a part of a transaction");
+});
+
+t.test("all sockets reset under load: nobody waits longer than a second", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port });
+  const load = new Load(RATE, () => manager.client.incr("n"));
+  for (let round = 0; round < 3; round++) {
+    await load.run(300);
+    proxy.reset();
+  }
+  await load.run(800);
+  t.equal(await load.stop(), 0);
+  t.comment({ ...load.outcomes, slowestMs: load.slowestMs });
+  t.ok(load.slowestMs < 1_000, "none took a second");
+  t.same(load.failures.filter(({ code }) => code !== "REDIS_OUTCOME_UNKNOWN"), [], "only what was in flight failed");
+});
+
+t.test("killed and restarted under load: short outages are waited out, long ones refused at once", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url, offlineTimeoutMs: 500 });
+  const load = new Load(RATE, () => manager.client.incr("n"));
+  await load.run(300);
+  await server.kill();
+  const at = load.now;
+  await load.run(2_000);
+  const refused = load.samples.filter((one) => one.at > at + 1_000);
+  t.ok(refused.length > 0 && refused.every((one) => one.code === "RESOURCE_UNAVAILABLE" && one.tookMs < 50), "refused at once after a while");
+  await server.restart();
+  const back = load.now;
+  await load.run(1_500);
+  t.equal(await load.stop(), 0);
+  t.comment({ ...load.outcomes, slowestMs: load.slowestMs, healthyAfterMs: load.healthyAt - back });
+  t.ok(load.slowestMs < 500 + 1_000, "nobody waited much longer than the queue keeps");
+  t.ok(load.healthyAt - back < 1_000, "healthy within a second");
+});
+
+for (const fault of ["frozen", "blackhole"] as const)
+  t.test(`${fault} for 3 s: every call meets its deadline, and all is well within 3 s after`, needsRedis, async (t) => {
+    const server = await launch(t);
+    const proxy = await proxyTo(t, server);
+    const manager = await manage(t, { host: proxy.host, port: proxy.port });
+    const load = new Load(RATE, () => manager.client.incr("n"));
+    await load.run(300);
+    if (fault === "frozen") await server.pause();
+    else proxy.blackhole();
+    await load.run(3_000);
+    if (fault === "frozen") await server.resume();
+    else await proxy.heal();
+    const back = load.now;
+    await load.run(3_500);
+    t.equal(await load.stop(), 0);
+    t.comment({ ...load.outcomes, slowestMs: load.slowestMs, healthyAfterMs: load.healthyAt - back });
+    t.ok(load.failures.length > 0);
+    t.ok(load.slowestMs <= 2_000 + SLACK_MS, "none outlives its deadline");
+    t.ok(load.healthyAt - back <= 3_000, "healthy within 3 s");
+  });
+
+t.test("a server that is slow but alive keeps its connection", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url, silenceMs: 100, timeoutMs: 5_000 });
+  const slow = manager.client.eval("local t=redis.call('TIME')[1]*1000000+redis.call('TIME')[2] while redis.call('TIME')[1]*1000000+redis.call('TIME')[2]-t < 600000 do end return 'done'", 0);
+  t.equal(await slow, "done");
+  const { retired, unknown } = manager.stats();
+  t.same({ retired, unknown }, { retired: 0, unknown: 0 });
+});
+
+t.test("commands wait for a lost connection in order, within the bound of the queue", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, maxPending: 5 });
+  await proxy.refuse();
+  proxy.reset();
+  await until(() => manager.stats()["connections"] === 0, "it is offline");
+  const waiting = Array.from({ length: 5 }, (_, n) => manager.client.rpush("list", n));
+  await t.rejects(manager.client.rpush("list", "one too many"), { code: "OVERLOADED" });
+  t.equal(manager.stats()["pending"], 5);
+  await proxy.heal();
+  t.same(await Promise.all(waiting), [1, 2, 3, 4, 5]);
+  t.same(await manager.client.lrange("list", 0, -1), ["0", "1", "2", "3", "4"]);
+});
+
+t.test("a full house of commands without a reply overloads the queue, and places come back", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, maxInFlight: 3, maxPending: 2 });
+  proxy.pauseReplies();
+  const calls = Array.from({ length: 5 }, () => manager.client.incr("n"));
+  await t.rejects(manager.client.incr("n"), { code: "OVERLOADED", message: /in use 3 of 3, pending 2 of 2/ });
+  await proxy.heal();
+  t.same(await Promise.all(calls), [1, 2, 3, 4, 5]);
+});
+
+t.test("stopping beside a frozen server ends within the deadline, settles everything, and lets the process exit", needsRedis, async (t) => {
+  const server = await launch(t);
+  const child = spawn(process.execPath, [fileURLToPath(new URL("../programs/stop-frozen.js", import.meta.url)), server.url], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
+  await until(() => output.includes("ready"), "the program is up");
+  await server.pause();
+  const since = performance.now();
+  child.stdin.end("stop\n");
+  const [code] = await once(child, "exit");
+  t.equal(code, 0);
+  t.ok(performance.now() - since < 3_000, "the process exited by itself");
+  const report = JSON.parse(output.split("\n").at(-2) ?? "{}");
+  t.match(report, { settled: report.made });
+  t.ok(report.stopMs <= 1_100, `stopped in ${report.stopMs} ms of 1,000`);
+});
