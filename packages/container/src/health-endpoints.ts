@@ -118,12 +118,12 @@ function holdsUp({ readiness: counts, status }: ResourceHealth): boolean {
   return counts === "gate" && (status === "unhealthy" || status === "unknown");
 }
 
-function health({ report, leaving }: State): Finding {
+function health({ report }: State): Finding {
   if (report === undefined) return { status: 503, content: { status: "unknown", phase: "starting" } };
   const { status, phase, resources } = report;
   const counts = { healthy: 0, degraded: 0, unhealthy: 0, unknown: 0 } satisfies Record<HealthStatus, number>;
   for (const resource of resources) counts[resource.status] += 1;
-  return { status: status === "healthy" || status === "degraded" ? 200 : 503, content: { status, phase: leaving && phase === "ready" ? "leaving" : phase, resources: counts } };
+  return { status: status === "healthy" || status === "degraded" ? 200 : 503, content: { status, phase, resources: counts } };
 }
 
 function oneResource(encoded: string, details: boolean): Finder {

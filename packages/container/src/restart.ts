@@ -17,7 +17,7 @@ export async function restart(engine: Engine, index: number): Promise<void> {
   const replaced = affected.flatMap((i) => engine.current.live[i] ?? []);
   const singleton = replaced.find((node) => node.graph.spec.lifetime === "singleton");
   if (singleton !== undefined) throw failed(engine, index, new Error(`"${singleton.name}" is a singleton: other containers hold it too`));
-  const stopFirst = replaced.some((node) => node.graph.spec.settings.restart === "stop-first");
+  const stopFirst = engine.broken !== undefined || replaced.some((node) => node.graph.spec.settings.restart === "stop-first");
   await (stopFirst ? stopThenStart(engine, index, affected, replaced) : startThenStop(engine, index, affected, replaced));
 }
 

@@ -1,0 +1,265 @@
+import { constants } from "node:os";
+import { describeError, systemClock, type Binding, type Clock } from "@steward/core";
+import type { Container } from "./container.ts";
+import { containerError } from "./errors.ts";
+import { failureText } from "./failure-text.ts";
+import { announceShutdown } from "./leaving.ts";
+import { monitorHealth, type Monitor, type MonitorOptions } from "./monitor.ts";
+import type { Running } from "./running.ts";
+import type { AllInputs } from "./scope-types.ts";
+
+/** A signal that asks a process to end. */
+export type EndSignal = "SIGTERM" | "SIGINT";
+
+/** Why a shutdown began: a signal, the caller's own, or a failed `onReady`. */
+export type ShutdownReason = EndSignal | "asked" | "failed";
+
+/** A shutdown that begins. */
+export interface ShutdownInfo {
+  readonly reason: ShutdownReason;
+  /** How long work is still taken, in ms. */
+  readonly delayMs: number;
+  /** How long all of it may take, in ms. */
+  readonly timeoutMs: number;
+}
+
+/** What of a process `runMain` uses. */
+export interface MainProcess {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stderr: { write(text: string): unknown };
+  on(signal: EndSignal, listener: () => void): unknown;
+  off(signal: EndSignal, listener: () => void): unknown;
+  exit(code: number): void;
+}
+
+/** How a process runs its container. */
+export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> {
+  /** Inputs of the application. */
+  readonly inputs?: B;
+  /** Longest shutdown in all, in ms; then the process exits with 1 and says what hangs. Default 25,000, below the 30 s of Kubernetes. */
+  readonly shutdownTimeoutMs?: number;
+  /**
+   * How long work is still taken after SIGTERM, while `/readyz` says 503 already, in ms. Default 5,000 in Kubernetes,
+   * where load balancers learn late that a pod ends, else 0. Never after Ctrl-C.
+   */
+  readonly shutdownDelayMs?: number;
+  /** How resources are probed while it runs; `false` for not at all. Default: every 10 s. */
+  readonly monitor?: MonitorOptions | false;
+  /** Begins a shutdown when it aborts, as SIGTERM does. */
+  readonly signal?: AbortSignal;
+  /** Called once everything is up. If it fails, everything is stopped and the process exits with 1. */
+  readonly onReady?: (running: Running) => unknown;
+  /** Called when a shutdown begins. */
+  readonly onShutdown?: (info: ShutdownInfo) => unknown;
+  /** Called when everything has stopped, with how long that took, in ms. */
+  readonly onStopped?: (durationMs: number) => unknown;
+  /** Called with every failure, of the start or of the shutdown. Default: it is written to stderr. */
+  readonly onError?: (error: unknown) => unknown;
+  /** Called last of all, also after a failed start: sends out logs and traces. */
+  readonly flush?: () => unknown;
+  /** Default: this process. */
+  readonly process?: MainProcess;
+  /** Where time comes from. Default: the real clock. */
+  readonly clock?: Clock;
+}
+
+const SIGNALS: readonly EndSignal[] = ["SIGTERM", "SIGINT"];
+const KUBERNETES_DELAY_MS = 5_000;
+/** npm passes a Ctrl-C on that the terminal has sent already. */
+const SAME_SIGNAL_MS = 200;
+
+/**
+ * Runs a container as what a process is there for: starts it, ends it in order at SIGTERM or Ctrl-C, and exits.
+ *
+ * A shutdown says "not ready" at once, takes work for the delay, drains, stops in reverse, flushes, and exits with 0;
+ * with 1 where something failed or hung. A second signal exits at once with 128 and its number. A signal during the
+ * start gives the start up, stops what had started, and exits with 128 and its number. A failed start exits with 1.
+ *
+ * @returns The exit code, for processes whose `exit` comes back.
+ *
+ * @example
+ * ```ts no-run
+ * import { resource } from "@steward/core";
+ * import { container, runMain } from "@steward/container";
+ * const server = resource("server", { start: () => ({ url: "http://localhost:3000" }) });
+ * await runMain(container([server]), { onReady: (running) => console.log(running.get(server).url) });
+ * ```
+ */
+export function runMain<Open extends string, const B extends readonly Binding[] = readonly []>(app: Container<Open> & AllInputs<Open, B>, options: MainOptions<B> = {}): Promise<number> {
+  return new Main((signal) => app.start(options.inputs, { signal }), options).run();
+}
+
+type Start = (signal: AbortSignal) => Promise<Running>;
+
+/** What the process is busy with, for the words of a shutdown that hangs. */
+type Stage = { readonly name: "start" } | { readonly name: "flush" } | { readonly name: "running"; readonly running: Running };
+
+class Main {
+  readonly #start: Start;
+  readonly #options: MainOptions;
+  readonly #process: MainProcess;
+  readonly #clock: Clock;
+  readonly #abortStart = new AbortController();
+  readonly #asked = deferred<void>();
+  readonly #exited = deferred<number>();
+  #asking: { readonly reason: ShutdownReason; readonly at: number } | undefined;
+  #stage: Stage = { name: "start" };
+  #hasExited = false;
+
+  constructor(start: Start, options: MainOptions) {
+    this.#start = start;
+    this.#options = options;
+    this.#process = options.process ?? process;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  async run(): Promise<number> {
+    const listeners = SIGNALS.map((signal) => ({ signal, listener: () => this.#onSignal(signal) }));
+    for (const { signal, listener } of listeners) this.#process.on(signal, listener);
+    const onAbort = (): void => this.#ask("asked");
+    this.#options.signal?.addEventListener("abort", onAbort, { once: true });
+    if (this.#options.signal?.aborted === true) onAbort();
+    const alive = setInterval(() => {}, 2 ** 30); // a process whose resources hold no handle shall not end by itself
+    this.#live().then((code) => this.#exit(code), (error: unknown) => this.#fail(error));
+    const code = await this.#exited.promise;
+    clearInterval(alive);
+    this.#options.signal?.removeEventListener("abort", onAbort);
+    for (const { signal, listener } of listeners) this.#process.off(signal, listener);
+    return code;
+  }
+
+  #onSignal(signal: EndSignal): void {
+    const first = this.#asking;
+    if (first === undefined) this.#ask(signal);
+    else if (first.reason !== signal || this.#clock.now() - first.at >= SAME_SIGNAL_MS) this.#exit(128 + constants.signals[signal]);
+  }
+
+  #ask(reason: ShutdownReason): void {
+    if (this.#asking !== undefined) return;
+    this.#asking = { reason, at: this.#clock.now() };
+    const timer = this.#clock.setTimeout(() => this.#fail(this.#tooLate()), this.#timeoutMs, { unref: true });
+    void this.#exited.promise.then(() => timer.cancel());
+    this.#abortStart.abort(new Error(reason === "asked" || reason === "failed" ? "a shutdown was asked for" : `${reason} received`));
+    this.#asked.resolve();
+  }
+
+  get #timeoutMs(): number {
+    return this.#options.shutdownTimeoutMs ?? 25_000;
+  }
+
+  async #live(): Promise<number> {
+    let running: Running;
+    try {
+      running = await this.#start(this.#abortStart.signal);
+    } catch (error) {
+      await this.#report(error);
+      await this.#flush();
+      return this.#failedStartCode();
+    }
+    this.#stage = { name: "running", running };
+    const monitor = this.#options.monitor === false ? undefined : monitorHealth(running, { clock: this.#clock, ...this.#options.monitor });
+    const wellBegun = await this.#ready(running);
+    await this.#asked.promise;
+    const stopped = await this.#shutDown(running, monitor);
+    await this.#flush();
+    return wellBegun && stopped ? 0 : 1;
+  }
+
+  #failedStartCode(): number {
+    const reason = this.#asking?.reason;
+    return reason === "SIGTERM" || reason === "SIGINT" ? 128 + constants.signals[reason] : 1;
+  }
+
+  /** Tells the caller that all is up; a shutdown does not wait for a caller that takes its time. */
+  async #ready(running: Running): Promise<boolean> {
+    const told = this.#hook(() => this.#options.onReady?.(running)).then((fine) => {
+      if (!fine) this.#ask("failed");
+      return fine;
+    });
+    return Promise.race([told, this.#asked.promise.then(() => this.#asking?.reason !== "failed")]);
+  }
+
+  /** Stops everything in phases; tells whether all went well. */
+  async #shutDown(running: Running, monitor: Monitor | undefined): Promise<boolean> {
+    const reason = this.#asking?.reason ?? "asked";
+    const delayMs = this.#delayMs(reason);
+    const since = this.#clock.now();
+    announceShutdown(running);
+    let fine = await this.#hook(() => this.#options.onShutdown?.({ reason, delayMs, timeoutMs: this.#timeoutMs }));
+    if (delayMs > 0) await this.#clock.sleep(delayMs);
+    await monitor?.stop();
+    try {
+      await running.stop();
+    } catch (error) {
+      fine = false;
+      await this.#report(error);
+    }
+    const told = await this.#hook(() => this.#options.onStopped?.(this.#clock.now() - since));
+    return fine && told;
+  }
+
+  #delayMs(reason: ShutdownReason): number {
+    if (reason === "SIGINT" || reason === "failed") return 0;
+    return this.#options.shutdownDelayMs ?? (this.#process.env["KUBERNETES_SERVICE_HOST"] === undefined ? 0 : KUBERNETES_DELAY_MS);
+  }
+
+  async #flush(): Promise<void> {
+    this.#stage = { name: "flush" };
+    await this.#hook(() => this.#options.flush?.());
+  }
+
+  /** Calls what the caller gave us; tells whether it went well. */
+  async #hook(call: () => unknown): Promise<boolean> {
+    try {
+      await call();
+      return true;
+    } catch (error) {
+      await this.#report(error);
+      return false;
+    }
+  }
+
+  async #report(error: unknown): Promise<void> {
+    const { onError = (failure: unknown) => this.#write(failureText(failure)) } = this.#options;
+    try {
+      await onError(error);
+    } catch (second) {
+      this.#write(`${failureText(error)}\nand the onError hook failed: ${describeError(second)}`);
+    }
+  }
+
+  #write(text: string): void {
+    this.#process.stderr.write(`${text}\n`);
+  }
+
+  #tooLate(): Error {
+    return containerError("SHUTDOWN_TIMEOUT", `the shutdown took longer than ${this.#timeoutMs} ms; ${hanging(this.#stage)}`);
+  }
+
+  /** Ends the process after a failure; whoever hangs is not waited for, nor is a hook that hangs too. */
+  #fail(error: unknown): void {
+    void this.#report(error);
+    this.#exit(1);
+  }
+
+  #exit(code: number): void {
+    if (this.#hasExited) return;
+    this.#hasExited = true;
+    this.#exited.resolve(code);
+    this.#process.exit(code);
+  }
+}
+
+function hanging(stage: Stage): string {
+  if (stage.name === "start") return "the start that was given up has not ended";
+  if (stage.name === "flush") return "the flush hook has not ended";
+  const busy = stage.running.health().resources.filter(({ phase }) => phase === "draining" || phase === "stopping");
+  const named = busy.map(({ name, phase }) => `"${name}" is still ${phase}`);
+  return named.length === 0 ? `the container is ${stage.running.phase} and scopes or hooks have not ended` : named.join(", ");
+}
+
+function deferred<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {};
+  const promise = new Promise<T>((r) => (resolve = r));
+  return { promise, resolve };
+}
