@@ -139,7 +139,7 @@ class Main {
     this.#asking = { reason, at: this.#clock.now() };
     const timer = this.#clock.setTimeout(() => this.#fail(this.#tooLate()), this.#timeoutMs, { unref: true });
     void this.#exited.promise.then(() => timer.cancel());
-    this.#abortStart.abort(new Error(reason === "asked" || reason === "failed" ? "a shutdown was asked for" : `${reason} received`));
+    this.#abortStart.abort(containerError("CONTAINER_CLOSED", reason === "asked" || reason === "failed" ? "a shutdown was asked for" : `${reason} received`));
     this.#asked.resolve();
   }
 

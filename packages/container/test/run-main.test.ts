@@ -1,0 +1,294 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import t from "tap";
+import { input, isStewardError, resource } from "@steward/core";
+import { FakeClock } from "@steward/testing";
+import { container, healthEndpoints, runMain, type EndSignal, type MainOptions, type MainProcess, type Running } from "../src/index.ts";
+
+/** A process that notes what is done to it. */
+class FakeProcess implements MainProcess {
+  readonly env: Record<string, string> = {};
+  readonly written: string[] = [];
+  readonly exits: number[] = [];
+  readonly stderr = { write: (text: string) => this.written.push(text) };
+  readonly #listeners = new Map<EndSignal, Set<() => void>>();
+
+  on(signal: EndSignal, listener: () => void): void {
+    this.#listeners.set(signal, (this.#listeners.get(signal) ?? new Set<() => void>()).add(listener));
+  }
+  off(signal: EndSignal, listener: () => void): void {
+    this.#listeners.get(signal)?.delete(listener);
+  }
+  exit(code: number): void {
+    this.exits.push(code);
+  }
+  send(signal: EndSignal): void {
+    for (const listener of this.#listeners.get(signal) ?? []) listener();
+  }
+  get listening(): number {
+    return [...this.#listeners.values()].reduce((sum, set) => sum + set.size, 0);
+  }
+}
+
+const never = (): Promise<never> => new Promise(() => {});
+
+/** A process with two resources on a fake clock; every event of their lives is in `log`. */
+function setup(options: Partial<MainOptions> & { start?: (signal: AbortSignal) => unknown; drain?: () => unknown; stop?: () => unknown } = {}) {
+  const { start, drain = () => {}, stop = () => {}, ...main } = options;
+  const clock = new FakeClock();
+  const proc = new FakeProcess();
+  const log: string[] = [];
+  const note = (text: string) => void log.push(`${text} @${clock.now()}`);
+  const db = resource("db", { start: () => "db", stop: () => note("db stops") });
+  const server = resource("server", {
+    needs: { db },
+    start: (_needs, { signal }) => start?.(signal) ?? "server",
+    drain: () => (note("server drains"), drain()),
+    stop: () => (note("server stops"), stop()),
+  });
+  const app = container([server], { clock });
+  const begin = () => {
+    const done = runMain(app, {
+      clock,
+      process: proc,
+      onReady: () => note("ready"),
+      onShutdown: ({ reason, delayMs }) => note(`shutdown by ${reason}, delay ${delayMs}`),
+      onStopped: () => note("stopped"),
+      flush: () => note("flush"),
+      ...main,
+    });
+    return clock.settle().then(() => ({ code: done }));
+  };
+  return { clock, proc, log, begin };
+}
+
+
+t.test("a signal ends everything in reverse, flushes last, and exits with 0", async (t) => {
+  const { clock, proc, log, begin } = setup();
+  const { code } = await begin();
+  t.strictSame(log, ["ready @0"]);
+  proc.send("SIGTERM");
+  t.equal(await clock.runUntil(code), 0);
+  t.strictSame(log, ["ready @0", "shutdown by SIGTERM, delay 0 @0", "server drains @0", "server stops @0", "db stops @0", "stopped @0", "flush @0"]);
+  t.strictSame(proc.exits, [0]);
+  t.equal(proc.listening, 0, "no listener stays behind");
+  t.equal(clock.holding, 0, "no timer stays behind");
+  t.strictSame(proc.written, []);
+});
+
+t.test("in Kubernetes work is taken for 5 s after SIGTERM, while readiness is gone at once", async (t) => {
+  let running: Running | undefined;
+  const { clock, proc, log, begin } = setup({ onReady: (r) => (running = r) });
+  proc.env["KUBERNETES_SERVICE_HOST"] = "10.0.0.1";
+  const { code } = await begin();
+  const endpoints = healthEndpoints(() => running);
+  t.equal(endpoints("GET", "/readyz")?.status, 200);
+  proc.send("SIGTERM");
+  await clock.advance(4_999);
+  t.equal(endpoints("GET", "/readyz")?.status, 503);
+  t.match(endpoints("GET", "/readyz")?.body, /shutting down/);
+  t.equal(endpoints("GET", "/livez")?.status, 200);
+  t.equal(running?.phase, "ready", "it still takes work");
+  t.strictSame(log, ["shutdown by SIGTERM, delay 5000 @0"]);
+  t.equal(await clock.runUntil(code), 0);
+  t.equal(log[1], "server drains @5000");
+});
+
+t.test("Ctrl-C does not wait, not even in Kubernetes; an own delay counts for SIGTERM", async (t) => {
+  for (const [signal, delay] of [["SIGINT", 0], ["SIGTERM", 700]] as const) {
+    const { clock, proc, log, begin } = setup({ shutdownDelayMs: 700 });
+    proc.env["KUBERNETES_SERVICE_HOST"] = "10.0.0.1";
+    const { code } = await begin();
+    proc.send(signal);
+    await clock.runUntil(code);
+    t.equal(log[2], `server drains @${delay}`);
+  }
+});
+
+t.test("a second signal exits at once with 128 and its number", async (t) => {
+  for (const [second, expected] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
+    const { clock, proc, log, begin } = setup({ drain: never });
+    const { code } = await begin();
+    proc.send("SIGTERM");
+    await clock.advance(200);
+    proc.send(second);
+    t.equal(await clock.runUntil(code), expected);
+    t.strictSame(proc.exits, [expected]);
+    t.notMatch(log.join(), /stops/);
+  }
+});
+
+t.test("a repeat of the same signal within 200 ms is one signal, another signal is not", async (t) => {
+  const { clock, proc, begin } = setup({ drain: () => clock.sleep(1_000) });
+  const { code } = await begin();
+  proc.send("SIGINT");
+  proc.send("SIGINT");
+  await clock.advance(199);
+  proc.send("SIGINT");
+  await clock.advance(500);
+  t.strictSame(proc.exits, []);
+  t.equal(await clock.runUntil(code), 0);
+
+  const other = setup({ drain: never });
+  const ended = await other.begin();
+  other.proc.send("SIGINT");
+  other.proc.send("SIGTERM");
+  t.equal(await ended.code, 143);
+});
+
+t.test("a shutdown that takes too long exits with 1 and names what hangs", async (t) => {
+  const errors: unknown[] = [];
+  const slow = setup({ shutdownTimeoutMs: 3_000, drain: never, onError: (error) => void errors.push(error) });
+  const { code } = await slow.begin();
+  slow.proc.send("SIGTERM");
+  t.equal(await slow.clock.runUntil(code), 1);
+  t.equal(slow.clock.now(), 3_000);
+  t.ok(isStewardError(errors[0], "SHUTDOWN_TIMEOUT"));
+  t.match(String(errors[0]), /longer than 3000 ms; "server" is still draining/);
+
+  const flushing = setup({ shutdownTimeoutMs: 3_000, flush: never });
+  const ended = await flushing.begin();
+  flushing.proc.send("SIGTERM");
+  t.equal(await flushing.clock.runUntil(ended.code), 1);
+  t.match(flushing.proc.written.join(), /the flush hook has not ended/);
+});
+
+t.test("by default a shutdown may take 25 s", async (t) => {
+  const { clock, proc, begin } = setup({ onShutdown: never });
+  const { code } = await begin();
+  proc.send("SIGINT");
+  await clock.advance(24_999);
+  t.strictSame(proc.exits, []);
+  t.equal(await clock.runUntil(code), 1);
+  t.equal(clock.now(), 25_000);
+});
+
+t.test("a resource that fails to stop is told, the others stop, and the code is 1", async (t) => {
+  const { clock, proc, log, begin } = setup({ stop: () => Promise.reject(new Error("stuck")) });
+  const { code } = await begin();
+  proc.send("SIGTERM");
+  t.equal(await clock.runUntil(code), 1);
+  t.ok(log.includes("db stops @0"));
+  t.match(proc.written.join(), /"server" in stop.*stuck/);
+});
+
+t.test("a failed start is written in full to stderr, and exits with 1 after the flush", async (t) => {
+  const { clock, proc, log, begin } = setup({ start: () => Promise.reject(new TypeError("x is not a function")) });
+  const { code } = await begin();
+  t.equal(await clock.runUntil(code), 1);
+  const text = proc.written.join("");
+  t.match(text, /"server" failed in start after 0 ms: x is not a function/);
+  t.match(text, /stopped again: db/);
+  t.match(text, /\(START_FAILED\)/);
+  t.match(text, /TypeError: x is not a function\n +at /, "a mistake in code comes with its stack");
+  t.strictSame(log, ["db stops @0", "flush @0"]);
+  t.equal(proc.listening, 0);
+});
+
+t.test("an error that explains itself comes without a stack", async (t) => {
+  const refused = Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:1"), { code: "ECONNREFUSED" });
+  const { clock, proc, begin } = setup({ start: () => Promise.reject(refused) });
+  t.equal(await clock.runUntil((await begin()).code), 1);
+  t.match(proc.written.join(""), /ECONNREFUSED/);
+  t.notMatch(proc.written.join(""), /\n +at /);
+});
+
+t.test("a signal during the start gives it up, stops what had started, and exits with 128 and its number", async (t) => {
+  const { clock, proc, log, begin } = setup({
+    start: (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+  });
+  const { code } = await begin();
+  proc.send("SIGINT");
+  t.equal(await clock.runUntil(code), 130);
+  t.strictSame(log, ["db stops @0", "flush @0"]);
+  t.match(proc.written.join(""), /SIGINT received/);
+});
+
+t.test("a second signal during the start exits at once", async (t) => {
+  const { clock, proc, begin } = setup({ start: never });
+  const { code } = await begin();
+  proc.send("SIGINT");
+  await clock.advance(300);
+  proc.send("SIGINT");
+  t.equal(await code, 130);
+});
+
+t.test("a hook that fails makes the code 1 but holds up nothing", async (t) => {
+  const boom = (): never => {
+    throw new Error("hook broke");
+  };
+  const ready = setup({ onReady: boom });
+  t.equal(await ready.clock.runUntil((await ready.begin()).code), 1);
+  t.match(ready.proc.written.join(), /hook broke/);
+  t.ok(ready.log.includes("db stops @0"), "everything is stopped again");
+
+  const shutdown = setup({ onShutdown: boom, onError: boom });
+  const { code } = await shutdown.begin();
+  shutdown.proc.send("SIGTERM");
+  t.equal(await shutdown.clock.runUntil(code), 1);
+  t.match(shutdown.proc.written.join(), /hook broke\n[^]*and the onError hook failed: hook broke/);
+  t.ok(shutdown.log.includes("flush @0"));
+});
+
+t.test("the caller's own signal begins a shutdown, also one that aborted before", async (t) => {
+  const abort = new AbortController();
+  const { clock, proc, log, begin } = setup({ signal: abort.signal });
+  const { code } = await begin();
+  abort.abort();
+  t.equal(await clock.runUntil(code), 0);
+  t.equal(log[1], "shutdown by asked, delay 0 @0");
+  t.strictSame(proc.exits, [0]);
+  const early = setup({ signal: AbortSignal.abort(), start: (signal) => new Promise((_, reject) => (signal.aborted ? reject(signal.reason) : undefined)) });
+  t.equal(await early.clock.runUntil((await early.begin()).code), 1);
+});
+
+t.test("resources are probed while it runs, and no more once it ends", async (t) => {
+  const clock = new FakeClock();
+  const proc = new FakeProcess();
+  let probes = 0;
+  const db = resource("db", { start: () => "db", probe: () => void probes++ });
+  const code = runMain(container([db], { clock }), { clock, process: proc, monitor: { intervalMs: 1_000 } });
+  await clock.advance(10_500);
+  t.ok(probes >= 9 && probes <= 11, `${probes} probes in 10.5 s`);
+  proc.send("SIGTERM");
+  await clock.runUntil(code);
+  t.equal(clock.pending, 0);
+});
+
+t.test("inputs of the application are handed on", async (t) => {
+  const clock = new FakeClock();
+  const proc = new FakeProcess();
+  const greeting = input<string>()("greeting");
+  const greeter = resource("greeter", { needs: { greeting }, start: ({ greeting }) => `${greeting}, world` });
+  let said = "";
+  const code = runMain(container([greeter], { clock }), { inputs: [greeting.is("hello")], clock, process: proc, onReady: (running) => (said = running.get(greeter)) });
+  await clock.settle();
+  t.equal(said, "hello, world");
+  proc.send("SIGINT");
+  await clock.runUntil(code);
+});
+
+const program = `
+import { resource } from "@steward/core";
+import { container, runMain } from "@steward/container";
+const db = resource("db", { start: () => "db", stop: () => console.log("db stops") });
+const server = resource("server", { needs: { db }, start: () => setInterval(() => {}, 1000), stop: () => console.log("server stops, its handle stays") });
+await runMain(container([server]), { onReady: () => console.log("ready") });
+`;
+
+t.test("a real process ends by SIGTERM and by Ctrl-C sent twice, although something keeps a handle", async (t) => {
+  const cwd = fileURLToPath(new URL("../..", import.meta.url));
+  const { NODE_OPTIONS: _loader, ...env } = process.env;
+  for (const signals of [["SIGTERM"], ["SIGINT", "SIGINT"]] as const) {
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", program], { cwd, env, stdio: ["ignore", "pipe", "inherit"] });
+    let text = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      if (chunk.includes("ready")) for (const signal of signals) child.kill(signal);
+    });
+    const [code] = await once(child, "close");
+    t.equal(code, 0);
+    t.equal(text, "ready\nserver stops, its handle stays\ndb stops\n");
+  }
+});
