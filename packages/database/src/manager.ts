@@ -12,7 +12,7 @@ import { Watchdog } from "./connections/watchdog.ts";
 import { checkCapacity } from "./direct/capacity.ts";
 import { Listening } from "./direct/listening.ts";
 import { runMigrations } from "./direct/migrate.ts";
-import { probeDatabase } from "./health.ts";
+import { probeClient, probePool } from "./health.ts";
 import { databaseSchema, type DatabaseInput, type DatabaseOptions, type Schema } from "./options.ts";
 
 /** A drizzle database over a pool that is looked after; `$client` is its client of postgres.js. */
@@ -88,7 +88,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
 
   async #openGiven(client: Sql, signal: AbortSignal): Promise<void> {
     this.#pooled.supply = new GivenSupply(this.name, client);
-    await probeDatabase(client, signal);
+    await probeClient(client, signal);
   }
 
   async #dial(): Promise<Endpoint> {
@@ -108,7 +108,9 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   }
 
   protected override ping(signal: AbortSignal): Promise<void> {
-    return probeDatabase(this.#options.client ?? this.#pooled.sql, signal);
+    const { client, connectTimeoutMs } = this.#options;
+    if (client !== undefined) return probeClient(client, signal);
+    return this.#pool === undefined ? Promise.reject(this.refusal()) : probePool(this.#pool, { connectTimeoutMs, signal });
   }
 
   protected override settle(): Promise<void> {

@@ -8,7 +8,15 @@ export function adopt<T>(made: T, handler: Handler): T {
   if (!isQuery(made)) return made;
   made.handler = handler;
   made.canceller = cancelWork;
+  made.handle = handle;
   return made;
+}
+
+/** The driver hands a query over one turn after it was awaited; then a drain that begins in between would refuse it. */
+function handle(this: DriverQuery): void {
+  if (this.executed) return;
+  this.executed = true;
+  this.handler(this);
 }
 
 /** The functions of a client that make queries, with `handler` to run them. `builder` knows the types and never connects. */

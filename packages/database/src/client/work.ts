@@ -87,9 +87,10 @@ export class QueryWork extends ConnectionUse implements Runner {
   }
 
   protected override giveUp(error: unknown): void {
+    // First, for a query that was rejected counts as inactive, and the driver cancels active ones alone.
+    if (this.connection?.busy === true) void this.connection.cancel(asReason(error, this.source.name));
     this.#reject(this.explain(error));
-    if (this.connection === undefined) return this.leave();
-    if (this.connection.busy) void this.connection.cancel(asReason(error, this.source.name));
+    if (this.connection === undefined) this.leave();
   }
 
   /** Its caller wants it no longer. */

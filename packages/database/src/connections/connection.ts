@@ -273,7 +273,8 @@ export class Connection implements Line {
 
   /** Says goodbye when nothing runs. */
   end(): void {
-    if (this.busy || this.dead) return this.destroy();
+    if (this.dead) return;
+    if (this.busy) return this.destroy();
     const socket = this.#socket;
     this.#sql.end({ timeout: 0 }).catch(() => {});
     // A peer that is frozen or gone never answers a goodbye.
@@ -285,7 +286,8 @@ export class Connection implements Line {
     this.#reason ??= reason;
     for (const socket of this.#cancelSockets) socket.destroy();
     this.#socket?.destroy();
-    if (this.#socket === undefined) this.#close();
+    // Nobody shall be given it until the socket says so itself.
+    this.#close();
   }
 
   /** Runs a statement of our own and gives its rows. There must be none running. */

@@ -18,7 +18,10 @@ export interface DriverQuery {
   strings: readonly string[];
   /** What it runs as, once it was handed over. */
   work?: { cancel(): Promise<void> };
-  /** Hands it over now. */
+  /** True once it was handed over. */
+  executed: boolean;
+  /** Hands it over, once. */
+  handle(): unknown;
   execute(): DriverQuery;
   then: Promise<unknown>["then"];
 }

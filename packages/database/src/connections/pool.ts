@@ -67,6 +67,11 @@ export class Pool implements ConnectionOwner {
     }
   }
 
+  /** Takes an idle connection for a moment, past the guard, if there is one. It has to be given back. */
+  borrow(): Connection | undefined {
+    return this.#takeIdle();
+  }
+
   /** Gives a connection to `taker`: now, or as soon as one is free, made or mended. */
   take(taker: Taker): void {
     if (this.#ended) return taker.refuse(this.#gone());

@@ -1,0 +1,58 @@
+import { postgresForTests, type PostgresServer } from "@steward/testing/servers";
+import postgres from "postgres";
+
+let made = 0;
+
+/** A database of its own on a real server, and an observer that is not ours. */
+export interface TestServer extends AsyncDisposable {
+  readonly url: string;
+  readonly server: PostgresServer | undefined;
+  /** A plain client of the driver, to see what the server sees. */
+  readonly observer: postgres.Sql;
+  /** A fresh database on the same server. */
+  freshDatabase(): Promise<string>;
+}
+
+/** Starts a server, or takes the one at DATABASE_URL, with a database of its own. */
+export async function testServer(settings: Readonly<Record<string, string | number>> = {}): Promise<TestServer> {
+  const server = await postgresForTests({ settings });
+  const observer = postgres(server.url, { max: 2, onnotice() {} });
+  const names: string[] = [];
+  const freshDatabase = async (): Promise<string> => {
+    const name = `steward_${process.pid}_${++made}`;
+    await observer.unsafe(`create database ${name}`);
+    names.push(name);
+    return Object.assign(new URL(server.url), { pathname: `/${name}` }).href;
+  };
+  const url = await freshDatabase();
+  return {
+    url,
+    server: server.server,
+    observer,
+    freshDatabase,
+    async [Symbol.asyncDispose]() {
+      for (const name of names) await observer.unsafe(`drop database if exists ${name} with (force)`).catch(() => {});
+      await observer.end({ timeout: 2 });
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Waits until `condition` holds; fails after 10 s. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`still not: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** The error that a promise rejects with. */
+export async function errorOf(promise: PromiseLike<unknown>): Promise<Error & { code?: string }> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof Error) return error;
+  }
+  throw new Error("expected a rejection with an Error");
+}
