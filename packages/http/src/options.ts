@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { checkOptions, Secret, type OptionsSchema, type SecretSource } from "@steward/core";
-import { Dispatcher } from "undici";
+import type { Dispatcher } from "undici";
 import * as v from "valibot";
 import type { ProxySettings } from "./connections/connector.ts";
 import type { RetryPolicy } from "./exchange/retry.ts";
@@ -109,10 +109,27 @@ const httpUrl: v.GenericSchema<unknown, string> = v.pipe(
   v.check((text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === "", "must not hold credentials"),
 );
 
+/** Something that only a function can tell to be right. */
+function such<T>(is: (value: unknown) => boolean, message: string): v.GenericSchema<unknown, T> {
+  return v.pipe(
+    v.unknown(),
+    v.check(is, message),
+    v.transform((value) => value as T), // `is` has seen it
+  );
+}
+
+const isFunction = (value: unknown): boolean => typeof value === "function";
+
 const secret: v.GenericSchema<unknown, Secret> = v.pipe(
-  v.custom<SecretSource>((value) => typeof value === "string" || typeof value === "function", "must be text or a function that gives it"),
+  such<SecretSource>((value) => typeof value === "string" || isFunction(value), "must be text or a function that gives it"),
   v.transform((source) => new Secret(source)),
 );
+
+/** An object, or something simpler; problems inside the object are told as those of an object. */
+function either<A, B>(object: v.GenericSchema<unknown, A>, isOther: (value: unknown) => boolean, other: v.GenericSchema<unknown, B>): v.GenericSchema<unknown, A | B> {
+  const schema = v.lazy((value: unknown): v.GenericSchema<unknown, A | B> => (isOther(value) ? other : object));
+  return Object.assign(schema, { options: [object] }); // where near misses of keys are looked up
+}
 
 const originPattern: v.GenericSchema<unknown, string> = v.pipe(
   v.string(),
@@ -151,65 +168,63 @@ export const tlsSchema: OptionsSchema<HttpTlsOptions> = v.pipe(
 
 type TlsSource = () => HttpTlsOptions | Promise<HttpTlsOptions>;
 
-const retryEntries = {
+const retrySchema: v.GenericSchema<unknown, RetryPolicy> = v.strictObject({
   maxAttempts: v.optional(count(1, 10), 3),
   baseDelayMs: v.optional(ms, 50),
   maxDelayMs: v.optional(ms, 2_000),
   budgetRatio: v.optional(v.pipe(v.number(), v.minValue(0, "must be at least 0"), v.maxValue(1, "must be at most 1")), 0.2),
   statuses: v.optional(v.array(count(400, 599)), [429, 502, 503, 504]),
-};
+});
 
-const proxyEntries = {
+const proxySchema: v.GenericSchema<unknown, ProxySettings> = v.strictObject({
   url: httpUrl,
   username: v.optional(v.string()),
   password: v.optional(secret),
   bypass: v.optional(v.array(v.string()), []),
-};
+});
 
-const interceptor = v.custom<Dispatcher.DispatcherComposeInterceptor>((value) => typeof value === "function", "must be an interceptor function");
+const interceptor = such<Dispatcher.DispatcherComposeInterceptor>(isFunction, "must be an interceptor function");
 
-const entries = {
+/** Defaults come in last, so that rules between options can tell what was given. */
+const entries = v.strictObject({
   baseUrl: v.optional(httpUrl),
-  maxConnections: v.optional(count(1), 100),
-  maxPending: v.optional(count(0), 1_000),
-  maxOrigins: v.optional(count(1), 256),
-  timeoutMs: v.optional(ms, 30_000),
+  maxConnections: v.optional(count(1)),
+  maxPending: v.optional(count(0)),
+  maxOrigins: v.optional(count(1)),
+  timeoutMs: v.optional(ms),
   headersTimeoutMs: v.optional(ms),
-  bodyTimeoutMs: v.optional(ms, 30_000),
-  connectTimeoutMs: v.optional(ms, 5_000),
-  keepAliveTimeoutMs: v.optional(ms, 4_000),
-  unreadBodyTimeoutMs: v.optional(ms, 30_000),
+  bodyTimeoutMs: v.optional(ms),
+  connectTimeoutMs: v.optional(ms),
+  keepAliveTimeoutMs: v.optional(ms),
+  unreadBodyTimeoutMs: v.optional(ms),
   maxResponseBytes: v.optional(count(1)),
-  http2: v.optional(v.boolean(), false),
-  headers: v.optional(headers, {}),
+  http2: v.optional(v.boolean()),
+  headers: v.optional(headers),
   userAgent: v.optional(v.string()),
   authorization: v.optional(secret),
-  tls: v.optional(v.union([tlsSchema, v.custom<TlsSource>((value) => typeof value === "function", "must be certificates, or a function that loads them")])),
+  tls: v.optional(either(tlsSchema, isFunction, such<TlsSource>(isFunction, "must load certificates"))),
   allowedOrigins: v.optional(v.array(originPattern)),
-  privateAddresses: v.optional(v.picklist(["allow", "refuse"]), "allow"),
-  allowedAddresses: v.optional(v.array(network), []),
-  retry: v.optional(v.union([v.literal(false), v.strictObject(retryEntries)]), {}),
-  proxy: v.optional(v.strictObject(proxyEntries)),
-  interceptors: v.optional(v.array(interceptor), []),
+  privateAddresses: v.optional(v.picklist(["allow", "refuse"])),
+  allowedAddresses: v.optional(v.array(network)),
+  retry: v.optional(either(retrySchema, (value) => value === false, v.literal(false)), {}),
+  proxy: v.optional(proxySchema),
+  interceptors: v.optional(v.array(interceptor)),
   probeUrl: v.optional(httpUrl),
-  client: v.optional(v.instance(Dispatcher)),
-};
+  client: v.optional(such<Dispatcher>((value) => typeof value === "object" && value !== null && "dispatch" in value && isFunction(value.dispatch), "must be a dispatcher of undici")),
+});
 
 const connecting = ["connectTimeoutMs", "keepAliveTimeoutMs", "http2", "tls", "proxy", "privateAddresses", "allowedAddresses"] as const;
 
-/** Rules between options, seen before defaults are filled in. */
-const related = v.pipe(
-  v.looseObject({}),
-  v.check((given: Record<string, unknown>) => given["client"] === undefined || connecting.every((key) => given[key] === undefined), `client brings its own connections: leave out ${connecting.join(", ")}`),
-  v.check((given) => given["authorization"] === undefined || given["baseUrl"] !== undefined, "authorization needs baseUrl: it goes to that origin only"),
-  v.check((given) => given["privateAddresses"] !== "refuse" || given["proxy"] === undefined, "privateAddresses cannot be refused behind a proxy: it resolves the names, not we"),
-  v.check((given) => given["allowedAddresses"] === undefined || given["privateAddresses"] === "refuse", 'allowedAddresses are exceptions from privateAddresses: "refuse"'),
-  v.check((given) => !exceeds(given["headersTimeoutMs"], given["timeoutMs"] ?? 30_000), "headersTimeoutMs must not be longer than timeoutMs"),
-);
+type Given = Readonly<Record<string, unknown>>;
 
-function exceeds(a: unknown, b: unknown): boolean {
-  return typeof a === "number" && typeof b === "number" && a > b;
-}
+/** Rules between options: where a problem is told, what it is, and when it is one. */
+const RULES: readonly (readonly [path: string, problem: string, isBroken: (given: Given) => boolean])[] = [
+  ["client", `brings its own connections: leave out ${connecting.join(", ")}`, (given) => given["client"] !== undefined && connecting.some((key) => given[key] !== undefined)],
+  ["authorization", "needs baseUrl: it goes to that origin only", (given) => given["authorization"] !== undefined && given["baseUrl"] === undefined],
+  ["privateAddresses", "cannot be refused behind a proxy: it resolves the names, not we", (given) => given["privateAddresses"] === "refuse" && given["proxy"] !== undefined],
+  ["allowedAddresses", 'are exceptions from privateAddresses: "refuse"', (given) => given["allowedAddresses"] !== undefined && given["privateAddresses"] !== "refuse"],
+  ["headersTimeoutMs", "must not be longer than timeoutMs", (given) => Number(given["headersTimeoutMs"] ?? 0) > Number(given["timeoutMs"] ?? DEFAULTS.timeoutMs)],
+];
 
 type Defaulted =
   | "maxConnections"
@@ -235,16 +250,34 @@ export interface CheckedHttpOptions extends Omit<HttpSessionOptions, Defaulted |
   readonly proxy?: ProxySettings | undefined;
 }
 
-const checked = v.strictObject(entries);
+const DEFAULTS: Filled = {
+  maxConnections: 100,
+  maxPending: 1_000,
+  maxOrigins: 256,
+  timeoutMs: 30_000,
+  bodyTimeoutMs: 30_000,
+  connectTimeoutMs: 5_000,
+  keepAliveTimeoutMs: 4_000,
+  unreadBodyTimeoutMs: 30_000,
+  http2: false,
+  headers: {},
+  privateAddresses: "allow",
+  allowedAddresses: [],
+  interceptors: [],
+};
 
 const alreadyChecked = new WeakSet<object>();
 
 /** Checks the options of an HTTP session. */
 export const httpSchema: OptionsSchema<CheckedHttpOptions> = v.pipe(
-  v.unknown(),
-  related,
-  checked,
-  v.transform((options) => {
+  entries,
+  v.rawCheck(({ dataset, addIssue }) => {
+    const given = dataset.value as Given; // perhaps of wrong types, which the rules bear
+    for (const [key, message, isBroken] of RULES)
+      if (isBroken(given)) addIssue({ message, path: [{ type: "object", origin: "value", input: given, key, value: given[key] }] });
+  }),
+  v.transform((given) => {
+    const options = { ...DEFAULTS, ...given } as CheckedHttpOptions; // keys that are undefined were taken out before
     alreadyChecked.add(options);
     return options;
   }),

@@ -54,7 +54,7 @@ export class Origins {
   }
 
   #find(text: string): Origin {
-    const { origin } = new URL(text);
+    const origin = URL.canParse(text) ? new URL(text).origin : text; // what is no web address has the origin "null"
     if (!this.#isAllowed(origin)) throw this.#refused(origin);
     const found = this.#byOrigin.get(origin) ?? this.#make(origin);
     if (this.#byText.size > 2 * this.#settings.maxOrigins) this.#byText.clear();
@@ -64,7 +64,8 @@ export class Origins {
 
   #refused(origin: string): StewardError {
     const { resource } = this.#settings;
-    return new StewardError("HTTP_ORIGIN_REFUSED", `${resource}: ${origin} is not on the list of allowedOrigins`, { resource });
+    const why = this.#allowed === undefined ? "is not an http: or https: origin" : "is not on the list of allowedOrigins";
+    return new StewardError("HTTP_ORIGIN_REFUSED", `${resource}: ${origin} ${why}`, { resource });
   }
 
   #isAllowed(origin: string): boolean {

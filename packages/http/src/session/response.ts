@@ -22,6 +22,7 @@ export class FetchedResponse {
   readonly #bodyless: boolean;
   #headers: Headers | undefined;
   #whole: Response | undefined;
+  #taken = false;
 
   constructor(answer: Answer, method: string, url: string, redirected: boolean) {
     this.status = answer.statusCode;
@@ -54,27 +55,48 @@ export class FetchedResponse {
   }
 
   get bodyUsed(): boolean {
-    return this.#whole?.bodyUsed ?? (!this.#bodyless && this.#body.bodyUsed);
+    return this.#whole?.bodyUsed ?? this.#taken;
   }
 
-  readonly text = (): Promise<string> => (this.#isPlain ? this.#body.text() : this.#asWhole().text());
-  readonly json = (): Promise<unknown> => (this.#isPlain ? this.#body.json() : this.#asWhole().json());
-  readonly arrayBuffer = (): Promise<ArrayBuffer> => (this.#isPlain ? this.#body.arrayBuffer() : this.#asWhole().arrayBuffer());
-  readonly bytes = (): Promise<Uint8Array> => (this.#isPlain ? this.#body.bytes() : this.#asWhole().bytes());
-  readonly blob = (): ReturnType<Response["blob"]> => this.#asWhole().blob();
-  readonly formData = (): ReturnType<Response["formData"]> => this.#asWhole().formData();
+  async text(): Promise<string> {
+    return this.#take().text();
+  }
+
+  async json(): Promise<unknown> {
+    return this.#take().json();
+  }
+
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#take().arrayBuffer();
+  }
+
+  async bytes(): Promise<Uint8Array> {
+    return this.#take().bytes();
+  }
+
+  async blob(): Promise<Awaited<ReturnType<Response["blob"]>>> {
+    return this.#asWhole().blob();
+  }
+
+  async formData(): Promise<Awaited<ReturnType<Response["formData"]>>> {
+    return this.#asWhole().formData();
+  }
 
   clone(): Response {
     return this.#asWhole().clone();
   }
 
-  /** True while the body comes as it was sent, and only we have it. */
-  get #isPlain(): boolean {
-    return this.#whole === undefined && !this.#bodyless && this.#raw["content-encoding"] === undefined;
+  /** The body as it was sent, if only we have it and that is how it is wanted; else that of a whole response. */
+  #take(): Pick<Body, "text" | "json" | "arrayBuffer" | "bytes"> {
+    if (this.#whole !== undefined || this.#bodyless || this.#raw["content-encoding"] !== undefined) return this.#asWhole();
+    if (this.#taken) throw new TypeError("Body is unusable: Body has already been read");
+    this.#taken = true;
+    return this.#body;
   }
 
   #asWhole(): Response {
     if (this.#whole !== undefined) return this.#whole;
+    if (this.#taken) throw new TypeError("Body is unusable: Body has already been read");
     const { status, statusText, headers } = this;
     const body = this.#bodyless ? null : Readable.toWeb(decoded(this.#body, this.#raw["content-encoding"]));
     return (this.#whole = new Response(body as ConstructorParameters<typeof Response>[0], { status, statusText, headers })); // one type of web stream in two declarations

@@ -1,0 +1,395 @@
+import { once } from "node:events";
+import { Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { gzipSync } from "node:zlib";
+import { runWithContext } from "@steward/core";
+import { trackHandles } from "@steward/testing";
+import t from "tap";
+import * as undici from "undici";
+import { HttpSessionManager, type HttpSession } from "../../src/index.ts";
+import { bodyOf, failure, mirror, serve, started } from "../servers.ts";
+
+interface Mirrored {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const handles = trackHandles();
+t.teardown(() => handles.assertNoLeaks());
+
+async function mirrored(session: HttpSession, path: string, options = {}): Promise<Mirrored> {
+  const { body } = await session.request(path, options);
+  return (await body.json()) as Mirrored; // what `mirror` answers
+}
+
+t.test("the client is a dispatcher in every call of undici", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  await using http = await started();
+  const dispatcher = http.client;
+  t.ok(dispatcher instanceof undici.Dispatcher);
+  const viaRequest = await undici.request(`${server.url}/request`, { dispatcher });
+  t.match(await viaRequest.body.json(), { url: "/request" });
+  const viaFetch = await undici.fetch(`${server.url}/fetch`, { dispatcher, method: "POST", body: "b" });
+  t.match(await viaFetch.json(), { url: "/fetch", method: "POST", body: "b" });
+  let streamed = "";
+  const sink = (): Writable => new Writable({ write: (chunk, _encoding, done) => ((streamed += String(chunk)), done()) });
+  await undici.stream(`${server.url}/stream`, { dispatcher, method: "GET" }, sink);
+  t.match(JSON.parse(streamed), { url: "/stream" });
+  const pipe = dispatcher.pipeline({ origin: server.url, path: "/pipeline", method: "PUT" }, ({ body }) => body);
+  pipe.end("piped");
+  t.match(JSON.parse(await text(pipe)), { url: "/pipeline", body: "piped" });
+  const composed = dispatcher.compose(undici.interceptors.dump());
+  t.match(await (await composed.request({ origin: server.url, path: "/composed", method: "GET" })).body.text(), "");
+  t.match(http.stats(), { started: 5, succeeded: 5, failed: 0, inUse: 0 });
+});
+
+t.test("an old and a new handler, and the callback forms, get the same", async (t) => {
+  await using server = await serve((_request, response) => response.end("hello"));
+  await using http = await started({ baseUrl: server.url });
+  const [, data] = await new Promise<[Error | null, undici.Dispatcher.ResponseData]>((resolve) =>
+    http.client.request({ path: "/", method: "GET" }, (error, answer) => resolve([error, answer])),
+  );
+  t.equal(await data.body.text(), "hello");
+  const events: string[] = [];
+  await new Promise<void>((resolve, reject) =>
+    http.client.dispatch(
+      { path: "/", method: "GET" },
+      {
+        onRequestStart: () => events.push("start"),
+        onResponseStart: (_controller, status) => events.push(String(status)),
+        onResponseData: (_controller, chunk) => events.push(String(chunk)),
+        onResponseEnd: () => resolve(),
+        onResponseError: (_controller, error) => reject(error),
+      },
+    ),
+  );
+  t.same(events, ["start", "200", "hello"]);
+});
+
+t.test("an upgraded socket is the caller's until it closes, and holds a place meanwhile", async (t) => {
+  await using server = await serve(() => {});
+  await using http = await started({ baseUrl: server.url, maxConnections: 1 });
+  const { createServer } = await import("node:http");
+  const upgrading = createServer();
+  upgrading.on("upgrade", (_request, socket) => {
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+    socket.pipe(socket);
+  });
+  await new Promise<void>((resolve) => upgrading.listen(0, "127.0.0.1", () => resolve()));
+  const { port } = upgrading.address() as { port: number };
+  const origin = `http://127.0.0.1:${port}`;
+  const { socket } = await http.client.upgrade({ origin, path: "/", protocol: "echo" } as undici.Dispatcher.UpgradeOptions);
+  socket.write("ping");
+  t.equal(String((await once(socket, "data"))[0]), "ping");
+  t.match(http.stats(), { inUse: 1 });
+  await http.stop();
+  t.ok(socket.destroyed, "stop ends it");
+  upgrading.close();
+});
+
+t.test("paths are relative to baseUrl; without one a path is refused", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  await using http = await started({ baseUrl: `${server.url}/v1/` });
+  t.equal((await mirrored(http.client, "/a?b=1")).url, "/a?b=1");
+  t.equal((await mirrored(http.client, "a")).url, "/v1/a");
+  t.equal((await mirrored(http.client, "/x/../y")).url, "/y");
+  t.equal((await (await http.client.fetch("f")).json() as Mirrored).url, "/v1/f");
+  await using bare = await started();
+  t.match(await failure(bare.client.request("/a?secret=1")), { code: "HTTP_ORIGIN_MISSING", message: /"\/a" is not/ });
+  t.match(await failure(bare.client.request({ path: "/a", method: "GET" })), { code: "HTTP_ORIGIN_MISSING" });
+});
+
+t.test("default headers come with every call, and give way to the call's own", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  await using http = await started({ baseUrl: server.url, headers: { "X-One": "1", "x-two": "2" }, userAgent: "tester/1" });
+  t.match((await mirrored(http.client, "/")).headers, { "x-one": "1", "x-two": "2", "user-agent": "tester/1" });
+  const own = { "X-ONE": "mine" };
+  for (const headers of [own, ["X-ONE", "mine"], Object.entries(own), new Map(Object.entries(own))])
+    t.match((await mirrored(http.client, "/", { headers })).headers, { "x-one": "mine", "x-two": "2", "user-agent": "tester/1" });
+});
+
+t.test("credentials go to the origin of baseUrl only, fresh for every attempt, and give way to the call's own", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  await using other = await serve((request, response) => void mirror(request, response));
+  let asked = 0;
+  await using http = await started({ baseUrl: server.url, authorization: async () => `Bearer ${++asked}` });
+  t.equal((await mirrored(http.client, "/")).headers["authorization"], "Bearer 1");
+  t.equal((await mirrored(http.client, "/")).headers["authorization"], "Bearer 2");
+  t.equal((await mirrored(http.client, other.url)).headers["authorization"], undefined);
+  t.equal((await mirrored(http.client, "/", { headers: { Authorization: "Basic x" } })).headers["authorization"], "Basic x");
+  await using failing = await started({ baseUrl: server.url, authorization: () => Promise.reject(new Error("no token")) });
+  t.match(await failure(failing.client.request("/")), { message: "no token" });
+});
+
+t.test("only origins on the list are called, redirects included", async (t) => {
+  await using inside = await serve((_request, response) => response.writeHead(302, { location: outside.url }).end());
+  await using outside = await serve((_request, response) => response.end("secret"));
+  await using http = await started({ allowedOrigins: [inside.url, "https://*.example.com"] });
+  t.match(await failure(http.client.request(outside.url)), { code: "HTTP_ORIGIN_REFUSED" });
+  t.match(await failure(http.client.fetch(inside.url)), { cause: { code: "HTTP_ORIGIN_REFUSED" } });
+  t.match(await failure(undici.fetch(inside.url, { dispatcher: http.client })), { cause: { code: "HTTP_ORIGIN_REFUSED" } });
+  const redirecting = http.client.compose(undici.interceptors.redirect({ maxRedirections: 3 }));
+  t.match(await failure(redirecting.request({ origin: inside.url, path: "/", method: "GET" })), { code: "HTTP_ORIGIN_REFUSED" });
+  for (const url of ["https://example.com", "http://a.example.com", "https://a.example.com.evil.test", "https://evilexample.com", "file:///etc/passwd"])
+    t.match(await failure(http.client.request(url)), { code: "HTTP_ORIGIN_REFUSED" }, url);
+  t.same(outside.seen, []);
+  await using none = await started({ allowedOrigins: [] });
+  t.match(await failure(none.client.request(inside.url)), { code: "HTTP_ORIGIN_REFUSED" });
+});
+
+t.test("calls beyond maxConnections wait in order, and beyond maxPending are refused", async (t) => {
+  const answers: (() => void)[] = [];
+  await using server = await serve((_request, response) => answers.push(() => response.end("x")));
+  await using http = await started({ baseUrl: server.url, maxConnections: 2, maxPending: 2 });
+  const calls = ["/1", "/2", "/3", "/4", "/5"].map((path) => http.client.request(path).then(({ body }) => body.text(), (error: { code: string }) => error.code));
+  t.equal(await calls[4], "OVERLOADED");
+  while (answers.length < 2) await turn();
+  t.same(server.seen, ["GET /1", "GET /2"]);
+  t.match(http.stats(), { inUse: 2, pending: 2, overloaded: 1, size: 2, max: 2 });
+  for (let done = 0; done < 4; ) {
+    const answer = answers.shift();
+    if (answer === undefined) await turn();
+    else {
+      answer();
+      done++;
+    }
+  }
+  t.same(await Promise.all(calls), ["x", "x", "x", "x", "OVERLOADED"]);
+  t.same(server.seen, ["GET /1", "GET /2", "GET /3", "GET /4"]);
+  t.equal(server.connections(), 2);
+});
+
+t.test("one deadline covers queue, headers and body", async (t) => {
+  await using server = await serve((request, response) => {
+    if (request.url === "/body") response.write("some");
+  });
+  await using http = await started({ baseUrl: server.url, maxConnections: 1, timeoutMs: 150, retry: false });
+  const since = performance.now();
+  const first = failure(http.client.request("/never"));
+  const queued = failure(http.client.request("/queued", { timeoutMs: 80 }));
+  t.match(await queued, { code: "DEADLINE_EXCEEDED", message: /queued/ });
+  t.match(await first, { code: "DEADLINE_EXCEEDED" });
+  const { body } = await http.client.request("/body");
+  t.match(await failure(body.text()), { code: "DEADLINE_EXCEEDED" });
+  t.match(await failure(runWithContext({ deadline: performance.now() + 20 }, () => http.client.request("/never"))), { code: "DEADLINE_EXCEEDED" });
+  t.ok(performance.now() - since < 1_500, "none took longer than it may");
+  t.match(http.stats(), { timedOut: 4, inUse: 0 });
+});
+
+t.test("a stream may outlive the deadline as long as it flows", async (t) => {
+  await using server = await serve((_request, response) => {
+    let count = 0;
+    const timer = setInterval(() => (response.write("tick "), ++count === 6 && (clearInterval(timer), response.end())), 40);
+  });
+  await using http = await started({ baseUrl: server.url, timeoutMs: 120 });
+  const { body } = await http.client.request("/", { streaming: true });
+  t.equal(await body.text(), "tick ".repeat(6));
+  t.match(await failure(http.client.request("/").then((answer) => answer.body.text())), { code: "DEADLINE_EXCEEDED" });
+});
+
+t.test("a caller who aborts is rid of the call at once, with its own reason", async (t) => {
+  await using server = await serve(() => {});
+  await using http = await started({ baseUrl: server.url, maxConnections: 1 });
+  const reason = new Error("changed my mind");
+  const running = new AbortController();
+  const waiting = new AbortController();
+  const calls = [running, waiting].map(({ signal }) => failure(http.client.request("/", { signal })));
+  waiting.abort(reason);
+  t.equal(await calls[1], reason);
+  running.abort(reason);
+  t.equal(await calls[0], reason);
+  t.equal(await failure(http.client.fetch("/", { signal: AbortSignal.abort(reason) })), reason);
+  t.match(await failure(runWithContext({ signal: AbortSignal.abort(reason) }, () => http.client.request("/"))), { code: "CALL_ABORTED", cause: reason });
+  t.match(http.stats(), { inUse: 0, pending: 0 });
+});
+
+t.test("a body larger than maxResponseBytes is cut off", async (t) => {
+  await using server = await serve((request, response) => response.end(Buffer.alloc(request.url === "/big" ? 1_001 : 1_000)));
+  await using http = await started({ baseUrl: server.url, maxResponseBytes: 1_000 });
+  t.equal((await (await http.client.request("/ok")).body.bytes()).length, 1_000);
+  t.match(await failure(http.client.request("/big").then(({ body }) => body.text())), { code: "HTTP_RESPONSE_TOO_LARGE" });
+});
+
+t.test("interceptors see a call in the order in which they stand, before the guard", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  const order: string[] = [];
+  const named = (name: string): undici.Dispatcher.DispatcherComposeInterceptor => (dispatch) => (options, handler) => {
+    order.push(`${name} ${(http.stats()["started"] as number) ?? 0}`);
+    return dispatch({ ...options, headers: { ...(options.headers as object), [name]: "was here" } }, handler);
+  };
+  const http: HttpSessionManager = new HttpSessionManager({ baseUrl: server.url, interceptors: [named("first"), named("second")] });
+  await http.start();
+  t.match((await mirrored(http.client, "/")).headers, { first: "was here", second: "was here" });
+  t.same(order, ["first 0", "second 0"]);
+  await http.stop();
+});
+
+t.test("fetch does what the platform's does", async (t) => {
+  await using server = await serve((request, response) => {
+    const { pathname } = new URL(request.url ?? "", "http://x");
+    if (pathname === "/302") return response.writeHead(302, { location: "/mirror" }).end();
+    if (pathname === "/307") return response.writeHead(307, { location: "/mirror" }).end();
+    if (pathname === "/loop") return response.writeHead(302, { location: "/loop" }).end();
+    if (pathname === "/204") return response.writeHead(204).end();
+    if (pathname === "/gzip") return response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("unzipped"));
+    if (pathname === "/cookies") return response.writeHead(200, [["set-cookie", "a=1"], ["set-cookie", "b=2"]].flat()).end();
+    return mirror(request, response);
+  });
+  await using http = await started({ baseUrl: server.url });
+  const ours = http.client.fetch;
+  const params = new URLSearchParams({ q: "a b" });
+  const cases: readonly [string, Record<string, unknown>?][] = [
+    ["/mirror?x=1"],
+    ["/mirror", { method: "POST", body: "text" }],
+    ["/mirror", { method: "PUT", body: params }],
+    ["/mirror", { method: "POST", body: new Uint8Array([97, 98]) }],
+    ["/mirror", { method: "post", body: new Blob(["blob"], { type: "text/x" }) }],
+    ["/mirror", { headers: new undici.Headers({ a: "1" }) }],
+    ["/302"],
+    ["/302", { method: "POST", body: "dropped" }],
+    ["/307", { method: "POST", body: "kept" }],
+    ["/302", { redirect: "manual" }],
+    ["/204"],
+    ["/gzip"],
+    ["/cookies"],
+    ["/mirror", { method: "HEAD" }],
+  ];
+  const KEPT = ["method", "url", "body", "content-type", "content-length", "a"];
+  for (const [path, init] of cases) {
+    const seen = async (response: Awaited<ReturnType<typeof ours>> | undici.Response): Promise<unknown> => {
+      const { ok, status, redirected, url, bodyUsed } = response;
+      const read = await response.text();
+      const json = read.startsWith("{") ? (JSON.parse(read) as Mirrored) : undefined;
+      const flat: Record<string, unknown> = { ...json, ...json?.headers };
+      return { ok, status, redirected, url, bodyUsed, used: read === "" || response.bodyUsed, cookies: response.headers.getSetCookie(), body: json === undefined ? read : KEPT.map((key) => flat[key]) };
+    };
+    t.same(await seen(await ours(path, init)), await seen(await undici.fetch(server.url + path, init)), `${path} ${JSON.stringify(init)}`);
+  }
+  t.match(await failure(ours("/loop")), { code: "HTTP_REDIRECT_REFUSED" });
+  t.match(await failure(ours("/302", { redirect: "error" })), { code: "HTTP_REDIRECT_REFUSED" });
+  t.match(await failure(ours("/307", { method: "POST", body: new Blob(["once"]).stream(), duplex: "half" })), { code: "HTTP_REDIRECT_REFUSED" });
+  t.match(await failure(ours("http://127.0.0.1:1/")), { name: "TypeError", message: "fetch failed", cause: { code: "ECONNREFUSED" } });
+});
+
+t.test("a fetched response has everything that a Response has", async (t) => {
+  await using server = await serve((_request, response) => response.writeHead(200, { "content-type": "application/json" }).end('{"a":1}'));
+  await using http = await started({ baseUrl: server.url });
+  const get = (): ReturnType<HttpSession["fetch"]> => http.client.fetch("/");
+  const first = await get();
+  for (const name of Object.getOwnPropertyNames(undici.Response.prototype)) t.ok(name in first, name);
+  const copy = first.clone();
+  t.same([await first.json(), await copy.json()], [{ a: 1 }, { a: 1 }]);
+  t.equal((await (await get()).arrayBuffer()).byteLength, 7);
+  t.equal((await (await get()).bytes()).length, 7);
+  t.match(await (await get()).blob(), { size: 7, type: "application/json" });
+  const streamed: unknown[] = [];
+  for await (const chunk of (await get()).body ?? []) streamed.push(...chunk);
+  t.equal(streamed.length, 7);
+  const twice = await get();
+  await twice.text();
+  t.match(await failure(twice.text()), { name: "TypeError" });
+  const asPlatform: (url: string) => Promise<Pick<Response, "ok" | "status" | "json" | "text">> = http.client.fetch;
+  t.ok(asPlatform);
+});
+
+t.test("a redirect to another origin loses credentials, one to the same keeps them", async (t) => {
+  await using other = await serve((request, response) => void mirror(request, response));
+  await using server = await serve((request, response) => {
+    if (request.url === "/away") return response.writeHead(302, { location: other.url }).end();
+    if (request.url === "/here") return response.writeHead(302, { location: "/mirror" }).end();
+    return mirror(request, response);
+  });
+  await using http = await started({ baseUrl: server.url });
+  const headers = { authorization: "Bearer x", cookie: "a=1", "x-kept": "1" };
+  t.match(await (await http.client.fetch("/here", { headers })).json(), { headers });
+  const away = (await (await http.client.fetch("/away", { headers })).json()) as Mirrored;
+  t.match(away.headers, { "x-kept": "1" });
+  t.notHas(away.headers, { authorization: "Bearer x" });
+  t.notHas(away.headers, { cookie: "a=1" });
+});
+
+t.test("a dispatcher of the user's is used and never closed", async (t) => {
+  await using server = await serve((_request, response) => response.end("x"));
+  const agent = new undici.Agent();
+  const http = await started({ baseUrl: server.url, client: agent, maxConnections: 1, probeUrl: server.url });
+  t.equal(await (await http.client.request("/")).body.text(), "x");
+  await http.probe();
+  await http.stop();
+  t.notOk(agent.closed);
+  t.match(await failure(http.client.request("/")), { code: "RESOURCE_UNAVAILABLE" });
+  // One that knows only the new style of handlers, as later versions of undici do.
+  const modern = {
+    dispatch(options: undici.Dispatcher.DispatchOptions, handler: undici.Dispatcher.DispatchHandler) {
+      t.type(handler.onRequestStart, "function");
+      return agent.dispatch(options, handler);
+    },
+  };
+  await using other = await started({ baseUrl: server.url, client: modern as undici.Dispatcher });
+  t.equal(await (await other.client.request("/")).body.text(), "x");
+  await agent.close();
+});
+
+t.test("the client survives stop, start and renew, and cannot be closed by a user", async (t) => {
+  await using server = await serve((_request, response) => response.end("x"));
+  const http = new HttpSessionManager({ baseUrl: server.url });
+  const { client } = http;
+  const get = async (): Promise<string> => (await client.request("/")).body.text();
+  t.match(await failure(get()), { code: "RESOURCE_UNAVAILABLE" });
+  await http.start();
+  await get();
+  await http.renew();
+  await get();
+  t.equal(server.connections(), 2, "a renewed session connects anew");
+  t.match(await failure(client.close()), { code: "LIFECYCLE_CONFLICT" });
+  t.match(await failure(client.destroy()), { code: "LIFECYCLE_CONFLICT" });
+  await new Promise<void>((resolve) => client.close(() => resolve()));
+  await http.stop();
+  t.match(await failure(get()), { code: "RESOURCE_UNAVAILABLE" });
+  await http.start();
+  t.equal(await get(), "x");
+  t.equal(http.client, client);
+  t.match(http.stats(), { started: 3, succeeded: 3 }, "counts go on");
+  await http.stop();
+});
+
+t.test("origins that are not used make room for new ones", async (t) => {
+  await using a = await serve((_request, response) => response.end("a"));
+  await using b = await serve((request, response) => void (request.url === "/" && response.end("b")));
+  await using c = await serve((_request, response) => response.end("c"));
+  await using http = await started({ maxOrigins: 2, timeoutMs: 500 });
+  for (const server of [a, b, c, a]) await (await http.client.request(server.url)).body.text();
+  t.same(Object.keys(http.stats()["origins"] as object).sort(), [c.url, a.url].sort());
+  t.match(http.stats(), { started: 4, succeeded: 4 });
+  await using one = await started({ maxOrigins: 1, timeoutMs: 300 });
+  const busy = failure(one.client.request(`${b.url}/never`));
+  t.match(await failure(one.client.request(a.url)), { code: "OVERLOADED", message: /raise maxOrigins/ });
+  await busy;
+});
+
+t.test("a probe asks its URL, or judges by what calls have met", async (t) => {
+  let status = 200;
+  const server = await serve((_request, response) => response.writeHead(status).end());
+  await using asking = await started({ probeUrl: `${server.url}/health` });
+  await asking.probe();
+  t.same(server.seen, ["GET /health"]);
+  status = 503;
+  t.match(await failure(asking.probe()), { code: "HTTP_PROBE_FAILED", message: /503/ });
+  await using judging = await started({ retry: false });
+  await judging.probe();
+  await judging.client.request(server.url);
+  await judging.probe();
+  await server[Symbol.asyncDispose]();
+  await failure(judging.client.request(server.url));
+  t.match(await failure(judging.probe()), { code: "HTTP_PROBE_FAILED", message: /ECONNREFUSED|UND_ERR_SOCKET|ECONNRESET/ });
+});
+
+t.test("a request body travels in every form", async (t) => {
+  await using server = await serve(async (request, response) => void response.end(await bodyOf(request)));
+  await using http = await started({ baseUrl: server.url });
+  const { Readable } = await import("node:stream");
+  for (const body of ["text", Buffer.from("text"), Readable.from(["te", "xt"])])
+    t.equal(await (await http.client.request("/", { method: "POST", body })).body.text(), "text");
+});
