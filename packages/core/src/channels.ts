@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import type { BreakerState } from "./breaker.ts";
 import type { Phase } from "./lifecycle.ts";
 
 /** Names of all `node:diagnostics_channel` channels that Steward publishes to. They cost nothing unheard. */
@@ -9,6 +10,8 @@ export const CHANNELS = {
   probe: "steward:resource:probe",
   /** A guarded call ended: {@link CallEvent}. */
   call: "steward:resource:call",
+  /** A circuit breaker changed its state: {@link BreakerEvent}. */
+  breaker: "steward:resource:breaker",
 } as const;
 
 /** A resource went from one phase to another. */
@@ -39,9 +42,19 @@ export interface CallEvent {
   readonly error: unknown;
 }
 
+/** A circuit breaker changed its state. */
+export interface BreakerEvent {
+  readonly resource: string;
+  readonly from: BreakerState;
+  readonly to: BreakerState;
+  /** Why it opened last. */
+  readonly reason: string;
+}
+
 const state = channel(CHANNELS.state);
 const probe = channel(CHANNELS.probe);
 const call = channel(CHANNELS.call);
+const breaker = channel(CHANNELS.breaker);
 
 /** Tells whoever listens that a resource changed phase. */
 export function publishState(event: StateEvent): void {
@@ -56,4 +69,9 @@ export function publishProbe(event: ProbeEvent): void {
 /** Tells whoever listens how a guarded call ended; `event` is built only if somebody listens. */
 export function publishCall(event: () => CallEvent): void {
   if (call.hasSubscribers) call.publish(event());
+}
+
+/** Tells whoever listens that a circuit breaker changed its state. */
+export function publishBreaker(event: BreakerEvent): void {
+  if (breaker.hasSubscribers) breaker.publish(event);
 }

@@ -11,6 +11,7 @@ export const CORE_CODES = {
   RESOURCE_UNAVAILABLE: "The resource is not ready: not started, down, draining or stopped.",
   DEADLINE_EXCEEDED: "A call ran into its deadline, time in the queue included.",
   OVERLOADED: "A call was refused because the queue of its resource is full.",
+  CIRCUIT_OPEN: "A call was refused because the circuit breaker of its resource is open.",
   CALL_ABORTED: "A call was given up because its caller aborted it.",
 } as const;
 

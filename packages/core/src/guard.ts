@@ -1,159 +1,12 @@
+import { Breaker } from "./breaker.ts";
 import { publishCall } from "./channels.ts";
 import type { Clock } from "./clock.ts";
 import { currentContext } from "./context.ts";
-import { StewardError } from "./errors.ts";
-import { deadlineWheel, Expiring, type DeadlineWheel } from "./timers.ts";
-
-/** Bounds of a guard. */
-export interface GuardOptions {
-  /** Name of the resource it guards. */
-  readonly resource: string;
-  readonly clock: Clock;
-  /** Calls that may run at once. Default: no bound. */
-  readonly maxConcurrent?: number | undefined;
-  /** Calls that may wait for a place; one more is refused. Default 0 where `maxConcurrent` is given it should be set. */
-  readonly maxPending?: number | undefined;
-  /** Deadline of a call, time in the queue included, in ms. Default: none. */
-  readonly timeoutMs?: number | undefined;
-  /** Longest wait until an operation says {@link Call.acquired}, time in the queue included, in ms. Default: none. */
-  readonly acquireTimeoutMs?: number | undefined;
-  /** True when a call that ran into its deadline keeps its place until the driver really let go. Default `false`. */
-  readonly holdUntilSettled?: boolean | undefined;
-  /** Says why nothing is accepted now, or `undefined` when calls are welcome. */
-  readonly refusal?: () => StewardError | undefined;
-}
-
-/** What a single call may ask for. */
-export interface CallOptions {
-  /** Deadline of this call, in ms from now. The smallest of call, guard and request context counts. */
-  readonly timeoutMs?: number | undefined;
-  /** Gives up the call when it aborts. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** What an operation is told about its call. */
-export interface Call {
-  /** Instant by which it has to be done, in ms of the clock; `Infinity` when there is none. */
-  readonly deadline: number;
-  /** Aborts when the call is given up. Made when first asked for, so that it costs nothing unasked. */
-  readonly signal: AbortSignal;
-  /**
-   * Says that the call has what it waited for (a connection, a lease), so `acquireTimeoutMs` no longer counts: from
-   * here the total deadline does, or `timeoutMs` from now where it is given (`Infinity`: as long as it takes).
-   */
-  acquired(timeoutMs?: number): void;
-}
-
-/** Numbers of a guard. `started = succeeded + failed + inUse`, where a call that is given up counts as failed. */
-export interface GuardStats {
-  readonly inUse: number;
-  readonly pending: number;
-  readonly started: number;
-  readonly succeeded: number;
-  readonly failed: number;
-  /** Refused because the queue was full. */
-  readonly overloaded: number;
-  /** Ran into their deadline, queued or running. */
-  readonly timedOut: number;
-}
-
-type Operation<T> = (call: Call) => PromiseLike<T> | T;
-
-/**
- * One use of a guarded resource that tells its progress by callbacks instead of a promise: what a driver's narrow
- * seam needs. Subclass it, hand it to {@link Guard.enter}, and call {@link succeed} or {@link fail} when the driver
- * let go; one object per use is all it costs.
- */
-export abstract class GuardedUse extends Expiring {
-  /** Instant at which it was asked for, in ms of the guard's clock. */
-  since = 0;
-  /** @internal Instant by which it has to be done in all; `deadline` may be nearer while it still acquires. */
-  total: number = Number.POSITIVE_INFINITY;
-  /** Instant at which it got its place; `undefined` while it waits. */
-  startedAt: number | undefined = undefined;
-  /** True from {@link succeed}, {@link fail} or being given up on. */
-  settled = false;
-  /** @internal */
-  queued = false;
-  /** @internal */
-  holdsPlace = false;
-  /** @internal */
-  inDriver = false;
-  /** @internal */
-  ahead: GuardedUse | undefined = undefined;
-  /** @internal */
-  behind: GuardedUse | undefined = undefined;
-  #guard: Guard | undefined = undefined;
-  #unfollow: (() => void) | undefined = undefined;
-
-  /** It has its place: hand it to the driver. */
-  protected abstract begin(): void;
-
-  /** It failed or was given up: refused, overloaded, out of time, aborted. Called once at most, before its place goes to the next. */
-  protected abstract giveUp(error: unknown): void;
-
-  /** It is done: frees its place. Does nothing but that once it was given up. */
-  succeed(): void {
-    this.inDriver = false;
-    if (this.settled) return this.#guard?.late(this);
-    this.settled = true;
-    this.#unfollow?.();
-    this.#guard?.settled(this, undefined);
-  }
-
-  /** It failed: {@link giveUp} is told, and its place is freed. Does nothing but free its place once it was given up. */
-  fail(error: unknown): void {
-    this.inDriver = false;
-    if (this.settled) this.#guard?.late(this);
-    else this.abandon(error);
-  }
-
-  override expire(): void {
-    if (!this.settled && this.#guard !== undefined) this.abandon(this.#guard.timeout(this));
-  }
-
-  /** @internal Given up from outside, while the driver may still be at it. */
-  abandon(error: unknown): void {
-    if (this.settled) return;
-    this.settled = true;
-    this.#unfollow?.();
-    try {
-      this.giveUp(error);
-    } finally {
-      this.#guard?.settled(this, error ?? new Error("rejected with nothing"));
-    }
-  }
-
-  /** @internal */
-  enter(guard: Guard, now: number): void {
-    this.#guard = guard;
-    this.since = now;
-  }
-
-  /**
-   * It has what it waited for (a connection, a lease), so the guard's `acquireTimeoutMs` no longer counts: from here
-   * the total deadline does, or `timeoutMs` from now where it is given (`Infinity`: as long as it takes).
-   */
-  acquired(timeoutMs?: number): void {
-    this.#guard?.acquired(this, timeoutMs);
-  }
-
-  /** @internal */
-  start(now: number): void {
-    this.startedAt = now;
-    this.holdsPlace = this.inDriver = true;
-    this.begin();
-  }
-
-  /** @internal */
-  follow(signal: AbortSignal, resource: string): void {
-    const abort = (): void =>
-      this.abandon(new StewardError("CALL_ABORTED", `${resource}: the caller gave up`, { resource, cause: signal.reason }));
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort, { once: true });
-    this.#unfollow = () => signal.removeEventListener("abort", abort);
-  }
-}
+import { isStewardError, StewardError } from "./errors.ts";
+import type { CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
+import { GuardedCall, Pause, type GuardedUse } from "./guarded-use.ts";
+import { RetryPolicy } from "./retry.ts";
+import { deadlineWheel, type DeadlineWheel, type Expiring } from "./timers.ts";
 
 /**
  * What every managed use passes through: it bounds how many calls run and wait, and how long each may take in all.
@@ -177,7 +30,13 @@ export class Guard {
   #failed = 0;
   #overloaded = 0;
   #timedOut = 0;
+  #retried = 0;
   #filling = false;
+  readonly #breaker: Breaker | undefined;
+  readonly #retry: RetryPolicy | undefined;
+  /** Calls that run and have not been answered yet, oldest first. */
+  #oldest: GuardedUse | undefined;
+  #newest: GuardedUse | undefined;
   /** Places there are now; none while paused. */
   #limit: number;
   #idleWaiters: (() => void)[] = [];
@@ -190,12 +49,20 @@ export class Guard {
     this.#maxConcurrent = options.maxConcurrent ?? Number.POSITIVE_INFINITY;
     this.#maxPending = options.maxPending ?? 0;
     this.#limit = this.#maxConcurrent;
+    this.#breaker = options.breaker === undefined ? undefined : new Breaker(options.resource, options.breaker, () => this.#opened());
+    this.#retry = options.retry === undefined ? undefined : new RetryPolicy(options.retry);
+  }
+
+  /** The breaker, where there is one: to isolate the resource, or to tell that it answers again. */
+  get breaker(): Breaker | undefined {
+    return this.#breaker;
   }
 
   /**
    * Runs `operation` as soon as there is a place for it, and settles by its deadline.
    *
    * @throws {RESOURCE_UNAVAILABLE} when the resource accepts no calls now.
+   * @throws {CIRCUIT_OPEN} when the resource did not answer of late.
    * @throws {OVERLOADED} when all places are taken and the queue is full.
    * @throws {DEADLINE_EXCEEDED} when time runs out, in the queue or later.
    * @throws {CALL_ABORTED} when the caller's signal aborts.
@@ -204,7 +71,8 @@ export class Guard {
     const refusal = this.#options.refusal?.();
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise<T>((resolve, reject) => {
-      this.#admit(new GuardedCall(operation, resolve as (value: unknown) => void, reject), options); // `operation` gives a T
+      const retry = options?.idempotent === true && this.#retry !== undefined;
+      this.#admit(new GuardedCall(operation, resolve as (value: unknown) => void, reject, retry), options); // `operation` gives a T
     });
   }
 
@@ -222,9 +90,21 @@ export class Guard {
     use.enter(this, this.#clock.now());
     this.#bound(use, options);
     if (use.settled) return;
-    if (this.#inUse < this.#limit && this.#head === undefined) this.#begin(use);
+    this.#retry?.earn();
+    this.#place(use, use.since);
+  }
+
+  #place(use: GuardedUse, now: number): void {
+    if (this.#inUse < this.#limit && this.#head === undefined) this.#begin(use, now);
+    else if (this.#breaker !== undefined && this.#breaker.state !== "closed") use.abandon(this.#breaker.refusal(now));
     else if (this.#pending < this.#maxPending) this.#enqueue(use);
     else this.#overload(use);
+  }
+
+  /** Whoever waits when the breaker opens learns it now, not when its time has run out. */
+  #opened(): void {
+    const { breaker } = this;
+    if (breaker !== undefined && this.#head !== undefined) this.rejectPending(breaker.refusal(this.#clock.now()));
   }
 
   /** Waits until nothing runs or waits any more. */
@@ -259,6 +139,8 @@ export class Guard {
       failed: this.#failed,
       overloaded: this.#overloaded,
       timedOut: this.#timedOut,
+      retried: this.#retried,
+      breaker: this.#breaker?.stats(),
     };
   }
 
@@ -266,16 +148,81 @@ export class Guard {
   settled(call: GuardedUse, error: unknown): void {
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.remove(call);
     if (call.queued) this.#dequeue(call);
-    else if (call.startedAt !== undefined) {
-      if (error === undefined) this.#succeeded++;
-      else this.#failed++;
-      if (!(this.#options.holdUntilSettled === true && call.inDriver)) this.#free(call);
-    }
+    else if (call.startedAt !== undefined) this.#ended(call, error);
     publishCall(() => {
       const now = this.#clock.now();
       return { resource: this.#resource, durationMs: now - call.since, queuedMs: (call.startedAt ?? now) - call.since, error };
     });
     this.#wakeIdle();
+  }
+
+  /** An attempt is over: tells the breaker, counts it and frees its place. */
+  #ended(call: GuardedUse, error: unknown): void {
+    if (error === undefined) this.#succeeded++;
+    else this.#failed++;
+    this.#tellBreaker(call, error);
+    if (call.holdsPlace && !(this.#options.holdUntilSettled === true && call.inDriver)) this.#free(call);
+  }
+
+  #tellBreaker(call: GuardedUse, error: unknown): void {
+    const { ticket } = call;
+    if (this.#breaker === undefined || ticket < 0) return;
+    call.ticket = -1;
+    this.#unlink(call);
+    const now = this.#clock.now();
+    if (error === undefined) this.#breaker.succeeded(ticket, now, now - (call.startedAt ?? now));
+    else if (this.#isFailure(error)) this.#breaker.failed(ticket, now);
+    else this.#breaker.ignored(ticket);
+  }
+
+  #isFailure(error: unknown): boolean {
+    return this.#options.isFailure === undefined ? !isStewardError(error, "CALL_ABORTED") : this.#options.isFailure(error);
+  }
+
+  /** @internal The resource answered; from here the use is a lease with another deadline. */
+  answered(call: GuardedUse, timeoutMs: number): void {
+    if (call.settled) return;
+    this.#tellBreaker(call, undefined);
+    this.acquired(call, timeoutMs);
+  }
+
+  /**
+   * @internal When a call that failed is to be made again, in ms from now; `undefined` when it is not. Its attempt is
+   * over then, and {@link again} begins the next one.
+   */
+  retryIn(call: GuardedUse, attempt: number, error: unknown): number | undefined {
+    if (this.#retry === undefined || !this.#isRetryable(error)) return undefined;
+    const delayMs = this.#retry.next(attempt);
+    if (delayMs === undefined || this.#clock.now() + delayMs >= call.total) return undefined;
+    this.#retried++;
+    this.#ended(call, error);
+    call.startedAt = undefined;
+    return delayMs;
+  }
+
+  #isRetryable(error: unknown): boolean {
+    if (this.#options.isRetryable !== undefined) return this.#options.isRetryable(error);
+    return this.#isFailure(error) && (!isStewardError(error) || error.retryable);
+  }
+
+  /** @internal Runs `next` on the guard's timer, `delayMs` from now. */
+  after(delayMs: number, next: () => void): Expiring {
+    const pause = new Pause(next);
+    pause.deadline = this.#clock.now() + delayMs;
+    this.#wheel.add(pause);
+    return pause;
+  }
+
+  /** @internal Begins the next attempt of a call, or queues it. */
+  again(call: GuardedUse): void {
+    const refusal = this.#options.refusal?.();
+    if (refusal === undefined) this.#place(call, this.#clock.now());
+    else call.abandon(refusal);
+  }
+
+  /** @internal */
+  cancelPause(pause: Expiring): void {
+    this.#wheel.remove(pause);
   }
 
   /** @internal A call has what it waited for; another deadline counts from here. */
@@ -315,10 +262,30 @@ export class Guard {
     if (signal !== undefined) call.follow(signal, this.#resource);
   }
 
-  #begin(call: GuardedUse): void {
+  #begin(call: GuardedUse, now: number): void {
+    if (this.#breaker !== undefined) {
+      call.ticket = this.#breaker.admit(now, this.#oldest?.startedAt ?? Number.POSITIVE_INFINITY);
+      if (call.ticket < 0) return call.abandon(this.#breaker.refusal(now));
+      this.#link(call);
+    }
     this.#inUse++;
     this.#started++;
-    call.start(this.#clock.now());
+    call.start(now);
+  }
+
+  #link(call: GuardedUse): void {
+    call.ahead = this.#newest;
+    if (this.#newest === undefined) this.#oldest = call;
+    else this.#newest.behind = call;
+    this.#newest = call;
+  }
+
+  #unlink(call: GuardedUse): void {
+    if (call.ahead === undefined) this.#oldest = call.behind;
+    else call.ahead.behind = call.behind;
+    if (call.behind === undefined) this.#newest = call.ahead;
+    else call.behind.ahead = call.ahead;
+    call.ahead = call.behind = undefined;
   }
 
   #free(call: GuardedUse): void {
@@ -333,7 +300,7 @@ export class Guard {
     try {
       for (let next = this.#head; next !== undefined && this.#inUse < this.#limit; next = this.#head) {
         this.#dequeue(next);
-        this.#begin(next);
+        this.#begin(next, this.#clock.now());
       }
     } finally {
       this.#filling = false;
@@ -374,48 +341,4 @@ export class Guard {
     if (this.#inUse > 0 || this.#pending > 0 || this.#idleWaiters.length === 0) return;
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
-}
-
-/** A use that an operation makes and a promise tells about. */
-class GuardedCall extends GuardedUse implements Call {
-  readonly #operation: Operation<unknown>;
-  readonly #resolve: (value: unknown) => void;
-  readonly #reject: (error: unknown) => void;
-  #controller: AbortController | undefined = undefined;
-
-  constructor(operation: Operation<unknown>, resolve: (value: unknown) => void, reject: (error: unknown) => void) {
-    super();
-    this.#operation = operation;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    return this.#controller.signal;
-  }
-
-  protected override begin(): void {
-    try {
-      const result = this.#operation(this);
-      if (isThenable(result)) result.then((value) => this.#answer(value), (error: unknown) => this.fail(error));
-      else this.#answer(result);
-    } catch (error) {
-      this.fail(error);
-    }
-  }
-
-  protected override giveUp(error: unknown): void {
-    this.#reject(error);
-    this.#controller?.abort(error);
-  }
-
-  #answer(value: unknown): void {
-    if (!this.settled) this.#resolve(value);
-    this.succeed();
-  }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -1,4 +1,5 @@
-export { CHANNELS, type CallEvent, type ProbeEvent, type StateEvent } from "./channels.ts";
+export { Breaker, type BreakerOptions, type BreakerState, type BreakerStats } from "./breaker.ts";
+export { CHANNELS, type BreakerEvent, type CallEvent, type ProbeEvent, type StateEvent } from "./channels.ts";
 export { MAX_TIMER_MS, sleepOn, systemClock, type Clock, type Timer, type TimerOptions } from "./clock.ts";
 export { currentContext, runWithContext, type RequestContext } from "./context.ts";
 export {
@@ -17,7 +18,9 @@ export {
 export { cached, current, fresh, lazy, optional, when, type Current } from "./edges.ts";
 export { CORE_CODES, describeError, isStewardError, StewardError, type CoreCode, type StewardErrorDetails } from "./errors.ts";
 export { afterReply, generator, isGeneratorFunction, type AfterReply } from "./generator.ts";
-export { Guard, GuardedUse, type Call, type CallOptions, type GuardOptions, type GuardStats } from "./guard.ts";
+export { Guard } from "./guard.ts";
+export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
+export { GuardedUse } from "./guarded-use.ts";
 export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle.ts";
 export { managedFactory, type DerivedOptions, type Driver, type ManagedFactory, type ManagedSettings } from "./managed.ts";
 export { Manager, type LastProbe, type ManagerCall, type ManagerContext } from "./manager.ts";
@@ -40,6 +43,9 @@ export type {
 } from "./need.ts";
 export { checkOptions, nearest, OptionsError, parseOptions, type OptionsProblem, type OptionsSchema, type ParsedOptions } from "./options.ts";
 export type { HistogramValue, MetricSample, MetricsSource, PubSub, RedisRunner, SqlRunner } from "./ports.ts";
+export { RetryPolicy, type RetryOptions } from "./retry.ts";
+export { LatencyHistory } from "./latency.ts";
+export { RollingWindow, type WindowCounts } from "./window.ts";
 export { maskUrl, Secret, type SecretSource } from "./secret.ts";
 export { edge, edgeOf, specOf, type Background, type Criticality, type EdgeSpec, type Managed, type ManagedSpec, type Readiness, type Spec } from "./spec.ts";
 export { DeadlineWheel, deadlineWheel, Expiring } from "./timers.ts";

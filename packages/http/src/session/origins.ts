@@ -10,13 +10,13 @@ export interface OriginsSettings extends OriginSettings {
 }
 
 /** The sums over all origins, past ones included. */
-export type Totals = { readonly [K in keyof OriginStats]: number };
+export type Totals = { readonly [K in Exclude<keyof OriginStats, "breaker">]: number };
 
 /** The sums of a session that was never used. */
-export const NOTHING: Totals = { size: 0, idle: 0, retired: 0, max: 0, unread: 0, inUse: 0, pending: 0, started: 0, succeeded: 0, failed: 0, overloaded: 0, timedOut: 0 };
+export const NOTHING: Totals = { size: 0, idle: 0, retired: 0, max: 0, unread: 0, inUse: 0, pending: 0, started: 0, succeeded: 0, failed: 0, overloaded: 0, timedOut: 0, retried: 0 };
 
 /** The counts that go on after an origin is forgotten. */
-const COUNTERS = ["started", "succeeded", "failed", "overloaded", "timedOut", "retired", "unread"] as const;
+const COUNTERS = ["started", "succeeded", "failed", "overloaded", "timedOut", "retried", "retired", "unread"] as const;
 
 /** All origins of a session, made when first called and forgotten, the oldest unused one first, when there are too many. */
 export class Origins {
@@ -120,7 +120,7 @@ export class Origins {
   stats(): { readonly totals: Totals; readonly origins: Readonly<Record<string, OriginStats>> } {
     const origins = Object.fromEntries([...this].map((origin) => [origin.origin, Object.freeze(origin.stats())]));
     const totals: Record<string, number> = { ...this.#past };
-    for (const stats of Object.values(origins)) for (const [key, value] of Object.entries(stats)) totals[key] = (totals[key] ?? 0) + value;
+    for (const stats of Object.values(origins)) for (const key of Object.keys(NOTHING) as (keyof Totals)[]) totals[key] = (totals[key] ?? 0) + stats[key]; // its own keys
     return { totals: totals as unknown as Totals, origins: Object.freeze(origins) }; // the keys of NOTHING, summed
   }
 }

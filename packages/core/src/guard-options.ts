@@ -1,0 +1,75 @@
+import type { BreakerOptions, BreakerStats } from "./breaker.ts";
+import type { Clock } from "./clock.ts";
+import type { StewardError } from "./errors.ts";
+import type { RetryOptions } from "./retry.ts";
+
+/** Bounds of a guard. */
+export interface GuardOptions {
+  /** Name of the resource it guards. */
+  readonly resource: string;
+  readonly clock: Clock;
+  /** Calls that may run at once. Default: no bound. */
+  readonly maxConcurrent?: number | undefined;
+  /** Calls that may wait for a place; one more is refused. Default 0 where `maxConcurrent` is given it should be set. */
+  readonly maxPending?: number | undefined;
+  /** Deadline of a call, time in the queue included, in ms. Default: none. */
+  readonly timeoutMs?: number | undefined;
+  /** Longest wait until an operation says {@link Call.acquired}, time in the queue included, in ms. Default: none. */
+  readonly acquireTimeoutMs?: number | undefined;
+  /** True when a call that ran into its deadline keeps its place until the driver really let go. Default `false`. */
+  readonly holdUntilSettled?: boolean | undefined;
+  /** Opens when the resource does not answer. Default: no breaker. */
+  readonly breaker?: BreakerOptions | undefined;
+  /** Makes calls again that failed and say that they are idempotent. Default: no retry. */
+  readonly retry?: RetryOptions | undefined;
+  /** Tells whether an error speaks against the resource, for the breaker. Default: every error but an abort by the caller. */
+  readonly isFailure?: ((error: unknown) => boolean) | undefined;
+  /** Tells whether a call that failed so may be made again. Default: every failure that is not an error of ours marked otherwise. */
+  readonly isRetryable?: ((error: unknown) => boolean) | undefined;
+  /** Says why nothing is accepted now, or `undefined` when calls are welcome. */
+  readonly refusal?: () => StewardError | undefined;
+}
+
+/** What a single call may ask for. */
+export interface CallOptions {
+  /** Deadline of this call, in ms from now. The smallest of call, guard and request context counts. */
+  readonly timeoutMs?: number | undefined;
+  /** Gives up the call when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+  /** True when making it twice does no harm, so that the guard may retry it. Default `false`. */
+  readonly idempotent?: boolean | undefined;
+}
+
+/** What an operation is told about its call. */
+export interface Call {
+  /** Instant by which it has to be done, in ms of the clock; `Infinity` when there is none. */
+  readonly deadline: number;
+  /** Aborts when the call is given up. Made when first asked for, so that it costs nothing unasked. */
+  readonly signal: AbortSignal;
+  /**
+   * Says that the call has what it waited for (a connection, a lease), so `acquireTimeoutMs` no longer counts: from
+   * here the total deadline does, or `timeoutMs` from now where it is given (`Infinity`: as long as it takes).
+   */
+  acquired(timeoutMs?: number): void;
+}
+
+/** Numbers of a guard. `started = succeeded + failed + inUse`, where a call that is given up counts as failed. */
+export interface GuardStats {
+  readonly inUse: number;
+  readonly pending: number;
+  readonly started: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Refused because the queue was full. */
+  readonly overloaded: number;
+  /** Ran into their deadline, queued or running. */
+  readonly timedOut: number;
+  /** Attempts behind the first. */
+  readonly retried: number;
+  /** Numbers of the breaker, where there is one. */
+  readonly breaker: BreakerStats | undefined;
+}
+
+/** What a guard runs. */
+export type Operation<T> = (call: Call) => PromiseLike<T> | T;
+

@@ -1,0 +1,187 @@
+import { StewardError } from "./errors.ts";
+import type { Guard } from "./guard.ts";
+import type { Call, Operation } from "./guard-options.ts";
+import { Expiring } from "./timers.ts";
+
+/**
+ * One use of a guarded resource that tells its progress by callbacks instead of a promise: what a driver's narrow
+ * seam needs. Subclass it, hand it to {@link Guard.enter}, and call {@link succeed} or {@link fail} when the driver
+ * let go; one object per use is all it costs.
+ */
+export abstract class GuardedUse extends Expiring {
+  /** Instant at which it was asked for, in ms of the guard's clock. */
+  since = 0;
+  /** @internal Instant by which it has to be done in all; `deadline` may be nearer while it still acquires. */
+  total: number = Number.POSITIVE_INFINITY;
+  /** Instant at which it got its place; `undefined` while it waits. */
+  startedAt: number | undefined = undefined;
+  /** True from {@link succeed}, {@link fail} or being given up on. */
+  settled = false;
+  /** @internal */
+  queued = false;
+  /** @internal */
+  holdsPlace = false;
+  /** @internal */
+  inDriver = false;
+  /** @internal Ticket of the breaker; -1 without one, and once its outcome has been told. */
+  ticket = -1;
+  /** @internal Neighbours in the queue, and later among the calls that run. */
+  ahead: GuardedUse | undefined = undefined;
+  /** @internal */
+  behind: GuardedUse | undefined = undefined;
+  #guard: Guard | undefined = undefined;
+  #unfollow: (() => void) | undefined = undefined;
+
+  /** It has its place: hand it to the driver. */
+  protected abstract begin(): void;
+
+  /** It failed or was given up: refused, overloaded, out of time, aborted. Called once at most, before its place goes to the next. */
+  protected abstract giveUp(error: unknown): void;
+
+  /** It is done: frees its place. Does nothing but that once it was given up. */
+  succeed(): void {
+    this.inDriver = false;
+    if (this.settled) return this.#guard?.late(this);
+    this.settled = true;
+    this.#unfollow?.();
+    this.#guard?.settled(this, undefined);
+  }
+
+  /** It failed: {@link giveUp} is told, and its place is freed. Does nothing but free its place once it was given up. */
+  fail(error: unknown): void {
+    this.inDriver = false;
+    if (this.settled) this.#guard?.late(this);
+    else this.abandon(error);
+  }
+
+  override expire(): void {
+    if (!this.settled && this.#guard !== undefined) this.abandon(this.#guard.timeout(this));
+  }
+
+  /** @internal Given up from outside, while the driver may still be at it. */
+  abandon(error: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.#unfollow?.();
+    try {
+      this.giveUp(error);
+    } finally {
+      this.#guard?.settled(this, error ?? new Error("rejected with nothing"));
+    }
+  }
+
+  /** @internal */
+  protected get guard(): Guard | undefined {
+    return this.#guard;
+  }
+
+  /** @internal */
+  enter(guard: Guard, now: number): void {
+    this.#guard = guard;
+    this.since = now;
+  }
+
+  /**
+   * It has what it waited for (a connection, a lease), so the guard's `acquireTimeoutMs` no longer counts: from here
+   * the total deadline does, or `timeoutMs` from now where it is given (`Infinity`: as long as it takes).
+   */
+  acquired(timeoutMs?: number): void {
+    this.#guard?.acquired(this, timeoutMs);
+  }
+
+  /**
+   * The resource answered: what counts for breaker, retry and in-flight age is over. The use goes on as a lease until
+   * {@link succeed} or {@link fail}, with another deadline: `timeoutMs` from now (`Infinity`: as long as it takes).
+   * Call it again with each chunk, so that the deadline bounds the time between chunks.
+   */
+  answered(timeoutMs: number): void {
+    this.#guard?.answered(this, timeoutMs);
+  }
+
+  /** @internal */
+  start(now: number): void {
+    this.startedAt = now;
+    this.holdsPlace = this.inDriver = true;
+    this.begin();
+  }
+
+  /** @internal */
+  follow(signal: AbortSignal, resource: string): void {
+    const abort = (): void =>
+      this.abandon(new StewardError("CALL_ABORTED", `${resource}: the caller gave up`, { resource, cause: signal.reason }));
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    this.#unfollow = () => signal.removeEventListener("abort", abort);
+  }
+}
+
+/** A wait between two attempts. */
+export class Pause extends Expiring {
+  readonly #next: () => void;
+
+  constructor(next: () => void) {
+    super();
+    this.#next = next;
+  }
+
+  override expire(): void {
+    this.#next();
+  }
+}
+
+/** A use that an operation makes and a promise tells about. */
+export class GuardedCall extends GuardedUse implements Call {
+  readonly #operation: Operation<unknown>;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #retry: boolean;
+  #attempt = 1;
+  #pause: Expiring | undefined = undefined;
+  #controller: AbortController | undefined = undefined;
+
+  constructor(operation: Operation<unknown>, resolve: (value: unknown) => void, reject: (error: unknown) => void, retry: boolean) {
+    super();
+    this.#retry = retry;
+    this.#operation = operation;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
+  protected override begin(): void {
+    try {
+      const result = this.#operation(this);
+      if (isThenable(result)) result.then((value) => this.#answer(value), (error: unknown) => this.fail(error));
+      else this.#answer(result);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  override fail(error: unknown): void {
+    const delayMs = this.#retry && !this.settled ? this.guard?.retryIn(this, this.#attempt, error) : undefined;
+    if (delayMs === undefined) return super.fail(error);
+    this.inDriver = false;
+    this.#attempt++;
+    this.#pause = this.guard?.after(delayMs, () => this.guard?.again(this));
+  }
+
+  protected override giveUp(error: unknown): void {
+    if (this.#pause !== undefined) this.guard?.cancelPause(this.#pause);
+    this.#reject(error);
+    this.#controller?.abort(error);
+  }
+
+  #answer(value: unknown): void {
+    if (!this.settled) this.#resolve(value);
+    this.succeed();
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
