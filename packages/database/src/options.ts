@@ -57,7 +57,7 @@ interface PoolBounds {
   readonly acquireTimeoutMs?: number | undefined;
   /** Longest query, in ms, time in the queue included; then it is cancelled at the server. 0: no limit. Default 30,000. */
   readonly queryTimeoutMs?: number | undefined;
-  /** Longest connect, in ms, login included. Default 5,000, or `queryTimeoutMs` where that is less. */
+  /** Longest connect, in ms, login included. Default 5,000, or `queryTimeoutMs` where that is less, but at least 1,000. */
   readonly connectTimeoutMs?: number | undefined;
   /** Silence of the server, in ms, after which we ask over another connection whether it still works on the query. 0: never. Default 1,000. */
   readonly replyTimeoutMs?: number | undefined;
@@ -147,13 +147,22 @@ const durationMs = v.pipe(v.number(), v.finite("must be finite; 0 switches it of
 const positiveMs = v.pipe(v.number(), v.finite("must be finite"), v.minValue(1, "must be at least 1"));
 const count = v.pipe(v.number(), v.integer("must be a whole number"));
 
+/** A value that only its user can know the type of; `message` is what the error says. */
+function kind<T>(is: (x: unknown) => boolean, message: string): v.GenericSchema<unknown, T> {
+  return v.pipe(
+    v.unknown(),
+    v.check(is, message),
+    v.transform((x) => x as T), // `is` has seen it
+  );
+}
+
 const secret = v.pipe(
-  v.custom<SecretSource | Secret>((x) => (typeof x === "string" && x !== "") || typeof x === "function" || x instanceof Secret, "must be a text, a function that gives one, or a Secret"),
+  kind<SecretSource | Secret>((x) => (typeof x === "string" && x !== "") || typeof x === "function" || x instanceof Secret, "must be a text, a function that gives one, or a Secret"),
   v.transform((x) => (x instanceof Secret ? x : new Secret(x))),
 );
 
 const urlSecret = v.pipe(
-  v.custom<SecretSource | Secret>((x) => typeof x === "function" || x instanceof Secret || isPostgresUrl(x), "must be a URL such as postgres://user@host:5432/database"),
+  kind<SecretSource | Secret>((x) => typeof x === "function" || x instanceof Secret || isPostgresUrl(x), "must be a URL such as postgres://user@host:5432/database"),
   v.transform((x) => (x instanceof Secret ? x : new Secret(x))),
 );
 
@@ -161,13 +170,17 @@ function isPostgresUrl(x: unknown): boolean {
   return typeof x === "string" && /^postgres(ql)?:\/\//.test(x);
 }
 
+function isPem(x: unknown): boolean {
+  return Array.isArray(x) ? x.every(isPem) : typeof x === "string" || x instanceof Uint8Array;
+}
+
 const tls = v.union([
   v.boolean(),
   v.literal("no-verify"),
   v.strictObject({
-    ca: v.optional(v.custom<TlsSettings["ca"]>(() => true)),
-    cert: v.optional(v.custom<TlsSettings["cert"]>(() => true)),
-    key: v.optional(v.custom<TlsSettings["key"]>(() => true)),
+    ca: v.optional(kind<TlsSettings["ca"]>(isPem, "must be a PEM text, a Buffer, or a list of them")),
+    cert: v.optional(kind<TlsSettings["cert"]>(isPem, "must be a PEM text, a Buffer, or a list of them")),
+    key: v.optional(kind<TlsSettings["key"]>(isPem, "must be a PEM text, a Buffer, or a list of them")),
     servername: v.optional(v.string()),
     rejectUnauthorized: v.optional(v.boolean()),
   }),
@@ -200,7 +213,7 @@ const entries = {
   database: v.optional(v.string()),
   tls: v.optional(tls),
   embedded: v.optional(v.strictObject({ dataDir: v.optional(v.string()) })),
-  client: v.optional(v.custom<Sql>((x) => typeof x === "function" && "reserve" in x && "options" in x, "must be a client of postgres.js")),
+  client: v.optional(kind<Sql>((x) => typeof x === "function" && "reserve" in x && "options" in x, "must be a client of postgres.js")),
   maxConnections: v.optional(v.pipe(count, v.minValue(1, "must be at least 1"))),
   maxPending: v.optional(v.pipe(count, v.minValue(0, "must not be negative")), 1_000),
   acquireTimeoutMs: v.optional(positiveMs, 5_000),
@@ -215,11 +228,11 @@ const entries = {
   idleInTransactionTimeoutMs: v.optional(durationMs, 0),
   applicationName: v.optional(v.pipe(v.string(), v.maxLength(63, "must have at most 63 characters")), "steward"),
   prepare: v.optional(v.boolean(), true),
-  types: v.optional(v.custom<Readonly<Record<string, PostgresType>>>((x) => typeof x === "object" && x !== null, "must be an object of types")),
-  onNotice: v.optional(v.custom<(notice: Readonly<Record<string, string>>) => void>((x) => typeof x === "function", "must be a function")),
-  schema: v.optional(v.custom<Schema>((x) => typeof x === "object" && x !== null, "must be an object of tables and relations")),
+  types: v.optional(kind<Readonly<Record<string, PostgresType>>>((x) => typeof x === "object" && x !== null, "must be an object of types")),
+  onNotice: v.optional(kind<(notice: Readonly<Record<string, string>>) => void>((x) => typeof x === "function", "must be a function")),
+  schema: v.optional(kind<Schema>((x) => typeof x === "object" && x !== null, "must be an object of tables and relations")),
   casing: v.optional(v.picklist(["snake_case", "camelCase"])),
-  logger: v.optional(v.custom<Logger>((x) => typeof x === "object" && x !== null && "logQuery" in x, "must have logQuery")),
+  logger: v.optional(kind<Logger>((x) => typeof x === "object" && x !== null && "logQuery" in x, "must have logQuery")),
   migrations: v.optional(migrations),
   instances: v.optional(v.pipe(count, v.minValue(1, "must be at least 1")), 1),
   replicas: v.optional(v.array(urlSecret), []),
@@ -246,6 +259,6 @@ export const databaseSchema: v.GenericSchema<unknown, DatabaseOptions> = v.pipe(
   v.transform((o) => ({
     ...o,
     maxConnections: o.maxConnections ?? (o.embedded === undefined ? 10 : 1),
-    connectTimeoutMs: o.connectTimeoutMs ?? Math.min(5_000, o.queryTimeoutMs === 0 ? 5_000 : o.queryTimeoutMs),
+    connectTimeoutMs: o.connectTimeoutMs ?? o.queryTimeoutMs === 0 ? 5_000 : Math.min(5_000, Math.max(1_000, o.queryTimeoutMs)),
   })),
 );

@@ -104,13 +104,13 @@ export class PooledClient implements Source {
       submit(lease, query, false);
     };
     const release = (): void => void (begun ? this.#rollback(lease) : lease.close());
-    return Object.defineProperties(makeSql(this.builder, handler, { release }), {}) as unknown as ReservedSql; // with `release` it is one
+    return makeSql(this.builder, handler, { release }) as unknown as ReservedSql; // with `release` it is one
   };
 
   /** The next user shall not find itself in somebody's transaction. */
   async #rollback(lease: Lease): Promise<void> {
-    await new Scope(lease, this.builder).run("rollback").catch(() => {});
-    await lease.close();
+    const undone = new Scope(lease, this.builder).run("rollback").catch(() => {});
+    await Promise.all([undone, lease.close()]);
   }
 
   /** As `sql.begin()` of postgres.js. */

@@ -1,5 +1,5 @@
 import type { Sql, TransactionSql } from "postgres";
-import { rawQuery, type DriverQuery, type Handler } from "../connections/driver.ts";
+import { rawQuery, type Handler } from "../connections/driver.ts";
 import type { Lease } from "./lease.ts";
 import { adopt, makeSql } from "./sql.ts";
 import { submit } from "./work.ts";
@@ -44,9 +44,8 @@ export class Scope {
 
   /** Runs a statement of our own. */
   run(text: string): Promise<unknown> {
-    const query: DriverQuery = rawQuery(this.#builder, text);
-    query.handler = (q) => submit(this.#lease, q, false);
-    return Promise.resolve(query);
+    const query = adopt(rawQuery(this.#builder, text), (q) => submit(this.#lease, q, false));
+    return Promise.resolve(query.execute());
   }
 
   /** Runs `body` and commits, or rolls back when it or one of its statements fails. */

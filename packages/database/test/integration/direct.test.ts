@@ -1,0 +1,110 @@
+import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startFaultProxy } from "@steward/testing";
+import t from "tap";
+import { DatabasePoolManager, pubSub } from "../../src/index.ts";
+import { errorOf, testServer, until } from "./server.ts";
+
+const place = await testServer();
+const folder = await mkdtemp(join(tmpdir(), "steward-migrations-"));
+t.teardown(async () => {
+  await rm(folder, { recursive: true });
+  await place[Symbol.asyncDispose]();
+});
+
+/** A folder as drizzle-kit writes it. */
+async function migrations(name: string, statements: readonly string[]): Promise<string> {
+  const path = join(folder, name);
+  await mkdir(join(path, "meta"), { recursive: true });
+  const entries = statements.map((_, idx) => ({ idx, version: "7", when: 1_700_000_000_000 + idx, tag: `${idx}_step`, breakpoints: true }));
+  await writeFile(join(path, "meta/_journal.json"), JSON.stringify({ version: "7", dialect: "postgresql", entries }));
+  for (const [idx, statement] of statements.entries()) await writeFile(join(path, `${idx}_step.sql`), statement);
+  return path;
+}
+
+t.test("applies migrations once, however many instances start at the same time", async (t) => {
+  const url = await place.freshDatabase();
+  const path = await migrations("many", ["create table films (id int);\n--> statement-breakpoint\ninsert into films select 1 from pg_sleep(0.3);", "insert into films values (2);"]);
+  const managers = Array.from({ length: 5 }, () => new DatabasePoolManager({ url, migrations: path, maxConnections: 2, statementTimeoutMs: 100, queryTimeoutMs: 100 }));
+  await Promise.all(managers.map((manager) => manager.start()));
+  for (const { client } of managers) t.same(await client.$client`select id from films order by id`.values(), [[1], [2]]);
+  await Promise.all(managers.map((manager) => manager.stop()));
+  await using later = await new DatabasePoolManager({ url, migrations: { folder: path, table: "__drizzle_migrations", schema: "drizzle" } }).start();
+  t.equal((await later.client.$client`select * from films`).length, 2, "nothing is applied twice");
+  const locks = await later.client.$client`select 1 from pg_locks where locktype = 'advisory'`;
+  t.equal(locks.length, 0, "the lock is given back");
+});
+
+t.test("names the migrations that fail, rolls them back, and lets the next start try again", async (t) => {
+  const url = await place.freshDatabase();
+  const path = await migrations("broken", ["create table fine (id int);", "create table broken (id nonsense);"]);
+  const manager = new DatabasePoolManager({ url, migrations: { folder: path, table: "done", schema: "meta" } }, { name: "films" });
+  const error = await errorOf(manager.start());
+  t.equal(error.code, "DATABASE_MIGRATION_FAILED");
+  t.match(error.message, /films: migrations of .*broken failed: type "nonsense" does not exist/);
+  t.equal(manager.phase, "failed");
+  await migrations("broken", ["create table fine (id int);", "create table broken (id int);"]);
+  await manager.start();
+  t.equal((await manager.client.$client`select * from meta.done`).length, 2, "in the table that was asked for");
+  await manager.stop();
+});
+
+t.test("migrates over another URL where the first one is that of a pooler", async (t) => {
+  const url = await place.freshDatabase();
+  const proxy = await startFaultProxy({ target: url });
+  const path = await migrations("direct", ["create table films (id int);"]);
+  await using manager = await new DatabasePoolManager({ url: proxy.url, maxConnections: 1, migrations: { folder: path, url } }).start();
+  t.equal(proxy.stats().total, 1, "only the pool goes through the pooler");
+  t.equal((await manager.client.$client`select * from films`).length, 0);
+  await manager.stop();
+  await proxy.stop();
+});
+
+t.test("gives up waiting for the migrations of another when its start is given up", async (t) => {
+  const url = await place.freshDatabase();
+  const path = await migrations("slow", ["select pg_sleep(3);"]);
+  const first = new DatabasePoolManager({ url, migrations: path });
+  const starting = first.start();
+  await until(async () => (await place.observer`select 1 from pg_locks where locktype = 'advisory'`).length > 0, "the first migrates");
+  const second = new DatabasePoolManager({ url, migrations: path }, { startTimeoutMs: 300 });
+  const since = performance.now();
+  t.equal((await errorOf(second.start())).code, "START_TIMEOUT");
+  t.ok(performance.now() - since < 1_500);
+  await first.stop();
+  t.equal((await errorOf(starting)).code, "START_ABORTED", "and a migration under way is cut off by a stop");
+  await second.stop();
+});
+
+t.test("hears notifications, and again after its connection broke, and tells of the gap", async (t) => {
+  const proxy = await startFaultProxy({ target: place.url });
+  await using manager = await new DatabasePoolManager({ url: proxy.url, maxConnections: 2 }).start();
+  const { $client } = manager.client;
+  const heard: string[] = [];
+  let listened = 0;
+  let gaps = 0;
+  const bus = pubSub(manager.client);
+  const stopGaps = bus.onGap?.(() => gaps++);
+  const { unlisten } = await $client.listen('films "new"', (payload) => heard.push(payload), () => listened++);
+  const unsubscribe = await bus.subscribe("other", (payload) => heard.push(`other ${payload}`));
+  await $client.notify('films "new"', "one");
+  await bus.publish("other", "two");
+  await until(() => heard.length === 2, "both are heard");
+  t.same(heard, ["one", "other two"]);
+  t.same([listened, gaps], [1, 0]);
+  proxy.reset();
+  await until(() => gaps === 1, "it listens again");
+  t.equal(listened, 2);
+  await $client.notify('films "new"', "three");
+  await bus.publish("other", "four");
+  await until(() => heard.length === 4, "both are heard again");
+  await unlisten();
+  await unsubscribe();
+  await $client.notify('films "new"', "five");
+  stopGaps?.();
+  t.same(heard, ["one", "other two", "three", "other four"]);
+  t.equal(manager.stats()["max"], 2, "none of this takes a connection of the pool");
+  await manager.stop();
+  t.equal((await errorOf(bus.subscribe("other", () => {}))).code, "RESOURCE_UNAVAILABLE");
+  await proxy.stop();
+});

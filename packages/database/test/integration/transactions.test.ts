@@ -1,0 +1,184 @@
+import assert from "node:assert/strict";
+import { sql, TransactionRollbackError } from "drizzle-orm";
+import { integer, pgTable } from "drizzle-orm/pg-core";
+import t from "tap";
+import { begin, DatabasePoolManager, sqlRunner, transaction, type Database } from "../../src/index.ts";
+import { errorOf, testServer } from "./server.ts";
+
+const place = await testServer();
+const accounts = pgTable("accounts", { id: integer().primaryKey(), balance: integer().notNull() });
+const manager = await new DatabasePoolManager({ url: place.url, maxConnections: 4, schema: { accounts } }, { name: "bank" }).start();
+const db = manager.client;
+await db.execute(sql`create table accounts (id int primary key, balance int not null check (balance >= 0))`);
+t.teardown(async () => {
+  await manager.stop();
+  await place[Symbol.asyncDispose]();
+});
+t.beforeEach(async () => {
+  await db.execute(sql`truncate accounts`);
+  await db.insert(accounts).values([{ id: 1, balance: 100 }, { id: 2, balance: 100 }]);
+});
+t.afterEach(() => assert.deepEqual([manager.stats()["inUse"], manager.stats()["pending"]], [0, 0], "every connection came back"));
+
+async function balance(id: number): Promise<number | undefined> {
+  return (await db.query.accounts.findFirst({ where: (a, { eq }) => eq(a.id, id) }))?.balance;
+}
+
+function set(to: number, id = 1): ReturnType<Database["execute"]> {
+  return db.execute(sql`update accounts set balance = ${to} where id = ${id}`);
+}
+
+t.test("begin: changes last when it is committed, and only then", async (t) => {
+  {
+    await using open = await begin(db);
+    await open.update(accounts).set({ balance: 7 });
+    t.equal((await open.query.accounts.findFirst())?.balance, 7, "it sees its own changes");
+    t.equal((await open.$client`select balance from accounts where id = 1`)[0]?.["balance"], 7, "so does its raw client");
+    t.equal(await balance(1), 100, "others do not");
+    await open.commit();
+    t.equal((await errorOf(open.commit())).code, "DATABASE_LEASE_ENDED");
+    t.equal(((await errorOf(open.execute(sql`select 1`))).cause as { code?: string }).code, "DATABASE_LEASE_ENDED");
+  }
+  t.equal(await balance(1), 7);
+  {
+    await using open = await begin(db);
+    await open.update(accounts).set({ balance: 8 });
+  }
+  t.equal(await balance(1), 7, "left without a commit it is rolled back");
+  const failed = await begin(db);
+  await failed.rollback();
+  await failed.rollback();
+  t.equal((await errorOf(failed.commit())).code, "DATABASE_LEASE_ENDED");
+});
+
+t.test("begin: a commit after a failed statement says that the server rolled back", async (t) => {
+  await using open = await begin(db);
+  await open.update(accounts).set({ balance: 9 });
+  await errorOf(open.update(accounts).set({ balance: -1 }));
+  const error = await errorOf(open.commit());
+  t.equal(error.code, "DATABASE_TRANSACTION_ABORTED");
+  t.equal((error.cause as { code?: string }).code, "23514");
+  t.equal(await balance(1), 100);
+});
+
+t.test("begin: nested transactions are savepoints", async (t) => {
+  await using open = await begin(db);
+  await open.update(accounts).set({ balance: 50 });
+  await errorOf(open.transaction(async (inner) => {
+    await inner.update(accounts).set({ balance: 51 });
+    await inner.transaction((innermost) => innermost.update(accounts).set({ balance: -1 }));
+  }));
+  await open.transaction((inner) => inner.execute(sql`update accounts set balance = balance + 1`));
+  await open.commit();
+  t.equal(await balance(1), 51);
+});
+
+t.test("drizzle's own transaction and postgres.js' begin pass the same pool", async (t) => {
+  await db.transaction(async (tx) => {
+    await tx.update(accounts).set({ balance: 1 });
+    await tx.transaction(async (inner) => inner.rollback()).catch((error: unknown) => t.type(error, TransactionRollbackError));
+  }, { isolationLevel: "serializable" });
+  t.equal(await balance(1), 1);
+  await errorOf(db.transaction(async (tx) => {
+    await tx.update(accounts).set({ balance: 2 });
+    throw new Error("no");
+  }));
+  t.equal(await balance(1), 1);
+  const result = await db.$client.begin("isolation level repeatable read", async (raw) => {
+    await raw`update accounts set balance = 3`;
+    await raw.savepoint("s", (inner) => inner`update accounts set balance = -3`).catch(() => {});
+    const [row] = await raw`select current_setting('transaction_isolation') as level`;
+    return row?.["level"];
+  });
+  t.equal(result, "repeatable read");
+  t.equal(await balance(1), 3);
+  t.same(await db.$client.begin((raw) => [raw`select 1 as a`, raw`select 2 as a`]), [[{ a: 1 }], [{ a: 2 }]], "a body of several queries");
+  t.equal((await errorOf(db.$client.begin((raw) => raw`update accounts set balance = -1`))).code, "23514");
+});
+
+t.test("transaction: commits what resolves, rolls back what rejects, with the isolation asked for", async (t) => {
+  const level = await transaction(db, async (tx) => {
+    await tx.update(accounts).set({ balance: 5 });
+    return (await tx.execute(sql`show transaction_isolation`))[0];
+  }, { isolationLevel: "serializable" });
+  t.same(level, { transaction_isolation: "serializable" });
+  t.equal(await balance(1), 5);
+  await errorOf(transaction(db, async (tx) => {
+    await tx.update(accounts).set({ balance: 6 });
+    throw new Error("no");
+  }));
+  t.equal(await balance(1), 5);
+  const refused = await errorOf(transaction(db, (tx) => tx.update(accounts).set({ balance: 6 }), { accessMode: "read only", deferrable: true, isolationLevel: "serializable" }));
+  t.equal((refused.cause as { code?: string }).code, "25006");
+});
+
+t.test("transaction: runs again after a serialization failure, only where that is asked for", async (t) => {
+  let runs = 0;
+  const conflict = (tx: { execute(query: ReturnType<typeof sql>): PromiseLike<unknown> }): Promise<void> => {
+    runs++;
+    return (async () => {
+      await tx.execute(sql`select * from accounts`);
+      if (runs === 1) await set(77);
+      await tx.execute(sql`update accounts set balance = balance + 1 where id = 1`);
+    })();
+  };
+  const error = await errorOf(transaction(db, conflict, { isolationLevel: "repeatable read" }));
+  t.equal((error.cause as { code?: string }).code, "40001");
+  t.equal(runs, 1);
+  runs = 0;
+  await transaction(db, conflict, { isolationLevel: "repeatable read", retry: { maxAttempts: 2, baseDelayMs: 1 } });
+  t.equal(runs, 2);
+  t.equal(await balance(1), 78);
+  let attempts = 0;
+  await errorOf(transaction(db, async (tx) => {
+    attempts++;
+    await tx.execute(sql`select 1 / 0`);
+  }, { retry: {} }));
+  t.equal(attempts, 1, "other errors are not worth another run");
+});
+
+t.test("transaction: two that deadlock both succeed with retry", async (t) => {
+  let bothHold: () => void = () => {};
+  const held = new Promise<void>((resolve) => (bothHold = resolve));
+  let holders = 0;
+  const move = (from: number, to: number): Promise<void> =>
+    transaction(db, async (tx) => {
+      await tx.execute(sql`update accounts set balance = balance - 1 where id = ${from}`);
+      if (++holders === 2) bothHold();
+      await held;
+      await tx.execute(sql`update accounts set balance = balance + 1 where id = ${to}`);
+    }, { retry: { baseDelayMs: 1 } });
+  await Promise.all([move(1, 2), move(2, 1)]);
+  t.same([await balance(1), await balance(2)], [100, 100]);
+  t.ok(holders >= 3, "one of them ran twice");
+});
+
+t.test("a reservation left in a transaction is rolled back before the next user", async (t) => {
+  const held = await db.$client.reserve();
+  await held`begin`;
+  await held`update accounts set balance = 1`;
+  held.release();
+  t.equal(await balance(1), 100);
+  t.equal((await errorOf(held`select 1`)).code, "DATABASE_LEASE_ENDED");
+});
+
+t.test("serves as the port SqlRunner", async (t) => {
+  const runner = sqlRunner(db);
+  t.same([...(await runner.query("select $1::int as n", [4]))], [{ n: 4 }]);
+  const sum = await runner.transaction(async (inner) => {
+    await inner.query("update accounts set balance = $1", [11]);
+    return (await inner.query<{ sum: string }>("select sum(balance) as sum from accounts"))[0]?.sum;
+  });
+  t.equal(sum, "22");
+  await errorOf(runner.transaction(async (inner) => {
+    await inner.query("update accounts set balance = 12");
+    throw new Error("no");
+  }));
+  t.equal(await balance(1), 11);
+});
+
+t.test("refuses databases that are not ours", async (t) => {
+  t.equal((await errorOf(begin({} as Database))).code, "DATABASE_NOT_MANAGED");
+  await using open = await begin(db);
+  t.equal((await errorOf(begin(open as unknown as Database))).code, "DATABASE_NOT_MANAGED", "a transaction has savepoints instead");
+});

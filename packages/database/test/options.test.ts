@@ -1,0 +1,57 @@
+import { Secret } from "@steward/core";
+import t from "tap";
+import { inspect } from "node:util";
+import { DATABASE_CODES, databasePool, DatabasePoolManager, type DatabaseInput } from "../src/index.ts";
+import { testDatabase } from "../src/testing.ts";
+
+function problems(options: unknown): string {
+  try {
+    new DatabasePoolManager(options as DatabaseInput, { name: "db" });
+    return "";
+  } catch (error) {
+    return error instanceof Error ? error.message : "";
+  }
+}
+
+t.test("options that are wrong are refused all at once, with what would be right", (t) => {
+  const message = problems({ url: "mysql://x", maxConections: 3, port: 0, tls: "yes" });
+  for (const line of [/db\.url: must be a URL such as postgres/, /db\.maxConections: .*did you mean "maxConnections"/, /db\.port/, /db\.tls/])
+    t.match(message, line);
+  t.end();
+});
+
+t.test("options that contradict one another are refused", (t) => {
+  t.match(problems({ queryTimeout: 5 }), /did you mean "queryTimeoutMs"/);
+  t.match(problems({ url: "postgres://x", host: "y" }), /db\.url: excludes host/);
+  t.match(problems({ embedded: {}, maxConnections: 4 }), /db\.maxConnections: must be 1 with embedded/);
+  t.match(problems({ embedded: {}, url: "postgres://x" }), /db\.embedded: excludes url/);
+  t.match(problems({ client: () => {} }), /db\.client: must be a client of postgres\.js/);
+  t.equal(problems({ host: "h", port: 5432, password: new Secret("x"), queryTimeoutMs: 0 }), "");
+  t.end();
+});
+
+t.test("secrets are shown nowhere", (t) => {
+  const manager = new DatabasePoolManager({ url: "postgres://app:hunter2@h/db", password: "hunter3" });
+  t.notMatch(inspect(manager, { depth: 8, showHidden: true }), /hunter/);
+  t.end();
+});
+
+t.test("a definition takes literal options or computes them, and keeps the type of its tables", (t) => {
+  t.match(databasePool("db", { url: "postgres://x" }), { name: "db", lifetime: "application" });
+  t.match(databasePool("db", { needs: {}, options: () => ({ embedded: {} }) }), { name: "db" });
+  t.ok(Object.values(DATABASE_CODES).every((meaning) => meaning.endsWith(".")));
+  t.end();
+});
+
+t.test("a database for tests runs inside this process and begins empty at each start", async (t) => {
+  const manager = testDatabase();
+  for (const round of [1, 2]) {
+    await manager.start();
+    const { $client } = manager.client;
+    await $client`create table films (id int)`;
+    await $client.begin((s) => s`insert into films values (${round})`);
+    t.same(await $client`select id from films`.values(), [[round]]);
+    await manager.probe();
+    await manager.stop();
+  }
+});
