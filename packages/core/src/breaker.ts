@@ -106,6 +106,11 @@ export class Breaker {
     return this.#isolations > 0 ? "isolated" : this.#phase.state;
   }
 
+  /** When a call last succeeded, in ms; `-Infinity` when none has. */
+  get lastSuccessAt(): number {
+    return this.#lastSuccess;
+  }
+
   /** Why it opened last, for people. */
   get reason(): string {
     return this.#reason;

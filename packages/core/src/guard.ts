@@ -129,6 +129,11 @@ export class Guard {
     if (!this.#filling) this.#fill();
   }
 
+  /** When a call last succeeded, in ms of the clock; `-Infinity` when none has, or without a breaker. */
+  get lastSuccessAt(): number {
+    return this.#breaker?.lastSuccessAt ?? Number.NEGATIVE_INFINITY;
+  }
+
   /** The numbers of now. */
   stats(): GuardStats {
     return {

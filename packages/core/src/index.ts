@@ -44,6 +44,8 @@ export type {
 export { checkOptions, nearest, OptionsError, parseOptions, type OptionsProblem, type OptionsSchema, type ParsedOptions } from "./options.ts";
 export type { HistogramValue, MetricSample, MetricsSource, PubSub, RedisRunner, SqlRunner } from "./ports.ts";
 export { RetryPolicy, type RetryOptions } from "./retry.ts";
+export { HealthTracker, type Health, type HealthStatus, type HealthThresholds, type PassiveEvidence } from "./health.ts";
+export { ProbeScheduler, type ProbeSchedule, type ProbeTarget } from "./probes.ts";
 export { LatencyHistory } from "./latency.ts";
 export { RollingWindow, type WindowCounts } from "./window.ts";
 export { maskUrl, Secret, type SecretSource } from "./secret.ts";

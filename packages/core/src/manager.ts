@@ -1,6 +1,8 @@
 import { publishProbe } from "./channels.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { describeError, StewardError } from "./errors.ts";
+import type { Guard } from "./guard.ts";
+import type { PassiveEvidence } from "./health.ts";
 import { Lifecycle, type LifecycleState, type Phase } from "./lifecycle.ts";
 import type { Managed } from "./spec.ts";
 import { TimeoutReached, within } from "./within.ts";
@@ -86,6 +88,25 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
 
   /** Waits for the work in flight; new work is refused already. When `signal` aborts, time is over. */
   protected settle(_signal: AbortSignal): Promise<void> | void {}
+
+  /** The guards that calls pass, so that what they see counts as evidence of health. Default: none. */
+  protected guards(): Iterable<Guard> {
+    return [];
+  }
+
+  /** What real calls tell about it. */
+  get passive(): PassiveEvidence {
+    let [lastSuccessAt, open, all, reason] = [Number.NEGATIVE_INFINITY, 0, 0, ""];
+    for (const guard of this.guards()) {
+      all++;
+      lastSuccessAt = Math.max(lastSuccessAt, guard.lastSuccessAt);
+      const state = guard.breaker?.state;
+      if (state !== "open" && state !== "half-open" && state !== "isolated") continue;
+      open++;
+      reason = guard.breaker?.reason ?? "";
+    }
+    return { lastSuccessAt, openRatio: all === 0 ? 0 : open / all, reason };
+  }
 
   /** The driver's own numbers. */
   protected measure(): Readonly<Record<string, unknown>> {

@@ -2,6 +2,7 @@ import { StewardError } from "./errors.ts";
 import type { Clock } from "./clock.ts";
 import type { Definition, ResourceSettings, StartContext, StopContext } from "./definition.ts";
 import type { Lifetime, Need, Needs } from "./need.ts";
+import type { PassiveEvidence } from "./health.ts";
 import type { Phase } from "./lifecycle.ts";
 import type { LastProbe } from "./manager.ts";
 import type { OptionsProblem } from "./options.ts";
@@ -26,6 +27,8 @@ export interface Managed<Client = unknown> {
   readonly leftBehind?: boolean;
   /** Where it is in its life. */
   readonly phase?: Phase;
+  /** What real calls tell about it. */
+  readonly passive?: PassiveEvidence;
   /** How the last probe went. */
   readonly lastProbe?: LastProbe | undefined;
   start(options?: { readonly signal?: AbortSignal | undefined }): Promise<unknown>;
