@@ -18,13 +18,17 @@ import { CurveSigner, PssSigner, type Signer } from "./signature.ts";
 /** What a keyset is for. A keyset has one purpose for life. */
 export type Purpose = "aead" | "stream" | "hybrid" | "mac" | "signature";
 
+/** What a key does, ready to be used, by its purpose. */
+export interface Primitives {
+  readonly aead: { readonly purpose: "aead"; readonly aead: Aead };
+  readonly stream: { readonly purpose: "stream"; readonly aead: Aead; readonly key: KeyObject };
+  readonly hybrid: { readonly purpose: "hybrid"; readonly hybrid: Hybrid };
+  readonly mac: { readonly purpose: "mac"; readonly signer: Mac };
+  readonly signature: { readonly purpose: "signature"; readonly signer: Signer };
+}
+
 /** What a key does, ready to be used. */
-export type Primitive =
-  | { readonly purpose: "aead"; readonly aead: Aead }
-  | { readonly purpose: "stream"; readonly aead: Aead; readonly key: KeyObject }
-  | { readonly purpose: "hybrid"; readonly hybrid: Hybrid }
-  | { readonly purpose: "mac"; readonly signer: Mac }
-  | { readonly purpose: "signature"; readonly signer: Signer };
+export type Primitive = Primitives[Purpose];
 
 interface Algorithm {
   readonly suite: number;

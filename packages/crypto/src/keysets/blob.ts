@@ -1,0 +1,98 @@
+import { createSecretKey, randomBytes } from "node:crypto";
+import { cryptoError } from "../errors.ts";
+import { u32 } from "../suites/bytes.ts";
+import { xaesGcm } from "../suites/gcm.ts";
+import { nativeEngine } from "../suites/native-engine.ts";
+import { atOnce } from "../suites/turns.ts";
+import { describeError } from "@steward/core";
+import type { Kek } from "./kek.ts";
+import { parseRecord, serializeRecord, type KeysetRecord } from "./record.ts";
+
+const MAGIC = Buffer.from("STKS", "latin1");
+const VERSION = 1;
+
+/** What every part of a stored keyset is bound to, so that it fits only in its own place. */
+function contextOf(name: string, revision: number): Buffer {
+  const bytes = Buffer.from(name, "utf8");
+  const number = Buffer.alloc(8);
+  number.writeBigUInt64BE(BigInt(revision));
+  return Buffer.concat([MAGIC, u32(bytes.length), bytes, number]);
+}
+
+/** A record as it goes into a store: encrypted under a data key of its own, which the KEK wraps. */
+export async function wrapRecord(record: KeysetRecord, kek: Kek): Promise<Buffer> {
+  const context = contextOf(record.name, record.revision);
+  const dataKey = randomBytes(32);
+  const wrapped = await kek.wrap(dataKey, context);
+  const id = Buffer.from(kek.id, "utf8");
+  if (id.length > 255 || wrapped.length > 0xffff) throw cryptoError("CRYPTO_KEY_INVALID", "the id or the wrapped key of a key-encryption key is too long");
+  const head = Buffer.concat([MAGIC, Uint8Array.of(VERSION, id.length), id, Uint8Array.of(wrapped.length >> 8, wrapped.length & 0xff), wrapped]);
+  const plaintext = serializeRecord(record);
+  const blob = atOnce(xaesGcm(nativeEngine, createSecretKey(dataKey)).seal(head, plaintext, Buffer.concat([head, context])));
+  plaintext.fill(0);
+  dataKey.fill(0);
+  return blob;
+}
+
+interface Head {
+  readonly bytes: number;
+  readonly kekId: string;
+  readonly wrapped: Uint8Array;
+}
+
+function readHead(blob: Uint8Array): Head {
+  const idAt = MAGIC.length + 2;
+  const idBytes = blob[MAGIC.length + 1] ?? 0;
+  const lengthAt = idAt + idBytes;
+  const wrappedBytes = ((blob[lengthAt] ?? 0) << 8) | (blob[lengthAt + 1] ?? 0);
+  const bytes = lengthAt + 2 + wrappedBytes;
+  const known = MAGIC.equals(blob.subarray(0, MAGIC.length)) && blob[MAGIC.length] === VERSION;
+  if (!known || blob.length < bytes) throw cryptoError("CRYPTO_STORE_INVALID", `what the key store holds is not a wrapped keyset (${blob.length} bytes)`);
+  return { bytes, kekId: Buffer.from(blob.subarray(idAt, lengthAt)).toString("utf8"), wrapped: blob.subarray(lengthAt + 2, bytes) };
+}
+
+/** Id of the KEK that wrapped a blob. */
+export function kekIdOf(blob: Uint8Array): string {
+  return readHead(blob).kekId;
+}
+
+/**
+ * The record in a blob that a store gave for that name and revision.
+ *
+ * @throws {CRYPTO_KEK_UNKNOWN} when none of the KEKs wrapped it.
+ * @throws {CRYPTO_STORE_INVALID} when it was changed, or belongs to another name or revision.
+ */
+export async function unwrapRecord(name: string, revision: number, blob: Uint8Array, keks: readonly Kek[]): Promise<KeysetRecord> {
+  const head = readHead(blob);
+  const kek = keks.find(({ id }) => id === head.kekId);
+  if (kek === undefined) {
+    const given = keks.map(({ id }) => id).join(", ");
+    throw cryptoError("CRYPTO_KEK_UNKNOWN", `keyset "${name}" is wrapped by "${head.kekId.slice(0, 64)}", which is not among those given (${given})`);
+  }
+  const context = contextOf(name, revision);
+  const plaintext = await opened(name, revision, blob, head, kek, context);
+  const record = parseRecord(plaintext);
+  plaintext.fill(0);
+  if (record.name !== name || record.revision !== revision) throw changed(name, revision);
+  return record;
+}
+
+async function opened(name: string, revision: number, blob: Uint8Array, head: Head, kek: Kek, context: Buffer): Promise<Buffer> {
+  let dataKey: Uint8Array;
+  try {
+    dataKey = await kek.unwrap(head.wrapped, context);
+  } catch (error) {
+    const text = `keyset "${name}" at revision ${revision}: the key-encryption key "${kek.id}" does not unwrap it: ${describeError(error)}; is the passphrase or key the right one?`;
+    throw cryptoError("CRYPTO_STORE_INVALID", text, { cause: error });
+  }
+  try {
+    const aad = Buffer.concat([blob.subarray(0, head.bytes), context]);
+    return atOnce(xaesGcm(nativeEngine, createSecretKey(dataKey)).open(blob, head.bytes, aad));
+  } catch {
+    throw changed(name, revision);
+  }
+}
+
+function changed(name: string, revision: number): Error {
+  return cryptoError("CRYPTO_STORE_INVALID", `keyset "${name}" at revision ${revision} was changed in the store, or copied there from another place`);
+}

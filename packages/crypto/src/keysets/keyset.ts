@@ -1,0 +1,363 @@
+import { describeError, isStewardError, MAX_TIMER_MS, type Clock, type StewardError, type Timer } from "@steward/core";
+import { cryptoError } from "../errors.ts";
+import { ALGORITHMS, exportKey, importKey, type AlgorithmName } from "../suites/catalog.ts";
+import type { Engine } from "../suites/engine.ts";
+import { newKeyId } from "../suites/random.ts";
+import { publishKey, type KeyOperation } from "./audit.ts";
+import { kekIdOf, unwrapRecord, wrapRecord } from "./blob.ts";
+import { Budget } from "./budget.ts";
+import type { Kek } from "./kek.ts";
+import type { KeyRecord, KeysetRecord } from "./record.ts";
+import { due, type Due, type RotationPolicy } from "./schedule.ts";
+import { Snapshot, type Key } from "./snapshot.ts";
+import type { KeyStore, StoredKeyset } from "./store.ts";
+import { shownId, withDestroyed, withDisabled, withFirstKey, withPending, withPrimary } from "./transitions.ts";
+import { wallTime } from "./wall.ts";
+
+/** What a keyset is made of. */
+export interface KeysetParts {
+  readonly resource: string;
+  readonly name: string;
+  readonly policy: RotationPolicy;
+  readonly store: KeyStore;
+  /** The first one wraps; all of them unwrap. */
+  readonly keks: readonly [Kek, ...Kek[]];
+  readonly engine: Engine;
+  readonly clock: Clock;
+  /** Longest time between two looks at the store, in ms. */
+  readonly refreshEveryMs: number;
+  /** Messages set aside at once where they are counted. */
+  readonly messageBlock: number;
+}
+
+/** Changes a record; `undefined`: nothing to change after all. */
+export type Change = (record: KeysetRecord) => KeysetRecord | undefined;
+
+const MAX_ATTEMPTS = 12;
+const UNKNOWN_KEY_PAUSE_MS = 1_000;
+const RETRY_MS = 1_000;
+
+/** Keeps one keyset: loads it, follows the store, rotates on time, and changes it so that nobody is overwritten. */
+export class Keyset {
+  readonly name: string;
+  readonly #parts: KeysetParts;
+  readonly #budget: Budget;
+  #snapshot: Snapshot | undefined;
+  #seenRevision = 0;
+  #timer: Timer | undefined;
+  #open = false;
+  #refreshing: Promise<void> | undefined;
+  #refreshedAt = Number.NEGATIVE_INFINITY;
+  #askedForUnknownAt = Number.NEGATIVE_INFINITY;
+  #refilling: Promise<void> | undefined;
+  #storeError: unknown;
+  #failures = 0;
+
+  constructor(parts: KeysetParts) {
+    this.name = parts.name;
+    this.#parts = parts;
+    this.#budget = new Budget(parts.messageBlock);
+  }
+
+  /** The keys of now. @throws {RESOURCE_UNAVAILABLE} never by itself: callers ask only while the manager is ready. */
+  get snapshot(): Snapshot {
+    if (this.#snapshot === undefined) throw cryptoError("CRYPTO_STORE_UNAVAILABLE", `keyset "${this.name}" is not loaded`);
+    return this.#snapshot;
+  }
+
+  get policy(): RotationPolicy {
+    return this.#parts.policy;
+  }
+
+  /** Why the store could not be reached at the last look; `undefined` when it could. */
+  get storeError(): unknown {
+    return this.#storeError;
+  }
+
+  /** Loads or makes the keyset, and does what came due while nobody was there. */
+  async open(): Promise<void> {
+    this.#open = true;
+    await this.refresh();
+    await this.#settleDue();
+    this.#schedule();
+  }
+
+  /** Lets go of the keys and the timer. */
+  close(): void {
+    this.#open = false;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#snapshot = undefined;
+  }
+
+  /** Takes a message from the primary key's budget, where its algorithm has one. */
+  keyToWrite(): Key {
+    const { primary } = this.snapshot;
+    if (ALGORITHMS[primary.algorithm].messageLimit !== undefined) this.#spend(primary);
+    primary.usage.writes++;
+    return primary;
+  }
+
+  #spend(primary: Key): void {
+    const taken = this.#budget.take(primary.id);
+    if (this.#budget.isLow(primary.id)) this.#refill();
+    if (taken) return;
+    const why = `key ${shownId(primary.id)} has no messages left that were set aside (limit 2^32 a key, in all instances together)`;
+    throw cryptoError("CRYPTO_KEY_EXHAUSTED", `keyset "${this.name}": ${why}; a new key follows within ${this.policy.propagationMs} ms, or rotate now`, { retryable: true });
+  }
+
+  #refill(): void {
+    this.#refilling ??= this.change("reserved", undefined, (record) => record)
+      .then(() => this.#settleDue())
+      .catch(() => {})
+      .finally(() => (this.#refilling = undefined));
+  }
+
+  /** Looks at the store. Many who ask share one look. */
+  refresh(): Promise<void> {
+    this.#refreshing ??= this.#load().finally(() => (this.#refreshing = undefined));
+    return this.#refreshing;
+  }
+
+  /** Looks at the store because a message names a key that is not known here; at most once a second. */
+  async refreshForUnknown(): Promise<void> {
+    const now = this.#parts.clock.now();
+    if (this.#refreshing === undefined && now - this.#askedForUnknownAt < UNKNOWN_KEY_PAUSE_MS) return;
+    this.#askedForUnknownAt = now;
+    await this.refresh();
+  }
+
+  async #load(): Promise<void> {
+    try {
+      const stored = await this.#loadStored();
+      if (stored === undefined) return await this.#create();
+      if (stored.revision === this.#snapshot?.record.revision) return this.#looked(undefined);
+      const record = await this.#unwrap(stored);
+      if (this.#needsReserve(record)) return await this.change("reserved", undefined, (latest) => latest);
+      this.#apply(record);
+      this.#audit("loaded", undefined, record.revision);
+    } catch (error) {
+      this.#looked(error);
+      throw error;
+    }
+  }
+
+  #looked(error: unknown): void {
+    this.#storeError = error;
+    this.#failures = error === undefined ? 0 : this.#failures + 1;
+    if (error === undefined) this.#refreshedAt = this.#parts.clock.now();
+  }
+
+  #needsReserve(record: KeysetRecord): boolean {
+    return this.#budget.reserve(record).granted.size > 0;
+  }
+
+  async #loadStored(): Promise<StoredKeyset | undefined> {
+    const stored = await this.#storeCall("read", () => this.#parts.store.load(this.name));
+    const revision = stored?.revision ?? 0;
+    if (revision >= this.#seenRevision) return stored;
+    const text = `the key store gave revision ${revision} of keyset "${this.name}" after revision ${this.#seenRevision}: was an old backup restored? The keys in memory stay in use`;
+    throw cryptoError("CRYPTO_STORE_ROLLBACK", text);
+  }
+
+  async #storeCall<T>(what: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      if (isStewardError(error) && error.code.startsWith("CRYPTO_")) throw error;
+      const text = `the ${this.#parts.store.kind} key store could not be ${what} for keyset "${this.name}": ${describeError(error)}`;
+      throw cryptoError("CRYPTO_STORE_UNAVAILABLE", text, { cause: error, retryable: true });
+    }
+  }
+
+  #unwrap(stored: StoredKeyset): Promise<KeysetRecord> {
+    return unwrapRecord(this.name, stored.revision, stored.blob, this.#parts.keks);
+  }
+
+  async #create(): Promise<void> {
+    const { purpose } = ALGORITHMS[this.policy.algorithm];
+    const key = await this.#newKey(new Set());
+    const made = this.#budget.reserve(withFirstKey(this.name, purpose, key, this.#now()));
+    if (!(await this.#write(0, made.record))) return this.#load();
+    this.#budget.grant(made.granted);
+    this.#apply(made.record);
+    this.#audit("created", key.id, 1);
+  }
+
+  async #write(expected: number, record: KeysetRecord): Promise<boolean> {
+    const blob = await wrapRecord(record, this.#parts.keks[0]);
+    return this.#storeCall("written", () => this.#parts.store.compareAndSet(this.name, expected, { revision: record.revision, blob }));
+  }
+
+  #apply(record: KeysetRecord): void {
+    const { purpose } = ALGORITHMS[this.policy.algorithm];
+    if (record.purpose !== purpose)
+      throw cryptoError("CRYPTO_KEYSET_MISUSED", `the stored keyset "${this.name}" is for ${record.purpose}; ${this.policy.algorithm} is for ${purpose}: give the new one another name`);
+    this.#looked(undefined);
+    if (record.revision < this.#seenRevision) return;
+    this.#seenRevision = record.revision;
+    if (this.#open) this.#snapshot = new Snapshot(this.#parts.engine, record, this.#snapshot);
+  }
+
+  /**
+   * Changes the keyset: reads it, applies `change`, and writes it if nobody else did meanwhile; else again.
+   *
+   * @throws {CRYPTO_STORE_CONFLICT} when others were faster every time.
+   * @throws {CRYPTO_STORE_UNAVAILABLE} when the store does not answer.
+   */
+  async change(operation: KeyOperation, keyId: number | undefined, change: Change): Promise<void> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const stored = await this.#loadStored();
+      if (stored === undefined) return this.#create();
+      const before = await this.#unwrap(stored);
+      const changed = change(before);
+      const { record, granted } = this.#budget.reserve(changed ?? before);
+      if (record === before && !this.#isRewrap(operation, stored)) return this.#apply(before);
+      const next = { ...record, revision: before.revision + 1 };
+      if (await this.#write(before.revision, next)) {
+        this.#budget.grant(granted);
+        this.#apply(next);
+        this.#audit(changed === before || changed === undefined ? (operation === "rewrapped" ? operation : "reserved") : operation, keyId, next.revision);
+        return;
+      }
+      await this.#parts.clock.sleep(Math.random() * 20 * attempt);
+    }
+    throw cryptoError("CRYPTO_STORE_CONFLICT", `keyset "${this.name}": others changed it ${MAX_ATTEMPTS} times while this change was tried`, { retryable: true });
+  }
+
+  #isRewrap(operation: KeyOperation, stored: StoredKeyset): boolean {
+    return operation === "rewrapped" && kekIdOf(stored.blob) !== this.#parts.keks[0].id;
+  }
+
+  /** Writes the keyset anew where it is not wrapped by the first KEK. */
+  rewrap(): Promise<void> {
+    return this.change("rewrapped", undefined, (record) => record);
+  }
+
+  /** Prepares the next key. With `immediate` it writes at once, which instances that have not seen it yet cannot read. */
+  async rotate(immediate: boolean): Promise<number> {
+    const key = await this.#newKey(new Set(this.snapshot.record.keys.map(({ id }) => id)));
+    let id = key.id;
+    await this.change("added", key.id, (record) => {
+      const pending = record.keys.find(({ state }) => state === "pending");
+      id = pending?.id ?? key.id;
+      const added = pending === undefined ? withPending(record, key) : record;
+      return immediate ? withPrimary(added, id, this.#now()) : added;
+    });
+    this.#schedule();
+    return id;
+  }
+
+  /** Takes in a key that was made elsewhere; as primary it writes at once. */
+  async import(material: Parameters<typeof importKey>[1], options: { id?: number | undefined; algorithm?: AlgorithmName | undefined; primary?: boolean | undefined }): Promise<number> {
+    const { algorithm = this.policy.algorithm, primary = false } = options;
+    if (ALGORITHMS[algorithm].purpose !== ALGORITHMS[this.policy.algorithm].purpose)
+      throw cryptoError("CRYPTO_KEYSET_MISUSED", `a key for ${algorithm} cannot be in keyset "${this.name}", which is for ${ALGORITHMS[this.policy.algorithm].purpose}`);
+    const taken = new Set(this.snapshot.record.keys.map((key) => key.id));
+    const id = options.id ?? newKeyId(taken);
+    if (!Number.isInteger(id) || id < 1 || id > 0xffff_ffff) throw cryptoError("CRYPTO_KEY_INVALID", `a key id is an integer from 1 to 4294967295, not ${id}`);
+    const record = keyRecord(id, algorithm, exportKey(importKey(algorithm, material)), this.#now());
+    await this.change("imported", id, (before) => {
+      const added = withPending(before, { ...record, state: "enabled" });
+      return primary ? withPrimary(added, id, this.#now()) : added;
+    });
+    return id;
+  }
+
+  async #newKey(taken: ReadonlySet<number>): Promise<KeyRecord> {
+    const { algorithm } = this.policy;
+    return keyRecord(newKeyId(taken), algorithm, exportKey(await ALGORITHMS[algorithm].generate()), this.#now());
+  }
+
+  /** Does everything that is due now, one step after the other. */
+  async #settleDue(): Promise<void> {
+    for (let step = 0; step < MAX_ATTEMPTS; step++) {
+      const next = due(this.snapshot.record, this.policy, this.#now());
+      if (next.action === "wait") return;
+      await this.#do(next);
+    }
+  }
+
+  async #do(step: Exclude<Due, { action: "wait" }>): Promise<void> {
+    // Others may have been faster: what is due is asked again of the record that is changed.
+    const stillDue = (record: KeysetRecord): boolean => {
+      const now = due(record, this.policy, this.#now());
+      return now.action === step.action && (!("id" in step) || ("id" in now && now.id === step.id));
+    };
+    if (step.action === "add") {
+      const key = await this.#newKey(new Set(this.snapshot.record.keys.map(({ id }) => id)));
+      return this.change("added", key.id, (record) => (stillDue(record) ? withPending(record, key) : undefined));
+    }
+    const [operation, apply] = STEPS[step.action];
+    return this.change(operation, step.id, (record) => (stillDue(record) ? apply(record, step.id, this.#now()) : undefined));
+  }
+
+  #schedule(): void {
+    if (!this.#open) return;
+    this.#timer?.cancel();
+    const next = due(this.snapshot.record, this.policy, this.#now());
+    const retryMs = RETRY_MS * 2 ** Math.min(this.#failures, 20);
+    const everyMs = Math.min(this.#parts.refreshEveryMs, this.#failures === 0 ? Number.POSITIVE_INFINITY : retryMs);
+    const lookMs = everyMs * (0.9 + Math.random() * 0.2);
+    const dueMs = next.action === "wait" ? next.forMs : retryMs;
+    this.#timer = this.#parts.clock.setTimeout(() => void this.#tick(), Math.min(Math.ceil(lookMs), dueMs, MAX_TIMER_MS), { unref: true });
+  }
+
+  async #tick(): Promise<void> {
+    try {
+      await this.refresh();
+      if (this.#open) await this.#settleDue();
+    } catch (error) {
+      this.#looked(error);
+    }
+    if (this.#open) this.#schedule();
+  }
+
+  /** Somebody changed the keyset elsewhere. */
+  heard(): void {
+    if (this.#open) void this.#tick();
+  }
+
+  /** Numbers of now. */
+  stats(): Readonly<Record<string, unknown>> {
+    const { record, primary } = this.snapshot;
+    const key = record.keys.find(({ id }) => id === primary.id);
+    return Object.freeze({
+      revision: record.revision,
+      keys: record.keys.length,
+      primaryAgeMs: this.#now() - (key?.primaryAtMs ?? this.#now()),
+      storeReachable: this.#storeError === undefined,
+      lookedMsAgo: this.#parts.clock.now() - this.#refreshedAt,
+    });
+  }
+
+  /** Messages that this process may still write under a key, where they are counted. */
+  messagesLeft(id: number): number {
+    return this.#budget.left(id);
+  }
+
+  #now(): number {
+    return wallTime(this.#parts.clock);
+  }
+
+  #audit(operation: KeyOperation, keyId: number | undefined, revision: number): void {
+    publishKey({ resource: this.#parts.resource, keyset: this.name, operation, keyId, revision, atMs: this.#now() });
+  }
+}
+
+const STEPS: Readonly<Record<"promote" | "disable" | "destroy", readonly [KeyOperation, (record: KeysetRecord, id: number, nowMs: number) => KeysetRecord]>> = {
+  promote: ["promoted", withPrimary],
+  disable: ["disabled", withDisabled],
+  destroy: ["destroyed", withDestroyed],
+};
+
+function keyRecord(id: number, algorithm: AlgorithmName, material: Buffer, nowMs: number): KeyRecord {
+  const record: KeyRecord = { id, algorithm, state: "pending", createdAtMs: nowMs, material: material.toString("base64") };
+  material.fill(0);
+  return record;
+}
+
+/** Errors after which the store may know better: the key may be new, or enabled again. */
+export function mayBeOutdated(error: unknown): error is StewardError {
+  return isStewardError(error, "CRYPTO_KEY_UNKNOWN") || isStewardError(error, "CRYPTO_KEY_DISABLED");
+}

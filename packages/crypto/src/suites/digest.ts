@@ -1,0 +1,24 @@
+import { createHash, type Hash } from "node:crypto";
+import { absorb } from "./cbc-hmac.ts";
+import { bytesOf, type Data } from "./bytes.ts";
+import type { HashName } from "./engine.ts";
+import { atOnce, inTurns, type Pausable } from "./turns.ts";
+
+const SLICE_BYTES = 256 * 1024;
+
+/** The SHA-2 digest of data of any size; large data is worked on in pieces. */
+export async function digest(hash: HashName, data: Data): Promise<Buffer> {
+  const bytes = bytesOf(data);
+  return bytes.length <= SLICE_BYTES ? atOnce(digestion(hash, bytes)) : inTurns(digestion(hash, bytes));
+}
+
+function* digestion(hash: HashName, bytes: Uint8Array): Pausable<Buffer> {
+  const state = createHash(hash);
+  yield* absorb(state, bytes, SLICE_BYTES);
+  return state.digest();
+}
+
+/** A SHA-2 digest to be fed bit by bit: Node's own `Hash`, which is a stream too. */
+export function digester(hash: HashName): Hash {
+  return createHash(hash);
+}
