@@ -1,1 +1,25 @@
-export {};
+import { runMain, type ShutdownInfo } from "@steward/container";
+import { banner } from "./banner.ts";
+import { clips } from "./clips.ts";
+import { Entrance, entrance } from "./glue.ts";
+import { environment } from "./settings.ts";
+
+const way = new Entrance();
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function shutdownWords({ reason, delayMs }: ShutdownInfo): string {
+  return `Clips stops (${reason})${delayMs > 0 ? `, taking requests for another ${delayMs} ms` : ""} ...`;
+}
+
+await runMain(clips, {
+  inputs: [environment.is(process.env), entrance.is(way)],
+  onReady: (running) => {
+    way.running = running;
+    say(banner(running));
+  },
+  onShutdown: (info) => say(shutdownWords(info)),
+  onStopped: (durationMs) => say(`Clips has stopped everything in ${Math.round(durationMs)} ms.`),
+});

@@ -1,0 +1,4 @@
+import { defineConfig } from "drizzle-kit";
+
+// `pnpm migrations` compares the tables with the last migration and writes what is missing as the next one.
+export default defineConfig({ dialect: "postgresql", schema: "./src/videos/table.ts", out: "./migrations" });

@@ -1,0 +1,40 @@
+import type { ResourceHealth, Running } from "@steward/container";
+import { examples } from "./page/html.ts";
+import { overviewOf, type Row } from "./page/overview.ts";
+import { server } from "./server.ts";
+import { postgresServer, redisServer } from "./servers.ts";
+import { settings } from "./settings.ts";
+
+/** What somebody reads who has just started Clips: what runs, how long its start took, and where to look. */
+export function banner(running: Running): string {
+  const { url } = running.get(server);
+  const { resources } = overviewOf(running);
+  const width = Math.max(...resources.map(({ name }) => name.length));
+  const lines = resources.map((row) => `  ${row.name.padEnd(width)}  ${time(row).padStart(8)}  ${remark(running, row)}`.trimEnd());
+  return [
+    `Clips is ready in ${Math.round(running.startedInMs)} ms (process up for ${Math.round(process.uptime() * 1_000)} ms). Started:`,
+    ...lines,
+    "",
+    `  ${url}/                  what runs, for browsers`,
+    `  ${url}/api/v1/videos     the API`,
+    `  ${url}/health/resources  health, one by one`,
+    `  ${url}/readyz            readiness, for load balancers`,
+    "",
+    ...examples(url).split("\n").slice(0, 3).map((line) => `  ${line}`),
+    "",
+    "Ctrl-C stops everything.",
+    "",
+  ].join("\n");
+}
+
+function time({ phase, startedInMs }: Row): string {
+  return phase === "disabled" ? "disabled" : startedInMs === undefined ? "" : `${Math.round(startedInMs)} ms`;
+}
+
+function remark(running: Running, { name, phase, status }: Pick<ResourceHealth, "name" | "phase" | "status">): string {
+  const { dataDir, redisUrl } = running.get(settings);
+  if (name === redisServer.name && phase === "disabled") return redisUrl === undefined ? "neither redis-server nor valkey-server is on PATH; Clips works without" : "REDIS_URL is used";
+  if (name === postgresServer.name && phase === "disabled") return "DATABASE_URL is used";
+  if (name === postgresServer.name) return running.get(postgresServer)?.shared === true ? `shared with another Clips, which started it; rows in ${dataDir}` : `rows are kept in ${dataDir}`;
+  return status === "healthy" ? "" : `${status}, ${phase}`;
+}

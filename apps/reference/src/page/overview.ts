@@ -1,0 +1,53 @@
+import type { HealthStatus, ResourceHealth, Running } from "@steward/container";
+
+/** One resource on the front page. */
+export interface Row extends Pick<ResourceHealth, "name" | "status" | "phase" | "reason" | "probeMs"> {
+  readonly driver: string | undefined;
+  readonly needs: readonly string[];
+  /** How long its start took, in ms. */
+  readonly startedInMs: number | undefined;
+}
+
+/** What runs, as the front page tells it. */
+export interface Overview {
+  readonly name: "Clips";
+  readonly status: HealthStatus;
+  /** How long the start took, in ms. */
+  readonly startedInMs: number | undefined;
+  readonly uptimeSeconds: number;
+  readonly resources: readonly Row[];
+  readonly links: Readonly<Record<string, string>>;
+}
+
+const LINKS = {
+  videos: "/api/v1/videos",
+  data: "/api/data?url=",
+  ready: "/readyz",
+  live: "/livez",
+  startup: "/startupz",
+  health: "/health",
+  resources: "/health/resources",
+};
+
+/** What runs now. */
+export function overviewOf(running: Running | undefined): Overview {
+  const uptimeSeconds = Math.round(process.uptime());
+  if (running === undefined) return { name: "Clips", status: "unknown", startedInMs: undefined, uptimeSeconds, resources: [], links: LINKS };
+  const { status, resources } = running.health();
+  const graph = graphOf(running);
+  const rows = resources.map(({ name, status, phase, reason, probeMs }) => ({ name, status, phase, reason, probeMs, ...(graph.get(name) ?? NOTHING) }));
+  return { name: "Clips", status, startedInMs: Math.round(running.startedInMs), uptimeSeconds, resources: rows, links: LINKS };
+}
+
+type GraphRow = Pick<Row, "driver" | "needs" | "startedInMs">;
+
+const NOTHING: GraphRow = { driver: undefined, needs: [], startedInMs: undefined };
+
+interface Explained {
+  readonly nodes: readonly { readonly name: string; readonly driver?: string; readonly startedInMs?: number; readonly needs: readonly { readonly name: string }[] }[];
+}
+
+function graphOf(running: Running): Map<string, GraphRow> {
+  const { nodes } = JSON.parse(running.explain("json")) as Explained; // the form of explain("json")
+  return new Map(nodes.map(({ name, driver, startedInMs, needs }) => [name, { driver, startedInMs, needs: needs.map((need) => need.name) }]));
+}

@@ -1,0 +1,21 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { Entrance } from "../glue.ts";
+import { page } from "./html.ts";
+import { overviewOf } from "./overview.ts";
+
+/** `GET /`: what runs and how it is; a page for browsers, JSON for `accept: application/json`. */
+export function frontPage(app: FastifyInstance, way: Entrance): void {
+  app.get("/", async (request, reply) => {
+    const overview = overviewOf(way.running);
+    reply.header("cache-control", "no-store").header("vary", "accept");
+    if (!wantsHtml(request)) return overview;
+    reply.type("text/html; charset=utf-8").header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'");
+    return page(overview, `${request.protocol}://${request.host}`);
+  });
+}
+
+/** Whoever names JSON before HTML, or HTML not at all but JSON, gets JSON. */
+function wantsHtml({ headers: { accept = "*/*" } }: FastifyRequest): boolean {
+  const [json, html] = [accept.indexOf("json"), accept.search(/html/)];
+  return json < 0 || (html >= 0 && html < json);
+}

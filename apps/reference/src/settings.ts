@@ -1,0 +1,82 @@
+import { join } from "node:path";
+import { checkOptions, input, resource } from "@steward/core";
+import * as v from "valibot";
+
+/** Variables of the environment. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What the environment says. Given when the container starts, so that tests need no process of their own. */
+export const environment = input<Environment>()("environment");
+
+const port = v.pipe(
+  v.string(),
+  v.check((text) => /^\d{1,5}$/.test(text) && Number(text) <= 65_535, "must be a port: a whole number from 0 to 65535"),
+  v.transform(Number),
+);
+
+const url = (schemes: readonly string[], example: string) =>
+  v.pipe(
+    v.string(),
+    v.check((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol), `must be a URL such as ${example}`),
+  );
+
+const origins = v.pipe(
+  v.string(),
+  v.transform((text) => text.split(/[\s,]+/).filter((origin) => origin !== "")),
+  v.check((list) => list.every(isOrigin), "must be origins such as https://api.example.com, with commas between them"),
+);
+
+const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
+const schema = v.strictObject({
+  PORT: v.optional(port, "3000"),
+  HOST: v.optional(v.string(), "127.0.0.1"),
+  DATABASE_URL: v.optional(url(["postgres:", "postgresql:"], "postgres://user@host:5432/clips")),
+  REDIS_URL: v.optional(url(["redis:", "rediss:"], "redis://host:6379")),
+  ALLOWED_ORIGINS: v.optional(origins, ""),
+  LOG_LEVEL: v.optional(v.picklist(levels), "info"),
+  DATA_DIR: v.optional(v.string(), join(import.meta.dirname, "../.data")),
+});
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text.replace(/\/$/, "");
+}
+
+/** How Clips runs. */
+export interface Settings {
+  readonly port: number;
+  readonly host: string;
+  /** A Postgres to use; without one Clips starts its own. */
+  readonly databaseUrl: string | undefined;
+  /** A Redis to use; without one Clips starts its own, if there is a program for it. */
+  readonly redisUrl: string | undefined;
+  /** Origins that `/api/data` may call. */
+  readonly allowedOrigins: readonly string[];
+  readonly logLevel: (typeof levels)[number];
+  /** Where the servers that Clips starts keep their data. */
+  readonly dataDir: string;
+}
+
+/**
+ * Settings from the environment; a variable that is empty counts as not set.
+ * @throws {OPTIONS_INVALID} listing every variable that is wrong.
+ */
+export function readSettings(env: Environment): Settings {
+  const known = Object.keys(schema.entries).map((name) => [name, env[name] === "" ? undefined : env[name]]);
+  const checked = checkOptions("environment", schema, Object.fromEntries(known));
+  return {
+    port: checked.PORT,
+    host: checked.HOST,
+    databaseUrl: checked.DATABASE_URL,
+    redisUrl: checked.REDIS_URL,
+    allowedOrigins: checked.ALLOWED_ORIGINS,
+    logLevel: checked.LOG_LEVEL,
+    dataDir: checked.DATA_DIR,
+  };
+}
+
+/** The settings of this process. */
+export const settings = resource("settings", {
+  needs: { environment },
+  start: ({ environment }) => readSettings(environment),
+});
