@@ -7,7 +7,8 @@ import { ConnectionPool } from "./connections/pool.ts";
 import { DefaultHeaders } from "./exchange/headers.ts";
 import { ask, judge } from "./health.ts";
 import { checkHttpOptions, httpSchema, tlsSchema, type CheckedHttpOptions, type HttpSessionOptions, type HttpTlsOptions } from "./options.ts";
-import { NOTHING, Origins, type OriginsSettings, type Totals } from "./session/origins.ts";
+import type { OriginStats } from "./session/origin.ts";
+import { NOTHING, Origins, type OriginsSettings } from "./session/origins.ts";
 import { HttpSession } from "./session/session.ts";
 
 /** Calls that share an HTTP/2 connection at most. */
@@ -33,7 +34,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
   #connect: buildConnector.connector | undefined;
   #unread = false;
   /** Sums of earlier runs. */
-  #past: Totals = NOTHING;
+  #past: OriginStats = NOTHING;
 
   /** @throws {OPTIONS_INVALID} listing every problem. */
   constructor(options: HttpSessionOptions | CheckedHttpOptions = {}, context: ManagerContext = {}) {

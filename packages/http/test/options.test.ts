@@ -6,7 +6,7 @@ import { checkHttpOptions } from "../src/options.ts";
 
 function problemsOf(options: object): string[] {
   try {
-    new HttpSessionManager(options);
+    void new HttpSessionManager(options);
   } catch (error) {
     if (error instanceof OptionsError) return error.problems.map(({ path, message }) => `${path}: ${message}`);
     throw error;

@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import { HttpSessionManager } from "../src/index.ts";
 import type { HttpSessionOptions } from "../src/index.ts";
 
@@ -15,7 +15,8 @@ export interface TestServer extends AsyncDisposable {
   cut(): void;
 }
 
-type Listening = Pick<Server, "listen" | "address" | "close" | "on" | "once">;
+/** Any server of Node's that listens. */
+type Listening = Pick<NetServer, "listen" | "address" | "close"> & { on(event: "connection", listener: (socket: Socket) => void): unknown };
 
 /** Listens on any free port (or on `port`), and keeps track. */
 export async function listening(server: Listening, scheme: string, seen: string[], port = 0): Promise<TestServer> {

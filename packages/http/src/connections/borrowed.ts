@@ -31,6 +31,7 @@ export class BorrowedConnections implements Connections, Connection {
   }
 
   release(): void {}
+  broke(): void {}
   detached(): void {}
   answered(): void {}
   suspect(): void {}

@@ -7,8 +7,10 @@ export interface Connection {
   send(options: Dispatcher.DispatchOptions, handler: RawHandler): void;
   /** Its handler was told to go ahead, and has no use for it any more. */
   decline(abort: (error?: Error) => void): void;
-  /** The request is over, one way or another. */
+  /** The request is over, or was given up before it was sent. */
   release(): void;
+  /** The request failed here; `sent` tells whether it had left. */
+  broke(sent: boolean): void;
   /** Its socket now belongs to somebody else. */
   detached(): void;
   /** The next number of a clock that only orders: what was sent before which answer. */

@@ -68,8 +68,8 @@ export class ConnectionPool implements Connections {
 
   /** @internal */
   freed(connection: PooledConnection): void {
-    if (connection.inUse === 0 && (connection.leaving || connection.failed)) this.forget(connection);
-    else if (!connection.leaving && connection.inUse < connection.capacity) this.#list(connection);
+    if (!connection.leaving) this.#list(connection);
+    else if (connection.inUse === 0) this.forget(connection);
   }
 
   /** @internal Uses it no more, and ends it once it carries nothing. */
@@ -122,8 +122,6 @@ class PooledConnection implements Connection {
   /** True once it shall carry nothing new. */
   leaving = false;
   connected = false;
-  /** True when its last connect failed. */
-  failed = false;
   /** Tick at which the peer last showed that it lives. */
   lastAnswer = 0;
 
@@ -141,11 +139,9 @@ class PooledConnection implements Connection {
       bodyTimeout: Math.ceil(bodyTimeoutMs),
     });
     this.#client.on("disconnect", () => this.#disconnected());
-    this.#client.on("connectionError", () => (this.failed = true));
   }
 
   #connect(options: buildConnector.Options, callback: buildConnector.Callback): void {
-    this.failed = false;
     this.#pool.settings.connect(options, (error, socket) => {
       if (error !== null) return callback(error, null);
       this.connected = true;
@@ -172,6 +168,15 @@ class PooledConnection implements Connection {
   release(): void {
     this.inUse--;
     this.#pool.freed(this);
+  }
+
+  /**
+   * With HTTP/1 its socket is gone. What had not left broke the connection itself; undici is then emptying the queue
+   * of that very client, and bears no new request on it.
+   */
+  broke(sent: boolean): void {
+    if (this.capacity === 1 || !sent) this.#pool.forget(this);
+    this.release();
   }
 
   detached(): void {

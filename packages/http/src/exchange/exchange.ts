@@ -35,6 +35,7 @@ export interface Lane {
   readonly closed: boolean;
   connection(): Connection;
   answered(): void;
+  retrying(): void;
   failed(error: unknown): void;
   leaked(exchange: Exchange): void;
 }
@@ -149,6 +150,13 @@ export class Exchange extends GuardedUse implements RawHandler {
     this.#connection = undefined;
     this.#sent = 0;
     connection?.release();
+  }
+
+  #broke(sent: boolean): void {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    this.#sent = 0;
+    connection?.broke(sent);
   }
 
   /** No answer for long: whatever swallowed this request may have swallowed its siblings' connections too. */
@@ -269,7 +277,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     const sent = this.#sent > 0;
     this.#abort = undefined;
     this.#disarm();
-    this.#release();
+    this.#broke(sent);
     if (this.#over) return;
     this.#lane.failed(error);
     if (this.#swallowing || this.#retries(error, sent)) return this.#again();
@@ -301,6 +309,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     this.#swallowing = false;
     const { retry, clock } = this.#lane;
     if (this.#over || retry === undefined) return;
+    this.#lane.retrying();
     this.#timer = clock.setTimeout(() => this.#try(), pauseMs(retry, this.#attempt, this.#askedMs));
     this.#askedMs = 0;
   }

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { channel } from "node:diagnostics_channel";
-import { deadlineWheel, Guard, StewardError, type Clock, type DeadlineWheel, type GuardStats, type Secret } from "@steward/core";
-import type { Connection, Connections, ConnectionStats } from "../connections/connection.ts";
+import { deadlineWheel, Guard, StewardError, type Clock, type DeadlineWheel, type Secret } from "@steward/core";
+import type { Connection, Connections } from "../connections/connection.ts";
 import { pathOnly, type Exchange, type Lane, type Limits } from "../exchange/exchange.ts";
 import { isTransient, RetryBudget, type RetryPolicy } from "../exchange/retry.ts";
 
@@ -40,10 +40,29 @@ export interface OriginSettings {
   readonly leaked: () => void;
 }
 
-/** Numbers of one origin. */
-export interface OriginStats extends GuardStats, ConnectionStats {
-  /** Most connections it may have. */
+/** Numbers of one origin. `started = succeeded + failed + inUse`. */
+export interface OriginStats {
+  /** Open connections. */
+  readonly size: number;
+  /** Open connections that carry nothing now. */
+  readonly idle: number;
+  /** Most calls that may run at once. */
   readonly max: number;
+  /** Calls that run, bodies that are being read included. */
+  readonly inUse: number;
+  /** Calls that wait for a place. */
+  readonly pending: number;
+  readonly started: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Refused because the queue was full. */
+  readonly overloaded: number;
+  /** Ran into their deadline, queued or running. */
+  readonly timedOut: number;
+  /** Attempts behind the first. */
+  readonly retried: number;
+  /** Connections that were given up because a call on them, or on a sibling, got no answer. */
+  readonly retired: number;
   /** Bodies whose connection was taken back because nobody read them. */
   readonly unread: number;
 }
@@ -62,6 +81,8 @@ export class Origin implements Lane {
   #connections: Connections;
   readonly #old = new Set<Connections>();
   #unread = 0;
+  #retried = 0;
+  #pastRetired = 0;
   #trouble: { readonly error: unknown; readonly at: number } | undefined;
 
   constructor(origin: string, settings: OriginSettings) {
@@ -100,6 +121,10 @@ export class Origin implements Lane {
     this.#trouble = undefined;
   }
 
+  retrying(): void {
+    this.#retried++;
+  }
+
   failed(error: unknown): void {
     if (isTransient(error)) this.#trouble = { error, at: this.clock.now() };
   }
@@ -134,7 +159,12 @@ export class Origin implements Lane {
   }
 
   #prune(): void {
-    for (const connections of this.#old) if (connections.stats().size === 0) this.#old.delete(connections);
+    for (const connections of this.#old) {
+      const { size, retired } = connections.stats();
+      if (size > 0) continue;
+      this.#old.delete(connections);
+      this.#pastRetired += retired;
+    }
   }
 
   /** Takes connections back from bodies that have waited for a reader for `olderThanMs`. */
@@ -152,10 +182,23 @@ export class Origin implements Lane {
 
   stats(): OriginStats {
     this.#prune();
-    const old = [...this.#old].map((connections) => connections.stats());
-    const { size, idle, retired } = this.#connections.stats();
-    const sum = (key: "size" | "retired"): number => old.reduce((total, one) => total + one[key], 0);
-    const max = this.#settings.maxConcurrent;
-    return { ...this.guard.stats(), size: size + sum("size"), idle, retired: retired + sum("retired"), max, unread: this.#unread };
+    const present = this.#connections.stats();
+    const all = [present, ...[...this.#old].map((connections) => connections.stats())];
+    const { inUse, pending, started, succeeded, failed, overloaded, timedOut } = this.guard.stats();
+    return {
+      size: all.reduce((sum, { size }) => sum + size, 0),
+      idle: present.idle,
+      max: this.#settings.maxConcurrent,
+      inUse,
+      pending,
+      started,
+      succeeded,
+      failed,
+      overloaded,
+      timedOut,
+      retried: this.#retried,
+      retired: this.#pastRetired + all.reduce((sum, { retired }) => sum + retired, 0),
+      unread: this.#unread,
+    };
   }
 }

@@ -9,14 +9,29 @@ export interface OriginsSettings extends OriginSettings {
   readonly baseOrigin: string | undefined;
 }
 
-/** The sums over all origins, past ones included. */
-export type Totals = { readonly [K in Exclude<keyof OriginStats, "breaker">]: number };
-
 /** The sums of a session that was never used. */
-export const NOTHING: Totals = { size: 0, idle: 0, retired: 0, max: 0, unread: 0, inUse: 0, pending: 0, started: 0, succeeded: 0, failed: 0, overloaded: 0, timedOut: 0, retried: 0 };
+export const NOTHING: OriginStats = {
+  size: 0,
+  idle: 0,
+  max: 0,
+  inUse: 0,
+  pending: 0,
+  started: 0,
+  succeeded: 0,
+  failed: 0,
+  overloaded: 0,
+  timedOut: 0,
+  retried: 0,
+  retired: 0,
+  unread: 0,
+};
 
 /** The counts that go on after an origin is forgotten. */
 const COUNTERS = ["started", "succeeded", "failed", "overloaded", "timedOut", "retried", "retired", "unread"] as const;
+
+const KEYS = Object.keys(NOTHING) as (keyof OriginStats)[]; // it has all of them, and no other
+
+type Sums = { -readonly [K in keyof OriginStats]: number };
 
 /** All origins of a session, made when first called and forgotten, the oldest unused one first, when there are too many. */
 export class Origins {
@@ -26,9 +41,9 @@ export class Origins {
   readonly #byText = new Map<string, Origin>();
   readonly #allowed: ReadonlySet<string> | undefined;
   readonly #allowedBelow: readonly { readonly scheme: string; readonly host: string }[];
-  #past: Totals;
+  #past: OriginStats;
 
-  constructor(settings: OriginsSettings, past: Totals) {
+  constructor(settings: OriginsSettings, past: OriginStats) {
     this.#settings = settings;
     this.#past = past;
     const { allowedOrigins, baseOrigin } = settings;
@@ -94,7 +109,7 @@ export class Origins {
 
   #remember(origin: Origin): void {
     const stats = origin.stats();
-    const past: { -readonly [K in keyof Totals]: number } = { ...this.#past };
+    const past: Sums = { ...this.#past };
     for (const key of COUNTERS) past[key] += stats[key];
     this.#past = past;
   }
@@ -117,11 +132,11 @@ export class Origins {
   }
 
   /** Per origin, and summed up. */
-  stats(): { readonly totals: Totals; readonly origins: Readonly<Record<string, OriginStats>> } {
+  stats(): { readonly totals: OriginStats; readonly origins: Readonly<Record<string, OriginStats>> } {
     const origins = Object.fromEntries([...this].map((origin) => [origin.origin, Object.freeze(origin.stats())]));
-    const totals: Record<string, number> = { ...this.#past };
-    for (const stats of Object.values(origins)) for (const key of Object.keys(NOTHING) as (keyof Totals)[]) totals[key] = (totals[key] ?? 0) + stats[key]; // its own keys
-    return { totals: totals as unknown as Totals, origins: Object.freeze(origins) }; // the keys of NOTHING, summed
+    const totals: Sums = { ...this.#past };
+    for (const stats of Object.values(origins)) for (const key of KEYS) totals[key] += stats[key];
+    return { totals, origins: Object.freeze(origins) };
   }
 }
 
