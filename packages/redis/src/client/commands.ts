@@ -50,7 +50,7 @@ export const READS: ReadonlySet<string> = new Set(
   `bitcount bitfield_ro bitpos dbsize dump eval_ro evalsha_ro exists expiretime fcall_ro geodist geohash geopos
   georadius_ro georadiusbymember_ro geosearch get getbit getrange hexists hget hgetall hkeys hlen hmget hrandfield hscan
   hstrlen hvals keys lcs lindex llen lolwut lpos lrange mget pexpiretime pttl randomkey scan scard sdiff sinter
-  sintercard sismember smembers smismember sort_ro srandmember sscan strlen substr sunion touch ttl type xinfo xlen
+  sintercard sismember smembers smismember sort_ro srandmember sscan strlen substr sunion touch ttl type xlen
   xpending xrange xread xrevrange zcard zcount zdiff zinter zintercard zlexcount zmscore zrandmember zrange zrangebylex
   zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion ping echo time`.split(/\s+/),
 );

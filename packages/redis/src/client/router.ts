@@ -1,5 +1,5 @@
-import { StewardError, type Clock, type Guard } from "@steward/core";
-import { Command, type RedisOptions } from "ioredis";
+import { StewardError, type Guard } from "@steward/core";
+import { Command, type Redis, type RedisOptions } from "ioredis";
 import type { Backend, PipelineNode } from "../connection/backend.ts";
 import type { Link } from "../connection/link.ts";
 import type { LinkPlan } from "../connection/plan.ts";
@@ -9,7 +9,6 @@ import { routeOf } from "./commands.ts";
 import { blockMs, RedisLease } from "./lease.ts";
 import { commandRefused, Pipelines } from "./pipelines.ts";
 import { CommandUse } from "./use.ts";
-import type { Redis } from "ioredis";
 
 /** How to borrow a connection. */
 export interface UseOptions {
@@ -24,7 +23,6 @@ export interface UseOptions {
 /** What a router needs to know. */
 export interface RouterSetup {
   readonly resource: string;
-  readonly clock: Clock;
   readonly timeoutMs: number;
   readonly guard: Guard;
   /** Bounds the commands on lent connections; the pool bounds how many there are. */

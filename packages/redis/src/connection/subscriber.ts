@@ -66,19 +66,24 @@ export class Subscriber {
   }
 
   #hand(redis: Redis, command: Command): void {
+    const kind = kindOf(command);
+    if (command.args.length === 0 && kind !== undefined) {
+      // The driver takes the end of "all channels" for the end of all kinds, and would wait for it.
+      if (this.#channels[kind].size === 0) return void command.resolve(this.size);
+      command.args = [...this.#channels[kind].values()];
+    }
     command.promise.then(() => this.#note(command), () => {});
     redis.sendCommand(command);
   }
 
   #note(command: Command): void {
-    const name = command.name.toLowerCase();
-    const kind = KINDS.find((one) => name === one || name === one.replace("sub", "unsub"));
+    const kind = kindOf(command);
     if (kind === undefined) return;
     const known = this.#channels[kind];
     const given = command.args.filter((arg): arg is Channel => typeof arg === "string" || Buffer.isBuffer(arg));
-    if (name === kind) for (const channel of given) known.set(String(channel), channel);
-    else if (given.length === 0) known.clear();
-    else for (const channel of given) known.delete(String(channel));
+    for (const channel of given)
+      if (command.name.toLowerCase() === kind) known.set(String(channel), channel);
+      else known.delete(String(channel));
     if (this.size === 0 && this.#waiting.length === 0 && this.#link?.unanswered === 0) this.#drop();
   }
 
@@ -208,6 +213,11 @@ export class Subscriber {
     this.#forget()?.destroy();
     for (const kind of KINDS) this.#channels[kind].clear();
   }
+}
+
+function kindOf(command: Command): Kind | undefined {
+  const name = command.name.toLowerCase().replace("unsub", "sub");
+  return KINDS.find((kind) => kind === name);
 }
 
 /** The driver takes buffers too; the type of its lists says strings only. */

@@ -110,13 +110,13 @@ export class Trunk implements Backend {
     const links = [...this.#old, ...(this.#link === undefined ? [] : [this.#link])];
     this.#closing.abort(new StewardError("RESOURCE_UNAVAILABLE", `${this.#setup.resource}: stopping`, { resource: this.#setup.resource }));
     this.#offlineTimer?.cancel();
-    this.#watchdog?.stop();
     this.#rejectKept(this.#unavailable());
     const force = (): void => links.forEach((link) => link.destroy());
     if (signal.aborted) force();
     signal.addEventListener("abort", force, { once: true });
     await Promise.all(links.map((link) => link.quit()));
     signal.removeEventListener("abort", force);
+    this.#watchdog?.stop();
     this.#link = this.#watchdog = undefined;
   }
 
@@ -221,6 +221,8 @@ export class Trunk implements Backend {
   #silence(link: Link, silentMs: number): void {
     const { settings } = this.#setup;
     if (link !== this.#link) return;
+    // Nobody answers the farewell.
+    if (this.#closing.signal.aborted) return link.destroy();
     if (silentMs < Math.max(settings.timeoutMs, settings.silenceMs)) return this.#seek();
     this.#counts.retired++;
     link.error ??= new Error(`silent for ${Math.round(silentMs)} ms while it owed ${link.unanswered} replies`);

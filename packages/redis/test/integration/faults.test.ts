@@ -15,7 +15,7 @@ t.test("half-open: the server is asked over a second connection, and only what w
   await load.run(500);
   const at = load.now;
   proxy.halfOpen();
-  await load.run(4_000);
+  await load.run(2_000);
   t.equal(await load.stop(), 0, "every call settled");
   const first = Math.min(...load.failures.map((one) => one.at + one.tookMs));
   t.comment({ firstErrorMs: first - at, healthyMs: load.healthyAt - at, ...load.outcomes, stats: manager.stats() });
@@ -124,7 +124,7 @@ for (const fault of ["frozen", "blackhole"] as const)
     if (fault === "frozen") await server.resume();
     else await proxy.heal();
     const back = load.now;
-    await load.run(3_500);
+    await load.run(2_500);
     t.equal(await load.stop(), 0);
     t.comment({ ...load.outcomes, slowestMs: load.slowestMs, healthyAfterMs: load.healthyAt - back });
     t.ok(load.failures.length > 0);
@@ -165,6 +165,16 @@ t.test("a full house of commands without a reply overloads the queue, and places
   await t.rejects(manager.client.incr("n"), { code: "OVERLOADED", message: /in use 3 of 3, pending 2 of 2/ });
   await proxy.heal();
   t.same(await Promise.all(calls), [1, 2, 3, 4, 5]);
+});
+
+t.test("stopping over a half-open connection does not wait for the whole stop timeout", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, silenceMs: 200 });
+  proxy.halfOpen();
+  const since = performance.now();
+  await manager.stop();
+  t.ok(performance.now() - since < 1_000);
 });
 
 t.test("stopping beside a frozen server ends within the deadline, settles everything, and lets the process exit", needsRedis, async (t) => {

@@ -1,0 +1,100 @@
+import { Guard, type Clock, type StewardError } from "@steward/core";
+import type { RedisOptions } from "ioredis";
+import type { Backend } from "../connection/backend.ts";
+import { ConnectionPool } from "../connection/pool.ts";
+import { Subscriber } from "../connection/subscriber.ts";
+import { probe } from "../health.ts";
+import type { RedisSettings } from "../options.ts";
+import { Router } from "./router.ts";
+
+/** What an assembly needs to know. */
+export interface AssemblySetup {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly settings: RedisSettings;
+  /** Why nothing is accepted by the state of the manager, if so. */
+  readonly unavailable: () => StewardError | undefined;
+  readonly makeBackend: (guard: Guard) => Backend;
+  /** The client that users hold, for its events. It is made after the assembly. */
+  readonly client: () => Emitter;
+}
+
+interface Emitter {
+  emit(event: string, ...values: readonly unknown[]): boolean;
+  listenerCount(event: string): number;
+}
+
+/** Everything below a client that is looked after: the guard, the shared connection, the lent ones, the subscriptions. */
+export class Assembly {
+  readonly backend: Backend;
+  readonly router: Router;
+  readonly facade: FacadeOptions;
+  readonly #guard: Guard;
+  readonly #pool: ConnectionPool;
+  readonly #subscriber: Subscriber;
+
+  constructor(setup: AssemblySetup) {
+    const { resource, clock, settings, unavailable, client } = setup;
+    const { maxInFlight: maxConcurrent, maxPending, timeoutMs } = settings;
+    const refusal = (): StewardError | undefined => unavailable() ?? this.backend.refusal();
+    const guard = new Guard({ resource, clock, maxConcurrent, maxPending, timeoutMs, refusal, holdUntilSettled: true });
+    const leaseGuard = new Guard({ resource, clock, holdUntilSettled: true });
+    const events = {
+      emit: (event: string, ...values: readonly unknown[]) => void client().emit(event, ...values),
+      listens: (event: string) => client().listenerCount(event) > 0,
+    };
+    this.facade = facadeOptions(settings);
+    this.#guard = guard;
+    this.#pool = new ConnectionPool({ resource, clock, settings, refusal: unavailable });
+    this.backend = setup.makeBackend(guard);
+    this.#subscriber = new Subscriber({ resource, clock, settings, plan: () => this.backend.planFor(undefined), events });
+    const { backend, facade } = this;
+    this.router = new Router({ resource, timeoutMs, facade, guard, leaseGuard, backend, pool: this.#pool, subscriber: this.#subscriber });
+  }
+
+  async open(signal: AbortSignal): Promise<void> {
+    this.#pool.open();
+    this.#subscriber.open();
+    await this.backend.open(signal);
+  }
+
+  ping(signal: AbortSignal): Promise<void> {
+    return probe(this.backend, signal);
+  }
+
+  /** Waits for the work in flight. What only waits for something to come is told that nothing will. */
+  async settle(): Promise<void> {
+    await this.#pool.unblock();
+    await Promise.all([this.#guard.idle(), this.#pool.guard.idle()]);
+  }
+
+  async close(signal: AbortSignal, reason: StewardError): Promise<void> {
+    this.#guard.rejectPending(reason);
+    this.#pool.close(reason);
+    this.#subscriber.close();
+    await this.backend.close(signal);
+  }
+
+  async renew(): Promise<void> {
+    await this.backend.renew();
+    this.#pool.renew();
+    this.#subscriber.renew();
+  }
+
+  measure(): Readonly<Record<string, unknown>> {
+    return {
+      ...this.#guard.stats(),
+      ...this.backend.stats(),
+      subscriptions: this.#subscriber.size,
+      subscriberConnections: this.#subscriber.connected ? 1 : 0,
+      dedicated: Object.freeze(this.#pool.stats()),
+    };
+  }
+}
+
+type FacadeOptions = Pick<RedisOptions, "lazyConnect" | "enableAutoPipelining" | "keyPrefix">;
+
+/** What the facades of the driver need to know; they never connect by themselves. */
+function facadeOptions({ keyPrefix, autoPipelining }: RedisSettings): FacadeOptions {
+  return { lazyConnect: true, enableAutoPipelining: autoPipelining, ...(keyPrefix === undefined ? {} : { keyPrefix }) };
+}

@@ -1,0 +1,183 @@
+import { describeError, StewardError, type Clock, type Guard } from "@steward/core";
+import type { ClusterOptions, Command, Redis } from "ioredis";
+import type { Backend, BackendStats, PipelineNode } from "../connection/backend.ts";
+import { BatchWriter } from "../connection/batch-writer.ts";
+import { nodePlan, type LinkPlan } from "../connection/plan.ts";
+import type { RedisClusterSettings } from "../options.ts";
+import type { RedisClusterClient } from "./client.ts";
+import { NodeWatch } from "./node-watch.ts";
+
+/** What the backend of a cluster needs to know. */
+export interface ClusterBackendSetup {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly settings: RedisClusterSettings;
+  readonly guard: Guard;
+  readonly client: () => RedisClusterClient;
+}
+
+/** How long the driver waits before it looks for the new owner of a slot, in ms. */
+const FAILOVER_STEP_MS = 100;
+
+/** The driver's options of a cluster. */
+export function clusterOptions(settings: RedisClusterSettings, facade: ClusterOptions): ClusterOptions {
+  const { scaleReads, timeoutMs, connectTimeoutMs, reconnectMinMs, reconnectMaxMs, keepAliveMs, connectionName } = settings;
+  const pause = (times: number): number => Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(times - 1, 20));
+  return {
+    ...facade,
+    scaleReads: scaleReads === "replica" ? "slave" : scaleReads,
+    slotsRefreshInterval: settings.slotsRefreshMs,
+    slotsRefreshTimeout: connectTimeoutMs,
+    clusterRetryStrategy: pause,
+    clusterNodeRetryStrategy: pause,
+    // A command for a node that is not there is sent again after this step, until its deadline.
+    retryDelayOnFailover: FAILOVER_STEP_MS,
+    maxRedirections: 16 + Math.ceil(timeoutMs / FAILOVER_STEP_MS),
+    enableOfflineQueue: false,
+    // It asks a node that may still be connecting; `open` does it with patience.
+    enableReadyCheck: false,
+    redisOptions: {
+      connectTimeout: connectTimeoutMs,
+      keepAlive: keepAliveMs,
+      disconnectTimeout: 50,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: null,
+      ...(connectionName === undefined ? {} : { connectionName }),
+    },
+  };
+}
+
+/** Carries commands by the driver's own cluster client, which knows slots and redirections. */
+export class ClusterBackend implements Backend {
+  readonly #setup: ClusterBackendSetup;
+  readonly #watches = new Map<Redis, NodeWatch>();
+  readonly #counts = { reconnects: 0, retired: 0, resent: 0, unknown: 0 };
+  #lastError: unknown;
+  #hooked = false;
+  #running = false;
+
+  constructor(setup: ClusterBackendSetup) {
+    this.#setup = setup;
+  }
+
+  async open(signal: AbortSignal): Promise<void> {
+    const { settings } = this.#setup;
+    const client = this.#setup.client();
+    this.#hook(client);
+    this.#running = true;
+    this.#lastError = undefined;
+    const first = settings.cluster[0] ?? { host: "localhost" };
+    const { username, password, tls } = await nodePlan(settings, first.host, first.port ?? 6_379).options();
+    this.#credentials = { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }), ...(tls === undefined ? {} : { tls }) };
+    const aborted = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+    try {
+      await Promise.race([this.#connect(client), aborted]);
+    } catch (cause) {
+      if (signal.aborted) throw signal.reason;
+      throw this.#failure(cause);
+    }
+  }
+
+  #credentials: { username?: string; password?: string; tls?: NonNullable<Redis["options"]["tls"]> } = {};
+
+  async #connect(client: RedisClusterClient): Promise<void> {
+    const { clock, settings } = this.#setup;
+    await client.begin();
+    const until = clock.now() + settings.connectTimeoutMs;
+    // Nodes connect side by side; one that is down does not keep the others from serving.
+    while (clock.now() < until && client.nodes("master").some((node) => node.status !== "ready")) await clock.sleep(5);
+    const ready = client.nodes("master").find((node) => node.status === "ready");
+    if (ready === undefined) throw new Error("no master answers");
+    const info = String(await ready.cluster("INFO"));
+    if (!info.includes("cluster_state:ok")) throw new Error("the cluster says that it is down (cluster_state)");
+  }
+
+  #failure(cause: unknown): StewardError {
+    const { resource, settings } = this.#setup;
+    const where = settings.cluster.map(({ host, port = 6_379 }) => `${host}:${port}`).join(", ");
+    const why = describeError(this.#lastError ?? cause);
+    return new StewardError("REDIS_CONNECT_FAILED", `${resource}: cannot connect to the cluster at ${where}: ${why}; is it running, and reachable from here?`, { resource, cause, retryable: true });
+  }
+
+  #hook(client: RedisClusterClient): void {
+    if (this.#hooked) return;
+    this.#hooked = true;
+    client.on("+node", (node: Redis) => this.#watch(node));
+    client.on("-node", (node: Redis) => this.#forget(node));
+    client.on("node error", (error: unknown) => this.#noteError(error));
+    // Without a listener the driver prints errors.
+    client.on("error", (error: unknown) => this.#noteError(error));
+  }
+
+  /** Of the errors of one failure the first with a code says most: the driver's own only say that it failed. */
+  #noteError(error: unknown): void {
+    const says = error instanceof Error && ("code" in error || error.name === "ReplyError");
+    if (says || this.#lastError === undefined) this.#lastError = error;
+  }
+
+  #watch(node: Redis): void {
+    const { resource, clock, settings } = this.#setup;
+    Object.assign(node.options, this.#credentials);
+    const resend = new Set(settings.resend.map((name) => name.toLowerCase()));
+    const watch = new NodeWatch(node, { resource, clock, settings, counts: this.#counts, resend });
+    this.#watches.set(node, watch);
+    if (this.#running) watch.connect();
+  }
+
+  #forget(node: Redis): void {
+    this.#watches.get(node)?.stop();
+    this.#watches.delete(node);
+  }
+
+  send(command: Command): void {
+    this.#setup.client().deliver(command);
+  }
+
+  sendAll(commands: readonly Command[], node: PipelineNode): void {
+    const client = this.#setup.client();
+    // The driver fills in the connection when it has found the node of the first command.
+    const writer = new BatchWriter(node as { redis: Redis });
+    for (const command of commands) client.deliver(command, writer, node);
+    writer.flush();
+  }
+
+  refusal(): undefined {}
+
+  async ping(): Promise<void> {
+    const masters = this.#setup.client().nodes("master");
+    await Promise.all(masters.map((node) => this.#watches.get(node)?.ping()));
+  }
+
+  async renew(): Promise<void> {
+    await Promise.all(this.#setup.client().nodes().map((node) => this.#watches.get(node)?.renew()));
+  }
+
+  /** The node that has the key of the command; without a key, any master that is connected. */
+  planFor(command: Command | undefined): LinkPlan {
+    const { settings } = this.#setup;
+    const client = this.#setup.client();
+    // The driver gives null for a command without a key, whatever its type says.
+    const slot = command?.getSlot() as number | null | undefined;
+    const [owner] = (typeof slot === "number" ? client.slots[slot] : undefined) ?? [];
+    const node = client.nodes("master").find(({ status }) => status === "ready")?.options ?? settings.cluster[0];
+    if (owner === undefined) return nodePlan(settings, node?.host ?? "localhost", node?.port ?? 6_379);
+    const at = owner.lastIndexOf(":");
+    return nodePlan(settings, owner.slice(0, at), Number(owner.slice(at + 1)));
+  }
+
+  async close(signal: AbortSignal): Promise<void> {
+    const client = this.#setup.client();
+    const nodes = [...this.#watches.values()];
+    this.#running = false;
+    const quits = Promise.all(nodes.map(({ redis }) => (redis.status === "ready" ? redis.quit().catch(() => {}) : undefined)));
+    const forced = new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true })));
+    await Promise.race([quits, forced]);
+    client.finish();
+    for (const node of nodes) this.#forget(node.redis);
+  }
+
+  stats(): BackendStats {
+    const connections = [...this.#watches.keys()].filter(({ status }) => status === "ready").length;
+    return { connections, ...this.#counts };
+  }
+}

@@ -1,0 +1,69 @@
+import { Cluster, type ClusterOptions, type Command, type Redis } from "ioredis";
+import type { PipelineNode } from "../connection/backend.ts";
+import type { Router, UseOptions } from "../client/router.ts";
+
+type Seeds = ConstructorParameters<typeof Cluster>[0];
+
+/**
+ * An ioredis cluster client that is looked after, as {@link RedisClient} is. Blocking commands and {@link use} run on
+ * connections of their own to the node that has the key.
+ */
+export class RedisClusterClient extends Cluster {
+  readonly #router: Router;
+
+  /** @internal */
+  constructor(seeds: Seeds, options: ClusterOptions, router: Router) {
+    super(seeds, options as ClusterOptions & { redisOptions?: { replyMapping?: "legacy" } }); // the reply mapping makes no difference here
+    this.#router = router;
+  }
+
+  /**
+   * Lends a connection to one node for the length of `work`: the node that has `key`, where one is given.
+   *
+   * @throws {DEADLINE_EXCEEDED} when none is free within `acquireTimeoutMs`.
+   * @throws {OVERLOADED} when too many wait for one.
+   */
+  use<T>(work: (connection: Redis) => Promise<T> | T, options: UseOptions = {}): Promise<T> {
+    return this.#router.use(work, options);
+  }
+
+  /** @internal */
+  override sendCommand(command: Command, stream?: unknown, node?: PipelineNode): unknown {
+    return this.#router.send(command, stream, node);
+  }
+
+  /** Hands a command to the driver. @internal */
+  deliver(command: Command, stream?: Parameters<Cluster["sendCommand"]>[1], node?: PipelineNode): void {
+    super.sendCommand(command, stream, node);
+  }
+
+  /** Makes the driver connect. @internal */
+  begin(): Promise<void> {
+    return super.connect();
+  }
+
+  /** Makes the driver disconnect. @internal */
+  finish(): void {
+    super.disconnect();
+  }
+
+  /** Does nothing: the manager connects. */
+  override connect(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Does nothing but what the driver asks of itself: the manager stops it, for others use it too. */
+  override disconnect(reconnect?: boolean): void {
+    if (reconnect === true) super.disconnect(true);
+  }
+
+  /** @throws {REDIS_COMMAND_REFUSED} always: the manager stops it, for others use it too. */
+  override quit(): Promise<never> {
+    return Promise.reject(this.#router.notOffered("quit()", "stop its manager"));
+  }
+
+  /** @throws {REDIS_COMMAND_REFUSED} always: a copy would be looked after by nobody. */
+  override duplicate(): never {
+    throw this.#router.notOffered("duplicate()", "define another resource, or borrow a connection with use()");
+  }
+}

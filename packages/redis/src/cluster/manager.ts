@@ -1,0 +1,76 @@
+import { checkOptions, managedFactory, Manager, type ManagedFactory, type ManagerContext } from "@steward/core";
+import { Assembly } from "../client/assembly.ts";
+import { redisClusterSchema, type RedisClusterOptions } from "../options.ts";
+import { ClusterBackend, clusterOptions } from "./backend.ts";
+import { RedisClusterClient } from "./client.ts";
+
+/**
+ * Looks after the connections to a Redis Cluster: one to every node, some for commands that block or need one of their
+ * own, one for subscriptions.
+ */
+export class RedisClusterManager extends Manager<RedisClusterClient> {
+  readonly #client: RedisClusterClient;
+  readonly #assembly: Assembly;
+
+  /** @throws {OPTIONS_INVALID} listing everything that is wrong with the options. */
+  constructor(options: RedisClusterOptions, context: ManagerContext = {}) {
+    super("redis", context);
+    const settings = checkOptions(this.name, redisClusterSchema, options);
+    const { name: resource, clock } = this;
+    const client = (): RedisClusterClient => this.#client;
+    const unavailable = () => this.unavailable();
+    this.#assembly = new Assembly({
+      ...{ resource, clock, settings, unavailable, client },
+      makeBackend: (guard) => new ClusterBackend({ resource, clock, settings, guard, client }),
+    });
+    const seeds = settings.cluster.map(({ host, port = 6_379 }) => ({ host, port }));
+    this.#client = new RedisClusterClient(seeds, clusterOptions(settings, this.#assembly.facade), this.#assembly.router);
+  }
+
+  get client(): RedisClusterClient {
+    return this.#client;
+  }
+
+  protected open(signal: AbortSignal): Promise<void> {
+    return this.#assembly.open(signal);
+  }
+
+  protected ping(signal: AbortSignal): Promise<void> {
+    return this.#assembly.ping(signal);
+  }
+
+  protected override settle(): Promise<void> {
+    return this.#assembly.settle();
+  }
+
+  protected async close(signal: AbortSignal): Promise<void> {
+    await this.#assembly.close(signal, this.refusal());
+  }
+
+  /** Makes all connections anew, with the credentials of now. */
+  override async renew(): Promise<void> {
+    if (this.phase !== "ready") throw this.refusal();
+    await this.#assembly.renew();
+  }
+
+  protected override measure(): Readonly<Record<string, unknown>> {
+    return this.#assembly.measure();
+  }
+}
+
+/**
+ * Defines a Redis Cluster that is looked after; its value is an ioredis cluster client.
+ *
+ * @example
+ * ```ts
+ * import { redisCluster } from "@steward/redis";
+ * const sessions = redisCluster("sessions", { cluster: [{ host: "redis-1", port: 7000 }, { host: "redis-2", port: 7000 }] });
+ * console.log(sessions.name); // => sessions
+ * ```
+ */
+export const redisCluster: ManagedFactory<RedisClusterOptions, RedisClusterClient> = managedFactory({
+  kind: "redis",
+  schema: redisClusterSchema,
+  create: (options, context) => new RedisClusterManager(options, context),
+  settings: { readiness: "startup" },
+});

@@ -1,0 +1,153 @@
+import { StewardError, type Clock } from "@steward/core";
+import type { Command, Redis } from "ioredis";
+import { readsOnly } from "../client/commands.ts";
+import { openLink } from "../connection/link.ts";
+import { outcomeUnknown } from "../connection/outcome.ts";
+import { nodePlan, type LinkPlan } from "../connection/plan.ts";
+import { Watchdog } from "../connection/watchdog.ts";
+import type { RedisClusterSettings } from "../options.ts";
+
+/** What the watch of a node needs to know. */
+export interface NodeWatchSetup {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly settings: RedisClusterSettings;
+  readonly counts: { reconnects: number; retired: number; resent: number; unknown: number };
+  readonly resend: ReadonlySet<string>;
+}
+
+/** The driver's words for "never sent"; a cluster client sends such a command again, to whoever has the slot by then. */
+const NOT_SENT = "Connection is closed.";
+
+/**
+ * Looks after the driver's connection to one node of a cluster: bounds its handshake, retires it when it is silent,
+ * and when it breaks keeps the driver from sending again what must not run twice.
+ */
+export class NodeWatch {
+  readonly redis: Redis;
+  readonly #setup: NodeWatchSetup;
+  readonly #plan: LinkPlan;
+  #watchdog: Watchdog | undefined;
+  #asking = false;
+  #connected = false;
+
+  constructor(redis: Redis, setup: NodeWatchSetup) {
+    this.redis = redis;
+    this.#setup = setup;
+    this.#plan = nodePlan(setup.settings, redis.options.host ?? "localhost", redis.options.port ?? 6_379);
+    this.#dropAbandoned();
+    redis.on("connect", () => this.#boundHandshake());
+    redis.on("ready", () => this.#ready());
+    redis.on("close", () => this.#closed());
+  }
+
+  /** Fetches the credentials of now for the next connect. */
+  async refresh(): Promise<void> {
+    const { username, password } = await this.#plan.options();
+    Object.assign(this.redis.options, { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) });
+  }
+
+  /** Connects now: a command that came first would wait in a queue of the driver's that nobody bounds. */
+  connect(): void {
+    // A node that is not there is an event and a retry.
+    this.redis.connect().catch(() => {});
+  }
+
+  stop(): void {
+    this.#watchdog?.stop();
+    (this.redis.stream as Redis["stream"] | undefined)?.destroy(); // there is none before the first connect
+  }
+
+  /** A caller that has gone does not want its command sent to another node later. */
+  #dropAbandoned(): void {
+    const { redis } = this;
+    const send = redis.sendCommand.bind(redis);
+    redis.sendCommand = (command, stream) => {
+      if (!command.isSettled) return send(command, stream);
+      command.reject(new Error("given up before it was sent"));
+      return command.promise;
+    };
+  }
+
+  #boundHandshake(): void {
+    const { clock, settings } = this.#setup;
+    const { stream } = this.redis;
+    const late = (): void => {
+      if (this.redis.stream === stream && this.redis.status === "connect") stream.destroy();
+    };
+    clock.setTimeout(late, settings.connectTimeoutMs, { unref: true });
+  }
+
+  #ready(): void {
+    const { clock, settings, counts } = this.#setup;
+    const { redis } = this;
+    if (redis.stream.destroyed) return;
+    if (this.#connected) counts.reconnects++;
+    this.#connected = true;
+    redis.stream.prependOnceListener("close", () => this.#sortOut());
+    this.#watchdog?.stop();
+    this.#watchdog = new Watchdog(redis, clock, settings.silenceMs, (silentMs) => this.#silence(silentMs));
+  }
+
+  #closed(): void {
+    this.#watchdog?.stop();
+    void this.refresh().catch(() => {});
+  }
+
+  #sortOut(): void {
+    const { resource, counts, resend } = this.#setup;
+    const { commandQueue } = this.redis;
+    // The driver types its queue by an interface; what stands in it are its Command objects.
+    const commands = commandQueue.toArray().map((item) => item.command as Command);
+    commandQueue.clear();
+    for (const command of commands) {
+      const again = !command.inTransaction && (readsOnly(command) || resend.has(command.name.toLowerCase()));
+      if (!command.isSettled) counts[again ? "resent" : "unknown"]++;
+      command.reject(again ? new Error(NOT_SENT) : outcomeUnknown(resource, command, undefined));
+    }
+  }
+
+  #silence(silentMs: number): void {
+    const { settings } = this.#setup;
+    if (silentMs >= Math.max(settings.timeoutMs, settings.silenceMs)) return this.#retire();
+    if (this.#asking) return;
+    this.#asking = true;
+    void this.#ask().finally(() => (this.#asking = false));
+  }
+
+  /** When the node answers on another connection, this one is dead. */
+  async #ask(): Promise<void> {
+    const { resource, clock, settings } = this.#setup;
+    const events = { lost: () => {} };
+    try {
+      const link = await openLink({ resource, clock, plan: this.#plan, timeoutMs: settings.connectTimeoutMs, events });
+      link.destroy();
+      if (this.#watchdog?.silent === true) this.#retire();
+    } catch {
+      // The node does not answer anyone; the silence goes on until it has lasted too long.
+    }
+  }
+
+  #retire(): void {
+    this.#setup.counts.retired++;
+    this.#watchdog?.stop();
+    this.redis.stream.destroy();
+  }
+
+  /** A round trip, or an error that names the node. */
+  async ping(): Promise<void> {
+    const { resource } = this.#setup;
+    if (this.redis.status !== "ready")
+      throw new StewardError("RESOURCE_UNAVAILABLE", `${resource}: no connection to node ${this.#plan.where}`, { resource, retryable: true });
+    await this.redis.ping();
+  }
+
+  /** Connects anew in a moment in which nothing is in flight, or after the timeout of a command. */
+  async renew(): Promise<void> {
+    const { clock, settings } = this.#setup;
+    await this.refresh();
+    const until = clock.now() + settings.timeoutMs;
+    while (this.redis.commandQueue.length > 0 && clock.now() < until) await clock.sleep(1);
+    if (this.redis.status === "ready") this.redis.disconnect(true);
+  }
+}

@@ -1,0 +1,138 @@
+import { createHash } from "node:crypto";
+import type { PubSub, RedisRunner } from "@steward/core";
+import type { RedisClient } from "./client/client.ts";
+import type { RedisClusterClient } from "./cluster/client.ts";
+
+type Client = RedisClient | RedisClusterClient;
+type Argument = string | number | Uint8Array;
+type Listener = (message: string) => void;
+
+const pubSubs = new WeakMap<Client, PubSub>();
+
+/**
+ * Pub/sub of a Redis as a port. All callers with one client share one, so that none ends the subscription of another.
+ *
+ * @example
+ * ```ts
+ * import { redisPubSub, RedisPoolManager } from "@steward/redis";
+ * await using redis = await new RedisPoolManager({ url: process.env["REDIS_URL"] }).start();
+ * const bus = redisPubSub(redis.client);
+ * const heard = new Promise((resolve) => void bus.subscribe("news", resolve).then(() => bus.publish("news", "hello")));
+ * console.log(await heard); // => hello
+ * ```
+ */
+export function redisPubSub(client: Client): PubSub {
+  let known = pubSubs.get(client);
+  if (known === undefined) pubSubs.set(client, (known = new ClientPubSub(client)));
+  return known;
+}
+
+/** Who listens to a topic, and whether the server knows yet. */
+interface Topic {
+  readonly listeners: Set<Listener>;
+  readonly subscribed: Promise<unknown>;
+}
+
+class ClientPubSub implements PubSub {
+  readonly #client: Client;
+  readonly #topics = new Map<string, Topic>();
+
+  constructor(client: Client) {
+    this.#client = client;
+    client.on("message", (topic: string, message: string) => this.#deliver(topic, message));
+    // A stop ends all subscriptions; who subscribes after a start begins anew.
+    client.on("end", () => this.#topics.clear());
+  }
+
+  async publish(topic: string, message: string): Promise<void> {
+    await this.#client.publish(topic, message);
+  }
+
+  async subscribe(topic: string, listener: Listener): Promise<() => Promise<void>> {
+    // One entry per call, so that the same function may listen twice.
+    const entry: Listener = (message) => listener(message);
+    const known = this.#topics.get(topic) ?? { listeners: new Set<Listener>(), subscribed: this.#client.subscribe(topic) };
+    this.#topics.set(topic, known);
+    known.listeners.add(entry);
+    try {
+      await known.subscribed;
+    } catch (error) {
+      this.#leave(topic, known, entry);
+      throw error;
+    }
+    return async () => {
+      if (this.#leave(topic, known, entry)) await this.#client.unsubscribe(topic);
+    };
+  }
+
+  onGap(listener: () => void): () => void {
+    this.#client.on("gap", listener);
+    return () => void this.#client.off("gap", listener);
+  }
+
+  /** True when nobody listens to the topic any more. */
+  #leave(topic: string, known: Topic, entry: Listener): boolean {
+    const left = known.listeners.delete(entry) && known.listeners.size === 0;
+    if (left && this.#topics.get(topic) === known) this.#topics.delete(topic);
+    return left;
+  }
+
+  #deliver(topic: string, message: string): void {
+    for (const listener of this.#topics.get(topic)?.listeners ?? []) {
+      try {
+        listener(message);
+      } catch (error) {
+        // It concerns whoever wrote the listener, not the listeners beside it.
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+/** Hashes of the scripts that were used last. */
+const MOST_SCRIPTS = 500;
+const hashes = new Map<string, string>();
+
+function hashOf(source: string): string {
+  let hash = hashes.get(source);
+  if (hash !== undefined) return hash;
+  if (hashes.size >= MOST_SCRIPTS) hashes.clear();
+  hash = createHash("sha1").update(source).digest("hex");
+  hashes.set(source, hash);
+  return hash;
+}
+
+/**
+ * A Redis as a port that runs commands and scripts. Replies are as the driver gives them, text as strings.
+ *
+ * @example
+ * ```ts
+ * import { redisRunner, RedisPoolManager } from "@steward/redis";
+ * await using redis = await new RedisPoolManager({ url: process.env["REDIS_URL"] }).start();
+ * const runner = redisRunner(redis.client);
+ * console.log(await runner.script("return ARGV[1] * 2", [], [21])); // => 42
+ * ```
+ */
+export function redisRunner(client: Client): RedisRunner {
+  return {
+    command: (name, ...args) => client.call(name, ...args.map(plain)),
+    script: (source, keys, args) => runScript(client, source, keys, args),
+  };
+}
+
+async function runScript(client: Client, source: string, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  const rest = [...keys, ...args.map(plain)];
+  try {
+    return await client.evalsha(hashOf(source), keys.length, ...rest);
+  } catch (error) {
+    // The server does not know it (any more), so it did not run.
+    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+    return client.eval(source, keys.length, ...rest);
+  }
+}
+
+function plain(given: Argument): string | number | Buffer {
+  return given instanceof Uint8Array ? Buffer.from(given.buffer, given.byteOffset, given.byteLength) : given;
+}
