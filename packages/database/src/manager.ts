@@ -7,6 +7,7 @@ import type { DrizzleClient } from "./client/scope.ts";
 import { attachSeam } from "./client/seam.ts";
 import { EmbeddedSocket, startEmbedded, type EmbeddedServer } from "./connections/embedded.ts";
 import { endpointOf, type Endpoint } from "./connections/endpoint.ts";
+import { endPool } from "./connections/ending.ts";
 import { Pool } from "./connections/pool.ts";
 import { Watchdog } from "./connections/watchdog.ts";
 import { checkCapacity } from "./direct/capacity.ts";
@@ -43,6 +44,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   #watchdog: Watchdog | undefined;
   #endpoint: Endpoint | undefined;
   #embedded: EmbeddedServer | undefined;
+  #drained = false;
 
   constructor(options: DatabaseInput<TSchema>, context: ManagerContext = {}) {
     super("database", context);
@@ -114,6 +116,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   }
 
   protected override settle(): Promise<void> {
+    this.#drained = true;
     return this.#pooled.guard.idle();
   }
 
@@ -123,7 +126,8 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     this.#pooled.guard.rejectPending(this.#stopped());
     this.#watchdog?.stop();
     this.#listening.stop();
-    if (pool !== undefined) await endPool(pool, signal);
+    if (pool !== undefined) await endPool(pool, { signal, atOnce: this.#drained });
+    this.#drained = false;
     this.#pooled.supply = undefined;
     await embedded?.close();
   }
@@ -141,15 +145,6 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     const pool = this.#pool?.stats() ?? { size: 0, idle: 0, connecting: 0, opened: 0, lost: 0 };
     return { ...this.#pooled.guard.stats(), ...pool, max: this.#options.maxConnections };
   }
-}
-
-/** Ends a pool; what still runs when time is over is cancelled at the server and cut off. */
-async function endPool(pool: Pool, signal: AbortSignal): Promise<void> {
-  const force = (): void => pool.destroy();
-  signal.addEventListener("abort", force, { once: true });
-  if (signal.aborted) force();
-  await pool.end();
-  signal.removeEventListener("abort", force);
 }
 
 /** Makes further databases with the tables and settings of a first one, without drizzle's costly look at the tables. */

@@ -202,6 +202,14 @@ export class Pool implements ConnectionOwner {
     return new Promise((resolve) => (this.#emptied = resolve));
   }
 
+  /** Cancels at the server what still runs; a lease that runs nothing is cut off, which rolls it back. */
+  cancel(reason: StewardError): void {
+    for (const connection of this.connections) {
+      if (connection.busy) void connection.cancel(reason);
+      else if (connection.leased) connection.destroy(reason);
+    }
+  }
+
   /** Cuts off every connection now. */
   destroy(): void {
     for (const connection of this.connections) connection.destroy();

@@ -1,0 +1,171 @@
+import { spawn } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { fileURLToPath } from "node:url";
+import { type FaultProxy, startFaultProxy } from "@steward/testing";
+import { startPostgres } from "@steward/testing/servers";
+import postgres from "postgres";
+import t from "tap";
+import { DATABASE_CHANNELS, DatabasePoolManager, type DatabaseInput } from "../../src/index.ts";
+import { Load } from "./load.ts";
+import { errorOf, until } from "./server.ts";
+
+const server = await startPostgres({ settings: { max_connections: 60 } });
+t.teardown(() => server.stop());
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function open(proxy: FaultProxy, options: DatabaseInput = {}): Promise<DatabasePoolManager> {
+  return new DatabasePoolManager({ url: proxy.url, maxConnections: 10, queryTimeoutMs: 2_000, ...options }, { name: "films" }).start();
+}
+
+/** 200 calls a second for a second, then the fault, then for 4 s more. */
+async function underLoad(fault: (proxy: FaultProxy) => Promise<unknown>): Promise<{ load: Load; faultAt: number; healedAt: number; manager: DatabasePoolManager }> {
+  await using proxy = await startFaultProxy({ target: server.url });
+  await using manager = await open(proxy);
+  const load = new Load(manager.client.$client);
+  await sleep(1_000);
+  const faultAt = performance.now();
+  await fault(proxy);
+  const healedAt = performance.now();
+  await sleep(4_000);
+  await load.stop();
+  return { load, faultAt, healedAt, manager };
+}
+
+t.test("half-open connections: only what was in flight is lost, and all is well within 3 s", async (t) => {
+  const lost: unknown[] = [];
+  const hear = (event: unknown): void => void lost.push(event);
+  subscribe(DATABASE_CHANNELS.lost, hear);
+  t.teardown(() => unsubscribe(DATABASE_CHANNELS.lost, hear));
+  const { load, faultAt } = await underLoad(async (proxy) => proxy.halfOpen());
+  t.equal(load.unsettled, 0);
+  t.ok(load.failed.length >= 1 && load.failed.length <= 10, `${load.failed.length} lost, no more than there were connections`);
+  t.same([...new Set(load.failed.map((s) => s.error?.code))], ["DATABASE_CONNECTION_LOST"]);
+  t.ok(load.firstFailureMs(faultAt) <= 2_000, `first error after ${load.firstFailureMs(faultAt)} ms`);
+  t.ok(load.lastFailureMs(faultAt) <= 3_000, `last error after ${load.lastFailureMs(faultAt)} ms`);
+  t.ok(load.longestMs < 2_300, `longest call ${load.longestMs} ms`);
+  t.match(lost[0], { resource: "films", pid: Number, silentMs: Number });
+});
+
+t.test("blackhole: no call outlives its deadline, and all is well within 3 s of the end of it", async (t) => {
+  const { load, faultAt, healedAt } = await underLoad(async (proxy) => {
+    proxy.blackhole();
+    await sleep(5_000);
+    await proxy.heal();
+  });
+  t.equal(load.unsettled, 0);
+  t.ok(load.firstFailureMs(faultAt) <= 2_300);
+  t.ok(load.lastFailureMs(healedAt) <= 3_000, `last error ${load.lastFailureMs(healedAt)} ms after it`);
+  t.ok(load.longestMs < 2_500, `longest call ${load.longestMs} ms`);
+  t.same(new Set(load.failed.map((s) => s.error?.code)), new Set(["DEADLINE_EXCEEDED", "DATABASE_CONNECT_FAILED"]));
+});
+
+t.test("a frozen server: no call outlives its deadline, and all is well within 3 s of its waking", async (t) => {
+  const { load, healedAt } = await underLoad(async () => {
+    await server.pause();
+    await sleep(5_000);
+    await server.resume();
+  });
+  t.equal(load.unsettled, 0);
+  t.ok(load.lastFailureMs(healedAt) <= 3_000, `last error ${load.lastFailureMs(healedAt)} ms after it`);
+  t.ok(load.longestMs < 2_500, `longest call ${load.longestMs} ms`);
+});
+
+t.test("reset of all connections: no call takes long, and only what was in flight is lost", async (t) => {
+  const { load, faultAt } = await underLoad(async (proxy) => proxy.reset());
+  t.equal(load.unsettled, 0);
+  t.ok(load.failed.length <= 10);
+  t.ok(load.lastFailureMs(faultAt) < 500);
+  t.ok(load.longestMs < 1_000, `longest call ${load.longestMs} ms`);
+});
+
+t.test("kill -9 and restart: calls wait for the server instead of failing, no longer than it is away", async (t) => {
+  const { load, faultAt, healedAt } = await underLoad(async () => {
+    await server.kill("SIGKILL");
+    await sleep(500);
+    await server.restart();
+  });
+  t.equal(load.unsettled, 0);
+  t.ok(load.failed.length <= 10, `${load.failed.length} lost, no more than there were connections`);
+  t.ok(load.longestMs < healedAt - faultAt + 1_000, `longest call ${load.longestMs} ms`);
+});
+
+t.test("a long query is silent too, and left alone", async (t) => {
+  await using proxy = await startFaultProxy({ target: server.url });
+  await using manager = await open(proxy, { replyTimeoutMs: 100, queryTimeoutMs: 10_000 });
+  const { $client } = manager.client;
+  t.equal((await $client`select pg_sleep(1.5), 1 as one`)[0]?.["one"], 1);
+  t.ok(proxy.stats().total >= 3, "the server was asked about it");
+  const held = await $client.reserve();
+  await held`begin`;
+  await sleep(500);
+  t.equal((await held`select 2 as two`)[0]?.["two"], 2, "an idle transaction is nobody's fault");
+  await held`commit`;
+  held.release();
+  proxy.throttle(20_000);
+  t.equal((await $client`select repeat('x', 30000) as slow`)[0]?.["slow"].length, 30_000, "nor is a slow line");
+  t.equal(manager.stats()["lost"], 0);
+});
+
+t.test("lost replies: a statement whose reply never comes is told as lost, though it ran", async (t) => {
+  const observer = postgres(server.url, { max: 1, onnotice() {} });
+  await observer`create table if not exists counted (n int)`;
+  await using proxy = await startFaultProxy({ target: server.url });
+  const manager = await open(proxy, { maxConnections: 4 });
+  const { $client } = manager.client;
+  await Promise.all(Array.from({ length: 4 }, () => $client`select pg_sleep(0.05)`));
+  proxy.dropReplies();
+  const all = Array.from({ length: 20 }, () => errorOf($client`insert into counted values (1)`));
+  await sleep(300);
+  await proxy.heal();
+  const outcomes = await Promise.all(all.map((p) => p.catch(() => "ok")));
+  const failed = outcomes.filter((o) => o !== "ok").length;
+  await manager.stop();
+  const [row] = await observer`select count(*)::int as n from counted`;
+  t.ok((row?.["n"] as number) <= 20, "nothing ran twice");
+  t.equal(row?.["n"], 20 - failed + Math.min(failed, 4), "what was told as lost is what was on the wire");
+  await observer.end();
+});
+
+t.test("a server that is full is asked again until there is room", async (t) => {
+  const fillers = postgres(server.url, { max: 56, onnotice() {} });
+  await Promise.all(Array.from({ length: 56 }, () => fillers`select pg_sleep(0.3)`)).catch(() => {});
+  await using proxy = await startFaultProxy({ target: server.url });
+  await using manager = await open(proxy, { acquireTimeoutMs: 10_000, queryTimeoutMs: 10_000 }).catch(async () => {
+    await fillers.end();
+    return open(proxy, { acquireTimeoutMs: 10_000, queryTimeoutMs: 10_000 });
+  });
+  const { $client } = manager.client;
+  const waiting = Promise.all(Array.from({ length: 10 }, () => $client`select pg_sleep(0.1)`));
+  await sleep(100);
+  await fillers.end();
+  t.equal((await waiting).length, 10);
+});
+
+t.test("stops within its deadline while the server is frozen, settles every promise, and lets the process end", async (t) => {
+  const script = fileURLToPath(new URL("frozen-peer.js", import.meta.url));
+  const child = spawn(process.execPath, [script, server.url], { stdio: ["ignore", "pipe", "inherit"] });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  const since = performance.now();
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  t.equal(code, 0);
+  t.ok(performance.now() - since < 8_000, "the process ended by itself");
+  const { stopMs, settled, failed } = JSON.parse(text.trim().split("\n").at(-1) ?? "{}") as { stopMs: number; settled: number; failed: number };
+  t.ok(stopMs < 2_000, `stopped in ${stopMs} ms`);
+  t.same([settled, failed], [16, 16]);
+});
+
+t.test("leaves no statement running at the server when it stops", async (t) => {
+  const observer = postgres(server.url, { max: 1 });
+  const manager = await new DatabasePoolManager({ url: server.url, applicationName: "leftover" }, { drainTimeoutMs: 100, stopTimeoutMs: 1_000 }).start();
+  const slow = errorOf(manager.client.$client`select pg_sleep(60)`);
+  const inTransaction = errorOf(manager.client.$client.begin((s) => s`select pg_sleep(60)`));
+  await until(() => manager.stats()["inUse"] === 2, "both run");
+  await sleep(100);
+  await errorOf(manager.drain());
+  await manager.stop();
+  t.match([(await slow).code, (await inTransaction).code], [String, String]);
+  await until(async () => (await observer`select 1 from pg_stat_activity where application_name = 'leftover' and state = 'active'`).length === 0, "the server has stopped them");
+  await observer.end();
+});
