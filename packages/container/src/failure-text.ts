@@ -3,9 +3,8 @@ import { StartError } from "./errors.ts";
 
 /** What a person reads when a start or a shutdown failed: the message in full, and stacks where somebody's code threw. */
 export function failureText(error: unknown): string {
-  const code = isStewardError(error) ? ` (${error.code})` : "";
-  const message = isStewardError(error) ? error.message : describeError(error);
-  return [`${message}${code}`, ...stacksOf(error)].join("\n");
+  const message = isStewardError(error) ? `${error.code}: ${error.message}` : describeError(error);
+  return [message, ...stacksOf(error)].join("\n");
 }
 
 function stacksOf(error: unknown): string[] {

@@ -1,6 +1,7 @@
 import { describeError, type Phase, type Readiness } from "@steward/core";
 import type { Engine } from "./engine.ts";
 import type { LiveNode } from "./node.ts";
+import { PlainManager } from "./plain.ts";
 
 /** How well something is. A resource that was never probed and is ready counts as healthy; one that has not started is unknown. */
 export type HealthStatus = "unknown" | "healthy" | "degraded" | "unhealthy";
@@ -36,7 +37,8 @@ export function healthOf(engine: Engine): HealthReport {
 function healthOfNode(node: LiveNode): ResourceHealth {
   const { settings } = node.graph.spec;
   const phase = node.disabled ? "disabled" : (node.manager?.phase ?? "ready");
-  const probe = node.manager?.lastProbe;
+  const nothingToAsk = node.manager instanceof PlainManager && !node.manager.probed;
+  const probe = nothingToAsk ? undefined : node.manager?.lastProbe;
   return {
     name: node.name,
     status: statusOf(phase, probe?.error),

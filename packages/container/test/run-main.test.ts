@@ -180,7 +180,7 @@ t.test("a failed start is written in full to stderr, and exits with 1 after the 
   const text = proc.written.join("");
   t.match(text, /"server" failed in start after 0 ms: x is not a function/);
   t.match(text, /stopped again: db/);
-  t.match(text, /\(START_FAILED\)/);
+  t.match(text, /^START_FAILED: /);
   t.match(text, /TypeError: x is not a function\n +at /, "a mistake in code comes with its stack");
   t.strictSame(log, ["db stops @0", "flush @0"]);
   t.equal(proc.listening, 0);
