@@ -102,7 +102,7 @@ export class FastifyServer {
   /** @throws {EADDRINUSE} when another program has the port. */
   static async listen(app: FastifyInstance, at: { readonly host: string; readonly port: number }): Promise<FastifyServer> {
     try {
-      return new FastifyServer(app, await app.listen({ ...at, listenTextResolver: () => "" }));
+      return new FastifyServer(app, await app.listen({ ...at, listenTextResolver: (address) => `listening at ${address}; starting the rest` }));
     } catch (error) {
       await app.close();
       throw isBusy(error) ? busy(at, error) : error;

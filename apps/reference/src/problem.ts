@@ -73,11 +73,15 @@ function ofResource({ code, retryAfterMs }: StewardError): Told {
 
 type Issue = NonNullable<FastifyError["validation"]>[number];
 
-function invalid({ instancePath, keyword, message, params }: Issue, context = "body"): { path: string; message: string } {
+type DescribedIssue = Issue & { readonly parentSchema?: { readonly description?: string } };
+
+function invalid(issue: Issue, context = "body"): { path: string; message: string } {
+  const { instancePath, keyword, message, params } = issue;
   const path = `${context}${instancePath.replaceAll("/", ".")}`;
   const unknown: unknown = params["additionalProperty"];
   if (keyword === "additionalProperties") return { path: `${path}.${String(unknown)}`, message: "is not a known field" };
   const missing: unknown = params["missingProperty"];
   if (keyword === "required") return { path: `${path}.${String(missing)}`, message: "is missing" };
-  return { path, message: message ?? "is not valid" };
+  const described = (issue as DescribedIssue).parentSchema?.description; // the validator runs with `verbose`
+  return { path, message: keyword === "pattern" && described !== undefined ? `must be ${described}` : (message ?? "is not valid") };
 }

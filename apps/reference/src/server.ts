@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { healthEndpoints } from "@steward/container";
 import { resource } from "@steward/core";
-import { fastify, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { dataRoute } from "./data.ts";
 import { entrance, FastifyServer, type Entrance } from "./glue.ts";
 import { log } from "./log.ts";
@@ -24,13 +24,12 @@ function requestIdOf(incoming: { readonly headers: IncomingMessage["headers"] })
 export function makeApp(logger: FastifyBaseLogger, way: Entrance, { host }: Pick<Settings, "host">): FastifyInstance {
   const app: FastifyInstance = fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "requestId" }),
     genReqId: requestIdOf,
-    requestIdLogLabel: "requestId",
     bodyLimit: BODY_BYTES,
     requestTimeout: 30_000,
     // Input is refused, not bent into shape.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true, verbose: true } },
     frameworkErrors: (error, request, reply) => {
       reply.header("x-request-id", request.id);
       sendProblem(error, request, reply);
@@ -40,15 +39,44 @@ export function makeApp(logger: FastifyBaseLogger, way: Entrance, { host }: Pick
   app.addHook("onRequest", async (request, reply) => void reply.header("x-request-id", request.id));
   app.addHook("onResponse", async (request, reply) => logRequest(request, reply));
   app.addHook("onRequestAbort", async (request) => request.log.info({ method: request.method, path: pathOf(request) }, "aborted by the client"));
+  app.removeContentTypeParser("text/plain");
+  const routes = knownRoutes(app);
   app.setErrorHandler(sendProblem);
   app.setNotFoundHandler(async (request) => {
-    throw new ApiError(404, `there is no ${request.method} ${pathOf(request)}`);
+    throw new ApiError(404, `there is no ${pathOf(request)}`);
   });
   healthRoutes(app, way, host);
   frontPage(app, way);
   videoRoutes(app, way);
   dataRoute(app, way);
+  refuseOtherMethods(app, routes);
   return app;
+}
+
+/** The methods of each path, filled as routes are added. */
+function knownRoutes(app: FastifyInstance): Map<string, Set<string>> {
+  const routes = new Map<string, Set<string>>();
+  app.addHook("onRoute", ({ url, method }) => {
+    const methods = routes.get(url) ?? new Set<string>();
+    for (const one of [method].flat()) methods.add(one);
+    routes.set(url, methods);
+  });
+  return routes;
+}
+
+function refuseOtherMethods(app: FastifyInstance, routes: ReadonlyMap<string, ReadonlySet<string>>): void {
+  for (const [url, known] of routes) {
+    const allow = [...known].sort().join(", ");
+    const method = app.supportedMethods.filter((one) => !known.has(one));
+    app.route({
+      method,
+      url,
+      handler: async (request, reply) => {
+        reply.header("allow", allow);
+        throw new ApiError(405, `${request.method} is not possible here; possible: ${allow}`);
+      },
+    });
+  }
 }
 
 function pathOf(request: FastifyRequest): string {

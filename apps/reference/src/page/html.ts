@@ -35,7 +35,7 @@ nav a { margin-right: 1.1rem; font: 14px ui-monospace, monospace; }
 /** The front page. */
 export function page(overview: Overview, origin: string): string {
   const { status, startedInMs, uptimeSeconds, resources } = overview;
-  const started = startedInMs === undefined ? "Clips is starting." : `Up for ${duration(uptimeSeconds)}; ${resources.length} resources started in ${startedInMs} ms.`;
+  const started = startedInMs === undefined ? "Clips is starting." : `Up for ${duration(uptimeSeconds)}; ${resources.filter(({ phase }) => phase !== "disabled").length} resources started in ${startedInMs} ms.`;
   return `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Clips</title><style>${STYLE}</style></head>

@@ -9,9 +9,9 @@ const newVideo = {
   additionalProperties: false,
   required: ["title", "sourceUrl"],
   properties: {
-    title: { type: "string", minLength: 1, maxLength: 200, pattern: "\\S" },
+    title: { type: "string", minLength: 1, maxLength: 200, pattern: "\\S", description: "more than spaces" },
     description: { type: "string", maxLength: 5_000 },
-    sourceUrl: { type: "string", maxLength: 2_000, pattern: "^https?://[^\\s/]" },
+    sourceUrl: { type: "string", maxLength: 2_000, pattern: "^https?://[^\\s/]", description: "an http: or https: URL" },
     durationMs: { type: "integer", minimum: 1, maximum: 2_147_483_647 },
   },
 } as const;
@@ -20,14 +20,14 @@ const page = {
   type: "object",
   additionalProperties: false,
   properties: {
-    limit: { type: "string", pattern: "^([1-9]\\d?|100)$", default: "20" },
+    limit: { type: "string", pattern: "^([1-9]\\d?|100)$", default: "20", description: "a whole number from 1 to 100" },
     cursor: { type: "string", maxLength: 200 },
   },
 } as const;
 
 const byId = {
   type: "object",
-  properties: { id: { type: "string", pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" } },
+  properties: { id: { type: "string", pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description: "a UUID" } },
 } as const;
 
 const PATH = "/api/v1/videos";
