@@ -102,7 +102,7 @@ class World {
   }
 
   async read(instance: Instance): Promise<void> {
-    const written = this.#pick(this.written);
+    const written = this.#random(2) === 0 ? this.written.at(-1) : this.#pick(this.written);
     if (written !== undefined) await this.check(instance, written);
   }
 
@@ -110,7 +110,7 @@ class World {
   async check(instance: Instance, { message, text, keyId }: Written): Promise<void> {
     if (!instance.alive) return;
     const state = (await this.states()).get(keyId);
-    this.#checkWithoutLook(instance, { message, text, keyId }, state);
+    for (const each of this.instances) this.#checkWithoutLook(each, { message, text, keyId }, state);
     const answer = await this.#attempt(instance, message);
     if (answer === text) return;
     if (!TYPED.has(answer)) throw new Error(`an answer that is neither the text nor a typed error: ${answer}`);
@@ -124,7 +124,7 @@ class World {
   /** Who has been in touch for two looks has every key before anyone writes with it, and need not ask. */
   #checkWithoutLook(instance: Instance, { message, text, keyId }: Written, state: KeyState | undefined): void {
     const since = Math.max(instance.connectedAt, this.#enabledAt.get(keyId) ?? 0);
-    if (instance.cut || this.clock.now() - since < 12 * MINUTE || (state !== "enabled" && state !== "pending")) return;
+    if (instance.cut || !instance.alive || this.clock.now() - since < 12 * MINUTE || (state !== "enabled" && state !== "pending")) return;
     this.counts["readWithoutLook"] = (this.counts["readWithoutLook"] ?? 0) + 1;
     if (instance.manager.client.aead("box").decryptSync(message).toString() !== text) throw new Error("not what was written");
   }
