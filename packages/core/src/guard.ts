@@ -37,6 +37,8 @@ export class Guard {
   /** Calls that run and have not been answered yet, oldest first. */
   #oldest: GuardedUse | undefined;
   #newest: GuardedUse | undefined;
+  /** Calls between two attempts. They were let in, so a drain waits for them. */
+  readonly #pausing = new Set<GuardedUse>();
   /** Places there are now; none while paused. */
   #limit: number;
   #idleWaiters: (() => void)[] = [];
@@ -107,14 +109,20 @@ export class Guard {
     if (breaker !== undefined && this.#head !== undefined) this.rejectPending(breaker.refusal(this.#clock.now()));
   }
 
+  /** True when nothing runs or waits, for its turn or for its next attempt. */
+  get isIdle(): boolean {
+    return this.#inUse === 0 && this.#pending === 0 && this.#pausing.size === 0;
+  }
+
   /** Waits until nothing runs or waits any more. */
   idle(): Promise<void> {
-    if (this.#inUse === 0 && this.#pending === 0) return Promise.resolve();
+    if (this.isIdle) return Promise.resolve();
     return new Promise((resolve) => this.#idleWaiters.push(resolve));
   }
 
-  /** Rejects everything that waits in the queue. What runs goes on. */
+  /** Rejects everything that waits, for its turn or for its next attempt. What runs goes on. */
   rejectPending(error: Error): void {
+    for (const call of this.#pausing) call.abandon(error);
     for (let call = this.#head; call !== undefined; call = this.#head) call.abandon(error);
   }
 
@@ -195,10 +203,12 @@ export class Guard {
    * @internal When a call that failed is to be made again, in ms from now; `undefined` when it is not. Its attempt is
    * over then, and {@link again} begins the next one.
    */
-  retryIn(call: GuardedUse, attempt: number, error: unknown): number | undefined {
+  retryIn(call: GuardedUse, attempt: number, error: unknown, atLeastMs: number): number | undefined {
     if (this.#retry === undefined || !this.#isRetryable(error)) return undefined;
-    const delayMs = this.#retry.next(attempt);
-    if (delayMs === undefined || this.#clock.now() + delayMs >= call.total) return undefined;
+    const drawnMs = this.#retry.next(attempt);
+    if (drawnMs === undefined) return undefined;
+    const delayMs = Math.max(drawnMs, atLeastMs);
+    if (this.#clock.now() + delayMs >= call.total) return undefined;
     this.#retried++;
     this.#ended(call, error);
     call.startedAt = undefined;
@@ -210,24 +220,22 @@ export class Guard {
     return this.#isFailure(error) && (!isStewardError(error) || error.retryable);
   }
 
-  /** @internal Runs `next` on the guard's timer, `delayMs` from now. */
-  after(delayMs: number, next: () => void): Expiring {
-    const pause = new Pause(next);
+  /** @internal Begins the next attempt of a call `delayMs` from now, or queues it then. */
+  after(call: GuardedUse, delayMs: number): Expiring {
+    const pause = new Pause(() => {
+      this.#pausing.delete(call);
+      this.#place(call, this.#clock.now());
+    });
     pause.deadline = this.#clock.now() + delayMs;
     this.#wheel.add(pause);
+    this.#pausing.add(call);
     return pause;
   }
 
-  /** @internal Begins the next attempt of a call, or queues it. */
-  again(call: GuardedUse): void {
-    const refusal = this.#options.refusal?.();
-    if (refusal === undefined) this.#place(call, this.#clock.now());
-    else call.abandon(refusal);
-  }
-
   /** @internal */
-  cancelPause(pause: Expiring): void {
+  cancelPause(call: GuardedUse, pause: Expiring): void {
     this.#wheel.remove(pause);
+    this.#pausing.delete(call);
   }
 
   /** @internal A call has what it waited for; another deadline counts from here. */
@@ -343,7 +351,7 @@ export class Guard {
   }
 
   #wakeIdle(): void {
-    if (this.#inUse > 0 || this.#pending > 0 || this.#idleWaiters.length === 0) return;
+    if (this.#idleWaiters.length === 0 || !this.isIdle) return;
     for (const wake of this.#idleWaiters.splice(0)) wake();
   }
 }

@@ -31,8 +31,11 @@ export abstract class GuardedUse extends Expiring {
   behind: GuardedUse | undefined = undefined;
   #guard: Guard | undefined = undefined;
   #unfollow: (() => void) | undefined = undefined;
+  /** Which attempt this is, the first being 1. */
+  #attempt = 1;
+  #pause: Expiring | undefined = undefined;
 
-  /** It has its place: hand it to the driver. */
+  /** It has its place: hand it to the driver. Called again for every further attempt. */
   protected abstract begin(): void;
 
   /** It failed or was given up: refused, overloaded, out of time, aborted. Called once at most, before its place goes to the next. */
@@ -54,6 +57,22 @@ export abstract class GuardedUse extends Expiring {
     else this.abandon(error);
   }
 
+  /**
+   * Asks the guard for another attempt after `error`: the place is freed now, and `begin` is called once more after a
+   * pause of at least `atLeastMs`.
+   *
+   * @returns `false` when there is none: no retry set, nothing worth repeating, attempts, budget or time used up.
+   */
+  protected tryAgain(error: unknown, atLeastMs = 0): boolean {
+    const guard = this.#guard;
+    const delayMs = this.settled ? undefined : guard?.retryIn(this, this.#attempt, error, atLeastMs);
+    if (guard === undefined || delayMs === undefined) return false;
+    this.inDriver = false;
+    this.#attempt++;
+    this.#pause = guard.after(this, delayMs);
+    return true;
+  }
+
   override expire(): void {
     if (!this.settled && this.#guard !== undefined) this.abandon(this.#guard.timeout(this));
   }
@@ -63,16 +82,12 @@ export abstract class GuardedUse extends Expiring {
     if (this.settled) return;
     this.settled = true;
     this.#unfollow?.();
+    if (this.#pause !== undefined) this.#guard?.cancelPause(this, this.#pause);
     try {
       this.giveUp(error);
     } finally {
       this.#guard?.settled(this, error ?? new Error("rejected with nothing"));
     }
-  }
-
-  /** @internal */
-  protected get guard(): Guard | undefined {
-    return this.#guard;
   }
 
   /** @internal */
@@ -135,8 +150,6 @@ export class GuardedCall extends GuardedUse implements Call {
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
   readonly #retry: boolean;
-  #attempt = 1;
-  #pause: Expiring | undefined = undefined;
   #controller: AbortController | undefined = undefined;
 
   constructor(operation: Operation<unknown>, resolve: (value: unknown) => void, reject: (error: unknown) => void, retry: boolean) {
@@ -163,15 +176,10 @@ export class GuardedCall extends GuardedUse implements Call {
   }
 
   override fail(error: unknown): void {
-    const delayMs = this.#retry && !this.settled ? this.guard?.retryIn(this, this.#attempt, error) : undefined;
-    if (delayMs === undefined) return super.fail(error);
-    this.inDriver = false;
-    this.#attempt++;
-    this.#pause = this.guard?.after(delayMs, () => this.guard?.again(this));
+    if (!this.#retry || !this.tryAgain(error)) super.fail(error);
   }
 
   protected override giveUp(error: unknown): void {
-    if (this.#pause !== undefined) this.guard?.cancelPause(this.#pause);
     this.#reject(error);
     this.#controller?.abort(error);
   }

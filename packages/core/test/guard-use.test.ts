@@ -129,3 +129,54 @@ t.test("what expires together is all told, also when one of it settles another",
   t.equal(guard.stats().inUse, 0);
   t.equal(guard.stats().timedOut + guard.stats().succeeded, 4);
 });
+
+/** A use that fails at each attempt but the last, and asks for another. */
+class Trying extends Use {
+  readonly asked: number;
+  constructor(label: string, log: string[], fails: number, askedMs = 0) {
+    let left = fails;
+    super(label, log, (use) => (left-- > 0 ? (use as Trying).stumble() : use.succeed()));
+    this.asked = askedMs;
+  }
+  stumble(): void {
+    const error = new StewardError("BUSY", "busy", { retryable: true });
+    if (!this.tryAgain(error, this.asked)) this.fail(error);
+  }
+}
+
+t.test("a use may ask for another attempt, which begins after a pause and without its old place", async (t) => {
+  const clock = new ManualClock();
+  const log: string[] = [];
+  const guard = new Guard({ resource: "r", clock, maxConcurrent: 1, maxPending: 1, timeoutMs: 10_000, retry: { maxAttempts: 3, baseDelayMs: 1 } });
+  guard.enter(new Trying("a", log, 2, 500));
+  t.match(guard.stats(), { inUse: 0, retried: 1 });
+  t.notOk(guard.isIdle, "it is still under way");
+  const idle = guard.idle();
+  guard.enter(new Use("b", log, (use) => use.succeed()));
+  clock.advance(508);
+  clock.advance(508);
+  await idle;
+  t.same(log, ["a begins", "b begins", "a begins", "a begins"]);
+  t.match(guard.stats(), { started: 4, succeeded: 2, failed: 2, retried: 2 });
+});
+
+t.test("no attempt begins beyond the last one, or when time would run out before it", async (t) => {
+  const clock = new ManualClock();
+  const log: string[] = [];
+  const guard = new Guard({ resource: "r", clock, timeoutMs: 1_000, retry: { maxAttempts: 2, baseDelayMs: 1 } });
+  guard.enter(new Trying("a", log, 9));
+  clock.advance(100);
+  guard.enter(new Trying("b", log, 9, 5_000));
+  t.same(log, ["a begins", "a begins", "a BUSY", "b begins", "b BUSY"]);
+});
+
+t.test("a use between two attempts is rejected with what waits", async (t) => {
+  const clock = new ManualClock();
+  const log: string[] = [];
+  const guard = new Guard({ resource: "r", clock, retry: { maxAttempts: 2, baseDelayMs: 1 } });
+  guard.enter(new Trying("a", log, 1, 100));
+  guard.rejectPending(new StewardError("GONE_NOW", "gone"));
+  clock.advance(1_000);
+  t.same(log, ["a begins", "a GONE_NOW"]);
+  t.ok(guard.isIdle);
+});
