@@ -85,12 +85,21 @@ function unknownKeyMessage(schema: OptionsSchema, path: readonly string[]): stri
 
 type Entries = Readonly<Record<string, unknown>>;
 
-/** The keys that a schema knows at a path, through optionals, pipes and unions. */
+/** The keys that a schema knows at a path, through optionals, pipes, records and unions. */
 function knownKeys(schema: unknown, path: readonly string[]): string[] {
   const [head, ...rest] = path;
+  const record = recordIn(schema);
+  if (record !== undefined && head !== undefined) return knownKeys(record, rest);
   const objects = objectsIn(schema);
   if (head === undefined) return [...new Set(objects.flatMap((entries) => Object.keys(entries)))];
   return objects.flatMap((entries) => (head in entries ? knownKeys(entries[head], rest) : []));
+}
+
+/** What the values of a record must be; its keys can be anything. */
+function recordIn(schema: unknown): unknown {
+  if (typeof schema !== "object" || schema === null) return undefined;
+  if ("wrapped" in schema) return recordIn(schema.wrapped);
+  return "type" in schema && schema.type === "record" && "value" in schema ? schema.value : undefined;
 }
 
 function objectsIn(schema: unknown): Entries[] {
