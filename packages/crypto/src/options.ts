@@ -80,6 +80,11 @@ function hasMethods(value: unknown, ...names: readonly string[]): boolean {
   return typeof value === "object" && value !== null && names.every((name) => typeof (value as Record<string, unknown>)[name] === "function"); // looked at only
 }
 
+/** Checks as part of the value, so that the message is ours. */
+function thing<T>(is: (value: unknown) => boolean, message: string): v.GenericSchema<unknown, T> {
+  return v.pipe(v.unknown(), v.check(is, message), v.transform((value) => value as T)); // checked by `is`
+}
+
 const name = v.pipe(v.string(), v.regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, "a keyset's name has letters, digits, - and _, at most 64"));
 
 const keyset = v.strictObject({
@@ -111,7 +116,7 @@ const THREADS = Number(process.env["UV_THREADPOOL_SIZE"]) || 4;
 const passwords = v.pipe(
   v.strictObject({
     parameters: v.optional(parameters),
-    argon2id: v.optional(v.custom<Argon2idFunction>((value) => typeof value === "function", "must be a function")),
+    argon2id: v.optional(thing<Argon2idFunction>((value) => typeof value === "function", "must be a function")),
     maxConcurrent: v.optional(count(1, 1_024), Math.max(1, Math.floor(THREADS / 2))),
     maxPending: v.optional(count(0, 1_000_000), 256),
     timeoutMs: v.optional(ms(1), 60_000),
@@ -128,15 +133,20 @@ const passwords = v.pipe(
   ),
 );
 
-const kek = v.custom<Kek>((value) => hasMethods(value, "wrap", "unwrap"), "must be made by keyKek, passphraseKek, or have id, wrap and unwrap");
-const store = v.custom<KeyStore>((value) => hasMethods(value, "load", "compareAndSet"), "must be made by memoryStore, fileStore, sqlStore or redisStore");
+const KEK_MESSAGE = "must be made by keyKek or passphraseKek, or have id, wrap and unwrap; or be a list of such";
+
+function isKek(value: unknown): boolean {
+  return hasMethods(value, "wrap", "unwrap") && typeof (value as Kek).id === "string"; // looked at only
+}
+
+const store = thing<KeyStore>((value) => hasMethods(value, "load", "compareAndSet"), "must be made by memoryStore, fileStore, sqlStore or redisStore");
 
 /** What the options of a crypto resource must be. */
 export const cryptoSchema = v.pipe(
   v.strictObject({
     keysets: v.optional(v.record(name, keyset), {}),
     store: v.optional(store),
-    kek: v.optional(v.union([kek, v.pipe(v.array(kek), v.minLength(1))], "must be a key-encryption key, or a list of them")),
+    kek: v.optional(thing<Kek | readonly Kek[]>((value) => (Array.isArray(value) ? value.length > 0 && value.every(isKek) : isKek(value)), KEK_MESSAGE)),
     insecureCleartext: v.optional(v.boolean(), false),
     backend: v.optional(v.picklist(["native", "portable"])),
     enableHardwareAcceleration: v.optional(v.boolean(), true),
