@@ -77,6 +77,14 @@ export class PostgresCluster {
   // Made beside its place and renamed when complete, so a kill in between leaves no half cluster.
   async #create(signal?: AbortSignal): Promise<void> {
     const draft = await mkdtemp(join(this.folder, "new-"));
+    try {
+      await this.#fill(draft, signal);
+    } finally {
+      await removeFolder(draft);
+    }
+  }
+
+  async #fill(draft: string, signal?: AbortSignal): Promise<void> {
     const password = await this.#newPassword();
     const passwordFile = join(draft, "password");
     await writeFile(passwordFile, password, { mode: 0o600 });
@@ -90,7 +98,6 @@ export class PostgresCluster {
       throw new StewardError("SERVER_START_FAILED", `initdb failed in ${this.folder}. It wrote:\n${made.text}`);
     await rm(join(this.folder, "databases"), { force: true });
     await rename(cluster, this.data);
-    await removeFolder(draft);
   }
 
   async #newPassword(): Promise<string> {

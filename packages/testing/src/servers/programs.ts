@@ -35,7 +35,7 @@ export interface CommandOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Runs a command to its end; failing is an outcome, an abort rejects. */
+/** Runs a command to its end; failing is an outcome, an abort ends the command and then rejects. */
 export function runCommand(command: readonly string[], options: CommandOptions = {}): Promise<CommandOutcome> {
   const { cwd, input, signal } = options;
   const [program = "", ...args] = command;
@@ -43,13 +43,18 @@ export function runCommand(command: readonly string[], options: CommandOptions =
     const child = execFile(
       program,
       args,
-      { env: serverEnvironment(), maxBuffer: 1 << 24, ...(cwd && { cwd }), ...(signal && { signal }) },
+      { env: serverEnvironment(), maxBuffer: 1 << 24, ...(cwd && { cwd }) },
       (error, stdout, stderr) => {
+        signal?.removeEventListener("abort", end);
         if (signal?.aborted === true) return reject(signal.reason);
         const said = `${stdout}${stderr}`.trim();
         resolve({ ok: error === null, text: said === "" ? (error?.message ?? "") : said });
       },
     );
+    // Not the signal option of execFile: it rejects while the command still runs.
+    const end = (): void => void child.kill();
+    if (signal?.aborted === true) end();
+    signal?.addEventListener("abort", end, { once: true });
     // A command that does not read its input closes the pipe early.
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(input ?? "");
