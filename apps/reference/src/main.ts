@@ -6,6 +6,9 @@ import { environment } from "./settings.ts";
 
 const way = new Entrance();
 
+// Whoever read our output has gone (`npm start | head`); that is no reason to end in disorder.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
