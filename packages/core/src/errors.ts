@@ -12,6 +12,7 @@ export const CORE_CODES = {
   DEADLINE_EXCEEDED: "A call ran into its deadline, time in the queue included.",
   OVERLOADED: "A call was refused because the queue of its resource is full.",
   CIRCUIT_OPEN: "A call was refused because the circuit breaker of its resource is open.",
+  CLOCK_STUCK: "A fake clock cannot get further: no timer is set, or timers are set in a loop.",
   CALL_ABORTED: "A call was given up because its caller aborted it.",
 } as const;
 

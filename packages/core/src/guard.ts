@@ -199,20 +199,13 @@ export class Guard {
     this.acquired(call, timeoutMs);
   }
 
-  /**
-   * @internal When a call that failed is to be made again, in ms from now; `undefined` when it is not. Its attempt is
-   * over then, and {@link again} begins the next one.
-   */
-  retryIn(call: GuardedUse, attempt: number, error: unknown, atLeastMs: number): number | undefined {
+  /** @internal When a call that failed may be made again, in ms from now; `undefined` when it may not. */
+  claimAttempt(call: GuardedUse, attempt: number, error: unknown, atLeastMs: number): number | undefined {
     if (this.#retry === undefined || !this.#isRetryable(error)) return undefined;
     const drawnMs = this.#retry.next(attempt);
     if (drawnMs === undefined) return undefined;
-    const delayMs = Math.max(drawnMs, atLeastMs);
-    if (this.#clock.now() + delayMs >= call.total) return undefined;
-    this.#retried++;
-    this.#ended(call, error);
-    call.startedAt = undefined;
-    return delayMs;
+    const pauseMs = Math.max(drawnMs, atLeastMs);
+    return this.#clock.now() + pauseMs < call.total ? pauseMs : undefined;
   }
 
   #isRetryable(error: unknown): boolean {
@@ -220,15 +213,18 @@ export class Guard {
     return this.#isFailure(error) && (!isStewardError(error) || error.retryable);
   }
 
-  /** @internal Begins the next attempt of a call `delayMs` from now, or queues it then. */
-  after(call: GuardedUse, delayMs: number): Expiring {
+  /** @internal Ends the attempt of a call and begins the next one `pauseMs` from now, or queues it then. */
+  pauseBefore(call: GuardedUse, pauseMs: number, error: unknown): Expiring {
     const pause = new Pause(() => {
       this.#pausing.delete(call);
       this.#place(call, this.#clock.now());
     });
-    pause.deadline = this.#clock.now() + delayMs;
+    pause.deadline = this.#clock.now() + pauseMs;
     this.#wheel.add(pause);
     this.#pausing.add(call);
+    this.#retried++;
+    this.#ended(call, error);
+    call.startedAt = undefined;
     return pause;
   }
 
@@ -313,7 +309,7 @@ export class Guard {
     try {
       for (let next = this.#head; next !== undefined && this.#inUse < this.#limit; next = this.#head) {
         this.#dequeue(next);
-        this.#begin(next, this.#clock.now());
+        if (!next.isOrphaned) this.#begin(next, this.#clock.now());
       }
     } finally {
       this.#filling = false;

@@ -30,6 +30,7 @@ export abstract class GuardedUse extends Expiring {
   /** @internal */
   behind: GuardedUse | undefined = undefined;
   #guard: Guard | undefined = undefined;
+  #signal: AbortSignal | undefined = undefined;
   #unfollow: (() => void) | undefined = undefined;
   /** Which attempt this is, the first being 1. */
   #attempt = 1;
@@ -58,23 +59,31 @@ export abstract class GuardedUse extends Expiring {
   }
 
   /**
-   * Asks the guard for another attempt after `error`: the place is freed now, and `begin` is called once more after a
-   * pause of at least `atLeastMs`.
+   * Asks the guard for another attempt after `error`, to be begun with {@link tryAgainIn}.
    *
-   * @returns `false` when there is none: no retry set, nothing worth repeating, attempts, budget or time used up.
+   * @param atLeastMs the shortest pause before it, in ms.
+   * @returns the pause before it in ms, or `undefined` when there is none: no retry set, nothing worth repeating,
+   * attempts, budget or time used up.
    */
-  protected tryAgain(error: unknown, atLeastMs = 0): boolean {
-    const guard = this.#guard;
-    const delayMs = this.settled ? undefined : guard?.retryIn(this, this.#attempt, error, atLeastMs);
-    if (guard === undefined || delayMs === undefined) return false;
+  protected claimAttempt(error: unknown, atLeastMs = 0): number | undefined {
+    return this.settled ? undefined : this.#guard?.claimAttempt(this, this.#attempt, error, atLeastMs);
+  }
+
+  /** Ends this attempt with `error`: its place is freed now, and `begin` is called once more after the pause. */
+  protected tryAgainIn(pauseMs: number, error: unknown): void {
+    if (this.settled || this.#guard === undefined) return;
     this.inDriver = false;
     this.#attempt++;
-    this.#pause = guard.after(this, delayMs);
-    return true;
+    this.#pause = this.#guard.pauseBefore(this, pauseMs, error);
   }
 
   override expire(): void {
     if (!this.settled && this.#guard !== undefined) this.abandon(this.#guard.timeout(this));
+  }
+
+  /** @internal True when its caller has gone, though its own listener has not been called yet. */
+  get isOrphaned(): boolean {
+    return this.#signal?.aborted === true;
   }
 
   /** @internal Given up from outside, while the driver may still be at it. */
@@ -125,6 +134,7 @@ export abstract class GuardedUse extends Expiring {
     const abort = (): void =>
       this.abandon(new StewardError("CALL_ABORTED", `${resource}: the caller gave up`, { resource, cause: signal.reason }));
     if (signal.aborted) return abort();
+    this.#signal = signal;
     signal.addEventListener("abort", abort, { once: true });
     this.#unfollow = () => signal.removeEventListener("abort", abort);
   }
@@ -176,7 +186,9 @@ export class GuardedCall extends GuardedUse implements Call {
   }
 
   override fail(error: unknown): void {
-    if (!this.#retry || !this.tryAgain(error)) super.fail(error);
+    const pauseMs = this.#retry ? this.claimAttempt(error) : undefined;
+    if (pauseMs === undefined) super.fail(error);
+    else this.tryAgainIn(pauseMs, error);
   }
 
   protected override giveUp(error: unknown): void {

@@ -110,7 +110,7 @@ export class HealthTracker {
     if (this.#health.status === "unhealthy") return false;
     this.#penalty = this.#penalty * 0.5 ** ((now - this.#penaltyAt) / FLAP_HALF_LIFE_MS) + 1;
     this.#penaltyAt = now;
-    if (this.#penalty >= this.#thresholds.flapThreshold) this.#heldUntil = now + Math.min(LONGEST_HOLD_MS, HOLD_MS * Math.round(this.#penalty));
+    if (Math.round(this.#penalty) >= this.#thresholds.flapThreshold) this.#heldUntil = now + Math.min(LONGEST_HOLD_MS, HOLD_MS * Math.round(this.#penalty));
     return this.#become(now, "unhealthy", reason, evidence);
   }
 

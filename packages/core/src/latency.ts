@@ -26,10 +26,10 @@ export class LatencyHistory {
   quantile(q: number): number | undefined {
     const total = this.#count + this.#countBefore;
     if (total < FEWEST_SAMPLES) return undefined;
-    let rest = total * (1 - q);
+    let rest = total - Math.min(total - 1, Math.floor(total * q));
     for (let i = BUCKETS - 1; i >= 0; i--) {
       rest -= (this.#now[i] ?? 0) + (this.#before[i] ?? 0);
-      if (rest < 0) return upperBoundOf(i);
+      if (rest <= 0) return upperBoundOf(i);
     }
     return 0;
   }

@@ -57,13 +57,13 @@ export function checkOptions<Output>(resource: string, schema: OptionsSchema<Out
 function problemOf(resource: string, schema: OptionsSchema, issue: v.BaseIssue<unknown>): OptionsProblem {
   const path = (issue.path ?? []).map((item) => String(item.key));
   const unknownKey = issue.expected === "never" && issue.type === "strict_object";
-  const message = unknownKey ? unknownKeyMessage(schema, path) : typeMessage(issue);
+  const message = unknownKey ? unknownKeyMessage(schema, path) : typeMessage(issue, schema, path);
   return { resource, path: path.join("."), message };
 }
 
-function typeMessage(issue: v.BaseIssue<unknown>): string {
+function typeMessage(issue: v.BaseIssue<unknown>, schema: OptionsSchema, path: readonly string[]): string {
   if (issue.kind !== "schema") return issue.message;
-  if (issue.received === "undefined") return `is missing: expected ${issue.expected ?? "a value"}`;
+  if (issue.received === "undefined") return `is missing: expected ${expectedAt(schema, path) ?? issue.expected ?? "a value"}`;
   return `expected ${issue.expected ?? "another value"}, received ${shown(issue)}`;
 }
 
@@ -81,6 +81,13 @@ function unknownKeyMessage(schema: OptionsSchema, path: readonly string[]): stri
   const known = knownKeys(schema, path.slice(0, -1));
   const near = nearest(path.at(-1) ?? "", known);
   return near === undefined ? `is not an option; known: ${known.join(", ")}` : `is not an option; did you mean "${near}"?`;
+}
+
+/** What a schema expects at a path; an object schema that misses a key tells only the key. */
+function expectedAt(schema: unknown, path: readonly string[]): string | undefined {
+  const [head, ...rest] = path;
+  if (head === undefined) return typeof schema === "object" && schema !== null && "expects" in schema && typeof schema.expects === "string" ? schema.expects : undefined;
+  return objectsIn(schema).flatMap((entries) => (head in entries ? (expectedAt(entries[head], rest) ?? []) : []))[0];
 }
 
 type Entries = Readonly<Record<string, unknown>>;

@@ -24,8 +24,8 @@ export interface ProbeSchedule {
 }
 
 const DEFAULTS = { intervalMs: 10_000, suspectIntervalMs: 1_000, maxConcurrent: 8 };
-/** A turn of the event loop that takes longer than this makes a failed probe say nothing, in ms. */
-const STALL_MS = 500;
+/** A pulse that comes later than this shows an event loop that stalled: then a failed probe says nothing. In ms. */
+const STALL_MS = 400;
 /** How often the scheduler looks whether the event loop stalled, while probes run, in ms. */
 const PULSE_MS = 100;
 
@@ -104,7 +104,8 @@ export class ProbeScheduler {
   readonly #tick = (): void => {
     this.#armedFor = Number.POSITIVE_INFINITY;
     const now = this.#clock.now();
-    for (const entry of this.#entries) if (!entry.running && entry.dueAt <= now && this.#running < this.#schedule.maxConcurrent) this.#visit(entry, now);
+    const due = [...this.#entries].filter((entry) => !entry.running && entry.dueAt <= now).sort((a, b) => a.dueAt - b.dueAt);
+    for (const entry of due) if (this.#running < this.#schedule.maxConcurrent) this.#visit(entry, now);
     this.#armNext();
   };
 

@@ -140,7 +140,9 @@ class Trying extends Use {
   }
   stumble(): void {
     const error = new StewardError("BUSY", "busy", { retryable: true });
-    if (!this.tryAgain(error, this.asked)) this.fail(error);
+    const pauseMs = this.claimAttempt(error, this.asked);
+    if (pauseMs === undefined) this.fail(error);
+    else this.tryAgainIn(pauseMs, error);
   }
 }
 

@@ -10,7 +10,6 @@ export const TESTING_CODES = {
   SERVER_STOPPED: "The handle was stopped, so its server cannot be used again.",
   SERVER_ROOT_REFUSED: "Postgres does not run as root, and no other account could be found for it here.",
   SERVER_REQUIRED: "A test needs a server that is not there, and CI=true forbids to skip it.",
-  CLOCK_STUCK: "A fake clock cannot get further: no timer is set, or timers are set in a loop.",
   HANDLES_LEAKED: "Something still keeps the process alive after the test.",
 } as const;
 

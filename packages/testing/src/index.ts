@@ -1,5 +1,5 @@
 export { type ContractAssert, type ContractFactory, type ContractRunner, resourceContract } from "./contract.ts";
-export { FakeClock } from "./clock.ts";
+export { FakeClock } from "@steward/core/testing";
 export { TESTING_CODES, type TestingCode } from "./errors.ts";
 export { assertNoLeaks, type HandleCounts, type HandleTracker, trackHandles } from "./leaks.ts";
 export { type FaultProxy, type FaultProxyOptions, type FaultProxyStats, startFaultProxy } from "./proxy.ts";

@@ -1,6 +1,6 @@
 import t from "tap";
-import { isStewardError } from "@steward/core";
-import { FakeClock } from "../src/index.ts";
+import { isStewardError } from "../src/index.ts";
+import { FakeClock } from "../src/testing.ts";
 
 t.test("time stands still until it is moved", async (t) => {
   const clock = new FakeClock(1_000);

@@ -1,4 +1,5 @@
-import { type Clock, sleepOn, StewardError, type Timer, type TimerOptions } from "@steward/core";
+import { sleepOn, type Clock, type Timer, type TimerOptions } from "./clock.ts";
+import { StewardError } from "./errors.ts";
 
 interface Pending {
   readonly at: number;
@@ -24,7 +25,7 @@ function turn(): Promise<void> {
  *
  * @example
  * ```ts
- * import { FakeClock } from "@steward/testing";
+ * import { FakeClock } from "@steward/core/testing";
  * const clock = new FakeClock();
  * let rang = false;
  * clock.setTimeout(() => (rang = true), 60_000);

@@ -1,0 +1,133 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { FakeClock } from "../src/testing.ts";
+import t from "tap";
+import { CHANNELS, Guard, Lifecycle, Manager, TRANSITIONS, type ManagerContext, type Phase, type StateEvent } from "../src/index.ts";
+
+type Hook = (signal: AbortSignal) => Promise<void> | void;
+
+/** A manager whose driver does what the test says. */
+class Scripted extends Manager<{ call(): Promise<string> }> {
+  readonly guard: Guard;
+  readonly log: string[] = [];
+  hooks: { open?: Hook; ping?: Hook; close?: Hook; settle?: Hook } = {};
+  override readonly client = { call: (): Promise<string> => this.guard.run(() => "answer") };
+
+  constructor(context: ManagerContext = {}) {
+    super("scripted", context);
+    this.guard = new Guard({ resource: this.name, clock: this.clock, refusal: () => this.unavailable() });
+  }
+  protected override async open(signal: AbortSignal): Promise<void> {
+    this.log.push("open");
+    await this.hooks.open?.(signal);
+  }
+  protected override async ping(signal: AbortSignal): Promise<void> {
+    await this.hooks.ping?.(signal);
+  }
+  protected override async settle(signal: AbortSignal): Promise<void> {
+    this.log.push("settle");
+    await this.hooks.settle?.(signal);
+  }
+  protected override async close(signal: AbortSignal): Promise<void> {
+    this.log.push("close");
+    await this.hooks.close?.(signal);
+  }
+  protected override measure(): Readonly<Record<string, unknown>> {
+    return { ...this.guard.stats() };
+  }
+}
+
+const failure = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => undefined, (error: unknown) => error);
+
+t.test("a start that ignores the end of its time is left behind, and closed when it arrives", async (t) => {
+  const clock = new FakeClock();
+  const manager = new Scripted({ clock, startTimeoutMs: 1_000 });
+  manager.hooks.open = () => clock.sleep(10_000);
+  const error = await clock.runUntil(failure(manager.start()));
+  t.match(error, { code: "START_TIMEOUT", message: /not ready within 1000 ms/, retryable: true });
+  t.ok(clock.now() <= 2_000);
+  t.ok(manager.leftBehind);
+  t.match(await failure(manager.start()), { code: "LIFECYCLE_CONFLICT" }, "two starts of one driver would get into each other's way");
+  await clock.advance(10_000);
+  t.notOk(manager.leftBehind);
+  t.strictSame(manager.log, ["open", "close", "close"]);
+  manager.hooks.open = () => {};
+  await manager.start();
+  t.equal(manager.phase, "ready");
+  await manager.stop();
+});
+
+t.test("a stop during the start aborts it, and both tell", async (t) => {
+  const clock = new FakeClock();
+  const manager = new Scripted({ clock });
+  manager.hooks.open = (signal) => clock.sleep(5_000, signal);
+  const starting = failure(manager.start());
+  await clock.settle();
+  await clock.runUntil(manager.stop());
+  t.match(await starting, { code: "START_ABORTED", message: /a stop was asked for/ });
+  t.equal(manager.phase, "stopped");
+  t.strictSame(manager.log, ["open", "close"]);
+});
+
+t.test("a drain waits for work, refuses new calls, and ends at its timeout", async (t) => {
+  const clock = new FakeClock();
+  const manager = new Scripted({ clock, drainTimeoutMs: 100 });
+  await manager.start();
+  manager.hooks.settle = () => clock.sleep(60);
+  const draining = manager.drain();
+  t.match(await failure(manager.client.call()), { code: "RESOURCE_UNAVAILABLE", message: "scripted: draining" });
+  await clock.runUntil(draining);
+  t.equal(clock.now(), 60);
+  t.equal(manager.phase, "draining");
+  await manager.stop();
+  await manager.start();
+  manager.hooks.settle = () => new Promise(() => {});
+  t.match(await clock.runUntil(failure(manager.drain())), { code: "STOP_TIMEOUT", message: /after draining for 100 ms/ });
+  await manager.stop();
+});
+
+t.test("a probe that is not answered in time fails, and the last one is remembered", async (t) => {
+  const clock = new FakeClock();
+  const manager = new Scripted({ clock, probeTimeoutMs: 200 });
+  t.match(await failure(manager.probe()), { code: "RESOURCE_UNAVAILABLE", message: "scripted: not started" });
+  await manager.start();
+  await manager.probe();
+  t.match(manager.lastProbe, { error: undefined });
+  manager.hooks.ping = () => new Promise(() => {});
+  t.match(await clock.runUntil(failure(manager.probe())), { code: "PROBE_TIMEOUT" });
+  t.match(manager.lastProbe, { durationMs: 200, error: { code: "PROBE_TIMEOUT" } });
+  await manager.stop();
+});
+
+t.test("every move is published, and only moves of the table are made", async (t) => {
+  const seen: string[] = [];
+  const listener = (event: unknown): void => {
+    const { resource, from, to } = event as StateEvent;
+    if (resource === "scripted") seen.push(`${from}>${to}`);
+  };
+  subscribe(CHANNELS.state, listener);
+  t.teardown(() => unsubscribe(CHANNELS.state, listener));
+  const manager = new Scripted();
+  await manager.start();
+  await manager[Symbol.asyncDispose]();
+  t.strictSame(seen, ["idle>starting", "starting>ready", "ready>draining", "draining>stopping", "stopping>stopped"]);
+  const phases = Object.keys(TRANSITIONS) as Phase[];
+  for (const from of phases)
+    for (const to of phases) {
+      const lifecycle = new Lifecycle("x", { now: () => 0 });
+      for (const step of pathTo(from)) t.ok(lifecycle.move([lifecycle.phase], step));
+      t.equal(lifecycle.move([from], to), TRANSITIONS[from].includes(to), `${from} to ${to}`);
+    }
+});
+
+function pathTo(phase: Phase): Phase[] {
+  const paths: Record<Phase, Phase[]> = {
+    idle: [],
+    starting: ["starting"],
+    ready: ["starting", "ready"],
+    draining: ["starting", "ready", "draining"],
+    stopping: ["starting", "stopping"],
+    stopped: ["stopped"],
+    failed: ["starting", "failed"],
+  };
+  return paths[phase];
+}

@@ -1,0 +1,89 @@
+import { describeError, isStewardError } from "@steward/core";
+import { trackHandles } from "./leaks.js";
+/** What a case does with a manager, in the words of the cases. Makes managers, and checks that they leave nothing. */
+export class Examination {
+    assert;
+    #factory;
+    #handles = trackHandles();
+    #made = [];
+    #broke = false;
+    constructor(assert, factory) {
+        this.assert = assert;
+        this.#factory = factory;
+    }
+    /** A fresh manager. */
+    async fresh(context = {}) {
+        const manager = await this.#factory.create({ name: "examined", ...context });
+        this.#made.push(manager);
+        return manager;
+    }
+    /** A fresh manager that was started. */
+    async ready(context = {}) {
+        const manager = await this.fresh(context);
+        await manager.start();
+        this.phase(manager, "ready");
+        return manager;
+    }
+    /** One successful call; only for cases that need `use`. */
+    use(manager) {
+        return Promise.resolve(this.#factory.use?.(manager));
+    }
+    /** The way to the remote, to be broken; only for cases that need `proxy`. */
+    get proxy() {
+        if (this.#factory.proxy === undefined)
+            throw new TypeError("this case needs a proxy");
+        this.#broke = true;
+        return this.#factory.proxy;
+    }
+    phase(manager, ...expected) {
+        const { phase } = manager;
+        this.assert.ok(expected.includes(phase), `phase is ${phase}, expected ${expected.join(" or ")}`);
+    }
+    /** Waits for the end, whichever. */
+    async outcome(promise) {
+        try {
+            return { ok: true, value: await promise };
+        }
+        catch (error) {
+            return { ok: false, error };
+        }
+    }
+    /** Checks that the promise rejects with the code. */
+    async refused(promise, code) {
+        const outcome = await this.outcome(promise);
+        const got = outcome.ok ? "it succeeded" : describeError(outcome.error);
+        this.assert.ok(!outcome.ok && isStewardError(outcome.error, code), `expected ${code}: ${got}`);
+    }
+    /** Runs a case, then stops what it left running and checks that nothing stays open. */
+    async run(examine) {
+        try {
+            await examine(this);
+        }
+        catch (error) {
+            // The case's own failure counts, whatever the cleaning up meets.
+            await this.#clean().catch(() => undefined);
+            throw error;
+        }
+        await this.#clean();
+        for (const manager of this.#made)
+            this.phase(manager, "stopped");
+        await this.#handles.assertNoLeaks();
+    }
+    async #clean() {
+        if (this.#broke)
+            await this.#factory.proxy?.heal();
+        await Promise.all(this.#made.map((manager) => manager.stop()));
+        // Only where faults left silent connections behind: a reset would hide what a manager left open.
+        if (this.#broke)
+            this.#factory.proxy?.reset();
+    }
+}
+/** Makes `close` do something else on one manager; gives back a function that runs the real one. */
+export function replaceClose(manager, close) {
+    // `close` is protected: drivers offer no way to make it fail, and the contract is about just that.
+    const open = manager;
+    const real = open.close.bind(manager);
+    open.close = close;
+    return async (signal) => real(signal);
+}
+//# sourceMappingURL=examination.js.map

@@ -1,0 +1,113 @@
+import { connect } from "node:net";
+import { Flow } from "./flow.js";
+function closeOf(socket) {
+    return new Promise((resolve) => socket.once("close", () => resolve()));
+}
+// Node leaks the handle of a socket that is reset while its FIN is on the way; such a socket is destroyed instead.
+function resetSocket(socket) {
+    if (socket.writableEnded && !socket.writableFinished)
+        socket.destroy();
+    else
+        socket.resetAndDestroy();
+}
+/** One proxied connection: the client's socket, ours to the server, and a flow each way. */
+export class Link {
+    #client;
+    #owner;
+    #sockets;
+    #flows = new Map();
+    /** Resolves when both sockets are closed. */
+    ended;
+    #silent = false;
+    #clientOpen = true;
+    #replyBytesLeft = Number.POSITIVE_INFINITY;
+    /** @param silent accepts the client and never tells it anything, nor the server of it. */
+    constructor(client, owner, silent) {
+        this.#client = client;
+        this.#owner = owner;
+        this.#silent = silent;
+        const gone = () => (this.#clientOpen = false);
+        client.once("end", gone).once("close", gone);
+        this.#sockets = silent ? [client] : [client, this.#connect()];
+        if (silent)
+            this.#swallow();
+        this.ended = this.#end();
+    }
+    async #end() {
+        await Promise.all(this.#sockets.map(closeOf));
+        for (const flow of this.#flows.values())
+            flow.close();
+        this.#owner.closed();
+    }
+    /** True until the client said goodbye. */
+    get clientOpen() {
+        return this.#clientOpen;
+    }
+    #swallow() {
+        this.#client.on("error", () => undefined);
+        this.#client.on("data", (bytes) => {
+            this.#owner.arrived("request", bytes.length);
+            this.#owner.lost(bytes.length);
+        });
+    }
+    #connect() {
+        const server = connect({ ...this.#owner.target, allowHalfOpen: true, noDelay: true });
+        this.#pipe("request", this.#client, server);
+        this.#pipe("reply", server, this.#client);
+        return server;
+    }
+    #pipe(direction, source, target) {
+        const faults = this.#owner.faults(direction);
+        const flow = new Flow(source, target, faults, {
+            arrived: (bytes) => this.#owner.arrived(direction, bytes),
+            lost: (bytes) => this.#owner.lost(bytes),
+            allow: (bytes) => (direction === "reply" ? this.#allow(bytes) : bytes),
+        });
+        this.#flows.set(direction, flow);
+        // A reset travels on as a reset, except where nothing travels.
+        source.on("error", () => {
+            if (!this.#silent && !flow.dead && !faults.lossy)
+                resetSocket(target);
+        });
+    }
+    #allow(bytes) {
+        const allowed = Math.min(bytes, this.#replyBytesLeft);
+        this.#replyBytesLeft -= allowed;
+        // Once this write is out; the client reads all of it, then the end.
+        if (this.#replyBytesLeft === 0)
+            queueMicrotask(() => this.#cut());
+        return allowed;
+    }
+    #cut() {
+        this.silence();
+        this.#client.end();
+        for (const socket of this.#sockets)
+            if (socket !== this.#client)
+                socket.destroy();
+    }
+    /** Ends the connection behind so many further bytes of replies. */
+    limit(bytes) {
+        this.#replyBytesLeft = bytes;
+    }
+    /** Loses everything from here on, for good. */
+    silence() {
+        this.#silent = true;
+        for (const flow of this.#flows.values())
+            flow.kill();
+    }
+    /** After the faults: a connection that lost bytes stays silent, on another one what waited goes now. */
+    recover() {
+        const flows = [...this.#flows.values()];
+        if (flows.some((flow) => flow.dead))
+            this.silence();
+        else
+            for (const flow of flows)
+                flow.hurry();
+    }
+    /** Ends both sides by RST. */
+    reset() {
+        for (const socket of this.#sockets)
+            resetSocket(socket);
+    }
+}
+//# sourceMappingURL=link.js.map

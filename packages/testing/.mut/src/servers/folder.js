@@ -1,0 +1,41 @@
+import { lstat, mkdir, mkdtemp, readdir, realpath, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { ownerOf } from "./ownership.js";
+import { processesIn, sendSignal } from "./process-table.js";
+const PROGRAMS = ["postgres", "initdb", "redis-server", "valkey-server"];
+/** A given folder (made if missing, mode 0700), or a temporary one. */
+export async function openFolder(kind, given) {
+    if (given !== undefined) {
+        await mkdir(resolve(given), { recursive: true, mode: 0o700 });
+        return { path: await realpath(given), temporary: false };
+    }
+    await removeAbandoned(kind);
+    const path = await realpath(await mkdtemp(join(tmpdir(), `steward-${kind}-`)));
+    return { path, temporary: true };
+}
+/** Removes a folder; a dying server may still be writing into it, hence the retries. */
+export async function removeFolder(path) {
+    await rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+}
+/** Removes the temporary folders of processes that were killed, with whatever server still runs in them. */
+async function removeAbandoned(kind) {
+    const names = await readdir(tmpdir()).catch(() => []);
+    const ours = names.filter((name) => name.startsWith(`steward-${kind}-`));
+    await Promise.all(ours.map((name) => removeIfAbandoned(join(tmpdir(), name)).catch(() => undefined)));
+}
+async function removeIfAbandoned(path) {
+    const entry = await lstat(path);
+    if (!entry.isDirectory() || entry.uid !== process.getuid?.())
+        return;
+    if ((await ownerOf(path)) !== "dead")
+        return;
+    for (const pid of await processesIn(path, PROGRAMS))
+        sendSignal(pid, "SIGKILL");
+    await removeFolder(path);
+}
+/** Tells whether a path exists. */
+export async function exists(path) {
+    return (await stat(path).catch(() => undefined)) !== undefined;
+}
+//# sourceMappingURL=folder.js.map

@@ -1,0 +1,69 @@
+import { randomInt } from "node:crypto";
+import { createServer } from "node:net";
+/** Highest port for a server: a driver that derives a second port from it stays in range. */
+export const MAX_PORT = 55_535;
+/** Highest port of a Redis Cluster node, whose bus listens 10,000 higher. */
+export const MAX_CLUSTER_PORT = 45_535;
+const KERNEL_TRIES = 40;
+const RANDOM_TRIES = 400;
+function listen(port) {
+    return new Promise((resolve) => {
+        const server = createServer();
+        server.once("error", () => resolve(undefined));
+        server.listen({ port, host: "127.0.0.1", exclusive: true }, () => resolve(server));
+    });
+}
+function close(server) {
+    return new Promise((resolve) => server.close(() => resolve()));
+}
+function portOf(server) {
+    const address = server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+}
+/** Tells whether nobody listens on the port of 127.0.0.1 now. */
+export async function isFree(port) {
+    const server = await listen(port);
+    if (server !== undefined)
+        await close(server);
+    return server !== undefined;
+}
+/**
+ * `count` different free ports of 127.0.0.1, none above `max`. They are free now; somebody may still take one before
+ * its server listens, so the caller tries again.
+ */
+export async function freePorts(count, max = MAX_PORT) {
+    const held = [];
+    const ports = [];
+    try {
+        // The kernel hands out a different port while the unsuitable ones are held.
+        for (let tries = 0; ports.length < count && tries < KERNEL_TRIES + count; tries += 1) {
+            await take(0, max, held, ports);
+        }
+        // Some systems hand out only high ports; then we guess.
+        for (let tries = 0; ports.length < count && tries < RANDOM_TRIES; tries += 1) {
+            await take(randomInt(20_000, max), max, held, ports);
+        }
+    }
+    finally {
+        await Promise.all(held.map(close));
+    }
+    return ports;
+}
+async function take(port, max, held, ports) {
+    const server = await listen(port);
+    if (server === undefined)
+        return;
+    held.push(server);
+    const got = portOf(server);
+    const bus = max === MAX_CLUSTER_PORT ? await isFree(got + 10_000) : true;
+    if (got <= max && bus)
+        ports.push(got);
+}
+/** One free port, see {@link freePorts}. */
+export async function freePort(max = MAX_PORT) {
+    const [port] = await freePorts(1, max);
+    if (port === undefined)
+        throw new Error(`no free port up to ${max} on 127.0.0.1`);
+    return port;
+}
+//# sourceMappingURL=ports.js.map

@@ -1,0 +1,56 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { startedAt } from "../../src/servers/process-table.js";
+/** The program `owner.ts` as a child process in a process group of its own. */
+export class Owner {
+    child;
+    #lines;
+    constructor(args, env = {}) {
+        this.child = spawn(process.execPath, [fileURLToPath(new URL("owner.js", import.meta.url)), ...args], {
+            detached: true,
+            // A test runner may have added its own loader to NODE_OPTIONS.
+            env: { ...process.env, NODE_OPTIONS: "", ...env },
+            stdio: ["ignore", "pipe", "inherit", "ipc"],
+        });
+        if (this.child.stdout === null)
+            throw new Error("no stdout");
+        this.#lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
+    }
+    async line() {
+        const { value, done } = await this.#lines.next();
+        if (done === true)
+            throw new Error("the owner ended without a word");
+        return value;
+    }
+    /** What the program says of its server. */
+    async server() {
+        return JSON.parse(await this.line());
+    }
+    /** Sends a signal to the program alone and waits for its end. */
+    async kill(signal = "SIGKILL") {
+        if (this.child.exitCode !== null || this.child.signalCode !== null)
+            return;
+        this.child.kill(signal);
+        await once(this.child, "exit");
+    }
+    /** Lets the program stop its server and end. */
+    async stop() {
+        this.child.send("stop");
+        await once(this.child, "disconnect");
+        await this.kill();
+    }
+    /** What a terminal does at Ctrl-C. */
+    interruptGroup() {
+        if (this.child.pid !== undefined)
+            process.kill(-this.child.pid, "SIGINT");
+    }
+}
+/** Waits until no such process lives. */
+export async function gone(pid) {
+    while ((await startedAt(pid)) !== undefined)
+        await sleep(5);
+}
+//# sourceMappingURL=child.js.map

@@ -1,0 +1,17 @@
+// A program that owns a server and waits to be killed. It ignores Ctrl-C, as an app does that drains.
+import { claimFolder } from "../../src/servers/ownership.js";
+import { startPostgres, startRedis } from "../../src/servers/index.js";
+const [kind, folder = ""] = process.argv.slice(2);
+process.on("SIGINT", () => console.log("interrupted"));
+setInterval(() => { }, 60_000);
+if (kind === "claim") {
+    const { owner } = await claimFolder(folder);
+    console.log(JSON.stringify({ won: owner === undefined }));
+}
+else {
+    const server = kind === "redis" ? await startRedis() : await startPostgres(folder === "" ? {} : { dataDir: folder });
+    const shared = "shared" in server && server.shared;
+    console.log(JSON.stringify({ pid: server.pid, url: server.url, shared }));
+    process.on("message", () => void server.stop().then(() => process.disconnect()));
+}
+//# sourceMappingURL=owner.js.map

@@ -1,0 +1,435 @@
+var __addDisposableResource = (this && this.__addDisposableResource) || function (env, value, async) {
+    if (value !== null && value !== void 0) {
+        if (typeof value !== "object" && typeof value !== "function") throw new TypeError("Object expected.");
+        var dispose, inner;
+        if (async) {
+            if (!Symbol.asyncDispose) throw new TypeError("Symbol.asyncDispose is not defined.");
+            dispose = value[Symbol.asyncDispose];
+        }
+        if (dispose === void 0) {
+            if (!Symbol.dispose) throw new TypeError("Symbol.dispose is not defined.");
+            dispose = value[Symbol.dispose];
+            if (async) inner = dispose;
+        }
+        if (typeof dispose !== "function") throw new TypeError("Object not disposable.");
+        if (inner) dispose = function() { try { inner.call(this); } catch (e) { return Promise.reject(e); } };
+        env.stack.push({ value: value, dispose: dispose, async: async });
+    }
+    else if (async) {
+        env.stack.push({ async: true });
+    }
+    return value;
+};
+var __disposeResources = (this && this.__disposeResources) || (function (SuppressedError) {
+    return function (env) {
+        function fail(e) {
+            env.error = env.hasError ? new SuppressedError(e, env.error, "An error was suppressed during disposal.") : e;
+            env.hasError = true;
+        }
+        var r, s = 0;
+        function next() {
+            while (r = env.stack.pop()) {
+                try {
+                    if (!r.async && s === 1) return s = 0, env.stack.push(r), Promise.resolve().then(next);
+                    if (r.dispose) {
+                        var result = r.dispose.call(r.value);
+                        if (r.async) return s |= 2, Promise.resolve(result).then(next, function(e) { fail(e); return next(); });
+                    }
+                    else s |= 1;
+                }
+                catch (e) {
+                    fail(e);
+                }
+            }
+            if (s === 1) return env.hasError ? Promise.reject(env.error) : Promise.resolve();
+            if (env.hasError) throw env.error;
+        }
+        return next();
+    };
+})(typeof SuppressedError === "function" ? SuppressedError : function (error, suppressed, message) {
+    var e = new Error(message);
+    return e.name = "SuppressedError", e.error = error, e.suppressed = suppressed, e;
+});
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import postgres from "postgres";
+import t from "tap";
+import { isStewardError } from "@steward/core";
+import { findPostgres, postgresForTests, startPostgres } from "../../src/servers/index.js";
+import { startedAt } from "../../src/servers/process-table.js";
+import { trackHandles } from "../../src/index.js";
+import { gone, Owner } from "./child.js";
+const handles = trackHandles();
+// Like every folder of mkdtemp it has mode 0700: as root, only root can enter.
+const outside = tmpdir();
+const root = await mkdtemp(join(outside, "steward-test-"));
+// Other suites of this machine make temporary folders too.
+process.env["TMPDIR"] = root;
+const kept = join(root, "deep", "kept");
+t.teardown(async () => {
+    await rm(root, { recursive: true, force: true });
+    await handles.assertNoLeaks();
+});
+/** Runs `fn` with a client of the server. */
+async function query(url, fn) {
+    const sql = postgres(url, { max: 1, onnotice: () => { }, connect_timeout: 20 });
+    try {
+        return await fn(sql);
+    }
+    finally {
+        await sql.end({ timeout: 5 });
+    }
+}
+function rows(url) {
+    return query(url, async (sql) => Number((await sql `select count(*) as n from kept`)[0]?.["n"]));
+}
+async function refused(promise, code) {
+    const outcome = await promise.then(() => "it succeeded", (error) => error);
+    if (!isStewardError(outcome, code))
+        throw new Error(`expected ${code}`, { cause: outcome });
+    return outcome.message;
+}
+async function temporaryFolders() {
+    return (await readdir(root)).filter((name) => name.startsWith("steward-postgres-"));
+}
+/** A folder for PATH, first in it, where these programs fail; as where the system forbids what they do. */
+async function without(...programs) {
+    const folder = await mkdtemp(join(root, "bin-"));
+    for (const name of programs)
+        await writeFile(join(folder, name), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+    return [folder, process.env["PATH"]].join(delimiter);
+}
+await t.test("starts in a temporary folder, takes only its password, and leaves nothing", async (t) => {
+    const before = await temporaryFolders();
+    const server = await startPostgres({ settings: { max_connections: 7 } });
+    t.match(server.url, `postgres://postgres:${server.password}@127.0.0.1:${server.port}/postgres`);
+    t.ok(server.port < 55_536);
+    t.ok(server.running);
+    const [row] = await query(server.url, (sql) => sql `select current_user as name, current_setting('max_connections') as max`);
+    t.same(row, { name: "postgres", max: "7" });
+    await t.rejects(query(server.url.replace(server.password, "guess"), (sql) => sql `select 1`), { code: "28P01" });
+    const [folder = ""] = (await temporaryFolders()).filter((name) => !before.includes(name));
+    t.equal((await stat(join(root, folder, "password"))).mode & 0o777, 0o600);
+    await Promise.all([server.stop(), server.stop()]);
+    t.notOk(server.running);
+    t.equal(await startedAt(server.pid), undefined);
+    t.same(await temporaryFolders(), before);
+    await refused(server.restart(), "SERVER_STOPPED");
+});
+await t.test("keeps database, password and rows in a given folder", async (t) => {
+    const first = await startPostgres({ dataDir: kept, database: "clips" });
+    await query(first.url, async (sql) => {
+        await sql `create table kept (n int)`;
+        await sql `insert into kept values (1)`;
+    });
+    await first.stop();
+    const second = await startPostgres({ dataDir: kept, database: "clips" });
+    t.equal(second.password, first.password);
+    t.equal(await rows(second.url), 1);
+    await second.stop();
+});
+await t.test("a killed server comes back on the same port with its rows", async (t) => {
+    const env_1 = { stack: [], error: void 0, hasError: false };
+    try {
+        const server = __addDisposableResource(env_1, await startPostgres({ dataDir: kept, database: "clips" }), true);
+        const { url, pid } = server;
+        await query(url, (sql) => sql `insert into kept values (2)`);
+        await server.kill();
+        t.notOk(server.running);
+        await t.rejects(rows(url), { code: "ECONNREFUSED" });
+        await server.restart();
+        t.equal(server.url, url);
+        t.not(server.pid, pid);
+        t.equal(await rows(url), 2);
+        await server.restart();
+        t.equal(await rows(url), 2);
+    }
+    catch (e_1) {
+        env_1.error = e_1;
+        env_1.hasError = true;
+    }
+    finally {
+        const result_1 = __disposeResources(env_1);
+        if (result_1)
+            await result_1;
+    }
+});
+await t.test("a frozen server keeps its connections and answers once it goes on", async (t) => {
+    const env_2 = { stack: [], error: void 0, hasError: false };
+    try {
+        const server = __addDisposableResource(env_2, await startPostgres(), true);
+        const sql = postgres(server.url, { max: 1 });
+        await sql `select 1`;
+        await server.pause();
+        const asked = sql `select 1`.then(() => "answered");
+        const second = __addDisposableResource(env_2, await startPostgres(), true);
+        await query(second.url, (other) => other `select 1`);
+        t.equal(await Promise.race([asked, Promise.resolve("silent")]), "silent", "a whole other server started meanwhile");
+        await server.resume();
+        t.equal(await asked, "answered");
+        await sql.end();
+        await server.pause();
+    }
+    catch (e_2) {
+        env_2.error = e_2;
+        env_2.hasError = true;
+    }
+    finally {
+        const result_2 = __disposeResources(env_2);
+        if (result_2)
+            await result_2;
+    }
+});
+await t.test("a second handle shares a server, in this process or another, and can neither stop nor break it", async (t) => {
+    const owner = await startPostgres({ dataDir: kept, database: "clips" });
+    const guest = await startPostgres({ dataDir: kept, database: "clips" });
+    const stranger = new Owner(["postgres", kept], {});
+    t.match(await stranger.server(), { pid: owner.pid, shared: true });
+    t.match(guest, { shared: true, pid: owner.pid, url: owner.url, running: true });
+    t.notOk(owner.shared);
+    for (const act of [guest.kill(), guest.pause(), guest.restart()])
+        await refused(act, "SERVER_NOT_OWNED");
+    await guest.stop();
+    await stranger.stop();
+    t.equal(await rows(owner.url), 2);
+    t.match(await refused(startPostgres({ dataDir: kept, ifInUse: "fail" }), "SERVER_IN_USE"), `process ${process.pid} owns`);
+    await refused(startPostgres({ dataDir: kept, database: "other" }), "SERVER_IN_USE");
+    await owner.stop();
+});
+await t.test("an owner that is killed takes its server along, and the next start keeps the rows", async (t) => {
+    const env_3 = { stack: [], error: void 0, hasError: false };
+    try {
+        const owner = new Owner(["postgres", kept]);
+        const { pid, url } = await owner.server();
+        await query(url.replace(/postgres$/, "clips"), (sql) => sql `insert into kept values (3)`);
+        await owner.kill();
+        const server = __addDisposableResource(env_3, await startPostgres({ dataDir: kept, database: "clips" }), true);
+        t.notOk(server.shared);
+        t.not(server.pid, pid);
+        t.equal(await startedAt(pid), undefined, "no two servers on one folder");
+        t.equal(await rows(server.url), 3);
+    }
+    catch (e_3) {
+        env_3.error = e_3;
+        env_3.hasError = true;
+    }
+    finally {
+        const result_3 = __disposeResources(env_3);
+        if (result_3)
+            await result_3;
+    }
+});
+if (process.platform === "linux") {
+    await t.test("on Linux the server goes by itself when its owner is killed", async () => {
+        const owner = new Owner(["postgres", kept]);
+        const { pid } = await owner.server();
+        await owner.kill();
+        await gone(pid);
+    });
+}
+await t.test("after a kill of owner and server at once the next start recovers the rows", async (t) => {
+    const env_4 = { stack: [], error: void 0, hasError: false };
+    try {
+        const owner = new Owner(["postgres", kept]);
+        const { pid, url } = await owner.server();
+        await query(url.replace(/postgres$/, "clips"), (sql) => sql `insert into kept values (4)`);
+        process.kill(pid, "SIGKILL");
+        await owner.kill();
+        const server = __addDisposableResource(env_4, await startPostgres({ dataDir: kept, database: "clips" }), true);
+        t.equal(await rows(server.url), 4);
+    }
+    catch (e_4) {
+        env_4.error = e_4;
+        env_4.hasError = true;
+    }
+    finally {
+        const result_4 = __disposeResources(env_4);
+        if (result_4)
+            await result_4;
+    }
+});
+await t.test("a server that outlived its owner is replaced, not joined by a second one", async (t) => {
+    const env_5 = { stack: [], error: void 0, hasError: false };
+    try {
+        const owner = new Owner(["postgres", kept], { PATH: await without("setpriv") });
+        const orphan = await owner.server();
+        await owner.kill();
+        t.equal(await rows(orphan.url.replace(/postgres$/, "clips")), 4, "it lives on");
+        const server = __addDisposableResource(env_5, await startPostgres({ dataDir: kept, database: "clips" }), true);
+        t.equal(await startedAt(orphan.pid), undefined);
+        t.notOk(server.shared);
+        t.equal(await rows(server.url), 4);
+    }
+    catch (e_5) {
+        env_5.error = e_5;
+        env_5.hasError = true;
+    }
+    finally {
+        const result_5 = __disposeResources(env_5);
+        if (result_5)
+            await result_5;
+    }
+});
+await t.test("Ctrl-C in the terminal does not reach the server", async (t) => {
+    const owner = new Owner(["postgres", kept]);
+    const { pid, url } = await owner.server();
+    owner.interruptGroup();
+    t.equal(await owner.line(), "interrupted");
+    t.equal(await rows(url.replace(/postgres$/, "clips")), 4);
+    await owner.stop();
+    t.equal(await startedAt(pid), undefined);
+});
+await t.test("where root gets no user namespace, Postgres runs as nobody or says what is missing", async (t) => {
+    const PATH = process.env["PATH"];
+    const open = await mkdtemp(join(outside, "steward-test-open-"));
+    await chmod(open, 0o755);
+    process.env["PATH"] = await without("unshare");
+    try {
+        const env_6 = { stack: [], error: void 0, hasError: false };
+        try {
+            if (reachableByNobody()) {
+                const server = await startPostgres({ dataDir: join(open, "data") });
+                await query(server.url, (sql) => sql `create table kept ()`);
+                await server.stop();
+                if (process.getuid?.() === 0)
+                    t.match(await refused(startPostgres({ dataDir: kept }), "SERVER_ROOT_REFUSED"), /65534.*cannot be entered/);
+            }
+            else
+                t.match(await refused(startPostgres({ dataDir: open }), "SERVER_ROOT_REFUSED"), /cannot be run/);
+            process.env["PATH"] = PATH;
+            // And back: the folder now belongs to nobody.
+            const server = __addDisposableResource(env_6, await startPostgres({ dataDir: join(open, "data") }), true);
+            await query(server.url, (sql) => sql `select 1`);
+        }
+        catch (e_6) {
+            env_6.error = e_6;
+            env_6.hasError = true;
+        }
+        finally {
+            const result_6 = __disposeResources(env_6);
+            if (result_6)
+                await result_6;
+        }
+    }
+    finally {
+        process.env["PATH"] = PATH;
+        await rm(open, { recursive: true });
+    }
+});
+function reachableByNobody() {
+    if (process.getuid?.() !== 0)
+        return true;
+    try {
+        execFileSync("setpriv", [
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "test",
+            "-x",
+            findPostgres()?.initdb ?? "",
+        ]);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+await t.test("what a killed start, a lost password file or a reused process id left behind does no harm", async (t) => {
+    const env_7 = { stack: [], error: void 0, hasError: false };
+    try {
+        const folder = join(root, "wounded");
+        await mkdir(join(folder, "new-half"), { recursive: true });
+        await writeFile(join(folder, "new-half", "PG_VERSION"), "18\n");
+        const first = await startPostgres({ dataDir: folder });
+        const pidFile = join(folder, "cluster", "postmaster.pid");
+        const text = await readFile(pidFile, "utf8");
+        await first.stop();
+        t.notOk((await readdir(folder)).includes("new-half"));
+        await writeFile(pidFile, text.replace(String(first.pid), String(process.pid)), { mode: 0o600 });
+        await rm(join(folder, "password"));
+        const second = __addDisposableResource(env_7, await startPostgres({ dataDir: folder }), true);
+        t.not(second.password, first.password);
+        await query(second.url, (sql) => sql `select 1`);
+    }
+    catch (e_7) {
+        env_7.error = e_7;
+        env_7.hasError = true;
+    }
+    finally {
+        const result_7 = __disposeResources(env_7);
+        if (result_7)
+            await result_7;
+    }
+});
+await t.test("a folder that holds somebody's own cluster is left alone", async (t) => {
+    const folder = join(root, "foreign");
+    await mkdir(folder);
+    await writeFile(join(folder, "PG_VERSION"), "15\n");
+    t.match(await refused(startPostgres({ dataDir: folder }), "SERVER_START_FAILED"), /not made here/);
+});
+await t.test("a start that is given up leaves nothing", async (t) => {
+    const before = await temporaryFolders();
+    await t.rejects(startPostgres({ signal: AbortSignal.abort(new Error("too late")) }), { message: "too late" });
+    const abort = new AbortController();
+    const starting = startPostgres({ signal: abort.signal });
+    while ((await temporaryFolders()).length === before.length)
+        await new Promise((resolve) => setImmediate(resolve));
+    abort.abort(new Error("enough"));
+    await t.rejects(starting, { message: "enough" });
+    t.same(await temporaryFolders(), before);
+});
+await t.test("what is wrong is said in one error with its remedy", async (t) => {
+    t.match(await refused(startPostgres({ binDir: root }), "SERVER_BINARY_MISSING"), /lacks initdb or postgres.*DATABASE_URL/);
+    t.match(await refused(startPostgres({ settings: { no_such_setting: 1 } }), "SERVER_START_FAILED"), /no_such_setting/);
+    const busy = createServer().listen(0, "127.0.0.1");
+    await once(busy, "listening");
+    const address = busy.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    t.match(await refused(startPostgres({ port }), "SERVER_PORT_BUSY"), `port ${port}`);
+    busy.close();
+    await refused(startPostgres({ startTimeoutMs: 0 }), "SERVER_START_TIMEOUT");
+});
+await t.test("the temporary folder of a killed process is removed by the next start", async (t) => {
+    const owner = new Owner(["postgres", ""]);
+    const folder = join(root, (await owner.line()) && ((await readdir(root)).find((name) => name.startsWith("steward-postgres-")) ?? ""));
+    await owner.kill();
+    t.ok((await stat(folder)).isDirectory());
+    const next = new Owner(["postgres", ""]);
+    await next.server();
+    await t.rejects(stat(folder), { code: "ENOENT" });
+    await next.stop();
+    t.same((await readdir(root)).filter((name) => name.startsWith("steward-postgres-")), []);
+});
+await t.test("tests use DATABASE_URL when it is set, else a server of their own", async (t) => {
+    const given = process.env["DATABASE_URL"];
+    try {
+        const env_8 = { stack: [], error: void 0, hasError: false };
+        try {
+            process.env["DATABASE_URL"] = "postgres://elsewhere/db";
+            const there = __addDisposableResource(env_8, await postgresForTests(), true);
+            t.match(there, { skip: false, url: "postgres://elsewhere/db", server: undefined });
+            delete process.env["DATABASE_URL"];
+            const own = __addDisposableResource(env_8, await postgresForTests(), true);
+            t.equal(own.url, own.server?.url);
+            await query(own.url, (sql) => sql `select 1`);
+        }
+        catch (e_8) {
+            env_8.error = e_8;
+            env_8.hasError = true;
+        }
+        finally {
+            const result_8 = __disposeResources(env_8);
+            if (result_8)
+                await result_8;
+        }
+    }
+    finally {
+        if (given !== undefined)
+            process.env["DATABASE_URL"] = given;
+    }
+});
+//# sourceMappingURL=postgres.test.js.map
