@@ -17,7 +17,9 @@ const graph: readonly (readonly [Class, readonly (Class | string)[]])[] = [
   [Page, [Cart, REQUEST]],
 ];
 
-class AppModule {}
+class AppModule {
+  readonly name = "bench";
+}
 
 async function application(): Promise<INestApplicationContext> {
   for (const [target, tokens] of graph) {
