@@ -1,4 +1,11 @@
-import { checkOptions, managedFactory, Manager, type Guard, type ManagedFactory, type ManagerContext } from "@steward/core";
+import {
+  checkOptions,
+  managedFactory,
+  Manager,
+  type Guard,
+  type ManagedFactory,
+  type ManagerContext,
+} from "@steward/core";
 import { Assembly } from "./client/assembly.ts";
 import { RedisClient } from "./client/client.ts";
 import type { Backend } from "./connection/backend.ts";
@@ -12,7 +19,7 @@ import { redisPoolSchema, type RedisPoolOptions, type RedisPoolSettings } from "
  * one for subscriptions.
  *
  * @example
- * ```ts
+ * ```ts needs=redis
  * import { RedisPoolManager } from "@steward/redis";
  * await using redis = await new RedisPoolManager({ url: process.env["REDIS_URL"] }).start();
  * await redis.client.set("greeting", "hello");

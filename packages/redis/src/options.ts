@@ -92,8 +92,10 @@ export interface RedisPoolOptions {
 }
 
 /** Options of a Redis Cluster. `db`, `path` and the sentinels do not exist there. */
-export interface RedisClusterOptions
-  extends Omit<RedisPoolOptions, "url" | "host" | "port" | "path" | "db" | "client" | `sentinel${string}`> {
+export interface RedisClusterOptions extends Omit<
+  RedisPoolOptions,
+  "url" | "host" | "port" | "path" | "db" | "client" | `sentinel${string}`
+> {
   /** Nodes to begin with; the others are learnt from them. */
   readonly cluster: readonly RedisAddress[];
   /** Where reading commands go: `master` (default), `replica`, or `all`. */
@@ -173,7 +175,13 @@ const one = {
   sentinelUsername: v.optional(text),
   sentinelPassword: v.optional(secret),
   sentinelRole: v.optional(v.picklist(["master", "replica"])),
-  client: v.optional(v.custom<Redis>(isClient, "expected an ioredis client")),
+  // A failed check keeps its words; a failed type would be told in the validator's.
+  client: v.optional(
+    v.pipe(
+      v.custom<Redis>(() => true),
+      v.check((given) => isClient(given), "expected an ioredis client (not a Cluster)"),
+    ),
+  ),
   db: v.optional(count(0)),
 };
 
@@ -198,8 +206,8 @@ function targetsOf(options: Keys): string[] {
 
 function urlHas(url: unknown, key: string): boolean {
   if (typeof url !== "string" || !isRedisUrl(url)) return false;
-  const { username, password, pathname, protocol } = new URL(url);
-  const parts: Keys = { username: username !== "", password: password !== "", db: pathname.length > 1, tls: protocol === "rediss:" };
+  const { username, password, pathname } = new URL(url);
+  const parts: Keys = { username: username !== "", password: password !== "", db: pathname.length > 1 };
   return parts[key] === true;
 }
 
@@ -208,9 +216,13 @@ function contradiction(options: Keys): string {
   const targets = targetsOf(options);
   const twice = OF_CONNECT.filter((key) => options[key] !== undefined && urlHas(options["url"], key));
   if (targets.length > 1) return `${targets.join(" and ")} contradict each other: say one way to connect`;
-  if (options["port"] !== undefined && targets[0] !== undefined && targets[0] !== "host") return `port does not go with ${targets[0]}`;
+  if (options["port"] !== undefined && targets[0] !== undefined && targets[0] !== "host")
+    return `port does not go with ${targets[0]}`;
   if (twice.length > 0) return `${twice.join(" and ")} is given twice: in the url and beside it`;
-  if ((options["sentinels"] === undefined) !== (options["sentinelName"] === undefined)) return "sentinels and sentinelName go together";
+  if (options["tls"] === false && String(options["url"]).startsWith("rediss:"))
+    return "tls: false contradicts rediss://";
+  if ((options["sentinels"] === undefined) !== (options["sentinelName"] === undefined))
+    return "sentinels and sentinelName go together";
   const stray = Object.keys(options).find((key) => key.startsWith("sentinel") && options["sentinels"] === undefined);
   if (stray !== undefined) return `${stray} needs sentinels`;
   const beside = OF_CONNECT.find((key) => options["client"] !== undefined && options[key] !== undefined);

@@ -13,7 +13,7 @@ const pubSubs = new WeakMap<Client, PubSub>();
  * Pub/sub of a Redis as a port. All callers with one client share one, so that none ends the subscription of another.
  *
  * @example
- * ```ts
+ * ```ts needs=redis
  * import { redisPubSub, RedisPoolManager } from "@steward/redis";
  * await using redis = await new RedisPoolManager({ url: process.env["REDIS_URL"] }).start();
  * const bus = redisPubSub(redis.client);
@@ -51,7 +51,10 @@ class ClientPubSub implements PubSub {
   async subscribe(topic: string, listener: Listener): Promise<() => Promise<void>> {
     // One entry per call, so that the same function may listen twice.
     const entry: Listener = (message) => listener(message);
-    const known = this.#topics.get(topic) ?? { listeners: new Set<Listener>(), subscribed: this.#client.subscribe(topic) };
+    const known = this.#topics.get(topic) ?? {
+      listeners: new Set<Listener>(),
+      subscribed: this.#client.subscribe(topic),
+    };
     this.#topics.set(topic, known);
     known.listeners.add(entry);
     try {
@@ -108,7 +111,7 @@ function hashOf(source: string): string {
  * A Redis as a port that runs commands and scripts. Replies are as the driver gives them, text as strings.
  *
  * @example
- * ```ts
+ * ```ts needs=redis
  * import { redisRunner, RedisPoolManager } from "@steward/redis";
  * await using redis = await new RedisPoolManager({ url: process.env["REDIS_URL"] }).start();
  * const runner = redisRunner(redis.client);
@@ -122,7 +125,12 @@ export function redisRunner(client: Client): RedisRunner {
   };
 }
 
-async function runScript(client: Client, source: string, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+async function runScript(
+  client: Client,
+  source: string,
+  keys: readonly string[],
+  args: readonly Argument[],
+): Promise<unknown> {
   const rest = [...keys, ...args.map(plain)];
   try {
     return await client.evalsha(hashOf(source), keys.length, ...rest);

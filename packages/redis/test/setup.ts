@@ -29,7 +29,11 @@ export async function proxyTo(test: Test, target: { host: string; port: number }
 }
 
 /** A started manager, for one test. */
-export async function manage(test: Test, options: RedisPoolOptions, context: ManagerContext = {}): Promise<RedisPoolManager> {
+export async function manage(
+  test: Test,
+  options: RedisPoolOptions,
+  context: ManagerContext = {},
+): Promise<RedisPoolManager> {
   const manager = new RedisPoolManager(options, context);
   test.teardown(() => manager.stop());
   return manager.start();
@@ -78,7 +82,10 @@ export class Load {
     this.#made++;
     const ended = (code: string | undefined): void => void this.samples.push({ at, tookMs: this.now - at, code });
     const one: Promise<void> = call()
-      .then(() => ended(undefined), (error: { code?: string; message: string }) => ended(error.code ?? error.message))
+      .then(
+        () => ended(undefined),
+        (error: { code?: string; message: string }) => ended(error.code ?? error.message),
+      )
       .finally(() => this.#open.delete(one));
     this.#open.add(one);
   }

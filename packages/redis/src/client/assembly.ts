@@ -47,9 +47,24 @@ export class Assembly {
     this.#guard = guard;
     this.#pool = new ConnectionPool({ resource, clock, settings, refusal: unavailable });
     this.backend = setup.makeBackend(guard);
-    this.#subscriber = new Subscriber({ resource, clock, settings, plan: () => this.backend.planFor(undefined), events });
+    this.#subscriber = new Subscriber({
+      resource,
+      clock,
+      settings,
+      plan: () => this.backend.planFor(undefined),
+      events,
+    });
     const { backend, facade } = this;
-    this.router = new Router({ resource, timeoutMs, facade, guard, leaseGuard, backend, pool: this.#pool, subscriber: this.#subscriber });
+    this.router = new Router({
+      resource,
+      timeoutMs,
+      facade,
+      guard,
+      leaseGuard,
+      backend,
+      pool: this.#pool,
+      subscriber: this.#subscriber,
+    });
   }
 
   async open(signal: AbortSignal): Promise<void> {

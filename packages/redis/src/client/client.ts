@@ -26,7 +26,7 @@ export class RedisClient extends Redis {
    * @throws {REDIS_CONNECT_FAILED} when a new one cannot be made.
    *
    * @example
-   * ```ts
+   * ```ts needs=redis
    * import { RedisPoolManager } from "@steward/redis";
    * await using redis = await new RedisPoolManager({ url: process.env["REDIS_URL"] }).start();
    * const stock = await redis.client.use(async (connection) => {
@@ -65,7 +65,7 @@ export class RedisClient extends Redis {
     return Promise.reject(this.#router.notOffered("monitor()", "use a client of your own"));
   }
 
-  /** @internal */
+  /** Tells users of a change of the connection, as the driver would. @internal */
   tell(status: Redis["status"]): void {
     this.status = status;
     this.emit(status);

@@ -10,7 +10,18 @@ const BOUND = ["watch", "unwatch", "multi", "exec", "discard", "wait", "waitaof"
 
 /** They would change the connection under everyone else, or end it. */
 const REFUSED = [
-  "select", "auth", "hello", "reset", "quit", "monitor", "readonly", "readwrite", "asking", "sync", "psync", "replconf",
+  "select",
+  "auth",
+  "hello",
+  "reset",
+  "quit",
+  "monitor",
+  "readonly",
+  "readwrite",
+  "asking",
+  "sync",
+  "psync",
+  "replconf",
 ];
 
 const CLIENT_REFUSED = ["reply", "tracking", "caching", "setname", "no-touch", "no-evict"];
@@ -52,7 +63,9 @@ export const READS: ReadonlySet<string> = new Set(
   hstrlen hvals keys lcs lindex llen lolwut lpos lrange mget pexpiretime pttl randomkey scan scard sdiff sinter
   sintercard sismember smembers smismember sort_ro srandmember sscan strlen substr sunion touch ttl type xlen
   xpending xrange xread xrevrange zcard zcount zdiff zinter zintercard zlexcount zmscore zrandmember zrange zrangebylex
-  zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion ping echo time`.split(/\s+/),
+  zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion ping echo time`.split(
+    /\s+/,
+  ),
 );
 
 /** True for a command that may run twice without anybody noticing. */

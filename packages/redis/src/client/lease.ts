@@ -32,7 +32,9 @@ export class RedisLease extends Redis {
     super(setup.facade as RedisOptions & { replyMapping?: "legacy" }); // the facade never sees a reply
     this.#setup = setup;
     const sender = { sendAll: (commands: readonly Command[]) => sendAll(setup.link, commands) };
-    this.#pipelines = new Pipelines(setup.resource, sender, (use) => setup.guard.enter(use, { timeoutMs: setup.timeoutMs }));
+    this.#pipelines = new Pipelines(setup.resource, sender, (use) =>
+      setup.guard.enter(use, { timeoutMs: setup.timeoutMs }),
+    );
   }
 
   /** True when the connection is as it was lent: nothing watched, queued, changed, or without a reply. */
@@ -52,7 +54,9 @@ export class RedisLease extends Redis {
     else if (stream !== undefined) this.#pipelines.add(command, stream, undefined);
     else {
       this.#note(command.name.toLowerCase());
-      guard.enter(new CommandUse(command, { send: (one) => link.redis.sendCommand(one) }), { timeoutMs: this.#timeoutMs(command) });
+      guard.enter(new CommandUse(command, { send: (one) => link.redis.sendCommand(one) }), {
+        timeoutMs: this.#timeoutMs(command),
+      });
     }
     return command.promise;
   }
@@ -65,9 +69,19 @@ export class RedisLease extends Redis {
 
   #refusal(command: Command): StewardError | undefined {
     const { resource } = this.#setup;
-    if (this.#ended) return new StewardError("REDIS_LEASE_ENDED", `${resource}: the function that this connection was lent to has ended; await everything in it`, { resource });
+    if (this.#ended)
+      return new StewardError(
+        "REDIS_LEASE_ENDED",
+        `${resource}: the function that this connection was lent to has ended; await everything in it`,
+        { resource },
+      );
     if (NEVER.has(command.name.toLowerCase())) return commandRefused(resource, command, "a connection that is lent");
-    if (routeOf(command) === "subscription") return new StewardError("REDIS_COMMAND_REFUSED", `${resource}: subscribe on the client itself, which keeps subscriptions over reconnects`, { resource });
+    if (routeOf(command) === "subscription")
+      return new StewardError(
+        "REDIS_COMMAND_REFUSED",
+        `${resource}: subscribe on the client itself, which keeps subscriptions over reconnects`,
+        { resource },
+      );
     return undefined;
   }
 

@@ -86,7 +86,12 @@ export class Router {
       }
     };
     const plan = this.#planFor(options.key === undefined ? undefined : new Command("get", [options.key]));
-    return pool.run(plan, { run, sound: () => lease?.clean === true }, options.timeoutMs ?? Number.POSITIVE_INFINITY, options.signal);
+    return pool.run(
+      plan,
+      { run, sound: () => lease?.clean === true },
+      options.timeoutMs ?? Number.POSITIVE_INFINITY,
+      options.signal,
+    );
   }
 
   #planFor(command: Command | undefined): LinkPlan {
@@ -96,6 +101,10 @@ export class Router {
   /** The error of what ioredis offers and a looked-after client does not. */
   notOffered(what: string, instead: string): StewardError {
     const { resource } = this.#setup;
-    return new StewardError("REDIS_COMMAND_REFUSED", `${resource}: ${what} is not for a client that is looked after; ${instead}`, { resource });
+    return new StewardError(
+      "REDIS_COMMAND_REFUSED",
+      `${resource}: ${what} is not for a client that is looked after; ${instead}`,
+      { resource },
+    );
   }
 }

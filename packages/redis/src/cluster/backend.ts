@@ -2,6 +2,7 @@ import { describeError, StewardError, type Clock, type Guard } from "@steward/co
 import type { ClusterOptions, Command, Redis } from "ioredis";
 import type { Backend, BackendStats, PipelineNode } from "../connection/backend.ts";
 import { BatchWriter } from "../connection/batch-writer.ts";
+import { withoutCommand } from "../connection/link.ts";
 import { nodePlan, type LinkPlan } from "../connection/plan.ts";
 import type { RedisClusterSettings } from "../options.ts";
 import type { RedisClusterClient } from "./client.ts";
@@ -21,7 +22,8 @@ const FAILOVER_STEP_MS = 100;
 
 /** The driver's options of a cluster. */
 export function clusterOptions(settings: RedisClusterSettings, facade: ClusterOptions): ClusterOptions {
-  const { scaleReads, timeoutMs, connectTimeoutMs, reconnectMinMs, reconnectMaxMs, keepAliveMs, connectionName } = settings;
+  const { scaleReads, timeoutMs, connectTimeoutMs, reconnectMinMs, reconnectMaxMs, keepAliveMs, connectionName } =
+    settings;
   const pause = (times: number): number => Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(times - 1, 20));
   return {
     ...facade,
@@ -68,8 +70,14 @@ export class ClusterBackend implements Backend {
     this.#lastError = undefined;
     const first = settings.cluster[0] ?? { host: "localhost" };
     const { username, password, tls } = await nodePlan(settings, first.host, first.port ?? 6_379).options();
-    this.#credentials = { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }), ...(tls === undefined ? {} : { tls }) };
-    const aborted = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+    this.#credentials = {
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
+      ...(tls === undefined ? {} : { tls }),
+    };
+    const aborted = new Promise<never>((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
+    );
     try {
       await Promise.race([this.#connect(client), aborted]);
     } catch (cause) {
@@ -96,7 +104,11 @@ export class ClusterBackend implements Backend {
     const { resource, settings } = this.#setup;
     const where = settings.cluster.map(({ host, port = 6_379 }) => `${host}:${port}`).join(", ");
     const why = describeError(this.#lastError ?? cause);
-    return new StewardError("REDIS_CONNECT_FAILED", `${resource}: cannot connect to the cluster at ${where}: ${why}; is it running, and reachable from here?`, { resource, cause, retryable: true });
+    return new StewardError(
+      "REDIS_CONNECT_FAILED",
+      `${resource}: cannot connect to the cluster at ${where}: ${why}; is it running, and reachable from here?`,
+      { resource, cause, retryable: true },
+    );
   }
 
   #hook(client: RedisClusterClient): void {
@@ -112,7 +124,7 @@ export class ClusterBackend implements Backend {
   /** Of the errors of one failure the first with a code says most: the driver's own only say that it failed. */
   #noteError(error: unknown): void {
     const says = error instanceof Error && ("code" in error || error.name === "ReplyError");
-    if (says || this.#lastError === undefined) this.#lastError = error;
+    if (says || this.#lastError === undefined) this.#lastError = withoutCommand(error);
   }
 
   #watch(node: Redis): void {
@@ -149,7 +161,12 @@ export class ClusterBackend implements Backend {
   }
 
   async renew(): Promise<void> {
-    await Promise.all(this.#setup.client().nodes().map((node) => this.#watches.get(node)?.renew()));
+    await Promise.all(
+      this.#setup
+        .client()
+        .nodes()
+        .map((node) => this.#watches.get(node)?.renew()),
+    );
   }
 
   /** The node that has the key of the command; without a key, any master that is connected. */
@@ -169,8 +186,12 @@ export class ClusterBackend implements Backend {
     const client = this.#setup.client();
     const nodes = [...this.#watches.values()];
     this.#running = false;
-    const quits = Promise.all(nodes.map(({ redis }) => (redis.status === "ready" ? redis.quit().catch(() => {}) : undefined)));
-    const forced = new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true })));
+    const quits = Promise.all(
+      nodes.map(({ redis }) => (redis.status === "ready" ? redis.quit().catch(() => {}) : undefined)),
+    );
+    const forced = new Promise<void>((resolve) =>
+      signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true }),
+    );
     await Promise.race([quits, forced]);
     client.finish();
     for (const node of nodes) this.#forget(node.redis);

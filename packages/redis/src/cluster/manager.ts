@@ -20,11 +20,19 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
     const client = (): RedisClusterClient => this.#client;
     const unavailable = () => this.unavailable();
     this.#assembly = new Assembly({
-      ...{ resource, clock, settings, unavailable, client },
+      resource,
+      clock,
+      settings,
+      unavailable,
+      client,
       makeBackend: (guard) => new ClusterBackend({ resource, clock, settings, guard, client }),
     });
     const seeds = settings.cluster.map(({ host, port = 6_379 }) => ({ host, port }));
-    this.#client = new RedisClusterClient(seeds, clusterOptions(settings, this.#assembly.facade), this.#assembly.router);
+    this.#client = new RedisClusterClient(
+      seeds,
+      clusterOptions(settings, this.#assembly.facade),
+      this.#assembly.router,
+    );
   }
 
   get client(): RedisClusterClient {

@@ -44,7 +44,10 @@ export class NodeWatch {
   /** Fetches the credentials of now for the next connect. */
   async refresh(): Promise<void> {
     const { username, password } = await this.#plan.options();
-    Object.assign(this.redis.options, { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) });
+    Object.assign(this.redis.options, {
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
+    });
   }
 
   /** Connects now: a command that came first would wait in a queue of the driver's that nobody bounds. */
@@ -138,7 +141,10 @@ export class NodeWatch {
   async ping(): Promise<void> {
     const { resource } = this.#setup;
     if (this.redis.status !== "ready")
-      throw new StewardError("RESOURCE_UNAVAILABLE", `${resource}: no connection to node ${this.#plan.where}`, { resource, retryable: true });
+      throw new StewardError("RESOURCE_UNAVAILABLE", `${resource}: no connection to node ${this.#plan.where}`, {
+        resource,
+        retryable: true,
+      });
     await this.redis.ping();
   }
 

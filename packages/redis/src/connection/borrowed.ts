@@ -17,12 +17,18 @@ export class Borrowed implements Backend {
   }
 
   async open(signal: AbortSignal): Promise<void> {
-    const aborted = new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+    const aborted = new Promise<never>((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
+    );
     try {
       await Promise.race([this.ping(), aborted]);
     } catch (cause) {
       if (signal.aborted) throw signal.reason;
-      throw new StewardError("REDIS_CONNECT_FAILED", `${this.#resource}: the client that was handed over does not answer; is it connected?`, { resource: this.#resource, cause, retryable: true });
+      throw new StewardError(
+        "REDIS_CONNECT_FAILED",
+        `${this.#resource}: the client that was handed over does not answer; is it connected?`,
+        { resource: this.#resource, cause, retryable: true },
+      );
     }
   }
 

@@ -123,7 +123,7 @@ export async function openLink(setup: LinkSetup, signal?: AbortSignal): Promise<
   } catch (error) {
     link?.destroy();
     if (signal?.aborted === true) throw signal.reason;
-    throw failure(setup, link?.error ?? error);
+    throw failure(setup, withoutCommand(link?.error ?? error));
   }
 }
 
@@ -147,10 +147,22 @@ async function connect(link: Link, { clock, timeoutMs }: LinkSetup, signal: Abor
 
 function failure({ resource, plan }: LinkSetup, cause: unknown): StewardError {
   const refused = cause instanceof Error && cause.name === "ReplyError";
-  const hint = refused ? "the server refused; see to credentials and database" : "is it running, and reachable from here?";
-  return new StewardError("REDIS_CONNECT_FAILED", `${resource}: cannot connect to ${plan.where}: ${describeError(cause)}; ${hint}`, {
-    resource,
-    cause,
-    retryable: !refused,
-  });
+  const hint = refused
+    ? "the server refused; see to credentials and database"
+    : "is it running, and reachable from here?";
+  return new StewardError(
+    "REDIS_CONNECT_FAILED",
+    `${resource}: cannot connect to ${plan.where}: ${describeError(cause)}; ${hint}`,
+    {
+      resource,
+      cause,
+      retryable: !refused,
+    },
+  );
+}
+
+/** The driver hangs the command on the error of its reply; that of a login holds the password. */
+export function withoutCommand(error: unknown): unknown {
+  if (typeof error === "object" && error !== null && "command" in error) delete error.command;
+  return error;
 }

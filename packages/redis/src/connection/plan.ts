@@ -30,7 +30,9 @@ function tlsOptions(tls: Credentials["tls"]): Pick<RedisOptions, "tls"> {
 }
 
 function pems(given: Readonly<Record<string, string | Uint8Array | undefined>>): Record<string, string | Buffer> {
-  const entries = Object.entries(given).flatMap(([name, pem]) => (pem === undefined ? [] : [[name, typeof pem === "string" ? pem : Buffer.from(pem)] as const]));
+  const entries = Object.entries(given).flatMap(([name, pem]) =>
+    pem === undefined ? [] : [[name, typeof pem === "string" ? pem : Buffer.from(pem)] as const],
+  );
   return Object.fromEntries(entries);
 }
 

@@ -50,7 +50,15 @@ export class ConnectionPool {
     const { resource, clock, settings, refusal } = setup;
     const { maxConnections: maxConcurrent, maxPending, acquireTimeoutMs } = settings;
     this.#setup = setup;
-    this.guard = new Guard({ resource, clock, maxConcurrent, maxPending, acquireTimeoutMs, refusal, holdUntilSettled: true });
+    this.guard = new Guard({
+      resource,
+      clock,
+      maxConcurrent,
+      maxPending,
+      acquireTimeoutMs,
+      refusal,
+      holdUntilSettled: true,
+    });
   }
 
   open(): void {
@@ -107,7 +115,13 @@ export class ConnectionPool {
     if (!link.usable || clock.now() - link.idleSince < TRUSTED_MS) return link.usable;
     return new Promise((resolve) => {
       const timer = clock.setTimeout(() => resolve(false), settings.acquireTimeoutMs / 2);
-      link.redis.ping().then(() => resolve(true), () => resolve(false)).finally(() => timer.cancel());
+      link.redis
+        .ping()
+        .then(
+          () => resolve(true),
+          () => resolve(false),
+        )
+        .finally(() => timer.cancel());
     });
   }
 
@@ -122,7 +136,13 @@ export class ConnectionPool {
 
   #linkSetup(plan: LinkPlan): LinkSetup {
     const { resource, clock, settings } = this.#setup;
-    return { resource, clock, plan, timeoutMs: settings.connectTimeoutMs, events: { lost: (link, unanswered) => this.#lost(link, unanswered) } };
+    return {
+      resource,
+      clock,
+      plan,
+      timeoutMs: settings.connectTimeoutMs,
+      events: { lost: (link, unanswered) => this.#lost(link, unanswered) },
+    };
   }
 
   #lost(link: Link, unanswered: readonly Command[]): void {
@@ -133,7 +153,8 @@ export class ConnectionPool {
 
   #give(held: Held, sound: boolean): void {
     // One that is no longer known was lent before a renewal or a stop.
-    if (!this.#inUse.delete(held) || !sound || !held.link.usable || held.link.unanswered > 0) return held.link.destroy();
+    if (!this.#inUse.delete(held) || !sound || !held.link.usable || held.link.unanswered > 0)
+      return held.link.destroy();
     held.link.idleSince = this.#setup.clock.now();
     this.#idle.push(held);
     this.#armReaper();

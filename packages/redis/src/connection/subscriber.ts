@@ -31,7 +31,11 @@ const KINDS: readonly Kind[] = ["subscribe", "psubscribe", "ssubscribe"];
  */
 export class Subscriber {
   readonly #setup: SubscriberSetup;
-  readonly #channels: Readonly<Record<Kind, Map<string, Channel>>> = { subscribe: new Map(), psubscribe: new Map(), ssubscribe: new Map() };
+  readonly #channels: Readonly<Record<Kind, Map<string, Channel>>> = {
+    subscribe: new Map(),
+    psubscribe: new Map(),
+    ssubscribe: new Map(),
+  };
   #link: Link | undefined;
   #watchdog: Watchdog | undefined;
   #probe: Timer | undefined;
@@ -72,7 +76,10 @@ export class Subscriber {
       if (this.#channels[kind].size === 0) return void command.resolve(this.size);
       command.args = [...this.#channels[kind].values()];
     }
-    command.promise.then(() => this.#note(command), () => {});
+    command.promise.then(
+      () => this.#note(command),
+      () => {},
+    );
     redis.sendCommand(command);
   }
 
@@ -103,7 +110,8 @@ export class Subscriber {
 
   #lost(link: Link, unanswered: readonly Command[]): void {
     const again = unanswered.filter((command) => command.name.toLowerCase().endsWith("subscribe"));
-    for (const command of unanswered) if (!again.includes(command)) command.reject(new Error("the connection was closed"));
+    for (const command of unanswered)
+      if (!again.includes(command)) command.reject(new Error("the connection was closed"));
     if (link === this.#link) this.#forget();
     if (this.#closing.signal.aborted) return this.#refuse(again);
     this.#waiting.unshift(...again.filter((command) => !command.isSettled));
@@ -166,7 +174,10 @@ export class Subscriber {
       psubscribe.size > 0 && redis.psubscribe(...namesOf(psubscribe)),
       ...namesOf(ssubscribe).map((channel) => redis.ssubscribe(channel)),
     ];
-    Promise.all(acknowledged).then(() => this.#setup.events.emit("gap"), () => {});
+    Promise.all(acknowledged).then(
+      () => this.#setup.events.emit("gap"),
+      () => {},
+    );
   }
 
   #armProbe(link: Link): void {
@@ -204,7 +215,8 @@ export class Subscriber {
 
   #refuse(commands: readonly Command[]): void {
     const { resource } = this.#setup;
-    for (const command of commands) command.reject(new StewardError("RESOURCE_UNAVAILABLE", `${resource}: stopping`, { resource }));
+    for (const command of commands)
+      command.reject(new StewardError("RESOURCE_UNAVAILABLE", `${resource}: stopping`, { resource }));
   }
 
   close(): void {

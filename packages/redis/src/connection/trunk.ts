@@ -108,7 +108,9 @@ export class Trunk implements Backend {
 
   async close(signal: AbortSignal): Promise<void> {
     const links = [...this.#old, ...(this.#link === undefined ? [] : [this.#link])];
-    this.#closing.abort(new StewardError("RESOURCE_UNAVAILABLE", `${this.#setup.resource}: stopping`, { resource: this.#setup.resource }));
+    this.#closing.abort(
+      new StewardError("RESOURCE_UNAVAILABLE", `${this.#setup.resource}: stopping`, { resource: this.#setup.resource }),
+    );
     this.#offlineTimer?.cancel();
     this.#rejectKept(this.#unavailable());
     const force = (): void => links.forEach((link) => link.destroy());
@@ -212,7 +214,9 @@ export class Trunk implements Backend {
 
   #unavailable(): StewardError {
     const { resource, settings, plan } = this.#setup;
-    const why = this.#closing.signal.aborted ? "stopping" : `no connection to ${plan.where}: ${describeError(this.#lastError)}`;
+    const why = this.#closing.signal.aborted
+      ? "stopping"
+      : `no connection to ${plan.where}: ${describeError(this.#lastError)}`;
     const details = { resource, cause: this.#lastError, retryable: true, retryAfterMs: settings.reconnectMaxMs };
     return new StewardError("RESOURCE_UNAVAILABLE", `${resource}: ${why}`, details);
   }

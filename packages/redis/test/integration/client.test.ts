@@ -5,24 +5,44 @@ import { READS } from "../../src/client/commands.ts";
 import { runWithContext, systemClock } from "@steward/core";
 import { launch, manage, needsRedis, proxyTo, until } from "../setup.ts";
 
-t.test("is a real ioredis client: commands, callbacks, buffers, pipelines, transactions, scripts, scans", needsRedis, async (t) => {
-  const server = await launch(t);
-  const { client } = await manage(t, { url: server.url, keyPrefix: "app:" });
-  t.ok(client instanceof Redis && client instanceof RedisClient);
-  t.equal(client.status, "ready");
-  t.equal(await client.set("a", 1), "OK");
-  t.equal(await client.call("GET", "a"), "1");
-  t.same(await client.getBuffer("a"), Buffer.from("1"));
-  t.equal(await new Promise((resolve) => client.get("a", (_error, value) => resolve(value))), "1");
-  t.same(await client.pipeline().incr("a").hget("a", "x").get("a").exec().then((all) => all?.map(([error, value]) => error?.message.slice(0, 9) ?? value)), [2, "WRONGTYPE", "2"]);
-  t.same(await client.multi().set("b", "x").get("b").exec(), [[null, "OK"], [null, "x"]]);
-  const big = Buffer.alloc(1 << 20, "x");
-  t.same(await client.pipeline().set("big", big).strlen("big").get("a").exec(), [[null, "OK"], [null, 1 << 20], [null, "2"]]);
-  const found: string[] = [];
-  for await (const keys of client.scanStream({ match: "app:*" })) found.push(...keys);
-  t.same(found.sort(), ["app:a", "app:b", "app:big"]);
-  await t.rejects(client.hget("a", "x"), { name: "ReplyError", message: /WRONGTYPE/ });
-});
+t.test(
+  "is a real ioredis client: commands, callbacks, buffers, pipelines, transactions, scripts, scans",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const { client } = await manage(t, { url: server.url, keyPrefix: "app:" });
+    t.ok(client instanceof Redis && client instanceof RedisClient);
+    t.equal(client.status, "ready");
+    t.equal(await client.set("a", 1), "OK");
+    t.equal(await client.call("GET", "a"), "1");
+    t.same(await client.getBuffer("a"), Buffer.from("1"));
+    t.equal(await new Promise((resolve) => client.get("a", (_error, value) => resolve(value))), "1");
+    t.same(
+      await client
+        .pipeline()
+        .incr("a")
+        .hget("a", "x")
+        .get("a")
+        .exec()
+        .then((all) => all?.map(([error, value]) => error?.message.slice(0, 9) ?? value)),
+      [2, "WRONGTYPE", "2"],
+    );
+    t.same(await client.multi().set("b", "x").get("b").exec(), [
+      [null, "OK"],
+      [null, "x"],
+    ]);
+    const big = Buffer.alloc(1 << 20, "x");
+    t.same(await client.pipeline().set("big", big).strlen("big").get("a").exec(), [
+      [null, "OK"],
+      [null, 1 << 20],
+      [null, "2"],
+    ]);
+    const found: string[] = [];
+    for await (const keys of client.scanStream({ match: "app:*" })) found.push(...keys);
+    t.same(found.sort(), ["app:a", "app:b", "app:big"]);
+    await t.rejects(client.hget("a", "x"), { name: "ReplyError", message: /WRONGTYPE/ });
+  },
+);
 
 t.test("a script is sent once per connection and again when the server has forgotten it", needsRedis, async (t) => {
   const server = await launch(t);
@@ -32,7 +52,11 @@ t.test("a script is sent once per connection and again when the server has forgo
   const double = (client as RedisClient & { double(key: string): Promise<number> }).double.bind(client); // defineCommand adds it at run time
   const runner = redisRunner(client);
   await client.set("n", 21);
-  for (const forget of [() => Promise.resolve(), () => client.script("FLUSH"), () => server.restart().then(() => client.set("n", 21))]) {
+  for (const forget of [
+    () => Promise.resolve(),
+    () => client.script("FLUSH"),
+    () => server.restart().then(() => client.set("n", 21)),
+  ]) {
     await forget();
     t.equal(await double("n"), 42);
     t.equal(await double("n"), 42);
@@ -49,9 +73,21 @@ t.test("what belongs to one connection is refused on the shared one, and works o
   const manager = await manage(t, { url: server.url });
   const { client } = manager;
   const refused = { code: "REDIS_COMMAND_REFUSED" };
-  for (const call of [client.select(1), client.watch("a"), client.multi({ pipeline: false }), client.quit(), client.client("REPLY", "OFF"), client.call("SELECT", "1"), client.wait(0, 0)])
+  for (const call of [
+    client.select(1),
+    client.watch("a"),
+    client.multi({ pipeline: false }),
+    client.quit(),
+    client.client("REPLY", "OFF"),
+    client.call("SELECT", "1"),
+    client.wait(0, 0),
+  ])
     await t.rejects(call, refused);
-  for (const pipeline of [client.pipeline().watch("a").get("a"), client.pipeline().blpop("a", 0), client.pipeline().subscribe("a")])
+  for (const pipeline of [
+    client.pipeline().watch("a").get("a"),
+    client.pipeline().blpop("a", 0),
+    client.pipeline().subscribe("a"),
+  ])
     t.match(await pipeline.exec(), [[refused]]);
   t.throws(() => client.duplicate(), refused);
   await t.rejects(client.monitor(), refused);
@@ -69,48 +105,62 @@ t.test("what belongs to one connection is refused on the shared one, and works o
     t.equal(await connection.incr("a"), "QUEUED");
     return connection.exec();
   });
-  t.same(result, [6].map((n) => [null, n]));
+  t.same(
+    result,
+    [6].map((n) => [null, n]),
+  );
   t.equal(await client.get("a"), null, "the shared connection is still in database 0");
   t.equal(await client.use((connection) => connection.get("a")), null, "so is the next one that is lent");
 });
 
-t.test("a connection of one's own is taken back: at the end, with a transaction left open, and when time is over", needsRedis, async (t) => {
-  const server = await launch(t);
-  const manager = await manage(t, { url: server.url, maxConnections: 1, acquireTimeoutMs: 100, maxPending: 1 });
-  const { client } = manager;
-  const kept = await client.use((connection) => connection);
-  await t.rejects(kept.get("a"), { code: "REDIS_LEASE_ENDED" });
-  await client.use((connection) => connection.watch("a"));
-  t.match(manager.stats()["dedicated"], { size: 0 }, "a watching one is not lent again");
-  await client.use(async (connection) => {
-    t.match(manager.stats()["dedicated"], { inUse: 1, size: 1, idle: 0, max: 1 });
-    const waiting = client.use((other) => other.ping());
-    await t.rejects(client.use((other) => other.ping()), { code: "OVERLOADED" });
-    await t.rejects(waiting, { code: "DEADLINE_EXCEEDED", message: /in use 1 of 1/ });
-    await connection.ping();
-  });
-  const never = client.use((connection) => connection.blpop("none", 0), { timeoutMs: 50 });
-  await t.rejects(never, { code: "DEADLINE_EXCEEDED" });
-  const abort = new AbortController();
-  const aborted = client.use((connection) => connection.blpop("none", 0), { signal: abort.signal });
-  await until(() => (manager.stats()["dedicated"] as { size: number }).size === 1, "it has one");
-  abort.abort();
-  await t.rejects(aborted, { code: "CALL_ABORTED" });
-  t.equal(await client.use((connection) => connection.ping()), "PONG", "the place came back");
-});
+t.test(
+  "a connection of one's own is taken back: at the end, with a transaction left open, and when time is over",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const manager = await manage(t, { url: server.url, maxConnections: 1, acquireTimeoutMs: 100, maxPending: 1 });
+    const { client } = manager;
+    const kept = await client.use((connection) => connection);
+    await t.rejects(kept.get("a"), { code: "REDIS_LEASE_ENDED" });
+    await client.use((connection) => connection.watch("a"));
+    t.match(manager.stats()["dedicated"], { size: 0 }, "a watching one is not lent again");
+    await client.use(async (connection) => {
+      t.match(manager.stats()["dedicated"], { inUse: 1, size: 1, idle: 0, max: 1 });
+      const waiting = client.use((other) => other.ping());
+      await t.rejects(
+        client.use((other) => other.ping()),
+        { code: "OVERLOADED" },
+      );
+      await t.rejects(waiting, { code: "DEADLINE_EXCEEDED", message: /in use 1 of 1/ });
+      await connection.ping();
+    });
+    const never = client.use((connection) => connection.blpop("none", 0), { timeoutMs: 50 });
+    await t.rejects(never, { code: "DEADLINE_EXCEEDED" });
+    const abort = new AbortController();
+    const aborted = client.use((connection) => connection.blpop("none", 0), { signal: abort.signal });
+    await until(() => (manager.stats()["dedicated"] as { size: number }).size === 1, "it has one");
+    abort.abort();
+    await t.rejects(aborted, { code: "CALL_ABORTED" });
+    t.equal(await client.use((connection) => connection.ping()), "PONG", "the place came back");
+  },
+);
 
-t.test("a blocking command does not hold up others, and has its own time besides the deadline", needsRedis, async (t) => {
-  const server = await launch(t);
-  const manager = await manage(t, { url: server.url, timeoutMs: 200 });
-  const { client } = manager;
-  const waiting = [client.blpop("q", 0), client.call("BRPOP", "r", 0), client.xread("BLOCK", 0, "STREAMS", "s", "$")];
-  t.equal(await client.blpop("none", 0.4), null, "blocked for longer than the deadline of others");
-  t.equal(await client.ping(), "PONG");
-  t.equal(await client.xread("STREAMS", "none", "0"), null, "without BLOCK it takes the shared connection");
-  t.match(manager.stats()["dedicated"], { inUse: 3, idle: 1 });
-  await Promise.all([client.rpush("q", "1"), client.rpush("r", "2"), client.xadd("s", "*", "k", "v")]);
-  t.match(await Promise.all(waiting), [["q", "1"], ["r", "2"], [["s", []]]]);
-});
+t.test(
+  "a blocking command does not hold up others, and has its own time besides the deadline",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const manager = await manage(t, { url: server.url, timeoutMs: 200 });
+    const { client } = manager;
+    const waiting = [client.blpop("q", 0), client.call("BRPOP", "r", 0), client.xread("BLOCK", 0, "STREAMS", "s", "$")];
+    t.equal(await client.blpop("none", 0.4), null, "blocked for longer than the deadline of others");
+    t.equal(await client.ping(), "PONG");
+    t.equal(await client.xread("STREAMS", "none", "0"), null, "without BLOCK it takes the shared connection");
+    t.match(manager.stats()["dedicated"], { inUse: 3, idle: 1 });
+    await Promise.all([client.rpush("q", "1"), client.rpush("r", "2"), client.xadd("s", "*", "k", "v")]);
+    t.match(await Promise.all(waiting), [["q", "1"], ["r", "2"], [["s", []]]]);
+  },
+);
 
 t.test("draining wakes what blocks for something to come, and loses nothing", needsRedis, async (t) => {
   const server = await launch(t);
@@ -166,7 +216,12 @@ t.test("subscriptions live on over a lost and a silent connection, and tell of t
     const gap = new Promise((resolve) => client.once("gap", resolve));
     fault();
     if (fault.toString() !== (() => {}).toString()) await gap;
-    await Promise.all([direct.client.publish("a", "1"), direct.client.publish("b", "2"), direct.client.publish("px", "3"), direct.client.spublish("s", "4")]);
+    await Promise.all([
+      direct.client.publish("a", "1"),
+      direct.client.publish("b", "2"),
+      direct.client.publish("px", "3"),
+      direct.client.spublish("s", "4"),
+    ]);
     await until(() => heard.length >= 3, "all heard");
     t.same(heard.sort(), ["a=1", "p*:px=3", "shard s=4"]);
   }
@@ -174,69 +229,103 @@ t.test("subscriptions live on over a lost and a silent connection, and tell of t
   await client.unsubscribe();
   await client.punsubscribe("p*");
   await client.sunsubscribe("s");
-  await until(() => manager.stats()["subscriberConnections"] === 0, "the connection is gone with the last subscription");
+  await until(
+    () => manager.stats()["subscriberConnections"] === 0,
+    "the connection is gone with the last subscription",
+  );
 });
 
-t.test("the port: listeners share a subscription, one that throws does not hurt others, and a gap is told", needsRedis, async (t) => {
-  const server = await launch(t);
-  const proxy = await proxyTo(t, server);
-  const manager = await manage(t, { host: proxy.host, port: proxy.port });
-  const bus = redisPubSub(manager.client);
-  t.equal(redisPubSub(manager.client), bus);
-  const heard: string[] = [];
-  let gaps = 0;
-  const forget = bus.onGap?.(() => gaps++);
-  const listener = (message: string): void => void heard.push(message);
-  const leave = await Promise.all([bus.subscribe("t", listener), bus.subscribe("t", listener)]);
-  await bus.publish("t", "1");
-  await until(() => heard.length === 2, "both heard");
-  await leave[0]?.();
-  await leave[0]?.();
-  proxy.reset();
-  await until(() => gaps === 1, "the gap was told");
-  forget?.();
-  await bus.publish("t", "2");
-  await until(() => heard.length === 3, "the other still listens");
-  await leave[1]?.();
-  t.equal(manager.stats()["subscriptions"], 0);
-  await manager.stop();
-  await manager.start();
-  await bus.subscribe("t", listener);
-  await bus.publish("t", "3");
-  await until(() => heard.length === 4, "it listens again after a restart");
-});
+t.test(
+  "the port: listeners share a subscription, one that throws does not hurt others, and a gap is told",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const proxy = await proxyTo(t, server);
+    const manager = await manage(t, { host: proxy.host, port: proxy.port });
+    const bus = redisPubSub(manager.client);
+    t.equal(redisPubSub(manager.client), bus);
+    const heard: string[] = [];
+    let gaps = 0;
+    const forget = bus.onGap?.(() => gaps++);
+    const listener = (message: string): void => void heard.push(message);
+    const leave = await Promise.all([bus.subscribe("t", listener), bus.subscribe("t", listener)]);
+    await bus.publish("t", "1");
+    await until(() => heard.length === 2, "both heard");
+    await leave[0]?.();
+    await leave[0]?.();
+    proxy.reset();
+    await until(() => gaps === 1, "the gap was told");
+    forget?.();
+    await bus.publish("t", "2");
+    await until(() => heard.length === 3, "the other still listens");
+    await leave[1]?.();
+    t.equal(manager.stats()["subscriptions"], 0);
+    await manager.stop();
+    await manager.start();
+    await bus.subscribe("t", listener);
+    await bus.publish("t", "3");
+    await until(() => heard.length === 4, "it listens again after a restart");
+  },
+);
 
 t.test("a command meets the deadline of its request, and ends with its signal", needsRedis, async (t) => {
   const server = await launch(t);
   const manager = await manage(t, { url: server.url });
   await server.pause();
   const since = performance.now();
-  await t.rejects(runWithContext({ deadline: systemClock.now() + 50 }, () => manager.client.get("a")), { code: "DEADLINE_EXCEEDED" });
+  await t.rejects(
+    runWithContext({ deadline: systemClock.now() + 50 }, () => manager.client.get("a")),
+    { code: "DEADLINE_EXCEEDED" },
+  );
   t.ok(performance.now() - since < 500);
   const signal = AbortSignal.timeout(20);
-  await t.rejects(runWithContext({ signal }, () => manager.client.pipeline().get("a").exec().then((all) => { throw all?.[0]?.[0]; })), { code: "CALL_ABORTED" });
+  await t.rejects(
+    runWithContext({ signal }, () =>
+      manager.client
+        .pipeline()
+        .get("a")
+        .exec()
+        .then((all) => {
+          throw all?.[0]?.[0];
+        }),
+    ),
+    { code: "CALL_ABORTED" },
+  );
   await server.resume();
 });
 
-t.test("renewing connects anew with the credentials of now, while what is in flight finishes", needsRedis, async (t) => {
-  const server = await launch(t, { password: "first" });
-  let password = "first";
-  const manager = await manage(t, { host: server.host, port: server.port, username: "default", password: () => Promise.resolve(password), connectionName: "mine" });
-  const { client } = manager;
-  const before = await client.client("ID");
-  await client.subscribe("x");
-  await client.config("SET", "requirepass", "second");
-  password = "second";
-  const calls = Array.from({ length: 100 }, (_, n) => client.rpush("list", n));
-  await manager.renew();
-  t.same(await Promise.all(calls), Array.from({ length: 100 }, (_, n) => n + 1));
-  t.not(await client.client("ID"), before);
-  t.match(await client.client("LIST"), /name=mine/);
-  password = "wrong";
-  await t.rejects(manager.renew(), { code: "REDIS_CONNECT_FAILED", retryable: false, message: /WRONGPASS|invalid/ });
-  t.equal(await client.ping(), "PONG", "the old connection stays");
-  password = "second";
-});
+t.test(
+  "renewing connects anew with the credentials of now, while what is in flight finishes",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t, { password: "first" });
+    let password = "first";
+    const manager = await manage(t, {
+      host: server.host,
+      port: server.port,
+      username: "default",
+      password: () => Promise.resolve(password),
+      connectionName: "mine",
+    });
+    const { client } = manager;
+    const before = await client.client("ID");
+    await client.subscribe("x");
+    await client.config("SET", "requirepass", "second");
+    password = "second";
+    const calls = Array.from({ length: 100 }, (_, n) => client.rpush("list", n));
+    await manager.renew();
+    t.same(
+      await Promise.all(calls),
+      Array.from({ length: 100 }, (_, n) => n + 1),
+    );
+    t.not(await client.client("ID"), before);
+    t.match(await client.client("LIST"), /name=mine/);
+    password = "wrong";
+    await t.rejects(manager.renew(), { code: "REDIS_CONNECT_FAILED", retryable: false, message: /WRONGPASS|invalid/ });
+    t.equal(await client.ping(), "PONG", "the old connection stays");
+    password = "second";
+  },
+);
 
 t.test("a server that became a replica is left for whoever is master now", needsRedis, async (t) => {
   const [server, master] = [await launch(t), await launch(t)];
@@ -256,7 +345,10 @@ t.test("a client of the user's is looked after and never closed", needsRedis, as
   const manager = await manage(t, { client: mine });
   const { client } = manager;
   t.equal(await client.set("a", 1), "OK");
-  t.same(await client.pipeline().get("a").incr("a").exec(), [[null, "1"], [null, 2]]);
+  t.same(await client.pipeline().get("a").incr("a").exec(), [
+    [null, "1"],
+    [null, 2],
+  ]);
   const popped = client.blpop("q", 1);
   await client.rpush("q", "job");
   t.same(await popped, ["q", "job"]);
@@ -274,7 +366,10 @@ t.test("the list of commands that only read agrees with the server's own flags",
   const reads = new Set(commands.filter(([, , flags]) => flags.includes("readonly")).map(([name]) => name));
   const harmless = new Set(["ping", "echo", "time", "lolwut"]);
   const known = new Set(commands.map(([name]) => name));
-  t.same([...READS].filter((name) => known.has(name) && !reads.has(name) && !harmless.has(name)), []);
+  t.same(
+    [...READS].filter((name) => known.has(name) && !reads.has(name) && !harmless.has(name)),
+    [],
+  );
 });
 
 t.test("autopipelining sends the commands of one tick together", needsRedis, async (t) => {

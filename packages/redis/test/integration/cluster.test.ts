@@ -1,41 +1,54 @@
 import t from "tap";
 import { startRedisCluster, type RedisServer } from "@steward/testing/servers";
-import { RedisClusterManager, redisPubSub, type RedisClusterOptions } from "../../src/index.ts";
+import { RedisClusterManager, RedisPoolManager, redisPubSub, type RedisClusterOptions } from "../../src/index.ts";
 import { Load, needsRedis, until } from "../setup.ts";
 
 const cluster = needsRedis.skip === undefined ? await startRedisCluster() : undefined;
 t.teardown(() => cluster?.stop());
 
-async function manage(test: { teardown(end: () => Promise<unknown>): unknown }, options: Partial<RedisClusterOptions> = {}): Promise<RedisClusterManager> {
+async function manage(
+  test: { teardown(end: () => Promise<unknown>): unknown },
+  options: Partial<RedisClusterOptions> = {},
+): Promise<RedisClusterManager> {
   const manager = new RedisClusterManager({ cluster: cluster?.seeds ?? [], ...options }, { name: "sessions" });
   test.teardown(() => manager.stop());
   return manager.start();
 }
 
-t.test("commands, pipelines, transactions, scripts and blocking commands find the node of their keys", needsRedis, async (t) => {
-  const manager = await manage(t, { keyPrefix: "app:" });
-  const { client } = manager;
-  const keys = Array.from({ length: 50 }, (_, n) => `k${n}`);
-  await Promise.all(keys.map((key) => client.set(key, key)));
-  t.same(await Promise.all(keys.map((key) => client.get(key))), keys);
-  t.same(await client.pipeline().set("{a}1", 1).get("{a}1").exec(), [[null, "OK"], [null, "1"]]);
-  t.same(await client.multi().incr("{a}1").incr("{a}1").exec(), [[null, 2], [null, 3]]);
-  t.equal(await client.eval("return redis.call('GET', KEYS[1])", 1, "{a}1"), "3");
-  for (const key of ["q1", "q2", "q3", "q4"]) {
-    const popped = client.blpop(key, 5);
-    await client.rpush(key, "job");
-    t.same(await popped, [`app:${key}`, "job"]);
-  }
-  const watched = await client.use(
-    async (connection) => {
-      await connection.watch("{a}1");
-      return connection.multi().incr("{a}1").exec();
-    },
-    { key: "{a}1" },
-  );
-  t.same(watched, [[null, 4]]);
-  await manager.probe();
-});
+t.test(
+  "commands, pipelines, transactions, scripts and blocking commands find the node of their keys",
+  needsRedis,
+  async (t) => {
+    const manager = await manage(t, { keyPrefix: "app:" });
+    const { client } = manager;
+    const keys = Array.from({ length: 50 }, (_, n) => `k${n}`);
+    await Promise.all(keys.map((key) => client.set(key, key)));
+    t.same(await Promise.all(keys.map((key) => client.get(key))), keys);
+    t.same(await client.pipeline().set("{a}1", 1).get("{a}1").exec(), [
+      [null, "OK"],
+      [null, "1"],
+    ]);
+    t.same(await client.multi().incr("{a}1").incr("{a}1").exec(), [
+      [null, 2],
+      [null, 3],
+    ]);
+    t.equal(await client.eval("return redis.call('GET', KEYS[1])", 1, "{a}1"), "3");
+    for (const key of ["q1", "q2", "q3", "q4"]) {
+      const popped = client.blpop(key, 5);
+      await client.rpush(key, "job");
+      t.same(await popped, [`app:${key}`, "job"]);
+    }
+    const watched = await client.use(
+      async (connection) => {
+        await connection.watch("{a}1");
+        return connection.multi().incr("{a}1").exec();
+      },
+      { key: "{a}1" },
+    );
+    t.same(watched, [[null, 4]]);
+    await manager.probe();
+  },
+);
 
 t.test("messages reach subscribers whatever node they are published to", needsRedis, async (t) => {
   const manager = await manage(t);
@@ -47,6 +60,30 @@ t.test("messages reach subscribers whatever node they are published to", needsRe
   await leave();
 });
 
+t.test("reads go to replicas where that is wanted, and the map of slots is fetched anew", needsRedis, async (t) => {
+  const manager = await manage(t, { scaleReads: "replica", slotsRefreshMs: 50 });
+  const calls = async (nodes: readonly RedisServer[], command: string): Promise<number> => {
+    const texts = await Promise.all(
+      nodes.map(async ({ host, port }) => {
+        const one = await new RedisPoolManager({ host, port }).start();
+        const text = await one.client.info("commandstats");
+        await one.stop();
+        return new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(text)?.[1] ?? "0";
+      }),
+    );
+    return texts.reduce((sum, text) => sum + Number(text), 0);
+  };
+  const replicas = (await cluster?.replicas()) ?? [];
+  const before = [await calls(replicas, "get"), await calls(cluster?.nodes ?? [], "cluster\\|slots")] as const;
+  await until(() => manager.stats()["connections"] === 6, "replicas are connected too");
+  for (let n = 0; n < 30; n++) await manager.client.get(`k${n}`);
+  t.equal((await calls(replicas, "get")) - before[0], 30);
+  await until(
+    async () => (await calls(cluster?.nodes ?? [], "cluster\\|slots")) >= before[1] + 3,
+    "it asked again and again",
+  );
+});
+
 t.test("an unreachable cluster fails the start with the addresses and the reason", needsRedis, async (t) => {
   const manager = new RedisClusterManager({ cluster: [{ host: "127.0.0.1", port: 1 }] });
   await t.rejects(manager.start(), { code: "REDIS_CONNECT_FAILED", message: /127\.0\.0\.1:1: .*ECONNREFUSED/ });
@@ -54,30 +91,39 @@ t.test("an unreachable cluster fails the start with the addresses and the reason
 });
 
 for (const fault of ["killed", "frozen"] as const)
-  t.test(`a ${fault} master: others go on, its slots come back with its replica, and every call meets its deadline`, needsRedis, async (t) => {
-    const manager = await manage(t, { timeoutMs: 2_000 });
-    const [victim] = (await cluster?.masters()) ?? [];
-    const slots = Array.from({ length: 60 }, (_, n) => `key${n}`);
-    let n = 0;
-    const load = new Load(100, () => manager.client.incr(slots[n++ % slots.length] ?? ""));
-    await load.run(500);
-    const at = load.now;
-    await (fault === "killed" ? victim?.kill() : victim?.pause());
-    await load.run(5_000);
-    const unsettled = await load.stop();
-    await (fault === "killed" ? victim?.restart() : victim?.resume());
-    t.comment({ ...load.outcomes, healthyMs: load.healthyAt - at, slowestMs: load.slowestMs });
-    t.equal(unsettled, 0);
-    t.ok(load.slowestMs <= 2_150, "none outlives its deadline");
-    t.ok(load.healthyAt - at < 5_000, "healthy once the replica has taken over");
-    const others = load.samples.filter((one) => one.at > at && one.code === undefined && one.at < at + 1_000);
-    t.ok(others.length > 30, "slots of other nodes were served meanwhile");
-    await settled(cluster?.nodes ?? []);
-  });
+  t.test(
+    `a ${fault} master: others go on, its slots come back with its replica, and every call meets its deadline`,
+    needsRedis,
+    async (t) => {
+      const manager = await manage(t, { timeoutMs: 2_000 });
+      const [victim] = (await cluster?.masters()) ?? [];
+      const slots = Array.from({ length: 60 }, (_, n) => `key${n}`);
+      let n = 0;
+      const load = new Load(100, () => manager.client.incr(slots[n++ % slots.length] ?? ""));
+      await load.run(500);
+      const at = load.now;
+      await (fault === "killed" ? victim?.kill() : victim?.pause());
+      await load.run(5_000);
+      const unsettled = await load.stop();
+      await (fault === "killed" ? victim?.restart() : victim?.resume());
+      t.comment({ ...load.outcomes, healthyMs: load.healthyAt - at, slowestMs: load.slowestMs });
+      t.equal(unsettled, 0);
+      t.ok(load.slowestMs <= 2_150, "none outlives its deadline");
+      t.ok(load.healthyAt - at < 5_000, "healthy once the replica has taken over");
+      const others = load.samples.filter((one) => one.at > at && one.code === undefined && one.at < at + 1_000);
+      t.ok(others.length > 30, "slots of other nodes were served meanwhile");
+      await settled(cluster?.nodes ?? []);
+    },
+  );
 
 /** Waits until the cluster is whole again, for the next test. */
 async function settled(nodes: readonly RedisServer[]): Promise<void> {
-  await until(async () => (await cluster?.masters())?.length === 3 && (await cluster?.replicas())?.length === 3 && nodes.length === 6, "3 masters, 3 replicas", 15_000);
+  await until(
+    async () =>
+      (await cluster?.masters())?.length === 3 && (await cluster?.replicas())?.length === 3 && nodes.length === 6,
+    "3 masters, 3 replicas",
+    15_000,
+  );
 }
 
 t.test("stops at once and for good beside frozen nodes", needsRedis, async (t) => {

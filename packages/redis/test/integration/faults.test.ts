@@ -7,26 +7,34 @@ import { launch, Load, manage, needsRedis, proxyTo, until } from "../setup.ts";
 const RATE = 200;
 const SLACK_MS = 150;
 
-t.test("half-open: the server is asked over a second connection, and only what was in flight is lost", needsRedis, async (t) => {
-  const server = await launch(t);
-  const proxy = await proxyTo(t, server);
-  const manager = await manage(t, { host: proxy.host, port: proxy.port });
-  const load = new Load(RATE, () => manager.client.incr("n"));
-  await load.run(500);
-  const at = load.now;
-  proxy.halfOpen();
-  await load.run(2_000);
-  t.equal(await load.stop(), 0, "every call settled");
-  const first = Math.min(...load.failures.map((one) => one.at + one.tookMs));
-  t.comment({ firstErrorMs: first - at, healthyMs: load.healthyAt - at, ...load.outcomes, stats: manager.stats() });
-  t.ok(load.failures.length > 0, "what was in flight failed");
-  t.ok(first - at <= 2_000 + SLACK_MS, "first error within 2 s");
-  t.ok(load.healthyAt - at <= 3_000, "healthy within 3 s");
-  t.same([...new Set(load.failures.map(({ code }) => code))], ["REDIS_OUTCOME_UNKNOWN"], "lost ones say that their outcome is unknown");
-  t.ok(load.failures.length <= RATE * 1.5, "only those in flight");
-  t.ok(load.slowestMs <= 2_000 + SLACK_MS, "none outlives its deadline");
-  t.equal(manager.stats()["retired"], 1);
-});
+t.test(
+  "half-open: the server is asked over a second connection, and only what was in flight is lost",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const proxy = await proxyTo(t, server);
+    const manager = await manage(t, { host: proxy.host, port: proxy.port });
+    const load = new Load(RATE, () => manager.client.incr("n"));
+    await load.run(500);
+    const at = load.now;
+    proxy.halfOpen();
+    await load.run(2_000);
+    t.equal(await load.stop(), 0, "every call settled");
+    const first = Math.min(...load.failures.map((one) => one.at + one.tookMs));
+    t.comment({ firstErrorMs: first - at, healthyMs: load.healthyAt - at, ...load.outcomes, stats: manager.stats() });
+    t.ok(load.failures.length > 0, "what was in flight failed");
+    t.ok(first - at <= 2_000 + SLACK_MS, "first error within 2 s");
+    t.ok(load.healthyAt - at <= 3_000, "healthy within 3 s");
+    t.same(
+      [...new Set(load.failures.map(({ code }) => code))],
+      ["REDIS_OUTCOME_UNKNOWN"],
+      "lost ones say that their outcome is unknown",
+    );
+    t.ok(load.failures.length <= RATE * 1.5, "only those in flight");
+    t.ok(load.slowestMs <= 2_000 + SLACK_MS, "none outlives its deadline");
+    t.equal(manager.stats()["retired"], 1);
+  },
+);
 
 t.test("half-open: reads in flight are sent again and none fails", needsRedis, async (t) => {
   const server = await launch(t);
@@ -72,7 +80,10 @@ t.test("what the user declares harmless is sent again too", needsRedis, async (t
   await until(async () => (await direct.client.exists("a")) === 1, "the server ran them all");
   await proxy.heal();
   proxy.reset();
-  t.same(await Promise.all(calls), Array.from({ length: 10 }, () => "OK"));
+  t.same(
+    await Promise.all(calls),
+    Array.from({ length: 10 }, () => "OK"),
+  );
   await t.rejects(transaction, { code: "REDIS_OUTCOME_UNKNOWN" }, "never a part of a transaction");
 });
 
@@ -89,27 +100,38 @@ t.test("all sockets reset under load: nobody waits longer than a second", needsR
   t.equal(await load.stop(), 0);
   t.comment({ ...load.outcomes, slowestMs: load.slowestMs });
   t.ok(load.slowestMs < 1_000, "none took a second");
-  t.same(load.failures.filter(({ code }) => code !== "REDIS_OUTCOME_UNKNOWN"), [], "only what was in flight failed");
+  t.same(
+    load.failures.filter(({ code }) => code !== "REDIS_OUTCOME_UNKNOWN"),
+    [],
+    "only what was in flight failed",
+  );
 });
 
-t.test("killed and restarted under load: short outages are waited out, long ones refused at once", needsRedis, async (t) => {
-  const server = await launch(t);
-  const manager = await manage(t, { url: server.url, offlineTimeoutMs: 500 });
-  const load = new Load(RATE, () => manager.client.incr("n"));
-  await load.run(300);
-  await server.kill();
-  const at = load.now;
-  await load.run(2_000);
-  const refused = load.samples.filter((one) => one.at > at + 1_000);
-  t.ok(refused.length > 0 && refused.every((one) => one.code === "RESOURCE_UNAVAILABLE" && one.tookMs < 50), "refused at once after a while");
-  await server.restart();
-  const back = load.now;
-  await load.run(1_500);
-  t.equal(await load.stop(), 0);
-  t.comment({ ...load.outcomes, slowestMs: load.slowestMs, healthyAfterMs: load.healthyAt - back });
-  t.ok(load.slowestMs < 500 + 1_000, "nobody waited much longer than the queue keeps");
-  t.ok(load.healthyAt - back < 1_000, "healthy within a second");
-});
+t.test(
+  "killed and restarted under load: short outages are waited out, long ones refused at once",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const manager = await manage(t, { url: server.url, offlineTimeoutMs: 500 });
+    const load = new Load(RATE, () => manager.client.incr("n"));
+    await load.run(300);
+    await server.kill();
+    const at = load.now;
+    await load.run(2_000);
+    const refused = load.samples.filter((one) => one.at > at + 1_000);
+    t.ok(
+      refused.length > 0 && refused.every((one) => one.code === "RESOURCE_UNAVAILABLE" && one.tookMs < 50),
+      "refused at once after a while",
+    );
+    await server.restart();
+    const back = load.now;
+    await load.run(1_500);
+    t.equal(await load.stop(), 0);
+    t.comment({ ...load.outcomes, slowestMs: load.slowestMs, healthyAfterMs: load.healthyAt - back });
+    t.ok(load.slowestMs < 500 + 1_000, "nobody waited much longer than the queue keeps");
+    t.ok(load.healthyAt - back < 1_000, "healthy within a second");
+  },
+);
 
 for (const fault of ["frozen", "blackhole"] as const)
   t.test(`${fault} for 3 s: every call meets its deadline, and all is well within 3 s after`, needsRedis, async (t) => {
@@ -135,7 +157,10 @@ for (const fault of ["frozen", "blackhole"] as const)
 t.test("a server that is slow but alive keeps its connection", needsRedis, async (t) => {
   const server = await launch(t);
   const manager = await manage(t, { url: server.url, silenceMs: 100, timeoutMs: 5_000 });
-  const slow = manager.client.eval("local t=redis.call('TIME')[1]*1000000+redis.call('TIME')[2] while redis.call('TIME')[1]*1000000+redis.call('TIME')[2]-t < 600000 do end return 'done'", 0);
+  const slow = manager.client.eval(
+    "local t=redis.call('TIME')[1]*1000000+redis.call('TIME')[2] while redis.call('TIME')[1]*1000000+redis.call('TIME')[2]-t < 600000 do end return 'done'",
+    0,
+  );
   t.equal(await slow, "done");
   const { retired, unknown } = manager.stats();
   t.same({ retired, unknown }, { retired: 0, unknown: 0 });
@@ -177,21 +202,29 @@ t.test("stopping over a half-open connection does not wait for the whole stop ti
   t.ok(performance.now() - since < 1_000);
 });
 
-t.test("stopping beside a frozen server ends within the deadline, settles everything, and lets the process exit", needsRedis, async (t) => {
-  const server = await launch(t);
-  const child = spawn(process.execPath, [fileURLToPath(new URL("../programs/stop-frozen.js", import.meta.url)), server.url], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
-  await until(() => output.includes("ready"), "the program is up");
-  await server.pause();
-  const since = performance.now();
-  child.stdin.end("stop\n");
-  const [code] = await once(child, "exit");
-  t.equal(code, 0);
-  t.ok(performance.now() - since < 3_000, "the process exited by itself");
-  const report = JSON.parse(output.split("\n").at(-2) ?? "{}");
-  t.match(report, { settled: report.made });
-  t.ok(report.stopMs <= 1_100, `stopped in ${report.stopMs} ms of 1,000`);
-});
+t.test(
+  "stopping beside a frozen server ends within the deadline, settles everything, and lets the process exit",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL("../programs/stop-frozen.js", import.meta.url)), server.url],
+      {
+        stdio: ["pipe", "pipe", "inherit"],
+      },
+    );
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
+    await until(() => output.includes("ready"), "the program is up");
+    await server.pause();
+    const since = performance.now();
+    child.stdin.end("stop\n");
+    const [code] = await once(child, "exit");
+    t.equal(code, 0);
+    t.ok(performance.now() - since < 3_000, "the process exited by itself");
+    const report = JSON.parse(output.split("\n").at(-2) ?? "{}");
+    t.match(report, { settled: report.made });
+    t.ok(report.stopMs <= 1_100, `stopped in ${report.stopMs} ms of 1,000`);
+  },
+);

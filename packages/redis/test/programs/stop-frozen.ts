@@ -2,7 +2,10 @@
 import { once } from "node:events";
 import { RedisPoolManager } from "../../src/index.ts";
 
-const manager = await new RedisPoolManager({ url: process.argv[2] }, { stopTimeoutMs: 1_000, drainTimeoutMs: 300 }).start();
+const manager = await new RedisPoolManager(
+  { url: process.argv[2] },
+  { stopTimeoutMs: 1_000, drainTimeoutMs: 300 },
+).start();
 await manager.client.subscribe("news");
 console.log("ready");
 await once(process.stdin, "data");
