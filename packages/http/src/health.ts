@@ -18,21 +18,34 @@ export function judge(resource: string, origins: Origins): void {
   const [first] = failing;
   if (first === undefined || failing.length < all.length) return;
   const names = failing.map(({ origin, trouble }) => `${origin}: ${describeError(trouble)}`).join("; ");
-  throw new StewardError("HTTP_PROBE_FAILED", `${resource}: no origin in use answers (${names})`, { resource, cause: first.trouble, retryable: true });
+  throw new StewardError("HTTP_PROBE_FAILED", `${resource}: no origin in use answers (${names})`, {
+    resource,
+    cause: first.trouble,
+    retryable: true,
+  });
 }
 
 /**
  * Asks a URL, with our connections over a fresh one, so that neither a full pool nor a stale connection distorts the answer.
  * @throws {HTTP_PROBE_FAILED} when it answers with a status of 400 or more.
  */
-export async function ask(resource: string, url: string, way: Dispatcher | buildConnector.connector, signal: AbortSignal): Promise<void> {
+export async function ask(
+  resource: string,
+  url: string,
+  way: Dispatcher | buildConnector.connector,
+  signal: AbortSignal,
+): Promise<void> {
   const { origin, pathname, search } = new URL(url);
   const client = typeof way === "function" ? new Client(origin, { connect: way }) : way;
   try {
     const { statusCode, body } = await client.request({ origin, method: "GET", path: pathname + search, signal });
     await body.dump();
     if (statusCode < 400) return;
-    throw new StewardError("HTTP_PROBE_FAILED", `${resource}: ${origin}${pathname} answered with status ${statusCode}`, { resource, retryable: true });
+    throw new StewardError(
+      "HTTP_PROBE_FAILED",
+      `${resource}: ${origin}${pathname} answered with status ${statusCode}`,
+      { resource, retryable: true },
+    );
   } finally {
     if (client !== way) await client.destroy();
   }

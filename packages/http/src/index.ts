@@ -1,7 +1,7 @@
 export { HTTP_CODES, type HttpCode } from "./errors.ts";
 export { httpSession, HttpSessionManager } from "./manager.ts";
 export type { HttpProxyOptions, HttpRetryOptions, HttpSessionOptions, HttpTlsOptions } from "./options.ts";
-export type { HttpCallOptions } from "./exchange/exchange.ts";
+export type { HttpCallOptions } from "./exchange/lane.ts";
 export type { HttpFetch, HttpFetchInit } from "./session/fetch.ts";
 export { HTTP_CHANNELS, type OriginStats, type UnreadBodyEvent } from "./session/origin.ts";
 export type { FetchedResponse } from "./session/response.ts";

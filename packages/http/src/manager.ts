@@ -1,4 +1,11 @@
-import { Manager, managedFactory, checkOptions, StewardError, type ManagedFactory, type ManagerContext } from "@steward/core";
+import {
+  Manager,
+  managedFactory,
+  checkOptions,
+  StewardError,
+  type ManagedFactory,
+  type ManagerContext,
+} from "@steward/core";
 import type { buildConnector } from "undici";
 import { BorrowedConnections } from "./connections/borrowed.ts";
 import type { Connections } from "./connections/connection.ts";
@@ -6,7 +13,14 @@ import { connector } from "./connections/connector.ts";
 import { ConnectionPool } from "./connections/pool.ts";
 import { DefaultHeaders } from "./exchange/headers.ts";
 import { ask, judge } from "./health.ts";
-import { checkHttpOptions, httpSchema, tlsSchema, type CheckedHttpOptions, type HttpSessionOptions, type HttpTlsOptions } from "./options.ts";
+import {
+  checkHttpOptions,
+  httpSchema,
+  tlsSchema,
+  type CheckedHttpOptions,
+  type HttpSessionOptions,
+  type HttpTlsOptions,
+} from "./options.ts";
 import type { OriginStats } from "./session/origin.ts";
 import { NOTHING, Origins, type OriginsSettings } from "./session/origins.ts";
 import { HttpSession } from "./session/session.ts";
@@ -65,11 +79,30 @@ export class HttpSessionManager extends Manager<HttpSession> {
     const { client, tls, connectTimeoutMs, http2, privateAddresses, allowedAddresses, proxy } = this.#options;
     if (client !== undefined) return;
     const certificates = typeof tls === "function" ? checkOptions(this.name, tlsSchema, await tls()) : (tls ?? {});
-    this.#connect = connector({ resource: this.name, connectTimeoutMs, http2, tls: certificates as HttpTlsOptions, privateAddresses, allowedAddresses, proxy });
+    this.#connect = connector({
+      resource: this.name,
+      connectTimeoutMs,
+      http2,
+      tls: certificates as HttpTlsOptions,
+      privateAddresses,
+      allowedAddresses,
+      proxy,
+    });
   }
 
   #makeOrigins(): Origins {
-    const { maxConnections, http2, baseUrl, authorization, retry, maxPending, maxOrigins, allowedOrigins, client } = this.#options;
+    const {
+      maxConnections,
+      http2,
+      baseUrl,
+      authorization,
+      retry,
+      breaker,
+      maxPending,
+      maxOrigins,
+      allowedOrigins,
+      client,
+    } = this.#options;
     const baseOrigin = baseUrl === undefined ? undefined : new URL(baseUrl).origin;
     const settings: OriginsSettings = {
       resource: this.name,
@@ -78,6 +111,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
       retry: retry === false ? undefined : retry,
       maxConcurrent: maxConnections * (http2 && client === undefined ? STREAMS : 1),
       maxPending,
+      breaker,
       maxOrigins,
       allowedOrigins,
       baseOrigin,
@@ -90,11 +124,19 @@ export class HttpSessionManager extends Manager<HttpSession> {
   }
 
   #connections(origin: string): Connections {
-    const { client, http2, maxConnections, keepAliveTimeoutMs, bodyTimeoutMs } = this.#options;
+    const { client, http2, maxConnections, keepAliveTimeoutMs, bodyTimeoutMs, timeoutMs } = this.#options;
     if (client !== undefined) return new BorrowedConnections(client);
     if (this.#connect === undefined) throw this.refusal();
     const streams = http2 && origin.startsWith("https:") ? STREAMS : 1;
-    return new ConnectionPool({ origin, connect: this.#connect, streams, maxConnections, keepAliveTimeoutMs, bodyTimeoutMs });
+    return new ConnectionPool({
+      origin,
+      connect: this.#connect,
+      streams,
+      maxConnections,
+      keepAliveTimeoutMs,
+      bodyTimeoutMs,
+      timeoutMs,
+    });
   }
 
   protected override async ping(signal: AbortSignal): Promise<void> {
@@ -129,7 +171,9 @@ export class HttpSessionManager extends Manager<HttpSession> {
     const origins = this.#origins;
     this.#origins = undefined;
     if (origins === undefined) return;
-    const error = new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped while the call was in flight`, { resource: this.name });
+    const error = new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped while the call was in flight`, {
+      resource: this.name,
+    });
     for (const origin of origins) origin.guard.rejectPending(error);
     const sweep = this.#sweep(origins, signal);
     await Promise.race([origins.idle(), aborted(signal)]);

@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
-import { checkOptions, Secret, type OptionsSchema, type SecretSource } from "@steward/core";
+import { checkOptions, Secret, type BreakerOptions, type OptionsSchema, type SecretSource } from "@steward/core";
 import type { Dispatcher } from "undici";
 import * as v from "valibot";
 import type { ProxySettings } from "./connections/connector.ts";
-import type { RetryPolicy } from "./exchange/retry.ts";
+import type { RetrySettings } from "./exchange/retry.ts";
 
 /** Certificates for TLS. All PEM. */
 export interface HttpTlsOptions {
@@ -37,7 +37,9 @@ export interface HttpRetryOptions {
 export interface HttpProxyOptions {
   /** `http:` or `https:` URL without credentials. */
   readonly url: string;
+  /** Who we are to the proxy. */
   readonly username?: string | undefined;
+  /** What proves it; a function is asked for every connection. */
   readonly password?: SecretSource | undefined;
   /** Hosts that are reached directly: `localhost`, `*.internal`. Default none. */
   readonly bypass?: readonly string[] | undefined;
@@ -85,6 +87,9 @@ export interface HttpSessionOptions {
   readonly allowedAddresses?: readonly string[] | undefined;
   /** Retry of what is safe to repeat; `false` for none. */
   readonly retry?: HttpRetryOptions | false | undefined;
+  /** A circuit breaker per origin. Default: none. */
+  readonly breaker?: BreakerOptions | undefined;
+  /** The way out, where there is no direct one. Default: none; the environment is not asked. */
   readonly proxy?: HttpProxyOptions | undefined;
   /** Interceptors of undici around the guard: the first in the list sees a call first. */
   readonly interceptors?: readonly Dispatcher.DispatcherComposeInterceptor[] | undefined;
@@ -101,12 +106,20 @@ const ms: v.GenericSchema<unknown, number> = v.pipe(
 );
 
 const count = (min: number, max: number = Number.MAX_SAFE_INTEGER): v.GenericSchema<unknown, number> =>
-  v.pipe(v.number(), v.integer("must be a whole number"), v.minValue(min, `must be at least ${min}`), v.maxValue(max, `must be at most ${max}`));
+  v.pipe(
+    v.number(),
+    v.integer("must be a whole number"),
+    v.minValue(min, `must be at least ${min}`),
+    v.maxValue(max, `must be at most ${max}`),
+  );
 
 const httpUrl: v.GenericSchema<unknown, string> = v.pipe(
   v.string(),
   v.check((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), "must be an http: or https: URL"),
-  v.check((text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === "", "must not hold credentials"),
+  v.check(
+    (text) => !URL.canParse(text) || new URL(text).username + new URL(text).password === "",
+    "must not hold credentials",
+  ),
 );
 
 /** Something that only a function can tell to be right. */
@@ -121,19 +134,29 @@ function such<T>(is: (value: unknown) => boolean, message: string): v.GenericSch
 const isFunction = (value: unknown): boolean => typeof value === "function";
 
 const secret: v.GenericSchema<unknown, Secret> = v.pipe(
-  such<SecretSource>((value) => typeof value === "string" || isFunction(value), "must be text or a function that gives it"),
+  such<SecretSource>(
+    (value) => typeof value === "string" || isFunction(value),
+    "must be text or a function that gives it",
+  ),
   v.transform((source) => new Secret(source)),
 );
 
 /** An object, or something simpler; problems inside the object are told as those of an object. */
-function either<A, B>(object: v.GenericSchema<unknown, A>, isOther: (value: unknown) => boolean, other: v.GenericSchema<unknown, B>): v.GenericSchema<unknown, A | B> {
+function either<A, B>(
+  object: v.GenericSchema<unknown, A>,
+  isOther: (value: unknown) => boolean,
+  other: v.GenericSchema<unknown, B>,
+): v.GenericSchema<unknown, A | B> {
   const schema = v.lazy((value: unknown): v.GenericSchema<unknown, A | B> => (isOther(value) ? other : object));
   return Object.assign(schema, { options: [object] }); // where near misses of keys are looked up
 }
 
 const originPattern: v.GenericSchema<unknown, string> = v.pipe(
   v.string(),
-  v.check((text) => isOriginPattern(text), "must be an origin such as https://api.example.com or https://*.example.com"),
+  v.check(
+    (text) => isOriginPattern(text),
+    "must be an origin such as https://api.example.com or https://*.example.com",
+  ),
 );
 
 const network: v.GenericSchema<unknown, string> = v.pipe(
@@ -168,12 +191,30 @@ export const tlsSchema: OptionsSchema<HttpTlsOptions> = v.pipe(
 
 type TlsSource = () => HttpTlsOptions | Promise<HttpTlsOptions>;
 
-const retrySchema: v.GenericSchema<unknown, RetryPolicy> = v.strictObject({
+const retrySchema: v.GenericSchema<unknown, RetrySettings> = v.strictObject({
   maxAttempts: v.optional(count(1, 10), 3),
   baseDelayMs: v.optional(ms, 50),
   maxDelayMs: v.optional(ms, 2_000),
-  budgetRatio: v.optional(v.pipe(v.number(), v.minValue(0, "must be at least 0"), v.maxValue(1, "must be at most 1")), 0.2),
+  budgetRatio: v.optional(
+    v.pipe(v.number(), v.minValue(0, "must be at least 0"), v.maxValue(1, "must be at most 1")),
+    0.2,
+  ),
   statuses: v.optional(v.array(count(400, 599)), [429, 502, 503, 504]),
+});
+
+const share = v.pipe(v.number(), v.gtValue(0, "must be above 0"), v.maxValue(1, "must be at most 1"));
+
+const breakerSchema: v.GenericSchema<unknown, BreakerOptions> = v.strictObject({
+  consecutiveFailures: v.optional(count(1)),
+  failureRatio: v.optional(share),
+  minimumThroughput: v.optional(count(1)),
+  samplingDurationMs: v.optional(ms),
+  slowCallMs: v.optional(ms),
+  slowCallRatio: v.optional(share),
+  stallMs: v.optional(ms),
+  breakDurationMs: v.optional(ms),
+  rampMs: v.optional(ms),
+  rampConcurrency: v.optional(count(1)),
 });
 
 const proxySchema: v.GenericSchema<unknown, ProxySettings> = v.strictObject({
@@ -206,24 +247,61 @@ const entries = v.strictObject({
   allowedOrigins: v.optional(v.array(originPattern)),
   privateAddresses: v.optional(v.picklist(["allow", "refuse"])),
   allowedAddresses: v.optional(v.array(network)),
-  retry: v.optional(either(retrySchema, (value) => value === false, v.literal(false)), {}),
+  retry: v.optional(
+    either(retrySchema, (value) => value === false, v.literal(false)),
+    {},
+  ),
+  breaker: v.optional(breakerSchema),
   proxy: v.optional(proxySchema),
   interceptors: v.optional(v.array(interceptor)),
   probeUrl: v.optional(httpUrl),
-  client: v.optional(such<Dispatcher>((value) => typeof value === "object" && value !== null && "dispatch" in value && isFunction(value.dispatch), "must be a dispatcher of undici")),
+  client: v.optional(
+    such<Dispatcher>(
+      (value) => typeof value === "object" && value !== null && "dispatch" in value && isFunction(value.dispatch),
+      "must be a dispatcher of undici",
+    ),
+  ),
 });
 
-const connecting = ["connectTimeoutMs", "keepAliveTimeoutMs", "http2", "tls", "proxy", "privateAddresses", "allowedAddresses"] as const;
+const connecting = [
+  "connectTimeoutMs",
+  "keepAliveTimeoutMs",
+  "http2",
+  "tls",
+  "proxy",
+  "privateAddresses",
+  "allowedAddresses",
+] as const;
 
 type Given = Readonly<Record<string, unknown>>;
 
 /** Rules between options: where a problem is told, what it is, and when it is one. */
 const RULES: readonly (readonly [path: string, problem: string, isBroken: (given: Given) => boolean])[] = [
-  ["client", `brings its own connections: leave out ${connecting.join(", ")}`, (given) => given["client"] !== undefined && connecting.some((key) => given[key] !== undefined)],
-  ["authorization", "needs baseUrl: it goes to that origin only", (given) => given["authorization"] !== undefined && given["baseUrl"] === undefined],
-  ["privateAddresses", "cannot be refused behind a proxy: it resolves the names, not we", (given) => given["privateAddresses"] === "refuse" && given["proxy"] !== undefined],
-  ["allowedAddresses", 'are exceptions from privateAddresses: "refuse"', (given) => given["allowedAddresses"] !== undefined && given["privateAddresses"] !== "refuse"],
-  ["headersTimeoutMs", "must not be longer than timeoutMs", (given) => Number(given["headersTimeoutMs"] ?? 0) > Number(given["timeoutMs"] ?? DEFAULTS.timeoutMs)],
+  [
+    "client",
+    `brings its own connections: leave out ${connecting.join(", ")}`,
+    (given) => given["client"] !== undefined && connecting.some((key) => given[key] !== undefined),
+  ],
+  [
+    "authorization",
+    "needs baseUrl: it goes to that origin only",
+    (given) => given["authorization"] !== undefined && given["baseUrl"] === undefined,
+  ],
+  [
+    "privateAddresses",
+    "cannot be refused behind a proxy: it resolves the names, not we",
+    (given) => given["privateAddresses"] === "refuse" && given["proxy"] !== undefined,
+  ],
+  [
+    "allowedAddresses",
+    'are exceptions from privateAddresses: "refuse"',
+    (given) => given["allowedAddresses"] !== undefined && given["privateAddresses"] !== "refuse",
+  ],
+  [
+    "headersTimeoutMs",
+    "must not be longer than timeoutMs",
+    (given) => Number(given["headersTimeoutMs"] ?? 0) > Number(given["timeoutMs"] ?? DEFAULTS.timeoutMs),
+  ],
 ];
 
 type Defaulted =
@@ -244,9 +322,10 @@ type Defaulted =
 type Filled = { readonly [K in Defaulted]: NonNullable<HttpSessionOptions[K]> };
 
 /** Options as they are once checked: with defaults, and with secrets wrapped. */
-export interface CheckedHttpOptions extends Omit<HttpSessionOptions, Defaulted | "authorization" | "retry" | "proxy">, Filled {
+export interface CheckedHttpOptions
+  extends Omit<HttpSessionOptions, Defaulted | "authorization" | "retry" | "proxy">, Filled {
   readonly authorization?: Secret | undefined;
-  readonly retry: RetryPolicy | false;
+  readonly retry: RetrySettings | false;
   readonly proxy?: ProxySettings | undefined;
 }
 
@@ -274,7 +353,8 @@ export const httpSchema: OptionsSchema<CheckedHttpOptions> = v.pipe(
   v.rawCheck(({ dataset, addIssue }) => {
     const given = dataset.value as Given; // perhaps of wrong types, which the rules bear
     for (const [key, message, isBroken] of RULES)
-      if (isBroken(given)) addIssue({ message, path: [{ type: "object", origin: "value", input: given, key, value: given[key] }] });
+      if (isBroken(given))
+        addIssue({ message, path: [{ type: "object", origin: "value", input: given, key, value: given[key] }] });
   }),
   v.transform((given) => {
     const options = { ...DEFAULTS, ...given } as CheckedHttpOptions; // keys that are undefined were taken out before

@@ -24,7 +24,10 @@ export interface MockedHttpSession {
  * console.log(await (await http.client.request("https://api.example.com/answer")).body.text()); // => 42
  * ```
  */
-export function mockHttpSession(name: string = "http", options: Omit<HttpSessionOptions, "client"> = {}): MockedHttpSession {
+export function mockHttpSession(
+  name: string = "http",
+  options: Omit<HttpSessionOptions, "client"> = {},
+): MockedHttpSession {
   const agent = new MockAgent();
   agent.disableNetConnect();
   const mocked: HttpSessionOptions = { ...options, client: agent };

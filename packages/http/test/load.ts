@@ -59,7 +59,9 @@ export class Load {
 
   /** When the first failure after an instant was known. */
   firstError(after: number): number {
-    return Math.min(...this.samples.filter(({ ended, error }) => error !== undefined && ended >= after).map(({ ended }) => ended));
+    return Math.min(
+      ...this.samples.filter(({ ended, error }) => error !== undefined && ended >= after).map(({ ended }) => ended),
+    );
   }
 
   /** From which instant on every call that began succeeded. */

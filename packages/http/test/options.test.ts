@@ -15,13 +15,16 @@ function problemsOf(options: object): string[] {
 }
 
 t.test("every problem is listed, with the nearest known option", async (t) => {
-  t.same(problemsOf({ timeout: 5, maxConnections: 0, probeUrl: "ftp://x", retry: { maxAttempts: 11 }, authorization: "x" }), [
-    "maxConnections: must be at least 1",
-    "retry.maxAttempts: must be at most 10",
-    "probeUrl: must be an http: or https: URL",
-    'timeout: is not an option; did you mean "timeoutMs"?',
-    "authorization: needs baseUrl: it goes to that origin only",
-  ]);
+  t.same(
+    problemsOf({ timeout: 5, maxConnections: 0, probeUrl: "ftp://x", retry: { maxAttempts: 11 }, authorization: "x" }),
+    [
+      "maxConnections: must be at least 1",
+      "retry.maxAttempts: must be at most 10",
+      "probeUrl: must be an http: or https: URL",
+      'timeout: is not an option; did you mean "timeoutMs"?',
+      "authorization: needs baseUrl: it goes to that origin only",
+    ],
+  );
 });
 
 t.test("options that contradict one another are refused", async (t) => {
@@ -50,8 +53,14 @@ t.test("values out of range, and values of the wrong kind, are refused where the
     [{ timeoutMs: 2 ** 31 }, "timeoutMs: must be at most 2147483647 ms"],
     [{ maxPending: -1 }, "maxPending: must be at least 0"],
     [{ maxPending: 1.5 }, "maxPending: must be a whole number"],
-    [{ allowedOrigins: ["example.com"] }, "allowedOrigins.0: must be an origin such as https://api.example.com or https://*.example.com"],
-    [{ privateAddresses: "refuse", allowedAddresses: ["10.0.0.0/33"] }, "allowedAddresses.0: must be an address or a network such as 10.1.0.0/16"],
+    [
+      { allowedOrigins: ["example.com"] },
+      "allowedOrigins.0: must be an origin such as https://api.example.com or https://*.example.com",
+    ],
+    [
+      { privateAddresses: "refuse", allowedAddresses: ["10.0.0.0/33"] },
+      "allowedAddresses.0: must be an address or a network such as 10.1.0.0/16",
+    ],
     [{ retry: { statuses: [200] } }, "retry.statuses.0: must be at least 400"],
     [{ retry: { budgetRatio: 2 } }, "retry.budgetRatio: must be at most 1"],
     [{ interceptors: ["x"] }, "interceptors.0: must be an interceptor function"],

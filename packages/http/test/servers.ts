@@ -16,7 +16,9 @@ export interface TestServer extends AsyncDisposable {
 }
 
 /** Any server of Node's that listens. */
-type Listening = Pick<NetServer, "listen" | "address" | "close"> & { on(event: "connection", listener: (socket: Socket) => void): unknown };
+type Listening = Pick<NetServer, "listen" | "address" | "close"> & {
+  on(event: "connection", listener: (socket: Socket) => void): unknown;
+};
 
 /** Listens on any free port (or on `port`), and keeps track. */
 export async function listening(server: Listening, scheme: string, seen: string[], port = 0): Promise<TestServer> {

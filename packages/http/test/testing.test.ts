@@ -4,7 +4,11 @@ import { mockHttpSession } from "../src/testing.ts";
 import { failure } from "./servers.ts";
 
 t.test("a mocked session answers what the test wrote down, and refuses the rest", async (t) => {
-  const { manager, agent } = mockHttpSession("api", { baseUrl: "https://api.example.com", authorization: "Bearer x", retry: { maxAttempts: 2, baseDelayMs: 1 } });
+  const { manager, agent } = mockHttpSession("api", {
+    baseUrl: "https://api.example.com",
+    authorization: "Bearer x",
+    retry: { maxAttempts: 2, baseDelayMs: 1 },
+  });
   const pool = agent.get("https://api.example.com");
   pool.intercept({ path: "/a", headers: { authorization: "Bearer x" } }).reply(200, { a: 1 });
   pool.intercept({ path: "/busy" }).reply(503, "busy");
@@ -13,7 +17,7 @@ t.test("a mocked session answers what the test wrote down, and refuses the rest"
   t.same(await (await manager.client.request("/a")).body.json(), { a: 1 });
   t.equal(await (await manager.client.fetch("/busy")).text(), "done", "retry is the real one");
   t.match(await failure(manager.client.request("/else")), { code: "UND_MOCK_ERR_MOCK_NOT_MATCHED" });
-  t.match(manager.stats(), { started: 3, retried: 1 });
+  t.match(manager.stats(), { started: 4, retried: 1 });
   await manager.stop();
   agent.assertNoPendingInterceptors();
 });

@@ -60,7 +60,9 @@ function hextets(address: string): string[] {
   const [head = "", tail] = plain.split("::");
   const left = head === "" ? [] : head.split(":");
   const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  return tail === undefined ? left : [...left, ...Array.from({ length: 8 - left.length - right.length }, () => "0"), ...right];
+  return tail === undefined
+    ? left
+    : [...left, ...Array.from({ length: 8 - left.length - right.length }, () => "0"), ...right];
 }
 
 function carriedIPv4(address: string): string | undefined {
@@ -68,7 +70,9 @@ function carriedIPv4(address: string): string | undefined {
   const full = `${parts.join(":")}:`;
   const carrier = CARRIERS.find(({ prefix }) => full.startsWith(prefix));
   if (carrier === undefined) return undefined;
-  const bytes = parts.slice(carrier.at, carrier.at + 2).flatMap((part) => [Number.parseInt(part, 16) >> 8, Number.parseInt(part, 16) & 255]);
+  const bytes = parts
+    .slice(carrier.at, carrier.at + 2)
+    .flatMap((part) => [Number.parseInt(part, 16) >> 8, Number.parseInt(part, 16) & 255]);
   return bytes.join(".");
 }
 
@@ -95,11 +99,16 @@ export class AddressRules {
   refusal(host: string, address: string): StewardError | undefined {
     const carried = isIP(address) === 6 ? carriedIPv4(address) : undefined;
     const refused = covers(notPublic, address) || (carried !== undefined && covers(notPublic, carried));
-    if (!refused || covers(this.#exceptions, address) || (carried !== undefined && covers(this.#exceptions, carried))) return undefined;
+    if (!refused || covers(this.#exceptions, address) || (carried !== undefined && covers(this.#exceptions, carried)))
+      return undefined;
     const which = host === address ? host : `${host} is ${address}, which`;
-    return new StewardError("HTTP_ADDRESS_REFUSED", `${this.#resource}: ${which} is not a public address; allowedAddresses makes exceptions`, {
-      resource: this.#resource,
-    });
+    return new StewardError(
+      "HTTP_ADDRESS_REFUSED",
+      `${this.#resource}: ${which} is not a public address; allowedAddresses makes exceptions`,
+      {
+        resource: this.#resource,
+      },
+    );
   }
 
   /** `dns.lookup` for sockets, that fails when anything it finds is refused. */

@@ -59,7 +59,11 @@ function bypasses(hosts: readonly string[], hostname: string): boolean {
 }
 
 /** Asks the proxy for a tunnel with CONNECT, then speaks TLS through it where the origin wants that. */
-function tunnelConnector(settings: ConnectorSettings, proxy: ProxySettings, direct: buildConnector.connector): buildConnector.connector {
+function tunnelConnector(
+  settings: ConnectorSettings,
+  proxy: ProxySettings,
+  direct: buildConnector.connector,
+): buildConnector.connector {
   return async (options, callback) => {
     let socket: TunnelSocket;
     try {
@@ -74,15 +78,30 @@ function tunnelConnector(settings: ConnectorSettings, proxy: ProxySettings, dire
 
 type TunnelSocket = NonNullable<buildConnector.Options["httpSocket"]>;
 
-async function openTunnel(settings: ConnectorSettings, proxy: ProxySettings, options: buildConnector.Options): Promise<TunnelSocket> {
+async function openTunnel(
+  settings: ConnectorSettings,
+  proxy: ProxySettings,
+  options: buildConnector.Options,
+): Promise<TunnelSocket> {
   const { resource, connectTimeoutMs, tls } = settings;
   const target = `${options.hostname}:${options.port || (options.protocol === "https:" ? 443 : 80)}`;
   const refused = (why: string, cause?: unknown): StewardError =>
-    new StewardError("HTTP_PROXY_REFUSED", `${resource}: proxy ${new URL(proxy.url).host} opened no tunnel to ${target}: ${why}`, { resource, cause, retryable: true });
-  const client = new Client(proxy.url, { connect: { ...tlsOptions(tls), timeout: connectTimeoutMs }, headersTimeout: 0 });
+    new StewardError(
+      "HTTP_PROXY_REFUSED",
+      `${resource}: proxy ${new URL(proxy.url).host} opened no tunnel to ${target}: ${why}`,
+      { resource, cause, retryable: true },
+    );
+  const client = new Client(proxy.url, {
+    connect: { ...tlsOptions(tls), timeout: connectTimeoutMs },
+    headersTimeout: 0,
+  });
   try {
     const signal = AbortSignal.timeout(connectTimeoutMs);
-    const { statusCode, socket } = await client.connect({ path: target, headers: { host: target, ...(await authorization(proxy)) }, signal });
+    const { statusCode, socket } = await client.connect({
+      path: target,
+      headers: { host: target, ...(await authorization(proxy)) },
+      signal,
+    });
     if (statusCode === 200) return socket as TunnelSocket; // undici hands over the very socket it made
     socket.on("error", () => {}).destroy();
     throw refused(`status ${statusCode}`);

@@ -11,6 +11,7 @@ export interface PoolSettings {
   readonly maxConnections: number;
   readonly keepAliveTimeoutMs: number;
   readonly bodyTimeoutMs: number;
+  readonly timeoutMs: number;
 }
 
 /**
@@ -106,7 +107,11 @@ export class ConnectionPool implements Connections {
 
   stats(): ConnectionStats {
     const open = [...this.#all, ...this.#leaving].filter((connection) => connection.connected);
-    return { size: open.length, idle: open.filter((connection) => connection.inUse === 0).length, retired: this.#retired };
+    return {
+      size: open.length,
+      idle: open.filter((connection) => connection.inUse === 0).length,
+      retired: this.#retired,
+    };
   }
 }
 
@@ -127,7 +132,7 @@ class PooledConnection implements Connection {
 
   constructor(pool: ConnectionPool) {
     this.#pool = pool;
-    const { origin, streams, keepAliveTimeoutMs, bodyTimeoutMs } = pool.settings;
+    const { origin, streams, keepAliveTimeoutMs, bodyTimeoutMs, timeoutMs } = pool.settings;
     this.capacity = streams;
     this.#client = new Client(origin, {
       connect: (options, callback) => this.#connect(options, callback),
@@ -135,7 +140,8 @@ class PooledConnection implements Connection {
       allowH2: streams > 1,
       keepAliveTimeout: keepAliveTimeoutMs,
       keepAliveMaxTimeout: keepAliveTimeoutMs,
-      headersTimeout: 0, // the deadline is ours, and runs in the queue too
+      // The deadline is ours, and runs in the queue too. Where it is the shorter one, two equal timeouts spare undici a timer.
+      headersTimeout: bodyTimeoutMs >= timeoutMs ? Math.ceil(bodyTimeoutMs) : 0,
       bodyTimeout: Math.ceil(bodyTimeoutMs),
     });
     this.#client.on("disconnect", () => this.#disconnected());
@@ -146,7 +152,8 @@ class PooledConnection implements Connection {
       if (error !== null) return callback(error, null);
       this.connected = true;
       this.lastAnswer = this.#pool.tick();
-      if (this.capacity > 1 && !("alpnProtocol" in socket && socket.alpnProtocol === "h2")) this.#client.pipelining = this.capacity = 1;
+      if (this.capacity > 1 && !("alpnProtocol" in socket && socket.alpnProtocol === "h2"))
+        this.#client.pipelining = this.capacity = 1;
       callback(null, socket);
     });
   }

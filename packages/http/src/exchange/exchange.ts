@@ -1,53 +1,11 @@
 import type { Duplex } from "node:stream";
-import { Expiring, GuardedUse, isStewardError, StewardError, type Clock, type DeadlineWheel, type Secret, type Timer } from "@steward/core";
-import type { Dispatcher } from "undici";
+import { GuardedUse, isStewardError, StewardError } from "@steward/core";
 import type { Connection } from "../connections/connection.ts";
 import type { RawHandler } from "./handlers.ts";
 import { add, hasHeader } from "./headers.ts";
-import { isIdempotent, isRepeatable, isTransient, pauseMs, retryAfterMs, type RetryBudget, type RetryPolicy } from "./retry.ts";
-
-/** What a call may ask for besides what undici knows. */
-export interface HttpCallOptions {
-  /** Longest call in all, in ms; the smallest of this, the session's and the request context's counts. */
-  readonly timeoutMs?: number | undefined;
-  /** The body is a stream that may take as long as it takes: the total timeout ends at the headers, the idle one counts on. */
-  readonly streaming?: boolean | undefined;
-}
-
-/** A request as undici takes it, with what we add. */
-export type HttpDispatchOptions = Dispatcher.DispatchOptions & HttpCallOptions & { readonly signal?: unknown };
-
-/** What an exchange needs of the origin it goes to. */
-export interface Lane {
-  readonly resource: string;
-  readonly origin: string;
-  readonly clock: Clock;
-  readonly wheel: DeadlineWheel;
-  readonly limits: Limits;
-  readonly retry: RetryPolicy | undefined;
-  readonly budget: RetryBudget;
-  readonly authorization: Secret | undefined;
-  /** Exchanges whose body waits for its reader. */
-  readonly paused: Set<Exchange>;
-  /** Sockets that were upgraded. */
-  readonly upgraded: Set<Duplex>;
-  /** True once nothing shall be tried again. */
-  readonly closed: boolean;
-  connection(): Connection;
-  answered(): void;
-  retrying(): void;
-  failed(error: unknown): void;
-  leaked(exchange: Exchange): void;
-}
-
-/** Bounds of every exchange of a session. */
-export interface Limits {
-  readonly timeoutMs: number;
-  readonly headersTimeoutMs?: number | undefined;
-  readonly bodyTimeoutMs: number;
-  readonly unreadBodyTimeoutMs: number;
-  readonly maxResponseBytes?: number | undefined;
-}
+import type { HttpDispatchOptions, Lane } from "./lane.ts";
+import { isIdempotent, isRepeatable, isTransient, retryAfterMs, RetryableStatus } from "./retry.ts";
+import { ReplyTimer, UnreadTimer } from "./timers.ts";
 
 /** A wait for less than this, or than half the timeout, says nothing about the connection: the caller was in a hurry. */
 const SUSPICIOUS_MS = 1_000;
@@ -68,16 +26,14 @@ export class Exchange extends GuardedUse implements RawHandler {
   /** Where the last attempt went; it may still be queued there after it was given up. */
   #sentOn: Connection | undefined = undefined;
   #abort: ((error?: Error) => void) | undefined = undefined;
-  #timer: Timer | undefined = undefined;
   #replyTimer: ReplyTimer | undefined = undefined;
   #unread: UnreadTimer | undefined = undefined;
-  #attempt = 0;
   #sent = 0;
   #answered = false;
-  #swallowing = false;
+  /** Pause before the next attempt, in ms, while the present answer runs out unseen; -1 when there is none. */
+  #swallowed = -1;
   #over = false;
   #bytes = 0;
-  #askedMs = 0;
   /** Since when the body waits for its reader, in ms of the clock; 0 while it flows. */
   pausedSince = 0;
 
@@ -90,24 +46,25 @@ export class Exchange extends GuardedUse implements RawHandler {
   }
 
   protected override begin(): void {
-    this.#lane.budget.earn();
-    this.#try();
-  }
-
-  #try(): void {
-    this.#attempt++;
     const { authorization } = this.#lane;
     if (authorization === undefined || hasHeader(this.options.headers, "authorization")) return this.#send(undefined);
     const value = authorization.reveal();
     if (typeof value === "string") this.#send(value);
-    else value.then((text) => this.#send(text), (error: Error) => this.onError(error));
+    else
+      value.then(
+        (text) => this.#send(text),
+        (error: Error) => this.onError(error),
+      );
   }
 
   #send(authorization: string | undefined): void {
     if (this.#over) return;
     try {
       this.#connection = this.#sentOn = this.#lane.connection();
-      this.#connection.send(authorization === undefined ? this.options : withAuthorization(this.options, authorization), this);
+      this.#connection.send(
+        authorization === undefined ? this.options : withAuthorization(this.options, authorization),
+        this,
+      );
     } catch (error) {
       this.onError(error instanceof Error ? error : new Error(String(error)));
     }
@@ -126,12 +83,12 @@ export class Exchange extends GuardedUse implements RawHandler {
   /** A caller who aborts is told its own reason, as undici does. */
   #reason(error: unknown): Error {
     const { signal } = this.options;
-    if (isStewardError(error, "CALL_ABORTED") && signal instanceof AbortSignal && signal.aborted) return signal.reason as Error; // whatever it is, undici hands it on
+    if (isStewardError(error, "CALL_ABORTED") && signal instanceof AbortSignal && signal.aborted)
+      return signal.reason as Error; // whatever it is, undici hands it on
     return error as Error; // everything that fails a call is an Error
   }
 
   #letGo(reason: Error): void {
-    this.#timer?.cancel();
     this.#disarm();
     const abort = this.#abort;
     this.#abort = undefined;
@@ -168,7 +125,11 @@ export class Exchange extends GuardedUse implements RawHandler {
   /** @internal No headers within `headersTimeoutMs` of this attempt. */
   replyTimeout(waitedMs: number): void {
     const { resource, origin } = this.#lane;
-    const error = new StewardError("HTTP_REPLY_TIMEOUT", `${resource}: ${origin} sent no headers within ${waitedMs} ms of the request`, { resource, retryable: true });
+    const error = new StewardError(
+      "HTTP_REPLY_TIMEOUT",
+      `${resource}: ${origin} sent no headers within ${waitedMs} ms of the request`,
+      { resource, retryable: true },
+    );
     this.#connection?.suspect(this.#sent);
     const abort = this.#abort;
     if (abort !== undefined) abort(error);
@@ -184,7 +145,12 @@ export class Exchange extends GuardedUse implements RawHandler {
 
   #abortedByCaller(reason: Error | undefined): void {
     if (this.#over) return;
-    this.fail(reason ?? new StewardError("CALL_ABORTED", `${this.#lane.resource}: the caller gave up`, { resource: this.#lane.resource }));
+    this.fail(
+      reason ??
+        new StewardError("CALL_ABORTED", `${this.#lane.resource}: the caller gave up`, {
+          resource: this.#lane.resource,
+        }),
+    );
   }
 
   onBodySent(chunkSize: number, totalBytesSent: number): void {
@@ -211,12 +177,10 @@ export class Exchange extends GuardedUse implements RawHandler {
     if (status < 200) return this.#handler.onHeaders(status, headers, resume, statusText);
     if (this.#replyTimer !== undefined) this.#lane.wheel.remove(this.#replyTimer);
     this.#lane.answered();
-    if (this.#retriesStatus(status)) {
-      this.#askedMs = retryAfterMs(headers);
-      return (this.#swallowing = true);
-    }
+    if (this.#lane.retry?.statuses.includes(status) === true && this.#claims(status, headers)) return true;
     this.#answered = true;
-    if (this.options.streaming === true) this.acquired(Number.POSITIVE_INFINITY);
+    if (this.options.streaming === true) this.answered(Number.POSITIVE_INFINITY);
+    else if (this.#lane.watchesAnswers) this.answered(this.deadline - this.#lane.clock.now());
     const resumed = (): void => {
       if (this.pausedSince > 0) this.#resumed();
       resume();
@@ -230,7 +194,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     if (this.#over) return void socket.destroy();
     this.#over = true;
     this.#disarm();
-    this.acquired(Number.POSITIVE_INFINITY);
+    this.answered(Number.POSITIVE_INFINITY);
     this.#lane.answered();
     this.#connection?.detached();
     this.#connection = undefined;
@@ -243,7 +207,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   }
 
   onData(chunk: Buffer): boolean {
-    if (this.#over || this.#swallowing) return true;
+    if (this.#over || this.#swallowed >= 0) return true;
     const max = this.#lane.limits.maxResponseBytes;
     if (max !== undefined && (this.#bytes += chunk.length) > max) {
       this.fail(tooLarge(this.#lane, this.#bytes, max));
@@ -256,11 +220,11 @@ export class Exchange extends GuardedUse implements RawHandler {
 
   onComplete(trailers: string[] | null): void {
     this.#abort = undefined;
-    if (this.#swallowing) {
-      this.#release();
-      return this.#again();
-    }
     if (this.#over) return this.#release();
+    if (this.#swallowed >= 0) {
+      this.#release();
+      return this.#again(this.#swallowed, new Error("asked to come again"));
+    }
     this.#over = true;
     if (this.#unread !== undefined) this.#disarm();
     try {
@@ -280,38 +244,35 @@ export class Exchange extends GuardedUse implements RawHandler {
     this.#broke(sent);
     if (this.#over) return;
     this.#lane.failed(error);
-    if (this.#swallowing || this.#retries(error, sent)) return this.#again();
-    this.fail(error);
+    const pauseMs =
+      this.#swallowed >= 0 ? this.#swallowed : this.#repeats(error, sent) ? this.claimAttempt(error) : undefined;
+    if (pauseMs === undefined) this.fail(error);
+    else this.#again(pauseMs, error);
   }
 
-  #retriesStatus(status: number): boolean {
-    const { retry } = this.#lane;
-    return retry !== undefined && retry.statuses.includes(status) && this.#repeatable() && this.#mayRepeat(retry);
+  /** Whether an answer that says "not now" is to be run out unseen, with another attempt behind it. */
+  #claims(status: number, headers: Buffer[]): boolean {
+    const { retry, closed } = this.#lane;
+    if (retry === undefined || closed || !this.#isRepeatable()) return false;
+    this.#swallowed =
+      this.claimAttempt(new RetryableStatus(status), Math.min(retryAfterMs(headers), retry.maxDelayMs)) ?? -1;
+    return this.#swallowed >= 0;
   }
 
   /** What never left may always be sent again; what did, only if doing it twice is doing it once. */
-  #retries(error: Error, sent: boolean): boolean {
-    const { retry } = this.#lane;
-    if (retry === undefined || this.#answered || !isTransient(error)) return false;
-    return (sent ? this.#repeatable() : isRepeatable(this.options.body)) && this.#mayRepeat(retry);
+  #repeats(error: Error, sent: boolean): boolean {
+    if (this.#lane.retry === undefined || this.#answered || this.#lane.closed || !isTransient(error)) return false;
+    return sent ? this.#isRepeatable() : isRepeatable(this.options.body);
   }
 
-  #repeatable(): boolean {
+  #isRepeatable(): boolean {
     const { idempotent, method, body } = this.options;
     return (idempotent ?? isIdempotent(method)) && isRepeatable(body);
   }
 
-  #mayRepeat(retry: RetryPolicy): boolean {
-    return this.#attempt < retry.maxAttempts && !this.#lane.closed && this.#lane.budget.spend();
-  }
-
-  #again(): void {
-    this.#swallowing = false;
-    const { retry, clock } = this.#lane;
-    if (this.#over || retry === undefined) return;
-    this.#lane.retrying();
-    this.#timer = clock.setTimeout(() => this.#try(), pauseMs(retry, this.#attempt, this.#askedMs));
-    this.#askedMs = 0;
+  #again(pauseMs: number, error: Error): void {
+    this.#swallowed = -1;
+    this.tryAgainIn(pauseMs, error);
   }
 
   #pausedNow(): void {
@@ -343,7 +304,11 @@ export class Exchange extends GuardedUse implements RawHandler {
 }
 
 function tooLarge({ resource, origin }: Lane, bytes: number, max: number): StewardError {
-  return new StewardError("HTTP_RESPONSE_TOO_LARGE", `${resource}: a body from ${origin} has at least ${bytes} bytes, ${max} are allowed`, { resource });
+  return new StewardError(
+    "HTTP_RESPONSE_TOO_LARGE",
+    `${resource}: a body from ${origin} has at least ${bytes} bytes, ${max} are allowed`,
+    { resource },
+  );
 }
 
 /** A query may hold secrets. */
@@ -354,32 +319,4 @@ export function pathOnly(path: string): string {
 
 function withAuthorization(options: HttpDispatchOptions, authorization: string): HttpDispatchOptions {
   return { ...options, headers: add(options.headers, [["authorization", authorization]]) ?? null };
-}
-
-class ReplyTimer extends Expiring {
-  readonly #exchange: Exchange;
-  readonly #timeoutMs: number;
-
-  constructor(exchange: Exchange, timeoutMs: number) {
-    super();
-    this.#exchange = exchange;
-    this.#timeoutMs = timeoutMs;
-  }
-
-  override expire(): void {
-    this.#exchange.replyTimeout(this.#timeoutMs);
-  }
-}
-
-class UnreadTimer extends Expiring {
-  readonly #exchange: Exchange;
-
-  constructor(exchange: Exchange) {
-    super();
-    this.#exchange = exchange;
-  }
-
-  override expire(): void {
-    if (this.#exchange.pausedSince > 0) this.#exchange.takeBack();
-  }
 }

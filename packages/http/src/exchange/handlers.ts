@@ -117,7 +117,12 @@ export class RawAsModern implements Dispatcher.DispatchHandler {
     this.#handler.onUpgrade?.(status, rawHeaders(headers), socket);
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Headers, statusText?: string): void {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Headers,
+    statusText?: string,
+  ): void {
     const more = this.#handler.onHeaders(status, rawHeaders(headers), () => controller.resume(), statusText ?? "");
     if (!more) controller.pause();
   }
@@ -139,6 +144,7 @@ export class RawAsModern implements Dispatcher.DispatchHandler {
 function rawHeaders(headers: Headers): Buffer[] {
   const raw: Buffer[] = [];
   for (const [name, values] of Object.entries(headers))
-    for (const value of Array.isArray(values) ? values : [values]) raw.push(Buffer.from(name, "latin1"), Buffer.from(value, "latin1"));
+    for (const value of Array.isArray(values) ? values : [values])
+      raw.push(Buffer.from(name, "latin1"), Buffer.from(value, "latin1"));
   return raw;
 }

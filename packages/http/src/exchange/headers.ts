@@ -21,7 +21,10 @@ export class DefaultHeaders {
     const present = new Set(namesOf(given));
     const missing = this.#names.filter((name) => !present.has(name));
     if (missing.length === 0) return given;
-    return add(given, missing.map((name) => [name, this.#record[name] ?? ""]));
+    return add(
+      given,
+      missing.map((name) => [name, this.#record[name] ?? ""]),
+    );
   }
 }
 
@@ -33,7 +36,8 @@ export function hasHeader(given: GivenHeaders, name: string): boolean {
 /** Adds headers, in the form that the given ones have: a flat list or a record. */
 export function add(given: GivenHeaders, more: readonly (readonly [string, string])[]): GivenHeaders {
   if (Array.isArray(given)) return [...flat(given), ...more.flat()];
-  if (given !== null && given !== undefined && isIterable(given)) return [...[...given].flatMap(([name, value]) => pairs(name, value)), ...more.flat()];
+  if (given !== null && given !== undefined && isIterable(given))
+    return [...[...given].flatMap(([name, value]) => pairs(name, value)), ...more.flat()];
   return { ...(given as HeaderRecord | null | undefined), ...Object.fromEntries(more) } as Record<string, string>; // neither a list nor iterable: a record
 }
 
@@ -47,7 +51,10 @@ function pairs(name: string, value: unknown): string[] {
 }
 
 function namesOf(given: NonNullable<GivenHeaders>): string[] {
-  if (Array.isArray(given)) return flat(given).filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
+  if (Array.isArray(given))
+    return flat(given)
+      .filter((_, i) => i % 2 === 0)
+      .map((name) => name.toLowerCase());
   if (isIterable(given)) return [...given].map(([name]) => name.toLowerCase());
   return Object.keys(given).map((name) => name.toLowerCase());
 }

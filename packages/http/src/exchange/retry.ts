@@ -1,5 +1,5 @@
-/** Checked retry options. */
-export interface RetryPolicy {
+/** Checked retry options: those of the guard, and what we decide. */
+export interface RetrySettings {
   readonly maxAttempts: number;
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
@@ -33,6 +33,15 @@ export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method);
 }
 
+/** A status that says: not now. For the guard, which retries errors. */
+export class RetryableStatus extends Error {
+  readonly retryable = true;
+
+  constructor(status: number) {
+    super(`status ${status}`);
+  }
+}
+
 /** Tells whether a failure is one of the network, not of the request. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isTransient);
@@ -42,12 +51,6 @@ export function isTransient(error: unknown): boolean {
 /** Tells whether a body can be sent a second time. */
 export function isRepeatable(body: unknown): boolean {
   return body === undefined || body === null || typeof body === "string" || body instanceof Uint8Array;
-}
-
-/** The pause before the next attempt: full jitter below a doubling ceiling, but no less than the server asked for. */
-export function pauseMs(policy: RetryPolicy, attempt: number, askedMs: number, random: () => number = Math.random): number {
-  const ceiling = Math.min(policy.maxDelayMs, policy.baseDelayMs * 2 ** (attempt - 1));
-  return Math.max(Math.min(askedMs, policy.maxDelayMs), random() * ceiling);
 }
 
 /** `Retry-After` in ms from now: seconds or a date; 0 when there is none. */
@@ -62,29 +65,7 @@ export function retryAfterMs(headers: readonly (Buffer | string)[], now: number 
   return 0;
 }
 
-/** Tokens that an idle origin may save up, so that a short burst of failures is retried whole. */
-const SAVINGS = 10;
-
-/**
- * What an origin may spend on retries: each call earns a part of one, each retry costs one. A dead server thus sees
- * little more traffic than a healthy one.
- */
-export class RetryBudget {
-  readonly #ratio: number;
-  #tokens = SAVINGS;
-
-  constructor(ratio: number) {
-    this.#ratio = ratio;
-    if (ratio === 0) this.#tokens = 0;
-  }
-
-  earn(): void {
-    if (this.#tokens < SAVINGS) this.#tokens = Math.min(SAVINGS, this.#tokens + this.#ratio);
-  }
-
-  spend(): boolean {
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
-  }
+/** Tells whether the guard may make a call again that failed so; that the call itself may be repeated was seen before. */
+export function isRetryable(error: unknown): boolean {
+  return error instanceof RetryableStatus || isTransient(error);
 }

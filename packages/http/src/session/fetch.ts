@@ -1,11 +1,12 @@
 import { StewardError } from "@steward/core";
 import { Request, type Dispatcher, type Headers, type RequestInit } from "undici";
-import type { HttpCallOptions } from "../exchange/exchange.ts";
+import type { HttpCallOptions } from "../exchange/lane.ts";
 import { FetchedResponse } from "./response.ts";
 import type { HttpRequestOptions } from "./session.ts";
 
 /** Options of our `fetch`: those of the platform that mean something outside a browser, and those of every call. */
-export type HttpFetchInit = Pick<RequestInit, "body" | "headers" | "method" | "redirect" | "signal" | "duplex"> & HttpCallOptions;
+export type HttpFetchInit = Pick<RequestInit, "body" | "headers" | "method" | "redirect" | "signal" | "duplex"> &
+  HttpCallOptions;
 
 /** The signature of `fetch`. */
 export type HttpFetch = (input: string | URL | Request, init?: HttpFetchInit) => Promise<FetchedResponse>;
@@ -53,7 +54,8 @@ async function follow(send: Send, first: Hop, init: HttpFetchInit): Promise<Fetc
     const left = until === undefined ? undefined : Math.max(0, until - performance.now());
     const answer = await send(hop.url, { ...asRequest(hop), timeoutMs: left, streaming, signal: signal ?? null });
     const { location } = answer.headers;
-    if (!REDIRECTS.has(answer.statusCode) || location === undefined || redirect === "manual") return new FetchedResponse(answer, hop.method, hop.url.href, hops > 0);
+    if (!REDIRECTS.has(answer.statusCode) || location === undefined || redirect === "manual")
+      return new FetchedResponse(answer, hop.method, hop.url.href, hops > 0);
     await answer.body.dump();
     if (redirect === "error") throw refused(`${hop.url.origin} redirects, and redirect is "error"`);
     if (hops === MAX_REDIRECTS) throw refused(`more than ${MAX_REDIRECTS} redirects`);
@@ -72,10 +74,14 @@ function asRequest({ method, headers, body }: Hop): HttpRequestOptions {
 function next(hop: Hop, status: number, location: string): Hop {
   const url = new URL(location, hop.url);
   const dropsBody = (status === 303 && hop.method !== "HEAD") || (status < 303 && hop.method === "POST");
-  if (!dropsBody && hop.body !== null && typeof hop.body !== "string" && !(hop.body instanceof Uint8Array)) throw refused(`a body that was sent once cannot follow to ${url.origin}`);
+  if (!dropsBody && hop.body !== null && typeof hop.body !== "string" && !(hop.body instanceof Uint8Array))
+    throw refused(`a body that was sent once cannot follow to ${url.origin}`);
   const kept = hop.headers.flatMap((name, i) => {
     const lower = name.toLowerCase();
-    const gone = (dropsBody && lower.startsWith("content-")) || (url.origin !== hop.url.origin && CREDENTIALS.has(lower)) || lower === "host";
+    const gone =
+      (dropsBody && lower.startsWith("content-")) ||
+      (url.origin !== hop.url.origin && CREDENTIALS.has(lower)) ||
+      lower === "host";
     return i % 2 === 0 && !gone ? [name, hop.headers[i + 1] ?? ""] : [];
   });
   return dropsBody ? { url, method: "GET", headers: kept, body: null } : { ...hop, url, headers: kept };
@@ -95,13 +101,16 @@ function asList(headers: HttpFetchInit["headers"]): HeaderList {
   if (headers === undefined || headers === null) return [];
   if (Array.isArray(headers)) return headers.flat();
   if (Symbol.iterator in headers) return [...(headers as Headers)].flat();
-  return Object.entries(headers).flatMap(([name, value]) => (Array.isArray(value) ? value : [value]).flatMap((one) => [name, String(one)]));
+  return Object.entries(headers).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : [value]).flatMap((one) => [name, String(one)]),
+  );
 }
 
 function asBody(body: HttpFetchInit["body"]): { value: unknown; type?: string } {
   if (body === undefined || body === null) return { value: null };
   if (typeof body === "string") return { value: body, type: "text/plain;charset=UTF-8" };
-  if (body instanceof URLSearchParams) return { value: body.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
+  if (body instanceof URLSearchParams)
+    return { value: body.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
   if (body instanceof ArrayBuffer) return { value: new Uint8Array(body) };
   if (ArrayBuffer.isView(body)) return { value: new Uint8Array(body.buffer, body.byteOffset, body.byteLength) };
   return { value: body };

@@ -1,9 +1,19 @@
 import type { Duplex } from "node:stream";
 import { channel } from "node:diagnostics_channel";
-import { deadlineWheel, Guard, StewardError, type Clock, type DeadlineWheel, type Secret } from "@steward/core";
+import {
+  deadlineWheel,
+  Guard,
+  isStewardError,
+  StewardError,
+  type BreakerOptions,
+  type Clock,
+  type DeadlineWheel,
+  type Secret,
+} from "@steward/core";
 import type { Connection, Connections } from "../connections/connection.ts";
-import { pathOnly, type Exchange, type Lane, type Limits } from "../exchange/exchange.ts";
-import { isTransient, RetryBudget, type RetryPolicy } from "../exchange/retry.ts";
+import { pathOnly, type Exchange } from "../exchange/exchange.ts";
+import type { Lane, Limits } from "../exchange/lane.ts";
+import { isRetryable, isTransient, type RetrySettings } from "../exchange/retry.ts";
 
 /** Names of the `node:diagnostics_channel` channels of this package. */
 export const HTTP_CHANNELS = {
@@ -25,14 +35,20 @@ export interface UnreadBodyEvent {
 
 const unreadBody = channel(HTTP_CHANNELS.unreadBody);
 
+/** For the breaker: what an origin is to blame for. A caller who aborts, or a request that is wrong, says nothing about it. */
+function speaksAgainst(error: unknown): boolean {
+  return isRetryable(error) || isStewardError(error, "DEADLINE_EXCEEDED");
+}
+
 /** What all origins of a session share. */
 export interface OriginSettings {
   readonly resource: string;
   readonly clock: Clock;
   readonly limits: Limits;
-  readonly retry: RetryPolicy | undefined;
+  readonly retry: RetrySettings | undefined;
   readonly maxConcurrent: number;
   readonly maxPending: number;
+  readonly breaker: BreakerOptions | undefined;
   readonly refusal: () => StewardError | undefined;
   readonly connections: (origin: string) => Connections;
   readonly authorization: (origin: string) => Secret | undefined;
@@ -61,6 +77,8 @@ export interface OriginStats {
   readonly timedOut: number;
   /** Attempts behind the first. */
   readonly retried: number;
+  /** Calls refused because the circuit was open. */
+  readonly refused: number;
   /** Connections that were given up because a call on them, or on a sibling, got no answer. */
   readonly retired: number;
   /** Bodies whose connection was taken back because nobody read them. */
@@ -72,7 +90,6 @@ export class Origin implements Lane {
   readonly origin: string;
   readonly guard: Guard;
   readonly wheel: DeadlineWheel;
-  readonly budget: RetryBudget;
   readonly authorization: Secret | undefined;
   readonly paused: Set<Exchange> = new Set<Exchange>();
   readonly upgraded: Set<Duplex> = new Set<Duplex>();
@@ -81,7 +98,6 @@ export class Origin implements Lane {
   #connections: Connections;
   readonly #old = new Set<Connections>();
   #unread = 0;
-  #retried = 0;
   #pastRetired = 0;
   #trouble: { readonly error: unknown; readonly at: number } | undefined;
 
@@ -89,11 +105,22 @@ export class Origin implements Lane {
     this.origin = origin;
     this.#settings = settings;
     this.wheel = deadlineWheel(settings.clock);
-    this.budget = new RetryBudget(settings.retry?.budgetRatio ?? 0);
     this.authorization = settings.authorization(origin);
     this.#connections = settings.connections(origin);
-    const { resource, clock, maxConcurrent, maxPending, limits, refusal } = settings;
-    this.guard = new Guard({ resource, clock, maxConcurrent, maxPending, timeoutMs: limits.timeoutMs, refusal });
+    const { resource, clock, maxConcurrent, maxPending, limits, refusal, retry, breaker } = settings;
+    const { timeoutMs } = limits;
+    this.guard = new Guard({
+      resource,
+      clock,
+      maxConcurrent,
+      maxPending,
+      timeoutMs,
+      refusal,
+      retry,
+      breaker,
+      isRetryable,
+      isFailure: speaksAgainst,
+    });
   }
 
   get resource(): string {
@@ -108,12 +135,13 @@ export class Origin implements Lane {
     return this.#settings.limits;
   }
 
-  get retry(): RetryPolicy | undefined {
+  get retry(): RetrySettings | undefined {
     return this.#settings.retry;
   }
 
   connection(): Connection {
-    if (this.closed) throw new StewardError("RESOURCE_UNAVAILABLE", `${this.resource}: stopped`, { resource: this.resource });
+    if (this.closed)
+      throw new StewardError("RESOURCE_UNAVAILABLE", `${this.resource}: stopped`, { resource: this.resource });
     return this.#connections.take();
   }
 
@@ -121,8 +149,8 @@ export class Origin implements Lane {
     this.#trouble = undefined;
   }
 
-  retrying(): void {
-    this.#retried++;
+  get watchesAnswers(): boolean {
+    return this.guard.breaker !== undefined;
   }
 
   failed(error: unknown): void {
@@ -135,18 +163,26 @@ export class Origin implements Lane {
     if (!unreadBody.hasSubscribers) return;
     const { method, path } = exchange.options;
     const unreadMs = this.clock.now() - exchange.pausedSince;
-    unreadBody.publish({ resource: this.resource, origin: this.origin, method, path: pathOnly(path), unreadMs, stack: exchange.stack } satisfies UnreadBodyEvent);
+    unreadBody.publish({
+      resource: this.resource,
+      origin: this.origin,
+      method,
+      path: pathOnly(path),
+      unreadMs,
+      stack: exchange.stack,
+    } satisfies UnreadBodyEvent);
   }
 
   /** The last failure that no answer came after, if it is younger than `withinMs`. */
   trouble(withinMs: number): unknown {
-    return this.#trouble !== undefined && this.clock.now() - this.#trouble.at < withinMs ? this.#trouble.error : undefined;
+    return this.#trouble !== undefined && this.clock.now() - this.#trouble.at < withinMs
+      ? this.#trouble.error
+      : undefined;
   }
 
   /** True when nothing runs or waits here. */
   get unused(): boolean {
-    const { inUse, pending } = this.guard.stats();
-    return inUse === 0 && pending === 0;
+    return this.guard.isIdle;
   }
 
   /** New calls go over new connections; those in flight finish on the present ones. */
@@ -184,7 +220,7 @@ export class Origin implements Lane {
     this.#prune();
     const present = this.#connections.stats();
     const all = [present, ...[...this.#old].map((connections) => connections.stats())];
-    const { inUse, pending, started, succeeded, failed, overloaded, timedOut } = this.guard.stats();
+    const { inUse, pending, started, succeeded, failed, overloaded, timedOut, retried, breaker } = this.guard.stats();
     return {
       size: all.reduce((sum, { size }) => sum + size, 0),
       idle: present.idle,
@@ -196,7 +232,8 @@ export class Origin implements Lane {
       failed,
       overloaded,
       timedOut,
-      retried: this.#retried,
+      retried,
+      refused: breaker?.refused ?? 0,
       retired: this.#pastRetired + all.reduce((sum, { retired }) => sum + retired, 0),
       unread: this.#unread,
     };

@@ -22,12 +22,23 @@ export const NOTHING: OriginStats = {
   overloaded: 0,
   timedOut: 0,
   retried: 0,
+  refused: 0,
   retired: 0,
   unread: 0,
 };
 
 /** The counts that go on after an origin is forgotten. */
-const COUNTERS = ["started", "succeeded", "failed", "overloaded", "timedOut", "retried", "retired", "unread"] as const;
+const COUNTERS = [
+  "started",
+  "succeeded",
+  "failed",
+  "overloaded",
+  "timedOut",
+  "retried",
+  "refused",
+  "retired",
+  "unread",
+] as const;
 
 const KEYS = Object.keys(NOTHING) as (keyof OriginStats)[]; // it has all of them, and no other
 
@@ -48,7 +59,8 @@ export class Origins {
     this.#past = past;
     const { allowedOrigins, baseOrigin } = settings;
     const exact = allowedOrigins?.filter((text) => !text.includes("*")).map((text) => new URL(text).origin);
-    this.#allowed = exact === undefined ? undefined : new Set(baseOrigin === undefined ? exact : [baseOrigin, ...exact]);
+    this.#allowed =
+      exact === undefined ? undefined : new Set(baseOrigin === undefined ? exact : [baseOrigin, ...exact]);
     this.#allowedBelow = (allowedOrigins ?? []).filter((text) => text.includes("*")).map(belowPattern);
   }
 
@@ -65,7 +77,11 @@ export class Origins {
 
   #missing(): StewardError {
     const { resource } = this.#settings;
-    return new StewardError("HTTP_ORIGIN_MISSING", `${resource}: a path needs an origin; give a whole URL, or the session a baseUrl`, { resource });
+    return new StewardError(
+      "HTTP_ORIGIN_MISSING",
+      `${resource}: a path needs an origin; give a whole URL, or the session a baseUrl`,
+      { resource },
+    );
   }
 
   #find(text: string): Origin {
@@ -79,7 +95,8 @@ export class Origins {
 
   #refused(origin: string): StewardError {
     const { resource } = this.#settings;
-    const why = this.#allowed === undefined ? "is not an http: or https: origin" : "is not on the list of allowedOrigins";
+    const why =
+      this.#allowed === undefined ? "is not an http: or https: origin" : "is not on the list of allowedOrigins";
     return new StewardError("HTTP_ORIGIN_REFUSED", `${resource}: ${origin} ${why}`, { resource });
   }
 
@@ -100,11 +117,17 @@ export class Origins {
     const { resource, maxOrigins } = this.#settings;
     const unused = [...this.#byOrigin.values()].find((origin) => origin.unused);
     if (unused === undefined)
-      throw new StewardError("OVERLOADED", `${resource}: all of ${maxOrigins} origins are in use; raise maxOrigins, or call fewer at once`, { resource, retryable: true });
+      throw new StewardError(
+        "OVERLOADED",
+        `${resource}: all of ${maxOrigins} origins are in use; raise maxOrigins, or call fewer at once`,
+        { resource, retryable: true },
+      );
     this.#remember(unused);
     this.#byOrigin.delete(unused.origin);
     for (const [text, origin] of this.#byText) if (origin === unused) this.#byText.delete(text);
-    void unused.destroy(new StewardError("RESOURCE_UNAVAILABLE", `${resource}: ${unused.origin} was forgotten`, { resource }));
+    void unused.destroy(
+      new StewardError("RESOURCE_UNAVAILABLE", `${resource}: ${unused.origin} was forgotten`, { resource }),
+    );
   }
 
   #remember(origin: Origin): void {

@@ -13,9 +13,13 @@ const BODYLESS = new Set([101, 103, 204, 205, 304]);
  * asked for (a clone, a form, a decoded or a web stream) makes a whole `Response` of it.
  */
 export class FetchedResponse {
+  /** The status, such as 200. */
   readonly status: number;
+  /** What the server calls the status. */
   readonly statusText: string;
+  /** Where the response came from, after redirects. */
   readonly url: string;
+  /** True when there were redirects. */
   readonly redirected: boolean;
   readonly #raw: Answer["headers"];
   readonly #body: Body;
@@ -35,60 +39,74 @@ export class FetchedResponse {
     if (this.#bodyless) void answer.body.dump();
   }
 
+  /** True for a status of 200 to 299. */
   get ok(): boolean {
     return this.status >= 200 && this.status < 300;
   }
 
+  /** Always `basic`: there is no other kind outside a browser. */
   get type(): "basic" {
     return "basic";
   }
 
+  /** The headers, made when first asked for. */
   get headers(): Headers {
     if (this.#headers !== undefined) return this.#headers;
     const headers = (this.#headers = new Headers());
-    for (const [name, value] of Object.entries(this.#raw)) for (const one of Array.isArray(value) ? value : [value]) headers.append(name, one ?? "");
+    for (const [name, value] of Object.entries(this.#raw))
+      for (const one of Array.isArray(value) ? value : [value]) headers.append(name, one ?? "");
     return headers;
   }
 
+  /** The body as a web stream; `null` where there is none. */
   get body(): Response["body"] {
     return this.#bodyless ? null : this.#asWhole().body;
   }
 
+  /** True once the body was read. */
   get bodyUsed(): boolean {
     return this.#whole?.bodyUsed ?? this.#taken;
   }
 
+  /** The body as text. */
   async text(): Promise<string> {
     return this.#take().text();
   }
 
+  /** The body as JSON. */
   async json(): Promise<unknown> {
     return this.#take().json();
   }
 
+  /** The body as a buffer. */
   async arrayBuffer(): Promise<ArrayBuffer> {
     return this.#take().arrayBuffer();
   }
 
+  /** The body as bytes. */
   async bytes(): Promise<Uint8Array> {
     return this.#take().bytes();
   }
 
+  /** The body as a blob, of the type that the response names. */
   async blob(): Promise<Awaited<ReturnType<Response["blob"]>>> {
     return this.#asWhole().blob();
   }
 
+  /** The body as a form. */
   async formData(): Promise<Awaited<ReturnType<Response["formData"]>>> {
     return this.#asWhole().formData();
   }
 
+  /** A second response with the same body; to be asked for before the body is read. */
   clone(): Response {
     return this.#asWhole().clone();
   }
 
   /** The body as it was sent, if only we have it and that is how it is wanted; else that of a whole response. */
   #take(): Pick<Body, "text" | "json" | "arrayBuffer" | "bytes"> {
-    if (this.#whole !== undefined || this.#bodyless || this.#raw["content-encoding"] !== undefined) return this.#asWhole();
+    if (this.#whole !== undefined || this.#bodyless || this.#raw["content-encoding"] !== undefined)
+      return this.#asWhole();
     if (this.#taken) throw new TypeError("Body is unusable: Body has already been read");
     this.#taken = true;
     return this.#body;
@@ -99,7 +117,11 @@ export class FetchedResponse {
     if (this.#taken) throw new TypeError("Body is unusable: Body has already been read");
     const { status, statusText, headers } = this;
     const body = this.#bodyless ? null : Readable.toWeb(decoded(this.#body, this.#raw["content-encoding"]));
-    return (this.#whole = new Response(body as ConstructorParameters<typeof Response>[0], { status, statusText, headers })); // one type of web stream in two declarations
+    return (this.#whole = new Response(body as ConstructorParameters<typeof Response>[0], {
+      status,
+      statusText,
+      headers,
+    })); // one type of web stream in two declarations
   }
 }
 
@@ -112,7 +134,11 @@ const DECODERS: Readonly<Record<string, () => Gunzip | ReturnType<typeof createB
 
 /** Encodings stand in the order in which they were applied. One we do not know leaves the body as it is, as in browsers. */
 function decoded(body: Readable, encoding: string | string[] | undefined): Readable {
-  const names = String(encoding ?? "").toLowerCase().split(",").map((name) => name.trim()).filter((name) => name !== "" && name !== "identity");
+  const names = String(encoding ?? "")
+    .toLowerCase()
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "" && name !== "identity");
   const decoders = names.reverse().map((name) => DECODERS[name]);
   if (decoders.length === 0 || decoders.length > 5 || decoders.includes(undefined)) return body;
   const streams = decoders.flatMap((make) => (make === undefined ? [] : [make()]));

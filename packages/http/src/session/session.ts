@@ -1,6 +1,7 @@
 import { StewardError } from "@steward/core";
 import { Dispatcher, errors } from "undici";
-import { Exchange, type HttpCallOptions, type HttpDispatchOptions } from "../exchange/exchange.ts";
+import { Exchange } from "../exchange/exchange.ts";
+import type { HttpCallOptions, HttpDispatchOptions } from "../exchange/lane.ts";
 import { asRaw } from "../exchange/handlers.ts";
 import { fetchOver, type HttpFetch } from "./fetch.ts";
 import type { DefaultHeaders } from "../exchange/headers.ts";
@@ -21,7 +22,8 @@ export interface SessionWiring {
 }
 
 /** Options of a request by URL: those of undici, and ours. */
-export type HttpRequestOptions<TOpaque = null> = Partial<Omit<Dispatcher.RequestOptions<TOpaque>, "origin" | "path">> & HttpCallOptions;
+export type HttpRequestOptions<TOpaque = null> = Partial<Omit<Dispatcher.RequestOptions<TOpaque>, "origin" | "path">> &
+  HttpCallOptions;
 
 type Answer<TOpaque> = Dispatcher.ResponseData<TOpaque>;
 type Callback<TOpaque> = (error: Error | null, data: Answer<TOpaque>) => void;
@@ -47,7 +49,10 @@ export class HttpSession extends Dispatcher {
     const { baseUrl, interceptors } = wiring;
     this.#base = baseUrl === undefined ? undefined : new URL(baseUrl);
     // undici puts the last one outermost; ours reads in the order in which a call meets them.
-    if (interceptors.length > 0) this.#outermost = new Inner((options, handler) => this.#admit(options, handler)).compose([...interceptors].reverse());
+    if (interceptors.length > 0)
+      this.#outermost = new Inner((options, handler) => this.#admit(options, handler)).compose(
+        [...interceptors].reverse(),
+      );
     this.fetch = fetchOver((url, options) => this.request(url, options), this.#base?.href);
   }
 
@@ -57,7 +62,8 @@ export class HttpSession extends Dispatcher {
 
   /** Always takes the call: what there is no place for waits, and what must not wait is refused through its handler. */
   #admit(options: HttpDispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    if (typeof handler !== "object" || handler === null) throw new errors.InvalidArgumentError("handler must be an object");
+    if (typeof handler !== "object" || handler === null)
+      throw new errors.InvalidArgumentError("handler must be an object");
     const raw = asRaw(handler);
     let origin: Origin;
     try {
@@ -86,8 +92,13 @@ export class HttpSession extends Dispatcher {
     return { ...options, origin: origin.origin, headers: headers ?? null };
   }
 
-  override request<TOpaque = null>(options: Dispatcher.RequestOptions<TOpaque> & HttpCallOptions, callback: Callback<TOpaque>): void;
-  override request<TOpaque = null>(options: Dispatcher.RequestOptions<TOpaque> & HttpCallOptions): Promise<Answer<TOpaque>>;
+  override request<TOpaque = null>(
+    options: Dispatcher.RequestOptions<TOpaque> & HttpCallOptions,
+    callback: Callback<TOpaque>,
+  ): void;
+  override request<TOpaque = null>(
+    options: Dispatcher.RequestOptions<TOpaque> & HttpCallOptions,
+  ): Promise<Answer<TOpaque>>;
   /** One request by URL, or by a path below `baseUrl`. The method is GET unless given. */
   override request<TOpaque = null>(url: string | URL, options?: HttpRequestOptions<TOpaque>): Promise<Answer<TOpaque>>;
   override request<TOpaque = null>(
@@ -105,7 +116,8 @@ export class HttpSession extends Dispatcher {
 
   #locate(target: string | URL): { origin: string; path: string } {
     const base = this.#base;
-    if (base !== undefined && typeof target === "string" && PLAIN_PATH.test(target)) return { origin: base.origin, path: target };
+    if (base !== undefined && typeof target === "string" && PLAIN_PATH.test(target))
+      return { origin: base.origin, path: target };
     if (typeof target === "string" && base === undefined && !URL.canParse(target)) throw this.#unresolvable(target);
     const { origin, pathname, search } = typeof target === "string" ? new URL(target, base?.href) : target;
     return { origin, path: pathname + search };
@@ -114,11 +126,22 @@ export class HttpSession extends Dispatcher {
   #unresolvable(target: string): StewardError {
     const { resource } = this.#wiring;
     const shown = target.slice(0, 100).replace(/[?#].*/s, "");
-    return new StewardError("HTTP_ORIGIN_MISSING", `${resource}: "${shown}" is not a whole URL, and the session has no baseUrl`, { resource });
+    return new StewardError(
+      "HTTP_ORIGIN_MISSING",
+      `${resource}: "${shown}" is not a whole URL, and the session has no baseUrl`,
+      { resource },
+    );
   }
 
-  override stream<TOpaque = null>(options: Dispatcher.RequestOptions<TOpaque>, factory: Dispatcher.StreamFactory<TOpaque>): Promise<Dispatcher.StreamData<TOpaque>>;
-  override stream<TOpaque = null>(options: Dispatcher.RequestOptions<TOpaque>, factory: Dispatcher.StreamFactory<TOpaque>, callback: (error: Error | null, data: Dispatcher.StreamData<TOpaque>) => void): void;
+  override stream<TOpaque = null>(
+    options: Dispatcher.RequestOptions<TOpaque>,
+    factory: Dispatcher.StreamFactory<TOpaque>,
+  ): Promise<Dispatcher.StreamData<TOpaque>>;
+  override stream<TOpaque = null>(
+    options: Dispatcher.RequestOptions<TOpaque>,
+    factory: Dispatcher.StreamFactory<TOpaque>,
+    callback: (error: Error | null, data: Dispatcher.StreamData<TOpaque>) => void,
+  ): void;
   override stream<TOpaque = null>(
     options: Dispatcher.RequestOptions<TOpaque>,
     factory: Dispatcher.StreamFactory<TOpaque>,
@@ -128,7 +151,10 @@ export class HttpSession extends Dispatcher {
     return callback === undefined ? super.stream(streaming, factory) : super.stream(streaming, factory, callback);
   }
 
-  override pipeline<TOpaque = null>(options: Dispatcher.PipelineOptions<TOpaque>, handler: Dispatcher.PipelineHandler<TOpaque>): ReturnType<Dispatcher["pipeline"]> {
+  override pipeline<TOpaque = null>(
+    options: Dispatcher.PipelineOptions<TOpaque>,
+    handler: Dispatcher.PipelineHandler<TOpaque>,
+  ): ReturnType<Dispatcher["pipeline"]> {
     return super.pipeline({ streaming: true, ...options } as Dispatcher.PipelineOptions<TOpaque>, handler); // with our option added
   }
 
@@ -150,7 +176,11 @@ export class HttpSession extends Dispatcher {
 
   #notYours(callback: ((error: Error) => void) | undefined): Promise<void> {
     const { resource } = this.#wiring;
-    const error = new StewardError("LIFECYCLE_CONFLICT", `${resource}: a session is shared and cannot be closed by one of its users; stop its manager`, { resource });
+    const error = new StewardError(
+      "LIFECYCLE_CONFLICT",
+      `${resource}: a session is shared and cannot be closed by one of its users; stop its manager`,
+      { resource },
+    );
     if (typeof callback === "function") queueMicrotask(() => callback(error));
     else return Promise.reject(error);
     return Promise.resolve();

@@ -35,7 +35,8 @@ t.test("the client is a dispatcher in every call of undici", async (t) => {
   const viaFetch = await undici.fetch(`${server.url}/fetch`, { dispatcher, method: "POST", body: "b" });
   t.match(await viaFetch.json(), { url: "/fetch", method: "POST", body: "b" });
   let streamed = "";
-  const sink = (): Writable => new Writable({ write: (chunk, _encoding, done) => ((streamed += String(chunk)), done()) });
+  const sink = (): Writable =>
+    new Writable({ write: (chunk, _encoding, done) => ((streamed += String(chunk)), done()) });
   await undici.stream(`${server.url}/stream`, { dispatcher, method: "GET" }, sink);
   t.match(JSON.parse(streamed), { url: "/stream" });
   const pipe = dispatcher.pipeline({ origin: server.url, path: "/pipeline", method: "PUT" }, ({ body }) => body);
@@ -81,7 +82,11 @@ t.test("an upgraded socket is the caller's until it closes, and holds a place me
   await new Promise<void>((resolve) => upgrading.listen(0, "127.0.0.1", () => resolve()));
   const { port } = upgrading.address() as { port: number };
   const origin = `http://127.0.0.1:${port}`;
-  const { socket } = await http.client.upgrade({ origin, path: "/", protocol: "echo" } as undici.Dispatcher.UpgradeOptions);
+  const { socket } = await http.client.upgrade({
+    origin,
+    path: "/",
+    protocol: "echo",
+  } as undici.Dispatcher.UpgradeOptions);
   socket.write("ping");
   t.equal(String((await once(socket, "data"))[0]), "ping");
   t.match(http.stats(), { inUse: 1 });
@@ -96,7 +101,7 @@ t.test("paths are relative to baseUrl; without one a path is refused", async (t)
   t.equal((await mirrored(http.client, "/a?b=1")).url, "/a?b=1");
   t.equal((await mirrored(http.client, "a")).url, "/v1/a");
   t.equal((await mirrored(http.client, "/x/../y")).url, "/y");
-  t.equal((await (await http.client.fetch("f")).json() as Mirrored).url, "/v1/f");
+  t.equal(((await (await http.client.fetch("f")).json()) as Mirrored).url, "/v1/f");
   await using bare = await started();
   t.match(await failure(bare.client.request("/a?secret=1")), { code: "HTTP_ORIGIN_MISSING", message: /"\/a" is not/ });
   t.match(await failure(bare.client.request({ path: "/a", method: "GET" })), { code: "HTTP_ORIGIN_MISSING" });
@@ -104,25 +109,42 @@ t.test("paths are relative to baseUrl; without one a path is refused", async (t)
 
 t.test("default headers come with every call, and give way to the call's own", async (t) => {
   await using server = await serve((request, response) => void mirror(request, response));
-  await using http = await started({ baseUrl: server.url, headers: { "X-One": "1", "x-two": "2" }, userAgent: "tester/1" });
+  await using http = await started({
+    baseUrl: server.url,
+    headers: { "X-One": "1", "x-two": "2" },
+    userAgent: "tester/1",
+  });
   t.match((await mirrored(http.client, "/")).headers, { "x-one": "1", "x-two": "2", "user-agent": "tester/1" });
   const own = { "X-ONE": "mine" };
   for (const headers of [own, ["X-ONE", "mine"], Object.entries(own), new Map(Object.entries(own))])
-    t.match((await mirrored(http.client, "/", { headers })).headers, { "x-one": "mine", "x-two": "2", "user-agent": "tester/1" });
+    t.match((await mirrored(http.client, "/", { headers })).headers, {
+      "x-one": "mine",
+      "x-two": "2",
+      "user-agent": "tester/1",
+    });
 });
 
-t.test("credentials go to the origin of baseUrl only, fresh for every attempt, and give way to the call's own", async (t) => {
-  await using server = await serve((request, response) => void mirror(request, response));
-  await using other = await serve((request, response) => void mirror(request, response));
-  let asked = 0;
-  await using http = await started({ baseUrl: server.url, authorization: async () => `Bearer ${++asked}` });
-  t.equal((await mirrored(http.client, "/")).headers["authorization"], "Bearer 1");
-  t.equal((await mirrored(http.client, "/")).headers["authorization"], "Bearer 2");
-  t.equal((await mirrored(http.client, other.url)).headers["authorization"], undefined);
-  t.equal((await mirrored(http.client, "/", { headers: { Authorization: "Basic x" } })).headers["authorization"], "Basic x");
-  await using failing = await started({ baseUrl: server.url, authorization: () => Promise.reject(new Error("no token")) });
-  t.match(await failure(failing.client.request("/")), { message: "no token" });
-});
+t.test(
+  "credentials go to the origin of baseUrl only, fresh for every attempt, and give way to the call's own",
+  async (t) => {
+    await using server = await serve((request, response) => void mirror(request, response));
+    await using other = await serve((request, response) => void mirror(request, response));
+    let asked = 0;
+    await using http = await started({ baseUrl: server.url, authorization: async () => `Bearer ${++asked}` });
+    t.equal((await mirrored(http.client, "/")).headers["authorization"], "Bearer 1");
+    t.equal((await mirrored(http.client, "/")).headers["authorization"], "Bearer 2");
+    t.equal((await mirrored(http.client, other.url)).headers["authorization"], undefined);
+    t.equal(
+      (await mirrored(http.client, "/", { headers: { Authorization: "Basic x" } })).headers["authorization"],
+      "Basic x",
+    );
+    await using failing = await started({
+      baseUrl: server.url,
+      authorization: () => Promise.reject(new Error("no token")),
+    });
+    t.match(await failure(failing.client.request("/")), { message: "no token" });
+  },
+);
 
 t.test("only origins on the list are called, redirects included", async (t) => {
   await using inside = await serve((_request, response) => response.writeHead(302, { location: outside.url }).end());
@@ -130,10 +152,20 @@ t.test("only origins on the list are called, redirects included", async (t) => {
   await using http = await started({ allowedOrigins: [inside.url, "https://*.example.com"] });
   t.match(await failure(http.client.request(outside.url)), { code: "HTTP_ORIGIN_REFUSED" });
   t.match(await failure(http.client.fetch(inside.url)), { cause: { code: "HTTP_ORIGIN_REFUSED" } });
-  t.match(await failure(undici.fetch(inside.url, { dispatcher: http.client })), { cause: { code: "HTTP_ORIGIN_REFUSED" } });
+  t.match(await failure(undici.fetch(inside.url, { dispatcher: http.client })), {
+    cause: { code: "HTTP_ORIGIN_REFUSED" },
+  });
   const redirecting = http.client.compose(undici.interceptors.redirect({ maxRedirections: 3 }));
-  t.match(await failure(redirecting.request({ origin: inside.url, path: "/", method: "GET" })), { code: "HTTP_ORIGIN_REFUSED" });
-  for (const url of ["https://example.com", "http://a.example.com", "https://a.example.com.evil.test", "https://evilexample.com", "file:///etc/passwd"])
+  t.match(await failure(redirecting.request({ origin: inside.url, path: "/", method: "GET" })), {
+    code: "HTTP_ORIGIN_REFUSED",
+  });
+  for (const url of [
+    "https://example.com",
+    "http://a.example.com",
+    "https://a.example.com.evil.test",
+    "https://evilexample.com",
+    "file:///etc/passwd",
+  ])
     t.match(await failure(http.client.request(url)), { code: "HTTP_ORIGIN_REFUSED" }, url);
   t.same(outside.seen, []);
   await using none = await started({ allowedOrigins: [] });
@@ -144,12 +176,17 @@ t.test("calls beyond maxConnections wait in order, and beyond maxPending are ref
   const answers: (() => void)[] = [];
   await using server = await serve((_request, response) => answers.push(() => response.end("x")));
   await using http = await started({ baseUrl: server.url, maxConnections: 2, maxPending: 2 });
-  const calls = ["/1", "/2", "/3", "/4", "/5"].map((path) => http.client.request(path).then(({ body }) => body.text(), (error: { code: string }) => error.code));
+  const calls = ["/1", "/2", "/3", "/4", "/5"].map((path) =>
+    http.client.request(path).then(
+      ({ body }) => body.text(),
+      (error: { code: string }) => error.code,
+    ),
+  );
   t.equal(await calls[4], "OVERLOADED");
   while (answers.length < 2) await turn();
   t.same(server.seen, ["GET /1", "GET /2"]);
   t.match(http.stats(), { inUse: 2, pending: 2, overloaded: 1, size: 2, max: 2 });
-  for (let done = 0; done < 4; ) {
+  for (let done = 0; done < 4;) {
     const answer = answers.shift();
     if (answer === undefined) await turn();
     else {
@@ -174,7 +211,9 @@ t.test("one deadline covers queue, headers and body", async (t) => {
   t.match(await first, { code: "DEADLINE_EXCEEDED" });
   const { body } = await http.client.request("/body");
   t.match(await failure(body.text()), { code: "DEADLINE_EXCEEDED" });
-  t.match(await failure(runWithContext({ deadline: performance.now() + 20 }, () => http.client.request("/never"))), { code: "DEADLINE_EXCEEDED" });
+  t.match(await failure(runWithContext({ deadline: performance.now() + 20 }, () => http.client.request("/never"))), {
+    code: "DEADLINE_EXCEEDED",
+  });
   t.ok(performance.now() - since < 1_500, "none took longer than it may");
   t.match(http.stats(), { timedOut: 4, inUse: 0 });
 });
@@ -182,7 +221,10 @@ t.test("one deadline covers queue, headers and body", async (t) => {
 t.test("a stream may outlive the deadline as long as it flows", async (t) => {
   await using server = await serve((_request, response) => {
     let count = 0;
-    const timer = setInterval(() => (response.write("tick "), ++count === 6 && (clearInterval(timer), response.end())), 40);
+    const timer = setInterval(
+      () => (response.write("tick "), ++count === 6 && (clearInterval(timer), response.end())),
+      40,
+    );
   });
   await using http = await started({ baseUrl: server.url, timeoutMs: 120 });
   const { body } = await http.client.request("/", { streaming: true });
@@ -202,25 +244,38 @@ t.test("a caller who aborts is rid of the call at once, with its own reason", as
   running.abort(reason);
   t.equal(await calls[0], reason);
   t.equal(await failure(http.client.fetch("/", { signal: AbortSignal.abort(reason) })), reason);
-  t.match(await failure(runWithContext({ signal: AbortSignal.abort(reason) }, () => http.client.request("/"))), { code: "CALL_ABORTED", cause: reason });
+  t.match(await failure(runWithContext({ signal: AbortSignal.abort(reason) }, () => http.client.request("/"))), {
+    code: "CALL_ABORTED",
+    cause: reason,
+  });
   t.match(http.stats(), { inUse: 0, pending: 0 });
 });
 
 t.test("a body larger than maxResponseBytes is cut off", async (t) => {
-  await using server = await serve((request, response) => response.end(Buffer.alloc(request.url === "/big" ? 1_001 : 1_000)));
+  await using server = await serve((request, response) =>
+    response.end(Buffer.alloc(request.url === "/big" ? 1_001 : 1_000)),
+  );
   await using http = await started({ baseUrl: server.url, maxResponseBytes: 1_000 });
   t.equal((await (await http.client.request("/ok")).body.bytes()).length, 1_000);
-  t.match(await failure(http.client.request("/big").then(({ body }) => body.text())), { code: "HTTP_RESPONSE_TOO_LARGE" });
+  t.match(await failure(http.client.request("/big").then(({ body }) => body.text())), {
+    code: "HTTP_RESPONSE_TOO_LARGE",
+  });
 });
 
 t.test("interceptors see a call in the order in which they stand, before the guard", async (t) => {
   await using server = await serve((request, response) => void mirror(request, response));
   const order: string[] = [];
-  const named = (name: string): undici.Dispatcher.DispatcherComposeInterceptor => (dispatch) => (options, handler) => {
-    order.push(`${name} ${(http.stats()["started"] as number) ?? 0}`);
-    return dispatch({ ...options, headers: { ...(options.headers as object), [name]: "was here" } }, handler);
-  };
-  const http: HttpSessionManager = new HttpSessionManager({ baseUrl: server.url, interceptors: [named("first"), named("second")] });
+  const named =
+    (name: string): undici.Dispatcher.DispatcherComposeInterceptor =>
+    (dispatch) =>
+    (options, handler) => {
+      order.push(`${name} ${(http.stats()["started"] as number) ?? 0}`);
+      return dispatch({ ...options, headers: { ...(options.headers as object), [name]: "was here" } }, handler);
+    };
+  const http: HttpSessionManager = new HttpSessionManager({
+    baseUrl: server.url,
+    interceptors: [named("first"), named("second")],
+  });
   await http.start();
   t.match((await mirrored(http.client, "/")).headers, { first: "was here", second: "was here" });
   t.same(order, ["first 0", "second 0"]);
@@ -235,7 +290,16 @@ t.test("fetch does what the platform's does", async (t) => {
     if (pathname === "/loop") return response.writeHead(302, { location: "/loop" }).end();
     if (pathname === "/204") return response.writeHead(204).end();
     if (pathname === "/gzip") return response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("unzipped"));
-    if (pathname === "/cookies") return response.writeHead(200, [["set-cookie", "a=1"], ["set-cookie", "b=2"]].flat()).end();
+    if (pathname === "/cookies")
+      return response
+        .writeHead(
+          200,
+          [
+            ["set-cookie", "a=1"],
+            ["set-cookie", "b=2"],
+          ].flat(),
+        )
+        .end();
     return mirror(request, response);
   });
   await using http = await started({ baseUrl: server.url });
@@ -264,18 +328,39 @@ t.test("fetch does what the platform's does", async (t) => {
       const read = await response.text();
       const json = read.startsWith("{") ? (JSON.parse(read) as Mirrored) : undefined;
       const flat: Record<string, unknown> = { ...json, ...json?.headers };
-      return { ok, status, redirected, url, bodyUsed, used: read === "" || response.bodyUsed, cookies: response.headers.getSetCookie(), body: json === undefined ? read : KEPT.map((key) => flat[key]) };
+      return {
+        ok,
+        status,
+        redirected,
+        url,
+        bodyUsed,
+        used: read === "" || response.bodyUsed,
+        cookies: response.headers.getSetCookie(),
+        body: json === undefined ? read : KEPT.map((key) => flat[key]),
+      };
     };
-    t.same(await seen(await ours(path, init)), await seen(await undici.fetch(server.url + path, init)), `${path} ${JSON.stringify(init)}`);
+    t.same(
+      await seen(await ours(path, init)),
+      await seen(await undici.fetch(server.url + path, init)),
+      `${path} ${JSON.stringify(init)}`,
+    );
   }
   t.match(await failure(ours("/loop")), { code: "HTTP_REDIRECT_REFUSED" });
   t.match(await failure(ours("/302", { redirect: "error" })), { code: "HTTP_REDIRECT_REFUSED" });
-  t.match(await failure(ours("/307", { method: "POST", body: new Blob(["once"]).stream(), duplex: "half" })), { code: "HTTP_REDIRECT_REFUSED" });
-  t.match(await failure(ours("http://127.0.0.1:1/")), { name: "TypeError", message: "fetch failed", cause: { code: "ECONNREFUSED" } });
+  t.match(await failure(ours("/307", { method: "POST", body: new Blob(["once"]).stream(), duplex: "half" })), {
+    code: "HTTP_REDIRECT_REFUSED",
+  });
+  t.match(await failure(ours("http://127.0.0.1:1/")), {
+    name: "TypeError",
+    message: "fetch failed",
+    cause: { code: "ECONNREFUSED" },
+  });
 });
 
 t.test("a fetched response has everything that a Response has", async (t) => {
-  await using server = await serve((_request, response) => response.writeHead(200, { "content-type": "application/json" }).end('{"a":1}'));
+  await using server = await serve((_request, response) =>
+    response.writeHead(200, { "content-type": "application/json" }).end('{"a":1}'),
+  );
   await using http = await started({ baseUrl: server.url });
   const get = (): ReturnType<HttpSession["fetch"]> => http.client.fetch("/");
   const first = await get();
@@ -383,7 +468,10 @@ t.test("a probe asks its URL, or judges by what calls have met", async (t) => {
   await judging.probe();
   await server[Symbol.asyncDispose]();
   await failure(judging.client.request(server.url));
-  t.match(await failure(judging.probe()), { code: "HTTP_PROBE_FAILED", message: /ECONNREFUSED|UND_ERR_SOCKET|ECONNRESET/ });
+  t.match(await failure(judging.probe()), {
+    code: "HTTP_PROBE_FAILED",
+    message: /ECONNREFUSED|UND_ERR_SOCKET|ECONNRESET/,
+  });
 });
 
 t.test("a request body travels in every form", async (t) => {

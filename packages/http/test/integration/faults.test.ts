@@ -24,7 +24,13 @@ interface Scene extends AsyncDisposable {
 async function scene(options = {}): Promise<Scene> {
   const server = await serve((_request, response) => response.end("hello"));
   const proxy = await startFaultProxy({ target: server.url });
-  const http = await started({ baseUrl: proxy.url, timeoutMs: TIMEOUT_MS, maxConnections: 10, retry: false, ...options });
+  const http = await started({
+    baseUrl: proxy.url,
+    timeoutMs: TIMEOUT_MS,
+    maxConnections: 10,
+    retry: false,
+    ...options,
+  });
   const load = new Load(RATE, async () => (await http.client.request("/")).body.text());
   await load.run(300);
   return {
@@ -153,7 +159,10 @@ t.test("what never left is sent again, whatever it is", async (t) => {
   const server = await serve(() => {});
   const { port } = server;
   await server[Symbol.asyncDispose]();
-  await using http = await started({ baseUrl: server.url, retry: { maxAttempts: 10, baseDelayMs: 30, budgetRatio: 1 } });
+  await using http = await started({
+    baseUrl: server.url,
+    retry: { maxAttempts: 10, baseDelayMs: 30, budgetRatio: 1 },
+  });
   const call = http.client.request("/", { method: "POST", body: "x" });
   await using back = await serve((_request, response) => response.end("x"), port);
   t.equal((await call).statusCode, 200);
@@ -162,9 +171,32 @@ t.test("what never left is sent again, whatever it is", async (t) => {
 
 t.test("a dead server sees little more than one attempt per call", async (t) => {
   await using server = await serve((request) => void request.socket.destroy());
-  await using http = await started({ baseUrl: server.url, retry: { maxAttempts: 3, baseDelayMs: 1, budgetRatio: 0.1 } });
+  await using http = await started({
+    baseUrl: server.url,
+    retry: { maxAttempts: 3, baseDelayMs: 1, budgetRatio: 0.1 },
+  });
   for (let i = 0; i < 100; i++) await failure(http.client.request("/"));
   t.ok(server.seen.length <= 121, `${server.seen.length} attempts for 100 calls`);
+});
+
+t.test("a breaker stops calls to an origin that does not answer, and only to that one", async (t) => {
+  await using well = await serve((_request, response) => response.end("x"));
+  let broken = true;
+  await using server = await serve((request, response) => void (broken ? request.socket.destroy() : response.end("x")));
+  await using http = await started({
+    retry: false,
+    breaker: { consecutiveFailures: 3, breakDurationMs: 50, rampMs: 50 },
+  });
+  const call = async (url: string): Promise<string> => (await http.client.request(url)).body.text();
+  for (let i = 0; i < 3; i++) t.match(await failure(call(server.url)), { code: "UND_ERR_SOCKET" });
+  t.match(await failure(call(server.url)), { code: "CIRCUIT_OPEN", retryable: true });
+  t.equal(await call(well.url), "x");
+  broken = false;
+  const until = performance.now() + 2_000;
+  while (performance.now() < until && (await call(server.url).catch(() => "")) !== "x")
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  t.equal(await call(server.url), "x");
+  t.ok((http.stats()["refused"] as number) >= 1);
 });
 
 t.test("a body nobody reads gives its connection back, and tells who forgot it", async (t) => {
@@ -173,14 +205,18 @@ t.test("a body nobody reads gives its connection back, and tells who forgot it",
   const events: UnreadBodyEvent[] = [];
   const listen = (event: unknown): void => void events.push(event as UnreadBodyEvent);
   subscribe(HTTP_CHANNELS.unreadBody, listen);
-  const forgetful = async (path: string): Promise<unknown> => (await http.client.request(path)).body.on("error", () => {});
+  const forgetful = async (path: string): Promise<unknown> =>
+    (await http.client.request(path)).body.on("error", () => {});
   for (const path of ["/first?token=1", "/second"]) {
     await forgetful(path);
     const { body } = await http.client.request("/read");
     t.equal((await body.bytes()).length, 1_000_000);
   }
   unsubscribe(HTTP_CHANNELS.unreadBody, listen);
-  t.match(events, [{ path: "/first", method: "GET", stack: undefined }, { path: "/second", stack: /faults\.test/ }]);
+  t.match(events, [
+    { path: "/first", method: "GET", stack: undefined },
+    { path: "/second", stack: /faults\.test/ },
+  ]);
   t.ok(events.every(({ unreadMs }) => unreadMs >= 95 && unreadMs < 100 + SLACK_MS));
   t.match(http.stats(), { unread: 2, inUse: 0 });
   const forgotten = await http.client.request("/late");
@@ -224,7 +260,10 @@ t.test("drain waits for a body to its last byte, but not for one that nobody rea
 
 t.test("stop on a frozen peer ends in time and settles every call", async (t) => {
   await using server = await serve(() => {});
-  const http = await new HttpSessionManager({ baseUrl: server.url, maxConnections: 5, retry: { maxAttempts: 3 } }, { stopTimeoutMs: 500, drainTimeoutMs: 100 }).start();
+  const http = await new HttpSessionManager(
+    { baseUrl: server.url, maxConnections: 5, retry: { maxAttempts: 3 } },
+    { stopTimeoutMs: 500, drainTimeoutMs: 100 },
+  ).start();
   const calls = Array.from({ length: 15 }, () => failure(http.client.request("/")));
   const unread = http.client.request("/", { signal: AbortSignal.timeout(10_000) }).catch((error: Error) => error);
   const since = performance.now();

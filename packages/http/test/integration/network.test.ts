@@ -27,7 +27,8 @@ async function tunnelling(credentials?: string): Promise<TestServer> {
     seen.push(`CONNECT ${request.url}`);
     socket.on("error", () => {});
     const wanted = credentials === undefined ? undefined : `Basic ${Buffer.from(credentials).toString("base64")}`;
-    if (request.headers["proxy-authorization"] !== wanted) return void socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+    if (request.headers["proxy-authorization"] !== wanted)
+      return void socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
     const [host, port] = (request.url ?? "").split(":");
     const upstream = connect(Number(port), host ?? "", () => {
       socket.write("HTTP/1.1 200 OK\r\n\r\n");
@@ -51,7 +52,10 @@ t.test("a server is trusted for its authority, or not at all", async (t) => {
 
 t.test("mutual TLS shows our certificate, also one that is loaded at start and renew", async (t) => {
   await using server = await secure({ ca: authority, requestCert: true, rejectUnauthorized: true });
-  await using known = await started({ baseUrl: server.url, tls: { ca: [authority], cert: clientCert, key: Buffer.from(clientKey) } });
+  await using known = await started({
+    baseUrl: server.url,
+    tls: { ca: [authority], cert: clientCert, key: Buffer.from(clientKey) },
+  });
   t.equal(await (await known.client.request("/")).body.text(), "hello test client");
   let loads = 0;
   let tls: object = { ca: authority };
@@ -80,7 +84,9 @@ t.test("HTTP/2 is spoken when asked for and offered: many calls share a connecti
   t.equal(offering.connections(), 3);
   await using plain = await secure();
   await using http = await started({ baseUrl: plain.url, http2: true, maxConnections: 2, tls: { ca: authority } });
-  const answers = await Promise.all(Array.from({ length: 10 }, async () => (await http.client.request("/")).body.text()));
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, async () => (await http.client.request("/")).body.text()),
+  );
   t.same(new Set(answers), new Set(["hello stranger"]), "without an offer it is HTTP/1.1");
 });
 
@@ -89,7 +95,10 @@ t.test("a proxy carries plain and secure calls, with credentials, and is bypasse
   await using tls = await secure();
   await using proxy = await tunnelling("user:word");
   const options = { tls: { ca: authority }, retry: false } as const;
-  await using http = await started({ ...options, proxy: { url: proxy.url, username: "user", password: async () => "word" } });
+  await using http = await started({
+    ...options,
+    proxy: { url: proxy.url, username: "user", password: async () => "word" },
+  });
   t.equal(await (await http.client.request(plain.url)).body.text(), "plain");
   t.equal(await (await http.client.request(tls.url)).body.text(), "hello stranger");
   t.same(proxy.seen, [`CONNECT 127.0.0.1:${plain.port}`, `CONNECT localhost:${tls.port}`]);
@@ -108,11 +117,15 @@ t.test("private addresses are refused whatever leads there: address, name or red
   for (const host of ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"])
     t.match(await failure(http.client.request(`http://${host}:${port}/`)), { code: "HTTP_ADDRESS_REFUSED" }, host);
   t.equal(server.connections(), 0);
-  await using redirecting = await serve((_request, response) => response.writeHead(302, { location: `http://localhost:${port}/` }).end());
+  await using redirecting = await serve((_request, response) =>
+    response.writeHead(302, { location: `http://localhost:${port}/` }).end(),
+  );
   await using excepting = await started({ privateAddresses: "refuse", allowedAddresses: ["127.0.0.1"], retry: false });
   t.equal(await (await excepting.client.request(server.url)).body.text(), "secret");
   await using nearly = await started({ privateAddresses: "refuse", allowedAddresses: ["127.0.0.2"], retry: false });
-  t.match(await failure(nearly.client.fetch(`http://127.0.0.2:${redirecting.port}/`)), { cause: { code: /ECONNREFUSED|HTTP_ADDRESS_REFUSED/ } });
+  t.match(await failure(nearly.client.fetch(`http://127.0.0.2:${redirecting.port}/`)), {
+    cause: { code: /ECONNREFUSED|HTTP_ADDRESS_REFUSED/ },
+  });
 });
 
 t.test("a name that leads to several addresses is refused for any of them that is private", async (t) => {
@@ -121,6 +134,10 @@ t.test("a name that leads to several addresses is refused for any of them that i
   const outcome = await new Promise((resolve) => rules.lookup("localhost", { all: true }, (error) => resolve(error)));
   t.match(outcome, { code: "HTTP_ADDRESS_REFUSED", message: /localhost is/ });
   const excepting = new AddressRules("http", ["127.0.0.0/8", "::1"]);
-  const one = await new Promise((resolve) => excepting.lookup("localhost", { all: false, family: 4 } as never, (error, address, family) => resolve({ error, address, family })));
+  const one = await new Promise((resolve) =>
+    excepting.lookup("localhost", { all: false, family: 4 } as never, (error, address, family) =>
+      resolve({ error, address, family }),
+    ),
+  );
   t.match(one, { error: null, address: "127.0.0.1", family: 4 });
 });

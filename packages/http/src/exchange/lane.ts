@@ -1,0 +1,49 @@
+import type { Duplex } from "node:stream";
+import type { Clock, DeadlineWheel, Secret } from "@steward/core";
+import type { Dispatcher } from "undici";
+import type { Connection } from "../connections/connection.ts";
+import type { Exchange } from "./exchange.ts";
+import type { RetrySettings } from "./retry.ts";
+
+/** What a call may ask for besides what undici knows. */
+export interface HttpCallOptions {
+  /** Longest call in all, in ms; the smallest of this, the session's and the request context's counts. */
+  readonly timeoutMs?: number | undefined;
+  /** The body is a stream that may take as long as it takes: the total timeout ends at the headers, the idle one counts on. */
+  readonly streaming?: boolean | undefined;
+}
+
+/** A request as undici takes it, with what we add. */
+export type HttpDispatchOptions = Dispatcher.DispatchOptions & HttpCallOptions & { readonly signal?: unknown };
+
+/** What an exchange needs of the origin it goes to. */
+export interface Lane {
+  readonly resource: string;
+  readonly origin: string;
+  readonly clock: Clock;
+  readonly wheel: DeadlineWheel;
+  readonly limits: Limits;
+  readonly retry: RetrySettings | undefined;
+  readonly authorization: Secret | undefined;
+  /** Exchanges whose body waits for its reader. */
+  readonly paused: Set<Exchange>;
+  /** Sockets that were upgraded. */
+  readonly upgraded: Set<Duplex>;
+  /** True when the guard wants to know of answers, not only of ends. */
+  readonly watchesAnswers: boolean;
+  /** True once nothing shall be tried again. */
+  readonly closed: boolean;
+  connection(): Connection;
+  answered(): void;
+  failed(error: unknown): void;
+  leaked(exchange: Exchange): void;
+}
+
+/** Bounds of every exchange of a session. */
+export interface Limits {
+  readonly timeoutMs: number;
+  readonly headersTimeoutMs?: number | undefined;
+  readonly bodyTimeoutMs: number;
+  readonly unreadBodyTimeoutMs: number;
+  readonly maxResponseBytes?: number | undefined;
+}
