@@ -1,12 +1,12 @@
 import { Breaker } from "./breaker.ts";
 import { publishCall } from "./channels.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 import { currentContext } from "./context.ts";
 import { isStewardError, StewardError } from "./errors.ts";
 import type { CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
-import { GuardedCall, Pause, type GuardedUse } from "./guarded-use.ts";
+import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
 import { RetryPolicy } from "./retry.ts";
-import { deadlineWheel, type DeadlineWheel, type Expiring } from "./timers.ts";
+import { deadlineWheel, type DeadlineWheel } from "./timers.ts";
 
 /**
  * What every managed use passes through: it bounds how many calls run and wait, and how long each may take in all.
@@ -214,23 +214,21 @@ export class Guard {
   }
 
   /** @internal Ends the attempt of a call and begins the next one `pauseMs` from now, or queues it then. */
-  pauseBefore(call: GuardedUse, pauseMs: number, error: unknown): Expiring {
-    const pause = new Pause(() => {
-      this.#pausing.delete(call);
-      this.#place(call, this.#clock.now());
-    });
-    pause.deadline = this.#clock.now() + pauseMs;
-    this.#wheel.add(pause);
+  pauseBefore(call: GuardedUse, pauseMs: number, error: unknown): Timer {
     this.#pausing.add(call);
     this.#retried++;
     this.#ended(call, error);
     call.startedAt = undefined;
-    return pause;
+    // Not on the wheel: between two attempts nothing else may keep the process alive.
+    return this.#clock.setTimeout(() => {
+      this.#pausing.delete(call);
+      this.#place(call, this.#clock.now());
+    }, pauseMs);
   }
 
   /** @internal */
-  cancelPause(call: GuardedUse, pause: Expiring): void {
-    this.#wheel.remove(pause);
+  endPause(call: GuardedUse, pause: Timer): void {
+    pause.cancel();
     this.#pausing.delete(call);
   }
 

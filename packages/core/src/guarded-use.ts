@@ -1,3 +1,4 @@
+import type { Timer } from "./clock.ts";
 import { StewardError } from "./errors.ts";
 import type { Guard } from "./guard.ts";
 import type { Call, Operation } from "./guard-options.ts";
@@ -34,7 +35,7 @@ export abstract class GuardedUse extends Expiring {
   #unfollow: (() => void) | undefined = undefined;
   /** Which attempt this is, the first being 1. */
   #attempt = 1;
-  #pause: Expiring | undefined = undefined;
+  #pause: Timer | undefined = undefined;
 
   /** It has its place: hand it to the driver. Called again for every further attempt. */
   protected abstract begin(): void;
@@ -91,7 +92,7 @@ export abstract class GuardedUse extends Expiring {
     if (this.settled) return;
     this.settled = true;
     this.#unfollow?.();
-    if (this.#pause !== undefined) this.#guard?.cancelPause(this, this.#pause);
+    if (this.#pause !== undefined) this.#guard?.endPause(this, this.#pause);
     try {
       this.giveUp(error);
     } finally {
@@ -137,20 +138,6 @@ export abstract class GuardedUse extends Expiring {
     this.#signal = signal;
     signal.addEventListener("abort", abort, { once: true });
     this.#unfollow = () => signal.removeEventListener("abort", abort);
-  }
-}
-
-/** A wait between two attempts. */
-export class Pause extends Expiring {
-  readonly #next: () => void;
-
-  constructor(next: () => void) {
-    super();
-    this.#next = next;
-  }
-
-  override expire(): void {
-    this.#next();
   }
 }
 
