@@ -1,0 +1,25 @@
+import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
+import { pkiInvalid } from "./der.ts";
+
+/** A certificate, read by `node:crypto`. @throws {CRYPTO_PKI_INVALID} when it is none. */
+export function parsedCertificate(pem: string | Uint8Array): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw pkiInvalid("not a certificate", error);
+  }
+}
+
+/** A private key from PEM. @throws {CRYPTO_PKI_INVALID} when it is none. */
+export function parsedKey(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    throw pkiInvalid("not an unencrypted private key in PEM");
+  }
+}
+
+/** A private key as PKCS#8 PEM. */
+export function pemOf(key: KeyObject): string {
+  return key.export({ format: "pem", type: "pkcs8" }).toString();
+}

@@ -1,0 +1,78 @@
+import { createHash, sign } from "node:crypto";
+import { systemClock, type Clock } from "@steward/core";
+import { wallTime } from "../keysets/wall.ts";
+import { parsedCertificate, parsedKey } from "./files.ts";
+import { contentOf, fromDer, fromPem, implicit, integer, nothing, octets, oid, oidOf, partsOf, pkiInvalid, sequence, set, smallInteger, tagged, time, toDer, toPem, type Asn1 } from "./der.ts";
+import { signatureAlgorithm } from "./signing.ts";
+
+const DATA = "1.2.840.113549.1.7.1";
+const SIGNED_DATA = "1.2.840.113549.1.7.2";
+const SHA256 = "2.16.840.1.101.3.4.2.1";
+const SHA512 = "2.16.840.1.101.3.4.2.3";
+
+/** Who signs, with what. */
+export interface Pkcs7Options {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+  /** Certificates that go along, so that the other side can build the chain. */
+  readonly chainPem?: readonly string[] | undefined;
+  /** True leaves the content out of the message. Default `false`. */
+  readonly detached?: boolean | undefined;
+  /** Where time comes from. Default: the real clock. */
+  readonly clock?: Clock | undefined;
+}
+
+/** Signs content as a PKCS#7 message (CMS SignedData), as PEM. The signature is made by `node:crypto`; P-256, Ed25519 and RSA work. */
+export async function signPkcs7(content: Uint8Array, options: Pkcs7Options): Promise<string> {
+  const { chainPem = [], detached = false, clock = systemClock } = options;
+  const key = parsedKey(options.privateKeyPem);
+  if (!parsedCertificate(options.certificatePem).checkPrivateKey(key)) throw pkiInvalid("the private key is not the one of the certificate");
+  const { id, hash } = signatureAlgorithm(key);
+  // Ed25519 in CMS goes with SHA-512 (RFC 8419).
+  const [digestOid, digestName] = hash === null ? [SHA512, "sha512"] as const : [SHA256, "sha256"] as const;
+  const digest = createHash(digestName).update(content).digest();
+  const attributes = attributeList(digest, wallTime(clock));
+  const signature = await new Promise<Buffer>((resolve, reject) =>
+    sign(hash, toDer(set(...attributes)), key, (error, bytes) => (error === null ? resolve(bytes) : reject(error))),
+  );
+  const [tbs] = partsOf(fromDer(fromPem(options.certificatePem, "CERTIFICATE"), "the certificate"));
+  const [, serial, , issuer] = partsOf(tbs);
+  if (serial === undefined || issuer === undefined) throw pkiInvalid("the certificate is incomplete");
+  const algorithm = hash === null ? sequence(oid(digestOid)) : sequence(oid(digestOid), nothing());
+  const signer = sequence(smallInteger(1), sequence(issuer, integer(contentOf(serial))), algorithm, tagged(0, ...attributes), id, octets(signature));
+  const inner = sequence(oid(DATA), ...(detached ? [] : [tagged(0, octets(content))]));
+  const certificates = [options.certificatePem, ...chainPem].map((pem) => fromDer(fromPem(pem, "CERTIFICATE"), "a certificate"));
+  const body = sequence(smallInteger(1), set(algorithm), inner, tagged(0, ...certificates), set(signer));
+  return toPem("PKCS7", toDer(sequence(oid(SIGNED_DATA), tagged(0, body))));
+}
+
+/** In the order that DER wants of a set: by their bytes. */
+function attributeList(digest: Buffer, nowMs: number): Asn1[] {
+  const attributes = [
+    sequence(oid("1.2.840.113549.1.9.3"), set(oid(DATA))),
+    sequence(oid("1.2.840.113549.1.9.4"), set(octets(digest))),
+    sequence(oid("1.2.840.113549.1.9.5"), set(time(nowMs))),
+  ];
+  return attributes.sort((a, b) => Buffer.compare(toDer(a), toDer(b)));
+}
+
+/** A bundle of certificates without a signature (.p7b), as PEM. */
+export function bundlePkcs7(certificatesPem: readonly string[]): string {
+  const certificates = certificatesPem.map((pem) => fromDer(parsedCertificate(pem).raw, "a certificate"));
+  const body = sequence(smallInteger(1), set(), sequence(oid(DATA)), tagged(0, ...certificates), set());
+  return toPem("PKCS7", toDer(sequence(oid(SIGNED_DATA), tagged(0, body))));
+}
+
+/**
+ * The certificates in a PKCS#7 file that the operator supplied. It says nothing about whether they are to be trusted.
+ * @throws {CRYPTO_PKI_INVALID} when it is no such file.
+ */
+export function certificatesInPkcs7(pem: string): string[] {
+  const [type, wrapped] = partsOf(fromDer(fromPem(pem, "PKCS7", "CMS"), "the file"));
+  const [body] = partsOf(wrapped);
+  if (oidOf(type) !== SIGNED_DATA || body === undefined) throw pkiInvalid("not a signed PKCS#7 file");
+  const list = partsOf(body).find((part) => part.tagClass === CONTEXT && (part.type as number) === 0); // forge's types know universal tags only
+  return partsOf(list).map((certificate) => parsedCertificate(toDer(certificate)).toString());
+}
+
+const CONTEXT = implicit(0, new Uint8Array(0)).tagClass;
