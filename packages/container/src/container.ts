@@ -2,6 +2,7 @@ import { isDefinition, systemClock, type Binding, type Clock, type Definition, t
 import { Engine, type Limits } from "./engine.ts";
 import { explain, type ExplainFormat } from "./explain.ts";
 import { Graph, type AnyDefinition, type Override, type Overrides } from "./graph.ts";
+import type { MonitorOptions } from "./health-monitor.ts";
 import { Running } from "./running.ts";
 import type { AllInputs, SomeDefinition } from "./scope-types.ts";
 import type { SessionOptions } from "./sessions.ts";
@@ -20,6 +21,8 @@ export interface ContainerOptions {
   readonly stopTimeoutMs?: number;
   /** Bounds of user sessions. */
   readonly sessions?: SessionOptions;
+  /** How the health of resources is watched; `false` for not at all. Default: probes every 10 s where real calls do not tell enough. */
+  readonly health?: MonitorOptions | false;
 }
 
 /** How a container is started. */
@@ -88,9 +91,9 @@ export class Container<out Open extends string = never> {
    * @throws {INPUT_MISSING} when an input has no value.
    */
   async start<const B extends readonly Binding[] = readonly []>(this: Container<Open> & AllInputs<Open, B>, inputs?: B, options: StartOptions = {}): Promise<Running> {
-    const { name = "container", clock = systemClock, sessions = {}, ...limits } = this.#options;
+    const { name = "container", clock = systemClock, sessions = {}, health = {}, ...limits } = this.#options;
     const graph = new Graph(this.#roots, this.#overrides, inputs ?? []);
-    const engine = new Engine(name, graph, clock, { ...DEFAULTS, ...limits }, sessions);
+    const engine = new Engine(name, graph, clock, { ...DEFAULTS, ...limits }, sessions, health);
     await engine.start(options.signal);
     return new Running(engine);
   }

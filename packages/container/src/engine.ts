@@ -4,6 +4,7 @@ import { BringUp, startMessage } from "./bring-up.ts";
 import { CachedInstances } from "./cached.ts";
 import { containerError, StartError, StopError, type NodeFailure } from "./errors.ts";
 import type { AnyDefinition, Graph, GraphNode } from "./graph.ts";
+import { HealthMonitor, type MonitorOptions } from "./health-monitor.ts";
 import { isEnabled, makeManager, type LiveNode } from "./node.ts";
 import { compilePlan, type Plan, type PlanKind } from "./plan.ts";
 import { Plans } from "./plans.ts";
@@ -32,6 +33,8 @@ export class Engine implements Assembly, ScopeHost {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly sessions: Sessions;
+  /** Watches the health of what is live; `undefined` where that was declined. */
+  readonly monitor: HealthMonitor | undefined;
   readonly dependants: readonly (readonly number[])[];
   current: Generation;
   /** Set while scopes have to wait, because something that exists only once is being restarted. */
@@ -55,7 +58,7 @@ export class Engine implements Assembly, ScopeHost {
   #draining: Promise<readonly NodeFailure[]> | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(name: string, graph: Graph, clock: Clock, limits: Limits, sessions: SessionOptions) {
+  constructor(name: string, graph: Graph, clock: Clock, limits: Limits, sessions: SessionOptions, health: MonitorOptions | false) {
     this.graph = graph;
     this.clock = clock;
     this.limits = limits;
@@ -65,6 +68,7 @@ export class Engine implements Assembly, ScopeHost {
     this.#plans = new Plans((needs, kind) => this.#compile(needs, kind));
     this.#cached = new CachedInstances(clock, (definition) => this.#instance(definition));
     this.#retries = new Retries(clock, (node) => this.#cameUp(node));
+    this.monitor = health === false ? undefined : new HealthMonitor(this, health);
     this.sessions = new Sessions(clock, sessions, (inputs) => this.open(inputs, undefined, "session"));
   }
 
@@ -91,6 +95,7 @@ export class Engine implements Assembly, ScopeHost {
     if (up.failures.length > 0) throw await this.#rollBack(up);
     this.startedInMs = this.clock.now() - since;
     this.#lifecycle.move(["starting"], "ready");
+    this.monitor?.sync();
   }
 
   async #rollBack(up: BringUp): Promise<Error> {
@@ -124,7 +129,7 @@ export class Engine implements Assembly, ScopeHost {
 
   /** Restarts one resource and what holds it; one restart at a time. */
   restart(index: number): Promise<void> {
-    const restarted = this.#changes.then(() => restart(this, index));
+    const restarted = this.#changes.then(() => restart(this, index)).finally(() => this.monitor?.sync());
     this.#changes = restarted.catch(() => {});
     return restarted;
   }
@@ -148,6 +153,7 @@ export class Engine implements Assembly, ScopeHost {
     const up = new BringUp(this, this.current, (node) => this.#retries.add(node));
     await up.run([index], [], this.limits.startTimeoutMs, this.#abort.signal);
     const arrived = this.current.live[index];
+    this.monitor?.sync();
     if (arrived !== undefined) return arrived.value;
     for (const node of up.started) {
       this.current.live[node.graph.index] = undefined;
@@ -253,7 +259,7 @@ export class Engine implements Assembly, ScopeHost {
     const abort = new AbortController();
     const timer = this.clock.setTimeout(() => abort.abort(), this.limits.drainTimeoutMs);
     const used = this.#usedByScopes();
-    await this.#retries.close();
+    await Promise.all([this.#retries.close(), this.monitor?.close()]);
     await this.#drainNodes(this.live.filter((node) => !used.has(node.graph.index)), abort.signal, failures);
     await this.#drainScopes(abort.signal, failures);
     this.#refusesScopes = true;

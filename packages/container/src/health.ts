@@ -1,64 +1,107 @@
-import { describeError, type Phase, type Readiness } from "@steward/core";
+import { describeError, type HealthStatus, type Phase, type Readiness } from "@steward/core";
+import { indicesOf } from "./assembly.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveNode } from "./node.ts";
 import { PlainManager } from "./plain.ts";
 
-/** How well something is. A resource that was never probed and is ready counts as healthy; one that has not started is unknown. */
-export type HealthStatus = "unknown" | "healthy" | "degraded" | "unhealthy";
-
 /** One resource in a health report. */
 export interface ResourceHealth {
   readonly name: string;
+  /** Degraded where it is well itself but something that it needs is not. */
   readonly status: HealthStatus;
+  /** What it would be by itself, whatever it needs. */
+  readonly ownStatus: HealthStatus;
   readonly phase: Phase | "disabled";
+  /** The kind of driver, such as `redis`; `undefined` for a plain resource. */
+  readonly driver: string | undefined;
   readonly criticality: "critical" | "optional";
   /** Whether it counts for `/readyz`. What may be down does not count, unless it says so. */
   readonly readiness: Readiness;
   readonly tags: readonly string[];
+  /** Since when it has its own status, in ms before the report; `undefined` where nothing is known. */
+  readonly sinceMs: number | undefined;
   /** How long the last probe took, in ms. */
   readonly probeMs: number | undefined;
-  /** Why it is not well, without anything secret. */
+  /** Why it is not well. It may name hosts, so it is for operators. */
   readonly reason: string | undefined;
+  /** The resources below it that are the reason. */
+  readonly causes: readonly string[];
 }
 
-/** How a container is as a whole, and each of its resources. */
+/** How a container is as a whole, and each of its resources, root causes first. */
 export interface HealthReport {
   readonly status: HealthStatus;
   readonly phase: Phase;
   readonly resources: readonly ResourceHealth[];
 }
 
-/** The health of now, from lifecycle states and last probes. No I/O. */
+/** The health of now, from lifecycle states, probes and real calls. No I/O. */
 export function healthOf(engine: Engine): HealthReport {
-  const resources = engine.live.flatMap((node) => (node.graph.constant === undefined ? [healthOfNode(node)] : []));
-  return { status: overall(engine, resources), phase: engine.phase, resources };
+  const now = engine.clock.now();
+  const own = new Map(engine.live.flatMap((node) => (node.graph.constant === undefined ? [[node.graph.index, ownHealth(engine, node, now)]] : [])));
+  const resources = [...own].map(([index, health]) => withCauses(engine, index, health, own));
+  resources.sort((a, b) => weight(b) - weight(a));
+  return Object.freeze({ status: overall(engine, resources), phase: engine.phase, resources: Object.freeze(resources) });
 }
 
-function healthOfNode(node: LiveNode): ResourceHealth {
-  const { settings } = node.graph.spec;
+/** Root causes first, then what suffers from them, then the rest in the order of the graph. */
+function weight({ ownStatus, status }: ResourceHealth): number {
+  return ownStatus === "unhealthy" ? 3 : ownStatus === "degraded" ? 2 : status === "healthy" ? 0 : 1;
+}
+
+function ownHealth(engine: Engine, node: LiveNode, now: number): ResourceHealth {
+  const { settings, managed } = node.graph.spec;
   const phase = node.disabled ? "disabled" : (node.manager?.phase ?? "ready");
+  const tracked = engine.monitor?.trackerOf(node)?.health;
   const nothingToAsk = node.manager instanceof PlainManager && !node.manager.probed;
   const probe = nothingToAsk ? undefined : node.manager?.lastProbe;
+  const status = ownStatus(phase, tracked?.status ?? (probe === undefined ? "healthy" : probe.error === undefined ? "healthy" : "unhealthy"));
+  const reason = phase === "failed" ? "it did not start" : tracked === undefined ? (probe?.error === undefined ? "" : describeError(probe.error)) : tracked.reason;
   return {
     name: node.name,
-    status: statusOf(phase, probe?.error),
+    status,
+    ownStatus: status,
     phase,
+    driver: managed?.driver,
     criticality: settings.criticality ?? "critical",
     readiness: settings.readiness ?? (settings.criticality === "optional" ? "ignore" : "gate"),
     tags: settings.tags ?? [],
+    sinceMs: tracked === undefined ? undefined : Math.round(now - tracked.since),
     probeMs: probe === undefined ? undefined : Math.round(probe.durationMs * 10) / 10,
-    reason: probe?.error === undefined ? (phase === "failed" ? "it did not start" : undefined) : describeError(probe.error),
+    reason: reason === "" || status === "healthy" ? undefined : reason,
+    causes: [],
   };
 }
 
-function statusOf(phase: Phase | "disabled", probeError: unknown): HealthStatus {
-  if (phase === "ready" || phase === "draining") return probeError === undefined ? "healthy" : "unhealthy";
+function ownStatus(phase: Phase | "disabled", tracked: HealthStatus): HealthStatus {
+  if (phase === "ready" || phase === "draining") return tracked;
   if (phase === "disabled") return "healthy";
   return phase === "idle" || phase === "starting" ? "unknown" : "unhealthy";
 }
 
+function withCauses(engine: Engine, index: number, health: ResourceHealth, own: ReadonlyMap<number, ResourceHealth>): ResourceHealth {
+  if (health.ownStatus !== "healthy") return health;
+  const causes = [...causesBelow(engine, index, own, new Set<number>())];
+  return causes.length === 0 ? health : { ...health, status: "degraded", causes, reason: `it needs ${causes.join(", ")}` };
+}
+
+/** The resources furthest down that are not well by themselves. */
+function causesBelow(engine: Engine, index: number, own: ReadonlyMap<number, ResourceHealth>, seen: Set<number>): Set<string> {
+  const causes = new Set<string>();
+  for (const edge of engine.graph.nodes[index]?.edges ?? [])
+    for (const to of indicesOf(edge)) {
+      if (seen.has(to)) continue;
+      seen.add(to);
+      const below = causesBelow(engine, to, own, seen);
+      const health = own.get(to);
+      if (below.size === 0 && health !== undefined && health.ownStatus !== "healthy") below.add(health.name);
+      for (const name of below) causes.add(name);
+    }
+  return causes;
+}
+
 function overall(engine: Engine, resources: readonly ResourceHealth[]): HealthStatus {
   if (engine.phase !== "ready" && engine.phase !== "draining") return engine.phase === "idle" || engine.phase === "starting" ? "unknown" : "unhealthy";
-  if (resources.some((resource) => resource.status === "unhealthy" && resource.criticality === "critical")) return "unhealthy";
+  if (resources.some((resource) => resource.ownStatus === "unhealthy" && resource.criticality === "critical")) return "unhealthy";
   return resources.some((resource) => resource.status !== "healthy") ? "degraded" : "healthy";
 }

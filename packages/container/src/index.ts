@@ -2,9 +2,10 @@ export { container, Container, type ContainerOptions, type StartOptions } from "
 export { CONTAINER_CODES, StartError, StopError, type ContainerCode, type NodeFailure } from "./errors.ts";
 export type { ExplainFormat } from "./explain.ts";
 export { healthEndpoints, type HealthAnswer, type HealthEndpointOptions, type HealthEndpoints, type HealthSource } from "./health-endpoints.ts";
-export type { HealthReport, HealthStatus, ResourceHealth } from "./health.ts";
+export type { HealthReport, ResourceHealth } from "./health.ts";
 export { announceShutdown } from "./leaving.ts";
-export { monitorHealth, type Monitor, type MonitorOptions } from "./monitor.ts";
+export { serveManagement, type ManagementListener, type ManagementOptions, type ManagementRoute } from "./management.ts";
+export type { MonitorOptions } from "./health-monitor.ts";
 export { runMain, type EndSignal, type MainOptions, type MainProcess, type ShutdownInfo, type ShutdownReason } from "./run-main.ts";
 export { Running, type Scope } from "./running.ts";
 export type { AllInputs, BoundBy, Gotten, HeldByContainer, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";

@@ -4,7 +4,6 @@ import type { Container } from "./container.ts";
 import { containerError } from "./errors.ts";
 import { failureText } from "./failure-text.ts";
 import { announceShutdown } from "./leaving.ts";
-import { monitorHealth, type Monitor, type MonitorOptions } from "./monitor.ts";
 import type { Running } from "./running.ts";
 import type { AllInputs } from "./scope-types.ts";
 
@@ -43,8 +42,6 @@ export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> 
    * where load balancers learn late that a pod ends, else 0. Never after Ctrl-C.
    */
   readonly shutdownDelayMs?: number;
-  /** How resources are probed while it runs; `false` for not at all. Default: every 10 s. */
-  readonly monitor?: MonitorOptions | false;
   /** Begins a shutdown when it aborts, as SIGTERM does. */
   readonly signal?: AbortSignal;
   /** Called once everything is up. If it fails, everything is stopped and the process exits with 1. */
@@ -157,10 +154,9 @@ class Main {
       return this.#failedStartCode();
     }
     this.#stage = { name: "running", running };
-    const monitor = this.#options.monitor === false ? undefined : monitorHealth(running, { clock: this.#clock, ...this.#options.monitor });
     const wellBegun = await this.#ready(running);
     await this.#asked.promise;
-    const stopped = await this.#shutDown(running, monitor);
+    const stopped = await this.#shutDown(running);
     await this.#flush();
     return wellBegun && stopped ? 0 : 1;
   }
@@ -180,14 +176,13 @@ class Main {
   }
 
   /** Stops everything in phases; tells whether all went well. */
-  async #shutDown(running: Running, monitor: Monitor | undefined): Promise<boolean> {
+  async #shutDown(running: Running): Promise<boolean> {
     const reason = this.#asking?.reason ?? "asked";
     const delayMs = this.#delayMs(reason);
     const since = this.#clock.now();
     announceShutdown(running);
     let fine = await this.#hook(() => this.#options.onShutdown?.({ reason, delayMs, timeoutMs: this.#timeoutMs }));
     if (delayMs > 0) await this.#clock.sleep(delayMs);
-    await monitor?.stop();
     try {
       await running.stop();
     } catch (error) {

@@ -28,6 +28,7 @@ export interface Scope<Bound extends string = string> extends AsyncDisposable {
 /** A container whose resources are up. */
 export class Running implements AsyncDisposable {
   readonly #engine: Engine;
+  #report: { readonly key: string; readonly report: HealthReport } | undefined;
 
   /** @internal Containers make these. */
   constructor(engine: Engine) {
@@ -121,14 +122,18 @@ export class Running implements AsyncDisposable {
     return Object.fromEntries(this.#engine.live.flatMap((node) => (node.manager === undefined ? [] : [[node.name, node.manager.stats()]])));
   }
 
-  /** How all resources are, from their lifecycle and their last probe. No I/O. */
+  /** How all resources are, root causes first, from lifecycle, probes and real calls. No I/O; made anew when something changed, or after a second. */
   health(): HealthReport {
-    return healthOf(this.#engine);
+    const { monitor, phase, clock } = this.#engine;
+    const key = `${phase} ${monitor?.version ?? clock.now()} ${Math.floor(clock.now() / 1_000)}`;
+    if (this.#report?.key !== key) this.#report = { key, report: healthOf(this.#engine) };
+    return this.#report.report;
   }
 
-  /** Probes all resources now, in parallel, and says how they are. */
+  /** Probes all resources now, in parallel, and says how they are. One failed probe alone makes nothing unhealthy. */
   async probe(): Promise<HealthReport> {
-    await Promise.allSettled(this.#engine.live.map((node) => node.manager?.probe()));
+    const { monitor, live } = this.#engine;
+    await (monitor === undefined ? Promise.allSettled(live.map((node) => node.manager?.probe())) : monitor.probeAll());
     return this.health();
   }
 

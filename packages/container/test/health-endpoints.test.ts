@@ -1,11 +1,15 @@
 import t from "tap";
 import { resource } from "@steward/core";
-import { FakeClock } from "@steward/testing";
-import { announceShutdown, container, healthEndpoints, monitorHealth, type HealthReport, type ResourceHealth } from "../src/index.ts";
+import { announceShutdown, container, healthEndpoints, serveManagement, type HealthReport, type ResourceHealth } from "../src/index.ts";
 
 /** A running thing with the given resources. */
 function seen(resources: readonly Partial<ResourceHealth>[], report: Partial<HealthReport> = {}): { health(): HealthReport } {
-  const full = resources.map((given): ResourceHealth => ({ name: "r", status: "healthy", phase: "ready", criticality: "critical", readiness: "gate", tags: [], probeMs: undefined, reason: undefined, ...given }));
+  const full = resources.map(
+    (given): ResourceHealth => ({
+      ...{ name: "r", status: "healthy", ownStatus: given.status ?? "healthy", phase: "ready", driver: undefined, criticality: "critical", readiness: "gate" },
+      ...{ tags: [], sinceMs: 0, probeMs: undefined, reason: undefined, causes: [], ...given },
+    }),
+  );
   return { health: () => ({ status: "healthy", phase: "ready", ...report, resources: full }) };
 }
 
@@ -59,7 +63,7 @@ t.test("health is 503 when a critical resource is unhealthy, and counts the reso
   let broken = false;
   const db = resource("db", { readiness: "startup", start: () => "db", probe: () => (broken ? Promise.reject(new Error("no route to 10.0.0.7")) : undefined) });
   const cache = resource("cache", { criticality: "optional", start: () => Promise.reject(new Error("down")) });
-  await using running = await container([db, cache]).start();
+  await using running = await container([db, cache], { health: { failureThreshold: 1 } }).start();
   const answer = healthEndpoints(running);
   t.equal(answer("GET", "/health")?.status, 200);
   t.strictSame(JSON.parse(answer("GET", "/health")?.body ?? ""), { status: "degraded", phase: "ready", resources: { healthy: 1, degraded: 0, unhealthy: 1, unknown: 0 } });
@@ -99,33 +103,60 @@ t.test("other methods are refused, other paths are none of theirs", async (t) =>
   for (const path of ["/readyz", "/internal/readyz2", "/internal/healthy", "/internal", "/"]) t.equal(answer("GET", path), undefined, path);
 });
 
-t.test("a monitor probes all resources about every 10 s, the slow ones once at a time", async (t) => {
-  const clock = new FakeClock();
-  const at: number[] = [];
-  let open = 0;
-  let most = 0;
-  const slow = resource("slow", {
-    start: () => 1,
-    probe: async (_value, { signal }) => {
-      at.push(clock.now());
-      most = Math.max(most, ++open);
-      await clock.sleep(5_000, signal).catch(() => {});
-      open--;
-    },
-  });
-  const running = await container([slow], { clock }).start();
-  const monitor = monitorHealth(running, { clock });
-  await clock.advance(60_000);
-  t.ok(at.length >= 4 && at.length <= 6, `${at.length} probes in a minute`);
-  for (const [i, time] of at.entries()) {
-    const gap = time - (at[i - 1] ?? 0);
-    t.ok(gap >= 9_000 && gap <= 12_001, `a gap of ${Math.round(gap)} ms`);
-  }
-  t.equal(most, 1);
-  t.equal(running.health().resources[0]?.status, "unhealthy");
-  t.equal(clock.holding, 0, "its timer keeps no process alive");
-  await monitor.stop();
-  await clock.advance(60_000);
-  t.equal(clock.pending, 0);
-  await clock.runUntil(running.stop());
+t.test("details need the token where there is one, and are not there where there is none", async (t) => {
+  const source = seen([{ name: "db", status: "unhealthy", reason: "no route to 10.0.0.7" }], { status: "unhealthy" });
+  t.equal(healthEndpoints(source)("GET", "/health/detailed")?.status, 404);
+  const answer = healthEndpoints(source, { token: "s3cret" });
+  const refused = answer("GET", "/health/detailed", { authorization: "Bearer s3cre" });
+  t.equal(refused?.status, 401);
+  t.equal(refused?.headers["www-authenticate"], 'Bearer realm="health"');
+  const told = answer("GET", "/health/detailed", { authorization: "Bearer s3cret" });
+  t.equal(told?.status, 503);
+  t.match(JSON.parse(told?.body ?? ""), { status: "unhealthy", resources: [{ name: "db", reason: "no route to 10.0.0.7" }] });
+  t.notMatch(answer("GET", "/health/resources")?.body, /10\.0\.0\.7/);
+});
+
+t.test("parts are told by kind and by tag; a part without resources is not there", async (t) => {
+  const answer = healthEndpoints(seen([{ name: "redis", driver: "redis", tags: ["cache"] }, { name: "users" }, { name: "keys", tags: ["security"], status: "unhealthy" }]));
+  const names = (path: string) => (JSON.parse(answer("GET", path)?.body ?? "") as { resources: { name: string }[] }).resources.map(({ name }) => name);
+  t.strictSame(names("/health/dependencies"), ["redis"]);
+  t.strictSame(names("/health/services"), ["users", "keys"]);
+  t.strictSame(names("/health/cache"), ["redis"]);
+  t.equal(answer("GET", "/health/cache")?.status, 200);
+  t.equal(answer("GET", "/health/security")?.status, 503);
+  t.equal(answer("GET", "/health/config")?.status, 404);
+});
+
+t.test("health+json is told to whoever asks for it", async (t) => {
+  const source = seen([{ name: "db", driver: "database", status: "degraded", probeMs: 3, reason: "slow" }], { status: "degraded" });
+  const accept = { accept: "application/health+json" };
+  const brief = healthEndpoints(source)("GET", "/health", accept);
+  t.equal(brief?.headers["content-type"], "application/health+json");
+  t.strictSame(JSON.parse(brief?.body ?? ""), { status: "warn" });
+  const full = healthEndpoints(source, { details: true })("GET", "/health/detailed", accept);
+  t.strictSame(JSON.parse(full?.body ?? ""), { status: "warn", checks: { "db:responseTime": [{ componentType: "datastore", status: "warn", observedValue: 3, observedUnit: "ms", output: "slow" }] } });
+  t.match(JSON.parse(healthEndpoints(() => undefined)("GET", "/health", accept)?.body ?? ""), { status: "fail" });
+});
+
+t.test("a probe neither asks a resource nor writes JSON anew while nothing changed", async (t) => {
+  let reads = 0;
+  const resources = [{ get name() { return (reads++, "r"); }, status: "healthy" as const }];
+  const report = seen(resources).health();
+  const answer = healthEndpoints({ health: () => report });
+  answer("GET", "/health");
+  reads = 0;
+  for (let i = 0; i < 200; i++) answer("GET", "/health");
+  t.equal(reads, 0);
+});
+
+t.test("a management listener serves health with details and more, and ends with its connections", async (t) => {
+  await using running = await container([resource("config", { start: () => ({}) })]).start();
+  const management = await serveManagement(running, { routes: { "/metrics": (_request, response) => response.end("up 1\n") } });
+  t.equal((await fetch(`${management.url}/readyz`)).status, 200);
+  t.match(await (await fetch(`${management.url}/health/detailed`)).json(), { status: "healthy", resources: [{ name: "config" }] });
+  t.equal(await (await fetch(`${management.url}/metrics`)).text(), "up 1\n");
+  t.equal((await fetch(`${management.url}/nothing`)).status, 404);
+  await t.rejects(serveManagement(running, { port: management.port }), { code: "EADDRINUSE" });
+  await management.stop();
+  await t.rejects(fetch(`${management.url}/readyz`));
 });

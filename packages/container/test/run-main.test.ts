@@ -248,7 +248,7 @@ t.test("resources are probed while it runs, and no more once it ends", async (t)
   const proc = new FakeProcess();
   let probes = 0;
   const db = resource("db", { start: () => "db", probe: () => void probes++ });
-  const code = runMain(container([db], { clock }), { clock, process: proc, monitor: { intervalMs: 1_000 } });
+  const code = runMain(container([db], { clock, health: { intervalMs: 1_000 } }), { clock, process: proc });
   await clock.advance(10_500);
   t.ok(probes >= 9 && probes <= 11, `${probes} probes in 10.5 s`);
   proc.send("SIGTERM");

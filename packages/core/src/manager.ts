@@ -108,6 +108,11 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     return { lastSuccessAt, openRatio: all === 0 ? 0 : open / all, reason };
   }
 
+  /** Something else than a call has shown that the remote answers again: open breakers let one call try at once. */
+  encourage(): void {
+    for (const guard of this.guards()) guard.breaker?.encourage();
+  }
+
   /** The driver's own numbers. */
   protected measure(): Readonly<Record<string, unknown>> {
     return {};

@@ -36,6 +36,8 @@ export interface Managed<Client = unknown> {
   stop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   probe(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   renew(): Promise<void>;
+  /** Lets one call try at once, because a probe was answered. */
+  encourage?(): void;
   stats(): Readonly<Record<string, unknown>>;
 }
 
