@@ -59,9 +59,9 @@ export class Connection implements Line {
   readonly openedAt: number;
   /** When it has to be replaced. */
   expiresAt: number = Number.POSITIVE_INFINITY;
-  idleSince = 0;
-  /** Which renewal of the pool it belongs to. */
-  generation = 0;
+  idleSince: number = Number.POSITIVE_INFINITY;
+  /** True when it shall not be used again once it is given back. */
+  retired = false;
   /** Process id of its backend. */
   pid = 0;
   /** Tells servers apart, so that another one behind the same address is not asked about our backends. */
@@ -187,41 +187,41 @@ export class Connection implements Line {
 
   /** Runs a query. There must be none running. */
   run(query: DriverQuery, runner: Runner): void {
-    const { resolve } = query;
     this.#query = query;
     this.#runner = runner;
     this.#mode.asText = runner.asText;
     this.begun++;
-    const finish = (value: unknown): void => {
-      if (isStream(value) && this.#query === query && !this.streaming) {
-        this.streaming = true;
-        return resolve(value);
-      }
-      this.#finish(query, value);
-    };
-    const fail = (error: unknown): void => this.#fail(query, error);
+    query.line = this;
     if (query.cursorFn === undefined) {
-      query.resolve = finish;
-      query.reject = fail;
-    } else this.#runCursor(query, finish, fail);
+      // Functions shared by all queries: a pair of closures for each is what one can measure.
+      query.answer = query.resolve;
+      query.resolve = resolveQuery;
+      query.reject = rejectQuery;
+    } else this.#runCursor(query);
     this.#handler(query);
   }
 
   /** The driver exchanges both functions of a cursor for every portion of rows: keep hearing of its end. */
-  #runCursor(query: DriverQuery, finish: (value: unknown) => void, fail: (error: unknown) => void): void {
+  #runCursor(query: DriverQuery): void {
     let { resolve, reject } = query;
+    const finish = (value: unknown): void => this.finish(query, value);
+    const fail = (error: unknown): void => this.fail(query, error);
     Object.defineProperties(query, {
       resolve: { get: () => (value: unknown) => (resolve(value), finish(value)), set: (next: typeof resolve) => void (resolve = next) },
       reject: { get: () => (error: unknown) => (reject(error), fail(error)), set: (next: typeof reject) => void (reject = next) },
     });
   }
 
-  #finish(query: DriverQuery, value: unknown): void {
-    const runner = this.#end(query);
-    runner?.finished(value);
+  /** @internal The driver has an answer: rows, or a stream of them, after which comes another one at its end. */
+  finish(query: DriverQuery, value: unknown): void {
+    if (isStream(value) && !this.streaming && this.#query === query) {
+      this.streaming = true;
+      query.answer?.(value);
+    } else this.#end(query)?.finished(value);
   }
 
-  #fail(query: DriverQuery, error: unknown): void {
+  /** @internal The driver has given it up. */
+  fail(query: DriverQuery, error: unknown): void {
     const runner = this.#end(query);
     if (runner === undefined) return;
     if (!isConnectionError(error)) return runner.failed(error);
@@ -299,6 +299,14 @@ export class Connection implements Line {
       query.execute();
     });
   }
+}
+
+function resolveQuery(this: DriverQuery, value: unknown): void {
+  this.line?.finish(this, value);
+}
+
+function rejectQuery(this: DriverQuery, error: unknown): void {
+  this.line?.fail(this, error);
 }
 
 function isStream(value: unknown): boolean {

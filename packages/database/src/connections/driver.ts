@@ -16,6 +16,10 @@ export interface DriverQuery {
   /** Given when it became a stream of rows or of COPY data. */
   streaming?: boolean;
   strings: readonly string[];
+  /** The connection that runs it. */
+  line?: { finish(query: DriverQuery, value: unknown): void; fail(query: DriverQuery, error: unknown): void };
+  /** Gives an answer to its caller. */
+  answer?: (value: unknown) => void;
   /** What it runs as, once it was handed over. */
   work?: { cancel(): Promise<void> };
   /** True once it was handed over. */

@@ -40,7 +40,6 @@ export class Pool implements ConnectionOwner {
   readonly #reconnect: Reconnect;
   readonly #random: () => number;
   #opening = 0;
-  #generation = 0;
   #opened = 0;
   #ended = false;
   #emptied: (() => void) | undefined;
@@ -99,21 +98,19 @@ export class Pool implements ConnectionOwner {
 
   #release(connection: Connection): void {
     if (connection.dead) return;
-    if (this.#ended || connection.generation !== this.#generation || this.clock.now() >= connection.expiresAt) {
+    if (this.#ended || connection.retired) {
       connection.end();
       return;
     }
     const taker = this.#takers.shift();
     if (taker !== undefined) return taker.take(connection);
-    connection.idleSince = this.clock.now();
+    // The sweep looks at the clock, so that not every query has to.
+    connection.idleSince = Number.POSITIVE_INFINITY;
     this.#idle.push(connection);
   }
 
   #takeIdle(): Connection | undefined {
-    const connection = this.#idle.pop();
-    if (connection === undefined || this.clock.now() < connection.expiresAt) return connection;
-    connection.end();
-    return this.#takeIdle();
+    return this.#idle.pop();
   }
 
   #grow(): void {
@@ -134,7 +131,6 @@ export class Pool implements ConnectionOwner {
   async #open(): Promise<Connection> {
     const { connectTimeoutMs, maxLifetimeMs } = this.#options;
     const connection = new Connection(this, this.endpoint);
-    connection.generation = this.#generation;
     // Up to a quarter less, so that connections opened together do not go together.
     if (maxLifetimeMs > 0) connection.expiresAt = connection.openedAt + maxLifetimeMs * (1 - this.#random() / 4);
     this.connections.add(connection);
@@ -169,8 +165,10 @@ export class Pool implements ConnectionOwner {
   sweep(): void {
     const { idleTimeoutMs } = this.#options;
     const now = this.clock.now();
+    for (const connection of this.connections) if (now >= connection.expiresAt) connection.retired = true;
     for (const connection of this.#idle.slice()) {
-      if (now < connection.expiresAt && (idleTimeoutMs === 0 || now - connection.idleSince < idleTimeoutMs)) continue;
+      connection.idleSince = Math.min(connection.idleSince, now);
+      if (!connection.retired && (idleTimeoutMs === 0 || now - connection.idleSince < idleTimeoutMs)) continue;
       this.#dropIdle(connection);
       connection.end();
     }
@@ -183,7 +181,7 @@ export class Pool implements ConnectionOwner {
 
   /** Replaces all connections: idle ones now, the others when they are given back. */
   renew(): void {
-    this.#generation++;
+    for (const connection of this.connections) connection.retired = true;
     for (const connection of this.#idle.splice(0)) connection.end();
   }
 
