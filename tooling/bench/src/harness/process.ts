@@ -20,7 +20,7 @@ export function output(command: string, args: readonly string[], cwd: string = h
   return new Promise((resolve, reject) => {
     execFile(command, args, { cwd, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
-      else reject(new Error(`${command} ${args.join(" ")} failed: ${error.message}\n${stdout}\n${stderr}`));
+      else reject(new Error(`${command} ${args.join(" ")} failed: ${`${stdout}\n${stderr}`.trim().slice(-2_000)}`));
     });
   });
 }
