@@ -1,4 +1,5 @@
-import type { HealthStatus, ResourceHealth, Running } from "@steward/container";
+import type { ResourceHealth, Running } from "@steward/container";
+import type { HealthStatus } from "@steward/core";
 
 /** One resource on the front page. */
 export interface Row extends Pick<ResourceHealth, "name" | "status" | "phase" | "reason" | "probeMs"> {
