@@ -98,7 +98,9 @@ for (const kind of KINDS) {
     const authority = await CertificateAuthority.create({ commonName: "Test CA", key: kind });
     const server = await authority.issueServer(["localhost"], { key: kind });
     const request = await createRequest({ commonName: "asked", names: ["asked.example"], key: kind });
-    const message = await signPkcs7(Buffer.from("content"), { ...server, chainPem: [authority.certificatePem] });
+    const signing = signPkcs7(Buffer.from("content"), { ...server, chainPem: [authority.certificatePem] });
+    if (kind === "ed25519") await t.rejects(signing, { code: "CRYPTO_UNSUPPORTED" });
+    const message = kind === "ed25519" ? "" : await signing;
     const path = await files(t, {
       "ca.pem": authority.certificatePem,
       "server.pem": server.certificatePem,
@@ -111,7 +113,7 @@ for (const kind of KINDS) {
     t.match(openssl("verify", "-x509_strict", "-CAfile", path("ca.pem"), path("ca.pem")), /OK/);
     t.match(openssl("verify", "-crl_check", "-CRLfile", path("list.pem"), "-CAfile", path("ca.pem"), path("server.pem")), /OK/);
     t.match(openssl("req", "-in", path("request.pem"), "-noout", "-verify", "-text"), /asked\.example/);
-    t.equal(openssl("cms", "-verify", "-inform", "PEM", "-in", path("signed.pem"), "-CAfile", path("ca.pem"), "-purpose", "any"), "content");
+    if (message !== "") t.equal(openssl("cms", "-verify", "-inform", "PEM", "-in", path("signed.pem"), "-CAfile", path("ca.pem"), "-purpose", "any"), "content");
     t.match(openssl("pkcs12", "-in", path("bundle.p12"), "-passin", "pass:a passphrase of length", "-nodes"), /BEGIN PRIVATE KEY/);
   });
 

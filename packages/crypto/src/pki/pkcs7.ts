@@ -1,5 +1,6 @@
 import { createHash, sign } from "node:crypto";
 import { systemClock, type Clock } from "@steward/core";
+import { cryptoError } from "../errors.ts";
 import { wallTime } from "../keysets/wall.ts";
 import { parsedCertificate, parsedKey } from "./files.ts";
 import { contentOf, fromDer, fromPem, implicit, integer, nothing, octets, oid, oidOf, partsOf, pkiInvalid, sequence, set, smallInteger, tagged, time, toDer, toPem, type Asn1 } from "./der.ts";
@@ -8,7 +9,6 @@ import { signatureAlgorithm } from "./signing.ts";
 const DATA = "1.2.840.113549.1.7.1";
 const SIGNED_DATA = "1.2.840.113549.1.7.2";
 const SHA256 = "2.16.840.1.101.3.4.2.1";
-const SHA512 = "2.16.840.1.101.3.4.2.3";
 
 /** Who signs, with what. */
 export interface Pkcs7Options {
@@ -22,15 +22,15 @@ export interface Pkcs7Options {
   readonly clock?: Clock | undefined;
 }
 
-/** Signs content as a PKCS#7 message (CMS SignedData), as PEM. The signature is made by `node:crypto`; P-256, Ed25519 and RSA work. */
+/** Signs content as a PKCS#7 message (CMS SignedData), as PEM. The signature is made by `node:crypto`, with a P-256 or RSA key. */
 export async function signPkcs7(content: Uint8Array, options: Pkcs7Options): Promise<string> {
   const { chainPem = [], detached = false, clock = systemClock } = options;
   const key = parsedKey(options.privateKeyPem);
   if (!parsedCertificate(options.certificatePem).checkPrivateKey(key)) throw pkiInvalid("the private key is not the one of the certificate");
   const { id, hash } = signatureAlgorithm(key);
-  // Ed25519 in CMS goes with SHA-512 (RFC 8419).
-  const [digestOid, digestName] = hash === null ? [SHA512, "sha512"] as const : [SHA256, "sha256"] as const;
-  const digest = createHash(digestName).update(content).digest();
+  // OpenSSL 3.0, which most readers are built on, knows no Ed25519 here.
+  if (hash === null) throw cryptoError("CRYPTO_UNSUPPORTED", "few readers of PKCS#7 know Ed25519; sign with a P-256 or RSA key");
+  const digest = createHash(hash).update(content).digest();
   const attributes = attributeList(digest, wallTime(clock));
   const signature = await new Promise<Buffer>((resolve, reject) =>
     sign(hash, toDer(set(...attributes)), key, (error, bytes) => (error === null ? resolve(bytes) : reject(error))),
@@ -38,7 +38,7 @@ export async function signPkcs7(content: Uint8Array, options: Pkcs7Options): Pro
   const [tbs] = partsOf(fromDer(fromPem(options.certificatePem, "CERTIFICATE"), "the certificate"));
   const [, serial, , issuer] = partsOf(tbs);
   if (serial === undefined || issuer === undefined) throw pkiInvalid("the certificate is incomplete");
-  const algorithm = hash === null ? sequence(oid(digestOid)) : sequence(oid(digestOid), nothing());
+  const algorithm = sequence(oid(SHA256), nothing());
   const signer = sequence(smallInteger(1), sequence(issuer, integer(contentOf(serial))), algorithm, tagged(0, ...attributes), id, octets(signature));
   const inner = sequence(oid(DATA), ...(detached ? [] : [tagged(0, octets(content))]));
   const certificates = [options.certificatePem, ...chainPem].map((pem) => fromDer(fromPem(pem, "CERTIFICATE"), "a certificate"));
