@@ -12,23 +12,28 @@ export interface ProbeBounds {
  * Asks the server for a sign of life: over an idle connection of the pool, or over one of its own where all are at
  * work, so that a busy pool is not taken for a dead server. One that gives no answer is cut off.
  */
-export async function probePool(pool: Pool, { connectTimeoutMs, signal }: ProbeBounds): Promise<void> {
+export async function probePool(pool: Pool, bounds: ProbeBounds): Promise<void> {
+  await askPool(pool, bounds, "select 1");
+}
+
+/** Asks the server of a pool something, past the guard. An embedded server that is at work gives no rows. */
+export async function askPool(pool: Pool, { connectTimeoutMs, signal }: ProbeBounds, text: string): Promise<readonly Record<string, unknown>[]> {
   const connection = pool.borrow();
-  if (connection === undefined) return probeAnew(pool, { connectTimeoutMs, signal });
+  if (connection === undefined) return askAnew(pool, { connectTimeoutMs, signal }, text);
   const cut = (): void => connection.destroy();
   signal.addEventListener("abort", cut, { once: true });
   try {
-    await connection.query("select 1");
+    return await connection.query(text);
   } finally {
     signal.removeEventListener("abort", cut);
     pool.release(connection);
   }
 }
 
-async function probeAnew(pool: Pool, bounds: ProbeBounds): Promise<void> {
+async function askAnew(pool: Pool, bounds: ProbeBounds, text: string): Promise<readonly Record<string, unknown>[]> {
   // An embedded one has no second connection, and lives as long as we do.
-  for (const connection of pool.connections) if (connection.embedded) return;
-  await onDirectConnection(pool, pool.endpoint, bounds, (connection) => connection.query("select 1"));
+  for (const connection of pool.connections) if (connection.embedded) return [];
+  return onDirectConnection(pool, pool.endpoint, bounds, (connection) => connection.query(text));
 }
 
 /** Asks over a client that was handed over. */

@@ -1,3 +1,4 @@
+export { replica } from "./client/replica.ts";
 export { pubSub, sqlRunner } from "./client/runner.ts";
 export {
   DATABASE_CHANNELS,

@@ -9,6 +9,7 @@ import { EmbeddedSocket, startEmbedded, type EmbeddedServer } from "./connection
 import { endpointOf, type Endpoint } from "./connections/endpoint.ts";
 import { endPool } from "./connections/ending.ts";
 import { Pool } from "./connections/pool.ts";
+import { ReplicaSupply } from "./connections/replicas.ts";
 import { Watchdog } from "./connections/watchdog.ts";
 import { checkCapacity } from "./direct/capacity.ts";
 import { Listening } from "./direct/listening.ts";
@@ -38,9 +39,12 @@ export type Database<TSchema extends Schema = Record<string, never>> = PostgresJ
 export class DatabasePoolManager<TSchema extends Schema = Record<string, never>> extends Manager<Database<TSchema>> {
   readonly #options: DatabaseOptions;
   readonly #pooled: PooledClient;
+  /** For reading from replicas. */
+  readonly #reading: PooledClient | undefined;
   readonly #database: Database<TSchema>;
   readonly #listening: Listening;
   #pool: Pool | undefined;
+  #replicas: ReplicaSupply | undefined;
   #watchdog: Watchdog | undefined;
   #endpoint: Endpoint | undefined;
   #embedded: EmbeddedServer | undefined;
@@ -51,8 +55,14 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     this.#options = checkOptions(this.name, databaseSchema, options);
     const { connectTimeoutMs, acquireTimeoutMs, client } = this.#options;
     this.#listening = new Listening({ name: this.name, clock: this.clock, connectTimeoutMs, acquireTimeoutMs }, () => this.unavailable() ?? this.#endpoint, client);
-    this.#pooled = new PooledClient(this.name, this.clock, this.#options, () => this.unavailable(), this.#listening);
-    this.#database = this.#makeDatabase();
+    const { maxConnections, replicas } = this.#options;
+    this.#pooled = this.#makePooled(maxConnections);
+    this.#reading = replicas.length === 0 ? undefined : this.#makePooled(maxConnections * replicas.length);
+    this.#database = this.#makeDatabase(this.#pooled, this.#reading === undefined ? undefined : this.#makeDatabase(this.#reading));
+  }
+
+  #makePooled(maxConnections: number): PooledClient {
+    return new PooledClient(this.name, this.clock, { ...this.#options, maxConnections }, () => this.unavailable(), this.#listening);
   }
 
   /** The database. Its identity holds through start, stop and renewal. */
@@ -60,16 +70,15 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     return this.#database;
   }
 
-  #makeDatabase(): Database<TSchema> {
+  #makeDatabase(pooled: PooledClient, reader?: object): Database<TSchema> {
     const { schema, casing, logger, client } = this.#options;
     const config = { ...(schema === undefined ? {} : { schema }), ...(casing === undefined ? {} : { casing }), ...(logger === undefined ? {} : { logger }) };
     // drizzle sets its parsers on a client that was handed over, as it would without us.
-    const drizzleClient = this.#pooled.drizzleClient(client?.options as DrizzleClient["options"] | undefined);
+    const drizzleClient = pooled.drizzleClient(client?.options as DrizzleClient["options"] | undefined);
     const made = drizzle(drizzleClient as unknown as Sql, config); // all that drizzle uses of it
-    const { sql, builder } = this.#pooled;
-    const over = overOf(made);
+    const { sql, builder } = pooled;
     const pubSub: PubSub = this.#listening.pubSub(() => sql);
-    attachSeam(made, { name: this.name, clock: this.clock, builder, acquire: (call) => this.#pooled.acquire(call), over, pubSub, reader: () => made });
+    attachSeam(made, { name: this.name, clock: this.clock, builder, acquire: (call) => pooled.acquire(call), over: overOf(made), pubSub, reader: reader ?? made });
     return Object.assign(made, { $client: sql }) as unknown as Database<TSchema>; // `schema` is a TSchema where it was given
   }
 
@@ -86,6 +95,14 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     this.#pooled.supply = pool;
     this.#watchdog = new Watchdog(pool, replyTimeoutMs, connectTimeoutMs);
     this.#watchdog.start();
+    if (this.#reading !== undefined) await this.#openReplicas(this.#reading, pool);
+  }
+
+  async #openReplicas(reading: PooledClient, primary: Pool): Promise<void> {
+    const urls = await Promise.all(this.#options.replicas.map((url) => url.reveal()));
+    const endpoints = urls.map((url) => endpointOf(this.#options, url, reading.builder));
+    this.#replicas = reading.supply = new ReplicaSupply(this.name, this.clock, endpoints, primary, this.#options);
+    this.#replicas.start();
   }
 
   async #openGiven(client: Sql, signal: AbortSignal): Promise<void> {
@@ -117,18 +134,18 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
 
   protected override settle(): Promise<void> {
     this.#drained = true;
-    return this.#pooled.guard.idle();
+    return Promise.all([this.#pooled.guard.idle(), this.#reading?.guard.idle()]).then(() => {});
   }
 
   protected override async close(signal: AbortSignal): Promise<void> {
-    const [pool, embedded] = [this.#pool, this.#embedded];
-    this.#pool = this.#embedded = this.#endpoint = undefined;
-    this.#pooled.guard.rejectPending(this.#stopped());
+    const [pool, replicas, embedded, ending] = [this.#pool, this.#replicas, this.#embedded, { signal, atOnce: this.#drained }];
+    this.#pool = this.#replicas = this.#embedded = this.#endpoint = undefined;
+    this.#drained = false;
+    for (const pooled of [this.#pooled, this.#reading]) pooled?.guard.rejectPending(this.#stopped());
     this.#watchdog?.stop();
     this.#listening.stop();
-    if (pool !== undefined) await endPool(pool, { signal, atOnce: this.#drained });
-    this.#drained = false;
-    this.#pooled.supply = undefined;
+    await Promise.all([replicas?.end(ending), pool === undefined ? undefined : endPool(pool, ending)]);
+    for (const pooled of [this.#pooled, this.#reading]) if (pooled !== undefined) pooled.supply = undefined;
     await embedded?.close();
   }
 
@@ -139,11 +156,14 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   /** Replaces all connections, with credentials asked for anew: idle ones now, the others as soon as they are free. */
   override async renew(): Promise<void> {
     this.#pool?.renew();
+    this.#replicas?.renew();
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {
     const pool = this.#pool?.stats() ?? { size: 0, idle: 0, connecting: 0, opened: 0, lost: 0 };
-    return { ...this.#pooled.guard.stats(), ...pool, max: this.#options.maxConnections };
+    const own = { ...this.#pooled.guard.stats(), ...pool, max: this.#options.maxConnections };
+    if (this.#reading === undefined) return own;
+    return { ...own, replicas: { ...this.#reading.guard.stats(), lagsMs: this.#replicas?.lagsMs ?? [] } };
   }
 }
 

@@ -16,7 +16,7 @@ export interface Seam {
   over(client: DrizzleClient): PostgresJsDatabase<Schema>;
   readonly pubSub: PubSub;
   /** The database that reads from replicas; itself where there are none. */
-  readonly reader: () => unknown;
+  readonly reader: object;
 }
 
 const SEAM = Symbol.for("steward.database.seam");

@@ -74,7 +74,8 @@ export class Connection implements Line {
   /** How many queries it has begun. */
   begun = 0;
   streaming = false;
-  readonly #owner: ConnectionOwner;
+  /** The pool it belongs to, if it belongs to one. */
+  readonly owner: ConnectionOwner;
   readonly #mode: DateMode = { asText: false };
   readonly #sql: Sql;
   readonly #handler: Handler;
@@ -89,7 +90,7 @@ export class Connection implements Line {
   #failOpening: ((error: unknown) => void) | undefined;
 
   constructor(owner: ConnectionOwner, endpoint: Endpoint) {
-    this.#owner = owner;
+    this.owner = owner;
     this.openedAt = owner.clock.now();
     this.#sql = endpoint.client({
       mode: this.#mode,
@@ -119,7 +120,7 @@ export class Connection implements Line {
 
   /** Connects, logs in and asks the server who it is. Rejects with the server's or the socket's own error. */
   async open(timeoutMs: number): Promise<void> {
-    const timer = this.#owner.clock.setTimeout(() => this.destroy(this.#connectTimeout(timeoutMs)), timeoutMs);
+    const timer = this.owner.clock.setTimeout(() => this.destroy(this.#connectTimeout(timeoutMs)), timeoutMs);
     try {
       const [row] = await this.#hello();
       this.pid = this.#state?.pid ?? 0;
@@ -150,8 +151,8 @@ export class Connection implements Line {
   }
 
   #connectTimeout(timeoutMs: number): StewardError {
-    const message = `${this.#owner.name}: no connection within ${timeoutMs} ms; is the server up, and reachable from here?`;
-    return new StewardError("DATABASE_CONNECT_FAILED", message, { resource: this.#owner.name, retryable: true });
+    const message = `${this.owner.name}: no connection within ${timeoutMs} ms; is the server up, and reachable from here?`;
+    return new StewardError("DATABASE_CONNECT_FAILED", message, { resource: this.owner.name, retryable: true });
   }
 
   #connect(plug: Plug): Duplex {
@@ -176,11 +177,11 @@ export class Connection implements Line {
     for (const socket of this.#cancelSockets) socket.destroy();
     // Of a query that runs the driver tells by itself, but not while it logs in.
     this.#failOpening?.(this.#reason ?? new Error("the server closed the connection during the login"));
-    this.#owner.closed(this);
+    this.owner.closed(this);
   }
 
   #lost(why: string, cause?: unknown): StewardError {
-    const { name } = this.#owner;
+    const { name } = this.owner;
     const message = `${name}: ${why} while a statement was running; it may or may not have taken effect`;
     return new StewardError("DATABASE_CONNECTION_LOST", message, { resource: name, cause });
   }
@@ -251,7 +252,7 @@ export class Connection implements Line {
         if (this.#query === query) this.destroy(reason);
         taken();
       };
-      this.#owner.clock.setTimeout(giveUp, CANCEL_GRACE_MS, { unref: true });
+      this.owner.clock.setTimeout(giveUp, CANCEL_GRACE_MS, { unref: true });
       this.#askToCancel(query).then(taken, taken);
     }));
   }
@@ -278,7 +279,7 @@ export class Connection implements Line {
     const socket = this.#socket;
     this.#sql.end({ timeout: 0 }).catch(() => {});
     // A peer that is frozen or gone never answers a goodbye.
-    this.#owner.clock.setTimeout(() => socket?.destroy(), 250);
+    this.owner.clock.setTimeout(() => socket?.destroy(), 250);
   }
 
   /** Cuts it off at once. What runs fails with `reason`, or as lost. */

@@ -87,6 +87,11 @@ export class Pool implements ConnectionOwner {
     return place >= 0;
   }
 
+  /** Sends away everybody who waits here, to be served elsewhere. */
+  dismiss(): readonly Taker[] {
+    return this.#takers.splice(0);
+  }
+
   /** Takes a connection back. */
   release(line: Line): void {
     // A pool hands out nothing but its own connections.

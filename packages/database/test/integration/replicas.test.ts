@@ -1,0 +1,71 @@
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startPostgres } from "@steward/testing/servers";
+import { sql } from "drizzle-orm";
+import postgres from "postgres";
+import t from "tap";
+import { begin, DatabasePoolManager, replica } from "../../src/index.ts";
+import { errorOf, until } from "./server.ts";
+
+const folder = await mkdtemp(join(tmpdir(), "steward-replicas-"));
+const primaryFolder = join(folder, "primary");
+// A copy of a stopped cluster is a base backup.
+await (await startPostgres({ dataDir: primaryFolder })).stop();
+await cp(primaryFolder, join(folder, "standby"), { recursive: true });
+await writeFile(join(folder, "standby/cluster/standby.signal"), "");
+const primary = await startPostgres({ dataDir: primaryFolder, settings: { wal_level: "replica" } });
+const { host, port, user, password } = primary;
+const standby = await startPostgres({ dataDir: join(folder, "standby"), settings: { hot_standby: "on", primary_conninfo: `host=${host} port=${port} user=${user} password=${password}` } });
+const onStandby = postgres(standby.url, { max: 1, onnotice() {} });
+t.teardown(async () => {
+  await onStandby.end({ timeout: 1 });
+  await standby.stop();
+  await primary.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+t.test("reads a replica that is near, and the primary while it lags or is away", async (t) => {
+  await using manager = await new DatabasePoolManager({
+    url: primary.url,
+    replicas: [standby.url],
+    maxConnections: 3,
+    maxReplicaLagMs: 500,
+    replicaCheckMs: 50,
+    queryTimeoutMs: 5_000,
+  }).start();
+  const db = manager.client;
+  const reader = replica(db);
+  const onReplica = async (): Promise<boolean> => (await reader.execute(sql`select pg_is_in_recovery() as standby`))[0]?.["standby"] === true;
+  t.not(reader, db);
+  t.equal(replica(db), reader);
+  await until(onReplica, "reading the replica");
+  t.match(manager.stats(), { replicas: { lagsMs: [0] } });
+  await db.execute(sql`create table films (id int)`);
+  await until(async () => (await reader.execute(sql`select to_regclass('films') is not null as there`))[0]?.["there"] === true, "replayed");
+  t.equal(((await errorOf(reader.execute(sql`insert into films values (1)`))).cause as { code?: string }).code, "25006", "a replica takes no writes");
+  await using open = await begin(reader, { accessMode: "read only" });
+  t.equal((await open.execute(sql`select pg_is_in_recovery() as standby`))[0]?.["standby"], true, "transactions too");
+  await open.commit();
+
+  await onStandby`select pg_wal_replay_pause()`;
+  await db.execute(sql`insert into films values (1)`);
+  await until(async () => !(await onReplica()), "the lag is seen, and the primary read");
+  t.equal((await reader.execute(sql`select * from films`)).length, 1);
+  await onStandby`select pg_wal_replay_resume()`;
+  await until(onReplica, "caught up");
+
+  await onStandby.end({ timeout: 1 });
+  await standby.kill("SIGKILL");
+  for (let i = 0; i < 20; i++) t.equal((await reader.execute(sql`select pg_is_in_recovery() as standby`).catch(() => [{ standby: false }]))[0]?.["standby"], false);
+  await until(async () => !(await onReplica()), "the primary serves");
+  t.same((manager.stats()["replicas"] as { lagsMs: number[] }).lagsMs, [Number.POSITIVE_INFINITY]);
+  await manager.renew();
+  await manager.stop();
+  t.equal(((await errorOf(reader.execute(sql`select 1`))).cause as { code?: string }).code, "RESOURCE_UNAVAILABLE");
+});
+
+t.test("is the database itself where there are no replicas", async (t) => {
+  const manager = new DatabasePoolManager({ url: primary.url });
+  t.equal(replica(manager.client), manager.client);
+});
