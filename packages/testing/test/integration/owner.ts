@@ -5,6 +5,8 @@ import { startPostgres, startRedis } from "../../src/servers/index.ts";
 const [kind, folder = ""] = process.argv.slice(2);
 process.on("SIGINT", () => console.log("interrupted"));
 setInterval(() => {}, 60_000);
+// The test is gone, so nobody would end us.
+process.on("disconnect", () => process.exit());
 
 if (kind === "claim") {
   const { owner } = await claimFolder(folder);
