@@ -1,4 +1,4 @@
-import { nearest, type Binding, type Needs, type Phase, type ValuesOf } from "@steward/core";
+import { nearest, type Binding, type HealthStatus, type MetricSample, type MetricsSource, type Needs, type Phase, type ValuesOf } from "@steward/core";
 import type { Engine } from "./engine.ts";
 import { containerError } from "./errors.ts";
 import { isThenable } from "./execute.ts";
@@ -25,8 +25,10 @@ export interface Scope<Bound extends string = string> extends AsyncDisposable {
   close(failure?: { readonly error: unknown }): Promise<void>;
 }
 
+const HEALTH_VALUES: Readonly<Record<HealthStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, unknown: 0 };
+
 /** A container whose resources are up. */
-export class Running implements AsyncDisposable {
+export class Running implements AsyncDisposable, MetricsSource {
   readonly #engine: Engine;
   #report: { readonly key: string; readonly report: HealthReport } | undefined;
 
@@ -135,6 +137,14 @@ export class Running implements AsyncDisposable {
     const { monitor, live } = this.#engine;
     await (monitor === undefined ? Promise.allSettled(live.map((node) => node.manager?.probe())) : monitor.probeAll());
     return this.health();
+  }
+
+  /** The series of all resources and their health: 1 healthy, 0.5 degraded, 0 unhealthy or unknown. No I/O. */
+  *metrics(): Iterable<MetricSample> {
+    for (const node of this.#engine.live) if (node.manager?.metrics !== undefined) yield* node.manager.metrics();
+    for (const { name, status } of this.health().resources)
+      yield { name: "dependency_health", kind: "gauge", unit: "1", attributes: { resource: name }, value: HEALTH_VALUES[status] };
+    yield { name: "resource_scopes_open", kind: "gauge", unit: "{scope}", attributes: {}, value: this.#engine.openScopes };
   }
 
   /** The graph as text, Mermaid or JSON, with start times and the critical path. */

@@ -3,8 +3,10 @@ import { publishCall } from "./channels.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { currentContext } from "./context.ts";
 import { isStewardError, StewardError } from "./errors.ts";
+import { Histogram } from "./histogram.ts";
 import type { CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
 import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
+import type { HistogramValue, MetricSample } from "./ports.ts";
 import { RetryPolicy } from "./retry.ts";
 import { deadlineWheel, type DeadlineWheel } from "./timers.ts";
 
@@ -31,6 +33,7 @@ export class Guard {
   #overloaded = 0;
   #timedOut = 0;
   #retried = 0;
+  readonly #durations = new Histogram();
   #filling = false;
   readonly #breaker: Breaker | undefined;
   readonly #retry: RetryPolicy | undefined;
@@ -142,6 +145,25 @@ export class Guard {
     return this.#breaker?.lastSuccessAt ?? Number.NEGATIVE_INFINITY;
   }
 
+  /** How long calls took from their place to the first evidence, in s. */
+  get durations(): HistogramValue {
+    return this.#durations.value();
+  }
+
+  /** The numbers of now as series, with the given attributes. */
+  *metrics(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    const counter = (outcome: string, value: number): MetricSample => ({ name: "dependency_requests_total", kind: "counter", unit: "{request}", attributes: { ...attributes, outcome }, value });
+    yield counter("success", this.#succeeded);
+    yield counter("failure", this.#failed);
+    yield counter("overloaded", this.#overloaded);
+    if (this.#breaker !== undefined) yield counter("circuit_open", this.#breaker.stats().refused);
+    yield { name: "dependency_retries_total", kind: "counter", unit: "{retry}", attributes, value: this.#retried };
+    yield { name: "dependency_duration_seconds", kind: "histogram", unit: "s", attributes, value: this.durations };
+    yield { name: "dependency_in_use", kind: "gauge", unit: "{request}", attributes, value: this.#inUse };
+    yield { name: "dependency_pending", kind: "gauge", unit: "{request}", attributes, value: this.#pending };
+    if (this.#breaker !== undefined) yield { name: "dependency_circuit_open", kind: "gauge", unit: "1", attributes, value: this.#breaker.state === "closed" || this.#breaker.state === "ramp" ? 0 : 1 };
+  }
+
   /** The numbers of now. */
   stats(): GuardStats {
     return {
@@ -173,16 +195,20 @@ export class Guard {
   #ended(call: GuardedUse, error: unknown): void {
     if (error === undefined) this.#succeeded++;
     else this.#failed++;
-    this.#tellBreaker(call, error);
+    this.#evidence(call, error);
     if (call.holdsPlace && !(this.#options.holdUntilSettled === true && call.inDriver)) this.#free(call);
   }
 
-  #tellBreaker(call: GuardedUse, error: unknown): void {
+  /** The first evidence of how an attempt goes: its duration counts, and the breaker learns it. */
+  #evidence(call: GuardedUse, error: unknown): void {
+    if (call.isEvident) return;
+    call.isEvident = true;
+    const now = this.#clock.now();
+    this.#durations.record((now - (call.startedAt ?? now)) / 1_000);
     const { ticket } = call;
     if (this.#breaker === undefined || ticket < 0) return;
     call.ticket = -1;
     this.#unlink(call);
-    const now = this.#clock.now();
     if (error === undefined) this.#breaker.succeeded(ticket, now, now - (call.startedAt ?? now));
     else if (this.#isFailure(error)) this.#breaker.failed(ticket, now);
     else this.#breaker.ignored(ticket);
@@ -195,7 +221,7 @@ export class Guard {
   /** @internal The resource answered; from here the use is a lease with another deadline. */
   answered(call: GuardedUse, timeoutMs: number): void {
     if (call.settled) return;
-    this.#tellBreaker(call, undefined);
+    this.#evidence(call, undefined);
     this.acquired(call, timeoutMs);
   }
 

@@ -24,6 +24,8 @@ export abstract class GuardedUse extends Expiring {
   holdsPlace = false;
   /** @internal */
   inDriver = false;
+  /** @internal True once its first evidence has been told. */
+  isEvident = false;
   /** @internal Ticket of the breaker; -1 without one, and once its outcome has been told. */
   ticket = -1;
   /** @internal Neighbours in the queue, and later among the calls that run. */

@@ -21,6 +21,7 @@ export { afterReply, generator, isGeneratorFunction, type AfterReply } from "./g
 export { Guard } from "./guard.ts";
 export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
 export { GuardedUse } from "./guarded-use.ts";
+export { DURATION_BOUNDS, Histogram } from "./histogram.ts";
 export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle.ts";
 export { managedFactory, type DerivedOptions, type Driver, type ManagedFactory, type ManagedSettings } from "./managed.ts";
 export { Manager, type LastProbe, type ManagerCall, type ManagerContext } from "./manager.ts";

@@ -4,6 +4,7 @@ import { describeError, StewardError } from "./errors.ts";
 import type { Guard } from "./guard.ts";
 import type { PassiveEvidence } from "./health.ts";
 import { Lifecycle, type LifecycleState, type Phase } from "./lifecycle.ts";
+import type { MetricSample } from "./ports.ts";
 import type { Managed } from "./spec.ts";
 import { TimeoutReached, within } from "./within.ts";
 
@@ -283,6 +284,17 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   /** The numbers of now. */
   stats(): Readonly<Record<string, unknown>> {
     return Object.freeze({ phase: this.phase, ...this.measure() });
+  }
+
+  /** The numbers of now as series. A driver adds its own by overriding {@link series}. */
+  *metrics(): Iterable<MetricSample> {
+    for (const guard of this.guards()) yield* guard.metrics({ resource: this.name });
+    yield* this.series({ resource: this.name });
+  }
+
+  /** Series of the driver, under the names of the OpenTelemetry conventions where they exist. */
+  protected series(_attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    return [];
   }
 
   /** Why calls are refused now, or `undefined` when it is ready. For the guard. */

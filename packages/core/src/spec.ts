@@ -5,6 +5,7 @@ import type { Lifetime, Need, Needs } from "./need.ts";
 import type { PassiveEvidence } from "./health.ts";
 import type { Phase } from "./lifecycle.ts";
 import type { LastProbe } from "./manager.ts";
+import type { MetricSample } from "./ports.ts";
 import type { OptionsProblem } from "./options.ts";
 
 /** What a resource means to the whole. */
@@ -39,6 +40,7 @@ export interface Managed<Client = unknown> {
   /** Lets one call try at once, because a probe was answered. */
   encourage?(): void;
   stats(): Readonly<Record<string, unknown>>;
+  metrics?(): Iterable<MetricSample>;
 }
 
 /** How a managed resource is made. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../src/testing.ts";
 import fc from "fast-check";
 import t from "tap";
-import { CHANNELS, Guard, isStewardError, runWithContext, StewardError, type CallEvent, type GuardOptions } from "../src/index.ts";
+import { CHANNELS, Guard, GuardedUse, Histogram, isStewardError, runWithContext, StewardError, type CallEvent, type GuardOptions } from "../src/index.ts";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 
 /** A promise and its handles. */
@@ -219,4 +219,52 @@ t.test("whatever happens, no waiter is lost, nobody overtakes, bounds hold and e
     }),
     { numRuns: 300 },
   );
+});
+
+t.test("an answered use is a success for the breaker, and lives on as a lease between chunks", async (t) => {
+  const clock = new FakeClock();
+  const guard = guardOn(clock, { timeoutMs: 100, breaker: {} });
+  class Download extends GuardedUse {
+    error: unknown;
+    protected override begin(): void {}
+    protected override giveUp(error: unknown): void {
+      this.error = error;
+    }
+  }
+  const download = new Download();
+  guard.enter(download);
+  await clock.advance(50);
+  download.answered(80);
+  for (let i = 0; i < 10; i++) {
+    await clock.advance(60);
+    download.answered(80);
+  }
+  t.equal(download.error, undefined, "600 ms, but never 80 without a chunk");
+  t.match(guard.stats(), { inUse: 1, timedOut: 0 });
+  t.equal(guard.durations.sum, 0.05, "what counts ended with the first evidence");
+  await clock.advance(100);
+  t.match(download.error, { code: "DEADLINE_EXCEEDED" });
+  t.match(guard.stats(), { inUse: 0, breaker: { consecutiveFailures: 0 } });
+});
+
+t.test("series tell requests by outcome, durations and the state of the breaker", async (t) => {
+  const clock = new FakeClock();
+  const guard = guardOn(clock, { breaker: { consecutiveFailures: 2 }, maxConcurrent: 1 });
+  await clock.runUntil(guard.run(() => clock.sleep(30)));
+  for (let i = 0; i < 3; i++) await guard.run(() => Promise.reject(new Error("x"))).catch(() => {});
+  const series = [...guard.metrics({ resource: "db" })];
+  const valueOf = (name: string, outcome?: string) => series.find((s) => s.name === name && (outcome === undefined || s.attributes["outcome"] === outcome))?.value;
+  t.equal(valueOf("dependency_requests_total", "success"), 1);
+  t.equal(valueOf("dependency_requests_total", "failure"), 2);
+  t.equal(valueOf("dependency_requests_total", "circuit_open"), 1);
+  t.equal(valueOf("dependency_circuit_open"), 1);
+  t.match(valueOf("dependency_duration_seconds"), { count: 3, sum: 0.03 });
+  t.ok(series.every(({ attributes }) => attributes["resource"] === "db"));
+});
+
+t.test("a histogram counts each value in the first bucket that holds it", (t) => {
+  const histogram = new Histogram([1, 2, 5]);
+  for (const value of [0, 1, 1.5, 2, 5, 5.1, 100]) histogram.record(value);
+  t.strictSame(histogram.value(), { bounds: [1, 2, 5], counts: [2, 2, 1, 2], sum: 114.6, count: 7 });
+  t.end();
 });
