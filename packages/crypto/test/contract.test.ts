@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { specOf, type ManagerContext } from "@steward/core";
+import { resourceContract } from "@steward/testing";
+import t from "tap";
+import { CryptoBackendManager, memoryStore } from "../src/index.ts";
+import { testCrypto } from "../src/testing.ts";
+
+// A store that takes its turn on the event loop, as real ones do, so that a start can be overtaken by a stop.
+function slowStore(): ReturnType<typeof memoryStore> {
+  const store = memoryStore();
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  return { ...store, load: async (name) => (await turn(), store.load(name)) };
+}
+
+resourceContract(
+  { test: (name, fn) => void t.test(name, fn), assert },
+  {
+    create: (context: ManagerContext) => new CryptoBackendManager({ store: slowStore(), keysets: { box: { algorithm: "aes-256-gcm" }, tags: { algorithm: "hmac-sha256" } } }, context),
+    use: (manager) => manager.client.mac("tags").sign("x"),
+  },
+);
+
+t.test("the definition for tests has a keyset for every purpose", async (t) => {
+  const definition = testCrypto("vault");
+  t.equal(definition.name, "vault");
+  const { managed } = specOf(definition);
+  const manager = managed?.create(managed.prepare({}), { name: "vault", clock: { ...(await import("@steward/core")).systemClock } });
+  await manager?.start();
+  const client = manager?.client as CryptoBackendManager["client"];
+  t.same(client.names, ["aes", "files", "rsa", "tokens", "signing"]);
+  t.equal(String(await client.hybrid("rsa").decrypt(await client.hybrid("rsa").encrypt("x"))), "x");
+  t.ok(await client.passwords.verify("x", await client.passwords.hash("x")));
+  await manager?.stop();
+});
