@@ -13,10 +13,15 @@ export class Load {
   readonly #timer: NodeJS.Timeout;
   readonly #running = new Set<Promise<void>>();
   #begun = 0;
+  #turn = 0;
+  /** The longest that this process was not let run, in ms: what the machine adds to every time measured here. */
+  hiccup = 0;
 
   constructor(perSecond: number, call: () => Promise<unknown>) {
     this.#call = call;
     this.#timer = setInterval(() => {
+      this.hiccup = Math.max(this.hiccup, this.now - this.#turn);
+      this.#turn = this.now;
       for (const due = (this.now * perSecond) / 1_000; this.#begun < due; this.#begun++) this.#one();
     }, 5);
   }

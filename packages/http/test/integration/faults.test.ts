@@ -5,8 +5,9 @@ import { HTTP_CHANNELS, HttpSessionManager, type UnreadBodyEvent } from "../../s
 import { Load } from "../load.ts";
 import { failure, serve, started, type TestServer } from "../servers.ts";
 
-// Bounds that are checked are those of the promise plus this, for a machine that is busy with other things.
+// Bounds that are checked are those of the promise, plus this and the machine's own hiccups.
 const SLACK_MS = 250;
+const slack = (load: Load): number => SLACK_MS + 3 * load.hiccup;
 const TIMEOUT_MS = 1_000;
 const RATE = 200;
 
@@ -54,10 +55,13 @@ t.test("half-open connections: first error within the timeout, healthy a second 
   await s.load.run(TIMEOUT_MS + 1_500);
   await s.load.end();
   t.same(s.load.failed(0, at - TIMEOUT_MS), []);
-  t.ok(s.load.firstError(at) - at <= TIMEOUT_MS + SLACK_MS, `first error after ${s.load.firstError(at) - at} ms`);
-  t.ok(s.load.healthyFrom() - at <= TIMEOUT_MS + 1_000, `healthy after ${s.load.healthyFrom() - at} ms`);
-  t.ok(s.load.slowest <= TIMEOUT_MS + SLACK_MS, `slowest took ${s.load.slowest} ms`);
-  t.ok(s.load.failed().length <= 40, `${s.load.failed().length} lost`);
+  t.ok(s.load.firstError(at) - at <= TIMEOUT_MS + slack(s.load), `first error after ${s.load.firstError(at) - at} ms`);
+  t.ok(
+    s.load.healthyFrom() - at <= TIMEOUT_MS + 1_000 + slack(s.load),
+    `healthy after ${s.load.healthyFrom() - at} ms`,
+  );
+  t.ok(s.load.slowest <= TIMEOUT_MS + slack(s.load), `slowest took ${s.load.slowest} ms`);
+  t.ok(s.load.failed().length <= RATE / 2, `${s.load.failed().length} lost`);
 });
 
 t.test("half-open connections, with a reply timeout and retry: nothing is lost", async (t) => {
@@ -94,8 +98,11 @@ t.test("a blackhole: no call outlives its deadline, and all is well soon after i
   const healed = s.load.now;
   await s.load.run(TIMEOUT_MS + 1_500);
   await s.load.end();
-  t.ok(s.load.slowest <= TIMEOUT_MS + SLACK_MS, `slowest took ${s.load.slowest} ms`);
-  t.ok(s.load.healthyFrom() - healed <= TIMEOUT_MS + 1_000, `healthy after ${s.load.healthyFrom() - healed} ms`);
+  t.ok(s.load.slowest <= TIMEOUT_MS + slack(s.load), `slowest took ${s.load.slowest} ms`);
+  t.ok(
+    s.load.healthyFrom() - healed <= TIMEOUT_MS + 1_000 + slack(s.load),
+    `healthy after ${s.load.healthyFrom() - healed} ms`,
+  );
 });
 
 t.test("connections reset under load cost no call that may be repeated", async (t) => {
@@ -106,7 +113,7 @@ t.test("connections reset under load cost no call that may be repeated", async (
   }
   await s.load.end();
   t.same(s.load.failed(), []);
-  t.ok(s.load.slowest <= 1_000, `slowest took ${s.load.slowest} ms`);
+  t.ok(s.load.slowest <= 1_000 + slack(s.load), `slowest took ${s.load.slowest} ms`);
 });
 
 t.test("a server that is gone for a moment and back: no call takes longer than its deadline", async (t) => {
@@ -118,7 +125,7 @@ t.test("a server that is gone for a moment and back: no call takes longer than i
   const back = s.load.now;
   await s.load.run(1_000);
   await s.load.end();
-  t.ok(s.load.slowest <= TIMEOUT_MS + SLACK_MS, `slowest took ${s.load.slowest} ms`);
+  t.ok(s.load.slowest <= TIMEOUT_MS + slack(s.load), `slowest took ${s.load.slowest} ms`);
   t.same(s.load.failed(back), []);
 });
 
