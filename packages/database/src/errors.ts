@@ -1,11 +1,16 @@
 /** Every error code of `@steward/database`, with what it means. */
 export const DATABASE_CODES = {
-  DATABASE_CONNECT_FAILED: "No connection could be made: unreachable, refused, or the credentials or database are wrong.",
-  DATABASE_CONNECTION_LOST: "The connection broke while a statement ran on it; whether the statement took effect is unknown.",
-  DATABASE_LEASE_ENDED: "A reserved connection or transaction was used after its end, or was ended for taking too long.",
-  DATABASE_TRANSACTION_ABORTED: "A commit was asked for, but an earlier statement had failed, so the server rolled back.",
+  DATABASE_CONNECT_FAILED:
+    "No connection could be made: unreachable, refused, or the credentials or database are wrong.",
+  DATABASE_CONNECTION_LOST:
+    "The connection broke while a statement ran on it; whether the statement took effect is unknown.",
+  DATABASE_LEASE_ENDED:
+    "A reserved connection or transaction was used after its end, or was ended for taking too long.",
+  DATABASE_TRANSACTION_ABORTED:
+    "A commit was asked for, but an earlier statement had failed, so the server rolled back.",
   DATABASE_MIGRATION_FAILED: "A migration could not be applied; everything of it was rolled back.",
-  DATABASE_NOT_MANAGED: "The database given was not made by this package, so it cannot begin transactions or tell its replicas.",
+  DATABASE_NOT_MANAGED:
+    "The database given was not made by this package, so it cannot begin transactions or tell its replicas.",
 } as const;
 
 /** A code that this package raises. */

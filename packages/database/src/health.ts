@@ -17,7 +17,11 @@ export async function probePool(pool: Pool, bounds: ProbeBounds): Promise<void> 
 }
 
 /** Asks the server of a pool something, past the guard. An embedded server that is at work gives no rows. */
-export async function askPool(pool: Pool, { connectTimeoutMs, signal }: ProbeBounds, text: string): Promise<readonly Record<string, unknown>[]> {
+export async function askPool(
+  pool: Pool,
+  { connectTimeoutMs, signal }: ProbeBounds,
+  text: string,
+): Promise<readonly Record<string, unknown>[]> {
   const connection = pool.borrow();
   if (connection === undefined) return askAnew(pool, { connectTimeoutMs, signal }, text);
   const cut = (): void => connection.destroy();

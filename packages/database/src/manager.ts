@@ -33,7 +33,7 @@ export type Database<TSchema extends Schema = Record<string, never>> = PostgresJ
  *
  * await using database = await new DatabasePoolManager({ embedded: {} }).start();
  * const [row] = await database.client.execute(sql`select 40 + 2 as answer`);
- * console.log(row?.answer); // => 42
+ * console.log(row?.["answer"]); // => 42
  * ```
  */
 export class DatabasePoolManager<TSchema extends Schema = Record<string, never>> extends Manager<Database<TSchema>> {
@@ -54,15 +54,28 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     super("database", context);
     this.#options = checkOptions(this.name, databaseSchema, options);
     const { connectTimeoutMs, acquireTimeoutMs, client } = this.#options;
-    this.#listening = new Listening({ name: this.name, clock: this.clock, connectTimeoutMs, acquireTimeoutMs }, () => this.unavailable() ?? this.#endpoint, client);
+    this.#listening = new Listening(
+      { name: this.name, clock: this.clock, connectTimeoutMs, acquireTimeoutMs },
+      () => this.unavailable() ?? this.#endpoint,
+      client,
+    );
     const { maxConnections, replicas } = this.#options;
     this.#pooled = this.#makePooled(maxConnections);
     this.#reading = replicas.length === 0 ? undefined : this.#makePooled(maxConnections * replicas.length);
-    this.#database = this.#makeDatabase(this.#pooled, this.#reading === undefined ? undefined : this.#makeDatabase(this.#reading));
+    this.#database = this.#makeDatabase(
+      this.#pooled,
+      this.#reading === undefined ? undefined : this.#makeDatabase(this.#reading),
+    );
   }
 
   #makePooled(maxConnections: number): PooledClient {
-    return new PooledClient(this.name, this.clock, { ...this.#options, maxConnections }, () => this.unavailable(), this.#listening);
+    return new PooledClient(
+      this.name,
+      this.clock,
+      { ...this.#options, maxConnections },
+      () => this.unavailable(),
+      this.#listening,
+    );
   }
 
   /** The database. Its identity holds through start, stop and renewal. */
@@ -72,13 +85,25 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
 
   #makeDatabase(pooled: PooledClient, reader?: object): Database<TSchema> {
     const { schema, casing, logger, client } = this.#options;
-    const config = { ...(schema === undefined ? {} : { schema }), ...(casing === undefined ? {} : { casing }), ...(logger === undefined ? {} : { logger }) };
+    const config = {
+      ...(schema === undefined ? {} : { schema }),
+      ...(casing === undefined ? {} : { casing }),
+      ...(logger === undefined ? {} : { logger }),
+    };
     // drizzle sets its parsers on a client that was handed over, as it would without us.
     const drizzleClient = pooled.drizzleClient(client?.options as DrizzleClient["options"] | undefined);
     const made = drizzle(drizzleClient as unknown as Sql, config); // all that drizzle uses of it
     const { sql, builder } = pooled;
     const pubSub: PubSub = this.#listening.pubSub(() => sql);
-    attachSeam(made, { name: this.name, clock: this.clock, builder, acquire: (call) => pooled.acquire(call), over: overOf(made), pubSub, reader: reader ?? made });
+    attachSeam(made, {
+      name: this.name,
+      clock: this.clock,
+      builder,
+      acquire: (call) => pooled.acquire(call),
+      over: overOf(made),
+      pubSub,
+      reader: reader ?? made,
+    });
     return Object.assign(made, { $client: sql }) as unknown as Database<TSchema>; // `schema` is a TSchema where it was given
   }
 
@@ -89,7 +114,12 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     const endpoint = (this.#endpoint = await this.#dial());
     signal.throwIfAborted();
     await this.#migrate(endpoint, signal);
-    const pool = (this.#pool = new Pool(this.name, this.clock, endpoint, { maxConnections, connectTimeoutMs, idleTimeoutMs, maxLifetimeMs }));
+    const pool = (this.#pool = new Pool(this.name, this.clock, endpoint, {
+      maxConnections,
+      connectTimeoutMs,
+      idleTimeoutMs,
+      maxLifetimeMs,
+    }));
     await pool.prove((connection) => checkCapacity(this.name, connection, { instances, maxConnections }));
     signal.throwIfAborted();
     this.#pooled.supply = pool;
@@ -122,14 +152,17 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     const { migrations, connectTimeoutMs } = this.#options;
     if (migrations === undefined) return;
     const { builder } = this.#pooled;
-    const direct = migrations.url === undefined ? endpoint : endpointOf(this.#options, await migrations.url.reveal(), builder);
+    const direct =
+      migrations.url === undefined ? endpoint : endpointOf(this.#options, await migrations.url.reveal(), builder);
     await runMigrations({ name: this.name, clock: this.clock, builder, connectTimeoutMs, signal }, direct, migrations);
   }
 
   protected override ping(signal: AbortSignal): Promise<void> {
     const { client, connectTimeoutMs } = this.#options;
     if (client !== undefined) return probeClient(client, signal);
-    return this.#pool === undefined ? Promise.reject(this.refusal()) : probePool(this.#pool, { connectTimeoutMs, signal });
+    return this.#pool === undefined
+      ? Promise.reject(this.refusal())
+      : probePool(this.#pool, { connectTimeoutMs, signal });
   }
 
   protected override settle(): Promise<void> {
@@ -138,7 +171,12 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   }
 
   protected override async close(signal: AbortSignal): Promise<void> {
-    const [pool, replicas, embedded, ending] = [this.#pool, this.#replicas, this.#embedded, { signal, atOnce: this.#drained }];
+    const [pool, replicas, embedded, ending] = [
+      this.#pool,
+      this.#replicas,
+      this.#embedded,
+      { signal, atOnce: this.#drained },
+    ];
     this.#pool = this.#replicas = this.#embedded = this.#endpoint = undefined;
     this.#drained = false;
     for (const pooled of [this.#pooled, this.#reading]) pooled?.guard.rejectPending(this.#stopped());
@@ -171,5 +209,10 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
 function overOf(first: PostgresJsDatabase<Schema>): (client: DrizzleClient) => PostgresJsDatabase<Schema> {
   // drizzle's types hide what its own transactions use in the same way.
   const { dialect, session } = first as unknown as { dialect: never; session: { schema: never; options: never } };
-  return (client) => new PostgresJsDatabase(dialect, new PostgresJsSession(client as never, dialect, session.schema, session.options) as never, session.schema);
+  return (client) =>
+    new PostgresJsDatabase(
+      dialect,
+      new PostgresJsSession(client as never, dialect, session.schema, session.options) as never,
+      session.schema,
+    );
 }

@@ -104,7 +104,8 @@ interface SessionOptions<TSchema extends Schema> {
 }
 
 /** Options of a database. Durations are in ms; `undefined` means the default. */
-export interface DatabaseInput<TSchema extends Schema = Record<string, never>> extends ServerOptions, PoolBounds, SessionOptions<TSchema> {}
+export interface DatabaseInput<TSchema extends Schema = Record<string, never>>
+  extends ServerOptions, PoolBounds, SessionOptions<TSchema> {}
 
 /** Checked options of a database: with all defaults, and secrets that no print shows. */
 export interface DatabaseOptions {
@@ -143,7 +144,11 @@ export interface DatabaseOptions {
   readonly replicaCheckMs: number;
 }
 
-const durationMs = v.pipe(v.number(), v.finite("must be finite; 0 switches it off"), v.minValue(0, "must not be negative"));
+const durationMs = v.pipe(
+  v.number(),
+  v.finite("must be finite; 0 switches it off"),
+  v.minValue(0, "must not be negative"),
+);
 const positiveMs = v.pipe(v.number(), v.finite("must be finite"), v.minValue(1, "must be at least 1"));
 const count = v.pipe(v.number(), v.integer("must be a whole number"));
 
@@ -157,12 +162,18 @@ function kind<T>(is: (x: unknown) => boolean, message: string): v.GenericSchema<
 }
 
 const secret = v.pipe(
-  kind<SecretSource | Secret>((x) => (typeof x === "string" && x !== "") || typeof x === "function" || x instanceof Secret, "must be a text, a function that gives one, or a Secret"),
+  kind<SecretSource | Secret>(
+    (x) => (typeof x === "string" && x !== "") || typeof x === "function" || x instanceof Secret,
+    "must be a text, a function that gives one, or a Secret",
+  ),
   v.transform((x) => (x instanceof Secret ? x : new Secret(x))),
 );
 
 const urlSecret = v.pipe(
-  kind<SecretSource | Secret>((x) => typeof x === "function" || x instanceof Secret || isPostgresUrl(x), "must be a URL such as postgres://user@host:5432/database"),
+  kind<SecretSource | Secret>(
+    (x) => typeof x === "function" || x instanceof Secret || isPostgresUrl(x),
+    "must be a URL such as postgres://user@host:5432/database",
+  ),
   v.transform((x) => (x instanceof Secret ? x : new Secret(x))),
 );
 
@@ -187,7 +198,11 @@ const tls = v.union([
 ]);
 
 const migrations = v.union([
-  v.pipe(v.string(), v.nonEmpty("must name a folder"), v.transform((folder): Migrations => ({ folder, table: "__drizzle_migrations", schema: "drizzle" }))),
+  v.pipe(
+    v.string(),
+    v.nonEmpty("must name a folder"),
+    v.transform((folder): Migrations => ({ folder, table: "__drizzle_migrations", schema: "drizzle" })),
+  ),
   v.strictObject({
     folder: v.pipe(v.string(), v.nonEmpty("must name a folder")),
     table: v.optional(v.string(), "__drizzle_migrations"),
@@ -213,7 +228,9 @@ const entries = {
   database: v.optional(v.string()),
   tls: v.optional(tls),
   embedded: v.optional(v.strictObject({ dataDir: v.optional(v.string()) })),
-  client: v.optional(kind<Sql>((x) => typeof x === "function" && "reserve" in x && "options" in x, "must be a client of postgres.js")),
+  client: v.optional(
+    kind<Sql>((x) => typeof x === "function" && "reserve" in x && "options" in x, "must be a client of postgres.js"),
+  ),
   maxConnections: v.optional(v.pipe(count, v.minValue(1, "must be at least 1"))),
   maxPending: v.optional(v.pipe(count, v.minValue(0, "must not be negative")), 1_000),
   acquireTimeoutMs: v.optional(positiveMs, 5_000),
@@ -228,9 +245,18 @@ const entries = {
   idleInTransactionTimeoutMs: v.optional(durationMs, 0),
   applicationName: v.optional(v.pipe(v.string(), v.maxLength(63, "must have at most 63 characters")), "steward"),
   prepare: v.optional(v.boolean(), true),
-  types: v.optional(kind<Readonly<Record<string, PostgresType>>>((x) => typeof x === "object" && x !== null, "must be an object of types")),
-  onNotice: v.optional(kind<(notice: Readonly<Record<string, string>>) => void>((x) => typeof x === "function", "must be a function")),
-  schema: v.optional(kind<Schema>((x) => typeof x === "object" && x !== null, "must be an object of tables and relations")),
+  types: v.optional(
+    kind<Readonly<Record<string, PostgresType>>>(
+      (x) => typeof x === "object" && x !== null,
+      "must be an object of types",
+    ),
+  ),
+  onNotice: v.optional(
+    kind<(notice: Readonly<Record<string, string>>) => void>((x) => typeof x === "function", "must be a function"),
+  ),
+  schema: v.optional(
+    kind<Schema>((x) => typeof x === "object" && x !== null, "must be an object of tables and relations"),
+  ),
   casing: v.optional(v.picklist(["snake_case", "camelCase"])),
   logger: v.optional(kind<Logger>((x) => typeof x === "object" && x !== null && "logQuery" in x, "must have logQuery")),
   migrations: v.optional(migrations),
@@ -252,13 +278,38 @@ function given(o: Parsed, keys: readonly (keyof Parsed)[]): string | undefined {
 /** The schema of the options. */
 export const databaseSchema: v.GenericSchema<unknown, DatabaseOptions> = v.pipe(
   v.strictObject(entries),
-  v.forward(v.check((o) => o.url === undefined || given(o, PARTS) === undefined, "excludes host, port, user and database: say where the server is one way or the other"), ["url"]),
-  v.forward(v.check((o) => o.client === undefined || given(o, ["url", "embedded", ...PARTS, ...OF_A_SERVER]) === undefined, "excludes every option that says how to connect, and migrations and replicas: a client of yours has its own"), ["client"]),
-  v.forward(v.check((o) => o.embedded === undefined || given(o, ["url", "tls", "replicas", "password", ...PARTS]) === undefined, "excludes url, host, port, user, password, database, tls and replicas: it is in this process"), ["embedded"]),
-  v.forward(v.check((o) => o.embedded === undefined || (o.maxConnections ?? 1) === 1, "must be 1 with embedded, which has one connection"), ["maxConnections"]),
+  v.forward(
+    v.check(
+      (o) => o.url === undefined || given(o, PARTS) === undefined,
+      "excludes host, port, user and database: say where the server is one way or the other",
+    ),
+    ["url"],
+  ),
+  v.forward(
+    v.check(
+      (o) => o.client === undefined || given(o, ["url", "embedded", ...PARTS, ...OF_A_SERVER]) === undefined,
+      "excludes every option that says how to connect, and migrations and replicas: a client of yours has its own",
+    ),
+    ["client"],
+  ),
+  v.forward(
+    v.check(
+      (o) => o.embedded === undefined || given(o, ["url", "tls", "replicas", "password", ...PARTS]) === undefined,
+      "excludes url, host, port, user, password, database, tls and replicas: it is in this process",
+    ),
+    ["embedded"],
+  ),
+  v.forward(
+    v.check(
+      (o) => o.embedded === undefined || (o.maxConnections ?? 1) === 1,
+      "must be 1 with embedded, which has one connection",
+    ),
+    ["maxConnections"],
+  ),
   v.transform((o) => ({
     ...o,
     maxConnections: o.maxConnections ?? (o.embedded === undefined ? 10 : 1),
-    connectTimeoutMs: o.connectTimeoutMs ?? o.queryTimeoutMs === 0 ? 5_000 : Math.min(5_000, Math.max(1_000, o.queryTimeoutMs)),
+    connectTimeoutMs:
+      (o.connectTimeoutMs ?? o.queryTimeoutMs === 0) ? 5_000 : Math.min(5_000, Math.max(1_000, o.queryTimeoutMs)),
   })),
 );

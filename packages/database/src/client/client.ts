@@ -37,12 +37,29 @@ export class PooledClient implements Source {
   supply: Supply | undefined = undefined;
   readonly #leases: LeaseOptions;
 
-  constructor(name: string, clock: Clock, options: DatabaseOptions, refusal: () => StewardError | undefined, side: SideWork) {
+  constructor(
+    name: string,
+    clock: Clock,
+    options: DatabaseOptions,
+    refusal: () => StewardError | undefined,
+    side: SideWork,
+  ) {
     this.name = name;
-    const { client, types, maxPending, acquireTimeoutMs, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs } = options;
-    const maxConcurrent = client === undefined ? options.maxConnections : Math.min(options.maxConnections, client.options.max);
+    const { client, types, maxPending, acquireTimeoutMs, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs } =
+      options;
+    const maxConcurrent =
+      client === undefined ? options.maxConnections : Math.min(options.maxConnections, client.options.max);
     const timeoutMs = queryTimeoutMs === 0 ? undefined : queryTimeoutMs;
-    this.guard = new Guard({ resource: name, clock, maxConcurrent, maxPending, timeoutMs, acquireTimeoutMs, holdUntilSettled: true, refusal });
+    this.guard = new Guard({
+      resource: name,
+      clock,
+      maxConcurrent,
+      maxPending,
+      timeoutMs,
+      acquireTimeoutMs,
+      holdUntilSettled: true,
+      refusal,
+    });
     this.#leases = { clock, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs };
     this.builder = client ?? driverClient({ host: "localhost", max: 1, ...(types === undefined ? {} : { types }) });
     // Large objects begin their transaction by the client that they belong to.
@@ -55,7 +72,10 @@ export class PooledClient implements Source {
   }
 
   take(taker: Taker): void {
-    if (this.supply === undefined) taker.refuse(new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: not started`, { resource: this.name, retryable: true }));
+    if (this.supply === undefined)
+      taker.refuse(
+        new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: not started`, { resource: this.name, retryable: true }),
+      );
     else this.supply.take(taker);
   }
 
@@ -78,7 +98,12 @@ export class PooledClient implements Source {
 
   #makeSql({ listen, subscribe, options }: SideWork): Sql {
     const { builder, reserve, begin } = this;
-    const ended = (): Promise<never> => Promise.reject(new StewardError("LIFECYCLE_CONFLICT", `${this.name}: whoever started this database stops it`, { resource: this.name }));
+    const ended = (): Promise<never> =>
+      Promise.reject(
+        new StewardError("LIFECYCLE_CONFLICT", `${this.name}: whoever started this database stops it`, {
+          resource: this.name,
+        }),
+      );
     return makeSql(builder, this.#handler(false), {
       reserve,
       begin,
@@ -133,7 +158,8 @@ export class PooledClient implements Source {
   /** What drizzle gets for a client: its queries see dates as text. */
   drizzleClient(options: DrizzleClient["options"] = { parsers: {}, serializers: {} }): DrizzleClient {
     const handler = this.#handler(true);
-    const begin = <T>(body: Body<DrizzleClient, T>): Promise<T> => this.#transaction("", body, (scope) => scope.drizzleClient());
+    const begin = <T>(body: Body<DrizzleClient, T>): Promise<T> =>
+      this.#transaction("", body, (scope) => scope.drizzleClient());
     const unsafe: Sql["unsafe"] = (...args) => adopt(this.builder.unsafe(...args), handler);
     return { options, unsafe, begin, savepoint: begin };
   }

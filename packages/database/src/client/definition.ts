@@ -1,4 +1,11 @@
-import { managedFactory, type Definition, type DerivedOptions, type ManagedSettings, type Needs, type OpenOfAll } from "@steward/core";
+import {
+  managedFactory,
+  type Definition,
+  type DerivedOptions,
+  type ManagedSettings,
+  type Needs,
+  type OpenOfAll,
+} from "@steward/core";
 import { DatabasePoolManager, type Database } from "../manager.ts";
 import { databaseSchema, type DatabaseInput, type Schema } from "../options.ts";
 

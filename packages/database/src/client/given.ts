@@ -31,7 +31,9 @@ export class GivenSupply implements Supply {
       taker.take(new GivenLine(rawQuery(reserved, "").handler, this.#canceller, reserved));
     } catch (error) {
       const message = `${this.#name}: no connection from the client that was handed over: ${describeError(error)}`;
-      taker.refuse(new StewardError("DATABASE_CONNECT_FAILED", message, { resource: this.#name, cause: error, retryable: true }));
+      taker.refuse(
+        new StewardError("DATABASE_CONNECT_FAILED", message, { resource: this.#name, cause: error, retryable: true }),
+      );
     }
   }
 

@@ -35,7 +35,15 @@ export class Lease implements Source {
     this.#end = end;
     connection.leased = true;
     const timeoutMs = queryTimeoutMs === 0 ? undefined : queryTimeoutMs;
-    this.guard = new Guard({ resource: this.name, clock, maxConcurrent: 1, maxPending: MAX_PENDING, timeoutMs, holdUntilSettled: true, refusal: () => this.#refusal() });
+    this.guard = new Guard({
+      resource: this.name,
+      clock,
+      maxConcurrent: 1,
+      maxPending: MAX_PENDING,
+      timeoutMs,
+      holdUntilSettled: true,
+      refusal: () => this.#refusal(),
+    });
     if (leakThresholdMs === 0) return;
     const tell = (): void => publishLeak({ resource: this.name, heldMs: leakThresholdMs, stack });
     this.#leakTimer = clock.setTimeout(tell, leakThresholdMs, { unref: true });
@@ -63,7 +71,10 @@ export class Lease implements Source {
   }
 
   #error(why: string, cause?: unknown): StewardError {
-    return new StewardError("DATABASE_LEASE_ENDED", `${this.name}: this transaction or reservation has ended: ${why}`, { resource: this.name, cause });
+    return new StewardError("DATABASE_LEASE_ENDED", `${this.name}: this transaction or reservation has ended: ${why}`, {
+      resource: this.name,
+      cause,
+    });
   }
 
   /** Gives the connection back once the last statement has ended. Any further one is refused. */
@@ -98,7 +109,13 @@ class LeaseWork extends ConnectionUse {
   readonly #stack: string;
   #lease: Lease | undefined;
 
-  constructor(source: Source, options: LeaseOptions, stack: string, resolve: (lease: Lease) => void, reject: (error: unknown) => void) {
+  constructor(
+    source: Source,
+    options: LeaseOptions,
+    stack: string,
+    resolve: (lease: Lease) => void,
+    reject: (error: unknown) => void,
+  ) {
     super(source);
     this.#options = options;
     this.#stack = stack;

@@ -15,7 +15,7 @@ import { seamOf } from "./seam.ts";
  * import { testDatabase } from "@steward/database/testing";
  *
  * await using database = await testDatabase().start();
- * console.log((await replica(database.client).execute(sql`select 1 as one`))[0]?.one); // => 1
+ * console.log((await replica(database.client).execute(sql`select 1 as one`))[0]?.["one"]); // => 1
  * ```
  */
 export function replica<D extends PostgresJsDatabase<Schema> | PostgresJsDatabase>(db: D): D {

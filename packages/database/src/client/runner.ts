@@ -8,7 +8,9 @@ type Raw = Pick<ISql, "unsafe">;
  * A database as the port `SqlRunner`, for packages that store something in SQL.
  * @throws {DATABASE_NOT_MANAGED} when `db` is not of this package.
  */
-export function sqlRunner(db: { readonly $client: Raw & { begin<T>(body: (sql: Raw) => Promise<T>): Promise<unknown> } }): SqlRunner {
+export function sqlRunner(db: {
+  readonly $client: Raw & { begin<T>(body: (sql: Raw) => Promise<T>): Promise<unknown> };
+}): SqlRunner {
   seamOf(db);
   const runner = (sql: Raw, transaction: SqlRunner["transaction"]): SqlRunner => ({
     query: async (text, parameters = []) => sql.unsafe(text, [...parameters] as never[]) as never, // the server checks both

@@ -88,7 +88,8 @@ export class Scope {
   /** What drizzle gets for a client in this scope. */
   drizzleClient(): DrizzleClient {
     const handler = this.handler(true);
-    const nested = <T>(body: Body<DrizzleClient, T>): Promise<T> => this.#savepoint("", body, (inner) => inner.drizzleClient());
+    const nested = <T>(body: Body<DrizzleClient, T>): Promise<T> =>
+      this.#savepoint("", body, (inner) => inner.drizzleClient());
     const unsafe: Sql["unsafe"] = (...args) => adopt(this.#builder.unsafe(...args), handler);
     return { options: { parsers: {}, serializers: {} }, unsafe, begin: nested, savepoint: nested };
   }

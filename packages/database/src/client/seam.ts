@@ -33,5 +33,8 @@ export function attachSeam(database: object, seam: Seam): void {
 export function seamOf(database: object): Seam {
   const seam = (database as { [SEAM]?: Seam })[SEAM]; // set by `attachSeam` alone
   if (seam !== undefined) return seam;
-  throw new StewardError("DATABASE_NOT_MANAGED", "this database was not made by @steward/database: pass the value of databasePool(...) or DatabasePoolManager.client, and not a transaction of it");
+  throw new StewardError(
+    "DATABASE_NOT_MANAGED",
+    "this database was not made by @steward/database: pass the value of databasePool(...) or DatabasePoolManager.client, and not a transaction of it",
+  );
 }

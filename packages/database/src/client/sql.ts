@@ -20,12 +20,19 @@ function handle(this: DriverQuery): void {
 }
 
 /** The functions of a client that make queries, with `handler` to run them. `builder` knows the types and never connects. */
-export function queryMakers(builder: Sql, handler: Handler): Pick<Sql, "unsafe" | "file" | "notify" | "array" | "json" | "typed" | "types"> {
+export function queryMakers(
+  builder: Sql,
+  handler: Handler,
+): Pick<Sql, "unsafe" | "file" | "notify" | "array" | "json" | "typed" | "types"> {
   const { array, json, typed, types } = builder;
   const unsafe: Sql["unsafe"] = (...args) => adopt(builder.unsafe(...args), handler);
   const notify = (channel: string, payload: string): unknown => unsafe("select pg_notify($1, $2)", [channel, payload]);
-  const file = (...args: Parameters<Sql["file"]>): unknown => adopt(builder.file(...args), reading(String(args[0]), handler));
-  return { array, json, typed, types, unsafe, notify, file } as Pick<Sql, "unsafe" | "file" | "notify" | "array" | "json" | "typed" | "types">; // the driver's own signatures
+  const file = (...args: Parameters<Sql["file"]>): unknown =>
+    adopt(builder.file(...args), reading(String(args[0]), handler));
+  return { array, json, typed, types, unsafe, notify, file } as Pick<
+    Sql,
+    "unsafe" | "file" | "notify" | "array" | "json" | "typed" | "types"
+  >; // the driver's own signatures
 }
 
 /** A client: the tagged template with the driver's other functions on it. */

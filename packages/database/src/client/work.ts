@@ -42,9 +42,14 @@ export abstract class ConnectionUse extends GuardedUse implements Taker {
   /** A deadline that passed while nobody could connect is told with the reason for that. */
   protected explain(error: unknown): unknown {
     const { trouble, name } = this.source;
-    if (trouble === undefined || this.connection !== undefined || !isStewardError(error, "DEADLINE_EXCEEDED")) return error;
+    if (trouble === undefined || this.connection !== undefined || !isStewardError(error, "DEADLINE_EXCEEDED"))
+      return error;
     const reason = trouble instanceof Error ? trouble.message : String(trouble);
-    return new StewardError("DATABASE_CONNECT_FAILED", `${error.message}: ${reason}`, { resource: name, cause: trouble, retryable: true });
+    return new StewardError("DATABASE_CONNECT_FAILED", `${error.message}: ${reason}`, {
+      resource: name,
+      cause: trouble,
+      retryable: true,
+    });
   }
 }
 
@@ -112,7 +117,10 @@ function asReason(error: unknown, name: string): StewardError {
 }
 
 function cancelled(name: string, cause?: unknown): StewardError {
-  return new StewardError("CALL_ABORTED", `${name}: cancelled, but the server did not let go of it in time`, { resource: name, cause });
+  return new StewardError("CALL_ABORTED", `${name}: cancelled, but the server did not let go of it in time`, {
+    resource: name,
+    cause,
+  });
 }
 
 /** Hands a query over to its guard. */

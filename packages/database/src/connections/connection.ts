@@ -208,8 +208,18 @@ export class Connection implements Line {
     const finish = (value: unknown): void => this.finish(query, value);
     const fail = (error: unknown): void => this.fail(query, error);
     Object.defineProperties(query, {
-      resolve: { get: () => (value: unknown) => (resolve(value), finish(value)), set: (next: typeof resolve) => void (resolve = next) },
-      reject: { get: () => (error: unknown) => (reject(error), fail(error)), set: (next: typeof reject) => void (reject = next) },
+      resolve: {
+        get: () => (value: unknown) => (resolve(value), finish(value)),
+        set(next: typeof resolve) {
+          resolve = next;
+        },
+      },
+      reject: {
+        get: () => (error: unknown) => (reject(error), fail(error)),
+        set(next: typeof reject) {
+          reject = next;
+        },
+      },
     });
   }
 
@@ -319,5 +329,8 @@ export function isConnectionError(error: unknown): boolean {
   if (typeof error !== "object" || error === null) return false;
   if ("syscall" in error) return true;
   if (!("code" in error) || typeof error.code !== "string") return false;
-  return error.code.startsWith("CONNECT") || ("severity" in error && (error.severity === "FATAL" || error.severity === "PANIC"));
+  return (
+    error.code.startsWith("CONNECT") ||
+    ("severity" in error && (error.severity === "FATAL" || error.severity === "PANIC"))
+  );
 }

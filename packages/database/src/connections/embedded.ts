@@ -11,7 +11,7 @@ export interface EmbeddedServer {
 export async function startEmbedded(name: string, dataDir: string | undefined): Promise<EmbeddedServer> {
   try {
     const { PGlite } = await import("@electric-sql/pglite");
-    return await PGlite.create({ ...(dataDir === undefined ? {} : { dataDir }) });
+    return await PGlite.create(dataDir === undefined ? {} : { dataDir });
   } catch (error) {
     const message = `${name}: the embedded Postgres did not start (is @electric-sql/pglite installed?): ${describeError(error)}`;
     throw new StewardError("DATABASE_CONNECT_FAILED", message, { resource: name, cause: error });

@@ -14,7 +14,9 @@ const LAST_WORDS_MS = 150;
 
 /** Ends a pool. What still runs when its time is over is cancelled at the server, so that it does not go on without us, and cut off. */
 export async function endPool(pool: Pool, { signal, atOnce }: Ending): Promise<void> {
-  const reason = new StewardError("RESOURCE_UNAVAILABLE", `${pool.name}: stopped while this was running`, { resource: pool.name });
+  const reason = new StewardError("RESOURCE_UNAVAILABLE", `${pool.name}: stopped while this was running`, {
+    resource: pool.name,
+  });
   const force = (): void => {
     pool.cancel(reason);
     pool.clock.setTimeout(() => pool.destroy(), LAST_WORDS_MS);

@@ -29,7 +29,12 @@ export class Endpoint {
     this.#options = options;
     this.#embedded = embedded;
     const { path, host, port, user, database } = options;
-    this.shown = embedded !== undefined ? "embedded" : path === false ? `${user}@${host.map((h, i) => `${h}:${port[i]}`).join(",")}/${database}` : `${user}@${path}/${database}`;
+    this.shown =
+      embedded !== undefined
+        ? "embedded"
+        : path === false
+          ? `${user}@${host.map((h, i) => `${h}:${port[i]}`).join(",")}/${database}`
+          : `${user}@${path}/${database}`;
   }
 
   /** A client of the driver for one connection, with parsers of its own. It connects with its first query. */
@@ -68,8 +73,16 @@ export function brokenSocket(reason: Error): Duplex {
 }
 
 /** Makes the endpoint of a server. `builder` shares the types it learns from the server. */
-export function endpointOf(options: DatabaseOptions, url: string | undefined, builder: Sql, embedded?: () => Duplex): Endpoint {
-  const given = { ...fromOptions(options), ...(embedded === undefined ? {} : { host: "embedded", user: "postgres", database: "postgres", pass: "" }) };
+export function endpointOf(
+  options: DatabaseOptions,
+  url: string | undefined,
+  builder: Sql,
+  embedded?: () => Duplex,
+): Endpoint {
+  const given = {
+    ...fromOptions(options),
+    ...(embedded === undefined ? {} : { host: "embedded", user: "postgres", database: "postgres", pass: "" }),
+  };
   const parsed = driverOptions(driverClient(given, url));
   return new Endpoint({ ...parsed, shared: driverOptions(builder).shared }, embedded);
 }
@@ -91,7 +104,8 @@ function fromOptions(o: DatabaseOptions): Record<string, unknown> {
     connection: defined({
       application_name: o.applicationName,
       statement_timeout: o.statementTimeoutMs === 0 ? undefined : String(o.statementTimeoutMs),
-      idle_in_transaction_session_timeout: o.idleInTransactionTimeoutMs === 0 ? undefined : String(o.idleInTransactionTimeoutMs),
+      idle_in_transaction_session_timeout:
+        o.idleInTransactionTimeoutMs === 0 ? undefined : String(o.idleInTransactionTimeoutMs),
     }),
   };
 }

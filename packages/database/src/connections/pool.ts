@@ -46,7 +46,13 @@ export class Pool implements ConnectionOwner {
   /** Counted by the watchdog. */
   lost = 0;
 
-  constructor(name: string, clock: Clock, endpoint: Endpoint, options: PoolOptions, random: () => number = Math.random) {
+  constructor(
+    name: string,
+    clock: Clock,
+    endpoint: Endpoint,
+    options: PoolOptions,
+    random: () => number = Math.random,
+  ) {
     this.name = name;
     this.clock = clock;
     this.endpoint = endpoint;
@@ -120,7 +126,8 @@ export class Pool implements ConnectionOwner {
 
   #grow(): void {
     if (this.#ended) return;
-    const wanted = (): boolean => this.#takers.length > this.#opening && this.connections.size < this.#options.maxConnections;
+    const wanted = (): boolean =>
+      this.#takers.length > this.#opening && this.connections.size < this.#options.maxConnections;
     while (wanted() && this.#reconnect.allows(this.#opening)) void this.#add();
   }
 
@@ -238,7 +245,11 @@ export class Pool implements ConnectionOwner {
 
   #connectError(cause: unknown): StewardError {
     const message = `${this.name}: no connection to ${this.endpoint.shown}: ${describeError(cause)}`;
-    return new StewardError("DATABASE_CONNECT_FAILED", message, { resource: this.name, cause, retryable: !isFinal(cause) });
+    return new StewardError("DATABASE_CONNECT_FAILED", message, {
+      resource: this.name,
+      cause,
+      retryable: !isFinal(cause),
+    });
   }
 }
 

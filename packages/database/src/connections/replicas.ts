@@ -48,7 +48,12 @@ export class ReplicaSupply implements Supply {
     this.#primary = primary;
     this.#replicas = endpoints.map((endpoint, i) => {
       const pool = new Pool(`${name} (replica ${i + 1})`, clock, endpoint, options);
-      return { pool, watchdog: new Watchdog(pool, options.replyTimeoutMs, options.connectTimeoutMs), lagMs: Number.POSITIVE_INFINITY, check: undefined };
+      return {
+        pool,
+        watchdog: new Watchdog(pool, options.replyTimeoutMs, options.connectTimeoutMs),
+        lagMs: Number.POSITIVE_INFINITY,
+        check: undefined,
+      };
     });
   }
 

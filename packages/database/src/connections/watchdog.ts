@@ -94,7 +94,9 @@ export class Watchdog {
     try {
       await connection.open(this.#connectTimeoutMs);
       const pids = suspects.map(([suspect]) => suspect.pid).join(",");
-      const rows = await connection.query(`select pid, state, wait_event as wait from pg_stat_activity where pid in (${pids})`);
+      const rows = await connection.query(
+        `select pid, state, wait_event as wait from pg_stat_activity where pid in (${pids})`,
+      );
       const backends = new Map(rows.map((row) => [Number(row["pid"]), row as unknown as Backend])); // the columns asked for
       this.#judge(suspects, backends, connection.server);
     } catch {
@@ -107,7 +109,11 @@ export class Watchdog {
     }
   }
 
-  #judge(suspects: readonly (readonly [Connection, Silence])[], backends: ReadonlyMap<number, Backend>, server: string): void {
+  #judge(
+    suspects: readonly (readonly [Connection, Silence])[],
+    backends: ReadonlyMap<number, Backend>,
+    server: string,
+  ): void {
     let found = false;
     for (const [connection, silence] of suspects) {
       const { begun, received, dead, streaming } = connection;
@@ -123,7 +129,9 @@ export class Watchdog {
     this.#silences.delete(connection);
     this.#pool.lost++;
     publishLost({ resource: this.#pool.name, pid: connection.pid, silentMs });
-    connection.destroy(this.#error(`no byte for ${Math.round(silentMs)} ms, and the server says that it is not at work for us`));
+    connection.destroy(
+      this.#error(`no byte for ${Math.round(silentMs)} ms, and the server says that it is not at work for us`),
+    );
   }
 
   #error(why: string): StewardError {

@@ -8,8 +8,14 @@ export interface Capacity {
 }
 
 /** Tells when all instances together may open more connections than the server allows. */
-export async function checkCapacity(resource: string, connection: Pick<Connection, "query">, { instances, maxConnections }: Capacity): Promise<void> {
-  const [row] = await connection.query("select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as allowed");
+export async function checkCapacity(
+  resource: string,
+  connection: Pick<Connection, "query">,
+  { instances, maxConnections }: Capacity,
+): Promise<void> {
+  const [row] = await connection.query(
+    "select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as allowed",
+  );
   const allowed = Number(row?.["allowed"]);
   const wanted = instances * maxConnections;
   if (wanted > allowed) publishOvercommit({ resource, wanted, allowed });

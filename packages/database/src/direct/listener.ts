@@ -46,7 +46,11 @@ export class Listener implements ConnectionOwner {
   }
 
   /** Calls `listener` for each notification on `channel`, until the returned function is called. */
-  async listen(channel: string, listener: (payload: string) => void, onListen?: () => void): Promise<() => Promise<void>> {
+  async listen(
+    channel: string,
+    listener: (payload: string) => void,
+    onListen?: () => void,
+  ): Promise<() => Promise<void>> {
     const subscription: Subscription = { listener, onListen };
     const present = this.#channels.get(channel);
     const subscriptions = present ?? new Set();
@@ -105,14 +109,18 @@ export class Listener implements ConnectionOwner {
 
   #keepAlive(connection: Connection): void {
     this.#ping?.cancel();
-    this.#ping = this.clock.setTimeout(() => {
-      const late = this.clock.setTimeout(() => connection.destroy(), PING_WITHIN_MS, { unref: true });
-      const answered = (): void => {
-        late.cancel();
-        if (!connection.dead && !this.#stopped) this.#keepAlive(connection);
-      };
-      this.#statement(connection, "select 1").then(answered, answered);
-    }, PING_EVERY_MS, { unref: true });
+    this.#ping = this.clock.setTimeout(
+      () => {
+        const late = this.clock.setTimeout(() => connection.destroy(), PING_WITHIN_MS, { unref: true });
+        const answered = (): void => {
+          late.cancel();
+          if (!connection.dead && !this.#stopped) this.#keepAlive(connection);
+        };
+        this.#statement(connection, "select 1").then(answered, answered);
+      },
+      PING_EVERY_MS,
+      { unref: true },
+    );
   }
 
   notified(channel: string, payload: string): void {
@@ -152,7 +160,10 @@ export class Listener implements ConnectionOwner {
     const { acquireTimeoutMs } = this.#options;
     let timer: Timer | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = this.clock.setTimeout(() => reject(this.#error(`not listening within ${acquireTimeoutMs} ms`)), acquireTimeoutMs);
+      timer = this.clock.setTimeout(
+        () => reject(this.#error(`not listening within ${acquireTimeoutMs} ms`)),
+        acquireTimeoutMs,
+      );
     });
     try {
       return await Promise.race([work, late]);
@@ -162,7 +173,10 @@ export class Listener implements ConnectionOwner {
   }
 
   #error(why: string): StewardError {
-    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: ${why}`, { resource: this.name, retryable: !this.#stopped });
+    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: ${why}`, {
+      resource: this.name,
+      retryable: !this.#stopped,
+    });
   }
 }
 

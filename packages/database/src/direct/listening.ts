@@ -37,7 +37,13 @@ export class Listening implements SideWork {
   #reached(): Endpoint {
     const endpoint = this.#endpoint();
     if (endpoint !== undefined && !(endpoint instanceof StewardError)) return endpoint;
-    throw endpoint ?? new StewardError("RESOURCE_UNAVAILABLE", `${this.#options.name}: not started`, { resource: this.#options.name, retryable: true });
+    throw (
+      endpoint ??
+      new StewardError("RESOURCE_UNAVAILABLE", `${this.#options.name}: not started`, {
+        resource: this.#options.name,
+        retryable: true,
+      })
+    );
   }
 
   /** The port over these channels; `sql` publishes. */

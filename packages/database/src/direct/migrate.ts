@@ -28,7 +28,11 @@ export interface MigrationContext {
  *
  * @throws {DATABASE_MIGRATION_FAILED} when one cannot be applied.
  */
-export async function runMigrations(context: MigrationContext, endpoint: Endpoint, migrations: Migrations): Promise<void> {
+export async function runMigrations(
+  context: MigrationContext,
+  endpoint: Endpoint,
+  migrations: Migrations,
+): Promise<void> {
   await onDirectConnection(context, endpoint, context, async (connection) => {
     // A migration may take long, whatever queries are allowed.
     await connection.query("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0");
@@ -51,13 +55,21 @@ async function lock({ clock, signal }: MigrationContext, connection: Connection,
   }
 }
 
-async function apply({ name, builder }: MigrationContext, connection: Connection, { folder, table, schema }: Migrations): Promise<void> {
+async function apply(
+  { name, builder }: MigrationContext,
+  connection: Connection,
+  { folder, table, schema }: Migrations,
+): Promise<void> {
   const db = drizzle(clientOf(connection, builder) as unknown as Sql); // all that drizzle uses of it
   try {
     await migrate(db, { migrationsFolder: folder, migrationsTable: table, migrationsSchema: schema });
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw new StewardError("DATABASE_MIGRATION_FAILED", `${name}: migrations of ${folder} failed: ${describeError(cause)}`, { resource: name, cause: error });
+    throw new StewardError(
+      "DATABASE_MIGRATION_FAILED",
+      `${name}: migrations of ${folder} failed: ${describeError(cause)}`,
+      { resource: name, cause: error },
+    );
   }
 }
 

@@ -19,7 +19,9 @@ export interface TransactionEnd extends AsyncDisposable {
 }
 
 /** A drizzle database inside one open transaction. `transaction(...)` of it is a savepoint; `$client` is its raw client. */
-export type OpenTransaction<TSchema extends Schema> = PostgresJsDatabase<TSchema> & { readonly $client: TransactionSql } & TransactionEnd;
+export type OpenTransaction<TSchema extends Schema> = PostgresJsDatabase<TSchema> & {
+  readonly $client: TransactionSql;
+} & TransactionEnd;
 
 /** Settings of a transaction, and of the wait for its connection. */
 export interface BeginOptions extends TransactionSettings, CallOptions {}
@@ -43,7 +45,10 @@ export interface BeginOptions extends TransactionSettings, CallOptions {}
  * await t.commit();
  * ```
  */
-export async function begin<TSchema extends Schema>(db: PostgresJsDatabase<TSchema>, options: BeginOptions = {}): Promise<OpenTransaction<TSchema>> {
+export async function begin<TSchema extends Schema>(
+  db: PostgresJsDatabase<TSchema>,
+  options: BeginOptions = {},
+): Promise<OpenTransaction<TSchema>> {
   const seam = seamOf(db);
   const lease = await seam.acquire(options);
   const scope = new Scope(lease, seam.builder);
@@ -86,16 +91,24 @@ class Ending {
     const result = await this.#finish("commit");
     if (result === "COMMIT") return;
     const message = `${this.#name}: the transaction was rolled back, because a statement of it had failed`;
-    throw new StewardError("DATABASE_TRANSACTION_ABORTED", message, { resource: this.#name, cause: this.#scope.failure });
+    throw new StewardError("DATABASE_TRANSACTION_ABORTED", message, {
+      resource: this.#name,
+      cause: this.#scope.failure,
+    });
   }
 
   #over(): StewardError {
-    return new StewardError("DATABASE_LEASE_ENDED", `${this.#name}: this transaction has ended already`, { resource: this.#name });
+    return new StewardError("DATABASE_LEASE_ENDED", `${this.#name}: this transaction has ended already`, {
+      resource: this.#name,
+    });
   }
 
   rollback(): Promise<void> {
     // A broken connection has rolled back by itself.
-    this.#ended ??= this.#finish("rollback").then(() => {}, () => {});
+    this.#ended ??= this.#finish("rollback").then(
+      () => {},
+      () => {},
+    );
     return this.#ended.catch(() => {});
   }
 

@@ -32,7 +32,7 @@ const LONGEST_PAUSE_MS = 1_000;
  *
  * await using manager = await testDatabase().start();
  * const rows = await transaction(manager.client, (t) => t.execute(sql`select 1 as one`), { isolationLevel: "serializable", retry: {} });
- * console.log(rows[0]?.one); // => 1
+ * console.log(rows[0]?.["one"]); // => 1
  * ```
  */
 export async function transaction<TSchema extends Schema, T>(

@@ -17,7 +17,13 @@ t.teardown(async () => {
 async function migrations(name: string, statements: readonly string[]): Promise<string> {
   const path = join(folder, name);
   await mkdir(join(path, "meta"), { recursive: true });
-  const entries = statements.map((_, idx) => ({ idx, version: "7", when: 1_700_000_000_000 + idx, tag: `${idx}_step`, breakpoints: true }));
+  const entries = statements.map((_, idx) => ({
+    idx,
+    version: "7",
+    when: 1_700_000_000_000 + idx,
+    tag: `${idx}_step`,
+    breakpoints: true,
+  }));
   await writeFile(join(path, "meta/_journal.json"), JSON.stringify({ version: "7", dialect: "postgresql", entries }));
   for (const [idx, statement] of statements.entries()) await writeFile(join(path, `${idx}_step.sql`), statement);
   return path;
@@ -25,12 +31,29 @@ async function migrations(name: string, statements: readonly string[]): Promise<
 
 t.test("applies migrations once, however many instances start at the same time", async (t) => {
   const url = await place.freshDatabase();
-  const path = await migrations("many", ["create table films (id int);\n--> statement-breakpoint\ninsert into films select 1 from pg_sleep(0.3);", "insert into films values (2);"]);
-  const managers = Array.from({ length: 5 }, () => new DatabasePoolManager({ url, migrations: path, maxConnections: 2, statementTimeoutMs: 100, queryTimeoutMs: 100 }));
+  const path = await migrations("many", [
+    "create table films (id int);\n--> statement-breakpoint\ninsert into films select 1 from pg_sleep(0.3);",
+    "insert into films values (2);",
+  ]);
+  const managers = Array.from(
+    { length: 5 },
+    () =>
+      new DatabasePoolManager({
+        url,
+        migrations: path,
+        maxConnections: 2,
+        statementTimeoutMs: 100,
+        queryTimeoutMs: 100,
+      }),
+  );
   await Promise.all(managers.map((manager) => manager.start()));
-  for (const { client } of managers) t.same(await client.$client`select id from films order by id`.values(), [[1], [2]]);
+  for (const { client } of managers)
+    t.same(await client.$client`select id from films order by id`.values(), [[1], [2]]);
   await Promise.all(managers.map((manager) => manager.stop()));
-  await using later = await new DatabasePoolManager({ url, migrations: { folder: path, table: "__drizzle_migrations", schema: "drizzle" } }).start();
+  await using later = await new DatabasePoolManager({
+    url,
+    migrations: { folder: path, table: "__drizzle_migrations", schema: "drizzle" },
+  }).start();
   t.equal((await later.client.$client`select * from films`).length, 2, "nothing is applied twice");
   const locks = await later.client.$client`select 1 from pg_locks where locktype = 'advisory'`;
   t.equal(locks.length, 0, "the lock is given back");
@@ -39,7 +62,10 @@ t.test("applies migrations once, however many instances start at the same time",
 t.test("names the migrations that fail, rolls them back, and lets the next start try again", async (t) => {
   const url = await place.freshDatabase();
   const path = await migrations("broken", ["create table fine (id int);", "create table broken (id nonsense);"]);
-  const manager = new DatabasePoolManager({ url, migrations: { folder: path, table: "done", schema: "meta" } }, { name: "films" });
+  const manager = new DatabasePoolManager(
+    { url, migrations: { folder: path, table: "done", schema: "meta" } },
+    { name: "films" },
+  );
   const error = await errorOf(manager.start());
   t.equal(error.code, "DATABASE_MIGRATION_FAILED");
   t.match(error.message, /films: migrations of .*broken failed: type "nonsense" does not exist/);
@@ -54,7 +80,11 @@ t.test("migrates over another URL where the first one is that of a pooler", asyn
   const url = await place.freshDatabase();
   const proxy = await startFaultProxy({ target: url });
   const path = await migrations("direct", ["create table films (id int);"]);
-  await using manager = await new DatabasePoolManager({ url: proxy.url, maxConnections: 1, migrations: { folder: path, url } }).start();
+  await using manager = await new DatabasePoolManager({
+    url: proxy.url,
+    maxConnections: 1,
+    migrations: { folder: path, url },
+  }).start();
   t.equal(proxy.stats().total, 1, "only the pool goes through the pooler");
   t.equal((await manager.client.$client`select * from films`).length, 0);
   await manager.stop();
@@ -66,7 +96,10 @@ t.test("gives up waiting for the migrations of another when its start is given u
   const path = await migrations("slow", ["select pg_sleep(3);"]);
   const first = new DatabasePoolManager({ url, migrations: path });
   const starting = first.start();
-  await until(async () => (await place.observer`select 1 from pg_locks where locktype = 'advisory'`).length > 0, "the first migrates");
+  await until(
+    async () => (await place.observer`select 1 from pg_locks where locktype = 'advisory'`).length > 0,
+    "the first migrates",
+  );
   const second = new DatabasePoolManager({ url, migrations: path }, { startTimeoutMs: 300 });
   const since = performance.now();
   t.equal((await errorOf(second.start())).code, "START_TIMEOUT");
@@ -85,7 +118,11 @@ t.test("hears notifications, and again after its connection broke, and tells of 
   let gaps = 0;
   const bus = pubSub(manager.client);
   const stopGaps = bus.onGap?.(() => gaps++);
-  const { unlisten } = await $client.listen('films "new"', (payload) => heard.push(payload), () => listened++);
+  const { unlisten } = await $client.listen(
+    'films "new"',
+    (payload) => heard.push(payload),
+    () => listened++,
+  );
   const unsubscribe = await bus.subscribe("other", (payload) => heard.push(`other ${payload}`));
   await $client.notify('films "new"', "one");
   await bus.publish("other", "two");

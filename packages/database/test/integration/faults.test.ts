@@ -15,11 +15,16 @@ t.teardown(() => server.stop());
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function open(proxy: FaultProxy, options: DatabaseInput = {}): Promise<DatabasePoolManager> {
-  return new DatabasePoolManager({ url: proxy.url, maxConnections: 10, queryTimeoutMs: 2_000, ...options }, { name: "films" }).start();
+  return new DatabasePoolManager(
+    { url: proxy.url, maxConnections: 10, queryTimeoutMs: 2_000, ...options },
+    { name: "films" },
+  ).start();
 }
 
 /** 200 calls a second for a second, then the fault, then for 4 s more. */
-async function underLoad(fault: (proxy: FaultProxy) => Promise<unknown>): Promise<{ load: Load; faultAt: number; healedAt: number; manager: DatabasePoolManager }> {
+async function underLoad(
+  fault: (proxy: FaultProxy) => Promise<unknown>,
+): Promise<{ load: Load; faultAt: number; healedAt: number; manager: DatabasePoolManager }> {
   await using proxy = await startFaultProxy({ target: server.url });
   await using manager = await open(proxy);
   const load = new Load(manager.client.$client);
@@ -39,7 +44,10 @@ t.test("half-open connections: only what was in flight is lost, and all is well 
   t.teardown(() => unsubscribe(DATABASE_CHANNELS.lost, hear));
   const { load, faultAt } = await underLoad(async (proxy) => proxy.halfOpen());
   t.equal(load.unsettled, 0);
-  t.ok(load.failed.length >= 1 && load.failed.length <= 10, `${load.failed.length} lost, no more than there were connections`);
+  t.ok(
+    load.failed.length >= 1 && load.failed.length <= 10,
+    `${load.failed.length} lost, no more than there were connections`,
+  );
   t.same([...new Set(load.failed.map((s) => s.error?.code))], ["DATABASE_CONNECTION_LOST"]);
   t.ok(load.firstFailureMs(faultAt) <= 2_000, `first error after ${load.firstFailureMs(faultAt)} ms`);
   t.ok(load.lastFailureMs(faultAt) <= 3_000, `last error after ${load.lastFailureMs(faultAt)} ms`);
@@ -142,23 +150,33 @@ t.test("a server that is full is asked again until there is room", async (t) => 
   t.equal((await waiting).length, 10);
 });
 
-t.test("stops within its deadline while the server is frozen, settles every promise, and lets the process end", async (t) => {
-  const script = fileURLToPath(new URL("frozen-peer.js", import.meta.url));
-  const child = spawn(process.execPath, [script, server.url], { stdio: ["ignore", "pipe", "inherit"] });
-  let text = "";
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
-  const since = performance.now();
-  const code = await new Promise((resolve) => child.once("close", resolve));
-  t.equal(code, 0);
-  t.ok(performance.now() - since < 8_000, "the process ended by itself");
-  const { stopMs, settled, failed } = JSON.parse(text.trim().split("\n").at(-1) ?? "{}") as { stopMs: number; settled: number; failed: number };
-  t.ok(stopMs < 2_000, `stopped in ${stopMs} ms`);
-  t.same([settled, failed], [16, 16]);
-});
+t.test(
+  "stops within its deadline while the server is frozen, settles every promise, and lets the process end",
+  async (t) => {
+    const script = fileURLToPath(new URL("frozen-peer.js", import.meta.url));
+    const child = spawn(process.execPath, [script, server.url], { stdio: ["ignore", "pipe", "inherit"] });
+    let text = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    const since = performance.now();
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    t.equal(code, 0);
+    t.ok(performance.now() - since < 8_000, "the process ended by itself");
+    const { stopMs, settled, failed } = JSON.parse(text.trim().split("\n").at(-1) ?? "{}") as {
+      stopMs: number;
+      settled: number;
+      failed: number;
+    };
+    t.ok(stopMs < 2_000, `stopped in ${stopMs} ms`);
+    t.same([settled, failed], [16, 16]);
+  },
+);
 
 t.test("leaves no statement running at the server when it stops", async (t) => {
   const observer = postgres(server.url, { max: 1 });
-  const manager = await new DatabasePoolManager({ url: server.url, applicationName: "leftover" }, { drainTimeoutMs: 100, stopTimeoutMs: 1_000 }).start();
+  const manager = await new DatabasePoolManager(
+    { url: server.url, applicationName: "leftover" },
+    { drainTimeoutMs: 100, stopTimeoutMs: 1_000 },
+  ).start();
   const slow = errorOf(manager.client.$client`select pg_sleep(60)`);
   const inTransaction = errorOf(manager.client.$client.begin((s) => s`select pg_sleep(60)`));
   await until(() => manager.stats()["inUse"] === 2, "both run");
@@ -166,6 +184,11 @@ t.test("leaves no statement running at the server when it stops", async (t) => {
   await errorOf(manager.drain());
   await manager.stop();
   t.match([(await slow).code, (await inTransaction).code], [String, String]);
-  await until(async () => (await observer`select 1 from pg_stat_activity where application_name = 'leftover' and state = 'active'`).length === 0, "the server has stopped them");
+  await until(
+    async () =>
+      (await observer`select 1 from pg_stat_activity where application_name = 'leftover' and state = 'active'`)
+        .length === 0,
+    "the server has stopped them",
+  );
   await observer.end();
 });

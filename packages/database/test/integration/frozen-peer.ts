@@ -3,12 +3,19 @@ import { startFaultProxy } from "@steward/testing";
 import { DatabasePoolManager } from "../../src/index.ts";
 
 const proxy = await startFaultProxy({ target: process.argv[2] ?? "" });
-const manager = await new DatabasePoolManager({ url: proxy.url, maxConnections: 4 }, { stopTimeoutMs: 1_500, drainTimeoutMs: 300 }).start();
+const manager = await new DatabasePoolManager(
+  { url: proxy.url, maxConnections: 4 },
+  { stopTimeoutMs: 1_500, drainTimeoutMs: 300 },
+).start();
 const { $client } = manager.client;
 await $client.listen("x", () => {});
 const held = await $client.reserve();
 const outcomes: string[] = [];
-const note = (promise: Promise<unknown>): void => void promise.then(() => outcomes.push("ok"), () => outcomes.push("failed"));
+const note = (promise: Promise<unknown>): void =>
+  void promise.then(
+    () => outcomes.push("ok"),
+    () => outcomes.push("failed"),
+  );
 for (let i = 0; i < 15; i++) note($client`select pg_sleep(60)`.execute());
 note(held`select pg_sleep(60)`.execute());
 await new Promise((resolve) => setTimeout(resolve, 200));
@@ -18,5 +25,7 @@ await manager.drain().catch(() => {});
 await manager.stop().catch((error: unknown) => console.log(`stop: ${String(error)}`));
 const stopMs = Math.round(performance.now() - since);
 await new Promise((resolve) => setTimeout(resolve, 50));
-console.log(JSON.stringify({ stopMs, settled: outcomes.length, failed: outcomes.filter((o) => o === "failed").length }));
+console.log(
+  JSON.stringify({ stopMs, settled: outcomes.length, failed: outcomes.filter((o) => o === "failed").length }),
+);
 await proxy.stop();

@@ -37,11 +37,29 @@ t.test("gives dates as Date to the raw client and to drizzle alike, over one poo
   await db.$client`insert into films ${db.$client({ title: "raw", seenAt: at, tags: ["c"], extra: db.$client.json({ stars: 4 }) })}`;
   for (const round of [1, 2]) {
     const raw = await db.$client`select title, "seenAt", tags, extra, array["seenAt"] as dates from films order by id`;
-    t.same(raw.map((r) => r["seenAt"]), [at, at], `raw rows hold Dates, round ${round}`);
-    t.same(raw.map((r) => r["dates"]), [[at], [at]], "in arrays too");
+    t.same(
+      raw.map((r) => r["seenAt"]),
+      [at, at],
+      `raw rows hold Dates, round ${round}`,
+    );
+    t.same(
+      raw.map((r) => r["dates"]),
+      [[at], [at]],
+      "in arrays too",
+    );
     const rows = await db.select().from(films).orderBy(films.id);
-    t.same(rows.map((r) => r.seenAt), [at, at], "rows of drizzle too");
-    t.same(rows.map((r) => [r.tags, r.extra]), [[["a", 'b"'], { stars: 5 }], [["c"], { stars: 4 }]]);
+    t.same(
+      rows.map((r) => r.seenAt),
+      [at, at],
+      "rows of drizzle too",
+    );
+    t.same(
+      rows.map((r) => [r.tags, r.extra]),
+      [
+        [["a", 'b"'], { stars: 5 }],
+        [["c"], { stars: 4 }],
+      ],
+    );
     t.same((await db.query.films.findFirst({ where: (f, { eq }) => eq(f.title, "raw") }))?.seenAt, at);
   }
 });
@@ -49,7 +67,11 @@ t.test("gives dates as Date to the raw client and to drizzle alike, over one poo
 t.test("has every way of the driver to run a query", async (t) => {
   await using manager = await open({ maxConnections: 2 });
   const { $client } = manager.client;
-  t.same([...(await $client`select ${1}::int as one where ${$client`true`} and ${"x"} in ${$client(["x", "y"])}`)], [{ one: 1 }], "fragments and helpers");
+  t.same(
+    [...(await $client`select ${1}::int as one where ${$client`true`} and ${"x"} in ${$client(["x", "y"])}`)],
+    [{ one: 1 }],
+    "fragments and helpers",
+  );
   t.same(await $client`select 1 as a, 2 as b`.values(), [[1, 2]]);
   t.same((await $client.unsafe("select $1::int as n", [7]))[0], { n: 7 });
   t.equal((await $client`select 1`.simple()).length, 1);
@@ -103,28 +125,43 @@ t.test("keeps its database through stop, start and renewal", async (t) => {
   await manager.stop();
 });
 
-t.test("runs as many at once as there are connections, the others in their order, and refuses past the bound", async (t) => {
-  await using manager = await open({ maxConnections: 4, maxPending: 996 });
-  const { $client } = manager.client;
-  const served = new Map<number, number[]>();
-  const all = Array.from({ length: 1_000 }, async (_, i) => {
-    const [row] = await $client<[{ i: number; pid: number }]>`select ${i}::int as i, pg_backend_pid() as pid`.execute();
-    served.set(row.pid, [...(served.get(row.pid) ?? []), row.i]);
-  });
-  const refused = await errorOf($client`select 1`);
-  t.equal(refused.code, "OVERLOADED");
-  t.match(refused.message, "in use 4 of 4, pending 996 of 996");
-  await Promise.all(all);
-  for (const order of served.values()) t.same(order, [...order].sort((a, b) => a - b), "each connection serves in the order of asking");
-  t.match(manager.stats(), { size: 4, opened: 4, started: 1_000, succeeded: 1_000, overloaded: 1 });
-});
+t.test(
+  "runs as many at once as there are connections, the others in their order, and refuses past the bound",
+  async (t) => {
+    await using manager = await open({ maxConnections: 4, maxPending: 996 });
+    const { $client } = manager.client;
+    const served = new Map<number, number[]>();
+    const all = Array.from({ length: 1_000 }, async (_, i) => {
+      const [row] = await $client<
+        [{ i: number; pid: number }]
+      >`select ${i}::int as i, pg_backend_pid() as pid`.execute();
+      served.set(row.pid, [...(served.get(row.pid) ?? []), row.i]);
+    });
+    const refused = await errorOf($client`select 1`);
+    t.equal(refused.code, "OVERLOADED");
+    t.match(refused.message, "in use 4 of 4, pending 996 of 996");
+    await Promise.all(all);
+    for (const order of served.values())
+      t.same(
+        order,
+        [...order].sort((a, b) => a - b),
+        "each connection serves in the order of asking",
+      );
+    t.match(manager.stats(), { size: 4, opened: 4, started: 1_000, succeeded: 1_000, overloaded: 1 });
+  },
+);
 
 t.test("bounds the wait for a connection, for queries, reservations and transactions alike", async (t) => {
   await using manager = await open({ maxConnections: 1, acquireTimeoutMs: 100 });
   const { $client } = manager.client;
   const held = await $client.reserve();
   const since = performance.now();
-  const waiting = [$client`select 1`, $client.reserve(), $client.begin((s) => s`select 1`), manager.client.execute(sql`select 1`)];
+  const waiting = [
+    $client`select 1`,
+    $client.reserve(),
+    $client.begin((s) => s`select 1`),
+    manager.client.execute(sql`select 1`),
+  ];
   for (const error of await Promise.all(waiting.map(errorOf)))
     t.ok(isStewardError(isStewardError(error) ? error : error.cause, "DEADLINE_EXCEEDED"));
   t.ok(performance.now() - since < 1_000);
@@ -182,9 +219,14 @@ t.test("closes what is idle for long and replaces what is old", async (t) => {
 });
 
 t.test("tells the server its name and its limits", async (t) => {
-  await using manager = await open({ applicationName: "limited", statementTimeoutMs: 40_000, idleInTransactionTimeoutMs: 7_000 });
+  await using manager = await open({
+    applicationName: "limited",
+    statementTimeoutMs: 40_000,
+    idleInTransactionTimeoutMs: 7_000,
+  });
   const { $client } = manager.client;
-  const setting = async (name: string): Promise<unknown> => (await $client`select current_setting(${name}) as value`)[0]?.["value"];
+  const setting = async (name: string): Promise<unknown> =>
+    (await $client`select current_setting(${name}) as value`)[0]?.["value"];
   t.equal(await setting("application_name"), "limited");
   t.equal(await setting("statement_timeout"), "40s");
   t.equal(await setting("idle_in_transaction_session_timeout"), "7s");
@@ -197,7 +239,14 @@ t.test("connects by parts, with a password that is a function asked at each conn
     asked++;
     return Promise.resolve(decodeURIComponent(url.password));
   };
-  const manager = new DatabasePoolManager({ host: url.hostname, port: Number(url.port), user: url.username, password, database: url.pathname.slice(1), maxConnections: 2 });
+  const manager = new DatabasePoolManager({
+    host: url.hostname,
+    port: Number(url.port),
+    user: url.username,
+    password,
+    database: url.pathname.slice(1),
+    maxConnections: 2,
+  });
   await manager.start();
   await Promise.all([1, 2].map(() => manager.client.$client`select pg_sleep(0.05)`));
   t.equal(asked, 2, "once for each connection");
@@ -210,7 +259,11 @@ t.test("refuses to start with what cannot work, and says why", async (t) => {
   const wrong = Object.assign(new URL(place.url), { password: "hunter2" }).href;
   const nowhere = Object.assign(new URL(place.url), { pathname: "/no_such_database" }).href;
   const unreachable = "postgres://app:hunter2@127.0.0.1:1/app";
-  for (const [url, why] of [[wrong, "28P01"], [nowhere, "3D000"], [unreachable, "ECONNREFUSED"]] as const) {
+  for (const [url, why] of [
+    [wrong, "28P01"],
+    [nowhere, "3D000"],
+    [unreachable, "ECONNREFUSED"],
+  ] as const) {
     const error = await errorOf(new DatabasePoolManager({ url }, { name: "films" }).start());
     t.equal(error.code, "DATABASE_CONNECT_FAILED");
     t.match(error.message, why);
@@ -250,7 +303,14 @@ t.test("reports a reservation that is held for long, with the place that made it
 t.test("ends a reservation that takes too long, and tells its holder", async (t) => {
   await using manager = await open({ maxConnections: 1, transactionTimeoutMs: 100 });
   const held = await manager.client.$client.reserve();
-  await until(async () => (await held`select 1`.then(() => false, () => true)), "the end of it");
+  await until(
+    async () =>
+      await held`select 1`.then(
+        () => false,
+        () => true,
+      ),
+    "the end of it",
+  );
   t.equal((await errorOf(held`select 1`)).code, "DATABASE_LEASE_ENDED");
   t.equal((await manager.client.$client`select 1 as x`)[0]?.["x"], 1, "its place is free again");
   held.release();

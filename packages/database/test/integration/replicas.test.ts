@@ -16,7 +16,10 @@ await cp(primaryFolder, join(folder, "standby"), { recursive: true });
 await writeFile(join(folder, "standby/cluster/standby.signal"), "");
 const primary = await startPostgres({ dataDir: primaryFolder, settings: { wal_level: "replica" } });
 const { host, port, user, password } = primary;
-const standby = await startPostgres({ dataDir: join(folder, "standby"), settings: { hot_standby: "on", primary_conninfo: `host=${host} port=${port} user=${user} password=${password}` } });
+const standby = await startPostgres({
+  dataDir: join(folder, "standby"),
+  settings: { hot_standby: "on", primary_conninfo: `host=${host} port=${port} user=${user} password=${password}` },
+});
 const onStandby = postgres(standby.url, { max: 1, onnotice() {} });
 t.teardown(async () => {
   await onStandby.end({ timeout: 1 });
@@ -36,14 +39,22 @@ t.test("reads a replica that is near, and the primary while it lags or is away",
   }).start();
   const db = manager.client;
   const reader = replica(db);
-  const onReplica = async (): Promise<boolean> => (await reader.execute(sql`select pg_is_in_recovery() as standby`))[0]?.["standby"] === true;
+  const onReplica = async (): Promise<boolean> =>
+    (await reader.execute(sql`select pg_is_in_recovery() as standby`))[0]?.["standby"] === true;
   t.not(reader, db);
   t.equal(replica(db), reader);
   await until(onReplica, "reading the replica");
   t.match(manager.stats(), { replicas: { lagsMs: [0] } });
   await db.execute(sql`create table films (id int)`);
-  await until(async () => (await reader.execute(sql`select to_regclass('films') is not null as there`))[0]?.["there"] === true, "replayed");
-  t.equal(((await errorOf(reader.execute(sql`insert into films values (1)`))).cause as { code?: string }).code, "25006", "a replica takes no writes");
+  await until(
+    async () => (await reader.execute(sql`select to_regclass('films') is not null as there`))[0]?.["there"] === true,
+    "replayed",
+  );
+  t.equal(
+    ((await errorOf(reader.execute(sql`insert into films values (1)`))).cause as { code?: string }).code,
+    "25006",
+    "a replica takes no writes",
+  );
   await using open = await begin(reader, { accessMode: "read only" });
   t.equal((await open.execute(sql`select pg_is_in_recovery() as standby`))[0]?.["standby"], true, "transactions too");
   await open.commit();
@@ -57,7 +68,13 @@ t.test("reads a replica that is near, and the primary while it lags or is away",
 
   await onStandby.end({ timeout: 1 });
   await standby.kill("SIGKILL");
-  for (let i = 0; i < 20; i++) t.equal((await reader.execute(sql`select pg_is_in_recovery() as standby`).catch(() => [{ standby: false }]))[0]?.["standby"], false);
+  for (let i = 0; i < 20; i++)
+    t.equal(
+      (await reader.execute(sql`select pg_is_in_recovery() as standby`).catch(() => [{ standby: false }]))[0]?.[
+        "standby"
+      ],
+      false,
+    );
   await until(async () => !(await onReplica()), "the primary serves");
   t.same((manager.stats()["replicas"] as { lagsMs: number[] }).lagsMs, [Number.POSITIVE_INFINITY]);
   await manager.renew();

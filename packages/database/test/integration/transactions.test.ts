@@ -7,7 +7,10 @@ import { errorOf, testServer } from "./server.ts";
 
 const place = await testServer();
 const accounts = pgTable("accounts", { id: integer().primaryKey(), balance: integer().notNull() });
-const manager = await new DatabasePoolManager({ url: place.url, maxConnections: 4, schema: { accounts } }, { name: "bank" }).start();
+const manager = await new DatabasePoolManager(
+  { url: place.url, maxConnections: 4, schema: { accounts } },
+  { name: "bank" },
+).start();
 const db = manager.client;
 await db.execute(sql`create table accounts (id int primary key, balance int not null check (balance >= 0))`);
 t.teardown(async () => {
@@ -16,9 +19,14 @@ t.teardown(async () => {
 });
 t.beforeEach(async () => {
   await db.execute(sql`truncate accounts`);
-  await db.insert(accounts).values([{ id: 1, balance: 100 }, { id: 2, balance: 100 }]);
+  await db.insert(accounts).values([
+    { id: 1, balance: 100 },
+    { id: 2, balance: 100 },
+  ]);
 });
-t.afterEach(() => assert.deepEqual([manager.stats()["inUse"], manager.stats()["pending"]], [0, 0], "every connection came back"));
+t.afterEach(() =>
+  assert.deepEqual([manager.stats()["inUse"], manager.stats()["pending"]], [0, 0], "every connection came back"),
+);
 
 async function balance(id: number): Promise<number | undefined> {
   return (await db.query.accounts.findFirst({ where: (a, { eq }) => eq(a.id, id) }))?.balance;
@@ -33,7 +41,11 @@ t.test("begin: changes last when it is committed, and only then", async (t) => {
     await using open = await begin(db);
     await open.update(accounts).set({ balance: 7 });
     t.equal((await open.query.accounts.findFirst())?.balance, 7, "it sees its own changes");
-    t.equal((await open.$client`select balance from accounts where id = 1`)[0]?.["balance"], 7, "so does its raw client");
+    t.equal(
+      (await open.$client`select balance from accounts where id = 1`)[0]?.["balance"],
+      7,
+      "so does its raw client",
+    );
     t.equal(await balance(1), 100, "others do not");
     await open.commit();
     t.equal((await errorOf(open.commit())).code, "DATABASE_LEASE_ENDED");
@@ -64,25 +76,34 @@ t.test("begin: a commit after a failed statement says that the server rolled bac
 t.test("begin: nested transactions are savepoints", async (t) => {
   await using open = await begin(db);
   await open.update(accounts).set({ balance: 50 });
-  await errorOf(open.transaction(async (inner) => {
-    await inner.update(accounts).set({ balance: 51 });
-    await inner.transaction((innermost) => innermost.update(accounts).set({ balance: -1 }));
-  }));
+  await errorOf(
+    open.transaction(async (inner) => {
+      await inner.update(accounts).set({ balance: 51 });
+      await inner.transaction((innermost) => innermost.update(accounts).set({ balance: -1 }));
+    }),
+  );
   await open.transaction((inner) => inner.execute(sql`update accounts set balance = balance + 1`));
   await open.commit();
   t.equal(await balance(1), 51);
 });
 
 t.test("drizzle's own transaction and postgres.js' begin pass the same pool", async (t) => {
-  await db.transaction(async (tx) => {
-    await tx.update(accounts).set({ balance: 1 });
-    await tx.transaction(async (inner) => inner.rollback()).catch((error: unknown) => t.type(error, TransactionRollbackError));
-  }, { isolationLevel: "serializable" });
+  await db.transaction(
+    async (tx) => {
+      await tx.update(accounts).set({ balance: 1 });
+      await tx
+        .transaction(async (inner) => inner.rollback())
+        .catch((error: unknown) => t.type(error, TransactionRollbackError));
+    },
+    { isolationLevel: "serializable" },
+  );
   t.equal(await balance(1), 1);
-  await errorOf(db.transaction(async (tx) => {
-    await tx.update(accounts).set({ balance: 2 });
-    throw new Error("no");
-  }));
+  await errorOf(
+    db.transaction(async (tx) => {
+      await tx.update(accounts).set({ balance: 2 });
+      throw new Error("no");
+    }),
+  );
   t.equal(await balance(1), 1);
   const result = await db.$client.begin("isolation level repeatable read", async (raw) => {
     await raw`update accounts set balance = 3`;
@@ -92,23 +113,39 @@ t.test("drizzle's own transaction and postgres.js' begin pass the same pool", as
   });
   t.equal(result, "repeatable read");
   t.equal(await balance(1), 3);
-  t.same(await db.$client.begin((raw) => [raw`select 1 as a`, raw`select 2 as a`]), [[{ a: 1 }], [{ a: 2 }]], "a body of several queries");
+  t.same(
+    await db.$client.begin((raw) => [raw`select 1 as a`, raw`select 2 as a`]),
+    [[{ a: 1 }], [{ a: 2 }]],
+    "a body of several queries",
+  );
   t.equal((await errorOf(db.$client.begin((raw) => raw`update accounts set balance = -1`))).code, "23514");
 });
 
 t.test("transaction: commits what resolves, rolls back what rejects, with the isolation asked for", async (t) => {
-  const level = await transaction(db, async (tx) => {
-    await tx.update(accounts).set({ balance: 5 });
-    return (await tx.execute(sql`show transaction_isolation`))[0];
-  }, { isolationLevel: "serializable" });
+  const level = await transaction(
+    db,
+    async (tx) => {
+      await tx.update(accounts).set({ balance: 5 });
+      return (await tx.execute(sql`show transaction_isolation`))[0];
+    },
+    { isolationLevel: "serializable" },
+  );
   t.same(level, { transaction_isolation: "serializable" });
   t.equal(await balance(1), 5);
-  await errorOf(transaction(db, async (tx) => {
-    await tx.update(accounts).set({ balance: 6 });
-    throw new Error("no");
-  }));
+  await errorOf(
+    transaction(db, async (tx) => {
+      await tx.update(accounts).set({ balance: 6 });
+      throw new Error("no");
+    }),
+  );
   t.equal(await balance(1), 5);
-  const refused = await errorOf(transaction(db, (tx) => tx.update(accounts).set({ balance: 6 }), { accessMode: "read only", deferrable: true, isolationLevel: "serializable" }));
+  const refused = await errorOf(
+    transaction(db, (tx) => tx.update(accounts).set({ balance: 6 }), {
+      accessMode: "read only",
+      deferrable: true,
+      isolationLevel: "serializable",
+    }),
+  );
   t.equal((refused.cause as { code?: string }).code, "25006");
 });
 
@@ -130,10 +167,16 @@ t.test("transaction: runs again after a serialization failure, only where that i
   t.equal(runs, 2);
   t.equal(await balance(1), 78);
   let attempts = 0;
-  await errorOf(transaction(db, async (tx) => {
-    attempts++;
-    await tx.execute(sql`select 1 / 0`);
-  }, { retry: {} }));
+  await errorOf(
+    transaction(
+      db,
+      async (tx) => {
+        attempts++;
+        await tx.execute(sql`select 1 / 0`);
+      },
+      { retry: {} },
+    ),
+  );
   t.equal(attempts, 1, "other errors are not worth another run");
 });
 
@@ -142,12 +185,16 @@ t.test("transaction: two that deadlock both succeed with retry", async (t) => {
   const held = new Promise<void>((resolve) => (bothHold = resolve));
   let holders = 0;
   const move = (from: number, to: number): Promise<void> =>
-    transaction(db, async (tx) => {
-      await tx.execute(sql`update accounts set balance = balance - 1 where id = ${from}`);
-      if (++holders === 2) bothHold();
-      await held;
-      await tx.execute(sql`update accounts set balance = balance + 1 where id = ${to}`);
-    }, { retry: { baseDelayMs: 1 } });
+    transaction(
+      db,
+      async (tx) => {
+        await tx.execute(sql`update accounts set balance = balance - 1 where id = ${from}`);
+        if (++holders === 2) bothHold();
+        await held;
+        await tx.execute(sql`update accounts set balance = balance + 1 where id = ${to}`);
+      },
+      { retry: { baseDelayMs: 1 } },
+    );
   await Promise.all([move(1, 2), move(2, 1)]);
   t.same([await balance(1), await balance(2)], [100, 100]);
   t.ok(holders >= 3, "one of them ran twice");
@@ -170,15 +217,21 @@ t.test("serves as the port SqlRunner", async (t) => {
     return (await inner.query<{ sum: string }>("select sum(balance) as sum from accounts"))[0]?.sum;
   });
   t.equal(sum, "22");
-  await errorOf(runner.transaction(async (inner) => {
-    await inner.query("update accounts set balance = 12");
-    throw new Error("no");
-  }));
+  await errorOf(
+    runner.transaction(async (inner) => {
+      await inner.query("update accounts set balance = 12");
+      throw new Error("no");
+    }),
+  );
   t.equal(await balance(1), 11);
 });
 
 t.test("refuses databases that are not ours", async (t) => {
   t.equal((await errorOf(begin({} as Database))).code, "DATABASE_NOT_MANAGED");
   await using open = await begin(db);
-  t.equal((await errorOf(begin(open as unknown as Database))).code, "DATABASE_NOT_MANAGED", "a transaction has savepoints instead");
+  t.equal(
+    (await errorOf(begin(open as unknown as Database))).code,
+    "DATABASE_NOT_MANAGED",
+    "a transaction has savepoints instead",
+  );
 });
