@@ -1,8 +1,8 @@
-import { join } from "node:path";
 import { optional } from "@steward/core";
 import { databasePool } from "@steward/database";
 import { httpSession } from "@steward/http";
 import { redisPool } from "@steward/redis";
+import { inPackage } from "./folders.ts";
 import { postgresServer, redisServer } from "./servers.ts";
 import { settings } from "./settings.ts";
 
@@ -14,7 +14,7 @@ export const db = databasePool("db", {
     applicationName: "clips",
     connectTimeoutMs: 3_000,
     queryTimeoutMs: 5_000,
-    migrations: join(import.meta.dirname, "../migrations"),
+    migrations: inPackage("migrations"),
   }),
 });
 

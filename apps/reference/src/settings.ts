@@ -1,6 +1,6 @@
-import { join } from "node:path";
 import { checkOptions, input, resource } from "@steward/core";
 import * as v from "valibot";
+import { inPackage } from "./folders.ts";
 
 /** Variables of the environment. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -35,7 +35,7 @@ const schema = v.strictObject({
   REDIS_URL: v.optional(url(["redis:", "rediss:"], "redis://host:6379")),
   ALLOWED_ORIGINS: v.optional(origins, ""),
   LOG_LEVEL: v.optional(v.picklist(levels), "info"),
-  DATA_DIR: v.optional(v.string(), join(import.meta.dirname, "../.data")),
+  DATA_DIR: v.optional(v.string(), inPackage(".data")),
 });
 
 function isOrigin(text: string): boolean {

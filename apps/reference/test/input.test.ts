@@ -1,0 +1,112 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import type { InjectOptions } from "fastify";
+import { pino } from "pino";
+import t from "tap";
+import { isStewardError } from "@steward/core";
+import { Entrance } from "../src/glue.ts";
+import type { Problem } from "../src/problem.ts";
+import { makeApp } from "../src/server.ts";
+import { readSettings } from "../src/settings.ts";
+
+// Nothing runs behind this app: what gets past the checks is answered with 503.
+const app = makeApp(pino({ level: "silent" }), new Entrance(), { host: "127.0.0.1" });
+t.teardown(() => app.close());
+
+const VIDEOS = "/api/v1/videos";
+const json = { "content-type": "application/json" };
+
+async function refusal(request: InjectOptions): Promise<{ status: number; problem: Problem; headers: Record<string, unknown> }> {
+  const response = await app.inject(request);
+  return { status: response.statusCode, problem: response.json<Problem>(), headers: response.headers };
+}
+
+t.test("JSON that is none is 400, as a problem with the request's id", async (t) => {
+  const { status, problem, headers } = await refusal({ method: "POST", url: VIDEOS, headers: { ...json, "x-request-id": "try-1" }, payload: "{bad" });
+  t.equal(status, 400);
+  t.equal(headers["content-type"], "application/problem+json; charset=utf-8");
+  t.match(problem, { type: "about:blank", title: "Bad Request", status: 400, detail: /not valid JSON/, requestId: "try-1" });
+  t.equal(headers["x-request-id"], "try-1");
+});
+
+t.test("every problem of a body is told: what is missing, unknown, of the wrong type or out of range", async (t) => {
+  const payload = { titel: "x", sourceUrl: "ftp://example.com", durationMs: "90", description: "x".repeat(5_001) };
+  const { status, problem } = await refusal({ method: "POST", url: VIDEOS, payload });
+  t.equal(status, 400);
+  t.same(new Set(problem.errors?.map(({ path, message }) => `${path} ${message}`)), new Set([
+    "body.title is missing",
+    "body.titel is not a known field",
+    "body.sourceUrl must be an http: or https: URL",
+    "body.durationMs must be integer",
+    "body.description must NOT have more than 5000 characters",
+  ]));
+});
+
+t.test("a wrong id, limit or URL is 400 and says what it must be", async (t) => {
+  for (const [url, path, message] of [
+    [`${VIDEOS}/42`, "params.id", "must be a UUID"],
+    [`${VIDEOS}?limit=0`, "querystring.limit", "must be a whole number from 1 to 100"],
+    [`${VIDEOS}?limt=5`, "querystring.limt", "is not a known field"],
+    ["/api/data", "querystring.url", "is missing"],
+    ["/api/data?url=file:///etc/passwd", "querystring.url", "must be an http: or https: URL"],
+  ] as const) {
+    const { status, problem } = await refusal({ url });
+    t.equal(status, 400, url);
+    t.strictSame(problem.errors, [{ path, message }], url);
+  }
+});
+
+t.test("other media types, methods, paths and sizes are refused with their own status", async (t) => {
+  const video = { title: "x", sourceUrl: "https://example.com" };
+  t.equal((await refusal({ method: "POST", url: VIDEOS, headers: { "content-type": "text/plain" }, payload: "x" })).status, 415);
+  t.equal((await refusal({ method: "POST", url: VIDEOS, payload: { ...video, description: "x".repeat(70_000) } })).status, 413);
+  const { status, headers } = await refusal({ method: "DELETE", url: VIDEOS });
+  t.equal(status, 405);
+  t.equal(headers["allow"], "GET, HEAD, POST");
+  t.match(await refusal({ url: "/nowhere" }), { status: 404, problem: { detail: "there is no /nowhere" } });
+  t.equal((await refusal({ url: "/%zz" })).status, 400);
+});
+
+t.test("a request id is echoed where it is sound, and made where it is not", async (t) => {
+  for (const given of ["a b", "x".repeat(129), 'x"y']) {
+    const response = await app.inject({ url: "/livez", headers: { "x-request-id": given } });
+    t.match(response.headers["x-request-id"], /^[0-9a-f-]{36}$/);
+  }
+  t.equal((await app.inject({ url: "/livez", headers: { "x-request-id": "0af7651916cd43dd.1:2_3-4" } })).headers["x-request-id"], "0af7651916cd43dd.1:2_3-4");
+});
+
+t.test("while the rest starts, health is answered and valid requests are asked to come back", async (t) => {
+  t.equal((await app.inject("/livez")).statusCode, 200);
+  t.equal((await app.inject("/readyz")).statusCode, 503);
+  t.equal((await app.inject("/startupz")).statusCode, 503);
+  t.match((await app.inject({ url: "/", headers: { accept: "application/json" } })).json(), { status: "unknown", resources: [] });
+  t.match((await app.inject({ url: "/", headers: { accept: "text/html" } })).body, /Clips is starting/);
+  const { status, headers } = await refusal({ method: "POST", url: VIDEOS, payload: { title: "x", sourceUrl: "https://example.com" } });
+  t.equal(status, 503);
+  t.equal(headers["retry-after"], "1");
+});
+
+t.test("bytes that are no HTTP get a problem too", async (t) => {
+  const { port } = new URL(await app.listen({ port: 0, host: "127.0.0.1" }));
+  const socket = connect(Number(port), "127.0.0.1");
+  socket.end("GARBAGE\r\n\r\n");
+  const [chunk] = await once(socket.setEncoding("utf8"), "data");
+  t.match(String(chunk), /^HTTP\/1\.1 400 [^]*application\/problem\+json[^]*"requestId":"[0-9a-f-]{36}"/);
+});
+
+t.test("settings have defaults, and an empty variable counts as not set", async (t) => {
+  t.match(readSettings({ HOST: "", PORT: "" }), { port: 3000, host: "127.0.0.1", databaseUrl: undefined, redisUrl: undefined, allowedOrigins: [], logLevel: "info", dataDir: /[\\/]reference[\\/]\.data$/ });
+  t.match(readSettings({ PORT: "0", ALLOWED_ORIGINS: "https://a.example, http://b.example:8080" }), { port: 0, allowedOrigins: ["https://a.example", "http://b.example:8080"] });
+});
+
+t.test("all wrong settings are told at once, without what may be secret", async (t) => {
+  const wrong = { PORT: "99999", DATABASE_URL: "mysql://u:hush@h", REDIS_URL: "hush", ALLOWED_ORIGINS: "https://a.example/path", LOG_LEVEL: "inof" };
+  try {
+    readSettings(wrong);
+    t.fail("it must throw");
+  } catch (error) {
+    t.ok(isStewardError(error, "OPTIONS_INVALID"));
+    for (const name of Object.keys(wrong)) t.match(String(error), new RegExp(`environment\\.${name}: `));
+    t.notMatch(String(error), /hush/);
+  }
+});

@@ -1,0 +1,164 @@
+import { once } from "node:events";
+import { Agent, createServer, request as httpRequest, type RequestListener, type Server } from "node:http";
+import t from "tap";
+import { postgresForTests, redisForTests, startPostgres } from "@steward/testing/servers";
+import type { VideoPage } from "../../src/videos/videos.ts";
+import type { Video } from "../../src/videos/table.ts";
+import { eventually, LocalClips } from "./clips.ts";
+
+const VIDEO = { title: "Sunrise", sourceUrl: "https://example.com/sunrise.mp4", durationMs: 90_000 };
+const database = await postgresForTests();
+const redis = await redisForTests();
+t.teardown(() => Promise.all([database[Symbol.asyncDispose](), redis[Symbol.asyncDispose]()]));
+
+function post(app: LocalClips, payload: object = VIDEO) {
+  return app.server.app.inject({ method: "POST", url: "/api/v1/videos", payload });
+}
+
+/** A server whose requests a test answers when it likes. */
+async function startUpstream(answer: RequestListener): Promise<Server & AsyncDisposable & { readonly origin: string }> {
+  const upstream = createServer(answer).listen(0, "127.0.0.1");
+  await once(upstream, "listening");
+  const address = upstream.address();
+  const origin = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  return Object.assign(upstream, {
+    origin,
+    [Symbol.asyncDispose]: async () => {
+      upstream.closeAllConnections();
+      upstream.close();
+    },
+  });
+}
+
+t.test("without Redis a video is stored and found, and the cache is reported as disabled", async (t) => {
+  const path = process.env["PATH"];
+  process.env["PATH"] = "/nowhere"; // a Redis there would be started
+  t.teardown(() => (process.env["PATH"] = path));
+  await using app = await LocalClips.start({ DATABASE_URL: database.url });
+  const added = await post(app);
+  t.equal(added.statusCode, 201);
+  const video = added.json<Video>();
+  t.match(video, { ...VIDEO, description: null, id: /^[0-9a-f-]{36}$/ });
+  const found = await app.server.app.inject(String(added.headers["location"]));
+  t.equal(found.statusCode, 200);
+  t.equal(found.headers["x-cache"], "off");
+  t.strictSame(found.json(), video);
+  t.match((await app.server.app.inject("/health/resources/cache")).json(), { phase: "disabled" });
+  t.match((await app.server.app.inject("/health/resources/redis")).json(), { phase: "disabled" });
+  t.match((await app.server.app.inject("/health")).json(), { status: "healthy" });
+  const nobody = await app.server.app.inject("/api/v1/videos/00000000-0000-4000-8000-000000000000");
+  t.equal(nobody.statusCode, 404);
+  t.equal(nobody.headers["content-type"], "application/problem+json; charset=utf-8");
+});
+
+t.test("pages go newest first, and a cursor goes on where its page ended", async (t) => {
+  await using app = await LocalClips.start({ DATABASE_URL: database.url });
+  const ids: string[] = [];
+  for (let i = 0; i < 5; i++) ids.unshift((await post(app, { ...VIDEO, title: `video ${i}` })).json<Video>().id);
+  const seen: string[] = [];
+  let url = "/api/v1/videos?limit=2";
+  for (let pages = 0; pages < 3; pages++) {
+    const page = (await app.server.app.inject(url)).json<VideoPage>();
+    seen.push(...page.items.map(({ id }) => id));
+    url = `/api/v1/videos?limit=2&cursor=${page.next}`;
+  }
+  t.strictSame(seen.slice(0, 5), ids);
+  t.equal((await app.server.app.inject("/api/v1/videos?cursor=bm90IG91cnM")).statusCode, 400);
+});
+
+t.test("a video is read through the cache, and from the database when the cache is down", { skip: redis.skip }, async (t) => {
+  if (redis.skip !== false) return;
+  await using app = await LocalClips.start({ DATABASE_URL: database.url, REDIS_URL: redis.url });
+  const url = String((await post(app)).headers["location"]);
+  const first = await app.server.app.inject(url);
+  const second = await app.server.app.inject(url);
+  t.strictSame([first.headers["x-cache"], second.headers["x-cache"]], ["miss", "hit"]);
+  t.strictSame(second.json(), first.json());
+  if (redis.server === undefined) return; // a Redis of somebody else is not ours to kill
+  await redis.server.kill();
+  const third = await app.server.app.inject(url);
+  t.equal(third.statusCode, 200);
+  t.equal(third.headers["x-cache"], "down");
+  t.equal((await app.server.app.inject("/readyz")).statusCode, 200);
+  await redis.server.restart();
+  t.ok(await eventually(async () => (await app.server.app.inject(url)).headers["x-cache"] === "hit"), "it is used again");
+});
+
+t.test("a database that goes away is a 503 with a time to come back, and comes back by itself", async (t) => {
+  await using own = await startPostgres();
+  await using app = await LocalClips.start({ DATABASE_URL: own.url });
+  const url = String((await post(app)).headers["location"]);
+  await own.kill();
+  const gone = await app.server.app.inject("/api/v1/videos");
+  t.equal(gone.statusCode, 503);
+  t.match(gone.headers["retry-after"], /^[1-9]/);
+  t.notMatch(gone.body, /127\.0\.0\.1|select/, "what is inside stays inside");
+  await app.running.probe();
+  t.equal((await app.server.app.inject("/livez")).statusCode, 200);
+  t.equal((await app.server.app.inject("/readyz")).statusCode, 200, "one blip of a shared database empties no load balancer");
+  await own.restart();
+  t.ok(await eventually(async () => (await app.server.app.inject(url)).statusCode === 200));
+});
+
+t.test("data comes from origins on the allow list, and from no other", async (t) => {
+  await using upstream = await startUpstream((request, response) => {
+    if (request.url === "/large") response.end("x".repeat(2 * 1024 * 1024));
+    else if (request.url === "/reset") request.socket.destroy();
+    else response.writeHead(418, { "content-type": "text/plain" }).end("short and stout");
+  });
+  await using app = await LocalClips.start({ DATABASE_URL: database.url, ALLOWED_ORIGINS: upstream.origin });
+  const data = (url: string) => app.server.app.inject({ url: "/api/data", query: { url } });
+  const found = await data(`${upstream.origin}/tea?for=2`);
+  t.equal(found.statusCode, 200);
+  t.strictSame(found.json(), { url: `${upstream.origin}/tea?for=2`, status: 418, contentType: "text/plain", body: "short and stout" });
+  t.equal((await data("http://localhost:1/")).statusCode, 403);
+  t.equal((await data(`${upstream.origin.replace("127.0.0.1", "127.0.0.2")}/`)).statusCode, 403);
+  t.equal((await data(`${upstream.origin}/large`)).statusCode, 502);
+  t.equal((await data(`${upstream.origin}/reset`)).statusCode, 502);
+  await using closed = await LocalClips.start({ DATABASE_URL: database.url });
+  t.equal((await closed.server.app.inject({ url: "/api/data", query: { url: upstream.origin } })).statusCode, 403, "the list is empty by default");
+});
+
+t.test("a client that goes ends the work that was done for it", async (t) => {
+  await using upstream = await startUpstream(() => {});
+  await using app = await LocalClips.start({ DATABASE_URL: database.url, ALLOWED_ORIGINS: upstream.origin });
+  const client = httpRequest(`${app.url}/api/data?url=${upstream.origin}`).on("error", () => {});
+  const asked = once(upstream, "request");
+  client.end();
+  const [request] = await asked;
+  const gone = once(request.socket, "close");
+  client.destroy();
+  await gone;
+  t.pass("the other service was told");
+});
+
+t.test("a drain lets requests finish, closes idle connections, and takes no new ones", async (t) => {
+  await using upstream = await startUpstream(() => {});
+  await using app = await LocalClips.start({ DATABASE_URL: database.url, ALLOWED_ORIGINS: upstream.origin });
+  const agent = new Agent({ keepAlive: true });
+  t.teardown(() => agent.destroy());
+  const asked = once(upstream, "request");
+  const slow = once(httpRequest(`${app.url}/api/data?url=${upstream.origin}`, { agent }).end(), "response");
+  const [, answer] = await asked;
+  const [idle] = await once(httpRequest(`${app.url}/livez`, { agent }).end(), "response");
+  idle.resume();
+  const stopped = app.running.stop();
+  t.ok(await eventually(() => fetch(`${app.url}/livez`).then(() => false, () => true)), "no new connection");
+  answer.end("late");
+  const [response] = await slow;
+  t.equal(response.statusCode, 200);
+  response.resume();
+  await stopped;
+});
+
+t.test("the front page shows what runs, to people and to programs", async (t) => {
+  await using app = await LocalClips.start({ DATABASE_URL: database.url });
+  const page = await fetch(`${app.url}/`, { headers: { accept: "text/html,application/xhtml+xml,*/*;q=0.8" } });
+  t.equal(page.headers.get("content-type"), "text/html; charset=utf-8");
+  t.match(page.headers.get("content-security-policy"), /default-src 'none'/);
+  const html = await page.text();
+  for (const words of [">db<", ">http<", ">server<", `curl -s ${app.url}/api/v1/videos`]) t.ok(html.includes(words), words);
+  const overview = await fetch(`${app.url}/`, { headers: { accept: "application/json" } }).then((response) => response.json());
+  t.match(overview, { name: "Clips", status: "healthy", links: { ready: "/readyz" } });
+  t.match((overview as { resources: { name: string }[] }).resources.find(({ name }) => name === "db"), { status: "healthy", driver: "database", needs: ["settings", "postgres"] });
+});

@@ -1,0 +1,155 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Running } from "@steward/container";
+import { clips } from "../../src/clips.ts";
+import { inPackage } from "../../src/folders.ts";
+import { Entrance, entrance, type FastifyServer } from "../../src/glue.ts";
+import { server } from "../../src/server.ts";
+import { environment } from "../../src/settings.ts";
+
+/** A folder that goes when the test ends. */
+export class Folder implements AsyncDisposable {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  static async make(): Promise<Folder> {
+    const folder = new Folder(await mkdtemp(join(tmpdir(), "clips-")));
+    await mkdir(folder.temporary);
+    return folder;
+  }
+
+  get temporary(): string {
+    return join(this.path, "tmp");
+  }
+
+  /** Variables for a Clips that shall keep everything in here. */
+  get env(): Readonly<Record<string, string>> {
+    return { DATA_DIR: this.path, TMPDIR: this.temporary };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  }
+}
+
+/** Clips in this process. */
+export class LocalClips implements AsyncDisposable {
+  readonly running: Running;
+  readonly server: FastifyServer;
+
+  private constructor(running: Running) {
+    this.running = running;
+    this.server = running.get(server);
+  }
+
+  static async start(env: Readonly<Record<string, string>>): Promise<LocalClips> {
+    const way = new Entrance();
+    const running = await clips.start([environment.is({ PORT: "0", LOG_LEVEL: "silent", ...env }), entrance.is(way)]);
+    way.running = running;
+    return new LocalClips(running);
+  }
+
+  get url(): string {
+    return this.server.url;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.running.stop();
+  }
+}
+
+/** How a process ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** Clips in a process and a process group of its own, as a shell starts it. */
+export class ClipsProcess implements AsyncDisposable {
+  readonly pid: number;
+  readonly ended: Promise<Ended>;
+  readonly #child: ChildProcess;
+  readonly #waiting = new Set<() => void>();
+  output = "";
+  errors = "";
+
+  constructor(env: Readonly<Record<string, string>>) {
+    // The loader of the test runner would slow it down, and servers of the outside are not meant here.
+    const { NODE_OPTIONS: _loader, DATABASE_URL: _database, REDIS_URL: _redis, ...outer } = process.env;
+    const child = spawn(process.execPath, [inPackage("dist/main.js")], { env: { ...outer, PORT: "0", ...env }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    this.pid = child.pid ?? 0;
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => this.#said((this.output += text)));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => this.#said((this.errors += text)));
+    this.ended = new Promise((resolve) => child.once("close", (code, signal) => (resolve({ code, signal }), this.#said(""))));
+  }
+
+  #said(_text: string): void {
+    for (const wake of this.#waiting) wake();
+  }
+
+  /** Waits for words on stdout. */
+  async says(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.output)) {
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) throw new Error(`it ended without saying ${String(pattern)}:\n${this.output}${this.errors}`);
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#waiting.delete(wake);
+          resolve();
+        };
+        this.#waiting.add(wake);
+      });
+    }
+  }
+
+  /** Waits until it is up, and gives its URL. */
+  async ready(): Promise<string> {
+    await this.says(/Ctrl-C stops everything/);
+    const [, url] = /(http:\/\/\S+)\/ /.exec(this.output) ?? [];
+    if (url === undefined) throw new Error(`it named no URL:\n${this.output}`);
+    return url;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** As a terminal does at Ctrl-C: to the whole group. */
+  ctrlC(): void {
+    process.kill(-this.pid, "SIGINT");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.kill("SIGKILL");
+    await this.ended;
+  }
+}
+
+/** The server processes that a process has started; Linux tells, elsewhere none are found. */
+export async function serversOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  return text.split(" ").filter(Boolean).map(Number);
+}
+
+/** Processes of a list that are alive; one that nobody has collected yet is not. */
+export async function alive(pids: readonly number[]): Promise<number[]> {
+  const states = await Promise.all(pids.map(async (pid) => ({ pid, stat: await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined) })));
+  return states.flatMap(({ pid, stat }) => (stat === undefined || /\) Z /.test(stat) ? [] : [pid]));
+}
+
+/** What processes have left in the folder for temporary files that we gave them. */
+export function leftovers({ temporary }: Folder): Promise<string[]> {
+  return readdir(temporary);
+}
+
+/** Asks again until the answer is yes, for at most 10 s. */
+export async function eventually(ask: () => Promise<boolean>): Promise<boolean> {
+  for (const until = Date.now() + 10_000; Date.now() < until; await sleep(50)) if (await ask()) return true;
+  return false;
+}

@@ -1,0 +1,141 @@
+import { readFile, stat } from "node:fs/promises";
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { join } from "node:path";
+import t from "tap";
+import type { VideoPage } from "../../src/videos/videos.ts";
+import { alive, ClipsProcess, eventually, Folder, leftovers, serversOf } from "./clips.ts";
+
+// One data folder for all, as one user has; the first start makes the cluster.
+const folder = await Folder.make();
+t.teardown(() => folder[Symbol.asyncDispose]());
+const data = folder.env;
+
+async function add(url: string, title: string): Promise<void> {
+  const response = await fetch(`${url}/api/v1/videos`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ title, sourceUrl: "https://example.com/x.mp4" }) });
+  if (response.status !== 201) throw new Error(await response.text());
+}
+
+async function titles(url: string): Promise<string[]> {
+  const response = await fetch(`${url}/api/v1/videos?limit=100`);
+  const page = (await response.json()) as VideoPage; // the API says so
+  return page.items.map(({ title }) => title);
+}
+
+t.test("SIGTERM ends everything that was started, and says so", async (t) => {
+  await using clips = new ClipsProcess(data);
+  const url = await clips.ready();
+  for (const words of [/^Clips is ready in \d+ ms/m, /^ {2}db +\d+ ms/m, /^ {2}postgres +\d+ ms +rows are kept in /m, /\/readyz /]) t.match(clips.output, words);
+  t.equal((await fetch(`${url}/readyz`)).status, 200);
+  await add(url, "before SIGTERM");
+  const servers = await serversOf(clips.pid);
+  clips.kill("SIGTERM");
+  t.strictSame(await clips.ended, { code: 0, signal: null });
+  t.match(clips.output, /Clips has stopped everything in \d+ ms/);
+  t.equal(clips.errors, "");
+  t.strictSame(await alive(servers), []);
+  const { mode } = await stat(join(folder.path, "postgres/password"));
+  t.equal(mode & 0o777, 0o600, "the generated password is for its owner only");
+});
+
+t.test("Ctrl-C at a terminal, which npm doubles, drains and ends everything", async (t) => {
+  await using clips = new ClipsProcess(data);
+  const url = await clips.ready();
+  t.strictSame(await titles(url), ["before SIGTERM"], "rows outlive a restart");
+  const servers = await serversOf(clips.pid);
+  clips.ctrlC();
+  clips.kill("SIGINT");
+  t.strictSame(await clips.ended, { code: 0, signal: null });
+  t.strictSame(await alive(servers), []);
+  t.strictSame(await leftovers(folder), []);
+});
+
+t.test("after kill -9 the next start works and keeps the rows", async (t) => {
+  {
+    await using clips = new ClipsProcess(data);
+    await add(await clips.ready(), "before kill -9");
+    clips.kill("SIGKILL");
+    t.strictSame(await clips.ended, { code: null, signal: "SIGKILL" });
+  }
+  await using again = new ClipsProcess(data);
+  t.strictSame(await titles(await again.ready()), ["before kill -9", "before SIGTERM"]);
+});
+
+t.test("a second one beside the first uses its rows, leaves its servers alone, and goes on without it", async (t) => {
+  await using first = new ClipsProcess(data);
+  const url = await first.ready();
+  {
+    await using second = new ClipsProcess(data);
+    await add(await second.ready(), "by the second");
+    t.match(second.output, /postgres .*shared with another Clips/);
+    second.kill("SIGTERM");
+    t.equal((await second.ended).code, 0);
+  }
+  t.ok((await titles(url)).includes("by the second"), "the first one has its database still");
+  await using third = new ClipsProcess(data);
+  const thirdUrl = await third.ready();
+  first.kill("SIGTERM");
+  t.equal((await first.ended).code, 0, "the third one does not hold it up");
+  t.ok(await eventually(() => titles(thirdUrl).then((found) => found.includes("by the second"), () => false)), "the third one takes the server over");
+  third.kill("SIGTERM");
+  t.equal((await third.ended).code, 0);
+});
+
+t.test("a busy port is told in words, and nothing stays behind", async (t) => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  t.teardown(() => other.close());
+  const address = other.address();
+  const port = String(typeof address === "object" ? address?.port : "");
+  await using clips = new ClipsProcess({ ...data, PORT: port });
+  t.strictSame(await clips.ended, { code: 1, signal: null });
+  t.match(clips.errors, new RegExp(`^START_FAILED: "server" failed in start after \\d+ ms: port ${port} of 127\\.0\\.0\\.1 belongs to another program`));
+  t.notMatch(clips.errors, /\n +at /, "no stack");
+  await using next = new ClipsProcess(data);
+  await next.ready();
+});
+
+t.test("a database that cannot be reached ends the start in time, with everything stopped", async (t) => {
+  const since = performance.now();
+  await using clips = new ClipsProcess({ ...data, DATABASE_URL: "postgres://me:hush@127.0.0.1:1/clips" });
+  t.strictSame(await clips.ended, { code: 1, signal: null });
+  t.ok(performance.now() - since < 15_000, "within the start deadline");
+  t.match(clips.errors, /START_FAILED: "db" failed in start after \d+ ms: .*ECONNREFUSED/);
+  t.match(clips.errors, /stopped again: .*server/);
+  t.notMatch(clips.errors, /hush/);
+});
+
+t.test("wrong settings are told all at once", async (t) => {
+  await using clips = new ClipsProcess({ ...data, PORT: "http", LOG_LEVEL: "loud", REDIS_URL: "hush" });
+  t.strictSame(await clips.ended, { code: 1, signal: null });
+  t.match(clips.errors, /^OPTIONS_INVALID: 3 options are wrong:/);
+  for (const name of ["PORT", "LOG_LEVEL", "REDIS_URL"]) t.match(clips.errors, new RegExp(`environment\\.${name}: `));
+});
+
+t.test("Ctrl-C in the middle of the first start unwinds it, and the next start is not troubled", async (t) => {
+  await using fresh = await Folder.make();
+  {
+    await using clips = new ClipsProcess(fresh.env);
+    await clips.says(/listening at/);
+    await eventually(async () => (await readFile(join(fresh.path, "postgres/password"), "utf8").catch(() => "")) !== "");
+    const servers = await serversOf(clips.pid);
+    clips.ctrlC();
+    t.strictSame(await clips.ended, { code: 130, signal: null });
+    t.match(clips.errors, /SIGINT received\n {2}stopped again: /);
+    t.strictSame(await alive(servers), []);
+    t.strictSame(await leftovers(fresh), []);
+  }
+  await using again = new ClipsProcess(fresh.env);
+  t.strictSame(await titles(await again.ready()), []);
+});
+
+t.test("a second Ctrl-C ends at once, and takes the servers with it", { skip: process.platform !== "linux" && "skipped: only Linux ends a server with its parent" }, async (t) => {
+  await using clips = new ClipsProcess({ ...data, KUBERNETES_SERVICE_HOST: "10.0.0.1" });
+  await clips.ready();
+  const servers = await serversOf(clips.pid);
+  clips.kill("SIGTERM");
+  await clips.says(/taking requests for another 5000 ms/);
+  clips.kill("SIGINT");
+  t.strictSame(await clips.ended, { code: 130, signal: null });
+  t.ok(await eventually(async () => (await alive(servers)).length === 0));
+});
