@@ -103,8 +103,7 @@ export class Flow {
       this.#listener.lost(bytes?.length ?? 0);
       return;
     }
-    const before = this.#queue.at(-1)?.dueAt ?? 0;
-    this.#queue.push({ bytes, dueAt: Math.max(before, performance.now() + this.#faults.delayMs()) });
+    this.#queue.push({ bytes, dueAt: performance.now() + this.#faults.delayMs() });
     this.#queuedBytes += bytes?.length ?? 0;
     if (this.#queuedBytes > MOST_QUEUED_BYTES) this.#source.pause();
     this.run();

@@ -31,7 +31,6 @@ export class Link {
   readonly #flows = new Map<Direction, Flow>();
   /** Resolves when both sockets are closed. */
   readonly ended: Promise<void>;
-  #silent = false;
   #clientOpen = true;
   #replyBytesLeft = Number.POSITIVE_INFINITY;
 
@@ -39,7 +38,6 @@ export class Link {
   constructor(client: Socket, owner: LinkOwner, silent: boolean) {
     this.#client = client;
     this.#owner = owner;
-    this.#silent = silent;
     const gone = (): boolean => (this.#clientOpen = false);
     client.once("end", gone).once("close", gone);
     this.#sockets = silent ? [client] : [client, this.#connect()];
@@ -83,7 +81,7 @@ export class Link {
     this.#flows.set(direction, flow);
     // A reset travels on as a reset, except where nothing travels.
     source.on("error", () => {
-      if (!this.#silent && !flow.dead && !faults.lossy) resetSocket(target);
+      if (!flow.dead && !faults.lossy) resetSocket(target);
     });
   }
 
@@ -108,7 +106,6 @@ export class Link {
 
   /** Loses everything from here on, for good. */
   silence(): void {
-    this.#silent = true;
     for (const flow of this.#flows.values()) flow.kill();
   }
 

@@ -198,6 +198,14 @@ scene("reset ends both sides by RST, and new connections work", async (t, { echo
   await acquainted(proxy);
 });
 
+scene("reset leaves nothing of connections that are just ending", async (t, { proxy }) => {
+  const comeAndGo = async (): Promise<void> => void (await acquainted(proxy)).socket.destroy();
+  await Promise.all(Array.from({ length: 10 }, comeAndGo));
+  proxy.reset();
+  await until(() => proxy.stats().open === 0);
+  t.equal(proxy.stats().total, 10);
+});
+
 scene("blackhole swallows both ways, and accepts new connections in silence", async (t, { echo, proxy }) => {
   const asking = await acquainted(proxy);
   const listening = await acquainted(proxy);
@@ -222,6 +230,10 @@ scene("after a blackhole only connections that lost something stay silent", asyn
   await proxy.heal();
   unlucky.send("lost too");
   await until(() => proxy.stats().lostBytes === 14);
+  const [unluckyServer] = echo.sockets;
+  unluckyServer?.write("news\n");
+  await until(() => proxy.stats().lostBytes === 19);
+  t.equal(unlucky.text, "echo hi\n", "the other direction is silent too");
   lucky.send("again");
   await lucky.gets("echo hi\necho again\n");
   await acquainted(proxy);
@@ -242,7 +254,11 @@ scene(
     await until(() => proxy.stats().open === 1);
     t.equal(echo.sockets.size, 2, "the server still believes in the old one");
     t.same(echo.received, ["hi", "hi"]);
-    t.equal(old.ended, undefined);
+    const [first] = echo.sockets;
+    first?.resetAndDestroy();
+    await until(() => echo.sockets.size === 1);
+    await acquainted(proxy);
+    t.equal(old.ended, undefined, "nor does the client learn that the server has gone");
   },
 );
 
