@@ -1,4 +1,4 @@
-import { describeError, within, OptionsError, TimeoutReached, type Managed } from "@steward/core";
+import { describeError, OptionsError, sharedAbortController, TimeoutReached, within, type Managed } from "@steward/core";
 import { needsOf, type Assembly, type Generation } from "./assembly.ts";
 import type { NodeFailure } from "./errors.ts";
 import type { Edge, GraphNode } from "./graph.ts";
@@ -13,7 +13,7 @@ export class BringUp {
   readonly stillStarting: string[] = [];
   readonly #assembly: Assembly;
   readonly #into: Generation;
-  readonly #abort = new AbortController();
+  readonly #abort = sharedAbortController();
   readonly #begun: Map<number, Promise<void>>;
   readonly #inFlight = new Map<number, LiveNode>();
   readonly #onDown: (node: LiveNode) => void;

@@ -57,6 +57,10 @@ export class PlainManager extends Manager<unknown> {
     this.#background = undefined;
   }
 
+  protected override get hasWorkToSettle(): boolean {
+    return this.#spec.run !== undefined || this.#spec.drain !== undefined;
+  }
+
   protected override async settle(signal: AbortSignal): Promise<void> {
     await this.endBackground();
     await this.#spec.drain?.(this.#instance?.value, { signal });

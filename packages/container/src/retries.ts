@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "@steward/core";
+import { sharedAbortController, type Clock, type Timer } from "@steward/core";
 import type { LiveNode } from "./node.ts";
 
 const FIRST_DELAY_MS = 250;
@@ -9,7 +9,7 @@ export class Retries {
   readonly #clock: Clock;
   readonly #onUp: (node: LiveNode) => void;
   readonly #timers = new Map<LiveNode, Timer>();
-  readonly #abort = new AbortController();
+  readonly #abort = sharedAbortController();
   readonly #running = new Set<Promise<void>>();
 
   constructor(clock: Clock, onUp: (node: LiveNode) => void) {

@@ -109,3 +109,15 @@ t.test("an instance of its own stops before what it needs", async (t) => {
   await running.stop();
   t.strictSame(log, ["user", "pool", "pool", "config"]);
 });
+
+t.test("many resources at once are no leak to warn of", async (t) => {
+  const warnings: Error[] = [];
+  const listener = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", listener);
+  t.teardown(() => process.off("warning", listener));
+  const all = Array.from({ length: 50 }, (_, i) => resource(`r${i}`, { start: () => 1, drain: () => {}, stop: () => {} }));
+  const running = await container(all).start();
+  await running.stop();
+  await new Promise((resolve) => setImmediate(resolve));
+  t.strictSame(warnings, []);
+});

@@ -1,3 +1,4 @@
+export { sharedAbortController } from "./abort.ts";
 export { Breaker, type BreakerOptions, type BreakerState, type BreakerStats } from "./breaker.ts";
 export { CHANNELS, type BreakerEvent, type CallEvent, type ProbeEvent, type StateEvent } from "./channels.ts";
 export { MAX_TIMER_MS, sleepOn, systemClock, type Clock, type Timer, type TimerOptions } from "./clock.ts";
@@ -50,6 +51,6 @@ export { ProbeScheduler, type ProbeSchedule, type ProbeTarget } from "./probes.t
 export { LatencyHistory } from "./latency.ts";
 export { RollingWindow, type WindowCounts } from "./window.ts";
 export { maskUrl, Secret, type SecretSource } from "./secret.ts";
-export { edge, edgeOf, specOf, type Background, type Criticality, type EdgeSpec, type Managed, type ManagedSpec, type Readiness, type Spec } from "./spec.ts";
+export { edge, edgeOf, originOf, specOf, variantOf, type Background, type Criticality, type EdgeSpec, type Managed, type ManagedSpec, type Readiness, type Spec, type Variant } from "./spec.ts";
 export { DeadlineWheel, deadlineWheel, Expiring } from "./timers.ts";
 export { TimeoutReached, within, type WithinOptions } from "./within.ts";

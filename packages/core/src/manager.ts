@@ -109,6 +109,11 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     return { lastSuccessAt, openRatio: all === 0 ? 0 : open / all, reason };
   }
 
+  /** Whether there can be anything to wait for in a drain. Default `true`. */
+  protected get hasWorkToSettle(): boolean {
+    return true;
+  }
+
   /** Something else than a call has shown that the remote answers again: open breakers let one call try at once. */
   encourage(): void {
     for (const guard of this.guards()) guard.breaker?.encourage();
@@ -166,7 +171,9 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
       };
       await within(this.clock, this.#limits.startTimeoutMs, opening, { abort, outer, graceMs: START_GRACE_MS, onLate: () => this.#discard() });
     } catch (error) {
-      return this.#failStart(error, outer);
+      return await this.#failStart(error, outer);
+    } finally {
+      this.#abortStart = undefined;
     }
     if (this.#lifecycle.move(["starting"], "ready")) return this;
     throw this.#aborted(abort.signal.reason);
@@ -206,6 +213,7 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   /** Refuses new work from here on and waits for what runs. Only a ready one has anything to drain. */
   drain(call: ManagerCall = {}): Promise<void> {
     if (!this.#lifecycle.move(["ready"], "draining")) return this.#draining ?? Promise.resolve();
+    if (!this.hasWorkToSettle) return (this.#draining = Promise.resolve());
     const abort = new AbortController();
     const settling = async (): Promise<void> => this.settle(abort.signal);
     return (this.#draining = within(this.clock, this.#limits.drainTimeoutMs, settling, { abort, outer: call.signal }).catch((error: unknown) => {
@@ -227,8 +235,10 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   }
 
   async #stop(outer: AbortSignal | undefined): Promise<void> {
-    this.#abortStart?.abort(new StewardError("START_ABORTED", `${this.name}: a stop was asked for`, { resource: this.name }));
-    await this.#starting?.catch(() => {});
+    if (this.#abortStart !== undefined) {
+      this.#abortStart.abort(new StewardError("START_ABORTED", `${this.name}: a stop was asked for`, { resource: this.name }));
+      await this.#starting?.catch(() => {});
+    }
     await this.#late;
     let failure: unknown;
     try {
