@@ -1,4 +1,12 @@
-import { checkOptions, Manager, StewardError, type ManagerContext, type PubSub } from "@steward/core";
+import {
+  checkOptions,
+  Manager,
+  StewardError,
+  type Guard,
+  type ManagerContext,
+  type MetricSample,
+  type PubSub,
+} from "@steward/core";
 import { drizzle, PostgresJsDatabase, PostgresJsSession } from "drizzle-orm/postgres-js";
 import type { Sql } from "postgres";
 import { GivenSupply } from "./client/given.ts";
@@ -195,6 +203,40 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   override async renew(): Promise<void> {
     this.#pool?.renew();
     this.#replicas?.renew();
+  }
+
+  protected override *guards(): Iterable<Guard> {
+    yield this.#pooled.guard;
+    if (this.#reading !== undefined) yield this.#reading.guard;
+  }
+
+  protected override *series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    const { idle, size } = this.#pool?.stats() ?? { idle: 0, size: 0 };
+    const { pending, timedOut } = this.#pooled.guard.stats();
+    const unit = "{connection}";
+    yield {
+      name: "db.client.connection.count",
+      kind: "gauge",
+      unit,
+      attributes: { ...attributes, state: "idle" },
+      value: idle,
+    };
+    yield {
+      name: "db.client.connection.count",
+      kind: "gauge",
+      unit,
+      attributes: { ...attributes, state: "used" },
+      value: size - idle,
+    };
+    yield { name: "db.client.connection.max", kind: "gauge", unit, attributes, value: this.#options.maxConnections };
+    yield {
+      name: "db.client.connection.pending_requests",
+      kind: "gauge",
+      unit: "{request}",
+      attributes,
+      value: pending,
+    };
+    yield { name: "db.client.connection.timeouts", kind: "counter", unit: "{timeout}", attributes, value: timedOut };
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {

@@ -310,6 +310,6 @@ export const databaseSchema: v.GenericSchema<unknown, DatabaseOptions> = v.pipe(
     ...o,
     maxConnections: o.maxConnections ?? (o.embedded === undefined ? 10 : 1),
     connectTimeoutMs:
-      (o.connectTimeoutMs ?? o.queryTimeoutMs === 0) ? 5_000 : Math.min(5_000, Math.max(1_000, o.queryTimeoutMs)),
+      o.connectTimeoutMs ?? (o.queryTimeoutMs === 0 ? 5_000 : Math.min(5_000, Math.max(1_000, o.queryTimeoutMs))),
   })),
 );

@@ -37,6 +37,11 @@ export class Endpoint {
           : `${user}@${path}/${database}`;
   }
 
+  /** How many hosts it may be at; connections take them in turn. */
+  get hosts(): number {
+    return this.#options.host.length;
+  }
+
   /** A client of the driver for one connection, with parsers of its own. It connects with its first query. */
   client({ mode, socket, onClose, onNotify }: ClientParts): Sql {
     const { host, port } = this.#options;

@@ -1,4 +1,4 @@
-import { describeError, StewardError, type Clock } from "@steward/core";
+import { describeError, isStewardError, StewardError, type Clock } from "@steward/core";
 import { Connection, type ConnectionOwner, type Line, type Taker } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { Reconnect } from "./reconnect.ts";
@@ -64,11 +64,21 @@ export class Pool implements ConnectionOwner {
   /** Opens one connection, tries `work` on it, and keeps it. */
   async prove(work: (connection: Connection) => Promise<void>): Promise<void> {
     try {
-      const connection = await this.#open();
+      const connection = await this.#openAnywhere(this.endpoint.hosts);
       await work(connection);
       this.#release(connection);
     } catch (error) {
       throw this.#connectError(error);
+    }
+  }
+
+  /** Each connection is dialled to the next host in turn. */
+  async #openAnywhere(hosts: number): Promise<Connection> {
+    try {
+      return await this.#open();
+    } catch (error) {
+      if (hosts <= 1 || this.#ended) throw error;
+      return this.#openAnywhere(hosts - 1);
     }
   }
 
@@ -244,6 +254,7 @@ export class Pool implements ConnectionOwner {
   }
 
   #connectError(cause: unknown): StewardError {
+    if (isStewardError(cause, "DATABASE_CONNECT_FAILED")) return cause;
     const message = `${this.name}: no connection to ${this.endpoint.shown}: ${describeError(cause)}`;
     return new StewardError("DATABASE_CONNECT_FAILED", message, {
       resource: this.name,

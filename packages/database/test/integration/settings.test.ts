@@ -1,0 +1,148 @@
+import { chmod, copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startFaultProxy } from "@steward/testing";
+import { startPostgres } from "@steward/testing/servers";
+import { sql } from "drizzle-orm";
+import { pgTable, text } from "drizzle-orm/pg-core";
+import t from "tap";
+import { DatabasePoolManager, type DatabaseInput } from "../../src/index.ts";
+import { errorOf, testServer } from "./server.ts";
+
+const place = await testServer();
+t.teardown(() => place[Symbol.asyncDispose]());
+
+function open(options: DatabaseInput = {}): Promise<DatabasePoolManager> {
+  return new DatabasePoolManager({ url: place.url, maxConnections: 1, ...options }).start();
+}
+
+t.test("prepares tagged queries, or not, as told", async (t) => {
+  for (const prepare of [true, false]) {
+    await using manager = await open({ prepare });
+    const { $client } = manager.client;
+    for (let i = 0; i < 3; i++) await $client`select ${i}::int + 1`;
+    const prepared = await $client`select 1 from pg_prepared_statements where statement like '%+ 1'`;
+    t.equal(prepared.length, prepare ? 1 : 0);
+  }
+});
+
+t.test("hands notices of the server to whoever asked for them, and to nobody else", async (t) => {
+  const notices: unknown[] = [];
+  await using manager = await open({ onNotice: (notice) => notices.push(notice["message"]) });
+  await manager.client.$client`do $$ begin raise notice 'mind the gap'; end $$`;
+  t.same(notices, ["mind the gap"]);
+  await using silent = await open();
+  await silent.client.$client`do $$ begin raise notice 'nobody hears this'; end $$`;
+});
+
+t.test("knows custom types", async (t) => {
+  const bigint = { to: 20, from: [20], parse: (x: string) => BigInt(x), serialize: (x: bigint) => x.toString() };
+  await using manager = await open({ types: { bigint } });
+  const [row] = await manager.client.$client`select 9007199254740993::int8 as big`;
+  t.equal(row?.["big"], 9007199254740993n);
+});
+
+t.test("gives drizzle its casing and its logger", async (t) => {
+  const people = pgTable("people", { firstName: text() });
+  const logged: string[] = [];
+  await using manager = await new DatabasePoolManager({
+    url: place.url,
+    schema: { people },
+    casing: "snake_case",
+    logger: { logQuery: (query) => logged.push(query) },
+  }).start();
+  const db = manager.client;
+  await db.execute(sql`create table people (first_name text)`);
+  await db.insert(people).values({ firstName: "Ada" });
+  t.same(await db.query.people.findMany(), [{ firstName: "Ada" }]);
+  t.equal(logged.length, 3);
+  await db.transaction((tx) => tx.select().from(people));
+  t.equal(logged.length, 4, "in transactions too");
+});
+
+t.test("tries the next of several hosts", async (t) => {
+  const { host, hostname, port } = new URL(place.url);
+  const url = place.url.replace(host, `127.0.0.1:1,${hostname}:${port}`);
+  const manager = await new DatabasePoolManager({ url, maxConnections: 2 }).start();
+  await Promise.all([1, 2].map(() => manager.client.$client`select pg_sleep(0.05)`));
+  t.equal(manager.stats()["size"], 2);
+  await manager.stop();
+});
+
+t.test("tells its connections as series, by the names of the conventions", async (t) => {
+  await using manager = await open({ maxConnections: 3 });
+  const held = await manager.client.$client.reserve();
+  const own = [...manager.metrics()].filter(({ name }) => name.startsWith("db.client.connection."));
+  const { resource } = { resource: manager.name };
+  t.same(
+    own.map(({ name, value, attributes }) => [name, value, attributes]),
+    [
+      ["db.client.connection.count", 0, { resource, state: "idle" }],
+      ["db.client.connection.count", 1, { resource, state: "used" }],
+      ["db.client.connection.max", 3, { resource }],
+      ["db.client.connection.pending_requests", 0, { resource }],
+      ["db.client.connection.timeouts", 0, { resource }],
+    ],
+  );
+  held.release();
+});
+
+t.test("gives up a connect that takes too long", async (t) => {
+  await using proxy = await startFaultProxy({ target: place.url });
+  proxy.blackhole();
+  const since = performance.now();
+  const error = await errorOf(new DatabasePoolManager({ url: proxy.url, connectTimeoutMs: 200 }).start());
+  t.equal(error.code, "DATABASE_CONNECT_FAILED");
+  t.match(error.message, "no connection within 200 ms");
+  t.ok(performance.now() - since < 1_500);
+});
+
+t.test("makes sure of the server by TLS", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "steward-tls-"));
+  const fixtures = new URL("../../../test/fixtures/", import.meta.url);
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  await copyFile(new URL("server-for-tests.cert.pem", fixtures), cert);
+  await copyFile(new URL("server-for-tests.key.pem", fixtures), key);
+  await chmod(folder, 0o755);
+  await chmod(key, 0o600);
+  const server = await startPostgres({ settings: { ssl: "on", ssl_cert_file: cert, ssl_key_file: key } });
+  t.teardown(async () => {
+    await server.stop();
+    await rm(folder, { recursive: true });
+  });
+  const encrypted = async (options: DatabaseInput): Promise<unknown> => {
+    await using manager = await new DatabasePoolManager({
+      url: server.url,
+      maxConnections: 2,
+      queryTimeoutMs: 1_500,
+      ...options,
+    }).start();
+    const { $client } = manager.client;
+    t.equal((await errorOf($client`select pg_sleep(30)`)).code, "DEADLINE_EXCEEDED", "a query can be cancelled");
+    t.equal((await $client`select repeat('x', 1000000) as big`)[0]?.["big"].length, 1_000_000);
+    return (await $client`select ssl from pg_stat_ssl where pid = pg_backend_pid()`)[0]?.["ssl"];
+  };
+  t.equal(await encrypted({ tls: false }), false);
+  t.equal(await encrypted({ tls: "no-verify" }), true);
+  t.equal(await encrypted({ tls: { ca: await readFile(cert) } }), true);
+  t.match((await errorOf(encrypted({ tls: true }))).message, /self.signed/);
+  t.match(
+    (await errorOf(encrypted({ tls: { ca: await readFile(cert), servername: "elsewhere" } }))).message,
+    /elsewhere|altnames/i,
+  );
+  await using proxy = await startFaultProxy({ target: server.url });
+  await using manager = await new DatabasePoolManager({
+    url: proxy.url,
+    tls: "no-verify",
+    maxConnections: 2,
+    replyTimeoutMs: 200,
+  }).start();
+  await manager.client.$client`select 1`;
+  proxy.halfOpen();
+  t.equal(
+    (await errorOf(manager.client.$client`select 1`)).code,
+    "DATABASE_CONNECTION_LOST",
+    "a half-open one is found out",
+  );
+  t.equal((await manager.client.$client`select 1 as x`)[0]?.["x"], 1);
+});
