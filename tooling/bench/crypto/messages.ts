@@ -21,7 +21,11 @@ async function cost(work: Work, times: number): Promise<number> {
 }
 
 /** Interleaved rounds, the order turned round each time; one series of costs a work. */
-async function measured(works: Readonly<Record<string, Work>>, times: (name: string) => number, rounds: number): Promise<Record<string, number[]>> {
+async function measured(
+  works: Readonly<Record<string, Work>>,
+  times: (name: string) => number,
+  rounds: number,
+): Promise<Record<string, number[]>> {
   const series: Record<string, number[]> = Object.fromEntries(Object.keys(works).map((name) => [name, []]));
   for (let round = -2; round < rounds; round++) {
     const order = round % 2 === 0 ? Object.entries(works) : Object.entries(works).reverse();
@@ -53,7 +57,16 @@ export async function messagesBench({ rounds, say }: Pick<Settings, "rounds" | "
   }
   const rivals = await againstRivals(manager, rounds);
   await manager.stop();
-  return { targets: [...targets, ...rivals.targets], tables: [{ title: `Messages, Node ${process.version}`, columns: ["bytes", "work", "CPU-us", "MB per CPU second"], rows: [...rows, ...rivals.rows] }] };
+  return {
+    targets: [...targets, ...rivals.targets],
+    tables: [
+      {
+        title: `Messages, Node ${process.version}`,
+        columns: ["bytes", "work", "CPU-us", "MB per CPU second"],
+        rows: [...rows, ...rivals.rows],
+      },
+    ],
+  };
 }
 
 function worksOf({ client }: CryptoBackendManager, size: number): Record<string, Work> {
@@ -75,7 +88,10 @@ function worksOf({ client }: CryptoBackendManager, size: number): Record<string,
   return works;
 }
 
-async function againstRivals({ client }: CryptoBackendManager, rounds: number): Promise<{ targets: Target[]; rows: (string | number)[][] }> {
+async function againstRivals(
+  { client }: CryptoBackendManager,
+  rounds: number,
+): Promise<{ targets: Target[]; rows: (string | number)[][] }> {
   const plaintext = randomBytes(1_024);
   const text = plaintext.toString("latin1");
   const forge = forgeGcm();
@@ -87,11 +103,18 @@ async function againstRivals({ client }: CryptoBackendManager, rounds: number): 
     "node-forge, strings": () => forge.fromStrings(text),
     ...Object.fromEntries(aws.map(([name, work]) => [`AWS, ${name}`, () => work(plaintext)])),
   };
-  const series = await measured(works, (name) => (name.startsWith("AWS") ? 150 : name.startsWith("node") ? 400 : 6_000), rounds);
+  const series = await measured(
+    works,
+    (name) => (name.startsWith("AWS") ? 150 : name.startsWith("node") ? 400 : 6_000),
+    rounds,
+  );
   const than = (ours: string, theirs: string, wanted: number): Target =>
     estimated(`${ours} against ${theirs}, 1 KB`, ratios(series[theirs] ?? [], series[ours] ?? []), ">=", wanted, "x");
   const forgeBest = "node-forge, strings";
   const targets = [than("AES-256-GCM", forgeBest, 15), than("XAES", forgeBest, 8)];
   for (const [name] of aws) targets.push(than("AES-256-GCM", `AWS, ${name}`, 30), than("XAES", `AWS, ${name}`, 30));
-  return { targets, rows: Object.entries(series).map(([name, us]) => [1_024, `beside rivals: ${name}`, median(us), 1_024 / median(us)]) };
+  return {
+    targets,
+    rows: Object.entries(series).map(([name, us]) => [1_024, `beside rivals: ${name}`, median(us), 1_024 / median(us)]),
+  };
 }

@@ -2,7 +2,10 @@ import { randomBytes } from "node:crypto";
 import forge from "node-forge";
 
 /** AES-256-GCM of node-forge, with and without the turn from and to bytes: at its defaults and at its best. */
-export function forgeGcm(): { readonly fromBytes: (plaintext: Buffer) => Buffer; readonly fromStrings: (plaintext: string) => void } {
+export function forgeGcm(): {
+  readonly fromBytes: (plaintext: Buffer) => Buffer;
+  readonly fromStrings: (plaintext: string) => void;
+} {
   const key = forge.random.getBytesSync(32);
   const seal = (plaintext: string) => {
     const cipher = forge.cipher.createCipher("AES-GCM", key);
@@ -22,7 +25,9 @@ export function forgeGcm(): { readonly fromBytes: (plaintext: Buffer) => Buffer;
 }
 
 interface AwsSdk {
-  readonly buildClient: (policy: unknown) => { readonly encrypt: (keyring: unknown, plaintext: Buffer) => Promise<unknown> };
+  readonly buildClient: (policy: unknown) => {
+    readonly encrypt: (keyring: unknown, plaintext: Buffer) => Promise<unknown>;
+  };
   readonly CommitmentPolicy: { readonly REQUIRE_ENCRYPT_REQUIRE_DECRYPT: unknown };
   readonly AlgorithmSuiteIdentifier: Readonly<Record<string, unknown>>;
   readonly RawAesKeyringNode: new (options: unknown) => unknown;
@@ -30,7 +35,9 @@ interface AwsSdk {
 }
 
 /** The AWS Encryption SDK with a raw AES key: its default suite (signed) and its fastest (unsigned); `undefined` where it is not installed. */
-export async function awsEncryptionSdk(): Promise<Readonly<Record<string, (plaintext: Buffer) => Promise<unknown>>> | undefined> {
+export async function awsEncryptionSdk(): Promise<
+  Readonly<Record<string, (plaintext: Buffer) => Promise<unknown>>> | undefined
+> {
   const name = process.env["AWS_ENCRYPTION_SDK"] ?? "@aws-crypto/client-node";
   const loaded = (await import(name).catch(() => undefined)) as (Partial<AwsSdk> & { default?: AwsSdk }) | undefined; // an optional rival
   const sdk = loaded?.default ?? (loaded as AwsSdk | undefined); // CommonJS
@@ -44,5 +51,8 @@ export async function awsEncryptionSdk(): Promise<Readonly<Record<string, (plain
   });
   const unsigned = { suiteId: sdk.AlgorithmSuiteIdentifier["ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY"] };
   const encryptWith = encrypt as (keyring: unknown, plaintext: Buffer, options?: unknown) => Promise<unknown>;
-  return { "default (signed)": (plaintext) => encryptWith(keyring, plaintext), unsigned: (plaintext) => encryptWith(keyring, plaintext, unsigned) };
+  return {
+    "default (signed)": (plaintext) => encryptWith(keyring, plaintext),
+    unsigned: (plaintext) => encryptWith(keyring, plaintext, unsigned),
+  };
 }

@@ -43,7 +43,8 @@ async function costOf(work: () => Promise<unknown>): Promise<Cost> {
 export async function streamsBench(bytes: number = 4 * 2 ** 30): Promise<Findings> {
   const manager = await new CryptoBackendManager({ keysets: { files: { algorithm: "aes-256-gcm-stream" } } }).start();
   const files = manager.client.stream("files");
-  const both = (size: number): Promise<unknown> => pipeline(pieces(size), files.encryptStream(), files.decryptStream(), sink());
+  const both = (size: number): Promise<unknown> =>
+    pipeline(pieces(size), files.encryptStream(), files.decryptStream(), sink());
   await both(2 ** 28);
   const idle = await costOf(() => pipeline(pieces(bytes), sink()));
   const sealed = await costOf(() => pipeline(pieces(bytes), files.encryptStream(), sink()));
@@ -55,15 +56,22 @@ export async function streamsBench(bytes: number = 4 * 2 ** 30): Promise<Finding
     targets: [
       exactly("stream, sealing", gigabytes / sealed.cpuSeconds, ">=", 0.8, "GB per CPU second"),
       exactly("stream, opening (both ways less sealing)", gigabytes / opening, ">=", 0.8, "GB per CPU second"),
-      exactly(`memory growth over ${bytes / 2 ** 30} GB, sealed and opened`, Math.max(sealed.grownBytes, round.grownBytes) / 2 ** 20, "<=", 64, "MB"),
+      exactly(
+        `memory growth over ${bytes / 2 ** 30} GB, sealed and opened`,
+        Math.max(sealed.grownBytes, round.grownBytes) / 2 ** 20,
+        "<=",
+        64,
+        "MB",
+      ),
     ],
     tables: [
       {
         title: `Streams of ${bytes / 2 ** 30} GB, Node ${process.version}`,
         columns: ["work", "CPU seconds", "memory growth, MB"],
-        rows: Object.entries({ "nothing but the stream": idle, sealed, "sealed and opened": round }).map(([name, cost]) => [name, cost.cpuSeconds, cost.grownBytes / 2 ** 20]),
+        rows: Object.entries({ "nothing but the stream": idle, sealed, "sealed and opened": round }).map(
+          ([name, cost]) => [name, cost.cpuSeconds, cost.grownBytes / 2 ** 20],
+        ),
       },
     ],
   };
 }
-

@@ -48,27 +48,35 @@ async function works(manager: CryptoBackendManager): Promise<Record<string, () =
   const { client } = manager;
   const large = randomBytes(LARGE_BYTES);
   const rsaMessage = await client.hybrid("rsa").encrypt("x");
-  const sealed = { gcm: await client.aead("gcm").encrypt(large), cbc: await client.aead("cbc").encrypt(large), files: await client.stream("files").encrypt(large) };
+  const sealed = {
+    gcm: await client.aead("gcm").encrypt(large),
+    cbc: await client.aead("cbc").encrypt(large),
+    files: await client.stream("files").encrypt(large),
+  };
   const stored = await client.passwords.hash("correct horse");
   return {
     "RSA-4096 generated": () => client.keys("rsa").rotate({ immediate: true }),
-    "RSA-4096 signed 20 times": () => Promise.all(Array.from({ length: 20 }, () => client.signature("pss").sign("message"))),
-    "RSA-4096 decrypted 20 times": () => Promise.all(Array.from({ length: 20 }, () => client.hybrid("rsa").decrypt(rsaMessage))),
-    "100 logins at once": () => Promise.all(Array.from({ length: 100 }, () => client.passwords.verify("correct horse", stored))),
+    "RSA-4096 signed 20 times": () =>
+      Promise.all(Array.from({ length: 20 }, () => client.signature("pss").sign("message"))),
+    "RSA-4096 decrypted 20 times": () =>
+      Promise.all(Array.from({ length: 20 }, () => client.hybrid("rsa").decrypt(rsaMessage))),
+    "100 logins at once": () =>
+      Promise.all(Array.from({ length: 100 }, () => client.passwords.verify("correct horse", stored))),
     "64 MB, AES-256-GCM, encrypted": () => client.aead("gcm").encrypt(large),
     "64 MB, AES-256-GCM, decrypted": () => client.aead("gcm").decrypt(sealed.gcm),
     "64 MB, AES-256-CBC, encrypted": () => client.aead("cbc").encrypt(large),
     "64 MB, AES-256-CBC, decrypted": () => client.aead("cbc").decrypt(sealed.cbc),
     "64 MB, Cobblestone, decrypted": () => client.stream("files").decrypt(sealed.files),
     "64 MB to RSA-4096": () => client.hybrid("rsa").encrypt(large),
-    "64 MB in one piece through a stream": () => pipeline([large], client.stream("files").encryptStream(), new PassThrough().resume()),
+    "64 MB in one piece through a stream": () =>
+      pipeline([large], client.stream("files").encryptStream(), new PassThrough().resume()),
     "64 MB, SHA-256": () => client.digest("sha256", large),
     "64 MB, HMAC": () => client.mac("mac").sign(large),
   };
 }
 
 /** The longest turn of the main thread for each costly operation. */
-export async function turnsBench(repeats = 3): Promise<Findings> {
+export async function turnsBench(repeats = 2): Promise<Findings> {
   const keysets = {
     gcm: { algorithm: "aes-256-gcm" },
     cbc: { algorithm: "aes-256-cbc" },
@@ -77,15 +85,31 @@ export async function turnsBench(repeats = 3): Promise<Findings> {
     pss: { algorithm: "rsa-pss-4096" },
     mac: { algorithm: "hmac-sha256" },
   } as const;
-  const manager = await new CryptoBackendManager({ keysets }).start();
+  // A busy machine may take longer than a login is given by default; what is measured is the main thread.
+  const manager = await new CryptoBackendManager({ keysets, passwords: { timeoutMs: 600_000 } }).start();
   const all = await works(manager);
   const found: Record<string, Longest[]> = {};
-  for (let i = 0; i < repeats; i++) for (const [name, work] of Object.entries(all)) (found[name] ??= []).push(await longestTurn(work));
+  for (let i = 0; i < repeats; i++)
+    for (const [name, work] of Object.entries(all)) (found[name] ??= []).push(await longestTurn(work));
   await manager.stop();
   // The least of the repeats: what the work itself needs, not what a collection of the garbage of the one before took.
-  const best = Object.entries(found).map(([name, runs]) => [name, Math.min(...runs.map(({ ms }) => ms)), Math.max(...runs.map(({ ms }) => ms)), runs[0]?.turns ?? 0] as const);
+  const best = Object.entries(found).map(
+    ([name, runs]) =>
+      [
+        name,
+        Math.min(...runs.map(({ ms }) => ms)),
+        Math.max(...runs.map(({ ms }) => ms)),
+        runs[0]?.turns ?? 0,
+      ] as const,
+  );
   return {
     targets: best.map(([name, ms]) => exactly(`longest turn: ${name}`, ms, "<=", 5, "CPU-ms")),
-    tables: [{ title: `Longest turn of the main thread, Node ${process.version}`, columns: ["work", "least of repeats, CPU-ms", "most, CPU-ms", "rounds of the loop"], rows: best.map((row) => [...row]) }],
+    tables: [
+      {
+        title: `Longest turn of the main thread, Node ${process.version}`,
+        columns: ["work", "least of repeats, CPU-ms", "most, CPU-ms", "rounds of the loop"],
+        rows: best.map((row) => [...row]),
+      },
+    ],
   };
 }
