@@ -109,7 +109,7 @@ export class Guard {
   /** Whoever waits when the breaker opens learns it now, not when its time has run out. */
   #opened(): void {
     const { breaker } = this;
-    if (breaker !== undefined && this.#head !== undefined) this.rejectPending(breaker.refusal(this.#clock.now()));
+    if (breaker !== undefined && this.#head !== undefined) this.#rejectQueue(breaker.refusal(this.#clock.now()));
   }
 
   /** True when nothing runs or waits, for its turn or for its next attempt. */
@@ -126,6 +126,10 @@ export class Guard {
   /** Rejects everything that waits, for its turn or for its next attempt. What runs goes on. */
   rejectPending(error: Error): void {
     for (const call of this.#pausing) call.abandon(error);
+    this.#rejectQueue(error);
+  }
+
+  #rejectQueue(error: Error): void {
     for (let call = this.#head; call !== undefined; call = this.#head) call.abandon(error);
   }
 
@@ -241,10 +245,11 @@ export class Guard {
 
   /** @internal Ends the attempt of a call and begins the next one `pauseMs` from now, or queues it then. */
   pauseBefore(call: GuardedUse, pauseMs: number, error: unknown): Timer {
-    this.#pausing.add(call);
     this.#retried++;
     this.#ended(call, error);
     call.startedAt = undefined;
+    call.isEvident = false;
+    this.#pausing.add(call);
     // Not on the wheel: between two attempts nothing else may keep the process alive.
     return this.#clock.setTimeout(() => {
       this.#pausing.delete(call);

@@ -182,3 +182,17 @@ t.test("a use between two attempts is rejected with what waits", async (t) => {
   t.same(log, ["a begins", "a GONE_NOW"]);
   t.ok(guard.isIdle);
 });
+
+t.test("a use whose failure opens the breaker tries again all the same, and takes no permit with it", async (t) => {
+  const clock = new ManualClock();
+  const log: string[] = [];
+  const breaker = { consecutiveFailures: 1, breakDurationMs: 100 };
+  const guard = new Guard({ resource: "r", clock, retry: { maxAttempts: 2, baseDelayMs: 1 }, breaker });
+  guard.enter(new Trying("a", log, 1, 500));
+  t.equal(guard.breaker?.state, "open");
+  guard.enter(new Use("b", log));
+  clock.advance(600);
+  t.same(log, ["a begins", "b CIRCUIT_OPEN", "a begins"]);
+  t.equal(guard.breaker?.state, "ramp", "the second attempt was the trial, and succeeded");
+  t.ok(guard.isIdle);
+});
