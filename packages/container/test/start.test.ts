@@ -1,4 +1,5 @@
-import { current, fresh, input, isStewardError, lazy, Manager, managedFactory, optional, OptionsError, resource, when, type Definition, type ManagerContext } from "@steward/core";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { CHANNELS, current, fresh, input, isStewardError, lazy, Manager, managedFactory, optional, OptionsError, resource, when, type Definition, type ManagerContext, type ProbeEvent } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import t from "tap";
 import * as v from "valibot";
@@ -328,9 +329,14 @@ t.test("background work runs while ready and ends first of all", async (t) => {
 
 t.test("background work that ends by itself is told by the next probe", async (t) => {
   const worker = resource("worker", { run: () => Promise.reject(new Error("lost the broker")) });
+  const seen: ProbeEvent[] = [];
+  const listener = (event: unknown): void => void seen.push(event as ProbeEvent);
+  subscribe(CHANNELS.probe, listener);
+  t.teardown(() => unsubscribe(CHANNELS.probe, listener));
   await using running = await container([worker]).start();
   for (let i = 0; i < 2; i++) t.equal((await running.probe()).status, "healthy", "two failures are not yet enough");
   t.match(await running.probe(), { status: "unhealthy", resources: [{ name: "worker", reason: /background work ended/ }] });
+  t.match(seen[0], { resource: "worker", error: { code: "BACKGROUND_ENDED", cause: { message: "lost the broker" } } });
 });
 
 t.test("a lifecycle generator yields its value and releases behind it", async (t) => {

@@ -7,6 +7,7 @@ import type { RetryOptions } from "./retry.ts";
 export interface GuardOptions {
   /** Name of the resource it guards. */
   readonly resource: string;
+  /** Where time comes from. */
   readonly clock: Clock;
   /** Calls that may run at once. Default: no bound. */
   readonly maxConcurrent?: number | undefined;

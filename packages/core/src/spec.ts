@@ -71,6 +71,16 @@ export interface Spec {
   readonly probe?: ((value: unknown, context: StopContext) => unknown) | undefined;
   readonly enabled?: boolean | ((needs: Readonly<Record<string, unknown>>) => boolean) | undefined;
   readonly managed?: ManagedSpec | undefined;
+  /** Set where it stands for another definition, with other needs. */
+  readonly variant?: Variant | undefined;
+}
+
+/** A definition in another's stead. For frameworks, which give one dependency different needs by who asks for it. */
+export interface Variant {
+  /** The definition that the user wrote; what overrides it overrides its variants too. */
+  readonly of: Definition<unknown, string, string>;
+  /** Makes the same variant of whatever overrides it. */
+  readonly like: (replacement: Definition<unknown, string, string>) => Definition<unknown, string, string>;
 }
 
 /** An edge, without its types. For containers. */
@@ -92,6 +102,16 @@ const EDGE = Symbol.for("steward.edge");
 export function register<D extends Definition<unknown, string, string>>(spec: Spec): D {
   if (spec.name === "") throw new StewardError("DEFINITION_INVALID", "a resource needs a name that is not empty");
   return { name: spec.name, lifetime: spec.lifetime, [SPEC]: spec } as unknown as D; // the types a definition carries have no value
+}
+
+/** The same definition with other needs. For frameworks. */
+export function variantOf(of: Definition<unknown, string, string>, needs: Needs, like: Variant["like"]): Definition<unknown, string, string> {
+  return register({ ...specOf(of), needs: snapshotNeeds(of.name, needs), variant: { of: originOf(of), like } });
+}
+
+/** The definition that the user wrote: that of a variant, or itself. */
+export function originOf(definition: Definition<unknown, string, string>): Definition<unknown, string, string> {
+  return specOf(definition).variant?.of ?? definition;
 }
 
 /** Makes a need of an edge. */

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "./clock.ts";
+import { systemClock, type Clock, type Timer } from "./clock.ts";
 
 const TICK_MS = 8;
 const SLOTS = 256;
@@ -21,7 +21,8 @@ export abstract class Expiring {
 /**
  * One timer for all deadlines of a clock: a hashed wheel with 8 ms ticks. Adding and removing cost no timer of Node.
  *
- * The one timer behind it never keeps the process alive; what is waited for does that.
+ * The timer behind it does not keep the process alive, for it may be set long after the last deadline was removed.
+ * Where a process would end with deadlines pending, it is held until they have expired: see {@link holdProcess}.
  */
 export class DeadlineWheel {
   readonly #clock: Pick<Clock, "now" | "setTimeout">;
@@ -65,6 +66,11 @@ export class DeadlineWheel {
     this.#count--;
   }
 
+  /** Keeps the process alive until the next deadline, if there is one: whoever waits for it shall learn that it passed. */
+  holdProcess(): void {
+    if (this.#count > 0) this.#clock.setTimeout(() => {}, Math.max(1, this.#earliest() + TICK_MS - this.#clock.now()));
+  }
+
   #arm(deadline: number): void {
     this.#timer?.cancel();
     this.#armedFor = deadline;
@@ -102,9 +108,15 @@ export class DeadlineWheel {
 
 const wheels = new WeakMap<object, DeadlineWheel>();
 
+function newWheel(clock: Clock): DeadlineWheel {
+  const wheel = new DeadlineWheel(clock);
+  if (clock === systemClock) process.on("beforeExit", () => wheel.holdProcess());
+  return wheel;
+}
+
 /** The wheel of a clock. All resources on one clock share it. */
 export function deadlineWheel(clock: Clock): DeadlineWheel {
   let wheel = wheels.get(clock);
-  if (wheel === undefined) wheels.set(clock, (wheel = new DeadlineWheel(clock)));
+  if (wheel === undefined) wheels.set(clock, (wheel = newWheel(clock)));
   return wheel;
 }

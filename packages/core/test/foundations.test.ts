@@ -1,4 +1,5 @@
-import { inspect } from "node:util";
+import { execFile } from "node:child_process";
+import { inspect, promisify } from "node:util";
 import { FakeClock } from "../src/testing.ts";
 import fc from "fast-check";
 import t from "tap";
@@ -162,4 +163,18 @@ t.test("definitions that contradict themselves are refused where they are made",
   for (const other of [undefined, null, 1, {}, cached(keys, { ttlMs: 1 })]) t.notOk(isDefinition(other));
   t.ok(Object.keys(CORE_CODES).every((code) => /^[A-Z_]+$/.test(code)));
   t.end();
+});
+
+t.test("a process does not end before a pending deadline has been told, nor wait for one that was met", async (t) => {
+  const program = `
+    import { Guard, systemClock } from "@steward/core";
+    const guard = new Guard({ resource: "x", clock: systemClock, timeoutMs: 30_000 });
+    await guard.run(() => 1);
+    console.log(await guard.run(() => new Promise(() => {}), { timeoutMs: 50 }).catch((error) => error.code));
+  `;
+  const { NODE_OPTIONS: _, ...env } = process.env;
+  const began = performance.now();
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", program], { env });
+  t.equal(stdout, "DEADLINE_EXCEEDED\n");
+  t.ok(performance.now() - began < 20_000, "it did not wait 30 s for nothing");
 });

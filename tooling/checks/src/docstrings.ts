@@ -127,9 +127,14 @@ function undocumented({ name, file, node }: Exported, interfaces: Interfaces): s
   ];
 }
 
+/** Members that the compiler leaves out of the declarations, so users do not see them. */
+function isInternal(node: ts.Node): boolean {
+  return ts.getJSDocTags(node).some(({ tagName }) => tagName.text === "internal");
+}
+
 /** Public methods of classes, and the fields of options: there the units and defaults stand. */
 function membersOf(node: ts.Node, name: string): readonly (ts.ClassElement | ts.TypeElement)[] {
-  if (ts.isClassDeclaration(node)) return node.members.filter(isPublicMethod);
+  if (ts.isClassDeclaration(node)) return node.members.filter((member) => isPublicMethod(member) && !isInternal(member));
   return ts.isInterfaceDeclaration(node) && name.endsWith("Options") ? node.members : [];
 }
 
