@@ -2,8 +2,10 @@ import { StewardError, type StewardErrorDetails } from "@steward/core";
 
 /** Every error code of `@steward/crypto`, with what it means. */
 export const CRYPTO_CODES = {
-  CRYPTO_MESSAGE_INVALID: "What was given is not a message of this keyset: too short, of another format, or of another kind.",
-  CRYPTO_AUTHENTICATION_FAILED: "The message, its associated data or its signature is not what was written under that key.",
+  CRYPTO_MESSAGE_INVALID:
+    "What was given is not a message of this keyset: too short, of another format, or of another kind.",
+  CRYPTO_AUTHENTICATION_FAILED:
+    "The message, its associated data or its signature is not what was written under that key.",
   CRYPTO_KEY_UNKNOWN: "The message names a key that this keyset has never had, as far as the store knows.",
   CRYPTO_KEY_DISABLED: "The message names a key that was disabled.",
   CRYPTO_KEY_DESTROYED: "The message names a key that was destroyed; it cannot be read any more.",
@@ -21,7 +23,8 @@ export const CRYPTO_CODES = {
   CRYPTO_KEK_UNKNOWN: "The keyset is wrapped by a key-encryption key that was not given.",
   CRYPTO_UNSUPPORTED: "The chosen backend or this Node cannot do that.",
   CRYPTO_SELF_TEST_FAILED: "A known answer did not come out; nothing is encrypted with such a backend.",
-  CRYPTO_PASSWORD_HASH_INVALID: "The stored password hash is not a PHC string of a known scheme, or asks for more than the limits allow.",
+  CRYPTO_PASSWORD_HASH_INVALID:
+    "The stored password hash is not a PHC string of a known scheme, or asks for more than the limits allow.",
   CRYPTO_PASSWORD_INVALID: "The password is empty or longer than the limit.",
   CRYPTO_PKI_INVALID: "A certificate, request or key file is not what it should be, or the passphrase is wrong.",
 } as const;
@@ -36,5 +39,8 @@ export function cryptoError(code: CryptoCode, message: string, details?: Steward
 
 /** The one error for everything that does not authenticate, so that nobody learns what was wrong with it. */
 export function notAuthentic(): StewardError {
-  return cryptoError("CRYPTO_AUTHENTICATION_FAILED", "the message does not authenticate: it, its associated data or its key is not what it was written with");
+  return cryptoError(
+    "CRYPTO_AUTHENTICATION_FAILED",
+    "the message does not authenticate: it, its associated data or its key is not what it was written with",
+  );
 }

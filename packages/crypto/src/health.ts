@@ -27,10 +27,26 @@ function fixed(target: Uint8Array, at: number, length: number): void {
 }
 
 const ANSWERS: readonly KnownAnswer[] = [
-  { suite: "XAES-256-GCM", make: (e) => xaesGcm(e, createSecretKey(counting(32)), fixed), digest: "c951d517a5ffc44634005a4fdc716932aeb52f5ecfdc6a96a3fef2a2ebb35a9c" },
-  { suite: "AES-256-GCM", make: (e) => aesGcm(e, createSecretKey(counting(32)), fixed), digest: "f319d6ee2c21eb86737a64ce40603b8c442088f5f978a1d2f80027842af4fe0b" },
-  { suite: "A256CBC-HS512", make: (e) => new CbcHmac(e, createSecretKey(counting(64)), fixed), digest: "f56af772a85a6825240b4d3d0b0e02644711c6418d60cf94e976c942a272eee3" },
-  { suite: "Cobblestone-256", make: (e) => new Cobblestone(e, createSecretKey(counting(32)), fixed), digest: "1a4745b0b44e2692c359389e54e50200becd0f0db4e34ea6c90cb7ea3fc87685" },
+  {
+    suite: "XAES-256-GCM",
+    make: (e) => xaesGcm(e, createSecretKey(counting(32)), fixed),
+    digest: "c951d517a5ffc44634005a4fdc716932aeb52f5ecfdc6a96a3fef2a2ebb35a9c",
+  },
+  {
+    suite: "AES-256-GCM",
+    make: (e) => aesGcm(e, createSecretKey(counting(32)), fixed),
+    digest: "f319d6ee2c21eb86737a64ce40603b8c442088f5f978a1d2f80027842af4fe0b",
+  },
+  {
+    suite: "A256CBC-HS512",
+    make: (e) => new CbcHmac(e, createSecretKey(counting(64)), fixed),
+    digest: "f56af772a85a6825240b4d3d0b0e02644711c6418d60cf94e976c942a272eee3",
+  },
+  {
+    suite: "Cobblestone-256",
+    make: (e) => new Cobblestone(e, createSecretKey(counting(32)), fixed),
+    digest: "1a4745b0b44e2692c359389e54e50200becd0f0db4e34ea6c90cb7ea3fc87685",
+  },
 ];
 
 /**
@@ -40,7 +56,10 @@ const ANSWERS: readonly KnownAnswer[] = [
 export function selfTest(engine: Engine = nativeEngine): void {
   for (const answer of ANSWERS) {
     if (!isKnown(engine, answer))
-      throw cryptoError("CRYPTO_SELF_TEST_FAILED", `the ${engine.name} backend does not give the known answer of ${answer.suite}`);
+      throw cryptoError(
+        "CRYPTO_SELF_TEST_FAILED",
+        `the ${engine.name} backend does not give the known answer of ${answer.suite}`,
+      );
   }
 }
 

@@ -47,7 +47,14 @@ export class CryptoBackendManager extends Manager<CryptoBackend> {
     this.#guard = new Guard({ resource: this.name, clock: this.clock, timeoutMs: checked.timeoutMs, refusal });
     this.#workers = new WorkerPool(checked.maxWorkers);
     const { parameters, argon2id, ...limits } = checked.passwords;
-    this.#passwords = new PasswordHasher({ resource: this.name, clock: this.clock, refusal, parameters, argon2id, ...limits });
+    this.#passwords = new PasswordHasher({
+      resource: this.name,
+      clock: this.clock,
+      refusal,
+      parameters,
+      argon2id,
+      ...limits,
+    });
     this.#keysets = new Map(Object.entries(checked.keysets).map(([name]) => [name, this.#keyset(name, checked)]));
     this.client = new CryptoBackend({
       resource: this.name,
@@ -119,9 +126,12 @@ export class CryptoBackendManager extends Manager<CryptoBackend> {
 
 function engineOf(name: string, { backend, enableHardwareAcceleration }: CheckedCryptoOptions): Engine {
   if (!enableHardwareAcceleration)
-    process.emitWarning(`${name}: enableHardwareAcceleration is false, so the portable backend is used: tens of times slower, and not constant-time`, {
-      code: "STEWARD_PORTABLE_CRYPTO",
-    });
+    process.emitWarning(
+      `${name}: enableHardwareAcceleration is false, so the portable backend is used: tens of times slower, and not constant-time`,
+      {
+        code: "STEWARD_PORTABLE_CRYPTO",
+      },
+    );
   return backend === "portable" || !enableHardwareAcceleration ? portableEngine : nativeEngine;
 }
 

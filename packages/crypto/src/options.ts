@@ -69,23 +69,43 @@ const DAY_MS = 86_400_000;
 const MAX_MS = 3_650 * DAY_MS;
 
 function ms(min: number, max: number = MAX_MS): v.GenericSchema<unknown, number> {
-  return v.pipe(v.number(), v.minValue(min, `must be at least ${min} ms`), v.maxValue(max, `must be at most ${max} ms`));
+  return v.pipe(
+    v.number(),
+    v.minValue(min, `must be at least ${min} ms`),
+    v.maxValue(max, `must be at most ${max} ms`),
+  );
 }
 
 function count(min: number, max: number): v.GenericSchema<unknown, number> {
-  return v.pipe(v.number(), v.integer("must be an integer"), v.minValue(min, `must be at least ${min}`), v.maxValue(max, `must be at most ${max}`));
+  return v.pipe(
+    v.number(),
+    v.integer("must be an integer"),
+    v.minValue(min, `must be at least ${min}`),
+    v.maxValue(max, `must be at most ${max}`),
+  );
 }
 
 function hasMethods(value: unknown, ...names: readonly string[]): boolean {
-  return typeof value === "object" && value !== null && names.every((name) => typeof (value as Record<string, unknown>)[name] === "function"); // looked at only
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    names.every((name) => typeof (value as Record<string, unknown>)[name] === "function")
+  ); // looked at only
 }
 
 /** Checks as part of the value, so that the message is ours. */
 function thing<T>(is: (value: unknown) => boolean, message: string): v.GenericSchema<unknown, T> {
-  return v.pipe(v.unknown(), v.check(is, message), v.transform((value) => value as T)); // checked by `is`
+  return v.pipe(
+    v.unknown(),
+    v.check(is, message),
+    v.transform((value) => value as T),
+  ); // checked by `is`
 }
 
-const name = v.pipe(v.string(), v.regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, "a keyset's name has letters, digits, - and _, at most 64"));
+const name = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, "a keyset's name has letters, digits, - and _, at most 64"),
+);
 
 const keyset = v.strictObject({
   algorithm: v.picklist(ALGORITHM_NAMES),
@@ -94,8 +114,18 @@ const keyset = v.strictObject({
 });
 
 const parameters = v.variant("scheme", [
-  v.strictObject({ scheme: v.literal("argon2id"), memoryKiB: count(8, 4_194_304), passes: count(1, 64), parallelism: count(1, 16) }),
-  v.strictObject({ scheme: v.literal("scrypt"), logN: count(10, 24), blockSize: count(1, 32), parallelism: count(1, 16) }),
+  v.strictObject({
+    scheme: v.literal("argon2id"),
+    memoryKiB: count(8, 4_194_304),
+    passes: count(1, 64),
+    parallelism: count(1, 16),
+  }),
+  v.strictObject({
+    scheme: v.literal("scrypt"),
+    logN: count(10, 24),
+    blockSize: count(1, 32),
+    parallelism: count(1, 16),
+  }),
   v.strictObject({ scheme: v.literal("pbkdf2-sha256"), iterations: count(1_000, 20_000_000) }),
 ]);
 
@@ -139,14 +169,22 @@ function isKek(value: unknown): boolean {
   return hasMethods(value, "wrap", "unwrap") && typeof (value as Kek).id === "string"; // looked at only
 }
 
-const store = thing<KeyStore>((value) => hasMethods(value, "load", "compareAndSet"), "must be made by memoryStore, fileStore, sqlStore or redisStore");
+const store = thing<KeyStore>(
+  (value) => hasMethods(value, "load", "compareAndSet"),
+  "must be made by memoryStore, fileStore, sqlStore or redisStore",
+);
 
 /** What the options of a crypto resource must be. */
 export const cryptoSchema = v.pipe(
   v.strictObject({
     keysets: v.optional(v.record(name, keyset), {}),
     store: v.optional(store),
-    kek: v.optional(thing<Kek | readonly Kek[]>((value) => (Array.isArray(value) ? value.length > 0 && value.every(isKek) : isKek(value)), KEK_MESSAGE)),
+    kek: v.optional(
+      thing<Kek | readonly Kek[]>(
+        (value) => (Array.isArray(value) ? value.length > 0 && value.every(isKek) : isKek(value)),
+        KEK_MESSAGE,
+      ),
+    ),
     insecureCleartext: v.optional(v.boolean(), false),
     backend: v.optional(v.picklist(["native", "portable"])),
     enableHardwareAcceleration: v.optional(v.boolean(), true),
@@ -160,7 +198,8 @@ export const cryptoSchema = v.pipe(
   }),
   v.forward(
     v.check(
-      (given) => given.kek !== undefined || given.insecureCleartext || given.store === undefined || given.store.private === true,
+      (given) =>
+        given.kek !== undefined || given.insecureCleartext || given.store === undefined || given.store.private === true,
       "is missing: a store that others can reach needs a key-encryption key (keyKek, passphraseKek, or a KMS), or insecureCleartext",
     ),
     ["kek"],
@@ -174,7 +213,12 @@ export const cryptoSchema = v.pipe(
   ),
   v.forward(
     v.check(
-      (given) => Object.values(given.keysets).every((each) => each.rotateEveryMs === undefined || each.rotateEveryMs > (given.propagationMs ?? propagation(given.refreshEveryMs))),
+      (given) =>
+        Object.values(given.keysets).every(
+          (each) =>
+            each.rotateEveryMs === undefined ||
+            each.rotateEveryMs > (given.propagationMs ?? propagation(given.refreshEveryMs)),
+        ),
       "has a rotateEveryMs that is not longer than propagationMs, which a new key waits before it writes",
     ),
     ["keysets"],
@@ -188,7 +232,16 @@ export function propagation(refreshEveryMs: number): number {
 
 /** Options with their defaults. */
 export interface CheckedCryptoOptions {
-  readonly keysets: Readonly<Record<string, { readonly algorithm: AlgorithmName; readonly rotateEveryMs?: number | undefined; readonly retainMs?: number | undefined }>>;
+  readonly keysets: Readonly<
+    Record<
+      string,
+      {
+        readonly algorithm: AlgorithmName;
+        readonly rotateEveryMs?: number | undefined;
+        readonly retainMs?: number | undefined;
+      }
+    >
+  >;
   readonly store?: KeyStore | undefined;
   readonly kek?: Kek | readonly Kek[] | undefined;
   readonly insecureCleartext: boolean;

@@ -24,15 +24,23 @@ for (const algorithm of portableNames) {
       if (purpose === "mac" || purpose === "signature") {
         const message = randomBytes(40_000);
         await reader.client[purpose]("box").verify(message, await writer.client[purpose]("box").sign(message));
-        t.equal(await reader.client[purpose]("box").isValid("other", await writer.client[purpose]("box").sign(message)), false);
+        t.equal(
+          await reader.client[purpose]("box").isValid("other", await writer.client[purpose]("box").sign(message)),
+          false,
+        );
         continue;
       }
       for (const size of [0, 1, 16, 31, 16_384, 70_001]) {
         const plaintext = randomBytes(size);
         const message = await writer.client[purpose]("box").encrypt(plaintext, { aad: { a: "b" } });
-        t.ok((await reader.client[purpose]("box").decrypt(message, { aad: { a: "b" } })).equals(plaintext), `${size} bytes`);
+        t.ok(
+          (await reader.client[purpose]("box").decrypt(message, { aad: { a: "b" } })).equals(plaintext),
+          `${size} bytes`,
+        );
         message[message.length - 1] = (message.at(-1) ?? 0) ^ 1;
-        await t.rejects(reader.client[purpose]("box").decrypt(message, { aad: { a: "b" } }), { code: "CRYPTO_AUTHENTICATION_FAILED" });
+        await t.rejects(reader.client[purpose]("box").decrypt(message, { aad: { a: "b" } }), {
+          code: "CRYPTO_AUTHENTICATION_FAILED",
+        });
       }
     }
   });
@@ -50,7 +58,9 @@ t.test("enableHardwareAcceleration: false selects the portable backend, with a w
   await using slow = await new CryptoBackendManager({ enableHardwareAcceleration: false }).start();
   t.match((await warned).message, /portable backend/);
   t.equal(slow.client.info().backend, "portable");
-  t.throws(() => new CryptoBackendManager({ backend: "native", enableHardwareAcceleration: false }), { code: "OPTIONS_INVALID" });
+  t.throws(() => new CryptoBackendManager({ backend: "native", enableHardwareAcceleration: false }), {
+    code: "OPTIONS_INVALID",
+  });
 });
 
 t.test("info tells what the processor does, by measuring it", async (t) => {
@@ -58,7 +68,10 @@ t.test("info tells what the processor does, by measuring it", async (t) => {
   await using slow = await new CryptoBackendManager({ backend: "portable" }).start();
   const [a, b] = [fast.client.info(), slow.client.info()];
   t.match(a, { backend: "native", node: process.version, openssl: process.versions.openssl });
-  t.ok(a.aesMegabytesPerSecond > 3 * b.aesMegabytesPerSecond, `${a.aesMegabytesPerSecond} against ${b.aesMegabytesPerSecond} MB/s`);
+  t.ok(
+    a.aesMegabytesPerSecond > 3 * b.aesMegabytesPerSecond,
+    `${a.aesMegabytesPerSecond} against ${b.aesMegabytesPerSecond} MB/s`,
+  );
   t.equal(b.hardwareAes, false);
 });
 

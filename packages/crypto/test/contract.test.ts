@@ -15,7 +15,11 @@ function slowStore(): ReturnType<typeof memoryStore> {
 resourceContract(
   { test: (name, fn) => void t.test(name, fn), assert },
   {
-    create: (context: ManagerContext) => new CryptoBackendManager({ store: slowStore(), keysets: { box: { algorithm: "aes-256-gcm" }, tags: { algorithm: "hmac-sha256" } } }, context),
+    create: (context: ManagerContext) =>
+      new CryptoBackendManager(
+        { store: slowStore(), keysets: { box: { algorithm: "aes-256-gcm" }, tags: { algorithm: "hmac-sha256" } } },
+        context,
+      ),
     use: (manager) => manager.client.mac("tags").sign("x"),
   },
 );
@@ -24,7 +28,10 @@ t.test("the definition for tests has a keyset for every purpose", async (t) => {
   const definition = testCrypto("vault");
   t.equal(definition.name, "vault");
   const { managed } = specOf(definition);
-  const manager = managed?.create(managed.prepare({}), { name: "vault", clock: { ...(await import("@steward/core")).systemClock } });
+  const manager = managed?.create(managed.prepare({}), {
+    name: "vault",
+    clock: { ...(await import("@steward/core")).systemClock },
+  });
   await manager?.start();
   const client = manager?.client as CryptoBackendManager["client"];
   t.same(client.names, ["aes", "files", "rsa", "tokens", "signing"]);

@@ -1,7 +1,12 @@
 import { isStewardError } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import t from "tap";
-import { CryptoBackendManager, type Argon2idFunction, type PasswordOptions, type PasswordParameters } from "../src/index.ts";
+import {
+  CryptoBackendManager,
+  type Argon2idFunction,
+  type PasswordOptions,
+  type PasswordParameters,
+} from "../src/index.ts";
 import { parseHash } from "../src/passwords/phc.ts";
 import { nodeArgon2id } from "../src/passwords/schemes.ts";
 
@@ -10,7 +15,10 @@ const CHEAP_PBKDF2: PasswordParameters = { scheme: "pbkdf2-sha256", iterations: 
 const LIMIT = 256 * 1024 * 1024;
 
 async function hasher(passwords: PasswordOptions, clock = new FakeClock()) {
-  const manager = await new CryptoBackendManager({ passwords: { allowWeak: true, parameters: CHEAP_SCRYPT, ...passwords } }, { clock }).start();
+  const manager = await new CryptoBackendManager(
+    { passwords: { allowWeak: true, parameters: CHEAP_SCRYPT, ...passwords } },
+    { clock },
+  ).start();
   t.teardown(() => manager.stop());
   return manager.client.passwords;
 }
@@ -19,7 +27,12 @@ for (const parameters of [CHEAP_SCRYPT, CHEAP_PBKDF2]) {
   t.test(`${parameters.scheme}: a hash verifies its password and no other, and is never the same twice`, async (t) => {
     const passwords = await hasher({ parameters });
     const hash = await passwords.hash("correct horse");
-    t.match(hash, parameters.scheme === "scrypt" ? /^\$scrypt\$ln=10,r=8,p=1\$[\w+/]{22}\$[\w+/]{43}$/ : /^\$pbkdf2-sha256\$i=1000\$[\w+/]{22}\$[\w+/]{43}$/);
+    t.match(
+      hash,
+      parameters.scheme === "scrypt"
+        ? /^\$scrypt\$ln=10,r=8,p=1\$[\w+/]{22}\$[\w+/]{43}$/
+        : /^\$pbkdf2-sha256\$i=1000\$[\w+/]{22}\$[\w+/]{43}$/,
+    );
     t.equal(await passwords.verify("correct horse", hash), true);
     t.equal(await passwords.verify("correct horsf", hash), false);
     t.not(await passwords.hash("correct horse"), hash);
@@ -32,8 +45,15 @@ t.test("hashes of other tools verify", async (t) => {
   // RFC 7914, section 12: scrypt of "pleaseletmein" with N = 2^14, and PBKDF2-HMAC-SHA-256 of "passwd", section 11 (first 32 bytes).
   const scrypt = "$scrypt$ln=14,r=8,p=1$U29kaXVtQ2hsb3JpZGU$cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofI";
   t.equal(await passwords.verify("pleaseletmein", scrypt), true);
-  t.equal(passwords.needsRehash("$scrypt$ln=9,r=8,p=1$U29kaXVtQ2hsb3JpZGU$cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofI"), true);
-  t.equal(passwords.needsRehash("$pbkdf2-sha256$i=900000$U29kaXVtQ2hsb3JpZGU$cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofI"), true, "another scheme");
+  t.equal(
+    passwords.needsRehash("$scrypt$ln=9,r=8,p=1$U29kaXVtQ2hsb3JpZGU$cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofI"),
+    true,
+  );
+  t.equal(
+    passwords.needsRehash("$pbkdf2-sha256$i=900000$U29kaXVtQ2hsb3JpZGU$cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofI"),
+    true,
+    "another scheme",
+  );
 });
 
 t.test("Argon2id is what Node or the options have, and its absence is said", async (t) => {
@@ -68,9 +88,16 @@ t.test("by default Argon2id is used where there is one, else scrypt, at costs ab
 });
 
 t.test("weak parameters are refused, unless they are asked for", async (t) => {
-  const weak: PasswordParameters[] = [CHEAP_SCRYPT, { scheme: "pbkdf2-sha256", iterations: 599_999 }, { scheme: "argon2id", memoryKiB: 19_456, passes: 1, parallelism: 1 }];
+  const weak: PasswordParameters[] = [
+    CHEAP_SCRYPT,
+    { scheme: "pbkdf2-sha256", iterations: 599_999 },
+    { scheme: "argon2id", memoryKiB: 19_456, passes: 1, parallelism: 1 },
+  ];
   for (const parameters of weak)
-    t.throws(() => new CryptoBackendManager({ passwords: { parameters } }), { code: "OPTIONS_INVALID", message: /weaker than OWASP/ });
+    t.throws(() => new CryptoBackendManager({ passwords: { parameters } }), {
+      code: "OPTIONS_INVALID",
+      message: /weaker than OWASP/,
+    });
   t.ok(new CryptoBackendManager({ passwords: { parameters: { scheme: "pbkdf2-sha256", iterations: 600_000 } } }));
 });
 
@@ -79,9 +106,19 @@ t.test("stored hashes that are none, or ask for too much, are refused before any
   const salt = "U29kaXVtQ2hsb3JpZGU";
   const hash = "cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofI";
   const bad = [
-    "", "secret", "$2b$10$abcdefghijklmnopqrstuu", `$scrypt$ln=14,r=8,p=1$${salt}$${hash}`, `$scrypt$ln=1,r=0,p=1$${salt}$${hash}`,
-    `$scrypt$ln=9,r=8,p=1$${salt}=$${hash}`, `$scrypt$ln=9,r=8,p=1$!!$${hash}`, `$scrypt$ln=9,r=8,p=1$AAAA$${hash}`, `$pbkdf2-sha256$i=99999999$${salt}$${hash}`,
-    `$pbkdf2-sha256$i=0$${salt}$${hash}`, `$argon2id$v=16$m=64,t=2,p=1$${salt}$${hash}`, `$argon2id$v=19$m=64,t=2,p=90$${salt}$${hash}`, `$argon2id$v=19$m=4,t=2,p=1$${salt}$${hash}`,
+    "",
+    "secret",
+    "$2b$10$abcdefghijklmnopqrstuu",
+    `$scrypt$ln=14,r=8,p=1$${salt}$${hash}`,
+    `$scrypt$ln=1,r=0,p=1$${salt}$${hash}`,
+    `$scrypt$ln=9,r=8,p=1$${salt}=$${hash}`,
+    `$scrypt$ln=9,r=8,p=1$!!$${hash}`,
+    `$scrypt$ln=9,r=8,p=1$AAAA$${hash}`,
+    `$pbkdf2-sha256$i=99999999$${salt}$${hash}`,
+    `$pbkdf2-sha256$i=0$${salt}$${hash}`,
+    `$argon2id$v=16$m=64,t=2,p=1$${salt}$${hash}`,
+    `$argon2id$v=19$m=64,t=2,p=90$${salt}$${hash}`,
+    `$argon2id$v=19$m=4,t=2,p=1$${salt}$${hash}`,
     `$scrypt$ln=9,r=8,p=1$${salt}$${"A".repeat(600)}`,
   ];
   for (const text of bad) {
@@ -113,13 +150,26 @@ t.test("few hashes run at once, some wait, and more are refused", async (t) => {
   const clock = new FakeClock();
   const parameters: PasswordParameters = { scheme: "argon2id", memoryKiB: 64, passes: 1, parallelism: 1 };
   const passwords = await hasher({ argon2id, parameters, maxConcurrent: 2, maxPending: 3, timeoutMs: 1_000 }, clock);
-  const outcomes = Array.from({ length: 7 }, () => passwords.hash("x").then(() => "done", (error: unknown) => (isStewardError(error) ? error.code : "?")));
+  const outcomes = Array.from({ length: 7 }, () =>
+    passwords.hash("x").then(
+      () => "done",
+      (error: unknown) => (isStewardError(error) ? error.code : "?"),
+    ),
+  );
   await clock.settle();
   t.match(passwords.stats(), { inUse: 2, pending: 3, overloaded: 2 });
   for (const release of waiting.splice(0)) release();
   await clock.settle();
   await clock.advance(1_001);
-  t.same(await Promise.all(outcomes), ["done", "done", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "OVERLOADED", "OVERLOADED"]);
+  t.same(await Promise.all(outcomes), [
+    "done",
+    "done",
+    "DEADLINE_EXCEEDED",
+    "DEADLINE_EXCEEDED",
+    "DEADLINE_EXCEEDED",
+    "OVERLOADED",
+    "OVERLOADED",
+  ]);
   t.match(passwords.stats(), { inUse: 2 }, "what still runs keeps its place");
   for (const release of waiting.splice(0)) release();
   await clock.settle();
@@ -132,7 +182,10 @@ t.test("calibration raises the cost to the wanted time and stays within memory",
     await clock.sleep(passes * 40);
     return Buffer.alloc(hashBytes);
   };
-  const passwords = await hasher({ argon2id, parameters: { scheme: "argon2id", memoryKiB: 64, passes: 1, parallelism: 1 } }, clock);
+  const passwords = await hasher(
+    { argon2id, parameters: { scheme: "argon2id", memoryKiB: 64, passes: 1, parallelism: 1 } },
+    clock,
+  );
   t.match(await clock.runUntil(passwords.calibrate({ targetMs: 200 })), { passes: 5 });
   t.match(await clock.runUntil(passwords.hash("x")), /t=5,/);
   const bounded = await hasher({ maxMemoryBytes: 4 * 2 ** 20 });

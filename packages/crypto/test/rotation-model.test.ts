@@ -33,7 +33,12 @@ interface Written {
   readonly keyId: number;
 }
 
-const TYPED = new Set(["CRYPTO_KEY_UNKNOWN", "CRYPTO_KEY_DISABLED", "CRYPTO_KEY_DESTROYED", "CRYPTO_STORE_UNAVAILABLE"]);
+const TYPED = new Set([
+  "CRYPTO_KEY_UNKNOWN",
+  "CRYPTO_KEY_DISABLED",
+  "CRYPTO_KEY_DESTROYED",
+  "CRYPTO_STORE_UNAVAILABLE",
+]);
 
 /** Three instances, one store, and a world that turns, breaks and heals at random. */
 class World {
@@ -52,7 +57,12 @@ class World {
 
   async begin(): Promise<void> {
     for (let i = 0; i < 3; i++) {
-      const instance: Instance = { manager: undefined as unknown as CryptoBackendManager, alive: false, cut: false, connectedAt: 0 }; // made in the next line
+      const instance: Instance = {
+        manager: undefined as unknown as CryptoBackendManager,
+        alive: false,
+        cut: false,
+        connectedAt: 0,
+      }; // made in the next line
       instance.manager = this.#make(instance);
       this.instances.push(instance);
       await this.clock.runUntil(instance.manager.start());
@@ -71,7 +81,10 @@ class World {
       compareAndSet: (name, expected, next) => guard(() => this.#store.compareAndSet(name, expected, next)),
     };
     const keysets = { box: { algorithm: "aes-256-gcm", rotateEveryMs: DAY / 2 } } as const;
-    return new CryptoBackendManager({ store, kek, keysets, refreshEveryMs: 5 * MINUTE, propagationMs: 15 * MINUTE }, { clock: this.clock });
+    return new CryptoBackendManager(
+      { store, kek, keysets, refreshEveryMs: 5 * MINUTE, propagationMs: 15 * MINUTE },
+      { clock: this.clock },
+    );
   }
 
   async states(): Promise<Map<number, KeyState>> {
@@ -124,14 +137,23 @@ class World {
   /** Who has been in touch for two looks has every key before anyone writes with it, and need not ask. */
   #checkWithoutLook(instance: Instance, { message, text, keyId }: Written, state: KeyState | undefined): void {
     const since = Math.max(instance.connectedAt, this.#enabledAt.get(keyId) ?? 0);
-    if (instance.cut || !instance.alive || this.clock.now() - since < 12 * MINUTE || (state !== "enabled" && state !== "pending")) return;
+    if (
+      instance.cut ||
+      !instance.alive ||
+      this.clock.now() - since < 12 * MINUTE ||
+      (state !== "enabled" && state !== "pending")
+    )
+      return;
     this.counts["readWithoutLook"] = (this.counts["readWithoutLook"] ?? 0) + 1;
-    if (instance.manager.client.aead("box").decryptSync(message).toString() !== text) throw new Error("not what was written");
+    if (instance.manager.client.aead("box").decryptSync(message).toString() !== text)
+      throw new Error("not what was written");
   }
 
   async #attempt({ manager }: Instance, message: Buffer): Promise<string> {
     const reading = manager.client.aead("box").decrypt(message);
-    return this.clock.runUntil(reading.then(String, (error: unknown) => (isStewardError(error) ? error.code : `untyped ${String(error)}`)));
+    return this.clock.runUntil(
+      reading.then(String, (error: unknown) => (isStewardError(error) ? error.code : `untyped ${String(error)}`)),
+    );
   }
 
   async rotate({ manager, alive }: Instance): Promise<void> {
@@ -183,7 +205,12 @@ class World {
 
   /** Changes may be refused, but only with an error of ours. */
   async #try(work: Promise<unknown>): Promise<boolean> {
-    const failure: unknown = await this.clock.runUntil(work.then(() => undefined, (error: unknown) => error));
+    const failure: unknown = await this.clock.runUntil(
+      work.then(
+        () => undefined,
+        (error: unknown) => error,
+      ),
+    );
     if (failure !== undefined && !isStewardError(failure)) throw failure;
     return failure === undefined;
   }
@@ -198,7 +225,24 @@ class World {
   }
 }
 
-const ACTIONS = ["write", "write", "write", "write", "read", "read", "read", "read", "rotate", "disable", "enable", "destroy", "crash", "partition", "wait", "wait"] as const;
+const ACTIONS = [
+  "write",
+  "write",
+  "write",
+  "write",
+  "read",
+  "read",
+  "read",
+  "read",
+  "rotate",
+  "disable",
+  "enable",
+  "destroy",
+  "crash",
+  "partition",
+  "wait",
+  "wait",
+] as const;
 
 async function run(store: KeyStore, seed: number, steps: number): Promise<World> {
   const world = new World(store, seed);

@@ -28,7 +28,9 @@ export async function storeContract(t: Test, make: () => KeyStore): Promise<void
 
   await t.test("of many who write at once one wins, every time", async (t) => {
     for (let revision = 0; revision < 12; revision++) {
-      const writers = Array.from({ length: 8 }, (_, i) => make().compareAndSet("race", revision, { revision: revision + 1, blob: blob(`writer ${i}`) }));
+      const writers = Array.from({ length: 8 }, (_, i) =>
+        make().compareAndSet("race", revision, { revision: revision + 1, blob: blob(`writer ${i}`) }),
+      );
       const won = (await Promise.all(writers)).filter(Boolean);
       t.equal(won.length, 1);
     }
@@ -37,11 +39,20 @@ export async function storeContract(t: Test, make: () => KeyStore): Promise<void
 
   await t.test("two managers share a keyset, made once though both start at once", async (t) => {
     const kek = keyKek({ key: randomBytes(32) });
-    const options = { kek, keysets: { shared: { algorithm: "aes-256-gcm" } }, refreshEveryMs: 60_000, propagationMs: 0 } as const;
+    const options = {
+      kek,
+      keysets: { shared: { algorithm: "aes-256-gcm" } },
+      refreshEveryMs: 60_000,
+      propagationMs: 0,
+    } as const;
     await using a = await new CryptoBackendManager({ ...options, store: make() }).start();
     await using b = await new CryptoBackendManager({ ...options, store: make() }).start();
     await using c = new CryptoBackendManager({ ...options, store: make() });
-    await Promise.all([a.client.keys("shared").rotate({ immediate: true }), b.client.keys("shared").rotate(), c.start()]);
+    await Promise.all([
+      a.client.keys("shared").rotate({ immediate: true }),
+      b.client.keys("shared").rotate(),
+      c.start(),
+    ]);
     const message = await a.client.aead("shared").encrypt("from a");
     t.equal(String(await b.client.aead("shared").decrypt(message)), "from a");
     t.equal(String(await c.client.aead("shared").decrypt(message)), "from a");

@@ -5,7 +5,18 @@ import { join } from "node:path";
 import { isStewardError } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import t, { type Test } from "tap";
-import { CryptoBackendManager, fileStore, keyKek, memoryStore, passphraseKek, redisStore, sqlStore, type Kek, type KeyStore, type StoredKeyset } from "../src/index.ts";
+import {
+  CryptoBackendManager,
+  fileStore,
+  keyKek,
+  memoryStore,
+  passphraseKek,
+  redisStore,
+  sqlStore,
+  type Kek,
+  type KeyStore,
+  type StoredKeyset,
+} from "../src/index.ts";
 import { parseRecord } from "../src/keysets/record.ts";
 import { storeContract } from "./store-contract.ts";
 
@@ -61,10 +72,14 @@ t.test("files", async (t) => {
 t.test("files are private, leave nothing behind, and exposed ones are refused", async (t) => {
   const directory = await folder(t);
   const store = fileStore({ directory });
-  for (let revision = 0; revision < 30; revision++) await store.compareAndSet("a/b.1", revision, { revision: revision + 1, blob: Buffer.from("x") });
+  for (let revision = 0; revision < 30; revision++)
+    await store.compareAndSet("a/b.1", revision, { revision: revision + 1, blob: Buffer.from("x") });
   const files = await readdir(directory);
   t.ok(files.length <= 8, "old revisions are removed");
-  t.same(files.filter((name) => name.endsWith(".tmp")), []);
+  t.same(
+    files.filter((name) => name.endsWith(".tmp")),
+    [],
+  );
   t.equal((await stat(directory)).mode & 0o777, 0o700);
   for (const file of files) t.equal((await stat(join(directory, file))).mode & 0o777, 0o600);
   t.equal((await store.load("a/b.1"))?.revision, 30);
@@ -84,14 +99,19 @@ t.test("a change in the folder is heard by other instances", async (t) => {
   await using b = await new CryptoBackendManager({ ...options, store: fileStore({ directory }) }).start();
   const id = await a.client.keys("box").rotate({ immediate: true });
   const until = Date.now() + 10_000;
-  while (b.client.keys("box").info().primary !== id && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (b.client.keys("box").info().primary !== id && Date.now() < until)
+    await new Promise((resolve) => setTimeout(resolve, 20));
   t.equal(b.client.keys("box").info().primary, id);
 });
 
 t.test("what is stored opens only with its own KEK, name and revision", async (t) => {
   const store = open();
   const kek = keyKek({ key: randomBytes(32) });
-  const options = { keysets: { box: { algorithm: "aes-256-gcm" }, other: { algorithm: "aes-256-gcm" } }, store, kek } as const;
+  const options = {
+    keysets: { box: { algorithm: "aes-256-gcm" }, other: { algorithm: "aes-256-gcm" } },
+    store,
+    kek,
+  } as const;
   const clock = new FakeClock();
   const start = async (changed: Partial<Pick<typeof options, "kek" | "store">> = {}): Promise<string> => {
     const manager = new CryptoBackendManager({ ...options, ...changed }, { clock });
@@ -127,9 +147,17 @@ t.test("a passphrase is stretched once, and a wrong one is told apart from damag
   const manager = await new CryptoBackendManager({ ...ONE, store, kek }).start();
   const message = await manager.client.aead("box").encrypt("x");
   await manager.stop();
-  await using again = await new CryptoBackendManager({ ...ONE, store, kek: passphraseKek({ passphrase: "correct horse", logN: 16 }) }).start();
+  await using again = await new CryptoBackendManager({
+    ...ONE,
+    store,
+    kek: passphraseKek({ passphrase: "correct horse", logN: 16 }),
+  }).start();
   t.equal(String(await again.client.aead("box").decrypt(message)), "x", "the cost is read from the store");
-  const wrong = new CryptoBackendManager({ ...ONE, store, kek: passphraseKek({ passphrase: "wrong horse", logN: 15 }) });
+  const wrong = new CryptoBackendManager({
+    ...ONE,
+    store,
+    kek: passphraseKek({ passphrase: "wrong horse", logN: 15 }),
+  });
   await t.rejects(wrong.start(), { code: "CRYPTO_STORE_INVALID", message: /is the passphrase or key the right one/ });
   t.throws(() => passphraseKek({ passphrase: "x", logN: 14 }), { code: "CRYPTO_KEY_INVALID" });
   t.throws(() => keyKek({ key: Buffer.alloc(16) }), { code: "CRYPTO_KEY_INVALID" });
@@ -166,7 +194,10 @@ t.test("a KEK is replaced by wrapping anew: a KMS takes over from a key", async 
 t.test("while the store is down the keys in memory go on, and a change says that it is down", async (t) => {
   const store = open();
   const clock = new FakeClock();
-  await using manager = await new CryptoBackendManager({ ...ONE, store, kek: keyKek({ key: randomBytes(32) }) }, { clock }).start();
+  await using manager = await new CryptoBackendManager(
+    { ...ONE, store, kek: keyKek({ key: randomBytes(32) }) },
+    { clock },
+  ).start();
   const box = manager.client.aead("box");
   const message = await box.encrypt("x");
   store.failing = true;
@@ -188,7 +219,10 @@ t.test("while the store is down the keys in memory go on, and a change says that
 t.test("an old backup that was restored is noticed, and a store that always loses is given up", async (t) => {
   const store = open();
   const clock = new FakeClock();
-  await using manager = await new CryptoBackendManager({ ...ONE, store, kek: keyKek({ key: randomBytes(32) }) }, { clock }).start();
+  await using manager = await new CryptoBackendManager(
+    { ...ONE, store, kek: keyKek({ key: randomBytes(32) }) },
+    { clock },
+  ).start();
   const backup = store.kept.get("box");
   const keys = manager.client.keys("box");
   await keys.rotate({ immediate: true });
@@ -199,22 +233,38 @@ t.test("an old backup that was restored is noticed, and a store that always lose
   store.kept.clear();
   await t.rejects(keys.rotate(), { code: "CRYPTO_STORE_ROLLBACK" }, "an emptied one too");
   const loser = open();
-  await using second = await new CryptoBackendManager({ ...ONE, store: loser, kek: keyKek({ key: randomBytes(32) }) }, { clock }).start();
+  await using second = await new CryptoBackendManager(
+    { ...ONE, store: loser, kek: keyKek({ key: randomBytes(32) }) },
+    { clock },
+  ).start();
   loser.losing = true;
-  await t.rejects(clock.runUntil(second.client.keys("box").rotate()), { code: "CRYPTO_STORE_CONFLICT", retryable: true });
+  await t.rejects(clock.runUntil(second.client.keys("box").rotate()), {
+    code: "CRYPTO_STORE_CONFLICT",
+    retryable: true,
+  });
 });
 
 t.test("garbage ids are not passed on to the store more than once a second", async (t) => {
   const store = open();
   const clock = new FakeClock();
   let looks = 0;
-  const counting: KeyStore = { kind: "counting", load: (name) => (looks++, store.load(name)), compareAndSet: (...given) => store.compareAndSet(...given) };
-  await using manager = await new CryptoBackendManager({ ...ONE, store: counting, insecureCleartext: true }, { clock }).start();
+  const counting: KeyStore = {
+    kind: "counting",
+    load: (name) => (looks++, store.load(name)),
+    compareAndSet: (...given) => store.compareAndSet(...given),
+  };
+  await using manager = await new CryptoBackendManager(
+    { ...ONE, store: counting, insecureCleartext: true },
+    { clock },
+  ).start();
   const message = await manager.client.aead("box").encrypt("x");
   looks = 0;
   for (let i = 0; i < 500; i++) {
     message.writeUInt32BE(i + 1, 2);
-    await manager.client.aead("box").decrypt(message).catch(() => {});
+    await manager.client
+      .aead("box")
+      .decrypt(message)
+      .catch(() => {});
   }
   t.equal(looks, 1);
 });
@@ -224,11 +274,24 @@ t.test("a stored text that is not a keyset is refused, whatever is wrong with it
   const good = { version: 1, name: "a", purpose: "aead", revision: 1, primary: 1, keys: [key] };
   t.match(parseRecord(Buffer.from(JSON.stringify(good))), { primary: 1 });
   const bad: unknown[] = [
-    null, [], 1, { ...good, version: 2 }, { ...good, keys: {} }, { ...good, primary: 2 }, { ...good, purpose: "fun" }, { ...good, revision: -1 },
-    { ...good, keys: [key, key] }, { ...good, keys: [null] }, { ...good, keys: [{ ...key, id: 0 }] }, { ...good, keys: [{ ...key, state: "gone" }] },
-    { ...good, keys: [{ ...key, state: "destroyed" }] }, { ...good, keys: [{ ...key, algorithm: "ed25519" }] }, { ...good, keys: [{ ...key, material: 7 }] },
+    null,
+    [],
+    1,
+    { ...good, version: 2 },
+    { ...good, keys: {} },
+    { ...good, primary: 2 },
+    { ...good, purpose: "fun" },
+    { ...good, revision: -1 },
+    { ...good, keys: [key, key] },
+    { ...good, keys: [null] },
+    { ...good, keys: [{ ...key, id: 0 }] },
+    { ...good, keys: [{ ...key, state: "gone" }] },
+    { ...good, keys: [{ ...key, state: "destroyed" }] },
+    { ...good, keys: [{ ...key, algorithm: "ed25519" }] },
+    { ...good, keys: [{ ...key, material: 7 }] },
   ];
-  for (const value of bad) t.throws(() => parseRecord(Buffer.from(JSON.stringify(value))), { code: "CRYPTO_STORE_INVALID" });
+  for (const value of bad)
+    t.throws(() => parseRecord(Buffer.from(JSON.stringify(value))), { code: "CRYPTO_STORE_INVALID" });
   t.throws(() => parseRecord(Buffer.from("{")), { code: "CRYPTO_STORE_INVALID" });
 });
 

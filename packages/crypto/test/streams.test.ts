@@ -12,21 +12,27 @@ const SEALED = CHUNK + 16;
 const HEAD = 6 + 56;
 
 async function streams(backend: "native" | "portable" = "native") {
-  const manager = await new CryptoBackendManager({ backend, keysets: { files: { algorithm: "aes-256-gcm-stream" } } }, { clock: new FakeClock() }).start();
+  const manager = await new CryptoBackendManager(
+    { backend, keysets: { files: { algorithm: "aes-256-gcm-stream" } } },
+    { clock: new FakeClock() },
+  ).start();
   t.teardown(() => manager.stop());
   return { files: manager.client.stream("files"), keys: manager.client.keys("files") };
 }
 
 /** Pieces of random lengths. */
 function* pieces(bytes: Buffer, most: number): Generator<Buffer> {
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = 1 + Math.floor(Math.random() * most);
     yield bytes.subarray(at, at + length);
     at += length;
   }
 }
 
-async function through(input: Iterable<Buffer>, stream: NodeJS.ReadWriteStream): Promise<{ out: Buffer; code: string | undefined }> {
+async function through(
+  input: Iterable<Buffer>,
+  stream: NodeJS.ReadWriteStream,
+): Promise<{ out: Buffer; code: string | undefined }> {
   const out: Buffer[] = [];
   const sink = new Writable({ write: (chunk: Buffer, _encoding, done) => (out.push(chunk), done()) });
   try {
@@ -39,7 +45,11 @@ async function through(input: Iterable<Buffer>, stream: NodeJS.ReadWriteStream):
 
 function source(bytes: Buffer): ByteSource & { readonly reads: (readonly [number, number])[] } {
   const reads: (readonly [number, number])[] = [];
-  return { reads, sizeBytes: bytes.length, read: async (at, length) => (reads.push([at, length]), bytes.subarray(at, at + length)) };
+  return {
+    reads,
+    sizeBytes: bytes.length,
+    read: async (at, length) => (reads.push([at, length]), bytes.subarray(at, at + length)),
+  };
 }
 
 for (const backend of ["native", "portable"] as const) {
@@ -67,8 +77,26 @@ t.test("cut, extended, swapped and changed streams fail, and nothing wrong ever 
   swapped.set(sealed.subarray(HEAD, HEAD + SEALED), HEAD + SEALED);
   const changed = Buffer.from(sealed);
   changed[HEAD + SEALED + 5] = (changed[HEAD + SEALED + 5] ?? 0) ^ 1;
-  const cuts = [0, 5, 6, 30, HEAD - 1, HEAD, HEAD + 3, HEAD + SEALED, HEAD + 2 * SEALED + 9, HEAD + 3 * SEALED, HEAD + 3 * SEALED + 15, sealed.length - 1];
-  const wrong = [...cuts.map((length) => sealed.subarray(0, length)), Buffer.concat([sealed, Buffer.alloc(1)]), swapped, changed];
+  const cuts = [
+    0,
+    5,
+    6,
+    30,
+    HEAD - 1,
+    HEAD,
+    HEAD + 3,
+    HEAD + SEALED,
+    HEAD + 2 * SEALED + 9,
+    HEAD + 3 * SEALED,
+    HEAD + 3 * SEALED + 15,
+    sealed.length - 1,
+  ];
+  const wrong = [
+    ...cuts.map((length) => sealed.subarray(0, length)),
+    Buffer.concat([sealed, Buffer.alloc(1)]),
+    swapped,
+    changed,
+  ];
   for (const bytes of wrong) {
     const { out, code } = await through(pieces(bytes, 20_000), files.decryptStream());
     t.match(code, /^CRYPTO_(AUTHENTICATION_FAILED|MESSAGE_INVALID)$/);
@@ -97,7 +125,11 @@ t.test("a part of a file is read with its chunks and the last one, and nothing e
   }
   const big = source(await files.encrypt(Buffer.alloc(40 * CHUNK + 77)));
   await files.decryptRange(big, { start: 3 * CHUNK + 5, end: 4 * CHUNK + 5 });
-  t.same(big.reads, [[0, HEAD], [HEAD + 40 * SEALED, 77 + 16], [HEAD + 3 * SEALED, 2 * SEALED]]);
+  t.same(big.reads, [
+    [0, HEAD],
+    [HEAD + 40 * SEALED, 77 + 16],
+    [HEAD + 3 * SEALED, 2 * SEALED],
+  ]);
   await t.rejects(files.decryptRange(big, { start: 5, end: 4 }), { code: "CRYPTO_INPUT_TOO_LARGE" });
   await t.rejects(files.decryptRange(big, { end: 41 * CHUNK }), { code: "CRYPTO_INPUT_TOO_LARGE" });
 });
@@ -105,9 +137,17 @@ t.test("a part of a file is read with its chunks and the last one, and nothing e
 t.test("a part of a cut, extended or short file is refused", async (t) => {
   const { files } = await streams();
   const sealed = await files.encrypt(Buffer.alloc(3 * CHUNK + 5));
-  for (const bytes of [sealed.subarray(0, 20), sealed.subarray(0, HEAD + 2 * SEALED), sealed.subarray(0, HEAD + 2 * SEALED + 400), Buffer.concat([sealed, Buffer.alloc(40)])])
+  for (const bytes of [
+    sealed.subarray(0, 20),
+    sealed.subarray(0, HEAD + 2 * SEALED),
+    sealed.subarray(0, HEAD + 2 * SEALED + 400),
+    Buffer.concat([sealed, Buffer.alloc(40)]),
+  ])
     await t.rejects(files.decryptRange(source(bytes), { start: 0, end: 1 }), { code: "CRYPTO_AUTHENTICATION_FAILED" });
-  const short: ByteSource = { sizeBytes: sealed.length, read: async (at, length) => sealed.subarray(at, at + length - 1) };
+  const short: ByteSource = {
+    sizeBytes: sealed.length,
+    read: async (at, length) => sealed.subarray(at, at + length - 1),
+  };
   await t.rejects(files.decryptRange(short), { code: "CRYPTO_AUTHENTICATION_FAILED" });
 });
 
@@ -125,7 +165,13 @@ t.test("a reader that stops reading stops the writer, and a destroyed stream let
 });
 
 t.test("large inputs are worked on in pieces: streams, messages, digests and tags agree", async (t) => {
-  const manager = await new CryptoBackendManager({ keysets: { files: { algorithm: "aes-256-gcm-stream" }, box: { algorithm: "aes-256-cbc" }, mac: { algorithm: "hmac-sha512" } } }).start();
+  const manager = await new CryptoBackendManager({
+    keysets: {
+      files: { algorithm: "aes-256-gcm-stream" },
+      box: { algorithm: "aes-256-cbc" },
+      mac: { algorithm: "hmac-sha512" },
+    },
+  }).start();
   t.teardown(() => manager.stop());
   const { client } = manager;
   const plaintext = randomBytes(5_000_000);
@@ -136,7 +182,10 @@ t.test("large inputs are worked on in pieces: streams, messages, digests and tag
   const sealed = await through([plaintext], client.stream("files").encryptStream());
   t.ok((await client.stream("files").decrypt(sealed.out)).equals(plaintext));
   t.ok((await client.aead("box").decrypt(await client.aead("box").encrypt(plaintext))).equals(plaintext));
-  t.equal((await client.digest("sha512", plaintext)).toString("hex"), createHash("sha512").update(plaintext).digest("hex"));
+  t.equal(
+    (await client.digest("sha512", plaintext)).toString("hex"),
+    createHash("sha512").update(plaintext).digest("hex"),
+  );
   const digester = client.digester("sha256");
   for (const piece of pieces(plaintext, 100_000)) digester.update(piece);
   t.ok(digester.digest().equals(await client.digest("sha256", plaintext)));

@@ -78,7 +78,8 @@ function aeadCheck(make: (engine: Engine, key: KeyObject, iv: Uint8Array) => Aea
     const accepted = await settles(() => {
       if (!atOnce(aead.open(body, 0, hex(v["aad"]))).equals(hex(v["msg"]))) throw new Error("opened to something else");
     });
-    if (v.result === "valid" && !atOnce(aead.seal(NOTHING, hex(v["msg"]), hex(v["aad"]))).equals(body)) return { accepted: false };
+    if (v.result === "valid" && !atOnce(aead.seal(NOTHING, hex(v["msg"]), hex(v["aad"]))).equals(body))
+      return { accepted: false };
     return { accepted };
   };
 }
@@ -92,17 +93,22 @@ const gcm: Check = (engine, group, v) => {
 const cbc: Check = async (engine, group, v) => {
   if (group["keySize"] !== 256) return { notOffered: `key ${String(group["keySize"])} bit` };
   const decipher = engine.cbcDecryption(createSecretKey(hex(v["key"])), hex(v["iv"]));
-  return { accepted: await settles(() => {
-    const opened = Buffer.concat([decipher.update(hex(v["ct"])), decipher.final()]);
-    if (!opened.equals(hex(v["msg"]))) throw new Error("opened to something else");
-  }) };
+  return {
+    accepted: await settles(() => {
+      const opened = Buffer.concat([decipher.update(hex(v["ct"])), decipher.final()]);
+      if (!opened.equals(hex(v["msg"]))) throw new Error("opened to something else");
+    }),
+  };
 };
 
 const cobblestone: Check = async (engine, _group, v) => ({
   accepted: await settles(() => {
     if (v["key"]?.length !== 64) throw new Error("key size"); // importKey refuses it
-    const opened = atOnce(new Cobblestone(engine, createSecretKey(hex(v["key"]))).open(inflateSync(hex(v["ct"])), 0, hex(v["ctx"])));
-    if (createHash("sha512").update(opened).digest("hex") !== v["msgSha512"]) throw new Error("opened to something else");
+    const opened = atOnce(
+      new Cobblestone(engine, createSecretKey(hex(v["key"]))).open(inflateSync(hex(v["ct"])), 0, hex(v["ctx"])),
+    );
+    if (createHash("sha512").update(opened).digest("hex") !== v["msgSha512"])
+      throw new Error("opened to something else");
   }),
 });
 
@@ -117,7 +123,8 @@ const hmac: Check = async (engine, group, v) => {
 const oaep: Check = async (engine, group, v) => {
   const key = createPrivateKey({ key: hex(String(group["privateKeyPkcs8"])), format: "der", type: "pkcs8" });
   const accepted = await settles(async () => {
-    if (!Buffer.from(await engine.oaepUnwrap(key, hex(v["ct"]))).equals(hex(v["msg"]))) throw new Error("opened to something else");
+    if (!Buffer.from(await engine.oaepUnwrap(key, hex(v["ct"]))).equals(hex(v["msg"])))
+      throw new Error("opened to something else");
   });
   return !accepted && v["label"] !== "" ? { notOffered: "EncryptionWithLabel" } : { accepted };
 };
@@ -129,7 +136,9 @@ const pss: Check = async (engine, group, v) => {
 
 const ed25519: Check = async (_engine, group, v) => {
   const key = createPublicKey({ key: hex(String(group["publicKeyDer"])), format: "der", type: "spki" });
-  return { accepted: await settles(() => new CurveSigner(undefined, key).verify(NOTHING, hex(v["msg"]), hex(v["sig"]))) };
+  return {
+    accepted: await settles(() => new CurveSigner(undefined, key).verify(NOTHING, hex(v["msg"]), hex(v["sig"]))),
+  };
 };
 
 /** Signatures are `r ‖ s` here; the vectors have DER, of which only the one right form has an equal. */
@@ -141,7 +150,8 @@ function flatSignature(der: Buffer): Buffer {
     const length = der[at + 1] ?? 0;
     const number = der.subarray(at + 2, at + 2 + length);
     const redundant = length > 1 && number[0] === 0 && (number[1] ?? 0) < 0x80;
-    if (der[at] !== 0x02 || length === 0 || number.length !== length || redundant || (number[0] ?? 0) >= 0x80) throw new Error("not DER");
+    if (der[at] !== 0x02 || length === 0 || number.length !== length || redundant || (number[0] ?? 0) >= 0x80)
+      throw new Error("not DER");
     numbers.push(number[0] === 0 && length > 1 ? number.subarray(1) : number);
     at += 2 + length;
   }
@@ -152,7 +162,9 @@ function flatSignature(der: Buffer): Buffer {
 const p256: Check = async (_engine, group, v) => {
   const key = createPublicKey({ key: hex(String(group["publicKeyDer"])), format: "der", type: "spki" });
   const flat = String(group["type"]).includes("P1363") ? hex : (text?: string) => flatSignature(hex(text));
-  return { accepted: await settles(async () => new CurveSigner("sha256", key).verify(NOTHING, hex(v["msg"]), flat(v["sig"]))) };
+  return {
+    accepted: await settles(async () => new CurveSigner("sha256", key).verify(NOTHING, hex(v["msg"]), flat(v["sig"]))),
+  };
 };
 
 const pbkdf2: Check = async (_engine, _group, v) => {
@@ -168,7 +180,8 @@ interface Suite {
 }
 const BOTH = [nativeEngine, portableEngine];
 const NATIVE = [nativeEngine];
-const sha256Mgf = (group: Group): boolean => group["sha"] === "SHA-256" && group["mgfSha"] === "SHA-256" && group["mgf"] === "MGF1";
+const sha256Mgf = (group: Group): boolean =>
+  group["sha"] === "SHA-256" && group["mgfSha"] === "SHA-256" && group["mgf"] === "MGF1";
 
 function suiteFor(file: VectorFile): Suite | undefined {
   switch (file.algorithm) {
@@ -177,7 +190,10 @@ function suiteFor(file: VectorFile): Suite | undefined {
     case "AES-CBC-PKCS5":
       return { check: cbc, engines: BOTH };
     case "A256CBC-HS512":
-      return { check: aeadCheck((e, key, iv) => new CbcHmac(e, key, (target, at) => target.set(iv, at))), engines: BOTH };
+      return {
+        check: aeadCheck((e, key, iv) => new CbcHmac(e, key, (target, at) => target.set(iv, at))),
+        engines: BOTH,
+      };
     case "Cobblestone-256":
       return { check: cobblestone, engines: BOTH };
     case "HMACSHA256":
@@ -188,11 +204,19 @@ function suiteFor(file: VectorFile): Suite | undefined {
       // forge decrypts with two primes only; keys with more are made nowhere here.
       return { check: oaep, engines: file.name.includes("three_primes") ? NATIVE : BOTH, group: sha256Mgf };
     case "RSASSA-PSS":
-      return { check: pss, engines: file.name.includes("params") ? NATIVE : BOTH, group: (g) => sha256Mgf(g) && g["sLen"] === 32 };
+      return {
+        check: pss,
+        engines: file.name.includes("params") ? NATIVE : BOTH,
+        group: (g) => sha256Mgf(g) && g["sLen"] === 32,
+      };
     case "EDDSA":
       return { check: ed25519, engines: NATIVE, group: (g) => JSON.stringify(g["publicKey"]).includes("25519") };
     case "ECDSA":
-      return { check: p256, engines: NATIVE, group: (g) => g["sha"] === "SHA-256" && /secp256r1/.test(JSON.stringify(g["publicKey"])) };
+      return {
+        check: p256,
+        engines: NATIVE,
+        group: (g) => g["sha"] === "SHA-256" && /secp256r1/.test(JSON.stringify(g["publicKey"])),
+      };
     case "PBKDF2-HMACSHA256":
       return { check: pbkdf2, engines: NATIVE };
     default:
@@ -242,12 +266,18 @@ t.test("every vector of the folder is judged as it should be, on every backend t
     for (const engine of suite?.engines ?? []) {
       if (suite === undefined) continue;
       const tally = await runFile(file, suite, engine);
-      t.same(tally.wrong, [], `${file.name} on ${engine.name}: ${tally.checked} checked, ${tally.refusedOnPurpose} refused on purpose, ${tally.otherParameters} of parameters not offered`);
+      t.same(
+        tally.wrong,
+        [],
+        `${file.name} on ${engine.name}: ${tally.checked} checked, ${tally.refusedOnPurpose} refused on purpose, ${tally.otherParameters} of parameters not offered`,
+      );
       totals.checked += tally.checked;
       totals.purpose += tally.refusedOnPurpose;
       totals.other += tally.otherParameters;
     }
   }
   t.ok(totals.checked > 500, "vectors were seen");
-  t.comment(`${files.length} files: ${totals.checked} checked, ${totals.purpose} refused on purpose, ${totals.other} with parameters not offered; no such algorithm here: ${totals.noSuite.join(", ") || "none"}`);
+  t.comment(
+    `${files.length} files: ${totals.checked} checked, ${totals.purpose} refused on purpose, ${totals.other} with parameters not offered; no such algorithm here: ${totals.noSuite.join(", ") || "none"}`,
+  );
 });

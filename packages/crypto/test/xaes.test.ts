@@ -26,7 +26,9 @@ for (const engine of [nativeEngine, portableEngine]) {
   });
 
   const [iterations, expected] =
-    engine.name === "native" ? [10_000, "e6b9edf2df6cec60c8cbd864e2211b597fb69a529160cd040d56c0c210081939"] : [500, undefined];
+    engine.name === "native"
+      ? [10_000, "e6b9edf2df6cec60c8cbd864e2211b597fb69a529160cd040d56c0c210081939"]
+      : [500, undefined];
   t.test(`XAES-256-GCM on ${engine.name} gives the accumulated answer of ${iterations} random messages`, async (t) => {
     const random = createHash("shake128", { outputLength: iterations * 600 }).digest();
     let at = 0;

@@ -1,7 +1,7 @@
 import { bytesOf, messageBytes, type Data, type Message } from "../suites/bytes.ts";
 import { atOnce, inTurns, type Pausable } from "../suites/turns.ts";
 import type { Key } from "./snapshot.ts";
-import { boundTo, KeysetUser, type EncryptionOptions, type UserParts } from "./user.ts";
+import { boundTo, KeysetUser, type EncryptionOptions } from "./user.ts";
 
 /** Options of one encryption or decryption. */
 export interface AeadOptions extends EncryptionOptions {
@@ -16,11 +16,6 @@ const WORTH_A_THREAD_BYTES = 1024 * 1024;
 
 /** Authenticated encryption under the keys of one keyset. */
 export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser<P> {
-  /** @internal */
-  constructor(parts: UserParts, purpose: P) {
-    super(parts, purpose);
-  }
-
   /**
    * Encrypts under the primary key. Large input is worked on in pieces, so nothing else waits.
    *
@@ -28,11 +23,16 @@ export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser
    */
   async encrypt(plaintext: Data, options?: AeadOptions): Promise<Buffer> {
     const bytes = bytesOf(plaintext);
-    if (bytes.length <= Math.min(this.parts.engine.sliceBytes, this.parts.maxSyncBytes)) return this.encryptSync(bytes, options);
+    if (bytes.length <= Math.min(this.parts.engine.sliceBytes, this.parts.maxSyncBytes))
+      return this.encryptSync(bytes, options);
     this.ready();
     const key = this.parts.keyset.keyToWrite();
     const aad = boundTo(key, options?.aad);
-    return this.told("encrypt", () => key.id, () => this.parts.guard.run(() => this.#long("seal", key, bytes, aad, options)));
+    return this.told(
+      "encrypt",
+      () => key.id,
+      () => this.parts.guard.run(() => this.#long("seal", key, bytes, aad, options)),
+    );
   }
 
   /**
@@ -48,12 +48,16 @@ export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser
     this.ready();
     const bytes = messageBytes(message);
     let key: Key | undefined;
-    return this.told("decrypt", () => key?.id, async () => {
-      const found = (key = await this.findKey(bytes));
-      const aad = boundTo(found, options?.aad);
-      if (bytes.length <= this.parts.engine.sliceBytes) return atOnce(this.#open(found, bytes, aad));
-      return this.parts.guard.run(() => this.#long("open", found, bytes, aad, options));
-    });
+    return this.told(
+      "decrypt",
+      () => key?.id,
+      async () => {
+        const found = (key = await this.findKey(bytes));
+        const aad = boundTo(found, options?.aad);
+        if (bytes.length <= this.parts.engine.sliceBytes) return atOnce(this.#open(found, bytes, aad));
+        return this.parts.guard.run(() => this.#long("open", found, bytes, aad, options));
+      },
+    );
   }
 
   /**
@@ -102,10 +106,23 @@ export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser
     return this.primitive(key).aead.open(bytes, key.header.length, aad);
   }
 
-  #long(operation: "seal" | "open", key: Key, input: Uint8Array, aad: Uint8Array, options: AeadOptions | undefined): Promise<Buffer> {
+  #long(
+    operation: "seal" | "open",
+    key: Key,
+    input: Uint8Array,
+    aad: Uint8Array,
+    options: AeadOptions | undefined,
+  ): Promise<Buffer> {
     const { aead } = this.primitive(key);
     if (options?.transfer === true && input.length > WORTH_A_THREAD_BYTES && this.parts.engine.name === "native")
-      return this.parts.workers.run({ operation, algorithm: key.algorithm, key: key.keyObject(), header: key.header, input, aad });
+      return this.parts.workers.run({
+        operation,
+        algorithm: key.algorithm,
+        key: key.keyObject(),
+        header: key.header,
+        input,
+        aad,
+      });
     return inTurns(operation === "seal" ? aead.seal(key.header, input, aad) : aead.open(input, key.header.length, aad));
   }
 }

@@ -9,7 +9,17 @@ export const CRYPTO_CHANNELS = {
 } as const;
 
 /** What was done to a key or keyset. */
-export type KeyOperation = "created" | "added" | "imported" | "promoted" | "disabled" | "enabled" | "destroyed" | "reserved" | "rewrapped" | "loaded";
+export type KeyOperation =
+  | "created"
+  | "added"
+  | "imported"
+  | "promoted"
+  | "disabled"
+  | "enabled"
+  | "destroyed"
+  | "reserved"
+  | "rewrapped"
+  | "loaded";
 
 /** A key or keyset was changed, here or elsewhere (`loaded`). Never carries key material. */
 export interface KeyEvent {

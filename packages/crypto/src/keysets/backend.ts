@@ -132,16 +132,22 @@ export class CryptoBackend {
     if (keyset !== undefined) return keyset;
     const near = nearest(name, this.names);
     const hint = near === undefined ? `known: ${this.names.join(", ") || "none"}` : `did you mean "${near}"?`;
-    throw cryptoError("CRYPTO_KEYSET_UNKNOWN", `${this.#parts.resource}: there is no keyset "${name}"; ${hint}`, { resource: this.#parts.resource });
+    throw cryptoError("CRYPTO_KEYSET_UNKNOWN", `${this.#parts.resource}: there is no keyset "${name}"; ${hint}`, {
+      resource: this.#parts.resource,
+    });
   }
 
   #user<P extends Purpose>(name: string, purpose: P): Users[P] {
     const keyset = this.#keyset(name);
     const actual = ALGORITHMS[keyset.policy.algorithm].purpose;
     if (actual !== purpose)
-      throw cryptoError("CRYPTO_KEYSET_MISUSED", `${this.#parts.resource}: keyset "${name}" (${keyset.policy.algorithm}) is for ${actual}: use client.${actual}("${name}")`);
+      throw cryptoError(
+        "CRYPTO_KEYSET_MISUSED",
+        `${this.#parts.resource}: keyset "${name}" (${keyset.policy.algorithm}) is for ${actual}: use client.${actual}("${name}")`,
+      );
     const { resource, engine, guard, workers, maxSyncBytes, refusal } = this.#parts;
-    const user = this.#users.get(name) ?? MAKERS[purpose]({ resource, keyset, engine, guard, workers, maxSyncBytes, refusal });
+    const user =
+      this.#users.get(name) ?? MAKERS[purpose]({ resource, keyset, engine, guard, workers, maxSyncBytes, refusal });
     this.#users.set(name, user);
     return user as Users[P]; // its purpose was checked above
   }

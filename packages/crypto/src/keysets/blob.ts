@@ -25,10 +25,19 @@ export async function wrapRecord(record: KeysetRecord, kek: Kek): Promise<Buffer
   const dataKey = randomBytes(32);
   const wrapped = await kek.wrap(dataKey, context);
   const id = Buffer.from(kek.id, "utf8");
-  if (id.length > 255 || wrapped.length > 0xffff) throw cryptoError("CRYPTO_KEY_INVALID", "the id or the wrapped key of a key-encryption key is too long");
-  const head = Buffer.concat([MAGIC, Uint8Array.of(VERSION, id.length), id, Uint8Array.of(wrapped.length >> 8, wrapped.length & 0xff), wrapped]);
+  if (id.length > 255 || wrapped.length > 0xffff)
+    throw cryptoError("CRYPTO_KEY_INVALID", "the id or the wrapped key of a key-encryption key is too long");
+  const head = Buffer.concat([
+    MAGIC,
+    Uint8Array.of(VERSION, id.length),
+    id,
+    Uint8Array.of(wrapped.length >> 8, wrapped.length & 0xff),
+    wrapped,
+  ]);
   const plaintext = serializeRecord(record);
-  const blob = atOnce(xaesGcm(nativeEngine, createSecretKey(dataKey)).seal(head, plaintext, Buffer.concat([head, context])));
+  const blob = atOnce(
+    xaesGcm(nativeEngine, createSecretKey(dataKey)).seal(head, plaintext, Buffer.concat([head, context])),
+  );
   plaintext.fill(0);
   dataKey.fill(0);
   return blob;
@@ -47,8 +56,16 @@ function readHead(blob: Uint8Array): Head {
   const wrappedBytes = ((blob[lengthAt] ?? 0) << 8) | (blob[lengthAt + 1] ?? 0);
   const bytes = lengthAt + 2 + wrappedBytes;
   const known = MAGIC.equals(blob.subarray(0, MAGIC.length)) && blob[MAGIC.length] === VERSION;
-  if (!known || blob.length < bytes) throw cryptoError("CRYPTO_STORE_INVALID", `what the key store holds is not a wrapped keyset (${blob.length} bytes)`);
-  return { bytes, kekId: Buffer.from(blob.subarray(idAt, lengthAt)).toString("utf8"), wrapped: blob.subarray(lengthAt + 2, bytes) };
+  if (!known || blob.length < bytes)
+    throw cryptoError(
+      "CRYPTO_STORE_INVALID",
+      `what the key store holds is not a wrapped keyset (${blob.length} bytes)`,
+    );
+  return {
+    bytes,
+    kekId: Buffer.from(blob.subarray(idAt, lengthAt)).toString("utf8"),
+    wrapped: blob.subarray(lengthAt + 2, bytes),
+  };
 }
 
 /** Id of the KEK that wrapped a blob. */
@@ -62,12 +79,20 @@ export function kekIdOf(blob: Uint8Array): string {
  * @throws {CRYPTO_KEK_UNKNOWN} when none of the KEKs wrapped it.
  * @throws {CRYPTO_STORE_INVALID} when it was changed, or belongs to another name or revision.
  */
-export async function unwrapRecord(name: string, revision: number, blob: Uint8Array, keks: readonly Kek[]): Promise<KeysetRecord> {
+export async function unwrapRecord(
+  name: string,
+  revision: number,
+  blob: Uint8Array,
+  keks: readonly Kek[],
+): Promise<KeysetRecord> {
   const head = readHead(blob);
   const kek = keks.find(({ id }) => id === head.kekId);
   if (kek === undefined) {
     const given = keks.map(({ id }) => id).join(", ");
-    throw cryptoError("CRYPTO_KEK_UNKNOWN", `keyset "${name}" is wrapped by "${head.kekId.slice(0, 64)}", which is not among those given (${given})`);
+    throw cryptoError(
+      "CRYPTO_KEK_UNKNOWN",
+      `keyset "${name}" is wrapped by "${head.kekId.slice(0, 64)}", which is not among those given (${given})`,
+    );
   }
   const context = contextOf(name, revision);
   const plaintext = await opened(name, revision, blob, head, kek, context);
@@ -77,7 +102,14 @@ export async function unwrapRecord(name: string, revision: number, blob: Uint8Ar
   return record;
 }
 
-async function opened(name: string, revision: number, blob: Uint8Array, head: Head, kek: Kek, context: Buffer): Promise<Buffer> {
+async function opened(
+  name: string,
+  revision: number,
+  blob: Uint8Array,
+  head: Head,
+  kek: Kek,
+  context: Buffer,
+): Promise<Buffer> {
   let dataKey: Uint8Array;
   try {
     dataKey = await kek.unwrap(head.wrapped, context);
@@ -94,5 +126,8 @@ async function opened(name: string, revision: number, blob: Uint8Array, head: He
 }
 
 function changed(name: string, revision: number): Error {
-  return cryptoError("CRYPTO_STORE_INVALID", `keyset "${name}" at revision ${revision} was changed in the store, or copied there from another place`);
+  return cryptoError(
+    "CRYPTO_STORE_INVALID",
+    `keyset "${name}" at revision ${revision} was changed in the store, or copied there from another place`,
+  );
 }

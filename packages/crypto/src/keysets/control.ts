@@ -63,7 +63,13 @@ export class KeysetControl {
     this.#ready();
     const { record } = this.#keyset.snapshot;
     const { name, purpose, revision, primary } = record;
-    return Object.freeze({ name, purpose, revision, primary, keys: record.keys.map((key) => this.#keyInfo(key, primary)) });
+    return Object.freeze({
+      name,
+      purpose,
+      revision,
+      primary,
+      keys: record.keys.map((key) => this.#keyInfo(key, primary)),
+    });
   }
 
   /**
@@ -130,7 +136,16 @@ export class KeysetControl {
     const usage = this.#keyset.snapshot.key(key.id)?.usage;
     const { id, algorithm, state, createdAtMs, primaryAtMs, retiredAtMs, disabledAtMs, destroyedAtMs, reserved } = key;
     const times = { createdAtMs, primaryAtMs, retiredAtMs, disabledAtMs, destroyedAtMs };
-    return { id, algorithm, state, primary: id === primary, ...times, reads: usage?.reads ?? 0, writes: usage?.writes ?? 0, reserved };
+    return {
+      id,
+      algorithm,
+      state,
+      primary: id === primary,
+      ...times,
+      reads: usage?.reads ?? 0,
+      writes: usage?.writes ?? 0,
+      reserved,
+    };
   }
 
   #ready(): void {

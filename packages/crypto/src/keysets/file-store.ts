@@ -62,7 +62,10 @@ async function checkPrivate(path: string): Promise<void> {
   const { mode } = await stat(path);
   if ((mode & 0o077) === 0) return;
   const shown = (mode & 0o777).toString(8).padStart(4, "0");
-  throw cryptoError("CRYPTO_STORE_EXPOSED", `${path} has mode ${shown}: others can reach the keys in it; chmod it to ${path.endsWith(".keyset") ? "0600" : "0700"}`);
+  throw cryptoError(
+    "CRYPTO_STORE_EXPOSED",
+    `${path} has mode ${shown}: others can reach the keys in it; chmod it to ${path.endsWith(".keyset") ? "0600" : "0700"}`,
+  );
 }
 
 /** Revisions that are there, newest first. */

@@ -62,7 +62,10 @@ function kekOf(id: string, key: () => Promise<KeyObject>): Kek {
 
 function secretKey(bytes: Uint8Array): KeyObject {
   if (bytes.length === 32) return createSecretKey(bytes);
-  throw cryptoError("CRYPTO_KEY_INVALID", `a key-encryption key has 32 bytes, this one ${bytes.length}; make one with: openssl rand -base64 32`);
+  throw cryptoError(
+    "CRYPTO_KEY_INVALID",
+    `a key-encryption key has 32 bytes, this one ${bytes.length}; make one with: openssl rand -base64 32`,
+  );
 }
 
 function fingerprint(key: KeyObject): string {
@@ -87,7 +90,8 @@ const MAX_LOG_N = 20;
 /** A KEK from a passphrase, through scrypt. The costly step is done once a salt, not once a write. */
 export function passphraseKek(options: PassphraseKekOptions): Kek {
   const { id = "passphrase", logN = 17 } = options;
-  if (!(logN >= MIN_LOG_N && logN <= MAX_LOG_N)) throw cryptoError("CRYPTO_KEY_INVALID", `logN is ${MIN_LOG_N} to ${MAX_LOG_N}, not ${logN}`);
+  if (!(logN >= MIN_LOG_N && logN <= MAX_LOG_N))
+    throw cryptoError("CRYPTO_KEY_INVALID", `logN is ${MIN_LOG_N} to ${MAX_LOG_N}, not ${logN}`);
   const passphrase = new Secret(options.passphrase);
   const known = new Map<string, Promise<KeyObject>>();
   const own = Buffer.concat([Uint8Array.of(logN), randomBytes(SALT_BYTES)]);

@@ -1,17 +1,17 @@
-import { describeError, isStewardError, MAX_TIMER_MS, type Clock, type StewardError, type Timer } from "@steward/core";
+import { isStewardError, MAX_TIMER_MS, type Clock, type StewardError, type Timer } from "@steward/core";
 import { cryptoError } from "../errors.ts";
 import { ALGORITHMS, exportKey, importKey, type AlgorithmName } from "../suites/catalog.ts";
 import type { Engine } from "../suites/engine.ts";
 import { newKeyId } from "../suites/random.ts";
 import { publishKey, type KeyOperation } from "./audit.ts";
-import { kekIdOf, unwrapRecord, wrapRecord } from "./blob.ts";
 import { Budget } from "./budget.ts";
 import type { Kek } from "./kek.ts";
 import type { KeyRecord, KeysetRecord } from "./record.ts";
 import { due, type Due, type RotationPolicy } from "./schedule.ts";
 import { Snapshot, type Key } from "./snapshot.ts";
-import type { KeyStore, StoredKeyset } from "./store.ts";
+import type { KeyStore } from "./store.ts";
 import { shownId, withDestroyed, withDisabled, withFirstKey, withPending, withPrimary } from "./transitions.ts";
+import { Vault } from "./vault.ts";
 import { wallTime } from "./wall.ts";
 
 /** What a keyset is made of. */
@@ -41,27 +41,29 @@ const RETRY_MS = 1_000;
 export class Keyset {
   readonly name: string;
   readonly #parts: KeysetParts;
+  readonly #vault: Vault;
   readonly #budget: Budget;
   #snapshot: Snapshot | undefined;
-  #seenRevision = 0;
   #timer: Timer | undefined;
   #open = false;
   #refreshing: Promise<void> | undefined;
   #refreshedAt = Number.NEGATIVE_INFINITY;
   #askedForUnknownAt = Number.NEGATIVE_INFINITY;
-  #refilling: Promise<void> | undefined;
+  #refilling = false;
   #storeError: unknown;
   #failures = 0;
 
   constructor(parts: KeysetParts) {
     this.name = parts.name;
     this.#parts = parts;
+    this.#vault = new Vault(parts.name, parts.store, parts.keks);
     this.#budget = new Budget(parts.messageBlock);
   }
 
   /** The keys of now. @throws {RESOURCE_UNAVAILABLE} never by itself: callers ask only while the manager is ready. */
   get snapshot(): Snapshot {
-    if (this.#snapshot === undefined) throw cryptoError("CRYPTO_STORE_UNAVAILABLE", `keyset "${this.name}" is not loaded`);
+    if (this.#snapshot === undefined)
+      throw cryptoError("CRYPTO_STORE_UNAVAILABLE", `keyset "${this.name}" is not loaded`);
     return this.#snapshot;
   }
 
@@ -103,14 +105,27 @@ export class Keyset {
     if (this.#budget.isLow(primary.id)) this.#refill();
     if (taken) return;
     const why = `key ${shownId(primary.id)} has no messages left that were set aside (limit 2^32 a key, in all instances together)`;
-    throw cryptoError("CRYPTO_KEY_EXHAUSTED", `keyset "${this.name}": ${why}; a new key follows within ${this.policy.propagationMs} ms, or rotate now`, { retryable: true });
+    throw cryptoError(
+      "CRYPTO_KEY_EXHAUSTED",
+      `keyset "${this.name}": ${why}; a new key follows within ${this.policy.propagationMs} ms, or rotate now`,
+      { retryable: true },
+    );
   }
 
   #refill(): void {
-    this.#refilling ??= this.change("reserved", undefined, (record) => record)
-      .then(() => this.#settleDue())
-      .catch(() => {})
-      .finally(() => (this.#refilling = undefined));
+    if (this.#refilling) return;
+    this.#refilling = true;
+    void this.#reserveMore().finally(() => (this.#refilling = false));
+  }
+
+  /** A failure shows at the next look; until then there is what is left of the block. */
+  async #reserveMore(): Promise<void> {
+    try {
+      await this.change("reserved", undefined, (record) => record);
+      await this.#settleDue();
+    } catch (error) {
+      this.#looked(error);
+    }
   }
 
   /** Looks at the store. Many who ask share one look. */
@@ -129,10 +144,10 @@ export class Keyset {
 
   async #load(): Promise<void> {
     try {
-      const stored = await this.#loadStored();
+      const stored = await this.#vault.load();
       if (stored === undefined) return await this.#create();
       if (stored.revision === this.#snapshot?.record.revision) return this.#looked(undefined);
-      const record = await this.#unwrap(stored);
+      const record = await this.#vault.unwrap(stored);
       if (this.#needsReserve(record)) return await this.change("reserved", undefined, (latest) => latest);
       this.#apply(record);
       this.#audit("loaded", undefined, record.revision);
@@ -152,50 +167,26 @@ export class Keyset {
     return this.#budget.reserve(record).granted.size > 0;
   }
 
-  async #loadStored(): Promise<StoredKeyset | undefined> {
-    const stored = await this.#storeCall("read", () => this.#parts.store.load(this.name));
-    const revision = stored?.revision ?? 0;
-    if (revision >= this.#seenRevision) return stored;
-    const text = `the key store gave revision ${revision} of keyset "${this.name}" after revision ${this.#seenRevision}: was an old backup restored? The keys in memory stay in use`;
-    throw cryptoError("CRYPTO_STORE_ROLLBACK", text);
-  }
-
-  async #storeCall<T>(what: string, call: () => Promise<T>): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      if (isStewardError(error) && error.code.startsWith("CRYPTO_")) throw error;
-      const text = `the ${this.#parts.store.kind} key store could not be ${what} for keyset "${this.name}": ${describeError(error)}`;
-      throw cryptoError("CRYPTO_STORE_UNAVAILABLE", text, { cause: error, retryable: true });
-    }
-  }
-
-  #unwrap(stored: StoredKeyset): Promise<KeysetRecord> {
-    return unwrapRecord(this.name, stored.revision, stored.blob, this.#parts.keks);
-  }
-
   async #create(): Promise<void> {
     const { purpose } = ALGORITHMS[this.policy.algorithm];
     const key = await this.#newKey(new Set());
     const made = this.#budget.reserve(withFirstKey(this.name, purpose, key, this.#now()));
-    if (!(await this.#write(0, made.record))) return this.#load();
+    if (!(await this.#vault.write(0, made.record))) return this.#load();
     this.#budget.grant(made.granted);
     this.#apply(made.record);
     this.#audit("created", key.id, 1);
   }
 
-  async #write(expected: number, record: KeysetRecord): Promise<boolean> {
-    const blob = await wrapRecord(record, this.#parts.keks[0]);
-    return this.#storeCall("written", () => this.#parts.store.compareAndSet(this.name, expected, { revision: record.revision, blob }));
-  }
-
   #apply(record: KeysetRecord): void {
     const { purpose } = ALGORITHMS[this.policy.algorithm];
     if (record.purpose !== purpose)
-      throw cryptoError("CRYPTO_KEYSET_MISUSED", `the stored keyset "${this.name}" is for ${record.purpose}; ${this.policy.algorithm} is for ${purpose}: give the new one another name`);
+      throw cryptoError(
+        "CRYPTO_KEYSET_MISUSED",
+        `the stored keyset "${this.name}" is for ${record.purpose}; ${this.policy.algorithm} is for ${purpose}: give the new one another name`,
+      );
     this.#looked(undefined);
-    if (record.revision < this.#seenRevision) return;
-    this.#seenRevision = record.revision;
+    if (record.revision < this.#vault.seenRevision) return;
+    this.#vault.saw(record.revision);
     if (this.#open) this.#snapshot = new Snapshot(this.#parts.engine, record, this.#snapshot);
   }
 
@@ -207,26 +198,35 @@ export class Keyset {
    */
   async change(operation: KeyOperation, keyId: number | undefined, change: Change): Promise<void> {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-      const stored = await this.#loadStored();
+      const stored = await this.#vault.load();
       if (stored === undefined) return this.#create();
-      const before = await this.#unwrap(stored);
+      const before = await this.#vault.unwrap(stored);
       const changed = change(before);
       const { record, granted } = this.#budget.reserve(changed ?? before);
-      if (record === before && !this.#isRewrap(operation, stored)) return this.#apply(before);
+      if (record === before && !(operation === "rewrapped" && this.#vault.isOfOldKek(stored)))
+        return this.#apply(before);
       const next = { ...record, revision: before.revision + 1 };
-      if (await this.#write(before.revision, next)) {
+      if (await this.#vault.write(before.revision, next)) {
         this.#budget.grant(granted);
         this.#apply(next);
-        this.#audit(changed === before || changed === undefined ? (operation === "rewrapped" ? operation : "reserved") : operation, keyId, next.revision);
+        this.#audit(
+          changed === before || changed === undefined
+            ? operation === "rewrapped"
+              ? operation
+              : "reserved"
+            : operation,
+          keyId,
+          next.revision,
+        );
         return;
       }
       await this.#parts.clock.sleep(Math.random() * 20 * attempt);
     }
-    throw cryptoError("CRYPTO_STORE_CONFLICT", `keyset "${this.name}": others changed it ${MAX_ATTEMPTS} times while this change was tried`, { retryable: true });
-  }
-
-  #isRewrap(operation: KeyOperation, stored: StoredKeyset): boolean {
-    return operation === "rewrapped" && kekIdOf(stored.blob) !== this.#parts.keks[0].id;
+    throw cryptoError(
+      "CRYPTO_STORE_CONFLICT",
+      `keyset "${this.name}": others changed it ${MAX_ATTEMPTS} times while this change was tried`,
+      { retryable: true },
+    );
   }
 
   /** Writes the keyset anew where it is not wrapped by the first KEK. */
@@ -249,13 +249,20 @@ export class Keyset {
   }
 
   /** Takes in a key that was made elsewhere; as primary it writes at once. */
-  async import(material: Parameters<typeof importKey>[1], options: { id?: number | undefined; algorithm?: AlgorithmName | undefined; primary?: boolean | undefined }): Promise<number> {
+  async import(
+    material: Parameters<typeof importKey>[1],
+    options: { id?: number | undefined; algorithm?: AlgorithmName | undefined; primary?: boolean | undefined },
+  ): Promise<number> {
     const { algorithm = this.policy.algorithm, primary = false } = options;
     if (ALGORITHMS[algorithm].purpose !== ALGORITHMS[this.policy.algorithm].purpose)
-      throw cryptoError("CRYPTO_KEYSET_MISUSED", `a key for ${algorithm} cannot be in keyset "${this.name}", which is for ${ALGORITHMS[this.policy.algorithm].purpose}`);
+      throw cryptoError(
+        "CRYPTO_KEYSET_MISUSED",
+        `a key for ${algorithm} cannot be in keyset "${this.name}", which is for ${ALGORITHMS[this.policy.algorithm].purpose}`,
+      );
     const taken = new Set(this.snapshot.record.keys.map((key) => key.id));
     const id = options.id ?? newKeyId(taken);
-    if (!Number.isInteger(id) || id < 1 || id > 0xffff_ffff) throw cryptoError("CRYPTO_KEY_INVALID", `a key id is an integer from 1 to 4294967295, not ${id}`);
+    if (!Number.isInteger(id) || id < 1 || id > 0xffff_ffff)
+      throw cryptoError("CRYPTO_KEY_INVALID", `a key id is an integer from 1 to 4294967295, not ${id}`);
     const record = keyRecord(id, algorithm, exportKey(importKey(algorithm, material)), this.#now());
     await this.change("imported", id, (before) => {
       const added = withPending(before, { ...record, state: "enabled" });
@@ -289,7 +296,9 @@ export class Keyset {
       return this.change("added", key.id, (record) => (stillDue(record) ? withPending(record, key) : undefined));
     }
     const [operation, apply] = STEPS[step.action];
-    return this.change(operation, step.id, (record) => (stillDue(record) ? apply(record, step.id, this.#now()) : undefined));
+    return this.change(operation, step.id, (record) =>
+      stillDue(record) ? apply(record, step.id, this.#now()) : undefined,
+    );
   }
 
   #schedule(): void {
@@ -300,7 +309,11 @@ export class Keyset {
     const everyMs = Math.min(this.#parts.refreshEveryMs, this.#failures === 0 ? Number.POSITIVE_INFINITY : retryMs);
     const lookMs = everyMs * (0.9 + Math.random() * 0.2);
     const dueMs = next.action === "wait" ? next.forMs : retryMs;
-    this.#timer = this.#parts.clock.setTimeout(() => void this.#tick(), Math.min(Math.ceil(lookMs), dueMs, MAX_TIMER_MS), { unref: true });
+    this.#timer = this.#parts.clock.setTimeout(
+      () => void this.#tick(),
+      Math.min(Math.ceil(lookMs), dueMs, MAX_TIMER_MS),
+      { unref: true },
+    );
   }
 
   async #tick(): Promise<void> {
@@ -345,14 +358,25 @@ export class Keyset {
   }
 }
 
-const STEPS: Readonly<Record<"promote" | "disable" | "destroy", readonly [KeyOperation, (record: KeysetRecord, id: number, nowMs: number) => KeysetRecord]>> = {
+const STEPS: Readonly<
+  Record<
+    "promote" | "disable" | "destroy",
+    readonly [KeyOperation, (record: KeysetRecord, id: number, nowMs: number) => KeysetRecord]
+  >
+> = {
   promote: ["promoted", withPrimary],
   disable: ["disabled", withDisabled],
   destroy: ["destroyed", withDestroyed],
 };
 
 function keyRecord(id: number, algorithm: AlgorithmName, material: Buffer, nowMs: number): KeyRecord {
-  const record: KeyRecord = { id, algorithm, state: "pending", createdAtMs: nowMs, material: material.toString("base64") };
+  const record: KeyRecord = {
+    id,
+    algorithm,
+    state: "pending",
+    createdAtMs: nowMs,
+    material: material.toString("base64"),
+  };
   material.fill(0);
   return record;
 }

@@ -57,20 +57,37 @@ export function parseRecord(text: Uint8Array): KeysetRecord {
   }
   if (!isObject(value) || value["version"] !== 1) throw notRecord("not of version 1");
   const { name, purpose, revision, primary, keys } = value;
-  if (typeof name !== "string" || !isPurpose(purpose) || !isCount(revision) || !isCount(primary) || !Array.isArray(keys)) throw notRecord("fields are missing");
+  if (
+    typeof name !== "string" ||
+    !isPurpose(purpose) ||
+    !isCount(revision) ||
+    !isCount(primary) ||
+    !Array.isArray(keys)
+  )
+    throw notRecord("fields are missing");
   const record = { name, purpose, revision, primary, keys: keys.map((key) => parseKey(key, purpose)) };
   const ids = new Set(record.keys.map((key) => key.id));
   if (ids.size !== keys.length) throw notRecord("two keys have one id");
-  if (!record.keys.some((key) => key.id === primary && key.state === "enabled")) throw notRecord("its primary key is not enabled");
+  if (!record.keys.some((key) => key.id === primary && key.state === "enabled"))
+    throw notRecord("its primary key is not enabled");
   return record;
 }
 
 function parseKey(value: unknown, purpose: Purpose): KeyRecord {
   if (!isObject(value)) throw notRecord("a key is not an object");
   const { id, algorithm, state, createdAtMs, material } = value;
-  if (!isCount(id) || id === 0 || id > 0xffff_ffff || !isAlgorithm(algorithm) || !isState(state) || !isCount(createdAtMs)) throw notRecord("a key lacks fields");
+  if (
+    !isCount(id) ||
+    id === 0 ||
+    id > 0xffff_ffff ||
+    !isAlgorithm(algorithm) ||
+    !isState(state) ||
+    !isCount(createdAtMs)
+  )
+    throw notRecord("a key lacks fields");
   if (ALGORITHMS[algorithm].purpose !== purpose) throw notRecord("a key is for another purpose");
-  if ((typeof material !== "string") !== (state === "destroyed")) throw notRecord("a key has no material, or has it after its destruction");
+  if ((typeof material !== "string") !== (state === "destroyed"))
+    throw notRecord("a key has no material, or has it after its destruction");
   const times = Object.fromEntries(TIMES.flatMap((name) => (isCount(value[name]) ? [[name, value[name]]] : [])));
   return { id, algorithm, state, createdAtMs, ...times, ...(typeof material === "string" ? { material } : {}) };
 }

@@ -34,7 +34,11 @@ export function redisStore(options: RedisStoreOptions): KeyStore {
     },
     async compareAndSet(name, expected, next) {
       const blob = Buffer.from(next.blob).toString("base64");
-      const reply = await redis.script(COMPARE_AND_SET, [prefix + name], [String(expected), String(next.revision), blob]);
+      const reply = await redis.script(
+        COMPARE_AND_SET,
+        [prefix + name],
+        [String(expected), String(next.revision), blob],
+      );
       if (Number(reply) !== 1) return false;
       await pubSub?.publish(topic, name).catch(() => {}); // they look by themselves too
       return true;

@@ -37,11 +37,13 @@ interface Step {
 
 function rotation(record: KeysetRecord, policy: RotationPolicy): Step | undefined {
   const pending = record.keys.find((key) => key.state === "pending");
-  if (pending !== undefined) return { atMs: pending.createdAtMs + policy.propagationMs, due: { action: "promote", id: pending.id } };
+  if (pending !== undefined)
+    return { atMs: pending.createdAtMs + policy.propagationMs, due: { action: "promote", id: pending.id } };
   const primary = record.keys.find((key) => key.id === record.primary);
   if (primary === undefined) return undefined;
   const { messageLimit = Number.POSITIVE_INFINITY } = ALGORITHMS[primary.algorithm];
-  if (primary.algorithm !== policy.algorithm || (primary.reserved ?? 0) >= messageLimit * ROTATE_AT) return { atMs: 0, due: { action: "add" } };
+  if (primary.algorithm !== policy.algorithm || (primary.reserved ?? 0) >= messageLimit * ROTATE_AT)
+    return { atMs: 0, due: { action: "add" } };
   if (policy.rotateEveryMs === undefined) return undefined;
   // Added that much earlier, the new key takes over when the old one has reached its age.
   const ageMs = Math.max(0, policy.rotateEveryMs - policy.propagationMs);
@@ -53,5 +55,8 @@ function retirement(key: KeyRecord, record: KeysetRecord, policy: RotationPolicy
   const disableAtMs = key.retiredAtMs + policy.retainMs;
   if (key.state === "enabled") return { atMs: disableAtMs, due: { action: "disable", id: key.id } };
   if (key.state !== "disabled") return undefined;
-  return { atMs: Math.max(disableAtMs, key.disabledAtMs ?? 0) + policy.propagationMs, due: { action: "destroy", id: key.id } };
+  return {
+    atMs: Math.max(disableAtMs, key.disabledAtMs ?? 0) + policy.propagationMs,
+    due: { action: "destroy", id: key.id },
+  };
 }

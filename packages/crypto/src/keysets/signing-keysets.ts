@@ -16,19 +16,20 @@ export interface PublicKey {
 
 /** Signatures, or MACs, under the keys of one keyset: `header ‖ signature`, detached from the message. */
 export class SigningKeyset<P extends "mac" | "signature" = "signature"> extends KeysetUser<P> {
-  /** @internal */
-  constructor(parts: UserParts, purpose: P) {
-    super(parts, purpose);
-  }
-
   /** Signs under the primary key. Private RSA operations run off the main thread. */
   async sign(message: Data): Promise<Buffer> {
     this.ready();
     const key = this.parts.keyset.keyToWrite();
-    return this.told("sign", () => key.id, async () => {
-      const signature = await this.parts.guard.run(() => this.primitive(key).signer.sign(key.header, bytesOf(message)));
-      return Buffer.concat([key.header, signature]);
-    });
+    return this.told(
+      "sign",
+      () => key.id,
+      async () => {
+        const signature = await this.parts.guard.run(() =>
+          this.primitive(key).signer.sign(key.header, bytesOf(message)),
+        );
+        return Buffer.concat([key.header, signature]);
+      },
+    );
   }
 
   /**
@@ -41,10 +42,14 @@ export class SigningKeyset<P extends "mac" | "signature" = "signature"> extends 
     this.ready();
     const bytes = messageBytes(signature);
     let key: Key | undefined;
-    return this.told("verify", () => key?.id, async () => {
-      const found = (key = await this.findKey(bytes));
-      await this.primitive(found).signer.verify(found.header, bytesOf(message), bytes.subarray(found.header.length));
-    });
+    return this.told(
+      "verify",
+      () => key?.id,
+      async () => {
+        const found = (key = await this.findKey(bytes));
+        await this.primitive(found).signer.verify(found.header, bytesOf(message), bytes.subarray(found.header.length));
+      },
+    );
   }
 
   /** As {@link verify}, for those who want to know rather than stop. Store and lifecycle errors are still thrown. */
@@ -121,8 +126,13 @@ export class HybridKeyset extends KeysetUser<"hybrid"> {
   async encrypt(plaintext: Data, options?: EncryptionOptions): Promise<Buffer> {
     this.ready();
     const key = this.parts.keyset.keyToWrite();
-    const seal = (): Promise<Buffer> => this.primitive(key).hybrid.seal(key.header, bytesOf(plaintext), boundTo(key, options?.aad));
-    return this.told("encrypt", () => key.id, () => this.parts.guard.run(seal));
+    const seal = (): Promise<Buffer> =>
+      this.primitive(key).hybrid.seal(key.header, bytesOf(plaintext), boundTo(key, options?.aad));
+    return this.told(
+      "encrypt",
+      () => key.id,
+      () => this.parts.guard.run(seal),
+    );
   }
 
   /** Decrypts, off the main thread where RSA is concerned. Fails as the `decrypt` of other keysets does. */
@@ -130,11 +140,16 @@ export class HybridKeyset extends KeysetUser<"hybrid"> {
     this.ready();
     const bytes = messageBytes(message);
     let key: Key | undefined;
-    return this.told("decrypt", () => key?.id, async () => {
-      const found = (key = await this.findKey(bytes));
-      const open = (): Promise<Buffer> => this.primitive(found).hybrid.open(bytes, found.header.length, boundTo(found, options?.aad));
-      return this.parts.guard.run(open);
-    });
+    return this.told(
+      "decrypt",
+      () => key?.id,
+      async () => {
+        const found = (key = await this.findKey(bytes));
+        const open = (): Promise<Buffer> =>
+          this.primitive(found).hybrid.open(bytes, found.header.length, boundTo(found, options?.aad));
+        return this.parts.guard.run(open);
+      },
+    );
   }
 
   /** Decrypts and encrypts again to the primary key, bound to the same associated data. */

@@ -26,7 +26,13 @@ export class Key {
   readonly #key: KeyObject;
   #primitive: Primitive | undefined;
 
-  constructor(engine: Engine, id: number, algorithm: AlgorithmName, key: KeyObject, usage: KeyUsage = { writes: 0, reads: 0 }) {
+  constructor(
+    engine: Engine,
+    id: number,
+    algorithm: AlgorithmName,
+    key: KeyObject,
+    usage: KeyUsage = { writes: 0, reads: 0 },
+  ) {
     const { suite, tink = false } = ALGORITHMS[algorithm];
     this.id = id;
     this.algorithm = algorithm;
@@ -84,16 +90,30 @@ export class Snapshot {
     const key = this.#keys.get(keyId);
     if (key === undefined) throw this.#absent(keyId);
     if (suite === undefined ? !key.tink : key.tink || suite !== key.suite)
-      throw cryptoError("CRYPTO_MESSAGE_INVALID", `the message is of suite ${suite ?? "Tink"}, which is not that of key ${shownId(keyId)}`);
+      throw cryptoError(
+        "CRYPTO_MESSAGE_INVALID",
+        `the message is of suite ${suite ?? "Tink"}, which is not that of key ${shownId(keyId)}`,
+      );
     return key;
   }
 
   #absent(id: number): Error {
     const { name, keys } = this.record;
     const record = keys.find((key) => key.id === id);
-    if (record?.state === "disabled") return cryptoError("CRYPTO_KEY_DISABLED", `keyset "${name}": key ${shownId(id)} is disabled since ${shownTime(record.disabledAtMs)}`);
-    if (record?.state === "destroyed") return cryptoError("CRYPTO_KEY_DESTROYED", `keyset "${name}": key ${shownId(id)} was destroyed at ${shownTime(record.destroyedAtMs)}`);
-    return cryptoError("CRYPTO_KEY_UNKNOWN", `keyset "${name}" has no key ${shownId(id)}: written by another keyset, or by a newer revision than ${this.record.revision}`);
+    if (record?.state === "disabled")
+      return cryptoError(
+        "CRYPTO_KEY_DISABLED",
+        `keyset "${name}": key ${shownId(id)} is disabled since ${shownTime(record.disabledAtMs)}`,
+      );
+    if (record?.state === "destroyed")
+      return cryptoError(
+        "CRYPTO_KEY_DESTROYED",
+        `keyset "${name}": key ${shownId(id)} was destroyed at ${shownTime(record.destroyedAtMs)}`,
+      );
+    return cryptoError(
+      "CRYPTO_KEY_UNKNOWN",
+      `keyset "${name}" has no key ${shownId(id)}: written by another keyset, or by a newer revision than ${this.record.revision}`,
+    );
   }
 }
 

@@ -24,14 +24,18 @@ export function sqlStore(options: SqlStoreOptions): KeyStore {
   const { sql, table = "steward_keysets", pubSub } = options;
   if (!TABLE.test(table)) throw cryptoError("CRYPTO_STORE_INVALID", `"${table}" is not a plain name of a table`);
   const prepared = once(() =>
-    sql.query(`create table if not exists ${table} (name text primary key, revision bigint not null, blob text not null, changed_at timestamptz not null default now())`),
+    sql.query(
+      `create table if not exists ${table} (name text primary key, revision bigint not null, blob text not null, changed_at timestamptz not null default now())`,
+    ),
   );
   const topic = `steward.keysets.${table}`;
   return {
     kind: "sql",
     async load(name) {
       await prepared();
-      const [row] = await sql.query<Row>(`select revision::text as revision, blob from ${table} where name = $1`, [name]);
+      const [row] = await sql.query<Row>(`select revision::text as revision, blob from ${table} where name = $1`, [
+        name,
+      ]);
       return row && { revision: Number(row.revision), blob: Buffer.from(row.blob, "base64") };
     },
     async compareAndSet(name, expected, next) {

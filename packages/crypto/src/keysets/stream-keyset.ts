@@ -2,7 +2,15 @@ import type { Transform } from "node:stream";
 import { cryptoError, notAuthentic } from "../errors.ts";
 import type { AssociatedData } from "../suites/bytes.ts";
 import { OpenStream, SealStream } from "../suites/chunk-streams.ts";
-import { beginMessage, CHUNK_BYTES, plaintextLength, PREAMBLE_BYTES, resumeMessage, SEALED_CHUNK_BYTES, type ChunkCipher } from "../suites/cobblestone.ts";
+import {
+  beginMessage,
+  CHUNK_BYTES,
+  plaintextLength,
+  PREAMBLE_BYTES,
+  resumeMessage,
+  SEALED_CHUNK_BYTES,
+  type ChunkCipher,
+} from "../suites/cobblestone.ts";
 import { HEADER_BYTES } from "../suites/header.ts";
 import { nextTurn } from "../suites/turns.ts";
 import { AeadKeyset } from "./aead-keyset.ts";
@@ -80,17 +88,30 @@ export class StreamKeyset extends AeadKeyset<"stream"> {
 
   async #cipherOf(head: Buffer, aad: AssociatedData | undefined): Promise<ChunkCipher> {
     let key: Key | undefined;
-    return this.told("decrypt", () => key?.id, async () => {
-      const found = (key = await this.findKey(head));
-      return resumeMessage(this.parts.engine, this.primitive(found).key, boundTo(found, aad), head.subarray(HEADER_BYTES));
-    });
+    return this.told(
+      "decrypt",
+      () => key?.id,
+      async () => {
+        const found = (key = await this.findKey(head));
+        return resumeMessage(
+          this.parts.engine,
+          this.primitive(found).key,
+          boundTo(found, aad),
+          head.subarray(HEADER_BYTES),
+        );
+      },
+    );
   }
 }
 
 function within(range: ByteRange, size: number): { start: number; end: number } {
   const { start = 0, end = size } = range;
-  if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start <= end && end <= size) return { start, end };
-  throw cryptoError("CRYPTO_INPUT_TOO_LARGE", `bytes ${start} to ${end} do not lie in the ${size} bytes of the plaintext`);
+  if (Number.isInteger(start) && Number.isInteger(end) && start >= 0 && start <= end && end <= size)
+    return { start, end };
+  throw cryptoError(
+    "CRYPTO_INPUT_TOO_LARGE",
+    `bytes ${start} to ${end} do not lie in the ${size} bytes of the plaintext`,
+  );
 }
 
 function openInto(out: Buffer, cipher: ChunkCipher, first: number, sealed: Buffer, start: number): void {

@@ -9,13 +9,19 @@ const FROM: Readonly<Record<"enabled" | "disabled" | "destroyed", readonly KeySt
 };
 
 /** A new keyset: its first key is primary at once, as nobody can have missed it. */
-export function withFirstKey(name: string, purpose: KeysetRecord["purpose"], key: KeyRecord, nowMs: number): KeysetRecord {
+export function withFirstKey(
+  name: string,
+  purpose: KeysetRecord["purpose"],
+  key: KeyRecord,
+  nowMs: number,
+): KeysetRecord {
   return { name, purpose, revision: 1, primary: key.id, keys: [{ ...key, state: "enabled", primaryAtMs: nowMs }] };
 }
 
 /** A key more, which reads from now on and writes once it is promoted. */
 export function withPending(record: KeysetRecord, key: KeyRecord): KeysetRecord {
-  if (record.keys.some((other) => other.id === key.id)) throw transition(key.id, "be added: the keyset has, or had, a key of that id");
+  if (record.keys.some((other) => other.id === key.id))
+    throw transition(key.id, "be added: the keyset has, or had, a key of that id");
   return { ...record, keys: [...record.keys, key] };
 }
 
@@ -39,7 +45,8 @@ export function withDisabled(record: KeysetRecord, id: number, nowMs: number): K
 /** A disabled key reads again. */
 export function withEnabled(record: KeysetRecord, id: number, nowMs: number): KeysetRecord {
   const key = allowed(record, id, "enabled", "be enabled");
-  if (key.state === "pending") throw transition(id, "be enabled: it is pending, and will be once it has reached everybody");
+  if (key.state === "pending")
+    throw transition(id, "be enabled: it is pending, and will be once it has reached everybody");
   if (key.state === "enabled") return record;
   const { disabledAtMs: _, ...rest } = key;
   return replace(record, id, () => ({ ...rest, state: "enabled", retiredAtMs: nowMs }));
@@ -59,7 +66,8 @@ export function withReserved(record: KeysetRecord, id: number, count: number): K
 function allowed(record: KeysetRecord, id: number, to: keyof typeof FROM, what: string): KeyRecord {
   const key = record.keys.find((other) => other.id === id);
   if (key === undefined) throw cryptoError("CRYPTO_KEY_UNKNOWN", `keyset "${record.name}" has no key ${shownId(id)}`);
-  if (!FROM[to].includes(key.state)) throw transition(id, `${what}: it is ${key.state}${to === "destroyed" ? "; disable it first" : ""}`);
+  if (!FROM[to].includes(key.state))
+    throw transition(id, `${what}: it is ${key.state}${to === "destroyed" ? "; disable it first" : ""}`);
   return key;
 }
 

@@ -35,6 +35,7 @@ export abstract class KeysetUser<P extends Purpose> {
   protected readonly parts: UserParts;
   readonly #purpose: P;
 
+  /** @internal */
   constructor(parts: UserParts, purpose: P) {
     this.parts = parts;
     this.name = parts.keyset.name;
@@ -89,7 +90,11 @@ export abstract class KeysetUser<P extends Purpose> {
   }
 
   /** Runs `work` and tells who listens how it ended. */
-  protected async told<T>(operation: KeyUseEvent["operation"], keyId: () => number | undefined, work: () => Promise<T>): Promise<T> {
+  protected async told<T>(
+    operation: KeyUseEvent["operation"],
+    keyId: () => number | undefined,
+    work: () => Promise<T>,
+  ): Promise<T> {
     try {
       const result = await work();
       this.heard(operation, keyId());

@@ -8,7 +8,12 @@ const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 
 /** Argon2id where this Node or the options have it: 64 MiB, 3 passes. */
-export const DEFAULT_ARGON2ID: PasswordParameters = { scheme: "argon2id", memoryKiB: 65_536, passes: 3, parallelism: 1 };
+export const DEFAULT_ARGON2ID: PasswordParameters = {
+  scheme: "argon2id",
+  memoryKiB: 65_536,
+  passes: 3,
+  parallelism: 1,
+};
 /** What every Node has: scrypt with N = 2^17, 128 MiB. */
 export const DEFAULT_SCRYPT: PasswordParameters = { scheme: "scrypt", logN: 17, blockSize: 8, parallelism: 1 };
 
@@ -42,7 +47,15 @@ export class PasswordHasher {
     this.#parts = parts;
     this.#argon2id = parts.argon2id ?? nodeArgon2id;
     this.#parameters = parts.parameters ?? (this.#argon2id === undefined ? DEFAULT_SCRYPT : DEFAULT_ARGON2ID);
-    this.#guard = new Guard({ resource: `${resource} passwords`, clock, refusal, maxConcurrent, maxPending, timeoutMs, holdUntilSettled: true });
+    this.#guard = new Guard({
+      resource: `${resource} passwords`,
+      clock,
+      refusal,
+      maxConcurrent,
+      maxPending,
+      timeoutMs,
+      holdUntilSettled: true,
+    });
   }
 
   /** What new hashes cost. */
@@ -100,11 +113,15 @@ export class PasswordHasher {
     return this.#parameters;
   }
 
+  /** The numbers of now. */
   stats(): GuardStats {
     return this.#guard.stats();
   }
 
-  /** @internal Waits until no password is being hashed. */
+  /**
+   * Waits until no password is being hashed.
+   * @internal
+   */
   idle(): Promise<void> {
     return this.#guard.idle();
   }
@@ -119,10 +136,18 @@ export class PasswordHasher {
     const bytes = Buffer.from(password, "utf8");
     const { maxPasswordBytes } = this.#parts;
     if (bytes.length > 0 && bytes.length <= maxPasswordBytes) return bytes;
-    throw cryptoError("CRYPTO_PASSWORD_INVALID", `a password has 1 to ${maxPasswordBytes} bytes, this one ${bytes.length}`);
+    throw cryptoError(
+      "CRYPTO_PASSWORD_INVALID",
+      `a password has 1 to ${maxPasswordBytes} bytes, this one ${bytes.length}`,
+    );
   }
 
-  async #run(password: Buffer, salt: Uint8Array, hashBytes: number, parameters: PasswordParameters): Promise<Uint8Array> {
+  async #run(
+    password: Buffer,
+    salt: Uint8Array,
+    hashBytes: number,
+    parameters: PasswordParameters,
+  ): Promise<Uint8Array> {
     try {
       return await this.#guard.run(() => this.#derive(password, salt, hashBytes, parameters));
     } finally {
@@ -130,7 +155,12 @@ export class PasswordHasher {
     }
   }
 
-  #derive(password: Uint8Array, salt: Uint8Array, hashBytes: number, parameters: PasswordParameters): Promise<Uint8Array> {
+  #derive(
+    password: Uint8Array,
+    salt: Uint8Array,
+    hashBytes: number,
+    parameters: PasswordParameters,
+  ): Promise<Uint8Array> {
     if (parameters.scheme !== "argon2id") return derive(password, salt, hashBytes, parameters);
     if (this.#argon2id !== undefined) return this.#argon2id({ password, salt, hashBytes, parameters });
     const text = `this Node (${process.version}) has no Argon2id: it comes with 24.7, or give one as passwords.argon2id`;
@@ -139,8 +169,10 @@ export class PasswordHasher {
 }
 
 function isWeaker(a: PasswordParameters, b: PasswordParameters): boolean {
-  if (a.scheme === "argon2id" && b.scheme === "argon2id") return a.memoryKiB < b.memoryKiB || a.passes < b.passes || a.parallelism < b.parallelism;
-  if (a.scheme === "scrypt" && b.scheme === "scrypt") return a.logN < b.logN || a.blockSize < b.blockSize || a.parallelism < b.parallelism;
+  if (a.scheme === "argon2id" && b.scheme === "argon2id")
+    return a.memoryKiB < b.memoryKiB || a.passes < b.passes || a.parallelism < b.parallelism;
+  if (a.scheme === "scrypt" && b.scheme === "scrypt")
+    return a.logN < b.logN || a.blockSize < b.blockSize || a.parallelism < b.parallelism;
   return a.scheme === "pbkdf2-sha256" && b.scheme === "pbkdf2-sha256" ? a.iterations < b.iterations : true;
 }
 

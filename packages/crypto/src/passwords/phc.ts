@@ -39,19 +39,29 @@ export function parseHash(text: string, maxMemoryBytes: number): StoredHash {
   const stored = text.length <= MAX_TEXT ? (argon2id(text) ?? scrypt(text) ?? pbkdf2(text)) : undefined;
   if (stored === undefined) throw invalid("it is not a PHC string of argon2id, scrypt or pbkdf2-sha256");
   const { salt, hash } = stored;
-  if (salt.length < 8 || salt.length > 64 || hash.length < 16 || hash.length > 64) throw invalid("its salt or hash has an unusual length");
-  if (!sensible(stored.parameters, maxMemoryBytes)) throw invalid(`its costs are zero, or more than allowed (memory at most ${maxMemoryBytes} bytes)`);
+  if (salt.length < 8 || salt.length > 64 || hash.length < 16 || hash.length > 64)
+    throw invalid("its salt or hash has an unusual length");
+  if (!sensible(stored.parameters, maxMemoryBytes))
+    throw invalid(`its costs are zero, or more than allowed (memory at most ${maxMemoryBytes} bytes)`);
   return stored;
 }
 
 function argon2id(text: string): StoredHash | undefined {
   const [, memory, passes, parallelism, salt, hash] = ARGON2ID.exec(text) ?? [];
-  return built({ scheme: "argon2id", memoryKiB: Number(memory), passes: Number(passes), parallelism: Number(parallelism) }, salt, hash);
+  return built(
+    { scheme: "argon2id", memoryKiB: Number(memory), passes: Number(passes), parallelism: Number(parallelism) },
+    salt,
+    hash,
+  );
 }
 
 function scrypt(text: string): StoredHash | undefined {
   const [, logN, blockSize, parallelism, salt, hash] = SCRYPT.exec(text) ?? [];
-  return built({ scheme: "scrypt", logN: Number(logN), blockSize: Number(blockSize), parallelism: Number(parallelism) }, salt, hash);
+  return built(
+    { scheme: "scrypt", logN: Number(logN), blockSize: Number(blockSize), parallelism: Number(parallelism) },
+    salt,
+    hash,
+  );
 }
 
 function pbkdf2(text: string): StoredHash | undefined {
@@ -59,7 +69,11 @@ function pbkdf2(text: string): StoredHash | undefined {
   return built({ scheme: "pbkdf2-sha256", iterations: Number(iterations) }, salt, hash);
 }
 
-function built(parameters: PasswordParameters, salt: string | undefined, hash: string | undefined): StoredHash | undefined {
+function built(
+  parameters: PasswordParameters,
+  salt: string | undefined,
+  hash: string | undefined,
+): StoredHash | undefined {
   const saltBytes = decoded(salt);
   const hashBytes = decoded(hash);
   return saltBytes && hashBytes && { parameters, salt: saltBytes, hash: hashBytes };
@@ -69,9 +83,17 @@ function sensible(parameters: PasswordParameters, maxMemoryBytes: number): boole
   if (memoryOf(parameters) > maxMemoryBytes) return false;
   switch (parameters.scheme) {
     case "argon2id":
-      return between(parameters.passes, 1, 64) && between(parameters.parallelism, 1, 16) && parameters.memoryKiB >= 8 * parameters.parallelism;
+      return (
+        between(parameters.passes, 1, 64) &&
+        between(parameters.parallelism, 1, 16) &&
+        parameters.memoryKiB >= 8 * parameters.parallelism
+      );
     case "scrypt":
-      return between(parameters.logN, 1, 24) && between(parameters.blockSize, 1, 32) && between(parameters.parallelism, 1, 16);
+      return (
+        between(parameters.logN, 1, 24) &&
+        between(parameters.blockSize, 1, 32) &&
+        between(parameters.parallelism, 1, 16)
+      );
     case "pbkdf2-sha256":
       return between(parameters.iterations, 1, MAX_ITERATIONS);
   }

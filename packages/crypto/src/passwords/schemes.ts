@@ -41,7 +41,14 @@ export type Argon2idFunction = (input: {
 interface NodeArgon2 {
   readonly argon2: (
     algorithm: "argon2id",
-    parameters: { message: Uint8Array; nonce: Uint8Array; parallelism: number; tagLength: number; memory: number; passes: number },
+    parameters: {
+      message: Uint8Array;
+      nonce: Uint8Array;
+      parallelism: number;
+      tagLength: number;
+      memory: number;
+      passes: number;
+    },
     callback: (error: Error | null, hash: Uint8Array) => void,
   ) => void;
 }
@@ -74,7 +81,8 @@ export function derive(
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, hash: Uint8Array): void => (error === null ? resolve(hash) : reject(error));
-    if (parameters.scheme === "pbkdf2-sha256") return crypto.pbkdf2(password, salt, parameters.iterations, hashBytes, "sha256", done);
+    if (parameters.scheme === "pbkdf2-sha256")
+      return crypto.pbkdf2(password, salt, parameters.iterations, hashBytes, "sha256", done);
     const { logN, blockSize, parallelism } = parameters;
     const maxmem = memoryOf(parameters) * 2 + 32 * 1024 * 1024;
     crypto.scrypt(password, salt, hashBytes, { N: 2 ** logN, r: blockSize, p: parallelism, maxmem }, done);

@@ -1,7 +1,21 @@
 import { randomBytes, X509Certificate, type KeyObject } from "node:crypto";
 import { systemClock, type Clock } from "@steward/core";
 import { wallTime } from "../keysets/wall.ts";
-import { contentOf, fromDer, fromPem, integer, oidOf, partsOf, pkiInvalid, sequence, smallInteger, tagged, time, toPem, type Asn1 } from "./der.ts";
+import {
+  contentOf,
+  fromDer,
+  fromPem,
+  integer,
+  oidOf,
+  partsOf,
+  pkiInvalid,
+  sequence,
+  smallInteger,
+  tagged,
+  time,
+  toPem,
+  type Asn1,
+} from "./der.ts";
 import {
   alternativeNames,
   authorityKeyIdentifier,
@@ -102,10 +116,15 @@ export class CertificateAuthority {
    * An authority from files that the operator keeps.
    * @throws {CRYPTO_PKI_INVALID} when the certificate is not one of an authority, or the key is not its own.
    */
-  static from(files: { readonly certificatePem: string; readonly privateKeyPem: string; readonly clock?: Clock }): CertificateAuthority {
+  static from(files: {
+    readonly certificatePem: string;
+    readonly privateKeyPem: string;
+    readonly clock?: Clock;
+  }): CertificateAuthority {
     const key = parsedKey(files.privateKeyPem);
     const certificate = parsedCertificate(files.certificatePem);
-    if (!certificate.ca) throw pkiInvalid("the certificate is not one of an authority (basicConstraints CA is not set)");
+    if (!certificate.ca)
+      throw pkiInvalid("the certificate is not one of an authority (basicConstraints CA is not set)");
     if (!certificate.checkPrivateKey(key)) throw pkiInvalid("the private key is not the one of the certificate");
     return new CertificateAuthority(files.certificatePem, key, files.clock ?? systemClock);
   }
@@ -142,9 +161,15 @@ export class CertificateAuthority {
     return this.#certify(publicKeyDer(publicKey), publicKey.asymmetricKeyType, newSerial(), options);
   }
 
-  #certify(spki: Buffer, keyType: string | undefined, serial: Buffer, options: Omit<IssueOptions, "key">): Promise<string> {
+  #certify(
+    spki: Buffer,
+    keyType: string | undefined,
+    serial: Buffer,
+    options: Omit<IssueOptions, "key">,
+  ): Promise<string> {
     const { names = [], uses, validForMs = 90 * DAY_MS } = options;
-    if (uses.includes("server") && names.length === 0) throw pkiInvalid("a server's certificate needs at least one name");
+    if (uses.includes("server") && names.length === 0)
+      throw pkiInvalid("a server's certificate needs at least one name");
     const now = wallTime(this.#clock);
     const until = Math.min(now + validForMs, Date.parse(this.#certificate.validTo));
     const content = tbsCertificate(serial, this.#key, this.#name, [now - BACKDATE_MS, until], nameOf(options), spki, [
@@ -160,7 +185,8 @@ export class CertificateAuthority {
 
   /** Takes a certificate back; the next list says so. */
   revoke(serialNumber: string): void {
-    if (!/^([0-9A-Fa-f]{2}){1,20}$/.test(serialNumber)) throw pkiInvalid("a serial number is hexadecimal, as X509Certificate.serialNumber has it");
+    if (!/^([0-9A-Fa-f]{2}){1,20}$/.test(serialNumber))
+      throw pkiInvalid("a serial number is hexadecimal, as X509Certificate.serialNumber has it");
     this.#revoked.set(serialNumber.toUpperCase(), wallTime(this.#clock));
   }
 
@@ -168,7 +194,9 @@ export class CertificateAuthority {
   async revocationList(options: { readonly validForMs?: number; readonly number?: number } = {}): Promise<string> {
     const { validForMs = 7 * DAY_MS, number = (this.#crls += 1) } = options;
     const now = wallTime(this.#clock);
-    const entries = [...this.#revoked].map(([serial, atMs]) => sequence(integer(positive(Buffer.from(serial, "hex"))), time(atMs)));
+    const entries = [...this.#revoked].map(([serial, atMs]) =>
+      sequence(integer(positive(Buffer.from(serial, "hex"))), time(atMs)),
+    );
     const content = sequence(
       smallInteger(1),
       signatureAlgorithm(this.#key).id,
@@ -194,7 +222,16 @@ function tbsCertificate(
   const validity = sequence(time(from), time(until));
   const version = tagged(0, smallInteger(2));
   const key = fromDer(spki, "the public key");
-  return sequence(version, integer(serial), signatureAlgorithm(signer).id, issuer, validity, subject, key, extensions(3, ...items));
+  return sequence(
+    version,
+    integer(serial),
+    signatureAlgorithm(signer).id,
+    issuer,
+    validity,
+    subject,
+    key,
+    extensions(3, ...items),
+  );
 }
 
 /** 16 random bytes that read as a positive number without a leading zero. */

@@ -93,7 +93,9 @@ export function partsOf(value: Asn1 | undefined): readonly Asn1[] {
 
 /** The dotted form of an object identifier, or `undefined`. */
 export function oidOf(value: Asn1 | undefined): string | undefined {
-  return typeof value?.value === "string" && value.type === TYPES.OID ? asn1.derToOid(forge.util.createBuffer(value.value)) : undefined;
+  return typeof value?.value === "string" && value.type === TYPES.OID
+    ? asn1.derToOid(forge.util.createBuffer(value.value))
+    : undefined;
 }
 
 /** The bytes of a primitive value. */
@@ -103,7 +105,10 @@ export function contentOf(value: Asn1 | undefined): Buffer {
 
 /** Wraps DER as PEM. */
 export function toPem(label: string, der: Uint8Array): string {
-  const lines = Buffer.from(der).toString("base64").match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(der)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }
 

@@ -1,6 +1,23 @@
 import { createHash } from "node:crypto";
 import { isIP } from "node:net";
-import { bits, boolean, contentOf, fromDer, implicit, octets, oid, partsOf, pkiInvalid, sequence, set, smallInteger, tagged, toDer, utf8, type Asn1 } from "./der.ts";
+import {
+  bits,
+  boolean,
+  contentOf,
+  fromDer,
+  implicit,
+  octets,
+  oid,
+  partsOf,
+  pkiInvalid,
+  sequence,
+  set,
+  smallInteger,
+  tagged,
+  toDer,
+  utf8,
+  type Asn1,
+} from "./der.ts";
 
 const CN = "2.5.4.3";
 const O = "2.5.4.10";
@@ -13,7 +30,8 @@ export interface Subject {
 
 /** A subject as ASN.1. */
 export function nameOf({ commonName, organization }: Subject): Asn1 {
-  if (commonName === "" || commonName.length > 64) throw pkiInvalid(`a common name has 1 to 64 characters, this one ${commonName.length}`);
+  if (commonName === "" || commonName.length > 64)
+    throw pkiInvalid(`a common name has 1 to 64 characters, this one ${commonName.length}`);
   const parts = [...(organization === undefined ? [] : [[O, organization] as const]), [CN, commonName] as const];
   return sequence(...parts.map(([id, text]) => set(sequence(oid(id), utf8(text)))));
 }
@@ -31,11 +49,19 @@ export function basicConstraints(authority: boolean, pathLength?: number): Asn1 
 /** Bits of the key usage: digital signature, key encipherment, certificate and CRL signing. */
 export function keyUsage(kind: "authority" | "signature" | "signature and encipherment"): Asn1 {
   if (kind === "authority") return extension("2.5.29.15", true, bits(Uint8Array.of(0x06), 1));
-  return extension("2.5.29.15", true, kind === "signature" ? bits(Uint8Array.of(0x80), 7) : bits(Uint8Array.of(0xa0), 5));
+  return extension(
+    "2.5.29.15",
+    true,
+    kind === "signature" ? bits(Uint8Array.of(0x80), 7) : bits(Uint8Array.of(0xa0), 5),
+  );
 }
 
 export function extendedKeyUsage(...uses: readonly ("server" | "client")[]): Asn1 {
-  return extension("2.5.29.37", false, sequence(...uses.map((use) => oid(use === "server" ? "1.3.6.1.5.5.7.3.1" : "1.3.6.1.5.5.7.3.2"))));
+  return extension(
+    "2.5.29.37",
+    false,
+    sequence(...uses.map((use) => oid(use === "server" ? "1.3.6.1.5.5.7.3.1" : "1.3.6.1.5.5.7.3.2"))),
+  );
 }
 
 /** The names that a certificate is good for: host names, IP addresses, and URIs such as SPIFFE ids. */
@@ -64,7 +90,10 @@ function ipBytes(address: string): Buffer {
 /** The id of a public key: SHA-1 of its bits, a name and not a safeguard (RFC 5280, 4.2.1.2). */
 export function keyIdentifier(spki: Uint8Array): Buffer {
   const [, key] = partsOf(fromDer(spki, "the public key"));
-  const content = key !== undefined && "bitStringContents" in key && typeof key.bitStringContents === "string" ? key.bitStringContents : undefined;
+  const content =
+    key !== undefined && "bitStringContents" in key && typeof key.bitStringContents === "string"
+      ? key.bitStringContents
+      : undefined;
   const bytes = content === undefined ? contentOf(key) : Buffer.from(content, "latin1");
   return createHash("sha1").update(bytes.subarray(1)).digest();
 }

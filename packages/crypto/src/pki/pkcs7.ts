@@ -3,7 +3,27 @@ import { systemClock, type Clock } from "@steward/core";
 import { cryptoError } from "../errors.ts";
 import { wallTime } from "../keysets/wall.ts";
 import { parsedCertificate, parsedKey } from "./files.ts";
-import { contentOf, fromDer, fromPem, implicit, integer, nothing, octets, oid, oidOf, partsOf, pkiInvalid, sequence, set, smallInteger, tagged, time, toDer, toPem, type Asn1 } from "./der.ts";
+import {
+  contentOf,
+  fromDer,
+  fromPem,
+  implicit,
+  integer,
+  nothing,
+  octets,
+  oid,
+  oidOf,
+  partsOf,
+  pkiInvalid,
+  sequence,
+  set,
+  smallInteger,
+  tagged,
+  time,
+  toDer,
+  toPem,
+  type Asn1,
+} from "./der.ts";
 import { signatureAlgorithm } from "./signing.ts";
 
 const DATA = "1.2.840.113549.1.7.1";
@@ -12,7 +32,9 @@ const SHA256 = "2.16.840.1.101.3.4.2.1";
 
 /** Who signs, with what. */
 export interface Pkcs7Options {
+  /** The certificate of who signs. */
   readonly certificatePem: string;
+  /** Its key, RSA or P-256, as unencrypted PEM. */
   readonly privateKeyPem: string;
   /** Certificates that go along, so that the other side can build the chain. */
   readonly chainPem?: readonly string[] | undefined;
@@ -26,10 +48,12 @@ export interface Pkcs7Options {
 export async function signPkcs7(content: Uint8Array, options: Pkcs7Options): Promise<string> {
   const { chainPem = [], detached = false, clock = systemClock } = options;
   const key = parsedKey(options.privateKeyPem);
-  if (!parsedCertificate(options.certificatePem).checkPrivateKey(key)) throw pkiInvalid("the private key is not the one of the certificate");
+  if (!parsedCertificate(options.certificatePem).checkPrivateKey(key))
+    throw pkiInvalid("the private key is not the one of the certificate");
   const { id, hash } = signatureAlgorithm(key);
   // OpenSSL 3.0, which most readers are built on, knows no Ed25519 here.
-  if (hash === null) throw cryptoError("CRYPTO_UNSUPPORTED", "few readers of PKCS#7 know Ed25519; sign with a P-256 or RSA key");
+  if (hash === null)
+    throw cryptoError("CRYPTO_UNSUPPORTED", "few readers of PKCS#7 know Ed25519; sign with a P-256 or RSA key");
   const digest = createHash(hash).update(content).digest();
   const attributes = attributeList(digest, wallTime(clock));
   const signature = await new Promise<Buffer>((resolve, reject) =>
@@ -39,9 +63,18 @@ export async function signPkcs7(content: Uint8Array, options: Pkcs7Options): Pro
   const [, serial, , issuer] = partsOf(tbs);
   if (serial === undefined || issuer === undefined) throw pkiInvalid("the certificate is incomplete");
   const algorithm = sequence(oid(SHA256), nothing());
-  const signer = sequence(smallInteger(1), sequence(issuer, integer(contentOf(serial))), algorithm, tagged(0, ...attributes), id, octets(signature));
+  const signer = sequence(
+    smallInteger(1),
+    sequence(issuer, integer(contentOf(serial))),
+    algorithm,
+    tagged(0, ...attributes),
+    id,
+    octets(signature),
+  );
   const inner = sequence(oid(DATA), ...(detached ? [] : [tagged(0, octets(content))]));
-  const certificates = [options.certificatePem, ...chainPem].map((pem) => fromDer(fromPem(pem, "CERTIFICATE"), "a certificate"));
+  const certificates = [options.certificatePem, ...chainPem].map((pem) =>
+    fromDer(fromPem(pem, "CERTIFICATE"), "a certificate"),
+  );
   const body = sequence(smallInteger(1), set(algorithm), inner, tagged(0, ...certificates), set(signer));
   return toPem("PKCS7", toDer(sequence(oid(SIGNED_DATA), tagged(0, body))));
 }

@@ -1,5 +1,18 @@
 import { createPublicKey, verify, type KeyObject } from "node:crypto";
-import { contentOf, fromDer, fromPem, oid, partsOf, pkiInvalid, sequence, set, smallInteger, tagged, toDer, toPem } from "./der.ts";
+import {
+  contentOf,
+  fromDer,
+  fromPem,
+  oid,
+  partsOf,
+  pkiInvalid,
+  sequence,
+  set,
+  smallInteger,
+  tagged,
+  toDer,
+  toPem,
+} from "./der.ts";
 import { alternativeNames, nameOf, type Subject } from "./extensions.ts";
 import { pemOf } from "./files.ts";
 import { newPrivateKey, publicKeyDer, signatureAlgorithm, signed, type CertificateKeyKind } from "./signing.ts";
@@ -25,7 +38,12 @@ export async function createRequest(options: RequestOptions): Promise<Certificat
   const { names = [], key: kind = "ecdsa-p256" } = options;
   const key = await newPrivateKey(kind);
   const wanted = names.length === 0 ? [] : [sequence(oid(EXTENSION_REQUEST), set(sequence(alternativeNames(names))))];
-  const content = sequence(smallInteger(0), nameOf(options), fromDer(publicKeyDer(key), "the public key"), tagged(0, ...wanted));
+  const content = sequence(
+    smallInteger(0),
+    nameOf(options),
+    fromDer(publicKeyDer(key), "the public key"),
+    tagged(0, ...wanted),
+  );
   return { requestPem: toPem("CERTIFICATE REQUEST", await signed(content, key)), privateKeyPem: pemOf(key) };
 }
 
@@ -41,7 +59,8 @@ export function readRequest(requestPem: string): { readonly publicKey: KeyObject
   const publicKey = publicKeyOf(toDer(spki));
   const { hash } = signatureAlgorithm(publicKey);
   const bytes = bitsOf(signature);
-  if (!verify(hash, toDer(content), publicKey, bytes)) throw pkiInvalid("the request was not signed by the key it asks a certificate for");
+  if (!verify(hash, toDer(content), publicKey, bytes))
+    throw pkiInvalid("the request was not signed by the key it asks a certificate for");
   return { publicKey };
 }
 

@@ -11,7 +11,8 @@ const generate = promisify(generateKeyPair);
 export async function newPrivateKey(kind: CertificateKeyKind): Promise<KeyObject> {
   if (kind === "ecdsa-p256") return (await generate("ec", { namedCurve: "P-256" })).privateKey;
   if (kind === "ed25519") return (await generate("ed25519")).privateKey;
-  return (await generate("rsa", { modulusLength: Number(kind.slice("rsa-".length)), publicExponent: 65_537 })).privateKey;
+  return (await generate("rsa", { modulusLength: Number(kind.slice("rsa-".length)), publicExponent: 65_537 }))
+    .privateKey;
 }
 
 /** How a key signs: its algorithm as ASN.1, and the hash that goes before. */
@@ -27,14 +28,18 @@ export function signatureAlgorithm(key: KeyObject): { readonly id: Asn1; readonl
       return { id: sequence(oid("1.2.840.113549.1.1.11"), nothing()), hash: "sha256" };
     default:
   }
-  throw pkiInvalid(`a ${key.asymmetricKeyType ?? "secret"} key of that kind cannot sign certificates; use P-256, Ed25519 or RSA of 2048 bits and more`);
+  throw pkiInvalid(
+    `a ${key.asymmetricKeyType ?? "secret"} key of that kind cannot sign certificates; use P-256, Ed25519 or RSA of 2048 bits and more`,
+  );
 }
 
 /** What X.509 signs is always three parts: the content, the algorithm, the signature. The content is signed by `node:crypto`. */
 export function signed(content: Asn1, key: KeyObject): Promise<Buffer> {
   const { id, hash } = signatureAlgorithm(key);
   return new Promise((resolve, reject) =>
-    sign(hash, toDer(content), key, (error, signature) => (error === null ? resolve(toDer(sequence(content, id, bits(signature)))) : reject(error))),
+    sign(hash, toDer(content), key, (error, signature) =>
+      error === null ? resolve(toDer(sequence(content, id, bits(signature)))) : reject(error),
+    ),
   );
 }
 

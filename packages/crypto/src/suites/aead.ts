@@ -34,7 +34,12 @@ export class GcmAead implements Aead {
   readonly #parts: (nonce: Uint8Array) => GcmParts;
   readonly #random: NonceSource;
 
-  constructor(engine: Engine, nonceBytes: number, parts: (nonce: Uint8Array) => GcmParts, random: NonceSource = fillRandom) {
+  constructor(
+    engine: Engine,
+    nonceBytes: number,
+    parts: (nonce: Uint8Array) => GcmParts,
+    random: NonceSource = fillRandom,
+  ) {
     this.#engine = engine;
     this.#nonceBytes = nonceBytes;
     this.#parts = parts;
@@ -91,7 +96,13 @@ function authenticated(decipher: Encryption, unproven: Uint8Array): Uint8Array {
 }
 
 /** Runs `input` through a cipher into `out`, slice by slice. Gives where the output ends. */
-export function* transform(cipher: Encryption, input: Uint8Array, out: Uint8Array, at: number, sliceBytes: number): Pausable<number> {
+export function* transform(
+  cipher: Encryption,
+  input: Uint8Array,
+  out: Uint8Array,
+  at: number,
+  sliceBytes: number,
+): Pausable<number> {
   let end = at;
   if (input.length <= sliceBytes) {
     const piece = cipher.update(input);

@@ -28,7 +28,10 @@ export function messageBytes(message: Message): Uint8Array {
   if (typeof message !== "string") return message;
   const bytes = BASE64URL.test(message) ? Buffer.from(message, "base64url") : undefined;
   if (bytes === undefined || bytes.toString("base64url") !== message)
-    throw cryptoError("CRYPTO_MESSAGE_INVALID", `a message given as text must be base64url without padding (${message.length} characters given)`);
+    throw cryptoError(
+      "CRYPTO_MESSAGE_INVALID",
+      `a message given as text must be base64url without padding (${message.length} characters given)`,
+    );
   return bytes;
 }
 

@@ -1,10 +1,4 @@
-import {
-  createPrivateKey,
-  createSecretKey,
-  generateKeyPair,
-  randomBytes,
-  type KeyObject,
-} from "node:crypto";
+import { createPrivateKey, createSecretKey, generateKeyPair, randomBytes, type KeyObject } from "node:crypto";
 import { cryptoError } from "../errors.ts";
 import type { Aead } from "./aead.ts";
 import { CbcHmac } from "./cbc-hmac.ts";
@@ -63,7 +57,9 @@ function rsa(modulusLength: number): Pick<Algorithm, "generate" | "accepts"> {
     generate: () =>
       new Promise((resolve, reject) => {
         const options = { modulusLength, publicExponent: 65_537 };
-        generateKeyPair("rsa", options, (error, _publicKey, privateKey) => (error === null ? resolve(privateKey) : reject(error)));
+        generateKeyPair("rsa", options, (error, _publicKey, privateKey) =>
+          error === null ? resolve(privateKey) : reject(error),
+        );
       }),
     accepts: (key) =>
       key.type === "private" &&
@@ -76,7 +72,9 @@ function rsa(modulusLength: number): Pick<Algorithm, "generate" | "accepts"> {
 const ed25519: Pick<Algorithm, "generate" | "accepts"> = {
   generate: () =>
     new Promise((resolve, reject) =>
-      generateKeyPair("ed25519", undefined, (error, _publicKey, privateKey) => (error === null ? resolve(privateKey) : reject(error))),
+      generateKeyPair("ed25519", undefined, (error, _publicKey, privateKey) =>
+        error === null ? resolve(privateKey) : reject(error),
+      ),
     ),
   accepts: (key) => key.type === "private" && key.asymmetricKeyType === "ed25519",
 };
@@ -84,13 +82,26 @@ const ed25519: Pick<Algorithm, "generate" | "accepts"> = {
 const p256: Pick<Algorithm, "generate" | "accepts"> = {
   generate: () =>
     new Promise((resolve, reject) =>
-      generateKeyPair("ec", { namedCurve: "P-256" }, (error, _publicKey, privateKey) => (error === null ? resolve(privateKey) : reject(error))),
+      generateKeyPair("ec", { namedCurve: "P-256" }, (error, _publicKey, privateKey) =>
+        error === null ? resolve(privateKey) : reject(error),
+      ),
     ),
-  accepts: (key) => key.type === "private" && key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1",
+  accepts: (key) =>
+    key.type === "private" && key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1",
 };
 
-const hybrid = { suite: 5, purpose: "hybrid", portable: true, primitive: (e: Engine, k: KeyObject): Primitive => ({ purpose: "hybrid", hybrid: new Hybrid(e, k) }) } as const;
-const pss = { suite: 7, purpose: "signature", portable: true, primitive: (e: Engine, k: KeyObject): Primitive => ({ purpose: "signature", signer: new PssSigner(e, k) }) } as const;
+const hybrid = {
+  suite: 5,
+  purpose: "hybrid",
+  portable: true,
+  primitive: (e: Engine, k: KeyObject): Primitive => ({ purpose: "hybrid", hybrid: new Hybrid(e, k) }),
+} as const;
+const pss = {
+  suite: 7,
+  purpose: "signature",
+  portable: true,
+  primitive: (e: Engine, k: KeyObject): Primitive => ({ purpose: "signature", signer: new PssSigner(e, k) }),
+} as const;
 const plainGcm = {
   ...secret(32),
   suite: 2,
@@ -103,13 +114,25 @@ const plainGcm = {
 /** Every algorithm by its name in options, with the number that stands for it in messages. */
 export const ALGORITHMS = {
   /** XAES-256-GCM: AES-256-GCM without a limit worth counting. The default. */
-  "aes-256-gcm": { ...secret(32), suite: 1, purpose: "aead", portable: true, primitive: (e, k) => ({ purpose: "aead", aead: xaesGcm(e, k) }) },
+  "aes-256-gcm": {
+    ...secret(32),
+    suite: 1,
+    purpose: "aead",
+    portable: true,
+    primitive: (e, k) => ({ purpose: "aead", aead: xaesGcm(e, k) }),
+  },
   /** AES-256-GCM as NIST has it; messages are counted, and refused past 2^32 a key. */
   "aes-256-gcm-plain": plainGcm,
   /** As `aes-256-gcm-plain`, with messages that Tink reads and writes. */
   "aes-256-gcm-tink": { ...plainGcm, tink: true },
   /** AES-256-CBC, only ever with HMAC-SHA-512 over it. */
-  "aes-256-cbc": { ...secret(64), suite: 3, purpose: "aead", portable: true, primitive: (e, k) => ({ purpose: "aead", aead: new CbcHmac(e, k) }) },
+  "aes-256-cbc": {
+    ...secret(64),
+    suite: 3,
+    purpose: "aead",
+    portable: true,
+    primitive: (e, k) => ({ purpose: "aead", aead: new CbcHmac(e, k) }),
+  },
   /** Cobblestone-256: streams, files, random access, key commitment. */
   "aes-256-gcm-stream": {
     ...secret(32),
@@ -121,13 +144,37 @@ export const ALGORITHMS = {
   "rsa-2048": { ...rsa(2048), ...hybrid },
   "rsa-3072": { ...rsa(3072), ...hybrid },
   "rsa-4096": { ...rsa(4096), ...hybrid },
-  "hmac-sha256": { ...secret(32), suite: 6, purpose: "mac", portable: true, primitive: (e, k) => ({ purpose: "mac", signer: new Mac(e, "sha256", k) }) },
-  "hmac-sha512": { ...secret(64), suite: 10, purpose: "mac", portable: true, primitive: (e, k) => ({ purpose: "mac", signer: new Mac(e, "sha512", k) }) },
+  "hmac-sha256": {
+    ...secret(32),
+    suite: 6,
+    purpose: "mac",
+    portable: true,
+    primitive: (e, k) => ({ purpose: "mac", signer: new Mac(e, "sha256", k) }),
+  },
+  "hmac-sha512": {
+    ...secret(64),
+    suite: 10,
+    purpose: "mac",
+    portable: true,
+    primitive: (e, k) => ({ purpose: "mac", signer: new Mac(e, "sha512", k) }),
+  },
   "rsa-pss-2048": { ...rsa(2048), ...pss },
   "rsa-pss-3072": { ...rsa(3072), ...pss },
   "rsa-pss-4096": { ...rsa(4096), ...pss },
-  ed25519: { ...ed25519, suite: 8, purpose: "signature", portable: false, primitive: (_e, k) => ({ purpose: "signature", signer: new CurveSigner(undefined, k) }) },
-  "ecdsa-p256": { ...p256, suite: 9, purpose: "signature", portable: false, primitive: (_e, k) => ({ purpose: "signature", signer: new CurveSigner("sha256", k) }) },
+  ed25519: {
+    ...ed25519,
+    suite: 8,
+    purpose: "signature",
+    portable: false,
+    primitive: (_e, k) => ({ purpose: "signature", signer: new CurveSigner(undefined, k) }),
+  },
+  "ecdsa-p256": {
+    ...p256,
+    suite: 9,
+    purpose: "signature",
+    portable: false,
+    primitive: (_e, k) => ({ purpose: "signature", signer: new CurveSigner("sha256", k) }),
+  },
 } as const satisfies Readonly<Record<string, Algorithm>> as Readonly<Record<AlgorithmName, Algorithm>>; // one type for all rows
 
 /** The name of an algorithm in options. */
@@ -168,7 +215,10 @@ export function exportKey(key: KeyObject): Buffer {
 export function importKey(algorithm: AlgorithmName, material: Uint8Array | string | KeyObject): KeyObject {
   const key = parsedKey(ALGORITHMS[algorithm].purpose, material);
   if (key === undefined || !ALGORITHMS[algorithm].accepts(key))
-    throw cryptoError("CRYPTO_KEY_INVALID", `the imported key is not one of ${algorithm}: wrong kind, size or encoding`);
+    throw cryptoError(
+      "CRYPTO_KEY_INVALID",
+      `the imported key is not one of ${algorithm}: wrong kind, size or encoding`,
+    );
   return key;
 }
 
@@ -177,7 +227,9 @@ function parsedKey(purpose: Purpose, material: Uint8Array | string | KeyObject):
   const isSecret = purpose === "aead" || purpose === "stream" || purpose === "mac";
   try {
     if (isSecret) return typeof material === "string" ? undefined : createSecretKey(material);
-    return typeof material === "string" ? createPrivateKey(material) : createPrivateKey({ key: Buffer.from(material), format: "der", type: "pkcs8" });
+    return typeof material === "string"
+      ? createPrivateKey(material)
+      : createPrivateKey({ key: Buffer.from(material), format: "der", type: "pkcs8" });
   } catch {
     return undefined;
   }
@@ -190,6 +242,9 @@ function parsedKey(purpose: Purpose, material: Uint8Array | string | KeyObject):
 export function primitiveOf(engine: Engine, algorithm: AlgorithmName, key: KeyObject): Primitive {
   const { portable, primitive } = ALGORITHMS[algorithm];
   if (engine.name === "portable" && !portable)
-    throw cryptoError("CRYPTO_UNSUPPORTED", `the portable backend cannot do ${algorithm}; it does AES, HMAC, RSA-OAEP and RSA-PSS`);
+    throw cryptoError(
+      "CRYPTO_UNSUPPORTED",
+      `the portable backend cannot do ${algorithm}; it does AES, HMAC, RSA-OAEP and RSA-PSS`,
+    );
   return primitive(engine, key);
 }

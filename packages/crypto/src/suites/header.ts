@@ -34,7 +34,13 @@ export function tinkPrefix(keyId: number): Buffer {
 }
 
 function keyIdAt(message: Uint8Array, at: number): number {
-  return (((message[at] ?? 0) << 24) | ((message[at + 1] ?? 0) << 16) | ((message[at + 2] ?? 0) << 8) | (message[at + 3] ?? 0)) >>> 0;
+  return (
+    (((message[at] ?? 0) << 24) |
+      ((message[at + 1] ?? 0) << 16) |
+      ((message[at + 2] ?? 0) << 8) |
+      (message[at + 3] ?? 0)) >>>
+    0
+  );
 }
 
 /**
@@ -43,7 +49,12 @@ function keyIdAt(message: Uint8Array, at: number): number {
  */
 export function readHeader(message: Uint8Array): Header {
   const format = message[0];
-  if (format === FORMAT && message.length >= HEADER_BYTES) return { suite: message[1], keyId: keyIdAt(message, 2), bytes: HEADER_BYTES };
-  if (format === TINK_FORMAT && message.length >= TINK_PREFIX_BYTES) return { suite: undefined, keyId: keyIdAt(message, 1), bytes: TINK_PREFIX_BYTES };
-  throw cryptoError("CRYPTO_MESSAGE_INVALID", `not a message of ours: ${message.length} bytes, format ${format ?? "none"} (known: 2, and 1 for Tink)`);
+  if (format === FORMAT && message.length >= HEADER_BYTES)
+    return { suite: message[1], keyId: keyIdAt(message, 2), bytes: HEADER_BYTES };
+  if (format === TINK_FORMAT && message.length >= TINK_PREFIX_BYTES)
+    return { suite: undefined, keyId: keyIdAt(message, 1), bytes: TINK_PREFIX_BYTES };
+  throw cryptoError(
+    "CRYPTO_MESSAGE_INVALID",
+    `not a message of ours: ${message.length} bytes, format ${format ?? "none"} (known: 2, and 1 for Tink)`,
+  );
 }

@@ -26,7 +26,9 @@ const imported = new WeakMap<KeyObject, Promise<webcrypto.CryptoKey>>();
 function subtleKey(privateKey: KeyObject): Promise<webcrypto.CryptoKey> {
   let key = imported.get(privateKey);
   if (key === undefined) {
-    key = webcrypto.subtle.importKey("pkcs8", privateKey.export({ format: "der", type: "pkcs8" }), OAEP, false, ["decrypt"]);
+    key = webcrypto.subtle.importKey("pkcs8", privateKey.export({ format: "der", type: "pkcs8" }), OAEP, false, [
+      "decrypt",
+    ]);
     imported.set(privateKey, key);
   }
   return key;
@@ -60,13 +62,16 @@ export const nativeEngine: Engine = {
     return (blocks) => cipher.update(blocks);
   },
   hmac: (hash, key) => createHmac(hash, key),
-  oaepWrap: (key, secret) => publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" }, secret),
+  oaepWrap: (key, secret) =>
+    publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" }, secret),
   async oaepUnwrap(privateKey, wrapped) {
     return new Uint8Array(await webcrypto.subtle.decrypt(OAEP, await subtleKey(privateKey), wrapped));
   },
   pssSign: (key, parts) =>
     new Promise((resolve, reject) =>
-      sign("sha256", joined(parts), { key, ...PSS }, (error, signature) => (error === null ? resolve(signature) : reject(error))),
+      sign("sha256", joined(parts), { key, ...PSS }, (error, signature) =>
+        error === null ? resolve(signature) : reject(error),
+      ),
     ),
   pssVerify: (key, parts, signature) => verify("sha256", joined(parts), { key, ...PSS }, signature),
 };

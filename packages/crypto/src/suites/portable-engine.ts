@@ -47,7 +47,12 @@ class ForgeCipher implements SealedEncryption {
   }
 }
 
-function started(cipher: forge.cipher.BlockCipher, nonce: Uint8Array, aad: Uint8Array, tag?: Uint8Array): forge.cipher.BlockCipher {
+function started(
+  cipher: forge.cipher.BlockCipher,
+  nonce: Uint8Array,
+  aad: Uint8Array,
+  tag?: Uint8Array,
+): forge.cipher.BlockCipher {
   const known = tag === undefined ? {} : { tag: forge.util.createBuffer(binary(tag)) };
   cipher.start({ iv: binary(nonce), additionalData: binary(aad), tagLength: TAG_BITS, ...known });
   return cipher;
@@ -96,7 +101,11 @@ function oaep(): { md: forge.md.MessageDigest; mgf1: { md: forge.md.MessageDiges
 }
 
 function pss(): forge.pss.PSS {
-  return forge.pss.create({ md: forge.md.sha256.create(), mgf: forge.mgf.mgf1.create(forge.md.sha256.create()), saltLength: SALT_BYTES });
+  return forge.pss.create({
+    md: forge.md.sha256.create(),
+    mgf: forge.mgf.mgf1.create(forge.md.sha256.create()),
+    saltLength: SALT_BYTES,
+  });
 }
 
 function digestOf(parts: readonly Uint8Array[]): forge.md.MessageDigest {
@@ -118,7 +127,8 @@ export const portableEngine: Engine = {
   name: "portable",
   sliceBytes: 16 * 1024,
   derivedKey: (bytes) => bytes,
-  gcmEncryption: (key, nonce, aad) => new ForgeCipher(started(forge.cipher.createCipher("AES-GCM", raw(key)), nonce, aad)),
+  gcmEncryption: (key, nonce, aad) =>
+    new ForgeCipher(started(forge.cipher.createCipher("AES-GCM", raw(key)), nonce, aad)),
   gcmDecryption: (key, nonce, aad, tag): Encryption =>
     new ForgeCipher(started(forge.cipher.createDecipher("AES-GCM", raw(key)), nonce, aad, tag)),
   cbcEncryption(key, iv) {
@@ -143,5 +153,6 @@ export const portableEngine: Engine = {
   oaepWrap: (key, secret) => bytesFrom(forgePublic(key).encrypt(binary(secret), "RSA-OAEP", oaep())),
   oaepUnwrap: async (key, wrapped) => bytesFrom(forgePrivate(key).decrypt(binary(wrapped), "RSA-OAEP", oaep())),
   pssSign: async (key, parts) => bytesFrom(forgePrivate(key).sign(digestOf(parts), pss())),
-  pssVerify: (key, parts, signature) => verified(() => forgePublic(key).verify(digestOf(parts).digest().getBytes(), binary(signature), pss())),
+  pssVerify: (key, parts, signature) =>
+    verified(() => forgePublic(key).verify(digestOf(parts).digest().getBytes(), binary(signature), pss())),
 };

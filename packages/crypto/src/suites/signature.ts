@@ -62,7 +62,9 @@ export class CurveSigner implements Signer {
     return new Promise((resolve, reject) => {
       bounded(message);
       const key = { key: this.#privateKey, dsaEncoding: "ieee-p1363" } as const;
-      sign(this.#hash, Buffer.concat([prefix, message]), key, (error, signature) => (error === null ? resolve(signature) : reject(error)));
+      sign(this.#hash, Buffer.concat([prefix, message]), key, (error, signature) =>
+        error === null ? resolve(signature) : reject(error),
+      );
     });
   }
 

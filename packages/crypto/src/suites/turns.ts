@@ -22,4 +22,3 @@ export async function inTurns<T>(work: Pausable<T>): Promise<T> {
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
-

@@ -103,7 +103,10 @@ class Thread {
   }
 
   #fail(cause: unknown): void {
-    const error = cryptoError("CRYPTO_UNSUPPORTED", "the thread that worked on a large message ended", { cause, retryable: true });
+    const error = cryptoError("CRYPTO_UNSUPPORTED", "the thread that worked on a large message ended", {
+      cause,
+      retryable: true,
+    });
     for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
   }

@@ -19,6 +19,7 @@ function work({ operation, algorithm, key, header, input, aad }: WorkerTask): Ui
 parentPort?.on("message", (task: WorkerTask & { readonly id: number }) => {
   const output = work(task);
   const answer: WorkerAnswer = { id: task.id, output };
-  const movable = output !== undefined && output.buffer instanceof ArrayBuffer && output.byteLength === output.buffer.byteLength;
+  const movable =
+    output !== undefined && output.buffer instanceof ArrayBuffer && output.byteLength === output.buffer.byteLength;
   parentPort?.postMessage(answer, movable ? [output.buffer as ArrayBuffer] : []); // checked one line above
 });

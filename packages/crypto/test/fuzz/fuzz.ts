@@ -44,18 +44,27 @@ function flip(bytes: Buffer, at: number, bit: number): void {
 
 const MUTATIONS: readonly Mutation[] = [
   (bytes, random) => changed(bytes, (copy) => flip(copy, place(bytes, random), random(8))),
-  (bytes, random) => changed(bytes, (copy) => (copy[place(bytes, random)] = [0, 0xff, 0x7f, 0x80, random(256)][random(5)] ?? 0)),
-  (bytes, random) => changed(bytes, (copy) => copy.writeUInt16BE([0, 0xffff, random(65_536)][random(3)] ?? 0, Math.min(place(bytes, random), Math.max(0, bytes.length - 2)))),
+  (bytes, random) =>
+    changed(bytes, (copy) => (copy[place(bytes, random)] = [0, 0xff, 0x7f, 0x80, random(256)][random(5)] ?? 0)),
+  (bytes, random) =>
+    changed(bytes, (copy) =>
+      copy.writeUInt16BE(
+        [0, 0xffff, random(65_536)][random(3)] ?? 0,
+        Math.min(place(bytes, random), Math.max(0, bytes.length - 2)),
+      ),
+    ),
   (bytes, random) => bytes.subarray(0, place(bytes, random)),
   (bytes, random) => bytes.subarray(place(bytes, random)),
   (bytes, random) => Buffer.concat([bytes, Buffer.alloc(1 + random(40), random(256))]),
   (bytes, random) => changed(bytes, (copy) => copy.fill(random(2) * 255, place(bytes, random), place(bytes, random))),
-  (bytes, random, other) => Buffer.concat([bytes.subarray(0, place(bytes, random)), other.subarray(place(other, random))]),
+  (bytes, random, other) =>
+    Buffer.concat([bytes.subarray(0, place(bytes, random)), other.subarray(place(other, random))]),
   (bytes, random) => {
     const [from, to] = [place(bytes, random), place(bytes, random)].sort((a, b) => a - b);
     return Buffer.concat([bytes.subarray(0, to), bytes.subarray(from)]);
   },
-  (bytes, random) => changed(bytes, (copy) => Array.from({ length: 1 + random(20) }, () => (copy[random(copy.length)] = random(256)))),
+  (bytes, random) =>
+    changed(bytes, (copy) => Array.from({ length: 1 + random(20) }, () => (copy[random(copy.length)] = random(256)))),
 ];
 
 async function outcomeOf({ read, lenient = false }: Target, bytes: Buffer, good: Buffer): Promise<string> {
@@ -79,13 +88,17 @@ export async function fuzz(mutations: number, seed: number): Promise<FuzzReport>
     const good = target?.good[random(target.good.length)];
     const other = all[random(all.length)]?.good[0];
     const mutate = MUTATIONS[random(MUTATIONS.length)];
-    if (target === undefined || good === undefined || other === undefined || mutate === undefined) throw new Error("nothing to change");
+    if (target === undefined || good === undefined || other === undefined || mutate === undefined)
+      throw new Error("nothing to change");
     const bytes = mutate(good, random, other);
     const before = performance.now();
     const outcome = await outcomeOf(target, bytes, good);
     const tookMs = performance.now() - before;
     slowestMs = Math.max(slowestMs, tookMs);
-    if (outcome.startsWith("FAULT") || tookMs > HANG_MS) faults.push(`${target.name}, seed ${seed}, mutation ${i}, ${Math.round(tookMs)} ms: ${outcome}: ${bytes.toString("hex").slice(0, 400)}`);
+    if (outcome.startsWith("FAULT") || tookMs > HANG_MS)
+      faults.push(
+        `${target.name}, seed ${seed}, mutation ${i}, ${Math.round(tookMs)} ms: ${outcome}: ${bytes.toString("hex").slice(0, 400)}`,
+      );
     outcomes[outcome.slice(0, 60)] = (outcomes[outcome.slice(0, 60)] ?? 0) + 1;
   }
   await manager.stop();

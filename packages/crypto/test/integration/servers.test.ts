@@ -9,12 +9,14 @@ import { storeContract } from "../store-contract.ts";
 function sqlRunner(sql: postgres.Sql | postgres.TransactionSql): SqlRunner {
   return {
     query: async (text, parameters = []) => (await sql.unsafe(text, parameters as never[])) as never, // rows are what the caller says
-    transaction: (work) => ("begin" in sql ? (sql.begin((inner) => work(sqlRunner(inner))) as never) : work(sqlRunner(sql))), // as above
+    transaction: (work) =>
+      "begin" in sql ? (sql.begin((inner) => work(sqlRunner(inner))) as never) : work(sqlRunner(sql)), // as above
   };
 }
 
 function redisRunner(redis: Redis): RedisRunner {
-  const plain = (value: string | number | Uint8Array): string | number | Buffer => (value instanceof Uint8Array ? Buffer.from(value) : value);
+  const plain = (value: string | number | Uint8Array): string | number | Buffer =>
+    value instanceof Uint8Array ? Buffer.from(value) : value;
   return {
     command: (name, ...args) => redis.call(name, ...args.map(plain)),
     script: (source, keys, args) => redis.eval(source, keys.length, ...keys, ...args.map(plain)),
@@ -52,13 +54,19 @@ t.test("Redis", async (t) => {
 
   await t.test("a rotation is heard at once where there is a PubSub", async (t) => {
     const kek = keyKek({ key: Buffer.alloc(32, 3) });
-    const options = { kek, keysets: { heard: { algorithm: "aes-256-gcm" } }, refreshEveryMs: 3_600_000, propagationMs: 0 } as const;
+    const options = {
+      kek,
+      keysets: { heard: { algorithm: "aes-256-gcm" } },
+      refreshEveryMs: 3_600_000,
+      propagationMs: 0,
+    } as const;
     const store = () => redisStore({ redis: redisRunner(clients[0]), prefix, pubSub: pubSub(clients[0], clients[1]) });
     await using a = await new CryptoBackendManager({ ...options, store: store() }).start();
     await using b = await new CryptoBackendManager({ ...options, store: store() }).start();
     const id = await a.client.keys("heard").rotate({ immediate: true });
     const until = Date.now() + 10_000;
-    while (b.client.keys("heard").info().primary !== id && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (b.client.keys("heard").info().primary !== id && Date.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, 10));
     t.equal(b.client.keys("heard").info().primary, id);
   });
   for (const client of clients) client.disconnect();

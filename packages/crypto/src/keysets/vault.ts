@@ -1,0 +1,69 @@
+import { describeError, isStewardError } from "@steward/core";
+import { cryptoError } from "../errors.ts";
+import { kekIdOf, unwrapRecord, wrapRecord } from "./blob.ts";
+import type { Kek } from "./kek.ts";
+import type { KeysetRecord } from "./record.ts";
+import type { KeyStore, StoredKeyset } from "./store.ts";
+
+/** One keyset in a store: wraps what goes in, unwraps what comes out, and notices when time goes backwards. */
+export class Vault {
+  readonly #name: string;
+  readonly #store: KeyStore;
+  readonly #keks: readonly [Kek, ...Kek[]];
+  #seenRevision = 0;
+
+  constructor(name: string, store: KeyStore, keks: readonly [Kek, ...Kek[]]) {
+    this.#name = name;
+    this.#store = store;
+    this.#keks = keks;
+  }
+
+  /** The newest revision that was in use here. */
+  get seenRevision(): number {
+    return this.#seenRevision;
+  }
+
+  /** A revision is in use from now on; an older one will be refused. */
+  saw(revision: number): void {
+    this.#seenRevision = Math.max(this.#seenRevision, revision);
+  }
+
+  /**
+   * What the store holds.
+   * @throws {CRYPTO_STORE_ROLLBACK} when it is older than what was seen before.
+   * @throws {CRYPTO_STORE_UNAVAILABLE} when the store does not answer.
+   */
+  async load(): Promise<StoredKeyset | undefined> {
+    const stored = await this.#call("read", () => this.#store.load(this.#name));
+    const revision = stored?.revision ?? 0;
+    if (revision >= this.#seenRevision) return stored;
+    const text = `the key store gave revision ${revision} of keyset "${this.#name}" after revision ${this.#seenRevision}: was an old backup restored? The keys in memory stay in use`;
+    throw cryptoError("CRYPTO_STORE_ROLLBACK", text);
+  }
+
+  unwrap(stored: StoredKeyset): Promise<KeysetRecord> {
+    return unwrapRecord(this.#name, stored.revision, stored.blob, this.#keks);
+  }
+
+  /** True when another KEK than the first wrapped it. */
+  isOfOldKek(stored: StoredKeyset): boolean {
+    return kekIdOf(stored.blob) !== this.#keks[0].id;
+  }
+
+  /** Writes the record if the store still has the revision `expected`; tells whether it did. */
+  async write(expected: number, record: KeysetRecord): Promise<boolean> {
+    const blob = await wrapRecord(record, this.#keks[0]);
+    const next = { revision: record.revision, blob };
+    return this.#call("written", () => this.#store.compareAndSet(this.#name, expected, next));
+  }
+
+  async #call<T>(what: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      if (isStewardError(error) && error.code.startsWith("CRYPTO_")) throw error;
+      const text = `the ${this.#store.kind} key store could not be ${what} for keyset "${this.#name}": ${describeError(error)}`;
+      throw cryptoError("CRYPTO_STORE_UNAVAILABLE", text, { cause: error, retryable: true });
+    }
+  }
+}
