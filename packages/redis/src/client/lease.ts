@@ -1,6 +1,5 @@
 import { StewardError, type Guard } from "@steward/core";
 import { Redis, type Command, type RedisOptions } from "ioredis";
-import { BatchWriter } from "../connection/batch-writer.ts";
 import type { Link } from "../connection/link.ts";
 import { routeOf } from "./commands.ts";
 import { commandRefused, Pipelines } from "./pipelines.ts";
@@ -31,7 +30,9 @@ export class RedisLease extends Redis {
   constructor(setup: LeaseSetup) {
     super(setup.facade as RedisOptions & { replyMapping?: "legacy" }); // the facade never sees a reply
     this.#setup = setup;
-    const sender = { sendAll: (commands: readonly Command[]) => sendAll(setup.link, commands) };
+    const sender = {
+      sendAll: (commands: readonly Command[]) => commands.forEach((one) => setup.link.redis.sendCommand(one)),
+    };
     this.#pipelines = new Pipelines(setup.resource, sender, (use) =>
       setup.guard.enter(use, { timeoutMs: setup.timeoutMs }),
     );
@@ -96,12 +97,6 @@ export class RedisLease extends Redis {
     const { timeoutMs } = this.#setup;
     return routeOf(command) === "blocking" ? blockMs(command) + timeoutMs : timeoutMs;
   }
-}
-
-function sendAll(link: Link, commands: readonly Command[]): void {
-  const writer = new BatchWriter({ redis: link.redis });
-  for (const command of commands) link.redis.sendCommand(command, writer);
-  writer.flush();
 }
 
 /** How long a blocking command may block, in ms; `Infinity` where it says 0. */

@@ -1,7 +1,6 @@
 import { describeError, StewardError, type Clock, type Guard } from "@steward/core";
 import type { ClusterOptions, Command, Redis } from "ioredis";
 import type { Backend, BackendStats, PipelineNode } from "../connection/backend.ts";
-import { BatchWriter } from "../connection/batch-writer.ts";
 import { withoutCommand } from "../connection/link.ts";
 import { nodePlan, type LinkPlan } from "../connection/plan.ts";
 import type { RedisClusterSettings } from "../options.ts";
@@ -147,10 +146,7 @@ export class ClusterBackend implements Backend {
 
   sendAll(commands: readonly Command[], node: PipelineNode): void {
     const client = this.#setup.client();
-    // The driver fills in the connection when it has found the node of the first command.
-    const writer = new BatchWriter(node as { redis: Redis });
-    for (const command of commands) client.deliver(command, writer, node);
-    writer.flush();
+    for (const command of commands) client.deliver(command, node);
   }
 
   refusal(): undefined {}

@@ -33,8 +33,8 @@ export class RedisClusterClient extends Cluster {
   }
 
   /** Hands a command to the driver. @internal */
-  deliver(command: Command, stream?: Parameters<Cluster["sendCommand"]>[1], node?: PipelineNode): void {
-    super.sendCommand(command, stream, node);
+  deliver(command: Command, node?: PipelineNode): void {
+    super.sendCommand(command, undefined, node);
   }
 
   /** Makes the driver connect. @internal */

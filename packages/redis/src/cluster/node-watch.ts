@@ -4,6 +4,7 @@ import { readsOnly } from "../client/commands.ts";
 import { openLink } from "../connection/link.ts";
 import { outcomeUnknown } from "../connection/outcome.ts";
 import { nodePlan, type LinkPlan } from "../connection/plan.ts";
+import { TickWriter } from "../connection/tick-writer.ts";
 import { Watchdog } from "../connection/watchdog.ts";
 import type { RedisClusterSettings } from "../options.ts";
 
@@ -35,7 +36,7 @@ export class NodeWatch {
     this.redis = redis;
     this.#setup = setup;
     this.#plan = nodePlan(setup.settings, redis.options.host ?? "localhost", redis.options.port ?? 6_379);
-    this.#dropAbandoned();
+    this.#takeOverSending();
     redis.on("connect", () => this.#boundHandshake());
     redis.on("ready", () => this.#ready());
     redis.on("close", () => this.#closed());
@@ -61,12 +62,14 @@ export class NodeWatch {
     (this.redis.stream as Redis["stream"] | undefined)?.destroy(); // there is none before the first connect
   }
 
-  /** A caller that has gone does not want its command sent to another node later. */
-  #dropAbandoned(): void {
+  /** A caller that has gone does not want its command sent to another node later; all others are written by the tick. */
+  #takeOverSending(): void {
     const { redis } = this;
     const send = redis.sendCommand.bind(redis);
+    const writer = new TickWriter(redis);
     redis.sendCommand = (command, stream) => {
-      if (!command.isSettled) return send(command, stream);
+      // The driver's own commands of the handshake go past all queues, but not with a writer.
+      if (!command.isSettled) return send(command, stream ?? (redis.status === "ready" ? writer : undefined));
       command.reject(new Error("given up before it was sent"));
       return command.promise;
     };

@@ -1,7 +1,6 @@
 import { StewardError } from "@steward/core";
 import type { Command, Redis } from "ioredis";
 import type { Backend, BackendStats } from "./backend.ts";
-import { BatchWriter } from "./batch-writer.ts";
 import type { LinkPlan } from "./plan.ts";
 
 /** A client of the user's in the place of the shared connection. How it reconnects is its own affair; it is never closed. */
@@ -37,11 +36,7 @@ export class Borrowed implements Backend {
   }
 
   sendAll(commands: readonly Command[]): void {
-    // Without a connection the driver would keep the writer and use it later, one command at a time.
-    if (this.#redis.status !== "ready") return commands.forEach((command) => this.send(command));
-    const writer = new BatchWriter({ redis: this.#redis });
-    for (const command of commands) this.#redis.sendCommand(command, writer);
-    writer.flush();
+    for (const command of commands) this.send(command);
   }
 
   refusal(): undefined {}

@@ -1,5 +1,6 @@
 import { describeError, StewardError, type Clock } from "@steward/core";
-import { Redis, type Command, type RedisOptions } from "ioredis";
+import type { Command, Redis, RedisOptions } from "ioredis";
+import { LinkRedis } from "./link-redis.ts";
 import type { LinkPlan } from "./plan.ts";
 
 /** What concerns a link while it lives. */
@@ -34,7 +35,7 @@ const ONE_SOCKET = {
 /** One connection to a server, ready for commands, from its handshake to its end. */
 export class Link {
   /** The driver's client of this one connection. */
-  readonly redis: Redis;
+  readonly redis: LinkRedis;
   readonly #events: LinkEvents;
   /** When it became ready, in ms of the clock. */
   since = 0;
@@ -44,7 +45,7 @@ export class Link {
   error: unknown = undefined;
   #ended = false;
 
-  constructor(redis: Redis, events: LinkEvents) {
+  constructor(redis: LinkRedis, events: LinkEvents) {
     this.redis = redis;
     this.#events = events;
     redis.on("error", (error: unknown) => (this.error = error));
@@ -68,6 +69,7 @@ export class Link {
   /** Sees to the end of the socket before the driver does, which would reject with no distinction. */
   watch(now: number): void {
     this.since = this.idleSince = now;
+    this.redis.writeTogether();
     this.redis.stream.prependOnceListener("close", () => this.#close());
   }
 
@@ -116,7 +118,7 @@ export async function openLink(setup: LinkSetup, signal?: AbortSignal): Promise<
     };
     // The driver's type wants to know the reply mapping at compile time; which one it is makes no difference here.
     const given = { ...options, ...ONE_SOCKET, reconnectOnError } as RedisOptions & { replyMapping?: "legacy" };
-    link = new Link(new Redis(given), events);
+    link = new Link(new LinkRedis(given), events);
     await connect(link, setup, signal);
     link.watch(clock.now());
     return link;

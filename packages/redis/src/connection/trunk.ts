@@ -3,7 +3,6 @@ import type { Command } from "ioredis";
 import { readsOnly } from "../client/commands.ts";
 import type { RedisSettings } from "../options.ts";
 import type { Backend, BackendStats } from "./backend.ts";
-import { BatchWriter } from "./batch-writer.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
 import { outcomeUnknown } from "./outcome.ts";
 import type { LinkPlan } from "./plan.ts";
@@ -76,14 +75,7 @@ export class Trunk implements Backend {
   }
 
   sendAll(commands: readonly Command[]): void {
-    const link = this.#link;
-    if (link === undefined || !link.redis.stream.writable) {
-      for (const command of commands) this.#keep(command);
-      return;
-    }
-    const writer = new BatchWriter({ redis: link.redis });
-    for (const command of commands) link.redis.sendCommand(command, writer);
-    writer.flush();
+    for (const command of commands) this.send(command);
   }
 
   refusal(): StewardError | undefined {

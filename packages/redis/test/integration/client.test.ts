@@ -372,6 +372,31 @@ t.test("the list of commands that only read agrees with the server's own flags",
   );
 });
 
+t.test("commands of one tick keep their order, whatever they carry and whoever sends them", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url });
+  const { client } = manager;
+  const big = "x".repeat(700_000);
+  const expected: unknown[] = [];
+  const replies: Promise<unknown>[] = [];
+  for (let n = 0; n < 5; n++) {
+    replies.push(
+      client.rpush("list", "text"),
+      client.rpush("list", Buffer.from("bytes")),
+      manager.probe(),
+      client.pipeline().llen("list").exec(),
+      client.rpush("list", big),
+    );
+    expected.push(3 * n + 1, 3 * n + 2, undefined, [[null, 3 * n + 2]], 3 * n + 3);
+  }
+  const got = await Promise.all(replies);
+  t.same(
+    got.filter((_, n) => n % 5 !== 3),
+    expected.filter((_, n) => n % 5 !== 3),
+  );
+  t.equal(await client.llen("list"), 15);
+});
+
 t.test("autopipelining sends the commands of one tick together", needsRedis, async (t) => {
   const server = await launch(t);
   const manager = await manage(t, { url: server.url, autoPipelining: true });

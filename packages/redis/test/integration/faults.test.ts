@@ -1,4 +1,5 @@
 import t from "tap";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -153,6 +154,55 @@ for (const fault of ["frozen", "blackhole"] as const)
     t.ok(load.slowestMs <= 2_000 + SLACK_MS, "none outlives its deadline");
     t.ok(load.healthyAt - back <= 3_000, "healthy within 3 s");
   });
+
+t.test(
+  "nonsense from the server ends the connection, and what was in flight says that its outcome is unknown",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const sockets: Socket[] = [];
+    const between = createServer((socket) => {
+      const upstream = connect(server.port, server.host);
+      sockets.push(socket.on("error", () => upstream.destroy()));
+      socket
+        .on("close", () => upstream.destroy())
+        .pipe(upstream.on("error", () => socket.destroy()))
+        .pipe(socket);
+    });
+    await once(between.listen(0, "127.0.0.1"), "listening");
+    t.teardown(() => between.close());
+    const manager = await manage(t, { host: "127.0.0.1", port: (between.address() as AddressInfo).port }); // it listens on TCP
+    await server.pause();
+    const call = manager.client.incr("n");
+    sockets[0]?.write("\u0007nonsense\r\n");
+    await t.rejects(call, { code: "REDIS_OUTCOME_UNKNOWN" });
+    await server.resume();
+    t.equal(await manager.client.ping(), "PONG", "a new connection took its place");
+  },
+);
+
+t.test("1,000 wait for 4 connections: nobody overtakes, and one more is refused", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url, maxConnections: 4, maxPending: 996, acquireTimeoutMs: 10_000 });
+  const begun: number[] = [];
+  const calls = Array.from({ length: 1_000 }, (_, n) =>
+    manager.client.use((connection) => {
+      begun.push(n);
+      return connection.ping();
+    }),
+  );
+  await t.rejects(
+    manager.client.use(() => {}),
+    { code: "OVERLOADED" },
+  );
+  await Promise.all(calls);
+  // The first four wait for their handshakes meanwhile.
+  t.same(
+    begun.filter((n) => n >= 4),
+    Array.from({ length: 996 }, (_, n) => n + 4),
+  );
+  t.match(manager.stats()["dedicated"], { size: 4, idle: 4, inUse: 0, pending: 0 });
+});
 
 t.test("a server that is slow but alive keeps its connection", needsRedis, async (t) => {
   const server = await launch(t);

@@ -1,0 +1,22 @@
+import { Redis, type Command } from "ioredis";
+import { TickWriter } from "./tick-writer.ts";
+
+/** The driver's client of one connection, which writes the commands of a tick together once its handshake is done. */
+export class LinkRedis extends Redis {
+  #writer: TickWriter | undefined;
+
+  /** From here on commands are written together. */
+  writeTogether(): void {
+    this.#writer = new TickWriter(this);
+  }
+
+  override sendCommand(command: Command, stream?: Parameters<Redis["sendCommand"]>[1]): unknown {
+    return super.sendCommand(command, stream ?? this.#writer);
+  }
+
+  /** After nonsense from the server no reply can be trusted: the socket ends, and with it what is in flight is sorted out. */
+  override recoverFromFatalError(...told: Parameters<Redis["recoverFromFatalError"]>): void {
+    if (this.#writer === undefined) return super.recoverFromFatalError(...told);
+    this.stream.destroy(told[1]);
+  }
+}
