@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
+import { codeNow } from "./harness/code.ts";
 import { home, ownNode } from "./harness/process.ts";
 import { markdown, targetTable, type Findings } from "./harness/report.ts";
 import type { Settings } from "./harness/settings.ts";
@@ -37,6 +38,7 @@ const settings = settingsFrom(args);
 const named = args.filter((a) => !a.startsWith("--"));
 const wanted = named.length > 0 ? named : Object.keys(benches);
 const results: Record<string, Findings> = {};
+const code = await codeNow();
 for (const name of wanted) {
   const load = benches[name] ?? stop(`there is no benchmark "${name}"`);
   results[name] = await (await load())(settings);
@@ -50,12 +52,15 @@ console.log(
   `\n${targets.length} targets: ${targets.filter((t) => t.verdict === "met").length} met, ${targets.filter((t) => t.verdict === "close").length} close, ${missed} missed`,
 );
 
+if ((await codeNow()).hash !== code.hash)
+  console.log("Core or container was built anew meanwhile: these figures mix two versions.");
+
 const machine = { node: ownNode().version, cpu: cpus()[0]?.model, cores: cpus().length, loadAverage: loadavg() };
 const folder = join(home, ".bench");
 mkdirSync(folder, { recursive: true });
 const file = join(folder, named.length === 0 ? "results.json" : `${wanted.join("-")}.json`);
 writeFileSync(
   file,
-  `${JSON.stringify({ measuredAt: new Date().toISOString(), machine, rounds: settings.rounds, results }, null, 2)}\n`,
+  `${JSON.stringify({ measuredAt: new Date().toISOString(), code, machine, rounds: settings.rounds, results }, null, 2)}\n`,
 );
 process.exitCode = missed > 0 ? 1 : 0;
