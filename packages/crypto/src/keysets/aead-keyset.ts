@@ -12,6 +12,8 @@ export interface AeadOptions extends EncryptionOptions {
   readonly transfer?: boolean | undefined;
 }
 
+// More than any suite adds once; Cobblestone adds 16 bytes for each 16 KiB besides.
+const OVERHEAD_BYTES = 256;
 const WORTH_A_THREAD_BYTES = 1024 * 1024;
 
 /** Authenticated encryption under the keys of one keyset. */
@@ -81,7 +83,7 @@ export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser
    */
   decryptSync(message: Message, options?: EncryptionOptions): Buffer {
     this.ready();
-    const bytes = this.syncBytes(messageBytes(message));
+    const bytes = this.syncBytes(messageBytes(message), OVERHEAD_BYTES + this.parts.maxSyncBytes / 1_024);
     let key: Key | undefined;
     try {
       key = this.keyOf(bytes);

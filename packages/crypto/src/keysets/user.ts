@@ -105,9 +105,10 @@ export abstract class KeysetUser<P extends Purpose> {
     }
   }
 
-  protected syncBytes(bytes: Uint8Array): Uint8Array {
+  /** @param overheadBytes what a message may have more than its plaintext, so that what was written at once is read at once. */
+  protected syncBytes(bytes: Uint8Array, overheadBytes = 0): Uint8Array {
     const { maxSyncBytes } = this.parts;
-    if (bytes.length <= maxSyncBytes) return bytes;
+    if (bytes.length <= maxSyncBytes + overheadBytes) return bytes;
     const text = `keyset "${this.name}": ${bytes.length} bytes would hold up the event loop (at most ${maxSyncBytes}); await the method without Sync, or use a stream`;
     throw cryptoError("CRYPTO_INPUT_TOO_LARGE", text);
   }
