@@ -6,4 +6,4 @@ export type { HttpFetch, HttpFetchInit } from "./session/fetch.ts";
 export { HTTP_CHANNELS, type OriginStats, type UnreadBodyEvent } from "./session/origin.ts";
 export type { FetchedResponse } from "./session/response.ts";
 export type { HttpRequestOptions, HttpSession } from "./session/session.ts";
-export type { Dispatcher } from "undici";
+export type { Dispatcher, FormData, Headers, Request, Response } from "undici";

@@ -2,6 +2,8 @@ import { MockAgent } from "undici";
 import { httpSession, HttpSessionManager } from "./manager.ts";
 import type { HttpSessionOptions } from "./options.ts";
 
+export type { MockAgent } from "undici";
+
 /** A session whose answers a test writes down. */
 export interface MockedHttpSession {
   /** Takes the place of a session in a container. */

