@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { Readable, Writable, type Duplex } from "node:stream";
 import { describeError, StewardError, type Clock } from "@steward/core";
 import type { Sql } from "postgres";
+import { ARRAY_TYPES, learnArrays } from "./arrays.ts";
 import { switchArrays, type DateMode } from "./dates.ts";
 import { driverOptions, rawQuery, type DriverQuery, type Handler } from "./driver.ts";
 import { brokenSocket, type Endpoint, type Plug } from "./endpoint.ts";
@@ -46,7 +47,7 @@ export interface Taker {
 }
 
 /** How long a cancelled query may still hold its connection, in ms. */
-const CANCEL_GRACE_MS = 500;
+const CANCEL_GRACE_MS = 1_000;
 
 /**
  * One connection to the server, from its socket to its end; it is never connected again. It runs one query at a time.
@@ -118,15 +119,15 @@ export class Connection implements Line {
     return (this.#socket as Partial<Socket> | undefined)?.bytesRead === undefined;
   }
 
-  /** Connects, logs in and asks the server who it is. Rejects with the server's or the socket's own error. */
-  async open(timeoutMs: number): Promise<void> {
+  /** Connects, logs in and asks the server who it is, and what arrays it has if users will see its values. Rejects with the server's or the socket's own error. */
+  async open(timeoutMs: number, withArrays: boolean = false): Promise<void> {
     const timer = this.owner.clock.setTimeout(() => this.destroy(this.#connectTimeout(timeoutMs)), timeoutMs);
     try {
       const [row] = await this.#hello();
       this.pid = this.#state?.pid ?? 0;
       this.direct = Number(row?.["pid"]) === this.pid;
       this.server = String(row?.["server"]);
-      switchArrays(driverOptions(this.#sql), this.#mode);
+      if (withArrays) await this.#learnArrays();
     } catch (error) {
       this.destroy();
       throw this.#reason ?? error;
@@ -134,6 +135,12 @@ export class Connection implements Line {
       timer.cancel();
       this.#failOpening = undefined;
     }
+  }
+
+  async #learnArrays(): Promise<void> {
+    const own = driverOptions(this.#sql);
+    learnArrays(own, await this.query(ARRAY_TYPES));
+    switchArrays(own, this.#mode);
   }
 
   #state: DriverQuery["state"] = null;

@@ -99,6 +99,8 @@ function fromOptions(o: DatabaseOptions): Record<string, unknown> {
     ...(password === undefined ? {} : { pass: () => password.reveal() }),
     max: 1,
     max_pipeline: 0,
+    // Each connection learns the array types by itself.
+    fetch_types: false,
     // All of these are timed by the pool, on its clock.
     idle_timeout: null,
     connect_timeout: null,

@@ -158,7 +158,7 @@ export class Pool implements ConnectionOwner {
     this.connections.add(connection);
     this.#opening++;
     try {
-      await connection.open(connectTimeoutMs);
+      await connection.open(connectTimeoutMs, true);
     } catch (error) {
       this.#reconnect.failed(error);
       throw error;

@@ -135,6 +135,19 @@ t.test("lost replies: a statement whose reply never comes is told as lost, thoug
   await observer.end();
 });
 
+t.test("a connection that breaks at any moment of its making harms nobody else", async (t) => {
+  await using proxy = await startFaultProxy({ target: server.url });
+  const codes = new Set<string | undefined>();
+  for (const bytes of [0, 1, 9, 30, 60, 200, 400, 450, 500, 550, 600, 700, 900, 1_500, 3_000]) {
+    proxy.limit(bytes);
+    codes.add((await errorOf(open(proxy, { queryTimeoutMs: 1_000 }))).code);
+  }
+  t.same([...codes].sort(), ["DATABASE_CONNECT_FAILED"]);
+  await proxy.heal();
+  await using manager = await open(proxy);
+  t.equal((await manager.client.$client`select 1 as x`)[0]?.["x"], 1);
+});
+
 t.test("a server that is full is asked again until there is room", async (t) => {
   const fillers = postgres(server.url, { max: 56, onnotice() {} });
   await Promise.all(Array.from({ length: 56 }, () => fillers`select pg_sleep(0.3)`)).catch(() => {});

@@ -94,6 +94,11 @@ t.test("has every way of the driver to run a query", async (t) => {
   await large.close();
   await until(() => manager.stats()["inUse"] === 0, "the large object gave its connection back");
   t.equal((await errorOf($client`select * from nowhere`)).code, "42P01", "errors of the server are the driver's");
+  t.same((await $client`select array[1, null]::int[] as n, ${["a", null]}::text[] as s, array[[1], [2]] as m`)[0], {
+    n: [1, null],
+    s: ["a", null],
+    m: [[1], [2]],
+  });
   t.equal((await errorOf($client`select ${undefined as never}`)).code, "UNDEFINED_VALUE");
   t.same([...(await $client`select 1 as still`)], [{ still: 1 }], "and the connection goes on");
   t.match(manager.stats(), { size: 1, inUse: 0, idle: 1, pending: 0, max: 2 });
