@@ -16,7 +16,12 @@ export const dependencies: Check = {
       problems: [
         ...sawNothing(packages.length, "package"),
         ...sawNothing(declared.length, "declared dependency"),
-        ...packages.flatMap((p) => [...undeclared(p), ...unused(p), ...peersUnavailable(p), ...ownVersions(p)]),
+        ...packages.flatMap((p) => [
+          ...undeclared(p),
+          ...unused(p, packages),
+          ...peersUnavailable(p),
+          ...ownVersions(p),
+        ]),
       ],
     };
   },
@@ -48,9 +53,16 @@ function missing(pack: Package, file: SourceFile, declared: Record<string, strin
   });
 }
 
-function unused(pack: Package): string[] {
+/** Peers of our packages are there for whoever depends on these, imported or not. */
+function peersOfOurs({ manifest }: Package, packages: readonly Package[]): Set<string> {
+  const used = packages.filter((p) => Object.hasOwn(manifest.dependencies ?? {}, p.name));
+  return new Set(used.flatMap((p) => Object.keys(p.manifest.peerDependencies ?? {})));
+}
+
+function unused(pack: Package, packages: readonly Package[]): string[] {
   if (pack.group === "packages" && isStub(pack)) return [];
   const inSources = namesIn(pack.sources);
+  const asPeers = peersOfOurs(pack, packages);
   const anywhere = new Set([...inSources, ...namesIn([...pack.tests, ...pack.configs])]);
   const scripts = Object.values(pack.manifest.scripts ?? {}).join(" ");
   const { dependencies = {}, peerDependencies = {}, optionalDependencies = {}, devDependencies = {} } = pack.manifest;
@@ -58,7 +70,9 @@ function unused(pack: Package): string[] {
   const code = pack.sources.map((s) => s.text).join("\n");
   return [
     ...idle(
-      Object.keys({ ...dependencies, ...peerDependencies }).filter((n) => !inSources.has(n) && !scripts.includes(n)),
+      Object.keys({ ...dependencies, ...peerDependencies }).filter(
+        (n) => !inSources.has(n) && !asPeers.has(n) && !scripts.includes(n),
+      ),
       "but no source imports it",
     ),
     // Binaries for one platform each are looked up by a computed name.

@@ -135,6 +135,19 @@ t.test("dependencies", async (t) => {
       /declares @x\/y, but no source/,
     );
   });
+  await t.test("the peers of a package of ours are declared by who uses it, and by nobody else", async (t) => {
+    const app = (used: Record<string, string>) => ({
+      "apps/clips/package.json": JSON.stringify({
+        name: "@steward/clips",
+        dependencies: { ioredis: "catalog:", ...used },
+      }),
+      "apps/clips/src/main.ts": Object.keys(used)
+        .map((name) => `import "${name}";`)
+        .join(""),
+    });
+    t.notMatch(problems(dependencies, app({ "@steward/redis": "workspace:^" })), /declares ioredis/);
+    t.match(problems(dependencies, app({})), /@steward\/clips declares ioredis, but no source/);
+  });
   await t.test("a version outside the catalog and a peer that tests cannot load are found", async (t) => {
     t.match(
       problems(dependencies, manifest({ dependencies: { valibot: "^1.0.0" } })),
