@@ -10,7 +10,9 @@ export function banner(running: Running): string {
   const { url } = running.get(server);
   const { resources } = overviewOf(running);
   const width = Math.max(...resources.map(({ name }) => name.length));
-  const lines = resources.map((row) => `  ${row.name.padEnd(width)}  ${time(row).padStart(8)}  ${remark(running, row)}`.trimEnd());
+  const lines = resources.map((row) =>
+    `  ${row.name.padEnd(width)}  ${time(row).padStart(8)}  ${remark(running, row)}`.trimEnd(),
+  );
   return [
     `Clips is ready in ${Math.round(running.startedInMs)} ms (process up for ${Math.round(process.uptime() * 1_000)} ms). Started:`,
     ...lines,
@@ -20,7 +22,10 @@ export function banner(running: Running): string {
     `  ${url}/health/resources  health, one by one`,
     `  ${url}/readyz            readiness, for load balancers`,
     "",
-    ...examples(url).split("\n").slice(0, 3).map((line) => `  ${line}`),
+    ...examples(url)
+      .split("\n")
+      .slice(0, 3)
+      .map((line) => `  ${line}`),
     "",
     "Ctrl-C stops everything.",
     "",
@@ -33,8 +38,14 @@ function time({ phase, startedInMs }: Row): string {
 
 function remark(running: Running, { name, phase, status }: Pick<ResourceHealth, "name" | "phase" | "status">): string {
   const { dataDir, redisUrl } = running.get(settings);
-  if (name === redisServer.name && phase === "disabled") return redisUrl === undefined ? "neither redis-server nor valkey-server is on PATH; Clips works without" : "REDIS_URL is used";
+  if (name === redisServer.name && phase === "disabled")
+    return redisUrl === undefined
+      ? "neither redis-server nor valkey-server is on PATH; Clips works without"
+      : "REDIS_URL is used";
   if (name === postgresServer.name && phase === "disabled") return "DATABASE_URL is used";
-  if (name === postgresServer.name) return running.get(postgresServer)?.shared === true ? `shared with another Clips, which started it; rows in ${dataDir}` : `rows are kept in ${dataDir}`;
+  if (name === postgresServer.name)
+    return running.get(postgresServer)?.shared === true
+      ? `shared with another Clips, which started it; rows in ${dataDir}`
+      : `rows are kept in ${dataDir}`;
   return status === "healthy" ? "" : `${status}, ${phase}`;
 }

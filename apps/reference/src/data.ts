@@ -8,7 +8,9 @@ const query = {
   type: "object",
   additionalProperties: false,
   required: ["url"],
-  properties: { url: { type: "string", maxLength: 2_000, pattern: "^https?://", description: "an http: or https: URL" } },
+  properties: {
+    url: { type: "string", maxLength: 2_000, pattern: "^https?://", description: "an http: or https: URL" },
+  },
 } as const;
 
 /** `GET /api/data?url=`: fetches from an origin on the allow list through the shared session. */

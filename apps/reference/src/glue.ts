@@ -16,7 +16,11 @@ export const entrance = input<Entrance>()("entrance");
 export const request = input<FastifyRequest>()("request", { lifetime: "request" });
 
 /** The log of one request: its lines carry the request's id. */
-export const requestLog = resource("requestLog", { lifetime: "request", needs: { request }, start: ({ request }) => request.log });
+export const requestLog = resource("requestLog", {
+  lifetime: "request",
+  needs: { request },
+  start: ({ request }) => request.log,
+});
 
 /** Longest work for one request, in ms. */
 const REQUEST_TIMEOUT_MS = 15_000;
@@ -28,9 +32,14 @@ export type Handler<N extends Needs> = (values: ValuesOf<N>, request: FastifyReq
  * A Fastify handler with needs. They are resolved in a scope of the request, after Fastify has validated it; what
  * commits does so before the reply, what is released goes when the reply has been sent and the handler has ended.
  */
-export function withNeeds<const N extends Needs>(way: Entrance, needs: N & ScopeNeeds<N, "request:request">, handler: Handler<N>): RouteHandlerMethod {
+export function withNeeds<const N extends Needs>(
+  way: Entrance,
+  needs: N & ScopeNeeds<N, "request:request">,
+  handler: Handler<N>,
+): RouteHandlerMethod {
   return async (incoming, reply) => {
-    if (way.running === undefined) throw new StewardError("RESOURCE_UNAVAILABLE", "Clips is starting", { retryable: true, retryAfterMs: 1_000 });
+    if (way.running === undefined)
+      throw new StewardError("RESOURCE_UNAVAILABLE", "Clips is starting", { retryable: true, retryAfterMs: 1_000 });
     const scope = way.running.scope([request.is(incoming)]);
     const visit = new Visit(scope, incoming, reply);
     const resolve = scope.resolve.bind(scope) as (needs: Needs) => Promise<ValuesOf<N>>; // our own signature has checked the needs
@@ -80,7 +89,8 @@ class Visit {
   #part(): void {
     if (--this.#open > 0) return;
     this.#scope.close(this.#failure).catch((error: unknown) => {
-      if (error !== this.#failure?.error) this.#request.log.error({ err: error }, "what the request used was not released cleanly");
+      if (error !== this.#failure?.error)
+        this.#request.log.error({ err: error }, "what the request used was not released cleanly");
     });
   }
 }
@@ -100,9 +110,15 @@ export class FastifyServer {
   }
 
   /** @throws {EADDRINUSE} when another program has the port. */
-  static async listen(app: FastifyInstance, at: { readonly host: string; readonly port: number }): Promise<FastifyServer> {
+  static async listen(
+    app: FastifyInstance,
+    at: { readonly host: string; readonly port: number },
+  ): Promise<FastifyServer> {
     try {
-      return new FastifyServer(app, await app.listen({ ...at, listenTextResolver: (address) => `listening at ${address}; starting the rest` }));
+      return new FastifyServer(
+        app,
+        await app.listen({ ...at, listenTextResolver: (address) => `listening at ${address}; starting the rest` }),
+      );
     } catch (error) {
       await app.close();
       throw isBusy(error) ? busy(at, error) : error;
@@ -134,6 +150,9 @@ function isBusy(error: unknown): boolean {
 }
 
 function busy({ host, port }: { readonly host: string; readonly port: number }, cause: unknown): Error {
-  const error = new Error(`port ${port} of ${host} belongs to another program: stop that, or choose another port with PORT=${port + 1}`, { cause });
+  const error = new Error(
+    `port ${port} of ${host} belongs to another program: stop that, or choose another port with PORT=${port + 1}`,
+    { cause },
+  );
   return Object.assign(error, { code: "EADDRINUSE" });
 }

@@ -33,7 +33,13 @@ const RESOURCE_ERRORS: Readonly<Record<string, Pick<Told, "status" | "detail">>>
 };
 
 /** Codes of which a later attempt may know nothing. */
-const UNAVAILABLE = new Set(["RESOURCE_UNAVAILABLE", "OVERLOADED", "CONTAINER_CLOSED", "DATABASE_CONNECT_FAILED", "DATABASE_CONNECTION_LOST"]);
+const UNAVAILABLE = new Set([
+  "RESOURCE_UNAVAILABLE",
+  "OVERLOADED",
+  "CONTAINER_CLOSED",
+  "DATABASE_CONNECT_FAILED",
+  "DATABASE_CONNECTION_LOST",
+]);
 const RETRY_AFTER_MS = 2_000;
 
 /** Answers with the problem that an error is; what is our fault is logged in full. */
@@ -45,29 +51,52 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
 }
 
 /** The body of a problem. */
-export function problem({ status, detail, errors }: Pick<Told, "status" | "detail" | "errors">, requestId: string): Problem {
-  return { type: "about:blank", title: STATUS_CODES[status] ?? "Error", status, detail, requestId, ...(errors === undefined ? {} : { errors }) };
+export function problem(
+  { status, detail, errors }: Pick<Told, "status" | "detail" | "errors">,
+  requestId: string,
+): Problem {
+  return {
+    type: "about:blank",
+    title: STATUS_CODES[status] ?? "Error",
+    status,
+    detail,
+    requestId,
+    ...(errors === undefined ? {} : { errors }),
+  };
 }
 
 function tell(error: FastifyError): Told {
   if (error instanceof ApiError) return { status: error.status, detail: error.message };
-  if (error.validation !== undefined) return { status: 400, detail: "the input is not valid", errors: error.validation.map((issue) => invalid(issue, error.validationContext)) };
+  if (error.validation !== undefined)
+    return {
+      status: 400,
+      detail: "the input is not valid",
+      errors: error.validation.map((issue) => invalid(issue, error.validationContext)),
+    };
   const ours = stewardErrorIn(error);
   if (ours !== undefined) return ofResource(ours);
   const { statusCode = 500 } = error;
-  return statusCode >= 400 && statusCode < 500 ? { status: statusCode, detail: error.message } : { status: 500, detail: "something went wrong on our side" };
+  return statusCode >= 400 && statusCode < 500
+    ? { status: statusCode, detail: error.message }
+    : { status: 500, detail: "something went wrong on our side" };
 }
 
 /** The error of a resource, also where a driver has wrapped it. */
 function stewardErrorIn(error: unknown): StewardError | undefined {
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) if (isStewardError(cause)) return cause;
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++)
+    if (isStewardError(cause)) return cause;
   return undefined;
 }
 
 function ofResource({ code, retryAfterMs }: StewardError): Told {
   const known = RESOURCE_ERRORS[code];
   if (known !== undefined) return known;
-  if (UNAVAILABLE.has(code)) return { status: 503, detail: "a part of Clips is not available now; please try again", retryAfterMs: retryAfterMs ?? RETRY_AFTER_MS };
+  if (UNAVAILABLE.has(code))
+    return {
+      status: 503,
+      detail: "a part of Clips is not available now; please try again",
+      retryAfterMs: retryAfterMs ?? RETRY_AFTER_MS,
+    };
   return { status: 500, detail: "something went wrong on our side" };
 }
 
@@ -79,9 +108,13 @@ function invalid(issue: Issue, context = "body"): { path: string; message: strin
   const { instancePath, keyword, message, params } = issue;
   const path = `${context}${instancePath.replaceAll("/", ".")}`;
   const unknown: unknown = params["additionalProperty"];
-  if (keyword === "additionalProperties") return { path: `${path}.${String(unknown)}`, message: "is not a known field" };
+  if (keyword === "additionalProperties")
+    return { path: `${path}.${String(unknown)}`, message: "is not a known field" };
   const missing: unknown = params["missingProperty"];
   if (keyword === "required") return { path: `${path}.${String(missing)}`, message: "is missing" };
   const described = (issue as DescribedIssue).parentSchema?.description; // the validator runs with `verbose`
-  return { path, message: keyword === "pattern" && described !== undefined ? `must be ${described}` : (message ?? "is not valid") };
+  return {
+    path,
+    message: keyword === "pattern" && described !== undefined ? `must be ${described}` : (message ?? "is not valid"),
+  };
 }

@@ -3,7 +3,14 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { healthEndpoints } from "@steward/container";
 import { resource } from "@steward/core";
-import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import {
+  fastify,
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from "fastify";
 import { dataRoute } from "./data.ts";
 import { entrance, FastifyServer, type Entrance } from "./glue.ts";
 import { log } from "./log.ts";
@@ -38,7 +45,9 @@ export function makeApp(logger: FastifyBaseLogger, way: Entrance, { host }: Pick
   });
   app.addHook("onRequest", async (request, reply) => void reply.header("x-request-id", request.id));
   app.addHook("onResponse", async (request, reply) => logRequest(request, reply));
-  app.addHook("onRequestAbort", async (request) => request.log.info({ method: request.method, path: pathOf(request) }, "aborted by the client"));
+  app.addHook("onRequestAbort", async (request) =>
+    request.log.info({ method: request.method, path: pathOf(request) }, "aborted by the client"),
+  );
   app.removeContentTypeParser("text/plain");
   const routes = knownRoutes(app);
   app.setErrorHandler(sendProblem);
@@ -121,7 +130,13 @@ function refuseGarbage(error: Error & { readonly code?: string }, socket: Socket
   const status = error.code === "HPE_HEADER_OVERFLOW" ? 431 : error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? 408 : 400;
   const requestId = randomUUID();
   const body = JSON.stringify(problem({ status, detail: "this is not a request that HTTP knows" }, requestId));
-  const head = [`HTTP/1.1 ${status} Refused`, "content-type: application/problem+json", `content-length: ${Buffer.byteLength(body)}`, `x-request-id: ${requestId}`, "connection: close"];
+  const head = [
+    `HTTP/1.1 ${status} Refused`,
+    "content-type: application/problem+json",
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-request-id: ${requestId}`,
+    "connection: close",
+  ];
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
 }
 

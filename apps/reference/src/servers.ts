@@ -75,7 +75,13 @@ export const postgresServer = resource("postgres", {
       return startPostgres({ ...options, port: ended.port, signal: again });
     });
   },
-  run: ({ log }, { signal, value }) => value.keepUp(signal, (error) => log.warn({ err: error }, error === undefined ? "Postgres has ended; starting it again" : "Postgres did not start again")),
+  run: ({ log }, { signal, value }) =>
+    value.keepUp(signal, (error) =>
+      log.warn(
+        { err: error },
+        error === undefined ? "Postgres has ended; starting it again" : "Postgres did not start again",
+      ),
+    ),
   probe: (server) => server.check(),
   stop: (server) => server.stop(),
 });
@@ -94,7 +100,13 @@ export const redisServer = resource("redis", {
       return startRedis({ password, port: ended.port, signal: again });
     });
   },
-  run: ({ log }, { signal, value }) => value.keepUp(signal, (error) => log.warn({ err: error }, error === undefined ? "Redis has ended; starting it again" : "Redis did not start again")),
+  run: ({ log }, { signal, value }) =>
+    value.keepUp(signal, (error) =>
+      log.warn(
+        { err: error },
+        error === undefined ? "Redis has ended; starting it again" : "Redis did not start again",
+      ),
+    ),
   probe: (server) => server.check(),
   stop: (server) => server.stop(),
 });

@@ -17,7 +17,10 @@ const port = v.pipe(
 const url = (schemes: readonly string[], example: string) =>
   v.pipe(
     v.string(),
-    v.check((text) => URL.canParse(text) && schemes.includes(new URL(text).protocol), `must be a URL such as ${example}`),
+    v.check(
+      (text) => URL.canParse(text) && schemes.includes(new URL(text).protocol),
+      `must be a URL such as ${example}`,
+    ),
   );
 
 const origins = v.pipe(
@@ -39,7 +42,9 @@ const schema = v.strictObject({
 });
 
 function isOrigin(text: string): boolean {
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text.replace(/\/$/, "");
+  return (
+    URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text.replace(/\/$/, "")
+  );
 }
 
 /** How Clips runs. */

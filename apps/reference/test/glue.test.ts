@@ -52,7 +52,10 @@ class Setup implements AsyncDisposable {
       },
     });
     this.app.addHook("onSend", async () => void log.push("reply"));
-    this.app.get("/", withNeeds(this.way, { tx }, () => handler(this)));
+    this.app.get(
+      "/",
+      withNeeds(this.way, { tx }, () => handler(this)),
+    );
   }
 
   /** Waits until every scope has ended: a drain does. */
@@ -84,13 +87,21 @@ t.test("a handler's error is thrown into what it used, and answered", async (t) 
     throw new Error("no");
   });
   t.equal((await setup.app.inject("/")).statusCode, 500);
-  t.strictSame(await setup.ended(), ["session opens", "rollback after: Error: no", "reply", "session closes after: Error: no"]);
+  t.strictSame(await setup.ended(), [
+    "session opens",
+    "rollback after: Error: no",
+    "reply",
+    "session closes after: Error: no",
+  ]);
 });
 
 t.test("a commit that fails is what the client learns", async (t) => {
-  await using setup = await Setup.make(() => ({ fine: true }), () => {
-    throw new Error("conflict");
-  });
+  await using setup = await Setup.make(
+    () => ({ fine: true }),
+    () => {
+      throw new Error("conflict");
+    },
+  );
   const response = await setup.app.inject("/");
   t.equal(response.statusCode, 500);
   t.match(response.body, /conflict/);
@@ -98,12 +109,14 @@ t.test("a commit that fails is what the client learns", async (t) => {
 
 t.test("a stream is sent to its end before the scope ends", async (t) => {
   await using setup = await Setup.make(({ log }) =>
-    Readable.from((async function* () {
-      yield "a";
-      await new Promise((resolve) => setImmediate(resolve));
-      log.push("last chunk");
-      yield "b";
-    })()),
+    Readable.from(
+      (async function* () {
+        yield "a";
+        await new Promise((resolve) => setImmediate(resolve));
+        log.push("last chunk");
+        yield "b";
+      })(),
+    ),
   );
   t.equal((await setup.app.inject("/")).body, "ab");
   const log = await setup.ended();

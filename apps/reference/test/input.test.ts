@@ -16,16 +16,29 @@ t.teardown(() => app.close());
 const VIDEOS = "/api/v1/videos";
 const json = { "content-type": "application/json" };
 
-async function refusal(request: InjectOptions): Promise<{ status: number; problem: Problem; headers: Record<string, unknown> }> {
+async function refusal(
+  request: InjectOptions,
+): Promise<{ status: number; problem: Problem; headers: Record<string, unknown> }> {
   const response = await app.inject(request);
   return { status: response.statusCode, problem: response.json<Problem>(), headers: response.headers };
 }
 
 t.test("JSON that is none is 400, as a problem with the request's id", async (t) => {
-  const { status, problem, headers } = await refusal({ method: "POST", url: VIDEOS, headers: { ...json, "x-request-id": "try-1" }, payload: "{bad" });
+  const { status, problem, headers } = await refusal({
+    method: "POST",
+    url: VIDEOS,
+    headers: { ...json, "x-request-id": "try-1" },
+    payload: "{bad",
+  });
   t.equal(status, 400);
   t.equal(headers["content-type"], "application/problem+json; charset=utf-8");
-  t.match(problem, { type: "about:blank", title: "Bad Request", status: 400, detail: /not valid JSON/, requestId: "try-1" });
+  t.match(problem, {
+    type: "about:blank",
+    title: "Bad Request",
+    status: 400,
+    detail: /not valid JSON/,
+    requestId: "try-1",
+  });
   t.equal(headers["x-request-id"], "try-1");
 });
 
@@ -33,13 +46,16 @@ t.test("every problem of a body is told: what is missing, unknown, of the wrong 
   const payload = { titel: "x", sourceUrl: "ftp://example.com", durationMs: "90", description: "x".repeat(5_001) };
   const { status, problem } = await refusal({ method: "POST", url: VIDEOS, payload });
   t.equal(status, 400);
-  t.same(new Set(problem.errors?.map(({ path, message }) => `${path} ${message}`)), new Set([
-    "body.title is missing",
-    "body.titel is not a known field",
-    "body.sourceUrl must be an http: or https: URL",
-    "body.durationMs must be integer",
-    "body.description must NOT have more than 5000 characters",
-  ]));
+  t.same(
+    new Set(problem.errors?.map(({ path, message }) => `${path} ${message}`)),
+    new Set([
+      "body.title is missing",
+      "body.titel is not a known field",
+      "body.sourceUrl must be an http: or https: URL",
+      "body.durationMs must be integer",
+      "body.description must NOT have more than 5000 characters",
+    ]),
+  );
 });
 
 t.test("a wrong id, limit or URL is 400 and says what it must be", async (t) => {
@@ -58,8 +74,14 @@ t.test("a wrong id, limit or URL is 400 and says what it must be", async (t) => 
 
 t.test("other media types, methods, paths and sizes are refused with their own status", async (t) => {
   const video = { title: "x", sourceUrl: "https://example.com" };
-  t.equal((await refusal({ method: "POST", url: VIDEOS, headers: { "content-type": "text/plain" }, payload: "x" })).status, 415);
-  t.equal((await refusal({ method: "POST", url: VIDEOS, payload: { ...video, description: "x".repeat(70_000) } })).status, 413);
+  t.equal(
+    (await refusal({ method: "POST", url: VIDEOS, headers: { "content-type": "text/plain" }, payload: "x" })).status,
+    415,
+  );
+  t.equal(
+    (await refusal({ method: "POST", url: VIDEOS, payload: { ...video, description: "x".repeat(70_000) } })).status,
+    413,
+  );
   const { status, headers } = await refusal({ method: "DELETE", url: VIDEOS });
   t.equal(status, 405);
   t.equal(headers["allow"], "GET, HEAD, POST");
@@ -72,16 +94,28 @@ t.test("a request id is echoed where it is sound, and made where it is not", asy
     const response = await app.inject({ url: "/livez", headers: { "x-request-id": given } });
     t.match(response.headers["x-request-id"], /^[0-9a-f-]{36}$/);
   }
-  t.equal((await app.inject({ url: "/livez", headers: { "x-request-id": "0af7651916cd43dd.1:2_3-4" } })).headers["x-request-id"], "0af7651916cd43dd.1:2_3-4");
+  t.equal(
+    (await app.inject({ url: "/livez", headers: { "x-request-id": "0af7651916cd43dd.1:2_3-4" } })).headers[
+      "x-request-id"
+    ],
+    "0af7651916cd43dd.1:2_3-4",
+  );
 });
 
 t.test("while the rest starts, health is answered and valid requests are asked to come back", async (t) => {
   t.equal((await app.inject("/livez")).statusCode, 200);
   t.equal((await app.inject("/readyz")).statusCode, 503);
   t.equal((await app.inject("/startupz")).statusCode, 503);
-  t.match((await app.inject({ url: "/", headers: { accept: "application/json" } })).json(), { status: "unknown", resources: [] });
+  t.match((await app.inject({ url: "/", headers: { accept: "application/json" } })).json(), {
+    status: "unknown",
+    resources: [],
+  });
   t.match((await app.inject({ url: "/", headers: { accept: "text/html" } })).body, /Clips is starting/);
-  const { status, headers } = await refusal({ method: "POST", url: VIDEOS, payload: { title: "x", sourceUrl: "https://example.com" } });
+  const { status, headers } = await refusal({
+    method: "POST",
+    url: VIDEOS,
+    payload: { title: "x", sourceUrl: "https://example.com" },
+  });
   t.equal(status, 503);
   t.equal(headers["retry-after"], "1");
 });
@@ -95,12 +129,29 @@ t.test("bytes that are no HTTP get a problem too", async (t) => {
 });
 
 t.test("settings have defaults, and an empty variable counts as not set", async (t) => {
-  t.match(readSettings({ HOST: "", PORT: "" }), { port: 3000, host: "127.0.0.1", databaseUrl: undefined, redisUrl: undefined, allowedOrigins: [], logLevel: "info", dataDir: /[\\/]reference[\\/]\.data$/ });
-  t.match(readSettings({ PORT: "0", ALLOWED_ORIGINS: "https://a.example, http://b.example:8080" }), { port: 0, allowedOrigins: ["https://a.example", "http://b.example:8080"] });
+  t.match(readSettings({ HOST: "", PORT: "" }), {
+    port: 3000,
+    host: "127.0.0.1",
+    databaseUrl: undefined,
+    redisUrl: undefined,
+    allowedOrigins: [],
+    logLevel: "info",
+    dataDir: /[\\/]reference[\\/]\.data$/,
+  });
+  t.match(readSettings({ PORT: "0", ALLOWED_ORIGINS: "https://a.example, http://b.example:8080" }), {
+    port: 0,
+    allowedOrigins: ["https://a.example", "http://b.example:8080"],
+  });
 });
 
 t.test("all wrong settings are told at once, without what may be secret", async (t) => {
-  const wrong = { PORT: "99999", DATABASE_URL: "mysql://u:hush@h", REDIS_URL: "hush", ALLOWED_ORIGINS: "https://a.example/path", LOG_LEVEL: "inof" };
+  const wrong = {
+    PORT: "99999",
+    DATABASE_URL: "mysql://u:hush@h",
+    REDIS_URL: "hush",
+    ALLOWED_ORIGINS: "https://a.example/path",
+    LOG_LEVEL: "inof",
+  };
   try {
     readSettings(wrong);
     t.fail("it must throw");

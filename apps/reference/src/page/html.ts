@@ -35,7 +35,10 @@ nav a { margin-right: 1.1rem; font: 14px ui-monospace, monospace; }
 /** The front page. */
 export function page(overview: Overview, origin: string): string {
   const { status, startedInMs, uptimeSeconds, resources } = overview;
-  const started = startedInMs === undefined ? "Clips is starting." : `Up for ${duration(uptimeSeconds)}; ${resources.filter(({ phase }) => phase !== "disabled").length} resources started in ${startedInMs} ms.`;
+  const started =
+    startedInMs === undefined
+      ? "Clips is starting."
+      : `Up for ${duration(uptimeSeconds)}; ${resources.filter(({ phase }) => phase !== "disabled").length} resources started in ${startedInMs} ms.`;
   return `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Clips</title><style>${STYLE}</style></head>
@@ -51,7 +54,10 @@ export function page(overview: Overview, origin: string): string {
 <h2>Try it</h2>
 <pre>${escape(examples(origin))}</pre>
 <h2>Look closer</h2>
-<nav>${Object.values(overview.links).filter((path) => !path.endsWith("=")).map((path) => `<a href="${path}">${path}</a>`).join("\n")}</nav>
+<nav>${Object.values(overview.links)
+    .filter((path) => !path.endsWith("="))
+    .map((path) => `<a href="${path}">${path}</a>`)
+    .join("\n")}</nav>
 </main></body></html>
 `;
 }

@@ -33,11 +33,26 @@ const LINKS = {
 /** What runs now. */
 export function overviewOf(running: Running | undefined): Overview {
   const uptimeSeconds = Math.round(process.uptime());
-  if (running === undefined) return { name: "Clips", status: "unknown", startedInMs: undefined, uptimeSeconds, resources: [], links: LINKS };
+  if (running === undefined)
+    return { name: "Clips", status: "unknown", startedInMs: undefined, uptimeSeconds, resources: [], links: LINKS };
   const { status, resources } = running.health();
   const graph = graphOf(running);
-  const rows = resources.map(({ name, status, phase, reason, probeMs }) => ({ name, status, phase, reason, probeMs, ...(graph.get(name) ?? NOTHING) }));
-  return { name: "Clips", status, startedInMs: Math.round(running.startedInMs), uptimeSeconds, resources: rows, links: LINKS };
+  const rows = resources.map(({ name, status, phase, reason, probeMs }) => ({
+    name,
+    status,
+    phase,
+    reason,
+    probeMs,
+    ...(graph.get(name) ?? NOTHING),
+  }));
+  return {
+    name: "Clips",
+    status,
+    startedInMs: Math.round(running.startedInMs),
+    uptimeSeconds,
+    resources: rows,
+    links: LINKS,
+  };
 }
 
 type GraphRow = Pick<Row, "driver" | "needs" | "startedInMs">;
@@ -45,10 +60,20 @@ type GraphRow = Pick<Row, "driver" | "needs" | "startedInMs">;
 const NOTHING: GraphRow = { driver: undefined, needs: [], startedInMs: undefined };
 
 interface Explained {
-  readonly nodes: readonly { readonly name: string; readonly driver?: string; readonly startedInMs?: number; readonly needs: readonly { readonly name: string }[] }[];
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly driver?: string;
+    readonly startedInMs?: number;
+    readonly needs: readonly { readonly name: string }[];
+  }[];
 }
 
 function graphOf(running: Running): Map<string, GraphRow> {
   const { nodes } = JSON.parse(running.explain("json")) as Explained; // the form of explain("json")
-  return new Map(nodes.map(({ name, driver, startedInMs, needs }) => [name, { driver, startedInMs, needs: needs.map((need) => need.name) }]));
+  return new Map(
+    nodes.map(({ name, driver, startedInMs, needs }) => [
+      name,
+      { driver, startedInMs, needs: needs.map((need) => need.name) },
+    ]),
+  );
 }

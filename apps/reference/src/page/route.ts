@@ -9,7 +9,12 @@ export function frontPage(app: FastifyInstance, way: Entrance): void {
     const overview = overviewOf(way.running);
     reply.header("cache-control", "no-store").header("vary", "accept");
     if (!wantsHtml(request)) return overview;
-    reply.type("text/html; charset=utf-8").header("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'");
+    reply
+      .type("text/html; charset=utf-8")
+      .header(
+        "content-security-policy",
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
+      );
     return page(overview, `${request.protocol}://${request.host}`);
   });
 }

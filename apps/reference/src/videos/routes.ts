@@ -11,7 +11,12 @@ const newVideo = {
   properties: {
     title: { type: "string", minLength: 1, maxLength: 200, pattern: "\\S", description: "more than spaces" },
     description: { type: "string", maxLength: 5_000 },
-    sourceUrl: { type: "string", maxLength: 2_000, pattern: "^https?://[^\\s/]", description: "an http: or https: URL" },
+    sourceUrl: {
+      type: "string",
+      maxLength: 2_000,
+      pattern: "^https?://[^\\s/]",
+      description: "an http: or https: URL",
+    },
     durationMs: { type: "integer", minimum: 1, maximum: 2_147_483_647 },
   },
 } as const;
@@ -27,7 +32,9 @@ const page = {
 
 const byId = {
   type: "object",
-  properties: { id: { type: "string", pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description: "a UUID" } },
+  properties: {
+    id: { type: "string", pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description: "a UUID" },
+  },
 } as const;
 
 const PATH = "/api/v1/videos";
@@ -67,6 +74,7 @@ export function videoRoutes(app: FastifyInstance, way: Entrance): void {
 
 /** Postgres refuses the character 0 in a text. */
 function withoutNul(video: NewVideo): NewVideo {
-  for (const text of [video.title, video.description, video.sourceUrl]) if (text?.includes("\0") === true) throw new ApiError(400, "texts must not hold the character U+0000");
+  for (const text of [video.title, video.description, video.sourceUrl])
+    if (text?.includes("\0") === true) throw new ApiError(400, "texts must not hold the character U+0000");
   return video;
 }

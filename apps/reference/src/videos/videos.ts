@@ -37,7 +37,10 @@ export class Videos {
   async list(limit: number, cursor: string | undefined): Promise<VideoPage | undefined> {
     const after = cursor === undefined ? undefined : readCursor(cursor);
     if (cursor !== undefined && after === undefined) return undefined;
-    const older = after === undefined ? undefined : sql`(${table.createdAt}, ${table.id}) < (${after.createdAt}::timestamptz, ${after.id}::uuid)`;
+    const older =
+      after === undefined
+        ? undefined
+        : sql`(${table.createdAt}, ${table.id}) < (${after.createdAt}::timestamptz, ${after.id}::uuid)`;
     const rows = await this.#db
       .select()
       .from(table)

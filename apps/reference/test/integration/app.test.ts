@@ -66,23 +66,30 @@ t.test("pages go newest first, and a cursor goes on where its page ended", async
   t.equal((await app.server.app.inject("/api/v1/videos?cursor=bm90IG91cnM")).statusCode, 400);
 });
 
-t.test("a video is read through the cache, and from the database when the cache is down", { skip: redis.skip }, async (t) => {
-  if (redis.skip !== false) return;
-  await using app = await LocalClips.start({ DATABASE_URL: database.url, REDIS_URL: redis.url });
-  const url = String((await post(app)).headers["location"]);
-  const first = await app.server.app.inject(url);
-  const second = await app.server.app.inject(url);
-  t.strictSame([first.headers["x-cache"], second.headers["x-cache"]], ["miss", "hit"]);
-  t.strictSame(second.json(), first.json());
-  if (redis.server === undefined) return; // a Redis of somebody else is not ours to kill
-  await redis.server.kill();
-  const third = await app.server.app.inject(url);
-  t.equal(third.statusCode, 200);
-  t.equal(third.headers["x-cache"], "down");
-  t.equal((await app.server.app.inject("/readyz")).statusCode, 200);
-  await redis.server.restart();
-  t.ok(await eventually(async () => (await app.server.app.inject(url)).headers["x-cache"] === "hit"), "it is used again");
-});
+t.test(
+  "a video is read through the cache, and from the database when the cache is down",
+  { skip: redis.skip },
+  async (t) => {
+    if (redis.skip !== false) return;
+    await using app = await LocalClips.start({ DATABASE_URL: database.url, REDIS_URL: redis.url });
+    const url = String((await post(app)).headers["location"]);
+    const first = await app.server.app.inject(url);
+    const second = await app.server.app.inject(url);
+    t.strictSame([first.headers["x-cache"], second.headers["x-cache"]], ["miss", "hit"]);
+    t.strictSame(second.json(), first.json());
+    if (redis.server === undefined) return; // a Redis of somebody else is not ours to kill
+    await redis.server.kill();
+    const third = await app.server.app.inject(url);
+    t.equal(third.statusCode, 200);
+    t.equal(third.headers["x-cache"], "down");
+    t.equal((await app.server.app.inject("/readyz")).statusCode, 200);
+    await redis.server.restart();
+    t.ok(
+      await eventually(async () => (await app.server.app.inject(url)).headers["x-cache"] === "hit"),
+      "it is used again",
+    );
+  },
+);
 
 t.test("a database that goes away is a 503 with a time to come back, and comes back by itself", async (t) => {
   await using own = await startPostgres();
@@ -95,7 +102,11 @@ t.test("a database that goes away is a 503 with a time to come back, and comes b
   t.notMatch(gone.body, /127\.0\.0\.1|select/, "what is inside stays inside");
   await app.running.probe();
   t.equal((await app.server.app.inject("/livez")).statusCode, 200);
-  t.equal((await app.server.app.inject("/readyz")).statusCode, 200, "one blip of a shared database empties no load balancer");
+  t.equal(
+    (await app.server.app.inject("/readyz")).statusCode,
+    200,
+    "one blip of a shared database empties no load balancer",
+  );
   await own.restart();
   t.ok(await eventually(async () => (await app.server.app.inject(url)).statusCode === 200));
 });
@@ -110,13 +121,22 @@ t.test("data comes from origins on the allow list, and from no other", async (t)
   const data = (url: string) => app.server.app.inject({ url: "/api/data", query: { url } });
   const found = await data(`${upstream.origin}/tea?for=2`);
   t.equal(found.statusCode, 200);
-  t.strictSame(found.json(), { url: `${upstream.origin}/tea?for=2`, status: 418, contentType: "text/plain", body: "short and stout" });
+  t.strictSame(found.json(), {
+    url: `${upstream.origin}/tea?for=2`,
+    status: 418,
+    contentType: "text/plain",
+    body: "short and stout",
+  });
   t.equal((await data("http://localhost:1/")).statusCode, 403);
   t.equal((await data(`${upstream.origin.replace("127.0.0.1", "127.0.0.2")}/`)).statusCode, 403);
   t.equal((await data(`${upstream.origin}/large`)).statusCode, 502);
   t.equal((await data(`${upstream.origin}/reset`)).statusCode, 502);
   await using closed = await LocalClips.start({ DATABASE_URL: database.url });
-  t.equal((await closed.server.app.inject({ url: "/api/data", query: { url: upstream.origin } })).statusCode, 403, "the list is empty by default");
+  t.equal(
+    (await closed.server.app.inject({ url: "/api/data", query: { url: upstream.origin } })).statusCode,
+    403,
+    "the list is empty by default",
+  );
 });
 
 t.test("a client that goes ends the work that was done for it", async (t) => {
@@ -143,7 +163,15 @@ t.test("a drain lets requests finish, closes idle connections, and takes no new 
   const [idle] = await once(httpRequest(`${app.url}/livez`, { agent }).end(), "response");
   idle.resume();
   const stopped = app.running.stop();
-  t.ok(await eventually(() => fetch(`${app.url}/livez`).then(() => false, () => true)), "no new connection");
+  t.ok(
+    await eventually(() =>
+      fetch(`${app.url}/livez`).then(
+        () => false,
+        () => true,
+      ),
+    ),
+    "no new connection",
+  );
   answer.end("late");
   const [response] = await slow;
   t.equal(response.statusCode, 200);
@@ -157,8 +185,14 @@ t.test("the front page shows what runs, to people and to programs", async (t) =>
   t.equal(page.headers.get("content-type"), "text/html; charset=utf-8");
   t.match(page.headers.get("content-security-policy"), /default-src 'none'/);
   const html = await page.text();
-  for (const words of [">db<", ">http<", ">server<", `curl -s ${app.url}/api/v1/videos`]) t.ok(html.includes(words), words);
-  const overview = await fetch(`${app.url}/`, { headers: { accept: "application/json" } }).then((response) => response.json());
+  for (const words of [">db<", ">http<", ">server<", `curl -s ${app.url}/api/v1/videos`])
+    t.ok(html.includes(words), words);
+  const overview = await fetch(`${app.url}/`, { headers: { accept: "application/json" } }).then((response) =>
+    response.json(),
+  );
   t.match(overview, { name: "Clips", status: "healthy", links: { ready: "/readyz" } });
-  t.match((overview as { resources: { name: string }[] }).resources.find(({ name }) => name === "db"), { status: "healthy", driver: "database", needs: ["settings", "postgres"] });
+  t.match(
+    (overview as { resources: { name: string }[] }).resources.find(({ name }) => name === "db"),
+    { status: "healthy", driver: "database", needs: ["settings", "postgres"] },
+  );
 });

@@ -82,12 +82,18 @@ export class ClipsProcess implements AsyncDisposable {
   constructor(env: Readonly<Record<string, string>>) {
     // The loader of the test runner would slow it down, and servers of the outside are not meant here.
     const { NODE_OPTIONS: _loader, DATABASE_URL: _database, REDIS_URL: _redis, ...outer } = process.env;
-    const child = spawn(process.execPath, [inPackage("dist/main.js")], { env: { ...outer, PORT: "0", ...env }, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [inPackage("dist/main.js")], {
+      env: { ...outer, PORT: "0", ...env },
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.#child = child;
     this.pid = child.pid ?? 0;
     child.stdout?.setEncoding("utf8").on("data", (text: string) => this.#said((this.output += text)));
     child.stderr?.setEncoding("utf8").on("data", (text: string) => this.#said((this.errors += text)));
-    this.ended = new Promise((resolve) => child.once("close", (code, signal) => (resolve({ code, signal }), this.#said(""))));
+    this.ended = new Promise((resolve) =>
+      child.once("close", (code, signal) => (resolve({ code, signal }), this.#said(""))),
+    );
   }
 
   #said(_text: string): void {
@@ -97,7 +103,8 @@ export class ClipsProcess implements AsyncDisposable {
   /** Waits for words on stdout. */
   async says(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.output)) {
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null) throw new Error(`it ended without saying ${String(pattern)}:\n${this.output}${this.errors}`);
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null)
+        throw new Error(`it ended without saying ${String(pattern)}:\n${this.output}${this.errors}`);
       await new Promise<void>((resolve) => {
         const wake = (): void => {
           this.#waiting.delete(wake);
@@ -139,7 +146,9 @@ export async function serversOf(pid: number): Promise<number[]> {
 
 /** Processes of a list that are alive; one that nobody has collected yet is not. */
 export async function alive(pids: readonly number[]): Promise<number[]> {
-  const states = await Promise.all(pids.map(async (pid) => ({ pid, stat: await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined) })));
+  const states = await Promise.all(
+    pids.map(async (pid) => ({ pid, stat: await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined) })),
+  );
   return states.flatMap(({ pid, stat }) => (stat === undefined || /\) Z /.test(stat) ? [] : [pid]));
 }
 

@@ -12,7 +12,11 @@ t.teardown(() => folder[Symbol.asyncDispose]());
 const data = folder.env;
 
 async function add(url: string, title: string): Promise<void> {
-  const response = await fetch(`${url}/api/v1/videos`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ title, sourceUrl: "https://example.com/x.mp4" }) });
+  const response = await fetch(`${url}/api/v1/videos`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ title, sourceUrl: "https://example.com/x.mp4" }),
+  });
   if (response.status !== 201) throw new Error(await response.text());
 }
 
@@ -25,7 +29,13 @@ async function titles(url: string): Promise<string[]> {
 t.test("SIGTERM ends everything that was started, and says so", async (t) => {
   await using clips = new ClipsProcess(data);
   const url = await clips.ready();
-  for (const words of [/^Clips is ready in \d+ ms/m, /^ {2}db +\d+ ms/m, /^ {2}postgres +\d+ ms +rows are kept in /m, /\/readyz /]) t.match(clips.output, words);
+  for (const words of [
+    /^Clips is ready in \d+ ms/m,
+    /^ {2}db +\d+ ms/m,
+    /^ {2}postgres +\d+ ms +rows are kept in /m,
+    /\/readyz /,
+  ])
+    t.match(clips.output, words);
   t.equal((await fetch(`${url}/readyz`)).status, 200);
   await add(url, "before SIGTERM");
   const servers = await serversOf(clips.pid);
@@ -76,7 +86,15 @@ t.test("a second one beside the first uses its rows, leaves its servers alone, a
   const thirdUrl = await third.ready();
   first.kill("SIGTERM");
   t.equal((await first.ended).code, 0, "the third one does not hold it up");
-  t.ok(await eventually(() => titles(thirdUrl).then((found) => found.includes("by the second"), () => false)), "the third one takes the server over");
+  t.ok(
+    await eventually(() =>
+      titles(thirdUrl).then(
+        (found) => found.includes("by the second"),
+        () => false,
+      ),
+    ),
+    "the third one takes the server over",
+  );
   third.kill("SIGTERM");
   t.equal((await third.ended).code, 0);
 });
@@ -89,7 +107,12 @@ t.test("a busy port is told in words, and nothing stays behind", async (t) => {
   const port = String(typeof address === "object" ? address?.port : "");
   await using clips = new ClipsProcess({ ...data, PORT: port });
   t.strictSame(await clips.ended, { code: 1, signal: null });
-  t.match(clips.errors, new RegExp(`^START_FAILED: "server" failed in start after \\d+ ms: port ${port} of 127\\.0\\.0\\.1 belongs to another program`));
+  t.match(
+    clips.errors,
+    new RegExp(
+      `^START_FAILED: "server" failed in start after \\d+ ms: port ${port} of 127\\.0\\.0\\.1 belongs to another program`,
+    ),
+  );
   t.notMatch(clips.errors, /\n +at /, "no stack");
   await using next = new ClipsProcess(data);
   await next.ready();
@@ -117,7 +140,9 @@ t.test("Ctrl-C in the middle of the first start unwinds it, and the next start i
   {
     await using clips = new ClipsProcess(fresh.env);
     await clips.says(/listening at/);
-    await eventually(async () => (await readFile(join(fresh.path, "postgres/password"), "utf8").catch(() => "")) !== "");
+    await eventually(
+      async () => (await readFile(join(fresh.path, "postgres/password"), "utf8").catch(() => "")) !== "",
+    );
     const servers = await serversOf(clips.pid);
     clips.ctrlC();
     t.strictSame(await clips.ended, { code: 130, signal: null });
@@ -129,13 +154,17 @@ t.test("Ctrl-C in the middle of the first start unwinds it, and the next start i
   t.strictSame(await titles(await again.ready()), []);
 });
 
-t.test("a second Ctrl-C ends at once, and takes the servers with it", { skip: process.platform !== "linux" && "skipped: only Linux ends a server with its parent" }, async (t) => {
-  await using clips = new ClipsProcess({ ...data, KUBERNETES_SERVICE_HOST: "10.0.0.1" });
-  await clips.ready();
-  const servers = await serversOf(clips.pid);
-  clips.kill("SIGTERM");
-  await clips.says(/taking requests for another 5000 ms/);
-  clips.kill("SIGINT");
-  t.strictSame(await clips.ended, { code: 130, signal: null });
-  t.ok(await eventually(async () => (await alive(servers)).length === 0));
-});
+t.test(
+  "a second Ctrl-C ends at once, and takes the servers with it",
+  { skip: process.platform !== "linux" && "skipped: only Linux ends a server with its parent" },
+  async (t) => {
+    await using clips = new ClipsProcess({ ...data, KUBERNETES_SERVICE_HOST: "10.0.0.1" });
+    await clips.ready();
+    const servers = await serversOf(clips.pid);
+    clips.kill("SIGTERM");
+    await clips.says(/taking requests for another 5000 ms/);
+    clips.kill("SIGINT");
+    t.strictSame(await clips.ended, { code: 130, signal: null });
+    t.ok(await eventually(async () => (await alive(servers)).length === 0));
+  },
+);
