@@ -173,6 +173,14 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
       : probePool(this.#pool, { connectTimeoutMs, signal });
   }
 
+  protected override get hasWorkToSettle(): boolean {
+    for (const guard of this.guards()) {
+      const { inUse, pending } = guard.stats();
+      if (inUse + pending > 0) return true;
+    }
+    return false;
+  }
+
   protected override settle(): Promise<void> {
     this.#drained = true;
     return Promise.all([this.#pooled.guard.idle(), this.#reading?.guard.idle()]).then(() => {});

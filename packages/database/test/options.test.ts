@@ -1,4 +1,5 @@
-import { Secret } from "@steward/core";
+import { Secret, specOf, systemClock, type ValueOf } from "@steward/core";
+import { integer, pgTable } from "drizzle-orm/pg-core";
 import t from "tap";
 import { inspect } from "node:util";
 import { DATABASE_CODES, databasePool, DatabasePoolManager, type DatabaseInput } from "../src/index.ts";
@@ -46,6 +47,20 @@ t.test("a definition takes literal options or computes them, and keeps the type 
   t.match(databasePool("db", { needs: {}, options: () => ({ embedded: {} }) }), { name: "db" });
   t.ok(Object.values(DATABASE_CODES).every((meaning) => meaning.endsWith(".")));
   t.end();
+});
+
+t.test("a definition makes a manager that starts, with the options it was given", async (t) => {
+  const films = pgTable("films", { id: integer() });
+  const definition = databasePool("films", { embedded: {}, schema: { films }, acquireTimeoutMs: 1_234, startTimeoutMs: 30_000, enabled: true });
+  const { managed } = specOf(definition);
+  const manager = managed?.create(managed.prepare({}), { name: "films", clock: systemClock });
+  await manager?.start();
+  const db: ValueOf<typeof definition> = manager?.client as ValueOf<typeof definition>;
+  await db.$client`create table films (id int)`;
+  t.same(await db.query.films.findMany(), []);
+  await manager?.stop();
+  const wrong = databasePool("films", { needs: {}, options: () => ({ url: "nowhere" }) });
+  t.throws(() => specOf(wrong).managed?.prepare({}), { code: "OPTIONS_INVALID" });
 });
 
 t.test("a database for tests runs inside this process and begins empty at each start", async (t) => {
