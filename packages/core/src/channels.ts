@@ -38,6 +38,8 @@ export interface CallEvent {
   readonly durationMs: number;
   /** Time in the queue. */
   readonly queuedMs: number;
+  /** W3C `traceparent` of the work that made it; it ends in callbacks of others, where the context is theirs. */
+  readonly traceContext: string | undefined;
   /** Why it failed; `undefined` when it succeeded. */
   readonly error: unknown;
 }

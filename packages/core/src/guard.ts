@@ -190,7 +190,7 @@ export class Guard {
     else if (call.startedAt !== undefined) this.#ended(call, error);
     publishCall(() => {
       const now = this.#clock.now();
-      return { resource: this.#resource, durationMs: now - call.since, queuedMs: (call.startedAt ?? now) - call.since, error };
+      return { resource: this.#resource, durationMs: now - call.since, queuedMs: (call.startedAt ?? now) - call.since, traceContext: call.traceContext, error };
     });
     this.#wakeIdle();
   }
@@ -291,6 +291,7 @@ export class Guard {
 
   #bound(call: GuardedUse, options: CallOptions | undefined): void {
     const context = currentContext();
+    call.traceContext = context?.traceContext;
     const timeoutMs = Math.min(options?.timeoutMs ?? Number.POSITIVE_INFINITY, this.#options.timeoutMs ?? Number.POSITIVE_INFINITY);
     call.total = Math.min(call.since + timeoutMs, context?.deadline ?? Number.POSITIVE_INFINITY);
     call.deadline = Math.min(call.total, call.since + (this.#options.acquireTimeoutMs ?? Number.POSITIVE_INFINITY));

@@ -28,6 +28,8 @@ export abstract class GuardedUse extends Expiring {
   isEvident = false;
   /** @internal Ticket of the breaker; -1 without one, and once its outcome has been told. */
   ticket = -1;
+  /** @internal W3C `traceparent` of the work that made it. */
+  traceContext: string | undefined = undefined;
   /** @internal Neighbours in the queue, and later among the calls that run. */
   ahead: GuardedUse | undefined = undefined;
   /** @internal */

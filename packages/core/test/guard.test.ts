@@ -165,13 +165,13 @@ t.test("every call that ends is published to whoever listens", async (t) => {
   const guard = guardOn(clock, { maxConcurrent: 1, maxPending: 1 });
   const work = deferred<number>();
   const one = guard.run(() => work.promise);
-  const two = guard.run(() => Promise.reject(new Error("bad"))).catch(() => {});
+  const two = runWithContext({ traceContext: "of the second" }, () => guard.run(() => Promise.reject(new Error("bad")))).catch(() => {});
   await clock.advance(30);
   work.resolve(1);
   await Promise.all([one, two]);
   t.match(seen, [
-    { resource: "db", durationMs: 30, queuedMs: 0, error: undefined },
-    { resource: "db", durationMs: 30, queuedMs: 30, error: { message: "bad" } },
+    { resource: "db", durationMs: 30, queuedMs: 0, traceContext: undefined, error: undefined },
+    { resource: "db", durationMs: 30, queuedMs: 30, traceContext: "of the second", error: { message: "bad" } },
   ]);
 });
 
