@@ -1,0 +1,7 @@
+export { TELEMETRY_CODES, type TelemetryCode } from "./errors.ts";
+export { withAttributes, type DescribedSource, type ReadOptions, type Sources } from "./gather.ts";
+export { Counter, Gauge, Meter, type HistogramOptions, type MeterOptions, type MetricOptions } from "./meter.ts";
+export { METRICS, type MetricDescription } from "./metrics.ts";
+export { prometheusName } from "./prometheus/names.ts";
+export { metricsRoute, type MetricsRoute } from "./prometheus/route.ts";
+export { prometheusText } from "./prometheus/text.ts";

@@ -1,0 +1,24 @@
+/** What a metric of Steward is. The README has the same table. */
+export interface MetricDescription {
+  readonly kind: "counter" | "gauge" | "histogram";
+  /** Unit in UCUM. */
+  readonly unit: string;
+  /** What it says, in one sentence. */
+  readonly help: string;
+}
+
+/** The metrics that Steward's packages have, by name. Names are those of the OpenTelemetry conventions, where they have one. */
+export const METRICS: Readonly<Record<string, MetricDescription>> = {
+  dependency_requests_total: { kind: "counter", unit: "{request}", help: "Calls of a resource by outcome: success, failure, overloaded, circuit_open." },
+  dependency_retries_total: { kind: "counter", unit: "{retry}", help: "Attempts behind the first." },
+  dependency_duration_seconds: { kind: "histogram", unit: "s", help: "Time from a call's place to its first evidence." },
+  dependency_in_use: { kind: "gauge", unit: "{request}", help: "Calls that run now." },
+  dependency_pending: { kind: "gauge", unit: "{request}", help: "Calls that wait for a place now." },
+  dependency_circuit_open: { kind: "gauge", unit: "1", help: "Circuit breakers that let nothing through now." },
+  dependency_health: { kind: "gauge", unit: "1", help: "Health: 1 healthy, 0.5 degraded, 0 unhealthy or unknown." },
+  resource_scopes_open: { kind: "gauge", unit: "{scope}", help: "Scopes that are open now." },
+  "db.client.connection.count": { kind: "gauge", unit: "{connection}", help: "Connections of a pool by state: idle, used." },
+  "db.client.connection.max": { kind: "gauge", unit: "{connection}", help: "Connections that a pool may have." },
+  "db.client.connection.pending_requests": { kind: "gauge", unit: "{request}", help: "Calls that wait for a connection now." },
+  "db.client.connection.timeouts": { kind: "counter", unit: "{timeout}", help: "Calls that ran into their deadline." },
+};

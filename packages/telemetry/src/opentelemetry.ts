@@ -1,0 +1,3 @@
+export { metricProducer } from "./opentelemetry/producer.ts";
+export { traceResources, type TraceOptions } from "./opentelemetry/spans.ts";
+export { parseTraceparent, traceparentOf } from "./opentelemetry/traceparent.ts";

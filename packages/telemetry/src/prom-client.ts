@@ -1,0 +1,1 @@
+export { collectInto } from "./prometheus/collector.ts";
