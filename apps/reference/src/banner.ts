@@ -1,4 +1,4 @@
-import type { ResourceHealth, Running } from "@steward/container";
+import type { Running } from "@steward/container";
 import { examples } from "./page/html.ts";
 import { overviewOf, type Row } from "./page/overview.ts";
 import { server } from "./server.ts";
@@ -8,7 +8,7 @@ import { settings } from "./settings.ts";
 /** What somebody reads who has just started Clips: what runs, how long its start took, and where to look. */
 export function banner(running: Running): string {
   const { url } = running.get(server);
-  const { resources } = overviewOf(running);
+  const { resources } = overviewOf(running, true);
   const width = Math.max(...resources.map(({ name }) => name.length));
   const lines = resources.map((row) =>
     `  ${row.name.padEnd(width)}  ${time(row).padStart(8)}  ${remark(running, row)}`.trimEnd(),
@@ -36,7 +36,7 @@ function time({ phase, startedInMs }: Row): string {
   return phase === "disabled" ? "disabled" : startedInMs === undefined ? "" : `${Math.round(startedInMs)} ms`;
 }
 
-function remark(running: Running, { name, phase, status }: Pick<ResourceHealth, "name" | "phase" | "status">): string {
+function remark(running: Running, { name, phase, status, reason }: Row): string {
   const { dataDir, redisUrl } = running.get(settings);
   if (name === redisServer.name && phase === "disabled")
     return redisUrl === undefined
@@ -47,5 +47,5 @@ function remark(running: Running, { name, phase, status }: Pick<ResourceHealth, 
     return running.get(postgresServer)?.shared === true
       ? `shared with another Clips, which started it; rows in ${dataDir}`
       : `rows are kept in ${dataDir}`;
-  return status === "healthy" ? "" : `${status}, ${phase}`;
+  return status === "healthy" ? "" : `${status}: ${reason ?? phase}`;
 }

@@ -54,8 +54,10 @@ export function makeApp(logger: FastifyBaseLogger, way: Entrance, { host }: Pick
   app.setNotFoundHandler(async (request) => {
     throw new ApiError(404, `there is no ${pathOf(request)}`);
   });
-  healthRoutes(app, way, host);
-  frontPage(app, way);
+  // Why something is not well may name hosts; only this machine is told.
+  const details = isLocal(host);
+  healthRoutes(app, way, details);
+  frontPage(app, way, details);
   videoRoutes(app, way);
   dataRoute(app, way);
   refuseOtherMethods(app, routes);
@@ -104,10 +106,10 @@ function logRequest(request: FastifyRequest, reply: FastifyReply): void {
   else request.log.info(line, "request");
 }
 
-/** Health answers are plain data; here they are sent. Why something is not well is told to this machine only. */
-function healthRoutes(app: FastifyInstance, way: Entrance, host: string): void {
-  const answerTo = healthEndpoints(() => way.running, { details: isLocal(host) });
-  for (const path of ["/livez", "/readyz", "/startupz", "/health", "/health/resources", "/health/resources/*"]) {
+/** Health answers are plain data; here they are sent. */
+function healthRoutes(app: FastifyInstance, way: Entrance, details: boolean): void {
+  const answerTo = healthEndpoints(() => way.running, { details });
+  for (const path of ["/livez", "/readyz", "/startupz", "/health", "/health/*"]) {
     app.route({
       method: ["GET", "HEAD"],
       url: path,

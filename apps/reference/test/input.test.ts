@@ -3,8 +3,11 @@ import { connect } from "node:net";
 import type { InjectOptions } from "fastify";
 import { pino } from "pino";
 import t from "tap";
-import { isStewardError } from "@steward/core";
+import { container } from "@steward/container";
+import { isStewardError, resource } from "@steward/core";
 import { Entrance } from "../src/glue.ts";
+import { page } from "../src/page/html.ts";
+import { overviewOf } from "../src/page/overview.ts";
 import type { Problem } from "../src/problem.ts";
 import { makeApp } from "../src/server.ts";
 import { readSettings } from "../src/settings.ts";
@@ -160,4 +163,13 @@ t.test("all wrong settings are told at once, without what may be secret", async 
     for (const name of Object.keys(wrong)) t.match(String(error), new RegExp(`environment\\.${name}: `));
     t.notMatch(String(error), /hush/);
   }
+});
+
+t.test("the front page escapes what it shows, and tells why something is not well only with details", async (t) => {
+  const odd = resource("<b>odd</b>", { criticality: "optional", start: () => Promise.reject(new Error("no")) });
+  await using running = await container([odd]).start();
+  const html = page(overviewOf(running, true), "http://127.0.0.1");
+  t.notMatch(html, /<b>odd/);
+  t.match(html, /&#60;b&#62;odd[^]*unhealthy[^]*class="reason"/);
+  t.notMatch(page(overviewOf(running, false), "http://127.0.0.1"), /class="reason"/);
 });

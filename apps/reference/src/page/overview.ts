@@ -30,8 +30,8 @@ const LINKS = {
   resources: "/health/resources",
 };
 
-/** What runs now. */
-export function overviewOf(running: Running | undefined): Overview {
+/** What runs now; with `details` also why something is not well. */
+export function overviewOf(running: Running | undefined, details: boolean): Overview {
   const uptimeSeconds = Math.round(process.uptime());
   if (running === undefined)
     return { name: "Clips", status: "unknown", startedInMs: undefined, uptimeSeconds, resources: [], links: LINKS };
@@ -41,7 +41,7 @@ export function overviewOf(running: Running | undefined): Overview {
     name,
     status,
     phase,
-    reason,
+    reason: details ? reason : undefined,
     probeMs,
     ...(graph.get(name) ?? NOTHING),
   }));

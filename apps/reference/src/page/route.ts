@@ -4,9 +4,9 @@ import { page } from "./html.ts";
 import { overviewOf } from "./overview.ts";
 
 /** `GET /`: what runs and how it is; a page for browsers, JSON for `accept: application/json`. */
-export function frontPage(app: FastifyInstance, way: Entrance): void {
+export function frontPage(app: FastifyInstance, way: Entrance, details: boolean): void {
   app.get("/", async (request, reply) => {
-    const overview = overviewOf(way.running);
+    const overview = overviewOf(way.running, details);
     reply.header("cache-control", "no-store").header("vary", "accept");
     if (!wantsHtml(request)) return overview;
     reply
