@@ -100,11 +100,13 @@ export interface RedisClusterOptions extends Omit<
   readonly cluster: readonly RedisAddress[];
   /** Where reading commands go: `master` (default), `replica`, or `all`. */
   readonly scaleReads?: "master" | "replica" | "all" | undefined;
+  /** Addresses under which the nodes are reached from here, by the `host:port` that they announce. Default: those. */
+  readonly natMap?: Readonly<Record<string, RedisAddress>> | undefined;
   /** How often the map of slots is fetched anew. Default 5,000. */
   readonly slotsRefreshMs?: number | undefined;
 }
 
-type Common = Omit<RedisClusterOptions, "cluster" | "scaleReads" | "slotsRefreshMs">;
+type Common = Omit<RedisClusterOptions, "cluster" | "scaleReads" | "slotsRefreshMs" | "natMap">;
 type Defaulted = {
   [K in keyof Common]-?: K extends "username" | "password" | "tls" | "keyPrefix" | "connectionName" ? never : K;
 }[keyof Common];
@@ -125,10 +127,8 @@ const text = v.pipe(v.string(), v.nonEmpty("may not be empty"));
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
 const pem = v.union([text, v.instance(Uint8Array)]);
 const secret = v.union([v.string(), v.custom<() => string | Promise<string>>((given) => typeof given === "function")]);
-const addresses = v.pipe(
-  v.array(v.strictObject({ host: text, port: v.optional(port) })),
-  v.nonEmpty("needs at least one address"),
-);
+const address = v.strictObject({ host: text, port: v.optional(port) });
+const addresses = v.pipe(v.array(address), v.nonEmpty("needs at least one address"));
 
 const tls = v.pipe(
   v.strictObject({
@@ -252,6 +252,7 @@ export const redisClusterSchema: OptionsSchema<RedisClusterSettings> = v.pipe(
     cluster: addresses,
     scaleReads: v.optional(v.picklist(["master", "replica", "all"]), "master"),
     slotsRefreshMs: v.optional(positiveMs, 5_000),
+    natMap: v.optional(v.record(text, address)),
     ...common,
   }),
   v.check((options) => pausesGrow(options), PAUSES),

@@ -27,6 +27,7 @@ export function clusterOptions(settings: RedisClusterSettings, facade: ClusterOp
   return {
     ...facade,
     scaleReads: scaleReads === "replica" ? "slave" : scaleReads,
+    natMap: natMapOf(settings),
     slotsRefreshInterval: settings.slotsRefreshMs,
     slotsRefreshTimeout: connectTimeoutMs,
     clusterRetryStrategy: pause,
@@ -46,6 +47,11 @@ export function clusterOptions(settings: RedisClusterSettings, facade: ClusterOp
       ...(connectionName === undefined ? {} : { connectionName }),
     },
   };
+}
+
+function natMapOf({ natMap = {} }: RedisClusterSettings): Record<string, { host: string; port: number }> {
+  const entries = Object.entries(natMap).map(([announced, { host, port = 6_379 }]) => [announced, { host, port }]);
+  return Object.fromEntries(entries);
 }
 
 /** Carries commands by the driver's own cluster client, which knows slots and redirections. */
@@ -130,7 +136,10 @@ export class ClusterBackend implements Backend {
     const { resource, clock, settings } = this.#setup;
     Object.assign(node.options, this.#credentials);
     const resend = new Set(settings.resend.map((name) => name.toLowerCase()));
-    const watch = new NodeWatch(node, { resource, clock, settings, counts: this.#counts, resend });
+    const onSilence = (silent: NodeWatch): void => {
+      for (const other of this.#watches.values()) if (other !== silent) other.suspect();
+    };
+    const watch = new NodeWatch(node, { resource, clock, settings, counts: this.#counts, resend, onSilence });
     this.#watches.set(node, watch);
     if (this.#running) watch.connect();
   }

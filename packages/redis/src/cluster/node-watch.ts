@@ -15,6 +15,8 @@ export interface NodeWatchSetup {
   readonly settings: RedisClusterSettings;
   readonly counts: { reconnects: number; retired: number; resent: number; unknown: number };
   readonly resend: ReadonlySet<string>;
+  /** Told when a node owes replies and is silent. */
+  readonly onSilence: (watch: NodeWatch) => void;
 }
 
 /** The driver's words for "never sent"; a cluster client sends such a command again, to whoever has the slot by then. */
@@ -114,24 +116,46 @@ export class NodeWatch {
   }
 
   #silence(silentMs: number): void {
-    const { settings } = this.#setup;
+    const { settings, onSilence } = this.#setup;
     if (silentMs >= Math.max(settings.timeoutMs, settings.silenceMs)) return this.#retire();
     if (this.#asking) return;
-    this.#asking = true;
-    void this.#ask().finally(() => (this.#asking = false));
+    onSilence(this);
+    this.#ask(settings.silenceMs);
+  }
+
+  /** Another node is silent: what cut it off may have cut off this one, which nobody has used since. */
+  suspect(): void {
+    const { clock, settings } = this.#setup;
+    if (this.#asking || this.redis.status !== "ready") return;
+    const patienceMs = settings.silenceMs / 4;
+    this.redis.ping().catch(() => {});
+    const watchdog = this.#watchdog;
+    clock.setTimeout(
+      () => watchdog === this.#watchdog && this.#isSilent(patienceMs) && this.#ask(patienceMs),
+      patienceMs + 1,
+      { unref: true },
+    );
+    // From this look on it counts what it owes.
+    this.#isSilent(patienceMs);
+  }
+
+  #isSilent(patienceMs: number): boolean {
+    return (this.#watchdog?.silentMs ?? 0) >= patienceMs;
   }
 
   /** When the node answers on another connection, this one is dead. */
-  async #ask(): Promise<void> {
+  #ask(patienceMs: number): void {
     const { resource, clock, settings } = this.#setup;
     const events = { lost: () => {} };
-    try {
-      const link = await openLink({ resource, clock, plan: this.#plan, timeoutMs: settings.connectTimeoutMs, events });
-      link.destroy();
-      if (this.#watchdog?.silent === true) this.#retire();
-    } catch {
+    this.#asking = true;
+    openLink({ resource, clock, plan: this.#plan, timeoutMs: settings.connectTimeoutMs, events })
+      .then((link) => {
+        link.destroy();
+        if (this.#isSilent(patienceMs)) this.#retire();
+      })
       // The node does not answer anyone; the silence goes on until it has lasted too long.
-    }
+      .catch(() => {})
+      .finally(() => (this.#asking = false));
   }
 
   #retire(): void {

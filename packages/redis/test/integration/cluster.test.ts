@@ -1,7 +1,7 @@
 import t from "tap";
 import { startRedisCluster, type RedisServer } from "@steward/testing/servers";
 import { RedisClusterManager, RedisPoolManager, redisPubSub, type RedisClusterOptions } from "../../src/index.ts";
-import { Load, needsRedis, until } from "../setup.ts";
+import { Load, needsRedis, proxyTo, until } from "../setup.ts";
 
 const cluster = needsRedis.skip === undefined ? await startRedisCluster() : undefined;
 t.teardown(() => cluster?.stop());
@@ -89,6 +89,36 @@ t.test("an unreachable cluster fails the start with the addresses and the reason
   await t.rejects(manager.start(), { code: "REDIS_CONNECT_FAILED", message: /127\.0\.0\.1:1: .*ECONNREFUSED/ });
   await manager.stop();
 });
+
+t.test(
+  "100 INCR on a node whose replies are lost: none runs twice; half-open: the node is asked and replaced",
+  needsRedis,
+  async (t) => {
+    const proxies = await Promise.all(
+      (cluster?.nodes ?? []).map(async (node) => ({ node, proxy: await proxyTo(t, node) })),
+    );
+    const natMap = Object.fromEntries(
+      proxies.map(({ node, proxy }) => [`${node.host}:${node.port}`, { host: proxy.host, port: proxy.port }]),
+    );
+    const seeds = proxies.map(({ proxy }) => ({ host: proxy.host, port: proxy.port }));
+    const direct = await manage(t);
+    const patient = await manage(t, { cluster: seeds, natMap, silenceMs: 60_000, timeoutMs: 60_000 });
+    for (const { proxy } of proxies) proxy.dropReplies();
+    const calls = Promise.allSettled(Array.from({ length: 100 }, () => patient.client.incr("lost")));
+    await until(async () => (await direct.client.get("lost")) === "100", "the node ran them all");
+    for (const { proxy } of proxies) await proxy.heal();
+    for (const { proxy } of proxies) proxy.reset();
+    t.ok((await calls).every((one) => one.status === "rejected" && one.reason.code === "REDIS_OUTCOME_UNKNOWN"));
+    await until(() => patient.client.get("lost").then((value) => value === "100"), "each ran once");
+    t.equal(patient.stats()["unknown"], 100);
+    const quick = await manage(t, { cluster: seeds, natMap });
+    await quick.client.get("lost");
+    for (const { proxy } of proxies) proxy.halfOpen();
+    const since = performance.now();
+    t.equal(await quick.client.get("lost"), "100", "a read is sent again on a new connection");
+    t.ok(performance.now() - since < 2_000);
+  },
+);
 
 for (const fault of ["killed", "frozen"] as const)
   t.test(
