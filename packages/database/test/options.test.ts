@@ -51,7 +51,13 @@ t.test("a definition takes literal options or computes them, and keeps the type 
 
 t.test("a definition makes a manager that starts, with the options it was given", async (t) => {
   const films = pgTable("films", { id: integer() });
-  const definition = databasePool("films", { embedded: {}, schema: { films }, acquireTimeoutMs: 1_234, startTimeoutMs: 30_000, enabled: true });
+  const definition = databasePool("films", {
+    embedded: {},
+    schema: { films },
+    acquireTimeoutMs: 1_234,
+    startTimeoutMs: 30_000,
+    enabled: true,
+  });
   const { managed } = specOf(definition);
   const manager = managed?.create(managed.prepare({}), { name: "films", clock: systemClock });
   await manager?.start();
