@@ -39,28 +39,34 @@ export interface Family {
  */
 export async function gather(sources: Sources, options: ReadOptions = {}): Promise<ReadonlyMap<string, Family>> {
   const gathering = new Gathering(options);
-  for (const source of "metrics" in sources ? [sources] : sources) await gathering.read(source);
+  const pace = new Pace();
+  for (const _sample of gathering.read(sources)) if (pace.isOver) await pace.rest();
+  return gathering.families;
+}
+
+/** The same in one go, for the beginning of a process. */
+export function gatherNow(sources: Sources, options: ReadOptions = {}): ReadonlyMap<string, Family> {
+  const gathering = new Gathering(options);
+  for (const _sample of gathering.read(sources));
   return gathering.families;
 }
 
 class Gathering {
   readonly families = new Map<string, Family>();
   readonly #options: ReadOptions;
-  readonly #pace = new Pace();
 
   constructor(options: ReadOptions) {
     this.#options = options;
   }
 
-  async read(source: DescribedSource): Promise<void> {
-    try {
-      for (const sample of source.metrics()) {
-        this.#add(sample, source);
-        if (this.#pace.isOver) await this.#pace.rest();
+  /** Stops after each sample, so that the caller decides when to go on. */
+  *read(sources: Sources): Generator<void> {
+    for (const source of "metrics" in sources ? [sources] : sources)
+      try {
+        for (const sample of source.metrics()) yield this.#add(sample, source);
+      } catch (error) {
+        this.#report(new StewardError("TELEMETRY_SOURCE_FAILED", `a source of metrics failed: ${describeError(error)}`, { cause: error }));
       }
-    } catch (error) {
-      this.#report(new StewardError("TELEMETRY_SOURCE_FAILED", `a source of metrics failed: ${describeError(error)}`, { cause: error }));
-    }
   }
 
   #add(sample: MetricSample, source: DescribedSource): void {

@@ -5,10 +5,11 @@ import { docstrings } from "./docstrings.ts";
 import { driverShape } from "./driver-shape.ts";
 import { errorCodes } from "./error-codes.ts";
 import { importDirection } from "./import-direction.ts";
+import { metricNames } from "./metric-names.ts";
 import { ownWords } from "./own-words.ts";
 import { readWorkspace } from "./workspace.ts";
 
-const checks: readonly Check[] = [importDirection, dependencies, driverShape, errorCodes, docstrings, ownWords];
+const checks: readonly Check[] = [importDirection, dependencies, driverShape, errorCodes, docstrings, metricNames, ownWords];
 const workspace = readWorkspace(resolve(import.meta.dirname, "../../.."));
 
 let failed = 0;

@@ -1,5 +1,5 @@
 import type { Metric, Registry } from "prom-client";
-import { gather, type Family, type ReadOptions, type Series, type Sources } from "../gather.ts";
+import { gather, gatherNow, type Family, type ReadOptions, type Series, type Sources } from "../gather.ts";
 import { labelName, prometheusName } from "./names.ts";
 
 /**
@@ -10,7 +10,7 @@ import { labelName, prometheusName } from "./names.ts";
  */
 export function collectInto(registry: Registry, sources: Sources, options: ReadOptions = {}): Disposable {
   const collection = new Collection(registry, sources, options);
-  void collection.read(); // for the names
+  collection.register(gatherNow(sources, options));
   return collection;
 }
 
@@ -30,13 +30,17 @@ class Collection implements Disposable {
   }
 
   /** All metrics of a registry are asked in the same tick, so they share what the first one asked for. */
-  read(): Promise<ReadonlyMap<string, Family>> {
+  #read(): Promise<ReadonlyMap<string, Family>> {
     this.#reading ??= this.#readNow().finally(() => (this.#reading = undefined));
     return this.#reading;
   }
 
   async #readNow(): Promise<ReadonlyMap<string, Family>> {
-    const gathered = await gather(this.#sources, this.#options);
+    return this.register(await gather(this.#sources, this.#options));
+  }
+
+  /** Registers what is new; gives the families by the names that Prometheus knows. */
+  register(gathered: ReadonlyMap<string, Family>): ReadonlyMap<string, Family> {
     const families = new Map([...gathered.values()].map((family) => [prometheusName(family.name, family.kind, family.unit), family]));
     for (const [name, family] of families) this.#register(name, family);
     return families;
@@ -52,7 +56,7 @@ class Collection implements Disposable {
       aggregator: "sum",
       collect: () => {},
       reset: () => {},
-      get: async () => ({ name: metric.name, help, type: kind, aggregator: "sum", values: valuesOf(name, (await this.read()).get(name)) }),
+      get: async () => ({ name: metric.name, help, type: kind, aggregator: "sum", values: valuesOf(name, (await this.#read()).get(name)) }),
     };
     // prom-client asks a metric for no more than this; its types name only its own classes.
     this.#registry.registerMetric(metric as unknown as Metric);

@@ -1,0 +1,146 @@
+import { context, ROOT_CONTEXT, SpanStatusCode, trace, type ContextManager } from "@opentelemetry/api";
+import { AggregationTemporality, DataPointType, InMemoryMetricExporter, MeterProvider, MetricReader, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { container } from "@steward/container";
+import { Guard, resource, runWithContext } from "@steward/core";
+import { FakeClock } from "@steward/core/testing";
+import t from "tap";
+import { Meter } from "../src/index.ts";
+import { metricProducer, parseTraceparent, traceparentOf, traceResources } from "../src/opentelemetry.ts";
+
+class Tracing implements Disposable {
+  readonly exporter = new InMemorySpanExporter();
+  readonly tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(this.exporter)] }).getTracer("test");
+  readonly #tracing = traceResources(this.tracer);
+
+  names(): string[] {
+    return this.exporter.getFinishedSpans().map(({ name }) => name);
+  }
+
+  [Symbol.dispose](): void {
+    this.#tracing[Symbol.dispose]();
+  }
+}
+
+t.test("a reader of the SDK gets counters, gauges, pools and histograms as they are", async (t) => {
+  const clock = new FakeClock();
+  const guard = new Guard({ resource: "db", clock });
+  await clock.runUntil(guard.run(() => clock.sleep(30)));
+  const pool = { name: "db.client.connection.count", kind: "gauge", unit: "{connection}", attributes: { resource: "db", state: "idle" }, value: 4 } as const;
+  const source = { metrics: () => [...guard.metrics({ resource: "db" }), pool] };
+  const broken = {
+    metrics(): never {
+      throw new Error("no");
+    },
+  };
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+  const reader: MetricReader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000, metricProducers: [metricProducer([source, broken])] });
+  const provider = new MeterProvider({ readers: [reader] });
+  const { resourceMetrics, errors } = await reader.collect();
+  t.match(errors, [{ code: "TELEMETRY_SOURCE_FAILED" }]);
+  const metrics = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics);
+  const find = (name: string): object | undefined => metrics.find(({ descriptor }) => descriptor.name === name);
+  t.match(find("dependency_requests_total"), { dataPointType: DataPointType.SUM, isMonotonic: true });
+  t.match(find("dependency_in_use"), { dataPointType: DataPointType.SUM, isMonotonic: false });
+  t.match(find("dependency_duration_seconds"), {
+    descriptor: { unit: "s", description: /\w/ },
+    dataPointType: DataPointType.HISTOGRAM,
+    aggregationTemporality: AggregationTemporality.CUMULATIVE,
+    dataPoints: [{ attributes: { resource: "db" }, value: { sum: 0.03, count: 1, buckets: { counts: [0, 0, 0, 0, 0, 1] } } }],
+  });
+  t.match(find("db.client.connection.count"), { dataPoints: [{ attributes: { "db.client.connection.pool.name": "db", "db.client.connection.state": "idle" }, value: 4 }] });
+  const meter = new Meter();
+  meter.gauge("temperature", { unit: "Cel" }).set(21);
+  const own = await metricProducer(meter).collect();
+  t.match(own.resourceMetrics.scopeMetrics[0]?.metrics, [{ dataPointType: DataPointType.GAUGE, dataPoints: [{ value: 21 }] }]);
+  await reader.forceFlush();
+  t.ok(exporter.getMetrics().length > 0, "an exporter takes them");
+  await provider.shutdown();
+});
+
+t.test("starts and stops are spans, and what fails says with which code", async (t) => {
+  using tracing = new Tracing();
+  const clock = new FakeClock();
+  const db = resource("db", { start: () => clock.sleep(20) });
+  const running = await clock.runUntil(container([db], { clock }).start());
+  t.strictSame(tracing.names(), ["start db", "start container"]);
+  await clock.runUntil(running.stop());
+  t.strictSame(tracing.names().slice(2), ["stop db", "stop container"]);
+  const bad = resource("bad", { start: () => Promise.reject(Object.assign(new Error("postgres://me:hush@host"), { code: "ECONNREFUSED" })) });
+  await container([bad], { clock }).start().catch(() => {});
+  const span = tracing.exporter.getFinishedSpans().find(({ name }) => name === "start bad");
+  t.match(span, { status: { code: SpanStatusCode.ERROR }, attributes: { "steward.resource": "bad", "error.type": "ECONNREFUSED" } });
+  t.notMatch(JSON.stringify(span?.attributes) + JSON.stringify(span?.status) + JSON.stringify(span?.events), /hush/);
+});
+
+t.test("a call is a span of its request, also one that waited in the queue", async (t) => {
+  using tracing = new Tracing();
+  const clock = new FakeClock();
+  const guard = new Guard({ resource: "db", clock, maxConcurrent: 1, maxPending: 1, timeoutMs: 1_000 });
+  const traces = ["1", "2"].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`);
+  const calls = traces.map((traceContext) => runWithContext({ traceContext }, () => guard.run(() => clock.sleep(30))));
+  await clock.runUntil(Promise.all(calls));
+  const spans = tracing.exporter.getFinishedSpans();
+  t.strictSame(spans.map((span) => span.spanContext().traceId[0]), ["1", "2"]);
+  t.match(spans, [
+    { name: "call db", parentSpanContext: { spanId: "1".repeat(16) }, attributes: { "steward.queued_ms": 0 } },
+    { parentSpanContext: { spanId: "2".repeat(16) }, attributes: { "steward.queued_ms": 30 } },
+  ]);
+  const [, second] = spans;
+  const lasted = ((second?.duration[0] ?? 0) * 1e9 + (second?.duration[1] ?? 0)) / 1e6;
+  t.equal(Math.round(lasted), 60, "it begins when the call was asked for");
+  await guard.run(() => Promise.reject(new TypeError("secret"))).catch(() => {});
+  t.match(tracing.exporter.getFinishedSpans().at(-1), { attributes: { "error.type": "TypeError" }, parentSpanContext: undefined });
+});
+
+/** The context manager of OpenTelemetry for asynchronous code, as its own package has it. */
+class StorageContexts implements ContextManager {
+  readonly #storage = new AsyncLocalStorage<ReturnType<ContextManager["active"]>>();
+  active() {
+    return this.#storage.getStore() ?? ROOT_CONTEXT;
+  }
+  with<A extends unknown[], F extends (...args: A) => ReturnType<F>>(active: ReturnType<ContextManager["active"]>, fn: F, self?: ThisParameterType<F>, ...args: A): ReturnType<F> {
+    return this.#storage.run(active, () => fn.call(self, ...args));
+  }
+  bind<T>(_context: unknown, target: T): T {
+    return target;
+  }
+  enable() {
+    return this;
+  }
+  disable() {
+    return this;
+  }
+}
+
+t.test("without a context of ours a call belongs to OpenTelemetry's active span", async (t) => {
+  context.setGlobalContextManager(new StorageContexts());
+  t.teardown(() => context.disable());
+  using tracing = new Tracing();
+  const guard = new Guard({ resource: "db", clock: new FakeClock() });
+  const request = tracing.tracer.startSpan("request");
+  await context.with(trace.setSpan(context.active(), request), () => guard.run(() => Promise.resolve(1)));
+  t.equal(tracing.exporter.getFinishedSpans()[0]?.parentSpanContext?.spanId, request.spanContext().spanId);
+});
+
+t.test("nothing is listened to any more after disposal, and what is under way ends", async (t) => {
+  const tracing = new Tracing();
+  const clock = new FakeClock();
+  const starting = container([resource("db", { start: () => clock.sleep(20) })], { clock }).start();
+  await clock.settle();
+  tracing[Symbol.dispose]();
+  t.strictSame(tracing.names(), ["start container", "start db"]);
+  await (await clock.runUntil(starting)).stop();
+  t.equal(tracing.names().length, 2);
+});
+
+t.test("a traceparent is read and written as the standard has it", (t) => {
+  const text = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+  const parsed = parseTraceparent(text);
+  t.match(parsed, { traceId: "a".repeat(32), spanId: "b".repeat(16), traceFlags: 1, isRemote: true });
+  t.equal(parsed && traceparentOf(parsed), text);
+  for (const bad of ["", "00", text.slice(1), `ff${text.slice(2)}`, `${text}-more`, text.replaceAll("a", "0"), text.replaceAll("b", "0"), text.toUpperCase()]) t.equal(parseTraceparent(bad), undefined, bad);
+  t.ok(parseTraceparent(`01${text.slice(2)}-more`), "a later version may have more");
+  t.end();
+});
