@@ -6,13 +6,13 @@ import { OptionsError, parseOptions, type OptionsSchema } from "./options.ts";
 import { register, snapshotNeeds, type Spec } from "./spec.ts";
 
 /** What a driver package says of itself so that its resources can be defined. */
-export interface Driver<Options, Client> {
+export interface Driver<Input, Client> {
   /** The kind of resource, such as `redis`. */
   readonly kind: string;
-  /** Checks the options. A strict object, so that typos are refused. */
-  readonly schema: OptionsSchema<Options>;
-  /** Makes a manager from checked options. No I/O. */
-  readonly create: (options: Options, context: ManagerContext) => Manager<Client>;
+  /** Checks the options early, as the manager does too. A strict object, so that typos are refused. */
+  readonly schema: OptionsSchema;
+  /** Makes a manager from options as they were given; it checks them itself, for it works alone too. No I/O. */
+  readonly create: (options: Input, context: ManagerContext) => Manager<Client>;
   /** Settings that differ from the usual ones, such as `readiness: "startup"` for what other processes share. */
   readonly settings?: ResourceSettings;
 }
@@ -53,11 +53,11 @@ interface Given extends ManagedSettings<unknown> {
 }
 
 /** Makes the function with which users define resources of a driver. For driver packages. */
-export function managedFactory<Input, Options, Client>(driver: Driver<Options, Client>): ManagedFactory<Input, Client> {
+export function managedFactory<Input, Client>(driver: Driver<Input, Client>): ManagedFactory<Input, Client> {
   const define = (name: string, given: Given): Definition<Client> => {
     const { settings, options } = split(given);
     const { needs, options: derive, enabled } = given;
-    const literal = derive === undefined ? parseOptions(name, driver.schema, options) : undefined;
+    const problems = derive === undefined ? parseOptions(name, driver.schema, options).problems : [];
     const spec: Spec = {
       kind: "managed",
       name,
@@ -68,10 +68,10 @@ export function managedFactory<Input, Options, Client>(driver: Driver<Options, C
       settings: { ...driver.settings, ...settings },
       managed: {
         driver: driver.kind,
-        problems: literal?.problems ?? [],
-        prepare: (values) => literal?.options ?? prepared(name, driver.schema, derive?.(values)),
-        create: (checked, context: { name: string; clock: Clock }) =>
-          driver.create(checked as Options, { ...limits(settings), ...context }), // `prepare` made them
+        problems,
+        prepare: (values) => (derive === undefined ? options : wellFormed(name, driver.schema, derive(values))),
+        create: (wellFormed, context: { name: string; clock: Clock }) =>
+          driver.create(wellFormed as Input, { ...limits(settings), ...context }), // what `prepare` let through
       },
     };
     return register(spec);
@@ -79,10 +79,11 @@ export function managedFactory<Input, Options, Client>(driver: Driver<Options, C
   return define as unknown as ManagedFactory<Input, Client>; // one implementation for both forms
 }
 
-function prepared<Options>(name: string, schema: OptionsSchema<Options>, given: unknown): Options {
-  const parsed = parseOptions(name, schema, given);
-  if (parsed.options === undefined) throw new OptionsError(parsed.problems);
-  return parsed.options;
+/** What was given, where nothing is wrong with it. */
+function wellFormed(name: string, schema: OptionsSchema, given: unknown): unknown {
+  const { problems } = parseOptions(name, schema, given);
+  if (problems.length > 0) throw new OptionsError(problems);
+  return given;
 }
 
 function limits({ startTimeoutMs, drainTimeoutMs, stopTimeoutMs }: ResourceSettings): ManagerContext {

@@ -146,6 +146,6 @@ function keksOf({ kek, insecureCleartext, store }: CheckedCryptoOptions): [Kek, 
 export const cryptoBackend: ManagedFactory<CryptoOptions, CryptoBackend> = managedFactory({
   kind: "crypto",
   schema: cryptoSchema,
-  create: (options: CheckedCryptoOptions, context) => new CryptoBackendManager(options, context),
+  create: (options, context) => new CryptoBackendManager(options, context),
   settings: { readiness: "gate", tags: ["security"] },
 });

@@ -14,7 +14,6 @@ import { ConnectionPool } from "./connections/pool.ts";
 import { DefaultHeaders } from "./exchange/headers.ts";
 import { ask, judge } from "./health.ts";
 import {
-  checkHttpOptions,
   httpSchema,
   tlsSchema,
   type CheckedHttpOptions,
@@ -51,9 +50,9 @@ export class HttpSessionManager extends Manager<HttpSession> {
   #past: OriginStats = NOTHING;
 
   /** @throws {OPTIONS_INVALID} listing every problem. */
-  constructor(options: HttpSessionOptions | CheckedHttpOptions = {}, context: ManagerContext = {}) {
+  constructor(options: HttpSessionOptions = {}, context: ManagerContext = {}) {
     super("http", context);
-    this.#options = checkHttpOptions(this.name, options);
+    this.#options = checkOptions(this.name, httpSchema, options);
     const { baseUrl, headers, userAgent, interceptors } = this.#options;
     this.#session = new HttpSession({
       resource: this.name,

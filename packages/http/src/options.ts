@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { checkOptions, Secret, type BreakerOptions, type OptionsSchema, type SecretSource } from "@steward/core";
+import { Secret, type BreakerOptions, type OptionsSchema, type SecretSource } from "@steward/core";
 import type { Dispatcher } from "undici";
 import * as v from "valibot";
 import type { ProxySettings } from "./connections/connector.ts";
@@ -345,8 +345,6 @@ const DEFAULTS: Filled = {
   interceptors: [],
 };
 
-const alreadyChecked = new WeakSet<object>();
-
 /** Checks the options of an HTTP session. */
 export const httpSchema: OptionsSchema<CheckedHttpOptions> = v.pipe(
   entries,
@@ -356,20 +354,8 @@ export const httpSchema: OptionsSchema<CheckedHttpOptions> = v.pipe(
       if (isBroken(given))
         addIssue({ message, path: [{ type: "object", origin: "value", input: given, key, value: given[key] }] });
   }),
-  v.transform((given) => {
-    const options = { ...DEFAULTS, ...given } as CheckedHttpOptions; // keys that are undefined were taken out before
-    alreadyChecked.add(options);
-    return options;
-  }),
+  v.transform((given) => ({ ...DEFAULTS, ...given }) as CheckedHttpOptions), // keys that are undefined were taken out before
 );
-
-/**
- * Checked options, also when they were checked before: by the factory, for a manager.
- * @throws {OPTIONS_INVALID} listing every problem.
- */
-export function checkHttpOptions(name: string, given: HttpSessionOptions | CheckedHttpOptions): CheckedHttpOptions {
-  return alreadyChecked.has(given) ? (given as CheckedHttpOptions) : checkOptions(name, httpSchema, given); // the set says what it is
-}
 
 function isOriginPattern(text: string): boolean {
   const plain = text.replace("://*.", "://");
