@@ -1,4 +1,4 @@
-import { edgeOf, OptionsError, specOf, type Binding, type Definition, type EdgeSpec, type Need, type Spec } from "@steward/core";
+import { edgeOf, OptionsError, originOf, specOf, type Binding, type Definition, type EdgeSpec, type Need, type Spec } from "@steward/core";
 import { containerError } from "./errors.ts";
 
 /** A definition of any type. */
@@ -43,7 +43,7 @@ export class Graph {
   /** Edges from definitions of shorter lifetimes, which the container has to have started before a scope opens. */
   readonly scopeEdges: Edge[] = [];
   readonly #roots: readonly AnyDefinition[];
-  readonly #overrides: Overrides;
+  readonly #overrides: Map<AnyDefinition, Override>;
   /** Values of inputs; `undefined` where the graph is only to be shown. */
   readonly #inputs: ReadonlyMap<AnyDefinition, unknown> | undefined;
   readonly #index = new Map<AnyDefinition, number>();
@@ -52,7 +52,7 @@ export class Graph {
 
   constructor(roots: readonly AnyDefinition[], overrides: Overrides, inputs: readonly Binding[] | undefined) {
     this.#roots = roots;
-    this.#overrides = overrides;
+    this.#overrides = new Map(overrides);
     this.#inputs = inputs === undefined ? undefined : new Map(inputs.map((binding) => [binding.input, binding.value]));
     for (const root of roots) this.#visit(root, undefined);
     this.#checkOptions();
@@ -100,9 +100,25 @@ export class Graph {
     return this.#edge(asker, specOf(asker), key, edge);
   }
 
+  /** Replaces a definition for scopes that open from now on; gives what takes it back. */
+  overrideScoped(definition: AnyDefinition, override: Override): () => void {
+    const before = this.#overrides.get(definition);
+    this.#overrides.set(definition, override);
+    this.#scoped.clear();
+    return () => {
+      if (before === undefined) this.#overrides.delete(definition);
+      else this.#overrides.set(definition, before);
+      this.#scoped.clear();
+    };
+  }
+
   #overrideOf(definition: AnyDefinition, asker: AnyDefinition | undefined): Override | undefined {
-    const override = this.#overrides.get(definition);
-    return override?.kind === "definition" && override.definition === asker ? undefined : override;
+    const origin = originOf(definition);
+    const override = this.#overrides.get(origin);
+    if (override === undefined || override.kind === "value") return override;
+    if (asker !== undefined && override.definition === originOf(asker)) return undefined;
+    const variant = specOf(definition).variant;
+    return variant === undefined ? override : { kind: "definition", definition: variant.like(override.definition) };
   }
 
   #visit(asked: AnyDefinition, asker: AnyDefinition | undefined): void {

@@ -20,6 +20,9 @@ export interface ScopeHost {
 
 const NO_INPUTS: readonly Binding[] = [];
 
+/** Gives inputs that a scope was not opened with. Throws where it has none. */
+export type InputProvider = (definition: AnyDefinition) => unknown;
+
 /** One open scope: its inputs, the values made so far, and what has to be undone. */
 export class ScopeState implements AsyncDisposable {
   readonly host: ScopeHost;
@@ -38,6 +41,8 @@ export class ScopeState implements AsyncDisposable {
   #phase: "open" | "settled" | "closed" = "open";
 
   readonly #kind: PlanKind;
+  /** Asked for inputs that the scope was not opened with. */
+  provide: InputProvider | undefined = undefined;
 
   constructor(host: ScopeHost, generation: Generation, inputs: readonly Binding[] | undefined, session: ScopeState | undefined, kind: PlanKind = "later") {
     this.#kind = kind;
@@ -103,6 +108,7 @@ export class ScopeState implements AsyncDisposable {
   inputValue(definition: AnyDefinition): unknown {
     for (const binding of this.#inputs) if (binding.input === definition) return binding.value;
     if (this.session !== undefined && definition.lifetime === "session") return this.session.inputValue(definition);
+    if (this.provide !== undefined) return this.provide(definition);
     throw containerError("INPUT_MISSING", `the input "${definition.name}" has no value: give ${definition.name}.is(...) where the ${definition.lifetime === "session" ? "session" : "scope"} opens`, { resource: definition.name });
   }
 
@@ -195,6 +201,14 @@ export class ScopeState implements AsyncDisposable {
   /** True when ending it takes no waiting. */
   get endsAtOnce(): boolean {
     return this.#exits === undefined;
+  }
+
+  /** True when nothing has to be done between the handler and the reply. */
+  get settlesAtOnce(): boolean {
+    const exits = this.#exits;
+    if (exits === undefined) return true;
+    for (const exit of exits) if (exit.handler) return false;
+    return true;
   }
 
   /** Ends a scope that has nothing to undo. */

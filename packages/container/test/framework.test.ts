@@ -1,0 +1,80 @@
+import { input, originOf, resource, specOf, variantOf, type Binding, type Definition } from "@steward/core";
+import t from "tap";
+import { container } from "../src/index.ts";
+
+const request = input<string>()("request", { lifetime: "request" });
+const db = resource("db", { start: () => ({ name: "real" }) });
+
+t.test("prepared needs tell their inputs and what they make, and are resolved in scopes that the caller ends", async (t) => {
+  const log: string[] = [];
+  const tx = resource("tx", {
+    lifetime: "handler",
+    needs: { db, request },
+    *start({ db, request }) {
+      yield `${db.name} ${request}`;
+      log.push("commit");
+    },
+  });
+  await using running = await container([db]).start();
+  const prepared = running.prepare({ tx });
+  t.strictSame(prepared.inputs.map(({ definition }) => definition.name), ["request"]);
+  t.strictSame(prepared.makes.map(({ name }) => name), ["tx"]);
+  const scope = prepared.open([request.is("one")]);
+  t.equal(prepared.enter(scope), undefined);
+  t.strictSame(scope.result, { tx: "real one" });
+  t.notOk(scope.settlesAtOnce);
+  await scope.settle();
+  t.strictSame(log, ["commit"]);
+  t.ok(scope.isOpen);
+  scope.endAtOnce();
+  t.notOk(scope.isOpen);
+});
+
+t.test("a scope asks its provider for inputs that it was not given", async (t) => {
+  const shout = resource("shout", { lifetime: "request", needs: { request }, start: ({ request }) => request.toUpperCase() });
+  await using running = await container([]).start();
+  const given: readonly Binding[] = [];
+  const scope = running.prepare({}).open(given, (definition) => `from ${definition.name}`);
+  t.equal(await scope.get(shout as Definition<string, "request">), "FROM REQUEST");
+  await scope.close();
+});
+
+t.test("a running container replaces definitions in new scopes, until that is taken back", async (t) => {
+  const name = resource("name", { lifetime: "request", needs: { db }, start: ({ db }) => db.name });
+  await using running = await container([name]).start();
+  const prepared = running.prepare({ name });
+  const seen = async () => {
+    const scope = prepared.open([]);
+    await prepared.enter(scope);
+    const { name: value } = scope.result;
+    await scope.close();
+    return value;
+  };
+  t.equal(await seen(), "real");
+  {
+    using _outer = running.override(db, { name: "outer" });
+    t.equal(await seen(), "outer");
+    {
+      using _inner = running.override(name, resource("wrapped", { lifetime: "request", needs: { name }, start: ({ name }) => `<${name}>` }));
+      t.equal(await seen(), "<outer>");
+    }
+    t.equal(await running.scope([], { name }, ({ name }) => name), "outer");
+  }
+  t.equal(await seen(), "real");
+  t.equal(running.get(db).name, "real");
+});
+
+t.test("an override of a definition counts for its variants", async (t) => {
+  const flag = resource("flag", { lifetime: "request", start: () => "plain" });
+  const red = resource("red", { lifetime: "request", start: () => "red" });
+  const user = resource("user", { lifetime: "request", needs: { flag }, start: ({ flag }) => `user ${flag}` });
+  const inRed = (definition: Definition<unknown, string, string>): Definition<unknown, string, string> => variantOf(definition, { ...specOf(definition).needs, flag: red }, inRed);
+  const variant = inRed(user) as typeof user; // the same value under other needs
+  t.equal(originOf(variant), user);
+  const other = resource("other", { lifetime: "request", needs: { flag }, start: ({ flag }) => `other ${flag}` });
+  await using running = await container([]).start();
+  const both = () => running.scope([], { user, variant }, (values) => values);
+  t.strictSame(await both(), { user: "user plain", variant: "user red" });
+  using _override = running.override(user, other);
+  t.strictSame(await both(), { user: "other plain", variant: "other red" });
+});
