@@ -3,7 +3,7 @@ import { dependantsOf, indicesOf, nextGeneration, valueOfEdge, type Assembly, ty
 import { BringUp, startMessage } from "./bring-up.ts";
 import { CachedInstances } from "./cached.ts";
 import { containerError, StartError, StopError, type NodeFailure } from "./errors.ts";
-import type { AnyDefinition, Graph, GraphNode } from "./graph.ts";
+import type { AnyDefinition, Graph, GraphNode, Override } from "./graph.ts";
 import { HealthMonitor, type MonitorOptions } from "./health-monitor.ts";
 import { isEnabled, makeManager, type LiveNode } from "./node.ts";
 import { compilePlan, type Plan, type PlanKind } from "./plan.ts";
@@ -44,7 +44,9 @@ export class Engine implements Assembly, ScopeHost {
   /** How long the start took, in ms. */
   startedInMs = 0;
   readonly #lifecycle: Lifecycle;
-  readonly #plans: Plans;
+  #plans: Plans;
+  /** Counts up whenever plans have to be made anew. */
+  planVersion = 0;
   readonly #cached: CachedInstances;
   readonly #retries: Retries;
   readonly #abort = new AbortController();
@@ -167,6 +169,21 @@ export class Engine implements Assembly, ScopeHost {
 
   planFor(needs: Needs, kind: PlanKind): Plan {
     return this.#plans.of(needs, kind);
+  }
+
+  /** Replaces a definition for scopes that open from now on; gives what takes it back. */
+  overrideScoped(definition: AnyDefinition, override: Override): () => void {
+    const restore = this.graph.overrideScoped(definition, override);
+    this.#forgetPlans();
+    return () => {
+      restore();
+      this.#forgetPlans();
+    };
+  }
+
+  #forgetPlans(): void {
+    this.#plans = new Plans((needs, kind) => this.#compile(needs, kind));
+    this.planVersion++;
   }
 
   #compile(needs: Needs, kind: PlanKind): Plan {

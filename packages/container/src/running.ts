@@ -1,10 +1,11 @@
-import { nearest, type Binding, type HealthStatus, type MetricSample, type MetricsSource, type Needs, type Phase, type ValuesOf } from "@steward/core";
+import { isDefinition, nearest, type Binding, type Definition, type HealthStatus, type MetricSample, type MetricsSource, type Needs, type Phase, type ValuesOf } from "@steward/core";
 import type { Engine } from "./engine.ts";
 import { containerError } from "./errors.ts";
 import { isThenable } from "./execute.ts";
 import { explain, type ExplainFormat } from "./explain.ts";
 import { healthOf, type HealthReport } from "./health.ts";
 import type { LiveNode } from "./node.ts";
+import { Prepared } from "./prepared.ts";
 import type { BoundBy, Gotten, HeldByContainer, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
 import type { ScopeState } from "./scope.ts";
 import { SessionHandle } from "./session-handle.ts";
@@ -87,6 +88,20 @@ export class Running implements AsyncDisposable, MetricsSource {
   /** The session of a key; opened with `inputs` when it is used and there is none. */
   session<const B extends readonly Binding[] = readonly []>(key: string, inputs?: B): SessionHandle<BoundBy<B>> {
     return new SessionHandle(this.#engine, key, inputs ?? []);
+  }
+
+  /** Needs compiled once, for frameworks that open a scope for every request and choose its moments themselves. */
+  prepare(needs: Needs): Prepared {
+    return new Prepared(this.#engine, needs);
+  }
+
+  /**
+   * Replaces a definition, by a value or another definition, in scopes that open from now on; disposing takes it back.
+   * For tests. What the container itself holds stays as it is: that is replaced by `container.override` before the start.
+   */
+  override<V, R extends string, O extends string>(definition: Definition<V, R, O>, replacement: NoInfer<V> | Definition<NoInfer<V>, string, string>): Disposable {
+    const restore = this.#engine.overrideScoped(definition, isDefinition(replacement) ? { kind: "definition", definition: replacement } : { kind: "value", value: replacement });
+    return { [Symbol.dispose]: restore };
   }
 
   /** Runs `fn` with a resource pinned: a restart meanwhile waits for it. */

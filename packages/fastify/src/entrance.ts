@@ -1,0 +1,121 @@
+import type { Container, Running } from "@steward/container";
+import { systemClock, type Binding } from "@steward/core";
+import type { FastifyBaseLogger } from "fastify";
+import type { BackgroundStats, Task } from "./background.ts";
+import { fastifyError } from "./errors.ts";
+
+/** Numbers of what goes on between requests and the container. */
+export interface StewardStats {
+  /** Requests whose scope is open. */
+  readonly openRequests: number;
+  /** Scopes whose release goes on now. */
+  readonly releasing: number;
+  readonly background: BackgroundStats;
+}
+
+/** Where the container comes from. */
+export type RunningSource = { readonly container: Container<string>; readonly inputs: readonly Binding[] } | (() => Running | undefined);
+
+/** What joins an app and its container: the way in for requests, and what has to end before resources stop. */
+export class Entrance {
+  readonly log: FastifyBaseLogger;
+  #source: RunningSource;
+  #running: Running | undefined;
+  #open = 0;
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #tasks = new Set<Task>();
+  #done = 0;
+  #failed = 0;
+  #lost = 0;
+
+  constructor(source: RunningSource, log: FastifyBaseLogger) {
+    this.#source = source;
+    this.log = log;
+  }
+
+  /** The container, once it runs. */
+  get running(): Running | undefined {
+    return typeof this.#source === "function" ? this.#source() : this.#running;
+  }
+
+  /** Replaces the container before it has started. */
+  replaceContainer(change: (container: Container<string>) => Container<string>): boolean {
+    if (typeof this.#source === "function" || this.#running !== undefined) return false;
+    this.#source = { ...this.#source, container: change(this.#source.container) };
+    return true;
+  }
+
+  async start(): Promise<void> {
+    if (typeof this.#source === "function") return;
+    const { container, inputs } = this.#source;
+    this.#running = await (container as Container).start(inputs as readonly []); // the plugin's options have checked the inputs
+  }
+
+  opened(): void {
+    this.#open++;
+  }
+
+  closed(): void {
+    this.#open--;
+  }
+
+  /** Waits for something before resources stop. */
+  track(work: Promise<unknown>): void {
+    const tracked: Promise<unknown> = work.catch((error: unknown) => this.log.error({ err: error }, "work after a response failed")).finally(() => this.#pending.delete(tracked));
+    this.#pending.add(tracked);
+  }
+
+  taskQueued(task: Task): void {
+    this.#tasks.add(task);
+  }
+
+  async runTask(task: Task): Promise<void> {
+    try {
+      const { running } = this;
+      if (task.needs === undefined) await task.run({} as never); // it wants no values
+      else if (running === undefined) throw fastifyError("BACKGROUND_LOST", `"${task.name}" cannot run: the container is not up`);
+      else await running.scope([], task.needs as {}, (values) => task.run(values as never)); // its own signature has checked the needs
+      this.#done++;
+    } catch (error) {
+      this.#failed++;
+      throw error;
+    } finally {
+      this.#tasks.delete(task);
+    }
+  }
+
+  /** Tasks of a request that failed are not run. */
+  forget(tasks: readonly Task[]): void {
+    for (const task of tasks) this.#tasks.delete(task);
+  }
+
+  /** Waits for requests and their cleanup; then stops the container, if it is this app's own. */
+  async stop(timeoutMs: number): Promise<void> {
+    await this.#settle(timeoutMs);
+    this.#reportLost();
+    const running = this.#running;
+    this.#running = undefined;
+    if (typeof this.#source !== "function") await running?.stop();
+  }
+
+  async #settle(timeoutMs: number): Promise<void> {
+    const until = systemClock.now() + timeoutMs;
+    while (this.#pending.size > 0 && systemClock.now() < until) await Promise.race([Promise.allSettled(this.#pending), deadline(until)]);
+  }
+
+  #reportLost(): void {
+    if (this.#tasks.size === 0) return;
+    const names = [...this.#tasks].map(({ name }) => name);
+    this.#lost += names.length;
+    this.#tasks.clear();
+    this.log.error({ err: fastifyError("BACKGROUND_LOST", `${names.length} background tasks had not ended when the app had to stop: ${names.join(", ")}`) }, "background tasks were lost");
+  }
+
+  stats(): StewardStats {
+    return { openRequests: this.#open, releasing: this.#pending.size, background: { pending: this.#tasks.size, done: this.#done, failed: this.#failed, lost: this.#lost } };
+  }
+}
+
+function deadline(until: number): Promise<void> {
+  return systemClock.sleep(Math.max(0, until - systemClock.now()));
+}

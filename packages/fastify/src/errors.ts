@@ -1,0 +1,66 @@
+import { StewardError, type StewardErrorDetails } from "@steward/core";
+import type { Issue } from "./inputs/issue.ts";
+
+/** Every error code of `@steward/fastify`, with what it means. */
+export const FASTIFY_CODES = {
+  NOT_REGISTERED: "An injected handler was used on an app on which the steward plugin is not registered.",
+  ROUTE_INVALID: "A route asks for what it cannot have, such as two security schemes of one name or a form beside a JSON body.",
+  INPUT_INVALID: "The request's input is not what the route asks for; every problem is in `issues`.",
+  BACKGROUND_LOST: "Background tasks had not run when the app had to stop.",
+} as const;
+
+/** A code that `@steward/fastify` itself raises. */
+export type FastifyCode = keyof typeof FASTIFY_CODES;
+
+/** Makes an error of this package. */
+export function fastifyError(code: FastifyCode, message: string, details?: StewardErrorDetails): StewardError {
+  return new StewardError(code, message, details);
+}
+
+/**
+ * An answer that is not a success: thrown by a handler or a dependency, told to the client as it is.
+ *
+ * @example
+ * ```ts
+ * import { HttpError } from "@steward/fastify";
+ * const error = new HttpError(404, "there is no such video");
+ * console.log(error.statusCode, error.message); // => 404 there is no such video
+ * ```
+ */
+export class HttpError extends Error {
+  override readonly name: string = "HttpError";
+  /** Status of the answer: 400 to 599. */
+  readonly statusCode: number;
+  /** Headers of the answer, such as `www-authenticate`. */
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(statusCode: number, detail: string, options: { readonly headers?: Readonly<Record<string, string>>; readonly cause?: unknown } = {}) {
+    super(detail, "cause" in options ? { cause: options.cause } : undefined);
+    this.statusCode = statusCode;
+    this.headers = options.headers ?? {};
+  }
+}
+
+/** Input that is not what the route asks for: every problem of every part of the request. */
+export class InvalidInput extends StewardError {
+  override readonly name = "InvalidInput";
+  readonly issues: readonly Issue[];
+
+  constructor(issues: readonly Issue[]) {
+    super("INPUT_INVALID", `the input is not valid: ${issues.map((issue) => `${issue.path.join(".")} ${issue.message}`).join("; ")}`);
+    this.issues = issues;
+  }
+}
+
+/** Ends a WebSocket with a code and a reason, thrown by its handler or by a dependency of it. */
+export class SocketError extends Error {
+  override readonly name = "SocketError";
+  /** Close code: 1000 to 4999. */
+  readonly closeCode: number;
+
+  /** @param reason Told to the client; cut to the 123 bytes that a close frame can carry. */
+  constructor(closeCode: number, reason = "") {
+    super(reason);
+    this.closeCode = closeCode;
+  }
+}

@@ -1,0 +1,39 @@
+import formbody from "@fastify/formbody";
+import multipart from "@fastify/multipart";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { UploadedFile } from "./inputs/parameter.ts";
+
+/** Bounds of forms that are read into memory. */
+export interface FormOptions {
+  /** Longest file, in bytes. Default 10 MiB. */
+  readonly maxFileBytes?: number;
+  /** Most files in one form. Default 10. */
+  readonly maxFiles?: number;
+  /** Most fields in one form. Default 100. */
+  readonly maxFields?: number;
+  /** Longest field, in bytes. Default 1 MiB. */
+  readonly maxFieldBytes?: number;
+}
+
+const MIB = 1024 * 1024;
+const URLENCODED = "application/x-www-form-urlencoded";
+
+/** Lets an app parse forms, unless it can already. */
+export async function parseForms(app: FastifyInstance, options: FormOptions): Promise<void> {
+  const { maxFileBytes = 10 * MIB, maxFiles = 10, maxFields = 100, maxFieldBytes = MIB } = options;
+  if (!app.hasContentTypeParser(URLENCODED)) await app.register(formbody);
+  if (app.hasContentTypeParser("multipart/form-data")) return;
+  await app.register(multipart, { limits: { fileSize: maxFileBytes, files: maxFiles, fields: maxFields, fieldSize: maxFieldBytes } });
+}
+
+/** Reads a multipart form into the request's body: fields as text, files with their content. Other bodies are left alone. */
+export async function readForm(request: FastifyRequest): Promise<void> {
+  if (typeof request.isMultipart !== "function" || !request.isMultipart()) return;
+  const fields: Record<string, unknown> = Object.create(null) as Record<string, unknown>; // names come from the client
+  for await (const part of request.parts()) {
+    const value: unknown = part.type === "file" ? ({ filename: part.filename, mimetype: part.mimetype, content: await part.toBuffer() } satisfies UploadedFile) : part.value;
+    const before = fields[part.fieldname];
+    fields[part.fieldname] = before === undefined ? value : [before, value].flat();
+  }
+  request.body = { ...fields };
+}

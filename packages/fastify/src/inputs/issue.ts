@@ -1,0 +1,29 @@
+/** Where in a request an input stands. */
+export type InputPlace = "query" | "header" | "cookie" | "path" | "body" | "form" | "file";
+
+/** One thing that is wrong with the input. */
+export interface Issue {
+  /** Where: the place, then the names and indices down to the value. Forms and files count as `body`. */
+  readonly path: readonly (string | number)[];
+  /** What is wrong, for the code of a client: `missing`, `int_parsing`, `string_too_short`. */
+  readonly code: string;
+  /** What is wrong, for people. */
+  readonly message: string;
+  /** What was given instead. */
+  readonly input?: unknown;
+}
+
+/** What a reader gives for an input that is not valid. */
+export class Invalid {
+  readonly issues: readonly Issue[];
+
+  constructor(issues: readonly Issue[]) {
+    this.issues = issues;
+  }
+}
+
+/** Issues without repetition: two dependencies may read the same input. */
+export function distinct(issues: readonly Issue[]): Issue[] {
+  const seen = new Map(issues.map((issue) => [JSON.stringify([issue.path, issue.code, issue.message]), issue]));
+  return [...seen.values()];
+}

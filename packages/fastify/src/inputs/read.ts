@@ -1,0 +1,76 @@
+import { parse } from "cookie";
+import type { FastifyRequest } from "fastify";
+import type { Reader, ReaderPlace } from "../source.ts";
+import { Invalid } from "./issue.ts";
+import type { Parameter } from "./parameter.ts";
+import { isPlainString, isStandardSchema } from "./schema.ts";
+
+/** Where the raw value of a parameter stands in a request. */
+type Pick = (request: FastifyRequest) => unknown;
+
+/** Makes the reader of a parameter. */
+export function readerOf(parameter: Parameter, { validators, embedsBodies }: ReaderPlace): Reader {
+  const { place, name, schema, required } = parameter;
+  const whole = place === "body" && !embedsBodies;
+  const raw = pickerOf(parameter, whole);
+  const at = pathOf(parameter, whole);
+  const initial = isStandardSchema(schema) ? undefined : schema["default"];
+  const missing = new Invalid([{ path: at, code: "missing", message: "Field required", input: null }]);
+  // A library of its own may have a default for what is missing; it is asked.
+  const validate = place === "file" || isPlainString(schema) ? undefined : validators.compile(schema, place !== "body");
+  const last = !isStandardSchema(schema) && schema.type !== "array" && place !== "body" && place !== "file";
+  const asks = isStandardSchema(schema);
+  return ({ request }) => {
+    let value = raw(request);
+    if (last && Array.isArray(value)) value = value.at(-1);
+    if (value === undefined && !asks) return initial !== undefined ? structuredCopy(initial) : required ? missing : undefined;
+    if (value === undefined && (!required || name === "")) return undefined;
+    if (validate === undefined) return place === "file" && !isFile(value) ? missing : value;
+    return validate(value, at);
+  };
+}
+
+function isFile(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "content" in value;
+}
+
+function structuredCopy(value: unknown): unknown {
+  return typeof value === "object" && value !== null ? structuredClone(value) : value;
+}
+
+function pathOf({ place, name }: Parameter, whole: boolean): readonly string[] {
+  if (whole) return ["body"];
+  return [place === "form" || place === "file" ? "body" : place, name];
+}
+
+function pickerOf({ place, name }: Parameter, whole: boolean): Pick {
+  switch (place) {
+    case "query":
+      return (request) => own(request.query, name);
+    case "path":
+      return (request) => own(request.params, name);
+    case "header":
+      return (request) => request.headers[name];
+    case "cookie":
+      return (request) => own(cookiesOf(request), name);
+    case "body":
+      return whole ? (request) => request.body ?? undefined : (request) => own(request.body, name);
+    case "form":
+    case "file":
+      return (request) => own(request.body, name);
+  }
+}
+
+function own(holder: unknown, name: string): unknown {
+  if (typeof holder !== "object" || holder === null || !Object.hasOwn(holder, name)) return undefined;
+  return (holder as Readonly<Record<string, unknown>>)[name]; // it has it, the line above says
+}
+
+const parsed = new WeakMap<FastifyRequest, Readonly<Record<string, string | undefined>>>();
+
+/** The cookies of a request, parsed once. */
+export function cookiesOf(request: FastifyRequest): Readonly<Record<string, string | undefined>> {
+  let cookies = parsed.get(request);
+  if (cookies === undefined) parsed.set(request, (cookies = parse(request.headers.cookie ?? "")));
+  return cookies;
+}

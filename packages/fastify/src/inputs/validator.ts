@@ -1,0 +1,112 @@
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
+import formats from "ajv-formats";
+import { isStandardSchema, type InputSchema, type JsonSchema } from "./schema.ts";
+import { Invalid, type Issue } from "./issue.ts";
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+
+/** Checks a value that is there: gives it, coerced where it came as text, or what is wrong with it, or a promise of either. */
+export type Validator = (value: unknown, path: readonly (string | number)[]) => unknown;
+
+const addFormats = formats.default ?? formats; // CommonJS of either shape
+
+/** Compiles schemas. One for each app, because schemas may refer to those that were added to it. */
+export class Validators {
+  readonly #text: Ajv;
+  readonly #json: Ajv;
+
+  /** @param shared Schemas that others may refer to by `$id`. */
+  constructor(shared: Readonly<Record<string, unknown>>) {
+    this.#text = ajv({ coerceTypes: "array" }, shared);
+    this.#json = ajv({}, shared);
+  }
+
+  /** @param text True for values that arrive as text: numbers are read from it. A JSON body is taken as it is. */
+  compile(schema: InputSchema, text: boolean): Validator {
+    if (isStandardSchema(schema)) return (value, path) => standard(schema, value, path);
+    const wrapped = { type: "object", properties: { value: schema } };
+    const validate = (text ? this.#text : this.#json).compile(wrapped);
+    return (value, path) => checked(validate, value, path);
+  }
+}
+
+function ajv(options: { readonly coerceTypes?: "array" }, shared: Readonly<Record<string, unknown>>): Ajv {
+  const made = new Ajv({ ...options, allErrors: true, useDefaults: true, verbose: true, strict: false });
+  addFormats(made);
+  for (const [id, schema] of Object.entries(shared)) made.addSchema(schema as JsonSchema, id); // Fastify has checked that it is one
+  return made;
+}
+
+function checked(validate: ValidateFunction, value: unknown, path: readonly (string | number)[]): unknown {
+  const holder = { value };
+  if (validate(holder)) return holder.value;
+  return new Invalid((validate.errors ?? []).filter((error) => error.keyword !== "if").map((error) => issueOf(error, path)));
+}
+
+function standard(schema: StandardSchemaV1, value: unknown, path: readonly (string | number)[]): unknown {
+  const result = schema["~standard"].validate(value);
+  return result instanceof Promise ? result.then((settled) => standardValue(settled, value, path)) : standardValue(result, value, path);
+}
+
+function standardValue(result: StandardSchemaV1.Result<unknown>, input: unknown, path: readonly (string | number)[]): unknown {
+  if (result.issues === undefined) return result.value;
+  return new Invalid(result.issues.map((issue) => ({ path: [...path, ...segments(issue)], code: "invalid", message: issue.message, input })));
+}
+
+function segments(issue: StandardSchemaV1.Issue): (string | number)[] {
+  return (issue.path ?? []).map((part) => (typeof part === "object" ? part.key : part)).map((key) => (typeof key === "number" ? key : String(key)));
+}
+
+function issueOf(error: ErrorObject, path: readonly (string | number)[]): Issue {
+  const below = error.instancePath.split("/").slice(2).map(unescape);
+  const own: unknown = error.params["missingProperty"] ?? error.params["additionalProperty"];
+  const at = own === undefined ? below : [...below, String(own)];
+  const { code, message } = words(error);
+  return { path: [...path, ...at], code, message, ...(code === "missing" ? { input: error.data } : { input: error.data }) };
+}
+
+function unescape(segment: string): string | number {
+  const text = segment.replaceAll("~1", "/").replaceAll("~0", "~");
+  return /^\d+$/.test(text) ? Number(text) : text;
+}
+
+type Words = Pick<Issue, "code" | "message">;
+
+const TYPES: Readonly<Record<string, readonly [code: string, parsing: string, what: string]>> = {
+  integer: ["int_type", "int_parsing", "integer"],
+  number: ["float_type", "float_parsing", "number"],
+  boolean: ["bool_type", "bool_parsing", "boolean"],
+  string: ["string_type", "string_type", "string"],
+  array: ["list_type", "list_type", "list"],
+  object: ["dict_type", "dict_type", "dictionary"],
+  null: ["none_required", "none_required", "null"],
+};
+
+function typeWords({ params, data }: ErrorObject): Words {
+  const [code, parsing, what] = TYPES[String(params["type"])] ?? ["type", "type", String(params["type"])];
+  const parsed = typeof data === "string" && parsing !== code;
+  const article = /^[aeiou]/.test(what) ? "an" : "a";
+  return { code: parsed ? parsing : code, message: `Input should be a valid ${what}${parsed ? `, unable to parse string as ${article} ${what}` : ""}` };
+}
+
+const WORDS: Readonly<Record<string, (limit: unknown, params: Readonly<Record<string, unknown>>) => Words>> = {
+  required: () => ({ code: "missing", message: "Field required" }),
+  minimum: (limit) => ({ code: "greater_than_equal", message: `Input should be greater than or equal to ${limit}` }),
+  exclusiveMinimum: (limit) => ({ code: "greater_than", message: `Input should be greater than ${limit}` }),
+  maximum: (limit) => ({ code: "less_than_equal", message: `Input should be less than or equal to ${limit}` }),
+  exclusiveMaximum: (limit) => ({ code: "less_than", message: `Input should be less than ${limit}` }),
+  multipleOf: (_, { multipleOf }) => ({ code: "multiple_of", message: `Input should be a multiple of ${String(multipleOf)}` }),
+  minLength: (limit) => ({ code: "string_too_short", message: `String should have at least ${limit} character${limit === 1 ? "" : "s"}` }),
+  maxLength: (limit) => ({ code: "string_too_long", message: `String should have at most ${limit} character${limit === 1 ? "" : "s"}` }),
+  minItems: (limit) => ({ code: "too_short", message: `List should have at least ${limit} items` }),
+  maxItems: (limit) => ({ code: "too_long", message: `List should have at most ${limit} items` }),
+  pattern: (_, { pattern }) => ({ code: "string_pattern_mismatch", message: `String should match pattern '${String(pattern)}'` }),
+  enum: (_, { allowedValues }) => ({ code: "enum", message: `Input should be ${(allowedValues as unknown[]).map((one) => `'${String(one)}'`).join(" or ")}` }), // ajv's own list
+  const: (_, { allowedValue }) => ({ code: "literal_error", message: `Input should be '${String(allowedValue)}'` }),
+  additionalProperties: () => ({ code: "extra_forbidden", message: "Extra inputs are not permitted" }),
+  format: (_, { format }) => ({ code: `${String(format)}_parsing`, message: `Input should be a valid ${String(format)}` }),
+};
+
+function words(error: ErrorObject): Words {
+  if (error.keyword === "type") return typeWords(error);
+  return WORDS[error.keyword]?.(error.params["limit"], error.params) ?? { code: error.keyword, message: error.message ?? "is not valid" };
+}

@@ -1,0 +1,142 @@
+import type { FastifyInstance, FastifySchema, RouteOptions } from "fastify";
+import { Schemes, securityOf } from "./security/document.ts";
+import type { Description } from "./describe.ts";
+import { jsonSchemaOf, type JsonSchema } from "./inputs/schema.ts";
+import type { Parameter } from "./inputs/parameter.ts";
+
+/** The OpenAPI document of an app. */
+export interface OpenApiOptions {
+  readonly title: string;
+  readonly version: string;
+  readonly description?: string;
+  /** Where the app is reached. */
+  readonly servers?: readonly { readonly url: string; readonly description?: string }[];
+  /** Where the document is served. Default `/openapi.json`. */
+  readonly path?: string;
+  /** Where the page for people is served, with `@fastify/swagger-ui`, where that is installed; `false` for none. Default `/docs`. */
+  readonly docs?: string | false;
+}
+
+/** What the document has to know of each route. */
+export class Documentation {
+  readonly schemes: Schemes = new Schemes();
+  readonly #described = new Map<unknown, Description>();
+  readonly #problem: JsonSchema;
+  readonly #invalidStatus: number;
+
+  constructor(problem: JsonSchema, invalidStatus: number) {
+    this.#problem = problem;
+    this.#invalidStatus = invalidStatus;
+  }
+
+  /** Notes what a route takes. `config` is what Fastify keeps of the route, however often it copies its options. */
+  note(handler: unknown, description: Description): void {
+    this.schemes.add(description.demands);
+    this.#described.set(handler, description);
+  }
+
+  /** A route's schema with everything that its dependencies take. */
+  schemaOf(route: RouteOptions): FastifySchema {
+    const own = route.schema ?? {};
+    const description = this.#described.get(route.handler);
+    if (description === undefined) return own;
+    const shown = description.parameters.filter(({ inDocument }) => inDocument);
+    const merged: Record<string, unknown> = { ...own };
+    for (const [key, place] of PLACES) merge(merged, key, objectOf(shown.filter((one) => one.place === place)));
+    const body = bodyOf(shown, description);
+    if (body !== undefined) Object.assign(merged, body);
+    const security = securityOf(description.demands);
+    if (security !== undefined) merged["security"] = security;
+    merged["response"] = this.#responses(own.response, description);
+    return merged as FastifySchema; // made of schemas alone
+  }
+
+  #responses(own: unknown, { parameters, demands }: Description): Readonly<Record<string, unknown>> {
+    const responses: Record<string, unknown> = own === undefined ? { 200: { description: "Success" } } : { ...(own as object) }; // Fastify's own type for it
+    if (parameters.length > 0) responses[this.#invalidStatus] ??= { description: "The input is not valid", content: problemContent(this.#problem) };
+    if (demands.some(({ scheme }) => scheme.required)) responses["401"] ??= { description: "Not authenticated", content: problemContent(this.#problem) };
+    if (demands.some(({ scopes }) => scopes.length > 0)) responses["403"] ??= { description: "Not enough permissions", content: problemContent(this.#problem) };
+    return responses;
+  }
+}
+
+function problemContent(schema: JsonSchema): Readonly<Record<string, unknown>> {
+  return { [schema["x-fastapi"] === true ? "application/json" : "application/problem+json"]: { schema: withoutMark(schema) } };
+}
+
+function withoutMark({ "x-fastapi": _, ...schema }: JsonSchema): JsonSchema {
+  return schema;
+}
+
+const PLACES = [
+  ["params", "path"],
+  ["querystring", "query"],
+  ["headers", "header"],
+  ["cookies", "cookie"],
+] as const;
+
+function documented({ schema, description }: Parameter): JsonSchema {
+  const { $id: _, ...json } = jsonSchemaOf(schema);
+  return description === undefined ? json : { ...json, description };
+}
+
+function objectOf(parameters: readonly Parameter[]): JsonSchema | undefined {
+  if (parameters.length === 0) return undefined;
+  const properties = Object.fromEntries(parameters.map((one) => [one.name, documented(one)]));
+  const required = [...new Set(parameters.filter((one) => one.required).map(({ name }) => name))];
+  return { type: "object", properties, ...(required.length === 0 ? {} : { required }) };
+}
+
+/** What the route says itself stays; what its dependencies take comes to it. */
+function merge(into: Record<string, unknown>, key: string, more: JsonSchema | undefined): void {
+  if (more === undefined) return;
+  const own = into[key] as JsonSchema | undefined; // a schema, by Fastify's own check
+  if (own === undefined) return void (into[key] = more);
+  const required = [...new Set([...(own.required ?? []), ...(more.required ?? [])])];
+  into[key] = { ...own, type: "object", properties: { ...more.properties, ...own.properties }, ...(required.length === 0 ? {} : { required }) };
+}
+
+function bodyOf(parameters: readonly Parameter[], { embedsBodies }: Description): { readonly body: JsonSchema; readonly consumes?: readonly string[] } | undefined {
+  const bodies = parameters.filter(({ place }) => place === "body");
+  const [first] = bodies;
+  if (first !== undefined) return { body: embedsBodies ? (objectOf(bodies) ?? {}) : documented(first) };
+  const fields = objectOf(parameters.filter(({ place }) => place === "form" || place === "file"));
+  if (fields === undefined) return undefined;
+  const multipart = parameters.some(({ place }) => place === "file");
+  return { body: fields, consumes: multipart ? ["multipart/form-data"] : ["application/x-www-form-urlencoded", "multipart/form-data"] };
+}
+
+const ORDER = ["path", "query", "header", "cookie"];
+
+/** What is known only once all routes are: schemes, required bodies, the order of parameters. */
+export function finished(document: Record<string, unknown>, documentation: Documentation): Record<string, unknown> {
+  const { components, paths } = document as { components: Record<string, unknown>; paths: Record<string, Record<string, Operation>> }; // @fastify/swagger makes both
+  const securitySchemes = documentation.schemes.document();
+  if (Object.keys(securitySchemes).length > 0) components["securitySchemes"] = { ...(components["securitySchemes"] as object | undefined), ...securitySchemes };
+  for (const operation of Object.values(paths).flatMap((methods) => Object.values(methods))) {
+    operation.parameters?.sort((a, b) => ORDER.indexOf(a.in) - ORDER.indexOf(b.in));
+    if (operation.requestBody !== undefined) operation.requestBody.required ??= true;
+  }
+  return document;
+}
+
+interface Operation {
+  readonly parameters?: { readonly in: string }[];
+  readonly requestBody?: { required?: boolean };
+}
+
+/** Serves the document, and the page for people where `@fastify/swagger-ui` is installed. */
+export async function serveDocument(app: FastifyInstance, options: OpenApiOptions, documentation: Documentation): Promise<void> {
+  const { title, version, description, servers = [], path = "/openapi.json", docs = "/docs" } = options;
+  const { default: swagger } = await import("@fastify/swagger");
+  await app.register(swagger, {
+    openapi: { openapi: "3.1.0", info: { title, version, ...(description === undefined ? {} : { description }) }, servers: [...servers] },
+    transform: ({ schema, url, route }) => ({ schema: documentation.schemaOf({ ...route, schema }), url }),
+    transformObject: (made) => finished(("openapiObject" in made ? made.openapiObject : {}) as Record<string, unknown>, documentation), // of OpenAPI, as asked for
+  });
+  app.get(path, { schema: { hide: true } as FastifySchema }, async () => app.swagger()); // `hide` is @fastify/swagger's
+  if (docs === false) return;
+  const page = await import("@fastify/swagger-ui").catch(() => undefined);
+  if (page === undefined) app.log.warn(`no page at ${docs}: @fastify/swagger-ui is not installed`);
+  else await app.register(page.default, { routePrefix: docs });
+}
