@@ -41,7 +41,7 @@ export type ParsedOptions<Output> =
 export function parseOptions<Output>(resource: string, schema: OptionsSchema<Output>, given: unknown): ParsedOptions<Output> {
   const result = v.safeParse(schema, withoutUndefined(given));
   if (result.success) return { options: deepFreeze(result.output), problems: [] };
-  return { options: undefined, problems: result.issues.map((issue) => problemOf(resource, schema, issue)) };
+  return { options: undefined, problems: result.issues.flatMap((issue) => problemsOf(resource, schema, issue)) };
 }
 
 /**
@@ -54,15 +54,24 @@ export function checkOptions<Output>(resource: string, schema: OptionsSchema<Out
   return parsed.options;
 }
 
-function problemOf(resource: string, schema: OptionsSchema, issue: v.BaseIssue<unknown>): OptionsProblem {
+function problemsOf(resource: string, schema: OptionsSchema, issue: v.BaseIssue<unknown>): OptionsProblem[] {
   const path = (issue.path ?? []).map((item) => String(item.key));
-  const unknownKey = issue.expected === "never" && issue.type === "strict_object";
-  const message = unknownKey ? unknownKeyMessage(schema, path) : typeMessage(issue, schema, path);
-  return { resource, path: path.join("."), message };
+  if (issue.expected !== "never" || issue.type !== "strict_object") return [{ resource, path: path.join("."), message: typeMessage(issue, schema, path) }];
+  const parent = path.slice(0, -1);
+  return unknownKeys(schema, parent, issue).map((key) => ({ resource, path: [...parent, key].join("."), message: unknownKeyMessage(schema, [...parent, key]) }));
+}
+
+/** A strict object names only its first unknown key; we name all. */
+function unknownKeys(schema: OptionsSchema, parent: readonly string[], issue: v.BaseIssue<unknown>): string[] {
+  const item = issue.path?.at(-1);
+  const known = knownKeys(schema, parent);
+  const given = typeof item?.input === "object" && item.input !== null ? Object.keys(item.input) : [];
+  const unknown = given.filter((key) => !known.includes(key));
+  return unknown.length > 0 ? unknown : [String(item?.key)];
 }
 
 function typeMessage(issue: v.BaseIssue<unknown>, schema: OptionsSchema, path: readonly string[]): string {
-  if (issue.kind !== "schema") return issue.message;
+  if (issue.kind !== "schema" || issue.type === "custom") return issue.message;
   if (issue.received === "undefined") return `is missing: expected ${expectedAt(schema, path) ?? issue.expected ?? "a value"}`;
   return `expected ${issue.expected ?? "another value"}, received ${shown(issue)}`;
 }

@@ -67,6 +67,7 @@ t.test("options: every problem is told at once, with the path and the nearest kn
     'ulr: is not an option; did you mean "url"?',
   ]);
   t.strictSame(problemsOf({ url: "x", minConnections: 11 }), ["minConnections: minConnections must not exceed maxConnections"]);
+  t.strictSame(problemsOf({ url: "x", maxConection: 1, minConection: 1, tls: { cs: 1, rejectUnauthorised: 1 } }).length, 4, "every unknown key, not only the first");
   t.strictSame(problemsOf({ url: "x", zebra: 1 }), ["zebra: is not an option; known: url, maxConnections, mode, tls, minConnections"]);
   t.match(problemsOf("url=x")[0], /expected Object, received a string/);
   t.end();

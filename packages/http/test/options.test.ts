@@ -1,8 +1,8 @@
 import t from "tap";
-import { OptionsError } from "@steward/core";
+import { checkOptions, OptionsError } from "@steward/core";
 import { Agent } from "undici";
 import { httpSession, HttpSessionManager } from "../src/index.ts";
-import { checkHttpOptions } from "../src/options.ts";
+import { httpSchema } from "../src/options.ts";
 
 function problemsOf(options: object): string[] {
   try {
@@ -43,7 +43,7 @@ t.test("options that contradict one another are refused", async (t) => {
 t.test("credentials do not stand where they would go to every origin or be printed", async (t) => {
   t.match(problemsOf({ headers: { Authorization: "Bearer x" } }).join(), /use authorization/);
   t.match(problemsOf({ baseUrl: "https://user:pass@example.com" }).join(), /must not hold credentials/);
-  const checked = checkHttpOptions("http", { baseUrl: "https://example.com", authorization: "Bearer hush" });
+  const checked = checkOptions("http", httpSchema, { baseUrl: "https://example.com", authorization: "Bearer hush" });
   t.notMatch(JSON.stringify(checked), /hush/);
 });
 
@@ -73,7 +73,7 @@ t.test("values out of range, and values of the wrong kind, are refused where the
 });
 
 t.test("undefined means the default, and 0 means 0", async (t) => {
-  const checked = checkHttpOptions("http", { maxPending: 0, timeoutMs: undefined });
+  const checked = checkOptions("http", httpSchema, { maxPending: 0, timeoutMs: undefined });
   t.match(checked, { maxPending: 0, timeoutMs: 30_000, maxConnections: 100 });
   t.ok(Object.isFrozen(checked));
 });
