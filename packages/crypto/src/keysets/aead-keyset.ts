@@ -25,7 +25,7 @@ export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser
    */
   async encrypt(plaintext: Data, options?: AeadOptions): Promise<Buffer> {
     const bytes = bytesOf(plaintext);
-    if (bytes.length <= Math.min(this.parts.engine.sliceBytes, this.parts.maxSyncBytes))
+    if (bytes.length <= Math.min(this.parts.engine.wholeBytes, this.parts.maxSyncBytes))
       return this.encryptSync(bytes, options);
     this.ready();
     const key = this.parts.keyset.keyToWrite();
@@ -56,7 +56,7 @@ export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser
       async () => {
         const found = (key = await this.findKey(bytes));
         const aad = boundTo(found, options?.aad);
-        if (bytes.length <= this.parts.engine.sliceBytes) return atOnce(this.#open(found, bytes, aad));
+        if (bytes.length <= this.parts.engine.wholeBytes) return atOnce(this.#open(found, bytes, aad));
         return this.parts.guard.run(() => this.#long("open", found, bytes, aad, options));
       },
     );

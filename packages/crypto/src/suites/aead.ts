@@ -55,7 +55,7 @@ export class GcmAead implements Aead {
     this.#random(out, nonceAt, this.#nonceBytes);
     const { key, nonce } = this.#parts(out.subarray(nonceAt, bodyAt));
     const cipher = this.#engine.gcmEncryption(key, nonce, aad);
-    const end = yield* transform(cipher, plaintext, out, bodyAt, this.#engine.sliceBytes);
+    const end = yield* transform(cipher, plaintext, out, bodyAt, this.#engine);
     out.set(cipher.final(), end);
     out.set(cipher.getAuthTag(), bodyAt + plaintext.length);
     return out;
@@ -67,14 +67,14 @@ export class GcmAead implements Aead {
     if (tagAt < bodyAt) throw notAuthentic();
     const { key, nonce } = this.#parts(message.subarray(at, bodyAt));
     const decipher = this.#engine.gcmDecryption(key, nonce, aad, message.subarray(tagAt));
-    return yield* opened(decipher, message.subarray(bodyAt, tagAt), this.#engine.sliceBytes);
+    return yield* opened(decipher, message.subarray(bodyAt, tagAt), this.#engine);
   }
 }
 
-function* opened(decipher: Encryption, body: Uint8Array, sliceBytes: number): Pausable<Buffer> {
-  if (body.length <= sliceBytes) return openedWhole(decipher, body);
+function* opened(decipher: Encryption, body: Uint8Array, engine: Engine): Pausable<Buffer> {
+  if (body.length <= engine.wholeBytes) return openedWhole(decipher, body);
   const out = Buffer.allocUnsafeSlow(body.length);
-  const end = yield* transform(decipher, body, out, 0, sliceBytes);
+  const end = yield* transform(decipher, body, out, 0, engine);
   out.set(authenticated(decipher, out), end);
   return out;
 }
@@ -101,10 +101,10 @@ export function* transform(
   input: Uint8Array,
   out: Uint8Array,
   at: number,
-  sliceBytes: number,
+  { wholeBytes, sliceBytes }: Engine,
 ): Pausable<number> {
   let end = at;
-  if (input.length <= sliceBytes) {
+  if (input.length <= wholeBytes) {
     const piece = cipher.update(input);
     out.set(piece, end);
     return end + piece.length;

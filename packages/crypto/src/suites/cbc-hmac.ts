@@ -37,7 +37,7 @@ export class CbcHmac implements Aead {
     out.set(prefix, 0);
     this.#random(out, prefix.length, IV_BYTES);
     const cipher = this.#engine.cbcEncryption(this.#cipherKey, out.subarray(prefix.length, bodyAt));
-    const end = yield* transform(cipher, plaintext, out, bodyAt, this.#engine.sliceBytes);
+    const end = yield* transform(cipher, plaintext, out, bodyAt, this.#engine);
     out.set(cipher.final(), end);
     const tag = yield* this.#tag(out.subarray(prefix.length, bodyAt + bodyBytes), aad);
     out.set(tag, bodyAt + bodyBytes);
@@ -52,7 +52,7 @@ export class CbcHmac implements Aead {
     if (!timingSafeEqual(tag, message.subarray(tagAt))) throw notAuthentic();
     const decipher = this.#engine.cbcDecryption(this.#cipherKey, message.subarray(at, bodyAt));
     const out = Buffer.allocUnsafeSlow(tagAt - bodyAt);
-    const end = yield* transform(decipher, message.subarray(bodyAt, tagAt), out, 0, this.#engine.sliceBytes);
+    const end = yield* transform(decipher, message.subarray(bodyAt, tagAt), out, 0, this.#engine);
     return out.subarray(0, end + append(out, end, () => decipher.final()));
   }
 

@@ -32,7 +32,9 @@ export type CipherKey = KeyObject | Uint8Array;
  */
 export interface Engine {
   readonly name: BackendName;
-  /** Longest piece that is worked on in one turn of the event loop, in bytes. */
+  /** Largest input that is worked on as a whole, without a copy, in bytes. */
+  readonly wholeBytes: number;
+  /** Pieces of larger input, one a turn of the event loop, in bytes. */
   readonly sliceBytes: number;
   /** Wraps a derived key where that makes its use cheaper. */
   derivedKey(bytes: Uint8Array): CipherKey;

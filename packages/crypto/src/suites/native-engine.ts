@@ -42,6 +42,7 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 /** OpenSSL through `node:crypto`. Private RSA operations run off the main thread. */
 export const nativeEngine: Engine = {
   name: "native",
+  wholeBytes: 1024 * 1024,
   sliceBytes: 256 * 1024,
   derivedKey: (bytes) => (WRAP_DERIVED ? createSecretKey(bytes) : bytes),
   gcmEncryption(key, nonce, aad) {

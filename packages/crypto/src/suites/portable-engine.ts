@@ -125,6 +125,7 @@ function verified(work: () => boolean): boolean {
 /** JavaScript through node-forge: slow, not constant-time, and there for hosts and tests without OpenSSL. Keys are still made by `node:crypto`. */
 export const portableEngine: Engine = {
   name: "portable",
+  wholeBytes: 16 * 1024,
   sliceBytes: 16 * 1024,
   derivedKey: (bytes) => bytes,
   gcmEncryption: (key, nonce, aad) =>

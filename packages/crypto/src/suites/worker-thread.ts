@@ -4,9 +4,12 @@ import { nativeEngine } from "./native-engine.ts";
 import { atOnce } from "./turns.ts";
 import type { WorkerAnswer, WorkerTask } from "./worker-pool.ts";
 
+// Nobody waits here for a turn; OpenSSL takes at most 2 GiB at once.
+const engine = { ...nativeEngine, wholeBytes: 2 ** 30, sliceBytes: 2 ** 28 };
+
 /** Seals or opens one message; `undefined` when it does not authenticate. */
 function work({ operation, algorithm, key, header, input, aad }: WorkerTask): Uint8Array | undefined {
-  const primitive = primitiveOf(nativeEngine, algorithm, key);
+  const primitive = primitiveOf(engine, algorithm, key);
   if (primitive.purpose !== "aead" && primitive.purpose !== "stream") return undefined;
   if (operation === "seal") return atOnce(primitive.aead.seal(header, input, aad));
   try {
