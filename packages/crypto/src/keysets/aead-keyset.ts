@@ -1,5 +1,5 @@
 import { bytesOf, messageBytes, type Data, type Message } from "../suites/bytes.ts";
-import { atOnce, inTurns, type Pausable } from "../suites/turns.ts";
+import { atOnce, inTurns, type BytesOrWork } from "../suites/turns.ts";
 import type { Key } from "./snapshot.ts";
 import { boundTo, KeysetUser, type EncryptionOptions } from "./user.ts";
 
@@ -104,7 +104,7 @@ export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser
     return again;
   }
 
-  #open(key: Key, bytes: Uint8Array, aad: Uint8Array): Pausable<Buffer> {
+  #open(key: Key, bytes: Uint8Array, aad: Uint8Array): BytesOrWork {
     return this.primitive(key).aead.open(bytes, key.header.length, aad);
   }
 

@@ -1,18 +1,18 @@
 import type { KeyObject } from "node:crypto";
 import { notAuthentic } from "../errors.ts";
-import type { Encryption, Engine } from "./engine.ts";
+import type { Encryption, Engine, SealedEncryption } from "./engine.ts";
 import { asBuffer } from "./bytes.ts";
 import { fillRandom } from "./random.ts";
-import type { Pausable } from "./turns.ts";
+import type { BytesOrWork, Pausable } from "./turns.ts";
 
 /** Authenticated encryption under one key. */
 export interface Aead {
   /** Bytes that a message has more than its plaintext, at most, prefix not counted. */
   readonly overheadBytes: number;
   /** Gives `prefix` followed by the sealed body; `aad` is everything the message is bound to. */
-  seal(prefix: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Pausable<Buffer>;
+  seal(prefix: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): BytesOrWork;
   /** Opens the body that begins at `at`. Gives nothing before all of it has authenticated. */
-  open(message: Uint8Array, at: number, aad: Uint8Array): Pausable<Buffer>;
+  open(message: Uint8Array, at: number, aad: Uint8Array): BytesOrWork;
 }
 
 /** Makes the nonce of a message; only tests with known answers bring their own. */
@@ -47,7 +47,7 @@ export class GcmAead implements Aead {
     this.overheadBytes = nonceBytes + TAG_BYTES;
   }
 
-  *seal(prefix: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Pausable<Buffer> {
+  seal(prefix: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): BytesOrWork {
     const nonceAt = prefix.length;
     const bodyAt = nonceAt + this.#nonceBytes;
     const out = Buffer.allocUnsafe(bodyAt + plaintext.length + TAG_BYTES);
@@ -55,24 +55,42 @@ export class GcmAead implements Aead {
     this.#random(out, nonceAt, this.#nonceBytes);
     const { key, nonce } = this.#parts(out.subarray(nonceAt, bodyAt));
     const cipher = this.#engine.gcmEncryption(key, nonce, aad);
-    const end = yield* transform(cipher, plaintext, out, bodyAt, this.#engine);
-    out.set(cipher.final(), end);
-    out.set(cipher.getAuthTag(), bodyAt + plaintext.length);
-    return out;
+    if (plaintext.length > this.#engine.wholeBytes) return sealed(cipher, plaintext, out, bodyAt, this.#engine);
+    const piece = cipher.update(plaintext);
+    out.set(piece, bodyAt);
+    return finished(cipher, out, bodyAt + piece.length);
   }
 
-  *open(message: Uint8Array, at: number, aad: Uint8Array): Pausable<Buffer> {
+  open(message: Uint8Array, at: number, aad: Uint8Array): BytesOrWork {
     const bodyAt = at + this.#nonceBytes;
     const tagAt = message.length - TAG_BYTES;
     if (tagAt < bodyAt) throw notAuthentic();
     const { key, nonce } = this.#parts(message.subarray(at, bodyAt));
     const decipher = this.#engine.gcmDecryption(key, nonce, aad, message.subarray(tagAt));
-    return yield* opened(decipher, message.subarray(bodyAt, tagAt), this.#engine);
+    const body = message.subarray(bodyAt, tagAt);
+    return body.length <= this.#engine.wholeBytes ? openedWhole(decipher, body) : opened(decipher, body, this.#engine);
   }
 }
 
+function* sealed(
+  cipher: SealedEncryption,
+  plaintext: Uint8Array,
+  out: Buffer,
+  at: number,
+  engine: Engine,
+): Pausable<Buffer> {
+  return finished(cipher, out, yield* transform(cipher, plaintext, out, at, engine));
+}
+
+/** Writes what the cipher kept back, and the tag behind it. */
+function finished(cipher: SealedEncryption, out: Buffer, end: number): Buffer {
+  const rest = cipher.final();
+  if (rest.length > 0) out.set(rest, end);
+  out.set(cipher.getAuthTag(), end + rest.length);
+  return out;
+}
+
 function* opened(decipher: Encryption, body: Uint8Array, engine: Engine): Pausable<Buffer> {
-  if (body.length <= engine.wholeBytes) return openedWhole(decipher, body);
   const out = Buffer.allocUnsafeSlow(body.length);
   const end = yield* transform(decipher, body, out, 0, engine);
   out.set(authenticated(decipher, out), end);
