@@ -46,7 +46,7 @@ export function holderOf(assembly: Assembly, index: number): { readonly current:
 
 /** What an edge hands to its asker, from the instances of a generation. */
 export function valueOfEdge(assembly: Assembly, from: Generation, asker: string, edge: Edge): unknown {
-  if (edge.kind === "when") return valueOfEdge(assembly, from, asker, from.values[edge.condition] === true ? edge.then : edge.otherwise);
+  if (edge.kind === "when") return valueOfEdge(assembly, from, asker, from.values[edge.condition] === true ? edge.whenTrue : edge.whenFalse);
   const disabled = from.live[edge.to]?.disabled === true || assembly.graph.nodes[edge.to]?.spec.enabled === false;
   if (disabled && !edge.optional) throw disabledError(asker, assembly.graph.nodes[edge.to]);
   if (disabled) return undefined;
@@ -75,5 +75,5 @@ export function dependantsOf(graph: Graph): number[][] {
 
 /** Every index that an edge may lead to. */
 export function indicesOf(edge: Edge): number[] {
-  return edge.kind === "when" ? [edge.condition, ...indicesOf(edge.then), ...indicesOf(edge.otherwise)] : [edge.to];
+  return edge.kind === "when" ? [edge.condition, ...indicesOf(edge.whenTrue), ...indicesOf(edge.whenFalse)] : [edge.to];
 }

@@ -1,4 +1,4 @@
-import { edgeOf, isStewardError, Lifecycle, OptionsError, specOf, type Binding, type Clock, type Managed, type Needs, type Phase } from "@steward/core";
+import { edgeOf, isStewardError, Lifecycle, OptionsError, sharedAbortController, specOf, type Binding, type Clock, type Managed, type Needs, type Phase } from "@steward/core";
 import { dependantsOf, indicesOf, nextGeneration, valueOfEdge, type Assembly, type Generation } from "./assembly.ts";
 import { BringUp, startMessage } from "./bring-up.ts";
 import { CachedInstances } from "./cached.ts";
@@ -49,7 +49,7 @@ export class Engine implements Assembly, ScopeHost {
   planVersion = 0;
   readonly #cached: CachedInstances;
   readonly #retries: Retries;
-  readonly #abort = new AbortController();
+  readonly #abort = sharedAbortController();
   #openScopes = 0;
   #scopes: ScopeState | undefined;
   #refusesScopes = false;
@@ -109,9 +109,9 @@ export class Engine implements Assembly, ScopeHost {
   }
 
   /** Stops nodes with a time budget of its own. */
-  async #takeDown(nodes: readonly LiveNode[]): Promise<{ order: readonly string[]; failures: readonly NodeFailure[] }> {
-    const abort = new AbortController();
-    const timer = this.clock.setTimeout(() => abort.abort(), this.limits.stopTimeoutMs);
+  async #takeDown(nodes: readonly LiveNode[], timeoutMs: number = this.limits.stopTimeoutMs): Promise<{ order: readonly string[]; failures: readonly NodeFailure[] }> {
+    const abort = sharedAbortController();
+    const timer = this.clock.setTimeout(() => abort.abort(), timeoutMs);
     try {
       return await takeDown(this.clock, nodes, (index) => this.dependants[index] ?? [], abort.signal);
     } finally {
@@ -266,15 +266,15 @@ export class Engine implements Assembly, ScopeHost {
   // --- stop --------------------------------------------------------------------------------------------------------
 
   /** Takes no new work and settles what runs: first what nobody's scope uses (servers, consumers), then open scopes, then the rest. */
-  drain(): Promise<readonly NodeFailure[]> {
-    return (this.#draining ??= this.#drain());
+  drain(timeoutMs: number = this.limits.drainTimeoutMs): Promise<readonly NodeFailure[]> {
+    return (this.#draining ??= this.#drain(timeoutMs));
   }
 
-  async #drain(): Promise<readonly NodeFailure[]> {
+  async #drain(timeoutMs: number): Promise<readonly NodeFailure[]> {
     this.#lifecycle.move(["ready"], "draining");
     const failures: NodeFailure[] = [];
-    const abort = new AbortController();
-    const timer = this.clock.setTimeout(() => abort.abort(), this.limits.drainTimeoutMs);
+    const abort = sharedAbortController();
+    const timer = this.clock.setTimeout(() => abort.abort(new Error(`all drains together may take ${Math.round(timeoutMs)} ms`)), timeoutMs);
     const used = this.#usedByScopes();
     await Promise.all([this.#retries.close(), this.monitor?.close()]);
     await this.#drainNodes(this.live.filter((node) => !used.has(node.graph.index)), abort.signal, failures);
@@ -312,7 +312,7 @@ export class Engine implements Assembly, ScopeHost {
     if (await this.#scopesEnd(signal)) return;
     const left = this.#openScopes;
     for (let scope = this.#scopes; scope !== undefined; scope = scope.after) scope.abort(containerError("CONTAINER_CLOSED", "the container stops"));
-    const abort = new AbortController();
+    const abort = sharedAbortController();
     const timer = this.clock.setTimeout(() => abort.abort(), ABORTED_SCOPE_GRACE_MS);
     await this.#scopesEnd(abort.signal);
     timer.cancel();
@@ -330,19 +330,22 @@ export class Engine implements Assembly, ScopeHost {
     });
   }
 
-  stop(): Promise<void> {
-    return (this.#stopping ??= this.#stop());
+  /** @param timeoutMs Longest drain and stop in all, in ms: the drain has two thirds of it. Default: the limits of the container. */
+  stop(timeoutMs: number = Number.POSITIVE_INFINITY): Promise<void> {
+    return (this.#stopping ??= this.#stop(timeoutMs));
   }
 
-  async #stop(): Promise<void> {
+  async #stop(timeoutMs: number): Promise<void> {
+    const since = this.clock.now();
     this.#abort.abort(containerError("CONTAINER_CLOSED", "the container stops"));
     await this.#changes;
-    const drained = await this.drain();
+    const drained = await this.drain(Math.min(this.limits.drainTimeoutMs, (timeoutMs * 2) / 3));
     this.#lifecycle.move(["draining"], "stopping");
     await this.sessions.close();
     await this.#cached.close();
     const nodes = this.live;
-    const { failures } = await this.#takeDown(nodes);
+    const leftMs = Math.max(0, timeoutMs - (this.clock.now() - since));
+    const { failures } = await this.#takeDown(nodes, Math.min(this.limits.stopTimeoutMs, leftMs));
     const all = [...drained, ...failures, ...this.#retiredFailures];
     const error = all.length === 0 ? undefined : new StopError(stopMessage(all, nodes.length, (name) => this.#heldUpBy(name)), all);
     this.#lifecycle.move(["stopping"], "stopped", error);

@@ -52,8 +52,8 @@ function reader(source: Source): Reader {
     case "made":
       return (_slots, _values, scope) => source.make(scope);
     case "choice": {
-      const [condition, then, otherwise] = [reader(source.condition), reader(source.then), reader(source.otherwise)];
-      return (slots, values, scope) => (condition(slots, values, scope) === true ? then : otherwise)(slots, values, scope);
+      const [condition, whenTrue, whenFalse] = [reader(source.condition), reader(source.whenTrue), reader(source.whenFalse)];
+      return (slots, values, scope) => (condition(slots, values, scope) === true ? whenTrue : whenFalse)(slots, values, scope);
     }
   }
 }
@@ -125,7 +125,7 @@ function expression(source: Source, constants: unknown[]): string {
     case "made":
       return `${constant(source.make, constants)}(scope)`;
     case "choice":
-      return `(${expression(source.condition, constants)} === true ? ${expression(source.then, constants)} : ${expression(source.otherwise, constants)})`;
+      return `(${expression(source.condition, constants)} === true ? ${expression(source.whenTrue, constants)} : ${expression(source.whenFalse, constants)})`;
   }
 }
 

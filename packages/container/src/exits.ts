@@ -1,5 +1,6 @@
 import { afterReply, type Spec, type StopContext } from "@steward/core";
 import { containerError } from "./errors.ts";
+import { isThenable } from "./execute.ts";
 import { yieldedTwice } from "./plain.ts";
 
 /** A lifecycle generator that has yielded its value. */
@@ -19,15 +20,6 @@ export interface Exit {
 /** How a scope's work went so far: an error, or none. A boxed error, because anything can be thrown. */
 export type Outcome = { readonly error: unknown } | undefined;
 
-/** What one exit made of the outcome. */
-interface ExitResult {
-  readonly outcome: Outcome;
-  /** The error that a generator caught and did not throw on. */
-  readonly swallowed: Outcome;
-  /** Part of a handler generator that has to wait for the end of the reply. */
-  readonly later: Exit | undefined;
-}
-
 /** What is left after exits have run. */
 export interface Exited {
   readonly outcome: Outcome;
@@ -39,39 +31,41 @@ export interface Exited {
  * throws takes its place for those further out, as with nested `try` blocks.
  */
 export async function runExits(exits: readonly Exit[], outcome: Outcome, context: StopContext): Promise<Exited> {
-  const later: Exit[] = [];
+  let later: Exit[] | undefined;
   let now = outcome;
   let swallowed: Outcome;
   for (let i = exits.length - 1; i >= 0; i--) {
     const exit = exits[i];
     if (exit === undefined) continue;
-    const result = exit.generator === undefined ? await stopOne(exit, now, context) : await resume(exit, exit.generator, now);
-    now = result.outcome;
-    swallowed = result.swallowed ?? swallowed;
-    if (result.later !== undefined) later.unshift(result.later);
+    try {
+      const pending = leave(exit, now, context);
+      const next = isThenable(pending) ? await pending : pending;
+      if (exit.generator === undefined) continue;
+      if ((next as IteratorResult<unknown>).done === true) { // a generator answers with one
+        swallowed = now ?? swallowed;
+        now = undefined;
+      } else {
+        await refuseYield(exit, exit.generator, next as IteratorResult<unknown>); // as above
+        (later ??= []).unshift({ ...exit, handler: false });
+      }
+    } catch (error) {
+      now = { error };
+    }
   }
-  return { outcome: now ?? swallowedError(swallowed), later };
+  return { outcome: now ?? swallowedError(swallowed), later: later ?? [] };
 }
 
-async function stopOne(exit: Exit, outcome: Outcome, context: StopContext): Promise<ExitResult> {
-  try {
-    await exit.stop?.(exit.value, context);
-    return { outcome, swallowed: undefined, later: undefined };
-  } catch (error) {
-    return { outcome: { error }, swallowed: undefined, later: undefined };
-  }
+/** Stops a value, or resumes a generator: with the error thrown in where there is one. */
+function leave({ generator, stop, value }: Exit, outcome: Outcome, context: StopContext): unknown {
+  if (generator === undefined) return stop?.(value, context);
+  return outcome === undefined || generator.throw === undefined ? generator.next() : generator.throw(outcome.error);
 }
 
-async function resume(exit: Exit, generator: LifecycleGenerator, outcome: Outcome): Promise<ExitResult> {
-  try {
-    const next = outcome === undefined || generator.throw === undefined ? await generator.next() : await generator.throw(outcome.error);
-    if (next.done === true) return { outcome: undefined, swallowed: outcome, later: undefined };
-    if (exit.handler && next.value === afterReply) return { outcome, swallowed: undefined, later: { ...exit, handler: false } };
-    await generator.return?.(undefined);
-    throw yieldedTwice(exit.name);
-  } catch (error) {
-    return { outcome: { error }, swallowed: undefined, later: undefined };
-  }
+/** Only a handler generator may yield a second time, and only `afterReply`. */
+async function refuseYield(exit: Exit, generator: LifecycleGenerator, next: IteratorResult<unknown>): Promise<void> {
+  if (exit.handler && next.value === afterReply) return;
+  await generator.return?.(undefined);
+  throw yieldedTwice(exit.name);
 }
 
 function swallowedError(swallowed: Outcome): Outcome {

@@ -42,7 +42,7 @@ function describe(graph: Graph, node: GraphNode, live: LiveNode | undefined, pat
 function needsOf(graph: Graph, edge: Edge): ExplainedNode["needs"][number][] {
   if (edge.kind !== "when") return [{ key: edge.key, name: graph.nodes[edge.to]?.name ?? "", kind: edge.kind, optional: edge.optional }];
   const condition = { key: edge.key, name: graph.nodes[edge.condition]?.name ?? "", kind: "condition", optional: edge.optional };
-  return [condition, ...[edge.then, edge.otherwise].flatMap((branch) => needsOf(graph, branch).map((need) => ({ ...need, kind: "when" })))];
+  return [condition, ...[edge.whenTrue, edge.whenFalse].flatMap((branch) => needsOf(graph, branch).map((need) => ({ ...need, kind: "when" })))];
 }
 
 function stateOf(node: GraphNode, live: LiveNode | undefined): string {

@@ -13,7 +13,7 @@ export type Overrides = ReadonlyMap<AnyDefinition, Override>;
 /** An edge of the graph of application resources, by the index of what it points to. */
 export type Edge =
   | { readonly kind: "plain" | "lazy" | "current"; readonly key: string; readonly to: number; readonly optional: boolean }
-  | { readonly kind: "when"; readonly key: string; readonly condition: number; readonly then: Edge; readonly otherwise: Edge; readonly optional: boolean };
+  | { readonly kind: "when"; readonly key: string; readonly condition: number; readonly whenTrue: Edge; readonly whenFalse: Edge; readonly optional: boolean };
 
 /** An application resource in the graph. */
 export interface GraphNode {
@@ -157,7 +157,7 @@ export class Graph {
   #edge(asker: AnyDefinition, spec: Spec, key: string, edge: EdgeSpec): Edge {
     if (edge.kind === "when") {
       const condition = this.#target(asker, spec, edge.condition);
-      return { kind: "when", key, condition, then: this.#edge(asker, spec, key, edge.then), otherwise: this.#edge(asker, spec, key, edge.otherwise), optional: edge.optional };
+      return { kind: "when", key, condition, whenTrue: this.#edge(asker, spec, key, edge.whenTrue), whenFalse: this.#edge(asker, spec, key, edge.whenFalse), optional: edge.optional };
     }
     if (edge.kind === "cached") throw captive(spec, key);
     const own = edge.kind === "fresh" || edge.target.lifetime === "transient";
@@ -200,9 +200,9 @@ export class Graph {
   #scopedEdge(asker: AnyDefinition, key: string, edge: EdgeSpec): Edge | undefined {
     if (edge.kind === "when") {
       const condition = this.#scopedTarget(asker, key, edge.condition);
-      const [then, otherwise] = [this.#scopedEdge(asker, key, edge.then), this.#scopedEdge(asker, key, edge.otherwise)];
-      if (condition === undefined || then === undefined || otherwise === undefined) this.scopeEdges.push(...[then, otherwise].filter((e) => e !== undefined));
-      return condition === undefined ? undefined : then === undefined || otherwise === undefined ? { kind: "plain", key, to: condition, optional: false } : { kind: "when", key, condition, then, otherwise, optional: edge.optional };
+      const [whenTrue, whenFalse] = [this.#scopedEdge(asker, key, edge.whenTrue), this.#scopedEdge(asker, key, edge.whenFalse)];
+      if (condition === undefined || whenTrue === undefined || whenFalse === undefined) this.scopeEdges.push(...[whenTrue, whenFalse].filter((e) => e !== undefined));
+      return condition === undefined ? undefined : whenTrue === undefined || whenFalse === undefined ? { kind: "plain", key, to: condition, optional: false } : { kind: "when", key, condition, whenTrue, whenFalse, optional: edge.optional };
     }
     const to = this.#scopedTarget(asker, key, edge.target, edge.kind === "fresh" || edge.kind === "cached");
     if (to !== undefined && edge.kind !== "current") this.#refuseAbsent(specOf(asker), to);
@@ -282,7 +282,7 @@ function captive(spec: Spec, key: string): Error {
 
 /** Everything that an edge may lead to. */
 export function targetsOf(edge: EdgeSpec): AnyDefinition[] {
-  return edge.kind === "when" ? [edge.condition, ...targetsOf(edge.then), ...targetsOf(edge.otherwise)] : [edge.target];
+  return edge.kind === "when" ? [edge.condition, ...targetsOf(edge.whenTrue), ...targetsOf(edge.whenFalse)] : [edge.target];
 }
 
 /** Everything that a need may lead to. */

@@ -56,7 +56,7 @@ function ownHealth(engine: Engine, node: LiveNode, now: number): ResourceHealth 
   const nothingToAsk = node.manager instanceof PlainManager && !node.manager.probed;
   const probe = nothingToAsk ? undefined : node.manager?.lastProbe;
   const status = ownStatus(phase, tracked?.status ?? (probe === undefined ? "healthy" : probe.error === undefined ? "healthy" : "unhealthy"));
-  const reason = phase === "failed" ? "it did not start" : tracked === undefined ? (probe?.error === undefined ? "" : describeError(probe.error)) : tracked.reason;
+  const reason = phase === "failed" ? `it did not start: ${describeError(node.manager?.failure ?? "no reason is known")}` : tracked === undefined ? (probe?.error === undefined ? "" : describeError(probe.error)) : tracked.reason;
   return {
     name: node.name,
     status,

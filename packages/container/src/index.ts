@@ -8,7 +8,8 @@ export { serveManagement, type ManagementListener, type ManagementOptions, type 
 export type { MonitorOptions } from "./health-monitor.ts";
 export { runMain, type EndSignal, type MainOptions, type MainProcess, type ShutdownInfo, type ShutdownReason } from "./run-main.ts";
 export { Prepared, type PreparedScope } from "./prepared.ts";
-export { Running, type Scope } from "./running.ts";
+export { Running } from "./running.ts";
+export type { Scope } from "./run-scope.ts";
 export type { InputProvider } from "./scope.ts";
 export type { AllInputs, BoundBy, Gotten, HeldByContainer, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
 export type { SessionHandle } from "./session-handle.ts";

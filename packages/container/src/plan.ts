@@ -11,7 +11,7 @@ export type Source =
   | { readonly kind: "application"; readonly index: number }
   | { readonly kind: "constant"; readonly value: unknown }
   | { readonly kind: "made"; readonly make: (scope: ScopeState) => unknown }
-  | { readonly kind: "choice"; readonly condition: Source; readonly then: Source; readonly otherwise: Source };
+  | { readonly kind: "choice"; readonly condition: Source; readonly whenTrue: Source; readonly whenFalse: Source };
 
 /** One value that a scope makes. */
 export interface Step {
@@ -89,7 +89,7 @@ class Compiler {
       const needs: Needs = { value: needOf(branch) };
       return async (scope) => (await scope.resolve(needs))["value"];
     };
-    const [then, otherwise] = [resolver(edge.then), resolver(edge.otherwise)];
+    const [then, otherwise] = [resolver(edge.whenTrue), resolver(edge.whenFalse)];
     return this.#own(key, false, (scope, needs) => (needs["condition"] === true ? then(scope) : otherwise(scope)), { condition });
   }
 

@@ -2,7 +2,7 @@ import type { Binding, Needs } from "@steward/core";
 import type { Engine } from "./engine.ts";
 import type { AnyDefinition } from "./graph.ts";
 import type { Plan } from "./plan.ts";
-import type { Scope } from "./running.ts";
+import type { Scope } from "./run-scope.ts";
 import type { InputProvider, ScopeState } from "./scope.ts";
 
 /** A scope whose moments a framework chooses itself. */

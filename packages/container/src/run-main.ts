@@ -61,6 +61,8 @@ export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> 
 }
 
 const SIGNALS: readonly EndSignal[] = ["SIGTERM", "SIGINT"];
+/** Part of a shutdown that is kept for the flush. */
+const FLUSH_SHARE = 0.05;
 const KUBERNETES_DELAY_MS = 5_000;
 /** npm passes a Ctrl-C on that the terminal has sent already. */
 const SAME_SIGNAL_MS = 200;
@@ -184,13 +186,19 @@ class Main {
     let fine = await this.#hook(() => this.#options.onShutdown?.({ reason, delayMs, timeoutMs: this.#timeoutMs }));
     if (delayMs > 0) await this.#clock.sleep(delayMs);
     try {
-      await running.stop();
+      await running.stop({ timeoutMs: this.#leftMs() });
     } catch (error) {
       fine = false;
       await this.#report(error);
     }
     const told = await this.#hook(() => this.#options.onStopped?.(this.#clock.now() - since));
     return fine && told;
+  }
+
+  /** What is left of the shutdown's time for drain and stop, with a rest for the flush and for saying what hung. */
+  #leftMs(): number {
+    const spent = this.#clock.now() - (this.#asking?.at ?? this.#clock.now());
+    return Math.max(0, this.#timeoutMs * (1 - FLUSH_SHARE) - spent);
   }
 
   #delayMs(reason: ShutdownReason): number {

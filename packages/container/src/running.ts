@@ -1,30 +1,13 @@
 import { isDefinition, nearest, type Binding, type Definition, type HealthStatus, type MetricSample, type MetricsSource, type Needs, type Phase, type ValuesOf } from "@steward/core";
 import type { Engine } from "./engine.ts";
 import { containerError } from "./errors.ts";
-import { isThenable } from "./execute.ts";
 import { explain, type ExplainFormat } from "./explain.ts";
 import { healthOf, type HealthReport } from "./health.ts";
 import type { LiveNode } from "./node.ts";
 import { Prepared } from "./prepared.ts";
-import type { BoundBy, Gotten, HeldByContainer, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
-import type { ScopeState } from "./scope.ts";
+import { openScope, runScope, type Scope, type ScopeWork } from "./run-scope.ts";
+import type { BoundBy, Gotten, HeldByContainer, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
 import { SessionHandle } from "./session-handle.ts";
-
-/** An open scope: a request, a job, a test. Closing it releases what it made, last made first. */
-export interface Scope<Bound extends string = string> extends AsyncDisposable {
-  /** Aborts when the scope's work is given up, and at its end. */
-  readonly signal: AbortSignal;
-  /** The value of a definition; what this scope made already is not made again. */
-  get<D extends SomeDefinition>(definition: D & ResolvableBy<D, Bound>): Promise<Gotten<D>>;
-  /** The values of needs. */
-  resolve<const N extends Needs>(needs: N & ScopeNeeds<N, Bound>): Promise<ValuesOf<N>>;
-  /** Gives up the work: aborts the signal. Cleanup still runs at the close. */
-  abort(reason?: unknown): void;
-  /** The handler has settled: runs commits, with its error thrown in where it failed. For frameworks; `close` does it too. */
-  settle(failure?: { readonly error: unknown }): Promise<void>;
-  /** The response has ended: releases everything that is left. */
-  close(failure?: { readonly error: unknown }): Promise<void>;
-}
 
 const HEALTH_VALUES: Readonly<Record<HealthStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, unknown: 0 };
 
@@ -175,10 +158,11 @@ export class Running implements AsyncDisposable, MetricsSource {
   /**
    * Drains, then stops everything in reverse, in parallel where the graph allows. Any number of callers share one outcome.
    *
+   * @param options.timeoutMs Longest drain and stop in all, in ms. Default: the drain and stop timeouts of the container.
    * @throws {STOP_FAILED} naming everything that failed or hung; the rest has been stopped all the same.
    */
-  stop(): Promise<void> {
-    return this.#engine.stop();
+  stop(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    return this.#engine.stop(options.timeoutMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -197,54 +181,4 @@ export class Running implements AsyncDisposable, MetricsSource {
     const hint = index !== undefined ? "it is needed only lazily and nobody has used it yet" : near === undefined ? "add it to the roots of container([...])" : `did you mean "${near}"?`;
     throw containerError("NOT_IN_GRAPH", `this container does not hold "${name}": ${hint}`, { resource: name });
   }
-}
-
-/** Work in a scope, without its types. */
-export type ScopeWork = (values: never, scope: never) => unknown;
-
-/** Opens a scope that its caller closes. */
-export function openScope(engine: Engine, inputs: readonly Binding[] | undefined, session: ScopeState | undefined): Scope {
-  const refusal = engine.refusal();
-  if (refusal !== undefined) throw refusal;
-  return engine.open(inputs, session) as Scope; // the state has what a scope promises, for definitions of any type
-}
-
-/** Opens a scope for `fn`, in one tick where nothing has to be waited for. */
-export function runScope(engine: Engine, inputs: readonly Binding[] | undefined, needs: Needs, fn: ScopeWork, session: ScopeState | undefined): Promise<unknown> {
-  const refusal = engine.refusal();
-  if (refusal !== undefined) return Promise.reject(refusal);
-  if (engine.gate !== undefined || engine.broken !== undefined) return engine.passGate().then(() => runScope(engine, inputs, needs, fn, session));
-  const scope = engine.open(inputs, session);
-  let pending: unknown;
-  try {
-    const entering = scope.enterPlan(engine.planFor(needs, "first"));
-    if (entering === undefined) pending = call(fn, scope);
-    else return finish(scope, entering.then(() => call(fn, scope)));
-  } catch (error) {
-    return fail(scope, error);
-  }
-  if (isThenable(pending) || !scope.endsAtOnce) return finish(scope, pending);
-  scope.endAtOnce();
-  return Promise.resolve(pending);
-}
-
-function call(fn: ScopeWork, scope: ScopeState): unknown {
-  return fn(scope.result as never, scope as never); // the needs were compiled from what `fn` is typed with
-}
-
-async function finish(scope: ScopeState, work: unknown): Promise<unknown> {
-  let result: unknown;
-  try {
-    result = await work;
-  } catch (error) {
-    return fail(scope, error);
-  }
-  if (scope.endsAtOnce) scope.endAtOnce();
-  else await scope.close();
-  return result;
-}
-
-async function fail(scope: ScopeState, error: unknown): Promise<never> {
-  await scope.close({ error });
-  throw error;
 }

@@ -23,6 +23,16 @@ const NO_INPUTS: readonly Binding[] = [];
 /** Gives inputs that a scope was not opened with. Throws where it has none. */
 export type InputProvider = (definition: AnyDefinition) => unknown;
 
+/** A step whose value has to be waited for, and the step behind it. */
+interface Waiting {
+  readonly value: PromiseLike<unknown>;
+  readonly step: Step;
+  readonly next: number;
+}
+
+/** Says that `#drive` has something to wait for; nobody waits for this promise itself. */
+const WAITING: Promise<void> = Promise.resolve();
+
 /** One open scope: its inputs, the values made so far, and what has to be undone. */
 export class ScopeState implements AsyncDisposable {
   readonly host: ScopeHost;
@@ -38,6 +48,9 @@ export class ScopeState implements AsyncDisposable {
   #slots: unknown[] | undefined = undefined;
   #plan: Plan | undefined = undefined;
   #complete = false;
+  /** True while steps run on behalf of `#drive`, which looks at `#waiting` next. */
+  #driving = false;
+  #waiting: Waiting | undefined = undefined;
   #phase: "open" | "settled" | "closed" = "open";
 
   readonly #kind: PlanKind;
@@ -79,15 +92,20 @@ export class ScopeState implements AsyncDisposable {
     this.#fill(plan, slots);
     this.#slots = slots;
     this.#plan = plan;
-    const pending = plan.run(this, slots, this.generation.values, 0);
-    if (pending !== undefined) return this.#entering(pending);
-    this.#complete = true;
-    return undefined;
+    const pending = this.#run(plan, slots);
+    if (pending === undefined) this.#complete = true;
+    return pending;
   }
 
-  async #entering(pending: Promise<void>): Promise<void> {
-    await pending;
-    this.#complete = true;
+  /** Runs a plan from its start. One that is run from within another's step waits on its own. */
+  #run(plan: Plan, slots: unknown[]): Promise<void> | undefined {
+    const outer = this.#driving;
+    this.#driving = false;
+    try {
+      return plan.run(this, slots, this.generation.values, 0);
+    } finally {
+      this.#driving = outer;
+    }
   }
 
   /** What the first plan was asked for. */
@@ -126,7 +144,7 @@ export class ScopeState implements AsyncDisposable {
     const plan = this.host.planFor(needs, this.#kind);
     const slots = new Array<unknown>(plan.size).fill(undefined);
     this.#fill(plan, slots);
-    await plan.run(this, slots, this.generation.values, 0);
+    await this.#run(plan, slots);
     return plan.result(slots, this.generation.values, this);
   }
 
@@ -153,11 +171,32 @@ export class ScopeState implements AsyncDisposable {
   }
 
   /** Waits for a step's value, then goes on with the steps behind it. */
-  async wait(value: PromiseLike<unknown>, step: Step, slots: unknown[], next: number, run: Plan["run"]): Promise<void> {
-    const made = await value;
-    slots[step.slot] = made;
-    if (step.stop !== undefined && made !== undefined) this.willStop(step, made);
-    await run(this, slots, this.generation.values, next);
+  wait(value: PromiseLike<unknown>, step: Step, slots: unknown[], next: number, run: Plan["run"]): Promise<void> {
+    const waiting = { value, step, next };
+    if (!this.#driving) return this.#drive(waiting, slots, run);
+    this.#waiting = waiting;
+    return WAITING;
+  }
+
+  /** One promise for all steps of a plan that have to be waited for, however many there are. */
+  async #drive(first: Waiting, slots: unknown[], run: Plan["run"]): Promise<void> {
+    for (let waiting: Waiting | undefined = first; waiting !== undefined; waiting = this.#goOn(slots, waiting.next, run)) {
+      const { step, value } = waiting;
+      const made = await value;
+      slots[step.slot] = made;
+      if (step.stop !== undefined && made !== undefined) this.willStop(step, made);
+    }
+    if (slots === this.#slots) this.#complete = true;
+  }
+
+  #goOn(slots: unknown[], next: number, run: Plan["run"]): Waiting | undefined {
+    this.#driving = true;
+    try {
+      return run(this, slots, this.generation.values, next) === undefined ? undefined : this.#waiting;
+    } finally {
+      this.#driving = false;
+      this.#waiting = undefined;
+    }
   }
 
   /** Enters a lifecycle generator and gives its value, or a promise of it. */
@@ -252,9 +291,9 @@ export class ScopeState implements AsyncDisposable {
     if (all === undefined) return outcome;
     const due = all.filter(now);
     if (due.length === 0) return outcome;
-    this.#exits = all.filter((exit) => !now(exit));
+    this.#exits = due.length === all.length ? undefined : all.filter((exit) => !now(exit));
     const exited = await runExits(due, outcome, this);
-    this.#exits.push(...exited.later);
+    if (exited.later.length > 0) (this.#exits ??= []).push(...exited.later);
     return exited.outcome;
   }
 

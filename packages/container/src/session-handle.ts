@@ -1,6 +1,6 @@
 import type { Binding, Needs, ValuesOf } from "@steward/core";
 import type { Engine } from "./engine.ts";
-import { runScope, type Scope, type ScopeWork } from "./running.ts";
+import { runScope, type Scope, type ScopeWork } from "./run-scope.ts";
 import type { BoundBy, Gotten, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
 
 /** A user's session: what belongs to it is made at its first use and released when it ends. */

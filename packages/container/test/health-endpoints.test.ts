@@ -6,8 +6,19 @@ import { announceShutdown, container, healthEndpoints, serveManagement, type Hea
 function seen(resources: readonly Partial<ResourceHealth>[], report: Partial<HealthReport> = {}): { health(): HealthReport } {
   const full = resources.map(
     (given): ResourceHealth => ({
-      ...{ name: "r", status: "healthy", ownStatus: given.status ?? "healthy", phase: "ready", driver: undefined, criticality: "critical", readiness: "gate" },
-      ...{ tags: [], sinceMs: 0, probeMs: undefined, reason: undefined, causes: [], ...given },
+      name: "r",
+      status: "healthy",
+      ownStatus: given.status ?? "healthy",
+      phase: "ready",
+      driver: undefined,
+      criticality: "critical",
+      readiness: "gate",
+      tags: [],
+      sinceMs: 0,
+      probeMs: undefined,
+      reason: undefined,
+      causes: [],
+      ...given,
     }),
   );
   return { health: () => ({ status: "healthy", phase: "ready", ...report, resources: full }) };

@@ -40,7 +40,7 @@ class RemoteManager extends Manager<{ call(): Promise<string> }> {
   }
 }
 
-const remotePool = managedFactory<{ remote: Remote }, { readonly remote: Remote }, { call(): Promise<string> }>({
+const remotePool = managedFactory<{ readonly remote: Remote }, { call(): Promise<string> }>({
   kind: "remote",
   schema: v.strictObject({ remote: v.instance(Remote) }),
   create: (options, context) => new RemoteManager(options, context),

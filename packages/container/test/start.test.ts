@@ -237,7 +237,7 @@ class PingManager extends Manager<string> {
   protected override ping(): void {}
   protected override close(): void {}
 }
-const pinger = managedFactory<{ url: string; retries?: number; timeoutMs?: number }, unknown, string>({
+const pinger = managedFactory<{ url: string; retries?: number; timeoutMs?: number }, string>({
   kind: "ping",
   schema: v.strictObject({ url: v.string(), retries: v.optional(v.number()), timeoutMs: v.optional(v.number(), 5) }),
   create: (options, context) => new PingManager(options, context),

@@ -41,8 +41,8 @@ export function when<V1, R1 extends string, O1 extends string, V2, R2 extends st
   const spec: EdgeSpec = {
     kind: "when",
     condition: checked("when", condition),
-    then: edgeOf(checked("when", then)),
-    otherwise: edgeOf(checked("when", otherwise)),
+    whenTrue: edgeOf(checked("when", then)),
+    whenFalse: edgeOf(checked("when", otherwise)),
     optional: false,
   };
   return edge(spec);

@@ -132,6 +132,11 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     return this.#lifecycle.phase;
   }
 
+  /** Why it is down; `undefined` when it is not. */
+  get failure(): unknown {
+    return this.state.phase === "failed" ? this.state.error : undefined;
+  }
+
   /** True while a start that was given up still runs, because it ignores its signal; it is closed when it arrives. */
   get leftBehind(): boolean {
     return this.#opening && this.phase !== "starting";

@@ -28,6 +28,8 @@ export interface Managed<Client = unknown> {
   readonly leftBehind?: boolean;
   /** Where it is in its life. */
   readonly phase?: Phase;
+  /** Why it is down; `undefined` when it is not. */
+  readonly failure?: unknown;
   /** What real calls tell about it. */
   readonly passive?: PassiveEvidence;
   /** How the last probe went. */
@@ -90,8 +92,8 @@ export type EdgeSpec =
   | {
       readonly kind: "when";
       readonly condition: Definition<unknown, string, string>;
-      readonly then: EdgeSpec;
-      readonly otherwise: EdgeSpec;
+      readonly whenTrue: EdgeSpec;
+      readonly whenFalse: EdgeSpec;
       readonly optional: boolean;
     };
 

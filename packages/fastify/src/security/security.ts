@@ -1,4 +1,4 @@
-import { edge, edgeOf, isDefinition, originOf, resource, specOf, variantOf, type Definition, type EdgeSpec, type Need, type Needs } from "@steward/core";
+import { edge, edgeOf, originOf, resource, specOf, variantOf, type Definition, type EdgeSpec, type Need, type Needs } from "@steward/core";
 import { HttpError } from "../errors.ts";
 import { requiredScopes } from "../request-inputs.ts";
 import type { AnyDefinition } from "../source.ts";
@@ -51,8 +51,8 @@ function variantOfNeed(need: Need, way: readonly string[]): Need {
 
 function withTargets(spec: EdgeSpec, change: (target: AnyDefinition) => AnyDefinition): EdgeSpec {
   if (spec.kind === "when") {
-    const [condition, then, otherwise] = [change(spec.condition), withTargets(spec.then, change), withTargets(spec.otherwise, change)];
-    return condition === spec.condition && then === spec.then && otherwise === spec.otherwise ? spec : { ...spec, condition, then, otherwise };
+    const [condition, whenTrue, whenFalse] = [change(spec.condition), withTargets(spec.whenTrue, change), withTargets(spec.whenFalse, change)];
+    return condition === spec.condition && whenTrue === spec.whenTrue && whenFalse === spec.whenFalse ? spec : { ...spec, condition, whenTrue, whenFalse };
   }
   const target = change(spec.target);
   return target === spec.target ? spec : { ...spec, target };
@@ -117,10 +117,5 @@ function usesScopes(definition: AnyDefinition): boolean {
 
 /** Everything that an edge may lead to. */
 export function targetsOf(spec: EdgeSpec): AnyDefinition[] {
-  return spec.kind === "when" ? [spec.condition, ...targetsOf(spec.then), ...targetsOf(spec.otherwise)] : [spec.target];
-}
-
-/** Tells whether a need is a bare definition or a plain edge to one. */
-export function isPlain(need: Need): boolean {
-  return isDefinition(need) || edgeOf(need).kind === "plain";
+  return spec.kind === "when" ? [spec.condition, ...targetsOf(spec.whenTrue), ...targetsOf(spec.whenFalse)] : [spec.target];
 }
