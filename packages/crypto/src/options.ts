@@ -19,7 +19,7 @@ export interface KeysetOptions {
 export interface PasswordOptions {
   /** Cost of new hashes. Default: Argon2id (64 MiB, 3 passes) where there is one, else scrypt (N = 2^17). */
   readonly parameters?: PasswordParameters | undefined;
-  /** Argon2id for Nodes without it, such as the `hashRaw` of `@node-rs/argon2`. Default: Node's own, from 24.7 on. */
+  /** Argon2id for Nodes without it, such as one made of `hashRaw` of `@node-rs/argon2`. Default: Node's own, from 24.7 on. */
   readonly argon2id?: Argon2idFunction | undefined;
   /** Hashes at once. Default: half of Node's threads (`UV_THREADPOOL_SIZE`, 4 where unset). */
   readonly maxConcurrent?: number | undefined;

@@ -128,10 +128,11 @@ export function* transform(
     return end + piece.length;
   }
   for (let from = 0; from < input.length; from += sliceBytes) {
+    // Before the first piece too: making room for a large output has had a turn's worth of garbage collected.
+    yield undefined;
     const piece = cipher.update(input.subarray(from, from + sliceBytes));
     out.set(piece, end);
     end += piece.length;
-    yield undefined;
   }
   return end;
 }

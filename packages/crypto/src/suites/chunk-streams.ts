@@ -39,8 +39,8 @@ abstract class BlockTransform extends Transform {
 
   async #takeInTurns(chunk: Buffer): Promise<void> {
     for (let at = 0; at < chunk.length; at += BYTES_A_TURN) {
-      this.#take(chunk.subarray(at, at + BYTES_A_TURN));
       await nextTurn();
+      this.#take(chunk.subarray(at, at + BYTES_A_TURN));
     }
   }
 

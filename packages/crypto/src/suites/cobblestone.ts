@@ -132,7 +132,7 @@ export class Cobblestone implements Aead {
     out.set(preamble, prefix.length);
     let at = prefix.length + PREAMBLE_BYTES;
     for (let index = 0; index < chunks; index++) {
-      if (index > 0 && index % this.#chunksPerTurn === 0) yield undefined;
+      if (chunks > this.#chunksPerTurn && index % this.#chunksPerTurn === 0) yield undefined;
       at = cipher.seal(index, plaintext.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES), out, at);
     }
     return out;
@@ -145,7 +145,7 @@ export class Cobblestone implements Aead {
     const out = Buffer.allocUnsafeSlow(plaintextBytes);
     try {
       for (let index = 0, from = 0; from < body.length; index++, from += SEALED_CHUNK_BYTES) {
-        if (index > 0 && index % this.#chunksPerTurn === 0) yield undefined;
+        if (out.length > this.#chunksPerTurn * CHUNK_BYTES && index % this.#chunksPerTurn === 0) yield undefined;
         out.set(cipher.open(index, body.subarray(from, from + SEALED_CHUNK_BYTES)), index * CHUNK_BYTES);
       }
     } catch (error) {
