@@ -14,10 +14,11 @@ export const SECRET_PARAMETERS: readonly string[] = ["access_token", "api_key", 
 /** Logs each request once, when it is over, through the app's logger: never headers or bodies, and no secrets of the query string. */
 export function accessLog(app: FastifyInstance, { redact = SECRET_PARAMETERS, quiet = isHealth }: AccessLogOptions): void {
   const secret = new Set(redact.map((name) => name.toLowerCase()));
+  const hint = new RegExp(["%", ...redact.map((name) => name.replaceAll(/\W/g, "."))].join("|"), "i"); // most URLs hold none
   const write = (request: FastifyRequest, reply: FastifyReply, aborted: boolean): void => {
     const line = {
       method: request.method,
-      url: withoutSecrets(request.url, secret),
+      url: withoutSecrets(request.url, secret, hint),
       route: request.routeOptions.url,
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime * 10) / 10,
@@ -31,7 +32,7 @@ export function accessLog(app: FastifyInstance, { redact = SECRET_PARAMETERS, qu
     done();
   });
   app.addHook("onRequestAbort", (request, done) => {
-    request.log.info({ method: request.method, url: withoutSecrets(request.url, secret), route: request.routeOptions.url, aborted: true }, "request");
+    request.log.info({ method: request.method, url: withoutSecrets(request.url, secret, hint), route: request.routeOptions.url, aborted: true }, "request");
     done();
   });
 }
@@ -41,9 +42,9 @@ function isHealth({ url }: FastifyRequest): boolean {
 }
 
 /** A URL whose secret query values are masked. */
-export function withoutSecrets(url: string, secret: ReadonlySet<string>): string {
+export function withoutSecrets(url: string, secret: ReadonlySet<string>, hint?: RegExp): string {
   const at = url.indexOf("?");
-  if (at < 0) return url;
+  if (at < 0 || hint?.test(url) === false) return url;
   const masked = url.slice(at + 1).split("&").map((pair) => {
     const [name = ""] = pair.split("=", 1);
     return secret.has(decoded(name).toLowerCase()) ? `${name}=***` : pair;

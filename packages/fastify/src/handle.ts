@@ -20,10 +20,10 @@ export function handleWith(route: Route, handler: AnyHandler): Handle {
 function answer(route: Route, handler: AnyHandler, visit: Visit): unknown {
   visit.begin();
   try {
-    const values = route.resolve(visit);
-    if (values instanceof Promise) return answerLate(values, undefined, handler, visit);
-    const result = call(handler, values, visit);
-    if (isThenable(result)) return answerLate(undefined, result, handler, visit);
+    const resolving = route.resolve(visit);
+    if (resolving !== undefined) return answerLate(resolving, handler, visit);
+    const result = call(handler, visit);
+    if (isThenable(result)) return answerLate(result, undefined, visit);
     // A handler that replies from a callback has not settled yet: what it commits is committed when it sends.
     const nothingToDo = visit.scope?.settlesAtOnce === true || repliesItself(result, visit);
     return nothingToDo ? settled(result, visit) : settle(result, visit);
@@ -32,14 +32,16 @@ function answer(route: Route, handler: AnyHandler, visit: Visit): unknown {
   }
 }
 
-function call(handler: AnyHandler, values: unknown, { request, reply }: Visit): unknown {
-  return handler(values as never, request as never, reply as never); // `inject` has checked the handler against the needs
+function call(handler: AnyHandler, visit: Visit): unknown {
+  return handler(visit.resolved as never, visit.request as never, visit.reply as never); // `inject` has checked the handler against the needs
 }
 
-async function answerLate(values: PromiseLike<unknown> | undefined, pending: PromiseLike<unknown> | undefined, handler: AnyHandler, visit: Visit): Promise<unknown> {
+/** Waits for the needs, with a handler to call then, or for the result. */
+async function answerLate(pending: PromiseLike<unknown>, handler: AnyHandler | undefined, visit: Visit): Promise<unknown> {
   visit.watch();
   try {
-    const result = await (values === undefined ? pending : call(handler, await values, visit));
+    const first = await pending;
+    const result = handler === undefined ? first : await call(handler, visit);
     return visit.scope?.settlesAtOnce === true ? settled(result, visit) : await settle(result, visit);
   } catch (error) {
     return failed(error, visit);

@@ -143,7 +143,10 @@ async function runHook(route: Route, handler: AnyHandler, request: FastifyReques
   visit.watch();
   visit.begin();
   try {
-    return await runWithContext(visit, async () => handler((await route.resolve(visit)) as never, ...([request, reply, ...rest] as never[])) as never); // `inject` has checked all of them
+    return await runWithContext(visit, async () => {
+      await route.resolve(visit);
+      return handler(visit.resolved as never, ...([request, reply, ...rest] as never[])) as never; // `inject` has checked all of them
+    });
   } catch (error) {
     return await visit.fail(error);
   } finally {

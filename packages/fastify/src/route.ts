@@ -53,8 +53,8 @@ export class Route {
     return new Visit(this.#surroundings.entrance, request, reply, this.timeoutMs);
   }
 
-  /** Opens a scope for a visit and resolves the needs: in the same tick, where nothing has to be waited for. */
-  resolve(visit: Visit): unknown {
+  /** Opens a scope for a visit and resolves the needs: in the same tick, where nothing has to be waited for. Their values are the visit's `values` then. */
+  resolve(visit: Visit): Promise<void> | undefined {
     const prepared = this.#ready();
     const gate = prepared.gate;
     if (gate !== undefined) return gate.then(() => this.#read(visit, prepared));
@@ -71,7 +71,7 @@ export class Route {
     return this.#prepared;
   }
 
-  #read(visit: Visit, prepared: Prepared): unknown {
+  #read(visit: Visit, prepared: Prepared): Promise<void> | undefined {
     const wanted = this.#wantedBy(prepared);
     const inputs = new Array<Binding>(wanted.length);
     let issues: Issue[] | undefined;
@@ -87,35 +87,35 @@ export class Route {
     return waits === undefined ? this.#enter(visit, prepared, inputs, issues) : this.#readLate(visit, prepared, inputs, waits);
   }
 
-  async #readLate(visit: Visit, prepared: Prepared, inputs: readonly Binding[], waits: readonly Promise<unknown>[]): Promise<unknown> {
+  async #readLate(visit: Visit, prepared: Prepared, inputs: readonly Binding[], waits: readonly Promise<unknown>[]): Promise<void> {
     await Promise.all(waits);
     const issues = inputs.flatMap(({ value }) => (value instanceof Invalid ? value.issues : []));
     return this.#enter(visit, prepared, inputs, issues.length === 0 ? undefined : issues);
   }
 
-  #enter(visit: Visit, prepared: Prepared, inputs: readonly Binding[], issues: readonly Issue[] | undefined): unknown {
+  #enter(visit: Visit, prepared: Prepared, inputs: readonly Binding[], issues: readonly Issue[] | undefined): Promise<void> | undefined {
     if (visit.scope !== undefined) return this.#share(visit, inputs, issues);
     // What is not valid is not given, so whoever needs it is refused too.
     const given = issues === undefined ? inputs : inputs.filter(({ value }) => !(value instanceof Invalid));
     const scope = visit.enter(prepared.open(given, (definition) => this.#provide(visit, definition)));
     if (issues !== undefined) return this.#refuse(visit, issues);
+    visit.values = undefined;
     if (this.#parallel) return this.#parallelly(visit, prepared);
-    const entering = prepared.enter(scope);
-    return entering === undefined ? scope.result : entering.then(() => scope.result);
+    return prepared.enter(scope);
   }
 
   /** A hook has opened the scope already: what it made is not made again. */
-  async #share(visit: Visit, inputs: readonly Binding[], issues: readonly Issue[] | undefined): Promise<unknown> {
+  async #share(visit: Visit, inputs: readonly Binding[], issues: readonly Issue[] | undefined): Promise<void> {
     visit.keep(inputs);
     if (issues !== undefined) return this.#refuse(visit, issues);
-    return visit.scope?.resolve(this.#needs as {}); // `inject` has checked the needs
+    visit.values = await visit.scope?.resolve(this.#needs as {}); // `inject` has checked the needs
   }
 
   /** What does not need one another is made at the same time. */
-  async #parallelly(visit: Visit, prepared: Prepared): Promise<unknown> {
+  async #parallelly(visit: Visit, prepared: Prepared): Promise<void> {
     const settled = await Promise.allSettled(prepared.makes.map((definition) => visit.scope?.get(definition as never))); // the plan is of these needs
     for (const one of settled) if (one.status === "rejected") throw one.reason;
-    return visit.scope?.resolve(this.#needs as {}); // as above
+    visit.values = await visit.scope?.resolve(this.#needs as {}); // as above
   }
 
   /**

@@ -34,7 +34,8 @@ async function shake(route: Route, request: FastifyRequest, reply: FastifyReply)
   visit.begin();
   visit.watch();
   try {
-    return { visit, values: await runWithContext(visit, async () => route.resolve(visit)) };
+    await runWithContext(visit, () => route.resolve(visit));
+    return { visit, values: visit.resolved };
   } catch (error) {
     const told: unknown = await visit.fail(error).catch((made: unknown) => made);
     visit.end();

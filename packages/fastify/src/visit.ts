@@ -33,6 +33,8 @@ export class Visit extends Expiring implements RequestContext {
   #abort: AbortController | undefined = undefined;
   /** Handlers and hooks of this request that run now. */
   #running = 0;
+  /** What was resolved last, where that is not all that the scope was opened for. */
+  values: unknown = undefined;
   #watched = false;
   /** True once the request has become a WebSocket: its end is then no accident. */
   #upgraded = false;
@@ -68,6 +70,11 @@ export class Visit extends Expiring implements RequestContext {
   /** The scope, once it is open. */
   get scope(): PreparedScope | undefined {
     return this.#scope;
+  }
+
+  /** The values of the needs that were resolved last. */
+  get resolved(): unknown {
+    return this.values ?? this.#scope?.result;
   }
 
   get isOpen(): boolean {

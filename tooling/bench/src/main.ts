@@ -15,6 +15,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   types: async () => (await import("./types/bench.ts")).typesBench,
   import: async () => (await import("./import/bench.ts")).importBench,
   boot: async () => (await import("./boot/bench.ts")).bootBench,
+  fastify: async () => (await import("./fastify/bench.ts")).fastifyBench,
 };
 
 function settingsFrom(args: readonly string[]): Settings {
