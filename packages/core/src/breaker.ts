@@ -17,7 +17,7 @@ export interface BreakerOptions {
   readonly slowCallMs?: number | undefined;
   /** Share of slow calls in the window that opens it, above 0 to 1. Default 0.8. */
   readonly slowCallRatio?: number | undefined;
-  /** Time without any success after which calls in flight count as hung, in ms; never below three times the usual p99. Default 500. */
+  /** Time without any success after which calls in flight count as hung, in ms; never below three times the usual p99. Default 450. */
   readonly stallMs?: number | undefined;
   /** How long it stays open before one call may try, in ms, varied by a fifth. Default 150: one call at a time is no load. */
   readonly breakDurationMs?: number | undefined;
@@ -54,7 +54,7 @@ const DEFAULTS = {
   samplingDurationMs: 10_000,
   slowCallMs: Number.POSITIVE_INFINITY,
   slowCallRatio: 0.8,
-  stallMs: 500,
+  stallMs: 450,
   breakDurationMs: 150,
   rampMs: 1_000,
   rampConcurrency: 10,
@@ -62,6 +62,9 @@ const DEFAULTS = {
 
 /** How often the stall limit is computed anew, in ms. */
 const LIMIT_VALID_MS = 1_000;
+
+/** Time between two looks at a stall, in ms: answers that waited while our own event loop stood still are read meanwhile. */
+const SECOND_LOOK_MS = 10;
 
 /**
  * Stops calls to a dependency that does not answer, and lets them come back gently.
@@ -83,6 +86,7 @@ export class Breaker {
   #lastSuccess = Number.NEGATIVE_INFINITY;
   #stallLimit = Number.POSITIVE_INFINITY;
   #limitUntil = 0;
+  #suspectedAt = Number.NEGATIVE_INFINITY;
   #opened = 0;
   #refused = 0;
   #reason = "";
@@ -104,11 +108,6 @@ export class Breaker {
   /** Where it is now. */
   get state(): BreakerState {
     return this.#isolations > 0 ? "isolated" : this.#phase.state;
-  }
-
-  /** When a call last succeeded, in ms; `-Infinity` when none has. */
-  get lastSuccessAt(): number {
-    return this.#lastSuccess;
   }
 
   /** Why it opened last, for people. */
@@ -140,7 +139,10 @@ export class Breaker {
     return -1;
   }
 
-  /** Calls hang when the oldest and the last success are both older than the limit that latencies so far suggest. */
+  /**
+   * Calls hang when the oldest and the last success are both older than the limit that latencies so far suggest, and
+   * still are at a second look: after the first one it may be this process that stood still.
+   */
   #isStalled(now: number, oldest: number): boolean {
     if (now >= this.#limitUntil) {
       const p99 = this.#latencies.quantile(0.99);
@@ -149,6 +151,8 @@ export class Breaker {
     }
     const quiet = now - Math.max(oldest, this.#lastSuccess);
     if (quiet <= this.#stallLimit) return false;
+    if (this.#suspectedAt < now - quiet) this.#suspectedAt = now;
+    if (now - this.#suspectedAt < SECOND_LOOK_MS) return false;
     this.#open(now, `no call succeeded for ${Math.round(quiet)} ms while calls were in flight`);
     return true;
   }

@@ -2,6 +2,8 @@ import { systemClock, type Clock, type Timer } from "./clock.ts";
 
 const TICK_MS = 8;
 const SLOTS = 256;
+/** A firing that comes later than this shows an event loop that stood still, in ms. */
+const LATE_MS = 100;
 
 /** Something with an instant at which it expires. Subclass it: the fields link it into the wheel without an allocation. */
 export abstract class Expiring {
@@ -79,6 +81,7 @@ export class DeadlineWheel {
 
   readonly #run = (): void => {
     const now = this.#clock.now();
+    if (now - this.#armedFor > LATE_MS) return this.#arm(now + 1); // answers that have come meanwhile are read first
     const target = Math.ceil(now / TICK_MS);
     const steps = Math.min(target - this.#tick, SLOTS);
     this.#armedFor = Number.POSITIVE_INFINITY;

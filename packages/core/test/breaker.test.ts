@@ -149,10 +149,11 @@ t.test("a dependency that hangs is detected by the age of calls where latencies 
   const latency = (): number => 5 + Math.random() * 15;
   const warm = await drive(known, clock, 55_000, { from: 30_000, to: 40_000 }, latency);
   t.ok(warm.detectedMs <= 550, `detected after ${warm.detectedMs} ms`);
-  t.ok(warm.hung <= 60 + 80, `${warm.hung} calls hung`);
+  t.ok(warm.hung <= 60, `${warm.hung} calls hung`);
   t.ok(warm.recoveredMs <= 1_200, `recovered ${warm.recoveredMs} ms after it healed`);
   t.ok(warm.mostAtOnce <= 10, `${warm.mostAtOnce} at once in the ramp`);
   const cold = await drive(new Guard({ resource: "api", clock, timeoutMs: 1_000, breaker: {} }), clock, 15_000, { from: 0, to: 10_000 }, latency);
+  t.ok(cold.hung <= 120, `${cold.hung} calls hung`);
   t.ok(cold.detectedMs <= 1_100, `detected after ${cold.detectedMs} ms`);
   t.ok(cold.recoveredMs <= 1_200, `recovered ${cold.recoveredMs} ms after it healed`);
 });
@@ -162,6 +163,42 @@ t.test("a dependency with 5 % legitimate slow calls does not trip it in ten minu
   const guard = new Guard({ resource: "api", clock, timeoutMs: 1_000, breaker: {} });
   await drive(guard, clock, 600_000, { from: NEVER, to: NEVER }, () => (Math.random() < 0.05 ? 800 : 20));
   t.equal(guard.breaker?.stats().opened, 0);
+});
+
+/** A clock that stands still for a while, as a blocked event loop makes it: everything is late, answers come after timers. */
+class StallingClock extends FakeClock {
+  late = 0;
+  override now(): number {
+    return super.now() + this.late;
+  }
+}
+
+t.test("an event loop that stood still speaks against nobody: answers that came meanwhile are read first", async (t) => {
+  const clock = new StallingClock();
+  const guard = new Guard({ resource: "api", clock, timeoutMs: 1_000, breaker: {} });
+  const codes = new Set<string>();
+  for (const stallMs of [600, 1_500]) {
+    for (let at = 0; at < 5_000; at += 10) {
+      void guard.run(() => clock.sleep(25)).then(() => codes.add("ok"), (error: unknown) => codes.add(isStewardError(error) ? error.code : "failed"));
+      await clock.advance(10);
+    }
+    clock.late += stallMs;
+  }
+  t.strictSame([...codes], ["ok"]);
+  t.equal(guard.breaker?.stats().opened, 0);
+});
+
+t.test("a deadline that passed while the event loop stood still leaves answers one turn to be read", async (t) => {
+  const clock = new StallingClock();
+  const guard = new Guard({ resource: "api", clock, timeoutMs: 1_000 });
+  const answers: ((value: string) => void)[] = [];
+  const calls = ["read late", "never comes"].map(() => guard.run(() => new Promise<string>((resolve) => answers.push(resolve))).catch((error: unknown) => (isStewardError(error) ? error.code : error)));
+  await clock.advance(999);
+  clock.late = 600;
+  await clock.advance(1);
+  answers[0]?.("in time");
+  await clock.advance(10);
+  t.strictSame(await Promise.all(calls), ["in time", "DEADLINE_EXCEEDED"]);
 });
 
 t.test("a refused connection is detected at once, and those who wait in the queue learn it then", async (t) => {
