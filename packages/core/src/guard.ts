@@ -33,6 +33,7 @@ export class Guard {
   #overloaded = 0;
   #timedOut = 0;
   #retried = 0;
+  #lastSuccessAt = Number.NEGATIVE_INFINITY;
   readonly #durations = new Histogram();
   #filling = false;
   readonly #breaker: Breaker | undefined;
@@ -144,9 +145,9 @@ export class Guard {
     if (!this.#filling) this.#fill();
   }
 
-  /** When a call last succeeded, in ms of the clock; `-Infinity` when none has, or without a breaker. */
+  /** When a call last succeeded, in ms of the clock; `-Infinity` when none has. */
   get lastSuccessAt(): number {
-    return this.#breaker?.lastSuccessAt ?? Number.NEGATIVE_INFINITY;
+    return this.#lastSuccessAt;
   }
 
   /** How long calls took from their place to the first evidence, in s. */
@@ -209,6 +210,7 @@ export class Guard {
     call.isEvident = true;
     const now = this.#clock.now();
     this.#durations.record((now - (call.startedAt ?? now)) / 1_000);
+    if (error === undefined) this.#lastSuccessAt = now;
     const { ticket } = call;
     if (this.#breaker === undefined || ticket < 0) return;
     call.ticket = -1;

@@ -21,6 +21,7 @@ export { CORE_CODES, describeError, isStewardError, StewardError, type CoreCode,
 export { afterReply, generator, isGeneratorFunction, type AfterReply } from "./generator.ts";
 export { Guard } from "./guard.ts";
 export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
+export { breakerSchema } from "./guard-schemas.ts";
 export { GuardedUse } from "./guarded-use.ts";
 export { DURATION_BOUNDS, Histogram } from "./histogram.ts";
 export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle.ts";

@@ -99,9 +99,10 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   get passive(): PassiveEvidence {
     let [lastSuccessAt, open, all, reason] = [Number.NEGATIVE_INFINITY, 0, 0, ""];
     for (const guard of this.guards()) {
-      all++;
       lastSuccessAt = Math.max(lastSuccessAt, guard.lastSuccessAt);
       const state = guard.breaker?.state;
+      if (state === undefined) continue;
+      all++;
       if (state !== "open" && state !== "half-open" && state !== "isolated") continue;
       open++;
       reason = guard.breaker?.reason ?? "";

@@ -4,7 +4,7 @@ import { FakeClock } from "../src/testing.ts";
 import fc from "fast-check";
 import t from "tap";
 import * as v from "valibot";
-import { cached, checkOptions, CORE_CODES, currentContext, DeadlineWheel, describeError, Expiring, isDefinition, isStewardError, maskUrl, nearest, OptionsError, resource, runWithContext, Secret, StewardError, systemClock } from "../src/index.ts";
+import { breakerSchema, cached, checkOptions, CORE_CODES, currentContext, DeadlineWheel, describeError, Expiring, isDefinition, isStewardError, maskUrl, nearest, OptionsError, resource, runWithContext, Secret, StewardError, systemClock } from "../src/index.ts";
 
 t.test("an error of ours is recognised by its brand, with its code, whatever copy made it", (t) => {
   const error = new StewardError("OVERLOADED", "queue is full", { resource: "db", retryable: true, retryAfterMs: 5, cause: new Error("x") });
@@ -178,4 +178,12 @@ t.test("a process does not end before a pending deadline has been told, nor wait
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", program], { env });
   t.equal(stdout, "DEADLINE_EXCEEDED\n");
   t.ok(performance.now() - began < 20_000, "it did not wait 30 s for nothing");
+});
+
+t.test("options of breakers are checked alike for every driver", (t) => {
+  const driver = v.strictObject({ breaker: v.optional(breakerSchema()) });
+  t.strictSame(checkOptions("db", driver, { breaker: { stallMs: 5 } }), { breaker: { stallMs: 5 } });
+  const wrong = { breaker: { failureRatio: 2, breakDurationMs: 0, rampConcurrency: 1.5, stall: 1 } };
+  for (const message of [/breaker\.failureRatio: must be 1 or less/, /breaker\.stall: is not an option; did you mean "stallMs"\?/, /rampConcurrency: must be a whole/]) t.throws(() => checkOptions("db", driver, wrong), { message });
+  t.end();
 });

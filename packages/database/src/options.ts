@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from "node:tls";
-import { Secret, type SecretSource } from "@steward/core";
+import { breakerSchema, Secret, type BreakerOptions, type SecretSource } from "@steward/core";
 import type { Logger } from "drizzle-orm";
 import type { PostgresType, Sql } from "postgres";
 import * as v from "valibot";
@@ -53,6 +53,8 @@ interface PoolBounds {
   readonly maxConnections?: number | undefined;
   /** Most queries and acquisitions that wait for a connection; one more fails with `OVERLOADED`. Default 1,000. */
   readonly maxPending?: number | undefined;
+  /** A circuit breaker for queries; errors that the server replies do not count. Default none. */
+  readonly breaker?: BreakerOptions | undefined;
   /** Longest wait for a connection, in ms, in the queue and while connecting. Default 5,000. */
   readonly acquireTimeoutMs?: number | undefined;
   /** Longest query, in ms, time in the queue included; then it is cancelled at the server. 0: no limit. Default 30,000. */
@@ -120,6 +122,7 @@ export interface DatabaseOptions {
   readonly client?: Sql | undefined;
   readonly maxConnections: number;
   readonly maxPending: number;
+  readonly breaker?: BreakerOptions | undefined;
   readonly acquireTimeoutMs: number;
   readonly queryTimeoutMs: number;
   readonly connectTimeoutMs: number;
@@ -233,6 +236,7 @@ const entries = {
   ),
   maxConnections: v.optional(v.pipe(count, v.minValue(1, "must be at least 1"))),
   maxPending: v.optional(v.pipe(count, v.minValue(0, "must not be negative")), 1_000),
+  breaker: v.optional(breakerSchema()),
   acquireTimeoutMs: v.optional(positiveMs, 5_000),
   queryTimeoutMs: v.optional(durationMs, 30_000),
   connectTimeoutMs: v.optional(positiveMs),

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { Secret, type BreakerOptions, type OptionsSchema, type SecretSource } from "@steward/core";
+import { breakerSchema, Secret, type BreakerOptions, type OptionsSchema, type SecretSource } from "@steward/core";
 import type { Dispatcher } from "undici";
 import * as v from "valibot";
 import type { ProxySettings } from "./connections/connector.ts";
@@ -202,21 +202,6 @@ const retrySchema: v.GenericSchema<unknown, RetrySettings> = v.strictObject({
   statuses: v.optional(v.array(count(400, 599)), [429, 502, 503, 504]),
 });
 
-const share = v.pipe(v.number(), v.gtValue(0, "must be above 0"), v.maxValue(1, "must be at most 1"));
-
-const breakerSchema: v.GenericSchema<unknown, BreakerOptions> = v.strictObject({
-  consecutiveFailures: v.optional(count(1)),
-  failureRatio: v.optional(share),
-  minimumThroughput: v.optional(count(1)),
-  samplingDurationMs: v.optional(ms),
-  slowCallMs: v.optional(ms),
-  slowCallRatio: v.optional(share),
-  stallMs: v.optional(ms),
-  breakDurationMs: v.optional(ms),
-  rampMs: v.optional(ms),
-  rampConcurrency: v.optional(count(1)),
-});
-
 const proxySchema: v.GenericSchema<unknown, ProxySettings> = v.strictObject({
   url: httpUrl,
   username: v.optional(v.string()),
@@ -251,7 +236,7 @@ const entries = v.strictObject({
     either(retrySchema, (value) => value === false, v.literal(false)),
     {},
   ),
-  breaker: v.optional(breakerSchema),
+  breaker: v.optional(breakerSchema()),
   proxy: v.optional(proxySchema),
   interceptors: v.optional(v.array(interceptor)),
   probeUrl: v.optional(httpUrl),

@@ -79,6 +79,10 @@ export class RedisPoolManager extends Manager<RedisClient> {
     await this.#assembly.renew();
   }
 
+  protected override guards(): Iterable<Guard> {
+    return [this.#assembly.guard];
+  }
+
   protected override measure(): Readonly<Record<string, unknown>> {
     return this.#assembly.measure();
   }

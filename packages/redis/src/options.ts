@@ -1,4 +1,4 @@
-import { MAX_TIMER_MS, type OptionsSchema, type SecretSource } from "@steward/core";
+import { breakerSchema, MAX_TIMER_MS, type BreakerOptions, type OptionsSchema, type SecretSource } from "@steward/core";
 import type { Redis } from "ioredis";
 import * as v from "valibot";
 
@@ -89,6 +89,8 @@ export interface RedisPoolOptions {
   readonly idleTimeoutMs?: number | undefined;
   /** Silence on the connection of the subscriptions after which it is asked for a sign of life. Default 5,000. */
   readonly subscriberProbeMs?: number | undefined;
+  /** A circuit breaker for commands; errors that the server replies do not count. Default none. */
+  readonly breaker?: BreakerOptions | undefined;
 }
 
 /** Options of a Redis Cluster. `db`, `path` and the sentinels do not exist there. */
@@ -108,7 +110,7 @@ export interface RedisClusterOptions extends Omit<
 
 type Common = Omit<RedisClusterOptions, "cluster" | "scaleReads" | "slotsRefreshMs" | "natMap">;
 type Defaulted = {
-  [K in keyof Common]-?: K extends "username" | "password" | "tls" | "keyPrefix" | "connectionName" ? never : K;
+  [K in keyof Common]-?: K extends "username" | "password" | "tls" | "keyPrefix" | "connectionName" | "breaker" ? never : K;
 }[keyof Common];
 type Filled<T> = T & { readonly [K in Defaulted]-?: Exclude<Common[K], undefined> };
 
@@ -159,6 +161,7 @@ const common = {
   reconnectMinMs: v.optional(positiveMs, 50),
   reconnectMaxMs: v.optional(positiveMs, 500),
   resend: v.optional(v.array(text), []),
+  breaker: v.optional(breakerSchema()),
   maxConnections: v.optional(count(1), 10),
   acquireTimeoutMs: v.optional(positiveMs, 1_000),
   idleTimeoutMs: v.optional(positiveMs, 60_000),

@@ -1,4 +1,4 @@
-import { Guard, StewardError, type CallOptions, type Clock } from "@steward/core";
+import { Guard, isStewardError, StewardError, type CallOptions, type Clock } from "@steward/core";
 import type { ReservedSql, Sql, TransactionSql } from "postgres";
 import type { Line, Taker } from "../connections/connection.ts";
 import { driverClient, driverOptions, type Handler } from "../connections/driver.ts";
@@ -47,6 +47,7 @@ export class PooledClient implements Source {
     this.name = name;
     const { client, types, maxPending, acquireTimeoutMs, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs } =
       options;
+    const { breaker } = options;
     const maxConcurrent =
       client === undefined ? options.maxConnections : Math.min(options.maxConnections, client.options.max);
     const timeoutMs = queryTimeoutMs === 0 ? undefined : queryTimeoutMs;
@@ -58,6 +59,8 @@ export class PooledClient implements Source {
       timeoutMs,
       acquireTimeoutMs,
       holdUntilSettled: true,
+      breaker,
+      isFailure: speaksAgainstServer,
       refusal,
     });
     this.#leases = { clock, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs };
@@ -163,4 +166,11 @@ export class PooledClient implements Source {
     const unsafe: Sql["unsafe"] = (...args) => adopt(this.builder.unsafe(...args), handler);
     return { options, unsafe, begin, savepoint: begin };
   }
+}
+
+/** A server that replies is well, unless it says that it is not: out of connections, shutting down, or not connected. */
+function speaksAgainstServer(error: unknown): boolean {
+  if (isStewardError(error, "CALL_ABORTED")) return false;
+  const code = error instanceof Error && error.name === "PostgresError" && "code" in error ? String(error.code) : "";
+  return code === "" || /^(08|53|57P)/.test(code);
 }

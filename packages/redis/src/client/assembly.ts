@@ -1,4 +1,4 @@
-import { Guard, type Clock, type StewardError } from "@steward/core";
+import { Guard, isStewardError, type Clock, type StewardError } from "@steward/core";
 import type { RedisOptions } from "ioredis";
 import type { Backend } from "../connection/backend.ts";
 import { ConnectionPool } from "../connection/pool.ts";
@@ -29,22 +29,23 @@ export class Assembly {
   readonly backend: Backend;
   readonly router: Router;
   readonly facade: FacadeOptions;
-  readonly #guard: Guard;
+  readonly guard: Guard;
   readonly #pool: ConnectionPool;
   readonly #subscriber: Subscriber;
 
   constructor(setup: AssemblySetup) {
     const { resource, clock, settings, unavailable, client } = setup;
-    const { maxInFlight: maxConcurrent, maxPending, timeoutMs } = settings;
+    const { maxInFlight: maxConcurrent, maxPending, timeoutMs, breaker } = settings;
     const refusal = (): StewardError | undefined => unavailable() ?? this.backend.refusal();
-    const guard = new Guard({ resource, clock, maxConcurrent, maxPending, timeoutMs, refusal, holdUntilSettled: true });
+    const bounds = { maxConcurrent, maxPending, timeoutMs, holdUntilSettled: true };
+    const guard = new Guard({ resource, clock, ...bounds, refusal, breaker, isFailure: speaksAgainstServer });
     const leaseGuard = new Guard({ resource, clock, holdUntilSettled: true });
     const events = {
       emit: (event: string, ...values: readonly unknown[]) => void client().emit(event, ...values),
       listens: (event: string) => client().listenerCount(event) > 0,
     };
     this.facade = facadeOptions(settings);
-    this.#guard = guard;
+    this.guard = guard;
     this.#pool = new ConnectionPool({ resource, clock, settings, refusal: unavailable });
     this.backend = setup.makeBackend(guard);
     this.#subscriber = new Subscriber({
@@ -80,11 +81,11 @@ export class Assembly {
   /** Waits for the work in flight. What only waits for something to come is told that nothing will. */
   async settle(): Promise<void> {
     await this.#pool.unblock();
-    await Promise.all([this.#guard.idle(), this.#pool.guard.idle()]);
+    await Promise.all([this.guard.idle(), this.#pool.guard.idle()]);
   }
 
   async close(signal: AbortSignal, reason: StewardError): Promise<void> {
-    this.#guard.rejectPending(reason);
+    this.guard.rejectPending(reason);
     this.#pool.close(reason);
     this.#subscriber.close();
     await this.backend.close(signal);
@@ -98,7 +99,7 @@ export class Assembly {
 
   measure(): Readonly<Record<string, unknown>> {
     return {
-      ...this.#guard.stats(),
+      ...this.guard.stats(),
       ...this.backend.stats(),
       subscriptions: this.#subscriber.size,
       subscriberConnections: this.#subscriber.connected ? 1 : 0,
@@ -112,4 +113,9 @@ type FacadeOptions = Pick<RedisOptions, "lazyConnect" | "enableAutoPipelining" |
 /** What the facades of the driver need to know; they never connect by themselves. */
 function facadeOptions({ keyPrefix, autoPipelining }: RedisSettings): FacadeOptions {
   return { lazyConnect: true, enableAutoPipelining: autoPipelining, ...(keyPrefix === undefined ? {} : { keyPrefix }) };
+}
+
+/** A server that replies is well, whatever it replies; a caller who gave up says nothing about it. */
+function speaksAgainstServer(error: unknown): boolean {
+  return !isStewardError(error, "CALL_ABORTED") && !(error instanceof Error && error.name === "ReplyError");
 }

@@ -1,4 +1,4 @@
-import { checkOptions, managedFactory, Manager, type ManagedFactory, type ManagerContext } from "@steward/core";
+import { checkOptions, managedFactory, Manager, type Guard, type ManagedFactory, type ManagerContext } from "@steward/core";
 import { Assembly } from "../client/assembly.ts";
 import { redisClusterSchema, type RedisClusterOptions } from "../options.ts";
 import { ClusterBackend, clusterOptions } from "./backend.ts";
@@ -59,6 +59,10 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
   override async renew(): Promise<void> {
     if (this.phase !== "ready") throw this.refusal();
     await this.#assembly.renew();
+  }
+
+  protected override guards(): Iterable<Guard> {
+    return [this.#assembly.guard];
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {
