@@ -15,6 +15,9 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   types: async () => (await import("./types/bench.ts")).typesBench,
   import: async () => (await import("./import/bench.ts")).importBench,
   boot: async () => (await import("./boot/bench.ts")).bootBench,
+  guard: async () => (await import("./guard/bench.ts")).guardBench,
+  health: async () => (await import("./health/bench.ts")).healthBench,
+  telemetry: async () => (await import("./telemetry/bench.ts")).telemetryBench,
   fastify: async () => (await import("./fastify/bench.ts")).fastifyBench,
 };
 
