@@ -41,11 +41,19 @@ async function answerLate(pending: PromiseLike<unknown>, handler: AnyHandler | u
   visit.watch();
   try {
     const first = await pending;
-    const result = handler === undefined ? first : await call(handler, visit);
+    const returned = handler === undefined ? first : call(handler, visit);
+    if (handler !== undefined && repliesItself(returned, visit)) return leftToCallback(visit);
+    const result = await returned;
     return visit.scope?.settlesAtOnce === true ? settled(result, visit) : await settle(result, visit);
   } catch (error) {
     return failed(error, visit);
   }
+}
+
+/** The handler replies from a callback: Fastify is told to wait for that, and the commit comes with it. */
+function leftToCallback(visit: Visit): unknown {
+  settled(undefined, visit);
+  return visit.reply;
 }
 
 /** The handler has its result and nothing has to be committed. */

@@ -97,11 +97,11 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   if (forms !== false) await parseForms(app, forms);
   const { shape = "problem", invalidStatus = 422 } = errors === false ? {} : errors;
   const documentation = new Documentation(problemSchema(shape), invalidStatus);
-  joinRoutes(app, surroundings, documentation);
+  const routes = joinRoutes(app, surroundings, documentation);
   if (openapi !== undefined) await serveDocument(app, openapi, documentation);
   if (health !== false) healthRoutes(app, entrance, health);
   if (metrics !== undefined) metricsRoute(app, metrics);
-  joinLifecycles(app, entrance, options.closeTimeoutMs ?? 15_000);
+  joinLifecycles(app, entrance, routes, options.closeTimeoutMs ?? 15_000);
 };
 
 /**
@@ -156,11 +156,13 @@ function echoRequestId(app: FastifyInstance, header: string): void {
 }
 
 /** Gives each injected route its handler, and the document what it takes. */
-function joinRoutes(app: FastifyInstance, surroundings: Surroundings, documentation: Documentation): void {
+function joinRoutes(app: FastifyInstance, surroundings: Surroundings, documentation: Documentation): readonly Route[] {
+  const routes: Route[] = [];
   app.addHook("onRoute", function (options) {
     const injection = injectionOf(options.handler) ?? injectionOf((options as SocketOptions).wsHandler);
     if (injection === undefined) return;
     const route = new Route(surroundings, allNeeds(dependenciesOf(this), injection), injection.options);
+    routes.push(route);
     if (injection.socket) joinSocket(options, route, injection);
     else {
       const handler = handleWith(route, injection.handler);
@@ -169,6 +171,7 @@ function joinRoutes(app: FastifyInstance, surroundings: Surroundings, documentat
       joinHooks(options, route);
     }
   });
+  return routes;
 }
 
 /** What @fastify/websocket adds to routes. */
@@ -226,9 +229,12 @@ function metricsRoute(app: FastifyInstance, { path = "/metrics", contentType = "
   app.get(path, { schema: { hide: true } as never }, async (_request, reply) => reply.type(contentType).send(await render())); // `hide` is @fastify/swagger's
 }
 
-function joinLifecycles(app: FastifyInstance, entrance: Entrance, closeTimeoutMs: number): void {
+function joinLifecycles(app: FastifyInstance, entrance: Entrance, routes: readonly Route[], closeTimeoutMs: number): void {
   const sweep = sweepWhileClosing(app, closeTimeoutMs);
-  app.addHook("onReady", async () => entrance.start());
+  app.addHook("onReady", async () => {
+    await entrance.start();
+    for (const route of routes) route.check();
+  });
   app.addHook("preClose", async () => {
     if (entrance.running !== undefined) announceShutdown(entrance.running);
     sweep.begin();

@@ -48,6 +48,15 @@ export class Route {
     this.#parallel = options.parallel ?? false;
   }
 
+  /**
+   * Compiles the needs, so that a graph that is wrong is refused before requests come. It has no effect while the container is not up.
+   *
+   * @throws {NOT_IN_GRAPH} {GRAPH_CAPTIVE} {GRAPH_CYCLE} naming what is wrong.
+   */
+  check(): void {
+    if (this.#surroundings.entrance.running !== undefined) this.#wantedBy(this.#ready());
+  }
+
   /** A visit for a request. */
   visit(request: FastifyRequest, reply: FastifyReply): Visit {
     return new Visit(this.#surroundings.entrance, request, reply, this.timeoutMs);
