@@ -1,0 +1,74 @@
+import type { HandleCounts } from "@steward/testing";
+import type { Verdict } from "../report/verdict.ts";
+import type { TrafficCounts } from "./traffic.ts";
+
+/** The process in a calm moment, after collection. */
+export interface SoakSample {
+  readonly atMs: number;
+  readonly heapBytes: number;
+  readonly rssBytes: number;
+  /** Sockets, pipes and processes. */
+  readonly handles: number;
+  readonly kinds: Readonly<Record<string, number>>;
+}
+
+/** Growth from the first third to the last third of the samples, of medians. */
+interface Flatness {
+  readonly heapFirst: number;
+  readonly heapLast: number;
+  readonly handlesFirst: number;
+  readonly handlesLast: number;
+}
+
+/** What a soak showed. */
+export interface SoakReport extends Flatness {
+  readonly minutes: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly counts: Readonly<Record<string, TrafficCounts>>;
+  readonly stats: Readonly<Record<string, unknown>>;
+  /** What stayed open after the end. */
+  readonly left: HandleCounts;
+  readonly samples: readonly SoakSample[];
+}
+
+/** Heap may grow by this share of itself and still be flat: it is what samples differ by. */
+const FLAT = 1.05;
+/** Pools are not always equally full. */
+const HANDLES_APART = 10;
+
+/** Compares the first third with the last. The very first sample, from before compilation settled, does not count. */
+export function flatness(samples: readonly SoakSample[]): Flatness {
+  const settled = samples.length > 3 ? samples.slice(1) : samples;
+  const third = Math.max(1, Math.floor(settled.length / 3));
+  const [first, last] = [settled.slice(0, third), settled.slice(-third)];
+  return {
+    heapFirst: median(first.map((s) => s.heapBytes)),
+    heapLast: median(last.map((s) => s.heapBytes)),
+    handlesFirst: median(first.map((s) => s.handles)),
+    handlesLast: median(last.map((s) => s.handles)),
+  };
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? NaN;
+}
+
+/** Judges a soak. */
+export function soakVerdicts(report: SoakReport): Verdict[] {
+  const all = Object.values(report.counts);
+  const sum = (of: (one: TrafficCounts) => number): number => all.reduce((total, one) => total + of(one), 0);
+  const { heapFirst, heapLast, handlesFirst, handlesLast } = report;
+  const left = Object.entries(report.left).map(([kind, count]) => `${count} ${kind}`);
+  const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`;
+  return [
+    verdict("heap flat", `${mb(heapFirst)} -> ${mb(heapLast)}`, "grows by <= 5 %", heapLast <= heapFirst * FLAT),
+    verdict("handles flat", `${handlesFirst} -> ${handlesLast}`, `grow by <= ${HANDLES_APART}`, handlesLast <= handlesFirst + HANDLES_APART),
+    verdict("unsettled at the end", String(sum((c) => c.open)), "0", sum((c) => c.open) === 0),
+    verdict("calls past their deadline by > 500 ms", String(sum((c) => c.late)), "0", sum((c) => c.late) === 0),
+    verdict("handles left after the end", left.join(", ") || "none", "none", left.length === 0),
+  ].map((one) => ({ ...one, line: `soak, ${report.minutes} min: ${one.line}` }));
+}
+
+function verdict(line: string, measured: string, wanted: string, met: boolean): Verdict {
+  return { line, measured, wanted, met };
+}
