@@ -3,7 +3,7 @@ import { runWithContext, type Need, type Needs, type ValuesOf } from "@steward/c
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Provided } from "./request-inputs.ts";
 import { Route, type AnyHandler, type Surroundings } from "./route.ts";
-import { notRegistered, type Visit } from "./visit.ts";
+import { notRegistered, notSeen, type Visit } from "./visit.ts";
 
 /** How a handler's dependencies are resolved. */
 export interface InjectOptions {
@@ -16,7 +16,7 @@ export interface InjectOptions {
 }
 
 /** A route handler or hook with its needs. */
-export type Injected = (request: FastifyRequest, reply: FastifyReply, ...rest: never[]) => Promise<never>;
+export type Injected = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]) => Promise<never>;
 
 /** What an injected function is, for the plugin. */
 export interface Injection {
@@ -109,9 +109,7 @@ function marked(injection: Injection): Injected {
     return runHook(route, injection.handler, request, reply, rest);
   };
   // Fastify counts parameters: with two it waits for a promise.
-  const hook: Injected = function (request, reply, ...rest) {
-    return asHook(request, reply, ...rest);
-  };
+  const hook: Injected = (request, reply, ...rest) => (injection.socket ? Promise.reject(notSeen()) : asHook(request, reply, ...rest));
   return Object.assign(hook, { [INJECTION]: injection });
 }
 

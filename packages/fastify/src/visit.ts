@@ -244,3 +244,8 @@ export function notStarted(): StewardError {
 export function notRegistered(): StewardError {
   return fastifyError("NOT_REGISTERED", "an injected handler needs the steward plugin: await app.register(steward, { container }) before the routes");
 }
+
+/** The error for WebSocket routes that the plugin did not get to see. */
+export function notSeen(): StewardError {
+  return fastifyError("NOT_REGISTERED", "register the steward plugin before @fastify/websocket: it has to see the routes first");
+}
