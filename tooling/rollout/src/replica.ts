@@ -1,0 +1,56 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+/** How a process ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A program in a process of its own. */
+export class Program implements AsyncDisposable {
+  readonly ended: Promise<Ended>;
+  readonly #child: ChildProcess;
+  /** What it said, stderr included. */
+  said = "";
+
+  constructor(file: string, env: Readonly<Record<string, string>>, args: readonly string[] = []) {
+    this.#child = spawn(process.execPath, [file, ...args], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.setEncoding("utf8").on("data", (text: string) => (this.said += text));
+    this.ended = new Promise((resolve) => this.#child.once("close", (code, signal) => resolve({ code, signal })));
+  }
+
+  /** Waits for words, and fails when the process ends without having said them. */
+  async says(pattern: RegExp): Promise<void> {
+    const gone = this.ended.then(() => true);
+    while (!pattern.test(this.said)) {
+      const over = await Promise.race([gone, new Promise<false>((resolve) => setTimeout(resolve, 20, false))]);
+      if (over && !pattern.test(this.said)) throw new Error(`it ended without saying ${String(pattern)}:\n${this.said}`);
+    }
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Sends a signal and gives how long it lived on, in ms. */
+  async endAfter(signal: NodeJS.Signals): Promise<number> {
+    const since = performance.now();
+    this.kill(signal);
+    await this.ended;
+    return performance.now() - since;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.kill("SIGKILL");
+    await this.ended;
+  }
+}
+
+/** Clips, on one port, with the settings of production: Kubernetes is detected by its variable. */
+export async function startClips(app: string, port: number, env: Readonly<Record<string, string>>): Promise<Program> {
+  const main = fileURLToPath(import.meta.resolve(`${app}/dist/main.js`));
+  const clips = new Program(main, { ...env, HOST: "127.0.0.1", PORT: String(port), KUBERNETES_SERVICE_HOST: "10.0.0.1", LOG_LEVEL: "error" });
+  await clips.says(/Ctrl-C stops everything/);
+  return clips;
+}
