@@ -1,4 +1,8 @@
 import { defineConfig } from "drizzle-kit";
 
 // `pnpm migrations` compares the tables with the last migration and writes what is missing as the next one.
-export default defineConfig({ dialect: "postgresql", schema: "./src/videos/table.ts", out: "./migrations" });
+export default defineConfig({
+  dialect: "postgresql",
+  schema: ["./src/videos/table.ts", "./src/secrets/table.ts"],
+  out: "./migrations",
+});

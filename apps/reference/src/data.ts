@@ -24,7 +24,9 @@ export function dataRoute(app: FastifyInstance, way: Entrance): void {
         const { statusCode, headers, body } = await http.request(new URL(url));
         return { url, status: statusCode, contentType: headers["content-type"], body: await body.text() };
       } catch (error) {
-        throw isStewardError(error) ? error : new ApiError(502, "the other service could not be reached", error);
+        throw isStewardError(error)
+          ? error
+          : new ApiError(502, "the other service could not be reached", { cause: error });
       }
     }),
   });

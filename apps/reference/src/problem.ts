@@ -9,6 +9,8 @@ export interface Problem {
   readonly status: number;
   readonly detail: string;
   readonly requestId: string;
+  /** What went wrong, for programs; where there is more to say than the status. */
+  readonly code?: string;
   /** What is wrong with the input, one by one. */
   readonly errors?: readonly { readonly path: string; readonly message: string }[];
 }
@@ -16,14 +18,25 @@ export interface Problem {
 /** An error that the caller of the API is told as it is. */
 export class ApiError extends Error {
   readonly status: number;
+  readonly code: string | undefined;
+  readonly errors: Problem["errors"];
 
-  constructor(status: number, detail: string, cause?: unknown) {
-    super(detail, { cause });
+  constructor(
+    status: number,
+    detail: string,
+    more: { readonly cause?: unknown; readonly code?: string; readonly errors?: Problem["errors"] } = {},
+  ) {
+    super(detail, { cause: more.cause });
     this.status = status;
+    this.code = more.code;
+    this.errors = more.errors;
   }
 }
 
-type Told = Pick<Problem, "status" | "detail" | "errors"> & { readonly retryAfterMs?: number | undefined };
+type Told = Pick<Problem, "status" | "detail"> & {
+  readonly code?: string | undefined;
+  readonly errors?: Problem["errors"] | undefined;
+} & { readonly retryAfterMs?: number | undefined };
 
 /** What callers are told of errors of resources: never hosts, statements or names of ours. */
 const RESOURCE_ERRORS: Readonly<Record<string, Pick<Told, "status" | "detail">>> = {
@@ -39,6 +52,8 @@ const UNAVAILABLE = new Set([
   "CONTAINER_CLOSED",
   "DATABASE_CONNECT_FAILED",
   "DATABASE_CONNECTION_LOST",
+  "CRYPTO_STORE_UNAVAILABLE",
+  "CRYPTO_STORE_CONFLICT",
 ]);
 const RETRY_AFTER_MS = 2_000;
 
@@ -51,22 +66,23 @@ export function sendProblem(error: FastifyError, request: FastifyRequest, reply:
 }
 
 /** The body of a problem. */
-export function problem(
-  { status, detail, errors }: Pick<Told, "status" | "detail" | "errors">,
-  requestId: string,
-): Problem {
+export function problem({ status, detail, code, errors }: Omit<Told, "retryAfterMs">, requestId: string): Problem {
   return {
     type: "about:blank",
     title: STATUS_CODES[status] ?? "Error",
     status,
     detail,
     requestId,
+    ...(code === undefined ? {} : { code }),
     ...(errors === undefined ? {} : { errors }),
   };
 }
 
 function tell(error: FastifyError): Told {
-  if (error instanceof ApiError) return { status: error.status, detail: error.message };
+  if (error instanceof ApiError) {
+    const { status, message: detail, code, errors } = error;
+    return { status, detail, code, errors };
+  }
   if (error.validation !== undefined)
     return {
       status: 400,

@@ -1,10 +1,14 @@
+import { readFile } from "node:fs/promises";
 import { optional } from "@steward/core";
-import { databasePool } from "@steward/database";
-import { httpSession } from "@steward/http";
+import { cryptoBackend, sqlStore } from "@steward/crypto";
+import { databasePool, pubSub, sqlRunner } from "@steward/database";
+import { httpSession, type HttpTlsOptions } from "@steward/http";
 import { redisPool } from "@steward/redis";
+import { KEYSETS } from "./crypto/keysets.ts";
+import { kek } from "./crypto/kek.ts";
 import { inPackage } from "./folders.ts";
 import { postgresServer, redisServer } from "./servers.ts";
-import { settings } from "./settings.ts";
+import { settings, type Settings } from "./settings.ts";
 
 /** Where Clips keeps its videos. Migrations are applied at start. */
 export const db = databasePool("db", {
@@ -39,5 +43,29 @@ export const http = httpSession("http", {
     timeoutMs: 10_000,
     maxResponseBytes: 1024 * 1024,
     userAgent: "clips/0.1",
+    tls: () => certificates(settings.tls),
+  }),
+});
+
+/** Read when the session starts and when it renews its connections, so a file may be replaced meanwhile. */
+async function certificates({ ca, cert, key }: Settings["tls"]): Promise<HttpTlsOptions> {
+  const [caPem, certPem, keyPem] = await Promise.all(
+    [ca, cert, key].map(async (file) => file && readFile(file, "utf8")),
+  );
+  return { ca: caPem, cert: certPem, key: keyPem };
+}
+
+/**
+ * The keys of Clips. They are kept in the database, wrapped by the KEK, so all instances share them; each hears of
+ * changes by NOTIFY. Without the right KEK the rest of Clips works: only what needs keys answers 503.
+ */
+export const crypto = cryptoBackend("crypto", {
+  needs: { db, kek },
+  criticality: "optional",
+  readiness: "startup",
+  options: ({ db, kek }) => ({
+    keysets: KEYSETS,
+    store: sqlStore({ sql: sqlRunner(db), table: "clips_keysets", pubSub: pubSub(db) }),
+    kek,
   }),
 });

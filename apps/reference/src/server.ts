@@ -11,11 +11,13 @@ import {
   type FastifyReply,
   type FastifyRequest,
 } from "fastify";
+import { cryptoRoutes } from "./crypto/routes.ts";
 import { dataRoute } from "./data.ts";
 import { entrance, FastifyServer, type Entrance } from "./glue.ts";
 import { log } from "./log.ts";
 import { frontPage } from "./page/route.ts";
 import { ApiError, problem, sendProblem } from "./problem.ts";
+import { secretRoutes } from "./secrets/routes.ts";
 import { settings, type Settings } from "./settings.ts";
 import { videoRoutes } from "./videos/routes.ts";
 
@@ -60,6 +62,8 @@ export function makeApp(logger: FastifyBaseLogger, way: Entrance, { host }: Pick
   frontPage(app, way, details);
   videoRoutes(app, way);
   dataRoute(app, way);
+  cryptoRoutes(app, way);
+  secretRoutes(app, way);
   refuseOtherMethods(app, routes);
   return app;
 }

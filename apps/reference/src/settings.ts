@@ -29,17 +29,49 @@ const origins = v.pipe(
   v.check((list) => list.every(isOrigin), "must be origins such as https://api.example.com, with commas between them"),
 );
 
+const KEK_BYTES = 32;
+
+const keks = v.pipe(
+  v.string(),
+  v.transform((text) => text.split(/[\s,]+/).filter((key) => key !== "")),
+  v.check(
+    (list) => list.every(isKek),
+    "must be 32 bytes as base64 (openssl rand -base64 32); of several the first wraps",
+  ),
+);
+
+function isKek(text: string): boolean {
+  const bytes = Buffer.from(text, "base64");
+  return bytes.length === KEK_BYTES && bytes.toString("base64") === text;
+}
+
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
-const schema = v.strictObject({
+const entries = v.strictObject({
   PORT: v.optional(port, "3000"),
   HOST: v.optional(v.string(), "127.0.0.1"),
   DATABASE_URL: v.optional(url(["postgres:", "postgresql:"], "postgres://user@host:5432/clips")),
   REDIS_URL: v.optional(url(["redis:", "rediss:"], "redis://host:6379")),
   ALLOWED_ORIGINS: v.optional(origins, ""),
+  HTTP_CA_FILE: v.optional(v.string()),
+  HTTP_CERT_FILE: v.optional(v.string()),
+  HTTP_KEY_FILE: v.optional(v.string()),
+  CLIPS_KEK: v.optional(keks, ""),
+  CLIPS_ADMIN_TOKEN: v.optional(v.pipe(v.string(), v.minLength(16, "must have at least 16 characters"))),
   LOG_LEVEL: v.optional(v.picklist(levels), "info"),
   DATA_DIR: v.optional(v.string(), inPackage(".data")),
 });
+
+const schema = v.pipe(
+  entries,
+  v.forward(
+    v.check(
+      ({ HTTP_CERT_FILE: cert, HTTP_KEY_FILE: key }) => (cert === undefined) === (key === undefined),
+      "and HTTP_KEY_FILE are set together, or neither is",
+    ),
+    ["HTTP_CERT_FILE"],
+  ),
+);
 
 function isOrigin(text: string): boolean {
   return (
@@ -57,8 +89,18 @@ export interface Settings {
   readonly redisUrl: string | undefined;
   /** Origins that `/api/data` may call. */
   readonly allowedOrigins: readonly string[];
+  /** Files in PEM: whom calls to other services trust, and who Clips is to them. */
+  readonly tls: {
+    readonly ca: string | undefined;
+    readonly cert: string | undefined;
+    readonly key: string | undefined;
+  };
+  /** Keys in base64 that wrap the key store: the first one wraps, all unwrap. Empty: one is made and kept in a file. */
+  readonly keks: readonly string[];
+  /** What a request must know that changes keys; without one no request may. */
+  readonly adminToken: string | undefined;
   readonly logLevel: (typeof levels)[number];
-  /** Where the servers that Clips starts keep their data. */
+  /** Where the servers that Clips starts keep their data, and where a key is that was made here. */
   readonly dataDir: string;
 }
 
@@ -67,7 +109,7 @@ export interface Settings {
  * @throws {OPTIONS_INVALID} listing every variable that is wrong.
  */
 export function readSettings(env: Environment): Settings {
-  const known = Object.keys(schema.entries).map((name) => [name, env[name] === "" ? undefined : env[name]]);
+  const known = Object.keys(entries.entries).map((name) => [name, env[name] === "" ? undefined : env[name]]);
   const checked = checkOptions("environment", schema, Object.fromEntries(known));
   return {
     port: checked.PORT,
@@ -75,6 +117,9 @@ export function readSettings(env: Environment): Settings {
     databaseUrl: checked.DATABASE_URL,
     redisUrl: checked.REDIS_URL,
     allowedOrigins: checked.ALLOWED_ORIGINS,
+    tls: { ca: checked.HTTP_CA_FILE, cert: checked.HTTP_CERT_FILE, key: checked.HTTP_KEY_FILE },
+    keks: checked.CLIPS_KEK,
+    adminToken: checked.CLIPS_ADMIN_TOKEN,
     logLevel: checked.LOG_LEVEL,
     dataDir: checked.DATA_DIR,
   };

@@ -145,6 +145,13 @@ t.test("settings have defaults, and an empty variable counts as not set", async 
     port: 0,
     allowedOrigins: ["https://a.example", "http://b.example:8080"],
   });
+  t.match(readSettings({}), {
+    keks: [],
+    adminToken: undefined,
+    tls: { ca: undefined, cert: undefined, key: undefined },
+  });
+  const [one, two] = [Buffer.alloc(32, 1).toString("base64"), Buffer.alloc(32, 2).toString("base64")];
+  t.strictSame(readSettings({ CLIPS_KEK: `${one}, ${two}` }).keks, [one, two]);
 });
 
 t.test("all wrong settings are told at once, without what may be secret", async (t) => {
@@ -154,6 +161,8 @@ t.test("all wrong settings are told at once, without what may be secret", async 
     REDIS_URL: "hush",
     ALLOWED_ORIGINS: "https://a.example/path",
     LOG_LEVEL: "inof",
+    CLIPS_KEK: "hush",
+    CLIPS_ADMIN_TOKEN: "hush",
   };
   try {
     readSettings(wrong);
@@ -163,6 +172,8 @@ t.test("all wrong settings are told at once, without what may be secret", async 
     for (const name of Object.keys(wrong)) t.match(String(error), new RegExp(`environment\\.${name}: `));
     t.notMatch(String(error), /hush/);
   }
+  t.throws(() => readSettings({ HTTP_CERT_FILE: "cert.pem" }), { message: /HTTP_CERT_FILE: .*HTTP_KEY_FILE/ });
+  t.throws(() => readSettings({ HTTP_KEY_FILE: "key.pem" }), { message: /HTTP_CERT_FILE: .*HTTP_KEY_FILE/ });
 });
 
 t.test("the front page escapes what it shows, and tells why something is not well only with details", async (t) => {

@@ -92,6 +92,8 @@ export function examples(origin: string): string {
     `curl -s ${origin}/api/v1/videos -H 'content-type: application/json' \\`,
     `  -d '{"title":"Sunrise","sourceUrl":"https://example.com/sunrise.mp4","durationMs":90000}'`,
     `curl -s '${origin}/api/v1/videos?limit=5'`,
+    `curl -s ${origin}/api/v1/crypto/encrypt -H 'content-type: application/json' -d '{"backend":"aes","data":"aGVsbG8="}'`,
+    `curl -s ${origin}/api/v1/secrets -H 'content-type: application/json' -d '{"name":"mail","value":"hush"}'`,
     `curl -s ${origin}/health/resources`,
     `curl -s ${origin}/ -H 'accept: application/json'`,
   ].join("\n");

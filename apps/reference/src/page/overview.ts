@@ -23,11 +23,13 @@ export interface Overview {
 const LINKS = {
   videos: "/api/v1/videos",
   data: "/api/data?url=",
+  secrets: "/api/v1/secrets",
   ready: "/readyz",
   live: "/livez",
   startup: "/startupz",
   health: "/health",
   resources: "/health/resources",
+  security: "/health/security",
 };
 
 /** What runs now; with `details` also why something is not well. */

@@ -185,7 +185,14 @@ t.test("the front page shows what runs, to people and to programs", async (t) =>
   t.equal(page.headers.get("content-type"), "text/html; charset=utf-8");
   t.match(page.headers.get("content-security-policy"), /default-src 'none'/);
   const html = await page.text();
-  for (const words of [">db<", ">http<", ">server<", `curl -s ${app.url}/api/v1/videos`])
+  for (const words of [
+    ">db<",
+    ">http<",
+    ">crypto<",
+    ">server<",
+    `${app.url}/api/v1/crypto/encrypt`,
+    `curl -s ${app.url}/api/v1/videos`,
+  ])
     t.ok(html.includes(words), words);
   const overview = await fetch(`${app.url}/`, { headers: { accept: "application/json" } }).then((response) =>
     response.json(),

@@ -38,6 +38,9 @@ export class Folder implements AsyncDisposable {
   }
 }
 
+/** Wraps the keys of every Clips in this process, so that all of them can share a database. */
+const KEK = Buffer.alloc(32, "clips").toString("base64");
+
 /** Clips in this process. */
 export class LocalClips implements AsyncDisposable {
   readonly running: Running;
@@ -50,7 +53,8 @@ export class LocalClips implements AsyncDisposable {
 
   static async start(env: Readonly<Record<string, string>>): Promise<LocalClips> {
     const way = new Entrance();
-    const running = await clips.start([environment.is({ PORT: "0", LOG_LEVEL: "silent", ...env }), entrance.is(way)]);
+    const all = { PORT: "0", LOG_LEVEL: "silent", CLIPS_KEK: KEK, ...env };
+    const running = await clips.start([environment.is(all), entrance.is(way)]);
     way.running = running;
     return new LocalClips(running);
   }
