@@ -16,7 +16,11 @@ export interface Hung {
 const KINDS = [
   { how: "one", what: "one stop never ends", culprits: /"uploads"/ },
   { how: "patient", what: "it never ends and its own limit is an hour", culprits: /"uploads"/ },
-  { how: "chain", what: "four stops and three drains never end, one above the other", culprits: /"(?:uploads|second|third|fourth)"/ },
+  {
+    how: "chain",
+    what: "four stops and three drains never end, one above the other",
+    culprits: /"(?:uploads|second|third|fourth)"/,
+  },
 ] as const;
 
 /** Ends services whose cleanup hangs, with the settings of production. */
@@ -30,11 +34,21 @@ async function endOne({ how, what, culprits }: (typeof KINDS)[number]): Promise<
   await using other = await started(how);
   other.kill("SIGTERM");
   await sleep(1_000);
-  return { what, exitMs, code: (await program.ended).code, named: culprits.test(program.said), secondSignalMs: await other.endAfter("SIGINT") };
+  return {
+    what,
+    exitMs,
+    code: (await program.ended).code,
+    named: culprits.test(program.said),
+    secondSignalMs: await other.endAfter("SIGINT"),
+  };
 }
 
 async function started(how: string): Promise<Program> {
-  const program = new Program(join(import.meta.dirname, "hanging-program.js"), { KUBERNETES_SERVICE_HOST: "10.0.0.1" }, [how]);
+  const program = new Program(
+    join(import.meta.dirname, "hanging-program.js"),
+    { KUBERNETES_SERVICE_HOST: "10.0.0.1" },
+    [how],
+  );
   await program.says(/up/);
   return program;
 }

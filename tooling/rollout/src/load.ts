@@ -32,11 +32,13 @@ export class Load {
   }
 
   #sendDue(): void {
-    for (const due = ((performance.now() - this.#since) / 1_000) * RATE; this.#sent < due; ) {
+    for (const due = ((performance.now() - this.#since) / 1_000) * RATE; this.#sent < due;) {
       const isSlow = this.#sent % Math.round(1 / SLOW_SHARE) === 0;
       this.#sent++;
       if (isSlow) this.#slow++;
-      const open = this.#send(isSlow ? this.#slowPath : "/api/v1/videos?limit=5").finally(() => this.#open.delete(open));
+      const open = this.#send(isSlow ? this.#slowPath : "/api/v1/videos?limit=5").finally(() =>
+        this.#open.delete(open),
+      );
       this.#open.add(open);
     }
   }

@@ -35,11 +35,31 @@ function showRollout({ balancer, runs, control, secondSignalMs }: Rollout): Verd
   const late = runs.filter(({ exitsMs, allowedMs }) => Math.max(...exitsMs) > allowedMs).length;
   const worst = Math.max(...secondSignalMs);
   return [
-    { what: `requests lost in ${runs.length} rolling restarts`, measured: sum(runs.flatMap(({ lost }) => [...lost.values()])), wanted: "= 0", met: runs.every(({ lost }) => lost.size === 0) },
-    { what: "the same by SIGKILL, so that a loss is seen", measured: sum(control.lost.values()), wanted: ">= 1", met: control.lost.size > 0 },
+    {
+      what: `requests lost in ${runs.length} rolling restarts`,
+      measured: sum(runs.flatMap(({ lost }) => [...lost.values()])),
+      wanted: "= 0",
+      met: runs.every(({ lost }) => lost.size === 0),
+    },
+    {
+      what: "the same by SIGKILL, so that a loss is seen",
+      measured: sum(control.lost.values()),
+      wanted: ">= 1",
+      met: control.lost.size > 0,
+    },
     { what: "exits later than delay + longest request + 200 ms", measured: late, wanted: "= 0", met: late === 0 },
-    { what: "exits with another code than 0", measured: runs.flatMap(({ codes }) => codes).filter((code) => code !== 0).length, wanted: "= 0", met: runs.every(({ codes }) => codes.every((code) => code === 0)) },
-    { what: "Clips: from the second signal to the exit, ms", measured: round(worst), wanted: "<= 100", met: worst <= 100 },
+    {
+      what: "exits with another code than 0",
+      measured: runs.flatMap(({ codes }) => codes).filter((code) => code !== 0).length,
+      wanted: "= 0",
+      met: runs.every(({ codes }) => codes.every((code) => code === 0)),
+    },
+    {
+      what: "Clips: from the second signal to the exit, ms",
+      measured: round(worst),
+      wanted: "<= 100",
+      met: worst <= 100,
+    },
   ];
 }
 
@@ -47,14 +67,30 @@ function showHanging(all: readonly Hung[]): Verdict[] {
   table(
     "A cleanup that never ends, production defaults (5 s delay, 25 s in all)",
     ["what", "exit after SIGTERM, ms", "code", "culprit named", "exit after a second signal, ms"],
-    all.map(({ what, exitMs, code, named, secondSignalMs }) => [what, round(exitMs), String(code), named ? "yes" : "NO", round(secondSignalMs)]),
+    all.map(({ what, exitMs, code, named, secondSignalMs }) => [
+      what,
+      round(exitMs),
+      String(code),
+      named ? "yes" : "NO",
+      round(secondSignalMs),
+    ]),
   );
   const [exit, second] = [Math.max(...all.map((one) => one.exitMs)), Math.max(...all.map((one) => one.secondSignalMs))];
   return [
     // The timer of 25 s begins when the signal is heard; the process takes a moment to go.
     { what: "cleanup that never ends: exit, ms", measured: round(exit), wanted: "<= 25,100", met: exit <= 25_100 },
-    { what: "cleanup that never ends: culprit not named", measured: all.filter(({ named }) => !named).length, wanted: "= 0", met: all.every(({ named }) => named) },
-    { what: "cleanup that never ends: second signal to exit, ms", measured: round(second), wanted: "<= 100", met: second <= 100 },
+    {
+      what: "cleanup that never ends: culprit not named",
+      measured: all.filter(({ named }) => !named).length,
+      wanted: "= 0",
+      met: all.every(({ named }) => named),
+    },
+    {
+      what: "cleanup that never ends: second signal to exit, ms",
+      measured: round(second),
+      wanted: "<= 100",
+      met: second <= 100,
+    },
   ];
 }
 
@@ -62,5 +98,9 @@ const [app = ""] = process.argv.slice(2);
 const runs = Number(process.argv.find((arg) => arg.startsWith("--runs="))?.slice("--runs=".length) ?? 10);
 const rollout = await rollOut(app, runs, (what) => console.error(`  ${what}`));
 const verdicts = [...showRollout(rollout), ...showHanging(await endHanging())];
-table("Targets", ["what", "measured", "target", ""], verdicts.map(({ what, measured, wanted, met }) => [what, measured, wanted, met ? "met" : "MISSED"]));
+table(
+  "Targets",
+  ["what", "measured", "target", ""],
+  verdicts.map(({ what, measured, wanted, met }) => [what, measured, wanted, met ? "met" : "MISSED"]),
+);
 process.exitCode = verdicts.every(({ met }) => met) ? 0 : 1;

@@ -15,8 +15,12 @@ export class Program implements AsyncDisposable {
   said = "";
 
   constructor(file: string, env: Readonly<Record<string, string>>, args: readonly string[] = []) {
-    this.#child = spawn(process.execPath, [file, ...args], { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
-    for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.setEncoding("utf8").on("data", (text: string) => (this.said += text));
+    this.#child = spawn(process.execPath, [file, ...args], {
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      stream?.setEncoding("utf8").on("data", (text: string) => (this.said += text));
     this.ended = new Promise((resolve) => this.#child.once("close", (code, signal) => resolve({ code, signal })));
   }
 
@@ -25,7 +29,8 @@ export class Program implements AsyncDisposable {
     const gone = this.ended.then(() => true);
     while (!pattern.test(this.said)) {
       const over = await Promise.race([gone, new Promise<false>((resolve) => setTimeout(resolve, 20, false))]);
-      if (over && !pattern.test(this.said)) throw new Error(`it ended without saying ${String(pattern)}:\n${this.said}`);
+      if (over && !pattern.test(this.said))
+        throw new Error(`it ended without saying ${String(pattern)}:\n${this.said}`);
     }
   }
 
@@ -50,7 +55,13 @@ export class Program implements AsyncDisposable {
 /** Clips, on one port, with the settings of production: Kubernetes is detected by its variable. */
 export async function startClips(app: string, port: number, env: Readonly<Record<string, string>>): Promise<Program> {
   const main = fileURLToPath(import.meta.resolve(`${app}/dist/main.js`));
-  const clips = new Program(main, { ...env, HOST: "127.0.0.1", PORT: String(port), KUBERNETES_SERVICE_HOST: "10.0.0.1", LOG_LEVEL: "error" });
+  const clips = new Program(main, {
+    ...env,
+    HOST: "127.0.0.1",
+    PORT: String(port),
+    KUBERNETES_SERVICE_HOST: "10.0.0.1",
+    LOG_LEVEL: "error",
+  });
   await clips.says(/Ctrl-C stops everything/);
   return clips;
 }

@@ -40,7 +40,9 @@ export async function rollOut(app: string, runs: number, say: (what: string) => 
   const rolled: Rolled[] = [];
   for (let run = 0; run < runs; run++) {
     rolled.push(await cluster.roll());
-    say(`rolling restart ${run + 1} of ${runs}: ${[...(rolled.at(-1)?.lost.values() ?? [])].reduce((a, b) => a + b, 0)} of ${rolled.at(-1)?.sent} requests lost`);
+    say(
+      `rolling restart ${run + 1} of ${runs}: ${[...(rolled.at(-1)?.lost.values() ?? [])].reduce((a, b) => a + b, 0)} of ${rolled.at(-1)?.sent} requests lost`,
+    );
   }
   const control = await cluster.roll("SIGKILL");
   return { balancer: cluster.balancer.name, runs: rolled, control, secondSignalMs: await cluster.endImpatiently() };
@@ -54,7 +56,13 @@ class Cluster implements AsyncDisposable {
   readonly #slowPath: string;
   readonly #release: () => Promise<void>;
 
-  private constructor(parts: { balancer: Balancer; replicas: Program[]; start: (index: number) => Promise<Program>; slowPath: string; release: () => Promise<void> }) {
+  private constructor(parts: {
+    balancer: Balancer;
+    replicas: Program[];
+    start: (index: number) => Promise<Program>;
+    slowPath: string;
+    release: () => Promise<void>;
+  }) {
     this.balancer = parts.balancer;
     this.#replicas = parts.replicas;
     this.#start = parts.start;
@@ -68,7 +76,12 @@ class Cluster implements AsyncDisposable {
     const redis = findRedis() === undefined ? undefined : await startRedis();
     const slow = createServer((_request, response) => void setTimeout(() => response.end("late"), SLOW_MS));
     const origin = `http://127.0.0.1:${await portOf(slow)}`;
-    const env = { DATABASE_URL: database.url, ...(redis === undefined ? {} : { REDIS_URL: redis.url }), DATA_DIR: folder, ALLOWED_ORIGINS: origin };
+    const env = {
+      DATABASE_URL: database.url,
+      ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
+      DATA_DIR: folder,
+      ALLOWED_ORIGINS: origin,
+    };
     const [ownPort = 0, ...ports] = await freePorts(REPLICAS + 1);
     const start = (index: number): Promise<Program> => startClips(app, ports[index] ?? 0, env);
     const replicas: Program[] = [];

@@ -22,8 +22,6 @@ export interface CallCost {
   readonly overNs: number;
   /** The same of the best pair. */
   readonly bestOverNs: number;
-  /** Heap over a bare await, in bytes a call. */
-  readonly bytes: number;
 }
 
 /** What is guarded: the cheapest asynchronous work there is. */

@@ -1,12 +1,12 @@
-// A process of its own: makes calls of one variant, in turn with bare awaits, and prints what a call costs, as JSON.
+// A process of its own: makes calls of one variant, in turn with bare awaits, and prints what a call costs (CPU, or bytes), as JSON.
 import { median } from "../harness/statistics.ts";
 import { failingWork, repeat, work, type Call, type CallCost, type GuardVariant } from "./contender.ts";
 
 const BATCH_MS = 20;
 const PAIRS = 15;
 const WARM_UP_MS = 250;
-const BYTE_SAMPLES = 41;
-const BYTE_CALLS = 100;
+const BYTE_SAMPLES = 9;
+const BYTE_CALLS = 4_000;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -34,14 +34,16 @@ async function countOf(call: Call): Promise<number> {
   return count;
 }
 
-async function heapOf(call: Call): Promise<number> {
+/** Heap of one call: nothing is collected meanwhile, because the young generation is larger than all of it. */
+async function heapOf(call: Call, calls: number): Promise<number> {
   const samples: number[] = [];
   for (let i = 0; i < BYTE_SAMPLES; i++) {
-    if (i % 10 === 0) globalThis.gc?.();
-    const before = process.memoryUsage().heapUsed;
-    await repeat(call, BYTE_CALLS);
-    samples.push((process.memoryUsage().heapUsed - before) / BYTE_CALLS);
+    await repeat(call, calls);
     await turn();
+    globalThis.gc?.();
+    const before = process.memoryUsage().heapUsed;
+    await repeat(call, calls);
+    samples.push((process.memoryUsage().heapUsed - before) / calls);
   }
   return median(samples);
 }
@@ -55,11 +57,17 @@ async function costOf(call: Call, bare: Call): Promise<CallCost> {
     cpu.push(guarded);
     over.push(guarded - plain);
   }
-  const bytes = (await heapOf(call)) - (await heapOf(bare));
-  return { cpuNs: median(cpu), overNs: median(over), bestOverNs: Math.min(...over), bytes };
+  return { cpuNs: median(cpu), overNs: median(over), bestOverNs: Math.min(...over) };
 }
 
-const [module = "", name = ""] = process.argv.slice(2);
+/** Heap of one call over a bare await. */
+async function bytesOf(call: Call, bare: Call): Promise<number> {
+  const calls = Math.min(BYTE_CALLS, await countOf(call));
+  await countOf(bare);
+  return (await heapOf(call, calls)) - (await heapOf(bare, calls));
+}
+
+const [module = "", name = "", what = ""] = process.argv.slice(2);
 // The parent names one of the files in this folder, each of which exports this.
 const { variants } = (await import(`./contenders/${module}.js`)) as { variants: readonly GuardVariant[] };
 const variant = variants.find((v) => v.name === name);
@@ -71,5 +79,6 @@ const outcome = await call().then(
   () => "failed",
 );
 if ((outcome === "failed") !== fails) throw new Error(`"${name}" is to ${fails ? "fail" : "succeed"} and ${outcome}`);
-console.log(JSON.stringify(await costOf(call, variant.kind.startsWith("failing") ? failingWork : work)));
+const bare = variant.kind.startsWith("failing") ? failingWork : work;
+console.log(JSON.stringify(await (what === "bytes" ? bytesOf(call, bare) : costOf(call, bare))));
 process.exit(0);

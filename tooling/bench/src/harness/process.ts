@@ -25,10 +25,15 @@ export function output(command: string, args: readonly string[], cwd: string = h
   });
 }
 
-/** Runs one of our modules as a process of its own and gives the JSON that it printed last. */
-export async function measureIn(node: NodeBinary, module: string, args: readonly string[]): Promise<unknown> {
+/** Runs one of our modules as a process of its own, with `flags` of Node, and gives the JSON that it printed last. */
+export async function measureIn(
+  node: NodeBinary,
+  module: string,
+  args: readonly string[],
+  flags: readonly string[] = [],
+): Promise<unknown> {
   const script = join(home, "dist", module);
-  const text = await output(node.path, ["--expose-gc", "--no-warnings", script, ...args]);
+  const text = await output(node.path, ["--expose-gc", "--no-warnings", ...flags, script, ...args]);
   return JSON.parse(text.trim().split("\n").at(-1) ?? "null");
 }
 
