@@ -15,6 +15,8 @@ export class BringUp {
   readonly #into: Generation;
   readonly #abort = sharedAbortController();
   readonly #begun: Map<number, Promise<void>>;
+  /** Nodes that were begun here: one that failed is not tried again by the next who needs it. */
+  readonly #tried = new Set<number>();
   readonly #inFlight = new Map<number, LiveNode>();
   readonly #onDown: (node: LiveNode) => void;
 
@@ -74,7 +76,8 @@ export class BringUp {
 
   async #start(index: number): Promise<void> {
     const node = this.#assembly.graph.nodes[index];
-    if (node === undefined || this.#into.live[index] !== undefined) return;
+    if (node === undefined || this.#into.live[index] !== undefined || this.#tried.has(index)) return;
+    this.#tried.add(index);
     if (node.edges.length > 0) await Promise.all(node.edges.map((edge) => this.#follow(edge)));
     if (this.#abort.signal.aborted || node.edges.some((edge) => this.#isMissing(edge))) return;
     const since = this.#assembly.clock.now();

@@ -355,3 +355,14 @@ t.test("a lifecycle generator yields its value and releases behind it", async (t
   const empty = resource("empty", { *start(): Generator<number> {} });
   await t.rejects(container([empty]).start(), { cause: { code: "GENERATOR_DID_NOT_YIELD" } });
 });
+
+t.test("what failed is told once, also where it is needed again later", async (t) => {
+  let tries = 0;
+  const flag = resource("flag", { start: async () => true as boolean });
+  const broken = pinger("broken", { needs: { flag }, options: () => (tries++, { url: 3 as unknown as string }) });
+  const other = resource("other", { start: () => 1 });
+  const early = resource("early", { needs: { broken }, start: () => 1 });
+  const late = resource("late", { needs: { choice: when(flag, broken, other) }, start: () => 1 });
+  await t.rejects(container([early, late]).start(), { code: "OPTIONS_INVALID", problems: { length: 1 } });
+  t.equal(tries, 1);
+});
