@@ -110,6 +110,7 @@ class Client implements Balancer {
   readonly #ports: readonly number[];
   readonly #agents: readonly Agent[];
   readonly #out = new Set<number>();
+  readonly #removals = new Map<number, NodeJS.Timeout>();
   #next = 0;
 
   constructor(ports: readonly number[]) {
@@ -126,10 +127,14 @@ class Client implements Balancer {
   }
 
   leaving(index: number): void {
-    setTimeout(() => this.#out.add(index), REMOVAL_MS);
+    this.#removals.set(
+      index,
+      setTimeout(() => this.#out.add(index), REMOVAL_MS),
+    );
   }
 
   async joined(index: number): Promise<void> {
+    clearTimeout(this.#removals.get(index));
     this.#out.delete(index);
   }
 

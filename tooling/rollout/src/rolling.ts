@@ -102,7 +102,7 @@ class Cluster implements AsyncDisposable {
     const load = new Load(this.balancer, this.#slowPath);
     await sleep(1_000);
     const [exitsMs, codes] = [[] as number[], [] as (number | null)[]];
-    for (const [index, replica] of [...this.#replicas.entries()]) {
+    for (const [index, replica] of this.#replicas.entries()) {
       this.balancer.leaving(index);
       exitsMs.push(await replica.endAfter(signal));
       codes.push((await replica.ended).code);
