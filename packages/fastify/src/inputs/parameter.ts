@@ -2,7 +2,7 @@ import { input, type InputDefinition } from "@steward/core";
 import { withSource } from "../source.ts";
 import type { InputPlace } from "./issue.ts";
 import { readerOf } from "./read.ts";
-import type { InputSchema, SchemaValue } from "./schema.ts";
+import { mayBeMissing, type InputSchema, type SchemaValue } from "./schema.ts";
 
 /** What a request input is, for its reader and for the document. */
 export interface Parameter {
@@ -45,7 +45,7 @@ function makerOf<Place extends InputPlace>(place: Place): InputMaker<Place> {
   return (name, schema, options = {}) => {
     const given: InputSchema = schema ?? { type: "string" };
     const wire = place === "header" ? name.toLowerCase().replaceAll("_", "-") : name;
-    const required = options.required ?? !("default" in given);
+    const required = options.required ?? !mayBeMissing(given);
     const parameter: Parameter = { place, name: wire, schema: given, required, inDocument: options.inDocument ?? true, description: options.description };
     const definition = input<never>()(`${place} ${name}`, { lifetime: "request" });
     return withSource(definition, { parameter, reader: (where) => readerOf(parameter, where) }) as never; // the schema says what the value is

@@ -16,18 +16,22 @@ export function readerOf(parameter: Parameter, { validators, embedsBodies }: Rea
   const at = pathOf(parameter, whole);
   const initial = isStandardSchema(schema) ? undefined : schema["default"];
   const missing = new Invalid([{ path: at, code: "missing", message: "Field required", input: null }]);
-  // A library of its own may have a default for what is missing; it is asked.
   const validate = place === "file" || isPlainString(schema) ? undefined : validators.compile(schema, place !== "body");
   const last = !isStandardSchema(schema) && schema.type !== "array" && place !== "body" && place !== "file";
-  const asks = isStandardSchema(schema);
+  const asks = isStandardSchema(schema); // a library may have a value for what is missing
   return ({ request }) => {
     let value = raw(request);
     if (last && Array.isArray(value)) value = value.at(-1);
-    if (value === undefined && !asks) return initial !== undefined ? structuredCopy(initial) : required ? missing : undefined;
-    if (value === undefined && (!required || name === "")) return undefined;
+    if (value === undefined && required) return missing;
+    if (value === undefined) return asks ? orNothing(validate?.(value, at)) : structuredCopy(initial);
     if (validate === undefined) return place === "file" && !isFile(value) ? missing : value;
     return validate(value, at);
   };
+}
+
+/** What a library makes of nothing: its default, or nothing. */
+function orNothing(value: unknown): unknown {
+  return value instanceof Invalid ? undefined : value;
 }
 
 function isFile(value: unknown): boolean {

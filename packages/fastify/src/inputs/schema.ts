@@ -74,6 +74,17 @@ export function jsonSchemaOf(schema: InputSchema): JsonSchema {
   }
 }
 
+/** True for a schema that has a value for what is missing, or needs none. */
+export function mayBeMissing(schema: InputSchema): boolean {
+  if (!isStandardSchema(schema)) return "default" in schema;
+  try {
+    const result = schema["~standard"].validate(undefined);
+    return !(result instanceof Promise) && result.issues === undefined;
+  } catch {
+    return false; // a transformation that expects a value
+  }
+}
+
 /** True for a plain string without rules: nothing has to be checked. */
 export function isPlainString(schema: InputSchema): boolean {
   if (isStandardSchema(schema) || schema.type !== "string") return false;

@@ -25,7 +25,7 @@ export class Validators {
     if (isStandardSchema(schema)) return (value, path) => standard(schema, value, path);
     const wrapped = { type: "object", properties: { value: schema } };
     const validate = (text ? this.#text : this.#json).compile(wrapped);
-    return (value, path) => checked(validate, value, path);
+    return (value, path) => checked(validate, value, path, text);
   }
 }
 
@@ -36,10 +36,10 @@ function ajv(options: { readonly coerceTypes?: "array" }, shared: Readonly<Recor
   return made;
 }
 
-function checked(validate: ValidateFunction, value: unknown, path: readonly (string | number)[]): unknown {
+function checked(validate: ValidateFunction, value: unknown, path: readonly (string | number)[], text: boolean): unknown {
   const holder = { value };
   if (validate(holder)) return holder.value;
-  return new Invalid((validate.errors ?? []).filter((error) => error.keyword !== "if").map((error) => issueOf(error, path)));
+  return new Invalid((validate.errors ?? []).filter((error) => error.keyword !== "if").map((error) => issueOf(error, path, text)));
 }
 
 function standard(schema: StandardSchemaV1, value: unknown, path: readonly (string | number)[]): unknown {
@@ -56,12 +56,12 @@ function segments(issue: StandardSchemaV1.Issue): (string | number)[] {
   return (issue.path ?? []).map((part) => (typeof part === "object" ? part.key : part)).map((key) => (typeof key === "number" ? key : String(key)));
 }
 
-function issueOf(error: ErrorObject, path: readonly (string | number)[]): Issue {
+function issueOf(error: ErrorObject, path: readonly (string | number)[], text: boolean): Issue {
   const below = error.instancePath.split("/").slice(2).map(unescape);
   const own: unknown = error.params["missingProperty"] ?? error.params["additionalProperty"];
   const at = own === undefined ? below : [...below, String(own)];
-  const { code, message } = words(error);
-  return { path: [...path, ...at], code, message, ...(code === "missing" ? { input: error.data } : { input: error.data }) };
+  const { code, message } = words(error, text);
+  return { path: [...path, ...at], code, message, input: error.data };
 }
 
 function unescape(segment: string): string | number {
@@ -81,9 +81,9 @@ const TYPES: Readonly<Record<string, readonly [code: string, parsing: string, wh
   null: ["none_required", "none_required", "null"],
 };
 
-function typeWords({ params, data }: ErrorObject): Words {
+function typeWords({ params, data }: ErrorObject, text: boolean): Words {
   const [code, parsing, what] = TYPES[String(params["type"])] ?? ["type", "type", String(params["type"])];
-  const parsed = typeof data === "string" && parsing !== code;
+  const parsed = text && typeof data === "string" && parsing !== code;
   const article = /^[aeiou]/.test(what) ? "an" : "a";
   return { code: parsed ? parsing : code, message: `Input should be a valid ${what}${parsed ? `, unable to parse string as ${article} ${what}` : ""}` };
 }
@@ -106,7 +106,7 @@ const WORDS: Readonly<Record<string, (limit: unknown, params: Readonly<Record<st
   format: (_, { format }) => ({ code: `${String(format)}_parsing`, message: `Input should be a valid ${String(format)}` }),
 };
 
-function words(error: ErrorObject): Words {
-  if (error.keyword === "type") return typeWords(error);
+function words(error: ErrorObject, text: boolean): Words {
+  if (error.keyword === "type") return typeWords(error, text);
   return WORDS[error.keyword]?.(error.params["limit"], error.params) ?? { code: error.keyword, message: error.message ?? "is not valid" };
 }
