@@ -108,11 +108,9 @@ function bodyOf(parameters: readonly Parameter[], { embedsBodies }: Description)
 
 const ORDER = ["path", "query", "header", "cookie"];
 
-/** What is known only once all routes are: schemes, required bodies, the order of parameters. */
-export function finished(document: Record<string, unknown>, documentation: Documentation): Record<string, unknown> {
-  const { components, paths } = document as { components: Record<string, unknown>; paths: Record<string, Record<string, Operation>> }; // @fastify/swagger makes both
-  const securitySchemes = documentation.schemes.document();
-  if (Object.keys(securitySchemes).length > 0) components["securitySchemes"] = { ...(components["securitySchemes"] as object | undefined), ...securitySchemes };
+/** What @fastify/swagger does otherwise: bodies are required, and parameters have an order. */
+function finished(document: Record<string, unknown>): Record<string, unknown> {
+  const { paths } = document as { paths: Record<string, Record<string, Operation>> }; // @fastify/swagger makes them
   for (const operation of Object.values(paths).flatMap((methods) => Object.values(methods))) {
     operation.parameters?.sort((a, b) => ORDER.indexOf(a.in) - ORDER.indexOf(b.in));
     if (operation.requestBody !== undefined) operation.requestBody.required ??= true;
@@ -130,9 +128,9 @@ export async function serveDocument(app: FastifyInstance, options: OpenApiOption
   const { title, version, description, servers = [], path = "/openapi.json", docs = "/docs" } = options;
   const { default: swagger } = await import("@fastify/swagger");
   await app.register(swagger, {
-    openapi: { openapi: "3.1.0", info: { title, version, ...(description === undefined ? {} : { description }) }, servers: [...servers] },
+    openapi: { openapi: "3.1.0", info: { title, version, ...(description === undefined ? {} : { description }) }, servers: [...servers], components: { securitySchemes: documentation.schemes.document as never } }, // the document grows with the routes
     transform: ({ schema, url, route }) => ({ schema: documentation.schemaOf({ ...route, schema }), url }),
-    transformObject: (made) => finished(("openapiObject" in made ? made.openapiObject : {}) as Record<string, unknown>, documentation), // of OpenAPI, as asked for
+    transformObject: (made) => finished(("openapiObject" in made ? made.openapiObject : {}) as Record<string, unknown>), // of OpenAPI, as asked for
   });
   app.get(path, { schema: { hide: true } as FastifySchema }, async () => app.swagger()); // `hide` is @fastify/swagger's
   if (docs === false) return;

@@ -10,7 +10,7 @@ type Pick = (request: FastifyRequest) => unknown;
 
 /** Makes the reader of a parameter. */
 export function readerOf(parameter: Parameter, { validators, embedsBodies }: ReaderPlace): Reader {
-  const { place, name, schema, required } = parameter;
+  const { place, schema, required } = parameter;
   const whole = place === "body" && !embedsBodies;
   const raw = pickerOf(parameter, whole);
   const at = pathOf(parameter, whole);

@@ -5,6 +5,8 @@ import type { Scheme, SchemeDocument } from "./scheme.ts";
 /** All security schemes of an app, by name. */
 export class Schemes {
   readonly #byName = new Map<string, Scheme>();
+  /** The schemes as they stand in an OpenAPI document; it grows with the routes. */
+  readonly document: Record<string, SchemeDocument> = {};
 
   /** @throws {ROUTE_INVALID} when two different schemes have one name. */
   add(demands: readonly Demand[]): void {
@@ -14,12 +16,8 @@ export class Schemes {
         throw fastifyError("ROUTE_INVALID", `two different security schemes are named "${scheme.name}": give one of them another name`);
       }
       this.#byName.set(scheme.name, scheme);
+      this.document[scheme.name] = scheme.document;
     }
-  }
-
-  /** The schemes as they stand in an OpenAPI document. */
-  document(): Readonly<Record<string, SchemeDocument>> {
-    return Object.fromEntries([...this.#byName].map(([name, { document }]) => [name, document]));
   }
 }
 
