@@ -5,11 +5,17 @@ import { ignore, TIMEOUT_MS, type ArmName, type ArmSettings, type Backend, type 
 
 const CONNECTIONS = 10;
 
-function calls(sql: Sql): Pick<Client, "read" | "write" | "slow"> {
+function calls(sql: Sql): Pick<Client, "read" | "write" | "slow" | "held"> {
   return {
     read: () => sql`select 1 as x`.execute(),
     write: (id) => sql`insert into chaos_writes (id) values (${id})`.execute(),
     slow: (ms) => sql`select pg_sleep(${ms / 1_000})`.execute(),
+    held: async (got) => {
+      const connection = await sql.reserve();
+      got();
+      await connection`select 1`;
+      connection.release();
+    },
   };
 }
 
@@ -49,6 +55,11 @@ async function ours(url: string, { maxConnections = CONNECTIONS, maxPending }: A
   };
 }
 
+/** A client of Postgres. */
+export async function databaseClient(arm: ArmName, url: string, settings: ArmSettings): Promise<Client> {
+  return arm === "ours" ? ours(url, settings) : raw(url, arm, settings);
+}
+
 /** A Postgres, with a table in which writes are counted. */
 export class DatabaseBackend implements Backend {
   readonly #server: PostgresServer;
@@ -73,8 +84,8 @@ export class DatabaseBackend implements Backend {
   resume = (): Promise<void> => this.#server.resume();
   stop = (): Promise<void> => this.#server.stop();
 
-  async connect(arm: ArmName, url: string, settings: ArmSettings): Promise<Client> {
-    return arm === "ours" ? ours(url, settings) : raw(url, arm, settings);
+  connect(arm: ArmName, url: string, settings: ArmSettings): Promise<Client> {
+    return databaseClient(arm, url, settings);
   }
 
   async executions(prefix: string): Promise<ReadonlyMap<string, number>> {

@@ -25,6 +25,8 @@ export interface Client {
   write(id: string): Promise<unknown>;
   /** A call that keeps its connection busy for so long. */
   slow(ms: number): Promise<unknown>;
+  /** A short call on a connection that it has for itself, where there is such a thing; tells when it has got it, or its reply. */
+  held(got: () => void): Promise<unknown>;
   /** Ends it at once, without waiting for anything. */
   end(): Promise<void>;
   /** Ends it in order, as its manual says, within `withinMs` where it knows such a thing. */

@@ -6,13 +6,17 @@ const CONNECTIONS = 20;
 
 type Ask = (method: Dispatcher.HttpMethod, path: string) => Promise<Dispatcher.ResponseData>;
 
-function calls(ask: Ask): Pick<Client, "read" | "write" | "slow"> {
+function calls(ask: Ask): Pick<Client, "read" | "write" | "slow" | "held"> {
   const whole = async (method: Dispatcher.HttpMethod, path: string): Promise<string> =>
     (await ask(method, path)).body.text();
   return {
     read: () => whole("GET", "/"),
     write: (id) => whole("POST", `/?id=${encodeURIComponent(id)}`),
     slow: (ms) => whole("GET", `/?wait=${ms}`),
+    held: async (got) => {
+      await whole("GET", "/");
+      got();
+    },
   };
 }
 

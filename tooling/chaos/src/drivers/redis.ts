@@ -39,6 +39,8 @@ function raw(target: Settings, arm: ArmName): Client {
   redis.on("error", ignore);
   return {
     ...calls(redis),
+    // It has no pool: all share one connection.
+    held: (got) => redis.get("chaos").then(got),
     end: async () => redis.disconnect(),
     close: async () => (isTuned ? redis.disconnect() : redis.quit()),
     stats: () => ({}),
@@ -51,6 +53,11 @@ async function ours(target: RedisPoolOptions, { maxConnections, maxPending }: Ar
   await manager.start();
   return {
     ...calls(manager.client),
+    held: (got) =>
+      manager.client.use((connection) => {
+        got();
+        return connection.get("chaos");
+      }),
     end: () => manager.stop({ signal: AbortSignal.timeout(100) }),
     close: (withinMs) => manager.stop({ signal: AbortSignal.timeout(withinMs) }),
     stats: () => manager.stats(),
@@ -66,6 +73,13 @@ async function countsOf(server: { host: string; port: number }, prefix: string):
   } finally {
     redis.disconnect();
   }
+}
+
+/** A client of one Redis. */
+export async function redisClient(arm: ArmName, url: string, settings: ArmSettings): Promise<Client> {
+  const { hostname: host, port } = new URL(url);
+  const target = { host, port: Number(port) };
+  return arm === "ours" ? ours(target, settings) : raw(target, arm);
 }
 
 /** One Redis. */
@@ -90,10 +104,8 @@ export class RedisBackend implements Backend {
   resume = (): Promise<void> => this.#server.resume();
   stop = (): Promise<void> => this.#server.stop();
 
-  async connect(arm: ArmName, url: string, settings: ArmSettings): Promise<Client> {
-    const { hostname: host, port } = new URL(url);
-    const target = { host, port: Number(port) };
-    return arm === "ours" ? ours(target, settings) : raw(target, arm);
+  connect(arm: ArmName, url: string, settings: ArmSettings): Promise<Client> {
+    return redisClient(arm, url, settings);
   }
 
   executions(prefix: string): Promise<ReadonlyMap<string, number>> {

@@ -52,7 +52,7 @@ function prefixOf(fault: Fault, arm: ArmName): string {
 async function open(name: ArmName, fault: Fault, backend: Backend, proxy: FaultProxy): Promise<Arm> {
   const client = await backend.connect(name, proxy.url, fault.settings ?? {});
   const prefix = prefixOf(fault, name);
-  const load = new Load(RATE, (n) => {
+  const load = new Load(RATE, TIMEOUT_MS, (n) => {
     const id = n % WRITES === 0 ? `${prefix}${n}` : undefined;
     return { id, done: id === undefined ? client.read() : client.write(id) };
   });
@@ -72,7 +72,7 @@ async function passThrough(
   const heal = await fault.begin(scene);
   await sleep(fault.ms(scene));
   await heal?.();
-  const healed = heal === undefined ? began : performance.now();
+  const healed = heal === undefined || fault.healsItself === true ? began : performance.now();
   await sleep(pace.afterMs);
   for (const { load } of arms) load.stop();
   await sleep(SETTLE_MS);

@@ -18,6 +18,8 @@ export interface Fault {
   readonly only?: DriverName;
   /** By sentinels instead of the fault proxy. */
   readonly sentinel?: boolean;
+  /** Recovery needs no heal: time counts from the fault. */
+  readonly healsItself?: boolean;
   readonly settings?: ArmSettings;
   /** Breaks things, and gives what heals them; nothing where it is for good, and time counts from the fault. */
   begin(scene: Scene): Promise<(() => Promise<unknown>) | undefined>;
@@ -103,6 +105,7 @@ export const FAULTS: readonly Fault[] = [
     name: "failover, master killed",
     only: "redis",
     sentinel: true,
+    healsItself: true,
     ms: long,
     begin: async ({ backend }) => {
       await backend.kill();
@@ -113,6 +116,7 @@ export const FAULTS: readonly Fault[] = [
     name: "failover, master frozen",
     only: "redis",
     sentinel: true,
+    healsItself: true,
     ms: long,
     begin: async ({ backend }) => {
       await backend.pause();

@@ -11,7 +11,7 @@ export interface Figures {
   readonly firstErrorMs: number | undefined;
   /** From heal (or the fault, where it is for good) to the first success after the last call that failed or took over 1 s. */
   readonly recoveryMs: number | undefined;
-  /** From heal until the last call failed that began after it. */
+  /** Calls that failed or never settled. */
   readonly lost: number;
   /** Calls lost that began after the first error was known: not in flight any more when the fault was felt. */
   readonly lostLater: number;
@@ -21,7 +21,7 @@ export interface Figures {
   readonly unsettled: number;
   readonly slowestMs: number;
   readonly outageMs: number;
-  /** Longest that the measuring process was not let run. */
+  /** How late a bare timer of the same length as the deadline was at most. */
   readonly jitterMs: number;
   readonly codes: Readonly<Record<string, number>>;
 }

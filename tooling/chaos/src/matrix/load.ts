@@ -9,6 +9,7 @@ export interface Sample {
 }
 
 const TURN_MS = 5;
+const PROBE_EVERY = 10;
 
 /** Calls that begin at a fixed rate, whatever becomes of the earlier ones, as those of real users do. */
 export class Load {
@@ -17,11 +18,17 @@ export class Load {
   readonly #perSecond: number;
   readonly #call: (n: number) => { id: string | undefined; done: Promise<unknown> };
   readonly #timer: NodeJS.Timeout;
-  #turn = performance.now();
-  /** The longest that this process was not let run, in ms: what the machine adds to every time measured here. */
+  #beats = 0;
+  readonly #probeMs: number;
+  /** How late a bare timer of `probeMs` ever was in this process: what the machine adds to every time measured here. */
   jitterMs = 0;
 
-  constructor(perSecond: number, call: (n: number) => { id: string | undefined; done: Promise<unknown> }) {
+  constructor(
+    perSecond: number,
+    probeMs: number,
+    call: (n: number) => { id: string | undefined; done: Promise<unknown> },
+  ) {
+    this.#probeMs = probeMs;
     this.#perSecond = perSecond;
     this.#call = call;
     this.#timer = setInterval(() => this.#beat(), TURN_MS);
@@ -29,10 +36,15 @@ export class Load {
 
   #beat(): void {
     const now = performance.now();
-    this.jitterMs = Math.max(this.jitterMs, now - this.#turn - TURN_MS);
-    this.#turn = now;
+    if (this.#beats++ % PROBE_EVERY === 0) this.#probe(now);
     const due = ((now - this.#since) * this.#perSecond) / 1_000;
     while (this.samples.length < due) this.#one();
+  }
+
+  #probe(began: number): void {
+    setTimeout(() => {
+      this.jitterMs = Math.max(this.jitterMs, performance.now() - began - this.#probeMs);
+    }, this.#probeMs).unref();
   }
 
   #one(): void {

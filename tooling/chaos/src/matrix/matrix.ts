@@ -1,7 +1,5 @@
-import { fork } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
 import type { DriverName } from "../drivers/driver.ts";
+import { inProcess } from "../report/in-process.ts";
 import { table } from "../report/print.ts";
 import type { Pace } from "./cell.ts";
 import { FAULTS } from "./faults.ts";
@@ -9,18 +7,11 @@ import type { Figures } from "./figures.ts";
 
 /** Drills faults on drivers, each driver in a process of its own, all at the same time. */
 export async function matrix(drivers: readonly DriverName[], faults: readonly string[], pace: Pace): Promise<Figures[]> {
-  const all = await Promise.all(drivers.map((driver) => inProcess(driver, faults, pace)));
+  const args = [faults.join(";"), JSON.stringify(pace)];
+  const sent = await Promise.all(drivers.map((driver) => inProcess("matrix/worker.js", [driver, ...args])));
+  const all = sent.flat() as Figures[][]; // what the worker sends, fault by fault
   const order = FAULTS.map(({ name }) => name);
   return all.flat().sort((a, b) => order.indexOf(a.fault) - order.indexOf(b.fault));
-}
-
-async function inProcess(driver: DriverName, faults: readonly string[], pace: Pace): Promise<Figures[]> {
-  const all: Figures[] = [];
-  const child = fork(join(import.meta.dirname, "worker.js"), [driver, faults.join(";"), JSON.stringify(pace)]);
-  child.on("message", (figures) => all.push(...(figures as Figures[]))); // what the worker sends
-  const [code] = await once(child, "exit");
-  if (code !== 0) throw new Error(`the drills of ${driver} ended with ${code}`);
-  return all;
 }
 
 const time = (ms: number | undefined): string => (ms === undefined ? "-" : Math.round(ms).toLocaleString("en-US"));

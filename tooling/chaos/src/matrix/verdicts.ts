@@ -1,7 +1,6 @@
 import type { Verdict } from "../report/verdict.ts";
 import { deadlineWith, type Figures } from "./figures.ts";
 
-/** How many calls of ours can be on connections when a fault is felt; the others wait and are not lost. */
 type Line = (f: Figures) => Verdict;
 
 const ms = (value: number | undefined): string => (value === undefined ? "never" : `${Math.round(value)} ms`);

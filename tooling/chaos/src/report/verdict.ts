@@ -5,3 +5,17 @@ export interface Verdict {
   readonly wanted: string;
   readonly met: boolean;
 }
+
+/** A figure of a drill, of one client. */
+export interface Row {
+  readonly drill: string;
+  readonly driver: string;
+  readonly client: string;
+  readonly figures: Readonly<Record<string, string | number>>;
+}
+
+/** What a drill found. */
+export interface Found {
+  readonly rows: readonly Row[];
+  readonly verdicts: readonly Verdict[];
+}

@@ -1,0 +1,43 @@
+// A process of its own: gets calls in flight on a server that its parent freezes, closes its client, and should exit.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ArmName, Client, DriverName } from "../drivers/driver.ts";
+import { databaseClient } from "../drivers/database.ts";
+import { httpClient } from "../drivers/http-clients.ts";
+import { redisClient } from "../drivers/redis.ts";
+
+const CALLS = 15;
+const LOOK_MS = 4_000;
+
+const [driver, arm, url = "", within] = process.argv.slice(2) as [DriverName, ArmName, string, string]; // of the parent
+process.on("unhandledRejection", () => {});
+
+function connect(): Promise<Client> {
+  if (driver === "http") return httpClient(arm, url, {});
+  return driver === "database" ? databaseClient(arm, url, {}) : redisClient(arm, url, {});
+}
+
+const client = await connect();
+await client.read();
+process.send?.("ready");
+await new Promise((resolve) => process.once("message", resolve));
+let open = CALLS;
+for (let i = 0; i < CALLS; i++)
+  client.read().then(
+    () => open--,
+    () => open--,
+  );
+await sleep(200);
+const began = performance.now();
+let closedMs = -1;
+let jitterMs = 0;
+setTimeout(() => (jitterMs = performance.now() - began - Number(within)), Number(within)).unref();
+client.close(Number(within)).then(
+  () => (closedMs = performance.now() - began),
+  () => (closedMs = performance.now() - began),
+);
+const look = setInterval(() => {
+  if ((closedMs < 0 || open > 0) && performance.now() - began < LOOK_MS) return;
+  clearInterval(look);
+  process.send?.({ closedMs, unsettled: open, jitterMs });
+  process.disconnect?.();
+}, 20);
