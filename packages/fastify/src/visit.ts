@@ -58,8 +58,18 @@ export class Visit extends Expiring implements RequestContext {
       if (ended !== undefined) this.#abort.abort(ended.error);
       else if (this.deadline !== Number.POSITIVE_INFINITY && !this.#ended) deadlineWheel(systemClock).add(this);
       this.watch();
+      this.#followScope();
     }
     return this.#abort.signal;
+  }
+
+  /** The container gives up scopes that do not end when it stops. */
+  #followScope(): void {
+    const [scope, abort] = [this.#scope, this.#abort];
+    if (scope === undefined || abort === undefined || this.#ended) return;
+    scope.signal.addEventListener("abort", () => {
+      if (scope.isOpen) abort.abort(scope.signal.reason);
+    });
   }
 
   /** Work for after the response. */
@@ -84,7 +94,9 @@ export class Visit extends Expiring implements RequestContext {
   /** Takes a scope that was opened for this request. */
   enter(scope: PreparedScope): PreparedScope {
     this.#entrance.opened();
-    return (this.#scope = scope);
+    this.#scope = scope;
+    if (this.#abort !== undefined) this.#followScope();
+    return scope;
   }
 
   /** Keeps inputs that were read after the scope had been opened. */
@@ -111,6 +123,7 @@ export class Visit extends Expiring implements RequestContext {
   /** Ends at once where nothing has to be undone and nothing of the reply can still need the scope. */
   endAtOnce(): boolean {
     const scope = this.#scope;
+    if (this.#ended) return true;
     if (this.#running > 0 || this.#tasks !== undefined || scope?.endsAtOnce !== true) return false;
     this.#close();
     scope.endAtOnce();
