@@ -81,7 +81,9 @@ async function attempt(plan: LaunchPlan, port: number, deadline: number, signal?
     await process.end(plan.endSteps);
     throw error;
   }
-  return process.exit === undefined ? process : whyEnded(plan, process, deadline);
+  if (process.exit !== undefined) return whyEnded(plan, process, deadline);
+  if (performance.now() > deadline) throw await tooSlow(plan, process); // ready, but nobody waits any more
+  return process;
 }
 
 async function tooSlow(plan: LaunchPlan, process: ServerProcess): Promise<StewardError> {
