@@ -21,4 +21,12 @@ export const METRICS: Readonly<Record<string, MetricDescription>> = {
   "db.client.connection.max": { kind: "gauge", unit: "{connection}", help: "Connections that a pool may have." },
   "db.client.connection.pending_requests": { kind: "gauge", unit: "{request}", help: "Calls that wait for a connection now." },
   "db.client.connection.timeouts": { kind: "counter", unit: "{timeout}", help: "Calls that ran into their deadline." },
+  websocket_sessions: { kind: "gauge", unit: "{session}", help: "Client sessions by state: open, other." },
+  websocket_queued_bytes: { kind: "gauge", unit: "By", help: "What client sessions have not sent yet." },
+  websocket_hub_sockets: { kind: "gauge", unit: "{socket}", help: "Sockets that a hub holds." },
+  websocket_hub_rooms: { kind: "gauge", unit: "{room}", help: "Rooms of a hub." },
+  websocket_hub_refused_total: { kind: "counter", unit: "{upgrade}", help: "Upgrades that a hub refused." },
+  websocket_hub_messages_total: { kind: "counter", unit: "{message}", help: "Messages of a hub by outcome: received, sent, dropped, coalesced." },
+  grpc_channel_rebuilds_total: { kind: "counter", unit: "{channel}", help: "Channels that were built anew." },
+  grpc_calls_lost_total: { kind: "counter", unit: "{request}", help: "Calls that a broken connection ended." },
 };
