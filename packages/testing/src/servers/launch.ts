@@ -77,13 +77,13 @@ async function attempt(plan: LaunchPlan, port: number, deadline: number, signal?
       if (performance.now() > deadline) throw await tooSlow(plan, process);
       await sleep(POLL_MS);
     }
+    const tooLate = process.exit === undefined && performance.now() > deadline;
+    if (tooLate) throw await tooSlow(plan, process); // ready, but nobody waits any more
   } catch (error) {
     await process.end(plan.endSteps);
     throw error;
   }
-  if (process.exit !== undefined) return whyEnded(plan, process, deadline);
-  if (performance.now() > deadline) throw await tooSlow(plan, process); // ready, but nobody waits any more
-  return process;
+  return process.exit === undefined ? process : whyEnded(plan, process, deadline);
 }
 
 async function tooSlow(plan: LaunchPlan, process: ServerProcess): Promise<StewardError> {
