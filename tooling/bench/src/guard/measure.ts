@@ -2,9 +2,9 @@
 import { median } from "../harness/statistics.ts";
 import { failingWork, repeat, work, type Call, type CallCost, type GuardVariant } from "./contender.ts";
 
-const BATCH_MS = 20;
-const PAIRS = 15;
-const WARM_UP_MS = 250;
+const BATCH_MS = 10;
+const PAIRS = 11;
+const WARM_UP_MS = 150;
 const BYTE_SAMPLES = 9;
 const BYTE_CALLS = 4_000;
 
