@@ -7,12 +7,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
+/** A complete answer. */
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
 /** What stands between callers and replicas. */
 export interface Balancer extends AsyncDisposable {
   /** What it is, for the table. */
   readonly name: string;
-  /** Makes one request and gives its status; rejects when there was no complete answer. */
-  request(path: string): Promise<number>;
+  /** Makes one request; rejects when there was no complete answer. */
+  request(path: string): Promise<Answer>;
   /** A replica was told to end. */
   leaving(index: number): void;
   /** Waits until a replica gets requests. */
@@ -25,12 +31,13 @@ export async function balance(ports: readonly number[], ownPort: number): Promis
 }
 
 /** One GET over kept connections; the whole body is read. */
-function request(agent: Agent, port: number, path: string): Promise<number> {
+function request(agent: Agent, port: number, path: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
     get({ agent, host: "127.0.0.1", port, path }, (response) => {
-      response.once("error", reject).once("end", () => resolve(response.statusCode ?? 0));
+      let body = "";
+      response.setEncoding("utf8").on("data", (part: string) => (body += part));
+      response.once("error", reject).once("end", () => resolve({ status: response.statusCode ?? 0, body }));
       response.once("close", () => response.complete || reject(new Error("the answer was cut off")));
-      response.resume();
     }).once("error", reject);
   });
 }
@@ -70,7 +77,7 @@ class Haproxy implements Balancer {
     return balancer;
   }
 
-  request(path: string): Promise<number> {
+  request(path: string): Promise<Answer> {
     return request(this.#agent, this.#port, path);
   }
 
@@ -118,7 +125,7 @@ class Client implements Balancer {
     this.#agents = ports.map(() => new Agent({ keepAlive: true }));
   }
 
-  async request(path: string): Promise<number> {
+  async request(path: string): Promise<Answer> {
     do this.#next = (this.#next + 1) % this.#ports.length;
     while (this.#out.has(this.#next));
     const [agent, port] = [this.#agents[this.#next], this.#ports[this.#next]];

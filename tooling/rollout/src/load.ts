@@ -46,8 +46,8 @@ export class Load {
   async #send(path: string): Promise<void> {
     const since = performance.now();
     try {
-      const status = await this.#balancer.request(path);
-      if (status !== 200) this.#lose(`status ${status}`);
+      const { status, body } = await this.#balancer.request(path);
+      if (status !== 200) this.#lose(`status ${status} ${saidBy(body)}`);
     } catch (error) {
       this.#lose(error instanceof Error && "code" in error ? String(error.code) : String(error));
     }
@@ -64,4 +64,10 @@ export class Load {
     await Promise.all(this.#open);
     return { sent: this.#sent, slow: this.#slow, lost: this.#lost, longestMs: this.#longestMs };
   }
+}
+
+/** Who refused and why: a problem of Clips, or the first words of a page of haproxy. */
+function saidBy(body: string): string {
+  const [, detail] = /"(?:code|detail)":\s*"([^"]*)"/.exec(body) ?? [];
+  return (detail ?? body.replaceAll(/<[^>]*>|\s+/g, " ").trim()).slice(0, 100);
 }
