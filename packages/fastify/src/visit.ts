@@ -166,12 +166,12 @@ export class Visit extends Expiring implements RequestContext {
     const first = (this.#failure ??= { error });
     if (this.#tasks !== undefined) this.#entrance.forget(this.#tasks);
     this.#tasks = undefined;
-    let told = error;
-    if (this.#scope !== undefined && !this.#ended) {
+    const scope = this.#scope;
+    if (scope !== undefined && !this.#ended) {
       this.#close();
-      await this.#scope.close(first).catch((made: unknown) => (told = made));
+      await scope.close(first); // throws what cleanup made of the error
     }
-    throw told;
+    throw error;
   }
 
   /** The deadline has passed. */

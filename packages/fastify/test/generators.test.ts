@@ -290,7 +290,7 @@ t.test("G32: the request's context is the same in both halves of a generator", a
     lifetime: "handler",
     async *start() {
       seen.push(currentContext()?.requestId);
-      await null;
+      await Promise.resolve();
       yield 1;
       seen.push(currentContext()?.requestId);
     },

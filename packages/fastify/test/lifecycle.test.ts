@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import { container } from "@steward/container";
+import { container, type Running } from "@steward/container";
 import { currentContext, resource, StewardError } from "@steward/core";
 import { fastify } from "fastify";
 import t from "tap";
@@ -44,14 +44,15 @@ t.test("an injected handler on an app without the plugin says what is missing", 
 t.test("a container that somebody else runs may be up later than the app: until then requests get 503", async (t) => {
   const db = resource("db", { start: () => "db" });
   const app = fastify();
-  let running: Awaited<ReturnType<ReturnType<typeof container>["start"]>> | undefined;
-  await app.register(steward, { running: () => running });
+  const up: { running?: Running } = {};
+  await app.register(steward, { running: () => up.running });
   app.get("/", inject({ db }, ({ db }) => ({ db })));
   await app.ready();
   t.equal((await app.inject("/readyz")).statusCode, 503);
   const early = await app.inject("/");
   t.strictSame([early.statusCode, early.headers["retry-after"]], [503, "1"]);
-  running = await container([db]).start();
+  const running = await container([db]).start();
+  up.running = running;
   t.equal((await app.inject("/readyz")).statusCode, 200);
   t.strictSame((await app.inject("/")).json(), { db: "db" });
   await app.close();

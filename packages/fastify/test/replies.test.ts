@@ -23,7 +23,7 @@ t.test("S01: what lives for the request is there until the last byte of a stream
     for (const name of ["chunk1", "chunk2"]) {
       log.push(name);
       yield name;
-      await null;
+      await Promise.resolve();
     }
   }
   await using client = await served((app) => app.get("/", inject({ a: logged(log, "a", "request") }, () => {
