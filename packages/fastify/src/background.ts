@@ -29,7 +29,11 @@ export class Background {
   /** Adds work. What the request holds is still there when it runs. */
   add(name: string, run: () => unknown): void;
   /** Adds work with needs of its own, which are resolved in a scope of its own. */
-  add<const N extends Needs>(name: string, needs: N & ScopeNeeds<N, never>, run: (values: ValuesOf<N>) => unknown): void;
+  add<const N extends Needs>(
+    name: string,
+    needs: N & ScopeNeeds<N, never>,
+    run: (values: ValuesOf<N>) => unknown,
+  ): void;
   add(name: string, needs: Needs | (() => unknown), run?: (values: never) => unknown): void {
     if (typeof needs === "function") this.#host.queue({ name, needs: undefined, run: needs });
     else if (run !== undefined) this.#host.queue({ name, needs, run });

@@ -28,8 +28,15 @@ export function describe(needs: Needs): Description {
   for (const need of Object.values(needs)) walk.need(need, []);
   const bodies = new Set(walk.parameters.filter(({ place }) => place === "body").map(({ name }) => name));
   const takesForm = walk.parameters.some(({ place }) => place === "form" || place === "file");
-  if (bodies.size > 0 && takesForm) throw fastifyError("ROUTE_INVALID", `a route takes a JSON body (${[...bodies].join(", ")}) or a form, not both`);
-  return { parameters: walk.parameters, demands: walk.demands, commits: walk.commits, embedsBodies: bodies.size > 1, takesForm };
+  if (bodies.size > 0 && takesForm)
+    throw fastifyError("ROUTE_INVALID", `a route takes a JSON body (${[...bodies].join(", ")}) or a form, not both`);
+  return {
+    parameters: walk.parameters,
+    demands: walk.demands,
+    commits: walk.commits,
+    embedsBodies: bodies.size > 1,
+    takesForm,
+  };
 }
 
 class Walk {

@@ -14,7 +14,9 @@ export interface StewardStats {
 }
 
 /** Where the container comes from. */
-export type RunningSource = { readonly container: Container<string>; readonly inputs: readonly Binding[] } | (() => Running | undefined);
+export type RunningSource =
+  | { readonly container: Container<string>; readonly inputs: readonly Binding[] }
+  | (() => Running | undefined);
 
 /** What joins an app and its container: the way in for requests, and what has to end before resources stop. */
 export class Entrance {
@@ -61,7 +63,9 @@ export class Entrance {
 
   /** Waits for something before resources stop. */
   track(work: Promise<unknown>): void {
-    const tracked: Promise<unknown> = work.catch((error: unknown) => this.log.error({ err: error }, "work after a response failed")).finally(() => this.#pending.delete(tracked));
+    const tracked: Promise<unknown> = work
+      .catch((error: unknown) => this.log.error({ err: error }, "work after a response failed"))
+      .finally(() => this.#pending.delete(tracked));
     this.#pending.add(tracked);
   }
 
@@ -73,7 +77,8 @@ export class Entrance {
     try {
       const { running } = this;
       if (task.needs === undefined) await task.run({} as never); // it wants no values
-      else if (running === undefined) throw fastifyError("BACKGROUND_LOST", `"${task.name}" cannot run: the container is not up`);
+      else if (running === undefined)
+        throw fastifyError("BACKGROUND_LOST", `"${task.name}" cannot run: the container is not up`);
       else await running.scope([], task.needs as {}, (values) => task.run(values as never)); // its own signature has checked the needs
       this.#done++;
     } catch (error) {
@@ -100,7 +105,8 @@ export class Entrance {
 
   async #settle(timeoutMs: number): Promise<void> {
     const until = systemClock.now() + timeoutMs;
-    while (this.#pending.size > 0 && systemClock.now() < until) await Promise.race([Promise.allSettled(this.#pending), deadline(until)]);
+    while (this.#pending.size > 0 && systemClock.now() < until)
+      await Promise.race([Promise.allSettled(this.#pending), deadline(until)]);
   }
 
   #reportLost(): void {
@@ -108,11 +114,23 @@ export class Entrance {
     const names = [...this.#tasks].map(({ name }) => name);
     this.#lost += names.length;
     this.#tasks.clear();
-    this.log.error({ err: fastifyError("BACKGROUND_LOST", `${names.length} background tasks had not ended when the app had to stop: ${names.join(", ")}`) }, "background tasks were lost");
+    this.log.error(
+      {
+        err: fastifyError(
+          "BACKGROUND_LOST",
+          `${names.length} background tasks had not ended when the app had to stop: ${names.join(", ")}`,
+        ),
+      },
+      "background tasks were lost",
+    );
   }
 
   stats(): StewardStats {
-    return { openRequests: this.#open, releasing: this.#pending.size, background: { pending: this.#tasks.size, done: this.#done, failed: this.#failed, lost: this.#lost } };
+    return {
+      openRequests: this.#open,
+      releasing: this.#pending.size,
+      background: { pending: this.#tasks.size, done: this.#done, failed: this.#failed, lost: this.#lost },
+    };
   }
 }
 

@@ -4,7 +4,8 @@ import type { Issue } from "./inputs/issue.ts";
 /** Every error code of `@steward/fastify`, with what it means. */
 export const FASTIFY_CODES = {
   NOT_REGISTERED: "An injected handler was used on an app on which the steward plugin is not registered.",
-  ROUTE_INVALID: "A route asks for what it cannot have, such as two security schemes of one name or a form beside a JSON body.",
+  ROUTE_INVALID:
+    "A route asks for what it cannot have, such as two security schemes of one name or a form beside a JSON body.",
   INPUT_INVALID: "The request's input is not what the route asks for; every problem is in `issues`.",
   BACKGROUND_LOST: "Background tasks had not run when the app had to stop.",
 } as const;
@@ -34,7 +35,11 @@ export class HttpError extends Error {
   /** Headers of the answer, such as `www-authenticate`. */
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(statusCode: number, detail: string, options: { readonly headers?: Readonly<Record<string, string>>; readonly cause?: unknown } = {}) {
+  constructor(
+    statusCode: number,
+    detail: string,
+    options: { readonly headers?: Readonly<Record<string, string>>; readonly cause?: unknown } = {},
+  ) {
     super(detail, "cause" in options ? { cause: options.cause } : undefined);
     this.statusCode = statusCode;
     this.headers = options.headers ?? {};
@@ -47,7 +52,10 @@ export class InvalidInput extends StewardError {
   readonly issues: readonly Issue[];
 
   constructor(issues: readonly Issue[]) {
-    super("INPUT_INVALID", `the input is not valid: ${issues.map((issue) => `${issue.path.join(".")} ${issue.message}`).join("; ")}`);
+    super(
+      "INPUT_INVALID",
+      `the input is not valid: ${issues.map((issue) => `${issue.path.join(".")} ${issue.message}`).join("; ")}`,
+    );
     this.issues = issues;
   }
 }

@@ -23,7 +23,9 @@ export async function parseForms(app: FastifyInstance, options: FormOptions): Pr
   const { maxFileBytes = 10 * MIB, maxFiles = 10, maxFields = 100, maxFieldBytes = MIB } = options;
   if (!app.hasContentTypeParser(URLENCODED)) await app.register(formbody);
   if (app.hasContentTypeParser("multipart/form-data")) return;
-  await app.register(multipart, { limits: { fileSize: maxFileBytes, files: maxFiles, fields: maxFields, fieldSize: maxFieldBytes } });
+  await app.register(multipart, {
+    limits: { fileSize: maxFileBytes, files: maxFiles, fields: maxFields, fieldSize: maxFieldBytes },
+  });
 }
 
 /** Reads a multipart form into the request's body: fields as text, files with their content. Other bodies are left alone. */
@@ -31,7 +33,10 @@ export async function readForm(request: FastifyRequest): Promise<void> {
   if (typeof request.isMultipart !== "function" || !request.isMultipart()) return;
   const fields: Record<string, unknown> = Object.create(null) as Record<string, unknown>; // names come from the client
   for await (const part of request.parts()) {
-    const value: unknown = part.type === "file" ? ({ filename: part.filename, mimetype: part.mimetype, content: await part.toBuffer() } satisfies UploadedFile) : part.value;
+    const value: unknown =
+      part.type === "file"
+        ? ({ filename: part.filename, mimetype: part.mimetype, content: await part.toBuffer() } satisfies UploadedFile)
+        : part.value;
     const before = fields[part.fieldname];
     fields[part.fieldname] = before === undefined ? value : [before, value].flat();
   }

@@ -37,7 +37,11 @@ function call(handler: AnyHandler, visit: Visit): unknown {
 }
 
 /** Waits for the needs, with a handler to call then, or for the result. */
-async function answerLate(pending: PromiseLike<unknown>, handler: AnyHandler | undefined, visit: Visit): Promise<unknown> {
+async function answerLate(
+  pending: PromiseLike<unknown>,
+  handler: AnyHandler | undefined,
+  visit: Visit,
+): Promise<unknown> {
   visit.watch();
   try {
     const first = await pending;

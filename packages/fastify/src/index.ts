@@ -6,12 +6,33 @@ export { FASTIFY_CODES, HttpError, InvalidInput, SocketError, type FastifyCode }
 export type { FormOptions } from "./forms.ts";
 export { inject, injectSocket, type Injected, type InjectOptions, type SocketLike } from "./inject.ts";
 export type { InputPlace, Issue } from "./inputs/issue.ts";
-export { body, cookie, file, form, header, path, query, type InputMaker, type InputOptions, type InputValue, type RequestInput, type UploadedFile } from "./inputs/parameter.ts";
+export {
+  body,
+  cookie,
+  file,
+  form,
+  header,
+  path,
+  query,
+  type InputMaker,
+  type InputOptions,
+  type InputValue,
+  type RequestInput,
+  type UploadedFile,
+} from "./inputs/parameter.ts";
 export { passwordForm, type PasswordForm } from "./inputs/password-form.ts";
 export type { InputSchema, JsonSchema, SchemaValue } from "./inputs/schema.ts";
 export type { OpenApiOptions } from "./openapi.ts";
 export { parametrised } from "./parametrised.ts";
-export { steward, withInputs, type ContainerSource, type MetricsRoute, type Steward, type StewardOptions, type StewardSettings } from "./plugin.ts";
+export {
+  steward,
+  withInputs,
+  type ContainerSource,
+  type MetricsRoute,
+  type Steward,
+  type StewardOptions,
+  type StewardSettings,
+} from "./plugin.ts";
 export type { Problem, ProblemOptions } from "./problem.ts";
 export { uuid7 } from "./request-id.ts";
 export { background, reply, request, requestSignal, requiredScopes, type Provided } from "./request-inputs.ts";

@@ -105,11 +105,13 @@ function marked(injection: Injection): Injected {
     const surroundings = surroundingsOf(request.server);
     if (surroundings === undefined) return Promise.reject(notRegistered());
     let route = routes.get(surroundings);
-    if (route === undefined) routes.set(surroundings, (route = new Route(surroundings, allNeeds([], injection), injection.options)));
+    if (route === undefined)
+      routes.set(surroundings, (route = new Route(surroundings, allNeeds([], injection), injection.options)));
     return runHook(route, injection.handler, request, reply, rest);
   };
   // Fastify counts parameters: with two it waits for a promise.
-  const hook: Injected = (request, reply, ...rest) => (injection.socket ? Promise.reject(notSeen()) : asHook(request, reply, ...rest));
+  const hook: Injected = (request, reply, ...rest) =>
+    injection.socket ? Promise.reject(notSeen()) : asHook(request, reply, ...rest);
   return Object.assign(hook, { [INJECTION]: injection });
 }
 
@@ -135,7 +137,13 @@ function surroundingsOf(app: object): Surroundings | undefined {
   return (app as { [SURROUNDINGS]?: Surroundings })[SURROUNDINGS]; // as above
 }
 
-async function runHook(route: Route, handler: AnyHandler, request: FastifyRequest, reply: FastifyReply, rest: readonly unknown[]): Promise<never> {
+async function runHook(
+  route: Route,
+  handler: AnyHandler,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  rest: readonly unknown[],
+): Promise<never> {
   const before = visitOf(request);
   const visit = before?.isOpen === true ? before : setVisit(request, route.visit(request, reply));
   visit.watch();

@@ -6,8 +6,11 @@ import type { Parameter } from "./inputs/parameter.ts";
 
 /** The OpenAPI document of an app. */
 export interface OpenApiOptions {
+  /** Name of the API. */
   readonly title: string;
+  /** Version of the API, such as `1.2.0`. */
   readonly version: string;
+  /** What the API is for. */
   readonly description?: string;
   /** Where the app is reached. */
   readonly servers?: readonly { readonly url: string; readonly description?: string }[];
@@ -52,16 +55,25 @@ export class Documentation {
   }
 
   #responses(own: unknown, { parameters, demands }: Description): Readonly<Record<string, unknown>> {
-    const responses: Record<string, unknown> = own === undefined ? { 200: { description: "Success" } } : { ...(own as object) }; // Fastify's own type for it
-    if (parameters.length > 0) responses[this.#invalidStatus] ??= { description: "The input is not valid", content: problemContent(this.#problem) };
-    if (demands.some(({ scheme }) => scheme.required)) responses["401"] ??= { description: "Not authenticated", content: problemContent(this.#problem) };
-    if (demands.some(({ scopes }) => scopes.length > 0)) responses["403"] ??= { description: "Not enough permissions", content: problemContent(this.#problem) };
+    const responses: Record<string, unknown> =
+      own === undefined ? { 200: { description: "Success" } } : { ...(own as object) }; // Fastify's own type for it
+    if (parameters.length > 0)
+      responses[this.#invalidStatus] ??= {
+        description: "The input is not valid",
+        content: problemContent(this.#problem),
+      };
+    if (demands.some(({ scheme }) => scheme.required))
+      responses["401"] ??= { description: "Not authenticated", content: problemContent(this.#problem) };
+    if (demands.some(({ scopes }) => scopes.length > 0))
+      responses["403"] ??= { description: "Not enough permissions", content: problemContent(this.#problem) };
     return responses;
   }
 }
 
 function problemContent(schema: JsonSchema): Readonly<Record<string, unknown>> {
-  return { [schema["x-fastapi"] === true ? "application/json" : "application/problem+json"]: { schema: withoutMark(schema) } };
+  return {
+    [schema["x-fastapi"] === true ? "application/json" : "application/problem+json"]: { schema: withoutMark(schema) },
+  };
 }
 
 function withoutMark({ "x-fastapi": _, ...schema }: JsonSchema): JsonSchema {
@@ -93,17 +105,28 @@ function merge(into: Record<string, unknown>, key: string, more: JsonSchema | un
   const own = into[key] as JsonSchema | undefined; // a schema, by Fastify's own check
   if (own === undefined) return void (into[key] = more);
   const required = [...new Set([...(own.required ?? []), ...(more.required ?? [])])];
-  into[key] = { ...own, type: "object", properties: { ...more.properties, ...own.properties }, ...(required.length === 0 ? {} : { required }) };
+  into[key] = {
+    ...own,
+    type: "object",
+    properties: { ...more.properties, ...own.properties },
+    ...(required.length === 0 ? {} : { required }),
+  };
 }
 
-function bodyOf(parameters: readonly Parameter[], { embedsBodies }: Description): { readonly body: JsonSchema; readonly consumes?: readonly string[] } | undefined {
+function bodyOf(
+  parameters: readonly Parameter[],
+  { embedsBodies }: Description,
+): { readonly body: JsonSchema; readonly consumes?: readonly string[] } | undefined {
   const bodies = parameters.filter(({ place }) => place === "body");
   const [first] = bodies;
   if (first !== undefined) return { body: embedsBodies ? (objectOf(bodies) ?? {}) : documented(first) };
   const fields = objectOf(parameters.filter(({ place }) => place === "form" || place === "file"));
   if (fields === undefined) return undefined;
   const multipart = parameters.some(({ place }) => place === "file");
-  return { body: fields, consumes: multipart ? ["multipart/form-data"] : ["application/x-www-form-urlencoded", "multipart/form-data"] };
+  return {
+    body: fields,
+    consumes: multipart ? ["multipart/form-data"] : ["application/x-www-form-urlencoded", "multipart/form-data"],
+  };
 }
 
 const ORDER = ["path", "query", "header", "cookie"];
@@ -124,11 +147,20 @@ interface Operation {
 }
 
 /** Serves the document, and the page for people where `@fastify/swagger-ui` is installed. */
-export async function serveDocument(app: FastifyInstance, options: OpenApiOptions, documentation: Documentation): Promise<void> {
+export async function serveDocument(
+  app: FastifyInstance,
+  options: OpenApiOptions,
+  documentation: Documentation,
+): Promise<void> {
   const { title, version, description, servers = [], path = "/openapi.json", docs = "/docs" } = options;
   const { default: swagger } = await import("@fastify/swagger");
   await app.register(swagger, {
-    openapi: { openapi: "3.1.0", info: { title, version, ...(description === undefined ? {} : { description }) }, servers: [...servers], components: { securitySchemes: documentation.schemes.document as never } }, // the document grows with the routes
+    openapi: {
+      openapi: "3.1.0",
+      info: { title, version, ...(description === undefined ? {} : { description }) },
+      servers: [...servers],
+      components: { securitySchemes: documentation.schemes.document as never },
+    }, // the document grows with the routes
     transform: ({ schema, url, route }) => ({ schema: documentation.schemaOf({ ...route, schema }), url }),
     transformObject: (made) => finished(("openapiObject" in made ? made.openapiObject : {}) as Record<string, unknown>), // of OpenAPI, as asked for
   });

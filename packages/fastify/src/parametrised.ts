@@ -12,7 +12,9 @@ type Key = string | number | boolean | bigint | symbol | null | undefined;
  * console.log(may("read") === may("read"), may("read") === may("write")); // => true false
  * ```
  */
-export function parametrised<const A extends readonly Key[], D>(make: (...parameters: A) => D): (...parameters: A) => D {
+export function parametrised<const A extends readonly Key[], D>(
+  make: (...parameters: A) => D,
+): (...parameters: A) => D {
   const root: Branch<D> = { next: new Map<Key, Branch<D>>() };
   return (...parameters) => {
     let branch = root;

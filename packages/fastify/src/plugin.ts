@@ -1,4 +1,11 @@
-import { announceShutdown, healthEndpoints, type AllInputs, type Container, type HealthEndpointOptions, type Running } from "@steward/container";
+import {
+  announceShutdown,
+  healthEndpoints,
+  type AllInputs,
+  type Container,
+  type HealthEndpointOptions,
+  type Running,
+} from "@steward/container";
 import type { Binding, Needs } from "@steward/core";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, RouteOptions } from "fastify";
 import plugin from "fastify-plugin";
@@ -83,10 +90,23 @@ declare module "fastify" {
 }
 
 const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) => {
-  const { timeoutMs = 30_000, requestId = "x-request-id", errors = {}, health = {}, forms = {}, metrics, openapi, dependencies } = options;
+  const {
+    timeoutMs = 30_000,
+    requestId = "x-request-id",
+    errors = {},
+    health = {},
+    forms = {},
+    metrics,
+    openapi,
+    dependencies,
+  } = options;
   const entrance = new Entrance(sourceOf(options), app.log);
   let validators: Validators | undefined;
-  const surroundings: Surroundings = { entrance, timeoutMs, validators: () => (validators ??= new Validators(app.getSchemas())) };
+  const surroundings: Surroundings = {
+    entrance,
+    timeoutMs,
+    validators: () => (validators ??= new Validators(app.getSchemas())),
+  };
   setSurroundings(app, surroundings);
   app.decorate("steward", stewardOf(entrance));
   app.decorateRequest(visitKey, null);
@@ -124,10 +144,16 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
  * await app.close();
  * ```
  */
-export const steward: FastifyPluginAsync<StewardOptions> = plugin(implementation, { fastify: "5.x", name: "@steward/fastify" });
+export const steward: FastifyPluginAsync<StewardOptions> = plugin(implementation, {
+  fastify: "5.x",
+  name: "@steward/fastify",
+});
 
 /** Options of the plugin for a container with inputs: checks that all of them are given. */
-export function withInputs<Open extends string, const B extends readonly Binding[]>(container: Container<Open> & AllInputs<Open, B>, inputs: B): { readonly container: Container<never>; readonly inputs: readonly Binding[] } {
+export function withInputs<Open extends string, const B extends readonly Binding[]>(
+  container: Container<Open> & AllInputs<Open, B>,
+  inputs: B,
+): { readonly container: Container<never>; readonly inputs: readonly Binding[] } {
   return { container: container as unknown as Container<never>, inputs }; // all inputs are given, the signature says
 }
 
@@ -200,7 +226,11 @@ function joinHooks(options: RouteOptions, { description }: Route): void {
       const visit = visitOf(request);
       const scope = visit?.failure === undefined ? visit?.scope : undefined;
       if (scope === undefined || scope.settlesAtOnce) done(null, payload);
-      else scope.settle().then(() => done(null, payload), (error: unknown) => done(error as never, payload)); // whoever replied from a callback commits here
+      else
+        scope.settle().then(
+          () => done(null, payload),
+          (error: unknown) => done(error as never, payload),
+        ); // whoever replied from a callback commits here
     },
   ];
 }
@@ -221,15 +251,28 @@ function healthRoutes(app: FastifyInstance, entrance: Entrance, options: HealthE
   }
 }
 
-function sent(reply: FastifyReply, found: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string }): FastifyReply {
+function sent(
+  reply: FastifyReply,
+  found: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string },
+): FastifyReply {
   return reply.code(found.status).headers(found.headers).send(found.body);
 }
 
-function metricsRoute(app: FastifyInstance, { path = "/metrics", contentType = "text/plain; version=0.0.4; charset=utf-8", render }: MetricsRoute): void {
-  app.get(path, { schema: { hide: true } as never }, async (_request, reply) => reply.type(contentType).send(await render())); // `hide` is @fastify/swagger's
+function metricsRoute(
+  app: FastifyInstance,
+  { path = "/metrics", contentType = "text/plain; version=0.0.4; charset=utf-8", render }: MetricsRoute,
+): void {
+  app.get(path, { schema: { hide: true } as never }, async (_request, reply) =>
+    reply.type(contentType).send(await render()),
+  ); // `hide` is @fastify/swagger's
 }
 
-function joinLifecycles(app: FastifyInstance, entrance: Entrance, routes: readonly Route[], closeTimeoutMs: number): void {
+function joinLifecycles(
+  app: FastifyInstance,
+  entrance: Entrance,
+  routes: readonly Route[],
+  closeTimeoutMs: number,
+): void {
   const sweep = sweepWhileClosing(app, closeTimeoutMs);
   app.addHook("onReady", async () => {
     await entrance.start();

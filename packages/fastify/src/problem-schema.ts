@@ -33,7 +33,11 @@ const FASTAPI: JsonSchema = {
           items: {
             type: "object",
             required: ["loc", "msg", "type"],
-            properties: { loc: { type: "array", items: { anyOf: [{ type: "string" }, { type: "integer" }] } }, msg: { type: "string" }, type: { type: "string" } },
+            properties: {
+              loc: { type: "array", items: { anyOf: [{ type: "string" }, { type: "integer" }] } },
+              msg: { type: "string" },
+              type: { type: "string" },
+            },
           },
         },
       ],

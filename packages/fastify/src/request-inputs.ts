@@ -6,7 +6,13 @@ import { Scopes } from "./security/scopes.ts";
 import { withSource } from "./source.ts";
 
 /** The inputs that this package gives to every scope of a request. */
-export type Provided = "request:request" | "request:reply" | "request:background" | "request:requiredScopes" | "request:requestSignal" | `request:${InputPlace} ${string}`;
+export type Provided =
+  | "request:request"
+  | "request:reply"
+  | "request:background"
+  | "request:requiredScopes"
+  | "request:requestSignal"
+  | `request:${InputPlace} ${string}`;
 
 /** The request that is being answered; that of the handshake on a WebSocket route. */
 export const request: InputDefinition<FastifyRequest, "request", "request:request"> = withSource(

@@ -40,7 +40,11 @@ export class Route {
   #wanted: readonly Wanted[] = [];
   readonly #late = new Map<AnyDefinition, Reader>();
 
-  constructor(surroundings: Surroundings, needs: Needs, options: { readonly parallel?: boolean | undefined; readonly timeoutMs?: number | undefined }) {
+  constructor(
+    surroundings: Surroundings,
+    needs: Needs,
+    options: { readonly parallel?: boolean | undefined; readonly timeoutMs?: number | undefined },
+  ) {
     this.description = describe(needs);
     this.timeoutMs = options.timeoutMs ?? surroundings.timeoutMs;
     this.#surroundings = surroundings;
@@ -91,18 +95,33 @@ export class Route {
       const value = one.read(visit);
       inputs[i] = { input: one.definition, value };
       if (value instanceof Invalid) (issues ??= []).push(...value.issues);
-      else if (value instanceof Promise) (waits ??= []).push(value.then((settled: unknown) => void (inputs[i] = { input: one.definition, value: settled })));
+      else if (value instanceof Promise)
+        (waits ??= []).push(
+          value.then((settled: unknown) => void (inputs[i] = { input: one.definition, value: settled })),
+        );
     }
-    return waits === undefined ? this.#enter(visit, prepared, inputs, issues) : this.#readLate(visit, prepared, inputs, waits);
+    return waits === undefined
+      ? this.#enter(visit, prepared, inputs, issues)
+      : this.#readLate(visit, prepared, inputs, waits);
   }
 
-  async #readLate(visit: Visit, prepared: Prepared, inputs: readonly Binding[], waits: readonly Promise<unknown>[]): Promise<void> {
+  async #readLate(
+    visit: Visit,
+    prepared: Prepared,
+    inputs: readonly Binding[],
+    waits: readonly Promise<unknown>[],
+  ): Promise<void> {
     await Promise.all(waits);
     const issues = inputs.flatMap(({ value }) => (value instanceof Invalid ? value.issues : []));
     return this.#enter(visit, prepared, inputs, issues.length === 0 ? undefined : issues);
   }
 
-  #enter(visit: Visit, prepared: Prepared, inputs: readonly Binding[], issues: readonly Issue[] | undefined): Promise<void> | undefined {
+  #enter(
+    visit: Visit,
+    prepared: Prepared,
+    inputs: readonly Binding[],
+    issues: readonly Issue[] | undefined,
+  ): Promise<void> | undefined {
     if (visit.scope !== undefined) return this.#share(visit, inputs, issues);
     // What is not valid is not given, so whoever needs it is refused too.
     const given = issues === undefined ? inputs : inputs.filter(({ value }) => !(value instanceof Invalid));
@@ -134,7 +153,8 @@ export class Route {
   async #refuse(visit: Visit, issues: readonly Issue[]): Promise<never> {
     const found = [...issues];
     for (const definition of this.#ready().makes) {
-      await visit.scope?.get(definition as never).catch((error: unknown) => { // the plan is of these needs
+      await visit.scope?.get(definition as never).catch((error: unknown) => {
+        // the plan is of these needs
         if (!(error instanceof InvalidInput)) throw error;
         found.push(...error.issues);
       });
@@ -151,7 +171,10 @@ export class Route {
 
   #readerOf(definition: AnyDefinition): Reader {
     const source = sourceOf(definition);
-    const place: ReaderPlace = { validators: this.#surroundings.validators(), embedsBodies: this.description.embedsBodies };
+    const place: ReaderPlace = {
+      validators: this.#surroundings.validators(),
+      embedsBodies: this.description.embedsBodies,
+    };
     return source?.reader(place) ?? (() => undefined);
   }
 
@@ -163,7 +186,11 @@ export class Route {
     if (read === undefined) this.#late.set(definition, (read = this.#readerOf(definition)));
     const value = read(visit);
     if (value instanceof Invalid) throw new InvalidInput(value.issues);
-    if (value instanceof Promise) throw fastifyError("ROUTE_INVALID", `"${definition.name}" has a schema that takes its time, and is needed through lazy(...) or when(...): need it plainly`);
+    if (value instanceof Promise)
+      throw fastifyError(
+        "ROUTE_INVALID",
+        `"${definition.name}" has a schema that takes its time, and is needed through lazy(...) or when(...): need it plainly`,
+      );
     return value;
   }
 }

@@ -13,7 +13,13 @@ const POLICY_VIOLATION = 1008;
 const INTERNAL_ERROR = 1011;
 
 /** Both halves of a WebSocket route: the hook before the handshake, and the handler behind it. */
-export function socketRoute(route: Route, handler: AnyHandler): { readonly before: (request: FastifyRequest, reply: FastifyReply) => Promise<void>; readonly handle: (socket: SocketLike, request: FastifyRequest) => Promise<void> } {
+export function socketRoute(
+  route: Route,
+  handler: AnyHandler,
+): {
+  readonly before: (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+  readonly handle: (socket: SocketLike, request: FastifyRequest) => Promise<void>;
+} {
   const handshakes = new WeakMap<FastifyRequest, Handshake>();
   return {
     async before(request, reply) {
@@ -49,11 +55,20 @@ async function shake(route: Route, request: FastifyRequest, reply: FastifyReply)
 function refusalOf(error: unknown): SocketError | undefined {
   if (error instanceof SocketError) return error;
   if (!(error instanceof InvalidInput)) return undefined;
-  return new SocketError(POLICY_VIOLATION, JSON.stringify(error.issues.map(({ path, code, message }) => ({ path: path.join("."), code, message }))));
+  return new SocketError(
+    POLICY_VIOLATION,
+    JSON.stringify(error.issues.map(({ path, code, message }) => ({ path: path.join("."), code, message }))),
+  );
 }
 
 /** The scope lives until the socket is closed and the handler has ended. */
-async function serve(visit: Visit, values: unknown, handler: AnyHandler, socket: SocketLike, request: FastifyRequest): Promise<void> {
+async function serve(
+  visit: Visit,
+  values: unknown,
+  handler: AnyHandler,
+  socket: SocketLike,
+  request: FastifyRequest,
+): Promise<void> {
   visit.upgraded();
   socket.on("close", () => visit.disconnected());
   try {
@@ -72,5 +87,11 @@ function closeAfter(error: unknown, socket: SocketLike, request: FastifyRequest)
 }
 
 function close(socket: SocketLike, { closeCode, message }: SocketError): void {
-  socket.close(closeCode, Buffer.from(message).subarray(0, REASON_BYTES).toString("utf8").replace(/\uFFFD$/, ""));
+  socket.close(
+    closeCode,
+    Buffer.from(message)
+      .subarray(0, REASON_BYTES)
+      .toString("utf8")
+      .replace(/\uFFFD$/, ""),
+  );
 }

@@ -33,23 +33,27 @@ export class TestClient implements AsyncDisposable {
     return this.app.inject(options);
   }
 
+  /** A GET. */
   get(url: string, ask: Ask = {}): Promise<LightMyRequestResponse> {
     return this.app.inject({ ...ask, method: "GET", url });
   }
 
-  /** @param payload JSON, unless the headers say otherwise. */
+  /** A POST. @param payload JSON, unless the headers say otherwise. */
   post(url: string, payload?: Ask["payload"], ask: Ask = {}): Promise<LightMyRequestResponse> {
     return this.app.inject({ ...ask, method: "POST", url, ...(payload === undefined ? {} : { payload }) });
   }
 
+  /** A PUT. */
   put(url: string, payload?: Ask["payload"], ask: Ask = {}): Promise<LightMyRequestResponse> {
     return this.app.inject({ ...ask, method: "PUT", url, ...(payload === undefined ? {} : { payload }) });
   }
 
+  /** A PATCH. */
   patch(url: string, payload?: Ask["payload"], ask: Ask = {}): Promise<LightMyRequestResponse> {
     return this.app.inject({ ...ask, method: "PATCH", url, ...(payload === undefined ? {} : { payload }) });
   }
 
+  /** A DELETE. */
   delete(url: string, ask: Ask = {}): Promise<LightMyRequestResponse> {
     return this.app.inject({ ...ask, method: "DELETE", url });
   }
@@ -57,7 +61,8 @@ export class TestClient implements AsyncDisposable {
   /** Replaces dependencies for requests that come from now on; disposing takes it back. Resources that have started stay. */
   override(...replacements: readonly Replacement[]): Disposable {
     const { running } = this.app.steward;
-    if (running === undefined) throw new Error("the app is not ready: give replacements to testClient(app, ...) instead");
+    if (running === undefined)
+      throw new Error("the app is not ready: give replacements to testClient(app, ...) instead");
     const restores = replacements.map(({ definition, by }) => running.override(definition, by as never)); // `override` has checked the types
     return { [Symbol.dispose]: () => restores.reverse().forEach((restore) => restore[Symbol.dispose]()) };
   }
@@ -78,7 +83,7 @@ export class TestClient implements AsyncDisposable {
  * import { container } from "@steward/container";
  * import { inject, steward } from "@steward/fastify";
  * import { override, testClient } from "@steward/fastify/testing";
- * const users = resource("users", { start: () => ({ count: () => 3 }) });
+ * const users = resource("users", { start: () => ({ count: (): number => 3 }) });
  * const app = fastify();
  * app.register(steward, { container: container([users]) });
  * app.after(() => app.get("/", inject({ users }, ({ users }) => ({ users: users.count() }))));
@@ -99,6 +104,8 @@ function replaceAll(app: FastifyInstance, replacements: readonly Replacement[]):
     for (const { definition, by } of replacements) changed = changed.override(definition, by as never); // `override` has checked the types
     return changed;
   });
-  if (!replaced) throw new Error("the container of this app runs already: override it before it starts, or use client.override(...)");
+  if (!replaced)
+    throw new Error(
+      "the container of this app runs already: override it before it starts, or use client.override(...)",
+    );
 }
-

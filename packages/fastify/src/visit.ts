@@ -219,7 +219,8 @@ export class Visit extends Expiring implements RequestContext {
     try {
       await scope.close(this.#failure ?? this.#gone);
     } catch (error) {
-      if (error !== (this.#failure ?? this.#gone)?.error) this.request.log.error({ err: error }, "what the request used was not released cleanly");
+      if (error !== (this.#failure ?? this.#gone)?.error)
+        this.request.log.error({ err: error }, "what the request used was not released cleanly");
     }
     if (this.#tasks !== undefined) await this.#runTasks();
   }
@@ -255,10 +256,16 @@ export function notStarted(): StewardError {
 
 /** The error for handlers on an app without the plugin. */
 export function notRegistered(): StewardError {
-  return fastifyError("NOT_REGISTERED", "an injected handler needs the steward plugin: await app.register(steward, { container }) before the routes");
+  return fastifyError(
+    "NOT_REGISTERED",
+    "an injected handler needs the steward plugin: await app.register(steward, { container }) before the routes",
+  );
 }
 
 /** The error for WebSocket routes that the plugin did not get to see. */
 export function notSeen(): StewardError {
-  return fastifyError("NOT_REGISTERED", "register the steward plugin before @fastify/websocket: it has to see the routes first");
+  return fastifyError(
+    "NOT_REGISTERED",
+    "register the steward plugin before @fastify/websocket: it has to see the routes first",
+  );
 }

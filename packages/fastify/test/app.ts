@@ -8,12 +8,25 @@ import { testClient, type Replacement, type TestClient } from "../src/testing.ts
 export interface Setting extends StewardSettings {
   readonly roots?: readonly Definition<unknown, string, never>[];
   readonly replacements?: readonly Replacement[];
+  /** Where lines of the log go. */
+  readonly logTo?: string[];
 }
 
 /** An app with routes, ready to be asked. */
-export async function served(routes: (app: FastifyInstance) => unknown, { roots = [], replacements = [], ...settings }: Setting = {}): Promise<TestClient> {
-  const app = fastify();
-  await app.register(steward, { container: container(roots) as never, accessLog: false, forms: false, health: false, ...settings }); // roots without inputs
+export async function served(
+  routes: (app: FastifyInstance) => unknown,
+  { roots = [], replacements = [], logTo, ...settings }: Setting = {},
+): Promise<TestClient> {
+  const app = fastify(
+    logTo === undefined ? {} : { logger: { stream: { write: (line: string) => void logTo.push(line) } } },
+  );
+  await app.register(steward, {
+    container: container(roots) as never,
+    accessLog: false,
+    forms: false,
+    health: false,
+    ...settings,
+  }); // roots without inputs
   await routes(app);
   return testClient(app, ...replacements);
 }

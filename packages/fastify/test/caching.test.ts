@@ -6,31 +6,56 @@ import { counter, got, served, turns } from "./app.ts";
 t.test("C02: a value is made anew for the next request", async (t) => {
   const d = counter();
   const twice = resource("twice", { lifetime: "request", needs: { d }, start: ({ d }) => d });
-  await using client = await served((app) => app.get("/", inject({ d, twice }, (values) => values)));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ d, twice }, (values) => values),
+    ),
+  );
   t.strictSame(await got(client), { d: 1, twice: 1 });
   t.strictSame(await got(client), { d: 2, twice: 2 });
 });
 
-t.test("C04, C05, C06: a fresh instance is shared with nobody and takes nobody's place (deviation: FastAPI stores the first)", async (t) => {
-  const pair = counter();
-  const middle = counter();
-  const last = counter();
-  await using client = await served((app) => {
-    app.get("/c04", inject({ a: fresh(pair), b: pair }, ({ a, b }) => [a, b]));
-    app.get("/c05", inject({ a: middle, b: fresh(middle), c: middle }, ({ a, b, c }) => [a, b, c]));
-    app.get("/c06", inject({ a: fresh(last), b: fresh(last), c: last }, ({ a, b, c }) => [a, b, c]));
-  });
-  t.strictSame(await got(client, "/c04"), [1, 2]);
-  t.strictSame(await got(client, "/c05"), [1, 2, 1]);
-  t.strictSame(await got(client, "/c06"), [1, 2, 3]);
-});
+t.test(
+  "C04, C05, C06: a fresh instance is shared with nobody and takes nobody's place (deviation: FastAPI stores the first)",
+  async (t) => {
+    const pair = counter();
+    const middle = counter();
+    const last = counter();
+    await using client = await served((app) => {
+      app.get(
+        "/c04",
+        inject({ a: fresh(pair), b: pair }, ({ a, b }) => [a, b]),
+      );
+      app.get(
+        "/c05",
+        inject({ a: middle, b: fresh(middle), c: middle }, ({ a, b, c }) => [a, b, c]),
+      );
+      app.get(
+        "/c06",
+        inject({ a: fresh(last), b: fresh(last), c: last }, ({ a, b, c }) => [a, b, c]),
+      );
+    });
+    t.strictSame(await got(client, "/c04"), [1, 2]);
+    t.strictSame(await got(client, "/c05"), [1, 2, 1]);
+    t.strictSame(await got(client, "/c06"), [1, 2, 3]);
+  },
+);
 
 t.test("C07: what a fresh instance needs is shared", async (t) => {
   const s = counter("s");
   let made = 0;
   const n = resource("n", { lifetime: "request", needs: { s }, start: ({ s }) => [++made, s] });
-  await using client = await served((app) => app.get("/", inject({ a: fresh(n), b: fresh(n) }, ({ a, b }) => [a, b])));
-  t.strictSame(await got(client), [[1, 1], [2, 1]]);
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ a: fresh(n), b: fresh(n) }, ({ a, b }) => [a, b]),
+    ),
+  );
+  t.strictSame(await got(client), [
+    [1, 1],
+    [2, 1],
+  ]);
 });
 
 t.test("C08: fresh generators are entered and left each for itself, last first", async (t) => {
@@ -45,7 +70,12 @@ t.test("C08: fresh generators are entered and left each for itself, last first",
       log.push(`exit${n}`);
     },
   });
-  await using client = await served((app) => app.get("/", inject({ a: fresh(g), b: fresh(g) }, () => `${log.push("ep")}`)));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ a: fresh(g), b: fresh(g) }, () => `${log.push("ep")}`),
+    ),
+  );
   await client.get("/");
   await turns();
   t.strictSame(log, ["enter1", "enter2", "ep", "exit2", "exit1"]);
@@ -53,7 +83,14 @@ t.test("C08: fresh generators are entered and left each for itself, last first",
 
 t.test("C09: the app's, the route's and the handler's dependency is one", async (t) => {
   const d = counter();
-  await using client = await served((app) => app.get("/", inject({ d }, ({ d }) => d, { dependencies: [d] })), { dependencies: { d } });
+  await using client = await served(
+    (app) =>
+      app.get(
+        "/",
+        inject({ d }, ({ d }) => d, { dependencies: [d] }),
+      ),
+    { dependencies: { d } },
+  );
   t.equal(await got(client), 1);
 });
 
@@ -69,22 +106,36 @@ t.test("C11: what throws is made once, and what stands behind it not at all", as
   });
   const again = resource("again", { lifetime: "request", needs: { d }, start: ({ d }) => d });
   const m = resource("m", { lifetime: "request", start: () => ++later });
-  await using client = await served((app) => app.get("/", inject({ d, again, m }, () => "ok")));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ d, again, m }, () => "ok"),
+    ),
+  );
   t.equal((await client.get("/")).statusCode, 500);
   t.strictSame([called, later], [1, 0]);
 });
 
-t.test("C12, V18: two definitions from one factory are two; `parametrised` makes them one for the same parameters", async (t) => {
-  let made = 0;
-  const make = (name: string) => resource(name, { lifetime: "request", start: () => ++made });
-  const kept = parametrised(make);
-  await using client = await served((app) => {
-    app.get("/two", inject({ a: make("x"), b: make("x") }, ({ a, b }) => [a, b]));
-    app.get("/one", inject({ a: kept("x"), b: kept("x"), c: kept("y") }, ({ a, b, c }) => [a, b, c]));
-  });
-  t.strictSame(await got(client, "/two"), [1, 2]);
-  t.strictSame(await got(client, "/one"), [3, 3, 4]);
-});
+t.test(
+  "C12, V18: two definitions from one factory are two; `parametrised` makes them one for the same parameters",
+  async (t) => {
+    let made = 0;
+    const make = (name: string) => resource(name, { lifetime: "request", start: () => ++made });
+    const kept = parametrised(make);
+    await using client = await served((app) => {
+      app.get(
+        "/two",
+        inject({ a: make("x"), b: make("x") }, ({ a, b }) => [a, b]),
+      );
+      app.get(
+        "/one",
+        inject({ a: kept("x"), b: kept("x"), c: kept("y") }, ({ a, b, c }) => [a, b, c]),
+      );
+    });
+    t.strictSame(await got(client, "/two"), [1, 2]);
+    t.strictSame(await got(client, "/one"), [3, 3, 4]);
+  },
+);
 
 t.test("C14: a bound method is one dependency, because the definition is what counts", async (t) => {
   class Counting {
@@ -95,20 +146,42 @@ t.test("C14: a bound method is one dependency, because the definition is what co
   }
   const counting = new Counting();
   const next = resource("next", { lifetime: "request", start: counting.next.bind(counting) });
-  await using client = await served((app) => app.get("/", inject({ a: next, b: next }, ({ a, b }) => [a, b])));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ a: next, b: next }, ({ a, b }) => [a, b]),
+    ),
+  );
   t.strictSame(await got(client), [1, 1]);
 });
 
 t.test("C15: under other scopes a dependency is another one", async (t) => {
   const d = counter();
-  await using client = await served((app) => app.get("/", inject({ a: security(d), b: security(d, ["s"]), c: security(d, ["s"]) }, ({ a, b, c }) => [a, b, c])));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ a: security(d), b: security(d, ["s"]), c: security(d, ["s"]) }, ({ a, b, c }) => [a, b, c]),
+    ),
+  );
   t.strictSame(await got(client), [1, 2, 2]);
 });
 
 t.test("C16: the order of scopes does not matter", async (t) => {
   const d = counter();
-  const needs = { a: d, b: security(d, ["t"]), c: security(d, ["t"]), d: security(d, ["t", "s"]), e: security(d, ["s", "t"]), f: security(d) };
-  await using client = await served((app) => app.get("/", inject(needs, (values) => Object.values(values))));
+  const needs = {
+    a: d,
+    b: security(d, ["t"]),
+    c: security(d, ["t"]),
+    d: security(d, ["t", "s"]),
+    e: security(d, ["s", "t"]),
+    f: security(d),
+  };
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject(needs, (values) => Object.values(values)),
+    ),
+  );
   t.strictSame(await got(client), [1, 2, 2, 3, 3, 1]);
 });
 
@@ -124,8 +197,17 @@ t.test("C18: what looks at scopes is made for each way to it; what it needs besi
       return { user: ++users, db };
     },
   });
-  const me = resource("me", { lifetime: "request", needs: { user: security(user, ["me"]) }, start: ({ user }) => user });
-  await using client = await served((app) => app.get("/", inject({ me, items: security(me, ["items"]) }, (values) => values)));
+  const me = resource("me", {
+    lifetime: "request",
+    needs: { user: security(user, ["me"]) },
+    start: ({ user }) => user,
+  });
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ me, items: security(me, ["items"]) }, (values) => values),
+    ),
+  );
   t.strictSame(await got(client), { me: { user: 1, db: 1 }, items: { user: 2, db: 1 } });
   t.strictSame(seen, [["me"], ["items", "me"]]);
 });
@@ -141,7 +223,12 @@ t.test("C19: a generator below two ways with scopes is entered once", async (t) 
     },
   });
   const user = resource("user", { lifetime: "request", needs: { db, requiredScopes }, start: ({ db }) => db });
-  await using client = await served((app) => app.get("/", inject({ a: security(user, ["a"]), b: security(user, ["b"]) }, () => "ok")));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ a: security(user, ["a"]), b: security(user, ["b"]) }, () => "ok"),
+    ),
+  );
   await client.get("/");
   await turns();
   t.strictSame(log, ["db+1", "db-1"]);
@@ -149,7 +236,12 @@ t.test("C19: a generator below two ways with scopes is entered once", async (t) 
 
 t.test("C20, C21: a definition has one lifetime, so it is one value however it is needed (deviation)", async (t) => {
   const d = counter();
-  await using client = await served((app) => app.get("/", inject({ a: d, b: security(d), c: d }, ({ a, b, c }) => [a, b, c])));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ a: d, b: security(d), c: d }, ({ a, b, c }) => [a, b, c]),
+    ),
+  );
   t.strictSame(await got(client), [1, 1, 1]);
 });
 
@@ -172,12 +264,15 @@ t.test("C22: twenty requests at once share nothing, and leave nothing", async (t
   let go: () => void = () => {};
   const everybody = new Promise<void>((resolve) => (go = resolve));
   await using client = await served((app) =>
-    app.get("/", inject({ g, other }, async ({ g, other }) => {
-      all.add(g);
-      if (++waiting === 20) go();
-      await everybody;
-      return g === other;
-    })),
+    app.get(
+      "/",
+      inject({ g, other }, async ({ g, other }) => {
+        all.add(g);
+        if (++waiting === 20) go();
+        await everybody;
+        return g === other;
+      }),
+    ),
   );
   const same = await Promise.all(Array.from({ length: 20 }, () => got(client)));
   await turns(20);

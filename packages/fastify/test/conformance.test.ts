@@ -14,10 +14,18 @@ function idsOfTests(folder: string): string[] {
   });
 }
 
-t.test("every row of CONFORMANCE.md is shown by a test that names it, and every such test has a row with a reason where it deviates", async (t) => {
-  const page = readFileSync(join(home, "CONFORMANCE.md"), "utf8");
-  const rows = [...page.matchAll(/^\| ([A-Z]\d\d) \| (as FastAPI|deviates) \| (.*) \|$/gm)].map(([, id = "", here, note = ""]) => ({ id, here, note: note.trim() }));
-  t.ok(rows.length > 120);
-  t.strictSame(rows.map(({ id }) => id).sort(), [...new Set(idsOfTests(join(home, "test")))].sort());
-  t.strictSame(rows.filter(({ here, note }) => here === "deviates" && note === ""), []);
-});
+t.test(
+  "every row of CONFORMANCE.md is shown by a test that names it, and every such test has a row with a reason where it deviates",
+  async (t) => {
+    const page = readFileSync(join(home, "CONFORMANCE.md"), "utf8");
+    const rows = [...page.matchAll(/^\| ([A-Z]\d\d) \| (as FastAPI|deviates) \| (.*) \|$/gm)].map(
+      ([, id = "", here, note = ""]) => ({ id, here, note: note.trim() }),
+    );
+    t.ok(rows.length > 120);
+    t.strictSame(rows.map(({ id }) => id).sort(), [...new Set(idsOfTests(join(home, "test")))].sort());
+    t.strictSame(
+      rows.filter(({ here, note }) => here === "deviates" && note === ""),
+      [],
+    );
+  },
+);

@@ -7,7 +7,10 @@ t.test("G02, G05: a handler's generator ends before the reply is sent, a request
   const log: string[] = [];
   await using client = await served((app) => {
     app.addHook("onSend", async () => void log.push("sent"));
-    app.get("/", inject({ req: logged(log, "req", "request"), fn: logged(log, "fn", "handler") }, () => `${log.push("ep")}`));
+    app.get(
+      "/",
+      inject({ req: logged(log, "req", "request"), fn: logged(log, "fn", "handler") }, () => `${log.push("ep")}`),
+    );
   });
   await client.get("/");
   await turns();
@@ -32,7 +35,12 @@ t.test("G04: what a generator needs is still there when it ends", async (t) => {
       log.push(`finished b with a: ${a.text}`);
     },
   });
-  await using client = await served((app) => app.get("/", inject({ b }, () => "ok")));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ b }, () => "ok"),
+    ),
+  );
   await client.get("/");
   await turns();
   t.strictSame(log, ["finished b with a: started a"]);
@@ -50,33 +58,55 @@ t.test("G06: a handler's generator may need a request's", async (t) => {
       log.push("fn-");
     },
   });
-  await using client = await served((app) => app.get("/", inject({ fn }, () => `${log.push("ep")}`)));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ fn }, () => `${log.push("ep")}`),
+    ),
+  );
   await client.get("/");
   await turns();
   t.strictSame(log, ["req+", "fn+", "ep", "fn-", "req-"]);
 });
 
-t.test("G07, G08: what lives for the request cannot need what lives for the handler: refused before requests come", async (t) => {
-  const fn = resource("fn", { lifetime: "handler", start: () => 1 });
-  const needs = { fn } as never; // the compiler refuses it too, see types/bad
-  const broken = resource("broken", {
-    lifetime: "request",
-    needs,
-    async *start() {
-      yield 1;
-    },
-  });
-  await t.rejects(served((app) => app.get("/", inject({ broken }, () => "ok"))), { code: "GRAPH_CAPTIVE", message: /"broken": a request resource cannot need 'fn': it lives shorter/ });
-});
+t.test(
+  "G07, G08: what lives for the request cannot need what lives for the handler: refused before requests come",
+  async (t) => {
+    const fn = resource("fn", { lifetime: "handler", start: () => 1 });
+    const needs = { fn } as never; // the compiler refuses it too, see types/bad
+    const broken = resource("broken", {
+      lifetime: "request",
+      needs,
+      async *start() {
+        yield 1;
+      },
+    });
+    await t.rejects(
+      served((app) =>
+        app.get(
+          "/",
+          inject({ broken }, () => "ok"),
+        ),
+      ),
+      { code: "GRAPH_CAPTIVE", message: /"broken": a request resource cannot need 'fn': it lives shorter/ },
+    );
+  },
+);
 
 t.test("G11, G13: generators of both lifetimes see the handler's error, before the client is answered", async (t) => {
   const log: string[] = [];
-  await using client = await served((app) => {
-    app.addHook("onError", async () => void log.push("onError"));
-    app.get("/", inject({ req: logged(log, "req", "request"), fn: logged(log, "fn", "handler") }, () => {
-      throw new HttpError(404, "nf");
-    }));
-  }, { errors: { shape: "fastapi" } });
+  await using client = await served(
+    (app) => {
+      app.addHook("onError", async () => void log.push("onError"));
+      app.get(
+        "/",
+        inject({ req: logged(log, "req", "request"), fn: logged(log, "fn", "handler") }, () => {
+          throw new HttpError(404, "nf");
+        }),
+      );
+    },
+    { errors: { shape: "fastapi" } },
+  );
   const answer = await client.get("/");
   t.strictSame([answer.statusCode, answer.json()], [404, { detail: "nf" }]);
   t.strictSame(log, ["req+", "fn+", "fn saw nf", "fn-", "req saw nf", "req-", "onError"]);
@@ -90,9 +120,12 @@ t.test("G12: cleanup runs before the app's own error handler, which answers", as
       log.push(error instanceof Own ? "handler" : "other");
       return reply.code(418).send("handled");
     });
-    app.get("/", inject({ a: logged(log, "a", "request") }, () => {
-      throw new Own("own");
-    }));
+    app.get(
+      "/",
+      inject({ a: logged(log, "a", "request") }, () => {
+        throw new Own("own");
+      }),
+    );
   });
   const answer = await client.get("/");
   t.strictSame([answer.statusCode, answer.body], [418, "handled"]);
@@ -111,13 +144,19 @@ t.test("G14, G15: a generator may make another error of the handler's", async (t
         }
       },
     });
-  await using client = await served((app) => {
-    for (const lifetime of ["request", "handler"] as const) {
-      app.get(`/${lifetime}`, inject({ turn: turn(lifetime) }, () => {
-        throw new TypeError("first");
-      }));
-    }
-  }, { errors: { shape: "fastapi" } });
+  await using client = await served(
+    (app) => {
+      for (const lifetime of ["request", "handler"] as const) {
+        app.get(
+          `/${lifetime}`,
+          inject({ turn: turn(lifetime) }, () => {
+            throw new TypeError("first");
+          }),
+        );
+      }
+    },
+    { errors: { shape: "fastapi" } },
+  );
   for (const lifetime of ["request", "handler"]) {
     const answer = await client.get(`/${lifetime}`);
     t.strictSame([answer.statusCode, answer.json()], [418, { detail: "replaced" }]);
@@ -135,57 +174,80 @@ const swallows = resource("swallows", {
   },
 });
 
-t.test("G16, G17: an error that a generator swallows is a 500, with the error as the cause (deviation: FastAPI loses it)", async (t) => {
-  let seen: unknown;
-  await using client = await served((app) => {
-    app.addHook("onError", async (_request, _reply, error) => void (seen = error));
-    app.get("/", inject({ swallows }, () => {
-      throw new TypeError("lost?");
-    }));
-  });
-  t.equal((await client.get("/")).statusCode, 500);
-  t.match(seen, { code: "GENERATOR_SWALLOWED_ERROR", cause: { message: "lost?" } });
-});
+t.test(
+  "G16, G17: an error that a generator swallows is a 500, with the error as the cause (deviation: FastAPI loses it)",
+  async (t) => {
+    let seen: unknown;
+    await using client = await served((app) => {
+      app.addHook("onError", async (_request, _reply, error) => void (seen = error));
+      app.get(
+        "/",
+        inject({ swallows }, () => {
+          throw new TypeError("lost?");
+        }),
+      );
+    });
+    t.equal((await client.get("/")).statusCode, 500);
+    t.match(seen, { code: "GENERATOR_SWALLOWED_ERROR", cause: { message: "lost?" } });
+  },
+);
 
-t.test("G18: behind a generator that swallows, the outer ones end as if all were well; the client gets 500", async (t) => {
-  const log: string[] = [];
-  const a = logged(log, "a", "request");
-  const b = resource("b", {
-    lifetime: "request",
-    needs: { a },
-    async *start() {
-      try {
-        yield 1;
-      } catch {
-        log.push("b swallowed");
-      }
-    },
-  });
-  await using client = await served((app) => app.get("/", inject({ b }, () => {
-    throw new Error("x");
-  })));
-  t.equal((await client.get("/")).statusCode, 500);
-  t.strictSame(log, ["a+", "b swallowed", "a-"]);
-});
-
-t.test("G20, G21: cleanup that fails after the reply is logged; a commit that fails before it is the answer", async (t) => {
-  const failing = <const L extends "request" | "handler">(lifetime: L) =>
-    resource("failing", {
-      lifetime,
+t.test(
+  "G18: behind a generator that swallows, the outer ones end as if all were well; the client gets 500",
+  async (t) => {
+    const log: string[] = [];
+    const a = logged(log, "a", "request");
+    const b = resource("b", {
+      lifetime: "request",
+      needs: { a },
       async *start() {
-        yield 1;
-        throw new HttpError(503, "late");
+        try {
+          yield 1;
+        } catch {
+          log.push("b swallowed");
+        }
       },
     });
-  await using client = await served((app) => {
-    app.get("/request", inject({ failing: failing("request") }, () => "ok"));
-    app.get("/handler", inject({ failing: failing("handler") }, () => "ok"));
-  });
-  t.equal((await client.get("/request")).statusCode, 200);
-  t.equal((await client.get("/handler")).statusCode, 503);
-  await turns();
-  t.equal(client.app.steward.stats().openRequests, 0);
-});
+    await using client = await served((app) =>
+      app.get(
+        "/",
+        inject({ b }, () => {
+          throw new Error("x");
+        }),
+      ),
+    );
+    t.equal((await client.get("/")).statusCode, 500);
+    t.strictSame(log, ["a+", "b swallowed", "a-"]);
+  },
+);
+
+t.test(
+  "G20, G21: cleanup that fails after the reply is logged; a commit that fails before it is the answer",
+  async (t) => {
+    const failing = <const L extends "request" | "handler">(lifetime: L) =>
+      resource("failing", {
+        lifetime,
+        async *start() {
+          yield 1;
+          throw new HttpError(503, "late");
+        },
+      });
+    await using client = await served((app) => {
+      app.get(
+        "/request",
+        inject({ failing: failing("request") }, () => "ok"),
+      );
+      app.get(
+        "/handler",
+        inject({ failing: failing("handler") }, () => "ok"),
+      );
+    });
+    t.equal((await client.get("/request")).statusCode, 200);
+    t.equal((await client.get("/handler")).statusCode, 503);
+    await turns();
+    t.equal(client.app.steward.stats().openRequests, 0);
+  },
+);
 
 t.test("G22: every cleanup runs, and the outer ones see the error of an inner one", async (t) => {
   const log: string[] = [];
@@ -198,7 +260,12 @@ t.test("G22: every cleanup runs, and the outer ones see the error of an inner on
       throw new Error("b failed");
     },
   });
-  await using client = await served((app) => app.get("/", inject({ b, c: logged(log, "c", "handler") }, () => "ok")));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ b, c: logged(log, "c", "handler") }, () => "ok"),
+    ),
+  );
   t.equal((await client.get("/")).statusCode, 500);
   t.strictSame(log, ["a+", "c+", "c-", "a saw b failed", "a-"]);
 });
@@ -212,7 +279,12 @@ t.test("G23: what fails on its way in leaves what was entered before it, and ent
       yield 1;
     },
   });
-  await using client = await served((app) => app.get("/", inject({ a: logged(log, "a", "request"), b, c: logged(log, "c", "request") }, () => `${log.push("ep")}`)));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ a: logged(log, "a", "request"), b, c: logged(log, "c", "request") }, () => `${log.push("ep")}`),
+    ),
+  );
   t.equal((await client.get("/")).statusCode, 409);
   t.strictSame(log, ["a+", "a saw busy", "a-"]);
 });
@@ -222,7 +294,10 @@ t.test("G28: a generator that does not yield is a 500", async (t) => {
   let seen: unknown;
   await using client = await served((app) => {
     app.addHook("onError", async (_request, _reply, error) => void (seen = error));
-    app.get("/", inject({ none }, () => "ok"));
+    app.get(
+      "/",
+      inject({ none }, () => "ok"),
+    );
   });
   t.equal((await client.get("/")).statusCode, 500);
   t.match(seen, { code: "GENERATOR_DID_NOT_YIELD" });
@@ -247,22 +322,43 @@ t.test("G29: plain and async generators under plain and async handlers behave al
   await using client = await served((app) => {
     for (const needs of [{ plain }, { later }] as const) {
       const name = Object.keys(needs)[0];
-      app.get(`/${name}/plain`, inject(needs as { plain: typeof plain }, () => "ok"));
-      app.get(`/${name}/async`, inject(needs as { plain: typeof plain }, async () => "ok"));
-      app.get(`/${name}/throws`, inject(needs as { plain: typeof plain }, () => {
-        throw new Error("x");
-      }));
-      app.get(`/${name}/rejects`, inject(needs as { plain: typeof plain }, async () => {
-        throw new Error("x");
-      }));
+      app.get(
+        `/${name}/plain`,
+        inject(needs as { plain: typeof plain }, () => "ok"),
+      );
+      app.get(
+        `/${name}/async`,
+        inject(needs as { plain: typeof plain }, async () => "ok"),
+      );
+      app.get(
+        `/${name}/throws`,
+        inject(needs as { plain: typeof plain }, () => {
+          throw new Error("x");
+        }),
+      );
+      app.get(
+        `/${name}/rejects`,
+        inject(needs as { plain: typeof plain }, async () => {
+          throw new Error("x");
+        }),
+      );
     }
   });
   for (const name of ["plain", "later"]) {
-    for (const [way, expected] of [["plain", [`${name}-`]], ["async", [`${name}-`]], ["throws", [`${name} saw x`, `${name}-`]], ["rejects", [`${name} saw x`, `${name}-`]]] as const) {
+    for (const [way, expected] of [
+      ["plain", [`${name}-`]],
+      ["async", [`${name}-`]],
+      ["throws", [`${name} saw x`, `${name}-`]],
+      ["rejects", [`${name} saw x`, `${name}-`]],
+    ] as const) {
       log.length = 0;
       await client.get(`/${name}/${way}`);
       await turns();
-      t.strictSame(log.filter((line) => !line.endsWith("+")), expected, `${name}, ${way}`);
+      t.strictSame(
+        log.filter((line) => !line.endsWith("+")),
+        expected,
+        `${name}, ${way}`,
+      );
     }
   }
 });
@@ -278,7 +374,12 @@ t.test("G31: a background task that cleanup adds is run too (deviation: FastAPI 
       background.add("late", () => log.push("late task"));
     },
   });
-  await using client = await served((app) => app.get("/", inject({ late }, () => "ok")));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ late }, () => "ok"),
+    ),
+  );
   await client.get("/");
   await turns(10);
   t.strictSame(log, ["late task"]);
@@ -295,7 +396,12 @@ t.test("G32: the request's context is the same in both halves of a generator", a
       seen.push(currentContext()?.requestId);
     },
   });
-  await using client = await served((app) => app.get("/", inject({ g }, () => `${seen.push(currentContext()?.requestId)}`)));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ g }, () => `${seen.push(currentContext()?.requestId)}`),
+    ),
+  );
   await client.get("/", { headers: { "x-request-id": "mine" } });
   t.strictSame(seen, ["mine", "mine", "mine"]);
 });
@@ -316,42 +422,51 @@ t.test("a handler's generator commits before the reply and releases after it, wh
   });
   await using client = await served((app) => {
     app.addHook("onSend", async () => void log.push("sent"));
-    app.get("/", inject({ tx }, () => "ok"));
+    app.get(
+      "/",
+      inject({ tx }, () => "ok"),
+    );
   });
   await client.get("/");
   await turns();
   t.strictSame(log, ["commit", "sent", "release"]);
 });
 
-t.test("a handler that replies from a callback commits when it sends; a commit that fails then is the answer", async (t) => {
-  const log: string[] = [];
-  const tx = (fails: boolean) =>
-    resource("tx", {
-      lifetime: "handler",
-      async *start() {
-        yield 1;
-        log.push("commit");
-        if (fails) throw new HttpError(503, "no");
-      },
+t.test(
+  "a handler that replies from a callback commits when it sends; a commit that fails then is the answer",
+  async (t) => {
+    const log: string[] = [];
+    const tx = (fails: boolean) =>
+      resource("tx", {
+        lifetime: "handler",
+        async *start() {
+          yield 1;
+          log.push("commit");
+          if (fails) throw new HttpError(503, "no");
+        },
+      });
+    await using client = await served((app) => {
+      for (const fails of [true, false]) {
+        app.get(
+          `/${fails}`,
+          inject({ tx: tx(fails), reply }, ({ reply }) => {
+            setImmediate(() => {
+              log.push("sends");
+              reply.send("sent");
+            });
+          }),
+        );
+      }
     });
-  await using client = await served((app) => {
-    for (const fails of [true, false]) {
-      app.get(`/${fails}`, inject({ tx: tx(fails), reply }, ({ reply }) => {
-        setImmediate(() => {
-          log.push("sends");
-          reply.send("sent");
-        });
-      }));
-    }
-  });
-  const good = await client.get("/false");
-  t.strictSame([good.statusCode, good.body], [200, "sent"]);
-  t.strictSame(log.splice(0), ["sends", "commit"]);
-  t.equal((await client.get("/true")).statusCode, 503);
-  t.strictSame(log, ["sends", "commit"]);
-  await turns();
-  t.equal(client.app.steward.stats().openRequests, 0);
-});
+    const good = await client.get("/false");
+    t.strictSame([good.statusCode, good.body], [200, "sent"]);
+    t.strictSame(log.splice(0), ["sends", "commit"]);
+    t.equal((await client.get("/true")).statusCode, 503);
+    t.strictSame(log, ["sends", "commit"]);
+    await turns();
+    t.equal(client.app.steward.stats().openRequests, 0);
+  },
+);
 
 t.test("a wrapped generator function is one where it says so", async (t) => {
   const log: string[] = [];
@@ -360,7 +475,12 @@ t.test("a wrapped generator function is one where it says so", async (t) => {
     log.push("left");
   };
   const wrapped = resource("wrapped", { lifetime: "request", start: generator(() => inner()) });
-  await using client = await served((app) => app.get("/", inject({ wrapped }, ({ wrapped }) => ({ wrapped }))));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ wrapped }, ({ wrapped }) => ({ wrapped })),
+    ),
+  );
   t.strictSame(await got(client), { wrapped: "inner" });
   await turns();
   t.strictSame(log, ["left"]);

@@ -1,7 +1,18 @@
 import { resource } from "@steward/core";
 import t from "tap";
 import * as v from "valibot";
-import { body, cookie, file, form, header, inject, passwordForm, path, query } from "../src/index.ts";
+import {
+  body,
+  cookie,
+  file,
+  form,
+  header,
+  inject,
+  type InvalidInput,
+  passwordForm,
+  path,
+  query,
+} from "../src/index.ts";
 import { got, served } from "./app.ts";
 
 const fastapi = { errors: { shape: "fastapi" } } as const;
@@ -9,14 +20,28 @@ const asForm = { headers: { "content-type": "application/x-www-form-urlencoded" 
 
 t.test("P03: what is missing is told with its place", async (t) => {
   const needs = { d: resource("d", { lifetime: "request", needs: { q: query("q") }, start: ({ q }) => q }) };
-  await using client = await served((app) => app.get("/", inject(needs, () => "ok")), fastapi);
+  await using client = await served(
+    (app) =>
+      app.get(
+        "/",
+        inject(needs, () => "ok"),
+      ),
+    fastapi,
+  );
   const answer = await client.get("/");
   t.equal(answer.statusCode, 422);
-  t.strictSame(answer.json(), { detail: [{ type: "missing", loc: ["query", "q"], msg: "Field required", input: null }] });
+  t.strictSame(answer.json(), {
+    detail: [{ type: "missing", loc: ["query", "q"], msg: "Field required", input: null }],
+  });
 });
 
 t.test("P03: the same as a problem, with the request's id", async (t) => {
-  await using client = await served((app) => app.get("/", inject({ q: query("q") }, () => "ok")));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ q: query("q") }, () => "ok"),
+    ),
+  );
   const answer = await client.get("/", { headers: { "x-request-id": "abc" } });
   t.equal(answer.headers["content-type"], "application/problem+json; charset=utf-8");
   t.strictSame(answer.json(), {
@@ -29,59 +54,144 @@ t.test("P03: the same as a problem, with the request's id", async (t) => {
   });
 });
 
+t.test("an error handler of one's own gets all problems in one error", async (t) => {
+  await using client = await served((app) => {
+    app.setErrorHandler((error, _request, reply) =>
+      reply.code(400).send({ code: (error as { code: string }).code, count: (error as InvalidInput).issues.length }),
+    );
+    app.get(
+      "/",
+      inject({ q: query("q"), r: query("r") }, () => "ok"),
+    );
+  });
+  t.strictSame((await client.get("/")).json(), { code: "INPUT_INVALID", count: 2 });
+});
+
 t.test("P04: the same problem of two dependencies is told once (deviation)", async (t) => {
-  const reads = (name: string) => resource(name, { lifetime: "request", needs: { q: query("q") }, start: ({ q }) => q });
-  await using client = await served((app) => app.get("/", inject({ a: reads("a"), b: reads("b"), q: query("q") }, () => "ok")));
+  const reads = (name: string) =>
+    resource(name, { lifetime: "request", needs: { q: query("q") }, start: ({ q }) => q });
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ a: reads("a"), b: reads("b"), q: query("q") }, () => "ok"),
+    ),
+  );
   t.equal((await client.get("/")).json().errors.length, 1);
 });
 
 t.test("P05: two dependencies may read one parameter with defaults of their own", async (t) => {
-  await using client = await served((app) => app.get("/", inject({ a: query("q", { type: "integer", default: 1 }), b: query("q", { type: "integer", default: 2 }) }, ({ a, b }) => [a, b])));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject(
+        { a: query("q", { type: "integer", default: 1 }), b: query("q", { type: "integer", default: 2 }) },
+        ({ a, b }) => [a, b],
+      ),
+    ),
+  );
   t.strictSame(await got(client, "/"), [1, 2]);
   t.strictSame(await got(client, "/?q=9"), [9, 9]);
 });
 
-const item = { type: "object", required: ["name"], properties: { name: { type: "string" }, price: { type: "number", minimum: 0 } } } as const;
+const item = {
+  type: "object",
+  required: ["name"],
+  properties: { name: { type: "string" }, price: { type: "number", minimum: 0 } },
+} as const;
 
 t.test("P07: one body is the whole body", async (t) => {
   const d = resource("d", { lifetime: "request", needs: { item: body("item", item) }, start: ({ item }) => item.name });
-  await using client = await served((app) => app.post("/", inject({ d }, ({ d }) => ({ d }))));
+  await using client = await served((app) =>
+    app.post(
+      "/",
+      inject({ d }, ({ d }) => ({ d })),
+    ),
+  );
   t.strictSame((await client.post("/", { name: "a" })).json(), { d: "a" });
   const wrong = await client.post("/", { price: -1 });
-  t.strictSame(wrong.json().errors.map((error: { path: string; code: string }) => [error.path, error.code]), [["body.name", "missing"], ["body.price", "greater_than_equal"]]);
-  t.strictSame((await client.post("/")).json().errors.map((error: { path: string }) => error.path), ["body"]);
+  t.strictSame(
+    wrong.json().errors.map((error: { path: string; code: string }) => [error.path, error.code]),
+    [
+      ["body.name", "missing"],
+      ["body.price", "greater_than_equal"],
+    ],
+  );
+  t.strictSame(
+    (await client.post("/")).json().errors.map((error: { path: string }) => error.path),
+    ["body"],
+  );
 });
 
 t.test("P08: two bodies are members of one", async (t) => {
   const d = resource("d", { lifetime: "request", needs: { x: body("x", item) }, start: ({ x }) => x.name });
-  await using client = await served((app) => app.post("/", inject({ d, y: body("y", item) }, ({ d, y }) => [d, y.name])));
+  await using client = await served((app) =>
+    app.post(
+      "/",
+      inject({ d, y: body("y", item) }, ({ d, y }) => [d, y.name]),
+    ),
+  );
   t.strictSame((await client.post("/", { x: { name: "a" }, y: { name: "b" } })).json(), ["a", "b"]);
-  t.strictSame((await client.post("/", { y: { name: "b" } })).json().errors.map((error: { path: string }) => error.path), ["body.x"]);
+  t.strictSame(
+    (await client.post("/", { y: { name: "b" } })).json().errors.map((error: { path: string }) => error.path),
+    ["body.x"],
+  );
 });
 
 t.test("P09: the same body in a dependency and in the handler is one", async (t) => {
   const x = body("x", item);
   const d = resource("d", { lifetime: "request", needs: { x }, start: ({ x }) => x.name });
-  await using client = await served((app) => app.post("/", inject({ d, x, again: body("x", item) }, ({ d, x, again }) => [d, x.name, again.name])));
+  await using client = await served((app) =>
+    app.post(
+      "/",
+      inject({ d, x, again: body("x", item) }, ({ d, x, again }) => [d, x.name, again.name]),
+    ),
+  );
   t.strictSame((await client.post("/", { name: "a" })).json(), ["a", "a", "a"]);
 });
 
 t.test("P10: underscores of a header's name are hyphens", async (t) => {
-  await using client = await served((app) => app.get("/", inject({ token: header("x_tok") }, ({ token }) => ({ token }))));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ token: header("x_tok") }, ({ token }) => ({ token })),
+    ),
+  );
   t.strictSame(await got(client, "/", { "x-tok": "abc" }), { token: "abc" });
   t.equal((await client.get("/")).json().errors[0].path, "header.x-tok");
 });
 
 t.test("P14: the strict password form wants its grant type", async (t) => {
-  await using client = await served((app) => {
-    app.post("/strict", inject({ form: passwordForm({ strict: true }) }, ({ form }) => form));
-    app.post("/lax", inject({ form: passwordForm() }, ({ form }) => form));
-  }, { ...fastapi, forms: {} });
+  await using client = await served(
+    (app) => {
+      app.post(
+        "/strict",
+        inject({ form: passwordForm({ strict: true }) }, ({ form }) => form),
+      );
+      app.post(
+        "/lax",
+        inject({ form: passwordForm() }, ({ form }) => form),
+      );
+    },
+    { ...fastapi, forms: {} },
+  );
   const wrong = await client.post("/strict", "grant_type=wrong&username=a&password=b", asForm);
   t.equal(wrong.statusCode, 422);
-  t.match(wrong.json().detail, [{ type: "string_pattern_mismatch", loc: ["body", "grant_type"], msg: "String should match pattern '^password$'", input: "wrong" }]);
-  t.match((await client.post("/strict", "username=a&password=b", asForm)).json().detail, [{ type: "missing", loc: ["body", "grant_type"] }]);
-  t.strictSame((await client.post("/lax", "username=a&password=b&scope=x+y", asForm)).json(), { username: "a", password: "b", scopes: ["x", "y"] });
+  t.match(wrong.json().detail, [
+    {
+      type: "string_pattern_mismatch",
+      loc: ["body", "grant_type"],
+      msg: "String should match pattern '^password$'",
+      input: "wrong",
+    },
+  ]);
+  t.match((await client.post("/strict", "username=a&password=b", asForm)).json().detail, [
+    { type: "missing", loc: ["body", "grant_type"] },
+  ]);
+  t.strictSame((await client.post("/lax", "username=a&password=b&scope=x+y", asForm)).json(), {
+    username: "a",
+    password: "b",
+    scopes: ["x", "y"],
+  });
 });
 
 t.test("numbers, booleans and lists are read from text", async (t) => {
@@ -94,13 +204,40 @@ t.test("numbers, booleans and lists are read from text", async (t) => {
     id: path("id", { type: "integer" }),
     c: cookie("c", { type: "integer", default: 7 }),
   };
-  await using client = await served((app) => app.get("/:id", inject(needs, (values) => values)));
-  t.strictSame(await got(client, "/5?n=1&f=1.5&b=true&l=1&l=2&last=a&last=b", { cookie: "other=1; c=3" }), { n: 1, f: 1.5, b: true, l: [1, 2], last: "b", id: 5, c: 3 });
-  t.strictSame(await got(client, "/5?n=1&f=1.5&b=false&l=1&last=a"), { n: 1, f: 1.5, b: false, l: [1], last: "a", id: 5, c: 7 });
+  await using client = await served((app) =>
+    app.get(
+      "/:id",
+      inject(needs, (values) => values),
+    ),
+  );
+  t.strictSame(await got(client, "/5?n=1&f=1.5&b=true&l=1&l=2&last=a&last=b", { cookie: "other=1; c=3" }), {
+    n: 1,
+    f: 1.5,
+    b: true,
+    l: [1, 2],
+    last: "b",
+    id: 5,
+    c: 3,
+  });
+  t.strictSame(await got(client, "/5?n=1&f=1.5&b=false&l=1&last=a"), {
+    n: 1,
+    f: 1.5,
+    b: false,
+    l: [1],
+    last: "a",
+    id: 5,
+    c: 7,
+  });
   const wrong = await client.get("/x?n=1.5&f=x&b=maybe&last=a&l=x");
   t.strictSame(
     wrong.json().errors.map((error: { path: string; code: string }) => [error.path, error.code]),
-    [["query.n", "int_parsing"], ["query.f", "float_parsing"], ["query.b", "bool_parsing"], ["query.l.0", "int_parsing"], ["path.id", "int_parsing"]],
+    [
+      ["query.n", "int_parsing"],
+      ["query.f", "float_parsing"],
+      ["query.b", "bool_parsing"],
+      ["query.l.0", "int_parsing"],
+      ["path.id", "int_parsing"],
+    ],
   );
 });
 
@@ -118,20 +255,48 @@ t.test("rules of a schema are told with FastAPI's codes", async (t) => {
     [{ const: "a" }, "c", "literal_error"],
     [{ type: "string", format: "uuid" }, "c", "uuid_parsing"],
   ] as const;
-  await using client = await served((app) => rules.forEach(([schema], i) => app.get(`/${i}`, inject({ x: query("x", schema) }, () => "ok"))));
-  for (const [i, [, given, code]] of rules.entries()) t.equal((await client.get(`/${i}?x=${given}`)).json().errors?.[0]?.code, code);
+  await using client = await served((app) =>
+    rules.forEach(([schema], i) =>
+      app.get(
+        `/${i}`,
+        inject({ x: query("x", schema) }, () => "ok"),
+      ),
+    ),
+  );
+  for (const [i, [, given, code]] of rules.entries())
+    t.equal((await client.get(`/${i}?x=${given}`)).json().errors?.[0]?.code, code);
 });
 
 t.test("a JSON body is not coerced, and its unknown members stay unless the schema forbids them", async (t) => {
-  const strict = { type: "object", additionalProperties: false, properties: { n: { type: "integer" }, list: { type: "array", items: { type: "object", required: ["id"], properties: { id: { type: "string" } } } } } } as const;
+  const strict = {
+    type: "object",
+    additionalProperties: false,
+    properties: {
+      n: { type: "integer" },
+      list: { type: "array", items: { type: "object", required: ["id"], properties: { id: { type: "string" } } } },
+    },
+  } as const;
   await using client = await served((app) => {
-    app.post("/strict", inject({ x: body("x", strict) }, ({ x }) => x));
-    app.post("/open", inject({ x: body("x", { type: "object" }) }, ({ x }) => x));
+    app.post(
+      "/strict",
+      inject({ x: body("x", strict) }, ({ x }) => x),
+    );
+    app.post(
+      "/open",
+      inject({ x: body("x", { type: "object" }) }, ({ x }) => x),
+    );
   });
   const wrong = await client.post("/strict", { n: "1", extra: true, list: [{ id: "a" }, {}] });
   t.strictSame(
-    wrong.json().errors.map((error: { path: string; code: string }) => [error.path, error.code]).sort(),
-    [["body.extra", "extra_forbidden"], ["body.list.1.id", "missing"], ["body.n", "int_type"]],
+    wrong
+      .json()
+      .errors.map((error: { path: string; code: string }) => [error.path, error.code])
+      .sort(),
+    [
+      ["body.extra", "extra_forbidden"],
+      ["body.list.1.id", "missing"],
+      ["body.n", "int_type"],
+    ],
   );
   t.strictSame((await client.post("/open", { any: 1 })).json(), { any: 1 });
 });
@@ -139,7 +304,10 @@ t.test("a JSON body is not coerced, and its unknown members stay unless the sche
 t.test("a body by reference to a schema of the app", async (t) => {
   await using client = await served((app) => {
     app.addSchema({ $id: "item", type: "object", required: ["name"], properties: { name: { type: "string" } } });
-    app.post("/", inject({ x: body("x", { $ref: "item#" }) }, ({ x }) => x));
+    app.post(
+      "/",
+      inject({ x: body("x", { $ref: "item#" }) }, ({ x }) => x),
+    );
   });
   t.equal((await client.post("/", { name: "a" })).statusCode, 200);
   t.equal((await client.post("/", {})).json().errors[0].path, "body.name");
@@ -147,35 +315,88 @@ t.test("a body by reference to a schema of the app", async (t) => {
 
 t.test("schemas of a library: values are what the library makes of them, also when that takes time", async (t) => {
   const count = v.pipe(v.string(), v.transform(Number), v.integer("must be a whole number"));
-  const free = v.pipeAsync(v.object({ name: v.string() }), v.checkAsync(async ({ name }) => name !== "taken", "is taken"));
+  const free = v.pipeAsync(
+    v.object({ name: v.string() }),
+    v.checkAsync(async ({ name }) => name !== "taken", "is taken"),
+  );
   await using client = await served((app) => {
-    app.get("/", inject({ count: query("count", count), more: query("more", v.optional(v.string(), "none")) }, ({ count, more }) => [count + 1, more]));
-    app.post("/", inject({ user: body("user", free) }, ({ user }) => user.name));
+    app.get(
+      "/",
+      inject(
+        { count: query("count", count), more: query("more", v.optional(v.string(), "none")) },
+        ({ count, more }) => [count + 1, more],
+      ),
+    );
+    app.post(
+      "/",
+      inject({ user: body("user", free) }, ({ user }) => user.name),
+    );
   });
   t.strictSame(await got(client, "/?count=4"), [5, "none"]);
-  t.match((await client.get("/?count=x")).json().errors, [{ path: "query.count", code: "invalid", message: "must be a whole number" }]);
+  t.match((await client.get("/?count=x")).json().errors, [
+    { path: "query.count", code: "invalid", message: "must be a whole number" },
+  ]);
   t.equal((await client.post("/", { name: "free" })).body, "free");
   t.match((await client.post("/", { name: "taken" })).json().errors, [{ path: "body", message: "is taken" }]);
   t.match((await client.post("/", {})).json().errors, [{ path: "body.name" }]);
 });
 
 t.test("forms and files: fields and contents, within limits", async (t) => {
-  await using client = await served((app) => {
-    app.post("/", inject({ title: form("title"), size: form("size", { type: "integer", default: 1 }), clip: file("clip") }, ({ title, size, clip }) => ({ title, size, name: clip.filename, type: clip.mimetype, text: clip.content.toString() })));
-  }, { forms: { maxFileBytes: 100 } });
+  await using client = await served(
+    (app) => {
+      app.post(
+        "/",
+        inject(
+          { title: form("title"), size: form("size", { type: "integer", default: 1 }), clip: file("clip") },
+          ({ title, size, clip }) => ({
+            title,
+            size,
+            name: clip.filename,
+            type: clip.mimetype,
+            text: clip.content.toString(),
+          }),
+        ),
+      );
+    },
+    { forms: { maxFileBytes: 100 } },
+  );
   const send = (fields: Record<string, string>, content?: string) => {
-    const parts = Object.entries(fields).map(([name, value]) => `--x\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`);
-    const clip = content === undefined ? "" : `--x\r\ncontent-disposition: form-data; name="clip"; filename="a.txt"\r\ncontent-type: text/plain\r\n\r\n${content}\r\n`;
-    return client.post("/", `${parts.join("")}${clip}--x--\r\n`, { headers: { "content-type": "multipart/form-data; boundary=x" } });
+    const parts = Object.entries(fields).map(
+      ([name, value]) => `--x\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+    );
+    const clip =
+      content === undefined
+        ? ""
+        : `--x\r\ncontent-disposition: form-data; name="clip"; filename="a.txt"\r\ncontent-type: text/plain\r\n\r\n${content}\r\n`;
+    return client.post("/", `${parts.join("")}${clip}--x--\r\n`, {
+      headers: { "content-type": "multipart/form-data; boundary=x" },
+    });
   };
-  t.strictSame((await send({ title: "one", size: "3" }, "hello")).json(), { title: "one", size: 3, name: "a.txt", type: "text/plain", text: "hello" });
-  t.strictSame((await send({ size: "x" })).json().errors.map((error: { path: string }) => error.path), ["body.title", "body.size", "body.clip"]);
+  t.strictSame((await send({ title: "one", size: "3" }, "hello")).json(), {
+    title: "one",
+    size: 3,
+    name: "a.txt",
+    type: "text/plain",
+    text: "hello",
+  });
+  t.strictSame(
+    (await send({ size: "x" })).json().errors.map((error: { path: string }) => error.path),
+    ["body.title", "body.size", "body.clip"],
+  );
   t.equal((await send({ title: "one" }, "x".repeat(200))).statusCode, 413);
   t.equal((await client.post("/", "title=a", asForm)).json().errors[0].path, "body.clip");
 });
 
 t.test("a route that takes a JSON body and a form is refused when it is added", async (t) => {
-  await t.rejects(served((app) => app.post("/", inject({ a: body("a", { type: "object" }), b: form("b") }, () => "ok"))), { code: "ROUTE_INVALID" });
+  await t.rejects(
+    served((app) =>
+      app.post(
+        "/",
+        inject({ a: body("a", { type: "object" }), b: form("b") }, () => "ok"),
+      ),
+    ),
+    { code: "ROUTE_INVALID" },
+  );
 });
 
 t.test("outside of routes, inputs are given", async (t) => {
@@ -188,7 +409,13 @@ t.test("outside of routes, inputs are given", async (t) => {
 
 t.test("a route's own schema is checked too, in the same shape", async (t) => {
   const querystring = { type: "object", required: ["own"], properties: { own: { type: "integer" } } } as const;
-  await using client = await served((app) => app.get("/", { schema: { querystring } }, inject({ q: query("q") }, ({ q }, request) => ({ q, own: (request.query as { own: number }).own }))));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      { schema: { querystring } },
+      inject({ q: query("q") }, ({ q }, request) => ({ q, own: (request.query as { own: number }).own })),
+    ),
+  );
   t.strictSame(await got(client, "/?q=a&own=1"), { q: "a", own: 1 });
   t.match((await client.get("/?q=a")).json(), { status: 422, errors: [{ path: "query.own", code: "missing" }] });
 });

@@ -7,22 +7,43 @@ import { HttpError, inject, query, reply, request, requestSignal, steward, uuid7
 import { testClient } from "../src/testing.ts";
 import { got, served, turns } from "./app.ts";
 
-t.test("L01, L03: application resources are dependencies like any other: started once, stopped once (deviation: FastAPI has none)", async (t) => {
-  const log: string[] = [];
-  const db = resource("db", { start: () => ({ rows: 2 + log.push("start") }), stop: () => log.push("stop") });
-  const rows = resource("rows", { lifetime: "request", needs: { db }, start: ({ db }) => db.rows });
-  const client = await served((app) => app.get("/", inject({ rows, db }, ({ rows, db }) => [rows, db.rows])), { roots: [db] });
-  t.strictSame(await got(client), [3, 3]);
-  t.strictSame(await got(client), [3, 3]);
-  t.strictSame(log, ["start"]);
-  await client.app.close();
-  t.strictSame(log, ["start", "stop"]);
-});
+t.test(
+  "L01, L03: application resources are dependencies like any other: started once, stopped once (deviation: FastAPI has none)",
+  async (t) => {
+    const log: string[] = [];
+    const db = resource("db", { start: () => ({ rows: 2 + log.push("start") }), stop: () => log.push("stop") });
+    const rows = resource("rows", { lifetime: "request", needs: { db }, start: ({ db }) => db.rows });
+    const client = await served(
+      (app) =>
+        app.get(
+          "/",
+          inject({ rows, db }, ({ rows, db }) => [rows, db.rows]),
+        ),
+      { roots: [db] },
+    );
+    t.strictSame(await got(client), [3, 3]);
+    t.strictSame(await got(client), [3, 3]);
+    t.strictSame(log, ["start"]);
+    await client.app.close();
+    t.strictSame(log, ["start", "stop"]);
+  },
+);
 
-t.test("L02: an app whose container does not hold what a route needs does not get ready (deviation: FastAPI fails at the request)", async (t) => {
-  const db = resource("db", { start: () => ({}) });
-  await t.rejects(served((app) => app.get("/", inject({ db }, () => "ok"))), { code: "NOT_IN_GRAPH", message: /does not hold "db"/ });
-});
+t.test(
+  "L02: an app whose container does not hold what a route needs does not get ready (deviation: FastAPI fails at the request)",
+  async (t) => {
+    const db = resource("db", { start: () => ({}) });
+    await t.rejects(
+      served((app) =>
+        app.get(
+          "/",
+          inject({ db }, () => "ok"),
+        ),
+      ),
+      { code: "NOT_IN_GRAPH", message: /does not hold "db"/ },
+    );
+  },
+);
 
 t.test("an app whose resources do not start does not get ready, and can be closed", async (t) => {
   const app = fastify();
@@ -34,7 +55,10 @@ t.test("an app whose resources do not start does not get ready, and can be close
 
 t.test("an injected handler on an app without the plugin says what is missing", async (t) => {
   const app = fastify();
-  app.get("/", inject({}, () => "ok"));
+  app.get(
+    "/",
+    inject({}, () => "ok"),
+  );
   const answer = await app.inject("/");
   t.equal(answer.statusCode, 500);
   t.equal(answer.json().code, "NOT_REGISTERED");
@@ -46,7 +70,10 @@ t.test("a container that somebody else runs may be up later than the app: until 
   const app = fastify();
   const up: { running?: Running } = {};
   await app.register(steward, { running: () => up.running });
-  app.get("/", inject({ db }, ({ db }) => ({ db })));
+  app.get(
+    "/",
+    inject({ db }, ({ db }) => ({ db })),
+  );
   await app.ready();
   t.equal((await app.inject("/readyz")).statusCode, 503);
   const early = await app.inject("/");
@@ -66,37 +93,62 @@ t.test("a container's inputs are given with it", async (t) => {
   const greeting = resource("greeting", { needs: { name }, start: ({ name }) => `hello ${name}` });
   const app = fastify();
   await app.register(steward, withInputs(container([greeting]), [name.is("ann")]));
-  app.get("/", inject({ greeting: greeting as never }, (values) => values));
+  app.get(
+    "/",
+    inject({ greeting: greeting as never }, (values) => values),
+  );
   t.strictSame((await app.inject("/")).json(), { greeting: "hello ann" });
   await app.close();
 });
 
-t.test("ids: those that come are kept where they may stand in a log; others are UUIDs of version 7, in order", async (t) => {
-  await using client = await served((app) => app.get("/", inject({ request }, ({ request }) => ({ id: request.id, context: currentContext()?.requestId }))));
-  const own = await client.get("/", { headers: { "x-request-id": "abc-1" } });
-  t.strictSame([own.json(), own.headers["x-request-id"]], [{ id: "abc-1", context: "abc-1" }, "abc-1"]);
-  const made = await client.get("/", { headers: { "x-request-id": "a\tb;rm" } });
-  t.match(made.headers["x-request-id"], /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
-  t.equal(made.json().id, made.headers["x-request-id"]);
-  t.equal((await client.get("/missing")).headers["x-request-id"]?.toString().length, 36);
-  const ids = Array.from({ length: 2_000 }, (_, i) => uuid7(1_700_000_000_000 + i));
-  t.strictSame([...ids].sort(), ids);
-  t.equal(new Set(Array.from({ length: 2_000 }, () => uuid7(1))).size, 2_000);
-});
+t.test(
+  "ids: those that come are kept where they may stand in a log; others are UUIDs of version 7, in order",
+  async (t) => {
+    await using client = await served((app) =>
+      app.get(
+        "/",
+        inject({ request }, ({ request }) => ({ id: request.id, context: currentContext()?.requestId })),
+      ),
+    );
+    const own = await client.get("/", { headers: { "x-request-id": "abc-1" } });
+    t.strictSame([own.json(), own.headers["x-request-id"]], [{ id: "abc-1", context: "abc-1" }, "abc-1"]);
+    const made = await client.get("/", { headers: { "x-request-id": "a\tb;rm" } });
+    t.match(made.headers["x-request-id"], /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);
+    t.equal(made.json().id, made.headers["x-request-id"]);
+    t.equal((await client.get("/missing")).headers["x-request-id"]?.toString().length, 36);
+    const ids = Array.from({ length: 2_000 }, (_, i) => uuid7(1_700_000_000_000 + i));
+    t.strictSame([...ids].sort(), ids);
+    t.equal(new Set(Array.from({ length: 2_000 }, () => uuid7(1))).size, 2_000);
+  },
+);
 
 t.test("the context carries the deadline; the signal aborts when it passes", async (t) => {
   const seen: unknown[] = [];
   await using client = await served((app) => {
-    app.get("/context", inject({}, () => {
-      const { deadline = 0 } = currentContext() ?? {};
-      return { left: deadline - performance.now() };
-    }, { timeoutMs: 5_000 }));
-    app.get("/late", inject({ requestSignal }, async ({ requestSignal }) => {
-      t.equal(currentContext()?.signal, requestSignal);
-      await new Promise((resolve) => requestSignal.addEventListener("abort", resolve));
-      seen.push(requestSignal.reason);
-      throw requestSignal.reason;
-    }, { timeoutMs: 20 }));
+    app.get(
+      "/context",
+      inject(
+        {},
+        () => {
+          const { deadline = 0 } = currentContext() ?? {};
+          return { left: deadline - performance.now() };
+        },
+        { timeoutMs: 5_000 },
+      ),
+    );
+    app.get(
+      "/late",
+      inject(
+        { requestSignal },
+        async ({ requestSignal }) => {
+          t.equal(currentContext()?.signal, requestSignal);
+          await new Promise((resolve) => requestSignal.addEventListener("abort", resolve));
+          seen.push(requestSignal.reason);
+          throw requestSignal.reason;
+        },
+        { timeoutMs: 20 },
+      ),
+    );
   });
   const { left } = (await got(client, "/context")) as { left: number };
   t.ok(left > 4_000 && left <= 5_000);
@@ -116,7 +168,11 @@ t.test("errors are told by what they are: never more than a client may know", as
     text: ["just text", 500],
   };
   await using client = await served((app) => {
-    for (const [name, [error]] of Object.entries(errors)) app.get(`/${name}`, inject({}, async () => Promise.reject(error)));
+    for (const [name, [error]] of Object.entries(errors))
+      app.get(
+        `/${name}`,
+        inject({}, async () => Promise.reject(error)),
+      );
   });
   for (const [name, [, status]] of Object.entries(errors)) {
     const answer = await client.get(`/${name}`);
@@ -137,7 +193,10 @@ t.test("the access log has one line for a request, without secrets", async (t) =
   });
   const app = fastify({ logger: { level: "info", stream }, disableRequestLogging: true });
   await app.register(steward, { container: container([]), accessLog: {} });
-  app.get("/users/:id", inject({ q: query("q", { type: "string" }, { required: false }) }, () => "ok"));
+  app.get(
+    "/users/:id",
+    inject({ q: query("q", { type: "string" }, { required: false }) }, () => "ok"),
+  );
   await app.inject("/users/5?q=a&Token=abc&api%5Fkey=def&x=1");
   await app.inject("/users/5?q=a");
   await app.inject("/livez");
@@ -159,41 +218,51 @@ t.test("metrics are served by whoever renders them", async (t) => {
 
 t.test("health routes tell how the container is; unknown ones are 404", async (t) => {
   await using client = await served(() => {}, { health: {}, roots: [resource("db", { start: () => 1 })] });
-  for (const path of ["/livez", "/readyz", "/startupz", "/health", "/health/resources", "/health/resources/db"]) t.equal((await client.get(path)).statusCode, 200, path);
+  for (const path of ["/livez", "/readyz", "/startupz", "/health", "/health/resources", "/health/resources/db"])
+    t.equal((await client.get(path)).statusCode, 200, path);
   t.equal((await client.get("/health/resources/none")).statusCode, 404);
   t.equal((await client.inject({ method: "HEAD", url: "/readyz" })).body, "");
 });
 
-t.test("Fastify's own timeout of a handler: 503 at once, no commit, and what is held goes when the handler has ended", async (t) => {
-  const log: string[] = [];
-  let go: () => void = () => {};
-  const held = new Promise<void>((resolve) => (go = resolve));
-  const tx = resource("tx", {
-    lifetime: "handler",
-    async *start() {
-      try {
-        yield 1;
-        log.push("commit");
-      } finally {
-        log.push("release");
-      }
-    },
-  });
-  await using client = await served((app) => app.get("/", { handlerTimeout: 20 }, inject({ tx, requestSignal }, async ({ requestSignal }) => {
-    await held;
-    log.push(`aborted ${requestSignal.aborted}`);
-    return "late";
-  })));
-  const answer = await client.get("/");
-  t.equal(answer.statusCode, 503);
-  await turns();
-  t.strictSame(log, []);
-  t.equal(client.app.steward.stats().openRequests, 1);
-  go();
-  await turns(10);
-  t.strictSame(log, ["aborted true", "release"]);
-  t.equal(client.app.steward.stats().openRequests, 0);
-});
+t.test(
+  "Fastify's own timeout of a handler: 503 at once, no commit, and what is held goes when the handler has ended",
+  async (t) => {
+    const log: string[] = [];
+    let go: () => void = () => {};
+    const held = new Promise<void>((resolve) => (go = resolve));
+    const tx = resource("tx", {
+      lifetime: "handler",
+      async *start() {
+        try {
+          yield 1;
+          log.push("commit");
+        } finally {
+          log.push("release");
+        }
+      },
+    });
+    await using client = await served((app) =>
+      app.get(
+        "/",
+        { handlerTimeout: 20 },
+        inject({ tx, requestSignal }, async ({ requestSignal }) => {
+          await held;
+          log.push(`aborted ${requestSignal.aborted}`);
+          return "late";
+        }),
+      ),
+    );
+    const answer = await client.get("/");
+    t.equal(answer.statusCode, 503);
+    await turns();
+    t.strictSame(log, []);
+    t.equal(client.app.steward.stats().openRequests, 1);
+    go();
+    await turns(10);
+    t.strictSame(log, ["aborted true", "release"]);
+    t.equal(client.app.steward.stats().openRequests, 0);
+  },
+);
 
 t.test("an error of Fastify's behind the handler reaches what lives for the request", async (t) => {
   const log: string[] = [];
@@ -210,8 +279,16 @@ t.test("an error of Fastify's behind the handler reaches what lives for the requ
   });
   const response = { 200: { type: "object", required: ["a"], properties: { a: { type: "string" } } } } as const;
   await using client = await served((app) => {
-    app.get("/serializer", { schema: { response } }, inject({ seen }, () => ({ b: 1 })));
-    app.get("/hook", { onSend: async () => Promise.reject(new Error("from onSend")) }, inject({ seen }, () => "ok"));
+    app.get(
+      "/serializer",
+      { schema: { response } },
+      inject({ seen }, () => ({ b: 1 })),
+    );
+    app.get(
+      "/hook",
+      { onSend: async () => Promise.reject(new Error("from onSend")) },
+      inject({ seen }, () => "ok"),
+    );
   });
   t.equal((await client.get("/serializer")).statusCode, 500);
   t.equal((await client.get("/hook")).statusCode, 500);
@@ -229,13 +306,18 @@ t.test("a handler that hijacks the reply holds what it needs until the response 
       log.push("released");
     },
   });
-  await using client = await served((app) => app.get("/", inject({ held, reply }, ({ reply }) => {
-    reply.hijack();
-    setImmediate(() => {
-      log.push("ends");
-      reply.raw.end("raw");
-    });
-  })));
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ held, reply }, ({ reply }) => {
+        reply.hijack();
+        setImmediate(() => {
+          log.push("ends");
+          reply.raw.end("raw");
+        });
+      }),
+    ),
+  );
   t.equal((await client.get("/")).body, "raw");
   await turns(10);
   t.strictSame(log, ["ends", "released"]);

@@ -1,13 +1,42 @@
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { resource } from "@steward/core";
 import t, { type Test } from "tap";
-import { apiKey, basic, bearer, body, cookie, digest, file, form, header, httpAuthorization, inject, oauth2AuthorizationCode, oauth2Password, openIdConnect, path, query, request, security } from "../src/index.ts";
+import {
+  apiKey,
+  basic,
+  bearer,
+  body,
+  cookie,
+  digest,
+  file,
+  form,
+  header,
+  httpAuthorization,
+  inject,
+  oauth2AuthorizationCode,
+  oauth2Password,
+  openIdConnect,
+  path,
+  query,
+  request,
+  security,
+} from "../src/index.ts";
 import { got, served } from "./app.ts";
 import type { FastifyInstance } from "fastify";
 
 interface Operation {
-  readonly parameters?: readonly { readonly name: string; readonly in: string; readonly required?: boolean; readonly schema: { readonly default?: unknown } }[];
-  readonly requestBody?: { readonly required?: boolean; readonly content: Readonly<Record<string, { readonly schema: { readonly required?: readonly string[]; readonly properties?: object } }>> };
+  readonly parameters?: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required?: boolean;
+    readonly schema: { readonly default?: unknown };
+  }[];
+  readonly requestBody?: {
+    readonly required?: boolean;
+    readonly content: Readonly<
+      Record<string, { readonly schema: { readonly required?: readonly string[]; readonly properties?: object } }>
+    >;
+  };
   readonly responses: Readonly<Record<string, unknown>>;
   readonly security?: readonly Readonly<Record<string, readonly string[]>>[];
 }
@@ -27,41 +56,93 @@ async function documentOf(t: Test, routes: (app: FastifyInstance) => void): Prom
 }
 
 t.test("A01: inputs of all dependencies, each once: path, query, header, cookie", async (t) => {
-  const deep = resource("deep", { lifetime: "request", needs: { c: cookie("c"), h: header("x_h"), q: query("q", { type: "integer", default: 2 }) }, start: (needs) => needs });
+  const deep = resource("deep", {
+    lifetime: "request",
+    needs: { c: cookie("c"), h: header("x_h"), q: query("q", { type: "integer", default: 2 }) },
+    start: (needs) => needs,
+  });
   const middle = resource("middle", { lifetime: "request", needs: { deep, id: path("id") }, start: (needs) => needs });
-  const { paths } = await documentOf(t, (app) => void app.get("/:id", inject({ middle, deep, q: query("q", { type: "integer", default: 2 }) }, () => "ok")));
-  t.strictSame(paths["/{id}"]?.["get"]?.parameters?.map(({ in: place, name, required = false }) => `${place} ${name} ${required}`), ["path id true", "query q false", "header x-h true", "cookie c true"]);
+  const { paths } = await documentOf(
+    t,
+    (app) =>
+      void app.get(
+        "/:id",
+        inject({ middle, deep, q: query("q", { type: "integer", default: 2 }) }, () => "ok"),
+      ),
+  );
+  t.strictSame(
+    paths["/{id}"]?.["get"]?.parameters?.map(({ in: place, name, required = false }) => `${place} ${name} ${required}`),
+    ["path id true", "query q false", "header x-h true", "cookie c true"],
+  );
 });
 
 t.test("A02: an input that is kept out of the document is checked all the same", async (t) => {
   const secret = query("secret", { type: "integer" }, { inDocument: false });
-  await using client = await served((app) => app.get("/", inject({ secret }, ({ secret }) => ({ secret }))), { openapi: { title: "t", version: "1", docs: false } });
+  await using client = await served(
+    (app) =>
+      app.get(
+        "/",
+        inject({ secret }, ({ secret }) => ({ secret })),
+      ),
+    { openapi: { title: "t", version: "1", docs: false } },
+  );
   t.equal((await client.get("/")).statusCode, 422);
   const { paths } = (await got(client, "/openapi.json")) as Document;
   t.notOk(paths["/"]?.["get"]?.parameters?.some(({ name }) => name === "secret"));
 });
 
 t.test("A04: a body of a dependency is the operation's, and required", async (t) => {
-  const d = resource("d", { lifetime: "request", needs: { item: body("item", { type: "object", required: ["x"], properties: { x: { type: "string" } } }) }, start: ({ item }) => item });
+  const d = resource("d", {
+    lifetime: "request",
+    needs: { item: body("item", { type: "object", required: ["x"], properties: { x: { type: "string" } } }) },
+    start: ({ item }) => item,
+  });
   const { paths } = await documentOf(t, (app) => {
-    app.post("/one", inject({ d }, () => "ok"));
-    app.post("/two", inject({ d, other: body("other", { type: "object" }) }, () => "ok"));
-    app.post("/upload", inject({ title: form("title"), clip: file("clip") }, () => "ok"));
+    app.post(
+      "/one",
+      inject({ d }, () => "ok"),
+    );
+    app.post(
+      "/two",
+      inject({ d, other: body("other", { type: "object" }) }, () => "ok"),
+    );
+    app.post(
+      "/upload",
+      inject({ title: form("title"), clip: file("clip") }, () => "ok"),
+    );
   });
   const one = paths["/one"]?.["post"]?.requestBody;
   t.equal(one?.required, true);
   t.strictSame(one?.content["application/json"]?.schema.required, ["x"]);
-  t.strictSame(Object.keys(paths["/two"]?.["post"]?.requestBody?.content["application/json"]?.schema.properties ?? {}), ["item", "other"]);
-  t.strictSame(paths["/upload"]?.["post"]?.requestBody?.content["multipart/form-data"]?.schema.required, ["title", "clip"]);
+  t.strictSame(
+    Object.keys(paths["/two"]?.["post"]?.requestBody?.content["application/json"]?.schema.properties ?? {}),
+    ["item", "other"],
+  );
+  t.strictSame(paths["/upload"]?.["post"]?.requestBody?.content["multipart/form-data"]?.schema.required, [
+    "title",
+    "clip",
+  ]);
 });
 
 t.test("A05: 422 is in the document where there is input, 401 and 403 where there is security", async (t) => {
   const user = resource("user", { lifetime: "request", needs: { token: bearer() }, start: ({ token }) => token });
   const { paths } = await documentOf(t, (app) => {
-    app.get("/input", inject({ q: query("q") }, () => "ok"));
-    app.get("/user", inject({ user }, () => "ok"));
-    app.get("/scoped", inject({ user: security(user, ["a"]) }, () => "ok"));
-    app.get("/none", inject({ request }, () => "ok"));
+    app.get(
+      "/input",
+      inject({ q: query("q") }, () => "ok"),
+    );
+    app.get(
+      "/user",
+      inject({ user }, () => "ok"),
+    );
+    app.get(
+      "/scoped",
+      inject({ user: security(user, ["a"]) }, () => "ok"),
+    );
+    app.get(
+      "/none",
+      inject({ request }, () => "ok"),
+    );
   });
   const codes = (path: string) => Object.keys(paths[path]?.["get"]?.responses ?? {}).sort();
   t.strictSame(codes("/input"), ["200", "422"]);
@@ -72,20 +153,47 @@ t.test("A05: 422 is in the document where there is input, 401 and 403 where ther
 
 t.test("A06: scopes on the way to a scheme are demanded of it", async (t) => {
   const scheme = oauth2Password("/token", { scopes: { a: "first", b: "second" } });
-  const user = resource("user", { lifetime: "request", needs: { token: security(scheme, ["a"]) }, start: ({ token }) => token });
-  const { paths } = await documentOf(t, (app) => void app.get("/", inject({ user: security(user, ["b"]) }, () => "ok")));
+  const user = resource("user", {
+    lifetime: "request",
+    needs: { token: security(scheme, ["a"]) },
+    start: ({ token }) => token,
+  });
+  const { paths } = await documentOf(
+    t,
+    (app) =>
+      void app.get(
+        "/",
+        inject({ user: security(user, ["b"]) }, () => "ok"),
+      ),
+  );
   t.strictSame(paths["/"]?.["get"]?.security, [{ oauth2Password: ["b", "a"] }]);
 });
 
 t.test("A08: what is demanded together stands together (deviation: FastAPI writes alternatives)", async (t) => {
-  const { paths } = await documentOf(t, (app) => void app.get("/", inject({ a: bearer(), b: apiKey("header", "x-key") }, () => "ok")));
+  const { paths } = await documentOf(
+    t,
+    (app) =>
+      void app.get(
+        "/",
+        inject({ a: bearer(), b: apiKey("header", "x-key") }, () => "ok"),
+      ),
+  );
   t.strictSame(paths["/"]?.["get"]?.security, [{ bearer: [], apiKeyHeader: [] }]);
 });
 
 t.test("A09: what may be missing has an alternative without it (deviation)", async (t) => {
   const { paths } = await documentOf(t, (app) => {
-    app.get("/optional", inject({ a: bearer({ autoError: false }) }, () => "ok"));
-    app.get("/either", inject({ a: bearer({ autoError: false }), b: apiKey("cookie", "sid", { autoError: false }), c: basic() }, () => "ok"));
+    app.get(
+      "/optional",
+      inject({ a: bearer({ autoError: false }) }, () => "ok"),
+    );
+    app.get(
+      "/either",
+      inject(
+        { a: bearer({ autoError: false }), b: apiKey("cookie", "sid", { autoError: false }), c: basic() },
+        () => "ok",
+      ),
+    );
   });
   t.strictSame(paths["/optional"]?.["get"]?.security, [{ bearer: [] }, {}]);
   t.strictSame(paths["/either"]?.["get"]?.security, [
@@ -109,7 +217,14 @@ t.test("A12: every scheme as OpenAPI writes it", async (t) => {
     code: oauth2AuthorizationCode({ authorizationUrl: "https://a.example/auth", tokenUrl: "/token" }),
     oidc: openIdConnect("https://a.example/.well-known/openid-configuration"),
   };
-  const { components } = await documentOf(t, (app) => void app.get("/", inject(needs, () => "ok")));
+  const { components } = await documentOf(
+    t,
+    (app) =>
+      void app.get(
+        "/",
+        inject(needs, () => "ok"),
+      ),
+  );
   t.strictSame(components.securitySchemes, {
     apiKeyHeader: { type: "apiKey", in: "header", name: "x-key", description: "ask us" },
     apiKeyQuery: { type: "apiKey", in: "query", name: "key" },
@@ -118,21 +233,53 @@ t.test("A12: every scheme as OpenAPI writes it", async (t) => {
     bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
     digest: { type: "http", scheme: "digest" },
     other: { type: "http", scheme: "other" },
-    oauth2Password: { type: "oauth2", flows: { password: { tokenUrl: "/token", scopes: { a: "first" }, refreshUrl: "/refresh" } } },
-    oauth2AuthorizationCode: { type: "oauth2", flows: { authorizationCode: { authorizationUrl: "https://a.example/auth", tokenUrl: "/token", scopes: {} } } },
+    oauth2Password: {
+      type: "oauth2",
+      flows: { password: { tokenUrl: "/token", scopes: { a: "first" }, refreshUrl: "/refresh" } },
+    },
+    oauth2AuthorizationCode: {
+      type: "oauth2",
+      flows: { authorizationCode: { authorizationUrl: "https://a.example/auth", tokenUrl: "/token", scopes: {} } },
+    },
     openIdConnect: { type: "openIdConnect", openIdConnectUrl: "https://a.example/.well-known/openid-configuration" },
   });
 });
 
 t.test("a route's own schema and what its dependencies take are one in the document", async (t) => {
-  const schema = { querystring: { type: "object", required: ["own"], properties: { own: { type: "integer" } } }, response: { 200: { type: "object", properties: { n: { type: "integer" } } } } } as const;
-  const { paths } = await documentOf(t, (app) => void app.get("/", { schema }, inject({ q: query("q", { type: "string" }, { description: "what to look for", required: false }) }, () => ({ n: 1 }))));
-  t.strictSame(paths["/"]?.["get"]?.parameters?.map(({ name, required }) => [name, required]), [["q", false], ["own", true]]);
+  const schema = {
+    querystring: { type: "object", required: ["own"], properties: { own: { type: "integer" } } },
+    response: { 200: { type: "object", properties: { n: { type: "integer" } } } },
+  } as const;
+  const { paths } = await documentOf(
+    t,
+    (app) =>
+      void app.get(
+        "/",
+        { schema },
+        inject({ q: query("q", { type: "string" }, { description: "what to look for", required: false }) }, () => ({
+          n: 1,
+        })),
+      ),
+  );
+  t.strictSame(
+    paths["/"]?.["get"]?.parameters?.map(({ name, required }) => [name, required]),
+    [
+      ["q", false],
+      ["own", true],
+    ],
+  );
   t.strictSame(Object.keys(paths["/"]?.["get"]?.responses ?? {}), ["200", "422"]);
 });
 
 t.test("the page for people is at /docs, and neither it nor health routes are in the document", async (t) => {
-  await using client = await served((app) => app.get("/", inject({}, () => "ok")), { health: {}, openapi: { title: "t", version: "1" } });
+  await using client = await served(
+    (app) =>
+      app.get(
+        "/",
+        inject({}, () => "ok"),
+      ),
+    { health: {}, openapi: { title: "t", version: "1" } },
+  );
   const page = await client.get("/docs");
   t.equal(page.statusCode, 200);
   t.match(page.headers["content-type"], /html/);

@@ -1,13 +1,38 @@
 import { resource, type Definition } from "@steward/core";
 import t from "tap";
-import { apiKey, basic, bearer, depend, digest, httpAuthorization, inject, oauth2, oauth2AuthorizationCode, oauth2Password, openIdConnect, requiredScopes, security, type Provided } from "../src/index.ts";
+import {
+  apiKey,
+  basic,
+  bearer,
+  depend,
+  digest,
+  httpAuthorization,
+  inject,
+  oauth2,
+  oauth2AuthorizationCode,
+  oauth2Password,
+  openIdConnect,
+  requiredScopes,
+  security,
+  type Provided,
+} from "../src/index.ts";
 import { got, served, type Setting } from "./app.ts";
 
 type Credentials = Definition<unknown, "request", "request:request">;
 
 /** Asks a route that gives what a scheme found: its status, its challenge, and the answer. */
-async function asking(scheme: Credentials, ...asks: readonly { readonly url?: string; readonly headers?: Record<string, string> }[]): Promise<unknown[]> {
-  await using client = await served((app) => app.get("/", inject({ found: scheme }, ({ found }) => ({ found }))), { errors: { shape: "fastapi" } });
+async function asking(
+  scheme: Credentials,
+  ...asks: readonly { readonly url?: string; readonly headers?: Record<string, string> }[]
+): Promise<unknown[]> {
+  await using client = await served(
+    (app) =>
+      app.get(
+        "/",
+        inject({ found: scheme }, ({ found }) => ({ found })),
+      ),
+    { errors: { shape: "fastapi" } },
+  );
   const answers: unknown[] = [];
   for (const { url = "/", headers = {} } of asks) {
     const answer = await client.get(url, { headers });
@@ -22,16 +47,31 @@ const encoded = (text: string) => authorization(`Basic ${Buffer.from(text).toStr
 const refused = (challenge: string) => [401, challenge, "Not authenticated"];
 
 t.test("X01, X02, X04: API keys in a header, the query and a cookie; missing or empty is 401, or null", async (t) => {
-  const key = (place: "header" | "query" | "cookie", value: string) => (place === "query" ? { url: `/?key=${value}` } : { headers: place === "header" ? { key: value } : { cookie: `key=${value}` } });
+  const key = (place: "header" | "query" | "cookie", value: string) =>
+    place === "query"
+      ? { url: `/?key=${value}` }
+      : { headers: place === "header" ? { key: value } : { cookie: `key=${value}` } };
   for (const place of ["header", "query", "cookie"] as const) {
-    t.strictSame(await asking(apiKey(place, "key"), {}, key(place, ""), key(place, "secret")), [refused("APIKey"), refused("APIKey"), "secret"], place);
-    t.strictSame(await asking(apiKey(place, "key", { autoError: false }), {}, key(place, ""), key(place, "secret")), [null, null, "secret"], place);
+    t.strictSame(
+      await asking(apiKey(place, "key"), {}, key(place, ""), key(place, "secret")),
+      [refused("APIKey"), refused("APIKey"), "secret"],
+      place,
+    );
+    t.strictSame(
+      await asking(apiKey(place, "key", { autoError: false }), {}, key(place, ""), key(place, "secret")),
+      [null, null, "secret"],
+      place,
+    );
   }
 });
 
 t.test("X05: a scheme of one's own takes any word, and trims", async (t) => {
   const off = httpAuthorization("other", { autoError: false });
-  t.strictSame(await asking(httpAuthorization("other"), {}, authorization("Other  foobar "), authorization("Any x")), [refused("Other"), { scheme: "Other", credentials: "foobar" }, { scheme: "Any", credentials: "x" }]);
+  t.strictSame(await asking(httpAuthorization("other"), {}, authorization("Other  foobar "), authorization("Any x")), [
+    refused("Other"),
+    { scheme: "Other", credentials: "foobar" },
+    { scheme: "Any", credentials: "x" },
+  ]);
   t.strictSame(await asking(off, {}), [null]);
 });
 
@@ -44,52 +84,115 @@ t.test("X06, X07: HTTP Basic without credentials, or with those of another schem
 t.test("X08: what cannot be read as Basic is 401 also where credentials may be missing", async (t) => {
   for (const scheme of [basic(), basic({ autoError: false })]) {
     const all = [authorization("Basic notbase64!"), encoded("nocolon"), authorization("Basic "), encoded("jürgen:x")];
-    t.strictSame(await asking(scheme, ...all), all.map(() => refused("Basic")));
+    t.strictSame(
+      await asking(scheme, ...all),
+      all.map(() => refused("Basic")),
+    );
   }
 });
 
 t.test("X09, X10: a password may hold colons, and the scheme's case does not matter", async (t) => {
   const lower = authorization(`basic ${Buffer.from("a:b:c").toString("base64")}`);
-  t.strictSame(await asking(basic(), encoded("john:a:b"), lower), [{ username: "john", password: "a:b" }, { username: "a", password: "b:c" }]);
+  t.strictSame(await asking(basic(), encoded("john:a:b"), lower), [
+    { username: "john", password: "a:b" },
+    { username: "a", password: "b:c" },
+  ]);
 });
 
-t.test("X11, X15: a bearer token; missing, of another scheme, or empty is 401, or null (deviation: OAuth2 too refuses an empty one)", async (t) => {
-  const asks = [{}, authorization("Basic x"), authorization("Bearer"), authorization("Bearer "), authorization("bearer abc")];
-  t.strictSame(await asking(bearer(), ...asks), [refused("Bearer"), refused("Bearer"), refused("Bearer"), refused("Bearer"), "abc"]);
-  t.strictSame(await asking(bearer({ autoError: false }), ...asks), [null, null, null, null, "abc"]);
-  t.strictSame(await asking(oauth2Password("/token"), authorization("Bearer")), [refused("Bearer")]);
-});
+t.test(
+  "X11, X15: a bearer token; missing, of another scheme, or empty is 401, or null (deviation: OAuth2 too refuses an empty one)",
+  async (t) => {
+    const asks = [
+      {},
+      authorization("Basic x"),
+      authorization("Bearer"),
+      authorization("Bearer "),
+      authorization("bearer abc"),
+    ];
+    t.strictSame(await asking(bearer(), ...asks), [
+      refused("Bearer"),
+      refused("Bearer"),
+      refused("Bearer"),
+      refused("Bearer"),
+      "abc",
+    ]);
+    t.strictSame(await asking(bearer({ autoError: false }), ...asks), [null, null, null, null, "abc"]);
+    t.strictSame(await asking(oauth2Password("/token"), authorization("Bearer")), [refused("Bearer")]);
+  },
+);
 
 t.test("X13: HTTP Digest", async (t) => {
   const asks = [{}, authorization("Other x"), authorization("Digest abc")];
-  t.strictSame(await asking(digest(), ...asks), [refused("Digest"), refused("Digest"), { scheme: "Digest", credentials: "abc" }]);
-  t.strictSame(await asking(digest({ autoError: false }), ...asks), [null, null, { scheme: "Digest", credentials: "abc" }]);
+  t.strictSame(await asking(digest(), ...asks), [
+    refused("Digest"),
+    refused("Digest"),
+    { scheme: "Digest", credentials: "abc" },
+  ]);
+  t.strictSame(await asking(digest({ autoError: false }), ...asks), [
+    null,
+    null,
+    { scheme: "Digest", credentials: "abc" },
+  ]);
 });
 
 t.test("X16: OAuth2 with a password or an authorization code gives the token", async (t) => {
   const asks = [{}, authorization("Other x"), authorization("Bearer  testtoken ")];
-  for (const scheme of [oauth2AuthorizationCode({ authorizationUrl: "/auth", tokenUrl: "/token" }), oauth2Password("/token")]) {
+  for (const scheme of [
+    oauth2AuthorizationCode({ authorizationUrl: "/auth", tokenUrl: "/token" }),
+    oauth2Password("/token"),
+  ]) {
     t.strictSame(await asking(scheme, ...asks), [refused("Bearer"), refused("Bearer"), "testtoken"]);
   }
 });
 
 t.test("X17, X18: OAuth2 and OpenID Connect give the header as it came", async (t) => {
-  for (const scheme of [oauth2({}), openIdConnect("/openid")]) t.strictSame(await asking(scheme, {}, authorization("Other t")), [refused("Bearer"), "Other t"]);
+  for (const scheme of [oauth2({}), openIdConnect("/openid")])
+    t.strictSame(await asking(scheme, {}, authorization("Other t")), [refused("Bearer"), "Other t"]);
   t.strictSame(await asking(openIdConnect("/openid", { autoError: false }), {}), [null]);
 });
 
-const sees = resource("sees", { lifetime: "request", needs: { requiredScopes }, start: ({ requiredScopes }) => ({ list: requiredScopes.list, text: requiredScopes.text }) });
+const sees = resource("sees", {
+  lifetime: "request",
+  needs: { requiredScopes },
+  start: ({ requiredScopes }) => ({ list: requiredScopes.list, text: requiredScopes.text }),
+});
 
 t.test("X19: scopes are gathered along the way, outermost first, each once", async (t) => {
-  const inner = resource("inner", { lifetime: "request", needs: { seen: security(sees, ["b", "a"]) }, start: ({ seen }) => seen });
-  await using client = await served((app) => app.get("/", inject({ inner: security(inner, ["a", "c"]) }, ({ inner }) => inner)));
+  const inner = resource("inner", {
+    lifetime: "request",
+    needs: { seen: security(sees, ["b", "a"]) },
+    start: ({ seen }) => seen,
+  });
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ inner: security(inner, ["a", "c"]) }, ({ inner }) => inner),
+    ),
+  );
   t.strictSame(await got(client), { list: ["a", "c", "b"], text: "a c b" });
 });
 
 t.test("X21: scopes do not leak to siblings", async (t) => {
-  const one = resource("one", { lifetime: "request", needs: { seen: security(sees, ["scope1"]) }, start: ({ seen }) => seen.list });
-  const two = resource("two", { lifetime: "request", needs: { seen: security(sees, ["scope2"]) }, start: ({ seen }) => seen.list });
-  await using client = await served((app) => app.get("/", inject({ one: security(one, ["scope3"]), two: security(two, ["scope3"]), none: sees }, ({ one, two, none }) => [one, two, none.list])));
+  const one = resource("one", {
+    lifetime: "request",
+    needs: { seen: security(sees, ["scope1"]) },
+    start: ({ seen }) => seen.list,
+  });
+  const two = resource("two", {
+    lifetime: "request",
+    needs: { seen: security(sees, ["scope2"]) },
+    start: ({ seen }) => seen.list,
+  });
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ one: security(one, ["scope3"]), two: security(two, ["scope3"]), none: sees }, ({ one, two, none }) => [
+        one,
+        two,
+        none.list,
+      ]),
+    ),
+  );
   t.strictSame(await got(client), [["scope3", "scope1"], ["scope3", "scope2"], []]);
 });
 
@@ -97,7 +200,10 @@ t.test("X22: a plugin's scopes do not reach the route's own dependencies", async
   await using client = await served((app) =>
     app.register(async (inner) => {
       depend(inner, { outer: security(sees, ["outer"]) });
-      inner.get("/", inject({ sees }, ({ sees }) => sees.list));
+      inner.get(
+        "/",
+        inject({ sees }, ({ sees }) => sees.list),
+      );
     }),
   );
   t.strictSame(await got(client), []);
@@ -105,10 +211,20 @@ t.test("X22: a plugin's scopes do not reach the route's own dependencies", async
 
 t.test("X23: scopes reach a route's dependency whose value nobody takes", async (t) => {
   const seen: (readonly string[])[] = [];
-  const notes = resource("notes", { lifetime: "request", needs: { requiredScopes }, start: ({ requiredScopes }) => void seen.push(requiredScopes.list) });
+  const notes = resource("notes", {
+    lifetime: "request",
+    needs: { requiredScopes },
+    start: ({ requiredScopes }) => void seen.push(requiredScopes.list),
+  });
   await using client = await served((app) => {
-    app.get("/with", inject({}, () => "ok", { dependencies: [security(notes, ["a", "b"])] }));
-    app.get("/without", inject({}, () => "ok", { dependencies: [notes] }));
+    app.get(
+      "/with",
+      inject({}, () => "ok", { dependencies: [security(notes, ["a", "b"])] }),
+    );
+    app.get(
+      "/without",
+      inject({}, () => "ok", { dependencies: [notes] }),
+    );
   });
   await client.get("/with");
   await client.get("/without");
@@ -116,12 +232,28 @@ t.test("X23: scopes reach a route's dependency whose value nobody takes", async 
 });
 
 t.test("who tells what was granted is held to what is asked for: 403 names it", async (t) => {
-  const user = resource("user", { lifetime: "request", needs: { token: bearer() }, start: ({ token }) => ({ name: "ann", scopes: token.split(",") }) });
-  const admin = resource("admin", { lifetime: "request", needs: { user: security(user, ["admin"]) }, start: ({ user }) => user.name });
-  await using client = await served((app) => app.get("/", inject({ admin: security(admin, ["write"]) }, ({ admin }) => admin)));
+  const user = resource("user", {
+    lifetime: "request",
+    needs: { token: bearer() },
+    start: ({ token }) => ({ name: "ann", scopes: token.split(",") }),
+  });
+  const admin = resource("admin", {
+    lifetime: "request",
+    needs: { user: security(user, ["admin"]) },
+    start: ({ user }) => user.name,
+  });
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ admin: security(admin, ["write"]) }, ({ admin }) => admin),
+    ),
+  );
   t.equal((await client.get("/")).statusCode, 401);
   const refusal = await client.get("/", authorization("Bearer write"));
-  t.strictSame([refusal.statusCode, refusal.headers["www-authenticate"]], [403, 'Bearer error="insufficient_scope", scope="write admin"']);
+  t.strictSame(
+    [refusal.statusCode, refusal.headers["www-authenticate"]],
+    [403, 'Bearer error="insufficient_scope", scope="write admin"'],
+  );
   t.equal((await client.get("/", authorization("Bearer admin,write"))).body, "ann");
 });
 
@@ -129,5 +261,15 @@ t.test("A13: two different schemes of one name are refused (deviation)", async (
   const setting: Setting = {};
   const open: Provided = "request:request";
   t.ok(open);
-  await t.rejects(served((app) => app.get("/", inject({ a: apiKey("header", "a"), b: apiKey("header", "b") }, () => "ok")), setting), { code: "ROUTE_INVALID" });
+  await t.rejects(
+    served(
+      (app) =>
+        app.get(
+          "/",
+          inject({ a: apiKey("header", "a"), b: apiKey("header", "b") }, () => "ok"),
+        ),
+      setting,
+    ),
+    { code: "ROUTE_INVALID" },
+  );
 });

@@ -27,14 +27,24 @@ export interface InputOptions<Required extends boolean = boolean> {
 }
 
 /** A definition whose value is read from the request; outside of routes it is given with `.is(value)`. */
-export type RequestInput<Value, Place extends InputPlace, Name extends string> = InputDefinition<Value, "request", `request:${Place} ${Name}`>;
+export type RequestInput<Value, Place extends InputPlace, Name extends string> = InputDefinition<
+  Value,
+  "request",
+  `request:${Place} ${Name}`
+>;
 
 /** The value of an input: `undefined` too where it may be missing. */
-export type InputValue<S, Required extends boolean> = Required extends false ? SchemaValue<S> | (S extends { readonly default: unknown } ? never : undefined) : SchemaValue<S>;
+export type InputValue<S, Required extends boolean> = Required extends false
+  ? SchemaValue<S> | (S extends { readonly default: unknown } ? never : undefined)
+  : SchemaValue<S>;
 
 /** Makes inputs of one place. The schema's default is a string. */
 export interface InputMaker<Place extends InputPlace> {
-  <const Name extends string, const S extends InputSchema = { readonly type: "string" }, const R extends boolean = true>(
+  <
+    const Name extends string,
+    const S extends InputSchema = { readonly type: "string" },
+    const R extends boolean = true,
+  >(
     name: Name,
     schema?: S,
     options?: InputOptions<R>,
@@ -46,7 +56,14 @@ function makerOf<Place extends InputPlace>(place: Place): InputMaker<Place> {
     const given: InputSchema = schema ?? { type: "string" };
     const wire = place === "header" ? name.toLowerCase().replaceAll("_", "-") : name;
     const required = options.required ?? !mayBeMissing(given);
-    const parameter: Parameter = { place, name: wire, schema: given, required, inDocument: options.inDocument ?? true, description: options.description };
+    const parameter: Parameter = {
+      place,
+      name: wire,
+      schema: given,
+      required,
+      inDocument: options.inDocument ?? true,
+      description: options.description,
+    };
     const definition = input<never>()(`${place} ${name}`, { lifetime: "request" });
     return withSource(definition, { parameter, reader: (where) => readerOf(parameter, where) }) as never; // the schema says what the value is
   };
@@ -91,7 +108,10 @@ export interface UploadedFile {
 }
 
 /** An uploaded file of a multipart form. */
-export function file<const Name extends string, const R extends boolean = true>(name: Name, options: InputOptions<R> = {}): RequestInput<R extends false ? UploadedFile | undefined : UploadedFile, "file", Name> {
+export function file<const Name extends string, const R extends boolean = true>(
+  name: Name,
+  options: InputOptions<R> = {},
+): RequestInput<R extends false ? UploadedFile | undefined : UploadedFile, "file", Name> {
   const parameter: Parameter = {
     place: "file",
     name,

@@ -18,7 +18,11 @@ type FormInput = `request:form ${"username" | "password" | "scope" | "grant_type
  *
  * @param options.strict `true`: `grant_type` has to be there, as the standard has it. Default `false`: many clients leave it out.
  */
-export function passwordForm({ strict = false }: { readonly strict?: boolean } = {}): Definition<PasswordForm, "request", FormInput> {
+export function passwordForm({ strict = false }: { readonly strict?: boolean } = {}): Definition<
+  PasswordForm,
+  "request",
+  FormInput
+> {
   const needs = {
     grantType: form("grant_type", { type: "string", pattern: "^password$" }, { required: strict }),
     username: form("username"),
@@ -30,6 +34,12 @@ export function passwordForm({ strict = false }: { readonly strict?: boolean } =
   return resource("passwordForm", {
     lifetime: "request",
     needs,
-    start: ({ username, password, scope, clientId, clientSecret }) => ({ username, password, scopes: scope.split(" ").filter((one) => one !== ""), clientId, clientSecret }),
+    start: ({ username, password, scope, clientId, clientSecret }) => ({
+      username,
+      password,
+      scopes: scope.split(" ").filter((one) => one !== ""),
+      clientId,
+      clientSecret,
+    }),
   });
 }

@@ -27,9 +27,7 @@ export type SchemaValue<S> = S extends StandardSchemaV1
         ? Typed<T, S>
         : unknown;
 
-type Typed<T, S> = T extends readonly (infer Each)[]
-  ? Named<Each, S>
-  : Named<T, S>;
+type Typed<T, S> = T extends readonly (infer Each)[] ? Named<Each, S> : Named<T, S>;
 
 type Named<T, S> = T extends "string"
   ? string
@@ -48,7 +46,9 @@ type Named<T, S> = T extends "string"
             : unknown;
 
 type ObjectValue<S> = S extends { readonly properties: infer P }
-  ? { readonly [K in keyof P as K extends RequiredOf<S> ? K : never]: SchemaValue<P[K]> } & { readonly [K in keyof P as K extends RequiredOf<S> ? never : K]?: SchemaValue<P[K]> }
+  ? { readonly [K in keyof P as K extends RequiredOf<S> ? K : never]: SchemaValue<P[K]> } & {
+      readonly [K in keyof P as K extends RequiredOf<S> ? never : K]?: SchemaValue<P[K]>;
+    }
   : Readonly<Record<string, unknown>>;
 
 type RequiredOf<S> = S extends { readonly required: readonly (infer R)[] } ? R : never;

@@ -36,24 +36,46 @@ function ajv(options: { readonly coerceTypes?: "array" }, shared: Readonly<Recor
   return made;
 }
 
-function checked(validate: ValidateFunction, value: unknown, path: readonly (string | number)[], text: boolean): unknown {
+function checked(
+  validate: ValidateFunction,
+  value: unknown,
+  path: readonly (string | number)[],
+  text: boolean,
+): unknown {
   const holder = { value };
   if (validate(holder)) return holder.value;
-  return new Invalid((validate.errors ?? []).filter((error) => error.keyword !== "if").map((error) => issueOf(error, path, text)));
+  return new Invalid(
+    (validate.errors ?? []).filter((error) => error.keyword !== "if").map((error) => issueOf(error, path, text)),
+  );
 }
 
 function standard(schema: StandardSchemaV1, value: unknown, path: readonly (string | number)[]): unknown {
   const result = schema["~standard"].validate(value);
-  return result instanceof Promise ? result.then((settled) => standardValue(settled, value, path)) : standardValue(result, value, path);
+  return result instanceof Promise
+    ? result.then((settled) => standardValue(settled, value, path))
+    : standardValue(result, value, path);
 }
 
-function standardValue(result: StandardSchemaV1.Result<unknown>, input: unknown, path: readonly (string | number)[]): unknown {
+function standardValue(
+  result: StandardSchemaV1.Result<unknown>,
+  input: unknown,
+  path: readonly (string | number)[],
+): unknown {
   if (result.issues === undefined) return result.value;
-  return new Invalid(result.issues.map((issue) => ({ path: [...path, ...segments(issue)], code: "invalid", message: issue.message, input })));
+  return new Invalid(
+    result.issues.map((issue) => ({
+      path: [...path, ...segments(issue)],
+      code: "invalid",
+      message: issue.message,
+      input,
+    })),
+  );
 }
 
 function segments(issue: StandardSchemaV1.Issue): (string | number)[] {
-  return (issue.path ?? []).map((part) => (typeof part === "object" ? part.key : part)).map((key) => (typeof key === "number" ? key : String(key)));
+  return (issue.path ?? [])
+    .map((part) => (typeof part === "object" ? part.key : part))
+    .map((key) => (typeof key === "number" ? key : String(key)));
 }
 
 function issueOf(error: ErrorObject, path: readonly (string | number)[], text: boolean): Issue {
@@ -85,7 +107,10 @@ function typeWords({ params, data }: ErrorObject, text: boolean): Words {
   const [code, parsing, what] = TYPES[String(params["type"])] ?? ["type", "type", String(params["type"])];
   const parsed = text && typeof data === "string" && parsing !== code;
   const article = /^[aeiou]/.test(what) ? "an" : "a";
-  return { code: parsed ? parsing : code, message: `Input should be a valid ${what}${parsed ? `, unable to parse string as ${article} ${what}` : ""}` };
+  return {
+    code: parsed ? parsing : code,
+    message: `Input should be a valid ${what}${parsed ? `, unable to parse string as ${article} ${what}` : ""}`,
+  };
 }
 
 const WORDS: Readonly<Record<string, (limit: unknown, params: Readonly<Record<string, unknown>>) => Words>> = {
@@ -94,19 +119,42 @@ const WORDS: Readonly<Record<string, (limit: unknown, params: Readonly<Record<st
   exclusiveMinimum: (limit) => ({ code: "greater_than", message: `Input should be greater than ${limit}` }),
   maximum: (limit) => ({ code: "less_than_equal", message: `Input should be less than or equal to ${limit}` }),
   exclusiveMaximum: (limit) => ({ code: "less_than", message: `Input should be less than ${limit}` }),
-  multipleOf: (_, { multipleOf }) => ({ code: "multiple_of", message: `Input should be a multiple of ${String(multipleOf)}` }),
-  minLength: (limit) => ({ code: "string_too_short", message: `String should have at least ${limit} character${limit === 1 ? "" : "s"}` }),
-  maxLength: (limit) => ({ code: "string_too_long", message: `String should have at most ${limit} character${limit === 1 ? "" : "s"}` }),
+  multipleOf: (_, { multipleOf }) => ({
+    code: "multiple_of",
+    message: `Input should be a multiple of ${String(multipleOf)}`,
+  }),
+  minLength: (limit) => ({
+    code: "string_too_short",
+    message: `String should have at least ${limit} character${limit === 1 ? "" : "s"}`,
+  }),
+  maxLength: (limit) => ({
+    code: "string_too_long",
+    message: `String should have at most ${limit} character${limit === 1 ? "" : "s"}`,
+  }),
   minItems: (limit) => ({ code: "too_short", message: `List should have at least ${limit} items` }),
   maxItems: (limit) => ({ code: "too_long", message: `List should have at most ${limit} items` }),
-  pattern: (_, { pattern }) => ({ code: "string_pattern_mismatch", message: `String should match pattern '${String(pattern)}'` }),
-  enum: (_, { allowedValues }) => ({ code: "enum", message: `Input should be ${(allowedValues as unknown[]).map((one) => `'${String(one)}'`).join(" or ")}` }), // ajv's own list
+  pattern: (_, { pattern }) => ({
+    code: "string_pattern_mismatch",
+    message: `String should match pattern '${String(pattern)}'`,
+  }),
+  enum: (_, { allowedValues }) => ({
+    code: "enum",
+    message: `Input should be ${(allowedValues as unknown[]).map((one) => `'${String(one)}'`).join(" or ")}`,
+  }), // ajv's own list
   const: (_, { allowedValue }) => ({ code: "literal_error", message: `Input should be '${String(allowedValue)}'` }),
   additionalProperties: () => ({ code: "extra_forbidden", message: "Extra inputs are not permitted" }),
-  format: (_, { format }) => ({ code: `${String(format)}_parsing`, message: `Input should be a valid ${String(format)}` }),
+  format: (_, { format }) => ({
+    code: `${String(format)}_parsing`,
+    message: `Input should be a valid ${String(format)}`,
+  }),
 };
 
 function words(error: ErrorObject, text: boolean): Words {
   if (error.keyword === "type") return typeWords(error, text);
-  return WORDS[error.keyword]?.(error.params["limit"], error.params) ?? { code: error.keyword, message: error.message ?? "is not valid" };
+  return (
+    WORDS[error.keyword]?.(error.params["limit"], error.params) ?? {
+      code: error.keyword,
+      message: error.message ?? "is not valid",
+    }
+  );
 }

@@ -13,7 +13,10 @@ export class Schemes {
     for (const { scheme } of demands) {
       const known = this.#byName.get(scheme.name);
       if (known !== undefined && JSON.stringify(known.document) !== JSON.stringify(scheme.document)) {
-        throw fastifyError("ROUTE_INVALID", `two different security schemes are named "${scheme.name}": give one of them another name`);
+        throw fastifyError(
+          "ROUTE_INVALID",
+          `two different security schemes are named "${scheme.name}": give one of them another name`,
+        );
       }
       this.#byName.set(scheme.name, scheme);
       this.document[scheme.name] = scheme.document;
@@ -41,7 +44,10 @@ function merged(demands: readonly Demand[]): Map<string, Demand> {
     const { name } = demand.scheme;
     const known = byName.get(name);
     const scheme = known?.scheme.required === true ? known.scheme : demand.scheme;
-    byName.set(name, known === undefined ? demand : { scheme, scopes: [...new Set([...known.scopes, ...demand.scopes])] });
+    byName.set(
+      name,
+      known === undefined ? demand : { scheme, scopes: [...new Set([...known.scopes, ...demand.scopes])] },
+    );
   }
   return byName;
 }
@@ -53,6 +59,9 @@ function requirementOf(demands: readonly Demand[]): Requirement {
 /** All ways to choose, most first; of many only all, each alone, and none. */
 function choicesOf(may: readonly Demand[]): (readonly Demand[])[] {
   if (may.length > MAX_CHOICES) return [may, ...may.map((one) => [one]), []];
-  const choices = may.reduce<(readonly Demand[])[]>((found, one) => [...found.map((chosen) => [...chosen, one]), ...found], [[]]);
+  const choices = may.reduce<(readonly Demand[])[]>(
+    (found, one) => [...found.map((chosen) => [...chosen, one]), ...found],
+    [[]],
+  );
   return choices.sort((a, b) => b.length - a.length);
 }

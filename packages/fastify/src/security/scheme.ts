@@ -9,7 +9,12 @@ export interface Scheme {
 
 /** A security scheme object of OpenAPI. */
 export type SchemeDocument =
-  | { readonly type: "apiKey"; readonly in: "header" | "query" | "cookie"; readonly name: string; readonly description?: string }
+  | {
+      readonly type: "apiKey";
+      readonly in: "header" | "query" | "cookie";
+      readonly name: string;
+      readonly description?: string;
+    }
   | { readonly type: "http"; readonly scheme: string; readonly bearerFormat?: string; readonly description?: string }
   | { readonly type: "oauth2"; readonly flows: Readonly<Record<string, OAuthFlow>>; readonly description?: string }
   | { readonly type: "openIdConnect"; readonly openIdConnectUrl: string; readonly description?: string };

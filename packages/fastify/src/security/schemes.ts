@@ -12,11 +12,16 @@ export interface SchemeOptions<Auto extends boolean = boolean> {
   readonly name?: string;
   /** `false`: a request without credentials gets `null` instead of 401. Default `true`. */
   readonly autoError?: Auto;
+  /** Told in the OpenAPI document. */
   readonly description?: string;
 }
 
 /** A dependency that gives credentials, or `null` where there may be none. */
-export type SchemeDefinition<Value, Auto extends boolean> = Definition<Auto extends false ? Value | null : Value, "request", "request:request">;
+export type SchemeDefinition<Value, Auto extends boolean> = Definition<
+  Auto extends false ? Value | null : Value,
+  "request",
+  "request:request"
+>;
 
 /** The words of an `authorization` header. */
 export interface Authorization {
@@ -34,9 +39,19 @@ export interface BasicCredentials {
 /** Reads credentials: `undefined` where there are none. */
 type Read<Value> = (request: FastifyRequest) => Value | undefined;
 
-function scheme<Value, Auto extends boolean>(kind: string, challenge: string, document: SchemeDocument, read: Read<Value>, options: SchemeOptions<Auto>): SchemeDefinition<Value, Auto> {
+function scheme<Value, Auto extends boolean>(
+  kind: string,
+  challenge: string,
+  document: SchemeDocument,
+  read: Read<Value>,
+  options: SchemeOptions<Auto>,
+): SchemeDefinition<Value, Auto> {
   const { name = kind, autoError = true, description } = options;
-  const note: Scheme = { name, required: autoError, document: description === undefined ? document : { ...document, description } };
+  const note: Scheme = {
+    name,
+    required: autoError,
+    document: description === undefined ? document : { ...document, description },
+  };
   const definition = resource(name, {
     lifetime: "request",
     needs: { request },
@@ -69,7 +84,11 @@ function text(value: unknown): string | undefined {
 }
 
 /** An API key in a header, a query parameter or a cookie; gives the key. */
-export function apiKey<const Auto extends boolean = true>(place: "header" | "query" | "cookie", key: string, options: SchemeOptions<Auto> = {}): SchemeDefinition<string, Auto> {
+export function apiKey<const Auto extends boolean = true>(
+  place: "header" | "query" | "cookie",
+  key: string,
+  options: SchemeOptions<Auto> = {},
+): SchemeDefinition<string, Auto> {
   const readers = {
     header: (incoming: FastifyRequest) => text(incoming.headers[key.toLowerCase()]),
     query: (incoming: FastifyRequest) => text((incoming.query as Readonly<Record<string, unknown>>)[key]), // Fastify parses it to an object
@@ -80,8 +99,11 @@ export function apiKey<const Auto extends boolean = true>(place: "header" | "que
 }
 
 /** HTTP Basic; gives user name and password. What cannot be read is 401 also with `autoError: false`. */
-export function basic<const Auto extends boolean = true>(options: SchemeOptions<Auto> & { readonly realm?: string } = {}): SchemeDefinition<BasicCredentials, Auto> {
-  const challenge = options.realm === undefined ? "Basic" : `Basic realm="${options.realm.replaceAll(/["\\]/g, "\\$&")}"`;
+export function basic<const Auto extends boolean = true>(
+  options: SchemeOptions<Auto> & { readonly realm?: string } = {},
+): SchemeDefinition<BasicCredentials, Auto> {
+  const challenge =
+    options.realm === undefined ? "Basic" : `Basic realm="${options.realm.replaceAll(/["\\]/g, "\\$&")}"`;
   const read: Read<BasicCredentials> = (incoming) => {
     const authorization = authorizationOf(incoming);
     if (!is(authorization, "Basic")) return undefined;
@@ -102,9 +124,17 @@ function decodeBasic(encoded: string): BasicCredentials | undefined {
 }
 
 /** A bearer token; gives the token. */
-export function bearer<const Auto extends boolean = true>(options: SchemeOptions<Auto> & { readonly bearerFormat?: string } = {}): SchemeDefinition<string, Auto> {
+export function bearer<const Auto extends boolean = true>(
+  options: SchemeOptions<Auto> & { readonly bearerFormat?: string } = {},
+): SchemeDefinition<string, Auto> {
   const { bearerFormat } = options;
-  return scheme("bearer", "Bearer", { type: "http", scheme: "bearer", ...(bearerFormat === undefined ? {} : { bearerFormat }) }, tokenOf, options);
+  return scheme(
+    "bearer",
+    "Bearer",
+    { type: "http", scheme: "bearer", ...(bearerFormat === undefined ? {} : { bearerFormat }) },
+    tokenOf,
+    options,
+  );
 }
 
 function tokenOf(incoming: FastifyRequest): string | undefined {
@@ -113,7 +143,9 @@ function tokenOf(incoming: FastifyRequest): string | undefined {
 }
 
 /** HTTP Digest: gives what the client sent; checking it is up to you. */
-export function digest<const Auto extends boolean = true>(options: SchemeOptions<Auto> = {}): SchemeDefinition<Authorization, Auto> {
+export function digest<const Auto extends boolean = true>(
+  options: SchemeOptions<Auto> = {},
+): SchemeDefinition<Authorization, Auto> {
   const read: Read<Authorization> = (incoming) => {
     const authorization = authorizationOf(incoming);
     return is(authorization, "Digest") && authorization.credentials !== "" ? authorization : undefined;
@@ -122,7 +154,10 @@ export function digest<const Auto extends boolean = true>(options: SchemeOptions
 }
 
 /** Any other scheme of the `authorization` header; gives its words, whichever scheme the client names. */
-export function httpAuthorization<const Auto extends boolean = true>(word: string, options: SchemeOptions<Auto> = {}): SchemeDefinition<Authorization, Auto> {
+export function httpAuthorization<const Auto extends boolean = true>(
+  word: string,
+  options: SchemeOptions<Auto> = {},
+): SchemeDefinition<Authorization, Auto> {
   const read: Read<Authorization> = (incoming) => {
     const authorization = authorizationOf(incoming);
     return authorization.scheme !== "" && authorization.credentials !== "" ? authorization : undefined;
@@ -132,7 +167,10 @@ export function httpAuthorization<const Auto extends boolean = true>(word: strin
 }
 
 /** OAuth2's password flow; gives the bearer token. */
-export function oauth2Password<const Auto extends boolean = true>(tokenUrl: string, options: SchemeOptions<Auto> & { readonly scopes?: OAuthFlow["scopes"]; readonly refreshUrl?: string } = {}): SchemeDefinition<string, Auto> {
+export function oauth2Password<const Auto extends boolean = true>(
+  tokenUrl: string,
+  options: SchemeOptions<Auto> & { readonly scopes?: OAuthFlow["scopes"]; readonly refreshUrl?: string } = {},
+): SchemeDefinition<string, Auto> {
   const { scopes = {}, refreshUrl } = options;
   const password = { tokenUrl, scopes, ...(refreshUrl === undefined ? {} : { refreshUrl }) };
   return scheme("oauth2Password", "Bearer", { type: "oauth2", flows: { password } }, tokenOf, options);
@@ -144,16 +182,28 @@ export function oauth2AuthorizationCode<const Auto extends boolean = true>(
   options: SchemeOptions<Auto> & { readonly scopes?: OAuthFlow["scopes"] } = {},
 ): SchemeDefinition<string, Auto> {
   const authorizationCode = { ...urls, scopes: options.scopes ?? {} };
-  return scheme("oauth2AuthorizationCode", "Bearer", { type: "oauth2", flows: { authorizationCode } }, tokenOf, options);
+  return scheme(
+    "oauth2AuthorizationCode",
+    "Bearer",
+    { type: "oauth2", flows: { authorizationCode } },
+    tokenOf,
+    options,
+  );
 }
 
 /** OAuth2 with any flows; gives the `authorization` header as it came. */
-export function oauth2<const Auto extends boolean = true>(flows: Readonly<Record<string, OAuthFlow>>, options: SchemeOptions<Auto> = {}): SchemeDefinition<string, Auto> {
+export function oauth2<const Auto extends boolean = true>(
+  flows: Readonly<Record<string, OAuthFlow>>,
+  options: SchemeOptions<Auto> = {},
+): SchemeDefinition<string, Auto> {
   return scheme("oauth2", "Bearer", { type: "oauth2", flows }, headerOf, options);
 }
 
 /** OpenID Connect; gives the `authorization` header as it came. */
-export function openIdConnect<const Auto extends boolean = true>(openIdConnectUrl: string, options: SchemeOptions<Auto> = {}): SchemeDefinition<string, Auto> {
+export function openIdConnect<const Auto extends boolean = true>(
+  openIdConnectUrl: string,
+  options: SchemeOptions<Auto> = {},
+): SchemeDefinition<string, Auto> {
   return scheme("openIdConnect", "Bearer", { type: "openIdConnect", openIdConnectUrl }, headerOf, options);
 }
 

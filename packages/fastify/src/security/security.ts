@@ -1,4 +1,15 @@
-import { edge, edgeOf, originOf, resource, specOf, variantOf, type Definition, type EdgeSpec, type Need, type Needs } from "@steward/core";
+import {
+  edge,
+  edgeOf,
+  originOf,
+  resource,
+  specOf,
+  variantOf,
+  type Definition,
+  type EdgeSpec,
+  type Need,
+  type Needs,
+} from "@steward/core";
 import { HttpError } from "../errors.ts";
 import { requiredScopes } from "../request-inputs.ts";
 import type { AnyDefinition } from "../source.ts";
@@ -21,7 +32,10 @@ const SCOPES = Symbol.for("steward.fastify.scopes");
  * console.log(typeof writer); // => object
  * ```
  */
-export function security<V, R extends string, O extends string>(definition: Definition<V, R, O>, scopes: readonly string[] = []): Need<V, R, O> {
+export function security<V, R extends string, O extends string>(
+  definition: Definition<V, R, O>,
+  scopes: readonly string[] = [],
+): Need<V, R, O> {
   const need = edge<Need<V, R, O>>({ kind: "plain", target: definition, optional: false });
   return Object.assign(need, { [SCOPES]: [...scopes] });
 }
@@ -51,8 +65,14 @@ function variantOfNeed(need: Need, way: readonly string[]): Need {
 
 function withTargets(spec: EdgeSpec, change: (target: AnyDefinition) => AnyDefinition): EdgeSpec {
   if (spec.kind === "when") {
-    const [condition, whenTrue, whenFalse] = [change(spec.condition), withTargets(spec.whenTrue, change), withTargets(spec.whenFalse, change)];
-    return condition === spec.condition && whenTrue === spec.whenTrue && whenFalse === spec.whenFalse ? spec : { ...spec, condition, whenTrue, whenFalse };
+    const [condition, whenTrue, whenFalse] = [
+      change(spec.condition),
+      withTargets(spec.whenTrue, change),
+      withTargets(spec.whenFalse, change),
+    ];
+    return condition === spec.condition && whenTrue === spec.whenTrue && whenFalse === spec.whenFalse
+      ? spec
+      : { ...spec, condition, whenTrue, whenFalse };
   }
   const target = change(spec.target);
   return target === spec.target ? spec : { ...spec, target };
@@ -61,7 +81,12 @@ function withTargets(spec: EdgeSpec, change: (target: AnyDefinition) => AnyDefin
 const made = new WeakMap<AnyDefinition, Map<string, AnyDefinition>>();
 
 /** The one variant of a definition for a set of scopes, whatever their order. */
-function once(definition: AnyDefinition, kind: string, way: readonly string[], make: () => AnyDefinition): AnyDefinition {
+function once(
+  definition: AnyDefinition,
+  kind: string,
+  way: readonly string[],
+  make: () => AnyDefinition,
+): AnyDefinition {
   let variants = made.get(definition);
   if (variants === undefined) made.set(definition, (variants = new Map<string, AnyDefinition>()));
   const key = JSON.stringify([kind, [...way].sort()]);
@@ -74,7 +99,9 @@ function variant(definition: AnyDefinition, way: readonly string[], always: bool
   if (definition === requiredScopes) return way.length === 0 ? definition : constantScopes(way);
   if (!always && !usesScopes(definition)) return definition;
   const origin = originOf(definition);
-  return once(origin, "variant", way, () => variantOf(origin, underScopes(specOf(origin).needs, way), (replacement) => variant(replacement, way, always)));
+  return once(origin, "variant", way, () =>
+    variantOf(origin, underScopes(specOf(origin).needs, way), (replacement) => variant(replacement, way, always)),
+  );
 }
 
 function constantScopes(way: readonly string[]): AnyDefinition {
@@ -90,7 +117,13 @@ function guarded(spec: EdgeSpec, way: readonly string[]): Need {
     const callee = variant(target, way, true);
     const scopes = new Scopes(way);
     const lifetime = target.lifetime === "handler" || target.lifetime === "transient" ? "handler" : "request";
-    return once(originOf(target), "guarded", way, () => resource(target.name, { lifetime, needs: { value: callee as never }, start: ({ value }) => granted(value, scopes) })); // needs of any type
+    return once(originOf(target), "guarded", way, () =>
+      resource(target.name, {
+        lifetime,
+        needs: { value: callee as never },
+        start: ({ value }) => granted(value, scopes),
+      }),
+    ); // needs of any type
   });
   return edge(changed);
 }
@@ -100,7 +133,9 @@ function granted(value: unknown, scopes: Scopes): unknown {
   const { scopes: has } = value;
   if (!Array.isArray(has) && !(has instanceof Set)) return value;
   if (scopes.missingIn(has as Iterable<string>).length === 0) return value; // one of the two above
-  throw new HttpError(403, "Not enough permissions", { headers: { "www-authenticate": `Bearer error="insufficient_scope", scope="${scopes.text}"` } });
+  throw new HttpError(403, "Not enough permissions", {
+    headers: { "www-authenticate": `Bearer error="insufficient_scope", scope="${scopes.text}"` },
+  });
 }
 
 const uses = new WeakMap<AnyDefinition, boolean>();
@@ -110,12 +145,18 @@ function usesScopes(definition: AnyDefinition): boolean {
   const known = uses.get(definition);
   if (known !== undefined) return known;
   uses.set(definition, false); // a cycle is refused elsewhere
-  const found = definition === requiredScopes || Object.values(specOf(definition).needs).some((need) => scopesOf(need).length > 0 || targetsOf(edgeOf(need)).some(usesScopes));
+  const found =
+    definition === requiredScopes ||
+    Object.values(specOf(definition).needs).some(
+      (need) => scopesOf(need).length > 0 || targetsOf(edgeOf(need)).some(usesScopes),
+    );
   uses.set(definition, found);
   return found;
 }
 
 /** Everything that an edge may lead to. */
 export function targetsOf(spec: EdgeSpec): AnyDefinition[] {
-  return spec.kind === "when" ? [spec.condition, ...targetsOf(spec.whenTrue), ...targetsOf(spec.whenFalse)] : [spec.target];
+  return spec.kind === "when"
+    ? [spec.condition, ...targetsOf(spec.whenTrue), ...targetsOf(spec.whenFalse)]
+    : [spec.target];
 }

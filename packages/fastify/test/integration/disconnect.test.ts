@@ -7,7 +7,10 @@ import { background, inject, request, requestSignal, steward } from "../../src/i
 import { logged } from "../app.ts";
 import { ask, closed, firstBytes, gate, portOf, until } from "./client.ts";
 
-async function listening(routes: (app: FastifyInstance) => void, roots: readonly ReturnType<typeof stamp>[] = []): Promise<FastifyInstance> {
+async function listening(
+  routes: (app: FastifyInstance) => void,
+  roots: readonly ReturnType<typeof stamp>[] = [],
+): Promise<FastifyInstance> {
   const app = fastify();
   await app.register(steward, { container: container(roots), accessLog: false, closeTimeoutMs: 5_000 });
   routes(app);
@@ -19,39 +22,59 @@ function stamp(log: string[]) {
   return resource("db", { start: () => log.push("db started"), stop: () => void log.push("db stopped") });
 }
 
-t.test("N01: when the client leaves, the handler runs on and is told; what it holds goes when it has ended (deviation: FastAPI does not tell)", async (t) => {
-  const log: string[] = [];
-  const started = gate();
-  const go = gate();
-  const app = await listening((app) => {
-    app.get("/", inject({ g: logged(log, "g", "request"), fn: logged(log, "fn", "handler"), requestSignal }, async ({ requestSignal }) => {
-      requestSignal.addEventListener("abort", () => log.push("told"));
-      started.open();
-      await go.passed;
-      log.push("ep ended");
-      return "ok";
-    }));
-  });
-  const socket = await ask(portOf(app), "/");
-  await started.passed;
-  socket.destroy();
-  await until(() => log.includes("told"));
-  t.strictSame(log, ["g+", "fn+", "told"]);
-  go.open();
-  await until(() => app.steward.stats().openRequests === 0);
-  t.strictSame(log, ["g+", "fn+", "told", "ep ended", "fn-", "g saw the client has gone before the response was complete", "g-"]);
-  await app.close();
-});
+t.test(
+  "N01: when the client leaves, the handler runs on and is told; what it holds goes when it has ended (deviation: FastAPI does not tell)",
+  async (t) => {
+    const log: string[] = [];
+    const started = gate();
+    const go = gate();
+    const app = await listening((app) => {
+      app.get(
+        "/",
+        inject(
+          { g: logged(log, "g", "request"), fn: logged(log, "fn", "handler"), requestSignal },
+          async ({ requestSignal }) => {
+            requestSignal.addEventListener("abort", () => log.push("told"));
+            started.open();
+            await go.passed;
+            log.push("ep ended");
+            return "ok";
+          },
+        ),
+      );
+    });
+    const socket = await ask(portOf(app), "/");
+    await started.passed;
+    socket.destroy();
+    await until(() => log.includes("told"));
+    t.strictSame(log, ["g+", "fn+", "told"]);
+    go.open();
+    await until(() => app.steward.stats().openRequests === 0);
+    t.strictSame(log, [
+      "g+",
+      "fn+",
+      "told",
+      "ep ended",
+      "fn-",
+      "g saw the client has gone before the response was complete",
+      "g-",
+    ]);
+    await app.close();
+  },
+);
 
 t.test("N02: a handler may look whether the client is still there", async (t) => {
   const log: string[] = [];
   const started = gate();
   const app = await listening((app) => {
-    app.get("/", inject({ g: logged(log, "g", "request"), request }, async ({ request }) => {
-      started.open();
-      await until(() => request.raw.destroyed);
-      log.push("saw it");
-    }));
+    app.get(
+      "/",
+      inject({ g: logged(log, "g", "request"), request }, async ({ request }) => {
+        started.open();
+        await until(() => request.raw.destroyed);
+        log.push("saw it");
+      }),
+    );
   });
   const socket = await ask(portOf(app), "/");
   await started.passed;
@@ -62,39 +85,52 @@ t.test("N02: a handler may look whether the client is still there", async (t) =>
   await app.close();
 });
 
-t.test("N04: when the client leaves a stream, the stream's own cleanup runs, then that of what it used (deviation: FastAPI leaves it to the collector)", async (t) => {
-  const log: string[] = [];
-  const app = await listening((app) => {
-    app.get("/", inject({ g: logged(log, "g", "request") }, () => Readable.from((async function* () {
-      try {
-        for (;;) {
-          yield "chunk";
-          await new Promise((resolve) => setTimeout(resolve, 1));
-        }
-      } finally {
-        log.push("stream-");
-      }
-    })())));
-  });
-  const socket = await ask(portOf(app), "/");
-  await firstBytes(socket);
-  socket.destroy();
-  await until(() => log.includes("g-") && log.includes("stream-"));
-  t.equal(app.steward.stats().openRequests, 0);
-  await app.close();
-});
+t.test(
+  "N04: when the client leaves a stream, the stream's own cleanup runs, then that of what it used (deviation: FastAPI leaves it to the collector)",
+  async (t) => {
+    const log: string[] = [];
+    const app = await listening((app) => {
+      app.get(
+        "/",
+        inject({ g: logged(log, "g", "request") }, () =>
+          Readable.from(
+            (async function* () {
+              try {
+                for (;;) {
+                  yield "chunk";
+                  await new Promise((resolve) => setTimeout(resolve, 1));
+                }
+              } finally {
+                log.push("stream-");
+              }
+            })(),
+          ),
+        ),
+      );
+    });
+    const socket = await ask(portOf(app), "/");
+    await firstBytes(socket);
+    socket.destroy();
+    await until(() => log.includes("g-") && log.includes("stream-"));
+    t.equal(app.steward.stats().openRequests, 0);
+    await app.close();
+  },
+);
 
 t.test("N05: a background task runs to its end after the client has left; then what it used goes", async (t) => {
   const log: string[] = [];
   const go = gate();
   const app = await listening((app) => {
-    app.get("/", inject({ g: logged(log, "g", "request"), background }, ({ background }) => {
-      background.add("task", async () => {
-        await go.passed;
-        log.push("task ended");
-      });
-      return "ok";
-    }));
+    app.get(
+      "/",
+      inject({ g: logged(log, "g", "request"), background }, ({ background }) => {
+        background.add("task", async () => {
+          await go.passed;
+          log.push("task ended");
+        });
+        return "ok";
+      }),
+    );
   });
   const socket = await ask(portOf(app), "/");
   await firstBytes(socket);
@@ -106,50 +142,66 @@ t.test("N05: a background task runs to its end after the client has left; then w
   await app.close();
 });
 
-t.test("an app that closes lets a request on a kept connection finish, closes the connection, and ends at once", async (t) => {
-  const log: string[] = [];
-  const started = gate();
-  const go = gate();
-  const db = stamp(log);
-  const slow = resource("slow", {
-    lifetime: "request",
-    needs: { db },
-    async *start() {
-      yield 1;
-      await new Promise((resolve) => setTimeout(resolve, 30));
-      log.push("released");
-    },
-  });
-  const app = await listening((app) => {
-    app.get("/", inject({ slow }, async () => {
-      started.open();
-      await go.passed;
-      return "ok";
-    }));
-  }, [db]);
-  const idle = await ask(portOf(app), "/livez", "connection: keep-alive\r\n");
-  await firstBytes(idle);
-  const socket = await ask(portOf(app), "/", "connection: keep-alive\r\n");
-  await started.passed;
-  const since = performance.now();
-  const closing = app.close();
-  await closed(idle);
-  go.open();
-  t.match(await firstBytes(socket), /200 OK/);
-  await closing;
-  t.ok(performance.now() - since < 3_000, "it does not wait for the keep-alive timeout of 72 s");
-  t.strictSame(log, ["db started", "released", "db stopped"]);
-});
+t.test(
+  "an app that closes lets a request on a kept connection finish, closes the connection, and ends at once",
+  async (t) => {
+    const log: string[] = [];
+    const started = gate();
+    const go = gate();
+    const db = stamp(log);
+    const slow = resource("slow", {
+      lifetime: "request",
+      needs: { db },
+      async *start() {
+        yield 1;
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        log.push("released");
+      },
+    });
+    const app = await listening(
+      (app) => {
+        app.get(
+          "/",
+          inject({ slow }, async () => {
+            started.open();
+            await go.passed;
+            return "ok";
+          }),
+        );
+      },
+      [db],
+    );
+    const idle = await ask(portOf(app), "/livez", "connection: keep-alive\r\n");
+    await firstBytes(idle);
+    const socket = await ask(portOf(app), "/", "connection: keep-alive\r\n");
+    await started.passed;
+    const since = performance.now();
+    const closing = app.close();
+    await closed(idle);
+    go.open();
+    t.match(await firstBytes(socket), /200 OK/);
+    await closing;
+    t.ok(performance.now() - since < 3_000, "it does not wait for the keep-alive timeout of 72 s");
+    t.strictSame(log, ["db started", "released", "db stopped"]);
+  },
+);
 
 t.test("an app that closes cuts connections whose requests do not end, in time", async (t) => {
   const started = gate();
   const app = fastify();
-  await app.register(steward, { container: container([], { drainTimeoutMs: 50 }), accessLog: false, closeTimeoutMs: 100 });
-  app.get("/", inject({ requestSignal }, async ({ requestSignal }) => {
-    started.open();
-    await new Promise((resolve) => requestSignal.addEventListener("abort", resolve));
-    return "too late";
-  }));
+  await app.register(steward, {
+    container: container([], { drainTimeoutMs: 50 }),
+    accessLog: false,
+    closeTimeoutMs: 100,
+  });
+  app.get(
+    "/",
+    inject({ requestSignal }, async ({ requestSignal }) => {
+      started.open();
+      await new Promise((resolve) => requestSignal.addEventListener("abort", resolve));
+      return "too late";
+    }),
+  );
   await app.listen({ port: 0, host: "127.0.0.1" });
   const socket = await ask(portOf(app), "/");
   await started.passed;
@@ -163,12 +215,15 @@ t.test("the container's drain aborts requests that do not end", async (t) => {
   const running = await container([], { drainTimeoutMs: 30 }).start();
   const app = fastify();
   await app.register(steward, { running, accessLog: false });
-  app.get("/", inject({ requestSignal }, async ({ requestSignal }) => {
-    started.open();
-    await new Promise((resolve) => requestSignal.addEventListener("abort", resolve));
-    seen.push(requestSignal.reason);
-    return "ended";
-  }));
+  app.get(
+    "/",
+    inject({ requestSignal }, async ({ requestSignal }) => {
+      started.open();
+      await new Promise((resolve) => requestSignal.addEventListener("abort", resolve));
+      seen.push(requestSignal.reason);
+      return "ended";
+    }),
+  );
   await app.listen({ port: 0, host: "127.0.0.1" });
   const socket = await ask(portOf(app), "/");
   await started.passed;

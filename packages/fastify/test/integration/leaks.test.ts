@@ -30,68 +30,95 @@ class Pool {
   }
 }
 
-t.test(`${REQUESTS} requests that are aborted, time out, are hijacked, stream or fail leave no scope and no lease`, { timeout: 110_000 }, async (t) => {
-  const pool = resource("pool", { start: () => new Pool() });
-  const lease = resource("lease", {
-    lifetime: "request",
-    needs: { pool },
-    async *start({ pool }) {
-      const taken = pool.acquire();
-      try {
-        yield taken;
-      } finally {
-        taken.release();
-      }
-    },
-  });
-  const tx = resource("tx", {
-    lifetime: "handler",
-    needs: { lease, pool, way: path("way") },
-    async *start({ pool, way }) {
-      const taken = pool.acquire();
-      try {
-        yield taken;
-        if (way === "fails late") throw new Error("the commit fails");
-      } finally {
-        taken.release();
-      }
-    },
-  });
-  const app = fastify();
-  await app.register(steward, { container: container([pool]), accessLog: false });
-  const needs = { lease, tx, way: path("way"), n: query("n", { type: "integer" }) };
-  app.get("/mix/:way", inject(needs, ({ way }, _request, reply) => act(way as Way, reply)));
-  app.get("/mix/timed out", { handlerTimeout: 5 }, inject({ lease, n: needs.n }, (_values, _request, reply) => act("timed out", reply)));
-  await app.listen({ port: 0, host: "127.0.0.1" });
-  await sendMix(portOf(app), REQUESTS);
-  await until(() => app.steward.stats().openRequests === 0 && app.steward.stats().releasing === 0);
-  const { taken, given } = app.steward.running?.get(pool) ?? new Pool();
-  t.comment(`@steward/fastify: ${REQUESTS} requests, ${taken} leases taken, ${taken - given} not given back, ${app.steward.stats().openRequests} scopes open`);
-  t.ok(taken > REQUESTS, "the requests did take leases");
-  t.equal(taken - given, 0);
-  t.match(app.steward.stats(), { openRequests: 0, releasing: 0 });
-  await app.close();
-});
+t.test(
+  `${REQUESTS} requests that are aborted, time out, are hijacked, stream or fail leave no scope and no lease`,
+  { timeout: 110_000 },
+  async (t) => {
+    const pool = resource("pool", { start: () => new Pool() });
+    const lease = resource("lease", {
+      lifetime: "request",
+      needs: { pool },
+      async *start({ pool }) {
+        const taken = pool.acquire();
+        try {
+          yield taken;
+        } finally {
+          taken.release();
+        }
+      },
+    });
+    const tx = resource("tx", {
+      lifetime: "handler",
+      needs: { lease, pool, way: path("way") },
+      async *start({ pool, way }) {
+        const taken = pool.acquire();
+        try {
+          yield taken;
+          if (way === "fails late") throw new Error("the commit fails");
+        } finally {
+          taken.release();
+        }
+      },
+    });
+    const app = fastify();
+    await app.register(steward, { container: container([pool]), accessLog: false });
+    const needs = { lease, tx, way: path("way"), n: query("n", { type: "integer" }) };
+    app.get(
+      "/mix/:way",
+      inject(needs, ({ way }, _request, reply) => act(way as Way, reply)),
+    );
+    app.get(
+      "/mix/timed out",
+      { handlerTimeout: 5 },
+      inject({ lease, n: needs.n }, (_values, _request, reply) => act("timed out", reply)),
+    );
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    await sendMix(portOf(app), REQUESTS);
+    await until(() => app.steward.stats().openRequests === 0 && app.steward.stats().releasing === 0);
+    const { taken, given } = app.steward.running?.get(pool) ?? new Pool();
+    t.comment(
+      `@steward/fastify: ${REQUESTS} requests, ${taken} leases taken, ${taken - given} not given back, ${app.steward.stats().openRequests} scopes open`,
+    );
+    t.ok(taken > REQUESTS, "the requests did take leases");
+    t.equal(taken - given, 0);
+    t.match(app.steward.stats(), { openRequests: 0, releasing: 0 });
+    await app.close();
+  },
+);
 
-t.test("the same requests through @fastify/awilix leave the scopes of those whose clients left", { timeout: 110_000 }, async (t) => {
-  const pool = new Pool();
-  const app = fastify();
-  await app.register(fastifyAwilixPlugin, { disposeOnClose: true, disposeOnResponse: true, container: diContainer });
-  app.addHook("onRequest", (request, _reply, done) => {
-    request.diScope.register({ lease: asFunction(() => pool.acquire(), { lifetime: Lifetime.SCOPED, dispose: (lease: { release: () => void }) => lease.release() }) });
-    done();
-  });
-  const handler = (request: { readonly diScope: { resolve(name: string): unknown } }, way: Way, reply: Reply) => {
-    request.diScope.resolve("lease");
-    return act(way, reply);
-  };
-  const schema = { querystring: { type: "object", properties: { n: { type: "integer" } } } } as const;
-  app.get("/mix/:way", { schema }, (request, reply) => handler(request, (request.params as { way: Way }).way, reply));
-  app.get("/mix/timed out", { schema, handlerTimeout: 5 }, (request, reply) => handler(request, "timed out", reply));
-  await app.listen({ port: 0, host: "127.0.0.1" });
-  await sendMix(portOf(app), RIVAL_REQUESTS);
-  await new Promise((resolve) => setTimeout(resolve, 100)); // nothing tells when it has done what it does
-  t.comment(`@fastify/awilix: ${RIVAL_REQUESTS} requests, ${pool.taken} leases taken, ${pool.taken - pool.given} not given back`);
-  t.ok(pool.taken - pool.given >= RIVAL_REQUESTS / 10, "it leaves at least those that were aborted; should it not, this comparison is out of date");
-  await app.close();
-});
+t.test(
+  "the same requests through @fastify/awilix leave the scopes of those whose clients left",
+  { timeout: 110_000 },
+  async (t) => {
+    const pool = new Pool();
+    const app = fastify();
+    await app.register(fastifyAwilixPlugin, { disposeOnClose: true, disposeOnResponse: true, container: diContainer });
+    app.addHook("onRequest", (request, _reply, done) => {
+      request.diScope.register({
+        lease: asFunction(() => pool.acquire(), {
+          lifetime: Lifetime.SCOPED,
+          dispose: (lease: { release: () => void }) => lease.release(),
+        }),
+      });
+      done();
+    });
+    const handler = (request: { readonly diScope: { resolve(name: string): unknown } }, way: Way, reply: Reply) => {
+      request.diScope.resolve("lease");
+      return act(way, reply);
+    };
+    const schema = { querystring: { type: "object", properties: { n: { type: "integer" } } } } as const;
+    app.get("/mix/:way", { schema }, (request, reply) => handler(request, (request.params as { way: Way }).way, reply));
+    app.get("/mix/timed out", { schema, handlerTimeout: 5 }, (request, reply) => handler(request, "timed out", reply));
+    await app.listen({ port: 0, host: "127.0.0.1" });
+    await sendMix(portOf(app), RIVAL_REQUESTS);
+    await new Promise((resolve) => setTimeout(resolve, 100)); // nothing tells when it has done what it does
+    t.comment(
+      `@fastify/awilix: ${RIVAL_REQUESTS} requests, ${pool.taken} leases taken, ${pool.taken - pool.given} not given back`,
+    );
+    t.ok(
+      pool.taken - pool.given >= RIVAL_REQUESTS / 10,
+      "it leaves at least those that were aborted; should it not, this comparison is out of date",
+    );
+    await app.close();
+  },
+);

@@ -3,7 +3,18 @@ import { Readable } from "node:stream";
 import { ask, closed, firstBytes } from "./client.ts";
 
 /** How requests of the mix go. */
-export const WAYS = ["fine", "stream", "fails", "fails late", "invalid", "aborted", "aborted stream", "hijacked", "hijacked and aborted", "timed out"] as const;
+export const WAYS = [
+  "fine",
+  "stream",
+  "fails",
+  "fails late",
+  "invalid",
+  "aborted",
+  "aborted stream",
+  "hijacked",
+  "hijacked and aborted",
+  "timed out",
+] as const;
 
 /** One of them. */
 export type Way = (typeof WAYS)[number];
@@ -24,7 +35,11 @@ export async function sendMix(port: number, count: number): Promise<void> {
 }
 
 async function sendOne(port: number, way: Way): Promise<void> {
-  const socket = await ask(port, `/mix/${encodeURIComponent(way)}${way === "invalid" ? "?n=x" : "?n=1"}`, "connection: close\r\n");
+  const socket = await ask(
+    port,
+    `/mix/${encodeURIComponent(way)}${way === "invalid" ? "?n=x" : "?n=1"}`,
+    "connection: close\r\n",
+  );
   if (CLIENT_LEAVES.has(way)) await leave(socket, way);
   else socket.resume();
   await closed(socket);

@@ -5,7 +5,18 @@ import type { AddressInfo } from "node:net";
 import { fastify, type FastifyInstance } from "fastify";
 import t from "tap";
 import { WebSocket } from "ws";
-import { bearer, depend, HttpError, injectSocket, query, request, requestSignal, SocketError, steward, type SocketLike } from "../../src/index.ts";
+import {
+  bearer,
+  depend,
+  HttpError,
+  injectSocket,
+  query,
+  request,
+  requestSignal,
+  SocketError,
+  steward,
+  type SocketLike,
+} from "../../src/index.ts";
 import { logged, turns } from "../app.ts";
 
 /** What the tests use of a socket of `ws`. */
@@ -25,10 +36,20 @@ async function app(routes: (app: FastifyInstance) => void): Promise<FastifyInsta
 }
 
 /** Connects and notes the first message and the close, also those that come at once. */
-async function connected(server: FastifyInstance, path: string, headers: Record<string, string> = {}): Promise<{ readonly client: WebSocket; readonly closed: Promise<readonly [number, string]>; readonly first: Promise<string> }> {
+async function connected(
+  server: FastifyInstance,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{
+  readonly client: WebSocket;
+  readonly closed: Promise<readonly [number, string]>;
+  readonly first: Promise<string>;
+}> {
   const { port } = server.server.address() as AddressInfo; // it listens on TCP
   const client = new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers });
-  const closed = new Promise<readonly [number, string]>((resolve) => client.on("close", (code, reason) => resolve([code, reason.toString()])));
+  const closed = new Promise<readonly [number, string]>((resolve) =>
+    client.on("close", (code, reason) => resolve([code, reason.toString()])),
+  );
   const first = new Promise<string>((resolve) => client.on("message", (data: Buffer) => resolve(data.toString())));
   await new Promise<void>((resolve, reject) => client.once("open", () => resolve()).once("error", reject));
   return { client, closed, first };
@@ -43,34 +64,45 @@ function echo(socket: Socket): Promise<string> {
   return new Promise((resolve) => socket.once("message", (data) => resolve(data.toString())));
 }
 
-t.test("W01: what a socket's handler needs is held for the whole connection, and the client's leaving is no error", async (t) => {
-  const log: string[] = [];
-  const server = await app((app) => {
-    app.get("/", { websocket: true }, injectSocket({ g: logged(log, "g", "request"), requestSignal }, async ({ requestSignal }, socket: Socket) => {
-      requestSignal.addEventListener("abort", () => log.push("aborted"));
-      socket.send(`got ${await echo(socket)}`);
-      log.push("ep");
-    }));
-  });
-  const { client, first, closed } = await connected(server, "/");
-  client.send("hi");
-  t.equal(await first, "got hi");
-  await turns();
-  t.strictSame(log, ["g+", "ep"]);
-  client.close();
-  await closed;
-  await idle(server);
-  t.strictSame(log, ["g+", "ep", "aborted", "g-"]);
-  t.equal(server.steward.stats().openRequests, 0);
-  await server.close();
-});
+t.test(
+  "W01: what a socket's handler needs is held for the whole connection, and the client's leaving is no error",
+  async (t) => {
+    const log: string[] = [];
+    const server = await app((app) => {
+      app.get(
+        "/",
+        { websocket: true },
+        injectSocket({ g: logged(log, "g", "request"), requestSignal }, async ({ requestSignal }, socket: Socket) => {
+          requestSignal.addEventListener("abort", () => log.push("aborted"));
+          socket.send(`got ${await echo(socket)}`);
+          log.push("ep");
+        }),
+      );
+    });
+    const { client, first, closed } = await connected(server, "/");
+    client.send("hi");
+    t.equal(await first, "got hi");
+    await turns();
+    t.strictSame(log, ["g+", "ep"]);
+    client.close();
+    await closed;
+    await idle(server);
+    t.strictSame(log, ["g+", "ep", "aborted", "g-"]);
+    t.equal(server.steward.stats().openRequests, 0);
+    await server.close();
+  },
+);
 
 t.test("W03, W11: the handler's error reaches its dependencies, and closes the socket", async (t) => {
   const log: string[] = [];
   const server = await app((app) => {
-    app.get("/", { websocket: true }, injectSocket({ g: logged(log, "g", "request") }, async () => {
-      throw new TypeError("broken session");
-    }));
+    app.get(
+      "/",
+      { websocket: true },
+      injectSocket({ g: logged(log, "g", "request") }, async () => {
+        throw new TypeError("broken session");
+      }),
+    );
   });
   const { closed } = await connected(server, "/");
   t.equal((await closed)[0], 1011);
@@ -82,7 +114,11 @@ t.test("W03, W11: the handler's error reaches its dependencies, and closes the s
 t.test("W04: input that is not valid closes with 1008 and says what is wrong, after dependencies saw it", async (t) => {
   const log: string[] = [];
   const server = await app((app) => {
-    app.get("/", { websocket: true }, injectSocket({ g: logged(log, "g", "request"), n: query("n", { type: "integer" }) }, () => void log.push("ep")));
+    app.get(
+      "/",
+      { websocket: true },
+      injectSocket({ g: logged(log, "g", "request"), n: query("n", { type: "integer" }) }, () => void log.push("ep")),
+    );
   });
   const { closed } = await connected(server, "/?n=x");
   const [code, reason] = await closed;
@@ -100,7 +136,11 @@ t.test("W05: a dependency's HttpError denies the handshake", async (t) => {
         throw new HttpError(403, "not you");
       },
     });
-    app.get("/", { websocket: true }, injectSocket({ denies }, () => {}));
+    app.get(
+      "/",
+      { websocket: true },
+      injectSocket({ denies }, () => {}),
+    );
   });
   await t.rejects(connected(server, "/"), { message: /403/ });
   t.equal(server.steward.stats().openRequests, 0);
@@ -115,10 +155,18 @@ t.test("W06: a SocketError closes with its code and reason, from a dependency or
         throw new SocketError(1008, "pol");
       },
     });
-    app.get("/dep", { websocket: true }, injectSocket({ refuses }, () => {}));
-    app.get("/handler", { websocket: true }, injectSocket({}, async () => {
-      throw new SocketError(4001, `${"ä".repeat(80)}`);
-    }));
+    app.get(
+      "/dep",
+      { websocket: true },
+      injectSocket({ refuses }, () => {}),
+    );
+    app.get(
+      "/handler",
+      { websocket: true },
+      injectSocket({}, async () => {
+        throw new SocketError(4001, `${"ä".repeat(80)}`);
+      }),
+    );
   });
   t.strictSame(await (await connected(server, "/dep")).closed, [1008, "pol"]);
   const [code, reason] = await (await connected(server, "/handler")).closed;
@@ -129,7 +177,11 @@ t.test("W06: a SocketError closes with its code and reason, from a dependency or
 
 t.test("W08: security schemes work on sockets (deviation: FastAPI fails)", async (t) => {
   const server = await app((app) => {
-    app.get("/", { websocket: true }, injectSocket({ token: bearer() }, ({ token }, socket: Socket) => socket.send(token)));
+    app.get(
+      "/",
+      { websocket: true },
+      injectSocket({ token: bearer() }, ({ token }, socket: Socket) => socket.send(token)),
+    );
   });
   await t.rejects(connected(server, "/"), { message: /401/ });
   const { first, client, closed } = await connected(server, "/", { authorization: "Bearer abc" });
@@ -139,20 +191,34 @@ t.test("W08: security schemes work on sockets (deviation: FastAPI fails)", async
   await server.close();
 });
 
-t.test("W09, W10: a dependency that needs the request works on HTTP and on sockets (deviation: FastAPI has two kinds)", async (t) => {
-  const { inject } = await import("../../src/index.ts");
-  const agent = resource("agent", { lifetime: "request", needs: { request }, start: ({ request }) => `agent ${request.headers["user-agent"]}` });
-  const server = await app((app) => {
-    app.get("/ws", { websocket: true }, injectSocket({ agent }, ({ agent }, socket: Socket) => socket.send(agent)));
-    app.get("/http", inject({ agent }, ({ agent }) => agent));
-  });
-  const { first, client, closed } = await connected(server, "/ws", { "user-agent": "me" });
-  t.equal(await first, "agent me");
-  t.equal((await server.inject({ url: "/http", headers: { "user-agent": "me" } })).body, "agent me");
-  client.close();
-  await closed;
-  await server.close();
-});
+t.test(
+  "W09, W10: a dependency that needs the request works on HTTP and on sockets (deviation: FastAPI has two kinds)",
+  async (t) => {
+    const { inject } = await import("../../src/index.ts");
+    const agent = resource("agent", {
+      lifetime: "request",
+      needs: { request },
+      start: ({ request }) => `agent ${request.headers["user-agent"]}`,
+    });
+    const server = await app((app) => {
+      app.get(
+        "/ws",
+        { websocket: true },
+        injectSocket({ agent }, ({ agent }, socket: Socket) => socket.send(agent)),
+      );
+      app.get(
+        "/http",
+        inject({ agent }, ({ agent }) => agent),
+      );
+    });
+    const { first, client, closed } = await connected(server, "/ws", { "user-agent": "me" });
+    t.equal(await first, "agent me");
+    t.equal((await server.inject({ url: "/http", headers: { "user-agent": "me" } })).body, "agent me");
+    client.close();
+    await closed;
+    await server.close();
+  },
+);
 
 t.test("O03: a plugin's dependencies come first on sockets too", async (t) => {
   const log: string[] = [];
@@ -160,10 +226,16 @@ t.test("O03: a plugin's dependencies come first on sockets too", async (t) => {
   const server = await app((app) => {
     app.register(async (router) => {
       depend(router, { router: says("router") });
-      router.get("/", { websocket: true }, injectSocket({ index: says("index") }, (_values, socket: Socket) => socket.close()));
+      router.get(
+        "/",
+        { websocket: true },
+        injectSocket({ index: says("index") }, (_values, socket: Socket) => socket.close()),
+      );
     });
   });
-  await (await connected(server, "/")).closed;
+  await (
+    await connected(server, "/")
+  ).closed;
   t.strictSame(log, ["router", "index"]);
   await server.close();
 });
@@ -171,12 +243,18 @@ t.test("O03: a plugin's dependencies come first on sockets too", async (t) => {
 t.test("a socket's route says so where @fastify/websocket was registered first", async (t) => {
   let seen: unknown;
   const server = fastify();
-  await server.register(websocket, { errorHandler: (error, socket) => {
-    seen = error;
-    socket.close(1011);
-  } });
+  await server.register(websocket, {
+    errorHandler: (error, socket) => {
+      seen = error;
+      socket.close(1011);
+    },
+  });
   await server.register(steward, { container: container([]), accessLog: false });
-  server.get("/", { websocket: true }, injectSocket({}, () => {}));
+  server.get(
+    "/",
+    { websocket: true },
+    injectSocket({}, () => {}),
+  );
   await server.listen({ port: 0, host: "127.0.0.1" });
   t.equal((await (await connected(server, "/")).closed)[0], 1011);
   t.match(seen, { code: "NOT_REGISTERED" });

@@ -30,8 +30,10 @@ async function onNode(node: NodeBinary, { rounds, say }: Settings): Promise<Find
   const series: Series[] = [];
   const fastapi = await startFastApi();
   try {
-    for (const form of ["plain", "async"] as const) series.push(await started(node, "hand", form), await started(node, "steward", form));
-    if (fastapi !== undefined) series.push({ name: fastapi.version, server: fastapi, requests: FASTAPI_REQUESTS, us: [] });
+    for (const form of ["plain", "async"] as const)
+      series.push(await started(node, "hand", form), await started(node, "steward", form));
+    if (fastapi !== undefined)
+      series.push({ name: fastapi.version, server: fastapi, requests: FASTAPI_REQUESTS, us: [] });
     for (const one of series) await load(one.server.port, one.requests === REQUESTS ? WARM_UP : FASTAPI_REQUESTS);
     for (let round = 0; round < rounds; round++) {
       say(`fastify on Node ${node.version}: round ${round + 1} of ${rounds}`);
@@ -46,7 +48,12 @@ async function onNode(node: NodeBinary, { rounds, say }: Settings): Promise<Find
 }
 
 async function started(node: NodeBinary, name: string, form: Form): Promise<Series> {
-  return { name: `${name}, ${form} dependencies`, server: await startNode(node, name, form), requests: REQUESTS, us: [] };
+  return {
+    name: `${name}, ${form} dependencies`,
+    server: await startNode(node, name, form),
+    requests: REQUESTS,
+    us: [],
+  };
 }
 
 async function measure({ server, requests }: Series): Promise<number> {
@@ -59,8 +66,25 @@ function targetsOf({ major }: NodeBinary, form: Form, series: readonly Series[])
   const ours = find(series, `steward, ${form}`);
   const hand = find(series, `hand, ${form}`);
   const fastapi = series.find(({ name }) => name.startsWith("FastAPI"));
-  const targets = [estimated(`fastify, Node ${major}: CPU against by hand, ${form} dependencies`, ratios(ours.us, hand.us), "<=", 1.25, "times")];
-  if (fastapi !== undefined) targets.push(estimated(`fastify, Node ${major}: cheaper than FastAPI, ${form} dependencies`, ratios(fastapi.us, ours.us), ">=", 10, "times"));
+  const targets = [
+    estimated(
+      `fastify, Node ${major}: CPU against by hand, ${form} dependencies`,
+      ratios(ours.us, hand.us),
+      "<=",
+      1.25,
+      "times",
+    ),
+  ];
+  if (fastapi !== undefined)
+    targets.push(
+      estimated(
+        `fastify, Node ${major}: cheaper than FastAPI, ${form} dependencies`,
+        ratios(fastapi.us, ours.us),
+        ">=",
+        10,
+        "times",
+      ),
+    );
   return targets;
 }
 
@@ -75,6 +99,8 @@ function tableOf({ version }: NodeBinary, series: readonly Series[]): Table {
     title: `Request with 10 dependencies over a socket, Node ${version}`,
     columns: ["contender", "us CPU per request (95 % interval)"],
     rows: series.map(({ name, us }) => [name, spread(estimate(us))]),
-    note: series.some(({ name }) => name.startsWith("FastAPI")) ? "CPU of the whole server process." : "FastAPI was left out: /usr/bin/python3 has no fastapi and uvicorn (apt: python3-fastapi, uvicorn).",
+    note: series.some(({ name }) => name.startsWith("FastAPI"))
+      ? "CPU of the whole server process."
+      : "FastAPI was left out: /usr/bin/python3 has no fastapi and uvicorn (apt: python3-fastapi, uvicorn).",
   };
 }

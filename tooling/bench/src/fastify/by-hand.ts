@@ -2,10 +2,30 @@ import { runWithContext, type RequestContext } from "@steward/core";
 import { uuid7 } from "@steward/fastify";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { bareApp, type Form } from "./contender.ts";
-import { auditOf, commitSession, filterOf, openSession, pageOf, permissionsOf, releaseSession, repositoryOf, serviceOf, tenantOf, tokenOf, TIMEOUT_MS, userOf, type Answer, type Session } from "./graph.ts";
+import {
+  auditOf,
+  commitSession,
+  filterOf,
+  openSession,
+  pageOf,
+  permissionsOf,
+  releaseSession,
+  repositoryOf,
+  serviceOf,
+  tenantOf,
+  tokenOf,
+  TIMEOUT_MS,
+  userOf,
+  type Answer,
+  type Session,
+} from "./graph.ts";
 
 const schema = {
-  headers: { type: "object", required: ["x-tenant", "x-token"], properties: { "x-tenant": { type: "string" }, "x-token": { type: "string" } } },
+  headers: {
+    type: "object",
+    required: ["x-tenant", "x-token"],
+    properties: { "x-tenant": { type: "string" }, "x-token": { type: "string" } },
+  },
   querystring: { type: "object", properties: { limit: { type: "integer", default: 20 } } },
 } as const;
 
@@ -30,7 +50,13 @@ export async function byHand(form: Form): Promise<FastifyInstance> {
     done();
   });
   app.addHook("onResponse", (request, reply, done) => {
-    const line = { method: request.method, url: request.url, route: request.routeOptions.url, status: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 };
+    const line = {
+      method: request.method,
+      url: request.url,
+      route: request.routeOptions.url,
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+    };
     request.log.info(line, "request");
     done();
   });

@@ -32,13 +32,20 @@ export const tokenOf = (header: string): string => header;
 export const pageOf = (limit: number): { readonly limit: number } => ({ limit });
 export const userOf = (token: string, session: Session): User => ({ name: token, tenant: session.tenant });
 export const permissionsOf = (user: User): readonly string[] => [user.name];
-export const repositoryOf = (session: Session, user: User): { readonly owner: string } => ({ owner: `${session.tenant}/${user.name}` });
-export const filterOf = (page: { readonly limit: number }, user: User): { readonly limit: number; readonly by: string } => ({ limit: page.limit, by: user.name });
+export const repositoryOf = (session: Session, user: User): { readonly owner: string } => ({
+  owner: `${session.tenant}/${user.name}`,
+});
+export const filterOf = (
+  page: { readonly limit: number },
+  user: User,
+): { readonly limit: number; readonly by: string } => ({ limit: page.limit, by: user.name });
 export const serviceOf = (
   repository: { readonly owner: string },
   filter: { readonly limit: number },
   permissions: readonly string[],
-): { readonly list: () => readonly string[] } => ({ list: () => [repository.owner, String(filter.limit), String(permissions.length)] });
+): { readonly list: () => readonly string[] } => ({
+  list: () => [repository.owner, String(filter.limit), String(permissions.length)],
+});
 export const auditOf = (user: User, tenant: string): string => `${tenant}:${user.name}`;
 
 /** What every contender answers. */
@@ -48,7 +55,11 @@ export interface Answer {
 }
 
 /** What every contender is asked. */
-export const ASKED: { readonly path: string; readonly headers: Readonly<Record<string, string>>; readonly body: string } = {
+export const ASKED: {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+} = {
   path: "/di?limit=7",
   headers: { "x-tenant": "acme", "x-token": "ann" },
   body: JSON.stringify({ items: ["acme/ann", "7", "1"], audit: "acme:ann" } satisfies Answer),

@@ -10,7 +10,9 @@ export async function load(port: number, requests: number): Promise<void> {
   await Promise.all(Array.from({ length: CONNECTIONS }, () => client(port, take)));
 }
 
-const head = Object.entries(ASKED.headers).map(([name, value]) => `${name}: ${value}\r\n`).join("");
+const head = Object.entries(ASKED.headers)
+  .map(([name, value]) => `${name}: ${value}\r\n`)
+  .join("");
 const asked = Buffer.from(`GET ${ASKED.path} HTTP/1.1\r\nhost: 127.0.0.1\r\n${head}\r\n`);
 
 function client(port: number, take: () => boolean): Promise<void> {
@@ -26,7 +28,8 @@ function client(port: number, take: () => boolean): Promise<void> {
       const complete = answer.endsWith(ASKED.body);
       if (complete) answer = "";
       if (complete) next(socket, take);
-      else if (answer.includes("\r\n\r\n") && answer.length > 4_000) socket.destroy(new Error(`wrong answer: ${answer.slice(0, 400)}`));
+      else if (answer.includes("\r\n\r\n") && answer.length > 4_000)
+        socket.destroy(new Error(`wrong answer: ${answer.slice(0, 400)}`));
     });
   });
 }

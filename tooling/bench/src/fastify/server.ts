@@ -16,7 +16,9 @@ export interface Server {
 
 /** Starts one of our contenders. */
 export async function startNode(node: NodeBinary, name: string, form: Form): Promise<Server> {
-  const child = spawn(node.path, [join(home, "dist/fastify/serve.js"), name, form], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(node.path, [join(home, "dist/fastify/serve.js"), name, form], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   const lines = createInterface({ input: child.stdout });
   const port = Number(await nextLine(lines));
   return {
@@ -52,7 +54,11 @@ export async function startFastApi(): Promise<(Server & { readonly version: stri
     if (version === undefined) continue;
     const port = await freePort();
     const folder = join(home, "src/fastify");
-    const child = spawn(python, ["-m", "uvicorn", "fastapi_app:app", "--host", "127.0.0.1", "--port", String(port)], { cwd: folder, stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" } });
+    const child = spawn(python, ["-m", "uvicorn", "fastapi_app:app", "--host", "127.0.0.1", "--port", String(port)], {
+      cwd: folder,
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
+    });
     await answers(port, child);
     return { version, port, cpuUs: async () => cpuOf(child.pid ?? 0), stop: () => void child.kill() };
   }
@@ -61,7 +67,14 @@ export async function startFastApi(): Promise<(Server & { readonly version: stri
 
 function versionOf(python: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const child = spawn(python, ["-c", "import uvicorn, fastapi, sys; print(f'FastAPI {fastapi.__version__}, uvicorn {uvicorn.__version__}, Python {sys.version.split()[0]}')"], { stdio: ["ignore", "pipe", "ignore"] });
+    const child = spawn(
+      python,
+      [
+        "-c",
+        "import uvicorn, fastapi, sys; print(f'FastAPI {fastapi.__version__}, uvicorn {uvicorn.__version__}, Python {sys.version.split()[0]}')",
+      ],
+      { stdio: ["ignore", "pipe", "ignore"] },
+    );
     let text = "";
     child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
     child.on("error", () => resolve(undefined));
@@ -80,7 +93,10 @@ function freePort(): Promise<number> {
 
 async function answers(port: number, child: ChildProcess): Promise<void> {
   for (let i = 0; i < 200 && child.exitCode === null; i++) {
-    const up = await fetch(`http://127.0.0.1:${port}/openapi.json`).then((response) => response.ok, () => false);
+    const up = await fetch(`http://127.0.0.1:${port}/openapi.json`).then(
+      (response) => response.ok,
+      () => false,
+    );
     if (up) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -1,7 +1,26 @@
 // Everything that has to compile, and what it infers.
 import { container } from "@steward/container";
 import { resource, type ValueOf } from "@steward/core";
-import { apiKey, background, bearer, body, cookie, file, form, header, inject, path, query, reply, request, requestSignal, requiredScopes, security, steward, type UploadedFile } from "@steward/fastify";
+import {
+  apiKey,
+  background,
+  bearer,
+  body,
+  cookie,
+  file,
+  form,
+  header,
+  inject,
+  path,
+  query,
+  reply,
+  request,
+  requestSignal,
+  requiredScopes,
+  security,
+  steward,
+  type UploadedFile,
+} from "@steward/fastify";
 import { override, testClient } from "@steward/fastify/testing";
 import { fastify, type FastifyReply, type FastifyRequest } from "fastify";
 import * as v from "valibot";
@@ -14,7 +33,11 @@ export const limit = query("limit", { type: "integer", default: 20 });
 export const maybe = query("maybe", { type: "integer" }, { required: false });
 export const kind = query("kind", { enum: ["a", "b"] });
 export const list = query("list", { type: "array", items: { type: "number" } });
-export const item = body("item", { type: "object", required: ["name"], properties: { name: { type: "string" }, price: { type: "number" } } });
+export const item = body("item", {
+  type: "object",
+  required: ["name"],
+  properties: { name: { type: "string" }, price: { type: "number" } },
+});
 export const parsed = query("parsed", v.pipe(v.string(), v.transform(Number)));
 export const optionalFile = file("clip", { required: false });
 holds<Equal<ValueOf<typeof text>, string>>();
@@ -32,17 +55,58 @@ holds<Equal<ValueOf<typeof token>, string>>();
 holds<Equal<ValueOf<typeof guest>, string | null>>();
 
 export const db = resource("db", { start: () => ({ find: (id: string): string => id }) });
-export const user = resource("user", { lifetime: "request", needs: { token, requiredScopes, db }, start: ({ token, db }) => ({ name: db.find(token), scopes: ["a"] }) });
+export const user = resource("user", {
+  lifetime: "request",
+  needs: { token, requiredScopes, db },
+  start: ({ token, db }) => ({ name: db.find(token), scopes: ["a"] }),
+});
 
 export async function use(): Promise<void> {
   const app = fastify();
   await app.register(steward, { container: container([db]), dependencies: { key: apiKey("header", "x-key") } });
-  const needs = { user: security(user, ["a"]), db, limit, item, text, header: header("x"), cookie: cookie("c"), path: path("id"), form: form("f"), request, reply, background, requestSignal };
-  app.get("/", inject(needs, ({ user, limit, item }, request: FastifyRequest, reply: FastifyReply) => ({ name: user.name, n: limit + 1, item: item.name, id: request.id, status: reply.statusCode })));
-  app.addHook("preHandler", inject({ user }, ({ user }) => void user.name));
-  app.addHook("onSend", inject({ user }, ({ user }, _request, _reply, payload: unknown) => `${user.name}${String(payload)}`));
-  app.post("/", { preHandler: inject({ db }, () => {}) }, inject({ background }, ({ background }) => background.add("mail", { db }, ({ db }) => db.find("1"))));
-  await using client = await testClient(app, override(db, { find: () => "fake" }), override(user, resource("wrapped", { lifetime: "request", needs: { user }, start: ({ user }) => user })));
+  const needs = {
+    user: security(user, ["a"]),
+    db,
+    limit,
+    item,
+    text,
+    header: header("x"),
+    cookie: cookie("c"),
+    path: path("id"),
+    form: form("f"),
+    request,
+    reply,
+    background,
+    requestSignal,
+  };
+  app.get(
+    "/",
+    inject(needs, ({ user, limit, item }, request: FastifyRequest, reply: FastifyReply) => ({
+      name: user.name,
+      n: limit + 1,
+      item: item.name,
+      id: request.id,
+      status: reply.statusCode,
+    })),
+  );
+  app.addHook(
+    "preHandler",
+    inject({ user }, ({ user }) => void user.name),
+  );
+  app.addHook(
+    "onSend",
+    inject({ user }, ({ user }, _request, _reply, payload: unknown) => `${user.name}${String(payload)}`),
+  );
+  app.post(
+    "/",
+    { preHandler: inject({ db }, () => {}) },
+    inject({ background }, ({ background }) => background.add("mail", { db }, ({ db }) => db.find("1"))),
+  );
+  await using client = await testClient(
+    app,
+    override(db, { find: () => "fake" }),
+    override(user, resource("wrapped", { lifetime: "request", needs: { user }, start: ({ user }) => user })),
+  );
   const answer = await client.get("/");
   console.log(answer.body);
 }
