@@ -1,5 +1,5 @@
 import type { ScopeNeeds } from "@steward/container";
-import { runWithContext, type Need, type Needs, type ValuesOf } from "@steward/core";
+import { resource, runWithContext, type Need, type Needs, type ValuesOf } from "@steward/core";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Provided } from "./request-inputs.ts";
 import { Route, type AnyHandler, type Surroundings } from "./route.ts";
@@ -99,7 +99,10 @@ export interface SocketLike {
   on(event: "close", listener: () => void): unknown;
 }
 
+/** Makes the function that Fastify is given. @throws {NEED_INVALID} when a need is no definition, most often for want of an import. */
 function marked(injection: Injection): Injected {
+  const { needs, options } = injection;
+  resource("a handler", { lifetime: "handler", needs: { ...needs, ...options.dependencies } as {} }); // it checks that all of them are needs
   const routes = new WeakMap<Surroundings, Route>();
   const asHook = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]): Promise<never> => {
     const surroundings = surroundingsOf(request.server);

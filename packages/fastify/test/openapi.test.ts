@@ -1,3 +1,4 @@
+import websocket from "@fastify/websocket";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { resource } from "@steward/core";
 import t, { type Test } from "tap";
@@ -13,6 +14,7 @@ import {
   header,
   httpAuthorization,
   inject,
+  injectSocket,
   oauth2AuthorizationCode,
   oauth2Password,
   openIdConnect,
@@ -167,6 +169,26 @@ t.test("A06: scopes on the way to a scheme are demanded of it", async (t) => {
       ),
   );
   t.strictSame(paths["/"]?.["get"]?.security, [{ oauth2Password: ["b", "a"] }]);
+});
+
+t.test("A07: a scheme that is demanded twice stands there once, with all scopes", async (t) => {
+  const scheme = oauth2Password("/token", { scopes: { a: "first", b: "second" } });
+  const { paths } = await documentOf(
+    t,
+    (app) => void app.get("/", inject({ a: security(scheme, ["a"]), b: security(scheme, ["b"]) }, () => "ok")),
+  );
+  t.strictSame(paths["/"]?.["get"]?.security, [{ oauth2Password: ["a", "b"] }]);
+});
+
+t.test("A11: WebSocket routes are not in the document", async (t) => {
+  const { paths } = await documentOf(t, (app) => {
+    app.get("/http", inject({}, () => "ok"));
+    app.register(websocket);
+    app.register(async (inner) => {
+      inner.get("/ws", { websocket: true }, injectSocket({ q: query("q") }, () => {}));
+    });
+  });
+  t.strictSame(Object.keys(paths), ["/http"]);
 });
 
 t.test("A08: what is demanded together stands together (deviation: FastAPI writes alternatives)", async (t) => {
