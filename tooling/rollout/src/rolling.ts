@@ -114,15 +114,15 @@ class Cluster implements AsyncDisposable {
     return { ...result, exitsMs, codes, allowedMs: DRAIN_MS + result.longestMs + 200 };
   }
 
-  /** Ends all of them by two signals, the second while the first is still waited for. */
+  /** Ends one after the other by two signals, the second while the first is still waited for. */
   async endImpatiently(): Promise<number[]> {
-    return Promise.all(
-      this.#replicas.map(async (replica) => {
-        replica.kill("SIGTERM");
-        await sleep(1_000);
-        return replica.endAfter("SIGTERM");
-      }),
-    );
+    const endedMs: number[] = [];
+    for (const replica of this.#replicas) {
+      replica.kill("SIGTERM");
+      await sleep(1_000);
+      endedMs.push(await replica.endAfter("SIGTERM"));
+    }
+    return endedMs;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
