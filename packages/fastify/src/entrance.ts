@@ -1,5 +1,6 @@
+import { AsyncResource } from "node:async_hooks";
 import type { Container, Running } from "@steward/container";
-import { systemClock, type Binding } from "@steward/core";
+import { runWithContext, systemClock, type Binding } from "@steward/core";
 import type { FastifyBaseLogger } from "fastify";
 import type { BackgroundStats, Task } from "./background.ts";
 import { fastifyError } from "./errors.ts";
@@ -52,6 +53,11 @@ export class Entrance {
     const { container, inputs } = this.#source;
     this.#running = await (container as Container).start(inputs as readonly []); // the plugin's options have checked the inputs
   }
+
+  /** Runs what comes after a response: with the request's id, and without its deadline or its signal, which are over. */
+  readonly afterwards: <T>(requestId: string, work: () => T) => T = AsyncResource.bind(<T>(requestId: string, work: () => T): T =>
+    runWithContext({ requestId }, work),
+  );
 
   opened(): void {
     this.#open++;

@@ -196,10 +196,14 @@ export class Visit extends Expiring implements RequestContext {
   #finish(): void {
     if (this.#ended) return;
     const scope = this.#scope;
-    if (this.#tasks !== undefined) return void this.#entrance.track(this.#leave());
+    if (this.#tasks !== undefined) return void this.#entrance.track(this.#afterwards(() => this.#leave()));
     this.#close();
     if (scope?.endsAtOnce === true) scope.endAtOnce();
-    else if (scope !== undefined) this.#entrance.track(this.#release(scope));
+    else if (scope !== undefined) this.#entrance.track(this.#afterwards(() => this.#release(scope)));
+  }
+
+  #afterwards(work: () => Promise<void>): Promise<void> {
+    return this.#entrance.afterwards(this.requestId, work);
   }
 
   #close(): void {
