@@ -56,7 +56,7 @@ export async function startFastApi(): Promise<(Server & { readonly version: stri
     const folder = join(home, "src/fastify");
     const child = spawn(python, ["-m", "uvicorn", "fastapi_app:app", "--host", "127.0.0.1", "--port", String(port)], {
       cwd: folder,
-      stdio: ["ignore", "ignore", "inherit"],
+      stdio: "ignore",
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1" },
     });
     await answers(port, child);
