@@ -65,9 +65,11 @@ class Haproxy implements Balancer {
     const child = spawn("haproxy", ["-db", "-f", config], { env, stdio: ["ignore", "ignore", "pipe"] });
     let said = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
-    const ended = once(child, "exit");
-    const missing = once(child, "error").then(() => true);
-    if (await Promise.race([missing, once(child, "spawn").then(() => false)])) return undefined;
+    const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    const isMissing = await new Promise<boolean>((resolve) => {
+      child.once("spawn", () => resolve(false)).once("error", () => resolve(true));
+    });
+    if (isMissing) return undefined;
     const balancer = new Haproxy(`haproxy, tooling/rollout/haproxy.cfg`, port, folder, async () => {
       child.kill("SIGTERM");
       await ended;
