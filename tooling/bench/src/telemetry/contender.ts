@@ -21,6 +21,8 @@ export interface RecordCost {
 export interface ScrapeCost {
   /** Longest time that the event loop did not turn, in ms. */
   readonly longestMs: number;
+  /** The same in CPU of the process, collection of garbage included: what a busy machine does not change. */
+  readonly longestCpuMs: number;
   /** The same while nothing is scraped: the machine's own. */
   readonly jitterMs: number;
   readonly cpuMs: number;

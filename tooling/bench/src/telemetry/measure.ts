@@ -37,18 +37,19 @@ async function recordCost(record: (value: number) => void): Promise<RecordCost> 
   return { cpuNs: median(cpu), bytes: median(bytes) };
 }
 
-/** The longest time between two turns of the event loop while `work` goes on, in ms. */
-async function longestGap(work: () => Promise<unknown>): Promise<number> {
-  const state = { over: false, longest: 0, last: performance.now() };
+/** The longest time between two turns of the event loop while `work` goes on, in ms: of the clock, and of CPU. */
+async function longestGap(work: () => Promise<unknown>): Promise<{ readonly ms: number; readonly cpuMs: number }> {
+  const state = { over: false, ms: 0, cpuMs: 0, last: performance.now(), lastCpu: cpuMs() };
   const done = work().finally(() => (state.over = true));
   do {
     await turn();
-    const now = performance.now();
-    state.longest = Math.max(state.longest, now - state.last);
-    state.last = now;
+    const [now, cpu] = [performance.now(), cpuMs()];
+    state.ms = Math.max(state.ms, now - state.last);
+    state.cpuMs = Math.max(state.cpuMs, cpu - state.lastCpu);
+    [state.last, state.lastCpu] = [now, cpu];
   } while (!state.over);
   await done;
-  return state.longest;
+  return state;
 }
 
 async function idle(ms: number): Promise<void> {
@@ -56,7 +57,7 @@ async function idle(ms: number): Promise<void> {
 }
 
 async function scrapeCost(scrape: () => Promise<number>): Promise<ScrapeCost> {
-  const [longest, jitter, cpu] = [[] as number[], [] as number[], [] as number[]];
+  const [longest, longestCpu, jitter, cpu] = [[] as number[], [] as number[], [] as number[], [] as number[]];
   let bytes = 0;
   for (let i = 0; i < SCRAPES + 3; i++) {
     const before = cpuMs();
@@ -64,11 +65,18 @@ async function scrapeCost(scrape: () => Promise<number>): Promise<ScrapeCost> {
     const took = cpuMs() - before;
     const own = await longestGap(() => idle(took));
     if (i < 3) continue; // not compiled yet
-    longest.push(gap);
-    jitter.push(own);
+    longest.push(gap.ms);
+    longestCpu.push(gap.cpuMs);
+    jitter.push(own.ms);
     cpu.push(took);
   }
-  return { longestMs: median(longest), jitterMs: median(jitter), cpuMs: median(cpu), bytes };
+  return {
+    longestMs: median(longest),
+    longestCpuMs: median(longestCpu),
+    jitterMs: median(jitter),
+    cpuMs: median(cpu),
+    bytes,
+  };
 }
 
 const [name = ""] = process.argv.slice(2);
