@@ -34,7 +34,7 @@ export interface KeysetParts {
 export type Change = (record: KeysetRecord) => KeysetRecord | undefined;
 
 const MAX_ATTEMPTS = 12;
-const UNKNOWN_KEY_PAUSE_MS = 1_000;
+const LOOKS_A_SECOND = 50;
 const RETRY_MS = 1_000;
 
 /** Keeps one keyset: loads it, follows the store, rotates on time, and changes it so that nobody is overwritten. */
@@ -48,7 +48,8 @@ export class Keyset {
   #open = false;
   #refreshing: Promise<void> | undefined;
   #refreshedAt = Number.NEGATIVE_INFINITY;
-  #askedForUnknownAt = Number.NEGATIVE_INFINITY;
+  /** Looks for unknown keys that are left in this second. */
+  #looks = { second: Number.NEGATIVE_INFINITY, left: 0 };
   #refilling = false;
   #storeError: unknown;
   #failures = 0;
@@ -134,12 +135,21 @@ export class Keyset {
     return this.#refreshing;
   }
 
-  /** Looks at the store because a message names a key that is not known here; at most once a second. */
+  /**
+   * Looks at the store because a message names a key that is not known here. The look begins after it was asked for, so
+   * it sees every key that a message can name by now; many who ask share one, and there are at most fifty a second.
+   */
   async refreshForUnknown(): Promise<void> {
-    const now = this.#parts.clock.now();
-    if (this.#refreshing === undefined && now - this.#askedForUnknownAt < UNKNOWN_KEY_PAUSE_MS) return;
-    this.#askedForUnknownAt = now;
+    const began = this.#refreshing;
+    if (began !== undefined) await began.catch(() => {}); // it may have read before the key was written
+    if (this.#refreshing === undefined && !this.#mayLook()) return;
     await this.refresh();
+  }
+
+  #mayLook(): boolean {
+    const second = Math.floor(this.#parts.clock.now() / 1_000);
+    if (second !== this.#looks.second) this.#looks = { second, left: LOOKS_A_SECOND };
+    return this.#looks.left-- > 0;
   }
 
   async #load(): Promise<void> {

@@ -23,11 +23,12 @@ const TABLE = /^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$/;
 export function sqlStore(options: SqlStoreOptions): KeyStore {
   const { sql, table = "steward_keysets", pubSub } = options;
   if (!TABLE.test(table)) throw cryptoError("CRYPTO_STORE_INVALID", `"${table}" is not a plain name of a table`);
-  const prepared = once(() =>
+  const create = (): Promise<unknown> =>
     sql.query(
       `create table if not exists ${table} (name text primary key, revision bigint not null, blob text not null, changed_at timestamptz not null default now())`,
-    ),
-  );
+    );
+  // "if not exists" still fails in all but one of those who create it at the same moment; then it is there.
+  const prepared = once(() => create().catch((error: unknown) => (isLostRace(error) ? create() : Promise.reject(error))));
   const topic = `steward.keysets.${table}`;
   return {
     kind: "sql",
@@ -65,4 +66,9 @@ function once(work: () => Promise<unknown>): () => Promise<unknown> {
     });
     return done;
   };
+}
+
+/** Somebody else created the table, or its type, between the look and the creation. */
+function isLostRace(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "23505" || error.code === "42P07");
 }

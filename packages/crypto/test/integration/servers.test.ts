@@ -42,6 +42,13 @@ t.test("Postgres", async (t) => {
   const table = `keys_${process.pid}_${Date.now()}`;
   await storeContract(t, () => sqlStore({ sql: sqlRunner(sql), table }));
   await sql.unsafe(`drop table ${table}`);
+  for (let round = 0; round < 5; round++) {
+    const fresh = `${table}_${round}`;
+    const stores = Array.from({ length: 8 }, () => sqlStore({ sql: sqlRunner(sql), table: fresh }));
+    const found = await Promise.all(stores.map((store) => store.load("box")));
+    t.ok(found.every((each) => each === undefined), "eight at once make one table");
+    await sql.unsafe(`drop table ${fresh}`);
+  }
   await sql.end();
 });
 
