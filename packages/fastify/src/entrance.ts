@@ -1,6 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Container, Running } from "@steward/container";
-import { runWithContext, systemClock, type Binding } from "@steward/core";
+import { runWithContext, systemClock, type Binding, type MetricSample } from "@steward/core";
 import type { FastifyBaseLogger } from "fastify";
 import type { BackgroundStats, Task } from "./background.ts";
 import { fastifyError } from "./errors.ts";
@@ -55,8 +55,8 @@ export class Entrance {
   }
 
   /** Runs what comes after a response: with the request's id, and without its deadline or its signal, which are over. */
-  readonly afterwards: <T>(requestId: string, work: () => T) => T = AsyncResource.bind(<T>(requestId: string, work: () => T): T =>
-    runWithContext({ requestId }, work),
+  readonly afterwards: <T>(requestId: string, work: () => T) => T = AsyncResource.bind(
+    <T>(requestId: string, work: () => T): T => runWithContext({ requestId }, work),
   );
 
   opened(): void {
@@ -129,6 +129,25 @@ export class Entrance {
       },
       "background tasks were lost",
     );
+  }
+
+  /** The same numbers as series. */
+  *metrics(): Iterable<MetricSample> {
+    const series = (
+      name: string,
+      kind: "counter" | "gauge",
+      unit: string,
+      value: number,
+      attributes: MetricSample["attributes"] = {},
+    ): MetricSample => ({ name, kind, unit, value, attributes });
+    yield series("steward.requests.open", "gauge", "{request}", this.#open);
+    yield series("steward.background.pending", "gauge", "{task}", this.#tasks.size);
+    for (const [outcome, value] of [
+      ["done", this.#done],
+      ["failed", this.#failed],
+      ["lost", this.#lost],
+    ] as const)
+      yield series("steward.background.tasks", "counter", "{task}", value, { outcome });
   }
 
   stats(): StewardStats {

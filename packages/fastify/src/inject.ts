@@ -3,7 +3,7 @@ import { resource, runWithContext, type Need, type Needs, type ValuesOf } from "
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Provided } from "./request-inputs.ts";
 import { Route, type AnyHandler, type Surroundings } from "./route.ts";
-import { notRegistered, notSeen, type Visit } from "./visit.ts";
+import { notRegistered, notSeen, tooEarly, type Visit } from "./visit.ts";
 
 /** How a handler's dependencies are resolved. */
 export interface InjectOptions {
@@ -110,6 +110,8 @@ function marked(injection: Injection): Injected {
     let route = routes.get(surroundings);
     if (route === undefined)
       routes.set(surroundings, (route = new Route(surroundings, allNeeds([], injection), injection.options)));
+    // Hooks are called with one more argument at least; so this is a handler, for routes that do not exist or one that came too early.
+    if (rest.length === 0 && !request.is404) return Promise.reject(tooEarly());
     return runHook(route, injection.handler, request, reply, rest);
   };
   // Fastify counts parameters: with two it waits for a promise.

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import {
   announceShutdown,
   healthEndpoints,
@@ -6,7 +7,7 @@ import {
   type HealthEndpointOptions,
   type Running,
 } from "@steward/container";
-import type { Binding, Needs } from "@steward/core";
+import type { Binding, MetricsSource, Needs } from "@steward/core";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, RouteOptions } from "fastify";
 import plugin from "fastify-plugin";
 import { accessLog, type AccessLogOptions } from "./access-log.ts";
@@ -46,7 +47,7 @@ export interface StewardSettings {
   readonly closeTimeoutMs?: number;
   /** Header of request ids, read and echoed. Default `x-request-id`; `false` leaves ids to Fastify. */
   readonly requestId?: string | false;
-  /** Log of requests. Default on; switch Fastify's own off with `disableRequestLogging`. */
+  /** Log of requests. Default on; switch Fastify's own off with `logController: new LogController({ disableRequestLogging: true })`. */
   readonly accessLog?: AccessLogOptions | false;
   /** How errors are told. `false` leaves them to Fastify. */
   readonly errors?: ProblemOptions | false;
@@ -66,14 +67,15 @@ export interface MetricsRoute {
   readonly path?: string;
   /** Default `text/plain; version=0.0.4; charset=utf-8`. */
   readonly contentType?: string;
-  readonly render: () => unknown;
+  /** Gives the text, or its parts one after the other, such as `prometheusText([app.steward, running])` of `@steward/telemetry`. */
+  readonly render: () => string | Promise<string> | Iterable<string> | AsyncIterable<string>;
 }
 
 /** Options of the plugin. */
 export type StewardOptions = ContainerSource & StewardSettings;
 
 /** What the plugin puts on an app, as `app.steward`. */
-export interface Steward {
+export interface Steward extends MetricsSource {
   /** The container, once it runs. */
   readonly running: Running | undefined;
   /** Numbers of requests and background work. */
@@ -169,6 +171,7 @@ function stewardOf(entrance: Entrance): Steward {
       return entrance.running;
     },
     stats: () => entrance.stats(),
+    metrics: () => entrance.metrics(),
     replaceContainer: (change) => entrance.replaceContainer(change),
   };
 }
@@ -262,9 +265,11 @@ function metricsRoute(
   app: FastifyInstance,
   { path = "/metrics", contentType = "text/plain; version=0.0.4; charset=utf-8", render }: MetricsRoute,
 ): void {
-  app.get(path, { schema: { hide: true } as never }, async (_request, reply) =>
-    reply.type(contentType).send(await render()),
-  ); // `hide` is @fastify/swagger's
+  const schema = { hide: true } as never; // @fastify/swagger's
+  app.get(path, { schema }, async (_request, reply) => {
+    const text = await render();
+    return reply.type(contentType).send(typeof text === "string" ? text : Readable.from(text));
+  });
 }
 
 function joinLifecycles(

@@ -7,6 +7,8 @@ import type { Entrance } from "./entrance.ts";
 import { Invalid } from "./inputs/issue.ts";
 import type { AnyDefinition } from "./source.ts";
 
+const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?:-.*)?$/;
+
 /** A boxed error, because anything can be thrown. */
 export type Failure = { readonly error: unknown };
 
@@ -70,6 +72,12 @@ export class Visit extends Expiring implements RequestContext {
     scope.signal.addEventListener("abort", () => {
       if (scope.isOpen) abort.abort(scope.signal.reason);
     });
+  }
+
+  /** The span that the request belongs to, where its caller tells one. */
+  get traceContext(): string | undefined {
+    const given = this.request.headers["traceparent"];
+    return typeof given === "string" && TRACEPARENT.test(given) ? given : undefined;
   }
 
   /** Work for after the response. */
@@ -271,5 +279,13 @@ export function notSeen(): StewardError {
   return fastifyError(
     "NOT_REGISTERED",
     "register the steward plugin before @fastify/websocket: it has to see the routes first",
+  );
+}
+
+/** The error for routes that were added before the plugin had loaded. */
+export function tooEarly(): StewardError {
+  return fastifyError(
+    "NOT_REGISTERED",
+    "this route was added before the steward plugin had loaded: await app.register(steward, ...) first, or add routes in a plugin behind it",
   );
 }

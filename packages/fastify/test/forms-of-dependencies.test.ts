@@ -86,13 +86,16 @@ t.test("K05, K06: bound and wrapped functions work; a wrapped generator is marke
   t.strictSame(log, ["called", "left"]);
 });
 
-t.test("K08: a need that is none is refused where the handler is made (deviation: FastAPI waits for the request)", async (t) => {
-  t.throws(() => inject({ nothing: undefined as never }, () => "ok"), {
-    code: "NEED_INVALID",
-    message: /"a handler" cannot need "nothing"/,
-  });
-  t.throws(() => inject({}, () => "ok", { dependencies: [undefined as never] }), { code: "NEED_INVALID" });
-});
+t.test(
+  "K08: a need that is none is refused where the handler is made (deviation: FastAPI waits for the request)",
+  async (t) => {
+    t.throws(() => inject({ nothing: undefined as never }, () => "ok"), {
+      code: "NEED_INVALID",
+      message: /"a handler" cannot need "nothing"/,
+    });
+    t.throws(() => inject({}, () => "ok", { dependencies: [undefined as never] }), { code: "NEED_INVALID" });
+  },
+);
 
 t.test("K09: the need wins over a default of the handler's own", async (t) => {
   const one = resource("one", { lifetime: "request", start: () => 1 });

@@ -384,34 +384,37 @@ t.test("G31: a background task that cleanup adds is run too (deviation: FastAPI 
   t.strictSame(log, ["late task"]);
 });
 
-t.test("G32: the request's context is the same in both halves of a generator; afterwards it has no deadline any more", async (t) => {
-  const seen: (string | undefined)[] = [];
-  const note = (): unknown => seen.push(`${currentContext()?.requestId} ${currentContext()?.deadline === undefined}`);
-  const halves = <const L extends "request" | "handler">(lifetime: L) =>
-    resource(lifetime, {
-      lifetime,
-      async *start() {
-        note();
-        await Promise.resolve();
-        yield 1;
-        note();
-      },
-    });
-  const needs = { handler: halves("handler"), request: halves("request"), background };
-  await using client = await served((app) =>
-    app.get(
-      "/",
-      inject(needs, ({ background }) => {
-        background.add("task", note);
-        note();
-        return "ok";
-      }),
-    ),
-  );
-  await client.get("/", { headers: { "x-request-id": "mine" } });
-  await turns(10);
-  t.strictSame(seen, ["mine false", "mine false", "mine false", "mine false", "mine true", "mine true"]);
-});
+t.test(
+  "G32: the request's context is the same in both halves of a generator; afterwards it has no deadline any more",
+  async (t) => {
+    const seen: (string | undefined)[] = [];
+    const note = (): unknown => seen.push(`${currentContext()?.requestId} ${currentContext()?.deadline === undefined}`);
+    const halves = <const L extends "request" | "handler">(lifetime: L) =>
+      resource(lifetime, {
+        lifetime,
+        async *start() {
+          note();
+          await Promise.resolve();
+          yield 1;
+          note();
+        },
+      });
+    const needs = { handler: halves("handler"), request: halves("request"), background };
+    await using client = await served((app) =>
+      app.get(
+        "/",
+        inject(needs, ({ background }) => {
+          background.add("task", note);
+          note();
+          return "ok";
+        }),
+      ),
+    );
+    await client.get("/", { headers: { "x-request-id": "mine" } });
+    await turns(10);
+    t.strictSame(seen, ["mine false", "mine false", "mine false", "mine false", "mine true", "mine true"]);
+  },
+);
 
 t.test("a handler's generator commits before the reply and releases after it, when it yields afterReply", async (t) => {
   const log: string[] = [];

@@ -1,9 +1,20 @@
 import { Writable } from "node:stream";
 import { container, type Running } from "@steward/container";
 import { currentContext, resource, StewardError } from "@steward/core";
-import { fastify } from "fastify";
+import { fastify, LogController } from "fastify";
 import t from "tap";
-import { HttpError, inject, query, reply, request, requestSignal, steward, uuid7, withInputs } from "../src/index.ts";
+import {
+  background,
+  HttpError,
+  inject,
+  query,
+  reply,
+  request,
+  requestSignal,
+  steward,
+  uuid7,
+  withInputs,
+} from "../src/index.ts";
 import { testClient } from "../src/testing.ts";
 import { got, served, turns } from "./app.ts";
 
@@ -63,6 +74,38 @@ t.test("an injected handler on an app without the plugin says what is missing", 
   t.equal(answer.statusCode, 500);
   t.equal(answer.json().code, "NOT_REGISTERED");
   await app.close();
+});
+
+t.test(
+  "a route that was added before the plugin had loaded says so; routes in plugins behind it are fine",
+  async (t) => {
+    const app = fastify();
+    app.register(steward, { container: container([]), accessLog: false });
+    app.get(
+      "/early",
+      inject({}, () => "ok"),
+    );
+    app.register(
+      async (inner) =>
+        void inner.get(
+          "/behind",
+          inject({}, () => "ok"),
+        ),
+    );
+    const early = await app.inject("/early");
+    t.equal(early.statusCode, 500);
+    t.equal((await app.inject("/behind")).body, "ok");
+    await app.close();
+  },
+);
+
+t.test("the answer to what does not exist may have needs too", async (t) => {
+  await using client = await served((app) =>
+    app.setNotFoundHandler(inject({ request }, ({ request }) => `no ${request.url}`)),
+  );
+  t.equal((await client.get("/nowhere")).body, "no /nowhere");
+  await turns();
+  t.equal(client.app.steward.stats().openRequests, 0);
 });
 
 t.test("a container that somebody else runs may be up later than the app: until then requests get 503", async (t) => {
@@ -191,7 +234,10 @@ t.test("the access log has one line for a request, without secrets", async (t) =
       done();
     },
   });
-  const app = fastify({ logger: { level: "info", stream }, disableRequestLogging: true });
+  const app = fastify({
+    logger: { level: "info", stream },
+    logController: new LogController({ disableRequestLogging: true }),
+  });
   await app.register(steward, { container: container([]), accessLog: {} });
   app.get(
     "/users/:id",
@@ -210,10 +256,50 @@ t.test("the access log has one line for a request, without secrets", async (t) =
   await app.close();
 });
 
-t.test("metrics are served by whoever renders them", async (t) => {
-  await using client = await served(() => {}, { metrics: { render: async () => "up 1\n" } });
+t.test("metrics are served by whoever renders them, whole or in parts; the app has series of its own", async (t) => {
+  await using client = await served(
+    (app) =>
+      app.get(
+        "/",
+        inject({ background }, ({ background }) => {
+          background.add("task", () => {});
+          return "ok";
+        }),
+      ),
+    { metrics: { render: async () => "up 1\n" } },
+  );
   const answer = await client.get("/metrics");
   t.strictSame([answer.body, answer.headers["content-type"]], ["up 1\n", "text/plain; version=0.0.4; charset=utf-8"]);
+  await client.get("/");
+  await turns(10);
+  const series = [...client.app.steward.metrics()].map(({ name, value, attributes }) => [
+    name,
+    value,
+    attributes["outcome"],
+  ]);
+  t.strictSame(series, [
+    ["steward.requests.open", 0, undefined],
+    ["steward.background.pending", 0, undefined],
+    ["steward.background.tasks", 1, "done"],
+    ["steward.background.tasks", 0, "failed"],
+    ["steward.background.tasks", 0, "lost"],
+  ]);
+  await using parts = await served(() => {}, {
+    metrics: { path: "/own", contentType: "text/own", render: () => ["a", "b"] },
+  });
+  t.equal((await parts.get("/own")).body, "ab");
+});
+
+t.test("the context carries the caller's trace", async (t) => {
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({}, () => ({ trace: currentContext()?.traceContext ?? "none" })),
+    ),
+  );
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  t.strictSame(await got(client, "/", { traceparent }), { trace: traceparent });
+  t.strictSame(await got(client, "/", { traceparent: "nonsense" }), { trace: "none" });
 });
 
 t.test("health routes tell how the container is; unknown ones are 404", async (t) => {

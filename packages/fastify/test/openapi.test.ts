@@ -175,17 +175,28 @@ t.test("A07: a scheme that is demanded twice stands there once, with all scopes"
   const scheme = oauth2Password("/token", { scopes: { a: "first", b: "second" } });
   const { paths } = await documentOf(
     t,
-    (app) => void app.get("/", inject({ a: security(scheme, ["a"]), b: security(scheme, ["b"]) }, () => "ok")),
+    (app) =>
+      void app.get(
+        "/",
+        inject({ a: security(scheme, ["a"]), b: security(scheme, ["b"]) }, () => "ok"),
+      ),
   );
   t.strictSame(paths["/"]?.["get"]?.security, [{ oauth2Password: ["a", "b"] }]);
 });
 
 t.test("A11: WebSocket routes are not in the document", async (t) => {
   const { paths } = await documentOf(t, (app) => {
-    app.get("/http", inject({}, () => "ok"));
+    app.get(
+      "/http",
+      inject({}, () => "ok"),
+    );
     app.register(websocket);
     app.register(async (inner) => {
-      inner.get("/ws", { websocket: true }, injectSocket({ q: query("q") }, () => {}));
+      inner.get(
+        "/ws",
+        { websocket: true },
+        injectSocket({ q: query("q") }, () => {}),
+      );
     });
   });
   t.strictSame(Object.keys(paths), ["/http"]);

@@ -109,7 +109,10 @@ t.test("S04: a stream that breaks off midway is an error for what lives for the 
     }
   }
   await using client = await served((app) =>
-    app.get("/", inject({ a: logged(log, "a", "request") }, () => Readable.from(rows(), { highWaterMark: 1 }))),
+    app.get(
+      "/",
+      inject({ a: logged(log, "a", "request") }, () => Readable.from(rows(), { highWaterMark: 1 })),
+    ),
   );
   await client.get("/").catch(() => {}); // the connection breaks off
   await turns(10);
@@ -117,31 +120,34 @@ t.test("S04: a stream that breaks off midway is an error for what lives for the 
   t.equal(client.app.steward.stats().openRequests, 0);
 });
 
-t.test("B01, B04: tasks run in the order in which they were added, after the reply and before what they use goes", async (t) => {
-  const log: string[] = [];
-  const adds = resource("adds", {
-    lifetime: "request",
-    needs: { background },
-    async *start({ background }) {
-      background.add("first", () => log.push("first"));
-      yield 1;
-      log.push("left");
-    },
-  });
-  await using client = await served((app) => {
-    app.addHook("onSend", async () => void log.push("sent"));
-    app.get(
-      "/",
-      inject({ adds, background }, ({ background }) => {
-        background.add("second", async () => void log.push("second"));
-        return "ok";
-      }),
-    );
-  });
-  await client.get("/");
-  await turns(10);
-  t.strictSame(log, ["sent", "first", "second", "left"]);
-});
+t.test(
+  "B01, B04: tasks run in the order in which they were added, after the reply and before what they use goes",
+  async (t) => {
+    const log: string[] = [];
+    const adds = resource("adds", {
+      lifetime: "request",
+      needs: { background },
+      async *start({ background }) {
+        background.add("first", () => log.push("first"));
+        yield 1;
+        log.push("left");
+      },
+    });
+    await using client = await served((app) => {
+      app.addHook("onSend", async () => void log.push("sent"));
+      app.get(
+        "/",
+        inject({ adds, background }, ({ background }) => {
+          background.add("second", async () => void log.push("second"));
+          return "ok";
+        }),
+      );
+    });
+    await client.get("/");
+    await turns(10);
+    t.strictSame(log, ["sent", "first", "second", "left"]);
+  },
+);
 
 t.test(
   "B02: a task that fails stops none of those behind it (deviation); the request's resources see its error",
