@@ -1,0 +1,213 @@
+import { status as codes, type CallCredentials, type Metadata, type StatusObject } from "@grpc/grpc-js";
+import { currentContext, GuardedUse, StewardError } from "@steward/core";
+import { speaksAgainst, statusOfRefusal } from "../status.ts";
+import type { Link } from "./link.ts";
+import type { CallListener, CallOwner, ChannelCall, MessageContext, MethodKind } from "./types.ts";
+
+type Create = Parameters<import("@grpc/grpc-js").ChannelInterface["createCall"]>;
+type AuthContext = ReturnType<ChannelCall["getAuthContext"]>;
+
+/** The wire's deadline is this much later than ours, in ms, so that it is our error that callers see. */
+const WIRE_SLACK_MS = 20;
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** The use of the guard that a call is. Apart from it, because a call of grpc-js has names of its own. */
+class CallUse extends GuardedUse {
+  readonly #begin: () => void;
+  readonly #giveUp: (error: unknown) => void;
+
+  constructor(begin: () => void, giveUp: (error: unknown) => void) {
+    super();
+    this.#begin = begin;
+    this.#giveUp = giveUp;
+  }
+
+  protected override begin(): void {
+    this.#begin();
+  }
+
+  protected override giveUp(error: unknown): void {
+    this.#giveUp(error);
+  }
+}
+
+/**
+ * One call: between the client's part of grpc-js above and its channel below.
+ *
+ * Until it has its place, what the client does is kept; then it goes straight down.
+ */
+export class ManagedCall implements ChannelCall, CallListener {
+  readonly #owner: CallOwner;
+  readonly #use: CallUse = new CallUse(
+    () => this.#begin(),
+    (error) => this.#giveUp(error),
+  );
+  readonly #create: Create;
+  readonly #kind: MethodKind | undefined;
+  /** Bound of the whole call, in ms of the clock: asked for by its caller, not the default. */
+  #hard = NEVER;
+  #listener: CallListener | undefined;
+  #metadata: Metadata | undefined;
+  #inner: ChannelCall | undefined;
+  #link: Link | undefined;
+  #credentials: CallCredentials | undefined;
+  #kept: ((call: ChannelCall) => void)[] | undefined;
+  #end: StatusObject | undefined;
+  #answered = false;
+
+  constructor(owner: CallOwner, create: Create) {
+    this.#owner = owner;
+    this.#create = create;
+    this.#kind = owner.kindOf(create[0]);
+  }
+
+  start(metadata: Metadata, listener: CallListener): void {
+    this.#listener = listener;
+    this.#metadata = metadata;
+    if (this.#end !== undefined) return this.#tell(this.#end);
+    this.#owner.guard.enter(this.#use, { timeoutMs: this.#bound() });
+  }
+
+  /** Time until the first answer, in ms from now. Who streams requests may take its time for them. */
+  #bound(): number {
+    const deadline = Number(this.#create[1]);
+    const asked = deadline === NEVER ? NEVER : Math.max(0, deadline - Date.now());
+    const { clock, timeoutMs } = this.#owner;
+    this.#hard = Math.min(clock.now() + asked, currentContext()?.deadline ?? NEVER);
+    if (asked !== NEVER) return asked;
+    return this.#kind?.requestStream === true ? NEVER : timeoutMs;
+  }
+
+  /** When it got its place, in ms of the clock. */
+  get startedAt(): number | undefined {
+    return this.#use.startedAt;
+  }
+
+  /** Its connection, or its manager, ends it. */
+  fail(error: unknown): void {
+    this.#use.fail(error);
+  }
+
+  #begin(): void {
+    const dressed = this.#owner.dress(this.#create[0], this.#metadata as Metadata); // `start` came first
+    if (!(dressed instanceof Promise)) return this.#launch(dressed);
+    dressed.then(
+      (metadata) => (this.#use.settled ? undefined : this.#launch(metadata)),
+      (error: unknown) => this.#use.fail(error),
+    );
+  }
+
+  #launch(metadata: Metadata): void {
+    const [path, , host, parent, flags] = this.#create;
+    const link = (this.#link = this.#owner.link());
+    const inner = (this.#inner = link.channel.createCall(path, this.#wireDeadline(), host, parent, flags));
+    link.add(this);
+    if (this.#credentials !== undefined) inner.setCredentials(this.#credentials);
+    inner.start(metadata, this);
+    const kept = this.#kept;
+    this.#kept = undefined;
+    if (kept !== undefined) for (const step of kept) step(inner);
+  }
+
+  /** A stream outlives the default, so only what its caller asked for goes over the wire. */
+  #wireDeadline(): number {
+    const unary = this.#kind?.requestStream === false && !this.#kind.responseStream;
+    const deadline = unary ? this.#use.deadline : this.#hard;
+    return deadline === NEVER ? NEVER : Date.now() + Math.max(0, deadline - this.#owner.clock.now()) + WIRE_SLACK_MS;
+  }
+
+  #down(step: (call: ChannelCall) => void): void {
+    if (this.#inner !== undefined) step(this.#inner);
+    else if (!this.#use.settled) (this.#kept ??= []).push(step);
+  }
+
+  sendMessageWithContext(context: MessageContext, message: Buffer): void {
+    if (this.#inner !== undefined) this.#inner.sendMessageWithContext(context, message);
+    else this.#down((call) => call.sendMessageWithContext(context, message));
+  }
+
+  startRead(): void {
+    if (this.#inner !== undefined) this.#inner.startRead();
+    else this.#down((call) => call.startRead());
+  }
+
+  halfClose(): void {
+    // All is asked: from here the default counts, unless something was answered or the caller set a bound.
+    if (this.#kind?.requestStream === true && !this.#answered && this.#hard === NEVER)
+      this.#use.acquired(this.#owner.timeoutMs);
+    if (this.#inner !== undefined) this.#inner.halfClose();
+    else this.#down((call) => call.halfClose());
+  }
+
+  cancelWithStatus(code: codes, details: string): void {
+    if (this.#end !== undefined) return;
+    const { resource } = this.#owner;
+    const cause = new StewardError("CALL_ABORTED", `${resource}: the caller gave up`, { resource });
+    this.#end = Object.assign({ ...statusOfRefusal(cause), code, details }, { cause });
+    if (this.#listener === undefined) return;
+    this.#inner?.cancelWithStatus(code, details);
+    this.#use.fail(cause);
+    this.#tell(this.#end);
+  }
+
+  setCredentials(credentials: CallCredentials): void {
+    this.#credentials = credentials;
+  }
+
+  getPeer(): string {
+    return this.#inner?.getPeer() ?? "";
+  }
+
+  getCallNumber(): number {
+    return this.#inner?.getCallNumber() ?? 0;
+  }
+
+  getAuthContext(): AuthContext {
+    return this.#inner?.getAuthContext() ?? null;
+  }
+
+  onReceiveMetadata(metadata: Metadata): void {
+    this.#heard();
+    if (this.#end === undefined) this.#listener?.onReceiveMetadata(metadata);
+  }
+
+  onReceiveMessage(message: unknown): void {
+    this.#heard();
+    if (this.#end === undefined) this.#listener?.onReceiveMessage(message);
+  }
+
+  /** Anything that arrives proves the connection; of a stream it is the answer, and what follows has its own bound. */
+  #heard(): void {
+    this.#link?.heard(this.#owner.clock.now());
+    if (this.#use.settled || this.#kind?.responseStream === false) return;
+    const { idleTimeoutMs, clock } = this.#owner;
+    if (this.#answered && idleTimeoutMs === NEVER) return;
+    this.#answered = true;
+    this.#link?.answered(this);
+    this.#use.answered(Math.min(idleTimeoutMs, this.#hard - clock.now()));
+  }
+
+  onReceiveStatus(status: StatusObject): void {
+    this.#link?.remove(this);
+    if (this.#end !== undefined) return this.#use.succeed();
+    this.#end = status;
+    if (speaksAgainst(status.code)) this.#use.fail(new Error(status.details));
+    else {
+      this.#link?.heard(this.#owner.clock.now());
+      this.#use.succeed();
+    }
+    this.#listener?.onReceiveStatus(status);
+  }
+
+  #giveUp(error: unknown): void {
+    if (this.#end !== undefined) return;
+    this.#end = statusOfRefusal(error);
+    this.#inner?.cancelWithStatus(this.#end.code, this.#end.details);
+    this.#tell(this.#end);
+  }
+
+  /** Never in the turn of the client's own call: nobody expects an answer before the question is out. */
+  #tell(status: StatusObject): void {
+    process.nextTick(() => this.#listener?.onReceiveStatus(status));
+  }
+}

@@ -1,0 +1,111 @@
+import {
+  Client,
+  connectivityState,
+  credentials,
+  type ChannelCredentials,
+  type ChannelInterface,
+  type Interceptor,
+  type ServiceDefinition,
+} from "@grpc/grpc-js";
+import { ManagedCall } from "./call.ts";
+import type { CallOwner, ChannelCall, MethodKind } from "./types.ts";
+
+type Watch = Parameters<ChannelInterface["watchConnectivityState"]>;
+
+/** What a channel over links has to be told. */
+export interface ManagedChannelSettings {
+  readonly address: string;
+  readonly owner: CallOwner;
+  /** The channel of now, or `undefined` while there is none. */
+  readonly channel: () => ChannelInterface | undefined;
+}
+
+/** A channel of grpc-js that keeps its identity while those below it come and go. Only its manager closes it. */
+export class ManagedChannel implements ChannelInterface {
+  readonly #settings: ManagedChannelSettings;
+
+  constructor(settings: ManagedChannelSettings) {
+    this.#settings = settings;
+  }
+
+  createCall(...create: Parameters<ChannelInterface["createCall"]>): ChannelCall {
+    return new ManagedCall(this.#settings.owner, create);
+  }
+
+  /** Does nothing: its manager stops it. */
+  close(): void {}
+
+  getTarget(): string {
+    return this.#settings.address;
+  }
+
+  getConnectivityState(tryToConnect: boolean): connectivityState {
+    return this.#settings.channel()?.getConnectivityState(tryToConnect) ?? connectivityState.SHUTDOWN;
+  }
+
+  watchConnectivityState(...watch: Watch): void {
+    const channel = this.#settings.channel();
+    if (channel === undefined) throw new Error("the channel is not started");
+    channel.watchConnectivityState(...watch);
+  }
+
+  getChannelzRef(): ReturnType<ChannelInterface["getChannelzRef"]> {
+    const channel = this.#settings.channel();
+    if (channel === undefined) throw new Error("the channel is not started");
+    return channel.getChannelzRef();
+  }
+}
+
+/** A class of clients of one service: generated, or made by `makeClientConstructor`. */
+export interface ServiceConstructor<Service extends Client> {
+  new (
+    address: string,
+    credentials: ChannelCredentials,
+    options?: { channelOverride?: ChannelInterface; interceptors?: Interceptor[] },
+  ): Service;
+  readonly service: ServiceDefinition;
+}
+
+/** What is known of the methods of the services in use. */
+export class MethodKinds {
+  readonly #kinds = new Map<string, MethodKind>();
+
+  learn(service: ServiceDefinition): void {
+    for (const { path, requestStream, responseStream } of Object.values(service))
+      this.#kinds.set(path, { requestStream, responseStream });
+  }
+
+  of(path: string): MethodKind | undefined {
+    return this.#kinds.get(path);
+  }
+}
+
+/** A client of grpc-js over a channel that is looked after. It makes the clients of services that share the channel. */
+export class GrpcChannel extends Client {
+  readonly #channel: ChannelInterface;
+  readonly #kinds: MethodKinds;
+  readonly #interceptors: readonly Interceptor[];
+  readonly #services = new Map<object, Client>();
+
+  /** @internal Made by its manager. */
+  constructor(channel: ChannelInterface, kinds: MethodKinds, interceptors: readonly Interceptor[]) {
+    super(channel.getTarget(), credentials.createInsecure(), {
+      channelOverride: channel,
+      interceptors: [...interceptors],
+    });
+    this.#channel = channel;
+    this.#kinds = kinds;
+    this.#interceptors = interceptors;
+  }
+
+  /** The client of a service over this channel: a real one of that class, the same one each time. */
+  as<Service extends Client>(constructor: ServiceConstructor<Service>): Service {
+    const known = this.#services.get(constructor);
+    if (known !== undefined) return known as Service; // stored below by the class that made it
+    this.#kinds.learn(constructor.service);
+    const options = { channelOverride: this.#channel, interceptors: [...this.#interceptors] };
+    const made = new constructor(this.#channel.getTarget(), credentials.createInsecure(), options);
+    this.#services.set(constructor, made);
+    return made;
+  }
+}

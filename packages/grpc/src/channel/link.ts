@@ -1,0 +1,202 @@
+import { Client, connectivityState, credentials, type ChannelInterface } from "@grpc/grpc-js";
+import { deadlineWheel, Expiring, StewardError, type Clock, type Timer } from "@steward/core";
+import { checkHealth, isSilence } from "../health.ts";
+import type { ManagedCall } from "./call.ts";
+
+/** What a link watches for, and whom it tells. */
+export interface LinkSettings {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly connectTimeoutMs: number;
+  readonly stallMs: number;
+  /** False for a channel that is not ours: it can be neither replaced nor closed. */
+  readonly owned: boolean;
+  /** It has been without a connection for too long, or is silent: no new call should go there. */
+  readonly failed: (link: Link, why: StewardError) => void;
+}
+
+/** A connection that lives shorter is not made again at once, in ms. */
+const STEADY_MS = 1_000;
+/** Longest pause between two health checks while calls wait on a connection that is well, in ms. */
+const PATIENCE_MS = 5_000;
+
+/** Looks after a stalled link, in the wheel that all deadlines share. */
+class StallWatch extends Expiring {
+  isSet = false;
+  readonly #due: () => void;
+
+  constructor(due: () => void) {
+    super();
+    this.#due = due;
+  }
+
+  override expire(): void {
+    this.isSet = false;
+    this.#due();
+  }
+}
+
+/**
+ * One channel of grpc-js with the calls on it.
+ *
+ * It sees two things that grpc-js does not: that there has been no connection for too long (a peer that accepts and
+ * then says nothing keeps it connecting for ever), and that a connection is silent although calls wait on it.
+ */
+export class Link {
+  readonly channel: ChannelInterface;
+  /** For health checks, past the guard. */
+  readonly client: Client;
+  readonly #settings: LinkSettings;
+  readonly #waiting = new Set<ManagedCall>();
+  readonly #streams = new Set<ManagedCall>();
+  readonly #stall: StallWatch = new StallWatch(() => this.#look());
+  #heardAt: number;
+  #readyAt = Number.NEGATIVE_INFINITY;
+  #patienceMs: number;
+  #nextLookAt = 0;
+  #isChecking = false;
+  #connecting: Timer | undefined;
+  #pause: Timer | undefined;
+  #isClosed = false;
+  #emptied: (() => void) | undefined;
+
+  constructor(channel: ChannelInterface, settings: LinkSettings) {
+    this.channel = channel;
+    this.client = new Client(channel.getTarget(), credentials.createInsecure(), { channelOverride: channel });
+    this.#settings = settings;
+    this.#heardAt = settings.clock.now();
+    this.#patienceMs = settings.stallMs;
+    if (settings.owned) this.#follow();
+  }
+
+  /** Calls on it. */
+  get size(): number {
+    return this.#waiting.size + this.#streams.size;
+  }
+
+  /** When something last arrived, in ms of the clock. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  get isReady(): boolean {
+    return !this.#isClosed && this.channel.getConnectivityState(false) === connectivityState.READY;
+  }
+
+  add(call: ManagedCall): void {
+    this.#waiting.add(call);
+    if (!this.#stall.isSet && this.#settings.owned && !this.#isClosed)
+      this.#lookAt(this.#settings.clock.now() + this.#settings.stallMs);
+  }
+
+  /** The call is a stream that has begun: it may be silent. */
+  answered(call: ManagedCall): void {
+    if (this.#waiting.delete(call)) this.#streams.add(call);
+  }
+
+  remove(call: ManagedCall): void {
+    if (!this.#waiting.delete(call)) this.#streams.delete(call);
+    if (this.#emptied !== undefined && this.size === 0) this.#emptied();
+  }
+
+  /** Something arrived. */
+  heard(now: number): void {
+    this.#heardAt = now;
+    this.#patienceMs = this.#settings.stallMs;
+  }
+
+  /** Calls `then` once no call is left. */
+  whenEmpty(then: () => void): void {
+    if (this.size === 0) then();
+    else this.#emptied = then;
+  }
+
+  #follow(): void {
+    if (this.#isClosed) return;
+    const { clock } = this.#settings;
+    const state = this.channel.getConnectivityState(false);
+    if (state === connectivityState.READY) {
+      this.#readyAt = clock.now();
+      this.heard(this.#readyAt);
+      this.#connecting?.cancel();
+      this.#connecting = undefined;
+    } else {
+      this.#connecting ??= clock.setTimeout(() => this.#tooLong(), this.#settings.connectTimeoutMs, { unref: true });
+      if (state === connectivityState.IDLE) this.#connect();
+    }
+    this.channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => this.#follow());
+  }
+
+  /** A server that closes every connection at once shall not be asked for the next one at once. */
+  #connect(): void {
+    const { clock } = this.#settings;
+    const steady = clock.now() - this.#readyAt > STEADY_MS;
+    const connect = (): void => void (this.#isClosed ? undefined : this.channel.getConnectivityState(true));
+    if (steady) setImmediate(connect); // Not within the callback of a state that is just changing.
+    else this.#pause = clock.setTimeout(connect, STEADY_MS, { unref: true });
+  }
+
+  #tooLong(): void {
+    const { resource, connectTimeoutMs, failed } = this.#settings;
+    const message = `${resource}: no connection to ${this.channel.getTarget()} within ${Math.round(connectTimeoutMs)} ms; is a gRPC server listening there?`;
+    failed(this, new StewardError("GRPC_CONNECT_TIMEOUT", message, { resource, retryable: true }));
+  }
+
+  #lookAt(instant: number): void {
+    if (this.#isClosed) return;
+    this.#stall.deadline = instant;
+    this.#stall.isSet = true;
+    deadlineWheel(this.#settings.clock).add(this.#stall);
+  }
+
+  /** Looks whether calls wait on a connection from which nothing came for a while, and asks it if so. */
+  #look(): void {
+    const { clock, stallMs } = this.#settings;
+    const [oldest] = this.#waiting;
+    if (oldest === undefined || this.#isClosed) return;
+    const now = clock.now();
+    const due = Math.max(this.#heardAt + stallMs, (oldest.startedAt ?? now) + stallMs, this.#nextLookAt);
+    if (due > now) return this.#lookAt(due);
+    if (!this.isReady || this.#isChecking) return this.#lookAt(now + stallMs);
+    void this.#ask(now);
+  }
+
+  async #ask(since: number): Promise<void> {
+    const { clock, stallMs } = this.#settings;
+    this.#isChecking = true;
+    const silent = await checkHealth(this.client, "", { timeoutMs: stallMs }).then(
+      () => false,
+      (error: unknown) => isSilence(error),
+    );
+    this.#isChecking = false;
+    if (silent && this.#heardAt <= since) return this.suspect();
+    this.#patienceMs = Math.min(2 * this.#patienceMs, PATIENCE_MS);
+    this.#nextLookAt = clock.now() + this.#patienceMs;
+    if (!this.#stall.isSet) this.#lookAt(this.#nextLookAt);
+  }
+
+  /** Something else has shown that nothing comes back. */
+  suspect(): void {
+    const { resource, failed, clock, owned } = this.#settings;
+    if (this.#isClosed || !owned) return;
+    const silentMs = Math.round(clock.now() - this.#heardAt);
+    const message = `${resource}: the connection to ${this.channel.getTarget()} has been silent for ${silentMs} ms, even to a health check`;
+    failed(this, new StewardError("GRPC_CONNECTION_LOST", message, { resource, retryable: true }));
+  }
+
+  /** Ends the calls that were answered: streams, which may have no end of their own. */
+  endStreams(error: StewardError): void {
+    for (const call of [...this.#streams]) call.fail(error);
+  }
+
+  /** Ends every call and closes the channel. */
+  close(error: StewardError): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#connecting?.cancel();
+    this.#pause?.cancel();
+    deadlineWheel(this.#settings.clock).remove(this.#stall);
+    for (const call of [...this.#waiting, ...this.#streams]) call.fail(error);
+    if (this.#settings.owned) this.channel.close();
+  }
+}

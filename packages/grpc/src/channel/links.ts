@@ -1,0 +1,114 @@
+import type { ChannelInterface } from "@grpc/grpc-js";
+import { StewardError, type Timer } from "@steward/core";
+import { Link, type LinkSettings } from "./link.ts";
+
+/** How the links of a channel are made and watched. */
+export interface LinksSettings extends Omit<LinkSettings, "failed"> {
+  /** Makes a channel of grpc-js with the certificates of now. */
+  readonly makeChannel: () => ChannelInterface;
+}
+
+/** Calls on a channel that was replaced by a renew have this long to end, in ms. */
+const RETIRE_MS = 30_000;
+
+/** The link that new calls take, and older ones whose calls still run. */
+export class Links {
+  readonly #settings: LinksSettings;
+  #makeChannel: () => ChannelInterface;
+  readonly #retired = new Map<Link, Timer>();
+  #current: Link;
+  #isClosed = false;
+  #rebuilt = 0;
+  #lost = 0;
+
+  constructor(settings: LinksSettings) {
+    this.#settings = settings;
+    this.#makeChannel = settings.makeChannel;
+    this.#current = this.#make();
+  }
+
+  #make(): Link {
+    // Spread by a tenth, so that clients of one server do not knock in step.
+    const connectTimeoutMs = this.#settings.connectTimeoutMs * (0.95 + 0.1 * Math.random());
+    return new Link(this.#makeChannel(), {
+      ...this.#settings,
+      connectTimeoutMs,
+      failed: (link, why) => this.#failed(link, why),
+    });
+  }
+
+  get current(): Link {
+    return this.#current;
+  }
+
+  /** Channels built because another had failed, and calls ended because their connection went silent. */
+  get counts(): { readonly rebuilt: number; readonly lost: number; readonly retired: number } {
+    return { rebuilt: this.#rebuilt, lost: this.#lost, retired: this.#retired.size };
+  }
+
+  /** New calls take a new channel; those in flight finish where they are. */
+  renew(makeChannel: () => ChannelInterface): void {
+    this.#makeChannel = makeChannel;
+    const old = this.#current;
+    this.#current = this.#make();
+    this.#retire(old, RETIRE_MS, () => true);
+  }
+
+  #failed(link: Link, why: StewardError): void {
+    if (this.#isClosed || link !== this.#current) return;
+    this.#rebuilt++;
+    this.#current = this.#make();
+    if (why.code === "GRPC_CONNECT_TIMEOUT") return link.close(why);
+    const { clock, stallMs } = this.#settings;
+    const since = clock.now();
+    // One that speaks again was only slow: its calls may finish.
+    this.#retire(
+      link,
+      stallMs,
+      () => {
+        if (link.heardAt > since) return false;
+        this.#lost += link.size;
+        return true;
+      },
+      why,
+    );
+  }
+
+  #retire(link: Link, afterMs: number, isOver: () => boolean, why: StewardError = this.#replaced()): void {
+    const close = (): void => {
+      this.#retired.get(link)?.cancel();
+      this.#retired.delete(link);
+      link.close(why);
+    };
+    const due = (): void => {
+      if (isOver()) close();
+      else this.#retired.set(link, this.#settings.clock.setTimeout(close, RETIRE_MS, { unref: true }));
+    };
+    this.#retired.set(link, this.#settings.clock.setTimeout(due, afterMs, { unref: true }));
+    link.whenEmpty(close);
+  }
+
+  #replaced(): StewardError {
+    const { resource } = this.#settings;
+    return new StewardError(
+      "RESOURCE_UNAVAILABLE",
+      `${resource}: the channel was replaced ${RETIRE_MS} ms ago, and the call still ran on it`,
+      { resource, retryable: true },
+    );
+  }
+
+  /** Ends streams that were answered; calls that wait for their answer go on. */
+  endStreams(error: StewardError): void {
+    for (const link of [this.#current, ...this.#retired.keys()]) link.endStreams(error);
+  }
+
+  close(error: StewardError): void {
+    this.#isClosed = true;
+    for (const [link, timer] of this.#retired) {
+      timer.cancel();
+      link.close(error);
+    }
+    this.#retired.clear();
+    this.#current.close(error);
+  }
+}

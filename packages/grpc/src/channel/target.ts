@@ -1,0 +1,130 @@
+import {
+  Channel,
+  credentials,
+  Metadata,
+  type ChannelCredentials,
+  type ChannelInterface,
+  type ChannelOptions,
+} from "@grpc/grpc-js";
+import { currentContext } from "@steward/core";
+import type { CheckedGrpcOptions, GrpcTlsOptions } from "../options.ts";
+
+const seconds = (ms: number): string => `${ms / 1_000}s`;
+
+function named(methods: readonly string[]): { service: string; method?: string }[] {
+  return methods.map((name) => {
+    const [service = "", method] = name.split("/");
+    return method === undefined ? { service } : { service, method };
+  });
+}
+
+/** What grpc-js does itself, by service config: sharing addresses, retry, hedging. */
+function serviceConfig({ serviceConfig: given, loadBalancing, retry, hedging }: CheckedGrpcOptions): object {
+  if (given !== undefined) return given;
+  const methodConfig: object[] = [];
+  if (retry !== undefined)
+    methodConfig.push({
+      name: named(retry.methods),
+      retryPolicy: {
+        maxAttempts: retry.maxAttempts,
+        initialBackoff: seconds(retry.baseDelayMs),
+        maxBackoff: seconds(retry.maxDelayMs),
+        backoffMultiplier: 2,
+        retryableStatusCodes: retry.statuses,
+      },
+    });
+  if (hedging !== undefined)
+    methodConfig.push({
+      name: named(hedging.methods),
+      hedgingPolicy: {
+        maxAttempts: hedging.maxAttempts,
+        hedgingDelay: seconds(hedging.delayMs),
+        nonFatalStatusCodes: hedging.nonFatalStatuses,
+      },
+    });
+  // Few retries while many calls fail: a budget, as the guard's.
+  const throttling =
+    retry === undefined && hedging === undefined ? {} : { retryThrottling: { maxTokens: 100, tokenRatio: 0.2 } };
+  return { loadBalancingConfig: [{ [loadBalancing]: {} }], methodConfig, ...throttling };
+}
+
+function channelOptions(options: CheckedGrpcOptions, serverName: string | undefined): ChannelOptions {
+  return {
+    // An address that moved shall be found soon.
+    "grpc.dns_min_time_between_resolutions_ms": 1_000,
+    ...options.channelOptions,
+    // Channels for one address share connections otherwise, so a new channel would get the dead one back.
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.service_config": JSON.stringify(serviceConfig(options)),
+    "grpc.initial_reconnect_backoff_ms": options.reconnectDelayMs,
+    "grpc.max_reconnect_backoff_ms": options.maxReconnectDelayMs,
+    "grpc.keepalive_time_ms": options.keepaliveMs,
+    "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMs,
+    "grpc.keepalive_permit_without_calls": options.keepaliveWhenIdle ? 1 : 0,
+    "grpc.max_receive_message_length": options.maxReceiveBytes,
+    "grpc.max_send_message_length": options.maxSendBytes,
+    ...(serverName === undefined
+      ? {}
+      : { "grpc.ssl_target_name_override": serverName, "grpc.default_authority": serverName }),
+  };
+}
+
+const bytes = (pem: string | Buffer | undefined): Buffer | null => (pem === undefined ? null : Buffer.from(pem));
+
+function credentialsOf(tls: boolean | GrpcTlsOptions): ChannelCredentials {
+  if (tls === false) return credentials.createInsecure();
+  const { ca, cert, key, rejectUnauthorized = true } = tls === true ? {} : tls;
+  return credentials.createSsl(bytes(ca), bytes(key), bytes(cert), { rejectUnauthorized });
+}
+
+/** Makes a channel of grpc-js. Nothing connects yet. */
+export function makeChannel(
+  address: string,
+  options: CheckedGrpcOptions,
+  tls: boolean | GrpcTlsOptions,
+): ChannelInterface {
+  const serverName = typeof tls === "object" ? tls.serverName : undefined;
+  return new Channel(address, credentialsOf(tls), channelOptions(options, serverName));
+}
+
+type Texts = Readonly<Record<string, string>>;
+
+/** Adds to every call what the options say, and what belongs to the work that makes it: its id and its trace. */
+export class Dressing {
+  readonly #options: CheckedGrpcOptions;
+  readonly #fixed: Texts | undefined;
+
+  constructor(options: CheckedGrpcOptions) {
+    this.#options = options;
+    const { metadata } = options;
+    this.#fixed =
+      typeof metadata === "function" || metadata === undefined || Object.keys(metadata).length === 0
+        ? undefined
+        : metadata;
+  }
+
+  dress(path: string, given: Metadata): Metadata | Promise<Metadata> {
+    const { metadata, authorization } = this.#options;
+    const context = currentContext();
+    const plain = context?.requestId === undefined && context?.traceContext === undefined;
+    if (plain && this.#fixed === undefined && authorization === undefined && typeof metadata !== "function")
+      return given;
+    const dressed = given.clone();
+    add(dressed, this.#fixed);
+    if (context !== undefined) add(dressed, { "x-request-id": context.requestId, traceparent: context.traceContext });
+    const made = typeof metadata === "function" ? metadata(path) : undefined;
+    const secret = authorization?.reveal();
+    if (!(made instanceof Promise) && !(secret instanceof Promise))
+      return add(dressed, { ...made, authorization: secret });
+    return Promise.all([made, secret]).then(([texts, credential]) =>
+      add(dressed, { ...texts, authorization: credential }),
+    );
+  }
+}
+
+/** What a call has of its own stays. */
+function add(metadata: Metadata, texts: Readonly<Record<string, string | undefined>> = {}): Metadata {
+  for (const [name, text] of Object.entries(texts))
+    if (text !== undefined && metadata.get(name).length === 0) metadata.set(name, text);
+  return metadata;
+}

@@ -1,0 +1,35 @@
+import type { ChannelInterface, Metadata } from "@grpc/grpc-js";
+import type { Clock, Guard } from "@steward/core";
+import type { Link } from "./link.ts";
+
+/** A call as a channel makes it; grpc-js has no public name for it. */
+export type ChannelCall = ReturnType<ChannelInterface["createCall"]>;
+
+/** Whoever hears what comes back. */
+export type CallListener = Parameters<ChannelCall["start"]>[1];
+
+/** Goes along with a message that is sent. */
+export type MessageContext = Parameters<ChannelCall["sendMessageWithContext"]>[0];
+
+/** What of a method's definition a channel has to know. */
+export interface MethodKind {
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+}
+
+/** What all calls of a channel share. */
+export interface CallOwner {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly guard: Guard;
+  /** Deadline of calls that bring none, in ms. */
+  readonly timeoutMs: number;
+  /** Longest silence in a stream that was answered, in ms. */
+  readonly idleTimeoutMs: number;
+  /** What is known of a method; `undefined` for methods of clients that were made elsewhere. */
+  kindOf(path: string): MethodKind | undefined;
+  /** Adds what every call carries. */
+  dress(path: string, metadata: Metadata): Metadata | Promise<Metadata>;
+  /** Where a new call goes. */
+  link(): Link;
+}

@@ -1,0 +1,210 @@
+import type { Client } from "@grpc/grpc-js";
+import {
+  checkOptions,
+  Guard,
+  isStewardError,
+  Manager,
+  managedFactory,
+  StewardError,
+  type Definition,
+  type ManagedFactory,
+  type ManagedSettings,
+  type ManagerContext,
+  type MetricSample,
+} from "@steward/core";
+import { GrpcChannel, ManagedChannel, MethodKinds } from "./channel/channel.ts";
+import type { Link } from "./channel/link.ts";
+import { Links } from "./channel/links.ts";
+import { Dressing, makeChannel } from "./channel/target.ts";
+import { probe } from "./health.ts";
+import { grpcChannelSchema, grpcTlsSchema, type CheckedGrpcOptions, type GrpcChannelOptions } from "./options.ts";
+
+/**
+ * Looks after a gRPC channel: connects within a bound, replaces what went silent, gives every call a deadline, and
+ * ends what is in flight when it stops.
+ *
+ * @example
+ * ```ts
+ * import { checkHealth, GrpcChannelManager } from "@steward/grpc";
+ * import { grpcForTests } from "@steward/grpc/testing";
+ * await using server = await grpcForTests().start();
+ * await using channel = await new GrpcChannelManager({ address: server.client.address, timeoutMs: 5_000 }).start();
+ * console.log(await checkHealth(channel.client)); // => SERVING
+ * ```
+ */
+export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Manager<Service> {
+  /** The client without methods; `as` makes clients of services that share the channel. */
+  readonly channel: GrpcChannel;
+  readonly #options: CheckedGrpcOptions;
+  readonly #guard: Guard;
+  readonly #client: Service;
+  #links: Links | undefined;
+  /** Sums of earlier runs. */
+  #past = { rebuilt: 0, lost: 0 };
+
+  /** @throws {OPTIONS_INVALID} listing every problem. */
+  constructor(options: GrpcChannelOptions<Service>, context: ManagerContext = {}) {
+    super("grpc", context);
+    const checked = (this.#options = checkOptions(this.name, grpcChannelSchema, options));
+    const { name: resource, clock } = this;
+    const { maxConcurrent, maxPending, breaker, timeoutMs, idleTimeoutMs } = checked;
+    const isFailure = (error: unknown): boolean => !isStewardError(error, "CALL_ABORTED");
+    const guard = (this.#guard = new Guard({
+      resource,
+      clock,
+      maxConcurrent,
+      maxPending,
+      breaker,
+      isFailure,
+      refusal: () => this.unavailable(),
+    }));
+    const kinds = new MethodKinds();
+    const dressing = new Dressing(checked);
+    const owner = {
+      resource,
+      clock,
+      guard,
+      timeoutMs,
+      idleTimeoutMs,
+      kindOf: kinds.of.bind(kinds),
+      dress: dressing.dress.bind(dressing),
+      link: () => this.#link(),
+    };
+    const address = checked.address ?? checked.client?.getChannel().getTarget() ?? "";
+    const channel = new ManagedChannel({ address, owner, channel: () => this.#links?.current.channel });
+    this.channel = new GrpcChannel(channel, kinds, checked.interceptors);
+    // Without a class of its own, `Service` is GrpcChannel.
+    this.#client =
+      options.service === undefined ? (this.channel as Client as Service) : this.channel.as(options.service);
+  }
+
+  get client(): Service {
+    return this.#client;
+  }
+
+  #link(): Link {
+    if (this.#links === undefined) throw this.refusal();
+    return this.#links.current;
+  }
+
+  /** Ready once the server has answered a health check. */
+  protected override async open(signal: AbortSignal): Promise<void> {
+    const links = (this.#links = await this.#connect());
+    if (signal.aborted) return;
+    const { healthService, connectTimeoutMs } = this.#options;
+    await probe(this.name, links.current.client, healthService, { timeoutMs: connectTimeoutMs, signal });
+  }
+
+  async #connect(): Promise<Links> {
+    const { address, client, connectTimeoutMs, stallMs } = this.#options;
+    const { name: resource, clock } = this;
+    const watched = { resource, clock, connectTimeoutMs, stallMs };
+    if (client !== undefined) return new Links({ ...watched, owned: false, makeChannel: () => client.getChannel() });
+    const tls = await this.#tls();
+    return new Links({ ...watched, owned: true, makeChannel: () => makeChannel(address ?? "", this.#options, tls) });
+  }
+
+  async #tls(): Promise<Parameters<typeof makeChannel>[2]> {
+    const { tls = false } = this.#options;
+    return typeof tls === "function" ? checkOptions(this.name, grpcTlsSchema, await tls()) : tls;
+  }
+
+  protected override async ping(signal: AbortSignal): Promise<void> {
+    const link = this.#link();
+    const since = this.clock.now();
+    const { healthService, stallMs } = this.#options;
+    try {
+      await probe(this.name, link.client, healthService, { signal });
+      link.heard(this.clock.now());
+    } catch (error) {
+      // Calls would meet the same silence.
+      const wasPatient = this.clock.now() - since >= stallMs;
+      if (signal.aborted && wasPatient && link.isReady && link.heardAt <= since) link.suspect();
+      // One that was replaced meanwhile says nothing about its successor.
+      if (signal.aborted || link === this.#links?.current) throw error;
+      await probe(this.name, this.#link().client, healthService, { signal });
+    }
+  }
+
+  protected override settle(): Promise<void> {
+    return this.#guard.idle();
+  }
+
+  /** Ends streams, lets calls finish until `signal` aborts, then ends them too: every one hears of it. */
+  protected override async close(signal: AbortSignal): Promise<void> {
+    const links = this.#links;
+    if (links === undefined) return;
+    const error = new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped while the call was in flight`, {
+      resource: this.name,
+    });
+    this.#guard.rejectPending(error);
+    links.endStreams(error);
+    await Promise.race([this.#guard.idle(), aborted(signal)]);
+    this.#links = undefined;
+    links.close(error);
+    const { rebuilt, lost } = links.counts;
+    this.#past = { rebuilt: this.#past.rebuilt + rebuilt, lost: this.#past.lost + lost };
+  }
+
+  /** Makes a new channel, with certificates asked for anew; calls in flight finish on the old one, within 30 s. */
+  override async renew(): Promise<void> {
+    if (this.#options.client !== undefined) return;
+    const tls = await this.#tls();
+    this.#links?.renew(() => makeChannel(this.#options.address ?? "", this.#options, tls));
+  }
+
+  protected override guards(): Iterable<Guard> {
+    return [this.#guard];
+  }
+
+  protected override *series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    const { rebuilt, lost } = this.#counts();
+    yield { name: "grpc_channel_rebuilds_total", kind: "counter", unit: "{channel}", attributes, value: rebuilt };
+    yield { name: "grpc_calls_lost_total", kind: "counter", unit: "{request}", attributes, value: lost };
+  }
+
+  #counts(): { rebuilt: number; lost: number; retired: number } {
+    const { rebuilt, lost, retired } = this.#links?.counts ?? { rebuilt: 0, lost: 0, retired: 0 };
+    return { rebuilt: this.#past.rebuilt + rebuilt, lost: this.#past.lost + lost, retired };
+  }
+
+  protected override measure(): Readonly<Record<string, unknown>> {
+    const { maxConcurrent } = this.#options;
+    return {
+      connected: this.#links?.current.isReady ?? false,
+      max: maxConcurrent,
+      ...this.#guard.stats(),
+      ...this.#counts(),
+    };
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+/** Defines a gRPC channel: with `service`, its value is a client of that class. */
+export interface GrpcChannelFactory extends ManagedFactory<GrpcChannelOptions, GrpcChannel> {
+  <Service extends Client, E extends boolean | undefined = undefined>(
+    name: string,
+    given: GrpcChannelOptions<Service> & Required<Pick<GrpcChannelOptions<Service>, "service">> & ManagedSettings<E>,
+  ): Definition<Service, [E] extends [undefined] ? "application" : "application?">;
+}
+
+/**
+ * Defines a gRPC channel that is looked after.
+ *
+ * @example
+ * ```ts
+ * import { grpcChannel } from "@steward/grpc";
+ * const renderer = grpcChannel("renderer", { address: "renderer:50051", timeoutMs: 5_000 });
+ * console.log(renderer.name); // => renderer
+ * ```
+ */
+export const grpcChannel: GrpcChannelFactory = managedFactory<GrpcChannelOptions, GrpcChannel>({
+  kind: "grpc",
+  schema: grpcChannelSchema,
+  create: (options, context) => new GrpcChannelManager(options as GrpcChannelOptions<GrpcChannel>, context), // the class of a service says what its value is
+  settings: { readiness: "startup", tags: ["grpc"] },
+}) as GrpcChannelFactory; // one implementation for all forms

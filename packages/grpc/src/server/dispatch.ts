@@ -1,0 +1,125 @@
+import { once } from "node:events";
+import type { Readable, Writable } from "node:stream";
+import { Metadata, type MethodDefinition, type sendUnaryData, type UntypedHandleCall } from "@grpc/grpc-js";
+import { isStewardError, runWithContext, StewardError, type Clock, type Guard } from "@steward/core";
+import { statusOfError } from "../status.ts";
+import type { AnyHandler, GrpcCallContext, ServerCall } from "./handlers.ts";
+
+/** What all calls at a server share. */
+export interface DispatchSettings {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly guard: Guard;
+  /** Longest call whose caller set no deadline and that does not stream its answers, in ms. */
+  readonly timeoutMs: number;
+  readonly draining: AbortSignal;
+  /** Told of errors that are answered with INTERNAL, without their text. */
+  readonly onError: (error: unknown, path: string) => void;
+}
+
+type Method = MethodDefinition<unknown, unknown>;
+type Answer = sendUnaryData<unknown>;
+
+/** Makes the handler that grpc-js calls: it runs ours within the guard, the deadline and the context of the caller. */
+export function dispatcher(settings: DispatchSettings, method: Method, handler: AnyHandler): UntypedHandleCall {
+  return (call: ServerCall, answer?: Answer) => void new Dispatch(settings, method, call, answer).run(handler);
+}
+
+class Dispatch {
+  readonly #settings: DispatchSettings;
+  readonly #method: Method;
+  readonly #call: ServerCall;
+  readonly #answer: Answer | undefined;
+  readonly #abort = new AbortController();
+
+  constructor(settings: DispatchSettings, method: Method, call: ServerCall, answer: Answer | undefined) {
+    this.#settings = settings;
+    this.#method = method;
+    this.#call = call;
+    this.#answer = answer;
+    const gone = new StewardError("CALL_ABORTED", `${settings.resource}: the caller has gone`, {
+      resource: settings.resource,
+    });
+    call.on("cancelled", () => this.#abort.abort(gone));
+    // A stream that breaks says so by its end; without a listener it would end the process.
+    if (method.requestStream || method.responseStream) call.on("error", (error: unknown) => this.#abort.abort(error));
+  }
+
+  async run(handler: AnyHandler): Promise<void> {
+    const { guard, timeoutMs } = this.#settings;
+    const context = this.#context();
+    const { signal, deadline } = context;
+    const bound =
+      deadline === Number.POSITIVE_INFINITY && !this.#method.responseStream ? timeoutMs : Number.POSITIVE_INFINITY;
+    const carried = {
+      deadline,
+      signal,
+      requestId: this.#text("x-request-id"),
+      traceContext: this.#text("traceparent"),
+    };
+    try {
+      // The deadline is in the context, where the guard finds it.
+      const value = await runWithContext(carried, () =>
+        guard.run(() => this.#handle(handler, context), { timeoutMs: bound }),
+      );
+      if (this.#answer === undefined) this.#writable().end();
+      else this.#answer(null, value);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #text(name: string): string | undefined {
+    const [value] = this.#call.metadata.get(name);
+    return typeof value === "string" ? value : undefined;
+  }
+
+  /** Readable or writable, as the method's definition says. */
+  #readable(): Readable {
+    return this.#call as unknown as Readable;
+  }
+
+  #writable(): Writable {
+    return this.#call as unknown as Writable;
+  }
+
+  #context(): GrpcCallContext {
+    const call = this.#call;
+    const { clock, draining } = this.#settings;
+    const deadline = Number(call.getDeadline());
+    return {
+      path: this.#method.path,
+      metadata: call.metadata,
+      peer: call.getPeer(),
+      peerCertificate: call.getAuthContext().sslPeerCertificate,
+      deadline: deadline === Number.POSITIVE_INFINITY ? deadline : clock.now() + deadline - Date.now(),
+      signal: this.#abort.signal,
+      draining,
+      sendMetadata: (metadata) => call.sendMetadata(metadata),
+    };
+  }
+
+  async #handle(handler: AnyHandler, context: GrpcCallContext): Promise<unknown> {
+    const request = this.#method.requestStream ? this.#readable() : (this.#call as { request?: unknown }).request;
+    const result = handler(request, context);
+    if (!this.#method.responseStream) return result;
+    const stream = this.#writable();
+    const { signal } = context;
+    for await (const message of result as AsyncIterable<unknown>) {
+      // At the speed of the caller: a full buffer is waited for.
+      if (!stream.write(message)) await once(stream, "drain", { signal });
+      signal.throwIfAborted();
+    }
+    return undefined;
+  }
+
+  #fail(error: unknown): void {
+    // What runs on behalf of a caller who has gone, or whose time is over, need not go on.
+    if (!this.#abort.signal.aborted) this.#abort.abort(error);
+    const status = statusOfError(error);
+    if (status.details === "internal error") this.#settings.onError(error, this.#method.path);
+    if (this.#answer !== undefined) this.#answer(status);
+    else if (!isStewardError(error, "CALL_ABORTED"))
+      this.#call.emit("error", { ...status, metadata: status.metadata ?? new Metadata() });
+  }
+}

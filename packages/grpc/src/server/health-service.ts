@@ -1,0 +1,58 @@
+import type { sendUnaryData, ServerUnaryCall, ServerWritableStream, UntypedServiceImplementation } from "@grpc/grpc-js";
+import { GrpcStatusError, statusOfError } from "../status.ts";
+import type { ServingStatus } from "../proto/codec.ts";
+
+interface Asked {
+  readonly service: string;
+}
+interface Answer {
+  readonly status: ServingStatus;
+}
+type Watcher = ServerWritableStream<Asked, Answer>;
+
+/** `grpc.health.v1` of a server: what it says of itself and of its services, and who watches that. */
+export class HealthService {
+  readonly #statuses = new Map<string, ServingStatus>();
+  readonly #watchers = new Map<string, Set<Watcher>>();
+
+  constructor(services: Iterable<string>) {
+    for (const service of ["", ...services]) this.#statuses.set(service, "SERVING");
+  }
+
+  get(service: string): ServingStatus {
+    return this.#statuses.get(service) ?? "SERVICE_UNKNOWN";
+  }
+
+  set(service: string, status: ServingStatus): void {
+    if (this.#statuses.get(service) === status) return;
+    this.#statuses.set(service, status);
+    for (const watcher of this.#watchers.get(service) ?? []) watcher.write({ status });
+  }
+
+  /** Says of everything that it does not serve, and ends the watches: they have no end of their own. */
+  drain(): void {
+    for (const service of this.#statuses.keys()) this.set(service, "NOT_SERVING");
+    for (const watchers of this.#watchers.values()) for (const watcher of [...watchers]) watcher.end();
+    this.#watchers.clear();
+  }
+
+  /** Its methods for a server of grpc-js. Past the guard: a full server is not a dead one. */
+  get methods(): UntypedServiceImplementation {
+    return {
+      Check: (call: ServerUnaryCall<Asked, Answer>, answer: sendUnaryData<Answer>) => {
+        const status = this.#statuses.get(call.request.service);
+        if (status !== undefined) answer(null, { status });
+        else answer(statusOfError(new GrpcStatusError("NOT_FOUND", `no service "${call.request.service}" here`)));
+      },
+      Watch: (call: Watcher) => this.#watch(call),
+    };
+  }
+
+  #watch(call: Watcher): void {
+    const { service } = call.request;
+    const watchers = this.#watchers.get(service) ?? new Set();
+    this.#watchers.set(service, watchers.add(call));
+    call.on("cancelled", () => watchers.delete(call));
+    call.write({ status: this.get(service) });
+  }
+}

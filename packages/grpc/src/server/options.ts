@@ -1,0 +1,108 @@
+import type { ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
+import type { OptionsSchema } from "@steward/core";
+import type { PackageDefinition } from "@grpc/proto-loader";
+import * as v from "valibot";
+import { count, ms, such, isFunction } from "../channel/schema.ts";
+import type { GrpcService } from "./handlers.ts";
+
+/** Certificates of a server. All PEM. */
+export interface GrpcServerTlsOptions {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+  /** Authorities of callers. With it, callers must show a certificate of theirs (mutual TLS). */
+  readonly ca?: string | Buffer | undefined;
+}
+
+/** Options of a gRPC server. Durations are ms. */
+export interface GrpcServerOptions {
+  /** What it serves, made by `implement`. */
+  readonly services: readonly GrpcService[];
+  /** Where it listens. Default `127.0.0.1`; `0.0.0.0` for callers elsewhere. */
+  readonly host?: string | undefined;
+  /** Default 0: any free one. */
+  readonly port?: number | undefined;
+  /** Default: no TLS. */
+  readonly tls?: GrpcServerTlsOptions | undefined;
+  /** Definitions of `loadProto` that clients may read by server reflection. Default: none, and no reflection. */
+  readonly reflection?: PackageDefinition | undefined;
+  /** Longest call whose caller set no deadline, unless it streams its answers, in ms. Default 30,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Calls that are handled at once. Default 1,000. */
+  readonly maxConcurrent?: number | undefined;
+  /** Calls that may wait for their turn; one more is answered with RESOURCE_EXHAUSTED. Default 1,000. */
+  readonly maxPending?: number | undefined;
+  /** Calls at once on one connection; a client keeps the others back. Default 1,000. */
+  readonly maxStreamsPerConnection?: number | undefined;
+  /** Largest message that is accepted, in bytes. Default 4 MiB. */
+  readonly maxReceiveBytes?: number | undefined;
+  /** Time between HTTP/2 pings that find dead callers, and longest wait for an answer, in ms. Default 60,000 and 10,000. */
+  readonly keepaliveMs?: number | undefined;
+  readonly keepaliveTimeoutMs?: number | undefined;
+  /** Age at which a connection is asked to end, so that callers spread over new servers, in ms. Default: none. */
+  readonly maxConnectionAgeMs?: number | undefined;
+  /** Interceptors of grpc-js. */
+  readonly interceptors?: readonly ServerInterceptor[] | undefined;
+  /** Told of handlers' errors that callers only see as INTERNAL. Default: nobody is. */
+  readonly onError?: ((error: unknown, path: string) => void) | undefined;
+  /** Further options of grpc-js; ours win. */
+  readonly serverOptions?: Readonly<ServerOptions> | undefined;
+}
+
+const pem = v.union([v.string(), v.instance(Buffer)]);
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
+
+type Defaulted =
+  | "host"
+  | "port"
+  | "timeoutMs"
+  | "maxConcurrent"
+  | "maxPending"
+  | "maxStreamsPerConnection"
+  | "maxReceiveBytes"
+  | "keepaliveMs"
+  | "keepaliveTimeoutMs"
+  | "interceptors"
+  | "onError";
+type Filled = { readonly [K in Defaulted]: NonNullable<GrpcServerOptions[K]> };
+
+const DEFAULTS: Filled = {
+  host: "127.0.0.1",
+  port: 0,
+  timeoutMs: 30_000,
+  maxConcurrent: 1_000,
+  maxPending: 1_000,
+  maxStreamsPerConnection: 1_000,
+  maxReceiveBytes: 4 * 1_048_576,
+  keepaliveMs: 60_000,
+  keepaliveTimeoutMs: 10_000,
+  interceptors: [],
+  onError: () => {},
+};
+
+/** Options once checked. */
+export type CheckedServerOptions = Omit<GrpcServerOptions, Defaulted> & Filled;
+
+/** Checks the options of a gRPC server. */
+export const grpcServerSchema: OptionsSchema<CheckedServerOptions> = v.pipe(
+  v.strictObject({
+    services: v.array(
+      such<GrpcService>((value) => isObject(value) && "handlers" in (value as object), "must be made by implement()"),
+    ),
+    host: v.optional(v.string()),
+    port: v.optional(count(0, 65_535)),
+    tls: v.optional(v.strictObject({ cert: pem, key: pem, ca: v.optional(pem) })),
+    reflection: v.optional(such<PackageDefinition>(isObject, "must be the definition that loadProto gives")),
+    timeoutMs: v.optional(ms),
+    maxConcurrent: v.optional(count(1)),
+    maxPending: v.optional(count(0)),
+    maxStreamsPerConnection: v.optional(count(1)),
+    maxReceiveBytes: v.optional(count(1)),
+    keepaliveMs: v.optional(ms),
+    keepaliveTimeoutMs: v.optional(ms),
+    maxConnectionAgeMs: v.optional(ms),
+    interceptors: v.optional(v.array(such<ServerInterceptor>(isFunction, "must be an interceptor function"))),
+    onError: v.optional(such<(error: unknown, path: string) => void>(isFunction, "must be a function")),
+    serverOptions: v.optional(such<Readonly<ServerOptions>>(isObject, "must be options of grpc-js")),
+  }),
+  v.transform((given) => ({ ...DEFAULTS, ...given }) as CheckedServerOptions), // keys that are undefined were taken out before
+);

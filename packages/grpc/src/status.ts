@@ -1,0 +1,159 @@
+import { Metadata, status, type ServiceError, type StatusObject } from "@grpc/grpc-js";
+import { isStewardError, StewardError } from "@steward/core";
+import { errorInfo, retryInfo, statusMessage } from "./proto/codec.ts";
+
+/** Name of a gRPC status, such as `NOT_FOUND`. */
+export type StatusName = keyof typeof status;
+
+/** What stands behind a status, as `google.rpc.ErrorInfo` and `google.rpc.RetryInfo` carry it. */
+export interface StatusDetails {
+  /** Stable and `UPPER_SNAKE`; a Steward code where the error has one. */
+  readonly reason: string;
+  /** Whose reasons these are. */
+  readonly domain: string;
+  /** More about this one, for programs. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** When to try again, in ms from then. */
+  readonly retryAfterMs: number | undefined;
+}
+
+/** What a handler can say besides status and message. */
+export interface StatusErrorOptions {
+  /** Stable reason for programs, `UPPER_SNAKE`. Default: the name of the status. */
+  readonly reason?: string | undefined;
+  /** Whose reasons these are. Default `steward`. */
+  readonly domain?: string | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * Thrown by a handler to end its call with a status; message and details reach the caller.
+ *
+ * @example
+ * ```ts
+ * import { GrpcStatusError } from "@steward/grpc";
+ * const error = new GrpcStatusError("NOT_FOUND", "no video 7", { reason: "VIDEO_MISSING", metadata: { id: "7" } });
+ * console.log(error.code, error.status, error.reason); // => GRPC_STATUS NOT_FOUND VIDEO_MISSING
+ * ```
+ */
+export class GrpcStatusError extends StewardError {
+  override readonly name = "GrpcStatusError";
+  readonly status: StatusName;
+  readonly reason: string;
+  readonly domain: string;
+  readonly metadata: Readonly<Record<string, string>>;
+
+  constructor(name: StatusName, message: string, options: StatusErrorOptions = {}) {
+    const { retryAfterMs, cause } = options;
+    super("GRPC_STATUS", message, {
+      retryable: retryAfterMs !== undefined || name === "UNAVAILABLE",
+      retryAfterMs,
+      cause,
+    });
+    this.status = name;
+    this.reason = options.reason ?? name;
+    this.domain = options.domain ?? "steward";
+    this.metadata = options.metadata ?? {};
+  }
+}
+
+/** Statuses of errors of ours; every other is `INTERNAL` at a server. */
+const STATUS_OF: Readonly<Record<string, status>> = {
+  RESOURCE_UNAVAILABLE: status.UNAVAILABLE,
+  CIRCUIT_OPEN: status.UNAVAILABLE,
+  GRPC_CONNECT_TIMEOUT: status.UNAVAILABLE,
+  GRPC_CONNECTION_LOST: status.UNAVAILABLE,
+  GRPC_NOT_SERVING: status.UNAVAILABLE,
+  OVERLOADED: status.RESOURCE_EXHAUSTED,
+  DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
+  CALL_ABORTED: status.CANCELLED,
+};
+
+/** The status with which a call ends at its caller, with our error as its `cause`. */
+export function statusOfRefusal(error: unknown): StatusObject {
+  const code = isStewardError(error) ? (STATUS_OF[error.code] ?? status.UNAVAILABLE) : status.INTERNAL;
+  const details = error instanceof Error ? error.message : String(error);
+  // grpc-js copies whatever a status holds to the error that callers get.
+  return Object.assign({ code, details, metadata: new Metadata() }, { cause: error });
+}
+
+const DETAILS_KEY = "grpc-status-details-bin";
+const PREFIX = "type.googleapis.com/google.rpc.";
+
+/** The status that a handler's error becomes. Only what is meant for callers leaves: the text of unknown errors does not. */
+export function statusOfError(error: unknown): StatusObject {
+  if (error instanceof GrpcStatusError) return withDetails(status[error.status], error.message, error);
+  if (isStewardError(error) && STATUS_OF[error.code] !== undefined) {
+    const { code, resource, retryAfterMs } = error;
+    const metadata = resource === undefined ? {} : { resource };
+    return withDetails(STATUS_OF[code] ?? status.INTERNAL, error.message, {
+      reason: code,
+      domain: "steward",
+      metadata,
+      retryAfterMs,
+    });
+  }
+  if (isServiceError(error))
+    return { code: error.code, details: error.details, metadata: error.metadata ?? new Metadata() };
+  return { code: status.INTERNAL, details: "internal error", metadata: new Metadata() };
+}
+
+/** An error that a handler made in the way of grpc-js, `{ code, details, metadata }`. */
+function isServiceError(error: unknown): error is ServiceError {
+  return (
+    typeof error === "object" &&
+    error !== null &&
+    "code" in error &&
+    typeof error.code === "number" &&
+    "details" in error &&
+    typeof error.details === "string"
+  );
+}
+
+function withDetails(code: status, details: string, info: StatusDetails): StatusObject {
+  const { reason, domain, metadata: more, retryAfterMs } = info;
+  const parts = [{ type_url: `${PREFIX}ErrorInfo`, value: errorInfo.serialize({ reason, domain, metadata: more }) }];
+  if (retryAfterMs !== undefined) {
+    const retry_delay = { seconds: Math.floor(retryAfterMs / 1_000), nanos: Math.round((retryAfterMs % 1_000) * 1e6) };
+    parts.push({ type_url: `${PREFIX}RetryInfo`, value: retryInfo.serialize({ retry_delay }) });
+  }
+  const metadata = new Metadata();
+  metadata.set(DETAILS_KEY, statusMessage.serialize({ code, message: details, details: parts }));
+  return { code, details, metadata };
+}
+
+/** What a server said about an error besides its status; `undefined` when it said nothing, or is not understood. */
+export function statusDetails(error: ServiceError): StatusDetails | undefined {
+  const [bytes] = error.metadata.get(DETAILS_KEY);
+  if (!(bytes instanceof Buffer)) return undefined;
+  try {
+    const { details } = statusMessage.deserialize(bytes);
+    const part = (name: string): Buffer | undefined => {
+      const found = details.find(({ type_url }) => type_url === PREFIX + name);
+      return found && Buffer.from(found.value);
+    };
+    const [info, retry] = [part("ErrorInfo"), part("RetryInfo")];
+    const { reason, domain, metadata } =
+      info === undefined ? { reason: "", domain: "", metadata: {} } : errorInfo.deserialize(info);
+    const delay = retry === undefined ? undefined : retryInfo.deserialize(retry).retry_delay;
+    return { reason, domain, metadata, retryAfterMs: delay ? delay.seconds * 1_000 + delay.nanos / 1e6 : undefined };
+  } catch {
+    return undefined; // Bytes of another meaning: the status itself is still right.
+  }
+}
+
+const AGAINST: ReadonlySet<status> = new Set([
+  status.UNAVAILABLE,
+  status.DEADLINE_EXCEEDED,
+  status.RESOURCE_EXHAUSTED,
+  status.INTERNAL,
+  status.UNKNOWN,
+  status.DATA_LOSS,
+]);
+
+/** Whether a status speaks against the server, rather than being an answer. */
+export function speaksAgainst(code: status): boolean {
+  return AGAINST.has(code);
+}
