@@ -17,6 +17,8 @@ const testDirections: Readonly<Record<string, readonly string[]>> = {
   core: [],
   testing: [],
   container: ["testing"],
+  // A hub that reaches over instances is shown with the broker it is made for.
+  websocket: ["testing", "container", "redis"],
 };
 const driverTests: readonly string[] = ["testing", "container"];
 

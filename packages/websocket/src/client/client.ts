@@ -1,0 +1,78 @@
+import { StewardError } from "@steward/core";
+import type { SessionPlan } from "./plan.ts";
+import { WebSocketSession } from "./session.ts";
+
+/** Where a named session leads, where that differs from the main one. */
+export interface SessionTarget {
+  /** One URL, or several that are tried in turn. */
+  readonly url?: string | readonly string[] | undefined;
+  /** Subprotocols to offer. */
+  readonly protocols?: readonly string[] | undefined;
+  /** Headers of the handshake. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** What the sessions of a client share. */
+export interface ClientPlan {
+  readonly resource: string;
+  readonly maxSessions: number;
+  /** The plan of a session. */
+  readonly planOf: (name: string, target: SessionTarget | undefined) => SessionPlan;
+  readonly refusal: () => StewardError | undefined;
+}
+
+/** The main session, and others by name: what users are handed. */
+export class WebSocketClient extends WebSocketSession {
+  readonly #clientPlan: ClientPlan;
+  readonly #sessions = new Map<string, WebSocketSession>();
+
+  constructor(plan: ClientPlan) {
+    super(plan.planOf("main", undefined));
+    this.#clientPlan = plan;
+  }
+
+  /**
+   * The session of that name: the one there is, or a new one that begins to connect. A named session that is not used
+   * for `idleTimeoutMs` is closed; asking for it again makes a new one.
+   *
+   * @throws {RESOURCE_UNAVAILABLE} while the manager is not ready.
+   * @throws {OVERLOADED} when there are `maxSessions` and none of them is idle.
+   */
+  session(name: string, target?: SessionTarget): WebSocketSession {
+    const known = this.#sessions.get(name);
+    if (known !== undefined) return known;
+    const { refusal, planOf } = this.#clientPlan;
+    const why = refusal();
+    if (why !== undefined) throw why;
+    this.#makeRoom();
+    const session: WebSocketSession = new WebSocketSession({
+      ...planOf(name, target),
+      onEnd: () => this.#forget(session),
+    });
+    this.#sessions.set(name, session);
+    session.begin();
+    return session;
+  }
+
+  /** All sessions of now, the main one first. */
+  get sessions(): readonly WebSocketSession[] {
+    return [this, ...this.#sessions.values()];
+  }
+
+  #forget(session: WebSocketSession): void {
+    if (this.#sessions.get(session.name) === session) this.#sessions.delete(session.name);
+  }
+
+  #makeRoom(): void {
+    const { maxSessions, resource } = this.#clientPlan;
+    if (this.#sessions.size + 1 < maxSessions) return;
+    const idle = [...this.#sessions.values()].filter((session) => session.isIdle).sort((a, b) => a.usedAt - b.usedAt);
+    const [oldest] = idle;
+    if (oldest !== undefined) return void oldest.end("it made room for another session");
+    throw new StewardError(
+      "OVERLOADED",
+      `${resource}: ${maxSessions} sessions are in use; raise maxSessions, or close some`,
+      { resource, retryable: true },
+    );
+  }
+}

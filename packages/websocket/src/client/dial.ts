@@ -1,0 +1,87 @@
+import type { Socket } from "node:net";
+import { describeError, StewardError, type Clock, type Timer } from "@steward/core";
+import { WebSocket, type ClientOptions } from "ws";
+
+/** Where a connection leads, and how it is made. */
+export interface Target {
+  readonly url: string;
+  readonly protocols: readonly string[];
+  readonly headers: (() => Headers | Promise<Headers>) | undefined;
+  readonly options: ClientOptions;
+  readonly timeoutMs: number;
+}
+
+type Headers = Readonly<Record<string, string>>;
+
+/** What becomes of an attempt. Called once, one of the two; `opened` in the same turn in which the connection opens, so that no message is missed. */
+export interface DialOutcome {
+  opened(ws: WebSocket, wire: Socket): void;
+  failed(error: StewardError): void;
+}
+
+/** One attempt to connect, with a deadline for all of it: name, TCP, TLS, handshake, and the headers that are asked for. */
+export class Dial {
+  readonly #resource: string;
+  readonly #target: Target;
+  readonly #outcome: DialOutcome;
+  readonly #timer: Timer;
+  #ws: WebSocket | undefined;
+  #wire: Socket | undefined;
+  #isOver = false;
+
+  constructor(resource: string, clock: Clock, target: Target, outcome: DialOutcome) {
+    this.#resource = resource;
+    this.#target = target;
+    this.#outcome = outcome;
+    this.#timer = clock.setTimeout(() => this.#fail(`no handshake within ${target.timeoutMs} ms`), target.timeoutMs);
+    void this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    const { url, protocols, headers, options } = this.#target;
+    try {
+      const asked = await headers?.();
+      if (this.#isOver) return;
+      this.#listen(
+        new WebSocket(url, [...protocols], asked === undefined ? options : { ...options, headers: { ...asked } }),
+      );
+    } catch (error) {
+      this.#fail(describeError(error), error);
+    }
+  }
+
+  #listen(ws: WebSocket): void {
+    this.#ws = ws;
+    ws.on("error", (error) => this.#fail(describeError(error), error));
+    ws.once("upgrade", (response) => (this.#wire = response.socket));
+    ws.once("open", () => this.#opened(ws));
+  }
+
+  #opened(ws: WebSocket): void {
+    if (this.#isOver || this.#wire === undefined) return;
+    this.#isOver = true;
+    this.#timer.cancel();
+    this.#outcome.opened(ws, this.#wire);
+  }
+
+  #fail(why: string, cause?: unknown): void {
+    if (this.#isOver) return;
+    this.cancel();
+    const message = `${this.#resource}: no connection to ${withoutQuery(this.#target.url)}: ${why}`;
+    this.#outcome.failed(
+      new StewardError("WEBSOCKET_CONNECT_FAILED", message, { resource: this.#resource, cause, retryable: true }),
+    );
+  }
+
+  /** Gives it up; nobody is told. */
+  cancel(): void {
+    this.#isOver = true;
+    this.#timer.cancel();
+    this.#ws?.terminate();
+  }
+}
+
+/** A URL for people: tokens often stand in its query. */
+function withoutQuery(url: string): string {
+  return url.replace(/\?.*$/s, "?***");
+}

@@ -1,0 +1,162 @@
+import type { Socket } from "node:net";
+import type { Clock } from "@steward/core";
+import { WebSocket } from "ws";
+import type { CallProtocol, Payload } from "../wire/protocol.ts";
+import type { CallUse } from "./uses.ts";
+
+/** When a silent connection is asked for a sign of life, and when it is given up. */
+export interface Patience {
+  /** Silence while something is owed, in ms. */
+  readonly silenceMs: number;
+  /** Silence while nothing is owed, in ms. */
+  readonly heartbeatMs: number;
+  /** Time to answer a ping, in ms. */
+  readonly heartbeatTimeoutMs: number;
+}
+
+/** What a link tells its session. */
+export interface LinkOwner {
+  message(data: Buffer, isBinary: boolean): void;
+  /** `why` is given when we ended it because it was silent. */
+  closed(link: Link, code: number, reason: string, why: string | undefined): void;
+}
+
+/** One open connection: the real socket, the calls written to it, and its signs of life. */
+export class Link {
+  readonly ws: WebSocket;
+  readonly calls: Map<number, CallUse> = new Map();
+  readonly openedAt: number;
+  readonly #wire: Socket;
+  readonly #owner: LinkOwner;
+  readonly #protocol: CallProtocol;
+  readonly #clock: Clock;
+  /** Anything came since the last look. A flag, because a look at the clock for each message would cost more. */
+  #heard = false;
+  /** A message went either way since it was asked last. */
+  #used = true;
+  #heardAt: number;
+  #pingedAt: number | undefined;
+  #pongWaiters: (() => void)[] = [];
+  #given = 0;
+  #why: string | undefined;
+
+  constructor(ws: WebSocket, wire: Socket, owner: LinkOwner, protocol: CallProtocol, clock: Clock) {
+    this.ws = ws;
+    this.#wire = wire;
+    this.#owner = owner;
+    this.#protocol = protocol;
+    this.#clock = clock;
+    this.openedAt = this.#heardAt = clock.now();
+    ws.on("message", (data, isBinary) => this.#receive(data as Buffer, isBinary)); // `binaryType` stays "nodebuffer"
+    ws.on("ping", () => (this.#heard = true));
+    ws.on("pong", () => this.#ponged());
+    ws.on("error", () => {}); // the close that follows says it all
+    ws.on("close", (code, reason) => this.#owner.closed(this, code, reason.toString(), this.#why));
+  }
+
+  get isOpen(): boolean {
+    return this.ws.readyState === WebSocket.OPEN;
+  }
+
+  /** When it last gave a sign of life, in ms of the clock; up to one look late. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** True when a message went either way since this was asked last. */
+  takeUsed(): boolean {
+    const used = this.#used;
+    this.#used = false;
+    return used;
+  }
+
+  cork(): void {
+    this.#wire.cork();
+  }
+
+  uncork(): void {
+    this.#wire.uncork();
+  }
+
+  write(payload: Payload, taken?: () => void): void {
+    this.#used = true;
+    if (taken === undefined) this.ws.send(payload);
+    else this.ws.send(payload, (error) => error ?? taken());
+  }
+
+  /** A call was given up; its late reply is for nobody. */
+  forget(id: number): void {
+    if (this.calls.delete(id)) this.#given = Math.max(this.#given, id);
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    this.#heard = this.#used = true;
+    if ((this.calls.size > 0 || this.#given > 0) && this.#isReply(data, isBinary)) return;
+    this.#owner.message(data, isBinary);
+  }
+
+  #isReply(data: Buffer, isBinary: boolean): boolean {
+    const reply = this.#protocol.decode(data, isBinary);
+    if (reply === undefined) return false;
+    const call = this.calls.get(reply.id);
+    if (call === undefined) return reply.id <= this.#given;
+    if (call.replied(reply)) this.calls.delete(reply.id);
+    return true;
+  }
+
+  #ponged(): void {
+    this.#heard = true;
+    for (const answer of this.#pongWaiters.splice(0)) answer();
+  }
+
+  /** Asks for a sign of life; resolves with the pong. */
+  ping(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#pongWaiters.push(resolve);
+      this.#sendPing();
+    });
+  }
+
+  #sendPing(): void {
+    this.#pingedAt ??= this.#clock.now();
+    if (this.isOpen) this.ws.ping();
+  }
+
+  /** Looks whether the other side still lives; ends the connection when it does not. `owes`: whether we wait for it. */
+  look(patience: Patience, owes: boolean): void {
+    const now = this.#clock.now();
+    if (this.#heard || this.ws.isPaused) {
+      this.#heard = false;
+      this.#heardAt = now;
+      this.#pingedAt = undefined;
+      return;
+    }
+    const quietMs = now - this.#heardAt;
+    if (this.#pingedAt === undefined) {
+      if (quietMs >= (owes ? patience.silenceMs : patience.heartbeatMs)) this.#sendPing();
+    } else if (now - this.#pingedAt >= patience.heartbeatTimeoutMs)
+      this.kill(`silent for ${Math.round(quietMs)} ms, a ping included`);
+  }
+
+  /** Ends it in peace, by force after `timeoutMs` or when the signal aborts. Resolves once it has ended. */
+  async goodbye(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { ws } = this;
+    if (ws.readyState === WebSocket.CLOSED) return;
+    const closed = new Promise<void>((resolve) => ws.once("close", () => resolve()));
+    const kill = (): void => this.kill();
+    const timer = this.#clock.setTimeout(kill, timeoutMs);
+    signal?.addEventListener("abort", kill, { once: true });
+    if (ws.isPaused) ws.resume();
+    if (signal?.aborted === true) kill();
+    else ws.close(1000);
+    await closed;
+    timer.cancel();
+    signal?.removeEventListener("abort", kill);
+  }
+
+  /** Ends it at once. */
+  kill(why?: string): void {
+    this.#why ??= why;
+    this.ws.terminate();
+  }
+}

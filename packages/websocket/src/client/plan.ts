@@ -1,0 +1,62 @@
+import type { Clock, Guard } from "@steward/core";
+import type { WebSocket } from "ws";
+import type { Payload } from "../wire/protocol.ts";
+import type { Target } from "./dial.ts";
+import type { Patience } from "./link.ts";
+import type { PausePlan } from "./pauses.ts";
+import type { CallPlan } from "./uses.ts";
+
+/** What a resume hook is handed: it goes before everything that waits. */
+export interface Resumption {
+  /** Name of the session. */
+  readonly session: string;
+  /** The real socket. */
+  readonly socket: WebSocket;
+  /** 0 for the first connection, then how often it was replaced. */
+  readonly reconnects: number;
+  /** Sends a message now. */
+  send(data: Payload): Promise<void>;
+  /** Makes a call now. */
+  call(body: unknown): Promise<unknown>;
+}
+
+/** Called on every new connection before anything else is sent: log in, subscribe. A rejection ends the connection. */
+export type ResumeHook = (resumption: Resumption) => unknown;
+
+/** What a session is told by its manager. */
+export interface SessionPlan extends PausePlan, Patience, CallPlan {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly targets: readonly Target[];
+  readonly resume: ResumeHook | undefined;
+  readonly offline: "reject" | "wait";
+  readonly maxQueued: number;
+  readonly maxQueuedBytes: number;
+  readonly maxUnread: number;
+  /** Time without a message after which it is closed, in ms; 0 for never. */
+  readonly idleTimeoutMs: number;
+  readonly closeTimeoutMs: number;
+  readonly sends: Guard;
+  readonly calls: Guard;
+  /** For what resume hooks do: it refuses nothing while the manager starts. */
+  readonly resumes: Guard;
+  /** It is closed for good. */
+  readonly onEnd: () => void;
+}
+
+/** Events of a session. */
+export interface SessionEvents {
+  /** A message, as `ws` gives it. */
+  message: [data: Buffer, isBinary: boolean];
+  /** A connection is there and resumed. */
+  open: [socket: WebSocket];
+  /** A connection ended; the next one is made by itself. */
+  close: [code: number, reason: string];
+  /** Messages of a room are lost: load its state anew. */
+  gap: [room: string];
+  /** The hub did not let us into a room again after a reconnect. */
+  expelled: [room: string, error: unknown];
+}
+
+/** Where a session is. */
+export type SessionState = "closed" | "connecting" | "resuming" | "open" | "waiting";

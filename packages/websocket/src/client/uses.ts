@@ -1,0 +1,131 @@
+import { describeError, StewardError } from "@steward/core";
+import { json, type CallProtocol, type Payload, type RemoteFailure, type Reply } from "../wire/protocol.ts";
+import type { Link } from "./link.ts";
+import { Outgoing, type Outbox } from "./outbox.ts";
+
+/** A message that is done once the system has taken it. */
+export class SendUse extends Outgoing {
+  readonly #data: Payload;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(outbox: Outbox, data: Payload, urgent: boolean, resolve: () => void, reject: (error: unknown) => void) {
+    super(outbox, urgent);
+    this.#data = data;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  protected override begin(): void {
+    this.bytes = sizeOf(this.#data);
+    this.outbox.add(this);
+  }
+
+  override payload(): Payload {
+    return this.#data;
+  }
+
+  override written(): void {
+    if (!this.settled) this.#resolve();
+    this.succeed();
+  }
+
+  protected override reject(error: unknown): void {
+    this.#reject(error);
+  }
+}
+
+/** What a call asks for: something of the application, or of the hub itself. */
+export type Request =
+  | { readonly verb: "call"; readonly body: unknown }
+  | { readonly verb: "join"; readonly room: string; readonly after: Readonly<Record<string, number>> | undefined }
+  | { readonly verb: "leave"; readonly room: string };
+
+/** What all calls of a session have in common. */
+export interface CallPlan {
+  readonly resource: string;
+  readonly protocol: CallProtocol;
+  readonly ackedTimeoutMs: number;
+}
+
+/** A message that is done once the other side has replied. */
+export class CallUse extends Outgoing {
+  readonly #plan: CallPlan;
+  readonly #request: Request;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  #payload: Payload = "";
+  /** Unique in its session, over all connections. */
+  readonly id: number;
+
+  constructor(
+    outbox: Outbox,
+    plan: CallPlan,
+    id: number,
+    request: Request,
+    urgent: boolean,
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super(outbox, urgent);
+    this.#plan = plan;
+    this.id = id;
+    this.#request = request;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  protected override begin(): void {
+    try {
+      this.#payload = this.#encode();
+    } catch (error) {
+      return this.fail(error);
+    }
+    this.bytes = sizeOf(this.#payload);
+    this.outbox.add(this);
+  }
+
+  #encode(): Payload {
+    const request = this.#request;
+    if (request.verb === "call") return this.#plan.protocol.encode(this.id, request.body);
+    if (request.verb === "leave") return `{"id":${this.id},"leave":${json(request.room)}}`;
+    const after = request.after === undefined ? "" : `,"after":${json(request.after)}`;
+    return `{"id":${this.id},"join":${json(request.room)}${after}}`;
+  }
+
+  override payload(link: Link): Payload {
+    link.calls.set(this.id, this);
+    return this.#payload;
+  }
+
+  override written(): void {}
+
+  /** The other side said something about it. True when that was the last of it. */
+  replied(reply: Reply): boolean {
+    if (reply.kind === "ack") {
+      this.answered(this.#plan.ackedTimeoutMs);
+      return false;
+    }
+    if (reply.kind === "failure") this.#reject(this.#errorOf(reply.failure));
+    else this.#resolve(reply.value);
+    // An error of the application is an answer too: the other side is well.
+    this.succeed();
+    return true;
+  }
+
+  #errorOf({ code, message, retryable }: RemoteFailure): StewardError {
+    const { resource } = this.#plan;
+    const cause = Object.assign(new Error(message), { code });
+    const text = `${resource}: the other side answered: ${describeError(cause)}`;
+    return new StewardError("WEBSOCKET_CALL_FAILED", text, { resource, cause, retryable });
+  }
+
+  protected override reject(error: unknown): void {
+    this.link?.forget(this.id);
+    this.#reject(error);
+  }
+}
+
+function sizeOf(data: Payload): number {
+  return typeof data === "string" ? Buffer.byteLength(data) : data.byteLength;
+}

@@ -1,0 +1,12 @@
+/** Every error code of `@steward/websocket`, with what it means. */
+export const WEBSOCKET_CODES = {
+  WEBSOCKET_CONNECT_FAILED:
+    "No connection could be made: refused, timed out, or the server did not accept the handshake.",
+  WEBSOCKET_DISCONNECTED: "There is no connection now, so the message was not sent.",
+  WEBSOCKET_OUTCOME_UNKNOWN: "The connection ended after the message was written and before it was acknowledged.",
+  WEBSOCKET_CALL_FAILED: "The other side answered a call with an error.",
+  WEBSOCKET_REFUSED: "A hub does not take such a call, or its caller may not join that room.",
+} as const;
+
+/** A code that `@steward/websocket` itself raises. */
+export type WebSocketCode = keyof typeof WEBSOCKET_CODES;

@@ -1,0 +1,74 @@
+import type { EventEmitter } from "node:events";
+import { STATUS_CODES, type IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+
+/** Any HTTP server of Node's; Fastify's is `app.server`. */
+export type UpgradeServer = Pick<EventEmitter, "on" | "off" | "listenerCount">;
+
+/** Takes the upgrades of one path. */
+export interface Gate {
+  readonly path: string | undefined;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+/** Refuses an upgrade with a plain HTTP answer. */
+export function refuse(socket: Duplex, status: number, headers: Readonly<Record<string, string>> = {}): void {
+  if (socket.destroyed) return;
+  const reason = STATUS_CODES[status] ?? "";
+  const lines = Object.entries({
+    connection: "close",
+    "content-type": "text/plain",
+    "content-length": String(reason.length),
+    ...headers,
+  });
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${reason}`,
+  );
+  // Who does not read the answer and keeps the connection would cost us a socket.
+  socket.once("finish", () => socket.destroy());
+}
+
+/** The path of a request, without its query. */
+export function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "/").replace(/[?#].*$/s, "");
+}
+
+/** Hubs share a server: one listener gives each upgrade to the hub of its path. */
+class Doorway {
+  readonly #server: UpgradeServer;
+  readonly #gates = new Set<Gate>();
+
+  constructor(server: UpgradeServer) {
+    this.#server = server;
+  }
+
+  add(gate: Gate): () => void {
+    if (this.#gates.size === 0) this.#server.on("upgrade", this.#onUpgrade);
+    this.#gates.add(gate);
+    return () => {
+      if (this.#gates.delete(gate) && this.#gates.size === 0) this.#server.off("upgrade", this.#onUpgrade);
+    };
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const path = pathOf(request);
+    const gates = [...this.#gates];
+    const gate = gates.find((one) => one.path === path) ?? gates.find((one) => one.path === undefined);
+    if (gate !== undefined) gate.upgrade(request, socket, head);
+    // With another listener it may be theirs; without one nobody else would ever answer.
+    else if (this.#server.listenerCount("upgrade") === 1)
+      refuse(
+        socket.on("error", () => {}),
+        404,
+      );
+  };
+}
+
+const doorways = new WeakMap<UpgradeServer, Doorway>();
+
+/** Lets a gate take the upgrades of its path, until the returned function is called. */
+export function attach(server: UpgradeServer, gate: Gate): () => void {
+  let doorway = doorways.get(server);
+  if (doorway === undefined) doorways.set(server, (doorway = new Doorway(server)));
+  return doorway.add(gate);
+}

@@ -1,0 +1,126 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { TimeoutReached, within, type Clock } from "@steward/core";
+import { WebSocketServer } from "ws";
+import { refuse, type Gate } from "./doorway.ts";
+import type { WebSocketHubSettings } from "./options.ts";
+import { HubSocket } from "./socket.ts";
+
+/** What becomes of an upgrade. */
+export interface EntranceOwner<User> {
+  readonly clock: Clock;
+  /** Whether anybody may come in now. */
+  readonly isOpen: () => boolean;
+  readonly size: () => number;
+  readonly entered: (socket: HubSocket<User>, wire: Socket, user: User | undefined, request: IncomingMessage) => void;
+  readonly refused: (status: number, request: IncomingMessage, error: unknown) => void;
+}
+
+/** Seconds after which one who found no room may ask again. */
+const RETRY_AFTER = "1";
+
+/** Lets in who may come in: there is room, the origin is right, and it is known who it is. */
+export class Entrance<User> implements Gate {
+  readonly #settings: WebSocketHubSettings<User>;
+  readonly #owner: EntranceOwner<User>;
+  readonly #wss: WebSocketServer;
+  #pending = 0;
+
+  constructor(settings: WebSocketHubSettings<User>, owner: EntranceOwner<User>) {
+    this.#settings = settings;
+    this.#owner = owner;
+    const {
+      maxPayloadBytes: maxPayload,
+      deflate: perMessageDeflate,
+      closeTimeoutMs: closeTimeout,
+      protocols,
+    } = settings;
+    const handleProtocols = (offered: Set<string>): string | false =>
+      [...offered].find((name) => protocols.includes(name)) ?? false;
+    const options = {
+      noServer: true,
+      clientTracking: false,
+      maxPayload,
+      perMessageDeflate,
+      closeTimeout,
+      handleProtocols,
+      WebSocket: HubSocket,
+    };
+    this.#wss = new WebSocketServer(options);
+    this.#wss.on("wsClientError", (error, socket, request) => {
+      refuse(socket, 400);
+      owner.refused(400, request, error);
+    });
+  }
+
+  get path(): string | undefined {
+    return this.#settings.path;
+  }
+
+  /** Sockets that still authenticate. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on("error", ignore);
+    this.#pending++;
+    void this.#decide(request, socket, head).finally(() => this.#pending--);
+  }
+
+  async #decide(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const { isOpen, size } = this.#owner;
+    if (!isOpen() || size() + this.#pending > this.#settings.maxSockets) return this.#refuse(503, request, socket);
+    if (!this.#isWelcome(request)) return this.#refuse(403, request, socket);
+    let user: User | undefined;
+    try {
+      user = await this.#authenticate(request, socket);
+    } catch (error) {
+      return this.#refuse(503, request, socket, error);
+    }
+    if (user === undefined && this.#settings.authenticate !== undefined) return this.#refuse(401, request, socket);
+    if (!isOpen()) return this.#refuse(503, request, socket);
+    if (socket.destroyed) return;
+    socket.off("error", ignore);
+    // The server makes HubSockets, and upgrades of Node's servers come with a net.Socket.
+    this.#wss.handleUpgrade(request, socket, head, (ws) =>
+      this.#owner.entered(ws as unknown as HubSocket<User>, socket as Socket, user, request),
+    );
+  }
+
+  async #authenticate(request: IncomingMessage, socket: Duplex): Promise<User | undefined> {
+    const { authenticate, authenticateTimeoutMs } = this.#settings;
+    if (authenticate === undefined) return undefined;
+    const abort = new AbortController();
+    const gone = (): void => abort.abort(new Error("the client has gone"));
+    socket.once("close", gone);
+    try {
+      return await within(this.#owner.clock, authenticateTimeoutMs, async () => authenticate(request, abort.signal), {
+        abort,
+      });
+    } catch (error) {
+      throw error instanceof TimeoutReached
+        ? new Error(`authenticate took longer than ${authenticateTimeoutMs} ms`)
+        : error;
+    } finally {
+      socket.off("close", gone);
+    }
+  }
+
+  /** Pages say where they come from; other programs have no origin. */
+  #isWelcome({ headers }: IncomingMessage): boolean {
+    const { origin, host } = headers;
+    const { origins } = this.#settings;
+    if (origin === undefined) return true;
+    if (origins !== undefined) return origins.includes("*") || origins.includes(origin);
+    return URL.canParse(origin) && new URL(origin).host === host;
+  }
+
+  #refuse(status: number, request: IncomingMessage, socket: Duplex, error?: unknown): void {
+    refuse(socket, status, status === 503 ? { "retry-after": RETRY_AFTER } : {});
+    this.#owner.refused(status, request, error);
+  }
+}
+
+function ignore(): void {}

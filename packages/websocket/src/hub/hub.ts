@@ -1,0 +1,375 @@
+import { randomBytes } from "node:crypto";
+import { EventEmitter } from "node:events";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { isStewardError, StewardError, type Clock } from "@steward/core";
+import { beginsWith, json, parseObject, type Payload } from "../wire/protocol.ts";
+import type { HubCore } from "./core.ts";
+import { attach, type UpgradeServer } from "./doorway.ts";
+import { Entrance } from "./entrance.ts";
+import { Fanout, type Relayed } from "./fanout.ts";
+import { prepared } from "./frames.ts";
+import { History, type Reading } from "./history.ts";
+import type { WebSocketHubSettings } from "./options.ts";
+import { Presence, type PresenceChange } from "./presence.ts";
+import { Rooms } from "./rooms.ts";
+import type { Delivery, HubSocket, SocketLimits } from "./socket.ts";
+
+/** Events of a hub. */
+export interface HubEvents<User> {
+  /** Somebody came in. */
+  connection: [socket: HubSocket<User>, request: IncomingMessage];
+  /** A message that is no call. */
+  message: [socket: HubSocket<User>, data: Buffer, isBinary: boolean];
+  close: [socket: HubSocket<User>, code: number];
+  /** Somebody was not let in. */
+  refused: [status: number, request: IncomingMessage, error: unknown];
+  /** A handler of calls failed in a way that its caller is not told. */
+  failure: [error: unknown, socket: HubSocket<User>];
+  presence: [change: PresenceChange];
+  /** Messages of other instances were lost; all rooms have been told. */
+  gap: [];
+}
+
+/** How a message is handed out. */
+export interface BroadcastOptions<User> {
+  /** Only to that room. Default: to all sockets of this instance. */
+  readonly room?: string | undefined;
+  /** With `coalesce`, what a newer message replaces. Default: the room. */
+  readonly key?: string | undefined;
+  /** Not to that one. */
+  readonly except?: HubSocket<User> | undefined;
+}
+
+/** What a hub needs besides its options. */
+export interface HubPlan<User> {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly settings: WebSocketHubSettings<User>;
+  readonly refusal: () => StewardError | undefined;
+}
+
+/** Counts of a hub since it was made. */
+interface Counts {
+  received: number;
+  sent: number;
+  dropped: number;
+  coalesced: number;
+  slow: number;
+  limited: number;
+  refused: number;
+  gaps: number;
+}
+
+/** All sockets of an HTTP server, in rooms that reach over all instances. */
+export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> implements HubCore {
+  /** @internal */
+  readonly clock: Clock;
+  /** @internal */
+  readonly limits: SocketLimits;
+  readonly #plan: HubPlan<User>;
+  readonly #entrance: Entrance<User>;
+  readonly #sockets = new Set<HubSocket<User>>();
+  readonly #rooms = new Rooms<User>();
+  readonly #history: History;
+  readonly #presence: Presence;
+  readonly #counts: Counts = {
+    received: 0,
+    sent: 0,
+    dropped: 0,
+    coalesced: 0,
+    slow: 0,
+    limited: 0,
+    refused: 0,
+    gaps: 0,
+  };
+  #fanout: Fanout | undefined;
+  #instance = "";
+  #number = 0;
+  #entered = 0;
+
+  constructor(plan: HubPlan<User>) {
+    super();
+    const { clock, settings, refusal } = plan;
+    this.#plan = plan;
+    this.clock = clock;
+    this.limits = settings;
+    this.#history = new History(settings.historySize, settings.historyRooms);
+    this.#presence = new Presence(settings.presenceMs, {
+      now: () => clock.now(),
+      tell: (note) => void this.#fanout?.note({ presence: note }).catch(() => this.#counts.gaps++),
+      changed: (change) => this.emit("presence", change),
+    });
+    this.#entrance = new Entrance(settings, {
+      clock,
+      isOpen: () => refusal() === undefined,
+      size: () => this.#sockets.size,
+      entered: (socket, wire, user, request) => this.#enter(socket, wire, user, request),
+      refused: (status, request, error) => {
+        this.#counts.refused++;
+        this.emit("refused", status, request, error);
+      },
+    });
+  }
+
+  /** The sockets of this instance. */
+  get sockets(): ReadonlySet<HubSocket<User>> {
+    return this.#sockets;
+  }
+
+  /** The sockets of this instance in a room. */
+  room(name: string): ReadonlySet<HubSocket<User>> {
+    return this.#rooms.members(name);
+  }
+
+  /** Takes the upgrades of a server, at the path of the options, until the returned function is called. */
+  attach(server: UpgradeServer): () => void {
+    return attach(server, this.#entrance);
+  }
+
+  /** Takes one upgrade, for servers that route upgrades themselves. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#entrance.upgrade(request, socket, head);
+  }
+
+  #enter(socket: HubSocket<User>, wire: Socket, user: User | undefined, request: IncomingMessage): void {
+    socket.adopt(this, wire, ++this.#entered, user);
+    this.#sockets.add(socket);
+    this.emit("connection", socket, request);
+  }
+
+  /** @internal */
+  closed(given: HubSocket, code: number): void {
+    const socket = given as HubSocket<User>; // it was adopted by this hub
+    this.#sockets.delete(socket);
+    for (const room of socket.rooms) this.leave(socket, room);
+    this.emit("close", socket, code);
+  }
+
+  /** @internal */
+  limited(): void {
+    this.#counts.limited++;
+  }
+
+  /** Puts a socket into a room. Does nothing when it is in. */
+  join(socket: HubSocket<User>, room: string): void {
+    if (socket.readyState !== socket.OPEN || !this.#rooms.join(socket, room)) return;
+    const identity = this.#plan.settings.identify?.(socket);
+    if (identity !== undefined) this.#presence.enter(room, identity);
+  }
+
+  /** Takes a socket out of a room. Does nothing when it is not in. */
+  leave(socket: HubSocket<User>, room: string): void {
+    if (!this.#rooms.leave(socket, room)) return;
+    const identity = this.#plan.settings.identify?.(socket);
+    if (identity !== undefined) this.#presence.leave(room, identity);
+  }
+
+  /** Who is in a room, on all instances: the names that `identify` gives, each once, in order. */
+  presence(room: string): readonly string[] {
+    return this.#presence.in(room);
+  }
+
+  /**
+   * Sends a JSON value to everybody in a room, on all instances, as `{"room":...,"id":...,"data":...}`. It is kept for
+   * those who come back. Resolves when the broker has taken it; the sockets of this instance have it before.
+   *
+   * @throws {RESOURCE_UNAVAILABLE} while the hub is not ready.
+   */
+  async publish(room: string, data: unknown, options: { readonly key?: string | undefined } = {}): Promise<void> {
+    this.#demandReady();
+    const number = ++this.#number;
+    const text = `{"room":${json(room)},"id":"${this.#instance}-${number}","data":${json(data)}}`;
+    this.#hand(room, this.#instance, number, text, options.key);
+    await this.#fanout?.publish(number, room, text);
+  }
+
+  #demandReady(): void {
+    const why = this.#plan.refusal();
+    if (why !== undefined) throw why;
+  }
+
+  /** Keeps a message and hands it to the members here. True when none is missing before it. */
+  #hand(room: string, origin: string, number: number, text: string, key = room): boolean {
+    const isNext = this.#history.hear(origin, number);
+    const members = this.#rooms.members(room);
+    if (members.size === 0 && !this.#history.isOn) return isNext;
+    const frame = prepared(text);
+    this.#history.add(room, { origin, number, frame });
+    for (const socket of members) this.#count(socket.deliver(frame, key, () => gapFrame(room)));
+    return isNext;
+  }
+
+  #count(delivery: Delivery): void {
+    if (delivery === "closed") this.#counts.slow++;
+    else this.#counts[delivery]++;
+  }
+
+  /**
+   * Sends bytes or text as they are to the sockets of this instance, serialized once for all of them. They are not
+   * kept, and do not reach other instances: see {@link publish}. Gives how many got it.
+   *
+   * @throws {RESOURCE_UNAVAILABLE} while the hub is not ready.
+   */
+  broadcast(data: Payload, { room, key = room, except }: BroadcastOptions<User> = {}): number {
+    this.#demandReady();
+    const frame = prepared(data);
+    const { sent } = this.#counts;
+    for (const socket of room === undefined ? this.#sockets : this.#rooms.members(room))
+      if (socket !== except) this.#count(socket.deliver(frame, key));
+    return this.#counts.sent - sent;
+  }
+
+  /** @internal */
+  message(given: HubSocket, data: Buffer, isBinary: boolean): void {
+    const socket = given as HubSocket<User>; // it was adopted by this hub
+    this.#counts.received++;
+    if (isBinary || !beginsWith(data, "id") || !this.#isRequest(socket, data))
+      this.emit("message", socket, data, isBinary);
+  }
+
+  #isRequest(socket: HubSocket<User>, data: Buffer): boolean {
+    const request = parseObject(data);
+    const id = request?.["id"];
+    if (request === undefined || typeof id !== "number") return false;
+    const { join, leave } = request;
+    if (typeof join === "string") void this.#answer(socket, id, () => this.#join(socket, join, request["after"]));
+    else if (typeof leave === "string") void this.#answer(socket, id, () => this.leave(socket, leave));
+    else if ("call" in request) void this.#answer(socket, id, () => this.#call(socket, id, request["call"]));
+    else return false;
+    return true;
+  }
+
+  async #answer(socket: HubSocket<User>, id: number, work: () => unknown): Promise<void> {
+    socket.calls++;
+    if (socket.calls >= this.limits.maxCalls) socket.pause();
+    try {
+      const value = await work();
+      socket.reply(`{"id":${id},"ok":${json(value)}}`);
+    } catch (error) {
+      socket.reply(`{"id":${id},"error":${json(this.#told(error, socket))}}`);
+    } finally {
+      socket.ended();
+    }
+  }
+
+  /** Only errors that are made to be told are told; what else went wrong may hold anything. */
+  #told(error: unknown, socket: HubSocket<User>): object {
+    if (isStewardError(error)) return { code: error.code, message: error.message, retryable: error.retryable };
+    this.emit("failure", error, socket);
+    return { code: "INTERNAL", message: "the handler failed", retryable: false };
+  }
+
+  #call(socket: HubSocket<User>, id: number, body: unknown): unknown {
+    const { call } = this.#plan.settings;
+    if (call === undefined) throw this.#refused("it takes no calls: give it the option call");
+    return call(body, { socket, user: socket.user, ack: () => socket.reply(`{"id":${id},"ack":true}`) });
+  }
+
+  #refused(why: string): StewardError {
+    const { resource } = this.#plan;
+    return new StewardError("WEBSOCKET_REFUSED", `${resource}: ${why}`, { resource });
+  }
+
+  async #join(socket: HubSocket<User>, room: string, after: unknown): Promise<unknown> {
+    const allowed = (await this.#plan.settings.authorize?.(room, socket)) ?? false;
+    if (!allowed) throw this.#refused(`it may not join ${JSON.stringify(room)}`);
+    // From here to the reply nothing waits, so no message comes in between.
+    this.join(socket, room);
+    const replay = this.#history.after(room, readingOf(after));
+    if (after !== undefined)
+      for (const { frame } of replay.entries) this.#count(socket.deliver(frame, room, () => gapFrame(room)));
+    return { gap: after !== undefined && replay.gap, at: Object.fromEntries(this.#history.reading) };
+  }
+
+  /** @internal */
+  get instance(): string {
+    return this.#instance;
+  }
+
+  /** @internal Begins anew: nobody is here, and nothing has been said. */
+  async open(): Promise<void> {
+    const { pubSub, topic } = this.#plan.settings;
+    this.#instance = randomBytes(6).toString("hex");
+    this.#number = 0;
+    this.#history.clear();
+    this.#history.meet(this.#instance, 0);
+    if (pubSub === undefined) return;
+    this.#fanout = new Fanout(pubSub, topic, this.#instance, {
+      relayed: (message) => this.#relayed(message),
+      noted: (origin, note) => this.#noted(origin, note),
+      gap: () => this.#gap(),
+    });
+    await this.#fanout.open();
+    await this.#fanout.note({ at: 0, presence: { ask: true } });
+  }
+
+  #relayed({ room, origin, number, text }: Relayed): void {
+    if (!this.#hand(room, origin, number, text)) this.#gap();
+  }
+
+  #noted(origin: string, note: unknown): void {
+    if (typeof note !== "object" || note === null) return;
+    if ("at" in note && typeof note.at === "number") {
+      this.#history.meet(origin, note.at);
+      if (note.at === 0) void this.#fanout?.note({ at: this.#number }).catch(() => this.#counts.gaps++);
+    }
+    if ("presence" in note) this.#presence.hear(origin, note.presence);
+  }
+
+  /** Nobody knows which rooms lost something, so all are told. */
+  #gap(): void {
+    this.#counts.gaps++;
+    for (const room of this.#rooms.names) {
+      const frame = gapFrame(room);
+      for (const socket of this.#rooms.members(room)) this.#count(socket.deliver(frame, room));
+    }
+    this.emit("gap");
+  }
+
+  /** @internal One look at a part of the sockets. */
+  look(part: number, parts: number): void {
+    for (const socket of this.#sockets) if (socket.number % parts === part) socket.look();
+  }
+
+  /** @internal */
+  refreshPresence(): void {
+    if (this.#plan.settings.identify !== undefined) this.#presence.refresh();
+  }
+
+  /** @internal A round trip through the broker, where there is one. */
+  async ping(): Promise<void> {
+    await this.#fanout?.echo();
+  }
+
+  /** @internal */
+  async close(): Promise<void> {
+    const fanout = this.#fanout;
+    await fanout?.note({ presence: { bye: true } }).catch(() => {});
+    this.#fanout = undefined;
+    await fanout?.close();
+    this.#presence.clear();
+  }
+
+  /** @internal The numbers of now. */
+  measure(): Readonly<Record<string, number>> {
+    const { pending } = this.#entrance;
+    return Object.freeze({
+      sockets: this.#sockets.size,
+      max: this.#plan.settings.maxSockets,
+      pending,
+      rooms: this.#rooms.size,
+      ...this.#counts,
+    });
+  }
+}
+
+function gapFrame(room: string): Buffer {
+  return prepared(`{"gap":${json(room)}}`);
+}
+
+function readingOf(given: unknown): Reading {
+  if (typeof given !== "object" || given === null) return new Map();
+  return new Map(Object.entries(given).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
+}

@@ -1,0 +1,164 @@
+import {
+  checkOptions,
+  Manager,
+  managedFactory,
+  type ManagedFactory,
+  type ManagerContext,
+  type MetricSample,
+  type Timer,
+} from "@steward/core";
+import { WebSocketHub } from "./hub.ts";
+import { webSocketHubSchema, type WebSocketHubOptions, type WebSocketHubSettings } from "./options.ts";
+import type { HubSocket } from "./socket.ts";
+
+/** Parts in which sockets are looked at, so that not all are pinged at once. */
+const PARTS = 10;
+
+/**
+ * Looks after a hub: lets sockets in while it is ready, finds dead ones, and sends all of them elsewhere when it drains.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from "node:http";
+ * import { WebSocketHubManager } from "@steward/websocket";
+ * const server = createServer();
+ * await using hub = await new WebSocketHubManager({ server, path: "/ws", authorize: () => true }).start();
+ * await hub.client.publish("news", { headline: "hello" });
+ * console.log(hub.client.sockets.size); // => 0
+ * ```
+ */
+export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<User>> {
+  readonly #settings: WebSocketHubSettings<User>;
+  readonly #hub: WebSocketHub<User>;
+  #detach: (() => void) | undefined;
+  #timers: Timer[] = [];
+  #part = 0;
+
+  /** @throws {OPTIONS_INVALID} listing every problem. */
+  constructor(options: WebSocketHubOptions<User> | WebSocketHubSettings<User> = {}, context: ManagerContext = {}) {
+    super("websocket-hub", context);
+    // The schema checks that functions are functions; what they take and give only the types know.
+    const settings = (this.#settings = checkOptions(
+      this.name,
+      webSocketHubSchema,
+      options,
+    ) as WebSocketHubSettings<User>);
+    this.#hub = new WebSocketHub({
+      resource: this.name,
+      clock: this.clock,
+      settings,
+      refusal: () => this.unavailable(),
+    });
+  }
+
+  get client(): WebSocketHub<User> {
+    return this.#hub;
+  }
+
+  protected async open(): Promise<void> {
+    const { server, heartbeatMs, presenceMs } = this.#settings;
+    await this.#hub.open();
+    this.#every(heartbeatMs / PARTS, () => this.#hub.look((this.#part = (this.#part + 1) % PARTS), PARTS));
+    this.#every(presenceMs, () => this.#hub.refreshPresence());
+    if (server !== undefined) this.#detach = this.#hub.attach(server);
+  }
+
+  #every(ms: number, work: () => void): void {
+    const place = this.#timers.length;
+    const turn = (): void => {
+      this.#timers[place] = this.clock.setTimeout(turn, ms, { unref: true });
+      work();
+    };
+    this.#timers.push(this.clock.setTimeout(turn, ms, { unref: true }));
+  }
+
+  protected ping(): Promise<void> {
+    return this.#hub.ping();
+  }
+
+  /** Closes every socket at a moment of its own, once it has its replies, so that clients do not come back together. */
+  protected override async settle(signal: AbortSignal): Promise<void> {
+    const leaving = [...this.#hub.sockets].map((socket) => this.#sendAway(socket, signal));
+    await Promise.all(leaving);
+  }
+
+  #sendAway(socket: HubSocket<User>, signal: AbortSignal): Promise<void> {
+    const closed = closing(socket);
+    const timer = this.clock.setTimeout(() => socket.leave(), Math.random() * this.#settings.drainSpreadMs);
+    const giveUp = (): void => timer.cancel();
+    signal.addEventListener("abort", giveUp, { once: true });
+    return closed.finally(() => {
+      timer.cancel();
+      signal.removeEventListener("abort", giveUp);
+    });
+  }
+
+  /** Closes what is left, by force where there is no answer in time. */
+  protected async close(signal: AbortSignal): Promise<void> {
+    this.#detach?.();
+    this.#detach = undefined;
+    for (const timer of this.#timers.splice(0)) timer.cancel();
+    const sockets = [...this.#hub.sockets];
+    const kill = (): void => sockets.forEach((socket) => socket.terminate());
+    const timer = this.clock.setTimeout(kill, this.#settings.closeTimeoutMs);
+    signal.addEventListener("abort", kill, { once: true });
+    for (const socket of sockets) socket.close(1001, "going away");
+    if (signal.aborted) kill();
+    await Promise.all(sockets.map(closing));
+    timer.cancel();
+    signal.removeEventListener("abort", kill);
+    await this.#hub.close();
+  }
+
+  protected override *series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    const numbers = this.#hub.measure();
+    const count = (outcome: string, key: string): MetricSample => ({
+      name: "websocket_hub_messages_total",
+      kind: "counter",
+      unit: "{message}",
+      attributes: { ...attributes, outcome },
+      value: numbers[key] ?? 0,
+    });
+    yield {
+      name: "websocket_hub_sockets",
+      kind: "gauge",
+      unit: "{socket}",
+      attributes,
+      value: numbers["sockets"] ?? 0,
+    };
+    yield { name: "websocket_hub_rooms", kind: "gauge", unit: "{room}", attributes, value: numbers["rooms"] ?? 0 };
+    yield {
+      name: "websocket_hub_refused_total",
+      kind: "counter",
+      unit: "{upgrade}",
+      attributes,
+      value: numbers["refused"] ?? 0,
+    };
+    for (const outcome of ["received", "sent", "dropped", "coalesced"]) yield count(outcome, outcome);
+  }
+
+  protected override measure(): Readonly<Record<string, unknown>> {
+    return this.#hub.measure();
+  }
+}
+
+function closing(socket: HubSocket): Promise<void> {
+  if (socket.readyState === socket.CLOSED) return Promise.resolve();
+  return new Promise((resolve) => socket.once("close", () => resolve()));
+}
+
+/**
+ * Defines a hub; its value hands out messages and knows the sockets.
+ *
+ * @example
+ * ```ts
+ * import { webSocketHub } from "@steward/websocket";
+ * const hub = webSocketHub("hub", { path: "/ws", authorize: (room) => room.startsWith("video:") });
+ * console.log(hub.name); // => hub
+ * ```
+ */
+export const webSocketHub: ManagedFactory<WebSocketHubOptions, WebSocketHub> = managedFactory({
+  kind: "websocket-hub",
+  schema: webSocketHubSchema,
+  create: (options, context) => new WebSocketHubManager(options, context),
+});

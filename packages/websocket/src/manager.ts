@@ -1,0 +1,186 @@
+import {
+  checkOptions,
+  Guard,
+  Manager,
+  managedFactory,
+  type ManagedFactory,
+  type ManagerContext,
+  type MetricSample,
+  type PassiveEvidence,
+} from "@steward/core";
+import type { ClientOptions } from "ws";
+import { WebSocketClient, type SessionTarget } from "./client/client.ts";
+import type { Target } from "./client/dial.ts";
+import type { SessionPlan } from "./client/plan.ts";
+import { evidenceOf, probe } from "./health.ts";
+import { urls, webSocketSchema, type WebSocketSessionOptions, type WebSocketSettings } from "./options.ts";
+
+/**
+ * Looks after WebSocket sessions: they reconnect, resume, find dead peers, and tell of every message what became of it.
+ *
+ * @example
+ * ```ts
+ * import { WebSocketSessionManager } from "@steward/websocket";
+ * import { testHub } from "@steward/websocket/testing";
+ * await using hub = await testHub({ call: (body) => ({ echo: body }) }).start();
+ * await using feed = await new WebSocketSessionManager({ url: hub.url }).start();
+ * console.log(await feed.client.call("hello")); // => { echo: 'hello' }
+ * ```
+ */
+export class WebSocketSessionManager extends Manager<WebSocketClient> {
+  readonly #settings: WebSocketSettings;
+  readonly #sends: Guard;
+  readonly #calls: Guard;
+  readonly #resumes: Guard;
+  readonly #client: WebSocketClient;
+
+  /** @throws {OPTIONS_INVALID} listing every problem. */
+  constructor(options: WebSocketSessionOptions | WebSocketSettings, context: ManagerContext = {}) {
+    super("websocket", context);
+    const { name: resource, clock } = this;
+    this.#settings = checkOptions(resource, webSocketSchema, options);
+    const { timeoutMs, maxInFlight, maxSessions } = this.#settings;
+    const refusal = (): ReturnType<typeof this.unavailable> => this.unavailable();
+    this.#sends = new Guard({ resource, clock, timeoutMs, refusal });
+    this.#calls = new Guard({ resource, clock, timeoutMs, refusal, maxConcurrent: maxInFlight });
+    this.#resumes = new Guard({ resource, clock, timeoutMs });
+    this.#client = new WebSocketClient({
+      resource,
+      maxSessions,
+      refusal,
+      planOf: (name, target) => this.#planOf(name, target),
+    });
+  }
+
+  get client(): WebSocketClient {
+    return this.#client;
+  }
+
+  #planOf(name: string, target: SessionTarget | undefined): SessionPlan {
+    const { clock } = this;
+    return {
+      ...this.#settings,
+      name,
+      clock,
+      resource: target === undefined ? this.name : `${this.name}/${name}`,
+      targets: this.#targetsOf(target ?? {}),
+      resume: this.#settings.resume,
+      idleTimeoutMs: name === "main" ? 0 : this.#settings.idleTimeoutMs,
+      sends: this.#sends,
+      calls: this.#calls,
+      resumes: this.#resumes,
+      onEnd: () => {},
+    };
+  }
+
+  #targetsOf(target: SessionTarget): readonly Target[] {
+    const { headers, tls, deflate, maxPayloadBytes, closeTimeoutMs, connectTimeoutMs, protocols } = this.#settings;
+    const own = target.headers ?? headers;
+    const options: ClientOptions & { closeTimeout: number } = {
+      ...tls,
+      perMessageDeflate: deflate,
+      maxPayload: maxPayloadBytes,
+      closeTimeout: closeTimeoutMs,
+    };
+    const all = target.url === undefined ? this.#settings.url : checkOptions(this.name, urls, target.url);
+    return all.map((url) => ({
+      url,
+      protocols: target.protocols ?? protocols,
+      headers: typeof own === "object" ? () => own : own,
+      options,
+      timeoutMs: connectTimeoutMs,
+    }));
+  }
+
+  protected async open(signal: AbortSignal): Promise<void> {
+    const giveUp = (): void => void this.#client.end("its start was given up", signal);
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      this.#client.begin();
+      await this.#client.ready();
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
+  }
+
+  protected ping(): Promise<void> {
+    return probe(this.#client);
+  }
+
+  /** Waits until every message has been taken and every call has its reply. */
+  protected override async settle(): Promise<void> {
+    await Promise.all([this.#sends.idle(), this.#calls.idle()]);
+  }
+
+  protected async close(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#client.sessions.map((session) => session.end("it was stopped", signal)));
+  }
+
+  /** Makes new connections, with headers asked for anew; calls in flight finish on the old ones. */
+  override async renew(): Promise<void> {
+    if (this.phase !== "ready") throw this.refusal();
+    for (const session of this.#client.sessions) session.renew();
+  }
+
+  override get passive(): PassiveEvidence {
+    return evidenceOf(this.#client.sessions);
+  }
+
+  protected override guards(): Iterable<Guard> {
+    return [this.#calls, this.#sends];
+  }
+
+  override *metrics(): Iterable<MetricSample> {
+    const resource = this.name;
+    yield* this.#calls.metrics({ resource, operation: "call" });
+    yield* this.#sends.metrics({ resource, operation: "send" });
+    yield* this.series({ resource });
+  }
+
+  protected override *series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    const all = this.#client.sessions.map((session) => session.stats());
+    const sum = (key: string): number => all.reduce((total, stats) => total + Number(stats[key] ?? 0), 0);
+    const open = all.filter(({ state }) => state === "open").length;
+    yield {
+      name: "websocket_sessions",
+      kind: "gauge",
+      unit: "{session}",
+      attributes: { ...attributes, state: "open" },
+      value: open,
+    };
+    yield {
+      name: "websocket_sessions",
+      kind: "gauge",
+      unit: "{session}",
+      attributes: { ...attributes, state: "other" },
+      value: all.length - open,
+    };
+    yield { name: "websocket_queued_bytes", kind: "gauge", unit: "By", attributes, value: sum("queuedBytes") };
+  }
+
+  protected override measure(): Readonly<Record<string, unknown>> {
+    const sessions = this.#client.sessions.map((session) => [session.name, session.stats()] as const);
+    return {
+      calls: this.#calls.stats(),
+      sends: this.#sends.stats(),
+      sessions: Object.freeze(Object.fromEntries(sessions)),
+    };
+  }
+}
+
+/**
+ * Defines WebSocket sessions; their value is the main session, and others by name.
+ *
+ * @example
+ * ```ts
+ * import { webSocketSession } from "@steward/websocket";
+ * const feed = webSocketSession("feed", { url: "wss://feed.example.com/v1", tags: ["feed"] });
+ * console.log(feed.name); // => feed
+ * ```
+ */
+export const webSocketSession: ManagedFactory<WebSocketSessionOptions, WebSocketClient> = managedFactory({
+  kind: "websocket",
+  schema: webSocketSchema,
+  create: (options, context) => new WebSocketSessionManager(options, context),
+  settings: { readiness: "startup" },
+});

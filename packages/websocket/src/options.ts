@@ -1,0 +1,177 @@
+import { MAX_TIMER_MS, type OptionsSchema } from "@steward/core";
+import * as v from "valibot";
+import type { ResumeHook } from "./client/plan.ts";
+import { jsonCalls, type CallProtocol } from "./wire/protocol.ts";
+
+/** Certificates for TLS. All PEM. */
+export interface WebSocketTls {
+  /** Authorities to trust instead of the system's. */
+  readonly ca?: string | Buffer | undefined;
+  /** Our certificate for mutual TLS; goes with `key`. */
+  readonly cert?: string | Buffer | undefined;
+  /** The private key of `cert`. */
+  readonly key?: string | Buffer | undefined;
+  /** Opens an encrypted `key`. */
+  readonly passphrase?: string | undefined;
+  /** Name that the server's certificate must be for. Default: the host. */
+  readonly servername?: string | undefined;
+  /** `false` accepts any certificate: for tests only. Default `true`. */
+  readonly rejectUnauthorized?: boolean | undefined;
+}
+
+/** Headers, or a function that is asked before every connect, such as for a token. */
+export type HeadersSource =
+  | Readonly<Record<string, string>>
+  | (() => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>);
+
+/** Where sessions lead, and how they behave when the network does not. */
+export interface WebSocketSessionOptions {
+  /** `ws://` or `wss://`; several are tried in turn, the next one when the last one failed. */
+  readonly url: string | readonly string[];
+  /** Subprotocols to offer, the preferred one first. Default none. */
+  readonly protocols?: readonly string[] | undefined;
+  /** Headers of the handshake. Default none. */
+  readonly headers?: HeadersSource | undefined;
+  /** Certificates. Default: the system's. */
+  readonly tls?: WebSocketTls | undefined;
+  /** Compresses messages; costs CPU, and memory for each connection. Default `false`. */
+  readonly deflate?: boolean | undefined;
+  /** Largest message that is accepted. Default 16 MiB. */
+  readonly maxPayloadBytes?: number | undefined;
+  /** Longest connect: name, TCP, TLS, handshake. Default 1,500. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Deadline of a call until its reply, or until the other side says that it works on it; of a send until the system has taken it. Default 2,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Deadline of a call from when the other side said that it works on it. Default 30,000. */
+  readonly ackedTimeoutMs?: number | undefined;
+  /** Silence while replies or writes are owed, after which the other side is pinged. Default 500. */
+  readonly silenceMs?: number | undefined;
+  /** The same while nothing is owed. Default 15,000. */
+  readonly heartbeatMs?: number | undefined;
+  /** Time to answer a ping, after which the connection is ended. Default 1,000. */
+  readonly heartbeatTimeoutMs?: number | undefined;
+  /** Longest first pause between attempts to reconnect; drawn from 0 up, then doubling. Default 100. */
+  readonly reconnectMinMs?: number | undefined;
+  /** Longest pause; also the spread when a server says that it goes away. Default 1,000; more where clients are many. */
+  readonly reconnectMaxMs?: number | undefined;
+  /** While there is no connection, sends and calls are refused (`reject`, default), or `wait` within their deadlines and the bounds below. */
+  readonly offline?: "reject" | "wait" | undefined;
+  /** Messages of a session that the system has not taken yet. Default 1,000. */
+  readonly maxQueued?: number | undefined;
+  /** Their bytes. Default 1 MiB. */
+  readonly maxQueuedBytes?: number | undefined;
+  /** Calls without a reply, of all sessions. Default 10,000. */
+  readonly maxInFlight?: number | undefined;
+  /** Messages that a `for await` may be behind before the socket is paused. Default 1,000. */
+  readonly maxUnread?: number | undefined;
+  /** Sessions, the main one included. Default 100. */
+  readonly maxSessions?: number | undefined;
+  /** Time without a message after which a named session nobody listens to is closed; 0 for never. Default 300,000. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** How long the other side may take to say goodbye. Default 1,000. */
+  readonly closeTimeoutMs?: number | undefined;
+  /** Called on every new connection before anything else is sent. Default none. */
+  readonly resume?: ResumeHook | undefined;
+  /** How calls are written. Default: what hubs of this package speak. */
+  readonly protocol?: CallProtocol | undefined;
+}
+
+type Optional = "headers" | "tls" | "resume";
+
+/** Options with their defaults. */
+export type WebSocketSettings = {
+  readonly [K in Exclude<keyof WebSocketSessionOptions, Optional | "url">]-?: Exclude<
+    WebSocketSessionOptions[K],
+    undefined
+  >;
+} & Pick<WebSocketSessionOptions, Optional> & { readonly url: readonly string[] };
+
+/** A duration of at least 1 ms. */
+export const duration: v.GenericSchema<unknown, number> = v.pipe(
+  v.number(),
+  v.minValue(1, "must be at least 1 ms"),
+  v.maxValue(MAX_TIMER_MS, `must be at most ${MAX_TIMER_MS} ms`),
+);
+
+/** A duration that may be 0. */
+export const durationOrNone: v.GenericSchema<unknown, number> = v.pipe(
+  v.number(),
+  v.minValue(0, "must be at least 0 ms"),
+  v.maxValue(MAX_TIMER_MS, `must be at most ${MAX_TIMER_MS} ms`),
+);
+
+/** A whole number from `least` on. */
+export function whole(least: number): v.GenericSchema<unknown, number> {
+  return v.pipe(v.number(), v.integer("must be a whole number"), v.minValue(least, `must be at least ${least}`));
+}
+
+/** A function. */
+export function fn<T>(): v.GenericSchema<unknown, T> {
+  return v.custom<T>((given) => typeof given === "function", "must be a function");
+}
+
+const isUrl = (text: string): boolean => URL.canParse(text) && /^wss?:$/.test(new URL(text).protocol);
+const hasFragment = (text: string): boolean => URL.canParse(text) && new URL(text).hash !== "";
+
+const url: v.GenericSchema<unknown, string> = v.pipe(
+  v.string(),
+  v.check(isUrl, "must be a ws: or wss: URL"),
+  v.check((text) => !hasFragment(text), "must not have a fragment"),
+);
+
+/** One URL or several, as a list. */
+export const urls: v.GenericSchema<unknown, readonly string[]> = v.pipe(
+  v.union([url, v.pipe(v.array(url), v.nonEmpty("needs at least one URL"))]),
+  v.transform((given) => (typeof given === "string" ? [given] : given)),
+);
+
+const pem = v.union([v.string(), v.instance(Buffer)]);
+
+const tls = v.pipe(
+  v.strictObject({
+    ca: v.optional(pem),
+    cert: v.optional(pem),
+    key: v.optional(pem),
+    passphrase: v.optional(v.string()),
+    servername: v.optional(v.string()),
+    rejectUnauthorized: v.optional(v.boolean()),
+  }),
+  v.check(({ cert, key }) => (cert === undefined) === (key === undefined), "cert and key go together"),
+);
+
+const protocol = v.custom<CallProtocol>(
+  (given) => typeof given === "object" && given !== null && "encode" in given && "decode" in given,
+  "must have encode(id, body) and decode(data, isBinary)",
+);
+
+/** Checks the options of sessions. */
+export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
+  v.strictObject({
+    url: urls,
+    protocols: v.optional(v.array(v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "is no subprotocol name"))), []),
+    headers: v.optional(v.union([v.record(v.string(), v.string()), fn<() => Record<string, string>>()])),
+    tls: v.optional(tls),
+    deflate: v.optional(v.boolean(), false),
+    maxPayloadBytes: v.optional(whole(1), 16 * 1_048_576),
+    connectTimeoutMs: v.optional(duration, 1_500),
+    timeoutMs: v.optional(duration, 2_000),
+    ackedTimeoutMs: v.optional(duration, 30_000),
+    silenceMs: v.optional(duration, 500),
+    heartbeatMs: v.optional(duration, 15_000),
+    heartbeatTimeoutMs: v.optional(duration, 1_000),
+    reconnectMinMs: v.optional(duration, 100),
+    reconnectMaxMs: v.optional(duration, 1_000),
+    offline: v.optional(v.picklist(["reject", "wait"]), "reject"),
+    maxQueued: v.optional(whole(1), 1_000),
+    maxQueuedBytes: v.optional(whole(1), 1_048_576),
+    maxInFlight: v.optional(whole(1), 10_000),
+    maxUnread: v.optional(whole(1), 1_000),
+    maxSessions: v.optional(whole(1), 100),
+    idleTimeoutMs: v.optional(durationOrNone, 300_000),
+    closeTimeoutMs: v.optional(duration, 1_000),
+    resume: v.optional(fn<ResumeHook>()),
+    protocol: v.optional(protocol, jsonCalls),
+  }),
+  v.check((o) => o.reconnectMinMs <= o.reconnectMaxMs, "reconnectMaxMs may not be smaller than reconnectMinMs"),
+  v.check((o) => o.tls === undefined || o.url.some((one) => one.startsWith("wss:")), "tls needs a wss: URL"),
+);

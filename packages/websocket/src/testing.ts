@@ -1,0 +1,62 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { ManagerContext } from "@steward/core";
+import { WebSocketHubManager } from "./hub/manager.ts";
+import type { WebSocketHubOptions } from "./hub/options.ts";
+
+/** Options of a hub for tests: all but its server. Everybody may join any room. */
+export type TestHubOptions<User = unknown> = Omit<WebSocketHubOptions<User>, "server"> & {
+  /** Port on 127.0.0.1. Default: any that is free, and after a restart the same. */
+  readonly port?: number | undefined;
+};
+
+/** A hub with a server of its own, for tests. */
+export class TestHubManager<User = unknown> extends WebSocketHubManager<User> {
+  readonly #server: Server;
+  #port: number;
+
+  constructor({ port = 0, ...options }: TestHubOptions<User>, context?: ManagerContext) {
+    const server = createServer();
+    super({ authorize: () => true, drainSpreadMs: 0, ...options, server }, context);
+    this.#server = server;
+    this.#port = port;
+  }
+
+  /** Where it listens, `ws://127.0.0.1:...`; right once it is started. */
+  get url(): string {
+    return `ws://127.0.0.1:${this.#port}`;
+  }
+
+  protected override async open(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(this.#port, "127.0.0.1", () => resolve());
+    });
+    this.#port = (this.#server.address() as AddressInfo).port; // it listens on a port
+    await super.open();
+  }
+
+  protected override async close(signal: AbortSignal): Promise<void> {
+    await super.close(signal);
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+/**
+ * A hub for tests: real sockets, on a port of its own.
+ *
+ * @example
+ * ```ts
+ * import { WebSocketSessionManager } from "@steward/websocket";
+ * import { testHub } from "@steward/websocket/testing";
+ * await using hub = await testHub({ call: (body) => ({ echo: body }) }).start();
+ * await using session = await new WebSocketSessionManager({ url: hub.url }).start();
+ * console.log(await session.client.call(1)); // => { echo: 1 }
+ * ```
+ */
+export function testHub<User = unknown>(
+  options: TestHubOptions<User> = {},
+  context?: ManagerContext,
+): TestHubManager<User> {
+  return new TestHubManager(options, context);
+}

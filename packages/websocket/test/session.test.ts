@@ -1,0 +1,414 @@
+import { createServer as createTlsServer } from "node:https";
+import { FakeClock } from "@steward/core/testing";
+import { trackHandles } from "@steward/testing";
+import t from "tap";
+import { WebSocket } from "ws";
+import { jsonCalls, webSocketSession, WebSocketSessionManager, type CallProtocol, type Resumption } from "../src/index.ts";
+import { Pauses } from "../src/client/pauses.ts";
+import { authority, serverCert, serverKey } from "./certificates.ts";
+import { closeCode, failure, hubFor, plainFor, proxyFor, sessionsFor, until } from "./setup.ts";
+
+const handles = trackHandles();
+t.teardown(() => handles.assertNoLeaks());
+
+const echo = { call: (body: unknown) => body };
+
+t.test("gives each caller the reply to their own call, whatever the order", async (t) => {
+  const hub = await hubFor(t, { call: async (body) => (await new Promise((r) => setTimeout(r, Number(body) % 7)), body) });
+  const { client } = await sessionsFor(t, { url: hub.url });
+  const replies = await Promise.all(Array.from({ length: 50 }, (_, i) => client.call(i)));
+  t.same(replies, Array.from({ length: 50 }, (_, i) => i));
+});
+
+t.test("hands out the real socket and messages as ws gives them", async (t) => {
+  const server = await plainFor(t, (socket) => socket.send(Buffer.from([1, 2])));
+  const manager = new WebSocketSessionManager({ url: server.url });
+  const first = new Promise((resolve) => manager.client.once("message", (data, isBinary) => resolve([...data, isBinary])));
+  await manager.start();
+  t.teardown(() => manager.stop());
+  t.same(await first, [1, 2, true]);
+  t.ok(manager.client.socket instanceof WebSocket);
+  t.equal(await manager.client.ready(), manager.client.socket);
+});
+
+t.test("an error that the other side answers reaches the caller, and is no failure of the resource", async (t) => {
+  const hub = await hubFor(t, { call: () => { throw new Error("the password is 1234"); } });
+  const manager = await sessionsFor(t, { url: hub.url });
+  const failed: unknown[] = [];
+  hub.client.on("failure", (error) => failed.push(error));
+  const error = await failure(manager.client.call(1));
+  t.equal(error.code, "WEBSOCKET_CALL_FAILED");
+  t.notMatch(error.message, /1234/);
+  t.match(failed, [{ message: "the password is 1234" }]);
+  t.match(manager.stats()["calls"], { succeeded: 1, failed: 0 });
+});
+
+t.test("a hub without a handler refuses calls, and says so", async (t) => {
+  const hub = await hubFor(t);
+  const { client } = await sessionsFor(t, { url: hub.url });
+  const error = await failure(client.call(1));
+  t.match(error, { code: "WEBSOCKET_CALL_FAILED", cause: { code: "WEBSOCKET_REFUSED" } });
+});
+
+t.test("an unencodable body rejects its own call, and takes no place", async (t) => {
+  const hub = await hubFor(t, echo);
+  const manager = await sessionsFor(t, { url: hub.url, maxInFlight: 1 });
+  t.match(await failure(manager.client.call(1n)), { name: "TypeError" });
+  t.equal(await manager.client.call("next"), "next");
+});
+
+t.test("a server that does not answer the start is named, and the next URL is tried", async (t) => {
+  const hub = await hubFor(t, echo);
+  const error = await failure(new WebSocketSessionManager({ url: "ws://127.0.0.1:1/?token=geheim" }).start());
+  t.equal(error.code, "WEBSOCKET_CONNECT_FAILED");
+  t.match(error.message, /ECONNREFUSED/);
+  t.notMatch(error.message, /geheim/);
+  const { client } = await sessionsFor(t, { url: ["ws://127.0.0.1:1/", hub.url] });
+  t.equal(await client.call("hi"), "hi");
+});
+
+t.test("a refused handshake shows its status", async (t) => {
+  const hub = await hubFor(t, { authenticate: () => undefined });
+  const error = await failure(new WebSocketSessionManager({ url: hub.url }).start());
+  t.match(error, { code: "WEBSOCKET_CONNECT_FAILED", message: /401/ });
+});
+
+t.test("calls in flight learn at once that their connection ended", async (t) => {
+  const hub = await hubFor(t, { call: () => new Promise(() => {}) });
+  const { client } = await sessionsFor(t, { url: hub.url, timeoutMs: 60_000 });
+  const calls = [failure(client.call(1)), failure(client.call(2))];
+  await until(() => [...hub.client.sockets].some((socket) => socket.calls === 2), "both calls are worked on");
+  for (const socket of hub.client.sockets) socket.terminate();
+  for (const error of await Promise.all(calls)) t.equal(error.code, "WEBSOCKET_OUTCOME_UNKNOWN");
+});
+
+t.test("while there is no connection, sends and calls are refused at once", async (t) => {
+  const hub = await hubFor(t, echo);
+  const proxy = await proxyFor(t, hub.url);
+  const { client } = await sessionsFor(t, { url: proxy.url });
+  await proxy.refuse();
+  proxy.reset();
+  await until(() => client.state !== "open", "it has noticed");
+  for (const error of [await failure(client.send("x")), await failure(client.call("x"))]) {
+    t.equal(error.code, "WEBSOCKET_DISCONNECTED");
+    t.equal(error.retryable, true);
+  }
+  await proxy.heal();
+  await client.ready();
+  t.equal(await client.call("back"), "back");
+});
+
+t.test("with `wait`, they go out in order on the next connection, or run into their deadline", async (t) => {
+  const got: string[] = [];
+  const server = await plainFor(t, (socket) => socket.on("message", (data) => got.push(String(data))));
+  const proxy = await proxyFor(t, server.url);
+  const { client } = await sessionsFor(t, { url: proxy.url, offline: "wait", timeoutMs: 5_000 });
+  await proxy.refuse();
+  proxy.reset();
+  await until(() => client.state !== "open", "it has noticed");
+  const error = failure(client.send("too late", { timeoutMs: 30 }));
+  const sends = ["a", "b", "c"].map((text) => client.send(text));
+  t.equal((await error).code, "DEADLINE_EXCEEDED");
+  await proxy.heal();
+  await Promise.all(sends);
+  await until(() => got.length === 3, "all have arrived");
+  t.same(got, ["a", "b", "c"]);
+});
+
+t.test("the outbound queue is bounded in messages and in bytes, and awaiting send paces the sender", async (t) => {
+  const server = await plainFor(t, (socket) => socket.pause());
+  const { client } = await sessionsFor(t, { url: server.url, maxQueued: 3, maxQueuedBytes: 100_000, heartbeatTimeoutMs: 60_000, timeoutMs: 300 });
+  t.equal((await failure(client.send("x".repeat(100_001)))).code, "OVERLOADED");
+  const burst = await Promise.all(Array.from({ length: 5 }, () => client.send("x").then(() => "sent", (error: { code: string }) => error.code)));
+  t.same(burst, ["sent", "sent", "sent", "OVERLOADED", "OVERLOADED"]);
+  const chunk = "x".repeat(50_000);
+  const error = await failure((async () => { for (;;) await client.send(chunk); })());
+  t.equal(error.code, "DEADLINE_EXCEEDED");
+  t.ok(Number(client.stats()["queuedBytes"]) <= 100_000);
+});
+
+t.test("a send that its caller gave up is not sent", async (t) => {
+  const got: string[] = [];
+  const server = await plainFor(t, (socket) => socket.on("message", (data) => got.push(String(data))));
+  const { client } = await sessionsFor(t, { url: server.url });
+  const abort = new AbortController();
+  const given = failure(client.send("never", { signal: abort.signal }));
+  abort.abort();
+  t.equal((await given).code, "CALL_ABORTED");
+  await client.send("after");
+  await until(() => got.length > 0, "the next one has arrived");
+  t.same(got, ["after"]);
+});
+
+t.test("more calls at once than maxInFlight are refused", async (t) => {
+  const hub = await hubFor(t, { call: () => new Promise(() => {}) });
+  const { client } = await sessionsFor(t, { url: hub.url, maxInFlight: 2, timeoutMs: 100 });
+  const codes = await Promise.all([1, 2, 3].map(async (i) => (await failure(client.call(i))).code));
+  t.same(codes, ["DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "OVERLOADED"]);
+});
+
+t.test("an ack gives a call more time; the late reply of one that was given up is for nobody", async (t) => {
+  const hub = await hubFor(t, {
+    call: async (body, { ack }) => {
+      if (body === "long") ack();
+      await new Promise((resolve) => setTimeout(resolve, 120));
+      return body;
+    },
+  });
+  const { client } = await sessionsFor(t, { url: hub.url, timeoutMs: 60, ackedTimeoutMs: 5_000 });
+  const messages: string[] = [];
+  client.on("message", (data) => messages.push(String(data)));
+  const [short, long] = await Promise.all([failure(client.call("short")), client.call("long")]);
+  t.equal(short.code, "DEADLINE_EXCEEDED");
+  t.equal(long, "long");
+  t.same(messages, []);
+  const hasty = await sessionsFor(t, { url: hub.url, timeoutMs: 5_000, ackedTimeoutMs: 20 });
+  t.equal((await failure(hasty.client.call("long"))).code, "DEADLINE_EXCEEDED");
+});
+
+t.test("the resume hook goes before everything else, on every connection", async (t) => {
+  const got: string[][] = [];
+  const server = await plainFor(t, (socket) => {
+    const mine: string[] = [];
+    got.push(mine);
+    socket.on("message", (data) => mine.push(String(data)));
+  });
+  const seen: number[] = [];
+  const resume = async ({ send, reconnects }: Resumption): Promise<void> => {
+    seen.push(reconnects);
+    await send("log in");
+  };
+  const manager = await sessionsFor(t, { url: server.url, resume, offline: "wait" });
+  await manager.client.send("first");
+  await until(() => got[0]?.length === 2, "both have arrived");
+  for (const client of server.wss.clients) client.terminate();
+  await until(() => manager.client.state !== "open", "it has noticed");
+  await manager.client.send("second");
+  await until(() => got[1]?.length === 2, "both have arrived");
+  t.same(got, [["log in", "first"], ["log in", "second"]]);
+  t.same(seen, [0, 1]);
+});
+
+t.test("a resume hook can make calls, and one that fails ends the connection", async (t) => {
+  const hub = await hubFor(t, echo);
+  const replies: unknown[] = [];
+  await sessionsFor(t, { url: hub.url, resume: async ({ call, session }) => void replies.push(await call(session)) });
+  t.same(replies, ["main"]);
+  const failing = new WebSocketSessionManager({ url: hub.url, resume: () => Promise.reject(new Error("wrong password")) });
+  const error = await failure(failing.start());
+  t.match(error, { code: "WEBSOCKET_DISCONNECTED", message: /wrong password/ });
+});
+
+t.test("headers are asked for before every connect, and subprotocols are offered", async (t) => {
+  const seen: unknown[] = [];
+  const hub = await hubFor(t, {
+    protocols: ["v2"],
+    authenticate: ({ headers }) => (seen.push(headers["authorization"], headers["sec-websocket-protocol"]), "somebody"),
+  });
+  let token = 0;
+  const { client } = await sessionsFor(t, { url: hub.url, protocols: ["v3", "v2"], headers: async () => ({ authorization: `${++token}` }) });
+  t.equal(client.socket?.protocol, "v2");
+  for (const socket of hub.client.sockets) socket.terminate();
+  await until(() => client.state !== "open", "it has noticed");
+  await client.ready();
+  t.same(seen, ["1", "v3,v2", "2", "v3,v2"]);
+});
+
+t.test("renew moves to a new connection without losing a call", async (t) => {
+  const hub = await hubFor(t, { call: async (body) => (await new Promise((r) => setTimeout(r, 50)), body) });
+  const manager = await sessionsFor(t, { url: hub.url });
+  const before = manager.client.socket;
+  const call = manager.client.call("old");
+  const opened = new Promise((resolve) => manager.client.once("open", resolve));
+  await manager.renew();
+  await opened;
+  t.not(manager.client.socket, before);
+  t.equal(await call, "old");
+  t.equal(await manager.client.call("new"), "new");
+  await until(() => hub.client.sockets.size === 1, "the old one has gone");
+});
+
+t.test("`for await` gives messages over reconnects, and ends with the session", async (t) => {
+  const server = await plainFor(t, (socket) => { socket.send("hello"); socket.send(Buffer.from("bytes")); });
+  const manager = new WebSocketSessionManager({ url: server.url });
+  const got: unknown[] = [];
+  await manager.start();
+  const reading = (async () => { for await (const message of manager.client) got.push(message); })();
+  for (const client of server.wss.clients) client.terminate();
+  await until(() => got.length >= 2, "the second greeting has arrived");
+  t.same(got.slice(-2), ["hello", Buffer.from("bytes")]);
+  await manager.stop();
+  await reading;
+});
+
+t.test("a reader that lags pauses the socket, and loses nothing", async (t) => {
+  const server = await plainFor(t, (socket) => { socket.on("message", () => { for (let i = 0; i < 500; i++) socket.send(String(i)); }); });
+  const { client } = await sessionsFor(t, { url: server.url, maxUnread: 10 });
+  const inbox = client[Symbol.asyncIterator]();
+  await client.send("go");
+  await until(() => client.socket?.isPaused === true, "the socket is paused");
+  const got: number[] = [];
+  for await (const message of inbox) if (got.push(Number(message)) === 500) break;
+  t.same(got, Array.from({ length: 500 }, (_, i) => i));
+  t.equal(client.socket?.isPaused, false);
+});
+
+t.test("named sessions: one each, on their own way, bounded, and closed when idle", async (t) => {
+  const paths: (string | undefined)[] = [];
+  const hub = await hubFor(t, { ...echo, authenticate: ({ url, headers }) => (paths.push(url, headers["x-me"]?.toString()), 1) });
+  const manager = await sessionsFor(t, { url: hub.url, maxSessions: 3, idleTimeoutMs: 300, silenceMs: 20 });
+  const { client } = manager;
+  const prices = client.session("prices", { url: `${hub.url}/prices`, headers: { "x-me": "1" } });
+  t.equal(client.session("prices"), prices);
+  await prices.ready();
+  t.equal(await prices.call("p"), "p");
+  t.same(paths.slice(-2), ["/prices", "1"]);
+  const other = client.session("other");
+  await other.ready();
+  other.on("message", () => {});
+  const third = client.session("third");
+  t.equal(prices.state, "closed", "the one used least lately made room");
+  third.on("message", () => {});
+  t.throws(() => client.session("fourth"), { code: "OVERLOADED" });
+  t.match(await failure(prices.call(1)), { code: "WEBSOCKET_DISCONNECTED", message: /made room/ });
+  third.removeAllListeners("message");
+  await until(() => third.state === "closed", "the idle one is closed");
+  t.equal(client.state, "open", "the main one stays");
+  t.equal(other.state, "open", "one with a listener stays");
+  t.throws(() => client.session("bad", { url: "http://x" }), { code: "OPTIONS_INVALID" });
+});
+
+t.test("TLS: a certificate of one's own authority is accepted, others are not", async (t) => {
+  const tls = createTlsServer({ cert: serverCert, key: serverKey });
+  const server = await plainFor(t, () => {}, {}, tls as never);
+  const url = server.url.replace("ws://127.0.0.1", "wss://localhost");
+  t.equal((await failure(new WebSocketSessionManager({ url }).start())).code, "WEBSOCKET_CONNECT_FAILED");
+  const { client } = await sessionsFor(t, { url, tls: { ca: authority } });
+  t.equal(client.state, "open");
+});
+
+t.test("deflate is off, and on where it is asked for", async (t) => {
+  const server = await plainFor(t, () => {}, { perMessageDeflate: true });
+  const off = await sessionsFor(t, { url: server.url });
+  const on = await sessionsFor(t, { url: server.url, deflate: true });
+  t.equal(off.client.socket?.extensions, "");
+  t.match(on.client.socket?.extensions, /permessage-deflate/);
+});
+
+t.test("a message larger than maxPayloadBytes ends the connection", async (t) => {
+  const server = await plainFor(t, (socket) => socket.on("message", () => socket.send("x".repeat(100))));
+  const { client } = await sessionsFor(t, { url: server.url, maxPayloadBytes: 50 });
+  const closed = new Promise((resolve) => client.once("close", resolve));
+  await client.send("go");
+  await closed;
+});
+
+t.test("calls of other servers: a protocol of one's own", async (t) => {
+  const protocol: CallProtocol = {
+    encode: (id, body) => JSON.stringify({ jsonrpc: "2.0", id, method: body }),
+    decode: (data) => { const { id, result } = JSON.parse(data.toString()); return id === undefined ? undefined : { id, kind: "value", value: result }; },
+  };
+  const server = await plainFor(t, (socket) => socket.on("message", (data) => {
+    const { id, method } = JSON.parse(String(data));
+    socket.send(JSON.stringify({ jsonrpc: "2.0", id, result: `did ${method}` }));
+  }));
+  const { client } = await sessionsFor(t, { url: server.url, protocol });
+  t.equal(await client.call("dance"), "did dance");
+});
+
+t.test("replies are told from other messages by what they are", async (t) => {
+  const text = (message: string) => jsonCalls.decode(Buffer.from(message), false);
+  t.same(text('{"id":1,"ok":null}'), { id: 1, kind: "value", value: null });
+  t.same(text('{"id":1,"ack":true}'), { id: 1, kind: "ack" });
+  t.match(text('{"id":1,"error":{}}'), { kind: "failure", failure: { code: "UNKNOWN", retryable: false } });
+  for (const other of ["", "{", '{"id', '{"id":', '{"id":"1","ok":1}', '{"id":1}', '{"idea":1,"ok":2}', "null", "[1]"]) t.equal(text(other), undefined, other);
+  t.equal(jsonCalls.decode(Buffer.from('{"id":1,"ok":1}'), true), undefined, "binary");
+});
+
+t.test("a silent peer is found by a ping without an answer: soon while it owes something, later while not", async (t) => {
+  const server = await plainFor(t, () => {}, { autoPong: false });
+  const clock = new FakeClock();
+  const manager = await sessionsFor(t, { url: server.url, silenceMs: 500, heartbeatMs: 4_000, heartbeatTimeoutMs: 1_000, timeoutMs: 60_000 }, { clock });
+  const endsAfter = async (): Promise<number> => {
+    const since = clock.now();
+    const closed = new Promise<void>((resolve) => manager.client.once("close", () => resolve()));
+    await clock.runUntil(closed);
+    return clock.now() - since;
+  };
+  const idle = await endsAfter();
+  t.ok(idle >= 5_000 && idle <= 6_500, `idle: ${idle} ms`);
+  await clock.runUntil(manager.client.ready());
+  const call = failure(manager.client.call(1));
+  const owing = await endsAfter();
+  t.ok(owing >= 1_500 && owing <= 2_500, `owing: ${owing} ms`);
+  t.match(await call, { code: "WEBSOCKET_OUTCOME_UNKNOWN", message: /silent for/ });
+});
+
+t.test("pauses between attempts are drawn at random up to a bound that doubles", async (t) => {
+  const pauses = new Pauses({ reconnectMinMs: 100, reconnectMaxMs: 400 });
+  const drawn = (draw: () => number): [number, number] => {
+    const all = Array.from({ length: 300 }, draw);
+    return [Math.min(...all), Math.max(...all)];
+  };
+  for (const [what, bound, draw] of [
+    ["the first attempt", 100, () => pauses.after(0)],
+    ["the second", 200, () => pauses.after(1)],
+    ["the tenth", 400, () => pauses.after(9)],
+    ["a connection that ended", 100, () => pauses.afterClose(1006, 0, 0)],
+    ["one that ended early, again and again", 400, () => pauses.afterClose(1006, 5, 0)],
+    ["one that had lived long", 100, () => pauses.afterClose(1006, 5, 400)],
+    ["a server that sends all its clients away", 400, () => pauses.afterClose(1001, 0, 60_000)],
+  ] as const) {
+    const [least, most] = drawn(draw);
+    t.ok(least >= 0 && least < bound * 0.2 && most <= bound && most > bound * 0.8, `${what}: ${least} to ${most}`);
+  }
+});
+
+t.test("stop waits for a goodbye no longer than closeTimeoutMs", async (t) => {
+  const server = await plainFor(t, (socket) => socket.pause());
+  const manager = await new WebSocketSessionManager({ url: server.url, closeTimeoutMs: 50 }).start();
+  const since = performance.now();
+  await manager.stop();
+  t.ok(performance.now() - since < 1_000);
+});
+
+t.test("stop says goodbye with 1000", async (t) => {
+  let code: Promise<number> | undefined;
+  const server = await plainFor(t, (socket) => (code = closeCode(socket)));
+  const manager = await new WebSocketSessionManager({ url: server.url }).start();
+  await manager.stop();
+  t.equal(await code, 1000);
+});
+
+t.test("health and metrics show what the connections tell", async (t) => {
+  const hub = await hubFor(t, echo);
+  const proxy = await proxyFor(t, hub.url);
+  const manager = await sessionsFor(t, { url: proxy.url });
+  await manager.client.call(1);
+  t.match(manager.passive, { openRatio: 0 });
+  t.ok(manager.passive.lastSuccessAt > 0);
+  const named = [...manager.metrics()].map(({ name, attributes, value }) => [name, attributes["operation"] ?? attributes["state"] ?? "", attributes["outcome"] ?? "", value]);
+  t.strictSame(named.filter(([name]) => name === "dependency_requests_total" ).filter(([, , outcome]) => outcome === "success"), [
+    ["dependency_requests_total", "call", "success", 1],
+    ["dependency_requests_total", "send", "success", 0],
+  ]);
+  t.strictSame(named.filter(([name]) => name === "websocket_sessions"), [["websocket_sessions", "open", "", 1], ["websocket_sessions", "other", "", 0]]);
+  await proxy.refuse();
+  proxy.reset();
+  await until(() => manager.client.state !== "open", "it has noticed");
+  t.match(manager.passive, { openRatio: 1, reason: /not connected|no connection/ });
+});
+
+t.test("options: typos, contradictions and wrong values are refused", async (t) => {
+  const wrong = (options: object): string => { try { return (new WebSocketSessionManager(options as never), "fine"); } catch (error) { return String((error as Error).message); } };
+  t.match(wrong({ url: "ws://x", timeout: 1 }), /did you mean "timeoutMs"/);
+  t.match(wrong({ url: "http://x" }), /must be a ws: or wss: URL/);
+  t.match(wrong({ url: "ws://x#y" }), /fragment/);
+  t.match(wrong({ url: [] }), /at least one URL/);
+  t.match(wrong({ url: "ws://x", tls: {} }), /tls needs a wss: URL/);
+  t.match(wrong({ url: "wss://x", tls: { cert: "c" } }), /cert and key go together/);
+  t.match(wrong({ url: "ws://x", reconnectMinMs: 2_000 }), /reconnectMaxMs may not be smaller/);
+  t.match(wrong({ url: "ws://x", protocols: ["a b"] }), /no subprotocol name/);
+  t.match(wrong({ url: "ws://x", silenceMs: 0 }), /at least 1 ms/);
+  t.equal(webSocketSession("feed", { url: "ws://x" }).name, "feed");
+});
