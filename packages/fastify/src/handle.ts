@@ -47,8 +47,11 @@ async function answerLate(
     const first = await pending;
     const returned = handler === undefined ? first : call(handler, visit);
     if (handler !== undefined && repliesItself(returned, visit)) return leftToCallback(visit);
-    const result = await returned;
-    return visit.scope?.settlesAtOnce === true ? settled(result, visit) : await settle(result, visit);
+    const result = isThenable(returned) ? await returned : returned;
+    if (visit.scope?.settlesAtOnce === true) return settled(result, visit);
+    if (visit.failure !== undefined) return await settle(result, visit);
+    await visit.scope?.settle();
+    return settled(result, visit);
   } catch (error) {
     return failed(error, visit);
   }
