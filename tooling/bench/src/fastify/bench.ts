@@ -100,7 +100,7 @@ function tableOf({ version }: NodeBinary, series: readonly Series[]): Table {
     columns: ["contender", "us CPU per request (95 % interval)"],
     rows: series.map(({ name, us }) => [name, spread(estimate(us))]),
     note: series.some(({ name }) => name.startsWith("FastAPI"))
-      ? "CPU of the whole server process."
+      ? "CPU of the whole server process; the same request id, deadline, context and log in every contender."
       : "FastAPI was left out: /usr/bin/python3 has no fastapi and uvicorn (apt: python3-fastapi, uvicorn).",
   };
 }
