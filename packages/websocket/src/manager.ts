@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import {
   checkOptions,
   Guard,
@@ -113,6 +114,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
   }
 
   protected async close(signal: AbortSignal): Promise<void> {
+    setMaxListeners(0, signal); // one for each connection
     await Promise.all(this.#client.sessions.map((session) => session.end("it was stopped", signal)));
   }
 

@@ -3,7 +3,13 @@ import { FakeClock } from "@steward/core/testing";
 import { trackHandles } from "@steward/testing";
 import t from "tap";
 import { WebSocket } from "ws";
-import { jsonCalls, webSocketSession, WebSocketSessionManager, type CallProtocol, type Resumption } from "../src/index.ts";
+import {
+  jsonCalls,
+  webSocketSession,
+  WebSocketSessionManager,
+  type CallProtocol,
+  type Resumption,
+} from "../src/index.ts";
 import { Pauses } from "../src/client/pauses.ts";
 import { authority, serverCert, serverKey } from "./certificates.ts";
 import { closeCode, failure, hubFor, plainFor, proxyFor, sessionsFor, until } from "./setup.ts";
@@ -14,16 +20,23 @@ t.teardown(() => handles.assertNoLeaks());
 const echo = { call: (body: unknown) => body };
 
 t.test("gives each caller the reply to their own call, whatever the order", async (t) => {
-  const hub = await hubFor(t, { call: async (body) => (await new Promise((r) => setTimeout(r, Number(body) % 7)), body) });
+  const hub = await hubFor(t, {
+    call: async (body) => (await new Promise((r) => setTimeout(r, Number(body) % 7)), body),
+  });
   const { client } = await sessionsFor(t, { url: hub.url });
   const replies = await Promise.all(Array.from({ length: 50 }, (_, i) => client.call(i)));
-  t.same(replies, Array.from({ length: 50 }, (_, i) => i));
+  t.same(
+    replies,
+    Array.from({ length: 50 }, (_, i) => i),
+  );
 });
 
 t.test("hands out the real socket and messages as ws gives them", async (t) => {
   const server = await plainFor(t, (socket) => socket.send(Buffer.from([1, 2])));
   const manager = new WebSocketSessionManager({ url: server.url });
-  const first = new Promise((resolve) => manager.client.once("message", (data, isBinary) => resolve([...data, isBinary])));
+  const first = new Promise((resolve) =>
+    manager.client.once("message", (data, isBinary) => resolve([...data, isBinary])),
+  );
   await manager.start();
   t.teardown(() => manager.stop());
   t.same(await first, [1, 2, true]);
@@ -32,7 +45,11 @@ t.test("hands out the real socket and messages as ws gives them", async (t) => {
 });
 
 t.test("an error that the other side answers reaches the caller, and is no failure of the resource", async (t) => {
-  const hub = await hubFor(t, { call: () => { throw new Error("the password is 1234"); } });
+  const hub = await hubFor(t, {
+    call: () => {
+      throw new Error("the password is 1234");
+    },
+  });
   const manager = await sessionsFor(t, { url: hub.url });
   const failed: unknown[] = [];
   hub.client.on("failure", (error) => failed.push(error));
@@ -117,12 +134,29 @@ t.test("with `wait`, they go out in order on the next connection, or run into th
 
 t.test("the outbound queue is bounded in messages and in bytes, and awaiting send paces the sender", async (t) => {
   const server = await plainFor(t, (socket) => socket.pause());
-  const { client } = await sessionsFor(t, { url: server.url, maxQueued: 3, maxQueuedBytes: 100_000, heartbeatTimeoutMs: 60_000, timeoutMs: 300 });
+  const { client } = await sessionsFor(t, {
+    url: server.url,
+    maxQueued: 3,
+    maxQueuedBytes: 100_000,
+    heartbeatTimeoutMs: 60_000,
+    timeoutMs: 300,
+  });
   t.equal((await failure(client.send("x".repeat(100_001)))).code, "OVERLOADED");
-  const burst = await Promise.all(Array.from({ length: 5 }, () => client.send("x").then(() => "sent", (error: { code: string }) => error.code)));
+  const burst = await Promise.all(
+    Array.from({ length: 5 }, () =>
+      client.send("x").then(
+        () => "sent",
+        (error: { code: string }) => error.code,
+      ),
+    ),
+  );
   t.same(burst, ["sent", "sent", "sent", "OVERLOADED", "OVERLOADED"]);
   const chunk = "x".repeat(50_000);
-  const error = await failure((async () => { for (;;) await client.send(chunk); })());
+  const error = await failure(
+    (async () => {
+      for (;;) await client.send(chunk);
+    })(),
+  );
   t.equal(error.code, "DEADLINE_EXCEEDED");
   t.ok(Number(client.stats()["queuedBytes"]) <= 100_000);
 });
@@ -185,7 +219,10 @@ t.test("the resume hook goes before everything else, on every connection", async
   await until(() => manager.client.state !== "open", "it has noticed");
   await manager.client.send("second");
   await until(() => got[1]?.length === 2, "both have arrived");
-  t.same(got, [["log in", "first"], ["log in", "second"]]);
+  t.same(got, [
+    ["log in", "first"],
+    ["log in", "second"],
+  ]);
   t.same(seen, [0, 1]);
 });
 
@@ -194,7 +231,10 @@ t.test("a resume hook can make calls, and one that fails ends the connection", a
   const replies: unknown[] = [];
   await sessionsFor(t, { url: hub.url, resume: async ({ call, session }) => void replies.push(await call(session)) });
   t.same(replies, ["main"]);
-  const failing = new WebSocketSessionManager({ url: hub.url, resume: () => Promise.reject(new Error("wrong password")) });
+  const failing = new WebSocketSessionManager({
+    url: hub.url,
+    resume: () => Promise.reject(new Error("wrong password")),
+  });
   const error = await failure(failing.start());
   t.match(error, { code: "WEBSOCKET_DISCONNECTED", message: /wrong password/ });
 });
@@ -206,7 +246,11 @@ t.test("headers are asked for before every connect, and subprotocols are offered
     authenticate: ({ headers }) => (seen.push(headers["authorization"], headers["sec-websocket-protocol"]), "somebody"),
   });
   let token = 0;
-  const { client } = await sessionsFor(t, { url: hub.url, protocols: ["v3", "v2"], headers: async () => ({ authorization: `${++token}` }) });
+  const { client } = await sessionsFor(t, {
+    url: hub.url,
+    protocols: ["v3", "v2"],
+    headers: async () => ({ authorization: `${++token}` }),
+  });
   t.equal(client.socket?.protocol, "v2");
   for (const socket of hub.client.sockets) socket.terminate();
   await until(() => client.state !== "open", "it has noticed");
@@ -229,11 +273,16 @@ t.test("renew moves to a new connection without losing a call", async (t) => {
 });
 
 t.test("`for await` gives messages over reconnects, and ends with the session", async (t) => {
-  const server = await plainFor(t, (socket) => { socket.send("hello"); socket.send(Buffer.from("bytes")); });
+  const server = await plainFor(t, (socket) => {
+    socket.send("hello");
+    socket.send(Buffer.from("bytes"));
+  });
   const manager = new WebSocketSessionManager({ url: server.url });
   const got: unknown[] = [];
   await manager.start();
-  const reading = (async () => { for await (const message of manager.client) got.push(message); })();
+  const reading = (async () => {
+    for await (const message of manager.client) got.push(message);
+  })();
   for (const client of server.wss.clients) client.terminate();
   await until(() => got.length >= 2, "the second greeting has arrived");
   t.same(got.slice(-2), ["hello", Buffer.from("bytes")]);
@@ -242,20 +291,30 @@ t.test("`for await` gives messages over reconnects, and ends with the session", 
 });
 
 t.test("a reader that lags pauses the socket, and loses nothing", async (t) => {
-  const server = await plainFor(t, (socket) => { socket.on("message", () => { for (let i = 0; i < 500; i++) socket.send(String(i)); }); });
+  const server = await plainFor(t, (socket) => {
+    socket.on("message", () => {
+      for (let i = 0; i < 500; i++) socket.send(String(i));
+    });
+  });
   const { client } = await sessionsFor(t, { url: server.url, maxUnread: 10 });
   const inbox = client[Symbol.asyncIterator]();
   await client.send("go");
   await until(() => client.socket?.isPaused === true, "the socket is paused");
   const got: number[] = [];
   for await (const message of inbox) if (got.push(Number(message)) === 500) break;
-  t.same(got, Array.from({ length: 500 }, (_, i) => i));
+  t.same(
+    got,
+    Array.from({ length: 500 }, (_, i) => i),
+  );
   t.equal(client.socket?.isPaused, false);
 });
 
 t.test("named sessions: one each, on their own way, bounded, and closed when idle", async (t) => {
   const paths: (string | undefined)[] = [];
-  const hub = await hubFor(t, { ...echo, authenticate: ({ url, headers }) => (paths.push(url, headers["x-me"]?.toString()), 1) });
+  const hub = await hubFor(t, {
+    ...echo,
+    authenticate: ({ url, headers }) => (paths.push(url, headers["x-me"]?.toString()), 1),
+  });
   const manager = await sessionsFor(t, { url: hub.url, maxSessions: 3, idleTimeoutMs: 300, silenceMs: 20 });
   const { client } = manager;
   const prices = client.session("prices", { url: `${hub.url}/prices`, headers: { "x-me": "1" } });
@@ -306,12 +365,17 @@ t.test("a message larger than maxPayloadBytes ends the connection", async (t) =>
 t.test("calls of other servers: a protocol of one's own", async (t) => {
   const protocol: CallProtocol = {
     encode: (id, body) => JSON.stringify({ jsonrpc: "2.0", id, method: body }),
-    decode: (data) => { const { id, result } = JSON.parse(data.toString()); return id === undefined ? undefined : { id, kind: "value", value: result }; },
+    decode: (data) => {
+      const { id, result } = JSON.parse(data.toString());
+      return id === undefined ? undefined : { id, kind: "value", value: result };
+    },
   };
-  const server = await plainFor(t, (socket) => socket.on("message", (data) => {
-    const { id, method } = JSON.parse(String(data));
-    socket.send(JSON.stringify({ jsonrpc: "2.0", id, result: `did ${method}` }));
-  }));
+  const server = await plainFor(t, (socket) =>
+    socket.on("message", (data) => {
+      const { id, method } = JSON.parse(String(data));
+      socket.send(JSON.stringify({ jsonrpc: "2.0", id, result: `did ${method}` }));
+    }),
+  );
   const { client } = await sessionsFor(t, { url: server.url, protocol });
   t.equal(await client.call("dance"), "did dance");
 });
@@ -321,28 +385,36 @@ t.test("replies are told from other messages by what they are", async (t) => {
   t.same(text('{"id":1,"ok":null}'), { id: 1, kind: "value", value: null });
   t.same(text('{"id":1,"ack":true}'), { id: 1, kind: "ack" });
   t.match(text('{"id":1,"error":{}}'), { kind: "failure", failure: { code: "UNKNOWN", retryable: false } });
-  for (const other of ["", "{", '{"id', '{"id":', '{"id":"1","ok":1}', '{"id":1}', '{"idea":1,"ok":2}', "null", "[1]"]) t.equal(text(other), undefined, other);
+  for (const other of ["", "{", '{"id', '{"id":', '{"id":"1","ok":1}', '{"id":1}', '{"idea":1,"ok":2}', "null", "[1]"])
+    t.equal(text(other), undefined, other);
   t.equal(jsonCalls.decode(Buffer.from('{"id":1,"ok":1}'), true), undefined, "binary");
 });
 
-t.test("a silent peer is found by a ping without an answer: soon while it owes something, later while not", async (t) => {
-  const server = await plainFor(t, () => {}, { autoPong: false });
-  const clock = new FakeClock();
-  const manager = await sessionsFor(t, { url: server.url, silenceMs: 500, heartbeatMs: 4_000, heartbeatTimeoutMs: 1_000, timeoutMs: 60_000 }, { clock });
-  const endsAfter = async (): Promise<number> => {
-    const since = clock.now();
-    const closed = new Promise<void>((resolve) => manager.client.once("close", () => resolve()));
-    await clock.runUntil(closed);
-    return clock.now() - since;
-  };
-  const idle = await endsAfter();
-  t.ok(idle >= 5_000 && idle <= 6_500, `idle: ${idle} ms`);
-  await clock.runUntil(manager.client.ready());
-  const call = failure(manager.client.call(1));
-  const owing = await endsAfter();
-  t.ok(owing >= 1_500 && owing <= 2_500, `owing: ${owing} ms`);
-  t.match(await call, { code: "WEBSOCKET_OUTCOME_UNKNOWN", message: /silent for/ });
-});
+t.test(
+  "a silent peer is found by a ping without an answer: soon while it owes something, later while not",
+  async (t) => {
+    const server = await plainFor(t, () => {}, { autoPong: false });
+    const clock = new FakeClock();
+    const manager = await sessionsFor(
+      t,
+      { url: server.url, silenceMs: 500, heartbeatMs: 4_000, heartbeatTimeoutMs: 1_000, timeoutMs: 60_000 },
+      { clock },
+    );
+    const endsAfter = async (): Promise<number> => {
+      const since = clock.now();
+      const closed = new Promise<void>((resolve) => manager.client.once("close", () => resolve()));
+      await clock.runUntil(closed);
+      return clock.now() - since;
+    };
+    const idle = await endsAfter();
+    t.ok(idle >= 5_000 && idle <= 6_500, `idle: ${idle} ms`);
+    await clock.runUntil(manager.client.ready());
+    const call = failure(manager.client.call(1));
+    const owing = await endsAfter();
+    t.ok(owing >= 1_500 && owing <= 2_500, `owing: ${owing} ms`);
+    t.match(await call, { code: "WEBSOCKET_OUTCOME_UNKNOWN", message: /silent for/ });
+  },
+);
 
 t.test("pauses between attempts are drawn at random up to a bound that doubles", async (t) => {
   const pauses = new Pauses({ reconnectMinMs: 100, reconnectMaxMs: 400 });
@@ -387,12 +459,26 @@ t.test("health and metrics show what the connections tell", async (t) => {
   await manager.client.call(1);
   t.match(manager.passive, { openRatio: 0 });
   t.ok(manager.passive.lastSuccessAt > 0);
-  const named = [...manager.metrics()].map(({ name, attributes, value }) => [name, attributes["operation"] ?? attributes["state"] ?? "", attributes["outcome"] ?? "", value]);
-  t.strictSame(named.filter(([name]) => name === "dependency_requests_total" ).filter(([, , outcome]) => outcome === "success"), [
-    ["dependency_requests_total", "call", "success", 1],
-    ["dependency_requests_total", "send", "success", 0],
+  const named = [...manager.metrics()].map(({ name, attributes, value }) => [
+    name,
+    attributes["operation"] ?? attributes["state"] ?? "",
+    attributes["outcome"] ?? "",
+    value,
   ]);
-  t.strictSame(named.filter(([name]) => name === "websocket_sessions"), [["websocket_sessions", "open", "", 1], ["websocket_sessions", "other", "", 0]]);
+  t.strictSame(
+    named.filter(([name]) => name === "dependency_requests_total").filter(([, , outcome]) => outcome === "success"),
+    [
+      ["dependency_requests_total", "call", "success", 1],
+      ["dependency_requests_total", "send", "success", 0],
+    ],
+  );
+  t.strictSame(
+    named.filter(([name]) => name === "websocket_sessions"),
+    [
+      ["websocket_sessions", "open", "", 1],
+      ["websocket_sessions", "other", "", 0],
+    ],
+  );
   await proxy.refuse();
   proxy.reset();
   await until(() => manager.client.state !== "open", "it has noticed");
@@ -400,7 +486,13 @@ t.test("health and metrics show what the connections tell", async (t) => {
 });
 
 t.test("options: typos, contradictions and wrong values are refused", async (t) => {
-  const wrong = (options: object): string => { try { return (new WebSocketSessionManager(options as never), "fine"); } catch (error) { return String((error as Error).message); } };
+  const wrong = (options: object): string => {
+    try {
+      return (new WebSocketSessionManager(options as never), "fine");
+    } catch (error) {
+      return String((error as Error).message);
+    }
+  };
   t.match(wrong({ url: "ws://x", timeout: 1 }), /did you mean "timeoutMs"/);
   t.match(wrong({ url: "http://x" }), /must be a ws: or wss: URL/);
   t.match(wrong({ url: "ws://x#y" }), /fragment/);

@@ -94,7 +94,9 @@ export class Entrance<User> implements Gate {
     if (authenticate === undefined) return undefined;
     const abort = new AbortController();
     const gone = (): void => abort.abort(new Error("the client has gone"));
-    socket.once("close", gone);
+    // Nobody reads the socket yet, so without looking we would not see it end.
+    const look = (): void => void (socket.readableLength === 0 && socket.read());
+    socket.on("readable", look).once("end", gone).once("close", gone);
     try {
       return await within(this.#owner.clock, authenticateTimeoutMs, async () => authenticate(request, abort.signal), {
         abort,
@@ -104,7 +106,7 @@ export class Entrance<User> implements Gate {
         ? new Error(`authenticate took longer than ${authenticateTimeoutMs} ms`)
         : error;
     } finally {
-      socket.off("close", gone);
+      socket.off("readable", look).off("end", gone).off("close", gone);
     }
   }
 

@@ -224,6 +224,8 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
   /** @internal */
   message(given: HubSocket, data: Buffer, isBinary: boolean): void {
     const socket = given as HubSocket<User>; // it was adopted by this hub
+    // A chunk may hold more than is worked on at once, and pausing does not stop what has arrived.
+    if (socket.calls >= this.limits.maxCalls) return socket.hold(data, isBinary);
     this.#counts.received++;
     if (isBinary || !beginsWith(data, "id") || !this.#isRequest(socket, data))
       this.emit("message", socket, data, isBinary);
@@ -243,7 +245,6 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
 
   async #answer(socket: HubSocket<User>, id: number, work: () => unknown): Promise<void> {
     socket.calls++;
-    if (socket.calls >= this.limits.maxCalls) socket.pause();
     try {
       const value = await work();
       socket.reply(`{"id":${id},"ok":${json(value)}}`);
@@ -302,7 +303,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
       gap: () => this.#gap(),
     });
     await this.#fanout.open();
-    await this.#fanout.note({ at: 0, presence: { ask: true } });
+    await this.#fanout.note({ hello: true, at: 0, presence: { ask: true } });
   }
 
   #relayed({ room, origin, number, text }: Relayed): void {
@@ -313,7 +314,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     if (typeof note !== "object" || note === null) return;
     if ("at" in note && typeof note.at === "number") {
       this.#history.meet(origin, note.at);
-      if (note.at === 0) void this.#fanout?.note({ at: this.#number }).catch(() => this.#counts.gaps++);
+      if ("hello" in note) void this.#fanout?.note({ at: this.#number }).catch(() => this.#counts.gaps++);
     }
     if ("presence" in note) this.#presence.hear(origin, note.presence);
   }

@@ -78,19 +78,14 @@ export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<Us
 
   /** Closes every socket at a moment of its own, once it has its replies, so that clients do not come back together. */
   protected override async settle(signal: AbortSignal): Promise<void> {
-    const leaving = [...this.#hub.sockets].map((socket) => this.#sendAway(socket, signal));
-    await Promise.all(leaving);
-  }
-
-  #sendAway(socket: HubSocket<User>, signal: AbortSignal): Promise<void> {
-    const closed = closing(socket);
-    const timer = this.clock.setTimeout(() => socket.leave(), Math.random() * this.#settings.drainSpreadMs);
-    const giveUp = (): void => timer.cancel();
+    const sockets = [...this.#hub.sockets];
+    const timers = sockets.map((socket) =>
+      this.clock.setTimeout(() => socket.leave(), Math.random() * this.#settings.drainSpreadMs),
+    );
+    const giveUp = (): void => timers.forEach((timer) => timer.cancel());
     signal.addEventListener("abort", giveUp, { once: true });
-    return closed.finally(() => {
-      timer.cancel();
-      signal.removeEventListener("abort", giveUp);
-    });
+    await Promise.all(sockets.map(closing));
+    signal.removeEventListener("abort", giveUp);
   }
 
   /** Closes what is left, by force where there is no answer in time. */

@@ -47,6 +47,10 @@ export class HubSocket<User = unknown> extends WebSocket {
   /** What goes out once there is room, by key: the newest of each. */
   #later: Map<string, Buffer> | undefined = undefined;
   #laterBytes = 0;
+  /** Messages that arrived while enough was worked on; the socket is paused meanwhile. */
+  #held: (readonly [Buffer, boolean])[] | undefined = undefined;
+  /** It does not read our replies, so it is not read. */
+  #isDeaf = false;
 
   /** The rooms it is in. */
   get rooms(): ReadonlySet<string> {
@@ -151,16 +155,38 @@ export class HubSocket<User = unknown> extends WebSocket {
       wire.writableLength <= core.limits.maxBufferedBytes
     )
       return;
+    this.#isDeaf = true;
     this.pause();
-    whenDrained(wire, () => this.resume());
+    whenDrained(wire, () => {
+      this.#isDeaf = false;
+      if (this.#held === undefined) this.resume();
+    });
   }
 
-  /** @internal */
+  /** @internal Keeps a message until a call has ended. */
+  hold(data: Buffer, isBinary: boolean): void {
+    if (this.#held === undefined) this.pause();
+    (this.#held ??= []).push([data, isBinary]);
+  }
+
+  /** @internal A call has its reply. */
   ended(): void {
     this.calls--;
-    const maxCalls = this.#core?.limits.maxCalls ?? 0;
-    if (this.isPaused && this.calls === maxCalls - 1) this.resume();
+    if (this.#held !== undefined) this.#takeUp(this.#held);
     if (this.leaving && this.calls === 0) this.close(GOING_AWAY, "going away");
+  }
+
+  #takeUp(held: (readonly [Buffer, boolean])[]): void {
+    const core = this.#core;
+    if (core === undefined) return;
+    while (!this.leaving && this.calls < core.limits.maxCalls) {
+      const next = held.shift();
+      if (next === undefined) break;
+      core.message(this, ...next);
+    }
+    if (held.length > 0) return;
+    this.#held = undefined;
+    if (!this.#isDeaf) this.resume();
   }
 
   /** @internal Says goodbye as soon as it has its replies. */

@@ -1,0 +1,190 @@
+import { isStewardError } from "@steward/core";
+import { trackHandles, type FaultProxy } from "@steward/testing";
+import t from "tap";
+import type { WebSocketSessionManager } from "../../src/index.ts";
+import { failure, hubFor, proxyFor, rawClient, sessionsFor, until } from "../setup.ts";
+
+const handles = trackHandles();
+t.teardown(() => handles.assertNoLeaks());
+
+/** What the machine may add to a promised bound. */
+const SLACK_MS = 400;
+
+interface Sample {
+  readonly began: number;
+  readonly ended: number;
+  readonly code: string | undefined;
+}
+
+/** Calls at a steady rate, whatever becomes of the earlier ones. */
+class Load {
+  readonly samples: Sample[] = [];
+  readonly #since = performance.now();
+  readonly #open = new Set<Promise<unknown>>();
+  readonly #timer: NodeJS.Timeout;
+  #made = 0;
+
+  constructor(manager: WebSocketSessionManager, perSecond = 200) {
+    this.#timer = setInterval(() => {
+      for (const due = (this.now / 1_000) * perSecond; this.#made < due; this.#made++) this.#one(manager);
+    }, 5);
+  }
+
+  get now(): number {
+    return performance.now() - this.#since;
+  }
+
+  #one(manager: WebSocketSessionManager): void {
+    const began = this.now;
+    const done = (error?: unknown): void => {
+      this.samples.push({
+        began,
+        ended: this.now,
+        code: error === undefined ? undefined : isStewardError(error) ? error.code : String(error),
+      });
+      this.#open.delete(call);
+    };
+    const call: Promise<unknown> = manager.client.call("x").then(() => done(), done);
+    this.#open.add(call);
+  }
+
+  async run(ms: number): Promise<number> {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return this.now;
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#open);
+  }
+
+  get failures(): Sample[] {
+    return this.samples.filter(({ code }) => code !== undefined);
+  }
+
+  get slowest(): number {
+    return Math.max(...this.samples.map(({ began, ended }) => ended - began));
+  }
+}
+
+async function scene(t: Parameters<typeof hubFor>[0]): Promise<{ proxy: FaultProxy; load: Load }> {
+  const hub = await hubFor(t, { call: (body) => body, messagesPerSecond: 0 });
+  const proxy = await proxyFor(t, hub.url);
+  const load = new Load(await sessionsFor(t, { url: proxy.url }));
+  await load.run(300);
+  return { proxy, load };
+}
+
+t.test(
+  "half-open: the first error within 2 s, all is well again within 3 s, no call takes longer than its deadline",
+  async (t) => {
+    const { proxy, load } = await scene(t);
+    const broken = load.now;
+    proxy.halfOpen();
+    await load.run(4_000);
+    await load.end();
+    const first = Math.min(...load.failures.map(({ ended }) => ended)) - broken;
+    const healthy = Math.max(...load.failures.map(({ began }) => began)) - broken;
+    t.ok(first <= 2_000 + SLACK_MS, `first error after ${Math.round(first)} ms`);
+    t.ok(healthy <= 3_000 + SLACK_MS, `healthy after ${Math.round(healthy)} ms`);
+    t.ok(load.slowest <= 2_000 + SLACK_MS, `slowest ${Math.round(load.slowest)} ms`);
+  },
+);
+
+t.test("blackhole: the first error within 2 s, all is well again within 3 s after it heals", async (t) => {
+  const { proxy, load } = await scene(t);
+  const broken = load.now;
+  proxy.blackhole();
+  await load.run(5_000);
+  await proxy.heal();
+  const healed = load.now;
+  await load.run(4_000);
+  await load.end();
+  const first = Math.min(...load.failures.map(({ ended }) => ended)) - broken;
+  const healthy = Math.max(...load.failures.map(({ began }) => began)) - healed;
+  t.ok(first <= 2_000 + SLACK_MS, `first error after ${Math.round(first)} ms`);
+  t.ok(healthy <= 3_000 + SLACK_MS, `healthy ${Math.round(healthy)} ms after it healed`);
+  t.ok(load.slowest <= 2_000 + SLACK_MS, `slowest ${Math.round(load.slowest)} ms`);
+});
+
+t.test("a reset costs what is in flight and is mended at once", async (t) => {
+  const { proxy, load } = await scene(t);
+  const broken = load.now;
+  proxy.reset();
+  await load.run(1_500);
+  await load.end();
+  const healthy = Math.max(broken, ...load.failures.map(({ began }) => began)) - broken;
+  t.ok(healthy <= 100 + SLACK_MS, `healthy after ${Math.round(healthy)} ms`);
+});
+
+t.test("a drain of the hub loses no acknowledged message, and none is handled twice", async (t) => {
+  const handled = new Map<number, number>();
+  const acknowledged = new Set<number>();
+  const call = async (body: unknown): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    handled.set(Number(body), (handled.get(Number(body)) ?? 0) + 1);
+  };
+  const a = await hubFor(t, { call, drainSpreadMs: 300, messagesPerSecond: 0 });
+  const b = await hubFor(t, { call, messagesPerSecond: 0 });
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, () => sessionsFor(t, { url: [a.url, b.url], reconnectMaxMs: 200 })),
+  );
+  let next = 0;
+  let lost = 0;
+  const until = performance.now() + 1_200;
+  const work = clients.map(async ({ client }) => {
+    while (performance.now() < until) {
+      const id = next++;
+      try {
+        await client.call(id);
+        acknowledged.add(id);
+      } catch (error) {
+        lost++;
+        t.ok(isStewardError(error), String(error));
+        await client.ready();
+      }
+    }
+  });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await a.drain();
+  await a.stop();
+  await Promise.all(work);
+  t.ok(acknowledged.size > 500, `${acknowledged.size} acknowledged, ${lost} refused`);
+  for (const id of acknowledged) if (handled.get(id) !== 1) t.fail(`${id} was handled ${handled.get(id)} times`);
+  t.ok(b.client.sockets.size === 20, "all came to the other one");
+});
+
+t.test("1,000 clients that are sent away come back spread over their pause", async (t) => {
+  const hub = await hubFor(t, { drainSpreadMs: 0 });
+  const main = await sessionsFor(t, { url: hub.url, maxSessions: 1_001, reconnectMinMs: 2_000, reconnectMaxMs: 2_000 });
+  for (let i = 0; i < 1_000; i++) {
+    main.client.session(String(i));
+    if (i % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await until(() => hub.client.sockets.size === 1_001, "all are in", 10_000);
+  const came: number[] = [];
+  const since = performance.now();
+  hub.client.on("connection", () => came.push(performance.now() - since));
+  for (const socket of hub.client.sockets) socket.close(1001);
+  await until(() => came.length === 1_001, "all are back", 10_000);
+  const buckets = new Array<number>(25).fill(0);
+  for (const ms of came) buckets[Math.floor(ms / 100)] = (buckets[Math.floor(ms / 100)] ?? 0) + 1;
+  const most = Math.max(...buckets);
+  t.ok(most <= 150, `at most ${most} in 100 ms: ${buckets.join(" ")}`);
+});
+
+t.test("a peer that is frozen delays neither the stop of sessions nor that of a hub", async (t) => {
+  const hub = await hubFor(t, { closeTimeoutMs: 200 });
+  const proxy = await proxyFor(t, hub.url);
+  const sessions = await sessionsFor(t, { url: proxy.url, closeTimeoutMs: 200, timeoutMs: 300 });
+  const raw = await rawClient(t, proxy.url);
+  raw.pause();
+  proxy.blackhole();
+  const call = failure(sessions.client.call("x"));
+  const since = performance.now();
+  await sessions.drain();
+  await sessions.stop();
+  await hub.stop();
+  t.ok(performance.now() - since < 2_000, `${Math.round(performance.now() - since)} ms`);
+  t.ok(isStewardError(await call));
+});
