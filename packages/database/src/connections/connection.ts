@@ -167,6 +167,8 @@ export class Connection implements Line {
     // The driver would connect again by itself; a connection of ours has one life.
     if (this.#socket !== undefined || this.dead) return brokenSocket(new Error("this connection has ended"));
     const socket = (this.#socket = plug());
+    // An idle socket may tell of its error a moment before its close, and nobody shall be given it in between.
+    socket.once("error", (error) => this.#close(error));
     socket.once("close", () => this.#close());
     return socket;
   }
@@ -178,12 +180,12 @@ export class Connection implements Line {
     return socket;
   }
 
-  #close(): void {
+  #close(cause?: Error): void {
     if (this.dead) return;
     this.dead = true;
     for (const socket of this.#cancelSockets) socket.destroy();
     // Of a query that runs the driver tells by itself, but not while it logs in.
-    this.#failOpening?.(this.#reason ?? new Error("the server closed the connection during the login"));
+    this.#failOpening?.(this.#reason ?? cause ?? new Error("the server closed the connection during the login"));
     this.owner.closed(this);
   }
 

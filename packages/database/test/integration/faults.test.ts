@@ -55,6 +55,29 @@ t.test("half-open connections: only what was in flight is lost, and all is well 
   t.match(lost[0], { resource: "films", pid: Number, silentMs: Number });
 });
 
+t.test("a query that meets the reset of its idle connection settles, and frees its place", async (t) => {
+  await using proxy = await startFaultProxy({ target: server.url });
+  await using manager = await open(proxy, { maxConnections: 4, queryTimeoutMs: 500 });
+  const { $client: sql } = manager.client;
+  let unsettled = 0;
+  const ask = (): void => {
+    unsettled++;
+    const done = (): void => void unsettled--;
+    sql`select 1`.then(done, done);
+  };
+  for (let round = 0; round < 40; round++) {
+    await Promise.allSettled(Array.from({ length: 4 }, () => sql`select 1`.execute()));
+    proxy.reset();
+    // A query in every turn of the loop: some fall between the error of a socket and its close.
+    for (let turn = 0; turn < 30; turn++) {
+      ask();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  await until(() => unsettled === 0, "every query is settled");
+  t.match(manager.stats(), { inUse: 0, pending: 0 });
+});
+
 t.test("blackhole: no call outlives its deadline, and all is well within 3 s of the end of it", async (t) => {
   const { load, faultAt, healedAt } = await underLoad(async (proxy) => {
     proxy.blackhole();
