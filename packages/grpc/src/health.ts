@@ -1,4 +1,4 @@
-import { Client, status, type ClientReadableStream, type ServiceError } from "@grpc/grpc-js";
+import { status, type Client, type ClientReadableStream, type ServiceError } from "@grpc/grpc-js";
 import { StewardError } from "@steward/core";
 import { healthService, type ServingStatus } from "./proto/codec.ts";
 
@@ -13,6 +13,8 @@ interface Answer {
 export interface HealthCheckOptions {
   /** Longest wait, in ms. Default: that of the client. */
   readonly timeoutMs?: number | undefined;
+  /** Gives up when it aborts. */
+  /** Gives it up when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
 

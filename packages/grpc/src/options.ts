@@ -66,8 +66,9 @@ export interface GrpcChannelOptions<Service extends Client = Client> {
   readonly connectTimeoutMs?: number | undefined;
   /** Silence, while calls wait, after which a health check goes over the connection; twice that replaces it, and three times ends its calls. In ms. Default 500. */
   readonly stallMs?: number | undefined;
-  /** First and longest pause between attempts to connect, in ms. Default 100 and 2,000. */
+  /** First pause between attempts to connect, in ms; it grows. Default 100. */
   readonly reconnectDelayMs?: number | undefined;
+  /** Longest pause between attempts to connect, in ms. Default 2,000. */
   readonly maxReconnectDelayMs?: number | undefined;
   /** Time between HTTP/2 pings, in ms; servers end connections that ping more often than they allow. Default 300,000, which all allow. */
   readonly keepaliveMs?: number | undefined;

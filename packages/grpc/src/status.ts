@@ -23,8 +23,11 @@ export interface StatusErrorOptions {
   readonly reason?: string | undefined;
   /** Whose reasons these are. Default `steward`. */
   readonly domain?: string | undefined;
+  /** More about this one, for programs. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
+  /** When to try again, in ms from then. */
   readonly retryAfterMs?: number | undefined;
+  /** What made it fail; it stays here. */
   readonly cause?: unknown;
 }
 

@@ -1,10 +1,10 @@
-import { status as codes, type CallCredentials, type Metadata, type StatusObject } from "@grpc/grpc-js";
+import type { CallCredentials, ChannelInterface, Metadata, status as codes, StatusObject } from "@grpc/grpc-js";
 import { currentContext, GuardedUse, StewardError } from "@steward/core";
 import { speaksAgainst, statusOfRefusal } from "../status.ts";
 import type { Link } from "./link.ts";
 import type { CallListener, CallOwner, ChannelCall, MessageContext, MethodKind } from "./types.ts";
 
-type Create = Parameters<import("@grpc/grpc-js").ChannelInterface["createCall"]>;
+type Create = Parameters<ChannelInterface["createCall"]>;
 type AuthContext = ReturnType<ChannelCall["getAuthContext"]>;
 
 /** The wire's deadline is this much later than ours, in ms, so that it is our error that callers see. */

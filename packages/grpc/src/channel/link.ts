@@ -186,7 +186,7 @@ export class Link {
 
   /** Ends the calls that were answered: streams, which may have no end of their own. */
   endStreams(error: StewardError): void {
-    for (const call of [...this.#streams]) call.fail(error);
+    for (const call of this.#streams) call.fail(error);
   }
 
   /** Ends every call and closes the channel. */

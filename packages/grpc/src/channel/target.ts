@@ -1,12 +1,12 @@
 import {
-  Channel,
   credentials,
-  Metadata,
+  type Metadata,
   type ChannelCredentials,
   type ChannelInterface,
   type ChannelOptions,
 } from "@grpc/grpc-js";
 import { currentContext } from "@steward/core";
+import { ClosingChannel } from "./sockets.ts";
 import type { CheckedGrpcOptions, GrpcTlsOptions } from "../options.ts";
 
 const seconds = (ms: number): string => `${ms / 1_000}s`;
@@ -84,7 +84,7 @@ export function makeChannel(
   tls: boolean | GrpcTlsOptions,
 ): ChannelInterface {
   const serverName = typeof tls === "object" ? tls.serverName : undefined;
-  return new Channel(address, credentialsOf(tls), channelOptions(options, serverName));
+  return new ClosingChannel(address, credentialsOf(tls), channelOptions(options, serverName));
 }
 
 type Texts = Readonly<Record<string, string>>;

@@ -100,7 +100,10 @@ class Dispatch {
   }
 
   async #handle(handler: AnyHandler, context: GrpcCallContext): Promise<unknown> {
-    const request = this.#method.requestStream ? this.#readable() : (this.#call as { request?: unknown }).request;
+    // A plain loop over a duplex destroys it at the end of the requests, before the answers are out.
+    const request = this.#method.requestStream
+      ? this.#readable().iterator({ destroyOnReturn: false })
+      : (this.#call as { request?: unknown }).request;
     const result = handler(request, context);
     if (!this.#method.responseStream) return result;
     const stream = this.#writable();

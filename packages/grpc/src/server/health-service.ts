@@ -1,5 +1,10 @@
-import type { sendUnaryData, ServerUnaryCall, ServerWritableStream, UntypedServiceImplementation } from "@grpc/grpc-js";
-import { GrpcStatusError, statusOfError } from "../status.ts";
+import {
+  status as codes,
+  type sendUnaryData,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import type { ServingStatus } from "../proto/codec.ts";
 
 interface Asked {
@@ -32,7 +37,7 @@ export class HealthService {
   /** Says of everything that it does not serve, and ends the watches: they have no end of their own. */
   drain(): void {
     for (const service of this.#statuses.keys()) this.set(service, "NOT_SERVING");
-    for (const watchers of this.#watchers.values()) for (const watcher of [...watchers]) watcher.end();
+    for (const watchers of this.#watchers.values()) for (const watcher of watchers) watcher.end();
     this.#watchers.clear();
   }
 
@@ -42,7 +47,7 @@ export class HealthService {
       Check: (call: ServerUnaryCall<Asked, Answer>, answer: sendUnaryData<Answer>) => {
         const status = this.#statuses.get(call.request.service);
         if (status !== undefined) answer(null, { status });
-        else answer(statusOfError(new GrpcStatusError("NOT_FOUND", `no service "${call.request.service}" here`)));
+        else answer({ code: codes.NOT_FOUND, details: `no service "${call.request.service}" here` });
       },
       Watch: (call: Watcher) => this.#watch(call),
     };

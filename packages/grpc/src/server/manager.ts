@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
+import { Server, ServerCredentials, status, type ServiceDefinition } from "@grpc/grpc-js";
 import {
   checkOptions,
   describeError,
@@ -11,7 +11,6 @@ import {
   type ManagerContext,
 } from "@steward/core";
 import { healthPackage, healthService, type ServingStatus } from "../proto/codec.ts";
-import { GrpcStatusError } from "../status.ts";
 import { dispatcher } from "./dispatch.ts";
 import { HealthService } from "./health-service.ts";
 import type { AnyHandler } from "./handlers.ts";
@@ -52,13 +51,14 @@ export class GrpcServerManager extends Manager<GrpcServer> {
     super("grpc-server", context);
     const { maxConcurrent, maxPending } = (this.#options = checkOptions(this.name, grpcServerSchema, options));
     this.#guard = new Guard({ resource: this.name, clock: this.clock, maxConcurrent, maxPending });
-    const self = this;
+    const address = (): string => (this.#port === 0 ? "" : `${this.#options.host}:${this.#port}`);
+    const port = (): number => this.#port;
     this.#facade = {
       get address() {
-        return self.#port === 0 ? "" : `${self.#options.host}:${self.#port}`;
+        return address();
       },
       get port() {
-        return self.#port;
+        return port();
       },
       setHealth: (status, service = "") => this.#health?.set(service, status),
     };
@@ -111,7 +111,8 @@ export class GrpcServerManager extends Manager<GrpcServer> {
     const missing =
       (path: string): AnyHandler =>
       () => {
-        throw new GrpcStatusError("UNIMPLEMENTED", `${path} is not implemented here`);
+        const details = `${path} is not implemented here`;
+        throw Object.assign(new Error(details), { code: status.UNIMPLEMENTED, details });
       };
     return Object.fromEntries(
       Object.entries(definition).map(([name, method]) => [

@@ -7,7 +7,9 @@ import type { GrpcService } from "./handlers.ts";
 
 /** Certificates of a server. All PEM. */
 export interface GrpcServerTlsOptions {
+  /** Our certificate, with its chain. */
   readonly cert: string | Buffer;
+  /** The private key of `cert`. */
   readonly key: string | Buffer;
   /** Authorities of callers. With it, callers must show a certificate of theirs (mutual TLS). */
   readonly ca?: string | Buffer | undefined;
@@ -35,8 +37,9 @@ export interface GrpcServerOptions {
   readonly maxStreamsPerConnection?: number | undefined;
   /** Largest message that is accepted, in bytes. Default 4 MiB. */
   readonly maxReceiveBytes?: number | undefined;
-  /** Time between HTTP/2 pings that find dead callers, and longest wait for an answer, in ms. Default 60,000 and 10,000. */
+  /** Time between HTTP/2 pings that find dead callers, in ms. Default 60,000. */
   readonly keepaliveMs?: number | undefined;
+  /** Longest wait for the answer to a ping, in ms. Default 10,000. */
   readonly keepaliveTimeoutMs?: number | undefined;
   /** Age at which a connection is asked to end, so that callers spread over new servers, in ms. Default: none. */
   readonly maxConnectionAgeMs?: number | undefined;

@@ -1,0 +1,198 @@
+import { createServer, type Socket } from "node:net";
+import { status as codes } from "@grpc/grpc-js";
+import { isStewardError } from "@steward/core";
+import { startFaultProxy, type FaultProxy } from "@steward/testing";
+import t from "tap";
+import { GrpcChannelManager, type GrpcChannelOptions } from "../../src/index.ts";
+import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
+import { startProgram, type Program } from "../processes.ts";
+import { failure, Renderer, status } from "../renderer.ts";
+import { authority, serverCert, serverKey } from "../certificates.ts";
+import { grpcForTests } from "../../src/testing.ts";
+
+/** Short, so that the tests are. */
+const quick = { connectTimeoutMs: 300, stallMs: 100, reconnectDelayMs: 20, maxReconnectDelayMs: 100 };
+
+interface Setup extends AsyncDisposable {
+  readonly proxy: FaultProxy;
+  readonly manager: GrpcChannelManager<RendererClient>;
+  readonly client: RendererClient;
+}
+
+async function setup(server: Program, options: Partial<GrpcChannelOptions<RendererClient>> = {}): Promise<Setup> {
+  const [host = "", port = ""] = server.said.split(":");
+  const proxy = await startFaultProxy({ target: { host, port: Number(port) } });
+  const manager = await new GrpcChannelManager(
+    { address: `127.0.0.1:${proxy.port}`, service: Renderer, ...quick, ...options },
+    { name: "renderer" },
+  ).start();
+  return {
+    proxy,
+    manager,
+    client: manager.client,
+    [Symbol.asyncDispose]: async () => {
+      await manager.stop();
+      await proxy.stop();
+    },
+  };
+}
+
+/** Calls until one succeeds; gives the time that took, in ms, and what failed before. */
+async function untilHealthy(client: RendererClient, withinMs = 5_000): Promise<{ ms: number; failed: number }> {
+  const since = performance.now();
+  for (let failed = 0; ; failed++) {
+    try {
+      await status(client, { id: "a" }, { deadline: Date.now() + 1_000 });
+      return { ms: performance.now() - since, failed };
+    } catch (error) {
+      if (performance.now() - since > withinMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
+
+t.test("a half-open connection is replaced before anybody's deadline, and its calls end", async (t) => {
+  await using server = await startProgram("server");
+  await using it = await setup(server);
+  it.proxy.halfOpen();
+  const error = await failure(status(it.client, { id: "lost" }));
+  t.equal(error.code, codes.UNAVAILABLE);
+  t.ok(isStewardError(error.cause, "GRPC_CONNECTION_LOST"));
+  t.match(error.details, /silent for \d+ ms, even to a health check/);
+  t.match(await status(it.client, { id: "a" }), { said: "hello a" });
+  t.match(it.manager.stats(), { rebuilt: 1, lost: 1 });
+});
+
+t.test("a stream on a half-open connection ends too, once a probe has noticed", async (t) => {
+  await using server = await startProgram("server");
+  await using it = await setup(server);
+  const stream = it.client.render({ id: "endless" });
+  const ended = new Promise<unknown>((resolve) => stream.on("error", resolve));
+  await new Promise((resolve) => stream.once("data", resolve));
+  it.proxy.halfOpen();
+  const error: unknown = await it.manager.probe().catch((reason: unknown) => reason);
+  t.ok(isStewardError(error, "PROBE_TIMEOUT"));
+  t.match(await ended, { code: codes.UNAVAILABLE });
+  await it.manager.probe();
+});
+
+t.test("a connection on which only a call is slow stays", async (t) => {
+  await using server = await startProgram("server");
+  await using it = await setup(server);
+  t.match(await status(it.client, { id: "slow", waitMs: 700 }), { said: "hello slow" });
+  t.match(it.manager.stats(), { rebuilt: 0, lost: 0 });
+  t.equal(it.proxy.stats().total, 1);
+});
+
+t.test(
+  "a peer that accepts and stays silent does not keep it connecting: it is back soon after the network is",
+  async (t) => {
+    await using server = await startProgram("server");
+    await using it = await setup(server);
+    it.proxy.blackhole();
+    const first = await failure(status(it.client, { id: "lost" }));
+    t.equal(first.code, codes.UNAVAILABLE);
+    const second = await failure(status(it.client, { id: "waits" }));
+    t.ok(isStewardError(second.cause, "GRPC_CONNECT_TIMEOUT"));
+    t.equal(second.code, codes.UNAVAILABLE);
+    await it.proxy.heal();
+    const { ms } = await untilHealthy(it.client);
+    t.ok(ms < 2_000, `${ms} ms`);
+    t.ok(Number(it.manager.stats()["rebuilt"]) >= 2);
+  },
+);
+
+t.test("a server that answers nothing at all does not let it start, and leaves no socket", async (t) => {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket.on("error", () => {}))).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  for (const tls of [false, true]) {
+    const manager = new GrpcChannelManager({ address: `127.0.0.1:${port}`, tls, ...quick });
+    const error = await manager.start().catch((reason: unknown) => reason);
+    t.ok(isStewardError(error, "GRPC_PROBE_FAILED"));
+    await manager.stop();
+  }
+  for (const socket of sockets)
+    await (socket.closed ? undefined : new Promise((resolve) => socket.resume().once("close", resolve)));
+  server.close();
+});
+
+t.test("after a restart of the server calls are back as soon as it is", async (t) => {
+  const first = await startProgram("server");
+  await using it = await setup(first);
+  t.match(await status(it.client, { id: "a" }), { said: "hello a" });
+  const port = first.said.split(":")[1] ?? "";
+  await first[Symbol.asyncDispose]();
+  t.equal((await failure(status(it.client, { id: "a" }))).code, codes.UNAVAILABLE);
+  await using _second = await startProgram("server", port);
+  const { ms } = await untilHealthy(it.client);
+  t.ok(ms < 1_500, `${ms} ms`);
+});
+
+t.test("after a reset only what was in flight is lost", async (t) => {
+  await using server = await startProgram("server");
+  await using it = await setup(server);
+  const lost = failure(status(it.client, { id: "slow", waitMs: 2_000 }));
+  await status(it.client, { id: "a" });
+  it.proxy.reset();
+  t.equal((await lost).code, codes.UNAVAILABLE);
+  t.match(await status(it.client, { id: "a" }), { said: "hello a" });
+});
+
+t.test("a server that drains loses no call: its GOAWAY sends new ones elsewhere", async (t) => {
+  await using server = await startProgram("server");
+  await using it = await setup(server);
+  const slow = status(it.client, { id: "slow", waitMs: 300 });
+  await status(it.client, { id: "a" });
+  server.child.stdin?.end();
+  t.match(await slow, { said: "hello slow" });
+  t.equal(await server.exit, 0);
+});
+
+t.test("keepalive pings are sent as asked for", async (t) => {
+  await using server = await startProgram("server");
+  await using idle = await setup(server, { keepaliveMs: 50, keepaliveTimeoutMs: 1_000, keepaliveWhenIdle: true });
+  await using silent = await setup(server, { keepaliveMs: 50 });
+  const [a, b] = [idle.proxy.stats().requestBytes, silent.proxy.stats().requestBytes];
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  t.ok(idle.proxy.stats().requestBytes >= a + 3 * 17, "a ping has 17 bytes");
+  t.ok(silent.proxy.stats().requestBytes <= b + 17);
+});
+
+t.test("a process with a call on a silent connection stops in time, and ends", async (t) => {
+  await using server = await startProgram("server");
+  const [host = "", port = ""] = server.said.split(":");
+  await using proxy = await startFaultProxy({ target: { host, port: Number(port) } });
+  await using program = await startProgram("stop-frozen", `127.0.0.1:${proxy.port}`);
+  proxy.blackhole();
+  const since = performance.now();
+  program.child.stdin?.write("go\n");
+  t.equal(await program.exit, 0);
+  t.ok(performance.now() - since < 3_000, `${performance.now() - since} ms`);
+  t.same(await program.rest, [String(codes.UNAVAILABLE)]);
+});
+
+t.test("TLS: a connection that falls silent in the middle of its handshake is given up", async (t) => {
+  await using server = await grpcForTests([], { tls: { cert: serverCert, key: serverKey } }).start();
+  await using proxy = await startFaultProxy({ target: { host: "127.0.0.1", port: server.client.port } });
+  await using manager = await new GrpcChannelManager({
+    address: `localhost:${proxy.port}`,
+    tls: { ca: authority },
+    ...quick,
+  }).start();
+  proxy.blackhole();
+  await t.rejects(manager.probe());
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  await proxy.heal();
+  const end = performance.now() + 2_000;
+  let well = false;
+  while (!well && performance.now() < end)
+    well = await manager.probe().then(
+      () => true,
+      () => false,
+    );
+  t.ok(well);
+  t.ok(proxy.stats().open <= 2, `${proxy.stats().open} connections`);
+});

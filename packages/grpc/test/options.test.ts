@@ -1,0 +1,81 @@
+import { Client, credentials } from "@grpc/grpc-js";
+import { checkOptions, isStewardError, OptionsError } from "@steward/core";
+import t from "tap";
+import { grpcChannel, GrpcChannelManager, grpcServer, GrpcServerManager, implement } from "../src/index.ts";
+import { grpcChannelSchema } from "../src/options.ts";
+import { Renderer } from "./renderer.ts";
+
+function problemsOf(make: () => unknown): string {
+  try {
+    make();
+  } catch (error) {
+    if (error instanceof OptionsError)
+      return error.problems.map(({ path, message }) => `${path}: ${message}`).join("\n");
+    throw error;
+  }
+  return "";
+}
+
+const ofChannel = (options: object): string => problemsOf(() => new GrpcChannelManager({ address: "x:1", ...options }));
+const ofServer = (options: object): string => problemsOf(() => new GrpcServerManager({ services: [], ...options }));
+
+t.test("every problem of a channel is listed, with the nearest known option", async (t) => {
+  t.equal(
+    ofChannel({ timeout: 1, stallMs: 0, retry: { methods: [], maxAttempts: 9 }, loadBalancing: "best" }),
+    [
+      "stallMs: must be at least 1 ms",
+      'loadBalancing: expected ("pick_first" | "round_robin"), received "best"',
+      "retry.methods: must name what may be repeated",
+      "retry.maxAttempts: must be at most 5",
+      'timeout: is not an option; did you mean "timeoutMs"?',
+    ].join("\n"),
+  );
+});
+
+t.test("options of a channel that contradict one another are refused", async (t) => {
+  const client = new Client("x:1", credentials.createInsecure());
+  const cases: readonly [object, RegExp][] = [
+    [{ address: undefined }, /address: is missing/],
+    [{ address: "https://x" }, /without http:\/\//],
+    [{ client }, /client: brings its own channel/],
+    [{ tls: { cert: "x" } }, /cert and key need each other/],
+    [{ serviceConfig: {}, loadBalancing: "round_robin" }, /say it all there/],
+    [{ maxReconnectDelayMs: 10 }, /must not be shorter than reconnectDelayMs/],
+    [{ retry: { methods: ["a/b/c"] } }, /must be package.Service/],
+    [{ retry: { methods: ["a"], statuses: ["OK"] } }, /other than OK/],
+    [{ hedging: { methods: ["a"], delayMs: -1 } }, /at least 0/],
+    [{ metadata: { Authorization: "x" } }, /use the option of that name/],
+    [{ service: Client }, /generated or made by makeClientConstructor/],
+    [{ interceptors: [1] }, /must be an interceptor function/],
+  ];
+  for (const [options, words] of cases) t.match(ofChannel(options), words);
+  client.close();
+});
+
+t.test("problems of a server are listed", async (t) => {
+  t.match(ofServer({ port: 70_000, service: [] }), /port: must be at most 65535/);
+  t.match(ofServer({ tls: { cert: "x" } }), /tls.key: is missing/);
+  t.match(ofServer({ services: [{}] }), /must be made by implement/);
+});
+
+t.test("a credential is not shown", async (t) => {
+  const checked = checkOptions("grpc", grpcChannelSchema, { address: "x:1", authorization: "Bearer hush" });
+  t.notMatch(JSON.stringify(checked), /hush/);
+});
+
+t.test("definitions carry their names", async (t) => {
+  t.equal(grpcChannel("renderer", { address: "x:1", service: Renderer }).name, "renderer");
+  t.equal(grpcServer("api", { services: [] }).name, "api");
+});
+
+t.test("a handler for a method that the service does not have is refused", async (t) => {
+  // What the types forbid, JavaScript can still do.
+  const implementUntyped = implement as (service: typeof Renderer, handlers: object) => unknown;
+  try {
+    implementUntyped(Renderer, { Statsu: () => {} });
+    t.fail("it was accepted");
+  } catch (error) {
+    t.ok(isStewardError(error, "GRPC_METHOD_UNKNOWN"));
+    t.match(error, { message: /it has Status, Render, Upload, Talk/ });
+  }
+});
