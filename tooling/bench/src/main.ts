@@ -18,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   guard: async () => (await import("./guard/bench.ts")).guardBench,
   health: async () => (await import("./health/bench.ts")).healthBench,
   telemetry: async () => (await import("./telemetry/bench.ts")).telemetryBench,
+  clients: async () => (await import("./clients/bench.ts")).clientsBench,
   fastify: async () => (await import("./fastify/bench.ts")).fastifyBench,
 };
 
