@@ -38,7 +38,8 @@ export function holderOf(assembly: Assembly, index: number): { readonly current:
   return {
     get current() {
       const node = assembly.current.live[index];
-      if (node === undefined) throw containerError("NOT_IN_GRAPH", `"${assembly.graph.nodes[index]?.name}" has not been started`);
+      if (node === undefined)
+        throw containerError("NOT_IN_GRAPH", `"${assembly.graph.nodes[index]?.name}" has not been started`);
       return node.value;
     },
   };
@@ -46,7 +47,8 @@ export function holderOf(assembly: Assembly, index: number): { readonly current:
 
 /** What an edge hands to its asker, from the instances of a generation. */
 export function valueOfEdge(assembly: Assembly, from: Generation, asker: string, edge: Edge): unknown {
-  if (edge.kind === "when") return valueOfEdge(assembly, from, asker, from.values[edge.condition] === true ? edge.whenTrue : edge.whenFalse);
+  if (edge.kind === "when")
+    return valueOfEdge(assembly, from, asker, from.values[edge.condition] === true ? edge.whenTrue : edge.whenFalse);
   const disabled = from.live[edge.to]?.disabled === true || assembly.graph.nodes[edge.to]?.spec.enabled === false;
   if (disabled && !edge.optional) throw disabledError(asker, assembly.graph.nodes[edge.to]);
   if (disabled) return undefined;
@@ -56,7 +58,11 @@ export function valueOfEdge(assembly: Assembly, from: Generation, asker: string,
 
 function disabledError(asker: string, node: GraphNode | undefined): Error {
   const name = node?.name ?? "";
-  return containerError("GRAPH_DISABLED", `"${asker}" needs "${name}", which configuration disabled: need it as optional(${name})`, { resource: asker });
+  return containerError(
+    "GRAPH_DISABLED",
+    `"${asker}" needs "${name}", which configuration disabled: need it as optional(${name})`,
+    { resource: asker },
+  );
 }
 
 /** What a node is handed as its needs. */
@@ -69,7 +75,8 @@ export function needsOf(assembly: Assembly, from: Generation, node: GraphNode): 
 /** For every node, the nodes that have an edge to it. */
 export function dependantsOf(graph: Graph): number[][] {
   const dependants = graph.nodes.map((): number[] => []);
-  for (const node of graph.nodes) for (const edge of node.edges) for (const to of indicesOf(edge)) dependants[to]?.push(node.index);
+  for (const node of graph.nodes)
+    for (const edge of node.edges) for (const to of indicesOf(edge)) dependants[to]?.push(node.index);
   return dependants;
 }
 

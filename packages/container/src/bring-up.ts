@@ -1,6 +1,14 @@
-import { describeError, OptionsError, sharedAbortController, TimeoutReached, within, type Managed } from "@steward/core";
+import {
+  describeError,
+  isStewardError,
+  OptionsError,
+  sharedAbortController,
+  TimeoutReached,
+  within,
+  type Managed,
+} from "@steward/core";
 import { needsOf, type Assembly, type Generation } from "./assembly.ts";
-import type { NodeFailure } from "./errors.ts";
+import { StartError, type NodeFailure } from "./errors.ts";
 import type { Edge, GraphNode } from "./graph.ts";
 import { isEnabled, LiveNode, makeManager } from "./node.ts";
 
@@ -35,15 +43,27 @@ export class BringUp {
     };
     const abort = this.#abort;
     let settled: Promise<void> | undefined;
-    await within(this.#assembly.clock, timeoutMs, () => (settled = all()), { abort, outer }).catch((error: unknown) => this.#giveUp(error, timeoutMs));
+    await within(this.#assembly.clock, timeoutMs, () => (settled = all()), { abort, outer }).catch((error: unknown) =>
+      this.#giveUp(error, timeoutMs),
+    );
     await settled;
   }
 
   #giveUp(error: unknown, timeoutMs: number): void {
     if (this.failures.length > 0) return;
     const hanging = [...this.#inFlight.values()];
-    const cause = error instanceof TimeoutReached ? new Error(`the container did not start within ${timeoutMs} ms; waiting for: ${hanging.map((node) => node.name).join(", ")}`) : error;
-    this.failures.push({ resource: hanging[0]?.name ?? "container", phase: "start", durationMs: this.#elapsed(hanging[0]), cause });
+    const cause =
+      error instanceof TimeoutReached
+        ? new Error(
+            `the container did not start within ${timeoutMs} ms; waiting for: ${hanging.map((node) => node.name).join(", ")}`,
+          )
+        : error;
+    this.failures.push({
+      resource: hanging[0]?.name ?? "container",
+      phase: "start",
+      durationMs: this.#elapsed(hanging[0]),
+      cause,
+    });
   }
 
   #elapsed(node: LiveNode | undefined): number {
@@ -70,7 +90,8 @@ export class BringUp {
   /** Whether something else, which started at the same time, failed to start what this edge needs. */
   #isMissing(edge: Edge): boolean {
     if (edge.kind === "lazy") return false;
-    if (edge.kind === "when") return this.#isMissing(this.#into.values[edge.condition] === true ? edge.whenTrue : edge.whenFalse);
+    if (edge.kind === "when")
+      return this.#isMissing(this.#into.values[edge.condition] === true ? edge.whenTrue : edge.whenFalse);
     return this.#into.live[edge.to] === undefined;
   }
 
@@ -91,15 +112,24 @@ export class BringUp {
   }
 
   #make(node: GraphNode, since: number): { readonly live: LiveNode; readonly derived: boolean } | undefined {
-    if (node.constant !== undefined || node.spec.enabled === false) return { live: new LiveNode(node, undefined, node.constant === undefined, since), derived: false };
+    if (node.constant !== undefined || node.spec.enabled === false)
+      return { live: new LiveNode(node, undefined, node.constant === undefined, since), derived: false };
     try {
       const needs = needsOf(this.#assembly, this.#into, node);
       if (!isEnabled(node.spec, needs)) return { live: new LiveNode(node, undefined, true, since), derived: false };
       const prepared = node.spec.managed?.prepare(needs);
       const manager = makeManager(node.spec, needs, prepared, { clock: this.#assembly.clock, name: node.name });
-      return { live: new LiveNode(node, manager, false, since), derived: node.spec.managed !== undefined && node.edges.length > 0 };
+      return {
+        live: new LiveNode(node, manager, false, since),
+        derived: node.spec.managed !== undefined && node.edges.length > 0,
+      };
     } catch (error) {
-      this.#fail({ resource: node.name, phase: error instanceof OptionsError ? "options" : "start", durationMs: this.#assembly.clock.now() - since, cause: error });
+      this.#fail({
+        resource: node.name,
+        phase: error instanceof OptionsError ? "options" : "start",
+        durationMs: this.#assembly.clock.now() - since,
+        cause: error,
+      });
       return undefined;
     }
   }
@@ -145,11 +175,33 @@ export class BringUp {
 }
 
 /** What a failed start says to whoever reads it at night. */
-export function startMessage(failures: readonly NodeFailure[], rolledBack: readonly string[], stillStarting: readonly string[]): string {
+function startMessage(
+  failures: readonly NodeFailure[],
+  rolledBack: readonly string[],
+  stillStarting: readonly string[],
+): string {
   const [first, ...others] = failures;
-  const lines = [`"${first?.resource}" failed in ${first?.phase} after ${Math.round(first?.durationMs ?? 0)} ms: ${describeError(first?.cause)}`];
-  if (others.length > 0) lines.push(`failed as well: ${others.map((f) => `"${f.resource}" (${describeError(f.cause)})`).join(", ")}`);
+  const lines = [
+    `"${first?.resource}" failed in ${first?.phase} after ${Math.round(first?.durationMs ?? 0)} ms: ${describeError(first?.cause)}`,
+  ];
+  if (others.length > 0)
+    lines.push(`failed as well: ${others.map((f) => `"${f.resource}" (${describeError(f.cause)})`).join(", ")}`);
   lines.push(rolledBack.length === 0 ? "nothing else had started" : `stopped again: ${rolledBack.join(", ")}`);
-  if (stillStarting.length > 0) lines.push(`ignored its abort and is still starting, will be stopped when it arrives: ${stillStarting.join(", ")}`);
+  if (stillStarting.length > 0)
+    lines.push(`ignored its abort and is still starting, will be stopped when it arrives: ${stillStarting.join(", ")}`);
   return lines.join("\n  ");
+}
+
+/** The one error of a failed start. Wrong options alone are told as such: all problems of all resources. */
+export function startError(up: BringUp, order: readonly string[], rollbackFailures: readonly NodeFailure[]): Error {
+  const { failures, stillStarting } = up;
+  const problems = failures.flatMap((failure) => (failure.cause instanceof OptionsError ? failure.cause.problems : []));
+  if (problems.length > 0 && failures.every((failure) => isStewardError(failure.cause, "OPTIONS_INVALID")))
+    return new OptionsError(problems);
+  return new StartError(startMessage(failures, order, stillStarting), {
+    failures,
+    rolledBack: order,
+    stillStarting,
+    rollbackFailures,
+  });
 }

@@ -12,7 +12,9 @@ interface CachedInstance {
 }
 
 /** Starts an instance; the function it gives stops it. */
-export type Instantiate = (definition: AnyDefinition) => Promise<{ readonly value: unknown; readonly stop: () => Promise<void> }>;
+export type Instantiate = (
+  definition: AnyDefinition,
+) => Promise<{ readonly value: unknown; readonly stop: () => Promise<void> }>;
 
 /** Instances of `cached(...)` needs: one start however many ask, and an old one goes after its last user. */
 export class CachedInstances {
@@ -32,7 +34,13 @@ export class CachedInstances {
     instance.users++;
     try {
       const value = await instance.value;
-      scope.willExit({ name: definition.name, handler: false, generator: undefined, value, stop: () => this.#giveBack(definition, ttlMs, instance) });
+      scope.willExit({
+        name: definition.name,
+        handler: false,
+        generator: undefined,
+        value,
+        stop: () => this.#giveBack(definition, ttlMs, instance),
+      });
       return value;
     } catch (error) {
       this.#forget(definition, ttlMs, instance); // a failed start is not remembered: the next one tries anew
@@ -47,7 +55,11 @@ export class CachedInstances {
     if (known !== undefined && this.#clock.now() - known.since < ttlMs) return known;
     if (known !== undefined) this.#retire(definition, ttlMs, known);
     const started = this.#instantiate(definition);
-    const release = (): Promise<void> => started.then(({ stop }) => stop(), () => {});
+    const release = (): Promise<void> =>
+      started.then(
+        ({ stop }) => stop(),
+        () => {},
+      );
     const made = { value: started.then(({ value }) => value), since: this.#clock.now(), users: 0, release };
     perTtl.set(ttlMs, made);
     return made;

@@ -1,4 +1,14 @@
-import { isDefinition, systemClock, type Binding, type Clock, type Definition, type HeldLifetime, type InputDefinition, type Present, type Reachable } from "@steward/core";
+import {
+  isDefinition,
+  systemClock,
+  type Binding,
+  type Clock,
+  type Definition,
+  type HeldLifetime,
+  type InputDefinition,
+  type Present,
+  type Reachable,
+} from "@steward/core";
 import { Engine, type Limits } from "./engine.ts";
 import { explain, type ExplainFormat } from "./explain.ts";
 import { Graph, type AnyDefinition, type Override, type Overrides } from "./graph.ts";
@@ -49,7 +59,10 @@ const DEFAULTS: Limits = { startTimeoutMs: 60_000, drainTimeoutMs: 15_000, stopT
  * console.log(running.get(greeter)("world")); // => hello, world
  * ```
  */
-export function container<const R extends readonly SomeDefinition[]>(roots: R, options: ContainerOptions = {}): Container<OpenInputs<R[number]>> {
+export function container<const R extends readonly SomeDefinition[]>(
+  roots: R,
+  options: ContainerOptions = {},
+): Container<OpenInputs<R[number]>> {
   return new Container(roots, new Map(), options);
 }
 
@@ -72,14 +85,19 @@ export class Container<out Open extends string = never> {
    * The same container with a definition replaced, for a test or another environment: by a value of its type, or by
    * a definition, which may wrap the original by needing it. What only the replaced one needed is not started.
    */
-  override<V, I extends HeldLifetime, O extends string>(definition: InputDefinition<V, I, O>, value: NoInfer<V>): Container<Exclude<Open, O>>;
+  override<V, I extends HeldLifetime, O extends string>(
+    definition: InputDefinition<V, I, O>,
+    value: NoInfer<V>,
+  ): Container<Exclude<Open, O>>;
   override<V, R extends string, O extends string, O2 extends string>(
     definition: Definition<V, R, O>,
     replacement: Definition<NoInfer<V>, Reachable[Present<NoInfer<R>> & HeldLifetime] | NoInfer<R>, O2>,
   ): Container<Open | O2>;
   override<V, R extends string, O extends string>(definition: Definition<V, R, O>, value: NoInfer<V>): Container<Open>;
   override(definition: AnyDefinition, replacement: unknown): Container<string> {
-    const override: Override = isDefinition(replacement) ? { kind: "definition", definition: replacement } : { kind: "value", value: replacement };
+    const override: Override = isDefinition(replacement)
+      ? { kind: "definition", definition: replacement }
+      : { kind: "value", value: replacement };
     return new Container(this.#roots, new Map([...this.#overrides, [definition, override]]), this.#options);
   }
 
@@ -90,7 +108,11 @@ export class Container<out Open extends string = never> {
    * @throws {OPTIONS_INVALID} listing every wrong option of every resource, before anything connects where that can be known.
    * @throws {INPUT_MISSING} when an input has no value.
    */
-  async start<const B extends readonly Binding[] = readonly []>(this: Container<Open> & AllInputs<Open, B>, inputs?: B, options: StartOptions = {}): Promise<Running> {
+  async start<const B extends readonly Binding[] = readonly []>(
+    this: Container<Open> & AllInputs<Open, B>,
+    inputs?: B,
+    options: StartOptions = {},
+  ): Promise<Running> {
     const { name = "container", clock = systemClock, sessions = {}, health = {}, ...limits } = this.#options;
     const graph = new Graph(this.#roots, this.#overrides, inputs ?? []);
     const engine = new Engine(name, graph, clock, { ...DEFAULTS, ...limits }, sessions, health);

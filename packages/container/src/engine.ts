@@ -1,11 +1,12 @@
-import { edgeOf, isStewardError, Lifecycle, OptionsError, sharedAbortController, specOf, type Binding, type Clock, type Managed, type Needs, type Phase } from "@steward/core";
-import { dependantsOf, indicesOf, nextGeneration, valueOfEdge, type Assembly, type Generation } from "./assembly.ts";
-import { BringUp, startMessage } from "./bring-up.ts";
+import { Lifecycle, sharedAbortController, type Binding, type Clock, type Needs, type Phase } from "@steward/core";
+import { dependantsOf, indicesOf, nextGeneration, type Assembly, type Generation } from "./assembly.ts";
+import { BringUp, startError } from "./bring-up.ts";
 import { CachedInstances } from "./cached.ts";
-import { containerError, StartError, StopError, type NodeFailure } from "./errors.ts";
+import { containerError, StopError, type NodeFailure } from "./errors.ts";
 import type { AnyDefinition, Graph, GraphNode, Override } from "./graph.ts";
 import { HealthMonitor, type MonitorOptions } from "./health-monitor.ts";
-import { isEnabled, makeManager, type LiveNode } from "./node.ts";
+import { makeInstance } from "./instance.ts";
+import type { LiveNode } from "./node.ts";
 import { compilePlan, type Plan, type PlanKind } from "./plan.ts";
 import { Plans } from "./plans.ts";
 import { restart } from "./restart.ts";
@@ -19,12 +20,6 @@ export interface Limits {
   readonly startTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly stopTimeoutMs: number;
-}
-
-/** An instance and how to stop it. */
-interface Instance {
-  readonly value: unknown;
-  readonly stop: () => Promise<void>;
 }
 
 /** Everything a running container consists of; `Running` is its public face. */
@@ -60,7 +55,14 @@ export class Engine implements Assembly, ScopeHost {
   #draining: Promise<readonly NodeFailure[]> | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(name: string, graph: Graph, clock: Clock, limits: Limits, sessions: SessionOptions, health: MonitorOptions | false) {
+  constructor(
+    name: string,
+    graph: Graph,
+    clock: Clock,
+    limits: Limits,
+    sessions: SessionOptions,
+    health: MonitorOptions | false,
+  ) {
     this.graph = graph;
     this.clock = clock;
     this.limits = limits;
@@ -68,7 +70,7 @@ export class Engine implements Assembly, ScopeHost {
     this.current = nextGeneration(graph.nodes.length);
     this.#lifecycle = new Lifecycle(name, clock);
     this.#plans = new Plans((needs, kind) => this.#compile(needs, kind));
-    this.#cached = new CachedInstances(clock, (definition) => this.#instance(definition));
+    this.#cached = new CachedInstances(clock, (definition) => makeInstance(this, definition, this.#abort.signal));
     this.#retries = new Retries(clock, (node) => this.#cameUp(node));
     this.monitor = health === false ? undefined : new HealthMonitor(this, health);
     this.sessions = new Sessions(clock, sessions, (inputs) => this.open(inputs, undefined, "session"));
@@ -109,7 +111,10 @@ export class Engine implements Assembly, ScopeHost {
   }
 
   /** Stops nodes with a time budget of its own. */
-  async #takeDown(nodes: readonly LiveNode[], timeoutMs: number = this.limits.stopTimeoutMs): Promise<{ order: readonly string[]; failures: readonly NodeFailure[] }> {
+  async #takeDown(
+    nodes: readonly LiveNode[],
+    timeoutMs: number = this.limits.stopTimeoutMs,
+  ): Promise<{ order: readonly string[]; failures: readonly NodeFailure[] }> {
     const abort = sharedAbortController();
     const timer = this.clock.setTimeout(() => abort.abort(), timeoutMs);
     try {
@@ -151,7 +156,10 @@ export class Engine implements Assembly, ScopeHost {
 
   async #startLate(index: number): Promise<unknown> {
     const name = this.graph.nodes[index]?.name ?? "";
-    if (this.phase !== "ready" && this.phase !== "starting") throw containerError("CONTAINER_CLOSED", `"${name}" cannot start any more: the container is ${this.phase}`, { resource: name });
+    if (this.phase !== "ready" && this.phase !== "starting")
+      throw containerError("CONTAINER_CLOSED", `"${name}" cannot start any more: the container is ${this.phase}`, {
+        resource: name,
+      });
     const up = new BringUp(this, this.current, (node) => this.#retries.add(node));
     await up.run([index], [], this.limits.startTimeoutMs, this.#abort.signal);
     const arrived = this.current.live[index];
@@ -225,42 +233,18 @@ export class Engine implements Assembly, ScopeHost {
   returned(generation: Generation): void {
     if (--generation.borrowers > 0) return;
     generation.onIdle?.();
-    if (this.#openScopes === this.sessions.size && this.#onIdle.length > 0) for (const wake of this.#onIdle.splice(0)) wake();
+    if (this.#openScopes === this.sessions.size && this.#onIdle.length > 0)
+      for (const wake of this.#onIdle.splice(0)) wake();
   }
 
   async instantiate(definition: AnyDefinition, scope: ScopeState): Promise<unknown> {
-    const { value, stop } = await this.#instance(definition);
+    const { value, stop } = await makeInstance(this, definition, this.#abort.signal);
     scope.willExit({ name: definition.name, handler: false, generator: undefined, value, stop });
     return value;
   }
 
   borrowCached(definition: AnyDefinition, ttlMs: number, scope: ScopeState): Promise<unknown> {
     return this.#cached.borrow(definition, ttlMs, scope);
-  }
-
-  /** An instance of its own, outside the graph, from the application resources of now; what it alone needs is made with it. */
-  async #instance(definition: AnyDefinition): Promise<Instance> {
-    const spec = specOf(definition);
-    const needs: Record<string, unknown> = {};
-    const own: Instance[] = [];
-    const stop = async (): Promise<void> => {
-      for (const inner of own.reverse()) await inner.stop();
-    };
-    try {
-      for (const [key, need] of Object.entries(spec.needs)) {
-        const edge = this.graph.edgeOfDetached(definition, key, edgeOf(need));
-        if ("own" in edge) own.push(await this.#instance(edge.own));
-        needs[key] = "own" in edge ? own.at(-1)?.value : valueOfEdge(this, this.current, definition.name, edge);
-      }
-      if (!isEnabled(spec, needs)) return { value: undefined, stop };
-      const manager: Managed = makeManager(spec, needs, spec.managed?.prepare(needs), { clock: this.clock, name: definition.name });
-      await manager.start({ signal: this.#abort.signal });
-      own.push({ value: manager.client, stop: () => manager.stop() });
-      return { value: manager.client, stop };
-    } catch (error) {
-      await stop();
-      throw error;
-    }
   }
 
   // --- stop --------------------------------------------------------------------------------------------------------
@@ -274,13 +258,24 @@ export class Engine implements Assembly, ScopeHost {
     this.#lifecycle.move(["ready"], "draining");
     const failures: NodeFailure[] = [];
     const abort = sharedAbortController();
-    const timer = this.clock.setTimeout(() => abort.abort(new Error(`all drains together may take ${Math.round(timeoutMs)} ms`)), timeoutMs);
+    const timer = this.clock.setTimeout(
+      () => abort.abort(new Error(`all drains together may take ${Math.round(timeoutMs)} ms`)),
+      timeoutMs,
+    );
     const used = this.#usedByScopes();
     await Promise.all([this.#retries.close(), this.monitor?.close()]);
-    await this.#drainNodes(this.live.filter((node) => !used.has(node.graph.index)), abort.signal, failures);
+    await this.#drainNodes(
+      this.live.filter((node) => !used.has(node.graph.index)),
+      abort.signal,
+      failures,
+    );
     await this.#drainScopes(abort.signal, failures);
     this.#refusesScopes = true;
-    await this.#drainNodes(this.live.filter((node) => used.has(node.graph.index)), abort.signal, failures);
+    await this.#drainNodes(
+      this.live.filter((node) => used.has(node.graph.index)),
+      abort.signal,
+      failures,
+    );
     timer.cancel();
     return failures;
   }
@@ -297,21 +292,26 @@ export class Engine implements Assembly, ScopeHost {
   }
 
   async #drainNodes(nodes: readonly LiveNode[], signal: AbortSignal, failures: NodeFailure[]): Promise<void> {
-    await inOrder(nodes, (index) => this.dependants[index] ?? [], async (node) => {
-      const since = this.clock.now();
-      try {
-        await node.manager?.drain({ signal });
-      } catch (cause) {
-        failures.push({ resource: node.name, phase: "drain", durationMs: this.clock.now() - since, cause });
-      }
-    });
+    await inOrder(
+      nodes,
+      (index) => this.dependants[index] ?? [],
+      async (node) => {
+        const since = this.clock.now();
+        try {
+          await node.manager?.drain({ signal });
+        } catch (cause) {
+          failures.push({ resource: node.name, phase: "drain", durationMs: this.clock.now() - since, cause });
+        }
+      },
+    );
   }
 
   async #drainScopes(signal: AbortSignal, failures: NodeFailure[]): Promise<void> {
     const since = this.clock.now();
     if (await this.#scopesEnd(signal)) return;
     const left = this.#openScopes;
-    for (let scope = this.#scopes; scope !== undefined; scope = scope.after) scope.abort(containerError("CONTAINER_CLOSED", "the container stops"));
+    for (let scope = this.#scopes; scope !== undefined; scope = scope.after)
+      scope.abort(containerError("CONTAINER_CLOSED", "the container stops"));
     const abort = sharedAbortController();
     const timer = this.clock.setTimeout(() => abort.abort(), ABORTED_SCOPE_GRACE_MS);
     await this.#scopesEnd(abort.signal);
@@ -347,7 +347,13 @@ export class Engine implements Assembly, ScopeHost {
     const leftMs = Math.max(0, timeoutMs - (this.clock.now() - since));
     const { failures } = await this.#takeDown(nodes, Math.min(this.limits.stopTimeoutMs, leftMs));
     const all = [...drained, ...failures, ...this.#retiredFailures];
-    const error = all.length === 0 ? undefined : new StopError(stopMessage(all, nodes.length, (name) => this.#heldUpBy(name)), all);
+    const error =
+      all.length === 0
+        ? undefined
+        : new StopError(
+            stopMessage(all, nodes.length, (name) => this.#heldUpBy(name)),
+            all,
+          );
     this.#lifecycle.move(["stopping"], "stopped", error);
     if (error !== undefined) throw error;
   }
@@ -371,12 +377,4 @@ function neededBy(graph: Graph, node: GraphNode, found: Set<GraphNode> = new Set
       neededBy(graph, needed, found);
     }
   return found;
-}
-
-/** The one error of a failed start. Wrong options alone are told as such: all problems of all resources. */
-function startError(up: BringUp, order: readonly string[], rollbackFailures: readonly NodeFailure[]): Error {
-  const { failures, stillStarting } = up;
-  const problems = failures.flatMap((failure) => (failure.cause instanceof OptionsError ? failure.cause.problems : []));
-  if (problems.length > 0 && failures.every((failure) => isStewardError(failure.cause, "OPTIONS_INVALID"))) return new OptionsError(problems);
-  return new StartError(startMessage(failures, order, stillStarting), { failures, rolledBack: order, stillStarting, rollbackFailures });
 }

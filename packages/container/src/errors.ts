@@ -6,7 +6,8 @@ export const CONTAINER_CODES = {
   GRAPH_CAPTIVE: "A definition needs something that lives shorter than itself.",
   GRAPH_DUPLICATE_NAME: "Two definitions in one container have the same name.",
   GRAPH_DISABLED: "A definition needs something that configuration disabled, without saying optional(...).",
-  GRAPH_OPTIONAL: "A definition holds a resource that may be down and has no object while it is; current(...) is needed.",
+  GRAPH_OPTIONAL:
+    "A definition holds a resource that may be down and has no object while it is; current(...) is needed.",
   INPUT_MISSING: "A container or a scope was opened without an input that it needs.",
   NOT_IN_GRAPH: "Something was asked for that the container does not hold or has not started.",
   START_FAILED: "A resource failed to start, so everything that had started was stopped again.",
@@ -51,7 +52,10 @@ export class StartError extends StewardError {
   /** What failed while being rolled back. */
   readonly rollbackFailures: readonly NodeFailure[];
 
-  constructor(message: string, details: Pick<StartError, "failures" | "rolledBack" | "stillStarting" | "rollbackFailures">) {
+  constructor(
+    message: string,
+    details: Pick<StartError, "failures" | "rolledBack" | "stillStarting" | "rollbackFailures">,
+  ) {
     const [first] = details.failures;
     super("START_FAILED", message, { resource: first?.resource, cause: first?.cause });
     this.failures = details.failures;

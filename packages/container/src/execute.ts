@@ -14,7 +14,11 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /** Runs a plan step by step. What every plan begins with, and all there is where code generation is forbidden. */
-export function interpreter(steps: readonly Step[], keys: readonly string[], sources: readonly Source[]): { run: Run; result: Result } {
+export function interpreter(
+  steps: readonly Step[],
+  keys: readonly string[],
+  sources: readonly Source[],
+): { run: Run; result: Result } {
   const readers = steps.map((step) => builder(step.keys, step.sources));
   const result = builder(keys, sources);
   const run: Run = (scope, slots, values, from) => {
@@ -22,7 +26,9 @@ export function interpreter(steps: readonly Step[], keys: readonly string[], sou
       const step = steps[i];
       const build = readers[i];
       if (step === undefined || build === undefined) break;
-      const value = step.remembered ? scope.remember(step, () => step.call(build(slots, values, scope), scope)) : step.call(build(slots, values, scope), scope);
+      const value = step.remembered
+        ? scope.remember(step, () => step.call(build(slots, values, scope), scope))
+        : step.call(build(slots, values, scope), scope);
       if (isThenable(value)) return scope.wait(value, step, slots, i + 1, run);
       slots[step.slot] = value;
       if (step.stop !== undefined && value !== undefined) scope.willStop(step, value);
@@ -32,7 +38,10 @@ export function interpreter(steps: readonly Step[], keys: readonly string[], sou
   return { run, result };
 }
 
-function builder(keys: readonly string[], sources: readonly Source[]): (slots: readonly unknown[], values: readonly unknown[], scope: ScopeState) => Record<string, unknown> {
+function builder(
+  keys: readonly string[],
+  sources: readonly Source[],
+): (slots: readonly unknown[], values: readonly unknown[], scope: ScopeState) => Record<string, unknown> {
   const readers = sources.map(reader);
   return (slots, values, scope) => {
     const built: Record<string, unknown> = {};
@@ -52,8 +61,13 @@ function reader(source: Source): Reader {
     case "made":
       return (_slots, _values, scope) => source.make(scope);
     case "choice": {
-      const [condition, whenTrue, whenFalse] = [reader(source.condition), reader(source.whenTrue), reader(source.whenFalse)];
-      return (slots, values, scope) => (condition(slots, values, scope) === true ? whenTrue : whenFalse)(slots, values, scope);
+      const [condition, whenTrue, whenFalse] = [
+        reader(source.condition),
+        reader(source.whenTrue),
+        reader(source.whenFalse),
+      ];
+      return (slots, values, scope) =>
+        (condition(slots, values, scope) === true ? whenTrue : whenFalse)(slots, values, scope);
     }
   }
 }

@@ -41,7 +41,8 @@ export async function runExits(exits: readonly Exit[], outcome: Outcome, context
       const pending = leave(exit, now, context);
       const next = isThenable(pending) ? await pending : pending;
       if (exit.generator === undefined) continue;
-      if ((next as IteratorResult<unknown>).done === true) { // a generator answers with one
+      if ((next as IteratorResult<unknown>).done === true) {
+        // a generator answers with one
         swallowed = now ?? swallowed;
         now = undefined;
       } else {
@@ -70,8 +71,12 @@ async function refuseYield(exit: Exit, generator: LifecycleGenerator, next: Iter
 
 function swallowedError(swallowed: Outcome): Outcome {
   if (swallowed === undefined) return undefined;
-  const error = containerError("GENERATOR_SWALLOWED_ERROR", "a lifecycle generator caught the handler's error and did not throw it on; throw it, or another one, after cleaning up", {
-    cause: swallowed.error,
-  });
+  const error = containerError(
+    "GENERATOR_SWALLOWED_ERROR",
+    "a lifecycle generator caught the handler's error and did not throw it on; throw it, or another one, after cleaning up",
+    {
+      cause: swallowed.error,
+    },
+  );
   return { error };
 }

@@ -9,7 +9,9 @@ export function failureText(error: unknown): string {
 
 function stacksOf(error: unknown): string[] {
   const causes = error instanceof StartError ? error.failures.map((failure) => failure.cause) : [error];
-  return causes.flatMap((cause) => (cause instanceof Error && isUnexpected(cause) ? [indented(cause.stack ?? "")] : []));
+  return causes.flatMap((cause) =>
+    cause instanceof Error && isUnexpected(cause) ? [indented(cause.stack ?? "")] : [],
+  );
 }
 
 /** Errors with a code (ours, the system's, a driver's) explain themselves; a bare one is most often a mistake in the code. */

@@ -1,19 +1,43 @@
-import { edgeOf, OptionsError, originOf, specOf, type Binding, type Definition, type EdgeSpec, type Need, type Spec } from "@steward/core";
+import {
+  edgeOf,
+  OptionsError,
+  originOf,
+  specOf,
+  type Binding,
+  type Definition,
+  type EdgeSpec,
+  type Need,
+  type Spec,
+} from "@steward/core";
 import { containerError } from "./errors.ts";
 
 /** A definition of any type. */
 export type AnyDefinition = Definition<unknown, string, string>;
 
 /** What stands in for a definition: a value, or another definition. */
-export type Override = { readonly kind: "value"; readonly value: unknown } | { readonly kind: "definition"; readonly definition: AnyDefinition };
+export type Override =
+  | { readonly kind: "value"; readonly value: unknown }
+  | { readonly kind: "definition"; readonly definition: AnyDefinition };
 
 /** Which definitions are replaced by what. */
 export type Overrides = ReadonlyMap<AnyDefinition, Override>;
 
 /** An edge of the graph of application resources, by the index of what it points to. */
 export type Edge =
-  | { readonly kind: "plain" | "lazy" | "current"; readonly key: string; readonly to: number; readonly optional: boolean }
-  | { readonly kind: "when"; readonly key: string; readonly condition: number; readonly whenTrue: Edge; readonly whenFalse: Edge; readonly optional: boolean };
+  | {
+      readonly kind: "plain" | "lazy" | "current";
+      readonly key: string;
+      readonly to: number;
+      readonly optional: boolean;
+    }
+  | {
+      readonly kind: "when";
+      readonly key: string;
+      readonly condition: number;
+      readonly whenTrue: Edge;
+      readonly whenFalse: Edge;
+      readonly optional: boolean;
+    };
 
 /** An application resource in the graph. */
 export interface GraphNode {
@@ -70,10 +94,15 @@ export class Graph {
   }
 
   /** A definition as the asker sees it: the override's, or itself. Whoever replaces a definition may wrap it: it sees the original. */
-  resolve(definition: AnyDefinition, asker: AnyDefinition | undefined): { readonly definition: AnyDefinition; readonly constant: { readonly value: unknown } | undefined } {
+  resolve(
+    definition: AnyDefinition,
+    asker: AnyDefinition | undefined,
+  ): { readonly definition: AnyDefinition; readonly constant: { readonly value: unknown } | undefined } {
     const override = this.#overrideOf(definition, asker);
     if (override === undefined) return { definition, constant: undefined };
-    return override.kind === "value" ? { definition, constant: override } : { definition: override.definition, constant: undefined };
+    return override.kind === "value"
+      ? { definition, constant: override }
+      : { definition: override.definition, constant: undefined };
   }
 
   /** Checks what a scope asks for and was not among the roots; the application resources it needs have to be here already. */
@@ -91,12 +120,17 @@ export class Graph {
     }
     this.#scoped.clear(); // some were visited only because of what is not here
     const names = [...new Set(added.map((node) => `"${node.name}"`))].join(", ");
-    throw containerError("NOT_IN_GRAPH", `this container does not hold ${names}: add it to the roots of container([...])`, { resource: added[0]?.name });
+    throw containerError(
+      "NOT_IN_GRAPH",
+      `this container does not hold ${names}: add it to the roots of container([...])`,
+      { resource: added[0]?.name },
+    );
   }
 
   /** An edge of an instance outside the graph. What it needs is in the graph, but for what it alone is to have. */
   edgeOfDetached(asker: AnyDefinition, key: string, edge: EdgeSpec): Edge | { readonly own: AnyDefinition } {
-    if (edge.kind === "fresh" || (edge.kind !== "when" && edge.target.lifetime === "transient")) return { own: this.resolve(edge.target, asker).definition };
+    if (edge.kind === "fresh" || (edge.kind !== "when" && edge.target.lifetime === "transient"))
+      return { own: this.resolve(edge.target, asker).definition };
     return this.#edge(asker, specOf(asker), key, edge);
   }
 
@@ -138,7 +172,12 @@ export class Graph {
     this.#index.set(definition, this.#push(definition, spec, given, edges));
   }
 
-  #push(definition: AnyDefinition, spec: Spec, constant: { readonly value: unknown } | undefined, edges: readonly Edge[]): number {
+  #push(
+    definition: AnyDefinition,
+    spec: Spec,
+    constant: { readonly value: unknown } | undefined,
+    edges: readonly Edge[],
+  ): number {
     const index = this.nodes.length;
     this.nodes.push({ index, name: this.#uniqueName(definition, index), definition, spec, constant, edges });
     return index;
@@ -147,7 +186,11 @@ export class Graph {
   #inputValue(definition: AnyDefinition, spec: Spec): { readonly value: unknown } | undefined {
     if (spec.kind !== "input") return undefined;
     if (this.#inputs === undefined || this.#inputs.has(definition)) return { value: this.#inputs?.get(definition) };
-    throw containerError("INPUT_MISSING", `the input "${spec.name}" has no value: give ${spec.name}.is(...) when the container starts${this.#needed()}`, { resource: spec.name });
+    throw containerError(
+      "INPUT_MISSING",
+      `the input "${spec.name}" has no value: give ${spec.name}.is(...) when the container starts${this.#needed()}`,
+      { resource: spec.name },
+    );
   }
 
   #edges(definition: AnyDefinition, spec: Spec): Edge[] {
@@ -157,7 +200,14 @@ export class Graph {
   #edge(asker: AnyDefinition, spec: Spec, key: string, edge: EdgeSpec): Edge {
     if (edge.kind === "when") {
       const condition = this.#target(asker, spec, edge.condition);
-      return { kind: "when", key, condition, whenTrue: this.#edge(asker, spec, key, edge.whenTrue), whenFalse: this.#edge(asker, spec, key, edge.whenFalse), optional: edge.optional };
+      return {
+        kind: "when",
+        key,
+        condition,
+        whenTrue: this.#edge(asker, spec, key, edge.whenTrue),
+        whenFalse: this.#edge(asker, spec, key, edge.whenFalse),
+        optional: edge.optional,
+      };
     }
     if (edge.kind === "cached") throw captive(spec, key);
     const own = edge.kind === "fresh" || edge.target.lifetime === "transient";
@@ -172,7 +222,8 @@ export class Graph {
     if (rank(definition) < rank(asker)) throw captive(spec, key);
     this.#visit(target, asker);
     const index = this.#index.get(definition);
-    if (index === undefined) throw containerError("GRAPH_CYCLE", `"${spec.name}" and "${target.name}" need one another`); // cannot be: a visit adds it or throws
+    if (index === undefined)
+      throw containerError("GRAPH_CYCLE", `"${spec.name}" and "${target.name}" need one another`); // cannot be: a visit adds it or throws
     return index;
   }
 
@@ -200,18 +251,34 @@ export class Graph {
   #scopedEdge(asker: AnyDefinition, key: string, edge: EdgeSpec): Edge | undefined {
     if (edge.kind === "when") {
       const condition = this.#scopedTarget(asker, key, edge.condition);
-      const [whenTrue, whenFalse] = [this.#scopedEdge(asker, key, edge.whenTrue), this.#scopedEdge(asker, key, edge.whenFalse)];
-      if (condition === undefined || whenTrue === undefined || whenFalse === undefined) this.scopeEdges.push(...[whenTrue, whenFalse].filter((e) => e !== undefined));
-      return condition === undefined ? undefined : whenTrue === undefined || whenFalse === undefined ? { kind: "plain", key, to: condition, optional: false } : { kind: "when", key, condition, whenTrue, whenFalse, optional: edge.optional };
+      const [whenTrue, whenFalse] = [
+        this.#scopedEdge(asker, key, edge.whenTrue),
+        this.#scopedEdge(asker, key, edge.whenFalse),
+      ];
+      if (condition === undefined || whenTrue === undefined || whenFalse === undefined)
+        this.scopeEdges.push(...[whenTrue, whenFalse].filter((e) => e !== undefined));
+      return condition === undefined
+        ? undefined
+        : whenTrue === undefined || whenFalse === undefined
+          ? { kind: "plain", key, to: condition, optional: false }
+          : { kind: "when", key, condition, whenTrue, whenFalse, optional: edge.optional };
     }
     const to = this.#scopedTarget(asker, key, edge.target, edge.kind === "fresh" || edge.kind === "cached");
     if (to !== undefined && edge.kind !== "current") this.#refuseAbsent(specOf(asker), to);
-    return to === undefined ? undefined : { kind: edge.kind === "lazy" || edge.kind === "current" ? edge.kind : "plain", key, to, optional: edge.optional };
+    return to === undefined
+      ? undefined
+      : {
+          kind: edge.kind === "lazy" || edge.kind === "current" ? edge.kind : "plain",
+          key,
+          to,
+          optional: edge.optional,
+        };
   }
 
   #scopedTarget(asker: AnyDefinition, key: string, target: AnyDefinition, own = false): number | undefined {
     const { definition } = this.resolve(target, asker);
-    if (asker.lifetime !== "transient" && definition.lifetime !== "transient" && rank(definition) < rank(asker)) throw captive(specOf(asker), key);
+    if (asker.lifetime !== "transient" && definition.lifetime !== "transient" && rank(definition) < rank(asker))
+      throw captive(specOf(asker), key);
     if (own && isHeldByContainer(definition)) this.#addScoped(definition, false);
     else this.#visit(target, asker);
     const index = own ? undefined : this.#index.get(definition);
@@ -222,7 +289,13 @@ export class Graph {
   /** A plain resource that may be down has no object while it is, so nobody may hold it. A managed one always has its client. */
   #refuseAbsent(asker: Spec, to: number): void {
     const node = this.nodes[to];
-    if (node === undefined || node.constant !== undefined || node.spec.kind !== "plain" || node.spec.settings.criticality !== "optional") return;
+    if (
+      node === undefined ||
+      node.constant !== undefined ||
+      node.spec.kind !== "plain" ||
+      node.spec.settings.criticality !== "optional"
+    )
+      return;
     const message = `"${asker.name}" needs "${node.name}", which is optional and has no object while it is down: need it as current(${node.name})`;
     throw containerError("GRAPH_OPTIONAL", message, { resource: asker.name });
   }
@@ -231,7 +304,11 @@ export class Graph {
     const from = this.#path.indexOf(definition);
     if (from < 0) return;
     const path = [...this.#path.slice(from), definition].map((d) => d.name).join(" -> ");
-    throw containerError("GRAPH_CYCLE", `these need one another: ${path}; take one edge out, or let one of them take what it needs as an argument`, { resource: definition.name });
+    throw containerError(
+      "GRAPH_CYCLE",
+      `these need one another: ${path}; take one edge out, or let one of them take what it needs as an argument`,
+      { resource: definition.name },
+    );
   }
 
   #needed(): string {
@@ -245,9 +322,14 @@ export class Graph {
       this.byName.set(definition.name, index);
       return definition.name;
     }
-    const shared = this.nodes[taken]?.definition === definition || this.#replaces(definition, this.nodes[taken]?.definition);
+    const shared =
+      this.nodes[taken]?.definition === definition || this.#replaces(definition, this.nodes[taken]?.definition);
     if (shared) return this.#numbered(definition.name, index);
-    throw containerError("GRAPH_DUPLICATE_NAME", `two resources are named "${definition.name}": names are for errors, health and byName, so each needs its own`, { resource: definition.name });
+    throw containerError(
+      "GRAPH_DUPLICATE_NAME",
+      `two resources are named "${definition.name}": names are for errors, health and byName, so each needs its own`,
+      { resource: definition.name },
+    );
   }
 
   /** An own instance, or an original that its wrapper replaces, may share the name; it gets a number. */
@@ -259,14 +341,19 @@ export class Graph {
   }
 
   #replaces(a: AnyDefinition, b: AnyDefinition | undefined): boolean {
-    return b !== undefined && [[a, b] as const, [b, a] as const].some(([original, by]) => {
-      const override = this.#overrides.get(original);
-      return override?.kind === "definition" && override.definition === by;
-    });
+    return (
+      b !== undefined &&
+      [[a, b] as const, [b, a] as const].some(([original, by]) => {
+        const override = this.#overrides.get(original);
+        return override?.kind === "definition" && override.definition === by;
+      })
+    );
   }
 
   #checkOptions(): void {
-    const problems = this.nodes.flatMap((node) => (node.constant === undefined && node.spec.enabled !== false ? (node.spec.managed?.problems ?? []) : []));
+    const problems = this.nodes.flatMap((node) =>
+      node.constant === undefined && node.spec.enabled !== false ? (node.spec.managed?.problems ?? []) : [],
+    );
     if (problems.length > 0) throw new OptionsError(problems);
   }
 }
@@ -277,12 +364,18 @@ function rank(definition: AnyDefinition): number {
 
 function captive(spec: Spec, key: string): Error {
   const article = spec.lifetime === "application" ? "an" : "a";
-  return containerError("GRAPH_CAPTIVE", `"${spec.name}": ${article} ${spec.lifetime} resource cannot need '${key}': it lives shorter`, { resource: spec.name });
+  return containerError(
+    "GRAPH_CAPTIVE",
+    `"${spec.name}": ${article} ${spec.lifetime} resource cannot need '${key}': it lives shorter`,
+    { resource: spec.name },
+  );
 }
 
 /** Everything that an edge may lead to. */
 export function targetsOf(edge: EdgeSpec): AnyDefinition[] {
-  return edge.kind === "when" ? [edge.condition, ...targetsOf(edge.whenTrue), ...targetsOf(edge.whenFalse)] : [edge.target];
+  return edge.kind === "when"
+    ? [edge.condition, ...targetsOf(edge.whenTrue), ...targetsOf(edge.whenFalse)]
+    : [edge.target];
 }
 
 /** Everything that a need may lead to. */

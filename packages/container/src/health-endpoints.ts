@@ -28,7 +28,11 @@ export interface HealthAnswer {
 }
 
 /** Answers a request for a health path; `undefined` for any other path. No I/O. */
-export type HealthEndpoints = (method: string, path: string, headers?: Readonly<Record<string, unknown>>) => HealthAnswer | undefined;
+export type HealthEndpoints = (
+  method: string,
+  path: string,
+  headers?: Readonly<Record<string, unknown>>,
+) => HealthAnswer | undefined;
 
 /** What a path has to say. */
 interface Finding {
@@ -79,12 +83,26 @@ export function healthEndpoints(source: HealthSource, options: HealthEndpointOpt
     const below = pathBelow(prefix, path);
     const find = below === undefined ? undefined : finderOf(below);
     if (find === undefined) return undefined;
-    if (method !== "GET" && method !== "HEAD") return answer({ status: 405, text: '{"error":"only GET and HEAD"}' }, method, { allow: "GET, HEAD" });
-    const state = { ...stateOf(source), details: details || isAllowed(token, headers["authorization"]), wantsToken: token !== undefined };
-    const wantsHealthJson = (below === "/health" || below === "/health/detailed") && String(headers["accept"]).includes(HEALTH_TYPE);
+    if (method !== "GET" && method !== "HEAD")
+      return answer({ status: 405, text: '{"error":"only GET and HEAD"}' }, method, { allow: "GET, HEAD" });
+    const state = {
+      ...stateOf(source),
+      details: details || isAllowed(token, headers["authorization"]),
+      wantsToken: token !== undefined,
+    };
+    const wantsHealthJson =
+      (below === "/health" || below === "/health/detailed") && String(headers["accept"]).includes(HEALTH_TYPE);
     const { status, content } = find(state);
-    const text = wantsHealthJson && status !== 401 && status !== 404 ? rendered(healthJson(state.report, state.details && below === "/health/detailed")) : rendered(content);
-    const more: Record<string, string> = status === 503 ? { "retry-after": retryAfter } : status === 401 ? { "www-authenticate": 'Bearer realm="health"' } : {};
+    const text =
+      wantsHealthJson && status !== 401 && status !== 404
+        ? rendered(healthJson(state.report, state.details && below === "/health/detailed"))
+        : rendered(content);
+    const more: Record<string, string> =
+      status === 503
+        ? { "retry-after": retryAfter }
+        : status === 401
+          ? { "www-authenticate": 'Bearer realm="health"' }
+          : {};
     return answer({ status, text }, method, wantsHealthJson ? { ...more, "content-type": HEALTH_TYPE } : more);
   };
 }
@@ -132,15 +150,19 @@ function finderOf(path: string): Finder | undefined {
 }
 
 function startup({ report }: State): Finding {
-  const started = report !== undefined && report.phase !== "idle" && report.phase !== "starting" && report.phase !== "failed";
+  const started =
+    report !== undefined && report.phase !== "idle" && report.phase !== "starting" && report.phase !== "failed";
   return { status: started ? 200 : 503, content: { status: started ? "started" : (report?.phase ?? "starting") } };
 }
 
 function readiness({ report, leaving }: State): Finding {
   if (report === undefined) return { status: 503, content: { status: "not ready", reason: "starting" } };
-  if (leaving || report.phase !== "ready") return { status: 503, content: { status: "not ready", reason: leaving ? "shutting down" : report.phase } };
+  if (leaving || report.phase !== "ready")
+    return { status: 503, content: { status: "not ready", reason: leaving ? "shutting down" : report.phase } };
   const waitingFor = report.resources.filter(holdsUp).map(({ name }) => name);
-  return waitingFor.length === 0 ? { status: 200, content: READY } : { status: 503, content: { status: "not ready", waitingFor } };
+  return waitingFor.length === 0
+    ? { status: 200, content: READY }
+    : { status: 503, content: { status: "not ready", waitingFor } };
 }
 
 /** What is `startup` was up when the container became ready, and counts no longer. */
@@ -176,8 +198,13 @@ function group({ report, details }: State, belongs: (resource: ResourceHealth) =
 function byTag(state: State, tag: string | undefined): Finding {
   const resources = state.report?.resources.filter(({ tags }) => tag !== undefined && tags.includes(tag)) ?? [];
   if (resources.length === 0) return NOT_FOUND;
-  const unhealthy = resources.some(({ ownStatus, criticality }) => ownStatus === "unhealthy" && criticality === "critical");
-  return { status: unhealthy ? 503 : 200, content: { resources: resources.map((resource) => shown(resource, state.details)) } };
+  const unhealthy = resources.some(
+    ({ ownStatus, criticality }) => ownStatus === "unhealthy" && criticality === "critical",
+  );
+  return {
+    status: unhealthy ? 503 : 200,
+    content: { resources: resources.map((resource) => shown(resource, state.details)) },
+  };
 }
 
 function oneResource({ report, details }: State, name: string | undefined): Finding {
@@ -219,7 +246,16 @@ function remembered<I extends object, O>(make: (input: I) => O): (input: I) => O
   };
 }
 
-function answer({ status, text }: { readonly status: HealthAnswer["status"]; readonly text: string }, method: string, more: Readonly<Record<string, string>>): HealthAnswer {
-  const headers = { "content-type": JSON_TYPE, "content-length": String(Buffer.byteLength(text)), "cache-control": "no-store", ...more };
+function answer(
+  { status, text }: { readonly status: HealthAnswer["status"]; readonly text: string },
+  method: string,
+  more: Readonly<Record<string, string>>,
+): HealthAnswer {
+  const headers = {
+    "content-type": JSON_TYPE,
+    "content-length": String(Buffer.byteLength(text)),
+    "cache-control": "no-store",
+    ...more,
+  };
   return { status, headers, body: method === "HEAD" ? "" : text };
 }

@@ -4,17 +4,29 @@ import type { HealthReport, ResourceHealth } from "./health.ts";
 /** `pass`, `warn` or `fail` of `application/health+json`. */
 type Verdict = "pass" | "warn" | "fail";
 
-const VERDICTS: Readonly<Record<HealthStatus, Verdict>> = { healthy: "pass", degraded: "warn", unhealthy: "fail", unknown: "fail" };
+const VERDICTS: Readonly<Record<HealthStatus, Verdict>> = {
+  healthy: "pass",
+  degraded: "warn",
+  unhealthy: "fail",
+  unknown: "fail",
+};
 
 /** A report in the format of `application/health+json`, after draft-inadarei-api-health-check-06 of the IETF. */
 export function healthJson(report: HealthReport | undefined, details: boolean): object {
   if (report === undefined) return { status: "fail", output: "starting" };
-  const checks = Object.fromEntries(report.resources.map((resource) => [`${resource.name}:responseTime`, [check(resource, details)]]));
+  const checks = Object.fromEntries(
+    report.resources.map((resource) => [`${resource.name}:responseTime`, [check(resource, details)]]),
+  );
   return { status: VERDICTS[report.status], ...(details ? { checks } : {}) };
 }
 
 function check({ status, driver, probeMs, reason }: ResourceHealth, details: boolean): object {
   const observed = probeMs === undefined ? {} : { observedValue: probeMs, observedUnit: "ms" };
   const output = details && reason !== undefined ? { output: reason } : {};
-  return { componentType: driver === undefined ? "component" : "datastore", status: VERDICTS[status], ...observed, ...output };
+  return {
+    componentType: driver === undefined ? "component" : "datastore",
+    status: VERDICTS[status],
+    ...observed,
+    ...output,
+  };
 }

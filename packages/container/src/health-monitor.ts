@@ -1,4 +1,12 @@
-import { HealthTracker, ProbeScheduler, type Clock, type HealthThresholds, type ProbeSchedule, type ProbeTarget, type Timer } from "@steward/core";
+import {
+  HealthTracker,
+  ProbeScheduler,
+  type Clock,
+  type HealthThresholds,
+  type ProbeSchedule,
+  type ProbeTarget,
+  type Timer,
+} from "@steward/core";
 import type { Engine } from "./engine.ts";
 import type { LiveNode } from "./node.ts";
 import { PlainManager } from "./plain.ts";
@@ -60,7 +68,14 @@ export class HealthMonitor {
   /** Probes everything that can be asked, now and in parallel. */
   async probeAll(): Promise<void> {
     const asked = [...this.#watched.values()].filter((watched) => watched.isProbed);
-    await Promise.all(asked.map((watched) => watched.probe().then(() => watched.onProbe(undefined), (error: unknown) => watched.onProbe(error))));
+    await Promise.all(
+      asked.map((watched) =>
+        watched.probe().then(
+          () => watched.onProbe(undefined),
+          (error: unknown) => watched.onProbe(error),
+        ),
+      ),
+    );
   }
 
   /** Ends probing and renewing; resolves when none is under way. */

@@ -38,10 +38,18 @@ export interface HealthReport {
 /** The health of now, from lifecycle states, probes and real calls. No I/O. */
 export function healthOf(engine: Engine): HealthReport {
   const now = engine.clock.now();
-  const own = new Map(engine.live.flatMap((node) => (node.graph.constant === undefined ? [[node.graph.index, ownHealth(engine, node, now)]] : [])));
+  const own = new Map(
+    engine.live.flatMap((node) =>
+      node.graph.constant === undefined ? [[node.graph.index, ownHealth(engine, node, now)]] : [],
+    ),
+  );
   const resources = [...own].map(([index, health]) => withCauses(engine, index, health, own));
   resources.sort((a, b) => weight(b) - weight(a));
-  return Object.freeze({ status: overall(engine, resources), phase: engine.phase, resources: Object.freeze(resources) });
+  return Object.freeze({
+    status: overall(engine, resources),
+    phase: engine.phase,
+    resources: Object.freeze(resources),
+  });
 }
 
 /** Root causes first, then what suffers from them, then the rest in the order of the graph. */
@@ -55,8 +63,18 @@ function ownHealth(engine: Engine, node: LiveNode, now: number): ResourceHealth 
   const tracked = engine.monitor?.trackerOf(node)?.health;
   const nothingToAsk = node.manager instanceof PlainManager && !node.manager.probed;
   const probe = nothingToAsk ? undefined : node.manager?.lastProbe;
-  const status = ownStatus(phase, tracked?.status ?? (probe === undefined ? "healthy" : probe.error === undefined ? "healthy" : "unhealthy"));
-  const reason = phase === "failed" ? `it did not start: ${describeError(node.manager?.failure ?? "no reason is known")}` : tracked === undefined ? (probe?.error === undefined ? "" : describeError(probe.error)) : tracked.reason;
+  const status = ownStatus(
+    phase,
+    tracked?.status ?? (probe === undefined ? "healthy" : probe.error === undefined ? "healthy" : "unhealthy"),
+  );
+  const reason =
+    phase === "failed"
+      ? `it did not start: ${describeError(node.manager?.failure ?? "no reason is known")}`
+      : tracked === undefined
+        ? probe?.error === undefined
+          ? ""
+          : describeError(probe.error)
+        : tracked.reason;
   return {
     name: node.name,
     status,
@@ -79,14 +97,26 @@ function ownStatus(phase: Phase | "disabled", tracked: HealthStatus): HealthStat
   return phase === "idle" || phase === "starting" ? "unknown" : "unhealthy";
 }
 
-function withCauses(engine: Engine, index: number, health: ResourceHealth, own: ReadonlyMap<number, ResourceHealth>): ResourceHealth {
+function withCauses(
+  engine: Engine,
+  index: number,
+  health: ResourceHealth,
+  own: ReadonlyMap<number, ResourceHealth>,
+): ResourceHealth {
   if (health.ownStatus !== "healthy") return health;
   const causes = [...causesBelow(engine, index, own, new Set<number>())];
-  return causes.length === 0 ? health : { ...health, status: "degraded", causes, reason: `it needs ${causes.join(", ")}` };
+  return causes.length === 0
+    ? health
+    : { ...health, status: "degraded", causes, reason: `it needs ${causes.join(", ")}` };
 }
 
 /** The resources furthest down that are not well by themselves. */
-function causesBelow(engine: Engine, index: number, own: ReadonlyMap<number, ResourceHealth>, seen: Set<number>): Set<string> {
+function causesBelow(
+  engine: Engine,
+  index: number,
+  own: ReadonlyMap<number, ResourceHealth>,
+  seen: Set<number>,
+): Set<string> {
   const causes = new Set<string>();
   for (const edge of engine.graph.nodes[index]?.edges ?? [])
     for (const to of indicesOf(edge)) {
@@ -101,7 +131,9 @@ function causesBelow(engine: Engine, index: number, own: ReadonlyMap<number, Res
 }
 
 function overall(engine: Engine, resources: readonly ResourceHealth[]): HealthStatus {
-  if (engine.phase !== "ready" && engine.phase !== "draining") return engine.phase === "idle" || engine.phase === "starting" ? "unknown" : "unhealthy";
-  if (resources.some((resource) => resource.ownStatus === "unhealthy" && resource.criticality === "critical")) return "unhealthy";
+  if (engine.phase !== "ready" && engine.phase !== "draining")
+    return engine.phase === "idle" || engine.phase === "starting" ? "unknown" : "unhealthy";
+  if (resources.some((resource) => resource.ownStatus === "unhealthy" && resource.criticality === "critical"))
+    return "unhealthy";
   return resources.some((resource) => resource.status !== "healthy") ? "degraded" : "healthy";
 }

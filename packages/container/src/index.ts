@@ -1,16 +1,42 @@
 export { container, Container, type ContainerOptions, type StartOptions } from "./container.ts";
 export { CONTAINER_CODES, StartError, StopError, type ContainerCode, type NodeFailure } from "./errors.ts";
 export type { ExplainFormat } from "./explain.ts";
-export { healthEndpoints, type HealthAnswer, type HealthEndpointOptions, type HealthEndpoints, type HealthSource } from "./health-endpoints.ts";
+export {
+  healthEndpoints,
+  type HealthAnswer,
+  type HealthEndpointOptions,
+  type HealthEndpoints,
+  type HealthSource,
+} from "./health-endpoints.ts";
 export type { HealthReport, ResourceHealth } from "./health.ts";
 export { announceShutdown } from "./leaving.ts";
-export { serveManagement, type ManagementListener, type ManagementOptions, type ManagementRoute } from "./management.ts";
+export {
+  serveManagement,
+  type ManagementListener,
+  type ManagementOptions,
+  type ManagementRoute,
+} from "./management.ts";
 export type { MonitorOptions } from "./health-monitor.ts";
-export { runMain, type EndSignal, type MainOptions, type MainProcess, type ShutdownInfo, type ShutdownReason } from "./run-main.ts";
+export {
+  runMain,
+  type EndSignal,
+  type MainOptions,
+  type MainProcess,
+  type ShutdownInfo,
+  type ShutdownReason,
+} from "./run-main.ts";
 export { Prepared, type PreparedScope } from "./prepared.ts";
 export { Running } from "./running.ts";
 export type { Scope } from "./run-scope.ts";
 export type { InputProvider } from "./scope.ts";
-export type { AllInputs, BoundBy, Gotten, HeldByContainer, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
+export type {
+  AllInputs,
+  BoundBy,
+  Gotten,
+  HeldByContainer,
+  ResolvableBy,
+  ScopeNeeds,
+  SomeDefinition,
+} from "./scope-types.ts";
 export type { SessionHandle } from "./session-handle.ts";
 export type { SessionOptions } from "./sessions.ts";

@@ -28,7 +28,10 @@ export interface ManagementListener extends AsyncDisposable {
  *
  * @throws What listening fails with, such as `EADDRINUSE`.
  */
-export async function serveManagement(source: HealthSource, options: ManagementOptions = {}): Promise<ManagementListener> {
+export async function serveManagement(
+  source: HealthSource,
+  options: ManagementOptions = {},
+): Promise<ManagementListener> {
   const { port = 0, host = "127.0.0.1", routes = {} } = options;
   const { createServer } = await import("node:http"); // only who serves pays for loading it
   const health = healthEndpoints(source, { details: true });
@@ -37,7 +40,9 @@ export async function serveManagement(source: HealthSource, options: ManagementO
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (route !== undefined) return void route(request, response);
     const answer = health(request.method ?? "GET", path, request.headers);
-    response.writeHead(answer?.status ?? 404, answer?.headers ?? { "content-type": "text/plain" }).end(answer?.body ?? "not found\n");
+    response
+      .writeHead(answer?.status ?? 404, answer?.headers ?? { "content-type": "text/plain" })
+      .end(answer?.body ?? "not found\n");
   });
   await listen(server, port, host);
   const address = server.address() as AddressInfo; // it listens on TCP

@@ -56,6 +56,7 @@ export function isEnabled(spec: Spec, needs: Values): boolean {
 
 /** Makes the manager of a resource. No I/O. */
 export function makeManager(spec: Spec, needs: Values, prepared: unknown, context: MakeContext): Managed {
-  const make = (): Managed => (spec.managed === undefined ? new PlainManager(spec, needs, context) : spec.managed.create(prepared, context));
+  const make = (): Managed =>
+    spec.managed === undefined ? new PlainManager(spec, needs, context) : spec.managed.create(prepared, context);
   return spec.lifetime === "singleton" ? shareSingleton(spec, make) : make();
 }

@@ -47,7 +47,11 @@ export class PlainManager extends Manager<unknown> {
 
   #ended(abort: AbortController, cause: unknown): void {
     if (abort.signal.aborted) return;
-    this.#backgroundError = containerError("BACKGROUND_ENDED", `${this.name}: its background work ended although nobody asked it to`, { resource: this.name, cause });
+    this.#backgroundError = containerError(
+      "BACKGROUND_ENDED",
+      `${this.name}: its background work ended although nobody asked it to`,
+      { resource: this.name, cause },
+    );
   }
 
   /** Asks the background work to end and waits for it. */
@@ -91,12 +95,20 @@ export class PlainManager extends Manager<unknown> {
 
 /** The error of a generator that ended before its value. */
 export function didNotYield(name: string): Error {
-  return containerError("GENERATOR_DID_NOT_YIELD", `"${name}": its generator returned without yielding a value; it has to yield exactly one`, { resource: name });
+  return containerError(
+    "GENERATOR_DID_NOT_YIELD",
+    `"${name}": its generator returned without yielding a value; it has to yield exactly one`,
+    { resource: name },
+  );
 }
 
 /** The error of a generator that yields where its end was expected. */
 export function yieldedTwice(name: string): Error {
-  return containerError("GENERATOR_YIELDED_TWICE", `"${name}": its generator yielded again where its end was expected; only a handler resource may yield afterReply a second time`, { resource: name });
+  return containerError(
+    "GENERATOR_YIELDED_TWICE",
+    `"${name}": its generator yielded again where its end was expected; only a handler resource may yield afterReply a second time`,
+    { resource: name },
+  );
 }
 
 function timeouts(spec: Spec): ManagerContext {

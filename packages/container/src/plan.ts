@@ -54,7 +54,15 @@ export function compilePlan(assembly: Assembly, needs: Needs, kind: PlanKind): P
   const keys = Object.keys(needs);
   const sources = Object.entries(needs).map(([key, need]) => compiler.source("handler", undefined, key, edgeOf(need)));
   const { steps, inputs, slots, size } = compiler;
-  const plan: Plan = { keys, needs: Object.values(needs), steps, size, inputs, slots, ...interpreter(steps, keys, sources) };
+  const plan: Plan = {
+    keys,
+    needs: Object.values(needs),
+    steps,
+    size,
+    inputs,
+    slots,
+    ...interpreter(steps, keys, sources),
+  };
   return tierUp(plan, sources);
 }
 
@@ -76,24 +84,46 @@ class Compiler {
   source(asker: "handler" | "request", owner: AnyDefinition | undefined, key: string, edge: EdgeSpec): Source {
     if (edge.kind === "when") return this.#choice(asker, owner, key, edge);
     const { definition, constant } = this.#assembly.graph.resolve(edge.target, owner);
-    if (constant !== undefined) return { kind: "constant", value: edge.kind === "current" ? { current: constant.value } : edge.kind === "lazy" ? () => Promise.resolve(constant.value) : constant.value };
-    if (edge.kind === "cached") return this.#own(`cached ${definition.name}`, false, (scope) => scope.cached(definition, edge.ttlMs));
-    if (edge.kind === "fresh" && isHeldByContainer(definition)) return this.#own(definition.name, false, (scope) => scope.instantiate(definition));
+    if (constant !== undefined)
+      return {
+        kind: "constant",
+        value:
+          edge.kind === "current"
+            ? { current: constant.value }
+            : edge.kind === "lazy"
+              ? () => Promise.resolve(constant.value)
+              : constant.value,
+      };
+    if (edge.kind === "cached")
+      return this.#own(`cached ${definition.name}`, false, (scope) => scope.cached(definition, edge.ttlMs));
+    if (edge.kind === "fresh" && isHeldByContainer(definition))
+      return this.#own(definition.name, false, (scope) => scope.instantiate(definition));
     if (isHeldByContainer(definition)) return this.#application(definition, owner, edge);
     return this.#scoped(asker, definition, edge);
   }
 
-  #choice(asker: "handler" | "request", owner: AnyDefinition | undefined, key: string, edge: Extract<EdgeSpec, { kind: "when" }>): Source {
+  #choice(
+    asker: "handler" | "request",
+    owner: AnyDefinition | undefined,
+    key: string,
+    edge: Extract<EdgeSpec, { kind: "when" }>,
+  ): Source {
     const condition = this.source(asker, owner, key, { kind: "plain", target: edge.condition, optional: false });
     const resolver = (branch: EdgeSpec): ((scope: ScopeState) => unknown) => {
       const needs: Needs = { value: needOf(branch) };
       return async (scope) => (await scope.resolve(needs))["value"];
     };
     const [then, otherwise] = [resolver(edge.whenTrue), resolver(edge.whenFalse)];
-    return this.#own(key, false, (scope, needs) => (needs["condition"] === true ? then(scope) : otherwise(scope)), { condition });
+    return this.#own(key, false, (scope, needs) => (needs["condition"] === true ? then(scope) : otherwise(scope)), {
+      condition,
+    });
   }
 
-  #application(definition: AnyDefinition, owner: AnyDefinition | undefined, edge: EdgeSpec & { optional: boolean }): Source {
+  #application(
+    definition: AnyDefinition,
+    owner: AnyDefinition | undefined,
+    edge: EdgeSpec & { optional: boolean },
+  ): Source {
     const { graph, current } = this.#assembly;
     const index = graph.indexOf(definition, owner) ?? graph.indexOf(definition);
     if (index === undefined) throw notHeld(definition);
@@ -101,14 +131,23 @@ class Compiler {
     if (disabled) return this.#disabled(definition, owner, edge.optional);
     if (edge.kind === "lazy") return { kind: "constant", value: () => this.#assembly.startLazily(index) };
     if (edge.kind === "current") return { kind: "constant", value: holderOf(this.#assembly, index) };
-    if (current.live[index] === undefined) throw containerError("NOT_IN_GRAPH", `"${definition.name}" has not been started: it is needed only lazily; need it as lazy(${definition.name}) here too`, { resource: definition.name });
+    if (current.live[index] === undefined)
+      throw containerError(
+        "NOT_IN_GRAPH",
+        `"${definition.name}" has not been started: it is needed only lazily; need it as lazy(${definition.name}) here too`,
+        { resource: definition.name },
+      );
     return { kind: "application", index };
   }
 
   #disabled(definition: AnyDefinition, owner: AnyDefinition | undefined, optional: boolean): Source {
     if (optional) return { kind: "constant", value: undefined };
     const asker = owner === undefined ? "the scope" : `"${owner.name}"`;
-    throw containerError("GRAPH_DISABLED", `${asker} needs "${definition.name}", which configuration disabled: need it as optional(${definition.name})`, { resource: definition.name });
+    throw containerError(
+      "GRAPH_DISABLED",
+      `${asker} needs "${definition.name}", which configuration disabled: need it as optional(${definition.name})`,
+      { resource: definition.name },
+    );
   }
 
   #scoped(asker: "handler" | "request", definition: AnyDefinition, edge: EdgeSpec): Source {
@@ -117,7 +156,8 @@ class Compiler {
       const inner = this.#scoped(asker, definition, { kind: "plain", target: definition, optional: edge.optional });
       return this.#own(definition.name, false, (_scope, needs) => ({ current: needs["value"] }), { value: inner });
     }
-    if (definition.lifetime === "session" && !this.#inSession) return this.#own(definition.name, false, (scope) => scope.fromSession(definition));
+    if (definition.lifetime === "session" && !this.#inSession)
+      return this.#own(definition.name, false, (scope) => scope.fromSession(definition));
     const own = edge.kind === "fresh" || definition.lifetime === "transient";
     const known = own ? undefined : this.slots.get(definition);
     if (known !== undefined) return { kind: "slot", index: known };
@@ -133,17 +173,43 @@ class Compiler {
   #step(asker: "handler" | "request", definition: AnyDefinition, own: boolean): Source {
     const spec = specOf(definition);
     const handler = own ? asker === "handler" : definition.lifetime === "handler";
-    const entries = Object.entries(spec.needs).map(([key, need]) => [key, this.source(handler ? "handler" : "request", definition, key, edgeOf(need))] as const);
+    const entries = Object.entries(spec.needs).map(
+      ([key, need]) => [key, this.source(handler ? "handler" : "request", definition, key, edgeOf(need))] as const,
+    );
     const slot = this.#slot(own ? undefined : definition);
     const call = callOf(spec, handler);
-    this.steps.push({ slot, name: spec.name, definition, keys: entries.map(([k]) => k), sources: entries.map(([, s]) => s), call, stop: spec.stop, handler, remembered: this.#dynamic && !own });
+    this.steps.push({
+      slot,
+      name: spec.name,
+      definition,
+      keys: entries.map(([k]) => k),
+      sources: entries.map(([, s]) => s),
+      call,
+      stop: spec.stop,
+      handler,
+      remembered: this.#dynamic && !own,
+    });
     return { kind: "slot", index: slot };
   }
 
   /** A step that is nobody else's. */
-  #own(name: string, handler: boolean, call: (scope: ScopeState, needs: Readonly<Record<string, unknown>>) => unknown, needs: Readonly<Record<string, Source>> = {}): Source {
+  #own(
+    name: string,
+    handler: boolean,
+    call: (scope: ScopeState, needs: Readonly<Record<string, unknown>>) => unknown,
+    needs: Readonly<Record<string, Source>> = {},
+  ): Source {
     const slot = this.#slot(undefined);
-    const step = { slot, name, definition: undefined, keys: Object.keys(needs), sources: Object.values(needs), stop: undefined, handler, remembered: false };
+    const step = {
+      slot,
+      name,
+      definition: undefined,
+      keys: Object.keys(needs),
+      sources: Object.values(needs),
+      stop: undefined,
+      handler,
+      remembered: false,
+    };
     this.steps.push({ ...step, call: (values, scope) => call(scope, values) });
     return { kind: "slot", index: slot };
   }
@@ -156,13 +222,20 @@ class Compiler {
 
 function callOf(spec: Spec, handler: boolean): Step["call"] {
   const { start, enabled } = spec;
-  const plain: Step["call"] = spec.generator ? (needs, scope) => scope.enter(spec.name, start?.(needs, scope), handler) : (needs, scope) => start?.(needs, scope);
+  const plain: Step["call"] = spec.generator
+    ? (needs, scope) => scope.enter(spec.name, start?.(needs, scope), handler)
+    : (needs, scope) => start?.(needs, scope);
   if (enabled === undefined) return spec.generator || start === undefined ? plain : start;
-  return (needs, scope) => ((typeof enabled === "function" ? enabled(needs) : enabled) ? plain(needs, scope) : undefined);
+  return (needs, scope) =>
+    (typeof enabled === "function" ? enabled(needs) : enabled) ? plain(needs, scope) : undefined;
 }
 
 function notHeld(definition: AnyDefinition): Error {
-  return containerError("NOT_IN_GRAPH", `this container does not hold "${definition.name}": add it to the roots of container([...])`, { resource: definition.name });
+  return containerError(
+    "NOT_IN_GRAPH",
+    `this container does not hold "${definition.name}": add it to the roots of container([...])`,
+    { resource: definition.name },
+  );
 }
 
 /** Whether resolving these needs may ask the scope for something before its own step has run. */

@@ -4,7 +4,11 @@ import type { Plan, PlanKind } from "./plan.ts";
 /** Plans by the needs they are for: `{ me }` written inline twice is one plan. */
 export class Plans {
   readonly #compile: (needs: Needs, kind: PlanKind) => Plan;
-  readonly #roots: Readonly<Record<PlanKind, Branch>> = { first: new Branch(), later: new Branch(), session: new Branch() };
+  readonly #roots: Readonly<Record<PlanKind, Branch>> = {
+    first: new Branch(),
+    later: new Branch(),
+    session: new Branch(),
+  };
   #last: Plan | undefined;
 
   constructor(compile: (needs: Needs, kind: PlanKind) => Plan) {

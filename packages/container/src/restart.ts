@@ -16,9 +16,13 @@ export async function restart(engine: Engine, index: number): Promise<void> {
   const affected = [...new Set([...affectedBy(engine, index), ...(engine.broken?.affected ?? [])])];
   const replaced = affected.flatMap((i) => engine.current.live[i] ?? []);
   const singleton = replaced.find((node) => node.graph.spec.lifetime === "singleton");
-  if (singleton !== undefined) throw failed(engine, index, new Error(`"${singleton.name}" is a singleton: other containers hold it too`));
-  const stopFirst = engine.broken !== undefined || replaced.some((node) => node.graph.spec.settings.restart === "stop-first");
-  await (stopFirst ? stopThenStart(engine, index, affected, replaced) : startThenStop(engine, index, affected, replaced));
+  if (singleton !== undefined)
+    throw failed(engine, index, new Error(`"${singleton.name}" is a singleton: other containers hold it too`));
+  const stopFirst =
+    engine.broken !== undefined || replaced.some((node) => node.graph.spec.settings.restart === "stop-first");
+  await (stopFirst
+    ? stopThenStart(engine, index, affected, replaced)
+    : startThenStop(engine, index, affected, replaced));
 }
 
 /** A node and every running one that holds its value; `current` and `lazy` edges hold none. */
@@ -42,7 +46,12 @@ function holdsValue(engine: Engine, edge: Edge, index: number): boolean {
   return edge.condition === index || holdsValue(engine, chosen, index);
 }
 
-async function startThenStop(engine: Engine, index: number, affected: readonly number[], replaced: readonly LiveNode[]): Promise<void> {
+async function startThenStop(
+  engine: Engine,
+  index: number,
+  affected: readonly number[],
+  replaced: readonly LiveNode[],
+): Promise<void> {
   const next = without(engine.current, affected);
   await bringUp(engine, index, affected, next);
   const old = engine.current;
@@ -51,7 +60,12 @@ async function startThenStop(engine: Engine, index: number, affected: readonly n
   await retire(engine, replaced);
 }
 
-async function stopThenStart(engine: Engine, index: number, affected: readonly number[], replaced: readonly LiveNode[]): Promise<void> {
+async function stopThenStart(
+  engine: Engine,
+  index: number,
+  affected: readonly number[],
+  replaced: readonly LiveNode[],
+): Promise<void> {
   let open: () => void = () => {};
   engine.gate = new Promise((resolve) => (open = resolve));
   try {
@@ -89,9 +103,11 @@ async function bringUp(engine: Engine, index: number, affected: readonly number[
 async function borrowersGone(engine: Engine, old: Generation): Promise<void> {
   if (old.borrowers === 0) return;
   const gone = (): Promise<void> => new Promise((resolve) => (old.onIdle = resolve));
-  await within(engine.clock, engine.limits.drainTimeoutMs, gone, { abort: new AbortController() }).catch((error: unknown) => {
-    if (!(error instanceof TimeoutReached)) throw error; // borrowers had their time; the old instance stops now
-  });
+  await within(engine.clock, engine.limits.drainTimeoutMs, gone, { abort: new AbortController() }).catch(
+    (error: unknown) => {
+      if (!(error instanceof TimeoutReached)) throw error; // borrowers had their time; the old instance stops now
+    },
+  );
 }
 
 async function retire(engine: Engine, nodes: readonly LiveNode[]): Promise<void> {
@@ -103,5 +119,9 @@ async function retire(engine: Engine, nodes: readonly LiveNode[]): Promise<void>
 
 function failed(engine: Engine, index: number, cause: unknown): Error {
   const name = engine.graph.nodes[index]?.name ?? "";
-  return containerError("RESTART_FAILED", `"${name}" was not restarted: ${describeError(cause)}`, { resource: name, cause, retryable: true });
+  return containerError("RESTART_FAILED", `"${name}" was not restarted: ${describeError(cause)}`, {
+    resource: name,
+    cause,
+    retryable: true,
+  });
 }

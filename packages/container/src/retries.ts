@@ -22,7 +22,10 @@ export class Retries {
     if (this.#abort.signal.aborted) return;
     const ceiling = Math.min(FIRST_DELAY_MS * 2 ** attempt, LONGEST_DELAY_MS);
     const delayMs = ceiling / 2 + (Math.random() * ceiling) / 2;
-    this.#timers.set(node, this.#clock.setTimeout(() => this.#begin(node, attempt), delayMs, { unref: true }));
+    this.#timers.set(
+      node,
+      this.#clock.setTimeout(() => this.#begin(node, attempt), delayMs, { unref: true }),
+    );
   }
 
   #begin(node: LiveNode, attempt: number): void {

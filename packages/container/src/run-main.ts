@@ -84,14 +84,20 @@ const SAME_SIGNAL_MS = 200;
  * await runMain(container([server]), { onReady: (running) => console.log(running.get(server).url) });
  * ```
  */
-export function runMain<Open extends string, const B extends readonly Binding[] = readonly []>(app: Container<Open> & AllInputs<Open, B>, options: MainOptions<B> = {}): Promise<number> {
+export function runMain<Open extends string, const B extends readonly Binding[] = readonly []>(
+  app: Container<Open> & AllInputs<Open, B>,
+  options: MainOptions<B> = {},
+): Promise<number> {
   return new Main((signal) => app.start(options.inputs, { signal }), options).run();
 }
 
 type Start = (signal: AbortSignal) => Promise<Running>;
 
 /** What the process is busy with, for the words of a shutdown that hangs. */
-type Stage = { readonly name: "start" } | { readonly name: "flush" } | { readonly name: "running"; readonly running: Running };
+type Stage =
+  | { readonly name: "start" }
+  | { readonly name: "flush" }
+  | { readonly name: "running"; readonly running: Running };
 
 class Main {
   readonly #start: Start;
@@ -119,7 +125,10 @@ class Main {
     this.#options.signal?.addEventListener("abort", onAbort, { once: true });
     if (this.#options.signal?.aborted === true) onAbort();
     const alive = setInterval(() => {}, 2 ** 30); // a process whose resources hold no handle shall not end by itself
-    this.#live().then((code) => this.#exit(code), (error: unknown) => this.#fail(error));
+    this.#live().then(
+      (code) => this.#exit(code),
+      (error: unknown) => this.#fail(error),
+    );
     const code = await this.#exited.promise;
     clearInterval(alive);
     this.#options.signal?.removeEventListener("abort", onAbort);
@@ -130,7 +139,8 @@ class Main {
   #onSignal(signal: EndSignal): void {
     const first = this.#asking;
     if (first === undefined) this.#ask(signal);
-    else if (first.reason !== signal || this.#clock.now() - first.at >= SAME_SIGNAL_MS) this.#exit(128 + constants.signals[signal]);
+    else if (first.reason !== signal || this.#clock.now() - first.at >= SAME_SIGNAL_MS)
+      this.#exit(128 + constants.signals[signal]);
   }
 
   #ask(reason: ShutdownReason): void {
@@ -138,7 +148,12 @@ class Main {
     this.#asking = { reason, at: this.#clock.now() };
     const timer = this.#clock.setTimeout(() => this.#fail(this.#tooLate()), this.#timeoutMs, { unref: true });
     void this.#exited.promise.then(() => timer.cancel());
-    this.#abortStart.abort(containerError("CONTAINER_CLOSED", reason === "asked" || reason === "failed" ? "a shutdown was asked for" : `${reason} received`));
+    this.#abortStart.abort(
+      containerError(
+        "CONTAINER_CLOSED",
+        reason === "asked" || reason === "failed" ? "a shutdown was asked for" : `${reason} received`,
+      ),
+    );
     this.#asked.resolve();
   }
 
@@ -203,7 +218,10 @@ class Main {
 
   #delayMs(reason: ShutdownReason): number {
     if (reason === "SIGINT" || reason === "failed") return 0;
-    return this.#options.shutdownDelayMs ?? (this.#process.env["KUBERNETES_SERVICE_HOST"] === undefined ? 0 : KUBERNETES_DELAY_MS);
+    return (
+      this.#options.shutdownDelayMs ??
+      (this.#process.env["KUBERNETES_SERVICE_HOST"] === undefined ? 0 : KUBERNETES_DELAY_MS)
+    );
   }
 
   async #flush(): Promise<void> {
@@ -236,7 +254,10 @@ class Main {
   }
 
   #tooLate(): Error {
-    return containerError("SHUTDOWN_TIMEOUT", `the shutdown took longer than ${this.#timeoutMs} ms; ${hanging(this.#stage)}`);
+    return containerError(
+      "SHUTDOWN_TIMEOUT",
+      `the shutdown took longer than ${this.#timeoutMs} ms; ${hanging(this.#stage)}`,
+    );
   }
 
   /** Ends the process after a failure; whoever hangs is not waited for, nor is a hook that hangs too. */
@@ -258,7 +279,9 @@ function hanging(stage: Stage): string {
   if (stage.name === "flush") return "the flush hook has not ended";
   const busy = stage.running.health().resources.filter(({ phase }) => phase === "draining" || phase === "stopping");
   const named = busy.map(({ name, phase }) => `"${name}" is still ${phase}`);
-  return named.length === 0 ? `the container is ${stage.running.phase} and scopes or hooks have not ended` : named.join(", ");
+  return named.length === 0
+    ? `the container is ${stage.running.phase} and scopes or hooks have not ended`
+    : named.join(", ");
 }
 
 function deferred<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {

@@ -24,23 +24,38 @@ export interface Scope<Bound extends string = string> extends AsyncDisposable {
 export type ScopeWork = (values: never, scope: never) => unknown;
 
 /** Opens a scope that its caller closes. */
-export function openScope(engine: Engine, inputs: readonly Binding[] | undefined, session: ScopeState | undefined): Scope {
+export function openScope(
+  engine: Engine,
+  inputs: readonly Binding[] | undefined,
+  session: ScopeState | undefined,
+): Scope {
   const refusal = engine.refusal();
   if (refusal !== undefined) throw refusal;
   return engine.open(inputs, session) as Scope; // the state has what a scope promises, for definitions of any type
 }
 
 /** Opens a scope for `fn`, in one tick where nothing has to be waited for. */
-export function runScope(engine: Engine, inputs: readonly Binding[] | undefined, needs: Needs, fn: ScopeWork, session: ScopeState | undefined): Promise<unknown> {
+export function runScope(
+  engine: Engine,
+  inputs: readonly Binding[] | undefined,
+  needs: Needs,
+  fn: ScopeWork,
+  session: ScopeState | undefined,
+): Promise<unknown> {
   const refusal = engine.refusal();
   if (refusal !== undefined) return Promise.reject(refusal);
-  if (engine.gate !== undefined || engine.broken !== undefined) return engine.passGate().then(() => runScope(engine, inputs, needs, fn, session));
+  if (engine.gate !== undefined || engine.broken !== undefined)
+    return engine.passGate().then(() => runScope(engine, inputs, needs, fn, session));
   const scope = engine.open(inputs, session);
   let pending: unknown;
   try {
     const entering = scope.enterPlan(engine.planFor(needs, "first"));
     if (entering === undefined) pending = call(fn, scope);
-    else return finish(scope, entering.then(() => call(fn, scope)));
+    else
+      return finish(
+        scope,
+        entering.then(() => call(fn, scope)),
+      );
   } catch (error) {
     return fail(scope, error);
   }

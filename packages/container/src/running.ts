@@ -1,4 +1,15 @@
-import { isDefinition, nearest, type Binding, type Definition, type HealthStatus, type MetricSample, type MetricsSource, type Needs, type Phase, type ValuesOf } from "@steward/core";
+import {
+  isDefinition,
+  nearest,
+  type Binding,
+  type Definition,
+  type HealthStatus,
+  type MetricSample,
+  type MetricsSource,
+  type Needs,
+  type Phase,
+  type ValuesOf,
+} from "@steward/core";
 import type { Engine } from "./engine.ts";
 import { containerError } from "./errors.ts";
 import { explain, type ExplainFormat } from "./explain.ts";
@@ -82,13 +93,24 @@ export class Running implements AsyncDisposable, MetricsSource {
    * Replaces a definition, by a value or another definition, in scopes that open from now on; disposing takes it back.
    * For tests. What the container itself holds stays as it is: that is replaced by `container.override` before the start.
    */
-  override<V, R extends string, O extends string>(definition: Definition<V, R, O>, replacement: NoInfer<V> | Definition<NoInfer<V>, string, string>): Disposable {
-    const restore = this.#engine.overrideScoped(definition, isDefinition(replacement) ? { kind: "definition", definition: replacement } : { kind: "value", value: replacement });
+  override<V, R extends string, O extends string>(
+    definition: Definition<V, R, O>,
+    replacement: NoInfer<V> | Definition<NoInfer<V>, string, string>,
+  ): Disposable {
+    const restore = this.#engine.overrideScoped(
+      definition,
+      isDefinition(replacement)
+        ? { kind: "definition", definition: replacement }
+        : { kind: "value", value: replacement },
+    );
     return { [Symbol.dispose]: restore };
   }
 
   /** Runs `fn` with a resource pinned: a restart meanwhile waits for it. */
-  async use<D extends SomeDefinition, R>(definition: D & HeldByContainer<D>, fn: (value: Gotten<D>) => R): Promise<Awaited<R>> {
+  async use<D extends SomeDefinition, R>(
+    definition: D & HeldByContainer<D>,
+    fn: (value: Gotten<D>) => R,
+  ): Promise<Awaited<R>> {
     const engine = this.#engine;
     const refusal = engine.refusal();
     if (refusal !== undefined) throw refusal;
@@ -119,7 +141,9 @@ export class Running implements AsyncDisposable, MetricsSource {
 
   /** The numbers of every resource, by name. */
   stats(): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
-    return Object.fromEntries(this.#engine.live.flatMap((node) => (node.manager === undefined ? [] : [[node.name, node.manager.stats()]])));
+    return Object.fromEntries(
+      this.#engine.live.flatMap((node) => (node.manager === undefined ? [] : [[node.name, node.manager.stats()]])),
+    );
   }
 
   /** How all resources are, root causes first, from lifecycle, probes and real calls. No I/O; made anew when something changed, or after a second. */
@@ -141,8 +165,20 @@ export class Running implements AsyncDisposable, MetricsSource {
   *metrics(): Iterable<MetricSample> {
     for (const node of this.#engine.live) if (node.manager?.metrics !== undefined) yield* node.manager.metrics();
     for (const { name, status } of this.health().resources)
-      yield { name: "dependency_health", kind: "gauge", unit: "1", attributes: { resource: name }, value: HEALTH_VALUES[status] };
-    yield { name: "resource_scopes_open", kind: "gauge", unit: "{scope}", attributes: {}, value: this.#engine.openScopes };
+      yield {
+        name: "dependency_health",
+        kind: "gauge",
+        unit: "1",
+        attributes: { resource: name },
+        value: HEALTH_VALUES[status],
+      };
+    yield {
+      name: "resource_scopes_open",
+      kind: "gauge",
+      unit: "{scope}",
+      attributes: {},
+      value: this.#engine.openScopes,
+    };
   }
 
   /** The graph as text, Mermaid or JSON, with start times and the critical path. */
@@ -178,7 +214,12 @@ export class Running implements AsyncDisposable, MetricsSource {
     const node = index === undefined ? undefined : current.live[index];
     if (node !== undefined) return node;
     const near = nearest(name, graph.byName.keys());
-    const hint = index !== undefined ? "it is needed only lazily and nobody has used it yet" : near === undefined ? "add it to the roots of container([...])" : `did you mean "${near}"?`;
+    const hint =
+      index !== undefined
+        ? "it is needed only lazily and nobody has used it yet"
+        : near === undefined
+          ? "add it to the roots of container([...])"
+          : `did you mean "${near}"?`;
     throw containerError("NOT_IN_GRAPH", `this container does not hold "${name}": ${hint}`, { resource: name });
   }
 }

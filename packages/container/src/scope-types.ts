@@ -1,7 +1,11 @@
 import type { Binding, Definition, Need, Needs, OpenOf, ReachOf, ValueOf } from "@steward/core";
 
 /** The inputs that a tuple of bindings gives. */
-export type BoundBy<B extends readonly Binding[]> = [B[number]] extends [never] ? never : B[number] extends Binding<infer Open> ? Open : never;
+export type BoundBy<B extends readonly Binding[]> = [B[number]] extends [never]
+  ? never
+  : B[number] extends Binding<infer Open>
+    ? Open
+    : never;
 
 type ScopedInput = `${"session" | "request" | "handler"}:${string}`;
 
@@ -24,7 +28,9 @@ export type Gotten<D extends Need> = ReachOf<D> extends `${string}?` ? ValueOf<D
 
 /** `unknown` for what the container itself holds; a sentence for what lives in a scope. */
 export type HeldByContainer<D extends Need> =
-  ReachOf<D> extends "application" | "singleton" | "application?" | "singleton?" ? unknown : "this lives in a scope: resolve it with running.scope(...)";
+  ReachOf<D> extends "application" | "singleton" | "application?" | "singleton?"
+    ? unknown
+    : "this lives in a scope: resolve it with running.scope(...)";
 
 /** `unknown` for what a scope with these inputs can resolve; a sentence for what it cannot. */
 export type ResolvableBy<D extends Need, Bound extends string> = [Wanted<D, Bound>] extends [never]
@@ -32,7 +38,9 @@ export type ResolvableBy<D extends Need, Bound extends string> = [Wanted<D, Boun
   : `this needs the input '${NameOf<Wanted<D, Bound>>}', which the scope is not given`;
 
 /** `unknown` where a container has all its inputs; a sentence that names one that is missing. */
-export type AllInputs<Open extends string, B extends readonly Binding[]> = [Exclude<Extract<Open, ContainerInput>, BoundBy<B>>] extends [never]
+export type AllInputs<Open extends string, B extends readonly Binding[]> = [
+  Exclude<Extract<Open, ContainerInput>, BoundBy<B>>,
+] extends [never]
   ? unknown
   : `the container needs the input '${NameOf<Exclude<Extract<Open, ContainerInput>, BoundBy<B>>>}': start([${NameOf<Exclude<Extract<Open, ContainerInput>, BoundBy<B>>>}.is(...)])`;
 

@@ -57,7 +57,13 @@ export class ScopeState implements AsyncDisposable {
   /** Asked for inputs that the scope was not opened with. */
   provide: InputProvider | undefined = undefined;
 
-  constructor(host: ScopeHost, generation: Generation, inputs: readonly Binding[] | undefined, session: ScopeState | undefined, kind: PlanKind = "later") {
+  constructor(
+    host: ScopeHost,
+    generation: Generation,
+    inputs: readonly Binding[] | undefined,
+    session: ScopeState | undefined,
+    kind: PlanKind = "later",
+  ) {
     this.#kind = kind;
     this.host = host;
     this.generation = generation;
@@ -118,7 +124,9 @@ export class ScopeState implements AsyncDisposable {
     const { inputs } = plan;
     for (let i = 0; i < inputs.length; i++) {
       const wanted = inputs[i];
-      if (wanted !== undefined) slots[wanted.slot] = this.#inputs[i]?.input === wanted.definition ? this.#inputs[i]?.value : this.inputValue(wanted.definition);
+      if (wanted !== undefined)
+        slots[wanted.slot] =
+          this.#inputs[i]?.input === wanted.definition ? this.#inputs[i]?.value : this.inputValue(wanted.definition);
     }
   }
 
@@ -127,7 +135,11 @@ export class ScopeState implements AsyncDisposable {
     for (const binding of this.#inputs) if (binding.input === definition) return binding.value;
     if (this.session !== undefined && definition.lifetime === "session") return this.session.inputValue(definition);
     if (this.provide !== undefined) return this.provide(definition);
-    throw containerError("INPUT_MISSING", `the input "${definition.name}" has no value: give ${definition.name}.is(...) where the ${definition.lifetime === "session" ? "session" : "scope"} opens`, { resource: definition.name });
+    throw containerError(
+      "INPUT_MISSING",
+      `the input "${definition.name}" has no value: give ${definition.name}.is(...) where the ${definition.lifetime === "session" ? "session" : "scope"} opens`,
+      { resource: definition.name },
+    );
   }
 
   /** The value of one definition; what was made already is not made again. */
@@ -149,7 +161,8 @@ export class ScopeState implements AsyncDisposable {
   }
 
   #refuseClosed(): void {
-    if (this.#phase === "closed") throw containerError("SCOPE_CLOSED", "the scope is closed; take what you need from it before its work settles");
+    if (this.#phase === "closed")
+      throw containerError("SCOPE_CLOSED", "the scope is closed; take what you need from it before its work settles");
   }
 
   /** The value that a step made before, or makes now; both at most once. */
@@ -180,7 +193,11 @@ export class ScopeState implements AsyncDisposable {
 
   /** One promise for all steps of a plan that have to be waited for, however many there are. */
   async #drive(first: Waiting, slots: unknown[], run: Plan["run"]): Promise<void> {
-    for (let waiting: Waiting | undefined = first; waiting !== undefined; waiting = this.#goOn(slots, waiting.next, run)) {
+    for (
+      let waiting: Waiting | undefined = first;
+      waiting !== undefined;
+      waiting = this.#goOn(slots, waiting.next, run)
+    ) {
       const { step, value } = waiting;
       const made = await value;
       slots[step.slot] = made;
@@ -203,7 +220,9 @@ export class ScopeState implements AsyncDisposable {
   enter(name: string, generator: unknown, handler: boolean): unknown {
     const lifecycle = generator as LifecycleGenerator; // the definition's start is a generator function
     const first = lifecycle.next();
-    return isThenable(first) ? first.then((result) => this.#entered(name, lifecycle, handler, result as IteratorResult<unknown>)) : this.#entered(name, lifecycle, handler, first as IteratorResult<unknown>);
+    return isThenable(first)
+      ? first.then((result) => this.#entered(name, lifecycle, handler, result as IteratorResult<unknown>))
+      : this.#entered(name, lifecycle, handler, first as IteratorResult<unknown>);
   }
 
   #entered(name: string, generator: LifecycleGenerator, handler: boolean, first: IteratorResult<unknown>): unknown {
@@ -214,7 +233,8 @@ export class ScopeState implements AsyncDisposable {
 
   /** Notes that a value has to be stopped. Once for each value, however many plans hand it out. */
   willStop(step: Step, value: unknown): void {
-    if (step.remembered && this.#exits?.some((exit) => exit.value === value && exit.stop === step.stop) === true) return;
+    if (step.remembered && this.#exits?.some((exit) => exit.value === value && exit.stop === step.stop) === true)
+      return;
     this.willExit({ name: step.name, handler: step.handler, generator: undefined, stop: step.stop, value });
   }
 
@@ -226,7 +246,11 @@ export class ScopeState implements AsyncDisposable {
   /** A value of the session that this scope belongs to. */
   fromSession(definition: AnyDefinition): unknown {
     if (this.session !== undefined) return this.session.get(definition);
-    throw containerError("SESSION_MISSING", `"${definition.name}" belongs to a session: open the scope with running.session(key).scope(...)`, { resource: definition.name });
+    throw containerError(
+      "SESSION_MISSING",
+      `"${definition.name}" belongs to a session: open the scope with running.session(key).scope(...)`,
+      { resource: definition.name },
+    );
   }
 
   instantiate(definition: AnyDefinition): Promise<unknown> {
@@ -278,7 +302,11 @@ export class ScopeState implements AsyncDisposable {
   async close(failure?: { readonly error: unknown }): Promise<void> {
     if (this.#phase === "closed") return;
     let outcome: Outcome = failure;
-    if (this.#phase === "open") outcome = await this.settle(failure).then(() => undefined, (error: unknown) => ({ error }));
+    if (this.#phase === "open")
+      outcome = await this.settle(failure).then(
+        () => undefined,
+        (error: unknown) => ({ error }),
+      );
     this.#phase = "closed";
     try {
       outcome = await this.#runExits(() => true, outcome);

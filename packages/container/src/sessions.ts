@@ -93,7 +93,9 @@ export class Sessions {
       if (entry.users > 0) continue;
       return this.#retire(key, entry);
     }
-    throw containerError("SESSION_LIMIT", `all ${this.#options.max} sessions are in use; raise sessions.max`, { retryable: true });
+    throw containerError("SESSION_LIMIT", `all ${this.#options.max} sessions are in use; raise sessions.max`, {
+      retryable: true,
+    });
   }
 
   #touch(key: string, entry: Entry): void {

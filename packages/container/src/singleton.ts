@@ -85,7 +85,8 @@ class Share implements Managed {
   /** The one in use, the one of last time, or a new one. */
   #share(): Shared {
     if (this.#held && this.#shared !== undefined) return this.#shared;
-    this.#shared = sharedTable().get(this.#spec) ?? this.#shared ?? { manager: this.#make(), users: 0, change: Promise.resolve() };
+    this.#shared = sharedTable().get(this.#spec) ??
+      this.#shared ?? { manager: this.#make(), users: 0, change: Promise.resolve() };
     return this.#shared;
   }
 

@@ -13,7 +13,11 @@ export interface TakenDown {
 export type Before = (index: number) => Iterable<number>;
 
 /** Does `act` for every node once it is done for all that come before it; a failure holds up nobody. */
-export async function inOrder(nodes: readonly LiveNode[], before: Before, act: (node: LiveNode) => Promise<void> | void): Promise<void> {
+export async function inOrder(
+  nodes: readonly LiveNode[],
+  before: Before,
+  act: (node: LiveNode) => Promise<void> | void,
+): Promise<void> {
   const byIndex = new Map(nodes.map((node) => [node.graph.index, node]));
   const begun = new Map<number, Promise<void>>();
   const begin = (node: LiveNode): Promise<void> => {
@@ -31,7 +35,12 @@ export async function inOrder(nodes: readonly LiveNode[], before: Before, act: (
 }
 
 /** Stops nodes in reverse, in parallel where the graph allows; collects every failure. */
-export async function takeDown(clock: Clock, nodes: readonly LiveNode[], before: Before, signal: AbortSignal | undefined): Promise<TakenDown> {
+export async function takeDown(
+  clock: Clock,
+  nodes: readonly LiveNode[],
+  before: Before,
+  signal: AbortSignal | undefined,
+): Promise<TakenDown> {
   const order: string[] = [];
   const failures: NodeFailure[] = [];
   await inOrder(nodes, before, async (node) => {
@@ -48,7 +57,11 @@ export async function takeDown(clock: Clock, nodes: readonly LiveNode[], before:
 }
 
 /** What a failed stop says: who failed, after how long, and whom it held up. */
-export function stopMessage(failures: readonly NodeFailure[], of: number, heldUp: (resource: string) => readonly string[]): string {
+export function stopMessage(
+  failures: readonly NodeFailure[],
+  of: number,
+  heldUp: (resource: string) => readonly string[],
+): string {
   const lines = failures.map((f) => {
     const waiting = heldUp(f.resource);
     const held = waiting.length === 0 ? "" : `; held up: ${waiting.join(", ")}`;

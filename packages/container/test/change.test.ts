@@ -3,20 +3,23 @@ import { FakeClock } from "@steward/testing";
 import t from "tap";
 import { container } from "../src/index.ts";
 
-t.test("an override by a value or a definition replaces it for everyone, and what only the original needed does not start", async (t) => {
-  const secret = resource("secret", { start: () => t.fail("only the original needs it") });
-  const db = resource("db", { needs: { secret }, start: () => ({ query: (): string => "real" }) });
-  const users = resource("users", { needs: { db }, start: ({ db }) => db.query() });
-  const app = container([users]);
-  {
-    await using running = await app.override(db, { query: () => "value" }).start();
-    t.equal(running.get(users), "value");
-  }
-  const fake = resource("fake", { start: () => ({ query: () => "definition" }) });
-  await using running = await app.override(db, fake).start();
-  t.equal(running.get(users), "definition");
-  t.equal(running.get(db).query(), "definition");
-});
+t.test(
+  "an override by a value or a definition replaces it for everyone, and what only the original needed does not start",
+  async (t) => {
+    const secret = resource("secret", { start: () => t.fail("only the original needs it") });
+    const db = resource("db", { needs: { secret }, start: () => ({ query: (): string => "real" }) });
+    const users = resource("users", { needs: { db }, start: ({ db }) => db.query() });
+    const app = container([users]);
+    {
+      await using running = await app.override(db, { query: () => "value" }).start();
+      t.equal(running.get(users), "value");
+    }
+    const fake = resource("fake", { start: () => ({ query: () => "definition" }) });
+    await using running = await app.override(db, fake).start();
+    t.equal(running.get(users), "definition");
+    t.equal(running.get(db).query(), "definition");
+  },
+);
 
 t.test("an override may wrap the original by needing it", async (t) => {
   const db = resource("db", { start: () => ({ query: (): string => "row" }) });
@@ -46,16 +49,25 @@ t.test("an override that closes a loop is refused with the path", async (t) => {
   const db = resource("db", { needs: { config }, start: ({ config }) => config });
   const users = resource("users", { needs: { db }, start: ({ db }) => db });
   const fromDb = resource("fromDb", { needs: { users }, start: ({ users }) => users });
-  await t.rejects(container([users]).override(config, fromDb).start(), { code: "GRAPH_CYCLE", message: /users -> db -> fromDb -> users/ });
+  await t.rejects(container([users]).override(config, fromDb).start(), {
+    code: "GRAPH_CYCLE",
+    message: /users -> db -> fromDb -> users/,
+  });
   const me = resource("me", { lifetime: "request", start: () => 1 });
   const page = resource("page", { lifetime: "request", needs: { me }, start: ({ me }) => me });
   const loop = resource("loop", { lifetime: "request", needs: { page }, start: ({ page }) => page });
-  await t.rejects(container([page]).override(me, loop).start(), { code: "GRAPH_CYCLE", message: /page -> loop -> page/ });
+  await t.rejects(container([page]).override(me, loop).start(), {
+    code: "GRAPH_CYCLE",
+    message: /page -> loop -> page/,
+  });
 });
 
 t.test("a need that is undefined is refused when the definition is made", (t) => {
   const missing = undefined as unknown as Definition<number>;
-  t.throws(() => resource("a", { needs: { missing }, start: ({ missing }) => missing }), { code: "NEED_INVALID", message: /"a" cannot need "missing".*import each other/ });
+  t.throws(() => resource("a", { needs: { missing }, start: ({ missing }) => missing }), {
+    code: "NEED_INVALID",
+    message: /"a" cannot need "missing".*import each other/,
+  });
   t.throws(() => lazy(missing), { code: "NEED_INVALID" });
   t.end();
 });
@@ -64,7 +76,11 @@ t.test("a restart replaces a resource and what holds it, in order, while others 
   const log: string[] = [];
   let made = 0;
   const make = (name: string, needs: Record<string, Definition<string>> = {}) =>
-    resource(name, { needs, start: () => (log.push(`+${name}`), `${name}${++made}`), stop: (value) => void log.push(`-${value}`) });
+    resource(name, {
+      needs,
+      start: () => (log.push(`+${name}`), `${name}${++made}`),
+      stop: (value) => void log.push(`-${value}`),
+    });
   const config = make("config");
   const db = make("db", { config });
   const users = make("users", { db });
@@ -145,22 +161,28 @@ t.test("what can exist only once stops before its successor starts, and scopes w
   await running.stop();
 });
 
-t.test("after a restart that had to stop the old instance and failed, scopes are refused until one succeeds", async (t) => {
-  let attempts = 0;
-  const port = resource("port", {
-    restart: "stop-first",
-    start: () => {
-      if (++attempts === 2) throw new Error("address in use");
-      return attempts;
-    },
-  });
-  const view = resource("view", { lifetime: "request", needs: { port }, start: ({ port }) => port });
-  await using running = await container([view]).start();
-  await t.rejects(running.restart(port), { code: "RESTART_FAILED" });
-  await t.rejects(running.scope([], { view }, () => 1), { code: "RESTART_FAILED", message: /address in use/ });
-  await running.restart(port);
-  t.equal(await running.scope([], { view }, ({ view }) => view), 3);
-});
+t.test(
+  "after a restart that had to stop the old instance and failed, scopes are refused until one succeeds",
+  async (t) => {
+    let attempts = 0;
+    const port = resource("port", {
+      restart: "stop-first",
+      start: () => {
+        if (++attempts === 2) throw new Error("address in use");
+        return attempts;
+      },
+    });
+    const view = resource("view", { lifetime: "request", needs: { port }, start: ({ port }) => port });
+    await using running = await container([view]).start();
+    await t.rejects(running.restart(port), { code: "RESTART_FAILED" });
+    await t.rejects(
+      running.scope([], { view }, () => 1),
+      { code: "RESTART_FAILED", message: /address in use/ },
+    );
+    await running.restart(port);
+    t.equal(await running.scope([], { view }, ({ view }) => view), 3);
+  },
+);
 
 t.test("a borrower that never returns holds a restart up for the drain timeout only", async (t) => {
   const clock = new FakeClock();
@@ -188,10 +210,20 @@ t.test("the graph is shown as text, Mermaid and JSON, with times and the critica
   const running = await clock.runUntil(app.start());
   t.equal(
     running.explain(),
-    ["* config: ready in 0 ms", "* slow: ready in 60 ms; needs config", "  quick: ready in 10 ms; needs config, slow (lazy)", "* page: ready in 0 ms; needs slow, quick (current)", "* critical path: config -> slow -> page"].join("\n"),
+    [
+      "* config: ready in 0 ms",
+      "* slow: ready in 60 ms; needs config",
+      "  quick: ready in 10 ms; needs config, slow (lazy)",
+      "* page: ready in 0 ms; needs slow, quick (current)",
+      "* critical path: config -> slow -> page",
+    ].join("\n"),
   );
   t.match(running.explain("mermaid"), /^flowchart LR\n {2}n0\["config<br\/>0 ms"\]:::critical/);
   t.match(running.explain("mermaid"), /n3 -\. current \.-> n2/);
-  t.match(JSON.parse(running.explain("json")), { criticalPath: ["config", "slow", "page"], criticalPathMs: 60, nodes: [{ name: "config", state: "ready" }, {}, {}, {}] });
+  t.match(JSON.parse(running.explain("json")), {
+    criticalPath: ["config", "slow", "page"],
+    criticalPathMs: 60,
+    nodes: [{ name: "config", state: "ready" }, {}, {}, {}],
+  });
   await clock.runUntil(running.stop());
 });

@@ -5,33 +5,46 @@ import { container } from "../src/index.ts";
 const request = input<string>()("request", { lifetime: "request" });
 const db = resource("db", { start: () => ({ name: "real" }) });
 
-t.test("prepared needs tell their inputs and what they make, and are resolved in scopes that the caller ends", async (t) => {
-  const log: string[] = [];
-  const tx = resource("tx", {
-    lifetime: "handler",
-    needs: { db, request },
-    *start({ db, request }) {
-      yield `${db.name} ${request}`;
-      log.push("commit");
-    },
-  });
-  await using running = await container([db]).start();
-  const prepared = running.prepare({ tx });
-  t.strictSame(prepared.inputs.map(({ definition }) => definition.name), ["request"]);
-  t.strictSame(prepared.makes.map(({ name }) => name), ["tx"]);
-  const scope = prepared.open([request.is("one")]);
-  t.equal(prepared.enter(scope), undefined);
-  t.strictSame(scope.result, { tx: "real one" });
-  t.notOk(scope.settlesAtOnce);
-  await scope.settle();
-  t.strictSame(log, ["commit"]);
-  t.ok(scope.isOpen);
-  scope.endAtOnce();
-  t.notOk(scope.isOpen);
-});
+t.test(
+  "prepared needs tell their inputs and what they make, and are resolved in scopes that the caller ends",
+  async (t) => {
+    const log: string[] = [];
+    const tx = resource("tx", {
+      lifetime: "handler",
+      needs: { db, request },
+      *start({ db, request }) {
+        yield `${db.name} ${request}`;
+        log.push("commit");
+      },
+    });
+    await using running = await container([db]).start();
+    const prepared = running.prepare({ tx });
+    t.strictSame(
+      prepared.inputs.map(({ definition }) => definition.name),
+      ["request"],
+    );
+    t.strictSame(
+      prepared.makes.map(({ name }) => name),
+      ["tx"],
+    );
+    const scope = prepared.open([request.is("one")]);
+    t.equal(prepared.enter(scope), undefined);
+    t.strictSame(scope.result, { tx: "real one" });
+    t.notOk(scope.settlesAtOnce);
+    await scope.settle();
+    t.strictSame(log, ["commit"]);
+    t.ok(scope.isOpen);
+    scope.endAtOnce();
+    t.notOk(scope.isOpen);
+  },
+);
 
 t.test("a scope asks its provider for inputs that it was not given", async (t) => {
-  const shout = resource("shout", { lifetime: "request", needs: { request }, start: ({ request }) => request.toUpperCase() });
+  const shout = resource("shout", {
+    lifetime: "request",
+    needs: { request },
+    start: ({ request }) => request.toUpperCase(),
+  });
   await using running = await container([]).start();
   const given: readonly Binding[] = [];
   const scope = running.prepare({}).open(given, (definition) => `from ${definition.name}`);
@@ -55,7 +68,10 @@ t.test("a running container replaces definitions in new scopes, until that is ta
     using _outer = running.override(db, { name: "outer" });
     t.equal(await seen(), "outer");
     {
-      using _inner = running.override(name, resource("wrapped", { lifetime: "request", needs: { name }, start: ({ name }) => `<${name}>` }));
+      using _inner = running.override(
+        name,
+        resource("wrapped", { lifetime: "request", needs: { name }, start: ({ name }) => `<${name}>` }),
+      );
       t.equal(await seen(), "<outer>");
     }
     t.equal(await running.scope([], { name }, ({ name }) => name), "outer");
@@ -68,7 +84,8 @@ t.test("an override of a definition counts for its variants", async (t) => {
   const flag = resource("flag", { lifetime: "request", start: () => "plain" });
   const red = resource("red", { lifetime: "request", start: () => "red" });
   const user = resource("user", { lifetime: "request", needs: { flag }, start: ({ flag }) => `user ${flag}` });
-  const inRed = (definition: Definition<unknown, string, string>): Definition<unknown, string, string> => variantOf(definition, { ...specOf(definition).needs, flag: red }, inRed);
+  const inRed = (definition: Definition<unknown, string, string>): Definition<unknown, string, string> =>
+    variantOf(definition, { ...specOf(definition).needs, flag: red }, inRed);
   const variant = inRed(user) as typeof user; // the same value under other needs
   t.equal(originOf(variant), user);
   const other = resource("other", { lifetime: "request", needs: { flag }, start: ({ flag }) => `other ${flag}` });

@@ -1,26 +1,34 @@
 import t from "tap";
 import { resource } from "@steward/core";
-import { announceShutdown, container, healthEndpoints, serveManagement, type HealthReport, type ResourceHealth } from "../src/index.ts";
+import {
+  announceShutdown,
+  container,
+  healthEndpoints,
+  serveManagement,
+  type HealthReport,
+  type ResourceHealth,
+} from "../src/index.ts";
 
 /** A running thing with the given resources. */
-function seen(resources: readonly Partial<ResourceHealth>[], report: Partial<HealthReport> = {}): { health(): HealthReport } {
-  const full = resources.map(
-    (given): ResourceHealth => ({
-      name: "r",
-      status: "healthy",
-      ownStatus: given.status ?? "healthy",
-      phase: "ready",
-      driver: undefined,
-      criticality: "critical",
-      readiness: "gate",
-      tags: [],
-      sinceMs: 0,
-      probeMs: undefined,
-      reason: undefined,
-      causes: [],
-      ...given,
-    }),
-  );
+function seen(
+  resources: readonly Partial<ResourceHealth>[],
+  report: Partial<HealthReport> = {},
+): { health(): HealthReport } {
+  const full = resources.map((given): ResourceHealth => ({
+    name: "r",
+    status: "healthy",
+    ownStatus: given.status ?? "healthy",
+    phase: "ready",
+    driver: undefined,
+    criticality: "critical",
+    readiness: "gate",
+    tags: [],
+    sinceMs: 0,
+    probeMs: undefined,
+    reason: undefined,
+    causes: [],
+    ...given,
+  }));
   return { health: () => ({ status: "healthy", phase: "ready", ...report, resources: full }) };
 }
 
@@ -28,8 +36,18 @@ const statuses = (answer: ReturnType<typeof healthEndpoints>) =>
   Object.fromEntries(["/livez", "/startupz", "/readyz", "/health"].map((path) => [path, answer("GET", path)?.status]));
 
 t.test("a process that is starting is alive, and nothing else yet", async (t) => {
-  t.strictSame(statuses(healthEndpoints(() => undefined)), { "/livez": 200, "/startupz": 503, "/readyz": 503, "/health": 503 });
-  t.strictSame(statuses(healthEndpoints(seen([], { phase: "starting", status: "unknown" }))), { "/livez": 200, "/startupz": 503, "/readyz": 503, "/health": 503 });
+  t.strictSame(statuses(healthEndpoints(() => undefined)), {
+    "/livez": 200,
+    "/startupz": 503,
+    "/readyz": 503,
+    "/health": 503,
+  });
+  t.strictSame(statuses(healthEndpoints(seen([], { phase: "starting", status: "unknown" }))), {
+    "/livez": 200,
+    "/startupz": 503,
+    "/readyz": 503,
+    "/health": 503,
+  });
 });
 
 t.test("a container is ready once it has started, and no more when it drains", async (t) => {
@@ -64,20 +82,37 @@ t.test("readiness of a resource is what it says, gate by default, ignore for wha
   const plain = resource("plain", { start: () => 1 });
   const shared = resource("shared", { start: () => 1, readiness: "startup" });
   const extra = resource("extra", { start: () => Promise.reject(new Error("down")), criticality: "optional" });
-  const wanted = resource("wanted", { start: () => Promise.reject(new Error("down")), criticality: "optional", readiness: "gate" });
+  const wanted = resource("wanted", {
+    start: () => Promise.reject(new Error("down")),
+    criticality: "optional",
+    readiness: "gate",
+  });
   await using running = await container([plain, shared, extra, wanted]).start();
-  t.strictSame(Object.fromEntries(running.health().resources.map(({ name, readiness }) => [name, readiness])), { plain: "gate", shared: "startup", extra: "ignore", wanted: "gate" });
+  t.strictSame(Object.fromEntries(running.health().resources.map(({ name, readiness }) => [name, readiness])), {
+    plain: "gate",
+    shared: "startup",
+    extra: "ignore",
+    wanted: "gate",
+  });
   t.match(healthEndpoints(running)("GET", "/readyz")?.body, /"waitingFor":\["wanted"\]/);
 });
 
 t.test("health is 503 when a critical resource is unhealthy, and counts the resources", async (t) => {
   let broken = false;
-  const db = resource("db", { readiness: "startup", start: () => "db", probe: () => (broken ? Promise.reject(new Error("no route to 10.0.0.7")) : undefined) });
+  const db = resource("db", {
+    readiness: "startup",
+    start: () => "db",
+    probe: () => (broken ? Promise.reject(new Error("no route to 10.0.0.7")) : undefined),
+  });
   const cache = resource("cache", { criticality: "optional", start: () => Promise.reject(new Error("down")) });
   await using running = await container([db, cache], { health: { failureThreshold: 1 } }).start();
   const answer = healthEndpoints(running);
   t.equal(answer("GET", "/health")?.status, 200);
-  t.strictSame(JSON.parse(answer("GET", "/health")?.body ?? ""), { status: "degraded", phase: "ready", resources: { healthy: 1, degraded: 0, unhealthy: 1, unknown: 0 } });
+  t.strictSame(JSON.parse(answer("GET", "/health")?.body ?? ""), {
+    status: "degraded",
+    phase: "ready",
+    resources: { healthy: 1, degraded: 0, unhealthy: 1, unknown: 0 },
+  });
   broken = true;
   await running.probe();
   t.equal(answer("GET", "/health")?.status, 503);
@@ -89,9 +124,14 @@ t.test("resources are told one by one; why they are not well only where details 
   const running = seen([{ name: "db main", status: "unhealthy", reason: "no route to 10.0.0.7" }]);
   const brief = healthEndpoints(running);
   t.notMatch(brief("GET", "/health/resources")?.body, /10\.0\.0\.7/);
-  t.match(JSON.parse(brief("GET", "/health/resources/db%20main")?.body ?? ""), { name: "db main", status: "unhealthy" });
+  t.match(JSON.parse(brief("GET", "/health/resources/db%20main")?.body ?? ""), {
+    name: "db main",
+    status: "unhealthy",
+  });
   const full = healthEndpoints(running, { details: true });
-  t.match(JSON.parse(full("GET", "/health/resources")?.body ?? ""), { resources: [{ name: "db main", reason: "no route to 10.0.0.7" }] });
+  t.match(JSON.parse(full("GET", "/health/resources")?.body ?? ""), {
+    resources: [{ name: "db main", reason: "no route to 10.0.0.7" }],
+  });
   t.equal(brief("GET", "/health/resources/nothing")?.status, 404);
   t.equal(brief("GET", "/health/resources/%zz")?.status, 404);
 });
@@ -99,7 +139,11 @@ t.test("resources are told one by one; why they are not well only where details 
 t.test("answers are not cached, say when to come back, and have no body for HEAD", async (t) => {
   const answer = healthEndpoints(() => undefined, { retryAfterMs: 2_500 });
   const got = answer("GET", "/readyz");
-  t.match(got?.headers, { "cache-control": "no-store", "retry-after": "3", "content-type": "application/json; charset=utf-8" });
+  t.match(got?.headers, {
+    "cache-control": "no-store",
+    "retry-after": "3",
+    "content-type": "application/json; charset=utf-8",
+  });
   const head = answer("HEAD", "/readyz");
   t.equal(head?.body, "");
   t.strictSame(head?.headers, got?.headers);
@@ -111,7 +155,8 @@ t.test("other methods are refused, other paths are none of theirs", async (t) =>
   t.equal(answer("POST", "/internal/readyz")?.status, 405);
   t.equal(answer("POST", "/internal/readyz")?.headers["allow"], "GET, HEAD");
   t.equal(answer("GET", "/internal/readyz/?verbose=1")?.status, 200);
-  for (const path of ["/readyz", "/internal/readyz2", "/internal/healthy", "/internal", "/"]) t.equal(answer("GET", path), undefined, path);
+  for (const path of ["/readyz", "/internal/readyz2", "/internal/healthy", "/internal", "/"])
+    t.equal(answer("GET", path), undefined, path);
 });
 
 t.test("details need the token where there is one, and are not there where there is none", async (t) => {
@@ -123,13 +168,25 @@ t.test("details need the token where there is one, and are not there where there
   t.equal(refused?.headers["www-authenticate"], 'Bearer realm="health"');
   const told = answer("GET", "/health/detailed", { authorization: "Bearer s3cret" });
   t.equal(told?.status, 503);
-  t.match(JSON.parse(told?.body ?? ""), { status: "unhealthy", resources: [{ name: "db", reason: "no route to 10.0.0.7" }] });
+  t.match(JSON.parse(told?.body ?? ""), {
+    status: "unhealthy",
+    resources: [{ name: "db", reason: "no route to 10.0.0.7" }],
+  });
   t.notMatch(answer("GET", "/health/resources")?.body, /10\.0\.0\.7/);
 });
 
 t.test("parts are told by kind and by tag; a part without resources is not there", async (t) => {
-  const answer = healthEndpoints(seen([{ name: "redis", driver: "redis", tags: ["cache"] }, { name: "users" }, { name: "keys", tags: ["security"], status: "unhealthy" }]));
-  const names = (path: string) => (JSON.parse(answer("GET", path)?.body ?? "") as { resources: { name: string }[] }).resources.map(({ name }) => name);
+  const answer = healthEndpoints(
+    seen([
+      { name: "redis", driver: "redis", tags: ["cache"] },
+      { name: "users" },
+      { name: "keys", tags: ["security"], status: "unhealthy" },
+    ]),
+  );
+  const names = (path: string) =>
+    (JSON.parse(answer("GET", path)?.body ?? "") as { resources: { name: string }[] }).resources.map(
+      ({ name }) => name,
+    );
   t.strictSame(names("/health/dependencies"), ["redis"]);
   t.strictSame(names("/health/services"), ["users", "keys"]);
   t.strictSame(names("/health/cache"), ["redis"]);
@@ -139,19 +196,35 @@ t.test("parts are told by kind and by tag; a part without resources is not there
 });
 
 t.test("health+json is told to whoever asks for it", async (t) => {
-  const source = seen([{ name: "db", driver: "database", status: "degraded", probeMs: 3, reason: "slow" }], { status: "degraded" });
+  const source = seen([{ name: "db", driver: "database", status: "degraded", probeMs: 3, reason: "slow" }], {
+    status: "degraded",
+  });
   const accept = { accept: "application/health+json" };
   const brief = healthEndpoints(source)("GET", "/health", accept);
   t.equal(brief?.headers["content-type"], "application/health+json");
   t.strictSame(JSON.parse(brief?.body ?? ""), { status: "warn" });
   const full = healthEndpoints(source, { details: true })("GET", "/health/detailed", accept);
-  t.strictSame(JSON.parse(full?.body ?? ""), { status: "warn", checks: { "db:responseTime": [{ componentType: "datastore", status: "warn", observedValue: 3, observedUnit: "ms", output: "slow" }] } });
+  t.strictSame(JSON.parse(full?.body ?? ""), {
+    status: "warn",
+    checks: {
+      "db:responseTime": [
+        { componentType: "datastore", status: "warn", observedValue: 3, observedUnit: "ms", output: "slow" },
+      ],
+    },
+  });
   t.match(JSON.parse(healthEndpoints(() => undefined)("GET", "/health", accept)?.body ?? ""), { status: "fail" });
 });
 
 t.test("a probe neither asks a resource nor writes JSON anew while nothing changed", async (t) => {
   let reads = 0;
-  const resources = [{ get name() { return (reads++, "r"); }, status: "healthy" as const }];
+  const resources = [
+    {
+      get name() {
+        return (reads++, "r");
+      },
+      status: "healthy" as const,
+    },
+  ];
   const report = seen(resources).health();
   const answer = healthEndpoints({ health: () => report });
   answer("GET", "/health");
@@ -162,9 +235,14 @@ t.test("a probe neither asks a resource nor writes JSON anew while nothing chang
 
 t.test("a management listener serves health with details and more, and ends with its connections", async (t) => {
   await using running = await container([resource("config", { start: () => ({}) })]).start();
-  const management = await serveManagement(running, { routes: { "/metrics": (_request, response) => response.end("up 1\n") } });
+  const management = await serveManagement(running, {
+    routes: { "/metrics": (_request, response) => response.end("up 1\n") },
+  });
   t.equal((await fetch(`${management.url}/readyz`)).status, 200);
-  t.match(await (await fetch(`${management.url}/health/detailed`)).json(), { status: "healthy", resources: [{ name: "config" }] });
+  t.match(await (await fetch(`${management.url}/health/detailed`)).json(), {
+    status: "healthy",
+    resources: [{ name: "config" }],
+  });
   t.equal(await (await fetch(`${management.url}/metrics`)).text(), "up 1\n");
   t.equal((await fetch(`${management.url}/nothing`)).status, 404);
   await t.rejects(serveManagement(running, { port: management.port }), { code: "EADDRINUSE" });

@@ -60,45 +60,65 @@ async function setUp() {
 
 t.test("what has started is healthy, and what is not watched is as its lifecycle says", async (t) => {
   const { running } = await setUp();
-  t.match(running.health(), { status: "healthy", phase: "ready", resources: [{ name: "db", status: "healthy", driver: "remote", readiness: "startup", tags: ["cache"] }, {}, {}, {}] });
+  t.match(running.health(), {
+    status: "healthy",
+    phase: "ready",
+    resources: [{ name: "db", status: "healthy", driver: "remote", readiness: "startup", tags: ["cache"] }, {}, {}, {}],
+  });
   await running.stop();
   t.equal(running.health().status, "unhealthy");
 });
 
-t.test("an outage without traffic is found by probes, its dependants say what the reason is, and root causes come first", async (t) => {
-  const { clock, remote, running } = await setUp();
-  remote.down = true;
-  await clock.advance(12_000 + 4_000);
-  const report = running.health();
-  t.equal(report.status, "unhealthy");
-  t.match(report.resources, [
-    { name: "db", status: "unhealthy", ownStatus: "unhealthy", reason: /probes in a row failed: connect ECONNREFUSED/, causes: [] },
-    { name: "users", status: "degraded", ownStatus: "healthy", causes: ["db"], reason: "it needs db" },
-    { name: "page", status: "degraded", causes: ["db"] },
-    { name: "other", status: "healthy", causes: [] },
-  ]);
-  remote.down = false;
-  await clock.advance(25_000);
-  t.equal(running.health().status, "healthy");
-  await running.stop();
-});
+t.test(
+  "an outage without traffic is found by probes, its dependants say what the reason is, and root causes come first",
+  async (t) => {
+    const { clock, remote, running } = await setUp();
+    remote.down = true;
+    await clock.advance(12_000 + 4_000);
+    const report = running.health();
+    t.equal(report.status, "unhealthy");
+    t.match(report.resources, [
+      {
+        name: "db",
+        status: "unhealthy",
+        ownStatus: "unhealthy",
+        reason: /probes in a row failed: connect ECONNREFUSED/,
+        causes: [],
+      },
+      { name: "users", status: "degraded", ownStatus: "healthy", causes: ["db"], reason: "it needs db" },
+      { name: "page", status: "degraded", causes: ["db"] },
+      { name: "other", status: "healthy", causes: [] },
+    ]);
+    remote.down = false;
+    await clock.advance(25_000);
+    t.equal(running.health().status, "healthy");
+    await running.stop();
+  },
+);
 
-t.test("real calls show an outage at once, probes find the recovery, and the breaker lets calls come back", async (t) => {
-  const { clock, remote, db, running } = await setUp();
-  remote.down = true;
-  for (let i = 0; i < 5; i++) await running.get(db).call().catch(() => {});
-  t.match(running.health().resources[0], { name: "db", status: "healthy" }, "a look is at most 100 ms old");
-  await clock.advance(100);
-  running.health();
-  await clock.advance(1);
-  t.match(running.health().resources[0], { name: "db", status: "unhealthy", reason: "5 failures in a row" });
-  await t.rejects(running.get(db).call(), { code: "CIRCUIT_OPEN" });
-  remote.down = false;
-  await clock.advance(4_000);
-  t.match(running.health().resources[0], { name: "db", status: "healthy" });
-  t.equal(await running.get(db).call(), "answer");
-  await running.stop();
-});
+t.test(
+  "real calls show an outage at once, probes find the recovery, and the breaker lets calls come back",
+  async (t) => {
+    const { clock, remote, db, running } = await setUp();
+    remote.down = true;
+    for (let i = 0; i < 5; i++)
+      await running
+        .get(db)
+        .call()
+        .catch(() => {});
+    t.match(running.health().resources[0], { name: "db", status: "healthy" }, "a look is at most 100 ms old");
+    await clock.advance(100);
+    running.health();
+    await clock.advance(1);
+    t.match(running.health().resources[0], { name: "db", status: "unhealthy", reason: "5 failures in a row" });
+    await t.rejects(running.get(db).call(), { code: "CIRCUIT_OPEN" });
+    remote.down = false;
+    await clock.advance(4_000);
+    t.match(running.health().resources[0], { name: "db", status: "healthy" });
+    t.equal(await running.get(db).call(), "answer");
+    await running.stop();
+  },
+);
 
 t.test("while real calls succeed nothing is probed", async (t) => {
   const { clock, remote, db, running } = await setUp();
@@ -136,7 +156,14 @@ t.test("an optional resource that is down degrades, and does not count for readi
   const users = resource("users", { needs: { cache, off: optional(off) }, start: ({ cache }) => cache });
   const running = await container([users], { clock }).start();
   await t.rejects(running.get(users).call(), { code: "RESOURCE_UNAVAILABLE", message: /down: connect ECONNREFUSED/ });
-  t.match(running.health(), { status: "degraded", resources: [{ name: "cache", status: "unhealthy", phase: "failed", criticality: "optional", readiness: "startup" }, { name: "users", causes: ["cache"] }, { name: "off", phase: "disabled", status: "healthy" }] });
+  t.match(running.health(), {
+    status: "degraded",
+    resources: [
+      { name: "cache", status: "unhealthy", phase: "failed", criticality: "optional", readiness: "startup" },
+      { name: "users", causes: ["cache"] },
+      { name: "off", phase: "disabled", status: "healthy" },
+    ],
+  });
   remote.down = false;
   await clock.advance(3_000);
   t.equal(await running.get(users).call(), "answer");

@@ -35,11 +35,16 @@ class Ledger {
 
   stopping(dependants: readonly number[], i: number): void {
     if (!this.up.has(i)) this.broken.push(`${i} was stopped but is not up`);
-    for (const dependant of dependants) if (this.up.has(dependant)) this.broken.push(`${i} stopped before ${dependant}, which needs it`);
+    for (const dependant of dependants)
+      if (this.up.has(dependant)) this.broken.push(`${i} stopped before ${dependant}, which needs it`);
   }
 }
 
-function build(clock: FakeClock, shapes: readonly Shape[], failing: number | undefined): { definitions: Definition<number>[]; ledger: Ledger } {
+function build(
+  clock: FakeClock,
+  shapes: readonly Shape[],
+  failing: number | undefined,
+): { definitions: Definition<number>[]; ledger: Ledger } {
   const ledger = new Ledger();
   const needsOf = shapes.map((s, i) => [...new Set(i === 0 ? [] : s.needs.map((n) => n % i))]);
   const dependantsOf = shapes.map((_, i) => needsOf.flatMap((needs, j) => (needs.includes(i) ? [j] : [])));
@@ -89,7 +94,14 @@ t.test("random graphs with a failing node reject with nothing up and nothing in 
     fc.asyncProperty(fc.array(shape, { minLength: 1, maxLength: 30 }), fc.nat(), async (shapes, at) => {
       const clock = new FakeClock();
       const { definitions, ledger } = build(clock, shapes, at % shapes.length);
-      const error = await clock.runUntil(container(definitions, { clock }).start().then(() => undefined, (thrown: unknown) => thrown));
+      const error = await clock.runUntil(
+        container(definitions, { clock })
+          .start()
+          .then(
+            () => undefined,
+            (thrown: unknown) => thrown,
+          ),
+      );
       assert.ok(isStewardError(error, "START_FAILED"));
       assert.equal(error.resource, `node${at % shapes.length}`);
       assert.deepEqual(ledger.broken, []);

@@ -4,7 +4,15 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import { input, isStewardError, resource } from "@steward/core";
 import { FakeClock } from "@steward/testing";
-import { container, healthEndpoints, runMain, type EndSignal, type MainOptions, type MainProcess, type Running } from "../src/index.ts";
+import {
+  container,
+  healthEndpoints,
+  runMain,
+  type EndSignal,
+  type MainOptions,
+  type MainProcess,
+  type Running,
+} from "../src/index.ts";
 
 /** A process that notes what is done to it. */
 class FakeProcess implements MainProcess {
@@ -34,7 +42,13 @@ class FakeProcess implements MainProcess {
 const never = (): Promise<never> => new Promise(() => {});
 
 /** A process with two resources on a fake clock; every event of their lives is in `log`. */
-function setup(options: Partial<MainOptions> & { start?: (signal: AbortSignal) => unknown; drain?: () => unknown; stop?: () => unknown } = {}) {
+function setup(
+  options: Partial<MainOptions> & {
+    start?: (signal: AbortSignal) => unknown;
+    drain?: () => unknown;
+    stop?: () => unknown;
+  } = {},
+) {
   const { start, drain = () => {}, stop = () => {}, ...main } = options;
   const clock = new FakeClock();
   const proc = new FakeProcess();
@@ -63,14 +77,21 @@ function setup(options: Partial<MainOptions> & { start?: (signal: AbortSignal) =
   return { clock, proc, log, begin };
 }
 
-
 t.test("a signal ends everything in reverse, flushes last, and exits with 0", async (t) => {
   const { clock, proc, log, begin } = setup();
   const { code } = await begin();
   t.strictSame(log, ["ready @0"]);
   proc.send("SIGTERM");
   t.equal(await clock.runUntil(code), 0);
-  t.strictSame(log, ["ready @0", "shutdown by SIGTERM, delay 0 @0", "server drains @0", "server stops @0", "db stops @0", "stopped @0", "flush @0"]);
+  t.strictSame(log, [
+    "ready @0",
+    "shutdown by SIGTERM, delay 0 @0",
+    "server drains @0",
+    "server stops @0",
+    "db stops @0",
+    "stopped @0",
+    "flush @0",
+  ]);
   t.strictSame(proc.exits, [0]);
   t.equal(proc.listening, 0, "no listener stays behind");
   t.equal(clock.holding, 0, "no timer stays behind");
@@ -96,7 +117,10 @@ t.test("in Kubernetes work is taken for 5 s after SIGTERM, while readiness is go
 });
 
 t.test("Ctrl-C does not wait, not even in Kubernetes; an own delay counts for SIGTERM", async (t) => {
-  for (const [signal, delay] of [["SIGINT", 0], ["SIGTERM", 700]] as const) {
+  for (const [signal, delay] of [
+    ["SIGINT", 0],
+    ["SIGTERM", 700],
+  ] as const) {
     const { clock, proc, log, begin } = setup({ shutdownDelayMs: 700 });
     proc.env["KUBERNETES_SERVICE_HOST"] = "10.0.0.1";
     const { code } = await begin();
@@ -107,7 +131,10 @@ t.test("Ctrl-C does not wait, not even in Kubernetes; an own delay counts for SI
 });
 
 t.test("a second signal exits at once with 128 and its number", async (t) => {
-  for (const [second, expected] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
+  for (const [second, expected] of [
+    ["SIGTERM", 143],
+    ["SIGINT", 130],
+  ] as const) {
     const { clock, proc, log, begin } = setup({ drain: never });
     const { code } = await begin();
     proc.send("SIGTERM");
@@ -196,16 +223,19 @@ t.test("an error that explains itself comes without a stack", async (t) => {
   t.notMatch(proc.written.join(""), /\n +at /);
 });
 
-t.test("a signal during the start gives it up, stops what had started, and exits with 128 and its number", async (t) => {
-  const { clock, proc, log, begin } = setup({
-    start: (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
-  });
-  const { code } = await begin();
-  proc.send("SIGINT");
-  t.equal(await clock.runUntil(code), 130);
-  t.strictSame(log, ["db stops @0", "flush @0"]);
-  t.match(proc.written.join(""), /SIGINT received/);
-});
+t.test(
+  "a signal during the start gives it up, stops what had started, and exits with 128 and its number",
+  async (t) => {
+    const { clock, proc, log, begin } = setup({
+      start: (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+    });
+    const { code } = await begin();
+    proc.send("SIGINT");
+    t.equal(await clock.runUntil(code), 130);
+    t.strictSame(log, ["db stops @0", "flush @0"]);
+    t.match(proc.written.join(""), /SIGINT received/);
+  },
+);
 
 t.test("a second signal during the start exits at once", async (t) => {
   const { clock, proc, begin } = setup({ start: never });
@@ -241,7 +271,10 @@ t.test("the caller's own signal begins a shutdown, also one that aborted before"
   t.equal(await clock.runUntil(code), 0);
   t.equal(log[1], "shutdown by asked, delay 0 @0");
   t.strictSame(proc.exits, [0]);
-  const early = setup({ signal: AbortSignal.abort(), start: (signal) => new Promise((_, reject) => (signal.aborted ? reject(signal.reason) : undefined)) });
+  const early = setup({
+    signal: AbortSignal.abort(),
+    start: (signal) => new Promise((_, reject) => (signal.aborted ? reject(signal.reason) : undefined)),
+  });
   t.equal(await early.clock.runUntil((await early.begin()).code), 1);
 });
 
@@ -264,7 +297,12 @@ t.test("inputs of the application are handed on", async (t) => {
   const greeting = input<string>()("greeting");
   const greeter = resource("greeter", { needs: { greeting }, start: ({ greeting }) => `${greeting}, world` });
   let said = "";
-  const code = runMain(container([greeter], { clock }), { inputs: [greeting.is("hello")], clock, process: proc, onReady: (running) => (said = running.get(greeter)) });
+  const code = runMain(container([greeter], { clock }), {
+    inputs: [greeting.is("hello")],
+    clock,
+    process: proc,
+    onReady: (running) => (said = running.get(greeter)),
+  });
   await clock.settle();
   t.equal(said, "hello, world");
   proc.send("SIGINT");
@@ -283,7 +321,11 @@ t.test("a real process ends by SIGTERM and by Ctrl-C sent twice, although someth
   const cwd = fileURLToPath(new URL("../..", import.meta.url));
   const { NODE_OPTIONS: _loader, ...env } = process.env;
   for (const signals of [["SIGTERM"], ["SIGINT", "SIGINT"]] as const) {
-    const child = spawn(process.execPath, ["--input-type=module", "--eval", program], { cwd, env, stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+      cwd,
+      env,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     let text = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;

@@ -43,7 +43,11 @@ t.test("a value is made once for a scope, and anew for the next", async (t) => {
   let made = 0;
   const stamp = resource("stamp", { lifetime: "request", start: () => ++made });
   const left = resource("left", { lifetime: "request", needs: { stamp }, start: ({ stamp }) => stamp });
-  const right = resource("right", { lifetime: "request", needs: { stamp, own: fresh(stamp) }, start: (needs) => needs });
+  const right = resource("right", {
+    lifetime: "request",
+    needs: { stamp, own: fresh(stamp) },
+    start: (needs) => needs,
+  });
   await using running = await container([left, right]).start();
   const work = () => running.scope([], { left, right, stamp }, (values) => values);
   const one = await work();
@@ -64,22 +68,27 @@ t.test("concurrent scopes share nothing", async (t) => {
   });
   await using running = await container([holder]).start();
   const ids = Array.from({ length: 50 }, (_, i) => `${i}`);
-  const seen = await Promise.all(ids.map((id) => running.scope([request.is({ id })], { holder }, ({ holder }) => holder.id)));
+  const seen = await Promise.all(
+    ids.map((id) => running.scope([request.is({ id })], { holder }, ({ holder }) => holder.id)),
+  );
   t.strictSame(seen, ids);
 });
 
-t.test("cleanup runs last entered first: handler resources once the handler has settled, request resources at the end", async (t) => {
-  const log: string[] = [];
-  const session = logged(log, "session", "request");
-  const tx = logged(log, "tx", "handler");
-  await using running = await container([session, tx]).start();
-  const result = await running.scope([], { tx, session }, () => {
-    log.push("handler");
-    return "done";
-  });
-  t.equal(result, "done");
-  t.strictSame(log, ["tx+", "session+", "handler", "tx commits", "tx-", "session commits", "session-"]);
-});
+t.test(
+  "cleanup runs last entered first: handler resources once the handler has settled, request resources at the end",
+  async (t) => {
+    const log: string[] = [];
+    const session = logged(log, "session", "request");
+    const tx = logged(log, "tx", "handler");
+    await using running = await container([session, tx]).start();
+    const result = await running.scope([], { tx, session }, () => {
+      log.push("handler");
+      return "done";
+    });
+    t.equal(result, "done");
+    t.strictSame(log, ["tx+", "session+", "handler", "tx commits", "tx-", "session commits", "session-"]);
+  },
+);
 
 t.test("the handler's error is thrown into every generator and out of the scope", async (t) => {
   const log: string[] = [];
@@ -105,24 +114,30 @@ t.test("the handler's error is thrown into every generator and out of the scope"
   t.strictSame(log, ["outer+", "outer sees wrapped boom", "outer-"]);
 });
 
-t.test("a generator that swallows the error lets the outer ones commit, and the scope still fails, with the cause", async (t) => {
-  const log: string[] = [];
-  const outer = logged(log, "outer", "request");
-  const mute = resource("mute", {
-    lifetime: "request",
-    needs: { outer },
-    async *start() {
-      try {
-        yield 1;
-      } catch {
-        log.push("swallowed");
-      }
-    },
-  });
-  await using running = await container([mute]).start();
-  await t.rejects(running.scope([], { mute }, () => Promise.reject(new Error("lost"))), { code: "GENERATOR_SWALLOWED_ERROR", cause: { message: "lost" } });
-  t.strictSame(log, ["outer+", "swallowed", "outer commits", "outer-"]);
-});
+t.test(
+  "a generator that swallows the error lets the outer ones commit, and the scope still fails, with the cause",
+  async (t) => {
+    const log: string[] = [];
+    const outer = logged(log, "outer", "request");
+    const mute = resource("mute", {
+      lifetime: "request",
+      needs: { outer },
+      async *start() {
+        try {
+          yield 1;
+        } catch {
+          log.push("swallowed");
+        }
+      },
+    });
+    await using running = await container([mute]).start();
+    await t.rejects(
+      running.scope([], { mute }, () => Promise.reject(new Error("lost"))),
+      { code: "GENERATOR_SWALLOWED_ERROR", cause: { message: "lost" } },
+    );
+    t.strictSame(log, ["outer+", "swallowed", "outer commits", "outer-"]);
+  },
+);
 
 t.test("a failing commit is the outcome of the scope, and every other cleanup runs", async (t) => {
   const log: string[] = [];
@@ -136,7 +151,10 @@ t.test("a failing commit is the outcome of the scope, and every other cleanup ru
     },
   });
   await using running = await container([tx]).start();
-  await t.rejects(running.scope([], { tx }, () => "never seen"), { message: "commit failed" });
+  await t.rejects(
+    running.scope([], { tx }, () => "never seen"),
+    { message: "commit failed" },
+  );
   t.strictSame(log, ["outer+", "outer sees commit failed", "outer-"]);
 });
 
@@ -145,14 +163,22 @@ t.test("a resource that fails to start unwinds those before it and the handler i
   const first = logged(log, "first", "request");
   const bad = resource("bad", { lifetime: "request", needs: { first }, start: () => Promise.reject(new Error("401")) });
   await using running = await container([bad]).start();
-  await t.rejects(running.scope([], { bad }, () => t.fail("not called")), { message: "401" });
+  await t.rejects(
+    running.scope([], { bad }, () => t.fail("not called")),
+    { message: "401" },
+  );
   t.strictSame(log, ["first+", "first sees 401", "first-"]);
 });
 
 t.test("a plain resource with a stop is stopped in its place", async (t) => {
   const log: string[] = [];
   const a = resource("a", { lifetime: "request", start: () => "a", stop: (value) => void log.push(`stop ${value}`) });
-  const b = resource("b", { lifetime: "request", needs: { a }, start: async () => "b", stop: async (value) => void log.push(`stop ${value}`) });
+  const b = resource("b", {
+    lifetime: "request",
+    needs: { a },
+    start: async () => "b",
+    stop: async (value) => void log.push(`stop ${value}`),
+  });
   await using running = await container([b]).start();
   await running.scope([], { b }, () => void log.push("handler"));
   t.strictSame(log, ["handler", "stop b", "stop a"]);
@@ -205,9 +231,18 @@ t.test("any other second yield is an error", async (t) => {
   });
   const none = resource("none", { lifetime: "request", *start(): Generator<number> {} });
   await using running = await container([twice, late, none]).start();
-  await t.rejects(running.scope([], { twice }, () => 1), { code: "GENERATOR_YIELDED_TWICE" });
-  await t.rejects(running.scope([], { late }, () => 1), { code: "GENERATOR_YIELDED_TWICE" });
-  await t.rejects(running.scope([], { none }, () => 1), { code: "GENERATOR_DID_NOT_YIELD" });
+  await t.rejects(
+    running.scope([], { twice }, () => 1),
+    { code: "GENERATOR_YIELDED_TWICE" },
+  );
+  await t.rejects(
+    running.scope([], { late }, () => 1),
+    { code: "GENERATOR_YIELDED_TWICE" },
+  );
+  await t.rejects(
+    running.scope([], { none }, () => 1),
+    { code: "GENERATOR_DID_NOT_YIELD" },
+  );
 });
 
 t.test("a wrapped generator function is recognised by its mark", async (t) => {
@@ -236,12 +271,23 @@ t.test("transient values are made for each asker and released with the scope", a
 
 t.test("lazy needs are resolved when called, once, and are the same for all", async (t) => {
   let made = 0;
-  const heavy = resource("heavy", { lifetime: "request", needs: { request }, start: ({ request }) => ({ id: request.id, n: ++made }) });
+  const heavy = resource("heavy", {
+    lifetime: "request",
+    needs: { request },
+    start: ({ request }) => ({ id: request.id, n: ++made }),
+  });
   const user = resource("user", { lifetime: "request", needs: { heavy: lazy(heavy) }, start: ({ heavy }) => heavy });
-  const eager = resource("eager", { lifetime: "request", needs: { user, heavy }, start: async ({ user, heavy }) => [await user(), heavy] as const });
+  const eager = resource("eager", {
+    lifetime: "request",
+    needs: { user, heavy },
+    start: async ({ user, heavy }) => [await user(), heavy] as const,
+  });
   await using running = await container([user, eager]).start();
   await running.scope([request.is({ id: "1" })], { user }, () => t.equal(made, 0));
-  const same = await running.scope([request.is({ id: "2" })], { user, eager }, async ({ user, eager }) => [await user(), ...eager]);
+  const same = await running.scope([request.is({ id: "2" })], { user, eager }, async ({ user, eager }) => [
+    await user(),
+    ...eager,
+  ]);
   t.equal(made, 1);
   t.ok(same.every((value) => value === same[0]));
 });
@@ -249,7 +295,11 @@ t.test("lazy needs are resolved when called, once, and are the same for all", as
 t.test("a lazy need that is used while its own step is still ahead is not made twice", async (t) => {
   let made = 0;
   const heavy = resource("heavy", { lifetime: "request", start: async () => ++made });
-  const early = resource("early", { lifetime: "request", needs: { heavy: lazy(heavy) }, start: ({ heavy }) => heavy() });
+  const early = resource("early", {
+    lifetime: "request",
+    needs: { heavy: lazy(heavy) },
+    start: ({ heavy }) => heavy(),
+  });
   await using running = await container([early, heavy]).start();
   t.strictSame(await running.scope([], { early, heavy }, (values) => ({ ...values })), { early: 1, heavy: 1 });
   t.equal(made, 1);
@@ -257,10 +307,18 @@ t.test("a lazy need that is used while its own step is still ahead is not made t
 
 t.test("conditional needs resolve only the chosen branch", async (t) => {
   const made: string[] = [];
-  const isAdmin = resource("isAdmin", { lifetime: "request", needs: { request }, start: ({ request }) => request.id === "admin" });
+  const isAdmin = resource("isAdmin", {
+    lifetime: "request",
+    needs: { request },
+    start: ({ request }) => request.id === "admin",
+  });
   const all = resource("all", { lifetime: "request", start: () => (made.push("all"), "all") });
   const own = resource("own", { lifetime: "request", start: () => (made.push("own"), "own") });
-  const rows = resource("rows", { lifetime: "request", needs: { scope: when(isAdmin, all, own) }, start: ({ scope }) => scope });
+  const rows = resource("rows", {
+    lifetime: "request",
+    needs: { scope: when(isAdmin, all, own) },
+    start: ({ scope }) => scope,
+  });
   await using running = await container([rows]).start();
   t.equal(await running.scope([request.is({ id: "admin" })], { rows }, ({ rows }) => rows), "all");
   t.equal(await running.scope([request.is({ id: "bob" })], { rows }, ({ rows }) => rows), "own");
@@ -294,12 +352,20 @@ t.test("a cached need starts once for all that ask in its time, and goes after i
     },
     stop: (n) => void log.push(`-${n}`),
   });
-  const verifier = resource("verifier", { lifetime: "request", needs: { keys: cached(keys, { ttlMs: 1_000 }) }, start: ({ keys }) => keys });
+  const verifier = resource("verifier", {
+    lifetime: "request",
+    needs: { keys: cached(keys, { ttlMs: 1_000 }) },
+    start: ({ keys }) => keys,
+  });
   const running = await container([verifier], { clock }).start();
   const both = Promise.all([1, 2].map(() => running.scope([], { verifier }, ({ verifier }) => verifier)));
   t.strictSame(await clock.runUntil(both), [1, 1]);
   let end: () => void = () => {};
-  const long = running.scope([], { verifier }, ({ verifier }) => new Promise((resolve) => (end = () => resolve(verifier))));
+  const long = running.scope(
+    [],
+    { verifier },
+    ({ verifier }) => new Promise((resolve) => (end = () => resolve(verifier))),
+  );
   await clock.advance(1_000);
   t.equal(await clock.runUntil(running.scope([], { verifier }, ({ verifier }) => verifier)), 2);
   t.strictSame(log, ["+1", "+2"], "the old one still has a user");
@@ -318,16 +384,28 @@ t.test("a cached need that fails to start is not remembered", async (t) => {
       return "keys";
     },
   });
-  const verifier = resource("verifier", { lifetime: "request", needs: { keys: cached(keys, { ttlMs: 1_000 }) }, start: ({ keys }) => keys });
+  const verifier = resource("verifier", {
+    lifetime: "request",
+    needs: { keys: cached(keys, { ttlMs: 1_000 }) },
+    start: ({ keys }) => keys,
+  });
   await using running = await container([verifier]).start();
-  await t.rejects(running.scope([], { verifier }, () => 1), { message: "first" });
+  await t.rejects(
+    running.scope([], { verifier }, () => 1),
+    { message: "first" },
+  );
   t.equal(await running.scope([], { verifier }, ({ verifier }) => verifier), "keys");
 });
 
 t.test("a scope that its caller closes remembers what it made", async (t) => {
   const log: string[] = [];
   let made = 0;
-  const stamp = resource("stamp", { lifetime: "request", needs: { request }, start: ({ request }) => `${request.id}${++made}`, stop: (value) => void log.push(value) });
+  const stamp = resource("stamp", {
+    lifetime: "request",
+    needs: { request },
+    start: ({ request }) => `${request.id}${++made}`,
+    stop: (value) => void log.push(value),
+  });
   await using running = await container([stamp]).start();
   {
     await using scope = running.scope([request.is({ id: "a" })]);
@@ -347,7 +425,10 @@ t.test("an input that is missing is named", async (t) => {
   const me = resource("me", { lifetime: "request", needs: { request }, start: ({ request }) => request.id });
   await using running = await container([me]).start();
   // @ts-expect-error the types name it first
-  await t.rejects(running.scope([], { me }, () => 1), { code: "INPUT_MISSING", message: /request\.is\(/ });
+  await t.rejects(
+    running.scope([], { me }, () => 1),
+    { code: "INPUT_MISSING", message: /request\.is\(/ },
+  );
 });
 
 t.test("what the container does not hold is named, also below what is asked for", async (t) => {
@@ -355,18 +436,34 @@ t.test("what the container does not hold is named, also below what is asked for"
   const db = resource("db", { start: () => 1 });
   const tx = resource("tx", { lifetime: "request", needs: { db }, start: ({ db }) => db });
   await using running = await container([here]).start();
-  await t.rejects(running.scope([], { tx }, () => 1), { code: "NOT_IN_GRAPH", message: /does not hold "db"/ });
-  await t.rejects(running.scope([], { tx }, () => 1), { code: "NOT_IN_GRAPH" }, "the second time too");
+  await t.rejects(
+    running.scope([], { tx }, () => 1),
+    { code: "NOT_IN_GRAPH", message: /does not hold "db"/ },
+  );
+  await t.rejects(
+    running.scope([], { tx }, () => 1),
+    { code: "NOT_IN_GRAPH" },
+    "the second time too",
+  );
 });
 
 t.test("sessions keep their values by key, end when unused or too old, and are capped", async (t) => {
   const clock = new FakeClock();
   const log: string[] = [];
   const user = input<string>()("user", { lifetime: "session" });
-  const basket = resource("basket", { lifetime: "session", needs: { user }, start: ({ user }) => ({ user, items: new Array<string>() }), stop: ({ user }) => void log.push(`-${user}`) });
+  const basket = resource("basket", {
+    lifetime: "session",
+    needs: { user },
+    start: ({ user }) => ({ user, items: new Array<string>() }),
+    stop: ({ user }) => void log.push(`-${user}`),
+  });
   const view = resource("view", { lifetime: "request", needs: { basket }, start: ({ basket }) => basket });
-  const running = await container([view], { clock, sessions: { idleTimeoutMs: 60_000, maxLifetimeMs: 600_000, max: 2 } }).start();
-  const add = (key: string, item: string) => running.session(key, [user.is(key)]).scope([], { view }, ({ view }) => view.items.push(item));
+  const running = await container([view], {
+    clock,
+    sessions: { idleTimeoutMs: 60_000, maxLifetimeMs: 600_000, max: 2 },
+  }).start();
+  const add = (key: string, item: string) =>
+    running.session(key, [user.is(key)]).scope([], { view }, ({ view }) => view.items.push(item));
   await add("ann", "a");
   t.equal(await add("ann", "b"), 2);
   await add("bob", "c");
@@ -378,7 +475,10 @@ t.test("sessions keep their values by key, end when unused or too old, and are c
   await running.session("bob").end();
   t.equal(log.filter((line) => line === "-bob").length, 2);
   // @ts-expect-error the types want the session's input
-  await t.rejects(running.scope([], { view }, () => 1), { code: "SESSION_MISSING" });
+  await t.rejects(
+    running.scope([], { view }, () => 1),
+    { code: "SESSION_MISSING" },
+  );
   await running.stop();
 });
 
@@ -401,11 +501,25 @@ t.test("a session in use does not end under its user, and all in use at the cap 
 });
 
 t.test("a plan compiled to code and an interpreted one give the same", async (t) => {
-  const strange = resource("strange", { lifetime: "request", needs: { request, ["__proto__x"]: request, 'quo"te\n': request }, start: (needs) => Object.keys(needs).sort() });
-  const asynchronous = resource("asynchronous", { lifetime: "request", needs: { strange }, start: async ({ strange }) => strange.length });
-  const last = resource("last", { lifetime: "request", needs: { asynchronous, strange }, start: ({ asynchronous, strange }) => `${asynchronous} ${strange.join()}`, stop: () => {} });
+  const strange = resource("strange", {
+    lifetime: "request",
+    needs: { request, ["__proto__x"]: request, 'quo"te\n': request },
+    start: (needs) => Object.keys(needs).sort(),
+  });
+  const asynchronous = resource("asynchronous", {
+    lifetime: "request",
+    needs: { strange },
+    start: async ({ strange }) => strange.length,
+  });
+  const last = resource("last", {
+    lifetime: "request",
+    needs: { asynchronous, strange },
+    start: ({ asynchronous, strange }) => `${asynchronous} ${strange.join()}`,
+    stop: () => {},
+  });
   await using running = await container([last]).start();
   const results = new Set<string>();
-  for (let i = 0; i < 60; i++) results.add(await running.scope([request.is({ id: "1" })], { last }, ({ last }) => last));
+  for (let i = 0; i < 60; i++)
+    results.add(await running.scope([request.is({ id: "1" })], { last }, ({ last }) => last));
   t.equal(results.size, 1);
 });

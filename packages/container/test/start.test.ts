@@ -1,12 +1,34 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { CHANNELS, current, fresh, input, isStewardError, lazy, Manager, managedFactory, optional, OptionsError, resource, when, type Definition, type ManagerContext, type ProbeEvent } from "@steward/core";
+import {
+  CHANNELS,
+  current,
+  fresh,
+  input,
+  isStewardError,
+  lazy,
+  Manager,
+  managedFactory,
+  optional,
+  OptionsError,
+  resource,
+  when,
+  type Definition,
+  type ManagerContext,
+  type ProbeEvent,
+} from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import t from "tap";
 import * as v from "valibot";
 import { container, StartError } from "../src/index.ts";
 
 /** A resource that takes its time and tells a log of it. */
-function timed(clock: FakeClock, log: string[], name: string, ms: number, needs: Record<string, Definition<string>> = {}) {
+function timed(
+  clock: FakeClock,
+  log: string[],
+  name: string,
+  ms: number,
+  needs: Record<string, Definition<string>> = {},
+) {
   return resource(name, {
     needs,
     start: async (_needs, { signal }) => {
@@ -38,7 +60,10 @@ t.test("starts in parallel along the graph, in the time of its longest path", as
   t.equal(running.startedInMs, 70, "exactly the longest path");
   const stopping = running.stop();
   await clock.runUntil(stopping);
-  t.strictSame(log.filter((line) => line.startsWith("-")), ["-e", "-d", "-c", "-a", "-b"]);
+  t.strictSame(
+    log.filter((line) => line.startsWith("-")),
+    ["-e", "-d", "-c", "-a", "-b"],
+  );
   t.equal(clock.holding, 0, "no timer is left");
 });
 
@@ -57,7 +82,12 @@ t.test("a failing start aborts the siblings, waits for them, rolls back in rever
   });
   const never = timed(clock, log, "never", 1, { bad });
   const failing = container([cache, slow, never], { clock }).start();
-  const error = await clock.runUntil(failing.then(() => undefined, (thrown: unknown) => thrown));
+  const error = await clock.runUntil(
+    failing.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    ),
+  );
   t.ok(error instanceof StartError && isStewardError(error, "START_FAILED"));
   if (!(error instanceof StartError)) return;
   t.equal(error.resource, "bad");
@@ -65,7 +95,11 @@ t.test("a failing start aborts the siblings, waits for them, rolls back in rever
   t.equal(error.failures[0]?.durationMs, 5);
   t.match(error.message, /"bad" failed in start after 5 ms: no route to host/);
   t.strictSame(error.rolledBack, ["cache", "config"]);
-  t.strictSame(log, [">config", "+config", ">cache", ">slow", "+cache", "-cache", "-config"], "slow was aborted, never was not started");
+  t.strictSame(
+    log,
+    [">config", "+config", ">cache", ">slow", "+cache", "-cache", "-config"],
+    "slow was aborted, never was not started",
+  );
   t.equal(clock.holding, 0);
 });
 
@@ -81,7 +115,14 @@ t.test("a start that ignores its abort is named, and stopped when it arrives", a
     stop: () => void log.push("-deaf"),
   });
   const bad = resource("bad", { start: () => clock.sleep(1).then(() => Promise.reject(new Error("no"))) });
-  const error = await clock.runUntil(container([deaf, bad], { clock }).start().then(() => undefined, (thrown: unknown) => thrown));
+  const error = await clock.runUntil(
+    container([deaf, bad], { clock })
+      .start()
+      .then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      ),
+  );
   t.ok(error instanceof StartError);
   t.strictSame(error instanceof StartError && error.stillStarting, ["deaf"]);
   t.ok(clock.now() < 2_000, "nobody waits for it");
@@ -92,7 +133,14 @@ t.test("a start that ignores its abort is named, and stopped when it arrives", a
 t.test("a resource that is not ready in time fails the start, within its own start timeout", async (t) => {
   const clock = new FakeClock();
   const hanging = resource("hanging", { startTimeoutMs: 200, start: (_, { signal }) => clock.sleep(1e9, signal) });
-  const error = await clock.runUntil(container([hanging], { clock }).start().then(() => undefined, (thrown: unknown) => thrown));
+  const error = await clock.runUntil(
+    container([hanging], { clock })
+      .start()
+      .then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      ),
+  );
   t.match(error, { code: "START_FAILED", cause: { code: "START_TIMEOUT" } });
   t.ok(clock.now() <= 200);
 });
@@ -100,7 +148,14 @@ t.test("a resource that is not ready in time fails the start, within its own sta
 t.test("the total start timeout names what it waits for", async (t) => {
   const clock = new FakeClock();
   const hanging = resource("hanging", { start: (_, { signal }) => clock.sleep(1e9, signal) });
-  const error = await clock.runUntil(container([hanging], { clock, startTimeoutMs: 300 }).start().then(() => undefined, (thrown: unknown) => thrown));
+  const error = await clock.runUntil(
+    container([hanging], { clock, startTimeoutMs: 300 })
+      .start()
+      .then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      ),
+  );
   t.match(error, { code: "START_FAILED", message: /did not start within 300 ms; waiting for: hanging/ });
 });
 
@@ -110,7 +165,12 @@ t.test("a caller's signal gives up the start and everything that has started is 
   const a = timed(clock, log, "a", 1);
   const b = timed(clock, log, "b", 1_000, { a });
   const abort = new AbortController();
-  const starting = container([b], { clock }).start([], { signal: abort.signal }).then(() => undefined, (thrown: unknown) => thrown);
+  const starting = container([b], { clock })
+    .start([], { signal: abort.signal })
+    .then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
   await clock.advance(10);
   abort.abort(new Error("Ctrl-C"));
   const error = await clock.runUntil(starting);
@@ -149,8 +209,16 @@ t.test("fresh and transient needs get an instance of their own, stopped with the
 t.test("a lazy need starts at its first use, once, with what it needs, and stops in order", async (t) => {
   const log: string[] = [];
   const engine = resource("engine", { start: () => void log.push("+engine"), stop: () => void log.push("-engine") });
-  const search = resource("search", { needs: { engine }, start: () => (log.push("+search"), { find: () => "found" }), stop: () => void log.push("-search") });
-  const page = resource("page", { needs: { search: lazy(search) }, start: ({ search }) => ({ search }), stop: () => void log.push("-page") });
+  const search = resource("search", {
+    needs: { engine },
+    start: () => (log.push("+search"), { find: () => "found" }),
+    stop: () => void log.push("-search"),
+  });
+  const page = resource("page", {
+    needs: { search: lazy(search) },
+    start: ({ search }) => ({ search }),
+    stop: () => void log.push("-page"),
+  });
   const running = await container([page]).start();
   t.strictSame(log, []);
   t.throws(() => running.get(search), { code: "NOT_IN_GRAPH", message: /only lazily/ });
@@ -248,7 +316,12 @@ t.test("wrong literal options of all resources are one error, with the nearest k
   const one = pinger("one", { ulr: "x", retries: "many" });
   // @ts-expect-error a duration without its unit
   const two = pinger("two", { url: "x", timeout: 3 });
-  const error = await container([one, two]).start().then(() => undefined, (thrown: unknown) => thrown);
+  const error = await container([one, two])
+    .start()
+    .then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
   t.ok(error instanceof OptionsError);
   t.match(error, { code: "OPTIONS_INVALID", message: /one\.ulr: is not an option; did you mean "url"\?/ });
   t.match(error, { message: /one\.retries: expected number, received a string/ });
@@ -261,8 +334,16 @@ t.test("derived options are checked before anything connects, all together", asy
   const good = resource("good", { needs: { config }, start: async () => void (connected = true) });
   const one = pinger("one", { needs: { config }, options: ({ config }) => ({ url: config.url }) });
   const two = pinger("two", { needs: { config }, options: ({ config }) => ({ url: config.url, nope: 1 }) });
-  const error = await container([one, two]).start().then(() => undefined, (thrown: unknown) => thrown);
-  t.match(error, { code: "OPTIONS_INVALID", problems: [{ resource: "one" }, { resource: "two" }, { resource: "two" }] });
+  const error = await container([one, two])
+    .start()
+    .then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+  t.match(error, {
+    code: "OPTIONS_INVALID",
+    problems: [{ resource: "one" }, { resource: "two" }, { resource: "two" }],
+  });
   t.notOk(connected);
   t.ok(good);
 });
@@ -273,7 +354,10 @@ t.test("an input is given when the container starts, and named when it is not", 
   await using running = await container([greeter]).start([greeting.is("hello")]);
   t.equal(running.get(greeter), "hello, world");
   // @ts-expect-error the types name it first
-  await t.rejects(container([greeter]).start(), { code: "INPUT_MISSING", message: /"greeting" has no value.*needed by greeter/ });
+  await t.rejects(container([greeter]).start(), {
+    code: "INPUT_MISSING",
+    message: /"greeting" has no value.*needed by greeter/,
+  });
 });
 
 t.test("two resources of one name are refused", async (t) => {
@@ -286,7 +370,10 @@ t.test("a captive dependency that types were told to overlook is refused in the 
   const me = resource("me", { lifetime: "request", start: () => 1 });
   // @ts-expect-error the types refuse it first
   const holder = resource("holder", { needs: { me }, start: () => 1 });
-  await t.rejects(container([holder]).start(), { code: "GRAPH_CAPTIVE", message: /an application resource cannot need 'me': it lives shorter/ });
+  await t.rejects(container([holder]).start(), {
+    code: "GRAPH_CAPTIVE",
+    message: /an application resource cannot need 'me': it lives shorter/,
+  });
 });
 
 t.test("names from data find resources, or the nearest known name", async (t) => {
@@ -298,7 +385,11 @@ t.test("names from data find resources, or the nearest known name", async (t) =>
 
 t.test("a singleton is shared by containers and stopped by the last", async (t) => {
   const log: string[] = [];
-  const pool = resource("pool", { lifetime: "singleton", start: () => (log.push("+"), {}), stop: () => void log.push("-") });
+  const pool = resource("pool", {
+    lifetime: "singleton",
+    start: () => (log.push("+"), {}),
+    stop: () => void log.push("-"),
+  });
   const user = resource("user", { needs: { pool }, start: ({ pool }) => pool });
   const [one, two] = await Promise.all([container([user]).start(), container([user]).start()]);
   t.equal(one.get(user), two.get(user));
@@ -313,7 +404,11 @@ t.test("a singleton is shared by containers and stopped by the last", async (t) 
 
 t.test("background work runs while ready and ends first of all", async (t) => {
   const log: string[] = [];
-  const queue = resource("queue", { start: () => ({ take: () => 1 }), drain: () => void log.push("drain queue"), stop: () => void log.push("stop queue") });
+  const queue = resource("queue", {
+    start: () => ({ take: () => 1 }),
+    drain: () => void log.push("drain queue"),
+    stop: () => void log.push("stop queue"),
+  });
   const consumer = resource("consumer", {
     needs: { queue },
     run: async ({ queue }, { signal }) => {
@@ -335,7 +430,10 @@ t.test("background work that ends by itself is told by the next probe", async (t
   t.teardown(() => unsubscribe(CHANNELS.probe, listener));
   await using running = await container([worker]).start();
   for (let i = 0; i < 2; i++) t.equal((await running.probe()).status, "healthy", "two failures are not yet enough");
-  t.match(await running.probe(), { status: "unhealthy", resources: [{ name: "worker", reason: /background work ended/ }] });
+  t.match(await running.probe(), {
+    status: "unhealthy",
+    resources: [{ name: "worker", reason: /background work ended/ }],
+  });
   t.match(seen[0], { resource: "worker", error: { code: "BACKGROUND_ENDED", cause: { message: "lost the broker" } } });
 });
 

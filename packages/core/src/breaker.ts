@@ -179,12 +179,18 @@ export class Breaker {
     const slow = durationMs > this.#options.slowCallMs;
     this.#window.record(now, false, slow);
     if (this.#phase.state !== "closed") this.#progress(now);
-    else if (slow && this.#tooMany(this.#window.slow, this.#options.slowCallRatio)) this.#open(now, `${this.#window.slow} of ${this.#window.total} calls were slow`);
+    else if (slow && this.#tooMany(this.#window.slow, this.#options.slowCallRatio))
+      this.#open(now, `${this.#window.slow} of ${this.#window.total} calls were slow`);
   }
 
   #progress(now: number): void {
     const phase = this.#phase;
-    if (phase.state === "half-open") this.#enter({ state: "ramp", until: now + this.#options.rampMs, permits: Math.min(2, this.#options.rampConcurrency) });
+    if (phase.state === "half-open")
+      this.#enter({
+        state: "ramp",
+        until: now + this.#options.rampMs,
+        permits: Math.min(2, this.#options.rampConcurrency),
+      });
     else if (phase.state === "ramp") {
       this.#inFlight--;
       phase.permits = Math.min(phase.permits * 2, this.#options.rampConcurrency);
@@ -199,7 +205,8 @@ export class Breaker {
     const { consecutiveFailures, failureRatio } = this.#options;
     if (this.#phase.state !== "closed") this.#open(now, "it failed again while recovering");
     else if (this.#consecutive >= consecutiveFailures) this.#open(now, `${this.#consecutive} failures in a row`);
-    else if (this.#tooMany(this.#window.failed, failureRatio)) this.#open(now, `${this.#window.failed} of ${this.#window.total} calls failed`);
+    else if (this.#tooMany(this.#window.failed, failureRatio))
+      this.#open(now, `${this.#window.failed} of ${this.#window.total} calls failed`);
   }
 
   /** A call with that ticket ended in a way that says nothing about the dependency, such as an abort by its caller. */
@@ -224,7 +231,8 @@ export class Breaker {
 
   /** The error of a call that is refused now. */
   refusal(now: number): StewardError {
-    const retryAfterMs = this.#phase.state === "open" ? Math.max(1, Math.ceil(this.#phase.until - now)) : this.#options.breakDurationMs;
+    const retryAfterMs =
+      this.#phase.state === "open" ? Math.max(1, Math.ceil(this.#phase.until - now)) : this.#options.breakDurationMs;
     const why = this.#isolations > 0 ? "isolated by hand" : `the circuit is ${this.#phase.state}: ${this.#reason}`;
     return refusalError(this.#resource, `${this.#resource}: ${why}`, retryAfterMs);
   }

@@ -10,15 +10,22 @@ import type { CheckedNeeds, HeldLifetime, Lifetime, Need, Needs, OpenOfAll, Reac
  * Definitions refer to one another, so they are the graph; nothing is registered anywhere. The type carries the
  * value, how long it may be held, and the inputs that are still open; it never carries the needs.
  */
-export interface Definition<out Value, out R extends string = "application", out Open extends string = never>
-  extends Need<Value, R, Open> {
+export interface Definition<
+  out Value,
+  out R extends string = "application",
+  out Open extends string = never,
+> extends Need<Value, R, Open> {
   /** Unique in a container; what errors, stats and `byName` say. */
   readonly name: string;
   readonly lifetime: Lifetime;
 }
 
 /** A definition whose value comes from outside: the request, a clock, what a caller hands over. */
-export interface InputDefinition<Value, L extends HeldLifetime, Open extends string> extends Definition<Value, L, Open> {
+export interface InputDefinition<Value, L extends HeldLifetime, Open extends string> extends Definition<
+  Value,
+  L,
+  Open
+> {
   /** The input with its value, to be given when a container starts or a scope opens. */
   is(value: Value): Binding<Open>;
 }
@@ -42,8 +49,9 @@ export interface StopContext {
 }
 
 /** The value of a resource, from what its `start` returns: awaited, or what a lifecycle generator yields. */
-export type Started<R> =
-  R extends AsyncGenerator<infer Y, unknown, never> | Generator<infer Y, unknown, never> ? Exclude<Y, AfterReply> : Awaited<R>;
+export type Started<R> = R extends AsyncGenerator<infer Y, unknown, never> | Generator<infer Y, unknown, never>
+  ? Exclude<Y, AfterReply>
+  : Awaited<R>;
 
 /** What every resource can say of itself, whatever it is. */
 export interface ResourceSettings {
@@ -115,8 +123,25 @@ export function resource<
   const { lifetime = "application", needs, start, stop, drain, run, probe, enabled, ...settings } = options;
   const generator = start !== undefined && isGeneratorFunction(start);
   if (generator && stop !== undefined)
-    throw new StewardError("DEFINITION_INVALID", `resource "${name}" has a generator as start and a stop too: release behind the yield, or return the value and keep stop`, { resource: name });
-  const spec = { kind: "plain", name, lifetime, needs: snapshotNeeds(name, needs), generator, start, stop, drain, run, probe, enabled, settings };
+    throw new StewardError(
+      "DEFINITION_INVALID",
+      `resource "${name}" has a generator as start and a stop too: release behind the yield, or return the value and keep stop`,
+      { resource: name },
+    );
+  const spec = {
+    kind: "plain",
+    name,
+    lifetime,
+    needs: snapshotNeeds(name, needs),
+    generator,
+    start,
+    stop,
+    drain,
+    run,
+    probe,
+    enabled,
+    settings,
+  };
   return register(spec as unknown as Spec); // the spec forgets the types that the definition carries
 }
 
@@ -138,7 +163,14 @@ export function input<Value>(): <const Name extends string, const L extends Held
   options?: { readonly lifetime?: L },
 ) => InputDefinition<Value, L, `${L}:${Name}`> {
   return (name, options) => {
-    const spec: Spec = { kind: "input", name, lifetime: options?.lifetime ?? "application", needs: {}, settings: {}, generator: false };
+    const spec: Spec = {
+      kind: "input",
+      name,
+      lifetime: options?.lifetime ?? "application",
+      needs: {},
+      settings: {},
+      generator: false,
+    };
     const definition = register<InputDefinition<Value, never, never>>(spec);
     return Object.assign(definition, { is: (value: Value) => ({ input: definition, value }) });
   };

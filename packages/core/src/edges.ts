@@ -4,12 +4,16 @@ import type { Need, Present } from "./need.ts";
 import { edge, edgeOf, isDefinition, type EdgeSpec } from "./spec.ts";
 
 /** A need that is `undefined` exactly when configuration has disabled what it points to. */
-export function optional<V, R extends string, O extends string>(need: Need<V, R, O>): Need<V | undefined, Present<R>, O> {
+export function optional<V, R extends string, O extends string>(
+  need: Need<V, R, O>,
+): Need<V | undefined, Present<R>, O> {
   return edge({ ...edgeOf(checked("optional", need)), optional: true });
 }
 
 /** A need that starts at its first use: a function that resolves to the value. It stops with its asker's container or scope. */
-export function lazy<V, R extends string, O extends string>(definition: Definition<V, R, O>): Need<() => Promise<V>, R, O> {
+export function lazy<V, R extends string, O extends string>(
+  definition: Definition<V, R, O>,
+): Need<() => Promise<V>, R, O> {
   return edge({ kind: "lazy", target: checked("lazy", definition), optional: false });
 }
 
@@ -28,12 +32,23 @@ export interface Current<V> {
 }
 
 /** A need that survives a restart of what it points to: the asker is not restarted with it. */
-export function current<V, R extends string, O extends string>(definition: Definition<V, R, O>): Need<Current<V>, R, O> {
+export function current<V, R extends string, O extends string>(
+  definition: Definition<V, R, O>,
+): Need<Current<V>, R, O> {
   return edge({ kind: "current", target: checked("current", definition), optional: false });
 }
 
 /** A need of one of two things; only the branch that the condition chooses is started. */
-export function when<V1, R1 extends string, O1 extends string, V2, R2 extends string, O2 extends string, R extends string, O extends string>(
+export function when<
+  V1,
+  R1 extends string,
+  O1 extends string,
+  V2,
+  R2 extends string,
+  O2 extends string,
+  R extends string,
+  O extends string,
+>(
   condition: Definition<boolean, R, O>,
   then: Need<V1, R1, O1>,
   otherwise: Need<V2, R2, O2>,
@@ -60,11 +75,15 @@ export function cached<V, O extends string>(
   options: { readonly ttlMs: number },
 ): Need<V, "request", O> {
   const { ttlMs } = options;
-  if (!(ttlMs > 0)) throw new StewardError("DEFINITION_INVALID", `cached(${definition.name}): ttlMs is ${ttlMs}, it must be above 0`);
+  if (!(ttlMs > 0))
+    throw new StewardError("DEFINITION_INVALID", `cached(${definition.name}): ttlMs is ${ttlMs}, it must be above 0`);
   return edge({ kind: "cached", target: checked("cached", definition), ttlMs, optional: false });
 }
 
 function checked<N extends Need>(kind: string, need: N): N {
   if (isDefinition(need) || (typeof need === "object" && need !== null)) return need;
-  throw new StewardError("NEED_INVALID", `${kind}(...) was given ${String(need)}, not a definition: most often two modules import each other`);
+  throw new StewardError(
+    "NEED_INVALID",
+    `${kind}(...) was given ${String(need)}, not a definition: most often two modules import each other`,
+  );
 }

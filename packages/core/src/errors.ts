@@ -79,7 +79,10 @@ export function isStewardError(value: unknown, code?: string): value is StewardE
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const code = "code" in error && typeof error.code === "string" ? error.code : undefined;
-  const text = error.message === "" && error instanceof AggregateError ? error.errors.map(describeError).join("; ") : error.message;
+  const text =
+    error.message === "" && error instanceof AggregateError
+      ? error.errors.map(describeError).join("; ")
+      : error.message;
   if (text === "") return code ?? error.name;
   return code === undefined || isStewardError(error) || text.includes(code) ? text : `${text} (${code})`;
 }

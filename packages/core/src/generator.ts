@@ -26,5 +26,9 @@ export function generator<F extends (...args: never[]) => Generator | AsyncGener
 
 /** Tells whether a start function is a lifecycle generator. */
 export function isGeneratorFunction(start: unknown): boolean {
-  return start instanceof GeneratorFunction || start instanceof AsyncGeneratorFunction || (typeof start === "function" && WRAPPED in start);
+  return (
+    start instanceof GeneratorFunction ||
+    start instanceof AsyncGeneratorFunction ||
+    (typeof start === "function" && WRAPPED in start)
+  );
 }

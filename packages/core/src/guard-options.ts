@@ -73,4 +73,3 @@ export interface GuardStats {
 
 /** What a guard runs. */
 export type Operation<T> = (call: Call) => PromiseLike<T> | T;
-

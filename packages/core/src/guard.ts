@@ -5,6 +5,7 @@ import { currentContext } from "./context.ts";
 import { isStewardError, StewardError } from "./errors.ts";
 import { Histogram } from "./histogram.ts";
 import type { CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
+import { guardSeries } from "./guard-series.ts";
 import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
 import type { HistogramValue, MetricSample } from "./ports.ts";
 import { RetryPolicy } from "./retry.ts";
@@ -55,7 +56,8 @@ export class Guard {
     this.#maxConcurrent = options.maxConcurrent ?? Number.POSITIVE_INFINITY;
     this.#maxPending = options.maxPending ?? 0;
     this.#limit = this.#maxConcurrent;
-    this.#breaker = options.breaker === undefined ? undefined : new Breaker(options.resource, options.breaker, () => this.#opened());
+    this.#breaker =
+      options.breaker === undefined ? undefined : new Breaker(options.resource, options.breaker, () => this.#opened());
     this.#retry = options.retry === undefined ? undefined : new RetryPolicy(options.retry);
   }
 
@@ -156,17 +158,8 @@ export class Guard {
   }
 
   /** The numbers of now as series, with the given attributes. */
-  *metrics(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
-    const counter = (outcome: string, value: number): MetricSample => ({ name: "dependency_requests_total", kind: "counter", unit: "{request}", attributes: { ...attributes, outcome }, value });
-    yield counter("success", this.#succeeded);
-    yield counter("failure", this.#failed);
-    yield counter("overloaded", this.#overloaded);
-    if (this.#breaker !== undefined) yield counter("circuit_open", this.#breaker.stats().refused);
-    yield { name: "dependency_retries_total", kind: "counter", unit: "{retry}", attributes, value: this.#retried };
-    yield { name: "dependency_duration_seconds", kind: "histogram", unit: "s", attributes, value: this.durations };
-    yield { name: "dependency_in_use", kind: "gauge", unit: "{request}", attributes, value: this.#inUse };
-    yield { name: "dependency_pending", kind: "gauge", unit: "{request}", attributes, value: this.#pending };
-    if (this.#breaker !== undefined) yield { name: "dependency_circuit_open", kind: "gauge", unit: "1", attributes, value: this.#breaker.state === "closed" || this.#breaker.state === "ramp" ? 0 : 1 };
+  metrics(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    return guardSeries(this.stats(), this.durations, attributes);
   }
 
   /** The numbers of now. */
@@ -191,7 +184,13 @@ export class Guard {
     else if (call.startedAt !== undefined) this.#ended(call, error);
     publishCall(() => {
       const now = this.#clock.now();
-      return { resource: this.#resource, durationMs: now - call.since, queuedMs: (call.startedAt ?? now) - call.since, traceContext: call.traceContext, error };
+      return {
+        resource: this.#resource,
+        durationMs: now - call.since,
+        queuedMs: (call.startedAt ?? now) - call.since,
+        traceContext: call.traceContext,
+        error,
+      };
     });
     this.#wakeIdle();
   }
@@ -221,7 +220,9 @@ export class Guard {
   }
 
   #isFailure(error: unknown): boolean {
-    return this.#options.isFailure === undefined ? !isStewardError(error, "CALL_ABORTED") : this.#options.isFailure(error);
+    return this.#options.isFailure === undefined
+      ? !isStewardError(error, "CALL_ABORTED")
+      : this.#options.isFailure(error);
   }
 
   /** @internal The resource answered; from here the use is a lease with another deadline. */
@@ -285,16 +286,23 @@ export class Guard {
     this.#timedOut++;
     const waited = Math.round(this.#clock.now() - call.since);
     const where = call.queued ? `still queued behind ${this.#pending - 1} others` : "no answer";
-    return new StewardError("DEADLINE_EXCEEDED", `${this.#resource}: ${where} after ${waited} ms (${this.#numbers()})`, {
-      resource: this.#resource,
-      retryable: call.queued,
-    });
+    return new StewardError(
+      "DEADLINE_EXCEEDED",
+      `${this.#resource}: ${where} after ${waited} ms (${this.#numbers()})`,
+      {
+        resource: this.#resource,
+        retryable: call.queued,
+      },
+    );
   }
 
   #bound(call: GuardedUse, options: CallOptions | undefined): void {
     const context = currentContext();
     call.traceContext = context?.traceContext;
-    const timeoutMs = Math.min(options?.timeoutMs ?? Number.POSITIVE_INFINITY, this.#options.timeoutMs ?? Number.POSITIVE_INFINITY);
+    const timeoutMs = Math.min(
+      options?.timeoutMs ?? Number.POSITIVE_INFINITY,
+      this.#options.timeoutMs ?? Number.POSITIVE_INFINITY,
+    );
     call.total = Math.min(call.since + timeoutMs, context?.deadline ?? Number.POSITIVE_INFINITY);
     call.deadline = Math.min(call.total, call.since + (this.#options.acquireTimeoutMs ?? Number.POSITIVE_INFINITY));
     if (call.deadline <= call.since) return call.abandon(this.timeout(call));

@@ -137,7 +137,9 @@ export abstract class GuardedUse extends Expiring {
   /** @internal */
   follow(signal: AbortSignal, resource: string): void {
     const abort = (): void =>
-      this.abandon(new StewardError("CALL_ABORTED", `${resource}: the caller gave up`, { resource, cause: signal.reason }));
+      this.abandon(
+        new StewardError("CALL_ABORTED", `${resource}: the caller gave up`, { resource, cause: signal.reason }),
+      );
     if (signal.aborted) return abort();
     this.#signal = signal;
     signal.addEventListener("abort", abort, { once: true });
@@ -153,7 +155,12 @@ export class GuardedCall extends GuardedUse implements Call {
   readonly #retry: boolean;
   #controller: AbortController | undefined = undefined;
 
-  constructor(operation: Operation<unknown>, resolve: (value: unknown) => void, reject: (error: unknown) => void, retry: boolean) {
+  constructor(
+    operation: Operation<unknown>,
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+    retry: boolean,
+  ) {
     super();
     this.#retry = retry;
     this.#operation = operation;
@@ -169,7 +176,11 @@ export class GuardedCall extends GuardedUse implements Call {
   protected override begin(): void {
     try {
       const result = this.#operation(this);
-      if (isThenable(result)) result.then((value) => this.#answer(value), (error: unknown) => this.fail(error));
+      if (isThenable(result))
+        result.then(
+          (value) => this.#answer(value),
+          (error: unknown) => this.fail(error),
+        );
       else this.#answer(result);
     } catch (error) {
       this.fail(error);

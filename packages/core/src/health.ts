@@ -71,7 +71,12 @@ export class HealthTracker {
 
   /** True while the status rests on less than the thresholds ask for, so that the next probe should come soon. */
   get isSuspect(): boolean {
-    return this.#failures > 0 || this.#health.status === "unknown" || this.#health.status === "unhealthy" || this.#health.evidence === "damped";
+    return (
+      this.#failures > 0 ||
+      this.#health.status === "unknown" ||
+      this.#health.status === "unhealthy" ||
+      this.#health.evidence === "damped"
+    );
   }
 
   /** A start that succeeded is a sign of life: the first status is healthy. */
@@ -84,8 +89,15 @@ export class HealthTracker {
     this.#failures = 0;
     this.#successes++;
     const { status } = this.#health;
-    if (status === "healthy" || (status !== "unknown" && this.#successes < this.#thresholds.successThreshold)) return false;
-    if (now < this.#heldUntil) return this.#become(now, "degraded", `it recovered but keeps changing; healthy in ${Math.ceil((this.#heldUntil - now) / 1_000)} s if it stays so`, "damped");
+    if (status === "healthy" || (status !== "unknown" && this.#successes < this.#thresholds.successThreshold))
+      return false;
+    if (now < this.#heldUntil)
+      return this.#become(
+        now,
+        "degraded",
+        `it recovered but keeps changing; healthy in ${Math.ceil((this.#heldUntil - now) / 1_000)} s if it stays so`,
+        "damped",
+      );
     return this.#become(now, "healthy", "", "active");
   }
 
@@ -100,8 +112,10 @@ export class HealthTracker {
   /** Looks at what real calls tell. Tells whether the status changed. */
   observed(now: number, evidence: PassiveEvidence): boolean {
     if (evidence.openRatio >= 1) return this.#fall(now, evidence.reason, "passive");
-    if (evidence.openRatio > 0 && this.#health.status === "healthy") return this.#become(now, "degraded", evidence.reason, "passive");
-    if (evidence.openRatio === 0 && this.#health.status === "degraded" && this.#health.evidence === "passive") return this.#become(now, "healthy", "", "passive");
+    if (evidence.openRatio > 0 && this.#health.status === "healthy")
+      return this.#become(now, "degraded", evidence.reason, "passive");
+    if (evidence.openRatio === 0 && this.#health.status === "degraded" && this.#health.evidence === "passive")
+      return this.#become(now, "healthy", "", "passive");
     return false;
   }
 
@@ -110,14 +124,21 @@ export class HealthTracker {
     if (this.#health.status === "unhealthy") return false;
     this.#penalty = this.#penalty * 0.5 ** ((now - this.#penaltyAt) / FLAP_HALF_LIFE_MS) + 1;
     this.#penaltyAt = now;
-    if (Math.round(this.#penalty) >= this.#thresholds.flapThreshold) this.#heldUntil = now + Math.min(LONGEST_HOLD_MS, HOLD_MS * Math.round(this.#penalty));
+    if (Math.round(this.#penalty) >= this.#thresholds.flapThreshold)
+      this.#heldUntil = now + Math.min(LONGEST_HOLD_MS, HOLD_MS * Math.round(this.#penalty));
     return this.#become(now, "unhealthy", reason, evidence);
   }
 
   #become(now: number, status: HealthStatus, reason: string, evidence: Health["evidence"]): boolean {
     const changed = status !== this.#health.status;
     if (!changed && evidence === this.#health.evidence) return false;
-    this.#health = Object.freeze({ status, since: changed ? now : this.#health.since, reason, evidence, failures: this.#failures });
+    this.#health = Object.freeze({
+      status,
+      since: changed ? now : this.#health.since,
+      reason,
+      evidence,
+      failures: this.#failures,
+    });
     return changed;
   }
 }

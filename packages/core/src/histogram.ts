@@ -27,6 +27,11 @@ export class Histogram {
   /** The counts so far. */
   value(): HistogramValue {
     const counts = Array.from(this.#counts);
-    return { bounds: Array.from(this.#bounds), counts, sum: this.#sum, count: counts.reduce((sum, count) => sum + count, 0) };
+    return {
+      bounds: Array.from(this.#bounds),
+      counts,
+      sum: this.#sum,
+      count: counts.reduce((sum, count) => sum + count, 0),
+    };
   }
 }

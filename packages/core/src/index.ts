@@ -17,7 +17,14 @@ export {
   type StopContext,
 } from "./definition.ts";
 export { cached, current, fresh, lazy, optional, when, type Current } from "./edges.ts";
-export { CORE_CODES, describeError, isStewardError, StewardError, type CoreCode, type StewardErrorDetails } from "./errors.ts";
+export {
+  CORE_CODES,
+  describeError,
+  isStewardError,
+  StewardError,
+  type CoreCode,
+  type StewardErrorDetails,
+} from "./errors.ts";
 export { afterReply, generator, isGeneratorFunction, type AfterReply } from "./generator.ts";
 export { Guard } from "./guard.ts";
 export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
@@ -25,7 +32,13 @@ export { breakerSchema } from "./guard-schemas.ts";
 export { GuardedUse } from "./guarded-use.ts";
 export { DURATION_BOUNDS, Histogram } from "./histogram.ts";
 export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle.ts";
-export { managedFactory, type DerivedOptions, type Driver, type ManagedFactory, type ManagedSettings } from "./managed.ts";
+export {
+  managedFactory,
+  type DerivedOptions,
+  type Driver,
+  type ManagedFactory,
+  type ManagedSettings,
+} from "./managed.ts";
 export { Manager, type LastProbe, type ManagerCall, type ManagerContext } from "./manager.ts";
 export type {
   CheckedNeeds,
@@ -44,14 +57,42 @@ export type {
   ValueOf,
   ValuesOf,
 } from "./need.ts";
-export { checkOptions, nearest, OptionsError, parseOptions, type OptionsProblem, type OptionsSchema, type ParsedOptions } from "./options.ts";
+export {
+  checkOptions,
+  nearest,
+  OptionsError,
+  parseOptions,
+  type OptionsProblem,
+  type OptionsSchema,
+  type ParsedOptions,
+} from "./options.ts";
 export type { HistogramValue, MetricSample, MetricsSource, PubSub, RedisRunner, SqlRunner } from "./ports.ts";
 export { RetryPolicy, type RetryOptions } from "./retry.ts";
-export { HealthTracker, type Health, type HealthStatus, type HealthThresholds, type PassiveEvidence } from "./health.ts";
+export {
+  HealthTracker,
+  type Health,
+  type HealthStatus,
+  type HealthThresholds,
+  type PassiveEvidence,
+} from "./health.ts";
 export { ProbeScheduler, type ProbeSchedule, type ProbeTarget } from "./probes.ts";
 export { LatencyHistory } from "./latency.ts";
 export { RollingWindow, type WindowCounts } from "./window.ts";
 export { maskUrl, Secret, type SecretSource } from "./secret.ts";
-export { edge, edgeOf, originOf, specOf, variantOf, type Background, type Criticality, type EdgeSpec, type Managed, type ManagedSpec, type Readiness, type Spec, type Variant } from "./spec.ts";
+export {
+  edge,
+  edgeOf,
+  originOf,
+  specOf,
+  variantOf,
+  type Background,
+  type Criticality,
+  type EdgeSpec,
+  type Managed,
+  type ManagedSpec,
+  type Readiness,
+  type Spec,
+  type Variant,
+} from "./spec.ts";
 export { DeadlineWheel, deadlineWheel, Expiring } from "./timers.ts";
 export { TimeoutReached, within, type WithinOptions } from "./within.ts";

@@ -42,10 +42,22 @@ export interface ManagedFactory<Input, Client> {
     name: string,
     given: DerivedOptions<Input, N, E>,
   ): Definition<Client, ReachOfManaged<E>, OpenOfAll<N>>;
-  <E extends boolean | undefined = undefined>(name: string, given: Input & ManagedSettings<E>): Definition<Client, ReachOfManaged<E>>;
+  <E extends boolean | undefined = undefined>(
+    name: string,
+    given: Input & ManagedSettings<E>,
+  ): Definition<Client, ReachOfManaged<E>>;
 }
 
-const SETTINGS = ["criticality", "readiness", "tags", "startTimeoutMs", "drainTimeoutMs", "stopTimeoutMs", "restart", "enabled"] as const;
+const SETTINGS = [
+  "criticality",
+  "readiness",
+  "tags",
+  "startTimeoutMs",
+  "drainTimeoutMs",
+  "stopTimeoutMs",
+  "restart",
+  "enabled",
+] as const;
 
 interface Given extends ManagedSettings<unknown> {
   readonly needs?: Needs;

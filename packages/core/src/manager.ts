@@ -157,8 +157,10 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   start(call: ManagerCall = {}): Promise<this> {
     if (this.phase === "ready") return Promise.resolve(this);
     if (this.phase === "starting" && this.#starting !== undefined) return this.#starting;
-    if (this.leftBehind) return Promise.reject(this.#conflict("an earlier start, which ignores its signal, still runs"));
-    if (!this.#lifecycle.move(["idle", "stopped", "failed"], "starting")) return Promise.reject(this.#conflict(`it is ${this.phase}`));
+    if (this.leftBehind)
+      return Promise.reject(this.#conflict("an earlier start, which ignores its signal, still runs"));
+    if (!this.#lifecycle.move(["idle", "stopped", "failed"], "starting"))
+      return Promise.reject(this.#conflict(`it is ${this.phase}`));
     this.#stopping = this.#draining = undefined;
     return (this.#starting = this.#start(call.signal));
   }
@@ -175,7 +177,12 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
           this.#opening = false;
         }
       };
-      await within(this.clock, this.#limits.startTimeoutMs, opening, { abort, outer, graceMs: START_GRACE_MS, onLate: () => this.#discard() });
+      await within(this.clock, this.#limits.startTimeoutMs, opening, {
+        abort,
+        outer,
+        graceMs: START_GRACE_MS,
+        onLate: () => this.#discard(),
+      });
     } catch (error) {
       return await this.#failStart(error, outer);
     } finally {
@@ -206,7 +213,11 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   }
 
   #aborted(cause: unknown): StewardError {
-    return new StewardError("START_ABORTED", `${this.name}: start given up: ${describeError(cause ?? "a stop was asked for")}`, { resource: this.name, cause });
+    return new StewardError(
+      "START_ABORTED",
+      `${this.name}: start given up: ${describeError(cause ?? "a stop was asked for")}`,
+      { resource: this.name, cause },
+    );
   }
 
   /** Closes what a failed start left behind; that it failed is what the caller learns, not how this went. */
@@ -222,9 +233,16 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     if (!this.hasWorkToSettle) return (this.#draining = Promise.resolve());
     const abort = new AbortController();
     const settling = async (): Promise<void> => this.settle(abort.signal);
-    return (this.#draining = within(this.clock, this.#limits.drainTimeoutMs, settling, { abort, outer: call.signal }).catch((error: unknown) => {
+    return (this.#draining = within(this.clock, this.#limits.drainTimeoutMs, settling, {
+      abort,
+      outer: call.signal,
+    }).catch((error: unknown) => {
       if (!(error instanceof TimeoutReached)) throw error;
-      throw new StewardError("STOP_TIMEOUT", `${this.name}: work still in flight after draining for ${this.#limits.drainTimeoutMs} ms`, { resource: this.name });
+      throw new StewardError(
+        "STOP_TIMEOUT",
+        `${this.name}: work still in flight after draining for ${this.#limits.drainTimeoutMs} ms`,
+        { resource: this.name },
+      );
     }));
   }
 
@@ -236,13 +254,16 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   stop(call: ManagerCall = {}): Promise<void> {
     if (this.phase === "stopped") return Promise.resolve();
     if (this.#lifecycle.move(["idle"], "stopped")) return Promise.resolve();
-    if (this.#lifecycle.move(["starting", "ready", "draining", "failed"], "stopping")) this.#stopping = this.#stop(call.signal);
+    if (this.#lifecycle.move(["starting", "ready", "draining", "failed"], "stopping"))
+      this.#stopping = this.#stop(call.signal);
     return this.#stopping ?? Promise.resolve();
   }
 
   async #stop(outer: AbortSignal | undefined): Promise<void> {
     if (this.#abortStart !== undefined) {
-      this.#abortStart.abort(new StewardError("START_ABORTED", `${this.name}: a stop was asked for`, { resource: this.name }));
+      this.#abortStart.abort(
+        new StewardError("START_ABORTED", `${this.name}: a stop was asked for`, { resource: this.name }),
+      );
       await this.#starting?.catch(() => {});
     }
     await this.#late;
@@ -264,7 +285,11 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
       await within(this.clock, timeoutMs - graceMs, closing, { abort, outer, graceMs, graceCounts: true });
     } catch (error) {
       if (!abort.signal.aborted || error !== abort.signal.reason) throw error;
-      throw new StewardError("STOP_TIMEOUT", `${this.name}: did not stop within ${Math.round(timeoutMs)} ms; it is left behind`, { resource: this.name });
+      throw new StewardError(
+        "STOP_TIMEOUT",
+        `${this.name}: did not stop within ${Math.round(timeoutMs)} ms; it is left behind`,
+        { resource: this.name },
+      );
     }
   }
 
@@ -280,7 +305,10 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     const abort = new AbortController();
     let failure: unknown;
     try {
-      await within(this.clock, this.#limits.probeTimeoutMs, async () => this.ping(abort.signal), { abort, outer: call.signal });
+      await within(this.clock, this.#limits.probeTimeoutMs, async () => this.ping(abort.signal), {
+        abort,
+        outer: call.signal,
+      });
     } catch (error) {
       failure = error instanceof TimeoutReached ? this.#probeTimeout() : error;
     }
@@ -291,7 +319,11 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   }
 
   #probeTimeout(): StewardError {
-    return new StewardError("PROBE_TIMEOUT", `${this.name}: no answer to a probe within ${this.#limits.probeTimeoutMs} ms`, { resource: this.name, retryable: true });
+    return new StewardError(
+      "PROBE_TIMEOUT",
+      `${this.name}: no answer to a probe within ${this.#limits.probeTimeoutMs} ms`,
+      { resource: this.name, retryable: true },
+    );
   }
 
   /** Replaces what lies below the client (connections, credentials) while the client keeps its identity. Default: nothing to renew. */
@@ -321,8 +353,17 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   /** The error of a call while it is not ready. */
   protected refusal(): StewardError {
     const { state } = this;
-    const why = state.phase === "failed" ? `down: ${describeError(state.error)}` : state.phase === "idle" ? "not started" : state.phase;
-    const details = { resource: this.name, retryable: state.phase !== "stopped", cause: state.phase === "failed" ? state.error : undefined };
+    const why =
+      state.phase === "failed"
+        ? `down: ${describeError(state.error)}`
+        : state.phase === "idle"
+          ? "not started"
+          : state.phase;
+    const details = {
+      resource: this.name,
+      retryable: state.phase !== "stopped",
+      cause: state.phase === "failed" ? state.error : undefined,
+    };
     return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: ${why}`, details);
   }
 

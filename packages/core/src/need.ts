@@ -53,11 +53,12 @@ export interface Reachable {
 type Article<L extends string> = L extends "application" ? "an application" : `a ${L}`;
 
 /** Why a resource of lifetime `L` may not have `N` under the key `K`. */
-export type Complaint<L extends Lifetime, K, N> = N extends Need<unknown, infer R>
-  ? R extends `${string}?`
-    ? `'${K & string}' may be disabled: need it as optional(${K & string})`
-    : `${Article<L>} resource cannot need '${K & string}': it lives shorter`
-  : `'${K & string}' is not a definition`;
+export type Complaint<L extends Lifetime, K, N> =
+  N extends Need<unknown, infer R>
+    ? R extends `${string}?`
+      ? `'${K & string}' may be disabled: need it as optional(${K & string})`
+      : `${Article<L>} resource cannot need '${K & string}': it lives shorter`
+    : `'${K & string}' is not a definition`;
 
 /** `N` itself where every need is allowed; a sentence on the key of each that is not. */
 export type CheckedNeeds<L extends Lifetime, N extends Needs> = {
@@ -75,7 +76,9 @@ type Shortest<R extends string> = "handler" extends R
         : "singleton";
 
 /** The reach of a resource: its lifetime, or for a transient one that of its shortest need. */
-export type ReachFor<L extends Lifetime, N extends Needs> = L extends HeldLifetime ? L : Shortest<N[keyof N][typeof REACH]>;
+export type ReachFor<L extends Lifetime, N extends Needs> = L extends HeldLifetime
+  ? L
+  : Shortest<N[keyof N][typeof REACH]>;
 
 /** A reach without its `?`. */
 export type Present<R extends string> = R extends `${infer L}?` ? L : R;

@@ -18,9 +18,13 @@ export class OptionsError extends StewardError {
 
   constructor(problems: readonly OptionsProblem[]) {
     const lines = problems.map((p) => `  ${p.resource}${p.path === "" ? "" : `.${p.path}`}: ${p.message}`);
-    super("OPTIONS_INVALID", `${problems.length === 1 ? "1 option is" : `${problems.length} options are`} wrong:\n${lines.join("\n")}`, {
-      resource: problems[0]?.resource,
-    });
+    super(
+      "OPTIONS_INVALID",
+      `${problems.length === 1 ? "1 option is" : `${problems.length} options are`} wrong:\n${lines.join("\n")}`,
+      {
+        resource: problems[0]?.resource,
+      },
+    );
     this.problems = problems;
   }
 }
@@ -38,7 +42,11 @@ export type ParsedOptions<Output> =
  *
  * `undefined` means the default, `0` means 0, and the result is frozen.
  */
-export function parseOptions<Output>(resource: string, schema: OptionsSchema<Output>, given: unknown): ParsedOptions<Output> {
+export function parseOptions<Output>(
+  resource: string,
+  schema: OptionsSchema<Output>,
+  given: unknown,
+): ParsedOptions<Output> {
   const result = v.safeParse(schema, withoutUndefined(given));
   if (result.success) return { options: deepFreeze(result.output), problems: [] };
   return { options: undefined, problems: result.issues.flatMap((issue) => problemsOf(resource, schema, issue)) };
@@ -56,9 +64,14 @@ export function checkOptions<Output>(resource: string, schema: OptionsSchema<Out
 
 function problemsOf(resource: string, schema: OptionsSchema, issue: v.BaseIssue<unknown>): OptionsProblem[] {
   const path = (issue.path ?? []).map((item) => String(item.key));
-  if (issue.expected !== "never" || issue.type !== "strict_object") return [{ resource, path: path.join("."), message: typeMessage(issue, schema, path) }];
+  if (issue.expected !== "never" || issue.type !== "strict_object")
+    return [{ resource, path: path.join("."), message: typeMessage(issue, schema, path) }];
   const parent = path.slice(0, -1);
-  return unknownKeys(schema, parent, issue).map((key) => ({ resource, path: [...parent, key].join("."), message: unknownKeyMessage(schema, [...parent, key]) }));
+  return unknownKeys(schema, parent, issue).map((key) => ({
+    resource,
+    path: [...parent, key].join("."),
+    message: unknownKeyMessage(schema, [...parent, key]),
+  }));
 }
 
 /** A strict object names only its first unknown key; we name all. */
@@ -72,14 +85,19 @@ function unknownKeys(schema: OptionsSchema, parent: readonly string[], issue: v.
 
 function typeMessage(issue: v.BaseIssue<unknown>, schema: OptionsSchema, path: readonly string[]): string {
   if (issue.kind !== "schema" || issue.type === "custom") return issue.message;
-  if (issue.received === "undefined") return `is missing: expected ${expectedAt(schema, path) ?? issue.expected ?? "a value"}`;
+  if (issue.received === "undefined")
+    return `is missing: expected ${expectedAt(schema, path) ?? issue.expected ?? "a value"}`;
   return `expected ${issue.expected ?? "another value"}, received ${shown(issue)}`;
 }
 
 /** A secret may stand in the wrong place, so only numbers, booleans and short unions show what was received. */
 function shown(issue: v.BaseIssue<unknown>): string {
   const { input } = issue;
-  return typeof input === "number" || typeof input === "boolean" || input === null ? String(input) : typeof input === "string" && issue.type === "picklist" ? JSON.stringify(input) : nameOfType(input);
+  return typeof input === "number" || typeof input === "boolean" || input === null
+    ? String(input)
+    : typeof input === "string" && issue.type === "picklist"
+      ? JSON.stringify(input)
+      : nameOfType(input);
 }
 
 function nameOfType(input: unknown): string {
@@ -89,13 +107,18 @@ function nameOfType(input: unknown): string {
 function unknownKeyMessage(schema: OptionsSchema, path: readonly string[]): string {
   const known = knownKeys(schema, path.slice(0, -1));
   const near = nearest(path.at(-1) ?? "", known);
-  return near === undefined ? `is not an option; known: ${known.join(", ")}` : `is not an option; did you mean "${near}"?`;
+  return near === undefined
+    ? `is not an option; known: ${known.join(", ")}`
+    : `is not an option; did you mean "${near}"?`;
 }
 
 /** What a schema expects at a path; an object schema that misses a key tells only the key. */
 function expectedAt(schema: unknown, path: readonly string[]): string | undefined {
   const [head, ...rest] = path;
-  if (head === undefined) return typeof schema === "object" && schema !== null && "expects" in schema && typeof schema.expects === "string" ? schema.expects : undefined;
+  if (head === undefined)
+    return typeof schema === "object" && schema !== null && "expects" in schema && typeof schema.expects === "string"
+      ? schema.expects
+      : undefined;
   return objectsIn(schema).flatMap((entries) => (head in entries ? (expectedAt(entries[head], rest) ?? []) : []))[0];
 }
 
@@ -120,7 +143,8 @@ function recordIn(schema: unknown): unknown {
 
 function objectsIn(schema: unknown): Entries[] {
   if (typeof schema !== "object" || schema === null) return [];
-  if ("entries" in schema && typeof schema.entries === "object" && schema.entries !== null) return [schema.entries as Entries]; // an object schema
+  if ("entries" in schema && typeof schema.entries === "object" && schema.entries !== null)
+    return [schema.entries as Entries]; // an object schema
   if ("wrapped" in schema) return objectsIn(schema.wrapped);
   if ("options" in schema && Array.isArray(schema.options)) return schema.options.flatMap(objectsIn);
   return [];
@@ -149,7 +173,9 @@ function editDistance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++)
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      next.push(
+        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
+      );
     row = next;
   }
   return row[b.length] ?? 0;
@@ -163,7 +189,9 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
 
 function withoutUndefined(given: unknown): unknown {
   if (!isPlainObject(given)) return given;
-  return Object.fromEntries(Object.entries(given).flatMap(([key, value]) => (value === undefined ? [] : [[key, withoutUndefined(value)]])));
+  return Object.fromEntries(
+    Object.entries(given).flatMap(([key, value]) => (value === undefined ? [] : [[key, withoutUndefined(value)]])),
+  );
 }
 
 function deepFreeze<T>(value: T): T {

@@ -67,7 +67,13 @@ export class ProbeScheduler {
   /** Probes a target from here on, first at a random moment within its interval; the returned function ends it. */
   add(target: ProbeTarget): () => void {
     const { intervalMs } = this.#schedule;
-    const entry: Entry = { target, dueAt: this.#clock.now() + this.#random() * intervalMs, intervalMs, running: false, gone: false };
+    const entry: Entry = {
+      target,
+      dueAt: this.#clock.now() + this.#random() * intervalMs,
+      intervalMs,
+      running: false,
+      gone: false,
+    };
     this.#entries.add(entry);
     this.#arm(entry.dueAt);
     return () => {
@@ -104,7 +110,9 @@ export class ProbeScheduler {
   readonly #tick = (): void => {
     this.#armedFor = Number.POSITIVE_INFINITY;
     const now = this.#clock.now();
-    const due = [...this.#entries].filter((entry) => !entry.running && entry.dueAt <= now).sort((a, b) => a.dueAt - b.dueAt);
+    const due = [...this.#entries]
+      .filter((entry) => !entry.running && entry.dueAt <= now)
+      .sort((a, b) => a.dueAt - b.dueAt);
     for (const entry of due) if (this.#running < this.#schedule.maxConcurrent) this.#visit(entry, now);
     this.#armNext();
   };
@@ -126,7 +134,10 @@ export class ProbeScheduler {
     entry.running = true;
     this.#running++;
     this.#beat();
-    const error = await entry.target.probe().then(() => undefined, (thrown: unknown) => thrown ?? new Error("rejected with nothing"));
+    const error = await entry.target.probe().then(
+      () => undefined,
+      (thrown: unknown) => thrown ?? new Error("rejected with nothing"),
+    );
     entry.running = false;
     this.#running--;
     const now = this.#clock.now();
@@ -141,7 +152,9 @@ export class ProbeScheduler {
   #plan(entry: Entry, now: number): void {
     const { intervalMs, suspectIntervalMs } = this.#schedule;
     const suspect = entry.target.isSuspect;
-    entry.intervalMs = suspect ? Math.min(intervalMs, entry.intervalMs < intervalMs ? entry.intervalMs * 1.5 : suspectIntervalMs) : intervalMs;
+    entry.intervalMs = suspect
+      ? Math.min(intervalMs, entry.intervalMs < intervalMs ? entry.intervalMs * 1.5 : suspectIntervalMs)
+      : intervalMs;
     entry.dueAt = now + entry.intervalMs * (0.8 + this.#random() * 0.4);
   }
 
@@ -149,11 +162,15 @@ export class ProbeScheduler {
   #beat(): void {
     if (this.#pulse !== undefined) return;
     this.#pulseDue = this.#clock.now() + PULSE_MS;
-    this.#pulse = this.#clock.setTimeout(() => {
-      this.#pulse = undefined;
-      this.#noteStall(this.#clock.now());
-      if (this.#running > 0 && !this.#closed) this.#beat();
-    }, PULSE_MS, { unref: true });
+    this.#pulse = this.#clock.setTimeout(
+      () => {
+        this.#pulse = undefined;
+        this.#noteStall(this.#clock.now());
+        if (this.#running > 0 && !this.#closed) this.#beat();
+      },
+      PULSE_MS,
+      { unref: true },
+    );
   }
 
   #noteStall(now: number): void {

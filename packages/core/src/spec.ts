@@ -87,8 +87,17 @@ export interface Variant {
 
 /** An edge, without its types. For containers. */
 export type EdgeSpec =
-  | { readonly kind: "plain" | "lazy" | "fresh" | "current"; readonly target: Definition<unknown, string, string>; readonly optional: boolean }
-  | { readonly kind: "cached"; readonly target: Definition<unknown, string, string>; readonly ttlMs: number; readonly optional: boolean }
+  | {
+      readonly kind: "plain" | "lazy" | "fresh" | "current";
+      readonly target: Definition<unknown, string, string>;
+      readonly optional: boolean;
+    }
+  | {
+      readonly kind: "cached";
+      readonly target: Definition<unknown, string, string>;
+      readonly ttlMs: number;
+      readonly optional: boolean;
+    }
   | {
       readonly kind: "when";
       readonly condition: Definition<unknown, string, string>;
@@ -107,7 +116,11 @@ export function register<D extends Definition<unknown, string, string>>(spec: Sp
 }
 
 /** The same definition with other needs. For frameworks. */
-export function variantOf(of: Definition<unknown, string, string>, needs: Needs, like: Variant["like"]): Definition<unknown, string, string> {
+export function variantOf(
+  of: Definition<unknown, string, string>,
+  needs: Needs,
+  like: Variant["like"],
+): Definition<unknown, string, string> {
   return register({ ...specOf(of), needs: snapshotNeeds(of.name, needs), variant: { of: originOf(of), like } });
 }
 
@@ -145,7 +158,10 @@ function isNeed(value: unknown): value is Need {
 export function snapshotNeeds(name: string, needs: Needs | undefined): Needs {
   for (const [key, need] of Object.entries(needs ?? {})) {
     if (isNeed(need)) continue;
-    const hint = need === undefined ? "it is undefined, most often because two modules import each other" : `it is ${typeof need}, not a definition`;
+    const hint =
+      need === undefined
+        ? "it is undefined, most often because two modules import each other"
+        : `it is ${typeof need}, not a definition`;
     throw new StewardError("NEED_INVALID", `resource "${name}" cannot need "${key}": ${hint}`, { resource: name });
   }
   return Object.freeze({ ...needs });

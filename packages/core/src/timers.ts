@@ -94,7 +94,8 @@ export class DeadlineWheel {
   /** Takes out everything that is due before any of it is told: what one does may remove its neighbours. */
   #expire(slot: number, now: number): void {
     let due: Expiring[] | undefined;
-    for (let item = this.#slots[slot]; item !== undefined; item = item.after) if (item.deadline <= now) (due ??= []).push(item);
+    for (let item = this.#slots[slot]; item !== undefined; item = item.after)
+      if (item.deadline <= now) (due ??= []).push(item);
     if (due === undefined) return;
     for (const item of due) this.remove(item);
     for (const item of due) item.expire();

@@ -23,11 +23,19 @@ export interface WithinOptions {
  * It settles in that time whatever the work does. A work that is told to end rejects with the reason, once it has
  * really ended or the grace is over; what arrives later goes to `onLate`.
  */
-export function within<T>(clock: Pick<Clock, "setTimeout">, timeoutMs: number, work: () => Promise<T>, options: WithinOptions): Promise<T> {
+export function within<T>(
+  clock: Pick<Clock, "setTimeout">,
+  timeoutMs: number,
+  work: () => Promise<T>,
+  options: WithinOptions,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => new Bounded(clock, options, resolve, reject).run(timeoutMs, work));
 }
 
-type Stage = { readonly name: "running" } | { readonly name: "ending"; readonly reason: unknown } | { readonly name: "over" };
+type Stage =
+  | { readonly name: "running" }
+  | { readonly name: "ending"; readonly reason: unknown }
+  | { readonly name: "over" };
 
 class Bounded<T> {
   readonly #clock: Pick<Clock, "setTimeout">;
@@ -37,7 +45,12 @@ class Bounded<T> {
   #stage: Stage = { name: "running" };
   #timer: Timer | undefined;
 
-  constructor(clock: Pick<Clock, "setTimeout">, options: WithinOptions, resolve: (value: T) => void, reject: (error: unknown) => void) {
+  constructor(
+    clock: Pick<Clock, "setTimeout">,
+    options: WithinOptions,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
+  ) {
     this.#clock = clock;
     this.#options = options;
     this.#resolve = resolve;
@@ -49,7 +62,10 @@ class Bounded<T> {
     this.#timer = this.#clock.setTimeout(() => this.#end(new TimeoutReached(`${timeoutMs} ms are over`)), timeoutMs);
     outer?.addEventListener("abort", this.#onOuter, { once: true });
     abort.signal.addEventListener("abort", this.#onAbort, { once: true });
-    work().then((value) => this.#result(value), (error: unknown) => this.#failure(error));
+    work().then(
+      (value) => this.#result(value),
+      (error: unknown) => this.#failure(error),
+    );
     if (outer?.aborted === true) this.#onOuter();
     else if (abort.signal.aborted) this.#onAbort();
   }

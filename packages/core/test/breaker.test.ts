@@ -122,7 +122,13 @@ interface Outage {
 }
 
 /** 100 calls a second with a timeout of 1 s against a dependency that answers in `latency()` ms and hangs from `from` to `to`. */
-async function drive(guard: Guard, clock: FakeClock, endMs: number, hang: { readonly from: number; readonly to: number }, latency: () => number): Promise<Outage> {
+async function drive(
+  guard: Guard,
+  clock: FakeClock,
+  endMs: number,
+  hang: { readonly from: number; readonly to: number },
+  latency: () => number,
+): Promise<Outage> {
   const outage: Outage = { detectedMs: NEVER, hung: 0, recoveredMs: NEVER, mostAtOnce: 0 };
   const start = clock.now();
   for (let at = 0; at < endMs; at += 10) {
@@ -131,32 +137,47 @@ async function drive(guard: Guard, clock: FakeClock, endMs: number, hang: { read
       .run(async (call) => {
         const hangs = clock.now() - start >= hang.from && clock.now() - start < hang.to;
         if (hangs) outage.hung++;
-        else if (now >= hang.to && guard.breaker?.state !== "closed") outage.mostAtOnce = Math.max(outage.mostAtOnce, guard.stats().inUse);
-        await (hangs ? new Promise((_, reject) => call.signal.addEventListener("abort", reject)) : clock.sleep(latency()));
+        else if (now >= hang.to && guard.breaker?.state !== "closed")
+          outage.mostAtOnce = Math.max(outage.mostAtOnce, guard.stats().inUse);
+        await (hangs
+          ? new Promise((_, reject) => call.signal.addEventListener("abort", reject))
+          : clock.sleep(latency()));
       })
       .then(
         () => now >= hang.to && (outage.recoveredMs = Math.min(outage.recoveredMs, clock.now() - start - hang.to)),
-        (error: unknown) => isStewardError(error, "CIRCUIT_OPEN") && now >= hang.from && (outage.detectedMs = Math.min(outage.detectedMs, now - hang.from)),
+        (error: unknown) =>
+          isStewardError(error, "CIRCUIT_OPEN") &&
+          now >= hang.from &&
+          (outage.detectedMs = Math.min(outage.detectedMs, now - hang.from)),
       );
     await clock.advance(10);
   }
   return outage;
 }
 
-t.test("a dependency that hangs is detected by the age of calls where latencies are known, and by timeouts where not", async (t) => {
-  const clock = new FakeClock();
-  const known = new Guard({ resource: "api", clock, timeoutMs: 1_000, breaker: {} });
-  const latency = (): number => 5 + Math.random() * 15;
-  const warm = await drive(known, clock, 55_000, { from: 30_000, to: 40_000 }, latency);
-  t.ok(warm.detectedMs <= 550, `detected after ${warm.detectedMs} ms`);
-  t.ok(warm.hung <= 60, `${warm.hung} calls hung`);
-  t.ok(warm.recoveredMs <= 1_200, `recovered ${warm.recoveredMs} ms after it healed`);
-  t.ok(warm.mostAtOnce <= 10, `${warm.mostAtOnce} at once in the ramp`);
-  const cold = await drive(new Guard({ resource: "api", clock, timeoutMs: 1_000, breaker: {} }), clock, 15_000, { from: 0, to: 10_000 }, latency);
-  t.ok(cold.hung <= 120, `${cold.hung} calls hung`);
-  t.ok(cold.detectedMs <= 1_100, `detected after ${cold.detectedMs} ms`);
-  t.ok(cold.recoveredMs <= 1_200, `recovered ${cold.recoveredMs} ms after it healed`);
-});
+t.test(
+  "a dependency that hangs is detected by the age of calls where latencies are known, and by timeouts where not",
+  async (t) => {
+    const clock = new FakeClock();
+    const known = new Guard({ resource: "api", clock, timeoutMs: 1_000, breaker: {} });
+    const latency = (): number => 5 + Math.random() * 15;
+    const warm = await drive(known, clock, 55_000, { from: 30_000, to: 40_000 }, latency);
+    t.ok(warm.detectedMs <= 550, `detected after ${warm.detectedMs} ms`);
+    t.ok(warm.hung <= 60, `${warm.hung} calls hung`);
+    t.ok(warm.recoveredMs <= 1_200, `recovered ${warm.recoveredMs} ms after it healed`);
+    t.ok(warm.mostAtOnce <= 10, `${warm.mostAtOnce} at once in the ramp`);
+    const cold = await drive(
+      new Guard({ resource: "api", clock, timeoutMs: 1_000, breaker: {} }),
+      clock,
+      15_000,
+      { from: 0, to: 10_000 },
+      latency,
+    );
+    t.ok(cold.hung <= 120, `${cold.hung} calls hung`);
+    t.ok(cold.detectedMs <= 1_100, `detected after ${cold.detectedMs} ms`);
+    t.ok(cold.recoveredMs <= 1_200, `recovered ${cold.recoveredMs} ms after it healed`);
+  },
+);
 
 t.test("a dependency with 5 % legitimate slow calls does not trip it in ten minutes", async (t) => {
   const clock = new FakeClock();
@@ -173,26 +194,38 @@ class StallingClock extends FakeClock {
   }
 }
 
-t.test("an event loop that stood still speaks against nobody: answers that came meanwhile are read first", async (t) => {
-  const clock = new StallingClock();
-  const guard = new Guard({ resource: "api", clock, timeoutMs: 1_000, breaker: {} });
-  const codes = new Set<string>();
-  for (const stallMs of [600, 1_500]) {
-    for (let at = 0; at < 5_000; at += 10) {
-      void guard.run(() => clock.sleep(25)).then(() => codes.add("ok"), (error: unknown) => codes.add(isStewardError(error) ? error.code : "failed"));
-      await clock.advance(10);
+t.test(
+  "an event loop that stood still speaks against nobody: answers that came meanwhile are read first",
+  async (t) => {
+    const clock = new StallingClock();
+    const guard = new Guard({ resource: "api", clock, timeoutMs: 1_000, breaker: {} });
+    const codes = new Set<string>();
+    for (const stallMs of [600, 1_500]) {
+      for (let at = 0; at < 5_000; at += 10) {
+        void guard
+          .run(() => clock.sleep(25))
+          .then(
+            () => codes.add("ok"),
+            (error: unknown) => codes.add(isStewardError(error) ? error.code : "failed"),
+          );
+        await clock.advance(10);
+      }
+      clock.late += stallMs;
     }
-    clock.late += stallMs;
-  }
-  t.strictSame([...codes], ["ok"]);
-  t.equal(guard.breaker?.stats().opened, 0);
-});
+    t.strictSame([...codes], ["ok"]);
+    t.equal(guard.breaker?.stats().opened, 0);
+  },
+);
 
 t.test("a deadline that passed while the event loop stood still leaves answers one turn to be read", async (t) => {
   const clock = new StallingClock();
   const guard = new Guard({ resource: "api", clock, timeoutMs: 1_000 });
   const answers: ((value: string) => void)[] = [];
-  const calls = ["read late", "never comes"].map(() => guard.run(() => new Promise<string>((resolve) => answers.push(resolve))).catch((error: unknown) => (isStewardError(error) ? error.code : error)));
+  const calls = ["read late", "never comes"].map(() =>
+    guard
+      .run(() => new Promise<string>((resolve) => answers.push(resolve)))
+      .catch((error: unknown) => (isStewardError(error) ? error.code : error)),
+  );
   await clock.advance(999);
   clock.late = 600;
   await clock.advance(1);
@@ -204,7 +237,14 @@ t.test("a deadline that passed while the event loop stood still leaves answers o
 t.test("a refused connection is detected at once, and those who wait in the queue learn it then", async (t) => {
   const clock = new FakeClock();
   const guard = new Guard({ resource: "db", clock, breaker: {}, maxConcurrent: 1, maxPending: 100, timeoutMs: 1_000 });
-  const calls = Array.from({ length: 50 }, () => guard.run(() => clock.sleep(1).then(() => Promise.reject(new Error("ECONNREFUSED")))).then(() => "ok", (error: unknown) => (isStewardError(error) ? error.code : "refused")));
+  const calls = Array.from({ length: 50 }, () =>
+    guard
+      .run(() => clock.sleep(1).then(() => Promise.reject(new Error("ECONNREFUSED"))))
+      .then(
+        () => "ok",
+        (error: unknown) => (isStewardError(error) ? error.code : "refused"),
+      ),
+  );
   const results = await clock.runUntil(Promise.all(calls));
   t.equal(results.filter((result) => result === "refused").length, 5);
   t.equal(results.filter((result) => result === "CIRCUIT_OPEN").length, 45);
@@ -212,7 +252,14 @@ t.test("a refused connection is detected at once, and those who wait in the queu
 });
 
 t.test("whatever happens to it, at most one call is in flight half-open, and few in the ramp", async () => {
-  const steps = fc.array(fc.record({ kind: fc.constantFrom("admit", "succeed", "fail", "ignore", "wait"), at: fc.nat(), ms: fc.integer({ min: 1, max: 300 }) }), { maxLength: 200 });
+  const steps = fc.array(
+    fc.record({
+      kind: fc.constantFrom("admit", "succeed", "fail", "ignore", "wait"),
+      at: fc.nat(),
+      ms: fc.integer({ min: 1, max: 300 }),
+    }),
+    { maxLength: 200 },
+  );
   fc.assert(
     fc.property(steps, (commands) => {
       const breaker = new Breaker("db", { rampConcurrency: 4, consecutiveFailures: 2 });
@@ -230,7 +277,9 @@ t.test("whatever happens to it, at most one call is in flight half-open, and few
           else if (kind === "fail") breaker.failed(call.ticket, now);
           else breaker.ignored(call.ticket);
         }
-        const current = open.filter((call) => call.state === breaker.state && (call.state === "half-open" || call.state === "ramp"));
+        const current = open.filter(
+          (call) => call.state === breaker.state && (call.state === "half-open" || call.state === "ramp"),
+        );
         const latest = Math.max(...current.map((call) => call.ticket));
         const atOnce = current.filter((call) => call.ticket === latest).length;
         assert.ok(atOnce <= (breaker.state === "half-open" ? 1 : 4), `${atOnce} at once while ${breaker.state}`);
@@ -241,7 +290,10 @@ t.test("whatever happens to it, at most one call is in flight half-open, and few
 });
 
 t.test("the rolling window counts as a list of timestamps would", async () => {
-  const events = fc.array(fc.record({ gap: fc.integer({ min: 0, max: 3_000 }), failed: fc.boolean(), slow: fc.boolean() }), { maxLength: 100 });
+  const events = fc.array(
+    fc.record({ gap: fc.integer({ min: 0, max: 3_000 }), failed: fc.boolean(), slow: fc.boolean() }),
+    { maxLength: 100 },
+  );
   fc.assert(
     fc.property(events, (list) => {
       const window = new RollingWindow(10_000);
@@ -252,7 +304,11 @@ t.test("the rolling window counts as a list of timestamps would", async () => {
         window.record(now, failed, slow);
         all.push({ slot: Math.floor(now / 1_000), failed, slow });
         const inside = all.filter((event) => event.slot > Math.floor(now / 1_000) - 10);
-        assert.deepEqual(window.counts(now), { succeeded: inside.filter((e) => !e.failed).length, failed: inside.filter((e) => e.failed).length, slow: inside.filter((e) => e.slow).length });
+        assert.deepEqual(window.counts(now), {
+          succeeded: inside.filter((e) => !e.failed).length,
+          failed: inside.filter((e) => e.failed).length,
+          slow: inside.filter((e) => e.slow).length,
+        });
       }
     }),
   );
@@ -260,14 +316,18 @@ t.test("the rolling window counts as a list of timestamps would", async () => {
 
 t.test("a quantile of latencies is at most a quarter too high and never too low, and forgets what is old", async () => {
   fc.assert(
-    fc.property(fc.array(fc.double({ min: 0.01, max: 60_000, noNaN: true }), { minLength: 100, maxLength: 400 }), fc.double({ min: 0, max: 0.99, noNaN: true }), (latencies, q) => {
-      const history = new LatencyHistory();
-      for (const latency of latencies) history.record(latency, 0);
-      const sorted = latencies.slice().sort((a, b) => a - b);
-      const exact = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
-      const found = history.quantile(q) ?? -1;
-      assert.ok(found >= exact * 0.999 && found <= exact * 1.26 + 0.01, `${found} for ${exact}`);
-    }),
+    fc.property(
+      fc.array(fc.double({ min: 0.01, max: 60_000, noNaN: true }), { minLength: 100, maxLength: 400 }),
+      fc.double({ min: 0, max: 0.99, noNaN: true }),
+      (latencies, q) => {
+        const history = new LatencyHistory();
+        for (const latency of latencies) history.record(latency, 0);
+        const sorted = latencies.slice().sort((a, b) => a - b);
+        const exact = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
+        const found = history.quantile(q) ?? -1;
+        assert.ok(found >= exact * 0.999 && found <= exact * 1.26 + 0.01, `${found} for ${exact}`);
+      },
+    ),
   );
   const history = new LatencyHistory();
   for (let i = 0; i < 99; i++) history.record(1, 0);
@@ -279,7 +339,10 @@ t.test("a quantile of latencies is at most a quarter too high and never too low,
 
 t.test("delays between attempts grow to their ceiling with full jitter", (t) => {
   const policy = new RetryPolicy({ maxAttempts: 10, baseDelayMs: 100, maxDelayMs: 500 }, () => 0.999_999);
-  t.strictSame([1, 2, 3, 4].map((attempt) => Math.round(policy.next(attempt) ?? -1)), [100, 200, 400, 500]);
+  t.strictSame(
+    [1, 2, 3, 4].map((attempt) => Math.round(policy.next(attempt) ?? -1)),
+    [100, 200, 400, 500],
+  );
   t.equal(policy.next(10), undefined, "that was the last");
   const none = new RetryPolicy({}, () => 0);
   t.equal(none.next(1), 0);

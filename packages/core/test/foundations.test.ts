@@ -4,23 +4,54 @@ import { FakeClock } from "../src/testing.ts";
 import fc from "fast-check";
 import t from "tap";
 import * as v from "valibot";
-import { breakerSchema, cached, checkOptions, CORE_CODES, currentContext, DeadlineWheel, describeError, Expiring, isDefinition, isStewardError, maskUrl, nearest, OptionsError, resource, runWithContext, Secret, StewardError, systemClock } from "../src/index.ts";
+import {
+  breakerSchema,
+  cached,
+  checkOptions,
+  CORE_CODES,
+  currentContext,
+  DeadlineWheel,
+  describeError,
+  Expiring,
+  isDefinition,
+  isStewardError,
+  maskUrl,
+  nearest,
+  OptionsError,
+  resource,
+  runWithContext,
+  Secret,
+  StewardError,
+  systemClock,
+} from "../src/index.ts";
 
 t.test("an error of ours is recognised by its brand, with its code, whatever copy made it", (t) => {
-  const error = new StewardError("OVERLOADED", "queue is full", { resource: "db", retryable: true, retryAfterMs: 5, cause: new Error("x") });
+  const error = new StewardError("OVERLOADED", "queue is full", {
+    resource: "db",
+    retryable: true,
+    retryAfterMs: 5,
+    cause: new Error("x"),
+  });
   t.ok(isStewardError(error));
   t.ok(isStewardError(error, "OVERLOADED"));
   t.notOk(isStewardError(error, "CIRCUIT_OPEN"));
   t.ok(isStewardError({ [Symbol.for("steward.error")]: true, code: "X" }, "X"));
-  for (const other of [undefined, null, "OVERLOADED", new Error("OVERLOADED"), { code: "OVERLOADED" }]) t.notOk(isStewardError(other));
+  for (const other of [undefined, null, "OVERLOADED", new Error("OVERLOADED"), { code: "OVERLOADED" }])
+    t.notOk(isStewardError(other));
   t.match(error, { name: "StewardError", resource: "db", retryable: true, retryAfterMs: 5, cause: { message: "x" } });
   t.end();
 });
 
 t.test("any thrown value is described in one line", (t) => {
   t.equal(describeError("text"), "text");
-  t.equal(describeError(Object.assign(new Error("connect failed"), { code: "ECONNREFUSED" })), "connect failed (ECONNREFUSED)");
-  t.equal(describeError(Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })), "connect ECONNREFUSED");
+  t.equal(
+    describeError(Object.assign(new Error("connect failed"), { code: "ECONNREFUSED" })),
+    "connect failed (ECONNREFUSED)",
+  );
+  t.equal(
+    describeError(Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" })),
+    "connect ECONNREFUSED",
+  );
   t.equal(describeError(new AggregateError([new Error("a"), new Error("b")])), "a; b");
   t.equal(describeError(new StewardError("X", "words")), "words");
   t.end();
@@ -35,7 +66,10 @@ const schema = v.pipe(
     minConnections: v.optional(v.number(), 0),
   }),
   v.forward(
-    v.check(({ minConnections, maxConnections }) => minConnections <= maxConnections, "minConnections must not exceed maxConnections"),
+    v.check(
+      ({ minConnections, maxConnections }) => minConnections <= maxConnections,
+      "minConnections must not exceed maxConnections",
+    ),
     ["minConnections"],
   ),
 );
@@ -45,13 +79,26 @@ function problemsOf(given: unknown): string[] {
     checkOptions("db", schema, given);
     return [];
   } catch (error) {
-    return error instanceof OptionsError ? error.problems.map((problem) => `${problem.path}: ${problem.message}`) : [String(error)];
+    return error instanceof OptionsError
+      ? error.problems.map((problem) => `${problem.path}: ${problem.message}`)
+      : [String(error)];
   }
 }
 
 t.test("options: undefined means the default, 0 means 0, and the result is frozen", (t) => {
-  const options = checkOptions("db", schema, { url: "x", maxConnections: undefined, minConnections: 0, tls: { ca: undefined } });
-  t.strictSame(options, { url: "x", maxConnections: 10, mode: "safe", tls: { rejectUnauthorized: true }, minConnections: 0 });
+  const options = checkOptions("db", schema, {
+    url: "x",
+    maxConnections: undefined,
+    minConnections: 0,
+    tls: { ca: undefined },
+  });
+  t.strictSame(options, {
+    url: "x",
+    maxConnections: 10,
+    mode: "safe",
+    tls: { rejectUnauthorized: true },
+    minConnections: 0,
+  });
   t.equal(checkOptions("db", schema, { url: "x", maxConnections: 0 }).maxConnections, 0);
   t.throws(() => Object.assign(options, { url: "y" }), TypeError);
   t.throws(() => Object.assign(options.tls ?? {}, { ca: "y" }), TypeError);
@@ -66,9 +113,17 @@ t.test("options: every problem is told at once, with the path and the nearest kn
     'tls.rejectUnauthorised: is not an option; did you mean "rejectUnauthorized"?',
     'ulr: is not an option; did you mean "url"?',
   ]);
-  t.strictSame(problemsOf({ url: "x", minConnections: 11 }), ["minConnections: minConnections must not exceed maxConnections"]);
-  t.strictSame(problemsOf({ url: "x", maxConection: 1, minConection: 1, tls: { cs: 1, rejectUnauthorised: 1 } }).length, 4, "every unknown key, not only the first");
-  t.strictSame(problemsOf({ url: "x", zebra: 1 }), ["zebra: is not an option; known: url, maxConnections, mode, tls, minConnections"]);
+  t.strictSame(problemsOf({ url: "x", minConnections: 11 }), [
+    "minConnections: minConnections must not exceed maxConnections",
+  ]);
+  t.strictSame(
+    problemsOf({ url: "x", maxConection: 1, minConection: 1, tls: { cs: 1, rejectUnauthorised: 1 } }).length,
+    4,
+    "every unknown key, not only the first",
+  );
+  t.strictSame(problemsOf({ url: "x", zebra: 1 }), [
+    "zebra: is not an option; known: url, maxConnections, mode, tls, minConnections",
+  ]);
   t.match(problemsOf("url=x")[0], /expected Object, received a string/);
   t.end();
 });
@@ -88,7 +143,10 @@ t.test("the nearest known word is found, with a forgotten unit, and none where n
 
 t.test("a secret shows nowhere, and a function is asked every time", async (t) => {
   const secret = new Secret("hunter2");
-  t.notMatch(`${secret} ${JSON.stringify({ secret })} ${inspect({ secret })} ${inspect(secret, { showHidden: true })}`, /hunter2/);
+  t.notMatch(
+    `${secret} ${JSON.stringify({ secret })} ${inspect({ secret })} ${inspect(secret, { showHidden: true })}`,
+    /hunter2/,
+  );
   t.equal(await secret.reveal(), "hunter2");
   let n = 0;
   const renewed = new Secret(async () => `token${++n}`);
@@ -102,7 +160,9 @@ t.test("a context is seen by everything its work awaits, and a deadline only com
   await runWithContext({ deadline: 100, requestId: "a" }, async () => {
     await Promise.resolve();
     t.strictSame(currentContext(), { deadline: 100, requestId: "a" });
-    runWithContext({ deadline: 500, traceContext: "t" }, () => t.match(currentContext(), { deadline: 100, requestId: "a", traceContext: "t" }));
+    runWithContext({ deadline: 500, traceContext: "t" }, () =>
+      t.match(currentContext(), { deadline: 100, requestId: "a", traceContext: "t" }),
+    );
     runWithContext({ deadline: 50 }, () => t.equal(currentContext()?.deadline, 50));
   });
 });
@@ -122,26 +182,37 @@ class Recorded extends Expiring {
 
 t.test("deadlines expire once, never early and at most 8 ms late, on one timer", async (t) => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.record({ delay: fc.integer({ min: 0, max: 30_000 }), remove: fc.boolean(), gap: fc.integer({ min: 0, max: 500 }) }), { maxLength: 60 }), async (items) => {
-      const clock = new FakeClock(123);
-      const wheel = new DeadlineWheel(clock);
-      const all: { item: Recorded; removed: boolean }[] = [];
-      for (const { delay, remove, gap } of items) {
-        const item = new Recorded(clock, clock.now() + delay);
-        wheel.add(item);
-        if (remove) wheel.remove(item);
-        wheel.remove(new Recorded(clock, 5));
-        all.push({ item, removed: remove });
-        if (clock.pending > 1) throw new Error(`${clock.pending} timers`);
-        await clock.advance(gap);
-      }
-      await clock.advance(30_100);
-      for (const { item, removed } of all) {
-        if (removed && item.expiredAt !== -1) throw new Error("a removed item expired");
-        if (!removed && (item.expiredAt < item.deadline || item.expiredAt > item.deadline + 8)) throw new Error(`due at ${item.deadline}, expired at ${item.expiredAt}`);
-      }
-      if (wheel.size !== 0 || clock.holding !== 0) throw new Error("something is left");
-    }),
+    fc.asyncProperty(
+      fc.array(
+        fc.record({
+          delay: fc.integer({ min: 0, max: 30_000 }),
+          remove: fc.boolean(),
+          gap: fc.integer({ min: 0, max: 500 }),
+        }),
+        { maxLength: 60 },
+      ),
+      async (items) => {
+        const clock = new FakeClock(123);
+        const wheel = new DeadlineWheel(clock);
+        const all: { item: Recorded; removed: boolean }[] = [];
+        for (const { delay, remove, gap } of items) {
+          const item = new Recorded(clock, clock.now() + delay);
+          wheel.add(item);
+          if (remove) wheel.remove(item);
+          wheel.remove(new Recorded(clock, 5));
+          all.push({ item, removed: remove });
+          if (clock.pending > 1) throw new Error(`${clock.pending} timers`);
+          await clock.advance(gap);
+        }
+        await clock.advance(30_100);
+        for (const { item, removed } of all) {
+          if (removed && item.expiredAt !== -1) throw new Error("a removed item expired");
+          if (!removed && (item.expiredAt < item.deadline || item.expiredAt > item.deadline + 8))
+            throw new Error(`due at ${item.deadline}, expired at ${item.expiredAt}`);
+        }
+        if (wheel.size !== 0 || clock.holding !== 0) throw new Error("something is left");
+      },
+    ),
     { numRuns: 100 },
   );
   t.pass();
@@ -157,7 +228,16 @@ t.test("an aborted sleep rejects with the reason and leaves no timer", async (t)
 
 t.test("definitions that contradict themselves are refused where they are made", (t) => {
   t.throws(() => resource("", { start: () => 1 }), { code: "DEFINITION_INVALID" });
-  t.throws(() => resource("both", { *start() { yield 1; }, stop: () => {} }), { code: "DEFINITION_INVALID", message: /generator as start and a stop/ });
+  t.throws(
+    () =>
+      resource("both", {
+        *start() {
+          yield 1;
+        },
+        stop: () => {},
+      }),
+    { code: "DEFINITION_INVALID", message: /generator as start and a stop/ },
+  );
   const keys = resource("keys", { start: () => 1 });
   t.throws(() => cached(keys, { ttlMs: 0 }), { code: "DEFINITION_INVALID", message: /ttlMs is 0/ });
   t.ok(isDefinition(keys));
@@ -184,6 +264,11 @@ t.test("options of breakers are checked alike for every driver", (t) => {
   const driver = v.strictObject({ breaker: v.optional(breakerSchema()) });
   t.strictSame(checkOptions("db", driver, { breaker: { stallMs: 5 } }), { breaker: { stallMs: 5 } });
   const wrong = { breaker: { failureRatio: 2, breakDurationMs: 0, rampConcurrency: 1.5, stall: 1 } };
-  for (const message of [/breaker\.failureRatio: must be 1 or less/, /breaker\.stall: is not an option; did you mean "stallMs"\?/, /rampConcurrency: must be a whole/]) t.throws(() => checkOptions("db", driver, wrong), { message });
+  for (const message of [
+    /breaker\.failureRatio: must be 1 or less/,
+    /breaker\.stall: is not an option; did you mean "stallMs"\?/,
+    /rampConcurrency: must be a whole/,
+  ])
+    t.throws(() => checkOptions("db", driver, wrong), { message });
   t.end();
 });

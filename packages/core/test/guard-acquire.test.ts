@@ -4,7 +4,15 @@ import { FakeClock } from "../src/testing.ts";
 
 t.test("acquireTimeoutMs bounds the wait until a call has what it waited for, and no longer", async (t) => {
   const clock = new FakeClock();
-  const guard = new Guard({ resource: "pool", clock, maxConcurrent: 1, maxPending: 2, acquireTimeoutMs: 100, timeoutMs: 1_000, holdUntilSettled: true });
+  const guard = new Guard({
+    resource: "pool",
+    clock,
+    maxConcurrent: 1,
+    maxPending: 2,
+    acquireTimeoutMs: 100,
+    timeoutMs: 1_000,
+    holdUntilSettled: true,
+  });
   let lease: Call | undefined;
   let release: (value: string) => void = () => {};
   const leased = guard.run((call) => {
@@ -29,12 +37,20 @@ t.test("after acquired the total deadline counts, or the one that is given", asy
   const guard = new Guard({ resource: "pool", clock, acquireTimeoutMs: 100, timeoutMs: 1_000 });
   const ends: [string, number][] = [];
   const run = (label: string, timeoutMs?: number): Promise<unknown> =>
-    guard.run((call) => {
-      call.acquired(timeoutMs);
-      return new Promise(() => {});
-    }).catch(() => ends.push([label, clock.now()]));
+    guard
+      .run((call) => {
+        call.acquired(timeoutMs);
+        return new Promise(() => {});
+      })
+      .catch(() => ends.push([label, clock.now()]));
   const all = Promise.all([run("total"), run("own", 300)]);
   await clock.advance(2_000);
   await all;
-  t.same(ends.map(([label, at]) => [label, Math.round(at / 100) * 100]), [["own", 300], ["total", 1_000]]);
+  t.same(
+    ends.map(([label, at]) => [label, Math.round(at / 100) * 100]),
+    [
+      ["own", 300],
+      ["total", 1_000],
+    ],
+  );
 });

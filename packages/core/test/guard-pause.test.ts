@@ -25,7 +25,10 @@ t.test("a call that waits in a paused guard keeps its deadline, and the queue it
   t.teardown(() => clearInterval(alive));
   const guard = paused(1);
   const waiting = guard.run(() => "never");
-  await t.rejects(guard.run(() => "one too many"), { code: "OVERLOADED" });
+  await t.rejects(
+    guard.run(() => "one too many"),
+    { code: "OVERLOADED" },
+  );
   await t.rejects(waiting, { code: "DEADLINE_EXCEEDED", retryable: true });
   t.equal(guard.stats().started, 0);
 });

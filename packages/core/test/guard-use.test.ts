@@ -48,7 +48,12 @@ class Use extends GuardedUse {
   }
 }
 
-function setup(options: { maxConcurrent?: number; maxPending?: number; timeoutMs?: number; holdUntilSettled?: boolean }) {
+function setup(options: {
+  maxConcurrent?: number;
+  maxPending?: number;
+  timeoutMs?: number;
+  holdUntilSettled?: boolean;
+}) {
   const clock = new ManualClock();
   const log: string[] = [];
   return { clock, log, guard: new Guard({ resource: "r", clock, ...options }) };
@@ -103,7 +108,11 @@ t.test("a held place is freed when the driver lets go, not when the use is given
 
 t.test("a refused use learns why and leaves no trace", async (t) => {
   const log: string[] = [];
-  const guard = new Guard({ resource: "r", clock: new ManualClock(), refusal: () => new StewardError("RESOURCE_UNAVAILABLE", "down") });
+  const guard = new Guard({
+    resource: "r",
+    clock: new ManualClock(),
+    refusal: () => new StewardError("RESOURCE_UNAVAILABLE", "down"),
+  });
   guard.enter(new Use("a", log));
   t.same(log, ["a RESOURCE_UNAVAILABLE"]);
   t.match(guard.stats(), { started: 0, inUse: 0 });
@@ -149,7 +158,14 @@ class Trying extends Use {
 t.test("a use may ask for another attempt, which begins after a pause and without its old place", async (t) => {
   const clock = new ManualClock();
   const log: string[] = [];
-  const guard = new Guard({ resource: "r", clock, maxConcurrent: 1, maxPending: 1, timeoutMs: 10_000, retry: { maxAttempts: 3, baseDelayMs: 1 } });
+  const guard = new Guard({
+    resource: "r",
+    clock,
+    maxConcurrent: 1,
+    maxPending: 1,
+    timeoutMs: 10_000,
+    retry: { maxAttempts: 3, baseDelayMs: 1 },
+  });
   guard.enter(new Trying("a", log, 2, 500));
   t.match(guard.stats(), { inUse: 0, retried: 1 });
   t.notOk(guard.isIdle, "it is still under way");

@@ -2,7 +2,17 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../src/testing.ts";
 import fc from "fast-check";
 import t from "tap";
-import { CHANNELS, Guard, GuardedUse, Histogram, isStewardError, runWithContext, StewardError, type CallEvent, type GuardOptions } from "../src/index.ts";
+import {
+  CHANNELS,
+  Guard,
+  GuardedUse,
+  Histogram,
+  isStewardError,
+  runWithContext,
+  StewardError,
+  type CallEvent,
+  type GuardOptions,
+} from "../src/index.ts";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 
 /** A promise and its handles. */
@@ -43,9 +53,19 @@ t.test("the deadline covers the queue, and a late result is ignored", async (t) 
   const clock = new FakeClock();
   const guard = guardOn(clock, { maxConcurrent: 1, maxPending: 5, timeoutMs: 1_000 });
   const slow = deferred<string>();
-  const running = guard.run(() => slow.promise).then(() => "ok", (error: StewardError) => error);
+  const running = guard
+    .run(() => slow.promise)
+    .then(
+      () => "ok",
+      (error: StewardError) => error,
+    );
   await clock.advance(500);
-  const queued = guard.run(() => "never").then(() => "ok", (error: StewardError) => error);
+  const queued = guard
+    .run(() => "never")
+    .then(
+      () => "ok",
+      (error: StewardError) => error,
+    );
   await clock.advance(520);
   const late = await running;
   t.match(late, { code: "DEADLINE_EXCEEDED", message: /db: no answer after 1\d\d\d ms/, resource: "db" });
@@ -82,7 +102,10 @@ t.test("the smallest of call, guard and request deadline counts", async (t) => {
   t.equal(guard.stats().inUse, 1);
   await clock.advance(800);
   t.equal(await whole, "DEADLINE_EXCEEDED");
-  t.equal(await codeOf(runWithContext({ deadline: clock.now() - 1 }, () => guard.run(() => t.fail("not run")))), "DEADLINE_EXCEEDED");
+  t.equal(
+    await codeOf(runWithContext({ deadline: clock.now() - 1 }, () => guard.run(() => t.fail("not run")))),
+    "DEADLINE_EXCEEDED",
+  );
 });
 
 t.test("an abort settles at once, frees the place, and reaches the operation", async (t) => {
@@ -101,7 +124,9 @@ t.test("an abort settles at once, frees the place, and reaches the operation", a
 
 t.test("a guard that refuses tells why, and one that is idle says so", async (t) => {
   let closed = true;
-  const guard = guardOn(new FakeClock(), { refusal: () => (closed ? new StewardError("RESOURCE_UNAVAILABLE", "db: draining") : undefined) });
+  const guard = guardOn(new FakeClock(), {
+    refusal: () => (closed ? new StewardError("RESOURCE_UNAVAILABLE", "db: draining") : undefined),
+  });
   t.equal(await codeOf(guard.run(() => 1)), "RESOURCE_UNAVAILABLE");
   closed = false;
   const work = deferred<number>();
@@ -130,10 +155,15 @@ t.test("an idempotent call is made again, within its deadline and the budget; an
   await t.rejects(guard.run(flaky), { message: "reset" });
   t.equal(attempts, 1);
   t.match(guard.stats(), { retried: 2, inUse: 0, pending: 0 });
-  const broken = (): Promise<never> => Promise.reject(new StewardError("BAD_INPUT", "never again", { retryable: false }));
+  const broken = (): Promise<never> =>
+    Promise.reject(new StewardError("BAD_INPUT", "never again", { retryable: false }));
   await t.rejects(guard.run(broken, { idempotent: true }), { code: "BAD_INPUT" });
   const slow = guardOn(clock, { retry: { baseDelayMs: 1e6, maxDelayMs: 1e6 }, timeoutMs: 50 });
-  await t.rejects(clock.runUntil(slow.run(() => Promise.reject(new Error("first")), { idempotent: true })), { message: "first" }, "no time is left for another");
+  await t.rejects(
+    clock.runUntil(slow.run(() => Promise.reject(new Error("first")), { idempotent: true })),
+    { message: "first" },
+    "no time is left for another",
+  );
 });
 
 t.test("a deadline or an abort ends the wait between two attempts", async (t) => {
@@ -151,7 +181,9 @@ t.test("a deadline or an abort ends the wait between two attempts", async (t) =>
 t.test("an outage is not multiplied: retries stay within the budget", async (t) => {
   const clock = new FakeClock();
   const guard = guardOn(clock, { retry: { maxAttempts: 3, baseDelayMs: 1, budgetRatio: 0.1 } });
-  const calls = Array.from({ length: 200 }, () => guard.run(() => Promise.reject(new Error("down")), { idempotent: true }).catch(() => {}));
+  const calls = Array.from({ length: 200 }, () =>
+    guard.run(() => Promise.reject(new Error("down")), { idempotent: true }).catch(() => {}),
+  );
   await clock.runUntil(Promise.all(calls));
   t.ok(guard.stats().retried <= 5 + 200 * 0.1, `${guard.stats().retried} retries`);
 });
@@ -165,7 +197,9 @@ t.test("every call that ends is published to whoever listens", async (t) => {
   const guard = guardOn(clock, { maxConcurrent: 1, maxPending: 1 });
   const work = deferred<number>();
   const one = guard.run(() => work.promise);
-  const two = runWithContext({ traceContext: "of the second" }, () => guard.run(() => Promise.reject(new Error("bad")))).catch(() => {});
+  const two = runWithContext({ traceContext: "of the second" }, () =>
+    guard.run(() => Promise.reject(new Error("bad"))),
+  ).catch(() => {});
   await clock.advance(30);
   work.resolve(1);
   await Promise.all([one, two]);
@@ -175,51 +209,85 @@ t.test("every call that ends is published to whoever listens", async (t) => {
   ]);
 });
 
-type Command = { readonly kind: "call" | "abort" | "finish" | "fail"; readonly at: number } | { readonly kind: "wait"; readonly ms: number };
+type Command =
+  | { readonly kind: "call" | "abort" | "finish" | "fail"; readonly at: number }
+  | { readonly kind: "wait"; readonly ms: number };
 const command: fc.Arbitrary<Command> = fc.oneof(
-  fc.record({ kind: fc.constantFrom("call" as const, "call" as const, "abort" as const, "finish" as const, "fail" as const), at: fc.nat() }),
+  fc.record({
+    kind: fc.constantFrom("call" as const, "call" as const, "abort" as const, "finish" as const, "fail" as const),
+    at: fc.nat(),
+  }),
   fc.record({ kind: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 150 }) }),
 );
 
-t.test("whatever happens, no waiter is lost, nobody overtakes, bounds hold and every call settles by its deadline", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(command, { maxLength: 60 }), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 0, max: 4 }), async (commands, maxConcurrent, maxPending) => {
-      const clock = new FakeClock();
-      const guard = guardOn(clock, { maxConcurrent, maxPending, timeoutMs: 100 });
-      const calls: { readonly id: number; readonly since: number; readonly abort: AbortController; work?: ReturnType<typeof deferred<number>>; settledAt?: number }[] = [];
-      const begun: number[] = [];
-      for (const step of commands) {
-        if (step.kind === "wait") await clock.advance(step.ms);
-        else if (step.kind === "call") {
-          const call: (typeof calls)[number] = { id: calls.length, since: clock.now(), abort: new AbortController() };
-          calls.push(call);
-          const run = guard.run(() => {
-            begun.push(call.id);
-            call.work = deferred<number>();
-            return call.work.promise;
-          }, { signal: call.abort.signal });
-          void run.then(() => (call.settledAt = clock.now()), () => (call.settledAt = clock.now()));
-        } else {
-          const call = calls[step.at % Math.max(1, calls.length)];
-          if (step.kind === "abort") call?.abort.abort();
-          else if (step.kind === "finish") call?.work?.resolve(1);
-          else call?.work?.reject(new Error("x"));
-        }
-        await clock.settle();
-        const { inUse, pending } = guard.stats();
-        assert.ok(inUse <= maxConcurrent && pending <= maxPending);
-        assert.ok(pending === 0 || inUse === maxConcurrent, "nobody waits while there is a place");
-      }
-      await clock.advance(200);
-      assert.deepEqual(begun, begun.slice().sort((a, b) => a - b), "in the order of asking");
-      for (const call of calls) assert.ok(call.settledAt !== undefined && call.settledAt - call.since <= 108, `call ${call.id} settled`);
-      const stats = guard.stats();
-      assert.equal(stats.inUse + stats.pending, 0);
-      assert.equal(stats.started, stats.succeeded + stats.failed);
-    }),
-    { numRuns: 300 },
-  );
-});
+t.test(
+  "whatever happens, no waiter is lost, nobody overtakes, bounds hold and every call settles by its deadline",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(command, { maxLength: 60 }),
+        fc.integer({ min: 1, max: 3 }),
+        fc.integer({ min: 0, max: 4 }),
+        async (commands, maxConcurrent, maxPending) => {
+          const clock = new FakeClock();
+          const guard = guardOn(clock, { maxConcurrent, maxPending, timeoutMs: 100 });
+          const calls: {
+            readonly id: number;
+            readonly since: number;
+            readonly abort: AbortController;
+            work?: ReturnType<typeof deferred<number>>;
+            settledAt?: number;
+          }[] = [];
+          const begun: number[] = [];
+          for (const step of commands) {
+            if (step.kind === "wait") await clock.advance(step.ms);
+            else if (step.kind === "call") {
+              const call: (typeof calls)[number] = {
+                id: calls.length,
+                since: clock.now(),
+                abort: new AbortController(),
+              };
+              calls.push(call);
+              const run = guard.run(
+                () => {
+                  begun.push(call.id);
+                  call.work = deferred<number>();
+                  return call.work.promise;
+                },
+                { signal: call.abort.signal },
+              );
+              void run.then(
+                () => (call.settledAt = clock.now()),
+                () => (call.settledAt = clock.now()),
+              );
+            } else {
+              const call = calls[step.at % Math.max(1, calls.length)];
+              if (step.kind === "abort") call?.abort.abort();
+              else if (step.kind === "finish") call?.work?.resolve(1);
+              else call?.work?.reject(new Error("x"));
+            }
+            await clock.settle();
+            const { inUse, pending } = guard.stats();
+            assert.ok(inUse <= maxConcurrent && pending <= maxPending);
+            assert.ok(pending === 0 || inUse === maxConcurrent, "nobody waits while there is a place");
+          }
+          await clock.advance(200);
+          assert.deepEqual(
+            begun,
+            begun.slice().sort((a, b) => a - b),
+            "in the order of asking",
+          );
+          for (const call of calls)
+            assert.ok(call.settledAt !== undefined && call.settledAt - call.since <= 108, `call ${call.id} settled`);
+          const stats = guard.stats();
+          assert.equal(stats.inUse + stats.pending, 0);
+          assert.equal(stats.started, stats.succeeded + stats.failed);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  },
+);
 
 t.test("an answered use is a success for the breaker, and lives on as a lease between chunks", async (t) => {
   const clock = new FakeClock();
@@ -253,7 +321,8 @@ t.test("series tell requests by outcome, durations and the state of the breaker"
   await clock.runUntil(guard.run(() => clock.sleep(30)));
   for (let i = 0; i < 3; i++) await guard.run(() => Promise.reject(new Error("x"))).catch(() => {});
   const series = [...guard.metrics({ resource: "db" })];
-  const valueOf = (name: string, outcome?: string) => series.find((s) => s.name === name && (outcome === undefined || s.attributes["outcome"] === outcome))?.value;
+  const valueOf = (name: string, outcome?: string) =>
+    series.find((s) => s.name === name && (outcome === undefined || s.attributes["outcome"] === outcome))?.value;
   t.equal(valueOf("dependency_requests_total", "success"), 1);
   t.equal(valueOf("dependency_requests_total", "failure"), 2);
   t.equal(valueOf("dependency_requests_total", "circuit_open"), 1);

@@ -16,7 +16,12 @@ t.test("a status falls after three failures in a row and rises after two answers
   t.notOk(tracker.failed(3, error));
   t.notOk(tracker.failed(4, error));
   t.ok(tracker.failed(5, error));
-  t.match(tracker.health, { status: "unhealthy", since: 5, reason: /3 probes in a row failed: no answer/, evidence: "active" });
+  t.match(tracker.health, {
+    status: "unhealthy",
+    since: 5,
+    reason: /3 probes in a row failed: no answer/,
+    evidence: "active",
+  });
   t.notOk(tracker.answered(6));
   t.ok(tracker.answered(7));
   t.match(tracker.health, { status: "healthy", since: 7, reason: "" });
@@ -126,14 +131,20 @@ t.test("one probe of a target at a time, and few at once in all", async (t) => {
   let most = 0;
   for (const target of targets) {
     target.answer = async () => {
-      most = Math.max(most, targets.reduce((sum, each) => sum + each.atOnce, 0));
+      most = Math.max(
+        most,
+        targets.reduce((sum, each) => sum + each.atOnce, 0),
+      );
       await clock.sleep(500);
     };
     scheduler.add(target);
   }
   await clock.advance(10_000);
   t.equal(most, 3);
-  t.ok(targets.every((target) => target.probes >= 2), "everyone has its turn");
+  t.ok(
+    targets.every((target) => target.probes >= 2),
+    "everyone has its turn",
+  );
   const closing = scheduler.close();
   await clock.advance(1_000);
   await closing;
@@ -171,7 +182,7 @@ t.test("a probe that fails while the event loop stalled says nothing", async (t)
 
 t.test("an hour with 1 % random failures and stalls of the event loop flips nothing", async (t) => {
   let seed = 1;
-  const random = (): number => ((seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647);
+  const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
   for (let run = 0; run < 20; run++) {
     const clock = new StallingClock();
     const scheduler = new ProbeScheduler(clock, {}, random);

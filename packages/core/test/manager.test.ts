@@ -1,7 +1,16 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { FakeClock } from "../src/testing.ts";
 import t from "tap";
-import { CHANNELS, Guard, Lifecycle, Manager, TRANSITIONS, type ManagerContext, type Phase, type StateEvent } from "../src/index.ts";
+import {
+  CHANNELS,
+  Guard,
+  Lifecycle,
+  Manager,
+  TRANSITIONS,
+  type ManagerContext,
+  type Phase,
+  type StateEvent,
+} from "../src/index.ts";
 
 type Hook = (signal: AbortSignal) => Promise<void> | void;
 
@@ -36,7 +45,11 @@ class Scripted extends Manager<{ call(): Promise<string> }> {
   }
 }
 
-const failure = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => undefined, (error: unknown) => error);
+const failure = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 
 t.test("a start that ignores the end of its time is left behind, and closed when it arrives", async (t) => {
   const clock = new FakeClock();
@@ -46,7 +59,11 @@ t.test("a start that ignores the end of its time is left behind, and closed when
   t.match(error, { code: "START_TIMEOUT", message: /not ready within 1000 ms/, retryable: true });
   t.ok(clock.now() <= 2_000);
   t.ok(manager.leftBehind);
-  t.match(await failure(manager.start()), { code: "LIFECYCLE_CONFLICT" }, "two starts of one driver would get into each other's way");
+  t.match(
+    await failure(manager.start()),
+    { code: "LIFECYCLE_CONFLICT" },
+    "two starts of one driver would get into each other's way",
+  );
   await clock.advance(10_000);
   t.notOk(manager.leftBehind);
   t.strictSame(manager.log, ["open", "close", "close"]);
@@ -81,7 +98,10 @@ t.test("a drain waits for work, refuses new calls, and ends at its timeout", asy
   await manager.stop();
   await manager.start();
   manager.hooks.settle = () => new Promise(() => {});
-  t.match(await clock.runUntil(failure(manager.drain())), { code: "STOP_TIMEOUT", message: /after draining for 100 ms/ });
+  t.match(await clock.runUntil(failure(manager.drain())), {
+    code: "STOP_TIMEOUT",
+    message: /after draining for 100 ms/,
+  });
   await manager.stop();
 });
 

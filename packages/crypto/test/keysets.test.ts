@@ -380,19 +380,27 @@ t.test("a backend that gives a wrong answer never starts", async (t) => {
   selfTest(nativeEngine);
 });
 
-t.test("what another instance wrote with a key made a moment ago is read, however many ask about other keys meanwhile", async (t) => {
-  const store = memoryStore();
-  const kek = keyKek({ key: Buffer.alloc(32, 7) });
-  const make = () => new CryptoBackendManager({ store, kek, keysets: { box: { algorithm: "aes-256-gcm" } } }).start();
-  await using writer = await make();
-  await using reader = await make();
-  const stranger = Buffer.from(await writer.client.aead("box").encrypt(Buffer.from("x")));
-  stranger[8] = (stranger[8] ?? 0) ^ 0xff; // a key id that nobody has
-  for (let i = 0; i < 20; i++) {
-    const noise = Array.from({ length: 5 }, () => reader.client.aead("box").decrypt(stranger).catch(() => {}));
-    await writer.client.keys("box").rotate({ immediate: true });
-    const message = await writer.client.aead("box").encrypt(Buffer.from("hello"));
-    t.equal(Buffer.from(await reader.client.aead("box").decrypt(message)).toString(), "hello");
-    await Promise.all(noise);
-  }
-});
+t.test(
+  "what another instance wrote with a key made a moment ago is read, however many ask about other keys meanwhile",
+  async (t) => {
+    const store = memoryStore();
+    const kek = keyKek({ key: Buffer.alloc(32, 7) });
+    const make = () => new CryptoBackendManager({ store, kek, keysets: { box: { algorithm: "aes-256-gcm" } } }).start();
+    await using writer = await make();
+    await using reader = await make();
+    const stranger = Buffer.from(await writer.client.aead("box").encrypt(Buffer.from("x")));
+    stranger[8] = (stranger[8] ?? 0) ^ 0xff; // a key id that nobody has
+    for (let i = 0; i < 20; i++) {
+      const noise = Array.from({ length: 5 }, () =>
+        reader.client
+          .aead("box")
+          .decrypt(stranger)
+          .catch(() => {}),
+      );
+      await writer.client.keys("box").rotate({ immediate: true });
+      const message = await writer.client.aead("box").encrypt(Buffer.from("hello"));
+      t.equal(Buffer.from(await reader.client.aead("box").decrypt(message)).toString(), "hello");
+      await Promise.all(noise);
+    }
+  },
+);

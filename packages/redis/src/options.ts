@@ -110,7 +110,9 @@ export interface RedisClusterOptions extends Omit<
 
 type Common = Omit<RedisClusterOptions, "cluster" | "scaleReads" | "slotsRefreshMs" | "natMap">;
 type Defaulted = {
-  [K in keyof Common]-?: K extends "username" | "password" | "tls" | "keyPrefix" | "connectionName" | "breaker" ? never : K;
+  [K in keyof Common]-?: K extends "username" | "password" | "tls" | "keyPrefix" | "connectionName" | "breaker"
+    ? never
+    : K;
 }[keyof Common];
 type Filled<T> = T & { readonly [K in Defaulted]-?: Exclude<Common[K], undefined> };
 

@@ -65,17 +65,24 @@ class Gathering {
       try {
         for (const sample of source.metrics()) yield this.#add(sample, source);
       } catch (error) {
-        this.#report(new StewardError("TELEMETRY_SOURCE_FAILED", `a source of metrics failed: ${describeError(error)}`, { cause: error }));
+        this.#report(
+          new StewardError("TELEMETRY_SOURCE_FAILED", `a source of metrics failed: ${describeError(error)}`, {
+            cause: error,
+          }),
+        );
       }
   }
 
   #add(sample: MetricSample, source: DescribedSource): void {
     const family = this.#familyOf(sample, source);
     if (family.kind !== sample.kind || family.unit !== sample.unit)
-      return this.#conflict(`${sample.name} is a ${family.kind} in ${family.unit}, and elsewhere a ${sample.kind} in ${sample.unit}; rename one`);
+      return this.#conflict(
+        `${sample.name} is a ${family.kind} in ${family.unit}, and elsewhere a ${sample.kind} in ${sample.unit}; rename one`,
+      );
     const key = keyOf(sample.attributes);
     const series = family.series.get(key);
-    if (series === undefined) return void family.series.set(key, { attributes: sample.attributes, value: sample.value });
+    if (series === undefined)
+      return void family.series.set(key, { attributes: sample.attributes, value: sample.value });
     const sum = added(series.value, sample.value);
     if (sum === undefined) this.#conflict(`${sample.name} has different buckets in two sources; use the same bounds`);
     else series.value = sum;
@@ -84,7 +91,8 @@ class Gathering {
   #familyOf({ name, kind, unit }: MetricSample, source: DescribedSource): Family {
     const known = this.families.get(name);
     if (known !== undefined) return known;
-    const help = source.descriptions?.get(name) ?? (Object.hasOwn(METRICS, name) ? METRICS[name]?.help : undefined) ?? "";
+    const help =
+      source.descriptions?.get(name) ?? (Object.hasOwn(METRICS, name) ? METRICS[name]?.help : undefined) ?? "";
     const family = { name, kind, unit, help, series: new Map<string, Series>() };
     this.families.set(name, family);
     return family;
@@ -113,8 +121,18 @@ function keyOf(attributes: Readonly<Record<string, string>>): string {
 
 function added(a: Series["value"], b: Series["value"]): Series["value"] | undefined {
   if (typeof a === "number") return typeof b === "number" ? a + b : undefined;
-  if (typeof b === "number" || a.bounds.length !== b.bounds.length || a.bounds.some((bound, i) => bound !== b.bounds[i])) return undefined;
-  return { bounds: a.bounds, counts: a.counts.map((count, i) => count + (b.counts[i] ?? 0)), sum: a.sum + b.sum, count: a.count + b.count };
+  if (
+    typeof b === "number" ||
+    a.bounds.length !== b.bounds.length ||
+    a.bounds.some((bound, i) => bound !== b.bounds[i])
+  )
+    return undefined;
+  return {
+    bounds: a.bounds,
+    counts: a.counts.map((count, i) => count + (b.counts[i] ?? 0)),
+    sum: a.sum + b.sum,
+    count: a.count + b.count,
+  };
 }
 
 /**

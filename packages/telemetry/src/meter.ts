@@ -130,10 +130,22 @@ export class Meter implements DescribedSource {
   *metrics(): Iterable<MetricSample> {
     for (const [name, { kind, unit, series }] of this.#metrics)
       for (const { attributes, recorder } of series.values())
-        yield { name, kind, unit, attributes, value: recorder instanceof Histogram ? recorder.value() : recorder.value };
+        yield {
+          name,
+          kind,
+          unit,
+          attributes,
+          value: recorder instanceof Histogram ? recorder.value() : recorder.value,
+        };
   }
 
-  #recorder<R extends Recorder>(name: string, kind: MetricSample["kind"], bounds: string, options: MetricOptions, make: () => R): R {
+  #recorder<R extends Recorder>(
+    name: string,
+    kind: MetricSample["kind"],
+    bounds: string,
+    options: MetricOptions,
+    make: () => R,
+  ): R {
     const metric = this.#metric(name, kind, bounds, options);
     let { attributes = {} } = options;
     let key = keyOf(attributes);
@@ -158,14 +170,20 @@ export class Meter implements DescribedSource {
       this.#metrics.set(name, (metric = { kind, unit, bounds, series: new Map() }));
     }
     if (metric.kind !== kind || metric.unit !== unit || metric.bounds !== bounds)
-      throw new StewardError("TELEMETRY_METRIC_CONFLICT", `${name} is a ${metric.kind} in ${metric.unit} already; give a ${kind} in ${unit} with other buckets another name`);
+      throw new StewardError(
+        "TELEMETRY_METRIC_CONFLICT",
+        `${name} is a ${metric.kind} in ${metric.unit} already; give a ${kind} in ${unit} with other buckets another name`,
+      );
     if (help !== undefined) this.#descriptions.set(name, help);
     return metric;
   }
 }
 
 function invalidName(name: string): StewardError {
-  return new StewardError("TELEMETRY_NAME_INVALID", `"${name}" is no name of a metric or attribute: letters, digits, "_" and "." only, and a letter or "_" first`);
+  return new StewardError(
+    "TELEMETRY_NAME_INVALID",
+    `"${name}" is no name of a metric or attribute: letters, digits, "_" and "." only, and a letter or "_" first`,
+  );
 }
 
 function keyOf(attributes: Readonly<Record<string, string>>): string {

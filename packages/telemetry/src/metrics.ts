@@ -9,24 +9,44 @@ export interface MetricDescription {
 
 /** The metrics that Steward's packages have, by name. Names are those of the OpenTelemetry conventions, where they have one. */
 export const METRICS: Readonly<Record<string, MetricDescription>> = {
-  dependency_requests_total: { kind: "counter", unit: "{request}", help: "Calls of a resource by outcome: success, failure, overloaded, circuit_open." },
+  dependency_requests_total: {
+    kind: "counter",
+    unit: "{request}",
+    help: "Calls of a resource by outcome: success, failure, overloaded, circuit_open.",
+  },
   dependency_retries_total: { kind: "counter", unit: "{retry}", help: "Attempts behind the first." },
-  dependency_duration_seconds: { kind: "histogram", unit: "s", help: "Time from a call's place to its first evidence." },
+  dependency_duration_seconds: {
+    kind: "histogram",
+    unit: "s",
+    help: "Time from a call's place to its first evidence.",
+  },
   dependency_in_use: { kind: "gauge", unit: "{request}", help: "Calls that run now." },
   dependency_pending: { kind: "gauge", unit: "{request}", help: "Calls that wait for a place now." },
   dependency_circuit_open: { kind: "gauge", unit: "1", help: "Circuit breakers that let nothing through now." },
   dependency_health: { kind: "gauge", unit: "1", help: "Health: 1 healthy, 0.5 degraded, 0 unhealthy or unknown." },
   resource_scopes_open: { kind: "gauge", unit: "{scope}", help: "Scopes that are open now." },
-  "db.client.connection.count": { kind: "gauge", unit: "{connection}", help: "Connections of a pool by state: idle, used." },
+  "db.client.connection.count": {
+    kind: "gauge",
+    unit: "{connection}",
+    help: "Connections of a pool by state: idle, used.",
+  },
   "db.client.connection.max": { kind: "gauge", unit: "{connection}", help: "Connections that a pool may have." },
-  "db.client.connection.pending_requests": { kind: "gauge", unit: "{request}", help: "Calls that wait for a connection now." },
+  "db.client.connection.pending_requests": {
+    kind: "gauge",
+    unit: "{request}",
+    help: "Calls that wait for a connection now.",
+  },
   "db.client.connection.timeouts": { kind: "counter", unit: "{timeout}", help: "Calls that ran into their deadline." },
   websocket_sessions: { kind: "gauge", unit: "{session}", help: "Client sessions by state: open, other." },
   websocket_queued_bytes: { kind: "gauge", unit: "By", help: "What client sessions have not sent yet." },
   websocket_hub_sockets: { kind: "gauge", unit: "{socket}", help: "Sockets that a hub holds." },
   websocket_hub_rooms: { kind: "gauge", unit: "{room}", help: "Rooms of a hub." },
   websocket_hub_refused_total: { kind: "counter", unit: "{upgrade}", help: "Upgrades that a hub refused." },
-  websocket_hub_messages_total: { kind: "counter", unit: "{message}", help: "Messages of a hub by outcome: received, sent, dropped, coalesced." },
+  websocket_hub_messages_total: {
+    kind: "counter",
+    unit: "{message}",
+    help: "Messages of a hub by outcome: received, sent, dropped, coalesced.",
+  },
   grpc_channel_rebuilds_total: { kind: "counter", unit: "{channel}", help: "Channels that were built anew." },
   grpc_calls_lost_total: { kind: "counter", unit: "{request}", help: "Calls that a broken connection ended." },
 };

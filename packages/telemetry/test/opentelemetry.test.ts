@@ -1,5 +1,12 @@
 import { context, ROOT_CONTEXT, SpanStatusCode, trace, type ContextManager } from "@opentelemetry/api";
-import { AggregationTemporality, DataPointType, InMemoryMetricExporter, MeterProvider, type MetricReader, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+import {
+  AggregationTemporality,
+  DataPointType,
+  InMemoryMetricExporter,
+  MeterProvider,
+  type MetricReader,
+  PeriodicExportingMetricReader,
+} from "@opentelemetry/sdk-metrics";
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { container } from "@steward/container";
@@ -11,7 +18,9 @@ import { metricProducer, parseTraceparent, traceparentOf, traceResources } from 
 
 class Tracing implements Disposable {
   readonly exporter = new InMemorySpanExporter();
-  readonly tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(this.exporter)] }).getTracer("test");
+  readonly tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(this.exporter)] }).getTracer(
+    "test",
+  );
   readonly #tracing = traceResources(this.tracer);
 
   names(): string[] {
@@ -27,7 +36,13 @@ t.test("a reader of the SDK gets counters, gauges, pools and histograms as they 
   const clock = new FakeClock();
   const guard = new Guard({ resource: "db", clock });
   await clock.runUntil(guard.run(() => clock.sleep(30)));
-  const pool = { name: "db.client.connection.count", kind: "gauge", unit: "{connection}", attributes: { resource: "db", state: "idle" }, value: 4 } as const;
+  const pool = {
+    name: "db.client.connection.count",
+    kind: "gauge",
+    unit: "{connection}",
+    attributes: { resource: "db", state: "idle" },
+    value: 4,
+  } as const;
   const source = { metrics: () => [...guard.metrics({ resource: "db" }), pool] };
   const broken = {
     metrics(): never {
@@ -35,7 +50,11 @@ t.test("a reader of the SDK gets counters, gauges, pools and histograms as they 
     },
   };
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
-  const reader: MetricReader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000, metricProducers: [metricProducer([source, broken])] });
+  const reader: MetricReader = new PeriodicExportingMetricReader({
+    exporter,
+    exportIntervalMillis: 3_600_000,
+    metricProducers: [metricProducer([source, broken])],
+  });
   const provider = new MeterProvider({ readers: [reader] });
   const { resourceMetrics, errors } = await reader.collect();
   t.match(errors, [{ code: "TELEMETRY_SOURCE_FAILED" }]);
@@ -47,13 +66,21 @@ t.test("a reader of the SDK gets counters, gauges, pools and histograms as they 
     descriptor: { unit: "s", description: /\w/ },
     dataPointType: DataPointType.HISTOGRAM,
     aggregationTemporality: AggregationTemporality.CUMULATIVE,
-    dataPoints: [{ attributes: { resource: "db" }, value: { sum: 0.03, count: 1, buckets: { counts: [0, 0, 0, 0, 0, 1] } } }],
+    dataPoints: [
+      { attributes: { resource: "db" }, value: { sum: 0.03, count: 1, buckets: { counts: [0, 0, 0, 0, 0, 1] } } },
+    ],
   });
-  t.match(find("db.client.connection.count"), { dataPoints: [{ attributes: { "db.client.connection.pool.name": "db", "db.client.connection.state": "idle" }, value: 4 }] });
+  t.match(find("db.client.connection.count"), {
+    dataPoints: [
+      { attributes: { "db.client.connection.pool.name": "db", "db.client.connection.state": "idle" }, value: 4 },
+    ],
+  });
   const meter = new Meter();
   meter.gauge("temperature", { unit: "Cel" }).set(21);
   const own = await metricProducer(meter).collect();
-  t.match(own.resourceMetrics.scopeMetrics[0]?.metrics, [{ dataPointType: DataPointType.GAUGE, dataPoints: [{ value: 21 }] }]);
+  t.match(own.resourceMetrics.scopeMetrics[0]?.metrics, [
+    { dataPointType: DataPointType.GAUGE, dataPoints: [{ value: 21 }] },
+  ]);
   await reader.forceFlush();
   t.ok(exporter.getMetrics().length > 0, "an exporter takes them");
   await provider.shutdown();
@@ -67,10 +94,17 @@ t.test("starts and stops are spans, and what fails says with which code", async 
   t.strictSame(tracing.names(), ["start db", "start container"]);
   await clock.runUntil(running.stop());
   t.strictSame(tracing.names().slice(2), ["stop db", "stop container"]);
-  const bad = resource("bad", { start: () => Promise.reject(Object.assign(new Error("postgres://me:hush@host"), { code: "ECONNREFUSED" })) });
-  await container([bad], { clock }).start().catch(() => {});
+  const bad = resource("bad", {
+    start: () => Promise.reject(Object.assign(new Error("postgres://me:hush@host"), { code: "ECONNREFUSED" })),
+  });
+  await container([bad], { clock })
+    .start()
+    .catch(() => {});
   const span = tracing.exporter.getFinishedSpans().find(({ name }) => name === "start bad");
-  t.match(span, { status: { code: SpanStatusCode.ERROR }, attributes: { "steward.resource": "bad", "error.type": "ECONNREFUSED" } });
+  t.match(span, {
+    status: { code: SpanStatusCode.ERROR },
+    attributes: { "steward.resource": "bad", "error.type": "ECONNREFUSED" },
+  });
   t.notMatch(JSON.stringify(span?.attributes) + JSON.stringify(span?.status) + JSON.stringify(span?.events), /hush/);
 });
 
@@ -82,7 +116,10 @@ t.test("a call is a span of its request, also one that waited in the queue", asy
   const calls = traces.map((traceContext) => runWithContext({ traceContext }, () => guard.run(() => clock.sleep(30))));
   await clock.runUntil(Promise.all(calls));
   const spans = tracing.exporter.getFinishedSpans();
-  t.strictSame(spans.map((span) => span.spanContext().traceId[0]), ["1", "2"]);
+  t.strictSame(
+    spans.map((span) => span.spanContext().traceId[0]),
+    ["1", "2"],
+  );
   t.match(spans, [
     { name: "call db", parentSpanContext: { spanId: "1".repeat(16) }, attributes: { "steward.queued_ms": 0 } },
     { parentSpanContext: { spanId: "2".repeat(16) }, attributes: { "steward.queued_ms": 30 } },
@@ -91,7 +128,10 @@ t.test("a call is a span of its request, also one that waited in the queue", asy
   const lasted = ((second?.duration[0] ?? 0) * 1e9 + (second?.duration[1] ?? 0)) / 1e6;
   t.equal(Math.round(lasted), 60, "it begins when the call was asked for");
   await guard.run(() => Promise.reject(new TypeError("secret"))).catch(() => {});
-  t.match(tracing.exporter.getFinishedSpans().at(-1), { attributes: { "error.type": "TypeError" }, parentSpanContext: undefined });
+  t.match(tracing.exporter.getFinishedSpans().at(-1), {
+    attributes: { "error.type": "TypeError" },
+    parentSpanContext: undefined,
+  });
 });
 
 /** The context manager of OpenTelemetry for asynchronous code, as its own package has it. */
@@ -100,7 +140,12 @@ class StorageContexts implements ContextManager {
   active() {
     return this.#storage.getStore() ?? ROOT_CONTEXT;
   }
-  with<A extends unknown[], F extends (...args: A) => ReturnType<F>>(active: ReturnType<ContextManager["active"]>, fn: F, self?: ThisParameterType<F>, ...args: A): ReturnType<F> {
+  with<A extends unknown[], F extends (...args: A) => ReturnType<F>>(
+    active: ReturnType<ContextManager["active"]>,
+    fn: F,
+    self?: ThisParameterType<F>,
+    ...args: A
+  ): ReturnType<F> {
     return this.#storage.run(active, () => fn.call(self, ...args));
   }
   bind<T>(_context: unknown, target: T): T {
@@ -140,7 +185,17 @@ t.test("a traceparent is read and written as the standard has it", (t) => {
   const parsed = parseTraceparent(text);
   t.match(parsed, { traceId: "a".repeat(32), spanId: "b".repeat(16), traceFlags: 1, isRemote: true });
   t.equal(parsed && traceparentOf(parsed), text);
-  for (const bad of ["", "00", text.slice(1), `ff${text.slice(2)}`, `${text}-more`, text.replaceAll("a", "0"), text.replaceAll("b", "0"), text.toUpperCase()]) t.equal(parseTraceparent(bad), undefined, bad);
+  for (const bad of [
+    "",
+    "00",
+    text.slice(1),
+    `ff${text.slice(2)}`,
+    `${text}-more`,
+    text.replaceAll("a", "0"),
+    text.replaceAll("b", "0"),
+    text.toUpperCase(),
+  ])
+    t.equal(parseTraceparent(bad), undefined, bad);
   t.ok(parseTraceparent(`01${text.slice(2)}-more`), "a later version may have more");
   t.end();
 });

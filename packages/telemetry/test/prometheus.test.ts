@@ -3,7 +3,14 @@ import { once } from "node:events";
 import { gunzipSync } from "node:zlib";
 import type { AddressInfo } from "node:net";
 import { container, serveManagement } from "@steward/container";
-import { Guard, isStewardError, resource, type MetricSample, type MetricsSource, type StewardError } from "@steward/core";
+import {
+  Guard,
+  isStewardError,
+  resource,
+  type MetricSample,
+  type MetricsSource,
+  type StewardError,
+} from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import { Registry } from "prom-client";
 import t from "tap";
@@ -14,7 +21,14 @@ import { readText, whole } from "./text.ts";
 /** A guard of which some calls succeeded, failed and were refused. */
 async function usedGuard(): Promise<MetricsSource> {
   const clock = new FakeClock();
-  const guard = new Guard({ resource: "db", clock, maxConcurrent: 1, maxPending: 0, breaker: {}, retry: { maxAttempts: 2 } });
+  const guard = new Guard({
+    resource: "db",
+    clock,
+    maxConcurrent: 1,
+    maxPending: 0,
+    breaker: {},
+    retry: { maxAttempts: 2 },
+  });
   const slow = guard.run(() => clock.sleep(30));
   const refused = guard.run(() => 1).catch((error: unknown) => error);
   await clock.runUntil(slow);
@@ -26,7 +40,8 @@ async function usedGuard(): Promise<MetricsSource> {
 
 t.test("the series of a guard read back as they are", async (t) => {
   const { lines, types, help } = readText(await whole(prometheusText(await usedGuard())));
-  const valueOf = (name: string, labels: object): number | undefined => lines.find((line) => line.name === name && JSON.stringify(line.labels) === JSON.stringify(labels))?.value;
+  const valueOf = (name: string, labels: object): number | undefined =>
+    lines.find((line) => line.name === name && JSON.stringify(line.labels) === JSON.stringify(labels))?.value;
   t.equal(valueOf("dependency_requests_total", { resource: "db", outcome: "success" }), 2);
   t.equal(valueOf("dependency_requests_total", { resource: "db", outcome: "failure" }), 1);
   t.equal(valueOf("dependency_requests_total", { resource: "db", outcome: "overloaded" }), 1);
@@ -47,7 +62,10 @@ t.test("a container's series come with its health, and its names are those of th
   const fine = resource("fine", { start: () => 1, probe: () => {} });
   const running = await container([fine], { clock }).start();
   const { lines } = readText(await whole(prometheusText(running)));
-  t.match(lines.find((line) => line.name === "dependency_health"), { labels: { resource: "fine" }, value: 1 });
+  t.match(
+    lines.find((line) => line.name === "dependency_health"),
+    { labels: { resource: "fine" }, value: 1 },
+  );
   const sources = [running, await usedGuard()];
   for (const source of sources)
     for (const { name, kind, unit } of source.metrics()) t.match(METRICS[name], { kind, unit }, name);
@@ -73,7 +91,10 @@ t.test("values of labels, words and numbers survive whatever they hold", async (
 
 t.test("names become what Prometheus and the conventions want", (t) => {
   t.equal(prometheusName("db.client.connection.count", "gauge", "{connection}"), "db_client_connection_count");
-  t.equal(prometheusName("db.client.connection.timeouts", "counter", "{timeout}"), "db_client_connection_timeouts_total");
+  t.equal(
+    prometheusName("db.client.connection.timeouts", "counter", "{timeout}"),
+    "db_client_connection_timeouts_total",
+  );
   t.equal(prometheusName("http.client.request.duration", "histogram", "s"), "http_client_request_duration_seconds");
   t.equal(prometheusName("dependency_duration_seconds", "histogram", "s"), "dependency_duration_seconds");
   t.equal(prometheusName("dependency_requests_total", "counter", "{request}"), "dependency_requests_total");
@@ -93,9 +114,16 @@ t.test("series with the same name and attributes are added up, whatever the orde
     },
   };
   const { lines } = readText(await whole(prometheusText(source)));
-  t.equal(lines.find(({ name, labels }) => name === "dependency_requests_total" && labels["outcome"] === "success")?.value, 2);
+  t.equal(
+    lines.find(({ name, labels }) => name === "dependency_requests_total" && labels["outcome"] === "success")?.value,
+    2,
+  );
   t.equal(lines.find(({ name }) => name === "dependency_duration_seconds_count")?.value, 2);
-  const apart = readText(await whole(prometheusText([withAttributes(source, { container: "a" }), withAttributes(source, { container: "b" })])));
+  const apart = readText(
+    await whole(
+      prometheusText([withAttributes(source, { container: "a" }), withAttributes(source, { container: "b" })]),
+    ),
+  );
   t.equal(apart.lines.filter(({ name }) => name === "dependency_in_use").length, 2);
 });
 
@@ -103,7 +131,13 @@ t.test("a source that fails and a metric of two kinds are told, and the rest is 
   const meter = new Meter();
   meter.counter("fine").add();
   const sample: MetricSample = { name: "fine", kind: "gauge", unit: "1", attributes: {}, value: 7 };
-  const bounds = (...list: number[]): MetricSample => ({ name: "h", kind: "histogram", unit: "s", attributes: {}, value: { bounds: list, counts: [...list.map(() => 0), 0], sum: 0, count: 0 } });
+  const bounds = (...list: number[]): MetricSample => ({
+    name: "h",
+    kind: "histogram",
+    unit: "s",
+    attributes: {},
+    value: { bounds: list, counts: [...list.map(() => 0), 0], sum: 0, count: 0 },
+  });
   const broken: MetricsSource = {
     *metrics() {
       yield sample;
@@ -113,9 +147,14 @@ t.test("a source that fails and a metric of two kinds are told, and the rest is 
     },
   };
   const problems: StewardError[] = [];
-  const { lines } = readText(await whole(prometheusText([meter, broken], { onProblem: (problem) => problems.push(problem) })));
+  const { lines } = readText(
+    await whole(prometheusText([meter, broken], { onProblem: (problem) => problems.push(problem) })),
+  );
   t.match(lines[0], { name: "fine_total", value: 1 });
-  t.strictSame(problems.map(({ code }) => code), ["TELEMETRY_METRIC_CONFLICT", "TELEMETRY_METRIC_CONFLICT", "TELEMETRY_SOURCE_FAILED"]);
+  t.strictSame(
+    problems.map(({ code }) => code),
+    ["TELEMETRY_METRIC_CONFLICT", "TELEMETRY_METRIC_CONFLICT", "TELEMETRY_SOURCE_FAILED"],
+  );
   t.match(problems[2]?.message, /broken pipe/);
 });
 
@@ -135,14 +174,23 @@ t.test("many histograms are written in slices between which the event loop turns
   t.ok(turns >= 3, `${turns} turns`);
   const { lines } = readText(text);
   t.equal(lines.length, 16_000);
-  t.equal(lines.filter(({ name }) => name === "took_seconds_sum").reduce((sum, { value }) => sum + value, 0), 499.5);
+  t.equal(
+    lines.filter(({ name }) => name === "took_seconds_sum").reduce((sum, { value }) => sum + value, 0),
+    499.5,
+  );
 });
 
-function fetched(url: string, headers: Readonly<Record<string, string>> = {}, method = "GET"): Promise<{ readonly response: IncomingMessage; readonly body: Buffer }> {
+function fetched(
+  url: string,
+  headers: Readonly<Record<string, string>> = {},
+  method = "GET",
+): Promise<{ readonly response: IncomingMessage; readonly body: Buffer }> {
   return new Promise((resolve, reject) => {
     get(url, { headers, method, agent: false }, (response) => {
       const parts: Buffer[] = [];
-      response.on("data", (part: Buffer) => parts.push(part)).once("end", () => resolve({ response, body: Buffer.concat(parts) }));
+      response
+        .on("data", (part: Buffer) => parts.push(part))
+        .once("end", () => resolve({ response, body: Buffer.concat(parts) }));
     }).once("error", reject);
   });
 }
@@ -152,7 +200,10 @@ t.test("a route serves them, compressed where that is welcome, on the management
   await using listener = await serveManagement(running, { routes: { "/metrics": metricsRoute(running) } });
   const url = `${listener.url}/metrics`;
   const plain = await fetched(url);
-  t.match(plain.response.headers, { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" });
+  t.match(plain.response.headers, {
+    "content-type": "text/plain; version=0.0.4; charset=utf-8",
+    "cache-control": "no-store",
+  });
   t.ok(readText(plain.body.toString()).types.has("dependency_health"));
   const zipped = await fetched(url, { "accept-encoding": "gzip;q=1.0, identity;q=0.1" });
   t.equal(zipped.response.headers["content-encoding"], "gzip");
@@ -173,7 +224,9 @@ t.test("a client that goes in the middle ends its scrape", async (t) => {
   const server = createServer((request, response) => void answered.push(route(request, response)));
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo; // it listens on TCP
-  const request = get({ port, host: "127.0.0.1", agent: false }, (response) => response.once("data", () => request.destroy()));
+  const request = get({ port, host: "127.0.0.1", agent: false }, (response) =>
+    response.once("data", () => request.destroy()),
+  );
   await once(request, "close");
   await Promise.all(answered);
   server.close();
@@ -200,14 +253,32 @@ t.test("a meter gives one recorder for one series and refuses what cannot be wri
       return isStewardError(error) ? error.code : String(error);
     }
   };
-  t.equal(codeOf(() => meter.gauge("jobs")), "TELEMETRY_METRIC_CONFLICT");
-  t.equal(codeOf(() => meter.counter("jobs", { unit: "By" })), "TELEMETRY_METRIC_CONFLICT");
-  t.equal(codeOf(() => meter.counter("jobs-done")), "TELEMETRY_NAME_INVALID");
-  t.equal(codeOf(() => meter.counter("jobs", { attributes: { "a b": "" } })), "TELEMETRY_NAME_INVALID");
+  t.equal(
+    codeOf(() => meter.gauge("jobs")),
+    "TELEMETRY_METRIC_CONFLICT",
+  );
+  t.equal(
+    codeOf(() => meter.counter("jobs", { unit: "By" })),
+    "TELEMETRY_METRIC_CONFLICT",
+  );
+  t.equal(
+    codeOf(() => meter.counter("jobs-done")),
+    "TELEMETRY_NAME_INVALID",
+  );
+  t.equal(
+    codeOf(() => meter.counter("jobs", { attributes: { "a b": "" } })),
+    "TELEMETRY_NAME_INVALID",
+  );
   meter.histogram("took").record(1);
-  t.equal(codeOf(() => meter.histogram("took", { bounds: [1] })), "TELEMETRY_METRIC_CONFLICT");
+  t.equal(
+    codeOf(() => meter.histogram("took", { bounds: [1] })),
+    "TELEMETRY_METRIC_CONFLICT",
+  );
   for (let i = 0; i < 100; i++) meter.counter("jobs", { attributes: { a: String(i) } }).add();
-  t.match([...meter.metrics()].filter(({ name }) => name === "jobs"), [{ value: 2 }, { attributes: { overflow: "true" }, value: 100 }]);
+  t.match(
+    [...meter.metrics()].filter(({ name }) => name === "jobs"),
+    [{ value: 2 }, { attributes: { overflow: "true" }, value: 100 }],
+  );
 });
 
 t.test("a registry of prom-client shows the same, beside its own, until disposed", async (t) => {

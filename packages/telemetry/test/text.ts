@@ -48,8 +48,14 @@ function sampleOf(row: string): Line {
   const found = SAMPLE.exec(row);
   if (found === null) throw new Error(`not a line of the format: ${row}`);
   const [, name = "", labels = "", value = ""] = found;
-  const pairs = [...labels.matchAll(/([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g)].map(([, label = "", text = ""]) => [label, unescaped(text)] as const);
-  return { name, labels: Object.fromEntries(pairs), value: value === "+Inf" ? Infinity : value === "-Inf" ? -Infinity : Number(value) };
+  const pairs = [...labels.matchAll(/([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g)].map(
+    ([, label = "", text = ""]) => [label, unescaped(text)] as const,
+  );
+  return {
+    name,
+    labels: Object.fromEntries(pairs),
+    value: value === "+Inf" ? Infinity : value === "-Inf" ? -Infinity : Number(value),
+  };
 }
 
 function unescaped(text: string): string {

@@ -17,8 +17,13 @@ function closeOf(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
+const resetting = new WeakSet<Socket>();
+
 // Node leaks the handle of a socket that is reset while its FIN is on the way; such a socket is destroyed instead.
+// One that is being reset sends a FIN first, so that a second reset, or a destroy, would leak it as well.
 function resetSocket(socket: Socket): void {
+  if (resetting.has(socket)) return;
+  resetting.add(socket);
   if (socket.writableEnded && !socket.writableFinished) socket.destroy();
   else socket.resetAndDestroy();
 }

@@ -39,7 +39,11 @@ async function drills(): Promise<number> {
   }
   if (rows.length > 0) console.log(rowTable(rows));
   save("chaos", { measuredAt: new Date().toISOString(), loadAverage: loadavg(), pace, figures, rows, verdicts });
-  console.log(`\nLoad of the machine: ${loadavg().map((n) => n.toFixed(1)).join(", ")} on ${availableParallelism()} cores`);
+  console.log(
+    `\nLoad of the machine: ${loadavg()
+      .map((n) => n.toFixed(1))
+      .join(", ")} on ${availableParallelism()} cores`,
+  );
   return printVerdicts(verdicts);
 }
 
@@ -65,7 +69,11 @@ function rowTable(rows: readonly Row[]): string {
       .map(([name, value]) => `${name} ${value}`)
       .join(", ");
   const cells = rows.map((row) => [row.drill, row.driver, row.client, told(row.figures)]);
-  return table("Drills", ["drill", "driver", "client", "figures"], cells.sort((a, b) => (a[0] ?? "").localeCompare(b[0] ?? "")));
+  return table(
+    "Drills",
+    ["drill", "driver", "client", "figures"],
+    cells.sort((a, b) => (a[0] ?? "").localeCompare(b[0] ?? "")),
+  );
 }
 
 function parse(args: readonly string[]): { numbers: Record<string, number>; words: Set<string> } {
@@ -80,7 +88,9 @@ function parse(args: readonly string[]): { numbers: Record<string, number>; word
   const known = [...DRIVERS, ...names.map(slug), ...extras, "soak", "--quick"];
   const unknown = [...words].filter((word) => !known.includes(word));
   if (unknown.length > 0 || Object.values(numbers).some((n) => !(n > 0))) {
-    console.error(`chaos: do not know ${unknown.join(" ") || "that number"}; usage: npm run chaos -- [${known.join(" | ")}] [--seconds 10] [--minutes 30]`);
+    console.error(
+      `chaos: do not know ${unknown.join(" ") || "that number"}; usage: npm run chaos -- [${known.join(" | ")}] [--seconds 10] [--minutes 30]`,
+    );
     process.exit(2);
   }
   return { numbers, words };

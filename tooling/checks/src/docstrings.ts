@@ -134,7 +134,8 @@ function isInternal(node: ts.Node): boolean {
 
 /** Public methods of classes, and the fields of options: there the units and defaults stand. */
 function membersOf(node: ts.Node, name: string): readonly (ts.ClassElement | ts.TypeElement)[] {
-  if (ts.isClassDeclaration(node)) return node.members.filter((member) => isPublicMethod(member) && !isInternal(member));
+  if (ts.isClassDeclaration(node))
+    return node.members.filter((member) => isPublicMethod(member) && !isInternal(member));
   return ts.isInterfaceDeclaration(node) && name.endsWith("Options") ? node.members : [];
 }
 

@@ -9,7 +9,15 @@ import { metricNames } from "./metric-names.ts";
 import { ownWords } from "./own-words.ts";
 import { readWorkspace } from "./workspace.ts";
 
-const checks: readonly Check[] = [importDirection, dependencies, driverShape, errorCodes, docstrings, metricNames, ownWords];
+const checks: readonly Check[] = [
+  importDirection,
+  dependencies,
+  driverShape,
+  errorCodes,
+  docstrings,
+  metricNames,
+  ownWords,
+];
 const workspace = readWorkspace(resolve(import.meta.dirname, "../../.."));
 
 let failed = 0;

@@ -89,6 +89,8 @@ function documentedIn(readme: string): Map<string, string> {
   const section = /^## Metrics$([\s\S]*?)(?=^## |(?![\s\S]))/m.exec(readme)?.[1] ?? "";
   const rows = section.split("\n").map((line) => line.split("|").map((cell) => cell.trim()));
   return new Map(
-    rows.flatMap(([, names = "", kind = ""]) => [...names.matchAll(/`([^`]+)`/g)].map((m) => [m[1] ?? "", kind] as const)),
+    rows.flatMap(([, names = "", kind = ""]) =>
+      [...names.matchAll(/`([^`]+)`/g)].map((m) => [m[1] ?? "", kind] as const),
+    ),
   );
 }

@@ -28,7 +28,9 @@ export function sqlStore(options: SqlStoreOptions): KeyStore {
       `create table if not exists ${table} (name text primary key, revision bigint not null, blob text not null, changed_at timestamptz not null default now())`,
     );
   // "if not exists" still fails in all but one of those who create it at the same moment; then it is there.
-  const prepared = once(() => create().catch((error: unknown) => (isLostRace(error) ? create() : Promise.reject(error))));
+  const prepared = once(() =>
+    create().catch((error: unknown) => (isLostRace(error) ? create() : Promise.reject(error))),
+  );
   const topic = `steward.keysets.${table}`;
   return {
     kind: "sql",

@@ -46,7 +46,10 @@ t.test("Postgres", async (t) => {
     const fresh = `${table}_${round}`;
     const stores = Array.from({ length: 8 }, () => sqlStore({ sql: sqlRunner(sql), table: fresh }));
     const found = await Promise.all(stores.map((store) => store.load("box")));
-    t.ok(found.every((each) => each === undefined), "eight at once make one table");
+    t.ok(
+      found.every((each) => each === undefined),
+      "eight at once make one table",
+    );
     await sql.unsafe(`drop table ${fresh}`);
   }
   await sql.end();

@@ -342,17 +342,24 @@ t.test("leaves no handle behind", async (t) => {
   t.pass("all released");
 });
 
-t.test("a breaker refuses queries at once while the server is gone, and errors that it replies do not open it", async (t) => {
-  const proxy = await startFaultProxy({ target: place.url });
-  t.teardown(() => proxy.stop());
-  const url = Object.assign(new URL(place.url), { hostname: "127.0.0.1", port: String(proxy.port) }).href;
-  await using manager = await open({ url, queryTimeoutMs: 200, breaker: { consecutiveFailures: 3, breakDurationMs: 60_000 } });
-  const { $client } = manager.client;
-  for (let i = 0; i < 5; i++) await t.rejects($client`select * from nothing_of_that_name`, { code: "42P01" });
-  t.equal(manager.passive.openRatio, 0);
-  proxy.blackhole();
-  const failures = [];
-  for (let i = 0; i < 4; i++) failures.push(await errorOf($client`select 1`));
-  t.match(failures.at(-1), { code: "CIRCUIT_OPEN" });
-  t.equal(manager.passive.openRatio, 1);
-});
+t.test(
+  "a breaker refuses queries at once while the server is gone, and errors that it replies do not open it",
+  async (t) => {
+    const proxy = await startFaultProxy({ target: place.url });
+    t.teardown(() => proxy.stop());
+    const url = Object.assign(new URL(place.url), { hostname: "127.0.0.1", port: String(proxy.port) }).href;
+    await using manager = await open({
+      url,
+      queryTimeoutMs: 200,
+      breaker: { consecutiveFailures: 3, breakDurationMs: 60_000 },
+    });
+    const { $client } = manager.client;
+    for (let i = 0; i < 5; i++) await t.rejects($client`select * from nothing_of_that_name`, { code: "42P01" });
+    t.equal(manager.passive.openRatio, 0);
+    proxy.blackhole();
+    const failures = [];
+    for (let i = 0; i < 4; i++) failures.push(await errorOf($client`select 1`));
+    t.match(failures.at(-1), { code: "CIRCUIT_OPEN" });
+    t.equal(manager.passive.openRatio, 1);
+  },
+);

@@ -1,4 +1,11 @@
-import { checkOptions, managedFactory, Manager, type Guard, type ManagedFactory, type ManagerContext } from "@steward/core";
+import {
+  checkOptions,
+  managedFactory,
+  Manager,
+  type Guard,
+  type ManagedFactory,
+  type ManagerContext,
+} from "@steward/core";
 import { Assembly } from "../client/assembly.ts";
 import { redisClusterSchema, type RedisClusterOptions } from "../options.ts";
 import { ClusterBackend, clusterOptions } from "./backend.ts";

@@ -279,17 +279,30 @@ t.test(
   },
 );
 
-t.test("a breaker refuses commands at once while the server does not answer, and error replies do not open it", needsRedis, async (t) => {
-  const server = await launch(t);
-  const proxy = await proxyTo(t, server);
-  const manager = await manage(t, { host: "127.0.0.1", port: proxy.port, timeoutMs: 100, breaker: { consecutiveFailures: 3, breakDurationMs: 60_000 } });
-  const { client } = manager;
-  await client.set("text", "x");
-  for (let i = 0; i < 5; i++) await t.rejects(client.incr("text"), { name: "ReplyError" });
-  t.equal(manager.passive.openRatio, 0);
-  proxy.blackhole();
-  const codeOf = (): Promise<unknown> => client.get("text").then(() => "ok", (error: { code?: string }) => error.code);
-  for (let i = 0; i < 3; i++) t.equal(await codeOf(), "DEADLINE_EXCEEDED");
-  t.equal(await codeOf(), "CIRCUIT_OPEN");
-  t.equal(manager.passive.openRatio, 1);
-});
+t.test(
+  "a breaker refuses commands at once while the server does not answer, and error replies do not open it",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const proxy = await proxyTo(t, server);
+    const manager = await manage(t, {
+      host: "127.0.0.1",
+      port: proxy.port,
+      timeoutMs: 100,
+      breaker: { consecutiveFailures: 3, breakDurationMs: 60_000 },
+    });
+    const { client } = manager;
+    await client.set("text", "x");
+    for (let i = 0; i < 5; i++) await t.rejects(client.incr("text"), { name: "ReplyError" });
+    t.equal(manager.passive.openRatio, 0);
+    proxy.blackhole();
+    const codeOf = (): Promise<unknown> =>
+      client.get("text").then(
+        () => "ok",
+        (error: { code?: string }) => error.code,
+      );
+    for (let i = 0; i < 3; i++) t.equal(await codeOf(), "DEADLINE_EXCEEDED");
+    t.equal(await codeOf(), "CIRCUIT_OPEN");
+    t.equal(manager.passive.openRatio, 1);
+  },
+);

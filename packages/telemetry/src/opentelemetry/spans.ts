@@ -1,5 +1,14 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Context, type Span, type Tracer } from "@opentelemetry/api";
+import {
+  context,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Context,
+  type Span,
+  type Tracer,
+} from "@opentelemetry/api";
 import { CHANNELS, isStewardError, type CallEvent, type Phase, type StateEvent } from "@steward/core";
 import { parseTraceparent } from "./traceparent.ts";
 
@@ -39,7 +48,11 @@ function spanOfCall(tracer: Tracer, event: CallEvent): void {
   const end = Date.now();
   const { resource, queuedMs, durationMs } = event;
   const attributes = { "steward.resource": resource, "steward.queued_ms": queuedMs };
-  const span = tracer.startSpan(`call ${resource}`, { kind: SpanKind.CLIENT, startTime: end - durationMs, attributes }, parentOf(event));
+  const span = tracer.startSpan(
+    `call ${resource}`,
+    { kind: SpanKind.CLIENT, startTime: end - durationMs, attributes },
+    parentOf(event),
+  );
   if (event.error !== undefined) failSpan(span, event.error);
   span.end(end);
 }
@@ -94,7 +107,12 @@ function wordOf(phase: Phase): string {
 }
 
 function failSpan(span: Span, error: unknown): void {
-  const type = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : error instanceof Error ? error.name : "_OTHER";
+  const type =
+    error instanceof Error && "code" in error && typeof error.code === "string"
+      ? error.code
+      : error instanceof Error
+        ? error.name
+        : "_OTHER";
   span.setAttribute("error.type", type);
   span.setStatus({ code: SpanStatusCode.ERROR });
 }

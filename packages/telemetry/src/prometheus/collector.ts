@@ -41,7 +41,9 @@ class Collection implements Disposable {
 
   /** Registers what is new; gives the families by the names that Prometheus knows. */
   register(gathered: ReadonlyMap<string, Family>): ReadonlyMap<string, Family> {
-    const families = new Map([...gathered.values()].map((family) => [prometheusName(family.name, family.kind, family.unit), family]));
+    const families = new Map(
+      [...gathered.values()].map((family) => [prometheusName(family.name, family.kind, family.unit), family]),
+    );
     for (const [name, family] of families) this.#register(name, family);
     return families;
   }
@@ -56,7 +58,13 @@ class Collection implements Disposable {
       aggregator: "sum",
       collect: () => {},
       reset: () => {},
-      get: async () => ({ name: metric.name, help, type: kind, aggregator: "sum", values: valuesOf(name, (await this.#read()).get(name)) }),
+      get: async () => ({
+        name: metric.name,
+        help,
+        type: kind,
+        aggregator: "sum",
+        values: valuesOf(name, (await this.#read()).get(name)),
+      }),
     };
     // prom-client asks a metric for no more than this; its types name only its own classes.
     this.#registry.registerMetric(metric as unknown as Metric);
@@ -79,10 +87,16 @@ function valuesOf(name: string, family: Family | undefined): Value[] {
 }
 
 function valuesOfSeries(name: string, { attributes, value }: Series): Value[] {
-  const labels = Object.fromEntries(Object.entries(attributes).map(([attribute, text]) => [labelName(attribute), text]));
+  const labels = Object.fromEntries(
+    Object.entries(attributes).map(([attribute, text]) => [labelName(attribute), text]),
+  );
   if (typeof value === "number") return [{ labels, value }];
   let below = 0;
-  const buckets = value.bounds.map((bound, i) => ({ metricName: `${name}_bucket`, labels: { ...labels, le: bound }, value: (below += value.counts[i] ?? 0) }));
+  const buckets = value.bounds.map((bound, i) => ({
+    metricName: `${name}_bucket`,
+    labels: { ...labels, le: bound },
+    value: (below += value.counts[i] ?? 0),
+  }));
   return [
     ...buckets,
     { metricName: `${name}_bucket`, labels: { ...labels, le: "+Inf" }, value: value.count },

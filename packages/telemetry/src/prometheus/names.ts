@@ -14,5 +14,7 @@ export function prometheusName(name: string, kind: "counter" | "gauge" | "histog
 
 /** The name of a label for an attribute: `.` becomes `_`. */
 export function labelName(attribute: string): string {
-  return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(attribute) ? attribute : attribute.replaceAll(/[^a-zA-Z0-9_]/g, "_").replace(/^(?=\d)/, "_");
+  return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(attribute)
+    ? attribute
+    : attribute.replaceAll(/[^a-zA-Z0-9_]/g, "_").replace(/^(?=\d)/, "_");
 }

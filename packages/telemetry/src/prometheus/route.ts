@@ -8,7 +8,11 @@ import { prometheusText } from "./text.ts";
 /** Answers a request with the series of now. Resolves when the answer is out or its client has gone. */
 export type MetricsRoute = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-const HEAD = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store", vary: "accept-encoding" };
+const HEAD = {
+  "content-type": "text/plain; version=0.0.4; charset=utf-8",
+  "cache-control": "no-store",
+  vary: "accept-encoding",
+};
 
 /**
  * Serves series to Prometheus, compressed where the client takes that: a route for `serveManagement` of
@@ -21,7 +25,12 @@ export function metricsRoute(sources: Sources, options: ReadOptions = {}): Metri
     const text = Readable.from(prometheusText(sources, options));
     try {
       if (!takesGzip(request)) await pipeline(text, response.writeHead(200, HEAD));
-      else await pipeline(text, createGzip({ level: 1 }), response.writeHead(200, { ...HEAD, "content-encoding": "gzip" }));
+      else
+        await pipeline(
+          text,
+          createGzip({ level: 1 }),
+          response.writeHead(200, { ...HEAD, "content-encoding": "gzip" }),
+        );
     } catch {
       response.destroy(); // the client has gone; sources that fail do not get here
     }

@@ -20,7 +20,10 @@ const PART_LENGTH = 16_384;
  * console.log(text.split("\n")[2]); // => jobs_total 3
  * ```
  */
-export async function* prometheusText(sources: Sources, options: ReadOptions = {}): AsyncGenerator<string, void, undefined> {
+export async function* prometheusText(
+  sources: Sources,
+  options: ReadOptions = {},
+): AsyncGenerator<string, void, undefined> {
   const families = await gather(sources, options);
   const pace = new Pace();
   let part = "";
@@ -64,7 +67,8 @@ function histogramLines(name: string, labels: string, { bounds, counts, sum, cou
 
 function labelsOf(attributes: Readonly<Record<string, string>>): string {
   let labels = "";
-  for (const name of Object.keys(attributes)) labels += `${labels === "" ? "" : ","}${labelName(name)}="${escaped(attributes[name] ?? "")}"`;
+  for (const name of Object.keys(attributes))
+    labels += `${labels === "" ? "" : ","}${labelName(name)}="${escaped(attributes[name] ?? "")}"`;
   return labels;
 }
 

@@ -17,7 +17,11 @@ export const DRILLS: Readonly<Record<string, Drill>> = {
 };
 
 /** Runs drills on one driver, one after the other. */
-export async function runDrills(driver: DriverName, names: readonly string[], say: (what: string) => void): Promise<Found> {
+export async function runDrills(
+  driver: DriverName,
+  names: readonly string[],
+  say: (what: string) => void,
+): Promise<Found> {
   const backend = await launchBackend(driver);
   const all: Found[] = [];
   for (const name of names) {

@@ -31,7 +31,12 @@ export async function frozenClose(driver: DriverName, backend: Backend): Promise
 }
 
 async function one(driver: DriverName, backend: Backend, arm: ArmName): Promise<Row> {
-  const child = fork(join(import.meta.dirname, "close-program.js"), [driver, arm, backend.url ?? "", String(DEADLINE_MS)]);
+  const child = fork(join(import.meta.dirname, "close-program.js"), [
+    driver,
+    arm,
+    backend.url ?? "",
+    String(DEADLINE_MS),
+  ]);
   const exited = once(child, "exit");
   await once(child, "message");
   await backend.pause();

@@ -14,7 +14,12 @@ const FLAT = 1.05;
 export async function waiters(driver: DriverName, backend: Backend): Promise<Found> {
   const rows: Row[] = [];
   for (const arm of ARMS) rows.push(await one(driver, backend, arm));
-  const { "furthest ahead": ahead = NaN, refused = 0, unsettled = 0, "heap growth": growth = 0 } = rows.at(-1)?.figures ?? {};
+  const {
+    "furthest ahead": ahead = NaN,
+    refused = 0,
+    unsettled = 0,
+    "heap growth": growth = 0,
+  } = rows.at(-1)?.figures ?? {};
   const head = `${WAITERS.toLocaleString("en-US")} waiters on ${PLACES} places, ${driver}`;
   return {
     rows,
@@ -59,13 +64,15 @@ async function round(client: Client): Promise<{ ahead: number; refused: number; 
   let [refused, open] = [0, 0];
   const calls = Array.from({ length: PLACES + WAITERS + BEYOND }, (_, n) => {
     open += 1;
-    return client.held(() => began.push(n)).then(
-      () => void (open -= 1),
-      (error: unknown) => {
-        open -= 1;
-        if (error instanceof Error && "code" in error && error.code === "OVERLOADED") refused += 1;
-      },
-    );
+    return client
+      .held(() => began.push(n))
+      .then(
+        () => void (open -= 1),
+        (error: unknown) => {
+          open -= 1;
+          if (error instanceof Error && "code" in error && error.code === "OVERLOADED") refused += 1;
+        },
+      );
   });
   await Promise.race([Promise.all(calls), sleep(10_000, undefined, { ref: false })]);
   globalThis.gc?.();

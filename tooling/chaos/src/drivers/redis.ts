@@ -1,10 +1,5 @@
 import { RedisPoolManager, type RedisPoolOptions } from "@steward/redis";
-import {
-  startRedis,
-  startRedisSentinel,
-  type RedisSentinel,
-  type RedisServer,
-} from "@steward/testing/servers";
+import { startRedis, startRedisSentinel, type RedisSentinel, type RedisServer } from "@steward/testing/servers";
 import { Redis, type RedisOptions } from "ioredis";
 import { ignore, TIMEOUT_MS, type ArmName, type ArmSettings, type Backend, type Client } from "./driver.ts";
 

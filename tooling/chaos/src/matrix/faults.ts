@@ -97,7 +97,9 @@ export const FAULTS: readonly Fault[] = [
     settings: { maxConnections: 4 },
     begin: async (scene) => {
       const { clients } = scene;
-      const held = clients.flatMap((client) => Array.from({ length: 4 }, () => client.slow(short(scene)).catch(() => {})));
+      const held = clients.flatMap((client) =>
+        Array.from({ length: 4 }, () => client.slow(short(scene)).catch(() => {})),
+      );
       return () => Promise.race([Promise.all(held), sleep(short(scene))]);
     },
   },

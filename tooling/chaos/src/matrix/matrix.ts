@@ -6,7 +6,11 @@ import { FAULTS } from "./faults.ts";
 import type { Figures } from "./figures.ts";
 
 /** Drills faults on drivers, each driver in a process of its own, all at the same time. */
-export async function matrix(drivers: readonly DriverName[], faults: readonly string[], pace: Pace): Promise<Figures[]> {
+export async function matrix(
+  drivers: readonly DriverName[],
+  faults: readonly string[],
+  pace: Pace,
+): Promise<Figures[]> {
   const args = [faults.join(";"), JSON.stringify(pace)];
   const sent = await Promise.all(drivers.map((driver) => inProcess("matrix/worker.js", [driver, ...args])));
   const all = sent.flat() as Figures[][]; // what the worker sends, fault by fault

@@ -16,7 +16,10 @@ function within(f: Figures, what: string, measured: number | undefined, boundMs:
   return line(f, what, ms(measured), wanted, measured !== undefined && measured <= allowed);
 }
 
-const recovery = (boundMs: number): Line => (f) => within(f, "healthy again", f.recoveryMs, boundMs);
+const recovery =
+  (boundMs: number): Line =>
+  (f) =>
+    within(f, "healthy again", f.recoveryMs, boundMs);
 const outage: Line = (f) => within(f, "slowest beyond the outage", Math.max(0, f.slowestMs - f.outageMs), 1_000);
 const firstError: Line = (f) => within(f, "first error", f.firstErrorMs ?? 0, 2_000);
 const inFlight: Line = (f) =>

@@ -62,7 +62,12 @@ export function soakVerdicts(report: SoakReport): Verdict[] {
   const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`;
   return [
     verdict("heap flat", `${mb(heapFirst)} -> ${mb(heapLast)}`, "grows by <= 5 %", heapLast <= heapFirst * FLAT),
-    verdict("handles flat", `${handlesFirst} -> ${handlesLast}`, `grow by <= ${HANDLES_APART}`, handlesLast <= handlesFirst + HANDLES_APART),
+    verdict(
+      "handles flat",
+      `${handlesFirst} -> ${handlesLast}`,
+      `grow by <= ${HANDLES_APART}`,
+      handlesLast <= handlesFirst + HANDLES_APART,
+    ),
     verdict("unsettled at the end", String(sum((c) => c.open)), "0", sum((c) => c.open) === 0),
     verdict("calls past their deadline by > 500 ms", String(sum((c) => c.late)), "0", sum((c) => c.late) === 0),
     verdict("handles left after the end", left.join(", ") || "none", "none", left.length === 0),

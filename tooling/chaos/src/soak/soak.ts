@@ -43,7 +43,15 @@ export async function soak(minutes: number, say: (what: string) => void): Promis
   const stats = Object.fromEntries(lines.map(({ driver, client }) => [driver, client.stats()]));
   await Promise.all(lines.map(close));
   await handles.assertNoLeaks(10_000).catch(() => undefined); // told below
-  return { minutes, faults: Object.fromEntries(faults), ...flatness(samples), counts, stats, left: handles.leaked(), samples };
+  return {
+    minutes,
+    faults: Object.fromEntries(faults),
+    ...flatness(samples),
+    counts,
+    stats,
+    left: handles.leaked(),
+    samples,
+  };
 }
 
 async function open(driver: DriverName): Promise<Line> {

@@ -1,5 +1,18 @@
 // Everything that has to compile, and what it infers.
-import { afterReply, cached, current, fresh, input, lazy, optional, resource, when, type Current, type Definition, type ValueOf } from "@steward/core";
+import {
+  afterReply,
+  cached,
+  current,
+  fresh,
+  input,
+  lazy,
+  optional,
+  resource,
+  when,
+  type Current,
+  type Definition,
+  type ValueOf,
+} from "@steward/core";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 export const holds = <T extends true>(): T | undefined => undefined;
@@ -12,9 +25,20 @@ export const clock = input<{ now(): number }>()("clock");
 export const request = input<Request>()("request", { lifetime: "request" });
 export const config = resource("config", { start: () => ({ url: "x", cache: true }) });
 export const flag = resource("flag", { needs: { config }, start: ({ config }) => config.cache });
-export const db = resource("db", { needs: { config }, start: async ({ config }, { signal }) => ({ url: config.url, signal }), stop: (db) => db.signal.throwIfAborted() });
-export const redis = resource("redis", { needs: { config }, enabled: ({ config }) => config.cache, start: () => ({ get: (key: string) => key }) });
-export const users = resource("users", { needs: { db, redis: optional(redis), clock }, start: ({ db, redis, clock }) => ({ find: (): string => redis?.get("1") ?? `${db.url}${clock.now()}` }) });
+export const db = resource("db", {
+  needs: { config },
+  start: async ({ config }, { signal }) => ({ url: config.url, signal }),
+  stop: (db) => db.signal.throwIfAborted(),
+});
+export const redis = resource("redis", {
+  needs: { config },
+  enabled: ({ config }) => config.cache,
+  start: () => ({ get: (key: string) => key }),
+});
+export const users = resource("users", {
+  needs: { db, redis: optional(redis), clock },
+  start: ({ db, redis, clock }) => ({ find: (): string => redis?.get("1") ?? `${db.url}${clock.now()}` }),
+});
 export const tx = resource("tx", {
   lifetime: "handler",
   needs: { db },
@@ -25,11 +49,23 @@ export const tx = resource("tx", {
 });
 export const me = resource("me", {
   lifetime: "request",
-  needs: { users, request, late: lazy(db), own: fresh(db), now: current(db), either: when(flag, db, users), keys: cached(db, { ttlMs: 1_000 }) },
+  needs: {
+    users,
+    request,
+    late: lazy(db),
+    own: fresh(db),
+    now: current(db),
+    either: when(flag, db, users),
+    keys: cached(db, { ttlMs: 1_000 }),
+  },
   start: (needs) => needs,
 });
 export const stamp = resource("stamp", { lifetime: "transient", needs: { me }, start: ({ me }) => me.request.id });
-export const page = resource("page", { lifetime: "handler", needs: { tx, me, stamp }, start: ({ tx, stamp }) => `${tx.run()}${stamp}` });
+export const page = resource("page", {
+  lifetime: "handler",
+  needs: { tx, me, stamp },
+  start: ({ tx, stamp }) => `${tx.run()}${stamp}`,
+});
 
 holds<Equal<ValueOf<typeof tx>, { run: () => string }>>();
 holds<Equal<ValueOf<typeof stamp>, string>>();
