@@ -25,7 +25,9 @@ export interface SoakReport extends Flatness {
   readonly minutes: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly counts: Readonly<Record<string, TrafficCounts>>;
-  readonly stats: Readonly<Record<string, unknown>>;
+  readonly stats: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Share of calls that succeeded once the last fault was over and the connections had been made anew. */
+  readonly lastCalm: number;
   /** What stayed open after the end. */
   readonly left: HandleCounts;
   readonly samples: readonly SoakSample[];
@@ -70,8 +72,28 @@ export function soakVerdicts(report: SoakReport): Verdict[] {
     ),
     verdict("unsettled at the end", String(sum((c) => c.open)), "0", sum((c) => c.open) === 0),
     verdict("calls past their deadline by > 500 ms", String(sum((c) => c.late)), "0", sum((c) => c.late) === 0),
+    verdict(
+      "places still taken when nothing is asked",
+      told(report.stats, "inUse", "pending"),
+      "0",
+      isFree(report.stats),
+    ),
+    verdict("answered in the last calm", `${Math.round(report.lastCalm * 100)} %`, ">= 99 %", report.lastCalm >= 0.99),
     verdict("handles left after the end", left.join(", ") || "none", "none", left.length === 0),
   ].map((one) => ({ ...one, line: `soak, ${report.minutes} min: ${one.line}` }));
+}
+
+type Stats = SoakReport["stats"];
+
+function told(stats: Stats, ...names: readonly string[]): string {
+  return Object.entries(stats)
+    .map(([driver, counts]) => `${driver} ${names.map((name) => String(counts[name])).join(" + ")}`)
+    .join(", ");
+}
+
+/** A place that is taken for good is one that all later calls lack. */
+function isFree(stats: Stats): boolean {
+  return Object.values(stats).every((counts) => counts["inUse"] === 0 && counts["pending"] === 0);
 }
 
 function verdict(line: string, measured: string, wanted: string, met: boolean): Verdict {

@@ -37,21 +37,15 @@ export async function soak(minutes: number, say: (what: string) => void): Promis
     samples.push(await look());
     say(saying(samples, lines));
   }
+  const lastCalm = await calm(lines);
   for (const { traffic } of lines) traffic.stop();
   await sleep(2 * TIMEOUT_MS);
   const counts = Object.fromEntries(lines.map(({ driver, traffic }) => [driver, traffic.counts]));
   const stats = Object.fromEntries(lines.map(({ driver, client }) => [driver, client.stats()]));
   await Promise.all(lines.map(close));
   await handles.assertNoLeaks(10_000).catch(() => undefined); // told below
-  return {
-    minutes,
-    faults: Object.fromEntries(faults),
-    ...flatness(samples),
-    counts,
-    stats,
-    left: handles.leaked(),
-    samples,
-  };
+  const found = { ...flatness(samples), lastCalm, counts, stats, left: handles.leaked(), samples };
+  return { minutes, faults: Object.fromEntries(faults), ...found };
 }
 
 async function open(driver: DriverName): Promise<Line> {
@@ -59,6 +53,19 @@ async function open(driver: DriverName): Promise<Line> {
   const proxy = await startFaultProxy({ target: backend.url ?? "" });
   const client = await backend.connect("ours", proxy.url, {});
   return { driver, backend, proxy, client, traffic: new Traffic(client, RATE, LATE_MS) };
+}
+
+/** The share of calls that succeed when nothing has been broken for a while, of the pool that does worst. */
+async function calm(lines: readonly Line[]): Promise<number> {
+  await sleep(CALM_MS);
+  const before = lines.map(({ traffic }) => traffic.counts);
+  await sleep(CALM_MS);
+  const shares = lines.map(({ traffic }, i) => {
+    const { succeeded, failed } = traffic.counts;
+    const [good, bad] = [succeeded - (before[i]?.succeeded ?? 0), failed - (before[i]?.failed ?? 0)];
+    return good / Math.max(1, good + bad);
+  });
+  return Math.min(...shares);
 }
 
 async function close({ client, proxy, backend }: Line): Promise<void> {
