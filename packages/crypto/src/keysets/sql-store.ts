@@ -70,7 +70,10 @@ function once(work: () => Promise<unknown>): () => Promise<unknown> {
   };
 }
 
+/** unique_violation, duplicate_table, duplicate_object. */
+const LOST_RACE: ReadonlySet<string> = new Set(["23505", "42P07", "42710"]);
+
 /** Somebody else created the table, or its type, between the look and the creation. */
 function isLostRace(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "23505" || error.code === "42P07");
+  return error instanceof Error && "code" in error && LOST_RACE.has(String(error.code));
 }
