@@ -118,8 +118,8 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
       link.heard(this.clock.now());
     } catch (error) {
       // Calls would meet the same silence.
-      const wasPatient = this.clock.now() - since >= stallMs;
-      if (signal.aborted && wasPatient && link.isReady && link.heardAt <= since) link.suspect();
+      const silent = this.clock.now() - Math.max(since, link.heardAt) >= stallMs;
+      if (signal.aborted && silent && link.isReady) link.suspect();
       // One that was replaced meanwhile says nothing about its successor.
       if (signal.aborted || link === this.#links?.current) throw error;
       await probe(this.name, this.#link().client, healthService, { signal });

@@ -52,6 +52,8 @@ export class Link {
   readonly #stall: StallWatch = new StallWatch(() => this.#look());
   #heardAt: number;
   #readyAt = Number.NEGATIVE_INFINITY;
+  /** Since when there has been no connection for new calls, in ms of the clock; `Infinity` while there is one. */
+  #unreadyAt: number;
   #patienceMs: number;
   #nextLookAt = 0;
   #isChecking = false;
@@ -64,7 +66,7 @@ export class Link {
     this.channel = channel;
     this.client = new Client(channel.getTarget(), credentials.createInsecure(), { channelOverride: channel });
     this.#settings = settings;
-    this.#heardAt = settings.clock.now();
+    this.#heardAt = this.#unreadyAt = settings.clock.now();
     this.#patienceMs = settings.stallMs;
     if (settings.owned) this.#follow();
   }
@@ -117,10 +119,12 @@ export class Link {
     const state = this.channel.getConnectivityState(false);
     if (state === connectivityState.READY) {
       this.#readyAt = clock.now();
+      this.#unreadyAt = Number.POSITIVE_INFINITY;
       this.heard(this.#readyAt);
       this.#connecting?.cancel();
       this.#connecting = undefined;
     } else {
+      this.#unreadyAt = Math.min(this.#unreadyAt, clock.now());
       this.#connecting ??= clock.setTimeout(() => this.#tooLong(), this.#settings.connectTimeoutMs, { unref: true });
       if (state === connectivityState.IDLE) this.#connect();
     }
@@ -187,6 +191,11 @@ export class Link {
   /** Ends the calls that were answered: streams, which may have no end of their own. */
   endStreams(error: StewardError): void {
     for (const call of this.#streams) call.fail(error);
+  }
+
+  /** Ends the calls that came when there was no connection any more. Others may run on one that takes no new calls. */
+  endUnsent(error: StewardError): void {
+    for (const call of this.#waiting) if ((call.startedAt ?? this.#unreadyAt) >= this.#unreadyAt) call.fail(error);
   }
 
   /** Ends every call and closes the channel. */

@@ -58,7 +58,10 @@ export class Links {
     if (this.#isClosed || link !== this.#current) return;
     this.#rebuilt++;
     this.#current = this.#make();
-    if (why.code === "GRPC_CONNECT_TIMEOUT") return link.close(why);
+    if (why.code === "GRPC_CONNECT_TIMEOUT") {
+      link.endUnsent(why);
+      return this.#retire(link, RETIRE_MS, () => true);
+    }
     const { clock, stallMs } = this.#settings;
     const since = clock.now();
     // One that speaks again was only slow: its calls may finish.

@@ -144,7 +144,8 @@ t.test("after a reset only what was in flight is lost", async (t) => {
 t.test("a server that drains loses no call: its GOAWAY sends new ones elsewhere", async (t) => {
   await using server = await startProgram("server");
   await using it = await setup(server);
-  const slow = status(it.client, { id: "slow", waitMs: 300 });
+  // Longer than a connection may take to come: there is none for new calls meanwhile.
+  const slow = status(it.client, { id: "slow", waitMs: 800 });
   await status(it.client, { id: "a" });
   server.child.stdin?.end();
   t.match(await slow, { said: "hello slow" });
