@@ -1,6 +1,6 @@
 // A process of its own: gets calls in flight on a server that its parent freezes, closes its client, and should exit.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ArmName, Client, DriverName } from "../drivers/driver.ts";
+import { STOP_MS, type ArmName, type Client, type DriverName } from "../drivers/driver.ts";
 import { databaseClient } from "../drivers/database.ts";
 import { httpClient } from "../drivers/http-clients.ts";
 import { redisClient } from "../drivers/redis.ts";
@@ -8,7 +8,7 @@ import { redisClient } from "../drivers/redis.ts";
 const CALLS = 15;
 const LOOK_MS = 4_000;
 
-const [driver, arm, url = "", within] = process.argv.slice(2) as [DriverName, ArmName, string, string]; // of the parent
+const [driver, arm, url = ""] = process.argv.slice(2) as [DriverName, ArmName, string]; // of the parent
 process.on("unhandledRejection", () => {});
 
 function connect(): Promise<Client> {
@@ -30,8 +30,8 @@ await sleep(200);
 const began = performance.now();
 let closedMs = -1;
 let jitterMs = 0;
-setTimeout(() => (jitterMs = performance.now() - began - Number(within)), Number(within)).unref();
-client.close(Number(within)).then(
+setTimeout(() => (jitterMs = performance.now() - began - STOP_MS), STOP_MS).unref();
+client.close().then(
   () => (closedMs = performance.now() - began),
   () => (closedMs = performance.now() - began),
 );

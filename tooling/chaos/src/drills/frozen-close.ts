@@ -1,10 +1,9 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { ARMS, type ArmName, type Backend, type DriverName } from "../drivers/driver.ts";
+import { ARMS, STOP_MS, type ArmName, type Backend, type DriverName } from "../drivers/driver.ts";
 import type { Found, Row } from "../report/verdict.ts";
 
-const DEADLINE_MS = 2_000;
 const EXIT_MS = 2_000;
 
 interface Closing {
@@ -24,19 +23,14 @@ export async function frozenClose(driver: DriverName, backend: Backend): Promise
   const verdict = {
     line: `close on a frozen peer, ${driver}: returns, unsettled, process exits`,
     measured: `${closedMs} ms, ${figures["unsettled"]}, ${figures["exits"]}`,
-    wanted: `<= ${DEADLINE_MS} ms + ${jitterMs} jitter, 0, yes`,
-    met: closedMs <= DEADLINE_MS + jitterMs && figures["unsettled"] === 0 && figures["exits"] === "yes",
+    wanted: `<= ${STOP_MS} ms + ${jitterMs} jitter, 0, yes`,
+    met: closedMs <= STOP_MS + jitterMs && figures["unsettled"] === 0 && figures["exits"] === "yes",
   };
   return { rows, verdicts: [verdict] };
 }
 
 async function one(driver: DriverName, backend: Backend, arm: ArmName): Promise<Row> {
-  const child = fork(join(import.meta.dirname, "close-program.js"), [
-    driver,
-    arm,
-    backend.url ?? "",
-    String(DEADLINE_MS),
-  ]);
+  const child = fork(join(import.meta.dirname, "close-program.js"), [driver, arm, backend.url ?? ""]);
   const exited = once(child, "exit");
   await once(child, "message");
   await backend.pause();

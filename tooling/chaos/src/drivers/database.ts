@@ -1,7 +1,7 @@
 import { DatabasePoolManager } from "@steward/database";
 import { startPostgres, type PostgresServer } from "@steward/testing/servers";
 import postgres, { type Sql } from "postgres";
-import { ignore, TIMEOUT_MS, type ArmName, type ArmSettings, type Backend, type Client } from "./driver.ts";
+import { ignore, STOP_MS, TIMEOUT_MS, type ArmName, type ArmSettings, type Backend, type Client } from "./driver.ts";
 
 const CONNECTIONS = 10;
 
@@ -33,24 +33,21 @@ function raw(url: string, arm: ArmName, { maxConnections = CONNECTIONS }: ArmSet
     ...calls(sql),
     // Not awaited: on a frozen server it never returns.
     end: async () => void sql.end({ timeout: 0 }).catch(ignore),
-    close: (withinMs) => sql.end(isTuned ? { timeout: withinMs / 1_000 } : {}),
+    close: () => sql.end(isTuned ? { timeout: STOP_MS / 1_000 } : {}),
     stats: () => ({}),
   };
 }
 
 async function ours(url: string, { maxConnections = CONNECTIONS, maxPending }: ArmSettings): Promise<Client> {
-  const manager = new DatabasePoolManager({
-    url,
-    maxConnections,
-    maxPending,
-    queryTimeoutMs: TIMEOUT_MS,
-    acquireTimeoutMs: TIMEOUT_MS,
-  });
+  const manager = new DatabasePoolManager(
+    { url, maxConnections, maxPending, queryTimeoutMs: TIMEOUT_MS, acquireTimeoutMs: TIMEOUT_MS },
+    { stopTimeoutMs: STOP_MS },
+  );
   const { $client: sql } = (await manager.start()).client;
   return {
     ...calls(sql),
     end: () => manager.stop({ signal: AbortSignal.timeout(100) }),
-    close: (withinMs) => manager.stop({ signal: AbortSignal.timeout(withinMs) }),
+    close: () => manager.stop(),
     stats: () => manager.stats(),
   };
 }

@@ -9,6 +9,9 @@ export type ArmName = (typeof ARMS)[number];
 /** Deadline of every call, in ms, where a client has deadlines. */
 export const TIMEOUT_MS = 2_000;
 
+/** How long our managers may take to stop, in ms. */
+export const STOP_MS = 2_000;
+
 /** Sizes that a fault asks for. */
 export interface ArmSettings {
   /** Default: 20 for HTTP, 10 for the others. */
@@ -29,8 +32,8 @@ export interface Client {
   held(got: () => void): Promise<unknown>;
   /** Ends it at once, without waiting for anything. */
   end(): Promise<void>;
-  /** Ends it in order, as its manual says, within `withinMs` where it knows such a thing. */
-  close(withinMs: number): Promise<unknown>;
+  /** Ends it in order, as its manual says, within {@link STOP_MS} where it knows such a thing. */
+  close(): Promise<unknown>;
   /** Counts for a soak's report. */
   stats(): Readonly<Record<string, unknown>>;
 }

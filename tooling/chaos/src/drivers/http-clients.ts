@@ -1,6 +1,6 @@
 import { HttpSessionManager } from "@steward/http";
 import { Agent, interceptors, type Dispatcher } from "undici";
-import { TIMEOUT_MS, type ArmName, type ArmSettings, type Client } from "./driver.ts";
+import { STOP_MS, TIMEOUT_MS, type ArmName, type ArmSettings, type Client } from "./driver.ts";
 
 const CONNECTIONS = 20;
 
@@ -41,12 +41,15 @@ function tuned(url: string, { maxConnections = CONNECTIONS }: ArmSettings): Clie
 }
 
 async function ours(url: string, { maxConnections = CONNECTIONS, maxPending }: ArmSettings): Promise<Client> {
-  const manager = new HttpSessionManager({ baseUrl: url, timeoutMs: TIMEOUT_MS, maxConnections, maxPending });
+  const manager = new HttpSessionManager(
+    { baseUrl: url, timeoutMs: TIMEOUT_MS, maxConnections, maxPending },
+    { stopTimeoutMs: STOP_MS },
+  );
   await manager.start();
   return {
     ...calls((method, path) => manager.client.request(path, { method })),
     end: () => manager.stop({ signal: AbortSignal.timeout(100) }),
-    close: (withinMs) => manager.stop({ signal: AbortSignal.timeout(withinMs) }),
+    close: () => manager.stop(),
     stats: () => {
       const { origins: _each, ...totals } = manager.stats();
       return totals;

@@ -1,7 +1,7 @@
 import { RedisPoolManager, type RedisPoolOptions } from "@steward/redis";
 import { startRedis, startRedisSentinel, type RedisSentinel, type RedisServer } from "@steward/testing/servers";
 import { Redis, type RedisOptions } from "ioredis";
-import { ignore, TIMEOUT_MS, type ArmName, type ArmSettings, type Backend, type Client } from "./driver.ts";
+import { ignore, STOP_MS, TIMEOUT_MS, type ArmName, type ArmSettings, type Backend, type Client } from "./driver.ts";
 
 /** Counts outlive a kill: the file is written before the reply. */
 const KEPT = { appendonly: "yes", appendfsync: "no" };
@@ -44,7 +44,10 @@ function raw(target: Settings, arm: ArmName): Client {
 
 async function ours(target: RedisPoolOptions, { maxConnections, maxPending }: ArmSettings): Promise<Client> {
   const bounds = maxPending === undefined ? {} : { maxPending, maxInFlight: maxPending };
-  const manager = new RedisPoolManager({ ...target, timeoutMs: TIMEOUT_MS, maxConnections, ...bounds });
+  const manager = new RedisPoolManager(
+    { ...target, timeoutMs: TIMEOUT_MS, maxConnections, ...bounds },
+    { stopTimeoutMs: STOP_MS },
+  );
   await manager.start();
   return {
     ...calls(manager.client),
@@ -54,7 +57,7 @@ async function ours(target: RedisPoolOptions, { maxConnections, maxPending }: Ar
         return connection.get("chaos");
       }),
     end: () => manager.stop({ signal: AbortSignal.timeout(100) }),
-    close: (withinMs) => manager.stop({ signal: AbortSignal.timeout(withinMs) }),
+    close: () => manager.stop(),
     stats: () => manager.stats(),
   };
 }

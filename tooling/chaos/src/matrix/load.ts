@@ -9,7 +9,7 @@ export interface Sample {
 }
 
 const TURN_MS = 5;
-const PROBE_EVERY = 10;
+const PROBE_EVERY = 1;
 
 /** Calls that begin at a fixed rate, whatever becomes of the earlier ones, as those of real users do. */
 export class Load {

@@ -69,7 +69,7 @@ async function calm(lines: readonly Line[]): Promise<number> {
 }
 
 async function close({ client, proxy, backend }: Line): Promise<void> {
-  await client.close(TIMEOUT_MS);
+  await client.close();
   await proxy.stop();
   await backend.stop();
 }
