@@ -424,8 +424,8 @@ t.test("a scope that its caller closes remembers what it made", async (t) => {
 t.test("an input that is missing is named", async (t) => {
   const me = resource("me", { lifetime: "request", needs: { request }, start: ({ request }) => request.id });
   await using running = await container([me]).start();
-  // @ts-expect-error the types name it first
   await t.rejects(
+    // @ts-expect-error the types name it first
     running.scope([], { me }, () => 1),
     { code: "INPUT_MISSING", message: /request\.is\(/ },
   );
@@ -474,8 +474,8 @@ t.test("sessions keep their values by key, end when unused or too old, and are c
   t.equal(await add("bob", "new"), 1);
   await running.session("bob").end();
   t.equal(log.filter((line) => line === "-bob").length, 2);
-  // @ts-expect-error the types want the session's input
   await t.rejects(
+    // @ts-expect-error the types want the session's input
     running.scope([], { view }, () => 1),
     { code: "SESSION_MISSING" },
   );

@@ -1,4 +1,4 @@
-import { isStewardError } from "@steward/core";
+import { isStewardError, systemClock, type Clock } from "@steward/core";
 import { trackHandles, type FaultProxy } from "@steward/testing";
 import t from "tap";
 import type { WebSocketSessionManager } from "../../src/index.ts";
@@ -155,22 +155,36 @@ t.test("a drain of the hub loses no acknowledged message, and none is handled tw
 });
 
 t.test("1,000 clients that are sent away come back spread over their pause", async (t) => {
+  // The pauses are what is ours; when a busy process gets round to each is not.
+  const pauses: number[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    setTimeout(callback, delayMs, options) {
+      if (!Number.isInteger(delayMs) && delayMs < 2_000) pauses.push(delayMs); // only jitter has fractions
+      return systemClock.setTimeout(callback, delayMs, options);
+    },
+  };
   const hub = await hubFor(t, { drainSpreadMs: 0 });
-  const main = await sessionsFor(t, { url: hub.url, maxSessions: 1_001, reconnectMinMs: 2_000, reconnectMaxMs: 2_000 });
+  const options = { url: hub.url, maxSessions: 1_001, reconnectMinMs: 2_000, reconnectMaxMs: 2_000 };
+  const main = await sessionsFor(t, options, { clock });
   for (let i = 0; i < 1_000; i++) {
     main.client.session(String(i));
     if (i % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  await until(() => hub.client.sockets.size === 1_001, "all are in", 10_000);
-  const came: number[] = [];
-  const since = performance.now();
-  hub.client.on("connection", () => came.push(performance.now() - since));
+  await until(() => hub.client.sockets.size === 1_001, "all are in", 20_000);
+  pauses.length = 0;
+  let came = 0;
+  hub.client.on("connection", () => came++);
   for (const socket of hub.client.sockets) socket.close(1001);
-  await until(() => came.length === 1_001, "all are back", 10_000);
-  const buckets = new Array<number>(25).fill(0);
-  for (const ms of came) buckets[Math.floor(ms / 100)] = (buckets[Math.floor(ms / 100)] ?? 0) + 1;
+  await until(() => came === 1_001, "all are back", 20_000);
+  const buckets = new Array<number>(20).fill(0);
+  for (const ms of pauses) buckets[Math.floor(ms / 100)] = (buckets[Math.floor(ms / 100)] ?? 0) + 1;
+  t.ok(pauses.length >= 1_001, `${pauses.length} pauses`);
   const most = Math.max(...buckets);
-  t.ok(most <= 150, `at most ${most} in 100 ms: ${buckets.join(" ")}`);
+  t.ok(
+    most <= pauses.length / 10,
+    `at most ${most} of ${pauses.length} in a twentieth of the time: ${buckets.join(" ")}`,
+  );
 });
 
 t.test("a peer that is frozen delays neither the stop of sessions nor that of a hub", async (t) => {
