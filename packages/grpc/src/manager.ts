@@ -66,6 +66,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
       guard,
       timeoutMs,
       idleTimeoutMs,
+      hasAttempts: (checked.retry ?? checked.hedging ?? checked.serviceConfig ?? checked.client) !== undefined,
       kindOf: kinds.of.bind(kinds),
       dress: dressing.dress.bind(dressing),
       link: () => this.#link(),

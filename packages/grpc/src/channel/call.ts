@@ -2,13 +2,12 @@ import type { CallCredentials, ChannelInterface, Metadata, status as codes, Stat
 import { currentContext, GuardedUse, StewardError } from "@steward/core";
 import { speaksAgainst, statusOfRefusal } from "../status.ts";
 import type { Link } from "./link.ts";
+import { SLACK_MS, withDeadline } from "./wire-deadline.ts";
 import type { CallListener, CallOwner, ChannelCall, MessageContext, MethodKind } from "./types.ts";
 
 type Create = Parameters<ChannelInterface["createCall"]>;
 type AuthContext = ReturnType<ChannelCall["getAuthContext"]>;
 
-/** The wire's deadline is this much later than ours, in ms, so that it is our error that callers see. */
-const WIRE_SLACK_MS = 20;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** The use of the guard that a call is. Apart from it, because a call of grpc-js has names of its own. */
@@ -100,20 +99,22 @@ export class ManagedCall implements ChannelCall, CallListener {
   #launch(metadata: Metadata): void {
     const [path, , host, parent, flags] = this.#create;
     const link = (this.#link = this.#owner.link());
-    const inner = (this.#inner = link.channel.createCall(path, this.#wireDeadline(), host, parent, flags));
+    const leftMs = this.#leftMs();
+    const native = this.#owner.hasAttempts && leftMs !== NEVER ? Date.now() + leftMs + SLACK_MS : NEVER;
+    const inner = (this.#inner = link.channel.createCall(path, native, host, parent, flags));
     link.add(this);
     if (this.#credentials !== undefined) inner.setCredentials(this.#credentials);
-    inner.start(metadata, this);
+    inner.start(native === NEVER ? withDeadline(metadata, leftMs) : metadata, this);
     const kept = this.#kept;
     this.#kept = undefined;
     if (kept !== undefined) for (const step of kept) step(inner);
   }
 
-  /** A stream outlives the default, so only what its caller asked for goes over the wire. */
-  #wireDeadline(): number {
+  /** What the server is told is left, in ms. A stream outlives the default, so there only what its caller asked for counts. */
+  #leftMs(): number {
     const unary = this.#kind?.requestStream === false && !this.#kind.responseStream;
     const deadline = unary ? this.#use.deadline : this.#hard;
-    return deadline === NEVER ? NEVER : Date.now() + Math.max(0, deadline - this.#owner.clock.now()) + WIRE_SLACK_MS;
+    return deadline === NEVER ? NEVER : Math.max(0, deadline - this.#owner.clock.now());
   }
 
   #down(step: (call: ChannelCall) => void): void {

@@ -26,6 +26,8 @@ export interface CallOwner {
   readonly timeoutMs: number;
   /** Longest silence in a stream that was answered, in ms. */
   readonly idleTimeoutMs: number;
+  /** Whether the channel below may make several attempts, each with what is left of the time then. */
+  readonly hasAttempts: boolean;
   /** What is known of a method; `undefined` for methods of clients that were made elsewhere. */
   kindOf(path: string): MethodKind | undefined;
   /** Adds what every call carries. */
