@@ -189,11 +189,14 @@ t.test("cancels at the server what ran out of time, and the connection goes on",
 });
 
 t.test("cancels a query whose caller wants it no longer, queued or running", async (t) => {
-  await using manager = await open({ maxConnections: 1 });
+  await using manager = await open({ maxConnections: 1, applicationName: "cancelling" });
   const { $client } = manager.client;
   const running = $client`select pg_sleep(30)`.execute();
   const queued = $client`select 1`.execute();
   await until(() => manager.stats()["pending"] === 1, "one runs, one waits");
+  const sleeps = async (): Promise<boolean> =>
+    (await seen("cancelling")).some(({ state, query }) => state === "active" && String(query).includes("pg_sleep"));
+  await until(sleeps, "the server has begun it, so there is something to cancel");
   queued.cancel();
   t.equal((await errorOf(queued)).code, "57014");
   running.cancel();

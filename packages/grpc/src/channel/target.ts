@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import {
   credentials,
   type Metadata,
@@ -83,7 +84,7 @@ export function makeChannel(
   options: CheckedGrpcOptions,
   tls: boolean | GrpcTlsOptions,
 ): ChannelInterface {
-  const serverName = typeof tls === "object" ? tls.serverName : undefined;
+  const serverName = typeof tls === "object" ? (tls.serverName ?? nameForAddress(address, tls)) : undefined;
   return new ClosingChannel(address, credentialsOf(tls), channelOptions(options, serverName));
 }
 
@@ -127,4 +128,13 @@ function add(metadata: Metadata, texts: Readonly<Record<string, string | undefin
   for (const [name, text] of Object.entries(texts))
     if (text !== undefined && metadata.get(name).length === 0) metadata.set(name, text);
   return metadata;
+}
+
+/**
+ * Node 26 refuses an IP address as the name that TLS sends, and the driver sends one. Where the certificate is not
+ * checked any name does; where it is, `serverName` has to say which.
+ */
+function nameForAddress(address: string, tls: GrpcTlsOptions): string | undefined {
+  const host = address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  return tls.rejectUnauthorized === false && isIP(host) !== 0 ? "localhost" : undefined;
 }
