@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { CryptoBackendManager } from "@steward/crypto";
-import { exactly, type Findings } from "../src/harness/report.ts";
+import { exactly, type Findings } from "../harness/report.ts";
 
 const PIECE = Buffer.alloc(64 * 1024, 7);
 

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { CryptoBackendManager } from "@steward/crypto";
-import { estimated, type Findings, type Target } from "../src/harness/report.ts";
-import type { Settings } from "../src/harness/settings.ts";
-import { median, ratios } from "../src/harness/statistics.ts";
+import { estimated, type Findings, type Target } from "../harness/report.ts";
+import type { Settings } from "../harness/settings.ts";
+import { median, ratios } from "../harness/statistics.ts";
 import { bareGcm, barePieces, bareXaes, type Bare } from "./bare.ts";
 import { awsEncryptionSdk, forgeGcm } from "./rivals.ts";
 

@@ -3,7 +3,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { PassThrough } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { CryptoBackendManager } from "@steward/crypto";
-import { exactly, type Findings } from "../src/harness/report.ts";
+import { exactly, type Findings } from "../harness/report.ts";
 
 const LARGE_BYTES = 64 * 1024 * 1024;
 

@@ -1,4 +1,5 @@
-import { markdown, targetTable } from "../src/harness/report.ts";
+// node dist/crypto/main.js [turns | streams | messages]: this benchmark alone.
+import { markdown, targetTable } from "../harness/report.ts";
 import { messagesBench } from "./messages.ts";
 import { streamsBench } from "./streams.ts";
 import { turnsBench } from "./turns.ts";
