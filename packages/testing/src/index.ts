@@ -1,3 +1,4 @@
+export { type TestCertificates, testCertificates } from "./certificates.ts";
 export { type ContractAssert, type ContractFactory, type ContractRunner, resourceContract } from "./contract.ts";
 export { FakeClock } from "@steward/core/testing";
 export { TESTING_CODES, type TestingCode } from "./errors.ts";

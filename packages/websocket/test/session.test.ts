@@ -1,6 +1,6 @@
 import { createServer as createTlsServer } from "node:https";
 import { FakeClock } from "@steward/core/testing";
-import { trackHandles } from "@steward/testing";
+import { testCertificates, trackHandles } from "@steward/testing";
 import t from "tap";
 import { WebSocket } from "ws";
 import {
@@ -11,8 +11,9 @@ import {
   type Resumption,
 } from "../src/index.ts";
 import { Pauses } from "../src/client/pauses.ts";
-import { authority, serverCert, serverKey } from "./certificates.ts";
 import { closeCode, failure, hubFor, plainFor, proxyFor, sessionsFor, until } from "./setup.ts";
+
+const { authority, serverCert, serverKey } = testCertificates;
 
 const handles = trackHandles();
 t.teardown(() => handles.assertNoLeaks());

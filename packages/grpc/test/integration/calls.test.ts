@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { Client, credentials, InterceptingCall, Metadata, status as codes, type Interceptor } from "@grpc/grpc-js";
 import { isStewardError, runWithContext, specOf } from "@steward/core";
+import { testCertificates } from "@steward/testing";
 import t from "tap";
 import {
   checkHealth,
@@ -12,9 +13,10 @@ import {
   type GrpcChannelOptions,
 } from "../../src/index.ts";
 import { grpcForTests, testGrpcChannel } from "../../src/testing.ts";
-import { authority, clientCert, clientKey, serverCert, serverKey } from "../certificates.ts";
 import { failure, Renderer, renderer, status, type Seen } from "../renderer.ts";
 import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
+
+const { authority, clientCert, clientKey, serverCert, serverKey } = testCertificates;
 
 const nothing = (): Seen => ({ aborted: [], started: 0 });
 

@@ -1,14 +1,15 @@
 import { createServer, type Socket } from "node:net";
 import { status as codes } from "@grpc/grpc-js";
 import { isStewardError } from "@steward/core";
-import { startFaultProxy, type FaultProxy } from "@steward/testing";
+import { startFaultProxy, testCertificates, type FaultProxy } from "@steward/testing";
 import t from "tap";
 import { GrpcChannelManager, type GrpcChannelOptions } from "../../src/index.ts";
 import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
 import { startProgram, type Program } from "../processes.ts";
 import { failure, Renderer, status } from "../renderer.ts";
-import { authority, serverCert, serverKey } from "../certificates.ts";
 import { grpcForTests } from "../../src/testing.ts";
+
+const { authority, serverCert, serverKey } = testCertificates;
 
 /** Short, so that the tests are. */
 const quick = { connectTimeoutMs: 300, stallMs: 100, reconnectDelayMs: 20, maxReconnectDelayMs: 100 };

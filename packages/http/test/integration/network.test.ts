@@ -3,10 +3,11 @@ import { createSecureServer } from "node:http2";
 import { createServer as createHttps, type ServerOptions } from "node:https";
 import { connect, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { trackHandles } from "@steward/testing";
+import { testCertificates, trackHandles } from "@steward/testing";
 import t from "tap";
-import { authority, clientCert, clientKey, serverCert, serverKey } from "../certificates.ts";
 import { failure, listening, serve, started, type TestServer } from "../servers.ts";
+
+const { authority, clientCert, clientKey, serverCert, serverKey } = testCertificates;
 
 const handles = trackHandles();
 t.teardown(() => handles.assertNoLeaks());

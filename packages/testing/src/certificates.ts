@@ -1,5 +1,20 @@
-/** An authority of our own, a server for localhost and a client, valid for a hundred years. They guard nothing. */
-export const authority = `-----BEGIN CERTIFICATE-----
+/** An authority, a server and a client that it vouches for. All PEM. */
+export interface TestCertificates {
+  /** Certificate of the authority that signed the other two. */
+  readonly authority: string;
+  /** For `localhost` and 127.0.0.1. */
+  readonly serverCert: string;
+  /** Private key of `serverCert`. */
+  readonly serverKey: string;
+  /** For mutual TLS. */
+  readonly clientCert: string;
+  /** Private key of `clientCert`. */
+  readonly clientKey: string;
+}
+
+/** Certificates for tests of TLS, valid for a hundred years. Everybody knows their keys, so they guard nothing. */
+export const testCertificates: TestCertificates = {
+  authority: `-----BEGIN CERTIFICATE-----
 MIIBmDCCAT+gAwIBAgIUdviuhjKTAB9bB56x8SPu1VCyYT8wCgYIKoZIzj0EAwIw
 ITEfMB0GA1UEAwwWU3Rld2FyZCB0ZXN0IGF1dGhvcml0eTAgFw0yNjExMjIwODI1
 NDdaGA8yMTI2MTAyOTA4MjU0N1owITEfMB0GA1UEAwwWU3Rld2FyZCB0ZXN0IGF1
@@ -10,8 +25,8 @@ gBRAitwClZp5wUCg9TshD7iYRvPanjAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49
 BAMCA0cAMEQCIFfS7+sKgsDYxOrJUJ+58hBKayyxAC3uzX0b5oVwtcunAiB/zZuw
 QoY0nui1WP9vx5XNIFXTo6z0dTGmp1eNOmaFjQ==
 -----END CERTIFICATE-----
-`;
-export const serverCert = `-----BEGIN CERTIFICATE-----
+`,
+  serverCert: `-----BEGIN CERTIFICATE-----
 MIIBlzCCAT2gAwIBAgIUTpIO9ZE5pH95oZ5jkZ66dQxyyv0wCgYIKoZIzj0EAwIw
 ITEfMB0GA1UEAwwWU3Rld2FyZCB0ZXN0IGF1dGhvcml0eTAgFw0yNjExMjIwODI1
 NDdaGA8yMTI2MTAyOTA4MjU0N1owFDESMBAGA1UEAwwJbG9jYWxob3N0MFkwEwYH
@@ -22,14 +37,14 @@ ilKd2DAfBgNVHSMEGDAWgBRAitwClZp5wUCg9TshD7iYRvPanjAKBggqhkjOPQQD
 AgNIADBFAiBhRXHghDDgGzVe7INUAFWclDPaTQXF8mpPeR7nZzO/jgIhAPpYwMv4
 CMADcpHEU7WO61DUeIllIYGs37co4AvxPcbN
 -----END CERTIFICATE-----
-`;
-export const serverKey = `-----BEGIN PRIVATE KEY-----
+`,
+  serverKey: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgIcsPDrTum2M7apc3
 /8Y6zUlCkaunNY1gMlyuioUZk7qhRANCAAQa1Sy2sfPo34Nws2pkPjXxZCTor69M
 tHkclu1H03vCyoA7Jez2k9d0geg9xlPc4To6nxf76cjA13jSFtlCgxnK
 -----END PRIVATE KEY-----
-`;
-export const clientCert = `-----BEGIN CERTIFICATE-----
+`,
+  clientCert: `-----BEGIN CERTIFICATE-----
 MIIBMzCB2gIUTpIO9ZE5pH95oZ5jkZ66dQxyyv4wCgYIKoZIzj0EAwIwITEfMB0G
 A1UEAwwWU3Rld2FyZCB0ZXN0IGF1dGhvcml0eTAgFw0yNjExMjIwODI1NDdaGA8y
 MTI2MTAyOTA4MjU0N1owFjEUMBIGA1UEAwwLdGVzdCBjbGllbnQwWTATBgcqhkjO
@@ -38,10 +53,11 @@ R/25DK1YWKsElo4x2A0KXRUfSnMLa4Sx0gm6UCVx0W5xMAoGCCqGSM49BAMCA0gA
 MEUCIQC4jaEROXvczGhDYC1QVU3nw46fcvt+W+dJtm2ZW+QiFAIgTLBXO8lRytqx
 mJFpb9V9d9ATNY6AfdshXCyhYxGHpgE=
 -----END CERTIFICATE-----
-`;
-export const clientKey = `-----BEGIN PRIVATE KEY-----
+`,
+  clientKey: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgqNSNIKx3TWS2a3mU
 Lxnvxh9d94KpaWbRmxDYgddI/oehRANCAASD0TRfbbq5ZF8FisxaPwrMQp/AWF51
 yVo1s0OFIgaiR/25DK1YWKsElo4x2A0KXRUfSnMLa4Sx0gm6UCVx0W5x
 -----END PRIVATE KEY-----
-`;
+`,
+};
