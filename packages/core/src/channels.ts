@@ -68,9 +68,14 @@ export function publishProbe(event: ProbeEvent): void {
   if (probe.hasSubscribers) probe.publish(event);
 }
 
-/** Tells whoever listens how a guarded call ended; `event` is built only if somebody listens. */
-export function publishCall(event: () => CallEvent): void {
-  if (call.hasSubscribers) call.publish(event());
+/** Whether somebody listens to how guarded calls end; the event is built only then. */
+export function callsAreHeard(): boolean {
+  return call.hasSubscribers;
+}
+
+/** Tells whoever listens how a guarded call ended. */
+export function publishCall(event: CallEvent): void {
+  call.publish(event);
 }
 
 /** Tells whoever listens that a circuit breaker changed its state. */

@@ -1,5 +1,5 @@
 import { Breaker } from "./breaker.ts";
-import { publishCall } from "./channels.ts";
+import { callsAreHeard, publishCall } from "./channels.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { currentContext } from "./context.ts";
 import { isStewardError, StewardError } from "./errors.ts";
@@ -182,17 +182,19 @@ export class Guard {
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.remove(call);
     if (call.queued) this.#dequeue(call);
     else if (call.startedAt !== undefined) this.#ended(call, error);
-    publishCall(() => {
-      const now = this.#clock.now();
-      return {
-        resource: this.#resource,
-        durationMs: now - call.since,
-        queuedMs: (call.startedAt ?? now) - call.since,
-        traceContext: call.traceContext,
-        error,
-      };
-    });
+    if (callsAreHeard()) this.#publish(call, error);
     this.#wakeIdle();
+  }
+
+  #publish(call: GuardedUse, error: unknown): void {
+    const now = this.#clock.now();
+    publishCall({
+      resource: this.#resource,
+      durationMs: now - call.since,
+      queuedMs: (call.startedAt ?? now) - call.since,
+      traceContext: call.traceContext,
+      error,
+    });
   }
 
   /** An attempt is over: tells the breaker, counts it and frees its place. */

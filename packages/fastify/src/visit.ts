@@ -49,7 +49,7 @@ export class Visit extends Expiring implements RequestContext {
     this.request = request;
     this.reply = reply;
     this.requestId = request.id;
-    if (timeoutMs > 0) this.deadline = performance.now() + timeoutMs;
+    if (timeoutMs > 0) this.deadline = systemClock.now() + timeoutMs;
   }
 
   /** Aborts when the client has gone or the deadline has passed. Made when somebody asks for it. */

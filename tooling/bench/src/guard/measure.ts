@@ -7,6 +7,8 @@ const PAIRS = 11;
 const WARM_UP_MS = 150;
 const BYTE_SAMPLES = 9;
 const BYTE_CALLS = 4_000;
+/** Calls before bytes are counted: so many that all of it runs as optimised code, on a busy machine too. */
+const BYTE_WARM_UP = 300_000;
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -63,7 +65,7 @@ async function costOf(call: Call, bare: Call): Promise<CallCost> {
 /** Heap of one call over a bare await. */
 async function bytesOf(call: Call, bare: Call): Promise<number> {
   const calls = Math.min(BYTE_CALLS, await countOf(call));
-  await countOf(bare);
+  for (const each of [call, bare]) await repeat(each, calls < BYTE_CALLS ? calls : BYTE_WARM_UP);
   return (await heapOf(call, calls)) - (await heapOf(bare, calls));
 }
 
