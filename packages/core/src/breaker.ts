@@ -75,6 +75,7 @@ const SECOND_LOOK_MS = 10;
  */
 export class Breaker {
   readonly #resource: string;
+  readonly #subject: string;
   readonly #options: typeof DEFAULTS;
   readonly #window: RollingWindow;
   readonly #latencies = new LatencyHistory();
@@ -96,9 +97,11 @@ export class Breaker {
   /**
    * @param resource Name of the resource, for errors and events.
    * @param onOpen Called when it opens.
+   * @param subject What messages speak of. Default: `resource`.
    */
-  constructor(resource: string, options: BreakerOptions = {}, onOpen?: () => void) {
+  constructor(resource: string, options: BreakerOptions = {}, onOpen?: () => void, subject: string = resource) {
     this.#resource = resource;
+    this.#subject = subject;
     this.#onOpen = onOpen;
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     this.#options = { ...DEFAULTS, ...given };
@@ -234,7 +237,7 @@ export class Breaker {
     const retryAfterMs =
       this.#phase.state === "open" ? Math.max(1, Math.ceil(this.#phase.until - now)) : this.#options.breakDurationMs;
     const why = this.#isolations > 0 ? "isolated by hand" : `the circuit is ${this.#phase.state}: ${this.#reason}`;
-    return refusalError(this.#resource, `${this.#resource}: ${why}`, retryAfterMs);
+    return refusalError(this.#resource, `${this.#subject}: ${why}`, retryAfterMs);
   }
 
   #tooMany(count: number, ratio: number): boolean {
@@ -256,7 +259,7 @@ export class Breaker {
     this.#inFlight = 0;
     if (phase.state === "closed") this.#window.clear();
     if (phase.state === "closed" || phase.state === "ramp") this.#consecutive = 0;
-    publishBreaker({ resource: this.#resource, from, to: phase.state, reason: this.#reason });
+    publishBreaker({ resource: this.#resource, subject: this.#subject, from, to: phase.state, reason: this.#reason });
   }
 }
 

@@ -47,6 +47,8 @@ export interface CallEvent {
 /** A circuit breaker changed its state. */
 export interface BreakerEvent {
   readonly resource: string;
+  /** What it stands before: the resource, or one of several addresses of it. */
+  readonly subject: string;
   readonly from: BreakerState;
   readonly to: BreakerState;
   /** Why it opened last. */

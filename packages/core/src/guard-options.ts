@@ -7,6 +7,8 @@ import type { RetryOptions } from "./retry.ts";
 export interface GuardOptions {
   /** Name of the resource it guards. */
   readonly resource: string;
+  /** What messages speak of, where one resource has several guards: `http https://api.example.com`. Default: `resource`. */
+  readonly subject?: string | undefined;
   /** Where time comes from. */
   readonly clock: Clock;
   /** Calls that may run at once. Default: no bound. */

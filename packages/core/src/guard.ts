@@ -7,6 +7,7 @@ import { Histogram } from "./histogram.ts";
 import type { CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
 import { guardSeries } from "./guard-series.ts";
 import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
+import { Pace } from "./pace.ts";
 import type { HistogramValue, MetricSample } from "./ports.ts";
 import { RetryPolicy } from "./retry.ts";
 import { deadlineWheel, type DeadlineWheel } from "./timers.ts";
@@ -19,6 +20,7 @@ import { deadlineWheel, type DeadlineWheel } from "./timers.ts";
  */
 export class Guard {
   readonly #resource: string;
+  readonly #subject: string;
   readonly #clock: Clock;
   readonly #wheel: DeadlineWheel;
   readonly #options: GuardOptions;
@@ -34,7 +36,7 @@ export class Guard {
   #overloaded = 0;
   #timedOut = 0;
   #retried = 0;
-  #lastSuccessAt = Number.NEGATIVE_INFINITY;
+  readonly #pace = new Pace();
   readonly #durations = new Histogram();
   #filling = false;
   readonly #breaker: Breaker | undefined;
@@ -51,13 +53,16 @@ export class Guard {
   constructor(options: GuardOptions) {
     this.#options = options;
     this.#resource = options.resource;
+    this.#subject = options.subject ?? options.resource;
     this.#clock = options.clock;
     this.#wheel = deadlineWheel(options.clock);
     this.#maxConcurrent = options.maxConcurrent ?? Number.POSITIVE_INFINITY;
     this.#maxPending = options.maxPending ?? 0;
     this.#limit = this.#maxConcurrent;
     this.#breaker =
-      options.breaker === undefined ? undefined : new Breaker(options.resource, options.breaker, () => this.#opened());
+      options.breaker === undefined
+        ? undefined
+        : new Breaker(options.resource, options.breaker, () => this.#opened(), this.#subject);
     this.#retry = options.retry === undefined ? undefined : new RetryPolicy(options.retry);
   }
 
@@ -149,7 +154,7 @@ export class Guard {
 
   /** When a call last succeeded, in ms of the clock; `-Infinity` when none has. */
   get lastSuccessAt(): number {
-    return this.#lastSuccessAt;
+    return this.#pace.lastSuccessAt;
   }
 
   /** How long calls took from their place to the first evidence, in s. */
@@ -181,8 +186,8 @@ export class Guard {
   settled(call: GuardedUse, error: unknown): void {
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.remove(call);
     if (call.queued) this.#dequeue(call);
-    else if (call.startedAt !== undefined) this.#ended(call, error);
-    if (callsAreHeard()) this.#publish(call, error);
+    else if (call.startedAt !== undefined) this.#ended(call, error ?? call.complaint);
+    if (callsAreHeard()) this.#publish(call, error ?? call.complaint);
     this.#wakeIdle();
   }
 
@@ -210,13 +215,14 @@ export class Guard {
     if (call.isEvident) return;
     call.isEvident = true;
     const now = this.#clock.now();
-    this.#durations.record((now - (call.startedAt ?? now)) / 1_000);
-    if (error === undefined) this.#lastSuccessAt = now;
+    const tookMs = now - (call.startedAt ?? now);
+    this.#durations.record(tookMs / 1_000);
+    if (error === undefined) this.#pace.succeeded(now, tookMs);
     const { ticket } = call;
     if (this.#breaker === undefined || ticket < 0) return;
     call.ticket = -1;
     this.#unlink(call);
-    if (error === undefined) this.#breaker.succeeded(ticket, now, now - (call.startedAt ?? now));
+    if (error === undefined) this.#breaker.succeeded(ticket, now, tookMs);
     else if (this.#isFailure(error)) this.#breaker.failed(ticket, now);
     else this.#breaker.ignored(ticket);
   }
@@ -230,7 +236,7 @@ export class Guard {
   /** @internal The resource answered; from here the use is a lease with another deadline. */
   answered(call: GuardedUse, timeoutMs: number): void {
     if (call.settled) return;
-    this.#evidence(call, undefined);
+    this.#evidence(call, call.complaint);
     this.acquired(call, timeoutMs);
   }
 
@@ -254,6 +260,7 @@ export class Guard {
     this.#ended(call, error);
     call.startedAt = undefined;
     call.isEvident = false;
+    call.complaint = undefined;
     this.#pausing.add(call);
     // Not on the wheel: between two attempts nothing else may keep the process alive.
     return this.#clock.setTimeout(() => {
@@ -286,16 +293,11 @@ export class Guard {
   /** @internal */
   timeout(call: GuardedUse): StewardError {
     this.#timedOut++;
-    const waited = Math.round(this.#clock.now() - call.since);
+    const now = this.#clock.now();
     const where = call.queued ? `still queued behind ${this.#pending - 1} others` : "no answer";
-    return new StewardError(
-      "DEADLINE_EXCEEDED",
-      `${this.#resource}: ${where} after ${waited} ms (${this.#numbers()})`,
-      {
-        resource: this.#resource,
-        retryable: call.queued,
-      },
-    );
+    const left = call.queued && call.deadline > now ? ", with too little time left for an answer" : "";
+    const message = `${this.#subject}: ${where} after ${Math.round(now - call.since)} ms${left} (${this.#numbers()})`;
+    return new StewardError("DEADLINE_EXCEEDED", message, { resource: this.#resource, retryable: call.queued });
   }
 
   #bound(call: GuardedUse, options: CallOptions | undefined): void {
@@ -350,8 +352,10 @@ export class Guard {
     this.#filling = true;
     try {
       for (let next = this.#head; next !== undefined && this.#inUse < this.#limit; next = this.#head) {
-        this.#dequeue(next);
-        if (!next.isOrphaned) this.#begin(next, this.#clock.now());
+        const now = this.#clock.now();
+        if (this.#pending > 1 && this.#pace.isHopeless(next, now)) next.abandon(this.timeout(next));
+        else this.#dequeue(next);
+        if (!next.settled && !next.isOrphaned) this.#begin(next, now);
       }
     } finally {
       this.#filling = false;
@@ -360,7 +364,7 @@ export class Guard {
 
   #overload(call: GuardedUse): void {
     this.#overloaded++;
-    const message = `${this.#resource}: the queue is full (${this.#numbers()}); raise its bounds, or send less at once`;
+    const message = `${this.#subject}: the queue is full (${this.#numbers()}); raise its bounds, or send less at once`;
     call.abandon(new StewardError("OVERLOADED", message, { resource: this.#resource, retryable: true }));
   }
 

@@ -26,6 +26,8 @@ export abstract class GuardedUse extends Expiring {
   inDriver = false;
   /** @internal True once its first evidence has been told. */
   isEvident = false;
+  /** @internal What its answer says against the resource; `undefined` where it says nothing. */
+  complaint: unknown = undefined;
   /** @internal Ticket of the breaker; -1 without one, and once its outcome has been told. */
   ticket = -1;
   /** @internal W3C `traceparent` of the work that made it. */
@@ -122,8 +124,12 @@ export abstract class GuardedUse extends Expiring {
    * The resource answered: what counts for breaker, retry and in-flight age is over. The use goes on as a lease until
    * {@link succeed} or {@link fail}, with another deadline: `timeoutMs` from now (`Infinity`: as long as it takes).
    * Call it again with each chunk, so that the deadline bounds the time between chunks.
+   *
+   * @param complaint What the answer says against the resource, such as a status 503 that its caller is handed all
+   * the same: breaker, counts and events take the use for a failure, while its caller gets what came.
    */
-  answered(timeoutMs: number): void {
+  answered(timeoutMs: number, complaint?: unknown): void {
+    if (complaint !== undefined) this.complaint ??= complaint;
     this.#guard?.answered(this, timeoutMs);
   }
 

@@ -1,5 +1,6 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import t from "tap";
-import { Guard, GuardedUse, StewardError, type Clock } from "../src/index.ts";
+import { CHANNELS, Guard, GuardedUse, StewardError, type CallEvent, type Clock } from "../src/index.ts";
 
 /** Time that moves only when told to. */
 class ManualClock implements Clock {
@@ -212,3 +213,115 @@ t.test("a use whose failure opens the breaker tries again all the same, and take
   t.equal(guard.breaker?.state, "ramp", "the second attempt was the trial, and succeeded");
   t.ok(guard.isIdle);
 });
+
+t.test("an answer that speaks against the resource counts as its failure, while the use goes on", async (t) => {
+  const clock = new ManualClock();
+  const log: string[] = [];
+  const errors: unknown[] = [];
+  const listen = (event: unknown): void => void errors.push((event as CallEvent).error);
+  subscribe(CHANNELS.call, listen);
+  t.teardown(() => unsubscribe(CHANNELS.call, listen));
+  const guard = new Guard({ resource: "r", clock, timeoutMs: 1_000, breaker: { consecutiveFailures: 2 } });
+  const busy = new Error("busy");
+  const uses = ["a", "b", "c"].map((label) => new Use(label, log));
+  for (const use of uses) guard.enter(use);
+  uses[0]?.answered(500, busy);
+  t.match(guard.stats(), { inUse: 3, breaker: { state: "closed", consecutiveFailures: 1 } });
+  uses[1]?.answered(500, busy);
+  uses[1]?.answered(500);
+  t.equal(guard.breaker?.state, "open", "at the answer, not at the end of the body");
+  t.equal(guard.lastSuccessAt, Number.NEGATIVE_INFINITY);
+  clock.advance(400);
+  for (const use of uses) use.succeed();
+  t.same(log, ["a begins", "b begins", "c begins"], "nobody is given up");
+  t.match(guard.stats(), { started: 3, succeeded: 1, failed: 2, inUse: 0 });
+  t.same(errors, [busy, busy, undefined]);
+});
+
+t.test("what an answer said against the resource does not stick to the next attempt", async (t) => {
+  const clock = new ManualClock();
+  const guard = new Guard({ resource: "r", clock, retry: { maxAttempts: 2, baseDelayMs: 1 } });
+  class Once extends Trying {
+    protected override begin(): void {
+      if (this.log.length === 0) this.answered(Number.POSITIVE_INFINITY, new Error("busy"));
+      super.begin();
+    }
+  }
+  guard.enter(new Once("a", [], 1));
+  clock.advance(100);
+  t.match(guard.stats(), { started: 2, succeeded: 1, failed: 1 });
+});
+
+t.test("messages name what a guard stands before, and the resource stays the resource", async (t) => {
+  const clock = new ManualClock();
+  const errors: unknown[] = [];
+  const events: unknown[] = [];
+  const listen = (event: unknown): void => void events.push(event);
+  subscribe(CHANNELS.breaker, listen);
+  t.teardown(() => unsubscribe(CHANNELS.breaker, listen));
+  const subject = "api https://a.example";
+  const breaker = { consecutiveFailures: 1 };
+  const guard = new Guard({ resource: "api", subject, clock, maxConcurrent: 1, timeoutMs: 100, breaker });
+  class Telling extends Use {
+    protected override giveUp(error: unknown): void {
+      errors.push(error);
+    }
+  }
+  guard.enter(new Telling("a", []));
+  guard.enter(new Telling("b", []));
+  clock.advance(108);
+  guard.enter(new Telling("c", []));
+  const about = (code: string, message: RegExp): object => ({ code, message, resource: "api" });
+  t.match(errors, [
+    about("OVERLOADED", /^api https:\/\/a\.example: the queue is full/),
+    about("DEADLINE_EXCEEDED", /^api https:\/\/a\.example: no answer after/),
+    about("CIRCUIT_OPEN", /^api https:\/\/a\.example: the circuit is open/),
+  ]);
+  t.match(events, [{ resource: "api", subject, to: "open" }]);
+});
+
+t.test("a queue longer than can be served in time costs those beyond, not everybody", async (t) => {
+  const clock = new ManualClock();
+  const log: string[] = [];
+  // 10 places and 90 ms a call: 111 calls/s can be served, 200 are asked for.
+  const guard = new Guard({ resource: "r", clock, maxConcurrent: 10, maxPending: 1_000, timeoutMs: 1_000 });
+  for (let i = 0; i < 4_000; i++) {
+    guard.enter(new Use("a", log, (use) => void clock.setTimeout(() => use.succeed(), 90)));
+    clock.advance(5);
+  }
+  const { succeeded, timedOut, failed } = guard.stats();
+  t.ok(succeeded > 2_000, `${succeeded} of at most 2,222 succeeded`);
+  t.ok(failed < 10, `${failed} were begun in vain`);
+  t.ok(timedOut > 1_500);
+});
+
+t.test(
+  "too little time left costs a waiter its turn only below half of it, and where another waits behind",
+  async (t) => {
+    const clock = new ManualClock();
+    const log: string[] = [];
+    const guard = new Guard({ resource: "r", clock, maxConcurrent: 1, maxPending: 9, timeoutMs: 1_000 });
+    const enter = (labels: string): Use[] =>
+      [...labels].map((label) => {
+        const use = new Use(label, log);
+        guard.enter(use);
+        return use;
+      });
+    const served = (use: Use | undefined, afterMs: number): void => {
+      clock.advance(afterMs);
+      use?.succeed();
+    };
+    for (let i = 0; i < 4; i++) served(enter("s")[0], 900); // answers take long here
+    log.length = 0;
+    const [a, b, c] = enter("abc");
+    served(a, 400);
+    t.same(log.splice(0), ["a begins", "b begins"], "600 of 1,000 ms are left");
+    served(b, 450);
+    t.same(log.splice(0), ["c begins"], "nobody else waits");
+    served(c, 100);
+    const [d] = enter("def");
+    served(d, 850);
+    t.same(log, ["d begins", "e DEADLINE_EXCEEDED", "f begins"]);
+    t.match(guard.stats(), { timedOut: 1, failed: 0 });
+  },
+);
