@@ -14,6 +14,12 @@ const port = v.pipe(
   v.transform(Number),
 );
 
+const ms = v.pipe(
+  v.string(),
+  v.check((text) => /^\d{1,9}$/.test(text) && Number(text) >= 1, "must be a duration: whole milliseconds, at least 1"),
+  v.transform(Number),
+);
+
 const url = (schemes: readonly string[], example: string) =>
   v.pipe(
     v.string(),
@@ -58,6 +64,14 @@ const entries = v.strictObject({
   HTTP_KEY_FILE: v.optional(v.string()),
   CLIPS_KEK: v.optional(keks, ""),
   CLIPS_ADMIN_TOKEN: v.optional(v.pipe(v.string(), v.minLength(16, "must have at least 16 characters"))),
+  RENDERER_URL: v.optional(url(["http:", "https:"], "http://renderer:50051")),
+  RENDERER_HOST: v.optional(v.string(), "127.0.0.1"),
+  RENDERER_PORT: v.optional(port, "0"),
+  RENDERER_CA_FILE: v.optional(v.string()),
+  RENDERER_CERT_FILE: v.optional(v.string()),
+  RENDERER_KEY_FILE: v.optional(v.string()),
+  RENDERER_STEP_MS: v.optional(ms, "100"),
+  PROCESSING_LEASE_MS: v.optional(ms, "10000"),
   LOG_LEVEL: v.optional(v.picklist(levels), "info"),
   DATA_DIR: v.optional(v.string(), inPackage(".data")),
 });
@@ -71,12 +85,40 @@ const schema = v.pipe(
     ),
     ["HTTP_CERT_FILE"],
   ),
+  v.forward(
+    v.check(
+      ({ RENDERER_CERT_FILE: cert, RENDERER_KEY_FILE: key }) => (cert === undefined) === (key === undefined),
+      "and RENDERER_KEY_FILE are set together, or neither is",
+    ),
+    ["RENDERER_CERT_FILE"],
+  ),
 );
 
 function isOrigin(text: string): boolean {
   return (
     URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text.replace(/\/$/, "")
   );
+}
+
+/** Files in PEM of one way to talk: whom it trusts, and who Clips is there. */
+export interface CertificateFiles {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+/** Where videos are rendered, and how. */
+export interface RendererSettings {
+  /** A renderer to use; without one Clips renders in its own process. */
+  readonly url: string | undefined;
+  /** Where a renderer of ours listens. */
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Of the renderer and of Clips, each in its process. */
+  readonly tls: CertificateFiles;
+  /** How long one step takes, in ms. */
+  readonly stepMs: number;
 }
 
 /** How Clips runs. */
@@ -89,12 +131,11 @@ export interface Settings {
   readonly redisUrl: string | undefined;
   /** Origins that `/api/data` may call. */
   readonly allowedOrigins: readonly string[];
-  /** Files in PEM: whom calls to other services trust, and who Clips is to them. */
-  readonly tls: {
-    readonly ca: string | undefined;
-    readonly cert: string | undefined;
-    readonly key: string | undefined;
-  };
+  /** Of calls to other services. */
+  readonly tls: CertificateFiles;
+  readonly renderer: RendererSettings;
+  /** How long a job stays with an instance that gives no sign of life, in ms. */
+  readonly leaseMs: number;
   /** Keys in base64 that wrap the key store: the first one wraps, all unwrap. Empty: one is made and kept in a file. */
   readonly keks: readonly string[];
   /** What a request must know that changes keys; without one no request may. */
@@ -118,10 +159,22 @@ export function readSettings(env: Environment): Settings {
     redisUrl: checked.REDIS_URL,
     allowedOrigins: checked.ALLOWED_ORIGINS,
     tls: { ca: checked.HTTP_CA_FILE, cert: checked.HTTP_CERT_FILE, key: checked.HTTP_KEY_FILE },
+    renderer: rendererSettings(checked),
+    leaseMs: checked.PROCESSING_LEASE_MS,
     keks: checked.CLIPS_KEK,
     adminToken: checked.CLIPS_ADMIN_TOKEN,
     logLevel: checked.LOG_LEVEL,
     dataDir: checked.DATA_DIR,
+  };
+}
+
+function rendererSettings(checked: v.InferOutput<typeof entries>): RendererSettings {
+  return {
+    url: checked.RENDERER_URL,
+    host: checked.RENDERER_HOST,
+    port: checked.RENDERER_PORT,
+    tls: { ca: checked.RENDERER_CA_FILE, cert: checked.RENDERER_CERT_FILE, key: checked.RENDERER_KEY_FILE },
+    stepMs: checked.RENDERER_STEP_MS,
   };
 }
 

@@ -1,6 +1,7 @@
 import { customType, index, pgTable, timestamp, uuid } from "drizzle-orm/pg-core";
 
-const bytes = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => "bytea" });
+/** A column of bytes. */
+export const bytes = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => "bytea" });
 
 /** The secrets that Clips keeps. Nothing of them is in clear: texts are encrypted, and found by keyed hashes. */
 export const secrets = pgTable(

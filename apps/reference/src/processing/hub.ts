@@ -1,0 +1,49 @@
+import { optional, StewardError } from "@steward/core";
+import { pubSub } from "@steward/database";
+import { redisPubSub } from "@steward/redis";
+import { webSocketHub } from "@steward/websocket";
+import { cache, db } from "../resources.ts";
+import { server } from "../server.ts";
+import { settings } from "../settings.ts";
+import { videos, type Videos } from "../videos/videos.ts";
+
+const ROOM = /^video:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+/** Where it is told how the processing of a video goes. */
+export function roomOf(videoId: string): string {
+  return `video:${videoId}`;
+}
+
+/** There is a room for every video, and nothing else. */
+async function isRoom(videos: Pick<Videos, "find">, room: string): Promise<boolean> {
+  const [, id] = ROOM.exec(room) ?? [];
+  if (id === undefined) return false;
+  try {
+    return (await videos.find(id)).video !== undefined;
+  } catch (cause) {
+    // Its own words may name hosts.
+    throw new StewardError("RESOURCE_UNAVAILABLE", "videos cannot be looked up now; please try again", {
+      retryable: true,
+      cause,
+    });
+  }
+}
+
+/**
+ * `/ws`: browsers join `video:<id>` and hear how the processing goes, at whichever instance they are. All instances
+ * share a database, so it carries the messages where no Redis was named that they share too.
+ */
+export const hub = webSocketHub("hub", {
+  needs: { settings, server, videos, db, cache: optional(cache) },
+  criticality: "optional",
+  readiness: "ignore",
+  options: ({ settings, server, videos, db, cache }) => ({
+    server: server.app.server,
+    path: "/ws",
+    authorize: (room) => isRoom(videos, room),
+    pubSub: settings.redisUrl !== undefined && cache !== undefined ? redisPubSub(cache) : pubSub(db),
+    topic: "clips:hub",
+    // Only how it stands now counts for one who reads slowly.
+    backpressure: "coalesce",
+  }),
+});
