@@ -3,8 +3,11 @@ import {
   managedFactory,
   checkOptions,
   StewardError,
+  type Guard,
   type ManagedFactory,
   type ManagerContext,
+  type MetricSample,
+  type PassiveEvidence,
 } from "@steward/core";
 import type { buildConnector } from "undici";
 import { BorrowedConnections } from "./connections/borrowed.ts";
@@ -12,6 +15,7 @@ import type { Connections } from "./connections/connection.ts";
 import { connector } from "./connections/connector.ts";
 import { ConnectionPool } from "./connections/pool.ts";
 import { DefaultHeaders } from "./exchange/headers.ts";
+import { SessionRequests } from "./exchange/requests.ts";
 import { ask, judge } from "./health.ts";
 import {
   httpSchema,
@@ -22,6 +26,7 @@ import {
 } from "./options.ts";
 import type { OriginStats } from "./session/origin.ts";
 import { NOTHING, Origins, type OriginsSettings } from "./session/origins.ts";
+import { PastSeries } from "./session/past.ts";
 import { HttpSession } from "./session/session.ts";
 
 /** Calls that share an HTTP/2 connection at most. */
@@ -48,6 +53,8 @@ export class HttpSessionManager extends Manager<HttpSession> {
   #unread = false;
   /** Sums of earlier runs. */
   #past: OriginStats = NOTHING;
+  readonly #pastSeries = new PastSeries();
+  readonly #requests = new SessionRequests();
 
   /** @throws {OPTIONS_INVALID} listing every problem. */
   constructor(options: HttpSessionOptions = {}, context: ManagerContext = {}) {
@@ -118,6 +125,8 @@ export class HttpSessionManager extends Manager<HttpSession> {
       connections: (origin) => this.#connections(origin),
       authorization: (origin) => (origin === baseOrigin ? authorization : undefined),
       leaked: () => (this.#unread = true),
+      requests: this.#requests,
+      forgotten: (origin) => this.#pastSeries.add(origin.guard.metrics({ resource: this.name })),
     };
     return new Origins(settings, this.#past);
   }
@@ -168,7 +177,6 @@ export class HttpSessionManager extends Manager<HttpSession> {
   /** Lets what runs finish until `signal` aborts, then ends it: every call hears of it, every socket is closed. */
   protected override async close(signal: AbortSignal): Promise<void> {
     const origins = this.#origins;
-    this.#origins = undefined;
     if (origins === undefined) return;
     const error = new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped while the call was in flight`, {
       resource: this.name,
@@ -179,12 +187,32 @@ export class HttpSessionManager extends Manager<HttpSession> {
     sweep.cancel();
     await origins.destroy(error);
     this.#past = origins.stats().totals;
+    this.#origins = undefined;
   }
 
   /** Makes new connections, with certificates asked for anew; calls in flight finish on the old ones. */
   override async renew(): Promise<void> {
     await this.#reconnect();
     for (const origin of this.#origins ?? []) origin.renew();
+  }
+
+  /** The guards of all origins. */
+  protected override *guards(): Iterable<Guard> {
+    for (const origin of this.#origins ?? []) yield origin.guard;
+  }
+
+  /** Where the probe asks a URL, only calls of that origin can stand in for it. */
+  override get passive(): PassiveEvidence {
+    const { probeUrl } = this.#options;
+    if (probeUrl === undefined) return super.passive;
+    const lastSuccessAt = this.#origins?.known(new URL(probeUrl).origin)?.guard.lastSuccessAt;
+    return { ...super.passive, lastSuccessAt: lastSuccessAt ?? Number.NEGATIVE_INFINITY };
+  }
+
+  protected override *series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    for (const origin of this.#origins ?? []) yield* origin.series(attributes, this.#options.client === undefined);
+    yield* this.#requests.series(attributes);
+    yield* this.#pastSeries;
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {

@@ -29,7 +29,7 @@ export interface HttpRetryOptions {
   readonly maxDelayMs?: number | undefined;
   /** Retries per call that an origin gets in the long run; 0 to 1. Default 0.2. */
   readonly budgetRatio?: number | undefined;
-  /** Statuses that count as a failure. Default 429, 502, 503, 504. */
+  /** Statuses that are asked again, as failures of the network are. Default 429, 502, 503, 504. */
   readonly statuses?: readonly number[] | undefined;
 }
 
@@ -89,6 +89,8 @@ export interface HttpSessionOptions {
   readonly retry?: HttpRetryOptions | false | undefined;
   /** A circuit breaker per origin. Default: none. */
   readonly breaker?: BreakerOptions | undefined;
+  /** Statuses that count against the origin, for breaker, stats and health; the call gets its answer all the same. Default 502, 503, 504. */
+  readonly failureStatuses?: readonly number[] | undefined;
   /** The way out, where there is no direct one. Default: none; the environment is not asked. */
   readonly proxy?: HttpProxyOptions | undefined;
   /** Interceptors of undici around the guard: the first in the list sees a call first. */
@@ -237,6 +239,7 @@ const entries = v.strictObject({
     {},
   ),
   breaker: v.optional(breakerSchema()),
+  failureStatuses: v.optional(v.array(count(400, 599))),
   proxy: v.optional(proxySchema),
   interceptors: v.optional(v.array(interceptor)),
   probeUrl: v.optional(httpUrl),
@@ -300,6 +303,7 @@ type Defaulted =
   | "unreadBodyTimeoutMs"
   | "http2"
   | "headers"
+  | "failureStatuses"
   | "privateAddresses"
   | "allowedAddresses"
   | "interceptors";
@@ -325,6 +329,7 @@ const DEFAULTS: Filled = {
   unreadBodyTimeoutMs: 30_000,
   http2: false,
   headers: {},
+  failureStatuses: [502, 503, 504],
   privateAddresses: "allow",
   allowedAddresses: [],
   interceptors: [],

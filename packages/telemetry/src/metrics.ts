@@ -37,6 +37,17 @@ export const METRICS: Readonly<Record<string, MetricDescription>> = {
     help: "Calls that wait for a connection now.",
   },
   "db.client.connection.timeouts": { kind: "counter", unit: "{timeout}", help: "Calls that ran into their deadline." },
+  "http.client.request.duration": {
+    kind: "histogram",
+    unit: "s",
+    help: "Requests by server, method and outcome, each attempt to its last byte, streams to their headers.",
+  },
+  "http.client.active_requests": { kind: "gauge", unit: "{request}", help: "Requests of a server that run now." },
+  "http.client.open_connections": {
+    kind: "gauge",
+    unit: "{connection}",
+    help: "Connections to a server by state: active, idle.",
+  },
   websocket_sessions: { kind: "gauge", unit: "{session}", help: "Client sessions by state: open, other." },
   websocket_queued_bytes: { kind: "gauge", unit: "By", help: "What client sessions have not sent yet." },
   websocket_hub_sockets: { kind: "gauge", unit: "{socket}", help: "Sockets that a hub holds." },

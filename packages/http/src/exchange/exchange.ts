@@ -4,7 +4,7 @@ import type { Connection } from "../connections/connection.ts";
 import type { RawHandler } from "./handlers.ts";
 import { add, hasHeader } from "./headers.ts";
 import type { HttpDispatchOptions, Lane } from "./lane.ts";
-import { isIdempotent, isRepeatable, isTransient, retryAfterMs, RetryableStatus } from "./retry.ts";
+import { isIdempotent, isRepeatable, isTransient, retryAfterMs, BadStatus } from "./retry.ts";
 import { ReplyTimer, UnreadTimer } from "./timers.ts";
 
 /** A wait for less than this, or than half the timeout, says nothing about the connection: the caller was in a hurry. */
@@ -33,6 +33,8 @@ export class Exchange extends GuardedUse implements RawHandler {
   /** Pause before the next attempt, in ms, while the present answer runs out unseen; -1 when there is none. */
   #swallowed = -1;
   #status = 0;
+  /** True once the duration of this attempt has been told. */
+  #timed = false;
   #over = false;
   #bytes = 0;
   /** Since when the body waits for its reader, in ms of the clock; 0 while it flows. */
@@ -76,7 +78,8 @@ export class Exchange extends GuardedUse implements RawHandler {
     if (this.#over) return;
     this.#over = true;
     const reason = this.#reason(error);
-    if (this.#sent > 0 && !this.#answered && isStewardError(error, "DEADLINE_EXCEEDED")) this.#suspect();
+    this.#time(error);
+    if (this.#sent > 0 && !this.#answered && isStewardError(error, "DEADLINE_EXCEEDED")) this.#suspect(error);
     this.#letGo(reason);
     this.#handler.onError(reason);
   }
@@ -118,9 +121,11 @@ export class Exchange extends GuardedUse implements RawHandler {
   }
 
   /** No answer for long: whatever swallowed this request may have swallowed its siblings' connections too. */
-  #suspect(): void {
-    const waited = this.#lane.clock.now() - (this.startedAt ?? 0);
-    if (waited >= Math.min(SUSPICIOUS_MS, this.#lane.limits.timeoutMs / 2)) this.#connection?.suspect(this.#sent);
+  #suspect(error: StewardError): void {
+    const allowed = this.deadline - (this.startedAt ?? this.since);
+    if (allowed < Math.min(SUSPICIOUS_MS, this.#lane.limits.timeoutMs / 2)) return;
+    this.#connection?.suspect(this.#sent);
+    this.#lane.failed(error);
   }
 
   /** @internal No headers within `headersTimeoutMs` of this attempt. */
@@ -146,6 +151,7 @@ export class Exchange extends GuardedUse implements RawHandler {
 
   #abortedByCaller(reason: Error | undefined): void {
     if (this.#over) return;
+    this.#time("CALL_ABORTED"); // its reason can be anything
     this.fail(
       reason ??
         new StewardError("CALL_ABORTED", `${this.#lane.resource}: the caller gave up`, {
@@ -177,11 +183,15 @@ export class Exchange extends GuardedUse implements RawHandler {
     this.#connection?.answered();
     if (status < 200) return this.#handler.onHeaders(status, headers, resume, statusText);
     if (this.#replyTimer !== undefined) this.#lane.wheel.remove(this.#replyTimer);
-    this.#lane.answered();
+    this.#status = status;
+    const complaint = this.#lane.answered(status);
     if (this.#lane.retry?.statuses.includes(status) === true && this.#claims(status, headers)) return true;
     this.#answered = true;
-    if (this.options.streaming === true) this.answered(Number.POSITIVE_INFINITY);
-    else if (this.#lane.watchesAnswers) this.answered(this.deadline - this.#lane.clock.now());
+    if (this.options.streaming === true) {
+      this.#time(status);
+      this.answered(Number.POSITIVE_INFINITY, complaint);
+    } else if (complaint !== undefined || this.#lane.watchesAnswers)
+      this.answered(this.deadline - this.#lane.clock.now(), complaint);
     const resumed = (): void => {
       if (this.pausedSince > 0) this.#resumed();
       resume();
@@ -195,8 +205,8 @@ export class Exchange extends GuardedUse implements RawHandler {
     if (this.#over) return void socket.destroy();
     this.#over = true;
     this.#disarm();
-    this.answered(Number.POSITIVE_INFINITY);
-    this.#lane.answered();
+    this.#time(status);
+    this.answered(Number.POSITIVE_INFINITY, this.#lane.answered(status));
     this.#connection?.detached();
     this.#connection = undefined;
     this.#lane.upgraded.add(socket);
@@ -222,9 +232,10 @@ export class Exchange extends GuardedUse implements RawHandler {
   onComplete(trailers: string[] | null): void {
     this.#abort = undefined;
     if (this.#over) return this.#release();
+    this.#time(this.#status);
     if (this.#swallowed >= 0) {
       this.#release();
-      return this.#again(this.#swallowed, new RetryableStatus(this.#status));
+      return this.#again(this.#swallowed, new BadStatus(this.#lane.origin, this.#status));
     }
     this.#over = true;
     if (this.#unread !== undefined) this.#disarm();
@@ -242,6 +253,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     const sent = this.#sent > 0;
     this.#abort = undefined;
     this.#disarm();
+    if (!this.#over) this.#time(error);
     this.#broke(sent);
     if (this.#over) return;
     this.#lane.failed(error);
@@ -255,9 +267,8 @@ export class Exchange extends GuardedUse implements RawHandler {
   #claims(status: number, headers: Buffer[]): boolean {
     const { retry, closed } = this.#lane;
     if (retry === undefined || closed || !this.#isRepeatable()) return false;
-    this.#status = status;
-    this.#swallowed =
-      this.claimAttempt(new RetryableStatus(status), Math.min(retryAfterMs(headers), retry.maxDelayMs)) ?? -1;
+    const reason = new BadStatus(this.#lane.origin, status);
+    this.#swallowed = this.claimAttempt(reason, Math.min(retryAfterMs(headers), retry.maxDelayMs)) ?? -1;
     return this.#swallowed >= 0;
   }
 
@@ -274,7 +285,16 @@ export class Exchange extends GuardedUse implements RawHandler {
 
   #again(pauseMs: number, error: Error): void {
     this.#swallowed = -1;
+    this.#timed = false;
     this.tryAgainIn(pauseMs, error);
+  }
+
+  /** Tells how long this attempt took to its status or its failure. Before it has a connection there is none. */
+  #time(outcome: unknown): void {
+    if (this.#timed || this.#connection === undefined) return;
+    this.#timed = true;
+    const tookMs = this.#lane.clock.now() - (this.startedAt ?? this.since);
+    this.#lane.requests.record(this.options.method, outcome, tookMs / 1_000);
   }
 
   #pausedNow(): void {

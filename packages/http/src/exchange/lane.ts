@@ -3,7 +3,8 @@ import type { Clock, DeadlineWheel, Secret } from "@steward/core";
 import type { Dispatcher } from "undici";
 import type { Connection } from "../connections/connection.ts";
 import type { Exchange } from "./exchange.ts";
-import type { RetrySettings } from "./retry.ts";
+import type { RequestDurations } from "./requests.ts";
+import type { BadStatus, RetrySettings } from "./retry.ts";
 
 /** What a call may ask for besides what undici knows. */
 export interface HttpCallOptions {
@@ -25,6 +26,8 @@ export interface Lane {
   readonly limits: Limits;
   readonly retry: RetrySettings | undefined;
   readonly authorization: Secret | undefined;
+  /** How long requests took. */
+  readonly requests: RequestDurations;
   /** Exchanges whose body waits for its reader. */
   readonly paused: Set<Exchange>;
   /** Sockets that were upgraded. */
@@ -34,16 +37,18 @@ export interface Lane {
   /** True once nothing shall be tried again. */
   readonly closed: boolean;
   connection(): Connection;
-  answered(): void;
+  /** An answer came. Gives what it says against the origin, though the caller is handed it; `undefined` where nothing. */
+  answered(status: number): BadStatus | undefined;
   failed(error: unknown): void;
   leaked(exchange: Exchange): void;
 }
 
-/** Bounds of every exchange of a session. */
+/** Bounds of every exchange of a session, and what counts as a failure beyond them. */
 export interface Limits {
   readonly timeoutMs: number;
   readonly headersTimeoutMs?: number | undefined;
   readonly bodyTimeoutMs: number;
   readonly unreadBodyTimeoutMs: number;
   readonly maxResponseBytes?: number | undefined;
+  readonly failureStatuses: readonly number[];
 }

@@ -33,12 +33,17 @@ export function isIdempotent(method: string): boolean {
   return IDEMPOTENT.has(method);
 }
 
-/** A status that says: not now. For the guard, which retries errors. */
-export class RetryableStatus extends Error {
-  readonly retryable = true;
+/** A status as the error that it is to the guard: one that says "not now", or that speaks against the origin. */
+export class BadStatus extends Error {
+  readonly status: number;
+  /** The status as text: how conventions for telemetry tell such an error. */
+  readonly code: string;
 
-  constructor(status: number) {
-    super(`status ${status}`);
+  constructor(origin: string, status: number) {
+    super(`${origin} answered with status ${status}`);
+    this.name = "BadStatus";
+    this.status = status;
+    this.code = String(status);
   }
 }
 
@@ -67,5 +72,5 @@ export function retryAfterMs(headers: readonly (Buffer | string)[], now: number 
 
 /** Tells whether the guard may make a call again that failed so; that the call itself may be repeated was seen before. */
 export function isRetryable(error: unknown): boolean {
-  return error instanceof RetryableStatus || isTransient(error);
+  return error instanceof BadStatus || isTransient(error);
 }

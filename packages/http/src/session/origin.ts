@@ -8,12 +8,14 @@ import {
   type BreakerOptions,
   type Clock,
   type DeadlineWheel,
+  type MetricSample,
   type Secret,
 } from "@steward/core";
 import type { Connection, Connections } from "../connections/connection.ts";
 import { pathOnly, type Exchange } from "../exchange/exchange.ts";
 import type { Lane, Limits } from "../exchange/lane.ts";
-import { isRetryable, isTransient, type RetrySettings } from "../exchange/retry.ts";
+import type { RequestDurations, SessionRequests } from "../exchange/requests.ts";
+import { BadStatus, isRetryable, isTransient, type RetrySettings } from "../exchange/retry.ts";
 
 /** Names of the `node:diagnostics_channel` channels of this package. */
 export const HTTP_CHANNELS = {
@@ -35,11 +37,6 @@ export interface UnreadBodyEvent {
 
 const unreadBody = channel(HTTP_CHANNELS.unreadBody);
 
-/** For the breaker: what an origin is to blame for. A caller who aborts, or a request that is wrong, says nothing about it. */
-function speaksAgainst(error: unknown): boolean {
-  return isRetryable(error) || isStewardError(error, "DEADLINE_EXCEEDED");
-}
-
 /** What all origins of a session share. */
 export interface OriginSettings {
   readonly resource: string;
@@ -50,6 +47,7 @@ export interface OriginSettings {
   readonly maxPending: number;
   readonly breaker: BreakerOptions | undefined;
   readonly refusal: () => StewardError | undefined;
+  readonly requests: SessionRequests;
   readonly connections: (origin: string) => Connections;
   readonly authorization: (origin: string) => Secret | undefined;
   /** Told of every body that was left unread. */
@@ -70,6 +68,7 @@ export interface OriginStats {
   readonly pending: number;
   readonly started: number;
   readonly succeeded: number;
+  /** Those that failed, and answers with one of `failureStatuses`. */
   readonly failed: number;
   /** Refused because the queue was full. */
   readonly overloaded: number;
@@ -91,6 +90,7 @@ export class Origin implements Lane {
   readonly guard: Guard;
   readonly wheel: DeadlineWheel;
   readonly authorization: Secret | undefined;
+  readonly requests: RequestDurations;
   readonly paused: Set<Exchange> = new Set<Exchange>();
   readonly upgraded: Set<Duplex> = new Set<Duplex>();
   closed = false;
@@ -106,11 +106,13 @@ export class Origin implements Lane {
     this.#settings = settings;
     this.wheel = deadlineWheel(settings.clock);
     this.authorization = settings.authorization(origin);
+    this.requests = settings.requests.of(origin);
     this.#connections = settings.connections(origin);
     const { resource, clock, maxConcurrent, maxPending, limits, refusal, retry, breaker } = settings;
     const { timeoutMs } = limits;
     this.guard = new Guard({
       resource,
+      subject: `${resource} ${origin}`,
       clock,
       maxConcurrent,
       maxPending,
@@ -119,7 +121,7 @@ export class Origin implements Lane {
       retry,
       breaker,
       isRetryable,
-      isFailure: speaksAgainst,
+      isFailure: (error) => this.#speaksAgainst(error),
     });
   }
 
@@ -145,8 +147,12 @@ export class Origin implements Lane {
     return this.#connections.take();
   }
 
-  answered(): void {
+  answered(status: number): BadStatus | undefined {
     this.#trouble = undefined;
+    if (!this.limits.failureStatuses.includes(status)) return undefined;
+    const complaint = new BadStatus(this.origin, status);
+    this.failed(complaint);
+    return complaint;
   }
 
   get watchesAnswers(): boolean {
@@ -154,7 +160,13 @@ export class Origin implements Lane {
   }
 
   failed(error: unknown): void {
-    if (isTransient(error)) this.#trouble = { error, at: this.clock.now() };
+    if (this.#speaksAgainst(error)) this.#trouble = { error, at: this.clock.now() };
+  }
+
+  /** What the origin is to blame for. A caller who aborts, or a request that is wrong, says nothing about it. */
+  #speaksAgainst(error: unknown): boolean {
+    if (error instanceof BadStatus) return this.limits.failureStatuses.includes(error.status);
+    return isTransient(error) || isStewardError(error, "DEADLINE_EXCEEDED");
   }
 
   leaked(exchange: Exchange): void {
@@ -207,6 +219,24 @@ export class Origin implements Lane {
   takeBackUnread(olderThanMs: number): void {
     const now = this.clock.now();
     for (const exchange of this.paused) if (now - exchange.pausedSince >= olderThanMs) exchange.takeBack();
+  }
+
+  /** What it does now, as series. Where connections are the user's own affair, there is nothing to tell of them. */
+  *series(attributes: Readonly<Record<string, string>>, countsConnections: boolean): Iterable<MetricSample> {
+    const own = { ...attributes, ...this.requests.server };
+    const { inUse } = this.guard.stats();
+    yield { name: "http.client.active_requests", kind: "gauge", unit: "{request}", attributes: own, value: inUse };
+    if (!countsConnections) return;
+    const { size, idle } = this.stats();
+    const connections = (state: string, value: number): MetricSample => ({
+      name: "http.client.open_connections",
+      kind: "gauge",
+      unit: "{connection}",
+      attributes: { ...own, "http.connection.state": state },
+      value,
+    });
+    yield connections("active", size - idle);
+    yield connections("idle", idle);
   }
 
   async destroy(reason: Error): Promise<void> {

@@ -5,6 +5,8 @@ import { Origin, type OriginSettings, type OriginStats } from "./origin.ts";
 export interface OriginsSettings extends OriginSettings {
   readonly maxOrigins: number;
   readonly allowedOrigins: readonly string[] | undefined;
+  /** Told of every origin that nobody will count any more. */
+  readonly forgotten: (origin: Origin) => void;
   /** Origin of `baseUrl`. */
   readonly baseOrigin: string | undefined;
 }
@@ -131,10 +133,16 @@ export class Origins {
   }
 
   #remember(origin: Origin): void {
+    this.#settings.forgotten(origin);
     const stats = origin.stats();
     const past: Sums = { ...this.#past };
     for (const key of COUNTERS) past[key] += stats[key];
     this.#past = past;
+  }
+
+  /** An origin that was called, and not forgotten since. */
+  known(origin: string): Origin | undefined {
+    return this.#byOrigin.get(origin);
   }
 
   [Symbol.iterator](): IterableIterator<Origin> {
