@@ -18,7 +18,7 @@ export function banner(running: Running): string {
     ...lines,
     "",
     `  ${url}/                  what runs, for browsers`,
-    `  ${url}/api/v1/videos     the API`,
+    `  ${url}/docs              the API, to try it out`,
     `  ${url}/health/resources  health, one by one`,
     `  ${url}/readyz            readiness, for load balancers`,
     "",

@@ -1,10 +1,10 @@
 import { runMain, type ShutdownInfo } from "@steward/container";
+import { Doorway, doorway } from "@steward/fastify";
 import { banner } from "./banner.ts";
 import { clips } from "./clips.ts";
-import { Entrance, entrance } from "./glue.ts";
 import { environment } from "./settings.ts";
 
-const way = new Entrance();
+const way = new Doorway();
 
 // Whoever read our output has gone (`npm start | head`); that is no reason to end in disorder.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
@@ -18,9 +18,9 @@ function shutdownWords({ reason, delayMs }: ShutdownInfo): string {
 }
 
 await runMain(clips, {
-  inputs: [environment.is(process.env), entrance.is(way)],
+  inputs: [environment.is(process.env), doorway.is(way)],
   onReady: (running) => {
-    way.running = running;
+    way.open(running);
     say(banner(running));
   },
   onShutdown: (info) => say(shutdownWords(info)),

@@ -5,16 +5,32 @@ import { pino } from "pino";
 import t from "tap";
 import { container } from "@steward/container";
 import { isStewardError, resource } from "@steward/core";
-import { Entrance } from "../src/glue.ts";
+import { Doorway, type Problem } from "@steward/fastify";
+import { testClient } from "@steward/fastify/testing";
 import { page } from "../src/page/html.ts";
 import { overviewOf } from "../src/page/overview.ts";
-import type { Problem } from "../src/problem.ts";
 import { makeApp } from "../src/server.ts";
-import { readSettings } from "../src/settings.ts";
+import { cache, crypto, db, http } from "../src/resources.ts";
+import { secrets } from "../src/secrets/secrets.ts";
+import { environment, readSettings, settings } from "../src/settings.ts";
+import { videos } from "../src/videos/videos.ts";
 
-// Nothing runs behind this app: what gets past the checks is answered with 503.
-const app = makeApp(pino({ level: "silent" }), new Entrance(), { host: "127.0.0.1" });
-t.teardown(() => app.close());
+/** Stands in for what no request of these tests gets to. */
+const NOBODY = {} as never;
+
+const running = await container([videos, secrets, http, crypto, settings])
+  .override(db, NOBODY)
+  .override(cache, NOBODY)
+  .override(crypto, { aead: () => NOBODY, mac: () => NOBODY } as never)
+  .start([environment.is({ CLIPS_ADMIN_TOKEN: "a-token-for-the-tests" })]);
+const way = new Doorway();
+const app = await makeApp(pino({ level: "silent" }), way, { host: "127.0.0.1" });
+await app.ready();
+way.open(running);
+t.teardown(async () => {
+  await app.close();
+  await running.stop();
+});
 
 const VIDEOS = "/api/v1/videos";
 const json = { "content-type": "application/json" };
@@ -26,21 +42,22 @@ async function refusal(
   return { status: response.statusCode, problem: response.json<Problem>(), headers: response.headers };
 }
 
-t.test("JSON that is none is 400, as a problem with the request's id", async (t) => {
+t.test("JSON that is none is 422, as a problem with the request's id", async (t) => {
   const { status, problem, headers } = await refusal({
     method: "POST",
     url: VIDEOS,
     headers: { ...json, "x-request-id": "try-1" },
     payload: "{bad",
   });
-  t.equal(status, 400);
+  t.equal(status, 422);
   t.equal(headers["content-type"], "application/problem+json; charset=utf-8");
   t.match(problem, {
     type: "about:blank",
-    title: "Bad Request",
-    status: 400,
-    detail: /not valid JSON/,
+    title: "Unprocessable Entity",
+    status: 422,
+    detail: "the input is not valid",
     requestId: "try-1",
+    errors: [{ path: "body", code: "json_invalid", message: /not valid JSON/ }],
   });
   t.equal(headers["x-request-id"], "try-1");
 });
@@ -48,30 +65,34 @@ t.test("JSON that is none is 400, as a problem with the request's id", async (t)
 t.test("every problem of a body is told: what is missing, unknown, of the wrong type or out of range", async (t) => {
   const payload = { titel: "x", sourceUrl: "ftp://example.com", durationMs: "90", description: "x".repeat(5_001) };
   const { status, problem } = await refusal({ method: "POST", url: VIDEOS, payload });
-  t.equal(status, 400);
+  t.equal(status, 422);
   t.same(
-    new Set(problem.errors?.map(({ path, message }) => `${path} ${message}`)),
+    new Set(problem.errors?.map(({ path, code, message }) => `${path} ${code}: ${message}`)),
     new Set([
-      "body.title is missing",
-      "body.titel is not a known field",
-      "body.sourceUrl must be an http: or https: URL",
-      "body.durationMs must be integer",
-      "body.description must NOT have more than 5000 characters",
+      "body.title missing: Field required",
+      "body.titel extra_forbidden: Extra inputs are not permitted",
+      "body.sourceUrl string_pattern_mismatch: String should match pattern '^https?://[^\\s/]'",
+      "body.durationMs int_type: Input should be a valid integer",
+      "body.description string_too_long: String should have at most 5000 characters",
     ]),
   );
 });
 
-t.test("a wrong id, limit or URL is 400 and says what it must be", async (t) => {
-  for (const [url, path, message] of [
-    [`${VIDEOS}/42`, "params.id", "must be a UUID"],
-    [`${VIDEOS}?limit=0`, "querystring.limit", "must be a whole number from 1 to 100"],
-    [`${VIDEOS}?limt=5`, "querystring.limt", "is not a known field"],
-    ["/api/data", "querystring.url", "is missing"],
-    ["/api/data?url=file:///etc/passwd", "querystring.url", "must be an http: or https: URL"],
+t.test("a wrong id, limit, cursor or URL is 422 and says what it must be", async (t) => {
+  for (const [url, path, code] of [
+    [`${VIDEOS}/42`, "path.id", "uuid_parsing"],
+    [`${VIDEOS}/urn:uuid:00000000-0000-4000-8000-000000000000`, "path.id", "string_too_long"],
+    [`${VIDEOS}?limit=0`, "query.limit", "greater_than_equal"],
+    [`${VIDEOS}?limit=101`, "query.limit", "less_than_equal"],
+    [`${VIDEOS}?limit=2.5`, "query.limit", "int_parsing"],
+    [`${VIDEOS}?limt=5`, "query.limt", "extra_forbidden"],
+    ["/api/data", "query.url", "missing"],
+    ["/api/data?url=file:///etc/passwd", "query.url", "string_pattern_mismatch"],
   ] as const) {
     const { status, problem } = await refusal({ url });
-    t.equal(status, 400, url);
-    t.strictSame(problem.errors, [{ path, message }], url);
+    t.equal(status, 422, url);
+    t.match(problem.errors, [{ path, code, message: /^(?:Field required|Extra|Input should|String should)/ }], url);
+    t.equal(problem.errors?.length, 1, url);
   }
 });
 
@@ -105,7 +126,9 @@ t.test("a request id is echoed where it is sound, and made where it is not", asy
   );
 });
 
-t.test("while the rest starts, health is answered and valid requests are asked to come back", async (t) => {
+t.test("while the rest starts, health is answered and other requests are asked to come back", async (t) => {
+  await using early = await testClient(await makeApp(pino({ level: "silent" }), new Doorway(), { host: "127.0.0.1" }));
+  const { app } = early;
   t.equal((await app.inject("/livez")).statusCode, 200);
   t.equal((await app.inject("/readyz")).statusCode, 503);
   t.equal((await app.inject("/startupz")).statusCode, 503);
@@ -114,16 +137,25 @@ t.test("while the rest starts, health is answered and valid requests are asked t
     resources: [],
   });
   t.match((await app.inject({ url: "/", headers: { accept: "text/html" } })).body, /Clips is starting/);
-  const { status, headers } = await refusal({
-    method: "POST",
-    url: VIDEOS,
-    payload: { title: "x", sourceUrl: "https://example.com" },
-  });
-  t.equal(status, 503);
+  const { statusCode, headers } = await early.post(VIDEOS, { title: "x", sourceUrl: "https://example.com" });
+  t.equal(statusCode, 503);
   t.equal(headers["retry-after"], "1");
+  t.equal((await early.get("/nowhere")).statusCode, 404);
+  t.equal((await early.get("/openapi.json")).statusCode, 200);
+});
+
+t.test("who may not rotate keys learns that, and not what is wrong with the rest", async (t) => {
+  const url = "/api/v1/crypto/rotate";
+  t.equal((await refusal({ method: "POST", url, payload: {} })).status, 401);
+  const headers = { authorization: "Bearer a-token-for-the-tests" };
+  const { status, problem } = await refusal({ method: "POST", url: `${url}?x=1`, payload: {}, headers });
+  t.equal(status, 422);
+  t.strictSame(problem.errors?.map(({ path }) => path).sort(), ["body.backend", "query.x"]);
 });
 
 t.test("bytes that are no HTTP get a problem too", async (t) => {
+  await using other = await testClient(await makeApp(pino({ level: "silent" }), new Doorway(), { host: "127.0.0.1" }));
+  const { app } = other;
   const { port } = new URL(await app.listen({ port: 0, host: "127.0.0.1" }));
   const socket = connect(Number(port), "127.0.0.1");
   socket.end("GARBAGE\r\n\r\n");

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 export interface AccessLogOptions {
   /** Names of query parameters whose values are masked, in any case. Default: tokens, keys, passwords, signatures and codes. */
   readonly redact?: readonly string[];
-  /** Requests that are logged at `debug` only. Default: those of the health endpoints. */
+  /** Requests that are logged at `debug` only. Default: those of the health endpoints and of metrics. */
   readonly quiet?: (request: FastifyRequest) => boolean;
 }
 
@@ -26,8 +26,10 @@ export const SECRET_PARAMETERS: readonly string[] = [
 /** Logs each request once, when it is over, through the app's logger: never headers or bodies, and no secrets of the query string. */
 export function accessLog(
   app: FastifyInstance,
-  { redact = SECRET_PARAMETERS, quiet = isHealth }: AccessLogOptions,
+  { redact = SECRET_PARAMETERS, quiet }: AccessLogOptions,
+  metricsPath: string,
 ): void {
+  const isQuiet = quiet ?? ((request) => isHealth(request) || request.routeOptions.url === metricsPath);
   const secret = new Set(redact.map((name) => name.toLowerCase()));
   const hint = new RegExp(["%", ...redact.map((name) => name.replaceAll(/\W/g, "."))].join("|"), "i"); // most URLs hold none
   const write = (request: FastifyRequest, reply: FastifyReply, aborted: boolean): void => {
@@ -39,7 +41,7 @@ export function accessLog(
       ms: Math.round(reply.elapsedTime * 10) / 10,
       ...(aborted ? { aborted } : {}),
     };
-    if (quiet(request)) request.log.debug(line, "request");
+    if (isQuiet(request)) request.log.debug(line, "request");
     else request.log.info(line, "request");
   };
   app.addHook("onResponse", (request, reply, done) => {

@@ -7,6 +7,7 @@ export const FASTIFY_CODES = {
   ROUTE_INVALID:
     "A route asks for what it cannot have, such as two security schemes of one name or a form beside a JSON body.",
   INPUT_INVALID: "The request's input is not what the route asks for; every problem is in `issues`.",
+  PORT_BUSY: "The port that a server shall listen on belongs to another program.",
   BACKGROUND_LOST: "Background tasks had not run when the app had to stop.",
 } as const;
 
@@ -34,15 +35,22 @@ export class HttpError extends Error {
   readonly statusCode: number;
   /** Headers of the answer, such as `www-authenticate`. */
   readonly headers: Readonly<Record<string, string>>;
+  /** What went wrong, for programs; told where there is one. */
+  readonly code: string | undefined;
 
   constructor(
     statusCode: number,
     detail: string,
-    options: { readonly headers?: Readonly<Record<string, string>>; readonly cause?: unknown } = {},
+    options: {
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly code?: string;
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(detail, "cause" in options ? { cause: options.cause } : undefined);
     this.statusCode = statusCode;
     this.headers = options.headers ?? {};
+    this.code = options.code;
   }
 }
 

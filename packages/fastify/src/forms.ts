@@ -1,5 +1,4 @@
-import formbody from "@fastify/formbody";
-import multipart from "@fastify/multipart";
+/// <reference types="@fastify/multipart" />
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { UploadedFile } from "./inputs/parameter.ts";
 
@@ -21,8 +20,9 @@ const URLENCODED = "application/x-www-form-urlencoded";
 /** Lets an app parse forms, unless it can already. */
 export async function parseForms(app: FastifyInstance, options: FormOptions): Promise<void> {
   const { maxFileBytes = 10 * MIB, maxFiles = 10, maxFields = 100, maxFieldBytes = MIB } = options;
-  if (!app.hasContentTypeParser(URLENCODED)) await app.register(formbody);
+  if (!app.hasContentTypeParser(URLENCODED)) await app.register((await import("@fastify/formbody")).default);
   if (app.hasContentTypeParser("multipart/form-data")) return;
+  const { default: multipart } = await import("@fastify/multipart");
   await app.register(multipart, {
     limits: { fileSize: maxFileBytes, files: maxFiles, fields: maxFields, fieldSize: maxFieldBytes },
   });

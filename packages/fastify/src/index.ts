@@ -1,6 +1,8 @@
 export { SECRET_PARAMETERS, type AccessLogOptions } from "./access-log.ts";
 export type { Background, BackgroundStats } from "./background.ts";
 export { depend } from "./dependencies.ts";
+export { Doorway, doorway } from "./doorway.ts";
+export type { MetricsRoute } from "./endpoints.ts";
 export type { StewardStats } from "./entrance.ts";
 export { FASTIFY_CODES, HttpError, InvalidInput, SocketError, type FastifyCode } from "./errors.ts";
 export type { FormOptions } from "./forms.ts";
@@ -28,12 +30,12 @@ export {
   steward,
   withInputs,
   type ContainerSource,
-  type MetricsRoute,
   type Steward,
   type StewardOptions,
   type StewardSettings,
 } from "./plugin.ts";
 export type { Problem, ProblemOptions } from "./problem.ts";
+export { refusals } from "./refusals.ts";
 export { uuid7 } from "./request-id.ts";
 export { background, reply, request, requestSignal, requiredScopes, type Provided } from "./request-inputs.ts";
 export type { OAuthFlow, Scheme, SchemeDocument } from "./security/scheme.ts";
@@ -54,3 +56,4 @@ export {
 } from "./security/schemes.ts";
 export { Scopes } from "./security/scopes.ts";
 export { security } from "./security/security.ts";
+export { FastifyServer, fastifyServer, type FastifyServerOptions, type ListenOptions } from "./server.ts";

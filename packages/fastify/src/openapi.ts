@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifySchema, RouteOptions } from "fastify";
+import type { FastifySchema, RouteOptions } from "fastify";
 import { Schemes, securityOf } from "./security/document.ts";
 import type { Description } from "./describe.ts";
 import { jsonSchemaOf, type JsonSchema } from "./inputs/schema.ts";
@@ -39,7 +39,7 @@ export class Documentation {
   }
 
   /** A route's schema with everything that its dependencies take. */
-  schemaOf(route: RouteOptions): FastifySchema {
+  schemaOf(route: Pick<RouteOptions, "schema" | "handler">): FastifySchema {
     const own = route.schema ?? {};
     const description = this.#described.get(route.handler);
     if (description === undefined) return own;
@@ -132,7 +132,7 @@ function bodyOf(
 const ORDER = ["path", "query", "header", "cookie"];
 
 /** What @fastify/swagger does otherwise: bodies are required, and parameters have an order. */
-function finished(document: Record<string, unknown>): Record<string, unknown> {
+export function finished(document: Record<string, unknown>): Record<string, unknown> {
   const { paths } = document as { paths: Record<string, Record<string, Operation>> }; // @fastify/swagger makes them
   for (const operation of Object.values(paths).flatMap((methods) => Object.values(methods))) {
     operation.parameters?.sort((a, b) => ORDER.indexOf(a.in) - ORDER.indexOf(b.in));
@@ -144,29 +144,4 @@ function finished(document: Record<string, unknown>): Record<string, unknown> {
 interface Operation {
   readonly parameters?: { readonly in: string }[];
   readonly requestBody?: { required?: boolean };
-}
-
-/** Serves the document, and the page for people where `@fastify/swagger-ui` is installed. */
-export async function serveDocument(
-  app: FastifyInstance,
-  options: OpenApiOptions,
-  documentation: Documentation,
-): Promise<void> {
-  const { title, version, description, servers = [], path = "/openapi.json", docs = "/docs" } = options;
-  const { default: swagger } = await import("@fastify/swagger");
-  await app.register(swagger, {
-    openapi: {
-      openapi: "3.1.0",
-      info: { title, version, ...(description === undefined ? {} : { description }) },
-      servers: [...servers],
-      components: { securitySchemes: documentation.schemes.document as never },
-    }, // the document grows with the routes
-    transform: ({ schema, url, route }) => ({ schema: documentation.schemaOf({ ...route, schema }), url }),
-    transformObject: (made) => finished(("openapiObject" in made ? made.openapiObject : {}) as Record<string, unknown>), // of OpenAPI, as asked for
-  });
-  app.get(path, { schema: { hide: true } as FastifySchema }, async () => app.swagger()); // `hide` is @fastify/swagger's
-  if (docs === false) return;
-  const page = await import("@fastify/swagger-ui").catch(() => undefined);
-  if (page === undefined) app.log.warn(`no page at ${docs}: @fastify/swagger-ui is not installed`);
-  else await app.register(page.default, { routePrefix: docs });
 }

@@ -1,29 +1,35 @@
-import { Readable } from "node:stream";
+// Routes may say `tags`, `summary` and what else a document holds.
+/// <reference types="@fastify/swagger" preserve="true" />
 import {
   announceShutdown,
-  healthEndpoints,
   type AllInputs,
   type Container,
   type HealthEndpointOptions,
   type Running,
 } from "@steward/container";
 import type { Binding, MetricsSource, Needs } from "@steward/core";
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, RouteOptions } from "fastify";
+import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from "fastify";
 import plugin from "fastify-plugin";
 import { accessLog, type AccessLogOptions } from "./access-log.ts";
 import { depend, dependenciesOf } from "./dependencies.ts";
+import { describe } from "./describe.ts";
+import { serveDocument } from "./documents.ts";
+import type { Doorway } from "./doorway.ts";
+import { healthRoutes, METRICS_PATH, metricsRoute, type MetricsRoute } from "./endpoints.ts";
 import { Entrance, type RunningSource, type StewardStats } from "./entrance.ts";
 import { parseForms, readForm, type FormOptions } from "./forms.ts";
 import { handleWith } from "./handle.ts";
 import { allNeeds, injectionOf, setSurroundings, visitKey, visitOf, type Injection } from "./inject.ts";
 import { Validators } from "./inputs/validator.ts";
-import { Documentation, serveDocument, type OpenApiOptions } from "./openapi.ts";
+import { answerUnknown } from "./not-found.ts";
+import { Documentation, type OpenApiOptions } from "./openapi.ts";
 import { errorHandler, type ProblemOptions } from "./problem.ts";
 import { problemSchema } from "./problem-schema.ts";
 import { requestIdFrom } from "./request-id.ts";
 import { Route, type Surroundings } from "./route.ts";
 import { sweepWhileClosing } from "./server-drain.ts";
 import { socketRoute } from "./socket.ts";
+import { strictQuery } from "./strict-query.ts";
 
 /** Where the container of an app comes from. */
 export type ContainerSource =
@@ -33,8 +39,8 @@ export type ContainerSource =
       readonly inputs?: readonly Binding[];
     }
   | {
-      /** A container that somebody else starts and stops; a function where it is up later than the app. */
-      readonly running: Running | (() => Running | undefined);
+      /** A container that somebody else starts and stops; a doorway or a function where it is up later than the app. */
+      readonly running: Running | Doorway | (() => Running | undefined);
     };
 
 /** Settings of the plugin. */
@@ -51,6 +57,13 @@ export interface StewardSettings {
   readonly accessLog?: AccessLogOptions | false;
   /** How errors are told. `false` leaves them to Fastify. */
   readonly errors?: ProblemOptions | false;
+  /**
+   * Answers what has no route, as errors are told: 405 with `allow` where the path has routes of other methods, else
+   * 404. Default on; `false` where the app has a `setNotFoundHandler` of its own.
+   */
+  readonly notFound?: boolean;
+  /** `true`: parameters of the query string that a route does not know are not valid. Default: nobody looks at them. */
+  readonly strictQuery?: boolean;
   /** Health routes. Default on, without a prefix. */
   readonly health?: HealthEndpointOptions | false;
   /** A route for metrics, with what renders them. Default none. */
@@ -59,16 +72,6 @@ export interface StewardSettings {
   readonly forms?: FormOptions | false;
   /** The OpenAPI document and its page. Default none. */
   readonly openapi?: OpenApiOptions;
-}
-
-/** Where metrics are served and who renders them. */
-export interface MetricsRoute {
-  /** Default `/metrics`. */
-  readonly path?: string;
-  /** Default `text/plain; version=0.0.4; charset=utf-8`. */
-  readonly contentType?: string;
-  /** Gives the text, or its parts one after the other, such as `prometheusText([app.steward, running])` of `@steward/telemetry`. */
-  readonly render: () => string | Promise<string> | Iterable<string> | AsyncIterable<string>;
 }
 
 /** Options of the plugin. */
@@ -114,16 +117,17 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   app.decorateRequest(visitKey, null);
   if (dependencies !== undefined) depend(app, dependencies as {}); // checked by the route that gets them
   if (requestId !== false) echoRequestId(app, requestId);
-  if (options.accessLog !== false) accessLog(app, options.accessLog ?? {});
+  if (options.accessLog !== false) accessLog(app, options.accessLog ?? {}, metrics?.path ?? METRICS_PATH);
   if (errors !== false) app.setErrorHandler(errorHandler(errors));
+  if (options.notFound ?? errors !== false) answerUnknown(app);
   if (forms !== false) await parseForms(app, forms);
   const { shape = "problem", invalidStatus = 422 } = errors === false ? {} : errors;
   const documentation = new Documentation(problemSchema(shape), invalidStatus);
-  const routes = joinRoutes(app, surroundings, documentation);
-  if (openapi !== undefined) await serveDocument(app, openapi, documentation);
-  if (health !== false) healthRoutes(app, entrance, health);
+  const routes = joinRoutes(app, surroundings, documentation, options.strictQuery ?? false);
+  if (openapi !== undefined) serveDocument(app, openapi, documentation);
+  if (health !== false) healthRoutes(app, () => entrance.running, health);
   if (metrics !== undefined) metricsRoute(app, metrics);
-  joinLifecycles(app, entrance, routes, options.closeTimeoutMs ?? 15_000);
+  joinLifecycles(app, entrance, routes, options);
 };
 
 /**
@@ -162,7 +166,8 @@ export function withInputs<Open extends string, const B extends readonly Binding
 function sourceOf(options: ContainerSource): RunningSource {
   if ("container" in options) return { container: options.container, inputs: options.inputs ?? [] };
   const { running } = options;
-  return typeof running === "function" ? running : () => running;
+  if (typeof running === "function") return running;
+  return "onOpen" in running ? () => running.running : () => running;
 }
 
 function stewardOf(entrance: Entrance): Steward {
@@ -185,12 +190,18 @@ function echoRequestId(app: FastifyInstance, header: string): void {
 }
 
 /** Gives each injected route its handler, and the document what it takes. */
-function joinRoutes(app: FastifyInstance, surroundings: Surroundings, documentation: Documentation): readonly Route[] {
+function joinRoutes(
+  app: FastifyInstance,
+  surroundings: Surroundings,
+  documentation: Documentation,
+  strict: boolean,
+): readonly Route[] {
   const routes: Route[] = [];
   app.addHook("onRoute", function (options) {
     const injection = injectionOf(options.handler) ?? injectionOf((options as SocketOptions).wsHandler);
     if (injection === undefined) return;
-    const route = new Route(surroundings, allNeeds(dependenciesOf(this), injection), injection.options);
+    const needs = allNeeds(dependenciesOf(this), injection);
+    const route = new Route(surroundings, strict ? withStrictQuery(needs) : needs, injection.options);
     routes.push(route);
     if (injection.socket) joinSocket(options, route, injection);
     else {
@@ -201,6 +212,11 @@ function joinRoutes(app: FastifyInstance, surroundings: Surroundings, documentat
     }
   });
   return routes;
+}
+
+/** Looked at last: whoever may not ask learns that first. */
+function withStrictQuery(needs: Needs): Needs {
+  return { ...needs, "strict query": strictQuery(describe(needs)) };
 }
 
 /** What @fastify/websocket adds to routes. */
@@ -238,53 +254,23 @@ function joinHooks(options: RouteOptions, { description }: Route): void {
   ];
 }
 
-function healthRoutes(app: FastifyInstance, entrance: Entrance, options: HealthEndpointOptions): void {
-  const answer = healthEndpoints(() => entrance.running, options);
-  const { prefix = "" } = options;
-  for (const path of ["/livez", "/readyz", "/startupz", "/health", "/health/*"]) {
-    app.route({
-      method: ["GET", "HEAD"],
-      url: `${prefix}${path}`,
-      schema: { hide: true } as never, // @fastify/swagger's
-      handler: (request, reply) => {
-        const found = answer(request.method, request.url, request.headers);
-        return found === undefined ? reply.callNotFound() : sent(reply, found);
-      },
-    });
-  }
-}
-
-function sent(
-  reply: FastifyReply,
-  found: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string },
-): FastifyReply {
-  return reply.code(found.status).headers(found.headers).send(found.body);
-}
-
-function metricsRoute(
-  app: FastifyInstance,
-  { path = "/metrics", contentType = "text/plain; version=0.0.4; charset=utf-8", render }: MetricsRoute,
-): void {
-  const schema = { hide: true } as never; // @fastify/swagger's
-  app.get(path, { schema }, async (_request, reply) => {
-    const text = await render();
-    return reply.type(contentType).send(typeof text === "string" ? text : Readable.from(text));
-  });
-}
-
 function joinLifecycles(
   app: FastifyInstance,
   entrance: Entrance,
   routes: readonly Route[],
-  closeTimeoutMs: number,
+  options: StewardOptions,
 ): void {
+  const { closeTimeoutMs = 15_000 } = options;
   const sweep = sweepWhileClosing(app, closeTimeoutMs);
+  const check = (): void => routes.forEach((route) => route.check());
+  if ("running" in options && "onOpen" in options.running) options.running.onOpen(check);
   app.addHook("onReady", async () => {
     await entrance.start();
-    for (const route of routes) route.check();
+    check();
   });
   app.addHook("preClose", async () => {
-    if (entrance.running !== undefined) announceShutdown(entrance.running);
+    // A container of somebody else goes on, and other apps may be on it.
+    if ("container" in options && entrance.running !== undefined) announceShutdown(entrance.running);
     sweep.begin();
   });
   app.addHook("onClose", async () => {

@@ -9,6 +9,7 @@ const PROBLEM: JsonSchema = {
     status: { type: "integer" },
     detail: { type: "string" },
     requestId: { type: "string" },
+    code: { type: "string" },
     errors: {
       type: "array",
       items: {

@@ -10,6 +10,11 @@ export interface ProblemOptions {
   readonly shape?: "problem" | "fastapi";
   /** Status of input that is not valid. Default 422. */
   readonly invalidStatus?: 400 | 422;
+  /**
+   * What an error is for clients, where you know better than the plugin; `undefined` leaves it to the plugin. It is
+   * given the error of the resource also where a driver has wrapped it. Never tell hosts, statements or names of yours.
+   */
+  readonly tell?: (error: unknown) => HttpError | undefined;
 }
 
 /** An answer that says what went wrong, as RFC 9457 has it. */
@@ -19,14 +24,17 @@ export interface Problem {
   readonly status: number;
   readonly detail: string;
   readonly requestId: string;
+  /** What went wrong, for programs; where there is more to say than the status. */
+  readonly code?: string;
   /** What is wrong with the input, one by one. */
   readonly errors?: readonly { readonly path: string; readonly code: string; readonly message: string }[];
 }
 
 /** What clients are told of an error. */
-interface Told {
+export interface Told {
   readonly status: number;
   readonly detail: string;
+  readonly code?: string | undefined;
   readonly issues?: readonly Issue[] | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
@@ -46,9 +54,10 @@ const OURS = "something went wrong on our side";
 export function errorHandler({
   shape = "problem",
   invalidStatus = 422,
+  tell: ask = () => undefined,
 }: ProblemOptions): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (error, request, reply) => {
-    const told = tell(error, invalidStatus);
+    const told = tell(ask(stewardErrorIn(error) ?? error) ?? error, invalidStatus);
     if (told.status >= 500) request.log.error({ err: error }, "request failed");
     reply.code(told.status).headers(told.headers ?? {});
     if (shape === "fastapi")
@@ -57,7 +66,8 @@ export function errorHandler({
   };
 }
 
-function problemOf({ status, detail, issues }: Told, requestId: string): Problem {
+/** The body of a problem. */
+export function problemOf({ status, detail, code: named, issues }: Told, requestId: string): Problem {
   const errors = issues?.map(({ path, code, message }) => ({ path: path.join("."), code, message }));
   return {
     type: "about:blank",
@@ -65,6 +75,7 @@ function problemOf({ status, detail, issues }: Told, requestId: string): Problem
     status,
     detail,
     requestId,
+    ...(named === undefined ? {} : { code: named }),
     ...(errors === undefined ? {} : { errors }),
   };
 }
@@ -74,7 +85,8 @@ function asFastApi({ path, code, message, input }: Issue): Readonly<Record<strin
 }
 
 function tell(error: unknown, invalidStatus: number): Told {
-  if (error instanceof HttpError) return { status: error.statusCode, detail: error.message, headers: error.headers };
+  if (error instanceof HttpError)
+    return { status: error.statusCode, detail: error.message, code: error.code, headers: error.headers };
   if (error instanceof InvalidInput)
     return { status: invalidStatus, detail: "the input is not valid", issues: error.issues };
   const ours = stewardErrorIn(error);

@@ -100,8 +100,9 @@ t.test(
 );
 
 t.test("the answer to what does not exist may have needs too", async (t) => {
-  await using client = await served((app) =>
-    app.setNotFoundHandler(inject({ request }, ({ request }) => `no ${request.url}`)),
+  await using client = await served(
+    (app) => app.setNotFoundHandler(inject({ request }, ({ request }) => `no ${request.url}`)),
+    { notFound: false },
   );
   t.equal((await client.get("/nowhere")).body, "no /nowhere");
   await turns();

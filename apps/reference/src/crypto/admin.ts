@@ -1,19 +1,23 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { FastifyReply, FastifyRequest } from "fastify";
-import { ApiError } from "../problem.ts";
+import { resource } from "@steward/core";
+import { bearer, HttpError } from "@steward/fastify";
+import { settings } from "../settings.ts";
 
-/**
- * Lets only requests through that know the token: `authorization: Bearer <CLIPS_ADMIN_TOKEN>`.
- * @throws {ApiError} with status 401, or 403 where there is no token at all.
- */
-export function requireAdmin({ headers }: FastifyRequest, reply: FastifyReply, token: string | undefined): void {
-  if (token === undefined) throw new ApiError(403, "no request may do this here: CLIPS_ADMIN_TOKEN is not set");
-  const [, given = ""] = /^Bearer (\S+)$/i.exec(headers.authorization ?? "") ?? [];
-  // Digests have one length whatever was given, so that the time tells nothing.
-  if (timingSafeEqual(digest(given), digest(token))) return;
-  reply.header("www-authenticate", 'Bearer realm="clips"');
-  throw new ApiError(401, "this needs the token of the administrator");
-}
+/** What an administrator may do. */
+export const ROTATE = "keys:rotate";
+
+/** Lets only requests through that know the token: `authorization: Bearer <CLIPS_ADMIN_TOKEN>`. */
+export const admin = resource("admin", {
+  lifetime: "request",
+  needs: { settings, token: bearer({ name: "admin", description: "CLIPS_ADMIN_TOKEN" }) },
+  start: ({ settings: { adminToken }, token }) => {
+    if (adminToken === undefined) throw new HttpError(403, "no request may do this here: CLIPS_ADMIN_TOKEN is not set");
+    // Digests have one length whatever was given, so that the time tells nothing.
+    if (timingSafeEqual(digest(token), digest(adminToken))) return { scopes: [ROTATE] };
+    const headers = { "www-authenticate": 'Bearer error="invalid_token"' };
+    throw new HttpError(401, "this needs the token of the administrator", { headers });
+  },
+});
 
 function digest(text: string): Buffer {
   return createHash("sha256").update(text).digest();

@@ -1,5 +1,5 @@
 import { isStewardError } from "@steward/core";
-import { ApiError } from "../problem.ts";
+import { HttpError } from "@steward/fastify";
 
 /**
  * What callers are told when their message or signature is refused. A key id stands in the message in clear, so that
@@ -24,6 +24,6 @@ export async function onInput<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     const [status, detail] = (isStewardError(error) && REFUSALS[error.code]) || [];
     if (status === undefined || detail === undefined || !isStewardError(error)) throw error;
-    throw new ApiError(status, detail, { cause: error, code: error.code });
+    throw new HttpError(status, detail, { cause: error, code: error.code });
   }
 }

@@ -1,10 +1,8 @@
 import type { CryptoBackend } from "@steward/crypto";
-import type { FastifyInstance, FastifyRequest } from "fastify";
-import { withNeeds, type Entrance } from "../glue.ts";
-import { ApiError } from "../problem.ts";
+import { body, HttpError, inject, security, type RequestInput } from "@steward/fastify";
+import type { FastifyInstance } from "fastify";
 import { crypto } from "../resources.ts";
-import { settings } from "../settings.ts";
-import { requireAdmin } from "./admin.ts";
+import { admin, ROTATE } from "./admin.ts";
 import { bytesIn } from "./base64.ts";
 import { BACKENDS, keyIdOf, KEYSETS, type Backend } from "./keysets.ts";
 import { onInput } from "./refusals.ts";
@@ -12,34 +10,45 @@ import { onInput } from "./refusals.ts";
 const PATH = "/api/v1/crypto";
 /** About 1 MiB of data in base64, with room for a message around it. */
 const BODY_BYTES = 1_500_000;
+const tags = ["crypto"];
 
 const backend = { type: "string", minLength: 1, maxLength: 64 } as const;
-const base64 = { type: "string" } as const;
+const base64 = { type: "string", description: "base64 with padding" } as const;
 
-function bodyOf<const P extends Record<string, unknown>>(properties: P, required: readonly (keyof P)[]) {
-  return {
-    type: "object",
-    additionalProperties: false,
-    required: ["backend", ...required],
-    properties: { backend, ...properties },
-  };
-}
-
-const BODIES = {
-  encrypt: bodyOf({ data: base64, aad: base64 }, ["data"]),
-  decrypt: bodyOf({ message: base64, aad: base64 }, ["message"]),
-  sign: bodyOf({ data: base64 }, ["data"]),
-  verify: bodyOf({ data: base64, signature: base64 }, ["data", "signature"]),
-  rotate: bodyOf({ immediate: { type: "boolean", default: false } }, []),
-};
-
-/** What the body of each request holds once its schema has let it through. */
+/** What the body of each request holds. */
 interface Input {
   readonly encrypt: { readonly backend: string; readonly data: string; readonly aad?: string };
   readonly decrypt: { readonly backend: string; readonly message: string; readonly aad?: string };
   readonly sign: { readonly backend: string; readonly data: string };
   readonly verify: { readonly backend: string; readonly data: string; readonly signature: string };
 }
+
+const object = { type: "object", additionalProperties: false } as const;
+
+const INPUTS: { readonly [K in keyof Input]: RequestInput<Input[K], "body", K> } = {
+  encrypt: body("encrypt", {
+    ...object,
+    required: ["backend", "data"],
+    properties: { backend, data: base64, aad: base64 },
+  }),
+  decrypt: body("decrypt", {
+    ...object,
+    required: ["backend", "message"],
+    properties: { backend, message: base64, aad: base64 },
+  }),
+  sign: body("sign", { ...object, required: ["backend", "data"], properties: { backend, data: base64 } }),
+  verify: body("verify", {
+    ...object,
+    required: ["backend", "data", "signature"],
+    properties: { backend, data: base64, signature: base64 },
+  }),
+};
+
+const rotation = body("rotation", {
+  ...object,
+  required: ["backend"],
+  properties: { backend, immediate: { type: "boolean", default: false } },
+});
 
 type Action<K extends keyof Input> = (crypto: CryptoBackend, input: Input[K]) => Promise<object>;
 
@@ -65,35 +74,32 @@ const ACTIONS: { readonly [K in keyof Input]: Action<K> } = {
 };
 
 /** `POST /api/v1/crypto/{encrypt,decrypt,sign,verify}` for everybody, `POST /api/v1/crypto/rotate` for the administrator. */
-export function cryptoRoutes(app: FastifyInstance, way: Entrance): void {
-  addAction(app, way, "encrypt");
-  addAction(app, way, "decrypt");
-  addAction(app, way, "sign");
-  addAction(app, way, "verify");
-  app.post(`${PATH}/rotate`, {
-    schema: { body: BODIES.rotate },
-    handler: withNeeds(way, { crypto, settings }, ({ crypto, settings }, request, reply) => {
-      requireAdmin(request, reply, settings.adminToken);
-      return rotate(crypto, request);
-    }),
-  });
+export function cryptoRoutes(app: FastifyInstance): void {
+  addAction(app, "encrypt", "Encrypts, under associated data where there is any");
+  addAction(app, "decrypt", "Decrypts, whichever key of the backend wrote it");
+  addAction(app, "sign", "Signs");
+  addAction(app, "verify", "Verifies, whichever key of the backend signed");
+  app.post(
+    `${PATH}/rotate`,
+    { schema: { tags, summary: "Makes a new key" } },
+    inject({ admin: security(admin, [ROTATE]), crypto, rotation }, ({ crypto, rotation }) => rotate(crypto, rotation)),
+  );
 }
 
-function addAction<K extends keyof Input>(app: FastifyInstance, way: Entrance, name: K): void {
-  app.post(`${PATH}/${name}`, {
-    schema: { body: BODIES[name] },
-    bodyLimit: BODY_BYTES,
-    handler: withNeeds(
-      way,
-      { crypto },
-      ({ crypto }, request) => onInput(() => ACTIONS[name](crypto, request.body as Input[K])), // the schema says so
-    ),
-  });
+function addAction<K extends keyof Input>(app: FastifyInstance, name: K, summary: string): void {
+  const needs = { crypto, input: INPUTS[name] as RequestInput<Input[K], "body", string> }; // one K says what both are
+  app.post(
+    `${PATH}/${name}`,
+    { bodyLimit: BODY_BYTES, schema: { tags, summary } },
+    inject(needs, ({ crypto, input }) => onInput(() => ACTIONS[name](crypto, input))),
+  );
 }
 
 /** Answers with the id of the new key, and whether it writes already or waits until every instance knows it. */
-async function rotate(crypto: CryptoBackend, { body }: FastifyRequest): Promise<object> {
-  const { backend, immediate } = body as { backend: string; immediate: boolean }; // the schema says so
+async function rotate(
+  crypto: CryptoBackend,
+  { backend, immediate = false }: { readonly backend: string; readonly immediate?: boolean },
+): Promise<object> {
   if (!Object.hasOwn(KEYSETS, backend)) throw unknownBackend(backend);
   const keyId = await crypto.keys(backend).rotate({ immediate });
   return { backend, keyId, primary: crypto.keys(backend).info().primary === keyId };
@@ -122,13 +128,13 @@ function isBackend(name: string): name is Backend {
   return Object.hasOwn(BACKENDS, name);
 }
 
-function unknownBackend(name: string): ApiError {
+function unknownBackend(name: string): HttpError {
   const detail = `there is no backend ${JSON.stringify(name)}; there are ${Object.keys(BACKENDS).join(", ")}`;
-  return new ApiError(404, detail, { code: "CRYPTO_KEYSET_UNKNOWN" });
+  return new HttpError(404, detail, { code: "CRYPTO_KEYSET_UNKNOWN" });
 }
 
-function misused(name: string, does: string): ApiError {
-  return new ApiError(400, `the backend ${name} ${does}`, { code: "CRYPTO_KEYSET_MISUSED" });
+function misused(name: string, does: string): HttpError {
+  return new HttpError(400, `the backend ${name} ${does}`, { code: "CRYPTO_KEYSET_MISUSED" });
 }
 
 function aadOf(aad: string | undefined): Buffer | undefined {

@@ -21,6 +21,7 @@ export interface Overview {
 }
 
 const LINKS = {
+  docs: "/docs",
   videos: "/api/v1/videos",
   data: "/api/data?url=",
   secrets: "/api/v1/secrets",
@@ -30,6 +31,7 @@ const LINKS = {
   health: "/health",
   resources: "/health/resources",
   security: "/health/security",
+  metrics: "/metrics",
 };
 
 /** What runs now; with `details` also why something is not well. */

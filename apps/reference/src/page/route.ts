@@ -1,12 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { Entrance } from "../glue.ts";
 import { page } from "./html.ts";
 import { overviewOf } from "./overview.ts";
 
 /** `GET /`: what runs and how it is; a page for browsers, JSON for `accept: application/json`. */
-export function frontPage(app: FastifyInstance, way: Entrance, details: boolean): void {
-  app.get("/", async (request, reply) => {
-    const overview = overviewOf(way.running, details);
+export function frontPage(app: FastifyInstance, details: boolean): void {
+  app.get("/", { schema: { tags: ["health"], summary: "What runs" } }, async (request, reply) => {
+    const overview = overviewOf(app.steward.running, details);
     reply.header("cache-control", "no-store").header("vary", "accept");
     if (!wantsHtml(request)) return overview;
     reply

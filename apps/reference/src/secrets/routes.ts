@@ -1,69 +1,66 @@
+import { body, HttpError, inject, path, query } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
-import { withNeeds, type Entrance } from "../glue.ts";
-import { ApiError } from "../problem.ts";
 import { secrets } from "./secrets.ts";
 
-const name = { type: "string", minLength: 1, maxLength: 200, pattern: "\\S", description: "more than spaces" } as const;
+const text = { type: "string", minLength: 1, maxLength: 200, pattern: "\\S", description: "more than spaces" } as const;
 const value = { type: "string", minLength: 1, maxLength: 10_000 } as const;
 
-const newSecret = {
+const newSecret = body("secret", {
   type: "object",
   additionalProperties: false,
   required: ["name", "value"],
-  properties: { name, value },
-} as const;
+  properties: { name: text, value },
+});
 
-const byName = { type: "object", additionalProperties: false, properties: { name } } as const;
-const byValue = { type: "object", additionalProperties: false, required: ["value"], properties: { value } } as const;
-
-const byId = {
+const search = body("search", {
   type: "object",
-  properties: {
-    id: { type: "string", pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description: "a UUID" },
-  },
-} as const;
+  additionalProperties: false,
+  required: ["value"],
+  properties: { value },
+});
+
+const name = query("name", text, { required: false });
+const id = path("id", { type: "string", format: "uuid", maxLength: 36 });
 
 const PATH = "/api/v1/secrets";
+const tags = ["secrets"];
 
 /** `POST` and `GET /api/v1/secrets`, `GET /api/v1/secrets/:id`, `POST /api/v1/secrets/search`. */
-export function secretRoutes(app: FastifyInstance, way: Entrance): void {
-  app.addHook("onRequest", async ({ url }, reply) => {
-    if (url.startsWith(PATH)) reply.header("cache-control", "no-store");
-  });
+export async function secretRoutes(app: FastifyInstance): Promise<void> {
+  app.addHook("onRequest", async (_request, reply) => void reply.header("cache-control", "no-store"));
 
-  app.post(PATH, {
-    schema: { body: newSecret },
-    handler: withNeeds(way, { secrets }, async ({ secrets }, request, reply) => {
-      const added = await secrets.add(request.body as { name: string; value: string }); // the schema says so
+  app.post(
+    PATH,
+    { schema: { tags, summary: "Keeps a secret" } },
+    inject({ secrets, newSecret }, async ({ secrets, newSecret }, _request, reply) => {
+      const added = await secrets.add(newSecret);
       reply.code(201).header("location", `${PATH}/${added.id}`);
       return added;
     }),
-  });
+  );
 
-  app.get(PATH, {
-    schema: { querystring: byName },
-    handler: withNeeds(way, { secrets }, async ({ secrets }, request) => {
-      const { name } = request.query as { name?: string }; // the schema says so
-      return { items: await (name === undefined ? secrets.list() : secrets.with("name", name)) };
-    }),
-  });
+  app.get(
+    PATH,
+    { schema: { tags, summary: "Secrets without their values, newest first" } },
+    inject({ secrets, name }, async ({ secrets, name }) => ({
+      items: await (name === undefined ? secrets.list() : secrets.with("name", name)),
+    })),
+  );
 
   // A value in a URL would end up in the logs of everything on the way.
-  app.post(`${PATH}/search`, {
-    schema: { body: byValue },
-    handler: withNeeds(way, { secrets }, async ({ secrets }, request) => {
-      const { value } = request.body as { value: string }; // the schema says so
-      return { items: await secrets.with("value", value) };
-    }),
-  });
+  app.post(
+    `${PATH}/search`,
+    { schema: { tags, summary: "Which secrets have that value" } },
+    inject({ secrets, search }, async ({ secrets, search }) => ({ items: await secrets.with("value", search.value) })),
+  );
 
-  app.get(`${PATH}/:id`, {
-    schema: { params: byId },
-    handler: withNeeds(way, { secrets }, async ({ secrets }, request) => {
-      const { id } = request.params as { id: string }; // the schema says so
+  app.get(
+    `${PATH}/:id`,
+    { schema: { tags, summary: "One secret with its value" } },
+    inject({ secrets, id }, async ({ secrets, id }) => {
       const found = await secrets.find(id);
-      if (found === undefined) throw new ApiError(404, `there is no secret ${id}`);
+      if (found === undefined) throw new HttpError(404, `there is no secret ${id}`);
       return found;
     }),
-  });
+  );
 }

@@ -1,10 +1,9 @@
+import { body, HttpError, inject, InvalidInput, path, query } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
-import { withNeeds, type Entrance } from "../glue.ts";
-import { ApiError } from "../problem.ts";
 import type { NewVideo } from "./table.ts";
 import { videos } from "./videos.ts";
 
-const newVideo = {
+const newVideo = body("video", {
   type: "object",
   additionalProperties: false,
   required: ["title", "sourceUrl"],
@@ -19,62 +18,61 @@ const newVideo = {
     },
     durationMs: { type: "integer", minimum: 1, maximum: 2_147_483_647 },
   },
-} as const;
+});
 
-const page = {
-  type: "object",
-  additionalProperties: false,
-  properties: {
-    limit: { type: "string", pattern: "^([1-9]\\d?|100)$", default: "20", description: "a whole number from 1 to 100" },
-    cursor: { type: "string", maxLength: 200 },
-  },
-} as const;
-
-const byId = {
-  type: "object",
-  properties: {
-    id: { type: "string", pattern: "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", description: "a UUID" },
-  },
-} as const;
+const limit = query("limit", { type: "integer", minimum: 1, maximum: 100, default: 20 });
+const cursor = query(
+  "cursor",
+  { type: "string", maxLength: 200 },
+  { required: false, description: "`next` of the page before" },
+);
+const id = path("id", { type: "string", format: "uuid", maxLength: 36 });
 
 const PATH = "/api/v1/videos";
+const tags = ["videos"];
 
 /** `POST` and `GET /api/v1/videos`, `GET /api/v1/videos/:id`. */
-export function videoRoutes(app: FastifyInstance, way: Entrance): void {
-  app.post(PATH, {
-    schema: { body: newVideo },
-    handler: withNeeds(way, { videos }, async ({ videos }, request, reply) => {
-      const added = await videos.add(withoutNul(request.body as NewVideo)); // the schema says so
+export function videoRoutes(app: FastifyInstance): void {
+  app.post(
+    PATH,
+    { schema: { tags, summary: "Adds a video" } },
+    inject({ videos, newVideo }, async ({ videos, newVideo }, _request, reply) => {
+      const added = await videos.add(withoutNul(newVideo));
       reply.code(201).header("location", `${PATH}/${added.id}`);
       return added;
     }),
-  });
+  );
 
-  app.get(PATH, {
-    schema: { querystring: page },
-    handler: withNeeds(way, { videos }, async ({ videos }, request) => {
-      const { limit, cursor } = request.query as { limit: string; cursor?: string }; // the schema says so
-      const found = await videos.list(Number(limit), cursor);
-      if (found === undefined) throw new ApiError(400, "the cursor is not one that this API gave");
+  app.get(
+    PATH,
+    { schema: { tags, summary: "Videos, newest first" } },
+    inject({ videos, limit, cursor }, async ({ videos, limit, cursor }) => {
+      const found = await videos.list(limit, cursor);
+      if (found === undefined)
+        throw new InvalidInput([
+          { path: ["query", "cursor"], code: "cursor", message: "Input should be a cursor that this API gave" },
+        ]);
       return found;
     }),
-  });
+  );
 
-  app.get(`${PATH}/:id`, {
-    schema: { params: byId },
-    handler: withNeeds(way, { videos }, async ({ videos }, request, reply) => {
-      const { id } = request.params as { id: string }; // the schema says so
+  app.get(
+    `${PATH}/:id`,
+    { schema: { tags, summary: "One video, read through the cache" } },
+    inject({ videos, id }, async ({ videos, id }, _request, reply) => {
       const { video, foundIn } = await videos.find(id);
-      if (video === undefined) throw new ApiError(404, `there is no video ${id}`);
+      if (video === undefined) throw new HttpError(404, `there is no video ${id}`);
       reply.header("x-cache", foundIn);
       return video;
     }),
-  });
+  );
 }
 
 /** Postgres refuses the character 0 in a text. */
 function withoutNul(video: NewVideo): NewVideo {
-  for (const text of [video.title, video.description, video.sourceUrl])
-    if (text?.includes("\0") === true) throw new ApiError(400, "texts must not hold the character U+0000");
-  return video;
+  const wrong = Object.entries(video).filter(([, value]) => typeof value === "string" && value.includes("\0"));
+  if (wrong.length === 0) return video;
+  throw new InvalidInput(
+    wrong.map(([name]) => ({ path: ["body", name], code: "nul", message: "String should not hold U+0000" })),
+  );
 }

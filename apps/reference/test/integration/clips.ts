@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Running } from "@steward/container";
+import { Doorway, doorway, type FastifyServer } from "@steward/fastify";
 import { clips } from "../../src/clips.ts";
 import { inPackage } from "../../src/folders.ts";
-import { Entrance, entrance, type FastifyServer } from "../../src/glue.ts";
 import { server } from "../../src/server.ts";
 import { environment } from "../../src/settings.ts";
 
@@ -52,10 +52,10 @@ export class LocalClips implements AsyncDisposable {
   }
 
   static async start(env: Readonly<Record<string, string>>): Promise<LocalClips> {
-    const way = new Entrance();
+    const way = new Doorway();
     const all = { PORT: "0", LOG_LEVEL: "silent", CLIPS_KEK: KEK, ...env };
-    const running = await clips.start([environment.is(all), entrance.is(way)]);
-    way.running = running;
+    const running = await clips.start([environment.is(all), doorway.is(way)]);
+    way.open(running);
     return new LocalClips(running);
   }
 

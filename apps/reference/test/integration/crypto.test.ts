@@ -7,8 +7,8 @@ import type { TLSSocket } from "node:tls";
 import { sql } from "drizzle-orm";
 import t from "tap";
 import { CertificateAuthority, type IssuedCertificate } from "@steward/crypto/pki";
+import type { Problem } from "@steward/fastify";
 import { postgresForTests, startPostgres } from "@steward/testing/servers";
-import type { Problem } from "../../src/problem.ts";
 import { crypto, db } from "../../src/resources.ts";
 import type { OpenSecret, SecretEntry } from "../../src/secrets/secrets.ts";
 import { eventually, Folder, LocalClips } from "./clips.ts";
@@ -116,9 +116,9 @@ t.test("a key that is unknown, disabled or destroyed is told apart, for its id s
   t.match(await decrypt(message), { status: 410, body: { code: "CRYPTO_KEY_DESTROYED" } });
 });
 
-t.test("input that is not exactly right is 400, and says where", async (t) => {
+t.test("input that is not exactly right is 422, and says where", async (t) => {
   await using app = await LocalClips.start(ENV);
-  const message = "must be base64 with padding, without spaces";
+  const message = "String should be base64 with padding, without spaces";
   for (const [action, body, path] of [
     ["encrypt", { data: "aGVsbG8" }, "body.data"],
     ["encrypt", { data: "aGVsbG9=" }, "body.data"],
@@ -127,8 +127,8 @@ t.test("input that is not exactly right is 400, and says where", async (t) => {
     ["decrypt", { message: "%" }, "body.message"],
   ] as const)
     t.match(await call(app, action, { backend: "aes", ...body }), {
-      status: 400,
-      body: { errors: [{ path, message }] },
+      status: 422,
+      body: { errors: [{ path, code: "base64", message }] },
     });
   for (const [action, body] of [
     ["encrypt", { backend: "aes" }],
@@ -136,7 +136,7 @@ t.test("input that is not exactly right is 400, and says where", async (t) => {
     ["encrypt", { backend: "aes", data: DATA, key: DATA }],
     ["verify", { backend: "tokens", data: DATA }],
   ] as const)
-    t.match(await call(app, action, body), { status: 400, body: { detail: "the input is not valid" } });
+    t.match(await call(app, action, body), { status: 422, body: { detail: "the input is not valid" } });
   for (const text of ["", "AgE=", randomBytes(40).fill(9, 0, 1).toString("base64")])
     t.match(await call(app, "decrypt", { backend: "aes", message: text }), {
       status: 400,
@@ -261,7 +261,7 @@ t.test("secrets are found by name and value, also by another instance and after 
   t.equal(list.headers["cache-control"], "no-store");
   t.notMatch(list.body, value);
   t.equal((await one.server.app.inject("/api/v1/secrets/00000000-0000-4000-8000-000000000000")).statusCode, 404);
-  t.equal((await one.server.app.inject({ method: "POST", url: "/api/v1/secrets", payload: { name } })).statusCode, 400);
+  t.equal((await one.server.app.inject({ method: "POST", url: "/api/v1/secrets", payload: { name } })).statusCode, 422);
 });
 
 t.test("the table tells nothing of a secret, and a value moved to another row does not open", async (t) => {

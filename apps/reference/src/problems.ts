@@ -1,0 +1,28 @@
+import { isStewardError } from "@steward/core";
+import { HttpError } from "@steward/fastify";
+
+/** What callers are told of errors of resources where the plugin of the server knows too little. */
+const TOLD: Readonly<Record<string, readonly [status: number, detail: string]>> = {
+  HTTP_ORIGIN_REFUSED: [403, "this origin is not on the allow list (ALLOWED_ORIGINS)"],
+  HTTP_RESPONSE_TOO_LARGE: [502, "the other service answered with more than 1 MiB"],
+};
+
+/** Codes of which a later attempt may know nothing. */
+const UNAVAILABLE = new Set([
+  "DATABASE_CONNECT_FAILED",
+  "DATABASE_CONNECTION_LOST",
+  "CRYPTO_STORE_UNAVAILABLE",
+  "CRYPTO_STORE_CONFLICT",
+]);
+const RETRY_AFTER_S = 2;
+
+/** What an error of a resource is for callers: never hosts, statements or names of ours. */
+export function tell(error: unknown): HttpError | undefined {
+  if (!isStewardError(error)) return undefined;
+  const [status, detail] = TOLD[error.code] ?? [];
+  if (status !== undefined && detail !== undefined) return new HttpError(status, detail);
+  if (!UNAVAILABLE.has(error.code)) return undefined;
+  return new HttpError(503, "a part of Clips is not available now; please try again", {
+    headers: { "retry-after": String(RETRY_AFTER_S) },
+  });
+}

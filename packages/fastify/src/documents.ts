@@ -1,0 +1,112 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods, RouteOptions } from "fastify";
+import { finished, type Documentation, type OpenApiOptions } from "./openapi.ts";
+
+/** Keeps a route out of the document. */
+export const HIDDEN: FastifySchema = { hide: true } as FastifySchema; // `hide` is @fastify/swagger's
+
+/** A route, and the part of the app that it was added to. */
+interface Seen {
+  readonly route: RouteOptions;
+  readonly app: FastifyInstance;
+}
+
+/** Headers that the server itself sets. */
+const OWN_HEADERS = new Set(["connection", "content-length", "date", "keep-alive", "transfer-encoding"]);
+const METHODS: readonly string[] = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "PATCH", "TRACE"];
+
+/**
+ * Serves the document, and the page for people where `@fastify/swagger-ui` is installed. Both are made at the first
+ * request for them, in an app of their own: few processes are ever asked, and it takes about as long as loading Fastify.
+ */
+export function serveDocument(app: FastifyInstance, options: OpenApiOptions, documentation: Documentation): void {
+  const { path = "/openapi.json", docs = "/docs" } = options;
+  const seen: Seen[] = [];
+  app.addHook("onRoute", function (route) {
+    seen.push({ route, app: this });
+  });
+  const page = docs !== false && isInstalled("@fastify/swagger-ui") ? docs : undefined;
+  if (docs !== false && page === undefined) app.log.warn(`no page at ${docs}: @fastify/swagger-ui is not installed`);
+  let made: Promise<FastifyInstance> | undefined;
+  const documents = (): Promise<FastifyInstance> =>
+    (made ??= makeDocuments(seen, options, page, documentation).catch((error: unknown) => {
+      made = undefined;
+      throw error;
+    }));
+  app.get(path, { schema: HIDDEN }, async () => (await documents()).swagger());
+  if (page === undefined) return;
+  const show = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const answer = await (await documents()).inject({ method: "GET", url: request.url, headers: request.headers });
+    for (const [name, value] of Object.entries(answer.headers))
+      if (value !== undefined && !OWN_HEADERS.has(name)) reply.header(name, value);
+    return reply.code(answer.statusCode).send(answer.rawPayload);
+  };
+  for (const url of [page, `${page}/*`]) app.get(url, { schema: HIDDEN }, show);
+}
+
+function isInstalled(name: string): boolean {
+  try {
+    return import.meta.resolve(name) !== "";
+  } catch {
+    return false;
+  }
+}
+
+/** An app that knows all routes by their schemas, answers none of them, and tells what they are. */
+async function makeDocuments(
+  seen: readonly Seen[],
+  options: OpenApiOptions,
+  page: string | undefined,
+  documentation: Documentation,
+): Promise<FastifyInstance> {
+  const { fastify } = await import("fastify");
+  const { default: swagger } = await import("@fastify/swagger");
+  const app = fastify({ exposeHeadRoutes: false });
+  app.setValidatorCompiler(() => () => true).setSerializerCompiler(() => JSON.stringify);
+  for (const schema of sharedSchemas(seen)) app.addSchema(schema);
+  const { title, version, description, servers = [] } = options;
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title, version, ...(description === undefined ? {} : { description }) },
+      servers: [...servers],
+      components: { securitySchemes: documentation.schemes.document as never },
+    }, // ours is of OpenAPI too, with fewer names
+    transform: ({ schema, url, route }) => ({ schema: documentation.schemaOf({ ...route, schema }), url }),
+    transformObject: (made) => finished(("openapiObject" in made ? made.openapiObject : {}) as Record<string, unknown>), // of OpenAPI, as asked for
+  });
+  for (const route of operations(seen)) app.route(route);
+  if (page !== undefined) {
+    const { default: swaggerUi } = await import("@fastify/swagger-ui");
+    await app.register(swaggerUi, { routePrefix: page, uiConfig: { deepLinking: true, validatorUrl: null } });
+  }
+  await app.ready();
+  return app;
+}
+
+function sharedSchemas(seen: readonly Seen[]): unknown[] {
+  const byId = new Map<string, unknown>();
+  for (const app of new Set(seen.map((one) => one.app)))
+    for (const [id, schema] of Object.entries(app.getSchemas())) byId.set(id, schema);
+  return [...byId.values()];
+}
+
+/** Each operation once: a document cannot tell versions or hosts of a route apart. */
+function* operations(seen: readonly Seen[]): Iterable<RouteOptions> {
+  const known = new Set<string>();
+  for (const { route } of seen) {
+    if ((route.schema as { readonly hide?: boolean } | undefined)?.hide === true) continue; // `hide` is @fastify/swagger's
+    for (const method of [route.method].flat()) {
+      const key = `${method} ${route.url}`;
+      if (known.has(key) || !METHODS.includes(method)) continue;
+      known.add(key);
+      const { url, schema, handler, config } = route;
+      yield {
+        method: method as HTTPMethods, // it is one of METHODS
+        url,
+        handler,
+        ...(schema === undefined ? {} : { schema }),
+        ...(config === undefined ? {} : { config }),
+      };
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { Readable } from "node:stream";
+import { healthEndpoints, type HealthAnswer, type HealthEndpointOptions, type Running } from "@steward/container";
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { HIDDEN } from "./documents.ts";
+import { unauthenticated } from "./security/schemes.ts";
+
+/** Where metrics are served and who renders them. */
+export interface MetricsRoute {
+  /** Default `/metrics`. */
+  readonly path?: string;
+  /** Default `text/plain; version=0.0.4; charset=utf-8`. */
+  readonly contentType?: string;
+  /** Tells them only to whoever sends `authorization: Bearer <token>`. Default: to everybody. */
+  readonly token?: string;
+  /** Gives the text, or its parts one after the other, such as `prometheusText([app.steward, running])` of `@steward/telemetry`. */
+  readonly render: () => string | Promise<string> | Iterable<string> | AsyncIterable<string>;
+}
+
+/** Default path of metrics. */
+export const METRICS_PATH = "/metrics";
+
+/** Health answers are plain data; here they are sent. */
+export function healthRoutes(
+  app: FastifyInstance,
+  running: () => Running | undefined,
+  options: HealthEndpointOptions,
+): void {
+  const answer = healthEndpoints(running, options);
+  const { prefix = "" } = options;
+  for (const path of ["/livez", "/readyz", "/startupz", "/health", "/health/*"]) {
+    app.route({
+      method: ["GET", "HEAD"],
+      url: `${prefix}${path}`,
+      schema: HIDDEN,
+      handler: (request, reply) => {
+        const found = answer(request.method, request.url, request.headers);
+        return found === undefined ? reply.callNotFound() : sent(reply, found);
+      },
+    });
+  }
+}
+
+function sent(reply: FastifyReply, { status, headers, body }: HealthAnswer): FastifyReply {
+  return reply.code(status).headers(headers).send(body);
+}
+
+/** Serves metrics. */
+export function metricsRoute(
+  app: FastifyInstance,
+  { path = METRICS_PATH, contentType = "text/plain; version=0.0.4; charset=utf-8", token, render }: MetricsRoute,
+): void {
+  app.get(path, { schema: HIDDEN }, async (request, reply) => {
+    if (token !== undefined && !isToken(request.headers.authorization, token)) throw unauthenticated("Bearer");
+    const text = await render();
+    return reply.type(contentType).send(typeof text === "string" ? text : Readable.from(text));
+  });
+}
+
+/** Digests have one length whatever was given, so that the time tells nothing. */
+function isToken(given: string | undefined, token: string): boolean {
+  return timingSafeEqual(digest(given ?? ""), digest(`Bearer ${token}`));
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}

@@ -1,0 +1,105 @@
+import { resource, type Definition, type Needs, type OpenOfAll, type ValuesOf } from "@steward/core";
+import type { FastifyInstance } from "fastify";
+import { doorway, type Doorway } from "./doorway.ts";
+import { fastifyError } from "./errors.ts";
+
+/** Where a server listens. */
+export interface ListenOptions {
+  /** Default `127.0.0.1`. */
+  readonly host?: string;
+  /** `0` takes a free one. */
+  readonly port: number;
+}
+
+/** How a server is made. */
+export interface FastifyServerOptions<N extends Needs> {
+  readonly needs?: N;
+  /** Makes the app, with the plugin on it: `app.register(steward, { running: doorway })`. It does not listen yet. */
+  readonly app: (values: ValuesOf<N>, doorway: Doorway) => FastifyInstance | Promise<FastifyInstance>;
+  /** Where it listens. */
+  readonly listen: (values: ValuesOf<N>) => ListenOptions;
+}
+
+/** An app that listens. It drains and stops with its container. */
+export class FastifyServer {
+  readonly app: FastifyInstance;
+  /** Where it listens, such as `http://127.0.0.1:3000`. */
+  readonly url: string;
+  #closing: Promise<void> | undefined;
+
+  private constructor(app: FastifyInstance, url: string) {
+    this.app = app;
+    this.url = url;
+  }
+
+  /** @throws {PORT_BUSY} when another program has the port. */
+  static async listen(app: FastifyInstance, { host = "127.0.0.1", port }: ListenOptions): Promise<FastifyServer> {
+    try {
+      const url = await app.listen({ host, port, listenTextResolver: (address) => `listening at ${address}` });
+      return new FastifyServer(app, url);
+    } catch (error) {
+      await app.close();
+      throw isBusy(error) ? busy(host, port, error) : error;
+    }
+  }
+
+  /** Accepts no more connections, lets requests and their cleanup end, and closes each connection as soon as it is idle. */
+  drain(): Promise<void> {
+    return (this.#closing ??= this.app.close());
+  }
+
+  /** Closes what is left, by force. */
+  async stop(): Promise<void> {
+    const closed = this.drain();
+    this.app.server.closeAllConnections();
+    await closed;
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+}
+
+function busy(host: string, port: number, cause: unknown): Error {
+  const message = `port ${port} of ${host} belongs to another program: stop that, or choose another port, such as ${port + 1}`;
+  return fastifyError("PORT_BUSY", message, { cause });
+}
+
+/**
+ * Defines a server as a resource: it listens while the rest of its container starts, so that probes are answered; it
+ * drains before what its requests need is stopped.
+ *
+ * @example
+ * ```ts no-run
+ * import { fastify } from "fastify";
+ * import { container, runMain } from "@steward/container";
+ * import { Doorway, doorway, fastifyServer, inject, steward } from "@steward/fastify";
+ * const server = fastifyServer("server", {
+ *   listen: () => ({ port: 3000 }),
+ *   app: async (_values, doorway) => {
+ *     const app = fastify();
+ *     await app.register(steward, { running: doorway });
+ *     app.get("/", inject({}, () => "hello"));
+ *     return app;
+ *   },
+ * });
+ * const way = new Doorway();
+ * await runMain(container([server]), { inputs: [doorway.is(way)], onReady: (running) => way.open(running) });
+ * ```
+ */
+export function fastifyServer<const N extends Needs = {}>(
+  name: string,
+  { needs, app, listen }: FastifyServerOptions<N>,
+): Definition<FastifyServer, "application", OpenOfAll<N> | "application:doorway"> {
+  const definition = resource(name, {
+    needs: { ...needs, doorway },
+    restart: "stop-first", // two cannot have one port
+    start: async (values) => {
+      const own = values as ValuesOf<N> & { readonly doorway: Doorway }; // the needs, and the one that was added
+      return FastifyServer.listen(await app(own, own.doorway), listen(own));
+    },
+    drain: (server) => server.drain(),
+    stop: (server) => server.stop(),
+  });
+  return definition as never; // the spread forgets which needs these are
+}
