@@ -4,6 +4,9 @@ import type { SideWork } from "../client/client.ts";
 import type { Endpoint } from "../connections/endpoint.ts";
 import { Listener, type ListenerOptions } from "./listener.ts";
 
+/** Messages that may wait to be published; one more is refused. */
+const MOST_UNPUBLISHED = 1_000;
+
 /** `listen` and `subscribe` of the client, on connections of their own, made at first use. */
 export class Listening implements SideWork {
   readonly #options: ListenerOptions;
@@ -12,6 +15,8 @@ export class Listening implements SideWork {
   readonly #gapListeners = new Set<() => void>();
   #listener: Listener | undefined;
   #replica: Sql | undefined;
+  #published: Promise<unknown> = Promise.resolve();
+  #unpublished = 0;
 
   constructor(options: ListenerOptions, endpoint: () => Endpoint | StewardError | undefined, given: Sql | undefined) {
     this.#options = options;
@@ -49,13 +54,27 @@ export class Listening implements SideWork {
   /** The port over these channels; `sql` publishes. */
   pubSub(sql: () => Sql): PubSub {
     return {
-      publish: async (topic, message) => void (await sql().notify(topic, message)),
+      publish: (topic, message) => this.#inTurn(async () => void (await sql().notify(topic, message))),
       subscribe: async (topic, listener) => (await this.listen(topic, listener)).unlisten,
       onGap: (listener) => {
         this.#gapListeners.add(listener);
         return () => void this.#gapListeners.delete(listener);
       },
     };
+  }
+
+  /** Connections of a pool overtake one another, so each message waits until the one before it is out. */
+  async #inTurn(publish: () => Promise<void>): Promise<void> {
+    const { name: resource } = this.#options;
+    if (this.#unpublished >= MOST_UNPUBLISHED)
+      throw new StewardError("OVERLOADED", `${resource}: ${MOST_UNPUBLISHED} messages wait to be published`, {
+        resource,
+        retryable: true,
+      });
+    this.#unpublished++;
+    const published = this.#published.then(publish);
+    this.#published = published.catch(() => {}).then(() => this.#unpublished--);
+    await published;
   }
 
   /** Ends both. */

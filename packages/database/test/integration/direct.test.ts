@@ -109,6 +109,23 @@ t.test("gives up waiting for the migrations of another when its start is given u
   await second.stop();
 });
 
+t.test("publishes in order over many connections, and lets no more than 1,000 messages wait", async (t) => {
+  await using manager = await new DatabasePoolManager({ url: place.url, maxConnections: 8 }).start();
+  const bus = pubSub(manager.client);
+  const heard: string[] = [];
+  await bus.subscribe("numbers", (payload) => heard.push(payload));
+  const sent = Array.from({ length: 1_000 }, (_, i) => `${i}`);
+  const publishing = sent.map((number) => bus.publish("numbers", number));
+  t.equal((await errorOf(bus.publish("numbers", "one too many"))).code, "OVERLOADED");
+  await Promise.all(publishing);
+  await until(() => heard.length === sent.length, "all are heard");
+  t.same(heard, sent);
+  await errorOf(bus.publish("numbers", "x".repeat(8_000)));
+  await bus.publish("numbers", "after a failure");
+  await until(() => heard.length > sent.length, "one that fails holds nobody up");
+  t.equal(heard.at(-1), "after a failure");
+});
+
 t.test("hears notifications, and again after its connection broke, and tells of the gap", async (t) => {
   const proxy = await startFaultProxy({ target: place.url });
   await using manager = await new DatabasePoolManager({ url: proxy.url, maxConnections: 2 }).start();
