@@ -162,6 +162,20 @@ t.test("the outbound queue is bounded in messages and in bytes, and awaiting sen
   t.ok(Number(client.stats()["queuedBytes"]) <= 100_000);
 });
 
+t.test("a message goes out behind whatever was written to the real socket by hand", async (t) => {
+  const sizes: number[] = [];
+  const server = await plainFor(t, (socket) =>
+    socket.on("message", (data: Buffer, isBinary: boolean) => sizes.push(isBinary ? data.length : -data.length)),
+  );
+  const { client } = await sessionsFor(t, { url: server.url, timeoutMs: 60_000 });
+  client.socket?.send(Buffer.alloc(20_000_000));
+  t.ok((client.socket?.bufferedAmount ?? 0) > 1_000_000, "more than the system takes at once");
+  await client.send("after");
+  await client.send(new Uint8Array(3));
+  await until(() => sizes.length === 3, "all have arrived");
+  t.same(sizes, [20_000_000, -5, 3]);
+});
+
 t.test("a send that its caller gave up is not sent", async (t) => {
   const got: string[] = [];
   const server = await plainFor(t, (socket) => socket.on("message", (data) => got.push(String(data))));

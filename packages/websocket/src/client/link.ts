@@ -1,8 +1,12 @@
 import type { Socket } from "node:net";
 import type { Clock } from "@steward/core";
 import { WebSocket } from "ws";
-import type { CallProtocol, Payload } from "../wire/protocol.ts";
+import type { CallProtocol } from "../wire/protocol.ts";
+import { Row, type Outgoing } from "./outgoing.ts";
 import type { CallUse } from "./uses.ts";
+
+const TEXT = { binary: false };
+const BINARY = { binary: true };
 
 /** When a silent connection is asked for a sign of life, and when it is given up. */
 export interface Patience {
@@ -17,6 +21,8 @@ export interface Patience {
 /** What a link tells its session. */
 export interface LinkOwner {
   message(data: Buffer, isBinary: boolean): void;
+  /** The system has taken the oldest of the batches that were written. */
+  taken(link: Link): void;
   /** `why` is given when we ended it because it was silent. */
   closed(link: Link, code: number, reason: string, why: string | undefined): void;
 }
@@ -25,6 +31,8 @@ export interface LinkOwner {
 export class Link {
   readonly ws: WebSocket;
   readonly calls: Map<number, CallUse> = new Map();
+  /** What was written and the system has not taken yet. */
+  readonly writing: Row = new Row();
   readonly openedAt: number;
   readonly #wire: Socket;
   readonly #owner: LinkOwner;
@@ -78,11 +86,22 @@ export class Link {
     this.#wire.uncork();
   }
 
-  write(payload: Payload, taken?: () => void): void {
+  /** Writes a message. `endsBatch`: it is the last one of those that are written together. */
+  write(item: Outgoing, endsBatch: boolean): void {
     this.#used = true;
-    if (taken === undefined) this.ws.send(payload);
-    else this.ws.send(payload, (error) => error ?? taken());
+    const { data, isText } = item;
+    item.link = this;
+    item.endsBatch = endsBatch;
+    item.data = "";
+    item.written(this);
+    this.writing.push(item);
+    this.ws.send(data, isText ? TEXT : BINARY, endsBatch ? this.#onTaken : undefined);
   }
+
+  /** One for all batches: they are taken in their order. After an error the connection ends, which says it all. */
+  readonly #onTaken = (error?: Error | null): void => {
+    if (error === undefined || error === null) this.#owner.taken(this);
+  };
 
   /** A call was given up; its late reply is for nobody. */
   forget(id: number): void {

@@ -207,6 +207,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   readonly #listener = {
     message: (data: Buffer, isBinary: boolean): void => this.#message(data, isBinary),
+    taken: (link: Link): void => this.#outbox.taken(link),
     closed: (link: Link, code: number, reason: string, why: string | undefined): void =>
       this.#closed(link, code, reason, why),
   };

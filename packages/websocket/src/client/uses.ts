@@ -1,7 +1,8 @@
 import { describeError, StewardError } from "@steward/core";
 import { json, type CallProtocol, type Payload, type RemoteFailure, type Reply } from "../wire/protocol.ts";
 import type { Link } from "./link.ts";
-import { Outgoing, type Outbox } from "./outbox.ts";
+import type { Outbox } from "./outbox.ts";
+import { Outgoing } from "./outgoing.ts";
 
 /** A message that is done once the system has taken it. */
 export class SendUse extends Outgoing {
@@ -17,15 +18,12 @@ export class SendUse extends Outgoing {
   }
 
   protected override begin(): void {
-    this.bytes = sizeOf(this.#data);
-    this.outbox.add(this);
+    this.put(this.#data);
   }
 
-  override payload(): Payload {
-    return this.#data;
-  }
+  override written(): void {}
 
-  override written(): void {
+  override taken(): void {
     if (!this.settled) this.#resolve();
     this.succeed();
   }
@@ -54,7 +52,6 @@ export class CallUse extends Outgoing {
   readonly #request: Request;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
-  #payload: Payload = "";
   /** Unique in its session, over all connections. */
   readonly id: number;
 
@@ -76,13 +73,13 @@ export class CallUse extends Outgoing {
   }
 
   protected override begin(): void {
+    let payload: Payload;
     try {
-      this.#payload = this.#encode();
+      payload = this.#encode();
     } catch (error) {
       return this.fail(error);
     }
-    this.bytes = sizeOf(this.#payload);
-    this.outbox.add(this);
+    this.put(payload);
   }
 
   #encode(): Payload {
@@ -93,12 +90,11 @@ export class CallUse extends Outgoing {
     return `{"id":${this.id},"join":${json(request.room)}${after}}`;
   }
 
-  override payload(link: Link): Payload {
+  override written(link: Link): void {
     link.calls.set(this.id, this);
-    return this.#payload;
   }
 
-  override written(): void {}
+  override taken(): void {}
 
   /** The other side said something about it. True when that was the last of it. */
   replied(reply: Reply): boolean {
@@ -124,8 +120,4 @@ export class CallUse extends Outgoing {
     this.link?.forget(this.id);
     this.#reject(error);
   }
-}
-
-function sizeOf(data: Payload): number {
-  return typeof data === "string" ? Buffer.byteLength(data) : data.byteLength;
 }

@@ -30,11 +30,15 @@ export function beginsWith(data: Buffer, word: string): boolean {
   return data[word.length + 2] === 0x22;
 }
 
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
 /** A JSON object, or `undefined` for anything else. */
 export function parseObject(data: Buffer): Readonly<Record<string, unknown>> | undefined {
   try {
     const parsed: unknown = JSON.parse(data.toString());
-    return typeof parsed === "object" && parsed !== null ? { ...parsed } : undefined;
+    return isObject(parsed) ? parsed : undefined;
   } catch {
     return undefined;
   }
