@@ -1,11 +1,13 @@
 import { container } from "@steward/container";
+import { jobs } from "./processing/jobs.ts";
+import { processor } from "./processing/processor.ts";
 import { cache, crypto, http } from "./resources.ts";
 import { secrets } from "./secrets/secrets.ts";
 import { server } from "./server.ts";
 import { videos } from "./videos/videos.ts";
 
-/** Clips, all of it: the server, what its routes need, and what that needs. */
-export const clips = container([server, videos, secrets, cache, http, crypto], {
+/** Clips, all of it: the server, what its routes need, what works in the background, and what these need. */
+export const clips = container([server, videos, jobs, processor, secrets, cache, http, crypto], {
   name: "clips",
   startTimeoutMs: 90_000,
 });

@@ -6,6 +6,7 @@ import { dataRoute } from "./data.ts";
 import { log } from "./log.ts";
 import { frontPage } from "./page/route.ts";
 import { tell } from "./problems.ts";
+import { processingRoutes } from "./processing/routes.ts";
 import { secretRoutes } from "./secrets/routes.ts";
 import { settings, type Settings } from "./settings.ts";
 import { videoRoutes } from "./videos/routes.ts";
@@ -50,6 +51,7 @@ export async function makeApp(
   });
   frontPage(app, details);
   videoRoutes(app);
+  processingRoutes(app);
   dataRoute(app);
   cryptoRoutes(app);
   await app.register(secretRoutes);

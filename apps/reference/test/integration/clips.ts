@@ -74,7 +74,7 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Clips in a process and a process group of its own, as a shell starts it. */
+/** Clips, or another program of it, in a process and a process group of its own, as a shell starts it. */
 export class ClipsProcess implements AsyncDisposable {
   readonly pid: number;
   readonly ended: Promise<Ended>;
@@ -83,10 +83,10 @@ export class ClipsProcess implements AsyncDisposable {
   output = "";
   errors = "";
 
-  constructor(env: Readonly<Record<string, string>>) {
+  constructor(env: Readonly<Record<string, string>>, program = "dist/main.js") {
     // The loader of the test runner would slow it down, and servers of the outside are not meant here.
     const { NODE_OPTIONS: _loader, DATABASE_URL: _database, REDIS_URL: _redis, ...outer } = process.env;
-    const child = spawn(process.execPath, [inPackage("dist/main.js")], {
+    const child = spawn(process.execPath, [inPackage(program)], {
       env: { ...outer, PORT: "0", ...env },
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],

@@ -1,0 +1,33 @@
+import { HttpError, inject, path } from "@steward/fastify";
+import type { FastifyInstance } from "fastify";
+import { videos } from "../videos/videos.ts";
+import { jobs, told } from "./jobs.ts";
+
+const id = path("id", { type: "string", format: "uuid", maxLength: 36 });
+
+const PATH = "/api/v1/videos/:id/process";
+const tags = ["processing"];
+
+/** `POST` and `GET /api/v1/videos/:id/process`. */
+export function processingRoutes(app: FastifyInstance): void {
+  app.post(
+    PATH,
+    { schema: { tags, summary: "Has a video processed; while that goes on, asking again changes nothing" } },
+    inject({ videos, jobs, id }, async ({ videos, jobs, id }, _request, reply) => {
+      const { video } = await videos.find(id);
+      if (video === undefined) throw new HttpError(404, `there is no video ${id}`);
+      reply.code(202).header("location", PATH.replace(":id", video.id));
+      return told(await jobs.open(video.id));
+    }),
+  );
+
+  app.get(
+    PATH,
+    { schema: { tags, summary: "How the processing of a video goes, or went the last time" } },
+    inject({ jobs, id }, async ({ jobs, id }) => {
+      const job = await jobs.last(id);
+      if (job === undefined) throw new HttpError(404, `nobody has had a video ${id} processed`);
+      return told(job);
+    }),
+  );
+}
