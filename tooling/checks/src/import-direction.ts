@@ -17,8 +17,8 @@ const testDirections: Readonly<Record<string, readonly string[]>> = {
   core: [],
   testing: [],
   container: ["testing"],
-  // A hub that reaches over instances is shown with the broker it is made for.
-  websocket: ["testing", "container", "redis"],
+  // A hub that reaches over instances is shown with the broker it is made for, and inside the server it is made for.
+  websocket: ["testing", "container", "redis", "fastify"],
 };
 const driverTests: readonly string[] = ["testing", "container"];
 
