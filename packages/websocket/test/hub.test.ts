@@ -426,6 +426,30 @@ t.test("a drain lets nobody in, closes each socket at its own moment, and answer
   t.same(new Set(await Promise.all(codes)), new Set([1001]));
 });
 
+t.test(
+  "dismiss lets nobody in, and waits for replies no longer than it is told; a start opens the hub again",
+  async (t) => {
+    const clock = new FakeClock();
+    const hub = await hubFor(t, { drainSpreadMs: 1_000, call: () => new Promise(() => {}) }, { clock });
+    const [idle, busy] = await Promise.all([rawClient(t, hub.url), rawClient(t, hub.url)]);
+    const codes = [closeCode(idle), closeCode(busy)];
+    busy.send('{"id":1,"call":1}');
+    await until(() => [...hub.client.sockets].some(({ calls }) => calls === 1), "the call is worked on");
+    const dismissed = hub.client.dismiss(5_000);
+    t.equal((await refusal(hub.url)).status, 503);
+    await clock.advance(1_000);
+    t.equal(await codes[0], 1001);
+    await clock.advance(3_900);
+    t.equal(busy.readyState, WebSocket.OPEN, "the call may still be answered");
+    await clock.advance(200);
+    await dismissed;
+    t.equal(await codes[1], 1001);
+    await hub.stop();
+    await hub.start();
+    await rawClient(t, hub.url);
+  },
+);
+
 t.test("instances are one hub: rooms, presence and history reach over them", async (t) => {
   const pubSub = new Broker();
   const identify = ({ user }: { user: string | undefined }): string | undefined => user;

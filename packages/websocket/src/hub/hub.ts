@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import { isStewardError, StewardError, type Clock } from "@steward/core";
 import { beginsWith, json, parseObject, type Payload } from "../wire/protocol.ts";
 import type { HubCore } from "./core.ts";
+import { dismiss } from "./dismissal.ts";
 import { attach, type UpgradeServer } from "./doorway.ts";
 import { Entrance } from "./entrance.ts";
 import { Fanout, type Relayed } from "./fanout.ts";
@@ -86,6 +87,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
   };
   #fanout: Fanout | undefined;
   #instance = "";
+  #isDismissed = false;
   #number = 0;
   #entered = 0;
 
@@ -103,7 +105,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     });
     this.#entrance = new Entrance(settings, {
       clock,
-      isOpen: () => refusal() === undefined,
+      isOpen: () => !this.#isDismissed && refusal() === undefined,
       size: () => this.#sockets.size,
       entered: (socket, wire, user, request) => this.#enter(socket, wire, user, request),
       refused: (status, request, error) => {
@@ -126,6 +128,21 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
   /** Takes the upgrades of a server, at the path of the options, until the returned function is called. */
   attach(server: UpgradeServer): () => void {
     return attach(server, this.#entrance);
+  }
+
+  /**
+   * Lets nobody in any more, and closes each socket with 1001 at a moment of its own within `drainSpreadMs`, once it
+   * has its replies. A drain does that too; call it where the HTTP server ends before the hub is drained, for a server
+   * waits for its sockets: `app.addHook("preClose", () => hub.dismiss())`.
+   *
+   * @param timeoutMs How long replies are waited for. Default 10,000.
+   */
+  async dismiss(timeoutMs = 10_000): Promise<void> {
+    this.#isDismissed = true;
+    const abort = new AbortController();
+    const timer = this.clock.setTimeout(() => abort.abort(), timeoutMs);
+    await dismiss([...this.#sockets], this.clock, this.#plan.settings.drainSpreadMs, abort.signal);
+    timer.cancel();
   }
 
   /** Takes one upgrade, for servers that route upgrades themselves. */
@@ -294,6 +311,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     const { pubSub, topic } = this.#plan.settings;
     this.#instance = randomBytes(6).toString("hex");
     this.#number = 0;
+    this.#isDismissed = false;
     this.#history.clear();
     this.#history.meet(this.#instance, 0);
     if (pubSub === undefined) return;

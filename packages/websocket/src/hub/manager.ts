@@ -7,9 +7,9 @@ import {
   type MetricSample,
   type Timer,
 } from "@steward/core";
+import { dismiss, end } from "./dismissal.ts";
 import { WebSocketHub } from "./hub.ts";
 import { webSocketHubSchema, type WebSocketHubOptions, type WebSocketHubSettings } from "./options.ts";
-import type { HubSocket } from "./socket.ts";
 
 /** Parts in which sockets are looked at, so that not all are pinged at once. */
 const PARTS = 10;
@@ -77,15 +77,8 @@ export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<Us
   }
 
   /** Closes every socket at a moment of its own, once it has its replies, so that clients do not come back together. */
-  protected override async settle(signal: AbortSignal): Promise<void> {
-    const sockets = [...this.#hub.sockets];
-    const timers = sockets.map((socket) =>
-      this.clock.setTimeout(() => socket.leave(), Math.random() * this.#settings.drainSpreadMs),
-    );
-    const giveUp = (): void => timers.forEach((timer) => timer.cancel());
-    signal.addEventListener("abort", giveUp, { once: true });
-    await Promise.all(sockets.map(closing));
-    signal.removeEventListener("abort", giveUp);
+  protected override settle(signal: AbortSignal): Promise<void> {
+    return dismiss([...this.#hub.sockets], this.clock, this.#settings.drainSpreadMs, signal);
   }
 
   /** Closes what is left, by force where there is no answer in time. */
@@ -93,15 +86,7 @@ export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<Us
     this.#detach?.();
     this.#detach = undefined;
     for (const timer of this.#timers.splice(0)) timer.cancel();
-    const sockets = [...this.#hub.sockets];
-    const kill = (): void => sockets.forEach((socket) => socket.terminate());
-    const timer = this.clock.setTimeout(kill, this.#settings.closeTimeoutMs);
-    signal.addEventListener("abort", kill, { once: true });
-    for (const socket of sockets) socket.close(1001, "going away");
-    if (signal.aborted) kill();
-    await Promise.all(sockets.map(closing));
-    timer.cancel();
-    signal.removeEventListener("abort", kill);
+    await end([...this.#hub.sockets], this.clock, this.#settings.closeTimeoutMs, signal);
     await this.#hub.close();
   }
 
@@ -135,11 +120,6 @@ export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<Us
   protected override measure(): Readonly<Record<string, unknown>> {
     return this.#hub.measure();
   }
-}
-
-function closing(socket: HubSocket): Promise<void> {
-  if (socket.readyState === socket.CLOSED) return Promise.resolve();
-  return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
 /**
