@@ -10,6 +10,7 @@ import { testClient } from "@steward/fastify/testing";
 import { page } from "../src/page/html.ts";
 import { overviewOf } from "../src/page/overview.ts";
 import { makeApp } from "../src/server.ts";
+import { jobs } from "../src/processing/jobs.ts";
 import { cache, crypto, db, http } from "../src/resources.ts";
 import { secrets } from "../src/secrets/secrets.ts";
 import { environment, readSettings, settings } from "../src/settings.ts";
@@ -18,7 +19,7 @@ import { videos } from "../src/videos/videos.ts";
 /** Stands in for what no request of these tests gets to. */
 const NOBODY = {} as never;
 
-const running = await container([videos, secrets, http, crypto, settings])
+const running = await container([videos, jobs, secrets, http, crypto, settings])
   .override(db, NOBODY)
   .override(cache, NOBODY)
   .override(crypto, { aead: () => NOBODY, mac: () => NOBODY } as never)
