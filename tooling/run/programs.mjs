@@ -2,8 +2,13 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** Path of the Redis or Valkey server on PATH, if there is one. Test results depend on it. */
-export function redisBinary() {
-  for (const name of ["redis-server", "valkey-server"]) {
+export const redisBinary = () => firstOf(["redis-server", "valkey-server"]);
+
+/** Path of the browser on PATH, if there is one. Test results depend on it. */
+export const browserBinary = () => firstOf(["chromium", "chromium-browser", "google-chrome"]);
+
+function firstOf(names) {
+  for (const name of names) {
     for (const folder of (process.env.PATH ?? "").split(delimiter)) {
       try {
         accessSync(join(folder, name), constants.X_OK);
