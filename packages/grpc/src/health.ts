@@ -13,7 +13,6 @@ interface Answer {
 export interface HealthCheckOptions {
   /** Longest wait, in ms. Default: that of the client. */
   readonly timeoutMs?: number | undefined;
-  /** Gives up when it aborts. */
   /** Gives it up when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -88,7 +87,8 @@ export async function* watchHealth(
     { service },
   );
   const cancel = (): void => stream.cancel();
-  options.signal?.addEventListener("abort", cancel, { once: true });
+  if (options.signal?.aborted === true) cancel();
+  else options.signal?.addEventListener("abort", cancel, { once: true });
   try {
     for await (const answer of stream) yield (answer as Answer).status; // what the codec gives
   } finally {

@@ -12,6 +12,7 @@ import {
   type ManagerContext,
   type MetricSample,
 } from "@steward/core";
+import type { ManagedCall } from "./channel/call.ts";
 import { GrpcChannel, ManagedChannel, MethodKinds } from "./channel/channel.ts";
 import type { Link } from "./channel/link.ts";
 import { Links } from "./channel/links.ts";
@@ -39,6 +40,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   readonly #guard: Guard;
   readonly #client: Service;
   #links: Links | undefined;
+  readonly #unsent = new Set<ManagedCall>();
   /** Sums of earlier runs. */
   #past = { rebuilt: 0, lost: 0 };
 
@@ -67,6 +69,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
       timeoutMs,
       idleTimeoutMs,
       hasAttempts: (checked.retry ?? checked.hedging ?? checked.serviceConfig ?? checked.client) !== undefined,
+      unsent: this.#unsent,
       kindOf: kinds.of.bind(kinds),
       dress: dressing.dress.bind(dressing),
       link: () => this.#link(),
@@ -142,6 +145,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
     links.endStreams(error);
     await Promise.race([this.#guard.idle(), aborted(signal)]);
     this.#links = undefined;
+    for (const call of this.#unsent) call.fail(error);
     links.close(error);
     const { rebuilt, lost } = links.counts;
     this.#past = { rebuilt: this.#past.rebuilt + rebuilt, lost: this.#past.lost + lost };

@@ -13,7 +13,7 @@ export interface GrpcTlsOptions {
   readonly cert?: string | Buffer | undefined;
   /** The private key of `cert`. */
   readonly key?: string | Buffer | undefined;
-  /** Name that the server's certificate must have, where it is not that of the address. */
+  /** Name that the server's certificate must have, where it is not that of the address. An IP address has to stand in it as one. */
   readonly serverName?: string | undefined;
   /** `false` accepts any certificate: for tests only. Default `true`. */
   readonly rejectUnauthorized?: boolean | undefined;
@@ -102,7 +102,7 @@ export interface GrpcChannelOptions<Service extends Client = Client> {
   readonly healthService?: string | undefined;
   /** A circuit breaker. Default: none. */
   readonly breaker?: BreakerOptions | undefined;
-  /** Further options of grpc-js; ours win. */
+  /** Further options of grpc-js; ours win. Channelz is off unless `"grpc.enable_channelz": 1` stands here. */
   readonly channelOptions?: Readonly<ChannelOptions> | undefined;
   /** A client of yours instead of `address`: its channel is looked after, never replaced or closed. */
   readonly client?: Client | undefined;

@@ -1,47 +1,49 @@
 import type { CallCredentials, ChannelInterface, Metadata, status as codes, StatusObject } from "@grpc/grpc-js";
-import { currentContext, GuardedUse, StewardError } from "@steward/core";
+import { currentContext, describeError, GuardedUse, StewardError } from "@steward/core";
 import { speaksAgainst, statusOfRefusal } from "../status.ts";
 import type { Link } from "./link.ts";
 import { SLACK_MS, withDeadline } from "./wire-deadline.ts";
 import type { CallListener, CallOwner, ChannelCall, MessageContext, MethodKind } from "./types.ts";
 
-type Create = Parameters<ChannelInterface["createCall"]>;
+type Parent = Parameters<ChannelInterface["createCall"]>[3];
+type Flags = Parameters<ChannelInterface["createCall"]>[4];
 type AuthContext = ReturnType<ChannelCall["getAuthContext"]>;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** The use of the guard that a call is. Apart from it, because a call of grpc-js has names of its own. */
 class CallUse extends GuardedUse {
-  readonly #begin: () => void;
-  readonly #giveUp: (error: unknown) => void;
+  readonly #call: ManagedCall;
 
-  constructor(begin: () => void, giveUp: (error: unknown) => void) {
+  constructor(call: ManagedCall) {
     super();
-    this.#begin = begin;
-    this.#giveUp = giveUp;
+    this.#call = call;
   }
 
   protected override begin(): void {
-    this.#begin();
+    this.#call.begin();
   }
 
   protected override giveUp(error: unknown): void {
-    this.#giveUp(error);
+    this.#call.giveUp(error);
   }
 }
 
 /**
  * One call: between the client's part of grpc-js above and its channel below.
  *
- * Until it has its place, what the client does is kept; then it goes straight down.
+ * Until it has its place, what the client does is kept; then it goes straight down. Hot code: one look at the clock
+ * for what arrives, and nothing is made for a call that its plain form does not need.
  */
 export class ManagedCall implements ChannelCall, CallListener {
   readonly #owner: CallOwner;
-  readonly #use: CallUse = new CallUse(
-    () => this.#begin(),
-    (error) => this.#giveUp(error),
-  );
-  readonly #create: Create;
+  readonly #use: CallUse = new CallUse(this);
+  readonly #path: string;
+  /** As its caller asked for it, in ms since 1970. */
+  readonly #deadline: Date | number;
+  readonly #host: string | null | undefined;
+  readonly #parent: Parent;
+  readonly #flags: Flags;
   readonly #kind: MethodKind | undefined;
   /** Bound of the whole call, in ms of the clock: asked for by its caller, not the default. */
   #hard = NEVER;
@@ -52,12 +54,24 @@ export class ManagedCall implements ChannelCall, CallListener {
   #credentials: CallCredentials | undefined;
   #kept: ((call: ChannelCall) => void)[] | undefined;
   #end: StatusObject | undefined;
+  #isHeard = false;
   #answered = false;
 
-  constructor(owner: CallOwner, create: Create) {
+  constructor(
+    owner: CallOwner,
+    path: string,
+    deadline: Date | number,
+    host: string | null | undefined,
+    parent: Parent,
+    flags: Flags,
+  ) {
     this.#owner = owner;
-    this.#create = create;
-    this.#kind = owner.kindOf(create[0]);
+    this.#path = path;
+    this.#deadline = deadline;
+    this.#host = host;
+    this.#parent = parent;
+    this.#flags = flags;
+    this.#kind = owner.kindOf(path);
   }
 
   start(metadata: Metadata, listener: CallListener): void {
@@ -69,12 +83,16 @@ export class ManagedCall implements ChannelCall, CallListener {
 
   /** Time until the first answer, in ms from now. Who streams requests may take its time for them. */
   #bound(): number {
-    const deadline = Number(this.#create[1]);
-    const asked = deadline === NEVER ? NEVER : Math.max(0, deadline - Date.now());
     const { clock, timeoutMs } = this.#owner;
-    this.#hard = Math.min(clock.now() + asked, currentContext()?.deadline ?? NEVER);
-    if (asked !== NEVER) return asked;
-    return this.#kind?.requestStream === true ? NEVER : timeoutMs;
+    const asked = Number(this.#deadline);
+    const outer = currentContext()?.deadline ?? NEVER;
+    if (asked === NEVER) {
+      this.#hard = outer;
+      return this.#kind?.requestStream === true ? NEVER : timeoutMs;
+    }
+    const leftMs = Math.max(0, asked - Date.now());
+    this.#hard = Math.min(clock.now() + leftMs, outer);
+    return leftMs;
   }
 
   /** When it got its place, in ms of the clock. */
@@ -87,21 +105,29 @@ export class ManagedCall implements ChannelCall, CallListener {
     this.#use.fail(error);
   }
 
-  #begin(): void {
-    const dressed = this.#owner.dress(this.#create[0], this.#metadata as Metadata); // `start` came first
-    if (!(dressed instanceof Promise)) return this.#launch(dressed);
-    dressed.then(
-      (metadata) => (this.#use.settled ? undefined : this.#launch(metadata)),
-      (error: unknown) => this.#use.fail(error),
-    );
+  /** It has its place. Whatever goes wrong here ends this call, and nothing else. */
+  begin(): void {
+    const { dress, unsent, clock } = this.#owner;
+    try {
+      const dressed = dress(this.#path, this.#metadata as Metadata); // `start` came first
+      if (!(dressed instanceof Promise)) return this.#launch(dressed, this.#use.startedAt ?? clock.now());
+      unsent.add(this);
+      dressed
+        .finally(() => unsent.delete(this))
+        .then((metadata) => (this.#use.settled ? undefined : this.#launch(metadata, clock.now())))
+        .catch((error: unknown) => this.#use.fail(error));
+    } catch (error) {
+      this.#use.fail(error);
+    }
   }
 
-  #launch(metadata: Metadata): void {
-    const [path, , host, parent, flags] = this.#create;
-    const link = (this.#link = this.#owner.link());
-    const leftMs = this.#leftMs();
+  #launch(metadata: Metadata, now: number): void {
+    const link = this.#owner.link();
+    const leftMs = this.#leftMs(now);
     const native = this.#owner.hasAttempts && leftMs !== NEVER ? Date.now() + leftMs + SLACK_MS : NEVER;
-    const inner = (this.#inner = link.channel.createCall(path, native, host, parent, flags));
+    const inner = this.#create(link, native);
+    this.#link = link;
+    this.#inner = inner;
     link.add(this);
     if (this.#credentials !== undefined) inner.setCredentials(this.#credentials);
     inner.start(native === NEVER ? withDeadline(metadata, leftMs) : metadata, this);
@@ -110,11 +136,21 @@ export class ManagedCall implements ChannelCall, CallListener {
     if (kept !== undefined) for (const step of kept) step(inner);
   }
 
+  #create(link: Link, deadline: number): ChannelCall {
+    try {
+      return link.channel.createCall(this.#path, deadline, this.#host, this.#parent, this.#flags);
+    } catch (cause) {
+      const { resource } = this.#owner;
+      const message = `${resource}: the channel takes no calls: ${describeError(cause)}`;
+      throw new StewardError("RESOURCE_UNAVAILABLE", message, { resource, cause });
+    }
+  }
+
   /** What the server is told is left, in ms. A stream outlives the default, so there only what its caller asked for counts. */
-  #leftMs(): number {
+  #leftMs(now: number): number {
     const unary = this.#kind?.requestStream === false && !this.#kind.responseStream;
     const deadline = unary ? this.#use.deadline : this.#hard;
-    return deadline === NEVER ? NEVER : Math.max(0, deadline - this.#owner.clock.now());
+    return deadline === NEVER ? NEVER : Math.max(0, deadline - now);
   }
 
   #down(step: (call: ChannelCall) => void): void {
@@ -173,19 +209,21 @@ export class ManagedCall implements ChannelCall, CallListener {
   }
 
   onReceiveMessage(message: unknown): void {
-    this.#heard();
+    if (this.#kind?.responseStream !== false) this.#heard();
     if (this.#end === undefined) this.#listener?.onReceiveMessage(message);
   }
 
   /** Anything that arrives proves the connection; of a stream it is the answer, and what follows has its own bound. */
   #heard(): void {
-    this.#link?.heard(this.#owner.clock.now());
-    if (this.#use.settled || this.#kind?.responseStream === false) return;
     const { idleTimeoutMs, clock } = this.#owner;
+    const now = clock.now();
+    this.#isHeard = true;
+    this.#link?.heard(now);
+    if (this.#use.settled || this.#kind?.responseStream === false) return;
     if (this.#answered && idleTimeoutMs === NEVER) return;
     this.#answered = true;
     this.#link?.answered(this);
-    this.#use.answered(Math.min(idleTimeoutMs, this.#hard - clock.now()));
+    this.#use.answered(Math.min(idleTimeoutMs, this.#hard - now));
   }
 
   onReceiveStatus(status: StatusObject): void {
@@ -194,13 +232,15 @@ export class ManagedCall implements ChannelCall, CallListener {
     this.#end = status;
     if (speaksAgainst(status.code)) this.#use.fail(new Error(status.details));
     else {
-      this.#link?.heard(this.#owner.clock.now());
+      // The headers of a single answer came a moment before it.
+      if (!this.#isHeard) this.#link?.heard(this.#owner.clock.now());
       this.#use.succeed();
     }
     this.#listener?.onReceiveStatus(status);
   }
 
-  #giveUp(error: unknown): void {
+  /** It is over before its answer. */
+  giveUp(error: unknown): void {
     if (this.#end !== undefined) return;
     this.#end = statusOfRefusal(error);
     this.#inner?.cancelWithStatus(this.#end.code, this.#end.details);

@@ -10,6 +10,7 @@ import {
 import { ManagedCall } from "./call.ts";
 import type { CallOwner, ChannelCall, MethodKind } from "./types.ts";
 
+type Create = Parameters<ChannelInterface["createCall"]>;
 type Watch = Parameters<ChannelInterface["watchConnectivityState"]>;
 
 /** What a channel over links has to be told. */
@@ -23,13 +24,21 @@ export interface ManagedChannelSettings {
 /** A channel of grpc-js that keeps its identity while those below it come and go. Only its manager closes it. */
 export class ManagedChannel implements ChannelInterface {
   readonly #settings: ManagedChannelSettings;
+  readonly #owner: CallOwner;
 
   constructor(settings: ManagedChannelSettings) {
     this.#settings = settings;
+    this.#owner = settings.owner;
   }
 
-  createCall(...create: Parameters<ChannelInterface["createCall"]>): ChannelCall {
-    return new ManagedCall(this.#settings.owner, create);
+  createCall(
+    path: string,
+    deadline: Date | number,
+    host: string | null | undefined,
+    parent: Create[3],
+    flags: Create[4],
+  ): ChannelCall {
+    return new ManagedCall(this.#owner, path, deadline, host, parent, flags);
   }
 
   /** Does nothing: its manager stops it. */

@@ -27,10 +27,10 @@ export class Links {
     this.#current = this.#make();
   }
 
-  #make(): Link {
+  #make(makeChannel: () => ChannelInterface = this.#makeChannel): Link {
     // Spread by a tenth, so that clients of one server do not knock in step.
     const connectTimeoutMs = this.#settings.connectTimeoutMs * (0.95 + 0.1 * Math.random());
-    return new Link(this.#makeChannel(), {
+    return new Link(makeChannel(), {
       ...this.#settings,
       connectTimeoutMs,
       failed: (link, why) => this.#failed(link, why),
@@ -48,14 +48,17 @@ export class Links {
 
   /** New calls take a new channel; those in flight finish where they are. */
   renew(makeChannel: () => ChannelInterface): void {
-    this.#makeChannel = makeChannel;
     const old = this.#current;
-    this.#current = this.#make();
+    const next = this.#make(makeChannel);
+    // Only now: what cannot be made must not be what a rebuild tries to make.
+    this.#makeChannel = makeChannel;
+    this.#current = next;
     this.#retire(old, RETIRE_MS, () => true);
   }
 
   #failed(link: Link, why: StewardError): void {
-    if (this.#isClosed || link !== this.#current) return;
+    if (this.#isClosed) return;
+    if (link !== this.#current) return this.#failedLater(link, why);
     this.#rebuilt++;
     this.#current = this.#make();
     if (why.code === "GRPC_CONNECT_TIMEOUT") {
@@ -77,18 +80,28 @@ export class Links {
     );
   }
 
+  /** One that was replaced, and whose calls now wait on a silent connection. */
+  #failedLater(link: Link, why: StewardError): void {
+    if (why.code !== "GRPC_CONNECTION_LOST" || !this.#retired.has(link)) return;
+    this.#lost += link.size;
+    this.#closeRetired(link, why);
+  }
+
   #retire(link: Link, afterMs: number, isOver: () => boolean, why: StewardError = this.#replaced()): void {
-    const close = (): void => {
-      this.#retired.get(link)?.cancel();
-      this.#retired.delete(link);
-      link.close(why);
-    };
+    const { clock } = this.#settings;
+    const close = (): void => this.#closeRetired(link, why);
     const due = (): void => {
       if (isOver()) close();
-      else this.#retired.set(link, this.#settings.clock.setTimeout(close, RETIRE_MS, { unref: true }));
+      else this.#retired.set(link, clock.setTimeout(close, RETIRE_MS, { unref: true }));
     };
-    this.#retired.set(link, this.#settings.clock.setTimeout(due, afterMs, { unref: true }));
+    this.#retired.set(link, clock.setTimeout(due, afterMs, { unref: true }));
     link.whenEmpty(close);
+  }
+
+  #closeRetired(link: Link, why: StewardError): void {
+    this.#retired.get(link)?.cancel();
+    this.#retired.delete(link);
+    link.close(why);
   }
 
   #replaced(): StewardError {

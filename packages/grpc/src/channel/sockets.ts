@@ -25,11 +25,18 @@ class Sockets {
   }
 }
 
-/** Lets `sockets` see every socket that the credentials are asked to secure; grpc-js has no other place that sees them all. */
-function watched(credentials: ChannelCredentials, sockets: Sockets): ChannelCredentials {
+/** What TLS is asked for where no name is to be sent: one without a host. */
+const NAMELESS = { scheme: "dns", path: "" };
+
+/**
+ * Lets `sockets` see every socket that the credentials are asked to secure; grpc-js has no other place that sees them
+ * all. It sends the host of the target as the name of TLS, also an address, which is against RFC 6066, and which
+ * Node 26 refuses.
+ */
+function watched(credentials: ChannelCredentials, sockets: Sockets, isNameless: boolean): ChannelCredentials {
   const make = credentials._createSecureConnector.bind(credentials);
-  credentials._createSecureConnector = (...args) => {
-    const connector = make(...args);
+  credentials._createSecureConnector = (target, ...rest) => {
+    const connector = make(isNameless ? NAMELESS : target, ...rest);
     const connect = connector.connect.bind(connector);
     connector.connect = (socket) => {
       sockets.take(socket);
@@ -47,9 +54,10 @@ function watched(credentials: ChannelCredentials, sockets: Sockets): ChannelCred
 export class ClosingChannel extends Channel {
   readonly #sockets: Sockets;
 
-  constructor(target: string, credentials: ChannelCredentials, options: ChannelOptions) {
+  /** @param isNameless whether TLS sends no name: for addresses. */
+  constructor(target: string, credentials: ChannelCredentials, options: ChannelOptions, isNameless: boolean) {
     const sockets = new Sockets();
-    super(target, watched(credentials, sockets), options);
+    super(target, watched(credentials, sockets, isNameless), options);
     this.#sockets = sockets;
   }
 

@@ -33,6 +33,7 @@ function withTimeout(metadata: Metadata, timeoutMs: number): Metadata {
  */
 export function withDeadline(given: Metadata, leftMs: number): Metadata {
   if (leftMs === Number.POSITIVE_INFINITY) return given;
-  const timeoutMs = Math.ceil(Math.max(0, leftMs) / STEP_MS) * STEP_MS + SLACK_MS;
+  // Less what the sums of floating point are off, or a default would have two texts.
+  const timeoutMs = Math.ceil(Math.max(0, leftMs - 0.001) / STEP_MS) * STEP_MS + SLACK_MS;
   return bareWith(given, timeoutMs) ?? withTimeout(given.clone(), timeoutMs);
 }

@@ -120,9 +120,10 @@ class Dispatch {
     // What runs on behalf of a caller who has gone, or whose time is over, need not go on.
     if (!this.#abort.signal.aborted) this.#abort.abort(error);
     const status = statusOfError(error);
-    if (status.details === "internal error") this.#settings.onError(error, this.#method.path);
     if (this.#answer !== undefined) this.#answer(status);
     else if (!isStewardError(error, "CALL_ABORTED"))
       this.#call.emit("error", { ...status, metadata: status.metadata ?? new Metadata() });
+    // Last: whatever it does, the caller has the answer.
+    if (status.details === "internal error") this.#settings.onError(error, this.#method.path);
   }
 }

@@ -19,6 +19,7 @@ type Watcher = ServerWritableStream<Asked, Answer>;
 export class HealthService {
   readonly #statuses = new Map<string, ServingStatus>();
   readonly #watchers = new Map<string, Set<Watcher>>();
+  #isDraining = false;
 
   constructor(services: Iterable<string>) {
     for (const service of ["", ...services]) this.#statuses.set(service, "SERVING");
@@ -28,7 +29,12 @@ export class HealthService {
     return this.#statuses.get(service) ?? "SERVICE_UNKNOWN";
   }
 
+  /** Does nothing in a drain: that the server goes is all there is to say then. */
   set(service: string, status: ServingStatus): void {
+    if (!this.#isDraining) this.#say(service, status);
+  }
+
+  #say(service: string, status: ServingStatus): void {
     if (this.#statuses.get(service) === status) return;
     this.#statuses.set(service, status);
     for (const watcher of this.#watchers.get(service) ?? []) watcher.write({ status });
@@ -36,7 +42,8 @@ export class HealthService {
 
   /** Says of everything that it does not serve, and ends the watches: they have no end of their own. */
   drain(): void {
-    for (const service of this.#statuses.keys()) this.set(service, "NOT_SERVING");
+    this.#isDraining = true;
+    for (const service of this.#statuses.keys()) this.#say(service, "NOT_SERVING");
     for (const watchers of this.#watchers.values()) for (const watcher of watchers) watcher.end();
     this.#watchers.clear();
   }
@@ -55,6 +62,8 @@ export class HealthService {
 
   #watch(call: Watcher): void {
     const { service } = call.request;
+    // One that was under way when the drain began would keep it from ending.
+    if (this.#isDraining) return void call.end({ status: this.get(service) });
     const watchers = this.#watchers.get(service) ?? new Set();
     this.#watchers.set(service, watchers.add(call));
     call.on("cancelled", () => watchers.delete(call));

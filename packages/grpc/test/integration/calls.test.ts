@@ -10,42 +10,13 @@ import {
   GrpcStatusError,
   statusDetails,
   watchHealth,
-  type GrpcChannelOptions,
 } from "../../src/index.ts";
 import { grpcForTests, testGrpcChannel } from "../../src/testing.ts";
-import { failure, Renderer, renderer, status, type Seen } from "../renderer.ts";
+import { nothing, pair, until } from "../pair.ts";
+import { failure, Renderer, renderer, status } from "../renderer.ts";
 import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
 
 const { authority, clientCert, clientKey, serverCert, serverKey } = testCertificates;
-
-const nothing = (): Seen => ({ aborted: [], started: 0 });
-
-async function pair(options: Partial<GrpcChannelOptions<RendererClient>> = {}, serverOptions: object = {}) {
-  const seen = nothing();
-  const server = await grpcForTests([renderer(seen)], serverOptions).start();
-  const manager = await new GrpcChannelManager(
-    { address: server.client.address, service: Renderer, ...options },
-    { name: "renderer" },
-  ).start();
-  return {
-    server,
-    manager,
-    client: manager.client,
-    seen,
-    [Symbol.asyncDispose]: async () => {
-      await manager.stop();
-      await server.stop();
-    },
-  };
-}
-
-async function until(what: () => boolean): Promise<void> {
-  const end = performance.now() + 5_000;
-  while (!what()) {
-    if (performance.now() > end) throw new Error("it did not come to pass");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 t.test("all four kinds of calls go through, as on any client of grpc-js", async (t) => {
   await using it = await pair();

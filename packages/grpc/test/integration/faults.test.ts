@@ -6,7 +6,7 @@ import t from "tap";
 import { GrpcChannelManager, type GrpcChannelOptions } from "../../src/index.ts";
 import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
 import { startProgram, type Program } from "../processes.ts";
-import { failure, Renderer, status } from "../renderer.ts";
+import { failure, Renderer, renderer, status } from "../renderer.ts";
 import { grpcForTests } from "../../src/testing.ts";
 
 const { authority, serverCert, serverKey } = testCertificates;
@@ -197,4 +197,35 @@ t.test("TLS: a connection that falls silent in the middle of its handshake is gi
     );
   t.ok(well);
   t.ok(proxy.stats().open <= 2, `${proxy.stats().open} connections`);
+});
+
+t.test("a call on a channel that was replaced ends soon too, once its connection is silent", async (t) => {
+  await using server = await startProgram("server");
+  await using it = await setup(server);
+  const lost = failure(status(it.client, { id: "lost", waitMs: 60_000 }));
+  await it.manager.renew();
+  t.match(it.manager.stats(), { retired: 1 });
+  it.proxy.halfOpen();
+  t.ok(isStewardError((await lost).cause, "GRPC_CONNECTION_LOST"), "not its deadline");
+  t.match(it.manager.stats(), { rebuilt: 0, lost: 1, retired: 0 });
+  t.match(await status(it.client, { id: "a" }), { said: "hello a" });
+});
+
+t.test("certificates that cannot be used are refused at a renewal, and not used for later channels", async (t) => {
+  await using server = await grpcForTests([renderer()], { tls: { cert: serverCert, key: serverKey } }).start();
+  await using proxy = await startFaultProxy({ target: { host: "127.0.0.1", port: server.client.port } });
+  let given: object = { ca: authority };
+  const address = `localhost:${proxy.port}`;
+  await using manager = await new GrpcChannelManager({
+    address,
+    service: Renderer,
+    tls: () => given,
+    ...quick,
+  }).start();
+  given = { ca: authority, cert: "no certificate", key: "no key" };
+  await t.rejects(manager.renew());
+  t.match(await status(manager.client, { id: "a" }), { said: "hello a" });
+  proxy.halfOpen();
+  t.ok(isStewardError((await failure(status(manager.client, { id: "lost" }))).cause, "GRPC_CONNECTION_LOST"));
+  t.match(await status(manager.client, { id: "a" }), { said: "hello a" });
 });

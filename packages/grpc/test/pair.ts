@@ -1,0 +1,47 @@
+import { GrpcChannelManager, type GrpcChannelOptions, type GrpcServerManager } from "../src/index.ts";
+import { grpcForTests } from "../src/testing.ts";
+import type { RendererClient } from "./fixtures/generated/clips/v1/Renderer.ts";
+import { Renderer, renderer, type Seen } from "./renderer.ts";
+
+/** The two, with what the handlers were told. */
+export interface Pair extends AsyncDisposable {
+  readonly server: GrpcServerManager;
+  readonly manager: GrpcChannelManager<RendererClient>;
+  readonly client: RendererClient;
+  readonly seen: Seen;
+}
+
+/** What no handler has been told of yet. */
+export const nothing = (): Seen => ({ aborted: [], started: 0 });
+
+/** A server in this process with the renderer, and a channel to it. */
+export async function pair(
+  options: Partial<GrpcChannelOptions<RendererClient>> = {},
+  serverOptions: object = {},
+): Promise<Pair> {
+  const seen = nothing();
+  const server = await grpcForTests([renderer(seen)], serverOptions).start();
+  const manager = await new GrpcChannelManager(
+    { address: server.client.address, service: Renderer, ...options },
+    { name: "renderer" },
+  ).start();
+  return {
+    server,
+    manager,
+    client: manager.client,
+    seen,
+    [Symbol.asyncDispose]: async () => {
+      await manager.stop();
+      await server.stop();
+    },
+  };
+}
+
+/** Waits until it has come to pass. */
+export async function until(what: () => boolean): Promise<void> {
+  const end = performance.now() + 5_000;
+  while (!what()) {
+    if (performance.now() > end) throw new Error("it did not come to pass");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
