@@ -1,3 +1,4 @@
+import { DEMO } from "./demo.ts";
 import type { Overview, Row } from "./overview.ts";
 
 /** Text that is safe between tags and in attributes. */
@@ -29,6 +30,7 @@ tr.off td { color: var(--dim); }
 .reason { color: var(--unhealthy); white-space: normal; }
 pre { margin: 0; padding: .9rem 1.1rem; background: var(--code); overflow-x: auto; font: 13px/1.7 ui-monospace, monospace; border-radius: 10px; }
 a { color: inherit; text-decoration-color: var(--dim); text-underline-offset: 3px; }
+button { font: inherit; padding: .25rem .8rem; } progress { width: 12rem; margin: 0 .6rem; vertical-align: middle; accent-color: var(--healthy); }
 nav a { margin-right: 1.1rem; font: 14px ui-monospace, monospace; }
 `;
 
@@ -53,6 +55,8 @@ export function page(overview: Overview, origin: string): string {
 </table></div>
 <h2>Try it</h2>
 <pre>${escape(examples(origin))}</pre>
+<h2>Watch it work</h2>
+${DEMO}
 <h2>Look closer</h2>
 <nav>${Object.values(overview.links)
     .filter((path) => !path.endsWith("="))
@@ -92,6 +96,7 @@ export function examples(origin: string): string {
     `curl -s ${origin}/api/v1/videos -H 'content-type: application/json' \\`,
     `  -d '{"title":"Sunrise","sourceUrl":"https://example.com/sunrise.mp4","durationMs":90000}'`,
     `curl -s '${origin}/api/v1/videos?limit=5'`,
+    `curl -s -X POST ${origin}/api/v1/videos/ID/process   # and GET; pushed to room video:ID of ${origin.replace(/^http/, "ws")}/ws`,
     `curl -s ${origin}/api/v1/crypto/encrypt -H 'content-type: application/json' -d '{"backend":"aes","data":"aGVsbG8="}'`,
     `curl -s ${origin}/api/v1/secrets -H 'content-type: application/json' -d '{"name":"mail","value":"hush"}'`,
     `curl -s ${origin}/health/resources`,

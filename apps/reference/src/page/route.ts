@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { DEMO_POLICY } from "./demo.ts";
 import { page } from "./html.ts";
 import { overviewOf } from "./overview.ts";
 
@@ -12,7 +13,7 @@ export function frontPage(app: FastifyInstance, details: boolean): void {
       .type("text/html; charset=utf-8")
       .header(
         "content-security-policy",
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
+        `default-src 'none'; style-src 'unsafe-inline'; ${DEMO_POLICY}; base-uri 'none'; frame-ancestors 'none'`,
       );
     return page(overview, `${request.protocol}://${request.host}`);
   });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { redisForTests, startPostgres } from "@steward/testing/servers";
 import t from "tap";
 import { eventually, LocalClips } from "./clips.ts";
@@ -107,4 +108,14 @@ t.test("a drain tells browsers to go elsewhere, and does not wait for them", asy
   await using watcher = await Watcher.join(clips.url, id);
   await clips.running.stop();
   t.equal(await eventually(async () => watcher.closedWith === 1001), true);
+});
+
+t.test("a browser may run the script of the front page, and no other", async (t) => {
+  await using clips = await LocalClips.start(quick);
+  const page = await fetch(`${clips.url}/`, { headers: { accept: "text/html" } });
+  const [, script = ""] = /<script>(.*?)<\/script>/s.exec(await page.text()) ?? [];
+  t.match(script, /new WebSocket/);
+  const hash = createHash("sha256").update(script).digest("base64");
+  const policy = page.headers.get("content-security-policy") ?? "";
+  t.ok(policy.includes(`script-src 'sha256-${hash}';`), policy);
 });
