@@ -19,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   health: async () => (await import("./health/bench.ts")).healthBench,
   telemetry: async () => (await import("./telemetry/bench.ts")).telemetryBench,
   clients: async () => (await import("./clients/bench.ts")).clientsBench,
+  websocket: async () => (await import("./websocket/bench.ts")).websocketBench,
   grpc: async () => (await import("./grpc/bench.ts")).grpcBench,
   crypto: async () => (await import("./crypto/bench.ts")).cryptoBench,
   fastify: async () => (await import("./fastify/bench.ts")).fastifyBench,

@@ -1,9 +1,14 @@
 import { WebSocketSessionManager } from "@steward/websocket";
 import { WebSocket } from "ws";
-import { ratios, type Estimate } from "../harness/statistics.ts";
+import { median, ratios, type Estimate } from "../harness/statistics.ts";
 import { Child } from "./child.ts";
 
-const OPERATIONS = 10_000;
+/** A batch takes some 60 ms one at a time, so that a burst of other work on the machine spoils a pair, not the run. */
+const OPERATIONS = 2_000;
+/** Batches of each before the first that counts: by then everything hot is compiled. */
+const WARM_UP = 25;
+/** Pairs for each round that was asked for. */
+const PAIRS = 5;
 const PAYLOAD = "x".repeat(64);
 
 /** Makes so many round trips and resolves after the last one. */
@@ -119,8 +124,8 @@ export async function echo(rounds: number): Promise<readonly EchoFigures[]> {
 
 async function compared({ name, raw, managed }: Pair, rounds: number): Promise<EchoFigures> {
   const [rawUs, managedUs]: [number[], number[]] = [[], []];
-  for (const batch of [raw, managed, raw, managed]) await batch(OPERATIONS);
-  for (let round = 0; round < rounds; round++) {
+  for (let i = 0; i < WARM_UP; i++) for (const batch of [raw, managed]) await batch(OPERATIONS);
+  for (let round = 0; round < rounds * PAIRS; round++) {
     // The order turns, so that neither always comes second.
     const order =
       round % 2 === 0
@@ -134,8 +139,7 @@ async function compared({ name, raw, managed }: Pair, rounds: number): Promise<E
           ] as const);
     for (const [batch, into] of order) into.push(await cpuOf(batch));
   }
-  const middle = (all: number[]): number => [...all].sort((x, y) => x - y)[all.length >> 1] ?? NaN;
-  return { name, rawUs: middle(rawUs), managedUs: middle(managedUs), ratio: ratios(rawUs, managedUs) };
+  return { name, rawUs: median(rawUs), managedUs: median(managedUs), ratio: ratios(rawUs, managedUs) };
 }
 
 function opened(url: string): Promise<WebSocket> {

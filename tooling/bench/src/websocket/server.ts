@@ -58,8 +58,33 @@ function timed(broadcast: () => unknown): { cpuMs: number; ms: number } {
   return { cpuMs: (user + system) / 1_000, ms: performance.now() - since };
 }
 
+/** 1,000 messages of 16 KiB to all, with a turn of the event loop after every tenth; and the most that was kept for one socket. */
+async function burst(): Promise<object> {
+  const cpu = process.cpuUsage();
+  const data = "x".repeat(16_384);
+  let held = 0;
+  for (let i = 0; i < 1_000; i++) {
+    manager?.client.broadcast(data);
+    if (i % 10 !== 9) continue;
+    for (const socket of sockets()) held = Math.max(held, socket.bufferedAmount);
+    await drained();
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  return { cpuMs: (user + system) / 1_000, held, dropped: Number(manager?.stats()["dropped"] ?? 0) };
+}
+
+/** Waits until all but those that do not read have what was sent; nobody else is to lose anything. */
+async function drained(): Promise<void> {
+  const behind = (): number => [...sockets()].filter(({ bufferedAmount }) => bufferedAmount > 0).length;
+  for (let i = 0; i < 100; i++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (behind() <= 1) return;
+  }
+}
+
 const payload = "x".repeat(200);
-const commands: Readonly<Record<string, () => object>> = {
+const commands: Readonly<Record<string, () => object | Promise<object>>> = {
+  burst,
   raw: () => timed(() => rawLoop(payload)),
   managed: () => timed(() => manager?.client.broadcast(payload)),
   memory: () => {
@@ -68,5 +93,5 @@ const commands: Readonly<Record<string, () => object>> = {
   },
 };
 for await (const line of createInterface({ input: process.stdin }))
-  console.log(JSON.stringify(commands[line]?.() ?? {}));
+  console.log(JSON.stringify((await commands[line]?.()) ?? {}));
 process.exit();

@@ -1,0 +1,38 @@
+import { testHub } from "@steward/websocket/testing";
+import { Child } from "./child.ts";
+
+const CLIENTS = 1_000;
+const SPREAD_MS = 5_000;
+const PARTS = 20;
+
+/** When clients came back after a restart. */
+export interface Reconnects {
+  /** How many came in each twentieth of the time. */
+  readonly parts: readonly number[];
+  /** Until the last one was back, in ms. */
+  readonly allMs: number;
+}
+
+/** A hub with 1,000 sessions restarts and sends all of them away in the same moment; they choose when they come back. */
+export async function reconnects(): Promise<Reconnects> {
+  await using hub = await testHub({ drainSpreadMs: 0 }).start();
+  await using sessions = new Child("sessions.js", [hub.url, String(CLIENTS)]);
+  await sessions.line();
+  await hub.stop();
+  const came: number[] = [];
+  const all = new Promise<void>((resolve) => {
+    hub.client.on("connection", () => {
+      came.push(performance.now());
+      if (came.length === CLIENTS) resolve();
+    });
+  });
+  const since = performance.now();
+  await hub.start();
+  await all;
+  const parts = new Array<number>(PARTS).fill(0);
+  for (const at of came) {
+    const part = Math.min(PARTS - 1, Math.floor(((at - since) / SPREAD_MS) * PARTS));
+    parts[part] = (parts[part] ?? 0) + 1;
+  }
+  return { parts, allMs: Math.max(...came) - since };
+}
