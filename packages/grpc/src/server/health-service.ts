@@ -62,11 +62,11 @@ export class HealthService {
 
   #watch(call: Watcher): void {
     const { service } = call.request;
+    call.write({ status: this.get(service) });
     // One that was under way when the drain began would keep it from ending.
-    if (this.#isDraining) return void call.end({ status: this.get(service) });
+    if (this.#isDraining) return void call.end();
     const watchers = this.#watchers.get(service) ?? new Set();
     this.#watchers.set(service, watchers.add(call));
     call.on("cancelled", () => watchers.delete(call));
-    call.write({ status: this.get(service) });
   }
 }
