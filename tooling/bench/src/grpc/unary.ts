@@ -1,21 +1,23 @@
 import { credentials } from "@grpc/grpc-js";
 import { GrpcChannelManager } from "@steward/grpc";
-import { ratios, type Estimate } from "../harness/statistics.ts";
 import { startServer } from "./other-process.ts";
 import { Echo, say, type EchoClient } from "./service.ts";
 
-const OPERATIONS = 3_000;
+/** Short, so that both arms of a pair meet the same machine. */
+const OPERATIONS = 600;
+const WARM_UP = 6;
 const PAYLOAD = Buffer.alloc(64, "x");
 const DEADLINE_MS = 30_000;
 
 type Call = () => Promise<unknown>;
 
-/** CPU of the client per call in µs, raw over managed. */
-export interface UnaryFigures {
+/** CPU of the client per call in µs, pair by pair. */
+export interface UnarySeries {
   readonly name: string;
-  readonly rawUs: number;
-  readonly managedUs: number;
-  readonly ratio: Estimate;
+  /** Whether the raw client is as it comes, or has some of our settings. */
+  readonly isDefault: boolean;
+  readonly rawUs: readonly number[];
+  readonly managedUs: readonly number[];
 }
 
 async function batch(call: Call, width: number): Promise<void> {
@@ -33,40 +35,44 @@ async function cpuOf(call: Call, width: number): Promise<number> {
   return (user + system) / OPERATIONS;
 }
 
-async function compared(raw: Call, managed: Call, width: number, rounds: number): Promise<Omit<UnaryFigures, "name">> {
+async function compared(
+  raw: Call,
+  managed: Call,
+  width: number,
+  pairs: number,
+): Promise<Pick<UnarySeries, "rawUs" | "managedUs">> {
   const [rawUs, managedUs]: [number[], number[]] = [[], []];
-  for (const call of [raw, managed, raw, managed]) await batch(call, width);
-  for (let round = 0; round < rounds; round++) {
+  for (let i = 0; i < WARM_UP; i++) for (const call of [raw, managed]) await batch(call, width);
+  for (let pair = 0; pair < pairs; pair++) {
     const turn = [
       () => cpuOf(raw, width).then((us) => rawUs.push(us)),
       () => cpuOf(managed, width).then((us) => managedUs.push(us)),
     ];
     // The order turns, so that neither always comes second.
-    for (const measure of round % 2 === 0 ? turn : turn.reverse()) await measure();
+    for (const measure of pair % 2 === 0 ? turn : turn.reverse()) await measure();
   }
-  const middle = (all: number[]): number => [...all].sort((x, y) => x - y)[all.length >> 1] ?? NaN;
-  return { rawUs: middle(rawUs), managedUs: middle(managedUs), ratio: ratios(rawUs, managedUs) };
+  return { rawUs, managedUs };
 }
 
 /** Unary calls through a raw client and through ours, in turn, in one process; the server is another one. */
-export async function unary(rounds: number): Promise<readonly UnaryFigures[]> {
+export async function unary(pairs: number): Promise<readonly UnarySeries[]> {
   await using server = await startServer();
   const address = `127.0.0.1:${server.port}`;
-  const raw: EchoClient = new Echo(address, credentials.createInsecure());
+  const plain: EchoClient = new Echo(address, credentials.createInsecure());
+  const lean: EchoClient = new Echo(address, credentials.createInsecure(), { "grpc.enable_channelz": 0 });
   await using manager = await new GrpcChannelManager({ address, service: Echo }).start();
   const managed: Call = () => say(manager.client, PAYLOAD);
-  const figures: UnaryFigures[] = [];
-  for (const width of [1, 50]) {
-    const plain = await compared(() => say(raw, PAYLOAD), managed, width, rounds);
-    figures.push({ name: `raw without a deadline, ${width} at once`, ...plain });
-    const bounded = await compared(
-      () => say(raw, PAYLOAD, { deadline: Date.now() + DEADLINE_MS }),
-      managed,
-      width,
-      rounds,
-    );
-    figures.push({ name: `raw with a deadline, ${width} at once`, ...bounded });
-  }
-  raw.close();
-  return figures;
+  const bounded = (raw: EchoClient): Promise<unknown> => say(raw, PAYLOAD, { deadline: Date.now() + DEADLINE_MS });
+  const rivals: readonly [name: string, isDefault: boolean, call: Call][] = [
+    ["raw as it comes", true, () => say(plain, PAYLOAD)],
+    ["raw with our deadline", false, () => bounded(plain)],
+    ["raw with our deadline, without channelz", false, () => bounded(lean)],
+  ];
+  const all: UnarySeries[] = [];
+  for (const width of [1, 50])
+    for (const [name, isDefault, call] of rivals)
+      all.push({ name: `${name}, ${width} at once`, isDefault, ...(await compared(call, managed, width, pairs)) });
+  plain.close();
+  lean.close();
+  return all;
 }
