@@ -90,17 +90,19 @@ function paceFindings({ heldBytes, dropped, missed, cpu }: Pace): Findings {
   };
 }
 
-function reconnectFindings({ parts, allMs }: Reconnects): Findings {
-  const all = parts.reduce((sum, count) => sum + count, 0);
+function reconnectFindings({ chosen, came, allMs }: Reconnects): Findings {
+  const most = Math.max(...chosen) / chosen.reduce((sum, count) => sum + count, 0);
   return {
-    targets: [
-      exactly("1,000 clients come back: most in a twentieth of the time", Math.max(...parts) / all, "<=", 0.1, "share"),
-    ],
+    targets: [exactly("1,000 clients come back: most in a twentieth of the time", most, "<=", 0.1, "share")],
     tables: [
       {
-        title: `1,000 clients come back within 5 s of a restart; the last one after ${figure(allMs)} ms`,
-        columns: ["each 250 ms"],
-        rows: [[parts.join(" ")]],
+        title: "1,000 clients come back after a restart, jitter 5 s; how many in each 250 ms",
+        columns: ["what", "clients"],
+        rows: [
+          ["chosen", chosen.join(" ")],
+          ["came", came.join(" ")],
+        ],
+        note: `The last one was back after ${figure(allMs)} ms. When a busy machine gets round to each is not theirs to choose.`,
       },
     ],
   };

@@ -28,7 +28,7 @@ export class Child implements AsyncDisposable {
   }
 
   /** Asks for figures. */
-  async ask(command: string): Promise<Readonly<Record<string, number>>> {
+  async ask<T = number>(command: string): Promise<Readonly<Record<string, T>>> {
     this.#process.stdin?.write(`${command}\n`);
     return JSON.parse(await this.line());
   }

@@ -36,7 +36,7 @@ export async function pace(rounds: number): Promise<Pace> {
   for (let i = 0; i < 3; i++) await burst([]);
   for (let round = 0; round < rounds; round++) {
     await burst(cpu.alone);
-    const paused = await opened(url);
+    const paused = await opened(`${url}/paused`);
     paused.pause();
     await burst([]); // it fills what the system keeps for it
     await burst(cpu.beside);

@@ -7,8 +7,10 @@ const PARTS = 20;
 
 /** When clients came back after a restart. */
 export interface Reconnects {
-  /** How many came in each twentieth of the time. */
-  readonly parts: readonly number[];
+  /** How many chose each twentieth of the time. */
+  readonly chosen: readonly number[];
+  /** How many came in each; at the end those that came later, because the machine was busy. */
+  readonly came: readonly number[];
   /** Until the last one was back, in ms. */
   readonly allMs: number;
 }
@@ -29,10 +31,20 @@ export async function reconnects(): Promise<Reconnects> {
   const since = performance.now();
   await hub.start();
   await all;
-  const parts = new Array<number>(PARTS).fill(0);
-  for (const at of came) {
-    const part = Math.min(PARTS - 1, Math.floor(((at - since) / SPREAD_MS) * PARTS));
+  const { pausesMs = [] } = await sessions.ask<readonly number[]>("pauses");
+  return {
+    chosen: inParts(pausesMs).slice(0, PARTS),
+    came: inParts(came.map((at) => at - since)),
+    allMs: Math.max(...came) - since,
+  };
+}
+
+/** How many of these times fall into each twentieth of the spread, and how many behind it. */
+function inParts(times: readonly number[]): number[] {
+  const parts = new Array<number>(PARTS + 1).fill(0);
+  for (const ms of times) {
+    const part = Math.min(PARTS, Math.floor((ms / SPREAD_MS) * PARTS));
     parts[part] = (parts[part] ?? 0) + 1;
   }
-  return { parts, allMs: Math.max(...came) - since };
+  return parts;
 }

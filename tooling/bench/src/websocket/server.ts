@@ -73,13 +73,15 @@ async function burst(): Promise<object> {
   return { cpuMs: (user + system) / 1_000, held, dropped: Number(manager?.stats()["dropped"] ?? 0) };
 }
 
-/** Waits until all but those that do not read have what was sent; nobody else is to lose anything. */
+/** Those that say they will not read. */
+const paused = new WeakSet<object>();
+manager?.client.on("connection", (socket, { url }) => url === "/paused" && paused.add(socket));
+
+/** Waits until all but those that do not read have what was sent: nobody else is to lose anything. */
 async function drained(): Promise<void> {
-  const behind = (): number => [...sockets()].filter(({ bufferedAmount }) => bufferedAmount > 0).length;
-  for (let i = 0; i < 100; i++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (behind() <= 1) return;
-  }
+  const behind = (): boolean => [...sockets()].some((socket) => socket.bufferedAmount > 0 && !paused.has(socket));
+  do await new Promise((resolve) => setImmediate(resolve));
+  while (behind());
 }
 
 const payload = "x".repeat(200);
