@@ -330,7 +330,8 @@ function rejectQuery(this: DriverQuery, error: unknown): void {
 }
 
 function isStream(value: unknown): boolean {
-  return value instanceof Readable || value instanceof Writable;
+  // Rows first: they are what nearly every query gives.
+  return !Array.isArray(value) && (value instanceof Readable || value instanceof Writable);
 }
 
 /** Tells an error of the connection from one that the server or the driver has with the query. */

@@ -1,4 +1,4 @@
-import { connect, Socket } from "node:net";
+import { connect, Socket, type NetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Sql } from "postgres";
 import type { DatabaseOptions } from "../options.ts";
@@ -63,11 +63,26 @@ export class Endpoint {
 
   #plug(host: string, port: number): Duplex {
     if (this.#embedded !== undefined) return this.#embedded();
-    const { path } = this.#options;
-    const socket = path === false ? connect({ host, port, noDelay: true }) : connect({ path });
+    const { path, ssl } = this.#options;
+    const where = path === false ? { host, port, noDelay: true } : { path };
     // The driver reads the name for TLS from here.
-    return Object.assign(socket, { host });
+    return Object.assign(ssl ? connect(where) : connectReading(where), { host });
   }
+}
+
+/** As much as Node takes for one read. */
+const READ_BYTES = 65_536;
+
+/** Connects with one buffer for all reads: most replies are short, and each would cost a fresh 64 kB cut down to size. */
+function connectReading(where: NetConnectOpts): Socket {
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  const callback = (length: number): boolean => {
+    // A copy, for the driver keeps what is not whole yet, and hands raw values out.
+    socket.emit("data", Buffer.from(buffer.subarray(0, length)));
+    return true;
+  };
+  const socket = connect({ ...where, onread: { buffer, callback } });
+  return socket;
 }
 
 /** A socket that fails as soon as somebody listens to it. */
