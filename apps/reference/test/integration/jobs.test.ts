@@ -1,10 +1,11 @@
 import t from "tap";
-import { DatabasePoolManager } from "@steward/database";
+import { begin, DatabasePoolManager } from "@steward/database";
 import { GrpcChannelManager, GrpcStatusError } from "@steward/grpc";
 import { grpcForTests } from "@steward/grpc/testing";
 import { systemClock, type Clock } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import { startPostgres } from "@steward/testing/servers";
+import { sql } from "drizzle-orm";
 import { inPackage } from "../../src/folders.ts";
 import { Jobs } from "../../src/processing/jobs.ts";
 import { Processor } from "../../src/processing/processor.ts";
@@ -74,6 +75,18 @@ t.test("of many instances that want a job one gets it", async (t) => {
   const taken = claims.flatMap((claim) => claim?.job.videoId ?? []);
   t.strictSame([...taken].sort(), [...ids].sort());
   await Promise.all(claims.map((claim, i) => claim && instances[i % 8]?.finish(claim)));
+});
+
+t.test("nobody waits for a job that another one is taking, nor takes it too", async (t) => {
+  const jobs = jobsOf(LONG_MS);
+  const { id } = await jobs.open(await newVideo());
+  const other = await begin(db);
+  await other.execute(sql`update processing_jobs set due_at = now() + interval '1 hour' where id = ${id}`);
+  t.equal(await jobs.claim(), undefined, "while it is being taken");
+  await other.rollback();
+  const claim = await claimed(jobs);
+  t.equal(claim.job.id, id);
+  await jobs.finish(claim);
 });
 
 t.test("who gives no sign of life loses its job, and can change nothing of it any more", async (t) => {
