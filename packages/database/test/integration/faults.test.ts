@@ -117,9 +117,10 @@ t.test("kill -9 and restart: calls wait for the server instead of failing, no lo
     await server.restart();
   });
   t.equal(load.unsettled, 0);
-  const [lost, late] = [load.failedWithin(1_950), load.failed.length - load.failedWithin(1_950)];
+  const lost = load.failed.filter((s) => s.error?.code === "DATABASE_CONNECTION_LOST").length;
   t.ok(lost <= 10, `${lost} lost, no more than there were connections`);
-  t.ok(late === 0 || healedAt - faultAt > 1_500, `${late} waited until their deadline, all of them without a server`);
+  const late = load.failed.length - lost;
+  t.ok(late === 0 || healedAt - faultAt > 1_000, `${late} had no time left, for there was no server for so long`);
   t.ok(load.longestMs < healedAt - faultAt + 1_000, `longest call ${load.longestMs} ms`);
 });
 

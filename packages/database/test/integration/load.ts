@@ -44,11 +44,6 @@ export class Load {
     return this.samples.filter((s) => s.error !== undefined);
   }
 
-  /** How many calls failed within so many ms of their beginning; later ones failed by their deadline. */
-  failedWithin(ms: number): number {
-    return this.failed.filter((s) => (s.end ?? Number.POSITIVE_INFINITY) - s.at < ms).length;
-  }
-
   /** Longest time from call to end, in ms. */
   get longestMs(): number {
     return Math.max(...this.samples.map((s) => (s.end ?? Number.POSITIVE_INFINITY) - s.at));
