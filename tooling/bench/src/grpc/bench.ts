@@ -29,6 +29,7 @@ export async function faultsBench({ say }: Pick<Settings, "say">): Promise<Findi
       {
         title: "gRPC: faults, 100 calls a second with a deadline of 2 s",
         columns: [
+          "client",
           "fault",
           "first error, ms",
           "healthy, ms",
