@@ -105,11 +105,14 @@ export class CryptoBackendManager extends Manager<CryptoBackend> {
     await Promise.all([this.#guard.idle(), this.#passwords.idle()]);
   }
 
-  protected async close(): Promise<void> {
-    for (const keyset of this.#keysets.values()) keyset.close();
+  protected async close(signal: AbortSignal): Promise<void> {
+    const looking = [...this.#keysets.values()].map((keyset) => keyset.close());
     const unwatch = this.#unwatch;
     this.#unwatch = undefined;
     await Promise.all([this.#workers.stop(), unwatch?.()]);
+    // A look at the store that is under way may write, and whoever stops us goes on to take the store away.
+    const late = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    if (!signal.aborted) await Promise.race([Promise.all(looking), late]);
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {

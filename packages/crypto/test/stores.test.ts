@@ -104,6 +104,42 @@ t.test("a change in the folder is heard by other instances", async (t) => {
   t.equal(b.client.keys("box").info().primary, id);
 });
 
+t.test("a stop waits for the look that is under way: nothing is read or written after it", async (t) => {
+  const kept = open();
+  let hear: (name: string) => void = () => {};
+  let gate: Promise<void> = Promise.resolve();
+  let asked = 0;
+  const store: KeyStore = {
+    ...kept,
+    async load(name) {
+      asked++;
+      await gate;
+      return kept.load(name);
+    },
+    async watch(listener) {
+      hear = listener;
+      return async () => void (hear = () => {});
+    },
+  };
+  const manager = await new CryptoBackendManager({ ...ONE, store, kek: keyKek({ key: randomBytes(32) }) }).start();
+  let answer: () => void = () => {};
+  gate = new Promise((resolve) => (answer = resolve));
+  const before = asked;
+  hear("box");
+  t.equal(asked, before + 1, "a change is looked at");
+  kept.kept.clear(); // the look would now make the keyset anew
+  let stopped = false;
+  const stopping = manager.stop().then(() => (stopped = true));
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(stopped, false, "it waits for the store");
+  answer();
+  await stopping;
+  const [after, made] = [asked, kept.kept.size];
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  t.equal(asked, after);
+  t.equal(kept.kept.size, made);
+});
+
 t.test("what is stored opens only with its own KEK, name and revision", async (t) => {
   const store = open();
   const kek = keyKek({ key: randomBytes(32) });

@@ -47,6 +47,8 @@ export class Keyset {
   #timer: Timer | undefined;
   #open = false;
   #refreshing: Promise<void> | undefined;
+  /** Looks and changes that nobody waits for, but for a stop. */
+  #background: Promise<unknown> = Promise.resolve();
   #refreshedAt = Number.NEGATIVE_INFINITY;
   /** Looks for unknown keys that are left in this second. */
   #looks = { second: Number.NEGATIVE_INFINITY, left: 0 };
@@ -85,12 +87,12 @@ export class Keyset {
     this.#schedule();
   }
 
-  /** Lets go of the keys and the timer. */
-  close(): void {
+  /** Lets go of the keys and the timer. Resolves when the store is left alone. */
+  close(): Promise<unknown> {
     this.#open = false;
     this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#snapshot = undefined;
+    this.#timer = this.#snapshot = undefined;
+    return this.#background;
   }
 
   /** Takes a message from the primary key's budget, where its algorithm has one. */
@@ -116,7 +118,7 @@ export class Keyset {
   #refill(): void {
     if (this.#refilling) return;
     this.#refilling = true;
-    void this.#reserveMore().finally(() => (this.#refilling = false));
+    this.#goOn(this.#reserveMore().finally(() => (this.#refilling = false)));
   }
 
   /** A failure shows at the next look; until then there is what is left of the block. */
@@ -319,11 +321,8 @@ export class Keyset {
     const everyMs = Math.min(this.#parts.refreshEveryMs, this.#failures === 0 ? Number.POSITIVE_INFINITY : retryMs);
     const lookMs = everyMs * (0.9 + Math.random() * 0.2);
     const dueMs = next.action === "wait" ? next.forMs : retryMs;
-    this.#timer = this.#parts.clock.setTimeout(
-      () => void this.#tick(),
-      Math.min(Math.ceil(lookMs), dueMs, MAX_TIMER_MS),
-      { unref: true },
-    );
+    const inMs = Math.min(Math.ceil(lookMs), dueMs, MAX_TIMER_MS);
+    this.#timer = this.#parts.clock.setTimeout(() => this.heard(), inMs, { unref: true });
   }
 
   async #tick(): Promise<void> {
@@ -338,7 +337,11 @@ export class Keyset {
 
   /** Somebody changed the keyset elsewhere. */
   heard(): void {
-    if (this.#open) void this.#tick();
+    if (this.#open) this.#goOn(this.#tick());
+  }
+
+  #goOn(work: Promise<void>): void {
+    this.#background = Promise.all([this.#background, work]);
   }
 
   /** Numbers of now. */
