@@ -17,12 +17,17 @@ export function judge(resource: string, origins: Origins): void {
   });
   const [first] = failing;
   if (first === undefined || failing.length < all.length) return;
-  const names = failing.map(({ origin, trouble }) => `${origin}: ${describeError(trouble)}`).join("; ");
+  const names = failing.map(({ origin, trouble }) => about(origin, describeError(trouble))).join("; ");
   throw new StewardError("HTTP_PROBE_FAILED", `${resource}: no origin in use answers (${names})`, {
     resource,
     cause: first.trouble,
     retryable: true,
   });
+}
+
+/** Many errors name their origin themselves. */
+function about(origin: string, trouble: string): string {
+  return trouble.includes(origin) ? trouble : `${origin}: ${trouble}`;
 }
 
 /**

@@ -138,6 +138,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
     const streams = http2 && origin.startsWith("https:") ? STREAMS : 1;
     return new ConnectionPool({
       origin,
+      clock: this.clock,
       connect: this.#connect,
       streams,
       maxConnections,

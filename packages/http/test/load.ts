@@ -1,40 +1,116 @@
-/** One call of a load: when it began and ended, in ms since the load began, and how. */
+/** A span in which this process was not let run, in ms of `performance.now()`. */
+interface Pause {
+  readonly from: number;
+  readonly to: number;
+}
+
+const TURN_MS = 5;
+/** Turns that come later than this are looked at. */
+const LATE_MS = 15;
+
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+};
+
+/**
+ * Notes when the machine did not let this process run, so that a time can be told as it would have been on a machine
+ * of one's own: bounds hold for that, however busy the real one is.
+ */
+export class Watch implements Disposable {
+  readonly #pauses: Pause[] = [];
+  readonly #timer = setInterval(() => this.#look(), TURN_MS);
+  #turn = performance.now();
+  #cpu = cpuMs();
+
+  /** What this process computed itself in a long turn is no pause. */
+  #look(): void {
+    const [now, cpu] = [performance.now(), cpuMs()];
+    const stolen = now - this.#turn - TURN_MS - (cpu - this.#cpu);
+    if (now - this.#turn > LATE_MS && stolen > 0) this.#pauses.push({ from: now - stolen, to: now });
+    [this.#turn, this.#cpu] = [now, cpu];
+  }
+
+  /** How much of a span the machine took, in ms. */
+  stolen(from: number, to: number = performance.now()): number {
+    this.#look();
+    return this.#pauses.reduce((sum, p) => sum + Math.max(0, Math.min(p.to, to) - Math.max(p.from, from)), 0);
+  }
+
+  /** How long a span was, without what the machine took of it, in ms. */
+  elapsed(from: number, to: number = performance.now()): number {
+    return to - from - this.stolen(from, to);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** One call of a load: when it began and ended, in ms of `performance.now()`, and how. */
 export interface Sample {
   readonly began: number;
   readonly ended: number;
   readonly error: unknown;
 }
 
+/** A call that the machine kept waiting for longer than this cannot be held to its deadline, in ms. */
+const EXCUSED_MS = 200;
+const AT_ONCE = 10;
+const TRIALS = 60;
+
+/** Successes a second of as many calls as are tried at once; calls that fail here only tell that the machine is slow. */
+async function capacity(call: () => Promise<unknown>): Promise<number> {
+  let [left, succeeded] = [TRIALS, 0];
+  const worker = async (): Promise<void> => {
+    while (left-- > 0)
+      await call().then(
+        () => succeeded++,
+        () => {},
+      );
+  };
+  const since = performance.now();
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return (succeeded / (performance.now() - since)) * 1_000;
+}
+
+let isWarm = false;
+
 /** Calls that begin at a fixed rate, whatever becomes of the earlier ones, as those of real users do. */
 export class Load {
   readonly samples: Sample[] = [];
+  readonly watch: Watch = new Watch();
+  /** Calls a second. */
+  readonly rate: number;
   readonly #since = performance.now();
   readonly #call: () => Promise<unknown>;
   readonly #timer: NodeJS.Timeout;
   readonly #running = new Set<Promise<void>>();
   #begun = 0;
-  #turn = 0;
-  /** The longest that this process was not let run, in ms: what the machine adds to every time measured here. */
-  hiccup = 0;
 
-  constructor(perSecond: number, call: () => Promise<unknown>) {
+  private constructor(rate: number, call: () => Promise<unknown>) {
+    this.rate = rate;
     this.#call = call;
     this.#timer = setInterval(() => {
-      this.hiccup = Math.max(this.hiccup, this.now - this.#turn);
-      this.#turn = this.now;
-      for (const due = (this.now * perSecond) / 1_000; this.#begun < due; this.#begun++) this.#one();
-    }, 5);
+      const due = ((performance.now() - this.#since) * rate) / 1_000;
+      for (; this.#begun < due; this.#begun++) this.#one();
+    }, TURN_MS);
   }
 
-  /** ms since it began. */
-  get now(): number {
-    return performance.now() - this.#since;
+  /**
+   * Begins a load of at most `perSecond`, and of no more than a quarter of what this machine can do just now: beyond
+   * that it would be the machine that is tested. Code that is cold takes many times as long, so it is warmed first.
+   */
+  static async begin(perSecond: number, call: () => Promise<unknown>): Promise<Load> {
+    if (!isWarm) await capacity(call);
+    isWarm = true;
+    return new Load(Math.min(perSecond, Math.max(1, (await capacity(call)) / 4)), call);
   }
 
   #one(): void {
-    const began = this.now;
+    const began = performance.now();
     const done = (error: unknown): void => {
-      this.samples.push({ began, ended: this.now, error });
+      this.samples.push({ began, ended: performance.now(), error });
       this.#running.delete(run);
     };
     const run: Promise<void> = this.#call().then(() => done(undefined), done);
@@ -42,35 +118,39 @@ export class Load {
   }
 
   /** Lets it go on for a while. */
-  async run(forMs: number): Promise<number> {
+  async run(forMs: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, forMs));
-    return this.now;
   }
 
   /** Begins no more calls, and waits for the last one. */
   async end(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(this.#running);
+    this.watch[Symbol.dispose]();
   }
 
+  /** The longest call, without what the machine added, in ms. */
   get slowest(): number {
-    return Math.max(...this.samples.map(({ began, ended }) => ended - began));
+    return Math.max(...this.samples.map(({ began, ended }) => this.watch.elapsed(began, ended)));
   }
 
-  /** Calls that began in a span and failed. */
+  /** Calls that began in a span and failed, but for those that the machine kept from being answered. */
   failed(from = 0, to: number = Number.POSITIVE_INFINITY): Sample[] {
-    return this.samples.filter(({ began, error }) => began >= from && began < to && error !== undefined);
-  }
-
-  /** When the first failure after an instant was known. */
-  firstError(after: number): number {
-    return Math.min(
-      ...this.samples.filter(({ ended, error }) => error !== undefined && ended >= after).map(({ ended }) => ended),
+    return this.samples.filter(
+      ({ began, ended, error }) =>
+        began >= from && began < to && error !== undefined && this.watch.stolen(began, ended) < EXCUSED_MS,
     );
   }
 
-  /** From which instant on every call that began succeeded. */
-  healthyFrom(): number {
-    return Math.max(0, ...this.failed().map(({ began }) => began));
+  /** How long after an instant the first failure was known, in ms; `Infinity` when none was. */
+  firstErrorAfter(instant: number): number {
+    const ends = this.samples.flatMap(({ ended, error }) => (error !== undefined && ended >= instant ? [ended] : []));
+    return ends.length === 0 ? Number.POSITIVE_INFINITY : this.watch.elapsed(instant, Math.min(...ends));
+  }
+
+  /** How long after an instant the last call began that failed, in ms; 0 when none did. */
+  healthyAfter(instant: number): number {
+    const begins = this.failed(instant).map(({ began }) => began);
+    return begins.length === 0 ? 0 : this.watch.elapsed(instant, Math.max(...begins));
   }
 }

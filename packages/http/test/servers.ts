@@ -63,6 +63,14 @@ export async function bodyOf(request: IncomingMessage): Promise<string> {
   return text;
 }
 
+/** What {@link mirror} answers. */
+export interface Mirrored {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+}
+
 /** Answers with JSON of what was asked. */
 export async function mirror(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { method, url, headers } = request;

@@ -84,7 +84,8 @@ async function openTunnel(
   options: buildConnector.Options,
 ): Promise<TunnelSocket> {
   const { resource, connectTimeoutMs, tls } = settings;
-  const target = `${options.hostname}:${options.port || (options.protocol === "https:" ? 443 : 80)}`;
+  const host = isIP(options.hostname) === 6 ? `[${options.hostname}]` : options.hostname;
+  const target = `${host}:${options.port || (options.protocol === "https:" ? 443 : 80)}`;
   const refused = (why: string, cause?: unknown): StewardError =>
     new StewardError(
       "HTTP_PROXY_REFUSED",

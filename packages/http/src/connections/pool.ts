@@ -1,3 +1,4 @@
+import type { Clock, Timer } from "@steward/core";
 import { Client, type buildConnector, type Dispatcher } from "undici";
 import type { RawHandler } from "../exchange/handlers.ts";
 import type { Connection, Connections, ConnectionStats } from "./connection.ts";
@@ -5,6 +6,7 @@ import type { Connection, Connections, ConnectionStats } from "./connection.ts";
 /** How connections are made. */
 export interface PoolSettings {
   readonly origin: string;
+  readonly clock: Clock;
   readonly connect: buildConnector.connector;
   /** Requests at once on one connection: more than 1 only with HTTP/2. */
   readonly streams: number;
@@ -36,7 +38,7 @@ export class ConnectionPool implements Connections {
 
   take(): Connection {
     const connection = this.#free.at(-1) ?? this.#another();
-    connection.inUse++;
+    connection.occupy();
     if (connection.inUse >= connection.capacity) this.#unlist(connection);
     return connection;
   }
@@ -129,6 +131,7 @@ class PooledConnection implements Connection {
   connected = false;
   /** Tick at which the peer last showed that it lives. */
   lastAnswer = 0;
+  #idle: Timer | undefined = undefined;
 
   constructor(pool: ConnectionPool) {
     this.#pool = pool;
@@ -158,6 +161,18 @@ class PooledConnection implements Connection {
     });
   }
 
+  occupy(): void {
+    this.inUse++;
+    this.#idle?.cancel();
+    this.#idle = undefined;
+  }
+
+  /** undici closes what is idle with HTTP/1 only. */
+  #awaitUse(): void {
+    const { clock, keepAliveTimeoutMs } = this.#pool.settings;
+    this.#idle = clock.setTimeout(() => this.#pool.forget(this), keepAliveTimeoutMs, { unref: true });
+  }
+
   #disconnected(): void {
     this.connected = false;
     if (this.inUse === 0) this.#pool.forget(this);
@@ -175,6 +190,7 @@ class PooledConnection implements Connection {
   release(): void {
     this.inUse--;
     this.#pool.freed(this);
+    if (this.capacity > 1 && this.inUse === 0 && !this.leaving) this.#awaitUse();
   }
 
   /**
@@ -205,6 +221,7 @@ class PooledConnection implements Connection {
   }
 
   end(error: Error | null = null): Promise<void> {
+    this.#idle?.cancel();
     return this.#client.destroy(error);
   }
 }

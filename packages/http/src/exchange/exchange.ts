@@ -37,8 +37,8 @@ export class Exchange extends GuardedUse implements RawHandler {
   #timed = false;
   #over = false;
   #bytes = 0;
-  /** Since when the body waits for its reader, in ms of the clock; 0 while it flows. */
-  pausedSince = 0;
+  /** Since when the body waits for its reader, in ms of the clock; -1 while it flows. */
+  pausedSince = -1;
 
   constructor(lane: Lane, options: HttpDispatchOptions, handler: RawHandler, stack: string | undefined) {
     super();
@@ -103,7 +103,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   #disarm(): void {
     if (this.#replyTimer !== undefined) this.#lane.wheel.remove(this.#replyTimer);
     if (this.#unread !== undefined) this.#lane.wheel.remove(this.#unread);
-    if (this.pausedSince > 0) this.#resumed();
+    if (this.pausedSince >= 0) this.#resumed();
   }
 
   #release(): void {
@@ -193,7 +193,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     } else if (complaint !== undefined || this.#lane.watchesAnswers)
       this.answered(this.deadline - this.#lane.clock.now(), complaint);
     const resumed = (): void => {
-      if (this.pausedSince > 0) this.#resumed();
+      if (this.pausedSince >= 0) this.#resumed();
       resume();
     };
     const more = this.#handler.onHeaders(status, headers, resumed, statusText);
@@ -309,7 +309,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   }
 
   #resumed(): void {
-    this.pausedSince = 0;
+    this.pausedSince = -1;
     this.#lane.paused.delete(this);
     if (this.#unread !== undefined) this.#lane.wheel.remove(this.#unread);
   }

@@ -27,6 +27,6 @@ export class UnreadTimer extends Expiring {
   }
 
   override expire(): void {
-    if (this.#exchange.pausedSince > 0) this.#exchange.takeBack();
+    if (this.#exchange.pausedSince >= 0) this.#exchange.takeBack();
   }
 }

@@ -1,10 +1,13 @@
+import dns from "node:dns";
 import { createServer as createHttp } from "node:http";
 import { createSecureServer } from "node:http2";
 import { createServer as createHttps, type ServerOptions } from "node:https";
+import { syncBuiltinESMExports } from "node:module";
 import { connect, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { testCertificates, trackHandles } from "@steward/testing";
+import { FakeClock, testCertificates, trackHandles } from "@steward/testing";
 import t from "tap";
+import { HttpSessionManager } from "../../src/index.ts";
 import { failure, listening, serve, started, type TestServer } from "../servers.ts";
 
 const { authority, clientCert, clientKey, serverCert, serverKey } = testCertificates;
@@ -91,6 +94,25 @@ t.test("HTTP/2 is spoken when asked for and offered: many calls share a connecti
   t.same(new Set(answers), new Set(["hello stranger"]), "without an offer it is HTTP/1.1");
 });
 
+t.test("a connection of HTTP/2 that nobody uses is closed after keepAliveTimeoutMs", async (t) => {
+  const server = createSecureServer({ cert: serverCert, key: serverKey }, (_request, response) => response.end("x"));
+  await using offering = await listening(server, "https", []);
+  const clock = new FakeClock();
+  const options = { baseUrl: offering.url, http2: true, keepAliveTimeoutMs: 1_000, tls: { ca: authority } };
+  await using http = await new HttpSessionManager(options, { clock }).start();
+  const get = async (): Promise<string> => (await http.client.request("/")).body.text();
+  await get();
+  await clock.advance(900);
+  await get();
+  await clock.advance(900);
+  t.match(http.stats(), { size: 1, idle: 1 });
+  t.equal(offering.connections(), 1);
+  await clock.advance(100);
+  t.match(http.stats(), { size: 0, idle: 0 });
+  t.equal(await get(), "x");
+  t.equal(offering.connections(), 2);
+});
+
 t.test("a proxy carries plain and secure calls, with credentials, and is bypassed where that is said", async (t) => {
   await using plain = await serve((_request, response) => response.end("plain"));
   await using tls = await secure();
@@ -107,6 +129,8 @@ t.test("a proxy carries plain and secure calls, with credentials, and is bypasse
   t.equal(await (await bypassing.client.request(plain.url)).body.text(), "plain");
   t.equal(proxy.seen.length, 2);
   t.match(await failure(bypassing.client.request(tls.url)), { code: "HTTP_PROXY_REFUSED", message: /status 407/ });
+  t.match(await failure(bypassing.client.request("http://[::1]:8080/")), { code: "HTTP_PROXY_REFUSED" });
+  t.equal(proxy.seen.at(-1), "CONNECT [::1]:8080");
   await using gone = await started({ ...options, proxy: { url: "http://127.0.0.1:1" } });
   t.match(await failure(gone.client.request(plain.url)), { code: "HTTP_PROXY_REFUSED", message: /ECONNREFUSED/ });
 });
@@ -115,19 +139,53 @@ t.test("private addresses are refused whatever leads there: address, name or red
   await using server = await serve((_request, response) => response.end("secret"));
   const { port } = server;
   await using http = await started({ privateAddresses: "refuse", retry: false });
-  for (const host of ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"])
+  for (const host of [
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "2130706433",
+    "0x7f.1",
+    "0177.0.0.1",
+    "127.1",
+  ])
     t.match(await failure(http.client.request(`http://${host}:${port}/`)), { code: "HTTP_ADDRESS_REFUSED" }, host);
   t.equal(server.connections(), 0);
   await using redirecting = await serve((_request, response) =>
-    response.writeHead(302, { location: `http://localhost:${port}/` }).end(),
+    response.writeHead(302, { location: `http://127.0.0.2:${port}/` }).end(),
   );
   await using excepting = await started({ privateAddresses: "refuse", allowedAddresses: ["127.0.0.1"], retry: false });
   t.equal(await (await excepting.client.request(server.url)).body.text(), "secret");
-  await using nearly = await started({ privateAddresses: "refuse", allowedAddresses: ["127.0.0.2"], retry: false });
-  t.match(await failure(nearly.client.fetch(`http://127.0.0.2:${redirecting.port}/`)), {
-    cause: { code: /ECONNREFUSED|HTTP_ADDRESS_REFUSED/ },
-  });
+  t.match(await failure(excepting.client.fetch(redirecting.url)), { cause: { code: "HTTP_ADDRESS_REFUSED" } });
+  t.same(redirecting.seen, ["GET /"]);
 });
+
+t.test(
+  "a name that leads elsewhere a moment later gains nothing: it is looked up once for each connection",
+  async (t) => {
+    await using server = await serve((_request, response) => response.end("x"));
+    const answers = ["127.0.0.1", "169.254.169.254"];
+    const { lookup } = dns;
+    t.teardown(() => {
+      dns.lookup = lookup;
+      syncBuiltinESMExports();
+    });
+    let asked = 0;
+    dns.lookup = ((_host: string, _options: object, done: (error: null, found: dns.LookupAddress[]) => void) =>
+      done(null, [{ address: answers[asked++] ?? "", family: 4 }])) as typeof lookup; // the one form that we use
+    syncBuiltinESMExports();
+    await using http = await started({ privateAddresses: "refuse", allowedAddresses: ["127.0.0.1"], retry: false });
+    const url = `http://rebinding.example:${server.port}/`;
+    t.equal(await (await http.client.request(url)).body.text(), "x");
+    t.equal(await (await http.client.request(url)).body.text(), "x");
+    t.equal(asked, 1);
+    await http.renew();
+    t.match(await failure(http.client.request(url)), {
+      code: "HTTP_ADDRESS_REFUSED",
+      message: /rebinding\.example is 169\.254\.169\.254, which is not a public address/,
+    });
+  },
+);
 
 t.test("a name that leads to several addresses is refused for any of them that is private", async (t) => {
   const { AddressRules } = await import("../../src/connections/addresses.ts");

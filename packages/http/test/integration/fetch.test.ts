@@ -1,0 +1,167 @@
+import { gzipSync } from "node:zlib";
+import { trackHandles } from "@steward/testing";
+import t from "tap";
+import * as undici from "undici";
+import type { HttpSession } from "../../src/index.ts";
+import { failure, mirror, serve, started, type Mirrored } from "../servers.ts";
+
+const handles = trackHandles();
+t.teardown(() => handles.assertNoLeaks());
+
+t.test("fetch does what the platform's does", async (t) => {
+  await using server = await serve((request, response) => {
+    const { pathname } = new URL(request.url ?? "", "http://x");
+    if (pathname === "/302") return response.writeHead(302, { location: "/mirror" }).end();
+    if (pathname === "/307") return response.writeHead(307, { location: "/mirror" }).end();
+    if (pathname === "/loop") return response.writeHead(302, { location: "/loop" }).end();
+    if (pathname === "/204") return response.writeHead(204).end();
+    if (pathname === "/gzip") return response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("unzipped"));
+    if (pathname === "/cookies")
+      return response
+        .writeHead(
+          200,
+          [
+            ["set-cookie", "a=1"],
+            ["set-cookie", "b=2"],
+          ].flat(),
+        )
+        .end();
+    return mirror(request, response);
+  });
+  await using http = await started({ baseUrl: server.url });
+  const ours = http.client.fetch;
+  const params = new URLSearchParams({ q: "a b" });
+  const cases: readonly [string, Record<string, unknown>?][] = [
+    ["/mirror?x=1"],
+    ["/mirror", { method: "POST", body: "text" }],
+    ["/mirror", { method: "PUT", body: params }],
+    ["/mirror", { method: "POST", body: new Uint8Array([97, 98]) }],
+    ["/mirror", { method: "post", body: new Blob(["blob"], { type: "text/x" }) }],
+    ["/mirror", { headers: new undici.Headers({ a: "1" }) }],
+    ["/mirror", { headers: [["a", "1"]] }],
+    ["/mirror", { method: "POST", body: new Uint8Array([97, 98]).buffer }],
+    ["/302"],
+    ["/302", { method: "POST", body: "dropped" }],
+    ["/307", { method: "POST", body: "kept" }],
+    ["/302", { redirect: "manual" }],
+    ["/204"],
+    ["/gzip"],
+    ["/cookies"],
+    ["/mirror", { method: "HEAD" }],
+  ];
+  const KEPT = ["method", "url", "body", "content-type", "content-length", "a"];
+  for (const [path, init] of cases) {
+    const seen = async (response: Awaited<ReturnType<typeof ours>> | undici.Response): Promise<unknown> => {
+      const { ok, status, redirected, url, bodyUsed } = response;
+      const read = await response.text();
+      const json = read.startsWith("{") ? (JSON.parse(read) as Mirrored) : undefined;
+      const flat: Record<string, unknown> = { ...json, ...json?.headers };
+      return {
+        ok,
+        status,
+        redirected,
+        url,
+        bodyUsed,
+        used: read === "" || response.bodyUsed,
+        cookies: response.headers.getSetCookie(),
+        body: json === undefined ? read : KEPT.map((key) => flat[key]),
+      };
+    };
+    t.same(
+      await seen(await ours(path, init)),
+      await seen(await undici.fetch(server.url + path, init)),
+      `${path} ${JSON.stringify(init)}`,
+    );
+  }
+  t.match(await failure(ours("/loop")), { code: "HTTP_REDIRECT_REFUSED" });
+  t.match(await failure(ours("/302", { redirect: "error" })), { code: "HTTP_REDIRECT_REFUSED" });
+  t.match(await failure(ours("/307", { method: "POST", body: new Blob(["once"]).stream(), duplex: "half" })), {
+    code: "HTTP_REDIRECT_REFUSED",
+  });
+  t.match(await failure(ours("http://127.0.0.1:1/")), {
+    name: "TypeError",
+    message: "fetch failed",
+    cause: { code: "ECONNREFUSED" },
+  });
+});
+
+t.test("a fetched response has everything that a Response has", async (t) => {
+  await using server = await serve((_request, response) =>
+    response.writeHead(200, { "content-type": "application/json" }).end('{"a":1}'),
+  );
+  await using http = await started({ baseUrl: server.url });
+  const get = (): ReturnType<HttpSession["fetch"]> => http.client.fetch("/");
+  const first = await get();
+  for (const name of Object.getOwnPropertyNames(undici.Response.prototype)) t.ok(name in first, name);
+  const copy = first.clone();
+  t.same([await first.json(), await copy.json()], [{ a: 1 }, { a: 1 }]);
+  t.equal((await (await get()).arrayBuffer()).byteLength, 7);
+  t.equal((await (await get()).bytes()).length, 7);
+  t.match(await (await get()).blob(), { size: 7, type: "application/json" });
+  const streamed: unknown[] = [];
+  for await (const chunk of (await get()).body ?? []) streamed.push(...chunk);
+  t.equal(streamed.length, 7);
+  const twice = await get();
+  await twice.text();
+  t.match(await failure(twice.text()), { name: "TypeError" });
+  const asPlatform: (url: string) => Promise<Pick<Response, "ok" | "status" | "json" | "text">> = http.client.fetch;
+  t.ok(asPlatform);
+});
+
+t.test("a redirect to another origin loses credentials, one to the same keeps them", async (t) => {
+  await using other = await serve((request, response) => void mirror(request, response));
+  await using server = await serve((request, response) => {
+    if (request.url === "/away") return response.writeHead(302, { location: other.url }).end();
+    if (request.url === "/here") return response.writeHead(302, { location: "/mirror" }).end();
+    return mirror(request, response);
+  });
+  await using http = await started({ baseUrl: server.url });
+  const headers = { authorization: "Bearer x", cookie: "a=1", "x-kept": "1" };
+  t.match(await (await http.client.fetch("/here", { headers })).json(), { headers });
+  const away = (await (await http.client.fetch("/away", { headers })).json()) as Mirrored;
+  t.match(away.headers, { "x-kept": "1" });
+  t.notHas(away.headers, { authorization: "Bearer x" });
+  t.notHas(away.headers, { cookie: "a=1" });
+});
+
+t.test("fetch takes a Request, and a form as its body", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  await using http = await started({ baseUrl: server.url });
+  const request = new undici.Request(`${server.url}/asked`, {
+    method: "PUT",
+    headers: { a: "1" },
+    body: "from the request",
+  });
+  t.match(await (await http.client.fetch(request)).json(), {
+    method: "PUT",
+    url: "/asked",
+    headers: { a: "1" },
+    body: "from the request",
+  });
+  const form = new undici.FormData();
+  form.set("field", "value");
+  const posted = (await (await http.client.fetch("/form", { method: "POST", body: form })).json()) as Mirrored;
+  t.match(posted.headers["content-type"], /^multipart\/form-data; boundary=/);
+  t.match(posted.body, /name="field"\r\n\r\nvalue\r\n/);
+});
+
+t.test("a fetch that is aborted while its body is read ends with the reason", async (t) => {
+  await using server = await serve((_request, response) => void response.write("some"));
+  await using http = await started({ baseUrl: server.url });
+  const reason = new Error("changed my mind");
+  const aborting = new AbortController();
+  const response = await http.client.fetch("/", { signal: aborting.signal });
+  const read = failure(response.text());
+  aborting.abort(reason);
+  t.equal(await read, reason);
+  t.match(http.stats(), { inUse: 0 });
+});
+
+t.test("one deadline covers all hops of a fetch", async (t) => {
+  await using server = await serve((_request, response) => {
+    setTimeout(() => response.writeHead(302, { location: "/again" }).end(), 60);
+  });
+  await using http = await started({ baseUrl: server.url });
+  t.match(await failure(http.client.fetch("/", { timeoutMs: 200 })), { cause: { code: "DEADLINE_EXCEEDED" } });
+  t.ok(server.seen.length <= 5, `${server.seen.length} hops`);
+});
