@@ -261,19 +261,22 @@ export class Connection implements Line {
   cancel(reason: StewardError): Promise<unknown> {
     const query = this.#query;
     if (query === undefined || this.dead || this.#cancelled !== undefined) return this.#cancelled ?? Promise.resolve();
-    return (this.#cancelled = new Promise((resolve) => {
+    const cancelled: Promise<unknown> = new Promise((resolve) => {
       const taken = (): void => {
-        this.#cancelled = undefined;
+        if (this.#cancelled === cancelled) this.#cancelled = undefined;
         resolve(undefined);
       };
       const giveUp = (): void => {
-        for (const socket of this.#cancelSockets) socket.destroy();
+        // Of this request, for a later one has its own time.
+        if (this.#cancelled === cancelled) for (const socket of this.#cancelSockets) socket.destroy();
         if (this.#query === query) this.destroy(reason);
         taken();
       };
+      // It stands when the request was taken, too: the server may still not let go of the query.
       this.owner.clock.setTimeout(giveUp, CANCEL_GRACE_MS, { unref: true });
       this.#askToCancel(query).then(taken, taken);
-    }));
+    });
+    return (this.#cancelled = cancelled);
   }
 
   /** Settles when the server has taken the request, so that it cannot hit the next query. */

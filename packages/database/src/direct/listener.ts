@@ -95,7 +95,7 @@ export class Listener implements ConnectionOwner {
   #connected(): Promise<Connection> {
     if (this.#stopped) return Promise.reject(this.#error("the database was stopped"));
     const connection = this.#connection;
-    if (connection !== undefined && !connection.dead) return Promise.resolve(connection);
+    if (this.#opening === undefined && connection !== undefined && !connection.dead) return Promise.resolve(connection);
     return (this.#opening ??= this.#open().finally(() => (this.#opening = undefined)));
   }
 

@@ -6,8 +6,8 @@ import { startPostgres } from "@steward/testing/servers";
 import { sql } from "drizzle-orm";
 import { pgTable, text } from "drizzle-orm/pg-core";
 import t from "tap";
-import { DatabasePoolManager, type DatabaseInput } from "../../src/index.ts";
-import { errorOf, testServer } from "./server.ts";
+import { begin, DatabasePoolManager, pubSub, type DatabaseInput } from "../../src/index.ts";
+import { errorOf, testServer, until } from "./server.ts";
 
 const place = await testServer();
 t.teardown(() => place[Symbol.asyncDispose]());
@@ -33,6 +33,46 @@ t.test("hands notices of the server to whoever asked for them, and to nobody els
   t.same(notices, ["mind the gap"]);
   await using silent = await open();
   await silent.client.$client`do $$ begin raise notice 'nobody hears this'; end $$`;
+});
+
+t.test("the server ends statements that take too long, though nobody here does", async (t) => {
+  await using manager = await open({ statementTimeoutMs: 50 });
+  t.equal((await errorOf(manager.client.$client`select pg_sleep(60)`)).code, "57014");
+});
+
+t.test("the server ends a transaction that idles, which its holder learns, and its place is free again", async (t) => {
+  await using manager = await open({ idleInTransactionTimeoutMs: 50 });
+  const { $client } = manager.client;
+  const held = await $client.reserve();
+  await held`begin`;
+  await until(() => manager.stats()["size"] === 0, "the server has ended it");
+  t.match((await errorOf(held`select 1`)).code, /^DATABASE_(LEASE_ENDED|CONNECTION_LOST)$/);
+  held.release();
+  t.equal((await $client`select 1 as one`)[0]?.["one"], 1);
+  t.match(manager.stats(), { inUse: 0, pending: 0 });
+});
+
+t.test("several databases stand side by side, each with its pool, its transactions and its channels", async (t) => {
+  const urls = [place.url, await place.freshDatabase()];
+  const [a, b] = [await open({ url: urls[0] }), await open({ url: urls[1] })];
+  const names = urls.map((url) => new URL(url).pathname.slice(1));
+  const here = sql`select current_database() as name`;
+  t.equal((await a.client.execute(here))[0]?.["name"], names[0]);
+  t.equal((await b.client.execute(here))[0]?.["name"], names[1]);
+  {
+    await using inB = await begin(b.client);
+    t.equal((await inB.execute(here))[0]?.["name"], names[1]);
+    t.equal((await a.client.execute(here))[0]?.["name"], names[0], "one does not wait for the other");
+  }
+  const heard: string[] = [];
+  await pubSub(a.client).subscribe("news", (message) => void heard.push(`a: ${message}`));
+  await pubSub(b.client).subscribe("news", (message) => void heard.push(`b: ${message}`));
+  await pubSub(a.client).publish("news", "a film");
+  await until(() => heard.length > 0, "heard");
+  t.same(heard, ["a: a film"]);
+  await b.stop();
+  t.equal((await a.client.execute(here))[0]?.["name"], names[0], "nor does it end with it");
+  await a.stop();
 });
 
 t.test("knows custom types", async (t) => {

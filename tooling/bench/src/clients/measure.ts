@@ -1,7 +1,13 @@
 // A process of its own: makes calls by every client of one server, in turn, and prints what each took, as JSON.
 import { AT_ONCE, type ClientContenders, type ClientSeries } from "./contender.ts";
 
-const WARM_UP_MS = 1_500;
+/**
+ * Calls by each client before anything counts. By number, not by time: after fewer the compiler is still at work, most
+ * of all for whoever has more code, and on a busy machine few are made in a second.
+ */
+const WARM_UP_CALLS = 60_000;
+/** For those that make few calls in a second, such as the global fetch: CPU time to warm up in, in ms. */
+const WARM_UP_CPU_MS = 5_000;
 const BATCH_MS = 400;
 
 interface Arm {
@@ -31,9 +37,12 @@ async function batch(call: () => PromiseLike<unknown>, count: number): Promise<C
 
 /** Warms a client up, and sizes its batches by the CPU that it takes. */
 async function warm(arm: Arm): Promise<void> {
-  const until = performance.now() + WARM_UP_MS;
   let cost = await batch(arm.call, arm.count);
-  while (performance.now() < until) cost = await batch(arm.call, arm.count);
+  let spentUs = cost.cpuUs * arm.count;
+  for (let made = arm.count; made < WARM_UP_CALLS && spentUs < WARM_UP_CPU_MS * 1_000; made += 2_000) {
+    cost = await batch(arm.call, 2_000);
+    spentUs += cost.cpuUs * 2_000;
+  }
   arm.count = Math.max(200, Math.round((BATCH_MS * 1_000) / cost.cpuUs));
 }
 
