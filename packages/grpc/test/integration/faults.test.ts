@@ -11,8 +11,8 @@ import { grpcForTests } from "../../src/testing.ts";
 
 const { authority, serverCert, serverKey } = testCertificates;
 
-/** Short, so that the tests are. */
-const quick = { connectTimeoutMs: 300, stallMs: 100, reconnectDelayMs: 20, maxReconnectDelayMs: 100 };
+/** Short, so that the tests are; long enough for a busy machine to connect and to answer within. */
+const quick = { connectTimeoutMs: 1_000, stallMs: 200, reconnectDelayMs: 20, maxReconnectDelayMs: 100 };
 
 interface Setup extends AsyncDisposable {
   readonly proxy: FaultProxy;
@@ -79,8 +79,8 @@ t.test("a stream on a half-open connection ends too, once a probe has noticed", 
 
 t.test("a connection on which only a call is slow stays", async (t) => {
   await using server = await startProgram("server");
-  await using it = await setup(server);
-  t.match(await status(it.client, { id: "slow", waitMs: 700 }), { said: "hello slow" });
+  await using it = await setup(server, { stallMs: 500 });
+  t.match(await status(it.client, { id: "slow", waitMs: 1_500 }), { said: "hello slow" });
   t.match(it.manager.stats(), { rebuilt: 0, lost: 0 });
   t.equal(it.proxy.stats().total, 1);
 });
@@ -98,7 +98,8 @@ t.test(
     t.equal(second.code, codes.UNAVAILABLE);
     await it.proxy.heal();
     const { ms } = await untilHealthy(it.client);
-    t.ok(ms < 2_000, `${ms} ms`);
+    // A connect that hangs is given up after a second, and the next one succeeds; the rest is for a busy machine.
+    t.ok(ms < 5_000, `${ms} ms`);
     t.ok(Number(it.manager.stats()["rebuilt"]) >= 2);
   },
 );
@@ -129,7 +130,7 @@ t.test("after a restart of the server calls are back as soon as it is", async (t
   t.equal((await failure(status(it.client, { id: "a" }))).code, codes.UNAVAILABLE);
   await using _second = await startProgram("server", port);
   const { ms } = await untilHealthy(it.client);
-  t.ok(ms < 1_500, `${ms} ms`);
+  t.ok(ms < 4_000, `${ms} ms`);
 });
 
 t.test("after a reset only what was in flight is lost", async (t) => {
@@ -146,7 +147,7 @@ t.test("a server that drains loses no call: its GOAWAY sends new ones elsewhere"
   await using server = await startProgram("server");
   await using it = await setup(server);
   // Longer than a connection may take to come: there is none for new calls meanwhile.
-  const slow = status(it.client, { id: "slow", waitMs: 800 });
+  const slow = status(it.client, { id: "slow", waitMs: 1_600 });
   await status(it.client, { id: "a" });
   server.child.stdin?.end();
   t.match(await slow, { said: "hello slow" });
@@ -186,9 +187,9 @@ t.test("TLS: a connection that falls silent in the middle of its handshake is gi
   }).start();
   proxy.blackhole();
   await t.rejects(manager.probe());
-  await new Promise((resolve) => setTimeout(resolve, 700));
+  await new Promise((resolve) => setTimeout(resolve, 2_300));
   await proxy.heal();
-  const end = performance.now() + 2_000;
+  const end = performance.now() + 6_000;
   let well = false;
   while (!well && performance.now() < end)
     well = await manager.probe().then(
