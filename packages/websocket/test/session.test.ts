@@ -197,22 +197,26 @@ t.test("more calls at once than maxInFlight are refused", async (t) => {
 });
 
 t.test("an ack gives a call more time; the late reply of one that was given up is for nobody", async (t) => {
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
   const hub = await hubFor(t, {
     call: async (body, { ack }) => {
-      if (body === "long") ack();
-      await new Promise((resolve) => setTimeout(resolve, 120));
+      if (body !== "short") ack();
+      await released;
       return body;
     },
   });
-  const { client } = await sessionsFor(t, { url: hub.url, timeoutMs: 60, ackedTimeoutMs: 5_000 });
+  const { client } = await sessionsFor(t, { url: hub.url, timeoutMs: 1_000, ackedTimeoutMs: 60_000 });
   const messages: string[] = [];
   client.on("message", (data) => messages.push(String(data)));
-  const [short, long] = await Promise.all([failure(client.call("short")), client.call("long")]);
-  t.equal(short.code, "DEADLINE_EXCEEDED");
-  t.equal(long, "long");
+  const long = client.call("long");
+  t.equal((await failure(client.call("short"))).code, "DEADLINE_EXCEEDED");
+  const hasty = await sessionsFor(t, { url: hub.url, timeoutMs: 60_000, ackedTimeoutMs: 20 });
+  t.equal((await failure(hasty.client.call("for ever"))).code, "DEADLINE_EXCEEDED");
+  release();
+  t.equal(await long, "long");
+  await client.call("both replies have come by now");
   t.same(messages, []);
-  const hasty = await sessionsFor(t, { url: hub.url, timeoutMs: 5_000, ackedTimeoutMs: 20 });
-  t.equal((await failure(hasty.client.call("long"))).code, "DEADLINE_EXCEEDED");
 });
 
 t.test("the resume hook goes before everything else, on every connection", async (t) => {
@@ -458,6 +462,32 @@ t.test("stop waits for a goodbye no longer than closeTimeoutMs", async (t) => {
   await manager.stop();
   t.ok(performance.now() - since < 1_000);
 });
+
+t.test(
+  "everybody who ends a session waits for the same end, and one that begins again is not touched by it",
+  async (t) => {
+    const got: string[] = [];
+    const server = await plainFor(t, (socket) => {
+      // The first one never hears our goodbye.
+      if (server.wss.clients.size === 1) socket.pause();
+      socket.on("message", (data) => got.push(String(data)));
+    });
+    const manager = await sessionsFor(t, { url: server.url, closeTimeoutMs: 200 });
+    const { client } = manager;
+    const { socket } = client;
+    const ends = [client.end("first"), client.end("second")];
+    client.begin();
+    const inbox = client[Symbol.asyncIterator]();
+    await client.ready();
+    await Promise.race(ends);
+    t.equal(socket?.readyState, WebSocket.CLOSED);
+    await Promise.all(ends);
+    await client.send("on the next one");
+    await until(() => got.length === 1, "it has arrived");
+    for (const ws of server.wss.clients) ws.send("and back");
+    t.same(await inbox.next(), { done: false, value: "and back" });
+  },
+);
 
 t.test("stop says goodbye with 1000", async (t) => {
   let code: Promise<number> | undefined;

@@ -18,6 +18,11 @@ export interface Patience {
   readonly heartbeatTimeoutMs: number;
 }
 
+/** How often a connection is looked at, in ms. */
+export function lookEveryMs({ silenceMs, heartbeatMs, heartbeatTimeoutMs }: Patience): number {
+  return Math.max(1, Math.min(silenceMs, heartbeatMs, heartbeatTimeoutMs) / 2);
+}
+
 /** What a link tells its session. */
 export interface LinkOwner {
   message(data: Buffer, isBinary: boolean): void;

@@ -1,8 +1,8 @@
-import type { Clock, Guard } from "@steward/core";
+import type { Clock, Guard, Timer } from "@steward/core";
 import type { WebSocket } from "ws";
 import type { Payload } from "../wire/protocol.ts";
-import type { Target } from "./dial.ts";
-import type { Patience } from "./link.ts";
+import type { Dial, Target } from "./dial.ts";
+import type { Link, Patience } from "./link.ts";
 import type { PausePlan } from "./pauses.ts";
 import type { CallPlan } from "./uses.ts";
 
@@ -60,3 +60,10 @@ export interface SessionEvents {
 
 /** Where a session is. */
 export type SessionState = "closed" | "connecting" | "resuming" | "open" | "waiting";
+
+/** The same with what belongs to it. */
+export type State =
+  | { readonly name: "closed"; readonly why: string }
+  | { readonly name: "connecting"; readonly dial: Dial; readonly attempt: number }
+  | { readonly name: "resuming" | "open"; readonly link: Link; readonly attempt: number }
+  | { readonly name: "waiting"; readonly timer: Timer; readonly attempt: number };

@@ -4,18 +4,15 @@ import type { WebSocket } from "ws";
 import type { Payload } from "../wire/protocol.ts";
 import { Dial } from "./dial.ts";
 import { Inbox, type Message } from "./inbox.ts";
-import { Link } from "./link.ts";
+import { Link, lookEveryMs } from "./link.ts";
 import { Outbox } from "./outbox.ts";
 import { Pauses } from "./pauses.ts";
-import type { Resumption, SessionEvents, SessionPlan, SessionState } from "./plan.ts";
+import type { Resumption, SessionEvents, SessionPlan, SessionState, State } from "./plan.ts";
 import { RoomBook, type RoomListener } from "./rooms.ts";
 import { CallUse, SendUse, type Request } from "./uses.ts";
 
-type State =
-  | { readonly name: "closed"; readonly why: string }
-  | { readonly name: "connecting"; readonly dial: Dial; readonly attempt: number }
-  | { readonly name: "resuming" | "open"; readonly link: Link; readonly attempt: number }
-  | { readonly name: "waiting"; readonly timer: Timer; readonly attempt: number };
+/** A look that comes so late shows that this process stood still, in ms. */
+const LATE_MS = 100;
 
 /**
  * A conversation with a server that outlives its connections: it reconnects, resumes, and says of every message what
@@ -45,7 +42,9 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   #usedAt = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
   #look: Timer | undefined;
+  #lookAt = 0;
   #renewal: Dial | undefined;
+  #ended: Promise<void> = Promise.resolve();
 
   constructor(plan: SessionPlan) {
     super();
@@ -356,16 +355,19 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     if (link.calls.size === 0) link.ws.close(1000);
   }
 
-  #scheduleLook(): void {
-    const { clock, silenceMs, heartbeatMs, heartbeatTimeoutMs } = this.#plan;
-    const everyMs = Math.max(1, Math.min(silenceMs, heartbeatMs, heartbeatTimeoutMs) / 2);
-    this.#look = clock.setTimeout(() => this.#lookAfter(), everyMs, { unref: true });
+  #scheduleLook(inMs = lookEveryMs(this.#plan)): void {
+    this.#lookAt = this.#plan.clock.now() + inMs;
+    this.#look = this.#plan.clock.setTimeout(() => this.#lookAfter(), inMs, { unref: true });
   }
 
   #lookAfter(): void {
+    // What has come while we stood still is read before anybody is called silent.
+    if (this.#plan.clock.now() - this.#lookAt > LATE_MS) return this.#scheduleLook(1);
     this.#scheduleLook();
-    for (const link of this.#retiring) if (link.calls.size === 0) link.ws.close(1000);
-    for (const link of this.#retiring) link.look(this.#plan, true);
+    for (const link of this.#retiring) {
+      if (link.calls.size === 0) link.ws.close(1000);
+      link.look(this.#plan, true);
+    }
     if (this.#state.name === "open" || this.#state.name === "resuming")
       this.#state.link.look(this.#plan, this.#owes > 0);
     const { idleTimeoutMs, clock } = this.#plan;
@@ -374,10 +376,14 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   }
 
   /** Closes it for good: says goodbye, and ends the connection after `closeTimeoutMs` at the latest. */
-  async end(why: string, signal?: AbortSignal): Promise<void> {
-    const state = this.#state;
-    if (state.name === "closed") return;
+  end(why: string, signal?: AbortSignal): Promise<void> {
+    if (this.#state.name !== "closed") this.#ended = this.#end(this.#state, why, signal);
+    return this.#ended;
+  }
+
+  async #end(state: State, why: string, signal: AbortSignal | undefined): Promise<void> {
     const links = [...this.#retiring, ...(this.#link === undefined ? [] : [this.#link])];
+    const inboxes = [...this.#inboxes];
     this.#state = { name: "closed", why };
     this.#look?.cancel();
     this.#renewal?.cancel();
@@ -385,10 +391,10 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     if (state.name === "waiting") state.timer.cancel();
     const error = this.disconnected();
     this.#rejectWaiters(error);
+    // Before anything waits: a session that begins again meanwhile has an outbox of its own from here.
+    this.#outbox.detach(error, true);
     this.#plan.onEnd();
     await Promise.all(links.map((link) => link.goodbye(this.#plan.closeTimeoutMs, signal)));
-    this.#outbox.detach(error, true);
-    for (const inbox of this.#inboxes) inbox.end();
-    this.#inboxes.clear();
+    for (const inbox of inboxes) if (this.#inboxes.delete(inbox)) inbox.end();
   }
 }

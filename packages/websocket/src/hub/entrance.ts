@@ -25,6 +25,7 @@ export class Entrance<User> implements Gate {
   readonly #settings: WebSocketHubSettings<User>;
   readonly #owner: EntranceOwner<User>;
   readonly #wss: WebSocketServer;
+  readonly #asking = new Set<AbortController>();
   #pending = 0;
 
   constructor(settings: WebSocketHubSettings<User>, owner: EntranceOwner<User>) {
@@ -63,6 +64,11 @@ export class Entrance<User> implements Gate {
     return this.#pending;
   }
 
+  /** Whoever still authenticates is told to come back later. */
+  turnAway(): void {
+    for (const abort of this.#asking) abort.abort(new Error("the hub goes away"));
+  }
+
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", ignore);
     this.#pending++;
@@ -97,6 +103,7 @@ export class Entrance<User> implements Gate {
     // Nobody reads the socket yet, so without looking we would not see it end.
     const look = (): void => void (socket.readableLength === 0 && socket.read());
     socket.on("readable", look).once("end", gone).once("close", gone);
+    this.#asking.add(abort);
     try {
       return await within(this.#owner.clock, authenticateTimeoutMs, async () => authenticate(request, abort.signal), {
         abort,
@@ -106,6 +113,7 @@ export class Entrance<User> implements Gate {
         ? new Error(`authenticate took longer than ${authenticateTimeoutMs} ms`)
         : error;
     } finally {
+      this.#asking.delete(abort);
       socket.off("readable", look).off("end", gone).off("close", gone);
     }
   }

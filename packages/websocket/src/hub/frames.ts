@@ -1,4 +1,5 @@
 import * as ws from "ws";
+import { json } from "../wire/protocol.ts";
 
 interface FrameOptions {
   readonly fin: boolean;
@@ -28,3 +29,8 @@ export function prepared(data: string | Uint8Array): Buffer {
 
 /** A ping without a payload. */
 export const PING_FRAME: Buffer = frame(Buffer.alloc(0), PING);
+
+/** Tells that messages of a room are lost. */
+export function gapFrame(room: string): Buffer {
+  return prepared(`{"gap":${json(room)}}`);
+}

@@ -10,7 +10,7 @@ import { dismiss } from "./dismissal.ts";
 import { attach, type UpgradeServer } from "./doorway.ts";
 import { Entrance } from "./entrance.ts";
 import { Fanout, type Relayed } from "./fanout.ts";
-import { prepared } from "./frames.ts";
+import { gapFrame, prepared } from "./frames.ts";
 import { History, type Reading } from "./history.ts";
 import type { WebSocketHubSettings } from "./options.ts";
 import { Presence, type PresenceChange } from "./presence.ts";
@@ -138,11 +138,17 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
    * @param timeoutMs How long replies are waited for. Default 10,000.
    */
   async dismiss(timeoutMs = 10_000): Promise<void> {
-    this.#isDismissed = true;
     const abort = new AbortController();
     const timer = this.clock.setTimeout(() => abort.abort(), timeoutMs);
-    await dismiss([...this.#sockets], this.clock, this.#plan.settings.drainSpreadMs, abort.signal);
+    await this.sendAway(abort.signal);
     timer.cancel();
+  }
+
+  /** @internal */
+  sendAway(signal: AbortSignal): Promise<void> {
+    this.#isDismissed = true;
+    this.#entrance.turnAway();
+    return dismiss([...this.#sockets], this.clock, this.#plan.settings.drainSpreadMs, signal);
   }
 
   /** Takes one upgrade, for servers that route upgrades themselves. */
@@ -364,6 +370,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
 
   /** @internal */
   async close(): Promise<void> {
+    this.#entrance.turnAway();
     const fanout = this.#fanout;
     await fanout?.note({ presence: { bye: true } }).catch(() => {});
     this.#fanout = undefined;
@@ -382,10 +389,6 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
       ...this.#counts,
     });
   }
-}
-
-function gapFrame(room: string): Buffer {
-  return prepared(`{"gap":${json(room)}}`);
 }
 
 function readingOf(given: unknown): Reading {

@@ -7,7 +7,7 @@ import {
   type MetricSample,
   type Timer,
 } from "@steward/core";
-import { dismiss, end } from "./dismissal.ts";
+import { end } from "./dismissal.ts";
 import { WebSocketHub } from "./hub.ts";
 import { webSocketHubSchema, type WebSocketHubOptions, type WebSocketHubSettings } from "./options.ts";
 
@@ -78,7 +78,7 @@ export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<Us
 
   /** Closes every socket at a moment of its own, once it has its replies, so that clients do not come back together. */
   protected override settle(signal: AbortSignal): Promise<void> {
-    return dismiss([...this.#hub.sockets], this.clock, this.#settings.drainSpreadMs, signal);
+    return this.#hub.sendAway(signal);
   }
 
   /** Closes what is left, by force where there is no answer in time. */
