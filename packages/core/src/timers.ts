@@ -33,6 +33,8 @@ export class DeadlineWheel {
   #tick: number;
   #armedFor = Number.POSITIVE_INFINITY;
   #timer: Timer | undefined;
+  /** True when this firing was put off already: on a machine that stalls again and again no deadline would ever pass. */
+  #putOff = false;
 
   constructor(clock: Pick<Clock, "now" | "setTimeout">) {
     this.#clock = clock;
@@ -81,7 +83,8 @@ export class DeadlineWheel {
 
   readonly #run = (): void => {
     const now = this.#clock.now();
-    if (now - this.#armedFor > LATE_MS) return this.#arm(now + 1); // answers that have come meanwhile are read first
+    this.#putOff = now - this.#armedFor > LATE_MS && !this.#putOff;
+    if (this.#putOff) return this.#arm(now + 1); // answers that have come meanwhile are read first
     const target = Math.ceil(now / TICK_MS);
     const steps = Math.min(target - this.#tick, SLOTS);
     this.#armedFor = Number.POSITIVE_INFINITY;

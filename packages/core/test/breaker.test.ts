@@ -234,6 +234,19 @@ t.test("a deadline that passed while the event loop stood still leaves answers o
   t.strictSame(await Promise.all(calls), ["in time", "DEADLINE_EXCEEDED"]);
 });
 
+t.test("an event loop that stands still again and again leaves that one turn only", async (t) => {
+  const clock = new StallingClock();
+  const guard = new Guard({ resource: "api", clock, timeoutMs: 1_000 });
+  let code: unknown;
+  guard.run(() => new Promise(() => {})).catch((error: unknown) => (code = isStewardError(error) && error.code));
+  await clock.advance(999);
+  for (let turn = 0; turn < 2; turn++) {
+    clock.late += 600;
+    await clock.advance(1);
+  }
+  t.equal(code, "DEADLINE_EXCEEDED");
+});
+
 t.test("a refused connection is detected at once, and those who wait in the queue learn it then", async (t) => {
   const clock = new FakeClock();
   const guard = new Guard({ resource: "db", clock, breaker: {}, maxConcurrent: 1, maxPending: 100, timeoutMs: 1_000 });
