@@ -2,6 +2,7 @@ import { resource } from "@steward/core";
 import t from "tap";
 import * as v from "valibot";
 import {
+  apiKey,
   body,
   cookie,
   file,
@@ -418,4 +419,31 @@ t.test("a route's own schema is checked too, in the same shape", async (t) => {
   );
   t.strictSame(await got(client, "/?q=a&own=1"), { q: "a", own: 1 });
   t.match((await client.get("/?q=a")).json(), { status: 422, errors: [{ path: "query.own", code: "missing" }] });
+});
+
+t.test("strict queries: what a route does not know is not valid, told with the rest and after security", async (t) => {
+  const needs = { key: apiKey("query", "key"), limit: query("limit", { type: "integer" }, { required: false }) };
+  await using client = await served(
+    (app) => {
+      app.get(
+        "/",
+        inject(needs, ({ limit }) => ({ limit })),
+      );
+      app.get("/plain", () => "ok");
+    },
+    { strictQuery: true },
+  );
+  t.strictSame((await client.get("/?key=a&limit=5")).json(), { limit: 5 });
+  t.equal((await client.get("/?limt=5")).statusCode, 401);
+  const refused = await client.get("/?key=a&limt=5&limit=x&__proto__=1");
+  t.equal(refused.statusCode, 422);
+  t.strictSame(
+    refused.json().errors.map(({ path, code }: { path: string; code: string }) => [path, code]),
+    [
+      ["query.limit", "int_parsing"],
+      ["query.limt", "extra_forbidden"],
+      ["query.__proto__", "extra_forbidden"],
+    ],
+  );
+  t.equal((await client.get("/plain?x=1")).body, "ok", "not a route of ours");
 });

@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
 import { container, type Running } from "@steward/container";
-import { currentContext, resource, StewardError } from "@steward/core";
+import { currentContext, isStewardError, resource, StewardError } from "@steward/core";
 import { fastify, LogController } from "fastify";
 import t from "tap";
 import {
@@ -227,6 +227,37 @@ t.test("errors are told by what they are: never more than a client may know", as
   t.match((await client.get("/http")).headers, { "x-tea": "yes", "content-type": /problem\+json/ });
 });
 
+t.test("an app says what its resources' errors are for clients; an error's code is told", async (t) => {
+  const refused = new Error("driver", { cause: new StewardError("HTTP_ORIGIN_REFUSED", "10.0.0.1 is not allowed") });
+  await using client = await served(
+    (app) => {
+      app.get(
+        "/refused",
+        inject({}, () => Promise.reject(refused)),
+      );
+      app.get(
+        "/gone",
+        inject({}, () => Promise.reject(new HttpError(410, "it was destroyed", { code: "KEY_DESTROYED" }))),
+      );
+      app.get(
+        "/late",
+        inject({}, () => Promise.reject(new StewardError("DEADLINE_EXCEEDED", "too late"))),
+      );
+    },
+    {
+      errors: {
+        tell: (error) =>
+          isStewardError(error, "HTTP_ORIGIN_REFUSED") ? new HttpError(403, "not on the list") : undefined,
+      },
+    },
+  );
+  const answer = await client.get("/refused");
+  t.match(answer.json(), { status: 403, detail: "not on the list" });
+  t.notOk("code" in answer.json());
+  t.match((await client.get("/gone")).json(), { status: 410, code: "KEY_DESTROYED" });
+  t.equal((await client.get("/late")).statusCode, 504);
+});
+
 t.test("the access log has one line for a request, without secrets", async (t) => {
   const lines: Record<string, unknown>[] = [];
   const stream = new Writable({
@@ -239,7 +270,7 @@ t.test("the access log has one line for a request, without secrets", async (t) =
     logger: { level: "info", stream },
     logController: new LogController({ disableRequestLogging: true }),
   });
-  await app.register(steward, { container: container([]), accessLog: {} });
+  await app.register(steward, { container: container([]), accessLog: {}, metrics: { render: () => "" } });
   app.get(
     "/users/:id",
     inject({ q: query("q", { type: "string" }, { required: false }) }, () => "ok"),
@@ -247,6 +278,7 @@ t.test("the access log has one line for a request, without secrets", async (t) =
   await app.inject("/users/5?q=a&Token=abc&api%5Fkey=def&x=1");
   await app.inject("/users/5?q=a");
   await app.inject("/livez");
+  await app.inject("/metrics");
   const requests = lines.filter(({ msg }) => msg === "request");
   t.match(requests, [
     { method: "GET", url: "/users/5?q=a&Token=***&api%5Fkey=***&x=1", route: "/users/:id", status: 200 },
@@ -289,6 +321,11 @@ t.test("metrics are served by whoever renders them, whole or in parts; the app h
     metrics: { path: "/own", contentType: "text/own", render: () => ["a", "b"] },
   });
   t.equal((await parts.get("/own")).body, "ab");
+  await using guarded = await served(() => {}, { metrics: { token: "let me in", render: () => "up 1\n" } });
+  const refused = await guarded.get("/metrics");
+  t.strictSame([refused.statusCode, refused.headers["www-authenticate"]], [401, "Bearer"]);
+  t.equal((await guarded.get("/metrics", { headers: { authorization: "Bearer let me" } })).statusCode, 401);
+  t.equal((await guarded.get("/metrics", { headers: { authorization: "Bearer let me in" } })).body, "up 1\n");
 });
 
 t.test("the context carries the caller's trace", async (t) => {

@@ -318,4 +318,33 @@ t.test("the page for people is at /docs, and neither it nor health routes are in
   t.match(page.headers["content-type"], /html/);
   const { paths } = (await got(client, "/openapi.json")) as Document;
   t.strictSame(Object.keys(paths), ["/"]);
+  const [, script = ""] = /src="\/docs\/(static\/swagger-ui-bundle\.js)"/.exec(page.body) ?? [];
+  const bundle = await client.get(`/docs/${script}`);
+  t.match(bundle.headers["content-type"], /javascript/);
+  t.ok(bundle.rawPayload.length > 100_000, "what the page loads is there, whole");
+  const again = await client.get(`/docs/${script}`, { headers: { "if-none-match": String(bundle.headers["etag"]) } });
+  t.equal(again.statusCode, 304);
+  t.strictSame((await got(client, "/docs/json")) as Document, await got(client, "/openapi.json"));
+  t.equal((await client.get("/docs/nothing")).statusCode, 404);
+});
+
+t.test("routes of plugins, their shared schemas and versions of a route are in the document", async (t) => {
+  const { paths, components } = await documentOf(t, (app) => {
+    app.addSchema({ $id: "clip", type: "object", properties: { title: { type: "string" } } });
+    app.register(async (inner) => {
+      inner.addSchema({ $id: "inner", type: "object", properties: { n: { type: "integer" } } });
+      inner.get("/inner", { schema: { response: { 200: { $ref: "inner#" } } } }, () => ({}));
+    });
+    app.get(
+      "/clip",
+      { schema: { response: { 200: { $ref: "clip#" } } }, constraints: { version: "1.0.0" } },
+      () => ({}),
+    );
+    app.get("/clip", { constraints: { version: "2.0.0" } }, () => ({}));
+  });
+  t.strictSame(Object.keys(paths).sort(), ["/clip", "/inner"]);
+  t.match(paths["/clip"]?.["get"]?.responses["200"], {
+    content: { "application/json": { schema: { $ref: /^#\/components\/schemas\// } } },
+  });
+  t.equal(Object.keys((components as { schemas?: object }).schemas ?? {}).length, 2);
 });
