@@ -19,7 +19,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 export async function makeApp(
   logger: FastifyBaseLogger,
   way: Doorway,
-  { host }: Pick<Settings, "host">,
+  { host, monitorToken: token }: Pick<Settings, "host" | "monitorToken">,
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = fastify({
     ...refusals(),
@@ -29,8 +29,9 @@ export async function makeApp(
     requestTimeout: 30_000,
   });
   app.removeContentTypeParser("text/plain");
-  // Why something is not well may name hosts; only this machine is told.
+  // Metrics, and why something is not well, may name hosts: for this machine, and for who knows the token.
   const details = isLocal(host);
+  const guard = details || token === undefined ? {} : { token };
   const render = (): AsyncIterable<string> =>
     prometheusText([app.steward, ...(way.running === undefined ? [] : [way.running])]);
   await app.register(steward, {
@@ -41,8 +42,8 @@ export async function makeApp(
     forms: false,
     // Neither what secrets are called nor where data comes from is for the log.
     accessLog: { redact: [...SECRET_PARAMETERS, "name", "url"] },
-    health: { details },
-    ...(details ? { metrics: { render } } : {}),
+    health: { details, ...guard },
+    ...(details || token !== undefined ? { metrics: { render, ...guard } } : {}),
     openapi: {
       title: "Clips",
       version: "1.0.0",

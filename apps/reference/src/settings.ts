@@ -51,6 +51,8 @@ function isKek(text: string): boolean {
   return bytes.length === KEK_BYTES && bytes.toString("base64") === text;
 }
 
+const token = v.pipe(v.string(), v.minLength(16, "must have at least 16 characters"));
+
 const levels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
 const entries = v.strictObject({
@@ -63,7 +65,8 @@ const entries = v.strictObject({
   HTTP_CERT_FILE: v.optional(v.string()),
   HTTP_KEY_FILE: v.optional(v.string()),
   CLIPS_KEK: v.optional(keks, ""),
-  CLIPS_ADMIN_TOKEN: v.optional(v.pipe(v.string(), v.minLength(16, "must have at least 16 characters"))),
+  CLIPS_ADMIN_TOKEN: v.optional(token),
+  CLIPS_MONITOR_TOKEN: v.optional(token),
   RENDERER_URL: v.optional(url(["http:", "https:"], "http://renderer:50051")),
   RENDERER_HOST: v.optional(v.string(), "127.0.0.1"),
   RENDERER_PORT: v.optional(port, "0"),
@@ -140,6 +143,8 @@ export interface Settings {
   readonly keks: readonly string[];
   /** What a request must know that changes keys; without one no request may. */
   readonly adminToken: string | undefined;
+  /** What a request from elsewhere must know to see metrics and why something is not well. */
+  readonly monitorToken: string | undefined;
   readonly logLevel: (typeof levels)[number];
   /** Where the servers that Clips starts keep their data, and where a key is that was made here. */
   readonly dataDir: string;
@@ -163,6 +168,7 @@ export function readSettings(env: Environment): Settings {
     leaseMs: checked.PROCESSING_LEASE_MS,
     keks: checked.CLIPS_KEK,
     adminToken: checked.CLIPS_ADMIN_TOKEN,
+    monitorToken: checked.CLIPS_MONITOR_TOKEN,
     logLevel: checked.LOG_LEVEL,
     dataDir: checked.DATA_DIR,
   };

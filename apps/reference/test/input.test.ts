@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { Validator } from "@seriousme/openapi-schema-validator";
 import type { InjectOptions } from "fastify";
 import { pino } from "pino";
 import t from "tap";
 import { container } from "@steward/container";
 import { isStewardError, resource } from "@steward/core";
 import { Doorway, type Problem } from "@steward/fastify";
-import { testClient } from "@steward/fastify/testing";
+import { testClient, type TestClient } from "@steward/fastify/testing";
 import { page } from "../src/page/html.ts";
 import { overviewOf } from "../src/page/overview.ts";
 import { makeApp } from "../src/server.ts";
@@ -15,6 +16,8 @@ import { cache, crypto, db, http } from "../src/resources.ts";
 import { secrets } from "../src/secrets/secrets.ts";
 import { environment, readSettings, settings } from "../src/settings.ts";
 import { videos } from "../src/videos/videos.ts";
+
+const LOCAL = { host: "127.0.0.1", monitorToken: undefined };
 
 /** Stands in for what no request of these tests gets to. */
 const NOBODY = {} as never;
@@ -25,7 +28,7 @@ const running = await container([videos, jobs, secrets, http, crypto, settings])
   .override(crypto, { aead: () => NOBODY, mac: () => NOBODY } as never)
   .start([environment.is({ CLIPS_ADMIN_TOKEN: "a-token-for-the-tests" })]);
 const way = new Doorway();
-const app = await makeApp(pino({ level: "silent" }), way, { host: "127.0.0.1" });
+const app = await makeApp(pino({ level: "silent" }), way, LOCAL);
 await app.ready();
 way.open(running);
 t.teardown(async () => {
@@ -128,7 +131,7 @@ t.test("a request id is echoed where it is sound, and made where it is not", asy
 });
 
 t.test("while the rest starts, health is answered and other requests are asked to come back", async (t) => {
-  await using early = await testClient(await makeApp(pino({ level: "silent" }), new Doorway(), { host: "127.0.0.1" }));
+  await using early = await testClient(await makeApp(pino({ level: "silent" }), new Doorway(), LOCAL));
   const { app } = early;
   t.equal((await app.inject("/livez")).statusCode, 200);
   t.equal((await app.inject("/readyz")).statusCode, 503);
@@ -154,8 +157,45 @@ t.test("who may not rotate keys learns that, and not what is wrong with the rest
   t.strictSame(problem.errors?.map(({ path }) => path).sort(), ["body.backend", "query.x"]);
 });
 
+t.test("metrics, and reasons of health, are for this machine, and elsewhere for who knows the token", async (t) => {
+  const token = "a-token-for-the-monitor";
+  const made = async (settings: Parameters<typeof makeApp>[2]) => {
+    const way = new Doorway();
+    const client = await testClient(await makeApp(pino({ level: "silent" }), way, settings));
+    way.open(running);
+    return client;
+  };
+  const asked = async (client: TestClient, headers = {}) => {
+    const answers = await Promise.all(["/metrics", "/health/detailed"].map((url) => client.get(url, { headers })));
+    return answers.map(({ statusCode }) => statusCode);
+  };
+  await using local = await made(LOCAL);
+  t.strictSame(await asked(local), [200, 200]);
+  const { body } = await local.get("/metrics");
+  t.match(body, /^steward_requests_open 0$/m);
+  t.match(body, /^dependency_health\{.*resource="http"/m);
+  await using closed = await made({ host: "0.0.0.0", monitorToken: undefined });
+  t.strictSame(await asked(closed, { authorization: `Bearer ${token}` }), [404, 404]);
+  await using guarded = await made({ host: "0.0.0.0", monitorToken: token });
+  t.strictSame(await asked(guarded), [401, 401]);
+  t.strictSame(await asked(guarded, { authorization: `Bearer ${token}` }), [200, 200]);
+});
+
+t.test("the OpenAPI document is valid and holds the whole API", async (t) => {
+  const response = await app.inject("/openapi.json");
+  const document = response.json<{ paths: Record<string, Record<string, { security?: unknown }>> }>();
+  const { valid, errors } = await new Validator().validate(document);
+  t.ok(valid, "it is valid OpenAPI 3.1", { errors });
+  const { paths } = document;
+  for (const path of ["/api/v1/videos/{id}", "/api/data", "/api/v1/crypto/encrypt", "/api/v1/secrets/search"])
+    t.ok(path in paths, path);
+  t.notOk("/readyz" in paths);
+  t.strictSame(paths["/api/v1/crypto/rotate"]?.["post"]?.security, [{ admin: ["keys:rotate"] }]);
+  t.match((await app.inject("/docs")).headers["content-type"], /html/);
+});
+
 t.test("bytes that are no HTTP get a problem too", async (t) => {
-  await using other = await testClient(await makeApp(pino({ level: "silent" }), new Doorway(), { host: "127.0.0.1" }));
+  await using other = await testClient(await makeApp(pino({ level: "silent" }), new Doorway(), LOCAL));
   const { app } = other;
   const { port } = new URL(await app.listen({ port: 0, host: "127.0.0.1" }));
   const socket = connect(Number(port), "127.0.0.1");
@@ -196,6 +236,7 @@ t.test("all wrong settings are told at once, without what may be secret", async 
     LOG_LEVEL: "inof",
     CLIPS_KEK: "hush",
     CLIPS_ADMIN_TOKEN: "hush",
+    CLIPS_MONITOR_TOKEN: "hush",
   };
   try {
     readSettings(wrong);

@@ -31,14 +31,14 @@ const LINKS = {
   health: "/health",
   resources: "/health/resources",
   security: "/health/security",
-  metrics: "/metrics",
 };
 
 /** What runs now; with `details` also why something is not well. */
 export function overviewOf(running: Running | undefined, details: boolean): Overview {
   const uptimeSeconds = Math.round(process.uptime());
+  const links = details ? { ...LINKS, metrics: "/metrics" } : LINKS;
   if (running === undefined)
-    return { name: "Clips", status: "unknown", startedInMs: undefined, uptimeSeconds, resources: [], links: LINKS };
+    return { name: "Clips", status: "unknown", startedInMs: undefined, uptimeSeconds, resources: [], links };
   const { status, resources } = running.health();
   const graph = graphOf(running);
   const rows = resources.map(({ name, status, phase, reason, probeMs }) => ({
@@ -55,7 +55,7 @@ export function overviewOf(running: Running | undefined, details: boolean): Over
     startedInMs: Math.round(running.startedInMs),
     uptimeSeconds,
     resources: rows,
-    links: LINKS,
+    links,
   };
 }
 
