@@ -60,28 +60,40 @@ async function one(driver: DriverName, backend: Backend, arm: ArmName): Promise<
 }
 
 async function round(client: Client): Promise<{ ahead: number; refused: number; open: number; heap: number }> {
-  const began: number[] = [];
-  let [refused, open] = [0, 0];
+  const waiting = new Set<number>();
+  let [refused, open, ahead] = [0, 0, 0];
+  const begin = (n: number): void => {
+    waiting.delete(n);
+    ahead = Math.max(ahead, earlier(waiting, n));
+  };
   const calls = Array.from({ length: PLACES + WAITERS + BEYOND }, (_, n) => {
     open += 1;
+    waiting.add(n);
     return client
-      .held(() => began.push(n))
+      .held(() => begin(n))
       .then(
         () => void (open -= 1),
         (error: unknown) => {
           open -= 1;
+          // Whoever ran out of time has left the queue, and is not overtaken by those behind it.
+          waiting.delete(n);
           if (error instanceof Error && "code" in error && error.code === "OVERLOADED") refused += 1;
         },
       );
   });
   await Promise.race([Promise.all(calls), sleep(10_000, undefined, { ref: false })]);
   globalThis.gc?.();
-  return { ahead: furthestAhead(began), refused, open, heap: process.memoryUsage().heapUsed };
+  return { ahead, refused, open, heap: process.memoryUsage().heapUsed };
 }
 
-/** By how many places a call came before its turn, at most. */
-function furthestAhead(order: readonly number[]): number {
-  return Math.max(...order.map((n, place) => n - place));
+/** How many that came before `n` still wait. They stand in the order of their coming. */
+function earlier(waiting: ReadonlySet<number>, n: number): number {
+  let count = 0;
+  for (const other of waiting) {
+    if (other > n) break;
+    count += 1;
+  }
+  return count;
 }
 
 function median(numbers: readonly number[]): number {
