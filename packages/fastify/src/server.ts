@@ -13,6 +13,7 @@ export interface ListenOptions {
 
 /** How a server is made. */
 export interface FastifyServerOptions<N extends Needs> {
+  /** What the app is made with, besides the doorway. */
   readonly needs?: N;
   /** Makes the app, with the plugin on it: `app.register(steward, { running: doorway })`. It does not listen yet. */
   readonly app: (values: ValuesOf<N>, doorway: Doorway) => FastifyInstance | Promise<FastifyInstance>;
@@ -32,7 +33,11 @@ export class FastifyServer {
     this.url = url;
   }
 
-  /** @throws {PORT_BUSY} when another program has the port. */
+  /**
+   * Lets an app listen; it is closed where it cannot.
+   *
+   * @throws {PORT_BUSY} when another program has the port.
+   */
   static async listen(app: FastifyInstance, { host = "127.0.0.1", port }: ListenOptions): Promise<FastifyServer> {
     try {
       const url = await app.listen({ host, port, listenTextResolver: (address) => `listening at ${address}` });
