@@ -13,6 +13,8 @@ import {
   wholeResult,
 } from "./watching.ts";
 
+// Programs are started a dozen times, which a busy machine takes its time for.
+t.setTimeout(240_000);
 const database = await startPostgres();
 t.teardown(() => database[Symbol.asyncDispose]());
 
