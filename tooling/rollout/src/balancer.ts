@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { Agent, get } from "node:http";
+import { Agent, request as send } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,12 +13,24 @@ export interface Answer {
   readonly body: string;
 }
 
+/** Where the replicas of Clips and the renderers listen. */
+export interface Ports {
+  readonly replicas: readonly number[];
+  readonly renderers: readonly number[];
+}
+
 /** What stands between callers and replicas. */
 export interface Balancer extends AsyncDisposable {
   /** What it is, for the table. */
   readonly name: string;
-  /** Makes one request; rejects when there was no complete answer. */
-  request(path: string): Promise<Answer>;
+  /** Where WebSockets lead; tried in turn. */
+  readonly webSocketUrls: readonly string[];
+  /** The target of gRPC channels. */
+  readonly grpcTarget: string;
+  /** What Clips is told of the renderers. */
+  readonly rendererUrl: string;
+  /** Makes one request, a POST where there is a body; rejects when there was no complete answer. */
+  request(path: string, body?: unknown): Promise<Answer>;
   /** A replica was told to end. */
   leaving(index: number): void;
   /** Waits until a replica gets requests. */
@@ -26,41 +38,63 @@ export interface Balancer extends AsyncDisposable {
 }
 
 /** haproxy where it is installed, else a client that knows the replicas. */
-export async function balance(ports: readonly number[], ownPort: number): Promise<Balancer> {
-  return (await Haproxy.start(ports, ownPort)) ?? new Client(ports);
+export async function balance(ports: Ports, own: OwnPorts): Promise<Balancer> {
+  return (await Haproxy.start(ports, own)) ?? new Client(ports);
 }
 
-/** One GET over kept connections; the whole body is read. */
-function request(agent: Agent, port: number, path: string): Promise<Answer> {
+/** Where the balancer itself listens. */
+export interface OwnPorts {
+  readonly http: number;
+  readonly grpc: number;
+}
+
+/** One request over kept connections; the whole answer is read. */
+function request(agent: Agent, port: number, path: string, body?: unknown): Promise<Answer> {
+  const json = body === undefined ? undefined : JSON.stringify(body);
+  const headers = json === undefined ? {} : { "content-type": "application/json" };
+  const method = json === undefined ? "GET" : "POST";
   return new Promise((resolve, reject) => {
-    get({ agent, host: "127.0.0.1", port, path }, (response) => {
-      let body = "";
-      response.setEncoding("utf8").on("data", (part: string) => (body += part));
-      response.once("error", reject).once("end", () => resolve({ status: response.statusCode ?? 0, body }));
+    send({ agent, host: "127.0.0.1", port, path, method, headers }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (part: string) => (text += part));
+      response.once("error", reject).once("end", () => resolve({ status: response.statusCode ?? 0, body: text }));
       response.once("close", () => response.complete || reject(new Error("the answer was cut off")));
-    }).once("error", reject);
+    })
+      .once("error", reject)
+      .end(json);
   });
 }
 
 /** The real thing, with the settings of haproxy.cfg. */
 class Haproxy implements Balancer {
-  readonly name: string;
+  readonly name = "haproxy, tooling/rollout/haproxy.cfg";
+  readonly webSocketUrls: readonly string[];
+  readonly grpcTarget: string;
+  readonly rendererUrl: string;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 128 });
   readonly #port: number;
   readonly #folder: string;
   readonly #stop: () => Promise<unknown>;
 
-  private constructor(name: string, port: number, folder: string, stop: () => Promise<unknown>) {
-    this.name = name;
-    this.#port = port;
+  private constructor({ http, grpc }: OwnPorts, folder: string, stop: () => Promise<unknown>) {
+    this.webSocketUrls = [`ws://127.0.0.1:${http}/ws`];
+    this.grpcTarget = `127.0.0.1:${grpc}`;
+    this.rendererUrl = `http://${this.grpcTarget}`;
+    this.#port = http;
     this.#folder = folder;
     this.#stop = stop;
   }
 
-  static async start(ports: readonly number[], port: number): Promise<Haproxy | undefined> {
+  static async start({ replicas, renderers }: Ports, own: OwnPorts): Promise<Haproxy | undefined> {
     const folder = await mkdtemp(join(tmpdir(), "rollout-"));
-    const replicas = Object.fromEntries(ports.map((each, i) => [`REPLICA${i}`, String(each)]));
-    const env = { ...process.env, ...replicas, PORT: String(port), ADMIN_SOCKET: join(folder, "admin") };
+    const env = {
+      ...process.env,
+      ...Object.fromEntries(replicas.map((each, i) => [`REPLICA${i}`, String(each)])),
+      ...Object.fromEntries(renderers.map((each, i) => [`RENDERER${i}`, String(each)])),
+      PORT: String(own.http),
+      GRPC_PORT: String(own.grpc),
+      ADMIN_SOCKET: join(folder, "admin"),
+    };
     const config = join(import.meta.dirname, "../haproxy.cfg");
     const child = spawn("haproxy", ["-db", "-f", config], { env, stdio: ["ignore", "ignore", "pipe"] });
     let said = "";
@@ -70,27 +104,32 @@ class Haproxy implements Balancer {
       child.once("spawn", () => resolve(false)).once("error", () => resolve(true));
     });
     if (isMissing) return undefined;
-    const balancer = new Haproxy(`haproxy, tooling/rollout/haproxy.cfg`, port, folder, async () => {
+    const balancer = new Haproxy(own, folder, async () => {
       child.kill("SIGTERM");
       await ended;
     });
     const tooEarly = ended.then(() => Promise.reject(new Error(`haproxy ended: ${said}`)));
-    await Promise.race([Promise.all(ports.map((_, i) => balancer.joined(i))), tooEarly]);
+    await Promise.race([balancer.#listens(), tooEarly]);
     return balancer;
   }
 
-  request(path: string): Promise<Answer> {
-    return request(this.#agent, this.#port, path);
+  async #listens(): Promise<void> {
+    while ((await this.#statistics()) === "") await sleep(50);
+  }
+
+  request(path: string, body?: unknown): Promise<Answer> {
+    return request(this.#agent, this.#port, path, body);
   }
 
   leaving(): void {} // it finds out by itself
 
   async joined(index: number): Promise<void> {
-    while (!(await this.#isUp(index))) await sleep(50);
+    for (const server of [`clips,replica${index}`, `renderers,renderer${index}`])
+      while (!isUp(await this.#statistics(), server)) await sleep(50);
   }
 
-  /** Asks haproxy's own socket: the 18th column of its statistics is the state. */
-  async #isUp(index: number): Promise<boolean> {
+  /** Asks haproxy's own socket. */
+  async #statistics(): Promise<string> {
     const socket = connect(join(this.#folder, "admin"));
     let text = "";
     try {
@@ -98,10 +137,9 @@ class Haproxy implements Balancer {
       socket.end("show stat\n");
       await once(socket, "close");
     } catch {
-      return false; // it has not opened its socket yet
+      return ""; // it has not opened its socket yet
     }
-    const row = text.split("\n").find((line) => line.startsWith(`clips,replica${index},`));
-    return row?.split(",")[17]?.startsWith("UP") === true;
+    return text;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -111,28 +149,40 @@ class Haproxy implements Balancer {
   }
 }
 
+/** The 18th column of haproxy's statistics is the state. */
+function isUp(statistics: string, server: string): boolean {
+  const row = statistics.split("\n").find((line) => line.startsWith(`${server},`));
+  return row?.split(",")[17]?.startsWith("UP") === true;
+}
+
 const REMOVAL_MS = 1_000;
 
 /** Takes replicas in turn over kept connections, and leaves out those that were told to end 1 s ago. */
 class Client implements Balancer {
   readonly name = "a keep-alive client that leaves out a replica 1 s after its SIGTERM";
+  readonly webSocketUrls: readonly string[];
+  readonly grpcTarget: string;
+  readonly rendererUrl: string;
   readonly #ports: readonly number[];
   readonly #agents: readonly Agent[];
   readonly #out = new Set<number>();
   readonly #removals = new Map<number, NodeJS.Timeout>();
   #next = 0;
 
-  constructor(ports: readonly number[]) {
-    this.#ports = ports;
-    this.#agents = ports.map(() => new Agent({ keepAlive: true }));
+  constructor({ replicas, renderers }: Ports) {
+    this.webSocketUrls = replicas.map((port) => `ws://127.0.0.1:${port}/ws`);
+    this.grpcTarget = `ipv4:${renderers.map((port) => `127.0.0.1:${port}`).join(",")}`;
+    this.rendererUrl = `http://127.0.0.1:${renderers[0]}`;
+    this.#ports = replicas;
+    this.#agents = replicas.map(() => new Agent({ keepAlive: true }));
   }
 
-  async request(path: string): Promise<Answer> {
+  async request(path: string, body?: unknown): Promise<Answer> {
     do this.#next = (this.#next + 1) % this.#ports.length;
     while (this.#out.has(this.#next));
     const [agent, port] = [this.#agents[this.#next], this.#ports[this.#next]];
     if (agent === undefined || port === undefined) throw new Error("there is no replica");
-    return request(agent, port, path);
+    return request(agent, port, path, body);
   }
 
   leaving(index: number): void {

@@ -1,6 +1,6 @@
 // npm run chaos: rolling restarts of Clips under load, and shutdowns that hang. --runs=10
 import { endHanging, type Hung } from "./hanging.ts";
-import { rollOut, type Rollout } from "./rolling.ts";
+import { lostIn, rollOut, type Rolled, type Rollout } from "./rolling.ts";
 
 interface Verdict {
   readonly what: string;
@@ -15,45 +15,80 @@ function table(title: string, columns: readonly string[], rows: readonly (readon
 }
 
 const round = Math.round;
-const sum = (numbers: Iterable<number>): number => [...numbers].reduce((a, b) => a + b, 0);
 
-function showRollout({ balancer, runs, control, secondSignalMs }: Rollout): Verdict[] {
-  table(
-    `Rolling restart of three replicas of Clips behind ${balancer}; 100 requests/s, 2 % of them take 1.5 s; production defaults`,
-    ["run", "requests", "of them slow", "lost", "how", "exits after SIGTERM, ms", "allowed, ms", "exit codes"],
-    [...runs, control].map(({ sent, slow, lost, exitsMs, allowedMs, codes }, i) => [
-      i < runs.length ? i + 1 : "control: SIGKILL",
-      sent,
-      slow,
-      sum(lost.values()),
-      [...lost].map(([why, count]) => `${count} ${why}`).join(", ") || "-",
-      exitsMs.map(round).join(", "),
-      round(allowedMs),
-      codes.join(", "),
-    ]),
-  );
-  const late = runs.filter(({ exitsMs, allowedMs }) => Math.max(...exitsMs) > allowedMs).length;
-  const worst = Math.max(...secondSignalMs);
+type Lost = ReadonlyMap<string, number>;
+
+const words = (lost: Lost): string => [...lost].map(([why, count]) => `${count} ${why}`).join("; ") || "-";
+const total = (lost: Lost): number => [...lost.values()].reduce((sum, count) => sum + count, 0);
+
+function rowOf(
+  name: string | number,
+  { requests, jobs, calls, exitsMs, allowedMs, codes }: Rolled,
+): (string | number)[] {
   return [
-    {
-      what: `requests lost in ${runs.length} rolling restarts`,
-      measured: sum(runs.flatMap(({ lost }) => [...lost.values()])),
-      wanted: "= 0",
-      met: runs.every(({ lost }) => lost.size === 0),
-    },
-    {
-      what: "the same by SIGKILL, so that a loss is seen",
-      measured: sum(control.lost.values()),
-      wanted: ">= 1",
-      met: control.lost.size > 0,
-    },
-    { what: "exits later than delay + longest request + 200 ms", measured: late, wanted: "= 0", met: late === 0 },
-    {
-      what: "exits with another code than 0",
-      measured: runs.flatMap(({ codes }) => codes).filter((code) => code !== 0).length,
-      wanted: "= 0",
-      met: runs.every(({ codes }) => codes.every((code) => code === 0)),
-    },
+    name,
+    `${requests.sent} (${requests.slow} slow)`,
+    total(requests.lost),
+    jobs.jobs,
+    jobs.pushes,
+    jobs.reconnects,
+    total(jobs.lost),
+    calls.calls,
+    total(calls.lost),
+    words(new Map([...requests.lost, ...jobs.lost, ...calls.lost])),
+    exitsMs.map(round).join(", "),
+    round(allowedMs),
+    codes.join(", "),
+  ];
+}
+
+const COLUMNS = [
+  "run",
+  "requests",
+  "lost",
+  "jobs",
+  "pushes",
+  "sockets replaced",
+  "lost",
+  "calls",
+  "lost",
+  "how",
+  "exits of Clips after SIGTERM, ms",
+  "allowed, ms",
+  "exit codes",
+];
+
+function showRollout(rollout: Rollout): Verdict[] {
+  const { balancer, runs, control } = rollout;
+  table(
+    `Rolling restart of three replicas of Clips and three renderers behind ${balancer}; 100 requests/s, 2 % of them take 1.5 s; 3 jobs/s that 10 WebSockets follow; 50 calls of gRPC/s; production defaults`,
+    COLUMNS,
+    [...runs.map((run, i) => rowOf(i + 1, run)), rowOf("control: SIGKILL", control)],
+  );
+  return verdictsOn(rollout);
+}
+
+function verdictsOn({ runs, control, secondSignalMs }: Rollout): Verdict[] {
+  const sumOf = (count: (run: Rolled) => number): number => runs.reduce((sum, run) => sum + count(run), 0);
+  const late = runs.filter(({ exitsMs, allowedMs }) => Math.max(...exitsMs) > allowedMs).length;
+  const unclean = runs.flatMap(({ codes }) => codes).filter((code) => code !== 0).length;
+  const [killed, worst] = [lostIn(control), Math.max(...secondSignalMs)];
+  return [
+    none(
+      `requests lost in ${runs.length} rolling restarts`,
+      sumOf((run) => total(run.requests.lost)),
+    ),
+    none(
+      "jobs whose progress was not told to its end",
+      sumOf((run) => total(run.jobs.lost)),
+    ),
+    none(
+      "calls of gRPC lost",
+      sumOf((run) => total(run.calls.lost)),
+    ),
+    { what: "lost by SIGKILL, so that a loss is seen", measured: killed, wanted: ">= 1", met: killed > 0 },
+    none("exits later than delay + longest request or spread + 200 ms", late),
+    none("exits with another code than 0", unclean),
     {
       what: "Clips: from the second signal to the exit, ms",
       measured: round(worst),
@@ -61,6 +96,10 @@ function showRollout({ balancer, runs, control, secondSignalMs }: Rollout): Verd
       met: worst <= 100,
     },
   ];
+}
+
+function none(what: string, measured: number): Verdict {
+  return { what, measured, wanted: "= 0", met: measured === 0 };
 }
 
 function showHanging(all: readonly Hung[]): Verdict[] {

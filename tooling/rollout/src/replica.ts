@@ -52,16 +52,28 @@ export class Program implements AsyncDisposable {
   }
 }
 
-/** Clips, on one port, with the settings of production: Kubernetes is detected by its variable. */
-export async function startClips(app: string, port: number, env: Readonly<Record<string, string>>): Promise<Program> {
-  const main = fileURLToPath(import.meta.resolve(`${app}/dist/main.js`));
-  const clips = new Program(main, {
-    ...env,
-    HOST: "127.0.0.1",
-    PORT: String(port),
-    KUBERNETES_SERVICE_HOST: "10.0.0.1",
-    LOG_LEVEL: "error",
-  });
-  await clips.says(/Ctrl-C stops everything/);
-  return clips;
+type Env = Readonly<Record<string, string>>;
+
+/** The settings of production: Kubernetes is detected by its variable. */
+const PRODUCTION = { KUBERNETES_SERVICE_HOST: "10.0.0.1", LOG_LEVEL: "error" };
+
+/** Clips, on one port. */
+export async function startClips(app: string, port: number, env: Env): Promise<Program> {
+  const own = { HOST: "127.0.0.1", PORT: String(port) };
+  return started(new Program(fileOf(app, "main.js"), { ...env, ...PRODUCTION, ...own }), /Ctrl-C stops everything/);
+}
+
+/** A renderer in a process of its own, on one port. */
+export async function startRenderer(app: string, port: number, env: Env): Promise<Program> {
+  const own = { RENDERER_PORT: String(port) };
+  return started(new Program(fileOf(app, "renderer/main.js"), { ...env, ...PRODUCTION, ...own }), /renderer listens/);
+}
+
+function fileOf(app: string, file: string): string {
+  return fileURLToPath(import.meta.resolve(`${app}/dist/${file}`));
+}
+
+async function started(program: Program, words: RegExp): Promise<Program> {
+  await program.says(words);
+  return program;
 }

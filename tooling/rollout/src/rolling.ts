@@ -1,25 +1,23 @@
-import { createServer } from "node:http";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer as createTcp, type AddressInfo, type Server } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findRedis, startPostgres, startRedis } from "@steward/testing/servers";
-import { balance, type Balancer } from "./balancer.ts";
+import { Calls, type CallResult } from "./calls.ts";
+import { Cluster, type Pair } from "./cluster.ts";
 import { Load, type LoadResult } from "./load.ts";
-import { startClips, type Program } from "./replica.ts";
+import { Watchers, type WatchResult } from "./watchers.ts";
 
-const REPLICAS = 3;
-const SLOW_MS = 1_500;
 /** The default delay of `runMain` where Kubernetes is detected. */
-const DRAIN_MS = 5_000;
+const DELAY_MS = 5_000;
+/** Over what time a hub closes its sockets by default, so that clients do not come back together. */
+const SPREAD_MS = 2_000;
+const GRACE_MS = 200;
 
-/** One rolling restart of all replicas. */
-export interface Rolled extends LoadResult {
+/** One rolling restart of all replicas and renderers. */
+export interface Rolled {
+  readonly requests: LoadResult;
+  readonly jobs: WatchResult;
+  readonly calls: CallResult;
   /** From SIGTERM to the end of the process, of each replica, in ms. */
   readonly exitsMs: readonly number[];
-  /** The longest that an exit may take: delay, longest request, 200 ms. */
+  /** The longest that an exit may take: the delay, then whatever drains longest (a request, the spread of a hub), and 200 ms. */
   readonly allowedMs: number;
   readonly codes: readonly (number | null)[];
 }
@@ -34,112 +32,58 @@ export interface Rollout {
   readonly secondSignalMs: readonly number[];
 }
 
-/** Restarts three replicas of Clips one by one under load, as often as asked. */
+/** How many of all kinds a rolling restart lost. */
+export function lostIn({ requests, jobs, calls }: Rolled): number {
+  return [requests, jobs, calls].flatMap(({ lost }) => [...lost.values()]).reduce((sum, count) => sum + count, 0);
+}
+
+/** Restarts three replicas of Clips and three renderers one by one under load, as often as asked. */
 export async function rollOut(app: string, runs: number, say: (what: string) => void): Promise<Rollout> {
   await using cluster = await Cluster.start(app);
   const rolled: Rolled[] = [];
   for (let run = 0; run < runs; run++) {
-    rolled.push(await cluster.roll());
+    const one = await roll(cluster, "SIGTERM");
+    rolled.push(one);
+    const { requests, jobs, calls } = one;
     say(
-      `rolling restart ${run + 1} of ${runs}: ${[...(rolled.at(-1)?.lost.values() ?? [])].reduce((a, b) => a + b, 0)} of ${rolled.at(-1)?.sent} requests lost`,
+      `rolling restart ${run + 1} of ${runs}: ${lostIn(one)} lost of ${requests.sent} requests, ${jobs.jobs} jobs, ${calls.calls} calls`,
     );
   }
-  const control = await cluster.roll("SIGKILL");
-  return { balancer: cluster.balancer.name, runs: rolled, control, secondSignalMs: await cluster.endImpatiently() };
+  const control = await roll(cluster, "SIGKILL");
+  return { balancer: cluster.balancer.name, runs: rolled, control, secondSignalMs: await endImpatiently(cluster) };
 }
 
-/** Three replicas on one database, a balancer before them, and a service that takes its time behind them. */
-class Cluster implements AsyncDisposable {
-  readonly balancer: Balancer;
-  readonly #replicas: Program[];
-  readonly #start: (index: number) => Promise<Program>;
-  readonly #slowPath: string;
-  readonly #release: () => Promise<void>;
-
-  private constructor(parts: {
-    balancer: Balancer;
-    replicas: Program[];
-    start: (index: number) => Promise<Program>;
-    slowPath: string;
-    release: () => Promise<void>;
-  }) {
-    this.balancer = parts.balancer;
-    this.#replicas = parts.replicas;
-    this.#start = parts.start;
-    this.#slowPath = parts.slowPath;
-    this.#release = parts.release;
+async function roll(cluster: Cluster, signal: NodeJS.Signals): Promise<Rolled> {
+  const { balancer, slowPath } = cluster;
+  const watchers = await Watchers.start(balancer);
+  const calls = await Calls.start(balancer);
+  const load = new Load(balancer, slowPath);
+  await sleep(1_000);
+  const [exitsMs, codes] = [[] as number[], [] as (number | null)[]];
+  for (const [index, pair] of cluster.pairs.entries()) {
+    balancer.leaving(index);
+    const [exitMs] = await Promise.all([pair.clips.endAfter(signal), pair.renderer.endAfter(signal)]);
+    exitsMs.push(exitMs);
+    for (const program of programsOf(pair)) codes.push((await program.ended).code);
+    await cluster.again(index);
+    await sleep(500);
   }
+  const [requests, called, jobs] = await Promise.all([load.end(), calls.end(), watchers.end()]);
+  const allowedMs = DELAY_MS + Math.max(requests.longestMs, SPREAD_MS) + GRACE_MS;
+  return { requests, jobs, calls: called, exitsMs, codes, allowedMs };
+}
 
-  static async start(app: string): Promise<Cluster> {
-    const folder = await mkdtemp(join(tmpdir(), "rollout-data-"));
-    const database = await startPostgres({ database: "clips" });
-    const redis = findRedis() === undefined ? undefined : await startRedis();
-    const slow = createServer((_request, response) => void setTimeout(() => response.end("late"), SLOW_MS));
-    const origin = `http://127.0.0.1:${await portOf(slow)}`;
-    const env = {
-      DATABASE_URL: database.url,
-      ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
-      DATA_DIR: folder,
-      ALLOWED_ORIGINS: origin,
-    };
-    const [ownPort = 0, ...ports] = await freePorts(REPLICAS + 1);
-    const start = (index: number): Promise<Program> => startClips(app, ports[index] ?? 0, env);
-    const replicas: Program[] = [];
-    for (let i = 0; i < REPLICAS; i++) replicas.push(await start(i)); // the first one migrates
-    const balancer = await balance(ports, ownPort);
-    const release = async (): Promise<void> => {
-      await balancer[Symbol.asyncDispose]();
-      await Promise.all(replicas.map((replica) => replica[Symbol.asyncDispose]()));
-      slow.close().closeAllConnections();
-      await redis?.stop();
-      await database.stop();
-      await rm(folder, { recursive: true, force: true });
-    };
-    return new Cluster({ balancer, replicas, start, slowPath: `/api/data?url=${encodeURIComponent(origin)}`, release });
-  }
+function programsOf({ clips, renderer }: Pair): readonly Pair["clips"][] {
+  return [clips, renderer];
+}
 
-  async roll(signal: NodeJS.Signals = "SIGTERM"): Promise<Rolled> {
-    const load = new Load(this.balancer, this.#slowPath);
+/** Ends one after the other by two signals, the second while the first is still waited for. */
+async function endImpatiently({ pairs }: Cluster): Promise<number[]> {
+  const endedMs: number[] = [];
+  for (const { clips } of pairs) {
+    clips.kill("SIGTERM");
     await sleep(1_000);
-    const [exitsMs, codes] = [[] as number[], [] as (number | null)[]];
-    for (const [index, replica] of this.#replicas.entries()) {
-      this.balancer.leaving(index);
-      exitsMs.push(await replica.endAfter(signal));
-      codes.push((await replica.ended).code);
-      this.#replicas[index] = await this.#start(index);
-      await this.balancer.joined(index);
-      await sleep(500);
-    }
-    const result = await load.end();
-    return { ...result, exitsMs, codes, allowedMs: DRAIN_MS + result.longestMs + 200 };
+    endedMs.push(await clips.endAfter("SIGTERM"));
   }
-
-  /** Ends one after the other by two signals, the second while the first is still waited for. */
-  async endImpatiently(): Promise<number[]> {
-    const endedMs: number[] = [];
-    for (const replica of this.#replicas) {
-      replica.kill("SIGTERM");
-      await sleep(1_000);
-      endedMs.push(await replica.endAfter("SIGTERM"));
-    }
-    return endedMs;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#release();
-  }
-}
-
-async function portOf(server: Server): Promise<number> {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return (server.address() as AddressInfo).port; // it listens on TCP
-}
-
-/** Ports that nobody had a moment ago. All are taken before any is given back, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createTcp());
-  const ports = await Promise.all(servers.map(portOf));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  return endedMs;
 }
