@@ -2,12 +2,14 @@
 import { AT_ONCE, type ClientContenders, type ClientSeries } from "./contender.ts";
 
 /**
- * Calls by each client before anything counts. By number, not by time: after fewer the compiler is still at work, most
- * of all for whoever has more code, and on a busy machine few are made in a second.
+ * Calls by each client in each of some passes before anything counts. By number, not by time: after fewer the compiler
+ * is still at work, and on a busy machine few are made in a second. In turn, as they are measured: what clients share is
+ * compiled anew for each of them that comes.
  */
-const WARM_UP_CALLS = 60_000;
-/** For those that make few calls in a second, such as the global fetch: CPU time to warm up in, in ms. */
-const WARM_UP_CPU_MS = 5_000;
+const WARM_UP_CALLS = 20_000;
+const WARM_UP_PASSES = 4;
+/** For those that make few calls in a second, such as the global fetch: CPU time of a pass, in ms. */
+const WARM_UP_CPU_MS = 1_500;
 const BATCH_MS = 400;
 
 interface Arm {
@@ -37,11 +39,11 @@ async function batch(call: () => PromiseLike<unknown>, count: number): Promise<C
 
 /** Warms a client up, and sizes its batches by the CPU that it takes. */
 async function warm(arm: Arm): Promise<void> {
-  let cost = await batch(arm.call, arm.count);
-  let spentUs = cost.cpuUs * arm.count;
-  for (let made = arm.count; made < WARM_UP_CALLS && spentUs < WARM_UP_CPU_MS * 1_000; made += 2_000) {
-    cost = await batch(arm.call, 2_000);
-    spentUs += cost.cpuUs * 2_000;
+  let cost = await batch(arm.call, 200);
+  let spentUs = cost.cpuUs * 200;
+  for (let made = 200; made < WARM_UP_CALLS && spentUs < WARM_UP_CPU_MS * 1_000; made += 1_000) {
+    cost = await batch(arm.call, 1_000);
+    spentUs += cost.cpuUs * 1_000;
   }
   arm.count = Math.max(200, Math.round((BATCH_MS * 1_000) / cost.cpuUs));
 }
@@ -53,11 +55,11 @@ const server = await contenders.launch();
 const arms: Arm[] = [];
 for (const { name, open } of contenders.variants)
   arms.push({ name, ...(await open(server.url)), cpuUs: [], perSecond: [], count: 200 });
-for (const arm of arms) await warm(arm);
+for (let pass = 0; pass < WARM_UP_PASSES; pass++) for (const arm of arms) await warm(arm);
+// No collection between batches: with no call under way it would take the hidden classes of calls along, and with them
+// the compiled code of whoever has most of it. Forth and back, so that nobody always comes after the same one.
 for (let round = 0; round < Number(rounds); round++) {
-  const start = round % arms.length;
-  for (const arm of [...arms.slice(start), ...arms.slice(0, start)]) {
-    globalThis.gc?.();
+  for (const arm of round % 2 === 0 ? arms : arms.toReversed()) {
     const { cpuUs, perSecond } = await batch(arm.call, arm.count);
     arm.cpuUs.push(cpuUs);
     arm.perSecond.push(perSecond);
