@@ -183,13 +183,18 @@ t.test("metrics, and reasons of health, are for this machine, and elsewhere for 
 
 t.test("the OpenAPI document is valid and holds the whole API", async (t) => {
   const response = await app.inject("/openapi.json");
-  const document = response.json<{ paths: Record<string, Record<string, { security?: unknown }>> }>();
+  type Operation = { readonly security?: unknown; readonly responses: Readonly<Record<string, unknown>> };
+  const document = response.json<{ paths: Record<string, Record<string, Operation>> }>();
   const { valid, errors } = await new Validator().validate(document);
   t.ok(valid, "it is valid OpenAPI 3.1", { errors });
   const { paths } = document;
   for (const path of ["/api/v1/videos/{id}", "/api/data", "/api/v1/crypto/encrypt", "/api/v1/secrets/search"])
     t.ok(path in paths, path);
   t.notOk("/readyz" in paths);
+  const successOf = (path: string): string | undefined => Object.keys(paths[path]?.["post"]?.responses ?? {})[0];
+  t.equal(successOf("/api/v1/videos"), "201");
+  t.equal(successOf("/api/v1/videos/{id}/process"), "202");
+  t.ok("422" in (paths["/api/v1/videos"]?.["post"]?.responses ?? {}), "and what is wrong with the input");
   t.strictSame(paths["/api/v1/crypto/rotate"]?.["post"]?.security, [{ admin: ["keys:rotate"] }]);
   t.match((await app.inject("/docs")).headers["content-type"], /html/);
 });

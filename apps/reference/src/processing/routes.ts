@@ -12,7 +12,13 @@ const tags = ["processing"];
 export function processingRoutes(app: FastifyInstance): void {
   app.post(
     PATH,
-    { schema: { tags, summary: "Has a video processed; while that goes on, asking again changes nothing" } },
+    {
+      schema: {
+        tags,
+        summary: "Has a video processed; while that goes on, asking again changes nothing",
+        response: { 202: { description: "the job" } },
+      },
+    },
     inject({ videos, jobs, id }, async ({ videos, jobs, id }, _request, reply) => {
       const { video } = await videos.find(id);
       if (video === undefined) throw new HttpError(404, `there is no video ${id}`);

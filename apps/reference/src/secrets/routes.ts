@@ -31,7 +31,9 @@ export async function secretRoutes(app: FastifyInstance): Promise<void> {
 
   app.post(
     PATH,
-    { schema: { tags, summary: "Keeps a secret" } },
+    {
+      schema: { tags, summary: "Keeps a secret", response: { 201: { description: "the secret, without its value" } } },
+    },
     inject({ secrets, newSecret }, async ({ secrets, newSecret }, _request, reply) => {
       const added = await secrets.add(newSecret);
       reply.code(201).header("location", `${PATH}/${added.id}`);

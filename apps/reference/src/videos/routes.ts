@@ -35,7 +35,7 @@ const tags = ["videos"];
 export function videoRoutes(app: FastifyInstance): void {
   app.post(
     PATH,
-    { schema: { tags, summary: "Adds a video" } },
+    { schema: { tags, summary: "Adds a video", response: { 201: { description: "the new video" } } } },
     inject({ videos, newVideo }, async ({ videos, newVideo }, _request, reply) => {
       const added = await videos.add(withoutNul(newVideo));
       reply.code(201).header("location", `${PATH}/${added.id}`);
