@@ -3,4 +3,5 @@ export { type ContractAssert, type ContractFactory, type ContractRunner, resourc
 export { FakeClock } from "@steward/core/testing";
 export { TESTING_CODES, type TestingCode } from "./errors.ts";
 export { assertNoLeaks, type HandleCounts, type HandleTracker, trackHandles } from "./leaks.ts";
+export { Load, type Sample, Watch } from "./load.ts";
 export { type FaultProxy, type FaultProxyOptions, type FaultProxyStats, startFaultProxy } from "./proxy.ts";

@@ -1,12 +1,11 @@
 import { spawn } from "node:child_process";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { fileURLToPath } from "node:url";
-import { type FaultProxy, startFaultProxy } from "@steward/testing";
+import { type FaultProxy, Load, startFaultProxy } from "@steward/testing";
 import { startPostgres } from "@steward/testing/servers";
 import postgres from "postgres";
 import t from "tap";
 import { DATABASE_CHANNELS, DatabasePoolManager, type DatabaseInput } from "../../src/index.ts";
-import { Load } from "./load.ts";
 import { errorOf, until } from "./server.ts";
 
 const server = await startPostgres({ settings: { max_connections: 60 } });
@@ -21,37 +20,43 @@ async function open(proxy: FaultProxy, options: DatabaseInput = {}): Promise<Dat
   ).start();
 }
 
+/** What a load lived through. */
+interface Lived {
+  readonly load: Load;
+  readonly faultAt: number;
+  readonly healedAt: number;
+  /** Calls that never ended. */
+  readonly unsettled: number;
+}
+
 /** 200 calls a second for a second, then the fault, then for 4 s more. */
-async function underLoad(
-  fault: (proxy: FaultProxy) => Promise<unknown>,
-): Promise<{ load: Load; faultAt: number; healedAt: number; manager: DatabasePoolManager }> {
+async function underLoad(fault: (proxy: FaultProxy) => Promise<unknown>): Promise<Lived> {
   await using proxy = await startFaultProxy({ target: server.url });
   await using manager = await open(proxy);
-  const load = new Load(manager.client.$client);
-  await sleep(1_000);
-  const faultAt = performance.now();
+  const { $client: sql } = manager.client;
+  const load = await Load.begin(200, () => sql`select 1 as one`);
+  const faultAt = await load.run(1_000);
   await fault(proxy);
   const healedAt = performance.now();
-  await sleep(4_000);
-  await load.stop();
-  return { load, faultAt, healedAt, manager };
+  await load.run(4_000);
+  return { load, faultAt, healedAt, unsettled: await load.end(3_000) };
 }
+
+const codesIn = (load: Load): (string | undefined)[] => [...new Set(load.failed().map(({ code }) => code))];
 
 t.test("half-open connections: only what was in flight is lost, and all is well within 3 s", async (t) => {
   const lost: unknown[] = [];
   const hear = (event: unknown): void => void lost.push(event);
   subscribe(DATABASE_CHANNELS.lost, hear);
   t.teardown(() => unsubscribe(DATABASE_CHANNELS.lost, hear));
-  const { load, faultAt } = await underLoad(async (proxy) => proxy.halfOpen());
-  t.equal(load.unsettled, 0);
-  t.ok(
-    load.failed.length >= 1 && load.failed.length <= 10,
-    `${load.failed.length} lost, no more than there were connections`,
-  );
-  t.same([...new Set(load.failed.map((s) => s.error?.code))], ["DATABASE_CONNECTION_LOST"]);
-  t.ok(load.firstFailureMs(faultAt) <= 2_000, `first error after ${load.firstFailureMs(faultAt)} ms`);
-  t.ok(load.lastFailureMs(faultAt) <= 3_000, `last error after ${load.lastFailureMs(faultAt)} ms`);
-  t.ok(load.longestMs < 2_300, `longest call ${load.longestMs} ms`);
+  const { load, faultAt, unsettled } = await underLoad(async (proxy) => proxy.halfOpen());
+  t.equal(unsettled, 0);
+  const { length } = load.failed();
+  t.ok(length >= 1 && length <= 10, `${length} lost, no more than there were connections`);
+  t.same(codesIn(load), ["DATABASE_CONNECTION_LOST"]);
+  t.ok(load.firstErrorAfter(faultAt) <= 2_000, `first error after ${load.firstErrorAfter(faultAt)} ms`);
+  t.ok(load.lastErrorAfter(faultAt) <= 3_000, `last error after ${load.lastErrorAfter(faultAt)} ms`);
+  t.ok(load.slowest < 2_300, `longest call ${load.slowest} ms`);
   t.match(lost[0], { resource: "films", pid: Number, silentMs: Number });
 });
 
@@ -79,51 +84,50 @@ t.test("a query that meets the reset of its idle connection settles, and frees i
 });
 
 t.test("blackhole: no call outlives its deadline, and all is well within 3 s of the end of it", async (t) => {
-  const { load, faultAt, healedAt } = await underLoad(async (proxy) => {
+  const { load, faultAt, healedAt, unsettled } = await underLoad(async (proxy) => {
     proxy.blackhole();
     await sleep(5_000);
     await proxy.heal();
   });
-  t.equal(load.unsettled, 0);
-  t.ok(load.firstFailureMs(faultAt) <= 2_300);
-  t.ok(load.lastFailureMs(healedAt) <= 3_000, `last error ${load.lastFailureMs(healedAt)} ms after it`);
-  t.ok(load.longestMs < 2_500, `longest call ${load.longestMs} ms`);
-  t.same(new Set(load.failed.map((s) => s.error?.code)), new Set(["DEADLINE_EXCEEDED", "DATABASE_CONNECT_FAILED"]));
+  t.equal(unsettled, 0);
+  t.ok(load.firstErrorAfter(faultAt) <= 2_300);
+  t.ok(load.lastErrorAfter(healedAt) <= 3_000, `last error ${load.lastErrorAfter(healedAt)} ms after it`);
+  t.ok(load.slowest < 2_500, `longest call ${load.slowest} ms`);
+  t.same(new Set(codesIn(load)), new Set(["DEADLINE_EXCEEDED", "DATABASE_CONNECT_FAILED"]));
 });
 
 t.test("a frozen server: no call outlives its deadline, and all is well within 3 s of its waking", async (t) => {
-  const { load, healedAt } = await underLoad(async () => {
+  const { load, healedAt, unsettled } = await underLoad(async () => {
     await server.pause();
     await sleep(5_000);
     await server.resume();
   });
-  t.equal(load.unsettled, 0);
-  t.ok(load.lastFailureMs(healedAt) <= 3_000, `last error ${load.lastFailureMs(healedAt)} ms after it`);
-  t.ok(load.longestMs < 2_500, `longest call ${load.longestMs} ms`);
+  t.equal(unsettled, 0);
+  t.ok(load.lastErrorAfter(healedAt) <= 3_000, `last error ${load.lastErrorAfter(healedAt)} ms after it`);
+  t.ok(load.slowest < 2_500, `longest call ${load.slowest} ms`);
 });
 
 t.test("reset of all connections: no call takes long, and only what was in flight is lost", async (t) => {
-  const { load, faultAt } = await underLoad(async (proxy) => proxy.reset());
-  t.equal(load.unsettled, 0);
-  t.ok(load.failed.length <= 10);
-  t.ok(load.lastFailureMs(faultAt) < 500);
-  t.ok(load.longestMs < 1_000, `longest call ${load.longestMs} ms`);
+  const { load, faultAt, unsettled } = await underLoad(async (proxy) => proxy.reset());
+  t.equal(unsettled, 0);
+  t.ok(load.failed().length <= 10, `${load.failed().length} lost, no more than there were connections`);
+  t.ok(load.lastErrorAfter(faultAt) < 500);
+  t.ok(load.slowest < 1_000, `longest call ${load.slowest} ms`);
 });
 
 t.test("kill -9 and restart: calls wait for the server instead of failing, no longer than it is away", async (t) => {
-  const { load, faultAt, healedAt } = await underLoad(async () => {
+  const { load, faultAt, healedAt, unsettled } = await underLoad(async () => {
     await server.kill("SIGKILL");
     await sleep(500);
     await server.restart();
   });
-  t.equal(load.unsettled, 0);
-  const lost = load.failed.filter((s) => s.error?.code === "DATABASE_CONNECTION_LOST").length;
+  t.equal(unsettled, 0);
+  const lost = load.failed().filter(({ code }) => code === "DATABASE_CONNECTION_LOST").length;
   t.ok(lost <= 10, `${lost} lost, no more than there were connections`);
-  // Calls wait 2 s: an outage that is far shorter costs none of them; one nearly as long costs some, but not for long.
-  const late = load.failed.length - lost;
-  t.ok(late === 0 || healedAt - faultAt > 500, `${late} had no time left after ${healedAt - faultAt} ms`);
-  t.ok(load.lastFailureMs(healedAt) <= 3_000, `last error ${load.lastFailureMs(healedAt)} ms after it`);
-  t.ok(load.longestMs < healedAt - faultAt + 1_000, `longest call ${load.longestMs} ms`);
+  const late = load.failed().length - lost;
+  t.ok(late === 0 || healedAt - faultAt > 1_000, `${late} had no time left after ${healedAt - faultAt} ms`);
+  t.ok(load.lastErrorAfter(healedAt) <= 3_000, `last error ${load.lastErrorAfter(healedAt)} ms after it`);
+  t.ok(load.slowest < healedAt - faultAt + 1_000, `longest call ${load.slowest} ms`);
 });
 
 t.test("a long query is silent too, and left alone", async (t) => {

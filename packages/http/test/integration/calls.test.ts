@@ -3,11 +3,10 @@ import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { runWithContext } from "@steward/core";
-import { FakeClock, trackHandles } from "@steward/testing";
+import { Watch, FakeClock, trackHandles } from "@steward/testing";
 import t from "tap";
 import * as undici from "undici";
 import { HttpSessionManager, type HttpSession } from "../../src/index.ts";
-import { Watch } from "../load.ts";
 import { bodyOf, failure, mirror, serve, started, type Mirrored } from "../servers.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -1,8 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { FakeClock, startFaultProxy, trackHandles, type FaultProxy } from "@steward/testing";
+import { Load, Watch, FakeClock, startFaultProxy, trackHandles, type FaultProxy } from "@steward/testing";
 import t from "tap";
 import { HTTP_CHANNELS, HttpSessionManager, type HttpSessionOptions, type UnreadBodyEvent } from "../../src/index.ts";
-import { Load, Watch } from "../load.ts";
 import { failure, serve, started, type TestServer } from "../servers.ts";
 
 // Bounds are those of the promise, plus this, for timers are not exact; what the machine adds is taken out before.

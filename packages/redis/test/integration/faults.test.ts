@@ -1,9 +1,10 @@
+import { Load } from "@steward/testing";
 import t from "tap";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { launch, Load, manage, needsRedis, proxyTo, until } from "../setup.ts";
+import { launch, manage, needsRedis, proxyTo, until } from "../setup.ts";
 
 const RATE = 200;
 const SLACK_MS = 150;
@@ -15,24 +16,24 @@ t.test(
     const server = await launch(t);
     const proxy = await proxyTo(t, server);
     const manager = await manage(t, { host: proxy.host, port: proxy.port });
-    const load = new Load(RATE, () => manager.client.incr("n"));
+    const load = await Load.begin(RATE, () => manager.client.incr("n"));
     await load.run(500);
-    const at = load.now;
+    const at = performance.now();
     proxy.halfOpen();
     await load.run(2_000);
-    t.equal(await load.stop(), 0, "every call settled");
-    const first = Math.min(...load.failures.map((one) => one.at + one.tookMs));
-    t.comment({ firstErrorMs: first - at, healthyMs: load.healthyAt - at, ...load.outcomes, stats: manager.stats() });
-    t.ok(load.failures.length > 0, "what was in flight failed");
-    t.ok(first - at <= 2_000 + SLACK_MS, "first error within 2 s");
-    t.ok(load.healthyAt - at <= 3_000, "healthy within 3 s");
+    t.equal(await load.end(), 0, "every call settled");
+    const firstErrorMs = load.firstErrorAfter(at);
+    t.comment({ firstErrorMs, healthyMs: load.healthyAfter(at), ...load.outcomes, stats: manager.stats() });
+    t.ok(load.failed().length > 0, "what was in flight failed");
+    t.ok(firstErrorMs <= 2_000 + SLACK_MS, "first error within 2 s");
+    t.ok(load.healthyAfter(at) <= 3_000, "healthy within 3 s");
     t.same(
-      [...new Set(load.failures.map(({ code }) => code))],
+      [...new Set(load.failed().map(({ code }) => code))],
       ["REDIS_OUTCOME_UNKNOWN"],
       "lost ones say that their outcome is unknown",
     );
-    t.ok(load.failures.length <= RATE * 1.5, "only those in flight");
-    t.ok(load.slowestMs <= 2_000 + SLACK_MS, "none outlives its deadline");
+    t.ok(load.failed().length <= load.rate * 1.5, "only those in flight");
+    t.ok(load.slowest <= 2_000 + SLACK_MS, "none outlives its deadline");
     t.equal(manager.stats()["retired"], 1);
   },
 );
@@ -41,13 +42,13 @@ t.test("half-open: reads in flight are sent again and none fails", needsRedis, a
   const server = await launch(t);
   const proxy = await proxyTo(t, server);
   const manager = await manage(t, { host: proxy.host, port: proxy.port });
-  const load = new Load(RATE, () => manager.client.get("n"));
+  const load = await Load.begin(RATE, () => manager.client.get("n"));
   await load.run(300);
   proxy.halfOpen();
   await load.run(2_500);
-  t.equal(await load.stop(), 0);
-  t.comment({ ...load.outcomes, slowestMs: load.slowestMs });
-  t.equal(load.failures.length, 0, "no read failed");
+  t.equal(await load.end(), 0);
+  t.comment({ ...load.outcomes, slowestMs: load.slowest });
+  t.equal(load.failed().length, 0, "no read failed");
   t.ok(Number(manager.stats()["resent"]) > 0, "they were sent again");
 });
 
@@ -92,17 +93,17 @@ t.test("all sockets reset under load: nobody waits longer than a second", needsR
   const server = await launch(t);
   const proxy = await proxyTo(t, server);
   const manager = await manage(t, { host: proxy.host, port: proxy.port });
-  const load = new Load(RATE, () => manager.client.incr("n"));
+  const load = await Load.begin(RATE, () => manager.client.incr("n"));
   for (let round = 0; round < 3; round++) {
     await load.run(300);
     proxy.reset();
   }
   await load.run(800);
-  t.equal(await load.stop(), 0);
-  t.comment({ ...load.outcomes, slowestMs: load.slowestMs });
-  t.ok(load.slowestMs < 1_000, "none took a second");
+  t.equal(await load.end(), 0);
+  t.comment({ ...load.outcomes, slowestMs: load.slowest });
+  t.ok(load.slowest < 1_000, "none took a second");
   t.same(
-    load.failures.filter(({ code }) => code !== "REDIS_OUTCOME_UNKNOWN"),
+    load.failed().filter(({ code }) => code !== "REDIS_OUTCOME_UNKNOWN"),
     [],
     "only what was in flight failed",
   );
@@ -114,23 +115,24 @@ t.test(
   async (t) => {
     const server = await launch(t);
     const manager = await manage(t, { url: server.url, offlineTimeoutMs: 500 });
-    const load = new Load(RATE, () => manager.client.incr("n"));
+    const load = await Load.begin(RATE, () => manager.client.incr("n"));
     await load.run(300);
     await server.kill();
-    const at = load.now;
+    const at = performance.now();
     await load.run(2_000);
-    const refused = load.samples.filter((one) => one.at > at + 1_000);
+    const refused = load.samples.filter((one) => one.began > at + 1_000);
     t.ok(
-      refused.length > 0 && refused.every((one) => one.code === "RESOURCE_UNAVAILABLE" && one.tookMs < 50),
+      refused.length > 0 &&
+        refused.every((one) => one.code === "RESOURCE_UNAVAILABLE" && load.watch.elapsed(one.began, one.ended) < 50),
       "refused at once after a while",
     );
     await server.restart();
-    const back = load.now;
+    const back = performance.now();
     await load.run(1_500);
-    t.equal(await load.stop(), 0);
-    t.comment({ ...load.outcomes, slowestMs: load.slowestMs, healthyAfterMs: load.healthyAt - back });
-    t.ok(load.slowestMs < 500 + 1_000, "nobody waited much longer than the queue keeps");
-    t.ok(load.healthyAt - back < 1_000, "healthy within a second");
+    t.equal(await load.end(), 0);
+    t.comment({ ...load.outcomes, slowestMs: load.slowest, healthyAfterMs: load.healthyAfter(back) });
+    t.ok(load.slowest < 500 + 1_000, "nobody waited much longer than the queue keeps");
+    t.ok(load.healthyAfter(back) < 1_000, "healthy within a second");
   },
 );
 
@@ -139,20 +141,20 @@ for (const fault of ["frozen", "blackhole"] as const)
     const server = await launch(t);
     const proxy = await proxyTo(t, server);
     const manager = await manage(t, { host: proxy.host, port: proxy.port });
-    const load = new Load(RATE, () => manager.client.incr("n"));
+    const load = await Load.begin(RATE, () => manager.client.incr("n"));
     await load.run(300);
     if (fault === "frozen") await server.pause();
     else proxy.blackhole();
     await load.run(3_000);
     if (fault === "frozen") await server.resume();
     else await proxy.heal();
-    const back = load.now;
+    const back = performance.now();
     await load.run(2_500);
-    t.equal(await load.stop(), 0);
-    t.comment({ ...load.outcomes, slowestMs: load.slowestMs, healthyAfterMs: load.healthyAt - back });
-    t.ok(load.failures.length > 0);
-    t.ok(load.slowestMs <= 2_000 + SLACK_MS, "none outlives its deadline");
-    t.ok(load.healthyAt - back <= 3_000, "healthy within 3 s");
+    t.equal(await load.end(), 0);
+    t.comment({ ...load.outcomes, slowestMs: load.slowest, healthyAfterMs: load.healthyAfter(back) });
+    t.ok(load.failed().length > 0);
+    t.ok(load.slowest <= 2_000 + SLACK_MS, "none outlives its deadline");
+    t.ok(load.healthyAfter(back) <= 3_000, "healthy within 3 s");
   });
 
 t.test(

@@ -1,6 +1,7 @@
+import { Load } from "@steward/testing";
 import t from "tap";
 import { startRedisSentinel } from "@steward/testing/servers";
-import { Load, manage, needsRedis, until } from "../setup.ts";
+import { manage, needsRedis, until } from "../setup.ts";
 
 for (const fault of ["killed", "frozen"] as const)
   t.test(
@@ -9,18 +10,18 @@ for (const fault of ["killed", "frozen"] as const)
     async (t) => {
       await using group = await startRedisSentinel();
       const manager = await manage(t, { sentinels: group.seeds, sentinelName: group.name });
-      const load = new Load(100, () => manager.client.incr("n"));
+      const load = await Load.begin(100, () => manager.client.incr("n"));
       await load.run(500);
-      const at = load.now;
+      const at = performance.now();
       const [master] = group.nodes;
       await (fault === "killed" ? master?.kill() : master?.pause());
       await load.run(5_000);
-      const unsettled = await load.stop();
-      t.comment({ ...load.outcomes, healthyMs: load.healthyAt - at, slowestMs: load.slowestMs });
+      const unsettled = await load.end();
+      t.comment({ ...load.outcomes, healthyMs: load.healthyAfter(at), slowestMs: load.slowest });
       t.equal(unsettled, 0);
-      t.ok(load.slowestMs <= 2_150, "none outlives its deadline");
-      t.ok(load.healthyAt - at < 5_000, "healthy once there is a new master");
-      t.ok(load.samples.some((one) => one.code === undefined && one.at > at + 4_000));
+      t.ok(load.slowest <= 2_150, "none outlives its deadline");
+      t.ok(load.healthyAfter(at) < 5_000, "healthy once there is a new master");
+      t.ok(load.samples.some((one) => one.code === undefined && one.began > at + 4_000));
       if (fault === "frozen") await master?.resume();
       await manager.stop();
     },

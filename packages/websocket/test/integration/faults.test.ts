@@ -1,7 +1,6 @@
 import { isStewardError, systemClock, type Clock } from "@steward/core";
-import { trackHandles, type FaultProxy } from "@steward/testing";
+import { Load, trackHandles, type FaultProxy } from "@steward/testing";
 import t from "tap";
-import type { WebSocketSessionManager } from "../../src/index.ts";
 import { failure, hubFor, proxyFor, rawClient, sessionsFor, until } from "../setup.ts";
 
 const handles = trackHandles();
@@ -10,67 +9,11 @@ t.teardown(() => handles.assertNoLeaks());
 /** What the machine may add to a promised bound. */
 const SLACK_MS = 400;
 
-interface Sample {
-  readonly began: number;
-  readonly ended: number;
-  readonly code: string | undefined;
-}
-
-/** Calls at a steady rate, whatever becomes of the earlier ones. */
-class Load {
-  readonly samples: Sample[] = [];
-  readonly #since = performance.now();
-  readonly #open = new Set<Promise<unknown>>();
-  readonly #timer: NodeJS.Timeout;
-  #made = 0;
-
-  constructor(manager: WebSocketSessionManager, perSecond = 200) {
-    this.#timer = setInterval(() => {
-      for (const due = (this.now / 1_000) * perSecond; this.#made < due; this.#made++) this.#one(manager);
-    }, 5);
-  }
-
-  get now(): number {
-    return performance.now() - this.#since;
-  }
-
-  #one(manager: WebSocketSessionManager): void {
-    const began = this.now;
-    const done = (error?: unknown): void => {
-      this.samples.push({
-        began,
-        ended: this.now,
-        code: error === undefined ? undefined : isStewardError(error) ? error.code : String(error),
-      });
-      this.#open.delete(call);
-    };
-    const call: Promise<unknown> = manager.client.call("x").then(() => done(), done);
-    this.#open.add(call);
-  }
-
-  async run(ms: number): Promise<number> {
-    await new Promise((resolve) => setTimeout(resolve, ms));
-    return this.now;
-  }
-
-  async end(): Promise<void> {
-    clearInterval(this.#timer);
-    await Promise.all(this.#open);
-  }
-
-  get failures(): Sample[] {
-    return this.samples.filter(({ code }) => code !== undefined);
-  }
-
-  get slowest(): number {
-    return Math.max(...this.samples.map(({ began, ended }) => ended - began));
-  }
-}
-
 async function scene(t: Parameters<typeof hubFor>[0]): Promise<{ proxy: FaultProxy; load: Load }> {
   const hub = await hubFor(t, { call: (body) => body, messagesPerSecond: 0 });
   const proxy = await proxyFor(t, hub.url);
-  const load = new Load(await sessionsFor(t, { url: proxy.url }));
+  const { client } = await sessionsFor(t, { url: proxy.url });
+  const load = await Load.begin(200, () => client.call("x"));
   await load.run(300);
   return { proxy, load };
 }
@@ -79,12 +22,12 @@ t.test(
   "half-open: the first error within 2 s, all is well again within 3 s, no call takes longer than its deadline",
   async (t) => {
     const { proxy, load } = await scene(t);
-    const broken = load.now;
+    const broken = performance.now();
     proxy.halfOpen();
     await load.run(4_000);
-    await load.end();
-    const first = Math.min(...load.failures.map(({ ended }) => ended)) - broken;
-    const healthy = Math.max(...load.failures.map(({ began }) => began)) - broken;
+    t.equal(await load.end(), 0);
+    const first = load.firstErrorAfter(broken);
+    const healthy = load.healthyAfter(broken);
     t.ok(first <= 2_000 + SLACK_MS, `first error after ${Math.round(first)} ms`);
     t.ok(healthy <= 3_000 + SLACK_MS, `healthy after ${Math.round(healthy)} ms`);
     t.ok(load.slowest <= 2_000 + SLACK_MS, `slowest ${Math.round(load.slowest)} ms`);
@@ -93,15 +36,15 @@ t.test(
 
 t.test("blackhole: the first error within 2 s, all is well again within 3 s after it heals", async (t) => {
   const { proxy, load } = await scene(t);
-  const broken = load.now;
+  const broken = performance.now();
   proxy.blackhole();
   await load.run(5_000);
   await proxy.heal();
-  const healed = load.now;
+  const healed = performance.now();
   await load.run(4_000);
-  await load.end();
-  const first = Math.min(...load.failures.map(({ ended }) => ended)) - broken;
-  const healthy = Math.max(...load.failures.map(({ began }) => began)) - healed;
+  t.equal(await load.end(), 0);
+  const first = load.firstErrorAfter(broken);
+  const healthy = load.healthyAfter(healed);
   t.ok(first <= 2_000 + SLACK_MS, `first error after ${Math.round(first)} ms`);
   t.ok(healthy <= 3_000 + SLACK_MS, `healthy ${Math.round(healthy)} ms after it healed`);
   t.ok(load.slowest <= 2_000 + SLACK_MS, `slowest ${Math.round(load.slowest)} ms`);
@@ -109,11 +52,11 @@ t.test("blackhole: the first error within 2 s, all is well again within 3 s afte
 
 t.test("a reset costs what is in flight and is mended at once", async (t) => {
   const { proxy, load } = await scene(t);
-  const broken = load.now;
+  const broken = performance.now();
   proxy.reset();
   await load.run(1_500);
-  await load.end();
-  const healthy = Math.max(broken, ...load.failures.map(({ began }) => began)) - broken;
+  t.equal(await load.end(), 0);
+  const healthy = load.healthyAfter(broken);
   t.ok(healthy <= 100 + SLACK_MS, `healthy after ${Math.round(healthy)} ms`);
 });
 

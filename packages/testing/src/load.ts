@@ -15,11 +15,11 @@ const cpuMs = (): number => {
 
 /**
  * Notes when the machine did not let this process run, so that a time can be told as it would have been on a machine
- * of one's own: bounds hold for that, however busy the real one is.
+ * of one's own: bounds hold for that, however busy the real one is. Times are in ms of `performance.now()`.
  */
 export class Watch implements Disposable {
   readonly #pauses: Pause[] = [];
-  readonly #timer = setInterval(() => this.#look(), TURN_MS);
+  readonly #timer: NodeJS.Timeout = setInterval(() => this.#look(), TURN_MS);
   #turn = performance.now();
   #cpu = cpuMs();
 
@@ -51,7 +51,10 @@ export class Watch implements Disposable {
 export interface Sample {
   readonly began: number;
   readonly ended: number;
+  /** `undefined` where it succeeded. */
   readonly error: unknown;
+  /** The code of its error, or its message where it has none; `undefined` where it succeeded. */
+  readonly code: string | undefined;
 }
 
 /** A call that the machine kept waiting for longer than this cannot be held to its deadline, in ms. */
@@ -60,7 +63,7 @@ const AT_ONCE = 10;
 const TRIALS = 60;
 
 /** Successes a second of as many calls as are tried at once; calls that fail here only tell that the machine is slow. */
-async function capacity(call: () => Promise<unknown>): Promise<number> {
+async function capacity(call: () => PromiseLike<unknown>): Promise<number> {
   let [left, succeeded] = [TRIALS, 0];
   const worker = async (): Promise<void> => {
     while (left-- > 0)
@@ -76,19 +79,22 @@ async function capacity(call: () => Promise<unknown>): Promise<number> {
 
 let isWarm = false;
 
-/** Calls that begin at a fixed rate, whatever becomes of the earlier ones, as those of real users do. */
+/**
+ * Calls that begin at a fixed rate, whatever becomes of the earlier ones, as those of real users do. Times are in ms of
+ * `performance.now()`.
+ */
 export class Load {
   readonly samples: Sample[] = [];
   readonly watch: Watch = new Watch();
   /** Calls a second. */
   readonly rate: number;
   readonly #since = performance.now();
-  readonly #call: () => Promise<unknown>;
+  readonly #call: () => PromiseLike<unknown>;
   readonly #timer: NodeJS.Timeout;
-  readonly #running = new Set<Promise<void>>();
+  readonly #running = new Set<PromiseLike<void>>();
   #begun = 0;
 
-  private constructor(rate: number, call: () => Promise<unknown>) {
+  private constructor(rate: number, call: () => PromiseLike<unknown>) {
     this.rate = rate;
     this.#call = call;
     this.#timer = setInterval(() => {
@@ -99,9 +105,10 @@ export class Load {
 
   /**
    * Begins a load of at most `perSecond`, and of no more than a quarter of what this machine can do just now: beyond
-   * that it would be the machine that is tested. Code that is cold takes many times as long, so it is warmed first.
+   * that it would be the machine that is tested. Code that is cold takes many times as long, so it is warmed first:
+   * about a hundred calls are made before the load begins.
    */
-  static async begin(perSecond: number, call: () => Promise<unknown>): Promise<Load> {
+  static async begin(perSecond: number, call: () => PromiseLike<unknown>): Promise<Load> {
     if (!isWarm) await capacity(call);
     isWarm = true;
     return new Load(Math.min(perSecond, Math.max(1, (await capacity(call)) / 4)), call);
@@ -110,23 +117,28 @@ export class Load {
   #one(): void {
     const began = performance.now();
     const done = (error: unknown): void => {
-      this.samples.push({ began, ended: performance.now(), error });
+      this.samples.push({ began, ended: performance.now(), error, code: codeOf(error) });
       this.#running.delete(run);
     };
-    const run: Promise<void> = this.#call().then(() => done(undefined), done);
+    const run: PromiseLike<void> = this.#call().then(() => done(undefined), done);
     this.#running.add(run);
   }
 
-  /** Lets it go on for a while. */
-  async run(forMs: number): Promise<void> {
+  /** Lets it go on for a while. @returns the instant after it. */
+  async run(forMs: number): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, forMs));
+    return performance.now();
   }
 
-  /** Begins no more calls, and waits for the last one. */
-  async end(): Promise<void> {
+  /** Begins no more calls, and waits for the last one, for `patienceMs` at most. @returns how many have not ended. */
+  async end(patienceMs = 5_000): Promise<number> {
     clearInterval(this.#timer);
-    await Promise.all(this.#running);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)));
+    await Promise.race([Promise.all(this.#running), late]);
+    clearTimeout(timer);
     this.watch[Symbol.dispose]();
+    return this.#running.size;
   }
 
   /** The longest call, without what the machine added, in ms. */
@@ -148,9 +160,28 @@ export class Load {
     return ends.length === 0 ? Number.POSITIVE_INFINITY : this.watch.elapsed(instant, Math.min(...ends));
   }
 
+  /** How long after an instant the last failure was known, in ms; 0 when none was. */
+  lastErrorAfter(instant: number): number {
+    const ends = this.failed().flatMap(({ ended }) => (ended >= instant ? [ended] : []));
+    return ends.length === 0 ? 0 : this.watch.elapsed(instant, Math.max(...ends));
+  }
+
   /** How long after an instant the last call began that failed, in ms; 0 when none did. */
   healthyAfter(instant: number): number {
     const begins = this.failed(instant).map(({ began }) => began);
     return begins.length === 0 ? 0 : this.watch.elapsed(instant, Math.max(...begins));
   }
+
+  /** How often each outcome came, for messages of tests. */
+  get outcomes(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { code = "ok" } of this.samples) counts[code] = (counts[code] ?? 0) + 1;
+    return counts;
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (error === undefined) return undefined;
+  if (!(error instanceof Error)) return String(error);
+  return "code" in error ? String(error.code) : error.message;
 }
