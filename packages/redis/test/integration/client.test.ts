@@ -118,7 +118,7 @@ t.test(
   needsRedis,
   async (t) => {
     const server = await launch(t);
-    const manager = await manage(t, { url: server.url, maxConnections: 1, acquireTimeoutMs: 100, maxPending: 1 });
+    const manager = await manage(t, { url: server.url, maxConnections: 1, acquireTimeoutMs: 1_000, maxPending: 1 });
     const { client } = manager;
     const kept = await client.use((connection) => connection);
     await t.rejects(kept.get("a"), { code: "REDIS_LEASE_ENDED" });

@@ -59,7 +59,7 @@ for (let pass = 0; pass < WARM_UP_PASSES; pass++) for (const arm of arms) await 
 // No collection between batches: with no call under way it would take the hidden classes of calls along, and with them
 // the compiled code of whoever has most of it. Forth and back, so that nobody always comes after the same one.
 for (let round = 0; round < Number(rounds); round++) {
-  for (const arm of round % 2 === 0 ? arms : arms.toReversed()) {
+  for (const arm of round % 2 === 0 ? arms : [...arms].reverse()) {
     const { cpuUs, perSecond } = await batch(arm.call, arm.count);
     arm.cpuUs.push(cpuUs);
     arm.perSecond.push(perSecond);

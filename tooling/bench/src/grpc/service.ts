@@ -1,4 +1,11 @@
-import { makeClientConstructor, type Client, type requestCallback, type ServiceDefinition } from "@grpc/grpc-js";
+import {
+  makeClientConstructor,
+  type ChannelCredentials,
+  type Client,
+  type ClientOptions,
+  type requestCallback,
+  type ServiceDefinition,
+} from "@grpc/grpc-js";
 import type { ServiceConstructor } from "@steward/grpc";
 
 const same = (bytes: Buffer): Buffer => bytes;
@@ -21,8 +28,13 @@ export interface EchoClient extends Client {
   say(bytes: Buffer, options: object, callback: requestCallback<Buffer>): unknown;
 }
 
+/** A class of clients that takes all options of grpc-js too, for the raw ones. */
+interface EchoConstructor extends ServiceConstructor<EchoClient> {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): EchoClient;
+}
+
 // What `makeClientConstructor` makes has the methods of the definition.
-export const Echo = makeClientConstructor(echoService, "bench.Echo") as unknown as ServiceConstructor<EchoClient>;
+export const Echo = makeClientConstructor(echoService, "bench.Echo") as unknown as EchoConstructor;
 
 /** One call as a promise. */
 export function say(client: EchoClient, bytes: Buffer, options: object = {}): Promise<Buffer | undefined> {
