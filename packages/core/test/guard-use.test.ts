@@ -295,6 +295,21 @@ t.test("a queue longer than can be served in time costs those beyond, not everyb
   t.ok(timedOut > 1_500);
 });
 
+t.test("an outage that ends in time costs nobody who waited for its end", async (t) => {
+  const clock = new ManualClock();
+  const log: string[] = [];
+  const guard = new Guard({ resource: "r", clock, maxConcurrent: 10, maxPending: 1_000, timeoutMs: 2_000 });
+  let backAt = 0;
+  const answerMs = (): number => Math.max(0, backAt - clock.now()) + 5;
+  for (let i = 0; i < 800; i++) {
+    if (i === 200) backAt = clock.now() + 1_500;
+    guard.enter(new Use("a", log, (use) => void clock.setTimeout(() => use.succeed(), answerMs())));
+    clock.advance(5);
+  }
+  clock.advance(2_000);
+  t.match(guard.stats(), { succeeded: 800, timedOut: 0, pending: 0 });
+});
+
 t.test(
   "too little time left costs a waiter its turn only below half of it, and where another waits behind",
   async (t) => {
