@@ -110,8 +110,8 @@ t.test(
     for (const { proxy } of proxies) await proxy.heal();
     for (const { proxy } of proxies) proxy.reset();
     t.ok((await calls).every((one) => one.status === "rejected" && one.reason.code === "REDIS_OUTCOME_UNKNOWN"));
-    await until(() => patient.client.get("lost").then((value) => value === "100"), "each ran once");
     t.equal(patient.stats()["unknown"], 100);
+    await until(() => patient.client.get("lost").then((value) => value === "100"), "each ran once");
     const quick = await manage(t, { cluster: seeds, natMap });
     await quick.client.get("lost");
     for (const { proxy } of proxies) proxy.halfOpen();
