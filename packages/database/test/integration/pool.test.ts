@@ -281,7 +281,7 @@ t.test("refuses to start with what cannot work, and says why", async (t) => {
 
 t.test("looks after a client of yours and never closes it", async (t) => {
   const yours = postgres(place.url, { max: 2 });
-  const manager = await new DatabasePoolManager({ client: yours, acquireTimeoutMs: 100 }).start();
+  const manager = await new DatabasePoolManager({ client: yours, acquireTimeoutMs: 1_000 }).start();
   t.equal((await manager.client.execute(sql`select 1 as one`))[0]?.["one"], 1);
   await manager.client.$client.begin((s) => s`select 1`);
   const held = await Promise.all([manager.client.$client.reserve(), manager.client.$client.reserve()]);
