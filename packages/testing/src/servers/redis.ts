@@ -139,10 +139,11 @@ function launchPlan(binary: string, folder: string, configFile: string, options:
   };
 }
 
-// Another server may answer on a port that ours could not get; the process id tells.
+// Another server may answer on a port that ours could not get; the process id tells. While one reads its file of
+// commands it tells about itself, and refuses all else.
 async function answers(port: number, pid: number, password?: string): Promise<boolean> {
-  const info = await redisInfo({ port, password }, "server").catch(() => undefined);
-  return info?.get("process_id") === String(pid);
+  const info = await redisInfo({ port, password }, "default").catch(() => undefined);
+  return info?.get("process_id") === String(pid) && info.get("loading") !== "1";
 }
 
 class OwnedRedis extends OwnedServer implements RedisServer {
