@@ -1,4 +1,5 @@
 import type { Clock } from "@steward/core";
+import type { BackgroundEnd } from "./background.ts";
 import { containerError } from "./errors.ts";
 import type { Edge, Graph, GraphNode } from "./graph.ts";
 import type { LiveNode } from "./node.ts";
@@ -29,6 +30,8 @@ export interface Assembly {
   readonly graph: Graph;
   readonly clock: Clock;
   current: Generation;
+  /** Announces that the background work of a resource ended although nothing had asked it to. */
+  readonly onBackgroundEnd: (end: BackgroundEnd) => void;
   /** Starts what a lazy edge points to, once, and gives its value. */
   startLazily(index: number): Promise<unknown>;
 }

@@ -118,7 +118,8 @@ export class BringUp {
       const needs = needsOf(this.#assembly, this.#into, node);
       if (!isEnabled(node.spec, needs)) return { live: new LiveNode(node, undefined, true, since), derived: false };
       const prepared = node.spec.managed?.prepare(needs);
-      const manager = makeManager(node.spec, needs, prepared, { clock: this.#assembly.clock, name: node.name });
+      const { clock, onBackgroundEnd } = this.#assembly;
+      const manager = makeManager(node.spec, needs, prepared, { clock, name: node.name, onBackgroundEnd });
       return {
         live: new LiveNode(node, manager, false, since),
         derived: node.spec.managed !== undefined && node.edges.length > 0,

@@ -1,6 +1,7 @@
 import {
   isDefinition,
   systemClock,
+  type BackgroundEvent,
   type Binding,
   type Clock,
   type Definition,
@@ -39,6 +40,8 @@ export interface ContainerOptions {
 export interface StartOptions {
   /** Gives up the start when it aborts; what has started is stopped again. */
   readonly signal?: AbortSignal;
+  /** Called at once when the background work of a resource ended although nothing had asked it to. `runMain` listens too. */
+  readonly onBackgroundEnd?: (event: BackgroundEvent) => void;
 }
 
 const DEFAULTS: Limits = { startTimeoutMs: 60_000, drainTimeoutMs: 15_000, stopTimeoutMs: 10_000 };
@@ -115,7 +118,15 @@ export class Container<out Open extends string = never> {
   ): Promise<Running> {
     const { name = "container", clock = systemClock, sessions = {}, health = {}, ...limits } = this.#options;
     const graph = new Graph(this.#roots, this.#overrides, inputs ?? []);
-    const engine = new Engine(name, graph, clock, { ...DEFAULTS, ...limits }, sessions, health);
+    const engine = new Engine(
+      name,
+      graph,
+      clock,
+      { ...DEFAULTS, ...limits },
+      sessions,
+      health,
+      options.onBackgroundEnd,
+    );
     await engine.start(options.signal);
     return new Running(engine);
   }

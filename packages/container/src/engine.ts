@@ -1,5 +1,14 @@
-import { Lifecycle, sharedAbortController, type Binding, type Clock, type Needs, type Phase } from "@steward/core";
+import {
+  Lifecycle,
+  sharedAbortController,
+  type BackgroundEvent,
+  type Binding,
+  type Clock,
+  type Needs,
+  type Phase,
+} from "@steward/core";
 import { dependantsOf, indicesOf, nextGeneration, type Assembly, type Generation } from "./assembly.ts";
+import { announceBackgroundEnd, type BackgroundEnd } from "./background.ts";
 import { BringUp, startError } from "./bring-up.ts";
 import { CachedInstances } from "./cached.ts";
 import { containerError, StopError, type NodeFailure } from "./errors.ts";
@@ -30,6 +39,7 @@ export class Engine implements Assembly, ScopeHost {
   readonly sessions: Sessions;
   /** Watches the health of what is live; `undefined` where that was declined. */
   readonly monitor: HealthMonitor | undefined;
+  readonly onBackgroundEnd: (end: BackgroundEnd) => void;
   readonly dependants: readonly (readonly number[])[];
   current: Generation;
   /** Set while scopes have to wait, because something that exists only once is being restarted. */
@@ -62,7 +72,12 @@ export class Engine implements Assembly, ScopeHost {
     limits: Limits,
     sessions: SessionOptions,
     health: MonitorOptions | false,
+    onBackgroundEnd: (event: BackgroundEvent) => void = () => {},
   ) {
+    this.onBackgroundEnd = (end) => {
+      this.monitor?.sync();
+      announceBackgroundEnd(name, end, onBackgroundEnd);
+    };
     this.graph = graph;
     this.clock = clock;
     this.limits = limits;

@@ -8,15 +8,21 @@ export function failureText(error: unknown): string {
 }
 
 function stacksOf(error: unknown): string[] {
-  const causes = error instanceof StartError ? error.failures.map((failure) => failure.cause) : [error];
-  return causes.flatMap((cause) =>
-    cause instanceof Error && isUnexpected(cause) ? [indented(cause.stack ?? "")] : [],
-  );
+  const failures = error instanceof StartError ? error.failures.map((failure) => failure.cause) : [error];
+  return failures.flatMap((failure) => {
+    const origin = unexplained(failure);
+    return origin === undefined ? [] : [indented(origin.stack ?? "")];
+  });
 }
 
-/** Errors with a code (ours, the system's, a driver's) explain themselves; a bare one is most often a mistake in the code. */
-function isUnexpected(error: Error): boolean {
-  return !("code" in error && typeof error.code === "string");
+/**
+ * The error below that does not explain itself. Errors with a code (ours, the system's, a driver's) do; a bare one is
+ * most often a mistake in somebody's code, and ours that announce background work have it as their cause.
+ */
+function unexplained(error: unknown): Error | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (isStewardError(error, "BACKGROUND_ENDED")) return unexplained(error.cause);
+  return "code" in error && typeof error.code === "string" ? undefined : error;
 }
 
 function indented(text: string): string {

@@ -1,4 +1,11 @@
-import { describeError, type HealthStatus, type Phase, type Readiness } from "@steward/core";
+import {
+  describeError,
+  type Health,
+  type HealthStatus,
+  type LastProbe,
+  type Phase,
+  type Readiness,
+} from "@steward/core";
 import { indicesOf } from "./assembly.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveNode } from "./node.ts";
@@ -59,42 +66,60 @@ function weight({ ownStatus, status }: ResourceHealth): number {
 
 function ownHealth(engine: Engine, node: LiveNode, now: number): ResourceHealth {
   const { settings, managed } = node.graph.spec;
-  const phase = node.disabled ? "disabled" : (node.manager?.phase ?? "ready");
   const tracked = engine.monitor?.trackerOf(node)?.health;
-  const nothingToAsk = node.manager instanceof PlainManager && !node.manager.probed;
-  const probe = nothingToAsk ? undefined : node.manager?.lastProbe;
-  const status = ownStatus(
-    phase,
-    tracked?.status ?? (probe === undefined ? "healthy" : probe.error === undefined ? "healthy" : "unhealthy"),
-  );
-  const reason =
-    phase === "failed"
-      ? `it did not start: ${describeError(node.manager?.failure ?? "no reason is known")}`
-      : tracked === undefined
-        ? probe?.error === undefined
-          ? ""
-          : describeError(probe.error)
-        : tracked.reason;
+  const probe = lastProbeOf(node);
+  const { status, reason } = ownFinding(node, tracked, probe);
   return {
     name: node.name,
     status,
     ownStatus: status,
-    phase,
+    phase: phaseOf(node),
     driver: managed?.driver,
     criticality: settings.criticality ?? "critical",
     readiness: settings.readiness ?? (settings.criticality === "optional" ? "ignore" : "gate"),
     tags: settings.tags ?? [],
     sinceMs: tracked === undefined ? undefined : Math.round(now - tracked.since),
     probeMs: probe === undefined ? undefined : Math.round(probe.durationMs * 10) / 10,
-    reason: reason === "" || status === "healthy" ? undefined : reason,
+    reason: status === "healthy" ? undefined : reason,
     causes: [],
   };
 }
 
-function ownStatus(phase: Phase | "disabled", tracked: HealthStatus): HealthStatus {
-  if (phase === "ready" || phase === "draining") return tracked;
-  if (phase === "disabled") return "healthy";
-  return phase === "idle" || phase === "starting" ? "unknown" : "unhealthy";
+function phaseOf(node: LiveNode): Phase | "disabled" {
+  return node.disabled ? "disabled" : (node.manager?.phase ?? "ready");
+}
+
+/** A resource that has nothing to be asked answers every probe: that says nothing. */
+function lastProbeOf({ manager }: LiveNode): LastProbe | undefined {
+  return manager instanceof PlainManager && !manager.probed ? undefined : manager?.lastProbe;
+}
+
+interface OwnFinding {
+  readonly status: HealthStatus;
+  readonly reason: string | undefined;
+}
+
+/** What it is by itself: its phase decides, then what it knows itself, then evidence. */
+function ownFinding(node: LiveNode, tracked: Health | undefined, probe: LastProbe | undefined): OwnFinding {
+  const phase = phaseOf(node);
+  if (phase === "disabled") return { status: "healthy", reason: undefined };
+  if (phase === "idle" || phase === "starting") return { status: "unknown", reason: `it is ${phase}` };
+  if (phase === "failed") return { status: "unhealthy", reason: failedReason(node) };
+  if (phase !== "ready" && phase !== "draining") return { status: "unhealthy", reason: `it is ${phase}` };
+  const { trouble } = node.manager ?? {};
+  const evidence = tracked ?? fromProbe(probe);
+  return trouble === undefined || evidence.status === "unhealthy" ? evidence : trouble;
+}
+
+function failedReason({ manager }: LiveNode): string {
+  return `it did not start: ${describeError(manager?.failure ?? "no reason is known")}`;
+}
+
+/** Where nothing is watched, the last probe is all the evidence there is. */
+function fromProbe(probe: LastProbe | undefined): OwnFinding {
+  return probe?.error === undefined
+    ? { status: "healthy", reason: undefined }
+    : { status: "unhealthy", reason: describeError(probe.error) };
 }
 
 function withCauses(

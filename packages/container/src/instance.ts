@@ -28,7 +28,8 @@ export async function makeInstance(
       needs[key] = "own" in edge ? own.at(-1)?.value : valueOfEdge(assembly, assembly.current, definition.name, edge);
     }
     if (!isEnabled(spec, needs)) return { value: undefined, stop };
-    const context = { clock: assembly.clock, name: definition.name };
+    const { clock, onBackgroundEnd } = assembly;
+    const context = { clock, name: definition.name, onBackgroundEnd };
     const manager = makeManager(spec, needs, spec.managed?.prepare(needs), context);
     await manager.start({ signal });
     own.push({ value: manager.client, stop: () => manager.stop() });

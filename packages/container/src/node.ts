@@ -1,6 +1,6 @@
-import type { Clock, Managed, Spec } from "@steward/core";
+import type { Managed, Spec } from "@steward/core";
 import type { GraphNode } from "./graph.ts";
-import { PlainManager } from "./plain.ts";
+import { PlainManager, type PlainContext } from "./plain.ts";
 import { shareSingleton } from "./singleton.ts";
 
 type Values = Readonly<Record<string, unknown>>;
@@ -43,19 +43,13 @@ export class LiveNode {
   }
 }
 
-/** What a node is made with. */
-export interface MakeContext {
-  readonly clock: Clock;
-  readonly name: string;
-}
-
 /** Whether configuration wants a resource at all. */
 export function isEnabled(spec: Spec, needs: Values): boolean {
   return typeof spec.enabled === "function" ? spec.enabled(needs) : spec.enabled !== false;
 }
 
 /** Makes the manager of a resource. No I/O. */
-export function makeManager(spec: Spec, needs: Values, prepared: unknown, context: MakeContext): Managed {
+export function makeManager(spec: Spec, needs: Values, prepared: unknown, context: PlainContext): Managed {
   const make = (): Managed =>
     spec.managed === undefined ? new PlainManager(spec, needs, context) : spec.managed.create(prepared, context);
   return spec.lifetime === "singleton" ? shareSingleton(spec, make) : make();

@@ -1,19 +1,29 @@
-import { Manager, type ManagerContext, type Spec } from "@steward/core";
+import { Manager, type Clock, type ManagerContext, type Spec, type Trouble } from "@steward/core";
+import { Background, type BackgroundEnd } from "./background.ts";
 import { containerError } from "./errors.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 type Lifecycle = Iterator<unknown> | AsyncIterator<unknown>;
+
+/** What the manager of a plain resource is made with. */
+export interface PlainContext {
+  readonly clock: Clock;
+  readonly name: string;
+  /** Called when its background work ended although nothing had asked it to. */
+  readonly onBackgroundEnd: (end: BackgroundEnd) => void;
+}
 
 /** Looks after a plain resource: runs its `start`, its background work, its `drain` and its `stop`. */
 export class PlainManager extends Manager<unknown> {
   readonly #spec: Spec;
   readonly #needs: Values;
   #instance: { readonly value: unknown; readonly generator: Lifecycle | undefined } | undefined;
-  #background: { readonly abort: AbortController; readonly done: Promise<unknown> } | undefined;
-  #backgroundError: Error | undefined;
+  readonly #onBackgroundEnd: (end: BackgroundEnd) => void;
+  #background: Background | undefined;
 
-  constructor(spec: Spec, needs: Values, context: ManagerContext) {
-    super(spec.name, { ...context, ...timeouts(spec) });
+  constructor(spec: Spec, needs: Values, { clock, name, onBackgroundEnd }: PlainContext) {
+    super(spec.name, { clock, name, ...timeouts(spec) });
+    this.#onBackgroundEnd = onBackgroundEnd;
     this.#spec = spec;
     this.#needs = needs;
   }
@@ -36,28 +46,23 @@ export class PlainManager extends Manager<unknown> {
   }
 
   #run(value: unknown): void {
-    if (this.#spec.run === undefined) return;
-    const abort = new AbortController();
-    const done = this.#spec.run(this.#needs, { signal: abort.signal, value }).then(
-      () => this.#ended(abort, undefined),
-      (error: unknown) => this.#ended(abort, error),
-    );
-    this.#background = { abort, done };
+    const { run, rerun, settings } = this.#spec;
+    if (run === undefined) return;
+    this.#background = new Background(async (signal) => run(this.#needs, { signal, value }), {
+      clock: this.clock,
+      resource: this.name,
+      rerun,
+      afterLimit: settings.criticality === "optional" ? "keep-trying" : "exit",
+      onEnd: this.#onBackgroundEnd,
+    });
   }
 
-  #ended(abort: AbortController, cause: unknown): void {
-    if (abort.signal.aborted) return;
-    this.#backgroundError = containerError(
-      "BACKGROUND_ENDED",
-      `${this.name}: its background work ended although nobody asked it to`,
-      { resource: this.name, cause },
-    );
+  get trouble(): Trouble | undefined {
+    return this.#background?.trouble;
   }
 
-  /** Asks the background work to end and waits for it. */
-  async endBackground(): Promise<void> {
-    this.#background?.abort.abort(containerError("CONTAINER_CLOSED", "the container drains"));
-    await this.#background?.done;
+  async #endBackground(): Promise<void> {
+    await this.#background?.end();
     this.#background = undefined;
   }
 
@@ -66,17 +71,16 @@ export class PlainManager extends Manager<unknown> {
   }
 
   protected override async settle(signal: AbortSignal): Promise<void> {
-    await this.endBackground();
+    await this.#endBackground();
     await this.#spec.drain?.(this.#instance?.value, { signal });
   }
 
   protected override async ping(signal: AbortSignal): Promise<void> {
-    if (this.#backgroundError !== undefined) throw this.#backgroundError;
     await this.#spec.probe?.(this.#instance?.value, { signal });
   }
 
   protected override async close(signal: AbortSignal): Promise<void> {
-    await this.endBackground();
+    await this.#endBackground();
     const instance = this.#instance;
     this.#instance = undefined;
     if (instance === undefined) return;
@@ -89,7 +93,7 @@ export class PlainManager extends Manager<unknown> {
 
   /** Whether it has anything that a probe could ask. */
   get probed(): boolean {
-    return this.#spec.probe !== undefined || this.#spec.run !== undefined;
+    return this.#spec.probe !== undefined;
   }
 }
 

@@ -1,8 +1,8 @@
 import { sharedAbortController, type Clock, type Timer } from "@steward/core";
+import { backoffMs } from "./backoff.ts";
 import type { LiveNode } from "./node.ts";
 
-const FIRST_DELAY_MS = 250;
-const LONGEST_DELAY_MS = 30_000;
+const DELAYS = { baseDelayMs: 250, maxDelayMs: 30_000 };
 
 /** Tries to start optional resources that are down, each with its own growing, jittered delay. */
 export class Retries {
@@ -20,11 +20,9 @@ export class Retries {
   /** Begins to try one. */
   add(node: LiveNode, attempt = 0): void {
     if (this.#abort.signal.aborted) return;
-    const ceiling = Math.min(FIRST_DELAY_MS * 2 ** attempt, LONGEST_DELAY_MS);
-    const delayMs = ceiling / 2 + (Math.random() * ceiling) / 2;
     this.#timers.set(
       node,
-      this.#clock.setTimeout(() => this.#begin(node, attempt), delayMs, { unref: true }),
+      this.#clock.setTimeout(() => this.#begin(node, attempt), backoffMs(attempt, DELAYS), { unref: true }),
     );
   }
 

@@ -1,6 +1,6 @@
 import { constants } from "node:os";
-import { describeError, systemClock, type Binding, type Clock } from "@steward/core";
-import type { Container } from "./container.ts";
+import { describeError, systemClock, type BackgroundEvent, type Binding, type Clock } from "@steward/core";
+import type { Container, StartOptions } from "./container.ts";
 import { containerError } from "./errors.ts";
 import { failureText } from "./failure-text.ts";
 import { announceShutdown } from "./leaving.ts";
@@ -10,8 +10,10 @@ import type { AllInputs } from "./scope-types.ts";
 /** A signal that asks a process to end. */
 export type EndSignal = "SIGTERM" | "SIGINT";
 
-/** Why a shutdown began: a signal, the caller's own, or a failed `onReady`. */
-export type ShutdownReason = EndSignal | "asked" | "failed";
+/**
+ * Why a shutdown began: a signal, the caller's own, a failed `onReady`, or background work that ended too often.
+ */
+export type ShutdownReason = EndSignal | "asked" | "failed" | "background ended";
 
 /** A shutdown that begins. */
 export interface ShutdownInfo {
@@ -61,6 +63,8 @@ export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> 
 }
 
 const SIGNALS: readonly EndSignal[] = ["SIGTERM", "SIGINT"];
+/** Reasons for which the exit code is 1, however well the shutdown goes. */
+const FAILURES: ReadonlySet<ShutdownReason | undefined> = new Set(["failed", "background ended"]);
 /** Part of a shutdown that is kept for the flush. */
 const FLUSH_SHARE = 0.05;
 const KUBERNETES_DELAY_MS = 5_000;
@@ -88,10 +92,10 @@ export function runMain<Open extends string, const B extends readonly Binding[] 
   app: Container<Open> & AllInputs<Open, B>,
   options: MainOptions<B> = {},
 ): Promise<number> {
-  return new Main((signal) => app.start(options.inputs, { signal }), options).run();
+  return new Main((start) => app.start(options.inputs, start), options).run();
 }
 
-type Start = (signal: AbortSignal) => Promise<Running>;
+type Start = (options: StartOptions) => Promise<Running>;
 
 /** What the process is busy with, for the words of a shutdown that hangs. */
 type Stage =
@@ -149,12 +153,15 @@ class Main {
     const timer = this.#clock.setTimeout(() => this.#fail(this.#tooLate()), this.#timeoutMs, { unref: true });
     void this.#exited.promise.then(() => timer.cancel());
     this.#abortStart.abort(
-      containerError(
-        "CONTAINER_CLOSED",
-        reason === "asked" || reason === "failed" ? "a shutdown was asked for" : `${reason} received`,
-      ),
+      containerError("CONTAINER_CLOSED", isSignal(reason) ? `${reason} received` : "a shutdown was asked for"),
     );
     this.#asked.resolve();
+  }
+
+  /** Past its limit, background work is not run again: the process is of no use any more. */
+  #onBackgroundEnd({ error, againInMs }: BackgroundEvent): void {
+    void this.#report(error);
+    if (againInMs === undefined) this.#ask("background ended");
   }
 
   get #timeoutMs(): number {
@@ -164,7 +171,10 @@ class Main {
   async #live(): Promise<number> {
     let running: Running;
     try {
-      running = await this.#start(this.#abortStart.signal);
+      running = await this.#start({
+        signal: this.#abortStart.signal,
+        onBackgroundEnd: (event) => this.#onBackgroundEnd(event),
+      });
     } catch (error) {
       await this.#report(error);
       await this.#flush();
@@ -175,12 +185,12 @@ class Main {
     await this.#asked.promise;
     const stopped = await this.#shutDown(running);
     await this.#flush();
-    return wellBegun && stopped ? 0 : 1;
+    return wellBegun && stopped && !FAILURES.has(this.#asking?.reason) ? 0 : 1;
   }
 
   #failedStartCode(): number {
     const reason = this.#asking?.reason;
-    return reason === "SIGTERM" || reason === "SIGINT" ? 128 + constants.signals[reason] : 1;
+    return isSignal(reason) ? 128 + constants.signals[reason] : 1;
   }
 
   /** Tells the caller that all is up; a shutdown does not wait for a caller that takes its time. */
@@ -217,7 +227,7 @@ class Main {
   }
 
   #delayMs(reason: ShutdownReason): number {
-    if (reason === "SIGINT" || reason === "failed") return 0;
+    if (reason === "SIGINT" || FAILURES.has(reason)) return 0;
     return (
       this.#options.shutdownDelayMs ??
       (this.#process.env["KUBERNETES_SERVICE_HOST"] === undefined ? 0 : KUBERNETES_DELAY_MS)
@@ -272,6 +282,10 @@ class Main {
     this.#exited.resolve(code);
     this.#process.exit(code);
   }
+}
+
+function isSignal(reason: ShutdownReason | undefined): reason is EndSignal {
+  return SIGNALS.some((signal) => signal === reason);
 }
 
 function hanging(stage: Stage): string {

@@ -1,4 +1,4 @@
-import type { LastProbe, Managed, ManagerCall, Phase, Spec } from "@steward/core";
+import type { LastProbe, Managed, ManagerCall, Phase, Spec, Trouble } from "@steward/core";
 
 interface Shared {
   readonly manager: Managed;
@@ -37,6 +37,10 @@ class Share implements Managed {
 
   get lastProbe(): LastProbe | undefined {
     return this.#shared?.manager.lastProbe;
+  }
+
+  get trouble(): Trouble | undefined {
+    return this.#shared?.manager.trouble;
   }
 
   get leftBehind(): boolean {

@@ -1,6 +1,4 @@
-import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import {
-  CHANNELS,
   current,
   fresh,
   input,
@@ -14,7 +12,6 @@ import {
   when,
   type Definition,
   type ManagerContext,
-  type ProbeEvent,
 } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import t from "tap";
@@ -420,21 +417,6 @@ t.test("background work runs while ready and ends first of all", async (t) => {
   const running = await container([consumer]).start();
   await running.stop();
   t.strictSame(log, ["took 1", "ended", "drain queue", "stop queue"]);
-});
-
-t.test("background work that ends by itself is told by the next probe", async (t) => {
-  const worker = resource("worker", { run: () => Promise.reject(new Error("lost the broker")) });
-  const seen: ProbeEvent[] = [];
-  const listener = (event: unknown): void => void seen.push(event as ProbeEvent);
-  subscribe(CHANNELS.probe, listener);
-  t.teardown(() => unsubscribe(CHANNELS.probe, listener));
-  await using running = await container([worker]).start();
-  for (let i = 0; i < 2; i++) t.equal((await running.probe()).status, "healthy", "two failures are not yet enough");
-  t.match(await running.probe(), {
-    status: "unhealthy",
-    resources: [{ name: "worker", reason: /background work ended/ }],
-  });
-  t.match(seen[0], { resource: "worker", error: { code: "BACKGROUND_ENDED", cause: { message: "lost the broker" } } });
 });
 
 t.test("a lifecycle generator yields its value and releases behind it", async (t) => {

@@ -12,6 +12,8 @@ export const CHANNELS = {
   call: "steward:resource:call",
   /** A circuit breaker changed its state: {@link BreakerEvent}. */
   breaker: "steward:resource:breaker",
+  /** Background work ended although nothing had asked it to: {@link BackgroundEvent}. */
+  background: "steward:resource:background",
 } as const;
 
 /** A resource went from one phase to another. */
@@ -55,10 +57,23 @@ export interface BreakerEvent {
   readonly reason: string;
 }
 
+/** The background work of a resource ended, by a return or an error, although nothing had asked it to. */
+export interface BackgroundEvent {
+  readonly container: string;
+  readonly resource: string;
+  /** When it ended, in ms since 1970. */
+  readonly time: number;
+  /** A `BACKGROUND_ENDED` whose `cause` is what the work threw; without a cause when it returned. */
+  readonly error: Error;
+  /** In how many ms it runs again; `undefined` when it has ended too often and does not. */
+  readonly againInMs: number | undefined;
+}
+
 const state = channel(CHANNELS.state);
 const probe = channel(CHANNELS.probe);
 const call = channel(CHANNELS.call);
 const breaker = channel(CHANNELS.breaker);
+const background = channel(CHANNELS.background);
 
 /** Tells whoever listens that a resource changed phase. */
 export function publishState(event: StateEvent): void {
@@ -83,4 +98,9 @@ export function publishCall(event: CallEvent): void {
 /** Tells whoever listens that a circuit breaker changed its state. */
 export function publishBreaker(event: BreakerEvent): void {
   if (breaker.hasSubscribers) breaker.publish(event);
+}
+
+/** Publishes that background work ended although nothing had asked it to. */
+export function publishBackground(event: BackgroundEvent): void {
+  if (background.hasSubscribers) background.publish(event);
 }

@@ -1,6 +1,14 @@
 import { StewardError } from "./errors.ts";
 import { isGeneratorFunction, type AfterReply } from "./generator.ts";
-import { isDefinition, register, type Background, type Criticality, type Readiness, type Spec } from "./spec.ts";
+import {
+  isDefinition,
+  register,
+  type Background,
+  type Criticality,
+  type Readiness,
+  type RerunOptions,
+  type Spec,
+} from "./spec.ts";
 import { snapshotNeeds } from "./spec.ts";
 import type { CheckedNeeds, HeldLifetime, Lifetime, Need, Needs, OpenOfAll, ReachFor, ValuesOf } from "./need.ts";
 
@@ -84,8 +92,14 @@ export interface ResourceOptions<R, N extends Needs, L extends Lifetime, E> exte
   readonly enabled?: E | ((needs: ValuesOf<N>) => E);
   /** Makes the value. A generator function yields it, and what stands behind the `yield` releases it. */
   readonly start?: (needs: ValuesOf<N>, context: StartContext) => R;
-  /** Background work while the resource is ready: a consumer, a scheduler. Its signal aborts first of all when the container drains. */
+  /**
+   * Background work while the resource is ready: a consumer, a scheduler. It goes on until its signal aborts, first of
+   * all when the container drains. One that returns or throws before is announced with its cause, makes the resource
+   * unhealthy, and is run again.
+   */
   readonly run?: Background<Started<R>, ValuesOf<N>>;
+  /** How `run` is run again where it ended unasked. Default: at most 5 times in 60 s, with growing delays. */
+  readonly rerun?: RerunOptions;
   /** Asks the resource for a sign of life; a rejection means that it is not well. */
   readonly probe?: (value: Started<R>, context: StopContext) => unknown;
   /** Takes no new work from here on and settles what runs. */
@@ -120,7 +134,7 @@ export function resource<
   name: string,
   options: ResourceOptions<R, N, L, E>,
 ): Definition<Started<R>, [E] extends [undefined] ? ReachFor<L, N> : `${ReachFor<L, N>}?`, OpenOfAll<N>> {
-  const { lifetime = "application", needs, start, stop, drain, run, probe, enabled, ...settings } = options;
+  const { lifetime = "application", needs, start, stop, drain, run, rerun, probe, enabled, ...settings } = options;
   const generator = start !== undefined && isGeneratorFunction(start);
   if (generator && stop !== undefined)
     throw new StewardError(
@@ -138,6 +152,7 @@ export function resource<
     stop,
     drain,
     run,
+    rerun,
     probe,
     enabled,
     settings,

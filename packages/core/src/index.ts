@@ -1,6 +1,14 @@
 export { sharedAbortController } from "./abort.ts";
 export { Breaker, type BreakerOptions, type BreakerState, type BreakerStats } from "./breaker.ts";
-export { CHANNELS, type BreakerEvent, type CallEvent, type ProbeEvent, type StateEvent } from "./channels.ts";
+export {
+  CHANNELS,
+  publishBackground,
+  type BackgroundEvent,
+  type BreakerEvent,
+  type CallEvent,
+  type ProbeEvent,
+  type StateEvent,
+} from "./channels.ts";
 export { MAX_TIMER_MS, sleepOn, systemClock, type Clock, type Timer, type TimerOptions } from "./clock.ts";
 export { currentContext, runWithContext, type RequestContext } from "./context.ts";
 export {
@@ -91,7 +99,9 @@ export {
   type Managed,
   type ManagedSpec,
   type Readiness,
+  type RerunOptions,
   type Spec,
+  type Trouble,
   type Variant,
 } from "./spec.ts";
 export { DeadlineWheel, deadlineWheel, Expiring } from "./timers.ts";

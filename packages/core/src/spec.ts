@@ -20,6 +20,29 @@ export type Background<Value, Values> = (
   context: { readonly signal: AbortSignal; readonly value: Value },
 ) => Promise<unknown>;
 
+/** How background work that ended unasked is run again, and for how long that is tried. */
+export interface RerunOptions {
+  /** Most reruns within `withinMs`; one more end is past the limit. 0 for none. Default 5. */
+  readonly maxReruns?: number | undefined;
+  /** The period in which reruns are counted, in ms. Default 60,000. */
+  readonly withinMs?: number | undefined;
+  /** Ceiling of the delay before the first rerun, in ms; it doubles with every further one in the period. Default 1,000. */
+  readonly baseDelayMs?: number | undefined;
+  /** Ceiling of every delay, in ms. Default 30,000. */
+  readonly maxDelayMs?: number | undefined;
+  /**
+   * What happens past the limit. `exit`: it is not run again, and `runMain` stops everything in order and exits with 1.
+   * `keep-trying`: it is run again for ever, at the longest delay. Default `exit`; `keep-trying` for optional resources.
+   */
+  readonly afterLimit?: "exit" | "keep-trying" | undefined;
+}
+
+/** Why a resource is not well. */
+export interface Trouble {
+  readonly status: "degraded" | "unhealthy";
+  readonly reason: string;
+}
+
 /** What a container looks after: the object of a driver package, with one shape for all of them. */
 export interface Managed<Client = unknown> {
   /** What users are handed. It exists before the start, keeps its identity, and refuses calls while not ready. */
@@ -32,6 +55,8 @@ export interface Managed<Client = unknown> {
   readonly failure?: unknown;
   /** What real calls tell about it. */
   readonly passive?: PassiveEvidence;
+  /** Why it is not well although it is ready, as far as it knows without being asked; `undefined` when it is. */
+  readonly trouble?: Trouble | undefined;
   /** How the last probe went. */
   readonly lastProbe?: LastProbe | undefined;
   start(options?: { readonly signal?: AbortSignal | undefined }): Promise<unknown>;
@@ -70,6 +95,7 @@ export interface Spec {
   readonly stop?: ((value: unknown, context: StopContext) => unknown) | undefined;
   readonly drain?: ((value: unknown, context: StopContext) => unknown) | undefined;
   readonly run?: Background<unknown, Readonly<Record<string, unknown>>> | undefined;
+  readonly rerun?: RerunOptions | undefined;
   readonly probe?: ((value: unknown, context: StopContext) => unknown) | undefined;
   readonly enabled?: boolean | ((needs: Readonly<Record<string, unknown>>) => boolean) | undefined;
   readonly managed?: ManagedSpec | undefined;
