@@ -29,6 +29,8 @@ export interface StewardErrorDetails {
   readonly retryAfterMs?: number | undefined;
   /** What made it fail. */
   readonly cause?: unknown;
+  /** What callers of a server may read of it, over any protocol. Default: a fixed sentence; the message never leaves. */
+  readonly publicMessage?: string | undefined;
 }
 
 const BRAND = Symbol.for("steward.error");
@@ -55,6 +57,8 @@ export class StewardError extends Error {
   readonly retryable: boolean;
   /** When to try again, in ms from now, if that is known. */
   readonly retryAfterMs: number | undefined;
+  /** What callers of a server may read of it; without one they get a fixed sentence (see `publicError`). */
+  readonly publicMessage: string | undefined;
 
   constructor(code: string, message: string, details: StewardErrorDetails = {}) {
     super(message, "cause" in details ? { cause: details.cause } : undefined);
@@ -62,6 +66,7 @@ export class StewardError extends Error {
     this.resource = details.resource;
     this.retryable = details.retryable ?? false;
     this.retryAfterMs = details.retryAfterMs;
+    this.publicMessage = details.publicMessage;
   }
 
   static {

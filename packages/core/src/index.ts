@@ -75,6 +75,7 @@ export {
   type ParsedOptions,
 } from "./options.ts";
 export type { HistogramValue, MetricSample, MetricsSource, PubSub, RedisRunner, SqlRunner } from "./ports.ts";
+export { grpcStatusOf, httpStatusOf, publicError, stewardErrorIn, type PublicError } from "./public-error.ts";
 export { RetryPolicy, type RetryOptions } from "./retry.ts";
 export {
   HealthTracker,

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import { isStewardError, type StewardError } from "@steward/core";
+import { httpStatusOf, publicError, stewardErrorIn, type StewardError } from "@steward/core";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { HttpError, InvalidInput } from "./errors.ts";
 import type { Issue } from "./inputs/issue.ts";
@@ -39,16 +39,8 @@ export interface Told {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Codes of which a later attempt may know nothing. */
-const UNAVAILABLE = new Set([
-  "RESOURCE_UNAVAILABLE",
-  "OVERLOADED",
-  "CIRCUIT_OPEN",
-  "CONTAINER_CLOSED",
-  "SESSION_LIMIT",
-]);
 const RETRY_AFTER_MS = 2_000;
-const OURS = "something went wrong on our side";
+const OURS = publicError(undefined).message;
 
 /** Answers with what an error is for the client; what is our fault is logged in full and told in no detail. */
 export function errorHandler({
@@ -57,13 +49,22 @@ export function errorHandler({
   tell: ask = () => undefined,
 }: ProblemOptions): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (error, request, reply) => {
-    const told = tell(ask(stewardErrorIn(error) ?? error) ?? error, invalidStatus);
+    const told = safely(() => tell(ask(stewardErrorIn(error) ?? error) ?? error, invalidStatus));
     if (told.status >= 500) request.log.error({ err: error }, "request failed");
     reply.code(told.status).headers(told.headers ?? {});
     if (shape === "fastapi")
       reply.type("application/json").send({ detail: told.issues?.map(asFastApi) ?? told.detail });
     else reply.type("application/problem+json").send(problemOf(told, request.id));
   };
+}
+
+/** An error whose properties throw is a failure of ours like any other. */
+function safely(read: () => Told): Told {
+  try {
+    return read();
+  } catch {
+    return { status: 500, detail: OURS };
+  }
 }
 
 /** The body of a problem. */
@@ -91,11 +92,32 @@ function tell(error: unknown, invalidStatus: number): Told {
     return { status: invalidStatus, detail: "the input is not valid", issues: error.issues };
   const ours = stewardErrorIn(error);
   if (ours !== undefined) return ofResource(ours);
-  return error instanceof Error ? ofFastify(error, invalidStatus) : { status: 500, detail: OURS };
+  return isForClients(error) ? ofFastify(error, invalidStatus) : ofOthers(error);
+}
+
+/** Errors of unknown origin may choose a status of the client's, as Fastify has it, but not what is said. */
+function ofOthers(error: unknown): Told {
+  const status = clientStatusOf(error) ?? 500;
+  return { status, detail: status === 500 ? OURS : (STATUS_CODES[status] ?? "refused").toLowerCase() };
+}
+
+function clientStatusOf(error: unknown): number | undefined {
+  const { statusCode } = error instanceof Error ? (error as PluginError) : {}; // read as an unknown, below
+  return typeof statusCode === "number" && statusCode >= 400 && statusCode < 500 ? statusCode : undefined;
+}
+
+type PluginError = Error & Partial<FastifyError> & { readonly expose?: unknown };
+
+/** Whether the text of an error was written for clients: by Fastify, a plugin of its, or `http-errors`. */
+function isForClients(error: unknown): error is PluginError {
+  if (!(error instanceof Error)) return false;
+  const { code, validation, expose }: PluginError = error;
+  if (String(code).startsWith("FST_") || validation !== undefined) return true;
+  return clientStatusOf(error) !== undefined && (expose === true || error instanceof SyntaxError);
 }
 
 /** Errors of Fastify and its plugins say their status. */
-function ofFastify(error: Partial<FastifyError> & Error, invalidStatus: number): Told {
+function ofFastify(error: PluginError, invalidStatus: number): Told {
   const { statusCode = 500, validation, validationContext = "body", code } = error;
   if (validation !== undefined)
     return {
@@ -139,21 +161,12 @@ function ofSchema({ instancePath, keyword, params, message = "is not valid" }: S
   };
 }
 
-/** The error of a resource, also where a driver has wrapped it. */
-function stewardErrorIn(error: unknown): StewardError | undefined {
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++)
-    if (isStewardError(cause)) return cause;
-  return undefined;
-}
-
-function ofResource({ code, retryAfterMs }: StewardError): Told {
-  if (code === "DEADLINE_EXCEEDED") return { status: 504, detail: "it took too long; please try again" };
-  if (code === "CALL_ABORTED") return { status: 499, detail: "the request was given up" };
-  if (!UNAVAILABLE.has(code)) return { status: 500, detail: OURS };
+/** The public part of an error that came from a resource. */
+function ofResource(error: StewardError): Told {
+  const { code, message: detail, retryAfterMs } = publicError(error);
+  const status = httpStatusOf(error);
+  const named = code === "INTERNAL" ? {} : { code };
+  if (status !== 503) return { status, detail, ...named };
   const seconds = Math.max(1, Math.ceil((retryAfterMs ?? RETRY_AFTER_MS) / 1_000));
-  return {
-    status: 503,
-    detail: "a part of the service is not available now; please try again",
-    headers: { "retry-after": String(seconds) },
-  };
+  return { status, detail, ...named, headers: { "retry-after": String(seconds) } };
 }

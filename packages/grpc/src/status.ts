@@ -1,5 +1,5 @@
 import { Metadata, status, type ServiceError, type StatusObject } from "@grpc/grpc-js";
-import { isStewardError, StewardError } from "@steward/core";
+import { grpcStatusOf, isStewardError, publicError, stewardErrorIn, StewardError } from "@steward/core";
 import { errorInfo, retryInfo, statusMessage } from "./proto/codec.ts";
 
 /** Name of a gRPC status, such as `NOT_FOUND`. */
@@ -54,6 +54,7 @@ export class GrpcStatusError extends StewardError {
       retryable: retryAfterMs !== undefined || name === "UNAVAILABLE",
       retryAfterMs,
       cause,
+      publicMessage: message,
     });
     this.status = name;
     this.reason = options.reason ?? name;
@@ -62,13 +63,8 @@ export class GrpcStatusError extends StewardError {
   }
 }
 
-/** Statuses of errors of ours; every other is `INTERNAL` at a server. */
+/** Statuses of what a channel refuses; every other is `UNAVAILABLE`. */
 const STATUS_OF: Readonly<Record<string, status>> = {
-  RESOURCE_UNAVAILABLE: status.UNAVAILABLE,
-  CIRCUIT_OPEN: status.UNAVAILABLE,
-  GRPC_CONNECT_TIMEOUT: status.UNAVAILABLE,
-  GRPC_CONNECTION_LOST: status.UNAVAILABLE,
-  GRPC_NOT_SERVING: status.UNAVAILABLE,
   OVERLOADED: status.RESOURCE_EXHAUSTED,
   DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
   CALL_ABORTED: status.CANCELLED,
@@ -85,34 +81,12 @@ export function statusOfRefusal(error: unknown): StatusObject {
 const DETAILS_KEY = "grpc-status-details-bin";
 const PREFIX = "type.googleapis.com/google.rpc.";
 
-/** The status that a handler's error becomes. Only what is meant for callers leaves: the text of unknown errors does not. */
+/** The status that a handler's error becomes: its public part. What another service said is never passed on. */
 export function statusOfError(error: unknown): StatusObject {
-  if (error instanceof GrpcStatusError) return withDetails(status[error.status], error.message, error);
-  if (isStewardError(error) && STATUS_OF[error.code] !== undefined) {
-    const { code, resource, retryAfterMs } = error;
-    const metadata = resource === undefined ? {} : { resource };
-    return withDetails(STATUS_OF[code] ?? status.INTERNAL, error.message, {
-      reason: code,
-      domain: "steward",
-      metadata,
-      retryAfterMs,
-    });
-  }
-  if (isServiceError(error))
-    return { code: error.code, details: error.details, metadata: error.metadata ?? new Metadata() };
-  return { code: status.INTERNAL, details: "internal error", metadata: new Metadata() };
-}
-
-/** An error that a handler made in the way of grpc-js, `{ code, details, metadata }`. */
-function isServiceError(error: unknown): error is ServiceError {
-  return (
-    typeof error === "object" &&
-    error !== null &&
-    "code" in error &&
-    typeof error.code === "number" &&
-    "details" in error &&
-    typeof error.details === "string"
-  );
+  const own = stewardErrorIn(error);
+  if (own instanceof GrpcStatusError) return withDetails(status[own.status], own.message, own);
+  const { code: reason, message, retryAfterMs } = publicError(error);
+  return withDetails(status[grpcStatusOf(error)], message, { reason, domain: "steward", metadata: {}, retryAfterMs });
 }
 
 function withDetails(code: status, details: string, info: StatusDetails): StatusObject {
@@ -159,4 +133,11 @@ const AGAINST: ReadonlySet<status> = new Set([
 /** Whether a status speaks against the server, rather than being an answer. */
 export function speaksAgainst(code: status): boolean {
   return AGAINST.has(code);
+}
+
+/** What a status of a server is for the code above: a server that is not there, or too slow, is known by its code. */
+export function causeOfStatus(resource: string, { code, details }: StatusObject): Error {
+  const known = code === status.UNAVAILABLE ? "RESOURCE_UNAVAILABLE" : "DEADLINE_EXCEEDED";
+  if (code !== status.UNAVAILABLE && code !== status.DEADLINE_EXCEEDED) return new Error(details);
+  return new StewardError(known, `${resource}: ${details}`, { resource, retryable: true });
 }

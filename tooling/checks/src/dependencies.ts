@@ -71,7 +71,7 @@ function unused(pack: Package, packages: readonly Package[]): string[] {
   return [
     ...idle(
       Object.keys({ ...dependencies, ...peerDependencies }).filter(
-        (n) => !inSources.has(n) && !asPeers.has(n) && !scripts.includes(n),
+        (n) => !inSources.has(n) && !asPeers.has(n) && !scripts.includes(n) && !isTyping(n, inSources),
       ),
       "but no source imports it",
     ),
@@ -94,8 +94,12 @@ function isUsedInDevelopment(
   scripts: string,
 ): boolean {
   if (tools.includes(name) || imported.has(name) || Object.hasOwn(peers, name) || scripts.includes(name)) return true;
-  const typed = name.startsWith("@types/") ? name.slice("@types/".length) : undefined;
-  return typed !== undefined && (typed === "node" || imported.has(typed));
+  return name === "@types/node" || isTyping(name, imported);
+}
+
+/** Types of a library whose own ones are missing. */
+function isTyping(name: string, imported: ReadonlySet<string>): boolean {
+  return name.startsWith("@types/") && imported.has(name.slice("@types/".length));
 }
 
 function namesIn(files: readonly SourceFile[]): Set<string> {

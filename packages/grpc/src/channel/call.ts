@@ -1,6 +1,6 @@
 import type { CallCredentials, ChannelInterface, Metadata, status as codes, StatusObject } from "@grpc/grpc-js";
-import { currentContext, describeError, GuardedUse, StewardError } from "@steward/core";
-import { speaksAgainst, statusOfRefusal } from "../status.ts";
+import { currentContext, describeError, GuardedUse, isStewardError, StewardError } from "@steward/core";
+import { causeOfStatus, speaksAgainst, statusOfRefusal } from "../status.ts";
 import type { Link } from "./link.ts";
 import { SLACK_MS, withDeadline } from "./wire-deadline.ts";
 import type { CallListener, CallOwner, ChannelCall, MessageContext, MethodKind } from "./types.ts";
@@ -230,13 +230,20 @@ export class ManagedCall implements ChannelCall, CallListener {
     this.#link?.remove(this);
     if (this.#end !== undefined) return this.#use.succeed();
     this.#end = status;
-    if (speaksAgainst(status.code)) this.#use.fail(new Error(status.details));
+    if (speaksAgainst(status.code)) this.#against(status);
     else {
       // The headers of a single answer came a moment before it.
       if (!this.#isHeard) this.#link?.heard(this.#owner.clock.now());
       this.#use.succeed();
     }
     this.#listener?.onReceiveStatus(status);
+  }
+
+  /** Whoever gets the error finds one of ours as its cause, as in errors that the channel itself makes. */
+  #against(status: StatusObject): void {
+    const cause = causeOfStatus(this.#owner.resource, status);
+    if (isStewardError(cause)) Object.assign(status, { cause });
+    this.#use.fail(cause);
   }
 
   /** It is over before its answer. */

@@ -1,7 +1,13 @@
 import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
-import { Metadata, type MethodDefinition, type sendUnaryData, type UntypedHandleCall } from "@grpc/grpc-js";
-import { isStewardError, runWithContext, StewardError, type Clock, type Guard } from "@steward/core";
+import {
+  Metadata,
+  status as codes,
+  type MethodDefinition,
+  type sendUnaryData,
+  type UntypedHandleCall,
+} from "@grpc/grpc-js";
+import { runWithContext, StewardError, type Clock, type Guard } from "@steward/core";
 import { statusOfError } from "../status.ts";
 import type { AnyHandler, GrpcCallContext, ServerCall } from "./handlers.ts";
 
@@ -121,9 +127,9 @@ class Dispatch {
     if (!this.#abort.signal.aborted) this.#abort.abort(error);
     const status = statusOfError(error);
     if (this.#answer !== undefined) this.#answer(status);
-    else if (!isStewardError(error, "CALL_ABORTED"))
+    else if (!this.#call.cancelled)
       this.#call.emit("error", { ...status, metadata: status.metadata ?? new Metadata() });
     // Last: whatever it does, the caller has the answer.
-    if (status.details === "internal error") this.#settings.onError(error, this.#method.path);
+    if (status.code === codes.INTERNAL) this.#settings.onError(error, this.#method.path);
   }
 }

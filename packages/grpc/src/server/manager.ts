@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { Server, ServerCredentials, status, type ServiceDefinition } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
 import {
   checkOptions,
   describeError,
@@ -11,10 +11,13 @@ import {
   type ManagerContext,
 } from "@steward/core";
 import { healthPackage, healthService, type ServingStatus } from "../proto/codec.ts";
+import { GrpcStatusError, type StatusName } from "../status.ts";
 import { dispatcher } from "./dispatch.ts";
 import { HealthService } from "./health-service.ts";
 import type { AnyHandler } from "./handlers.ts";
 import { grpcServerSchema, type CheckedServerOptions, type GrpcServerOptions } from "./options.ts";
+
+const NOT_HERE: StatusName = "UNIMPLEMENTED";
 
 /** A gRPC server that is looked after, as its users see it. */
 export interface GrpcServer {
@@ -111,8 +114,7 @@ export class GrpcServerManager extends Manager<GrpcServer> {
     const missing =
       (path: string): AnyHandler =>
       () => {
-        const details = `${path} is not implemented here`;
-        throw Object.assign(new Error(details), { code: status.UNIMPLEMENTED, details });
+        throw new GrpcStatusError(NOT_HERE, `${path} is not implemented here`);
       };
     return Object.fromEntries(
       Object.entries(definition).map(([name, method]) => [

@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { isStewardError, StewardError, type Clock } from "@steward/core";
+import { publicError, StewardError, stewardErrorIn, type Clock } from "@steward/core";
 import { beginsWith, json, parseObject, type Payload } from "../wire/protocol.ts";
 import type { HubCore } from "./core.ts";
 import { dismiss } from "./dismissal.ts";
@@ -26,7 +26,7 @@ export interface HubEvents<User> {
   close: [socket: HubSocket<User>, code: number];
   /** Somebody was not let in. */
   refused: [status: number, request: IncomingMessage, error: unknown];
-  /** A handler of calls failed in a way that its caller is not told. */
+  /** `call` or `authorize` failed; its caller reads only the public part of the error. */
   failure: [error: unknown, socket: HubSocket<User>];
   presence: [change: PresenceChange];
   /** Messages of other instances were lost; all rooms have been told. */
@@ -272,33 +272,27 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
       const value = await work();
       socket.reply(`{"id":${id},"ok":${json(value)}}`);
     } catch (error) {
-      socket.reply(`{"id":${id},"error":${json(this.#told(error, socket))}}`);
+      socket.reply(`{"id":${id},"error":${json(publicError(error))}}`);
+      if (stewardErrorIn(error)?.publicMessage === undefined) this.emit("failure", error, socket);
     } finally {
       socket.ended();
     }
   }
 
-  /** Only errors that are made to be told are told; what else went wrong may hold anything. */
-  #told(error: unknown, socket: HubSocket<User>): object {
-    if (isStewardError(error)) return { code: error.code, message: error.message, retryable: error.retryable };
-    this.emit("failure", error, socket);
-    return { code: "INTERNAL", message: "the handler failed", retryable: false };
-  }
-
   #call(socket: HubSocket<User>, id: number, body: unknown): unknown {
     const { call } = this.#plan.settings;
-    if (call === undefined) throw this.#refused("it takes no calls: give it the option call");
+    if (call === undefined) throw this.#refused("it has no option call", "this service takes no calls");
     return call(body, { socket, user: socket.user, ack: () => socket.reply(`{"id":${id},"ack":true}`) });
   }
 
-  #refused(why: string): StewardError {
+  #refused(why: string, publicMessage: string): StewardError {
     const { resource } = this.#plan;
-    return new StewardError("WEBSOCKET_REFUSED", `${resource}: ${why}`, { resource });
+    return new StewardError("WEBSOCKET_REFUSED", `${resource}: ${why}`, { resource, publicMessage });
   }
 
   async #join(socket: HubSocket<User>, room: string, after: unknown): Promise<unknown> {
     const allowed = (await this.#plan.settings.authorize?.(room, socket)) ?? false;
-    if (!allowed) throw this.#refused(`it may not join ${JSON.stringify(room)}`);
+    if (!allowed) throw this.#refused("authorize said no", "you may not join this room");
     // From here to the reply nothing waits, so no message comes in between.
     this.join(socket, room);
     const replay = this.#history.after(room, readingOf(after));
