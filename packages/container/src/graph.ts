@@ -52,10 +52,10 @@ export interface GraphNode {
 
 /** Lifetimes that the container itself holds; all others belong to scopes. */
 export function isHeldByContainer(definition: AnyDefinition): boolean {
-  return definition.lifetime === "application" || definition.lifetime === "singleton";
+  return definition.lifetime === "application" || definition.lifetime === "process";
 }
 
-const RANK = { singleton: 4, application: 3, session: 2, request: 1, handler: 0 } as const;
+const RANK = { process: 4, application: 3, session: 2, request: 1, handler: 0 } as const;
 
 /** Everything that the roots need, compiled once: application resources as nodes, and which of them scopes may use. */
 export class Graph {
@@ -359,7 +359,7 @@ export class Graph {
 }
 
 function rank(definition: AnyDefinition): number {
-  return definition.lifetime === "transient" ? RANK.singleton : RANK[definition.lifetime];
+  return definition.lifetime === "transient" ? RANK.process : RANK[definition.lifetime];
 }
 
 function captive(spec: Spec, key: string): Error {

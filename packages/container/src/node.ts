@@ -1,7 +1,7 @@
 import type { Managed, Spec } from "@steward/core";
 import type { GraphNode } from "./graph.ts";
 import { PlainManager, type PlainContext } from "./plain.ts";
-import { shareSingleton } from "./singleton.ts";
+import { shareInProcess } from "./process-share.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -52,5 +52,5 @@ export function isEnabled(spec: Spec, needs: Values): boolean {
 export function makeManager(spec: Spec, needs: Values, prepared: unknown, context: PlainContext): Managed {
   const make = (): Managed =>
     spec.managed === undefined ? new PlainManager(spec, needs, context) : spec.managed.create(prepared, context);
-  return spec.lifetime === "singleton" ? shareSingleton(spec, make) : make();
+  return spec.lifetime === "process" ? shareInProcess(spec, make) : make();
 }

@@ -15,9 +15,9 @@ import { inOrder, takeDown } from "./take-down.ts";
 export async function restart(engine: Engine, index: number): Promise<void> {
   const affected = [...new Set([...affectedBy(engine, index), ...(engine.broken?.affected ?? [])])];
   const replaced = affected.flatMap((i) => engine.current.live[i] ?? []);
-  const singleton = replaced.find((node) => node.graph.spec.lifetime === "singleton");
-  if (singleton !== undefined)
-    throw failed(engine, index, new Error(`"${singleton.name}" is a singleton: other containers hold it too`));
+  const shared = replaced.find((node) => node.graph.spec.lifetime === "process");
+  if (shared !== undefined)
+    throw failed(engine, index, new Error(`"${shared.name}" is shared in this process: other containers hold it too`));
   const stopFirst =
     engine.broken !== undefined || replaced.some((node) => node.graph.spec.settings.restart === "stop-first");
   await (stopFirst

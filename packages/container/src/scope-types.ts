@@ -28,7 +28,7 @@ export type Gotten<D extends Need> = ReachOf<D> extends `${string}?` ? ValueOf<D
 
 /** `unknown` for what the container itself holds; a sentence for what lives in a scope. */
 export type HeldByContainer<D extends Need> =
-  ReachOf<D> extends "application" | "singleton" | "application?" | "singleton?"
+  ReachOf<D> extends "application" | "process" | "application?" | "process?"
     ? unknown
     : "this lives in a scope: resolve it with running.scope(...)";
 
@@ -44,7 +44,7 @@ export type AllInputs<Open extends string, B extends readonly Binding[]> = [
   ? unknown
   : `the container needs the input '${NameOf<Exclude<Extract<Open, ContainerInput>, BoundBy<B>>>}': start([${NameOf<Exclude<Extract<Open, ContainerInput>, BoundBy<B>>>}.is(...)])`;
 
-type ContainerInput = `${"singleton" | "application"}:${string}`;
+type ContainerInput = `${"process" | "application"}:${string}`;
 
 /** Any definition, for signatures. */
 export type SomeDefinition = Definition<unknown, string, string>;

@@ -380,10 +380,10 @@ t.test("names from data find resources, or the nearest known name", async (t) =>
   t.throws(() => running.byName("eas"), { code: "NOT_IN_GRAPH", message: /did you mean "aes"\?/ });
 });
 
-t.test("a singleton is shared by containers and stopped by the last", async (t) => {
+t.test("a process resource is shared by containers and stopped by the last", async (t) => {
   const log: string[] = [];
   const pool = resource("pool", {
-    lifetime: "singleton",
+    lifetime: "process",
     start: () => (log.push("+"), {}),
     stop: () => void log.push("-"),
   });

@@ -71,7 +71,7 @@ export function when<
  * @throws {DEFINITION_INVALID} when `ttlMs` is not a positive number.
  */
 export function cached<V, O extends string>(
-  definition: Definition<V, "singleton" | "application", O>,
+  definition: Definition<V, "process" | "application", O>,
   options: { readonly ttlMs: number },
 ): Need<V, "request", O> {
   const { ttlMs } = options;

@@ -1,5 +1,5 @@
 /** How long an instance lives, longest first; `transient` lives as long as whoever asked for it. */
-export type Lifetime = "singleton" | "application" | "session" | "request" | "handler" | "transient";
+export type Lifetime = "process" | "application" | "session" | "request" | "handler" | "transient";
 
 /** A lifetime that an instance can be held for. */
 export type HeldLifetime = Exclude<Lifetime, "transient">;
@@ -42,10 +42,10 @@ export type OpenOfAll<N extends Needs> = N[keyof N][typeof OPEN];
 
 /** What a resource of lifetime `L` may need: nothing that lives shorter. */
 export interface Reachable {
-  singleton: "singleton";
-  application: "singleton" | "application";
-  session: "singleton" | "application" | "session";
-  request: "singleton" | "application" | "session" | "request";
+  process: "process";
+  application: "process" | "application";
+  session: "process" | "application" | "session";
+  request: "process" | "application" | "session" | "request";
   handler: HeldLifetime;
   transient: HeldLifetime;
 }
@@ -73,7 +73,7 @@ type Shortest<R extends string> = "handler" extends R
       ? "session"
       : "application" extends R
         ? "application"
-        : "singleton";
+        : "process";
 
 /** The reach of a resource: its lifetime, or for a transient one that of its shortest need. */
 export type ReachFor<L extends Lifetime, N extends Needs> = L extends HeldLifetime

@@ -3,7 +3,7 @@ export interface Request {
   readonly id: string;
 }
 
-// Ten nodes: an application singleton, a per-request value, and eight that a request makes. Access and Cart close a
+// Ten nodes: an application resource, a per-request value, and eight that a request makes. Access and Cart close a
 // diamond each. Every container builds these same classes, by constructor.
 export class Settings {
   readonly region = "north";

@@ -9,7 +9,7 @@ const stamp = resource("stamp", { lifetime: "transient", needs: { me }, start: (
 
 export const a = resource("a", { needs: { me }, start: () => 1 }); // error: TS2322 an application resource cannot need 'me': it lives shorter
 export const b = resource("b", { lifetime: "request", needs: { db, tx }, start: () => 1 }); // error: TS2322 a request resource cannot need 'tx': it lives shorter
-export const c = resource("c", { lifetime: "singleton", needs: { db }, start: () => 1 }); // error: TS2322 a singleton resource cannot need 'db': it lives shorter
+export const c = resource("c", { lifetime: "process", needs: { db }, start: () => 1 }); // error: TS2322 a process resource cannot need 'db': it lives shorter
 export const d = resource("d", { lifetime: "session", needs: { me, cart }, start: () => 1 }); // error: TS2322 a session resource cannot need 'me': it lives shorter
 export const e = resource("e", { needs: { stamp }, start: () => 1 }); // error: TS2322 an application resource cannot need 'stamp': it lives shorter
 export const f = resource("f", { needs: { now: current(me) }, start: () => 1 }); // error: TS2322 an application resource cannot need 'now': it lives shorter

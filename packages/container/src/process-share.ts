@@ -3,11 +3,11 @@ import type { LastProbe, Managed, ManagerCall, Phase, Spec, Trouble } from "@ste
 interface Shared {
   readonly manager: Managed;
   users: number;
-  /** The last change asked for; starts and stops of one singleton never overlap. */
+  /** The last change asked for; starts and stops of one resource never overlap. */
   change: Promise<unknown>;
 }
 
-const KEY = Symbol.for("steward.singletons");
+const KEY = Symbol.for("steward.process");
 
 /** Two copies of this package share one table. */
 function sharedTable(): Map<Spec, Shared> {
@@ -15,7 +15,7 @@ function sharedTable(): Map<Spec, Shared> {
   return (holder[KEY] ??= new Map<Spec, Shared>());
 }
 
-/** A container's share of a singleton: the first start starts it, the last stop stops it. */
+/** A container's share of a `process` resource: the first start starts it, the last stop stops it. */
 class Share implements Managed {
   readonly #spec: Spec;
   readonly #make: () => Managed;
@@ -100,7 +100,7 @@ class Share implements Managed {
   }
 }
 
-/** This container's share of the singleton that `spec` defines; `make` makes it where there is none yet. */
-export function shareSingleton(spec: Spec, make: () => Managed): Managed {
+/** This container's share of the `process` resource that `spec` defines; `make` makes it where there is none yet. */
+export function shareInProcess(spec: Spec, make: () => Managed): Managed {
   return new Share(spec, make);
 }
