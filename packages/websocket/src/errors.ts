@@ -5,6 +5,8 @@ export const WEBSOCKET_CODES = {
   WEBSOCKET_DISCONNECTED: "There is no connection now, so the message was not sent.",
   WEBSOCKET_OUTCOME_UNKNOWN: "The connection ended after the message was written and before it was acknowledged.",
   WEBSOCKET_CALL_FAILED: "The other side answered a call with an error.",
+  WEBSOCKET_LIMIT: "A client of a hub asked for more rooms, or a longer name of one, than it may have.",
+  WEBSOCKET_MALFORMED: "A client of a hub sent a request that has none of the verbs of its protocol.",
   WEBSOCKET_REFUSED: "A hub does not take such a call, or its caller may not join that room.",
 } as const;
 

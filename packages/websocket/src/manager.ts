@@ -94,7 +94,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
   }
 
   protected async open(signal: AbortSignal): Promise<void> {
-    const giveUp = (): void => void this.#client.end("its start was given up", signal);
+    const giveUp = (): void => void this.#client.finish("its start was given up", signal);
     signal.addEventListener("abort", giveUp, { once: true });
     try {
       this.#client.begin();
@@ -115,7 +115,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
 
   protected async close(signal: AbortSignal): Promise<void> {
     setMaxListeners(0, signal); // one for each connection
-    await Promise.all(this.#client.sessions.map((session) => session.end("it was stopped", signal)));
+    await Promise.all(this.#client.sessions.map((session) => session.finish("it was stopped", signal)));
   }
 
   /** Makes new connections, with headers asked for anew; calls in flight finish on the old ones. */

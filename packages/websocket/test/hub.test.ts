@@ -101,6 +101,21 @@ t.test("pages of other origins are refused, unless they are listed", async (t) =
   await rawClient(t, (await hubFor(t, { origins: ["*"] })).url, { origin: "https://any.example" });
 });
 
+t.test(
+  "a page of the same host by another scheme is another origin; a proxy before us says which one it was",
+  async (t) => {
+    const refused: unknown[] = [];
+    const hub = await hubFor(t);
+    hub.client.on("refused", (_status, _request, error) => refused.push(error));
+    const { host } = new URL(hub.url);
+    t.equal((await refusal(hub.url, { origin: `https://${host}` })).status, 403);
+    t.match(refused, [{ message: /name its origin in the option origins.*x-forwarded-proto/ }]);
+    const proxied = { "x-forwarded-proto": "https" };
+    await rawClient(t, hub.url, { origin: `https://${host}`, headers: proxied });
+    t.equal((await refusal(hub.url, { origin: `http://${host}`, headers: proxied })).status, 403);
+  },
+);
+
 t.test("hubs share a server by path; a path of nobody is told 404; other listeners are left alone", async (t) => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
@@ -559,3 +574,61 @@ t.test("metrics and options of a hub", async (t) => {
   t.match(await failure(new WebSocketHubManager().client.publish("r", 1)), { code: "RESOURCE_UNAVAILABLE" });
   t.throws(() => new WebSocketHubManager().client.broadcast("x"), { code: "RESOURCE_UNAVAILABLE" });
 });
+
+t.test("a client is in at most maxRooms rooms, with names of at most maxRoomNameBytes, however it asks", async (t) => {
+  const asked: string[] = [];
+  const authorize = async (room: string): Promise<boolean> => {
+    asked.push(room);
+    await Promise.resolve();
+    return true;
+  };
+  const hub = await hubFor(t, { authorize, maxRooms: 3, maxRoomNameBytes: 8, messagesPerSecond: 0 });
+  const ws = await rawClient(t, hub.url);
+  const replies: { id: number; ok?: unknown; error?: { code: string; message: string } }[] = [];
+  ws.on("message", (data) => replies.push(JSON.parse(String(data)) as (typeof replies)[0]));
+  const names = ["a", "b", "c", "d", "e", "é".repeat(5), "r".repeat(1_000_000), "a"];
+  for (const [id, join] of names.entries()) ws.send(JSON.stringify({ id, join }));
+  await until(() => replies.length === names.length, "all are answered");
+  const byId = new Map(replies.map((reply) => [reply.id, reply.error]));
+  t.same(
+    [0, 1, 2, 7].map((id) => byId.get(id)),
+    Array(4).fill(undefined),
+  );
+  for (const id of [3, 4])
+    t.match(byId.get(id), { code: "WEBSOCKET_LIMIT", message: "a connection may be in 3 rooms" });
+  for (const id of [5, 6])
+    t.match(byId.get(id), { code: "WEBSOCKET_LIMIT", message: "the name of a room may have 8 bytes" });
+  t.notOk(
+    asked.some((room) => room.length > 8),
+    "authorize is not asked about names that are too long",
+  );
+  t.match(hub.stats(), { rooms: 3, limited: 4 });
+  ws.send('{"id":9,"leave":"a"}');
+  ws.send('{"id":10,"join":"d"}');
+  await until(() => replies.length === names.length + 2, "these too");
+  t.match(replies.at(-1), { id: 10, ok: {} });
+});
+
+t.test(
+  "garbage is counted, and a request without a verb is answered; where somebody listens, it is a message",
+  async (t) => {
+    const hub = await hubFor(t);
+    const ws = await rawClient(t, hub.url);
+    const answer = nextText(ws);
+    for (const text of ["plain", '{"id"', '{"id":"x","call":1}', "[]", '{"id":4,"shout":1}']) ws.send(text);
+    ws.send(Buffer.from([1, 2, 3]));
+    t.same(JSON.parse(await answer), {
+      id: 4,
+      error: { code: "WEBSOCKET_MALFORMED", message: "a request has call, join or leave", retryable: false },
+    });
+    await until(() => hub.stats()["unrecognized"] === 6, "all are counted");
+    const call = nextText(ws);
+    ws.send('{"id":5,"call":1}');
+    t.match(JSON.parse(await call), { error: { code: "WEBSOCKET_REFUSED", message: "this service takes no calls" } });
+    hub.client.on("message", () => {});
+    ws.send("plain");
+    await until(() => hub.stats()["received"] === 8, "it has arrived");
+    t.equal(hub.stats()["unrecognized"], 6);
+    t.ok([...hub.metrics()].some(({ attributes, value }) => attributes["outcome"] === "unrecognized" && value === 6));
+  },
+);

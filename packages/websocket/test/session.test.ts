@@ -1,4 +1,5 @@
 import { createServer as createTlsServer } from "node:https";
+import { inspect } from "node:util";
 import { FakeClock } from "@steward/core/testing";
 import { testCertificates, trackHandles } from "@steward/testing";
 import t from "tap";
@@ -475,7 +476,7 @@ t.test(
     const manager = await sessionsFor(t, { url: server.url, closeTimeoutMs: 200 });
     const { client } = manager;
     const { socket } = client;
-    const ends = [client.end("first"), client.end("second")];
+    const ends = [client.finish("first"), client.finish("second")];
     client.begin();
     const inbox = client[Symbol.asyncIterator]();
     await client.ready();
@@ -548,4 +549,24 @@ t.test("options: typos, contradictions and wrong values are refused", async (t) 
   t.match(wrong({ url: "ws://x", protocols: ["a b"] }), /no subprotocol name/);
   t.match(wrong({ url: "ws://x", silenceMs: 0 }), /at least 1 ms/);
   t.equal(webSocketSession("feed", { url: "ws://x" }).name, "feed");
+});
+
+t.test("the main session is shared, so nobody ends it but its manager; a named one ends", async (t) => {
+  const hub = await hubFor(t, { call: (body) => body });
+  const { client } = await sessionsFor(t, { url: hub.url });
+  t.match(await failure(client.end("done")), { code: "LIFECYCLE_CONFLICT", message: /shared.*stop its manager/ });
+  t.equal(await client.call(1), 1, "it goes on");
+  const named = client.session("prices");
+  await named.ready();
+  await named.end("done");
+  t.equal(named.state, "closed");
+  t.equal(await client.call(2), 2);
+});
+
+t.test("a password in the URL stands in no error", async (t) => {
+  const manager = new WebSocketSessionManager({ url: "ws://me:S3CR3T@127.0.0.1:1/?token=S3CR3T" });
+  t.teardown(() => manager.stop());
+  const error = await failure(manager.start());
+  t.equal(error.code, "WEBSOCKET_CONNECT_FAILED");
+  t.notMatch(inspect(error, { depth: 9, showHidden: true }), /S3CR3T/);
 });

@@ -54,6 +54,16 @@ export class WebSocketClient extends WebSocketSession {
     return session;
   }
 
+  /**
+   * Refuses: the main session is shared, and its manager stops it. A named session may be ended by who asked for it.
+   * @throws {LIFECYCLE_CONFLICT} always.
+   */
+  override end(_why?: string): Promise<void> {
+    const { resource } = this.#clientPlan;
+    const message = `${resource}: the main session is shared and cannot be ended by one of its users; stop its manager`;
+    return Promise.reject(new StewardError("LIFECYCLE_CONFLICT", message, { resource }));
+  }
+
   /** All sessions of now, the main one first. */
   get sessions(): readonly WebSocketSession[] {
     return [this, ...this.#sessions.values()];
@@ -68,7 +78,7 @@ export class WebSocketClient extends WebSocketSession {
     if (this.#sessions.size + 1 < maxSessions) return;
     const idle = [...this.#sessions.values()].filter((session) => session.isIdle).sort((a, b) => a.usedAt - b.usedAt);
     const [oldest] = idle;
-    if (oldest !== undefined) return void oldest.end("it made room for another session");
+    if (oldest !== undefined) return void oldest.finish("it made room for another session");
     throw new StewardError(
       "OVERLOADED",
       `${resource}: ${maxSessions} sessions are in use; raise maxSessions, or close some`,

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { describeError, StewardError, type Clock, type Timer } from "@steward/core";
+import { describeError, maskUrl, StewardError, type Clock, type Timer } from "@steward/core";
 import { WebSocket, type ClientOptions } from "ws";
 
 /** Where a connection leads, and how it is made. */
@@ -67,7 +67,7 @@ export class Dial {
   #fail(why: string, cause?: unknown): void {
     if (this.#isOver) return;
     this.cancel();
-    const message = `${this.#resource}: no connection to ${withoutQuery(this.#target.url)}: ${why}`;
+    const message = `${this.#resource}: no connection to ${maskUrl(this.#target.url)}: ${why}`;
     this.#outcome.failed(
       new StewardError("WEBSOCKET_CONNECT_FAILED", message, { resource: this.#resource, cause, retryable: true }),
     );
@@ -79,9 +79,4 @@ export class Dial {
     this.#timer.cancel();
     this.#ws?.terminate();
   }
-}
-
-/** A URL for people: tokens often stand in its query. */
-function withoutQuery(url: string): string {
-  return url.replace(/\?.*$/s, "?***");
 }

@@ -7,7 +7,8 @@ import { Inbox, type Message } from "./inbox.ts";
 import { Link, lookEveryMs } from "./link.ts";
 import { Outbox } from "./outbox.ts";
 import { Pauses } from "./pauses.ts";
-import type { Resumption, SessionEvents, SessionPlan, SessionState, State } from "./plan.ts";
+import type { SessionEvents, SessionPlan, SessionState, State } from "./plan.ts";
+import { resumptionOf } from "./resumption.ts";
 import { RoomBook, type RoomListener } from "./rooms.ts";
 import { CallUse, SendUse, type Request } from "./uses.ts";
 
@@ -229,9 +230,9 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   async #resume(link: Link, attempt: number): Promise<void> {
     const { resume, resumes } = this.#plan;
     try {
-      await resume?.(this.#resumption(link));
-      if (this.#link === link && this.#rooms.size > 0)
-        await this.#rooms.resume((request) => this.#request(request, resumes));
+      const call = (request: Request): Promise<unknown> => this.#request(request, resumes);
+      await resume?.(resumptionOf(this.#plan, this.#outbox, link.ws, this.#reconnects, call));
+      if (this.#link === link && this.#rooms.size > 0) await this.#rooms.resume(call);
     } catch (error) {
       return link.kill(`the resume hook failed: ${describeError(error)}`);
     }
@@ -243,18 +244,6 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     this.#pace();
     for (const { resolve } of this.#waiters.splice(0)) resolve(link.ws);
     this.emit("open", link.ws);
-  }
-
-  #resumption(link: Link): Resumption {
-    const { resumes } = this.#plan;
-    return {
-      session: this.name,
-      socket: link.ws,
-      reconnects: this.#reconnects,
-      call: (body) => this.#request({ verb: "call", body }, resumes),
-      send: (data) =>
-        new Promise((resolve, reject) => resumes.enter(new SendUse(this.#outbox, data, true, resolve, reject))),
-    };
   }
 
   #failed(error: StewardError, attempt: number): void {
@@ -310,13 +299,9 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   /** @internal The error of what needs a connection while there is none. */
   disconnected(): StewardError {
     const { resource } = this.#plan;
-    const why =
-      this.#state.name === "closed"
-        ? this.#state.why
-        : this.#lastError === undefined
-          ? "still connecting"
-          : describeError(this.#lastError);
-    return new StewardError("WEBSOCKET_DISCONNECTED", `${resource}: no connection: ${why}`, {
+    const why = this.#lastError === undefined ? "still connecting" : describeError(this.#lastError);
+    const said = this.#state.name === "closed" ? this.#state.why : why;
+    return new StewardError("WEBSOCKET_DISCONNECTED", `${resource}: no connection: ${said}`, {
       resource,
       cause: this.#lastError,
       retryable: this.#state.name !== "closed",
@@ -372,11 +357,16 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
       this.#state.link.look(this.#plan, this.#owes > 0);
     const { idleTimeoutMs, clock } = this.#plan;
     if (idleTimeoutMs > 0 && this.isIdle && clock.now() - this.usedAt >= idleTimeoutMs)
-      void this.end(`idle for ${idleTimeoutMs} ms`);
+      void this.finish(`idle for ${idleTimeoutMs} ms`);
   }
 
   /** Closes it for good: says goodbye, and ends the connection after `closeTimeoutMs` at the latest. */
-  end(why: string, signal?: AbortSignal): Promise<void> {
+  end(why = "it was ended"): Promise<void> {
+    return this.finish(why);
+  }
+
+  /** @internal What its manager ends it with. */
+  finish(why: string, signal?: AbortSignal): Promise<void> {
     if (this.#state.name !== "closed") this.#ended = this.#end(this.#state, why, signal);
     return this.#ended;
   }

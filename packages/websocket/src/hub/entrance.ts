@@ -78,7 +78,7 @@ export class Entrance<User> implements Gate {
   async #decide(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { isOpen, size } = this.#owner;
     if (!isOpen() || size() + this.#pending > this.#settings.maxSockets) return this.#refuse(503, request, socket);
-    if (!this.#isWelcome(request)) return this.#refuse(403, request, socket);
+    if (!this.#isWelcome(request)) return this.#refuse(403, request, socket, this.#stranger(request));
     let user: User | undefined;
     try {
       user = await this.#authenticate(request, socket);
@@ -119,18 +119,33 @@ export class Entrance<User> implements Gate {
   }
 
   /** Pages say where they come from; other programs have no origin. */
-  #isWelcome({ headers }: IncomingMessage): boolean {
+  #isWelcome({ headers, socket }: IncomingMessage): boolean {
     const { origin, host } = headers;
     const { origins } = this.#settings;
     if (origin === undefined) return true;
     if (origins !== undefined) return origins.includes("*") || origins.includes(origin);
-    return URL.canParse(origin) && new URL(origin).host === host;
+    return origin === `${schemeOf(headers, socket)}://${host}`;
+  }
+
+  #stranger({ headers }: IncomingMessage): Error {
+    const { origin, host } = headers;
+    const fix =
+      this.#settings.origins === undefined ? "; behind a proxy that ends TLS, let it set x-forwarded-proto" : "";
+    return new Error(`a page of ${origin} is no page of ${host}: name its origin in the option origins${fix}`);
   }
 
   #refuse(status: number, request: IncomingMessage, socket: Duplex, error?: unknown): void {
     refuse(socket, status, status === 503 ? { "retry-after": RETRY_AFTER } : {});
     this.#owner.refused(status, request, error);
   }
+}
+
+/** How the page's host is reached: a proxy before us says it, and a page cannot set the header. */
+function schemeOf(headers: IncomingMessage["headers"], socket: Socket): string {
+  const forwarded = headers["x-forwarded-proto"];
+  const [first = ""] = (typeof forwarded === "string" ? forwarded : "").split(",");
+  if (first.trim() !== "") return first.trim().toLowerCase();
+  return "encrypted" in socket && socket.encrypted === true ? "https" : "http";
 }
 
 function ignore(): void {}

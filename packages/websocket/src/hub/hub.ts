@@ -3,8 +3,8 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { publicError, StewardError, stewardErrorIn, type Clock } from "@steward/core";
-import { beginsWith, json, parseObject, type Payload } from "../wire/protocol.ts";
+import type { Clock, StewardError } from "@steward/core";
+import { json, type Payload } from "../wire/protocol.ts";
 import type { HubCore } from "./core.ts";
 import { dismiss } from "./dismissal.ts";
 import { attach, type UpgradeServer } from "./doorway.ts";
@@ -14,6 +14,7 @@ import { gapFrame, prepared } from "./frames.ts";
 import { History, type Reading } from "./history.ts";
 import type { WebSocketHubSettings } from "./options.ts";
 import { Presence, type PresenceChange } from "./presence.ts";
+import { Requests } from "./requests.ts";
 import { Rooms } from "./rooms.ts";
 import type { Delivery, HubSocket, SocketLimits } from "./socket.ts";
 
@@ -61,6 +62,8 @@ interface Counts {
   limited: number;
   refused: number;
   gaps: number;
+  /** Messages that were no request, and that nobody listened for. */
+  unrecognized: number;
 }
 
 /** All sockets of an HTTP server, in rooms that reach over all instances. */
@@ -71,6 +74,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
   readonly limits: SocketLimits;
   readonly #plan: HubPlan<User>;
   readonly #entrance: Entrance<User>;
+  readonly #requests: Requests<User>;
   readonly #sockets = new Set<HubSocket<User>>();
   readonly #rooms = new Rooms<User>();
   readonly #history: History;
@@ -84,6 +88,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     limited: 0,
     refused: 0,
     gaps: 0,
+    unrecognized: 0,
   };
   #fanout: Fanout | undefined;
   #instance = "";
@@ -102,6 +107,17 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
       now: () => clock.now(),
       tell: (note) => void this.#fanout?.note({ presence: note }).catch(() => this.#counts.gaps++),
       changed: (change) => this.emit("presence", change),
+    });
+    this.#requests = new Requests(plan, {
+      joined: (socket, room, after) => {
+        this.join(socket, room);
+        return this.#replay(socket, room, after);
+      },
+      left: (socket, room) => this.leave(socket, room),
+      message: (socket, data, isBinary) => this.emit("message", socket, data, isBinary),
+      failed: (error, socket) => this.emit("failure", error, socket),
+      limited: () => this.limited(),
+      unrecognized: () => void this.#counts.unrecognized++,
     });
     this.#entrance = new Entrance(settings, {
       clock,
@@ -250,51 +266,11 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     // A chunk may hold more than is worked on at once, and pausing does not stop what has arrived.
     if (socket.calls >= this.limits.maxCalls) return socket.hold(data, isBinary);
     this.#counts.received++;
-    if (isBinary || !beginsWith(data, "id") || !this.#isRequest(socket, data))
-      this.emit("message", socket, data, isBinary);
+    this.#requests.take(socket, data, isBinary);
   }
 
-  #isRequest(socket: HubSocket<User>, data: Buffer): boolean {
-    const request = parseObject(data);
-    const id = request?.["id"];
-    if (request === undefined || typeof id !== "number") return false;
-    const { join, leave } = request;
-    if (typeof join === "string") void this.#answer(socket, id, () => this.#join(socket, join, request["after"]));
-    else if (typeof leave === "string") void this.#answer(socket, id, () => this.leave(socket, leave));
-    else if ("call" in request) void this.#answer(socket, id, () => this.#call(socket, id, request["call"]));
-    else return false;
-    return true;
-  }
-
-  async #answer(socket: HubSocket<User>, id: number, work: () => unknown): Promise<void> {
-    socket.calls++;
-    try {
-      const value = await work();
-      socket.reply(`{"id":${id},"ok":${json(value)}}`);
-    } catch (error) {
-      socket.reply(`{"id":${id},"error":${json(publicError(error))}}`);
-      if (stewardErrorIn(error)?.publicMessage === undefined) this.emit("failure", error, socket);
-    } finally {
-      socket.ended();
-    }
-  }
-
-  #call(socket: HubSocket<User>, id: number, body: unknown): unknown {
-    const { call } = this.#plan.settings;
-    if (call === undefined) throw this.#refused("it has no option call", "this service takes no calls");
-    return call(body, { socket, user: socket.user, ack: () => socket.reply(`{"id":${id},"ack":true}`) });
-  }
-
-  #refused(why: string, publicMessage: string): StewardError {
-    const { resource } = this.#plan;
-    return new StewardError("WEBSOCKET_REFUSED", `${resource}: ${why}`, { resource, publicMessage });
-  }
-
-  async #join(socket: HubSocket<User>, room: string, after: unknown): Promise<unknown> {
-    const allowed = (await this.#plan.settings.authorize?.(room, socket)) ?? false;
-    if (!allowed) throw this.#refused("authorize said no", "you may not join this room");
-    // From here to the reply nothing waits, so no message comes in between.
-    this.join(socket, room);
+  /** What came in between for one who comes back, and how far this instance has read. */
+  #replay(socket: HubSocket<User>, room: string, after: unknown): unknown {
     const replay = this.#history.after(room, readingOf(after));
     if (after !== undefined)
       for (const { frame } of replay.entries) this.#count(socket.deliver(frame, room, () => gapFrame(room)));

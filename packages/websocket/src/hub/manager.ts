@@ -114,7 +114,7 @@ export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<Us
       attributes,
       value: numbers["refused"] ?? 0,
     };
-    for (const outcome of ["received", "sent", "dropped", "coalesced"]) yield count(outcome, outcome);
+    for (const outcome of ["received", "sent", "dropped", "coalesced", "unrecognized"]) yield count(outcome, outcome);
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {

@@ -25,7 +25,7 @@ export interface WebSocketHubOptions<User = unknown> {
     | undefined;
   /** Longest authentication. Default 5,000. */
   readonly authenticateTimeoutMs?: number | undefined;
-  /** Origins of pages that may connect, such as `https://app.example.com`, or `*` for all. Default: the host's own. Programs send no origin. */
+  /** Origins of pages that may connect, such as `https://app.example.com`, or `*` for all. Default: the host's own, by the same scheme. Programs send no origin. */
   readonly origins?: readonly string[] | undefined;
   /** Subprotocols that are spoken; the first that is offered and listed here is taken. Default none. */
   readonly protocols?: readonly string[] | undefined;
@@ -43,6 +43,10 @@ export interface WebSocketHubOptions<User = unknown> {
   readonly messagesPerSecond?: number | undefined;
   /** Messages that it may send at once. Default 200. */
   readonly messageBurst?: number | undefined;
+  /** Rooms that a client may join on one socket; one more is refused. What the server itself joins does not count. Default 100. */
+  readonly maxRooms?: number | undefined;
+  /** Longest name of a room that a client may ask for, in bytes. Default 256. */
+  readonly maxRoomNameBytes?: number | undefined;
   /** Calls of a socket that are worked on; at that number it is not read any more. Default 100. */
   readonly maxCalls?: number | undefined;
   /** Bytes that may wait for a peer that reads too slowly. Default 1 MiB. */
@@ -104,6 +108,8 @@ export const webSocketHubSchema: OptionsSchema<WebSocketHubSettings> = v.pipe(
     maxPayloadBytes: v.optional(whole(1), 1_048_576),
     messagesPerSecond: v.optional(v.pipe(v.number(), v.minValue(0, "must be at least 0")), 100),
     messageBurst: v.optional(whole(1), 200),
+    maxRooms: v.optional(whole(1), 100),
+    maxRoomNameBytes: v.optional(whole(1), 256),
     maxCalls: v.optional(whole(1), 100),
     maxBufferedBytes: v.optional(whole(1), 1_048_576),
     backpressure: v.optional(v.picklist(["drop", "coalesce", "close"]), "drop"),
