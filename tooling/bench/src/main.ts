@@ -1,74 +1,93 @@
-// npm run bench [name ...] [--rounds=9] [--nodes=20,24]: runs benchmarks, prints tables, writes .bench/results.json.
-import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
-import { join } from "node:path";
-import { codeNow } from "./harness/code.ts";
-import { home, ownNode } from "./harness/process.ts";
-import { markdown, targetTable, type Findings } from "./harness/report.ts";
-import type { Settings } from "./harness/settings.ts";
+// npm run bench [area ...] [--rounds 9] [--node 24] [--json file] [--against checkout]
+import { existsSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import { type Findings, markdown, nodeOf, output, report, root, type Row, type Table } from "@steward/harness";
+import { adapted } from "./harness/adapted.ts";
+import { home } from "./home.ts";
+import type { Settings } from "./settings.ts";
 
 type Bench = (settings: Settings) => Promise<Findings>;
 
-const benches: Readonly<Record<string, () => Promise<Bench>>> = {
-  start: async () => (await import("./start/bench.ts")).startBench,
+const areas: Readonly<Record<string, () => Promise<Bench>>> = {
   scope: async () => (await import("./scope/bench.ts")).scopeBench,
-  types: async () => (await import("./types/bench.ts")).typesBench,
-  import: async () => (await import("./import/bench.ts")).importBench,
-  boot: async () => (await import("./boot/bench.ts")).bootBench,
+  start: async () => (await import("./start/bench.ts")).startBench,
   guard: async () => (await import("./guard/bench.ts")).guardBench,
-  health: async () => (await import("./health/bench.ts")).healthBench,
-  telemetry: async () => (await import("./telemetry/bench.ts")).telemetryBench,
-  clients: async () => (await import("./clients/bench.ts")).clientsBench,
-  websocket: async () => (await import("./websocket/bench.ts")).websocketBench,
-  grpc: async () => (await import("./grpc/bench.ts")).grpcBench,
-  crypto: async () => (await import("./crypto/bench.ts")).cryptoBench,
-  fastify: async () => (await import("./fastify/bench.ts")).fastifyBench,
+  import: async () => (await import("./import/bench.ts")).importBench,
+  types: async () => adapted("types", (await import("./types/bench.ts")).typesBench),
+  health: async () => adapted("health", (await import("./health/bench.ts")).healthBench),
+  telemetry: async () => adapted("telemetry", (await import("./telemetry/bench.ts")).telemetryBench),
+  clients: async () => adapted("clients", (await import("./clients/bench.ts")).clientsBench),
+  websocket: async () => adapted("websocket", (await import("./websocket/bench.ts")).websocketBench),
+  grpc: async () => adapted("grpc", (await import("./grpc/bench.ts")).grpcBench),
+  crypto: async () => adapted("crypto", (await import("./crypto/bench.ts")).cryptoBench),
+  fastify: async () => adapted("fastify", (await import("./fastify/bench.ts")).fastifyBench),
+  boot: async () => adapted("boot", (await import("./boot/bench.ts")).bootBench),
 };
-
-function settingsFrom(args: readonly string[]): Settings {
-  const flags = new Map(args.filter((a) => a.startsWith("--")).map((a) => [a.slice(2).split("=")[0], a.split("=")[1]]));
-  for (const flag of flags.keys()) if (flag !== "rounds" && flag !== "nodes") stop(`there is no --${flag}`);
-  const rounds = Number(flags.get("rounds") ?? 9);
-  const nodes = (flags.get("nodes") ?? "20,24").split(",").map(Number);
-  if (!Number.isInteger(rounds) || rounds < 1 || !nodes.every(Number.isInteger)) stop("--rounds=9 --nodes=20,24");
-  return { rounds, nodes, say: (what) => console.error(`  ${what}`) };
-}
+/** Areas that know an earlier checkout. */
+const COMPARABLE = ["scope", "guard", "start", "import"];
 
 function stop(problem: string): never {
   console.error(
-    `bench: ${problem}; usage: npm run bench -- [${Object.keys(benches).join(" | ")}] [--rounds=9] [--nodes=20,24]`,
+    `bench: ${problem}; usage: npm run bench [${Object.keys(areas).join(" | ")}] [--rounds 9] [--node 24] [--json file] [--against checkout]`,
   );
   process.exit(2);
 }
 
-const args = process.argv.slice(2).filter((a) => a !== "--");
-const settings = settingsFrom(args);
-const named = args.filter((a) => !a.startsWith("--"));
-const wanted = named.length > 0 ? named : Object.keys(benches);
-const results: Record<string, Findings> = {};
-const code = await codeNow();
-for (const name of wanted) {
-  const load = benches[name] ?? stop(`there is no benchmark "${name}"`);
-  results[name] = await (await load())(settings);
-  for (const table of results[name].tables) console.log(markdown(table));
+/** Where npm was called, for paths of a command line. */
+const here = process.env["INIT_CWD"] ?? process.cwd();
+
+function read(args: readonly string[]) {
+  const words: string[] = [];
+  const flags = new Map<string, string>();
+  const parts = args.filter((arg) => arg !== "--").flatMap((arg) => (arg.startsWith("--") ? arg.split("=") : [arg]));
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] ?? "";
+    if (!part.startsWith("--")) words.push(part);
+    else if (["--rounds", "--node", "--json", "--against"].includes(part)) flags.set(part.slice(2), parts[++i] ?? "");
+    else stop(`there is no ${part}`);
+  }
+  const unknown = words.filter((word) => !Object.hasOwn(areas, word));
+  if (unknown.length > 0) stop(`there is no area ${unknown.join(", ")}`);
+  return { words, flags };
 }
 
-const targets = Object.values(results).flatMap((found) => found.targets);
-console.log(markdown(targetTable(targets)));
-const missed = targets.filter((t) => t.verdict === "MISSED").length;
-console.log(
-  `\n${targets.length} targets: ${targets.filter((t) => t.verdict === "met").length} met, ${targets.filter((t) => t.verdict === "close").length} close, ${missed} missed`,
-);
+function checkoutOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const folder = isAbsolute(text) ? text : resolve(here, text);
+  for (const name of ["core", "container"])
+    if (!existsSync(join(folder, `packages/${name}/dist/index.js`)))
+      stop(`${folder} is no built checkout: run "npm run dev container" there`);
+  return folder;
+}
 
-if ((await codeNow()).hash !== code.hash)
-  console.log("Core or container was built anew meanwhile: these figures mix two versions.");
+async function measure(names: readonly string[], settings: Settings): Promise<{ rows: Row[]; tables: Table[] }> {
+  const [rows, tables]: [Row[], Table[]] = [[], []];
+  for (const name of names) {
+    const since = performance.now();
+    const bench = await areas[name]?.();
+    const found = await bench?.({ ...settings, say: (what) => console.error(`  ${name}: ${what}`) });
+    console.error(`  ${name}: took ${Math.round((performance.now() - since) / 1_000)} s`);
+    rows.push(...(found?.rows ?? []));
+    tables.push(...(found?.tables ?? []));
+  }
+  return { rows, tables };
+}
 
-const machine = { node: ownNode().version, cpu: cpus()[0]?.model, cores: cpus().length, loadAverage: loadavg() };
-const folder = join(home, ".bench");
-mkdirSync(folder, { recursive: true });
-const file = join(folder, named.length === 0 ? "results.json" : `${wanted.join("-")}.json`);
-writeFileSync(
-  file,
-  `${JSON.stringify({ measuredAt: new Date().toISOString(), code, machine, rounds: settings.rounds, results }, null, 2)}\n`,
+const { words, flags } = read(process.argv.slice(2));
+const against = checkoutOf(flags.get("against"));
+const rounds = Number(flags.get("rounds") ?? (against === undefined ? 9 : 15));
+if (!Number.isInteger(rounds) || rounds < 1) stop("--rounds is a whole number");
+const node = flags.has("node") ? await nodeOf(Number(flags.get("node"))) : process.execPath;
+const wanted = words.length > 0 ? words : against === undefined ? Object.keys(areas) : COMPARABLE;
+const other = wanted.find((word) => against !== undefined && !COMPARABLE.includes(word));
+if (other !== undefined) stop(`--against knows ${COMPARABLE.join(", ")}, not ${other}`);
+
+const { rows, tables } = await measure(wanted, { rounds, node, against, say: console.error });
+const file = resolve(here, flags.get("json") ?? join(home, ".bench", `${words.join("-") || "all"}.json`));
+const commit = await output("git", ["-c", "safe.directory=*", "describe", "--always", "--dirty"], root).catch(
+  () => "?",
 );
-process.exitCode = missed > 0 ? 1 : 0;
+if (words.length > 0) for (const table of tables) console.log(markdown(table));
+const title = against === undefined ? "Steward beside its limits and rivals" : `Now beside ${against}`;
+const rest = { commit: commit.trim(), node: (await output(node, ["--version"])).trim(), rounds, against, tables };
+process.exitCode = report(title, rows, file, rest);

@@ -1,5 +1,5 @@
 import t from "tap";
-import { contenders as byHand } from "../src/start/contenders/by-hand.ts";
+import { contenders as byHand } from "../src/start/arms/by-hand.ts";
 import { idealMs, leveled, randomGraph, SLOW_NODE } from "../src/start/graph.ts";
 import { Recorder } from "../src/start/recorder.ts";
 

@@ -1,11 +1,11 @@
-import { randomFrom } from "../start/graph.ts";
+import { randomFrom } from "@steward/harness";
 import type { World } from "./world.ts";
 
 /** Makes one guarded call of the given work. */
 export type Guarded = (work: () => Promise<number>) => PromiseLike<unknown>;
 
 /** A dependency, its callers, and what goes wrong. */
-export interface Plan {
+export interface Outage {
   /** Calls a second. */
   readonly rate: number;
   /** How long it is well at first, in ms. */
@@ -24,33 +24,33 @@ export interface Plan {
 /** What callers went through. Times in ms; `Infinity` where it never came. */
 export interface Experience {
   /** From the fault to the first call that was refused without being made. */
-  readonly detectedMs: number;
+  detectedMs: number;
   /** Calls that were made while it was down, and failed. */
-  readonly hung: number;
-  readonly mostInFlight: number;
+  hung: number;
+  mostInFlight: number;
   /** From its end to the first success. */
-  readonly recoveredMs: number;
+  recoveredMs: number;
   /** Calls refused after its end. */
-  readonly refusedAfter: number;
+  refusedAfter: number;
   /** Most calls at once in the second after the first success. */
-  readonly rampConcurrency: number;
+  rampConcurrency: number;
   /** Calls refused before the fault. */
-  readonly refusedBefore: number;
+  refusedBefore: number;
 }
 
-/** Goes through a plan in virtual time. */
-export async function live(world: World, plan: Plan, guarded: Guarded): Promise<Experience> {
-  const visit = new Visit(world, plan, guarded);
-  const everyMs = 1_000 / plan.rate;
+/** Goes through an outage in virtual time. */
+export async function live(world: World, outage: Outage, guarded: Guarded): Promise<Experience> {
+  const caller = new Caller(world, outage, guarded);
+  const everyMs = 1_000 / outage.rate;
   let next = 0;
-  for (const end = plan.healthyMs + plan.downMs + plan.afterMs; world.now < end; await world.step())
-    for (; next <= world.now; next += everyMs) visit.call();
-  return visit.experience();
+  for (const end = outage.healthyMs + outage.downMs + outage.afterMs; world.now < end; await world.step())
+    for (; next <= world.now; next += everyMs) caller.call();
+  return caller.experience();
 }
 
-class Visit {
+class Caller {
   readonly #world: World;
-  readonly #plan: Plan;
+  readonly #outage: Outage;
   readonly #guarded: Guarded;
   readonly #random: () => number;
   #inFlight = 0;
@@ -62,19 +62,19 @@ class Visit {
   #refusedAfter = 0;
   #rampConcurrency = 0;
 
-  constructor(world: World, plan: Plan, guarded: Guarded) {
+  constructor(world: World, outage: Outage, guarded: Guarded) {
     this.#world = world;
-    this.#plan = plan;
+    this.#outage = outage;
     this.#guarded = guarded;
-    this.#random = randomFrom(plan.seed);
+    this.#random = randomFrom(outage.seed);
   }
 
   get #downFrom(): number {
-    return this.#plan.healthyMs;
+    return this.#outage.healthyMs;
   }
 
   get #downUntil(): number {
-    return this.#plan.healthyMs + this.#plan.downMs;
+    return this.#outage.healthyMs + this.#outage.downMs;
   }
 
   #isDown(at: number): boolean {
@@ -103,9 +103,9 @@ class Visit {
 
   async #answer(): Promise<number> {
     const { clock, now } = this.#world;
-    if (this.#isDown(now) && this.#plan.fault === "refuse") throw new Error("ECONNREFUSED");
+    if (this.#isDown(now) && this.#outage.fault === "refuse") throw new Error("ECONNREFUSED");
     if (this.#isDown(now)) return new Promise<number>(() => {});
-    await clock.sleep(this.#plan.latencyMs(this.#random()));
+    await clock.sleep(this.#outage.latencyMs(this.#random()));
     return 1;
   }
 

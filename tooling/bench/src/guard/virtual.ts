@@ -1,5 +1,5 @@
 // A process of its own: lives through outages in virtual time with each guard, and prints what callers went through.
-import { Guard, type BreakerOptions } from "@steward/core";
+import { Guard } from "@steward/core";
 import {
   circuitBreaker,
   ConsecutiveBreaker,
@@ -11,70 +11,53 @@ import {
   type IBreaker,
 } from "cockatiel";
 import CircuitBreaker from "opossum";
-import { live, type Experience, type Guarded, type Plan } from "./outage.ts";
+import { type Experience, type Guarded, live, type Outage } from "./outage.ts";
 import { World } from "./world.ts";
 
 const RUNS = 20;
 const TIMEOUT_MS = 1_000;
 
 /** What one guard went through in one plan, worst of its runs. */
-export interface Lived extends Experience {
-  readonly plan: PlanName;
+export interface Lived extends Nullable<Experience> {
+  readonly outage: OutageName;
   readonly guard: string;
   readonly runs: number;
 }
 
+/** JSON has no `Infinity`: what never came is `null`. */
+type Nullable<T> = { readonly [Key in keyof T]: T[Key] | null };
+
 /** 20 ms at the 99th percentile: 5 to 20 ms. */
 const usual = (random: number): number => 5 + random * 15;
 
-const plans = {
-  "hangs, with a history": {
-    rate: 100,
-    healthyMs: 30_000,
-    downMs: 10_000,
-    afterMs: 45_000,
-    fault: "hang",
-    latencyMs: usual,
-  },
-  "hangs, without a history": {
-    rate: 100,
-    healthyMs: 0,
-    downMs: 10_000,
-    afterMs: 45_000,
-    fault: "hang",
-    latencyMs: usual,
-  },
-  "refuses connections": {
-    rate: 100,
-    healthyMs: 30_000,
-    downMs: 10_000,
-    afterMs: 45_000,
-    fault: "refuse",
-    latencyMs: usual,
-  },
-  "hangs under heavy load": {
-    rate: 2_000,
-    healthyMs: 2_000,
-    downMs: 10_000,
-    afterMs: 5_000,
-    fault: "hang",
-    latencyMs: (r) => 20 + r * 10,
-  },
+const steady = {
+  rate: 100,
+  healthyMs: 30_000,
+  downMs: 10_000,
+  afterMs: 45_000,
+  fault: "hang",
+  latencyMs: usual,
+} as const;
+
+const outages = {
+  "hangs, with a history": steady,
+  "hangs, without a history": { ...steady, healthyMs: 0 },
+  "refuses connections": { ...steady, fault: "refuse" },
+  "hangs under heavy load": { ...steady, rate: 2_000, healthyMs: 2_000, afterMs: 5_000, latencyMs: (r) => 20 + r * 10 },
   "5 % of calls take 800 ms, 10 min": {
-    rate: 100,
+    ...steady,
     healthyMs: 600_000,
     downMs: 0,
     afterMs: 0,
-    fault: "hang",
-    latencyMs: (r) => (r < 0.05 ? 800 : 5 + r * 15),
+    latencyMs: (r) => (r < 0.05 ? 800 : usual(r)),
   },
-} as const satisfies Readonly<Record<string, Omit<Plan, "seed">>>;
+} as const satisfies Readonly<Record<string, Omit<Outage, "seed">>>;
 
 /** The outages that are lived through. */
-export type PlanName = keyof typeof plans;
+export type OutageName = keyof typeof outages;
 
 const guards: Readonly<Record<string, (world: World) => Guarded>> = {
-  "Steward: defaults, timeout 1 s": (world) => steward(world, {}),
+  "Steward: defaults, timeout 1 s": steward,
   "opossum: defaults (timeout 10 s, reset 30 s)": () => opossum({}),
   "opossum: timeout 1 s, reset 5 s": () => opossum({ timeout: TIMEOUT_MS, resetTimeout: 5_000 }),
   "cockatiel: consecutive 5, timeout 1 s, half-open 5 s": () => cockatiel(new ConsecutiveBreaker(5)),
@@ -82,8 +65,8 @@ const guards: Readonly<Record<string, (world: World) => Guarded>> = {
     cockatiel(new SamplingBreaker({ threshold: 0.2, duration: 30_000 })),
 };
 
-function steward(world: World, breaker: BreakerOptions): Guarded {
-  const guard = new Guard({ resource: "db", clock: world.clock, timeoutMs: TIMEOUT_MS, breaker });
+function steward(world: World): Guarded {
+  const guard = new Guard({ resource: "db", clock: world.clock, timeoutMs: TIMEOUT_MS, breaker: {} });
   return (work) => guard.run(work);
 }
 
@@ -101,34 +84,30 @@ function cockatiel(breaker: IBreaker): Guarded {
 }
 
 function worst(all: readonly Experience[]): Experience {
-  const most = (of: (one: Experience) => number): number => Math.max(...all.map(of));
-  return {
-    detectedMs: most((one) => one.detectedMs),
-    hung: most((one) => one.hung),
-    mostInFlight: most((one) => one.mostInFlight),
-    recoveredMs: most((one) => one.recoveredMs),
-    refusedAfter: most((one) => one.refusedAfter),
-    rampConcurrency: most((one) => one.rampConcurrency),
-    refusedBefore: most((one) => one.refusedBefore),
-  };
+  const [first, ...others] = all;
+  if (first === undefined) throw new Error("nothing was lived through");
+  const most = { ...first };
+  for (const one of others)
+    for (const name of Object.keys(one) as (keyof Experience)[]) most[name] = Math.max(most[name], one[name]);
+  return most;
 }
 
 /** Ours differs from run to run by its jitter; a rival by the latencies alone. */
-function runsOf(guard: string, name: PlanName): number {
+function runsOf(guard: string, name: OutageName): number {
   if (name.endsWith("10 min")) return 1;
   return guard.startsWith("Steward") ? RUNS : 1;
 }
 
-const lived: Lived[] = [];
-for (const name of Object.keys(plans) as PlanName[])
+const lived: (Experience & Pick<Lived, "outage" | "guard" | "runs">)[] = [];
+for (const name of Object.keys(outages) as OutageName[])
   for (const [guard, make] of Object.entries(guards)) {
     const runs = runsOf(guard, name);
     const all: Experience[] = [];
     for (let seed = 1; seed <= runs; seed++) {
       using world = new World();
-      all.push(await live(world, { ...plans[name], seed }, make(world)));
+      all.push(await live(world, { ...outages[name], seed }, make(world)));
     }
-    lived.push({ plan: name, guard, runs, ...worst(all) });
+    lived.push({ outage: name, guard, runs, ...worst(all) });
   }
 // Infinity has no JSON.
 console.log(JSON.stringify(lived, (_, value: unknown) => (value === Infinity ? null : value)));

@@ -3,7 +3,7 @@ import { container } from "@steward/container";
 import { CHANNELS, Guard, resource, type HealthStatus } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import { subscribe } from "node:diagnostics_channel";
-import { randomFrom } from "../start/graph.ts";
+import { randomFrom } from "@steward/harness";
 
 const HOUR_MS = 3_600_000;
 const STALL_MS = 600;

@@ -1,16 +1,30 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import { home, output } from "../harness/process.ts";
-import { estimated, exactly, spread, type Findings } from "../harness/report.ts";
-import type { Settings } from "../harness/settings.ts";
-import { estimate, type Estimate } from "../harness/statistics.ts";
+import {
+  estimate,
+  type Estimate,
+  type Findings,
+  type Named,
+  output,
+  ratios,
+  root,
+  type Row,
+  row,
+  type Table,
+} from "@steward/harness";
+import { thenRow } from "../arms/rounds.ts";
+import { home } from "../home.ts";
+import type { Settings } from "../settings.ts";
 
-const PROCESSES = 20;
+const area = "import";
+const PROCESSES_PER_ROUND = 2;
+const OURS = "core + container";
 
 const programs: Readonly<Record<string, readonly string[]>> = {
-  "core + container": ["@steward/core", "@steward/container"],
+  nothing: [],
+  [OURS]: ["@steward/core", "@steward/container"],
   "@inferdi/inferdi": ["@inferdi/inferdi"],
   avvio: ["avvio"],
   awilix: ["awilix"],
@@ -22,86 +36,105 @@ const programs: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What it costs to import: CPU of a process less that of an empty one, and bytes of a bundle. */
-export async function importBench({ say }: Settings): Promise<Findings> {
-  const folder = join(home, ".bench/import");
-  mkdirSync(folder, { recursive: true });
-  const cpu = await cpuOfImports(folder, say);
-  const rows: (string | number)[][] = [];
-  const sizes = new Map<string, Bundle>();
-  for (const [name, packages] of Object.entries(programs)) {
-    const size = await bundled(everythingOf(packages)).catch(() => undefined);
-    if (size !== undefined) sizes.set(name, size);
-    rows.push([name, spread(cpu.get(name) ?? NOTHING), size === undefined ? "does not bundle" : size.gzipped / 1000]);
-  }
+export async function importBench(settings: Settings): Promise<Findings> {
+  if (settings.against !== undefined) return { rows: [await nowAndThen(settings, settings.against)] };
+  const cpu = await inTurn(
+    Object.entries(programs).map(([name, packages]) => [name, packages, home]),
+    settings,
+  );
+  const net = (name: string): Estimate => lessEmpty(cpu, name);
+  const sizes = new Map<string, Bundle | undefined>();
+  for (const [name, packages] of Object.entries(programs).slice(1))
+    sizes.set(name, await bundled(packages.map((p) => `export * from "${p}";`).join("\n")).catch(() => undefined));
   const typical = await bundled(
     'import { resource, input } from "@steward/core"; import { container } from "@steward/container"; export { resource, input, container };',
   );
-  rows.push(
-    ["resource, input, container", "-", typical.gzipped / 1000],
-    ["core + container as one file", spread(cpu.get(ONE_FILE) ?? NOTHING), "-"],
+  const [lightest] = least(
+    Object.keys(programs)
+      .slice(2)
+      .map((name) => ({ name, figure: net(name) })),
   );
-  const ours = "core + container";
+  const [smallest] = least([...sizes].slice(1).map(([name, size]) => ({ name, figure: size?.kilobytes ?? Infinity })));
+  const ours = sizes.get(OURS)?.kilobytes ?? NaN;
+  const [ms, kB] = [
+    { area, unit: "ms CPU", bar: "<= 20" },
+    { area, unit: "kB gzip", bar: "<= 20" },
+  ] as const;
   return {
-    targets: [
-      estimated("import of core + container, less an empty module", cpu.get(ours) ?? NOTHING, "<=", 20, "CPU-ms"),
-      exactly(
-        "bundle of all that core + container export",
-        (sizes.get(ours)?.gzipped ?? NaN) / 1000,
-        "<=",
-        20,
-        "KB gzip",
-      ),
-      exactly("bundle of resource, input and container", typical.gzipped / 1000, "<=", 20, "KB gzip"),
+    rows: [
+      row({ ...ms, work: "core + container, less an empty process", rival: lightest, ours: net(OURS) }),
+      row({ ...kB, work: "bundle of all that core + container export", rival: smallest, ours }),
+      row({ ...kB, work: "bundle of resource, input and container", ours: typical.kilobytes }),
     ],
-    tables: [
-      {
-        title: `Import, Node ${process.version}`,
-        columns: ["packages", "CPU-ms (95 % interval)", "bundle, KB gzip"],
-        rows,
-        note: `CPU: median of ${PROCESSES} processes, interleaved, each less the empty one of its round. Bundles: every export, minified, dependencies included.\n${partsOf(sizes.get(ours))}`,
-      },
-    ],
+    tables: [tableOf(net, sizes)],
   };
 }
 
-// Not what users import: it shows how much of the import is the finding and linking of many small files.
-const ONE_FILE = "one file";
+function least(all: readonly Named[]): Named[] {
+  const size = ({ figure }: Named): number => (typeof figure === "number" ? figure : figure.median);
+  return [...all].sort((a, b) => size(a) - size(b));
+}
 
-const NOTHING: Estimate = { median: NaN, low: NaN, high: NaN, samples: 0 };
+function tableOf(net: (name: string) => Estimate, sizes: ReadonlyMap<string, Bundle | undefined>): Table {
+  const parts = [...(sizes.get(OURS)?.parts ?? [])].sort(([, a], [, b]) => b - a);
+  return {
+    title: "Import",
+    columns: ["packages", "ms CPU, less an empty process", "bundle of every export, minified, kB gzip"],
+    rows: [...sizes].map(([name, size]) => [name, net(name), size?.kilobytes ?? "does not bundle"]),
+    note: `Ours, minified kB before gzip: ${parts.map(([name, bytes]) => `${name} ${(bytes / 1_000).toFixed(1)}`).join(", ")}.`,
+  };
+}
 
-async function cpuOfImports(folder: string, say: Settings["say"]): Promise<ReadonlyMap<string, Estimate>> {
-  const files = Object.entries({ empty: [], ...programs, [ONE_FILE]: ["./bundle.mjs"] }).map(
-    ([name, packages]) => [name, writeProgram(folder, name, packages)] as const,
+async function nowAndThen(settings: Settings, then: string): Promise<Row> {
+  const ours = programs[OURS] ?? [];
+  // From the folder of container both packages are found through their exports.
+  const from = (checkout: string): string => join(checkout, "packages/container");
+  const cpu = await inTurn(
+    [
+      ["nothing", [], from(root)],
+      ["now", ours, from(root)],
+      ["then", ours, from(then)],
+    ],
+    settings,
   );
-  writeFileSync(join(folder, "bundle.mjs"), (await bundled(everythingOf(programs["core + container"] ?? []))).text);
-  const series = new Map<string, number[]>(files.map(([name]) => [name, []]));
-  for (let round = 0; round < PROCESSES; round++) {
-    if (round % 5 === 0) say(`import: round ${round + 1} of ${PROCESSES}`);
-    for (const [name, file] of round % 2 === 0 ? files : [...files].reverse())
-      series.get(name)?.push(Number(await output(process.execPath, [file])));
+  const less = (name: string): number[] => (cpu.get(name) ?? []).map((ms, i) => ms - (cpu.get("nothing")?.[i] ?? NaN));
+  return thenRow(
+    area,
+    "core + container, less an empty process",
+    "ms CPU",
+    estimate(less("then")),
+    estimate(less("now")),
+    ratios(less("now"), less("then")),
+  );
+}
+
+type Program = readonly [name: string, packages: readonly string[], folder: string];
+
+/** CPU-ms of processes that import and end, each program in turn. */
+async function inTurn(
+  all: readonly Program[],
+  { rounds, node, say }: Settings,
+): Promise<ReadonlyMap<string, number[]>> {
+  const series = new Map<string, number[]>(all.map(([name]) => [name, []]));
+  for (let turn = 0; turn < PROCESSES_PER_ROUND * rounds; turn++) {
+    if (turn % PROCESSES_PER_ROUND === 0) say(`import: round ${turn / PROCESSES_PER_ROUND + 1} of ${rounds}`);
+    for (const [name, packages, folder] of turn % 2 === 0 ? all : [...all].reverse()) {
+      if (!existsSync(folder)) throw new Error(`there is no ${folder}`);
+      const imports = packages.map((p) => `import "${p}";`).join(" ");
+      const program = `${imports} const { user, system } = process.cpuUsage(); console.log((user + system) / 1000);`;
+      series.get(name)?.push(Number(await output(node, ["--input-type=module", "--eval", program], folder)));
+    }
   }
-  const empty = series.get("empty") ?? [];
-  return new Map([...series].map(([name, ms]) => [name, estimate(ms.map((value, i) => value - (empty[i] ?? NaN)))]));
+  return series;
 }
 
-/** A program that imports and prints the CPU-ms of its process. */
-function writeProgram(folder: string, name: string, packages: readonly string[]): string {
-  const file = join(folder, `${name.replace(/\W+/g, "-")}.mjs`);
-  const imports = packages.map((p) => `import "${p}";`).join("\n");
-  writeFileSync(
-    file,
-    `${imports}\nconst { user, system } = process.cpuUsage();\nconsole.log((user + system) / 1000);\n`,
-  );
-  return file;
-}
-
-function everythingOf(packages: readonly string[]): string {
-  return packages.map((p) => `export * from "${p}";`).join("\n");
+function lessEmpty(cpu: ReadonlyMap<string, number[]>, name: string): Estimate {
+  const empty = cpu.get("nothing") ?? [];
+  return estimate((cpu.get(name) ?? []).map((ms, i) => ms - (empty[i] ?? NaN)));
 }
 
 interface Bundle {
-  readonly text: string;
-  readonly gzipped: number;
+  readonly kilobytes: number;
   /** Minified bytes by package. */
   readonly parts: ReadonlyMap<string, number>;
 }
@@ -119,7 +152,6 @@ async function bundled(contents: string): Promise<Bundle> {
     metafile: true,
     logLevel: "silent",
   });
-  const [file] = outputFiles;
   const parts = new Map<string, number>();
   for (const { inputs } of Object.values(metafile.outputs))
     for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
@@ -127,13 +159,5 @@ async function bundled(contents: string): Promise<Bundle> {
         /packages\/(\w+)\//.exec(path)?.[1] ?? /.*node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? path;
       parts.set(owner, (parts.get(owner) ?? 0) + bytesInOutput);
     }
-  const text = file?.text ?? "";
-  return { text, gzipped: gzipSync(text, { level: 9 }).length, parts };
-}
-
-function partsOf(bundle: Bundle | undefined): string {
-  const parts = [...(bundle?.parts ?? [])]
-    .sort(([, a], [, b]) => b - a)
-    .map(([name, bytes]) => `${name} ${(bytes / 1000).toFixed(1)}`);
-  return `Ours, minified KB before gzip: ${parts.join(", ")}.`;
+  return { kilobytes: gzipSync(outputFiles[0]?.text ?? "", { level: 9 }).length / 1_000, parts };
 }

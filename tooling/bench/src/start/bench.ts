@@ -1,13 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Settings } from "../harness/settings.ts";
-import { estimated, figure, type Findings, type Table, type Target } from "../harness/report.ts";
-import { estimate, median, ratios } from "../harness/statistics.ts";
-import { randomTargets, virtualTargets } from "./exact.ts";
+import {
+  type Estimate,
+  estimate,
+  type Findings,
+  median,
+  ratios,
+  type Row,
+  row,
+  shown,
+  type Table,
+} from "@steward/harness";
+import { againstThen, cost, measured, of, tableOf, times } from "../arms/rounds.ts";
+import type { Settings } from "../settings.ts";
+import { exactRows } from "./exact.ts";
 import { FAILING_NODE, idealMs, leveled, SLOW_NODE, type LifeGraph } from "./graph.ts";
 import { Recorder, type LifeContender } from "./recorder.ts";
 
-const RUNS = 25;
-const RIVAL_RUNS = 9;
+const area = "start";
 const MODULES = [
   "by-hand",
   "steward",
@@ -19,16 +28,33 @@ const MODULES = [
   "awilix",
   "tsyringe",
 ] as const;
+/** Ours and hand-written code; rivals run in the first rounds only. */
+const RUNS_PER_ROUND = 3;
 
-/** Start and stop of 50 resources: virtual time, order and leaks, and real time beside hand-written code. */
-export async function startBench({ say }: Settings): Promise<Findings> {
-  say("start: virtual time and 200 random graphs");
-  const exact = [...(await virtualTargets()), ...(await randomTargets())];
-  const flat = await beside("flat, ideal 50 ms", leveled(), say);
-  const skewed = await beside("one of 60 ms, ideal 70 ms", leveled({ slow: SLOW_NODE }), say);
+/** Start and stop of 50 resources: virtual time, order and leaks, CPU, and real time beside hand-written code. */
+export async function startBench(settings: Settings): Promise<Findings> {
+  if (settings.against !== undefined) return { rows: await againstThen(area, "start/cpu-steward", settings) };
+  settings.say("virtual time and random graphs");
+  const exact = await exactRows();
+  const cpu = await measured(["start/cpu-by-hand", "start/cpu-steward"], settings);
+  const flat = await beside("50 resources of 10 ms", leveled(), settings);
+  const skewed = await beside("one of them of 60 ms", leveled({ slow: SLOW_NODE }), settings);
+  const cpuRows = ["start", "stop"].map((what) => {
+    const [ours, hand] = [of(cpu, `Steward: ${what} of 50`), of(cpu, `hand-written: ${what} of 50`)];
+    const limit = { name: "by hand", figure: cost(hand, "ns", 1_000) };
+    const ratio = { of: "ours / limit", figure: times(ours, hand) } as const;
+    return row({
+      area,
+      work: `${what} of 50 that take no time`,
+      unit: "us CPU",
+      limit,
+      ours: cost(ours, "ns", 1_000),
+      ratio,
+    });
+  });
   return {
-    targets: [...exact, ...flat.targets, ...skewed.targets],
-    tables: [...flat.tables, ...skewed.tables, await failures(say)],
+    rows: [...exact, ...cpuRows, ...flat.rows, ...skewed.rows],
+    tables: [flat.table, skewed.table, await failures(settings), tableOf("CPU of start and stop", cpu)],
   };
 }
 
@@ -63,72 +89,63 @@ function jitterMs(): Promise<number> {
   });
 }
 
-async function beside(name: string, graph: LifeGraph, say: Settings["say"]): Promise<Findings> {
+async function beside(
+  name: string,
+  graph: LifeGraph,
+  { rounds, say }: Settings,
+): Promise<{ rows: Row[]; table: Table }> {
   const contenders = await all();
   const runs = new Map<LifeContender, Run[]>(contenders.map((contender) => [contender, []]));
   const jitter: number[] = [];
-  for (let run = 0; run < RUNS; run++) {
-    if (run % 5 === 0) say(`start, ${name}: run ${run + 1} of ${RUNS}`);
+  for (let run = 0; run < RUNS_PER_ROUND * rounds; run++) {
+    if (run % RUNS_PER_ROUND === 0) say(`${name}: round ${run / RUNS_PER_ROUND + 1} of ${rounds}`);
     jitter.push(await jitterMs());
-    // Hand-written and ours run every time, in turning order; rivals in the first runs.
-    const now = run < RIVAL_RUNS ? contenders : contenders.slice(0, 2);
+    const now = run < rounds ? contenders : contenders.slice(0, 2);
     for (const contender of run % 2 === 0 ? now : [...now].reverse())
       runs.get(contender)?.push(await runOnce(contender, graph));
   }
-  const [byHand = [], ours = []] = [...runs.values()];
-  return { targets: ratioTargets(name, byHand, ours), tables: [tableOf(name, graph, runs, jitter)] };
+  const note = `ideal start ${idealMs(graph, (n) => n.startMs)} ms; the machine's jitter: 5 timers of 10 ms in a row took ${shown(estimate(jitter))} ms`;
+  return { rows: timeRows(name, runs, estimate(jitter)), table: tableOfRuns(name, runs, note) };
 }
 
-function ratioTargets(name: string, byHand: readonly Run[], ours: readonly Run[]): Target[] {
-  const against = (of: (run: Run) => number) => ratios(ours.map(of), byHand.map(of));
-  return [
-    estimated(
-      `start, real time against hand-written, ${name}`,
-      against((run) => run.startMs),
-      "<=",
-      1.1,
-      "times",
-    ),
-    estimated(
-      `stop, real time against hand-written, ${name}`,
-      against((run) => run.stopMs),
-      "<=",
-      1.1,
-      "times",
-    ),
-  ];
+function timeRows(name: string, runs: ReadonlyMap<LifeContender, readonly Run[]>, jitter: Estimate): Row[] {
+  const [[, byHand = []] = [], [, ours = []] = [], ...rivals] = [...runs];
+  return (["startMs", "stopMs"] as const).map((what) => {
+    const figure = (of: readonly Run[]): number[] => of.map((run) => run[what]);
+    const [best] = rivals
+      .filter(([, of]) => what === "startMs" || of.every(({ violations }) => violations === "0 / 0 / 0"))
+      .map(([{ name: rival }, of]) => ({ name: rival, figure: estimate(figure(of)) }))
+      .sort((a, b) => a.figure.median - b.figure.median);
+    return row({
+      area,
+      work: `${what.slice(0, -2)}, ${name}, real time (5 timers of 10 ms: ${shown(jitter)} ms)`,
+      unit: "ms",
+      limit: { name: "by hand", figure: estimate(figure(byHand)) },
+      rival: best,
+      ours: estimate(figure(ours)),
+      ratio: { of: "ours / limit", figure: ratios(figure(ours), figure(byHand)) },
+      bar: "<= 1.1",
+    });
+  });
 }
 
-function tableOf(
-  name: string,
-  graph: LifeGraph,
-  runs: ReadonlyMap<LifeContender, readonly Run[]>,
-  jitter: readonly number[],
-): Table {
-  const { median: middle, low, high } = estimate(jitter);
+function tableOfRuns(name: string, runs: ReadonlyMap<LifeContender, readonly Run[]>, note: string): Table {
   return {
-    title: `Start and stop of 50 resources, ${name}, real time`,
-    columns: [
-      "contender",
-      "start ms",
-      "stop ms",
-      "start violations / stop violations / left up, of 80 edges, 50 nodes",
-    ],
+    title: `Start and stop: ${name}, real time`,
+    columns: ["contender", "start ms", "stop ms", "start / stop violations of 80 edges / left up of 50"],
     rows: [...runs].map(([contender, of]) => [
       contender.name,
       median(of.map((run) => run.startMs)),
       median(of.map((run) => run.stopMs)),
       [...new Set(of.map((run) => run.violations))].join(", "),
     ]),
-    note:
-      `Medians of ${RUNS} runs (rivals ${RIVAL_RUNS}), interleaved. Ideal start ${idealMs(graph, (n) => n.startMs)} ms. ` +
-      `The machine's jitter in the same run: 5 timers of 10 ms, one after the other, took ${figure(middle)} ms (${figure(low)}-${figure(high)}).`,
+    note,
   };
 }
 
-/** A node in the middle fails to start: what is left behind, before and after a stop. */
-async function failures(say: Settings["say"]): Promise<Table> {
-  say("start: a node fails");
+/** A node in the middle fails to start: what is left behind, before and after a stop. Counts, not times, are the point. */
+async function failures({ say }: Settings): Promise<Table> {
+  say("a resource fails");
   const rows: (string | number)[][] = [];
   for (const contender of await all()) {
     const recorder = new Recorder(leveled({ failing: FAILING_NODE }), (ms, signal) => sleep(ms, undefined, { signal }));
@@ -142,34 +159,27 @@ async function failures(say: Settings["say"]): Promise<Table> {
       () => "",
       () => " (stop failed)",
     );
-    rows.push([
-      contender.name,
-      rejected ? tookMs : "did not fail",
-      inFlight,
-      left,
-      `${recorder.up}${stopped}`,
-      recorder.neverStarted,
-    ]);
+    const after = `${recorder.up}${stopped}`;
+    rows.push([contender.name, rejected ? tookMs : "did not fail", inFlight, left, after, recorder.neverStarted]);
   }
   return {
-    title: "The same graph, one node of the third level fails to start",
+    title: "One resource of the third level fails to start",
     columns: [
       "contender",
       "rejects after ms",
       "in flight then",
       "left up",
       "left up after stop",
-      "stopped but never started",
+      "stopped, never started",
     ],
     rows,
-    note: "One run each; counts, not times, are the point. What a rival leaves up after a failed start is up until its user stops it, where it can be.",
   };
 }
 
 async function all(): Promise<LifeContender[]> {
   const found: LifeContender[] = [];
   for (const module of MODULES) {
-    const { contenders } = (await import(`./contenders/${module}.js`)) as { contenders: readonly LifeContender[] }; // each exports it
+    const { contenders } = (await import(`./arms/${module}.js`)) as { contenders: readonly LifeContender[] }; // each exports it
     found.push(...contenders);
   }
   return found;

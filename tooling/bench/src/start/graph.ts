@@ -1,3 +1,5 @@
+import { randomFrom } from "@steward/harness";
+
 /** A resource of a graph that is to be started and stopped. */
 export interface LifeNode {
   readonly index: number;
@@ -43,17 +45,6 @@ export function idealMs(graph: LifeGraph, ms: (node: LifeNode) => number): numbe
   const until: number[] = [];
   for (const node of graph) until.push(Math.max(0, ...node.needs.map((need) => until[need] ?? 0)) + ms(node));
   return Math.max(...until);
-}
-
-/** Random numbers that are the same in every run. */
-export function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** A graph of 5 to 40 nodes, each with up to 4 needs, up to 30 ms each way; in every second one a node or two fail. */

@@ -1,5 +1,6 @@
 import { Container } from "@inferdi/inferdi";
-import type { ScopeRunner, ScopeVariant } from "../contender.ts";
+import type { Arm } from "../../arms/arm.ts";
+import { type Server, serving } from "../serving.ts";
 import { Access, Cart, Orders, Page, Settings, Stock, Tenant, Trace, User, type Request } from "../graph.ts";
 
 /** InferDI takes no value when a scope opens; its documents fill a scoped holder, as its Hono adapter does. */
@@ -29,29 +30,23 @@ function filled(root: Graph, request: Request): Graph {
   return scope;
 }
 
-function overridden(root: Graph, request: Request): Graph {
-  return root.createScope().override("request", request);
-}
-
-function runner(strict: boolean, enter: (root: Graph, request: Request) => Graph, release: boolean): ScopeRunner {
+function runner(strict: boolean, release: boolean): Server {
   const root = graph(strict);
   return {
     sync: (request) => {
-      const scope = enter(root, request);
+      const scope = filled(root, request);
       const page = scope.get("page");
       if (release) scope[Symbol.dispose]();
       return page;
     },
     hold: (request) => {
-      const scope = enter(root, request);
+      const scope = filled(root, request);
       return [scope, scope.get("page")];
     },
   };
 }
 
-export const variants: readonly ScopeVariant[] = [
-  { name: "InferDI, holder (default)", open: () => runner(true, filled, true) },
-  { name: "InferDI, override", open: () => runner(true, overridden, true) },
-  { name: "InferDI, strict off", open: () => runner(false, filled, true) },
-  { name: "InferDI, strict off, never disposed", open: () => runner(false, filled, false) },
+export const arms: readonly Arm[] = [
+  { name: "InferDI, holder (default)", kind: "scope", open: () => serving(runner(true, true)) },
+  { name: "InferDI, strict off, never disposed", kind: "scope", open: () => serving(runner(false, false)) },
 ];

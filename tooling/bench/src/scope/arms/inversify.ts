@@ -1,6 +1,7 @@
 import "reflect-metadata";
 import { Container } from "inversify";
-import type { ScopeRunner, ScopeVariant } from "../contender.ts";
+import type { Arm } from "../../arms/arm.ts";
+import { type Server, serving } from "../serving.ts";
 import { Access, Cart, Orders, Page, Settings, Stock, Tenant, Trace, User, type Request } from "../graph.ts";
 
 const request = Symbol("request");
@@ -24,7 +25,7 @@ function graph(): Container {
 }
 
 /** A child container for each request, as its documents advise for a value of the request. */
-function withChild(needsTurns: boolean): ScopeRunner {
+function withChild(needsTurns: boolean): Server {
   const root = graph();
   const enter = (value: Request): Container => {
     const child = new Container({ parent: root });
@@ -42,7 +43,7 @@ function withChild(needsTurns: boolean): ScopeRunner {
 }
 
 /** One container for all; the value is handed over in a variable. Correct only while nothing in the graph waits. */
-function withVariable(): ScopeRunner {
+function withVariable(): Server {
   const root = graph();
   let now: Request = { id: "" };
   root.bind<Request>(request).toDynamicValue(() => now);
@@ -54,8 +55,8 @@ function withVariable(): ScopeRunner {
   };
 }
 
-export const variants: readonly ScopeVariant[] = [
-  { name: "inversify, child container (default)", open: () => withChild(false) },
-  { name: "inversify, child container, loop turns", open: () => withChild(true) },
-  { name: "inversify, no scope, value in a variable", open: withVariable },
+export const arms: readonly Arm[] = [
+  { name: "inversify, child container (default)", kind: "scope", open: () => serving(withChild(false)) },
+  { name: "inversify, child container, loop turns", kind: "scope", open: () => serving(withChild(true)) },
+  { name: "inversify, no scope, value in a variable", kind: "scope", open: () => serving(withVariable()) },
 ];

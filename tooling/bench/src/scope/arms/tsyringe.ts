@@ -7,7 +7,8 @@ import {
   Lifecycle,
   type DependencyContainer,
 } from "tsyringe";
-import type { ScopeRunner, ScopeVariant } from "../contender.ts";
+import type { Arm } from "../../arms/arm.ts";
+import { type Server, serving } from "../serving.ts";
 import { Access, Cart, Orders, Page, Settings, Stock, Tenant, Trace, User, type Request } from "../graph.ts";
 
 type Class = new (...args: never[]) => unknown;
@@ -50,7 +51,7 @@ function byFactories(): DependencyContainer {
   return root;
 }
 
-function runner(root: DependencyContainer, release: boolean): ScopeRunner {
+function runner(root: DependencyContainer, release: boolean): Server {
   const enter = (request: Request): DependencyContainer =>
     root.createChildContainer().registerInstance<Request>("request", request);
   return {
@@ -69,8 +70,7 @@ function runner(root: DependencyContainer, release: boolean): ScopeRunner {
   };
 }
 
-export const variants: readonly ScopeVariant[] = [
-  { name: "tsyringe, classes (default)", open: () => runner(byClasses(), true) },
-  { name: "tsyringe, classes, never disposed", open: () => runner(byClasses(), false) },
-  { name: "tsyringe, factories, never disposed", open: () => runner(byFactories(), false) },
+export const arms: readonly Arm[] = [
+  { name: "tsyringe, classes (default)", kind: "scope", open: () => serving(runner(byClasses(), true)) },
+  { name: "tsyringe, factories, never disposed", kind: "scope", open: () => serving(runner(byFactories(), false)) },
 ];

@@ -1,4 +1,5 @@
-import type { ScopeVariant } from "../contender.ts";
+import type { Arm } from "../../arms/arm.ts";
+import { serving } from "../serving.ts";
 import { Access, Cart, Orders, Page, Settings, Stock, Tenant, Trace, User, type Request } from "../graph.ts";
 
 function handWritten(settings: Settings): (request: Request) => Page {
@@ -9,19 +10,21 @@ function handWritten(settings: Settings): (request: Request) => Page {
   };
 }
 
-export const variants: readonly ScopeVariant[] = [
+export const arms: readonly Arm[] = [
   {
     name: "hand-written",
-    open: () => {
+    kind: "scope",
+    open() {
       const build = handWritten(new Settings());
-      return { sync: build, hold: (request) => [build(request)] };
+      return serving({ sync: build, hold: (request) => [build(request)] });
     },
   },
   {
     name: "hand-written, awaited",
-    open: () => {
+    kind: "scope, awaited",
+    open() {
       const build = handWritten(new Settings());
-      return { wait: async (request) => build(request) };
+      return serving({ wait: async (request) => build(request) });
     },
   },
 ];

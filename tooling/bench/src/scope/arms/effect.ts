@@ -1,5 +1,6 @@
 import { Context, Effect, Layer, ManagedRuntime } from "effect";
-import type { ScopeRunner, ScopeVariant } from "../contender.ts";
+import type { Arm } from "../../arms/arm.ts";
+import { type Server, serving } from "../serving.ts";
 import { Access, Cart, Orders, Page, Settings, Stock, Tenant, Trace, User, type Request } from "../graph.ts";
 
 class RequestKey extends Context.Service<RequestKey, Request>()("request") {}
@@ -66,7 +67,7 @@ function runtime(): ManagedRuntime.ManagedRuntime<SettingsKey, never> {
   return ManagedRuntime.make(Layer.succeed(SettingsKey, new Settings()));
 }
 
-function withLayers(): ScopeRunner {
+function withLayers(): Server {
   const running = runtime();
   const program = Effect.provide(
     Effect.map(PageKey, (page) => page),
@@ -77,13 +78,13 @@ function withLayers(): ScopeRunner {
   return { sync };
 }
 
-function withoutLayers(): ScopeRunner {
+function withoutLayers(): Server {
   const running = runtime();
   const sync = (request: Request): Page => running.runSync(Effect.provideService(byHand, RequestKey, request));
   return { sync };
 }
 
-export const variants: readonly ScopeVariant[] = [
-  { name: "Effect, a layer for each request", open: withLayers },
-  { name: "Effect, graph made by hand in one effect", open: withoutLayers },
+export const arms: readonly Arm[] = [
+  { name: "Effect, a layer for each request", kind: "scope", open: () => serving(withLayers()) },
+  { name: "Effect, graph made by hand in one effect", kind: "scope", open: () => serving(withoutLayers()) },
 ];

@@ -1,6 +1,7 @@
 import { container, type Running } from "@steward/container";
 import { input, resource } from "@steward/core";
-import type { ScopeVariant } from "../contender.ts";
+import type { Arm } from "../../arms/arm.ts";
+import { type Server, serving } from "../serving.ts";
 import { Access, Cart, Orders, Page, Settings, Stock, Tenant, Trace, User, type Request } from "../graph.ts";
 
 const request = input<Request>()("request", { lifetime: "request" });
@@ -56,57 +57,39 @@ function takenFrom(serve: (request: Request, take: (page: Page) => void) => void
   };
 }
 
-export const variants: readonly ScopeVariant[] = [
-  {
-    name: "Steward, synchronous, hoisted needs",
-    open: async () => {
-      const running = await start();
-      const never = new Promise<void>(() => {});
-      return {
-        sync: takenFrom((value, take) => void running.scope([request.is(value)], needs, ({ page }) => take(page))),
-        // A request whose handler has not settled yet. The handler's own promise is not counted: it is one for all.
-        hold: (value) => [running.scope([request.is(value)], needs, () => never)],
-      };
+function arm(name: string, kind: string, serverOf: (running: Running) => Server): Arm {
+  return { name, kind, open: async () => serving(serverOf(await start())) };
+}
+
+const never = new Promise<void>(() => {});
+
+/** An open scope and its page. */
+const held =
+  (running: Running) =>
+  async (value: Request): Promise<readonly unknown[]> => {
+    const scope = running.scope([request.is(value)]);
+    return [scope, await scope.get(page)];
+  };
+
+export const arms: readonly Arm[] = [
+  arm("Steward, hoisted needs", "scope", (running) => ({
+    sync: takenFrom((value, take) => void running.scope([request.is(value)], needs, ({ page }) => take(page))),
+    // A request whose handler has not settled yet. The handler's own promise is not counted: it is one for all.
+    hold: (value) => [running.scope([request.is(value)], needs, () => never)],
+  })),
+  arm("Steward, inline needs", "scope", (running) => ({
+    sync: takenFrom((value, take) => void running.scope([request.is(value)], { page }, ({ page }) => take(page))),
+    hold: async (value) => {
+      const scope = running.scope([request.is(value)]);
+      return [scope, await scope.resolve({ page })];
     },
-  },
-  {
-    name: "Steward, synchronous, inline needs",
-    open: async () => {
-      const running = await start();
-      return {
-        sync: takenFrom((value, take) => void running.scope([request.is(value)], { page }, ({ page }) => take(page))),
-        hold: async (value) => {
-          const scope = running.scope([request.is(value)]);
-          return [scope, await scope.resolve({ page })];
-        },
-      };
-    },
-  },
-  {
-    name: "Steward, awaited, hoisted needs",
-    open: async () => {
-      const running = await start();
-      return { wait: (value) => running.scope([request.is(value)], needs, ({ page }) => page) };
-    },
-  },
-  {
-    name: "Steward, awaited, inline needs",
-    open: async () => {
-      const running = await start();
-      return {
-        wait: (value) => running.scope([request.is(value)], { page }, ({ page }) => page),
-        hold: async (value) => {
-          const scope = running.scope([request.is(value)]);
-          return [scope, await scope.get(page)];
-        },
-      };
-    },
-  },
-  {
-    name: "Steward, awaited, async function",
-    open: async () => {
-      const running = await start();
-      return { wait: (value) => running.scope([request.is(value)], { page }, async ({ page }) => page) };
-    },
-  },
+  })),
+  arm("Steward, awaited", "scope, awaited", (running) => ({
+    wait: (value) => running.scope([request.is(value)], { page }, ({ page }) => page),
+    hold: held(running),
+  })),
+  arm("Steward, awaited, async function", "scope, awaited", (running) => ({
+    wait: (value) => running.scope([request.is(value)], { page }, async ({ page }) => page),
+    hold: held(running),
+  })),
 ];

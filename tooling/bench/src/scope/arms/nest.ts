@@ -1,7 +1,8 @@
 import "reflect-metadata";
 import { ContextIdFactory, NestFactory, REQUEST } from "@nestjs/core";
 import { Inject, Injectable, Module, Scope, type INestApplicationContext } from "@nestjs/common";
-import type { ScopeRunner, ScopeVariant } from "../contender.ts";
+import type { Arm } from "../../arms/arm.ts";
+import { type Server, serving } from "../serving.ts";
 import { Access, Cart, Orders, Page, Settings, Stock, Tenant, Trace, User, type Request } from "../graph.ts";
 
 type Class = new (...args: never[]) => object;
@@ -31,7 +32,7 @@ async function application(): Promise<INestApplicationContext> {
   return NestFactory.createApplicationContext(AppModule, { logger: false });
 }
 
-async function runner(select: boolean, needsTurns: boolean): Promise<ScopeRunner> {
+async function runner(select: boolean, needsTurns: boolean): Promise<Server> {
   const app = await application();
   const from = select ? app.select(AppModule) : app;
   const enter = (request: Request): ReturnType<typeof ContextIdFactory.create> => {
@@ -50,8 +51,11 @@ async function runner(select: boolean, needsTurns: boolean): Promise<ScopeRunner
   };
 }
 
-export const variants: readonly ScopeVariant[] = [
-  { name: "NestJS (default)", open: () => runner(false, false) },
-  { name: "NestJS, strict in one module", open: () => runner(true, false) },
-  { name: "NestJS, strict in one module, loop turns", open: () => runner(true, true) },
+export const arms: readonly Arm[] = [
+  { name: "NestJS (default)", kind: "scope, awaited", open: async () => serving(await runner(false, false)) },
+  {
+    name: "NestJS, strict in one module, loop turns",
+    kind: "scope, awaited",
+    open: async () => serving(await runner(true, true)),
+  },
 ];
