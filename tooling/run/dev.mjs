@@ -1,13 +1,13 @@
 import { existsSync, watch } from "node:fs";
 import { join } from "node:path";
-import { testFiles } from "../tap/suite.mjs";
+import { testFiles } from "../tap/files.mjs";
 import { run } from "./child.mjs";
 import { ensureInstalled } from "./install.mjs";
 import { explain } from "./problem.mjs";
 import { build } from "./turbo.mjs";
 import { packageNamed } from "./workspace.mjs";
 
-/** Builds one package with what it needs and runs its tests by Node's own runner: seconds, not minutes. */
+/** Builds one package with what it needs and runs its tests: seconds, not minutes. */
 export async function main(args) {
   const flags = args.filter((a) => a.startsWith("--"));
   const unknown = flags.filter((f) => f !== "--all" && f !== "--watch");
@@ -31,16 +31,11 @@ async function loop(directory, packageName, parts, all) {
     const { code } = await run(process.execPath, [compile, "tsconfig.test.json"], { cwd: directory });
     if (code !== 0) return code;
   }
-  const files = testFiles(directory, parts).filter((f) => all || !f.includes("/integration/"));
-  if (files.length === 0)
+  if (testFiles(directory, parts).length === 0)
     explain(`${packageName} has no test file${parts.length > 0 ? ` with "${parts.join('" or "')}" in its name` : ""}`);
-  const reporter = parts.length > 0 ? "spec" : "dot";
-  const options = ["--test", "--enable-source-maps", `--test-reporter=${reporter}`];
-  const { code } = await run(process.execPath, [...options, ...files], { cwd: directory });
-  const verdict = code === 0 ? "passed" : "FAILED";
-  console.log(
-    `\n${packageName}: ${files.length} files ${verdict} in ${((performance.now() - began) / 1000).toFixed(1)} s`,
-  );
+  const runner = join(import.meta.dirname, "../tap/run.mjs");
+  const { code } = await run(process.execPath, [runner, all ? "--each" : "--quick", ...parts], { cwd: directory });
+  console.log(`${((performance.now() - began) / 1000).toFixed(1)} s`);
   return code;
 }
 

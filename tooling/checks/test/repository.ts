@@ -91,8 +91,9 @@ export function withCompiler({ root }: Repository): void {
 
 /** Runs a program of ours in a folder: its exit code and all it printed. */
 export function runIn(directory: string, program: string): { readonly code: number | null; readonly output: string } {
-  // tap puts its loader into NODE_OPTIONS of every child; what we run here is to run as it does for a person.
-  const command = ["-u", "NODE_OPTIONS", process.execPath, join(home, "dist", program)];
-  const { status, stdout, stderr } = spawnSync("env", command, { cwd: directory, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(home, "dist", program)], {
+    cwd: directory,
+    encoding: "utf8",
+  });
   return { code: status, output: `${stdout}${stderr}` };
 }

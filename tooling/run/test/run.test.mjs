@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { failuresOf, readTap } from "../../tap/tap-lines.mjs";
 import { installProblem } from "../install.mjs";
 import { render } from "../new.mjs";
 import { nearest } from "../problem.mjs";
@@ -80,45 +79,6 @@ t.test("the summary", async (t) => {
   });
   await t.test("counts a turbo that fails by itself", async (t) => {
     t.equal(summary([good], [], 1, "v20.1.0").failed, 1);
-  });
-});
-
-const tapText = `TAP version 14
-# Subtest: a.test.js
-    # Subtest: adds
-        ok 1 - should be equal
-        1..1
-    ok 1 - adds # time=4.213ms
-    
-    # Subtest: group
-        # Subtest: inner
-            not ok 1 - should be equal
-              ---
-              compare: ===
-              ...
-            1..1
-        not ok 1 - inner # time=16ms
-        1..1
-    not ok 2 - group # time=22ms
-    
-    # Subtest: needs a server
-    ok 3 - needs a server # SKIP no server
-    1..3
-not ok 1 - a.test.js # time=42ms
-`;
-
-t.test("the cases of a TAP text", async (t) => {
-  await t.test("are its innermost subtests", async (t) => {
-    t.same(readTap(tapText), { passed: 1, failed: 1, skipped: 1 });
-  });
-  await t.test("that failed are printed with their path", async (t) => {
-    t.match(failuresOf(tapText), [/^FAIL a.test.js > group > inner\n[\s\S]*compare: ===/]);
-  });
-  await t.test("include a group that failed by itself, and a file that broke off", async (t) => {
-    const timeout =
-      "# Subtest: a.js\n    # Subtest: x\n        ok 1\n        1..1\n    ok 1 - x\n    1..1\nnot ok 1 - a.js\n";
-    t.match(readTap(timeout), { passed: 1, failed: 1 });
-    t.match(readTap("# Subtest: a.js\n    # Subtest: x\n        ok 1\n"), { passed: 0, failed: 1 });
   });
 });
 

@@ -13,8 +13,7 @@ export class Owner {
   constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     this.child = spawn(process.execPath, [fileURLToPath(new URL("owner.js", import.meta.url)), ...args], {
       detached: true,
-      // A test runner may have added its own loader to NODE_OPTIONS.
-      env: { ...process.env, NODE_OPTIONS: "", ...env },
+      env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "inherit", "ipc"],
     });
     if (this.child.stdout === null) throw new Error("no stdout");
