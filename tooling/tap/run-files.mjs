@@ -40,8 +40,7 @@ export async function runFiles(directory, files, { onCase, onFile }) {
 }
 
 function command(directory, file) {
-  const preload = join(import.meta.dirname, "preload.mjs");
-  const node = [process.execPath, "--enable-source-maps", `--import=${preload}`, file];
+  const node = [process.execPath, "--enable-source-maps", file];
   const env = { ...process.env, TAP_TIMEOUT: String(TIMEOUT_S) };
   const options = { name: file, cwd: directory, env, timeout: TIMEOUT_S * 1000, buffered: true, at: null, stack: "" };
   // tap puts its coverage hook into NODE_OPTIONS of what it starts.

@@ -36,12 +36,3 @@ export async function pair(
     },
   };
 }
-
-/** Waits until it has come to pass. */
-export async function until(what: () => boolean): Promise<void> {
-  const end = performance.now() + 5_000;
-  while (!what()) {
-    if (performance.now() > end) throw new Error("it did not come to pass");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { ServiceError } from "@grpc/grpc-js";
 import { currentContext, StewardError } from "@steward/core";
 import { GrpcStatusError, implement, loadProto, type GrpcService } from "../src/index.ts";
 import type { JobStatus__Output } from "./fixtures/generated/clips/v1/JobStatus.ts";
@@ -100,14 +99,4 @@ export function status(client: RendererClient, job: Job, options: object = {}): 
       error === null && answer !== undefined ? resolve(answer) : reject(error),
     );
   });
-}
-
-/** How a call failed. */
-export async function failure(call: Promise<unknown>): Promise<ServiceError & { cause?: unknown }> {
-  return await call.then(
-    () => {
-      throw new Error("it succeeded");
-    },
-    (error: ServiceError) => error,
-  );
 }

@@ -82,19 +82,3 @@ export async function mirror(request: IncomingMessage, response: ServerResponse)
 export function started(options: HttpSessionOptions = {}, name = "http"): Promise<HttpSessionManager> {
   return new HttpSessionManager(options, { name }).start();
 }
-
-/** An error, with the code that ours and undici's have. */
-export interface Failure extends Error {
-  readonly code?: string;
-  readonly errors?: readonly Failure[];
-}
-
-/** The error of a promise that should fail. */
-export async function failure(promise: Promise<unknown>): Promise<Failure> {
-  try {
-    await promise;
-  } catch (error) {
-    return error as Failure;
-  }
-  throw new Error("it did not fail");
-}

@@ -1,7 +1,7 @@
 import { specOf } from "@steward/core";
 import t from "tap";
+import { failure } from "@steward/testing";
 import { mockHttpSession } from "../src/testing.ts";
-import { failure } from "./servers.ts";
 
 t.test("a mocked session answers what the test wrote down, and refuses the rest", async (t) => {
   const { manager, agent } = mockHttpSession("api", {

@@ -4,9 +4,10 @@ import { once } from "node:events";
 import { inspect } from "node:util";
 import t from "tap";
 import { isDefinition, specOf } from "@steward/core";
+import { until } from "@steward/testing";
 import { redisCluster, RedisClusterManager, redisPool, RedisPoolManager, type RedisPoolOptions } from "../src/index.ts";
 import { certificate, privateKey } from "./fixtures/tls.ts";
-import { launch, manage, needsRedis, proxyTo, until } from "./setup.ts";
+import { launch, manage, needsRedis, proxyTo } from "./setup.ts";
 
 /** What is wrong with options, one line each. */
 function problems(options: unknown, Made: new (given: never) => unknown = RedisPoolManager): string[] {

@@ -38,12 +38,3 @@ export async function manage(
   test.teardown(() => manager.stop());
   return manager.start();
 }
-
-/** Resolves as soon as `done` holds. */
-export async function until(done: () => boolean | Promise<boolean>, what: string, timeoutMs = 5_000): Promise<void> {
-  const since = performance.now();
-  while (!(await done())) {
-    if (performance.now() - since > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}

@@ -10,6 +10,8 @@ export const TESTING_CODES = {
   SERVER_STOPPED: "The handle was stopped, so its server cannot be used again.",
   SERVER_ROOT_REFUSED: "Postgres does not run as root, and no other account could be found for it here.",
   SERVER_REQUIRED: "A test needs a server that is not there, and CI=true forbids to skip it.",
+  CONDITION_NOT_MET: "What a test waits for did not come in time.",
+  DID_NOT_FAIL: "A promise that should have failed was fulfilled.",
   HANDLES_LEAKED: "Something still keeps the process alive after the test.",
 } as const;
 

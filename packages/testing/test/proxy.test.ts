@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import t, { type Test } from "tap";
-import { type FaultProxy, startFaultProxy, trackHandles } from "../src/index.ts";
+import { type FaultProxy, startFaultProxy, trackHandles, until } from "../src/index.ts";
 
 /** A server that answers each line with `echo <line>`, closes at `bye`, and remembers what it got. */
 class EchoServer implements AsyncDisposable {
@@ -101,10 +101,6 @@ function scene(name: string, run: (t: Test, scene: Scene) => Promise<void>): voi
     }
     await handles.assertNoLeaks();
   });
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A client that has had one answer, so the whole way stands. */

@@ -2,12 +2,12 @@ import { createServer } from "node:http";
 import { connect, type AddressInfo } from "node:net";
 import type { PubSub } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
-import { trackHandles } from "@steward/testing";
+import { failure, trackHandles, until } from "@steward/testing";
 import t from "tap";
 import { WebSocket } from "ws";
 import { webSocketHub, WebSocketHubManager, type PresenceChange, type RoomMessage } from "../src/index.ts";
 import { History } from "../src/hub/history.ts";
-import { closeCode, failure, hubFor, nextText, rawClient, sessionsFor, until } from "./setup.ts";
+import { closeCode, hubFor, nextText, rawClient, sessionsFor } from "./setup.ts";
 
 const handles = trackHandles();
 t.teardown(() => handles.assertNoLeaks());

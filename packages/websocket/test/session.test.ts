@@ -1,7 +1,7 @@
 import { createServer as createTlsServer } from "node:https";
 import { inspect } from "node:util";
 import { FakeClock } from "@steward/core/testing";
-import { testCertificates, trackHandles } from "@steward/testing";
+import { failure, testCertificates, trackHandles, until } from "@steward/testing";
 import t from "tap";
 import { WebSocket } from "ws";
 import {
@@ -12,7 +12,7 @@ import {
   type Resumption,
 } from "../src/index.ts";
 import { Pauses } from "../src/client/pauses.ts";
-import { closeCode, failure, hubFor, plainFor, proxyFor, sessionsFor, until } from "./setup.ts";
+import { closeCode, hubFor, plainFor, proxyFor, sessionsFor } from "./setup.ts";
 
 const { authority, serverCert, serverKey } = testCertificates;
 

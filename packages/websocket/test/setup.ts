@@ -83,22 +83,3 @@ export function nextText(ws: WebSocket): Promise<string> {
 export function closeCode(ws: WebSocket): Promise<number> {
   return new Promise((resolve) => ws.once("close", (code) => resolve(code)));
 }
-
-/** The error of a promise that should fail. */
-export async function failure(promise: Promise<unknown>): Promise<Error & { code?: string; retryable?: boolean }> {
-  try {
-    await promise;
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error("it did not fail");
-}
-
-/** Resolves as soon as `done` holds. */
-export async function until(done: () => boolean, what: string, timeoutMs = 5_000): Promise<void> {
-  const since = performance.now();
-  while (!done()) {
-    if (performance.now() - since > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  }
-}

@@ -1,10 +1,10 @@
 import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startFaultProxy } from "@steward/testing";
+import { failure, startFaultProxy, until } from "@steward/testing";
 import t from "tap";
 import { DatabasePoolManager, pubSub } from "../../src/index.ts";
-import { errorOf, testServer, until } from "./server.ts";
+import { testServer } from "./server.ts";
 
 const place = await testServer();
 const folder = await mkdtemp(join(tmpdir(), "steward-migrations-"));
@@ -66,7 +66,7 @@ t.test("names the migrations that fail, rolls them back, and lets the next start
     { url, migrations: { folder: path, table: "done", schema: "meta" } },
     { name: "films" },
   );
-  const error = await errorOf(manager.start());
+  const error = await failure(manager.start());
   t.equal(error.code, "DATABASE_MIGRATION_FAILED");
   t.match(error.message, /films: migrations of .*broken failed: type "nonsense" does not exist/);
   t.equal(manager.phase, "failed");
@@ -102,10 +102,10 @@ t.test("gives up waiting for the migrations of another when its start is given u
   );
   const second = new DatabasePoolManager({ url, migrations: path }, { startTimeoutMs: 300 });
   const since = performance.now();
-  t.equal((await errorOf(second.start())).code, "START_TIMEOUT");
+  t.equal((await failure(second.start())).code, "START_TIMEOUT");
   t.ok(performance.now() - since < 1_500);
   await first.stop();
-  t.equal((await errorOf(starting)).code, "START_ABORTED", "and a migration under way is cut off by a stop");
+  t.equal((await failure(starting)).code, "START_ABORTED", "and a migration under way is cut off by a stop");
   await second.stop();
 });
 
@@ -116,11 +116,11 @@ t.test("publishes in order over many connections, and lets no more than 1,000 me
   await bus.subscribe("numbers", (payload) => heard.push(payload));
   const sent = Array.from({ length: 1_000 }, (_, i) => `${i}`);
   const publishing = sent.map((number) => bus.publish("numbers", number));
-  t.equal((await errorOf(bus.publish("numbers", "one too many"))).code, "OVERLOADED");
+  t.equal((await failure(bus.publish("numbers", "one too many"))).code, "OVERLOADED");
   await Promise.all(publishing);
   await until(() => heard.length === sent.length, "all are heard");
   t.same(heard, sent);
-  await errorOf(bus.publish("numbers", "x".repeat(8_000)));
+  await failure(bus.publish("numbers", "x".repeat(8_000)));
   await bus.publish("numbers", "after a failure");
   await until(() => heard.length > sent.length, "one that fails holds nobody up");
   t.equal(heard.at(-1), "after a failure");
@@ -159,6 +159,6 @@ t.test("hears notifications, and again after its connection broke, and tells of 
   t.same(heard, ["one", "other two", "three", "other four"]);
   t.equal(manager.stats()["max"], 2, "none of this takes a connection of the pool");
   await manager.stop();
-  t.equal((await errorOf(bus.subscribe("other", () => {}))).code, "RESOURCE_UNAVAILABLE");
+  t.equal((await failure(bus.subscribe("other", () => {}))).code, "RESOURCE_UNAVAILABLE");
   await proxy.stop();
 });

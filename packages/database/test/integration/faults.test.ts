@@ -1,17 +1,14 @@
 import { spawn } from "node:child_process";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { fileURLToPath } from "node:url";
-import { type FaultProxy, Load, startFaultProxy } from "@steward/testing";
+import { type Failure, failure, type FaultProxy, Load, sleep, startFaultProxy, until } from "@steward/testing";
 import { startPostgres } from "@steward/testing/servers";
 import postgres from "postgres";
 import t from "tap";
 import { DATABASE_CHANNELS, DatabasePoolManager, type DatabaseInput } from "../../src/index.ts";
-import { errorOf, until } from "./server.ts";
 
 const server = await startPostgres({ settings: { max_connections: 60 } });
 t.teardown(() => server.stop());
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function open(proxy: FaultProxy, options: DatabaseInput = {}): Promise<DatabasePoolManager> {
   return new DatabasePoolManager(
@@ -155,7 +152,7 @@ t.test("lost replies: a statement whose reply never comes is told as lost, thoug
   const { $client } = manager.client;
   await Promise.all(Array.from({ length: 4 }, () => $client`select pg_sleep(0.05)`));
   proxy.dropReplies();
-  const all = Array.from({ length: 20 }, () => errorOf($client`insert into counted values (1)`));
+  const all = Array.from({ length: 20 }, () => failure($client`insert into counted values (1)`));
   await sleep(300);
   await proxy.heal();
   const outcomes = await Promise.all(all.map((p) => p.catch(() => "ok")));
@@ -169,10 +166,10 @@ t.test("lost replies: a statement whose reply never comes is told as lost, thoug
 
 t.test("a connection that breaks at any moment of its making harms nobody else", async (t) => {
   await using proxy = await startFaultProxy({ target: server.url });
-  const codes = new Set<string | undefined>();
+  const codes = new Set<Failure["code"]>();
   for (const bytes of [0, 1, 9, 30, 60, 200, 400, 450, 500, 550, 600, 700, 900, 1_500, 3_000]) {
     proxy.limit(bytes);
-    codes.add((await errorOf(open(proxy, { queryTimeoutMs: 1_000 }))).code);
+    codes.add((await failure(open(proxy, { queryTimeoutMs: 1_000 }))).code);
   }
   t.same([...codes].sort(), ["DATABASE_CONNECT_FAILED"]);
   await proxy.heal();
@@ -225,11 +222,11 @@ t.test("leaves no statement running at the server when it stops", async (t) => {
     { url: server.url, applicationName: "leftover" },
     { drainTimeoutMs: 100, stopTimeoutMs: 1_000 },
   ).start();
-  const slow = errorOf(manager.client.$client`select pg_sleep(60)`);
-  const inTransaction = errorOf(manager.client.$client.begin((s) => s`select pg_sleep(60)`));
+  const slow = failure(manager.client.$client`select pg_sleep(60)`);
+  const inTransaction = failure(manager.client.$client.begin((s) => s`select pg_sleep(60)`));
   await until(() => manager.stats()["inUse"] === 2, "both run");
   await sleep(100);
-  await errorOf(manager.drain());
+  await failure(manager.drain());
   await manager.stop();
   t.match([(await slow).code, (await inTransaction).code], [String, String]);
   await until(

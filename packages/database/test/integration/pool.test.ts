@@ -1,12 +1,12 @@
 import { isStewardError, runWithContext, Secret } from "@steward/core";
-import { startFaultProxy, trackHandles } from "@steward/testing";
+import { failure, startFaultProxy, trackHandles, until } from "@steward/testing";
 import { sql } from "drizzle-orm";
 import { pgTable, serial, text, timestamp, json } from "drizzle-orm/pg-core";
 import postgres from "postgres";
 import t from "tap";
 import { DATABASE_CHANNELS, DatabasePoolManager, type DatabaseInput } from "../../src/index.ts";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { errorOf, testServer, until } from "./server.ts";
+import { testServer } from "./server.ts";
 
 const place = await testServer();
 t.teardown(() => place[Symbol.asyncDispose]());
@@ -93,13 +93,13 @@ t.test("has every way of the driver to run a query", async (t) => {
   await large.write(Buffer.from("hello"));
   await large.close();
   await until(() => manager.stats()["inUse"] === 0, "the large object gave its connection back");
-  t.equal((await errorOf($client`select * from nowhere`)).code, "42P01", "errors of the server are the driver's");
+  t.equal((await failure($client`select * from nowhere`)).code, "42P01", "errors of the server are the driver's");
   t.same((await $client`select array[1, null]::int[] as n, ${["a", null]}::text[] as s, array[[1], [2]] as m`)[0], {
     n: [1, null],
     s: ["a", null],
     m: [[1], [2]],
   });
-  t.equal((await errorOf($client`select ${undefined as never}`)).code, "UNDEFINED_VALUE");
+  t.equal((await failure($client`select ${undefined as never}`)).code, "UNDEFINED_VALUE");
   t.same([...(await $client`select 1 as still`)], [{ still: 1 }], "and the connection goes on");
   t.match(manager.stats(), { size: 1, inUse: 0, idle: 1, pending: 0, max: 2 });
 });
@@ -119,14 +119,14 @@ t.test("keeps its database through stop, start and renewal", async (t) => {
   reserved.release();
   await until(async () => (await seen("renewing")).length <= 1, "a connection in use is replaced when it comes back");
   await manager.stop();
-  t.equal((await errorOf($client`select 1`)).code, "RESOURCE_UNAVAILABLE");
-  t.equal((await errorOf($client.reserve())).code, "RESOURCE_UNAVAILABLE", "an ended pool does not come back to life");
-  t.equal((await errorOf($client.begin(() => []))).code, "RESOURCE_UNAVAILABLE");
+  t.equal((await failure($client`select 1`)).code, "RESOURCE_UNAVAILABLE");
+  t.equal((await failure($client.reserve())).code, "RESOURCE_UNAVAILABLE", "an ended pool does not come back to life");
+  t.equal((await failure($client.begin(() => []))).code, "RESOURCE_UNAVAILABLE");
   t.equal((await seen("renewing")).length, 0, "nothing is left at the server");
   await manager.start();
   t.equal(manager.client, client);
   t.type(await pid(), "number");
-  t.equal((await errorOf($client.end())).code, "LIFECYCLE_CONFLICT", "who started it stops it");
+  t.equal((await failure($client.end())).code, "LIFECYCLE_CONFLICT", "who started it stops it");
   await manager.stop();
 });
 
@@ -142,7 +142,7 @@ t.test(
       >`select ${i}::int as i, pg_backend_pid() as pid`.execute();
       served.set(row.pid, [...(served.get(row.pid) ?? []), row.i]);
     });
-    const refused = await errorOf($client`select 1`);
+    const refused = await failure($client`select 1`);
     t.equal(refused.code, "OVERLOADED");
     t.match(refused.message, "in use 4 of 4, pending 996 of 996");
     await Promise.all(all);
@@ -167,7 +167,7 @@ t.test("bounds the wait for a connection, for queries, reservations and transact
     $client.begin((s) => s`select 1`),
     manager.client.execute(sql`select 1`),
   ];
-  for (const error of await Promise.all(waiting.map(errorOf)))
+  for (const error of await Promise.all(waiting.map(failure)))
     t.ok(isStewardError(isStewardError(error) ? error : error.cause, "DEADLINE_EXCEEDED"));
   t.ok(performance.now() - since < 1_000);
   t.equal((await held`select 1 as x`)[0]?.["x"], 1);
@@ -178,12 +178,12 @@ t.test("bounds the wait for a connection, for queries, reservations and transact
 t.test("cancels at the server what ran out of time, and the connection goes on", async (t) => {
   await using manager = await open({ maxConnections: 1, queryTimeoutMs: 150, applicationName: "slow" });
   const { $client } = manager.client;
-  const error = await errorOf($client`select pg_sleep(30)`);
+  const error = await failure($client`select pg_sleep(30)`);
   t.equal(error.code, "DEADLINE_EXCEEDED");
   await until(async () => (await seen("slow")).every((row) => row["state"] === "idle"), "the server stopped it");
   const [pid] = await seen("slow");
   t.equal((await $client`select pg_backend_pid() as pid`)[0]?.["pid"], pid?.["pid"], "on the same connection");
-  const inContext = runWithContext({ deadline: performance.now() + 60 }, () => errorOf($client`select pg_sleep(30)`));
+  const inContext = runWithContext({ deadline: performance.now() + 60 }, () => failure($client`select pg_sleep(30)`));
   t.equal((await inContext).code, "DEADLINE_EXCEEDED", "the deadline of the request counts too");
   await $client`select 1`;
 });
@@ -198,9 +198,9 @@ t.test("cancels a query whose caller wants it no longer, queued or running", asy
     (await seen("cancelling")).some(({ state, query }) => state === "active" && String(query).includes("pg_sleep"));
   await until(sleeps, "the server has begun it, so there is something to cancel");
   queued.cancel();
-  t.equal((await errorOf(queued)).code, "57014");
+  t.equal((await failure(queued)).code, "57014");
   running.cancel();
-  t.equal((await errorOf(running)).code, "57014");
+  t.equal((await failure(running)).code, "57014");
   t.equal((await $client`select 1 as x`)[0]?.["x"], 1);
 });
 
@@ -272,7 +272,7 @@ t.test("refuses to start with what cannot work, and says why", async (t) => {
     [nowhere, "3D000"],
     [unreachable, "ECONNREFUSED"],
   ] as const) {
-    const error = await errorOf(new DatabasePoolManager({ url }, { name: "films" }).start());
+    const error = await failure(new DatabasePoolManager({ url }, { name: "films" }).start());
     t.equal(error.code, "DATABASE_CONNECT_FAILED");
     t.match(error.message, why);
     t.notMatch(JSON.stringify(error) + error.message + String(error.stack), "hunter2");
@@ -285,7 +285,7 @@ t.test("looks after a client of yours and never closes it", async (t) => {
   t.equal((await manager.client.execute(sql`select 1 as one`))[0]?.["one"], 1);
   await manager.client.$client.begin((s) => s`select 1`);
   const held = await Promise.all([manager.client.$client.reserve(), manager.client.$client.reserve()]);
-  t.equal((await errorOf(manager.client.$client`select 1`)).code, "DEADLINE_EXCEEDED");
+  t.equal((await failure(manager.client.$client`select 1`)).code, "DEADLINE_EXCEEDED");
   for (const one of held) one.release();
   await manager.probe();
   await manager.stop();
@@ -319,7 +319,7 @@ t.test("ends a reservation that takes too long, and tells its holder", async (t)
       ),
     "the end of it",
   );
-  t.equal((await errorOf(held`select 1`)).code, "DATABASE_LEASE_ENDED");
+  t.equal((await failure(held`select 1`)).code, "DATABASE_LEASE_ENDED");
   t.equal((await manager.client.$client`select 1 as x`)[0]?.["x"], 1, "its place is free again");
   held.release();
 });
@@ -361,7 +361,7 @@ t.test(
     t.equal(manager.passive.openRatio, 0);
     proxy.blackhole();
     const failures = [];
-    for (let i = 0; i < 4; i++) failures.push(await errorOf($client`select 1`));
+    for (let i = 0; i < 4; i++) failures.push(await failure($client`select 1`));
     t.match(failures.at(-1), { code: "CIRCUIT_OPEN" });
     t.equal(manager.passive.openRatio, 1);
   },

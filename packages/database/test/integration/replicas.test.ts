@@ -5,8 +5,8 @@ import { startPostgres } from "@steward/testing/servers";
 import { sql } from "drizzle-orm";
 import postgres from "postgres";
 import t from "tap";
+import { failure, until } from "@steward/testing";
 import { begin, DatabasePoolManager, replica } from "../../src/index.ts";
-import { errorOf, until } from "./server.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "steward-replicas-"));
 const primaryFolder = join(folder, "primary");
@@ -84,7 +84,7 @@ t.test("reads a replica that is near, and the primary while it lags or is away",
   t.same((manager.stats()["replicas"] as { lagsMs: number[] }).lagsMs, [Number.POSITIVE_INFINITY]);
   await manager.renew();
   await manager.stop();
-  t.equal(((await errorOf(reader.execute(sql`select 1`))).cause as { code?: string }).code, "RESOURCE_UNAVAILABLE");
+  t.equal(((await failure(reader.execute(sql`select 1`))).cause as { code?: string }).code, "RESOURCE_UNAVAILABLE");
 });
 
 t.test("is the database itself where there are no replicas", async (t) => {

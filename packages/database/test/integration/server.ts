@@ -37,22 +37,3 @@ export async function testServer(settings: Readonly<Record<string, string | numb
     },
   };
 }
-
-/** Waits until `condition` holds; fails after 10 s. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`still not: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-/** The error that a promise rejects with. */
-export async function errorOf(promise: PromiseLike<unknown>): Promise<Error & { code?: string }> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof Error) return error;
-  }
-  throw new Error("expected a rejection with an Error");
-}

@@ -1,13 +1,13 @@
 import { chmod, copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startFaultProxy } from "@steward/testing";
+import { failure, startFaultProxy, until } from "@steward/testing";
 import { startPostgres } from "@steward/testing/servers";
 import { sql } from "drizzle-orm";
 import { pgTable, text } from "drizzle-orm/pg-core";
 import t from "tap";
 import { begin, DatabasePoolManager, pubSub, type DatabaseInput } from "../../src/index.ts";
-import { errorOf, testServer, until } from "./server.ts";
+import { testServer } from "./server.ts";
 
 const place = await testServer();
 t.teardown(() => place[Symbol.asyncDispose]());
@@ -37,7 +37,7 @@ t.test("hands notices of the server to whoever asked for them, and to nobody els
 
 t.test("the server ends statements that take too long, though nobody here does", async (t) => {
   await using manager = await open({ statementTimeoutMs: 50 });
-  t.equal((await errorOf(manager.client.$client`select pg_sleep(60)`)).code, "57014");
+  t.equal((await failure(manager.client.$client`select pg_sleep(60)`)).code, "57014");
 });
 
 t.test("the server ends a transaction that idles, which its holder learns, and its place is free again", async (t) => {
@@ -46,7 +46,7 @@ t.test("the server ends a transaction that idles, which its holder learns, and i
   const held = await $client.reserve();
   await held`begin`;
   await until(() => manager.stats()["size"] === 0, "the server has ended it");
-  t.match((await errorOf(held`select 1`)).code, /^DATABASE_(LEASE_ENDED|CONNECTION_LOST)$/);
+  t.match((await failure(held`select 1`)).code, /^DATABASE_(LEASE_ENDED|CONNECTION_LOST)$/);
   held.release();
   t.equal((await $client`select 1 as one`)[0]?.["one"], 1);
   t.match(manager.stats(), { inUse: 0, pending: 0 });
@@ -132,7 +132,7 @@ t.test("gives up a connect that takes too long", async (t) => {
   await using proxy = await startFaultProxy({ target: place.url });
   proxy.blackhole();
   const since = performance.now();
-  const error = await errorOf(new DatabasePoolManager({ url: proxy.url, connectTimeoutMs: 200 }).start());
+  const error = await failure(new DatabasePoolManager({ url: proxy.url, connectTimeoutMs: 200 }).start());
   t.equal(error.code, "DATABASE_CONNECT_FAILED");
   t.match(error.message, "no connection within 200 ms");
   t.ok(performance.now() - since < 1_500);
@@ -159,16 +159,16 @@ t.test("makes sure of the server by TLS", async (t) => {
       ...options,
     }).start();
     const { $client } = manager.client;
-    t.equal((await errorOf($client`select pg_sleep(30)`)).code, "DEADLINE_EXCEEDED", "a query can be cancelled");
+    t.equal((await failure($client`select pg_sleep(30)`)).code, "DEADLINE_EXCEEDED", "a query can be cancelled");
     t.equal((await $client`select repeat('x', 1000000) as big`)[0]?.["big"].length, 1_000_000);
     return (await $client`select ssl from pg_stat_ssl where pid = pg_backend_pid()`)[0]?.["ssl"];
   };
   t.equal(await encrypted({ tls: false }), false);
   t.equal(await encrypted({ tls: "no-verify" }), true);
   t.equal(await encrypted({ tls: { ca: await readFile(cert) } }), true);
-  t.match((await errorOf(encrypted({ tls: true }))).message, /self.signed/);
+  t.match((await failure(encrypted({ tls: true }))).message, /self.signed/);
   t.match(
-    (await errorOf(encrypted({ tls: { ca: await readFile(cert), servername: "elsewhere" } }))).message,
+    (await failure(encrypted({ tls: { ca: await readFile(cert), servername: "elsewhere" } }))).message,
     /elsewhere|altnames/i,
   );
   await using proxy = await startFaultProxy({ target: server.url });
@@ -181,7 +181,7 @@ t.test("makes sure of the server by TLS", async (t) => {
   await manager.client.$client`select 1`;
   proxy.halfOpen();
   t.equal(
-    (await errorOf(manager.client.$client`select 1`)).code,
+    (await failure(manager.client.$client`select 1`)).code,
     "DATABASE_CONNECTION_LOST",
     "a half-open one is found out",
   );

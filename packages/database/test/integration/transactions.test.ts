@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { sql, TransactionRollbackError } from "drizzle-orm";
 import { integer, pgTable } from "drizzle-orm/pg-core";
 import t from "tap";
+import { failure } from "@steward/testing";
 import { begin, DatabasePoolManager, sqlRunner, transaction, type Database } from "../../src/index.ts";
-import { errorOf, testServer } from "./server.ts";
+import { testServer } from "./server.ts";
 
 const place = await testServer();
 const accounts = pgTable("accounts", { id: integer().primaryKey(), balance: integer().notNull() });
@@ -48,8 +49,8 @@ t.test("begin: changes last when it is committed, and only then", async (t) => {
     );
     t.equal(await balance(1), 100, "others do not");
     await open.commit();
-    t.equal((await errorOf(open.commit())).code, "DATABASE_LEASE_ENDED");
-    t.equal(((await errorOf(open.execute(sql`select 1`))).cause as { code?: string }).code, "DATABASE_LEASE_ENDED");
+    t.equal((await failure(open.commit())).code, "DATABASE_LEASE_ENDED");
+    t.equal(((await failure(open.execute(sql`select 1`))).cause as { code?: string }).code, "DATABASE_LEASE_ENDED");
   }
   t.equal(await balance(1), 7);
   {
@@ -60,14 +61,14 @@ t.test("begin: changes last when it is committed, and only then", async (t) => {
   const failed = await begin(db);
   await failed.rollback();
   await failed.rollback();
-  t.equal((await errorOf(failed.commit())).code, "DATABASE_LEASE_ENDED");
+  t.equal((await failure(failed.commit())).code, "DATABASE_LEASE_ENDED");
 });
 
 t.test("begin: a commit after a failed statement says that the server rolled back", async (t) => {
   await using open = await begin(db);
   await open.update(accounts).set({ balance: 9 });
-  await errorOf(open.update(accounts).set({ balance: -1 }));
-  const error = await errorOf(open.commit());
+  await failure(open.update(accounts).set({ balance: -1 }));
+  const error = await failure(open.commit());
   t.equal(error.code, "DATABASE_TRANSACTION_ABORTED");
   t.equal((error.cause as { code?: string }).code, "23514");
   t.equal(await balance(1), 100);
@@ -76,7 +77,7 @@ t.test("begin: a commit after a failed statement says that the server rolled bac
 t.test("begin: nested transactions are savepoints", async (t) => {
   await using open = await begin(db);
   await open.update(accounts).set({ balance: 50 });
-  await errorOf(
+  await failure(
     open.transaction(async (inner) => {
       await inner.update(accounts).set({ balance: 51 });
       await inner.transaction((innermost) => innermost.update(accounts).set({ balance: -1 }));
@@ -98,7 +99,7 @@ t.test("drizzle's own transaction and postgres.js' begin pass the same pool", as
     { isolationLevel: "serializable" },
   );
   t.equal(await balance(1), 1);
-  await errorOf(
+  await failure(
     db.transaction(async (tx) => {
       await tx.update(accounts).set({ balance: 2 });
       throw new Error("no");
@@ -118,7 +119,7 @@ t.test("drizzle's own transaction and postgres.js' begin pass the same pool", as
     [[{ a: 1 }], [{ a: 2 }]],
     "a body of several queries",
   );
-  t.equal((await errorOf(db.$client.begin((raw) => raw`update accounts set balance = -1`))).code, "23514");
+  t.equal((await failure(db.$client.begin((raw) => raw`update accounts set balance = -1`))).code, "23514");
 });
 
 t.test("transaction: commits what resolves, rolls back what rejects, with the isolation asked for", async (t) => {
@@ -132,14 +133,14 @@ t.test("transaction: commits what resolves, rolls back what rejects, with the is
   );
   t.same(level, { transaction_isolation: "serializable" });
   t.equal(await balance(1), 5);
-  await errorOf(
+  await failure(
     transaction(db, async (tx) => {
       await tx.update(accounts).set({ balance: 6 });
       throw new Error("no");
     }),
   );
   t.equal(await balance(1), 5);
-  const refused = await errorOf(
+  const refused = await failure(
     transaction(db, (tx) => tx.update(accounts).set({ balance: 6 }), {
       accessMode: "read only",
       deferrable: true,
@@ -159,7 +160,7 @@ t.test("transaction: runs again after a serialization failure, only where that i
       await tx.execute(sql`update accounts set balance = balance + 1 where id = 1`);
     })();
   };
-  const error = await errorOf(transaction(db, conflict, { isolationLevel: "repeatable read" }));
+  const error = await failure(transaction(db, conflict, { isolationLevel: "repeatable read" }));
   t.equal((error.cause as { code?: string }).code, "40001");
   t.equal(runs, 1);
   runs = 0;
@@ -167,7 +168,7 @@ t.test("transaction: runs again after a serialization failure, only where that i
   t.equal(runs, 2);
   t.equal(await balance(1), 78);
   let attempts = 0;
-  await errorOf(
+  await failure(
     transaction(
       db,
       async (tx) => {
@@ -206,7 +207,7 @@ t.test("a reservation left in a transaction is rolled back before the next user"
   await held`update accounts set balance = 1`;
   held.release();
   t.equal(await balance(1), 100);
-  t.equal((await errorOf(held`select 1`)).code, "DATABASE_LEASE_ENDED");
+  t.equal((await failure(held`select 1`)).code, "DATABASE_LEASE_ENDED");
 });
 
 t.test("serves as the port SqlRunner", async (t) => {
@@ -217,7 +218,7 @@ t.test("serves as the port SqlRunner", async (t) => {
     return (await inner.query<{ sum: string }>("select sum(balance) as sum from accounts"))[0]?.sum;
   });
   t.equal(sum, "22");
-  await errorOf(
+  await failure(
     runner.transaction(async (inner) => {
       await inner.query("update accounts set balance = 12");
       throw new Error("no");
@@ -227,10 +228,10 @@ t.test("serves as the port SqlRunner", async (t) => {
 });
 
 t.test("refuses databases that are not ours", async (t) => {
-  t.equal((await errorOf(begin({} as Database))).code, "DATABASE_NOT_MANAGED");
+  t.equal((await failure(begin({} as Database))).code, "DATABASE_NOT_MANAGED");
   await using open = await begin(db);
   t.equal(
-    (await errorOf(begin(open as unknown as Database))).code,
+    (await failure(begin(open as unknown as Database))).code,
     "DATABASE_NOT_MANAGED",
     "a transaction has savepoints instead",
   );

@@ -32,8 +32,3 @@ export function gate(): { readonly passed: Promise<void>; readonly open: () => v
   const passed = new Promise<void>((resolve) => (open = resolve));
   return { passed, open };
 }
-
-/** Waits until something holds; the test's own timeout is the limit. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1));
-}

@@ -3,9 +3,10 @@ import { container } from "@steward/container";
 import { resource } from "@steward/core";
 import { fastify, type FastifyInstance } from "fastify";
 import t from "tap";
+import { until } from "@steward/testing";
 import { background, inject, request, requestSignal, steward } from "../../src/index.ts";
 import { logged } from "../app.ts";
-import { ask, closed, firstBytes, gate, portOf, until } from "./client.ts";
+import { ask, closed, firstBytes, gate, portOf } from "./client.ts";
 
 async function listening(
   routes: (app: FastifyInstance) => void,

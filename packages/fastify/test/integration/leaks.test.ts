@@ -4,8 +4,9 @@ import { resource } from "@steward/core";
 import { asFunction, Lifetime } from "awilix";
 import { fastify } from "fastify";
 import t from "tap";
+import { until } from "@steward/testing";
 import { inject, path, query, steward } from "../../src/index.ts";
-import { portOf, until } from "./client.ts";
+import { portOf } from "./client.ts";
 import { act, sendMix, type Reply, type Way } from "./mix.ts";
 
 const REQUESTS = 10_000;

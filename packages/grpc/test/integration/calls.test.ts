@@ -1,7 +1,15 @@
 import { once } from "node:events";
-import { Client, credentials, InterceptingCall, Metadata, status as codes, type Interceptor } from "@grpc/grpc-js";
+import {
+  Client,
+  credentials,
+  InterceptingCall,
+  Metadata,
+  status as codes,
+  type Interceptor,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import { isStewardError, runWithContext, specOf } from "@steward/core";
-import { testCertificates } from "@steward/testing";
+import { failure, testCertificates, until } from "@steward/testing";
 import t from "tap";
 import {
   checkHealth,
@@ -12,8 +20,8 @@ import {
   watchHealth,
 } from "../../src/index.ts";
 import { grpcForTests, testGrpcChannel } from "../../src/testing.ts";
-import { nothing, pair, until } from "../pair.ts";
-import { failure, Renderer, renderer, status } from "../renderer.ts";
+import { nothing, pair } from "../pair.ts";
+import { Renderer, renderer, status } from "../renderer.ts";
 import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
 
 const { authority, clientCert, clientKey, serverCert, serverKey } = testCertificates;
@@ -149,7 +157,7 @@ t.test("a full queue refuses at once", async (t) => {
 t.test("what a handler throws becomes a status, with details that the caller can read", async (t) => {
   const heard: unknown[] = [];
   await using it = await pair({}, { onError: (error: unknown, path: string) => heard.push([path, error]) });
-  const missing = await failure(status(it.client, { id: "missing" }));
+  const missing = await failure<ServiceError>(status(it.client, { id: "missing" }));
   t.match(missing, { code: codes.NOT_FOUND, details: "no such job" });
   t.same(statusDetails(missing), {
     reason: "JOB_MISSING",
@@ -157,11 +165,11 @@ t.test("what a handler throws becomes a status, with details that the caller can
     metadata: { id: "missing" },
     retryAfterMs: 1_500,
   });
-  const down = await failure(status(it.client, { id: "down" }));
+  const down = await failure<ServiceError>(status(it.client, { id: "down" }));
   t.equal(down.code, codes.UNAVAILABLE);
   t.match(statusDetails(down), { reason: "RESOURCE_UNAVAILABLE", metadata: {} });
   t.equal(down.details, "a part of the service is not available now; please try again");
-  const broken = await failure(status(it.client, { id: "broken" }));
+  const broken = await failure<ServiceError>(status(it.client, { id: "broken" }));
   t.match(broken, { code: codes.INTERNAL, details: "something went wrong on our side" });
   t.match(statusDetails(broken), { reason: "INTERNAL" });
   t.match(heard, [["/clips.v1.Renderer/Status", { message: "a secret of the server" }]]);

@@ -1,14 +1,21 @@
 import { once } from "node:events";
 import { connect } from "node:http2";
 import { createServer } from "node:tls";
-import { Client, credentials, ServerInterceptingCall, status as codes, type ServerInterceptor } from "@grpc/grpc-js";
+import {
+  Client,
+  credentials,
+  ServerInterceptingCall,
+  status as codes,
+  type ServerInterceptor,
+  type ServiceError,
+} from "@grpc/grpc-js";
 import { isStewardError } from "@steward/core";
-import { testCertificates } from "@steward/testing";
+import { failure, testCertificates, until } from "@steward/testing";
 import t from "tap";
 import { checkHealth, GrpcChannelManager, watchHealth } from "../../src/index.ts";
 import { grpcForTests } from "../../src/testing.ts";
-import { pair, until } from "../pair.ts";
-import { failure, Renderer, renderer, status } from "../renderer.ts";
+import { pair } from "../pair.ts";
+import { Renderer, renderer, status } from "../renderer.ts";
 
 const { serverCert: cert, serverKey: key, authority: ca } = testCertificates;
 
@@ -43,7 +50,7 @@ t.test("where the owner of a client has closed it, calls say so", async (t) => {
   const yours = new Client(it.server.client.address, credentials.createInsecure());
   await using manager = await new GrpcChannelManager({ client: yours, service: Renderer }).start();
   yours.close();
-  const error = await failure(status(manager.client, { id: "a" }));
+  const error = await failure<ServiceError>(status(manager.client, { id: "a" }));
   t.equal(error.code, codes.UNAVAILABLE);
   t.ok(isStewardError(error.cause, "RESOURCE_UNAVAILABLE"));
   t.match(error.details, /takes no calls: .*shut down/);

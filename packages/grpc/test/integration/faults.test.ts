@@ -1,12 +1,12 @@
 import { createServer, type Socket } from "node:net";
-import { status as codes } from "@grpc/grpc-js";
+import { status as codes, type ServiceError } from "@grpc/grpc-js";
 import { isStewardError } from "@steward/core";
-import { startFaultProxy, testCertificates, type FaultProxy } from "@steward/testing";
+import { failure, type FaultProxy, startFaultProxy, testCertificates } from "@steward/testing";
 import t from "tap";
 import { GrpcChannelManager, type GrpcChannelOptions } from "../../src/index.ts";
 import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
 import { startProgram, type Program } from "../processes.ts";
-import { failure, Renderer, renderer, status } from "../renderer.ts";
+import { Renderer, renderer, status } from "../renderer.ts";
 import { grpcForTests } from "../../src/testing.ts";
 
 const { authority, serverCert, serverKey } = testCertificates;
@@ -56,7 +56,7 @@ t.test("a half-open connection is replaced before anybody's deadline, and its ca
   await using server = await startProgram("server");
   await using it = await setup(server);
   it.proxy.halfOpen();
-  const error = await failure(status(it.client, { id: "lost" }));
+  const error = await failure<ServiceError>(status(it.client, { id: "lost" }));
   t.equal(error.code, codes.UNAVAILABLE);
   t.ok(isStewardError(error.cause, "GRPC_CONNECTION_LOST"));
   t.match(error.details, /silent for \d+ ms, even to a health check/);

@@ -1,5 +1,6 @@
+import { failure } from "@steward/testing";
 import { GrpcChannelManager } from "../../src/index.ts";
-import { failure, Renderer, status } from "../renderer.ts";
+import { Renderer, status } from "../renderer.ts";
 
 /** Stops with a call in flight on a peer that went silent; the process has to end by itself. */
 const address = process.argv[2] ?? "";

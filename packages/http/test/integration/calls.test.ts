@@ -3,11 +3,11 @@ import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { runWithContext } from "@steward/core";
-import { Watch, FakeClock, trackHandles } from "@steward/testing";
+import { failure, FakeClock, trackHandles, Watch } from "@steward/testing";
 import t from "tap";
 import * as undici from "undici";
 import { HttpSessionManager, type HttpSession } from "../../src/index.ts";
-import { bodyOf, failure, mirror, serve, started, type Mirrored } from "../servers.ts";
+import { bodyOf, mirror, serve, started, type Mirrored } from "../servers.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const handles = trackHandles();

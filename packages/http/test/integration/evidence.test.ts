@@ -1,9 +1,9 @@
 import type { MetricSample } from "@steward/core";
-import { trackHandles } from "@steward/testing";
+import { failure, trackHandles } from "@steward/testing";
 import t from "tap";
 import type { HttpSessionManager, OriginStats } from "../../src/index.ts";
 import { mockHttpSession } from "../../src/testing.ts";
-import { failure, serve, started, type TestServer } from "../servers.ts";
+import { serve, started, type TestServer } from "../servers.ts";
 
 const handles = trackHandles();
 t.teardown(() => handles.assertNoLeaks());

@@ -1,8 +1,17 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { Load, Watch, FakeClock, startFaultProxy, trackHandles, type FaultProxy } from "@steward/testing";
+import {
+  failure,
+  FakeClock,
+  type FaultProxy,
+  Load,
+  startFaultProxy,
+  trackHandles,
+  until,
+  Watch,
+} from "@steward/testing";
 import t from "tap";
 import { HTTP_CHANNELS, HttpSessionManager, type HttpSessionOptions, type UnreadBodyEvent } from "../../src/index.ts";
-import { failure, serve, started, type TestServer } from "../servers.ts";
+import { serve, started, type TestServer } from "../servers.ts";
 
 // Bounds are those of the promise, plus this, for timers are not exact; what the machine adds is taken out before.
 const SLACK_MS = 250;
@@ -11,13 +20,6 @@ const CONNECTIONS = 10;
 
 const handles = trackHandles();
 t.teardown(() => handles.assertNoLeaks());
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** Waits until something is so; the test's own timeout is all that ends it. */
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await turn();
-}
 
 /** A started manager whose deadlines run by a clock of the test's. */
 async function onClock(options: HttpSessionOptions): Promise<{ clock: FakeClock; http: HttpSessionManager }> {

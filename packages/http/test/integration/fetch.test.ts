@@ -1,9 +1,9 @@
 import { gzipSync } from "node:zlib";
-import { trackHandles } from "@steward/testing";
+import { failure, trackHandles } from "@steward/testing";
 import t from "tap";
 import * as undici from "undici";
 import type { HttpSession } from "../../src/index.ts";
-import { failure, mirror, serve, started, type Mirrored } from "../servers.ts";
+import { mirror, serve, started, type Mirrored } from "../servers.ts";
 
 const handles = trackHandles();
 t.teardown(() => handles.assertNoLeaks());

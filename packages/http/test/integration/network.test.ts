@@ -5,10 +5,10 @@ import { createServer as createHttps, type ServerOptions } from "node:https";
 import { syncBuiltinESMExports } from "node:module";
 import { connect, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { FakeClock, testCertificates, trackHandles } from "@steward/testing";
+import { failure, FakeClock, testCertificates, trackHandles } from "@steward/testing";
 import t from "tap";
 import { HttpSessionManager } from "../../src/index.ts";
-import { failure, listening, serve, started, type TestServer } from "../servers.ts";
+import { listening, serve, started, type TestServer } from "../servers.ts";
 
 const { authority, clientCert, clientKey, serverCert, serverKey } = testCertificates;
 

@@ -1,9 +1,10 @@
 import t from "tap";
 import { Redis } from "ioredis";
+import { until } from "@steward/testing";
 import { redisPubSub, redisRunner, RedisClient } from "../../src/index.ts";
 import { READS } from "../../src/client/commands.ts";
 import { runWithContext, systemClock } from "@steward/core";
-import { launch, manage, needsRedis, proxyTo, until } from "../setup.ts";
+import { launch, manage, needsRedis, proxyTo } from "../setup.ts";
 
 t.test(
   "is a real ioredis client: commands, callbacks, buffers, pipelines, transactions, scripts, scans",

@@ -1,8 +1,8 @@
-import { Load } from "@steward/testing";
+import { Load, until } from "@steward/testing";
 import t from "tap";
 import { startRedisCluster, type RedisServer } from "@steward/testing/servers";
 import { RedisClusterManager, RedisPoolManager, redisPubSub, type RedisClusterOptions } from "../../src/index.ts";
-import { needsRedis, proxyTo, until } from "../setup.ts";
+import { needsRedis, proxyTo } from "../setup.ts";
 
 const cluster = needsRedis.skip === undefined ? await startRedisCluster() : undefined;
 t.teardown(() => cluster?.stop());

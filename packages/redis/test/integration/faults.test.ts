@@ -1,10 +1,10 @@
-import { Load } from "@steward/testing";
+import { Load, until } from "@steward/testing";
 import t from "tap";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { launch, manage, needsRedis, proxyTo, until } from "../setup.ts";
+import { launch, manage, needsRedis, proxyTo } from "../setup.ts";
 
 const RATE = 200;
 const SLACK_MS = 150;

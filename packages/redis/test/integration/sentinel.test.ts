@@ -1,7 +1,7 @@
-import { Load } from "@steward/testing";
+import { Load, until } from "@steward/testing";
 import t from "tap";
 import { startRedisSentinel } from "@steward/testing/servers";
-import { manage, needsRedis, until } from "../setup.ts";
+import { manage, needsRedis } from "../setup.ts";
 
 for (const fault of ["killed", "frozen"] as const)
   t.test(

@@ -3,10 +3,9 @@ import { chmod, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promise
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { isStewardError } from "@steward/core";
-import { trackHandles } from "../../src/index.ts";
+import { trackHandles, until } from "../../src/index.ts";
 import {
   findRedis,
   type RedisServer,
@@ -64,10 +63,6 @@ async function withEnvironment(variables: Record<string, string | undefined>, fn
   }
 }
 
-async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await sleep(20);
-}
-
 await t.test("without a Redis program a suite is told to skip in one line, and fails where CI=true", async (t) => {
   await withEnvironment({ PATH: root, CI: undefined }, async () => {
     t.equal(findRedis(), undefined);
@@ -103,7 +98,7 @@ await t.test("of many that want an abandoned folder at once exactly one gets it"
 await t.test("a program that outlives its stop signals is named", async (t) => {
   const command = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done"];
   const server = await ServerProcess.spawn({ command, cwd: root, logFile: join(root, "deaf.log") });
-  await eventually(async () => (await server.logTail()) === "deaf");
+  await until(async () => (await server.logTail()) === "deaf");
   t.match(
     await refused(server.end([["SIGTERM", 20]]), "SERVER_STOP_TIMEOUT"),
     `process ${server.pid} is still alive after SIGTERM`,
@@ -240,9 +235,9 @@ function realServers(): void {
         16_384,
       );
       await cluster.nodes[0]?.kill();
-      await eventually(async () => (await cluster.masters()).length === 3);
+      await until(async () => (await cluster.masters()).length === 3);
       await cluster.nodes[0]?.restart();
-      await eventually(async () => (await cluster.replicas()).length === 3);
+      await until(async () => (await cluster.replicas()).length === 3);
     },
   );
 
@@ -252,8 +247,8 @@ function realServers(): void {
     const [master, replica] = group.nodes;
     t.same(await masterPort(group.sentinels, "videos"), master?.port);
     await master?.kill();
-    await eventually(async () => (await masterPort(group.sentinels, "videos")) === replica?.port);
-    await eventually(async () => (await group.masters())[0] === replica);
+    await until(async () => (await masterPort(group.sentinels, "videos")) === replica?.port);
+    await until(async () => (await group.masters())[0] === replica);
   });
 }
 

@@ -2,12 +2,12 @@ import type { AddressInfo } from "node:net";
 import { container } from "@steward/container";
 import { resource } from "@steward/core";
 import { inject, steward } from "@steward/fastify";
-import { trackHandles } from "@steward/testing";
+import { trackHandles, until } from "@steward/testing";
 import websocket from "@fastify/websocket";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import t from "tap";
 import { webSocketHub, WebSocketHubManager } from "../../src/index.ts";
-import { closeCode, nextText, rawClient, sessionsFor, until } from "../setup.ts";
+import { closeCode, nextText, rawClient, sessionsFor } from "../setup.ts";
 
 const handles = trackHandles();
 t.teardown(() => handles.assertNoLeaks());

@@ -1,7 +1,7 @@
 import { isStewardError, systemClock, type Clock } from "@steward/core";
-import { Load, trackHandles, type FaultProxy } from "@steward/testing";
+import { failure, until, type FaultProxy, Load, trackHandles } from "@steward/testing";
 import t from "tap";
-import { failure, hubFor, proxyFor, rawClient, sessionsFor, until } from "../setup.ts";
+import { hubFor, proxyFor, rawClient, sessionsFor } from "../setup.ts";
 
 const handles = trackHandles();
 t.teardown(() => handles.assertNoLeaks());

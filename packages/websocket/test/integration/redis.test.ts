@@ -1,8 +1,8 @@
 import { RedisPoolManager, redisPubSub } from "@steward/redis";
-import { startFaultProxy } from "@steward/testing";
+import { startFaultProxy, until } from "@steward/testing";
 import { redisForTests } from "@steward/testing/servers";
 import t from "tap";
-import { hubFor, sessionsFor, until } from "../setup.ts";
+import { hubFor, sessionsFor } from "../setup.ts";
 
 const redis = await redisForTests();
 t.teardown(() => redis[Symbol.asyncDispose]());
