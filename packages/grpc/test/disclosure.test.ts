@@ -1,5 +1,5 @@
 import { status as codes, type ServiceError } from "@grpc/grpc-js";
-import { leakyErrors, leaksIn } from "@steward/testing";
+import { failure, leaksIn, leakyErrors } from "@steward/testing";
 import { StewardError } from "@steward/core";
 import t from "tap";
 import {
@@ -12,7 +12,7 @@ import {
 } from "../src/index.ts";
 import { grpcForTests } from "../src/testing.ts";
 import type { RendererHandlers } from "./fixtures/generated/clips/v1/Renderer.ts";
-import { failure, Renderer, status } from "./renderer.ts";
+import { Renderer, status } from "./renderer.ts";
 
 /** Everything that a caller can see of a failed call. */
 function seenIn(error: ServiceError): string {
@@ -57,7 +57,7 @@ t.test(
         status(channel.client, { id: String(index) }),
         drained(channel.client.render({ id: String(index) })),
       ])
-        t.same(leaksIn(seenIn(await failure(call))), [], name);
+        t.same(leaksIn(seenIn(await failure<ServiceError>(call))), [], name);
   },
 );
 
@@ -85,9 +85,9 @@ t.test(
       DEADLINE_EXCEEDED: codes.DEADLINE_EXCEEDED,
     };
     for (const [theirs, own] of Object.entries(statuses)) {
-      const atFront = await failure(status(toBack.client, { id: theirs }));
+      const atFront = await failure<ServiceError>(status(toBack.client, { id: theirs }));
       t.match(atFront, { code: codes[theirs as StatusName], details }, "the front itself reads it all");
-      const error = await failure(status(channel.client, { id: theirs }));
+      const error = await failure<ServiceError>(status(channel.client, { id: theirs }));
       t.equal(error.code, own, theirs);
       t.same(leaksIn(seenIn(error)), []);
     }
@@ -102,7 +102,7 @@ t.test("what its author marked as public reaches the caller, with its code", asy
     });
   await using server = await grpcForTests([failing(make)]).start();
   await using channel = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
-  const error = await failure(status(channel.client, { id: "1" }));
+  const error = await failure<ServiceError>(status(channel.client, { id: "1" }));
   t.match(error, { code: codes.RESOURCE_EXHAUSTED, details: "too many videos at once" });
   t.same(statusDetails(error), { reason: "OVERLOADED", domain: "steward", metadata: {}, retryAfterMs: 20 });
 });

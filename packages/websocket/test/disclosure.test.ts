@@ -1,7 +1,7 @@
 import { StewardError } from "@steward/core";
-import { leakyErrors, leaksIn } from "@steward/testing";
+import { leaksIn, leakyErrors, until } from "@steward/testing";
 import t from "tap";
-import { hubFor, nextText, rawClient, until } from "./setup.ts";
+import { hubFor, nextText, rawClient } from "./setup.ts";
 
 t.test(
   "60 errors of handlers: a caller reads a code and a fixed sentence, and nothing that is for operators",
