@@ -11,6 +11,7 @@ import { needsOf, type Assembly, type Generation } from "./assembly.ts";
 import { StartError, type NodeFailure } from "./errors.ts";
 import type { Edge, GraphNode } from "./graph.ts";
 import { isEnabled, LiveNode, makeManager } from "./node.ts";
+import { startWithRetry } from "./start-retry.ts";
 
 /** Starts nodes of a generation along the graph: each as soon as what it needs is ready, and each once. */
 export class BringUp {
@@ -55,7 +56,7 @@ export class BringUp {
     const cause =
       error instanceof TimeoutReached
         ? new Error(
-            `the container did not start within ${timeoutMs} ms; waiting for: ${hanging.map((node) => node.name).join(", ")}`,
+            `the container did not start within ${timeoutMs} ms; waiting for: ${hanging.map(waitingFor).join(", ")}`,
           )
         : error;
     this.failures.push({
@@ -137,17 +138,12 @@ export class BringUp {
 
   async #startManager(live: LiveNode, manager: Managed): Promise<boolean> {
     this.#inFlight.set(live.graph.index, live);
-    try {
-      await manager.start({ signal: this.#abort.signal });
-      return true;
-    } catch (error) {
-      return this.#notStarted(live, error);
-    } finally {
-      this.#inFlight.delete(live.graph.index);
-    }
+    const { attempts, failure } = await startWithRetry(live, manager, this.#assembly.clock, this.#abort.signal);
+    this.#inFlight.delete(live.graph.index);
+    return failure === undefined || this.#notStarted(live, failure.error, attempts);
   }
 
-  #notStarted(live: LiveNode, error: unknown): boolean {
+  #notStarted(live: LiveNode, error: unknown, attempts: number): boolean {
     if (this.#abort.signal.aborted) {
       if (live.manager?.leftBehind === true) this.stillStarting.push(live.name);
       return false;
@@ -156,7 +152,13 @@ export class BringUp {
       this.#onDown(live);
       return true;
     }
-    this.#fail({ resource: live.name, phase: "start", durationMs: this.#elapsed(live), cause: error });
+    this.#fail({
+      resource: live.name,
+      phase: "start",
+      durationMs: this.#elapsed(live),
+      attempts: attempts === 1 ? undefined : attempts,
+      cause: error,
+    });
     return false;
   }
 
@@ -175,6 +177,11 @@ export class BringUp {
   }
 }
 
+/** A node that did not get ready in time, with why its last attempt failed. */
+function waitingFor({ name, manager }: LiveNode): string {
+  return manager?.failure === undefined ? name : `${name} (last error: ${describeError(manager.failure)})`;
+}
+
 /** What a failed start says to whoever reads it at night. */
 function startMessage(
   failures: readonly NodeFailure[],
@@ -183,7 +190,7 @@ function startMessage(
 ): string {
   const [first, ...others] = failures;
   const lines = [
-    `"${first?.resource}" failed in ${first?.phase} after ${Math.round(first?.durationMs ?? 0)} ms: ${describeError(first?.cause)}`,
+    `"${first?.resource}" failed in ${first?.phase} after ${Math.round(first?.durationMs ?? 0)} ms: ${describeError(first?.cause)}${tries(first)}`,
   ];
   if (others.length > 0)
     lines.push(`failed as well: ${others.map((f) => `"${f.resource}" (${describeError(f.cause)})`).join(", ")}`);
@@ -191,6 +198,10 @@ function startMessage(
   if (stillStarting.length > 0)
     lines.push(`ignored its abort and is still starting, will be stopped when it arrives: ${stillStarting.join(", ")}`);
   return lines.join("\n  ");
+}
+
+function tries(failure: NodeFailure | undefined): string {
+  return failure?.attempts === undefined ? "" : ` (tried ${failure.attempts} times)`;
 }
 
 /** The one error of a failed start. Wrong options alone are told as such: all problems of all resources. */

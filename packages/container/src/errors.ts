@@ -37,6 +37,8 @@ export interface NodeFailure {
   readonly resource: string;
   readonly phase: "options" | "start" | "drain" | "stop";
   readonly durationMs: number;
+  /** How often its start was tried; `undefined` where it was not tried again. */
+  readonly attempts?: number | undefined;
   readonly cause: unknown;
 }
 

@@ -61,6 +61,16 @@ export type Started<R> = R extends AsyncGenerator<infer Y, unknown, never> | Gen
   ? Exclude<Y, AfterReply>
   : Awaited<R>;
 
+/** How the start of a critical resource is tried again, where its error may pass. */
+export interface StartRetryOptions {
+  /** Attempts in all, the first included. Default 10. */
+  readonly maxAttempts?: number | undefined;
+  /** Ceiling of the delay before the second attempt, in ms; it doubles with every attempt. Default 250. */
+  readonly baseDelayMs?: number | undefined;
+  /** Ceiling of every delay, in ms. Default 1,500: with the other defaults an attempt is made for 5 to 11 s. */
+  readonly maxDelayMs?: number | undefined;
+}
+
 /** What every resource can say of itself, whatever it is. */
 export interface ResourceSettings {
   /** `critical` (default): the container does not start without it. `optional`: it may be down; its start is retried. */
@@ -69,8 +79,14 @@ export interface ResourceSettings {
   readonly readiness?: Readiness | undefined;
   /** Groups for health by tag, such as `cache`, `config` or `security`. */
   readonly tags?: readonly string[] | undefined;
-  /** Longest start, in ms. Default 15,000. */
+  /** Longest start, in ms. All attempts of `startRetry` are begun within it. Default 15,000. */
   readonly startTimeoutMs?: number | undefined;
+  /**
+   * Tries a failed start again where the error may pass, such as a server that is not up yet; never a wrong password or
+   * a wrong option. Default: on where `readiness` is `startup`, off for others. `false` for one attempt. It is for
+   * critical resources: an optional one does not hold up the start, and is tried again for ever.
+   */
+  readonly startRetry?: StartRetryOptions | false | undefined;
   /** Longest drain, in ms. Default 10,000. */
   readonly drainTimeoutMs?: number | undefined;
   /** Longest stop, in ms. Default 5,000. */

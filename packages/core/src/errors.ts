@@ -91,3 +91,29 @@ export function describeError(error: unknown): string {
   if (text === "") return code ?? error.name;
   return code === undefined || isStewardError(error) || text.includes(code) ? text : `${text} (${code})`;
 }
+
+/** Codes of the system that say: not reachable now. A name that is not known yet is one, as in a group of containers that start together. */
+const PASSING = new Set([
+  "EAI_AGAIN",
+  "ECONNABORTED",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+]);
+
+/**
+ * Tells whether what failed may succeed if it is tried again. Errors of ours say so themselves; of others, those that
+ * say that a server cannot be reached do, also as the cause of another error.
+ */
+export function isRetryable(error: unknown): boolean {
+  if (isStewardError(error)) return error.retryable;
+  if (!(error instanceof Error)) return false;
+  if ("code" in error && typeof error.code === "string") return PASSING.has(error.code);
+  return isRetryable(error.cause);
+}

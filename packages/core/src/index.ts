@@ -22,12 +22,14 @@ export {
   type ResourceSettings,
   type StartContext,
   type Started,
+  type StartRetryOptions,
   type StopContext,
 } from "./definition.ts";
 export { cached, current, fresh, lazy, optional, when, type Current } from "./edges.ts";
 export {
   CORE_CODES,
   describeError,
+  isRetryable,
   isStewardError,
   StewardError,
   type CoreCode,

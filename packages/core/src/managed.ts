@@ -53,6 +53,7 @@ const SETTINGS = [
   "readiness",
   "tags",
   "startTimeoutMs",
+  "startRetry",
   "drainTimeoutMs",
   "stopTimeoutMs",
   "restart",

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { startPostgres } from "@steward/testing/servers";
 import t from "tap";
 import { ClipsProcess, LocalClips } from "./clips.ts";
@@ -107,4 +110,49 @@ t.test("a job whose instance was killed goes on at another one", async (t) => {
   t.ok((told.at(-1)?.attempt ?? 0) >= 2);
   t.ok(isInOrder(told));
   t.strictSame(await resultOf(third, job), wholeResult());
+});
+
+/** The same database at another port, that listens from when it is asked to. */
+async function lateDoor() {
+  const url = new URL(database.url);
+  const port = await freePort();
+  const target = Number(url.port);
+  const server = createServer((socket) => {
+    const inner = connect(target, url.hostname);
+    for (const [from, to] of [
+      [socket, inner],
+      [inner, socket],
+    ] as const)
+      from
+        .on("error", () => to.destroy())
+        .on("close", () => to.destroy())
+        .pipe(to);
+  });
+  url.port = String(port);
+  url.hostname = "127.0.0.1";
+  const open = (): Promise<unknown> => once(server.listen(port, "127.0.0.1"), "listening");
+  return { url: url.href, open, [Symbol.dispose]: () => void server.close() };
+}
+
+t.test("Clips starts although its database comes up 3 s later", async (t) => {
+  using door = await lateDoor();
+  await using clips = new ClipsProcess({ DATABASE_URL: door.url });
+  await clips.says(/listening at/);
+  await sleep(3_000); // the lateness itself
+  t.notMatch(clips.output, /Clips is ready/);
+  await door.open();
+  const url = await clips.ready();
+  t.equal((await fetch(`${url}/readyz`)).status, 200);
+  t.equal(clips.errors, "");
+  clips.kill("SIGINT");
+  t.equal((await clips.ended).code, 0);
+});
+
+t.test("a wrong password is not tried again", async (t) => {
+  const url = new URL(database.url);
+  url.password = "wrong";
+  await using clips = new ClipsProcess({ DATABASE_URL: url.href });
+  t.equal((await clips.ended).code, 1);
+  t.match(clips.errors, /START_FAILED: "db" failed in start after \d+ ms: .*password/);
+  t.notMatch(clips.errors, /tried \d+ times/);
 });
