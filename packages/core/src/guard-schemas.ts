@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { BreakerOptions } from "./breaker.ts";
-import type { OptionsSchema } from "./options.ts";
+import type { OptionsSchema } from "./options/schema.ts";
 
 // A function, not a constant: a bundle of a program that checks no such options is to have none of this.
 

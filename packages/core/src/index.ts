@@ -68,14 +68,56 @@ export type {
   ValuesOf,
 } from "./need.ts";
 export {
-  checkOptions,
-  nearest,
-  OptionsError,
-  parseOptions,
-  type OptionsProblem,
-  type OptionsSchema,
-  type ParsedOptions,
-} from "./options.ts";
+  CERT_NEEDS_KEY,
+  certNeedsKey,
+  countSchema,
+  eitherSchema,
+  functionSchema,
+  givenSchema,
+  hasMethods,
+  isFunction,
+  msSchema,
+  pemListSchema,
+  pemSchema,
+  ruleSchema,
+  secretSchema,
+  shareSchema,
+  textSchema,
+} from "./options/atoms.ts";
+export { nearest } from "./options/nearest.ts";
+export { isOptionsError, OptionsError, type OptionsProblem } from "./options/problems.ts";
+export {
+  anything,
+  flag,
+  func,
+  funcOr,
+  listOf,
+  literalOr,
+  milliseconds,
+  oneOf,
+  recognised,
+  recordOf,
+  required,
+  rule,
+  share,
+  signal,
+  text,
+  wholeNumber,
+  withMethods,
+  type Fault,
+  type Rule,
+} from "./options/rules.ts";
+export { checkOptions, parseOptions, type OptionsSchema, type ParsedOptions } from "./options/schema.ts";
+export {
+  assertShape,
+  checkShape,
+  problemsIn,
+  shape,
+  type BetweenRule,
+  type Checked,
+  type RulesOf,
+  type Shape,
+} from "./options/shape.ts";
 export type { HistogramValue, MetricSample, MetricsSource, PubSub, RedisRunner, SqlRunner } from "./ports.ts";
 export { grpcStatusOf, httpStatusOf, publicError, stewardErrorIn, type PublicError } from "./public-error.ts";
 export { RetryPolicy, type RetryOptions } from "./retry.ts";

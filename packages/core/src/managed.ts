@@ -2,7 +2,8 @@ import type { Clock } from "./clock.ts";
 import type { Definition, ResourceSettings } from "./definition.ts";
 import type { Manager, ManagerContext } from "./manager.ts";
 import type { CheckedNeeds, Needs, OpenOfAll, ValuesOf } from "./need.ts";
-import { OptionsError, parseOptions, type OptionsSchema } from "./options.ts";
+import { OptionsError } from "./options/problems.ts";
+import { parseOptions, type OptionsSchema } from "./options/schema.ts";
 import { register, snapshotNeeds, type Spec } from "./spec.ts";
 
 /** What a driver package says of itself so that its resources can be defined. */

@@ -6,7 +6,7 @@ import type { PassiveEvidence } from "./health.ts";
 import type { Phase } from "./lifecycle.ts";
 import type { LastProbe } from "./manager.ts";
 import type { MetricSample } from "./ports.ts";
-import type { OptionsProblem } from "./options.ts";
+import type { OptionsProblem } from "./options/problems.ts";
 
 /** What a resource means to the whole. */
 export type Criticality = "critical" | "optional";

@@ -109,7 +109,7 @@ t.test("options: every problem is told at once, with the path and the nearest kn
   t.strictSame(problemsOf({ ulr: "x", maxConnections: -1, mode: "quick", tls: { rejectUnauthorised: false } }), [
     "url: is missing: expected string",
     "maxConnections: must be 0 or more",
-    'mode: expected ("fast" | "safe"), received "quick"',
+    'mode: expected "fast" | "safe", received "quick"',
     'tls.rejectUnauthorised: is not an option; did you mean "rejectUnauthorized"?',
     'ulr: is not an option; did you mean "url"?',
   ]);
@@ -124,7 +124,7 @@ t.test("options: every problem is told at once, with the path and the nearest kn
   t.strictSame(problemsOf({ url: "x", zebra: 1 }), [
     "zebra: is not an option; known: url, maxConnections, mode, tls, minConnections",
   ]);
-  t.match(problemsOf("url=x")[0], /expected Object, received a string/);
+  t.match(problemsOf("url=x")[0], /expected an object, received a string/);
   t.end();
 });
 

@@ -1,3 +1,4 @@
+import { countSchema as count, functionSchema, givenSchema as given, hasMethods, msSchema } from "@steward/core";
 import * as v from "valibot";
 import type { Kek } from "./keysets/kek.ts";
 import type { KeyStore } from "./keysets/store.ts";
@@ -68,39 +69,7 @@ export interface CryptoOptions {
 const DAY_MS = 86_400_000;
 const MAX_MS = 3_650 * DAY_MS;
 
-function ms(min: number, max: number = MAX_MS): v.GenericSchema<unknown, number> {
-  return v.pipe(
-    v.number(),
-    v.minValue(min, `must be at least ${min} ms`),
-    v.maxValue(max, `must be at most ${max} ms`),
-  );
-}
-
-function count(min: number, max: number): v.GenericSchema<unknown, number> {
-  return v.pipe(
-    v.number(),
-    v.integer("must be an integer"),
-    v.minValue(min, `must be at least ${min}`),
-    v.maxValue(max, `must be at most ${max}`),
-  );
-}
-
-function hasMethods(value: unknown, ...names: readonly string[]): boolean {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    names.every((name) => typeof (value as Record<string, unknown>)[name] === "function")
-  ); // looked at only
-}
-
-/** Checks as part of the value, so that the message is ours. */
-function thing<T>(is: (value: unknown) => boolean, message: string): v.GenericSchema<unknown, T> {
-  return v.pipe(
-    v.unknown(),
-    v.check(is, message),
-    v.transform((value) => value as T),
-  ); // checked by `is`
-}
+const ms = (least: number): v.GenericSchema<unknown, number> => msSchema(least, MAX_MS);
 
 const name = v.pipe(
   v.string(),
@@ -146,7 +115,7 @@ const THREADS = Number(process.env["UV_THREADPOOL_SIZE"]) || 4;
 const passwords = v.pipe(
   v.strictObject({
     parameters: v.optional(parameters),
-    argon2id: v.optional(thing<Argon2idFunction>((value) => typeof value === "function", "must be a function")),
+    argon2id: v.optional(functionSchema<Argon2idFunction>()),
     maxConcurrent: v.optional(count(1, 1_024), Math.max(1, Math.floor(THREADS / 2))),
     maxPending: v.optional(count(0, 1_000_000), 256),
     timeoutMs: v.optional(ms(1), 60_000),
@@ -163,15 +132,15 @@ const passwords = v.pipe(
   ),
 );
 
-const KEK_MESSAGE = "must be made by keyKek or passphraseKek, or have id, wrap and unwrap; or be a list of such";
+const KEK_MESSAGE = "made by keyKek or passphraseKek, or have id, wrap and unwrap; or be a list of such";
 
 function isKek(value: unknown): boolean {
   return hasMethods(value, "wrap", "unwrap") && typeof (value as Kek).id === "string"; // looked at only
 }
 
-const store = thing<KeyStore>(
+const store = given<KeyStore>(
   (value) => hasMethods(value, "load", "compareAndSet"),
-  "must be made by memoryStore, fileStore, sqlStore or redisStore",
+  "made by memoryStore, fileStore, sqlStore or redisStore",
 );
 
 /** What the options of a crypto resource must be. */
@@ -180,7 +149,7 @@ export const cryptoSchema = v.pipe(
     keysets: v.optional(v.record(name, keyset), {}),
     store: v.optional(store),
     kek: v.optional(
-      thing<Kek | readonly Kek[]>(
+      given<Kek | readonly Kek[]>(
         (value) => (Array.isArray(value) ? value.length > 0 && value.every(isKek) : isKek(value)),
         KEK_MESSAGE,
       ),

@@ -1,5 +1,21 @@
 import type { ConnectionOptions } from "node:tls";
-import { breakerSchema, Secret, type BreakerOptions, type SecretSource } from "@steward/core";
+import {
+  breakerSchema,
+  CERT_NEEDS_KEY,
+  certNeedsKey,
+  countSchema as count,
+  eitherSchema,
+  functionSchema,
+  givenSchema,
+  hasMethods,
+  msSchema,
+  pemListSchema,
+  secretSchema,
+  textSchema,
+  type BreakerOptions,
+  type Secret,
+  type SecretSource,
+} from "@steward/core";
 import type { Logger } from "drizzle-orm";
 import type { PostgresType, Sql } from "postgres";
 import * as v from "valibot";
@@ -147,58 +163,31 @@ export interface DatabaseOptions {
   readonly replicaCheckMs: number;
 }
 
-const durationMs = v.pipe(
-  v.number(),
-  v.finite("must be finite; 0 switches it off"),
-  v.minValue(0, "must not be negative"),
+const durationMs = msSchema(0); // 0 switches it off
+const positiveMs = msSchema();
+
+const urlSecret = secretSchema(
+  (text) => /^postgres(ql)?:\/\//.test(text),
+  "a URL such as postgres://user@host:5432/database",
 );
-const positiveMs = v.pipe(v.number(), v.finite("must be finite"), v.minValue(1, "must be at least 1"));
-const count = v.pipe(v.number(), v.integer("must be a whole number"));
 
-/** A value that only its user can know the type of; `message` is what the error says. */
-function kind<T>(is: (x: unknown) => boolean, message: string): v.GenericSchema<unknown, T> {
-  return v.pipe(
-    v.unknown(),
-    v.check(is, message),
-    v.transform((x) => x as T), // `is` has seen it
-  );
-}
-
-const secret = v.pipe(
-  kind<SecretSource | Secret>(
-    (x) => (typeof x === "string" && x !== "") || typeof x === "function" || x instanceof Secret,
-    "must be a text, a function that gives one, or a Secret",
+const tls = eitherSchema(
+  v.pipe(
+    v.strictObject({
+      ca: v.optional(pemListSchema() as v.GenericSchema<unknown, TlsSettings["ca"]>), // what Node's own type lacks is `readonly`
+      cert: v.optional(pemListSchema() as v.GenericSchema<unknown, TlsSettings["cert"]>), // as above
+      key: v.optional(pemListSchema() as v.GenericSchema<unknown, TlsSettings["key"]>), // as above
+      servername: v.optional(v.string()),
+      rejectUnauthorized: v.optional(v.boolean()),
+    }),
+    v.check((tls) => certNeedsKey(tls), CERT_NEEDS_KEY),
   ),
-  v.transform((x) => (x instanceof Secret ? x : new Secret(x))),
-);
-
-const urlSecret = v.pipe(
-  kind<SecretSource | Secret>(
-    (x) => typeof x === "function" || x instanceof Secret || isPostgresUrl(x),
-    "must be a URL such as postgres://user@host:5432/database",
+  (value) => typeof value !== "object",
+  givenSchema<boolean | "no-verify">(
+    (value) => typeof value === "boolean" || value === "no-verify",
+    'true, false, "no-verify" or an object',
   ),
-  v.transform((x) => (x instanceof Secret ? x : new Secret(x))),
 );
-
-function isPostgresUrl(x: unknown): boolean {
-  return typeof x === "string" && /^postgres(ql)?:\/\//.test(x);
-}
-
-function isPem(x: unknown): boolean {
-  return Array.isArray(x) ? x.every(isPem) : typeof x === "string" || x instanceof Uint8Array;
-}
-
-const tls = v.union([
-  v.boolean(),
-  v.literal("no-verify"),
-  v.strictObject({
-    ca: v.optional(kind<TlsSettings["ca"]>(isPem, "must be a PEM text, a Buffer, or a list of them")),
-    cert: v.optional(kind<TlsSettings["cert"]>(isPem, "must be a PEM text, a Buffer, or a list of them")),
-    key: v.optional(kind<TlsSettings["key"]>(isPem, "must be a PEM text, a Buffer, or a list of them")),
-    servername: v.optional(v.string()),
-    rejectUnauthorized: v.optional(v.boolean()),
-  }),
-]);
 
 const migrations = v.union([
   v.pipe(
@@ -222,20 +211,22 @@ export interface Migrations {
   readonly url?: Secret | undefined;
 }
 
+const isObject = (x: unknown): boolean => typeof x === "object" && x !== null;
+
 const entries = {
   url: v.optional(urlSecret),
-  host: v.optional(v.pipe(v.string(), v.nonEmpty("must not be empty"))),
-  port: v.optional(v.pipe(count, v.minValue(1, "must be 1 to 65535"), v.maxValue(65_535, "must be 1 to 65535"))),
+  host: v.optional(textSchema()),
+  port: v.optional(count(1, 65_535)),
   user: v.optional(v.string()),
-  password: v.optional(secret),
+  password: v.optional(secretSchema()),
   database: v.optional(v.string()),
   tls: v.optional(tls),
   embedded: v.optional(v.strictObject({ dataDir: v.optional(v.string()) })),
   client: v.optional(
-    kind<Sql>((x) => typeof x === "function" && "reserve" in x && "options" in x, "must be a client of postgres.js"),
+    givenSchema<Sql>((x) => typeof x === "function" && "reserve" in x && "options" in x, "a client of postgres.js"),
   ),
-  maxConnections: v.optional(v.pipe(count, v.minValue(1, "must be at least 1"))),
-  maxPending: v.optional(v.pipe(count, v.minValue(0, "must not be negative")), 1_000),
+  maxConnections: v.optional(count(1)),
+  maxPending: v.optional(count(0), 1_000),
   breaker: v.optional(breakerSchema()),
   acquireTimeoutMs: v.optional(positiveMs, 5_000),
   queryTimeoutMs: v.optional(durationMs, 30_000),
@@ -249,22 +240,13 @@ const entries = {
   idleInTransactionTimeoutMs: v.optional(durationMs, 0),
   applicationName: v.optional(v.pipe(v.string(), v.maxLength(63, "must have at most 63 characters")), "steward"),
   prepare: v.optional(v.boolean(), true),
-  types: v.optional(
-    kind<Readonly<Record<string, PostgresType>>>(
-      (x) => typeof x === "object" && x !== null,
-      "must be an object of types",
-    ),
-  ),
-  onNotice: v.optional(
-    kind<(notice: Readonly<Record<string, string>>) => void>((x) => typeof x === "function", "must be a function"),
-  ),
-  schema: v.optional(
-    kind<Schema>((x) => typeof x === "object" && x !== null, "must be an object of tables and relations"),
-  ),
+  types: v.optional(givenSchema<Readonly<Record<string, PostgresType>>>(isObject, "an object of types")),
+  onNotice: v.optional(functionSchema<(notice: Readonly<Record<string, string>>) => void>()),
+  schema: v.optional(givenSchema<Schema>(isObject, "an object of tables and relations")),
   casing: v.optional(v.picklist(["snake_case", "camelCase"])),
-  logger: v.optional(kind<Logger>((x) => typeof x === "object" && x !== null && "logQuery" in x, "must have logQuery")),
+  logger: v.optional(givenSchema<Logger>((x) => hasMethods(x, "logQuery"), "an object with logQuery")),
   migrations: v.optional(migrations),
-  instances: v.optional(v.pipe(count, v.minValue(1, "must be at least 1")), 1),
+  instances: v.optional(count(1), 1),
   replicas: v.optional(v.array(urlSecret), []),
   maxReplicaLagMs: v.optional(durationMs, 5_000),
   replicaCheckMs: v.optional(positiveMs, 1_000),

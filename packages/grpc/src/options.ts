@@ -1,9 +1,26 @@
 import type { ChannelOptions, Client, Interceptor } from "@grpc/grpc-js";
-import { Secret, type BreakerOptions, type OptionsSchema, type SecretSource } from "@steward/core";
+import {
+  breakerSchema,
+  CERT_NEEDS_KEY,
+  certNeedsKey,
+  countSchema as count,
+  eitherSchema as either,
+  functionSchema,
+  givenSchema as given,
+  hasMethods,
+  isFunction,
+  msSchema,
+  pemSchema,
+  secretSchema,
+  type BreakerOptions,
+  type OptionsSchema,
+  type Secret,
+  type SecretSource,
+} from "@steward/core";
 import * as v from "valibot";
 import type { ServiceConstructor } from "./channel/channel.ts";
 import type { StatusName } from "./status.ts";
-import { breaker, count, either, isFunction, ms, retryable, such } from "./channel/schema.ts";
+import { isObject, retryable } from "./channel/schema.ts";
 
 /** Certificates of a client. All PEM. */
 export interface GrpcTlsOptions {
@@ -108,20 +125,20 @@ export interface GrpcChannelOptions<Service extends Client = Client> {
   readonly client?: Client | undefined;
 }
 
+const ms = msSchema();
 const methods = v.pipe(
   v.array(v.pipe(v.string(), v.regex(/^[\w.]+(\/\w+)?$/, "must be package.Service or package.Service/Method"))),
   v.minLength(1, "must name what may be repeated"),
 );
-const pem = v.optional(v.union([v.string(), v.instance(Buffer)]));
 const tlsSchema = v.pipe(
   v.strictObject({
-    ca: pem,
-    cert: pem,
-    key: pem,
+    ca: v.optional(pemSchema()),
+    cert: v.optional(pemSchema()),
+    key: v.optional(pemSchema()),
     serverName: v.optional(v.string()),
     rejectUnauthorized: v.optional(v.boolean()),
   }),
-  v.check((tls) => (tls.cert === undefined) === (tls.key === undefined), "cert and key need each other"),
+  v.check((tls) => certNeedsKey(tls), CERT_NEEDS_KEY),
 );
 
 /** Certificates as they are checked, also when a function gave them. */
@@ -136,16 +153,16 @@ const entries = v.strictObject({
     ),
   ),
   service: v.optional(
-    such<ServiceConstructor<Client>>(
-      (value) => isFunction(value) && typeof value === "function" && "service" in value,
-      "must be a class of clients that has its service, generated or made by makeClientConstructor",
+    given<ServiceConstructor<Client>>(
+      (value) => typeof value === "function" && "service" in value,
+      "a class of clients that has its service, generated or made by makeClientConstructor",
     ),
   ),
   tls: v.optional(
     either(
       tlsSchema,
       (value) => typeof value === "boolean" || isFunction(value),
-      such<boolean | (() => GrpcTlsOptions | Promise<GrpcTlsOptions>)>(() => true, ""),
+      given<boolean | (() => GrpcTlsOptions | Promise<GrpcTlsOptions>)>(() => true, "certificates"),
     ),
   ),
   timeoutMs: v.optional(ms),
@@ -175,43 +192,23 @@ const entries = v.strictObject({
     v.strictObject({
       methods,
       maxAttempts: v.optional(count(2, 5), 2),
-      delayMs: v.optional(v.pipe(v.number(), v.minValue(0, "must be at least 0")), 100),
+      delayMs: v.optional(msSchema(0), 100),
       nonFatalStatuses: v.optional(retryable, ["UNAVAILABLE"]),
     }),
   ),
-  serviceConfig: v.optional(
-    such<object>((value) => typeof value === "object" && value !== null, "must be a service config as an object"),
-  ),
+  serviceConfig: v.optional(given<object>(isObject, "a service config as an object")),
   metadata: v.optional(
-    such<GrpcMetadata>(
+    given<GrpcMetadata>(
       (value) => isFunction(value) || isHeaders(value),
-      "must be names with texts, without authorization (use the option of that name), or a function that gives them",
+      "names with texts, without authorization (use the option of that name), or a function that gives them",
     ),
   ),
-  authorization: v.optional(
-    v.pipe(
-      such<SecretSource>(
-        (value) => typeof value === "string" || isFunction(value),
-        "must be text or a function that gives it",
-      ),
-      v.transform((source) => new Secret(source)),
-    ),
-  ),
-  interceptors: v.optional(v.array(such<Interceptor>(isFunction, "must be an interceptor function"))),
+  authorization: v.optional(secretSchema()),
+  interceptors: v.optional(v.array(functionSchema<Interceptor>("an interceptor function"))),
   healthService: v.optional(v.string()),
-  breaker: v.optional(breaker),
-  channelOptions: v.optional(
-    such<Readonly<ChannelOptions>>(
-      (value) => typeof value === "object" && value !== null,
-      "must be options of grpc-js",
-    ),
-  ),
-  client: v.optional(
-    such<Client>(
-      (value) => typeof value === "object" && value !== null && "getChannel" in value,
-      "must be a client of grpc-js",
-    ),
-  ),
+  breaker: v.optional(breakerSchema()),
+  channelOptions: v.optional(given<Readonly<ChannelOptions>>(isObject, "options of grpc-js")),
+  client: v.optional(given<Client>((value) => hasMethods(value, "getChannel"), "a client of grpc-js")),
 });
 
 function isHeaders(value: unknown): boolean {

@@ -24,7 +24,7 @@ t.test("every problem of a channel is listed, with the nearest known option", as
     ofChannel({ timeout: 1, stallMs: 0, retry: { methods: [], maxAttempts: 9 }, loadBalancing: "best" }),
     [
       "stallMs: must be at least 1 ms",
-      'loadBalancing: expected ("pick_first" | "round_robin"), received "best"',
+      'loadBalancing: expected "pick_first" | "round_robin", received "best"',
       "retry.methods: must name what may be repeated",
       "retry.maxAttempts: must be at most 5",
       'timeout: is not an option; did you mean "timeoutMs"?',

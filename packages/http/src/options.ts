@@ -1,5 +1,24 @@
 import { isIP } from "node:net";
-import { breakerSchema, Secret, type BreakerOptions, type OptionsSchema, type SecretSource } from "@steward/core";
+import {
+  breakerSchema,
+  CERT_NEEDS_KEY,
+  certNeedsKey,
+  countSchema as count,
+  eitherSchema as either,
+  functionSchema,
+  givenSchema as given,
+  isFunction,
+  hasMethods,
+  msSchema,
+  pemListSchema,
+  pemSchema,
+  secretSchema,
+  shareSchema,
+  type BreakerOptions,
+  type OptionsSchema,
+  type Secret,
+  type SecretSource,
+} from "@steward/core";
 import type { Dispatcher } from "undici";
 import * as v from "valibot";
 import type { ProxySettings } from "./connections/connector.ts";
@@ -101,19 +120,7 @@ export interface HttpSessionOptions {
   readonly client?: Dispatcher | undefined;
 }
 
-const ms: v.GenericSchema<unknown, number> = v.pipe(
-  v.number(),
-  v.minValue(1, "must be at least 1 ms"),
-  v.maxValue(2 ** 31 - 1, "must be at most 2147483647 ms"),
-);
-
-const count = (min: number, max: number = Number.MAX_SAFE_INTEGER): v.GenericSchema<unknown, number> =>
-  v.pipe(
-    v.number(),
-    v.integer("must be a whole number"),
-    v.minValue(min, `must be at least ${min}`),
-    v.maxValue(max, `must be at most ${max}`),
-  );
+const ms = msSchema();
 
 const httpUrl: v.GenericSchema<unknown, string> = v.pipe(
   v.string(),
@@ -123,35 +130,6 @@ const httpUrl: v.GenericSchema<unknown, string> = v.pipe(
     "must not hold credentials",
   ),
 );
-
-/** Something that only a function can tell to be right. */
-function such<T>(is: (value: unknown) => boolean, message: string): v.GenericSchema<unknown, T> {
-  return v.pipe(
-    v.unknown(),
-    v.check(is, message),
-    v.transform((value) => value as T), // `is` has seen it
-  );
-}
-
-const isFunction = (value: unknown): boolean => typeof value === "function";
-
-const secret: v.GenericSchema<unknown, Secret> = v.pipe(
-  such<SecretSource>(
-    (value) => typeof value === "string" || isFunction(value),
-    "must be text or a function that gives it",
-  ),
-  v.transform((source) => new Secret(source)),
-);
-
-/** An object, or something simpler; problems inside the object are told as those of an object. */
-function either<A, B>(
-  object: v.GenericSchema<unknown, A>,
-  isOther: (value: unknown) => boolean,
-  other: v.GenericSchema<unknown, B>,
-): v.GenericSchema<unknown, A | B> {
-  const schema = v.lazy((value: unknown): v.GenericSchema<unknown, A | B> => (isOther(value) ? other : object));
-  return Object.assign(schema, { options: [object] }); // where near misses of keys are looked up
-}
 
 const originPattern: v.GenericSchema<unknown, string> = v.pipe(
   v.string(),
@@ -176,11 +154,10 @@ const headers: v.GenericSchema<unknown, Record<string, string>> = v.pipe(
   ),
 );
 
-const pem = v.union([v.string(), v.instance(Buffer)]);
 const tlsEntries = {
-  ca: v.optional(v.union([pem, v.array(pem)])),
-  cert: v.optional(pem),
-  key: v.optional(pem),
+  ca: v.optional(pemListSchema()),
+  cert: v.optional(pemSchema()),
+  key: v.optional(pemSchema()),
   passphrase: v.optional(v.string()),
   rejectUnauthorized: v.optional(v.boolean()),
 };
@@ -188,7 +165,7 @@ const tlsEntries = {
 /** Certificates as they are checked, also when a function gave them. */
 export const tlsSchema: OptionsSchema<HttpTlsOptions> = v.pipe(
   v.strictObject(tlsEntries),
-  v.check((tls) => (tls.cert === undefined) === (tls.key === undefined), "cert and key need each other"),
+  v.check((tls) => certNeedsKey(tls), CERT_NEEDS_KEY),
 );
 
 type TlsSource = () => HttpTlsOptions | Promise<HttpTlsOptions>;
@@ -197,21 +174,18 @@ const retrySchema: v.GenericSchema<unknown, RetrySettings> = v.strictObject({
   maxAttempts: v.optional(count(1, 10), 3),
   baseDelayMs: v.optional(ms, 50),
   maxDelayMs: v.optional(ms, 2_000),
-  budgetRatio: v.optional(
-    v.pipe(v.number(), v.minValue(0, "must be at least 0"), v.maxValue(1, "must be at most 1")),
-    0.2,
-  ),
+  budgetRatio: v.optional(shareSchema(true), 0.2),
   statuses: v.optional(v.array(count(400, 599)), [429, 502, 503, 504]),
 });
 
 const proxySchema: v.GenericSchema<unknown, ProxySettings> = v.strictObject({
   url: httpUrl,
   username: v.optional(v.string()),
-  password: v.optional(secret),
+  password: v.optional(secretSchema()),
   bypass: v.optional(v.array(v.string()), []),
 });
 
-const interceptor = such<Dispatcher.DispatcherComposeInterceptor>(isFunction, "must be an interceptor function");
+const interceptor = functionSchema<Dispatcher.DispatcherComposeInterceptor>("an interceptor function");
 
 /** Defaults come in last, so that rules between options can tell what was given. */
 const entries = v.strictObject({
@@ -229,8 +203,8 @@ const entries = v.strictObject({
   http2: v.optional(v.boolean()),
   headers: v.optional(headers),
   userAgent: v.optional(v.string()),
-  authorization: v.optional(secret),
-  tls: v.optional(either(tlsSchema, isFunction, such<TlsSource>(isFunction, "must load certificates"))),
+  authorization: v.optional(secretSchema()),
+  tls: v.optional(either(tlsSchema, isFunction, functionSchema<TlsSource>("a function that loads certificates"))),
   allowedOrigins: v.optional(v.array(originPattern)),
   privateAddresses: v.optional(v.picklist(["allow", "refuse"])),
   allowedAddresses: v.optional(v.array(network)),
@@ -243,12 +217,7 @@ const entries = v.strictObject({
   proxy: v.optional(proxySchema),
   interceptors: v.optional(v.array(interceptor)),
   probeUrl: v.optional(httpUrl),
-  client: v.optional(
-    such<Dispatcher>(
-      (value) => typeof value === "object" && value !== null && "dispatch" in value && isFunction(value.dispatch),
-      "must be a dispatcher of undici",
-    ),
-  ),
+  client: v.optional(given<Dispatcher>((value) => hasMethods(value, "dispatch"), "a dispatcher of undici")),
 });
 
 const connecting = [

@@ -1,4 +1,17 @@
-import { breakerSchema, MAX_TIMER_MS, type BreakerOptions, type OptionsSchema, type SecretSource } from "@steward/core";
+import {
+  breakerSchema,
+  CERT_NEEDS_KEY,
+  certNeedsKey,
+  countSchema as count,
+  givenSchema,
+  isFunction,
+  msSchema,
+  pemSchema,
+  textSchema,
+  type BreakerOptions,
+  type OptionsSchema,
+  type SecretSource,
+} from "@steward/core";
 import type { Redis } from "ioredis";
 import * as v from "valibot";
 
@@ -124,13 +137,15 @@ export type RedisClusterSettings = Filled<RedisClusterOptions> &
 /** What both have. */
 export type RedisSettings = Filled<Common>;
 
-const ms = v.pipe(v.number(), v.minValue(0), v.maxValue(MAX_TIMER_MS));
-const positiveMs = v.pipe(v.number(), v.minValue(1), v.maxValue(MAX_TIMER_MS));
-const count = (least: number) => v.pipe(v.number(), v.integer(), v.minValue(least));
-const text = v.pipe(v.string(), v.nonEmpty("may not be empty"));
-const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
-const pem = v.union([text, v.instance(Uint8Array)]);
-const secret = v.union([v.string(), v.custom<() => string | Promise<string>>((given) => typeof given === "function")]);
+const ms = msSchema(0);
+const positiveMs = msSchema();
+const text = textSchema();
+const port = count(1, 65_535);
+const pem = pemSchema();
+const secret = givenSchema<SecretSource>(
+  (given) => typeof given === "string" || isFunction(given),
+  "text or a function that gives it",
+);
 const address = v.strictObject({ host: text, port: v.optional(port) });
 const addresses = v.pipe(v.array(address), v.nonEmpty("needs at least one address"));
 
@@ -143,7 +158,7 @@ const tls = v.pipe(
     servername: v.optional(text),
     rejectUnauthorized: v.optional(v.boolean()),
   }),
-  v.check(({ cert, key }) => (cert === undefined) === (key === undefined), "cert and key go together"),
+  v.check((tls) => certNeedsKey(tls), CERT_NEEDS_KEY),
 );
 
 const common = {
@@ -180,13 +195,7 @@ const one = {
   sentinelUsername: v.optional(text),
   sentinelPassword: v.optional(secret),
   sentinelRole: v.optional(v.picklist(["master", "replica"])),
-  // A failed check keeps its words; a failed type would be told in the validator's.
-  client: v.optional(
-    v.pipe(
-      v.custom<Redis>(() => true),
-      v.check((given) => isClient(given), "expected an ioredis client (not a Cluster)"),
-    ),
-  ),
+  client: v.optional(givenSchema<Redis>(isClient, "an ioredis client (not a Cluster)")),
   db: v.optional(count(0)),
 };
 
@@ -257,7 +266,7 @@ export const redisClusterSchema: OptionsSchema<RedisClusterSettings> = v.pipe(
     cluster: addresses,
     scaleReads: v.optional(v.picklist(["master", "replica", "all"]), "master"),
     slotsRefreshMs: v.optional(positiveMs, 5_000),
-    natMap: v.optional(v.record(text, address)),
+    natMap: v.optional(v.record(v.string(), address)),
     ...common,
   }),
   v.check((options) => pausesGrow(options), PAUSES),

@@ -39,9 +39,9 @@ t.test("options that contradict each other are refused, in words", (t) => {
     [{ sentinels: [], sentinelName: "x" }, /at least one/],
     [{ sentinelRole: "replica" }, /needs sentinels/],
     [{ reconnectMinMs: 100, reconnectMaxMs: 50 }, /smaller than reconnectMinMs/],
-    [{ tls: { cert: "x" } }, /cert and key go together/],
+    [{ tls: { cert: "x" } }, /cert and key need each other/],
     [{ connectionName: "two words" }, /spaces/],
-    [{ timeoutMs: 0 }, />=1/],
+    [{ timeoutMs: 0 }, /timeoutMs: must be at least 1 ms$/],
   ];
   for (const [options, message] of cases) t.match(problems(options).join("\n"), message);
   t.match(problems({ client: {} }).join(), /ioredis client/);

@@ -1,4 +1,14 @@
-import { MAX_TIMER_MS, type OptionsSchema } from "@steward/core";
+import {
+  CERT_NEEDS_KEY,
+  certNeedsKey,
+  countSchema,
+  functionSchema,
+  givenSchema,
+  hasMethods,
+  msSchema,
+  pemSchema,
+  type OptionsSchema,
+} from "@steward/core";
 import * as v from "valibot";
 import type { ResumeHook } from "./client/plan.ts";
 import { jsonCalls, type CallProtocol } from "./wire/protocol.ts";
@@ -86,29 +96,8 @@ export type WebSocketSettings = {
   >;
 } & Pick<WebSocketSessionOptions, Optional> & { readonly url: readonly string[] };
 
-/** A duration of at least 1 ms. */
-export const duration: v.GenericSchema<unknown, number> = v.pipe(
-  v.number(),
-  v.minValue(1, "must be at least 1 ms"),
-  v.maxValue(MAX_TIMER_MS, `must be at most ${MAX_TIMER_MS} ms`),
-);
-
-/** A duration that may be 0. */
-export const durationOrNone: v.GenericSchema<unknown, number> = v.pipe(
-  v.number(),
-  v.minValue(0, "must be at least 0 ms"),
-  v.maxValue(MAX_TIMER_MS, `must be at most ${MAX_TIMER_MS} ms`),
-);
-
-/** A whole number from `least` on. */
-export function whole(least: number): v.GenericSchema<unknown, number> {
-  return v.pipe(v.number(), v.integer("must be a whole number"), v.minValue(least, `must be at least ${least}`));
-}
-
-/** A function. */
-export function fn<T>(): v.GenericSchema<unknown, T> {
-  return v.custom<T>((given) => typeof given === "function", "must be a function");
-}
+const duration = msSchema();
+const durationOrNone = msSchema(0);
 
 const isUrl = (text: string): boolean => URL.canParse(text) && /^wss?:$/.test(new URL(text).protocol);
 const hasFragment = (text: string): boolean => URL.canParse(text) && new URL(text).hash !== "";
@@ -125,23 +114,21 @@ export const urls: v.GenericSchema<unknown, readonly string[]> = v.pipe(
   v.transform((given) => (typeof given === "string" ? [given] : given)),
 );
 
-const pem = v.union([v.string(), v.instance(Buffer)]);
-
 const tls = v.pipe(
   v.strictObject({
-    ca: v.optional(pem),
-    cert: v.optional(pem),
-    key: v.optional(pem),
+    ca: v.optional(pemSchema()),
+    cert: v.optional(pemSchema()),
+    key: v.optional(pemSchema()),
     passphrase: v.optional(v.string()),
     servername: v.optional(v.string()),
     rejectUnauthorized: v.optional(v.boolean()),
   }),
-  v.check(({ cert, key }) => (cert === undefined) === (key === undefined), "cert and key go together"),
+  v.check((tls) => certNeedsKey(tls), CERT_NEEDS_KEY),
 );
 
-const protocol = v.custom<CallProtocol>(
-  (given) => typeof given === "object" && given !== null && "encode" in given && "decode" in given,
-  "must have encode(id, body) and decode(data, isBinary)",
+const protocol = givenSchema<CallProtocol>(
+  (given) => hasMethods(given, "encode", "decode"),
+  "an object with encode(id, body) and decode(data, isBinary)",
 );
 
 /** Checks the options of sessions. */
@@ -149,10 +136,10 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
   v.strictObject({
     url: urls,
     protocols: v.optional(v.array(v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "is no subprotocol name"))), []),
-    headers: v.optional(v.union([v.record(v.string(), v.string()), fn<() => Record<string, string>>()])),
+    headers: v.optional(v.union([v.record(v.string(), v.string()), functionSchema<() => Record<string, string>>()])),
     tls: v.optional(tls),
     deflate: v.optional(v.boolean(), false),
-    maxPayloadBytes: v.optional(whole(1), 16 * 1_048_576),
+    maxPayloadBytes: v.optional(countSchema(1), 16 * 1_048_576),
     connectTimeoutMs: v.optional(duration, 1_500),
     timeoutMs: v.optional(duration, 2_000),
     ackedTimeoutMs: v.optional(duration, 30_000),
@@ -162,14 +149,14 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
     reconnectMinMs: v.optional(duration, 100),
     reconnectMaxMs: v.optional(duration, 1_000),
     offline: v.optional(v.picklist(["reject", "wait"]), "reject"),
-    maxQueued: v.optional(whole(1), 1_000),
-    maxQueuedBytes: v.optional(whole(1), 1_048_576),
-    maxInFlight: v.optional(whole(1), 10_000),
-    maxUnread: v.optional(whole(1), 1_000),
-    maxSessions: v.optional(whole(1), 100),
+    maxQueued: v.optional(countSchema(1), 1_000),
+    maxQueuedBytes: v.optional(countSchema(1), 1_048_576),
+    maxInFlight: v.optional(countSchema(1), 10_000),
+    maxUnread: v.optional(countSchema(1), 1_000),
+    maxSessions: v.optional(countSchema(1), 100),
     idleTimeoutMs: v.optional(durationOrNone, 300_000),
     closeTimeoutMs: v.optional(duration, 1_000),
-    resume: v.optional(fn<ResumeHook>()),
+    resume: v.optional(functionSchema<ResumeHook>()),
     protocol: v.optional(protocol, jsonCalls),
   }),
   v.check((o) => o.reconnectMinMs <= o.reconnectMaxMs, "reconnectMaxMs may not be smaller than reconnectMinMs"),

@@ -544,7 +544,7 @@ t.test("options: typos, contradictions and wrong values are refused", async (t) 
   t.match(wrong({ url: "ws://x#y" }), /fragment/);
   t.match(wrong({ url: [] }), /at least one URL/);
   t.match(wrong({ url: "ws://x", tls: {} }), /tls needs a wss: URL/);
-  t.match(wrong({ url: "wss://x", tls: { cert: "c" } }), /cert and key go together/);
+  t.match(wrong({ url: "wss://x", tls: { cert: "c" } }), /cert and key need each other/);
   t.match(wrong({ url: "ws://x", reconnectMinMs: 2_000 }), /reconnectMaxMs may not be smaller/);
   t.match(wrong({ url: "ws://x", protocols: ["a b"] }), /no subprotocol name/);
   t.match(wrong({ url: "ws://x", silenceMs: 0 }), /at least 1 ms/);

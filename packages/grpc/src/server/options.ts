@@ -1,8 +1,15 @@
 import type { ServerInterceptor, ServerOptions } from "@grpc/grpc-js";
-import type { OptionsSchema } from "@steward/core";
+import {
+  countSchema as count,
+  functionSchema,
+  givenSchema as given,
+  msSchema,
+  pemSchema,
+  type OptionsSchema,
+} from "@steward/core";
 import type { PackageDefinition } from "@grpc/proto-loader";
 import * as v from "valibot";
-import { count, ms, such, isFunction } from "../channel/schema.ts";
+import { isObject } from "../channel/schema.ts";
 import type { GrpcService } from "./handlers.ts";
 
 /** Certificates of a server. All PEM. */
@@ -51,8 +58,7 @@ export interface GrpcServerOptions {
   readonly serverOptions?: Readonly<ServerOptions> | undefined;
 }
 
-const pem = v.union([v.string(), v.instance(Buffer)]);
-const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
+const ms = msSchema();
 
 type Defaulted =
   | "host"
@@ -89,12 +95,12 @@ export type CheckedServerOptions = Omit<GrpcServerOptions, Defaulted> & Filled;
 export const grpcServerSchema: OptionsSchema<CheckedServerOptions> = v.pipe(
   v.strictObject({
     services: v.array(
-      such<GrpcService>((value) => isObject(value) && "handlers" in (value as object), "must be made by implement()"),
+      given<GrpcService>((value) => isObject(value) && "handlers" in (value as object), "made by implement()"),
     ),
     host: v.optional(v.string()),
     port: v.optional(count(0, 65_535)),
-    tls: v.optional(v.strictObject({ cert: pem, key: pem, ca: v.optional(pem) })),
-    reflection: v.optional(such<PackageDefinition>(isObject, "must be the definition that loadProto gives")),
+    tls: v.optional(v.strictObject({ cert: pemSchema(), key: pemSchema(), ca: v.optional(pemSchema()) })),
+    reflection: v.optional(given<PackageDefinition>(isObject, "the definition that loadProto gives")),
     timeoutMs: v.optional(ms),
     maxConcurrent: v.optional(count(1)),
     maxPending: v.optional(count(0)),
@@ -103,9 +109,9 @@ export const grpcServerSchema: OptionsSchema<CheckedServerOptions> = v.pipe(
     keepaliveMs: v.optional(ms),
     keepaliveTimeoutMs: v.optional(ms),
     maxConnectionAgeMs: v.optional(ms),
-    interceptors: v.optional(v.array(such<ServerInterceptor>(isFunction, "must be an interceptor function"))),
-    onError: v.optional(such<(error: unknown, path: string) => void>(isFunction, "must be a function")),
-    serverOptions: v.optional(such<Readonly<ServerOptions>>(isObject, "must be options of grpc-js")),
+    interceptors: v.optional(v.array(functionSchema<ServerInterceptor>("an interceptor function"))),
+    onError: v.optional(functionSchema<(error: unknown, path: string) => void>()),
+    serverOptions: v.optional(given<Readonly<ServerOptions>>(isObject, "options of grpc-js")),
   }),
   v.transform((given) => ({ ...DEFAULTS, ...given }) as CheckedServerOptions), // keys that are undefined were taken out before
 );

@@ -1,7 +1,15 @@
 import type { IncomingMessage } from "node:http";
-import type { OptionsSchema, PubSub } from "@steward/core";
+import {
+  countSchema,
+  functionSchema,
+  givenSchema,
+  hasMethods,
+  msSchema,
+  textSchema,
+  type OptionsSchema,
+  type PubSub,
+} from "@steward/core";
 import * as v from "valibot";
-import { duration, durationOrNone, fn, whole } from "../options.ts";
 import type { UpgradeServer } from "./doorway.ts";
 import type { Backpressure, HubSocket } from "./socket.ts";
 
@@ -82,45 +90,44 @@ export type WebSocketHubSettings<User = unknown> = {
 
 /** An object with those methods. */
 function having<T>(names: readonly string[], what: string): v.GenericSchema<unknown, T> {
-  const has = (given: unknown): boolean =>
-    typeof given === "object" &&
-    given !== null &&
-    names.every((name) => typeof Reflect.get(given, name) === "function");
-  return v.custom<T>(has, `must be ${what}`);
+  return givenSchema((given) => hasMethods(given, ...names), what);
 }
 
 type Given = WebSocketHubOptions;
 type Function_<K extends keyof Given> = Exclude<Given[K], undefined>;
+
+const duration = msSchema();
+const durationOrNone = msSchema(0);
 
 /** Checks the options of a hub. */
 export const webSocketHubSchema: OptionsSchema<WebSocketHubSettings> = v.pipe(
   v.strictObject({
     server: v.optional(having<UpgradeServer>(["on", "off", "listenerCount"], "an HTTP server")),
     path: v.optional(v.pipe(v.string(), v.regex(/^\/[^?#]*$/, "must begin with / and have no query"))),
-    authenticate: v.optional(fn<Function_<"authenticate">>()),
+    authenticate: v.optional(functionSchema<Function_<"authenticate">>()),
     authenticateTimeoutMs: v.optional(duration, 5_000),
     origins: v.optional(v.array(v.string())),
     protocols: v.optional(v.array(v.string()), []),
-    call: v.optional(fn<Function_<"call">>()),
-    authorize: v.optional(fn<Function_<"authorize">>()),
-    identify: v.optional(fn<Function_<"identify">>()),
-    maxSockets: v.optional(whole(1), 20_000),
-    maxPayloadBytes: v.optional(whole(1), 1_048_576),
+    call: v.optional(functionSchema<Function_<"call">>()),
+    authorize: v.optional(functionSchema<Function_<"authorize">>()),
+    identify: v.optional(functionSchema<Function_<"identify">>()),
+    maxSockets: v.optional(countSchema(1), 20_000),
+    maxPayloadBytes: v.optional(countSchema(1), 1_048_576),
     messagesPerSecond: v.optional(v.pipe(v.number(), v.minValue(0, "must be at least 0")), 100),
-    messageBurst: v.optional(whole(1), 200),
-    maxRooms: v.optional(whole(1), 100),
-    maxRoomNameBytes: v.optional(whole(1), 256),
-    maxCalls: v.optional(whole(1), 100),
-    maxBufferedBytes: v.optional(whole(1), 1_048_576),
+    messageBurst: v.optional(countSchema(1), 200),
+    maxRooms: v.optional(countSchema(1), 100),
+    maxRoomNameBytes: v.optional(countSchema(1), 256),
+    maxCalls: v.optional(countSchema(1), 100),
+    maxBufferedBytes: v.optional(countSchema(1), 1_048_576),
     backpressure: v.optional(v.picklist(["drop", "coalesce", "close"]), "drop"),
     heartbeatMs: v.optional(duration, 15_000),
     drainSpreadMs: v.optional(durationOrNone, 2_000),
     closeTimeoutMs: v.optional(duration, 1_000),
     deflate: v.optional(v.boolean(), false),
     pubSub: v.optional(having<PubSub>(["publish", "subscribe"], "a PubSub")),
-    topic: v.optional(v.pipe(v.string(), v.nonEmpty("may not be empty")), "steward:hub"),
-    historySize: v.optional(whole(0), 50),
-    historyRooms: v.optional(whole(1), 1_000),
+    topic: v.optional(textSchema(), "steward:hub"),
+    historySize: v.optional(countSchema(0), 50),
+    historyRooms: v.optional(countSchema(1), 1_000),
     presenceMs: v.optional(duration, 5_000),
   }),
 );

@@ -1,4 +1,4 @@
-import type { OptionsSchema } from "@steward/core";
+import { msSchema, type OptionsSchema } from "@steward/core";
 import * as v from "valibot";
 
 /** What a sample can be told. */
@@ -12,5 +12,5 @@ export type CheckedOptions = { readonly [Key in keyof SampleOptions]-?: Exclude<
 
 /** Checks options; unknown keys are refused. */
 export const schema: OptionsSchema<CheckedOptions> = v.strictObject({
-  timeoutMs: v.optional(v.pipe(v.number(), v.minValue(1, "at least 1 ms")), 5_000),
+  timeoutMs: v.optional(msSchema(), 5_000),
 });

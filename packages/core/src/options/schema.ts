@@ -1,33 +1,6 @@
-import * as v from "valibot";
-import { StewardError } from "./errors.ts";
-
-/** One thing that is wrong with the options of a resource. */
-export interface OptionsProblem {
-  /** Name of the resource. */
-  readonly resource: string;
-  /** Path of the option, such as `tls.ca`; empty for the options as a whole. */
-  readonly path: string;
-  /** What is wrong and what would be right. */
-  readonly message: string;
-}
-
-/** The options of something were refused; `problems` lists everything that is wrong with all of them. */
-export class OptionsError extends StewardError {
-  override readonly name = "OptionsError";
-  readonly problems: readonly OptionsProblem[];
-
-  constructor(problems: readonly OptionsProblem[]) {
-    const lines = problems.map((p) => `  ${p.resource}${p.path === "" ? "" : `.${p.path}`}: ${p.message}`);
-    super(
-      "OPTIONS_INVALID",
-      `${problems.length === 1 ? "1 option is" : `${problems.length} options are`} wrong:\n${lines.join("\n")}`,
-      {
-        resource: problems[0]?.resource,
-      },
-    );
-    this.problems = problems;
-  }
-}
+import type * as v from "valibot";
+import { safeParse } from "valibot";
+import { OptionsError, unknownKey, wrongType, type OptionsProblem } from "./problems.ts";
 
 /** A valibot schema for an object of options. */
 export type OptionsSchema<Output = unknown> = v.GenericSchema<unknown, Output>;
@@ -47,7 +20,7 @@ export function parseOptions<Output>(
   schema: OptionsSchema<Output>,
   given: unknown,
 ): ParsedOptions<Output> {
-  const result = v.safeParse(schema, withoutUndefined(given));
+  const result = safeParse(schema, withoutUndefined(given));
   if (result.success) return { options: deepFreeze(result.output), problems: [] };
   return { options: undefined, problems: result.issues.flatMap((issue) => problemsOf(resource, schema, issue)) };
 }
@@ -65,12 +38,12 @@ export function checkOptions<Output>(resource: string, schema: OptionsSchema<Out
 function problemsOf(resource: string, schema: OptionsSchema, issue: v.BaseIssue<unknown>): OptionsProblem[] {
   const path = (issue.path ?? []).map((item) => String(item.key));
   if (issue.expected !== "never" || issue.type !== "strict_object")
-    return [{ resource, path: path.join("."), message: typeMessage(issue, schema, path) }];
+    return [{ resource, path: path.join("."), message: messageOf(issue, schema, path) }];
   const parent = path.slice(0, -1);
   return unknownKeys(schema, parent, issue).map((key) => ({
     resource,
     path: [...parent, key].join("."),
-    message: unknownKeyMessage(schema, [...parent, key]),
+    message: unknownKey(key, knownKeys(schema, parent)),
   }));
 }
 
@@ -83,33 +56,37 @@ function unknownKeys(schema: OptionsSchema, parent: readonly string[], issue: v.
   return unknown.length > 0 ? unknown : [String(item?.key)];
 }
 
-function typeMessage(issue: v.BaseIssue<unknown>, schema: OptionsSchema, path: readonly string[]): string {
-  if (issue.kind !== "schema" || issue.type === "custom") return issue.message;
+function messageOf(issue: v.BaseIssue<unknown>, schema: OptionsSchema, path: readonly string[]): string {
+  if (issue.kind !== "schema" || issue.type === "custom") return inOurWords(issue);
+  const expected = PLAIN_NAMES[issue.expected ?? ""] ?? issue.expected?.replace(/^\((.*)\)$/, "$1");
   if (issue.received === "undefined")
-    return `is missing: expected ${expectedAt(schema, path) ?? issue.expected ?? "a value"}`;
-  return `expected ${issue.expected ?? "another value"}, received ${shown(issue)}`;
+    return `is missing: expected ${expectedAt(schema, path) ?? expected ?? "a value"}`;
+  return wrongType(expected ?? "another value", issue.input, issue.type === "picklist");
 }
 
-/** A secret may stand in the wrong place, so only numbers, booleans and short unions show what was received. */
-function shown(issue: v.BaseIssue<unknown>): string {
-  const { input } = issue;
-  return typeof input === "number" || typeof input === "boolean" || input === null
-    ? String(input)
-    : typeof input === "string" && issue.type === "picklist"
-      ? JSON.stringify(input)
-      : nameOfType(input);
-}
+const PLAIN_NAMES: Readonly<Record<string, string>> = { Object: "an object", Array: "an array", Function: "function" };
 
-function nameOfType(input: unknown): string {
-  return Array.isArray(input) ? "an array" : typeof input === "object" ? "an object" : `a ${typeof input}`;
-}
+/** What valibot's own checks say where a schema gives no message, so that every option speaks with one voice. */
+const OWN_WORDS: Readonly<Record<string, (requirement: string) => string>> = {
+  min_value: (least) => `must be at least ${least}`,
+  max_value: (most) => `must be at most ${most}`,
+  gt_value: (limit) => `must be above ${limit}`,
+  lt_value: (limit) => `must be below ${limit}`,
+  multiple_of: (factor) => `must be a multiple of ${factor}`,
+  min_length: (least) => `must have a length of at least ${least}`,
+  max_length: (most) => `must have a length of at most ${most}`,
+  non_empty: () => "must not be empty",
+  integer: () => "must be a whole number",
+  safe_integer: () => "must be a whole number",
+  finite: () => "must be finite",
+  url: () => "must be a URL",
+  regex: (pattern) => `must match ${pattern}`,
+};
 
-function unknownKeyMessage(schema: OptionsSchema, path: readonly string[]): string {
-  const known = knownKeys(schema, path.slice(0, -1));
-  const near = nearest(path.at(-1) ?? "", known);
-  return near === undefined
-    ? `is not an option; known: ${known.join(", ")}`
-    : `is not an option; did you mean "${near}"?`;
+function inOurWords(issue: v.BaseIssue<unknown>): string {
+  if (!issue.message.startsWith("Invalid ")) return issue.message;
+  const words = OWN_WORDS[issue.type];
+  return words === undefined ? `is not a valid ${issue.type.replaceAll("_", " ")}` : words(String(issue.requirement)); // its own would show what was given
 }
 
 /** What a schema expects at a path; an object schema that misses a key tells only the key. */
@@ -148,37 +125,6 @@ function objectsIn(schema: unknown): Entries[] {
   if ("wrapped" in schema) return objectsIn(schema.wrapped);
   if ("options" in schema && Array.isArray(schema.options)) return schema.options.flatMap(objectsIn);
   return [];
-}
-
-/** The known word that is nearest to a mistyped one, if any is near. */
-export function nearest(word: string, known: Iterable<string>): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;
-  for (const candidate of known) {
-    const distance = sameLetters(word, candidate) ? 0 : editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-/** `timeout` is meant where `timeoutMs` stands. */
-function sameLetters(word: string, candidate: string): boolean {
-  const [a, b] = [word.toLowerCase(), candidate.toLowerCase()];
-  return a === b || `${a}ms` === b || `${a}bytes` === b;
-}
-
-/** Levenshtein's distance, one row at a time. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(
-        Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)),
-      );
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
