@@ -12,6 +12,8 @@ export const CHANNELS = {
   call: "steward:resource:call",
   /** A circuit breaker changed its state: {@link BreakerEvent}. */
   breaker: "steward:resource:breaker",
+  /** A credential travels in plain text, or to a server that is not verified: {@link ExposureEvent}. Once, at start. */
+  exposure: "steward:resource:exposure",
   /** Background work ended although nothing had asked it to: {@link BackgroundEvent}. */
   background: "steward:resource:background",
 } as const;
@@ -69,10 +71,23 @@ export interface BackgroundEvent {
   readonly againInMs: number | undefined;
 }
 
+/** A credential of a resource travels where others on the network could take it. */
+export interface ExposureEvent {
+  readonly resource: string;
+  /** What leads where, without secrets. */
+  readonly what: string;
+  readonly how: "plaintext" | "unverified";
+  /** The option that settles it. */
+  readonly remedy: string;
+  /** All of it in one line, for logs. */
+  readonly message: string;
+}
+
 const state = channel(CHANNELS.state);
 const probe = channel(CHANNELS.probe);
 const call = channel(CHANNELS.call);
 const breaker = channel(CHANNELS.breaker);
+const exposure = channel(CHANNELS.exposure);
 const background = channel(CHANNELS.background);
 
 /** Tells whoever listens that a resource changed phase. */
@@ -103,4 +118,9 @@ export function publishBreaker(event: BreakerEvent): void {
 /** Publishes that background work ended although nothing had asked it to. */
 export function publishBackground(event: BackgroundEvent): void {
   if (background.hasSubscribers) background.publish(event);
+}
+
+/** Tells whoever listens that a credential is exposed on its way. */
+export function publishExposure(event: ExposureEvent): void {
+  if (exposure.hasSubscribers) exposure.publish(event);
 }

@@ -6,9 +6,11 @@ export {
   type BackgroundEvent,
   type BreakerEvent,
   type CallEvent,
+  type ExposureEvent,
   type ProbeEvent,
   type StateEvent,
 } from "./channels.ts";
+export { Exposures, isLoopback, type Exposure } from "./exposure.ts";
 export { MAX_TIMER_MS, sleepOn, systemClock, type Clock, type Timer, type TimerOptions } from "./clock.ts";
 export { currentContext, runWithContext, type RequestContext } from "./context.ts";
 export {

@@ -1,5 +1,6 @@
 import {
   checkOptions,
+  Exposures,
   Manager,
   StewardError,
   type Guard,
@@ -51,6 +52,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   readonly #reading: PooledClient | undefined;
   readonly #database: Database<TSchema>;
   readonly #listening: Listening;
+  readonly #exposures: Exposures;
   #pool: Pool | undefined;
   #replicas: ReplicaSupply | undefined;
   #watchdog: Watchdog | undefined;
@@ -60,6 +62,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
 
   constructor(options: DatabaseInput<TSchema>, context: ManagerContext = {}) {
     super("database", context);
+    this.#exposures = new Exposures(this.name);
     this.#options = checkOptions(this.name, databaseSchema, options);
     const { connectTimeoutMs, acquireTimeoutMs, client } = this.#options;
     this.#listening = new Listening(
@@ -120,6 +123,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     if (client !== undefined) return this.#openGiven(client, signal);
     const { connectTimeoutMs, idleTimeoutMs, maxLifetimeMs, maxConnections, replyTimeoutMs, instances } = this.#options;
     const endpoint = (this.#endpoint = await this.#dial());
+    this.#exposures.announce(endpoint.exposures());
     signal.throwIfAborted();
     await this.#migrate(endpoint, signal);
     const pool = (this.#pool = new Pool(this.name, this.clock, endpoint, {
@@ -138,7 +142,8 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
 
   async #openReplicas(reading: PooledClient, primary: Pool): Promise<void> {
     const urls = await Promise.all(this.#options.replicas.map((url) => url.reveal()));
-    const endpoints = urls.map((url) => endpointOf(this.#options, url, reading.builder));
+    const endpoints = urls.map((url) => endpointOf(this.name, this.#options, url, reading.builder));
+    for (const endpoint of endpoints) this.#exposures.announce(endpoint.exposures());
     this.#replicas = reading.supply = new ReplicaSupply(this.name, this.clock, endpoints, primary, this.#options);
     this.#replicas.start();
   }
@@ -151,9 +156,9 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   async #dial(): Promise<Endpoint> {
     const { url, embedded } = this.#options;
     const { builder } = this.#pooled;
-    if (embedded === undefined) return endpointOf(this.#options, await url?.reveal(), builder);
+    if (embedded === undefined) return endpointOf(this.name, this.#options, await url?.reveal(), builder);
     const server = (this.#embedded = await startEmbedded(this.name, embedded.dataDir));
-    return endpointOf(this.#options, undefined, builder, () => new EmbeddedSocket(server));
+    return endpointOf(this.name, this.#options, undefined, builder, () => new EmbeddedSocket(server));
   }
 
   async #migrate(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
@@ -161,7 +166,10 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     if (migrations === undefined) return;
     const { builder } = this.#pooled;
     const direct =
-      migrations.url === undefined ? endpoint : endpointOf(this.#options, await migrations.url.reveal(), builder);
+      migrations.url === undefined
+        ? endpoint
+        : endpointOf(this.name, this.#options, await migrations.url.reveal(), builder);
+    this.#exposures.announce(direct.exposures());
     await runMigrations({ name: this.name, clock: this.clock, builder, connectTimeoutMs, signal }, direct, migrations);
   }
 
@@ -249,7 +257,12 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
 
   protected override measure(): Readonly<Record<string, unknown>> {
     const pool = this.#pool?.stats() ?? { size: 0, idle: 0, connecting: 0, opened: 0, lost: 0 };
-    const own = { ...this.#pooled.guard.stats(), ...pool, max: this.#options.maxConnections };
+    const own = {
+      ...this.#pooled.guard.stats(),
+      ...pool,
+      max: this.#options.maxConnections,
+      ...(this.#exposures.stats === undefined ? {} : { exposed: this.#exposures.stats }),
+    };
     if (this.#reading === undefined) return own;
     return { ...own, replicas: { ...this.#reading.guard.stats(), lagsMs: this.#replicas?.lagsMs ?? [] } };
   }

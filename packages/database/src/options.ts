@@ -10,6 +10,8 @@ import {
   hasMethods,
   msSchema,
   pemListSchema,
+  rule,
+  ruleSchema,
   secretSchema,
   textSchema,
   type BreakerOptions,
@@ -19,6 +21,7 @@ import {
 import type { Logger } from "drizzle-orm";
 import type { PostgresType, Sql } from "postgres";
 import * as v from "valibot";
+import { parsePostgresUrl, UrlProblem } from "./connections/url.ts";
 
 /** Tables and relations, as drizzle takes them. */
 export type Schema = Record<string, unknown>;
@@ -55,7 +58,7 @@ interface ServerOptions {
   readonly password?: SecretSource | Secret | undefined;
   /** Default: `PGDATABASE`, else the user's name. */
   readonly database?: string | undefined;
-  /** TLS. Default: none, or what `sslmode` in the URL says. */
+  /** TLS. Default: what `sslmode` in the URL says, else `PGSSLMODE`, else none. */
   readonly tls?: TlsOption | undefined;
   /** A Postgres inside this process (PGlite), in a folder or in memory. It has one connection. Needs `@electric-sql/pglite`. */
   readonly embedded?: { readonly dataDir?: string | undefined } | undefined;
@@ -166,10 +169,20 @@ export interface DatabaseOptions {
 const durationMs = msSchema(0); // 0 switches it off
 const positiveMs = msSchema();
 
-const urlSecret = secretSchema(
-  (text) => /^postgres(ql)?:\/\//.test(text),
-  "a URL such as postgres://user@host:5432/database",
+const urlSecret = v.pipe(
+  ruleSchema<unknown>(rule("a URL", problemOfUrl)),
+  secretSchema(() => true, "a URL such as postgres://user@host:5432/database"),
 );
+
+/** What is wrong with a URL; `undefined` when nothing is. */
+function problemOfUrl(value: unknown): string | undefined {
+  try {
+    if (typeof value === "string") parsePostgresUrl(value);
+    return undefined;
+  } catch (error) {
+    return error instanceof UrlProblem ? error.message : "is not a URL";
+  }
+}
 
 const tls = eitherSchema(
   v.pipe(

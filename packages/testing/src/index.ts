@@ -1,6 +1,7 @@
 export { type TestCertificates, testCertificates } from "./certificates.ts";
 export { type ContractAssert, type ContractFactory, type ContractRunner, resourceContract } from "./contract.ts";
 export { leakyErrors, leaksIn, type LeakyError } from "./disclosure.ts";
+export { machineAddress } from "./elsewhere.ts";
 export { FakeClock } from "@steward/core/testing";
 export { TESTING_CODES, type TestingCode } from "./errors.ts";
 export { assertNoLeaks, type HandleCounts, type HandleTracker, trackHandles } from "./leaks.ts";

@@ -1,3 +1,4 @@
+import type { DriverTls } from "./tls.ts";
 import postgres, { type Options, type PostgresType, type Sql } from "postgres";
 
 /** How postgres.js hands a query to whoever runs it. */
@@ -35,7 +36,7 @@ export interface DriverOptions {
   host: string[];
   port: number[];
   path: string | false;
-  ssl: unknown;
+  ssl: DriverTls;
   user: string;
   database: string;
   pass: unknown;
@@ -50,10 +51,9 @@ export interface DriverOptions {
 export type Parser = ((text: string) => unknown) & { array?: boolean };
 
 /** A client of postgres.js, made of options that it understands, also of those missing in its types. */
-export function driverClient(options: Readonly<Record<string, unknown>>, url?: string): Sql {
+export function driverClient(options: Readonly<Record<string, unknown>>): Sql {
   // `socket`, `max_pipeline` and finished options are understood, but missing in the driver's types.
-  const given = options as Options<Record<string, PostgresType>>;
-  return url === undefined ? postgres(given) : postgres(url, given);
+  return postgres(options as Options<Record<string, PostgresType>>);
 }
 
 /** What the driver made of a client's options. */

@@ -1,9 +1,12 @@
 import { connect, Socket, type NetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
+import { isLoopback, OptionsError, type Exposure } from "@steward/core";
 import type { Sql } from "postgres";
 import type { DatabaseOptions } from "../options.ts";
 import { switchScalars, type DateMode } from "./dates.ts";
 import { driverClient, driverOptions, type DriverOptions } from "./driver.ts";
+import { driverTls, tlsFor } from "./tls.ts";
+import { parsePostgresUrl, tlsModeOf, UrlProblem, type PostgresUrl } from "./url.ts";
 
 /** What one connection brings along for its client of the driver. */
 export interface ClientParts {
@@ -42,6 +45,17 @@ export class Endpoint {
     return this.#options.host.length;
   }
 
+  /** What of the password others on the network could take, on its way to another machine. */
+  *exposures(): Iterable<Exposure> {
+    const { path, ssl, pass, host, port } = this.#options;
+    const isSafe = ssl !== false && ssl["rejectUnauthorized"] !== false;
+    if (this.#embedded !== undefined || path !== false || pass === "" || isSafe) return;
+    const how = ssl === false ? "plaintext" : "unverified";
+    const remedy = ssl === false ? "tls: true" : "tls: { ca }, with the authority of the server's certificate";
+    for (const [i, at] of host.entries())
+      if (!isLoopback(at)) yield { what: `the password to ${at}:${port[i]}`, how, remedy };
+  }
+
   /** A client of the driver for one connection, with parsers of its own. It connects with its first query. */
   client({ mode, socket, onClose, onNotify }: ClientParts): Sql {
     const { host, port } = this.#options;
@@ -51,6 +65,7 @@ export class Endpoint {
       ...this.#options,
       host: [at],
       port: [on],
+      ssl: tlsFor(at, this.#options.ssl),
       parsers: { ...this.#options.parsers },
       serializers: { ...this.#options.serializers },
       socket: () => socket(() => this.#plug(at, on)),
@@ -92,25 +107,84 @@ export function brokenSocket(reason: Error): Duplex {
   return socket;
 }
 
-/** Makes the endpoint of a server. `builder` shares the types it learns from the server. */
+/**
+ * Makes the endpoint of a server. `builder` shares the types it learns from the server.
+ *
+ * @throws {OPTIONS_INVALID} when the URL is wrong, without a word of it.
+ */
 export function endpointOf(
+  name: string,
   options: DatabaseOptions,
   url: string | undefined,
   builder: Sql,
   embedded?: () => Duplex,
 ): Endpoint {
-  const given = {
-    ...fromOptions(options),
-    ...(embedded === undefined ? {} : { host: "embedded", user: "postgres", database: "postgres", pass: "" }),
-  };
-  const parsed = driverOptions(driverClient(given, url));
+  const server = embedded === undefined ? serverOf(name, options, url) : EMBEDDED;
+  const parsed = driverOptions(driverClient(merged(fromOptions(options), server)));
   return new Endpoint({ ...parsed, shared: driverOptions(builder).shared }, embedded);
+}
+
+const EMBEDDED = { host: "embedded", user: "postgres", database: "postgres", pass: "", ssl: false };
+
+function merged(own: Record<string, unknown>, server: Record<string, unknown>): Record<string, unknown> {
+  const connection = { ...(own["connection"] as object), ...(server["connection"] as object | undefined) };
+  return { ...server, ...own, connection };
+}
+
+/** Where the server is and how it is made sure of, as the driver takes it: from the URL, or from the single options. */
+function serverOf(name: string, o: DatabaseOptions, url: string | undefined): Record<string, unknown> {
+  try {
+    const parsed = url === undefined ? undefined : parsePostgresUrl(url);
+    const inUrl = parsed?.tls ?? (o.tls === undefined ? tlsModeOf(process.env["PGSSLMODE"]) : undefined);
+    if (o.tls === false && inUrl !== undefined && inUrl !== false)
+      throw new UrlProblem("asks for TLS, which tls: false contradicts: say it one way");
+    const ssl = driverTls(o.tls ?? inUrl);
+    if (parsed !== undefined) return { ...fromUrl(parsed), ssl };
+    return { ...defined({ host: o.host, port: o.port, user: o.user, database: o.database }), ssl };
+  } catch (error) {
+    if (!(error instanceof UrlProblem)) throw error;
+    throw new OptionsError([{ resource: name, path: "url", message: error.message }]);
+  }
+}
+
+/** Parameters that are settings of the driver rather than of the server. */
+const OF_DRIVER = ["keep_alive", "sslnegotiation", "publications", "target_session_attrs"];
+/** Those that the pool sets itself, whatever a URL says. */
+const OF_POOL = [
+  "max",
+  "max_pipeline",
+  "fetch_types",
+  "idle_timeout",
+  "connect_timeout",
+  "max_lifetime",
+  "backoff",
+  "prepare",
+  "debug",
+];
+
+function fromUrl({ hosts, user, password, database, parameters }: PostgresUrl): Record<string, unknown> {
+  const port = Number(process.env["PGPORT"] ?? 5432);
+  const list = hosts.length === 0 ? [{ host: process.env["PGHOST"] ?? "localhost", port: undefined }] : hosts;
+  const [first] = list;
+  const path = first?.host.startsWith("/") === true ? `${first.host}/.s.PGSQL.${first.port ?? port}` : undefined;
+  const pick = (keys: readonly string[], inside: boolean): Record<string, string> =>
+    Object.fromEntries(Object.entries(parameters).filter(([key]) => keys.includes(key) === inside));
+  return defined({
+    host: list.map((one) => one.host),
+    port: list.map((one) => one.port ?? port),
+    path,
+    user,
+    pass: password,
+    database,
+    ...pick(OF_DRIVER, true),
+    connection: pick([...OF_DRIVER, ...OF_POOL], false),
+  });
 }
 
 function fromOptions(o: DatabaseOptions): Record<string, unknown> {
   const { password } = o;
   return {
-    ...defined({ host: o.host, port: o.port, user: o.user, database: o.database, ssl: tlsOf(o.tls), types: o.types }),
+    ...defined({ types: o.types }),
     ...(password === undefined ? {} : { pass: () => password.reveal() }),
     max: 1,
     max_pipeline: 0,
@@ -130,10 +204,6 @@ function fromOptions(o: DatabaseOptions): Record<string, unknown> {
         o.idleInTransactionTimeoutMs === 0 ? undefined : String(o.idleInTransactionTimeoutMs),
     }),
   };
-}
-
-function tlsOf(tls: DatabaseOptions["tls"]): unknown {
-  return tls === "no-verify" ? { rejectUnauthorized: false } : tls;
 }
 
 function defined(values: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -1,6 +1,7 @@
-import { describeError, isStewardError, StewardError, type Clock } from "@steward/core";
+import { isStewardError, StewardError, type Clock } from "@steward/core";
 import { Connection, type ConnectionOwner, type Line, type Taker } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { describeConnectError } from "./tls.ts";
 import { Reconnect } from "./reconnect.ts";
 
 /** Bounds and times of a pool. 0 switches a time off. */
@@ -255,7 +256,7 @@ export class Pool implements ConnectionOwner {
 
   #connectError(cause: unknown): StewardError {
     if (isStewardError(cause, "DATABASE_CONNECT_FAILED")) return cause;
-    const message = `${this.name}: no connection to ${this.endpoint.shown}: ${describeError(cause)}`;
+    const message = `${this.name}: no connection to ${this.endpoint.shown}: ${describeConnectError(cause)}`;
     return new StewardError("DATABASE_CONNECT_FAILED", message, {
       resource: this.name,
       cause,

@@ -1,0 +1,52 @@
+import { isIPv4, isIPv6 } from "node:net";
+import { publishExposure } from "./channels.ts";
+
+/** A credential that travels where others on the network could take it. */
+export interface Exposure {
+  /** What leads where, without secrets: `the password to db.corp.local:5432`. */
+  readonly what: string;
+  /** `plaintext`: anybody on the path reads it. `unverified`: encrypted, to whoever answers. */
+  readonly how: "plaintext" | "unverified";
+  /** The option that settles it: `tls: true`. */
+  readonly remedy: string;
+}
+
+const IN_WORDS = { plaintext: "in plain text", unverified: "to a server whose certificate is not verified" };
+
+/** Announces once what of a resource's credentials is exposed, and keeps it for `stats()`. */
+export class Exposures {
+  readonly #resource: string;
+  readonly #shown = new Set<string>();
+
+  constructor(resource: string) {
+    this.#resource = resource;
+  }
+
+  /** Publishes each new one to `CHANNELS.exposure`. Call it at start: a later start does not repeat it. */
+  announce(found: Iterable<Exposure>): void {
+    for (const exposure of found) {
+      const text = `${exposure.what} goes ${IN_WORDS[exposure.how]}; set ${exposure.remedy}`;
+      if (this.#shown.has(text)) continue;
+      this.#shown.add(text);
+      publishExposure({ resource: this.#resource, ...exposure, message: `${this.#resource}: ${text}` });
+    }
+  }
+
+  /** What was announced, for `stats()`; `undefined` where nothing is exposed. */
+  get stats(): readonly string[] | undefined {
+    return this.#shown.size === 0 ? undefined : Object.freeze([...this.#shown]);
+  }
+}
+
+/** Whether a host is this machine itself: `localhost` and names below it, 127.0.0.0/8, ::1. Other names may lead anywhere. */
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/^\[(.*)\]$/, "$1").toLowerCase();
+  if (isIPv4(name)) return name.startsWith("127.");
+  if (isIPv6(name)) return isLoopbackV6(name);
+  return /^(.+\.)?localhost\.?$/.test(name);
+}
+
+function isLoopbackV6(address: string): boolean {
+  const shortest = new URL(`http://[${address.replace(/%.*$/, "")}]`).hostname;
+  return shortest === "[::1]" || /^\[::ffff:7f[0-9a-f]{2}:/.test(shortest);
+}
