@@ -2,7 +2,7 @@ import { existsSync, watch } from "node:fs";
 import { join } from "node:path";
 import { testFiles } from "../tap/files.mjs";
 import { run } from "./child.mjs";
-import { ensureInstalled } from "./install.mjs";
+import { benches, ensureInstalled } from "./install.mjs";
 import { explain } from "./problem.mjs";
 import { build } from "./turbo.mjs";
 import { packageNamed } from "./workspace.mjs";
@@ -15,7 +15,7 @@ export async function main(args) {
   const [name, ...parts] = args.filter((a) => !a.startsWith("--"));
   if (name === undefined) explain("say which package: npm run dev core");
   const { directory, name: packageName } = packageNamed(name);
-  await ensureInstalled("all");
+  await ensureInstalled(packageName === benches ? "all" : "tests");
   const once = () => loop(directory, packageName, parts, flags.includes("--all") || parts.length > 0);
   const code = await once();
   if (flags.includes("--watch")) await again(directory, once);

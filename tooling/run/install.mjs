@@ -8,26 +8,44 @@ import { packages, readJson, root } from "./workspace.mjs";
 const stampFile = join(root, "node_modules/.steward/installed.json");
 const app = "@steward/reference";
 
+/** Only the benches need what they are compared with, which is as much again as all the rest. */
+export const benches = "@steward/bench";
+
+/** What can be installed, from small to all: each scope holds those before it. */
+const scopes = [
+  { name: "app", filters: ["steward", `${app}...`], says: " of the reference app", has: (p) => p.name === app },
+  { name: "tests", filters: [`!${benches}`], says: "", has: (p) => p.name !== benches },
+  { name: "all", filters: [], says: ", rivals of the benches included", has: () => true },
+];
+const sizeOf = (name) => scopes.findIndex((scope) => scope.name === name);
+
 /**
- * Installs what `scope` needs ("app": the reference app and what it depends on; "all"), unless a run that
+ * Installs what a scope needs ("app": the reference app and what it depends on; "tests"; "all"), unless a run that
  * succeeded did so for this very lock file. pnpm's own marker is no proof: a failed install leaves it too.
  */
-export async function ensureInstalled(scope) {
-  const wanted = wantedStamp();
-  if (isInstalled(scope, wanted)) return;
+export async function ensureInstalled(name) {
+  const stamp = wantedStamp();
+  if (isInstalled(name, stamp)) return;
+  const { filters, says } = scopes[sizeOf(name)];
+  console.log(`Installing the dependencies${says} ...`);
+  await install(filters, "--frozen-lockfile");
+  writeFileSync(stampFile, JSON.stringify({ stamp, scope: name }));
+}
+
+/** Brings the lock file in line with the package.json files, and installs what tests need. */
+export async function updateLockFile() {
+  console.log("Updating pnpm-lock.yaml ...");
+  await install(scopes[sizeOf("tests")].filters, "--no-frozen-lockfile");
+  writeFileSync(stampFile, JSON.stringify({ stamp: wantedStamp(), scope: "tests" }));
+}
+
+async function install(filters, ...flags) {
   const began = performance.now();
-  console.log(`Installing the dependencies${scope === "app" ? " of the reference app" : ""} ...`);
   rmSync(stampFile, { force: true });
-  const only = scope === "app" ? ["--filter", "steward", "--filter", `${app}...`] : [];
-  const { code, output } = await pnpm([
-    ...only,
-    "install",
-    "--frozen-lockfile",
-    "--config.confirm-modules-purge=false",
-  ]);
+  const only = filters.flatMap((filter) => ["--filter", filter]);
+  const { code, output } = await pnpm([...only, "install", ...flags, "--config.confirm-modules-purge=false"]);
   if (code !== 0) explain(installProblem(output), code);
   mkdirSync(dirname(stampFile), { recursive: true });
-  writeFileSync(stampFile, JSON.stringify({ stamp: wanted, scope }));
   console.log(`Installed in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
 }
 
@@ -37,23 +55,24 @@ function wantedStamp() {
   return hash.digest("hex");
 }
 
-function isInstalled(scope, wanted) {
+function isInstalled(name, wanted) {
   if (!existsSync(stampFile) || !existsSync(join(root, "node_modules/.bin/turbo"))) return false;
   try {
-    const found = readJson(stampFile);
-    return found.stamp === wanted && (found.scope === "all" || found.scope === scope) && foldersExist(found.scope);
+    const { stamp, scope } = readJson(stampFile);
+    return stamp === wanted && sizeOf(scope) >= sizeOf(name) && foldersExist(scope);
   } catch {
     return false;
   }
 }
 
-function foldersExist(scope) {
-  const all = packages();
-  const checked = scope === "all" ? all : all.filter((p) => p.name === app);
-  return checked.every(({ directory, manifest }) => {
-    const has = [manifest.dependencies, manifest.devDependencies].some((d) => d && Object.keys(d).length > 0);
-    return !has || existsSync(join(directory, "node_modules"));
-  });
+function foldersExist(name) {
+  const { has } = scopes[sizeOf(name)];
+  return packages()
+    .filter(has)
+    .every(({ directory, manifest }) => {
+      const needs = { ...manifest.dependencies, ...manifest.devDependencies };
+      return Object.keys(needs).length === 0 || existsSync(join(directory, "node_modules"));
+    });
 }
 
 /** The pinned pnpm: the installed one where it is that version, else through npx. */

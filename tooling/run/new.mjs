@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { updateLockFile } from "./install.mjs";
 import { explain } from "./problem.mjs";
 import { root } from "./workspace.mjs";
 
@@ -9,7 +10,8 @@ export async function main([name, ...rest]) {
   const folder = join(root, "packages", name);
   if (existsSync(folder)) explain(`packages/${name} exists already`);
   for (const file of render(name, folder)) console.log(`  packages/${name}/${file}`);
-  console.log(`Next: npx pnpm install; npm run dev ${name}; then put the real client into src/manager.ts`);
+  await updateLockFile();
+  console.log(`Next: npm run dev ${name}, then put the real client into src/connection.ts`);
   return 0;
 }
 

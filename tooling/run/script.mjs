@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { run } from "./child.mjs";
-import { ensureInstalled } from "./install.mjs";
+import { benches, ensureInstalled } from "./install.mjs";
 import { explain } from "./problem.mjs";
 import { build } from "./turbo.mjs";
 import { packages, root } from "./workspace.mjs";
@@ -9,7 +9,7 @@ import { packages, root } from "./workspace.mjs";
 export async function main(args, name) {
   const having = packages().filter((p) => p.manifest.scripts?.[name]);
   if (having.length === 0) explain(`no package has a script "${name}" yet`);
-  await ensureInstalled("all");
+  await ensureInstalled(having.some((p) => p.name === benches) ? "all" : "tests");
   for (const { name: packageName, directory } of having) {
     const built = await build([packageName]);
     if (built !== 0) return built;

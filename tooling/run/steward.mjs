@@ -7,7 +7,10 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 const commands = {
   start: ["./start.mjs", "installs, builds and runs the reference app"],
-  test: ["./test.mjs", "installs, builds and runs every check and test (--suites: only the tests)"],
+  test: [
+    "./test.mjs",
+    "installs, builds and runs every check and test (--suites: only the tests; --benches: those of the benches too)",
+  ],
   dev: ["./dev.mjs", "<package> [file part] [--all] [--watch]: the quick loop of one package"],
   bench: ["./script.mjs", "runs the benchmarks"],
   chaos: ["./script.mjs", "runs the fault drills"],

@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ensureInstalled } from "./install.mjs";
+import { benches, ensureInstalled } from "./install.mjs";
 import { explain } from "./problem.mjs";
 import { turboRecorded } from "./turbo.mjs";
 import { packages, readJson } from "./workspace.mjs";
@@ -8,14 +8,19 @@ import { packages, readJson } from "./workspace.mjs";
 const suites = ["build", "build:test", "test"];
 const everything = [...suites, "types", "readme", "lint", "format:check", "checks"];
 
-/** Runs all there is (`--suites`: only the tests), prints what failed and, last, `N passed, N failed`. */
+/**
+ * Runs every check and test (`--suites`: only the tests; `--benches`: those of the benches too), prints what failed and,
+ * last, `N passed, N failed`.
+ */
 export async function main(args) {
-  const unknown = args.filter((a) => a !== "--suites");
-  if (unknown.length > 0) explain(`test takes only --suites, not "${unknown.join(" ")}"`);
-  await ensureInstalled("all");
-  const tested = packages().filter((p) => p.manifest.scripts?.test);
+  const unknown = args.filter((a) => a !== "--suites" && a !== "--benches");
+  if (unknown.length > 0) explain(`test takes --suites and --benches, not "${unknown.join(" ")}"`);
+  const withBenches = args.includes("--benches");
+  await ensureInstalled(withBenches ? "all" : "tests");
+  const tested = packages().filter((p) => p.manifest.scripts?.test && (withBenches || p.name !== benches));
   for (const { directory } of tested) rmSync(resultFile(directory), { force: true });
-  const { code, tasks } = await turboRecorded(args.includes("--suites") ? suites : everything);
+  const filters = withBenches ? [] : [`--filter=!${benches}`];
+  const { code, tasks } = await turboRecorded([...(args.includes("--suites") ? suites : everything), ...filters]);
   const total = summary(
     tested.map((p) => ({ name: p.name, ...resultOf(p.directory) })),
     tasks,

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Check } from "./check.ts";
 import { dependencies } from "./dependencies.ts";
 import { docstrings } from "./docstrings.ts";
@@ -18,7 +18,7 @@ const checks: readonly Check[] = [
   metricNames,
   ownWords,
 ];
-const workspace = readWorkspace(resolve(import.meta.dirname, "../../.."));
+const workspace = readWorkspace(resolve(process.argv[2] ?? join(import.meta.dirname, "../../..")));
 
 let failed = 0;
 for (const { name, run } of checks) {

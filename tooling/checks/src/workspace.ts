@@ -89,7 +89,8 @@ function readPackage(root: string, group: Package["group"], short: string): Pack
     manifest,
     // Tools keep their programs where they like, and not all of them are compiled.
     sources: group === "tooling" ? at(".").filter((s) => !/\/(test|driver)\//.test(s.path)) : at("src"),
-    tests: at("test"),
+    // What the template holds is used where it is tested.
+    tests: group === "tooling" ? [...at("test"), ...at("driver")] : at("test"),
     configs: readdirSync(directory)
       .filter((name) => name.endsWith(".config.ts"))
       .map((name) => parse(root, join(directory, name))),

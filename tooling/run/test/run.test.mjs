@@ -1,10 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { installProblem } from "../install.mjs";
-import { render } from "../new.mjs";
 import { nearest } from "../problem.mjs";
 import { summary } from "../test.mjs";
 import { packageNamed, packages } from "../workspace.mjs";
@@ -79,22 +78,5 @@ t.test("the summary", async (t) => {
   });
   await t.test("counts a turbo that fails by itself", async (t) => {
     t.equal(summary([good], [], 1, "v20.1.0").failed, 1);
-  });
-});
-
-t.test("a new driver package", async (t) => {
-  await t.test("has the template's files under its own name", async (t) => {
-    const place = folder(t);
-    const files = render("message-queue", join(place, "message-queue"));
-    t.ok(files.includes("src/manager.ts") && files.includes("package.json"));
-    const texts = files.map((f) => readFileSync(join(place, "message-queue", f), "utf8")).join("\n");
-    t.notMatch(texts, /sample/i);
-    t.match(texts, /class MessageQueueManager/);
-    t.match(texts, /"name": "@steward\/message-queue"/);
-    t.match(texts, /MESSAGE_QUEUE_CODES/);
-    t.match(texts, /super\("message-queue"/);
-  });
-  await t.test("is not made for a name that npm would refuse", async (t) => {
-    t.throws(() => render("Kafka!", folder(t)), { message: /no package name/ });
   });
 });

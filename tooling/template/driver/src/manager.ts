@@ -1,49 +1,99 @@
-import { Guard, Manager, managedFactory, StewardError, type ManagedFactory, type ManagerContext } from "@steward/core";
+import {
+  checkOptions,
+  Guard,
+  Manager,
+  managedFactory,
+  StewardError,
+  type ManagedFactory,
+  type ManagerContext,
+} from "@steward/core";
+import { Connection } from "./connection.ts";
 import { probe } from "./health.ts";
 import { schema, type CheckedOptions, type SampleOptions } from "./options.ts";
 
-/** The driver's own client. Replace it with the real one. */
+/** What users hold. Where there is a driver of its own, this is the driver's client. */
 export interface SampleClient {
-  /** Sends a text and gives back the answer. */
+  /**
+   * Sends a text and gives the answer.
+   *
+   * @throws {SAMPLE_REFUSED} the remote refused it.
+   * @throws {SAMPLE_CONNECTION_LOST} the connection broke.
+   */
   call(text: string): Promise<string>;
 }
 
-/** Looks after a sample: starts, guards, probes and stops it. */
+/**
+ * Looks after a sample: starts, guards, probes and stops it.
+ *
+ * @example
+ * ```ts
+ * import { SampleManager } from "@steward/sample";
+ * import { sampleForTests } from "@steward/sample/testing";
+ * await using remote = await sampleForTests();
+ * await using things = await new SampleManager({ port: remote.port, timeoutMs: 1_000 }).start();
+ * console.log(await things.client.call("hi")); // => hi
+ * ```
+ */
 export class SampleManager extends Manager<SampleClient> {
+  readonly #options: CheckedOptions;
   readonly #guard: Guard;
-  readonly #client: SampleClient = { call: (text) => this.#guard.run(() => this.#send(text)) };
+  /** One object for good: connections come and go behind it. */
+  readonly #client: SampleClient = {
+    call: (text) => this.#guard.run(({ signal }) => this.#exchange(text, signal)),
+  };
+  #connection: Connection | undefined;
 
-  constructor(options: CheckedOptions, context?: ManagerContext) {
+  /** @throws {OPTIONS_INVALID} listing every problem. */
+  constructor(options: SampleOptions, context: ManagerContext = {}) {
     super("sample", context);
-    const { timeoutMs } = options;
-    this.#guard = new Guard({ resource: this.name, clock: this.clock, timeoutMs, refusal: () => this.unavailable() });
+    this.#options = checkOptions(this.name, schema, options);
+    const { timeoutMs, maxConcurrent, maxPending } = this.#options;
+    this.#guard = new Guard({
+      resource: this.name,
+      clock: this.clock,
+      timeoutMs,
+      maxConcurrent,
+      maxPending,
+      refusal: () => this.unavailable(),
+    });
   }
 
   get client(): SampleClient {
     return this.#client;
   }
 
-  protected async open(): Promise<void> {
-    await this.#send("hello");
+  protected async open(signal: AbortSignal): Promise<void> {
+    await this.#exchange("ping", signal);
   }
 
-  protected ping(): Promise<void> {
-    return probe({ call: (text) => this.#send(text) });
+  protected ping(signal: AbortSignal): Promise<void> {
+    return probe((text) => this.#exchange(text, signal));
   }
 
   protected override settle(): Promise<void> {
     return this.#guard.idle();
   }
 
-  protected close(): void {}
-
-  protected override measure(): Readonly<Record<string, unknown>> {
-    return { calls: this.#guard.stats() };
+  protected close(): void {
+    this.#connection?.close();
+    this.#connection = undefined;
   }
 
-  async #send(text: string): Promise<string> {
-    if (text === "") throw new StewardError("SAMPLE_REFUSED", `${this.name}: nothing to send`, { resource: this.name });
-    return text;
+  protected override guards(): Iterable<Guard> {
+    return [this.#guard];
+  }
+
+  protected override measure(): Readonly<Record<string, unknown>> {
+    return { ...this.#guard.stats() };
+  }
+
+  async #exchange(text: string, signal: AbortSignal): Promise<string> {
+    const { host, port } = this.#options;
+    // The one connection that all calls share; a new one where the last is gone.
+    if (this.#connection?.isOpen !== true) this.#connection = new Connection(this.name, host, port);
+    const answer = await this.#connection.ask(text, signal);
+    if (!answer.startsWith("-")) return answer;
+    throw new StewardError("SAMPLE_REFUSED", `${this.name}: ${answer.slice(1)}`, { resource: this.name });
   }
 }
 

@@ -1,10 +1,18 @@
-import { msSchema, type OptionsSchema } from "@steward/core";
+import { countSchema, msSchema, type OptionsSchema } from "@steward/core";
 import * as v from "valibot";
 
-/** What a sample can be told. */
+/** Options of a sample. */
 export interface SampleOptions {
+  /** Where the remote is. Default `127.0.0.1`. */
+  readonly host?: string | undefined;
+  /** Its TCP port. */
+  readonly port: number;
   /** Longest call, time in the queue included, in ms. Default 5,000. */
   readonly timeoutMs?: number | undefined;
+  /** Calls that may run at once. Default 100. */
+  readonly maxConcurrent?: number | undefined;
+  /** Calls that may wait for a place; one more is refused. Default 1,000. */
+  readonly maxPending?: number | undefined;
 }
 
 /** Options with their defaults. */
@@ -12,5 +20,9 @@ export type CheckedOptions = { readonly [Key in keyof SampleOptions]-?: Exclude<
 
 /** Checks options; unknown keys are refused. */
 export const schema: OptionsSchema<CheckedOptions> = v.strictObject({
-  timeoutMs: v.optional(msSchema(), 5_000),
+  host: v.optional(v.string(), "127.0.0.1"),
+  port: v.pipe(countSchema(1), v.maxValue(65_535)),
+  timeoutMs: v.optional(msSchema(1), 5_000),
+  maxConcurrent: v.optional(countSchema(1), 100),
+  maxPending: v.optional(countSchema(0), 1_000),
 });

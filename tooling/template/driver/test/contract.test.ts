@@ -1,26 +1,62 @@
 import assert from "node:assert/strict";
-import { checkOptions, isStewardError } from "@steward/core";
-import { resourceContract } from "@steward/testing";
+import { container } from "@steward/container";
+import { failure, resourceContract, startFaultProxy } from "@steward/testing";
 import t from "tap";
-import { SampleManager } from "../src/index.ts";
-import { schema } from "../src/options.ts";
+import { sample, SampleManager, type SampleOptions } from "../src/index.ts";
+import { sampleForTests } from "../src/testing.ts";
 
-const options = checkOptions("sample", schema, {});
+const remote = await sampleForTests();
+const proxy = await startFaultProxy({ target: { host: "127.0.0.1", port: remote.port } });
+t.teardown(async () => {
+  await proxy.stop();
+  await remote[Symbol.asyncDispose]();
+});
 
 resourceContract(
   { test: (name, fn) => t.test(name, fn), assert },
   {
-    create: (context) => new SampleManager(options, context),
+    create: (context) => new SampleManager({ port: proxy.port }, context),
     use: (manager) => manager.client.call("hi"),
+    proxy,
   },
 );
 
 t.test("a mistyped option is refused with the nearest known one", async (t) => {
-  t.throws(() => checkOptions("sample", schema, { timeout: 1 }), { message: /did you mean "timeoutMs"/ });
+  const mistyped = { port: 1, timeout: 1 } as SampleOptions; // as JavaScript would pass it
+  t.throws(() => new SampleManager(mistyped), { code: "OPTIONS_INVALID", message: /did you mean "timeoutMs"/ });
 });
 
-t.test("an empty text is refused", async (t) => {
-  await using manager = await new SampleManager(options).start();
-  const error: unknown = await manager.client.call("").catch((reason: unknown) => reason);
-  t.ok(isStewardError(error, "SAMPLE_REFUSED"));
+t.test("what the remote refuses is an error with a code", async (t) => {
+  await using manager = await new SampleManager({ port: remote.port }).start();
+  t.match(await failure(manager.client.call("")), { code: "SAMPLE_REFUSED" });
+});
+
+t.test(
+  "calls run into their deadline while the remote is silent, and go on once it is back, with the same client",
+  async (t) => {
+    await using manager = await new SampleManager({ port: proxy.port, timeoutMs: 100 }).start();
+    const { client } = manager;
+    proxy.blackhole();
+    t.match(await failure(client.call("lost")), { code: "DEADLINE_EXCEEDED" });
+    await proxy.heal();
+    t.equal(await client.call("hi"), "hi");
+    t.match(manager.stats(), { succeeded: 1, failed: 1 });
+  },
+);
+
+t.test("a connection that breaks fails what waits for an answer, and the next call has a new one", async (t) => {
+  await using manager = await new SampleManager({ port: proxy.port }).start();
+  proxy.blackhole();
+  const lost = failure(manager.client.call("lost"));
+  await proxy.heal();
+  proxy.reset();
+  t.match(await lost, { code: "SAMPLE_CONNECTION_LOST" });
+  t.equal(await manager.client.call("hi"), "hi");
+});
+
+t.test("it works in a container, where a test puts its own in its place", async (t) => {
+  const things = sample("things", { port: 1 });
+  await using other = await sampleForTests("things");
+  await using running = await container([things]).override(things, other.definition).start();
+  t.equal(await running.get(things).call("hi"), "hi");
 });
