@@ -13,6 +13,7 @@ import {
   type MetricSample,
 } from "@steward/core";
 import type { ManagedCall } from "./channel/call.ts";
+import { callChecker } from "./channel/call-options.ts";
 import { GrpcChannel, ManagedChannel, MethodKinds } from "./channel/channel.ts";
 import type { Link } from "./channel/link.ts";
 import { Links } from "./channel/links.ts";
@@ -50,7 +51,9 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
     const checked = (this.#options = checkOptions(this.name, grpcChannelSchema, options));
     const { name: resource, clock } = this;
     const { maxConcurrent, maxPending, breaker, timeoutMs, idleTimeoutMs } = checked;
-    const isFailure = (error: unknown): boolean => !isStewardError(error, "CALL_ABORTED");
+    // Neither says anything about the server.
+    const isFailure = (error: unknown): boolean =>
+      !isStewardError(error, "CALL_ABORTED") && !isStewardError(error, "GRPC_PLAINTEXT_REFUSED");
     const guard = (this.#guard = new Guard({
       resource,
       clock,
@@ -61,7 +64,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
       refusal: () => this.unavailable(),
     }));
     const kinds = new MethodKinds();
-    const dressing = new Dressing(checked);
+    const dressing = new Dressing(resource, checked);
     const owner = {
       resource,
       clock,
@@ -76,7 +79,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
     };
     const address = checked.address ?? checked.client?.getChannel().getTarget() ?? "";
     const channel = new ManagedChannel({ address, owner, channel: () => this.#links?.current.channel });
-    this.channel = new GrpcChannel(channel, kinds, checked.interceptors);
+    this.channel = new GrpcChannel(channel, kinds, [callChecker(resource), ...checked.interceptors]);
     // Without a class of its own, `Service` is GrpcChannel.
     this.#client =
       options.service === undefined ? (this.channel as Client as Service) : this.channel.as(options.service);

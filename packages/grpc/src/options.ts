@@ -20,6 +20,7 @@ import {
 import * as v from "valibot";
 import type { ServiceConstructor } from "./channel/channel.ts";
 import type { StatusName } from "./status.ts";
+import { isOverheard } from "./channel/hosts.ts";
 import { isObject, retryable } from "./channel/schema.ts";
 
 /** Certificates of a client. All PEM. */
@@ -113,6 +114,8 @@ export interface GrpcChannelOptions<Service extends Client = Client> {
   readonly metadata?: GrpcMetadata | undefined;
   /** The `authorization` of every call; a function is asked for each. */
   readonly authorization?: SecretSource | undefined;
+  /** Lets `authorization` go to other machines without TLS. Default `false`: refused, except on this machine. */
+  readonly plaintext?: boolean | undefined;
   /** Interceptors of grpc-js, above our part. */
   readonly interceptors?: readonly Interceptor[] | undefined;
   /** Whose health the probe asks for by `grpc.health.v1`. Default: that of the whole server. */
@@ -204,6 +207,7 @@ const entries = v.strictObject({
     ),
   ),
   authorization: v.optional(secretSchema()),
+  plaintext: v.optional(v.boolean()),
   interceptors: v.optional(v.array(functionSchema<Interceptor>("an interceptor function"))),
   healthService: v.optional(v.string()),
   breaker: v.optional(breakerSchema()),
@@ -252,6 +256,11 @@ const RULES: readonly (readonly [path: string, problem: string, isBroken: (given
     "client",
     `brings its own channel: leave out ${connecting.join(", ")}`,
     (given) => has(given, "client") && connecting.some((key) => has(given, key)),
+  ],
+  [
+    "authorization",
+    "would go to the server in plain text: set tls, or allow that with plaintext: true",
+    (given) => has(given, "authorization") && isOverheard(given["address"], given["tls"], given["plaintext"]),
   ],
   [
     "serviceConfig",

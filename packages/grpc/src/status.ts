@@ -68,6 +68,7 @@ const STATUS_OF: Readonly<Record<string, status>> = {
   OVERLOADED: status.RESOURCE_EXHAUSTED,
   DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
   CALL_ABORTED: status.CANCELLED,
+  GRPC_PLAINTEXT_REFUSED: status.FAILED_PRECONDITION,
 };
 
 /** The status with which a call ends at its caller, with our error as its `cause`. */

@@ -1,6 +1,8 @@
 /** Every error code of `@steward/http`, with what it means. */
 export const HTTP_CODES = {
   HTTP_ORIGIN_MISSING: "A call gave only a path, and the session has no baseUrl.",
+  HTTP_URL_INVALID: "A call, or a redirect, leads to what is no URL.",
+  HTTP_PLAINTEXT_REFUSED: "A call would send its authorization in plain text to another machine.",
   HTTP_ORIGIN_REFUSED: "A call, or a redirect, goes to an origin that is not on the allow list.",
   HTTP_ADDRESS_REFUSED: "A host resolves to an address that the session must not connect to.",
   HTTP_REPLY_TIMEOUT: "The request was sent, and no response headers came within headersTimeoutMs.",

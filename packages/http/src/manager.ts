@@ -124,6 +124,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
       refusal: () => this.unavailable(),
       connections: (origin) => this.#connections(origin),
       authorization: (origin) => (origin === baseOrigin ? authorization : undefined),
+      plaintext: this.#options.plaintext,
       leaked: () => (this.#unread = true),
       requests: this.#requests,
       forgotten: (origin) => this.#pastSeries.add(origin.guard.metrics({ resource: this.name })),

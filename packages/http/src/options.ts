@@ -22,6 +22,7 @@ import {
 import type { Dispatcher } from "undici";
 import * as v from "valibot";
 import type { ProxySettings } from "./connections/connector.ts";
+import { isOverheard } from "./exchange/headers.ts";
 import type { RetrySettings } from "./exchange/retry.ts";
 
 /** Certificates for TLS. All PEM. */
@@ -96,6 +97,8 @@ export interface HttpSessionOptions {
   readonly userAgent?: string | undefined;
   /** The `authorization` header for the origin of `baseUrl`, and no other. A function is asked for every attempt. */
   readonly authorization?: SecretSource | undefined;
+  /** Lets `authorization`, of the session, of a call or for the proxy, go to other machines in plain text. Default `false`: refused, except on this machine. */
+  readonly plaintext?: boolean | undefined;
   /** Certificates, or a function that loads them: asked at start and at renew. */
   readonly tls?: HttpTlsOptions | (() => HttpTlsOptions | Promise<HttpTlsOptions>) | undefined;
   /** Origins that may be called, such as `https://api.example.com` or `https://*.example.com`. Default: all; an empty list allows none. */
@@ -204,6 +207,7 @@ const entries = v.strictObject({
   headers: v.optional(headers),
   userAgent: v.optional(v.string()),
   authorization: v.optional(secretSchema()),
+  plaintext: v.optional(v.boolean()),
   tls: v.optional(either(tlsSchema, isFunction, functionSchema<TlsSource>("a function that loads certificates"))),
   allowedOrigins: v.optional(v.array(originPattern)),
   privateAddresses: v.optional(v.picklist(["allow", "refuse"])),
@@ -220,7 +224,8 @@ const entries = v.strictObject({
   client: v.optional(given<Dispatcher>((value) => hasMethods(value, "dispatch"), "a dispatcher of undici")),
 });
 
-const connecting = [
+/** Options that connections are made with, which a dispatcher of one's own brings along. */
+export const OF_CONNECTIONS: readonly string[] = [
   "connectTimeoutMs",
   "keepAliveTimeoutMs",
   "http2",
@@ -228,7 +233,7 @@ const connecting = [
   "proxy",
   "privateAddresses",
   "allowedAddresses",
-] as const;
+];
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -236,13 +241,23 @@ type Given = Readonly<Record<string, unknown>>;
 const RULES: readonly (readonly [path: string, problem: string, isBroken: (given: Given) => boolean])[] = [
   [
     "client",
-    `brings its own connections: leave out ${connecting.join(", ")}`,
-    (given) => given["client"] !== undefined && connecting.some((key) => given[key] !== undefined),
+    `brings its own connections: leave out ${OF_CONNECTIONS.join(", ")}`,
+    (given) => given["client"] !== undefined && OF_CONNECTIONS.some((key) => given[key] !== undefined),
   ],
   [
     "authorization",
     "needs baseUrl: it goes to that origin only",
     (given) => given["authorization"] !== undefined && given["baseUrl"] === undefined,
+  ],
+  [
+    "authorization",
+    "would go to baseUrl in plain text: give it an https: URL, or allow that with plaintext: true",
+    (given) => given["authorization"] !== undefined && given["plaintext"] !== true && leads(given["baseUrl"]),
+  ],
+  [
+    "proxy",
+    "would be sent its password in plain text: give it an https: URL, or allow that with plaintext: true",
+    (given) => given["plaintext"] !== true && asksPlainly(given["proxy"]),
   ],
   [
     "privateAddresses",
@@ -261,7 +276,17 @@ const RULES: readonly (readonly [path: string, problem: string, isBroken: (given
   ],
 ];
 
+/** Whether it is a URL whose host hears what others hear too. */
+function leads(url: unknown): boolean {
+  return typeof url === "string" && URL.canParse(url) && isOverheard(url);
+}
+
+function asksPlainly(proxy: unknown): boolean {
+  return typeof proxy === "object" && proxy !== null && "password" in proxy && "url" in proxy && leads(proxy.url);
+}
+
 type Defaulted =
+  | "plaintext"
   | "maxConnections"
   | "maxPending"
   | "maxOrigins"
@@ -288,6 +313,7 @@ export interface CheckedHttpOptions
 }
 
 const DEFAULTS: Filled = {
+  plaintext: false,
   maxConnections: 100,
   maxPending: 1_000,
   maxOrigins: 256,

@@ -1,6 +1,8 @@
 import { MockAgent } from "undici";
+import { specOf, type Definition } from "@steward/core";
 import { httpSession, HttpSessionManager } from "./manager.ts";
-import type { HttpSessionOptions } from "./options.ts";
+import { OF_CONNECTIONS, type HttpSessionOptions } from "./options.ts";
+import type { HttpSession } from "./session/session.ts";
 
 export type { MockAgent } from "undici";
 
@@ -17,6 +19,10 @@ export interface MockedHttpSession {
 /**
  * A session for tests: guard, deadlines, retries and headers are the real ones, the network is undici's `MockAgent`.
  *
+ * Given the definition of a real session, it keeps all its options but those of connections, so that
+ * `override(http, mockHttpSession(http).definition)` changes nothing but the network. Its `manager` then exists where
+ * the options need nothing.
+ *
  * @example
  * ```ts
  * import { mockHttpSession } from "@steward/http/testing";
@@ -27,11 +33,37 @@ export interface MockedHttpSession {
  * ```
  */
 export function mockHttpSession(
-  name: string = "http",
+  of: string | Definition<HttpSession, "application" | "application?"> = "http",
   options: Omit<HttpSessionOptions, "client"> = {},
 ): MockedHttpSession {
   const agent = new MockAgent();
   agent.disableNetConnect();
-  const mocked: HttpSessionOptions = { ...options, client: agent };
-  return { definition: httpSession(name, mocked), manager: new HttpSessionManager(mocked, { name }), agent };
+  const mocked = (given: HttpSessionOptions): HttpSessionOptions => ({ ...given, ...options, client: agent });
+  if (typeof of === "string")
+    return {
+      definition: httpSession(of, mocked({})),
+      manager: new HttpSessionManager(mocked({}), { name: of }),
+      agent,
+    };
+  const { name, needs, settings, enabled, managed } = specOf(of);
+  const optionsOf = (values: Readonly<Record<string, unknown>>): HttpSessionOptions =>
+    mocked(withoutConnections(managed?.prepare(values) as HttpSessionOptions)); // what the factory was given
+  const derived = {
+    ...settings,
+    needs: needs as {},
+    options: optionsOf,
+    ...(enabled === undefined ? {} : { enabled }),
+  };
+  return {
+    definition: httpSession(name, derived as Parameters<typeof httpSession>[1]), // as it was defined
+    get manager() {
+      return new HttpSessionManager(optionsOf({}), { name });
+    },
+    agent,
+  };
+}
+
+/** The options of a session but for those that its connections are made with. */
+function withoutConnections(given: HttpSessionOptions): HttpSessionOptions {
+  return Object.fromEntries(Object.entries(given).filter(([key]) => !OF_CONNECTIONS.includes(key)));
 }

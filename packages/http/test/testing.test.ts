@@ -1,6 +1,8 @@
-import { specOf } from "@steward/core";
+import { container } from "@steward/container";
+import { resource, specOf } from "@steward/core";
 import t from "tap";
 import { failure } from "@steward/testing";
+import { httpSession } from "../src/index.ts";
 import { mockHttpSession } from "../src/testing.ts";
 
 t.test("a mocked session answers what the test wrote down, and refuses the rest", async (t) => {
@@ -27,4 +29,39 @@ t.test("a mocked definition stands in for a real one", async (t) => {
   t.equal(definition.name, "http");
   t.equal(specOf(definition).kind, "managed");
   t.equal(manager.name, "http");
+});
+
+t.test("a session that is replaced by a mocked one keeps its options, so code under test runs as it is", async (t) => {
+  const settings = resource("settings", { start: () => ({ api: "https://api.example.com/v1/" }) });
+  const http = httpSession("api", {
+    needs: { settings },
+    options: ({ settings: { api } }) => ({
+      baseUrl: api,
+      headers: { "x-app": "clips" },
+      connectTimeoutMs: 100,
+      retry: { maxAttempts: 2, baseDelayMs: 1 },
+    }),
+    tags: ["api"],
+  });
+  const users = resource("users", {
+    needs: { http },
+    start:
+      ({ http }) =>
+      async () =>
+        (await http.request("u")).body.json(),
+  });
+  const { definition, agent } = mockHttpSession(http);
+  const pool = agent.get("https://api.example.com");
+  pool.intercept({ path: "/v1/u" }).reply(503, "");
+  pool.intercept({ path: "/v1/u", headers: { "x-app": "clips" } }).reply(200, { id: 7 });
+  t.match(specOf(definition), { name: "api", settings: { tags: ["api"] } });
+  await using app = await container([users]).override(http, definition).start();
+  t.same(await app.get(users)(), { id: 7 });
+});
+
+t.test("a mocked session of one that needs nothing works alone too", async (t) => {
+  const { manager, agent } = mockHttpSession(httpSession("api", { baseUrl: "https://api.example.com" }));
+  agent.get("https://api.example.com").intercept({ path: "/u" }).reply(200, "yes");
+  await using api = await manager.start();
+  t.equal(await (await api.client.request("/u")).body.text(), "yes");
 });

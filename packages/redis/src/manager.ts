@@ -1,5 +1,6 @@
 import {
   checkOptions,
+  Exposures,
   managedFactory,
   Manager,
   type Guard,
@@ -10,7 +11,7 @@ import { Assembly } from "./client/assembly.ts";
 import { RedisClient } from "./client/client.ts";
 import type { Backend } from "./connection/backend.ts";
 import { Borrowed } from "./connection/borrowed.ts";
-import { poolPlan } from "./connection/plan.ts";
+import { exposuresOf, poolPlan } from "./connection/plan.ts";
 import { Trunk } from "./connection/trunk.ts";
 import { redisPoolSchema, type RedisPoolOptions, type RedisPoolSettings } from "./options.ts";
 
@@ -29,11 +30,14 @@ import { redisPoolSchema, type RedisPoolOptions, type RedisPoolSettings } from "
 export class RedisPoolManager extends Manager<RedisClient> {
   readonly #client: RedisClient;
   readonly #assembly: Assembly;
+  readonly #settings: RedisPoolSettings;
+  readonly #exposures: Exposures;
 
   /** @throws {OPTIONS_INVALID} listing everything that is wrong with the options. */
   constructor(options: RedisPoolOptions = {}, context: ManagerContext = {}) {
     super("redis", context);
-    const settings = checkOptions(this.name, redisPoolSchema, options);
+    this.#exposures = new Exposures(this.name);
+    const settings = (this.#settings = checkOptions(this.name, redisPoolSchema, options));
     this.#assembly = new Assembly({
       resource: this.name,
       clock: this.clock,
@@ -57,6 +61,7 @@ export class RedisPoolManager extends Manager<RedisClient> {
   }
 
   protected open(signal: AbortSignal): Promise<void> {
+    this.#exposures.announce(exposuresOf(this.#settings));
     return this.#assembly.open(signal);
   }
 
@@ -84,7 +89,8 @@ export class RedisPoolManager extends Manager<RedisClient> {
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {
-    return this.#assembly.measure();
+    const { stats: exposed } = this.#exposures;
+    return { ...this.#assembly.measure(), ...(exposed === undefined ? {} : { exposed }) };
   }
 }
 

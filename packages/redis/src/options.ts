@@ -14,6 +14,7 @@ import {
 } from "@steward/core";
 import type { Redis } from "ioredis";
 import * as v from "valibot";
+import { parseRedisUrl } from "./connection/url.ts";
 
 /** A host and port. */
 export interface RedisAddress {
@@ -186,7 +187,15 @@ const common = {
 };
 
 const one = {
-  url: v.optional(v.pipe(v.string(), v.check(isRedisUrl, "is not redis://host:port/db or rediss://host:port/db"))),
+  url: v.optional(
+    v.pipe(
+      v.string(),
+      v.check(
+        isRedisUrl,
+        "is not redis://host:port/db or rediss://host:port/db, with user:password@ before the host; a password is percent-encoded",
+      ),
+    ),
+  ),
   host: v.optional(text),
   port: v.optional(port),
   path: v.optional(text),
@@ -200,9 +209,7 @@ const one = {
 };
 
 function isRedisUrl(given: string): boolean {
-  if (!URL.canParse(given)) return false;
-  const { protocol, hostname, pathname, search } = new URL(given);
-  return /^rediss?:$/.test(protocol) && hostname !== "" && search === "" && /^(\/\d*)?$/.test(pathname);
+  return parseRedisUrl(given) !== undefined;
 }
 
 function isClient(given: unknown): boolean {
@@ -219,10 +226,8 @@ function targetsOf(options: Keys): string[] {
 }
 
 function urlHas(url: unknown, key: string): boolean {
-  if (typeof url !== "string" || !isRedisUrl(url)) return false;
-  const { username, password, pathname } = new URL(url);
-  const parts: Keys = { username: username !== "", password: password !== "", db: pathname.length > 1 };
-  return parts[key] === true;
+  const said = typeof url === "string" ? parseRedisUrl(url) : undefined;
+  return (key === "username" || key === "password" || key === "db") && said?.[key] !== undefined;
 }
 
 /** Rules between options; the empty text means that all is well. */

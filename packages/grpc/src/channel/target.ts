@@ -7,7 +7,8 @@ import {
   type ChannelInterface,
   type ChannelOptions,
 } from "@grpc/grpc-js";
-import { currentContext } from "@steward/core";
+import { currentContext, StewardError } from "@steward/core";
+import { hostsOf, isOverheard } from "./hosts.ts";
 import { ClosingChannel } from "./sockets.ts";
 import type { CheckedGrpcOptions, GrpcTlsOptions } from "../options.ts";
 
@@ -102,8 +103,7 @@ export function makeChannel(
 
 /** The first host of a target, where it is an IP address. */
 function ipOf(target: string): string | undefined {
-  const [first = ""] = target.replace(/^(dns:(\/\/[^/]*\/)?|ipv[46]:)/, "").split(",");
-  const host = isIP(first) === 0 ? first.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") : first;
+  const [host = ""] = hostsOf(target);
   return isIP(host) === 0 ? undefined : host;
 }
 
@@ -114,9 +114,14 @@ export class Dressing {
   readonly #options: CheckedGrpcOptions;
   readonly #fixed: Texts | undefined;
 
-  constructor(options: CheckedGrpcOptions) {
+  readonly #resource: string;
+  readonly #isOverheard: boolean;
+
+  constructor(resource: string, options: CheckedGrpcOptions) {
+    this.#resource = resource;
     this.#options = options;
-    const { metadata } = options;
+    const { metadata, address, tls, plaintext } = options;
+    this.#isOverheard = isOverheard(address, tls, plaintext);
     this.#fixed =
       typeof metadata === "function" || metadata === undefined || Object.keys(metadata).length === 0
         ? undefined
@@ -128,17 +133,28 @@ export class Dressing {
     const context = currentContext();
     const plain = context?.requestId === undefined && context?.traceContext === undefined;
     if (plain && this.#fixed === undefined && authorization === undefined && typeof metadata !== "function")
-      return given;
+      return this.#secret(given);
     const dressed = given.clone();
     add(dressed, this.#fixed);
     if (context !== undefined) add(dressed, { "x-request-id": context.requestId, traceparent: context.traceContext });
     const made = typeof metadata === "function" ? metadata(path) : undefined;
     const secret = authorization?.reveal();
     if (!(made instanceof Promise) && !(secret instanceof Promise))
-      return add(dressed, { ...made, authorization: secret });
+      return this.#secret(add(dressed, { ...made, authorization: secret }));
     return Promise.all([made, secret]).then(([texts, credential]) =>
-      add(dressed, { ...texts, authorization: credential }),
+      this.#secret(add(dressed, { ...texts, authorization: credential })),
     );
+  }
+
+  /**
+   * The same, unless it would carry credentials in plain text to another machine.
+   * @throws {GRPC_PLAINTEXT_REFUSED}
+   */
+  #secret(metadata: Metadata): Metadata {
+    if (!this.#isOverheard || metadata.get("authorization").length === 0) return metadata;
+    const resource = this.#resource;
+    const message = `${resource}: authorization would go to ${this.#options.address} in plain text; set tls, or allow it with plaintext: true`;
+    throw new StewardError("GRPC_PLAINTEXT_REFUSED", message, { resource });
   }
 }
 

@@ -15,6 +15,7 @@ import { GrpcStatusError, type StatusName } from "../status.ts";
 import { dispatcher } from "./dispatch.ts";
 import { HealthService } from "./health-service.ts";
 import type { AnyHandler } from "./handlers.ts";
+import { http2ServersOf, limitResets } from "./resets.ts";
 import { grpcServerSchema, type CheckedServerOptions, type GrpcServerOptions } from "./options.ts";
 
 const NOT_HERE: StatusName = "UNIMPLEMENTED";
@@ -48,6 +49,8 @@ export class GrpcServerManager extends Manager<GrpcServer> {
   #health: HealthService | undefined;
   #draining = new AbortController();
   #port = 0;
+  /** Connections whose peer took back too many calls. */
+  #resetFloods = 0;
 
   /** @throws {OPTIONS_INVALID} listing every problem. */
   constructor(options: GrpcServerOptions, context: ManagerContext = {}) {
@@ -83,6 +86,9 @@ export class GrpcServerManager extends Manager<GrpcServer> {
       new ReflectionService({ ...reflection, ...healthPackage }).addToServer(server);
     }
     await this.#listen(server);
+    const { maxStreamsPerConnection: burst, maxResetsPerSecond: perSecond } = this.#options;
+    for (const http2 of http2ServersOf(server))
+      limitResets(http2, { burst, perSecond }, this.clock, () => this.#resetFloods++);
   }
 
   #make(): Server {
@@ -191,7 +197,12 @@ export class GrpcServerManager extends Manager<GrpcServer> {
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {
-    return { port: this.#port, max: this.#options.maxConcurrent, ...this.#guard.stats() };
+    return {
+      port: this.#port,
+      max: this.#options.maxConcurrent,
+      resetFloods: this.#resetFloods,
+      ...this.#guard.stats(),
+    };
   }
 }
 

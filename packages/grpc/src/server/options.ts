@@ -42,6 +42,8 @@ export interface GrpcServerOptions {
   readonly maxPending?: number | undefined;
   /** Calls at once on one connection; a client keeps the others back. Default 1,000. */
   readonly maxStreamsPerConnection?: number | undefined;
+  /** Calls that one connection may take back in a second, in the long run; `maxStreamsPerConnection` at once. More end it. Default 100. */
+  readonly maxResetsPerSecond?: number | undefined;
   /** Largest message that is accepted, in bytes. Default 4 MiB. */
   readonly maxReceiveBytes?: number | undefined;
   /** Time between HTTP/2 pings that find dead callers, in ms. Default 60,000. */
@@ -67,6 +69,7 @@ type Defaulted =
   | "maxConcurrent"
   | "maxPending"
   | "maxStreamsPerConnection"
+  | "maxResetsPerSecond"
   | "maxReceiveBytes"
   | "keepaliveMs"
   | "keepaliveTimeoutMs"
@@ -81,6 +84,7 @@ const DEFAULTS: Filled = {
   maxConcurrent: 1_000,
   maxPending: 1_000,
   maxStreamsPerConnection: 1_000,
+  maxResetsPerSecond: 100,
   maxReceiveBytes: 4 * 1_048_576,
   keepaliveMs: 60_000,
   keepaliveTimeoutMs: 10_000,
@@ -105,6 +109,7 @@ export const grpcServerSchema: OptionsSchema<CheckedServerOptions> = v.pipe(
     maxConcurrent: v.optional(count(1)),
     maxPending: v.optional(count(0)),
     maxStreamsPerConnection: v.optional(count(1)),
+    maxResetsPerSecond: v.optional(count(1)),
     maxReceiveBytes: v.optional(count(1)),
     keepaliveMs: v.optional(ms),
     keepaliveTimeoutMs: v.optional(ms),

@@ -131,7 +131,7 @@ t.test("TLS: a certificate is checked for the address itself, and an address is 
   const bound = listener.address();
   const silent = typeof bound === "object" && bound !== null ? bound.port : 0;
   for (const host of ["127.0.0.1", "localhost"])
-    await new GrpcChannelManager({ address: `${host}:${silent}`, tls: { ca }, connectTimeoutMs: 300 })
+    await new GrpcChannelManager({ address: `${host}:${silent}`, tls: { ca }, connectTimeoutMs: 2_000 })
       .start()
       .catch(() => {});
   listener.close();

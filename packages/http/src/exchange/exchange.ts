@@ -1,8 +1,8 @@
 import type { Duplex } from "node:stream";
-import { GuardedUse, isStewardError, StewardError } from "@steward/core";
+import { currentContext, GuardedUse, isStewardError, StewardError } from "@steward/core";
 import type { Connection } from "../connections/connection.ts";
 import type { RawHandler } from "./handlers.ts";
-import { add, hasHeader } from "./headers.ts";
+import { add, declaredLength, hasHeader } from "./headers.ts";
 import type { HttpDispatchOptions, Lane } from "./lane.ts";
 import { isIdempotent, isRepeatable, isTransient, retryAfterMs, BadStatus } from "./retry.ts";
 import { ReplyTimer, UnreadTimer } from "./timers.ts";
@@ -32,6 +32,9 @@ export class Exchange extends GuardedUse implements RawHandler {
   #answered = false;
   /** Pause before the next attempt, in ms, while the present answer runs out unseen; -1 when there is none. */
   #swallowed = -1;
+  /** Longest call in all, in ms, where its caller has a nearer limit for the headers; -1 where not. */
+  #inAllMs = -1;
+  #outer = Number.POSITIVE_INFINITY;
   #status = 0;
   /** True once the duration of this attempt has been told. */
   #timed = false;
@@ -46,6 +49,15 @@ export class Exchange extends GuardedUse implements RawHandler {
     this.options = options;
     this.#handler = handler;
     this.stack = stack;
+  }
+
+  /** The caller's own limit for headers bounds the call until it has them, queue and retries included; in ms. */
+  get replyBoundMs(): number | undefined {
+    const { timeoutMs, headersTimeout } = this.options;
+    if (typeof headersTimeout !== "number" || headersTimeout === 0) return timeoutMs;
+    this.#outer = currentContext()?.deadline ?? Number.POSITIVE_INFINITY;
+    this.#inAllMs = timeoutMs ?? this.#lane.limits.timeoutMs;
+    return Math.min(headersTimeout, this.#inAllMs);
   }
 
   protected override begin(): void {
@@ -187,11 +199,12 @@ export class Exchange extends GuardedUse implements RawHandler {
     const complaint = this.#lane.answered(status);
     if (this.#lane.retry?.statuses.includes(status) === true && this.#claims(status, headers)) return true;
     this.#answered = true;
+    if (this.#isTooLarge(status, headers)) return true;
     if (this.options.streaming === true) {
       this.#time(status);
       this.answered(Number.POSITIVE_INFINITY, complaint);
-    } else if (complaint !== undefined || this.#lane.watchesAnswers)
-      this.answered(this.deadline - this.#lane.clock.now(), complaint);
+    } else if (complaint !== undefined || this.#lane.watchesAnswers || this.#inAllMs >= 0)
+      this.answered(this.#until() - this.#lane.clock.now(), complaint);
     const resumed = (): void => {
       if (this.pausedSince >= 0) this.#resumed();
       resume();
@@ -199,6 +212,21 @@ export class Exchange extends GuardedUse implements RawHandler {
     const more = this.#handler.onHeaders(status, headers, resumed, statusText);
     if (more === false) this.#pausedNow();
     return more;
+  }
+
+  /** Deadline of the body. */
+  #until(): number {
+    return this.#inAllMs < 0 ? this.deadline : Math.min(this.since + this.#inAllMs, this.#outer);
+  }
+
+  /** An answer that says itself that it is too large need not be read. */
+  #isTooLarge(status: number, headers: Buffer[]): boolean {
+    const max = this.#lane.limits.maxResponseBytes;
+    if (max === undefined || this.options.method === "HEAD" || status === 204 || status === 304) return false;
+    const declared = declaredLength(headers);
+    if (declared === undefined || !(declared > max)) return false;
+    this.fail(tooLarge(this.#lane, declared, max));
+    return true;
   }
 
   onUpgrade(status: number, headers: Buffer[] | string[] | null, socket: Duplex): void {

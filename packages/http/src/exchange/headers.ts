@@ -1,6 +1,8 @@
+import { isLoopback } from "@steward/core";
 import type { Dispatcher } from "undici";
 
-type GivenHeaders = Dispatcher.DispatchOptions["headers"];
+/** Headers as undici takes them. */
+export type GivenHeaders = Dispatcher.DispatchOptions["headers"];
 type HeaderRecord = Record<string, string | string[] | undefined>;
 
 /** Headers that every call gets, unless it brings its own. */
@@ -61,4 +63,18 @@ function namesOf(given: NonNullable<GivenHeaders>): string[] {
 
 function isIterable(value: object): value is Iterable<[string, string | string[] | undefined]> {
   return Symbol.iterator in value;
+}
+
+/** Whether what is sent to an `http:` URL passes a network in plain text. */
+export function isOverheard(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === "http:" && !isLoopback(hostname);
+}
+
+/** The `content-length` that an answer declares; `undefined` when it declares none. */
+export function declaredLength(headers: readonly Buffer[]): number | undefined {
+  for (let i = 0; i < headers.length; i += 2)
+    if (headers[i]?.length === 14 && headers[i]?.toString("latin1").toLowerCase() === "content-length")
+      return Number(headers[i + 1]?.toString("latin1"));
+  return undefined;
 }

@@ -1,8 +1,10 @@
 import { StewardError } from "@steward/core";
 import { Request, type Dispatcher, type Headers, type RequestInit } from "undici";
 import type { HttpCallOptions } from "../exchange/lane.ts";
+import { checkFetch } from "./call-options.ts";
 import { FetchedResponse } from "./response.ts";
 import type { HttpRequestOptions } from "./session.ts";
+import { targetOf } from "./target.ts";
 
 /** Options of our `fetch`: those of the platform that mean something outside a browser, and those of every call. */
 export type HttpFetchInit = Pick<RequestInit, "body" | "headers" | "method" | "redirect" | "signal" | "duplex"> &
@@ -27,10 +29,11 @@ interface Hop {
 }
 
 /** `fetch` over a session: cookie-free, and without the cost of the platform's. */
-export function fetchOver(send: Send, base: string | undefined): HttpFetch {
+export function fetchOver(send: Send, resource: string, base: string | undefined): HttpFetch {
   return async (input, init = {}) => {
+    checkFetch(resource, init);
     const given: HttpFetchInit = input instanceof Request ? { ...fromRequest(input), ...init } : init;
-    const url = new URL(input instanceof Request ? input.url : input, base);
+    const url = located(resource, input instanceof Request ? input.url : input, base);
     const body = asBody(given.body);
     const headers = asList(given.headers);
     if (body.type !== undefined && !has(headers, "content-type")) headers.push("content-type", body.type);
@@ -44,6 +47,15 @@ export function fetchOver(send: Send, base: string | undefined): HttpFetch {
       throw new TypeError("fetch failed", { cause: error });
     }
   };
+}
+
+/** As the platform's, it fails with a TypeError. */
+function located(resource: string, input: string | URL, base: string | undefined): URL {
+  try {
+    return targetOf(resource, input, base);
+  } catch (cause) {
+    throw new TypeError("fetch failed", { cause });
+  }
 }
 
 async function follow(send: Send, first: Hop, init: HttpFetchInit): Promise<FetchedResponse> {
@@ -72,6 +84,7 @@ function asRequest({ method, headers, body }: Hop): HttpRequestOptions {
 }
 
 function next(hop: Hop, status: number, location: string): Hop {
+  if (!URL.canParse(location, hop.url.href)) throw refused(`${hop.url.origin} redirects to what is no URL`);
   const url = new URL(location, hop.url);
   const dropsBody = (status === 303 && hop.method !== "HEAD") || (status < 303 && hop.method === "POST");
   if (!dropsBody && hop.body !== null && typeof hop.body !== "string" && !(hop.body instanceof Uint8Array))

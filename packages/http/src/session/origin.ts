@@ -13,6 +13,7 @@ import {
 } from "@steward/core";
 import type { Connection, Connections } from "../connections/connection.ts";
 import { pathOnly, type Exchange } from "../exchange/exchange.ts";
+import { hasHeader, isOverheard, type GivenHeaders } from "../exchange/headers.ts";
 import type { Lane, Limits } from "../exchange/lane.ts";
 import type { RequestDurations, SessionRequests } from "../exchange/requests.ts";
 import { BadStatus, isRetryable, isTransient, type RetrySettings } from "../exchange/retry.ts";
@@ -35,6 +36,8 @@ export interface UnreadBodyEvent {
   readonly stack: string | undefined;
 }
 
+const CREDENTIALS = ["authorization", "proxy-authorization"];
+
 const unreadBody = channel(HTTP_CHANNELS.unreadBody);
 
 /** What all origins of a session share. */
@@ -50,6 +53,8 @@ export interface OriginSettings {
   readonly requests: SessionRequests;
   readonly connections: (origin: string) => Connections;
   readonly authorization: (origin: string) => Secret | undefined;
+  /** Whether credentials may go to other machines in plain text. */
+  readonly plaintext: boolean;
   /** Told of every body that was left unread. */
   readonly leaked: () => void;
 }
@@ -93,6 +98,8 @@ export class Origin implements Lane {
   readonly requests: RequestDurations;
   readonly paused: Set<Exchange> = new Set<Exchange>();
   readonly upgraded: Set<Duplex> = new Set<Duplex>();
+  /** Anybody on the path reads what goes there, and that was not allowed. */
+  readonly #isOverheard: boolean;
   closed = false;
   readonly #settings: OriginSettings;
   #connections: Connections;
@@ -108,6 +115,7 @@ export class Origin implements Lane {
     this.authorization = settings.authorization(origin);
     this.requests = settings.requests.of(origin);
     this.#connections = settings.connections(origin);
+    this.#isOverheard = !settings.plaintext && isOverheard(origin);
     const { resource, clock, maxConcurrent, maxPending, limits, refusal, retry, breaker } = settings;
     const { timeoutMs } = limits;
     this.guard = new Guard({
@@ -139,6 +147,18 @@ export class Origin implements Lane {
 
   get retry(): RetrySettings | undefined {
     return this.#settings.retry;
+  }
+
+  /**
+   * Refuses to send credentials in plain text to another machine.
+   * @throws {HTTP_PLAINTEXT_REFUSED}
+   */
+  demandSecrecy(headers: GivenHeaders): void {
+    if (!this.#isOverheard) return;
+    const name = CREDENTIALS.find((one) => hasHeader(headers, one));
+    if (name === undefined) return;
+    const message = `${this.resource}: ${name} would go to ${this.origin} in plain text; use https:, or allow it with plaintext: true`;
+    throw new StewardError("HTTP_PLAINTEXT_REFUSED", message, { resource: this.resource });
   }
 
   connection(): Connection {

@@ -87,7 +87,11 @@ export class Origins {
   }
 
   #find(text: string): Origin {
-    const origin = URL.canParse(text) ? new URL(text).origin : text; // what is no web address has the origin "null"
+    const { resource } = this.#settings;
+    // What is no web address, such as file:, has the origin "null".
+    if (text !== "null" && !URL.canParse(text))
+      throw new StewardError("HTTP_URL_INVALID", `${resource}: the origin of the call is none`, { resource });
+    const origin = text === "null" ? text : new URL(text).origin;
     if (!this.#isAllowed(origin)) throw this.#refused(origin);
     const found = this.#byOrigin.get(origin) ?? this.#make(origin);
     if (this.#byText.size > 2 * this.#settings.maxOrigins) this.#byText.clear();

@@ -3,10 +3,12 @@ import { Dispatcher, errors } from "undici";
 import { Exchange } from "../exchange/exchange.ts";
 import type { HttpCallOptions, HttpDispatchOptions } from "../exchange/lane.ts";
 import { asRaw } from "../exchange/handlers.ts";
+import { checkRequest } from "./call-options.ts";
 import { fetchOver, type HttpFetch } from "./fetch.ts";
 import type { DefaultHeaders } from "../exchange/headers.ts";
 import type { Origin } from "./origin.ts";
 import type { Origins } from "./origins.ts";
+import { targetOf } from "./target.ts";
 
 /** What a session asks of its manager. */
 export interface SessionWiring {
@@ -53,7 +55,8 @@ export class HttpSession extends Dispatcher {
       this.#outermost = new Inner((options, handler) => this.#admit(options, handler)).compose(
         [...interceptors].reverse(),
       );
-    this.fetch = fetchOver((url, options) => this.request(url, options), this.#base?.href);
+    const send = (url: URL, options: HttpRequestOptions): Promise<Answer<null>> => this.request(url, options);
+    this.fetch = fetchOver(send, wiring.resource, this.#base?.href);
   }
 
   override dispatch(options: HttpDispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
@@ -68,13 +71,15 @@ export class HttpSession extends Dispatcher {
     let origin: Origin;
     try {
       origin = this.#origin(options);
+      origin.demandSecrecy(options.headers);
     } catch (error) {
       raw.onError(error as Error); // whatever refuses a call is an Error
       return true;
     }
     const stack = this.#wiring.watchful() ? callerStack() : undefined;
     const exchange = new Exchange(origin, this.#prepared(options, origin), raw, stack);
-    const { timeoutMs, signal } = options;
+    const { signal } = options;
+    const timeoutMs = exchange.replyBoundMs;
     if (timeoutMs === undefined && !(signal instanceof AbortSignal)) origin.guard.enter(exchange);
     else origin.guard.enter(exchange, { timeoutMs, signal: signal instanceof AbortSignal ? signal : undefined });
     return true;
@@ -106,31 +111,28 @@ export class HttpSession extends Dispatcher {
     second?: HttpRequestOptions<TOpaque> | Callback<TOpaque>,
   ): Promise<Answer<TOpaque>> | void {
     if (typeof second === "function") return super.request(target as Dispatcher.RequestOptions<TOpaque>, second); // a callback comes with options
-    if (typeof target !== "string" && !(target instanceof URL)) return super.request(target);
     try {
+      if (typeof target !== "string" && !(target instanceof URL))
+        return super.request(HttpSession.#checked(this, target));
+      HttpSession.#checked(this, second);
       return super.request({ method: "GET", ...second, ...this.#locate(target) });
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
+  /** Interceptors may have options of their own, so with them, and in what `compose` gives, nothing is refused. */
+  static #checked<T extends object | undefined>(session: HttpSession, options: T): T {
+    if (#wiring in session && session.#outermost === undefined) checkRequest(session.#wiring.resource, options);
+    return options;
+  }
+
   #locate(target: string | URL): { origin: string; path: string } {
     const base = this.#base;
     if (base !== undefined && typeof target === "string" && PLAIN_PATH.test(target))
       return { origin: base.origin, path: target };
-    if (typeof target === "string" && base === undefined && !URL.canParse(target)) throw this.#unresolvable(target);
-    const { origin, pathname, search } = typeof target === "string" ? new URL(target, base?.href) : target;
+    const { origin, pathname, search } = targetOf(this.#wiring.resource, target, base?.href);
     return { origin, path: pathname + search };
-  }
-
-  #unresolvable(target: string): StewardError {
-    const { resource } = this.#wiring;
-    const shown = target.slice(0, 100).replace(/[?#].*/s, "");
-    return new StewardError(
-      "HTTP_ORIGIN_MISSING",
-      `${resource}: "${shown}" is not a whole URL, and the session has no baseUrl`,
-      { resource },
-    );
   }
 
   override stream<TOpaque = null>(
@@ -147,7 +149,7 @@ export class HttpSession extends Dispatcher {
     factory: Dispatcher.StreamFactory<TOpaque>,
     callback?: (error: Error | null, data: Dispatcher.StreamData<TOpaque>) => void,
   ): Promise<Dispatcher.StreamData<TOpaque>> | void {
-    const streaming = { streaming: true, ...options };
+    const streaming = { streaming: true, ...HttpSession.#checked(this, options) };
     return callback === undefined ? super.stream(streaming, factory) : super.stream(streaming, factory, callback);
   }
 
@@ -155,7 +157,10 @@ export class HttpSession extends Dispatcher {
     options: Dispatcher.PipelineOptions<TOpaque>,
     handler: Dispatcher.PipelineHandler<TOpaque>,
   ): ReturnType<Dispatcher["pipeline"]> {
-    return super.pipeline({ streaming: true, ...options } as Dispatcher.PipelineOptions<TOpaque>, handler); // with our option added
+    return super.pipeline(
+      { streaming: true, ...HttpSession.#checked(this, options) } as Dispatcher.PipelineOptions<TOpaque>,
+      handler,
+    ); // with our option added
   }
 
   /**

@@ -84,8 +84,10 @@ export class Assembly {
     await Promise.all([this.guard.idle(), this.#pool.guard.idle()]);
   }
 
+  /** Ends everything. A blocking command first: cut off, it could take an element along that the server gave away. */
   async close(signal: AbortSignal, reason: StewardError): Promise<void> {
     this.guard.rejectPending(reason);
+    await Promise.race([this.#pool.unblock(), aborted(signal)]);
     this.#pool.close(reason);
     this.#subscriber.close();
     await this.backend.close(signal);
@@ -118,4 +120,9 @@ function facadeOptions({ keyPrefix, autoPipelining }: RedisSettings): FacadeOpti
 /** A server that replies is well, whatever it replies; a caller who gave up says nothing about it. */
 function speaksAgainstServer(error: unknown): boolean {
   return !isStewardError(error, "CALL_ABORTED") && !(error instanceof Error && error.name === "ReplyError");
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

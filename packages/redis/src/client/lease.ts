@@ -76,7 +76,7 @@ export class RedisLease extends Redis {
         `${resource}: the function that this connection was lent to has ended; await everything in it`,
         { resource },
       );
-    if (NEVER.has(command.name.toLowerCase())) return commandRefused(resource, command, "a connection that is lent");
+    if (NEVER.has(command.name.toLowerCase())) return commandRefused(resource, command, "lent");
     if (routeOf(command) === "subscription")
       return new StewardError(
         "REDIS_COMMAND_REFUSED",

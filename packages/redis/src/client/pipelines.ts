@@ -34,7 +34,7 @@ export class Pipelines {
       if (this.#batch === batch) this.#stream = this.#batch = undefined;
       const refused = batch.commands.find((command) => !mayBatch(command));
       if (refused === undefined) this.#enter(batch);
-      else batch.fail(commandRefused(this.#resource, refused, "a pipeline of a connection that others share"));
+      else batch.fail(commandRefused(this.#resource, refused, "pipeline"));
     });
   }
 }
@@ -46,9 +46,32 @@ function mayBatch(command: Command): boolean {
   return route === "bound" && /^(multi|exec|discard)$/i.test(command.name);
 }
 
+/** Who ends a client, or what else helps, by the command that was refused. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  QUIT: "the client belongs to all its users, and its manager ends it: manager.stop()",
+  MONITOR: "make a client of ioredis of your own for it",
+  SYNC: "make a client of ioredis of your own for it",
+  PSYNC: "make a client of ioredis of your own for it",
+  REPLCONF: "make a client of ioredis of your own for it",
+};
+
 /** The error of a command that has no business where it was sent. */
-export function commandRefused(resource: string, command: Command, where: string): StewardError {
+export function commandRefused(
+  resource: string,
+  command: Command,
+  where: "shared" | "pipeline" | "lent",
+): StewardError {
   const name = command.name.toUpperCase();
-  const message = `${resource}: ${name} cannot run on ${where}; use(connection => ...) lends one of your own`;
-  return new StewardError("REDIS_COMMAND_REFUSED", message, { resource });
+  const lent = "it is given back when the function that it was lent to has ended";
+  const instead =
+    where === "lent" && name === "QUIT" ? lent : (INSTEAD[name] ?? "use(connection => ...) lends one of your own");
+  return new StewardError("REDIS_COMMAND_REFUSED", `${resource}: ${name} cannot run on ${PLACES[where]}; ${instead}`, {
+    resource,
+  });
 }
+
+const PLACES = {
+  shared: "a connection that others share",
+  pipeline: "a pipeline of a connection that others share",
+  lent: "a connection that is lent",
+};

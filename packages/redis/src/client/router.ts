@@ -1,4 +1,4 @@
-import { StewardError, type Guard } from "@steward/core";
+import { assertShape, milliseconds, shape, signal, StewardError, text, type Guard } from "@steward/core";
 import { Command, type Redis, type RedisOptions } from "ioredis";
 import type { Backend, PipelineNode } from "../connection/backend.ts";
 import type { Link } from "../connection/link.ts";
@@ -19,6 +19,12 @@ export interface UseOptions {
   /** Takes it back when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
+
+const useShape = shape<UseOptions>(() => ({
+  key: text(true),
+  timeoutMs: milliseconds(0, Number.POSITIVE_INFINITY),
+  signal: signal(),
+}));
 
 /** What a router needs to know. */
 export interface RouterSetup {
@@ -60,7 +66,7 @@ export class Router {
     const route = routeOf(command);
     if (route === "blocking") this.#block(command);
     else if (route === "subscription") this.#guard.enter(new CommandUse(command, this.#setup.subscriber));
-    else command.reject(commandRefused(this.#setup.resource, command, "a connection that others share"));
+    else command.reject(commandRefused(this.#setup.resource, command, "shared"));
   }
 
   #block(command: Command): void {
@@ -68,13 +74,15 @@ export class Router {
     const work = {
       run: async (link: Link) => link.redis.sendCommand(command),
       sound: () => true,
+      blocks: true,
     };
     // The driver settles the command; what the pool or its guard refuses, nobody else would tell.
     pool.run(this.#planFor(command), work, blockMs(command) + timeoutMs).catch((error: Error) => command.reject(error));
   }
 
   /** Lends a connection for the length of `work`. */
-  use<T>(work: (connection: Redis) => Promise<T> | T, options: UseOptions): Promise<T> {
+  async use<T>(work: (connection: Redis) => Promise<T> | T, options: UseOptions): Promise<T> {
+    assertShape(`${this.#setup.resource}: use`, useShape, options);
     const { pool, resource, leaseGuard: guard, timeoutMs, facade } = this.#setup;
     let lease: RedisLease | undefined;
     const run = async (link: Link): Promise<T> => {

@@ -23,7 +23,9 @@ const FAILOVER_STEP_MS = 100;
 export function clusterOptions(settings: RedisClusterSettings, facade: ClusterOptions): ClusterOptions {
   const { scaleReads, timeoutMs, connectTimeoutMs, reconnectMinMs, reconnectMaxMs, keepAliveMs, connectionName } =
     settings;
-  const pause = (times: number): number => Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(times - 1, 20));
+  // Less a random part of up to a half, as everywhere: nodes and clients are not to come back together.
+  const pause = (times: number): number =>
+    Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(times - 1, 20)) * (1 - Math.random() / 2);
   return {
     ...facade,
     scaleReads: scaleReads === "replica" ? "slave" : scaleReads,

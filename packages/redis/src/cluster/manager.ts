@@ -1,5 +1,6 @@
 import {
   checkOptions,
+  Exposures,
   managedFactory,
   Manager,
   type Guard,
@@ -7,7 +8,8 @@ import {
   type ManagerContext,
 } from "@steward/core";
 import { Assembly } from "../client/assembly.ts";
-import { redisClusterSchema, type RedisClusterOptions } from "../options.ts";
+import { exposuresOf } from "../connection/plan.ts";
+import { redisClusterSchema, type RedisClusterOptions, type RedisClusterSettings } from "../options.ts";
 import { ClusterBackend, clusterOptions } from "./backend.ts";
 import { RedisClusterClient } from "./client.ts";
 
@@ -18,11 +20,14 @@ import { RedisClusterClient } from "./client.ts";
 export class RedisClusterManager extends Manager<RedisClusterClient> {
   readonly #client: RedisClusterClient;
   readonly #assembly: Assembly;
+  readonly #settings: RedisClusterSettings;
+  readonly #exposures: Exposures;
 
   /** @throws {OPTIONS_INVALID} listing everything that is wrong with the options. */
   constructor(options: RedisClusterOptions, context: ManagerContext = {}) {
     super("redis", context);
-    const settings = checkOptions(this.name, redisClusterSchema, options);
+    this.#exposures = new Exposures(this.name);
+    const settings = (this.#settings = checkOptions(this.name, redisClusterSchema, options));
     const { name: resource, clock } = this;
     const client = (): RedisClusterClient => this.#client;
     const unavailable = () => this.unavailable();
@@ -47,6 +52,7 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
   }
 
   protected open(signal: AbortSignal): Promise<void> {
+    this.#exposures.announce(exposuresOf(this.#settings));
     return this.#assembly.open(signal);
   }
 
@@ -73,7 +79,8 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {
-    return this.#assembly.measure();
+    const { stats: exposed } = this.#exposures;
+    return { ...this.#assembly.measure(), ...(exposed === undefined ? {} : { exposed }) };
   }
 }
 

@@ -1,5 +1,6 @@
-import { Secret, type SecretSource } from "@steward/core";
+import { isLoopback, Secret, type Exposure, type SecretSource } from "@steward/core";
 import type { RedisOptions } from "ioredis";
+import { parseRedisUrl } from "./url.ts";
 import type { RedisAddress, RedisClusterSettings, RedisPoolSettings, RedisSettings } from "../options.ts";
 
 /** How to make a connection: where to, and with which credentials. */
@@ -24,9 +25,9 @@ function shared(settings: RedisSettings): RedisOptions {
 
 function tlsOptions(tls: Credentials["tls"]): Pick<RedisOptions, "tls"> {
   if (tls === undefined || tls === false) return {};
-  if (tls === true) return { tls: {} };
-  const { ca, cert, key, ...rest } = tls;
-  return { tls: { ...defined(rest), ...pems({ ca, cert, key }) } };
+  const { ca, cert, key, rejectUnauthorized = true, ...rest } = tls === true ? {} : tls;
+  // Said, for what stands in the environment would decide otherwise.
+  return { tls: { ...defined(rest), ...pems({ ca, cert, key }), rejectUnauthorized } };
 }
 
 function pems(given: Readonly<Record<string, string | Uint8Array | undefined>>): Record<string, string | Buffer> {
@@ -67,17 +68,15 @@ export function poolPlan(settings: RedisPoolSettings): LinkPlan {
 function partsOf(settings: RedisPoolSettings) {
   const { host = "localhost", port = 6_379, path, db = 0, username, password, tls, url } = settings;
   if (url === undefined) return { host, port, path, db, username, password, tls };
-  const parsed = new URL(url);
-  const user = decodeURIComponent(parsed.username);
-  const pass = decodeURIComponent(parsed.password);
+  const said = parseRedisUrl(url);
   return {
-    host: parsed.hostname.replace(/^\[(.*)\]$/, "$1"),
-    port: parsed.port === "" ? 6_379 : Number(parsed.port),
+    host: said?.host ?? host,
+    port: said?.port ?? port,
     path: undefined,
-    db: parsed.pathname.length > 1 ? Number(parsed.pathname.slice(1)) : db,
-    username: user === "" ? username : user,
-    password: pass === "" ? password : pass,
-    tls: parsed.protocol === "rediss:" ? (tls ?? true) : tls,
+    db: said?.db ?? db,
+    username: said?.username ?? username,
+    password: said?.password ?? password,
+    tls: said?.tls === true ? (tls ?? true) : tls,
   };
 }
 
@@ -128,4 +127,31 @@ export function nodePlan(settings: RedisClusterSettings, host: string, port: num
     where: `${host}:${port}`,
     options: async () => ({ ...shared(settings), host, port, ...(await login(settings.username, secret)) }),
   };
+}
+
+/** What of the passwords others on the network could take, on their way to another machine. */
+export function exposuresOf(settings: RedisPoolSettings | RedisClusterSettings): readonly Exposure[] {
+  if ("cluster" in settings) return exposures(settings.cluster, 6_379, settings.password, settings.tls);
+  if (settings.client !== undefined) return [];
+  if (settings.sentinels !== undefined)
+    return exposures(settings.sentinels, 26_379, settings.sentinelPassword ?? settings.password, settings.tls);
+  const { host, port, path, password, tls } = partsOf(settings);
+  return path === undefined ? exposures([{ host, port }], port, password, tls) : [];
+}
+
+function exposures(
+  addresses: readonly RedisAddress[],
+  usualPort: number,
+  password: SecretSource | undefined,
+  tls: Credentials["tls"],
+): readonly Exposure[] {
+  const isPlain = tls === undefined || tls === false;
+  if (password === undefined || (!isPlain && (tls === true || tls.rejectUnauthorized !== false))) return [];
+  const how = isPlain ? "plaintext" : "unverified";
+  const remedy = isPlain
+    ? "tls: true (rediss:// in a URL)"
+    : "tls: { ca }, with the authority of the server's certificate";
+  return addresses
+    .filter(({ host }) => !isLoopback(host))
+    .map(({ host, port = usualPort }) => ({ what: `the password to ${host}:${port}`, how, remedy }));
 }

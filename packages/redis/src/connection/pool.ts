@@ -25,12 +25,16 @@ interface Held {
   readonly link: Link;
   /** Number by which another connection can end its waiting. */
   readonly id: number;
+  /** The command that waits on it for something to come. */
+  blocking: Promise<unknown> | undefined;
 }
 
 /** Work on a connection; `sound` says afterwards whether the next one may have it. */
 export interface PooledWork<T> {
   run(link: Link, call: Call): Promise<T>;
   sound(): boolean;
+  /** True for one command that waits for something to come: it is awaited once its waiting was ended. */
+  readonly blocks?: boolean;
 }
 
 /** An idle connection older than this is asked for a sign of life before it is lent again. */
@@ -79,8 +83,11 @@ export class ConnectionPool {
         const force = (): void => held.link.destroy();
         call.signal.addEventListener("abort", force, { once: true });
         try {
-          return await work.run(held.link, call);
+          const running = work.run(held.link, call);
+          if (work.blocks === true) held.blocking = running;
+          return await running;
         } finally {
+          held.blocking = undefined;
           call.signal.removeEventListener("abort", force);
           this.#give(held, !call.signal.aborted && work.sound());
         }
@@ -131,7 +138,7 @@ export class ConnectionPool {
     if (this.#idle.length + this.#inUse.size >= settings.maxConnections) this.#idle.shift()?.link.destroy();
     const link = await openLink(this.#linkSetup(plan), AbortSignal.any([signal, this.#closing.signal]));
     const id = await link.redis.client("ID").catch(() => 0);
-    return { plan, link, id };
+    return { plan, link, id, blocking: undefined };
   }
 
   #linkSetup(plan: LinkPlan): LinkSetup {
@@ -182,9 +189,11 @@ export class ConnectionPool {
     await Promise.all(waiting.map((held) => this.#unblock(held).catch(() => {})));
   }
 
-  async #unblock({ plan, id }: Held): Promise<void> {
+  async #unblock({ plan, id, blocking }: Held): Promise<void> {
     const link = await openLink(this.#linkSetup(plan), this.#closing.signal);
     await link.redis.client("UNBLOCK", id).finally(() => link.destroy());
+    // What came in the same moment is on its way to us, and nobody else has it any more.
+    await blocking;
   }
 
   /** Idle ones end now, lent ones when they are given back. */

@@ -1,7 +1,7 @@
 import t from "tap";
 import { Redis } from "ioredis";
 import { until } from "@steward/testing";
-import { redisPubSub, redisRunner, RedisClient } from "../../src/index.ts";
+import { redisPubSub, RedisPoolManager, redisRunner, RedisClient } from "../../src/index.ts";
 import { READS } from "../../src/client/commands.ts";
 import { runWithContext, systemClock } from "@steward/core";
 import { launch, manage, needsRedis, proxyTo } from "../setup.ts";
@@ -92,6 +92,7 @@ t.test("what belongs to one connection is refused on the shared one, and works o
     t.match(await pipeline.exec(), [[refused]]);
   t.throws(() => client.duplicate(), refused);
   await t.rejects(client.monitor(), refused);
+  await t.rejects(client.quit(), { message: /QUIT .*its manager ends it: manager\.stop\(\)$/ });
   client.disconnect();
   await client.connect();
   t.match(await client.client("LIST"), /addr=/);
@@ -101,7 +102,7 @@ t.test("what belongs to one connection is refused on the shared one, and works o
     await connection.watch("a");
     t.same(await connection.pipeline().get("a").exec(), [[null, "5"]]);
     await t.rejects(connection.subscribe("x"), refused);
-    await t.rejects(connection.quit(), refused);
+    await t.rejects(connection.quit(), { ...refused, message: /given back when the function .* has ended$/ });
     await connection.multi({ pipeline: false });
     t.equal(await connection.incr("a"), "QUEUED");
     return connection.exec();
@@ -405,3 +406,25 @@ t.test("autopipelining sends the commands of one tick together", needsRedis, asy
   t.equal(replies.length, 20);
   t.equal(manager.stats()["started"], 1, "as one use of the guard");
 });
+
+t.test(
+  "a stop without a drain loses nothing that a blocking command was given in the same moment",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const other = await manage(t, { url: server.url });
+    const manager = new RedisPoolManager({ url: server.url });
+    for (let round = 1; round <= 8; round++) {
+      await manager.start();
+      const got = manager.client.blpop("q", 0).catch((error: unknown) => error);
+      await until(async () => /cmd=blpop/.test(String(await other.client.client("LIST"))), "it waits");
+      const pushed = other.client.rpush("q", `job ${round}`);
+      await manager.stop();
+      await pushed;
+      const left = await other.client.lrange("q", 0, -1);
+      const taken = await got;
+      t.same(Array.isArray(taken) ? [taken[1], ...left] : left, [`job ${round}`], `round ${round}`);
+      await other.client.del("q");
+    }
+  },
+);
