@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { type Findings, markdown, nodeOf, output, report, root, type Row, type Table } from "@steward/harness";
-import { adapted } from "./harness/adapted.ts";
 import { home } from "./home.ts";
 import type { Settings } from "./settings.ts";
 
@@ -13,15 +12,15 @@ const areas: Readonly<Record<string, () => Promise<Bench>>> = {
   start: async () => (await import("./start/bench.ts")).startBench,
   guard: async () => (await import("./guard/bench.ts")).guardBench,
   import: async () => (await import("./import/bench.ts")).importBench,
-  types: async () => adapted("types", (await import("./types/bench.ts")).typesBench),
-  health: async () => adapted("health", (await import("./health/bench.ts")).healthBench),
-  telemetry: async () => adapted("telemetry", (await import("./telemetry/bench.ts")).telemetryBench),
-  clients: async () => adapted("clients", (await import("./clients/bench.ts")).clientsBench),
-  websocket: async () => adapted("websocket", (await import("./websocket/bench.ts")).websocketBench),
-  grpc: async () => adapted("grpc", (await import("./grpc/bench.ts")).grpcBench),
-  crypto: async () => adapted("crypto", (await import("./crypto/bench.ts")).cryptoBench),
-  fastify: async () => adapted("fastify", (await import("./fastify/bench.ts")).fastifyBench),
-  boot: async () => adapted("boot", (await import("./boot/bench.ts")).bootBench),
+  types: async () => (await import("./types/bench.ts")).typesBench,
+  health: async () => (await import("./health/bench.ts")).healthBench,
+  telemetry: async () => (await import("./telemetry/bench.ts")).telemetryBench,
+  clients: async () => (await import("./clients/bench.ts")).clientsBench,
+  websocket: async () => (await import("./websocket/bench.ts")).websocketBench,
+  grpc: async () => (await import("./grpc/bench.ts")).grpcBench,
+  crypto: async () => (await import("./crypto/bench.ts")).cryptoBench,
+  fastify: async () => (await import("./fastify/bench.ts")).fastifyBench,
+  boot: async () => (await import("./boot/bench.ts")).bootBench,
 };
 /** Areas that know an earlier checkout. */
 const COMPARABLE = ["scope", "guard", "start", "import"];

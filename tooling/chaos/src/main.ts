@@ -1,97 +1,112 @@
-// npm run chaos [driver ...] [fault ...] [drill ...] [soak] [--seconds 10] [--minutes 30] [--quick]
-import { availableParallelism, loadavg } from "node:os";
-import { DRILLS } from "./drills/drills.ts";
+// npm run chaos [driver ...] [fault ...] [drill ...] [soak | rollout | hanging | restarts] [--quick] [--seconds 10] ...
+import { join } from "node:path";
+import { markdown, report, type Row, type Table } from "@steward/harness";
 import { DRIVERS, type DriverName } from "./drivers/driver.ts";
+import { drillTable, DRILLS, type Found } from "./drills/drills.ts";
+import { inProcess } from "./in-process.ts";
 import { FAULTS } from "./matrix/faults.ts";
-import { matrix, matrixTable } from "./matrix/matrix.ts";
-import { matrixVerdicts } from "./matrix/verdicts.ts";
-import { inProcess } from "./report/in-process.ts";
-import { printVerdicts, save, table } from "./report/print.ts";
-import type { Found, Row, Verdict } from "./report/verdict.ts";
-import { runSoak } from "./soak/main.ts";
+import { grid, matrix, matrixTable } from "./matrix/matrix.ts";
+import { matrixRows } from "./matrix/judge.ts";
+import { restarts } from "./restarts.ts";
+import { endHanging } from "./rollout/hanging.ts";
+import { hangingRows, rolloutRows, rolloutTable } from "./rollout/report.ts";
+import { rollOut } from "./rollout/rolling.ts";
+import { soakRows } from "./soak/report.ts";
+import { soak } from "./soak/soak.ts";
 
-const names = FAULTS.map(({ name }) => name);
-const extras = Object.keys(DRILLS);
+/** What a part found; `rest` goes into the JSON alone. */
+interface Part {
+  readonly rows: readonly Row[];
+  readonly tables?: readonly Table[];
+  readonly rest?: object;
+}
+
+const say = (what: string): void => console.error(`  ${what}`);
 const slug = (name: string): string => name.replaceAll(/,? /g, "-");
-const { numbers, words } = parse(process.argv.slice(2));
-const quick = words.has("--quick");
-const pace = {
-  warmMs: quick ? 800 : 2_000,
-  longMs: (numbers["--seconds"] ?? (quick ? 3 : 10)) * 1_000,
-  afterMs: quick ? 4_000 : 8_000,
-};
+const faults = FAULTS.map(({ name }) => name);
+const COMMANDS = ["soak", "rollout", "hanging", "restarts"] as const;
+const NUMBERS: Readonly<Record<string, number>> = { "--seconds": 10, "--minutes": 30, "--runs": 10, "--seeds": 5_000 };
 
-if (words.has("soak")) process.exitCode = (await runSoak(numbers["--minutes"] ?? 30)) > 0 ? 1 : 0;
-else process.exitCode = (await drills()) > 0 ? 1 : 0;
-
-async function drills(): Promise<number> {
-  const chosen = picked(DRIVERS, words);
-  const [faults, others] = [names.filter((name) => words.has(slug(name))), extras.filter((name) => words.has(name))];
-  const everything = faults.length + others.length === 0;
-  const verdicts: Verdict[] = [];
-  const figures = everything || faults.length > 0 ? await matrix(chosen, everything ? names : faults, pace) : [];
-  if (figures.length > 0) console.log(matrixTable(figures));
-  verdicts.push(...matrixVerdicts(figures));
-  const rows: Row[] = [];
-  for (const found of await drilled(chosen, everything ? extras : others)) {
-    rows.push(...found.rows);
-    verdicts.push(...found.verdicts);
-  }
-  if (rows.length > 0) console.log(rowTable(rows));
-  save("chaos", { measuredAt: new Date().toISOString(), loadAverage: loadavg(), pace, figures, rows, verdicts });
-  console.log(
-    `\nLoad of the machine: ${loadavg()
-      .map((n) => n.toFixed(1))
-      .join(", ")} on ${availableParallelism()} cores`,
-  );
-  return printVerdicts(verdicts);
-}
-
-function picked(all: readonly DriverName[], by: ReadonlySet<string>): readonly DriverName[] {
-  const some = all.filter((one) => by.has(one));
-  return some.length > 0 ? some : all;
-}
-
-/** One driver after the other, unless it has to be quick: what they measure is heap and waiting, which others disturb. */
-async function drilled(drivers: readonly DriverName[], drillNames: readonly string[]): Promise<Found[]> {
-  const all: Found[] = [];
-  if (drillNames.length === 0) return all;
-  const one = async (driver: DriverName): Promise<Found[]> =>
-    (await inProcess("drills/worker.js", [driver, drillNames.join(";")])) as Found[]; // what it sends
-  if (quick) return (await Promise.all(drivers.map(one))).flat();
-  for (const driver of drivers) all.push(...(await one(driver)));
-  return all;
-}
-
-function rowTable(rows: readonly Row[]): string {
-  const told = (figures: Row["figures"]): string =>
-    Object.entries(figures)
-      .map(([name, value]) => `${name} ${value}`)
-      .join(", ");
-  const cells = rows.map((row) => [row.drill, row.driver, row.client, told(row.figures)]);
-  return table(
-    "Drills",
-    ["drill", "driver", "client", "figures"],
-    cells.sort((a, b) => (a[0] ?? "").localeCompare(b[0] ?? "")),
-  );
-}
-
-function parse(args: readonly string[]): { numbers: Record<string, number>; words: Set<string> } {
+function read(args: readonly string[]): { numbers: Record<string, number>; words: Set<string> } {
   const numbers: Record<string, number> = {};
   const words = new Set<string>();
   const rest = args.filter((arg) => arg !== "--").flatMap((arg) => arg.split("="));
   for (let i = 0; i < rest.length; i++) {
     const arg = rest[i] ?? "";
-    if (arg === "--seconds" || arg === "--minutes") numbers[arg] = Number(rest[++i]);
+    if (Object.hasOwn(NUMBERS, arg)) numbers[arg] = Number(rest[++i]);
     else words.add(arg);
   }
-  const known = [...DRIVERS, ...names.map(slug), ...extras, "soak", "--quick"];
+  const known = [...DRIVERS, ...faults.map(slug), ...Object.keys(DRILLS), ...COMMANDS, "--quick"];
   const unknown = [...words].filter((word) => !known.includes(word));
   if (unknown.length > 0 || Object.values(numbers).some((n) => !(n > 0))) {
-    console.error(
-      `chaos: do not know ${unknown.join(" ") || "that number"}; usage: npm run chaos -- [${known.join(" | ")}] [--seconds 10] [--minutes 30]`,
-    );
+    const flags = Object.entries(NUMBERS).map(([name, value]) => `[${name} ${value}]`);
+    const problem = unknown.length > 0 ? `does not know ${unknown.join(" ")}` : "needs positive numbers";
+    console.error(`chaos: ${problem}; usage: npm run chaos -- [${known.join(" | ")}] ${flags.join(" ")}`);
     process.exit(2);
   }
   return { numbers, words };
 }
+
+const { numbers, words } = read(process.argv.slice(2));
+const quick = words.has("--quick");
+const number = (name: string, whenQuick: number): number =>
+  numbers[name] ?? (quick ? whenQuick : (NUMBERS[name] ?? NaN));
+const picked = DRIVERS.filter((one) => words.has(one));
+const drivers: readonly DriverName[] = picked.length > 0 ? picked : DRIVERS;
+const chosen = {
+  faults: faults.filter((name) => words.has(slug(name))),
+  drills: Object.keys(DRILLS).filter((name) => words.has(name)),
+  commands: COMMANDS.filter((name) => words.has(name)),
+};
+/** Nothing but drivers was named: all faults and drills, and without drivers also what takes minutes, but for the soak. */
+const all = chosen.faults.length + chosen.drills.length + chosen.commands.length === 0;
+
+async function matrixPart(names: readonly string[]): Promise<Part> {
+  const longMs = number("--seconds", 3) * 1_000;
+  const span = { warmMs: quick ? 800 : 2_000, longMs, afterMs: quick ? 4_000 : 8_000 };
+  const figures = await matrix(drivers, names, span);
+  const rows = matrixRows(figures);
+  return { rows, tables: [matrixTable(figures), grid(drivers, figures, rows)], rest: { span, figures } };
+}
+
+/** One driver after the other, unless it has to be quick: what they measure is heap and waiting, which others disturb. */
+async function drillPart(names: readonly string[]): Promise<Part> {
+  const one = async (driver: DriverName): Promise<Found[]> =>
+    (await inProcess(["drills", driver, names.join(";"), ""])) as Found[]; // what the worker sends
+  const found: Found[] = [];
+  if (quick) found.push(...(await Promise.all(drivers.map(one))).flat());
+  else for (const driver of drivers) found.push(...(await one(driver)));
+  return { rows: found.flatMap(({ rows }) => rows), tables: [drillTable(found)], rest: { drills: found } };
+}
+
+const parts: Readonly<Record<(typeof COMMANDS)[number], () => Promise<Part>>> = {
+  async soak() {
+    const found = await soak(number("--minutes", 2), say);
+    return { rows: soakRows(found), rest: { soak: found } };
+  },
+  async rollout() {
+    const found = await rollOut("@steward/reference", number("--runs", 1), say);
+    return { rows: rolloutRows(found), tables: [rolloutTable(found)] };
+  },
+  hanging: async () => ({ rows: hangingRows(await endHanging()) }),
+  restarts: async () => ({ rows: await restarts(number("--seeds", 50)) }),
+};
+
+const [rows, tables, rest]: [Row[], Table[], Record<string, unknown>] = [[], [], {}];
+async function add(part: Promise<Part>): Promise<void> {
+  const found = await part;
+  rows.push(...found.rows);
+  tables.push(...(found.tables ?? []));
+  Object.assign(rest, found.rest);
+}
+
+if (all || chosen.faults.length > 0) await add(matrixPart(all ? faults : chosen.faults));
+if (all || chosen.drills.length > 0) await add(drillPart(all ? Object.keys(DRILLS) : chosen.drills));
+const commands = all && picked.length === 0 ? (["rollout", "hanging"] as const) : chosen.commands;
+for (const name of commands) await add(parts[name]());
+for (const table of tables) console.log(markdown(table));
+const file = join(
+  import.meta.dirname,
+  `../.results/${[...words].filter((word) => word !== "--quick").join("-") || "all"}.json`,
+);
+process.exitCode = report("What ours had to show", rows, file, { tables, ...rest });

@@ -1,4 +1,4 @@
-export { Child, measureIn, nodeOf, output, type Place, root } from "./process.ts";
+export { Child, freePorts, measureIn, nodeOf, output, type Place, root } from "./process.ts";
 export {
   type Bar,
   type BarText,

@@ -74,18 +74,22 @@ async function heldBytes(hold: NonNullable<Work["hold"]>): Promise<number> {
   return bytes;
 }
 
-/** Bytes that one piece of work allocates, in a young generation so large that none of it is collected meanwhile. */
+async function heapGrowth(run: Work["run"], count: number): Promise<number> {
+  await turn();
+  globalThis.gc?.();
+  const before = process.memoryUsage().heapUsed;
+  await run(count);
+  return process.memoryUsage().heapUsed - before;
+}
+
+/**
+ * Bytes that one piece of work allocates, in a young generation so large that none of it is collected meanwhile, less
+ * what the looking itself allocates.
+ */
 async function allocated(run: Work["run"], count: number): Promise<number> {
   await run(count < ALLOCATING ? count : ALLOCATION_WARM_UP);
   const samples: number[] = [];
-  for (let i = 0; i < 9; i++) {
-    await run(count);
-    await turn();
-    globalThis.gc?.();
-    const before = process.memoryUsage().heapUsed;
-    await run(count);
-    samples.push((process.memoryUsage().heapUsed - before) / count);
-  }
+  for (let i = 0; i < 9; i++) samples.push(((await heapGrowth(run, count)) - (await heapGrowth(run, 0))) / count);
   return median(samples);
 }
 

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, chmodSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { output, root } from "../harness/process.ts";
+import { output, root } from "@steward/harness";
 
 /** A copy of the repository as a stranger would clone it, uncommitted changes included; removed at the end. */
 export class Clone implements AsyncDisposable {

@@ -1,14 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePorts } from "@steward/harness";
 
 const PATIENCE_MS = 120_000;
 const POLL_MS = 10;
 
 /** Runs `npm start` until the first 200 of `/readyz`, then ends it, and gives the ms in between. */
 export async function bootMs(folder: string): Promise<number> {
-  const port = await freePort();
+  const [port = 0] = await freePorts(1);
   const { DATABASE_URL: _database, REDIS_URL: _redis, ...env } = process.env;
   const began = performance.now();
   const child = spawn("npm", ["start"], {
@@ -42,13 +42,4 @@ async function isReady(port: number): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo; // it listens on TCP
-  server.close();
-  await once(server, "close");
-  return port;
 }

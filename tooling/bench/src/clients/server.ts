@@ -1,4 +1,4 @@
-// An HTTP server as a process of its own.
+// An HTTP server as a process of its own: says its port, ends with its input.
 import { createServer } from "node:http";
 
 const body = Buffer.alloc(64, 97);
@@ -7,6 +7,6 @@ const server = createServer({ keepAliveTimeout: 60_000 }, (_request, response) =
 });
 server.listen(0, "127.0.0.1", () => {
   const address = server.address();
-  process.send?.(typeof address === "object" && address !== null ? address.port : 0);
+  console.log(typeof address === "object" && address !== null ? address.port : 0);
 });
-process.on("disconnect", () => process.exit());
+process.stdin.resume().once("end", () => process.exit());

@@ -1,7 +1,5 @@
-import { nodeOf, type NodeBinary } from "../harness/process.ts";
-import { estimated, spread, type Findings, type Table, type Target } from "../harness/report.ts";
-import { estimate, ratios } from "../harness/statistics.ts";
-import type { Settings } from "../harness/settings.ts";
+import { estimate, type Findings, freePorts, ratios, type Row, row } from "@steward/harness";
+import type { Settings } from "../settings.ts";
 import type { Form } from "./contender.ts";
 import { load } from "./load.ts";
 import { startFastApi, startNode, type Server } from "./server.ts";
@@ -9,6 +7,8 @@ import { startFastApi, startNode, type Server } from "./server.ts";
 const WARM_UP = 20_000;
 const REQUESTS = 10_000;
 const FASTAPI_REQUESTS = 2_000;
+const FORMS = ["plain", "async"] as const;
+const area = "fastify";
 
 /** One contender and its CPU per request, one figure a round. */
 interface Series {
@@ -18,42 +18,37 @@ interface Series {
   readonly us: number[];
 }
 
-/** A request with a graph of ten dependencies: Steward in Fastify, the same by hand, and FastAPI. */
+/** A request with a graph of ten dependencies over a socket: Steward in Fastify, the same by hand, and FastAPI. */
 export async function fastifyBench(settings: Settings): Promise<Findings> {
-  const all: Findings[] = [];
-  for (const major of settings.nodes) all.push(await onNode(await nodeOf(major), settings));
-  return { targets: all.flatMap((f) => f.targets), tables: all.flatMap((f) => f.tables) };
-}
-
-async function onNode(node: NodeBinary, { rounds, say }: Settings): Promise<Findings> {
-  const targets: Target[] = [];
   const series: Series[] = [];
-  const fastapi = await startFastApi();
   try {
-    for (const form of ["plain", "async"] as const)
-      series.push(await started(node, "hand", form), await started(node, "steward", form));
-    if (fastapi !== undefined)
-      series.push({ name: fastapi.version, server: fastapi, requests: FASTAPI_REQUESTS, us: [] });
-    for (const one of series) await load(one.server.port, one.requests === REQUESTS ? WARM_UP : FASTAPI_REQUESTS);
-    for (let round = 0; round < rounds; round++) {
-      say(`fastify on Node ${node.version}: round ${round + 1} of ${rounds}`);
+    await begin(settings, series);
+    for (const { server, requests } of series) await load(server.port, Math.min(WARM_UP, 2 * requests));
+    for (let round = 0; round < settings.rounds; round++) {
+      settings.say(`round ${round + 1} of ${settings.rounds}`);
       for (const one of round % 2 === 0 ? series : [...series].reverse()) one.us.push(await measure(one));
     }
   } finally {
-    for (const { server } of series) server.stop();
-    fastapi?.stop();
+    for (const { server } of series) await server[Symbol.asyncDispose]();
   }
-  for (const form of ["plain", "async"] as const) targets.push(...targetsOf(node, form, series));
-  return { targets, tables: [tableOf(node, series)] };
+  const title = "A request with ten dependencies: CPU of the whole server process";
+  const note = series.length > 4 ? undefined : "FastAPI was left out (apt: python3-fastapi, uvicorn).";
+  const rows = series.map(({ name, us }) => [name, estimate(us)]);
+  return {
+    rows: FORMS.flatMap((form) => rowsOf(series, form)),
+    tables: [{ title, columns: ["contender", "us CPU"], rows, note }],
+  };
 }
 
-async function started(node: NodeBinary, name: string, form: Form): Promise<Series> {
-  return {
-    name: `${name}, ${form} dependencies`,
-    server: await startNode(node, name, form),
-    requests: REQUESTS,
-    us: [],
-  };
+async function begin({ node }: Settings, series: Series[]): Promise<void> {
+  for (const form of FORMS)
+    for (const name of ["hand", "steward"]) {
+      const server = await startNode(node, name, form);
+      series.push({ name: `${name}, ${form}`, server, requests: REQUESTS, us: [] });
+    }
+  const [port = 0] = await freePorts(1);
+  const server = await startFastApi(port);
+  if (server !== undefined) series.push({ name: server.version, server, requests: FASTAPI_REQUESTS, us: [] });
 }
 
 async function measure({ server, requests }: Series): Promise<number> {
@@ -62,45 +57,21 @@ async function measure({ server, requests }: Series): Promise<number> {
   return ((await server.cpuUs()) - before) / requests;
 }
 
-function targetsOf({ major }: NodeBinary, form: Form, series: readonly Series[]): Target[] {
-  const ours = find(series, `steward, ${form}`);
-  const hand = find(series, `hand, ${form}`);
-  const fastapi = series.find(({ name }) => name.startsWith("FastAPI"));
-  const targets = [
-    estimated(
-      `fastify, Node ${major}: CPU against by hand, ${form} dependencies`,
-      ratios(ours.us, hand.us),
-      "<=",
-      1.25,
-      "times",
-    ),
-  ];
-  if (fastapi !== undefined)
-    targets.push(
-      estimated(
-        `fastify, Node ${major}: cheaper than FastAPI, ${form} dependencies`,
-        ratios(fastapi.us, ours.us),
-        ">=",
-        10,
-        "times",
-      ),
-    );
-  return targets;
-}
-
-function find(series: readonly Series[], start: string): Series {
-  const found = series.find(({ name }) => name.startsWith(start));
-  if (found === undefined) throw new Error(`nothing was measured of ${start}`);
-  return found;
-}
-
-function tableOf({ version }: NodeBinary, series: readonly Series[]): Table {
-  return {
-    title: `Request with 10 dependencies over a socket, Node ${version}`,
-    columns: ["contender", "us CPU per request (95 % interval)"],
-    rows: series.map(({ name, us }) => [name, spread(estimate(us))]),
-    note: series.some(({ name }) => name.startsWith("FastAPI"))
-      ? "CPU of the whole server process; the same request id, deadline, context and log in every contender."
-      : "FastAPI was left out: /usr/bin/python3 has no fastapi and uvicorn (apt: python3-fastapi, uvicorn).",
+function rowsOf(series: readonly Series[], form: Form): Row[] {
+  const us = (start: string): readonly number[] => series.find(({ name }) => name.startsWith(start))?.us ?? [];
+  const [ours, hand, fastapi] = [us(`steward, ${form}`), us(`hand, ${form}`), us("FastAPI")];
+  const figures = {
+    area,
+    work: `request with ten ${form} dependencies`,
+    unit: "us CPU",
+    limit: { name: "by hand", figure: estimate(hand) },
+    ours: estimate(ours),
   };
+  const rows = [row({ ...figures, ratio: { of: "ours / limit", figure: ratios(ours, hand) }, bar: "<= 1.25" })];
+  if (fastapi.length === 0) return rows;
+  const rival = { name: "FastAPI", figure: estimate(fastapi) };
+  return [
+    ...rows,
+    row({ ...figures, rival, ratio: { of: "rival / ours", figure: ratios(fastapi, ours) }, bar: ">= 10" }),
+  ];
 }

@@ -1,84 +1,60 @@
-import { measureIn, nodeOf, type NodeBinary } from "../harness/process.ts";
-import { estimated, figure, spread, type Findings, type Target } from "../harness/report.ts";
-import type { Settings } from "../harness/settings.ts";
-import { estimate, median } from "../harness/statistics.ts";
-import { HISTOGRAMS, type RecordCost, type ScrapeCost, type TelemetryVariant } from "./contender.ts";
-import { variants } from "./variants.ts";
+import { join } from "node:path";
+import { estimate, type Estimate, type Findings, measureIn, type Row, row, type Table } from "@steward/harness";
+import { cheapest, cost, measured, of, type Series, tableOf, times, weigh } from "../arms/rounds.ts";
+import type { Settings } from "../settings.ts";
+import { HISTOGRAMS, type Scrape, WRITERS } from "./scrape.ts";
 
-interface Series extends Pick<TelemetryVariant, "name" | "kind"> {
-  readonly records: RecordCost[];
-  readonly scrapes: ScrapeCost[];
-}
+const area = "telemetry";
 
 /** What recording costs, and how long a scrape of many histograms holds up the event loop; beside prom-client. */
 export async function telemetryBench(settings: Settings): Promise<Findings> {
-  const all: Findings[] = [];
-  for (const major of settings.nodes) all.push(await onNode(await nodeOf(major), settings));
-  return { targets: all.flatMap((f) => f.targets), tables: all.flatMap((f) => f.tables) };
+  const all = await measured(["telemetry/arms/steward", "telemetry/arms/prom-client"], settings);
+  await weigh(all, settings.node);
+  const scrapes = await scraped(settings);
+  return {
+    rows: [...["counter", "histogram"].flatMap((kind) => recordingRows(all, kind)), scrapeRow(scrapes)],
+    tables: [tableOf("Recording with three attributes", all), scrapeTable(scrapes)],
+  };
 }
 
-async function onNode(node: NodeBinary, { rounds, say }: Settings): Promise<Findings> {
-  const series: Series[] = variants.map(({ name, kind }) => ({ name, kind, records: [], scrapes: [] }));
-  for (let round = 0; round < rounds; round++) {
-    say(`telemetry on Node ${node.version}: round ${round + 1} of ${rounds}`);
-    for (const one of series) {
-      const measured = await measureIn(node, "telemetry/measure.js", [one.name]);
-      if (one.kind === "scrape") one.scrapes.push(measured as ScrapeCost); // measure.ts prints it
-      else one.records.push(measured as RecordCost); // likewise
-    }
-  }
-  return { targets: targetsOf(node, series), tables: tablesOf(node, series) };
-}
-
-function targetsOf({ major }: NodeBinary, series: readonly Series[]): Target[] {
-  const ours = series.filter((one) => one.name.startsWith("Steward"));
-  return ours.flatMap(({ name, records, scrapes }) => {
-    const at = `telemetry, Node ${major}: ${name}`;
-    if (scrapes.length > 0)
-      return [
-        estimated(
-          `${at}, ${HISTOGRAMS} histograms, longest block`,
-          estimate(scrapes.map((s) => s.longestCpuMs)),
-          "<=",
-          10,
-          "ms CPU",
-        ),
-      ];
-    return [
-      estimated(at, estimate(records.map((r) => r.cpuNs)), "<=", 40, "ns CPU"),
-      // The reading of the heap itself allocates a little, which 1,000 recordings share.
-      estimated(at, estimate(records.map((r) => Math.round(r.bytes))), "<=", 0, "bytes"),
-    ];
-  });
-}
-
-function tablesOf({ version }: NodeBinary, series: readonly Series[]): Findings["tables"] {
+function recordingRows(all: readonly Series[], kind: string): Row[] {
+  const ours = of(all, `Steward: ${kind}, bound`);
+  const rival = cheapest(all.filter((one) => one !== ours && one.kind === kind)) ?? ours;
+  const named = { name: rival.name, figure: cost(rival, "bestOverNs") };
+  const ratio = { of: "rival / ours", figure: times(rival, ours, "bestOverNs", "ns") } as const;
+  const work = ours.name;
   return [
-    {
-      title: `Recording with three attributes, Node ${version}`,
-      columns: ["recorder", "ns CPU", "bytes"],
-      rows: series
-        .filter(({ records }) => records.length > 0)
-        .map(({ name, records }) => [
-          name,
-          spread(estimate(records.map((r) => r.cpuNs))),
-          figure(Math.round(median(records.map((r) => r.bytes)))),
-        ]),
-    },
-    {
-      title: `A scrape of ${HISTOGRAMS} histograms, Node ${version}`,
-      columns: ["who", "longest block, ms CPU", "longest block, ms", "machine's own, ms", "CPU, ms", "kB"],
-      rows: series
-        .filter(({ scrapes }) => scrapes.length > 0)
-        .map(({ name, scrapes }) => [
-          name,
-          spread(estimate(scrapes.map((s) => s.longestCpuMs))),
-          spread(estimate(scrapes.map((s) => s.longestMs))),
-          spread(estimate(scrapes.map((s) => s.jitterMs))),
-          spread(estimate(scrapes.map((s) => s.cpuMs))),
-          figure(Math.round((scrapes[0]?.bytes ?? 0) / 1_000)),
-        ]),
-      note: "The longest time without a turn of the event loop, median of 9 scrapes a process; beside it the same for as long with nothing to do.",
-    },
+    row({ area, work, unit: "ns CPU", rival: named, ours: cost(ours), bar: "<= 40" }),
+    row({ area, work: `${work}: beside prom-client`, unit: "ns CPU", rival: named, ours: cost(ours), ratio }),
+    row({ area, work, unit: "bytes", rival: { name: rival.name, figure: rival.bytes }, ours: ours.bytes, bar: "<= 0" }),
   ];
+}
+
+type Scrapes = ReadonlyMap<string, readonly Scrape[]>;
+
+async function scraped({ rounds, node, say }: Settings): Promise<Scrapes> {
+  const all = new Map<string, Scrape[]>(WRITERS.map((who) => [who, []]));
+  for (let round = 0; round < Math.ceil(rounds / 3); round++) {
+    say(`scrapes: round ${round + 1}`);
+    for (const [who, scrapes] of all)
+      scrapes.push(...((await measureIn({ node }, join(import.meta.dirname, "scrape.js"), [who])) as Scrape[])); // it prints them
+  }
+  return all;
+}
+
+const spread = (all: readonly Scrape[] | undefined, name: keyof Scrape): Estimate =>
+  estimate((all ?? []).map((one) => one[name]));
+
+function scrapeRow(scrapes: Scrapes): Row {
+  const [ours, rival] = [spread(scrapes.get(WRITERS[0]), "cpuMs"), spread(scrapes.get(WRITERS[1]), "cpuMs")];
+  const work = `scrape of ${HISTOGRAMS} histograms: longest turn`;
+  return row({ area, work, unit: "ms CPU", rival: { name: WRITERS[1], figure: rival }, ours, bar: "<= 10" });
+}
+
+function scrapeTable(scrapes: Scrapes): Table {
+  return {
+    title: `A scrape of ${HISTOGRAMS} histograms: the longest turn of the event loop`,
+    columns: ["who", "ms CPU of the thread", "ms", "machine's own, ms"],
+    rows: [...scrapes].map(([who, all]) => [who, spread(all, "cpuMs"), spread(all, "ms"), spread(all, "jitterMs")]),
+  };
 }

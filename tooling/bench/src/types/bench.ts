@@ -1,10 +1,12 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { home, output } from "../harness/process.ts";
-import { exactly, type Findings, type Target } from "../harness/report.ts";
-import type { Settings } from "../harness/settings.ts";
+import { type Findings, output, type Row, row } from "@steward/harness";
+import { home } from "../home.ts";
+import type { Settings } from "../settings.ts";
 import { awilix, effect, inferdi, steward, valueOf, type Edges } from "./sources.ts";
+
+const area = "types";
 
 /** What the compiler says of a program. */
 interface Checked {
@@ -16,60 +18,67 @@ interface Checked {
 
 /** Type-checking of 200 and 400 resources: instantiations, which are the same on every machine, and declarations. */
 export async function typesBench({ say }: Settings): Promise<Findings> {
-  const check = (name: string, source: string): Promise<Checked> => {
-    say(`types: ${name}`);
-    return checked(name, source);
+  const sources: Readonly<Record<string, string>> = {
+    "Steward, plain needs, 200": steward(200, "plain"),
+    "Steward, plain needs, 400": steward(400, "plain"),
+    "Steward, mixed needs, 200": steward(200, "mixed"),
+    "Steward, mixed needs, 400": steward(400, "mixed"),
+    "awilix, register chain, 200": awilix(200),
+    "Effect, layers, 200": effect(200),
+    "InferDI, registerClass, 200": inferdi(200, "class"),
+    "InferDI, registerFactory, 200": inferdi(200, "factory"),
   };
-  const targets: Target[] = [];
-  const rows: (string | number)[][] = [];
-  for (const edges of ["plain", "mixed"] as const) {
-    const smaller = await check(`steward-${edges}-200`, steward(200, edges));
-    const larger = await check(`steward-${edges}-400`, steward(400, edges));
-    rows.push(rowOf(`Steward, ${edges} needs`, 200, smaller), rowOf(`Steward, ${edges} needs`, 400, larger));
-    targets.push(...targetsOf(edges, smaller, larger));
+  const found = new Map<string, Checked>();
+  for (const [name, source] of Object.entries(sources)) {
+    say(name);
+    found.set(name, await checked(name.replace(/\W+/g, "-"), source));
   }
-  const rivals: readonly (readonly [string, number, string])[] = [
-    ["awilix, register chain", 200, awilix(200)],
-    ["Effect, layers", 200, effect(200)],
-    ["InferDI, registerClass", 200, inferdi(200, "class")],
-    ["InferDI, registerFactory", 200, inferdi(200, "factory")],
-  ];
-  for (const [name, count, source] of rivals)
-    rows.push(rowOf(name, count, await check(name.replace(/\W+/g, "-"), source)));
-  const columns = ["program", "resources", "instantiations", "check, s", "declarations, KB"];
-  const note =
-    "Instantiations include those of the library's own types and are the same on every machine. Each resource needs two earlier ones.";
-  return { targets, tables: [{ title: "Type-checking, TypeScript 7", columns, rows, note }] };
+  return {
+    rows: [...rowsOf(found, "plain", 40_000), ...rowsOf(found, "mixed", 60_000)],
+    tables: [
+      {
+        title: "Type-checking; each resource needs two earlier ones",
+        columns: ["program", "instantiations", "check, s", "declarations, kB"],
+        rows: [...found].map(([name, { instantiations, seconds, declarations }]) => [
+          name,
+          instantiations,
+          seconds,
+          declarations.length / 1_000,
+        ]),
+        note: "Instantiations include those of the library's own types.",
+      },
+    ],
+  };
 }
 
-function rowOf(name: string, count: number, { instantiations, seconds, declarations }: Checked): (string | number)[] {
-  return [name, count, instantiations, seconds, declarations.length / 1000];
-}
-
-function targetsOf(edges: Edges, smaller: Checked, larger: Checked): Target[] {
-  const limit = edges === "plain" ? 40_000 : 60_000;
+function rowsOf(found: ReadonlyMap<string, Checked>, edges: Edges, limit: number): Row[] {
+  const [smaller, larger] = [found.get(`Steward, ${edges} needs, 200`), found.get(`Steward, ${edges} needs, 400`)];
+  const [rival] = [...found]
+    .filter(([name]) => !name.startsWith("Steward"))
+    .map(([name, { instantiations }]) => ({ name, figure: instantiations }))
+    .sort((a, b) => a.figure - b.figure);
+  const [few = NaN, many = NaN] = [smaller?.instantiations, larger?.instantiations];
+  const [count, work] = ["instantiations", `200 resources, ${edges} needs`];
+  const ratio = { of: "ours / limit", figure: many / few } as const;
+  const beside = bytesBesideValues(smaller?.declarations ?? "", 200);
   return [
-    exactly(
-      `types: instantiations of 200 resources, ${edges} needs`,
-      smaller.instantiations,
-      "<=",
-      limit,
-      "instantiations",
-    ),
-    exactly(
-      `types: 400 against 200, ${edges} needs`,
-      larger.instantiations / smaller.instantiations,
-      "<=",
-      2.1,
-      "times",
-    ),
-    exactly(
-      `types: declarations beside the value types, ${edges} needs`,
-      bytesBesideValues(smaller.declarations, 200),
-      "<=",
-      200,
-      "bytes a definition",
-    ),
+    row({ area, work, unit: count, rival, ours: few, bar: `<= ${limit}` }),
+    row({
+      area,
+      work: `400 resources, ${edges} needs`,
+      unit: count,
+      limit: { name: "for 200", figure: few },
+      ours: many,
+      ratio,
+      bar: "<= 2.1",
+    }),
+    row({
+      area,
+      work: `${work}: declarations beside the value types`,
+      unit: "bytes each",
+      ours: beside,
+      bar: "<= 200",
+    }),
   ];
 }
 
@@ -89,19 +98,10 @@ async function checked(name: string, source: string): Promise<Checked> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "program.ts"), source);
-  const compilerOptions = {
-    declaration: true,
-    declarationMap: false,
-    sourceMap: false,
-    rootDir: ".",
-    outDir: "out",
-    noUnusedLocals: false,
-    erasableSyntaxOnly: false,
-  };
-  writeFileSync(
-    join(folder, "tsconfig.json"),
-    JSON.stringify({ extends: "../../../../typescript/app.json", compilerOptions, include: ["program.ts"] }),
-  );
+  const off = { declarationMap: false, sourceMap: false, noUnusedLocals: false, erasableSyntaxOnly: false };
+  const compilerOptions = { declaration: true, rootDir: ".", outDir: "out", ...off };
+  const config = { extends: "../../../../typescript/app.json", compilerOptions, include: ["program.ts"] };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
   const compiler = join(createRequire(import.meta.url).resolve("typescript/package.json"), "../bin/tsc");
   const said = await output(process.execPath, [compiler, "--project", folder, "--extendedDiagnostics"]);
   const read = (label: string): number => Number(new RegExp(`^${label}:\\s+([\\d.]+)`, "m").exec(said)?.[1] ?? NaN);

@@ -1,172 +1,60 @@
-import { measureIn, nodeOf } from "../harness/process.ts";
-import { estimated, exactly, figure, spread, type Findings, type Table, type Target } from "../harness/report.ts";
-import type { Settings } from "../harness/settings.ts";
-import { estimate, ratios, type Estimate } from "../harness/statistics.ts";
-import { Child } from "./child.ts";
-import type { EchoFigures } from "./echo.ts";
-import { pace, type Pace } from "./pace.ts";
-import { reconnects, type Reconnects } from "./reconnects.ts";
+import { type Findings, type Row, row } from "@steward/harness";
+import { besideRow, together, togetherTable } from "../arms/together.ts";
+import type { Settings } from "../settings.ts";
+import { hubRows } from "./hub.ts";
+import { reconnects } from "./reconnects.ts";
+import { slowReader } from "./slow-reader.ts";
 
-const SOCKETS = 10_000;
-const BROADCASTS = 31;
-const MEMORY_ROUNDS = 5;
+const area = "websocket";
 
-const BOUND_BYTES = 1_048_576;
-
-/** Echo through a session beside a raw client; a hub with 10,000 sockets beside a raw server; a client that does not read; 1,000 that come back. */
+/** Echo beside a raw client; a hub with 10,000 sockets; a client that does not read; 1,000 that come back. */
 export async function websocketBench(settings: Settings): Promise<Findings> {
-  const { rounds, nodes, say } = settings;
-  const parts: Findings[] = [];
-  for (const major of nodes) {
-    say(`websocket: echo on Node ${major}`);
-    parts.push(await echoOn(major, rounds));
-  }
-  say("websocket: broadcast");
-  const cast = await broadcasts();
-  say("websocket: memory");
-  parts.push(hubFindings(cast, await memoryOfIdle()));
-  say("websocket: a client that does not read");
-  parts.push(paceFindings(await pace(Math.max(rounds, 9))));
-  say("websocket: 1,000 clients come back");
-  parts.push(reconnectFindings(await reconnects()));
-  return { targets: parts.flatMap(({ targets }) => targets), tables: parts.flatMap(({ tables }) => tables) };
-}
-
-async function echoOn(major: number, rounds: number): Promise<Findings> {
-  const node = await nodeOf(major);
-  const figures = (await measureIn(node, "websocket/echo-run.js", [String(rounds)])) as readonly EchoFigures[]; // it prints that
+  const echo = await together("websocket/echo", settings);
+  const hub = await hubRows(settings);
+  settings.say("a client that does not read");
+  const slow = slowRows(await slowReader(settings.rounds));
+  settings.say("1,000 clients come back");
+  const raw = (work: string): string => (work.startsWith("calls") ? "ws, ids by hand" : "ws");
   return {
-    targets: figures.map(({ name, ratio }) =>
-      estimated(`Node ${major}: echo: ${name}, raw / managed CPU of the client`, ratio, ">=", 0.93, "ratio"),
-    ),
-    tables: [
-      {
-        title: `Echo on Node ${node.version}, CPU of the client per round trip`,
-        columns: ["what", "raw, us", "managed, us", "raw / managed"],
-        rows: figures.map(({ name, rawUs, managedUs, ratio }) => [
-          name,
-          figure(rawUs),
-          figure(managedUs),
-          spread(ratio),
-        ]),
-      },
-    ],
-  };
-}
-
-function hubFindings(cast: Broadcasts, { ratio: memory, rawBytes, managedBytes }: Memory): Findings {
-  const what = `broadcast to ${figure(SOCKETS)}, managed / raw loop`;
-  const targets: Target[] = [
-    estimated(`${what}, CPU`, cast.cpu, "<=", 1.1, "ratio"),
-    estimated(`${what}, time`, cast.time, "<=", 1.1, "ratio"),
-    estimated("RSS per idle socket, managed / raw", memory, "<=", 1.15, "ratio"),
-  ];
-  const table: Table = {
-    title: `Hub with ${figure(SOCKETS)} sockets`,
-    columns: ["what", "raw", "managed"],
     rows: [
-      ["broadcast, ms", spread(cast.rawMs), spread(cast.managedMs)],
-      ["RSS per idle socket, bytes", spread(rawBytes), spread(managedBytes)],
-    ],
-    note: "Broadcast: the same sockets in both columns, in turn; the raw loop writes a frame made once to the socket below.",
-  };
-  return { targets, tables: [table] };
-}
-
-function paceFindings({ heldBytes, dropped, missed, cpu }: Pace): Findings {
-  return {
-    targets: [
-      exactly("a paused client: bytes kept for it", heldBytes, "<=", BOUND_BYTES, "bytes"),
-      exactly("beside a paused client: messages that others missed", missed, "=", 0, "messages"),
-      estimated("beside a paused client: CPU for the others, with / without it", cpu, "<=", 1.1, "ratio"),
+      ...echo.map((one) => besideRow(one, { area, ours: "Steward", raw: raw(one.work), bar: ">= 0.93" })),
+      ...hub,
+      ...slow,
+      ...(await reconnectRows()),
     ],
     tables: [
-      {
-        title: "A client that does not read, beside ten that do; bursts of 16 MB",
-        columns: ["bytes kept for it", "dropped for it", "missed by others", "CPU with / without it"],
-        rows: [[figure(heldBytes), figure(dropped), figure(missed), spread(cpu)]],
-      },
+      togetherTable(
+        "Round trips of 64 bytes",
+        echo,
+        "The raw client has no bound, no deadline, and nothing for when a connection ends.",
+      ),
     ],
   };
 }
 
-function reconnectFindings({ chosen, came, allMs }: Reconnects): Findings {
+function slowRows({ heldBytes, dropped, missed, cpu }: Awaited<ReturnType<typeof slowReader>>): Row[] {
+  const work = `a client that does not read (${dropped} dropped for it)`;
+  const ratio = { of: "ours / limit", figure: cpu } as const;
+  return [
+    row({ area, work: `${work}: kept for it`, unit: "bytes", ours: heldBytes, bar: "<= 1048576" }),
+    row({ area, work: `${work}: missed by the ten others`, unit: "messages", ours: missed, bar: "= 0" }),
+    row({
+      area,
+      work: `${work}: CPU for the others, with it to without it`,
+      unit: "times",
+      ours: cpu,
+      ratio,
+      bar: "<= 1.1",
+    }),
+  ];
+}
+
+async function reconnectRows(): Promise<Row[]> {
+  const { chosen, allMs } = await reconnects();
   const most = Math.max(...chosen) / chosen.reduce((sum, count) => sum + count, 0);
-  return {
-    targets: [exactly("1,000 clients come back: most in a twentieth of the time", most, "<=", 0.1, "share")],
-    tables: [
-      {
-        title: "1,000 clients come back after a restart, jitter 5 s; how many in each 250 ms",
-        columns: ["what", "clients"],
-        rows: [
-          ["chosen", chosen.join(" ")],
-          ["came", came.join(" ")],
-        ],
-        note: `The last one was back after ${figure(allMs)} ms. When a busy machine gets round to each is not theirs to choose.`,
-      },
-    ],
-  };
-}
-
-interface Broadcasts {
-  readonly cpu: Estimate;
-  readonly time: Estimate;
-  readonly rawMs: Estimate;
-  readonly managedMs: Estimate;
-}
-
-async function broadcasts(): Promise<Broadcasts> {
-  await using server = new Child("server.js", ["managed"]);
-  await using clients = new Child("clients.js", [await server.line(), String(SOCKETS)]);
-  await clients.line();
-  const series = {
-    raw: { cpuMs: [] as number[], ms: [] as number[] },
-    managed: { cpuMs: [] as number[], ms: [] as number[] },
-  };
-  for (let round = 0; round < BROADCASTS + 6; round++) {
-    for (const kind of round % 2 === 0 ? (["raw", "managed"] as const) : (["managed", "raw"] as const)) {
-      const { cpuMs = NaN, ms = NaN } = await server.ask(kind);
-      if (round >= 6) {
-        series[kind].cpuMs.push(cpuMs);
-        series[kind].ms.push(ms);
-      }
-      // The clients take what they were sent.
-      await new Promise((resolve) => setTimeout(resolve, 400));
-    }
-  }
-  return {
-    cpu: ratios(series.managed.cpuMs, series.raw.cpuMs),
-    time: ratios(series.managed.ms, series.raw.ms),
-    rawMs: estimate(series.raw.ms),
-    managedMs: estimate(series.managed.ms),
-  };
-}
-
-interface Memory {
-  readonly ratio: Estimate;
-  readonly rawBytes: Estimate;
-  readonly managedBytes: Estimate;
-}
-
-async function memoryOfIdle(): Promise<Memory> {
-  const [raw, managed]: [number[], number[]] = [[], []];
-  for (let round = 0; round < MEMORY_ROUNDS; round++) {
-    raw.push(await idleBytes("raw"));
-    managed.push(await idleBytes("managed"));
-  }
-  return { ratio: ratios(managed, raw), rawBytes: estimate(raw), managedBytes: estimate(managed) };
-}
-
-/** Growth of the server's RSS for each socket that does nothing. */
-async function idleBytes(kind: string): Promise<number> {
-  await using server = new Child("server.js", [kind]);
-  const port = await server.line();
-  const { rss: before = NaN } = await server.ask("memory");
-  await using clients = new Child("clients.js", [port, String(SOCKETS)]);
-  await clients.line();
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  const { rss = NaN, sockets = NaN } = await server.ask("memory");
-  if (sockets !== SOCKETS)
-    throw new Error(`${sockets} sockets instead of ${SOCKETS}: is the limit of open files high enough?`);
-  return (rss - before) / SOCKETS;
+  const work = "1,000 clients come back with a jitter of 5 s";
+  return [
+    row({ area, work: `${work}: most that chose one twentieth of it`, unit: "share", ours: most, bar: "<= 0.1" }),
+    row({ area, work: `${work}: all are back`, unit: "ms", ours: Math.round(allMs) }),
+  ];
 }

@@ -1,27 +1,13 @@
+import { join } from "node:path";
+import { Child } from "@steward/harness";
 import { WebSocketSessionManager } from "@steward/websocket";
 import { WebSocket } from "ws";
-import { median, ratios, type Estimate } from "../harness/statistics.ts";
-import { Child } from "./child.ts";
+import { type Group, lanes, type Opened, type Run } from "../arms/together.ts";
 
-/** A batch takes some 60 ms one at a time, so that a burst of other work on the machine spoils a pair, not the run. */
-const OPERATIONS = 2_000;
-/** Batches of each before the first that counts: by then everything hot is compiled. */
-const WARM_UP = 25;
-/** Pairs for each round that was asked for. */
-const PAIRS = 5;
 const PAYLOAD = "x".repeat(64);
 
-/** Makes so many round trips and resolves after the last one. */
-type Batch = (operations: number) => Promise<void>;
-
-interface Pair {
-  readonly name: string;
-  readonly raw: Batch;
-  readonly managed: Batch;
-}
-
 /** Messages that answer each other, `width` of them on the way at once. */
-function messages(width: number, on: (listener: () => void) => void, send: () => void): Batch {
+function messages(width: number, on: (listener: () => void) => void, send: () => void): Run {
   let left = 0;
   let pending = 0;
   let done = (): void => {};
@@ -35,22 +21,11 @@ function messages(width: number, on: (listener: () => void) => void, send: () =>
     pending++;
     send();
   };
-  return (operations) =>
+  return (count) =>
     new Promise((resolve) => {
-      [left, done] = [operations, resolve];
+      [left, done] = [count, resolve];
       for (let i = 0; i < width; i++) next();
     });
-}
-
-/** Calls with a reply each, `width` at once. */
-function calls(width: number, call: () => Promise<unknown>): Batch {
-  return async (operations) => {
-    let left = operations;
-    const lane = async (): Promise<void> => {
-      while (left-- > 0) await call();
-    };
-    await Promise.all(Array.from({ length: width }, lane));
-  };
 }
 
 /** What people write by hand: ids, a map of those that wait, and nothing for when it goes wrong. */
@@ -71,78 +46,53 @@ function byHand(socket: WebSocket): () => Promise<unknown> {
     });
 }
 
-async function cpuOf(batch: Batch): Promise<number> {
-  const cpu = process.cpuUsage();
-  await batch(OPERATIONS);
-  const { user, system } = process.cpuUsage(cpu);
-  return (user + system) / OPERATIONS;
-}
-
-/** A pair's figures: CPU of the client per round trip in µs, and raw over managed. */
-export interface EchoFigures {
-  readonly name: string;
-  readonly rawUs: number;
-  readonly managedUs: number;
-  readonly ratio: Estimate;
-}
-
-/** Echo through a raw client and through a session, in turn, in one process; the server is another one. */
-export async function echo(rounds: number): Promise<readonly EchoFigures[]> {
-  await using server = new Child("server.js", ["echo"]);
-  const url = `ws://127.0.0.1:${await server.line()}`;
-  const figures: EchoFigures[] = [];
-  for (const width of [1, 50]) {
-    const sockets = await Promise.all([0, 1].map(() => opened(url)));
-    const [forMessages = await opened(url), forCalls = await opened(url)] = sockets;
-    await using a = await new WebSocketSessionManager({ url }).start();
-    await using b = await new WebSocketSessionManager({ url }).start();
-    const pairs: readonly Pair[] = [
-      {
-        name: `messages, ${width} at once`,
-        raw: messages(
-          width,
-          (listener) => forMessages.on("message", listener),
-          () => forMessages.send(PAYLOAD),
-        ),
-        managed: messages(
-          width,
-          (listener) => a.client.on("message", listener),
-          () => void a.client.send(PAYLOAD),
-        ),
-      },
-      {
-        name: `calls, ${width} at once`,
-        raw: calls(width, byHand(forCalls)),
-        managed: calls(width, () => b.client.call(PAYLOAD)),
-      },
-    ];
-    for (const pair of pairs) figures.push(await compared(pair, rounds));
-    for (const socket of sockets) socket.terminate();
-  }
-  return figures;
-}
-
-async function compared({ name, raw, managed }: Pair, rounds: number): Promise<EchoFigures> {
-  const [rawUs, managedUs]: [number[], number[]] = [[], []];
-  for (let i = 0; i < WARM_UP; i++) for (const batch of [raw, managed]) await batch(OPERATIONS);
-  for (let round = 0; round < rounds * PAIRS; round++) {
-    // The order turns, so that neither always comes second.
-    const order =
-      round % 2 === 0
-        ? ([
-            [raw, rawUs],
-            [managed, managedUs],
-          ] as const)
-        : ([
-            [managed, managedUs],
-            [raw, rawUs],
-          ] as const);
-    for (const [batch, into] of order) into.push(await cpuOf(batch));
-  }
-  return { name, rawUs: median(rawUs), managedUs: median(managedUs), ratio: ratios(rawUs, managedUs) };
-}
-
-function opened(url: string): Promise<WebSocket> {
+/** A raw client that is connected. */
+export function opened(url: string): Promise<WebSocket> {
   const socket = new WebSocket(url, { perMessageDeflate: false });
   return new Promise((resolve, reject) => socket.once("open", () => resolve(socket)).once("error", reject));
+}
+
+/** Echo through a raw client and through a session, in one process; the server is another one. */
+export async function open(): Promise<Opened> {
+  const server = new Child({ node: process.execPath }, join(import.meta.dirname, "server.js"), ["echo"]);
+  const url = `ws://127.0.0.1:${await server.line()}`;
+  const groups: Group[] = [];
+  const ends: (() => unknown)[] = [];
+  for (const width of [1, 50]) {
+    const [plain, asking] = [await opened(url), await opened(url)];
+    const [a, b] = [
+      await new WebSocketSessionManager({ url }).start(),
+      await new WebSocketSessionManager({ url }).start(),
+    ];
+    ends.push(
+      () => plain.terminate(),
+      () => asking.terminate(),
+      () => a.stop(),
+      () => b.stop(),
+    );
+    const send = (): void => void a.client.send(PAYLOAD);
+    groups.push({
+      work: `messages, ${width} at once`,
+      runs: {
+        Steward: messages(width, (listener) => a.client.on("message", listener), send),
+        ws: messages(
+          width,
+          (listener) => plain.on("message", listener),
+          () => plain.send(PAYLOAD),
+        ),
+      },
+    });
+    const runs = {
+      Steward: lanes(width, () => b.client.call(PAYLOAD)),
+      "ws, ids by hand": lanes(width, byHand(asking)),
+    };
+    groups.push({ work: `calls, ${width} at once`, runs });
+  }
+  return {
+    groups,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(ends.map((end) => end()));
+      await server[Symbol.asyncDispose]();
+    },
+  };
 }

@@ -1,5 +1,6 @@
+import { join } from "node:path";
+import { Child } from "@steward/harness";
 import { testHub } from "@steward/websocket/testing";
-import { Child } from "./child.ts";
 
 const CLIENTS = 1_000;
 const SPREAD_MS = 5_000;
@@ -18,7 +19,10 @@ export interface Reconnects {
 /** A hub with 1,000 sessions restarts and sends all of them away in the same moment; they choose when they come back. */
 export async function reconnects(): Promise<Reconnects> {
   await using hub = await testHub({ drainSpreadMs: 0 }).start();
-  await using sessions = new Child("sessions.js", [hub.url, String(CLIENTS)]);
+  await using sessions = new Child({ node: process.execPath }, join(import.meta.dirname, "sessions.js"), [
+    hub.url,
+    String(CLIENTS),
+  ]);
   await sessions.line();
   await hub.stop();
   const came: number[] = [];

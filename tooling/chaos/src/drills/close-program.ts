@@ -1,9 +1,7 @@
 // A process of its own: gets calls in flight on a server that its parent freezes, closes its client, and should exit.
 import { setTimeout as sleep } from "node:timers/promises";
-import { STOP_MS, type ArmName, type Client, type DriverName } from "../drivers/driver.ts";
-import { databaseClient } from "../drivers/database.ts";
-import { httpClient } from "../drivers/http-clients.ts";
-import { redisClient } from "../drivers/redis.ts";
+import { STOP_MS, type ArmName, type DriverName } from "../drivers/driver.ts";
+import { CONNECT } from "../drivers/launch.ts";
 
 const CALLS = 15;
 const LOOK_MS = 4_000;
@@ -11,12 +9,7 @@ const LOOK_MS = 4_000;
 const [driver, arm, url = ""] = process.argv.slice(2) as [DriverName, ArmName, string]; // of the parent
 process.on("unhandledRejection", () => {});
 
-function connect(): Promise<Client> {
-  if (driver === "http") return httpClient(arm, url, {});
-  return driver === "database" ? databaseClient(arm, url, {}) : redisClient(arm, url, {});
-}
-
-const client = await connect();
+const client = await CONNECT[driver](arm, url, {});
 await client.read();
 process.send?.("ready");
 await new Promise((resolve) => process.once("message", resolve));

@@ -1,8 +1,9 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { ARMS, STOP_MS, type ArmName, type Backend, type DriverName } from "../drivers/driver.ts";
-import type { Found, Row } from "../report/verdict.ts";
+import { row } from "@steward/harness";
+import { STOP_MS, type ArmName, type Backend, type DriverName } from "../drivers/driver.ts";
+import type { Drill, DrillFigures } from "./drills.ts";
 
 const EXIT_MS = 2_000;
 
@@ -13,23 +14,7 @@ interface Closing {
   readonly jitterMs: number;
 }
 
-/** Closes a client with calls in flight on a frozen server: does it return, settle everything, and let the process end? */
-export async function frozenClose(driver: DriverName, backend: Backend): Promise<Found> {
-  const rows: Row[] = [];
-  for (const arm of ARMS) rows.push(await one(driver, backend, arm));
-  const figures = rows.at(-1)?.figures ?? {};
-  const closedMs = Number(figures["closed, ms"]);
-  const jitterMs = Number(figures["jitter"]);
-  const verdict = {
-    line: `close on a frozen peer, ${driver}: returns, unsettled, process exits`,
-    measured: `${closedMs} ms, ${figures["unsettled"]}, ${figures["exits"]}`,
-    wanted: `<= ${STOP_MS} ms + ${jitterMs} jitter, 0, yes`,
-    met: closedMs <= STOP_MS + jitterMs && figures["unsettled"] === 0 && figures["exits"] === "yes",
-  };
-  return { rows, verdicts: [verdict] };
-}
-
-async function one(driver: DriverName, backend: Backend, arm: ArmName): Promise<Row> {
+async function one(driver: DriverName, backend: Backend, arm: ArmName): Promise<DrillFigures> {
   const child = fork(join(import.meta.dirname, "close-program.js"), [driver, arm, backend.url ?? ""]);
   const exited = once(child, "exit");
   await once(child, "message");
@@ -41,11 +26,31 @@ async function one(driver: DriverName, backend: Backend, arm: ArmName): Promise<
   if (!exits) child.kill("SIGKILL");
   await backend.resume();
   await exited;
-  const figures = {
+  return {
     "closed, ms": closedMs < 0 ? "never" : Math.round(closedMs),
     unsettled,
     exits: exits ? "yes" : "no",
     jitter: Math.ceil(jitterMs),
   };
-  return { drill: "close on a frozen peer", driver, client: arm, figures };
 }
+
+/** Closes a client with calls in flight on a frozen server: does it return, settle everything, and let the process end? */
+export const frozenClose: Drill = {
+  one,
+  judge: (area, { "closed, ms": closed, jitter, unsettled, exits }) => {
+    const work = "close on a frozen peer";
+    const bar = `<= ${STOP_MS + Number(jitter)}` as const;
+    const within = `${work}: returns (${STOP_MS} ms + ${jitter} ms of jitter)`;
+    return [
+      row({ area, work: within, unit: "ms", ours: Number(closed), bar }),
+      row({ area, work: `${work}: unsettled`, unit: "calls", ours: Number(unsettled), bar: "= 0" }),
+      row({
+        area,
+        work: `${work}: process does not exit`,
+        unit: "processes",
+        ours: exits === "yes" ? 0 : 1,
+        bar: "= 0",
+      }),
+    ];
+  },
+};

@@ -1,25 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { row } from "@steward/harness";
 import { startFaultProxy } from "@steward/testing";
-import { ARMS, TIMEOUT_MS, type ArmName, type Backend, type DriverName } from "../drivers/driver.ts";
-import type { Found, Row } from "../report/verdict.ts";
+import { TIMEOUT_MS, type ArmName, type Backend, type DriverName } from "../drivers/driver.ts";
+import type { Drill, DrillFigures } from "./drills.ts";
 
 const CALLS = 100;
 
-/** 100 writes whose replies get lost, then their connections: how often did each run, and does every caller hear? */
-export async function lostReplies(driver: DriverName, backend: Backend): Promise<Found> {
-  const rows: Row[] = [];
-  for (const arm of ARMS) rows.push(await one(driver, backend, arm));
-  const { twice = 0, unsettled = 0 } = rows.at(-1)?.figures ?? {};
-  const verdict = {
-    line: `${CALLS} writes with lost replies, ${driver}: executed twice, unsettled`,
-    measured: `${twice}, ${unsettled}`,
-    wanted: "0, 0",
-    met: twice === 0 && unsettled === 0,
-  };
-  return { rows, verdicts: [verdict] };
-}
-
-async function one(driver: DriverName, backend: Backend, arm: ArmName): Promise<Row> {
+async function one(_driver: DriverName, backend: Backend, arm: ArmName): Promise<DrillFigures> {
   const prefix = `lost:${arm}:`.replaceAll(/[ ,]/g, "_");
   const proxy = await startFaultProxy({ target: backend.url ?? "" });
   const client = await backend.connect(arm, proxy.url, {});
@@ -39,6 +26,20 @@ async function one(driver: DriverName, backend: Backend, arm: ArmName): Promise<
   const unsettled = CALLS - settled.succeeded - settled.failed;
   await client.end();
   await proxy.stop();
-  const figures = { ...settled, executed: counts.length, twice: counts.filter((n) => n > 1).length, unsettled };
-  return { drill: "lost replies", driver, client: arm, figures };
+  return { ...settled, executed: counts.length, twice: counts.filter((n) => n > 1).length, unsettled };
 }
+
+/** 100 writes whose replies get lost, then their connections: how often did each run, and does every caller hear? */
+export const lostReplies: Drill = {
+  one,
+  judge: (area, ours) =>
+    (["twice", "unsettled"] as const).map((what) =>
+      row({
+        area,
+        work: `${CALLS} writes with lost replies: ${what}`,
+        unit: "writes",
+        ours: Number(ours[what]),
+        bar: "= 0",
+      }),
+    ),
+};

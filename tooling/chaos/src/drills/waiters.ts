@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ARMS, type ArmName, type Backend, type Client, type DriverName } from "../drivers/driver.ts";
-import type { Found, Row } from "../report/verdict.ts";
+import { type BarText, median, type Row, row } from "@steward/harness";
+import type { ArmName, Backend, Client, DriverName } from "../drivers/driver.ts";
+import type { Drill, DrillFigures } from "./drills.ts";
 
 const PLACES = 4;
 const WAITERS = 1_000;
@@ -10,39 +11,7 @@ const WARM_ROUNDS = 5;
 /** Heap differs by this much from round to round where nothing grows. */
 const FLAT = 1.05;
 
-/** 1,000 waiters for 4 places and 100 more than fit, again and again. */
-export async function waiters(driver: DriverName, backend: Backend): Promise<Found> {
-  const rows: Row[] = [];
-  for (const arm of ARMS) rows.push(await one(driver, backend, arm));
-  const {
-    "furthest ahead": ahead = NaN,
-    refused = 0,
-    unsettled = 0,
-    "heap growth": growth = 0,
-  } = rows.at(-1)?.figures ?? {};
-  const head = `${WAITERS.toLocaleString("en-US")} waiters on ${PLACES} places, ${driver}`;
-  return {
-    rows,
-    verdicts: [
-      {
-        line: `${head}: places that a call got ahead of its turn`,
-        measured: String(ahead),
-        wanted: `< ${PLACES}, which run at once`,
-        met: Number(ahead) < PLACES,
-      },
-      {
-        line: `${head}: refused past the bound, each round`,
-        measured: String(refused),
-        wanted: String(BEYOND),
-        met: refused === BEYOND,
-      },
-      { line: `${head}: unsettled`, measured: String(unsettled), wanted: "0", met: unsettled === 0 },
-      { line: `${head}: heap`, measured: `x ${growth}`, wanted: `<= x ${FLAT}`, met: Number(growth) <= FLAT },
-    ],
-  };
-}
-
-async function one(driver: DriverName, backend: Backend, arm: ArmName): Promise<Row> {
+async function one(_driver: DriverName, backend: Backend, arm: ArmName): Promise<DrillFigures> {
   const client = await backend.connect(arm, backend.url ?? "", { maxConnections: PLACES, maxPending: WAITERS });
   await Promise.all(Array.from({ length: PLACES }, () => client.read()));
   const rounds: Awaited<ReturnType<typeof round>>[] = [];
@@ -50,13 +19,12 @@ async function one(driver: DriverName, backend: Backend, arm: ArmName): Promise<
   const heaps = rounds.slice(WARM_ROUNDS).map(({ heap }) => heap);
   const third = Math.floor(heaps.length / 3);
   await client.end();
-  const figures = {
+  return {
     "furthest ahead": Math.max(...rounds.map(({ ahead }) => ahead)),
     refused: Math.min(...rounds.map(({ refused }) => refused)),
     unsettled: rounds.reduce((sum, { open }) => sum + open, 0),
     "heap growth": Number((median(heaps.slice(-third)) / median(heaps.slice(0, third))).toFixed(3)),
   };
-  return { drill: "waiters", driver, client: arm, figures };
 }
 
 async function round(client: Client): Promise<{ ahead: number; refused: number; open: number; heap: number }> {
@@ -75,7 +43,7 @@ async function round(client: Client): Promise<{ ahead: number; refused: number; 
         () => void (open -= 1),
         (error: unknown) => {
           open -= 1;
-          // Whoever ran out of time has left the queue, and is not overtaken by those behind it.
+          // One that ran out of time is in the queue no more, and is not overtaken by those behind it.
           waiting.delete(n);
           if (error instanceof Error && "code" in error && error.code === "OVERLOADED") refused += 1;
         },
@@ -96,6 +64,18 @@ function earlier(waiting: ReadonlySet<number>, n: number): number {
   return count;
 }
 
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? NaN;
-}
+/** 1,000 waiters for 4 places and 100 more than fit, again and again. */
+export const waiters: Drill = {
+  one,
+  judge: (area, ours) => {
+    const line = (what: string, unit: string, figure: string, bar: BarText): Row =>
+      row({ area, work: `${WAITERS} waiters on ${PLACES} places: ${what}`, unit, ours: Number(ours[figure]), bar });
+    return [
+      // Fewer than those that run at once.
+      line("how far a call got ahead of its turn", "places", "furthest ahead", `<= ${PLACES - 1}`),
+      line("refused past the bound, each round", "calls", "refused", `= ${BEYOND}`),
+      line("unsettled", "calls", "unsettled", "= 0"),
+      line("growth of the heap", "times", "heap growth", `<= ${FLAT}`),
+    ];
+  },
+};

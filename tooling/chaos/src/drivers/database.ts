@@ -81,9 +81,7 @@ export class DatabaseBackend implements Backend {
   resume = (): Promise<void> => this.#server.resume();
   stop = (): Promise<void> => this.#server.stop();
 
-  connect(arm: ArmName, url: string, settings: ArmSettings): Promise<Client> {
-    return databaseClient(arm, url, settings);
-  }
+  readonly connect = databaseClient;
 
   async executions(prefix: string): Promise<ReadonlyMap<string, number>> {
     const rows = await this.#ask(

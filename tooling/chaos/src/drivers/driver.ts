@@ -1,5 +1,5 @@
 /** What is drilled. */
-export const DRIVERS = ["http", "database", "redis"] as const;
+export const DRIVERS = ["http", "database", "redis", "websocket", "grpc"] as const;
 export type DriverName = (typeof DRIVERS)[number];
 
 /** The raw driver as it comes, the raw driver at its best settings, and ours. */
@@ -28,7 +28,7 @@ export interface Client {
   write(id: string): Promise<unknown>;
   /** A call that keeps its connection busy for so long. */
   slow(ms: number): Promise<unknown>;
-  /** A short call on a connection that it has for itself, where there is such a thing; tells when it has got it, or its reply. */
+  /** A short call on a connection that it has for itself, where there is such a thing; says when it has it, or its reply. */
   held(got: () => void): Promise<unknown>;
   /** Ends it at once, without waiting for anything. */
   end(): Promise<void>;
@@ -37,6 +37,9 @@ export interface Client {
   /** Counts for a soak's report. */
   stats(): Readonly<Record<string, unknown>>;
 }
+
+/** Makes a client that reaches a server by `url`. */
+export type Connect = (arm: ArmName, url: string, settings: ArmSettings) => Promise<Client>;
 
 /** A real server that can be broken. */
 export interface Backend {
@@ -48,12 +51,12 @@ export interface Backend {
   resume(): Promise<void>;
   stop(): Promise<void>;
   /** A client that reaches the server by `url`. */
-  connect(arm: ArmName, url: string, settings: ArmSettings): Promise<Client>;
+  readonly connect: Connect;
   /** How often each write whose id begins so was carried out. */
   executions(prefix: string): Promise<ReadonlyMap<string, number>>;
 }
 
 /** Does nothing with an error event that would otherwise end the process. */
 export function ignore(): void {
-  // Calls tell of it.
+  // The calls show it.
 }

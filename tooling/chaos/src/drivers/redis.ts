@@ -1,7 +1,16 @@
 import { RedisPoolManager, type RedisPoolOptions } from "@steward/redis";
 import { startRedis, startRedisSentinel, type RedisSentinel, type RedisServer } from "@steward/testing/servers";
 import { Redis, type RedisOptions } from "ioredis";
-import { ignore, STOP_MS, TIMEOUT_MS, type ArmName, type ArmSettings, type Backend, type Client } from "./driver.ts";
+import {
+  ignore,
+  STOP_MS,
+  TIMEOUT_MS,
+  type ArmName,
+  type ArmSettings,
+  type Backend,
+  type Client,
+  type Connect,
+} from "./driver.ts";
 
 /** Counts outlive a kill: the file is written before the reply. */
 const KEPT = { appendonly: "yes", appendfsync: "no" };
@@ -102,9 +111,7 @@ export class RedisBackend implements Backend {
   resume = (): Promise<void> => this.#server.resume();
   stop = (): Promise<void> => this.#server.stop();
 
-  connect(arm: ArmName, url: string, settings: ArmSettings): Promise<Client> {
-    return redisClient(arm, url, settings);
-  }
+  readonly connect = redisClient;
 
   executions(prefix: string): Promise<ReadonlyMap<string, number>> {
     return countsOf(this.#server, prefix);
@@ -153,11 +160,11 @@ export class SentinelBackend implements Backend {
     return this.#group.stop();
   }
 
-  async connect(arm: ArmName, _url: string, settings: ArmSettings): Promise<Client> {
+  readonly connect: Connect = async (arm, _url, settings) => {
     const { name, seeds } = this.#group;
     if (arm === "ours") return ours({ sentinels: seeds, sentinelName: name }, settings);
     return raw({ sentinels: [...seeds], name }, arm);
-  }
+  };
 
   /** At the new master: the old one's last writes may be lost with it, for replication is asynchronous. */
   async executions(prefix: string): Promise<ReadonlyMap<string, number>> {

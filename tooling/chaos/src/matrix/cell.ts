@@ -6,7 +6,7 @@ import { figuresOf, type Figures, type Instants } from "./figures.ts";
 import { Load } from "./load.ts";
 
 /** How long and how much. */
-export interface Pace {
+export interface Span {
   readonly warmMs: number;
   /** Of freezes, blackholes and failovers. */
   readonly longMs: number;
@@ -27,16 +27,16 @@ interface Arm {
 }
 
 /** Drills one fault of one driver: all three clients at the same time, on the same server, through the same proxy. */
-export async function drill(driver: DriverName, fault: Fault, backend: Backend, pace: Pace): Promise<Figures[]> {
+export async function drill(driver: DriverName, fault: Fault, backend: Backend, span: Span): Promise<Figures[]> {
   const proxy = await startFaultProxy({ target: backend.url ?? "tcp://127.0.0.1:1" });
   const arms: Arm[] = [];
   for (const name of ARMS) arms.push(await open(name, fault, backend, proxy));
   try {
-    const at = await passThrough(fault, backend, proxy, arms, pace);
+    const at = await passThrough(fault, backend, proxy, arms, span);
     const all: Figures[] = [];
     for (const { name, load } of arms) {
       const executions = await backend.executions(prefixOf(fault, name));
-      all.push({ fault: fault.name, driver, arm: name, ...figuresOf(load, at, executions) });
+      all.push({ fault: fault.name, driver, arm: name, ...figuresOf(load.samples, load.jitterMs, at, executions) });
     }
     return all;
   } finally {
@@ -64,16 +64,16 @@ async function passThrough(
   backend: Backend,
   proxy: FaultProxy,
   arms: readonly Arm[],
-  pace: Pace,
+  span: Span,
 ): Promise<Instants> {
-  const scene = { backend, proxy, clients: arms.map(({ client }) => client), longMs: pace.longMs };
-  await sleep(pace.warmMs);
+  const scene = { backend, proxy, clients: arms.map(({ client }) => client), longMs: span.longMs };
+  await sleep(span.warmMs);
   const began = performance.now();
   const heal = await fault.begin(scene);
   await sleep(fault.ms(scene));
   await heal?.();
   const healed = heal === undefined || fault.healsItself === true ? began : performance.now();
-  await sleep(pace.afterMs);
+  await sleep(span.afterMs);
   for (const { load } of arms) load.stop();
   await sleep(SETTLE_MS);
   return { fault: began, heal: healed, end: performance.now() };

@@ -15,7 +15,7 @@ export interface Scene {
 export interface Fault {
   readonly name: string;
   /** Which drivers know it. Default: all. */
-  readonly only?: DriverName;
+  readonly only?: readonly DriverName[];
   /** By sentinels instead of the fault proxy. */
   readonly sentinel?: boolean;
   /** Recovery needs no heal: time counts from the fault. */
@@ -31,6 +31,11 @@ const SHORT_MS = 3_000;
 const short = ({ longMs }: Scene): number => Math.min(SHORT_MS, longMs);
 const long = ({ longMs }: Scene): number => longMs;
 const atOnce = (): number => 0;
+
+/** Whether a driver knows a fault. */
+export function isFor({ only }: Fault, driver: DriverName): boolean {
+  return only?.includes(driver) !== false;
+}
 
 /** All faults, in the order of the report. */
 export const FAULTS: readonly Fault[] = [
@@ -93,6 +98,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "pool exhausted",
+    only: ["http", "database", "redis"], // the others share one connection
     ms: short,
     settings: { maxConnections: 4 },
     begin: async (scene) => {
@@ -105,7 +111,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "failover, master killed",
-    only: "redis",
+    only: ["redis"],
     sentinel: true,
     healsItself: true,
     ms: long,
@@ -116,7 +122,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: "failover, master frozen",
-    only: "redis",
+    only: ["redis"],
     sentinel: true,
     healsItself: true,
     ms: long,

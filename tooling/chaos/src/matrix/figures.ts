@@ -1,5 +1,5 @@
-import { TIMEOUT_MS, type ArmName, type DriverName } from "../drivers/driver.ts";
-import type { Load, Sample } from "./load.ts";
+import type { ArmName, DriverName } from "../drivers/driver.ts";
+import type { Sample } from "./load.ts";
 
 /** What one fault did to one client. Times in ms. */
 export interface Figures {
@@ -36,8 +36,12 @@ export interface Instants {
 const LATE_MS = 1_000;
 
 /** Makes figures of samples. */
-export function figuresOf(load: Load, at: Instants, executions: ReadonlyMap<string, number>) {
-  const { samples } = load;
+export function figuresOf(
+  samples: readonly Sample[],
+  jitterMs: number,
+  at: Instants,
+  executions: ReadonlyMap<string, number>,
+): Omit<Figures, "fault" | "driver" | "arm"> {
   const errors = samples.filter((s) => s.error !== undefined);
   const unsettled = samples.filter((s) => s.ended === undefined);
   const seen = errors.map((s) => s.ended ?? at.end).filter((ended) => ended >= at.fault);
@@ -54,7 +58,7 @@ export function figuresOf(load: Load, at: Instants, executions: ReadonlyMap<stri
     unsettled: unsettled.length,
     slowestMs: Math.max(...samples.map((s) => (s.ended ?? at.end) - s.began)),
     outageMs: at.heal - at.fault,
-    jitterMs: load.jitterMs,
+    jitterMs,
     codes: codesOf(errors),
   };
 }
@@ -76,6 +80,3 @@ function codesOf(errors: readonly Sample[]): Record<string, number> {
   }
   return codes;
 }
-
-/** Nothing may be later than the deadline, but for what the machine adds. */
-export const deadlineWith = (jitterMs: number): number => TIMEOUT_MS + jitterMs;

@@ -1,3 +1,5 @@
+import { Rate } from "../rate.ts";
+
 /** One call of a load; instants in ms of `performance.now()`. */
 export interface Sample {
   readonly began: number;
@@ -8,66 +10,38 @@ export interface Sample {
   error?: unknown;
 }
 
-const TURN_MS = 5;
-const PROBE_EVERY = 1;
-
-/** Calls that begin at a fixed rate, whatever becomes of the earlier ones, as those of real users do. */
+/** Calls at a steady rate, and beside them how late a bare timer of the deadline's length ever was. */
 export class Load {
   readonly samples: Sample[] = [];
-  readonly #since = performance.now();
-  readonly #perSecond: number;
-  readonly #call: (n: number) => { id: string | undefined; done: Promise<unknown> };
-  readonly #timer: NodeJS.Timeout;
-  #beats = 0;
-  readonly #probeMs: number;
-  /** How late a bare timer of `probeMs` ever was in this process: what the machine adds to every time measured here. */
+  readonly #rate: Rate;
+  /** What the machine adds to every time measured here, in ms. */
   jitterMs = 0;
 
   constructor(
     perSecond: number,
-    probeMs: number,
+    deadlineMs: number,
     call: (n: number) => { id: string | undefined; done: Promise<unknown> },
   ) {
-    this.#probeMs = probeMs;
-    this.#perSecond = perSecond;
-    this.#call = call;
-    this.#timer = setInterval(() => this.#beat(), TURN_MS);
+    const probe = (began: number): void => {
+      const late = (): void => void (this.jitterMs = Math.max(this.jitterMs, performance.now() - began - deadlineMs));
+      setTimeout(late, deadlineMs).unref();
+    };
+    this.#rate = new Rate(perSecond, (n) => this.#one(call(n)), probe);
   }
 
-  #beat(): void {
-    const now = performance.now();
-    if (this.#beats++ % PROBE_EVERY === 0) this.#probe(now);
-    const due = ((now - this.#since) * this.#perSecond) / 1_000;
-    while (this.samples.length < due) this.#one();
-  }
-
-  #probe(began: number): void {
-    setTimeout(() => {
-      this.jitterMs = Math.max(this.jitterMs, performance.now() - began - this.#probeMs);
-    }, this.#probeMs).unref();
-  }
-
-  #one(): void {
-    const began = performance.now();
-    const { id, done } = this.#call(this.samples.length);
-    const sample: Sample = { began, id };
+  async #one({ id, done }: { readonly id: string | undefined; readonly done: Promise<unknown> }): Promise<void> {
+    const sample: Sample = { began: performance.now(), id };
     this.samples.push(sample);
-    done.then(
-      () => void (sample.ended = performance.now()),
-      (error: unknown) => {
-        sample.ended = performance.now();
-        sample.error = error ?? "nothing";
-      },
-    );
+    try {
+      await done;
+    } catch (error) {
+      sample.error = error ?? "nothing";
+    }
+    sample.ended = performance.now();
   }
 
   /** Begins no more calls. */
   stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  /** Calls begun and not settled. */
-  get open(): number {
-    return this.samples.filter(({ ended }) => ended === undefined).length;
+    this.#rate.stop();
   }
 }

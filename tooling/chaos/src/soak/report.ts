@@ -1,5 +1,5 @@
 import type { HandleCounts } from "@steward/testing";
-import type { Verdict } from "../report/verdict.ts";
+import { type BarText, median, type Row, row } from "@steward/harness";
 import type { TrafficCounts } from "./traffic.ts";
 
 /** The process in a calm moment, after collection. */
@@ -51,56 +51,33 @@ export function flatness(samples: readonly SoakSample[]): Flatness {
   };
 }
 
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? NaN;
-}
-
 /** Judges a soak. */
-export function soakVerdicts(report: SoakReport): Verdict[] {
+export function soakRows(report: SoakReport): Row[] {
   const all = Object.values(report.counts);
-  const sum = (of: (one: TrafficCounts) => number): number => all.reduce((total, one) => total + of(one), 0);
+  const sum = (name: "open" | "late"): number => all.reduce((total, one) => total + one[name], 0);
   const { heapFirst, heapLast, handlesFirst, handlesLast } = report;
-  const left = Object.entries(report.left).map(([kind, count]) => `${count} ${kind}`);
-  const mb = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`;
+  const left = Object.entries(report.left);
+  const kinds = left.map(([kind, count]) => `${count} ${kind}`).join(", ");
+  const line = (work: string, unit: string, ours: number, bar: BarText): Row =>
+    row({ area: `soak, ${report.minutes} min`, work, unit, ours, bar });
+  const mb = (bytes: number): string => (bytes / 1e6).toFixed(2);
   return [
-    verdict("heap flat", `${mb(heapFirst)} -> ${mb(heapLast)}`, "grows by <= 5 %", heapLast <= heapFirst * FLAT),
-    verdict(
-      "handles flat",
-      `${handlesFirst} -> ${handlesLast}`,
-      `grow by <= ${HANDLES_APART}`,
-      handlesLast <= handlesFirst + HANDLES_APART,
+    line(
+      `heap, last third to first (${mb(heapFirst)} -> ${mb(heapLast)} MB)`,
+      "times",
+      heapLast / heapFirst,
+      `<= ${FLAT}`,
     ),
-    verdict("unsettled at the end", String(sum((c) => c.open)), "0", sum((c) => c.open) === 0),
-    verdict(
-      "calls past their deadline by > 500 ms, but for stalls",
-      String(sum((c) => c.late)),
-      "0",
-      sum((c) => c.late) === 0,
-    ),
-    verdict(
-      "places still taken when nothing is asked",
-      told(report.stats, "inUse", "pending"),
-      "0",
-      isFree(report.stats),
-    ),
-    verdict("answered in the last calm", `${Math.round(report.lastCalm * 100)} %`, ">= 99 %", report.lastCalm >= 0.99),
-    verdict("handles left after the end", left.join(", ") || "none", "none", left.length === 0),
-  ].map((one) => ({ ...one, line: `soak, ${report.minutes} min: ${one.line}` }));
-}
-
-type Stats = SoakReport["stats"];
-
-function told(stats: Stats, ...names: readonly string[]): string {
-  return Object.entries(stats)
-    .map(([driver, counts]) => `${driver} ${names.map((name) => String(counts[name])).join(" + ")}`)
-    .join(", ");
+    line("handles, last third less first", "handles", handlesLast - handlesFirst, `<= ${HANDLES_APART}`),
+    line("unsettled at the end", "calls", sum("open"), "= 0"),
+    line("past their deadline by over 500 ms, but for stalls", "calls", sum("late"), "= 0"),
+    line("places still taken when nothing is asked", "places", taken(report.stats), "= 0"),
+    line("answered in the last calm, of the driver that did worst", "share", report.lastCalm, ">= 0.99"),
+    line(`handles left after the end${kinds === "" ? "" : ` (${kinds})`}`, "kinds", left.length, "= 0"),
+  ];
 }
 
 /** A place that is taken for good is one that all later calls lack. */
-function isFree(stats: Stats): boolean {
-  return Object.values(stats).every((counts) => counts["inUse"] === 0 && counts["pending"] === 0);
-}
-
-function verdict(line: string, measured: string, wanted: string, met: boolean): Verdict {
-  return { line, measured, wanted, met };
+function taken(stats: SoakReport["stats"]): number {
+  return Object.values(stats).reduce((sum, counts) => sum + Number(counts["inUse"]) + Number(counts["pending"]), 0);
 }

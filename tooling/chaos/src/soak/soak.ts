@@ -2,7 +2,7 @@ import { getActiveResourcesInfo } from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startFaultProxy, trackHandles, type FaultProxy } from "@steward/testing";
 import { DRIVERS, TIMEOUT_MS, type Backend, type Client, type DriverName } from "../drivers/driver.ts";
-import { launchBackend } from "../drivers/index.ts";
+import { launchBackend } from "../drivers/launch.ts";
 import { SOAK_FAULTS } from "./faults.ts";
 import { flatness, type SoakReport, type SoakSample } from "./report.ts";
 import { Traffic } from "./traffic.ts";
@@ -21,7 +21,7 @@ interface Line {
   readonly traffic: Traffic;
 }
 
-/** Lets random faults loose on all three pools at once, and looks at heap and handles in the calm between them. */
+/** Lets random faults loose on all drivers at once, and looks at heap and handles in the calm between them. */
 export async function soak(minutes: number, say: (what: string) => void): Promise<SoakReport> {
   const handles = trackHandles();
   const lines = await Promise.all(DRIVERS.map(open));
@@ -43,7 +43,7 @@ export async function soak(minutes: number, say: (what: string) => void): Promis
   const counts = Object.fromEntries(lines.map(({ driver, traffic }) => [driver, traffic.counts]));
   const stats = Object.fromEntries(lines.map(({ driver, client }) => [driver, client.stats()]));
   await Promise.all(lines.map(close));
-  await handles.assertNoLeaks(10_000).catch(() => undefined); // told below
+  await handles.assertNoLeaks(10_000).catch(() => undefined); // reported below
   const found = { ...flatness(samples), lastCalm, counts, stats, left: handles.leaked(), samples };
   return { minutes, faults: Object.fromEntries(faults), ...found };
 }
@@ -55,7 +55,7 @@ async function open(driver: DriverName): Promise<Line> {
   return { driver, backend, proxy, client, traffic: new Traffic(client, RATE, LATE_MS) };
 }
 
-/** The share of calls that succeed when nothing has been broken for a while, of the pool that does worst. */
+/** The share of calls that succeed when nothing has been broken for a while, of the driver that does worst. */
 async function calm(lines: readonly Line[]): Promise<number> {
   await sleep(CALM_MS);
   const before = lines.map(({ traffic }) => traffic.counts);

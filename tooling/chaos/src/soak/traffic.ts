@@ -1,4 +1,5 @@
 import type { Client } from "../drivers/driver.ts";
+import { Losses, Rate } from "../rate.ts";
 
 /** Counts of a traffic. */
 export interface TrafficCounts {
@@ -16,18 +17,15 @@ export interface TrafficCounts {
   readonly codes: Readonly<Record<string, number>>;
 }
 
-const TURN_MS = 10;
+const TURN_MS = 5;
 /** A turn that comes later than this shows a process that stood still. */
 const STALL_MS = 100;
 
-/** Calls that begin at a fixed rate for as long as it runs; it remembers counts only, so its own heap stays flat. */
+/** Calls at a steady rate for as long as it runs; it remembers counts only, so its own heap stays flat. */
 export class Traffic {
-  readonly #client: Client;
   readonly #lateMs: number;
-  readonly #timer: NodeJS.Timeout;
-  readonly #since = performance.now();
-  readonly #codes = new Map<string, number>();
-  #begun = 0;
+  readonly #rate: Rate;
+  readonly #errors = new Losses();
   #succeeded = 0;
   #failed = 0;
   #slowestMs = 0;
@@ -36,48 +34,41 @@ export class Traffic {
   #turnAt = performance.now();
 
   constructor(client: Client, perSecond: number, lateMs: number) {
-    this.#client = client;
     this.#lateMs = lateMs;
-    this.#timer = setInterval(() => {
-      this.#stalledMs = this.#stalled();
-      this.#turnAt = performance.now();
-      const due = ((performance.now() - this.#since) * perSecond) / 1_000;
-      while (this.#begun < due) this.#one();
-    }, TURN_MS);
-  }
-
-  /** Time that the process stood still so far, a stall that ends just now included. */
-  #stalled(): number {
-    const lateMs = performance.now() - this.#turnAt - TURN_MS;
-    return this.#stalledMs + (lateMs > STALL_MS ? lateMs : 0);
-  }
-
-  #one(): void {
-    const n = this.#begun++;
-    const [began, stalledMs] = [performance.now(), this.#stalledMs];
-    const call = n % 10 === 0 ? this.#client.write(`soak:${n % 1_000}`) : this.#client.read();
-    call.then(
-      () => {
-        this.#succeeded += 1;
-        this.#settled(began, stalledMs);
-      },
-      (error: unknown) => {
-        this.#failed += 1;
-        const code = error instanceof Error && "code" in error ? String(error.code) : "none";
-        this.#codes.set(code, (this.#codes.get(code) ?? 0) + 1);
-        this.#settled(began, stalledMs);
+    const call = (n: number): Promise<unknown> => (n % 10 === 0 ? client.write(`soak:${n % 1_000}`) : client.read());
+    this.#rate = new Rate(
+      perSecond,
+      (n) => this.#one(call(n)),
+      (now) => {
+        this.#stalledMs = this.#stalled(now);
+        this.#turnAt = now;
       },
     );
   }
 
-  #settled(began: number, stalledMs: number): void {
+  /** Time that the process stood still so far, a stall that ends just now included. */
+  #stalled(now: number = performance.now()): number {
+    const lateMs = now - this.#turnAt - TURN_MS;
+    return this.#stalledMs + (lateMs > STALL_MS ? lateMs : 0);
+  }
+
+  async #one(call: Promise<unknown>): Promise<void> {
+    const [began, stalledMs] = [performance.now(), this.#stalledMs];
+    try {
+      await call;
+      this.#succeeded += 1;
+    } catch (error) {
+      this.#failed += 1;
+      // By code alone: messages differ, and this must not grow.
+      this.#errors.add(error instanceof Error && "code" in error ? error.code : "none");
+    }
     const took = performance.now() - began;
     this.#slowestMs = Math.max(this.#slowestMs, took);
     if (took - (this.#stalled() - stalledMs) > this.#lateMs) this.#late += 1;
   }
 
   get counts(): TrafficCounts {
-    const [begun, succeeded, failed] = [this.#begun, this.#succeeded, this.#failed];
+    const [begun, succeeded, failed] = [this.#rate.begun, this.#succeeded, this.#failed];
     return {
       begun,
       succeeded,
@@ -86,12 +77,12 @@ export class Traffic {
       slowestMs: Math.round(this.#slowestMs),
       late: this.#late,
       stalledMs: Math.round(this.#stalledMs),
-      codes: Object.fromEntries(this.#codes),
+      codes: Object.fromEntries(this.#errors.counts),
     };
   }
 
   /** Begins no more calls. */
   stop(): void {
-    clearInterval(this.#timer);
+    this.#rate.stop();
   }
 }

@@ -1,0 +1,35 @@
+import { RedisPoolManager } from "@steward/redis";
+import { startRedis } from "@steward/testing/servers";
+import { Redis } from "ioredis";
+import { lanes, type Opened } from "../arms/together.ts";
+
+const AT_ONCE = 50;
+const DEADLINE_MS = 2_000;
+
+/** Ours beside ioredis, without and with the same deadline. */
+export async function open(): Promise<Opened> {
+  const server = await startRedis();
+  const { hostname, port } = new URL(server.url);
+  const manager = await new RedisPoolManager({ url: server.url, timeoutMs: DEADLINE_MS }).start();
+  const [plain, timed] = [{}, { commandTimeout: DEADLINE_MS }].map(
+    (options) => new Redis(Number(port), hostname, options),
+  );
+  if (plain === undefined || timed === undefined) throw new Error("there are two");
+  await plain.set("key", "v".repeat(64));
+  return {
+    groups: [
+      {
+        work: "redis, get",
+        runs: {
+          Steward: lanes(AT_ONCE, () => manager.client.get("key")),
+          ioredis: lanes(AT_ONCE, () => plain.get("key")),
+          "ioredis, same deadline": lanes(AT_ONCE, () => timed.get("key")),
+        },
+      },
+    ],
+    async [Symbol.asyncDispose]() {
+      await Promise.all([manager.stop(), plain.quit(), timed.quit()]);
+      await server.stop();
+    },
+  };
+}

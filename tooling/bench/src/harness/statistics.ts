@@ -1,1 +1,0 @@
-export { type Estimate, estimate, median, randomFrom, ratios } from "@steward/harness";

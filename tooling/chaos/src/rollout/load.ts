@@ -1,0 +1,56 @@
+import type { Balancer } from "./balancer.ts";
+import { Losses, Rate } from "../rate.ts";
+
+const RATE = 100;
+const SLOW_SHARE = 0.02;
+
+/** What became of requests. */
+export interface LoadResult {
+  readonly sent: number;
+  readonly slow: number;
+  /** Requests without a complete answer, or with a status other than 200, by what happened. */
+  readonly lost: ReadonlyMap<string, number>;
+  /** Longest request, in ms. */
+  readonly longestMs: number;
+}
+
+/** Sends 100 requests a second, whatever becomes of the earlier ones; 2 % of them take 1.5 s. */
+export class Load {
+  readonly #balancer: Balancer;
+  readonly #rate: Rate;
+  readonly #losses = new Losses();
+  #slow = 0;
+  #longestMs = 0;
+
+  constructor(balancer: Balancer, slowPath: string) {
+    this.#balancer = balancer;
+    this.#rate = new Rate(RATE, (index) => {
+      const isSlow = index % Math.round(1 / SLOW_SHARE) === 0;
+      if (isSlow) this.#slow++;
+      return this.#send(isSlow ? slowPath : "/api/v1/videos?limit=5");
+    });
+  }
+
+  async #send(path: string): Promise<void> {
+    const since = performance.now();
+    try {
+      const { status, body } = await this.#balancer.request(path);
+      if (status !== 200) this.#losses.add(`status ${status} ${saidBy(body)}`);
+    } catch (error) {
+      this.#losses.add(error);
+    }
+    this.#longestMs = Math.max(this.#longestMs, performance.now() - since);
+  }
+
+  /** Sends no more and waits for what is under way. */
+  async end(): Promise<LoadResult> {
+    await this.#rate.end();
+    return { sent: this.#rate.begun, slow: this.#slow, lost: this.#losses.counts, longestMs: this.#longestMs };
+  }
+}
+
+/** Who refused and why: a problem of Clips, or the first words of a page of haproxy. */
+export function saidBy(body: string): string {
+  const [, detail] = /"(?:code|detail)":\s*"([^"]*)"/.exec(body) ?? [];
+  return (detail ?? body.replaceAll(/<[^>]*>|\s+/g, " ").trim()).slice(0, 100);
+}
