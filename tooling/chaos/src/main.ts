@@ -27,13 +27,15 @@ const faults = FAULTS.map(({ name }) => name);
 const COMMANDS = ["soak", "rollout", "hanging", "restarts"] as const;
 const NUMBERS: Readonly<Record<string, number>> = { "--seconds": 10, "--minutes": 30, "--runs": 10, "--seeds": 5_000 };
 
-function read(args: readonly string[]): { numbers: Record<string, number>; words: Set<string> } {
+function read(args: readonly string[]) {
   const numbers: Record<string, number> = {};
+  let app = "";
   const words = new Set<string>();
   const rest = args.filter((arg) => arg !== "--").flatMap((arg) => arg.split("="));
   for (let i = 0; i < rest.length; i++) {
     const arg = rest[i] ?? "";
     if (Object.hasOwn(NUMBERS, arg)) numbers[arg] = Number(rest[++i]);
+    else if (arg === "--app") app = rest[++i] ?? "";
     else words.add(arg);
   }
   const known = [...DRIVERS, ...faults.map(slug), ...Object.keys(DRILLS), ...COMMANDS, "--quick"];
@@ -44,10 +46,10 @@ function read(args: readonly string[]): { numbers: Record<string, number>; words
     console.error(`chaos: ${problem}; usage: npm run chaos -- [${known.join(" | ")}] ${flags.join(" ")}`);
     process.exit(2);
   }
-  return { numbers, words };
+  return { numbers, words, app };
 }
 
-const { numbers, words } = read(process.argv.slice(2));
+const { numbers, words, app } = read(process.argv.slice(2));
 const quick = words.has("--quick");
 const number = (name: string, whenQuick: number): number =>
   numbers[name] ?? (quick ? whenQuick : (NUMBERS[name] ?? NaN));
@@ -85,7 +87,7 @@ const parts: Readonly<Record<(typeof COMMANDS)[number], () => Promise<Part>>> = 
     return { rows: soakRows(found), rest: { soak: found } };
   },
   async rollout() {
-    const found = await rollOut("@steward/reference", number("--runs", 1), say);
+    const found = await rollOut(app, number("--runs", 1), say);
     return { rows: rolloutRows(found), tables: [rolloutTable(found)] };
   },
   hanging: async () => ({ rows: hangingRows(await endHanging()) }),
