@@ -51,7 +51,7 @@ export function holderOf(assembly: Assembly, index: number): { readonly current:
 /** What an edge hands to its asker, from the instances of a generation. */
 export function valueOfEdge(assembly: Assembly, from: Generation, asker: string, edge: Edge): unknown {
   if (edge.kind === "when")
-    return valueOfEdge(assembly, from, asker, from.values[edge.condition] === true ? edge.whenTrue : edge.whenFalse);
+    return valueOfEdge(assembly, from, asker, edge.test(from.values[edge.condition]) ? edge.whenTrue : edge.whenFalse);
   const disabled = from.live[edge.to]?.disabled === true || assembly.graph.nodes[edge.to]?.spec.enabled === false;
   if (disabled && !edge.optional) throw disabledError(asker, assembly.graph.nodes[edge.to]);
   if (disabled) return undefined;

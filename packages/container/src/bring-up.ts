@@ -85,14 +85,14 @@ export class BringUp {
     if (edge.kind !== "when") return this.#begin(edge.to);
     await this.#begin(edge.condition);
     if (this.#abort.signal.aborted) return;
-    await this.#follow(this.#into.values[edge.condition] === true ? edge.whenTrue : edge.whenFalse);
+    await this.#follow(edge.test(this.#into.values[edge.condition]) ? edge.whenTrue : edge.whenFalse);
   }
 
   /** Whether something else, which started at the same time, failed to start what this edge needs. */
   #isMissing(edge: Edge): boolean {
     if (edge.kind === "lazy") return false;
     if (edge.kind === "when")
-      return this.#isMissing(this.#into.values[edge.condition] === true ? edge.whenTrue : edge.whenFalse);
+      return this.#isMissing(edge.test(this.#into.values[edge.condition]) ? edge.whenTrue : edge.whenFalse);
     return this.#into.live[edge.to] === undefined;
   }
 

@@ -1,4 +1,6 @@
 import {
+  assertShape,
+  checkShape,
   isDefinition,
   systemClock,
   type BackgroundEvent,
@@ -7,13 +9,13 @@ import {
   type Definition,
   type HeldLifetime,
   type InputDefinition,
-  type Present,
-  type Reachable,
 } from "@steward/core";
 import { Engine, type Limits } from "./engine.ts";
-import { explain, type ExplainFormat } from "./explain.ts";
+import { viewOf, type GraphView } from "./graph-view.ts";
 import { Graph, type AnyDefinition, type Override, type Overrides } from "./graph.ts";
 import type { MonitorOptions } from "./health-monitor.ts";
+import { containerShape, definitionRule, inputsRule, rootsRule, startShape } from "./options.ts";
+import { refuseUnusedOverrides, type ReplacementFor, type ReplacementReach } from "./override.ts";
 import { Running } from "./running.ts";
 import type { AllInputs, SomeDefinition } from "./scope-types.ts";
 import type { SessionOptions } from "./sessions.ts";
@@ -50,6 +52,7 @@ const DEFAULTS: Limits = { startTimeoutMs: 60_000, drainTimeoutMs: 15_000, stopT
  * Puts resources together: what the roots need, transitively, and nothing else. It is a value; nothing happens
  * until it is started, and it can be started any number of times.
  *
+ * @throws {OPTIONS_INVALID} when an option is unknown or wrong, or a root is not a definition.
  * @throws {GRAPH_CYCLE} {GRAPH_CAPTIVE} {GRAPH_DUPLICATE_NAME} {GRAPH_OPTIONAL} {OPTIONS_INVALID} when it starts or is explained.
  *
  * @example
@@ -66,7 +69,8 @@ export function container<const R extends readonly SomeDefinition[]>(
   roots: R,
   options: ContainerOptions = {},
 ): Container<OpenInputs<R[number]>> {
-  return new Container(roots, new Map(), options);
+  assertShape("container", rootsRule(), roots);
+  return new Container(roots, new Map(), checkShape("container", containerShape, options));
 }
 
 type OpenInputs<D extends SomeDefinition> = D extends Definition<unknown, string, infer Open> ? Open : never;
@@ -94,10 +98,15 @@ export class Container<out Open extends string = never> {
   ): Container<Exclude<Open, O>>;
   override<V, R extends string, O extends string, O2 extends string>(
     definition: Definition<V, R, O>,
-    replacement: Definition<NoInfer<V>, Reachable[Present<NoInfer<R>> & HeldLifetime] | NoInfer<R>, O2>,
+    replacement: Definition<NoInfer<V>, ReplacementReach<NoInfer<R>>, O2>,
   ): Container<Open | O2>;
   override<V, R extends string, O extends string>(definition: Definition<V, R, O>, value: NoInfer<V>): Container<Open>;
+  override<V, R extends string, O extends string, D extends AnyDefinition>(
+    definition: Definition<V, R, O>,
+    replacement: NoInfer<V> | (D & ReplacementFor<NoInfer<V>, NoInfer<R>, D>), // for its messages: the last overload is what the compiler speaks of
+  ): Container<Open>;
   override(definition: AnyDefinition, replacement: unknown): Container<string> {
+    assertShape("override", definitionRule(), definition);
     const override: Override = isDefinition(replacement)
       ? { kind: "definition", definition: replacement }
       : { kind: "value", value: replacement };
@@ -110,6 +119,7 @@ export class Container<out Open extends string = never> {
    * @throws {START_FAILED} naming what failed, why, and what was stopped again.
    * @throws {OPTIONS_INVALID} listing every wrong option of every resource, before anything connects where that can be known.
    * @throws {INPUT_MISSING} when an input has no value.
+   * @throws {NOT_IN_GRAPH} when an override replaces what nothing here needs.
    */
   async start<const B extends readonly Binding[] = readonly []>(
     this: Container<Open> & AllInputs<Open, B>,
@@ -117,6 +127,9 @@ export class Container<out Open extends string = never> {
     options: StartOptions = {},
   ): Promise<Running> {
     const { name = "container", clock = systemClock, sessions = {}, health = {}, ...limits } = this.#options;
+    assertShape("start", inputsRule(), inputs ?? []);
+    assertShape("start", startShape, options);
+    refuseUnusedOverrides(this.#roots, this.#overrides);
     const graph = new Graph(this.#roots, this.#overrides, inputs ?? []);
     const engine = new Engine(
       name,
@@ -131,8 +144,9 @@ export class Container<out Open extends string = never> {
     return new Running(engine);
   }
 
-  /** The graph as text, Mermaid or JSON, without starting anything. Inputs of the application show without a value. */
-  explain(format: ExplainFormat = "text"): string {
-    return explain(new Graph(this.#roots, this.#overrides, undefined), format, []);
+  /** The graph as data, without starting anything; `explain(app)` prints it. Inputs of the application show without a value. */
+  graph(): GraphView {
+    refuseUnusedOverrides(this.#roots, this.#overrides);
+    return viewOf(new Graph(this.#roots, this.#overrides, undefined), []);
   }
 }

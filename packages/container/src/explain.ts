@@ -1,116 +1,79 @@
-import { indicesOf } from "./assembly.ts";
-import type { Edge, Graph, GraphNode } from "./graph.ts";
-import type { LiveNode } from "./node.ts";
+import { assertShape, oneOf, type Rule } from "@steward/core";
+import type { GraphView, NodeView } from "./graph-view.ts";
 
 /** How a graph can be shown. */
 export type ExplainFormat = "text" | "mermaid" | "json";
 
-type Live = readonly (LiveNode | undefined)[];
+/** What can be explained: a container, running or not. */
+export interface GraphSource {
+  graph(): GraphView;
+}
 
-/** One resource as `explain("json")` shows it. */
-interface ExplainedNode {
-  readonly name: string;
-  readonly lifetime: string;
-  readonly driver: string | undefined;
-  readonly needs: readonly {
-    readonly key: string;
-    readonly name: string;
-    readonly kind: string;
-    readonly optional: boolean;
-  }[];
-  readonly state: string;
-  readonly startedInMs: number | undefined;
+/** One resource as `explain(app, "json")` shows it. */
+interface ExplainedNode extends NodeView {
+  /** Whether the start had to wait for it. */
   readonly critical: boolean;
 }
 
-/** The graph for people and programs, with start times and the critical path where it has been started. */
-export function explain(graph: Graph, format: ExplainFormat, live: Live): string {
-  const path = criticalPath(graph, live);
-  const nodes = graph.nodes.map((node) => describe(graph, node, live[node.index], path));
-  if (format === "json")
-    return JSON.stringify(
-      {
-        nodes,
-        criticalPath: path.map((i) => graph.nodes[i]?.name),
-        criticalPathMs: endOf(live, path.at(-1)) - startOf(live),
-      },
-      undefined,
-      2,
-    );
-  return format === "mermaid"
-    ? mermaid(nodes)
-    : text(
-        nodes,
-        path.map((i) => graph.nodes[i]?.name ?? ""),
-      );
+const formatRule = (): Rule => oneOf("text", "mermaid", "json");
+
+/**
+ * The graph of a container for people and programs, as text, Mermaid or JSON, with start times and the critical path
+ * where it runs. Before the start, inputs of the application show without a value.
+ *
+ * @throws {OPTIONS_INVALID} for another format.
+ *
+ * @example
+ * ```ts
+ * import { resource } from "@steward/core";
+ * import { container, explain } from "@steward/container";
+ * const config = resource("config", { start: () => ({ url: "x" }) });
+ * const db = resource("db", { needs: { config }, start: ({ config }) => config.url });
+ * console.log(explain(container([db])).split("\n")[1]); // =>   db: not started; needs config
+ * ```
+ */
+export function explain(source: GraphSource, format: ExplainFormat = "text"): string {
+  assertShape("explain", formatRule(), format);
+  const { nodes } = source.graph();
+  const path = criticalPath(nodes);
+  const explained = nodes.map((node) => ({ ...node, startedInMs: tenths(node), critical: path.includes(node) }));
+  const names = path.map((node) => node.name);
+  if (format === "json") {
+    const criticalPathMs = endOf(path.at(-1)) - (path.length === 0 ? 0 : startOf(nodes));
+    return JSON.stringify({ nodes: explained, criticalPath: names, criticalPathMs }, undefined, 2);
+  }
+  return format === "mermaid" ? mermaid(explained) : text(explained, names);
 }
 
-function describe(graph: Graph, node: GraphNode, live: LiveNode | undefined, path: readonly number[]): ExplainedNode {
-  const startedInMs = live?.startedInMs === undefined ? undefined : Math.round(live.startedInMs * 10) / 10;
-  return {
-    name: node.name,
-    lifetime: node.definition.lifetime,
-    driver: node.spec.managed?.driver,
-    needs: node.edges.flatMap((edge) => needsOf(graph, edge)),
-    state: stateOf(node, live),
-    startedInMs,
-    critical: path.includes(node.index),
-  };
-}
-
-function needsOf(graph: Graph, edge: Edge): ExplainedNode["needs"][number][] {
-  if (edge.kind !== "when")
-    return [{ key: edge.key, name: graph.nodes[edge.to]?.name ?? "", kind: edge.kind, optional: edge.optional }];
-  const condition = {
-    key: edge.key,
-    name: graph.nodes[edge.condition]?.name ?? "",
-    kind: "condition",
-    optional: edge.optional,
-  };
-  return [
-    condition,
-    ...[edge.whenTrue, edge.whenFalse].flatMap((branch) =>
-      needsOf(graph, branch).map((need) => ({ ...need, kind: "when" })),
-    ),
-  ];
-}
-
-function stateOf(node: GraphNode, live: LiveNode | undefined): string {
-  if (node.constant !== undefined) return "given";
-  if (live === undefined) return node.spec.enabled === false ? "disabled" : "not started";
-  return live.disabled ? "disabled" : (live.manager?.phase ?? "ready");
+function tenths({ startedInMs }: NodeView): number | undefined {
+  return startedInMs === undefined ? undefined : Math.round(startedInMs * 10) / 10;
 }
 
 /** The chain of nodes that the start had to wait for: from the one that was up last, always to its latest need. */
-function criticalPath(graph: Graph, live: Live): number[] {
-  const path: number[] = [];
-  let at = latest(
-    live,
-    graph.nodes.map((node) => node.index),
-  );
+function criticalPath(nodes: readonly NodeView[]): NodeView[] {
+  const byName = new Map(nodes.map((node) => [node.name, node]));
+  const path: NodeView[] = [];
+  let at = latest(nodes);
   while (at !== undefined) {
     path.unshift(at);
-    at = latest(live, graph.nodes[at]?.edges.flatMap(indicesOf) ?? []);
+    at = latest(at.needs.flatMap((need) => byName.get(need.name) ?? []));
   }
   return path;
 }
 
-function latest(live: Live, indices: readonly number[]): number | undefined {
-  let best: number | undefined;
-  for (const index of indices)
-    if (live[index]?.startedInMs !== undefined && (best === undefined || endOf(live, index) >= endOf(live, best)))
-      best = index;
+function latest(nodes: readonly NodeView[]): NodeView | undefined {
+  let best: NodeView | undefined;
+  for (const node of nodes)
+    if (node.startedInMs !== undefined && (best === undefined || endOf(node) >= endOf(best))) best = node;
   return best;
 }
 
-function endOf(live: Live, index: number | undefined): number {
-  const node = index === undefined ? undefined : live[index];
-  return node === undefined ? 0 : node.since + (node.startedInMs ?? 0);
+function endOf(node: NodeView | undefined): number {
+  return (node?.startedAtMs ?? 0) + (node?.startedInMs ?? 0);
 }
 
-function startOf(live: Live): number {
-  const starts = live.flatMap((node) => node?.since ?? []);
-  return starts.length === 0 ? 0 : Math.min(...starts);
+function startOf(nodes: readonly NodeView[]): number {
+  return Math.min(...nodes.flatMap((node) => node.startedAtMs ?? []));
 }
 
 function text(nodes: readonly ExplainedNode[], path: readonly string[]): string {

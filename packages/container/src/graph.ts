@@ -3,57 +3,34 @@ import {
   OptionsError,
   originOf,
   specOf,
+  type AnyDefinition,
   type Binding,
-  type Definition,
   type EdgeSpec,
   type Need,
   type Spec,
 } from "@steward/core";
 import { containerError } from "./errors.ts";
+import {
+  isHeldByContainer,
+  mayBeDown,
+  targetsOfNeed,
+  type Edge,
+  type GraphNode,
+  type Override,
+  type Overrides,
+} from "./graph-node.ts";
 
-/** A definition of any type. */
-export type AnyDefinition = Definition<unknown, string, string>;
-
-/** What stands in for a definition: a value, or another definition. */
-export type Override =
-  | { readonly kind: "value"; readonly value: unknown }
-  | { readonly kind: "definition"; readonly definition: AnyDefinition };
-
-/** Which definitions are replaced by what. */
-export type Overrides = ReadonlyMap<AnyDefinition, Override>;
-
-/** An edge of the graph of application resources, by the index of what it points to. */
-export type Edge =
-  | {
-      readonly kind: "plain" | "lazy" | "current";
-      readonly key: string;
-      readonly to: number;
-      readonly optional: boolean;
-    }
-  | {
-      readonly kind: "when";
-      readonly key: string;
-      readonly condition: number;
-      readonly whenTrue: Edge;
-      readonly whenFalse: Edge;
-      readonly optional: boolean;
-    };
-
-/** An application resource in the graph. */
-export interface GraphNode {
-  readonly index: number;
-  readonly name: string;
-  readonly definition: AnyDefinition;
-  readonly spec: Spec;
-  /** A constant in its place: an input's value, or that of an override. */
-  readonly constant: { readonly value: unknown } | undefined;
-  readonly edges: readonly Edge[];
-}
-
-/** Lifetimes that the container itself holds; all others belong to scopes. */
-export function isHeldByContainer(definition: AnyDefinition): boolean {
-  return definition.lifetime === "application" || definition.lifetime === "process";
-}
+export {
+  isHeldByContainer,
+  mayBeDown,
+  targetsOf,
+  targetsOfNeed,
+  type Edge,
+  type GraphNode,
+  type Override,
+  type Overrides,
+} from "./graph-node.ts";
+export type { AnyDefinition };
 
 const RANK = { process: 4, application: 3, session: 2, request: 1, handler: 0 } as const;
 
@@ -111,7 +88,7 @@ export class Graph {
     const targets = needs.flatMap(targetsOfNeed);
     for (const target of targets) this.#visit(target, undefined);
     for (const target of targets) if (isHeldByContainer(target)) this.usedByScopes.add(this.indexOf(target) ?? -1);
-    if (this.nodes.length === known) return;
+    if (this.nodes.length === known) return this.#refuseAbsentIn(needs);
     const added = this.nodes.splice(known);
     for (const node of added) {
       this.#index.delete(node.definition);
@@ -127,6 +104,16 @@ export class Graph {
     );
   }
 
+  /** A scope, too, has no object of what is down. */
+  #refuseAbsentIn(needs: readonly Need[]): void {
+    for (const need of needs) {
+      const edge = edgeOf(need);
+      if (edge.kind === "plain" || edge.kind === "lazy" || edge.kind === "fresh")
+        this.#refuseAbsent("the scope", this.indexOf(edge.target));
+      if (edge.kind === "when") this.#refuseAbsent("the scope", this.indexOf(edge.condition));
+    }
+  }
+
   /** An edge of an instance outside the graph. What it needs is in the graph, but for what it alone is to have. */
   edgeOfDetached(asker: AnyDefinition, key: string, edge: EdgeSpec): Edge | { readonly own: AnyDefinition } {
     if (edge.kind === "fresh" || (edge.kind !== "when" && edge.target.lifetime === "transient"))
@@ -136,6 +123,14 @@ export class Graph {
 
   /** Replaces a definition for scopes that open from now on; gives what takes it back. */
   overrideScoped(definition: AnyDefinition, override: Override): () => void {
+    if (isHeldByContainer(definition) && this.indexOf(definition) === undefined)
+      throw containerError(
+        "NOT_IN_GRAPH",
+        `the override of "${definition.name}" replaces nothing this container holds`,
+        {
+          resource: definition.name,
+        },
+      );
     const before = this.#overrides.get(definition);
     this.#overrides.set(definition, override);
     this.#scoped.clear();
@@ -177,9 +172,11 @@ export class Graph {
     spec: Spec,
     constant: { readonly value: unknown } | undefined,
     edges: readonly Edge[],
+    ownName?: string,
   ): number {
     const index = this.nodes.length;
-    this.nodes.push({ index, name: this.#uniqueName(definition, index), definition, spec, constant, edges });
+    const name = ownName === undefined ? this.#uniqueName(definition, index) : this.#numbered(ownName, index);
+    this.nodes.push({ index, name, definition, spec, constant, edges });
     return index;
   }
 
@@ -200,20 +197,23 @@ export class Graph {
   #edge(asker: AnyDefinition, spec: Spec, key: string, edge: EdgeSpec): Edge {
     if (edge.kind === "when") {
       const condition = this.#target(asker, spec, edge.condition);
+      this.#refuseAbsent(`"${spec.name}"`, condition);
       return {
         kind: "when",
         key,
         condition,
+        test: edge.test,
         whenTrue: this.#edge(asker, spec, key, edge.whenTrue),
         whenFalse: this.#edge(asker, spec, key, edge.whenFalse),
         optional: edge.optional,
       };
     }
     if (edge.kind === "cached") throw captive(spec, key);
-    const own = edge.kind === "fresh" || edge.target.lifetime === "transient";
-    const to = own ? this.#ownTarget(asker, edge.target) : this.#target(asker, spec, edge.target, key);
-    if (edge.kind !== "current") this.#refuseAbsent(spec, to);
-    return { kind: edge.kind === "fresh" ? "plain" : edge.kind, key, to, optional: edge.optional };
+    const own = edge.kind === "fresh" ? "fresh" : edge.target.lifetime === "transient" ? "transient" : undefined;
+    const to =
+      own === undefined ? this.#target(asker, spec, edge.target, key) : this.#ownTarget(asker, spec, edge.target);
+    if (edge.kind !== "current") this.#refuseAbsent(`"${spec.name}"`, to);
+    return { kind: edge.kind === "fresh" ? "plain" : edge.kind, instance: own, key, to, optional: edge.optional };
   }
 
   #target(asker: AnyDefinition, spec: Spec, target: AnyDefinition, key = target.name): number {
@@ -228,12 +228,13 @@ export class Graph {
   }
 
   /** A node for one edge alone: of a transient, or of `fresh(...)`. */
-  #ownTarget(asker: AnyDefinition, target: AnyDefinition): number {
+  #ownTarget(asker: AnyDefinition, askerSpec: Spec, target: AnyDefinition): number {
     const { definition, constant } = this.resolve(target, asker);
     this.#refuseCycle(definition);
     this.#path.push(definition);
     const spec = specOf(definition);
-    const index = this.#push(definition, spec, constant, constant === undefined ? this.#edges(definition, spec) : []);
+    const edges = constant === undefined ? this.#edges(definition, spec) : [];
+    const index = this.#push(definition, spec, constant, edges, `${definition.name}@${askerSpec.name}`);
     this.#path.pop();
     return index;
   }
@@ -261,10 +262,10 @@ export class Graph {
         ? undefined
         : whenTrue === undefined || whenFalse === undefined
           ? { kind: "plain", key, to: condition, optional: false }
-          : { kind: "when", key, condition, whenTrue, whenFalse, optional: edge.optional };
+          : { kind: "when", key, condition, test: edge.test, whenTrue, whenFalse, optional: edge.optional };
     }
     const to = this.#scopedTarget(asker, key, edge.target, edge.kind === "fresh" || edge.kind === "cached");
-    if (to !== undefined && edge.kind !== "current") this.#refuseAbsent(specOf(asker), to);
+    if (edge.kind !== "current") this.#refuseAbsent(`"${asker.name}"`, to);
     return to === undefined
       ? undefined
       : {
@@ -287,17 +288,12 @@ export class Graph {
   }
 
   /** A plain resource that may be down has no object while it is, so nobody may hold it. A managed one always has its client. */
-  #refuseAbsent(asker: Spec, to: number): void {
-    const node = this.nodes[to];
-    if (
-      node === undefined ||
-      node.constant !== undefined ||
-      node.spec.kind !== "plain" ||
-      node.spec.settings.criticality !== "optional"
-    )
-      return;
-    const message = `"${asker.name}" needs "${node.name}", which is optional and has no object while it is down: need it as current(${node.name})`;
-    throw containerError("GRAPH_OPTIONAL", message, { resource: asker.name });
+  #refuseAbsent(asker: string, to: number | undefined): void {
+    const node = to === undefined ? undefined : this.nodes[to];
+    if (node === undefined || node.constant !== undefined || !mayBeDown(node.spec)) return;
+    const { name } = node.definition;
+    const message = `${asker} needs "${name}", which is optional and has no object while it is down: need it as current(${name})`;
+    throw containerError("GRAPH_OPTIONAL", message, { resource: name });
   }
 
   #refuseCycle(definition: AnyDefinition): void {
@@ -322,9 +318,7 @@ export class Graph {
       this.byName.set(definition.name, index);
       return definition.name;
     }
-    const shared =
-      this.nodes[taken]?.definition === definition || this.#replaces(definition, this.nodes[taken]?.definition);
-    if (shared) return this.#numbered(definition.name, index);
+    if (this.#replaces(definition, this.nodes[taken]?.definition)) return this.#numbered(definition.name, index);
     throw containerError(
       "GRAPH_DUPLICATE_NAME",
       `two resources are named "${definition.name}": names are for errors, health and byName, so each needs its own`,
@@ -332,12 +326,12 @@ export class Graph {
     );
   }
 
-  /** An own instance, or an original that its wrapper replaces, may share the name; it gets a number. */
+  /** The name with a number behind it where it is taken: of an instance for one edge, or an original that its wrapper replaces. */
   #numbered(name: string, index: number): string {
-    let number = 2;
-    while (this.byName.has(`${name}#${number}`)) number++;
-    this.byName.set(`${name}#${number}`, index);
-    return `${name}#${number}`;
+    let unique = name;
+    for (let number = 2; this.byName.has(unique); number++) unique = `${name}#${number}`;
+    this.byName.set(unique, index);
+    return unique;
   }
 
   #replaces(a: AnyDefinition, b: AnyDefinition | undefined): boolean {
@@ -369,16 +363,4 @@ function captive(spec: Spec, key: string): Error {
     `"${spec.name}": ${article} ${spec.lifetime} resource cannot need '${key}': it lives shorter`,
     { resource: spec.name },
   );
-}
-
-/** Everything that an edge may lead to. */
-export function targetsOf(edge: EdgeSpec): AnyDefinition[] {
-  return edge.kind === "when"
-    ? [edge.condition, ...targetsOf(edge.whenTrue), ...targetsOf(edge.whenFalse)]
-    : [edge.target];
-}
-
-/** Everything that a need may lead to. */
-export function targetsOfNeed(need: Need): AnyDefinition[] {
-  return targetsOf(edgeOf(need));
 }

@@ -1,6 +1,7 @@
 export { container, Container, type ContainerOptions, type StartOptions } from "./container.ts";
 export { CONTAINER_CODES, StartError, StopError, type ContainerCode, type NodeFailure } from "./errors.ts";
-export type { ExplainFormat } from "./explain.ts";
+export { explain, type ExplainFormat, type GraphSource } from "./explain.ts";
+export type { EdgeView, GraphView, NodeView } from "./graph-view.ts";
 export {
   healthEndpoints,
   type HealthAnswer,
@@ -25,6 +26,8 @@ export {
   type ShutdownInfo,
   type ShutdownReason,
 } from "./run-main.ts";
+export type { StopOptions } from "./options.ts";
+export type { ReplacementFor, ReplacementReach } from "./override.ts";
 export { Prepared, type PreparedScope } from "./prepared.ts";
 export { Running } from "./running.ts";
 export type { Scope } from "./run-scope.ts";

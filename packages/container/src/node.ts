@@ -1,5 +1,5 @@
 import type { Managed, Spec } from "@steward/core";
-import type { GraphNode } from "./graph.ts";
+import { mayBeDown, type GraphNode } from "./graph.ts";
 import { PlainManager, type PlainContext } from "./plain.ts";
 import { shareInProcess } from "./process-share.ts";
 
@@ -26,9 +26,10 @@ export class LiveNode {
     return this.graph.name;
   }
 
-  /** What askers are handed; `undefined` when disabled. */
+  /** What askers are handed; `undefined` when disabled, and while what may be down is down. */
   get value(): unknown {
     if (this.graph.constant !== undefined) return this.graph.constant.value;
+    if (mayBeDown(this.graph.spec) && this.absent) return undefined;
     return this.manager?.client;
   }
 

@@ -1,4 +1,4 @@
-import { Manager, type Clock, type ManagerContext, type Spec, type Trouble } from "@steward/core";
+import { Manager, plainValue, type Clock, type ManagerContext, type Spec, type Trouble } from "@steward/core";
 import { Background, type BackgroundEnd } from "./background.ts";
 import { containerError } from "./errors.ts";
 
@@ -35,7 +35,7 @@ export class PlainManager extends Manager<unknown> {
 
   protected override async open(signal: AbortSignal): Promise<void> {
     const made = this.#spec.start?.(this.#needs, { signal });
-    if (!this.#spec.generator) this.#instance = { value: await made, generator: undefined };
+    if (!this.#spec.generator) this.#instance = { value: plainValue(this.name, await made), generator: undefined };
     else {
       const generator = made as Lifecycle; // `generator` says so
       const first = await generator.next();

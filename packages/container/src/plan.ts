@@ -114,7 +114,7 @@ class Compiler {
       return async (scope) => (await scope.resolve(needs))["value"];
     };
     const [then, otherwise] = [resolver(edge.whenTrue), resolver(edge.whenFalse)];
-    return this.#own(key, false, (scope, needs) => (needs["condition"] === true ? then(scope) : otherwise(scope)), {
+    return this.#own(key, false, (scope, needs) => (edge.test(needs["condition"]) ? then(scope) : otherwise(scope)), {
       condition,
     });
   }

@@ -42,7 +42,7 @@ function affectedBy(engine: Engine, index: number): number[] {
 
 function holdsValue(engine: Engine, edge: Edge, index: number): boolean {
   if (edge.kind !== "when") return edge.kind === "plain" && edge.to === index;
-  const chosen = engine.current.values[edge.condition] === true ? edge.whenTrue : edge.whenFalse;
+  const chosen = edge.test(engine.current.values[edge.condition]) ? edge.whenTrue : edge.whenFalse;
   return edge.condition === index || holdsValue(engine, chosen, index);
 }
 

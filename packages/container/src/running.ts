@@ -1,4 +1,5 @@
 import {
+  assertShape,
   isDefinition,
   nearest,
   type Binding,
@@ -12,9 +13,10 @@ import {
 } from "@steward/core";
 import type { Engine } from "./engine.ts";
 import { containerError } from "./errors.ts";
-import { explain, type ExplainFormat } from "./explain.ts";
+import { viewOf, type GraphView } from "./graph-view.ts";
 import { healthOf, type HealthReport } from "./health.ts";
 import type { LiveNode } from "./node.ts";
+import { definitionRule, stopShape, type StopOptions } from "./options.ts";
 import { Prepared } from "./prepared.ts";
 import { openScope, runScope, type Scope, type ScopeWork } from "./run-scope.ts";
 import type { BoundBy, Gotten, HeldByContainer, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
@@ -97,6 +99,7 @@ export class Running implements AsyncDisposable, MetricsSource {
     definition: Definition<V, R, O>,
     replacement: NoInfer<V> | Definition<NoInfer<V>, string, string>,
   ): Disposable {
+    assertShape("override", definitionRule(), definition);
     const restore = this.#engine.overrideScoped(
       definition,
       isDefinition(replacement)
@@ -181,9 +184,9 @@ export class Running implements AsyncDisposable, MetricsSource {
     };
   }
 
-  /** The graph as text, Mermaid or JSON, with start times and the critical path. */
-  explain(format: ExplainFormat = "text"): string {
-    return explain(this.#engine.graph, format, this.#engine.current.live);
+  /** The graph as data, with states and start times; `explain(running)` prints it with the critical path. */
+  graph(): GraphView {
+    return viewOf(this.#engine.graph, this.#engine.current.live);
   }
 
   /** Takes no new work and waits for what runs, roots first. `stop` does it too. */
@@ -194,10 +197,11 @@ export class Running implements AsyncDisposable, MetricsSource {
   /**
    * Drains, then stops everything in reverse, in parallel where the graph allows. Any number of callers share one outcome.
    *
-   * @param options.timeoutMs Longest drain and stop in all, in ms. Default: the drain and stop timeouts of the container.
+   * @throws {OPTIONS_INVALID} when an option is unknown or wrong; nothing is stopped then.
    * @throws {STOP_FAILED} naming everything that failed or hung; the rest has been stopped all the same.
    */
-  stop(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+  stop(options: StopOptions = {}): Promise<void> {
+    assertShape("stop", stopShape, options);
     return this.#engine.stop(options.timeoutMs);
   }
 

@@ -1,4 +1,14 @@
-import type { Binding, Definition, Need, Needs, OpenOf, ReachOf, ValueOf } from "@steward/core";
+import type {
+  AbsenceComplaint,
+  AnyDefinition,
+  Bare,
+  Binding,
+  Need,
+  Needs,
+  OpenOf,
+  ReachOf,
+  ValueOf,
+} from "@steward/core";
 
 /** The inputs that a tuple of bindings gives. */
 export type BoundBy<B extends readonly Binding[]> = [B[number]] extends [never]
@@ -17,24 +27,28 @@ type NameOf<Open extends string> = Open extends `${string}:${infer Name}` ? Name
 /** `N` itself where the scope can resolve every need; a sentence on the key of each that it cannot. */
 export type ScopeNeeds<N extends Needs, Bound extends string> = {
   readonly [K in keyof N]: [Wanted<N[K], Bound>] extends [never]
-    ? ReachOf<N[K]> extends `${string}?`
-      ? `'${K & string}' may be disabled: ask for it as optional(${K & string})`
+    ? ReachOf<N[K]> extends `${string}${"~" | "?"}`
+      ? AbsenceComplaint<ReachOf<N[K]>, K & string>
       : N[K]
     : `'${K & string}' needs the input '${NameOf<Wanted<N[K], Bound>>}', which this scope is not given`;
 };
 
-/** What `get` answers: `undefined` is possible only for what configuration may disable. */
-export type Gotten<D extends Need> = ReachOf<D> extends `${string}?` ? ValueOf<D> | undefined : ValueOf<D>;
+/** What `get` answers: `undefined` is possible only for what configuration may disable, and for what may be down. */
+export type Gotten<D extends Need> = ReachOf<D> extends `${string}${"~" | "?"}` ? ValueOf<D> | undefined : ValueOf<D>;
 
 /** `unknown` for what the container itself holds; a sentence for what lives in a scope. */
 export type HeldByContainer<D extends Need> =
-  ReachOf<D> extends "application" | "process" | "application?" | "process?"
+  Bare<ReachOf<D>> extends "application" | "process"
     ? unknown
     : "this lives in a scope: resolve it with running.scope(...)";
 
 /** `unknown` for what a scope with these inputs can resolve; a sentence for what it cannot. */
 export type ResolvableBy<D extends Need, Bound extends string> = [Wanted<D, Bound>] extends [never]
-  ? unknown
+  ? ReachOf<D> extends `${string}~`
+    ? "this may be down: ask for it as current(...), with resolve({ it: current(it) })"
+    : ReachOf<D> extends `${string}?`
+      ? "this may be absent: ask for it as optional(...), with resolve({ it: optional(it) })"
+      : unknown
   : `this needs the input '${NameOf<Wanted<D, Bound>>}', which the scope is not given`;
 
 /** `unknown` where a container has all its inputs; a sentence that names one that is missing. */
@@ -47,4 +61,4 @@ export type AllInputs<Open extends string, B extends readonly Binding[]> = [
 type ContainerInput = `${"process" | "application"}:${string}`;
 
 /** Any definition, for signatures. */
-export type SomeDefinition = Definition<unknown, string, string>;
+export type SomeDefinition = AnyDefinition;

@@ -1,7 +1,7 @@
 import { current, input, lazy, resource, type Definition } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import t from "tap";
-import { container } from "../src/index.ts";
+import { container, explain } from "../src/index.ts";
 
 t.test(
   "an override by a value or a definition replaces it for everyone, and what only the original needed does not start",
@@ -206,10 +206,10 @@ t.test("the graph is shown as text, Mermaid and JSON, with times and the critica
   const quick = resource("quick", { needs: { config, slow: lazy(slow) }, start: () => clock.sleep(10) });
   const page = resource("page", { needs: { slow, quick: current(quick) }, start: () => 1 });
   const app = container([page], { clock });
-  t.match(app.explain(), /slow: not started; needs config/);
+  t.match(explain(app), /slow: not started; needs config/);
   const running = await clock.runUntil(app.start());
   t.equal(
-    running.explain(),
+    explain(running),
     [
       "* config: ready in 0 ms",
       "* slow: ready in 60 ms; needs config",
@@ -218,9 +218,9 @@ t.test("the graph is shown as text, Mermaid and JSON, with times and the critica
       "* critical path: config -> slow -> page",
     ].join("\n"),
   );
-  t.match(running.explain("mermaid"), /^flowchart LR\n {2}n0\["config<br\/>0 ms"\]:::critical/);
-  t.match(running.explain("mermaid"), /n3 -\. current \.-> n2/);
-  t.match(JSON.parse(running.explain("json")), {
+  t.match(explain(running, "mermaid"), /^flowchart LR\n {2}n0\["config<br\/>0 ms"\]:::critical/);
+  t.match(explain(running, "mermaid"), /n3 -\. current \.-> n2/);
+  t.match(JSON.parse(explain(running, "json")), {
     criticalPath: ["config", "slow", "page"],
     criticalPathMs: 60,
     nodes: [{ name: "config", state: "ready" }, {}, {}, {}],

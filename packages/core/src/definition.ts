@@ -1,16 +1,18 @@
 import { StewardError } from "./errors.ts";
 import { isGeneratorFunction, type AfterReply } from "./generator.ts";
+import type { CheckedNeeds, HeldLifetime, Lifetime, MarkedReach, Need, Needs, OpenOfAll, ValuesOf } from "./need.ts";
+import { anything, func, oneOf } from "./options/rules.ts";
+import { assertShape, shape, type Shape } from "./options/shape.ts";
+import { enabledRule, rerunShape, settingsRules, type ResourceSettings } from "./settings.ts";
 import {
   isDefinition,
   register,
+  snapshotNeeds,
   type Background,
   type Criticality,
-  type Readiness,
   type RerunOptions,
   type Spec,
 } from "./spec.ts";
-import { snapshotNeeds } from "./spec.ts";
-import type { CheckedNeeds, HeldLifetime, Lifetime, Need, Needs, OpenOfAll, ReachFor, ValuesOf } from "./need.ts";
 
 /**
  * A value that says what a resource is: its name, what it needs, how long it lives, how it starts and stops.
@@ -27,6 +29,9 @@ export interface Definition<
   readonly name: string;
   readonly lifetime: Lifetime;
 }
+
+/** A definition of any type. */
+export type AnyDefinition = Definition<unknown, string, string>;
 
 /** A definition whose value comes from outside: the request, a clock, what a caller hands over. */
 export interface InputDefinition<Value, L extends HeldLifetime, Open extends string> extends Definition<
@@ -57,56 +62,36 @@ export interface StopContext {
 }
 
 /** The value of a resource, from what its `start` returns: awaited, or what a lifecycle generator yields. */
-export type Started<R> = R extends AsyncGenerator<infer Y, unknown, never> | Generator<infer Y, unknown, never>
-  ? Exclude<Y, AfterReply>
-  : Awaited<R>;
-
-/** How the start of a critical resource is tried again, where its error may pass. */
-export interface StartRetryOptions {
-  /** Attempts in all, the first included. Default 10. */
-  readonly maxAttempts?: number | undefined;
-  /** Ceiling of the delay before the second attempt, in ms; it doubles with every attempt. Default 250. */
-  readonly baseDelayMs?: number | undefined;
-  /** Ceiling of every delay, in ms. Default 1,500: with the other defaults an attempt is made for 5 to 11 s. */
-  readonly maxDelayMs?: number | undefined;
-}
-
-/** What every resource can say of itself, whatever it is. */
-export interface ResourceSettings {
-  /** `critical` (default): the container does not start without it. `optional`: it may be down; its start is retried. */
-  readonly criticality?: Criticality | undefined;
-  /** Whether it counts for `/readyz`: always, until the first start only, or never. Default `gate`; for remote resources `startup`. */
-  readonly readiness?: Readiness | undefined;
-  /** Groups for health by tag, such as `cache`, `config` or `security`. */
-  readonly tags?: readonly string[] | undefined;
-  /** Longest start, in ms. All attempts of `startRetry` are begun within it. Default 15,000. */
-  readonly startTimeoutMs?: number | undefined;
-  /**
-   * Tries a failed start again where the error may pass, such as a server that is not up yet; never a wrong password or
-   * a wrong option. Default: on where `readiness` is `startup`, off for others. `false` for one attempt. It is for
-   * critical resources: an optional one does not hold up the start, and is tried again for ever.
-   */
-  readonly startRetry?: StartRetryOptions | false | undefined;
-  /** Longest drain, in ms. Default 10,000. */
-  readonly drainTimeoutMs?: number | undefined;
-  /** Longest stop, in ms. Default 5,000. */
-  readonly stopTimeoutMs?: number | undefined;
-  /**
-   * Order of a restart: `start-first` (default) starts the new one before the old one stops, so nobody waits;
-   * `stop-first` is for what can exist only once, such as a listening port or a file lock.
-   */
-  readonly restart?: "start-first" | "stop-first" | undefined;
-}
+export type Started<R> =
+  R extends Promise<infer V> // first: comparing a promise with a generator costs the compiler 180 instantiations
+    ? V
+    : R extends AsyncGenerator<infer Y, unknown, never> | Generator<infer Y, unknown, never>
+      ? Exclude<Y, AfterReply>
+      : Awaited<R>;
 
 /** Everything a resource can say of itself. */
-export interface ResourceOptions<R, N extends Needs, L extends Lifetime, E> extends ResourceSettings {
+export interface ResourceOptions<
+  R,
+  N extends Needs,
+  L extends Lifetime,
+  E,
+  C extends Criticality = Criticality,
+> extends ResourceSettings {
+  /**
+   * `critical` (default): the container does not start without it. `optional`: it may be down, which its type says, so
+   * others need it as `current(...)`; its start is retried.
+   */
+  readonly criticality?: C | undefined;
   /** How long an instance lives. Default `application`. */
   readonly lifetime?: L;
   /** What it needs, by reference. */
   readonly needs?: N & CheckedNeeds<L, N>;
   /** Whether it exists at all. Where this is given, others can need it only as `optional(...)`. */
   readonly enabled?: E | ((needs: ValuesOf<N>) => E);
-  /** Makes the value. A generator function yields it, and what stands behind the `yield` releases it. */
+  /**
+   * Makes the value. A generator function yields it, and what stands behind the `yield` releases it. Only a resource
+   * that is there for its `run` alone may be without.
+   */
   readonly start?: (needs: ValuesOf<N>, context: StartContext) => R;
   /**
    * Background work while the resource is ready: a consumer, a scheduler. It goes on until its signal aborts, first of
@@ -124,9 +109,53 @@ export interface ResourceOptions<R, N extends Needs, L extends Lifetime, E> exte
   readonly stop?: (value: Started<R>, context: StopContext) => unknown;
 }
 
+const LIFETIMES = ["process", "application", "session", "request", "handler", "transient"] as const;
+
+/** What only a resource that a container holds can have. */
+const HELD_ONLY = [
+  "criticality",
+  "readiness",
+  "tags",
+  "startRetry",
+  "restart",
+  "run",
+  "rerun",
+  "probe",
+  "drain",
+] as const;
+
+type AnyOptions = ResourceOptions<unknown, Needs, Lifetime, boolean>;
+
+const optionsShape: Shape<AnyOptions> = /* @__PURE__ */ shape<AnyOptions>(
+  () => ({
+    ...settingsRules(),
+    lifetime: oneOf(...LIFETIMES),
+    needs: anything(), // told by `snapshotNeeds`, which knows why one is undefined
+    enabled: enabledRule(),
+    start: func(),
+    run: func(),
+    rerun: rerunShape,
+    probe: func(),
+    drain: func(),
+    stop: func(),
+  }),
+  ({ start, run }) =>
+    start === undefined && run === undefined ? { path: "start", message: "is missing: expected function" } : undefined,
+  ({ rerun, run }) => (rerun !== undefined && run === undefined ? { path: "rerun", message: "needs run" } : undefined),
+  (given) => {
+    const { lifetime = "application" } = given;
+    if (lifetime !== "session" && lifetime !== "request" && lifetime !== "handler") return undefined;
+    const path = HELD_ONLY.find((key) => given[key] !== undefined);
+    return path === undefined
+      ? undefined
+      : { path, message: `is for what a container holds; this lives in a ${lifetime}` };
+  },
+);
+
 /**
  * Defines a resource.
  *
+ * @throws {OPTIONS_INVALID} listing every option that is unknown, missing, or wrong.
  * @throws {NEED_INVALID} when a need is not a definition, most often `undefined` from a circular import.
  * @throws {DEFINITION_INVALID} when the name is empty or `start` and `stop` contradict each other.
  *
@@ -146,10 +175,12 @@ export function resource<
   const N extends Needs = {},
   const L extends Lifetime = "application",
   E extends boolean | undefined = undefined,
+  const C extends Criticality = "critical",
 >(
   name: string,
-  options: ResourceOptions<R, N, L, E>,
-): Definition<Started<R>, [E] extends [undefined] ? ReachFor<L, N> : `${ReachFor<L, N>}?`, OpenOfAll<N>> {
+  options: ResourceOptions<R, N, L, E, C>,
+): Definition<Started<R>, MarkedReach<L, N, E, C>, OpenOfAll<N>> {
+  assertShape(name, optionsShape, options);
   const { lifetime = "application", needs, start, stop, drain, run, rerun, probe, enabled, ...settings } = options;
   const generator = start !== undefined && isGeneratorFunction(start);
   if (generator && stop !== undefined)
@@ -176,6 +207,14 @@ export function resource<
   return register(spec as unknown as Spec); // the spec forgets the types that the definition carries
 }
 
+interface InputOptions {
+  readonly lifetime?: Lifetime;
+}
+
+const inputShape: Shape<InputOptions> = /* @__PURE__ */ shape<InputOptions>(() => ({
+  lifetime: oneOf("process", "application", "session", "request", "handler"),
+}));
+
 /**
  * Defines an input: a value that comes from outside, once a container starts or a scope opens.
  *
@@ -194,6 +233,7 @@ export function input<Value>(): <const Name extends string, const L extends Held
   options?: { readonly lifetime?: L },
 ) => InputDefinition<Value, L, `${L}:${Name}`> {
   return (name, options) => {
+    if (options !== undefined) assertShape(name, inputShape, options);
     const spec: Spec = {
       kind: "input",
       name,

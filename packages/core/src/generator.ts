@@ -1,3 +1,5 @@
+import { StewardError } from "./errors.ts";
+
 declare const AFTER_REPLY: unique symbol;
 
 /** The type of {@link afterReply}. */
@@ -30,5 +32,22 @@ export function isGeneratorFunction(start: unknown): boolean {
     start instanceof GeneratorFunction ||
     start instanceof AsyncGeneratorFunction ||
     (typeof start === "function" && WRAPPED in start)
+  );
+}
+
+/**
+ * The value of a plain start. A generator is none: its function was wrapped, so nothing shows that it is a lifecycle
+ * generator, and it would be handed to others as it is.
+ *
+ * @throws {DEFINITION_INVALID} for the object of a generator.
+ */
+export function plainValue(name: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || !(Symbol.toStringTag in value)) return value;
+  const tag = value[Symbol.toStringTag];
+  if (tag !== "Generator" && tag !== "AsyncGenerator") return value;
+  throw new StewardError(
+    "DEFINITION_INVALID",
+    `resource "${name}": its start is no generator function but returned a generator; write start: generator(fn), so that what it yields is the value`,
+    { resource: name },
   );
 }

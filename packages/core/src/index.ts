@@ -17,17 +17,16 @@ export {
   input,
   isDefinition,
   resource,
+  type AnyDefinition,
   type Binding,
   type Definition,
   type InputDefinition,
   type ResourceOptions,
-  type ResourceSettings,
   type StartContext,
   type Started,
-  type StartRetryOptions,
   type StopContext,
 } from "./definition.ts";
-export { cached, current, fresh, lazy, optional, when, type Current } from "./edges.ts";
+export { cached, current, fresh, lazy, optional, when, type CachedOptions, type Current } from "./edges.ts";
 export {
   CORE_CODES,
   describeError,
@@ -37,7 +36,7 @@ export {
   type CoreCode,
   type StewardErrorDetails,
 } from "./errors.ts";
-export { afterReply, generator, isGeneratorFunction, type AfterReply } from "./generator.ts";
+export { afterReply, generator, isGeneratorFunction, plainValue, type AfterReply } from "./generator.ts";
 export { Guard } from "./guard.ts";
 export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
 export { breakerSchema } from "./guard-schemas.ts";
@@ -53,10 +52,14 @@ export {
 } from "./managed.ts";
 export { Manager, type LastProbe, type ManagerCall, type ManagerContext } from "./manager.ts";
 export type {
+  AbsenceComplaint,
+  Bare,
   CheckedNeeds,
   Complaint,
   HeldLifetime,
+  Lasting,
   Lifetime,
+  MarkedReach,
   Need,
   Needs,
   OpenOf,
@@ -133,6 +136,7 @@ export {
 export { ProbeScheduler, type ProbeSchedule, type ProbeTarget } from "./probes.ts";
 export { LatencyHistory } from "./latency.ts";
 export { RollingWindow, type WindowCounts } from "./window.ts";
+export type { ResourceSettings, StartRetryOptions } from "./settings.ts";
 export { maskUrl, Secret, type SecretSource } from "./secret.ts";
 export {
   edge,

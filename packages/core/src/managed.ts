@@ -1,9 +1,11 @@
-import type { Clock } from "./clock.ts";
-import type { Definition, ResourceSettings } from "./definition.ts";
+import type { Definition } from "./definition.ts";
 import type { Manager, ManagerContext } from "./manager.ts";
 import type { CheckedNeeds, Needs, OpenOfAll, ValuesOf } from "./need.ts";
 import { OptionsError } from "./options/problems.ts";
+import { anything, func, required } from "./options/rules.ts";
 import { parseOptions, type OptionsSchema } from "./options/schema.ts";
+import { problemsIn, shape, type Shape } from "./options/shape.ts";
+import { enabledRule, settingsRules, type ResourceSettings } from "./settings.ts";
 import { register, snapshotNeeds, type Spec } from "./spec.ts";
 
 /** What a driver package says of itself so that its resources can be defined. */
@@ -49,29 +51,36 @@ export interface ManagedFactory<Input, Client> {
   ): Definition<Client, ReachOfManaged<E>>;
 }
 
-const SETTINGS = [
-  "criticality",
-  "readiness",
-  "tags",
-  "startTimeoutMs",
-  "startRetry",
-  "drainTimeoutMs",
-  "stopTimeoutMs",
-  "restart",
-  "enabled",
-] as const;
+const settingsShape: Shape<ManagedSettings<boolean>> = /* @__PURE__ */ shape<ManagedSettings<boolean>>(() => ({
+  ...settingsRules(),
+  enabled: enabledRule(),
+}));
 
-interface Given extends ManagedSettings<unknown> {
+const derivedShape: Shape<Derived> = /* @__PURE__ */ shape<Derived>(() => ({
+  needs: anything(), // told by `snapshotNeeds`, which knows why one is undefined
+  options: required(func()),
+}));
+
+interface Derived {
   readonly needs?: Needs;
-  readonly options?: (needs: Readonly<Record<string, unknown>>) => unknown;
+  readonly options: (needs: Readonly<Record<string, unknown>>) => unknown;
 }
+
+let settingKeys: ReadonlySet<string> | undefined;
+
+interface Given extends ManagedSettings<unknown>, Partial<Derived> {}
 
 /** Makes the function with which users define resources of a driver. For driver packages. */
 export function managedFactory<Input, Client>(driver: Driver<Input, Client>): ManagedFactory<Input, Client> {
   const define = (name: string, given: Given): Definition<Client> => {
     const { settings, options } = split(given);
     const { needs, options: derive, enabled } = given;
-    const problems = derive === undefined ? parseOptions(name, driver.schema, options).problems : [];
+    const problems = [
+      ...problemsIn(name, settingsShape({ ...settings, enabled })),
+      ...(derive === undefined && needs === undefined
+        ? parseOptions(name, driver.schema, options, settingKeys).problems
+        : problemsIn(name, derivedShape(options))),
+    ];
     const spec: Spec = {
       kind: "managed",
       name,
@@ -84,8 +93,8 @@ export function managedFactory<Input, Client>(driver: Driver<Input, Client>): Ma
         driver: driver.kind,
         problems,
         prepare: (values) => (derive === undefined ? options : wellFormed(name, driver.schema, derive(values))),
-        create: (wellFormed, context: { name: string; clock: Clock }) =>
-          driver.create(wellFormed as Input, { ...limits(settings), ...context }), // what `prepare` let through
+        create: (wellFormed, { name, clock }) =>
+          driver.create(wellFormed as Input, { ...limits(settings), name, clock }), // what `prepare` let through
       },
     };
     return register(spec);
@@ -104,12 +113,14 @@ function limits({ startTimeoutMs, drainTimeoutMs, stopTimeoutMs }: ResourceSetti
   return { startTimeoutMs, drainTimeoutMs, stopTimeoutMs };
 }
 
+/** What every resource can say of itself, and what only one of this driver can. */
 function split(given: Given): { settings: ResourceSettings; options: Record<string, unknown> } {
+  settingKeys ??= new Set([...Object.keys(settingsRules()), "enabled"]);
   const settings: Record<string, unknown> = {};
-  const options: Record<string, unknown> = { ...given };
-  for (const key of SETTINGS) {
-    if (options[key] !== undefined && key !== "enabled") settings[key] = options[key];
-    delete options[key];
+  const options: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(given)) {
+    if (!settingKeys.has(key)) options[key] = value;
+    else if (value !== undefined && key !== "enabled") settings[key] = value;
   }
   return { settings, options };
 }

@@ -6,6 +6,8 @@ import type { PassiveEvidence } from "./health.ts";
 import { Lifecycle, type LifecycleState, type Phase } from "./lifecycle.ts";
 import type { MetricSample } from "./ports.ts";
 import type { Managed } from "./spec.ts";
+import { milliseconds, text, withMethods } from "./options/rules.ts";
+import { assertShape, shape, type Shape } from "./options/shape.ts";
 import { TimeoutReached, within } from "./within.ts";
 
 /** What every manager can be told besides its own options. */
@@ -23,6 +25,15 @@ export interface ManagerContext {
   /** Longest probe, in ms. Default 1,000. */
   readonly probeTimeoutMs?: number | undefined;
 }
+
+const contextShape: Shape<ManagerContext> = /* @__PURE__ */ shape<ManagerContext>(() => ({
+  name: text(),
+  clock: withMethods("a clock", "now", "setTimeout", "sleep"),
+  startTimeoutMs: milliseconds(),
+  drainTimeoutMs: milliseconds(0),
+  stopTimeoutMs: milliseconds(0),
+  probeTimeoutMs: milliseconds(),
+}));
 
 /** The last probe of a resource. */
 export interface LastProbe {
@@ -64,6 +75,7 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   #opening = false;
 
   constructor(kind: string, context: ManagerContext = {}) {
+    assertShape(kind, contextShape, context);
     this.name = context.name ?? kind;
     this.clock = context.clock ?? systemClock;
     this.#lifecycle = new Lifecycle(this.name, this.clock);

@@ -4,8 +4,11 @@ export type Lifetime = "process" | "application" | "session" | "request" | "hand
 /** A lifetime that an instance can be held for. */
 export type HeldLifetime = Exclude<Lifetime, "transient">;
 
-/** What a definition says about how long its value may be held; a `?` marks one that configuration may disable. */
-export type Reach = HeldLifetime | `${HeldLifetime}?`;
+/**
+ * What a definition says about how long its value may be held. A `~` marks one that may be down while others run, a
+ * `?` one that configuration may disable.
+ */
+export type Reach = `${HeldLifetime}${"" | "~"}${"" | "?"}`;
 
 declare const GIVES: unique symbol;
 declare const REACH: unique symbol;
@@ -55,10 +58,17 @@ type Article<L extends string> = L extends "application" ? "an application" : `a
 /** Why a resource of lifetime `L` may not have `N` under the key `K`. */
 export type Complaint<L extends Lifetime, K, N> =
   N extends Need<unknown, infer R>
-    ? R extends `${string}?`
-      ? `'${K & string}' may be disabled: need it as optional(${K & string})`
+    ? Bare<R> extends Reachable[L]
+      ? AbsenceComplaint<R, K & string>
       : `${Article<L>} resource cannot need '${K & string}': it lives shorter`
     : `'${K & string}' is not a definition`;
+
+/** Why what may be absent can not be had plainly, and what to write. */
+export type AbsenceComplaint<R extends string, K extends string> = R extends `${string}~?`
+  ? `'${K}' may be disabled and may be down: need it as optional(current(${K}))`
+  : R extends `${string}~`
+    ? `'${K}' may be down: need it as current(${K})`
+    : `'${K}' may be disabled: need it as optional(${K})`;
 
 /** `N` itself where every need is allowed; a sentence on the key of each that is not. */
 export type CheckedNeeds<L extends Lifetime, N extends Needs> = {
@@ -80,5 +90,18 @@ export type ReachFor<L extends Lifetime, N extends Needs> = L extends HeldLifeti
   ? L
   : Shortest<N[keyof N][typeof REACH]>;
 
-/** A reach without its `?`. */
+/** The reach of a resource with its marks: `E` is the type of its `enabled`, `C` its criticality. */
+export type MarkedReach<L extends Lifetime, N extends Needs, E, C> = [E] extends [undefined]
+  ? DownMarked<ReachFor<L, N>, C>
+  : `${DownMarked<ReachFor<L, N>, C>}?`;
+
+type DownMarked<R extends string, C> = "optional" extends C ? `${R}~` : R;
+
+/** A reach of what is there although configuration may disable others: without its `?`. */
 export type Present<R extends string> = R extends `${infer L}?` ? L : R;
+
+/** A reach of what survives that it is down: without its `~`. */
+export type Lasting<R extends string> = R extends `${infer L}~${infer Rest}` ? `${L}${Rest}` : R;
+
+/** The lifetime in a reach, without its marks. */
+export type Bare<R extends string> = Present<Lasting<R>>;

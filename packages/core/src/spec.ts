@@ -1,6 +1,7 @@
 import { StewardError } from "./errors.ts";
 import type { Clock } from "./clock.ts";
-import type { Definition, ResourceSettings, StartContext, StopContext } from "./definition.ts";
+import type { AnyDefinition, StartContext, StopContext } from "./definition.ts";
+import type { ResourceSettings } from "./settings.ts";
 import type { Lifetime, Need, Needs } from "./need.ts";
 import type { PassiveEvidence } from "./health.ts";
 import type { Phase } from "./lifecycle.ts";
@@ -106,27 +107,29 @@ export interface Spec {
 /** A definition in another's stead. For frameworks, which give one dependency different needs by who asks for it. */
 export interface Variant {
   /** The definition that the user wrote; what overrides it overrides its variants too. */
-  readonly of: Definition<unknown, string, string>;
+  readonly of: AnyDefinition;
   /** Makes the same variant of whatever overrides it. */
-  readonly like: (replacement: Definition<unknown, string, string>) => Definition<unknown, string, string>;
+  readonly like: (replacement: AnyDefinition) => AnyDefinition;
 }
 
 /** An edge, without its types. For containers. */
 export type EdgeSpec =
   | {
       readonly kind: "plain" | "lazy" | "fresh" | "current";
-      readonly target: Definition<unknown, string, string>;
+      readonly target: AnyDefinition;
       readonly optional: boolean;
     }
   | {
       readonly kind: "cached";
-      readonly target: Definition<unknown, string, string>;
+      readonly target: AnyDefinition;
       readonly ttlMs: number;
       readonly optional: boolean;
     }
   | {
       readonly kind: "when";
-      readonly condition: Definition<unknown, string, string>;
+      readonly condition: AnyDefinition;
+      /** Whether the value of the condition chooses `whenTrue`. */
+      readonly test: (value: unknown) => boolean;
       readonly whenTrue: EdgeSpec;
       readonly whenFalse: EdgeSpec;
       readonly optional: boolean;
@@ -136,22 +139,19 @@ const SPEC = Symbol.for("steward.spec");
 const EDGE = Symbol.for("steward.edge");
 
 /** Makes the definition of a spec. */
-export function register<D extends Definition<unknown, string, string>>(spec: Spec): D {
-  if (spec.name === "") throw new StewardError("DEFINITION_INVALID", "a resource needs a name that is not empty");
+export function register<D extends AnyDefinition>(spec: Spec): D {
+  if (typeof spec.name !== "string" || spec.name === "")
+    throw new StewardError("DEFINITION_INVALID", "a resource needs a name that is not empty");
   return { name: spec.name, lifetime: spec.lifetime, [SPEC]: spec } as unknown as D; // the types a definition carries have no value
 }
 
 /** The same definition with other needs. For frameworks. */
-export function variantOf(
-  of: Definition<unknown, string, string>,
-  needs: Needs,
-  like: Variant["like"],
-): Definition<unknown, string, string> {
+export function variantOf(of: AnyDefinition, needs: Needs, like: Variant["like"]): AnyDefinition {
   return register({ ...specOf(of), needs: snapshotNeeds(of.name, needs), variant: { of: originOf(of), like } });
 }
 
 /** The definition that the user wrote: that of a variant, or itself. */
-export function originOf(definition: Definition<unknown, string, string>): Definition<unknown, string, string> {
+export function originOf(definition: AnyDefinition): AnyDefinition {
   return specOf(definition).variant?.of ?? definition;
 }
 
@@ -161,12 +161,12 @@ export function edge<N extends Need>(spec: EdgeSpec): N {
 }
 
 /** Tells whether a value is a definition. */
-export function isDefinition(value: unknown): value is Definition<unknown, string, string> {
+export function isDefinition(value: unknown): value is AnyDefinition {
   return typeof value === "object" && value !== null && SPEC in value;
 }
 
 /** What a definition says. For containers. */
-export function specOf(definition: Definition<unknown, string, string>): Spec {
+export function specOf(definition: AnyDefinition): Spec {
   return (definition as unknown as { [SPEC]: Spec })[SPEC]; // every definition is made by `register`
 }
 
@@ -176,7 +176,8 @@ export function edgeOf(need: Need): EdgeSpec {
   return (need as unknown as { [EDGE]: EdgeSpec })[EDGE]; // every other need is made by `edge`
 }
 
-function isNeed(value: unknown): value is Need {
+/** Tells whether a value may stand in `needs`: a definition, or an edge made of one. */
+export function isNeed(value: unknown): value is Need {
   return isDefinition(value) || (typeof value === "object" && value !== null && EDGE in value);
 }
 

@@ -239,7 +239,7 @@ t.test("definitions that contradict themselves are refused where they are made",
     { code: "DEFINITION_INVALID", message: /generator as start and a stop/ },
   );
   const keys = resource("keys", { start: () => 1 });
-  t.throws(() => cached(keys, { ttlMs: 0 }), { code: "DEFINITION_INVALID", message: /ttlMs is 0/ });
+  t.throws(() => cached(keys, { ttlMs: 0 }), { code: "OPTIONS_INVALID", message: /ttlMs: must be at least 1 ms/ });
   t.ok(isDefinition(keys));
   for (const other of [undefined, null, 1, {}, cached(keys, { ttlMs: 1 })]) t.notOk(isDefinition(other));
   t.ok(Object.keys(CORE_CODES).every((code) => /^[A-Z_]+$/.test(code)));

@@ -102,7 +102,11 @@ export interface SocketLike {
 /** Makes the function that Fastify is given. @throws {NEED_INVALID} when a need is no definition, most often for want of an import. */
 function marked(injection: Injection): Injected {
   const { needs, options } = injection;
-  resource("a handler", { lifetime: "handler", needs: { ...needs, ...options.dependencies } as {} }); // it checks that all of them are needs
+  resource("a handler", {
+    lifetime: "handler",
+    needs: { ...needs, ...options.dependencies } as {},
+    start: () => undefined,
+  }); // it checks that all of them are needs
   const routes = new WeakMap<Surroundings, Route>();
   const asHook = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]): Promise<never> => {
     const surroundings = surroundingsOf(request.server);

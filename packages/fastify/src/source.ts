@@ -1,11 +1,10 @@
-import type { Definition } from "@steward/core";
+import type { AnyDefinition } from "@steward/core";
 import type { Validators } from "./inputs/validator.ts";
 import type { Parameter } from "./inputs/parameter.ts";
 import type { Scheme } from "./security/scheme.ts";
 import type { Visit } from "./visit.ts";
 
-/** A definition of any type. */
-export type AnyDefinition = Definition<unknown, string, string>;
+export type { AnyDefinition };
 
 /** What a reader is made for: an app and one of its routes. */
 export interface ReaderPlace {

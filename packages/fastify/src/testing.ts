@@ -1,6 +1,6 @@
-import type { Definition, Present, Reachable, HeldLifetime } from "@steward/core";
+import type { ReplacementFor, ReplacementReach } from "@steward/container";
+import { assertShape, isDefinition, recognised, type AnyDefinition, type Definition } from "@steward/core";
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
-import type { AnyDefinition } from "./source.ts";
 
 /** A definition and what stands in for it. */
 export interface Replacement {
@@ -8,11 +8,20 @@ export interface Replacement {
   readonly by: unknown;
 }
 
-/** Replaces a definition in a test: by a value of its type, or by a definition, which may wrap the original by needing it. */
+/**
+ * Replaces a definition in a test: by a value of its type, or by a definition, which may wrap the original by needing it.
+ * @throws {OPTIONS_INVALID} when what it is to replace is no definition, most often for want of an import.
+ */
 export function override<V, R extends string, O extends string>(
   definition: Definition<V, R, O>,
-  by: NoInfer<V> | Definition<NoInfer<V>, Reachable[Present<NoInfer<R>> & HeldLifetime] | NoInfer<R>, string>,
-): Replacement {
+  by: NoInfer<V> | Definition<NoInfer<V>, ReplacementReach<NoInfer<R>>, string>,
+): Replacement;
+export function override<V, R extends string, O extends string, D extends AnyDefinition>(
+  definition: Definition<V, R, O>,
+  by: NoInfer<V> | (D & ReplacementFor<NoInfer<V>, NoInfer<R>, D>), // for its messages: the last overload is what the compiler speaks of
+): Replacement;
+export function override(definition: AnyDefinition, by: unknown): Replacement {
+  assertShape("override", recognised(isDefinition, "a definition"), definition);
   return { definition, by };
 }
 

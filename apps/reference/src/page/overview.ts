@@ -63,21 +63,13 @@ type GraphRow = Pick<Row, "driver" | "needs" | "startedInMs">;
 
 const NOTHING: GraphRow = { driver: undefined, needs: [], startedInMs: undefined };
 
-interface Explained {
-  readonly nodes: readonly {
-    readonly name: string;
-    readonly driver?: string;
-    readonly startedInMs?: number;
-    readonly needs: readonly { readonly name: string }[];
-  }[];
-}
-
 function graphOf(running: Running): Map<string, GraphRow> {
-  const { nodes } = JSON.parse(running.explain("json")) as Explained; // the form of explain("json")
   return new Map(
-    nodes.map(({ name, driver, startedInMs, needs }) => [
-      name,
-      { driver, startedInMs, needs: needs.map((need) => need.name) },
-    ]),
+    running
+      .graph()
+      .nodes.map(({ name, driver, startedInMs, needs }) => [
+        name,
+        { driver, startedInMs, needs: needs.map((need) => need.name) },
+      ]),
   );
 }

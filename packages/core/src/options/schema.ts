@@ -14,15 +14,21 @@ export type ParsedOptions<Output> =
  * Checks options against a schema (a `v.strictObject`, so that typos are refused) and collects every problem.
  *
  * `undefined` means the default, `0` means 0, and the result is frozen.
+ *
+ * @param alsoKnown Keys that stand beside these options and may be meant by a mistyped one.
  */
 export function parseOptions<Output>(
   resource: string,
   schema: OptionsSchema<Output>,
   given: unknown,
+  alsoKnown: Iterable<string> = [],
 ): ParsedOptions<Output> {
   const result = safeParse(schema, withoutUndefined(given));
   if (result.success) return { options: deepFreeze(result.output), problems: [] };
-  return { options: undefined, problems: result.issues.flatMap((issue) => problemsOf(resource, schema, issue)) };
+  return {
+    options: undefined,
+    problems: result.issues.flatMap((issue) => problemsOf(resource, schema, issue, [...alsoKnown])),
+  };
 }
 
 /**
@@ -35,7 +41,12 @@ export function checkOptions<Output>(resource: string, schema: OptionsSchema<Out
   return parsed.options;
 }
 
-function problemsOf(resource: string, schema: OptionsSchema, issue: v.BaseIssue<unknown>): OptionsProblem[] {
+function problemsOf(
+  resource: string,
+  schema: OptionsSchema,
+  issue: v.BaseIssue<unknown>,
+  alsoKnown: readonly string[],
+): OptionsProblem[] {
   const path = (issue.path ?? []).map((item) => String(item.key));
   if (issue.expected !== "never" || issue.type !== "strict_object")
     return [{ resource, path: path.join("."), message: messageOf(issue, schema, path) }];
@@ -43,7 +54,7 @@ function problemsOf(resource: string, schema: OptionsSchema, issue: v.BaseIssue<
   return unknownKeys(schema, parent, issue).map((key) => ({
     resource,
     path: [...parent, key].join("."),
-    message: unknownKey(key, knownKeys(schema, parent)),
+    message: unknownKey(key, [...knownKeys(schema, parent), ...(parent.length === 0 ? alsoKnown : [])]),
   }));
 }
 

@@ -60,6 +60,21 @@ export const me = resource("me", {
   },
   start: (needs) => needs,
 });
+export const cache = resource("cache", { criticality: "optional", start: async () => new Map<string, string>() });
+export const extra = resource("extra", {
+  criticality: "optional",
+  enabled: (): boolean => false,
+  start: () => ({ n: 1 }),
+});
+export const cold = resource("cold", {
+  needs: {
+    cache: current(cache),
+    extra: optional(current(extra)),
+    db: current(db),
+    mail: when(config, (c) => c.cache, db, users),
+  },
+  start: (needs) => needs,
+});
 export const stamp = resource("stamp", { lifetime: "transient", needs: { me }, start: ({ me }) => me.request.id });
 export const page = resource("page", {
   lifetime: "handler",
@@ -69,6 +84,14 @@ export const page = resource("page", {
 
 holds<Equal<ValueOf<typeof tx>, { run: () => string }>>();
 holds<Equal<ValueOf<typeof stamp>, string>>();
+holds<Equal<typeof cache, Definition<Map<string, string>, "application~", never>>>();
+holds<Equal<typeof extra, Definition<{ n: number }, "application~?", never>>>();
+holds<Equal<typeof cold, Definition<ValueOf<typeof cold>, "application", "application:clock">>>();
+type Cold = ValueOf<typeof cold>;
+holds<Equal<Cold["cache"], Current<Map<string, string> | undefined>>>();
+holds<Equal<Cold["extra"], Current<{ n: number } | undefined> | undefined>>();
+holds<Equal<Cold["db"], Current<ValueOf<typeof db>>>>();
+holds<Equal<Cold["mail"], ValueOf<typeof db> | ValueOf<typeof users>>>();
 type Me = ValueOf<typeof me>;
 holds<Equal<Me["late"], () => Promise<ValueOf<typeof db>>>>();
 holds<Equal<Me["now"], Current<ValueOf<typeof db>>>>();

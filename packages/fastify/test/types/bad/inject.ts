@@ -14,7 +14,7 @@ const limit = query("limit", { type: "integer" });
 
 export const a = inject({ basket }, () => "ok"); // error: TS2322 'basket' needs the input 'cart', which this scope is not given
 export const b = inject({ house }, () => "ok"); // error: TS2322 'house' needs the input 'tenant', which this scope is not given
-export const c = inject({ maybe }, () => "ok"); // error: TS2322 'maybe' may be disabled: ask for it as optional(maybe)
+export const c = inject({ maybe }, () => "ok"); // error: TS2322 'maybe' may be disabled: need it as optional(maybe)
 export const d = inject({ me: undefined }, () => "ok"); // error: TS2322 Type 'undefined' is not assignable
 export const e = inject({ me }, ({ you }) => you); // error: TS2339 Property 'you' does not exist
 export const f = inject({ limit }, ({ limit }) => limit.toUpperCase()); // error: TS2339 Property 'toUpperCase' does not exist on type 'number'
@@ -22,5 +22,5 @@ export const g = resource("g", { lifetime: "request", needs: { tx }, start: () =
 export const h = resource("h", { needs: { limit }, start: () => 1 }); // error: TS2322 an application resource cannot need 'limit': it lives shorter
 export const i = resource("i", { needs: { user: security(me, ["a"]) }, start: () => 1 }); // error: TS2322 an application resource cannot need 'user': it lives shorter
 export const j = injectSocket({ house }, () => {}); // error: TS2322 'house' needs the input 'tenant', which this scope is not given
-export const k = override(me, { name: 5 }); // error: TS2322 Type 'number' is not assignable to type 'string'
-export const l = override(tx, me); // error: TS2345 is not assignable
+export const k = override(me, { name: 5 }); // error: TS2769 Type 'number' is not assignable to type 'string'
+export const l = override(tx, me); // error: TS2769 'commit' is missing
