@@ -21,6 +21,7 @@ export const CONTAINER_CODES = {
   GENERATOR_YIELDED_TWICE: "A lifecycle generator yielded a second time where only its end was expected.",
   GENERATOR_SWALLOWED_ERROR: "A lifecycle generator caught the error of the handler and did not throw it on.",
   BACKGROUND_ENDED: "The background work of a resource ended although nobody asked it to.",
+  UNCAUGHT_ERROR: "An error was thrown or rejected that nothing caught; the process stops everything and ends.",
   SHUTDOWN_TIMEOUT: "The shutdown took longer than its total timeout.",
 } as const;
 

@@ -7,6 +7,9 @@ export function failureText(error: unknown): string {
   return [message, ...stacksOf(error)].join("\n");
 }
 
+/** Codes of errors that say what became of another error. */
+const ANNOUNCES: ReadonlySet<string> = new Set(["BACKGROUND_ENDED", "UNCAUGHT_ERROR"]);
+
 function stacksOf(error: unknown): string[] {
   const failures = error instanceof StartError ? error.failures.map((failure) => failure.cause) : [error];
   return failures.flatMap((failure) => {
@@ -17,11 +20,11 @@ function stacksOf(error: unknown): string[] {
 
 /**
  * The error below that does not explain itself. Errors with a code (ours, the system's, a driver's) do; a bare one is
- * most often a mistake in somebody's code, and ours that announce background work have it as their cause.
+ * most often a mistake in somebody's code, and ours that announce one have it as their cause.
  */
 function unexplained(error: unknown): Error | undefined {
   if (!(error instanceof Error)) return undefined;
-  if (isStewardError(error, "BACKGROUND_ENDED")) return unexplained(error.cause);
+  if (isStewardError(error) && ANNOUNCES.has(error.code)) return unexplained(error.cause);
   return "code" in error && typeof error.code === "string" ? undefined : error;
 }
 

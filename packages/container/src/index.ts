@@ -18,14 +18,8 @@ export {
   type ManagementRoute,
 } from "./management.ts";
 export type { MonitorOptions } from "./health-monitor.ts";
-export {
-  runMain,
-  type EndSignal,
-  type MainOptions,
-  type MainProcess,
-  type ShutdownInfo,
-  type ShutdownReason,
-} from "./run-main.ts";
+export type { EndSignal, MainOptions, MainProcess, ShutdownInfo, ShutdownReason } from "./main-options.ts";
+export { runMain } from "./run-main.ts";
 export type { StopOptions } from "./options.ts";
 export type { ReplacementFor, ReplacementReach } from "./override.ts";
 export { Prepared, type PreparedScope } from "./prepared.ts";

@@ -1,6 +1,7 @@
 import type { AddressInfo } from "node:net";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { healthEndpoints, type HealthSource } from "./health-endpoints.ts";
+import { excludeFromTraffic } from "./traffic.ts";
 
 /** Something else that the management listener serves, such as metrics. It answers the whole request. */
 export type ManagementRoute = (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -44,6 +45,7 @@ export async function serveManagement(
       .writeHead(answer?.status ?? 404, answer?.headers ?? { "content-type": "text/plain" })
       .end(answer?.body ?? "not found\n");
   });
+  excludeFromTraffic(server);
   await listen(server, port, host);
   const address = server.address() as AddressInfo; // it listens on TCP
   const stop = (): Promise<void> =>

@@ -4,79 +4,30 @@ import type { Container, StartOptions } from "./container.ts";
 import { containerError } from "./errors.ts";
 import { failureText } from "./failure-text.ts";
 import { announceShutdown } from "./leaving.ts";
+import type { EndSignal, MainOptions, MainProcess, ShutdownReason } from "./main-options.ts";
 import type { Running } from "./running.ts";
 import type { AllInputs } from "./scope-types.ts";
+import { Traffic } from "./traffic.ts";
 
-/** A signal that asks a process to end. */
-export type EndSignal = "SIGTERM" | "SIGINT";
-
-/**
- * Why a shutdown began: a signal, the caller's own, a failed `onReady`, or background work that ended too often.
- */
-export type ShutdownReason = EndSignal | "asked" | "failed" | "background ended";
-
-/** A shutdown that begins. */
-export interface ShutdownInfo {
-  readonly reason: ShutdownReason;
-  /** How long work is still taken, in ms. */
-  readonly delayMs: number;
-  /** How long all of it may take, in ms. */
-  readonly timeoutMs: number;
-}
-
-/** What of a process `runMain` uses. */
-export interface MainProcess {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stderr: { write(text: string): unknown };
-  on(signal: EndSignal, listener: () => void): unknown;
-  off(signal: EndSignal, listener: () => void): unknown;
-  exit(code: number): void;
-}
-
-/** How a process runs its container. */
-export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> {
-  /** Inputs of the application. */
-  readonly inputs?: B;
-  /** Longest shutdown in all, in ms; then the process exits with 1 and says what hangs. Default 25,000, below the 30 s of Kubernetes. */
-  readonly shutdownTimeoutMs?: number;
-  /**
-   * How long work is still taken after SIGTERM, while `/readyz` says 503 already, in ms. Default 5,000 in Kubernetes,
-   * where load balancers learn late that a pod ends, else 0. Never after Ctrl-C.
-   */
-  readonly shutdownDelayMs?: number;
-  /** Begins a shutdown when it aborts, as SIGTERM does. */
-  readonly signal?: AbortSignal;
-  /** Called once everything is up. If it fails, everything is stopped and the process exits with 1. */
-  readonly onReady?: (running: Running) => unknown;
-  /** Called when a shutdown begins. */
-  readonly onShutdown?: (info: ShutdownInfo) => unknown;
-  /** Called when everything has stopped, with how long that took, in ms. */
-  readonly onStopped?: (durationMs: number) => unknown;
-  /** Called with every failure, of the start or of the shutdown. Default: it is written to stderr. */
-  readonly onError?: (error: unknown) => unknown;
-  /** Called last of all, also after a failed start: sends out logs and traces. */
-  readonly flush?: () => unknown;
-  /** Default: this process. */
-  readonly process?: MainProcess;
-  /** Where time comes from. Default: the real clock. */
-  readonly clock?: Clock;
-}
-
-const SIGNALS: readonly EndSignal[] = ["SIGTERM", "SIGINT"];
+const SIGNALS: readonly EndSignal[] = ["SIGTERM", "SIGINT", "SIGHUP"];
 /** Reasons for which the exit code is 1, however well the shutdown goes. */
-const FAILURES: ReadonlySet<ShutdownReason | undefined> = new Set(["failed", "background ended"]);
+const FAILURES: ReadonlySet<ShutdownReason | undefined> = new Set(["failed", "background ended", "uncaught error"]);
 /** Part of a shutdown that is kept for the flush. */
 const FLUSH_SHARE = 0.05;
 const KUBERNETES_DELAY_MS = 5_000;
+/** A balancer that asks once a second has asked three times. */
+const SERVED_DELAY_MS = 3_000;
 /** npm passes a Ctrl-C on that the terminal has sent already. */
 const SAME_SIGNAL_MS = 200;
 
 /**
- * Runs a container as what a process is there for: starts it, ends it in order at SIGTERM or Ctrl-C, and exits.
+ * Runs a container as what a process is there for: starts it, ends it in order at SIGTERM, SIGHUP or Ctrl-C, and exits.
  *
  * A shutdown says "not ready" at once, takes work for the delay, drains, stops in reverse, flushes, and exits with 0;
  * with 1 where something failed or hung. A second signal exits at once with 128 and its number. A signal during the
  * start gives the start up, stops what had started, and exits with 128 and its number. A failed start exits with 1.
+ * An error that nothing caught, and background work that ended too often, are reported and end the process in the same
+ * order, without a delay, and with 1.
  *
  * @returns The exit code, for processes whose `exit` comes back.
  *
@@ -111,9 +62,11 @@ class Main {
   readonly #abortStart = new AbortController();
   readonly #asked = deferred<void>();
   readonly #exited = deferred<number>();
+  readonly #traffic = new Traffic();
   #asking: { readonly reason: ShutdownReason; readonly at: number } | undefined;
   #stage: Stage = { name: "start" };
   #hasExited = false;
+  #hasUncaught = false;
 
   constructor(start: Start, options: MainOptions) {
     this.#start = start;
@@ -123,28 +76,55 @@ class Main {
   }
 
   async run(): Promise<number> {
-    const listeners = SIGNALS.map((signal) => ({ signal, listener: () => this.#onSignal(signal) }));
-    for (const { signal, listener } of listeners) this.#process.on(signal, listener);
-    const onAbort = (): void => this.#ask("asked");
-    this.#options.signal?.addEventListener("abort", onAbort, { once: true });
-    if (this.#options.signal?.aborted === true) onAbort();
-    const alive = setInterval(() => {}, 2 ** 30); // a process whose resources hold no handle shall not end by itself
+    const ignore = this.#listen();
+    const alive = setInterval(() => {}, 2 ** 30); // a process whose resources hold no handle is not to end by itself
     this.#live().then(
       (code) => this.#exit(code),
       (error: unknown) => this.#fail(error),
     );
     const code = await this.#exited.promise;
     clearInterval(alive);
-    this.#options.signal?.removeEventListener("abort", onAbort);
-    for (const { signal, listener } of listeners) this.#process.off(signal, listener);
+    ignore();
+    this.#traffic.end();
     return code;
   }
 
+  /** Listens to what may end the process; gives what ends the listening. */
+  #listen(): () => void {
+    const { signal, onUncaught = "stop" } = this.#options;
+    const listeners = SIGNALS.map((name) => ({ name, listener: () => this.#onSignal(name) }));
+    for (const { name, listener } of listeners) this.#process.on(name, listener);
+    const onUncaughtError = (error: unknown): void => this.#onUncaught(error);
+    if (onUncaught === "stop") this.#process.on("uncaughtException", onUncaughtError);
+    const onAbort = (): void => this.#ask("asked");
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (signal?.aborted === true) onAbort();
+    return () => {
+      signal?.removeEventListener("abort", onAbort);
+      this.#process.off("uncaughtException", onUncaughtError);
+      for (const { name, listener } of listeners) this.#process.off(name, listener);
+    };
+  }
+
   #onSignal(signal: EndSignal): void {
+    const { onHangup = "stop" } = this.#options;
+    if (signal === "SIGHUP" && onHangup !== "stop") return void this.#hangUp(onHangup);
     const first = this.#asking;
     if (first === undefined) this.#ask(signal);
     else if (first.reason !== signal || this.#clock.now() - first.at >= SAME_SIGNAL_MS)
       this.#exit(128 + constants.signals[signal]);
+  }
+
+  async #hangUp(onHangup: "ignore" | ((running: Running) => unknown)): Promise<void> {
+    const stage = this.#stage;
+    if (onHangup !== "ignore" && stage.name === "running") await this.#hook(() => onHangup(stage.running));
+  }
+
+  /** The process may be in any state now: it finishes what it has begun, and ends. One during the shutdown is reported too. */
+  #onUncaught(cause: unknown): void {
+    this.#hasUncaught = true;
+    void this.#report(containerError("UNCAUGHT_ERROR", `nothing caught: ${describeError(cause)}`, { cause }));
+    this.#ask("uncaught error");
   }
 
   #ask(reason: ShutdownReason): void {
@@ -185,11 +165,15 @@ class Main {
     await this.#asked.promise;
     const stopped = await this.#shutDown(running);
     await this.#flush();
-    return wellBegun && stopped && !FAILURES.has(this.#asking?.reason) ? 0 : 1;
+    return wellBegun && stopped && !this.#hasFailed ? 0 : 1;
+  }
+
+  get #hasFailed(): boolean {
+    return this.#hasUncaught || FAILURES.has(this.#asking?.reason);
   }
 
   #failedStartCode(): number {
-    const reason = this.#asking?.reason;
+    const reason = this.#hasUncaught ? undefined : this.#asking?.reason;
     return isSignal(reason) ? 128 + constants.signals[reason] : 1;
   }
 
@@ -208,6 +192,7 @@ class Main {
     const delayMs = this.#delayMs(reason);
     const since = this.#clock.now();
     announceShutdown(running);
+    this.#traffic.sendAway();
     let fine = await this.#hook(() => this.#options.onShutdown?.({ reason, delayMs, timeoutMs: this.#timeoutMs }));
     if (delayMs > 0) await this.#clock.sleep(delayMs);
     try {
@@ -228,10 +213,9 @@ class Main {
 
   #delayMs(reason: ShutdownReason): number {
     if (reason === "SIGINT" || FAILURES.has(reason)) return 0;
-    return (
-      this.#options.shutdownDelayMs ??
-      (this.#process.env["KUBERNETES_SERVICE_HOST"] === undefined ? 0 : KUBERNETES_DELAY_MS)
-    );
+    if (this.#options.shutdownDelayMs !== undefined) return this.#options.shutdownDelayMs;
+    if (this.#process.env["KUBERNETES_SERVICE_HOST"] !== undefined) return KUBERNETES_DELAY_MS;
+    return this.#traffic.hasServed ? SERVED_DELAY_MS : 0;
   }
 
   async #flush(): Promise<void> {

@@ -16,6 +16,8 @@ export const CHANNELS = {
   exposure: "steward:resource:exposure",
   /** Background work ended although nothing had asked it to: {@link BackgroundEvent}. */
   background: "steward:resource:background",
+  /** A server that does not speak HTTP/1 got a request or a connection: {@link ServingEvent}. */
+  serving: "steward:server:serving",
 } as const;
 
 /** A resource went from one phase to another. */
@@ -83,12 +85,21 @@ export interface ExposureEvent {
   readonly message: string;
 }
 
+/**
+ * A server got a request or a connection. Node itself announces those of HTTP/1; a server of gRPC, WebSocket or HTTP/2
+ * publishes this. `runMain` takes work for a while after SIGTERM only where something was served.
+ */
+export interface ServingEvent {
+  readonly resource: string;
+}
+
 const state = channel(CHANNELS.state);
 const probe = channel(CHANNELS.probe);
 const call = channel(CHANNELS.call);
 const breaker = channel(CHANNELS.breaker);
 const exposure = channel(CHANNELS.exposure);
 const background = channel(CHANNELS.background);
+const serving = channel(CHANNELS.serving);
 
 /** Tells whoever listens that a resource changed phase. */
 export function publishState(event: StateEvent): void {
@@ -123,4 +134,9 @@ export function publishBackground(event: BackgroundEvent): void {
 /** Tells whoever listens that a credential is exposed on its way. */
 export function publishExposure(event: ExposureEvent): void {
   if (exposure.hasSubscribers) exposure.publish(event);
+}
+
+/** Publishes that a server got a request or a connection. Only the first one counts, so it costs next to nothing. */
+export function publishServing(resource: string): void {
+  if (serving.hasSubscribers) serving.publish({ resource } satisfies ServingEvent);
 }

@@ -3,11 +3,13 @@ export { Breaker, type BreakerOptions, type BreakerState, type BreakerStats } fr
 export {
   CHANNELS,
   publishBackground,
+  publishServing,
   type BackgroundEvent,
   type BreakerEvent,
   type CallEvent,
   type ExposureEvent,
   type ProbeEvent,
+  type ServingEvent,
   type StateEvent,
 } from "./channels.ts";
 export { Exposures, isLoopback, type Exposure } from "./exposure.ts";

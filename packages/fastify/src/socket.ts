@@ -1,4 +1,4 @@
-import { runWithContext } from "@steward/core";
+import { publishServing, runWithContext } from "@steward/core";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { InvalidInput, SocketError } from "./errors.ts";
 import { setVisit, visitOf, type SocketLike } from "./inject.ts";
@@ -26,6 +26,7 @@ export function socketRoute(
       handshakes.set(request, await shake(route, request, reply));
     },
     async handle(socket, request) {
+      publishServing("fastify");
       const handshake = handshakes.get(request);
       if (handshake === undefined) return socket.close(INTERNAL_ERROR);
       if ("refusal" in handshake) return close(socket, handshake.refusal);

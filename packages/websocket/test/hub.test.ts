@@ -1,6 +1,7 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { createServer } from "node:http";
 import { connect, type AddressInfo } from "node:net";
-import type { PubSub } from "@steward/core";
+import { CHANNELS, type PubSub } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import { failure, trackHandles, until } from "@steward/testing";
 import t from "tap";
@@ -632,3 +633,14 @@ t.test(
     t.ok([...hub.metrics()].some(({ attributes, value }) => attributes["outcome"] === "unrecognized" && value === 6));
   },
 );
+
+t.test("a socket that connects announces that the process serves", async (t) => {
+  const heard: unknown[] = [];
+  const listen = (event: unknown): void => void heard.push(event);
+  subscribe(CHANNELS.serving, listen);
+  t.teardown(() => unsubscribe(CHANNELS.serving, listen));
+  const hub = await hubFor(t, {}, { name: "news" });
+  t.strictSame(heard, []);
+  await rawClient(t, hub.url);
+  t.strictSame(heard, [{ resource: "news" }]);
+});

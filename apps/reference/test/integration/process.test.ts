@@ -41,6 +41,7 @@ t.test("SIGTERM ends everything that was started, and says so", async (t) => {
   const servers = await serversOf(clips.pid);
   clips.kill("SIGTERM");
   t.strictSame(await clips.ended, { code: 0, signal: null });
+  t.match(clips.output, /Clips stops \(SIGTERM\), taking requests for another 3000 ms/, "it has served requests");
   t.match(clips.output, /Clips has stopped everything in \d+ ms/);
   t.equal(clips.errors, "");
   t.strictSame(await alive(servers), []);
@@ -78,13 +79,13 @@ t.test("a second one beside the first uses its rows, leaves its servers alone, a
     await using second = new ClipsProcess(data);
     await add(await second.ready(), "by the second");
     t.match(second.output, /postgres .*shared with another Clips/);
-    second.kill("SIGTERM");
+    second.kill("SIGINT");
     t.equal((await second.ended).code, 0);
   }
   t.ok((await titles(url)).includes("by the second"), "the first one has its database still");
   await using third = new ClipsProcess(data);
   const thirdUrl = await third.ready();
-  first.kill("SIGTERM");
+  first.kill("SIGINT");
   t.equal((await first.ended).code, 0, "the third one does not hold it up");
   t.ok(
     await eventually(() =>
@@ -95,7 +96,7 @@ t.test("a second one beside the first uses its rows, leaves its servers alone, a
     ),
     "the third one takes the server over",
   );
-  third.kill("SIGTERM");
+  third.kill("SIGINT");
   t.equal((await third.ended).code, 0);
 });
 

@@ -1,5 +1,6 @@
 import websocket from "@fastify/websocket";
-import { resource } from "@steward/core";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { CHANNELS, resource } from "@steward/core";
 import { container } from "@steward/container";
 import type { AddressInfo } from "node:net";
 import { fastify, type FastifyInstance } from "fastify";
@@ -258,5 +259,24 @@ t.test("a socket's route says so where @fastify/websocket was registered first",
   await server.listen({ port: 0, host: "127.0.0.1" });
   t.equal((await (await connected(server, "/")).closed)[0], 1011);
   t.match(seen, { code: "NOT_REGISTERED" });
+  await server.close();
+});
+
+t.test("a socket announces that the process serves, as Node does for a request", async (t) => {
+  const heard: unknown[] = [];
+  const listener = (event: unknown): void => void heard.push(event);
+  subscribe(CHANNELS.serving, listener);
+  t.teardown(() => unsubscribe(CHANNELS.serving, listener));
+  const server = await app((app) => {
+    app.get(
+      "/",
+      { websocket: true },
+      injectSocket({}, (_values, socket: Socket) => socket.close(1000)),
+    );
+  });
+  await (
+    await connected(server, "/")
+  ).closed;
+  t.strictSame(heard, [{ resource: "fastify" }]);
   await server.close();
 });

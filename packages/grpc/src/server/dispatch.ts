@@ -7,7 +7,7 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
-import { runWithContext, StewardError, type Clock, type Guard } from "@steward/core";
+import { publishServing, runWithContext, StewardError, type Clock, type Guard } from "@steward/core";
 import { statusOfError } from "../status.ts";
 import type { AnyHandler, GrpcCallContext, ServerCall } from "./handlers.ts";
 
@@ -52,7 +52,8 @@ class Dispatch {
   }
 
   async run(handler: AnyHandler): Promise<void> {
-    const { guard, timeoutMs } = this.#settings;
+    const { resource, guard, timeoutMs } = this.#settings;
+    publishServing(resource);
     const context = this.#context();
     const { signal, deadline } = context;
     const bound =

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import {
   Client,
@@ -8,7 +9,7 @@ import {
   type Interceptor,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { isStewardError, runWithContext, specOf } from "@steward/core";
+import { CHANNELS, isStewardError, runWithContext, specOf } from "@steward/core";
 import { failure, testCertificates, until } from "@steward/testing";
 import t from "tap";
 import {
@@ -460,4 +461,15 @@ t.test("TLS: the server's authority, our certificate, and its renewal", async (t
     tls: { rejectUnauthorized: false, cert: clientCert, key: clientKey },
   }).start();
   t.equal(await checkHealth(trusting.client), "SERVING");
+});
+
+t.test("a call announces that the process serves", async (t) => {
+  const heard: unknown[] = [];
+  const listener = (event: unknown): void => void heard.push(event);
+  subscribe(CHANNELS.serving, listener);
+  t.teardown(() => unsubscribe(CHANNELS.serving, listener));
+  await using it = await pair();
+  t.strictSame(heard, []);
+  await status(it.client, { id: "a" });
+  t.strictSame(heard, [{ resource: it.server.name }]);
 });

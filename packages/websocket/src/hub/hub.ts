@@ -3,7 +3,7 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Clock, StewardError } from "@steward/core";
+import { publishServing, type Clock, type StewardError } from "@steward/core";
 import { json, type Payload } from "../wire/protocol.ts";
 import type { HubCore } from "./core.ts";
 import { dismiss } from "./dismissal.ts";
@@ -175,6 +175,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
   #enter(socket: HubSocket<User>, wire: Socket, user: User | undefined, request: IncomingMessage): void {
     socket.adopt(this, wire, ++this.#entered, user);
     this.#sockets.add(socket);
+    publishServing(this.#plan.resource);
     this.emit("connection", socket, request);
   }
 
