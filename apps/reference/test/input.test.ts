@@ -2,10 +2,12 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import type { InjectOptions } from "fastify";
+import { sql } from "drizzle-orm";
 import { pino } from "pino";
 import t from "tap";
 import { container } from "@steward/container";
 import { isStewardError, resource } from "@steward/core";
+import { testDatabase } from "@steward/database/testing";
 import { Doorway, type Problem } from "@steward/fastify";
 import { testClient, type TestClient } from "@steward/fastify/testing";
 import { page } from "../src/page/html.ts";
@@ -262,4 +264,32 @@ t.test("the front page escapes what it shows, and tells why something is not wel
   t.notMatch(html, /<b>odd/);
   t.match(html, /&#60;b&#62;odd[^]*unhealthy[^]*class="reason"/);
   t.notMatch(page(overviewOf(running, false), "http://127.0.0.1"), /class="reason"/);
+});
+
+t.test("an address inside is refused as the source of a video, in every spelling", async (t) => {
+  for (const sourceUrl of [
+    "http://169.254.169.254/latest",
+    "http://127.0.0.1/a.mp4",
+    "http://2130706433/a.mp4",
+    "http://0x7f.1/a.mp4",
+    "http://[::ffff:10.0.0.1]/a.mp4",
+    "http://localhost:3000/a.mp4",
+    "http://10.1.2.3/a.mp4",
+  ]) {
+    const payload = JSON.stringify({ title: "one", sourceUrl });
+    const { status, problem } = await refusal({ method: "POST", url: VIDEOS, headers: json, payload });
+    t.match([status, problem.errors], [422, [{ path: "body.sourceUrl", code: "address" }]], sourceUrl);
+  }
+});
+
+t.test("a statement that failed stands in the log without what users typed", async (t) => {
+  const lines: string[] = [];
+  const log = pino({ base: null }, { write: (line: string) => void lines.push(line) });
+  const down = testDatabase();
+  const error: unknown = await down.client
+    .execute(sql`insert into videos values (${"SECRET-TITLE-123"}, ${"https://a.example/?token=SECRETTOKEN"})`)
+    .catch((reason: unknown) => reason);
+  log.error({ err: error }, "request failed");
+  t.match(lines.join(), /insert into videos values/);
+  t.notMatch(lines.join(), /SECRET/);
 });

@@ -1,8 +1,10 @@
 import { Secret, specOf, systemClock, type ValueOf } from "@steward/core";
+import { failure } from "@steward/testing";
+import { sql } from "drizzle-orm";
 import { integer, pgTable } from "drizzle-orm/pg-core";
 import t from "tap";
 import { inspect } from "node:util";
-import { DATABASE_CODES, databasePool, DatabasePoolManager, type DatabaseInput } from "../src/index.ts";
+import { DATABASE_CODES, databasePool, DatabasePoolManager, transaction, type DatabaseInput } from "../src/index.ts";
 import { testDatabase } from "../src/testing.ts";
 
 function problems(options: unknown): string {
@@ -79,5 +81,26 @@ t.test("a database for tests runs inside this process and begins empty at each s
     t.same(await $client`select id from films`.values(), [[round]]);
     await manager.probe();
     await manager.stop();
+  }
+});
+
+t.test("what users typed stands in no error of a statement, while programs still find it", async (t) => {
+  await using manager = await testDatabase().start();
+  const { client } = manager;
+  await client.execute(sql`create table films (title text unique)`);
+  const title = "S3CR3T title";
+  const insert = (db: Pick<typeof client, "execute">): Promise<unknown> =>
+    db.execute(sql`insert into nowhere values (${title}, ${7})`);
+  const errors = [
+    await failure(insert(client)),
+    await failure(client.transaction((inner) => insert(inner))),
+    await failure(transaction(client, (inner) => insert(inner))),
+  ];
+  await manager.stop();
+  errors.push(await failure(insert(client)));
+  for (const error of errors as (Error & { params?: unknown[] })[]) {
+    t.match(error.message, /insert into nowhere values \(\$1, \$2\)\s+params: \[2 parameters\]/);
+    t.match(error.params?.[0], title);
+    t.notMatch([error.message, error.stack, JSON.stringify(error), inspect(error, { depth: 9 })].join(), /S3CR3T/);
   }
 });

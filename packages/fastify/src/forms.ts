@@ -1,5 +1,6 @@
-/// <reference types="@fastify/multipart" />
+import type { MultipartFile, MultipartValue } from "@fastify/multipart";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { HttpError, InvalidInput } from "./errors.ts";
 import type { UploadedFile } from "./inputs/parameter.ts";
 
 /** Bounds of forms that are read into memory. */
@@ -32,13 +33,35 @@ export async function parseForms(app: FastifyInstance, options: FormOptions): Pr
 export async function readForm(request: FastifyRequest): Promise<void> {
   if (typeof request.isMultipart !== "function" || !request.isMultipart()) return;
   const fields: Record<string, unknown> = Object.create(null) as Record<string, unknown>; // names come from the client
-  for await (const part of request.parts()) {
-    const value: unknown =
-      part.type === "file"
-        ? ({ filename: part.filename, mimetype: part.mimetype, content: await part.toBuffer() } satisfies UploadedFile)
-        : part.value;
-    const before = fields[part.fieldname];
-    fields[part.fieldname] = before === undefined ? value : [before, value].flat();
+  try {
+    for await (const part of request.parts()) {
+      const value: unknown = part.type === "file" ? await fileOf(part) : textOf(part);
+      const before = fields[part.fieldname];
+      fields[part.fieldname] = before === undefined ? value : [before, value].flat();
+    }
+  } catch (error) {
+    throw isTold(error) ? error : malformed();
   }
   request.body = { ...fields };
+}
+
+async function fileOf(part: MultipartFile): Promise<UploadedFile> {
+  return { filename: part.filename, mimetype: part.mimetype, content: await part.toBuffer() };
+}
+
+/** The parser cuts what is too long; half a field is not what the client meant. */
+function textOf({ fieldname, value, valueTruncated }: MultipartValue): unknown {
+  if (valueTruncated) throw new HttpError(413, `the form field "${fieldname}" is too long`);
+  return value;
+}
+
+/** Bounds are told by the parser's plugin and by us; everything else that goes wrong is the form's own fault. */
+function isTold(error: unknown): boolean {
+  return (
+    error instanceof HttpError || (error instanceof Error && "code" in error && String(error.code).startsWith("FST_"))
+  );
+}
+
+function malformed(): InvalidInput {
+  return new InvalidInput([{ path: ["body"], code: "form_invalid", message: "Malformed multipart form", input: null }]);
 }

@@ -82,7 +82,29 @@ export function problemOf({ status, detail, code: named, issues }: Told, request
 }
 
 function asFastApi({ path, code, message, input }: Issue): Readonly<Record<string, unknown>> {
-  return { type: code, loc: path, msg: message, input: input ?? null };
+  return { type: code, loc: path, msg: message, input: echoed(input) };
+}
+
+/** Most of an input that is echoed, in characters and members. */
+const MAX_ECHO = 1_000;
+
+/** What an answer repeats of a wrong input: no file, and nothing large. */
+function echoed(input: unknown): unknown {
+  if (typeof input === "string") return input.length > MAX_ECHO ? `${input.slice(0, MAX_ECHO)}...` : input;
+  return sizeOf(input, MAX_ECHO) > MAX_ECHO ? null : (input ?? null);
+}
+
+/** How much there is in a value, counted no further than to `most`. */
+function sizeOf(value: unknown, most: number): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 1;
+  if (ArrayBuffer.isView(value)) return Number.POSITIVE_INFINITY;
+  let size = 1;
+  for (const [key, inner] of Object.entries(value)) {
+    size += key.length + sizeOf(inner, most - size);
+    if (size > most) break;
+  }
+  return size;
 }
 
 function tell(error: unknown, invalidStatus: number): Told {

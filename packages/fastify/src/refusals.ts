@@ -54,4 +54,6 @@ function refuse({ code }: { readonly code?: string }, socket: Socket, header: st
     "connection: close",
   ];
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  // A peer that ignores the end would keep the descriptor for ever: Node no longer counts its time.
+  socket.destroySoon();
 }

@@ -1,3 +1,4 @@
+export { leadsInside } from "./connections/addresses.ts";
 export { HTTP_CODES, type HttpCode } from "./errors.ts";
 export { httpSession, HttpSessionManager } from "./manager.ts";
 export type { HttpProxyOptions, HttpRetryOptions, HttpSessionOptions, HttpTlsOptions } from "./options.ts";

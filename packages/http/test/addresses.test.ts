@@ -1,5 +1,5 @@
 import t from "tap";
-import { AddressRules } from "../src/connections/addresses.ts";
+import { AddressRules, leadsInside } from "../src/connections/addresses.ts";
 
 const refused = (address: string, exceptions: readonly string[] = []): boolean =>
   new AddressRules("http", exceptions).refusal("host", address) !== undefined;
@@ -52,4 +52,10 @@ t.test("exceptions let single addresses and networks through", async (t) => {
   t.ok(refused("10.2.2.3", ["10.1.0.0/16"]));
   t.notOk(refused("127.0.0.1", ["127.0.0.1"]));
   t.notOk(refused("::1", ["::1"]));
+});
+
+t.test("a URL that names an address inside is known, in every spelling", async (t) => {
+  for (const host of ["10.0.0.1", "0x7f.1", "2130706433", "[::1]", "[::ffff:10.0.0.1]", "localhost", "169.254.169.254"])
+    t.equal(leadsInside(`http://${host}/x`), true, host);
+  for (const url of ["https://example.com", "http://93.184.216.34/", "nonsense"]) t.equal(leadsInside(url), false, url);
 });

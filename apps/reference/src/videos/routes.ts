@@ -1,4 +1,5 @@
 import { body, HttpError, inject, InvalidInput, path, query } from "@steward/fastify";
+import { leadsInside } from "@steward/http";
 import type { FastifyInstance } from "fastify";
 import type { NewVideo } from "./table.ts";
 import { videos } from "./videos.ts";
@@ -37,7 +38,7 @@ export function videoRoutes(app: FastifyInstance): void {
     PATH,
     { schema: { tags, summary: "Adds a video", response: { 201: { description: "the new video" } } } },
     inject({ videos, newVideo }, async ({ videos, newVideo }, _request, reply) => {
-      const added = await videos.add(withoutNul(newVideo));
+      const added = await videos.add(fromOutside(withoutNul(newVideo)));
       reply.code(201).header("location", `${PATH}/${added.id}`);
       return added;
     }),
@@ -66,6 +67,14 @@ export function videoRoutes(app: FastifyInstance): void {
       return video;
     }),
   );
+}
+
+/** A renderer fetches it later, from inside. */
+function fromOutside(video: NewVideo): NewVideo {
+  if (!leadsInside(video.sourceUrl)) return video;
+  throw new InvalidInput([
+    { path: ["body", "sourceUrl"], code: "address", message: "URL should lead to a public address" },
+  ]);
 }
 
 /** Postgres refuses the character 0 in a text. */

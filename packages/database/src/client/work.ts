@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { GuardedUse, isStewardError, StewardError, type CallOptions, type Guard } from "@steward/core";
 import type { Line, Runner, Taker } from "../connections/connection.ts";
 import type { DriverQuery } from "../connections/driver.ts";
@@ -94,6 +95,7 @@ export class QueryWork extends ConnectionUse implements Runner {
   protected override giveUp(error: unknown): void {
     // First, for a query that was rejected counts as inactive, and the driver cancels active ones alone.
     if (this.connection?.busy === true) void this.connection.cancel(asReason(error, this.source.name));
+    if (this.asText) maskParameters(this.#query.args);
     this.#reject(this.explain(error));
     if (this.connection === undefined) this.leave();
   }
@@ -121,6 +123,17 @@ function cancelled(name: string, cause?: unknown): StewardError {
     resource: name,
     cause,
   });
+}
+
+/**
+ * Drizzle writes the parameters of a failed statement into the text of its error, from where they get into logs. They
+ * are whatever users have typed: they stay where programs find them, and are shown by their number only.
+ */
+function maskParameters(parameters: readonly unknown[]): void {
+  if (parameters.length === 0) return;
+  const shown = (): string => `[${parameters.length} parameters]`;
+  const hidden = { value: shown, configurable: true };
+  Object.defineProperties(parameters, { toString: hidden, toJSON: hidden, [inspect.custom]: hidden });
 }
 
 /** Hands a query over to its guard. */

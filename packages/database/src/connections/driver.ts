@@ -17,6 +17,7 @@ export interface DriverQuery {
   /** Given when it became a stream of rows or of COPY data. */
   streaming?: boolean;
   strings: readonly string[];
+  args: readonly unknown[];
   /** The connection that runs it. */
   line?: { finish(query: DriverQuery, value: unknown): void; fail(query: DriverQuery, error: unknown): void };
   /** Gives an answer to its caller. */

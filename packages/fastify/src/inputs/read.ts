@@ -34,8 +34,9 @@ function orNothing(value: unknown): unknown {
   return value instanceof Invalid ? undefined : value;
 }
 
+/** JSON cannot say bytes, so only a form can bring a file. */
 function isFile(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "content" in value;
+  return typeof value === "object" && value !== null && "content" in value && value.content instanceof Uint8Array;
 }
 
 function structuredCopy(value: unknown): unknown {

@@ -25,7 +25,10 @@ export class Validators {
     if (isStandardSchema(schema)) return (value, path) => standard(schema, value, path);
     const wrapped = { type: "object", properties: { value: schema } };
     const validate = (text ? this.#text : this.#json).compile(wrapped);
-    return (value, path) => checked(validate, value, path, text);
+    const isInteger = schema.type === "integer" || itemsOf(schema)?.type === "integer";
+    return text
+      ? (value, path) => fromText(validate, value, path, isInteger)
+      : (value, path) => checked(validate, value, path, false);
   }
 }
 
@@ -47,6 +50,38 @@ function checked(
   return new Invalid(
     (validate.errors ?? []).filter((error) => error.keyword !== "if").map((error) => issueOf(error, path, text)),
   );
+}
+
+/** A decimal number; hexadecimal digits, `Infinity` and blanks are none, though JavaScript reads them. */
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** Checks what came as text, and refuses numbers that were read from what is none, or are others than was written. */
+function fromText(
+  validate: ValidateFunction,
+  value: unknown,
+  path: readonly (string | number)[],
+  isInteger: boolean,
+): unknown {
+  const written: readonly unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value]; // ajv coerces in place
+  const read = checked(validate, value, path, true);
+  if (read instanceof Invalid) return read;
+  const numbers: readonly unknown[] = Array.isArray(read) ? read : [read];
+  const wrong = numbers.findIndex((number, i) => typeof number === "number" && !says(written[i], number));
+  if (wrong < 0) return read;
+  const at = Array.isArray(read) ? [...path, wrong] : path;
+  const params = { type: isInteger ? "integer" : "number" };
+  const { code, message } = typeWords({ params, data: written[wrong] } as unknown as ErrorObject, true); // all it looks at
+  return new Invalid([{ path: at, code, message, input: written[wrong] }]);
+}
+
+function says(written: unknown, number: number): boolean {
+  if (typeof written !== "string") return true;
+  if (!DECIMAL.test(written) || !Number.isFinite(number)) return false;
+  return Number.isSafeInteger(number) || !/^[+-]?\d+$/.test(written);
+}
+
+function itemsOf({ items }: JsonSchema): JsonSchema | undefined {
+  return typeof items === "object" && items !== null ? (items as JsonSchema) : undefined; // ajv has compiled it
 }
 
 function standard(schema: StandardSchemaV1, value: unknown, path: readonly (string | number)[]): unknown {

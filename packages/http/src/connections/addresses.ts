@@ -1,6 +1,6 @@
 import { lookup, type LookupAddress, type LookupAllOptions } from "node:dns";
 import { BlockList, isIP } from "node:net";
-import { StewardError } from "@steward/core";
+import { isLoopback, StewardError } from "@steward/core";
 
 /** Networks that are not the public internet: private, local, shared, reserved, documentation, multicast. */
 const NOT_PUBLIC = [
@@ -124,4 +124,20 @@ export class AddressRules {
       else callback(null, first.address, first.family);
     });
   };
+}
+
+/**
+ * Whether a URL names an address inside, or this machine: what a service must not store to fetch it later. A name can
+ * lead anywhere by the time that it is called, so that is checked again by `privateAddresses: "refuse"`.
+ *
+ * @example
+ * ```ts
+ * import { leadsInside } from "@steward/http";
+ * console.log(leadsInside("http://169.254.169.254/latest"), leadsInside("https://example.com/a.mp4")); // => true false
+ * ```
+ */
+export function leadsInside(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
+  return isIP(host) === 0 ? isLoopback(host) : new AddressRules("", []).refusal(host, host) !== undefined;
 }
