@@ -15,7 +15,7 @@ const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
  *
  * @returns the exit code
  */
-export async function runFiles(directory, files, { onCase, onFile }) {
+export async function runFiles(directory, files, { env, onCase, onFile }) {
   mkdirSync(join(directory, ".results"), { recursive: true });
   t.register();
   t.setTimeout(0);
@@ -33,16 +33,19 @@ export async function runFiles(directory, files, { onCase, onFile }) {
       process.exit(code);
     });
   }
-  for (const file of files) t.spawn(...command(directory, file));
+  for (const file of files) t.spawn(...command(directory, file, env));
   t.end();
   await t.promise();
   return t.passing() ? 0 : 1;
 }
 
-function command(directory, file) {
-  const node = [process.execPath, "--enable-source-maps", file];
-  const env = { ...process.env, TAP_TIMEOUT: String(TIMEOUT_S) };
-  const options = { name: file, cwd: directory, env, timeout: TIMEOUT_S * 1000, buffered: true, at: null, stack: "" };
+function command(directory, file, extra) {
+  const preload = join(import.meta.dirname, "preload.mjs");
+  const node = [process.execPath, "--enable-source-maps", `--import=${preload}`, file];
+  // A search by night takes as much longer as it tries more.
+  const seconds = TIMEOUT_S * Math.max(1, Number(process.env.STEWARD_EFFORT ?? 1));
+  const env = { ...process.env, ...extra, TAP_TIMEOUT: String(seconds) };
+  const options = { name: file, cwd: directory, env, timeout: seconds * 1000, buffered: true, at: null, stack: "" };
   // tap puts its coverage hook into NODE_OPTIONS of what it starts.
   return ["env", ["-u", "NODE_OPTIONS", ...node], options];
 }

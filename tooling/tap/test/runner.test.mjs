@@ -61,6 +61,28 @@ t.test("a file that fails outside of its subtests, breaks off or has no case is 
   });
 });
 
+t.test("a file that leaves something behind that is unref'ed fails, and says where it was made", async (t) => {
+  await t.test("a timer", async (t) => {
+    const text = 't.test("x", async (t) => { setInterval(() => {}, 10).unref(); t.ok(true); });';
+    const { status, stderr } = runIn(t, { "a.test.mjs": text });
+    t.equal(status, 1);
+    t.match(stderr, /LEFT OPEN at the end of test\/a.test.mjs:\n +a timer, set at .*a.test.mjs:2:\d+/);
+  });
+  await t.test("a descriptor", { skip: process.platform === "linux" ? false : "no /proc" }, async (t) => {
+    const text =
+      'import net from "node:net"; t.test("x", async (t) => { net.createServer().listen(0).unref(); t.ok(true); });';
+    t.match(runIn(t, { "a.test.mjs": text }), { status: 1, stderr: /descriptor \d+: socket:/ });
+  });
+  await t.test("but not what is cleared, fires once and soon, or closes by itself", async (t) => {
+    const text = `t.test("x", async (t) => {
+      clearInterval(setInterval(() => {}, 10).unref());
+      setTimeout(() => {}, 900).unref();
+      t.ok(true);
+    });`;
+    t.match(runIn(t, { "a.test.mjs": text }), { status: 0, stderr: "" });
+  });
+});
+
 t.test("the quick loop leaves integration out and takes parts of names", async (t) => {
   const good = 't.test("works", async (t) => t.ok(true));';
   const files = { "one.test.mjs": good, "two.test.mjs": good, "integration/three.test.mjs": good };

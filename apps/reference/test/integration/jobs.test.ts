@@ -7,7 +7,7 @@ import { FakeClock } from "@steward/testing";
 import { startPostgres } from "@steward/testing/servers";
 import { sql } from "drizzle-orm";
 import { inPackage } from "../../src/folders.ts";
-import { Jobs } from "../../src/processing/jobs.ts";
+import { Jobs, type Claim } from "../../src/processing/jobs.ts";
 import { Processor } from "../../src/processing/processor.ts";
 import type { StoredJob } from "../../src/processing/table.ts";
 import type { Rendered } from "../../src/renderer/render.ts";
@@ -39,10 +39,17 @@ function step(position: number): Rendered {
   return { stage: "ENCODING", percent: position * 10, checkpoint: { position, state: Buffer.alloc(32, position) } };
 }
 
+/** Whose lease ends with the file. */
+const held: Claim[] = [];
+t.teardown(() => {
+  for (const { lease } of held) lease.end();
+});
+
 /** Takes the job that was opened; tests here leave none open. */
 async function claimed(jobs: Jobs) {
   const claim = await jobs.claim();
   if (claim === undefined) throw new Error("no job is due");
+  held.push(claim);
   return claim;
 }
 
@@ -75,6 +82,7 @@ t.test("of many instances that want a job one gets it", async (t) => {
   const taken = claims.flatMap((claim) => claim?.job.videoId ?? []);
   t.strictSame([...taken].sort(), [...ids].sort());
   await Promise.all(claims.map((claim, i) => claim && instances[i % 8]?.finish(claim)));
+  held.push(...claims.flatMap((claim) => claim ?? []));
 });
 
 t.test("nobody waits for a job that another one is taking, nor takes it too", async (t) => {

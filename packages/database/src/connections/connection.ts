@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { Readable, Writable, type Duplex } from "node:stream";
-import { describeError, StewardError, type Clock } from "@steward/core";
+import { describeError, StewardError, type Clock, type Timer } from "@steward/core";
 import type { Sql } from "postgres";
 import { ARRAY_TYPES, learnArrays } from "./arrays.ts";
 import { switchArrays, type DateMode } from "./dates.ts";
@@ -87,6 +87,8 @@ export class Connection implements Line {
   #runner: Runner | undefined;
   #cancelling = false;
   #cancelled: Promise<unknown> | undefined;
+  /** Bounds a cancellation until the server has taken the request and the query has ended. */
+  #grace: Timer | undefined;
   #reason: StewardError | undefined;
   #failOpening: ((error: unknown) => void) | undefined;
 
@@ -254,6 +256,7 @@ export class Connection implements Line {
     const runner = this.#runner;
     this.#query = this.#runner = undefined;
     this.streaming = false;
+    if (this.#cancelled === undefined) this.#grace?.cancel();
     return runner;
   }
 
@@ -263,7 +266,10 @@ export class Connection implements Line {
     if (query === undefined || this.dead || this.#cancelled !== undefined) return this.#cancelled ?? Promise.resolve();
     const cancelled: Promise<unknown> = new Promise((resolve) => {
       const taken = (): void => {
-        if (this.#cancelled === cancelled) this.#cancelled = undefined;
+        if (this.#cancelled === cancelled) {
+          this.#cancelled = undefined;
+          if (this.#query !== query) this.#grace?.cancel();
+        }
         resolve(undefined);
       };
       const giveUp = (): void => {
@@ -273,7 +279,7 @@ export class Connection implements Line {
         taken();
       };
       // It stands when the request was taken, too: the server may still not let go of the query.
-      this.owner.clock.setTimeout(giveUp, CANCEL_GRACE_MS, { unref: true });
+      this.#grace = this.owner.clock.setTimeout(giveUp, CANCEL_GRACE_MS, { unref: true });
       this.#askToCancel(query).then(taken, taken);
     });
     return (this.#cancelled = cancelled);

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect } from "node:http2";
+import type { Socket } from "node:net";
 import { createServer } from "node:tls";
 import {
   Client,
@@ -126,7 +127,11 @@ t.test("TLS: a certificate is checked for the address itself, and an address is 
   const error: unknown = await elsewhere.start().catch((reason: unknown) => reason);
   t.ok(isStewardError(error, "GRPC_PROBE_FAILED"), "the certificate is not for 127.0.0.2");
   const names: unknown[] = [];
-  const listener = createServer({ cert, key, ALPNProtocols: ["h2"] }, (socket) => names.push(socket.servername));
+  const sockets: Socket[] = [];
+  const listener = createServer({ cert, key, ALPNProtocols: ["h2"] }, (socket) => {
+    names.push(socket.servername);
+    sockets.push(socket);
+  });
   await once(listener.listen(0, "127.0.0.1"), "listening");
   const bound = listener.address();
   const silent = typeof bound === "object" && bound !== null ? bound.port : 0;
@@ -135,5 +140,6 @@ t.test("TLS: a certificate is checked for the address itself, and an address is 
       .start()
       .catch(() => {});
   listener.close();
+  for (const socket of sockets) socket.destroy();
   t.ok(names.includes(false) && names.includes("localhost") && !names.includes("127.0.0.1"), String(names));
 });

@@ -1,4 +1,4 @@
-import { StewardError, type Clock } from "@steward/core";
+import { StewardError, type Clock, type Timer } from "@steward/core";
 import type { Command, Redis } from "ioredis";
 import { readsOnly } from "../client/commands.ts";
 import { openLink } from "../connection/link.ts";
@@ -31,6 +31,7 @@ export class NodeWatch {
   readonly #setup: NodeWatchSetup;
   readonly #plan: LinkPlan;
   #watchdog: Watchdog | undefined;
+  #handshake: Timer | undefined;
   #asking = false;
   #connected = false;
 
@@ -83,12 +84,13 @@ export class NodeWatch {
     const late = (): void => {
       if (this.redis.stream === stream && this.redis.status === "connect") stream.destroy();
     };
-    clock.setTimeout(late, settings.connectTimeoutMs, { unref: true });
+    this.#handshake = clock.setTimeout(late, settings.connectTimeoutMs, { unref: true });
   }
 
   #ready(): void {
     const { clock, settings, counts } = this.#setup;
     const { redis } = this;
+    this.#handshake?.cancel();
     if (redis.stream.destroyed) return;
     if (this.#connected) counts.reconnects++;
     this.#connected = true;
@@ -98,6 +100,7 @@ export class NodeWatch {
   }
 
   #closed(): void {
+    this.#handshake?.cancel();
     this.#watchdog?.stop();
     void this.refresh().catch(() => {});
   }
