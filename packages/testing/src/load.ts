@@ -146,7 +146,12 @@ export class Load {
     return Math.max(...this.samples.map(({ began, ended }) => this.watch.elapsed(began, ended)));
   }
 
-  /** Calls that began in a span and failed, but for those that the machine kept from being answered. */
+  /** Every call that failed, also those that the machine kept from being answered: for what did happen. */
+  get failures(): Sample[] {
+    return this.samples.filter(({ error }) => error !== undefined);
+  }
+
+  /** For what must not happen: calls that began in a span and failed, but for those that the machine kept from being answered. */
   failed(from = 0, to: number = Number.POSITIVE_INFINITY): Sample[] {
     return this.samples.filter(
       ({ began, ended, error }) =>

@@ -39,7 +39,9 @@ async function underLoad(fault: (proxy: FaultProxy) => Promise<unknown>): Promis
   return { load, faultAt, healedAt, unsettled: await load.end(3_000) };
 }
 
-const codesIn = (load: Load): (string | undefined)[] => [...new Set(load.failed().map(({ code }) => code))];
+/** Codes of failures for which the machine is no excuse, besides those that are expected. */
+const codesBeside = (load: Load, ...expected: string[]): (string | undefined)[] =>
+  load.failed().flatMap(({ code }) => (expected.includes(code ?? "") ? [] : [code]));
 
 t.test("half-open connections: only what was in flight is lost, and all is well within 3 s", async (t) => {
   const lost: unknown[] = [];
@@ -49,8 +51,12 @@ t.test("half-open connections: only what was in flight is lost, and all is well 
   const { load, faultAt, unsettled } = await underLoad(async (proxy) => proxy.halfOpen());
   t.equal(unsettled, 0);
   const { length } = load.failed();
-  t.ok(length >= 1 && length <= 10, `${length} lost, no more than there were connections`);
-  t.same(codesIn(load), ["DATABASE_CONNECTION_LOST"]);
+  t.ok(length <= 10, `${length} lost, no more than there were connections`);
+  t.ok(
+    load.failures.some(({ code }) => code === "DATABASE_CONNECTION_LOST"),
+    "what was in flight is lost",
+  );
+  t.same(codesBeside(load, "DATABASE_CONNECTION_LOST"), []);
   t.ok(load.firstErrorAfter(faultAt) <= 2_000, `first error after ${load.firstErrorAfter(faultAt)} ms`);
   t.ok(load.lastErrorAfter(faultAt) <= 3_000, `last error after ${load.lastErrorAfter(faultAt)} ms`);
   t.ok(load.slowest < 2_300, `longest call ${load.slowest} ms`);
@@ -90,7 +96,8 @@ t.test("blackhole: no call outlives its deadline, and all is well within 3 s of 
   t.ok(load.firstErrorAfter(faultAt) <= 2_300);
   t.ok(load.lastErrorAfter(healedAt) <= 3_000, `last error ${load.lastErrorAfter(healedAt)} ms after it`);
   t.ok(load.slowest < 2_500, `longest call ${load.slowest} ms`);
-  t.same(new Set(codesIn(load)), new Set(["DEADLINE_EXCEEDED", "DATABASE_CONNECT_FAILED"]));
+  t.ok(load.failures.length > 0, "what was asked meanwhile failed");
+  t.same(codesBeside(load, "DEADLINE_EXCEEDED", "DATABASE_CONNECT_FAILED"), []);
 });
 
 t.test("a frozen server: no call outlives its deadline, and all is well within 3 s of its waking", async (t) => {
