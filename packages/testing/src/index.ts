@@ -3,6 +3,7 @@ export { type ContractAssert, type ContractFactory, type ContractRunner, resourc
 export { leakyErrors, leaksIn, type LeakyError } from "./disclosure.ts";
 export { machineAddress } from "./elsewhere.ts";
 export { FakeClock } from "@steward/core/testing";
+export { effort, rounds } from "./effort.ts";
 export { TESTING_CODES, type TestingCode } from "./errors.ts";
 export { assertNoLeaks, type HandleCounts, type HandleTracker, trackHandles } from "./leaks.ts";
 export { Load, type Sample, Watch } from "./load.ts";

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import t from "tap";
 import { failure, sleep, until } from "../src/index.ts";
 
@@ -29,4 +30,13 @@ t.test("sleep lets real time go by", async (t) => {
   const since = performance.now();
   await sleep(20);
   t.ok(performance.now() - since >= 19);
+});
+
+t.test("rounds follow the effort that the environment asks for", async (t) => {
+  const program = `import { rounds } from ${JSON.stringify(new URL("../src/effort.js", import.meta.url).href)}; console.log(rounds(40), rounds(1));`;
+  const roundsAt = (env: NodeJS.ProcessEnv): string =>
+    execFileSync(process.execPath, ["--input-type=module", "--eval", program], { env, encoding: "utf8" }).trim();
+  t.equal(roundsAt({}), "40 1");
+  t.equal(roundsAt({ STEWARD_EFFORT: "0.2" }), "8 1");
+  t.equal(roundsAt({ STEWARD_EFFORT: "100" }), "4000 100");
 });
