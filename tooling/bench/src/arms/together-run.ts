@@ -9,7 +9,7 @@ const BATCH_MS = 80;
  */
 const PASSES = 3;
 const PASS_RUNS = 10_000;
-const PASS_MS = 700;
+const PASS_BATCHES = 8;
 
 interface Timed {
   readonly run: Run;
@@ -27,7 +27,7 @@ async function usOf(run: Run, count: number): Promise<number> {
 /** Warms a contender up, and sizes its batches by the CPU that it takes. */
 async function warm(one: Timed, batchMs: number): Promise<void> {
   let [made, spentUs, count, us] = [0, 0, 8, 1];
-  while (made < PASS_RUNS && spentUs < PASS_MS * 1_000) {
+  while (made < PASS_RUNS && spentUs < PASS_BATCHES * batchMs * 1_000) {
     us = Math.max(0.1, await usOf(one.run, count));
     made += count;
     spentUs += us * count;

@@ -29,7 +29,6 @@ const programs: Readonly<Record<string, readonly string[]>> = {
   avvio: ["avvio"],
   awilix: ["awilix"],
   "awilix + awilix-manager": ["awilix", "awilix-manager"],
-  "tsyringe + reflect-metadata": ["reflect-metadata", "tsyringe"],
   "inversify + reflect-metadata": ["reflect-metadata", "inversify"],
   "@nestjs/core + common": ["reflect-metadata", "@nestjs/common", "@nestjs/core"],
   effect: ["effect"],

@@ -2,7 +2,7 @@ import { type Findings, type Row, row } from "@steward/harness";
 import { againstThen, cheapest, cost, measured, of, type Series, tableOf, times, weigh } from "../arms/rounds.ts";
 import type { Settings } from "../settings.ts";
 
-const RIVALS = ["inferdi", "awilix", "tsyringe", "inversify", "effect", "nest"] as const;
+const RIVALS = ["inferdi", "awilix", "inversify", "effect", "nest"] as const;
 /** How many times cheaper than the rival's best arm ours has to be. */
 const BARS: Readonly<Partial<Record<(typeof RIVALS)[number], number>>> = { awilix: 8, inferdi: 3, nest: 100 };
 /** CPU of one request, in us. */

@@ -13,21 +13,11 @@ import {
 import { againstThen, cost, measured, of, tableOf, times } from "../arms/rounds.ts";
 import type { Settings } from "../settings.ts";
 import { exactRows } from "./exact.ts";
-import { FAILING_NODE, idealMs, leveled, SLOW_NODE, type LifeGraph } from "./graph.ts";
+import { idealMs, leveled, SLOW_NODE, type LifeGraph } from "./graph.ts";
 import { Recorder, type LifeContender } from "./recorder.ts";
 
 const area = "start";
-const MODULES = [
-  "by-hand",
-  "steward",
-  "effect",
-  "inversify",
-  "nest",
-  "inferdi",
-  "avvio",
-  "awilix",
-  "tsyringe",
-] as const;
+const MODULES = ["by-hand", "steward", "effect", "inversify", "nest", "inferdi", "avvio", "awilix"] as const;
 /** Ours and hand-written code; rivals run in the first rounds only. */
 const RUNS_PER_ROUND = 3;
 
@@ -54,7 +44,7 @@ export async function startBench(settings: Settings): Promise<Findings> {
   });
   return {
     rows: [...exact, ...cpuRows, ...flat.rows, ...skewed.rows],
-    tables: [flat.table, skewed.table, await failures(settings), tableOf("CPU of start and stop", cpu)],
+    tables: [flat.table, skewed.table, tableOf("CPU of start and stop", cpu)],
   };
 }
 
@@ -140,39 +130,6 @@ function tableOfRuns(name: string, runs: ReadonlyMap<LifeContender, readonly Run
       [...new Set(of.map((run) => run.violations))].join(", "),
     ]),
     note,
-  };
-}
-
-/** A node in the middle fails to start: what is left behind, before and after a stop. Counts, not times, are the point. */
-async function failures({ say }: Settings): Promise<Table> {
-  say("a resource fails");
-  const rows: (string | number)[][] = [];
-  for (const contender of await all()) {
-    const recorder = new Recorder(leveled({ failing: FAILING_NODE }), (ms, signal) => sleep(ms, undefined, { signal }));
-    const life = contender.make(recorder);
-    let rejected = false;
-    const tookMs = await timed(() => life.start().catch(() => (rejected = true)));
-    const { inFlight } = recorder;
-    await sleep(150);
-    const left = recorder.up;
-    const stopped = await life.stop().then(
-      () => "",
-      () => " (stop failed)",
-    );
-    const after = `${recorder.up}${stopped}`;
-    rows.push([contender.name, rejected ? tookMs : "did not fail", inFlight, left, after, recorder.neverStarted]);
-  }
-  return {
-    title: "One resource of the third level fails to start",
-    columns: [
-      "contender",
-      "rejects after ms",
-      "in flight then",
-      "left up",
-      "left up after stop",
-      "stopped, never started",
-    ],
-    rows,
   };
 }
 

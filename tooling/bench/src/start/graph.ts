@@ -37,9 +37,6 @@ export function leveled({ slow, failing }: { readonly slow?: number; readonly fa
 /** The node of the second level that nobody needs. */
 export const SLOW_NODE: number = 2 * WIDTH - 1;
 
-/** A node in the middle of the graph. */
-export const FAILING_NODE = 25;
-
 /** The shortest possible start or stop: the longest chain. */
 export function idealMs(graph: LifeGraph, ms: (node: LifeNode) => number): number {
   const until: number[] = [];

@@ -20,22 +20,6 @@ function managed(recorder: Recorder, injectionMode: InjectionModeType): Life {
   return { start: () => manager.executeInit(), stop: () => manager.executeDispose() };
 }
 
-/** awilix alone has no start, so a hand-written loop stands in; its dispose stops everything at once. */
-function alone(recorder: Recorder): Life {
-  const diContainer = createContainer({ injectionMode: InjectionMode.PROXY });
-  for (const node of recorder.graph)
-    diContainer.register(
-      node.name,
-      asClass(classOf(recorder, node))
-        .singleton()
-        .disposer((thing) => thing.dispose()),
-    );
-  const start = async (): Promise<void> => {
-    for (const { name } of recorder.graph) await diContainer.resolve<{ init(): Promise<unknown> }>(name).init();
-  };
-  return { start, stop: () => diContainer.dispose() };
-}
-
 function classOf(recorder: Recorder, node: LifeNode) {
   return class {
     init(): Promise<unknown> {
@@ -50,5 +34,4 @@ function classOf(recorder: Recorder, node: LifeNode) {
 export const contenders: readonly LifeContender[] = [
   { name: "awilix + awilix-manager, PROXY", make: (recorder) => managed(recorder, InjectionMode.PROXY) },
   { name: "awilix + awilix-manager, CLASSIC", make: (recorder) => managed(recorder, InjectionMode.CLASSIC) },
-  { name: "awilix alone (serial start by hand)", make: alone },
 ];
