@@ -35,6 +35,25 @@ export class Rate {
   }
 }
 
+/** How late bare timers of a length are in this process at most: what the machine adds to a time that is measured beside. */
+export class Jitter implements Disposable {
+  readonly #timer: NodeJS.Timeout;
+  /** The latest so far, in ms. */
+  ms = 0;
+
+  constructor(lengthMs: number) {
+    this.#timer = setInterval(() => {
+      const began = performance.now();
+      const late = (): void => void (this.ms = Math.max(this.ms, performance.now() - began - lengthMs));
+      setTimeout(late, lengthMs).unref();
+    }, TURN_MS);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
 /** What failed, by why. */
 export class Losses {
   readonly counts = new Map<string, number>();

@@ -1,4 +1,4 @@
-import { Rate } from "../rate.ts";
+import { Jitter, Rate } from "../rate.ts";
 
 /** One call of a load; instants in ms of `performance.now()`. */
 export interface Sample {
@@ -14,19 +14,20 @@ export interface Sample {
 export class Load {
   readonly samples: Sample[] = [];
   readonly #rate: Rate;
-  /** What the machine adds to every time measured here, in ms. */
-  jitterMs = 0;
+  readonly #jitter: Jitter;
 
   constructor(
     perSecond: number,
     deadlineMs: number,
     call: (n: number) => { id: string | undefined; done: Promise<unknown> },
   ) {
-    const probe = (began: number): void => {
-      const late = (): void => void (this.jitterMs = Math.max(this.jitterMs, performance.now() - began - deadlineMs));
-      setTimeout(late, deadlineMs).unref();
-    };
-    this.#rate = new Rate(perSecond, (n) => this.#one(call(n)), probe);
+    this.#jitter = new Jitter(deadlineMs);
+    this.#rate = new Rate(perSecond, (n) => this.#one(call(n)));
+  }
+
+  /** What the machine adds to every time measured here, in ms. */
+  get jitterMs(): number {
+    return this.#jitter.ms;
   }
 
   async #one({ id, done }: { readonly id: string | undefined; readonly done: Promise<unknown> }): Promise<void> {
@@ -43,5 +44,6 @@ export class Load {
   /** Begins no more calls. */
   stop(): void {
     this.#rate.stop();
+    this.#jitter[Symbol.dispose]();
   }
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Jitter } from "../rate.ts";
 import { Program } from "./replica.ts";
 
 /** A shutdown that never would end, and how it ended. */
@@ -11,6 +12,8 @@ export interface Hung {
   readonly named: boolean;
   /** From a second signal to the end, in ms, of another process of the kind. */
   readonly secondSignalMs: number;
+  /** Of the machine meanwhile. */
+  readonly jitterMs: number;
 }
 
 const KINDS = [
@@ -29,6 +32,7 @@ export function endHanging(): Promise<Hung[]> {
 }
 
 async function endOne({ how, what, culprits }: (typeof KINDS)[number]): Promise<Hung> {
+  using jitter = new Jitter(100);
   await using program = await started(how);
   const exitMs = await program.endAfter("SIGTERM");
   await using other = await started(how);
@@ -40,6 +44,7 @@ async function endOne({ how, what, culprits }: (typeof KINDS)[number]): Promise<
     code: (await program.ended).code,
     named: culprits.test(program.said),
     secondSignalMs: await other.endAfter("SIGINT"),
+    jitterMs: jitter.ms,
   };
 }
 

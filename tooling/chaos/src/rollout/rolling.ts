@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { total } from "../rate.ts";
+import { Jitter, total } from "../rate.ts";
 import { Calls, type CallResult } from "./calls.ts";
 import { Cluster, type Pair } from "./cluster.ts";
 import { Load, type LoadResult } from "./load.ts";
@@ -18,7 +18,7 @@ export interface Rolled {
   readonly calls: CallResult;
   /** From SIGTERM to the end of the process, of each replica, in ms. */
   readonly exitsMs: readonly number[];
-  /** The longest that an exit may take: the delay, then whatever drains longest (a request, the spread of a hub), and 200 ms. */
+  /** The longest that an exit may take: the delay, then whatever drains longest (a request, the spread of a hub), 200 ms, and the jitter of the machine. */
   readonly allowedMs: number;
   readonly codes: readonly (number | null)[];
 }
@@ -31,6 +31,8 @@ export interface Rollout {
   readonly control: Rolled;
   /** From the second signal to the end of the process, in ms. */
   readonly secondSignalMs: readonly number[];
+  /** Of the machine meanwhile. */
+  readonly jitterMs: number;
 }
 
 /** How many of all kinds a rolling restart lost. */
@@ -51,11 +53,14 @@ export async function rollOut(app: string, runs: number, say: (what: string) => 
     );
   }
   const control = await roll(cluster, "SIGKILL");
-  return { balancer: cluster.balancer.name, runs: rolled, control, secondSignalMs: await endImpatiently(cluster) };
+  using jitter = new Jitter(100);
+  const secondSignalMs = await endImpatiently(cluster);
+  return { balancer: cluster.balancer.name, runs: rolled, control, secondSignalMs, jitterMs: jitter.ms };
 }
 
 async function roll(cluster: Cluster, signal: NodeJS.Signals): Promise<Rolled> {
   const { balancer, slowPath } = cluster;
+  using jitter = new Jitter(1_000);
   const watchers = await Watchers.start(balancer);
   const calls = await Calls.start(balancer);
   const load = new Load(balancer, slowPath);
@@ -70,7 +75,7 @@ async function roll(cluster: Cluster, signal: NodeJS.Signals): Promise<Rolled> {
     await sleep(500);
   }
   const [requests, called, jobs] = await Promise.all([load.end(), calls.end(), watchers.end()]);
-  const allowedMs = DELAY_MS + Math.max(requests.longestMs, SPREAD_MS) + GRACE_MS;
+  const allowedMs = DELAY_MS + Math.max(requests.longestMs, SPREAD_MS) + GRACE_MS + jitter.ms;
   return { requests, jobs, calls: called, exitsMs, codes, allowedMs };
 }
 
