@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { markdown, report, type Row, type Table } from "@steward/harness";
 import { DRIVERS, type DriverName } from "./drivers/driver.ts";
 import { drillTable, DRILLS, type Found } from "./drills/drills.ts";
-import { inProcess } from "./in-process.ts";
+import { inProcess, sideBySide } from "./in-process.ts";
 import { FAULTS } from "./matrix/faults.ts";
 import { grid, matrix, matrixTable } from "./matrix/matrix.ts";
 import { matrixRows } from "./matrix/judge.ts";
@@ -76,7 +76,7 @@ async function drillPart(names: readonly string[]): Promise<Part> {
   const one = async (driver: DriverName): Promise<Found[]> =>
     (await inProcess(["drills", driver, names.join(";"), ""])) as Found[]; // what the worker sends
   const found: Found[] = [];
-  if (quick) found.push(...(await Promise.all(drivers.map(one))).flat());
+  if (quick) found.push(...(await sideBySide(drivers, one)).flat());
   else for (const driver of drivers) found.push(...(await one(driver)));
   return { rows: found.flatMap(({ rows }) => rows), tables: [drillTable(found)], rest: { drills: found } };
 }

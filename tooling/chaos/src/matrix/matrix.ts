@@ -1,18 +1,18 @@
 import type { Row, Table } from "@steward/harness";
 import { ARMS, type DriverName } from "../drivers/driver.ts";
-import { inProcess } from "../in-process.ts";
+import { inProcess, sideBySide } from "../in-process.ts";
 import type { Span } from "./cell.ts";
 import { FAULTS } from "./faults.ts";
 import type { Figures } from "./figures.ts";
 
-/** Drills faults on drivers, each driver in a process of its own, all at the same time. */
+/** Drills faults on drivers, each driver in a process of its own. */
 export async function matrix(
   drivers: readonly DriverName[],
   faults: readonly string[],
   span: Span,
 ): Promise<Figures[]> {
   const args = [faults.join(";"), JSON.stringify(span)];
-  const sent = await Promise.all(drivers.map((driver) => inProcess(["matrix", driver, ...args])));
+  const sent = await sideBySide(drivers, (driver) => inProcess(["matrix", driver, ...args]));
   const all = sent.flat() as Figures[][]; // what the worker sends, fault by fault
   const order = FAULTS.map(({ name }) => name);
   return all.flat().sort((a, b) => order.indexOf(a.fault) - order.indexOf(b.fault));
