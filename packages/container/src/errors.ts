@@ -1,4 +1,4 @@
-import { StewardError, type StewardErrorDetails } from "@steward/core";
+import { brand, StewardError, type StewardErrorDetails } from "@steward/core";
 
 /** Every error code of `@steward/container`, with what it means. */
 export const CONTAINER_CODES = {
@@ -66,6 +66,10 @@ export class StartError extends StewardError {
     this.stillStarting = details.stillStarting;
     this.rollbackFailures = details.rollbackFailures;
   }
+
+  static {
+    brand(this, "start-error");
+  }
 }
 
 /** A stop in which something failed; everything else was stopped. */
@@ -76,5 +80,9 @@ export class StopError extends StewardError {
   constructor(message: string, failures: readonly NodeFailure[]) {
     super("STOP_FAILED", message, { resource: failures[0]?.resource, cause: failures[0]?.cause });
     this.failures = failures;
+  }
+
+  static {
+    brand(this, "stop-error");
   }
 }

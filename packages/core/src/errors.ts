@@ -34,11 +34,28 @@ export interface StewardErrorDetails {
 }
 
 const BRAND = Symbol.for("steward.error");
+const isInstance = Function.prototype[Symbol.hasInstance];
+
+/**
+ * Makes `instanceof` hold across copies of a package, which happens with two versions in one program: what a class of
+ * that name made is known by a mark. Call it in a static block of the class.
+ */
+export function brand(type: Function & { readonly prototype: object }, name: string): void {
+  const mark = Symbol.for(`steward.${name}`);
+  Object.defineProperty(type.prototype, mark, { value: true });
+  Object.defineProperty(type, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      return this === type
+        ? typeof value === "object" && value !== null && mark in value
+        : isInstance.call(this as Function, value); // a subclass is none of its siblings
+    },
+  });
+}
 
 /**
  * The one error class of all packages: a stable `code`, the `resource` it concerns, and the `cause`.
  *
- * Recognise it with {@link isStewardError}: the brand holds across copies of this package, `instanceof` does not.
+ * Recognise it with {@link isStewardError}, or with `instanceof`: both hold across copies of this package.
  *
  * @example
  * ```ts
@@ -70,7 +87,7 @@ export class StewardError extends Error {
   }
 
   static {
-    Object.defineProperty(this.prototype, BRAND, { value: true });
+    brand(this, "error");
   }
 }
 

@@ -30,6 +30,7 @@ export {
 } from "./definition.ts";
 export { cached, current, fresh, lazy, optional, when, type CachedOptions, type Current } from "./edges.ts";
 export {
+  brand,
   CORE_CODES,
   describeError,
   isRetryable,
@@ -92,7 +93,7 @@ export {
   textSchema,
 } from "./options/atoms.ts";
 export { nearest } from "./options/nearest.ts";
-export { isOptionsError, OptionsError, type OptionsProblem } from "./options/problems.ts";
+export { OptionsError, type OptionsProblem } from "./options/problems.ts";
 export {
   anything,
   flag,

@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { brand } from "./errors.ts";
 
 const MASK = "[secret]";
 
@@ -27,6 +28,7 @@ export class Secret {
   }
 
   static {
+    brand(this, "secret");
     Object.defineProperty(this.prototype, inspect.custom, { value: () => MASK });
   }
 }

@@ -15,7 +15,6 @@ import {
   functionSchema,
   givenSchema,
   hasMethods,
-  isOptionsError,
   listOf,
   literalOr,
   milliseconds,
@@ -126,7 +125,7 @@ t.test("what is refused is one OPTIONS_INVALID with all problems, known across c
       return error;
     }
   })();
-  t.ok(isOptionsError(thrown) && thrown instanceof OptionsError);
+  t.ok(thrown instanceof OptionsError && thrown instanceof StewardError);
   t.match(thrown, { code: "OPTIONS_INVALID", resource: "cache", name: "OptionsError" });
   t.equal(
     (thrown as Error).message,
@@ -138,9 +137,6 @@ t.test("what is refused is one OPTIONS_INVALID with all problems, known across c
     ].join("\n"),
   );
   t.match(new OptionsError([{ resource: "s", path: "", message: "is wrong" }]).message, /^1 option is wrong:\n {2}s: /);
-  t.notOk(isOptionsError(new StewardError("OPTIONS_INVALID", "no problems")));
-  t.notOk(isOptionsError(Object.assign(new StewardError("OTHER", "x"), { problems: [] })));
-  t.ok(isOptionsError(Object.assign(new StewardError("OPTIONS_INVALID", "a copy"), { problems: [] })));
   t.end();
 });
 
@@ -376,5 +372,19 @@ t.test("checks of valibot without a message of their own are told in our words",
       "union: expected string | boolean, received 5",
     ],
   );
+  t.end();
+});
+
+t.test("instanceof holds for errors of another copy of the package, and for subclasses only for their own", (t) => {
+  const mark = Symbol.for("steward.error");
+  const copy = Object.assign(Object.create({ [mark]: true }) as object, { code: "OTHER" }); // as another copy made it
+  t.ok(copy instanceof StewardError);
+  t.notOk(copy instanceof OptionsError);
+  t.ok(Object.create({ [Symbol.for("steward.options-error")]: true }) instanceof OptionsError);
+  class Mine extends StewardError {}
+  t.ok(new Mine("A", "b") instanceof Mine);
+  t.ok(new Mine("A", "b") instanceof StewardError);
+  t.notOk(new StewardError("A", "b") instanceof Mine);
+  for (const other of [undefined, null, "x", {}, new Error("x")]) t.notOk((other as unknown) instanceof StewardError);
   t.end();
 });

@@ -1,4 +1,4 @@
-import { StewardError, type StewardErrorDetails } from "@steward/core";
+import { brand, StewardError, type StewardErrorDetails } from "@steward/core";
 import type { Issue } from "./inputs/issue.ts";
 
 /** Every error code of `@steward/fastify`, with what it means. */
@@ -52,6 +52,10 @@ export class HttpError extends Error {
     this.headers = options.headers ?? {};
     this.code = options.code;
   }
+
+  static {
+    brand(this, "http-error");
+  }
 }
 
 /** Input that is not what the route asks for: every problem of every part of the request. */
@@ -66,6 +70,10 @@ export class InvalidInput extends StewardError {
     );
     this.issues = issues;
   }
+
+  static {
+    brand(this, "invalid-input");
+  }
 }
 
 /** Ends a WebSocket with a code and a reason, thrown by its handler or by a dependency of it. */
@@ -78,5 +86,9 @@ export class SocketError extends Error {
   constructor(closeCode: number, reason = "") {
     super(reason);
     this.closeCode = closeCode;
+  }
+
+  static {
+    brand(this, "socket-error");
   }
 }

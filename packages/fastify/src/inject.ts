@@ -1,6 +1,7 @@
 import type { ScopeNeeds } from "@steward/container";
-import { resource, runWithContext, type Need, type Needs, type ValuesOf } from "@steward/core";
+import { assertShape, resource, runWithContext, type Need, type Needs, type ValuesOf } from "@steward/core";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { injectShape } from "./options.ts";
 import type { Provided } from "./request-inputs.ts";
 import { Route, type AnyHandler, type Surroundings } from "./route.ts";
 import { notRegistered, notSeen, tooEarly, type Visit } from "./visit.ts";
@@ -102,6 +103,7 @@ export interface SocketLike {
 /** Makes the function that Fastify is given. @throws {NEED_INVALID} when a need is no definition, most often for want of an import. */
 function marked(injection: Injection): Injected {
   const { needs, options } = injection;
+  assertShape("a handler", injectShape, options);
   resource("a handler", {
     lifetime: "handler",
     needs: { ...needs, ...options.dependencies } as {},

@@ -7,7 +7,7 @@ import {
   type HealthEndpointOptions,
   type Running,
 } from "@steward/container";
-import type { Binding, MetricsSource, Needs } from "@steward/core";
+import { assertShape, type Binding, type MetricsSource, type Needs } from "@steward/core";
 import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from "fastify";
 import plugin from "fastify-plugin";
 import { accessLog, type AccessLogOptions } from "./access-log.ts";
@@ -24,6 +24,7 @@ import { Validators } from "./inputs/validator.ts";
 import { answerUnknown } from "./not-found.ts";
 import { Documentation, type OpenApiOptions } from "./openapi.ts";
 import { errorHandler, type ProblemOptions } from "./problem.ts";
+import { pluginShape } from "./options.ts";
 import { problemSchema } from "./problem-schema.ts";
 import { requestIdFrom } from "./request-id.ts";
 import { Route, type Surroundings } from "./route.ts";
@@ -95,6 +96,7 @@ declare module "fastify" {
 }
 
 const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) => {
+  assertShape("steward", pluginShape, options);
   const {
     timeoutMs = 30_000,
     requestId = "x-request-id",
@@ -135,6 +137,8 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
  * stops it once the app has closed and nothing of any request is left.
  *
  * Register it first, so that it sees every route.
+ *
+ * @throws {OPTIONS_INVALID} when an option is unknown or wrong.
  *
  * @example
  * ```ts

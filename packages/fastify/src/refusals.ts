@@ -1,5 +1,7 @@
 import type { Socket } from "node:net";
+import { assertShape } from "@steward/core";
 import type { FastifyServerOptions } from "fastify";
+import { refusalsShape } from "./options.ts";
 import { errorHandler, problemOf, type ProblemOptions } from "./problem.ts";
 import { uuid7 } from "./request-id.ts";
 
@@ -22,13 +24,11 @@ const STATUSES: Readonly<Record<string, readonly [status: number, detail: string
  * console.log((await app.inject("/%zz")).headers["content-type"]); // => application/problem+json; charset=utf-8
  * ```
  */
-export function refusals({
-  requestId = "x-request-id",
-  ...errors
-}: ProblemOptions & { readonly requestId?: string | false } = {}): Pick<
-  FastifyServerOptions,
-  "frameworkErrors" | "clientErrorHandler"
-> {
+export function refusals(
+  options: ProblemOptions & { readonly requestId?: string | false } = {},
+): Pick<FastifyServerOptions, "frameworkErrors" | "clientErrorHandler"> {
+  assertShape("refusals", refusalsShape, options);
+  const { requestId = "x-request-id", ...errors } = options;
   const answer = errorHandler(errors);
   return {
     frameworkErrors: (error, request, reply) => {

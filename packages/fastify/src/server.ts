@@ -1,7 +1,8 @@
-import { resource, type Definition, type Needs, type OpenOfAll, type ValuesOf } from "@steward/core";
+import { assertShape, resource, type Definition, type Needs, type OpenOfAll, type ValuesOf } from "@steward/core";
 import type { FastifyInstance } from "fastify";
 import { doorway, type Doorway } from "./doorway.ts";
 import { fastifyError } from "./errors.ts";
+import { listenShape, serverShape } from "./options.ts";
 
 /** Where a server listens. */
 export interface ListenOptions {
@@ -21,6 +22,8 @@ export interface FastifyServerOptions<N extends Needs> {
   readonly listen: (values: ValuesOf<N>) => ListenOptions;
 }
 
+const LOOPBACK = "127.0.0.1";
+
 /** An app that listens. It drains and stops with its container. */
 export class FastifyServer {
   readonly app: FastifyInstance;
@@ -38,13 +41,18 @@ export class FastifyServer {
    *
    * @throws {PORT_BUSY} when another program has the port.
    */
-  static async listen(app: FastifyInstance, { host = "127.0.0.1", port }: ListenOptions): Promise<FastifyServer> {
+  static async listen(app: FastifyInstance, options: ListenOptions): Promise<FastifyServer> {
     try {
-      const url = await app.listen({ host, port, listenTextResolver: (address) => `listening at ${address}` });
+      assertShape("listen", listenShape, options);
+      const url = await app.listen({
+        host: options.host ?? LOOPBACK,
+        port: options.port,
+        listenTextResolver: (address) => `listening at ${address}`,
+      });
       return new FastifyServer(app, url);
     } catch (error) {
       await app.close();
-      throw isBusy(error) ? busy(host, port, error) : error;
+      throw isBusy(error) ? busy(options.host ?? LOOPBACK, options.port, error) : error;
     }
   }
 
@@ -94,8 +102,10 @@ function busy(host: string, port: number, cause: unknown): Error {
  */
 export function fastifyServer<const N extends Needs = {}>(
   name: string,
-  { needs, app, listen }: FastifyServerOptions<N>,
+  options: FastifyServerOptions<N>,
 ): Definition<FastifyServer, "application", OpenOfAll<N> | "application:doorway"> {
+  assertShape(name, serverShape, options);
+  const { needs, app, listen } = options;
   const definition = resource(name, {
     needs: { ...needs, doorway },
     restart: "stop-first", // two cannot have one port

@@ -1,5 +1,5 @@
 import { Metadata, status, type ServiceError, type StatusObject } from "@grpc/grpc-js";
-import { grpcStatusOf, isStewardError, publicError, stewardErrorIn, StewardError } from "@steward/core";
+import { brand, grpcStatusOf, isStewardError, publicError, stewardErrorIn, StewardError } from "@steward/core";
 import { errorInfo, retryInfo, statusMessage } from "./proto/codec.ts";
 
 /** Name of a gRPC status, such as `NOT_FOUND`. */
@@ -60,6 +60,10 @@ export class GrpcStatusError extends StewardError {
     this.reason = options.reason ?? name;
     this.domain = options.domain ?? "steward";
     this.metadata = options.metadata ?? {};
+  }
+
+  static {
+    brand(this, "grpc-status-error");
   }
 }
 

@@ -1,5 +1,13 @@
-import { describeError, StewardError, type HistogramValue, type MetricSample, type MetricsSource } from "@steward/core";
+import {
+  assertShape,
+  describeError,
+  StewardError,
+  type HistogramValue,
+  type MetricSample,
+  type MetricsSource,
+} from "@steward/core";
 import { METRICS } from "./metrics.ts";
+import { readShape } from "./options.ts";
 import { Pace } from "./pace.ts";
 
 /** Whoever has metrics, with the words for those that are not Steward's own. */
@@ -56,6 +64,7 @@ class Gathering {
   readonly #options: ReadOptions;
 
   constructor(options: ReadOptions) {
+    assertShape("metrics", readShape, options);
     this.#options = options;
   }
 

@@ -1,5 +1,6 @@
-import { Histogram, StewardError, type MetricSample } from "@steward/core";
+import { assertShape, Histogram, StewardError, type MetricSample } from "@steward/core";
 import type { DescribedSource } from "./gather.ts";
+import { histogramShape, meterShape, metricShape } from "./options.ts";
 
 /** What a metric of yours is called and means. */
 export interface MetricOptions {
@@ -90,6 +91,7 @@ export class Meter implements DescribedSource {
   #series = 0;
 
   constructor(options: MeterOptions = {}) {
+    assertShape("meter", meterShape, options);
     this.#maxSeries = options.maxSeries ?? 2_000;
   }
 
@@ -104,6 +106,7 @@ export class Meter implements DescribedSource {
    * @throws {TELEMETRY_NAME_INVALID} @throws {TELEMETRY_METRIC_CONFLICT} when the name stands for another kind or unit.
    */
   counter(name: string, options: MetricOptions = {}): Counter {
+    assertShape(name, metricShape, options);
     return this.#recorder(name, "counter", "", options, () => new Counter());
   }
 
@@ -113,6 +116,7 @@ export class Meter implements DescribedSource {
    * @throws {TELEMETRY_NAME_INVALID} @throws {TELEMETRY_METRIC_CONFLICT} when the name stands for another kind or unit.
    */
   gauge(name: string, options: MetricOptions = {}): Gauge {
+    assertShape(name, metricShape, options);
     return this.#recorder(name, "gauge", "", options, () => new Gauge());
   }
 
@@ -122,6 +126,7 @@ export class Meter implements DescribedSource {
    * @throws {TELEMETRY_NAME_INVALID} @throws {TELEMETRY_METRIC_CONFLICT} when the name stands for another kind, unit or other bounds.
    */
   histogram(name: string, options: HistogramOptions = {}): Histogram {
+    assertShape(name, histogramShape, options);
     const { bounds, unit = "s" } = options;
     return this.#recorder(name, "histogram", String(bounds), { ...options, unit }, () => new Histogram(bounds));
   }

@@ -1,4 +1,13 @@
-import type { Manager, ManagerContext } from "@steward/core";
+import {
+  assertShape,
+  func,
+  required,
+  shape,
+  withMethods,
+  type Manager,
+  type ManagerContext,
+  type Shape,
+} from "@steward/core";
 import { lifeCases } from "./contract-life.ts";
 import { stopCases } from "./contract-stop.ts";
 import { truthCases } from "./contract-truth.ts";
@@ -35,6 +44,12 @@ export interface ContractFactory<M extends Manager<unknown> = Manager<unknown>> 
   readonly proxy?: FaultProxy | undefined;
 }
 
+const factoryShape: Shape<ContractFactory> = shape<ContractFactory>(() => ({
+  create: required(func()),
+  use: func(),
+  proxy: withMethods("a fault proxy", "stop"),
+}));
+
 /** One case of a contract suite. @internal */
 export interface ContractCase {
   readonly name: string;
@@ -70,6 +85,7 @@ export function resourceContract<M extends Manager<unknown>>(
   runner: ContractRunner,
   factory: ContractFactory<M>,
 ): void {
+  assertShape("resourceContract", factoryShape, factory);
   // A manager that `create` made is the only one that `use` is ever given.
   const plain = factory as unknown as ContractFactory;
   for (const { name, needs, run } of [...lifeCases, ...stopCases, ...truthCases]) {

@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
+import { assertShape, func, recognised, required, shape, type Shape } from "@steward/core";
 import type { FlowFaults } from "./flow.ts";
 import { type Direction, Link, type LinkOwner } from "./link.ts";
 
@@ -73,6 +74,16 @@ const STANDARD_PORTS: Readonly<Record<string, number>> = {
   "https:": 443,
 };
 
+const proxyShape: Shape<FaultProxyOptions> = shape<FaultProxyOptions>(() => ({
+  target: required(recognised(isTarget, "a URL, or an object with host and port")),
+  random: func(),
+}));
+
+function isTarget(value: unknown): boolean {
+  if (typeof value === "string") return URL.canParse(value);
+  return typeof value === "object" && value !== null && "host" in value && "port" in value;
+}
+
 /**
  * Starts a fault proxy in front of a real server.
  *
@@ -91,6 +102,7 @@ const STANDARD_PORTS: Readonly<Record<string, number>> = {
  * ```
  */
 export async function startFaultProxy(options: FaultProxyOptions): Promise<FaultProxy> {
+  assertShape("startFaultProxy", proxyShape, options);
   const proxy = new TcpFaultProxy(options);
   await proxy.listen();
   return proxy;

@@ -1,4 +1,4 @@
-import { isStewardError, StewardError } from "../errors.ts";
+import { brand, StewardError } from "../errors.ts";
 import { nearest } from "./nearest.ts";
 
 /** One thing that is wrong with the options of a resource. */
@@ -25,11 +25,10 @@ export class OptionsError extends StewardError {
     );
     this.problems = problems;
   }
-}
 
-/** Tells whether a value is an {@link OptionsError}, also one of another copy of this package. */
-export function isOptionsError(value: unknown): value is OptionsError {
-  return isStewardError(value, "OPTIONS_INVALID") && "problems" in value && Array.isArray(value.problems);
+  static {
+    brand(this, "options-error");
+  }
 }
 
 /** The one sentence about a key that is not an option. */

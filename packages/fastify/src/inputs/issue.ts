@@ -1,3 +1,5 @@
+import { brand } from "@steward/core";
+
 /** Where in a request an input stands. */
 export type InputPlace = "query" | "header" | "cookie" | "path" | "body" | "form" | "file";
 
@@ -19,6 +21,10 @@ export class Invalid {
 
   constructor(issues: readonly Issue[]) {
     this.issues = issues;
+  }
+
+  static {
+    brand(this, "invalid-value");
   }
 }
 

@@ -1,4 +1,5 @@
-import { input, type InputDefinition } from "@steward/core";
+import { assertShape, input, type InputDefinition } from "@steward/core";
+import { inputShape } from "../options.ts";
 import { withSource } from "../source.ts";
 import type { InputPlace } from "./issue.ts";
 import { readerOf } from "./read.ts";
@@ -53,6 +54,7 @@ export interface InputMaker<Place extends InputPlace> {
 
 function makerOf<Place extends InputPlace>(place: Place): InputMaker<Place> {
   return (name, schema, options = {}) => {
+    assertShape(`${place} ${name}`, inputShape, options);
     const given: InputSchema = schema ?? { type: "string" };
     const wire = place === "header" ? name.toLowerCase().replaceAll("_", "-") : name;
     const required = options.required ?? !mayBeMissing(given);
@@ -112,6 +114,7 @@ export function file<const Name extends string, const R extends boolean = true>(
   name: Name,
   options: InputOptions<R> = {},
 ): RequestInput<R extends false ? UploadedFile | undefined : UploadedFile, "file", Name> {
+  assertShape(`file ${name}`, inputShape, options);
   const parameter: Parameter = {
     place: "file",
     name,

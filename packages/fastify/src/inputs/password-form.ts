@@ -1,4 +1,5 @@
-import { resource, type Definition } from "@steward/core";
+import { assertShape, resource, type Definition } from "@steward/core";
+import { passwordFormShape } from "../options.ts";
 import { form } from "./parameter.ts";
 
 /** What a client sends to the token endpoint of OAuth2's password flow. */
@@ -18,11 +19,11 @@ type FormInput = `request:form ${"username" | "password" | "scope" | "grant_type
  *
  * @param options.strict `true`: `grant_type` has to be there, as the standard has it. Default `false`: many clients leave it out.
  */
-export function passwordForm({ strict = false }: { readonly strict?: boolean } = {}): Definition<
-  PasswordForm,
-  "request",
-  FormInput
-> {
+export function passwordForm(
+  options: { readonly strict?: boolean } = {},
+): Definition<PasswordForm, "request", FormInput> {
+  assertShape("passwordForm", passwordFormShape, options);
+  const { strict = false } = options;
   const needs = {
     grantType: form("grant_type", { type: "string", pattern: "^password$" }, { required: strict }),
     username: form("username"),

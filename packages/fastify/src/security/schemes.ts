@@ -1,7 +1,8 @@
-import { resource, type Definition } from "@steward/core";
+import { assertShape, oneOf, recordOf, resource, type Definition } from "@steward/core";
 import type { FastifyRequest } from "fastify";
 import { HttpError } from "../errors.ts";
 import { cookiesOf } from "../inputs/read.ts";
+import { flowShape, nameRule, schemeShape, urlsShape, type OwnSchemeOption } from "../options.ts";
 import { request } from "../request-inputs.ts";
 import { withScheme } from "../source.ts";
 import type { OAuthFlow, Scheme, SchemeDocument } from "./scheme.ts";
@@ -45,7 +46,9 @@ function scheme<Value, Auto extends boolean>(
   document: SchemeDocument,
   read: Read<Value>,
   options: SchemeOptions<Auto>,
+  ...own: readonly OwnSchemeOption[]
 ): SchemeDefinition<Value, Auto> {
+  assertShape(kind, schemeShape(...own), options);
   const { name = kind, autoError = true, description } = options;
   const note: Scheme = {
     name,
@@ -89,6 +92,8 @@ export function apiKey<const Auto extends boolean = true>(
   key: string,
   options: SchemeOptions<Auto> = {},
 ): SchemeDefinition<string, Auto> {
+  assertShape("apiKey", oneOf("header", "query", "cookie"), place);
+  assertShape("apiKey", nameRule(), key);
   const readers = {
     header: (incoming: FastifyRequest) => text(incoming.headers[key.toLowerCase()]),
     query: (incoming: FastifyRequest) => text((incoming.query as Readonly<Record<string, unknown>>)[key]), // Fastify parses it to an object
@@ -102,6 +107,7 @@ export function apiKey<const Auto extends boolean = true>(
 export function basic<const Auto extends boolean = true>(
   options: SchemeOptions<Auto> & { readonly realm?: string } = {},
 ): SchemeDefinition<BasicCredentials, Auto> {
+  assertShape("basic", schemeShape("realm"), options);
   const challenge =
     options.realm === undefined ? "Basic" : `Basic realm="${options.realm.replaceAll(/["\\]/g, "\\$&")}"`;
   const read: Read<BasicCredentials> = (incoming) => {
@@ -111,7 +117,7 @@ export function basic<const Auto extends boolean = true>(
     if (credentials === undefined) throw unauthenticated(challenge);
     return credentials;
   };
-  return scheme("basic", challenge, { type: "http", scheme: "basic" }, read, options);
+  return scheme("basic", challenge, { type: "http", scheme: "basic" }, read, options, "realm");
 }
 
 function decodeBasic(encoded: string): BasicCredentials | undefined {
@@ -134,6 +140,7 @@ export function bearer<const Auto extends boolean = true>(
     { type: "http", scheme: "bearer", ...(bearerFormat === undefined ? {} : { bearerFormat }) },
     tokenOf,
     options,
+    "bearerFormat",
   );
 }
 
@@ -158,6 +165,7 @@ export function httpAuthorization<const Auto extends boolean = true>(
   word: string,
   options: SchemeOptions<Auto> = {},
 ): SchemeDefinition<Authorization, Auto> {
+  assertShape("httpAuthorization", nameRule(), word);
   const read: Read<Authorization> = (incoming) => {
     const authorization = authorizationOf(incoming);
     return authorization.scheme !== "" && authorization.credentials !== "" ? authorization : undefined;
@@ -171,9 +179,18 @@ export function oauth2Password<const Auto extends boolean = true>(
   tokenUrl: string,
   options: SchemeOptions<Auto> & { readonly scopes?: OAuthFlow["scopes"]; readonly refreshUrl?: string } = {},
 ): SchemeDefinition<string, Auto> {
+  assertShape("oauth2Password", nameRule(), tokenUrl);
   const { scopes = {}, refreshUrl } = options;
   const password = { tokenUrl, scopes, ...(refreshUrl === undefined ? {} : { refreshUrl }) };
-  return scheme("oauth2Password", "Bearer", { type: "oauth2", flows: { password } }, tokenOf, options);
+  return scheme(
+    "oauth2Password",
+    "Bearer",
+    { type: "oauth2", flows: { password } },
+    tokenOf,
+    options,
+    "scopes",
+    "refreshUrl",
+  );
 }
 
 /** OAuth2's authorization code flow; gives the bearer token. */
@@ -181,6 +198,7 @@ export function oauth2AuthorizationCode<const Auto extends boolean = true>(
   urls: { readonly authorizationUrl: string; readonly tokenUrl: string; readonly refreshUrl?: string },
   options: SchemeOptions<Auto> & { readonly scopes?: OAuthFlow["scopes"] } = {},
 ): SchemeDefinition<string, Auto> {
+  assertShape("oauth2AuthorizationCode", urlsShape, urls);
   const authorizationCode = { ...urls, scopes: options.scopes ?? {} };
   return scheme(
     "oauth2AuthorizationCode",
@@ -188,6 +206,7 @@ export function oauth2AuthorizationCode<const Auto extends boolean = true>(
     { type: "oauth2", flows: { authorizationCode } },
     tokenOf,
     options,
+    "scopes",
   );
 }
 
@@ -196,6 +215,7 @@ export function oauth2<const Auto extends boolean = true>(
   flows: Readonly<Record<string, OAuthFlow>>,
   options: SchemeOptions<Auto> = {},
 ): SchemeDefinition<string, Auto> {
+  assertShape("oauth2", recordOf(flowShape), flows);
   return scheme("oauth2", "Bearer", { type: "oauth2", flows }, headerOf, options);
 }
 
@@ -204,6 +224,7 @@ export function openIdConnect<const Auto extends boolean = true>(
   openIdConnectUrl: string,
   options: SchemeOptions<Auto> = {},
 ): SchemeDefinition<string, Auto> {
+  assertShape("openIdConnect", nameRule(), openIdConnectUrl);
   return scheme("openIdConnect", "Bearer", { type: "openIdConnect", openIdConnectUrl }, headerOf, options);
 }
 

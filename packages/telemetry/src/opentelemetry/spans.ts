@@ -9,7 +9,17 @@ import {
   type Span,
   type Tracer,
 } from "@opentelemetry/api";
-import { CHANNELS, isStewardError, type CallEvent, type Phase, type StateEvent } from "@steward/core";
+import {
+  assertShape,
+  CHANNELS,
+  func,
+  isStewardError,
+  shape,
+  type CallEvent,
+  type Phase,
+  type Shape,
+  type StateEvent,
+} from "@steward/core";
 import { parseTraceparent } from "./traceparent.ts";
 
 /** What spans are made of. */
@@ -18,6 +28,8 @@ export interface TraceOptions {
   readonly calls?: ((event: CallEvent) => boolean) | undefined;
 }
 
+const traceShape: Shape<TraceOptions> = shape<TraceOptions>(() => ({ calls: func() }));
+
 /**
  * Makes a span for every start and stop of a resource, and for every guarded call, until it is disposed.
  *
@@ -25,6 +37,7 @@ export interface TraceOptions {
  * carry the error's code, never its message, which may name hosts.
  */
 export function traceResources(tracer: Tracer, options: TraceOptions = {}): Disposable {
+  assertShape("traceResources", traceShape, options);
   const phases = new PhaseSpans(tracer);
   const { calls } = options;
   const onState = (event: unknown): void => phases.notice(event as StateEvent); // what core sends on this channel

@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { assertShape } from "@steward/core";
 import type { ReadOptions, Sources } from "../gather.ts";
+import { readShape } from "../options.ts";
 import { prometheusText } from "./text.ts";
 
 /** Answers a request with the series of now. Resolves when the answer is out or its client has gone. */
@@ -19,6 +21,7 @@ const HEAD = {
  * `@steward/container` (`routes: { "/metrics": metricsRoute(running) }`), or for any server of `node:http`.
  */
 export function metricsRoute(sources: Sources, options: ReadOptions = {}): MetricsRoute {
+  assertShape("metricsRoute", readShape, options);
   return async (request, response) => {
     if (request.method === "HEAD") return void response.writeHead(200, HEAD).end();
     if (request.method !== "GET") return void response.writeHead(405, { allow: "GET, HEAD" }).end();

@@ -1,4 +1,5 @@
-import { StewardError } from "@steward/core";
+import { postgresShape, redisShape } from "./options.ts";
+import { assertShape, StewardError } from "@steward/core";
 import { type PostgresOptions, type PostgresServer, startPostgres } from "./postgres.ts";
 import { findRedis, type RedisOptions, type RedisServer, startRedis } from "./redis.ts";
 
@@ -41,6 +42,7 @@ function launched<S extends AsyncDisposable & { readonly url: string }>(server: 
  * ```
  */
 export async function redisForTests(options: RedisOptions = {}): Promise<ServerForTests<RedisServer>> {
+  assertShape("redisForTests", redisShape, options);
   const url = process.env["REDIS_URL"];
   if (url !== undefined && url !== "") return external(url);
   if (options.binary !== undefined || findRedis() !== undefined) return launched(await startRedis(options));
@@ -51,6 +53,7 @@ export async function redisForTests(options: RedisOptions = {}): Promise<ServerF
 
 /** A Postgres for tests: the one at `DATABASE_URL`, else one launched now. Throws as `startPostgres` does. */
 export async function postgresForTests(options: PostgresOptions = {}): Promise<PresentServer<PostgresServer>> {
+  assertShape("postgresForTests", postgresShape, options);
   const url = process.env["DATABASE_URL"];
   return url !== undefined && url !== "" ? external(url) : launched(await startPostgres(options));
 }

@@ -1,5 +1,6 @@
+import { postgresShape } from "./options.ts";
 import { setTimeout as sleep } from "node:timers/promises";
-import { StewardError } from "@steward/core";
+import { assertShape, StewardError } from "@steward/core";
 import { chooseAccount } from "./account.ts";
 import { openFolder, removeFolder, type ServerFolder } from "./folder.ts";
 import { launch, type Launched, type LaunchPlan } from "./launch.ts";
@@ -69,6 +70,7 @@ const SHARE_POLL_MS = 50;
  * ```
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  assertShape("startPostgres", postgresShape, options);
   options.signal?.throwIfAborted();
   const database = options.database ?? "postgres";
   const binaries = await requirePostgres(options.binDir);

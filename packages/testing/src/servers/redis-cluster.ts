@@ -1,5 +1,6 @@
+import { clusterShape } from "./options.ts";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describeError, StewardError } from "@steward/core";
+import { assertShape, describeError, StewardError } from "@steward/core";
 import { MAX_CLUSTER_PORT } from "./ports.ts";
 import { type RedisOptions, type RedisServer, startRedisNode } from "./redis.ts";
 import { redisCommand, redisInfo } from "./resp.ts";
@@ -81,6 +82,7 @@ export async function converge(what: string, done: () => Promise<boolean>, signa
  * @throws {SERVER_START_TIMEOUT} a node, or the cluster as a whole, was not ready in time.
  */
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
+  assertShape("startRedisCluster", clusterShape, options);
   const { masters = 3, replicas = 3, nodeTimeoutMs = 1_000, settings, ...common } = options;
   const cluster = {
     "cluster-enabled": "yes",

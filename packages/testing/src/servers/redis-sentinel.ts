@@ -1,3 +1,5 @@
+import { assertShape } from "@steward/core";
+import { sentinelShape } from "./options.ts";
 import { converge, type RedisGroup, startAll, stopAll, withRole } from "./redis-cluster.ts";
 import { type RedisOptions, type RedisServer, startRedis, startRedisNode } from "./redis.ts";
 import { redisCommand, redisInfo } from "./resp.ts";
@@ -30,6 +32,7 @@ export interface RedisSentinel extends RedisGroup {
  * @throws {SERVER_START_TIMEOUT} a server, or the group as a whole, was not ready in time.
  */
 export async function startRedisSentinel(options: RedisSentinelOptions = {}): Promise<RedisSentinel> {
+  assertShape("startRedisSentinel", sentinelShape, options);
   const { name = "main", sentinels: count = 3, replicas = 1, downAfterMs = 500, ...common } = options;
   const nodes = await startNodes(common, replicas);
   const everyone = [...nodes];

@@ -1,6 +1,7 @@
+import { redisShape } from "./options.ts";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { StewardError } from "@steward/core";
+import { assertShape, StewardError } from "@steward/core";
 import { openFolder, removeFolder } from "./folder.ts";
 import { launch, type Launched, type LaunchPlan } from "./launch.ts";
 import { claimFolder } from "./ownership.ts";
@@ -78,7 +79,8 @@ function requireRedis(binary?: string): string {
  * console.log(server.url); // redis://127.0.0.1:41234
  * ```
  */
-export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  assertShape("startRedis", redisShape, options);
   return startRedisNode(options);
 }
 
