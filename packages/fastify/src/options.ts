@@ -29,7 +29,7 @@ import type { SchemeOptions } from "./security/schemes.ts";
 import type { FastifyServerOptions, ListenOptions } from "./server.ts";
 
 const headerName = (): Rule => recognised((value) => typeof value === "string" && /^[\w-]+$/.test(value), "a header");
-const path = (): Rule => recognised((value) => typeof value === "string" && /^\//.test(value), "a path such as /a");
+const path = (): Rule => recognised((value) => typeof value === "string" && value.startsWith("/"), "a path such as /a");
 const requestId = (): Rule => literalOr(false, headerName());
 
 const invalidStatus = (): Rule => recognised((value) => value === 400 || value === 422, "400 or 422");
