@@ -2,6 +2,8 @@ import type { BreakerOptions, BreakerStats } from "./breaker.ts";
 import type { Clock } from "./clock.ts";
 import type { StewardError } from "./errors.ts";
 import type { RetryOptions } from "./retry.ts";
+import { flag, milliseconds, signal } from "./options/rules.ts";
+import type { RulesOf } from "./options/shape.ts";
 
 /** Bounds of a guard. */
 export interface GuardOptions {
@@ -41,6 +43,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** True when making it twice does no harm, so that the guard may retry it. Default `false`. */
   readonly idempotent?: boolean | undefined;
+}
+
+/** What the options of a call must be. For drivers that take them from their users. */
+export function callRules(): RulesOf<CallOptions> {
+  return { timeoutMs: milliseconds(0, Number.POSITIVE_INFINITY), signal: signal(), idempotent: flag() };
 }
 
 /** What an operation is told about its call. */

@@ -42,6 +42,7 @@ export {
 export { afterReply, generator, isGeneratorFunction, plainValue, type AfterReply } from "./generator.ts";
 export { Guard } from "./guard.ts";
 export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
+export { callRules } from "./guard-options.ts";
 export { breakerSchema } from "./guard-schemas.ts";
 export { GuardedUse } from "./guarded-use.ts";
 export { DURATION_BOUNDS, Histogram } from "./histogram.ts";

@@ -4,7 +4,14 @@ import { sql } from "drizzle-orm";
 import { integer, pgTable } from "drizzle-orm/pg-core";
 import t from "tap";
 import { inspect } from "node:util";
-import { DATABASE_CODES, databasePool, DatabasePoolManager, transaction, type DatabaseInput } from "../src/index.ts";
+import {
+  begin,
+  DATABASE_CODES,
+  databasePool,
+  DatabasePoolManager,
+  transaction,
+  type DatabaseInput,
+} from "../src/index.ts";
 import { testDatabase } from "../src/testing.ts";
 
 function problems(options: unknown): string {
@@ -103,4 +110,24 @@ t.test("what users typed stands in no error of a statement, while programs still
     t.match(error.params?.[0], title);
     t.notMatch([error.message, error.stack, JSON.stringify(error), inspect(error, { depth: 9 })].join(), /S3CR3T/);
   }
+});
+
+t.test("options of a transaction that are unknown or of a wrong type are refused before it begins", async (t) => {
+  await using manager = await testDatabase().start();
+  const cases: readonly (readonly [object, RegExp])[] = [
+    [{ isolationLevl: "serializable" }, /isolationLevl: .*did you mean "isolationLevel"/],
+    [{ isolationLevel: "serialisable" }, /isolationLevel: expected "read committed"/],
+    [{ timeoutMs: "5" }, /timeoutMs: expected number/],
+    [{ timeoutMs: Number.NaN }, /timeoutMs: expected number/],
+  ];
+  const work = (): never => t.fail("it ran") as never;
+  for (const [options, message] of cases) {
+    t.match(await failure(begin(manager.client, options)), { code: "OPTIONS_INVALID", message });
+    t.match(await failure(transaction(manager.client, work, options)), { code: "OPTIONS_INVALID", message });
+  }
+  const retry = { maxAttempts: 0 };
+  t.match(await failure(transaction(manager.client, work, { retry })), {
+    message: /retry\.maxAttempts: must be at least 1/,
+  });
+  t.equal(manager.stats()["started"], 0);
 });

@@ -2,6 +2,7 @@ export { type TestCertificates, testCertificates } from "./certificates.ts";
 export { type ContractAssert, type ContractFactory, type ContractRunner, resourceContract } from "./contract.ts";
 export { leakyErrors, leaksIn, type LeakyError } from "./disclosure.ts";
 export { machineAddress } from "./elsewhere.ts";
+export { type Growth, growthOf, type Held } from "./growth.ts";
 export { FakeClock } from "@steward/core/testing";
 export { effort, rounds } from "./effort.ts";
 export { TESTING_CODES, type TestingCode } from "./errors.ts";

@@ -570,3 +570,20 @@ t.test("a password in the URL stands in no error", async (t) => {
   t.equal(error.code, "WEBSOCKET_CONNECT_FAILED");
   t.notMatch(inspect(error, { depth: 9, showHidden: true }), /S3CR3T/);
 });
+
+t.test("options of a call that are unknown or of a wrong type are refused before anything is sent", async (t) => {
+  const seen: unknown[] = [];
+  const hub = await hubFor(t, { call: (body) => seen.push(body) });
+  const { client } = await sessionsFor(t, { url: hub.url });
+  for (const [options, message] of [
+    [{ timeout: 5 }, /timeout: .*did you mean "timeoutMs"/],
+    [{ timeoutMs: "5" }, /timeoutMs: expected number/],
+    [{ timeoutMs: Number.NaN }, /timeoutMs: expected number/],
+    [{ signal: 1 }, /signal: must be an AbortSignal/],
+  ] as const) {
+    t.match(await failure(client.call(1, options as never)), { code: "OPTIONS_INVALID", message });
+    t.match(await failure(client.send("x", options as never)), { code: "OPTIONS_INVALID", message });
+  }
+  t.equal(await client.call("fine", { timeoutMs: 1_000 }), 1);
+  t.same(seen, ["fine"]);
+});

@@ -1,4 +1,13 @@
-import { StewardError, type CallOptions } from "@steward/core";
+import {
+  assertShape,
+  callRules,
+  flag,
+  oneOf,
+  shape,
+  StewardError,
+  type CallOptions,
+  type RulesOf,
+} from "@steward/core";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type { TransactionSql } from "postgres";
 import type { Lease } from "../client/lease.ts";
@@ -26,6 +35,18 @@ export type OpenTransaction<TSchema extends Schema> = PostgresJsDatabase<TSchema
 /** Settings of a transaction, and of the wait for its connection. */
 export interface BeginOptions extends TransactionSettings, CallOptions {}
 
+/** What the options of a transaction must be. */
+export function beginRules(): RulesOf<BeginOptions> {
+  return {
+    ...callRules(),
+    isolationLevel: oneOf("read committed", "repeatable read", "serializable"),
+    accessMode: oneOf("read only", "read write"),
+    deferrable: flag(),
+  };
+}
+
+const beginShape = shape<BeginOptions>(beginRules);
+
 /**
  * Begins a transaction that is rolled back unless it is committed.
  *
@@ -50,6 +71,7 @@ export async function begin<TSchema extends Schema>(
   options: BeginOptions = {},
 ): Promise<OpenTransaction<TSchema>> {
   const seam = seamOf(db);
+  assertShape(`${seam.name}: begin`, beginShape, options);
   const lease = await seam.acquire(options);
   const scope = new Scope(lease, seam.builder);
   try {

@@ -1,8 +1,8 @@
-import type { Clock } from "@steward/core";
+import { assertShape, milliseconds, shape, wholeNumber, type Clock } from "@steward/core";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import { seamOf } from "../client/seam.ts";
 import type { Schema } from "../options.ts";
-import { begin, type BeginOptions, type OpenTransaction } from "./begin.ts";
+import { begin, beginRules, type BeginOptions, type OpenTransaction } from "./begin.ts";
 
 /** When a transaction is run again. */
 export interface TransactionRetry {
@@ -17,6 +17,11 @@ export interface TransactionOptions extends BeginOptions {
   /** Runs it again after a serialization failure or a deadlock. Default: never, for `work` may do more than SQL. */
   readonly retry?: TransactionRetry | undefined;
 }
+
+const transactionShape = shape<TransactionOptions>(() => ({
+  ...beginRules(),
+  retry: shape<TransactionRetry>(() => ({ maxAttempts: wholeNumber(1), baseDelayMs: milliseconds(0) })),
+}));
 
 const LONGEST_PAUSE_MS = 1_000;
 
@@ -41,7 +46,8 @@ export async function transaction<TSchema extends Schema, T>(
   options: TransactionOptions = {},
 ): Promise<T> {
   const { retry, ...settings } = options;
-  const { clock } = seamOf(db);
+  const { clock, name } = seamOf(db);
+  assertShape(`${name}: transaction`, transactionShape, options);
   const maxAttempts = retry === undefined ? 1 : (retry.maxAttempts ?? 3);
   for (let attempt = 1; ; attempt++) {
     try {

@@ -10,7 +10,7 @@ import { Pauses } from "./pauses.ts";
 import type { SessionEvents, SessionPlan, SessionState, State } from "./plan.ts";
 import { resumptionOf } from "./resumption.ts";
 import { RoomBook, type RoomListener } from "./rooms.ts";
-import { CallUse, SendUse, type Request } from "./uses.ts";
+import { CallUse, checkCallOptions, SendUse, type Request } from "./uses.ts";
 
 /** A look that comes so late shows that this process stood still, in ms. */
 const LATE_MS = 100;
@@ -91,6 +91,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
    */
   send(data: Payload, options?: CallOptions): Promise<void> {
     return new Promise((resolve, reject) => {
+      checkCallOptions(`${this.#plan.resource}: send`, options);
       this.#plan.sends.enter(new SendUse(this.#outbox, data, false, resolve, reject), options);
     });
   }
@@ -109,6 +110,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   #request(request: Request, guard: Guard, options?: CallOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      checkCallOptions(`${this.#plan.resource}: call`, options);
       const urgent = guard === this.#plan.resumes;
       guard.enter(new CallUse(this.#outbox, this.#plan, ++this.#lastId, request, urgent, resolve, reject), options);
     });

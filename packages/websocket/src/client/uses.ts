@@ -1,8 +1,18 @@
-import { describeError, StewardError } from "@steward/core";
+import { assertShape, callRules, describeError, shape, StewardError, type CallOptions } from "@steward/core";
 import { json, type CallProtocol, type Payload, type RemoteFailure, type Reply } from "../wire/protocol.ts";
 import type { Link } from "./link.ts";
 import type { Outbox } from "./outbox.ts";
 import { Outgoing } from "./outgoing.ts";
+
+const callShape = shape<CallOptions>(callRules);
+
+/**
+ * Refuses options of a send or a call that are unknown or of a wrong type.
+ * @throws {OPTIONS_INVALID} listing every problem.
+ */
+export function checkCallOptions(owner: string, options: CallOptions | undefined): void {
+  if (options !== undefined) assertShape(owner, callShape, options);
+}
 
 /** A message that is done once the system has taken it. */
 export class SendUse extends Outgoing {
