@@ -87,3 +87,15 @@ export function dependantsOf(graph: Graph): number[][] {
 export function indicesOf(edge: Edge): number[] {
   return edge.kind === "when" ? [edge.condition, ...indicesOf(edge.whenTrue), ...indicesOf(edge.whenFalse)] : [edge.to];
 }
+
+/** Everything that a node needs, directly or through others. */
+export function neededBy(graph: Graph, node: GraphNode, found: Set<GraphNode> = new Set<GraphNode>()): Set<GraphNode> {
+  for (const edge of node.edges)
+    for (const index of indicesOf(edge)) {
+      const needed = graph.nodes[index];
+      if (needed === undefined || found.has(needed)) continue;
+      found.add(needed);
+      neededBy(graph, needed, found);
+    }
+  return found;
+}

@@ -37,6 +37,11 @@ export class BringUp {
     this.#onDown = onDown;
   }
 
+  /** Nodes that are starting, or wait to be tried again. */
+  get inFlight(): readonly LiveNode[] {
+    return [...this.#inFlight.values()];
+  }
+
   /** Starts what is asked for and all it needs, within `timeoutMs`. It never rejects: look at `failures`. */
   async run(indices: readonly number[], edges: readonly Edge[], timeoutMs: number, outer?: AbortSignal): Promise<void> {
     const all = async (): Promise<void> => {

@@ -22,6 +22,8 @@ import type { SessionOptions } from "./sessions.ts";
 
 /** Settings of a container. */
 export interface ContainerOptions {
+  /** Version of the app, for the documents of health. Default none. */
+  readonly version?: string;
   /** Name in events. Default `container`. */
   readonly name?: string;
   /** Where time comes from. Default: the real clock. */
@@ -44,6 +46,11 @@ export interface StartOptions {
   readonly signal?: AbortSignal;
   /** Called at once when the background work of a resource ended although nothing had asked it to. `runMain` listens too. */
   readonly onBackgroundEnd?: (event: BackgroundEvent) => void;
+  /**
+   * Called as soon as the start begins, with the container that will be up once it has succeeded: its `phase` and
+   * `health()` show what is starting, and why what is tried again has failed.
+   */
+  readonly onStarting?: (running: Running) => void;
 }
 
 const DEFAULTS: Limits = { startTimeoutMs: 60_000, drainTimeoutMs: 15_000, stopTimeoutMs: 10_000 };
@@ -126,7 +133,7 @@ export class Container<out Open extends string = never> {
     inputs?: B,
     options: StartOptions = {},
   ): Promise<Running> {
-    const { name = "container", clock = systemClock, sessions = {}, health = {}, ...limits } = this.#options;
+    const { name = "container", clock = systemClock, sessions = {}, health = {}, version, ...limits } = this.#options;
     assertShape("start", inputsRule(), inputs ?? []);
     assertShape("start", startShape, options);
     refuseUnusedOverrides(this.#roots, this.#overrides);
@@ -140,8 +147,10 @@ export class Container<out Open extends string = never> {
       health,
       options.onBackgroundEnd,
     );
+    const running = new Running(engine, version);
+    options.onStarting?.(running);
     await engine.start(options.signal);
-    return new Running(engine);
+    return running;
   }
 
   /** The graph as data, without starting anything; `explain(app)` prints it. Inputs of the application show without a value. */

@@ -7,12 +7,12 @@ import {
   type Needs,
   type Phase,
 } from "@steward/core";
-import { dependantsOf, indicesOf, nextGeneration, type Assembly, type Generation } from "./assembly.ts";
+import { dependantsOf, indicesOf, neededBy, nextGeneration, type Assembly, type Generation } from "./assembly.ts";
 import { announceBackgroundEnd, type BackgroundEnd } from "./background.ts";
 import { BringUp, startError } from "./bring-up.ts";
 import { CachedInstances } from "./cached.ts";
 import { containerError, StopError, type NodeFailure } from "./errors.ts";
-import type { AnyDefinition, Graph, GraphNode, Override } from "./graph.ts";
+import type { AnyDefinition, Graph, Override } from "./graph.ts";
 import { HealthMonitor, type MonitorOptions } from "./health-monitor.ts";
 import { makeInstance } from "./instance.ts";
 import type { LiveNode } from "./node.ts";
@@ -48,6 +48,9 @@ export class Engine implements Assembly, ScopeHost {
   broken: { readonly error: unknown; readonly affected: readonly number[] } | undefined;
   /** How long the start took, in ms. */
   startedInMs = 0;
+  /** When it became ready, in ms of the clock. */
+  readyAt: number | undefined;
+  #bringUp: BringUp | undefined;
   readonly #lifecycle: Lifecycle;
   #plans: Plans;
   /** Counts up whenever plans have to be made anew. */
@@ -95,6 +98,17 @@ export class Engine implements Assembly, ScopeHost {
     return this.#lifecycle.phase;
   }
 
+  /** Why it did not start. */
+  get failure(): unknown {
+    const { state } = this.#lifecycle;
+    return state.phase === "failed" ? state.error : undefined;
+  }
+
+  /** What is starting with the container, or waits to be tried again. */
+  get starting(): readonly LiveNode[] {
+    return this.#bringUp?.inFlight ?? [];
+  }
+
   get openScopes(): number {
     return this.#openScopes;
   }
@@ -109,10 +123,12 @@ export class Engine implements Assembly, ScopeHost {
   async start(outer: AbortSignal | undefined): Promise<void> {
     this.#lifecycle.move(["idle"], "starting");
     const since = this.clock.now();
-    const up = new BringUp(this, this.current, (node) => this.#retries.add(node));
+    const up = (this.#bringUp = new BringUp(this, this.current, (node) => this.#retries.add(node)));
     await up.run(this.graph.roots, this.graph.scopeEdges, this.limits.startTimeoutMs, outer);
     if (up.failures.length > 0) throw await this.#rollBack(up);
-    this.startedInMs = this.clock.now() - since;
+    this.#bringUp = undefined;
+    this.readyAt = this.clock.now();
+    this.startedInMs = this.readyAt - since;
     this.#lifecycle.move(["starting"], "ready");
     this.monitor?.sync();
   }
@@ -382,14 +398,3 @@ export class Engine implements Assembly, ScopeHost {
 
 /** How long scopes that were aborted may take to end, in ms. */
 const ABORTED_SCOPE_GRACE_MS = 1_000;
-
-function neededBy(graph: Graph, node: GraphNode, found: Set<GraphNode> = new Set<GraphNode>()): Set<GraphNode> {
-  for (const edge of node.edges)
-    for (const index of indicesOf(edge)) {
-      const needed = graph.nodes[index];
-      if (needed === undefined || found.has(needed)) continue;
-      found.add(needed);
-      neededBy(graph, needed, found);
-    }
-  return found;
-}

@@ -59,6 +59,11 @@ export class Graph {
     this.#checkOptions();
   }
 
+  /** Whether the container was given nothing at all. */
+  get isEmpty(): boolean {
+    return this.#roots.length === 0;
+  }
+
   /** Indices of the roots that the container holds. */
   get roots(): number[] {
     return this.#roots.flatMap((root) => this.indexOf(root) ?? []);

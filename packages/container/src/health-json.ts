@@ -17,16 +17,19 @@ export function healthJson(report: HealthReport | undefined, details: boolean): 
   const checks = Object.fromEntries(
     report.resources.map((resource) => [`${resource.name}:responseTime`, [check(resource, details)]]),
   );
-  return { status: VERDICTS[report.status], ...(details ? { checks } : {}) };
+  const release = report.version === undefined ? {} : { releaseId: report.version };
+  return { status: VERDICTS[report.status], ...release, ...(details ? { checks } : {}) };
 }
 
-function check({ status, driver, probeMs, reason }: ResourceHealth, details: boolean): object {
-  const observed = probeMs === undefined ? {} : { observedValue: probeMs, observedUnit: "ms" };
+function check({ status, driver, responseTimeMs, lastCheckAt, reason }: ResourceHealth, details: boolean): object {
+  const observed = responseTimeMs === undefined ? {} : { observedValue: responseTimeMs, observedUnit: "ms" };
+  const time = lastCheckAt === undefined ? {} : { time: lastCheckAt };
   const output = details && reason !== undefined ? { output: reason } : {};
   return {
     componentType: driver === undefined ? "component" : "datastore",
     status: VERDICTS[status],
     ...observed,
+    ...time,
     ...output,
   };
 }

@@ -29,6 +29,12 @@ export interface ResourceHealth {
   readonly sinceMs: number | undefined;
   /** How long the last probe took, in ms. */
   readonly probeMs: number | undefined;
+  /** When it last showed a sign of life or of its lack: the last probe, or a later call that succeeded. ISO 8601. */
+  readonly lastCheckAt: string | undefined;
+  /** How long one of its calls took on average since the start, in ms; where there was none, the last probe. */
+  readonly responseTimeMs: number | undefined;
+  /** How many of its calls failed since the start; `undefined` where its calls are not seen. */
+  readonly errorCount: number | undefined;
   /** Why it is not well. It may name hosts, so it is for operators. */
   readonly reason: string | undefined;
   /** The resources below it that are the reason. */
@@ -39,22 +45,33 @@ export interface ResourceHealth {
 export interface HealthReport {
   readonly status: HealthStatus;
   readonly phase: Phase;
+  /** When this was read, in ISO 8601. */
+  readonly timestamp: string;
+  /** The version of the app, as the container's options say. */
+  readonly version: string | undefined;
+  /** For how long the container has been up, in ms; 0 before. */
+  readonly uptimeMs: number;
+  /** Why it did not start. It may name hosts, so it is for operators. */
+  readonly reason: string | undefined;
   readonly resources: readonly ResourceHealth[];
 }
 
-/** The health of now, from lifecycle states, probes and real calls. No I/O. */
-export function healthOf(engine: Engine): HealthReport {
+/** The present health, from lifecycle states, probes and real calls. No I/O. */
+export function healthOf(engine: Engine, version: string | undefined): HealthReport {
   const now = engine.clock.now();
-  const own = new Map(
-    engine.live.flatMap((node) =>
-      node.graph.constant === undefined ? [[node.graph.index, ownHealth(engine, node, now)]] : [],
-    ),
-  );
+  const date = Date.now();
+  const moment = { now, date };
+  const nodes = [...engine.live, ...engine.starting].filter((node) => node.graph.constant === undefined);
+  const own = new Map(nodes.map((node) => [node.graph.index, ownHealth(engine, node, moment)]));
   const resources = [...own].map(([index, health]) => withCauses(engine, index, health, own));
   resources.sort((a, b) => weight(b) - weight(a));
   return Object.freeze({
-    status: overall(engine, resources),
+    status: engine.graph.isEmpty ? "unknown" : statusOf(engine.phase, resources),
     phase: engine.phase,
+    timestamp: new Date(date).toISOString(),
+    version,
+    uptimeMs: engine.readyAt === undefined ? 0 : Math.round(now - engine.readyAt),
+    reason: engine.failure === undefined ? undefined : describeError(engine.failure),
     resources: Object.freeze(resources),
   });
 }
@@ -64,11 +81,19 @@ function weight({ ownStatus, status }: ResourceHealth): number {
   return ownStatus === "unhealthy" ? 3 : ownStatus === "degraded" ? 2 : status === "healthy" ? 0 : 1;
 }
 
-function ownHealth(engine: Engine, node: LiveNode, now: number): ResourceHealth {
+/** One moment on both clocks: monotonic for differences, of the wall for display. */
+interface Moment {
+  readonly now: number;
+  readonly date: number;
+}
+
+function ownHealth(engine: Engine, node: LiveNode, { now, date }: Moment): ResourceHealth {
   const { settings, managed } = node.graph.spec;
   const tracked = engine.monitor?.trackerOf(node)?.health;
   const probe = lastProbeOf(node);
   const { status, reason } = ownFinding(node, tracked, probe);
+  const calls = node.manager?.calls;
+  const lastCheckAt = lastCheckOf(node, probe);
   return {
     name: node.name,
     status,
@@ -79,7 +104,10 @@ function ownHealth(engine: Engine, node: LiveNode, now: number): ResourceHealth 
     readiness: settings.readiness ?? (settings.criticality === "optional" ? "ignore" : "gate"),
     tags: settings.tags ?? [],
     sinceMs: tracked === undefined ? undefined : Math.round(now - tracked.since),
-    probeMs: probe === undefined ? undefined : Math.round(probe.durationMs * 10) / 10,
+    probeMs: rounded(probe?.durationMs),
+    lastCheckAt: lastCheckAt === undefined ? undefined : new Date(date - (now - lastCheckAt)).toISOString(),
+    responseTimeMs: rounded(calls?.meanMs ?? probe?.durationMs),
+    errorCount: calls?.failed,
     reason: status === "healthy" ? undefined : reason,
     causes: [],
   };
@@ -92,6 +120,19 @@ function phaseOf(node: LiveNode): Phase | "disabled" {
 /** A resource that has nothing to be asked answers every probe: that says nothing. */
 function lastProbeOf({ manager }: LiveNode): LastProbe | undefined {
   return manager instanceof PlainManager && !manager.probed ? undefined : manager?.lastProbe;
+}
+
+/** When it was last heard of, in ms of the clock. */
+function lastCheckOf({ manager }: LiveNode, probe: LastProbe | undefined): number | undefined {
+  const at = Math.max(
+    probe?.at ?? Number.NEGATIVE_INFINITY,
+    manager?.passive?.lastSuccessAt ?? Number.NEGATIVE_INFINITY,
+  );
+  return at === Number.NEGATIVE_INFINITY ? undefined : at;
+}
+
+function rounded(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms * 10) / 10;
 }
 
 interface OwnFinding {
@@ -155,9 +196,10 @@ function causesBelow(
   return causes;
 }
 
-function overall(engine: Engine, resources: readonly ResourceHealth[]): HealthStatus {
-  if (engine.phase !== "ready" && engine.phase !== "draining")
-    return engine.phase === "idle" || engine.phase === "starting" ? "unknown" : "unhealthy";
+/** How resources are together, in a container of the given phase. */
+export function statusOf(phase: Phase, resources: readonly ResourceHealth[]): HealthStatus {
+  if (phase === "idle" || phase === "starting") return "unknown";
+  if (phase !== "ready" && phase !== "draining") return "unhealthy";
   if (resources.some((resource) => resource.ownStatus === "unhealthy" && resource.criticality === "critical"))
     return "unhealthy";
   return resources.some((resource) => resource.status !== "healthy") ? "degraded" : "healthy";

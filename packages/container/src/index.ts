@@ -2,6 +2,7 @@ export { container, Container, type ContainerOptions, type StartOptions } from "
 export { CONTAINER_CODES, StartError, StopError, type ContainerCode, type NodeFailure } from "./errors.ts";
 export { explain, type ExplainFormat, type GraphSource } from "./explain.ts";
 export type { EdgeView, GraphView, NodeView } from "./graph-view.ts";
+export { bearerCheck } from "./bearer.ts";
 export {
   healthEndpoints,
   type HealthAnswer,

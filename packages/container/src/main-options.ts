@@ -1,4 +1,5 @@
 import type { Binding, Clock } from "@steward/core";
+import type { ManagementOptions } from "./management.ts";
 import type { Running } from "./running.ts";
 
 /** A signal that asks a process to end. */
@@ -53,6 +54,11 @@ export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> 
    * and exits with 1; `crash` leaves it to Node, which ends the process at once. Default `stop`.
    */
   readonly onUncaught?: "stop" | "crash";
+  /**
+   * Serves health with all details on a port of its own, from before the start until everything has stopped, so that a
+   * start that waits or fails can be seen. Default `false`: no listener.
+   */
+  readonly management?: ManagementOptions | false;
   /** Begins a shutdown when it aborts, as SIGTERM does. */
   readonly signal?: AbortSignal;
   /** Called once everything is up. If it fails, everything is stopped and the process exits with 1. */

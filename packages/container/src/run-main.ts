@@ -1,10 +1,12 @@
 import { constants } from "node:os";
-import { describeError, systemClock, type BackgroundEvent, type Binding, type Clock } from "@steward/core";
+import { checkShape, describeError, systemClock, type BackgroundEvent, type Binding, type Clock } from "@steward/core";
 import type { Container, StartOptions } from "./container.ts";
 import { containerError } from "./errors.ts";
 import { failureText } from "./failure-text.ts";
 import { announceShutdown } from "./leaving.ts";
+import { serveManagement, type ManagementListener } from "./management.ts";
 import type { EndSignal, MainOptions, MainProcess, ShutdownReason } from "./main-options.ts";
+import { mainShape } from "./options.ts";
 import type { Running } from "./running.ts";
 import type { AllInputs } from "./scope-types.ts";
 import { Traffic } from "./traffic.ts";
@@ -29,6 +31,7 @@ const SAME_SIGNAL_MS = 200;
  * An error that nothing caught, and background work that ended too often, are reported and end the process in the same
  * order, without a delay, and with 1.
  *
+ * @throws {OPTIONS_INVALID} listing every wrong option.
  * @returns The exit code, for processes whose `exit` comes back.
  *
  * @example
@@ -43,6 +46,7 @@ export function runMain<Open extends string, const B extends readonly Binding[] 
   app: Container<Open> & AllInputs<Open, B>,
   options: MainOptions<B> = {},
 ): Promise<number> {
+  checkShape("runMain", mainShape, options);
   return new Main((start) => app.start(options.inputs, start), options).run();
 }
 
@@ -149,11 +153,26 @@ class Main {
   }
 
   async #live(): Promise<number> {
+    const { management = false } = this.#options;
+    if (management === false) return this.#startAndEnd(() => {});
+    let seen: Running | undefined;
+    let listener: ManagementListener;
+    try {
+      listener = await serveManagement(() => seen, management);
+    } catch (error) {
+      await this.#report(error);
+      return 1;
+    }
+    return this.#startAndEnd((starting) => (seen = starting)).finally(() => listener.stop());
+  }
+
+  async #startAndEnd(onStarting: (running: Running) => void): Promise<number> {
     let running: Running;
     try {
       running = await this.#start({
         signal: this.#abortStart.signal,
         onBackgroundEnd: (event) => this.#onBackgroundEnd(event),
+        onStarting,
       });
     } catch (error) {
       await this.#report(error);

@@ -27,11 +27,13 @@ const HEALTH_VALUES: Readonly<Record<HealthStatus, number>> = { healthy: 1, degr
 /** A container whose resources are up. */
 export class Running implements AsyncDisposable, MetricsSource {
   readonly #engine: Engine;
+  readonly #version: string | undefined;
   #report: { readonly key: string; readonly report: HealthReport } | undefined;
 
   /** @internal Containers make these. */
-  constructor(engine: Engine) {
+  constructor(engine: Engine, version: string | undefined) {
     this.#engine = engine;
+    this.#version = version;
   }
 
   /** Where the container is in its life. */
@@ -153,7 +155,7 @@ export class Running implements AsyncDisposable, MetricsSource {
   health(): HealthReport {
     const { monitor, phase, clock } = this.#engine;
     const key = `${phase} ${monitor?.version ?? clock.now()} ${Math.floor(clock.now() / 1_000)}`;
-    if (this.#report?.key !== key) this.#report = { key, report: healthOf(this.#engine) };
+    if (this.#report?.key !== key) this.#report = { key, report: healthOf(this.#engine, this.#version) };
     return this.#report.report;
   }
 

@@ -9,6 +9,8 @@ import {
   type ResourceHealth,
 } from "../src/index.ts";
 
+const READ_AT = "2026-11-28T12:00:00.000Z";
+
 /** A running thing with the given resources. */
 function seen(
   resources: readonly Partial<ResourceHealth>[],
@@ -25,11 +27,15 @@ function seen(
     tags: [],
     sinceMs: 0,
     probeMs: undefined,
+    lastCheckAt: undefined,
+    responseTimeMs: undefined,
+    errorCount: undefined,
     reason: undefined,
     causes: [],
     ...given,
   }));
-  return { health: () => ({ status: "healthy", phase: "ready", ...report, resources: full }) };
+  const facts = { timestamp: READ_AT, version: "1.2.3", uptimeMs: 5_000, reason: undefined };
+  return { health: () => ({ status: "healthy", phase: "ready", ...facts, ...report, resources: full }) };
 }
 
 const statuses = (answer: ReturnType<typeof healthEndpoints>) =>
@@ -75,7 +81,13 @@ t.test("readiness follows what is gate; what is startup or ignore does not count
   t.equal(ready({ status: "unknown", readiness: "gate" })?.status, 503);
   const gone = ready({ name: "disk", status: "unhealthy", readiness: "gate" });
   t.equal(gone?.status, 503);
-  t.strictSame(JSON.parse(gone?.body ?? ""), { status: "not ready", waitingFor: ["disk"] });
+  t.strictSame(JSON.parse(gone?.body ?? ""), {
+    status: "not ready",
+    waitingFor: ["disk"],
+    timestamp: READ_AT,
+    version: "1.2.3",
+    uptimeMs: 5_000,
+  });
 });
 
 t.test("readiness of a resource is what it says, gate by default, ignore for what may be down", async (t) => {
@@ -108,7 +120,7 @@ t.test("health is 503 when a critical resource is unhealthy, and counts the reso
   await using running = await container([db, cache], { health: { failureThreshold: 1 } }).start();
   const answer = healthEndpoints(running);
   t.equal(answer("GET", "/health")?.status, 200);
-  t.strictSame(JSON.parse(answer("GET", "/health")?.body ?? ""), {
+  t.match(JSON.parse(answer("GET", "/health")?.body ?? ""), {
     status: "degraded",
     phase: "ready",
     resources: { healthy: 1, degraded: 0, unhealthy: 1, unknown: 0 },
@@ -196,19 +208,30 @@ t.test("parts are told by kind and by tag; a part without resources is not there
 });
 
 t.test("health+json is told to whoever asks for it", async (t) => {
-  const source = seen([{ name: "db", driver: "database", status: "degraded", probeMs: 3, reason: "slow" }], {
-    status: "degraded",
-  });
+  const source = seen(
+    [{ name: "db", driver: "database", status: "degraded", responseTimeMs: 3, lastCheckAt: READ_AT, reason: "slow" }],
+    {
+      status: "degraded",
+    },
+  );
   const accept = { accept: "application/health+json" };
   const brief = healthEndpoints(source)("GET", "/health", accept);
   t.equal(brief?.headers["content-type"], "application/health+json");
-  t.strictSame(JSON.parse(brief?.body ?? ""), { status: "warn" });
+  t.strictSame(JSON.parse(brief?.body ?? ""), { status: "warn", releaseId: "1.2.3" });
   const full = healthEndpoints(source, { details: true })("GET", "/health/detailed", accept);
   t.strictSame(JSON.parse(full?.body ?? ""), {
     status: "warn",
+    releaseId: "1.2.3",
     checks: {
       "db:responseTime": [
-        { componentType: "datastore", status: "warn", observedValue: 3, observedUnit: "ms", output: "slow" },
+        {
+          componentType: "datastore",
+          status: "warn",
+          observedValue: 3,
+          observedUnit: "ms",
+          time: READ_AT,
+          output: "slow",
+        },
       ],
     },
   });

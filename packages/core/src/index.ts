@@ -149,6 +149,7 @@ export {
   specOf,
   variantOf,
   type Background,
+  type CallSummary,
   type Criticality,
   type EdgeSpec,
   type Managed,

@@ -5,7 +5,7 @@ import type { Guard } from "./guard.ts";
 import type { PassiveEvidence } from "./health.ts";
 import { Lifecycle, type LifecycleState, type Phase } from "./lifecycle.ts";
 import type { MetricSample } from "./ports.ts";
-import type { Managed } from "./spec.ts";
+import type { CallSummary, Managed } from "./spec.ts";
 import { milliseconds, text, withMethods } from "./options/rules.ts";
 import { assertShape, shape, type Shape } from "./options/shape.ts";
 import { TimeoutReached, within } from "./within.ts";
@@ -120,6 +120,19 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
       reason = guard.breaker?.reason ?? "";
     }
     return { lastSuccessAt, openRatio: all === 0 ? 0 : open / all, reason };
+  }
+
+  /** Numbers of its calls since it was made; `undefined` where it has no guard that sees them. */
+  get calls(): CallSummary | undefined {
+    let [guards, failed, count, seconds] = [0, 0, 0, 0];
+    for (const guard of this.guards()) {
+      guards++;
+      failed += guard.stats().failed;
+      const { durations } = guard;
+      count += durations.count;
+      seconds += durations.sum;
+    }
+    return guards === 0 ? undefined : { failed, meanMs: count === 0 ? undefined : (seconds / count) * 1_000 };
   }
 
   /** Whether there can be anything to wait for in a drain. Default `true`. */

@@ -44,6 +44,13 @@ export interface Trouble {
   readonly reason: string;
 }
 
+/** Numbers of the calls of a resource since it was made. */
+export interface CallSummary {
+  readonly failed: number;
+  /** How long a call took on average, in ms; `undefined` where there was none. */
+  readonly meanMs: number | undefined;
+}
+
 /** What a container looks after: the object of a driver package, with one shape for all of them. */
 export interface Managed<Client = unknown> {
   /** What users are handed. It exists before the start, keeps its identity, and refuses calls while not ready. */
@@ -58,6 +65,8 @@ export interface Managed<Client = unknown> {
   readonly passive?: PassiveEvidence;
   /** Why it is not well although it is ready, as far as it knows without being asked; `undefined` when it is. */
   readonly trouble?: Trouble | undefined;
+  /** Numbers of its calls; `undefined` where it does not see them. */
+  readonly calls?: CallSummary | undefined;
   /** How the last probe went. */
   readonly lastProbe?: LastProbe | undefined;
   start(options?: { readonly signal?: AbortSignal | undefined }): Promise<unknown>;
