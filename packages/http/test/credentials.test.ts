@@ -209,3 +209,25 @@ t.test("options of a call that are unknown or of a wrong type are refused before
   t.equal(await (await client.fetch("/", init)).text(), "ok", "what means something in a browser only is taken");
   t.equal(await (await client.request("/", { signal: null, headersTimeout: 0, reset: true })).body.text(), "ok");
 });
+
+t.test("an answer without an end, that says to come back, does not hold the call until its deadline", async (t) => {
+  let asked = 0;
+  await using server = await serve((_request, response) => {
+    if (++asked > 1) return void response.end("ok");
+    const flood = (): void => {
+      while (!response.destroyed && response.write("x".repeat(65_536)));
+      if (!response.destroyed) response.once("drain", flood);
+    };
+    response.writeHead(503);
+    flood();
+  });
+  await using http = await started({
+    baseUrl: server.url,
+    retry: { maxAttempts: 2, baseDelayMs: 1 },
+    timeoutMs: 20_000,
+  });
+  const since = performance.now();
+  t.equal(await (await http.client.request("/")).body.text(), "ok");
+  t.ok(performance.now() - since < 5_000);
+  t.match(http.stats(), { succeeded: 1, retried: 1, inUse: 0 });
+});

@@ -10,6 +10,9 @@ import { ReplyTimer, UnreadTimer } from "./timers.ts";
 /** A wait for less than this, or than half the timeout, says nothing about the connection: the caller was in a hurry. */
 const SUSPICIOUS_MS = 1_000;
 
+/** Most of an answer that is run out unseen before another attempt, in bytes. */
+const MAX_SWALLOWED_BYTES = 65_536;
+
 /**
  * One call on its way: through the guard, over a connection, once or several times, to the last byte of its body.
  *
@@ -246,7 +249,8 @@ export class Exchange extends GuardedUse implements RawHandler {
   }
 
   onData(chunk: Buffer): boolean {
-    if (this.#over || this.#swallowed >= 0) return true;
+    if (this.#over) return true;
+    if (this.#swallowed >= 0) return this.#swallow(chunk);
     const max = this.#lane.limits.maxResponseBytes;
     if (max !== undefined && (this.#bytes += chunk.length) > max) {
       this.fail(tooLarge(this.#lane, this.#bytes, max));
@@ -255,6 +259,13 @@ export class Exchange extends GuardedUse implements RawHandler {
     const more = this.#handler.onData(chunk);
     if (more === false) this.#pausedNow();
     return more;
+  }
+
+  /** What nobody is to read runs out, unless it is long: then its connection is cheaper. */
+  #swallow(chunk: Buffer): boolean {
+    if ((this.#bytes += chunk.length) > MAX_SWALLOWED_BYTES)
+      this.#abort?.(new BadStatus(this.#lane.origin, this.#status));
+    return true;
   }
 
   onComplete(trailers: string[] | null): void {
@@ -313,6 +324,7 @@ export class Exchange extends GuardedUse implements RawHandler {
 
   #again(pauseMs: number, error: Error): void {
     this.#swallowed = -1;
+    this.#bytes = 0;
     this.#timed = false;
     this.tryAgainIn(pauseMs, error);
   }
