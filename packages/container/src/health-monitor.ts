@@ -13,6 +13,8 @@ import { PlainManager } from "./plain.ts";
 
 /** How the health of resources is watched. */
 export interface MonitorOptions extends ProbeSchedule, HealthThresholds {
+  /** Longest probe, in ms, where the resource says nothing else. Default 1,000. */
+  readonly timeoutMs?: number | undefined;
   /** How often a resource that stays unhealthy is renewed in five minutes, at most. 0 for never. Default 5. */
   readonly maxRenewals?: number | undefined;
 }
@@ -23,6 +25,10 @@ const FIRST_RENEWAL_MS = 1_000;
 const LONGEST_RENEWAL_MS = 30_000;
 /** For how long a look at real calls counts, in ms. */
 const OBSERVED_FOR_MS = 100;
+/** How often real calls are looked at while something speaks against a resource, in ms. */
+const FOLLOW_EVERY_MS = 250;
+const INTERVAL_MS = 10_000;
+const PROBE_TIMEOUT_MS = 1_000;
 
 /**
  * Watches the resources of a running container: probes them where real calls do not tell enough, keeps a tracker for
@@ -34,6 +40,10 @@ export class HealthMonitor {
   readonly #options: MonitorOptions;
   readonly #scheduler: ProbeScheduler;
   readonly #watched = new Map<LiveNode, Watched>();
+  /** Resources that something speaks against: looked at until nothing does. */
+  readonly #followed = new Set<Watched>();
+  #follow: Timer | undefined;
+  readonly #closing = new AbortController();
   #observedAt = Number.NEGATIVE_INFINITY;
   #version = 0;
   #closed = false;
@@ -70,7 +80,7 @@ export class HealthMonitor {
     const asked = [...this.#watched.values()].filter((watched) => watched.isProbed);
     await Promise.all(
       asked.map((watched) =>
-        watched.probe().then(
+        watched.probe(this.#closing.signal).then(
           () => watched.onProbe(undefined),
           (error: unknown) => watched.onProbe(error),
         ),
@@ -81,26 +91,51 @@ export class HealthMonitor {
   /** Ends probing and renewing; resolves when none is under way. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const watched of this.#watched.values()) watched.endRenewing();
+    this.#closing.abort(new Error("the container stops"));
+    this.#follow?.cancel();
+    for (const watched of this.#watched.values()) watched.end();
     await this.#scheduler.close();
   }
 
   #watch(node: LiveNode): void {
-    const watched = new Watched(node, this.#clock, this.#options, () => this.#changed(watched));
+    const watched: Watched = new Watched(node, this.#clock, this.#options, () => this.#changed(watched));
     watched.noticeStart(this.#clock.now());
+    watched.unlisten = node.manager?.listen?.(() => this.#heard(watched));
     this.#watched.set(node, watched);
     if (watched.isProbed) watched.unschedule = this.#scheduler.add(watched);
   }
 
   #forget(node: LiveNode, watched: Watched): void {
-    watched.unschedule();
-    watched.endRenewing();
+    watched.end();
+    this.#followed.delete(watched);
     this.#watched.delete(node);
   }
 
   #changed(watched: Watched): void {
     this.#version++;
     if (watched.tracker.health.status === "unhealthy") this.#scheduler.hurry(watched);
+  }
+
+  /** Real calls have shown something: it is looked at now, and asked about at once where it is no good news. */
+  #heard(watched: Watched): void {
+    if (this.#closed) return;
+    watched.observe(this.#clock.now());
+    if (!watched.isTroubled) return;
+    if (watched.isProbed) this.#scheduler.hurry(watched);
+    this.#followed.add(watched);
+    this.#follow ??= this.#clock.setTimeout(() => this.#lookAfter(), FOLLOW_EVERY_MS, { unref: true });
+  }
+
+  #lookAfter(): void {
+    const now = this.#clock.now();
+    for (const watched of this.#followed) {
+      watched.observe(now);
+      if (!watched.isTroubled) this.#followed.delete(watched);
+    }
+    this.#follow =
+      this.#followed.size === 0 || this.#closed
+        ? undefined
+        : this.#clock.setTimeout(() => this.#lookAfter(), FOLLOW_EVERY_MS, { unref: true });
   }
 
   /** Real calls leave their evidence in guards; it is read when somebody wants to know, at most every 100 ms. */
@@ -118,18 +153,26 @@ class Watched implements ProbeTarget {
   readonly #node: LiveNode;
   readonly #clock: Clock;
   readonly #maxRenewals: number;
+  readonly #timeoutMs: number;
+  readonly intervalMs: number;
   readonly #onChange: () => void;
   readonly #renewedAt: number[] = [];
   #renewal: Timer | undefined;
   #renewalDelayMs = FIRST_RENEWAL_MS;
   unschedule: () => void = () => {};
+  unlisten: (() => void) | undefined;
 
   constructor(node: LiveNode, clock: Clock, options: MonitorOptions, onChange: () => void) {
     this.#node = node;
     this.#clock = clock;
     this.#maxRenewals = options.maxRenewals ?? RENEWALS;
     this.#onChange = onChange;
-    this.tracker = new HealthTracker(clock.now(), options);
+    const own = node.graph.spec.settings.health;
+    const { unhealthyAfter = options.unhealthyAfter, healthyAfter = options.healthyAfter } = own ?? {};
+    this.intervalMs = own?.intervalMs ?? options.intervalMs ?? INTERVAL_MS;
+    // Shorter than the interval, so that probes never overtake each other.
+    this.#timeoutMs = Math.min(this.intervalMs, own?.timeoutMs ?? options.timeoutMs ?? PROBE_TIMEOUT_MS);
+    this.tracker = new HealthTracker(clock.now(), { ...options, unhealthyAfter, healthyAfter });
   }
 
   get name(): string {
@@ -147,12 +190,20 @@ class Watched implements ProbeTarget {
   }
 
   get isSuspect(): boolean {
-    return this.isProbed && this.tracker.isSuspect;
+    return this.isProbed && (this.tracker.isSuspect || this.#node.manager?.passive?.isSuspect === true);
   }
 
-  async probe(): Promise<void> {
+  /** Whether real calls speak against it, or its status rests on what they showed. */
+  get isTroubled(): boolean {
+    const { passive } = this.#node.manager ?? {};
+    if (passive === undefined) return false;
+    const { status, evidence } = this.tracker.health;
+    return passive.isSuspect || passive.reason !== "" || (status !== "healthy" && evidence === "passive");
+  }
+
+  async probe(signal: AbortSignal): Promise<void> {
     this.observe(this.#clock.now());
-    await this.#node.manager?.probe();
+    await this.#node.manager?.probe({ signal, timeoutMs: this.#timeoutMs });
   }
 
   /** A start that succeeded is a sign of life; an optional resource that is down has given none. */
@@ -168,7 +219,7 @@ class Watched implements ProbeTarget {
 
   onProbe(error: unknown): void {
     const now = this.#clock.now();
-    if (error === undefined) this.#node.manager?.encourage?.();
+    if (error === undefined) this.#node.manager?.answers?.();
     if (error === undefined ? this.tracker.answered(now) : this.tracker.failed(now, error)) this.#onTransition();
   }
 
@@ -194,6 +245,12 @@ class Watched implements ProbeTarget {
     }
     this.#renewal = undefined;
     if (this.tracker.health.status === "unhealthy") this.#planRenewal();
+  }
+
+  end(): void {
+    this.unschedule();
+    this.unlisten?.();
+    this.endRenewing();
   }
 
   endRenewing(): void {

@@ -51,8 +51,9 @@ const health: Shape<MonitorOptions> = /* @__PURE__ */ shape<MonitorOptions>(() =
   intervalMs: milliseconds(),
   suspectIntervalMs: milliseconds(),
   maxConcurrent: wholeNumber(1),
-  failureThreshold: wholeNumber(1),
-  successThreshold: wholeNumber(1),
+  unhealthyAfter: wholeNumber(1),
+  healthyAfter: wholeNumber(1),
+  timeoutMs: milliseconds(),
   flapThreshold: wholeNumber(1),
   maxRenewals: wholeNumber(0),
 }));

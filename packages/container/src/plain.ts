@@ -1,4 +1,14 @@
-import { Manager, plainValue, type Clock, type ManagerContext, type Spec, type Trouble } from "@steward/core";
+import {
+  Guard,
+  guardValue,
+  Manager,
+  plainValue,
+  StewardError,
+  type Clock,
+  type ManagerContext,
+  type Spec,
+  type Trouble,
+} from "@steward/core";
 import { Background, type BackgroundEnd } from "./background.ts";
 import { containerError } from "./errors.ts";
 
@@ -20,12 +30,27 @@ export class PlainManager extends Manager<unknown> {
   #instance: { readonly value: unknown; readonly generator: Lifecycle | undefined } | undefined;
   readonly #onBackgroundEnd: (end: BackgroundEnd) => void;
   #background: Background | undefined;
+  readonly #guard: Guard | undefined;
 
   constructor(spec: Spec, needs: Values, { clock, name, onBackgroundEnd }: PlainContext) {
     super(spec.name, { clock, name, ...timeouts(spec) });
     this.#onBackgroundEnd = onBackgroundEnd;
     this.#spec = spec;
     this.#needs = needs;
+    if (spec.guard === undefined) return;
+    const { breaker = {}, ...bounds } = spec.guard;
+    // Without a probe of its own there is nothing to be asked.
+    const { ask, ...basis } = this.guardBasis();
+    this.#guard = new Guard({
+      ...basis,
+      ...bounds,
+      breaker: breaker === false ? undefined : breaker,
+      ask: spec.probe === undefined ? undefined : ask,
+    });
+  }
+
+  protected override guards(): Iterable<Guard> {
+    return this.#guard === undefined ? [] : [this.#guard];
   }
 
   override get client(): unknown {
@@ -42,7 +67,16 @@ export class PlainManager extends Manager<unknown> {
       if (first.done === true) throw didNotYield(this.#spec.name);
       this.#instance = { value: first.value, generator };
     }
+    this.#guardValue(this.#instance.value);
     if (!signal.aborted) this.#run(this.#instance.value);
+  }
+
+  #guardValue(value: unknown): void {
+    if (this.#guard === undefined) return;
+    if (typeof value === "object" ? value !== null : typeof value === "function")
+      return guardValue(value as object, this.#guard);
+    const message = `resource "${this.name}" declares a guard, and its value is ${value === null ? "null" : typeof value}: only an object or a function can be guarded`;
+    throw new StewardError("DEFINITION_INVALID", message, { resource: this.name });
   }
 
   #run(value: unknown): void {
@@ -67,12 +101,12 @@ export class PlainManager extends Manager<unknown> {
   }
 
   protected override get hasWorkToSettle(): boolean {
-    return this.#spec.run !== undefined || this.#spec.drain !== undefined;
+    return this.#spec.run !== undefined || this.#spec.drain !== undefined || this.#guard?.isIdle === false;
   }
 
   protected override async settle(signal: AbortSignal): Promise<void> {
     await this.#endBackground();
-    await this.#spec.drain?.(this.#instance?.value, { signal });
+    await Promise.all([this.#spec.drain?.(this.#instance?.value, { signal }), this.#guard?.idle()]);
   }
 
   protected override async ping(signal: AbortSignal): Promise<void> {

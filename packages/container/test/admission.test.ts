@@ -265,7 +265,7 @@ t.test("containers, starts, stops and roots refuse options that are unknown or w
     name: "",
     clock: {},
     sessions: { maxx: 5, idleTimeoutMs: -1 },
-    health: { interval: 5, intervalMs: 0, failureThreshold: 1.5 },
+    health: { interval: 5, intervalMs: 0, unhealthyAfter: 1.5 },
   };
   t.throws(() => container([one], wrong as {}), {
     code: "OPTIONS_INVALID",
@@ -280,7 +280,7 @@ t.test("containers, starts, stops and roots refuse options that are unknown or w
       "  container.sessions.idleTimeoutMs: must be at least 1 ms",
       '  container.health.interval: is not an option; did you mean "intervalMs"?',
       "  container.health.intervalMs: must be at least 1 ms",
-      "  container.health.failureThreshold: must be a whole number",
+      "  container.health.unhealthyAfter: must be a whole number",
     ].join("\n"),
   });
   t.throws(() => container([one, undefined as never]), { message: /container\.1: must be a definition \(where it is/ });

@@ -117,7 +117,7 @@ t.test("health is 503 when a critical resource is unhealthy, and counts the reso
     probe: () => (broken ? Promise.reject(new Error("no route to 10.0.0.7")) : undefined),
   });
   const cache = resource("cache", { criticality: "optional", start: () => Promise.reject(new Error("down")) });
-  await using running = await container([db, cache], { health: { failureThreshold: 1 } }).start();
+  await using running = await container([db, cache], { health: { unhealthyAfter: 1 } }).start();
   const answer = healthEndpoints(running);
   t.equal(answer("GET", "/health")?.status, 200);
   t.match(JSON.parse(answer("GET", "/health")?.body ?? ""), {

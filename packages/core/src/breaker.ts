@@ -1,6 +1,5 @@
 import { publishBreaker } from "./channels.ts";
 import { StewardError } from "./errors.ts";
-import { LatencyHistory } from "./latency.ts";
 import { RollingWindow } from "./window.ts";
 
 /** When a circuit breaker opens and how it closes again. */
@@ -17,9 +16,15 @@ export interface BreakerOptions {
   readonly slowCallMs?: number | undefined;
   /** Share of slow calls in the window that opens it, above 0 to 1. Default 0.8. */
   readonly slowCallRatio?: number | undefined;
-  /** Time without any success after which calls in flight count as hung, in ms; never below three times the usual p99. Default 450. */
+  /**
+   * Time without any success after which calls in flight are suspected to hang, in ms; never below three times the
+   * usual p99. It opens only when the resource does not answer a question then either. Default 450.
+   */
   readonly stallMs?: number | undefined;
-  /** How long it stays open before one call may try, in ms, varied by a fifth. Default 150: one call at a time is no load. */
+  /**
+   * How long it stays open before one call may try, in ms, varied by a fifth. Default 150: one call at a time is no
+   * load. Where the resource can be asked without a call, it is asked that often instead, and its answer lets a call try.
+   */
   readonly breakDurationMs?: number | undefined;
   /** How long the ramp after the first success takes, in ms. Default 1,000. */
   readonly rampMs?: number | undefined;
@@ -54,58 +59,67 @@ const DEFAULTS = {
   samplingDurationMs: 10_000,
   slowCallMs: Number.POSITIVE_INFINITY,
   slowCallRatio: 0.8,
-  stallMs: 450,
   breakDurationMs: 150,
   rampMs: 1_000,
   rampConcurrency: 10,
 };
 
-/** How often the stall limit is computed anew, in ms. */
-const LIMIT_VALID_MS = 1_000;
+/** Where the resource is asked without a call, one call may try all the same after so long, in ms: answers may be refused to questions only. */
+const UNASKED_TRIAL_MS = 5_000;
+/** Where the resource is asked, a refused caller need not wait longer than this, in ms. */
+const LONGEST_ASKED_RETRY_MS = 1_000;
 
-/** Time between two looks at a stall, in ms: answers that waited while our own event loop stood still are read meanwhile. */
-const SECOND_LOOK_MS = 10;
+/** How a breaker is built into its guard. */
+export interface BreakerContext {
+  /** What messages speak of. Default: the resource. */
+  readonly subject?: string | undefined;
+  /** True when somebody asks the resource while it is open, and calls {@link Breaker.tryNow} when it answers. */
+  readonly isAsked?: boolean | undefined;
+  /** Called when it opens. */
+  readonly onOpen?: (() => void) | undefined;
+}
 
 /**
  * Stops calls to a dependency that does not answer, and lets them come back gently.
  *
- * It opens on failures in a row, on a share of failures or of slow calls, or when calls are in flight and nothing has
- * succeeded for longer than usual. Then one call at a time tries; the first success begins a ramp of few calls at
- * once. Results of calls that began before the last change are ignored.
+ * It opens on failures in a row, on a share of failures or of slow calls, or when its guard says that calls hang. Then
+ * one call at a time tries; the first success begins a ramp of few calls at once. Results of calls that began before
+ * the last change are ignored.
  */
 export class Breaker {
   readonly #resource: string;
   readonly #subject: string;
   readonly #options: typeof DEFAULTS;
   readonly #window: RollingWindow;
-  readonly #latencies = new LatencyHistory();
   #phase: Phase = { state: "closed" };
   #generation = 0;
   #isolations = 0;
   #inFlight = 0;
   #consecutive = 0;
-  #lastSuccess = Number.NEGATIVE_INFINITY;
-  #stallLimit = Number.POSITIVE_INFINITY;
-  #limitUntil = 0;
-  #suspectedAt = Number.NEGATIVE_INFINITY;
   #opened = 0;
   #refused = 0;
   #reason = "";
 
   readonly #onOpen: (() => void) | undefined;
+  readonly #breakMs: number;
+  readonly #longestRetryMs: number;
 
-  /**
-   * @param resource Name of the resource, for errors and events.
-   * @param onOpen Called when it opens.
-   * @param subject What messages speak of. Default: `resource`.
-   */
-  constructor(resource: string, options: BreakerOptions = {}, onOpen?: () => void, subject: string = resource) {
+  /** @param resource Name of the resource, for errors and events. */
+  constructor(resource: string, options: BreakerOptions = {}, context: BreakerContext = {}) {
     this.#resource = resource;
-    this.#subject = subject;
-    this.#onOpen = onOpen;
+    this.#subject = context.subject ?? resource;
+    this.#onOpen = context.onOpen;
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     this.#options = { ...DEFAULTS, ...given };
-    this.#window = new RollingWindow(this.#options.samplingDurationMs);
+    const { breakDurationMs, samplingDurationMs } = this.#options;
+    this.#breakMs = context.isAsked === true ? Math.max(UNASKED_TRIAL_MS, breakDurationMs) : breakDurationMs;
+    this.#longestRetryMs = context.isAsked === true ? LONGEST_ASKED_RETRY_MS : Number.POSITIVE_INFINITY;
+    this.#window = new RollingWindow(samplingDurationMs);
+  }
+
+  /** How long it stays open before it is tried or asked, in ms. */
+  get breakDurationMs(): number {
+    return this.#options.breakDurationMs;
   }
 
   /** Where it is now. */
@@ -124,17 +138,13 @@ export class Breaker {
   }
 
   /**
-   * Asks to let a call through at `now`.
+   * Asks to let a call through at `now`, in ms.
    *
-   * @param oldest When the oldest call in flight began, in ms; `Infinity` when there is none.
-   * @returns A ticket for {@link succeeded}, {@link failed} or {@link ignored}, or -1 when it is refused.
+   * @returns A ticket for {@link succeeded}, {@link failed} or {@link ignored}, or -1 when it is refused: a call costs no object.
    */
-  admit(now: number, oldest: number): number {
-    if (this.#isolations === 0 && this.#phase.state === "closed") {
-      if (now - oldest > this.#options.stallMs && this.#isStalled(now, oldest)) return this.#refuse();
-      return this.#generation;
-    }
-    return this.#tryOne(now) ? this.#generation : this.#refuse();
+  admit(now: number): number {
+    if (this.#isolations === 0 && (this.#phase.state === "closed" || this.#tryOne(now))) return this.#generation;
+    return this.#refuse();
   }
 
   #refuse(): number {
@@ -142,26 +152,7 @@ export class Breaker {
     return -1;
   }
 
-  /**
-   * Calls hang when the oldest and the last success are both older than the limit that latencies so far suggest, and
-   * still are at a second look: after the first one it may be this process that stood still.
-   */
-  #isStalled(now: number, oldest: number): boolean {
-    if (now >= this.#limitUntil) {
-      const p99 = this.#latencies.quantile(0.99);
-      this.#stallLimit = p99 === undefined ? Number.POSITIVE_INFINITY : Math.max(this.#options.stallMs, 3 * p99);
-      this.#limitUntil = now + LIMIT_VALID_MS;
-    }
-    const quiet = now - Math.max(oldest, this.#lastSuccess);
-    if (quiet <= this.#stallLimit) return false;
-    if (this.#suspectedAt < now - quiet) this.#suspectedAt = now;
-    if (now - this.#suspectedAt < SECOND_LOOK_MS) return false;
-    this.#open(now, `no call succeeded for ${Math.round(quiet)} ms while calls were in flight`);
-    return true;
-  }
-
   #tryOne(now: number): boolean {
-    if (this.#isolations > 0) return false;
     if (this.#phase.state === "open" && now >= this.#phase.until) this.#enter({ state: "half-open" });
     if (this.#phase.state === "ramp" && now >= this.#phase.until) {
       this.#enter({ state: "closed" });
@@ -173,12 +164,20 @@ export class Breaker {
     return true;
   }
 
+  /** A ticket for what it need not let in, such as a statement in a transaction that it has let in; -1 unless it is closed. */
+  get ticket(): number {
+    return this.#phase.state === "closed" ? this.#generation : -1;
+  }
+
+  /** Whether a call with that ticket was let in since the last change. */
+  isCurrent(ticket: number): boolean {
+    return ticket === this.#generation;
+  }
+
   /** A call with that ticket gave its first evidence of success. */
   succeeded(ticket: number, now: number, durationMs: number): void {
     if (ticket !== this.#generation) return;
     this.#consecutive = 0;
-    this.#lastSuccess = now;
-    this.#latencies.record(durationMs, now);
     const slow = durationMs > this.#options.slowCallMs;
     this.#window.record(now, false, slow);
     if (this.#phase.state !== "closed") this.#progress(now);
@@ -217,9 +216,14 @@ export class Breaker {
     if (ticket === this.#generation && this.#phase.state !== "closed") this.#inFlight--;
   }
 
-  /** Something else than a call has shown that the dependency answers again: one call may try at once. */
-  encourage(): void {
-    if (this.#phase.state === "open") this.#enter({ state: "half-open" });
+  /** Calls in flight hang: it opens. */
+  trip(now: number, reason: string): void {
+    if (this.#phase.state !== "open") this.#open(now, reason);
+  }
+
+  /** Something else than a call has shown that the dependency answers: one call may try at once, whatever became of the last that tried. */
+  tryNow(): void {
+    if (this.#phase.state === "open" || this.#phase.state === "half-open") this.#enter({ state: "half-open" });
   }
 
   /** Refuses all calls until the returned function is called. Isolations add up. */
@@ -235,7 +239,9 @@ export class Breaker {
   /** The error of a call that is refused now. */
   refusal(now: number): StewardError {
     const retryAfterMs =
-      this.#phase.state === "open" ? Math.max(1, Math.ceil(this.#phase.until - now)) : this.#options.breakDurationMs;
+      this.#phase.state === "open"
+        ? Math.min(Math.max(1, Math.ceil(this.#phase.until - now)), this.#longestRetryMs)
+        : this.#options.breakDurationMs;
     const why = this.#isolations > 0 ? "isolated by hand" : `the circuit is ${this.#phase.state}: ${this.#reason}`;
     return refusalError(this.#resource, `${this.#subject}: ${why}`, retryAfterMs);
   }
@@ -248,13 +254,14 @@ export class Breaker {
     this.#reason = reason;
     this.#opened++;
     const jitter = 0.8 + Math.random() * 0.4;
-    this.#enter({ state: "open", until: now + this.#options.breakDurationMs * jitter });
+    this.#enter({ state: "open", until: now + this.#breakMs * jitter });
     this.#onOpen?.();
   }
 
   #enter(phase: Phase): void {
     const from = this.#phase.state;
     this.#phase = phase;
+    // Within 30 bits, so that V8 keeps it without an object.
     this.#generation = (this.#generation + 1) & 0x3fffffff;
     this.#inFlight = 0;
     if (phase.state === "closed") this.#window.clear();

@@ -1,4 +1,6 @@
 import { StewardError } from "./errors.ts";
+import type { ResourceGuardOptions } from "./guarded.ts";
+import { resourceGuardShape } from "./guard-shapes.ts";
 import { isGeneratorFunction, type AfterReply } from "./generator.ts";
 import type { CheckedNeeds, HeldLifetime, Lifetime, MarkedReach, Need, Needs, OpenOfAll, ValuesOf } from "./need.ts";
 import { anything, func, oneOf } from "./options/rules.ts";
@@ -101,6 +103,8 @@ export interface ResourceOptions<
   readonly run?: Background<Started<R>, ValuesOf<N>>;
   /** How `run` is run again where it ended unasked. Default: at most 5 times in 60 s, with growing delays. */
   readonly rerun?: RerunOptions;
+  /** Bounds of the guard that {@link guarded} uses: deadline, places, breaker. Only for application resources whose value is an object. Default: none. */
+  readonly guard?: ResourceGuardOptions;
   /** Asks the resource for a sign of life; a rejection means that it is not well. */
   readonly probe?: (value: Started<R>, context: StopContext) => unknown;
   /** Takes no new work from here on and settles what runs. */
@@ -121,6 +125,8 @@ const HELD_ONLY = [
   "run",
   "rerun",
   "probe",
+  "guard",
+  "health",
   "drain",
 ] as const;
 
@@ -136,6 +142,7 @@ const optionsShape: Shape<AnyOptions> = /* @__PURE__ */ shape<AnyOptions>(
     run: func(),
     rerun: rerunShape,
     probe: func(),
+    guard: resourceGuardShape,
     drain: func(),
     stop: func(),
   }),
@@ -181,7 +188,19 @@ export function resource<
   options: ResourceOptions<R, N, L, E, C>,
 ): Definition<Started<R>, MarkedReach<L, N, E, C>, OpenOfAll<N>> {
   assertShape(name, optionsShape, options);
-  const { lifetime = "application", needs, start, stop, drain, run, rerun, probe, enabled, ...settings } = options;
+  const {
+    lifetime = "application",
+    needs,
+    start,
+    stop,
+    drain,
+    run,
+    rerun,
+    probe,
+    guard,
+    enabled,
+    ...settings
+  } = options;
   const generator = start !== undefined && isGeneratorFunction(start);
   if (generator && stop !== undefined)
     throw new StewardError(
@@ -201,6 +220,7 @@ export function resource<
     run,
     rerun,
     probe,
+    guard,
     enabled,
     settings,
   };

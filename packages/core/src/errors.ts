@@ -11,6 +11,7 @@ export const CORE_CODES = {
   RESOURCE_UNAVAILABLE: "The resource is not ready: not started, down, draining or stopped.",
   DEADLINE_EXCEEDED: "A call ran into its deadline, time in the queue included.",
   OVERLOADED: "A call was refused because the queue of its resource is full.",
+  NOT_GUARDED: "A value was to be used through a guard, and its definition declares none.",
   CIRCUIT_OPEN: "A call was refused because the circuit breaker of its resource is open.",
   CLOCK_STUCK: "A fake clock cannot get further: no timer is set, or timers are set in a loop.",
   CALL_ABORTED: "A call was given up because its caller aborted it.",

@@ -1,9 +1,11 @@
 import type { BreakerOptions, BreakerStats } from "./breaker.ts";
 import type { Clock } from "./clock.ts";
+import type { Guard } from "./guard.ts";
 import type { StewardError } from "./errors.ts";
 import type { RetryOptions } from "./retry.ts";
 import { flag, milliseconds, signal } from "./options/rules.ts";
 import type { RulesOf } from "./options/shape.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** Bounds of a guard. */
 export interface GuardOptions {
@@ -15,7 +17,7 @@ export interface GuardOptions {
   readonly clock: Clock;
   /** Calls that may run at once. Default: no bound. */
   readonly maxConcurrent?: number | undefined;
-  /** Calls that may wait for a place; one more is refused. Default 0 where `maxConcurrent` is given it should be set. */
+  /** Calls that may wait for a place; one more is refused with `OVERLOADED`. 0: none waits. Default: ten times `maxConcurrent`, at most 1,000. */
   readonly maxPending?: number | undefined;
   /** Deadline of a call, time in the queue included, in ms. Default: none. */
   readonly timeoutMs?: number | undefined;
@@ -27,12 +29,23 @@ export interface GuardOptions {
   readonly breaker?: BreakerOptions | undefined;
   /** Makes calls again that failed and say that they are idempotent. Default: no retry. */
   readonly retry?: RetryOptions | undefined;
-  /** Tells whether an error speaks against the resource, for the breaker. Default: every error but an abort by the caller. */
-  readonly isFailure?: ((error: unknown) => boolean) | undefined;
+  /** What an error says about the resource. Default: {@link usualVerdict}. */
+  readonly judge?: ((error: unknown) => Verdict) | undefined;
+  /**
+   * Asks the resource for a sign of life, other than by a call. Asked when calls in flight get no answer, and while the
+   * breaker is open. Default: it cannot be asked, and calls alone show how it is.
+   */
+  readonly ask?: ((signal: AbortSignal) => Promise<void> | void) | undefined;
+  /** Longest wait for the answer to `ask`, in ms. Default 1,000. */
+  readonly askTimeoutMs?: number | undefined;
+  /** Another guard that its attempts are evidence for: those of one connection count for the pool that lent it. Default: its own. */
+  readonly evidence?: Guard | undefined;
+  /** Called when calls have shown something new about the resource: see {@link Guard.evidence}. */
+  readonly onEvidence?: (() => void) | undefined;
   /** Tells whether a call that failed so may be made again. Default: every failure that is not an error of ours marked otherwise. */
   readonly isRetryable?: ((error: unknown) => boolean) | undefined;
   /** Says why nothing is accepted now, or `undefined` when calls are welcome. */
-  readonly refusal?: () => StewardError | undefined;
+  readonly refusal?: (() => StewardError | undefined) | undefined;
 }
 
 /** What a single call may ask for. */
@@ -61,6 +74,8 @@ export interface Call {
    * here the total deadline does, or `timeoutMs` from now where it is given (`Infinity`: as long as it takes).
    */
   acquired(timeoutMs?: number): void;
+  /** As {@link acquired}, for what its caller keeps for a while: how long that takes says nothing about the resource. */
+  held(timeoutMs?: number): void;
 }
 
 /** Numbers of a guard. `started = succeeded + failed + inUse`, where a call that is given up counts as failed. */

@@ -1,16 +1,23 @@
-import { Breaker } from "./breaker.ts";
+import type { Breaker } from "./breaker.ts";
 import { callsAreHeard, publishCall } from "./channels.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { currentContext } from "./context.ts";
 import { isStewardError, StewardError } from "./errors.ts";
+import { Evidence, type GuardEvidence } from "./evidence.ts";
 import { Histogram } from "./histogram.ts";
 import type { CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
+import { guardShape } from "./guard-shapes.ts";
 import { guardSeries } from "./guard-series.ts";
 import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
-import { Pace } from "./pace.ts";
 import type { HistogramValue, MetricSample } from "./ports.ts";
+import { assertShape } from "./options/shape.ts";
 import { RetryPolicy } from "./retry.ts";
 import { deadlineWheel, type DeadlineWheel } from "./timers.ts";
+import { UseList } from "./use-list.ts";
+
+/** Calls that may wait for each place, where nothing else is said, and in all. */
+const PENDING_PER_PLACE = 10;
+const MOST_PENDING = 1_000;
 
 /**
  * What every managed use passes through: it bounds how many calls run and wait, and how long each may take in all.
@@ -26,8 +33,7 @@ export class Guard {
   readonly #options: GuardOptions;
   readonly #maxConcurrent: number;
   readonly #maxPending: number;
-  #head: GuardedUse | undefined;
-  #tail: GuardedUse | undefined;
+  readonly #queue = new UseList<GuardedUse>();
   #pending = 0;
   #inUse = 0;
   #started = 0;
@@ -36,33 +42,32 @@ export class Guard {
   #overloaded = 0;
   #timedOut = 0;
   #retried = 0;
-  readonly #pace = new Pace();
   readonly #durations = new Histogram();
   #filling = false;
+  readonly #evidence: Evidence;
   readonly #breaker: Breaker | undefined;
   readonly #retry: RetryPolicy | undefined;
-  /** Calls that run and have not been answered yet, oldest first. */
-  #oldest: GuardedUse | undefined;
-  #newest: GuardedUse | undefined;
   /** Calls between two attempts. They were let in, so a drain waits for them. */
   readonly #pausing = new Set<GuardedUse>();
   /** Places there are now; none while paused. */
   #limit: number;
   #idleWaiters: (() => void)[] = [];
 
+  /** @throws {OPTIONS_INVALID} listing every option that is unknown, missing or wrong. */
   constructor(options: GuardOptions) {
+    // One for a lent connection is made per lease, by a driver.
+    if (options.evidence === undefined) assertShape(options.resource ?? "guard", guardShape, options);
     this.#options = options;
     this.#resource = options.resource;
     this.#subject = options.subject ?? options.resource;
     this.#clock = options.clock;
     this.#wheel = deadlineWheel(options.clock);
     this.#maxConcurrent = options.maxConcurrent ?? Number.POSITIVE_INFINITY;
-    this.#maxPending = options.maxPending ?? 0;
+    this.#maxPending = options.maxPending ?? Math.min(MOST_PENDING, PENDING_PER_PLACE * this.#maxConcurrent);
     this.#limit = this.#maxConcurrent;
-    this.#breaker =
-      options.breaker === undefined
-        ? undefined
-        : new Breaker(options.resource, options.breaker, () => this.#opened(), this.#subject);
+    const { evidence } = options;
+    this.#evidence = evidence === undefined ? new Evidence(options, () => this.#opened()) : evidence.#evidence;
+    this.#breaker = evidence === undefined ? this.#evidence.breaker : undefined;
     this.#retry = options.retry === undefined ? undefined : new RetryPolicy(options.retry);
   }
 
@@ -75,7 +80,7 @@ export class Guard {
    * Runs `operation` as soon as there is a place for it, and settles by its deadline.
    *
    * @throws {RESOURCE_UNAVAILABLE} when the resource accepts no calls now.
-   * @throws {CIRCUIT_OPEN} when the resource did not answer of late.
+   * @throws {CIRCUIT_OPEN} while the resource does not answer.
    * @throws {OVERLOADED} when all places are taken and the queue is full.
    * @throws {DEADLINE_EXCEEDED} when time runs out, in the queue or later.
    * @throws {CALL_ABORTED} when the caller's signal aborts.
@@ -108,16 +113,16 @@ export class Guard {
   }
 
   #place(use: GuardedUse, now: number): void {
-    if (this.#inUse < this.#limit && this.#head === undefined) this.#begin(use, now);
+    if (this.#inUse < this.#limit && this.#queue.first === undefined) this.#begin(use, now);
     else if (this.#breaker !== undefined && this.#breaker.state !== "closed") use.abandon(this.#breaker.refusal(now));
     else if (this.#pending < this.#maxPending) this.#enqueue(use);
     else this.#overload(use);
   }
 
-  /** Whoever waits when the breaker opens learns it now, not when its time has run out. */
+  /** What waits when the breaker opens is refused now, not when its time has run out. */
   #opened(): void {
-    const { breaker } = this;
-    if (breaker !== undefined && this.#head !== undefined) this.#rejectQueue(breaker.refusal(this.#clock.now()));
+    const breaker = this.#evidence.breaker;
+    if (breaker !== undefined && this.#queue.first !== undefined) this.#rejectQueue(breaker.refusal(this.#clock.now()));
   }
 
   /** True when nothing runs or waits, for its turn or for its next attempt. */
@@ -138,7 +143,7 @@ export class Guard {
   }
 
   #rejectQueue(error: Error): void {
-    for (let call = this.#head; call !== undefined; call = this.#head) call.abandon(error);
+    for (let call = this.#queue.first; call !== undefined; call = this.#queue.first) call.abandon(error);
   }
 
   /** Begins nothing from here on: calls wait in the queue, within its bound and their deadlines. What runs goes on. */
@@ -154,7 +159,27 @@ export class Guard {
 
   /** When a call last succeeded, in ms of the clock; `-Infinity` when none has. */
   get lastSuccessAt(): number {
-    return this.#pace.lastSuccessAt;
+    return this.#evidence.lastSuccessAt;
+  }
+
+  /** What calls show of the resource, now. */
+  get evidence(): GuardEvidence {
+    return this.#evidence.at(this.#clock.now());
+  }
+
+  /** Something else than a call has shown that the resource answers: an open breaker lets one call try at once. */
+  answers(): void {
+    this.#evidence.answered();
+  }
+
+  /** Connections were replaced: what calls on the old ones showed no longer counts. */
+  renewed(): void {
+    this.#evidence.renewed();
+  }
+
+  /** Ends its timers. Calls may still pass. */
+  stop(): void {
+    this.#evidence.stop();
   }
 
   /** How long calls took from their place to the first evidence, in s. */
@@ -202,41 +227,36 @@ export class Guard {
     });
   }
 
-  /** An attempt is over: tells the breaker, counts it and frees its place. */
+  /** An attempt is over: counts it and frees its place. */
   #ended(call: GuardedUse, error: unknown): void {
+    this.#outcome(call, error);
     if (error === undefined) this.#succeeded++;
     else this.#failed++;
-    this.#evidence(call, error);
     if (call.holdsPlace && !(this.#options.holdUntilSettled === true && call.inDriver)) this.#free(call);
   }
 
-  /** The first evidence of how an attempt goes: its duration counts, and the breaker learns it. */
-  #evidence(call: GuardedUse, error: unknown): void {
+  /** The first evidence of how an attempt goes. */
+  #outcome(call: GuardedUse, error: unknown): void {
     if (call.isEvident) return;
     call.isEvident = true;
     const now = this.#clock.now();
     const tookMs = now - (call.startedAt ?? now);
     this.#durations.record(tookMs / 1_000);
-    if (error === undefined) this.#pace.succeeded(now, tookMs);
-    const { ticket } = call;
-    if (this.#breaker === undefined || ticket < 0) return;
-    call.ticket = -1;
-    this.#unlink(call);
-    if (error === undefined) this.#breaker.succeeded(ticket, now, tookMs);
-    else if (this.#isFailure(error)) this.#breaker.failed(ticket, now);
-    else this.#breaker.ignored(ticket);
-  }
-
-  #isFailure(error: unknown): boolean {
-    return this.#options.isFailure === undefined
-      ? !isStewardError(error, "CALL_ABORTED")
-      : this.#options.isFailure(error);
+    this.#evidence.ended(call, now, tookMs, error, this.#succeeded);
   }
 
   /** @internal The resource answered; from here the use is a lease with another deadline. */
   answered(call: GuardedUse, timeoutMs: number): void {
     if (call.settled) return;
-    this.#evidence(call, call.complaint);
+    this.#outcome(call, call.complaint);
+    this.acquired(call, timeoutMs);
+  }
+
+  /** @internal The use keeps what it has for a while, which says nothing about the resource. */
+  held(call: GuardedUse, timeoutMs: number | undefined): void {
+    if (call.settled) return;
+    if (!call.isEvident) this.#evidence.withdrawn(call);
+    call.isEvident = true;
     this.acquired(call, timeoutMs);
   }
 
@@ -251,7 +271,7 @@ export class Guard {
 
   #isRetryable(error: unknown): boolean {
     if (this.#options.isRetryable !== undefined) return this.#options.isRetryable(error);
-    return this.#isFailure(error) && (!isStewardError(error) || error.retryable);
+    return this.#evidence.verdictOn(error) === "failure" && (!isStewardError(error) || error.retryable);
   }
 
   /** @internal Ends the attempt of a call and begins the next one `pauseMs` from now, or queues it then. */
@@ -317,28 +337,13 @@ export class Guard {
 
   #begin(call: GuardedUse, now: number): void {
     if (this.#breaker !== undefined) {
-      call.ticket = this.#breaker.admit(now, this.#oldest?.startedAt ?? Number.POSITIVE_INFINITY);
+      call.ticket = this.#breaker.admit(now);
       if (call.ticket < 0) return call.abandon(this.#breaker.refusal(now));
-      this.#link(call);
-    }
+    } else call.ticket = this.#evidence.ticket;
+    this.#evidence.began(call, now);
     this.#inUse++;
     this.#started++;
     call.start(now);
-  }
-
-  #link(call: GuardedUse): void {
-    call.ahead = this.#newest;
-    if (this.#newest === undefined) this.#oldest = call;
-    else this.#newest.behind = call;
-    this.#newest = call;
-  }
-
-  #unlink(call: GuardedUse): void {
-    if (call.ahead === undefined) this.#oldest = call.behind;
-    else call.ahead.behind = call.behind;
-    if (call.behind === undefined) this.#newest = call.ahead;
-    else call.behind.ahead = call.ahead;
-    call.ahead = call.behind = undefined;
   }
 
   #free(call: GuardedUse): void {
@@ -351,9 +356,10 @@ export class Guard {
   #fill(): void {
     this.#filling = true;
     try {
-      for (let next = this.#head; next !== undefined && this.#inUse < this.#limit; next = this.#head) {
+      for (let next = this.#queue.first; next !== undefined && this.#inUse < this.#limit; next = this.#queue.first) {
         const now = this.#clock.now();
-        if (this.#pending > 1 && this.#pace.isHopeless(next, now)) next.abandon(this.timeout(next));
+        if (this.#pending > 1 && this.#evidence.serviceTime.shouldShed(next.total, next.since, now))
+          next.abandon(this.timeout(next));
         else this.#dequeue(next);
         if (!next.settled && !next.isOrphaned) this.#begin(next, now);
       }
@@ -375,20 +381,13 @@ export class Guard {
 
   #enqueue(call: GuardedUse): void {
     call.queued = true;
-    call.ahead = this.#tail;
-    if (this.#tail === undefined) this.#head = call;
-    else this.#tail.behind = call;
-    this.#tail = call;
+    this.#queue.push(call);
     this.#pending++;
   }
 
   #dequeue(call: GuardedUse): void {
     call.queued = false;
-    if (call.ahead === undefined) this.#head = call.behind;
-    else call.ahead.behind = call.behind;
-    if (call.behind === undefined) this.#tail = call.ahead;
-    else call.behind.ahead = call.ahead;
-    call.ahead = call.behind = undefined;
+    this.#queue.remove(call);
     this.#pending--;
   }
 

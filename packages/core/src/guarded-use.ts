@@ -28,7 +28,7 @@ export abstract class GuardedUse extends Expiring {
   isEvident = false;
   /** @internal What its answer says against the resource; `undefined` where it says nothing. */
   complaint: unknown = undefined;
-  /** @internal Ticket of the breaker; -1 without one, and once its outcome has been told. */
+  /** @internal Ticket of the breaker; -1 without one. */
   ticket = -1;
   /** @internal W3C `traceparent` of the work that made it. */
   traceContext: string | undefined = undefined;
@@ -118,6 +118,14 @@ export abstract class GuardedUse extends Expiring {
    */
   acquired(timeoutMs?: number): void {
     this.#guard?.acquired(this, timeoutMs);
+  }
+
+  /**
+   * It has what it waited for and keeps it for a while (a lease, a connection of its own): as {@link acquired}, and how
+   * long that takes, or how it ends, says nothing about the resource.
+   */
+  held(timeoutMs?: number): void {
+    this.#guard?.held(this, timeoutMs);
   }
 
   /**

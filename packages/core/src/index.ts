@@ -41,9 +41,11 @@ export {
 } from "./errors.ts";
 export { afterReply, generator, isGeneratorFunction, plainValue, type AfterReply } from "./generator.ts";
 export { Guard } from "./guard.ts";
+export type { GuardEvidence } from "./evidence.ts";
 export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
 export { callRules } from "./guard-options.ts";
 export { breakerSchema } from "./guard-schemas.ts";
+export { guarded, guardValue, type ResourceGuardOptions } from "./guarded.ts";
 export { GuardedUse } from "./guarded-use.ts";
 export { DURATION_BOUNDS, Histogram } from "./histogram.ts";
 export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle.ts";
@@ -54,7 +56,7 @@ export {
   type ManagedFactory,
   type ManagedSettings,
 } from "./managed.ts";
-export { Manager, type LastProbe, type ManagerCall, type ManagerContext } from "./manager.ts";
+export { Manager, type GuardBasis, type ManagerCall, type ManagerContext } from "./manager.ts";
 export type {
   AbsenceComplaint,
   Bare,
@@ -132,13 +134,17 @@ export { grpcStatusOf, httpStatusOf, publicError, stewardErrorIn, type PublicErr
 export { RetryPolicy, type RetryOptions } from "./retry.ts";
 export {
   HealthTracker,
+  evidenceOf,
   type Health,
+  type HealthSettings,
   type HealthStatus,
   type HealthThresholds,
   type PassiveEvidence,
 } from "./health.ts";
+export type { LastProbe, ProbeCall } from "./probing.ts";
 export { ProbeScheduler, type ProbeSchedule, type ProbeTarget } from "./probes.ts";
 export { LatencyHistory } from "./latency.ts";
+export { usualVerdict, type Verdict } from "./verdict.ts";
 export { RollingWindow, type WindowCounts } from "./window.ts";
 export type { ResourceSettings, StartRetryOptions } from "./settings.ts";
 export { maskUrl, Secret, type SecretSource } from "./secret.ts";

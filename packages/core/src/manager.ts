@@ -1,10 +1,11 @@
-import { publishProbe } from "./channels.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { describeError, StewardError } from "./errors.ts";
 import type { Guard } from "./guard.ts";
-import type { PassiveEvidence } from "./health.ts";
+import type { GuardOptions } from "./guard-options.ts";
+import { callsOf, evidenceOf, type PassiveEvidence } from "./health.ts";
 import { Lifecycle, type LifecycleState, type Phase } from "./lifecycle.ts";
 import type { MetricSample } from "./ports.ts";
+import { Probing, type LastProbe, type ProbeCall } from "./probing.ts";
 import type { CallSummary, Managed } from "./spec.ts";
 import { milliseconds, text, withMethods } from "./options/rules.ts";
 import { assertShape, shape, type Shape } from "./options/shape.ts";
@@ -35,14 +36,8 @@ const contextShape: Shape<ManagerContext> = /* @__PURE__ */ shape<ManagerContext
   probeTimeoutMs: milliseconds(),
 }));
 
-/** The last probe of a resource. */
-export interface LastProbe {
-  /** When it ended, in ms of the clock. */
-  readonly at: number;
-  readonly durationMs: number;
-  /** Why it failed; `undefined` when the resource answered. */
-  readonly error: unknown;
-}
+/** What all guards of a manager have in common. */
+export type GuardBasis = Pick<GuardOptions, "resource" | "clock" | "refusal" | "ask" | "onEvidence">;
 
 /** Signal of a caller that may lose patience. */
 export interface ManagerCall {
@@ -52,7 +47,8 @@ export interface ManagerCall {
 /** How long a start that was aborted may take to end before it is left to itself, in ms. */
 const START_GRACE_MS = 1_000;
 
-const DEFAULTS = { startTimeoutMs: 15_000, drainTimeoutMs: 10_000, stopTimeoutMs: 5_000, probeTimeoutMs: 1_000 };
+const DEFAULTS = { startTimeoutMs: 15_000, drainTimeoutMs: 10_000, stopTimeoutMs: 5_000 };
+const PROBE_TIMEOUT_MS = 1_000;
 
 /**
  * Looks after one driver: starts, probes, drains and stops it, once each however many ask, and never hangs.
@@ -71,8 +67,9 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   #draining: Promise<void> | undefined;
   #abortStart: AbortController | undefined;
   #late: Promise<unknown> | undefined;
-  #lastProbe: LastProbe | undefined;
+  readonly #probing: Probing;
   #opening = false;
+  readonly #listeners = new Set<() => void>();
 
   constructor(kind: string, context: ManagerContext = {}) {
     assertShape(kind, contextShape, context);
@@ -83,8 +80,8 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
       startTimeoutMs: context.startTimeoutMs ?? DEFAULTS.startTimeoutMs,
       drainTimeoutMs: context.drainTimeoutMs ?? DEFAULTS.drainTimeoutMs,
       stopTimeoutMs: context.stopTimeoutMs ?? DEFAULTS.stopTimeoutMs,
-      probeTimeoutMs: context.probeTimeoutMs ?? DEFAULTS.probeTimeoutMs,
     };
+    this.#probing = new Probing(this.name, this.clock, context.probeTimeoutMs ?? PROBE_TIMEOUT_MS);
   }
 
   /** What users are handed: the driver's own client. It keeps its identity and refuses calls while not ready. */
@@ -107,32 +104,48 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     return [];
   }
 
-  /** What real calls tell about it. */
+  /** What real calls show of it. */
   get passive(): PassiveEvidence {
-    let [lastSuccessAt, open, all, reason] = [Number.NEGATIVE_INFINITY, 0, 0, ""];
-    for (const guard of this.guards()) {
-      lastSuccessAt = Math.max(lastSuccessAt, guard.lastSuccessAt);
-      const state = guard.breaker?.state;
-      if (state === undefined) continue;
-      all++;
-      if (state !== "open" && state !== "half-open" && state !== "isolated") continue;
-      open++;
-      reason = guard.breaker?.reason ?? "";
-    }
-    return { lastSuccessAt, openRatio: all === 0 ? 0 : open / all, reason };
+    return evidenceOf(this.guards(), this.clock.now());
+  }
+
+  /**
+   * What every guard of this manager is told: its name, when it refuses, whom to ask when calls get no answer, and who
+   * listens to what they show.
+   */
+  protected guardBasis(): GuardBasis {
+    return {
+      resource: this.name,
+      clock: this.clock,
+      refusal: () => this.unavailable(),
+      ask: (signal) => this.ask(signal),
+      onEvidence: this.#onEvidence,
+    };
+  }
+
+  /** Asks for a sign of life on behalf of calls that get no answer. Default: the same as a probe. */
+  protected ask(signal: AbortSignal): Promise<void> | void {
+    return this.ping(signal);
+  }
+
+  /** The driver itself has seen something of the resource: what watches it looks now. */
+  protected noticed(): void {
+    this.#onEvidence();
+  }
+
+  readonly #onEvidence = (): void => {
+    for (const listener of this.#listeners) listener();
+  };
+
+  /** Calls `listener` whenever calls have shown something new; the returned function ends that. */
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Numbers of its calls since it was made; `undefined` where it has no guard that sees them. */
   get calls(): CallSummary | undefined {
-    let [guards, failed, count, seconds] = [0, 0, 0, 0];
-    for (const guard of this.guards()) {
-      guards++;
-      failed += guard.stats().failed;
-      const { durations } = guard;
-      count += durations.count;
-      seconds += durations.sum;
-    }
-    return guards === 0 ? undefined : { failed, meanMs: count === 0 ? undefined : (seconds / count) * 1_000 };
+    return callsOf(this.guards());
   }
 
   /** Whether there can be anything to wait for in a drain. Default `true`. */
@@ -140,9 +153,9 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     return true;
   }
 
-  /** Something else than a call has shown that the remote answers again: open breakers let one call try at once. */
-  encourage(): void {
-    for (const guard of this.guards()) guard.breaker?.encourage();
+  /** Something else than a call has shown that the remote answers: open breakers let one call try at once. */
+  answers(): void {
+    for (const guard of this.guards()) guard.answers();
   }
 
   /** The driver's own numbers. */
@@ -169,7 +182,7 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   }
 
   get lastProbe(): LastProbe | undefined {
-    return this.#lastProbe;
+    return this.#probing.last;
   }
 
   /**
@@ -298,6 +311,7 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
     } catch (error) {
       failure = error;
     }
+    for (const guard of this.guards()) guard.stop();
     this.#lifecycle.move(["stopping"], "stopped", failure);
     if (failure !== undefined) throw failure;
   }
@@ -324,35 +338,25 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
    * @throws {RESOURCE_UNAVAILABLE} when it is not ready.
    * @throws {PROBE_TIMEOUT} when there is no answer in time.
    */
-  async probe(call: ManagerCall = {}): Promise<void> {
-    if (this.phase !== "ready" && this.phase !== "draining") throw this.refusal();
-    const since = this.clock.now();
-    const abort = new AbortController();
-    let failure: unknown;
-    try {
-      await within(this.clock, this.#limits.probeTimeoutMs, async () => this.ping(abort.signal), {
-        abort,
-        outer: call.signal,
-      });
-    } catch (error) {
-      failure = error instanceof TimeoutReached ? this.#probeTimeout() : error;
-    }
-    const durationMs = this.clock.now() - since;
-    this.#lastProbe = { at: this.clock.now(), durationMs, error: failure };
-    publishProbe({ resource: this.name, durationMs, error: failure });
-    if (failure !== undefined) throw failure;
+  probe(call: ProbeCall = {}): Promise<void> {
+    if (this.phase !== "ready" && this.phase !== "draining") return Promise.reject(this.refusal());
+    return this.#probing.probe((signal) => this.ping(signal), call);
   }
 
-  #probeTimeout(): StewardError {
-    return new StewardError(
-      "PROBE_TIMEOUT",
-      `${this.name}: no answer to a probe within ${this.#limits.probeTimeoutMs} ms`,
-      { resource: this.name, retryable: true },
-    );
+  /**
+   * Replaces what lies below the client (connections, credentials) while the client keeps its identity; what calls on
+   * the old connections showed no longer counts.
+   *
+   * @throws {RESOURCE_UNAVAILABLE} when it is not ready: there is nothing to replace.
+   */
+  async renew(): Promise<void> {
+    if (this.phase !== "ready") throw this.refusal();
+    await this.replace();
+    for (const guard of this.guards()) guard.renewed();
   }
 
-  /** Replaces what lies below the client (connections, credentials) while the client keeps its identity. Default: nothing to renew. */
-  async renew(): Promise<void> {}
+  /** Makes new connections; calls in flight finish on the old ones. Default: there is nothing to replace. */
+  protected replace(): Promise<void> | void {}
 
   /** The numbers of now. */
   stats(): Readonly<Record<string, unknown>> {

@@ -3,8 +3,10 @@ import type { Clock, Timer } from "./clock.ts";
 /** Something that is probed again and again. */
 export interface ProbeTarget {
   readonly name: string;
-  /** Asks it for a sign of life. Settles within its own timeout. */
-  probe(): Promise<void>;
+  /** Asks it for a sign of life. Settles within its own timeout, and soon after `signal` aborts. */
+  probe(signal: AbortSignal): Promise<void>;
+  /** Time between two probes while it is well, in ms. Default: that of the schedule. */
+  readonly intervalMs?: number | undefined;
   /** When a real call last succeeded, in ms of the clock: a probe that soon after would tell nothing new. */
   readonly lastSuccessAt: number;
   /** True when the next probe should come soon. */
@@ -29,9 +31,17 @@ const STALL_MS = 400;
 /** How often the scheduler looks whether the event loop stalled, while probes run, in ms. */
 const PULSE_MS = 100;
 
+/** What becomes suspect is probed after this time, so that one probe answers for all that happens at once, in ms. */
+const HURRY_MS = 50;
+
 interface Entry {
   readonly target: ProbeTarget;
+  /** Time between two probes while it is well. */
+  readonly usualMs: number;
   dueAt: number;
+  /** When it was hurried last. */
+  hurriedAt: number;
+  /** Time until the next probe. */
   intervalMs: number;
   running: boolean;
   gone: boolean;
@@ -53,7 +63,7 @@ export class ProbeScheduler {
   #pulse: Timer | undefined;
   #pulseDue = 0;
   #stalledAt = Number.NEGATIVE_INFINITY;
-  #closed = false;
+  readonly #closing = new AbortController();
   #idle: (() => void)[] = [];
 
   /** @param random Gives 0 to below 1; for tests. */
@@ -66,11 +76,13 @@ export class ProbeScheduler {
 
   /** Probes a target from here on, first at a random moment within its interval; the returned function ends it. */
   add(target: ProbeTarget): () => void {
-    const { intervalMs } = this.#schedule;
+    const usualMs = target.intervalMs ?? this.#schedule.intervalMs;
     const entry: Entry = {
       target,
-      dueAt: this.#clock.now() + this.#random() * intervalMs,
-      intervalMs,
+      usualMs,
+      dueAt: this.#clock.now() + this.#random() * usualMs,
+      hurriedAt: Number.NEGATIVE_INFINITY,
+      intervalMs: usualMs,
       running: false,
       gone: false,
     };
@@ -82,22 +94,29 @@ export class ProbeScheduler {
     };
   }
 
-  /** Probes soon what has become suspect. */
+  /** Probes at once what has become suspect, unless that was done a moment ago: then as soon as a suspect is due. */
   hurry(target: ProbeTarget): void {
+    const now = this.#clock.now();
     for (const entry of this.#entries) {
       if (entry.target !== target || entry.running) continue;
-      entry.dueAt = Math.min(entry.dueAt, this.#clock.now() + this.#schedule.suspectIntervalMs / 10);
-      this.#arm(entry.dueAt);
+      const dueAt = Math.max(now + HURRY_MS, entry.hurriedAt + this.#schedule.suspectIntervalMs);
+      if (dueAt >= entry.dueAt) continue;
+      entry.dueAt = entry.hurriedAt = dueAt;
+      this.#arm(dueAt);
     }
   }
 
-  /** Begins no further probe; resolves when none is running any more. */
+  /** Begins no further probe and aborts those that run; resolves when they have ended. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort(new Error("the container stops"));
     this.#timer?.cancel();
     this.#pulse?.cancel();
     this.#entries.clear();
     if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   #arm(at: number): void {
@@ -113,7 +132,7 @@ export class ProbeScheduler {
     const due = [...this.#entries]
       .filter((entry) => !entry.running && entry.dueAt <= now)
       .sort((a, b) => a.dueAt - b.dueAt);
-    for (const entry of due) if (this.#running < this.#schedule.maxConcurrent) this.#visit(entry, now);
+    for (const entry of due) if (this.#running < this.#schedule.maxConcurrent) this.#turn(entry, now);
     this.#armNext();
   };
 
@@ -124,8 +143,8 @@ export class ProbeScheduler {
     if (next < Number.POSITIVE_INFINITY) this.#arm(next);
   }
 
-  #visit(entry: Entry, now: number): void {
-    const enoughKnown = !entry.target.isSuspect && now - entry.target.lastSuccessAt < this.#schedule.intervalMs;
+  #turn(entry: Entry, now: number): void {
+    const enoughKnown = !entry.target.isSuspect && now - entry.target.lastSuccessAt < entry.usualMs;
     if (enoughKnown) this.#plan(entry, now);
     else void this.#probe(entry, now);
   }
@@ -134,7 +153,7 @@ export class ProbeScheduler {
     entry.running = true;
     this.#running++;
     this.#beat();
-    const error = await entry.target.probe().then(
+    const error = await entry.target.probe(this.#closing.signal).then(
       () => undefined,
       (thrown: unknown) => thrown ?? new Error("rejected with nothing"),
     );
@@ -150,11 +169,11 @@ export class ProbeScheduler {
   }
 
   #plan(entry: Entry, now: number): void {
-    const { intervalMs, suspectIntervalMs } = this.#schedule;
-    const suspect = entry.target.isSuspect;
-    entry.intervalMs = suspect
-      ? Math.min(intervalMs, entry.intervalMs < intervalMs ? entry.intervalMs * 1.5 : suspectIntervalMs)
-      : intervalMs;
+    const { usualMs } = entry;
+    const { suspectIntervalMs } = this.#schedule;
+    entry.intervalMs = entry.target.isSuspect
+      ? Math.min(usualMs, entry.intervalMs < usualMs ? entry.intervalMs * 1.5 : suspectIntervalMs)
+      : usualMs;
     entry.dueAt = now + entry.intervalMs * (0.8 + this.#random() * 0.4);
   }
 

@@ -1,5 +1,6 @@
 import { flag, funcOr, listOf, literalOr, milliseconds, oneOf, text, wholeNumber, type Rule } from "./options/rules.ts";
 import { shape, type RulesOf, type Shape } from "./options/shape.ts";
+import type { HealthSettings } from "./health.ts";
 import type { Criticality, Readiness, RerunOptions } from "./spec.ts";
 
 /** How the start of a critical resource is tried again, where its error may pass. */
@@ -32,6 +33,8 @@ export interface ResourceSettings {
   readonly drainTimeoutMs?: number | undefined;
   /** Longest stop, in ms. Default 5,000. */
   readonly stopTimeoutMs?: number | undefined;
+  /** How its health is watched, where it differs from the rest of its container. */
+  readonly health?: HealthSettings | undefined;
   /**
    * Order of a restart: `start-first` (default) starts the new one before the old one stops, so nobody waits;
    * `stop-first` is for what can exist only once, such as a listening port or a file lock.
@@ -44,6 +47,19 @@ const startRetry: Shape<StartRetryOptions> = /* @__PURE__ */ shape<StartRetryOpt
   baseDelayMs: milliseconds(),
   maxDelayMs: milliseconds(),
 }));
+
+const healthShape: Shape<HealthSettings> = /* @__PURE__ */ shape<HealthSettings>(
+  () => ({
+    intervalMs: milliseconds(),
+    timeoutMs: milliseconds(),
+    unhealthyAfter: wholeNumber(1),
+    healthyAfter: wholeNumber(1),
+  }),
+  ({ timeoutMs, intervalMs }) =>
+    timeoutMs !== undefined && intervalMs !== undefined && timeoutMs > intervalMs
+      ? { path: "timeoutMs", message: "must not be longer than intervalMs" }
+      : undefined,
+);
 
 /** What the options of reruns must be. */
 export const rerunShape: Shape<RerunOptions> = /* @__PURE__ */ shape<RerunOptions>(() => ({
@@ -64,6 +80,7 @@ export function settingsRules(): RulesOf<ResourceSettings> {
     startRetry: literalOr(false, startRetry),
     drainTimeoutMs: milliseconds(0),
     stopTimeoutMs: milliseconds(0),
+    health: healthShape,
     restart: oneOf("start-first", "stop-first"),
   };
 }

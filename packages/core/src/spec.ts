@@ -3,9 +3,10 @@ import type { Clock } from "./clock.ts";
 import type { AnyDefinition, StartContext, StopContext } from "./definition.ts";
 import type { ResourceSettings } from "./settings.ts";
 import type { Lifetime, Need, Needs } from "./need.ts";
+import type { ResourceGuardOptions } from "./guarded.ts";
 import type { PassiveEvidence } from "./health.ts";
 import type { Phase } from "./lifecycle.ts";
-import type { LastProbe } from "./manager.ts";
+import type { LastProbe } from "./probing.ts";
 import type { MetricSample } from "./ports.ts";
 import type { OptionsProblem } from "./options/problems.ts";
 
@@ -61,7 +62,7 @@ export interface Managed<Client = unknown> {
   readonly phase?: Phase;
   /** Why it is down; `undefined` when it is not. */
   readonly failure?: unknown;
-  /** What real calls tell about it. */
+  /** What real calls show of it. */
   readonly passive?: PassiveEvidence;
   /** Why it is not well although it is ready, as far as it knows without being asked; `undefined` when it is. */
   readonly trouble?: Trouble | undefined;
@@ -72,10 +73,15 @@ export interface Managed<Client = unknown> {
   start(options?: { readonly signal?: AbortSignal | undefined }): Promise<unknown>;
   drain(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   stop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
-  probe(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  probe(options?: {
+    readonly signal?: AbortSignal | undefined;
+    readonly timeoutMs?: number | undefined;
+  }): Promise<void>;
   renew(): Promise<void>;
   /** Lets one call try at once, because a probe was answered. */
-  encourage?(): void;
+  answers?(): void;
+  /** Calls `listener` whenever real calls have shown something new; the returned function ends that. */
+  listen?(listener: () => void): () => void;
   stats(): Readonly<Record<string, unknown>>;
   metrics?(): Iterable<MetricSample>;
 }
@@ -107,6 +113,8 @@ export interface Spec {
   readonly run?: Background<unknown, Readonly<Record<string, unknown>>> | undefined;
   readonly rerun?: RerunOptions | undefined;
   readonly probe?: ((value: unknown, context: StopContext) => unknown) | undefined;
+  /** Bounds of the guard that uses of its value pass; `undefined`: there is none. */
+  readonly guard?: ResourceGuardOptions | undefined;
   readonly enabled?: boolean | ((needs: Readonly<Record<string, unknown>>) => boolean) | undefined;
   readonly managed?: ManagedSpec | undefined;
   /** Set where it stands for another definition, with other needs. */

@@ -8,18 +8,18 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 /** Lets `n` calls fail, one after another. */
 function fail(breaker: Breaker, n: number, now = 0): void {
-  for (let i = 0; i < n; i++) breaker.failed(breaker.admit(now, NEVER), now);
+  for (let i = 0; i < n; i++) breaker.failed(breaker.admit(now), now);
 }
 
 t.test("it opens on failures in a row, and one success in between starts the count anew", (t) => {
   const breaker = new Breaker("db");
   fail(breaker, 4);
-  breaker.succeeded(breaker.admit(0, NEVER), 0, 1);
+  breaker.succeeded(breaker.admit(0), 0, 1);
   fail(breaker, 4);
   t.equal(breaker.state, "closed");
   fail(breaker, 1);
   t.equal(breaker.state, "open");
-  t.equal(breaker.admit(1, NEVER), -1);
+  t.equal(breaker.admit(1), -1);
   const refusal = breaker.refusal(1);
   t.match(refusal, { code: "CIRCUIT_OPEN", resource: "db", retryable: true, message: /5 failures in a row/ });
   t.ok((refusal.retryAfterMs ?? 0) >= 119 && (refusal.retryAfterMs ?? 0) <= 180, "as long as it stays open");
@@ -30,7 +30,7 @@ t.test("it opens on a share of failures, once there are enough calls to speak of
   const breaker = new Breaker("db", { consecutiveFailures: 1_000 });
   for (let i = 0; i < 9; i++) {
     fail(breaker, 1);
-    breaker.succeeded(breaker.admit(0, NEVER), 0, 1);
+    breaker.succeeded(breaker.admit(0), 0, 1);
   }
   t.equal(breaker.state, "closed", "18 calls are too few");
   fail(breaker, 2);
@@ -44,7 +44,7 @@ t.test("it opens on a share of failures, once there are enough calls to speak of
 
 t.test("it opens on a share of slow calls where slow is defined", (t) => {
   const breaker = new Breaker("db", { slowCallMs: 100 });
-  for (let i = 0; i < 20; i++) breaker.succeeded(breaker.admit(0, NEVER), 0, 101);
+  for (let i = 0; i < 20; i++) breaker.succeeded(breaker.admit(0), 0, 101);
   t.equal(breaker.state, "open");
   t.match(breaker.reason, /20 of 20 calls were slow/);
   t.end();
@@ -53,41 +53,41 @@ t.test("it opens on a share of slow calls where slow is defined", (t) => {
 t.test("one call at a time tries after the break; its success begins a ramp, and the ramp ends closed", (t) => {
   const breaker = new Breaker("db", { breakDurationMs: 100, rampMs: 1_000, rampConcurrency: 4 });
   fail(breaker, 5);
-  t.equal(breaker.admit(70, NEVER), -1, "still open");
-  const trial = breaker.admit(130, NEVER);
+  t.equal(breaker.admit(70), -1, "still open");
+  const trial = breaker.admit(130);
   t.ok(trial >= 0);
   t.equal(breaker.state, "half-open");
-  t.equal(breaker.admit(130, NEVER), -1, "nobody else meanwhile");
+  t.equal(breaker.admit(130), -1, "nobody else meanwhile");
   breaker.succeeded(trial, 140, 10);
   t.equal(breaker.state, "ramp");
-  const both = [breaker.admit(141, NEVER), breaker.admit(141, NEVER)];
+  const both = [breaker.admit(141), breaker.admit(141)];
   t.ok(both.every((ticket) => ticket >= 0));
-  t.equal(breaker.admit(141, NEVER), -1);
+  t.equal(breaker.admit(141), -1);
   for (const ticket of both) breaker.succeeded(ticket, 150, 9);
-  const four = [1, 2, 3, 4].map(() => breaker.admit(151, NEVER));
+  const four = [1, 2, 3, 4].map(() => breaker.admit(151));
   t.ok(four.every((ticket) => ticket >= 0));
-  t.equal(breaker.admit(151, NEVER), -1, "never more than the bound");
-  t.ok(breaker.admit(1_141, NEVER) >= 0);
+  t.equal(breaker.admit(151), -1, "never more than the bound");
+  t.ok(breaker.admit(1_141) >= 0);
   t.equal(breaker.state, "closed");
   t.end();
 });
 
 t.test("a failed trial opens it again, and results of an earlier generation are ignored", (t) => {
   const breaker = new Breaker("db", { breakDurationMs: 100 });
-  const early = breaker.admit(0, NEVER);
-  const other = breaker.admit(0, NEVER);
+  const early = breaker.admit(0);
+  const other = breaker.admit(0);
   fail(breaker, 5);
   breaker.succeeded(early, 10, 10);
   t.equal(breaker.state, "open", "a success from before says nothing about now");
-  const trial = breaker.admit(130, NEVER);
+  const trial = breaker.admit(130);
   breaker.failed(other, 131);
   t.equal(breaker.state, "half-open");
   breaker.failed(trial, 140);
   t.equal(breaker.state, "open");
   t.equal(breaker.stats().opened, 2);
-  const next = breaker.admit(280, NEVER);
+  const next = breaker.admit(280);
   breaker.ignored(next);
-  t.ok(breaker.admit(281, NEVER) >= 0, "an aborted trial leaves its place to the next");
+  t.ok(breaker.admit(281) >= 0, "an aborted trial leaves its place to the next");
   t.end();
 });
 
@@ -97,19 +97,19 @@ t.test("isolation refuses everything until the last who asked for it lets go", (
   t.equal(breaker.state, "isolated");
   first();
   first();
-  t.equal(breaker.admit(0, NEVER), -1);
+  t.equal(breaker.admit(0), -1);
   t.match(breaker.refusal(0), { message: /isolated by hand/ });
   second();
-  t.ok(breaker.admit(0, NEVER) >= 0);
+  t.ok(breaker.admit(0) >= 0);
   t.end();
 });
 
 t.test("an answer by other means lets one call try at once", (t) => {
   const breaker = new Breaker("db", { breakDurationMs: 60_000 });
   fail(breaker, 5);
-  breaker.encourage();
-  t.ok(breaker.admit(1, NEVER) >= 0);
-  t.equal(breaker.admit(1, NEVER), -1);
+  breaker.tryNow();
+  t.ok(breaker.admit(1) >= 0);
+  t.equal(breaker.admit(1), -1);
   t.end();
 });
 
@@ -281,7 +281,7 @@ t.test("whatever happens to it, at most one call is in flight half-open, and few
       for (const { kind, at, ms } of commands) {
         if (kind === "wait") now += ms;
         else if (kind === "admit") {
-          const ticket = breaker.admit(now, NEVER);
+          const ticket = breaker.admit(now);
           if (ticket >= 0) open.push({ ticket, state: breaker.state });
         } else if (open.length > 0) {
           const [call] = open.splice(at % open.length, 1);

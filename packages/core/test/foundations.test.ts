@@ -263,9 +263,10 @@ t.test("a process does not end before a pending deadline has been told, nor wait
 t.test("options of breakers are checked alike for every driver", (t) => {
   const driver = v.strictObject({ breaker: v.optional(breakerSchema()) });
   t.strictSame(checkOptions("db", driver, { breaker: { stallMs: 5 } }), { breaker: { stallMs: 5 } });
+  t.strictSame(checkOptions("db", driver, { breaker: false }), { breaker: false });
   const wrong = { breaker: { failureRatio: 2, breakDurationMs: 0, rampConcurrency: 1.5, stall: 1 } };
   for (const message of [
-    /breaker\.failureRatio: must be 1 or less/,
+    /breaker\.failureRatio: must be at most 1/,
     /breaker\.stall: is not an option; did you mean "stallMs"\?/,
     /rampConcurrency: must be a whole/,
   ])

@@ -1,8 +1,9 @@
 import t from "tap";
-import { Guard, systemClock } from "../src/index.ts";
+import { Guard } from "../src/index.ts";
+import { FakeClock } from "../src/testing.ts";
 
-function paused(maxPending: number): Guard {
-  const guard = new Guard({ resource: "r", clock: systemClock, maxPending, timeoutMs: 50 });
+function paused(maxPending: number, clock: FakeClock = new FakeClock()): Guard {
+  const guard = new Guard({ resource: "r", clock, maxPending, timeoutMs: 50 });
   guard.pause();
   return guard;
 }
@@ -21,14 +22,14 @@ t.test("a paused guard begins nothing, and what waited begins in its order once 
 });
 
 t.test("a call that waits in a paused guard keeps its deadline, and the queue its bound", async (t) => {
-  const alive = setInterval(() => {}, 1_000); // deadlines alone do not keep a process alive
-  t.teardown(() => clearInterval(alive));
-  const guard = paused(1);
+  const clock = new FakeClock();
+  const guard = paused(1, clock);
   const waiting = guard.run(() => "never");
   await t.rejects(
     guard.run(() => "one too many"),
     { code: "OVERLOADED" },
   );
+  void clock.advance(60);
   await t.rejects(waiting, { code: "DEADLINE_EXCEEDED", retryable: true });
   t.equal(guard.stats().started, 0);
 });

@@ -261,7 +261,15 @@ t.test("messages name what a guard stands before, and the resource stays the res
   t.teardown(() => unsubscribe(CHANNELS.breaker, listen));
   const subject = "api https://a.example";
   const breaker = { consecutiveFailures: 1 };
-  const guard = new Guard({ resource: "api", subject, clock, maxConcurrent: 1, timeoutMs: 100, breaker });
+  const guard = new Guard({
+    resource: "api",
+    subject,
+    clock,
+    maxConcurrent: 1,
+    maxPending: 0,
+    timeoutMs: 100,
+    breaker,
+  });
   class Telling extends Use {
     protected override giveUp(error: unknown): void {
       errors.push(error);

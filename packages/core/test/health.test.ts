@@ -2,7 +2,13 @@ import { FakeClock } from "../src/testing.ts";
 import t from "tap";
 import { HealthTracker, ProbeScheduler, type PassiveEvidence, type ProbeTarget } from "../src/index.ts";
 
-const quiet: PassiveEvidence = { lastSuccessAt: 0, openRatio: 0, reason: "" };
+const quiet: PassiveEvidence = {
+  lastSuccessAt: 0,
+  failingRatio: 0,
+  degradedRatio: 0,
+  reason: "",
+  isSuspect: false,
+};
 const error = new Error("no answer");
 
 t.test("a status falls after three failures in a row and rises after two answers", (t) => {
@@ -31,11 +37,11 @@ t.test("a status falls after three failures in a row and rises after two answers
 t.test("an open breaker is enough to fall; one of several degrades, and its closing heals", (t) => {
   const tracker = new HealthTracker(0);
   tracker.started(0);
-  t.ok(tracker.observed(1, { ...quiet, openRatio: 0.5, reason: "half" }));
+  t.ok(tracker.observed(1, { ...quiet, failingRatio: 0.5, reason: "half" }));
   t.match(tracker.health, { status: "degraded", reason: "half", evidence: "passive" });
   t.ok(tracker.observed(2, quiet));
   t.equal(tracker.health.status, "healthy");
-  t.ok(tracker.observed(3, { ...quiet, openRatio: 1, reason: "5 failures in a row" }));
+  t.ok(tracker.observed(3, { ...quiet, failingRatio: 1, reason: "5 failures in a row" }));
   t.match(tracker.health, { status: "unhealthy", reason: "5 failures in a row" });
   t.notOk(tracker.observed(4, quiet), "that it closed is not yet an answer");
   tracker.answered(5);
@@ -48,7 +54,7 @@ t.test("a resource that keeps changing is held at degraded for a while", (t) => 
   const tracker = new HealthTracker(0);
   tracker.started(0);
   for (let i = 0; i < 3; i++) {
-    tracker.observed(i * 1_000, { ...quiet, openRatio: 1, reason: "down" });
+    tracker.observed(i * 1_000, { ...quiet, failingRatio: 1, reason: "down" });
     tracker.answered(i * 1_000 + 100);
     tracker.answered(i * 1_000 + 200);
   }

@@ -34,6 +34,11 @@ export async function askPool(
   }
 }
 
+/** Asks the server for a sign of life over a connection of its own. */
+export async function askServer(pool: Pool, bounds: ProbeBounds): Promise<void> {
+  await askAnew(pool, bounds, "select 1");
+}
+
 async function askAnew(pool: Pool, bounds: ProbeBounds, text: string): Promise<readonly Record<string, unknown>[]> {
   // An embedded one has no second connection, and lives as long as we do.
   for (const connection of pool.connections) if (connection.embedded) return [];

@@ -23,7 +23,7 @@ import { Watchdog } from "./connections/watchdog.ts";
 import { checkCapacity } from "./direct/capacity.ts";
 import { Listening } from "./direct/listening.ts";
 import { runMigrations } from "./direct/migrate.ts";
-import { probeClient, probePool } from "./health.ts";
+import { askServer, probeClient, probePool } from "./health.ts";
 import { databaseSchema, type DatabaseInput, type DatabaseOptions, type Schema } from "./options.ts";
 
 /** A drizzle database over a pool that is looked after; `$client` is its client of postgres.js. */
@@ -80,13 +80,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   }
 
   #makePooled(maxConnections: number): PooledClient {
-    return new PooledClient(
-      this.name,
-      this.clock,
-      { ...this.#options, maxConnections },
-      () => this.unavailable(),
-      this.#listening,
-    );
+    return new PooledClient(this.guardBasis(), { ...this.#options, maxConnections }, this.#listening);
   }
 
   /** The database. Its identity holds through start, stop and renewal. */
@@ -181,6 +175,15 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
       : probePool(this.#pool, { connectTimeoutMs, signal });
   }
 
+  /** Over a connection of its own: those that calls use may be what is dead. */
+  protected override ask(signal: AbortSignal): Promise<void> {
+    const { client, connectTimeoutMs } = this.#options;
+    if (client !== undefined) return probeClient(client, signal);
+    return this.#pool === undefined
+      ? Promise.reject(this.refusal())
+      : askServer(this.#pool, { connectTimeoutMs, signal });
+  }
+
   protected override get hasWorkToSettle(): boolean {
     for (const guard of this.guards()) {
       const { inUse, pending } = guard.stats();
@@ -216,7 +219,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   }
 
   /** Replaces all connections, with credentials asked for anew: idle ones now, the others as soon as they are free. */
-  override async renew(): Promise<void> {
+  protected override replace(): void {
     this.#pool?.renew();
     this.#replicas?.renew();
   }

@@ -72,8 +72,8 @@ interface PoolBounds {
   readonly maxConnections?: number | undefined;
   /** Most queries and acquisitions that wait for a connection; one more fails with `OVERLOADED`. Default 1,000. */
   readonly maxPending?: number | undefined;
-  /** A circuit breaker for queries; errors that the server replies do not count. Default none. */
-  readonly breaker?: BreakerOptions | undefined;
+  /** A circuit breaker for queries: it opens when there is no connection or no answer; errors of SQL do not count. `false` for none. Default: on. */
+  readonly breaker?: BreakerOptions | false | undefined;
   /** Longest wait for a connection, in ms, in the queue and while connecting. Default 5,000. */
   readonly acquireTimeoutMs?: number | undefined;
   /** Longest query, in ms, time in the queue included; then it is cancelled at the server. 0: no limit. Default 30,000. */
@@ -141,7 +141,7 @@ export interface DatabaseOptions {
   readonly client?: Sql | undefined;
   readonly maxConnections: number;
   readonly maxPending: number;
-  readonly breaker?: BreakerOptions | undefined;
+  readonly breaker?: BreakerOptions | false | undefined;
   readonly acquireTimeoutMs: number;
   readonly queryTimeoutMs: number;
   readonly connectTimeoutMs: number;

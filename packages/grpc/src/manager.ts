@@ -2,7 +2,6 @@ import type { Client } from "@grpc/grpc-js";
 import {
   checkOptions,
   Guard,
-  isStewardError,
   Manager,
   managedFactory,
   StewardError,
@@ -19,6 +18,7 @@ import type { Link } from "./channel/link.ts";
 import { Links } from "./channel/links.ts";
 import { Dressing, makeChannel } from "./channel/target.ts";
 import { probe } from "./health.ts";
+import { judge } from "./status.ts";
 import { grpcChannelSchema, grpcTlsSchema, type CheckedGrpcOptions, type GrpcChannelOptions } from "./options.ts";
 
 /**
@@ -50,18 +50,13 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
     super("grpc", context);
     const checked = (this.#options = checkOptions(this.name, grpcChannelSchema, options));
     const { name: resource, clock } = this;
-    const { maxConcurrent, maxPending, breaker, timeoutMs, idleTimeoutMs } = checked;
-    // Neither says anything about the server.
-    const isFailure = (error: unknown): boolean =>
-      !isStewardError(error, "CALL_ABORTED") && !isStewardError(error, "GRPC_PLAINTEXT_REFUSED");
+    const { maxConcurrent, maxPending, breaker = {}, timeoutMs, idleTimeoutMs } = checked;
     const guard = (this.#guard = new Guard({
-      resource,
-      clock,
+      ...this.guardBasis(),
       maxConcurrent,
       maxPending,
-      breaker,
-      isFailure,
-      refusal: () => this.unavailable(),
+      breaker: breaker === false ? undefined : breaker,
+      judge,
     }));
     const kinds = new MethodKinds();
     const dressing = new Dressing(resource, checked);
@@ -155,7 +150,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   }
 
   /** Makes a new channel, with certificates asked for anew; calls in flight finish on the old one, within 30 s. */
-  override async renew(): Promise<void> {
+  protected override async replace(): Promise<void> {
     if (this.#options.client !== undefined) return;
     const tls = await this.#tls();
     this.#links?.renew(() => makeChannel(this.#options.address ?? "", this.#options, tls));

@@ -120,8 +120,8 @@ export interface GrpcChannelOptions<Service extends Client = Client> {
   readonly interceptors?: readonly Interceptor[] | undefined;
   /** Whose health the probe asks for by `grpc.health.v1`. Default: that of the whole server. */
   readonly healthService?: string | undefined;
-  /** A circuit breaker. Default: none. */
-  readonly breaker?: BreakerOptions | undefined;
+  /** A circuit breaker: it opens when there is no connection or no answer; other statuses are answers. `false` for none. Default: on. */
+  readonly breaker?: BreakerOptions | false | undefined;
   /** Further options of grpc-js; ours win. Channelz is off unless `"grpc.enable_channelz": 1` stands here. */
   readonly channelOptions?: Readonly<ChannelOptions> | undefined;
   /** A client of yours instead of `address`: its channel is looked after, never replaced or closed. */

@@ -1,5 +1,14 @@
 import { Metadata, status, type ServiceError, type StatusObject } from "@grpc/grpc-js";
-import { brand, grpcStatusOf, isStewardError, publicError, stewardErrorIn, StewardError } from "@steward/core";
+import {
+  brand,
+  grpcStatusOf,
+  isStewardError,
+  publicError,
+  StewardError,
+  stewardErrorIn,
+  usualVerdict,
+  type Verdict,
+} from "@steward/core";
 import { errorInfo, retryInfo, statusMessage } from "./proto/codec.ts";
 
 /** Name of a gRPC status, such as `NOT_FOUND`. */
@@ -126,18 +135,38 @@ export function statusDetails(error: ServiceError): StatusDetails | undefined {
   }
 }
 
-const AGAINST: ReadonlySet<status> = new Set([
+/** Statuses with which a server that answers says that it is not well. */
+const UNWELL: ReadonlySet<status> = new Set([
   status.UNAVAILABLE,
-  status.DEADLINE_EXCEEDED,
   status.RESOURCE_EXHAUSTED,
   status.INTERNAL,
   status.UNKNOWN,
   status.DATA_LOSS,
 ]);
 
-/** Whether a status speaks against the server, rather than being an answer. */
-export function speaksAgainst(code: status): boolean {
-  return AGAINST.has(code);
+/**
+ * What a status says about the server.
+ * @param isHeard Whether anything of the server arrived before it: then it is the server's own.
+ */
+export function verdictOn(code: status, isHeard: boolean): Verdict {
+  if (code === status.DEADLINE_EXCEEDED || (code === status.UNAVAILABLE && !isHeard)) return "failure";
+  return UNWELL.has(code) ? "degraded" : "none";
+}
+
+/** A status that a call ended with, as its guard is told. */
+export class StatusFailure extends Error {
+  readonly verdict: Verdict;
+
+  constructor(cause: Error, verdict: Verdict) {
+    super(cause.message, { cause });
+    this.verdict = verdict;
+  }
+}
+
+/** What the end of a call says about the server. */
+export function judge(error: unknown): Verdict {
+  if (isStewardError(error, "GRPC_PLAINTEXT_REFUSED")) return "none"; // our own
+  return error instanceof StatusFailure ? error.verdict : usualVerdict(error);
 }
 
 /** What a status of a server is for the code above: a server that is not there, or too slow, is known by its code. */

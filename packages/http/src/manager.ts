@@ -16,7 +16,7 @@ import { connector } from "./connections/connector.ts";
 import { ConnectionPool } from "./connections/pool.ts";
 import { DefaultHeaders } from "./exchange/headers.ts";
 import { SessionRequests } from "./exchange/requests.ts";
-import { ask, judge } from "./health.ts";
+import { ask, askFailing, statusOf } from "./health.ts";
 import {
   httpSchema,
   tlsSchema,
@@ -103,7 +103,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
       baseUrl,
       authorization,
       retry,
-      breaker,
+      breaker = {},
       maxPending,
       maxOrigins,
       allowedOrigins,
@@ -111,17 +111,16 @@ export class HttpSessionManager extends Manager<HttpSession> {
     } = this.#options;
     const baseOrigin = baseUrl === undefined ? undefined : new URL(baseUrl).origin;
     const settings: OriginsSettings = {
-      resource: this.name,
-      clock: this.clock,
+      basis: this.guardBasis(),
       limits: this.#options,
       retry: retry === false ? undefined : retry,
       maxConcurrent: maxConnections * (http2 && client === undefined ? STREAMS : 1),
       maxPending,
-      breaker,
+      breaker: breaker === false ? undefined : breaker,
       maxOrigins,
       allowedOrigins,
       baseOrigin,
-      refusal: () => this.unavailable(),
+      ask: (origin, signal) => this.#askOrigin(origin, signal),
       connections: (origin) => this.#connections(origin),
       authorization: (origin) => (origin === baseOrigin ? authorization : undefined),
       plaintext: this.#options.plaintext,
@@ -153,7 +152,16 @@ export class HttpSessionManager extends Manager<HttpSession> {
     const { probeUrl, client } = this.#options;
     const way = client ?? this.#connect;
     if (probeUrl !== undefined && way !== undefined) await ask(this.name, probeUrl, way, signal);
-    else if (this.#origins !== undefined) judge(this.name, this.#origins);
+    else if (this.#origins !== undefined) await askFailing(this.name, this.#origins, signal);
+  }
+
+  /** Any answer of an origin is a sign of life. */
+  async #askOrigin(origin: string, signal: AbortSignal): Promise<void> {
+    const { probeUrl, client } = this.#options;
+    const way = client ?? this.#connect;
+    if (way === undefined) throw this.refusal();
+    const isProbed = probeUrl !== undefined && new URL(probeUrl).origin === origin;
+    await statusOf(isProbed ? "GET" : "HEAD", isProbed ? probeUrl : `${origin}/`, way, signal);
   }
 
   /** Waits for calls in flight to their last byte; a body that nobody reads does not count. */
@@ -193,7 +201,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
   }
 
   /** Makes new connections, with certificates asked for anew; calls in flight finish on the old ones. */
-  override async renew(): Promise<void> {
+  protected override async replace(): Promise<void> {
     await this.#reconnect();
     for (const origin of this.#origins ?? []) origin.renew();
   }

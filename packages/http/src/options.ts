@@ -109,15 +109,15 @@ export interface HttpSessionOptions {
   readonly allowedAddresses?: readonly string[] | undefined;
   /** Retry of what is safe to repeat; `false` for none. */
   readonly retry?: HttpRetryOptions | false | undefined;
-  /** A circuit breaker per origin. Default: none. */
-  readonly breaker?: BreakerOptions | undefined;
-  /** Statuses that count against the origin, for breaker, stats and health; the call gets its answer all the same. Default 502, 503, 504. */
+  /** A circuit breaker per origin: it opens when there is no connection or no answer. `false` for none. Default: on. */
+  readonly breaker?: BreakerOptions | false | undefined;
+  /** Statuses that count as failed in stats and degrade the health of the origin, but never open its breaker; the call gets its answer all the same. Default 502, 503, 504. */
   readonly failureStatuses?: readonly number[] | undefined;
   /** The way out, where there is no direct one. Default: none; the environment is not asked. */
   readonly proxy?: HttpProxyOptions | undefined;
   /** Interceptors of undici around the guard: the first in the list sees a call first. */
   readonly interceptors?: readonly Dispatcher.DispatcherComposeInterceptor[] | undefined;
-  /** Asked by the probe, on a connection of its own; a status of 400 or more is a failure. Default: the probe judges by recent calls. */
+  /** Asked by the probe, on a connection of its own; a status of 400 or more is a failure. Default: only origins whose calls fail or hang are asked, with `HEAD /`. */
   readonly probeUrl?: string | undefined;
   /** A dispatcher of yours instead of our connections: looked after, never closed. */
   readonly client?: Dispatcher | undefined;

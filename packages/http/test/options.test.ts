@@ -67,7 +67,7 @@ t.test("values out of range, and values of the wrong kind, are refused where the
     [{ client: {} }, "client: must be a dispatcher of undici"],
     [{ tls: { certs: "c" } }, 'tls.certs: is not an option; did you mean "cert"?'],
     [{ retry: { maxAttempt: 3 } }, 'retry.maxAttempt: is not an option; did you mean "maxAttempts"?'],
-    [{ retry: true }, "retry: expected Object, received true"],
+    [{ retry: true }, "retry: expected an object, received true"],
   ];
   for (const [options, problem] of cases) t.same(problemsOf(options), [problem]);
 });

@@ -6,6 +6,7 @@ import {
   type Guard,
   type ManagedFactory,
   type ManagerContext,
+  type PassiveEvidence,
 } from "@steward/core";
 import { Assembly } from "./client/assembly.ts";
 import { RedisClient } from "./client/client.ts";
@@ -39,10 +40,8 @@ export class RedisPoolManager extends Manager<RedisClient> {
     this.#exposures = new Exposures(this.name);
     const settings = (this.#settings = checkOptions(this.name, redisPoolSchema, options));
     this.#assembly = new Assembly({
-      resource: this.name,
-      clock: this.clock,
+      basis: this.guardBasis(),
       settings,
-      unavailable: () => this.unavailable(),
       makeBackend: (guard) => this.#backendOf(settings, guard),
       client: () => this.#client,
     });
@@ -53,7 +52,20 @@ export class RedisPoolManager extends Manager<RedisClient> {
     const { name: resource, clock } = this;
     const plan = poolPlan(settings);
     if (settings.client !== undefined) return new Borrowed(resource, settings.client, plan);
-    return new Trunk({ resource, clock, settings, plan, guard, onStatus: (status) => this.#client.tell(status) });
+    return new Trunk({ resource, clock, settings, plan, guard, onStatus: (status) => this.#onStatus(status) });
+  }
+
+  #onStatus(status: "ready" | "reconnecting" | "down"): void {
+    if (status !== "down") this.#client.tell(status);
+    if (status !== "reconnecting") this.noticed();
+  }
+
+  /** While there is no connection for long no command is sent, so none can fail. */
+  override get passive(): PassiveEvidence {
+    const down = this.#assembly.backend.refusal();
+    return down === undefined
+      ? super.passive
+      : { ...super.passive, failingRatio: 1, reason: down.message, isSuspect: true };
   }
 
   get client(): RedisClient {
@@ -69,6 +81,10 @@ export class RedisPoolManager extends Manager<RedisClient> {
     return this.#assembly.ping(signal);
   }
 
+  protected override ask(signal: AbortSignal): Promise<void> {
+    return this.#assembly.ask(signal);
+  }
+
   protected override settle(): Promise<void> {
     return this.#assembly.settle();
   }
@@ -79,9 +95,8 @@ export class RedisPoolManager extends Manager<RedisClient> {
   }
 
   /** Makes all connections anew, with the credentials of now. What is in flight finishes on the old ones. */
-  override async renew(): Promise<void> {
-    if (this.phase !== "ready") throw this.refusal();
-    await this.#assembly.renew();
+  protected override replace(): Promise<void> {
+    return this.#assembly.renew();
   }
 
   protected override guards(): Iterable<Guard> {

@@ -87,7 +87,7 @@ export interface RedisPoolOptions {
   readonly maxInFlight?: number | undefined;
   /** Commands that may wait for a place or for a lost connection. 0 refuses at once. Default 1,000. */
   readonly maxPending?: number | undefined;
-  /** How long commands wait for a lost connection before all are refused at once. Default 2,000. */
+  /** How long commands wait for a lost connection before all are refused at once. Default 1,000. */
   readonly offlineTimeoutMs?: number | undefined;
   /** First and smallest pause between attempts to reconnect. Default 50. */
   readonly reconnectMinMs?: number | undefined;
@@ -103,8 +103,8 @@ export interface RedisPoolOptions {
   readonly idleTimeoutMs?: number | undefined;
   /** Silence on the connection of the subscriptions after which it is asked for a sign of life. Default 5,000. */
   readonly subscriberProbeMs?: number | undefined;
-  /** A circuit breaker for commands; errors that the server replies do not count. Default none. */
-  readonly breaker?: BreakerOptions | undefined;
+  /** A circuit breaker for commands: it opens when there is no answer or no connection; errors that the server replies do not count. `false` for none. Default: on. */
+  readonly breaker?: BreakerOptions | false | undefined;
 }
 
 /** Options of a Redis Cluster. `db`, `path` and the sentinels do not exist there. */
@@ -175,7 +175,7 @@ const common = {
   keepAliveMs: v.optional(ms, 5_000),
   maxInFlight: v.optional(count(1), 10_000),
   maxPending: v.optional(count(0), 1_000),
-  offlineTimeoutMs: v.optional(ms, 2_000),
+  offlineTimeoutMs: v.optional(ms, 1_000),
   reconnectMinMs: v.optional(positiveMs, 50),
   reconnectMaxMs: v.optional(positiveMs, 500),
   resend: v.optional(v.array(text), []),

@@ -1,4 +1,4 @@
-import type { PassiveEvidence } from "@steward/core";
+import { isStewardError, usualVerdict, type PassiveEvidence, type Verdict } from "@steward/core";
 import type { WebSocketSession } from "./client/session.ts";
 
 /**
@@ -9,12 +9,20 @@ export function probe(session: WebSocketSession): Promise<void> {
   return session.ping();
 }
 
-/** What the connections tell without being asked: when one was last heard, and how many are missing. */
-export function evidenceOf(sessions: readonly WebSocketSession[]): PassiveEvidence {
+/** What calls show, and the connections without being asked: when one was last heard, and how many are missing. */
+export function withSessions(calls: PassiveEvidence, sessions: readonly WebSocketSession[]): PassiveEvidence {
   const missing = sessions.filter(({ state }) => state !== "open" && state !== "resuming");
+  const share = sessions.length === 0 ? 0 : missing.length / sessions.length;
   return {
-    lastSuccessAt: Math.max(...sessions.map(({ heardAt }) => heardAt)),
-    openRatio: sessions.length === 0 ? 0 : missing.length / sessions.length,
-    reason: missing[0]?.lastError?.message ?? "",
+    ...calls,
+    lastSuccessAt: Math.max(calls.lastSuccessAt, ...sessions.map(({ heardAt }) => heardAt)),
+    failingRatio: Math.max(share, calls.failingRatio),
+    reason: missing[0]?.lastError?.message ?? calls.reason,
+    isSuspect: calls.isSuspect || missing.length > 0,
   };
+}
+
+/** Calls of a session without a connection fail at once: the state of the session shows that, and others are not to blame. */
+export function judge(error: unknown): Verdict {
+  return isStewardError(error, "WEBSOCKET_DISCONNECTED") ? "none" : usualVerdict(error);
 }

@@ -13,7 +13,7 @@ import type { ClientOptions } from "ws";
 import { WebSocketClient, type SessionTarget } from "./client/client.ts";
 import type { Target } from "./client/dial.ts";
 import type { SessionPlan } from "./client/plan.ts";
-import { evidenceOf, probe } from "./health.ts";
+import { judge, probe, withSessions } from "./health.ts";
 import { urls, webSocketSchema, type WebSocketSessionOptions, type WebSocketSettings } from "./options.ts";
 
 /**
@@ -42,8 +42,16 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
     this.#settings = checkOptions(resource, webSocketSchema, options);
     const { timeoutMs, maxInFlight, maxSessions } = this.#settings;
     const refusal = (): ReturnType<typeof this.unavailable> => this.unavailable();
+    const { breaker } = this.#settings;
     this.#sends = new Guard({ resource, clock, timeoutMs, refusal });
-    this.#calls = new Guard({ resource, clock, timeoutMs, refusal, maxConcurrent: maxInFlight });
+    this.#calls = new Guard({
+      ...this.guardBasis(),
+      timeoutMs,
+      maxConcurrent: maxInFlight,
+      maxPending: 0,
+      breaker: breaker === false ? undefined : breaker,
+      judge,
+    });
     this.#resumes = new Guard({ resource, clock, timeoutMs });
     this.#client = new WebSocketClient({
       resource,
@@ -71,6 +79,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       calls: this.#calls,
       resumes: this.#resumes,
       onEnd: () => {},
+      onState: () => this.noticed(),
     };
   }
 
@@ -119,17 +128,17 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
   }
 
   /** Makes new connections, with headers asked for anew; calls in flight finish on the old ones. */
-  override async renew(): Promise<void> {
-    if (this.phase !== "ready") throw this.refusal();
+  protected override replace(): void {
     for (const session of this.#client.sessions) session.renew();
   }
 
   override get passive(): PassiveEvidence {
-    return evidenceOf(this.#client.sessions);
+    return withSessions(super.passive, this.#client.sessions);
   }
 
+  /** Of calls alone: that the system took a message shows nothing of the other side. */
   protected override guards(): Iterable<Guard> {
-    return [this.#calls, this.#sends];
+    return [this.#calls];
   }
 
   override *metrics(): Iterable<MetricSample> {

@@ -1,4 +1,5 @@
 import {
+  breakerSchema,
   CERT_NEEDS_KEY,
   certNeedsKey,
   countSchema,
@@ -7,6 +8,7 @@ import {
   hasMethods,
   msSchema,
   pemSchema,
+  type BreakerOptions,
   type OptionsSchema,
 } from "@steward/core";
 import * as v from "valibot";
@@ -72,6 +74,8 @@ export interface WebSocketSessionOptions {
   readonly maxQueuedBytes?: number | undefined;
   /** Calls without a reply, of all sessions. Default 10,000. */
   readonly maxInFlight?: number | undefined;
+  /** A circuit breaker for calls: it opens when there is no reply in time or connections break; errors that the other side answers do not count. `false` for none. Default: on. */
+  readonly breaker?: BreakerOptions | false | undefined;
   /** Messages that a `for await` may be behind before the socket is paused. Default 1,000. */
   readonly maxUnread?: number | undefined;
   /** Sessions, the main one included. Default 100. */
@@ -152,6 +156,7 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
     maxQueued: v.optional(countSchema(1), 1_000),
     maxQueuedBytes: v.optional(countSchema(1), 1_048_576),
     maxInFlight: v.optional(countSchema(1), 10_000),
+    breaker: v.optional(breakerSchema(), {}),
     maxUnread: v.optional(countSchema(1), 1_000),
     maxSessions: v.optional(countSchema(1), 100),
     idleTimeoutMs: v.optional(durationOrNone, 300_000),

@@ -503,7 +503,7 @@ t.test("health and metrics show what the connections tell", async (t) => {
   const proxy = await proxyFor(t, hub.url);
   const manager = await sessionsFor(t, { url: proxy.url });
   await manager.client.call(1);
-  t.match(manager.passive, { openRatio: 0 });
+  t.match(manager.passive, { failingRatio: 0 });
   t.ok(manager.passive.lastSuccessAt > 0);
   const named = [...manager.metrics()].map(({ name, attributes, value }) => [
     name,
@@ -528,7 +528,7 @@ t.test("health and metrics show what the connections tell", async (t) => {
   await proxy.refuse();
   proxy.reset();
   await until(() => manager.client.state !== "open", "it has noticed");
-  t.match(manager.passive, { openRatio: 1, reason: /not connected|no connection/ });
+  t.match(manager.passive, { failingRatio: 1, reason: /not connected|no connection/ });
 });
 
 t.test("options: typos, contradictions and wrong values are refused", async (t) => {

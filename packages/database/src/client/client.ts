@@ -1,4 +1,4 @@
-import { Guard, isStewardError, StewardError, type CallOptions, type Clock } from "@steward/core";
+import { Guard, StewardError, usualVerdict, type CallOptions, type GuardBasis, type Verdict } from "@steward/core";
 import type { ReservedSql, Sql, TransactionSql } from "postgres";
 import type { Line, Taker } from "../connections/connection.ts";
 import { driverClient, driverOptions, type Handler } from "../connections/driver.ts";
@@ -37,31 +37,24 @@ export class PooledClient implements Source {
   supply: Supply | undefined = undefined;
   readonly #leases: LeaseOptions;
 
-  constructor(
-    name: string,
-    clock: Clock,
-    options: DatabaseOptions,
-    refusal: () => StewardError | undefined,
-    side: SideWork,
-  ) {
+  constructor(basis: GuardBasis, options: DatabaseOptions, side: SideWork) {
+    const { resource: name, clock } = basis;
     this.name = name;
     const { client, types, maxPending, acquireTimeoutMs, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs } =
       options;
-    const { breaker } = options;
+    const { breaker = {} } = options;
     const maxConcurrent =
       client === undefined ? options.maxConnections : Math.min(options.maxConnections, client.options.max);
     const timeoutMs = queryTimeoutMs === 0 ? undefined : queryTimeoutMs;
     this.guard = new Guard({
-      resource: name,
-      clock,
+      ...basis,
       maxConcurrent,
       maxPending,
       timeoutMs,
       acquireTimeoutMs,
       holdUntilSettled: true,
-      breaker,
-      isFailure: speaksAgainstServer,
-      refusal,
+      breaker: breaker === false ? undefined : breaker,
+      judge,
     });
     this.#leases = { clock, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs };
     this.builder = client ?? driverClient({ host: "localhost", max: 1, ...(types === undefined ? {} : { types }) });
@@ -168,9 +161,10 @@ export class PooledClient implements Source {
   }
 }
 
-/** A server that replies is well, unless it says that it is not: out of connections, shutting down, or not connected. */
-function speaksAgainstServer(error: unknown): boolean {
-  if (isStewardError(error, "CALL_ABORTED")) return false;
+/** A server that replies is well, unless it says that there is no connection: none left, shutting down, not connected. */
+function judge(error: unknown): Verdict {
   const code = error instanceof Error && error.name === "PostgresError" && "code" in error ? String(error.code) : "";
-  return code === "" || /^(08|53|57P)/.test(code);
+  if (code === "") return usualVerdict(error);
+  if (/^(08|57P|53300)/.test(code)) return "failure";
+  return code.startsWith("53") ? "degraded" : "none";
 }

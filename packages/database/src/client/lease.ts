@@ -42,6 +42,7 @@ export class Lease implements Source {
       maxPending: MAX_PENDING,
       timeoutMs,
       holdUntilSettled: true,
+      evidence: source.guard,
       refusal: () => this.#refusal(),
     });
     if (leakThresholdMs === 0) return;
@@ -126,7 +127,7 @@ class LeaseWork extends ConnectionUse {
   override take(connection: Line): void {
     const { transactionTimeoutMs } = this.#options;
     this.connection = connection;
-    this.acquired(transactionTimeoutMs === 0 ? Number.POSITIVE_INFINITY : transactionTimeoutMs);
+    this.held(transactionTimeoutMs === 0 ? Number.POSITIVE_INFINITY : transactionTimeoutMs);
     this.#lease = new Lease(this.source, connection, this.#options, this.#stack, () => this.#ended(connection));
     this.#resolve(this.#lease);
   }

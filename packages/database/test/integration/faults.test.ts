@@ -97,7 +97,12 @@ t.test("blackhole: no call outlives its deadline, and all is well within 3 s of 
   t.ok(load.lastErrorAfter(healedAt) <= 3_000, `last error ${load.lastErrorAfter(healedAt)} ms after it`);
   t.ok(load.slowest < 2_500, `longest call ${load.slowest} ms`);
   t.ok(load.failures.length > 0, "what was asked meanwhile failed");
-  t.same(codesBeside(load, "DEADLINE_EXCEEDED", "DATABASE_CONNECT_FAILED"), []);
+  const codes = ["CIRCUIT_OPEN", "DEADLINE_EXCEEDED", "DATABASE_CONNECT_FAILED", "DATABASE_CONNECTION_LOST"];
+  t.same(codesBeside(load, ...codes), []);
+  t.ok(
+    load.failures.some(({ code }) => code === "CIRCUIT_OPEN"),
+    "calls do not wait for a server that is known to be gone",
+  );
 });
 
 t.test("a frozen server: no call outlives its deadline, and all is well within 3 s of its waking", async (t) => {

@@ -358,11 +358,11 @@ t.test(
     });
     const { $client } = manager.client;
     for (let i = 0; i < 5; i++) await t.rejects($client`select * from nothing_of_that_name`, { code: "42P01" });
-    t.equal(manager.passive.openRatio, 0);
+    t.equal(manager.passive.failingRatio, 0);
     proxy.blackhole();
     const failures = [];
     for (let i = 0; i < 4; i++) failures.push(await failure($client`select 1`));
     t.match(failures.at(-1), { code: "CIRCUIT_OPEN" });
-    t.equal(manager.passive.openRatio, 1);
+    t.equal(manager.passive.failingRatio, 1);
   },
 );

@@ -1,6 +1,6 @@
 import type { CallCredentials, ChannelInterface, Metadata, status as codes, StatusObject } from "@grpc/grpc-js";
-import { currentContext, describeError, GuardedUse, isStewardError, StewardError } from "@steward/core";
-import { causeOfStatus, speaksAgainst, statusOfRefusal } from "../status.ts";
+import { currentContext, describeError, GuardedUse, isStewardError, StewardError, type Verdict } from "@steward/core";
+import { causeOfStatus, statusOfRefusal, StatusFailure, verdictOn } from "../status.ts";
 import type { Link } from "./link.ts";
 import { SLACK_MS, withDeadline } from "./wire-deadline.ts";
 import type { CallListener, CallOwner, ChannelCall, MessageContext, MethodKind } from "./types.ts";
@@ -230,7 +230,8 @@ export class ManagedCall implements ChannelCall, CallListener {
     this.#link?.remove(this);
     if (this.#end !== undefined) return this.#use.succeed();
     this.#end = status;
-    if (speaksAgainst(status.code)) this.#against(status);
+    const verdict = verdictOn(status.code, this.#isHeard);
+    if (verdict !== "none") this.#against(status, verdict);
     else {
       // The headers of a single answer came a moment before it.
       if (!this.#isHeard) this.#link?.heard(this.#owner.clock.now());
@@ -240,10 +241,10 @@ export class ManagedCall implements ChannelCall, CallListener {
   }
 
   /** Whoever gets the error finds one of ours as its cause, as in errors that the channel itself makes. */
-  #against(status: StatusObject): void {
+  #against(status: StatusObject, verdict: Verdict): void {
     const cause = causeOfStatus(this.#owner.resource, status);
     if (isStewardError(cause)) Object.assign(status, { cause });
-    this.#use.fail(cause);
+    this.#use.fail(new StatusFailure(cause, verdict));
   }
 
   /** It is over before its answer. */

@@ -340,7 +340,7 @@ t.test("a breaker refuses calls while the server fails", async (t) => {
   for (let i = 0; i < 2; i++) await failure(status(it.client, { id: "down" }));
   const error = await failure(status(it.client, { id: "a" }));
   t.ok(isStewardError(error.cause, "CIRCUIT_OPEN"));
-  t.equal(it.manager.passive.openRatio, 1);
+  t.equal(it.manager.passive.failingRatio, 1);
   const names = [...it.manager.metrics()].map(({ name }) => name);
   t.ok(
     ["dependency_requests_total", "grpc_channel_rebuilds_total", "grpc_calls_lost_total"].every((name) =>

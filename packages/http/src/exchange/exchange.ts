@@ -206,8 +206,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     if (this.options.streaming === true) {
       this.#time(status);
       this.answered(Number.POSITIVE_INFINITY, complaint);
-    } else if (complaint !== undefined || this.#lane.watchesAnswers || this.#inAllMs >= 0)
-      this.answered(this.#until() - this.#lane.clock.now(), complaint);
+    } else this.answered(this.#until() - this.#lane.clock.now(), complaint);
     const resumed = (): void => {
       if (this.pausedSince >= 0) this.#resumed();
       resume();

@@ -32,8 +32,6 @@ export interface Lane {
   readonly paused: Set<Exchange>;
   /** Sockets that were upgraded. */
   readonly upgraded: Set<Duplex>;
-  /** True when the guard wants to know of answers, not only of ends. */
-  readonly watchesAnswers: boolean;
   /** True once nothing shall be tried again. */
   readonly closed: boolean;
   connection(): Connection;

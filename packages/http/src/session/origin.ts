@@ -8,8 +8,11 @@ import {
   type BreakerOptions,
   type Clock,
   type DeadlineWheel,
+  type GuardBasis,
+  type RetryOptions,
   type MetricSample,
   type Secret,
+  type Verdict,
 } from "@steward/core";
 import type { Connection, Connections } from "../connections/connection.ts";
 import { pathOnly, type Exchange } from "../exchange/exchange.ts";
@@ -42,14 +45,14 @@ const unreadBody = channel(HTTP_CHANNELS.unreadBody);
 
 /** What all origins of a session share. */
 export interface OriginSettings {
-  readonly resource: string;
-  readonly clock: Clock;
+  readonly basis: GuardBasis;
   readonly limits: Limits;
   readonly retry: RetrySettings | undefined;
   readonly maxConcurrent: number;
   readonly maxPending: number;
   readonly breaker: BreakerOptions | undefined;
-  readonly refusal: () => StewardError | undefined;
+  /** Asks an origin for a sign of life, on a connection of its own. */
+  readonly ask: (origin: string, signal: AbortSignal) => Promise<void>;
   readonly requests: SessionRequests;
   readonly connections: (origin: string) => Connections;
   readonly authorization: (origin: string) => Secret | undefined;
@@ -106,39 +109,38 @@ export class Origin implements Lane {
   readonly #old = new Set<Connections>();
   #unread = 0;
   #pastRetired = 0;
-  #trouble: { readonly error: unknown; readonly at: number } | undefined;
+  #trouble: { readonly at: number } | undefined;
 
   constructor(origin: string, settings: OriginSettings) {
     this.origin = origin;
     this.#settings = settings;
-    this.wheel = deadlineWheel(settings.clock);
+    this.wheel = deadlineWheel(settings.basis.clock);
     this.authorization = settings.authorization(origin);
     this.requests = settings.requests.of(origin);
     this.#connections = settings.connections(origin);
     this.#isOverheard = !settings.plaintext && isOverheard(origin);
-    const { resource, clock, maxConcurrent, maxPending, limits, refusal, retry, breaker } = settings;
+    const { basis, maxConcurrent, maxPending, limits, retry, breaker } = settings;
     const { timeoutMs } = limits;
     this.guard = new Guard({
-      resource,
-      subject: `${resource} ${origin}`,
-      clock,
+      ...basis,
+      subject: `${basis.resource} ${origin}`,
       maxConcurrent,
       maxPending,
       timeoutMs,
-      refusal,
-      retry,
+      retry: retry === undefined ? undefined : ofGuard(retry),
       breaker,
       isRetryable,
-      isFailure: (error) => this.#speaksAgainst(error),
+      judge: (error) => this.#judge(error),
+      ask: (signal) => this.#askForCalls(signal),
     });
   }
 
   get resource(): string {
-    return this.#settings.resource;
+    return this.#settings.basis.resource;
   }
 
   get clock(): Clock {
-    return this.#settings.clock;
+    return this.#settings.basis.clock;
   }
 
   get limits(): Limits {
@@ -175,18 +177,25 @@ export class Origin implements Lane {
     return complaint;
   }
 
-  get watchesAnswers(): boolean {
-    return this.guard.breaker !== undefined;
-  }
-
   failed(error: unknown): void {
-    if (this.#speaksAgainst(error)) this.#trouble = { error, at: this.clock.now() };
+    if (this.#judge(error) !== "none") this.#trouble = { at: this.clock.now() };
   }
 
   /** What the origin is to blame for. A caller who aborts, or a request that is wrong, says nothing about it. */
-  #speaksAgainst(error: unknown): boolean {
-    if (error instanceof BadStatus) return this.limits.failureStatuses.includes(error.status);
-    return isTransient(error) || isStewardError(error, "DEADLINE_EXCEEDED");
+  #judge(error: unknown): Verdict {
+    if (error instanceof BadStatus) return this.limits.failureStatuses.includes(error.status) ? "degraded" : "none";
+    return isTransient(error) || isStewardError(error, "DEADLINE_EXCEEDED") ? "failure" : "none";
+  }
+
+  /** Asks it for a sign of life. */
+  ask(signal: AbortSignal): Promise<void> {
+    return this.#settings.ask(this.origin, signal);
+  }
+
+  /** It answers on a new connection while calls get no answer: new calls take new ones too, in case the old ones are dead. */
+  async #askForCalls(signal: AbortSignal): Promise<void> {
+    await this.ask(signal);
+    this.renew();
   }
 
   leaked(exchange: Exchange): void {
@@ -205,11 +214,11 @@ export class Origin implements Lane {
     } satisfies UnreadBodyEvent);
   }
 
-  /** The last failure that no answer came after, if it is younger than `withinMs`. */
-  trouble(withinMs: number): unknown {
-    return this.#trouble !== undefined && this.clock.now() - this.#trouble.at < withinMs
-      ? this.#trouble.error
-      : undefined;
+  /** Whether calls speak against it: one failed within `withinMs` and no answer came after it, or they hang. */
+  isFailing(withinMs: number): boolean {
+    const { failing, isSuspect } = this.guard.evidence;
+    const troubled = this.#trouble !== undefined && this.clock.now() - this.#trouble.at < withinMs;
+    return troubled || failing !== "" || isSuspect;
   }
 
   /** True when nothing runs or waits here. */
@@ -288,4 +297,9 @@ export class Origin implements Lane {
       unread: this.#unread,
     };
   }
+}
+
+/** What of it concerns the guard; which statuses are asked again is decided here. */
+function ofGuard({ statuses: _statuses, ...retry }: RetrySettings): RetryOptions {
+  return retry;
 }

@@ -78,7 +78,7 @@ export class Origins {
   }
 
   #missing(): StewardError {
-    const { resource } = this.#settings;
+    const { resource } = this.#settings.basis;
     return new StewardError(
       "HTTP_ORIGIN_MISSING",
       `${resource}: a path needs an origin; give a whole URL, or the session a baseUrl`,
@@ -87,7 +87,7 @@ export class Origins {
   }
 
   #find(text: string): Origin {
-    const { resource } = this.#settings;
+    const { resource } = this.#settings.basis;
     // What is no web address, such as file:, has the origin "null".
     if (text !== "null" && !URL.canParse(text))
       throw new StewardError("HTTP_URL_INVALID", `${resource}: the origin of the call is none`, { resource });
@@ -100,7 +100,7 @@ export class Origins {
   }
 
   #refused(origin: string): StewardError {
-    const { resource } = this.#settings;
+    const { resource } = this.#settings.basis;
     const why =
       this.#allowed === undefined ? "is not an http: or https: origin" : "is not on the list of allowedOrigins";
     return new StewardError("HTTP_ORIGIN_REFUSED", `${resource}: ${origin} ${why}`, { resource });
@@ -120,7 +120,8 @@ export class Origins {
   }
 
   #forgetOne(): void {
-    const { resource, maxOrigins } = this.#settings;
+    const { maxOrigins, basis } = this.#settings;
+    const { resource } = basis;
     const unused = [...this.#byOrigin.values()].find((origin) => origin.unused);
     if (unused === undefined)
       throw new StewardError(

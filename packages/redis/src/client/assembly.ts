@@ -1,4 +1,4 @@
-import { Guard, isStewardError, type Clock, type StewardError } from "@steward/core";
+import { Guard, usualVerdict, type GuardBasis, type StewardError, type Verdict } from "@steward/core";
 import type { RedisOptions } from "ioredis";
 import type { Backend } from "../connection/backend.ts";
 import { ConnectionPool } from "../connection/pool.ts";
@@ -9,11 +9,9 @@ import { Router } from "./router.ts";
 
 /** What an assembly needs to know. */
 export interface AssemblySetup {
-  readonly resource: string;
-  readonly clock: Clock;
+  /** Of its manager. Its refusal is that of the state of the manager. */
+  readonly basis: GuardBasis;
   readonly settings: RedisSettings;
-  /** Why nothing is accepted by the state of the manager, if so. */
-  readonly unavailable: () => StewardError | undefined;
   readonly makeBackend: (guard: Guard) => Backend;
   /** The client that users hold, for its events. It is made after the assembly. */
   readonly client: () => Emitter;
@@ -34,11 +32,19 @@ export class Assembly {
   readonly #subscriber: Subscriber;
 
   constructor(setup: AssemblySetup) {
-    const { resource, clock, settings, unavailable, client } = setup;
-    const { maxInFlight: maxConcurrent, maxPending, timeoutMs, breaker } = settings;
+    const { basis, settings, client } = setup;
+    const { resource, clock } = basis;
+    const { maxInFlight: maxConcurrent, maxPending, timeoutMs, breaker = {} } = settings;
+    const unavailable = (): StewardError | undefined => basis.refusal?.();
     const refusal = (): StewardError | undefined => unavailable() ?? this.backend.refusal();
     const bounds = { maxConcurrent, maxPending, timeoutMs, holdUntilSettled: true };
-    const guard = new Guard({ resource, clock, ...bounds, refusal, breaker, isFailure: speaksAgainstServer });
+    const guard = new Guard({
+      ...basis,
+      ...bounds,
+      refusal,
+      breaker: breaker === false ? undefined : breaker,
+      judge,
+    });
     const leaseGuard = new Guard({ resource, clock, holdUntilSettled: true });
     const events = {
       emit: (event: string, ...values: readonly unknown[]) => void client().emit(event, ...values),
@@ -76,6 +82,10 @@ export class Assembly {
 
   ping(signal: AbortSignal): Promise<void> {
     return probe(this.backend, signal);
+  }
+
+  ask(signal: AbortSignal): Promise<void> {
+    return this.backend.ask(signal);
   }
 
   /** Waits for the work in flight. What only waits for something to come is told that nothing will. */
@@ -117,9 +127,9 @@ function facadeOptions({ keyPrefix, autoPipelining }: RedisSettings): FacadeOpti
   return { lazyConnect: true, enableAutoPipelining: autoPipelining, ...(keyPrefix === undefined ? {} : { keyPrefix }) };
 }
 
-/** A server that replies is well, whatever it replies; a caller who gave up says nothing about it. */
-function speaksAgainstServer(error: unknown): boolean {
-  return !isStewardError(error, "CALL_ABORTED") && !(error instanceof Error && error.name === "ReplyError");
+/** A server that replies is well, whatever it replies. */
+function judge(error: unknown): Verdict {
+  return error instanceof Error && error.name === "ReplyError" ? "none" : usualVerdict(error);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

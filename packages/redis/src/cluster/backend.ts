@@ -167,6 +167,11 @@ export class ClusterBackend implements Backend {
     await Promise.all(masters.map((node) => this.#watches.get(node)?.ping()));
   }
 
+  async ask(): Promise<void> {
+    const masters = this.#setup.client().nodes("master");
+    await Promise.any(masters.flatMap((node) => this.#watches.get(node)?.ping() ?? []));
+  }
+
   async renew(): Promise<void> {
     await Promise.all(
       this.#setup

@@ -30,12 +30,9 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
     const settings = (this.#settings = checkOptions(this.name, redisClusterSchema, options));
     const { name: resource, clock } = this;
     const client = (): RedisClusterClient => this.#client;
-    const unavailable = () => this.unavailable();
     this.#assembly = new Assembly({
-      resource,
-      clock,
+      basis: this.guardBasis(),
       settings,
-      unavailable,
       client,
       makeBackend: (guard) => new ClusterBackend({ resource, clock, settings, guard, client }),
     });
@@ -60,6 +57,10 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
     return this.#assembly.ping(signal);
   }
 
+  protected override ask(signal: AbortSignal): Promise<void> {
+    return this.#assembly.ask(signal);
+  }
+
   protected override settle(): Promise<void> {
     return this.#assembly.settle();
   }
@@ -69,9 +70,8 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
   }
 
   /** Makes all connections anew, with the credentials of now. */
-  override async renew(): Promise<void> {
-    if (this.phase !== "ready") throw this.refusal();
-    await this.#assembly.renew();
+  protected override replace(): Promise<void> {
+    return this.#assembly.renew();
   }
 
   protected override guards(): Iterable<Guard> {

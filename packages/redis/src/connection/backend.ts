@@ -30,6 +30,8 @@ export interface Backend {
   refusal(): StewardError | undefined;
   /** A round trip on the connection that the commands take. */
   ping(): Promise<void>;
+  /** Whether anything of the server answers: where there are several, one is enough. */
+  ask(signal: AbortSignal): Promise<void>;
   /** Replaces the connections; what is in flight finishes on the old ones. */
   renew(): Promise<void>;
   /** Where a connection of one's own for this command must lead; in a cluster that depends on its keys. */

@@ -45,6 +45,10 @@ export class Borrowed implements Backend {
     await this.#redis.ping();
   }
 
+  ask(): Promise<void> {
+    return this.ping();
+  }
+
   async renew(): Promise<void> {}
 
   planFor(): LinkPlan {

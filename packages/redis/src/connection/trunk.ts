@@ -19,8 +19,8 @@ export interface TrunkSetup {
   readonly plan: LinkPlan;
   /** Paused while there is no connection, so that commands wait in its queue. */
   readonly guard: Guard;
-  /** Told when the connection is ready, gone, or there again. */
-  readonly onStatus: (status: "ready" | "reconnecting") => void;
+  /** Called when the connection is ready or gone, and when commands are refused because it is gone for long. */
+  readonly onStatus: (status: "ready" | "reconnecting" | "down") => void;
 }
 
 interface Kept {
@@ -86,6 +86,12 @@ export class Trunk implements Backend {
     const link = this.#link;
     if (link === undefined) throw this.#unavailable();
     await link.redis.ping();
+  }
+
+  /** Over a connection of its own: the one that commands take may be what is dead. */
+  async ask(signal: AbortSignal): Promise<void> {
+    const link = await openLink({ ...this.#linkSetup, events: { lost() {} } }, signal);
+    link.destroy();
   }
 
   planFor(): LinkPlan {
@@ -202,6 +208,7 @@ export class Trunk implements Backend {
     this.#down = this.#unavailable();
     this.#setup.guard.rejectPending(this.#down);
     this.#rejectKept(this.#down);
+    this.#setup.onStatus("down");
   }
 
   #unavailable(): StewardError {

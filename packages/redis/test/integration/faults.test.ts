@@ -296,7 +296,7 @@ t.test(
     const { client } = manager;
     await client.set("text", "x");
     for (let i = 0; i < 5; i++) await t.rejects(client.incr("text"), { name: "ReplyError" });
-    t.equal(manager.passive.openRatio, 0);
+    t.equal(manager.passive.failingRatio, 0);
     proxy.blackhole();
     const codeOf = (): Promise<unknown> =>
       client.get("text").then(
@@ -305,6 +305,6 @@ t.test(
       );
     for (let i = 0; i < 3; i++) t.equal(await codeOf(), "DEADLINE_EXCEEDED");
     t.equal(await codeOf(), "CIRCUIT_OPEN");
-    t.equal(manager.passive.openRatio, 1);
+    t.equal(manager.passive.failingRatio, 1);
   },
 );

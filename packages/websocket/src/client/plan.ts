@@ -40,6 +40,8 @@ export interface SessionPlan extends PausePlan, Patience, CallPlan {
   readonly calls: Guard;
   /** For what resume hooks do: it refuses nothing while the manager starts. */
   readonly resumes: Guard;
+  /** Called when its connection is gone. */
+  readonly onState: () => void;
   /** It is closed for good. */
   readonly onEnd: () => void;
 }

@@ -262,8 +262,9 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   }
 
   #wait(pauseMs: number, attempt: number): void {
-    const timer = this.#plan.clock.setTimeout(() => this.#connect(attempt), pauseMs);
-    this.#state = { name: "waiting", timer, attempt };
+    const { clock, onState } = this.#plan;
+    this.#state = { name: "waiting", timer: clock.setTimeout(() => this.#connect(attempt), pauseMs), attempt };
+    onState();
   }
 
   #closed(link: Link, code: number, reason: string, why: string | undefined): void {
