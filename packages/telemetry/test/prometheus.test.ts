@@ -72,6 +72,15 @@ t.test("a container's series come with its health, and its names are those of th
   await running.stop();
 });
 
+t.test("each character that a label must escape is escaped, also where it stands alone", async (t) => {
+  for (const path of ["C:\\temp", 'say "hi"', "two\nlines"]) {
+    const meter = new Meter();
+    meter.counter("odd", { attributes: { path } }).add(1);
+    const { lines } = readText(await whole(prometheusText(meter)));
+    t.match(lines, [{ name: "odd_total", labels: { path }, value: 1 }]);
+  }
+});
+
 t.test("values of labels, words and numbers survive whatever they hold", async (t) => {
   const meter = new Meter();
   const nasty = 'a"b\\c\nd,e="f"}';

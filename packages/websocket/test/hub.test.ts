@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { createServer } from "node:http";
 import { connect, type AddressInfo } from "node:net";
@@ -396,6 +397,16 @@ t.test("who does not read the replies is not read either; nor who has maxCalls o
   t.equal(most, 5);
 });
 
+/** What the other side has sent on a connection has been read here, and what answers it is on its way. */
+async function roundTrip(ws: WebSocket): Promise<void> {
+  if (ws.readyState === WebSocket.CLOSED) return;
+  const over = new AbortController();
+  const either = Promise.race(["pong", "close"].map((event) => once(ws, event, { signal: over.signal })));
+  if (ws.readyState === WebSocket.OPEN) ws.ping();
+  await either;
+  over.abort();
+}
+
 t.test("a socket without a sign of life is ended, one that answers pings stays", async (t) => {
   const clock = new FakeClock();
   const hub = await hubFor(t, { heartbeatMs: 1_000 }, { clock });
@@ -431,8 +442,8 @@ t.test("a drain lets nobody in, closes each socket at its own moment, and answer
   const left: number[] = [];
   for (let i = 0; i < 10; i++) {
     await clock.advance(100);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    left.push(hub.client.sockets.size);
+    await Promise.all(clients.map(roundTrip));
+    left.push(clients.filter(({ readyState }) => readyState === WebSocket.OPEN).length);
   }
   t.ok(new Set(left).size >= 4, `spread: ${left.join()}`);
   await until(() => hub.client.sockets.size === 1, "the one with a call stays");
@@ -643,4 +654,21 @@ t.test("a socket that connects announces that the process serves", async (t) => 
   t.strictSame(heard, []);
   await rawClient(t, hub.url);
   t.strictSame(heard, [{ resource: "news" }]);
+});
+
+t.test("a drain turns away whoever is still being authenticated", async (t) => {
+  let isAsked = false;
+  const hub = await hubFor(t, {
+    authenticate: () => {
+      isAsked = true;
+      return new Promise(() => {});
+    },
+    authenticateTimeoutMs: 20_000,
+  });
+  const refused = refusal(hub.url);
+  await until(() => isAsked, "the handshake is under way");
+  const since = performance.now();
+  await hub.drain();
+  t.equal((await refused).status, 503);
+  t.ok(performance.now() - since < 10_000, "it does not sit out its 20 s");
 });

@@ -1,7 +1,7 @@
 import { createServer as createTlsServer } from "node:https";
 import { inspect } from "node:util";
 import { FakeClock } from "@steward/core/testing";
-import { failure, testCertificates, trackHandles, until } from "@steward/testing";
+import { failure, sleep, testCertificates, trackHandles, until } from "@steward/testing";
 import t from "tap";
 import { WebSocket } from "ws";
 import {
@@ -586,4 +586,44 @@ t.test("options of a call that are unknown or of a wrong type are refused before
   }
   t.equal(await client.call("fine", { timeoutMs: 1_000 }), 1);
   t.same(seen, ["fine"]);
+});
+
+t.test("a session that has ended leaves no timer behind", async (t) => {
+  const hub = await hubFor(t, echo);
+  const clock = new FakeClock();
+  const manager = await sessionsFor(t, { url: hub.url }, { clock });
+  await manager.client.call(1);
+  t.ok(clock.pending > 0, "it looks after its connection");
+  await manager.stop();
+  // The timer of deadlines fires once more; one that looks after a connection would go on for ever.
+  await clock.advance(600_000);
+  t.equal(clock.pending, 0);
+});
+
+t.test("what waits to be sent is given up when the connection ends, and when the session does", async (t) => {
+  const server = await plainFor(t, (socket) => socket.pause());
+  const full = (): Promise<unknown>[] => Array.from({ length: 200 }, () => client.send(Buffer.alloc(64_000)));
+  const manager = await sessionsFor(t, { url: server.url, offline: "reject", maxQueuedBytes: 64_000_000 });
+  const { client } = manager;
+  const outcomes = (sent: Promise<unknown>[]): Promise<string[]> =>
+    Promise.all(
+      sent.map((one) =>
+        one.then(
+          () => "sent",
+          (error: { code: string }) => error.code,
+        ),
+      ),
+    );
+  const first = outcomes(full());
+  await until(() => server.wss.clients.size === 1, "it is connected");
+  await sleep(50);
+  for (const socket of server.wss.clients) socket.terminate();
+  t.ok((await first).includes("WEBSOCKET_DISCONNECTED"), "at a disconnect");
+  await client.ready();
+  const second = outcomes(full());
+  await manager.stop();
+  t.notOk(
+    (await second).every((code) => code === "sent"),
+    "at a stop",
+  );
 });

@@ -249,3 +249,18 @@ t.test("leaves no statement running at the server when it stops", async (t) => {
   );
   await observer.end();
 });
+
+t.test("once a connection is found dead, its idle siblings are not trusted either", async (t) => {
+  await using proxy = await startFaultProxy({ target: server.url });
+  await using manager = await open(proxy, { maxConnections: 4 });
+  const { $client: sql } = manager.client;
+  await Promise.all(Array.from({ length: 4 }, () => sql`select pg_sleep(0.05)`));
+  t.match(manager.stats(), { idle: 4 });
+  proxy.halfOpen();
+  t.match(await failure(sql`select 1`.execute()), { code: "DATABASE_CONNECTION_LOST" });
+  const all = await Promise.allSettled(Array.from({ length: 4 }, () => sql`select 1 as one`.execute()));
+  t.same(
+    all.map(({ status }) => status),
+    ["fulfilled", "fulfilled", "fulfilled", "fulfilled"],
+  );
+});

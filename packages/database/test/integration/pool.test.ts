@@ -366,3 +366,21 @@ t.test(
     t.equal(manager.passive.failingRatio, 1);
   },
 );
+
+t.test(
+  "whoever waits for a connection learns at once that it can have none, when the server lets the user in no more",
+  async (t) => {
+    const role = `steward_guest_${process.pid}`;
+    await place.observer.unsafe(`create role ${role} login password 'guest'`);
+    t.teardown(() => place.observer.unsafe(`drop role if exists ${role}`).then(() => undefined));
+    const url = Object.assign(new URL(place.url), { username: role, password: "guest" }).href;
+    await using manager = await open({ url, maxConnections: 1, acquireTimeoutMs: 20_000 });
+    await place.observer.unsafe(`alter role ${role} nologin`);
+    await place.observer`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${role}`;
+    await until(() => manager.stats()["idle"] === 0, "the connection is gone");
+    const since = performance.now();
+    const error = await failure(manager.client.$client`select 1`.execute());
+    t.match(error, { code: "DATABASE_CONNECT_FAILED", retryable: false });
+    t.ok(performance.now() - since < 10_000, "it did not sit out its 20 s");
+  },
+);

@@ -1,4 +1,5 @@
-import { Load, until } from "@steward/testing";
+import type { Clock } from "@steward/core";
+import { failure, FakeClock, Load, sleep, until } from "@steward/testing";
 import t from "tap";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { spawn } from "node:child_process";
@@ -308,3 +309,43 @@ t.test(
     t.equal(manager.passive.failingRatio, 1);
   },
 );
+
+t.test("commands that were given up while the server was away are not sent once it is back", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, timeoutMs: 300, offlineTimeoutMs: 30_000 });
+  await proxy.refuse();
+  proxy.reset();
+  const given = await Promise.all(Array.from({ length: 5 }, () => failure(manager.client.incr("n"))));
+  t.ok(given.every(({ code }) => code === "DEADLINE_EXCEEDED" || code === "REDIS_OUTCOME_UNKNOWN"));
+  await proxy.heal();
+  const isBack = (): Promise<boolean> => manager.client.set("back", "1").then(Boolean, () => false);
+  await until(isBack, "the server is back");
+  t.equal(await manager.client.get("n"), null);
+});
+
+t.test("a process that stood still itself does not take that for silence of the server", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const fake = new FakeClock();
+  let stoodStillMs = 0;
+  const clock: Clock = {
+    now: () => fake.now() + stoodStillMs,
+    setTimeout: (...args) => fake.setTimeout(...args),
+    sleep: (...args) => fake.sleep(...args),
+  };
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, timeoutMs: 60_000 }, { clock });
+  const before = proxy.stats().lostBytes;
+  proxy.halfOpen();
+  const lost = failure(manager.client.incr("n"));
+  await until(() => proxy.stats().lostBytes > before, "it is written");
+  await fake.advance(300);
+  stoodStillMs += 20_000;
+  await fake.advance(300);
+  // Whether anything is asked or replaced shows in real time.
+  await sleep(500);
+  t.match(manager.stats(), { reconnects: 0 }, "the silence was its own");
+  const isReplaced = async (): Promise<boolean> => (await fake.advance(300), manager.stats()["reconnects"] === 1);
+  await until(isReplaced, "the silence of the server is seen");
+  t.match(await lost, { code: "REDIS_OUTCOME_UNKNOWN" });
+});
