@@ -111,7 +111,7 @@ t.test("where nothing was called yet, the last probe says how long an answer tak
 });
 
 t.test("a group answers as its members do", async (t) => {
-  const { clock, remote, running, statuses, document } = await setUp({ failureThreshold: 1, maxRenewals: 0 });
+  const { clock, remote, running, statuses, document } = await setUp({ unhealthyAfter: 1, maxRenewals: 0 });
   t.strictSame(Object.values(statuses()), new Array(9).fill(200));
   t.match(document("/health/dependencies"), { status: "healthy", resources: [{ name: "db" }] });
   remote.isDown = true;
