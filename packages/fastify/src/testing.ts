@@ -16,10 +16,12 @@ export function override<V, R extends string, O extends string>(
   definition: Definition<V, R, O>,
   by: NoInfer<V> | Definition<NoInfer<V>, ReplacementReach<NoInfer<R>>, string>,
 ): Replacement;
+/** The same for what lives shorter than what it replaces, which the compiler refuses in words. */
 export function override<V, R extends string, O extends string, D extends AnyDefinition>(
   definition: Definition<V, R, O>,
   by: NoInfer<V> | (D & ReplacementFor<NoInfer<V>, NoInfer<R>, D>), // for its messages: the last overload is what the compiler speaks of
 ): Replacement;
+/** What both forms do. */
 export function override(definition: AnyDefinition, by: unknown): Replacement {
   assertShape("override", recognised(isDefinition, "a definition"), definition);
   return { definition, by };
