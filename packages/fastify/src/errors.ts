@@ -1,4 +1,14 @@
-import { brand, StewardError, type StewardErrorDetails } from "@steward/core";
+import {
+  anything,
+  assertShape,
+  brand,
+  recordOf,
+  shape,
+  text,
+  StewardError,
+  type Shape,
+  type StewardErrorDetails,
+} from "@steward/core";
 import type { Issue } from "./inputs/issue.ts";
 
 /** Every error code of `@steward/fastify`, with what it means. */
@@ -19,6 +29,22 @@ export function fastifyError(code: FastifyCode, message: string, details?: Stewa
   return new StewardError(code, message, details);
 }
 
+/** What an answer that is not a success carries besides its status and detail. */
+export interface HttpErrorOptions {
+  /** Headers of the answer, such as `www-authenticate`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What went wrong, for programs. */
+  readonly code?: string;
+  /** What made it fail; it stays here. */
+  readonly cause?: unknown;
+}
+
+const httpErrorShape: Shape<HttpErrorOptions> = shape<HttpErrorOptions>(() => ({
+  headers: recordOf(text(true)),
+  code: text(),
+  cause: anything(),
+}));
+
 /**
  * An answer that is not a success: thrown by a handler or a dependency, told to the client as it is.
  *
@@ -38,15 +64,8 @@ export class HttpError extends Error {
   /** What went wrong, for programs; told where there is one. */
   readonly code: string | undefined;
 
-  constructor(
-    statusCode: number,
-    detail: string,
-    options: {
-      readonly headers?: Readonly<Record<string, string>>;
-      readonly code?: string;
-      readonly cause?: unknown;
-    } = {},
-  ) {
+  constructor(statusCode: number, detail: string, options: HttpErrorOptions = {}) {
+    assertShape("HttpError", httpErrorShape, options);
     super(detail, "cause" in options ? { cause: options.cause } : undefined);
     this.statusCode = statusCode;
     this.headers = options.headers ?? {};

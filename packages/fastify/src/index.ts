@@ -4,7 +4,14 @@ export { depend } from "./dependencies.ts";
 export { Doorway, doorway } from "./doorway.ts";
 export type { MetricsRoute } from "./endpoints.ts";
 export type { StewardStats } from "./entrance.ts";
-export { FASTIFY_CODES, HttpError, InvalidInput, SocketError, type FastifyCode } from "./errors.ts";
+export {
+  FASTIFY_CODES,
+  HttpError,
+  InvalidInput,
+  SocketError,
+  type FastifyCode,
+  type HttpErrorOptions,
+} from "./errors.ts";
 export type { FormOptions } from "./forms.ts";
 export { inject, injectSocket, type Injected, type InjectOptions, type SocketLike } from "./inject.ts";
 export type { InputPlace, Issue } from "./inputs/issue.ts";

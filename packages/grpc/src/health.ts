@@ -1,5 +1,5 @@
 import { status, type Client, type ClientReadableStream, type ServiceError } from "@grpc/grpc-js";
-import { StewardError } from "@steward/core";
+import { assertShape, milliseconds, shape, signal as aSignal, StewardError, type Shape } from "@steward/core";
 import { healthService, type ServingStatus } from "./proto/codec.ts";
 
 interface Asked {
@@ -16,6 +16,11 @@ export interface HealthCheckOptions {
   /** Gives it up when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
+
+const checkShape: Shape<HealthCheckOptions> = shape<HealthCheckOptions>(() => ({
+  timeoutMs: milliseconds(),
+  signal: aSignal(),
+}));
 
 const CHECK = "/grpc.health.v1.Health/Check";
 const WATCH = "/grpc.health.v1.Health/Watch";
@@ -40,6 +45,7 @@ export function checkHealth(
   options: HealthCheckOptions = {},
 ): Promise<ServingStatus> {
   return new Promise((resolve, reject) => {
+    assertShape("checkHealth", checkShape, options);
     const { timeoutMs, signal } = options;
     const callOptions = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
     const cancel = (): void => call.cancel();

@@ -1,5 +1,7 @@
 import { Metadata, status, type ServiceError, type StatusObject } from "@grpc/grpc-js";
 import {
+  anything,
+  assertShape,
   brand,
   grpcStatusOf,
   isStewardError,
@@ -8,6 +10,13 @@ import {
   stewardErrorIn,
   usualVerdict,
   type Verdict,
+  stewardErrorIn,
+  StewardError,
+  milliseconds,
+  recordOf,
+  shape,
+  text,
+  type Shape,
 } from "@steward/core";
 import { errorInfo, retryInfo, statusMessage } from "./proto/codec.ts";
 
@@ -40,6 +49,14 @@ export interface StatusErrorOptions {
   readonly cause?: unknown;
 }
 
+const optionsShape: Shape<StatusErrorOptions> = shape<StatusErrorOptions>(() => ({
+  reason: text(),
+  domain: text(),
+  metadata: recordOf(text(true)),
+  retryAfterMs: milliseconds(0),
+  cause: anything(),
+}));
+
 /**
  * Thrown by a handler to end its call with a status; message and details reach the caller.
  *
@@ -58,6 +75,7 @@ export class GrpcStatusError extends StewardError {
   readonly metadata: Readonly<Record<string, string>>;
 
   constructor(name: StatusName, message: string, options: StatusErrorOptions = {}) {
+    assertShape("GrpcStatusError", optionsShape, options);
     const { retryAfterMs, cause } = options;
     super("GRPC_STATUS", message, {
       retryable: retryAfterMs !== undefined || name === "UNAVAILABLE",

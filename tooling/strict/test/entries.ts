@@ -1,0 +1,404 @@
+import { container } from "@steward/container";
+import * as containers from "@steward/container";
+import * as core from "@steward/core";
+import * as coreTesting from "@steward/core/testing";
+import * as crypto from "@steward/crypto";
+import * as pki from "@steward/crypto/pki";
+import * as cryptoTesting from "@steward/crypto/testing";
+import * as database from "@steward/database";
+import * as databaseTesting from "@steward/database/testing";
+import * as plugin from "@steward/fastify";
+import * as pluginTesting from "@steward/fastify/testing";
+import * as grpc from "@steward/grpc";
+import * as grpcTesting from "@steward/grpc/testing";
+import * as http from "@steward/http";
+import * as httpTesting from "@steward/http/testing";
+import * as redis from "@steward/redis";
+import * as redisTesting from "@steward/redis/testing";
+import * as telemetry from "@steward/telemetry";
+import * as openTelemetry from "@steward/telemetry/opentelemetry";
+import * as testing from "@steward/testing";
+import * as servers from "@steward/testing/servers";
+import * as websocket from "@steward/websocket";
+import * as websocketTesting from "@steward/websocket/testing";
+import { fastify } from "fastify";
+
+type Wrong = Readonly<Record<string, unknown>>;
+
+/** How an export is given options, and options that it has to refuse besides one that does not exist. */
+export interface Entry {
+  readonly call: (options: never) => unknown;
+  readonly wrong: readonly Wrong[];
+}
+
+/** The exports of an entry point of a package: what takes options, and what takes none. */
+export interface EntryPoint {
+  readonly module: object;
+  readonly takes: Readonly<Record<string, Entry>>;
+  /** What takes no options, or only hands them to one that is listed. */
+  readonly none: readonly string[];
+  /** What takes options that it does not check yet. Nothing new may come here. */
+  readonly unchecked?: readonly string[];
+}
+
+const { resource } = core;
+const one = resource("one", { start: () => 1 });
+
+/** Starts a container with a resource, which tells problems of literal options with all others. */
+const started = (definition: unknown): unknown => container([definition as typeof one]).start();
+
+const running = async <T>(use: (running: containers.Running) => T): Promise<Awaited<T>> => {
+  await using up = await container([one]).start();
+  return await use(up);
+};
+
+const registered = async (options: object): Promise<void> => {
+  const app = fastify();
+  try {
+    await app.register(plugin.steward, options as never);
+    await app.ready();
+  } finally {
+    await app.close();
+  }
+};
+
+const DURATIONS: readonly Wrong[] = [{ timeoutMs: Number.NaN }, { timeoutMs: -1 }, { timeoutMs: "5s" }];
+const CONTEXT: readonly Wrong[] = [{ stopTimeoutMs: Number.NaN }, { startTimeoutMs: "5s" }, { clock: {} }];
+const SETTINGS: readonly Wrong[] = [
+  { criticality: "bogus" },
+  { readiness: "gatee" },
+  { startTimeoutMs: -5 },
+  { stopTimeoutMs: "5s" },
+  { drainTimeoutMs: Number.NaN },
+  { tags: "cache" },
+  { enabled: "no" },
+];
+
+/** A driver: its definition, and its manager with options and with a context. */
+const driver = (define: (name: string, options: never) => unknown, valid: Wrong, wrong: readonly Wrong[]): Entry => ({
+  call: (options) => started(define("driver", { ...valid, ...(options as object) } as never)),
+  wrong: [...wrong, ...SETTINGS],
+});
+
+const manager = (
+  Manager: new (options: never, context: never) => unknown,
+  valid: Wrong,
+  wrong: readonly Wrong[],
+): Entry => ({
+  call: (options) =>
+    Object.keys(options).some((key) => key in { stopTimeoutMs: 1, startTimeoutMs: 1, clock: 1 })
+      ? new Manager(valid as never, options)
+      : new Manager({ ...valid, ...(options as object) } as never, {} as never),
+  wrong: [...wrong, ...CONTEXT],
+});
+
+const idleDatabase = (): never => new database.DatabasePoolManager({ url: "postgres://x@127.0.0.1/y" }).client as never; // for its options alone
+
+const GRPC = { address: "127.0.0.1:1", plaintext: true };
+
+export const entryPoints: Readonly<Record<string, EntryPoint>> = {
+  "@steward/core": {
+    module: core,
+    takes: {
+      resource: {
+        call: (options) => resource("a", { start: () => 1, ...(options as object) }),
+        wrong: [
+          ...SETTINGS,
+          { lifetime: "requst" },
+          { start: undefined },
+          { start: 1 },
+          { run: 1 },
+          { probe: "x" },
+          { restart: "now" },
+          { startRetry: { maxAttempts: 0 } },
+          { startRetry: { attempts: 3 } },
+          { rerun: { maxReruns: 1 } },
+          { lifetime: "request", criticality: "optional" },
+        ],
+      },
+      input: {
+        call: (options) => core.input<number>()("a", options),
+        wrong: [{ lifetime: "transient" }, { lifetime: 5 }],
+      },
+      cached: {
+        call: (options) => core.cached(one, { ttlMs: 1, ...(options as object) }),
+        wrong: [{ ttlMs: 0 }, { ttlMs: "1" }],
+      },
+    },
+    none: [
+      "CERT_NEEDS_KEY anything assertShape brand breakerSchema certNeedsKey checkOptions checkShape countSchema current",
+      "currentContext deadlineWheel describeError edge edgeOf eitherSchema flag fresh func funcOr functionSchema generator",
+      "givenSchema grpcStatusOf hasMethods httpStatusOf isDefinition isFunction isGeneratorFunction isLoopback isRetryable",
+      "isStewardError lazy listOf literalOr managedFactory maskUrl milliseconds msSchema nearest oneOf optional originOf",
+      "parseOptions pemListSchema pemSchema plainValue problemsIn publicError publishBackground publishServing recognised",
+      "recordOf required rule ruleSchema runWithContext secretSchema shape share shareSchema sharedAbortController signal",
+      "sleepOn specOf stewardErrorIn text textSchema variantOf when wholeNumber withMethods",
+      "DeadlineWheel Expiring Exposures GuardedUse Histogram LatencyHistory Lifecycle Manager OptionsError RollingWindow",
+      "Secret StewardError TimeoutReached callRules within",
+    ],
+    unchecked: ["Breaker Guard HealthTracker ProbeScheduler RetryPolicy"],
+  },
+  "@steward/core/testing": { module: coreTesting, takes: {}, none: ["FakeClock"] },
+  "@steward/container": {
+    module: containers,
+    takes: {
+      container: {
+        call: (options) => container([one], options),
+        wrong: [
+          { startTimeoutMs: Number.NaN },
+          { health: { interval: 5 } },
+          { health: { intervalMs: 0 } },
+          { sessions: { maxx: 5 } },
+          { sessions: { idleTimeoutMs: -1 } },
+          { clock: 5 },
+        ],
+      },
+      Container: { call: (options) => container([one]).start([], options), wrong: [{ signal: {} }] },
+      Running: { call: (options) => running((up) => up.stop(options)), wrong: DURATIONS },
+      healthEndpoints: {
+        call: (options) => running((up) => containers.healthEndpoints(up, options)),
+        wrong: [{ detials: true }, { retryAfterMs: Number.NaN }, { token: 5 }],
+      },
+      serveManagement: {
+        call: (options) => running((up) => containers.serveManagement(up, options)),
+        wrong: [{ prot: 1 }, { port: "80" }, { routes: { "/a": 1 } }],
+      },
+      runMain: {
+        call: (options) => containers.runMain(container([one]), options),
+        wrong: [{ shutdownTimeoutMs: Number.NaN }, { shutdownDelayMs: "5s" }, { onHangup: "restart" }, { clock: {} }],
+      },
+      explain: { call: (options) => containers.explain(container([one]), options), wrong: [] },
+    },
+    none: ["Prepared StartError StopError announceShutdown bearerCheck"],
+  },
+  "@steward/http": {
+    module: http,
+    takes: {
+      httpSession: driver(http.httpSession, {}, [...DURATIONS, { breaker: { failRatio: 1 } }, { maxConnections: 0 }]),
+      HttpSessionManager: manager(http.HttpSessionManager, {}, [...DURATIONS, { retry: { maxAttempts: 0 } }]),
+    },
+    none: ["leadsInside"],
+  },
+  "@steward/http/testing": {
+    module: httpTesting,
+    takes: {
+      mockHttpSession: { call: (options) => httpTesting.mockHttpSession("h", options), wrong: DURATIONS },
+    },
+    none: [],
+  },
+  "@steward/redis": {
+    module: redis,
+    takes: {
+      redisPool: driver(redis.redisPool, {}, [...DURATIONS, { db: 1.5 }]),
+      RedisPoolManager: manager(redis.RedisPoolManager, {}, [...DURATIONS, { maxPending: -1 }]),
+      redisCluster: driver(redis.redisCluster, { cluster: [{ host: "x" }] }, DURATIONS),
+      RedisClusterManager: manager(redis.RedisClusterManager, { cluster: [{ host: "x" }] }, DURATIONS),
+    },
+    none: ["RedisClient RedisClusterClient redisPubSub redisRunner"],
+  },
+  "@steward/redis/testing": {
+    module: redisTesting,
+    takes: { testRedis: { call: (options) => redisTesting.testRedis(options), wrong: [] } },
+    none: [],
+  },
+  "@steward/database": {
+    module: database,
+    takes: {
+      databasePool: driver(database.databasePool, { url: "postgres://x/y" }, [
+        { queryTimeoutMs: Number.NaN },
+        { max: 3 },
+      ]),
+      DatabasePoolManager: manager(database.DatabasePoolManager, { url: "postgres://x/y" }, [{ queryTimeoutMs: "5s" }]),
+      begin: { call: (options) => database.begin(idleDatabase(), options), wrong: [{ isolationLevel: "none" }] },
+      transaction: {
+        call: (options) => database.transaction(idleDatabase(), async () => 1, options),
+        wrong: [{ retry: { maxAttempts: 0 } }, { retry: { attempts: 2 } }],
+      },
+    },
+    none: ["pubSub replica sqlRunner"],
+  },
+  "@steward/database/testing": {
+    module: databaseTesting,
+    takes: { testDatabase: { call: (options) => databaseTesting.testDatabase(options), wrong: [] } },
+    none: [],
+  },
+  "@steward/websocket": {
+    module: websocket,
+    takes: {
+      webSocketSession: driver(websocket.webSocketSession, { url: "ws://x" }, DURATIONS),
+      WebSocketSessionManager: manager(websocket.WebSocketSessionManager, { url: "ws://x" }, DURATIONS),
+      webSocketHub: driver(websocket.webSocketHub, {}, [{ heartbeatMs: Number.NaN }, { path: "x" }]),
+      WebSocketHubManager: manager(websocket.WebSocketHubManager, {}, [{ heartbeatMs: "5s" }]),
+    },
+    none: ["HubSocket WebSocketClient WebSocketHub WebSocketSession"],
+  },
+  "@steward/websocket/testing": {
+    module: websocketTesting,
+    takes: { testHub: { call: (options) => websocketTesting.testHub(options), wrong: [] } },
+    none: ["TestHubManager"],
+  },
+  "@steward/grpc": {
+    module: grpc,
+    takes: {
+      grpcChannel: driver(grpc.grpcChannel as never, GRPC, [...DURATIONS, { keepaliveMs: 0 }]),
+      GrpcChannelManager: manager(grpc.GrpcChannelManager as never, GRPC, DURATIONS),
+      GrpcStatusError: {
+        call: (options) => {
+          throw new grpc.GrpcStatusError("NOT_FOUND", "x", options);
+        },
+        wrong: [{ retryAfterMs: Number.NaN }, { metadata: { a: 1 } }],
+      },
+      checkHealth: { call: (options) => grpc.checkHealth({} as never, "", options), wrong: DURATIONS },
+      grpcServer: driver(grpc.grpcServer as never, { services: [] }, DURATIONS),
+      GrpcServerManager: manager(grpc.GrpcServerManager as never, { services: [] }, DURATIONS),
+    },
+    none: ["GrpcChannel implement loadProto statusDetails watchHealth"],
+  },
+  "@steward/grpc/testing": {
+    module: grpcTesting,
+    takes: {},
+    none: ["grpcForTests testGrpcChannel"],
+  },
+  "@steward/crypto": {
+    module: crypto,
+    takes: {
+      cryptoBackend: driver(crypto.cryptoBackend, {}, [...DURATIONS, { keysets: { a: { algorithm: "rot13" } } }]),
+      CryptoBackendManager: manager(crypto.CryptoBackendManager, {}, DURATIONS),
+    },
+    none: [
+      "AeadKeyset CryptoBackend HybridKeyset KeysetControl KeysetUser MacKeyset PasswordHasher SignatureKeyset",
+      "SigningKeyset StreamKeyset memoryStore",
+    ],
+    unchecked: ["fileStore keyKek passphraseKek redisStore sqlStore"],
+  },
+  "@steward/crypto/pki": {
+    module: pki,
+    takes: {},
+    none: ["bundlePkcs7 certificatesInPkcs7"],
+    unchecked: ["CertificateAuthority createRequest exportPkcs12 importPkcs12 signPkcs7"],
+  },
+  "@steward/crypto/testing": {
+    module: cryptoTesting,
+    takes: { testCrypto: { call: (options) => started(cryptoTesting.testCrypto("c", options)), wrong: DURATIONS } },
+    none: [],
+  },
+  "@steward/fastify": {
+    module: plugin,
+    takes: {
+      steward: {
+        call: (options) => registered({ container: container([one]), ...(options as object) }),
+        wrong: [
+          ...DURATIONS,
+          { closeTimeoutMs: "x" },
+          { errors: { shape: "fastAPI" } },
+          { openapi: { titel: "x", version: "1" } },
+          { openapi: { title: "x", version: "1", tags: [] } },
+          { forms: { maxFiles: Number.NaN } },
+          { accessLog: { quiet: true } },
+          { metrics: { path: "/m" } },
+          { container: undefined },
+          { running: () => undefined },
+        ],
+      },
+      fastifyServer: {
+        call: (options) =>
+          plugin.fastifyServer("s", { app: () => fastify(), listen: () => ({ port: 0 }), ...(options as object) }),
+        wrong: [{ app: undefined }, { listen: { port: 1 } }],
+      },
+      FastifyServer: {
+        call: (options) => plugin.FastifyServer.listen(fastify(), { port: 0, ...(options as object) }),
+        wrong: [{ port: Number.NaN }, { port: "80" }, { host: 5 }],
+      },
+      inject: { call: (options) => plugin.inject({}, () => 1, options), wrong: DURATIONS },
+      injectSocket: { call: (options) => plugin.injectSocket({}, () => 1, options), wrong: [{ parallel: "yes" }] },
+      refusals: { call: (options) => plugin.refusals(options), wrong: [{ shape: "html" }, { requestId: true }] },
+      apiKey: { call: (options) => plugin.apiKey("header", "x-key", options), wrong: [{ autoError: "no" }] },
+      basic: { call: (options) => plugin.basic(options), wrong: [{ realm: 5 }] },
+      bearer: { call: (options) => plugin.bearer(options), wrong: [{ bearerFormat: 5 }, { realm: "x" }] },
+      digest: { call: (options) => plugin.digest(options), wrong: [{ name: "" }] },
+      httpAuthorization: { call: (options) => plugin.httpAuthorization("hoba", options), wrong: [{ name: 5 }] },
+      oauth2: { call: (options) => plugin.oauth2({}, options), wrong: [{ description: 5 }] },
+      oauth2Password: { call: (options) => plugin.oauth2Password("token", options), wrong: [{ scopes: ["a"] }] },
+      oauth2AuthorizationCode: {
+        call: (options) => plugin.oauth2AuthorizationCode({ authorizationUrl: "a", tokenUrl: "t" }, options),
+        wrong: [{ scopes: "a" }],
+      },
+      openIdConnect: { call: (options) => plugin.openIdConnect("https://x", options), wrong: [{ autoError: 1 }] },
+      HttpError: {
+        call: (options) => {
+          throw new plugin.HttpError(404, "x", options);
+        },
+        wrong: [{ headers: { a: 1 } }, { code: 5 }],
+      },
+      passwordForm: { call: (options) => plugin.passwordForm(options), wrong: [{ strict: "yes" }] },
+      query: { call: (options) => plugin.query("a", { type: "string" }, options), wrong: [{ required: "no" }] },
+      header: { call: (options) => plugin.header("a", { type: "string" }, options), wrong: [{ inDocument: 1 }] },
+      cookie: { call: (options) => plugin.cookie("a", { type: "string" }, options), wrong: [{ description: 1 }] },
+      path: { call: (options) => plugin.path("a", { type: "string" }, options), wrong: [{ required: 1 }] },
+      body: { call: (options) => plugin.body("a", { type: "string" }, options), wrong: [{ required: 1 }] },
+      form: { call: (options) => plugin.form("a", { type: "string" }, options), wrong: [{ required: 1 }] },
+      file: { call: (options) => plugin.file("a", options), wrong: [{ required: 1 }] },
+    },
+    none: ["Doorway InvalidInput Scopes SocketError depend parametrised security uuid7 withInputs"],
+  },
+  "@steward/fastify/testing": { module: pluginTesting, takes: {}, none: ["TestClient override testClient"] },
+  "@steward/telemetry": {
+    module: telemetry,
+    takes: {
+      Meter: {
+        call: (options) =>
+          "maxSeries" in (options as object)
+            ? new telemetry.Meter(options)
+            : "bounds" in (options as object)
+              ? new telemetry.Meter().histogram("x", options)
+              : new telemetry.Meter().counter("x", options),
+        wrong: [{ maxSeries: 0 }, { maxSeries: Number.NaN }, { attributes: { a: 1 } }, { bounds: [2, 1] }, { unit: 5 }],
+      },
+      metricsRoute: { call: (options) => telemetry.metricsRoute([], options), wrong: [{ onProblem: 1 }] },
+      prometheusText: { call: (options) => telemetry.prometheusText([], options).next(), wrong: [{ onProblem: 1 }] },
+    },
+    none: ["Counter Gauge prometheusName withAttributes"],
+  },
+  "@steward/telemetry/opentelemetry": {
+    module: openTelemetry,
+    takes: {
+      traceResources: { call: (options) => openTelemetry.traceResources({} as never, options), wrong: [{ calls: 1 }] },
+    },
+    none: ["metricProducer parseTraceparent traceparentOf"],
+  },
+  "@steward/testing": {
+    module: testing,
+    takes: {
+      startFaultProxy: {
+        call: (options) => testing.startFaultProxy({ target: "http://127.0.0.1:1", ...(options as object) }),
+        wrong: [{ target: undefined }, { target: "x" }, { random: 5 }],
+      },
+      resourceContract: {
+        call: (options) =>
+          testing.resourceContract(
+            { test: () => {}, assert: {} as never },
+            { create: () => ({}) as never, ...(options as object) },
+          ),
+        wrong: [{ create: 5 }, { use: "x" }, { proxy: {} }],
+      },
+    },
+    none: [
+      "FakeClock Load Watch assertNoLeaks failure growthOf leaksIn leakyErrors machineAddress rounds sleep trackHandles until",
+    ],
+  },
+  "@steward/testing/servers": {
+    module: servers,
+    takes: {
+      startRedis: { call: (options) => servers.startRedis(options), wrong: [{ port: Number.NaN }, { password: 5 }] },
+      startRedisCluster: { call: (options) => servers.startRedisCluster(options), wrong: [{ masters: 0 }] },
+      startRedisSentinel: { call: (options) => servers.startRedisSentinel(options), wrong: [{ downAfterMs: "1" }] },
+      startPostgres: {
+        call: (options) => servers.startPostgres(options),
+        wrong: [{ port: "5432" }, { ifInUse: "no" }],
+      },
+      redisForTests: { call: (options) => servers.redisForTests(options), wrong: [{ startTimeoutMs: Number.NaN }] },
+      postgresForTests: { call: (options) => servers.postgresForTests(options), wrong: [{ startTimeoutMs: -1 }] },
+    },
+    none: ["findPostgres findRedis"],
+  },
+};
