@@ -1,3 +1,5 @@
+import { milliseconds, share, wholeNumber } from "./options/rules.ts";
+import { assertShape, shape, type Shape } from "./options/shape.ts";
 import { publishBreaker } from "./channels.ts";
 import { StewardError } from "./errors.ts";
 import { RollingWindow } from "./window.ts";
@@ -31,6 +33,20 @@ export interface BreakerOptions {
   /** Calls that may run at once in the ramp. Default 10. */
   readonly rampConcurrency?: number | undefined;
 }
+
+/** What the options of a breaker must be. */
+export const breakerShape: Shape<BreakerOptions> = /* @__PURE__ */ shape<BreakerOptions>(() => ({
+  consecutiveFailures: wholeNumber(1),
+  failureRatio: share(),
+  minimumThroughput: wholeNumber(1),
+  samplingDurationMs: milliseconds(),
+  slowCallMs: milliseconds(),
+  slowCallRatio: share(),
+  stallMs: milliseconds(),
+  breakDurationMs: milliseconds(),
+  rampMs: milliseconds(),
+  rampConcurrency: wholeNumber(1),
+}));
 
 /** Where a breaker is: letting all through, none, one at a time, a few at a time, or none because somebody said so. */
 export type BreakerState = "closed" | "open" | "half-open" | "ramp" | "isolated";
@@ -106,6 +122,7 @@ export class Breaker {
 
   /** @param resource Name of the resource, for errors and events. */
   constructor(resource: string, options: BreakerOptions = {}, context: BreakerContext = {}) {
+    assertShape(resource, breakerShape, options);
     this.#resource = resource;
     this.#subject = context.subject ?? resource;
     this.#onOpen = context.onOpen;

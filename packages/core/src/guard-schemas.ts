@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { BreakerOptions } from "./breaker.ts";
-import { breakerShape } from "./guard-shapes.ts";
+import { breakerShape } from "./breaker.ts";
 import { literalOr } from "./options/rules.ts";
 import type { OptionsSchema } from "./options/schema.ts";
 

@@ -1,4 +1,4 @@
-import type { BreakerOptions } from "./breaker.ts";
+import { breakerShape } from "./breaker.ts";
 import type { GuardOptions } from "./guard-options.ts";
 import type { ResourceGuardOptions } from "./guarded.ts";
 import {
@@ -9,35 +9,13 @@ import {
   recognised,
   required,
   rule,
-  share,
   text,
   wholeNumber,
   withMethods,
   type Rule,
 } from "./options/rules.ts";
 import { shape, type Shape } from "./options/shape.ts";
-import type { RetryOptions } from "./retry.ts";
-
-/** What the options of a breaker must be. */
-export const breakerShape: Shape<BreakerOptions> = /* @__PURE__ */ shape<BreakerOptions>(() => ({
-  consecutiveFailures: wholeNumber(1),
-  failureRatio: share(),
-  minimumThroughput: wholeNumber(1),
-  samplingDurationMs: milliseconds(),
-  slowCallMs: milliseconds(),
-  slowCallRatio: share(),
-  stallMs: milliseconds(),
-  breakDurationMs: milliseconds(),
-  rampMs: milliseconds(),
-  rampConcurrency: wholeNumber(1),
-}));
-
-const retryShape: Shape<RetryOptions> = /* @__PURE__ */ shape<RetryOptions>(() => ({
-  maxAttempts: wholeNumber(1),
-  baseDelayMs: milliseconds(),
-  maxDelayMs: milliseconds(),
-  budgetRatio: share(true),
-}));
+import { retryShape } from "./retry.ts";
 
 /** A bound that may be none at all. */
 function unbounded(inner: Rule): Rule {

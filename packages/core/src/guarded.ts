@@ -1,7 +1,8 @@
 import type { BreakerOptions } from "./breaker.ts";
 import { StewardError } from "./errors.ts";
 import type { Guard } from "./guard.ts";
-import type { CallOptions, GuardOptions, Operation } from "./guard-options.ts";
+import { callRules, type CallOptions, type GuardOptions, type Operation } from "./guard-options.ts";
+import { assertShape, shape, type Shape } from "./options/shape.ts";
 
 /** Bounds of the guard of a resource of one's own. */
 export interface ResourceGuardOptions extends Pick<
@@ -11,6 +12,8 @@ export interface ResourceGuardOptions extends Pick<
   /** Opens when the resource does not answer. `false` for none. Default: one with its defaults. */
   readonly breaker?: BreakerOptions | false | undefined;
 }
+
+const callShape: Shape<CallOptions> = /* @__PURE__ */ shape<CallOptions>(() => callRules());
 
 const GUARDS = Symbol.for("steward.guards");
 
@@ -49,6 +52,7 @@ export function guardValue(value: object, guard: Guard): void {
  * ```
  */
 export function guarded<T>(value: object, use: Operation<T>, options?: CallOptions): Promise<T> {
+  if (options !== undefined) assertShape("guarded", callShape, options);
   const guard = guardsByValue().get(value);
   if (guard !== undefined) return guard.run(use, options);
   const message = "this value has no guard: declare `guard: {}` in the definition of its resource";

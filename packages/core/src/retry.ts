@@ -1,3 +1,6 @@
+import { milliseconds, share, wholeNumber } from "./options/rules.ts";
+import { assertShape, shape, type Shape } from "./options/shape.ts";
+
 /** Whether and when a call that failed is made again. */
 export interface RetryOptions {
   /** Attempts in all, the first included. 1 means no retry. Default 3. */
@@ -9,6 +12,14 @@ export interface RetryOptions {
   /** Retries for each call that was made, so that an outage is not multiplied. 0 to 1. Default 0.2. */
   readonly budgetRatio?: number | undefined;
 }
+
+/** What the options of retries must be. */
+export const retryShape: Shape<RetryOptions> = /* @__PURE__ */ shape<RetryOptions>(() => ({
+  maxAttempts: wholeNumber(1),
+  baseDelayMs: milliseconds(),
+  maxDelayMs: milliseconds(),
+  budgetRatio: share(true),
+}));
 
 const DEFAULTS = { maxAttempts: 3, baseDelayMs: 50, maxDelayMs: 2_000, budgetRatio: 0.2 };
 /** Retries that may be saved up. */
@@ -24,6 +35,7 @@ export class RetryPolicy {
 
   /** @param random Gives 0 to below 1; for tests. */
   constructor(options: RetryOptions = {}, random: () => number = Math.random) {
+    assertShape("retry", retryShape, options);
     const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
     this.#options = { ...DEFAULTS, ...given };
     this.#random = random;

@@ -10,8 +10,6 @@ import {
   stewardErrorIn,
   usualVerdict,
   type Verdict,
-  stewardErrorIn,
-  StewardError,
   milliseconds,
   recordOf,
   shape,

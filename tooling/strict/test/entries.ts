@@ -120,6 +120,29 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         call: (options) => core.input<number>()("a", options),
         wrong: [{ lifetime: "transient" }, { lifetime: 5 }],
       },
+      Guard: {
+        call: (options) => new core.Guard({ resource: "x", clock: core.systemClock, ...(options as object) }),
+        wrong: [
+          ...DURATIONS,
+          { timeout: 5 },
+          { breaker: { falureRatio: 5 } },
+          { breaker: { consecutiveFailures: -1 } },
+          { retry: { maxAttempts: 0 } },
+          { clock: undefined },
+        ],
+      },
+      Breaker: {
+        call: (options) => new core.Breaker("x", options),
+        wrong: [{ failureRatio: 2 }, { stallMs: Number.NaN }, { breakDurationMs: "1s" }],
+      },
+      RetryPolicy: {
+        call: (options) => new core.RetryPolicy(options),
+        wrong: [{ budgetRatio: 2 }, { maxAttempts: 1.5 }],
+      },
+      guarded: {
+        call: (options) => core.guarded({}, () => 1, options),
+        wrong: [...DURATIONS, { signal: {} }, { idempotent: "yes" }],
+      },
       cached: {
         call: (options) => core.cached(one, { ttlMs: 1, ...(options as object) }),
         wrong: [{ ttlMs: 0 }, { ttlMs: "1" }],
@@ -134,9 +157,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "recordOf required rule ruleSchema runWithContext secretSchema shape share shareSchema sharedAbortController signal",
       "sleepOn specOf stewardErrorIn text textSchema variantOf when wholeNumber withMethods",
       "DeadlineWheel Expiring Exposures GuardedUse Histogram LatencyHistory Lifecycle Manager OptionsError RollingWindow",
-      "Secret StewardError TimeoutReached callRules within",
+      "Secret StewardError TimeoutReached callRules within evidenceOf guardValue usualVerdict",
+      "HealthTracker ProbeScheduler", // a container has checked what it hands to these
     ],
-    unchecked: ["Breaker Guard HealthTracker ProbeScheduler RetryPolicy"],
   },
   "@steward/core/testing": { module: coreTesting, takes: {}, none: ["FakeClock"] },
   "@steward/container": {
