@@ -56,7 +56,8 @@ export {
   type ManagedFactory,
   type ManagedSettings,
 } from "./managed.ts";
-export { Manager, type GuardBasis, type ManagerCall, type ManagerContext } from "./manager.ts";
+export { Manager, type GuardBasis, type ManagerCall } from "./manager.ts";
+export type { ManagerContext } from "./manager-context.ts";
 export type {
   AbsenceComplaint,
   Bare,

@@ -1,5 +1,6 @@
 import type { Definition } from "./definition.ts";
-import type { Manager, ManagerContext } from "./manager.ts";
+import type { ManagerContext } from "./manager-context.ts";
+import type { Manager } from "./manager.ts";
 import type { CheckedNeeds, Needs, OpenOfAll, ValuesOf } from "./need.ts";
 import { OptionsError } from "./options/problems.ts";
 import { anything, func, required } from "./options/rules.ts";

@@ -4,37 +4,12 @@ import type { Guard } from "./guard.ts";
 import type { GuardOptions } from "./guard-options.ts";
 import { callsOf, evidenceOf, type PassiveEvidence } from "./health.ts";
 import { Lifecycle, type LifecycleState, type Phase } from "./lifecycle.ts";
+import { contextShape, type ManagerContext } from "./manager-context.ts";
 import type { MetricSample } from "./ports.ts";
 import { Probing, type LastProbe, type ProbeCall } from "./probing.ts";
 import type { CallSummary, Managed } from "./spec.ts";
-import { milliseconds, text, withMethods } from "./options/rules.ts";
-import { assertShape, shape, type Shape } from "./options/shape.ts";
+import { assertShape } from "./options/shape.ts";
 import { TimeoutReached, within } from "./within.ts";
-
-/** What every manager can be told besides its own options. */
-export interface ManagerContext {
-  /** Name of the resource in errors, stats and events. Default: the kind of the driver. */
-  readonly name?: string | undefined;
-  /** Where time comes from. Default: the real clock. */
-  readonly clock?: Clock | undefined;
-  /** Longest start, in ms. Default 15,000. */
-  readonly startTimeoutMs?: number | undefined;
-  /** Longest drain, in ms. Default 10,000. */
-  readonly drainTimeoutMs?: number | undefined;
-  /** Longest stop, in ms. Default 5,000. */
-  readonly stopTimeoutMs?: number | undefined;
-  /** Longest probe, in ms. Default 1,000. */
-  readonly probeTimeoutMs?: number | undefined;
-}
-
-const contextShape: Shape<ManagerContext> = /* @__PURE__ */ shape<ManagerContext>(() => ({
-  name: text(),
-  clock: withMethods("a clock", "now", "setTimeout", "sleep"),
-  startTimeoutMs: milliseconds(),
-  drainTimeoutMs: milliseconds(0),
-  stopTimeoutMs: milliseconds(0),
-  probeTimeoutMs: milliseconds(),
-}));
 
 /** What all guards of a manager have in common. */
 export type GuardBasis = Pick<GuardOptions, "resource" | "clock" | "refusal" | "ask" | "onEvidence">;
