@@ -8,11 +8,11 @@ import {
   type PasswordParameters,
 } from "../src/index.ts";
 import { parseHash } from "../src/passwords/phc.ts";
-import { nodeArgon2id } from "../src/passwords/schemes.ts";
+import { derive, nodeArgon2id } from "../src/passwords/schemes.ts";
 
 const CHEAP_SCRYPT: PasswordParameters = { scheme: "scrypt", logN: 10, blockSize: 8, parallelism: 1 };
 const CHEAP_PBKDF2: PasswordParameters = { scheme: "pbkdf2-sha256", iterations: 1_000 };
-const LIMIT = 256 * 1024 * 1024;
+const LIMIT = { maxMemoryBytes: 256 * 1024 * 1024, maxCost: 1_500 };
 
 async function hasher(passwords: PasswordOptions, clock = new FakeClock()) {
   const manager = await new CryptoBackendManager(
@@ -135,6 +135,93 @@ t.test("empty and overlong passwords are refused, and an unknown user takes as l
   const before = passwords.stats().succeeded;
   t.equal(await passwords.verify("x", undefined), false);
   t.equal(passwords.stats().succeeded, before + 1, "a hash was made for it");
+});
+
+t.test("however a password is typed, composed, decomposed or wide, it is the same one", async (t) => {
+  const passwords = await hasher({});
+  const ways = ["caf\u00e9 \u00c5ngstr\u00f6m", "cafe\u0301 A\u030angstro\u0308m", "caf\u00e9 \u212bngstr\u00f6m"];
+  for (const set of ways)
+    for (const typed of ways) t.equal(await passwords.verify(typed, await passwords.hash(set)), true);
+  t.equal(await passwords.verify("\ufb01le \uff11", await passwords.hash("file 1")), true);
+  t.equal(await passwords.verify("cafe", await passwords.hash("caf\u00e9")), false);
+});
+
+t.test("hashes of passwords that were not normalised, composed or decomposed, still verify", async (t) => {
+  const passwords = await hasher({});
+  const salt = Buffer.alloc(16, 1);
+  const forms = ["caf\u00e9 \ufb01", "cafe\u0301 \ufb01", "caf\u00e9 fi"];
+  for (const stored of forms) {
+    const hash = await derive(Buffer.from(stored), salt, 32, {
+      scheme: "scrypt",
+      logN: 10,
+      blockSize: 8,
+      parallelism: 1,
+    });
+    const text = `$scrypt$ln=10,r=8,p=1$${base64(salt)}$${base64(hash)}`;
+    for (const typed of forms.slice(0, 2)) t.equal(await passwords.verify(typed, text), true);
+    t.equal(await passwords.verify("caf\u00e9 fj", text), false);
+  }
+});
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64").replace(/=+$/, "");
+}
+
+t.test("no stored hash, null or undefined, does the work of a wrong password, whatever the password is", async (t) => {
+  let derived = 0;
+  const argon2id: Argon2idFunction = async ({ hashBytes }) => Buffer.alloc(hashBytes, (derived += 1));
+  const parameters: PasswordParameters = { scheme: "argon2id", memoryKiB: 64, passes: 1, parallelism: 1 };
+  const passwords = await hasher({ argon2id, parameters });
+  const count = async (password: string, stored: string | null | undefined): Promise<number> => {
+    const before = derived;
+    t.equal(await passwords.verify(password, stored), false);
+    return derived - before;
+  };
+  const stored = await passwords.hash("x");
+  for (const password of ["ascii", "caf\u00e9", "cafe\u0301 \ufb01", "\u{1f600}"]) {
+    const wrong = await count(password, stored);
+    t.equal(await count(password, null), wrong);
+    t.equal(await count(password, undefined), wrong);
+    t.ok(wrong >= 1 && wrong <= 4);
+  }
+});
+
+t.test("a stored hash that costs much more than new ones is refused before any work", async (t) => {
+  const salt = "U29kaXVtQ2hsb3JpZGU";
+  const hash = "cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofI";
+  const passwords = await hasher({});
+  const dear = [
+    `$scrypt$ln=17,r=8,p=16$${salt}$${hash}`,
+    `$scrypt$ln=10,r=32,p=16$${salt}$${hash}`.replace("ln=10", "ln=16"),
+    `$argon2id$v=19$m=262144,t=64,p=1$${salt}$${hash}`,
+    `$pbkdf2-sha256$i=20000000$${salt}$${hash}`,
+  ];
+  for (const text of dear) {
+    const before = passwords.stats().started;
+    await t.rejects(passwords.verify("x", text), { code: "CRYPTO_PASSWORD_HASH_INVALID", message: /maxStoredCost/ });
+    t.equal(passwords.stats().started, before);
+  }
+  const usual = [
+    `$scrypt$ln=17,r=8,p=1$${salt}$${hash}`,
+    `$scrypt$ln=14,r=8,p=5$${salt}$${hash}`,
+    `$argon2id$v=19$m=262144,t=3,p=1$${salt}$${hash}`,
+    `$argon2id$v=19$m=19456,t=2,p=1$${salt}$${hash}`,
+    `$pbkdf2-sha256$i=1300000$${salt}$${hash}`,
+  ];
+  for (const text of usual) t.doesNotThrow(() => passwords.needsRehash(text), text);
+  const raised = await hasher({ maxStoredCost: 20 });
+  t.doesNotThrow(() => raised.needsRehash(dear[0] ?? ""));
+});
+
+t.test("passwords and hashes of a wrong type are refused with a code", async (t) => {
+  const passwords = await hasher({});
+  for (const wrong of [undefined, null, 7, {}, Buffer.from("x"), "half \ud83d"]) {
+    await t.rejects(passwords.hash(wrong as string), { code: "CRYPTO_PASSWORD_INVALID" });
+    await t.rejects(passwords.verify(wrong as string, null), { code: "CRYPTO_PASSWORD_INVALID" });
+  }
+  for (const wrong of [7, {}, Buffer.from("x")])
+    await t.rejects(passwords.verify("x", wrong as string), { code: "CRYPTO_PASSWORD_HASH_INVALID" });
+  t.throws(() => passwords.needsRehash(null as unknown as string), { code: "CRYPTO_PASSWORD_HASH_INVALID" });
 });
 
 t.test("few hashes run at once, some wait, and more are refused", async (t) => {

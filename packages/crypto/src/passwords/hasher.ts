@@ -1,8 +1,10 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { Guard, type Clock, type GuardStats, type StewardError } from "@steward/core";
+import { assertShape, Guard, milliseconds, shape, type Clock, type GuardStats, type StewardError } from "@steward/core";
 import { cryptoError } from "../errors.ts";
-import { formatHash, parseHash } from "./phc.ts";
-import { derive, memoryOf, nodeArgon2id, type Argon2idFunction, type PasswordParameters } from "./schemes.ts";
+import { kindOf, utf8 } from "../suites/bytes.ts";
+import { formatHash, parseHash, type HashLimits } from "./phc.ts";
+import { costOf, derive, memoryOf, nodeArgon2id, type Argon2idFunction, type PasswordParameters } from "./schemes.ts";
+import { normalized, spellings } from "./spelling.ts";
 
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
@@ -29,7 +31,16 @@ export interface HasherParts {
   readonly timeoutMs: number;
   readonly maxPasswordBytes: number;
   readonly maxMemoryBytes: number;
+  readonly maxStoredCost: number;
 }
+
+/** How costs are raised. */
+export interface CalibrateOptions {
+  /** How long one hash may take on this machine, in ms. Default 250. */
+  readonly targetMs?: number | undefined;
+}
+
+const CALIBRATE = shape<CalibrateOptions>(() => ({ targetMs: milliseconds(0) }));
 
 /**
  * Hashes passwords, a few at a time: a storm of logins queues here instead of starving files and DNS, which share
@@ -64,38 +75,55 @@ export class PasswordHasher {
   }
 
   /**
-   * A PHC string to be stored.
+   * A PHC string to be stored. The password is normalised (NFKC) first.
    *
-   * @throws {CRYPTO_PASSWORD_INVALID} when the password is empty or too long.
+   * @throws {CRYPTO_PASSWORD_INVALID} when the password is not text, empty or too long.
    * @throws {OVERLOADED} when too many wait already.
    */
   async hash(password: string): Promise<string> {
-    const bytes = this.#checked(password);
     const salt = randomBytes(SALT_BYTES);
     const parameters = this.#parameters;
-    const hash = await this.#run(bytes, salt, HASH_BYTES, parameters);
+    const bytes = Buffer.from(normalized(this.#checked(password)), "utf8");
+    const hash = await this.#run([bytes], (each) => this.#derive(each, salt, HASH_BYTES, parameters));
     return formatHash({ parameters, salt, hash });
   }
 
   /**
-   * Tells whether the password is the one of the stored hash. Without a stored hash (no such user) it takes as long
-   * and says `false`, so that nobody learns which users exist.
+   * True when the password is the one of the stored hash. Without a stored hash (`undefined` or `null`: no such user)
+   * it takes as long as a wrong password does and gives `false`, so that nothing shows which users exist.
    *
-   * @throws {CRYPTO_PASSWORD_HASH_INVALID} when the stored hash is not one.
+   * A password that is not ASCII is tried normalised first, then as typed, composed and decomposed, because hashes of
+   * earlier versions and other systems are of those. A wrong one takes two to four times as long then.
+   *
+   * @throws {CRYPTO_PASSWORD_INVALID} when the password is not text, empty or too long.
+   * @throws {CRYPTO_PASSWORD_HASH_INVALID} when the stored hash is not one, or asks for too much.
    */
-  async verify(password: string, stored: string | undefined): Promise<boolean> {
-    const bytes = this.#checked(password);
-    if (stored === undefined) {
-      await this.#run(bytes, randomBytes(SALT_BYTES), HASH_BYTES, this.#parameters);
-      return false;
-    }
-    const { parameters, salt, hash } = parseHash(stored, this.#parts.maxMemoryBytes);
-    return timingSafeEqual(await this.#run(bytes, salt, hash.length, parameters), hash);
+  async verify(password: string, stored: string | null | undefined): Promise<boolean> {
+    const candidates = spellings(this.#checked(password));
+    const isKnown = stored !== undefined && stored !== null;
+    const { parameters, salt, hash } = isKnown ? parseHash(stored, this.#limits) : this.#noUser();
+    let found = false;
+    await this.#run(candidates, async (each) => {
+      const derived = await this.#derive(each, salt, hash.length, parameters);
+      found = isKnown && timingSafeEqual(derived, hash);
+      return found ? derived : undefined;
+    });
+    return found;
+  }
+
+  /** What a user who does not exist is compared with: a hash that costs what new ones do. */
+  #noUser(): { parameters: PasswordParameters; salt: Uint8Array; hash: Uint8Array } {
+    return { parameters: this.#parameters, salt: randomBytes(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) };
+  }
+
+  get #limits(): HashLimits {
+    const { maxMemoryBytes, maxStoredCost } = this.#parts;
+    return { maxMemoryBytes, maxCost: maxStoredCost * Math.max(costOf(DEFAULT_SCRYPT), costOf(this.#parameters)) };
   }
 
   /** True when the stored hash costs less than new ones do, or is of another scheme: hash anew at the next login. */
   needsRehash(stored: string): boolean {
-    const { parameters, hash } = parseHash(stored, this.#parts.maxMemoryBytes);
+    const { parameters, hash } = parseHash(stored, this.#limits);
     return hash.length < HASH_BYTES || isWeaker(parameters, this.#parameters);
   }
 
@@ -103,7 +131,8 @@ export class PasswordHasher {
    * Raises the cost of new hashes until one takes about `targetMs` (default 250) on this machine, within the memory
    * limit, and never below where it stands. Gives the parameters, to be written into the options.
    */
-  async calibrate(options: { readonly targetMs?: number } = {}): Promise<PasswordParameters> {
+  async calibrate(options: CalibrateOptions = {}): Promise<PasswordParameters> {
+    assertShape(`${this.#parts.resource} passwords`, CALIBRATE, options);
     const { targetMs = 250 } = options;
     for (let step = 0; step < 12; step++) {
       const next = costlier(this.#parameters);
@@ -128,30 +157,38 @@ export class PasswordHasher {
 
   async #timed(parameters: PasswordParameters): Promise<number> {
     const before = this.#parts.clock.now();
-    await this.#run(Buffer.from("calibration"), randomBytes(SALT_BYTES), HASH_BYTES, parameters);
+    const salt = randomBytes(SALT_BYTES);
+    await this.#run([Buffer.from("calibration")], (each) => this.#derive(each, salt, HASH_BYTES, parameters));
     return this.#parts.clock.now() - before;
   }
 
-  #checked(password: string): Buffer {
-    const bytes = Buffer.from(password, "utf8");
+  #checked(password: string): string {
     const { maxPasswordBytes } = this.#parts;
-    if (bytes.length > 0 && bytes.length <= maxPasswordBytes) return bytes;
-    throw cryptoError(
-      "CRYPTO_PASSWORD_INVALID",
-      `a password has 1 to ${maxPasswordBytes} bytes, this one ${bytes.length}`,
-    );
+    const why = typeof password === "string" ? this.#problemOf(password) : `this is ${kindOf(password)}`;
+    if (why === undefined) return password;
+    throw cryptoError("CRYPTO_PASSWORD_INVALID", `a password is text of 1 to ${maxPasswordBytes} bytes; ${why}`);
   }
 
-  async #run(
-    password: Buffer,
-    salt: Uint8Array,
-    hashBytes: number,
-    parameters: PasswordParameters,
-  ): Promise<Uint8Array> {
+  #problemOf(password: string): string | undefined {
+    const bytes = Buffer.byteLength(password, "utf8");
+    if (bytes === 0 || bytes > this.#parts.maxPasswordBytes) return `this one has ${bytes}`;
+    return utf8(password) === undefined ? "this one has half a character (a lone surrogate)" : undefined;
+  }
+
+  /** Derives from one spelling after another until one gives a result, in one place of the queue; gives the last result. */
+  async #run<T extends Uint8Array | undefined>(
+    candidates: readonly Buffer[],
+    derive: (candidate: Buffer) => Promise<T>,
+  ): Promise<T> {
+    const work = async (): Promise<T> => {
+      let result = await derive(candidates[0] ?? Buffer.alloc(0));
+      for (const next of candidates.slice(1)) if (result === undefined) result = await derive(next);
+      return result;
+    };
     try {
-      return await this.#guard.run(() => this.#derive(password, salt, hashBytes, parameters));
+      return await this.#guard.run(work);
     } finally {
-      password.fill(0);
+      for (const candidate of candidates) candidate.fill(0);
     }
   }
 

@@ -1,5 +1,6 @@
 import { cryptoError } from "../errors.ts";
-import { memoryOf, type PasswordParameters } from "./schemes.ts";
+import { kindOf } from "../suites/bytes.ts";
+import { costOf, memoryOf, type PasswordParameters } from "./schemes.ts";
 
 /** A stored password hash, taken apart. */
 export interface StoredHash {
@@ -31,18 +32,33 @@ function head(parameters: PasswordParameters): string {
   }
 }
 
+/** What a stored hash may ask for. */
+export interface HashLimits {
+  /** Memory of one hash, in bytes. */
+  readonly maxMemoryBytes: number;
+  /** Work of one hash, as {@link costOf} estimates it. */
+  readonly maxCost: number;
+}
+
 /**
  * Takes a PHC string apart. What it asks for is bounded, because it may come from a database that others write to.
  * @throws {CRYPTO_PASSWORD_HASH_INVALID} when it is none, or asks for too much.
  */
-export function parseHash(text: string, maxMemoryBytes: number): StoredHash {
+export function parseHash(text: string, limits: HashLimits): StoredHash {
+  if (typeof text !== "string") throw invalid(`it is ${kindOf(text)}, not text`);
   const stored = text.length <= MAX_TEXT ? (argon2id(text) ?? scrypt(text) ?? pbkdf2(text)) : undefined;
   if (stored === undefined) throw invalid("it is not a PHC string of argon2id, scrypt or pbkdf2-sha256");
   const { salt, hash } = stored;
   if (salt.length < 8 || salt.length > 64 || hash.length < 16 || hash.length > 64)
     throw invalid("its salt or hash has an unusual length");
+  const { maxMemoryBytes, maxCost } = limits;
   if (!sensible(stored.parameters, maxMemoryBytes))
     throw invalid(`its costs are zero, or more than allowed (memory at most ${maxMemoryBytes} bytes)`);
+  const cost = costOf(stored.parameters);
+  if (cost > maxCost)
+    throw invalid(
+      `it would take about ${Math.round(cost)} ms of a core, and at most ${Math.round(maxCost)} are allowed; if it is yours, raise maxStoredCost`,
+    );
   return stored;
 }
 

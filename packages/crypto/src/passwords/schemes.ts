@@ -72,6 +72,23 @@ export function memoryOf(parameters: PasswordParameters): number {
   return parameters.scheme === "scrypt" ? 128 * 2 ** parameters.logN * parameters.blockSize : 0;
 }
 
+const MIB = 2 ** 20;
+
+/**
+ * About how long one hash with these parameters takes, in ms of one core of a server: measured on one machine, and
+ * right enough everywhere to compare hashes of different schemes.
+ */
+export function costOf(parameters: PasswordParameters): number {
+  switch (parameters.scheme) {
+    case "argon2id":
+      return 0.85 * (memoryOf(parameters) / MIB) * parameters.passes;
+    case "scrypt":
+      return 2.3 * (memoryOf(parameters) / MIB) * parameters.parallelism;
+    case "pbkdf2-sha256":
+      return parameters.iterations / 5_700;
+  }
+}
+
 /** The hash of a password, off the main thread. */
 export function derive(
   password: Uint8Array,

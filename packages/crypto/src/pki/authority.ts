@@ -1,5 +1,17 @@
 import { randomBytes, X509Certificate, type KeyObject } from "node:crypto";
-import { systemClock, type Clock } from "@steward/core";
+import {
+  assertShape,
+  listOf,
+  milliseconds,
+  oneOf,
+  required,
+  shape,
+  systemClock,
+  text,
+  wholeNumber,
+  withMethods,
+  type Clock,
+} from "@steward/core";
 import { wallTime } from "../keysets/wall.ts";
 import {
   contentOf,
@@ -31,11 +43,23 @@ import {
 } from "./extensions.ts";
 import { parsedCertificate, parsedKey, pemOf } from "./files.ts";
 import { readRequest } from "./request.ts";
-import { newPrivateKey, publicKeyDer, signatureAlgorithm, signed, type CertificateKeyKind } from "./signing.ts";
+import {
+  KEY_KINDS,
+  newPrivateKey,
+  publicKeyDer,
+  signatureAlgorithm,
+  signed,
+  type CertificateKeyKind,
+} from "./signing.ts";
 
 const DAY_MS = 86_400_000;
 // Clocks differ; a certificate that is valid from now on is not yet valid elsewhere.
 const BACKDATE_MS = 300_000;
+
+const MIN_MS = 1_000;
+const MAX_MS = 36_525 * DAY_MS;
+// Old lists are no use, and a new one costs nothing.
+const MAX_LIST_MS = 366 * DAY_MS;
 
 /** A certificate with its private key, as PEM. */
 export interface IssuedCertificate {
@@ -67,6 +91,42 @@ export interface IssueOptions extends Subject {
   readonly validForMs?: number | undefined;
 }
 
+/** How a list of revoked certificates is made. */
+export interface RevocationListOptions {
+  /** How long it is valid, in ms. Default 7 days, at most a year. */
+  readonly validForMs?: number | undefined;
+  /** Its number. Default: one more than the list before it. */
+  readonly number?: number | undefined;
+}
+
+/** What an authority comes back from. */
+export interface AuthorityFiles {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+  /** Where time comes from. Default: the real clock. */
+  readonly clock?: Clock | undefined;
+}
+
+// A subject's own rules are in nameOf.
+const subject = { commonName: text(true), organization: text(true) } as const;
+const clockRule = withMethods("a clock", "now", "setTimeout");
+const common = { ...subject, key: oneOf(...KEY_KINDS), validForMs: milliseconds(MIN_MS, MAX_MS) } as const;
+const AUTHORITY = shape<AuthorityOptions>(() => ({ ...common, clock: clockRule }));
+const ISSUE = shape<IssueOptions>(() => ({
+  ...common,
+  names: listOf(text(true)), // empty ones are refused as names
+  uses: required(listOf(oneOf("server", "client"))),
+}));
+const FILES = shape<AuthorityFiles>(() => ({
+  certificatePem: text(true),
+  privateKeyPem: text(true),
+  clock: clockRule,
+}));
+const LIST = shape<RevocationListOptions>(() => ({
+  validForMs: milliseconds(MIN_MS, MAX_LIST_MS),
+  number: wholeNumber(0),
+}));
+
 /**
  * A certificate authority of your own, for TLS between the parts of a system and for tests.
  *
@@ -95,8 +155,12 @@ export class CertificateAuthority {
     this.#keyId = keyIdOf(tbs) ?? keyIdentifier(publicKeyDer(key));
   }
 
-  /** A new authority that signs itself. */
+  /**
+   * A new authority that signs itself.
+   * @throws {OPTIONS_INVALID} when an option is unknown or of a wrong type.
+   */
   static async create(options: AuthorityOptions): Promise<CertificateAuthority> {
+    assertShape("CertificateAuthority.create", AUTHORITY, options);
     const { key: kind = "ecdsa-p256", validForMs = 3_650 * DAY_MS, clock = systemClock } = options;
     const key = await newPrivateKey(kind);
     const spki = publicKeyDer(key);
@@ -116,11 +180,8 @@ export class CertificateAuthority {
    * An authority from files that the operator keeps.
    * @throws {CRYPTO_PKI_INVALID} when the certificate is not one of an authority, or the key is not its own.
    */
-  static from(files: {
-    readonly certificatePem: string;
-    readonly privateKeyPem: string;
-    readonly clock?: Clock;
-  }): CertificateAuthority {
+  static from(files: AuthorityFiles): CertificateAuthority {
+    assertShape("CertificateAuthority.from", FILES, files);
     const key = parsedKey(files.privateKeyPem);
     const certificate = parsedCertificate(files.certificatePem);
     if (!certificate.ca)
@@ -134,8 +195,13 @@ export class CertificateAuthority {
     return pemOf(this.#key);
   }
 
-  /** A new key and its certificate. */
+  /**
+   * A new key and its certificate.
+   * @throws {CRYPTO_PKI_INVALID} when a name is none, or the authority's own certificate has ended.
+   * @throws {OPTIONS_INVALID} when an option is unknown or of a wrong type.
+   */
   async issue(options: IssueOptions): Promise<IssuedCertificate> {
+    assertShape("issue", ISSUE, options);
     const key = await newPrivateKey(options.key ?? "ecdsa-p256");
     const serial = newSerial();
     const certificatePem = await this.#certify(publicKeyDer(key), key.asymmetricKeyType, serial, options);
@@ -143,8 +209,13 @@ export class CertificateAuthority {
   }
 
   /** A certificate for a host, by names and addresses. */
-  issueServer(names: readonly [string, ...string[]], options: Partial<IssueOptions> = {}): Promise<IssuedCertificate> {
-    return this.issue({ commonName: names[0].slice(0, 64), uses: ["server"], ...options, names });
+  async issueServer(
+    names: readonly [string, ...string[]],
+    options: Partial<IssueOptions> = {},
+  ): Promise<IssuedCertificate> {
+    const [first] = Array.isArray(names) ? (names as readonly string[]) : [];
+    if (typeof first !== "string") throw pkiInvalid("a server's certificate needs a list of at least one name");
+    return this.issue({ commonName: first.slice(0, 64), uses: ["server"], ...options, names });
   }
 
   /** A certificate for a client, by name. */
@@ -157,6 +228,7 @@ export class CertificateAuthority {
    * names and uses are those given here, never those that the request asks for.
    */
   async signRequest(requestPem: string, options: Omit<IssueOptions, "key">): Promise<string> {
+    assertShape("signRequest", ISSUE, options);
     const { publicKey } = readRequest(requestPem);
     return this.#certify(publicKeyDer(publicKey), publicKey.asymmetricKeyType, newSerial(), options);
   }
@@ -171,7 +243,10 @@ export class CertificateAuthority {
     if (uses.includes("server") && names.length === 0)
       throw pkiInvalid("a server's certificate needs at least one name");
     const now = wallTime(this.#clock);
-    const until = Math.min(now + validForMs, Date.parse(this.#certificate.validTo));
+    const ends = Date.parse(this.#certificate.validTo);
+    if (ends <= now + MIN_MS)
+      throw pkiInvalid(`the authority's own certificate ended at ${this.#certificate.validTo}; make a new authority`);
+    const until = Math.min(now + validForMs, ends);
     const content = tbsCertificate(serial, this.#key, this.#name, [now - BACKDATE_MS, until], nameOf(options), spki, [
       basicConstraints(false),
       keyUsage(keyType === "rsa" ? "signature and encipherment" : "signature"),
@@ -185,13 +260,14 @@ export class CertificateAuthority {
 
   /** Takes a certificate back; the next list says so. */
   revoke(serialNumber: string): void {
-    if (!/^([0-9A-Fa-f]{2}){1,20}$/.test(serialNumber))
+    if (typeof serialNumber !== "string" || !/^([0-9A-Fa-f]{2}){1,20}$/.test(serialNumber))
       throw pkiInvalid("a serial number is hexadecimal, as X509Certificate.serialNumber has it");
     this.#revoked.set(serialNumber.toUpperCase(), wallTime(this.#clock));
   }
 
   /** The list of what was revoked, as PEM, to be handed to TLS as `crl`. Valid for `validForMs`, 7 days by default. */
-  async revocationList(options: { readonly validForMs?: number; readonly number?: number } = {}): Promise<string> {
+  async revocationList(options: RevocationListOptions = {}): Promise<string> {
+    assertShape("revocationList", LIST, options);
     const { validForMs = 7 * DAY_MS, number = (this.#crls += 1) } = options;
     const now = wallTime(this.#clock);
     const entries = [...this.#revoked].map(([serial, atMs]) =>

@@ -1,8 +1,16 @@
 import forge from "node-forge";
 import { cryptoError } from "../errors.ts";
+import { kindOf } from "../suites/bytes.ts";
 
-/** A piece of ASN.1, as node-forge writes it. */
-export type Asn1 = forge.asn1.Asn1;
+/** A piece of ASN.1. Its own type, so that users of this package need no types of node-forge, which makes it. */
+export interface Asn1 {
+  readonly tagClass: number;
+  readonly type: number;
+  readonly value: string | readonly Asn1[];
+}
+
+/** Largest file that is read, in bytes of DER. */
+const MAX_DER_BYTES = 1024 * 1024;
 
 const { asn1 } = forge;
 const { UNIVERSAL, CONTEXT_SPECIFIC } = asn1.Class;
@@ -12,12 +20,16 @@ function binary(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
 
+function constructed(tagClass: forge.asn1.Class, type: number, items: Asn1[]): Asn1 {
+  return asn1.create(tagClass, type, true, items as forge.asn1.Asn1[]); // everything that is an Asn1 came from forge
+}
+
 export function sequence(...items: Asn1[]): Asn1 {
-  return asn1.create(UNIVERSAL, TYPES.SEQUENCE, true, items);
+  return constructed(UNIVERSAL, TYPES.SEQUENCE, items);
 }
 
 export function set(...items: Asn1[]): Asn1 {
-  return asn1.create(UNIVERSAL, TYPES.SET, true, items);
+  return constructed(UNIVERSAL, TYPES.SET, items);
 }
 
 export function oid(dotted: string): Asn1 {
@@ -54,7 +66,7 @@ export function bits(bytes: Uint8Array, unused = 0): Asn1 {
 
 /** A value behind a context tag that wraps it. */
 export function tagged(tag: number, ...items: Asn1[]): Asn1 {
-  return asn1.create(CONTEXT_SPECIFIC, tag, true, items);
+  return constructed(CONTEXT_SPECIFIC, tag, items);
 }
 
 /** Bytes behind a context tag that stands for their own. */
@@ -71,14 +83,16 @@ export function time(atMs: number): Asn1 {
 
 /** The bytes of a piece of ASN.1. */
 export function toDer(value: Asn1): Buffer {
-  return Buffer.from(asn1.toDer(value).getBytes(), "latin1");
+  return Buffer.from(asn1.toDer(value as forge.asn1.Asn1).getBytes(), "latin1"); // came from forge
 }
 
 /**
  * ASN.1 from bytes of a file that the operator supplied. Never from the network.
- * @throws {CRYPTO_PKI_INVALID} when it is not DER.
+ * @throws {CRYPTO_PKI_INVALID} when it is not DER, or larger than 1 MiB.
  */
 export function fromDer(bytes: Uint8Array, what: string): Asn1 {
+  if (bytes.length > MAX_DER_BYTES)
+    throw pkiInvalid(`${what} has ${bytes.length} bytes of DER (at most ${MAX_DER_BYTES})`);
   try {
     return asn1.fromDer(binary(bytes));
   } catch (error) {
@@ -93,9 +107,25 @@ export function partsOf(value: Asn1 | undefined): readonly Asn1[] {
 
 /** The dotted form of an object identifier, or `undefined`. */
 export function oidOf(value: Asn1 | undefined): string | undefined {
-  return typeof value?.value === "string" && value.type === TYPES.OID
-    ? asn1.derToOid(forge.util.createBuffer(value.value))
-    : undefined;
+  if (typeof value?.value !== "string" || value.type !== TYPES.OID) return undefined;
+  try {
+    return asn1.derToOid(forge.util.createBuffer(value.value));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A small number; NaN where there is none, or one of more than six bytes. */
+export function numberOf(value: Asn1 | undefined): number {
+  const bytes = contentOf(value);
+  const isNumber = value?.type === TYPES.INTEGER && bytes.length >= 1 && bytes.length <= 6 && (bytes[0] ?? 0) < 0x80;
+  return isNumber ? bytes.readUIntBE(0, bytes.length) : Number.NaN;
+}
+
+/** The octets of a string, also of one that is written in pieces, as old tools do. */
+export function octetsOf(value: Asn1 | undefined): Buffer {
+  if (value === undefined || typeof value.value === "string") return contentOf(value);
+  return Buffer.concat(value.value.map(octetsOf));
 }
 
 /** The bytes of a primitive value. */
@@ -114,6 +144,9 @@ export function toPem(label: string, der: Uint8Array): string {
 
 /** The DER of the first PEM block of one of the labels. @throws {CRYPTO_PKI_INVALID} when there is none. */
 export function fromPem(pem: string, ...labels: readonly string[]): Buffer {
+  if (typeof pem !== "string") throw pkiInvalid(`PEM is text, not ${kindOf(pem)}`);
+  if (pem.length > 2 * MAX_DER_BYTES)
+    throw pkiInvalid(`a PEM file of ${pem.length} characters is too large (at most ${2 * MAX_DER_BYTES})`);
   for (const label of labels) {
     const match = new RegExp(`-----BEGIN ${label}-----([A-Za-z0-9+/=\\s]+)-----END ${label}-----`).exec(pem);
     if (match?.[1] !== undefined) return Buffer.from(match[1], "base64");

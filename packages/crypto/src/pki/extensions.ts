@@ -18,6 +18,7 @@ import {
   utf8,
   type Asn1,
 } from "./der.ts";
+import { kindOf } from "../suites/bytes.ts";
 
 const CN = "2.5.4.3";
 const O = "2.5.4.10";
@@ -30,10 +31,15 @@ export interface Subject {
 
 /** A subject as ASN.1. */
 export function nameOf({ commonName, organization }: Subject): Asn1 {
-  if (commonName === "" || commonName.length > 64)
-    throw pkiInvalid(`a common name has 1 to 64 characters, this one ${commonName.length}`);
+  checkName("a common name", commonName);
+  if (organization !== undefined) checkName("an organization", organization);
   const parts = [...(organization === undefined ? [] : [[O, organization] as const]), [CN, commonName] as const];
   return sequence(...parts.map(([id, text]) => set(sequence(oid(id), utf8(text)))));
+}
+
+function checkName(what: string, text: unknown): void {
+  if (typeof text !== "string") throw pkiInvalid(`${what} is text, not ${kindOf(text)}`);
+  if (text === "" || text.length > 64) throw pkiInvalid(`${what} has 1 to 64 characters, this one ${text.length}`);
 }
 
 function extension(id: string, critical: boolean, value: Asn1): Asn1 {
@@ -69,9 +75,14 @@ export function alternativeNames(names: readonly string[]): Asn1 {
   return extension("2.5.29.17", false, sequence(...names.map(generalName)));
 }
 
+// A wildcard below a name of one label would be good for a whole top-level domain.
+const WIDE = /^\*\.[^.]+$/;
 const HOST = /^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?$/;
 
 function generalName(name: string): Asn1 {
+  if (name.includes("%") && isIP(name) !== 0)
+    throw pkiInvalid(`"${name.slice(0, 80)}" has a zone, which is good on one host only; leave out what follows the %`);
+  if (WIDE.test(name)) throw pkiInvalid(`"${name}" is good for a whole top-level domain; name at least two labels`);
   if (isIP(name) !== 0) return implicit(7, ipBytes(name));
   if (/^[a-z][a-z0-9+.-]*:\/\//.test(name) && URL.canParse(name)) return implicit(6, Buffer.from(name, "latin1"));
   if (HOST.test(name) && name.length <= 253) return implicit(2, Buffer.from(name, "latin1"));

@@ -1,7 +1,19 @@
-import { createHmac, createPrivateKey, randomBytes } from "node:crypto";
-import forge from "node-forge";
-import { cryptoError } from "../errors.ts";
-import { parsedCertificate, parsedKey, pemOf } from "./files.ts";
+import { createHmac, randomBytes } from "node:crypto";
+import { types } from "node:util";
+import { Worker } from "node:worker_threads";
+import {
+  assertShape,
+  checkShape,
+  flag,
+  Guard,
+  listOf,
+  required,
+  shape,
+  systemClock,
+  text,
+  wholeNumber,
+} from "@steward/core";
+import { kindOf } from "../suites/bytes.ts";
 import {
   fromDer,
   fromPem,
@@ -16,77 +28,100 @@ import {
   toDer,
   type Asn1,
 } from "./der.ts";
+import { parsedCertificate, parsedKey } from "./files.ts";
+import { hashOf, IterationBudget, pkcs12Key } from "./pkcs12-keys.ts";
+import type { KeyBundle } from "./pkcs12-reader.ts";
+import type { Pkcs12Answer, Pkcs12Task } from "./pkcs12-thread.ts";
 
-/** What a PKCS#12 file holds. */
-export interface KeyBundle {
-  readonly privateKeyPem: string;
-  /** The certificate of that key. */
-  readonly certificatePem: string;
-  /** The other certificates, as the file has them. */
-  readonly chainPem: readonly string[];
+/** How {@link importPkcs12} reads. */
+export interface Pkcs12Options {
+  /** Most iterations of all key derivations in the file together. Default 500,000: about a second of another thread. */
+  readonly maxIterations?: number | undefined;
+  /** True reads a file without a MAC, which nothing authenticates. Default `false`. */
+  readonly allowMissingMac?: boolean | undefined;
 }
 
-const { certBag, keyBag, pkcs8ShroudedKeyBag } = {
-  certBag: "1.2.840.113549.1.12.10.1.3",
-  keyBag: "1.2.840.113549.1.12.10.1.1",
-  pkcs8ShroudedKeyBag: "1.2.840.113549.1.12.10.1.2",
-};
+const IMPORT = shape<Pkcs12Options>(() => ({
+  maxIterations: wholeNumber(1, 100_000_000),
+  allowMissingMac: flag(),
+}));
+
+const certBag = "1.2.840.113549.1.12.10.1.3";
+const pkcs8ShroudedKeyBag = "1.2.840.113549.1.12.10.1.2";
 const DATA = "1.2.840.113549.1.7.1";
 const LOCAL_KEY_ID = "1.2.840.113549.1.9.21";
+const SHA256 = "2.16.840.1.101.3.4.2.1";
 const MAC_ITERATIONS = 2_048;
 const MIN_PASSPHRASE = 16;
+const MAX_PASSPHRASE = 1_024;
+const MAX_FILE_BYTES = 1024 * 1024;
+const MEGABYTES = 256;
+
+const BUNDLE = shape<KeyBundle & { readonly serialNumber?: string }>(() => ({
+  privateKeyPem: required(text(true)),
+  certificatePem: required(text(true)),
+  chainPem: required(listOf(text(true))),
+  serialNumber: text(true), // not used: there, so that what an authority issued can be passed on as it is
+}));
+
+/** One file at a time: each has a thread of its own. */
+const guard = new Guard({
+  resource: "crypto pki",
+  clock: systemClock,
+  maxConcurrent: 1,
+  maxPending: 32,
+  timeoutMs: 120_000,
+});
 
 /**
  * Reads a PKCS#12 file (.p12, .pfx) that the operator supplied, also one in the old RC2 and 3DES formats that Node
- * and OpenSSL 3 refuse.
- * @throws {CRYPTO_PKI_INVALID} when the passphrase is wrong, or key and certificate do not belong together.
+ * and OpenSSL 3 refuse. It is read in a thread of its own, and what it can ask for is bounded: 1 MiB, 100
+ * certificates, `maxIterations`.
+ *
+ * @throws {CRYPTO_PKI_INVALID} when the passphrase or the MAC is wrong, key and certificate do not belong together, or
+ *   the file asks for too much.
+ * @throws {OPTIONS_INVALID} when an option is unknown or of a wrong type.
+ * @throws {OVERLOADED} when 32 files wait already.
  */
-export function importPkcs12(file: Uint8Array, passphrase: string): KeyBundle {
-  const parsed = opened(file, passphrase);
-  const key = privateKeyOf(parsed);
-  const all = bagsOf(parsed, certBag).map((bag) => {
-    const value =
-      bag.asn1 ?? (bag.cert === null || bag.cert === undefined ? undefined : forge.pki.certificateToAsn1(bag.cert));
-    if (value === undefined) throw pkiInvalid("the file holds a certificate that cannot be read");
-    return parsedCertificate(toDer(value));
+export async function importPkcs12(
+  file: Uint8Array,
+  passphrase: string,
+  options: Pkcs12Options = {},
+): Promise<KeyBundle> {
+  const limits = { maxIterations: 500_000, allowMissingMac: false, ...checkShape("importPkcs12", IMPORT, options) };
+  if (!types.isUint8Array(file)) throw pkiInvalid(`a PKCS#12 file is bytes, not ${kindOf(file)}`);
+  if (file.length > MAX_FILE_BYTES)
+    throw pkiInvalid(`a PKCS#12 file of ${file.length} bytes is too large (at most ${MAX_FILE_BYTES})`);
+  checkPassphrase(passphrase, 0);
+  const task: Pkcs12Task = { file: Uint8Array.from(file), passphrase, limits };
+  const answer = await guard.run((call) => inThread(task, call.signal));
+  if ("bundle" in answer) return answer.bundle;
+  throw pkiInvalid(answer.problem);
+}
+
+function checkPassphrase(passphrase: unknown, least: number): void {
+  if (typeof passphrase !== "string") throw pkiInvalid(`a passphrase is text, not ${kindOf(passphrase)}`);
+  if (passphrase.length > MAX_PASSPHRASE)
+    throw pkiInvalid(`a passphrase has at most ${MAX_PASSPHRASE} characters, this one ${passphrase.length}`);
+  if (passphrase.length < least)
+    throw pkiInvalid(
+      `PKCS#12 protects little by itself: the passphrase needs ${least} random characters, this one has ${passphrase.length}`,
+    );
+}
+
+function inThread(workerData: Pkcs12Task, signal: AbortSignal): Promise<Pkcs12Answer> {
+  const resourceLimits = { maxOldGenerationSizeMb: MEGABYTES };
+  const worker = new Worker(new URL("./pkcs12-thread.js", import.meta.url), { workerData, resourceLimits });
+  const end = (): void => void worker.terminate();
+  signal.addEventListener("abort", end, { once: true });
+  return new Promise<Pkcs12Answer>((resolve, reject) => {
+    worker.once("message", resolve);
+    worker.once("error", (error) => reject(pkiInvalid("the thread that read the PKCS#12 file failed", error)));
+    worker.once("exit", () => reject(pkiInvalid("the thread that read the PKCS#12 file ended")));
+  }).finally(() => {
+    signal.removeEventListener("abort", end);
+    end();
   });
-  const own = all.find((certificate) => certificate.checkPrivateKey(key));
-  if (own === undefined) throw pkiInvalid(`none of the ${all.length} certificates in the file is of its private key`);
-  return {
-    privateKeyPem: pemOf(key),
-    certificatePem: own.toString(),
-    chainPem: all.filter((each) => each !== own).map(String),
-  };
-}
-
-type Parsed = ReturnType<typeof forge.pkcs12.pkcs12FromAsn1>;
-type Bag = forge.pkcs12.Bag;
-
-function opened(file: Uint8Array, passphrase: string): Parsed {
-  try {
-    return forge.pkcs12.pkcs12FromAsn1(fromDer(file, "the file"), false, passphrase);
-  } catch (error) {
-    throw pkiInvalid("the PKCS#12 file does not open: another passphrase, or not such a file", error);
-  }
-}
-
-function bagsOf(parsed: Parsed, type: string): readonly Bag[] {
-  return parsed.getBags({ bagType: type })[type] ?? [];
-}
-
-function privateKeyOf(parsed: Parsed): ReturnType<typeof createPrivateKey> {
-  const [bag] = [...bagsOf(parsed, pkcs8ShroudedKeyBag), ...bagsOf(parsed, keyBag)];
-  if (bag === undefined) throw pkiInvalid("the PKCS#12 file holds no private key");
-  // forge knows RSA keys; of others it hands over the PKCS#8 that it decrypted.
-  const value =
-    bag.key === null || bag.key === undefined
-      ? bag.asn1
-      : forge.pki.wrapRsaPrivateKey(forge.pki.privateKeyToAsn1(bag.key));
-  try {
-    return createPrivateKey({ key: toDer(value), format: "der", type: "pkcs8" });
-  } catch {
-    throw pkiInvalid("the private key in the PKCS#12 file is of an unknown kind");
-  }
 }
 
 /**
@@ -94,11 +129,8 @@ function privateKeyOf(parsed: Parsed): ReturnType<typeof createPrivateKey> {
  * own stretching is weak: the passphrase has to be random, 16 characters at least.
  */
 export function exportPkcs12(bundle: KeyBundle, passphrase: string): Buffer {
-  if (passphrase.length < MIN_PASSPHRASE)
-    throw cryptoError(
-      "CRYPTO_PKI_INVALID",
-      `PKCS#12 protects little by itself: the passphrase needs ${MIN_PASSPHRASE} random characters, this one has ${passphrase.length}`,
-    );
+  assertShape("exportPkcs12", BUNDLE, bundle);
+  checkPassphrase(passphrase, MIN_PASSPHRASE);
   const key = parsedKey(bundle.privateKeyPem);
   if (!parsedCertificate(bundle.certificatePem).checkPrivateKey(key))
     throw pkiInvalid("the private key is not the one of the certificate");
@@ -127,15 +159,10 @@ function data(content: Asn1): Asn1 {
 
 function macOf(safe: Buffer, passphrase: string): Asn1 {
   const salt = randomBytes(16);
-  const key = forge.pkcs12.generateKey(
-    passphrase,
-    forge.util.createBuffer(salt.toString("latin1")),
-    3,
-    MAC_ITERATIONS,
-    32,
-    forge.md.sha256.create(),
-  );
-  const mac = createHmac("sha256", Buffer.from(key.getBytes(), "latin1")).update(safe).digest();
-  const digest = sequence(sequence(oid("2.16.840.1.101.3.4.2.1"), nothing()), octets(mac));
+  const password = Buffer.from(`${passphrase}\0`, "utf16le").swap16();
+  const input = { password, salt, iterations: MAC_ITERATIONS, purpose: "mac" } as const;
+  const key = pkcs12Key(hashOf(SHA256), input, 32, new IterationBudget(MAC_ITERATIONS));
+  const mac = createHmac("sha256", key).update(safe).digest();
+  const digest = sequence(sequence(oid(SHA256), nothing()), octets(mac));
   return sequence(digest, octets(salt), smallInteger(MAC_ITERATIONS));
 }

@@ -1,5 +1,7 @@
 import { createHash, sign } from "node:crypto";
-import { systemClock, type Clock } from "@steward/core";
+import { assertShape, flag, listOf, required, shape, systemClock, text, withMethods, type Clock } from "@steward/core";
+import { types } from "node:util";
+import { kindOf } from "../suites/bytes.ts";
 import { cryptoError } from "../errors.ts";
 import { wallTime } from "../keysets/wall.ts";
 import { parsedCertificate, parsedKey } from "./files.ts";
@@ -36,6 +38,8 @@ export interface Pkcs7Options {
   readonly certificatePem: string;
   /** Its key, RSA or P-256, as unencrypted PEM. */
   readonly privateKeyPem: string;
+  /** Not used: there, so that what an authority issued can be passed on as it is. */
+  readonly serialNumber?: string | undefined;
   /** Certificates that go along, so that the other side can build the chain. */
   readonly chainPem?: readonly string[] | undefined;
   /** True leaves the content out of the message. Default `false`. */
@@ -44,8 +48,19 @@ export interface Pkcs7Options {
   readonly clock?: Clock | undefined;
 }
 
+const SIGN = shape<Pkcs7Options>(() => ({
+  certificatePem: required(text(true)),
+  privateKeyPem: required(text(true)),
+  serialNumber: text(true),
+  chainPem: listOf(text(true)),
+  detached: flag(),
+  clock: withMethods("a clock", "now", "setTimeout"),
+}));
+
 /** Signs content as a PKCS#7 message (CMS SignedData), as PEM. The signature is made by `node:crypto`, with a P-256 or RSA key. */
 export async function signPkcs7(content: Uint8Array, options: Pkcs7Options): Promise<string> {
+  assertShape("signPkcs7", SIGN, options);
+  if (!types.isUint8Array(content)) throw pkiInvalid(`what is signed is bytes, not ${kindOf(content)}`);
   const { chainPem = [], detached = false, clock = systemClock } = options;
   const key = parsedKey(options.privateKeyPem);
   if (!parsedCertificate(options.certificatePem).checkPrivateKey(key))
@@ -89,9 +104,14 @@ function attributeList(digest: Buffer, nowMs: number): Asn1[] {
   return attributes.sort((a, b) => Buffer.compare(toDer(a), toDer(b)));
 }
 
+function bundled(certificatesPem: unknown): readonly string[] {
+  if (Array.isArray(certificatesPem) && certificatesPem.every((pem) => typeof pem === "string")) return certificatesPem;
+  throw pkiInvalid("a bundle is made of a list of certificates as PEM");
+}
+
 /** A bundle of certificates without a signature (.p7b), as PEM. */
 export function bundlePkcs7(certificatesPem: readonly string[]): string {
-  const certificates = certificatesPem.map((pem) => fromDer(parsedCertificate(pem).raw, "a certificate"));
+  const certificates = bundled(certificatesPem).map((pem) => fromDer(parsedCertificate(pem).raw, "a certificate"));
   const body = sequence(smallInteger(1), set(), sequence(oid(DATA)), tagged(0, ...certificates), set());
   return toPem("PKCS7", toDer(sequence(oid(SIGNED_DATA), tagged(0, body))));
 }

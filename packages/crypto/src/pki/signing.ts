@@ -5,6 +5,15 @@ import { bits, nothing, oid, pkiInvalid, sequence, toDer, type Asn1 } from "./de
 /** Kinds of keys for certificates. */
 export type CertificateKeyKind = "ecdsa-p256" | "ed25519" | "rsa-2048" | "rsa-3072" | "rsa-4096";
 
+/** All kinds. */
+export const KEY_KINDS: readonly [CertificateKeyKind, ...CertificateKeyKind[]] = [
+  "ecdsa-p256",
+  "ed25519",
+  "rsa-2048",
+  "rsa-3072",
+  "rsa-4096",
+];
+
 const generate = promisify(generateKeyPair);
 
 /** A new private key, made by `node:crypto` off the main thread. */
