@@ -14,10 +14,12 @@ export const CRYPTO_CODES = {
   CRYPTO_KEY_TRANSITION: "A key cannot go to that state from the one it is in.",
   CRYPTO_KEYSET_UNKNOWN: "There is no keyset of that name.",
   CRYPTO_KEYSET_MISUSED: "The keyset is for something else, such as signing instead of encrypting.",
+  CRYPTO_INPUT_INVALID: "What is to be encrypted, signed or hashed is neither bytes nor text, or an id is no key id.",
   CRYPTO_INPUT_TOO_LARGE: "The input is too large for a synchronous call, or for one message.",
   CRYPTO_STORE_UNAVAILABLE: "The key store could not be read or written.",
   CRYPTO_STORE_CONFLICT: "Others changed the keyset again and again while this change was tried.",
-  CRYPTO_STORE_INVALID: "What the key store holds was changed, belongs elsewhere, or was wrapped by another key.",
+  CRYPTO_STORE_INVALID:
+    "What the key store holds is no keyset within the limits, was changed, belongs elsewhere, or was wrapped by another key.",
   CRYPTO_STORE_ROLLBACK: "The key store gave an older revision than was seen before.",
   CRYPTO_STORE_EXPOSED: "The key store's file or folder can be read or written by other users.",
   CRYPTO_KEK_UNKNOWN: "The keyset is wrapped by a key-encryption key that was not given.",
@@ -25,7 +27,7 @@ export const CRYPTO_CODES = {
   CRYPTO_SELF_TEST_FAILED: "A known answer did not come out; nothing is encrypted with such a backend.",
   CRYPTO_PASSWORD_HASH_INVALID:
     "The stored password hash is not a PHC string of a known scheme, or asks for more than the limits allow.",
-  CRYPTO_PASSWORD_INVALID: "The password is empty or longer than the limit.",
+  CRYPTO_PASSWORD_INVALID: "The password is not text, empty, or longer than the limit.",
   CRYPTO_PKI_INVALID: "A certificate, request or key file is not what it should be, or the passphrase is wrong.",
 } as const;
 

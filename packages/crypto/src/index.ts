@@ -1,7 +1,13 @@
 export { CRYPTO_CODES, type CryptoCode } from "./errors.ts";
 export { CRYPTO_CHANNELS, type KeyEvent, type KeyOperation, type KeyUseEvent } from "./keysets/audit.ts";
 export { AeadKeyset, type AeadOptions } from "./keysets/aead-keyset.ts";
-export { KeysetControl, type ImportOptions, type KeyInfo, type KeysetInfo } from "./keysets/control.ts";
+export {
+  KeysetControl,
+  type ImportOptions,
+  type KeyInfo,
+  type KeysetInfo,
+  type RotateOptions,
+} from "./keysets/control.ts";
 export { CryptoBackend, type BackendInfo } from "./keysets/backend.ts";
 export { fileStore, type FileStoreOptions } from "./keysets/file-store.ts";
 export { keyKek, passphraseKek, type Kek, type KeyKekOptions, type PassphraseKekOptions } from "./keysets/kek.ts";
@@ -14,7 +20,7 @@ export { StreamKeyset, type ByteRange, type ByteSource } from "./keysets/stream-
 export { KeysetUser, type EncryptionOptions } from "./keysets/user.ts";
 export { CryptoBackendManager, cryptoBackend } from "./manager.ts";
 export type { CryptoOptions, KeysetOptions, PasswordOptions } from "./options.ts";
-export { PasswordHasher } from "./passwords/hasher.ts";
+export { PasswordHasher, type CalibrateOptions } from "./passwords/hasher.ts";
 export type {
   Argon2idFunction,
   Argon2idParameters,
@@ -23,6 +29,8 @@ export type {
   Pbkdf2Parameters,
   ScryptParameters,
 } from "./passwords/schemes.ts";
-export type { AssociatedData, Data, Message } from "./suites/bytes.ts";
+export type { AssociatedData } from "./suites/associated-data.ts";
+export type { Data, Message } from "./suites/bytes.ts";
 export type { AlgorithmName, Purpose } from "./suites/catalog.ts";
 export type { BackendName, HashName } from "./suites/engine.ts";
+export type { MessageFormat } from "./suites/header.ts";

@@ -71,7 +71,7 @@ export class CryptoBackendManager extends Manager<CryptoBackend> {
 
   #keyset(name: string, checked: CheckedCryptoOptions): Keyset {
     const { algorithm = "aes-256-gcm", rotateEveryMs, retainMs } = checked.keysets[name] ?? {};
-    const { refreshEveryMs, messageBlock, propagationMs = propagation(refreshEveryMs) } = checked;
+    const { refreshEveryMs, messageBlock, messageFormat, propagationMs = propagation(refreshEveryMs) } = checked;
     return new Keyset({
       resource: this.name,
       name,
@@ -82,6 +82,7 @@ export class CryptoBackendManager extends Manager<CryptoBackend> {
       clock: this.clock,
       refreshEveryMs,
       messageBlock,
+      messageFormat,
     });
   }
 

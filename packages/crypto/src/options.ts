@@ -5,6 +5,7 @@ import type { KeyStore } from "./keysets/store.ts";
 import type { Argon2idFunction, PasswordParameters } from "./passwords/schemes.ts";
 import { ALGORITHM_NAMES, type AlgorithmName } from "./suites/catalog.ts";
 import type { BackendName } from "./suites/engine.ts";
+import { NEWEST_FORMAT, type MessageFormat } from "./suites/header.ts";
 
 /** Options of one keyset. */
 export interface KeysetOptions {
@@ -32,6 +33,11 @@ export interface PasswordOptions {
   readonly maxPasswordBytes?: number | undefined;
   /** Most memory that a stored hash may ask for, in bytes. Default 256 MiB. */
   readonly maxMemoryBytes?: number | undefined;
+  /**
+   * How much dearer a stored hash may be than scrypt's default (N = 2^17), or than `parameters` where those are dearer
+   * still. Default 5: about 1.5 s of a core. A dearer one is refused before any work.
+   */
+  readonly maxStoredCost?: number | undefined;
   /** True allows parameters below what OWASP asks for. Default `false`. */
   readonly allowWeak?: boolean | undefined;
 }
@@ -56,6 +62,11 @@ export interface CryptoOptions {
   readonly propagationMs?: number | undefined;
   /** Messages set aside at once under keys that count them (`aes-256-gcm-plain`, `-tink`). Default 1,048,576. */
   readonly messageBlock?: number | undefined;
+  /**
+   * Format of the messages of keysets that are made anew. Default 3, which binds the type of associated data; 2 where
+   * instances of the first edition have to read them. Keysets that exist keep theirs until `upgradeFormat()`.
+   */
+  readonly messageFormat?: MessageFormat | undefined;
   /** Largest input of a method ending in `Sync`, in bytes. Default 1 MiB, 64 KiB for the portable backend. */
   readonly maxSyncBytes?: number | undefined;
   /** Threads for large buffers that are given away (`transfer`). Default 1. */
@@ -121,6 +132,7 @@ const passwords = v.pipe(
     timeoutMs: v.optional(ms(1), 60_000),
     maxPasswordBytes: v.optional(count(8, 65_536), 1_024),
     maxMemoryBytes: v.optional(count(1_048_576, 4_294_967_296), 256 * 1024 * 1024),
+    maxStoredCost: v.optional(count(1, 1_000), 5),
     allowWeak: v.optional(v.boolean(), false),
   }),
   v.forward(
@@ -160,6 +172,7 @@ export const cryptoSchema = v.pipe(
     refreshEveryMs: v.optional(ms(100), 60_000),
     propagationMs: v.optional(ms(0)),
     messageBlock: v.optional(count(2, 2 ** 30), 2 ** 20),
+    messageFormat: v.optional(v.picklist([2, 3]), NEWEST_FORMAT),
     maxSyncBytes: v.optional(count(0, 2 ** 31)),
     maxWorkers: v.optional(count(1, 64), 1),
     timeoutMs: v.optional(ms(1), 30_000),
@@ -219,6 +232,7 @@ export interface CheckedCryptoOptions {
   readonly refreshEveryMs: number;
   readonly propagationMs?: number | undefined;
   readonly messageBlock: number;
+  readonly messageFormat: MessageFormat;
   readonly maxSyncBytes?: number | undefined;
   readonly maxWorkers: number;
   readonly timeoutMs: number;
@@ -230,6 +244,7 @@ export interface CheckedCryptoOptions {
     readonly timeoutMs: number;
     readonly maxPasswordBytes: number;
     readonly maxMemoryBytes: number;
+    readonly maxStoredCost: number;
     readonly allowWeak: boolean;
   };
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isStewardError } from "@steward/core";
@@ -17,7 +17,9 @@ import {
   type KeyStore,
   type StoredKeyset,
 } from "../src/index.ts";
-import { parseRecord } from "../src/keysets/record.ts";
+import type { KeysetRecord, KeyState } from "../src/keysets/record.ts";
+import { withPending } from "../src/keysets/transitions.ts";
+import { parseRecord } from "../src/keysets/record-text.ts";
 import { storeContract } from "./store-contract.ts";
 
 const ONE = { keysets: { box: { algorithm: "aes-256-gcm" } } } as const;
@@ -312,9 +314,12 @@ t.test(
   },
 );
 
+const KEY = Buffer.alloc(32, 7).toString("base64");
+
 t.test("a stored text that is not a keyset is refused, whatever is wrong with it", async (t) => {
-  const key = { id: 1, algorithm: "aes-256-gcm", state: "enabled", createdAtMs: 1, material: "AAAA" };
+  const key = { id: 1, algorithm: "aes-256-gcm", state: "enabled", createdAtMs: 1, material: KEY };
   const good = { version: 1, name: "a", purpose: "aead", revision: 1, primary: 1, keys: [key] };
+  const { material: _, ...destroyed } = { ...key, state: "destroyed" };
   t.match(parseRecord(Buffer.from(JSON.stringify(good))), { primary: 1 });
   const bad: unknown[] = [
     null,
@@ -332,6 +337,12 @@ t.test("a stored text that is not a keyset is refused, whatever is wrong with it
     { ...good, keys: [{ ...key, state: "destroyed" }] },
     { ...good, keys: [{ ...key, algorithm: "ed25519" }] },
     { ...good, keys: [{ ...key, material: 7 }] },
+    { ...good, keys: [{ ...key, material: 0 }] },
+    { ...good, keys: [{ ...key, material: "AAAA" }] },
+    { ...good, keys: [{ ...key, material: KEY.slice(0, -1) }] },
+    { ...good, keys: [{ ...key, material: `${KEY.slice(0, -2)}-=` }] },
+    { ...good, keys: [key, ...Array.from({ length: 1_000 }, (_, i) => ({ ...key, id: i + 2 }))] },
+    { ...good, keys: [key, ...Array.from({ length: 10_000 }, (_, i) => ({ ...destroyed, id: i + 2 }))] },
   ];
   for (const value of bad)
     t.throws(() => parseRecord(Buffer.from(JSON.stringify(value))), { code: "CRYPTO_STORE_INVALID" });
@@ -343,4 +354,66 @@ t.test("SQL and Redis stores refuse what could not be theirs", async (t) => {
   t.throws(() => sqlStore({ sql, table: "keys; drop table users" }), { code: "CRYPTO_STORE_INVALID" });
   const redis = redisStore({ redis: { command: async () => ["x", "y"], script: async () => 0 } });
   await t.rejects(redis.load("box"), { code: "CRYPTO_STORE_INVALID" });
+});
+
+t.test("a store of any make that gives no revision, no bytes or too many of them is refused with a code", async (t) => {
+  for (const [revision, blob] of [
+    [Number.NaN, Buffer.alloc(60)],
+    [0, Buffer.alloc(60)],
+    [1.5, Buffer.alloc(60)],
+    ["1", Buffer.alloc(60)],
+    [1, "text"],
+    [1, undefined],
+    [1, Buffer.alloc(8 * 2 ** 20 + 1)],
+  ] as const) {
+    const stored = { revision, blob } as unknown as StoredKeyset; // what a faulty store gives
+    const store: KeyStore = { kind: "faulty", load: async () => stored, compareAndSet: async () => true };
+    const manager = new CryptoBackendManager({ ...ONE, store, insecureCleartext: true });
+    t.equal(await codeOf(() => manager.start()), "CRYPTO_STORE_INVALID", String(revision));
+  }
+});
+
+t.test("a keyset file that grew is refused before it is read", async (t) => {
+  const directory = await folder(t);
+  const store = fileStore({ directory });
+  await store.compareAndSet("box", 0, { revision: 1, blob: Buffer.from("x") });
+  await truncate(join(directory, "box.1.keyset"), 4 * 2 ** 30);
+  const before = process.memoryUsage.rss();
+  t.equal(await codeOf(() => store.load("box")), "CRYPTO_STORE_INVALID");
+  t.ok(process.memoryUsage.rss() - before < 64 * 2 ** 20);
+});
+
+t.test("a keyset takes a thousand keys, and forgets the oldest destroyed ones past ten thousand", async (t) => {
+  const key = { id: 1, algorithm: "hmac-sha256", state: "enabled", createdAtMs: 1 } as const;
+  const record = (state: KeyState, count: number): KeysetRecord => ({
+    name: "box",
+    purpose: "mac",
+    revision: 1,
+    primary: 1,
+    keys: [key, ...Array.from({ length: count }, (_, i) => ({ ...key, id: i + 2, state }))],
+  });
+  const next = { ...key, id: 99_999, state: "pending" } as const;
+  t.throws(() => withPending(record("disabled", 999), next), { code: "CRYPTO_KEY_TRANSITION", message: /1000 keys/ });
+  t.equal(withPending(record("disabled", 998), next).keys.length, 1_000);
+  const { keys } = withPending(record("destroyed", 9_999), next);
+  t.equal(keys.length, 10_000);
+  t.same([keys[0]?.id, keys[1]?.id, keys.at(-1)?.id], [1, 3, 99_999]);
+});
+
+t.test("a store cannot make a passphrase cost more than what was configured", async (t) => {
+  const store = open();
+  const options = { ...ONE, store };
+  const first = await new CryptoBackendManager({
+    ...options,
+    kek: passphraseKek({ passphrase: "correct horse", logN: 15 }),
+  }).start();
+  await first.stop();
+  const stored = store.kept.get("box");
+  const blob = Buffer.from(stored?.blob ?? []);
+  blob[blob.indexOf("passphrase") + "passphrase".length + 2] = 20;
+  store.kept.set("box", { revision: 1, blob });
+  const began = performance.now();
+  const second = new CryptoBackendManager({ ...options, kek: passphraseKek({ passphrase: "correct horse" }) });
+  await t.rejects(second.start(), { code: "CRYPTO_STORE_INVALID", message: /logN 20, and at most 17/ });
+  t.ok(performance.now() - began < 1_000, "nothing was derived");
 });

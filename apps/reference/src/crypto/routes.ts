@@ -1,4 +1,4 @@
-import type { CryptoBackend } from "@steward/crypto";
+import type { CryptoBackend, EncryptionOptions } from "@steward/crypto";
 import { body, HttpError, inject, security, type RequestInput } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
 import { crypto } from "../resources.ts";
@@ -54,12 +54,12 @@ type Action<K extends keyof Input> = (crypto: CryptoBackend, input: Input[K]) =>
 
 const ACTIONS: { readonly [K in keyof Input]: Action<K> } = {
   encrypt: async (crypto, { backend, data, aad }) => {
-    const message = await encrypter(crypto, backend).encrypt(bytesIn("data", data), { aad: aadOf(aad) });
+    const message = await encrypter(crypto, backend).encrypt(bytesIn("data", data), aadOf(aad));
     return { backend, keyId: keyIdOf(message), message: message.toString("base64") };
   },
   decrypt: async (crypto, { backend, message, aad }) => {
     const bytes = bytesIn("message", message);
-    const data = await encrypter(crypto, backend).decrypt(bytes, { aad: aadOf(aad) });
+    const data = await encrypter(crypto, backend).decrypt(bytes, aadOf(aad));
     return { backend, keyId: keyIdOf(bytes), data: data.toString("base64") };
   },
   sign: async (crypto, { backend, data }) => {
@@ -137,6 +137,6 @@ function misused(name: string, does: string): HttpError {
   return new HttpError(400, `the backend ${name} ${does}`, { code: "CRYPTO_KEYSET_MISUSED" });
 }
 
-function aadOf(aad: string | undefined): Buffer | undefined {
-  return aad === undefined ? undefined : bytesIn("aad", aad);
+function aadOf(aad: string | undefined): EncryptionOptions {
+  return aad === undefined ? {} : { aad: bytesIn("aad", aad) };
 }

@@ -1,7 +1,10 @@
+import { flag, shape } from "@steward/core";
+import { aadRule, associatedOf } from "./call-options.ts";
 import { bytesOf, messageBytes, type Data, type Message } from "../suites/bytes.ts";
 import { atOnce, inTurns, type BytesOrWork } from "../suites/turns.ts";
 import type { Key } from "./snapshot.ts";
-import { boundTo, KeysetUser, type EncryptionOptions } from "./user.ts";
+import type { KeysetUse, Sealing } from "./use.ts";
+import { aadOf, KeysetUser, type EncryptionOptions } from "./user.ts";
 
 /** Options of one encryption or decryption. */
 export interface AeadOptions extends EncryptionOptions {
@@ -15,25 +18,37 @@ export interface AeadOptions extends EncryptionOptions {
 // More than any suite adds once; Cobblestone adds 16 bytes for each 16 KiB besides.
 const OVERHEAD_BYTES = 256;
 const WORTH_A_THREAD_BYTES = 1024 * 1024;
+const OPTIONS = shape<AeadOptions>(() => ({ aad: aadRule(), transfer: flag() }));
 
 /** Authenticated encryption under the keys of one keyset. */
 export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser<P> {
+  readonly #use: KeysetUse<P>;
+
+  /** @internal */
+  constructor(use: KeysetUse<P>) {
+    super(use);
+    this.#use = use;
+  }
+
   /**
    * Encrypts under the primary key. Large input is worked on in pieces, so nothing else waits.
    *
+   * @throws {OPTIONS_INVALID} when an option is unknown or of a wrong type; nothing is encrypted then.
+   * @throws {CRYPTO_INPUT_INVALID} when the plaintext is neither bytes nor text.
    * @throws {CRYPTO_KEY_EXHAUSTED} when the primary key has written all it may.
    */
   async encrypt(plaintext: Data, options?: AeadOptions): Promise<Buffer> {
+    const use = this.#use;
+    const { engine, maxSyncBytes, guard } = use.parts;
+    use.ready();
+    const data = associatedOf(use.label, OPTIONS, options);
     const bytes = bytesOf(plaintext);
-    if (bytes.length <= Math.min(this.parts.engine.wholeBytes, this.parts.maxSyncBytes))
-      return this.encryptSync(bytes, options);
-    this.ready();
-    const key = this.parts.keyset.keyToWrite();
-    const aad = boundTo(key, options?.aad);
-    return this.told(
+    const sealing = use.toWrite(data);
+    if (bytes.length <= Math.min(engine.wholeBytes, maxSyncBytes)) return this.#seal(bytes, sealing);
+    return use.reported(
       "encrypt",
-      () => key.id,
-      () => this.parts.guard.run(() => this.#long("seal", key, bytes, aad, options)),
+      () => sealing.key.id,
+      () => guard.run(() => this.#long("seal", sealing, bytes, options)),
     );
   }
 
@@ -45,35 +60,38 @@ export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser
    * @throws {CRYPTO_KEY_UNKNOWN} when its key is not known, after a look at the store.
    * @throws {CRYPTO_KEY_DISABLED} when its key was disabled.
    * @throws {CRYPTO_KEY_DESTROYED} when its key was destroyed.
+   * @throws {OPTIONS_INVALID} when an option is unknown or of a wrong type.
    */
   async decrypt(message: Message, options?: AeadOptions): Promise<Buffer> {
-    this.ready();
+    const use = this.#use;
+    const { engine, guard } = use.parts;
+    use.ready();
+    const data = associatedOf(use.label, OPTIONS, options);
     const bytes = messageBytes(message);
     let key: Key | undefined;
-    return this.told(
+    return use.reported(
       "decrypt",
       () => key?.id,
       async () => {
-        const found = (key = await this.findKey(bytes));
-        const aad = boundTo(found, options?.aad);
-        if (bytes.length <= this.parts.engine.wholeBytes) return atOnce(this.#open(found, bytes, aad));
-        return this.parts.guard.run(() => this.#long("open", found, bytes, aad, options));
+        key = await use.findKey(bytes);
+        const sealing = use.toRead(key, bytes, data);
+        if (bytes.length <= engine.wholeBytes) return atOnce(this.#open(sealing, bytes));
+        return guard.run(() => this.#long("open", sealing, bytes, options));
       },
     );
   }
 
   /**
-   * Encrypts at once, for small input on hot paths.
+   * Encrypts at once, for small input on hot paths. Throws as {@link encrypt} does.
    *
    * @throws {CRYPTO_INPUT_TOO_LARGE} past `maxSyncBytes`.
    */
   encryptSync(plaintext: Data, options?: EncryptionOptions): Buffer {
-    this.ready();
-    const bytes = this.syncBytes(bytesOf(plaintext));
-    const key = this.parts.keyset.keyToWrite();
-    const message = atOnce(this.primitive(key).aead.seal(key.header, bytes, boundTo(key, options?.aad)));
-    this.heard("encrypt", key.id);
-    return message;
+    const use = this.#use;
+    use.ready();
+    const data = aadOf(use, options);
+    const bytes = use.syncBytes(bytesOf(plaintext));
+    return this.#seal(bytes, use.toWrite(data));
   }
 
   /**
@@ -82,49 +100,52 @@ export class AeadKeyset<P extends "aead" | "stream" = "aead"> extends KeysetUser
    * @throws {CRYPTO_INPUT_TOO_LARGE} past `maxSyncBytes`; else as {@link decrypt}.
    */
   decryptSync(message: Message, options?: EncryptionOptions): Buffer {
-    this.ready();
-    const bytes = this.syncBytes(messageBytes(message), OVERHEAD_BYTES + this.parts.maxSyncBytes / 1_024);
+    const use = this.#use;
+    use.ready();
+    const data = aadOf(use, options);
+    const bytes = use.syncBytes(messageBytes(message), OVERHEAD_BYTES + use.parts.maxSyncBytes / 1_024);
     let key: Key | undefined;
     try {
-      key = this.keyOf(bytes);
-      const plaintext = atOnce(this.#open(key, bytes, boundTo(key, options?.aad)));
-      this.heard("decrypt", key.id);
+      key = use.keyOf(bytes);
+      const plaintext = atOnce(this.#open(use.toRead(key, bytes, data), bytes));
+      use.report("decrypt", key.id);
       return plaintext;
     } catch (error) {
-      this.heard("decrypt", key?.id, error);
+      use.report("decrypt", key?.id, error);
       throw error;
     }
   }
 
   /** Decrypts and encrypts again under the primary key, bound to the same associated data. */
   async reencrypt(message: Message, options?: EncryptionOptions): Promise<Buffer> {
+    aadOf(this.#use, options); // `transfer` would give the message away
     const plaintext = await this.decrypt(message, options);
     const again = await this.encrypt(plaintext, options);
     plaintext.fill(0);
     return again;
   }
 
-  #open(key: Key, bytes: Uint8Array, aad: Uint8Array): BytesOrWork {
-    return this.primitive(key).aead.open(bytes, key.header.length, aad);
+  #seal(bytes: Uint8Array, { key, header, bound }: Sealing): Buffer {
+    const message = atOnce(this.#use.primitive(key).aead.seal(header, bytes, bound));
+    this.#use.report("encrypt", key.id);
+    return message;
+  }
+
+  #open({ key, header, bound }: Sealing, bytes: Uint8Array): BytesOrWork {
+    return this.#use.primitive(key).aead.open(bytes, header.length, bound);
   }
 
   #long(
     operation: "seal" | "open",
-    key: Key,
+    sealing: Sealing,
     input: Uint8Array,
-    aad: Uint8Array,
     options: AeadOptions | undefined,
   ): Promise<Buffer> {
-    const { aead } = this.primitive(key);
-    if (options?.transfer === true && input.length > WORTH_A_THREAD_BYTES && this.parts.engine.name === "native")
-      return this.parts.workers.run({
-        operation,
-        algorithm: key.algorithm,
-        key: key.keyObject(),
-        header: key.header,
-        input,
-        aad,
-      });
-    return inTurns(operation === "seal" ? aead.seal(key.header, input, aad) : aead.open(input, key.header.length, aad));
+    const { key, header, bound: aad } = sealing;
+    const { engine, workers } = this.#use.parts;
+    if (options?.transfer === true && input.length > WORTH_A_THREAD_BYTES && engine.name === "native")
+      return workers.run({ operation, algorithm: key.algorithm, key: key.keyObject(), header, input, aad });
+    const { aead } = this.#use.primitive(key);
+    return inTurns(operation === "seal" ? aead.seal(header, input, aad) : aead.open(input, header.length, aad));
   }
 }

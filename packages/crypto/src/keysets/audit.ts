@@ -19,6 +19,7 @@ export type KeyOperation =
   | "destroyed"
   | "reserved"
   | "rewrapped"
+  | "upgraded"
   | "loaded";
 
 /** A key or keyset was changed, here or elsewhere (`loaded`). Never carries key material. */
@@ -49,7 +50,7 @@ export interface KeyUseEvent {
 const keys = channel(CRYPTO_CHANNELS.key);
 const uses = channel(CRYPTO_CHANNELS.use);
 
-/** Tells whoever listens what became of a key. */
+/** Reports what became of a key to those who listen. */
 export function publishKey(event: KeyEvent): void {
   if (keys.hasSubscribers) keys.publish(event);
 }
@@ -59,7 +60,7 @@ export function usesAreHeard(): boolean {
   return uses.hasSubscribers;
 }
 
-/** Tells whoever listens that a key was used. */
+/** Reports that a key was used to those who listen. */
 export function publishUse(event: KeyUseEvent): void {
   if (uses.hasSubscribers) uses.publish(event);
 }

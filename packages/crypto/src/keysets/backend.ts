@@ -12,7 +12,7 @@ import { KeysetControl } from "./control.ts";
 import type { Keyset } from "./keyset.ts";
 import { HybridKeyset, MacKeyset, SignatureKeyset } from "./signing-keysets.ts";
 import { StreamKeyset } from "./stream-keyset.ts";
-import type { UserParts } from "./user.ts";
+import { KeysetUse, type UseParts } from "./use.ts";
 
 /** What the backend is and what the processor does for it. */
 export interface BackendInfo {
@@ -47,12 +47,12 @@ interface Users {
   readonly signature: SignatureKeyset;
 }
 
-const MAKERS: { readonly [P in Purpose]: (parts: UserParts) => Users[P] } = {
-  aead: (parts) => new AeadKeyset(parts, "aead"),
-  stream: (parts) => new StreamKeyset(parts),
-  hybrid: (parts) => new HybridKeyset(parts),
-  mac: (parts) => new MacKeyset(parts),
-  signature: (parts) => new SignatureKeyset(parts),
+const MAKERS: { readonly [P in Purpose]: (parts: UseParts) => Users[P] } = {
+  aead: (parts) => new AeadKeyset(new KeysetUse(parts, "aead")),
+  stream: (parts) => new StreamKeyset(new KeysetUse(parts, "stream")),
+  hybrid: (parts) => new HybridKeyset(new KeysetUse(parts, "hybrid")),
+  mac: (parts) => new MacKeyset(new KeysetUse(parts, "mac")),
+  signature: (parts) => new SignatureKeyset(new KeysetUse(parts, "signature")),
 };
 
 /** What users of a crypto resource are handed: its keysets by name, passwords and digests. */
@@ -97,7 +97,7 @@ export class CryptoBackend {
     return this.#user(name, "signature");
   }
 
-  /** The hand on a keyset's keys: rotate, disable, destroy, import. */
+  /** Changes the keys of a keyset: rotate, disable, destroy, import. */
   keys(name: string): KeysetControl {
     return new KeysetControl(this.#keyset(name), this.#parts.clock, this.#parts.refusal);
   }
@@ -130,7 +130,7 @@ export class CryptoBackend {
   #keyset(name: string): Keyset {
     const keyset = this.#parts.keysets.get(name);
     if (keyset !== undefined) return keyset;
-    const near = nearest(name, this.names);
+    const near = nearest(String(name), this.names);
     const hint = near === undefined ? `known: ${this.names.join(", ") || "none"}` : `did you mean "${near}"?`;
     throw cryptoError("CRYPTO_KEYSET_UNKNOWN", `${this.#parts.resource}: there is no keyset "${name}"; ${hint}`, {
       resource: this.#parts.resource,

@@ -6,7 +6,8 @@ import { nativeEngine } from "../suites/native-engine.ts";
 import { atOnce } from "../suites/turns.ts";
 import { describeError } from "@steward/core";
 import type { Kek } from "./kek.ts";
-import { parseRecord, serializeRecord, type KeysetRecord } from "./record.ts";
+import type { KeysetRecord } from "./record.ts";
+import { parseRecord, serializeRecord } from "./record-text.ts";
 
 const MAGIC = Buffer.from("STKS", "latin1");
 const VERSION = 1;
@@ -96,10 +97,17 @@ export async function unwrapRecord(
   }
   const context = contextOf(name, revision);
   const plaintext = await opened(name, revision, blob, head, kek, context);
-  const record = parseRecord(plaintext);
-  plaintext.fill(0);
+  const record = erasedAfter(plaintext, parseRecord);
   if (record.name !== name || record.revision !== revision) throw changed(name, revision);
   return record;
+}
+
+function erasedAfter<T>(plaintext: Buffer, use: (plaintext: Buffer) => T): T {
+  try {
+    return use(plaintext);
+  } finally {
+    plaintext.fill(0);
+  }
 }
 
 async function opened(

@@ -1,11 +1,13 @@
 import type { KeyObject } from "node:crypto";
-import type { StewardError } from "@steward/core";
-import type { AlgorithmName, Purpose } from "../suites/catalog.ts";
+import { assertShape, flag, oneOf, shape, wholeNumber, type Clock, type StewardError } from "@steward/core";
+import { cryptoError } from "../errors.ts";
+import { kindOf } from "../suites/bytes.ts";
+import { ALGORITHM_NAMES, type AlgorithmName, type Purpose } from "../suites/catalog.ts";
+import { NEWEST_FORMAT, type MessageFormat } from "../suites/header.ts";
 import type { Keyset } from "./keyset.ts";
 import type { KeyRecord, KeyState } from "./record.ts";
-import { withDestroyed, withDisabled, withEnabled, withPrimary } from "./transitions.ts";
+import { withDestroyed, withDisabled, withEnabled, withFormat, withPrimary } from "./transitions.ts";
 import { wallTime } from "./wall.ts";
-import type { Clock } from "@steward/core";
 
 /** A key as it can be shown: everything but its material. */
 export interface KeyInfo {
@@ -32,7 +34,15 @@ export interface KeysetInfo {
   readonly purpose: Purpose;
   readonly revision: number;
   readonly primary: number;
+  /** Format of the messages that are written: 3, or 2 until {@link KeysetControl.upgradeFormat}. */
+  readonly messageFormat: MessageFormat;
   readonly keys: readonly KeyInfo[];
+}
+
+/** How the next key comes. */
+export interface RotateOptions {
+  /** True: it writes at once, which instances that have not seen it yet cannot read. Default `false`. */
+  readonly immediate?: boolean | undefined;
 }
 
 /** What a key that was made elsewhere is. */
@@ -45,7 +55,15 @@ export interface ImportOptions {
   readonly primary?: boolean | undefined;
 }
 
-/** The hand on a keyset: its keys come, change state and go here. All changes are written to the store first. */
+const ROTATE = shape<RotateOptions>(() => ({ immediate: flag() }));
+const MAX_ID = 0xffff_ffff;
+const IMPORT = shape<ImportOptions>(() => ({
+  id: wholeNumber(0), // ids out of range are CRYPTO_KEY_INVALID
+  algorithm: oneOf(...(ALGORITHM_NAMES as readonly [AlgorithmName, ...AlgorithmName[]])), // there are some
+  primary: flag(),
+}));
+
+/** Changes a keyset: its keys come, change state and go here. All changes are written to the store first. */
 export class KeysetControl {
   readonly #keyset: Keyset;
   readonly #clock: Clock;
@@ -61,13 +79,14 @@ export class KeysetControl {
   /** The keys and their states, as of the last look at the store. */
   info(): KeysetInfo {
     this.#ready();
-    const { record } = this.#keyset.snapshot;
+    const { record, format: messageFormat } = this.#keyset.snapshot;
     const { name, purpose, revision, primary } = record;
     return Object.freeze({
       name,
       purpose,
       revision,
       primary,
+      messageFormat,
       keys: record.keys.map((key) => this.#keyInfo(key, primary)),
     });
   }
@@ -76,14 +95,15 @@ export class KeysetControl {
    * Prepares the next key and gives its id. It writes once `propagationMs` have passed, so that every instance can
    * read what it writes. With `immediate` it writes at once: right for one instance, or when the old key is known to be stolen.
    */
-  async rotate(options: { readonly immediate?: boolean } = {}): Promise<number> {
+  async rotate(options: RotateOptions = {}): Promise<number> {
     this.#ready();
+    assertShape(this.#label, ROTATE, options);
     return this.#keyset.rotate(options.immediate ?? false);
   }
 
   /** Makes a key that reads the one that writes. */
   async promote(id: number): Promise<void> {
-    this.#ready();
+    this.#readyFor(id);
     await this.#keyset.change("promoted", id, (record) => withPrimary(record, id, this.#now()));
   }
 
@@ -92,13 +112,13 @@ export class KeysetControl {
    * @throws {CRYPTO_KEY_TRANSITION} when it is primary or already gone.
    */
   async disable(id: number): Promise<void> {
-    this.#ready();
+    this.#readyFor(id);
     await this.#keyset.change("disabled", id, (record) => withDisabled(record, id, this.#now()));
   }
 
   /** A disabled key reads again. @throws {CRYPTO_KEY_TRANSITION} when it is not disabled. */
   async enable(id: number): Promise<void> {
-    this.#ready();
+    this.#readyFor(id);
     await this.#keyset.change("enabled", id, (record) => withEnabled(record, id, this.#now()));
   }
 
@@ -107,7 +127,7 @@ export class KeysetControl {
    * @throws {CRYPTO_KEY_TRANSITION} when it is not disabled.
    */
   async destroy(id: number): Promise<void> {
-    this.#ready();
+    this.#readyFor(id);
     await this.#keyset.change("destroyed", id, (record) => withDestroyed(record, id, this.#now()));
   }
 
@@ -117,6 +137,7 @@ export class KeysetControl {
    */
   async import(material: Uint8Array | string | KeyObject, options: ImportOptions = {}): Promise<number> {
     this.#ready();
+    assertShape(this.#label, IMPORT, options);
     return this.#keyset.import(material, options);
   }
 
@@ -130,6 +151,16 @@ export class KeysetControl {
   async rewrap(): Promise<void> {
     this.#ready();
     await this.#keyset.rewrap();
+  }
+
+  /**
+   * Messages are written in format 3 from now on, which binds the type of associated data. A keyset that the first
+   * edition made goes on in format 2, which its instances read too, until this is called: once, when the last of them
+   * is gone. Both formats are read, always. Until then text and the same bytes open each other's messages; after it not.
+   */
+  async upgradeFormat(): Promise<void> {
+    this.#ready();
+    await this.#keyset.change("upgraded", undefined, (record) => withFormat(record, NEWEST_FORMAT));
   }
 
   #keyInfo(key: KeyRecord, primary: number): KeyInfo {
@@ -151,6 +182,20 @@ export class KeysetControl {
   #ready(): void {
     const refusal = this.#refusal();
     if (refusal !== undefined) throw refusal;
+  }
+
+  #readyFor(id: number): void {
+    this.#ready();
+    if (Number.isInteger(id) && id >= 1 && id <= MAX_ID) return;
+    const given = typeof id === "number" ? String(id) : kindOf(id);
+    throw cryptoError(
+      "CRYPTO_INPUT_INVALID",
+      `${this.#label}: a key id is an integer from 1 to ${MAX_ID}, not ${given}`,
+    );
+  }
+
+  get #label(): string {
+    return `keyset "${this.#keyset.name}"`;
   }
 
   #now(): number {

@@ -1,9 +1,10 @@
 import { watch as watchFolder } from "node:fs";
-import { link, mkdir, open, readdir, readFile, stat, unlink } from "node:fs/promises";
+import { link, mkdir, open, readdir, stat, unlink } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { assertShape, required, shape, text } from "@steward/core";
 import { cryptoError } from "../errors.ts";
-import type { KeyStore, StoredKeyset } from "./store.ts";
+import { MAX_BLOB_BYTES, type KeyStore, type StoredKeyset } from "./store.ts";
 
 /** How {@link fileStore} is made. */
 export interface FileStoreOptions {
@@ -11,6 +12,7 @@ export interface FileStoreOptions {
   readonly directory: string;
 }
 
+const FILE_STORE = shape<FileStoreOptions>(() => ({ directory: required(text()) }));
 const NAME = /^(.+)\.(\d+)\.keyset$/;
 // Kept so that a writer that slept through a change still finds its place taken.
 const KEPT_REVISIONS = 8;
@@ -18,8 +20,11 @@ const KEPT_REVISIONS = 8;
 /**
  * Keeps each revision of a keyset in a file of its own, mode 0600. A revision is linked into place, which fails when
  * somebody else was there first: compare-and-set without a lock that a crash could leave behind.
+ *
+ * @throws {OPTIONS_INVALID} when an option is unknown or of a wrong type.
  */
 export function fileStore(options: FileStoreOptions): KeyStore {
+  assertShape("fileStore", FILE_STORE, options);
   const { directory } = options;
   return {
     kind: "file",
@@ -81,11 +86,26 @@ async function load(directory: string, name: string): Promise<StoredKeyset | und
   const file = fileOf(directory, name, revision);
   try {
     await checkPrivate(file);
-    return { revision, blob: await readFile(file) };
+    return { revision, blob: await readBounded(file) };
   } catch (error) {
     // Others have moved on and cleaned up behind them between our two looks.
     if (isMissing(error)) return load(directory, name);
     throw error;
+  }
+}
+
+/** Reads a file that may grow while it is read: never more than a keyset can have. */
+async function readBounded(path: string): Promise<Buffer> {
+  const file = await open(path, "r");
+  try {
+    const { size } = await file.stat();
+    if (size > MAX_BLOB_BYTES)
+      throw cryptoError("CRYPTO_STORE_INVALID", `${path} has ${size} bytes; a keyset has at most ${MAX_BLOB_BYTES}`);
+    const blob = Buffer.alloc(size);
+    const { bytesRead } = await file.read(blob, 0, size, 0);
+    return blob.subarray(0, bytesRead);
+  } finally {
+    await file.close();
   }
 }
 

@@ -1,7 +1,9 @@
+import type { KeyObject } from "node:crypto";
 import { isStewardError, MAX_TIMER_MS, type Clock, type StewardError, type Timer } from "@steward/core";
 import { cryptoError } from "../errors.ts";
-import { ALGORITHMS, exportKey, importKey, type AlgorithmName } from "../suites/catalog.ts";
+import { ALGORITHMS, importForeignKey, type AlgorithmName } from "../suites/catalog.ts";
 import type { Engine } from "../suites/engine.ts";
+import type { MessageFormat } from "../suites/header.ts";
 import { newKeyId } from "../suites/random.ts";
 import { publishKey, type KeyOperation } from "./audit.ts";
 import { Budget } from "./budget.ts";
@@ -9,6 +11,7 @@ import type { Kek } from "./kek.ts";
 import type { KeyRecord, KeysetRecord } from "./record.ts";
 import { due, type Due, type RotationPolicy } from "./schedule.ts";
 import { Snapshot, type Key } from "./snapshot.ts";
+import { StoreLooks } from "./looks.ts";
 import type { KeyStore } from "./store.ts";
 import { shownId, withDestroyed, withDisabled, withFirstKey, withPending, withPrimary } from "./transitions.ts";
 import { Vault } from "./vault.ts";
@@ -28,16 +31,16 @@ export interface KeysetParts {
   readonly refreshEveryMs: number;
   /** Messages set aside at once where they are counted. */
   readonly messageBlock: number;
+  /** Format of the messages of a keyset that is made here. */
+  readonly messageFormat: MessageFormat;
 }
 
 /** Changes a record; `undefined`: nothing to change after all. */
 export type Change = (record: KeysetRecord) => KeysetRecord | undefined;
 
 const MAX_ATTEMPTS = 12;
-const LOOKS_A_SECOND = 50;
-const RETRY_MS = 1_000;
 
-/** Keeps one keyset: loads it, follows the store, rotates on time, and changes it so that nobody is overwritten. */
+/** Keeps one keyset: loads it, follows the store, rotates on time, and changes it so that no other change is lost. */
 export class Keyset {
   readonly name: string;
   readonly #parts: KeysetParts;
@@ -47,20 +50,17 @@ export class Keyset {
   #timer: Timer | undefined;
   #open = false;
   #refreshing: Promise<void> | undefined;
-  /** Looks and changes that nobody waits for, but for a stop. */
+  /** Looks and changes that only a stop waits for. */
   #background: Promise<unknown> = Promise.resolve();
-  #refreshedAt = Number.NEGATIVE_INFINITY;
-  /** Looks for unknown keys that are left in this second. */
-  #looks = { second: Number.NEGATIVE_INFINITY, left: 0 };
   #refilling = false;
-  #storeError: unknown;
-  #failures = 0;
+  readonly #looks: StoreLooks;
 
   constructor(parts: KeysetParts) {
     this.name = parts.name;
     this.#parts = parts;
     this.#vault = new Vault(parts.name, parts.store, parts.keks);
     this.#budget = new Budget(parts.messageBlock);
+    this.#looks = new StoreLooks(parts.clock);
   }
 
   /** The keys of now. @throws {RESOURCE_UNAVAILABLE} never by itself: callers ask only while the manager is ready. */
@@ -72,11 +72,6 @@ export class Keyset {
 
   get policy(): RotationPolicy {
     return this.#parts.policy;
-  }
-
-  /** Why the store could not be reached at the last look; `undefined` when it could. */
-  get storeError(): unknown {
-    return this.#storeError;
   }
 
   /** Loads or makes the keyset, and does what came due while nobody was there. */
@@ -126,8 +121,8 @@ export class Keyset {
     try {
       await this.change("reserved", undefined, (record) => record);
       await this.#settleDue();
-    } catch (error) {
-      this.#looked(error);
+    } catch {
+      this.#looks.failed();
     }
   }
 
@@ -144,35 +139,23 @@ export class Keyset {
   async refreshForUnknown(): Promise<void> {
     const began = this.#refreshing;
     if (began !== undefined) await began.catch(() => {}); // it may have read before the key was written
-    if (this.#refreshing === undefined && !this.#mayLook()) return;
+    if (this.#refreshing === undefined && !this.#looks.mayLookForUnknown()) return;
     await this.refresh();
-  }
-
-  #mayLook(): boolean {
-    const second = Math.floor(this.#parts.clock.now() / 1_000);
-    if (second !== this.#looks.second) this.#looks = { second, left: LOOKS_A_SECOND };
-    return this.#looks.left-- > 0;
   }
 
   async #load(): Promise<void> {
     try {
       const stored = await this.#vault.load();
       if (stored === undefined) return await this.#create();
-      if (stored.revision === this.#snapshot?.record.revision) return this.#looked(undefined);
+      if (stored.revision === this.#snapshot?.record.revision) return this.#looks.succeeded();
       const record = await this.#vault.unwrap(stored);
       if (this.#needsReserve(record)) return await this.change("reserved", undefined, (latest) => latest);
       this.#apply(record);
       this.#audit("loaded", undefined, record.revision);
     } catch (error) {
-      this.#looked(error);
+      this.#looks.failed();
       throw error;
     }
-  }
-
-  #looked(error: unknown): void {
-    this.#storeError = error;
-    this.#failures = error === undefined ? 0 : this.#failures + 1;
-    if (error === undefined) this.#refreshedAt = this.#parts.clock.now();
   }
 
   #needsReserve(record: KeysetRecord): boolean {
@@ -182,7 +165,7 @@ export class Keyset {
   async #create(): Promise<void> {
     const { purpose } = ALGORITHMS[this.policy.algorithm];
     const key = await this.#newKey(new Set());
-    const made = this.#budget.reserve(withFirstKey(this.name, purpose, key, this.#now()));
+    const made = this.#budget.reserve(withFirstKey(this.name, purpose, key, this.#now(), this.#parts.messageFormat));
     if (!(await this.#vault.write(0, made.record))) return this.#load();
     this.#budget.grant(made.granted);
     this.#apply(made.record);
@@ -196,7 +179,7 @@ export class Keyset {
         "CRYPTO_KEYSET_MISUSED",
         `the stored keyset "${this.name}" is for ${record.purpose}; ${this.policy.algorithm} is for ${purpose}: give the new one another name`,
       );
-    this.#looked(undefined);
+    this.#looks.succeeded();
     if (record.revision < this.#vault.seenRevision) return;
     this.#vault.saw(record.revision);
     if (this.#open) this.#snapshot = new Snapshot(this.#parts.engine, record, this.#snapshot);
@@ -221,15 +204,8 @@ export class Keyset {
       if (await this.#vault.write(before.revision, next)) {
         this.#budget.grant(granted);
         this.#apply(next);
-        this.#audit(
-          changed === before || changed === undefined
-            ? operation === "rewrapped"
-              ? operation
-              : "reserved"
-            : operation,
-          keyId,
-          next.revision,
-        );
+        const unchanged = (changed === before || changed === undefined) && operation !== "rewrapped";
+        this.#audit(unchanged ? "reserved" : operation, keyId, next.revision);
         return;
       }
       await this.#parts.clock.sleep(Math.random() * 20 * attempt);
@@ -262,7 +238,7 @@ export class Keyset {
 
   /** Takes in a key that was made elsewhere; as primary it writes at once. */
   async import(
-    material: Parameters<typeof importKey>[1],
+    material: Parameters<typeof importForeignKey>[1],
     options: { id?: number | undefined; algorithm?: AlgorithmName | undefined; primary?: boolean | undefined },
   ): Promise<number> {
     const { algorithm = this.policy.algorithm, primary = false } = options;
@@ -275,7 +251,7 @@ export class Keyset {
     const id = options.id ?? newKeyId(taken);
     if (!Number.isInteger(id) || id < 1 || id > 0xffff_ffff)
       throw cryptoError("CRYPTO_KEY_INVALID", `a key id is an integer from 1 to 4294967295, not ${id}`);
-    const record = keyRecord(id, algorithm, exportKey(importKey(algorithm, material)), this.#now());
+    const record = keyRecord(id, algorithm, importForeignKey(algorithm, material), this.#now());
     await this.change("imported", id, (before) => {
       const added = withPending(before, { ...record, state: "enabled" });
       return primary ? withPrimary(added, id, this.#now()) : added;
@@ -285,7 +261,7 @@ export class Keyset {
 
   async #newKey(taken: ReadonlySet<number>): Promise<KeyRecord> {
     const { algorithm } = this.policy;
-    return keyRecord(newKeyId(taken), algorithm, exportKey(await ALGORITHMS[algorithm].generate()), this.#now());
+    return keyRecord(newKeyId(taken), algorithm, await ALGORITHMS[algorithm].generate(), this.#now());
   }
 
   /** Does everything that is due now, one step after the other. */
@@ -317,8 +293,8 @@ export class Keyset {
     if (!this.#open) return;
     this.#timer?.cancel();
     const next = due(this.snapshot.record, this.policy, this.#now());
-    const retryMs = RETRY_MS * 2 ** Math.min(this.#failures, 20);
-    const everyMs = Math.min(this.#parts.refreshEveryMs, this.#failures === 0 ? Number.POSITIVE_INFINITY : retryMs);
+    const { retryMs, reachable } = this.#looks;
+    const everyMs = Math.min(this.#parts.refreshEveryMs, reachable ? Number.POSITIVE_INFINITY : retryMs);
     const lookMs = everyMs * (0.9 + Math.random() * 0.2);
     const dueMs = next.action === "wait" ? next.forMs : retryMs;
     const inMs = Math.min(Math.ceil(lookMs), dueMs, MAX_TIMER_MS);
@@ -329,8 +305,8 @@ export class Keyset {
     try {
       await this.refresh();
       if (this.#open) await this.#settleDue();
-    } catch (error) {
-      this.#looked(error);
+    } catch {
+      this.#looks.failed();
     }
     if (this.#open) this.#schedule();
   }
@@ -352,8 +328,8 @@ export class Keyset {
       revision: record.revision,
       keys: record.keys.length,
       primaryAgeMs: this.#now() - (key?.primaryAtMs ?? this.#now()),
-      storeReachable: this.#storeError === undefined,
-      lookedMsAgo: this.#parts.clock.now() - this.#refreshedAt,
+      storeReachable: this.#looks.reachable,
+      lookedMsAgo: this.#looks.agoMs,
     });
   }
 
@@ -382,16 +358,8 @@ const STEPS: Readonly<
   destroy: ["destroyed", withDestroyed],
 };
 
-function keyRecord(id: number, algorithm: AlgorithmName, material: Buffer, nowMs: number): KeyRecord {
-  const record: KeyRecord = {
-    id,
-    algorithm,
-    state: "pending",
-    createdAtMs: nowMs,
-    material: material.toString("base64"),
-  };
-  material.fill(0);
-  return record;
+function keyRecord(id: number, algorithm: AlgorithmName, key: KeyObject, nowMs: number): KeyRecord {
+  return { id, algorithm, state: "pending", createdAtMs: nowMs, key };
 }
 
 /** Errors after which the store may know better: the key may be new, or enabled again. */

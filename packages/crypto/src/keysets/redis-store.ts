@@ -1,4 +1,12 @@
-import type { PubSub, RedisRunner } from "@steward/core";
+import {
+  assertShape,
+  required,
+  shape,
+  text as textRule,
+  withMethods,
+  type PubSub,
+  type RedisRunner,
+} from "@steward/core";
 import { cryptoError } from "../errors.ts";
 import type { KeyStore } from "./store.ts";
 
@@ -18,8 +26,18 @@ if (now or '0') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'blob', ARGV[3])
 return 1`;
 
-/** Keeps keysets in hashes of Redis. */
+const REDIS_STORE = shape<RedisStoreOptions>(() => ({
+  redis: required(withMethods("the port of a Redis resource", "command", "script")),
+  prefix: textRule(true),
+  pubSub: withMethods("a PubSub", "publish", "subscribe"),
+}));
+
+/**
+ * Keeps keysets in hashes of Redis.
+ * @throws {OPTIONS_INVALID} when an option is unknown or of a wrong type.
+ */
 export function redisStore(options: RedisStoreOptions): KeyStore {
+  assertShape("redisStore", REDIS_STORE, options);
   const { redis, prefix = "steward:keyset:", pubSub } = options;
   const topic = `${prefix}changed`;
   return {

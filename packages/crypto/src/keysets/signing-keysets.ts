@@ -3,9 +3,10 @@ import { isStewardError } from "@steward/core";
 import { bytesOf, messageBytes, type Data, type Message } from "../suites/bytes.ts";
 import type { AlgorithmName } from "../suites/catalog.ts";
 import type { Key } from "./snapshot.ts";
-import { KeysetUser, boundTo, type EncryptionOptions, type UserParts } from "./user.ts";
+import type { KeysetUse, UseParts } from "./use.ts";
+import { aadOf, KeysetUser, type EncryptionOptions } from "./user.ts";
 
-/** The public half of a key, to be handed to whoever verifies or encrypts. */
+/** The public half of a key, for those who verify or encrypt. */
 export interface PublicKey {
   readonly id: number;
   readonly algorithm: AlgorithmName;
@@ -16,17 +17,28 @@ export interface PublicKey {
 
 /** Signatures, or MACs, under the keys of one keyset: `header ‖ signature`, detached from the message. */
 export class SigningKeyset<P extends "mac" | "signature" = "signature"> extends KeysetUser<P> {
-  /** Signs under the primary key. Private RSA operations run off the main thread. */
+  readonly #use: KeysetUse<P>;
+
+  /** @internal */
+  constructor(use: KeysetUse<P>) {
+    super(use);
+    this.#use = use;
+  }
+
+  /**
+   * Signs under the primary key. Private RSA operations run off the main thread.
+   * @throws {CRYPTO_INPUT_INVALID} when the message is neither bytes nor text.
+   */
   async sign(message: Data): Promise<Buffer> {
-    this.ready();
-    const key = this.parts.keyset.keyToWrite();
-    return this.told(
+    const use = this.#use;
+    use.ready();
+    const data = bytesOf(message);
+    const key = use.parts.keyset.keyToWrite();
+    return use.reported(
       "sign",
       () => key.id,
       async () => {
-        const signature = await this.parts.guard.run(() =>
-          this.primitive(key).signer.sign(key.header, bytesOf(message)),
-        );
+        const signature = await use.parts.guard.run(() => use.primitive(key).signer.sign(key.header, data));
         return Buffer.concat([key.header, signature]);
       },
     );
@@ -39,15 +51,17 @@ export class SigningKeyset<P extends "mac" | "signature" = "signature"> extends 
    * @throws {CRYPTO_KEY_UNKNOWN} when its key is not known, after a look at the store.
    */
   async verify(message: Data, signature: Message): Promise<void> {
-    this.ready();
+    const use = this.#use;
+    use.ready();
+    const data = bytesOf(message);
     const bytes = messageBytes(signature);
     let key: Key | undefined;
-    return this.told(
+    return use.reported(
       "verify",
       () => key?.id,
       async () => {
-        const found = (key = await this.findKey(bytes));
-        await this.primitive(found).signer.verify(found.header, bytesOf(message), bytes.subarray(found.header.length));
+        const { header } = (key = await use.findKey(bytes));
+        await use.primitive(key).signer.verify(header, data, bytes.subarray(header.length));
       },
     );
   }
@@ -72,82 +86,94 @@ const NOT_VALID: readonly string[] = [
   "CRYPTO_KEY_DESTROYED",
 ];
 
-/** Digital signatures: whoever has the public key can verify. */
+/** Digital signatures: everybody who has the public key can verify. */
 export class SignatureKeyset extends SigningKeyset<"signature"> {
+  readonly #use: KeysetUse<"signature">;
+
   /** @internal */
-  constructor(parts: UserParts) {
-    super(parts, "signature");
+  constructor(use: KeysetUse<"signature">) {
+    super(use);
+    this.#use = use;
   }
 
   /** Public halves of all keys that verify. */
   publicKeys(): readonly PublicKey[] {
-    this.ready();
-    return publicKeysOf(this.parts);
+    this.#use.ready();
+    return publicKeysOf(this.#use);
   }
 }
 
 /** Message authentication codes, also as keyed hashes for looking up what is stored encrypted. */
 export class MacKeyset extends SigningKeyset<"mac"> {
+  readonly #use: KeysetUse<"mac">;
+
   /** @internal */
-  constructor(parts: UserParts) {
-    super(parts, "mac");
+  constructor(use: KeysetUse<"mac">) {
+    super(use);
+    this.#use = use;
   }
 
   /** The tag under the primary key, at once. The same message gives the same tag until the next rotation. */
   signSync(message: Data): Buffer {
-    this.ready();
-    const bytes = this.syncBytes(bytesOf(message));
-    const key = this.parts.keyset.keyToWrite();
-    this.heard("sign", key.id);
+    const use = this.#use;
+    use.ready();
+    const bytes = use.syncBytes(bytesOf(message));
+    const key = use.parts.keyset.keyToWrite();
+    use.report("sign", key.id);
     return this.#tag(key, bytes);
   }
 
   /** The tags under all keys that read, the primary one first: look for any of them, and rows written before a rotation are found too. */
   tagsSync(message: Data): Buffer[] {
-    this.ready();
-    const bytes = this.syncBytes(bytesOf(message));
-    const { primary, keys } = this.parts.keyset.snapshot;
+    this.#use.ready();
+    const bytes = this.#use.syncBytes(bytesOf(message));
+    const { primary, keys } = this.#use.parts.keyset.snapshot;
     return [primary, ...[...keys].filter((key) => key !== primary)].map((key) => this.#tag(key, bytes));
   }
 
   #tag(key: Key, bytes: Uint8Array): Buffer {
-    return Buffer.concat([key.header, this.primitive(key).signer.tag(key.header, bytes)]);
+    return Buffer.concat([key.header, this.#use.primitive(key).signer.tag(key.header, bytes)]);
   }
 }
 
 /** RSA encryption of messages of any length. */
 export class HybridKeyset extends KeysetUser<"hybrid"> {
+  readonly #use: KeysetUse<"hybrid">;
+
   /** @internal */
-  constructor(parts: UserParts) {
-    super(parts, "hybrid");
+  constructor(use: KeysetUse<"hybrid">) {
+    super(use);
+    this.#use = use;
   }
 
-  /** Encrypts to the primary key. */
+  /** Encrypts to the primary key. Fails as the `encrypt` of other keysets does. */
   async encrypt(plaintext: Data, options?: EncryptionOptions): Promise<Buffer> {
-    this.ready();
-    const key = this.parts.keyset.keyToWrite();
-    const seal = (): Promise<Buffer> =>
-      this.primitive(key).hybrid.seal(key.header, bytesOf(plaintext), boundTo(key, options?.aad));
-    return this.told(
+    const use = this.#use;
+    use.ready();
+    const data = aadOf(use, options);
+    const bytes = bytesOf(plaintext);
+    const { key, header, bound } = use.toWrite(data);
+    return use.reported(
       "encrypt",
       () => key.id,
-      () => this.parts.guard.run(seal),
+      () => use.parts.guard.run(() => use.primitive(key).hybrid.seal(header, bytes, bound)),
     );
   }
 
   /** Decrypts, off the main thread where RSA is concerned. Fails as the `decrypt` of other keysets does. */
   async decrypt(message: Message, options?: EncryptionOptions): Promise<Buffer> {
-    this.ready();
+    const use = this.#use;
+    use.ready();
+    const data = aadOf(use, options);
     const bytes = messageBytes(message);
     let key: Key | undefined;
-    return this.told(
+    return use.reported(
       "decrypt",
       () => key?.id,
       async () => {
-        const found = (key = await this.findKey(bytes));
-        const open = (): Promise<Buffer> =>
-          this.primitive(found).hybrid.open(bytes, found.header.length, boundTo(found, options?.aad));
-        return this.parts.guard.run(open);
+        const found = (key = await use.findKey(bytes));
+        const { header, bound } = use.toRead(found, bytes, data);
+        return use.parts.guard.run(() => use.primitive(found).hybrid.open(bytes, header.length, bound));
       },
     );
   }
@@ -159,13 +185,13 @@ export class HybridKeyset extends KeysetUser<"hybrid"> {
 
   /** Public halves of all keys that decrypt. */
   publicKeys(): readonly PublicKey[] {
-    this.ready();
-    return publicKeysOf(this.parts);
+    this.#use.ready();
+    return publicKeysOf(this.#use);
   }
 }
 
-function publicKeysOf({ keyset }: UserParts): readonly PublicKey[] {
-  const { primary, keys } = keyset.snapshot;
+function publicKeysOf({ parts }: { readonly parts: UseParts }): readonly PublicKey[] {
+  const { primary, keys } = parts.keyset.snapshot;
   return [...keys].map((key) => ({
     id: key.id,
     algorithm: key.algorithm,

@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import { cryptoError } from "../errors.ts";
-import { ALGORITHMS, importKey, primitiveOf, type AlgorithmName, type Primitive } from "../suites/catalog.ts";
+import { ALGORITHMS, hasAssociatedData, primitiveOf, type AlgorithmName, type Primitive } from "../suites/catalog.ts";
 import type { Engine } from "../suites/engine.ts";
-import { headerOf, readHeader, tinkPrefix } from "../suites/header.ts";
+import { headerOf, readHeader, tinkPrefix, type MessageFormat } from "../suites/header.ts";
 import type { KeyRecord, KeysetRecord } from "./record.ts";
 import { shownId } from "./transitions.ts";
 
@@ -12,16 +12,17 @@ export interface KeyUsage {
   reads: number;
 }
 
-/** A key, ready to be used. Its material is in a KeyObject that nothing prints. */
+/** A key, ready to be used. It is a KeyObject, outside of JavaScript's memory; users of a keyset never get hold of it. */
 export class Key {
   readonly id: number;
   readonly algorithm: AlgorithmName;
   readonly suite: number;
   /** True when messages carry Tink's prefix, which is not part of what is authenticated. */
   readonly tink: boolean;
-  /** What stands before every message. */
+  /** What stands before signatures and MACs, and before messages of format 2 and of Tink. */
   readonly header: Buffer;
   readonly usage: KeyUsage;
+  readonly #typedHeader: Buffer;
   readonly #engine: Engine;
   readonly #key: KeyObject;
   #primitive: Primitive | undefined;
@@ -38,7 +39,8 @@ export class Key {
     this.algorithm = algorithm;
     this.suite = suite;
     this.tink = tink;
-    this.header = tink ? tinkPrefix(id) : headerOf(suite, id);
+    this.header = tink ? tinkPrefix(id) : headerOf(2, suite, id);
+    this.#typedHeader = tink ? this.header : headerOf(3, suite, id);
     this.usage = usage;
     this.#engine = engine;
     this.#key = key;
@@ -48,7 +50,12 @@ export class Key {
     return (this.#primitive ??= primitiveOf(this.#engine, this.algorithm, this.#key));
   }
 
-  /** The KeyObject, for its public half. */
+  /** What stands before a message of that format. */
+  headerFor(format: number | undefined): Buffer {
+    return format === 3 ? this.#typedHeader : this.header;
+  }
+
+  /** The KeyObject, for its public half and for other threads. */
   keyObject(): KeyObject {
     return this.#key;
   }
@@ -56,12 +63,16 @@ export class Key {
 
 /** A keyset at one revision. It never changes: operations keep the one they began with. */
 export class Snapshot {
+  /** Ids, states and times. Keys are not in it: those that read are in {@link keys}, the others in the store only. */
   readonly record: KeysetRecord;
+  /** Format of the messages that are written. */
+  readonly format: MessageFormat;
   readonly primary: Key;
   readonly #keys: ReadonlyMap<number, Key>;
 
   constructor(engine: Engine, record: KeysetRecord, before?: Snapshot) {
-    this.record = record;
+    this.record = { ...record, keys: record.keys.map(({ key: _, ...rest }) => rest) };
+    this.format = record.messageFormat ?? 2;
     this.#keys = new Map(record.keys.flatMap((key) => entry(engine, key, before)));
     const primary = this.#keys.get(record.primary);
     if (primary === undefined) throw cryptoError("CRYPTO_STORE_INVALID", `keyset "${record.name}" has no primary key`);
@@ -86,13 +97,14 @@ export class Snapshot {
    * @throws {CRYPTO_KEY_DESTROYED} when it was destroyed.
    */
   keyOf(message: Uint8Array): Key {
-    const { keyId, suite } = readHeader(message);
+    const { format, keyId, suite } = readHeader(message);
     const key = this.#keys.get(keyId);
     if (key === undefined) throw this.#absent(keyId);
-    if (suite === undefined ? !key.tink : key.tink || suite !== key.suite)
+    const fits = suite === undefined ? key.tink : !key.tink && suite === key.suite;
+    if (!fits || (format === 3 && !hasAssociatedData(ALGORITHMS[key.algorithm].purpose)))
       throw cryptoError(
         "CRYPTO_MESSAGE_INVALID",
-        `the message is of suite ${suite ?? "Tink"}, which is not that of key ${shownId(keyId)}`,
+        `the message is of format ${format} and suite ${suite ?? "Tink"}, which is not what key ${shownId(keyId)} writes`,
       );
     return key;
   }
@@ -118,14 +130,9 @@ export class Snapshot {
 }
 
 function entry(engine: Engine, record: KeyRecord, before: Snapshot | undefined): [number, Key][] {
-  const { id, algorithm, state, material } = record;
-  if (state === "disabled" || state === "destroyed" || material === undefined) return [];
-  const known = before?.key(id);
-  if (known !== undefined) return [[id, known]];
-  const bytes = Buffer.from(material, "base64");
-  const key = new Key(engine, id, algorithm, importKey(algorithm, bytes));
-  bytes.fill(0);
-  return [[id, key]];
+  const { id, algorithm, state, key } = record;
+  if (state === "disabled" || state === "destroyed" || key === undefined) return [];
+  return [[id, before?.key(id) ?? new Key(engine, id, algorithm, key)]];
 }
 
 function shownTime(atMs: number | undefined): string {

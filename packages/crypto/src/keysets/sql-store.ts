@@ -1,4 +1,4 @@
-import type { PubSub, SqlRunner } from "@steward/core";
+import { assertShape, required, shape, text, withMethods, type PubSub, type SqlRunner } from "@steward/core";
 import { cryptoError } from "../errors.ts";
 import type { KeyStore } from "./store.ts";
 
@@ -19,8 +19,19 @@ interface Row extends Record<string, unknown> {
 
 const TABLE = /^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$/;
 
-/** Keeps keysets in a table of Postgres, one row each. */
+const SQL_STORE = shape<SqlStoreOptions>(() => ({
+  sql: required(withMethods("the port of a database resource", "query")),
+  table: text(),
+  pubSub: withMethods("a PubSub", "publish", "subscribe"),
+}));
+
+/**
+ * Keeps keysets in a table of Postgres, one row each.
+ * @throws {OPTIONS_INVALID} when an option is unknown or of a wrong type.
+ * @throws {CRYPTO_STORE_INVALID} when the table is not a plain name.
+ */
 export function sqlStore(options: SqlStoreOptions): KeyStore {
+  assertShape("sqlStore", SQL_STORE, options);
   const { sql, table = "steward_keysets", pubSub } = options;
   if (!TABLE.test(table)) throw cryptoError("CRYPTO_STORE_INVALID", `"${table}" is not a plain name of a table`);
   const create = (): Promise<unknown> =>

@@ -1,3 +1,6 @@
+/** Largest keyset that is read, in bytes: room for a thousand RSA keys. */
+export const MAX_BLOB_BYTES: number = 8 * 1024 * 1024;
+
 /** A keyset in a store: opaque bytes, and the revision they are bound to. */
 export interface StoredKeyset {
   /** Counts from 1. */

@@ -1,6 +1,10 @@
 import type { Transform } from "node:stream";
+import { types } from "node:util";
+import { shape, wholeNumber } from "@steward/core";
+import { aadRule, associatedOf } from "./call-options.ts";
 import { cryptoError, notAuthentic } from "../errors.ts";
-import type { AssociatedData } from "../suites/bytes.ts";
+import type { Associated } from "../suites/associated-data.ts";
+import { kindOf } from "../suites/bytes.ts";
 import { OpenStream, SealStream } from "../suites/chunk-streams.ts";
 import {
   beginMessage,
@@ -15,7 +19,8 @@ import { HEADER_BYTES } from "../suites/header.ts";
 import { nextTurn } from "../suites/turns.ts";
 import { AeadKeyset } from "./aead-keyset.ts";
 import type { Key } from "./snapshot.ts";
-import { boundTo, type EncryptionOptions, type UserParts } from "./user.ts";
+import type { KeysetUse } from "./use.ts";
+import { aadOf, type EncryptionOptions } from "./user.ts";
 
 /** Sealed bytes that can be read anywhere: a file, an object store. */
 export interface ByteSource {
@@ -35,21 +40,29 @@ export interface ByteRange extends EncryptionOptions {
 
 const HEAD_BYTES = HEADER_BYTES + PREAMBLE_BYTES;
 const CHUNKS_A_READ = 16;
+const RANGE = shape<ByteRange>(() => ({ aad: aadRule(), start: wholeNumber(0), end: wholeNumber(0) }));
 
 /** Encryption of streams and files, besides whole messages: constant memory, random access, truncation seen. */
 export class StreamKeyset extends AeadKeyset<"stream"> {
+  readonly #use: KeysetUse<"stream">;
+
   /** @internal */
-  constructor(parts: UserParts) {
-    super(parts, "stream");
+  constructor(use: KeysetUse<"stream">) {
+    super(use);
+    this.#use = use;
   }
 
-  /** A stream that seals what is written to it. */
+  /**
+   * A stream that seals what is written to it.
+   * @throws {OPTIONS_INVALID} when an option is unknown or of a wrong type.
+   */
   encryptStream(options?: EncryptionOptions): Transform {
-    this.ready();
-    const key = this.parts.keyset.keyToWrite();
-    const { preamble, cipher } = beginMessage(this.parts.engine, this.primitive(key).key, boundTo(key, options?.aad));
-    this.heard("encrypt", key.id);
-    return new SealStream(Buffer.concat([key.header, preamble]), cipher);
+    const use = this.#use;
+    use.ready();
+    const { key, header, bound } = use.toWrite(aadOf(use, options));
+    const { preamble, cipher } = beginMessage(use.parts.engine, use.primitive(key).key, bound);
+    use.report("encrypt", key.id);
+    return new SealStream(Buffer.concat([header, preamble]), cipher);
   }
 
   /**
@@ -57,8 +70,9 @@ export class StreamKeyset extends AeadKeyset<"stream"> {
    * stream says that nothing is missing, so act on the whole only then. Fails with the errors of `decrypt`.
    */
   decryptStream(options?: EncryptionOptions): Transform {
-    this.ready();
-    return new OpenStream(HEADER_BYTES, (head) => this.#cipherOf(head, options?.aad));
+    this.#use.ready();
+    const data = aadOf(this.#use, options);
+    return new OpenStream(HEADER_BYTES, (head) => this.#cipherOf(head, data));
   }
 
   /**
@@ -68,9 +82,11 @@ export class StreamKeyset extends AeadKeyset<"stream"> {
    * @throws {CRYPTO_INPUT_TOO_LARGE} when the range does not lie in the plaintext.
    */
   async decryptRange(source: ByteSource, range: ByteRange = {}): Promise<Buffer> {
-    this.ready();
+    this.#use.ready();
+    const data = associatedOf(this.#use.label, RANGE, range);
+    checkSource(source);
     if (source.sizeBytes < HEAD_BYTES) throw notAuthentic();
-    const cipher = await this.#cipherOf(await exactly(source, 0, HEAD_BYTES), range.aad);
+    const cipher = await this.#cipherOf(await exactly(source, 0, HEAD_BYTES), data);
     const size = plaintextLength(source.sizeBytes - HEAD_BYTES);
     const lastIndex = Math.floor(size / CHUNK_BYTES);
     const last = cipher.open(lastIndex, await chunks(source, lastIndex, 1));
@@ -86,22 +102,27 @@ export class StreamKeyset extends AeadKeyset<"stream"> {
     return out;
   }
 
-  async #cipherOf(head: Buffer, aad: AssociatedData | undefined): Promise<ChunkCipher> {
+  async #cipherOf(head: Buffer, data: Associated | undefined): Promise<ChunkCipher> {
+    const use = this.#use;
     let key: Key | undefined;
-    return this.told(
+    return use.reported(
       "decrypt",
       () => key?.id,
       async () => {
-        const found = (key = await this.findKey(head));
-        return resumeMessage(
-          this.parts.engine,
-          this.primitive(found).key,
-          boundTo(found, aad),
-          head.subarray(HEADER_BYTES),
-        );
+        key = await use.findKey(head);
+        const { bound } = use.toRead(key, head, data);
+        return resumeMessage(use.parts.engine, use.primitive(key).key, bound, head.subarray(HEADER_BYTES));
       },
     );
   }
+}
+
+function checkSource(source: ByteSource): void {
+  if (typeof source?.read === "function" && Number.isSafeInteger(source.sizeBytes) && source.sizeBytes >= 0) return;
+  throw cryptoError(
+    "CRYPTO_INPUT_INVALID",
+    `a source has sizeBytes (an integer) and read(at, length); this is ${kindOf(source)}`,
+  );
 }
 
 function within(range: ByteRange, size: number): { start: number; end: number } {
@@ -134,6 +155,8 @@ function chunks(source: ByteSource, index: number, count: number): Promise<Buffe
 
 async function exactly(source: ByteSource, at: number, length: number): Promise<Buffer> {
   const bytes = await source.read(at, length);
+  if (!types.isUint8Array(bytes))
+    throw cryptoError("CRYPTO_INPUT_INVALID", `read of a source gives bytes, not ${kindOf(bytes)}`);
   if (bytes.length !== length) throw notAuthentic();
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

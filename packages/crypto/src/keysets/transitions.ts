@@ -1,5 +1,11 @@
 import { cryptoError } from "../errors.ts";
+import type { MessageFormat } from "../suites/header.ts";
 import type { KeyRecord, KeysetRecord, KeyState } from "./record.ts";
+
+/** Keys of one keyset that are not destroyed, at most: each is a KeyObject in every instance. */
+export const MAX_LIVE_KEYS = 1_000;
+/** Keys of one keyset with those of which only the id is left, at most; past that the oldest ids are forgotten. */
+export const MAX_KEYS = 10_000;
 
 /** From which states a key may go to a state. Everything else is refused. */
 const FROM: Readonly<Record<"enabled" | "disabled" | "destroyed", readonly KeyState[]>> = {
@@ -14,15 +20,32 @@ export function withFirstKey(
   purpose: KeysetRecord["purpose"],
   key: KeyRecord,
   nowMs: number,
+  messageFormat: MessageFormat,
 ): KeysetRecord {
-  return { name, purpose, revision: 1, primary: key.id, keys: [{ ...key, state: "enabled", primaryAtMs: nowMs }] };
+  const keys = [{ ...key, state: "enabled", primaryAtMs: nowMs } as const];
+  return { name, purpose, revision: 1, primary: key.id, keys, messageFormat };
+}
+
+/** All instances read that format, so it is written from now on. */
+export function withFormat(record: KeysetRecord, messageFormat: MessageFormat): KeysetRecord {
+  return record.messageFormat === messageFormat ? record : { ...record, messageFormat };
 }
 
 /** A key more, which reads from now on and writes once it is promoted. */
 export function withPending(record: KeysetRecord, key: KeyRecord): KeysetRecord {
   if (record.keys.some((other) => other.id === key.id))
     throw transition(key.id, "be added: the keyset has, or had, a key of that id");
-  return { ...record, keys: [...record.keys, key] };
+  if (record.keys.filter(({ state }) => state !== "destroyed").length >= MAX_LIVE_KEYS)
+    throw transition(
+      key.id,
+      `be added: the keyset has ${MAX_LIVE_KEYS} keys; destroy those that nothing needs any more`,
+    );
+  return { ...record, keys: [...withoutOldest(record.keys), key] };
+}
+
+function withoutOldest(keys: readonly KeyRecord[]): readonly KeyRecord[] {
+  const oldest = keys.length < MAX_KEYS ? -1 : keys.findIndex(({ state }) => state === "destroyed");
+  return keys.filter((_, index) => index !== oldest);
 }
 
 /** The key writes from now on; the one before it goes on reading. */
@@ -54,7 +77,7 @@ export function withEnabled(record: KeysetRecord, id: number, nowMs: number): Ke
 
 /** The key is gone for good; its id stays, so that what it wrote gets an honest answer. */
 export function withDestroyed(record: KeysetRecord, id: number, nowMs: number): KeysetRecord {
-  const { material: _, ...rest } = allowed(record, id, "destroyed", "be destroyed");
+  const { key: _, ...rest } = allowed(record, id, "destroyed", "be destroyed");
   return replace(record, id, () => ({ ...rest, state: "destroyed", destroyedAtMs: nowMs }));
 }
 

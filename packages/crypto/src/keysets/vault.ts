@@ -1,9 +1,11 @@
+import { types } from "node:util";
 import { describeError, isStewardError } from "@steward/core";
 import { cryptoError } from "../errors.ts";
+import { kindOf } from "../suites/bytes.ts";
 import { kekIdOf, unwrapRecord, wrapRecord } from "./blob.ts";
 import type { Kek } from "./kek.ts";
 import type { KeysetRecord } from "./record.ts";
-import type { KeyStore, StoredKeyset } from "./store.ts";
+import { MAX_BLOB_BYTES, type KeyStore, type StoredKeyset } from "./store.ts";
 
 /** One keyset in a store: wraps what goes in, unwraps what comes out, and notices when time goes backwards. */
 export class Vault {
@@ -34,7 +36,7 @@ export class Vault {
    * @throws {CRYPTO_STORE_UNAVAILABLE} when the store does not answer.
    */
   async load(): Promise<StoredKeyset | undefined> {
-    const stored = await this.#call("read", () => this.#store.load(this.#name));
+    const stored = checked(this.#name, await this.#call("read", () => this.#store.load(this.#name)));
     const revision = stored?.revision ?? 0;
     if (revision >= this.#seenRevision) return stored;
     const text = `the key store gave revision ${revision} of keyset "${this.#name}" after revision ${this.#seenRevision}: was an old backup restored? The keys in memory stay in use`;
@@ -66,4 +68,18 @@ export class Vault {
       throw cryptoError("CRYPTO_STORE_UNAVAILABLE", text, { cause: error, retryable: true });
     }
   }
+}
+
+/** What a store of any make gave: nothing, or a revision and bytes of a sensible size. */
+function checked(name: string, stored: StoredKeyset | undefined): StoredKeyset | undefined {
+  if (stored === undefined || stored === null) return undefined;
+  const { revision, blob } = stored;
+  if (Number.isSafeInteger(revision) && revision >= 1 && types.isUint8Array(blob) && blob.length <= MAX_BLOB_BYTES)
+    return stored;
+  const size = types.isUint8Array(blob) ? `${blob.length} bytes` : kindOf(blob);
+  const shown = typeof revision === "number" ? String(revision) : kindOf(revision);
+  throw cryptoError(
+    "CRYPTO_STORE_INVALID",
+    `the key store gave revision ${shown} and ${size} for keyset "${name}"; a revision is an integer from 1, and a keyset has at most ${MAX_BLOB_BYTES} bytes`,
+  );
 }

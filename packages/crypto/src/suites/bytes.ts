@@ -1,4 +1,7 @@
+import { types } from "node:util";
 import { cryptoError } from "../errors.ts";
+
+const { isUint8Array } = types;
 
 /** What is encrypted or signed: bytes, or text as UTF-8. */
 export type Data = Uint8Array | string;
@@ -6,18 +9,34 @@ export type Data = Uint8Array | string;
 /** A message or signature: bytes, or base64url without padding. */
 export type Message = Uint8Array | string;
 
-/**
- * What a message is bound to without carrying it: bytes, text, or pairs such as `{ tenant: "7", column: "token" }`.
- * Pairs are written in the order of their names, each part with its length, so no two sets of pairs are the same bytes.
- */
-export type AssociatedData = Uint8Array | string | Readonly<Record<string, string>>;
-
-const NOTHING = new Uint8Array(0);
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** The bytes of `data`; text becomes UTF-8. */
+/** Text as UTF-8; `undefined` where it has half a character (a lone surrogate), which UTF-8 cannot write. */
+export function utf8(text: string): Buffer | undefined {
+  return LONE_SURROGATE.test(text) ? undefined : Buffer.from(text, "utf8");
+}
+
+/**
+ * The bytes of `data`; text becomes UTF-8.
+ * @throws {CRYPTO_INPUT_INVALID} when it is neither bytes nor text.
+ */
 export function bytesOf(data: Data): Uint8Array {
-  return typeof data === "string" ? Buffer.from(data, "utf8") : data;
+  if (isUint8Array(data)) return data;
+  const bytes = typeof data === "string" ? utf8(data) : undefined;
+  if (bytes !== undefined) return bytes;
+  const why = typeof data === "string" ? "text with half a character (a lone surrogate)" : kindOf(data);
+  throw cryptoError("CRYPTO_INPUT_INVALID", `what is encrypted, signed or hashed is bytes or text, not ${why}`);
+}
+
+/** What a value is, for an error; never the value itself. */
+export function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return String(value);
+  if (typeof value !== "object") return `a ${typeof value}`;
+  const name = types.isProxy(value) ? undefined : (Object.getPrototypeOf(value)?.constructor?.name as unknown); // any prototype
+  return typeof name === "string" && name !== "Object" && name !== ""
+    ? `an object of ${name.slice(0, 40)}`
+    : "an object";
 }
 
 /**
@@ -25,7 +44,9 @@ export function bytesOf(data: Data): Uint8Array {
  * @throws {CRYPTO_MESSAGE_INVALID} when text is not base64url, written the one right way.
  */
 export function messageBytes(message: Message): Uint8Array {
-  if (typeof message !== "string") return message;
+  if (isUint8Array(message)) return message;
+  if (typeof message !== "string")
+    throw cryptoError("CRYPTO_MESSAGE_INVALID", `a message is bytes or base64url, not ${kindOf(message)}`);
   const bytes = BASE64URL.test(message) ? Buffer.from(message, "base64url") : undefined;
   if (bytes === undefined || bytes.toString("base64url") !== message)
     throw cryptoError(
@@ -33,24 +54,6 @@ export function messageBytes(message: Message): Uint8Array {
       `a message given as text must be base64url without padding (${message.length} characters given)`,
     );
   return bytes;
-}
-
-/** Associated data as bytes. */
-export function associatedBytes(data: AssociatedData | undefined): Uint8Array {
-  if (data === undefined) return NOTHING;
-  if (typeof data === "string") return Buffer.from(data, "utf8");
-  return data instanceof Uint8Array ? data : pairs(data);
-}
-
-function pairs(data: Readonly<Record<string, string>>): Uint8Array {
-  const names = Object.keys(data).sort();
-  const parts = names.flatMap((name) => [lengthPrefixed(name), lengthPrefixed(data[name] ?? "")]);
-  return Buffer.concat([u32(names.length), ...parts]);
-}
-
-function lengthPrefixed(text: string): Uint8Array {
-  const bytes = Buffer.from(text, "utf8");
-  return Buffer.concat([u32(bytes.length), bytes]);
 }
 
 /** A number as 4 bytes, most significant first. */

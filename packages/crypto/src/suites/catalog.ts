@@ -1,4 +1,5 @@
 import { createPrivateKey, createSecretKey, generateKeyPair, randomBytes, type KeyObject } from "node:crypto";
+import { types } from "node:util";
 import { cryptoError } from "../errors.ts";
 import type { Aead } from "./aead.ts";
 import { CbcHmac } from "./cbc-hmac.ts";
@@ -203,6 +204,11 @@ export function isAlgorithm(name: unknown): name is AlgorithmName {
   return typeof name === "string" && Object.hasOwn(ALGORITHMS, name);
 }
 
+/** True where messages have associated data, whose type is bound from format 3 on. */
+export function hasAssociatedData(purpose: Purpose): boolean {
+  return purpose !== "mac" && purpose !== "signature";
+}
+
 /** Bytes of a key as they are stored: a secret as it is, a private key as PKCS#8. */
 export function exportKey(key: KeyObject): Buffer {
   return key.type === "secret" ? key.export() : key.export({ format: "der", type: "pkcs8" });
@@ -222,8 +228,29 @@ export function importKey(algorithm: AlgorithmName, material: Uint8Array | strin
   return key;
 }
 
+/**
+ * A key that was made elsewhere. RSA keys of more than two primes are refused: not every backend can use them.
+ * @throws {CRYPTO_KEY_INVALID} when it is not a key of that algorithm.
+ */
+export function importForeignKey(algorithm: AlgorithmName, material: Uint8Array | string | KeyObject): KeyObject {
+  const key = importKey(algorithm, material);
+  if (key.asymmetricKeyType === "rsa" && primesOf(key) > 2)
+    throw cryptoError("CRYPTO_KEY_INVALID", "the imported RSA key has more than two primes, which few tools can use");
+  return key;
+}
+
+/** 2, or 3 for more: the version in front of a PKCS#1 key says so. */
+export function primesOf(key: KeyObject): 2 | 3 {
+  const der = key.export({ format: "der", type: "pkcs1" });
+  const contentAt = 2 + ((der[1] ?? 0) >= 0x80 ? (der[1] ?? 0) & 0x7f : 0);
+  const isMulti = der[contentAt + 2] !== 0;
+  der.fill(0);
+  return isMulti ? 3 : 2;
+}
+
 function parsedKey(purpose: Purpose, material: Uint8Array | string | KeyObject): KeyObject | undefined {
-  if (typeof material !== "string" && !(material instanceof Uint8Array)) return material;
+  if (types.isKeyObject(material)) return material;
+  if (typeof material !== "string" && !types.isUint8Array(material)) return undefined;
   const isSecret = purpose === "aead" || purpose === "stream" || purpose === "mac";
   try {
     if (isSecret) return typeof material === "string" ? undefined : createSecretKey(material);
@@ -246,5 +273,7 @@ export function primitiveOf(engine: Engine, algorithm: AlgorithmName, key: KeyOb
       "CRYPTO_UNSUPPORTED",
       `the portable backend cannot do ${algorithm}; it does AES, HMAC, RSA-OAEP and RSA-PSS`,
     );
+  if (engine.name === "portable" && key.asymmetricKeyType === "rsa" && primesOf(key) > 2)
+    throw cryptoError("CRYPTO_UNSUPPORTED", "the portable backend cannot use an RSA key of more than two primes");
   return primitive(engine, key);
 }

@@ -26,9 +26,8 @@ const imported = new WeakMap<KeyObject, Promise<webcrypto.CryptoKey>>();
 function subtleKey(privateKey: KeyObject): Promise<webcrypto.CryptoKey> {
   let key = imported.get(privateKey);
   if (key === undefined) {
-    key = webcrypto.subtle.importKey("pkcs8", privateKey.export({ format: "der", type: "pkcs8" }), OAEP, false, [
-      "decrypt",
-    ]);
+    const der = privateKey.export({ format: "der", type: "pkcs8" });
+    key = webcrypto.subtle.importKey("pkcs8", der, OAEP, false, ["decrypt"]).finally(() => der.fill(0));
     imported.set(privateKey, key);
   }
   return key;

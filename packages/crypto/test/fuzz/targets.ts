@@ -1,9 +1,10 @@
-import { randomBytes } from "node:crypto";
+import { createSecretKey, randomBytes } from "node:crypto";
 import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { CryptoBackendManager, keyKek, type AlgorithmName } from "../../src/index.ts";
 import { unwrapRecord, wrapRecord } from "../../src/keysets/blob.ts";
-import { parseRecord, serializeRecord, type KeysetRecord } from "../../src/keysets/record.ts";
+import type { KeysetRecord } from "../../src/keysets/record.ts";
+import { parseRecord, serializeRecord } from "../../src/keysets/record-text.ts";
 import { parseHash } from "../../src/passwords/phc.ts";
 import { createRequest } from "../../src/pki/index.ts";
 import { readRequest } from "../../src/pki/request.ts";
@@ -68,7 +69,7 @@ async function storeTargets(): Promise<Target[]> {
     algorithm: "aes-256-gcm",
     state: "enabled",
     createdAtMs: 1,
-    material: randomBytes(32).toString("base64"),
+    key: createSecretKey(randomBytes(32)),
   } as const;
   const record: KeysetRecord = {
     name: "box",
@@ -96,7 +97,7 @@ function hashTarget(): Target {
     name: "password hash",
     good: texts.map((text) => Buffer.from(text)),
     lenient: true,
-    read: async (bytes) => parseHash(bytes.toString("utf8"), 2 ** 28),
+    read: async (bytes) => parseHash(bytes.toString("utf8"), { maxMemoryBytes: 2 ** 28, maxCost: 1_500 }),
   };
 }
 
