@@ -1,3 +1,4 @@
+import { plainValue, specOf } from "@steward/core";
 import type { Plan, Source, Step } from "./plan.ts";
 import type { ScopeState } from "./scope.ts";
 
@@ -29,13 +30,25 @@ export function interpreter(
       const value = step.remembered
         ? scope.remember(step, () => step.call(build(slots, values, scope), scope))
         : step.call(build(slots, values, scope), scope);
-      if (isThenable(value)) return scope.wait(value, step, slots, i + 1, run);
-      slots[step.slot] = value;
+      if (isThenable(value))
+        return scope.wait(
+          value.then((made) => checked(step, made)),
+          step,
+          slots,
+          i + 1,
+          run,
+        );
+      slots[step.slot] = checked(step, value);
       if (step.stop !== undefined && value !== undefined) scope.willStop(step, value);
     }
     return undefined;
   };
   return { run, result };
+}
+
+/** Looked at in the first runs only, before a plan is compiled: a start that returns a generator does so from the first on. */
+function checked({ definition }: Step, value: unknown): unknown {
+  return definition === undefined || specOf(definition).generator ? value : plainValue(definition.name, value);
 }
 
 function builder(

@@ -1,11 +1,12 @@
 import {
-  Guard,
   guardValue,
   Manager,
   plainValue,
   StewardError,
   type Clock,
+  type Guard,
   type ManagerContext,
+  type PlannedGuard,
   type Spec,
   type Trouble,
 } from "@steward/core";
@@ -30,7 +31,7 @@ export class PlainManager extends Manager<unknown> {
   #instance: { readonly value: unknown; readonly generator: Lifecycle | undefined } | undefined;
   readonly #onBackgroundEnd: (end: BackgroundEnd) => void;
   #background: Background | undefined;
-  readonly #guard: Guard | undefined;
+  readonly #guard: PlannedGuard | undefined;
 
   constructor(spec: Spec, needs: Values, { clock, name, onBackgroundEnd }: PlainContext) {
     super(spec.name, { clock, name, ...timeouts(spec) });
@@ -41,16 +42,17 @@ export class PlainManager extends Manager<unknown> {
     const { breaker = {}, ...bounds } = spec.guard;
     // Without a probe of its own there is nothing to be asked.
     const { ask, ...basis } = this.guardBasis();
-    this.#guard = new Guard({
+    const options = {
       ...basis,
       ...bounds,
       breaker: breaker === false ? undefined : breaker,
       ask: spec.probe === undefined ? undefined : ask,
-    });
+    };
+    this.#guard = { options, guard: undefined };
   }
 
   protected override guards(): Iterable<Guard> {
-    return this.#guard === undefined ? [] : [this.#guard];
+    return this.#guard?.guard === undefined ? [] : [this.#guard.guard];
   }
 
   override get client(): unknown {
@@ -101,12 +103,12 @@ export class PlainManager extends Manager<unknown> {
   }
 
   protected override get hasWorkToSettle(): boolean {
-    return this.#spec.run !== undefined || this.#spec.drain !== undefined || this.#guard?.isIdle === false;
+    return this.#spec.run !== undefined || this.#spec.drain !== undefined || this.#guard?.guard?.isIdle === false;
   }
 
   protected override async settle(signal: AbortSignal): Promise<void> {
     await this.#endBackground();
-    await Promise.all([this.#spec.drain?.(this.#instance?.value, { signal }), this.#guard?.idle()]);
+    await Promise.all([this.#spec.drain?.(this.#instance?.value, { signal }), this.#guard?.guard?.idle()]);
   }
 
   protected override async ping(signal: AbortSignal): Promise<void> {

@@ -216,6 +216,15 @@ t.test("a plain start that returns a generator is refused, with the word that is
       message: /resource "n": its start is no generator function .* write start: generator\(fn\)/,
     });
   }
+  await using empty = await container([]).start();
+  for (const start of [() => lifecycle(), async () => plain(), () => plain()])
+    for (const lifetime of ["request", "handler", "transient"] as const) {
+      const scoped = resource("scoped", { lifetime, start: start as () => unknown });
+      await t.rejects(
+        empty.scope([], { scoped }, () => 1),
+        { code: "DEFINITION_INVALID", message: /resource "scoped": its start is no generator function/ },
+      );
+    }
   const marked = resource("marked", { start: generator(() => lifecycle()) });
   await using running = await container([marked]).start();
   t.equal(running.get(marked), 1);

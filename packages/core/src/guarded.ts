@@ -1,6 +1,6 @@
 import type { BreakerOptions } from "./breaker.ts";
 import { StewardError } from "./errors.ts";
-import type { Guard } from "./guard.ts";
+import { Guard } from "./guard.ts";
 import { callRules, type CallOptions, type GuardOptions, type Operation } from "./guard-options.ts";
 import { assertShape, shape, type Shape } from "./options/shape.ts";
 
@@ -17,15 +17,22 @@ const callShape: Shape<CallOptions> = /* @__PURE__ */ shape<CallOptions>(() => c
 
 const GUARDS = Symbol.for("steward.guards");
 
+/** A guard that is made at the first call, so that a program that calls `guarded` nowhere does not load what guards are. */
+export interface PlannedGuard {
+  readonly options: GuardOptions;
+  /** `undefined` before the first call. */
+  guard: Guard | undefined;
+}
+
 /** Shared by all copies of this package in a process. */
-function guardsByValue(): WeakMap<object, Guard> {
-  const shared = globalThis as { [GUARDS]?: WeakMap<object, Guard> };
+function guardsByValue(): WeakMap<object, PlannedGuard> {
+  const shared = globalThis as { [GUARDS]?: WeakMap<object, PlannedGuard> };
   return (shared[GUARDS] ??= new WeakMap());
 }
 
 /** Puts a guard before a value, for {@link guarded}. For containers. */
-export function guardValue(value: object, guard: Guard): void {
-  guardsByValue().set(value, guard);
+export function guardValue(value: object, planned: PlannedGuard): void {
+  guardsByValue().set(value, planned);
 }
 
 /**
@@ -53,8 +60,8 @@ export function guardValue(value: object, guard: Guard): void {
  */
 export function guarded<T>(value: object, use: Operation<T>, options?: CallOptions): Promise<T> {
   if (options !== undefined) assertShape("guarded", callShape, options);
-  const guard = guardsByValue().get(value);
-  if (guard !== undefined) return guard.run(use, options);
+  const planned = guardsByValue().get(value);
+  if (planned !== undefined) return (planned.guard ??= new Guard(planned.options)).run(use, options);
   const message = "this value has no guard: declare `guard: {}` in the definition of its resource";
   return Promise.reject(new StewardError("NOT_GUARDED", message));
 }

@@ -45,7 +45,7 @@ export type { GuardEvidence } from "./evidence.ts";
 export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
 export { callRules } from "./guard-options.ts";
 export { breakerSchema } from "./guard-schemas.ts";
-export { guarded, guardValue, type ResourceGuardOptions } from "./guarded.ts";
+export { guarded, guardValue, type PlannedGuard, type ResourceGuardOptions } from "./guarded.ts";
 export { GuardedUse } from "./guarded-use.ts";
 export { DURATION_BOUNDS, Histogram } from "./histogram.ts";
 export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle.ts";
