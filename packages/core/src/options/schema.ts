@@ -69,13 +69,17 @@ function unknownKeys(schema: OptionsSchema, parent: readonly string[], issue: v.
 
 function messageOf(issue: v.BaseIssue<unknown>, schema: OptionsSchema, path: readonly string[]): string {
   if (issue.kind !== "schema" || issue.type === "custom") return inOurWords(issue);
-  const expected = PLAIN_NAMES[issue.expected ?? ""] ?? issue.expected?.replace(/^\((.*)\)$/, "$1");
+  const expected = inPlainWords(issue.expected);
   if (issue.received === "undefined")
-    return `is missing: expected ${expectedAt(schema, path) ?? expected ?? "a value"}`;
+    return `is missing: expected ${inPlainWords(expectedAt(schema, path)) ?? expected ?? "a value"}`;
   return wrongType(expected ?? "another value", issue.input, issue.type === "picklist");
 }
 
 const PLAIN_NAMES: Readonly<Record<string, string>> = { Object: "an object", Array: "an array", Function: "function" };
+
+function inPlainWords(expected: string | null | undefined): string | undefined {
+  return PLAIN_NAMES[expected ?? ""] ?? expected?.replace(/^\((.*)\)$/, "$1");
+}
 
 /** What valibot's own checks say where a schema gives no message, so that every option speaks with one voice. */
 const OWN_WORDS: Readonly<Record<string, (requirement: string) => string>> = {

@@ -22,31 +22,46 @@ type Given = Readonly<Record<string, unknown>>;
  * The rules are made at the first check, so that a program pays only for the shapes that it uses.
  */
 export function shape<T extends object>(rules: () => RulesOf<T>, ...between: readonly BetweenRule<T>[]): Shape<T> {
-  let known: ReadonlyMap<string, Rule> | undefined;
+  let known: Known | undefined;
   const check = (value: unknown): readonly Fault[] | undefined => {
     if (typeof value !== "object" || value === null || Array.isArray(value))
       return [{ path: "", message: wrongType("an object", value) }];
-    known ??= new Map(Object.entries<Rule>(rules()));
-    const faults = faultsOf(value as Given, known); // an object, looked at only
-    if (faults !== undefined || between.length === 0) return faults;
-    const found = between.flatMap((rule) => rule(value as T) ?? []); // every option is right by itself
-    return found.length === 0 ? undefined : found;
+    known ??= knownOf(rules());
+    let faults = faultsOf(value as Given, known); // an object, looked at only
+    if (faults !== undefined) return faults;
+    for (const rule of between) {
+      const fault = rule(value as T); // every option is right by itself
+      if (fault !== undefined) (faults ??= []).push(fault);
+    }
+    return faults;
   };
   return Object.assign(check, { expects: "an object" });
 }
 
+interface Known {
+  /** Without a prototype, so that `toString` is no option. */
+  readonly rules: Readonly<Record<string, Rule>>;
+  readonly required: readonly string[];
+}
+
+function knownOf(rules: Readonly<Record<string, Rule>>): Known {
+  const all = Object.assign(Object.create(null) as Record<string, Rule>, rules);
+  return { rules: all, required: Object.keys(all).filter((key) => all[key]?.required === true) };
+}
+
 /** Allocates nothing where nothing is wrong. */
-function faultsOf(given: Given, known: ReadonlyMap<string, Rule>): Fault[] | undefined {
+function faultsOf(given: Given, { rules, required }: Known): Fault[] | undefined {
   let faults: Fault[] | undefined;
   for (const key in given) {
-    const rule = known.get(key);
-    if (rule !== undefined && given[key] === undefined) continue;
-    const found = rule === undefined ? unknownKey(key, [...known.keys()]) : rule(given[key]);
+    const rule = rules[key];
+    const value = given[key];
+    if (rule !== undefined && value === undefined) continue;
+    const found = rule === undefined ? unknownKey(key, Object.keys(rules)) : rule(value);
     if (found !== undefined) (faults ??= []).push(...faultsAt(key, found));
   }
-  for (const [key, rule] of known)
-    if (rule.required === true && given[key] === undefined)
-      (faults ??= []).push({ path: key, message: `is missing: expected ${rule.expects}` });
+  for (const key of required)
+    if (given[key] === undefined)
+      (faults ??= []).push({ path: key, message: `is missing: expected ${rules[key]?.expects ?? "a value"}` });
   return faults;
 }
 
