@@ -1,224 +1,267 @@
-import {
-  describeError,
-  isStewardError,
-  OptionsError,
-  sharedAbortController,
-  TimeoutReached,
-  within,
-  type Managed,
-} from "@steward/core";
-import { needsOf, type Assembly, type Generation } from "./assembly.ts";
-import { StartError, type NodeFailure } from "./errors.ts";
-import type { Edge, GraphNode } from "./graph.ts";
+import { OptionsError, sharedAbortController, type Clock, type Managed } from "@steward/core";
+import type { BackgroundEnd } from "./background.ts";
+import type { NodeFailure } from "./errors.ts";
+import type { Edge, Graph, GraphNode } from "./graph.ts";
 import { isEnabled, LiveNode, makeManager } from "./node.ts";
+import { shareKey } from "./share-key.ts";
+import type { StartAttempt, Starter } from "./start-attempt.ts";
 import { startWithRetry } from "./start-retry.ts";
+import { chosen, holderOf, needsOf, type NodeSource } from "./state.ts";
+import type { Limits } from "./stop-budget.ts";
+import type { TakenDown } from "./take-down.ts";
 
-/** Starts nodes of a generation along the graph: each as soon as what it needs is ready, and each once. */
-export class BringUp {
-  readonly failures: NodeFailure[] = [];
-  /** Nodes that are up, in the order in which they became so. */
-  readonly started: LiveNode[] = [];
-  /** Nodes that ignored their abort and were left behind while still starting. */
-  readonly stillStarting: string[] = [];
-  readonly #assembly: Assembly;
-  readonly #into: Generation;
-  readonly #abort = sharedAbortController();
-  readonly #begun: Map<number, Promise<void>>;
-  /** Nodes that were begun here: one that failed is not tried again by the next who needs it. */
-  readonly #tried = new Set<number>();
-  readonly #inFlight = new Map<number, LiveNode>();
-  readonly #onDown: (node: LiveNode) => void;
+/** What starting nodes takes from the container. */
+export interface StartHost {
+  readonly graph: Graph;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly onBackgroundEnd: (end: BackgroundEnd) => void;
+  /** Called for an optional resource that did not start, so that it is tried again. */
+  onDown(node: LiveNode): void;
+  /** Stops nodes that are not wanted after all. */
+  takeDown(nodes: readonly LiveNode[]): Promise<TakenDown>;
+}
 
-  /** @param onDown Called for an optional resource that did not start, so that it is tried again. */
-  constructor(assembly: Assembly, into: Generation, onDown: (node: LiveNode) => void) {
-    this.#assembly = assembly;
-    this.#into = into;
-    this.#begun = into.begun;
-    this.#onDown = onDown;
+/** Where starts belong: what is live already, and what a lazy edge of a node that starts here does. */
+export interface StartPlace extends Pick<NodeSource, "live" | "lazily"> {
+  /** Starts of nodes that belong elsewhere; `undefined` for one that belongs here. */
+  elsewhere(index: number): NodeStarts | undefined;
+  /** True for a restart: what the containers of the process share is made anew. */
+  readonly isRestart: boolean;
+}
+
+/** One start of one node, and for whom. */
+class Entry {
+  readonly node: GraphNode;
+  readonly abort = sharedAbortController();
+  readonly attempts = new Set<StartAttempt>();
+  stage: "starting" | "up" | "ended" = "starting";
+  since = 0;
+  live: LiveNode | undefined;
+  done: Promise<void> = Promise.resolve();
+  /** Resolves once nothing is left of it. */
+  gone: Promise<unknown> = Promise.resolve();
+
+  /** Resolves once its attempts are over. */
+  readonly over: Promise<void>;
+  #end: () => void = () => {};
+
+  constructor(node: GraphNode) {
+    this.node = node;
+    this.over = new Promise((resolve) => (this.#end = resolve));
   }
 
-  /** Nodes that are starting, or wait to be tried again. */
-  get inFlight(): readonly LiveNode[] {
-    return [...this.#inFlight.values()];
+  end(): void {
+    this.#end();
   }
 
-  /** Starts what is asked for and all it needs, within `timeoutMs`. It never rejects: look at `failures`. */
-  async run(indices: readonly number[], edges: readonly Edge[], timeoutMs: number, outer?: AbortSignal): Promise<void> {
-    const all = async (): Promise<void> => {
-      await Promise.all([...indices.map((index) => this.#begin(index)), ...edges.map((edge) => this.#follow(edge))]);
-    };
-    const abort = this.#abort;
-    let settled: Promise<void> | undefined;
-    await within(this.#assembly.clock, timeoutMs, () => (settled = all()), { abort, outer }).catch((error: unknown) =>
-      this.#giveUp(error, timeoutMs),
-    );
-    await settled;
+  fail(failure: NodeFailure): void {
+    this.stage = "ended";
+    for (const attempt of this.attempts) attempt.fail(failure);
+  }
+}
+
+/**
+ * Starts of nodes: each as soon as what it needs is up, and each once however many attempts want it. What is up stays
+ * here until its attempt has succeeded as a whole; what no attempt wants any more is stopped.
+ */
+export class NodeStarts implements NodeSource, Starter {
+  readonly #host: StartHost;
+  readonly #place: StartPlace;
+  readonly #entries = new Map<number, Entry>();
+
+  constructor(host: StartHost, place: StartPlace) {
+    this.#host = host;
+    this.#place = place;
   }
 
-  #giveUp(error: unknown, timeoutMs: number): void {
-    if (this.failures.length > 0) return;
-    const hanging = [...this.#inFlight.values()];
-    const cause =
-      error instanceof TimeoutReached
-        ? new Error(
-            `the container did not start within ${timeoutMs} ms; waiting for: ${hanging.map(waitingFor).join(", ")}`,
-          )
-        : error;
-    this.failures.push({
-      resource: hanging[0]?.name ?? "container",
-      phase: "start",
-      durationMs: this.#elapsed(hanging[0]),
-      cause,
-    });
+  live(index: number): LiveNode | undefined {
+    const entry = this.#entries.get(index);
+    return entry?.stage === "up" ? entry.live : this.#place.live(index);
   }
 
-  #elapsed(node: LiveNode | undefined): number {
-    return node === undefined ? 0 : this.#assembly.clock.now() - node.since;
+  holder(index: number): { readonly current: unknown } {
+    return holderOf(this.#host.graph, (i) => this.live(i), index);
   }
 
-  #begin(index: number): Promise<void> {
-    let begun = this.#begun.get(index);
-    if (begun === undefined) {
-      begun = this.#start(index).finally(() => this.#begun.delete(index));
-      this.#begun.set(index, begun);
+  lazily(index: number, asker: number): Promise<unknown> {
+    return this.#place.lazily(index, asker);
+  }
+
+  /** Whether a node is being started. */
+  isStarting(index: number): boolean {
+    return this.#entries.get(index)?.stage === "starting";
+  }
+
+  /** Resolves once no attempt is under way for any of these nodes. */
+  async settled(indices: Iterable<number>): Promise<void> {
+    const wanted = [...indices];
+    for (;;) {
+      const busy = wanted.flatMap((index) => this.#entries.get(index)?.over ?? []);
+      if (busy.length === 0) return;
+      await Promise.all(busy);
     }
-    return begun;
   }
 
-  async #follow(edge: Edge): Promise<void> {
+  /** Names of what is being started. */
+  get names(): string[] {
+    return [...this.#entries.values()].flatMap((entry) => (entry.stage === "starting" ? [entry.node.name] : []));
+  }
+
+  /** What is being started, waits to be tried again, or is up and waits for the rest of its attempt. */
+  get inFlight(): LiveNode[] {
+    return [...this.#entries.values()].flatMap((entry) => (entry.stage === "ended" ? [] : (entry.live ?? [])));
+  }
+
+  #remove(entry: Entry): void {
+    if (this.#entries.get(entry.node.index) === entry) this.#entries.delete(entry.node.index);
+    entry.end();
+  }
+
+  hanging(attempt: StartAttempt): LiveNode[] {
+    return this.#of(attempt).flatMap((entry) => (entry.stage === "starting" ? (entry.live ?? []) : []));
+  }
+
+  #of(attempt: StartAttempt): Entry[] {
+    return [...this.#entries.values()].filter((entry) => entry.attempts.has(attempt));
+  }
+
+  handOver(attempt: StartAttempt): LiveNode[] {
+    const entries = this.#of(attempt).filter((entry) => entry.stage === "up");
+    for (const entry of entries) this.#remove(entry);
+    return entries.flatMap((entry) => entry.live ?? []).sort((a, b) => a.graph.index - b.graph.index);
+  }
+
+  /** What one attempt wanted, another wants from here on. */
+  pass(attempt: StartAttempt, to: StartAttempt): void {
+    for (const entry of this.#of(attempt)) {
+      entry.attempts.delete(attempt);
+      entry.attempts.add(to);
+    }
+  }
+
+  async release(attempt: StartAttempt, reason: unknown): Promise<TakenDown> {
+    const mine = this.#of(attempt);
+    for (const entry of mine) entry.attempts.delete(attempt);
+    const unwanted = mine.filter((entry) => entry.attempts.size === 0);
+    for (const entry of unwanted) entry.abort.abort(reason);
+    const ending = this.#end(unwanted, attempt);
+    for (const entry of unwanted) entry.gone = ending;
+    return ending;
+  }
+
+  async #end(entries: readonly Entry[], attempt: StartAttempt): Promise<TakenDown> {
+    await Promise.all(entries.map((entry) => entry.done));
+    const nodes = entries.flatMap((entry) => (entry.stage === "up" ? (entry.live ?? []) : []));
+    for (const entry of entries) {
+      if (entry.live?.manager?.leftBehind === true) attempt.stillStarting.push(entry.node.name);
+      entry.stage = "ended";
+    }
+    const taken = await this.#host.takeDown(nodes);
+    for (const entry of entries) this.#remove(entry);
+    return taken;
+  }
+
+  begin(index: number, attempt: StartAttempt): Promise<void> {
+    const elsewhere = this.#place.elsewhere(index);
+    if (elsewhere !== undefined) return elsewhere.begin(index, attempt);
+    const known = this.#entries.get(index);
+    if (known !== undefined && known.stage !== "ended" && !known.abort.signal.aborted)
+      return this.#share(known, attempt);
+    const node = this.#host.graph.nodes[index];
+    if (node === undefined || attempt.hasTried(index) || this.#place.live(index) !== undefined)
+      return Promise.resolve();
+    attempt.noteTried(index, this);
+    const entry = new Entry(node);
+    entry.attempts.add(attempt);
+    this.#entries.set(index, entry);
+    entry.done = this.#start(entry, attempt, known?.gone);
+    return entry.done;
+  }
+
+  /** One more attempt wants what is up or being started, and so all that it needs. */
+  #share(entry: Entry, attempt: StartAttempt): Promise<void> {
+    if (entry.attempts.has(attempt)) return entry.done;
+    entry.attempts.add(attempt);
+    attempt.noteTried(entry.node.index, this);
+    for (const edge of entry.node.edges) void this.follow(edge, attempt);
+    return entry.done;
+  }
+
+  async follow(edge: Edge, attempt: StartAttempt): Promise<void> {
     if (edge.kind === "lazy") return;
-    if (edge.kind !== "when") return this.#begin(edge.to);
-    await this.#begin(edge.condition);
-    if (this.#abort.signal.aborted) return;
-    await this.#follow(edge.test(this.#into.values[edge.condition]) ? edge.whenTrue : edge.whenFalse);
+    if (edge.kind !== "when") return this.begin(edge.to, attempt);
+    await this.begin(edge.condition, attempt);
+    if (!attempt.hasFailed) await this.follow(chosen(this, edge), attempt);
   }
 
-  /** Whether something else, which started at the same time, failed to start what this edge needs. */
+  /** Whether something else failed to start what this edge needs. */
   #isMissing(edge: Edge): boolean {
     if (edge.kind === "lazy") return false;
-    if (edge.kind === "when")
-      return this.#isMissing(edge.test(this.#into.values[edge.condition]) ? edge.whenTrue : edge.whenFalse);
-    return this.#into.live[edge.to] === undefined;
+    return edge.kind === "when" ? this.#isMissing(chosen(this, edge)) : this.live(edge.to) === undefined;
   }
 
-  async #start(index: number): Promise<void> {
-    const node = this.#assembly.graph.nodes[index];
-    if (node === undefined || this.#into.live[index] !== undefined || this.#tried.has(index)) return;
-    this.#tried.add(index);
-    if (node.edges.length > 0) await Promise.all(node.edges.map((edge) => this.#follow(edge)));
-    if (this.#abort.signal.aborted || node.edges.some((edge) => this.#isMissing(edge))) return;
-    const since = this.#assembly.clock.now();
-    const made = this.#make(node, since);
+  async #start(entry: Entry, attempt: StartAttempt, before: Promise<unknown> | undefined): Promise<void> {
+    if (before !== undefined) await before; // an earlier start of it was given up, and is not over yet
+    const { node } = entry;
+    if (node.edges.length > 0) await Promise.all(node.edges.map((edge) => this.follow(edge, attempt)));
+    if (entry.abort.signal.aborted || node.edges.some((edge) => this.#isMissing(edge))) return this.#giveUp(entry);
+    entry.since = this.#host.clock.now();
+    const made = this.#make(entry);
     if (made === undefined) return;
     const { live, derived } = made;
+    entry.live = live;
     if (derived) await new Promise((resolve) => setImmediate(resolve)); // all options that can be checked now are, before anything connects
-    if (this.#abort.signal.aborted) return;
-    if (live.manager !== undefined && !(await this.#startManager(live, live.manager))) return;
-    this.#arrived(live);
+    if (entry.abort.signal.aborted) return this.#giveUp(entry);
+    if (live.manager !== undefined && !(await this.#startManager(entry, live, live.manager)))
+      return this.#giveUp(entry);
+    live.startedInMs = this.#host.clock.now() - live.since;
+    entry.stage = "up";
   }
 
-  #make(node: GraphNode, since: number): { readonly live: LiveNode; readonly derived: boolean } | undefined {
+  #giveUp(entry: Entry): void {
+    entry.stage = "ended";
+  }
+
+  #make(entry: Entry): { readonly live: LiveNode; readonly derived: boolean } | undefined {
+    const { node, since } = entry;
+    const { graph, clock, onBackgroundEnd } = this.#host;
     if (node.constant !== undefined || node.spec.enabled === false)
       return { live: new LiveNode(node, undefined, node.constant === undefined, since), derived: false };
     try {
-      const needs = needsOf(this.#assembly, this.#into, node);
+      const needs = needsOf(graph, this, node);
       if (!isEnabled(node.spec, needs)) return { live: new LiveNode(node, undefined, true, since), derived: false };
       const prepared = node.spec.managed?.prepare(needs);
-      const { clock, onBackgroundEnd } = this.#assembly;
-      const manager = makeManager(node.spec, needs, prepared, { clock, name: node.name, onBackgroundEnd });
+      const context = { clock, name: node.name, onBackgroundEnd };
+      const share = { key: () => shareKey(this, node, this.#host), anew: this.#place.isRestart };
+      const manager = makeManager(node.spec, needs, prepared, context, share);
       return {
         live: new LiveNode(node, manager, false, since),
         derived: node.spec.managed !== undefined && node.edges.length > 0,
       };
-    } catch (error) {
-      this.#fail({
-        resource: node.name,
-        phase: error instanceof OptionsError ? "options" : "start",
-        durationMs: this.#assembly.clock.now() - since,
-        cause: error,
-      });
+    } catch (cause) {
+      const phase = cause instanceof OptionsError ? "options" : "start";
+      entry.fail({ resource: node.name, phase, durationMs: clock.now() - since, cause });
       return undefined;
     }
   }
 
-  async #startManager(live: LiveNode, manager: Managed): Promise<boolean> {
-    this.#inFlight.set(live.graph.index, live);
-    const { attempts, failure } = await startWithRetry(live, manager, this.#assembly.clock, this.#abort.signal);
-    this.#inFlight.delete(live.graph.index);
-    return failure === undefined || this.#notStarted(live, failure.error, attempts);
-  }
-
-  #notStarted(live: LiveNode, error: unknown, attempts: number): boolean {
-    if (this.#abort.signal.aborted) {
-      if (live.manager?.leftBehind === true) this.stillStarting.push(live.name);
-      return false;
-    }
+  async #startManager(entry: Entry, live: LiveNode, manager: Managed): Promise<boolean> {
+    const { clock } = this.#host;
+    const { attempts, failure } = await startWithRetry(live, manager, clock, entry.abort.signal);
+    if (failure === undefined) return true;
+    if (entry.abort.signal.aborted) return false;
     if (live.graph.spec.settings.criticality === "optional") {
-      this.#onDown(live);
+      this.#host.onDown(live);
       return true;
     }
-    this.#fail({
+    entry.fail({
       resource: live.name,
       phase: "start",
-      durationMs: this.#elapsed(live),
+      durationMs: clock.now() - live.since,
       attempts: attempts === 1 ? undefined : attempts,
-      cause: error,
+      cause: failure.error,
     });
     return false;
   }
-
-  #arrived(live: LiveNode): void {
-    live.startedInMs = this.#assembly.clock.now() - live.since;
-    this.#into.live[live.graph.index] = live;
-    this.#into.values[live.graph.index] = live.valueIfUp;
-    this.started.push(live);
-  }
-
-  /** The first failure ends all others; options that are wrong too are still collected. */
-  #fail(failure: NodeFailure): void {
-    this.failures.push(failure);
-    if (failure.phase !== "options") this.#abort.abort(failure.cause);
-    else setImmediate(() => this.#abort.abort(failure.cause));
-  }
-}
-
-/** A node that did not get ready in time, with why its last attempt failed. */
-function waitingFor({ name, manager }: LiveNode): string {
-  return manager?.failure === undefined ? name : `${name} (last error: ${describeError(manager.failure)})`;
-}
-
-/** What a failed start says to whoever reads it at night. */
-function startMessage(
-  failures: readonly NodeFailure[],
-  rolledBack: readonly string[],
-  stillStarting: readonly string[],
-): string {
-  const [first, ...others] = failures;
-  const lines = [
-    `"${first?.resource}" failed in ${first?.phase} after ${Math.round(first?.durationMs ?? 0)} ms: ${describeError(first?.cause)}${tries(first)}`,
-  ];
-  if (others.length > 0)
-    lines.push(`failed as well: ${others.map((f) => `"${f.resource}" (${describeError(f.cause)})`).join(", ")}`);
-  lines.push(rolledBack.length === 0 ? "nothing else had started" : `stopped again: ${rolledBack.join(", ")}`);
-  if (stillStarting.length > 0)
-    lines.push(`ignored its abort and is still starting, will be stopped when it arrives: ${stillStarting.join(", ")}`);
-  return lines.join("\n  ");
-}
-
-function tries(failure: NodeFailure | undefined): string {
-  return failure?.attempts === undefined ? "" : ` (tried ${failure.attempts} times)`;
-}
-
-/** The one error of a failed start. Wrong options alone are told as such: all problems of all resources. */
-export function startError(up: BringUp, order: readonly string[], rollbackFailures: readonly NodeFailure[]): Error {
-  const { failures, stillStarting } = up;
-  const problems = failures.flatMap((failure) => (failure.cause instanceof OptionsError ? failure.cause.problems : []));
-  if (problems.length > 0 && failures.every((failure) => isStewardError(failure.cause, "OPTIONS_INVALID")))
-    return new OptionsError(problems);
-  return new StartError(startMessage(failures, order, stillStarting), {
-    failures,
-    rolledBack: order,
-    stillStarting,
-    rollbackFailures,
-  });
 }

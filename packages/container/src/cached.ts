@@ -1,95 +1,146 @@
-import type { Clock } from "@steward/core";
+import type { Clock, Timer } from "@steward/core";
 import type { AnyDefinition } from "./graph.ts";
-import type { ScopeState } from "./scope.ts";
+import type { Instance } from "./instance.ts";
+import type { LiveNode } from "./node.ts";
+import type { Generation } from "./state.ts";
+import type { ValueHolder } from "./value-holder.ts";
+
+/** What cached instances need of the container. */
+export interface CachedHost {
+  readonly clock: Clock;
+  /** Starts an instance from what a generation holds. */
+  makeInstance(definition: AnyDefinition, generation: Generation): Promise<Instance>;
+  /** Whether a definition holds any of some instances, as it was made in a generation. */
+  holdsAny(definition: AnyDefinition, generation: Generation, nodes: readonly LiveNode[]): boolean;
+  /** Whether all that a definition holds is the same in both generations. */
+  holdsTheSame(definition: AnyDefinition, one: Generation, other: Generation): boolean;
+}
 
 /** An instance that is handed out for a while. */
 interface CachedInstance {
-  readonly value: Promise<unknown>;
-  readonly since: number;
+  readonly definition: AnyDefinition;
+  readonly generation: Generation;
+  readonly ttlMs: number;
+  readonly expiresAt: number;
+  readonly started: Promise<Instance>;
   users: number;
-  /** Called once nobody uses it and nobody will. */
-  readonly release: () => Promise<void>;
+  /** Set once it is being stopped. */
+  stopped: Promise<void> | undefined;
 }
-
-/** Starts an instance; the function it gives stops it. */
-export type Instantiate = (
-  definition: AnyDefinition,
-) => Promise<{ readonly value: unknown; readonly stop: () => Promise<void> }>;
 
 /** Instances of `cached(...)` needs: one start however many ask, and an old one goes after its last user. */
 export class CachedInstances {
-  readonly #clock: Clock;
-  readonly #instantiate: Instantiate;
-  readonly #current = new Map<AnyDefinition, Map<number, CachedInstance>>();
-  readonly #releasing = new Set<Promise<void>>();
+  readonly #host: CachedHost;
+  /** Those that are handed out, by definition. */
+  readonly #current = new Map<AnyDefinition, CachedInstance[]>();
+  /** All that have not stopped: also those that are no longer handed out and still have a user. */
+  readonly #alive = new Set<CachedInstance>();
+  #timer: { readonly timer: Timer; readonly at: number } | undefined;
 
-  constructor(clock: Clock, instantiate: Instantiate) {
-    this.#clock = clock;
-    this.#instantiate = instantiate;
+  constructor(host: CachedHost) {
+    this.#host = host;
   }
 
-  /** The instance of now; the scope gives it back when it ends. */
-  async borrow(definition: AnyDefinition, ttlMs: number, scope: ScopeState): Promise<unknown> {
-    const instance = this.#instanceOf(definition, ttlMs);
+  /** The instance for a holder, which gives it back when it ends. */
+  async use(definition: AnyDefinition, ttlMs: number, holder: ValueHolder): Promise<unknown> {
+    const instance =
+      this.#find(definition, ttlMs, holder.generation) ?? this.#add(definition, ttlMs, holder.generation);
     instance.users++;
     try {
-      const value = await instance.value;
-      scope.willExit({
-        name: definition.name,
-        handler: false,
-        generator: undefined,
-        value,
-        stop: () => this.#giveBack(definition, ttlMs, instance),
-      });
+      const { value } = await instance.started;
+      const stop = (): Promise<void> => this.#giveBack(instance);
+      holder.willCleanUp({ definition, handler: false, generator: undefined, value, stop });
       return value;
     } catch (error) {
-      this.#forget(definition, ttlMs, instance); // a failed start is not remembered: the next one tries anew
+      this.#withdraw(instance); // a failed start is not remembered: the next one tries anew
+      this.#alive.delete(instance);
       throw error;
     }
   }
 
-  #instanceOf(definition: AnyDefinition, ttlMs: number): CachedInstance {
-    const perTtl = this.#current.get(definition) ?? new Map<number, CachedInstance>();
-    this.#current.set(definition, perTtl);
-    const known = perTtl.get(ttlMs);
-    if (known !== undefined && this.#clock.now() - known.since < ttlMs) return known;
-    if (known !== undefined) this.#retire(definition, ttlMs, known);
-    const started = this.#instantiate(definition);
-    const release = (): Promise<void> =>
-      started.then(
-        ({ stop }) => stop(),
-        () => {},
+  #find(definition: AnyDefinition, ttlMs: number, generation: Generation): CachedInstance | undefined {
+    const now = this.#host.clock.now();
+    return this.#current
+      .get(definition)
+      ?.find(
+        (one) =>
+          one.ttlMs === ttlMs && now < one.expiresAt && this.#host.holdsTheSame(definition, one.generation, generation),
       );
-    const made = { value: started.then(({ value }) => value), since: this.#clock.now(), users: 0, release };
-    perTtl.set(ttlMs, made);
-    return made;
   }
 
-  async #giveBack(definition: AnyDefinition, ttlMs: number, instance: CachedInstance): Promise<void> {
+  #add(definition: AnyDefinition, ttlMs: number, generation: Generation): CachedInstance {
+    this.#retireExpired();
+    const started = this.#host.makeInstance(definition, generation);
+    const expiresAt = this.#host.clock.now() + ttlMs;
+    const instance = { definition, generation, ttlMs, expiresAt, started, users: 0, stopped: undefined };
+    this.#current.set(definition, [...(this.#current.get(definition) ?? []), instance]);
+    this.#alive.add(instance);
+    this.#arm(expiresAt);
+    return instance;
+  }
+
+  async #giveBack(instance: CachedInstance): Promise<void> {
     instance.users--;
-    if (this.#current.get(definition)?.get(ttlMs) !== instance && instance.users === 0) await this.#release(instance);
+    const isCurrent = this.#current.get(instance.definition)?.includes(instance) === true;
+    if (!isCurrent && instance.users === 0) await this.#stop(instance);
   }
 
-  #retire(definition: AnyDefinition, ttlMs: number, instance: CachedInstance): void {
-    this.#forget(definition, ttlMs, instance);
-    if (instance.users === 0) void this.#release(instance).catch(() => {});
+  /** Hands it out no more. */
+  #withdraw(instance: CachedInstance): void {
+    const left = (this.#current.get(instance.definition) ?? []).filter((one) => one !== instance);
+    if (left.length === 0) this.#current.delete(instance.definition);
+    else this.#current.set(instance.definition, left);
   }
 
-  #forget(definition: AnyDefinition, ttlMs: number, instance: CachedInstance): void {
-    const perTtl = this.#current.get(definition);
-    if (perTtl?.get(ttlMs) === instance) perTtl.delete(ttlMs);
+  #retireExpired(): void {
+    const now = this.#host.clock.now();
+    for (const instance of [...this.#current.values()].flat()) {
+      if (now < instance.expiresAt) continue;
+      this.#withdraw(instance);
+      if (instance.users === 0) void this.#stop(instance).catch(() => {});
+    }
   }
 
-  #release(instance: CachedInstance): Promise<void> {
-    const released = instance.release();
-    this.#releasing.add(released);
-    return released.finally(() => this.#releasing.delete(released));
+  /** One timer for all: what nobody asks for again ends at its time too. */
+  #arm(at: number): void {
+    if (this.#timer !== undefined && this.#timer.at <= at) return;
+    this.#timer?.timer.cancel();
+    const sweep = (): void => {
+      this.#timer = undefined;
+      this.#retireExpired();
+      const next = Math.min(...[...this.#current.values()].flat().map((instance) => instance.expiresAt));
+      if (Number.isFinite(next)) this.#arm(next);
+    };
+    const timer = this.#host.clock.setTimeout(sweep, Math.max(0, at - this.#host.clock.now()), { unref: true });
+    this.#timer = { timer, at };
   }
 
-  /** Releases everything; all scopes have ended by now. */
-  async close(): Promise<void> {
-    const instances = [...this.#current.values()].flatMap((perTtl) => [...perTtl.values()]);
-    this.#current.clear();
-    await Promise.allSettled([...instances.map((instance) => this.#release(instance)), ...this.#releasing]);
+  #stop(instance: CachedInstance): Promise<void> {
+    instance.stopped ??= instance.started
+      .then(
+        ({ stop }) => stop(),
+        () => {}, // it never started
+      )
+      .finally(() => this.#alive.delete(instance));
+    return instance.stopped;
+  }
+
+  /** Stops those that hold any of these instances; whoever asks next gets a new one. Gives what failed. */
+  async release(nodes: readonly LiveNode[]): Promise<unknown[]> {
+    const held = [...this.#alive].filter((one) => this.#host.holdsAny(one.definition, one.generation, nodes));
+    return this.#stopAll(held);
+  }
+
+  /** Stops everything, also what still has a user. Gives what failed. */
+  async close(): Promise<unknown[]> {
+    this.#timer?.timer.cancel();
+    this.#timer = undefined;
+    return this.#stopAll([...this.#alive]);
+  }
+
+  async #stopAll(instances: readonly CachedInstance[]): Promise<unknown[]> {
+    for (const instance of instances) this.#withdraw(instance);
+    const settled = await Promise.allSettled(instances.map((instance) => this.#stop(instance)));
+    return settled.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
   }
 }

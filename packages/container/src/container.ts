@@ -10,7 +10,7 @@ import {
   type HeldLifetime,
   type InputDefinition,
 } from "@steward/core";
-import { Engine, type Limits } from "./engine.ts";
+import { Engine } from "./engine.ts";
 import { viewOf, type GraphView } from "./graph-view.ts";
 import { Graph, type AnyDefinition, type Override, type Overrides } from "./graph.ts";
 import type { MonitorOptions } from "./health-monitor.ts";
@@ -19,6 +19,7 @@ import { refuseUnusedOverrides, type ReplacementFor, type ReplacementReach } fro
 import { Running } from "./running.ts";
 import type { AllInputs, SomeDefinition } from "./scope-types.ts";
 import type { SessionOptions } from "./sessions.ts";
+import type { Limits } from "./stop-budget.ts";
 
 /** Settings of a container. */
 export interface ContainerOptions {
@@ -138,15 +139,15 @@ export class Container<out Open extends string = never> {
     assertShape("start", startShape, options);
     refuseUnusedOverrides(this.#roots, this.#overrides);
     const graph = new Graph(this.#roots, this.#overrides, inputs ?? []);
-    const engine = new Engine(
+    const { onBackgroundEnd } = options;
+    const engine = new Engine(graph, {
       name,
-      graph,
       clock,
-      { ...DEFAULTS, ...limits },
+      limits: { ...DEFAULTS, ...limits },
       sessions,
       health,
-      options.onBackgroundEnd,
-    );
+      onBackgroundEnd,
+    });
     const running = new Running(engine, version);
     options.onStarting?.(running);
     await engine.start(options.signal);

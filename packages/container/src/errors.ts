@@ -12,7 +12,9 @@ export const CONTAINER_CODES = {
   NOT_IN_GRAPH: "Something was asked for that the container does not hold or has not started.",
   START_FAILED: "A resource failed to start, so everything that had started was stopped again.",
   STOP_FAILED: "One or more resources failed to stop, or did not stop in time; the others did.",
-  RESTART_FAILED: "A resource could not be restarted; the old one is still in use.",
+  RESTART_FAILED:
+    "A resource could not be restarted. The old one is still in use, or, where it had to stop first, none is until a restart succeeds.",
+  RESTART_REFUSED: "A process resource cannot be restarted while other containers of the process hold it too.",
   CONTAINER_CLOSED: "The container is stopping or stopped and opens no more scopes.",
   SCOPE_CLOSED: "A scope was used after it was closed.",
   SESSION_MISSING: "A session resource was asked for outside of a session.",
@@ -85,4 +87,22 @@ export class StopError extends StewardError {
   static {
     brand(this, "stop-error");
   }
+}
+
+/** The error of a generator that ended before its value. */
+export function didNotYield(name: string): Error {
+  return containerError(
+    "GENERATOR_DID_NOT_YIELD",
+    `"${name}": its generator returned without yielding a value; it has to yield exactly one`,
+    { resource: name },
+  );
+}
+
+/** The error of a generator that yields where its end was expected. */
+export function yieldedTwice(name: string): Error {
+  return containerError(
+    "GENERATOR_YIELDED_TWICE",
+    `"${name}": its generator yielded again where its end was expected; only a handler resource may yield afterReply a second time`,
+    { resource: name },
+  );
 }

@@ -44,18 +44,24 @@ export class Graph {
   /** Edges from definitions of shorter lifetimes, which the container has to have started before a scope opens. */
   readonly scopeEdges: Edge[] = [];
   readonly #roots: readonly AnyDefinition[];
-  readonly #overrides: Map<AnyDefinition, Override>;
+  readonly #overrides: Overrides;
+  /** Overrides for scopes, the last of a definition in force. */
+  readonly #scopedOverrides = new Map<AnyDefinition, readonly { readonly override: Override }[]>();
   /** Values of inputs; `undefined` where the graph is only to be shown. */
   readonly #inputs: ReadonlyMap<AnyDefinition, unknown> | undefined;
   readonly #index = new Map<AnyDefinition, number>();
-  readonly #scoped = new Set<AnyDefinition>();
+  /** Definitions of shorter lifetimes that were visited: weak, because some are made for one scope. */
+  #scoped = new WeakSet<AnyDefinition>();
   readonly #path: AnyDefinition[] = [];
+  /** True once the roots were visited: what scopes ask for later changes nothing of what has to be started first. */
+  #isComplete = false;
 
   constructor(roots: readonly AnyDefinition[], overrides: Overrides, inputs: readonly Binding[] | undefined) {
     this.#roots = roots;
-    this.#overrides = new Map(overrides);
+    this.#overrides = overrides;
     this.#inputs = inputs === undefined ? undefined : new Map(inputs.map((binding) => [binding.input, binding.value]));
     for (const root of roots) this.#visit(root, undefined);
+    this.#isComplete = true;
     this.#checkOptions();
   }
 
@@ -100,7 +106,7 @@ export class Graph {
       this.byName.delete(node.name);
       this.usedByScopes.delete(node.index);
     }
-    this.#scoped.clear(); // some were visited only because of what is not here
+    this.#scoped = new WeakSet(); // some were visited only because of what is not here
     const names = [...new Set(added.map((node) => `"${node.name}"`))].join(", ");
     throw containerError(
       "NOT_IN_GRAPH",
@@ -126,7 +132,7 @@ export class Graph {
     return this.#edge(asker, specOf(asker), key, edge);
   }
 
-  /** Replaces a definition for scopes that open from now on; gives what takes it back. */
+  /** Replaces a definition for scopes that open from now on; gives what takes it back, in any order. */
   overrideScoped(definition: AnyDefinition, override: Override): () => void {
     if (isHeldByContainer(definition) && this.indexOf(definition) === undefined)
       throw containerError(
@@ -136,19 +142,20 @@ export class Graph {
           resource: definition.name,
         },
       );
-    const before = this.#overrides.get(definition);
-    this.#overrides.set(definition, override);
-    this.#scoped.clear();
+    const own = { override };
+    this.#scopedOverrides.set(definition, [...(this.#scopedOverrides.get(definition) ?? []), own]);
+    this.#scoped = new WeakSet();
     return () => {
-      if (before === undefined) this.#overrides.delete(definition);
-      else this.#overrides.set(definition, before);
-      this.#scoped.clear();
+      const left = (this.#scopedOverrides.get(definition) ?? []).filter((one) => one !== own);
+      if (left.length === 0) this.#scopedOverrides.delete(definition);
+      else this.#scopedOverrides.set(definition, left);
+      this.#scoped = new WeakSet();
     };
   }
 
   #overrideOf(definition: AnyDefinition, asker: AnyDefinition | undefined): Override | undefined {
     const origin = originOf(definition);
-    const override = this.#overrides.get(origin);
+    const override = this.#scopedOverrides.get(origin)?.at(-1)?.override ?? this.#overrides.get(origin);
     if (override === undefined || override.kind === "value") return override;
     if (asker !== undefined && override.definition === originOf(asker)) return undefined;
     const variant = specOf(definition).variant;
@@ -249,8 +256,12 @@ export class Graph {
     if (constant) return;
     for (const [key, need] of Object.entries(specOf(definition).needs)) {
       const demand = this.#scopedEdge(definition, key, edgeOf(need));
-      if (demand !== undefined) this.scopeEdges.push(demand);
+      if (demand !== undefined) this.#demand(demand);
     }
+  }
+
+  #demand(edge: Edge): void {
+    if (!this.#isComplete) this.scopeEdges.push(edge);
   }
 
   /** Visits what a scoped definition needs; gives the part of it that the container has to have started. */
@@ -262,7 +273,7 @@ export class Graph {
         this.#scopedEdge(asker, key, edge.whenFalse),
       ];
       if (condition === undefined || whenTrue === undefined || whenFalse === undefined)
-        this.scopeEdges.push(...[whenTrue, whenFalse].filter((e) => e !== undefined));
+        for (const demand of [whenTrue, whenFalse]) if (demand !== undefined) this.#demand(demand);
       return condition === undefined
         ? undefined
         : whenTrue === undefined || whenFalse === undefined

@@ -7,7 +7,6 @@ import {
   type ProbeTarget,
   type Timer,
 } from "@steward/core";
-import type { Engine } from "./engine.ts";
 import type { LiveNode } from "./node.ts";
 import { PlainManager } from "./plain.ts";
 
@@ -35,7 +34,7 @@ const PROBE_TIMEOUT_MS = 1_000;
  * each, and renews what stays unhealthy, with growing delays and not too often.
  */
 export class HealthMonitor {
-  readonly #engine: Engine;
+  readonly #live: () => readonly LiveNode[];
   readonly #clock: Clock;
   readonly #options: MonitorOptions;
   readonly #scheduler: ProbeScheduler;
@@ -48,11 +47,12 @@ export class HealthMonitor {
   #version = 0;
   #closed = false;
 
-  constructor(engine: Engine, options: MonitorOptions) {
-    this.#engine = engine;
-    this.#clock = engine.clock;
+  /** @param live Gives what is live now. */
+  constructor(clock: Clock, live: () => readonly LiveNode[], options: MonitorOptions) {
+    this.#live = live;
+    this.#clock = clock;
     this.#options = options;
-    this.#scheduler = new ProbeScheduler(engine.clock, options);
+    this.#scheduler = new ProbeScheduler(clock, options);
   }
 
   /** Grows with every change of any status, so that whoever renders it knows when to do it anew. */
@@ -69,7 +69,7 @@ export class HealthMonitor {
   /** Watches what is live now, and no longer what is not. */
   sync(): void {
     if (this.#closed) return;
-    const live = new Set(this.#engine.live);
+    const live = new Set(this.#live());
     for (const [node, watched] of this.#watched) if (!live.has(node)) this.#forget(node, watched);
     for (const node of live) if (node.manager !== undefined && !this.#watched.has(node)) this.#watch(node);
     this.#version++;

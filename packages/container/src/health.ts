@@ -6,7 +6,7 @@ import {
   type Phase,
   type Readiness,
 } from "@steward/core";
-import { indicesOf } from "./assembly.ts";
+import { indicesOf } from "./state.ts";
 import type { Engine } from "./engine.ts";
 import type { LiveNode } from "./node.ts";
 import { PlainManager } from "./plain.ts";

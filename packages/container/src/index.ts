@@ -24,7 +24,7 @@ export { runMain } from "./run-main.ts";
 export type { StopOptions } from "./options.ts";
 export type { ReplacementFor, ReplacementReach } from "./override.ts";
 export { Prepared, type PreparedScope } from "./prepared.ts";
-export { Running } from "./running.ts";
+export { Running, type RestartOptions } from "./running.ts";
 export type { Scope } from "./run-scope.ts";
 export type { InputProvider } from "./scope.ts";
 export type {

@@ -1,7 +1,7 @@
 import type { Managed, Spec } from "@steward/core";
 import { mayBeDown, type GraphNode } from "./graph.ts";
 import { PlainManager, type PlainContext } from "./plain.ts";
-import { shareInProcess } from "./process-share.ts";
+import { ProcessShare } from "./process-share.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -40,7 +40,8 @@ export class LiveNode {
 
   /** True for a plain resource that is down, and so has no object. */
   get absent(): boolean {
-    return this.manager instanceof PlainManager && this.manager.phase !== "ready" && this.manager.phase !== "draining";
+    const manager = this.manager instanceof ProcessShare ? this.manager.inner : this.manager;
+    return manager instanceof PlainManager && manager.phase !== "ready" && manager.phase !== "draining";
   }
 }
 
@@ -49,9 +50,25 @@ export function isEnabled(spec: Spec, needs: Values): boolean {
   return typeof spec.enabled === "function" ? spec.enabled(needs) : spec.enabled !== false;
 }
 
-/** Makes the manager of a resource. No I/O. */
-export function makeManager(spec: Spec, needs: Values, prepared: unknown, context: PlainContext): Managed {
+/** How a resource that the containers of a process share is found. */
+export interface ShareOptions {
+  /** What its needs and inputs resolve to: containers share an instance where this is the same. */
+  readonly key: () => readonly unknown[];
+  /** True where an instance of its own takes the place of the shared one, as in a restart. */
+  readonly anew: boolean;
+}
+
+/** Makes the manager of a resource. No I/O. Without `share` it is an instance that nothing else has. */
+export function makeManager(
+  spec: Spec,
+  needs: Values,
+  prepared: unknown,
+  context: PlainContext,
+  share?: ShareOptions,
+): Managed {
   const make = (): Managed =>
     spec.managed === undefined ? new PlainManager(spec, needs, context) : spec.managed.create(prepared, context);
-  return spec.lifetime === "process" ? shareInProcess(spec, make) : make();
+  return spec.lifetime === "process" && share !== undefined
+    ? new ProcessShare(spec, share.key(), make, share.anew)
+    : make();
 }

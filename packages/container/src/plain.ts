@@ -11,7 +11,7 @@ import {
   type Trouble,
 } from "@steward/core";
 import { Background, type BackgroundEnd } from "./background.ts";
-import { containerError } from "./errors.ts";
+import { didNotYield, yieldedTwice } from "./errors.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 type Lifecycle = Iterator<unknown> | AsyncIterator<unknown>;
@@ -131,24 +131,6 @@ export class PlainManager extends Manager<unknown> {
   get probed(): boolean {
     return this.#spec.probe !== undefined;
   }
-}
-
-/** The error of a generator that ended before its value. */
-export function didNotYield(name: string): Error {
-  return containerError(
-    "GENERATOR_DID_NOT_YIELD",
-    `"${name}": its generator returned without yielding a value; it has to yield exactly one`,
-    { resource: name },
-  );
-}
-
-/** The error of a generator that yields where its end was expected. */
-export function yieldedTwice(name: string): Error {
-  return containerError(
-    "GENERATOR_YIELDED_TWICE",
-    `"${name}": its generator yielded again where its end was expected; only a handler resource may yield afterReply a second time`,
-    { resource: name },
-  );
 }
 
 function timeouts(spec: Spec): ManagerContext {

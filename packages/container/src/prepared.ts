@@ -4,6 +4,7 @@ import type { AnyDefinition } from "./graph.ts";
 import type { Plan } from "./plan.ts";
 import type { Scope } from "./run-scope.ts";
 import type { InputProvider, ScopeState } from "./scope.ts";
+import type { Generation } from "./state.ts";
 
 /** A scope whose moments a framework chooses itself. */
 export interface PreparedScope extends Scope {
@@ -23,6 +24,7 @@ export interface PreparedScope extends Scope {
 export class Prepared {
   readonly #engine: Engine;
   readonly #needs: Needs;
+  #generation: Generation | undefined;
   #version = -1;
   #plan: Plan | undefined;
 
@@ -34,17 +36,17 @@ export class Prepared {
 
   /** Inputs that a scope has to be opened with, in the order in which they are best given. */
   get inputs(): readonly { readonly definition: AnyDefinition }[] {
-    return this.#compiled().inputs;
+    return this.#compiled(this.#engine.state.current).inputs;
   }
 
   /** What resolving makes, in order: each after what it needs. */
   get makes(): readonly AnyDefinition[] {
-    return this.#compiled().steps.flatMap((step) => step.definition ?? []);
+    return this.#compiled(this.#engine.state.current).steps.flatMap((step) => step.definition ?? []);
   }
 
   /** A promise to wait for before a scope opens, while something that exists only once is being restarted. */
   get gate(): Promise<void> | undefined {
-    return this.#engine.gate === undefined && this.#engine.broken === undefined ? undefined : this.#engine.passGate();
+    return this.#engine.restarts.gate;
   }
 
   /**
@@ -62,12 +64,15 @@ export class Prepared {
 
   /** Resolves the needs in a scope that was just opened: in the same tick, or once the promise has settled. */
   enter(scope: PreparedScope): Promise<void> | undefined {
-    return (scope as unknown as ScopeState).enterPlan(this.#compiled()); // `open` made it
+    const state = scope as unknown as ScopeState; // `open` made it
+    return state.enterPlan(this.#compiled(state.generation));
   }
 
-  #compiled(): Plan {
-    if (this.#plan !== undefined && this.#version === this.#engine.planVersion) return this.#plan;
-    this.#version = this.#engine.planVersion;
-    return (this.#plan = this.#engine.planFor(this.#needs, "first"));
+  #compiled(generation: Generation): Plan {
+    if (this.#plan !== undefined && this.#generation === generation && this.#version === generation.version)
+      return this.#plan;
+    this.#generation = generation;
+    this.#version = generation.version;
+    return (this.#plan = this.#engine.planFor(generation, this.#needs, "first"));
   }
 }

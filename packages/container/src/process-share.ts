@@ -1,30 +1,68 @@
 import type { LastProbe, Managed, ManagerCall, Phase, Spec, Trouble } from "@steward/core";
 
+/** One instance of a `process` resource. */
 interface Shared {
+  readonly spec: Spec;
+  /** What its needs and inputs resolve to. */
+  readonly key: readonly unknown[];
   readonly manager: Managed;
   users: number;
-  /** The last change asked for; starts and stops of one resource never overlap. */
+  /** The last change asked for; starts and stops of one instance never overlap. */
   change: Promise<unknown>;
 }
 
-const KEY = Symbol.for("steward.process");
+const TABLE = Symbol.for("steward.process");
 
 /** Two copies of this package share one table. */
-function sharedTable(): Map<Spec, Shared> {
-  const holder = globalThis as { [KEY]?: Map<Spec, Shared> }; // one process, one table
-  return (holder[KEY] ??= new Map<Spec, Shared>());
+function sharedTable(): Map<Spec, Shared[]> {
+  const holder = globalThis as { [TABLE]?: Map<Spec, Shared[]> }; // one process, one table
+  return (holder[TABLE] ??= new Map<Spec, Shared[]>());
+}
+
+function find(spec: Spec, key: readonly unknown[]): Shared | undefined {
+  return sharedTable()
+    .get(spec)
+    ?.find((shared) => shared.key.length === key.length && shared.key.every((part, i) => Object.is(part, key[i])));
+}
+
+function put(shared: Shared): void {
+  take(find(shared.spec, shared.key));
+  sharedTable().set(shared.spec, [...(sharedTable().get(shared.spec) ?? []), shared]);
+}
+
+function take(shared: Shared | undefined): void {
+  if (shared === undefined) return;
+  const left = (sharedTable().get(shared.spec) ?? []).filter((one) => one !== shared);
+  if (left.length === 0) sharedTable().delete(shared.spec);
+  else sharedTable().set(shared.spec, left);
 }
 
 /** A container's share of a `process` resource: the first start starts it, the last stop stops it. */
-class Share implements Managed {
+export class ProcessShare implements Managed {
   readonly #spec: Spec;
+  readonly #key: readonly unknown[];
   readonly #make: () => Managed;
+  readonly #anew: boolean;
+  /** What this one took the place of; it comes back when this one ends first. */
+  #replaced: Shared | undefined;
   #shared: Shared | undefined;
   #held = false;
 
-  constructor(spec: Spec, make: () => Managed) {
+  constructor(spec: Spec, key: readonly unknown[], make: () => Managed, anew: boolean) {
     this.#spec = spec;
+    this.#key = key;
     this.#make = make;
+    this.#anew = anew;
+  }
+
+  /** The instance itself, to compare and to look at; its users start and stop their share. */
+  get inner(): Managed {
+    return this.#share().manager;
+  }
+
+  /** How many other containers hold the same instance. */
+  get otherUsers(): number {
+    return (this.#shared?.users ?? 0) - (this.#held ? 1 : 0);
   }
 
   get client(): unknown {
@@ -48,11 +86,13 @@ class Share implements Managed {
   }
 
   async start(call?: ManagerCall): Promise<void> {
-    if (this.#held) return;
     const shared = this.#share();
-    sharedTable().set(this.#spec, shared);
-    this.#held = true;
-    shared.users++;
+    if (!this.#held) {
+      if (this.#anew) this.#replaced = find(this.#spec, this.#key);
+      put(shared);
+      this.#held = true;
+      shared.users++;
+    }
     try {
       await this.#change(shared, () => shared.manager.start(call));
     } catch (error) {
@@ -70,7 +110,10 @@ class Share implements Managed {
     if (!this.#held || shared === undefined) return;
     this.#held = false;
     if (--shared.users > 0) return;
-    sharedTable().delete(this.#spec);
+    const isKnown = find(this.#spec, this.#key) === shared;
+    if (isKnown) take(shared);
+    if (isKnown && this.#replaced !== undefined && this.#replaced.users > 0) put(this.#replaced);
+    this.#replaced = undefined;
     await this.#change(shared, () => shared.manager.stop(call));
   }
 
@@ -89,18 +132,17 @@ class Share implements Managed {
   /** The one in use, the one of last time, or a new one. */
   #share(): Shared {
     if (this.#held && this.#shared !== undefined) return this.#shared;
-    this.#shared = sharedTable().get(this.#spec) ??
-      this.#shared ?? { manager: this.#make(), users: 0, change: Promise.resolve() };
+    const known = this.#anew ? undefined : find(this.#spec, this.#key);
+    this.#shared = known ?? this.#shared ?? this.#new();
     return this.#shared;
+  }
+
+  #new(): Shared {
+    return { spec: this.#spec, key: this.#key, manager: this.#make(), users: 0, change: Promise.resolve() };
   }
 
   #change(shared: Shared, move: () => Promise<unknown>): Promise<unknown> {
     const change = shared.change.catch(() => {}).then(move);
     return (shared.change = change);
   }
-}
-
-/** This container's share of the `process` resource that `spec` defines; `make` makes it where there is none yet. */
-export function shareInProcess(spec: Spec, make: () => Managed): Managed {
-  return new Share(spec, make);
 }

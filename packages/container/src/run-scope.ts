@@ -1,8 +1,8 @@
-import type { Binding, Needs, ValuesOf } from "@steward/core";
+import { isThenable, type Binding, type Needs, type ValuesOf } from "@steward/core";
 import type { Engine } from "./engine.ts";
-import { isThenable } from "./execute.ts";
 import type { Gotten, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
 import type { ScopeState } from "./scope.ts";
+import type { SessionSource } from "./value-holder.ts";
 
 /** An open scope: a request, a job, a test. Closing it releases what it made, last made first. */
 export interface Scope<Bound extends string = string> extends AsyncDisposable {
@@ -27,7 +27,7 @@ export type ScopeWork = (values: never, scope: never) => unknown;
 export function openScope(
   engine: Engine,
   inputs: readonly Binding[] | undefined,
-  session: ScopeState | undefined,
+  session: SessionSource | undefined,
 ): Scope {
   const refusal = engine.refusal();
   if (refusal !== undefined) throw refusal;
@@ -40,16 +40,16 @@ export function runScope(
   inputs: readonly Binding[] | undefined,
   needs: Needs,
   fn: ScopeWork,
-  session: ScopeState | undefined,
+  session: SessionSource | undefined,
 ): Promise<unknown> {
   const refusal = engine.refusal();
   if (refusal !== undefined) return Promise.reject(refusal);
-  if (engine.gate !== undefined || engine.broken !== undefined)
-    return engine.passGate().then(() => runScope(engine, inputs, needs, fn, session));
+  const gate = engine.restarts.gate;
+  if (gate !== undefined) return gate.then(() => runScope(engine, inputs, needs, fn, session));
   const scope = engine.open(inputs, session);
   let pending: unknown;
   try {
-    const entering = scope.enterPlan(engine.planFor(needs, "first"));
+    const entering = scope.enterPlan(engine.planFor(scope.generation, needs, "first"));
     if (entering === undefined) pending = call(fn, scope);
     else
       return finish(
@@ -71,12 +71,12 @@ function call(fn: ScopeWork, scope: ScopeState): unknown {
 /** No async function: its suspended frame would be a third of what an open scope costs. */
 function finish(scope: ScopeState, work: unknown): Promise<unknown> {
   return Promise.resolve(work).then(
-    (result) => leave(scope, result),
+    (result) => end(scope, result),
     (error: unknown) => fail(scope, error),
   );
 }
 
-function leave(scope: ScopeState, result: unknown): unknown {
+function end(scope: ScopeState, result: unknown): unknown {
   if (!scope.endsAtOnce) return scope.close().then(() => result);
   scope.endAtOnce();
   return result;

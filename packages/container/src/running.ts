@@ -12,6 +12,7 @@ import {
   type ValuesOf,
 } from "@steward/core";
 import type { Engine } from "./engine.ts";
+import type { CallerOptions } from "./caller.ts";
 import { containerError } from "./errors.ts";
 import { viewOf, type GraphView } from "./graph-view.ts";
 import { healthOf, type HealthReport } from "./health.ts";
@@ -23,6 +24,9 @@ import type { BoundBy, Gotten, HeldByContainer, ScopeNeeds, SomeDefinition } fro
 import { SessionHandle } from "./session-handle.ts";
 
 const HEALTH_VALUES: Readonly<Record<HealthStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, unknown: 0 };
+
+/** How long the caller of a restart waits. */
+export type RestartOptions = CallerOptions;
 
 /** A container whose resources are up. */
 export class Running implements AsyncDisposable, MetricsSource {
@@ -117,9 +121,9 @@ export class Running implements AsyncDisposable, MetricsSource {
     fn: (value: Gotten<D>) => R,
   ): Promise<Awaited<R>> {
     const engine = this.#engine;
+    await engine.restarts.gate;
     const refusal = engine.refusal();
     if (refusal !== undefined) throw refusal;
-    if (engine.gate !== undefined || engine.broken !== undefined) await engine.passGate();
     const scope = engine.open(undefined, undefined);
     try {
       return await fn(this.get(definition));
@@ -129,14 +133,17 @@ export class Running implements AsyncDisposable, MetricsSource {
   }
 
   /**
-   * Replaces a resource and everything that holds it by new instances. Whoever uses the old ones finishes first.
+   * Replaces a resource and everything that holds it by new instances. Scopes that hold the old ones finish on them
+   * first, for at most the drain timeout; so do not wait for a restart inside of a scope. The caller's deadline, that
+   * of its request and `options` end the restart before the new instances are in use, and after that only the wait.
    *
+   * @param options.signal Gives the restart up.
+   * @param options.timeoutMs Longest wait, in ms. Default: none but the start and drain timeouts of the container.
    * @throws {RESTART_FAILED} when a new instance does not start; unless it can exist only once, the old one stays in use.
+   * @throws {RESTART_REFUSED} for a `process` resource, or what it restarts with it, that other containers hold too.
    */
-  async restart(definition: SomeDefinition): Promise<void> {
-    const index = this.#engine.graph.indexOf(definition);
-    const broken = index !== undefined && this.#engine.broken?.affected.includes(index) === true;
-    await this.#engine.restart(broken ? index : this.#nodeOf(definition).graph.index);
+  async restart(definition: SomeDefinition, options: RestartOptions = {}): Promise<void> {
+    await this.#engine.restart(this.#nodeOf(definition).graph.index, options);
   }
 
   /** Replaces what lies below a resource's client (connections, credentials); its dependants notice nothing. */
@@ -182,13 +189,13 @@ export class Running implements AsyncDisposable, MetricsSource {
       kind: "gauge",
       unit: "{scope}",
       attributes: {},
-      value: this.#engine.openScopes,
+      value: this.#engine.scopes.size,
     };
   }
 
   /** The graph as data, with states and start times; `explain(running)` prints it with the critical path. */
   graph(): GraphView {
-    return viewOf(this.#engine.graph, this.#engine.current.live);
+    return viewOf(this.#engine.graph, this.#engine.state.current.live);
   }
 
   /** Takes no new work and waits for what runs, roots first. `stop` does it too. */
@@ -216,8 +223,8 @@ export class Running implements AsyncDisposable, MetricsSource {
   }
 
   #live(index: number | undefined, name: string): LiveNode {
-    const { graph, current } = this.#engine;
-    const node = index === undefined ? undefined : current.live[index];
+    const { graph, state } = this.#engine;
+    const node = index === undefined ? undefined : state.live(index);
     if (node !== undefined) return node;
     const near = nearest(name, graph.byName.keys());
     const hint =

@@ -1,75 +1,63 @@
-import type { Binding, Definition, Need, Needs } from "@steward/core";
-import type { Generation } from "./assembly.ts";
+import type { Binding, Definition, Need } from "@steward/core";
+import { runCleanups, type Cleanup, type Outcome } from "./cleanups.ts";
 import { containerError } from "./errors.ts";
-import { isThenable } from "./execute.ts";
-import { runExits, type Exit, type LifecycleGenerator, type Outcome } from "./exits.ts";
+import { execute } from "./execute.ts";
 import type { AnyDefinition } from "./graph.ts";
-import { didNotYield } from "./plain.ts";
-import type { Plan, PlanKind, Step } from "./plan.ts";
+import type { Plan, Step, StepHost } from "./plan.ts";
+import type { Generation } from "./state.ts";
+import {
+  enterGenerator,
+  inputMissing,
+  isNoted,
+  type SessionSource,
+  type ValueHolder,
+  type ValueHost,
+} from "./value-holder.ts";
 
 /** What a scope asks of the container it belongs to. */
-export interface ScopeHost {
-  /** The plan of a set of needs. */
-  planFor(needs: Needs, kind: PlanKind): Plan;
-  /** Starts an instance for this scope alone. */
-  instantiate(definition: AnyDefinition, scope: ScopeState): Promise<unknown>;
-  /** An instance of a cached need; the scope gives it back when it ends. */
-  borrowCached(definition: AnyDefinition, ttlMs: number, scope: ScopeState): unknown;
+export interface ScopeHost extends ValueHost {
+  /** As `lazily`; the scope holds the instance until it ends. */
+  lazilyFor(index: number, scope: ScopeState): Promise<unknown>;
   scopeClosed(scope: ScopeState): void;
 }
 
 const NO_INPUTS: readonly Binding[] = [];
+/** What a slot holds before its step has run. */
+const EMPTY: unique symbol = Symbol("empty");
 
 /** Gives inputs that a scope was not opened with. Throws where it has none. */
 export type InputProvider = (definition: AnyDefinition) => unknown;
 
-/** A step whose value has to be waited for, and the step behind it. */
-interface Waiting {
-  readonly value: PromiseLike<unknown>;
-  readonly step: Step;
-  readonly next: number;
-}
-
-/** Says that `#drive` has something to wait for; nobody waits for this promise itself. */
-const WAITING: Promise<void> = Promise.resolve();
-
 /** One open scope: its inputs, the values made so far, and what has to be undone. */
-export class ScopeState implements AsyncDisposable {
+export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   readonly host: ScopeHost;
   readonly generation: Generation;
-  readonly session: ScopeState | undefined;
+  readonly session: SessionSource | undefined;
   /** Neighbours in the container's list of open scopes. */
   before: ScopeState | undefined = undefined;
   after: ScopeState | undefined = undefined;
   readonly #inputs: readonly Binding[];
-  #exits: Exit[] | undefined = undefined;
+  #cleanups: Cleanup[] | undefined = undefined;
   #memory: Map<AnyDefinition, unknown> | undefined = undefined;
   #abort: AbortController | undefined = undefined;
   #slots: unknown[] | undefined = undefined;
   #plan: Plan | undefined = undefined;
-  #complete = false;
-  /** True while steps run on behalf of `#drive`, which looks at `#waiting` next. */
-  #driving = false;
-  #waiting: Waiting | undefined = undefined;
   #phase: "open" | "settled" | "closed" = "open";
 
-  readonly #kind: PlanKind;
   /** Asked for inputs that the scope was not opened with. */
   provide: InputProvider | undefined = undefined;
 
+  /** @param generation The one that was pinned for it. */
   constructor(
     host: ScopeHost,
     generation: Generation,
     inputs: readonly Binding[] | undefined,
-    session: ScopeState | undefined,
-    kind: PlanKind = "later",
+    session: SessionSource | undefined,
   ) {
-    this.#kind = kind;
     this.host = host;
     this.generation = generation;
     this.session = session;
     this.#inputs = inputs ?? NO_INPUTS;
-    generation.borrowers++;
   }
 
   /** Aborts when the scope ends, or when its work is given up. */
@@ -94,24 +82,9 @@ export class ScopeState implements AsyncDisposable {
 
   /** Resolves a plan as this scope's first; gives a promise when it had to wait. */
   enterPlan(plan: Plan): Promise<void> | undefined {
-    const slots = new Array<unknown>(plan.size).fill(undefined);
-    this.#fill(plan, slots);
-    this.#slots = slots;
+    this.#slots = this.#slotsFor(plan);
     this.#plan = plan;
-    const pending = this.#run(plan, slots);
-    if (pending === undefined) this.#complete = true;
-    return pending;
-  }
-
-  /** Runs a plan from its start. One that is run from within another's step waits on its own. */
-  #run(plan: Plan, slots: unknown[]): Promise<void> | undefined {
-    const outer = this.#driving;
-    this.#driving = false;
-    try {
-      return plan.run(this, slots, this.generation.values, 0);
-    } finally {
-      this.#driving = outer;
-    }
+    return execute(plan, this, this.#slots, this.generation.values);
   }
 
   /** What the first plan was asked for. */
@@ -120,7 +93,8 @@ export class ScopeState implements AsyncDisposable {
     return this.#plan.result(this.#slots, this.generation.values, this);
   }
 
-  #fill(plan: Plan, slots: unknown[]): void {
+  #slotsFor(plan: Plan): unknown[] {
+    const slots = new Array<unknown>(plan.size).fill(EMPTY);
     const { inputs } = plan;
     for (let i = 0; i < inputs.length; i++) {
       const wanted = inputs[i];
@@ -128,6 +102,7 @@ export class ScopeState implements AsyncDisposable {
         slots[wanted.slot] =
           this.#inputs[i]?.input === wanted.definition ? this.#inputs[i]?.value : this.inputValue(wanted.definition);
     }
+    return slots;
   }
 
   /** The value of an input, from this scope or its session. */
@@ -135,11 +110,7 @@ export class ScopeState implements AsyncDisposable {
     for (const binding of this.#inputs) if (binding.input === definition) return binding.value;
     if (this.session !== undefined && definition.lifetime === "session") return this.session.inputValue(definition);
     if (this.provide !== undefined) return this.provide(definition);
-    throw containerError(
-      "INPUT_MISSING",
-      `the input "${definition.name}" has no value: give ${definition.name}.is(...) where the ${definition.lifetime === "session" ? "session" : "scope"} opens`,
-      { resource: definition.name },
-    );
+    throw inputMissing(definition);
   }
 
   /** The value of one definition; what was made already is not made again. */
@@ -153,11 +124,11 @@ export class ScopeState implements AsyncDisposable {
   /** The values of needs. */
   async resolve(needs: Readonly<Record<string, Need>>): Promise<Record<string, unknown>> {
     this.#refuseClosed();
-    const plan = this.host.planFor(needs, this.#kind);
-    const slots = new Array<unknown>(plan.size).fill(undefined);
-    this.#fill(plan, slots);
-    await this.#run(plan, slots);
-    return plan.result(slots, this.generation.values, this);
+    const { values } = this.generation;
+    const plan = this.host.planFor(this.generation, needs, "later");
+    const slots = this.#slotsFor(plan);
+    await execute(plan, this, slots, values);
+    return plan.result(slots, values, this);
   }
 
   #refuseClosed(): void {
@@ -165,7 +136,6 @@ export class ScopeState implements AsyncDisposable {
       throw containerError("SCOPE_CLOSED", "the scope is closed; take what you need from it before its work settles");
   }
 
-  /** The value that a step made before, or makes now; both at most once. */
   remember(step: Step, make: () => unknown): unknown {
     const definition = step.definition;
     if (definition === undefined) return make();
@@ -179,73 +149,29 @@ export class ScopeState implements AsyncDisposable {
 
   #made(definition: AnyDefinition): { readonly value: unknown } | undefined {
     if (this.#memory?.has(definition) === true) return { value: this.#memory.get(definition) };
-    const slot = this.#complete ? this.#plan?.slots.get(definition) : undefined;
-    return slot === undefined ? undefined : { value: this.#slots?.[slot] };
+    const slot = this.#plan?.slots.get(definition);
+    const value = slot === undefined ? EMPTY : this.#slots?.[slot];
+    return value === EMPTY ? undefined : { value };
   }
 
-  /** Waits for a step's value, then goes on with the steps behind it. */
-  wait(value: PromiseLike<unknown>, step: Step, slots: unknown[], next: number, run: Plan["run"]): Promise<void> {
-    const waiting = { value, step, next };
-    if (!this.#driving) return this.#drive(waiting, slots, run);
-    this.#waiting = waiting;
-    return WAITING;
+  enter(definition: AnyDefinition, generator: unknown, handler: boolean): unknown {
+    return enterGenerator(this, definition, generator, handler);
   }
 
-  /** One promise for all steps of a plan that have to be waited for, however many there are. */
-  async #drive(first: Waiting, slots: unknown[], run: Plan["run"]): Promise<void> {
-    for (
-      let waiting: Waiting | undefined = first;
-      waiting !== undefined;
-      waiting = this.#goOn(slots, waiting.next, run)
-    ) {
-      const { step, value } = waiting;
-      const made = await value;
-      slots[step.slot] = made;
-      if (step.stop !== undefined && made !== undefined) this.willStop(step, made);
-    }
-    if (slots === this.#slots) this.#complete = true;
-  }
-
-  #goOn(slots: unknown[], next: number, run: Plan["run"]): Waiting | undefined {
-    this.#driving = true;
-    try {
-      return run(this, slots, this.generation.values, next) === undefined ? undefined : this.#waiting;
-    } finally {
-      this.#driving = false;
-      this.#waiting = undefined;
-    }
-  }
-
-  /** Enters a lifecycle generator and gives its value, or a promise of it. */
-  enter(name: string, generator: unknown, handler: boolean): unknown {
-    const lifecycle = generator as LifecycleGenerator; // the definition's start is a generator function
-    const first = lifecycle.next();
-    return isThenable(first)
-      ? first.then((result) => this.#entered(name, lifecycle, handler, result as IteratorResult<unknown>))
-      : this.#entered(name, lifecycle, handler, first as IteratorResult<unknown>);
-  }
-
-  #entered(name: string, generator: LifecycleGenerator, handler: boolean, first: IteratorResult<unknown>): unknown {
-    if (first.done === true) throw didNotYield(name);
-    this.willExit({ name, handler, generator, stop: undefined, value: undefined });
-    return first.value;
-  }
-
-  /** Notes that a value has to be stopped. Once for each value, however many plans hand it out. */
   willStop(step: Step, value: unknown): void {
-    if (step.remembered && this.#exits?.some((exit) => exit.value === value && exit.stop === step.stop) === true)
-      return;
-    this.willExit({ name: step.name, handler: step.handler, generator: undefined, stop: step.stop, value });
+    const { definition, handler, stop } = step;
+    if (definition === undefined || (step.remembered && isNoted(this.#cleanups, step, value))) return;
+    this.willCleanUp({ definition, handler, generator: undefined, stop, value });
   }
 
-  /** Notes what has to be undone. */
-  willExit(exit: Exit): void {
-    (this.#exits ??= []).push(exit);
+  /** Notes what has to be undone. What arrives after the end, because it ignored its signal, is undone at once. */
+  willCleanUp(cleanup: Cleanup): void {
+    if (this.#phase === "closed") void runCleanups([cleanup], { error: scopeEnded() }, this);
+    else (this.#cleanups ??= []).push(cleanup);
   }
 
-  /** A value of the session that this scope belongs to. */
   fromSession(definition: AnyDefinition): unknown {
-    if (this.session !== undefined) return this.session.get(definition);
+    if (this.session !== undefined) return this.session.get(definition, this.generation);
     throw containerError(
       "SESSION_MISSING",
       `"${definition.name}" belongs to a session: open the scope with running.session(key).scope(...)`,
@@ -258,24 +184,29 @@ export class ScopeState implements AsyncDisposable {
   }
 
   cached(definition: AnyDefinition, ttlMs: number): unknown {
-    return this.host.borrowCached(definition, ttlMs, this);
+    return this.host.useCached(definition, ttlMs, this);
+  }
+
+  lazily(index: number): Promise<unknown> {
+    return this.host.lazilyFor(index, this);
   }
 
   /** True when ending it takes no waiting. */
   get endsAtOnce(): boolean {
-    return this.#exits === undefined;
+    return this.#cleanups === undefined;
   }
 
   /** True when nothing has to be done between the handler and the reply. */
   get settlesAtOnce(): boolean {
-    const exits = this.#exits;
-    if (exits === undefined) return true;
-    for (const exit of exits) if (exit.handler) return false;
+    const cleanups = this.#cleanups;
+    if (cleanups === undefined) return true;
+    for (const cleanup of cleanups) if (cleanup.handler) return false;
     return true;
   }
 
   /** Ends a scope that has nothing to undo. */
   endAtOnce(): void {
+    if (this.#phase === "closed") return;
     this.#phase = "closed";
     this.#abort?.abort(scopeEnded());
     this.host.scopeClosed(this);
@@ -283,21 +214,21 @@ export class ScopeState implements AsyncDisposable {
 
   /**
    * The handler has settled: runs what has to be done before a reply is sent, such as a commit.
-   * @throws What the handler failed with, or what a cleanup made of it.
+   * @throws What the handler failed with, with failures of cleanup attached; or what a cleanup failed with.
    */
   async settle(failure?: { readonly error: unknown }): Promise<void> {
     if (this.#phase !== "open") return;
     this.#phase = "settled";
     const due = this.#due(isOfHandler);
     if (due === undefined) return rethrow(failure);
-    const { outcome, later } = await runExits(due, failure, this); // here and not in a function of its own: a promise less for each request
-    if (later.length > 0) (this.#exits ??= []).push(...later);
+    const { outcome, later } = await runCleanups(due, failure, this); // here and not in a function of its own: a promise less for each request
+    if (later.length > 0) (this.#cleanups ??= []).push(...later);
     rethrow(outcome);
   }
 
   /**
    * The response has ended: releases everything that is left, also after an abort.
-   * @throws What it ended with, or what a cleanup made of it.
+   * @throws What it ended with, with failures of cleanup attached; or what a cleanup failed with.
    */
   async close(failure?: { readonly error: unknown }): Promise<void> {
     if (this.#phase === "closed") return;
@@ -309,7 +240,8 @@ export class ScopeState implements AsyncDisposable {
       );
     this.#phase = "closed";
     try {
-      outcome = await this.#runExits(() => true, outcome);
+      const due = this.#due(() => true);
+      if (due !== undefined) outcome = (await runCleanups(due, outcome, this)).outcome;
     } finally {
       this.#abort?.abort(scopeEnded());
       this.host.scopeClosed(this);
@@ -317,21 +249,13 @@ export class ScopeState implements AsyncDisposable {
     if (outcome !== undefined) throw outcome.error;
   }
 
-  async #runExits(now: (exit: Exit) => boolean, outcome: Outcome): Promise<Outcome> {
-    const due = this.#due(now);
-    if (due === undefined) return outcome;
-    const exited = await runExits(due, outcome, this);
-    if (exited.later.length > 0) (this.#exits ??= []).push(...exited.later);
-    return exited.outcome;
-  }
-
-  /** Takes out the exits whose moment it is; `undefined` for none. */
-  #due(now: (exit: Exit) => boolean): readonly Exit[] | undefined {
-    const all = this.#exits;
+  /** Takes out the cleanups whose moment it is; `undefined` for none. */
+  #due(now: (cleanup: Cleanup) => boolean): readonly Cleanup[] | undefined {
+    const all = this.#cleanups;
     if (all === undefined) return undefined;
     const due = all.filter(now);
     if (due.length === 0) return undefined;
-    this.#exits = due.length === all.length ? undefined : all.filter((exit) => !now(exit));
+    this.#cleanups = due.length === all.length ? undefined : all.filter((cleanup) => !now(cleanup));
     return due;
   }
 
@@ -340,8 +264,8 @@ export class ScopeState implements AsyncDisposable {
   }
 }
 
-function isOfHandler(exit: Exit): boolean {
-  return exit.handler;
+function isOfHandler(cleanup: Cleanup): boolean {
+  return cleanup.handler;
 }
 
 function rethrow(outcome: Outcome): void {

@@ -25,21 +25,30 @@ export class SessionHandle<Bound extends string = never> {
   async scope(inputs: readonly Binding[], needs: Needs, fn: ScopeWork): Promise<unknown> {
     const refusal = this.#engine.refusal();
     if (refusal !== undefined) throw refusal;
-    const { scope, leave } = this.#engine.sessions.enter(this.#key, this.#inputs);
+    const { session, done } = this.#engine.sessions.use(this.#key, this.#inputs);
     try {
-      return await runScope(this.#engine, inputs, needs, fn, scope);
+      return await runScope(this.#engine, inputs, needs, fn, session);
     } finally {
-      leave();
+      done();
     }
   }
 
-  /** A value of this session. */
+  /**
+   * A value of this session.
+   *
+   * @throws {CONTAINER_CLOSED} when the container stops.
+   */
   async get<D extends SomeDefinition>(definition: D & ResolvableBy<D, Bound>): Promise<Gotten<D>> {
-    const { scope, leave } = this.#engine.sessions.enter(this.#key, this.#inputs);
+    await this.#engine.restarts.gate;
+    const refusal = this.#engine.refusal();
+    if (refusal !== undefined) throw refusal;
+    const { session, done } = this.#engine.sessions.use(this.#key, this.#inputs);
+    const scope = this.#engine.open(undefined, session); // it holds what the value is made from
     try {
-      return (await scope.get(definition)) as Gotten<D>; // the plan made it of this definition
+      return (await session.get(definition, scope.generation)) as Gotten<D>; // the plan made it of this definition
     } finally {
-      leave();
+      scope.endAtOnce();
+      done();
     }
   }
 

@@ -1,6 +1,7 @@
 import type { Binding, Clock, Timer } from "@steward/core";
 import { containerError } from "./errors.ts";
-import type { ScopeState } from "./scope.ts";
+import type { LiveNode } from "./node.ts";
+import type { SessionState } from "./session.ts";
 
 /** Bounds of user sessions. */
 export interface SessionOptions {
@@ -13,7 +14,7 @@ export interface SessionOptions {
 }
 
 interface Entry {
-  readonly scope: ScopeState;
+  readonly session: SessionState;
   readonly since: number;
   lastUsed: number;
   users: number;
@@ -21,17 +22,19 @@ interface Entry {
 
 const DEFAULTS = { idleTimeoutMs: 30 * 60_000, maxLifetimeMs: 12 * 3_600_000, max: 10_000 };
 
-/** The sessions of a container: keyed scopes that end when unused, when too old, or when there are too many. */
+/** The sessions of a container: by key; they end when unused, when too old, or when there are too many. */
 export class Sessions {
   readonly #clock: Clock;
   readonly #options: typeof DEFAULTS;
-  readonly #open: (inputs: readonly Binding[]) => ScopeState;
+  readonly #open: (inputs: readonly Binding[]) => SessionState;
   /** In the order of their last use: the first is the one unused for longest. */
   readonly #entries = new Map<string, Entry>();
+  /** Those too that have lost their key and are still in use, or end. */
+  readonly #alive = new Set<SessionState>();
   readonly #ending = new Set<Promise<void>>();
   #timer: Timer | undefined;
 
-  constructor(clock: Clock, options: SessionOptions, open: (inputs: readonly Binding[]) => ScopeState) {
+  constructor(clock: Clock, options: SessionOptions, open: (inputs: readonly Binding[]) => SessionState) {
     this.#clock = clock;
     this.#options = { ...DEFAULTS, ...options };
     this.#open = open;
@@ -41,29 +44,34 @@ export class Sessions {
     return this.#entries.size;
   }
 
-  /** The session of a key, opened with `inputs` where there is none; in use until `leave` is called. */
-  enter(key: string, inputs: readonly Binding[]): { readonly scope: ScopeState; readonly leave: () => void } {
+  /** The session of a key, opened with `inputs` where there is none; in use until `done` is called. */
+  use(key: string, inputs: readonly Binding[]): { readonly session: SessionState; readonly done: () => void } {
     const entry = this.#valid(key) ?? this.#add(key, inputs);
     entry.users++;
     this.#touch(key, entry);
-    return { scope: entry.scope, leave: () => this.#leave(key, entry) };
+    return { session: entry.session, done: () => this.#done(key, entry) };
   }
 
-  /** Ends a session once nobody uses it any more. */
+  /** Ends a session after its last user. */
   async end(key: string): Promise<void> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
-    if (entry.users === 0) await this.#close(entry);
+    if (entry.users === 0) await this.#close(entry.session);
   }
 
-  /** Ends all; their users have gone by now. */
-  async close(): Promise<void> {
+  /** Releases what holds any of these instances, in every session. Gives what failed. */
+  async release(nodes: readonly LiveNode[]): Promise<unknown[]> {
+    return failuresOf([...[...this.#alive].map((session) => session.release(nodes)), ...this.#ending]);
+  }
+
+  /** Ends all, those still in use too. Gives what failed. */
+  async close(): Promise<unknown[]> {
     this.#timer?.cancel();
     this.#timer = undefined;
-    const entries = [...this.#entries.values()];
     this.#entries.clear();
-    await Promise.allSettled([...entries.map((entry) => this.#close(entry)), ...this.#ending]);
+    for (const session of this.#alive) void this.#close(session).catch(() => {}); // they are collected below
+    return failuresOf([...this.#ending]);
   }
 
   #valid(key: string): Entry | undefined {
@@ -82,8 +90,9 @@ export class Sessions {
   #add(key: string, inputs: readonly Binding[]): Entry {
     if (this.#entries.size >= this.#options.max) this.#makeRoom();
     const now = this.#clock.now();
-    const entry = { scope: this.#open(inputs), since: now, lastUsed: now, users: 0 };
+    const entry = { session: this.#open(inputs), since: now, lastUsed: now, users: 0 };
     this.#entries.set(key, entry);
+    this.#alive.add(entry.session);
     this.#arm();
     return entry;
   }
@@ -103,19 +112,20 @@ export class Sessions {
     if (this.#entries.delete(key)) this.#entries.set(key, entry);
   }
 
-  #leave(key: string, entry: Entry): void {
+  #done(key: string, entry: Entry): void {
     entry.users--;
     if (this.#entries.get(key) === entry) this.#touch(key, entry);
-    else if (entry.users === 0) void this.#close(entry).catch(() => {});
+    else if (entry.users === 0) void this.#close(entry.session).catch(() => {});
   }
 
   #retire(key: string, entry: Entry): void {
     this.#entries.delete(key);
-    if (entry.users === 0) void this.#close(entry).catch(() => {});
+    if (entry.users === 0) void this.#close(entry.session).catch(() => {});
   }
 
-  #close(entry: Entry): Promise<void> {
-    const closed = entry.scope.close();
+  #close(session: SessionState): Promise<void> {
+    if (!this.#alive.delete(session)) return Promise.resolve();
+    const closed = session.close();
     this.#ending.add(closed);
     return closed.finally(() => this.#ending.delete(closed));
   }
@@ -132,4 +142,9 @@ export class Sessions {
     for (const [key, entry] of this.#entries) if (this.#expired(entry)) this.#retire(key, entry);
     this.#arm();
   }
+}
+
+async function failuresOf(work: readonly Promise<void>[]): Promise<unknown[]> {
+  const settled = await Promise.allSettled(work);
+  return settled.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : []));
 }

@@ -2,6 +2,7 @@ import type { Timer } from "./clock.ts";
 import { StewardError } from "./errors.ts";
 import type { Guard } from "./guard.ts";
 import type { Call, Operation } from "./guard-options.ts";
+import { isThenable } from "./thenable.ts";
 import { Expiring } from "./timers.ts";
 
 /**
@@ -216,8 +217,4 @@ export class GuardedCall extends GuardedUse implements Call {
     if (!this.settled) this.#resolve(value);
     this.succeed();
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

@@ -168,4 +168,5 @@ export {
   type Variant,
 } from "./spec.ts";
 export { DeadlineWheel, deadlineWheel, Expiring } from "./timers.ts";
+export { isThenable } from "./thenable.ts";
 export { TimeoutReached, within, type WithinOptions } from "./within.ts";

@@ -1,4 +1,4 @@
-import { runWithContext } from "@steward/core";
+import { isThenable, runWithContext } from "@steward/core";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { setVisit, visitOf } from "./inject.ts";
 import type { AnyHandler, Route } from "./route.ts";
@@ -112,8 +112,4 @@ function streams(result: unknown): boolean {
 function noteErrors(result: unknown, visit: Visit): void {
   const stream = result as { on?: (event: "error", listener: (error: unknown) => void) => unknown }; // it streams; web streams have no `on`
   stream.on?.("error", (error) => visit.note(error));
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
