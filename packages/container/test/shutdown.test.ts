@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
+import { hasSubscribers } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { Agent, createServer, get, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import t from "tap";
-import { publishServing, resource } from "@steward/core";
+import { CHANNELS, publishServing, resource } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import { container, healthEndpoints, runMain, serveManagement, type MainOptions, type Running } from "../src/index.ts";
 import { FakeProcess } from "./fake-process.ts";
@@ -112,6 +113,29 @@ t.test("replies keep their connections again once the process has ended, in test
   agent.destroy();
   proc.send("SIGINT");
   await clock.runUntil(code);
+});
+
+t.test("requests are listened to until the first one, and to send clients away, and not after the end", async (t) => {
+  const heard = (): boolean[] => ["http.server.request.start", CHANNELS.serving].map((name) => hasSubscribers(name));
+  const served = await serving();
+  t.strictSame(heard(), [true, true]);
+  await (await fetch(served.url)).text();
+  t.strictSame(heard(), [false, false], "later requests cost nothing");
+  served.proc.send("SIGINT");
+  await served.clock.runUntil(served.code);
+  t.strictSame(heard(), [false, false]);
+
+  const quiet = await serving({ shutdownDelayMs: 100 });
+  quiet.proc.send("SIGTERM");
+  await quiet.clock.advance(50);
+  t.strictSame(heard(), [true, false]);
+  await quiet.clock.runUntil(quiet.code);
+  t.strictSame(heard(), [false, false]);
+
+  const clock = new FakeClock();
+  const failing = resource("failing", { start: () => Promise.reject(new Error("no")) });
+  t.equal(await runMain(container([failing], { clock }), { clock, process: new FakeProcess() }), 1);
+  t.strictSame(heard(), [false, false]);
 });
 
 t.test("SIGHUP can be ignored, or call a function, such as one that reads the configuration again", async (t) => {
