@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { FakeClock } from "@steward/testing";
+import { effort, FakeClock } from "@steward/testing";
 import t from "tap";
 import { CryptoBackendManager, memoryStore, type AlgorithmName } from "../src/index.ts";
 import { ALGORITHM_NAMES, ALGORITHMS } from "../src/suites/catalog.ts";
@@ -30,7 +30,9 @@ for (const algorithm of portableNames) {
         );
         continue;
       }
-      for (const size of [0, 1, 16, 31, 16_384, 70_001]) {
+      // RSA in JavaScript takes 30 ms a message.
+      const sizes = purpose === "hybrid" && effort < 1 ? [0, 16_385] : [0, 1, 16, 31, 16_384, 70_001];
+      for (const size of sizes) {
         const plaintext = randomBytes(size);
         const message = await writer.client[purpose]("box").encrypt(plaintext, { aad: { a: "b" } });
         t.ok(

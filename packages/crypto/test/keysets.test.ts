@@ -236,7 +236,7 @@ t.test("retired keys are disabled and destroyed only where retainMs says so", as
   await using manager = await started(
     {
       propagationMs: 1_000,
-      refreshEveryMs: 60_000,
+      refreshEveryMs: 3_600_000,
       keysets: { box: { algorithm: "aes-256-gcm", retainMs: 10_000 }, kept: { algorithm: "aes-256-gcm" } },
     },
     clock,

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isStewardError } from "@steward/core";
+import { effort, rounds } from "@steward/testing";
 import t, { type Test } from "tap";
 import { CertificateAuthority, exportPkcs12, importPkcs12 } from "../src/pki/index.ts";
 import { IterationBudget, pkcs12Key } from "../src/pki/pkcs12-keys.ts";
@@ -56,7 +57,7 @@ t.test("files of OpenSSL are read in every manner, with every passphrase, and ou
     return readFile(path("a.p12"));
   };
   for (const [manner, flags] of Object.entries(MANNERS))
-    for (const phrase of ["", "ascii", ...PHRASES.slice(0, manner === "modern" ? undefined : 2)]) {
+    for (const phrase of phrasesFor(manner)) {
       const file = await make(phrase, flags);
       const bundle = readPkcs12(file, phrase, LIMITS);
       t.equal(bundle.privateKeyPem, key, `${manner}, "${phrase}"`);
@@ -71,6 +72,11 @@ t.test("files of OpenSSL are read in every manner, with every passphrase, and ou
     t.match(openssl("pkcs12", "-in", path("ours.p12"), "-passin", `pass:${phrase}`, "-nodes"), /BEGIN PRIVATE KEY/);
   }
 });
+
+function phrasesFor(manner: string): readonly string[] {
+  if (manner === "modern") return ["", "ascii", ...PHRASES];
+  return effort < 1 ? PHRASES.slice(0, 1) : ["", "ascii", ...PHRASES.slice(0, 2)];
+}
 
 t.test("what nothing authenticates is refused unless it is allowed by name", { skip }, async (t) => {
   const { path, key } = await files(t);
@@ -90,32 +96,27 @@ t.test("iterations are bounded, and those that are allowed do not hold up the ev
     openssl("pkcs12", "-export", "-out", path("a.p12"), ...inputs, ...flags);
     return readFile(path("a.p12"));
   };
-  const dear = await make(600_000);
-  const began = performance.now();
-  await t.rejects(importPkcs12(dear, "secret"), {
+  await t.rejects(importPkcs12(await make(200_000), "secret", { maxIterations: 100_000 }), {
     code: "CRYPTO_PKI_INVALID",
-    message: /500000 iterations.*maxIterations/,
+    message: /100000 iterations.*maxIterations/,
   });
-  t.comment(`refused after ${Math.round(performance.now() - began)} ms`);
-  const file = await make(100_000);
+  const began = performance.now();
+  await t.rejects(importPkcs12(await make(500_001), "secret"), { code: "CRYPTO_PKI_INVALID", message: /500000/ });
+  t.comment(`refused within ${Math.round(performance.now() - began)} ms, the making of the file included`);
+  const file = await make(rounds(100_000));
   const before = performance.eventLoopUtilization();
-  let longest = 0;
-  let last = performance.now();
-  const timer = setInterval(() => {
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-  }, 5);
   t.equal((await importPkcs12(file, "secret")).privateKeyPem, key);
-  clearInterval(timer);
   const { active } = performance.eventLoopUtilization(before);
-  t.ok(active < 1_000, "100,000 iterations took seconds of the main thread once");
-  t.comment(`longest gap ${Math.round(longest)} ms; main thread active ${Math.round(active)} ms`);
-  t.equal((await importPkcs12(dear, "secret", { maxIterations: 3_000_000 })).privateKeyPem, key);
+  t.ok(active < 500, "100,000 iterations took two seconds of the main thread once");
+  t.comment(`main thread active ${Math.round(active)} ms`);
 });
 
-t.test("a file that is too large, and more files than may wait, are refused", async (t) => {
+t.test("a file or passphrase that is too large is refused", async (t) => {
   await t.rejects(importPkcs12(Buffer.alloc(2 ** 20 + 1), "x"), { code: "CRYPTO_PKI_INVALID", message: /too large/ });
   await t.rejects(importPkcs12(Buffer.alloc(10), "x".repeat(2_000)), { code: "CRYPTO_PKI_INVALID" });
+});
+
+t.test("more files than may wait are refused", { skip: effort < 1 ? "each file has a thread" : false }, async (t) => {
   const all = Array.from({ length: 40 }, () =>
     importPkcs12(Buffer.alloc(100, 0x30), "x").catch((error: unknown) => (isStewardError(error) ? error.code : "?")),
   );

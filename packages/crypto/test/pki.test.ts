@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
+import { effort, rounds } from "@steward/testing";
 import t, { type Test } from "tap";
 import {
   bundlePkcs7,
@@ -17,7 +18,8 @@ import {
   type CertificateKeyKind,
 } from "../src/pki/index.ts";
 
-const KINDS: readonly CertificateKeyKind[] = ["ecdsa-p256", "ed25519", "rsa-2048"];
+// Keys of RSA take long to make; the quick loop has one in the old PKCS#12 file.
+const KINDS: readonly CertificateKeyKind[] = ["ecdsa-p256", "ed25519", ...(effort < 1 ? [] : (["rsa-2048"] as const))];
 const DAY = 86_400_000;
 
 function openssl(...args: readonly string[]): string | undefined {
@@ -277,14 +279,14 @@ t.test("names that are none, files that are none, and servers without a name are
   });
 });
 
-t.test("two hundred certificates in a row are all well-formed", async (t) => {
+t.test("many certificates in a row are all well-formed", async (t) => {
   const authority = await CertificateAuthority.create({ commonName: "Test CA" });
   const publicKey = new X509Certificate(authority.certificatePem).publicKey;
   const serials = new Set<string>();
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < rounds(200); i++) {
     const { certificatePem, serialNumber } = await authority.issueClient(`client ${i}`);
     if (!new X509Certificate(certificatePem).verify(publicKey)) t.fail(`certificate ${i}`);
     serials.add(serialNumber);
   }
-  t.equal(serials.size, 200);
+  t.equal(serials.size, rounds(200));
 });

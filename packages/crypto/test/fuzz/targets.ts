@@ -6,7 +6,16 @@ import { unwrapRecord, wrapRecord } from "../../src/keysets/blob.ts";
 import type { KeysetRecord } from "../../src/keysets/record.ts";
 import { parseRecord, serializeRecord } from "../../src/keysets/record-text.ts";
 import { parseHash } from "../../src/passwords/phc.ts";
-import { createRequest } from "../../src/pki/index.ts";
+import { fromDer, fromPem, partsOf, sequence, toDer, toPem } from "../../src/pki/der.ts";
+import { parsedCertificate, parsedKey } from "../../src/pki/files.ts";
+import {
+  bundlePkcs7,
+  CertificateAuthority,
+  certificatesInPkcs7,
+  createRequest,
+  exportPkcs12,
+} from "../../src/pki/index.ts";
+import { readPkcs12 } from "../../src/pki/pkcs12-reader.ts";
 import { readRequest } from "../../src/pki/request.ts";
 import { ALGORITHM_NAMES, ALGORITHMS } from "../../src/suites/catalog.ts";
 
@@ -29,7 +38,7 @@ export async function targets(): Promise<{ readonly all: Target[]; readonly mana
   const messages = await Promise.all(names.map((name) => messageTarget(manager, name)));
   return {
     manager,
-    all: [...messages, await streamTarget(manager), ...(await storeTargets()), hashTarget(), await requestTarget()],
+    all: [...messages, await streamTarget(manager), ...(await storeTargets()), hashTarget(), ...(await pkiTargets())],
   };
 }
 
@@ -101,12 +110,44 @@ function hashTarget(): Target {
   };
 }
 
-async function requestTarget(): Promise<Target> {
+/** Files of certificates and keys: PEM, the DER in it, PKCS#7, and PKCS#12 with a MAC and, so that what is behind it is read, without. */
+async function pkiTargets(): Promise<Target[]> {
   const { requestPem } = await createRequest({ commonName: "fuzz", names: ["fuzz.example"] });
-  return {
-    name: "certificate request",
-    good: [Buffer.from(requestPem)],
-    lenient: true,
-    read: async (bytes) => readRequest(bytes.toString("latin1")),
+  const authority = await CertificateAuthority.create({ commonName: "CA" });
+  const server = await authority.issueServer(["fuzz.example"]);
+  const bundle = bundlePkcs7([server.certificatePem, authority.certificatePem]);
+  const file = exportPkcs12({ ...server, chainPem: [authority.certificatePem] }, PHRASE);
+  const [version, content] = partsOf(fromDer(file, "the file"));
+  if (version === undefined || content === undefined) throw new Error("not a file");
+  const pem = { name: "", lenient: true } as const;
+  const labels = { request: "CERTIFICATE REQUEST", certificate: "CERTIFICATE", key: "PRIVATE KEY", bundle: "PKCS7" };
+  const readers = {
+    request: { text: requestPem, read: (text: string) => readRequest(text) },
+    certificate: { text: server.certificatePem, read: (text: string) => parsedCertificate(text) },
+    key: { text: server.privateKeyPem, read: (text: string) => parsedKey(text) },
+    bundle: { text: bundle, read: (text: string) => certificatesInPkcs7(text) },
   };
+  const texts = (Object.keys(readers) as (keyof typeof readers)[]).flatMap((kind): Target[] => {
+    const { text, read } = readers[kind];
+    const inDer = (bytes: Buffer): unknown => read(toPem(labels[kind], bytes));
+    return [
+      { ...pem, name: `${kind} PEM`, good: [Buffer.from(text)], read: async (bytes) => read(bytes.toString("latin1")) },
+      { ...pem, name: `${kind} DER`, good: [fromPem(text, labels[kind])], read: async (bytes) => inDer(bytes) },
+    ];
+  });
+  const limits = { maxIterations: 100_000 };
+  const withMac = { ...limits, allowMissingMac: false };
+  const withoutMac = { ...limits, allowMissingMac: true };
+  return [
+    ...texts,
+    { ...pem, name: "PKCS#12", good: [file], read: async (bytes) => readPkcs12(bytes, PHRASE, withMac) },
+    {
+      ...pem,
+      name: "PKCS#12 without MAC",
+      good: [toDer(sequence(version, content))],
+      read: async (bytes) => readPkcs12(bytes, PHRASE, withoutMac),
+    },
+  ];
 }
+
+const PHRASE = "a passphrase of length";
