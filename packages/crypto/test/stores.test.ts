@@ -71,6 +71,20 @@ t.test("files", async (t) => {
   await storeContract(t, () => fileStore({ directory }));
 });
 
+t.test("of writers that build on each other's files each hears that it wrote", async (t) => {
+  const directory = await folder(t);
+  let won = 0;
+  const write = async (): Promise<void> => {
+    const store = fileStore({ directory });
+    for (let i = 0; i < 60; i++) {
+      const revision = (await store.load("box"))?.revision ?? 0;
+      if (await store.compareAndSet("box", revision, { revision: revision + 1, blob: Buffer.from("x") })) won++;
+    }
+  };
+  await Promise.all(Array.from({ length: 6 }, write));
+  t.equal((await fileStore({ directory }).load("box"))?.revision, won, "no more and no fewer than were written");
+});
+
 t.test("files are private, leave nothing behind, and exposed ones are refused", async (t) => {
   const directory = await folder(t);
   const store = fileStore({ directory });

@@ -37,7 +37,9 @@ export function fileStore(options: FileStoreOptions): KeyStore {
       const before = (await revisions(directory, name))[0] ?? 0;
       if (before !== expected || !(await place(directory, name, next))) return false;
       const after = await revisions(directory, name);
-      if (after[0] !== next.revision) return false;
+      // Others may have gone on from here by now. Only behind more revisions than are kept was the place a free one that
+      // had been taken before.
+      if ((after[0] ?? 0) - next.revision >= KEPT_REVISIONS) return false;
       await Promise.all(after.slice(KEPT_REVISIONS).map((old) => unlink(fileOf(directory, name, old)).catch(() => {})));
       return true;
     },
