@@ -388,3 +388,56 @@ t.test("instanceof holds for errors of another copy of the package, and for subc
   for (const other of [undefined, null, "x", {}, new Error("x")]) t.notOk((other as unknown) instanceof StewardError);
   t.end();
 });
+
+t.test("near misses are found inside optionals, records, unions and variants, and beside the options", (t) => {
+  const inner = v.strictObject({ algorithm: v.string(), rotateEveryMs: v.optional(v.number()) });
+  const schema = v.strictObject({
+    keysets: v.optional(v.record(v.string(), inner), {}),
+    tls: v.optional(v.union([v.boolean(), v.strictObject({ rejectUnauthorized: v.optional(v.boolean()) })])),
+    scheme: v.optional(
+      v.variant("kind", [
+        v.strictObject({ kind: v.literal("a"), memoryKiB: v.number() }),
+        v.strictObject({ kind: v.literal("b"), iterations: v.number() }),
+      ]),
+    ),
+    deep: v.optional(v.strictObject({ one: v.strictObject({ two: msSchema() }) })),
+    mode: v.optional(v.picklist(["fast", "safe"])),
+  });
+  const problems = (given: object, alsoKnown?: readonly string[]): string[] =>
+    parseOptions("d", schema, given, alsoKnown).problems.map(({ path, message }) => `${path}: ${message}`);
+  t.strictSame(problems({ keysets: { box: { algorithm: "x", rotateEvery: 5 }, lid: {} } }), [
+    'keysets.box.rotateEvery: is not an option; did you mean "rotateEveryMs"?',
+    "keysets.lid.algorithm: is missing: expected string",
+  ]);
+  t.match(problems({ tls: { rejectUnauthorised: true } }), [/^tls/]);
+  t.strictSame(problems({ scheme: { kind: "b", iterations: 1, memoryKib: 5 } }), [
+    'scheme.memoryKib: is not an option; did you mean "memoryKiB"?',
+  ]);
+  t.strictSame(problems({ deep: { one: {} } }), ["deep.one.two: is missing: expected number"]);
+  t.strictSame(problems({ deep: { one: { two: 1, twoo: 2 } } }, ["twoos"]), [
+    'deep.one.twoo: is not an option; did you mean "two"?',
+  ]);
+  t.strictSame(problems({ critcality: "optional" }, ["criticality"]), [
+    'critcality: is not an option; did you mean "criticality"?',
+  ]);
+  t.strictSame(problems({ critcality: "optional" }), [
+    "critcality: is not an option; known: keysets, tls, scheme, deep, mode",
+  ]);
+  t.strictSame(problems({ deep: undefined, mode: "quick" }), ['mode: expected "fast" | "safe", received "quick"']);
+  t.strictSame(problems([] as object), [": expected an object, received an array"]);
+  t.end();
+});
+
+t.test("rules inside shapes keep their paths, through lists and records", (t) => {
+  const nested = shape<{ readonly list?: unknown; readonly record?: unknown }>(() => ({
+    list: listOf(sample),
+    record: recordOf(listOf(text())),
+  }));
+  t.strictSame(problemsOf({ list: [5, { name: "x", mode: 1 }], record: { a: ["", "b"] } }, nested), [
+    "list.0: expected an object, received 5",
+    'list.1.mode: expected "fast" | "safe", received 1',
+    "record.a.0: must not be empty",
+  ]);
+  t.strictSame(problemsOf({ toString: 1 }, nested), ["toString: is not an option; known: list, record"]);
+  t.end();
+});

@@ -23,6 +23,9 @@ export function parseOptions<Output>(
   given: unknown,
   alsoKnown: Iterable<string> = [],
 ): ParsedOptions<Output> {
+  if (Array.isArray(given) && (schema as Parts).entries !== undefined)
+    // to valibot an array is an object
+    return { options: undefined, problems: [{ resource, path: "", message: wrongType("an object", given) }] };
   const result = safeParse(schema, withoutUndefined(given));
   if (result.success) return { options: deepFreeze(result.output), problems: [] };
   return {
@@ -51,27 +54,26 @@ function problemsOf(
   if (issue.expected !== "never" || issue.type !== "strict_object")
     return [{ resource, path: path.join("."), message: messageOf(issue, schema, path) }];
   const parent = path.slice(0, -1);
-  return unknownKeys(schema, parent, issue).map((key) => ({
+  const known = knownKeys(schema as Parts, parent); // looked at only
+  const near = parent.length === 0 ? [...known, ...alsoKnown] : known;
+  return unknownKeys(known, issue).map((key) => ({
     resource,
     path: [...parent, key].join("."),
-    message: unknownKey(key, [...knownKeys(schema, parent), ...(parent.length === 0 ? alsoKnown : [])]),
+    message: unknownKey(key, near),
   }));
 }
 
 /** A strict object names only its first unknown key; we name all. */
-function unknownKeys(schema: OptionsSchema, parent: readonly string[], issue: v.BaseIssue<unknown>): string[] {
-  const item = issue.path?.at(-1);
-  const known = knownKeys(schema, parent);
-  const given = typeof item?.input === "object" && item.input !== null ? Object.keys(item.input) : [];
-  const unknown = given.filter((key) => !known.includes(key));
-  return unknown.length > 0 ? unknown : [String(item?.key)];
+function unknownKeys(known: readonly string[], issue: v.BaseIssue<unknown>): string[] {
+  const object = issue.path?.at(-1)?.input as object; // it is the object in which the key stands
+  return Object.keys(object).filter((key) => !known.includes(key));
 }
 
 function messageOf(issue: v.BaseIssue<unknown>, schema: OptionsSchema, path: readonly string[]): string {
   if (issue.kind !== "schema" || issue.type === "custom") return inOurWords(issue);
   const expected = inPlainWords(issue.expected);
   if (issue.received === "undefined")
-    return `is missing: expected ${inPlainWords(expectedAt(schema, path)) ?? expected ?? "a value"}`;
+    return `is missing: expected ${inPlainWords(expectedAt(schema as Parts, path)) ?? expected ?? "a value"}`;
   return wrongType(expected ?? "another value", issue.input, issue.type === "picklist");
 }
 
@@ -104,42 +106,38 @@ function inOurWords(issue: v.BaseIssue<unknown>): string {
   return words === undefined ? `is not a valid ${issue.type.replaceAll("_", " ")}` : words(String(issue.requirement)); // its own would show what was given
 }
 
+/** The parts of valibot's schemas that lead to the keys inside: of optionals, pipes, objects, unions and records. */
+interface Parts {
+  readonly type?: string;
+  readonly expects?: string;
+  readonly wrapped?: Parts;
+  readonly entries?: Readonly<Record<string, Parts>>;
+  readonly options?: readonly Parts[];
+  readonly value?: Parts;
+}
+
 /** What a schema expects at a path; an object schema that misses a key tells only the key. */
-function expectedAt(schema: unknown, path: readonly string[]): string | undefined {
-  const [head, ...rest] = path;
-  if (head === undefined)
-    return typeof schema === "object" && schema !== null && "expects" in schema && typeof schema.expects === "string"
-      ? schema.expects
-      : undefined;
-  return objectsIn(schema).flatMap((entries) => (head in entries ? (expectedAt(entries[head], rest) ?? []) : []))[0];
+function expectedAt(schema: Parts, [head, ...rest]: readonly string[]): string | undefined {
+  if (head === undefined) return schema.expects;
+  return insideOf(schema, head).flatMap((inner) => expectedAt(inner, rest) ?? [])[0];
 }
 
-type Entries = Readonly<Record<string, unknown>>;
-
-/** The keys that a schema knows at a path, through optionals, pipes, records and unions. */
-function knownKeys(schema: unknown, path: readonly string[]): string[] {
-  const [head, ...rest] = path;
-  const record = recordIn(schema);
-  if (record !== undefined && head !== undefined) return knownKeys(record, rest);
-  const objects = objectsIn(schema);
-  if (head === undefined) return [...new Set(objects.flatMap((entries) => Object.keys(entries)))];
-  return objects.flatMap((entries) => (head in entries ? knownKeys(entries[head], rest) : []));
+/** The keys that a schema knows at a path. */
+function knownKeys(schema: Parts, [head, ...rest]: readonly string[]): string[] {
+  if (head !== undefined) return insideOf(schema, head).flatMap((inner) => knownKeys(inner, rest));
+  return [...new Set(objectsIn(schema).flatMap(({ entries = {} }) => Object.keys(entries)))];
 }
 
-/** What the values of a record must be; its keys can be anything. */
-function recordIn(schema: unknown): unknown {
-  if (typeof schema !== "object" || schema === null) return undefined;
-  if ("wrapped" in schema) return recordIn(schema.wrapped);
-  return "type" in schema && schema.type === "record" && "value" in schema ? schema.value : undefined;
+/** The schemas of what stands under a key; in a record they are the same for any key. */
+function insideOf(schema: Parts, key: string): Parts[] {
+  return objectsIn(schema).flatMap(({ value, entries }) => value ?? entries?.[key] ?? []);
 }
 
-function objectsIn(schema: unknown): Entries[] {
-  if (typeof schema !== "object" || schema === null) return [];
-  if ("entries" in schema && typeof schema.entries === "object" && schema.entries !== null)
-    return [schema.entries as Entries]; // an object schema
-  if ("wrapped" in schema) return objectsIn(schema.wrapped);
-  if ("options" in schema && Array.isArray(schema.options)) return schema.options.flatMap(objectsIn);
-  return [];
+/** The objects and records that a value may be. */
+function objectsIn(schema: Parts): Parts[] {
+  if (schema.wrapped !== undefined) return objectsIn(schema.wrapped);
+  if (schema.type === "record" || schema.entries !== undefined) return [schema];
+  return (schema.options ?? []).flatMap(objectsIn);
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
