@@ -10,16 +10,16 @@ import {
   type HeldLifetime,
   type InputDefinition,
 } from "@steward/core";
-import { Engine } from "./engine.ts";
-import { viewOf, type GraphView } from "./graph-view.ts";
-import { Graph, type AnyDefinition, type Override, type Overrides } from "./graph.ts";
-import type { MonitorOptions } from "./health-monitor.ts";
+import { Engine } from "./lifecycle/engine.ts";
+import { viewOf, type GraphView } from "./graph/view.ts";
+import { Graph, type AnyDefinition, type Override, type Overrides } from "./graph/graph.ts";
+import type { MonitorOptions } from "./health/monitor.ts";
 import { containerShape, definitionRule, inputsRule, rootsRule, startShape } from "./options.ts";
-import { refuseUnusedOverrides, type ReplacementFor, type ReplacementReach } from "./override.ts";
+import { refuseUnusedOverrides, type ReplacementFor, type ReplacementReach } from "./graph/override.ts";
 import { Running } from "./running.ts";
-import type { AllInputs, SomeDefinition } from "./scope-types.ts";
-import type { SessionOptions } from "./sessions.ts";
-import type { Limits } from "./stop-budget.ts";
+import type { AllInputs, SomeDefinition } from "./scope/scope-types.ts";
+import type { SessionOptions } from "./session/sessions.ts";
+import type { Limits } from "./stop/stop-budget.ts";
 
 /** Settings of a container. */
 export interface ContainerOptions {

@@ -1,32 +1,32 @@
 export { container, Container, type ContainerOptions, type StartOptions } from "./container.ts";
 export { CONTAINER_CODES, StartError, StopError, type ContainerCode, type NodeFailure } from "./errors.ts";
-export { explain, type ExplainFormat, type GraphSource } from "./explain.ts";
-export type { EdgeView, GraphView, NodeView } from "./graph-view.ts";
-export { bearerCheck } from "./bearer.ts";
+export { explain, type ExplainFormat, type GraphSource } from "./graph/explain.ts";
+export type { EdgeView, GraphView, NodeView } from "./graph/view.ts";
+export { bearerCheck } from "./health/bearer.ts";
 export {
   healthEndpoints,
   type HealthAnswer,
   type HealthEndpointOptions,
   type HealthEndpoints,
   type HealthSource,
-} from "./health-endpoints.ts";
-export type { HealthReport, ResourceHealth } from "./health.ts";
-export { announceShutdown } from "./leaving.ts";
+} from "./health/endpoints.ts";
+export type { HealthReport, ResourceHealth } from "./health/report.ts";
+export { announceShutdown } from "./main/shutdown-announced.ts";
 export {
   serveManagement,
   type ManagementListener,
   type ManagementOptions,
   type ManagementRoute,
-} from "./management.ts";
-export type { MonitorOptions } from "./health-monitor.ts";
-export type { EndSignal, MainOptions, MainProcess, ShutdownInfo, ShutdownReason } from "./main-options.ts";
-export { runMain } from "./run-main.ts";
+} from "./health/management.ts";
+export type { MonitorOptions } from "./health/monitor.ts";
+export type { EndSignal, MainOptions, MainProcess, ShutdownInfo, ShutdownReason } from "./main/options.ts";
+export { runMain } from "./main/run-main.ts";
 export type { StopOptions } from "./options.ts";
-export type { ReplacementFor, ReplacementReach } from "./override.ts";
-export { Prepared, type PreparedScope } from "./prepared.ts";
+export type { ReplacementFor, ReplacementReach } from "./graph/override.ts";
+export { Prepared, type PreparedScope } from "./scope/prepared.ts";
 export { Running, type RestartOptions } from "./running.ts";
-export type { Scope } from "./run-scope.ts";
-export type { InputProvider } from "./scope.ts";
+export type { Scope } from "./scope/run-scope.ts";
+export type { InputProvider } from "./scope/scope.ts";
 export type {
   AllInputs,
   BoundBy,
@@ -35,6 +35,6 @@ export type {
   ResolvableBy,
   ScopeNeeds,
   SomeDefinition,
-} from "./scope-types.ts";
-export type { SessionHandle } from "./session-handle.ts";
-export type { SessionOptions } from "./sessions.ts";
+} from "./scope/scope-types.ts";
+export type { SessionHandle } from "./session/session-handle.ts";
+export type { SessionOptions } from "./session/sessions.ts";

@@ -18,11 +18,11 @@ import {
   type Shape,
 } from "@steward/core";
 import type { ContainerOptions, StartOptions } from "./container.ts";
-import type { HealthEndpointOptions } from "./health-endpoints.ts";
-import type { MonitorOptions } from "./health-monitor.ts";
-import type { MainOptions } from "./main-options.ts";
-import type { ManagementOptions } from "./management.ts";
-import type { SessionOptions } from "./sessions.ts";
+import type { HealthEndpointOptions } from "./health/endpoints.ts";
+import type { MonitorOptions } from "./health/monitor.ts";
+import type { MainOptions } from "./main/options.ts";
+import type { ManagementOptions } from "./health/management.ts";
+import type { SessionOptions } from "./session/sessions.ts";
 
 const UNDEFINED_HINT = "a definition (where it is undefined, most often two modules import each other)";
 

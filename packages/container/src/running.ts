@@ -11,17 +11,17 @@ import {
   type Phase,
   type ValuesOf,
 } from "@steward/core";
-import type { Engine } from "./engine.ts";
-import type { CallerOptions } from "./caller.ts";
+import type { Engine } from "./lifecycle/engine.ts";
+import type { CallerOptions } from "./lifecycle/caller.ts";
 import { containerError } from "./errors.ts";
-import { viewOf, type GraphView } from "./graph-view.ts";
-import { healthOf, type HealthReport } from "./health.ts";
-import type { LiveNode } from "./node.ts";
+import { viewOf, type GraphView } from "./graph/view.ts";
+import { healthOf, type HealthReport } from "./health/report.ts";
+import type { LiveNode } from "./lifecycle/live-node.ts";
 import { definitionRule, stopShape, type StopOptions } from "./options.ts";
-import { Prepared } from "./prepared.ts";
-import { openScope, runScope, type Scope, type ScopeWork } from "./run-scope.ts";
-import type { BoundBy, Gotten, HeldByContainer, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
-import { SessionHandle } from "./session-handle.ts";
+import { Prepared } from "./scope/prepared.ts";
+import { openScope, runScope, type Scope, type ScopeWork } from "./scope/run-scope.ts";
+import type { BoundBy, Gotten, HeldByContainer, ScopeNeeds, SomeDefinition } from "./scope/scope-types.ts";
+import { SessionHandle } from "./session/session-handle.ts";
 
 const HEALTH_VALUES: Readonly<Record<HealthStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, unknown: 0 };
 

@@ -1,6 +1,6 @@
 import { channel } from "node:diagnostics_channel";
-import type { BreakerState } from "./breaker.ts";
-import type { Phase } from "./lifecycle.ts";
+import type { BreakerState } from "./guard/breaker.ts";
+import type { Phase } from "./lifecycle/lifecycle.ts";
 
 /** Names of all `node:diagnostics_channel` channels that Steward publishes to. They cost nothing unheard. */
 export const CHANNELS = {

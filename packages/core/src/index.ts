@@ -1,5 +1,5 @@
-export { sharedAbortController } from "./abort.ts";
-export { Breaker, type BreakerOptions, type BreakerState, type BreakerStats } from "./breaker.ts";
+export { sharedAbortController } from "./time/abort.ts";
+export { Breaker, type BreakerOptions, type BreakerState, type BreakerStats } from "./guard/breaker.ts";
 export {
   CHANNELS,
   publishBackground,
@@ -13,7 +13,7 @@ export {
   type StateEvent,
 } from "./channels.ts";
 export { Exposures, isLoopback, type Exposure } from "./exposure.ts";
-export { MAX_TIMER_MS, sleepOn, systemClock, type Clock, type Timer, type TimerOptions } from "./clock.ts";
+export { MAX_TIMER_MS, sleepOn, systemClock, type Clock, type Timer, type TimerOptions } from "./time/clock.ts";
 export { currentContext, runWithContext, type RequestContext } from "./context.ts";
 export {
   input,
@@ -27,8 +27,8 @@ export {
   type StartContext,
   type Started,
   type StopContext,
-} from "./definition.ts";
-export { cached, current, fresh, lazy, optional, when, type CachedOptions, type Current } from "./edges.ts";
+} from "./definition/definition.ts";
+export { cached, current, fresh, lazy, optional, when, type CachedOptions, type Current } from "./definition/edges.ts";
 export {
   brand,
   CORE_CODES,
@@ -39,25 +39,25 @@ export {
   type CoreCode,
   type StewardErrorDetails,
 } from "./errors.ts";
-export { afterReply, generator, isGeneratorFunction, plainValue, type AfterReply } from "./generator.ts";
-export { Guard } from "./guard.ts";
-export type { GuardEvidence } from "./evidence.ts";
-export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard-options.ts";
-export { callRules } from "./guard-options.ts";
-export { breakerSchema } from "./guard-schemas.ts";
-export { guarded, guardValue, type PlannedGuard, type ResourceGuardOptions } from "./guarded.ts";
-export { GuardedUse } from "./guarded-use.ts";
-export { DURATION_BOUNDS, Histogram } from "./histogram.ts";
-export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle.ts";
+export { afterReply, generator, isGeneratorFunction, plainValue, type AfterReply } from "./definition/generator.ts";
+export { Guard } from "./guard/guard.ts";
+export type { GuardEvidence } from "./health/evidence.ts";
+export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard/options.ts";
+export { callRules } from "./guard/options.ts";
+export { breakerSchema } from "./guard/schema.ts";
+export { guarded, guardValue, type PlannedGuard, type ResourceGuardOptions } from "./guard/guarded.ts";
+export { GuardedUse } from "./guard/guarded-use.ts";
+export { DURATION_BOUNDS, Histogram } from "./health/histogram.ts";
+export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle/lifecycle.ts";
 export {
   managedFactory,
   type DerivedOptions,
   type Driver,
   type ManagedFactory,
   type ManagedSettings,
-} from "./managed.ts";
-export { Manager, type GuardBasis, type ManagerCall } from "./manager.ts";
-export type { ManagerContext } from "./manager-context.ts";
+} from "./lifecycle/driver.ts";
+export { Manager, type GuardBasis, type ManagerCall } from "./lifecycle/manager.ts";
+export type { ManagerContext } from "./lifecycle/manager-context.ts";
 export type {
   AbsenceComplaint,
   Bare,
@@ -78,7 +78,7 @@ export type {
   ReachOf,
   ValueOf,
   ValuesOf,
-} from "./need.ts";
+} from "./definition/need.ts";
 export {
   CERT_NEEDS_KEY,
   certNeedsKey,
@@ -132,7 +132,7 @@ export {
 } from "./options/shape.ts";
 export type { HistogramValue, MetricSample, MetricsSource, PubSub, RedisRunner, SqlRunner } from "./ports.ts";
 export { grpcStatusOf, httpStatusOf, publicError, stewardErrorIn, type PublicError } from "./public-error.ts";
-export { RetryPolicy, type RetryOptions } from "./retry.ts";
+export { RetryPolicy, type RetryOptions } from "./guard/retry.ts";
 export {
   HealthTracker,
   evidenceOf,
@@ -141,13 +141,13 @@ export {
   type HealthStatus,
   type HealthThresholds,
   type PassiveEvidence,
-} from "./health.ts";
-export type { LastProbe, ProbeCall } from "./probing.ts";
-export { ProbeScheduler, type ProbeSchedule, type ProbeTarget } from "./probes.ts";
-export { LatencyHistory } from "./latency.ts";
-export { usualVerdict, type Verdict } from "./verdict.ts";
-export { RollingWindow, type WindowCounts } from "./window.ts";
-export type { ResourceSettings, StartRetryOptions } from "./settings.ts";
+} from "./health/tracker.ts";
+export type { LastProbe, ProbeCall } from "./health/probing.ts";
+export { ProbeScheduler, type ProbeSchedule, type ProbeTarget } from "./health/probes.ts";
+export { LatencyHistory } from "./guard/latency.ts";
+export { usualVerdict, type Verdict } from "./health/verdict.ts";
+export { RollingWindow, type WindowCounts } from "./guard/window.ts";
+export type { ResourceSettings, StartRetryOptions } from "./definition/settings.ts";
 export { maskUrl, Secret, type SecretSource } from "./secret.ts";
 export {
   edge,
@@ -166,7 +166,7 @@ export {
   type Spec,
   type Trouble,
   type Variant,
-} from "./spec.ts";
-export { DeadlineWheel, deadlineWheel, Expiring } from "./timers.ts";
+} from "./definition/spec.ts";
+export { DeadlineWheel, deadlineWheel, Expiring } from "./time/timing-wheel.ts";
 export { isThenable } from "./thenable.ts";
-export { TimeoutReached, within, type WithinOptions } from "./within.ts";
+export { TimeoutReached, within, type WithinOptions } from "./time/with-timeout.ts";

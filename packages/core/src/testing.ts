@@ -1,1 +1,1 @@
-export { FakeClock } from "./fake-clock.ts";
+export { FakeClock } from "./time/fake-clock.ts";

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { MAX_TIMER_MS } from "../clock.ts";
+import { MAX_TIMER_MS } from "../time/clock.ts";
 import { Secret, type SecretSource } from "../secret.ts";
 import { faultsAt, milliseconds, recognised, share, text, wholeNumber, type Rule } from "./rules.ts";
 

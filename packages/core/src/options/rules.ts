@@ -1,4 +1,4 @@
-import { MAX_TIMER_MS } from "../clock.ts";
+import { MAX_TIMER_MS } from "../time/clock.ts";
 import { wrongType } from "./problems.ts";
 
 /** One thing that is wrong inside a value, below the option that it was given for. */

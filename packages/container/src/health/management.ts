@@ -1,0 +1,119 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { checkShape, describeError } from "@steward/core";
+import { healthEndpoints, type HealthSource } from "./endpoints.ts";
+import { managementShape } from "../options.ts";
+import { excludeFromTraffic } from "../main/traffic.ts";
+
+/** Something else that the management listener serves, such as metrics. It answers the whole request. */
+export type ManagementRoute = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+/** Where a management listener listens and what it serves. */
+export interface ManagementOptions {
+  /** Default 0: the kernel picks one. */
+  readonly port?: number;
+  /** Default `127.0.0.1`: it shows details, so it is not for the world. */
+  readonly host?: string;
+  /**
+   * Names by which it may be asked besides `localhost` and IP addresses, such as `clips.internal`. Any other name in
+   * the `host` header is refused, so that no page in a browser can read it through a name that leads here. Default none.
+   */
+  readonly hosts?: readonly string[];
+  /** Put in front of the paths of health, such as `/internal`. Default none. */
+  readonly prefix?: string;
+  /** More paths, such as `/metrics`. One that ends in `/` gets everything below it. */
+  readonly routes?: Readonly<Record<string, ManagementRoute>>;
+}
+
+/** A small server of its own for health with all details, apart from what users reach. */
+export interface ManagementListener extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  /** Ends it, with every connection. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Serves the health endpoints with all details, and what `routes` adds, on a port of its own. A function as `source`
+ * lets it serve from before the start, as `runMain({ management })` does.
+ *
+ * @throws {OPTIONS_INVALID} listing every wrong option.
+ * @throws What listening fails with, such as `EADDRINUSE`.
+ */
+export async function serveManagement(
+  source: HealthSource,
+  options: ManagementOptions = {},
+): Promise<ManagementListener> {
+  checkShape("serveManagement", managementShape, options);
+  const { port = 0, host = "127.0.0.1", hosts = [], prefix = "", routes = {} } = options;
+  const [{ createServer }, { isIP }] = await Promise.all([import("node:http"), import("node:net")]); // only who serves pays
+  const isKnown = hostCheck(hosts, (name) => isIP(name) !== 0);
+  const health = healthEndpoints(source, { details: true, prefix });
+  const server = createServer((request, response) => {
+    if (!isKnown(request.headers.host)) return refuseHost(request, response);
+    const path = (request.url ?? "/").replace(/[?#].*$/s, "");
+    const route = routeOf(routes, path);
+    if (route !== undefined) return void answerBy(route, request, response);
+    const answer = health(request.method ?? "GET", path, request.headers);
+    response
+      .writeHead(answer?.status ?? 404, answer?.headers ?? { "content-type": "text/plain" })
+      .end(answer?.body ?? "not found\n");
+  });
+  excludeFromTraffic(server);
+  await listen(server, port, host);
+  const address = server.address() as AddressInfo; // it listens on TCP
+  const stop = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  const name = host.includes(":") ? `[${host}]` : host;
+  return { url: `http://${name}:${address.port}`, port: address.port, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** A name that an attacker's DNS leads here is none of ours; an address cannot be one, and a client without a name is no browser. */
+function hostCheck(
+  hosts: readonly string[],
+  isAddress: (name: string) => boolean,
+): (header: string | undefined) => boolean {
+  const known = new Set(["localhost", ...hosts.map((name) => name.toLowerCase())]);
+  return (header) => {
+    if (header === undefined) return true;
+    const name = header
+      .toLowerCase()
+      .replace(/:\d*$/, "")
+      .replace(/^\[(.*)\]$/, "$1")
+      .replace(/\.$/, "");
+    return known.has(name) || name.endsWith(".localhost") || isAddress(name);
+  };
+}
+
+function refuseHost({ headers }: IncomingMessage, response: ServerResponse): void {
+  const error = `host ${JSON.stringify(headers.host)} is not served here; add it to the option hosts`;
+  response.writeHead(421, { "content-type": "application/json; charset=utf-8" }).end(JSON.stringify({ error }));
+}
+
+/** The route of exactly this path, or the longest one that everything below belongs to. */
+function routeOf(routes: Readonly<Record<string, ManagementRoute>>, path: string): ManagementRoute | undefined {
+  if (Object.hasOwn(routes, path)) return routes[path];
+  const above = Object.keys(routes).filter((key) => key.endsWith("/") && path.startsWith(key));
+  const longest = above.reduce((best, key) => (key.length > best.length ? key : best), "");
+  return longest === "" ? undefined : routes[longest];
+}
+
+/** Operators learn why a route failed; it does not end the process. */
+async function answerBy(route: ManagementRoute, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  try {
+    await route(request, response);
+  } catch (error) {
+    if (response.headersSent) response.destroy();
+    else response.writeHead(500, { "content-type": "text/plain; charset=utf-8" }).end(`${describeError(error)}\n`);
+  }
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, resolve);
+  });
+}

@@ -1,0 +1,55 @@
+import { edgeOf, specOf, type Clock } from "@steward/core";
+import type { BackgroundEnd } from "./background.ts";
+import type { AnyDefinition, Graph } from "../graph/graph.ts";
+import { isEnabled, makeManager } from "./live-node.ts";
+import { OUTSIDE, valueOfEdge, type NodeSource } from "./state.ts";
+
+/** An instance outside the graph, and how to stop it. */
+export interface Instance {
+  readonly value: unknown;
+  readonly stop: () => Promise<void>;
+}
+
+/** What an instance outside the graph is made with. */
+export interface InstanceContext {
+  readonly graph: Graph;
+  readonly clock: Clock;
+  readonly from: NodeSource;
+  readonly signal: AbortSignal;
+  readonly onBackgroundEnd: (end: BackgroundEnd) => void;
+}
+
+/** Starts an instance of its own from application resources; what it alone needs is made with it. */
+export async function makeInstance(context: InstanceContext, definition: AnyDefinition): Promise<Instance> {
+  const { graph, clock, from, signal, onBackgroundEnd } = context;
+  const { name } = definition;
+  const spec = specOf(definition);
+  const needs: Record<string, unknown> = {};
+  const own: Instance[] = [];
+  const stop = (): Promise<void> => stopAll(own);
+  try {
+    for (const [key, need] of Object.entries(spec.needs)) {
+      const edge = graph.edgeOfDetached(definition, key, edgeOf(need));
+      if ("own" in edge) own.push(await makeInstance(context, edge.own));
+      needs[key] = "own" in edge ? own.at(-1)?.value : valueOfEdge(graph, from, { name, index: OUTSIDE }, edge);
+    }
+    if (!isEnabled(spec, needs)) return { value: undefined, stop };
+    const prepared = spec.managed?.prepare(needs);
+    const manager = makeManager(spec, needs, prepared, { clock, name, onBackgroundEnd });
+    await manager.start({ signal });
+    own.push({ value: manager.client, stop: () => manager.stop() });
+    return { value: manager.client, stop };
+  } catch (error) {
+    await stop().catch(() => {}); // the failed start is what the caller has to know
+    throw error;
+  }
+}
+
+/** Stops all, last made first, also when one fails. */
+async function stopAll(instances: Instance[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (let one = instances.pop(); one !== undefined; one = instances.pop())
+    await one.stop().catch((error: unknown) => failures.push(error));
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) throw new AggregateError(failures, `${failures.length} instances did not stop`);
+}

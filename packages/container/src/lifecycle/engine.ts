@@ -1,0 +1,340 @@
+import { Lifecycle, type BackgroundEvent, type Binding, type Clock, type Needs, type Phase } from "@steward/core";
+import { announceBackgroundEnd, type BackgroundEnd } from "./background.ts";
+import type { NodeStarts } from "../start/node-starts.ts";
+import type { CachedHost } from "./cached-instances.ts";
+import { forCaller, type CallerOptions } from "./caller.ts";
+import { drain, type DrainHost } from "../stop/drain.ts";
+import { containerError, StopError, type NodeFailure } from "../errors.ts";
+import type { AnyDefinition, Graph, Override } from "../graph/graph.ts";
+import { HealthMonitor, type MonitorOptions } from "../health/monitor.ts";
+import { HeldNodes } from "../graph/held-nodes.ts";
+import { HeldValues } from "./held-values.ts";
+import type { Instance } from "./detached-instance.ts";
+import { LateStarts, type LateStartHost } from "../start/late-starts.ts";
+import type { LiveNode } from "./live-node.ts";
+import { OpenScopes } from "../scope/open-scopes.ts";
+import { compilePlan } from "../scope/plan-compiler.ts";
+import type { Plan, PlanKind } from "../scope/plan.ts";
+import { Plans } from "../scope/plan-cache.ts";
+import { Restarts, type RestartHost } from "./restarts.ts";
+import { Retries } from "../start/retries.ts";
+import { ScopeState, type ScopeHost } from "../scope/scope.ts";
+import { SessionState, type SessionHost } from "../session/session.ts";
+import type { Sessions, SessionOptions } from "../session/sessions.ts";
+import { StartAttempt } from "../start/start-attempt.ts";
+import { startError } from "../start/start-error.ts";
+import { ContainerState, dependantsOf, neededBy, type Generation } from "./state.ts";
+import { StopBudget, type Limits } from "../stop/stop-budget.ts";
+import { stopMessage, takeDown, type TakenDown } from "../stop/stop.ts";
+import type { SessionSource, ValueHolder } from "../scope/value-holder.ts";
+
+/** What a container is made with, besides its graph. */
+export interface EngineOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly sessions: SessionOptions;
+  readonly health: MonitorOptions | false;
+  readonly onBackgroundEnd?: ((event: BackgroundEvent) => void) | undefined;
+}
+
+/** Everything a running container consists of; `Running` is its public face. */
+export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, LateStartHost, DrainHost {
+  readonly graph: Graph;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly state: ContainerState;
+  readonly restarts: Restarts;
+  readonly scopes: OpenScopes = new OpenScopes();
+  /** Watches the health of what is live; `undefined` where that was declined. */
+  readonly monitor: HealthMonitor | undefined;
+  readonly onBackgroundEnd: (end: BackgroundEnd) => void;
+  readonly dependants: readonly (readonly number[])[];
+  /** How long the start took, in ms. */
+  startedInMs = 0;
+  /** When it became ready, in ms of the clock. */
+  readyAt: number | undefined;
+  readonly #lifecycle: Lifecycle;
+  readonly #starts: LateStarts;
+  readonly #values: HeldValues;
+  readonly #held: HeldNodes;
+  readonly #plans: Plans;
+  readonly #retries: Retries;
+  readonly #budget: StopBudget;
+  #draining: Promise<readonly NodeFailure[]> | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(graph: Graph, { name, clock, limits, sessions, health, onBackgroundEnd = () => {} }: EngineOptions) {
+    this.graph = graph;
+    this.clock = clock;
+    this.limits = limits;
+    this.dependants = dependantsOf(graph);
+    this.state = new ContainerState(graph, () => this.monitor?.sync());
+    this.restarts = new Restarts(this);
+    this.#lifecycle = new Lifecycle(name, clock);
+    this.#starts = new LateStarts(this);
+    this.#values = new HeldValues(this, sessions, (inputs) => new SessionState(this, inputs));
+    this.#held = new HeldNodes(graph);
+    this.#plans = new Plans((generation, needs, kind) => this.#compile(generation, needs, kind));
+    this.#retries = new Retries(clock, (node) => this.state.refresh(node));
+    this.#budget = new StopBudget(clock, limits);
+    this.monitor = health === false ? undefined : new HealthMonitor(clock, () => this.live, health);
+    this.onBackgroundEnd = (end) => {
+      this.monitor?.sync();
+      announceBackgroundEnd(name, end, onBackgroundEnd);
+    };
+  }
+
+  get sessions(): Sessions {
+    return this.#values.sessions;
+  }
+
+  /** Starts of nodes that no restart replaces. */
+  get starts(): NodeStarts {
+    return this.#starts.nodes;
+  }
+
+  /** Live instances, in the order of the graph. */
+  get live(): LiveNode[] {
+    return this.state.nodes;
+  }
+
+  get phase(): Phase {
+    return this.#lifecycle.phase;
+  }
+
+  /** Why it did not start. */
+  get failure(): unknown {
+    const { state } = this.#lifecycle;
+    return state.phase === "failed" ? state.error : undefined;
+  }
+
+  /** What is starting, waits to be tried again, or is up and waits for the rest of its start. */
+  get starting(): readonly LiveNode[] {
+    return this.starts.inFlight;
+  }
+
+  // --- start -------------------------------------------------------------------------------------------------------
+
+  async start(outer: AbortSignal | undefined): Promise<void> {
+    this.#lifecycle.move(["idle"], "starting");
+    const since = this.clock.now();
+    const attempt = new StartAttempt();
+    const wanted = { indices: this.graph.roots, edges: this.graph.scopeEdges };
+    const succeeded = await attempt.run(this.starts, this.clock, wanted, this.limits.startTimeoutMs, outer);
+    if (!succeeded) throw await this.#rollBack(attempt);
+    this.readyAt = this.clock.now();
+    this.startedInMs = this.readyAt - since;
+    this.#lifecycle.move(["starting"], "ready");
+    this.state.publish(attempt.handOver(this.starts));
+  }
+
+  async #rollBack(attempt: StartAttempt): Promise<Error> {
+    this.#starts.close(attempt.failures[0]?.cause);
+    const taken = await attempt.release();
+    await this.#starts.settled();
+    const rest = await this.takeDown(this.state.nodes); // what lazy edges had started
+    const error = startError(attempt, {
+      order: [...taken.order, ...rest.order],
+      failures: [...taken.failures, ...rest.failures],
+    });
+    this.#lifecycle.move(["starting"], "failed", error);
+    return error;
+  }
+
+  /** Stops nodes with a time budget of its own; a stop of the container may end it earlier. */
+  async takeDown(nodes: readonly LiveNode[]): Promise<TakenDown> {
+    if (nodes.length === 0) return { order: [], failures: [] };
+    const budget = new StopBudget(this.clock, this.limits);
+    budget.stopResources();
+    const end = budget.follow(this.#budget);
+    try {
+      await budget.share(1 / 2, this.#retries.drop(nodes));
+      return await takeDown(this.clock, nodes, (index) => this.dependants[index] ?? [], budget);
+    } finally {
+      end();
+      budget.close();
+    }
+  }
+
+  onDown(node: LiveNode): void {
+    this.#retries.add(node);
+  }
+
+  dropRetries(nodes: readonly LiveNode[]): Promise<void> {
+    return this.#retries.drop(nodes);
+  }
+
+  // --- changes -----------------------------------------------------------------------------------------------------
+
+  claimOn(index: number): Promise<void> | undefined {
+    return this.restarts.claimOn(index);
+  }
+
+  /** Restarts one resource and what holds it. */
+  restart(index: number, options: CallerOptions): Promise<void> {
+    const name = this.graph.nodes[index]?.name ?? "";
+    return forCaller(this.clock, `the restart of "${name}"`, options, (signal) => this.restarts.restart(index, signal));
+  }
+
+  releaseHolders(nodes: readonly LiveNode[]): Promise<readonly NodeFailure[]> {
+    return this.#values.release(nodes);
+  }
+
+  // --- scopes ------------------------------------------------------------------------------------------------------
+
+  planFor(generation: Generation, needs: Needs, kind: PlanKind): Plan {
+    return this.#plans.of(generation, needs, kind);
+  }
+
+  #compile(generation: Generation, needs: Needs, kind: PlanKind): Plan {
+    this.graph.admit(Object.values(needs));
+    return compilePlan(this.state, generation, needs, kind);
+  }
+
+  /** Replaces a definition for scopes that open from now on; gives what takes it back. */
+  overrideScoped(definition: AnyDefinition, override: Override): () => void {
+    const restore = this.graph.overrideScoped(definition, override);
+    const changed = (): void => {
+      this.#held.forget();
+      this.state.touch();
+    };
+    changed();
+    return () => {
+      restore();
+      changed();
+    };
+  }
+
+  /** Why no scope can open now, or `undefined`. */
+  refusal(): Error | undefined {
+    if (!this.#starts.isClosed && (this.phase === "ready" || this.phase === "draining")) return undefined;
+    return containerError("CONTAINER_CLOSED", `no scope can open: the container is ${this.phase}`, { retryable: true });
+  }
+
+  /** Opens a scope. The caller has looked at `refusal`. */
+  open(inputs: readonly Binding[] | undefined, session: SessionSource | undefined): ScopeState {
+    const scope = new ScopeState(this, this.state.pin(), inputs, session);
+    this.scopes.add(scope);
+    return scope;
+  }
+
+  scopeClosed(scope: ScopeState): void {
+    this.scopes.remove(scope);
+    this.state.unpin(scope.generation);
+  }
+
+  makeInstance(definition: AnyDefinition, generation: Generation): Promise<Instance> {
+    return this.#starts.instance(definition, generation);
+  }
+
+  async instantiate(definition: AnyDefinition, holder: ValueHolder): Promise<unknown> {
+    const { value, stop } = await this.makeInstance(definition, holder.generation);
+    holder.willCleanUp({ definition, handler: false, generator: undefined, value, stop });
+    return value;
+  }
+
+  useCached(definition: AnyDefinition, ttlMs: number, holder: ValueHolder): Promise<unknown> {
+    return this.#values.cached.use(definition, ttlMs, holder);
+  }
+
+  lazily(index: number): Promise<unknown> {
+    return this.#starts.lazily(index);
+  }
+
+  /** As {@link lazily}, for a scope: it holds the instance until it ends. */
+  async lazilyFor(index: number, holder: ValueHolder): Promise<unknown> {
+    const { generation } = holder;
+    if (generation.live[index] === undefined) await this.lazily(index);
+    const own = generation.live[index];
+    if (own !== undefined) return own.value;
+    const { definition } = this.graph.nodes[index] ?? {}; // it started in a later generation, which the scope holds too
+    const later = this.state.pin();
+    const stop = (): void => this.state.unpin(later);
+    if (definition !== undefined)
+      holder.willCleanUp({ definition, handler: false, generator: undefined, value: later, stop });
+    return later.live[index]?.value;
+  }
+
+  holdsAny(definition: AnyDefinition, generation: Generation, nodes: readonly LiveNode[]): boolean {
+    return this.#held.holdsAny(definition, generation, nodes);
+  }
+
+  holdsTheSame(definition: AnyDefinition, one: Generation, other: Generation): boolean {
+    return this.#held.holdsTheSame(definition, one, other);
+  }
+
+  // --- stop --------------------------------------------------------------------------------------------------------
+
+  /** Takes no new work and settles what runs. */
+  drain(): Promise<readonly NodeFailure[]> {
+    this.#budget.drain();
+    return (this.#draining ??= this.#drain());
+  }
+
+  #drain(): Promise<readonly NodeFailure[]> {
+    this.#lifecycle.move(["ready"], "draining");
+    return drain(this, this.#budget);
+  }
+
+  get stillStarting(): string[] {
+    return this.starts.names;
+  }
+
+  async endChanges(): Promise<void> {
+    this.restarts.close();
+    await Promise.all([this.#retries.close(), this.monitor?.close(), this.restarts.settled()]);
+  }
+
+  async refuseWork(): Promise<void> {
+    this.#starts.close(containerError("CONTAINER_CLOSED", "the container stops"));
+    await this.#starts.settled();
+  }
+
+  /** @param timeoutMs Longest drain and stop in all, in ms. Default: the limits of the container. */
+  stop(timeoutMs: number | undefined): Promise<void> {
+    this.#budget.stop(timeoutMs);
+    return (this.#stopping ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    const drained = await this.drain();
+    this.#lifecycle.move(["draining"], "stopping");
+    this.#budget.stopResources();
+    const ofHolders = await this.#closeHolders();
+    const nodes = this.state.toStop;
+    const { failures } = await takeDown(this.clock, nodes, (index) => this.dependants[index] ?? [], this.#budget);
+    this.#budget.close();
+    const all = [...drained, ...ofHolders, ...this.restarts.failures, ...failures];
+    const error = all.length === 0 ? undefined : new StopError(this.#stopMessage(all, nodes), all);
+    this.#lifecycle.move(["stopping"], "stopped", error);
+    if (error !== undefined) throw error;
+  }
+
+  /** Ends sessions and cached instances; for those that hang there is half the time. */
+  async #closeHolders(): Promise<NodeFailure[]> {
+    const since = this.clock.now();
+    const failures = await this.#budget.share(1 / 2, this.#values.close());
+    const cause = new Error("they had not ended when their time was over");
+    const durationMs = this.clock.now() - since;
+    return failures ?? [{ resource: "sessions and cached instances", phase: "stop", durationMs, cause }];
+  }
+
+  #stopMessage(failures: readonly NodeFailure[], nodes: readonly LiveNode[]): string {
+    const isOfResource = ({ resource }: NodeFailure): boolean => this.graph.byName.has(resource);
+    return stopMessage(
+      {
+        ofResources: failures.filter(isOfResource),
+        ofOthers: failures.filter((failure) => !isOfResource(failure)),
+        resources: new Set(nodes.map((node) => node.name)).size,
+      },
+      (name) => this.#heldUpBy(name),
+    );
+  }
+
+  /** What had to wait for a resource to stop: everything it needs. */
+  #heldUpBy(name: string): string[] {
+    const node = this.graph.nodes[this.graph.byName.get(name) ?? -1];
+    return node === undefined ? [] : [...neededBy(this.graph, node)].map((needed) => needed.name);
+  }
+}

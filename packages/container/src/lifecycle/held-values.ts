@@ -1,0 +1,43 @@
+import type { Binding, Clock } from "@steward/core";
+import { CachedInstances, type CachedHost } from "./cached-instances.ts";
+import type { NodeFailure } from "../errors.ts";
+import type { LiveNode } from "./live-node.ts";
+import type { SessionState } from "../session/session.ts";
+import { Sessions, type SessionOptions } from "../session/sessions.ts";
+
+/** What outlives a scope and holds instances of the container: values of sessions, and cached instances. */
+export class HeldValues {
+  readonly sessions: Sessions;
+  readonly cached: CachedInstances;
+  readonly #clock: Clock;
+
+  constructor(host: CachedHost, options: SessionOptions, openSession: (inputs: readonly Binding[]) => SessionState) {
+    this.#clock = host.clock;
+    this.sessions = new Sessions(host.clock, options, openSession);
+    this.cached = new CachedInstances(host);
+  }
+
+  /** Releases what holds any of these. Gives what failed. */
+  async release(nodes: readonly LiveNode[]): Promise<NodeFailure[]> {
+    const since = this.#clock.now();
+    const ofSessions = await this.sessions.release(nodes); // they may hold cached instances
+    return [
+      ...this.#failed("sessions", since, ofSessions),
+      ...this.#failed("cached instances", since, await this.cached.release(nodes)),
+    ];
+  }
+
+  /** Releases everything. Gives what failed. */
+  async close(): Promise<NodeFailure[]> {
+    const since = this.#clock.now();
+    const ofSessions = await this.sessions.close();
+    return [
+      ...this.#failed("sessions", since, ofSessions),
+      ...this.#failed("cached instances", since, await this.cached.close()),
+    ];
+  }
+
+  #failed(resource: string, since: number, causes: readonly unknown[]): NodeFailure[] {
+    return causes.map((cause) => ({ resource, phase: "stop", durationMs: this.#clock.now() - since, cause }));
+  }
+}

@@ -1,0 +1,139 @@
+import {
+  guardValue,
+  Manager,
+  plainValue,
+  StewardError,
+  type Clock,
+  type Guard,
+  type ManagerContext,
+  type PlannedGuard,
+  type Spec,
+  type Trouble,
+} from "@steward/core";
+import { Background, type BackgroundEnd } from "./background.ts";
+import { didNotYield, yieldedTwice } from "../errors.ts";
+
+type Values = Readonly<Record<string, unknown>>;
+type Lifecycle = Iterator<unknown> | AsyncIterator<unknown>;
+
+/** What the manager of a plain resource is made with. */
+export interface PlainContext {
+  readonly clock: Clock;
+  readonly name: string;
+  /** Called when its background work ended although nothing had asked it to. */
+  readonly onBackgroundEnd: (end: BackgroundEnd) => void;
+}
+
+/** Looks after a plain resource: runs its `start`, its background work, its `drain` and its `stop`. */
+export class PlainManager extends Manager<unknown> {
+  readonly #spec: Spec;
+  readonly #needs: Values;
+  #instance: { readonly value: unknown; readonly generator: Lifecycle | undefined } | undefined;
+  readonly #onBackgroundEnd: (end: BackgroundEnd) => void;
+  #background: Background | undefined;
+  readonly #guard: PlannedGuard | undefined;
+
+  constructor(spec: Spec, needs: Values, { clock, name, onBackgroundEnd }: PlainContext) {
+    super(spec.name, { clock, name, ...timeouts(spec) });
+    this.#onBackgroundEnd = onBackgroundEnd;
+    this.#spec = spec;
+    this.#needs = needs;
+    if (spec.guard === undefined) return;
+    const { breaker = {}, ...bounds } = spec.guard;
+    // Without a probe of its own there is nothing to be asked.
+    const { ask, ...basis } = this.guardBasis();
+    const options = {
+      ...basis,
+      ...bounds,
+      breaker: breaker === false ? undefined : breaker,
+      ask: spec.probe === undefined ? undefined : ask,
+    };
+    this.#guard = { options, guard: undefined };
+  }
+
+  protected override guards(): Iterable<Guard> {
+    return this.#guard?.guard === undefined ? [] : [this.#guard.guard];
+  }
+
+  override get client(): unknown {
+    if (this.#instance === undefined) throw this.refusal();
+    return this.#instance.value;
+  }
+
+  protected override async open(signal: AbortSignal): Promise<void> {
+    const made = this.#spec.start?.(this.#needs, { signal });
+    if (!this.#spec.generator) this.#instance = { value: plainValue(this.name, await made), generator: undefined };
+    else {
+      const generator = made as Lifecycle; // `generator` says so
+      const first = await generator.next();
+      if (first.done === true) throw didNotYield(this.#spec.name);
+      this.#instance = { value: first.value, generator };
+    }
+    this.#guardValue(this.#instance.value);
+    if (!signal.aborted) this.#run(this.#instance.value);
+  }
+
+  #guardValue(value: unknown): void {
+    if (this.#guard === undefined) return;
+    if (typeof value === "object" ? value !== null : typeof value === "function")
+      return guardValue(value as object, this.#guard);
+    const message = `resource "${this.name}" declares a guard, and its value is ${value === null ? "null" : typeof value}: only an object or a function can be guarded`;
+    throw new StewardError("DEFINITION_INVALID", message, { resource: this.name });
+  }
+
+  #run(value: unknown): void {
+    const { run, rerun, settings } = this.#spec;
+    if (run === undefined) return;
+    this.#background = new Background(async (signal) => run(this.#needs, { signal, value }), {
+      clock: this.clock,
+      resource: this.name,
+      rerun,
+      afterLimit: settings.criticality === "optional" ? "keep-trying" : "exit",
+      onEnd: this.#onBackgroundEnd,
+    });
+  }
+
+  get trouble(): Trouble | undefined {
+    return this.#background?.trouble;
+  }
+
+  async #endBackground(): Promise<void> {
+    await this.#background?.end();
+    this.#background = undefined;
+  }
+
+  protected override get hasWorkToSettle(): boolean {
+    return this.#spec.run !== undefined || this.#spec.drain !== undefined || this.#guard?.guard?.isIdle === false;
+  }
+
+  protected override async settle(signal: AbortSignal): Promise<void> {
+    await this.#endBackground();
+    await Promise.all([this.#spec.drain?.(this.#instance?.value, { signal }), this.#guard?.guard?.idle()]);
+  }
+
+  protected override async ping(signal: AbortSignal): Promise<void> {
+    await this.#spec.probe?.(this.#instance?.value, { signal });
+  }
+
+  protected override async close(signal: AbortSignal): Promise<void> {
+    await this.#endBackground();
+    const instance = this.#instance;
+    this.#instance = undefined;
+    if (instance === undefined) return;
+    if (instance.generator === undefined) await this.#spec.stop?.(instance.value, { signal });
+    else if ((await instance.generator.next()).done !== true) {
+      await instance.generator.return?.(undefined);
+      throw yieldedTwice(this.#spec.name);
+    }
+  }
+
+  /** Whether it has anything that a probe could ask. */
+  get probed(): boolean {
+    return this.#spec.probe !== undefined;
+  }
+}
+
+function timeouts(spec: Spec): ManagerContext {
+  const { startTimeoutMs, drainTimeoutMs, stopTimeoutMs } = spec.settings;
+  return { startTimeoutMs, drainTimeoutMs, stopTimeoutMs };
+}

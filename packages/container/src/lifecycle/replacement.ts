@@ -1,0 +1,110 @@
+import { sharedAbortController, type Clock } from "@steward/core";
+import { NodeStarts, type StartHost, type StartPlace } from "../start/node-starts.ts";
+import { firstOf } from "./caller.ts";
+import type { LiveNode } from "./live-node.ts";
+import { StartAttempt } from "../start/start-attempt.ts";
+import { startError } from "../start/start-error.ts";
+import type { ContainerState } from "./state.ts";
+
+/** What a replacement needs of the container. */
+export interface ReplacementHost extends StartHost {
+  readonly clock: Clock;
+  readonly state: ContainerState;
+  /** The starts of what is not affected. */
+  readonly starts: NodeStarts;
+}
+
+/** What a restart is about. */
+export interface Affected {
+  /** The node and all that may come to hold its value: lazy starts of these wait. */
+  readonly reach: ReadonlySet<number>;
+  /** What is replaced: what runs and holds it. */
+  readonly nodes: readonly LiveNode[];
+}
+
+/** The new instances of a restart, started beside the old ones until they take their place together. */
+export class Replacement implements StartPlace {
+  readonly isRestart = true;
+  readonly #host: ReplacementHost;
+  readonly #affected: Affected;
+  readonly #replaced: ReadonlySet<number>;
+  readonly #starts: NodeStarts;
+  readonly #attempt = new StartAttempt();
+  readonly #abort = sharedAbortController();
+  /** Lazy starts by nodes that are themselves being started here. */
+  readonly #nested = new Set<Promise<unknown>>();
+  #isInUse = false;
+
+  constructor(host: ReplacementHost, affected: Affected) {
+    this.#host = host;
+    this.#affected = affected;
+    this.#replaced = new Set(affected.nodes.map((node) => node.graph.index));
+    this.#starts = new NodeStarts(host, this);
+  }
+
+  live(index: number): LiveNode | undefined {
+    return !this.#isInUse && this.#replaced.has(index) ? undefined : this.#host.starts.live(index);
+  }
+
+  elsewhere(index: number): NodeStarts | undefined {
+    return this.#affected.reach.has(index) ? undefined : this.#host.starts;
+  }
+
+  lazily(index: number, asker: number): Promise<unknown> {
+    if (this.#isInUse || !this.#affected.reach.has(index)) return this.#host.starts.lazily(index, asker);
+    const nested = this.#startNested(index);
+    const settled = nested.catch(() => {}).finally(() => this.#nested.delete(settled));
+    this.#nested.add(settled);
+    return nested;
+  }
+
+  async #startNested(index: number): Promise<unknown> {
+    const { clock, state, limits, starts } = this.#host;
+    const live = this.#starts.live(index);
+    if (live !== undefined) return live.value;
+    const attempt = new StartAttempt();
+    const succeeded = await attempt.run(
+      this.#starts,
+      clock,
+      { indices: [index] },
+      limits.startTimeoutMs,
+      this.#abort.signal,
+    );
+    if (!succeeded) throw startError(attempt, await attempt.release());
+    state.publish(attempt.handOver(starts));
+    this.#starts.pass(attempt, this.#attempt);
+    return this.#starts.live(index)?.value;
+  }
+
+  /**
+   * Starts the new instances.
+   * @throws What the first of them failed with; then none is left.
+   */
+  async start(signal: AbortSignal): Promise<void> {
+    const { clock, limits } = this.#host;
+    const either = firstOf(this.#abort.signal, signal);
+    try {
+      const indices = [...this.#replaced];
+      const succeeded = await this.#attempt.run(this.#starts, clock, { indices }, limits.startTimeoutMs, either.signal);
+      if (!succeeded) throw this.#attempt.failures[0]?.cause;
+      await Promise.all(this.#nested);
+      signal.throwIfAborted();
+    } catch (error) {
+      this.#abort.abort(error);
+      await Promise.all([...this.#nested, this.#attempt.release()]);
+      throw error;
+    } finally {
+      either.end();
+    }
+  }
+
+  /** Puts the new instances in the place of the old ones. */
+  use(): void {
+    const { state, starts } = this.#host;
+    state.publish(this.#attempt.handOver(starts));
+    const next = new Map<number, LiveNode | undefined>([...this.#replaced].map((index) => [index, undefined]));
+    for (const node of this.#attempt.handOver(this.#starts)) next.set(node.graph.index, node);
+    this.#isInUse = true;
+    state.replace(next);
+  }
+}

@@ -1,0 +1,264 @@
+import { describeError, isStewardError, sharedAbortController, TimeoutReached, within } from "@steward/core";
+import { firstOf, untilAborted } from "./caller.ts";
+import { containerError, type NodeFailure } from "../errors.ts";
+import type { Edge } from "../graph/graph.ts";
+import type { LiveNode } from "./live-node.ts";
+import { ProcessShare } from "./process-share.ts";
+import { Replacement, type Affected, type ReplacementHost } from "./replacement.ts";
+import { chosen, indicesOf } from "./state.ts";
+import { inOrder } from "../stop/stop.ts";
+
+/** What restarts need of the container. */
+export interface RestartHost extends ReplacementHost {
+  readonly dependants: readonly (readonly number[])[];
+  /** Releases what sessions and cached instances hold of these. Gives what failed. */
+  releaseHolders(nodes: readonly LiveNode[]): Promise<readonly NodeFailure[]>;
+  /** Gives up trying to start those of these that are down. */
+  dropRetries(nodes: readonly LiveNode[]): Promise<void>;
+}
+
+/**
+ * Whether scopes can open: a restart that has to stop the old instance first makes them wait, and when it fails there
+ * is none.
+ */
+type Gate =
+  | { readonly name: "open" }
+  | { readonly name: "closed"; readonly opened: Promise<void> }
+  | { readonly name: "broken"; readonly error: Error; readonly indices: readonly number[] };
+
+/**
+ * Replaces instances and all that hold them by new ones, one restart at a time. The new ones start before the old ones
+ * stop; if one fails, nothing has changed. What can exist only once (`restart: "stop-first"`) is the other way around:
+ * new scopes wait meanwhile.
+ */
+export class Restarts {
+  readonly #host: RestartHost;
+  readonly #abort = sharedAbortController();
+  readonly #failures: NodeFailure[] = [];
+  #last: Promise<unknown> = Promise.resolve();
+  #gate: Gate = { name: "open" };
+  /** Lazy starts of these nodes wait. */
+  #claim: { readonly reach: ReadonlySet<number>; readonly over: Promise<void> } | undefined;
+
+  constructor(host: RestartHost) {
+    this.#host = host;
+  }
+
+  /** A promise to wait for before a scope opens; it rejects while a restart has left nothing to use. */
+  get gate(): Promise<void> | undefined {
+    return this.#gate.name === "open" ? undefined : this.#passGate();
+  }
+
+  async #passGate(): Promise<void> {
+    if (this.#gate.name === "closed") await this.#gate.opened;
+    if (this.#gate.name === "broken") throw this.#gate.error;
+  }
+
+  /** Instances that failed to stop after a restart; the stop of the container reports them. */
+  get failures(): readonly NodeFailure[] {
+    return this.#failures;
+  }
+
+  /**
+   * What a lazy start of a node has to wait for, if anything: something that it needs is being restarted. The answer
+   * holds for this moment only, so a start that waited asks again.
+   *
+   * @throws {RESTART_FAILED} while a restart has left nothing to use of what it needs.
+   */
+  claimOn(index: number): Promise<void> | undefined {
+    if (this.#claim?.reach.has(index) === true) return this.#claim.over;
+    if (this.#gate.name === "broken" && this.#reachOf(this.#gate.indices).has(index)) throw this.#gate.error;
+    return undefined;
+  }
+
+  /**
+   * Restarts a node and all that hold it, after the restarts before it. When the caller's signal aborts before the new
+   * ones are in use, the restart is given up; after that only the wait for the old ones to stop.
+   */
+  async restart(index: number, caller: AbortSignal | undefined): Promise<void> {
+    const before = this.#last;
+    let isInUse = false;
+    const restarted = before.then(() => this.#restart(index, caller, () => (isInUse = true)));
+    this.#last = restarted.catch(() => {});
+    try {
+      await untilAborted(restarted, caller);
+    } catch (error) {
+      if (caller?.aborted !== true || error !== caller.reason) throw error;
+      if (!isInUse) throw this.#failed(index, error);
+    }
+  }
+
+  /** Takes no more restarts and aborts the one under way. */
+  close(): void {
+    this.#abort.abort(containerError("CONTAINER_CLOSED", "the container stops"));
+  }
+
+  /** Resolves once no restart is under way. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
+  async #restart(index: number, caller: AbortSignal | undefined, onUse: () => void): Promise<void> {
+    const roots = this.#gate.name === "broken" ? [index, ...this.#gate.indices] : [index];
+    const reach = this.#reachOf(roots);
+    const { signal, end } = firstOf(this.#abort.signal, caller);
+    const release = this.#claimFor(reach);
+    let nodes: readonly LiveNode[];
+    let isStopFirst: boolean;
+    try {
+      signal.throwIfAborted();
+      await this.#startsSettled(reach, signal);
+      nodes = this.#holdersOf(roots);
+      this.#refuseShared(nodes);
+      isStopFirst = this.#gate.name === "broken" || nodes.some(hasToStopFirst);
+      if (isStopFirst) await this.#stopThenStart(index, { reach, nodes }, signal);
+      else await this.#start({ reach, nodes }, signal);
+    } catch (error) {
+      throw this.#failed(index, error);
+    } finally {
+      end();
+      release();
+    }
+    onUse();
+    if (!isStopFirst) await this.#stopOld(nodes, this.#abort.signal).catch(() => {}); // the container stops: it takes over
+  }
+
+  /** Makes lazy starts of what is affected wait until the returned function is called. */
+  #claimFor(reach: ReadonlySet<number>): () => void {
+    let release: () => void = () => {};
+    const claim = { reach, over: new Promise<void>((resolve) => (release = resolve)) };
+    this.#claim = claim;
+    return () => {
+      this.#claim = undefined;
+      release();
+    };
+  }
+
+  /** Waits for the lazy starts of what is affected that are under way: the restart replaces what they made. */
+  async #startsSettled(reach: ReadonlySet<number>, signal: AbortSignal): Promise<void> {
+    const { clock, limits, starts } = this.#host;
+    const abort = new AbortController();
+    const settled = within(clock, limits.startTimeoutMs, () => starts.settled(reach), { abort, outer: signal });
+    await settled.catch((error: unknown) => {
+      if (!(error instanceof TimeoutReached)) throw error;
+      throw new Error(`a lazy start of what it affects has not ended within ${limits.startTimeoutMs} ms`);
+    });
+  }
+
+  async #start(affected: Affected, signal: AbortSignal): Promise<void> {
+    const replacement = new Replacement(this.#host, affected);
+    await replacement.start(signal);
+    replacement.use();
+  }
+
+  async #stopThenStart(index: number, affected: Affected, signal: AbortSignal): Promise<void> {
+    const { nodes } = affected;
+    const before = this.#gate;
+    let isStopped = before.name === "broken";
+    let open: () => void = () => {};
+    this.#gate = { name: "closed", opened: new Promise((resolve) => (open = resolve)) };
+    try {
+      await this.#stopOld(nodes, signal);
+      isStopped = true;
+      await this.#start(affected, signal);
+      this.#host.state.forget(nodes);
+      this.#gate = { name: "open" };
+    } catch (cause) {
+      const error = this.#failed(index, cause, isStopped ? NONE_LEFT : undefined);
+      const indices = nodes.map((node) => node.graph.index);
+      this.#gate = isStopped ? { name: "broken", error, indices } : before;
+      throw error;
+    } finally {
+      open();
+    }
+  }
+
+  /** Stops instances once none is in use any more, at the latest after the drain timeout. Rejects when the signal aborts first. */
+  async #stopOld(nodes: readonly LiveNode[], signal: AbortSignal): Promise<void> {
+    const { limits, state, dependants } = this.#host;
+    await this.#bounded(limits.drainTimeoutMs, () => state.released(nodes, signal), signal);
+    const held = await this.#bounded(limits.stopTimeoutMs, () => this.#host.releaseHolders(nodes), signal);
+    await this.#bounded(limits.stopTimeoutMs, () => this.#host.dropRetries(nodes), signal);
+    await inOrder(
+      nodes,
+      (index) => dependants[index] ?? [],
+      async (node) => node.manager?.drain({ signal }).catch(() => {}), // what does not drain is stopped all the same
+    );
+    const { failures } = await this.#host.takeDown(nodes);
+    state.forget(nodes);
+    this.#failures.push(...(held ?? []), ...failures);
+    this.#failures.splice(0, this.#failures.length - MOST_FAILURES);
+  }
+
+  /** Waits for some work, which may take its time; gives `undefined` when it takes longer than it may. */
+  async #bounded<T>(timeoutMs: number, work: () => Promise<T>, outer: AbortSignal): Promise<T | undefined> {
+    const abort = new AbortController();
+    return within(this.#host.clock, timeoutMs, work, { abort, outer }).catch((error: unknown) => {
+      if (error instanceof TimeoutReached) return undefined; // those who hold something had their time
+      throw error;
+    });
+  }
+
+  /** Nodes and all that may come to hold their values; a lazy edge holds none. */
+  #reachOf(roots: readonly number[]): Set<number> {
+    return this.#dependantsOf(roots, (edge, index) => edge.kind !== "lazy" && indicesOf(edge).includes(index));
+  }
+
+  /** What runs of some nodes and of all that hold their values now: `current` and `lazy` edges hold none. */
+  #holdersOf(roots: readonly number[]): LiveNode[] {
+    const { state } = this.#host;
+    const holders = this.#dependantsOf(
+      roots,
+      (edge, index, dependant) => state.live(dependant) !== undefined && this.#holds(edge, index),
+    );
+    return [...holders].flatMap((index) => state.live(index) ?? []);
+  }
+
+  #holds(edge: Edge, index: number): boolean {
+    if (edge.kind !== "when") return edge.kind === "plain" && edge.to === index;
+    return edge.condition === index || this.#holds(chosen(this.#host.state, edge), index);
+  }
+
+  #dependantsOf(
+    roots: readonly number[],
+    follows: (edge: Edge, index: number, dependant: number) => boolean,
+  ): Set<number> {
+    const found = new Set<number>(roots);
+    for (const index of found)
+      for (const dependant of this.#host.dependants[index] ?? [])
+        if (this.#host.graph.nodes[dependant]?.edges.some((edge) => follows(edge, index, dependant)) === true)
+          found.add(dependant); // a set visits what is added meanwhile
+    return found;
+  }
+
+  #refuseShared(nodes: readonly LiveNode[]): void {
+    for (const { name, manager } of nodes) {
+      const others = manager instanceof ProcessShare ? manager.otherUsers : 0;
+      if (others === 0) continue;
+      const containers = others === 1 ? "1 other container" : `${others} other containers`;
+      throw containerError(
+        "RESTART_REFUSED",
+        `"${name}" is shared with ${containers} of this process: it can be restarted once no other holds it`,
+        { resource: name, retryable: true },
+      );
+    }
+  }
+
+  #failed(index: number, cause: unknown, result = "the old one stays in use"): Error {
+    if (isStewardError(cause, "RESTART_FAILED") || isStewardError(cause, "RESTART_REFUSED")) return cause;
+    const name = this.#host.graph.nodes[index]?.name ?? "";
+    return containerError("RESTART_FAILED", `"${name}" was not restarted: ${describeError(cause)}; ${result}`, {
+      resource: name,
+      cause,
+      retryable: true,
+    });
+  }
+}
+
+const NONE_LEFT = "the old one had to stop first, so there is none until a restart succeeds";
+/** Failures that are kept for the report of the stop. */
+const MOST_FAILURES = 100;
+
+function hasToStopFirst(node: LiveNode): boolean {
+  return node.graph.spec.settings.restart === "stop-first";
+}

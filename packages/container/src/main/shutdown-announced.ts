@@ -1,0 +1,16 @@
+import type { Running } from "../running.ts";
+
+const leaving = new WeakSet<object>();
+
+/**
+ * Says that a container is about to stop: from here on `/readyz` answers 503, while work is still taken. It gives load
+ * balancers the time to look elsewhere. `runMain` does it at the first signal.
+ */
+export function announceShutdown(running: Pick<Running, "health">): void {
+  leaving.add(running);
+}
+
+/** Whether a shutdown was announced. */
+export function isLeaving(running: object): boolean {
+  return leaving.has(running);
+}

@@ -1,0 +1,78 @@
+import type { Binding, Needs } from "@steward/core";
+import type { Engine } from "../lifecycle/engine.ts";
+import type { AnyDefinition } from "../graph/graph.ts";
+import type { Plan } from "./plan.ts";
+import type { Scope } from "./run-scope.ts";
+import type { InputProvider, ScopeState } from "./scope.ts";
+import type { Generation } from "../lifecycle/state.ts";
+
+/** A scope whose moments a framework chooses itself. */
+export interface PreparedScope extends Scope {
+  /** True until it is closed. */
+  readonly isOpen: boolean;
+  /** The values of the prepared needs, once they have been entered. */
+  readonly result: Readonly<Record<string, unknown>>;
+  /** True when `settle` has nothing to do. */
+  readonly settlesAtOnce: boolean;
+  /** True when `close` has nothing to undo: `endAtOnce` is enough. */
+  readonly endsAtOnce: boolean;
+  /** Closes a scope that has nothing to undo, without waiting. */
+  endAtOnce(): void;
+}
+
+/** Needs that were compiled once, for a framework that opens a scope for every request. Overrides are applied. */
+export class Prepared {
+  readonly #engine: Engine;
+  readonly #needs: Needs;
+  #generation: Generation | undefined;
+  #version = -1;
+  #plan: Plan | undefined;
+
+  /** @internal `running.prepare(needs)` makes these. */
+  constructor(engine: Engine, needs: Needs) {
+    this.#engine = engine;
+    this.#needs = needs;
+  }
+
+  /** Inputs that a scope has to be opened with, in the order in which they are best given. */
+  get inputs(): readonly { readonly definition: AnyDefinition }[] {
+    return this.#compiled(this.#engine.state.current).inputs;
+  }
+
+  /** What resolving makes, in order: each after what it needs. */
+  get makes(): readonly AnyDefinition[] {
+    return this.#compiled(this.#engine.state.current).steps.flatMap((step) => step.definition ?? []);
+  }
+
+  /** A promise to wait for before a scope opens, while something that exists only once is being restarted. */
+  get gate(): Promise<void> | undefined {
+    return this.#engine.restarts.gate;
+  }
+
+  /**
+   * Opens a scope. `provide` is asked for inputs that are wanted later and were not given.
+   *
+   * @throws {CONTAINER_CLOSED} when the container stops.
+   */
+  open(inputs: readonly Binding[], provide?: InputProvider): PreparedScope {
+    const refusal = this.#engine.refusal();
+    if (refusal !== undefined) throw refusal;
+    const scope = this.#engine.open(inputs, undefined);
+    scope.provide = provide;
+    return scope as unknown as PreparedScope; // the state has what a prepared scope promises, for definitions of any type
+  }
+
+  /** Resolves the needs in a scope that was just opened: in the same tick, or once the promise has settled. */
+  enter(scope: PreparedScope): Promise<void> | undefined {
+    const state = scope as unknown as ScopeState; // `open` made it
+    return state.enterPlan(this.#compiled(state.generation));
+  }
+
+  #compiled(generation: Generation): Plan {
+    if (this.#plan !== undefined && this.#generation === generation && this.#version === generation.version)
+      return this.#plan;
+    this.#generation = generation;
+    this.#version = generation.version;
+    return (this.#plan = this.#engine.planFor(generation, this.#needs, "first"));
+  }
+}

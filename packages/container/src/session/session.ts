@@ -1,0 +1,200 @@
+import { isThenable, type Binding, type Needs } from "@steward/core";
+import { runCleanups, type Cleanup, type Outcome } from "../scope/cleanups.ts";
+import { containerError } from "../errors.ts";
+import { execute } from "../scope/plan-runner.ts";
+import type { AnyDefinition } from "../graph/graph.ts";
+import type { LiveNode } from "../lifecycle/live-node.ts";
+import type { Plan, Step, StepHost } from "../scope/plan.ts";
+import type { Generation } from "../lifecycle/state.ts";
+import {
+  enterGenerator,
+  inputMissing,
+  isNoted,
+  type SessionSource,
+  type ValueHolder,
+  type ValueHost,
+} from "../scope/value-holder.ts";
+
+/** What a session asks of the container it belongs to. */
+export interface SessionHost extends ValueHost {
+  /** Whether a definition holds any of some instances, as it was made in a generation. */
+  holdsAny(definition: AnyDefinition, generation: Generation, nodes: readonly LiveNode[]): boolean;
+  /** Whether all that a definition holds is the same in both generations. */
+  holdsTheSame(definition: AnyDefinition, one: Generation, other: Generation): boolean;
+}
+
+/** A value of a session, and the generation that it was made from. */
+interface Made {
+  readonly generation: Generation;
+  readonly value: unknown;
+}
+
+/** What has to be undone at the end of a session, or when what it holds is restarted. */
+interface Due {
+  readonly generation: Generation;
+  readonly cleanup: Cleanup;
+}
+
+/** The values of a user's session. A restart makes those anew that hold what was restarted, and only those. */
+export class SessionState implements SessionSource {
+  readonly #host: SessionHost;
+  readonly #inputs: readonly Binding[];
+  readonly #made = new Map<AnyDefinition, Made[]>();
+  /** In the order in which values were made. */
+  #due: Due[] = [];
+  readonly #abort = new AbortController();
+
+  constructor(host: SessionHost, inputs: readonly Binding[]) {
+    this.#host = host;
+    this.#inputs = inputs;
+  }
+
+  /** Aborts when the session ends. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** The value of a definition, made where there is none that belongs to this generation. */
+  async get(definition: AnyDefinition, generation: Generation): Promise<unknown> {
+    const { value } = await new SessionValues(this.#host, this, generation).resolve({ value: definition });
+    return value;
+  }
+
+  inputValue(definition: AnyDefinition): unknown {
+    for (const binding of this.#inputs) if (binding.input === definition) return binding.value;
+    throw inputMissing(definition);
+  }
+
+  /** What was made of a definition and holds what a generation has; else makes it. A failure is not remembered. */
+  remember(definition: AnyDefinition, generation: Generation, make: () => unknown): unknown {
+    const versions = this.#made.get(definition) ?? [];
+    const known = versions.find((made) => this.#host.holdsTheSame(definition, made.generation, generation));
+    if (known !== undefined) return known.value;
+    const made = { generation, value: make() };
+    this.#made.set(definition, [...(this.#made.get(definition) ?? []), made]);
+    if (isThenable(made.value)) made.value.then(undefined, () => this.#forget(definition, (one) => one === made));
+    return made.value;
+  }
+
+  #forget(definition: AnyDefinition, which: (made: Made) => boolean): void {
+    const left = (this.#made.get(definition) ?? []).filter((made) => !which(made));
+    if (left.length === 0) this.#made.delete(definition);
+    else this.#made.set(definition, left);
+  }
+
+  isNoted(step: Step, value: unknown): boolean {
+    return isNoted(
+      this.#due.map(({ cleanup }) => cleanup),
+      step,
+      value,
+    );
+  }
+
+  willCleanUp(cleanup: Cleanup, generation: Generation): void {
+    if (this.#abort.signal.aborted) void runCleanups([cleanup], { error: this.#abort.signal.reason }, this);
+    else this.#due.push({ cleanup, generation });
+  }
+
+  /**
+   * Releases the values that hold any of these instances, last made first; the next who asks has them made anew.
+   * @throws What a cleanup failed with.
+   */
+  async release(nodes: readonly LiveNode[]): Promise<void> {
+    const holds = (definition: AnyDefinition, generation: Generation): boolean =>
+      this.#host.holdsAny(definition, generation, nodes);
+    for (const definition of this.#made.keys()) this.#forget(definition, (made) => holds(definition, made.generation));
+    const due = this.#due.filter(({ cleanup, generation }) => holds(cleanup.definition, generation));
+    this.#due = this.#due.filter((one) => !due.includes(one));
+    await this.#run(due);
+  }
+
+  /**
+   * Ends the session.
+   * @throws What a cleanup failed with.
+   */
+  async close(): Promise<void> {
+    const due = this.#due.splice(0);
+    this.#made.clear();
+    try {
+      await this.#run(due);
+    } finally {
+      this.#abort.abort(containerError("SCOPE_CLOSED", "the session has ended"));
+    }
+  }
+
+  async #run(due: readonly Due[]): Promise<void> {
+    if (due.length === 0) return;
+    const cleanups = due.map(({ cleanup }) => cleanup);
+    const { outcome }: { readonly outcome: Outcome } = await runCleanups(cleanups, undefined, this);
+    if (outcome !== undefined) throw outcome.error;
+  }
+}
+
+/** Makes values of a session from one generation. */
+class SessionValues implements StepHost, ValueHolder {
+  readonly generation: Generation;
+  readonly #host: SessionHost;
+  readonly #session: SessionState;
+
+  constructor(host: SessionHost, session: SessionState, generation: Generation) {
+    this.#host = host;
+    this.#session = session;
+    this.generation = generation;
+  }
+
+  get signal(): AbortSignal {
+    return this.#session.signal;
+  }
+
+  get isOpen(): boolean {
+    return !this.#session.signal.aborted;
+  }
+
+  async resolve(needs: Needs): Promise<Record<string, unknown>> {
+    const { values } = this.generation;
+    const plan: Plan = this.#host.planFor(this.generation, needs, "session");
+    const slots = new Array<unknown>(plan.size).fill(undefined);
+    for (const { definition, slot } of plan.inputs) slots[slot] = this.#session.inputValue(definition);
+    await execute(plan, this, slots, values);
+    return plan.result(slots, values, this);
+  }
+
+  async get(definition: AnyDefinition): Promise<unknown> {
+    const { value } = await this.resolve({ value: definition });
+    return value;
+  }
+
+  remember(step: Step, make: () => unknown): unknown {
+    return step.definition === undefined ? make() : this.#session.remember(step.definition, this.generation, make);
+  }
+
+  enter(definition: AnyDefinition, generator: unknown, handler: boolean): unknown {
+    return enterGenerator(this, definition, generator, handler);
+  }
+
+  willStop(step: Step, value: unknown): void {
+    const { definition, stop } = step;
+    if (definition === undefined || (step.remembered && this.#session.isNoted(step, value))) return;
+    this.willCleanUp({ definition, handler: false, generator: undefined, stop, value });
+  }
+
+  willCleanUp(cleanup: Cleanup): void {
+    this.#session.willCleanUp(cleanup, this.generation);
+  }
+
+  fromSession(definition: AnyDefinition): Promise<unknown> {
+    return this.get(definition);
+  }
+
+  instantiate(definition: AnyDefinition): Promise<unknown> {
+    return this.#host.instantiate(definition, this);
+  }
+
+  cached(definition: AnyDefinition, ttlMs: number): unknown {
+    return this.#host.useCached(definition, ttlMs, this);
+  }
+
+  lazily(index: number): Promise<unknown> {
+    return this.#host.lazily(index);
+  }
+}

@@ -1,0 +1,102 @@
+import { sharedAbortController, type Clock } from "@steward/core";
+import { NodeStarts, type StartHost } from "./node-starts.ts";
+import { forCaller, untilAborted } from "../lifecycle/caller.ts";
+import { containerError } from "../errors.ts";
+import type { AnyDefinition } from "../graph/graph.ts";
+import { makeInstance, type Instance } from "../lifecycle/detached-instance.ts";
+import { StartAttempt } from "./start-attempt.ts";
+import { startError } from "./start-error.ts";
+import { holderOf, OUTSIDE, type ContainerState, type Generation, type NodeSource } from "../lifecycle/state.ts";
+
+/** What late starts need of the container. */
+export interface LateStartHost extends StartHost {
+  readonly clock: Clock;
+  readonly state: ContainerState;
+  /** What a start of a node has to wait for, if anything: something that it needs is being restarted. */
+  claimOn(index: number): Promise<void> | undefined;
+}
+
+/** What starts in a container after its own start: lazy needs, and instances outside the graph. */
+export class LateStarts {
+  /** Starts of nodes that no restart replaces. */
+  readonly nodes: NodeStarts;
+  readonly #host: LateStartHost;
+  readonly #abort = sharedAbortController();
+  readonly #underWay = new Set<Promise<unknown>>();
+
+  constructor(host: LateStartHost) {
+    this.#host = host;
+    this.nodes = new NodeStarts(host, {
+      isRestart: false,
+      live: (index) => host.state.live(index),
+      elsewhere: () => undefined,
+      lazily: (index, asker) => this.lazily(index, asker),
+    });
+  }
+
+  /** True once nothing starts any more. */
+  get isClosed(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  /** Starts what a lazy edge points to, once however many ask, and gives its value. A caller that has gone waits no longer. */
+  async lazily(index: number, asker: number = OUTSIDE): Promise<unknown> {
+    const { state, graph, clock } = this.#host;
+    const live = state.live(index);
+    if (live !== undefined) return live.value;
+    const name = graph.nodes[index]?.name ?? "";
+    const started = this.#track(this.#start(name, index, asker));
+    return forCaller(clock, `the start of "${name}"`, {}, (signal) => untilAborted(started, signal));
+  }
+
+  async #start(name: string, index: number, asker: number): Promise<unknown> {
+    const { state, clock, limits } = this.#host;
+    const mayWait = !this.nodes.isStarting(asker); // else a restart may wait for the asker
+    for (let claim = this.#claimOn(index, mayWait); claim !== undefined; claim = this.#claimOn(index, mayWait))
+      await claim;
+    const live = state.live(index);
+    if (live !== undefined) return live.value;
+    if (this.isClosed)
+      throw containerError("CONTAINER_CLOSED", `"${name}" cannot start any more: the container stops`, {
+        resource: name,
+      });
+    const attempt = new StartAttempt();
+    const { signal } = this.#abort;
+    if (!(await attempt.run(this.nodes, clock, { indices: [index] }, limits.startTimeoutMs, signal)))
+      throw startError(attempt, await attempt.release());
+    state.publish(attempt.handOver(this.nodes));
+    return state.live(index)?.value;
+  }
+
+  #claimOn(index: number, mayWait: boolean): Promise<void> | undefined {
+    return mayWait ? this.#host.claimOn(index) : undefined;
+  }
+
+  /** Starts an instance outside the graph from what a generation holds. */
+  instance(definition: AnyDefinition, generation: Generation): Promise<Instance> {
+    const { graph, clock, state, onBackgroundEnd } = this.#host;
+    const { signal } = this.#abort;
+    const from: NodeSource = {
+      live: (index) => generation.live[index],
+      holder: (index) => holderOf(graph, (i) => state.live(i), index),
+      lazily: (index) => this.lazily(index),
+    };
+    return this.#track(makeInstance({ graph, clock, from, signal, onBackgroundEnd }, definition));
+  }
+
+  /** Starts nothing any more, and aborts what is under way. */
+  close(reason: unknown): void {
+    this.#abort.abort(reason);
+  }
+
+  /** Resolves once nothing is under way. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    const settled: Promise<unknown> = work.catch(() => {}).then(() => this.#underWay.delete(settled));
+    this.#underWay.add(settled);
+    return work;
+  }
+}

@@ -1,0 +1,267 @@
+import { OptionsError, sharedAbortController, type Clock, type Managed } from "@steward/core";
+import type { BackgroundEnd } from "../lifecycle/background.ts";
+import type { NodeFailure } from "../errors.ts";
+import type { Edge, Graph, GraphNode } from "../graph/graph.ts";
+import { isEnabled, LiveNode, makeManager } from "../lifecycle/live-node.ts";
+import { shareKey } from "../graph/share-key.ts";
+import type { StartAttempt, Starter } from "./start-attempt.ts";
+import { startWithRetry } from "./start-retry.ts";
+import { chosen, holderOf, needsOf, type NodeSource } from "../lifecycle/state.ts";
+import type { Limits } from "../stop/stop-budget.ts";
+import type { TakenDown } from "../stop/stop.ts";
+
+/** What starting nodes takes from the container. */
+export interface StartHost {
+  readonly graph: Graph;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly onBackgroundEnd: (end: BackgroundEnd) => void;
+  /** Called for an optional resource that did not start, so that it is tried again. */
+  onDown(node: LiveNode): void;
+  /** Stops nodes that are not wanted after all. */
+  takeDown(nodes: readonly LiveNode[]): Promise<TakenDown>;
+}
+
+/** Where starts belong: what is live already, and what a lazy edge of a node that starts here does. */
+export interface StartPlace extends Pick<NodeSource, "live" | "lazily"> {
+  /** Starts of nodes that belong elsewhere; `undefined` for one that belongs here. */
+  elsewhere(index: number): NodeStarts | undefined;
+  /** True for a restart: what the containers of the process share is made anew. */
+  readonly isRestart: boolean;
+}
+
+/** One start of one node, and for whom. */
+class Entry {
+  readonly node: GraphNode;
+  readonly abort = sharedAbortController();
+  readonly attempts = new Set<StartAttempt>();
+  stage: "starting" | "up" | "ended" = "starting";
+  since = 0;
+  live: LiveNode | undefined;
+  done: Promise<void> = Promise.resolve();
+  /** Resolves once nothing is left of it. */
+  gone: Promise<unknown> = Promise.resolve();
+
+  /** Resolves once its attempts are over. */
+  readonly over: Promise<void>;
+  #end: () => void = () => {};
+
+  constructor(node: GraphNode) {
+    this.node = node;
+    this.over = new Promise((resolve) => (this.#end = resolve));
+  }
+
+  end(): void {
+    this.#end();
+  }
+
+  fail(failure: NodeFailure): void {
+    this.stage = "ended";
+    for (const attempt of this.attempts) attempt.fail(failure);
+  }
+}
+
+/**
+ * Starts of nodes: each as soon as what it needs is up, and each once however many attempts want it. What is up stays
+ * here until its attempt has succeeded as a whole; what no attempt wants any more is stopped.
+ */
+export class NodeStarts implements NodeSource, Starter {
+  readonly #host: StartHost;
+  readonly #place: StartPlace;
+  readonly #entries = new Map<number, Entry>();
+
+  constructor(host: StartHost, place: StartPlace) {
+    this.#host = host;
+    this.#place = place;
+  }
+
+  live(index: number): LiveNode | undefined {
+    const entry = this.#entries.get(index);
+    return entry?.stage === "up" ? entry.live : this.#place.live(index);
+  }
+
+  holder(index: number): { readonly current: unknown } {
+    return holderOf(this.#host.graph, (i) => this.live(i), index);
+  }
+
+  lazily(index: number, asker: number): Promise<unknown> {
+    return this.#place.lazily(index, asker);
+  }
+
+  /** Whether a node is being started. */
+  isStarting(index: number): boolean {
+    return this.#entries.get(index)?.stage === "starting";
+  }
+
+  /** Resolves once no attempt is under way for any of these nodes. */
+  async settled(indices: Iterable<number>): Promise<void> {
+    const wanted = [...indices];
+    for (;;) {
+      const busy = wanted.flatMap((index) => this.#entries.get(index)?.over ?? []);
+      if (busy.length === 0) return;
+      await Promise.all(busy);
+    }
+  }
+
+  /** Names of what is being started. */
+  get names(): string[] {
+    return [...this.#entries.values()].flatMap((entry) => (entry.stage === "starting" ? [entry.node.name] : []));
+  }
+
+  /** What is being started, waits to be tried again, or is up and waits for the rest of its attempt. */
+  get inFlight(): LiveNode[] {
+    return [...this.#entries.values()].flatMap((entry) => (entry.stage === "ended" ? [] : (entry.live ?? [])));
+  }
+
+  #remove(entry: Entry): void {
+    if (this.#entries.get(entry.node.index) === entry) this.#entries.delete(entry.node.index);
+    entry.end();
+  }
+
+  hanging(attempt: StartAttempt): LiveNode[] {
+    return this.#of(attempt).flatMap((entry) => (entry.stage === "starting" ? (entry.live ?? []) : []));
+  }
+
+  #of(attempt: StartAttempt): Entry[] {
+    return [...this.#entries.values()].filter((entry) => entry.attempts.has(attempt));
+  }
+
+  handOver(attempt: StartAttempt): LiveNode[] {
+    const entries = this.#of(attempt).filter((entry) => entry.stage === "up");
+    for (const entry of entries) this.#remove(entry);
+    return entries.flatMap((entry) => entry.live ?? []).sort((a, b) => a.graph.index - b.graph.index);
+  }
+
+  /** What one attempt wanted, another wants from here on. */
+  pass(attempt: StartAttempt, to: StartAttempt): void {
+    for (const entry of this.#of(attempt)) {
+      entry.attempts.delete(attempt);
+      entry.attempts.add(to);
+    }
+  }
+
+  async release(attempt: StartAttempt, reason: unknown): Promise<TakenDown> {
+    const mine = this.#of(attempt);
+    for (const entry of mine) entry.attempts.delete(attempt);
+    const unwanted = mine.filter((entry) => entry.attempts.size === 0);
+    for (const entry of unwanted) entry.abort.abort(reason);
+    const ending = this.#end(unwanted, attempt);
+    for (const entry of unwanted) entry.gone = ending;
+    return ending;
+  }
+
+  async #end(entries: readonly Entry[], attempt: StartAttempt): Promise<TakenDown> {
+    await Promise.all(entries.map((entry) => entry.done));
+    const nodes = entries.flatMap((entry) => (entry.stage === "up" ? (entry.live ?? []) : []));
+    for (const entry of entries) {
+      if (entry.live?.manager?.leftBehind === true) attempt.stillStarting.push(entry.node.name);
+      entry.stage = "ended";
+    }
+    const taken = await this.#host.takeDown(nodes);
+    for (const entry of entries) this.#remove(entry);
+    return taken;
+  }
+
+  begin(index: number, attempt: StartAttempt): Promise<void> {
+    const elsewhere = this.#place.elsewhere(index);
+    if (elsewhere !== undefined) return elsewhere.begin(index, attempt);
+    const known = this.#entries.get(index);
+    if (known !== undefined && known.stage !== "ended" && !known.abort.signal.aborted)
+      return this.#share(known, attempt);
+    const node = this.#host.graph.nodes[index];
+    if (node === undefined || attempt.hasTried(index) || this.#place.live(index) !== undefined)
+      return Promise.resolve();
+    attempt.noteTried(index, this);
+    const entry = new Entry(node);
+    entry.attempts.add(attempt);
+    this.#entries.set(index, entry);
+    entry.done = this.#start(entry, attempt, known?.gone);
+    return entry.done;
+  }
+
+  /** One more attempt wants what is up or being started, and so all that it needs. */
+  #share(entry: Entry, attempt: StartAttempt): Promise<void> {
+    if (entry.attempts.has(attempt)) return entry.done;
+    entry.attempts.add(attempt);
+    attempt.noteTried(entry.node.index, this);
+    for (const edge of entry.node.edges) void this.follow(edge, attempt);
+    return entry.done;
+  }
+
+  async follow(edge: Edge, attempt: StartAttempt): Promise<void> {
+    if (edge.kind === "lazy") return;
+    if (edge.kind !== "when") return this.begin(edge.to, attempt);
+    await this.begin(edge.condition, attempt);
+    if (!attempt.hasFailed) await this.follow(chosen(this, edge), attempt);
+  }
+
+  /** Whether something else failed to start what this edge needs. */
+  #isMissing(edge: Edge): boolean {
+    if (edge.kind === "lazy") return false;
+    return edge.kind === "when" ? this.#isMissing(chosen(this, edge)) : this.live(edge.to) === undefined;
+  }
+
+  async #start(entry: Entry, attempt: StartAttempt, before: Promise<unknown> | undefined): Promise<void> {
+    if (before !== undefined) await before; // an earlier start of it was given up, and is not over yet
+    const { node } = entry;
+    if (node.edges.length > 0) await Promise.all(node.edges.map((edge) => this.follow(edge, attempt)));
+    if (entry.abort.signal.aborted || node.edges.some((edge) => this.#isMissing(edge))) return this.#giveUp(entry);
+    entry.since = this.#host.clock.now();
+    const made = this.#make(entry);
+    if (made === undefined) return;
+    const { live, derived } = made;
+    entry.live = live;
+    if (derived) await new Promise((resolve) => setImmediate(resolve)); // all options that can be checked now are, before anything connects
+    if (entry.abort.signal.aborted) return this.#giveUp(entry);
+    if (live.manager !== undefined && !(await this.#startManager(entry, live, live.manager)))
+      return this.#giveUp(entry);
+    live.startedInMs = this.#host.clock.now() - live.since;
+    entry.stage = "up";
+  }
+
+  #giveUp(entry: Entry): void {
+    entry.stage = "ended";
+  }
+
+  #make(entry: Entry): { readonly live: LiveNode; readonly derived: boolean } | undefined {
+    const { node, since } = entry;
+    const { graph, clock, onBackgroundEnd } = this.#host;
+    if (node.constant !== undefined || node.spec.enabled === false)
+      return { live: new LiveNode(node, undefined, node.constant === undefined, since), derived: false };
+    try {
+      const needs = needsOf(graph, this, node);
+      if (!isEnabled(node.spec, needs)) return { live: new LiveNode(node, undefined, true, since), derived: false };
+      const prepared = node.spec.managed?.prepare(needs);
+      const context = { clock, name: node.name, onBackgroundEnd };
+      const share = { key: () => shareKey(this, node, this.#host), anew: this.#place.isRestart };
+      const manager = makeManager(node.spec, needs, prepared, context, share);
+      return {
+        live: new LiveNode(node, manager, false, since),
+        derived: node.spec.managed !== undefined && node.edges.length > 0,
+      };
+    } catch (cause) {
+      const phase = cause instanceof OptionsError ? "options" : "start";
+      entry.fail({ resource: node.name, phase, durationMs: clock.now() - since, cause });
+      return undefined;
+    }
+  }
+
+  async #startManager(entry: Entry, live: LiveNode, manager: Managed): Promise<boolean> {
+    const { clock } = this.#host;
+    const { attempts, failure } = await startWithRetry(live, manager, clock, entry.abort.signal);
+    if (failure === undefined) return true;
+    if (entry.abort.signal.aborted) return false;
+    if (live.graph.spec.settings.criticality === "optional") {
+      this.#host.onDown(live);
+      return true;
+    }
+    entry.fail({
+      resource: live.name,
+      phase: "start",
+      durationMs: clock.now() - live.since,
+      attempts: attempts === 1 ? undefined : attempts,
+      cause: failure.error,
+    });
+    return false;
+  }
+}

@@ -1,0 +1,40 @@
+import { describeError, isStewardError, OptionsError } from "@steward/core";
+import { StartError, type NodeFailure } from "../errors.ts";
+import type { StartAttempt } from "./start-attempt.ts";
+import type { TakenDown } from "../stop/stop.ts";
+
+/** What a failed start says to who reads it at night. */
+function startMessage(
+  failures: readonly NodeFailure[],
+  rolledBack: readonly string[],
+  stillStarting: readonly string[],
+): string {
+  const [first, ...others] = failures;
+  const lines = [
+    `"${first?.resource}" failed in ${first?.phase} after ${Math.round(first?.durationMs ?? 0)} ms: ${describeError(first?.cause)}${tries(first)}`,
+  ];
+  if (others.length > 0)
+    lines.push(`failed as well: ${others.map((f) => `"${f.resource}" (${describeError(f.cause)})`).join(", ")}`);
+  lines.push(rolledBack.length === 0 ? "nothing else had started" : `stopped again: ${rolledBack.join(", ")}`);
+  if (stillStarting.length > 0)
+    lines.push(`ignored its abort and is still starting, will be stopped when it arrives: ${stillStarting.join(", ")}`);
+  return lines.join("\n  ");
+}
+
+function tries(failure: NodeFailure | undefined): string {
+  return failure?.attempts === undefined ? "" : ` (tried ${failure.attempts} times)`;
+}
+
+/** The one error of a failed start. Where only options are wrong it lists all problems of all resources. */
+export function startError(attempt: StartAttempt, taken: TakenDown): Error {
+  const { failures, stillStarting } = attempt;
+  const problems = failures.flatMap((failure) => (failure.cause instanceof OptionsError ? failure.cause.problems : []));
+  if (problems.length > 0 && failures.every((failure) => isStewardError(failure.cause, "OPTIONS_INVALID")))
+    return new OptionsError(problems);
+  return new StartError(startMessage(failures, taken.order, stillStarting), {
+    failures,
+    rolledBack: taken.order,
+    stillStarting,
+    rollbackFailures: taken.failures,
+  });
+}

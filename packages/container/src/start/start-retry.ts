@@ -1,0 +1,55 @@
+import { isRetryable, type Clock, type Managed, type ResourceSettings } from "@steward/core";
+import { backoffMs } from "./backoff.ts";
+import type { LiveNode } from "../lifecycle/live-node.ts";
+
+/** How often a start was tried, and the error of the last attempt, boxed, where none succeeded. */
+export interface StartOutcome {
+  readonly attempts: number;
+  readonly failure: { readonly error: unknown } | undefined;
+}
+
+const DEFAULTS = { maxAttempts: 10, baseDelayMs: 250, maxDelayMs: 1_500 };
+const ONCE = { ...DEFAULTS, maxAttempts: 1 };
+/** As for every start: all attempts together have the start timeout of the resource. */
+const START_TIMEOUT_MS = 15_000;
+
+/**
+ * Starts a resource, and tries again where its error may pass: a server that is not up yet. Wrong options, a wrong
+ * password or a mistake in the code fail at once.
+ */
+export async function startWithRetry(
+  node: LiveNode,
+  manager: Managed,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<StartOutcome> {
+  const { settings } = node.graph.spec;
+  const policy = policyOf(settings);
+  const endsAt = node.since + (settings.startTimeoutMs ?? START_TIMEOUT_MS);
+  for (let attempts = 1; ; attempts++) {
+    try {
+      await manager.start({ signal });
+      return { attempts, failure: undefined };
+    } catch (error) {
+      const delayMs = backoffMs(attempts - 1, policy);
+      const triesAgain = attempts < policy.maxAttempts && isRetryable(error) && clock.now() + delayMs < endsAt;
+      if (!triesAgain || !(await slept(clock, delayMs, signal))) return { attempts, failure: { error } };
+    }
+  }
+}
+
+/** What other processes share is expected to come up late; what may be down is started without it and tried again later. */
+function policyOf({ startRetry, readiness, criticality }: ResourceSettings): typeof DEFAULTS {
+  if (startRetry === false || criticality === "optional") return ONCE;
+  if (startRetry === undefined) return readiness === "startup" ? DEFAULTS : ONCE;
+  const given = Object.fromEntries(Object.entries(startRetry).filter(([, value]) => value !== undefined));
+  return { ...DEFAULTS, ...given };
+}
+
+/** `false` when the start was given up meanwhile. */
+function slept(clock: Clock, delayMs: number, signal: AbortSignal): Promise<boolean> {
+  return clock.sleep(delayMs, signal).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,134 @@
+import { describeError, StewardError, type Clock, type Managed } from "@steward/core";
+import type { NodeFailure } from "../errors.ts";
+import type { LiveNode } from "../lifecycle/live-node.ts";
+
+/** What came of stopping nodes. */
+export interface TakenDown {
+  /** Names in the order in which they stopped. */
+  readonly order: readonly string[];
+  readonly failures: readonly NodeFailure[];
+}
+
+/** Which nodes have to be done before a node, by index. */
+export type Before = (index: number) => Iterable<number>;
+
+/** The two ends of the time for a stop. */
+export interface StopTime {
+  /** Aborts when what is left has to stop by force. */
+  readonly force: AbortSignal;
+  /** Aborts when nothing is waited for any more. */
+  readonly over: AbortSignal;
+}
+
+/**
+ * Does `act` for every node once it is done for all that come before it; a failure holds up none. Instances of two
+ * generations may be among them: all of a node come after all of those that come before it.
+ */
+export async function inOrder(
+  nodes: readonly LiveNode[],
+  before: Before,
+  act: (node: LiveNode) => Promise<void> | void,
+): Promise<void> {
+  const byIndex = new Map<number, LiveNode[]>();
+  for (const node of nodes) byIndex.set(node.graph.index, [...(byIndex.get(node.graph.index) ?? []), node]);
+  const begun = new Map<LiveNode, Promise<void>>();
+  const begin = (node: LiveNode): Promise<void> => {
+    let done = begun.get(node);
+    if (done === undefined) begun.set(node, (done = run(node)));
+    return done;
+  };
+  const run = async (node: LiveNode): Promise<void> => {
+    const earlier = [...before(node.graph.index)].flatMap((index) => byIndex.get(index) ?? []);
+    if (earlier.length > 0) await Promise.all(earlier.map(begin));
+    await act(node);
+  };
+  await Promise.all(nodes.map(begin));
+}
+
+/**
+ * Stops nodes in reverse, in parallel where the graph allows; collects every failure. When time is over, what is left
+ * is still asked to stop, in order, and not waited for.
+ */
+export async function takeDown(
+  clock: Clock,
+  nodes: readonly LiveNode[],
+  before: Before,
+  time: StopTime,
+): Promise<TakenDown> {
+  const order: string[] = [];
+  const failures: NodeFailure[] = [];
+  const stop = async (name: string, manager: Managed): Promise<void> => {
+    const since = clock.now();
+    try {
+      await unlessOver(name, manager.stop({ signal: time.force }), time.over);
+    } catch (cause) {
+      failures.push({ resource: name, phase: "stop", durationMs: clock.now() - since, cause });
+    }
+    order.push(name);
+  };
+  const late: Promise<void>[] = [];
+  await inOrder(nodes, before, ({ name, manager }) => {
+    if (manager === undefined) return undefined;
+    const stopping = stop(name, manager);
+    if (!time.over.aborted) return stopping;
+    late.push(stopping); // all that is left has the same last turn
+    return undefined;
+  });
+  await Promise.all(late);
+  return { order, failures };
+}
+
+/** Waits for a stop until time is over; one that takes no time at all has its turn even then. */
+async function unlessOver(name: string, stopping: Promise<void>, over: AbortSignal): Promise<void> {
+  let onOver: () => void = () => {};
+  const late = new Promise<void>((_resolve, reject) => {
+    onOver = () => setImmediate(() => reject(leftBehind(name)));
+    if (over.aborted) onOver();
+    else over.addEventListener("abort", onOver, { once: true });
+  });
+  try {
+    await Promise.race([stopping, late]);
+  } finally {
+    over.removeEventListener("abort", onOver);
+    late.catch(() => {}); // it stopped in time
+  }
+}
+
+function leftBehind(name: string): Error {
+  return new StewardError("STOP_TIMEOUT", `${name}: the time for the stop is over; it is left behind`, {
+    resource: name,
+  });
+}
+
+/** What a stop that failed is made of. */
+export interface StopFailures {
+  /** Of resources, by their names. */
+  readonly ofResources: readonly NodeFailure[];
+  /** Of scopes, sessions and cached instances. */
+  readonly ofOthers: readonly NodeFailure[];
+  /** How many resources were stopped. */
+  readonly resources: number;
+}
+
+/** What a failed stop says: what failed, after how long, and what it held up. */
+export function stopMessage(
+  { ofResources, ofOthers, resources }: StopFailures,
+  heldUp: (resource: string) => readonly string[],
+): string {
+  const named = new Set(ofResources.map((failure) => failure.resource)).size;
+  const head =
+    named === 0 ? "the container did not stop cleanly" : `${named} of ${resources} resources did not stop cleanly`;
+  const lines = [
+    ...ofResources.map((failure) => {
+      const waiting = heldUp(failure.resource);
+      const held = waiting.length === 0 ? "" : `; held up: ${waiting.join(", ")}`;
+      return `"${failure.resource}" ${whatFailed(failure)}${held}`;
+    }),
+    ...ofOthers.map((failure) => `${failure.resource} ${whatFailed(failure)}`),
+  ];
+  return `${head}:\n  ${lines.join("\n  ")}`;
+}
+
+function whatFailed({ phase, durationMs, cause }: NodeFailure): string {
+  return `in ${phase} after ${Math.round(durationMs)} ms: ${describeError(cause)}`;
+}

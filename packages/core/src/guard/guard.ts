@@ -1,0 +1,398 @@
+import type { Breaker } from "./breaker.ts";
+import { callsAreHeard, publishCall } from "../channels.ts";
+import type { Clock, Timer } from "../time/clock.ts";
+import { currentContext } from "../context.ts";
+import { isStewardError, StewardError } from "../errors.ts";
+import { Evidence, type GuardEvidence } from "../health/evidence.ts";
+import { Histogram } from "../health/histogram.ts";
+import type { CallOptions, GuardOptions, GuardStats, Operation } from "./options.ts";
+import { guardShape } from "./shapes.ts";
+import { guardSeries } from "./series.ts";
+import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
+import type { HistogramValue, MetricSample } from "../ports.ts";
+import { assertShape } from "../options/shape.ts";
+import { RetryPolicy } from "./retry.ts";
+import { deadlineWheel, type DeadlineWheel } from "../time/timing-wheel.ts";
+import { UseList } from "./use-list.ts";
+
+/** Calls that may wait for each place, where nothing else is said, and in all. */
+const PENDING_PER_PLACE = 10;
+const MOST_PENDING = 1_000;
+
+/**
+ * What every managed use passes through: it bounds how many calls run and wait, and how long each may take in all.
+ *
+ * A freed place goes to the head of the queue in the same tick, so nobody overtakes; a call that is given up leaves
+ * at once and frees its place.
+ */
+export class Guard {
+  readonly #resource: string;
+  readonly #subject: string;
+  readonly #clock: Clock;
+  readonly #wheel: DeadlineWheel;
+  readonly #options: GuardOptions;
+  readonly #maxConcurrent: number;
+  readonly #maxPending: number;
+  readonly #queue = new UseList<GuardedUse>();
+  #pending = 0;
+  #inUse = 0;
+  #started = 0;
+  #succeeded = 0;
+  #failed = 0;
+  #overloaded = 0;
+  #timedOut = 0;
+  #retried = 0;
+  readonly #durations = new Histogram();
+  #filling = false;
+  readonly #evidence: Evidence;
+  readonly #breaker: Breaker | undefined;
+  readonly #retry: RetryPolicy | undefined;
+  /** Calls between two attempts. They were let in, so a drain waits for them. */
+  readonly #pausing = new Set<GuardedUse>();
+  /** Places there are now; none while paused. */
+  #limit: number;
+  #idleWaiters: (() => void)[] = [];
+
+  /** @throws {OPTIONS_INVALID} listing every option that is unknown, missing or wrong. */
+  constructor(options: GuardOptions) {
+    // One for a lent connection is made per lease, by a driver.
+    if (options.evidence === undefined) assertShape(options.resource ?? "guard", guardShape, options);
+    this.#options = options;
+    this.#resource = options.resource;
+    this.#subject = options.subject ?? options.resource;
+    this.#clock = options.clock;
+    this.#wheel = deadlineWheel(options.clock);
+    this.#maxConcurrent = options.maxConcurrent ?? Number.POSITIVE_INFINITY;
+    this.#maxPending = options.maxPending ?? Math.min(MOST_PENDING, PENDING_PER_PLACE * this.#maxConcurrent);
+    this.#limit = this.#maxConcurrent;
+    const { evidence } = options;
+    this.#evidence = evidence === undefined ? new Evidence(options, () => this.#opened()) : evidence.#evidence;
+    this.#breaker = evidence === undefined ? this.#evidence.breaker : undefined;
+    this.#retry = options.retry === undefined ? undefined : new RetryPolicy(options.retry);
+  }
+
+  /** The breaker, where there is one: to isolate the resource, or to tell that it answers again. */
+  get breaker(): Breaker | undefined {
+    return this.#breaker;
+  }
+
+  /**
+   * Runs `operation` as soon as there is a place for it, and settles by its deadline.
+   *
+   * @throws {RESOURCE_UNAVAILABLE} when the resource accepts no calls now.
+   * @throws {CIRCUIT_OPEN} while the resource does not answer.
+   * @throws {OVERLOADED} when all places are taken and the queue is full.
+   * @throws {DEADLINE_EXCEEDED} when time runs out, in the queue or later.
+   * @throws {CALL_ABORTED} when the caller's signal aborts.
+   */
+  run<T>(operation: Operation<T>, options?: CallOptions): Promise<T> {
+    const refusal = this.#options.refusal?.();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    return new Promise<T>((resolve, reject) => {
+      const retry = options?.idempotent === true && this.#retry !== undefined;
+      this.#admit(new GuardedCall(operation, resolve as (value: unknown) => void, reject, retry), options); // `operation` gives a T
+    });
+  }
+
+  /**
+   * Lets a use in as soon as there is a place for it; it learns from `begin` and `giveUp` what becomes of it, with
+   * the errors of {@link run}.
+   */
+  enter(use: GuardedUse, options?: CallOptions): void {
+    const refusal = this.#options.refusal?.();
+    if (refusal === undefined) this.#admit(use, options);
+    else use.abandon(refusal);
+  }
+
+  #admit(use: GuardedUse, options: CallOptions | undefined): void {
+    use.enter(this, this.#clock.now());
+    this.#bound(use, options);
+    if (use.settled) return;
+    this.#retry?.earn();
+    this.#place(use, use.since);
+  }
+
+  #place(use: GuardedUse, now: number): void {
+    if (this.#inUse < this.#limit && this.#queue.first === undefined) this.#begin(use, now);
+    else if (this.#breaker !== undefined && this.#breaker.state !== "closed") use.abandon(this.#breaker.refusal(now));
+    else if (this.#pending < this.#maxPending) this.#enqueue(use);
+    else this.#overload(use);
+  }
+
+  /** What waits when the breaker opens is refused now, not when its time has run out. */
+  #opened(): void {
+    const breaker = this.#evidence.breaker;
+    if (breaker !== undefined && this.#queue.first !== undefined) this.#rejectQueue(breaker.refusal(this.#clock.now()));
+  }
+
+  /** True when nothing runs or waits, for its turn or for its next attempt. */
+  get isIdle(): boolean {
+    return this.#inUse === 0 && this.#pending === 0 && this.#pausing.size === 0;
+  }
+
+  /** Waits until nothing runs or waits any more. */
+  idle(): Promise<void> {
+    if (this.isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Rejects everything that waits, for its turn or for its next attempt. What runs goes on. */
+  rejectPending(error: Error): void {
+    for (const call of this.#pausing) call.abandon(error);
+    this.#rejectQueue(error);
+  }
+
+  #rejectQueue(error: Error): void {
+    for (let call = this.#queue.first; call !== undefined; call = this.#queue.first) call.abandon(error);
+  }
+
+  /** Begins nothing from here on: calls wait in the queue, within its bound and their deadlines. What runs goes on. */
+  pause(): void {
+    this.#limit = 0;
+  }
+
+  /** Goes on after {@link pause}: what waited begins in its order. */
+  resume(): void {
+    this.#limit = this.#maxConcurrent;
+    if (!this.#filling) this.#fill();
+  }
+
+  /** When a call last succeeded, in ms of the clock; `-Infinity` when none has. */
+  get lastSuccessAt(): number {
+    return this.#evidence.lastSuccessAt;
+  }
+
+  /** What calls show of the resource, now. */
+  get evidence(): GuardEvidence {
+    return this.#evidence.at(this.#clock.now());
+  }
+
+  /** Something else than a call has shown that the resource answers: an open breaker lets one call try at once. */
+  answers(): void {
+    this.#evidence.answered();
+  }
+
+  /** Connections were replaced: what calls on the old ones showed no longer counts. */
+  renewed(): void {
+    this.#evidence.renewed();
+  }
+
+  /** Ends its timers. Calls may still pass. */
+  stop(): void {
+    this.#evidence.stop();
+  }
+
+  /** How long calls took from their place to the first evidence, in s. */
+  get durations(): HistogramValue {
+    return this.#durations.value();
+  }
+
+  /** The numbers of now as series, with the given attributes. */
+  metrics(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    return guardSeries(this.stats(), this.durations, attributes);
+  }
+
+  /** The numbers of now. */
+  stats(): GuardStats {
+    return {
+      inUse: this.#inUse,
+      pending: this.#pending,
+      started: this.#started,
+      succeeded: this.#succeeded,
+      failed: this.#failed,
+      overloaded: this.#overloaded,
+      timedOut: this.#timedOut,
+      retried: this.#retried,
+      breaker: this.#breaker?.stats(),
+    };
+  }
+
+  /** @internal A call has its result, or was given up. */
+  settled(call: GuardedUse, error: unknown): void {
+    if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.remove(call);
+    if (call.queued) this.#dequeue(call);
+    else if (call.startedAt !== undefined) this.#ended(call, error ?? call.complaint);
+    if (callsAreHeard()) this.#publish(call, error ?? call.complaint);
+    this.#wakeIdle();
+  }
+
+  #publish(call: GuardedUse, error: unknown): void {
+    const now = this.#clock.now();
+    publishCall({
+      resource: this.#resource,
+      durationMs: now - call.since,
+      queuedMs: (call.startedAt ?? now) - call.since,
+      traceContext: call.traceContext,
+      error,
+    });
+  }
+
+  /** An attempt is over: counts it and frees its place. */
+  #ended(call: GuardedUse, error: unknown): void {
+    this.#outcome(call, error);
+    if (error === undefined) this.#succeeded++;
+    else this.#failed++;
+    if (call.holdsPlace && !(this.#options.holdUntilSettled === true && call.inDriver)) this.#free(call);
+  }
+
+  /** The first evidence of how an attempt goes. */
+  #outcome(call: GuardedUse, error: unknown): void {
+    if (call.isEvident) return;
+    call.isEvident = true;
+    const now = this.#clock.now();
+    const tookMs = now - (call.startedAt ?? now);
+    this.#durations.record(tookMs / 1_000);
+    this.#evidence.ended(call, now, tookMs, error, this.#succeeded);
+  }
+
+  /** @internal The resource answered; from here the use is a lease with another deadline. */
+  answered(call: GuardedUse, timeoutMs: number): void {
+    if (call.settled) return;
+    this.#outcome(call, call.complaint);
+    this.acquired(call, timeoutMs);
+  }
+
+  /** @internal The use keeps what it has for a while, which says nothing about the resource. */
+  held(call: GuardedUse, timeoutMs: number | undefined): void {
+    if (call.settled) return;
+    if (!call.isEvident) this.#evidence.withdrawn(call);
+    call.isEvident = true;
+    this.acquired(call, timeoutMs);
+  }
+
+  /** @internal When a call that failed may be made again, in ms from now; `undefined` when it may not. */
+  claimAttempt(call: GuardedUse, attempt: number, error: unknown, atLeastMs: number): number | undefined {
+    if (this.#retry === undefined || !this.#isRetryable(error)) return undefined;
+    const drawnMs = this.#retry.next(attempt);
+    if (drawnMs === undefined) return undefined;
+    const pauseMs = Math.max(drawnMs, atLeastMs);
+    return this.#clock.now() + pauseMs < call.total ? pauseMs : undefined;
+  }
+
+  #isRetryable(error: unknown): boolean {
+    if (this.#options.isRetryable !== undefined) return this.#options.isRetryable(error);
+    return this.#evidence.verdictOn(error) === "failure" && (!isStewardError(error) || error.retryable);
+  }
+
+  /** @internal Ends the attempt of a call and begins the next one `pauseMs` from now, or queues it then. */
+  pauseBefore(call: GuardedUse, pauseMs: number, error: unknown): Timer {
+    this.#retried++;
+    this.#ended(call, error);
+    call.startedAt = undefined;
+    call.isEvident = false;
+    call.complaint = undefined;
+    this.#pausing.add(call);
+    // Not on the wheel: between two attempts nothing else may keep the process alive.
+    return this.#clock.setTimeout(() => {
+      this.#pausing.delete(call);
+      this.#place(call, this.#clock.now());
+    }, pauseMs);
+  }
+
+  /** @internal */
+  endPause(call: GuardedUse, pause: Timer): void {
+    pause.cancel();
+    this.#pausing.delete(call);
+  }
+
+  /** @internal A call has what it waited for; another deadline counts from here. */
+  acquired(call: GuardedUse, timeoutMs: number | undefined): void {
+    const deadline = timeoutMs === undefined ? call.total : this.#clock.now() + timeoutMs;
+    if (call.settled || deadline === call.deadline) return;
+    this.#wheel.remove(call);
+    call.deadline = deadline;
+    if (deadline !== Number.POSITIVE_INFINITY) this.#wheel.add(call);
+  }
+
+  /** @internal The driver let go of a call that was given up before. */
+  late(call: GuardedUse): void {
+    if (call.holdsPlace) this.#free(call);
+    this.#wakeIdle();
+  }
+
+  /** @internal */
+  timeout(call: GuardedUse): StewardError {
+    this.#timedOut++;
+    const now = this.#clock.now();
+    const where = call.queued ? `still queued behind ${this.#pending - 1} others` : "no answer";
+    const left = call.queued && call.deadline > now ? ", with too little time left for an answer" : "";
+    const message = `${this.#subject}: ${where} after ${Math.round(now - call.since)} ms${left} (${this.#numbers()})`;
+    return new StewardError("DEADLINE_EXCEEDED", message, { resource: this.#resource, retryable: call.queued });
+  }
+
+  #bound(call: GuardedUse, options: CallOptions | undefined): void {
+    const context = currentContext();
+    call.traceContext = context?.traceContext;
+    const timeoutMs = Math.min(
+      options?.timeoutMs ?? Number.POSITIVE_INFINITY,
+      this.#options.timeoutMs ?? Number.POSITIVE_INFINITY,
+    );
+    call.total = Math.min(call.since + timeoutMs, context?.deadline ?? Number.POSITIVE_INFINITY);
+    call.deadline = Math.min(call.total, call.since + (this.#options.acquireTimeoutMs ?? Number.POSITIVE_INFINITY));
+    if (call.deadline <= call.since) return call.abandon(this.timeout(call));
+    if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.add(call);
+    const signal = options?.signal ?? context?.signal;
+    if (signal !== undefined) call.follow(signal, this.#resource);
+  }
+
+  #begin(call: GuardedUse, now: number): void {
+    if (this.#breaker !== undefined) {
+      call.ticket = this.#breaker.admit(now);
+      if (call.ticket < 0) return call.abandon(this.#breaker.refusal(now));
+    } else call.ticket = this.#evidence.ticket;
+    this.#evidence.began(call, now);
+    this.#inUse++;
+    this.#started++;
+    call.start(now);
+  }
+
+  #free(call: GuardedUse): void {
+    call.holdsPlace = false;
+    this.#inUse--;
+    if (!this.#filling) this.#fill();
+  }
+
+  /** A loop, not recursion: calls that end at once would otherwise nest as deep as the queue is long. */
+  #fill(): void {
+    this.#filling = true;
+    try {
+      for (let next = this.#queue.first; next !== undefined && this.#inUse < this.#limit; next = this.#queue.first) {
+        const now = this.#clock.now();
+        if (this.#pending > 1 && this.#evidence.serviceTime.shouldShed(next.total, next.since, now))
+          next.abandon(this.timeout(next));
+        else this.#dequeue(next);
+        if (!next.settled && !next.isOrphaned) this.#begin(next, now);
+      }
+    } finally {
+      this.#filling = false;
+    }
+  }
+
+  #overload(call: GuardedUse): void {
+    this.#overloaded++;
+    const message = `${this.#subject}: the queue is full (${this.#numbers()}); raise its bounds, or send less at once`;
+    call.abandon(new StewardError("OVERLOADED", message, { resource: this.#resource, retryable: true }));
+  }
+
+  #numbers(): string {
+    const max = this.#maxConcurrent === Number.POSITIVE_INFINITY ? "" : ` of ${this.#maxConcurrent}`;
+    return `in use ${this.#inUse}${max}, pending ${this.#pending}${max === "" ? "" : ` of ${this.#maxPending}`}`;
+  }
+
+  #enqueue(call: GuardedUse): void {
+    call.queued = true;
+    this.#queue.push(call);
+    this.#pending++;
+  }
+
+  #dequeue(call: GuardedUse): void {
+    call.queued = false;
+    this.#queue.remove(call);
+    this.#pending--;
+  }
+
+  #wakeIdle(): void {
+    if (this.#idleWaiters.length === 0 || !this.isIdle) return;
+    for (const wake of this.#idleWaiters.splice(0)) wake();
+  }
+}

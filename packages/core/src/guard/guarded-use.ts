@@ -1,0 +1,220 @@
+import type { Timer } from "../time/clock.ts";
+import { StewardError } from "../errors.ts";
+import type { Guard } from "./guard.ts";
+import type { Call, Operation } from "./options.ts";
+import { isThenable } from "../thenable.ts";
+import { Expiring } from "../time/timing-wheel.ts";
+
+/**
+ * One use of a guarded resource that tells its progress by callbacks instead of a promise: what a driver's narrow
+ * seam needs. Subclass it, hand it to {@link Guard.enter}, and call {@link succeed} or {@link fail} when the driver
+ * let go; one object per use is all it costs.
+ */
+export abstract class GuardedUse extends Expiring {
+  /** Instant at which it was asked for, in ms of the guard's clock. */
+  since = 0;
+  /** @internal Instant by which it has to be done in all; `deadline` may be nearer while it still acquires. */
+  total: number = Number.POSITIVE_INFINITY;
+  /** Instant at which it got its place; `undefined` while it waits. */
+  startedAt: number | undefined = undefined;
+  /** True from {@link succeed}, {@link fail} or being given up on. */
+  settled = false;
+  /** @internal */
+  queued = false;
+  /** @internal */
+  holdsPlace = false;
+  /** @internal */
+  inDriver = false;
+  /** @internal True once its first evidence has been told. */
+  isEvident = false;
+  /** @internal What its answer says against the resource; `undefined` where it says nothing. */
+  complaint: unknown = undefined;
+  /** @internal Ticket of the breaker; -1 without one. */
+  ticket = -1;
+  /** @internal W3C `traceparent` of the work that made it. */
+  traceContext: string | undefined = undefined;
+  /** @internal Neighbours in the queue, and later among the calls that run. */
+  ahead: GuardedUse | undefined = undefined;
+  /** @internal */
+  behind: GuardedUse | undefined = undefined;
+  #guard: Guard | undefined = undefined;
+  #signal: AbortSignal | undefined = undefined;
+  #unfollow: (() => void) | undefined = undefined;
+  /** Which attempt this is, the first being 1. */
+  #attempt = 1;
+  #pause: Timer | undefined = undefined;
+
+  /** It has its place: hand it to the driver. Called again for every further attempt. */
+  protected abstract begin(): void;
+
+  /** It failed or was given up: refused, overloaded, out of time, aborted. Called once at most, before its place goes to the next. */
+  protected abstract giveUp(error: unknown): void;
+
+  /** It is done: frees its place. Does nothing but that once it was given up. */
+  succeed(): void {
+    this.inDriver = false;
+    if (this.settled) return this.#guard?.late(this);
+    this.settled = true;
+    this.#unfollow?.();
+    this.#guard?.settled(this, undefined);
+  }
+
+  /** It failed: {@link giveUp} is told, and its place is freed. Does nothing but free its place once it was given up. */
+  fail(error: unknown): void {
+    this.inDriver = false;
+    if (this.settled) this.#guard?.late(this);
+    else this.abandon(error);
+  }
+
+  /**
+   * Asks the guard for another attempt after `error`, to be begun with {@link tryAgainIn}.
+   *
+   * @param atLeastMs the shortest pause before it, in ms.
+   * @returns the pause before it in ms, or `undefined` when there is none: no retry set, nothing worth repeating,
+   * attempts, budget or time used up.
+   */
+  protected claimAttempt(error: unknown, atLeastMs = 0): number | undefined {
+    return this.settled ? undefined : this.#guard?.claimAttempt(this, this.#attempt, error, atLeastMs);
+  }
+
+  /** Ends this attempt with `error`: its place is freed now, and `begin` is called once more after the pause. */
+  protected tryAgainIn(pauseMs: number, error: unknown): void {
+    if (this.settled || this.#guard === undefined) return;
+    this.inDriver = false;
+    this.#attempt++;
+    this.#pause = this.#guard.pauseBefore(this, pauseMs, error);
+  }
+
+  override expire(): void {
+    if (!this.settled && this.#guard !== undefined) this.abandon(this.#guard.timeout(this));
+  }
+
+  /** @internal True when its caller has gone, though its own listener has not been called yet. */
+  get isOrphaned(): boolean {
+    return this.#signal?.aborted === true;
+  }
+
+  /** @internal Given up from outside, while the driver may still be at it. */
+  abandon(error: unknown): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.#unfollow?.();
+    if (this.#pause !== undefined) this.#guard?.endPause(this, this.#pause);
+    try {
+      this.giveUp(error);
+    } finally {
+      this.#guard?.settled(this, error ?? new Error("rejected with nothing"));
+    }
+  }
+
+  /** @internal */
+  enter(guard: Guard, now: number): void {
+    this.#guard = guard;
+    this.since = now;
+  }
+
+  /**
+   * It has what it waited for (a connection, a lease), so the guard's `acquireTimeoutMs` no longer counts: from here
+   * the total deadline does, or `timeoutMs` from now where it is given (`Infinity`: as long as it takes).
+   */
+  acquired(timeoutMs?: number): void {
+    this.#guard?.acquired(this, timeoutMs);
+  }
+
+  /**
+   * It has what it waited for and keeps it for a while (a lease, a connection of its own): as {@link acquired}, and how
+   * long that takes, or how it ends, says nothing about the resource.
+   */
+  held(timeoutMs?: number): void {
+    this.#guard?.held(this, timeoutMs);
+  }
+
+  /**
+   * The resource answered: what counts for breaker, retry and in-flight age is over. The use goes on as a lease until
+   * {@link succeed} or {@link fail}, with another deadline: `timeoutMs` from now (`Infinity`: as long as it takes).
+   * Call it again with each chunk, so that the deadline bounds the time between chunks.
+   *
+   * @param complaint What the answer says against the resource, such as a status 503 that its caller is handed all
+   * the same: breaker, counts and events take the use for a failure, while its caller gets what came.
+   */
+  answered(timeoutMs: number, complaint?: unknown): void {
+    if (complaint !== undefined) this.complaint ??= complaint;
+    this.#guard?.answered(this, timeoutMs);
+  }
+
+  /** @internal */
+  start(now: number): void {
+    this.startedAt = now;
+    this.holdsPlace = this.inDriver = true;
+    this.begin();
+  }
+
+  /** @internal */
+  follow(signal: AbortSignal, resource: string): void {
+    const abort = (): void =>
+      this.abandon(
+        new StewardError("CALL_ABORTED", `${resource}: the caller gave up`, { resource, cause: signal.reason }),
+      );
+    if (signal.aborted) return abort();
+    this.#signal = signal;
+    signal.addEventListener("abort", abort, { once: true });
+    this.#unfollow = () => signal.removeEventListener("abort", abort);
+  }
+}
+
+/** A use that an operation makes and a promise tells about. */
+export class GuardedCall extends GuardedUse implements Call {
+  readonly #operation: Operation<unknown>;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #retry: boolean;
+  #controller: AbortController | undefined = undefined;
+
+  constructor(
+    operation: Operation<unknown>,
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+    retry: boolean,
+  ) {
+    super();
+    this.#retry = retry;
+    this.#operation = operation;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
+  protected override begin(): void {
+    try {
+      const result = this.#operation(this);
+      if (isThenable(result))
+        result.then(
+          (value) => this.#answer(value),
+          (error: unknown) => this.fail(error),
+        );
+      else this.#answer(result);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  override fail(error: unknown): void {
+    const pauseMs = this.#retry ? this.claimAttempt(error) : undefined;
+    if (pauseMs === undefined) super.fail(error);
+    else this.tryAgainIn(pauseMs, error);
+  }
+
+  protected override giveUp(error: unknown): void {
+    this.#reject(error);
+    this.#controller?.abort(error);
+  }
+
+  #answer(value: unknown): void {
+    if (!this.settled) this.#resolve(value);
+    this.succeed();
+  }
+}
