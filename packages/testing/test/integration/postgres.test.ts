@@ -289,7 +289,7 @@ await t.test("what is wrong is said in one error with its remedy", async (t) => 
   const port = typeof address === "object" && address !== null ? address.port : 0;
   t.match(await refused(startPostgres({ port }), "SERVER_PORT_BUSY"), `port ${port}`);
   busy.close();
-  await refused(startPostgres({ startTimeoutMs: 0 }), "SERVER_START_TIMEOUT");
+  await refused(startPostgres({ startTimeoutMs: 1 }), "SERVER_START_TIMEOUT");
 });
 
 await t.test("the temporary folder of a killed process is removed by the next start", async (t) => {
