@@ -175,13 +175,15 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
       : probePool(this.#pool, { connectTimeoutMs, signal });
   }
 
-  /** Over a connection of its own: those that calls use may be what is dead. */
-  protected override ask(signal: AbortSignal): Promise<void> {
+  /** Over a connection of its own: those that calls use, or wait for, may be what is dead. */
+  protected override async ask(signal: AbortSignal): Promise<void> {
     const { client, connectTimeoutMs } = this.#options;
     if (client !== undefined) return probeClient(client, signal);
-    return this.#pool === undefined
-      ? Promise.reject(this.refusal())
-      : askServer(this.#pool, { connectTimeoutMs, signal });
+    const pool = this.#pool;
+    if (pool === undefined) throw this.refusal();
+    await askServer(pool, { connectTimeoutMs, signal });
+    pool.serverAnswers();
+    this.#watchdog?.serverAnswers();
   }
 
   protected override get hasWorkToSettle(): boolean {

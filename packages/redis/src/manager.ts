@@ -57,6 +57,8 @@ export class RedisPoolManager extends Manager<RedisClient> {
 
   #onStatus(status: "ready" | "reconnecting" | "down"): void {
     if (status !== "down") this.#client.tell(status);
+    // A new connection is made by answers of the server; what was on the old one may still fail.
+    if (status === "ready") this.#assembly.guard.renewed();
     if (status !== "reconnecting") this.noticed();
   }
 

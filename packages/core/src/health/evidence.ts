@@ -77,6 +77,7 @@ export class Evidence {
   #patience = 1;
   /** When the first answer came to a question since a call last succeeded. */
   #answeredSince = Number.NEGATIVE_INFINITY;
+  #renewedAt = Number.NEGATIVE_INFINITY;
   /** When a question was last not answered: calls that sat through that show nothing of what answers take. */
   #unansweredAt = Number.NEGATIVE_INFINITY;
   #recovery: Timer | undefined = undefined;
@@ -90,6 +91,7 @@ export class Evidence {
   #error: unknown = undefined;
   #silence = "";
   #isAsking = false;
+  #isStopped = false;
   readonly #failed = new FailureShare();
   readonly #degraded = new FailureShare();
 
@@ -115,7 +117,9 @@ export class Evidence {
   /** An attempt has its place. */
   began(use: GuardedUse, now: number): void {
     this.#running.push(use);
-    if (this.#watch === undefined && this.#watches) this.#watchIn(this.#stallMs, now);
+    if (this.#watch !== undefined || !this.#watches) return;
+    this.#isStopped = false;
+    this.#watchIn(this.#stallMs, now);
   }
 
   /** What stands for an attempt that no breaker had to let in; -1 where its outcome counts for none. */
@@ -167,7 +171,7 @@ export class Evidence {
     const { ticket, startedAt = now } = use;
     // What began before the last change of the breaker is old news.
     if (this.breaker?.isCurrent(ticket) === false) return;
-    if (startedAt < this.#answeredSince) return this.breaker?.ignored(ticket);
+    if (startedAt < Math.max(this.#answeredSince, this.#renewedAt)) return this.breaker?.ignored(ticket);
     const isFirst = this.#failures === 0;
     if (isFirst) this.#failingSince = now;
     this.#isTroubled = true;
@@ -208,17 +212,18 @@ export class Evidence {
   /** Something else than a call has shown that the resource answers: what speaks against it is forgotten, and one call may try. */
   answered(): void {
     const now = this.#clock.now();
-    if (this.#answeredSince <= this.lastSuccessAt) this.#answeredSince = now;
+    if (this.#isTroubled && this.#answeredSince <= this.lastSuccessAt) this.#answeredSince = now;
     this.#vouchedAt = now;
     this.#clear();
     this.breaker?.tryNow();
   }
 
-  /** Connections were replaced: what the old ones showed no longer counts. */
+  /** Connections were replaced: what calls on the old ones showed, or come to show, no longer counts. */
   renewed(): void {
+    this.#renewedAt = this.#vouchedAt = this.#clock.now();
     this.#degraded.forget();
-    this.answered();
-    this.#answeredSince = this.#clock.now();
+    this.#clear();
+    this.breaker?.tryNow();
   }
 
   /** What all this says at `now`. */
@@ -247,6 +252,7 @@ export class Evidence {
   }
 
   #watchIn(ms: number, now: number): void {
+    if (this.#isStopped) return;
     this.#watchAt = now + ms;
     this.#watch = this.#clock.setTimeout(() => this.#look(), ms, { unref: true });
   }
@@ -346,22 +352,27 @@ export class Evidence {
 
   /** While the breaker is open no call is risked: the resource is asked, and the first answer lets a call try. */
   #askLater(inquiry: Inquiry): void {
+    if (this.#isStopped) return;
     const pauseMs = this.#pauseMs * (0.8 + Math.random() * 0.4);
     this.#pauseMs = Math.max(this.#pauseMs, Math.min(LONGEST_PAUSE_MS, this.#pauseMs * PAUSE_GROWTH));
     this.#recovery = this.#clock.setTimeout(() => void this.#askNow(inquiry), pauseMs, { unref: true });
   }
 
   async #askNow(inquiry: Inquiry): Promise<void> {
-    const reason =
-      this.#options.refusal?.() === undefined ? await this.#question(inquiry) : new Error("it is not in use");
+    const asked = this.#recovery;
+    // While it takes no calls for another reason there is nothing to ask for.
+    const isRefused = this.#options.refusal?.() !== undefined;
+    const reason = isRefused ? undefined : await this.#question(inquiry);
+    if (this.#recovery !== asked) return; // it was stopped
     this.#recovery = undefined;
-    if (this.breaker?.state !== "open" || this.#options.refusal?.() !== undefined) return;
-    if (reason === undefined) this.answered();
-    else this.#askLater(inquiry);
+    if (this.breaker?.state !== "open") return;
+    if (isRefused || reason !== undefined) this.#askLater(inquiry);
+    else this.answered();
   }
 
-  /** Ends all timers. */
+  /** Ends all timers, until the next attempt begins. */
   stop(): void {
+    this.#isStopped = true;
     this.#watch?.cancel();
     this.#recovery?.cancel();
     this.#watch = this.#recovery = undefined;

@@ -12,6 +12,9 @@ export interface PoolOptions {
   readonly maxLifetimeMs: number;
 }
 
+/** A connection that takes longer to make than this while the server answers another is given up, in ms. */
+const SLOW_CONNECT_MS = 1_000;
+
 /** Numbers of a pool. */
 export interface PoolStats {
   readonly size: number;
@@ -40,7 +43,7 @@ export class Pool implements ConnectionOwner {
   readonly #takers: Taker[] = [];
   readonly #reconnect: Reconnect;
   readonly #random: () => number;
-  #opening = 0;
+  readonly #making = new Set<Connection>();
   #opened = 0;
   #ended = false;
   #emptied: (() => void) | undefined;
@@ -138,8 +141,8 @@ export class Pool implements ConnectionOwner {
   #grow(): void {
     if (this.#ended) return;
     const wanted = (): boolean =>
-      this.#takers.length > this.#opening && this.connections.size < this.#options.maxConnections;
-    while (wanted() && this.#reconnect.allows(this.#opening)) void this.#add();
+      this.#takers.length > this.#making.size && this.connections.size < this.#options.maxConnections;
+    while (wanted() && this.#reconnect.allows(this.#making.size)) void this.#add();
   }
 
   async #add(): Promise<void> {
@@ -157,14 +160,14 @@ export class Pool implements ConnectionOwner {
     // Up to a quarter less, so that connections opened together do not go together.
     if (maxLifetimeMs > 0) connection.expiresAt = connection.openedAt + maxLifetimeMs * (1 - this.#random() / 4);
     this.connections.add(connection);
-    this.#opening++;
+    this.#making.add(connection);
     try {
       await connection.open(connectTimeoutMs, true);
     } catch (error) {
       this.#reconnect.failed(error);
       throw error;
     } finally {
-      this.#opening--;
+      this.#making.delete(connection);
     }
     this.#opened++;
     this.#reconnect.succeeded();
@@ -200,6 +203,17 @@ export class Pool implements ConnectionOwner {
   /** Cuts off idle connections: their siblings turned out to be dead. */
   distrustIdle(reason: StewardError): void {
     for (const connection of this.#idle.splice(0)) connection.destroy(reason);
+  }
+
+  /** The server answers elsewhere: connections that have been in the making for long are made anew. */
+  serverAnswers(): void {
+    const now = this.clock.now();
+    const reason = new StewardError("DATABASE_CONNECT_FAILED", `${this.name}: another connection was quicker`, {
+      resource: this.name,
+      retryable: true,
+    });
+    for (const connection of this.connections)
+      if (this.#making.has(connection) && now - connection.openedAt > SLOW_CONNECT_MS) connection.destroy(reason);
   }
 
   /** Replaces all connections: idle ones now, the others when they are given back. */
@@ -238,9 +252,9 @@ export class Pool implements ConnectionOwner {
 
   stats(): PoolStats {
     return {
-      size: this.connections.size - this.#opening,
+      size: this.connections.size - this.#making.size,
       idle: this.#idle.length,
-      connecting: this.#opening,
+      connecting: this.#making.size,
       opened: this.#opened,
       lost: this.lost,
     };

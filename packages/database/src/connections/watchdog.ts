@@ -21,6 +21,8 @@ interface Backend {
 
 /** Silence below this is never suspicious, in ms: an answer may be on its way. */
 const LEAST_SILENCE_MS = 200;
+/** Longest wait for what the server says of silent connections, in ms. */
+const LONGEST_ANSWER_MS = 2_000;
 
 /**
  * Finds connections whose peer has vanished without a word.
@@ -57,6 +59,14 @@ export class Watchdog {
     this.#timer = this.#pool.clock.setTimeout(tick, everyMs, { unref: true });
   }
 
+  /** The server has answered elsewhere: what is silent is asked about now. */
+  serverAnswers(): void {
+    const now = this.#pool.clock.now();
+    for (const silence of this.#silences.values())
+      if (now - silence.since >= LEAST_SILENCE_MS) silence.askAt = Math.min(silence.askAt, now);
+    this.#look();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -90,13 +100,17 @@ export class Watchdog {
     const suspects = [...this.#silences].filter(([, silence]) => now - silence.since >= LEAST_SILENCE_MS);
     const owner: ConnectionOwner = { name: this.#pool.name, clock: this.#pool.clock, closed() {} };
     const connection = (this.#asking = new Connection(owner, this.#pool.endpoint));
-    const timer = this.#pool.clock.setTimeout(() => connection.destroy(), this.#connectTimeoutMs);
+    // An answer that takes longer than this is none: the next attempt may find a server that is back.
+    const timeoutMs = Math.min(this.#connectTimeoutMs, LONGEST_ANSWER_MS);
+    const timer = this.#pool.clock.setTimeout(() => connection.destroy(), timeoutMs);
+    let answered = false;
     try {
-      await connection.open(this.#connectTimeoutMs);
+      await connection.open(timeoutMs);
       const pids = suspects.map(([suspect]) => suspect.pid).join(",");
       const rows = await connection.query(
         `select pid, state, wait_event as wait from pg_stat_activity where pid in (${pids})`,
       );
+      answered = true;
       const backends = new Map(rows.map((row) => [Number(row["pid"]), row as unknown as Backend])); // the columns asked for
       this.#judge(suspects, backends, connection.server);
     } catch {
@@ -105,7 +119,7 @@ export class Watchdog {
       timer.cancel();
       connection.end();
       this.#asking = undefined;
-      this.#askLater(suspects);
+      this.#askLater(suspects, answered);
     }
   }
 
@@ -141,9 +155,10 @@ export class Watchdog {
   }
 
   /** A query that the server works on may go on for long: ask again after as long as it has been silent. */
-  #askLater(suspects: readonly (readonly [Connection, Silence])[]): void {
+  #askLater(suspects: readonly (readonly [Connection, Silence])[], answered: boolean): void {
     const now = this.#pool.clock.now();
-    for (const [, silence] of suspects) silence.askAt = now + Math.max(this.#replyTimeoutMs, now - silence.since);
+    for (const [, silence] of suspects)
+      silence.askAt = now + Math.max(this.#replyTimeoutMs, answered ? now - silence.since : 0);
   }
 }
 

@@ -271,6 +271,7 @@ export class Origin implements Lane {
   async destroy(reason: Error): Promise<void> {
     this.closed = true;
     this.guard.rejectPending(reason);
+    this.guard.stop();
     for (const socket of this.upgraded) socket.destroy();
     await Promise.all([this.#connections, ...this.#old].map((connections) => connections.destroy(reason)));
   }

@@ -88,10 +88,11 @@ export class Trunk implements Backend {
     await link.redis.ping();
   }
 
-  /** Over a connection of its own: the one that commands take may be what is dead. */
+  /** Over a new connection, for the one that commands take may be what is dead; then the new one takes its place. */
   async ask(signal: AbortSignal): Promise<void> {
-    const link = await openLink({ ...this.#linkSetup, events: { lost() {} } }, signal);
-    link.destroy();
+    const link = await openLink(this.#linkSetup, signal);
+    if (this.#needsLink && !link.ended) this.#replace(link);
+    else link.destroy();
   }
 
   planFor(): LinkPlan {
