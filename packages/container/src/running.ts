@@ -17,6 +17,7 @@ import { containerError } from "./errors.ts";
 import { viewOf, type GraphView } from "./graph/view.ts";
 import { healthOf, type HealthReport } from "./health/report.ts";
 import type { LiveNode } from "./lifecycle/live-node.ts";
+import { onAnnounced } from "./main/shutdown-announced.ts";
 import { definitionRule, stopShape, type StopOptions } from "./options.ts";
 import { Prepared } from "./scope/prepared.ts";
 import { openScope, runScope, type Scope, type ScopeWork } from "./scope/run-scope.ts";
@@ -38,6 +39,7 @@ export class Running implements AsyncDisposable, MetricsSource {
   constructor(engine: Engine, version: string | undefined) {
     this.#engine = engine;
     this.#version = version;
+    onAnnounced(this, () => engine.events.shutdown("announced"));
   }
 
   /** Where the container is in its life. */

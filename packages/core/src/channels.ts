@@ -1,5 +1,6 @@
 import { channel } from "node:diagnostics_channel";
 import type { BreakerState } from "./guard/breaker.ts";
+import type { HealthStatus } from "./health/tracker.ts";
 import type { Phase } from "./lifecycle/lifecycle.ts";
 
 /** Names of all `node:diagnostics_channel` channels that Steward publishes to. They cost nothing unheard. */
@@ -16,6 +17,12 @@ export const CHANNELS = {
   exposure: "steward:resource:exposure",
   /** Background work ended although nothing had asked it to: {@link BackgroundEvent}. */
   background: "steward:resource:background",
+  /** The health of a resource changed: {@link HealthEvent}. */
+  health: "steward:resource:health",
+  /** A restart of a resource began, ended or failed: {@link RestartEvent}. */
+  restart: "steward:container:restart",
+  /** The shutdown of a container came to its next phase: {@link ShutdownEvent}. */
+  shutdown: "steward:container:shutdown",
   /** A server that does not speak HTTP/1 got a request or a connection: {@link ServingEvent}. */
   serving: "steward:server:serving",
 } as const;
@@ -61,16 +68,62 @@ export interface BreakerEvent {
   readonly reason: string;
 }
 
-/** The background work of a resource ended, by a return or an error, although nothing had asked it to. */
-export interface BackgroundEvent {
+/** What every event of a container carries. */
+export interface ContainerEvent {
+  /** Name of the container. */
   readonly container: string;
-  readonly resource: string;
-  /** When it ended, in ms since 1970. */
+  /** When it happened, in ms since 1970. */
   readonly time: number;
+  /** Which published event of this container it is, from 1 on: the order of events of several channels. */
+  readonly sequence: number;
+}
+
+/** The background work of a resource ended, by a return or an error, although nothing had asked it to. */
+export interface BackgroundEvent extends ContainerEvent {
+  readonly resource: string;
   /** A `BACKGROUND_ENDED` whose `cause` is what the work threw; without a cause when it returned. */
   readonly error: Error;
   /** In how many ms it runs again; `undefined` when it has ended too often and does not. */
   readonly againInMs: number | undefined;
+}
+
+/** The health of a resource changed: its own, whatever it needs. */
+export interface HealthEvent extends ContainerEvent {
+  readonly resource: string;
+  readonly from: HealthStatus;
+  readonly to: HealthStatus;
+  /** Why it is not healthy; `undefined` when it is. It may name hosts, so it is for operators. */
+  readonly reason: string | undefined;
+}
+
+/** A resource and what holds it is replaced by new instances. */
+export interface RestartEvent extends ContainerEvent {
+  /** The resource whose restart was asked for. */
+  readonly resource: string;
+  /** `ended`: the new instances are in use, and the old ones have stopped. */
+  readonly step: "began" | "ended" | "failed";
+  /** Time since it began, in ms. */
+  readonly durationMs: number;
+  /** Why it failed. */
+  readonly error: unknown;
+}
+
+/** A container stops. */
+export interface ShutdownEvent extends ContainerEvent {
+  /** `announced`: it is not ready any more, and takes work until it is `draining`. Only `runMain` announces. */
+  readonly phase: "announced" | "draining" | "stopping" | "stopped";
+  /** Time since the first phase, in ms. */
+  readonly durationMs: number;
+  /** What failed or hung, once it has `stopped`. */
+  readonly error: unknown;
+}
+
+/** Events of a container, by the key of their channel in {@link CHANNELS}. */
+export interface ContainerEvents {
+  readonly background: BackgroundEvent;
+  readonly health: HealthEvent;
+  readonly restart: RestartEvent;
+  readonly shutdown: ShutdownEvent;
 }
 
 /** A credential of a resource travels where others on the network could take it. */
@@ -98,7 +151,12 @@ const probe = channel(CHANNELS.probe);
 const call = channel(CHANNELS.call);
 const breaker = channel(CHANNELS.breaker);
 const exposure = channel(CHANNELS.exposure);
-const background = channel(CHANNELS.background);
+const ofContainers = {
+  background: channel(CHANNELS.background),
+  health: channel(CHANNELS.health),
+  restart: channel(CHANNELS.restart),
+  shutdown: channel(CHANNELS.shutdown),
+};
 const serving = channel(CHANNELS.serving);
 
 /** Tells whoever listens that a resource changed phase. */
@@ -126,9 +184,14 @@ export function publishBreaker(event: BreakerEvent): void {
   if (breaker.hasSubscribers) breaker.publish(event);
 }
 
-/** Publishes that background work ended although nothing had asked it to. */
-export function publishBackground(event: BackgroundEvent): void {
-  if (background.hasSubscribers) background.publish(event);
+/** Whether events of a container of this kind have a subscriber; they are made only then. For containers. */
+export function isHeard(kind: keyof ContainerEvents): boolean {
+  return ofContainers[kind].hasSubscribers;
+}
+
+/** Publishes an event of a container. For containers. */
+export function publishEvent<K extends keyof ContainerEvents>(kind: K, event: ContainerEvents[K]): void {
+  if (isHeard(kind)) ofContainers[kind].publish(event);
 }
 
 /** Tells whoever listens that a credential is exposed on its way. */

@@ -2,14 +2,20 @@ export { sharedAbortController } from "./time/abort.ts";
 export { Breaker, type BreakerOptions, type BreakerState, type BreakerStats } from "./guard/breaker.ts";
 export {
   CHANNELS,
-  publishBackground,
+  isHeard,
+  publishEvent,
   publishServing,
   type BackgroundEvent,
   type BreakerEvent,
   type CallEvent,
+  type ContainerEvent,
+  type ContainerEvents,
   type ExposureEvent,
+  type HealthEvent,
   type ProbeEvent,
+  type RestartEvent,
   type ServingEvent,
+  type ShutdownEvent,
   type StateEvent,
 } from "./channels.ts";
 export { Exposures, isLoopback, type Exposure } from "./exposure.ts";

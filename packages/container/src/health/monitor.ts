@@ -2,13 +2,16 @@ import {
   HealthTracker,
   ProbeScheduler,
   type Clock,
+  type HealthStatus,
   type HealthThresholds,
   type ProbeSchedule,
   type ProbeTarget,
   type Timer,
 } from "@steward/core";
+import type { Events } from "../lifecycle/events.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import { PlainManager } from "../lifecycle/plain-manager.ts";
+import { lastProbeOf, ownFinding } from "./own-health.ts";
 
 /** How the health of resources is watched. */
 export interface MonitorOptions extends ProbeSchedule, HealthThresholds {
@@ -29,12 +32,20 @@ const FOLLOW_EVERY_MS = 250;
 const INTERVAL_MS = 10_000;
 const PROBE_TIMEOUT_MS = 1_000;
 
+/** What the monitor needs of the container. */
+export interface MonitorHost {
+  readonly clock: Clock;
+  readonly events: Events;
+  /** What is live now. */
+  readonly live: readonly LiveNode[];
+}
+
 /**
  * Watches the resources of a running container: probes them where real calls do not tell enough, keeps a tracker for
  * each, and renews what stays unhealthy, with growing delays and not too often.
  */
 export class HealthMonitor {
-  readonly #live: () => readonly LiveNode[];
+  readonly #host: MonitorHost;
   readonly #clock: Clock;
   readonly #options: MonitorOptions;
   readonly #scheduler: ProbeScheduler;
@@ -47,12 +58,11 @@ export class HealthMonitor {
   #version = 0;
   #closed = false;
 
-  /** @param live Gives what is live now. */
-  constructor(clock: Clock, live: () => readonly LiveNode[], options: MonitorOptions) {
-    this.#live = live;
-    this.#clock = clock;
+  constructor(host: MonitorHost, options: MonitorOptions) {
+    this.#host = host;
+    this.#clock = host.clock;
     this.#options = options;
-    this.#scheduler = new ProbeScheduler(clock, options);
+    this.#scheduler = new ProbeScheduler(host.clock, options);
   }
 
   /** Grows with every change of any status, so that whoever renders it knows when to do it anew. */
@@ -69,9 +79,14 @@ export class HealthMonitor {
   /** Watches what is live now, and no longer what is not. */
   sync(): void {
     if (this.#closed) return;
-    const live = new Set(this.#live());
+    const live = new Set(this.#host.live);
     for (const [node, watched] of this.#watched) if (!live.has(node)) this.#forget(node, watched);
     for (const node of live) if (node.manager !== undefined && !this.#watched.has(node)) this.#watch(node);
+    const now = this.#clock.now();
+    for (const watched of this.#watched.values()) {
+      watched.noticeStart(now);
+      watched.publishChange();
+    }
     this.#version++;
   }
 
@@ -98,8 +113,7 @@ export class HealthMonitor {
   }
 
   #watch(node: LiveNode): void {
-    const watched: Watched = new Watched(node, this.#clock, this.#options, () => this.#changed(watched));
-    watched.noticeStart(this.#clock.now());
+    const watched: Watched = new Watched(node, this.#host, this.#options, () => this.#changed(watched));
     watched.unlisten = node.manager?.listen?.(() => this.#heard(watched));
     this.#watched.set(node, watched);
     if (watched.isProbed) watched.unschedule = this.#scheduler.add(watched);
@@ -152,6 +166,7 @@ class Watched implements ProbeTarget {
   readonly tracker: HealthTracker;
   readonly #node: LiveNode;
   readonly #clock: Clock;
+  readonly #events: Events;
   readonly #maxRenewals: number;
   readonly #timeoutMs: number;
   readonly intervalMs: number;
@@ -159,12 +174,15 @@ class Watched implements ProbeTarget {
   readonly #renewedAt: number[] = [];
   #renewal: Timer | undefined;
   #renewalDelayMs = FIRST_RENEWAL_MS;
+  /** The status that subscribers know. */
+  #status: HealthStatus = "unknown";
   unschedule: () => void = () => {};
   unlisten: (() => void) | undefined;
 
-  constructor(node: LiveNode, clock: Clock, options: MonitorOptions, onChange: () => void) {
+  constructor(node: LiveNode, { clock, events }: MonitorHost, options: MonitorOptions, onChange: () => void) {
     this.#node = node;
     this.#clock = clock;
+    this.#events = events;
     this.#maxRenewals = options.maxRenewals ?? RENEWALS;
     this.#onChange = onChange;
     const own = node.graph.spec.settings.health;
@@ -215,12 +233,24 @@ class Watched implements ProbeTarget {
     this.noticeStart(now);
     const { passive } = this.#node.manager ?? {};
     if (passive !== undefined && this.tracker.observed(now, passive)) this.#onTransition();
+    this.publishChange();
+  }
+
+  /** Publishes the status where it is another than before: by phase, background work or evidence. */
+  publishChange(): void {
+    const { status, reason } = ownFinding(this.#node, this.tracker.health, lastProbeOf(this.#node));
+    const from = this.#status;
+    if (status === from) return;
+    this.#status = status;
+    const shown = status === "healthy" ? undefined : reason;
+    this.#events.publish("health", { resource: this.name, from, to: status, reason: shown });
   }
 
   onProbe(error: unknown): void {
     const now = this.#clock.now();
     if (error === undefined) this.#node.manager?.answers?.();
     if (error === undefined ? this.tracker.answered(now) : this.tracker.failed(now, error)) this.#onTransition();
+    this.publishChange();
   }
 
   #onTransition(): void {

@@ -1,15 +1,8 @@
-import {
-  describeError,
-  type Health,
-  type HealthStatus,
-  type LastProbe,
-  type Phase,
-  type Readiness,
-} from "@steward/core";
+import { describeError, type HealthStatus, type LastProbe, type Phase, type Readiness } from "@steward/core";
 import { indicesOf } from "../lifecycle/state.ts";
 import type { Engine } from "../lifecycle/engine.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
-import { PlainManager } from "../lifecycle/plain-manager.ts";
+import { lastProbeOf, ownFinding, phaseOf } from "./own-health.ts";
 
 /** One resource in a health report. */
 export interface ResourceHealth {
@@ -113,15 +106,6 @@ function ownHealth(engine: Engine, node: LiveNode, { now, date }: Moment): Resou
   };
 }
 
-function phaseOf(node: LiveNode): Phase | "disabled" {
-  return node.disabled ? "disabled" : (node.manager?.phase ?? "ready");
-}
-
-/** A resource that has nothing to be asked answers every probe: that says nothing. */
-function lastProbeOf({ manager }: LiveNode): LastProbe | undefined {
-  return manager instanceof PlainManager && !manager.probed ? undefined : manager?.lastProbe;
-}
-
 /** When it was last heard of, in ms of the clock. */
 function lastCheckOf({ manager }: LiveNode, probe: LastProbe | undefined): number | undefined {
   const at = Math.max(
@@ -133,34 +117,6 @@ function lastCheckOf({ manager }: LiveNode, probe: LastProbe | undefined): numbe
 
 function rounded(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : Math.round(ms * 10) / 10;
-}
-
-interface OwnFinding {
-  readonly status: HealthStatus;
-  readonly reason: string | undefined;
-}
-
-/** What it is by itself: its phase decides, then what it knows itself, then evidence. */
-function ownFinding(node: LiveNode, tracked: Health | undefined, probe: LastProbe | undefined): OwnFinding {
-  const phase = phaseOf(node);
-  if (phase === "disabled") return { status: "healthy", reason: undefined };
-  if (phase === "idle" || phase === "starting") return { status: "unknown", reason: `it is ${phase}` };
-  if (phase === "failed") return { status: "unhealthy", reason: failedReason(node) };
-  if (phase !== "ready" && phase !== "draining") return { status: "unhealthy", reason: `it is ${phase}` };
-  const { trouble } = node.manager ?? {};
-  const evidence = tracked ?? fromProbe(probe);
-  return trouble === undefined || evidence.status === "unhealthy" ? evidence : trouble;
-}
-
-function failedReason({ manager }: LiveNode): string {
-  return `it did not start: ${describeError(manager?.failure ?? "no reason is known")}`;
-}
-
-/** Where nothing is watched, the last probe is all the evidence there is. */
-function fromProbe(probe: LastProbe | undefined): OwnFinding {
-  return probe?.error === undefined
-    ? { status: "healthy", reason: undefined }
-    : { status: "unhealthy", reason: describeError(probe.error) };
 }
 
 function withCauses(

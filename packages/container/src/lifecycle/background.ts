@@ -1,6 +1,6 @@
 import {
   describeError,
-  publishBackground,
+  publishEvent,
   type BackgroundEvent,
   type Clock,
   type RerunOptions,
@@ -8,6 +8,7 @@ import {
 } from "@steward/core";
 import { backoffMs } from "../start/backoff.ts";
 import { containerError } from "../errors.ts";
+import type { Events } from "./events.ts";
 
 /** One unasked end of background work, as the resource itself knows it. */
 export type BackgroundEnd = Pick<BackgroundEvent, "resource" | "error" | "againInMs">;
@@ -129,11 +130,11 @@ export class Background {
 
 /** Publishes the end of background work, and hands it to the caller's own listener. */
 export function announceBackgroundEnd(
-  container: string,
+  events: Events,
   end: BackgroundEnd,
   listener: (event: BackgroundEvent) => void,
 ): void {
-  const event: BackgroundEvent = Object.freeze({ container, time: Date.now(), ...end });
-  publishBackground(event);
+  const event = events.stamped<"background">(end);
+  publishEvent("background", event);
   queueMicrotask(() => listener(event)); // one that throws is an uncaught exception, not the end of the reruns
 }

@@ -4,6 +4,7 @@ import type { NodeStarts } from "../start/node-starts.ts";
 import type { CachedHost } from "./cached-instances.ts";
 import { forCaller, type CallerOptions } from "./caller.ts";
 import { drain, type DrainHost } from "../stop/drain.ts";
+import { Events } from "./events.ts";
 import { containerError, StopError, type NodeFailure } from "../errors.ts";
 import type { AnyDefinition, Graph, Override } from "../graph/graph.ts";
 import { HealthMonitor, type MonitorOptions } from "../health/monitor.ts";
@@ -49,6 +50,8 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   /** Watches the health of what is live; `undefined` where that was declined. */
   readonly monitor: HealthMonitor | undefined;
   readonly onBackgroundEnd: (end: BackgroundEnd) => void;
+  /** What is published of it. */
+  readonly events: Events;
   readonly dependants: readonly (readonly number[])[];
   /** How long the start took, in ms. */
   startedInMs = 0;
@@ -67,6 +70,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   constructor(graph: Graph, { name, clock, limits, sessions, health, onBackgroundEnd = () => {} }: EngineOptions) {
     this.graph = graph;
     this.clock = clock;
+    this.events = new Events(name, clock);
     this.limits = limits;
     this.dependants = dependantsOf(graph);
     this.state = new ContainerState(graph, () => this.monitor?.sync());
@@ -78,10 +82,10 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     this.#plans = new Plans((generation, needs, kind) => this.#compile(generation, needs, kind));
     this.#retries = new Retries(clock, (node) => this.state.refresh(node));
     this.#budget = new StopBudget(clock, limits);
-    this.monitor = health === false ? undefined : new HealthMonitor(clock, () => this.live, health);
+    this.monitor = health === false ? undefined : new HealthMonitor(this, health);
     this.onBackgroundEnd = (end) => {
       this.monitor?.sync();
-      announceBackgroundEnd(name, end, onBackgroundEnd);
+      announceBackgroundEnd(this.events, end, onBackgroundEnd);
     };
   }
 
@@ -273,7 +277,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   }
 
   #drain(): Promise<readonly NodeFailure[]> {
-    this.#lifecycle.move(["ready"], "draining");
+    if (this.#lifecycle.move(["ready"], "draining")) this.events.shutdown("draining");
     return drain(this, this.#budget);
   }
 
@@ -299,7 +303,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
 
   async #stop(): Promise<void> {
     const drained = await this.drain();
-    this.#lifecycle.move(["draining"], "stopping");
+    if (this.#lifecycle.move(["draining"], "stopping")) this.events.shutdown("stopping");
     this.#budget.stopResources();
     const ofHolders = await this.#closeHolders();
     const nodes = this.state.toStop;
@@ -307,7 +311,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     this.#budget.close();
     const all = [...drained, ...ofHolders, ...this.restarts.failures, ...failures];
     const error = all.length === 0 ? undefined : new StopError(this.#stopMessage(all, nodes), all);
-    this.#lifecycle.move(["stopping"], "stopped", error);
+    if (this.#lifecycle.move(["stopping"], "stopped", error)) this.events.shutdown("stopped", error);
     if (error !== undefined) throw error;
   }
 

@@ -1,7 +1,15 @@
-import { describeError, isStewardError, sharedAbortController, TimeoutReached, within } from "@steward/core";
+import {
+  describeError,
+  isStewardError,
+  sharedAbortController,
+  TimeoutReached,
+  within,
+  type RestartEvent,
+} from "@steward/core";
 import { firstOf, untilAborted } from "./caller.ts";
 import { containerError, type NodeFailure } from "../errors.ts";
 import type { Edge } from "../graph/graph.ts";
+import type { Events } from "./events.ts";
 import type { LiveNode } from "./live-node.ts";
 import { ProcessShare } from "./process-share.ts";
 import { Replacement, type Affected, type ReplacementHost } from "./replacement.ts";
@@ -11,6 +19,7 @@ import { inOrder } from "../stop/stop.ts";
 /** What restarts need of the container. */
 export interface RestartHost extends ReplacementHost {
   readonly dependants: readonly (readonly number[])[];
+  readonly events: Events;
   /** Releases what sessions and cached instances hold of these. Gives what failed. */
   releaseHolders(nodes: readonly LiveNode[]): Promise<readonly NodeFailure[]>;
   /** Gives up trying to start those of these that are down. */
@@ -78,7 +87,7 @@ export class Restarts {
   async restart(index: number, caller: AbortSignal | undefined): Promise<void> {
     const before = this.#last;
     let isInUse = false;
-    const restarted = before.then(() => this.#restart(index, caller, () => (isInUse = true)));
+    const restarted = before.then(() => this.#announced(index, caller, () => (isInUse = true)));
     this.#last = restarted.catch(() => {});
     try {
       await untilAborted(restarted, caller);
@@ -96,6 +105,23 @@ export class Restarts {
   /** Resolves once no restart is under way. */
   async settled(): Promise<void> {
     await this.#last;
+  }
+
+  async #announced(index: number, caller: AbortSignal | undefined, onUse: () => void): Promise<void> {
+    const { clock, events, graph } = this.#host;
+    const since = clock.now();
+    const announce = (step: RestartEvent["step"], error?: unknown): void => {
+      const resource = graph.nodes[index]?.name ?? "";
+      events.publish("restart", { resource, step, durationMs: clock.now() - since, error });
+    };
+    announce("began");
+    try {
+      await this.#restart(index, caller, onUse);
+    } catch (error) {
+      announce("failed", error);
+      throw error;
+    }
+    announce("ended");
   }
 
   async #restart(index: number, caller: AbortSignal | undefined, onUse: () => void): Promise<void> {
