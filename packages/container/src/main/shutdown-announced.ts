@@ -1,5 +1,3 @@
-import type { Running } from "../running.ts";
-
 const leaving = new WeakSet<object>();
 const listeners = new WeakMap<object, () => void>();
 
@@ -7,7 +5,7 @@ const listeners = new WeakMap<object, () => void>();
  * Says that a container is about to stop: from here on `/readyz` answers 503, while work is still taken. It gives load
  * balancers the time to look elsewhere. `runMain` does it at the first signal.
  */
-export function announceShutdown(running: Pick<Running, "health">): void {
+export function announceShutdown(running: { health(): unknown }): void {
   if (leaving.has(running)) return;
   leaving.add(running);
   listeners.get(running)?.();
