@@ -153,7 +153,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "currentContext deadlineWheel describeError edge edgeOf eitherSchema flag fresh func funcOr functionSchema generator",
       "givenSchema grpcStatusOf hasMethods httpStatusOf isDefinition isFunction isGeneratorFunction isLoopback isRetryable",
       "isStewardError lazy listOf literalOr managedFactory maskUrl milliseconds msSchema nearest oneOf optional originOf",
-      "parseOptions pemListSchema pemSchema plainValue isHeard problemsIn publicError publishEvent publishServing recognised",
+      "parseOptions pemListSchema pemSchema plainValue isHeard isThenable problemsIn publicError publishEvent publishServing recognised",
       "recordOf required rule ruleSchema runWithContext secretSchema shape share shareSchema sharedAbortController signal",
       "sleepOn specOf stewardErrorIn text textSchema variantOf when wholeNumber withMethods",
       "DeadlineWheel Expiring Exposures GuardedUse Histogram LatencyHistory Lifecycle Manager OptionsError RollingWindow",
