@@ -92,6 +92,15 @@ export class StewardError extends Error {
   }
 }
 
+/**
+ * The error of every driver's own end (`close`, `end`, `quit`, `disconnect`, `destroy`): a client is shared, so only its
+ * owner ends it.
+ */
+export function notForUsers(resource: string, verb: string): StewardError {
+  const message = `${resource}: ${verb}() is not for its users, because others use it too; stop its manager or its container`;
+  return new StewardError("LIFECYCLE_CONFLICT", message, { resource });
+}
+
 /** Tells whether a value is an error of ours, with the given `code` where one is asked for. */
 export function isStewardError(value: unknown, code?: string): value is StewardError {
   if (typeof value !== "object" || value === null || !(BRAND in value)) return false;

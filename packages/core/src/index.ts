@@ -41,6 +41,7 @@ export {
   describeError,
   isRetryable,
   isStewardError,
+  notForUsers,
   StewardError,
   type CoreCode,
   type StewardErrorDetails,

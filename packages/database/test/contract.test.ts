@@ -16,6 +16,7 @@ resourceContract(
   {
     create: (context) => new DatabasePoolManager({ url: proxy.url }, context),
     use: (manager) => manager.client.$client`select 1`.execute(),
+    ends: ({ client }) => [() => client.$client.end()],
     proxy,
   },
 );

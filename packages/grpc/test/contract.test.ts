@@ -20,6 +20,7 @@ resourceContract(
     // A client of grpc-js rejects with its own kind of error; ours is its cause.
     use: (manager) =>
       status(manager.client, { id: "a" }).catch((error: ServiceError) => Promise.reject(error.cause ?? error)),
+    ends: ({ client, channel }) => [() => client.close(), () => channel.close()],
     proxy,
   },
 );

@@ -19,6 +19,7 @@ resourceContract(
       const { body } = await manager.client.request("/");
       assert.equal(await body.text(), "hello");
     },
+    ends: ({ client }) => [() => client.close(), () => client.destroy()],
     proxy,
   },
 );

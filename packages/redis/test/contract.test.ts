@@ -16,6 +16,7 @@ if (server.skip === false) {
     {
       create: (context) => new RedisPoolManager({ url: proxy.url }, context),
       use: (manager) => manager.client.ping(),
+      ends: ({ client }) => [() => client.quit(), () => client.disconnect()],
       proxy,
     },
   );

@@ -7,6 +7,36 @@ const SHORT_MS = 200;
 /** Every way to stop. */
 export const stopCases: readonly ContractCase[] = [
   {
+    name: "refuses to be ended by one of its users, and goes on",
+    needs: "ends",
+    async run(examine) {
+      const manager = await examine.ready();
+      const words = /\(\) is not for its users, because others use it too; stop its manager or its container$/;
+      for (const end of examine.ends(manager)) {
+        const ending = new Promise((resolve) => resolve(end()));
+        await examine.refused(ending, "LIFECYCLE_CONFLICT");
+        const outcome = await examine.outcome(ending);
+        examine.assert.ok(
+          !outcome.ok && outcome.error instanceof Error && words.test(outcome.error.message),
+          "in the words of all",
+        );
+      }
+      examine.phase(manager, "ready");
+      await manager.probe();
+    },
+  },
+  {
+    name: "renews nothing before its start or behind its stop",
+    async run(examine) {
+      const manager = await examine.fresh();
+      await examine.refused(manager.renew(), "RESOURCE_UNAVAILABLE");
+      await manager.start();
+      await manager.renew();
+      await manager.stop();
+      await examine.refused(manager.renew(), "RESOURCE_UNAVAILABLE");
+    },
+  },
+  {
     name: "stops once, however many ask",
     async run(examine) {
       const manager = await examine.ready();

@@ -38,6 +38,11 @@ export interface ContractFactory<M extends Manager<unknown> = Manager<unknown>> 
    */
   readonly use?: ((manager: M) => Promise<unknown>) | undefined;
   /**
+   * Calls each of the client's own ways to end it, such as `close()`. With it the suite also examines that all of them
+   * are refused with the same words, for the client is shared.
+   */
+  readonly ends?: ((manager: M) => readonly (() => unknown)[]) | undefined;
+  /**
    * The way to the remote. With it the suite also examines that a probe tells the truth when the remote is silent,
    * gone and back.
    */
@@ -47,6 +52,7 @@ export interface ContractFactory<M extends Manager<unknown> = Manager<unknown>> 
 const factoryShape: Shape<ContractFactory> = shape<ContractFactory>(() => ({
   create: required(func()),
   use: func(),
+  ends: func(),
   proxy: withMethods("a fault proxy", "stop"),
 }));
 
@@ -54,7 +60,7 @@ const factoryShape: Shape<ContractFactory> = shape<ContractFactory>(() => ({
 export interface ContractCase {
   readonly name: string;
   /** What the factory must give for this case to make sense. */
-  readonly needs?: "use" | "proxy";
+  readonly needs?: "use" | "proxy" | "ends";
   readonly run: (examine: Examination) => Promise<void>;
 }
 

@@ -39,6 +39,11 @@ export class Examination {
     return Promise.resolve(this.#factory.use?.(manager));
   }
 
+  /** The client's own ways to end it; only for cases that need `ends`. */
+  ends(manager: Manager<unknown>): readonly (() => unknown)[] {
+    return this.#factory.ends?.(manager) ?? [];
+  }
+
   /** The way to the remote, to be broken; only for cases that need `proxy`. */
   get proxy(): FaultProxy {
     if (this.#factory.proxy === undefined) throw new TypeError("this case needs a proxy");

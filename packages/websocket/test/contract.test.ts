@@ -16,6 +16,7 @@ resourceContract(
   {
     create: (context) => new WebSocketSessionManager({ url: proxy.url, closeTimeoutMs: 300 }, context),
     use: async (manager) => assert.equal(await manager.client.call("hello"), "hello"),
+    ends: ({ client }) => [() => client.end()],
     proxy,
   },
 );

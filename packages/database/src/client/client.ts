@@ -1,4 +1,12 @@
-import { Guard, StewardError, usualVerdict, type CallOptions, type GuardBasis, type Verdict } from "@steward/core";
+import {
+  Guard,
+  notForUsers,
+  StewardError,
+  usualVerdict,
+  type CallOptions,
+  type GuardBasis,
+  type Verdict,
+} from "@steward/core";
 import type { ReservedSql, Sql, TransactionSql } from "postgres";
 import type { Line, Taker } from "../connections/connection.ts";
 import { driverClient, driverOptions, type Handler } from "../connections/driver.ts";
@@ -94,19 +102,14 @@ export class PooledClient implements Source {
 
   #makeSql({ listen, subscribe, options }: SideWork): Sql {
     const { builder, reserve, begin } = this;
-    const ended = (): Promise<never> =>
-      Promise.reject(
-        new StewardError("LIFECYCLE_CONFLICT", `${this.name}: whoever started this database stops it`, {
-          resource: this.name,
-        }),
-      );
+    const refused = (verb: string) => (): Promise<never> => Promise.reject(notForUsers(this.name, verb));
     return makeSql(builder, this.#handler(false), {
       reserve,
       begin,
       listen,
       subscribe,
-      end: ended,
-      close: ended,
+      end: refused("end"),
+      close: refused("close"),
       get options() {
         return options() ?? builder.options;
       },

@@ -7,6 +7,7 @@ import {
   type Interceptor,
   type ServiceDefinition,
 } from "@grpc/grpc-js";
+import { notForUsers } from "@steward/core";
 import { ManagedCall } from "./call.ts";
 import type { CallOwner, ChannelCall, MethodKind } from "./types.ts";
 
@@ -41,8 +42,10 @@ export class ManagedChannel implements ChannelInterface {
     return new ManagedCall(this.#owner, path, deadline, host, parent, flags);
   }
 
-  /** Does nothing: its manager stops it. */
-  close(): void {}
+  /** @throws {LIFECYCLE_CONFLICT} always: others use it too. */
+  close(): never {
+    throw notForUsers(this.#owner.resource, "close");
+  }
 
   getTarget(): string {
     return this.#settings.address;

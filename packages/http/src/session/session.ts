@@ -1,4 +1,4 @@
-import { StewardError } from "@steward/core";
+import { notForUsers, StewardError } from "@steward/core";
 import { Dispatcher, errors } from "undici";
 import { Exchange } from "../exchange/exchange.ts";
 import type { HttpCallOptions, HttpDispatchOptions } from "../exchange/lane.ts";
@@ -168,7 +168,7 @@ export class HttpSession extends Dispatcher {
    * @throws {LIFECYCLE_CONFLICT} always.
    */
   override close(callback?: () => void): Promise<void> {
-    return this.#notYours(callback);
+    return this.#refuse("close", callback);
   }
 
   /**
@@ -176,16 +176,11 @@ export class HttpSession extends Dispatcher {
    * @throws {LIFECYCLE_CONFLICT} always.
    */
   override destroy(_error?: Error | null | (() => void), callback?: () => void): Promise<void> {
-    return this.#notYours(callback);
+    return this.#refuse("destroy", callback);
   }
 
-  #notYours(callback: ((error: Error) => void) | undefined): Promise<void> {
-    const { resource } = this.#wiring;
-    const error = new StewardError(
-      "LIFECYCLE_CONFLICT",
-      `${resource}: a session is shared and cannot be closed by one of its users; stop its manager`,
-      { resource },
-    );
+  #refuse(verb: string, callback: ((error: Error) => void) | undefined): Promise<void> {
+    const error = notForUsers(this.#wiring.resource, verb);
     if (typeof callback === "function") queueMicrotask(() => callback(error));
     else return Promise.reject(error);
     return Promise.resolve();

@@ -1,3 +1,4 @@
+import { notForUsers } from "@steward/core";
 import { Redis, type Command, type RedisOptions } from "ioredis";
 import type { Router, UseOptions } from "./router.ts";
 
@@ -52,8 +53,15 @@ export class RedisClient extends Redis {
     return Promise.resolve();
   }
 
-  /** Does nothing: the manager stops it, for others use it too. */
-  override disconnect(): void {}
+  /** @throws {LIFECYCLE_CONFLICT} always: others use it too. */
+  override disconnect(): never {
+    throw notForUsers(this.#router.resource, "disconnect");
+  }
+
+  /** @throws {LIFECYCLE_CONFLICT} always: others use it too. */
+  override quit(): Promise<never> {
+    return Promise.reject(notForUsers(this.#router.resource, "quit"));
+  }
 
   /** @throws {REDIS_COMMAND_REFUSED} always: a copy would be looked after by nobody. */
   override duplicate(): never {

@@ -106,6 +106,11 @@ export class Router {
     return this.#backend.planFor(command);
   }
 
+  /** Name of the resource. */
+  get resource(): string {
+    return this.#setup.resource;
+  }
+
   /** The error of what ioredis offers and a looked-after client does not. */
   notOffered(what: string, instead: string): StewardError {
     const { resource } = this.#setup;

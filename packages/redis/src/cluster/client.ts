@@ -1,3 +1,4 @@
+import { notForUsers } from "@steward/core";
 import { Cluster, type ClusterOptions, type Command, type Redis } from "ioredis";
 import type { PipelineNode } from "../connection/backend.ts";
 import type { Router, UseOptions } from "../client/router.ts";
@@ -52,14 +53,15 @@ export class RedisClusterClient extends Cluster {
     return Promise.resolve();
   }
 
-  /** Does nothing but what the driver asks of itself: the manager stops it, for others use it too. */
+  /** Reconnects, where the driver asks itself to. @throws {LIFECYCLE_CONFLICT} for everybody else: others use it too. */
   override disconnect(reconnect?: boolean): void {
-    if (reconnect === true) super.disconnect(true);
+    if (reconnect !== true) throw notForUsers(this.#router.resource, "disconnect");
+    super.disconnect(true);
   }
 
-  /** @throws {REDIS_COMMAND_REFUSED} always: the manager stops it, for others use it too. */
+  /** @throws {LIFECYCLE_CONFLICT} always: others use it too. */
   override quit(): Promise<never> {
-    return Promise.reject(this.#router.notOffered("quit()", "stop its manager"));
+    return Promise.reject(notForUsers(this.#router.resource, "quit"));
   }
 
   /** @throws {REDIS_COMMAND_REFUSED} always: a copy would be looked after by nobody. */

@@ -78,7 +78,6 @@ t.test("what belongs to one connection is refused on the shared one, and works o
     client.select(1),
     client.watch("a"),
     client.multi({ pipeline: false }),
-    client.quit(),
     client.client("REPLY", "OFF"),
     client.call("SELECT", "1"),
     client.wait(0, 0),
@@ -92,8 +91,8 @@ t.test("what belongs to one connection is refused on the shared one, and works o
     t.match(await pipeline.exec(), [[refused]]);
   t.throws(() => client.duplicate(), refused);
   await t.rejects(client.monitor(), refused);
-  await t.rejects(client.quit(), { message: /QUIT .*its manager ends it: manager\.stop\(\)$/ });
-  client.disconnect();
+  await t.rejects(client.call("quit"), { ...refused, message: /QUIT .*its manager ends it: manager\.stop\(\)$/ });
+  await t.rejects(client.quit(), { code: "LIFECYCLE_CONFLICT" });
   await client.connect();
   t.match(await client.client("LIST"), /addr=/);
   const result = await client.use(async (connection) => {

@@ -1,4 +1,4 @@
-import { StewardError } from "@steward/core";
+import { notForUsers, StewardError } from "@steward/core";
 import type { SessionPlan } from "./plan.ts";
 import { WebSocketSession } from "./session.ts";
 
@@ -59,9 +59,7 @@ export class WebSocketClient extends WebSocketSession {
    * @throws {LIFECYCLE_CONFLICT} always.
    */
   override end(_why?: string): Promise<void> {
-    const { resource } = this.#clientPlan;
-    const message = `${resource}: the main session is shared and cannot be ended by one of its users; stop its manager`;
-    return Promise.reject(new StewardError("LIFECYCLE_CONFLICT", message, { resource }));
+    return Promise.reject(notForUsers(this.#clientPlan.resource, "end"));
   }
 
   /** All sessions of now, the main one first. */
