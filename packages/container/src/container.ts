@@ -1,24 +1,31 @@
 import {
   assertShape,
-  checkShape,
-  isDefinition,
-  systemClock,
   type BackgroundEvent,
   type Binding,
+  checkShape,
   type Clock,
   type Definition,
+  func,
   type HeldLifetime,
   type InputDefinition,
+  isDefinition,
+  literalOr,
+  milliseconds,
+  type Shape,
+  shape,
+  signal,
+  systemClock,
+  text,
 } from "@steward/core";
 import { Engine } from "./lifecycle/engine.ts";
 import { viewOf, type GraphView } from "./graph/view.ts";
 import { Graph, type AnyDefinition, type Override, type Overrides } from "./graph/graph.ts";
-import type { MonitorOptions } from "./health/monitor.ts";
-import { containerShape, definitionRule, inputsRule, rootsRule, startShape } from "./options.ts";
+import { monitorShape, type MonitorOptions } from "./health/monitor.ts";
+import { clockRule, definitionRule, inputsRule, rootsRule } from "./options.ts";
 import { refuseUnusedOverrides, type ReplacementFor, type ReplacementReach } from "./graph/override.ts";
 import { Running } from "./running.ts";
 import type { AllInputs, SomeDefinition } from "./scope/scope-types.ts";
-import type { SessionOptions } from "./session/sessions.ts";
+import { sessionShape, type SessionOptions } from "./session/sessions.ts";
 import type { Limits } from "./stop/stop-budget.ts";
 
 /** Settings of a container. */
@@ -41,6 +48,18 @@ export interface ContainerOptions {
   readonly health?: MonitorOptions | false;
 }
 
+/** What the options of a container must be. */
+const containerShape: Shape<ContainerOptions> = /* @__PURE__ */ shape<ContainerOptions>(() => ({
+  name: text(),
+  clock: clockRule(),
+  startTimeoutMs: milliseconds(),
+  drainTimeoutMs: milliseconds(0),
+  stopTimeoutMs: milliseconds(0),
+  sessions: sessionShape,
+  health: literalOr(false, monitorShape),
+  version: text(),
+}));
+
 /** How a container is started. */
 export interface StartOptions {
   /** Gives up the start when it aborts; what has started is stopped again. */
@@ -53,6 +72,13 @@ export interface StartOptions {
    */
   readonly onStarting?: (running: Running) => void;
 }
+
+/** What the options of a start must be. */
+const startShape: Shape<StartOptions> = /* @__PURE__ */ shape<StartOptions>(() => ({
+  signal: signal(),
+  onBackgroundEnd: func(),
+  onStarting: func(),
+}));
 
 const DEFAULTS: Limits = { startTimeoutMs: 60_000, drainTimeoutMs: 15_000, stopTimeoutMs: 10_000 };
 

@@ -1,7 +1,7 @@
 import { channel } from "node:diagnostics_channel";
-import type { BreakerState } from "./guard/breaker.ts";
-import type { HealthStatus } from "./health/tracker.ts";
-import type { Phase } from "./lifecycle/lifecycle.ts";
+import type { BreakerState } from "./guard/breaker-state.ts";
+import type { HealthStatus } from "./health/status.ts";
+import type { Phase } from "./lifecycle/phase.ts";
 
 /** Names of all `node:diagnostics_channel` channels that Steward publishes to. They cost nothing unheard. */
 export const CHANNELS = {

@@ -1,5 +1,6 @@
 export { sharedAbortController } from "./time/abort.ts";
-export { Breaker, type BreakerOptions, type BreakerState, type BreakerStats } from "./guard/breaker.ts";
+export type { BreakerState } from "./guard/breaker-state.ts";
+export { Breaker, type BreakerOptions, type BreakerStats } from "./guard/breaker.ts";
 export {
   CHANNELS,
   isHeard,
@@ -21,19 +22,15 @@ export {
 export { Exposures, isLoopback, type Exposure } from "./exposure.ts";
 export { MAX_TIMER_MS, sleepOn, systemClock, type Clock, type Timer, type TimerOptions } from "./time/clock.ts";
 export { currentContext, runWithContext, type RequestContext } from "./context.ts";
-export {
-  input,
-  isDefinition,
-  resource,
-  type AnyDefinition,
-  type Binding,
-  type Definition,
-  type InputDefinition,
-  type ResourceOptions,
-  type StartContext,
-  type Started,
-  type StopContext,
-} from "./definition/definition.ts";
+export { input, isDefinition, resource, type ResourceOptions, type Started } from "./definition/definition.ts";
+export type {
+  AnyDefinition,
+  Binding,
+  Definition,
+  InputDefinition,
+  StartContext,
+  StopContext,
+} from "./definition/types.ts";
 export { cached, current, fresh, lazy, optional, when, type CachedOptions, type Current } from "./definition/edges.ts";
 export {
   brand,
@@ -47,15 +44,16 @@ export {
   type StewardErrorDetails,
 } from "./errors.ts";
 export { afterReply, generator, isGeneratorFunction, plainValue, type AfterReply } from "./definition/generator.ts";
-export { Guard } from "./guard/guard.ts";
+export { Guard, type GuardOptions } from "./guard/guard.ts";
 export type { GuardEvidence } from "./health/evidence.ts";
-export type { Call, CallOptions, GuardOptions, GuardStats, Operation } from "./guard/options.ts";
+export type { Call, CallOptions, GuardStats, Operation, ResourceGuardOptions } from "./guard/options.ts";
 export { callRules } from "./guard/options.ts";
 export { breakerSchema } from "./guard/schema.ts";
-export { guarded, guardValue, type PlannedGuard, type ResourceGuardOptions } from "./guard/guarded.ts";
+export { guarded, guardValue, type PlannedGuard } from "./guard/guarded.ts";
 export { GuardedUse } from "./guard/guarded-use.ts";
 export { DURATION_BOUNDS, Histogram } from "./health/histogram.ts";
-export { Lifecycle, TRANSITIONS, type LifecycleState, type Phase } from "./lifecycle/lifecycle.ts";
+export { Lifecycle, TRANSITIONS, type LifecycleState } from "./lifecycle/lifecycle.ts";
+export type { Phase } from "./lifecycle/phase.ts";
 export {
   managedFactory,
   type DerivedOptions,
@@ -145,16 +143,23 @@ export {
   evidenceOf,
   type Health,
   type HealthSettings,
-  type HealthStatus,
   type HealthThresholds,
+  type CallSummary,
   type PassiveEvidence,
 } from "./health/tracker.ts";
+export type { HealthStatus } from "./health/status.ts";
 export type { LastProbe, ProbeCall } from "./health/probing.ts";
 export { ProbeScheduler, type ProbeSchedule, type ProbeTarget } from "./health/probes.ts";
 export { LatencyHistory } from "./guard/latency.ts";
 export { usualVerdict, type Verdict } from "./health/verdict.ts";
 export { RollingWindow, type WindowCounts } from "./guard/window.ts";
-export type { ResourceSettings, StartRetryOptions } from "./definition/settings.ts";
+export type {
+  Criticality,
+  Readiness,
+  RerunOptions,
+  ResourceSettings,
+  StartRetryOptions,
+} from "./definition/settings.ts";
 export { maskUrl, Secret, type SecretSource } from "./secret.ts";
 export {
   edge,
@@ -163,13 +168,9 @@ export {
   specOf,
   variantOf,
   type Background,
-  type CallSummary,
-  type Criticality,
   type EdgeSpec,
   type Managed,
   type ManagedSpec,
-  type Readiness,
-  type RerunOptions,
   type Spec,
   type Trouble,
   type Variant,

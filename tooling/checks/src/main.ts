@@ -5,6 +5,7 @@ import { docstrings } from "./docstrings.ts";
 import { driverShape } from "./driver-shape.ts";
 import { errorCodes } from "./error-codes.ts";
 import { importDirection } from "./import-direction.ts";
+import { layout } from "./layout.ts";
 import { metricNames } from "./metric-names.ts";
 import { ownWords } from "./own-words.ts";
 import { readWorkspace } from "./workspace.ts";
@@ -13,6 +14,7 @@ const checks: readonly Check[] = [
   importDirection,
   dependencies,
   driverShape,
+  layout,
   errorCodes,
   docstrings,
   metricNames,

@@ -5,11 +5,12 @@ import { docstrings } from "../src/docstrings.ts";
 import { driverShape } from "../src/driver-shape.ts";
 import { errorCodes } from "../src/error-codes.ts";
 import { importDirection } from "../src/import-direction.ts";
+import { layout } from "../src/layout.ts";
 import { ownWords } from "../src/own-words.ts";
 import { readWorkspace } from "../src/workspace.ts";
 import { repository } from "./repository.ts";
 
-const checks: readonly Check[] = [importDirection, dependencies, driverShape, errorCodes, docstrings, ownWords];
+const checks: readonly Check[] = [importDirection, dependencies, driverShape, layout, errorCodes, docstrings, ownWords];
 
 function problems(check: Check, changes: Readonly<Record<string, string>>, removed: readonly string[] = []): string {
   using place = repository(changes);
@@ -45,6 +46,29 @@ t.test("a check that finds nothing to look at fails", async (t) => {
   for (const { name, run } of checks.filter((c) => c !== ownWords)) {
     t.match(run(readWorkspace(place.root)).problems.join(), /saw no/, name);
   }
+});
+
+t.test("layout of sources", async (t) => {
+  const one = (text: string, path = "packages/core/src/extra.ts") => problems(layout, { [path]: text });
+  t.match(
+    one('export * from "./extra.ts";\n'),
+    /import one another: packages\/core\/src\/extra.ts -> packages\/core\/src\/extra.ts/,
+  );
+  t.match(
+    problems(layout, {
+      "packages/core/src/a.ts": 'import type { B } from "./deep/b.ts";\nexport type A = B;\n',
+      "packages/core/src/deep/b.ts": 'import type { C } from "../c.ts";\nexport type B = C;\n',
+      "packages/core/src/c.ts": 'import type { A } from "./a.ts";\nexport type C = A;\n',
+    }),
+    /^these files import one another: \S+a.ts -> \S+b.ts -> \S+c.ts -> \S+a.ts$/,
+  );
+  t.match(one("\n".repeat(401)), /extra.ts: 401 lines, at most 400/);
+  t.match(one(`class A {\n${"  a(): void {}\n".repeat(380)}}\n`), /a class of 382 lines, at most 380/);
+  const many = Object.fromEntries(
+    Array.from({ length: 15 }, (_, i) => [`packages/core/src/all/f${i}.ts`, "export {};\n"]),
+  );
+  t.match(problems(layout, many), /packages\/core\/src\/all: 15 files, at most 14/);
+  t.equal(one("\n".repeat(500), "packages/redis/src/extra.ts"), "", "packages that are not laid out yet");
 });
 
 t.test("import direction", async (t) => {

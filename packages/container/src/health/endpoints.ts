@@ -1,9 +1,8 @@
-import { checkShape } from "@steward/core";
+import { checkShape, flag, milliseconds, type Shape, shape, text } from "@steward/core";
 import { bearerCheck } from "./bearer.ts";
 import { finderOf, remembered, type Finding, type HealthState } from "./documents.ts";
 import { healthJson } from "./json.ts";
 import { isLeaving } from "../main/shutdown-announced.ts";
-import { healthEndpointShape } from "../options.ts";
 import type { Running } from "../running.ts";
 
 /** What the endpoints tell about; a function where the container starts later than the endpoints serve. */
@@ -20,6 +19,14 @@ export interface HealthEndpointOptions {
   /** What `retry-after` of a 503 says, in ms; rounded up to seconds. Default 5,000. */
   readonly retryAfterMs?: number;
 }
+
+/** What the options of health endpoints must be. */
+const healthEndpointShape: Shape<HealthEndpointOptions> = /* @__PURE__ */ shape<HealthEndpointOptions>(() => ({
+  prefix: text(true),
+  details: flag(),
+  token: text(),
+  retryAfterMs: milliseconds(0),
+}));
 
 /** An answer of a health endpoint, for whatever server sends it. */
 export interface HealthAnswer {

@@ -1,8 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { checkShape, describeError } from "@steward/core";
+import { checkShape, describeError, func, listOf, recordOf, type Shape, shape, text, wholeNumber } from "@steward/core";
 import { healthEndpoints, type HealthSource } from "./endpoints.ts";
-import { managementShape } from "../options.ts";
 import { excludeFromTraffic } from "../main/traffic.ts";
 
 /** Something else that the management listener serves, such as metrics. It answers the whole request. */
@@ -24,6 +23,15 @@ export interface ManagementOptions {
   /** More paths, such as `/metrics`. One that ends in `/` gets everything below it. */
   readonly routes?: Readonly<Record<string, ManagementRoute>>;
 }
+
+/** What the options of a management listener must be. */
+export const managementShape: Shape<ManagementOptions> = /* @__PURE__ */ shape<ManagementOptions>(() => ({
+  port: wholeNumber(0, 65_535),
+  host: text(),
+  hosts: listOf(text()),
+  prefix: text(true),
+  routes: recordOf(func()),
+}));
 
 /** A small server of its own for health with all details, apart from what users reach. */
 export interface ManagementListener extends AsyncDisposable {

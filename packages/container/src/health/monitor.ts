@@ -1,12 +1,16 @@
 import {
-  HealthTracker,
-  ProbeScheduler,
   type Clock,
   type HealthStatus,
   type HealthThresholds,
+  HealthTracker,
+  milliseconds,
   type ProbeSchedule,
+  ProbeScheduler,
   type ProbeTarget,
+  type Shape,
+  shape,
   type Timer,
+  wholeNumber,
 } from "@steward/core";
 import type { Events } from "../lifecycle/events.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
@@ -20,6 +24,18 @@ export interface MonitorOptions extends ProbeSchedule, HealthThresholds {
   /** How often a resource that stays unhealthy is renewed in five minutes, at most. 0 for never. Default 5. */
   readonly maxRenewals?: number | undefined;
 }
+
+/** What the options of the health monitor must be. */
+export const monitorShape: Shape<MonitorOptions> = /* @__PURE__ */ shape<MonitorOptions>(() => ({
+  intervalMs: milliseconds(),
+  suspectIntervalMs: milliseconds(),
+  maxConcurrent: wholeNumber(1),
+  unhealthyAfter: wholeNumber(1),
+  healthyAfter: wholeNumber(1),
+  timeoutMs: milliseconds(),
+  flapThreshold: wholeNumber(1),
+  maxRenewals: wholeNumber(0),
+}));
 
 const RENEWALS = 5;
 const RENEWAL_PERIOD_MS = 300_000;

@@ -1,5 +1,18 @@
-import type { Binding, Clock } from "@steward/core";
-import type { ManagementOptions } from "../health/management.ts";
+import {
+  type Binding,
+  type Clock,
+  func,
+  funcOr,
+  literalOr,
+  milliseconds,
+  oneOf,
+  type Shape,
+  shape,
+  signal,
+  withMethods,
+} from "@steward/core";
+import { managementShape, type ManagementOptions } from "../health/management.ts";
+import { clockRule, inputsRule } from "../options.ts";
 import type { Running } from "../running.ts";
 
 /** A signal that asks a process to end. */
@@ -76,3 +89,21 @@ export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> 
   /** Where time comes from. Default: the real clock. */
   readonly clock?: Clock;
 }
+
+/** What the options of `runMain` must be. */
+export const mainShape: Shape<MainOptions> = /* @__PURE__ */ shape<MainOptions>(() => ({
+  inputs: inputsRule(),
+  shutdownTimeoutMs: milliseconds(),
+  shutdownDelayMs: milliseconds(0),
+  onHangup: funcOr(oneOf("stop", "ignore")),
+  onUncaught: oneOf("stop", "crash"),
+  management: literalOr(false, managementShape),
+  signal: signal(),
+  onReady: func(),
+  onShutdown: func(),
+  onStopped: func(),
+  onError: func(),
+  flush: func(),
+  process: withMethods("a process", "on", "off", "exit"),
+  clock: clockRule(),
+}));

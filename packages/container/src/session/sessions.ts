@@ -1,4 +1,4 @@
-import type { Binding, Clock, Timer } from "@steward/core";
+import { type Binding, type Clock, milliseconds, type Shape, shape, type Timer, wholeNumber } from "@steward/core";
 import { containerError } from "../errors.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import type { SessionState } from "./session.ts";
@@ -12,6 +12,13 @@ export interface SessionOptions {
   /** How many sessions there may be. Past that the one unused for longest goes. Default 10,000. */
   readonly max?: number;
 }
+
+/** What the options of sessions must be. */
+export const sessionShape: Shape<SessionOptions> = /* @__PURE__ */ shape<SessionOptions>(() => ({
+  idleTimeoutMs: milliseconds(),
+  maxLifetimeMs: milliseconds(),
+  max: wholeNumber(1),
+}));
 
 interface Entry {
   readonly session: SessionState;

@@ -1,4 +1,4 @@
-import type { AnyDefinition, Definition } from "./definition.ts";
+import type { AnyDefinition, Definition } from "./types.ts";
 import { StewardError } from "../errors.ts";
 import type { Lasting, Need, Present } from "./need.ts";
 import { milliseconds, required } from "../options/rules.ts";

@@ -11,7 +11,29 @@ import {
 } from "../options/rules.ts";
 import { shape, type RulesOf, type Shape } from "../options/shape.ts";
 import type { HealthSettings } from "../health/tracker.ts";
-import type { Criticality, Readiness, RerunOptions } from "./spec.ts";
+
+/** What a resource means to the whole. */
+export type Criticality = "critical" | "optional";
+
+/** Whether a resource counts for readiness: always (`gate`), until its first start (`startup`), never (`ignore`). */
+export type Readiness = "gate" | "startup" | "ignore";
+
+/** How background work that ended unasked is run again, and for how long that is tried. */
+export interface RerunOptions {
+  /** Most reruns within `withinMs`; one more end is past the limit. 0 for none. Default 5. */
+  readonly maxReruns?: number | undefined;
+  /** The period in which reruns are counted, in ms. Default 60,000. */
+  readonly withinMs?: number | undefined;
+  /** Ceiling of the delay before the first rerun, in ms; it doubles with every further one in the period. Default 1,000. */
+  readonly baseDelayMs?: number | undefined;
+  /** Ceiling of every delay, in ms. Default 30,000. */
+  readonly maxDelayMs?: number | undefined;
+  /**
+   * What happens past the limit. `exit`: it is not run again, and `runMain` stops everything in order and exits with 1.
+   * `keep-trying`: it is run again for ever, at the longest delay. Default `exit`; `keep-trying` for optional resources.
+   */
+  readonly afterLimit?: "exit" | "keep-trying" | undefined;
+}
 
 /** How the start of a critical resource is tried again, where its error may pass. */
 export interface StartRetryOptions {

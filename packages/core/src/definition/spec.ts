@@ -1,20 +1,14 @@
 import { StewardError } from "../errors.ts";
 import type { Clock } from "../time/clock.ts";
-import type { AnyDefinition, StartContext, StopContext } from "./definition.ts";
-import type { ResourceSettings } from "./settings.ts";
+import type { AnyDefinition, StartContext, StopContext } from "./types.ts";
+import type { RerunOptions, ResourceSettings } from "./settings.ts";
 import type { Lifetime, Need, Needs } from "./need.ts";
-import type { ResourceGuardOptions } from "../guard/guarded.ts";
-import type { PassiveEvidence } from "../health/tracker.ts";
-import type { Phase } from "../lifecycle/lifecycle.ts";
+import type { ResourceGuardOptions } from "../guard/options.ts";
+import type { CallSummary, PassiveEvidence } from "../health/tracker.ts";
+import type { Phase } from "../lifecycle/phase.ts";
 import type { LastProbe } from "../health/probing.ts";
 import type { MetricSample } from "../ports.ts";
 import type { OptionsProblem } from "../options/problems.ts";
-
-/** What a resource means to the whole. */
-export type Criticality = "critical" | "optional";
-
-/** Whether a resource counts for readiness: always (`gate`), until its first start (`startup`), never (`ignore`). */
-export type Readiness = "gate" | "startup" | "ignore";
 
 /** Background work of a resource. It ends when its signal aborts. */
 export type Background<Value, Values> = (
@@ -22,34 +16,10 @@ export type Background<Value, Values> = (
   context: { readonly signal: AbortSignal; readonly value: Value },
 ) => Promise<unknown>;
 
-/** How background work that ended unasked is run again, and for how long that is tried. */
-export interface RerunOptions {
-  /** Most reruns within `withinMs`; one more end is past the limit. 0 for none. Default 5. */
-  readonly maxReruns?: number | undefined;
-  /** The period in which reruns are counted, in ms. Default 60,000. */
-  readonly withinMs?: number | undefined;
-  /** Ceiling of the delay before the first rerun, in ms; it doubles with every further one in the period. Default 1,000. */
-  readonly baseDelayMs?: number | undefined;
-  /** Ceiling of every delay, in ms. Default 30,000. */
-  readonly maxDelayMs?: number | undefined;
-  /**
-   * What happens past the limit. `exit`: it is not run again, and `runMain` stops everything in order and exits with 1.
-   * `keep-trying`: it is run again for ever, at the longest delay. Default `exit`; `keep-trying` for optional resources.
-   */
-  readonly afterLimit?: "exit" | "keep-trying" | undefined;
-}
-
 /** Why a resource is not well. */
 export interface Trouble {
   readonly status: "degraded" | "unhealthy";
   readonly reason: string;
-}
-
-/** Numbers of the calls of a resource since it was made. */
-export interface CallSummary {
-  readonly failed: number;
-  /** How long a call took on average, in ms; `undefined` where there was none. */
-  readonly meanMs: number | undefined;
 }
 
 /** What a container looks after: the object of a driver package, with one shape for all of them. */

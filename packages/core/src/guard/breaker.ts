@@ -2,6 +2,7 @@ import { milliseconds, share, wholeNumber } from "../options/rules.ts";
 import { assertShape, shape, type Shape } from "../options/shape.ts";
 import { publishBreaker } from "../channels.ts";
 import { StewardError } from "../errors.ts";
+import type { BreakerState } from "./breaker-state.ts";
 import { RollingWindow } from "./window.ts";
 
 /** When a circuit breaker opens and how it closes again. */
@@ -47,9 +48,6 @@ export const breakerShape: Shape<BreakerOptions> = /* @__PURE__ */ shape<Breaker
   rampMs: milliseconds(),
   rampConcurrency: wholeNumber(1),
 }));
-
-/** Where a breaker is: letting all through, none, one at a time, a few at a time, or none because somebody said so. */
-export type BreakerState = "closed" | "open" | "half-open" | "ramp" | "isolated";
 
 type Phase =
   | { readonly state: "closed" }

@@ -5,10 +5,9 @@ import { currentContext } from "../context.ts";
 import { isStewardError, StewardError } from "../errors.ts";
 import { Evidence, type GuardEvidence } from "../health/evidence.ts";
 import { Histogram } from "../health/histogram.ts";
-import type { CallOptions, GuardOptions, GuardStats, Operation } from "./options.ts";
-import { guardShape } from "./shapes.ts";
+import { guardShape, type CallOptions, type GuardBounds, type GuardStats, type Operation } from "./options.ts";
 import { guardSeries } from "./series.ts";
-import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
+import { GuardedCall, type GuardedUse, type UseOwner } from "./guarded-use.ts";
 import type { HistogramValue, MetricSample } from "../ports.ts";
 import { assertShape } from "../options/shape.ts";
 import { RetryPolicy } from "./retry.ts";
@@ -19,13 +18,19 @@ import { UseList } from "./use-list.ts";
 const PENDING_PER_PLACE = 10;
 const MOST_PENDING = 1_000;
 
+/** What a guard is made with. */
+export interface GuardOptions extends GuardBounds {
+  /** Another guard that its attempts are evidence for: those of one connection count for the pool that lent it. Default: its own. */
+  readonly evidence?: Guard | undefined;
+}
+
 /**
  * What every managed use passes through: it bounds how many calls run and wait, and how long each may take in all.
  *
  * A freed place goes to the head of the queue in the same tick, so nobody overtakes; a call that is given up leaves
  * at once and frees its place.
  */
-export class Guard {
+export class Guard implements UseOwner {
   readonly #resource: string;
   readonly #subject: string;
   readonly #clock: Clock;
@@ -34,7 +39,6 @@ export class Guard {
   readonly #maxConcurrent: number;
   readonly #maxPending: number;
   readonly #queue = new UseList<GuardedUse>();
-  #pending = 0;
   #inUse = 0;
   #started = 0;
   #succeeded = 0;
@@ -115,7 +119,7 @@ export class Guard {
   #place(use: GuardedUse, now: number): void {
     if (this.#inUse < this.#limit && this.#queue.first === undefined) this.#begin(use, now);
     else if (this.#breaker !== undefined && this.#breaker.state !== "closed") use.abandon(this.#breaker.refusal(now));
-    else if (this.#pending < this.#maxPending) this.#enqueue(use);
+    else if (this.#queue.size < this.#maxPending) this.#enqueue(use);
     else this.#overload(use);
   }
 
@@ -127,7 +131,7 @@ export class Guard {
 
   /** True when nothing runs or waits, for its turn or for its next attempt. */
   get isIdle(): boolean {
-    return this.#inUse === 0 && this.#pending === 0 && this.#pausing.size === 0;
+    return this.#inUse === 0 && this.#queue.size === 0 && this.#pausing.size === 0;
   }
 
   /** Waits until nothing runs or waits any more. */
@@ -196,7 +200,7 @@ export class Guard {
   stats(): GuardStats {
     return {
       inUse: this.#inUse,
-      pending: this.#pending,
+      pending: this.#queue.size,
       started: this.#started,
       succeeded: this.#succeeded,
       failed: this.#failed,
@@ -314,7 +318,7 @@ export class Guard {
   timeout(call: GuardedUse): StewardError {
     this.#timedOut++;
     const now = this.#clock.now();
-    const where = call.queued ? `still queued behind ${this.#pending - 1} others` : "no answer";
+    const where = call.queued ? `still queued behind ${this.#queue.size - 1} others` : "no answer";
     const left = call.queued && call.deadline > now ? ", with too little time left for an answer" : "";
     const message = `${this.#subject}: ${where} after ${Math.round(now - call.since)} ms${left} (${this.#numbers()})`;
     return new StewardError("DEADLINE_EXCEEDED", message, { resource: this.#resource, retryable: call.queued });
@@ -358,7 +362,7 @@ export class Guard {
     try {
       for (let next = this.#queue.first; next !== undefined && this.#inUse < this.#limit; next = this.#queue.first) {
         const now = this.#clock.now();
-        if (this.#pending > 1 && this.#evidence.serviceTime.shouldShed(next.total, next.since, now))
+        if (this.#queue.size > 1 && this.#evidence.serviceTime.shouldShed(next.total, next.since, now))
           next.abandon(this.timeout(next));
         else this.#dequeue(next);
         if (!next.settled && !next.isOrphaned) this.#begin(next, now);
@@ -376,19 +380,17 @@ export class Guard {
 
   #numbers(): string {
     const max = this.#maxConcurrent === Number.POSITIVE_INFINITY ? "" : ` of ${this.#maxConcurrent}`;
-    return `in use ${this.#inUse}${max}, pending ${this.#pending}${max === "" ? "" : ` of ${this.#maxPending}`}`;
+    return `in use ${this.#inUse}${max}, pending ${this.#queue.size}${max === "" ? "" : ` of ${this.#maxPending}`}`;
   }
 
   #enqueue(call: GuardedUse): void {
     call.queued = true;
     this.#queue.push(call);
-    this.#pending++;
   }
 
   #dequeue(call: GuardedUse): void {
     call.queued = false;
     this.#queue.remove(call);
-    this.#pending--;
   }
 
   #wakeIdle(): void {

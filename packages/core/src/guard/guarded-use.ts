@@ -1,13 +1,30 @@
 import type { Timer } from "../time/clock.ts";
 import { StewardError } from "../errors.ts";
-import type { Guard } from "./guard.ts";
 import type { Call, Operation } from "./options.ts";
 import { isThenable } from "../thenable.ts";
 import { Expiring } from "../time/timing-wheel.ts";
 
+/** What a use asks of the guard that let it in. */
+export interface UseOwner {
+  /** It has its result, or was given up. */
+  settled(use: GuardedUse, error: unknown): void;
+  /** The driver let go of it after it was given up. */
+  late(use: GuardedUse): void;
+  /** The pause before its next attempt, in ms; `undefined` when there is none. */
+  claimAttempt(use: GuardedUse, attempt: number, error: unknown, atLeastMs: number): number | undefined;
+  /** Ends its attempt, and begins the next one after a pause. */
+  pauseBefore(use: GuardedUse, pauseMs: number, error: unknown): Timer;
+  endPause(use: GuardedUse, pause: Timer): void;
+  /** The error of its deadline. */
+  timeout(use: GuardedUse): StewardError;
+  acquired(use: GuardedUse, timeoutMs: number | undefined): void;
+  held(use: GuardedUse, timeoutMs: number | undefined): void;
+  answered(use: GuardedUse, timeoutMs: number): void;
+}
+
 /**
  * One use of a guarded resource that tells its progress by callbacks instead of a promise: what a driver's narrow
- * seam needs. Subclass it, hand it to {@link Guard.enter}, and call {@link succeed} or {@link fail} when the driver
+ * seam needs. Subclass it, hand it to `Guard.enter`, and call {@link succeed} or {@link fail} when the driver
  * let go; one object per use is all it costs.
  */
 export abstract class GuardedUse extends Expiring {
@@ -37,7 +54,7 @@ export abstract class GuardedUse extends Expiring {
   ahead: GuardedUse | undefined = undefined;
   /** @internal */
   behind: GuardedUse | undefined = undefined;
-  #guard: Guard | undefined = undefined;
+  #guard: UseOwner | undefined = undefined;
   #signal: AbortSignal | undefined = undefined;
   #unfollow: (() => void) | undefined = undefined;
   /** Which attempt this is, the first being 1. */
@@ -108,7 +125,7 @@ export abstract class GuardedUse extends Expiring {
   }
 
   /** @internal */
-  enter(guard: Guard, now: number): void {
+  enter(guard: UseOwner, now: number): void {
     this.#guard = guard;
     this.since = now;
   }

@@ -1,17 +1,7 @@
-import type { BreakerOptions } from "./breaker.ts";
 import { StewardError } from "../errors.ts";
-import { Guard } from "./guard.ts";
-import { callRules, type CallOptions, type GuardOptions, type Operation } from "./options.ts";
+import { Guard, type GuardOptions } from "./guard.ts";
+import { callRules, type CallOptions, type Operation } from "./options.ts";
 import { assertShape, shape, type Shape } from "../options/shape.ts";
-
-/** Bounds of the guard of a resource of one's own. */
-export interface ResourceGuardOptions extends Pick<
-  GuardOptions,
-  "maxConcurrent" | "maxPending" | "timeoutMs" | "retry" | "judge" | "isRetryable"
-> {
-  /** Opens when the resource does not answer. `false` for none. Default: one with its defaults. */
-  readonly breaker?: BreakerOptions | false | undefined;
-}
 
 const callShape: Shape<CallOptions> = /* @__PURE__ */ shape<CallOptions>(() => callRules());
 

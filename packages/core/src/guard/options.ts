@@ -1,14 +1,26 @@
-import type { BreakerOptions, BreakerStats } from "./breaker.ts";
+import { breakerShape, type BreakerOptions, type BreakerStats } from "./breaker.ts";
 import type { Clock } from "../time/clock.ts";
-import type { Guard } from "./guard.ts";
 import type { StewardError } from "../errors.ts";
-import type { RetryOptions } from "./retry.ts";
-import { flag, milliseconds, signal } from "../options/rules.ts";
-import type { RulesOf } from "../options/shape.ts";
+import { retryShape, type RetryOptions } from "./retry.ts";
+import {
+  flag,
+  func,
+  literalOr,
+  milliseconds,
+  recognised,
+  required,
+  rule,
+  signal,
+  text,
+  wholeNumber,
+  withMethods,
+  type Rule,
+} from "../options/rules.ts";
+import { shape, type RulesOf, type Shape } from "../options/shape.ts";
 import type { Verdict } from "../health/verdict.ts";
 
 /** Bounds of a guard. */
-export interface GuardOptions {
+export interface GuardBounds {
   /** Name of the resource it guards. */
   readonly resource: string;
   /** What messages speak of, where one resource has several guards: `http https://api.example.com`. Default: `resource`. */
@@ -38,14 +50,21 @@ export interface GuardOptions {
   readonly ask?: ((signal: AbortSignal) => Promise<void> | void) | undefined;
   /** Longest wait for the answer to `ask`, in ms. Default 1,000. */
   readonly askTimeoutMs?: number | undefined;
-  /** Another guard that its attempts are evidence for: those of one connection count for the pool that lent it. Default: its own. */
-  readonly evidence?: Guard | undefined;
-  /** Called when calls have shown something new about the resource: see {@link Guard.evidence}. */
+  /** Called when calls have shown something new about the resource: see `Guard.evidence`. */
   readonly onEvidence?: (() => void) | undefined;
   /** Tells whether a call that failed so may be made again. Default: every failure that is not an error of ours marked otherwise. */
   readonly isRetryable?: ((error: unknown) => boolean) | undefined;
   /** Says why nothing is accepted now, or `undefined` when calls are welcome. */
   readonly refusal?: (() => StewardError | undefined) | undefined;
+}
+
+/** Bounds of the guard of a resource of one's own. */
+export interface ResourceGuardOptions extends Pick<
+  GuardBounds,
+  "maxConcurrent" | "maxPending" | "timeoutMs" | "retry" | "judge" | "isRetryable"
+> {
+  /** Opens when the resource does not answer. `false` for none. Default: one with its defaults. */
+  readonly breaker?: BreakerOptions | false | undefined;
 }
 
 /** What a single call may ask for. */
@@ -97,3 +116,42 @@ export interface GuardStats {
 
 /** What a guard runs. */
 export type Operation<T> = (call: Call) => PromiseLike<T> | T;
+
+/** A bound that may be none at all. */
+function unbounded(inner: Rule): Rule {
+  return rule(inner.expects, (value) => (value === Number.POSITIVE_INFINITY ? undefined : inner(value)));
+}
+
+/** What the options of a guard must be. */
+export const guardShape: Shape<GuardBounds & { readonly evidence?: unknown }> = /* @__PURE__ */ shape<
+  GuardBounds & { readonly evidence?: unknown }
+>(() => ({
+  resource: required(text()),
+  subject: text(),
+  clock: required(withMethods("a clock", "now", "setTimeout", "sleep")),
+  maxConcurrent: unbounded(wholeNumber(1)),
+  maxPending: unbounded(wholeNumber(0)),
+  timeoutMs: unbounded(milliseconds()),
+  acquireTimeoutMs: unbounded(milliseconds()),
+  holdUntilSettled: flag(),
+  breaker: breakerShape,
+  retry: retryShape,
+  judge: func(),
+  isRetryable: func(),
+  ask: func(),
+  askTimeoutMs: milliseconds(),
+  evidence: recognised((value) => typeof value === "object" && value !== null && "evidence" in value, "a guard"),
+  onEvidence: func(),
+  refusal: func(),
+}));
+
+/** What the guard of a resource of one's own must be. */
+export const resourceGuardShape: Shape<ResourceGuardOptions> = /* @__PURE__ */ shape<ResourceGuardOptions>(() => ({
+  maxConcurrent: unbounded(wholeNumber(1)),
+  maxPending: unbounded(wholeNumber(0)),
+  timeoutMs: unbounded(milliseconds()),
+  breaker: literalOr(false, breakerShape),
+  retry: retryShape,
+  judge: func(),
+  isRetryable: func(),
+}));

@@ -10,14 +10,20 @@ export interface Linked<T> {
 export class UseList<T extends Linked<T>> {
   #first: T | undefined = undefined;
   #last: T | undefined = undefined;
+  #size = 0;
 
   /** The one that has been in it longest. */
   get first(): T | undefined {
     return this.#first;
   }
 
+  get size(): number {
+    return this.#size;
+  }
+
   /** Puts an item behind all others. */
   push(item: T): void {
+    this.#size++;
     item.ahead = this.#last;
     if (this.#last === undefined) this.#first = item;
     else this.#last.behind = item;
@@ -26,6 +32,7 @@ export class UseList<T extends Linked<T>> {
 
   /** Takes out an item that is in it. */
   remove(item: T): void {
+    this.#size--;
     if (item.ahead === undefined) this.#first = item.behind;
     else item.ahead.behind = item.behind;
     if (item.behind === undefined) this.#last = item.ahead;

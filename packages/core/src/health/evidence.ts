@@ -2,7 +2,7 @@ import { Breaker } from "../guard/breaker.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 import { describeError, isStewardError } from "../errors.ts";
 import { FailureShare } from "../guard/failure-share.ts";
-import type { GuardOptions } from "../guard/options.ts";
+import type { GuardBounds } from "../guard/options.ts";
 import type { GuardedUse } from "../guard/guarded-use.ts";
 import { Inquiry } from "./inquiry.ts";
 import { LatencyHistory } from "../guard/latency.ts";
@@ -57,7 +57,7 @@ export class Evidence {
   /** When a call last succeeded, in ms of the clock; `-Infinity` when none has. */
   lastSuccessAt: number = Number.NEGATIVE_INFINITY;
   readonly #clock: Clock;
-  readonly #options: GuardOptions;
+  readonly #options: GuardBounds;
   readonly #onOpen: () => void;
   readonly #inquiry: Inquiry | undefined;
   readonly #latencies: LatencyHistory | undefined;
@@ -96,7 +96,7 @@ export class Evidence {
   readonly #degraded = new FailureShare();
 
   /** @param onOpen Called when the breaker opens. */
-  constructor(options: GuardOptions, onOpen: () => void) {
+  constructor(options: GuardBounds, onOpen: () => void) {
     this.#options = options;
     this.#onOpen = onOpen;
     this.#clock = options.clock;

@@ -1,9 +1,13 @@
 import { describeError } from "../errors.ts";
 import type { Guard } from "../guard/guard.ts";
-import type { CallSummary } from "../definition/spec.ts";
+import type { HealthStatus } from "./status.ts";
 
-/** How well a resource is, as far as evidence goes. */
-export type HealthStatus = "unknown" | "healthy" | "degraded" | "unhealthy";
+/** Numbers of the calls of a resource since it was made. */
+export interface CallSummary {
+  readonly failed: number;
+  /** How long a call took on average, in ms; `undefined` where there was none. */
+  readonly meanMs: number | undefined;
+}
 
 /** What real calls show of a resource, without asking it. */
 export interface PassiveEvidence {

@@ -1,4 +1,4 @@
-import type { Definition } from "../definition/definition.ts";
+import type { Definition } from "../definition/types.ts";
 import type { ManagerContext } from "./manager-context.ts";
 import type { Manager } from "./manager.ts";
 import type { CheckedNeeds, Needs, OpenOfAll, ValuesOf } from "../definition/need.ts";

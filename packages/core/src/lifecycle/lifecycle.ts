@@ -1,8 +1,6 @@
 import { publishState } from "../channels.ts";
 import type { Clock } from "../time/clock.ts";
-
-/** Where a resource is in its life. Health is another matter: see `HealthStatus`. */
-export type Phase = "idle" | "starting" | "ready" | "draining" | "stopping" | "stopped" | "failed";
+import type { Phase } from "./phase.ts";
 
 /** A phase with the data that only that phase has. Times are ms of the resource's clock. */
 export type LifecycleState =

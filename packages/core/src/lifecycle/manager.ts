@@ -1,13 +1,13 @@
 import { systemClock, type Clock } from "../time/clock.ts";
 import { describeError, StewardError } from "../errors.ts";
-import type { Guard } from "../guard/guard.ts";
-import type { GuardOptions } from "../guard/options.ts";
-import { callsOf, evidenceOf, type PassiveEvidence } from "../health/tracker.ts";
-import { Lifecycle, type LifecycleState, type Phase } from "./lifecycle.ts";
+import type { Guard, GuardOptions } from "../guard/guard.ts";
+import { type CallSummary, callsOf, evidenceOf, type PassiveEvidence } from "../health/tracker.ts";
+import { Lifecycle, type LifecycleState } from "./lifecycle.ts";
+import type { Phase } from "./phase.ts";
 import { contextShape, type ManagerContext } from "./manager-context.ts";
 import type { MetricSample } from "../ports.ts";
 import { Probing, type LastProbe, type ProbeCall } from "../health/probing.ts";
-import type { CallSummary, Managed } from "../definition/spec.ts";
+import type { Managed } from "../definition/spec.ts";
 import { assertShape } from "../options/shape.ts";
 import { TimeoutReached, within } from "../time/with-timeout.ts";
 
