@@ -69,7 +69,7 @@ export async function detect<M extends Manager<unknown>>(
 ): Promise<Detected> {
   const proxy = await startFaultProxy({ target });
   const { manager, call } = await start(proxy);
-  const seen: { readonly at: number; readonly status: HealthStatus }[] = [];
+  const seen: Change[] = [];
   const tracker = new HealthTracker(performance.now(), { flapThreshold: 1_000 });
   tracker.started(performance.now());
   const look = (): void => {
@@ -88,33 +88,38 @@ export async function detect<M extends Manager<unknown>>(
     await proxy.heal();
     await load.run(4_000);
     await load.end();
-    const { watch } = load;
-    const since = (instant: number, from: number): number =>
-      Number.isFinite(instant) ? Math.max(0, watch.elapsed(from, instant)) : instant;
-    const unhealthyAt = seen.find((one) => one.at >= at && one.status === "unhealthy")?.at ?? Number.POSITIVE_INFINITY;
-    const healed = load.samples.filter(
-      ({ began, ended, error }) => began > at && ended < curedAt && error === undefined,
-    );
-    const last = seen.at(-1);
-    const backAt = seen.find((one) => one.at > unhealthyAt && one.status === "healthy")?.at ?? curedAt;
-    const open = load.samples.filter(({ began }) => began > unhealthyAt && began < Math.min(backAt, curedAt));
-    const slow = open.filter(
-      ({ began, ended, error }) => error !== undefined && watch.elapsed(began, ended) > QUICK_MS,
-    ).length;
-    const refused = open.filter(({ code }) => REFUSALS.has(code));
-    return {
-      unhealthyMs: since(unhealthyAt, at),
-      healedMs: since(Math.min(...healed.map(({ ended }) => ended)), at),
-      healthyAgainMs:
-        last === undefined ? 0 : last.status === "healthy" ? since(last.at, curedAt) : Number.POSITIVE_INFINITY,
-      slowestRefusalMs: Math.max(0, ...refused.map(({ began, ended }) => watch.elapsed(began, ended))),
-      quickRatio: open.length === 0 ? 1 : 1 - slow / open.length,
-      outcomes: load.outcomes,
-    };
+    return detected(load, seen, at, curedAt);
   } finally {
     clearInterval(looking);
     unlisten();
     await manager.stop().catch(() => {});
     await proxy.stop();
   }
+}
+
+/** The health from an instant on. */
+interface Change {
+  readonly at: number;
+  readonly status: HealthStatus;
+}
+
+function detected({ watch, samples, outcomes }: Load, seen: readonly Change[], at: number, curedAt: number): Detected {
+  const since = (instant: number, from: number): number =>
+    Number.isFinite(instant) ? Math.max(0, watch.elapsed(from, instant)) : instant;
+  const unhealthyAt = seen.find((one) => one.at >= at && one.status === "unhealthy")?.at ?? Number.POSITIVE_INFINITY;
+  const healed = samples.filter(({ began, ended, error }) => began > at && ended < curedAt && error === undefined);
+  const last = seen.at(-1);
+  const backAt = seen.find((one) => one.at > unhealthyAt && one.status === "healthy")?.at ?? curedAt;
+  const open = samples.filter(({ began }) => began > unhealthyAt && began < Math.min(backAt, curedAt));
+  const slow = open.filter(({ began, ended, error }) => error !== undefined && watch.elapsed(began, ended) > QUICK_MS);
+  const refused = open.filter(({ code }) => REFUSALS.has(code));
+  return {
+    unhealthyMs: since(unhealthyAt, at),
+    healedMs: since(Math.min(...healed.map(({ ended }) => ended)), at),
+    healthyAgainMs:
+      last === undefined ? 0 : last.status === "healthy" ? since(last.at, curedAt) : Number.POSITIVE_INFINITY,
+    slowestRefusalMs: Math.max(0, ...refused.map(({ began, ended }) => watch.elapsed(began, ended))),
+    quickRatio: open.length === 0 ? 1 : 1 - slow.length / open.length,
+    outcomes,
+  };
 }
