@@ -11,6 +11,7 @@ export {
   type HealthSource,
 } from "./health/endpoints.ts";
 export type { HealthReport, ResourceHealth } from "./health/report.ts";
+export type { ResourceStats } from "./health/stats.ts";
 export { announceShutdown } from "./main/shutdown-announced.ts";
 export {
   serveManagement,

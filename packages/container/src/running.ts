@@ -16,6 +16,7 @@ import type { CallerOptions } from "./lifecycle/caller.ts";
 import { containerError } from "./errors.ts";
 import { viewOf, type GraphView } from "./graph/view.ts";
 import { healthOf, type HealthReport } from "./health/report.ts";
+import { countSeries, seriesOf, statsOf, type ResourceStats } from "./health/stats.ts";
 import type { LiveNode } from "./lifecycle/live-node.ts";
 import { onAnnounced } from "./main/shutdown-announced.ts";
 import { definitionRule, stopShape, type StopOptions } from "./options.ts";
@@ -153,11 +154,18 @@ export class Running implements AsyncDisposable, MetricsSource {
     await this.#nodeOf(definition).manager?.renew();
   }
 
-  /** The numbers of every resource, by name. */
-  stats(): Readonly<Record<string, Readonly<Record<string, unknown>>>> {
+  /** The numbers of every resource, by name: uptime, availability, calls, and those of its driver. */
+  stats(): Readonly<Record<string, ResourceStats>> {
+    const now = this.#engine.clock.now();
     return Object.fromEntries(
-      this.#engine.live.flatMap((node) => (node.manager === undefined ? [] : [[node.name, node.manager.stats()]])),
+      this.#managed.map((node) => {
+        return [node.name, statsOf(node, now, this.#engine.monitor?.availabilityOf(node.name))];
+      }),
     );
+  }
+
+  get #managed(): LiveNode[] {
+    return this.#engine.live.filter((node) => node.manager !== undefined);
   }
 
   /** How all resources are, root causes first, from lifecycle, probes and real calls. No I/O; made anew when something changed, or after a second. */
@@ -177,7 +185,10 @@ export class Running implements AsyncDisposable, MetricsSource {
 
   /** The series of all resources and their health: 1 healthy, 0.5 degraded, 0 unhealthy or unknown. No I/O. */
   *metrics(): Iterable<MetricSample> {
-    for (const node of this.#engine.live) if (node.manager?.metrics !== undefined) yield* node.manager.metrics();
+    for (const node of this.#managed) if (node.manager?.metrics !== undefined) yield* node.manager.metrics();
+    const stats = Object.entries(this.stats());
+    for (const [name, one] of stats) yield* seriesOf(name, one);
+    yield* countSeries(stats.map(([, { phase }]) => phase));
     for (const { name, status } of this.health().resources)
       yield {
         name: "dependency_health",

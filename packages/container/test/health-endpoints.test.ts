@@ -123,7 +123,7 @@ t.test("health is 503 when a critical resource is unhealthy, and counts the reso
   t.match(JSON.parse(answer("GET", "/health")?.body ?? ""), {
     status: "degraded",
     phase: "ready",
-    resources: { healthy: 1, degraded: 0, unhealthy: 1, unknown: 0 },
+    resources: { all: 2, ready: 1, healthy: 1, degraded: 0, unhealthy: 1, unknown: 0 },
   });
   broken = true;
   await running.probe();

@@ -14,7 +14,7 @@ export interface MetricOptions {
 
 /** What a histogram of yours is called, means and distinguishes. */
 export interface HistogramOptions extends MetricOptions {
-  /** Upper bounds of its buckets, ascending. Default: durations from 1 ms to 10 s, in s. */
+  /** Upper bounds of its buckets, ascending. Default: durations from 50 us to 10 s, in s. */
   readonly bounds?: readonly number[] | undefined;
 }
 

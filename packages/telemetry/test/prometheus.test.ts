@@ -46,6 +46,7 @@ t.test("the series of a guard read back as they are", async (t) => {
   t.equal(valueOf("dependency_requests_total", { resource: "db", outcome: "failure" }), 1);
   t.equal(valueOf("dependency_requests_total", { resource: "db", outcome: "overloaded" }), 1);
   t.equal(valueOf("dependency_requests_total", { resource: "db", outcome: "circuit_open" }), 0);
+  t.equal(valueOf("dependency_duration_seconds_bucket", { resource: "db", le: "0.00005" }), 2, "from 50 us on");
   t.equal(valueOf("dependency_duration_seconds_bucket", { resource: "db", le: "0.001" }), 2);
   t.equal(valueOf("dependency_duration_seconds_bucket", { resource: "db", le: "0.02" }), 2);
   t.equal(valueOf("dependency_duration_seconds_bucket", { resource: "db", le: "0.05" }), 3, "buckets are cumulative");

@@ -94,9 +94,11 @@ function notBegun(resources: readonly [] | undefined): Finding {
 }
 
 const summary = remembered((report: HealthReport) => {
+  const all = report.resources.length;
+  const ready = report.resources.filter(({ phase }) => phase === "ready").length;
   const counts = { healthy: 0, degraded: 0, unhealthy: 0, unknown: 0 } satisfies Record<HealthStatus, number>;
   for (const resource of report.resources) counts[resource.status] += 1;
-  return { status: report.status, phase: report.phase, ...head(report), resources: counts };
+  return { status: report.status, phase: report.phase, ...head(report), resources: { all, ready, ...counts } };
 });
 
 function detailed({ report, details, wantsToken }: HealthState): Finding {

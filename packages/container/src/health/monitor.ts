@@ -12,6 +12,7 @@ import {
   type Timer,
   wholeNumber,
 } from "@steward/core";
+import { Availability } from "./availability.ts";
 import type { Events } from "../lifecycle/events.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import { PlainManager } from "../lifecycle/plain-manager.ts";
@@ -66,6 +67,8 @@ export class HealthMonitor {
   readonly #options: MonitorOptions;
   readonly #scheduler: ProbeScheduler;
   readonly #watched = new Map<LiveNode, Watched>();
+  /** By name, because it outlives restarts. */
+  readonly #availability = new Map<string, Availability>();
   /** Resources that something speaks against: looked at until nothing does. */
   readonly #followed = new Set<Watched>();
   #follow: Timer | undefined;
@@ -90,6 +93,12 @@ export class HealthMonitor {
   /** The tracker of a resource; `undefined` for what is not watched, such as constants. */
   trackerOf(node: LiveNode): HealthTracker | undefined {
     return this.#watched.get(node)?.tracker;
+  }
+
+  /** Healthy time over all time since a resource was first watched, 0 to 1. */
+  availabilityOf(name: string): number | undefined {
+    this.#observe();
+    return this.#availability.get(name)?.ratio(this.#clock.now());
   }
 
   /** Watches what is live now, and no longer what is not. */
@@ -129,7 +138,9 @@ export class HealthMonitor {
   }
 
   #watch(node: LiveNode): void {
-    const watched: Watched = new Watched(node, this.#host, this.#options, () => this.#changed(watched));
+    const availability = this.#availability.get(node.name) ?? new Availability(this.#clock.now());
+    this.#availability.set(node.name, availability);
+    const watched: Watched = new Watched(node, this.#host, availability, this.#options, () => this.#changed(watched));
     watched.unlisten = node.manager?.listen?.(() => this.#heard(watched));
     this.#watched.set(node, watched);
     if (watched.isProbed) watched.unschedule = this.#scheduler.add(watched);
@@ -137,6 +148,7 @@ export class HealthMonitor {
 
   #forget(node: LiveNode, watched: Watched): void {
     watched.end();
+    this.#availability.get(node.name)?.note(this.#clock.now(), "unknown");
     this.#followed.delete(watched);
     this.#watched.delete(node);
   }
@@ -183,6 +195,7 @@ class Watched implements ProbeTarget {
   readonly #node: LiveNode;
   readonly #clock: Clock;
   readonly #events: Events;
+  readonly #availability: Availability;
   readonly #maxRenewals: number;
   readonly #timeoutMs: number;
   readonly intervalMs: number;
@@ -195,7 +208,14 @@ class Watched implements ProbeTarget {
   unschedule: () => void = () => {};
   unlisten: (() => void) | undefined;
 
-  constructor(node: LiveNode, { clock, events }: MonitorHost, options: MonitorOptions, onChange: () => void) {
+  constructor(
+    node: LiveNode,
+    { clock, events }: MonitorHost,
+    availability: Availability,
+    options: MonitorOptions,
+    onChange: () => void,
+  ) {
+    this.#availability = availability;
     this.#node = node;
     this.#clock = clock;
     this.#events = events;
@@ -258,6 +278,7 @@ class Watched implements ProbeTarget {
     const from = this.#status;
     if (status === from) return;
     this.#status = status;
+    this.#availability.note(this.#clock.now(), status);
     const shown = status === "healthy" ? undefined : reason;
     this.#events.publish("health", { resource: this.name, from, to: status, reason: shown });
   }

@@ -1,4 +1,4 @@
-import type { LastProbe, Managed, ManagerCall, Phase, Spec, Trouble } from "@steward/core";
+import type { CallSummary, LastProbe, LifecycleState, Managed, ManagerCall, Phase, Spec, Trouble } from "@steward/core";
 
 /** One instance of a `process` resource. */
 interface Shared {
@@ -71,6 +71,14 @@ export class ProcessShare implements Managed {
 
   get phase(): Phase {
     return this.#shared?.manager.phase ?? "idle";
+  }
+
+  get state(): LifecycleState | undefined {
+    return this.#shared?.manager.state;
+  }
+
+  get calls(): CallSummary | undefined {
+    return this.#shared?.manager.calls;
   }
 
   get lastProbe(): LastProbe | undefined {

@@ -5,6 +5,7 @@ import type { RerunOptions, ResourceSettings } from "./settings.ts";
 import type { Lifetime, Need, Needs } from "./need.ts";
 import type { ResourceGuardOptions } from "../guard/options.ts";
 import type { CallSummary, PassiveEvidence } from "../health/tracker.ts";
+import type { LifecycleState } from "../lifecycle/lifecycle.ts";
 import type { Phase } from "../lifecycle/phase.ts";
 import type { LastProbe } from "../health/probing.ts";
 import type { MetricSample } from "../ports.ts";
@@ -30,6 +31,8 @@ export interface Managed<Client = unknown> {
   readonly leftBehind?: boolean;
   /** Where it is in its life. */
   readonly phase?: Phase;
+  /** The same with its data, such as since when. */
+  readonly state?: LifecycleState | undefined;
   /** Why it is down; `undefined` when it is not. */
   readonly failure?: unknown;
   /** What real calls show of it. */

@@ -6,7 +6,7 @@ import { isStewardError, StewardError } from "../errors.ts";
 import { Evidence, type GuardEvidence } from "../health/evidence.ts";
 import { Histogram } from "../health/histogram.ts";
 import { guardShape, type CallOptions, type GuardBounds, type GuardStats, type Operation } from "./options.ts";
-import { guardSeries } from "./series.ts";
+import { guardSeries, overloadError, timeoutError } from "./numbers.ts";
 import { GuardedCall, type GuardedUse, type UseOwner } from "./guarded-use.ts";
 import type { HistogramValue, MetricSample } from "../ports.ts";
 import { assertShape } from "../options/shape.ts";
@@ -32,7 +32,6 @@ export interface GuardOptions extends GuardBounds {
  */
 export class Guard implements UseOwner {
   readonly #resource: string;
-  readonly #subject: string;
   readonly #clock: Clock;
   readonly #wheel: DeadlineWheel;
   readonly #options: GuardOptions;
@@ -40,6 +39,7 @@ export class Guard implements UseOwner {
   readonly #maxPending: number;
   readonly #queue = new UseList<GuardedUse>();
   #inUse = 0;
+  #peakInUse = 0;
   #started = 0;
   #succeeded = 0;
   #failed = 0;
@@ -63,7 +63,6 @@ export class Guard implements UseOwner {
     if (options.evidence === undefined) assertShape(options.resource ?? "guard", guardShape, options);
     this.#options = options;
     this.#resource = options.resource;
-    this.#subject = options.subject ?? options.resource;
     this.#clock = options.clock;
     this.#wheel = deadlineWheel(options.clock);
     this.#maxConcurrent = options.maxConcurrent ?? Number.POSITIVE_INFINITY;
@@ -200,6 +199,9 @@ export class Guard implements UseOwner {
   stats(): GuardStats {
     return {
       inUse: this.#inUse,
+      peakInUse: this.#peakInUse,
+      maxConcurrent: this.#maxConcurrent === Number.POSITIVE_INFINITY ? undefined : this.#maxConcurrent,
+      maxPending: this.#maxPending,
       pending: this.#queue.size,
       started: this.#started,
       succeeded: this.#succeeded,
@@ -317,11 +319,7 @@ export class Guard implements UseOwner {
   /** @internal */
   timeout(call: GuardedUse): StewardError {
     this.#timedOut++;
-    const now = this.#clock.now();
-    const where = call.queued ? `still queued behind ${this.#queue.size - 1} others` : "no answer";
-    const left = call.queued && call.deadline > now ? ", with too little time left for an answer" : "";
-    const message = `${this.#subject}: ${where} after ${Math.round(now - call.since)} ms${left} (${this.#numbers()})`;
-    return new StewardError("DEADLINE_EXCEEDED", message, { resource: this.#resource, retryable: call.queued });
+    return timeoutError(this.#options, this.stats(), call, this.#clock.now());
   }
 
   #bound(call: GuardedUse, options: CallOptions | undefined): void {
@@ -345,7 +343,7 @@ export class Guard implements UseOwner {
       if (call.ticket < 0) return call.abandon(this.#breaker.refusal(now));
     } else call.ticket = this.#evidence.ticket;
     this.#evidence.began(call, now);
-    this.#inUse++;
+    if (++this.#inUse > this.#peakInUse) this.#peakInUse = this.#inUse;
     this.#started++;
     call.start(now);
   }
@@ -374,13 +372,7 @@ export class Guard implements UseOwner {
 
   #overload(call: GuardedUse): void {
     this.#overloaded++;
-    const message = `${this.#subject}: the queue is full (${this.#numbers()}); raise its bounds, or send less at once`;
-    call.abandon(new StewardError("OVERLOADED", message, { resource: this.#resource, retryable: true }));
-  }
-
-  #numbers(): string {
-    const max = this.#maxConcurrent === Number.POSITIVE_INFINITY ? "" : ` of ${this.#maxConcurrent}`;
-    return `in use ${this.#inUse}${max}, pending ${this.#queue.size}${max === "" ? "" : ` of ${this.#maxPending}`}`;
+    call.abandon(overloadError(this.#options, this.stats()));
   }
 
   #enqueue(call: GuardedUse): void {

@@ -100,6 +100,12 @@ export interface Call {
 /** Numbers of a guard. `started = succeeded + failed + inUse`, where a call that is given up counts as failed. */
 export interface GuardStats {
   readonly inUse: number;
+  /** The most that ran at once so far. */
+  readonly peakInUse: number;
+  /** How many may run at once; `undefined` where there is no bound. */
+  readonly maxConcurrent: number | undefined;
+  /** How many may wait. */
+  readonly maxPending: number;
   readonly pending: number;
   readonly started: number;
   readonly succeeded: number;

@@ -1,7 +1,9 @@
 import type { HistogramValue } from "../ports.ts";
 
-/** Bounds of durations of calls over a network, in s: those of the OpenTelemetry conventions. */
-export const DURATION_BOUNDS: readonly number[] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+/** Bounds of durations of calls, in s: from 50 us, which an answer from the same machine takes, to 10 s. */
+export const DURATION_BOUNDS: readonly number[] = [
+  0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10,
+];
 
 /** Counts of values by bucket, in one typed array: recording allocates nothing. */
 export class Histogram {

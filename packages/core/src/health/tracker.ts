@@ -4,7 +4,15 @@ import type { HealthStatus } from "./status.ts";
 
 /** Numbers of the calls of a resource since it was made. */
 export interface CallSummary {
+  /** Calls that got a place. */
+  readonly started: number;
   readonly failed: number;
+  /** Calls that run now. */
+  readonly inUse: number;
+  /** The most that ran at once; where calls go to several servers, the sum of the most at each. */
+  readonly peakInUse: number;
+  /** How many may run at once, all servers together; `undefined` where there is no bound. */
+  readonly maxConcurrent: number | undefined;
   /** How long a call took on average, in ms; `undefined` where there was none. */
   readonly meanMs: number | undefined;
 }
@@ -46,15 +54,24 @@ export function evidenceOf(guards: Iterable<Guard>, now: number): PassiveEvidenc
 
 /** Numbers of the calls of several guards together; `undefined` where there is none. */
 export function callsOf(all: Iterable<Guard>): CallSummary | undefined {
-  let [guards, failed, count, seconds] = [0, 0, 0, 0];
-  for (const guard of all) {
-    guards++;
-    failed += guard.stats().failed;
-    const { durations } = guard;
-    count += durations.count;
-    seconds += durations.sum;
-  }
-  return guards === 0 ? undefined : { failed, meanMs: count === 0 ? undefined : (seconds / count) * 1_000 };
+  const guards = [...all];
+  if (guards.length === 0) return undefined;
+  const stats = guards.map((guard) => guard.stats());
+  const durations = guards.map((guard) => guard.durations);
+  const count = sum(durations.map((each) => each.count));
+  const max = sum(stats.map((each) => each.maxConcurrent ?? Number.POSITIVE_INFINITY));
+  return {
+    started: sum(stats.map((each) => each.started)),
+    failed: sum(stats.map((each) => each.failed)),
+    inUse: sum(stats.map((each) => each.inUse)),
+    peakInUse: sum(stats.map((each) => each.peakInUse)),
+    maxConcurrent: max === Number.POSITIVE_INFINITY ? undefined : max,
+    meanMs: count === 0 ? undefined : (sum(durations.map((each) => each.sum)) / count) * 1_000,
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 /** The health of one resource, with what it rests on. */
