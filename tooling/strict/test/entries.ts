@@ -155,7 +155,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "isStewardError lazy listOf literalOr managedFactory maskUrl milliseconds msSchema nearest oneOf optional originOf",
       "parseOptions pemListSchema pemSchema plainValue isHeard isThenable problemsIn publicError publishEvent publishServing recognised",
       "recordOf required rule ruleSchema runWithContext secretSchema shape share shareSchema sharedAbortController signal",
-      "sleepOn specOf stewardErrorIn text textSchema variantOf when wholeNumber withMethods",
+      "sleepOn specOf stewardErrorIn text textSchema variantOf when notForUsers wholeNumber withMethods",
       "DeadlineWheel Expiring Exposures GuardedUse Histogram LatencyHistory Lifecycle Manager OptionsError RollingWindow",
       "Secret StewardError TimeoutReached callRules within evidenceOf guardValue usualVerdict",
       "HealthTracker ProbeScheduler", // a container has checked what it hands to these

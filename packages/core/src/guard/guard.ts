@@ -2,7 +2,7 @@ import type { Breaker } from "./breaker.ts";
 import { callsAreHeard, publishCall } from "../channels.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 import { currentContext } from "../context.ts";
-import { isStewardError, StewardError } from "../errors.ts";
+import { isStewardError, type StewardError } from "../errors.ts";
 import { Evidence, type GuardEvidence } from "../health/evidence.ts";
 import { Histogram } from "../health/histogram.ts";
 import { guardShape, type CallOptions, type GuardBounds, type GuardStats, type Operation } from "./options.ts";

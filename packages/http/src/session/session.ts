@@ -1,4 +1,4 @@
-import { notForUsers, StewardError } from "@steward/core";
+import { notForUsers, type StewardError } from "@steward/core";
 import { Dispatcher, errors } from "undici";
 import { Exchange } from "../exchange/exchange.ts";
 import type { HttpCallOptions, HttpDispatchOptions } from "../exchange/lane.ts";
