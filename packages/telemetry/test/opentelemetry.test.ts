@@ -67,7 +67,10 @@ t.test("a reader of the SDK gets counters, gauges, pools and histograms as they 
     dataPointType: DataPointType.HISTOGRAM,
     aggregationTemporality: AggregationTemporality.CUMULATIVE,
     dataPoints: [
-      { attributes: { resource: "db" }, value: { sum: 0.03, count: 1, buckets: { counts: [0, 0, 0, 0, 0, 0, 0, 0, 0, 1] } } },
+      {
+        attributes: { resource: "db" },
+        value: { sum: 0.03, count: 1, buckets: { counts: [0, 0, 0, 0, 0, 0, 0, 0, 0, 1] } },
+      },
     ],
   });
   t.match(find("db.client.connection.count"), {

@@ -2,24 +2,21 @@ import type { HealthStatus } from "@steward/core";
 
 /** For which part of the time a resource was healthy, over its restarts. */
 export class Availability {
-  readonly #from: number;
+  #from: number | undefined;
   #healthyMs = 0;
   #healthySince: number | undefined;
 
-  /** @param now The present, in ms. */
-  constructor(now: number) {
-    this.#from = now;
-  }
-
   /** Its status is another from now on. */
   note(now: number, status: HealthStatus): void {
+    this.#from ??= now;
     this.#healthyMs = this.#upTo(now);
     this.#healthySince = status === "healthy" ? now : undefined;
   }
 
-  /** Healthy time over all time since it was first watched, 0 to 1; `undefined` before any time has passed. */
+  /** Healthy time over all time since it had its first status, 0 to 1; `undefined` before any has passed. */
   ratio(now: number): number | undefined {
-    return now > this.#from ? this.#upTo(now) / (now - this.#from) : undefined;
+    if (this.#from === undefined || now <= this.#from) return undefined;
+    return this.#upTo(now) / (now - this.#from);
   }
 
   #upTo(now: number): number {

@@ -138,7 +138,7 @@ export class HealthMonitor {
   }
 
   #watch(node: LiveNode): void {
-    const availability = this.#availability.get(node.name) ?? new Availability(this.#clock.now());
+    const availability = this.#availability.get(node.name) ?? new Availability();
     this.#availability.set(node.name, availability);
     const watched: Watched = new Watched(node, this.#host, availability, this.#options, () => this.#changed(watched));
     watched.unlisten = node.manager?.listen?.(() => this.#heard(watched));
