@@ -39,7 +39,12 @@ t.test(
 t.test("a process that stood still finds its lease over before any timer tells", async (t) => {
   const still = { at: 0 };
   const never = { cancel: () => {} };
-  const clock = { now: () => still.at, setTimeout: () => never, sleep: () => Promise.resolve() };
+  const clock = {
+    now: () => still.at,
+    wallNow: () => still.at,
+    setTimeout: () => never,
+    sleep: () => Promise.resolve(),
+  };
   const lease = new Lease("me", 300, clock, 0);
   still.at = 300;
   t.throws(() => lease.check(), { code: "RESOURCE_UNAVAILABLE" });

@@ -27,7 +27,7 @@ export const inputsRule = (): Rule =>
   );
 
 /** Where time comes from. */
-export const clockRule = (): Rule => withMethods("a clock", "now", "setTimeout", "sleep");
+export const clockRule = (): Rule => withMethods("a clock", "now", "wallNow", "setTimeout", "sleep");
 
 /** How a container is stopped. */
 export interface StopOptions {

@@ -48,7 +48,7 @@ t.test(
     subscribe(CHANNELS.background, listen);
     t.teardown(() => unsubscribe(CHANNELS.background, listen));
     const heard: BackgroundEvent[] = [];
-    const before = Date.now();
+    const before = clock.wallNow();
     const running = await app.start([], { onBackgroundEnd: (event) => heard.push(event) });
     t.equal(running.health().status, "healthy");
     await clock.advance(100);
@@ -67,7 +67,7 @@ t.test(
     ]);
     t.strictSame(published, heard);
     const [event] = heard;
-    t.ok(event !== undefined && event.time >= before && event.time <= Date.now());
+    t.ok(event !== undefined && event.time >= before && event.time <= clock.wallNow());
     t.ok(event?.againInMs !== undefined && event.againInMs >= 500 && event.againInMs <= 1_000, `${event?.againInMs}`);
     t.match(running.health(), {
       status: "unhealthy",

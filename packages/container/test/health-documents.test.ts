@@ -69,11 +69,9 @@ t.test(
   async (t) => {
     const { clock, running, document } = await setUp();
     await clock.advance(7_300);
-    const before = Date.now();
+    const timestamp = new Date(clock.wallNow()).toISOString();
     for (const path of ["/livez", ...PATHS]) {
-      const { timestamp, version, uptimeMs } = document(path) as HealthReport; // the three are in all of them
-      t.ok(Math.abs(Date.parse(timestamp) - before) < 60_000, `${path}: ${timestamp}`);
-      t.match({ version, uptimeMs }, { version: "1.2.3", uptimeMs: 7_300 }, path);
+      t.match(document(path), { timestamp, version: "1.2.3", uptimeMs: 7_300 }, path);
     }
     await running.stop();
     t.equal((document("/livez") as { status: string }).status, "alive");

@@ -1,5 +1,5 @@
 import t from "tap";
-import { isStewardError } from "../src/index.ts";
+import { isStewardError, systemClock } from "../src/index.ts";
 import { FakeClock } from "../src/testing.ts";
 
 t.test("time stands still until it is moved", async (t) => {
@@ -98,4 +98,23 @@ t.test("says so when no timer could settle the promise", async (t) => {
   const clock = new FakeClock();
   const error: unknown = await clock.runUntil(new Promise(() => {})).catch((reason: unknown) => reason);
   t.ok(isStewardError(error, "CLOCK_STUCK"));
+});
+
+t.test("the time of day goes with time, and a step of it moves neither time nor timers", async (t) => {
+  const clock = new FakeClock(1_000, Date.UTC(2030, 0, 1));
+  let rang = false;
+  clock.setTimeout(() => (rang = true), 60_000);
+  await clock.advance(30_000);
+  t.equal(new Date(clock.wallNow()).toISOString(), "2030-01-01T00:00:30.000Z");
+  clock.stepWall(-3_600_000);
+  await clock.settle();
+  t.equal(new Date(clock.wallNow()).toISOString(), "2029-12-31T23:00:30.000Z");
+  t.equal(clock.now(), 31_000);
+  t.notOk(rang);
+  await clock.advance(30_000);
+  t.ok(rang);
+  t.equal(new FakeClock(5).wallNow() - Date.now() < 60_000, true, "it begins at the real time of day");
+  const before = Date.now();
+  const read = systemClock.wallNow();
+  t.ok(read >= before && read <= Date.now());
 });

@@ -9,6 +9,9 @@ class ManualClock implements Clock {
   now(): number {
     return this.#now;
   }
+  wallNow(): number {
+    return this.#now;
+  }
   setTimeout(run: () => void, delayMs: number): { cancel(): void } {
     const timer = { at: this.#now + delayMs, run };
     this.#timers.add(timer);

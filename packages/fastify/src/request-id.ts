@@ -1,5 +1,6 @@
 import { randomFillSync } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { systemClock } from "@steward/core";
 
 const ROOM = 512;
 const BYTES = 10;
@@ -8,7 +9,7 @@ let next = ROOM;
 const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** A UUID of version 7: ids that were made later sort later. Randomness is drawn for 512 ids at a time. */
-export function uuid7(now: number = Date.now()): string {
+export function uuid7(now: number = systemClock.wallNow()): string {
   if (next === ROOM) {
     randomFillSync(pool);
     next = 0;

@@ -1,5 +1,13 @@
 import { status, type Client, type ClientReadableStream, type ServiceError } from "@grpc/grpc-js";
-import { assertShape, milliseconds, shape, signal as aSignal, StewardError, type Shape } from "@steward/core";
+import {
+  assertShape,
+  milliseconds,
+  shape,
+  signal as aSignal,
+  StewardError,
+  systemClock,
+  type Shape,
+} from "@steward/core";
 import { healthService, type ServingStatus } from "./proto/codec.ts";
 
 interface Asked {
@@ -47,7 +55,7 @@ export function checkHealth(
   return new Promise((resolve, reject) => {
     assertShape("checkHealth", checkShape, options);
     const { timeoutMs, signal } = options;
-    const callOptions = timeoutMs === undefined ? {} : { deadline: Date.now() + timeoutMs };
+    const callOptions = timeoutMs === undefined ? {} : { deadline: systemClock.wallNow() + timeoutMs };
     const cancel = (): void => call.cancel();
     const call = client.makeUnaryRequest(
       CHECK,

@@ -52,7 +52,7 @@ export interface HealthReport {
 /** The present health, from lifecycle states, probes and real calls. No I/O. */
 export function healthOf(engine: Engine, version: string | undefined): HealthReport {
   const now = engine.clock.now();
-  const date = Date.now();
+  const date = engine.clock.wallNow();
   const moment = { now, date };
   const nodes = [...engine.live, ...engine.starting].filter((node) => node.graph.constant === undefined);
   const own = new Map(nodes.map((node) => [node.graph.index, ownHealth(engine, node, moment)]));

@@ -29,7 +29,11 @@ export class Events {
 
   /** An event with the name of the container, the time and its number. */
   stamped<K extends keyof ContainerEvents>(what: Happened<K>): ContainerEvents[K] {
-    const stamp: ContainerEvent = { container: this.#container, time: Date.now(), sequence: ++this.#sequence };
+    const stamp: ContainerEvent = {
+      container: this.#container,
+      time: this.#clock.wallNow(),
+      sequence: ++this.#sequence,
+    };
     return Object.freeze({ ...stamp, ...what }) as unknown as ContainerEvents[K]; // `Happened` left out what `stamp` has
   }
 }

@@ -134,7 +134,7 @@ export const guardShape: Shape<GuardBounds & { readonly evidence?: unknown }> = 
 >(() => ({
   resource: required(text()),
   subject: text(),
-  clock: required(withMethods("a clock", "now", "setTimeout", "sleep")),
+  clock: required(withMethods("a clock", "now", "wallNow", "setTimeout", "sleep")),
   maxConcurrent: unbounded(wholeNumber(1)),
   maxPending: unbounded(wholeNumber(0)),
   timeoutMs: unbounded(milliseconds()),

@@ -21,7 +21,7 @@ export interface ManagerContext {
 /** What the context of a manager must be. */
 export const contextShape: Shape<ManagerContext> = /* @__PURE__ */ shape<ManagerContext>(() => ({
   name: text(),
-  clock: withMethods("a clock", "now", "setTimeout", "sleep"),
+  clock: withMethods("a clock", "now", "wallNow", "setTimeout", "sleep"),
   startTimeoutMs: milliseconds(),
   drainTimeoutMs: milliseconds(0),
   stopTimeoutMs: milliseconds(0),

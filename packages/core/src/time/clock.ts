@@ -21,6 +21,8 @@ export interface TimerOptions {
 export interface Clock {
   /** Monotonic time in ms; only differences mean something. */
   now(): number;
+  /** Time of day in ms since 1970, for what people or other processes read. It may jump, also back; for durations take {@link now}. */
+  wallNow(): number;
   /** Runs `callback` once, `delayMs` from now. */
   setTimeout(callback: () => void, delayMs: number, options?: TimerOptions): Timer;
   /** Resolves after `delayMs`, or rejects with the signal's reason as soon as it aborts. */
@@ -49,6 +51,7 @@ export function sleepOn(clock: Pick<Clock, "setTimeout">, delayMs: number, signa
 /** The real clock: `performance.now()` and Node's timers. Delays past {@link MAX_TIMER_MS} are cut to it. */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  wallNow: () => Date.now(),
   setTimeout(callback, delayMs, options) {
     const timeout = setTimeout(callback, Math.min(delayMs, MAX_TIMER_MS));
     if (options?.unref === true) timeout.unref();

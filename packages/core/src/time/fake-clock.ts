@@ -36,15 +36,29 @@ function turn(): Promise<void> {
 export class FakeClock implements Clock {
   readonly #timers: Pending[] = [];
   #now: number;
+  #wallOffset: number;
   #order = 0;
 
-  /** @param startMs what {@link now} says at first. Default 0. */
-  constructor(startMs = 0) {
+  /**
+   * @param startMs what {@link now} says at first. Default 0.
+   * @param wallMs what {@link wallNow} says at first, in ms since 1970. Default: the real time of day.
+   */
+  constructor(startMs = 0, wallMs: number = Date.now()) {
     this.#now = startMs;
+    this.#wallOffset = wallMs - startMs;
   }
 
   now(): number {
     return this.#now;
+  }
+
+  wallNow(): number {
+    return Math.floor(this.#wallOffset + this.#now);
+  }
+
+  /** Sets the time of day forward by `ms`, or back where it is negative, as an operator or NTP does. No timer notices. */
+  stepWall(ms: number): void {
+    this.#wallOffset += ms;
   }
 
   setTimeout(callback: () => void, delayMs: number, options: TimerOptions = {}): Timer {

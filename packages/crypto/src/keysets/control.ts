@@ -7,7 +7,6 @@ import { NEWEST_FORMAT, type MessageFormat } from "../suites/header.ts";
 import type { Keyset } from "./keyset.ts";
 import type { KeyRecord, KeyState } from "./record.ts";
 import { withDestroyed, withDisabled, withEnabled, withFormat, withPrimary } from "./transitions.ts";
-import { wallTime } from "./wall.ts";
 
 /** A key as it can be shown: everything but its material. */
 export interface KeyInfo {
@@ -199,6 +198,6 @@ export class KeysetControl {
   }
 
   #now(): number {
-    return wallTime(this.#clock);
+    return this.#clock.wallNow();
   }
 }

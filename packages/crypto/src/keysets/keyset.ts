@@ -15,7 +15,6 @@ import { StoreLooks } from "./looks.ts";
 import type { KeyStore } from "./store.ts";
 import { shownId, withDestroyed, withDisabled, withFirstKey, withPending, withPrimary } from "./transitions.ts";
 import { Vault } from "./vault.ts";
-import { wallTime } from "./wall.ts";
 
 /** What a keyset is made of. */
 export interface KeysetParts {
@@ -339,7 +338,7 @@ export class Keyset {
   }
 
   #now(): number {
-    return wallTime(this.#parts.clock);
+    return this.#parts.clock.wallNow();
   }
 
   #audit(operation: KeyOperation, keyId: number | undefined, revision: number): void {

@@ -12,7 +12,6 @@ import {
   withMethods,
   type Clock,
 } from "@steward/core";
-import { wallTime } from "../keysets/wall.ts";
 import {
   contentOf,
   fromDer,
@@ -109,7 +108,7 @@ export interface AuthorityFiles {
 
 // A subject's own rules are in nameOf.
 const subject = { commonName: text(true), organization: text(true) } as const;
-const clockRule = withMethods("a clock", "now", "setTimeout");
+const clockRule = withMethods("a clock", "now", "wallNow", "setTimeout", "sleep");
 const common = { ...subject, key: oneOf(...KEY_KINDS), validForMs: milliseconds(MIN_MS, MAX_MS) } as const;
 const AUTHORITY = shape<AuthorityOptions>(() => ({ ...common, clock: clockRule }));
 const ISSUE = shape<IssueOptions>(() => ({
@@ -166,7 +165,7 @@ export class CertificateAuthority {
     const spki = publicKeyDer(key);
     const id = keyIdentifier(spki);
     const name = nameOf(options);
-    const now = wallTime(clock);
+    const now = clock.wallNow();
     const content = tbsCertificate(newSerial(), key, name, [now - BACKDATE_MS, now + validForMs], name, spki, [
       basicConstraints(true),
       keyUsage("authority"),
@@ -242,7 +241,7 @@ export class CertificateAuthority {
     const { names = [], uses, validForMs = 90 * DAY_MS } = options;
     if (uses.includes("server") && names.length === 0)
       throw pkiInvalid("a server's certificate needs at least one name");
-    const now = wallTime(this.#clock);
+    const now = this.#clock.wallNow();
     const ends = Date.parse(this.#certificate.validTo);
     if (ends <= now + MIN_MS)
       throw pkiInvalid(`the authority's own certificate ended at ${this.#certificate.validTo}; make a new authority`);
@@ -262,14 +261,14 @@ export class CertificateAuthority {
   revoke(serialNumber: string): void {
     if (typeof serialNumber !== "string" || !/^([0-9A-Fa-f]{2}){1,20}$/.test(serialNumber))
       throw pkiInvalid("a serial number is hexadecimal, as X509Certificate.serialNumber has it");
-    this.#revoked.set(serialNumber.toUpperCase(), wallTime(this.#clock));
+    this.#revoked.set(serialNumber.toUpperCase(), this.#clock.wallNow());
   }
 
   /** The list of what was revoked, as PEM, to be handed to TLS as `crl`. Valid for `validForMs`, 7 days by default. */
   async revocationList(options: RevocationListOptions = {}): Promise<string> {
     assertShape("revocationList", LIST, options);
     const { validForMs = 7 * DAY_MS, number = (this.#crls += 1) } = options;
-    const now = wallTime(this.#clock);
+    const now = this.#clock.wallNow();
     const entries = [...this.#revoked].map(([serial, atMs]) =>
       sequence(integer(positive(Buffer.from(serial, "hex"))), time(atMs)),
     );

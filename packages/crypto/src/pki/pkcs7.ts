@@ -3,7 +3,6 @@ import { assertShape, flag, listOf, required, shape, systemClock, text, withMeth
 import { types } from "node:util";
 import { kindOf } from "../suites/bytes.ts";
 import { cryptoError } from "../errors.ts";
-import { wallTime } from "../keysets/wall.ts";
 import { parsedCertificate, parsedKey } from "./files.ts";
 import {
   contentOf,
@@ -54,7 +53,7 @@ const SIGN = shape<Pkcs7Options>(() => ({
   serialNumber: text(true),
   chainPem: listOf(text(true)),
   detached: flag(),
-  clock: withMethods("a clock", "now", "setTimeout"),
+  clock: withMethods("a clock", "now", "wallNow", "setTimeout", "sleep"),
 }));
 
 /** Signs content as a PKCS#7 message (CMS SignedData), as PEM. The signature is made by `node:crypto`, with a P-256 or RSA key. */
@@ -70,7 +69,7 @@ export async function signPkcs7(content: Uint8Array, options: Pkcs7Options): Pro
   if (hash === null)
     throw cryptoError("CRYPTO_UNSUPPORTED", "few readers of PKCS#7 know Ed25519; sign with a P-256 or RSA key");
   const digest = createHash(hash).update(content).digest();
-  const attributes = attributeList(digest, wallTime(clock));
+  const attributes = attributeList(digest, clock.wallNow());
   const signature = await new Promise<Buffer>((resolve, reject) =>
     sign(hash, toDer(set(...attributes)), key, (error, bytes) => (error === null ? resolve(bytes) : reject(error))),
   );

@@ -1,5 +1,13 @@
 import type { CallCredentials, ChannelInterface, Metadata, status as codes, StatusObject } from "@grpc/grpc-js";
-import { currentContext, describeError, GuardedUse, isStewardError, StewardError, type Verdict } from "@steward/core";
+import {
+  currentContext,
+  describeError,
+  GuardedUse,
+  isStewardError,
+  StewardError,
+  systemClock,
+  type Verdict,
+} from "@steward/core";
 import { causeOfStatus, statusOfRefusal, StatusFailure, verdictOn } from "../status.ts";
 import type { Link } from "./link.ts";
 import { SLACK_MS, withDeadline } from "./wire-deadline.ts";
@@ -90,7 +98,7 @@ export class ManagedCall implements ChannelCall, CallListener {
       this.#hard = outer;
       return this.#kind?.requestStream === true ? NEVER : timeoutMs;
     }
-    const leftMs = Math.max(0, asked - Date.now());
+    const leftMs = Math.max(0, asked - clock.wallNow());
     this.#hard = Math.min(clock.now() + leftMs, outer);
     return leftMs;
   }
@@ -124,7 +132,7 @@ export class ManagedCall implements ChannelCall, CallListener {
   #launch(metadata: Metadata, now: number): void {
     const link = this.#owner.link();
     const leftMs = this.#leftMs(now);
-    const native = this.#owner.hasAttempts && leftMs !== NEVER ? Date.now() + leftMs + SLACK_MS : NEVER;
+    const native = this.#owner.hasAttempts && leftMs !== NEVER ? systemClock.wallNow() + leftMs + SLACK_MS : NEVER;
     const inner = this.#create(link, native);
     this.#link = link;
     this.#inner = inner;

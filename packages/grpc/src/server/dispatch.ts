@@ -7,7 +7,7 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
-import { publishServing, runWithContext, StewardError, type Clock, type Guard } from "@steward/core";
+import { publishServing, runWithContext, StewardError, systemClock, type Clock, type Guard } from "@steward/core";
 import { statusOfError } from "../status.ts";
 import type { AnyHandler, GrpcCallContext, ServerCall } from "./handlers.ts";
 
@@ -99,7 +99,7 @@ class Dispatch {
       metadata: call.metadata,
       peer: call.getPeer(),
       peerCertificate: call.getAuthContext().sslPeerCertificate,
-      deadline: deadline === Number.POSITIVE_INFINITY ? deadline : clock.now() + deadline - Date.now(),
+      deadline: deadline === Number.POSITIVE_INFINITY ? deadline : clock.now() + deadline - systemClock.wallNow(),
       signal: this.#abort.signal,
       draining,
       sendMetadata: (metadata) => call.sendMetadata(metadata),

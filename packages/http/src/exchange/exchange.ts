@@ -306,7 +306,8 @@ export class Exchange extends GuardedUse implements RawHandler {
     const { retry, closed } = this.#lane;
     if (retry === undefined || closed || !this.#isRepeatable()) return false;
     const reason = new BadStatus(this.#lane.origin, status);
-    this.#swallowed = this.claimAttempt(reason, Math.min(retryAfterMs(headers), retry.maxDelayMs)) ?? -1;
+    this.#swallowed =
+      this.claimAttempt(reason, Math.min(retryAfterMs(headers, this.#lane.clock.wallNow()), retry.maxDelayMs)) ?? -1;
     return this.#swallowed >= 0;
   }
 

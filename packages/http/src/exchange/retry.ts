@@ -59,12 +59,12 @@ export function isRepeatable(body: unknown): boolean {
 }
 
 /** `Retry-After` in ms from now: seconds or a date; 0 when there is none. */
-export function retryAfterMs(headers: readonly (Buffer | string)[], now: number = Date.now()): number {
+export function retryAfterMs(headers: readonly (Buffer | string)[], wallNow: number): number {
   for (let i = 0; i + 1 < headers.length; i += 2) {
     if (String(headers[i]).toLowerCase() !== "retry-after") continue;
     const value = String(headers[i + 1]);
     const seconds = Number(value);
-    const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(value) - now;
+    const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(value) - wallNow;
     return Number.isFinite(ms) ? Math.max(0, ms) : 0;
   }
   return 0;

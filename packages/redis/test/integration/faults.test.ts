@@ -331,6 +331,7 @@ t.test("a process that stood still itself does not take that for silence of the 
   let stoodStillMs = 0;
   const clock: Clock = {
     now: () => fake.now() + stoodStillMs,
+    wallNow: () => fake.wallNow() + stoodStillMs,
     setTimeout: (...args) => fake.setTimeout(...args),
     sleep: (...args) => fake.sleep(...args),
   };

@@ -8,6 +8,7 @@ import {
   type MetricData,
   type MetricProducer,
 } from "@opentelemetry/sdk-metrics";
+import { systemClock } from "@steward/core";
 import { gather, type Family, type ReadOptions, type Series, type Sources } from "../gather.ts";
 
 type Resource = CollectionResult["resourceMetrics"]["resource"];
@@ -102,6 +103,6 @@ function histogramPoint({
 }
 
 function now(): HrTime {
-  const ms = Date.now();
+  const ms = systemClock.wallNow();
   return [Math.floor(ms / 1_000), (ms % 1_000) * 1_000_000];
 }

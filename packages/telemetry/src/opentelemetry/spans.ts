@@ -15,6 +15,7 @@ import {
   func,
   isStewardError,
   shape,
+  systemClock,
   type CallEvent,
   type Phase,
   type Shape,
@@ -58,7 +59,7 @@ export function traceResources(tracer: Tracer, options: TraceOptions = {}): Disp
 
 /** The event comes when the call has ended, so its span begins in the past. */
 function spanOfCall(tracer: Tracer, event: CallEvent): void {
-  const end = Date.now();
+  const end = systemClock.wallNow();
   const { resource, queuedMs, durationMs } = event;
   const attributes = { "steward.resource": resource, "steward.queued_ms": queuedMs };
   const span = tracer.startSpan(

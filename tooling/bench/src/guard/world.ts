@@ -11,6 +11,7 @@ export class World implements Disposable {
   /** The same time for those who take a clock. */
   readonly clock: Clock = {
     now: () => this.#now,
+    wallNow: () => this.#now,
     setTimeout(callback, delayMs) {
       const timer = setTimeout(callback, delayMs);
       return { cancel: () => clearTimeout(timer) };
