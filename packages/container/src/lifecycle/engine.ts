@@ -1,8 +1,16 @@
-import { Lifecycle, type BackgroundEvent, type Binding, type Clock, type Needs, type Phase } from "@steward/core";
+import {
+  Lifecycle,
+  sharedAbortController,
+  type BackgroundEvent,
+  type Binding,
+  type Clock,
+  type Needs,
+  type Phase,
+} from "@steward/core";
 import { announceBackgroundEnd, type BackgroundEnd } from "./background.ts";
 import type { NodeStarts } from "../start/node-starts.ts";
 import type { CachedHost } from "./cached-instances.ts";
-import { forCaller, type CallerOptions } from "./caller.ts";
+import { firstOf, forCaller, type CallerOptions } from "./caller.ts";
 import { drain, type DrainHost } from "../stop/drain.ts";
 import { Events } from "./events.ts";
 import { containerError, StopError, type NodeFailure } from "../errors.ts";
@@ -64,6 +72,8 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   readonly #plans: Plans;
   readonly #retries: Retries;
   readonly #budget: StopBudget;
+  readonly #abortStart = sharedAbortController();
+  #starting: Promise<void> | undefined;
   #draining: Promise<readonly NodeFailure[]> | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -120,12 +130,19 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
 
   // --- start -------------------------------------------------------------------------------------------------------
 
-  async start(outer: AbortSignal | undefined): Promise<void> {
+  /** Starts everything; a stop meanwhile gives it up. */
+  start(outer: AbortSignal | undefined): Promise<void> {
+    return (this.#starting = this.#start(outer));
+  }
+
+  async #start(outer: AbortSignal | undefined): Promise<void> {
     this.#lifecycle.move(["idle"], "starting");
     const since = this.clock.now();
     const attempt = new StartAttempt();
     const wanted = { indices: this.graph.roots, edges: this.graph.scopeEdges };
-    const succeeded = await attempt.run(this.starts, this.clock, wanted, this.limits.startTimeoutMs, outer);
+    const { signal, end } = firstOf(this.#abortStart.signal, outer);
+    const succeeded = await attempt.run(this.starts, this.clock, wanted, this.limits.startTimeoutMs, signal);
+    end();
     if (!succeeded) throw await this.#rollBack(attempt);
     this.readyAt = this.clock.now();
     this.startedInMs = this.readyAt - since;
@@ -171,8 +188,8 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
 
   // --- changes -----------------------------------------------------------------------------------------------------
 
-  claimOn(index: number): Promise<void> | undefined {
-    return this.restarts.claimOn(index);
+  claimOn(index: number, asker: number): Promise<void> | undefined {
+    return this.restarts.claimOn(index, asker);
   }
 
   /** Restarts one resource and what holds it. */
@@ -272,6 +289,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
 
   /** Takes no new work and settles what runs. */
   drain(): Promise<readonly NodeFailure[]> {
+    if (this.phase !== "ready" && this.#draining === undefined) return Promise.resolve([]);
     this.#budget.drain();
     return (this.#draining ??= this.#drain());
   }
@@ -302,11 +320,14 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   }
 
   async #stop(): Promise<void> {
+    this.#abortStart.abort(containerError("CONTAINER_CLOSED", "a stop was asked for"));
+    if (this.phase === "starting") await this.#budget.share(1, this.#starting?.catch(() => {}) ?? Promise.resolve()); // its caller learns how it went
+    if (this.phase !== "ready" && this.phase !== "draining") return this.#budget.close();
     const drained = await this.drain();
     if (this.#lifecycle.move(["draining"], "stopping")) this.events.shutdown("stopping");
     this.#budget.stopResources();
     const ofHolders = await this.#closeHolders();
-    const nodes = this.state.toStop;
+    const nodes = [...this.state.toStop, ...this.starts.staged, ...this.restarts.staged];
     const { failures } = await takeDown(this.clock, nodes, (index) => this.dependants[index] ?? [], this.#budget);
     this.#budget.close();
     const all = [...drained, ...ofHolders, ...this.restarts.failures, ...failures];

@@ -3,7 +3,7 @@ import { NodeStarts, type StartHost, type StartPlace } from "../start/node-start
 import { firstOf } from "./caller.ts";
 import type { LiveNode } from "./live-node.ts";
 import { StartAttempt } from "../start/start-attempt.ts";
-import { startError } from "../start/start-error.ts";
+import { NOTHING_YET, startError } from "../start/start-error.ts";
 import type { ContainerState } from "./state.ts";
 
 /** What a replacement needs of the container. */
@@ -42,6 +42,11 @@ export class Replacement implements StartPlace {
     this.#starts = new NodeStarts(host, this);
   }
 
+  /** New instances that are up and not in use yet. */
+  get staged(): LiveNode[] {
+    return this.#starts.staged;
+  }
+
   live(index: number): LiveNode | undefined {
     return !this.#isInUse && this.#replaced.has(index) ? undefined : this.#host.starts.live(index);
   }
@@ -53,9 +58,13 @@ export class Replacement implements StartPlace {
   lazily(index: number, asker: number): Promise<unknown> {
     if (this.#isInUse || !this.#affected.reach.has(index)) return this.#host.starts.lazily(index, asker);
     const nested = this.#startNested(index);
-    const settled = nested.catch(() => {}).finally(() => this.#nested.delete(settled));
-    this.#nested.add(settled);
+    this.#track(nested);
     return nested;
+  }
+
+  #track(work: Promise<unknown>): void {
+    const settled = work.catch(() => {}).finally(() => this.#nested.delete(settled));
+    this.#nested.add(settled);
   }
 
   async #startNested(index: number): Promise<unknown> {
@@ -70,7 +79,10 @@ export class Replacement implements StartPlace {
       limits.startTimeoutMs,
       this.#abort.signal,
     );
-    if (!succeeded) throw startError(attempt, await attempt.release());
+    if (!succeeded) {
+      this.#track(attempt.release()); // it waits for the asker
+      throw startError(attempt, NOTHING_YET);
+    }
     state.publish(attempt.handOver(starts));
     this.#starts.pass(attempt, this.#attempt);
     return this.#starts.live(index)?.value;
@@ -87,11 +99,12 @@ export class Replacement implements StartPlace {
       const indices = [...this.#replaced];
       const succeeded = await this.#attempt.run(this.#starts, clock, { indices }, limits.startTimeoutMs, either.signal);
       if (!succeeded) throw this.#attempt.failures[0]?.cause;
-      await Promise.all(this.#nested);
+      while (this.#nested.size > 0) await Promise.all(this.#nested);
       signal.throwIfAborted();
     } catch (error) {
       this.#abort.abort(error);
-      await Promise.all([...this.#nested, this.#attempt.release()]);
+      await this.#attempt.release();
+      while (this.#nested.size > 0) await Promise.all(this.#nested);
       throw error;
     } finally {
       either.end();

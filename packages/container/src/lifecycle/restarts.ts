@@ -35,6 +35,11 @@ type Gate =
   | { readonly name: "closed"; readonly opened: Promise<void> }
   | { readonly name: "broken"; readonly error: Error; readonly indices: readonly number[] };
 
+/** How far a restart is: a caller that has gone ends it only before it stops or replaces anything. */
+interface Progress {
+  stage: "waiting" | "stopping" | "in use";
+}
+
 /**
  * Replaces instances and all that hold them by new ones, one restart at a time. The new ones start before the old ones
  * stop; if one fails, nothing has changed. What can exist only once (`restart: "stop-first"`) is the other way around:
@@ -46,6 +51,8 @@ export class Restarts {
   readonly #failures: NodeFailure[] = [];
   #last: Promise<unknown> = Promise.resolve();
   #gate: Gate = { name: "open" };
+  /** The last that was begun and is not in use. */
+  #replacement: Replacement | undefined;
   /** Lazy starts of these nodes wait. */
   #claim: { readonly reach: ReadonlySet<number>; readonly over: Promise<void> } | undefined;
 
@@ -68,14 +75,20 @@ export class Restarts {
     return this.#failures;
   }
 
+  /** New instances that are up and not in use yet. */
+  get staged(): readonly LiveNode[] {
+    return this.#replacement?.staged ?? [];
+  }
+
   /**
    * What a lazy start of a node has to wait for, if anything: something that it needs is being restarted. The answer
    * holds for this moment only, so a start that waited asks again.
    *
    * @throws {RESTART_FAILED} while a restart has left nothing to use of what it needs.
    */
-  claimOn(index: number): Promise<void> | undefined {
-    if (this.#claim?.reach.has(index) === true) return this.#claim.over;
+  claimOn(index: number, asker: number): Promise<void> | undefined {
+    const reach = this.#claim?.reach;
+    if (reach?.has(index) === true && !reach.has(asker)) return this.#claim?.over; // the restart waits for such an asker
     if (this.#gate.name === "broken" && this.#reachOf(this.#gate.indices).has(index)) throw this.#gate.error;
     return undefined;
   }
@@ -86,14 +99,15 @@ export class Restarts {
    */
   async restart(index: number, caller: AbortSignal | undefined): Promise<void> {
     const before = this.#last;
-    let isInUse = false;
-    const restarted = before.then(() => this.#announced(index, caller, () => (isInUse = true)));
+    const progress: Progress = { stage: "waiting" };
+    const restarted = before.then(() => this.#announced(index, caller, progress));
     this.#last = restarted.catch(() => {});
     try {
       await untilAborted(restarted, caller);
     } catch (error) {
       if (caller?.aborted !== true || error !== caller.reason) throw error;
-      if (!isInUse) throw this.#failed(index, error);
+      if (progress.stage === "in use") return;
+      throw this.#failed(index, error, progress.stage === "stopping" ? "it goes on" : undefined);
     }
   }
 
@@ -107,7 +121,7 @@ export class Restarts {
     await this.#last;
   }
 
-  async #announced(index: number, caller: AbortSignal | undefined, onUse: () => void): Promise<void> {
+  async #announced(index: number, caller: AbortSignal | undefined, progress: Progress): Promise<void> {
     const { clock, events, graph } = this.#host;
     const since = clock.now();
     const announce = (step: RestartEvent["step"], error?: unknown): void => {
@@ -116,7 +130,7 @@ export class Restarts {
     };
     announce("began");
     try {
-      await this.#restart(index, caller, onUse);
+      await this.#restart(index, caller, progress);
     } catch (error) {
       announce("failed", error);
       throw error;
@@ -124,69 +138,62 @@ export class Restarts {
     announce("ended");
   }
 
-  async #restart(index: number, caller: AbortSignal | undefined, onUse: () => void): Promise<void> {
-    const roots = this.#gate.name === "broken" ? [index, ...this.#gate.indices] : [index];
-    const reach = this.#reachOf(roots);
+  async #restart(index: number, caller: AbortSignal | undefined, progress: Progress): Promise<void> {
     const { signal, end } = firstOf(this.#abort.signal, caller);
-    const release = this.#claimFor(reach);
-    let nodes: readonly LiveNode[];
-    let isStopFirst: boolean;
+    const before = this.#gate;
+    const roots = before.name === "broken" ? [index, ...before.indices] : [index];
+    let replaced: readonly LiveNode[] = [];
     try {
       signal.throwIfAborted();
-      await this.#startsSettled(reach, signal);
-      nodes = this.#holdersOf(roots);
-      this.#refuseShared(nodes);
-      isStopFirst = this.#gate.name === "broken" || nodes.some(hasToStopFirst);
-      if (isStopFirst) await this.#stopThenStart(index, { reach, nodes }, signal);
-      else await this.#start({ reach, nodes }, signal);
+      if (before.name === "broken" || this.#holdersOf(roots).some(hasToStopFirst))
+        await this.#stopThenStart(index, roots, signal, progress);
+      else replaced = await this.#startThenStop(roots, signal);
     } catch (error) {
       throw this.#failed(index, error);
     } finally {
       end();
-      release();
     }
-    onUse();
-    if (!isStopFirst) await this.#stopOld(nodes, this.#abort.signal).catch(() => {}); // the container stops: it takes over
+    progress.stage = "in use";
+    const { signal: stopped } = this.#abort;
+    await this.#unused(replaced, stopped)
+      .then(() => this.#stopOld(replaced, stopped))
+      .catch(() => {}); // the container stops: it takes over
   }
 
-  /** Makes lazy starts of what is affected wait until the returned function is called. */
-  #claimFor(reach: ReadonlySet<number>): () => void {
-    let release: () => void = () => {};
-    const claim = { reach, over: new Promise<void>((resolve) => (release = resolve)) };
-    this.#claim = claim;
-    return () => {
-      this.#claim = undefined;
-      release();
-    };
+  /** Starts the new instances and puts them in the place of the old ones, which it gives. */
+  async #startThenStop(roots: readonly number[], signal: AbortSignal): Promise<readonly LiveNode[]> {
+    const claim = this.#claimed(roots);
+    try {
+      const nodes = await this.#settled(roots, claim.reach, signal);
+      await this.#start({ reach: claim.reach, nodes }, signal);
+      return nodes;
+    } finally {
+      claim.release();
+    }
   }
 
-  /** Waits for the lazy starts of what is affected that are under way: the restart replaces what they made. */
-  async #startsSettled(reach: ReadonlySet<number>, signal: AbortSignal): Promise<void> {
-    const { clock, limits, starts } = this.#host;
-    const abort = new AbortController();
-    const settled = within(clock, limits.startTimeoutMs, () => starts.settled(reach), { abort, outer: signal });
-    await settled.catch((error: unknown) => {
-      if (!(error instanceof TimeoutReached)) throw error;
-      throw new Error(`a lazy start of what it affects has not ended within ${limits.startTimeoutMs} ms`);
-    });
-  }
-
-  async #start(affected: Affected, signal: AbortSignal): Promise<void> {
-    const replacement = new Replacement(this.#host, affected);
-    await replacement.start(signal);
-    replacement.use();
-  }
-
-  async #stopThenStart(index: number, affected: Affected, signal: AbortSignal): Promise<void> {
-    const { nodes } = affected;
+  /** Makes scopes wait, waits until none uses the old instances, stops them, and starts the new ones. */
+  async #stopThenStart(
+    index: number,
+    roots: readonly number[],
+    signal: AbortSignal,
+    progress: Progress,
+  ): Promise<void> {
     const before = this.#gate;
     let isStopped = before.name === "broken";
+    let nodes: readonly LiveNode[] = this.#holdersOf(roots);
     let open: () => void = () => {};
+    let release: () => void = () => {};
     this.#gate = { name: "closed", opened: new Promise((resolve) => (open = resolve)) };
     try {
-      await this.#stopOld(nodes, signal);
-      isStopped = true;
-      await this.#start(affected, signal);
+      await this.#unused(nodes, signal); // scopes that go on may need something lazily, so that is not claimed yet
+      const claim = this.#claimed(roots);
+      ({ release } = claim);
+      nodes = await this.#settled(roots, claim.reach, signal);
+      isStopped = true; // from here on it goes on without its caller too
+      progress.stage = "stopping";
+      await this.#stopOld(nodes, this.#abort.signal);
+      await this.#start({ reach: claim.reach, nodes }, this.#abort.signal);
       this.#host.state.forget(nodes);
       this.#gate = { name: "open" };
     } catch (cause) {
@@ -195,14 +202,58 @@ export class Restarts {
       this.#gate = isStopped ? { name: "broken", error, indices } : before;
       throw error;
     } finally {
+      release();
       open();
     }
   }
 
-  /** Stops instances once none is in use any more, at the latest after the drain timeout. Rejects when the signal aborts first. */
+  /** Makes lazy starts of what is affected wait until it is released. */
+  #claimed(roots: readonly number[]): { readonly reach: ReadonlySet<number>; readonly release: () => void } {
+    const reach = this.#reachOf(roots);
+    let end: () => void = () => {};
+    this.#claim = { reach, over: new Promise((resolve) => (end = resolve)) };
+    const release = (): void => {
+      this.#claim = undefined;
+      end();
+    };
+    return { reach, release };
+  }
+
+  /** What the restart replaces, once the lazy starts of it that are under way have ended. */
+  async #settled(
+    roots: readonly number[],
+    reach: ReadonlySet<number>,
+    outer: AbortSignal,
+  ): Promise<readonly LiveNode[]> {
+    const { clock, limits, starts } = this.#host;
+    const abort = new AbortController();
+    await within(clock, limits.startTimeoutMs, () => starts.settled(reach), { abort, outer }).catch(
+      (error: unknown) => {
+        if (!(error instanceof TimeoutReached)) throw error;
+        throw new Error(`a lazy start of what it affects has not ended within ${limits.startTimeoutMs} ms`);
+      },
+    );
+    const nodes = this.#holdersOf(roots);
+    this.#refuseShared(nodes);
+    return nodes;
+  }
+
+  async #start(affected: Affected, signal: AbortSignal): Promise<void> {
+    const replacement = new Replacement(this.#host, affected);
+    this.#replacement = replacement;
+    await replacement.start(signal);
+    replacement.use();
+    this.#replacement = undefined;
+  }
+
+  /** Waits until no scope holds any of these, for at most the drain timeout. Rejects when the signal aborts first. */
+  async #unused(nodes: readonly LiveNode[], signal: AbortSignal): Promise<void> {
+    const { limits, state } = this.#host;
+    await this.#bounded(limits.drainTimeoutMs, (over) => state.released(nodes, over), signal);
+  }
+
   async #stopOld(nodes: readonly LiveNode[], signal: AbortSignal): Promise<void> {
     const { limits, state, dependants } = this.#host;
-    await this.#bounded(limits.drainTimeoutMs, () => state.released(nodes, signal), signal);
     const held = await this.#bounded(limits.stopTimeoutMs, () => this.#host.releaseHolders(nodes), signal);
     await this.#bounded(limits.stopTimeoutMs, () => this.#host.dropRetries(nodes), signal);
     await inOrder(
@@ -217,9 +268,14 @@ export class Restarts {
   }
 
   /** Waits for some work, which may take its time; gives `undefined` when it takes longer than it may. */
-  async #bounded<T>(timeoutMs: number, work: () => Promise<T>, outer: AbortSignal): Promise<T | undefined> {
+  async #bounded<T>(
+    timeoutMs: number,
+    work: (over: AbortSignal) => Promise<T>,
+    outer: AbortSignal,
+  ): Promise<T | undefined> {
     const abort = new AbortController();
-    return within(this.#host.clock, timeoutMs, work, { abort, outer }).catch((error: unknown) => {
+    const options = { abort, outer };
+    return within(this.#host.clock, timeoutMs, () => work(abort.signal), options).catch((error: unknown) => {
       if (error instanceof TimeoutReached) return undefined; // those who hold something had their time
       throw error;
     });

@@ -166,8 +166,8 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
 
   /** Notes what has to be undone. What arrives after the end, because it ignored its signal, is undone at once. */
   willCleanUp(cleanup: Cleanup): void {
+    (this.#cleanups ??= []).push(cleanup);
     if (this.#phase === "closed") void runCleanups([cleanup], { error: scopeEnded() }, this);
-    else (this.#cleanups ??= []).push(cleanup);
   }
 
   fromSession(definition: AnyDefinition): unknown {

@@ -42,7 +42,12 @@ export class SessionState implements SessionSource {
   readonly #made = new Map<AnyDefinition, Made[]>();
   /** In the order in which values were made. */
   #due: Due[] = [];
+  /** Cleanups of what arrived after the end. */
+  readonly #late: Promise<unknown>[] = [];
+  /** The releases so far. */
+  #released: Promise<unknown> = Promise.resolve();
   readonly #abort = new AbortController();
+  #isClosed = false;
 
   constructor(host: SessionHost, inputs: readonly Binding[]) {
     this.#host = host;
@@ -90,9 +95,10 @@ export class SessionState implements SessionSource {
     );
   }
 
+  /** Notes what has to be undone. What arrives after the end, because it ignored its signal, is undone at once. */
   willCleanUp(cleanup: Cleanup, generation: Generation): void {
-    if (this.#abort.signal.aborted) void runCleanups([cleanup], { error: this.#abort.signal.reason }, this);
-    else this.#due.push({ cleanup, generation });
+    this.#due.push({ cleanup, generation });
+    if (this.#isClosed) this.#late.push(runCleanups([cleanup], { error: sessionEnded() }, this));
   }
 
   /**
@@ -105,7 +111,9 @@ export class SessionState implements SessionSource {
     for (const definition of this.#made.keys()) this.#forget(definition, (made) => holds(definition, made.generation));
     const due = this.#due.filter(({ cleanup, generation }) => holds(cleanup.definition, generation));
     this.#due = this.#due.filter((one) => !due.includes(one));
-    await this.#run(due);
+    const released = this.#run(due);
+    this.#released = Promise.allSettled([this.#released, released]);
+    await released;
   }
 
   /**
@@ -113,13 +121,21 @@ export class SessionState implements SessionSource {
    * @throws What a cleanup failed with.
    */
   async close(): Promise<void> {
+    this.#isClosed = true;
     const due = this.#due.splice(0);
     this.#made.clear();
     try {
+      await this.#released; // what is being released may hold what is left
       await this.#run(due);
+      await Promise.all(this.#late);
     } finally {
-      this.#abort.abort(containerError("SCOPE_CLOSED", "the session has ended"));
+      this.#abort.abort(sessionEnded());
     }
+  }
+
+  /** True until it is closed. */
+  get isOpen(): boolean {
+    return !this.#isClosed;
   }
 
   async #run(due: readonly Due[]): Promise<void> {
@@ -128,6 +144,10 @@ export class SessionState implements SessionSource {
     const { outcome }: { readonly outcome: Outcome } = await runCleanups(cleanups, undefined, this);
     if (outcome !== undefined) throw outcome.error;
   }
+}
+
+function sessionEnded(): Error {
+  return containerError("SCOPE_CLOSED", "the session has ended");
 }
 
 /** Makes values of a session from one generation. */
@@ -147,7 +167,7 @@ class SessionValues implements StepHost, ValueHolder {
   }
 
   get isOpen(): boolean {
-    return !this.#session.signal.aborted;
+    return this.#session.isOpen;
   }
 
   async resolve(needs: Needs): Promise<Record<string, unknown>> {

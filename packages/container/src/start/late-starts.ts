@@ -5,7 +5,7 @@ import { containerError } from "../errors.ts";
 import type { AnyDefinition } from "../graph/graph.ts";
 import { makeInstance, type Instance } from "../lifecycle/detached-instance.ts";
 import { StartAttempt } from "./start-attempt.ts";
-import { startError } from "./start-error.ts";
+import { NOTHING_YET, startError } from "./start-error.ts";
 import { holderOf, OUTSIDE, type ContainerState, type Generation, type NodeSource } from "../lifecycle/state.ts";
 
 /** What late starts need of the container. */
@@ -13,7 +13,7 @@ export interface LateStartHost extends StartHost {
   readonly clock: Clock;
   readonly state: ContainerState;
   /** What a start of a node has to wait for, if anything: something that it needs is being restarted. */
-  claimOn(index: number): Promise<void> | undefined;
+  claimOn(index: number, asker: number): Promise<void> | undefined;
 }
 
 /** What starts in a container after its own start: lazy needs, and instances outside the graph. */
@@ -51,8 +51,7 @@ export class LateStarts {
 
   async #start(name: string, index: number, asker: number): Promise<unknown> {
     const { state, clock, limits } = this.#host;
-    const mayWait = !this.nodes.isStarting(asker); // else a restart may wait for the asker
-    for (let claim = this.#claimOn(index, mayWait); claim !== undefined; claim = this.#claimOn(index, mayWait))
+    for (let claim = this.#host.claimOn(index, asker); claim !== undefined; claim = this.#host.claimOn(index, asker))
       await claim;
     const live = state.live(index);
     if (live !== undefined) return live.value;
@@ -62,14 +61,12 @@ export class LateStarts {
       });
     const attempt = new StartAttempt();
     const { signal } = this.#abort;
-    if (!(await attempt.run(this.nodes, clock, { indices: [index] }, limits.startTimeoutMs, signal)))
-      throw startError(attempt, await attempt.release());
+    if (!(await attempt.run(this.nodes, clock, { indices: [index] }, limits.startTimeoutMs, signal))) {
+      const released = this.#track(attempt.release());
+      throw startError(attempt, this.nodes.isStarting(asker) ? NOTHING_YET : await released); // else its release waits for the asker
+    }
     state.publish(attempt.handOver(this.nodes));
     return state.live(index)?.value;
-  }
-
-  #claimOn(index: number, mayWait: boolean): Promise<void> | undefined {
-    return mayWait ? this.#host.claimOn(index) : undefined;
   }
 
   /** Starts an instance outside the graph from what a generation holds. */

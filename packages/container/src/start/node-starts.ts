@@ -39,10 +39,7 @@ class Entry {
   since = 0;
   live: LiveNode | undefined;
   done: Promise<void> = Promise.resolve();
-  /** Resolves once nothing is left of it. */
-  gone: Promise<unknown> = Promise.resolve();
-
-  /** Resolves once its attempts are over. */
+  /** Resolves once its attempts are over, and nothing is left of it where they failed. */
   readonly over: Promise<void>;
   #end: () => void = () => {};
 
@@ -69,6 +66,9 @@ export class NodeStarts implements NodeSource, Starter {
   readonly #host: StartHost;
   readonly #place: StartPlace;
   readonly #entries = new Map<number, Entry>();
+  /** What no attempt wants any more and has not been stopped yet. */
+  readonly #unwanted = new Set<Entry>();
+  #clearing: Promise<TakenDown> | undefined;
 
   constructor(host: StartHost, place: StartPlace) {
     this.#host = host;
@@ -113,6 +113,11 @@ export class NodeStarts implements NodeSource, Starter {
     return [...this.#entries.values()].flatMap((entry) => (entry.stage === "ended" ? [] : (entry.live ?? [])));
   }
 
+  /** What is up here and not handed over: a stop that cannot wait stops it with the rest. */
+  get staged(): LiveNode[] {
+    return [...this.#entries.values()].flatMap((entry) => (entry.stage === "starting" ? [] : (entry.live ?? [])));
+  }
+
   #remove(entry: Entry): void {
     if (this.#entries.get(entry.node.index) === entry) this.#entries.delete(entry.node.index);
     entry.end();
@@ -140,34 +145,47 @@ export class NodeStarts implements NodeSource, Starter {
     }
   }
 
-  async release(attempt: StartAttempt, reason: unknown): Promise<TakenDown> {
-    const mine = this.#of(attempt);
-    for (const entry of mine) entry.attempts.delete(attempt);
-    const unwanted = mine.filter((entry) => entry.attempts.size === 0);
-    for (const entry of unwanted) entry.abort.abort(reason);
-    const ending = this.#end(unwanted, attempt);
-    for (const entry of unwanted) entry.gone = ending;
-    return ending;
+  giveUp(attempt: StartAttempt, reason: unknown): void {
+    for (const entry of this.#of(attempt)) {
+      entry.attempts.delete(attempt);
+      if (entry.attempts.size > 0) continue;
+      this.#unwanted.add(entry);
+      entry.abort.abort(reason);
+      attempt.noteUnwanted(() => {
+        if (entry.live?.manager?.leftBehind === true) attempt.stillStarting.push(entry.node.name);
+      });
+    }
   }
 
-  async #end(entries: readonly Entry[], attempt: StartAttempt): Promise<TakenDown> {
-    await Promise.all(entries.map((entry) => entry.done));
-    const nodes = entries.flatMap((entry) => (entry.stage === "up" ? (entry.live ?? []) : []));
-    for (const entry of entries) {
-      if (entry.live?.manager?.leftBehind === true) attempt.stillStarting.push(entry.node.name);
-      entry.stage = "ended";
+  /** Stops what no attempt wants any more, that of several attempts together and so in order. */
+  cleared(): Promise<TakenDown> {
+    if (this.#unwanted.size === 0 && this.#clearing === undefined) return Promise.resolve({ order: [], failures: [] });
+    return (this.#clearing ??= this.#clear());
+  }
+
+  async #clear(): Promise<TakenDown> {
+    const order: string[] = [];
+    const failures: NodeFailure[] = [];
+    while (this.#unwanted.size > 0) {
+      for (const entry of this.#unwanted) await entry.done; // a set visits what is added meanwhile
+      const entries = [...this.#unwanted];
+      const nodes = entries.flatMap((entry) => (entry.stage === "up" ? (entry.live ?? []) : []));
+      this.#unwanted.clear();
+      for (const entry of entries) entry.stage = "ended";
+      const taken = await this.#host.takeDown(nodes);
+      order.push(...taken.order);
+      failures.push(...taken.failures);
+      for (const entry of entries) this.#remove(entry);
     }
-    const taken = await this.#host.takeDown(nodes);
-    for (const entry of entries) this.#remove(entry);
-    return taken;
+    this.#clearing = undefined;
+    return { order, failures };
   }
 
   begin(index: number, attempt: StartAttempt): Promise<void> {
     const elsewhere = this.#place.elsewhere(index);
     if (elsewhere !== undefined) return elsewhere.begin(index, attempt);
     const known = this.#entries.get(index);
-    if (known !== undefined && known.stage !== "ended" && !known.abort.signal.aborted)
-      return this.#share(known, attempt);
+    if (known !== undefined && known.stage !== "ended" && known.attempts.size > 0) return this.#share(known, attempt);
     const node = this.#host.graph.nodes[index];
     if (node === undefined || attempt.hasTried(index) || this.#place.live(index) !== undefined)
       return Promise.resolve();
@@ -175,7 +193,7 @@ export class NodeStarts implements NodeSource, Starter {
     const entry = new Entry(node);
     entry.attempts.add(attempt);
     this.#entries.set(index, entry);
-    entry.done = this.#start(entry, attempt, known?.gone);
+    entry.done = this.#start(entry, attempt, known?.attempts.size === 0 ? known.over : undefined);
     return entry.done;
   }
 

@@ -15,8 +15,9 @@ export interface Starter {
   hanging(attempt: StartAttempt): LiveNode[];
   /** An attempt has succeeded: what it wanted is handed over, in the order of the graph. */
   handOver(attempt: StartAttempt): LiveNode[];
-  /** An attempt has failed: what no other attempt wants is aborted, and stopped if it is up. */
-  release(attempt: StartAttempt, reason: unknown): Promise<TakenDown>;
+  /** An attempt has failed: what no other attempt wants is aborted, and stopped by {@link cleared} if it is up. */
+  giveUp(attempt: StartAttempt, reason: unknown): void;
+  cleared(): Promise<TakenDown>;
 }
 
 /** One attempt to start some nodes and all they need, as a whole. */
@@ -26,6 +27,7 @@ export class StartAttempt {
   readonly stillStarting: string[] = [];
   readonly #abort = sharedAbortController();
   readonly #places = new Set<Starter>();
+  readonly #onEnd: (() => void)[] = [];
   /** One that failed is not tried again by the next that needs it. */
   readonly #tried = new Set<number>();
 
@@ -86,10 +88,18 @@ export class StartAttempt {
     return { resource: first?.name ?? "container", phase: "start", durationMs, cause };
   }
 
+  /** Called for what it alone wanted, once that has ended. */
+  noteUnwanted(onEnd: () => void): void {
+    this.#onEnd.push(onEnd);
+  }
+
   /** Gives up what it has started and no other attempt wants. */
   async release(): Promise<TakenDown> {
     const reason = this.failures[0]?.cause;
-    const taken = await Promise.all([...this.#places].map((place) => place.release(this, reason)));
+    const taken: TakenDown[] = [];
+    for (const place of this.#places) place.giveUp(this, reason);
+    for (const place of this.#places) taken.push(await place.cleared()); // what it needs of another place stops after it
+    for (const onEnd of this.#onEnd.splice(0)) onEnd();
     return { order: taken.flatMap(({ order }) => order), failures: taken.flatMap(({ failures }) => failures) };
   }
 

@@ -3,6 +3,9 @@ import { StartError, type NodeFailure } from "../errors.ts";
 import type { StartAttempt } from "./start-attempt.ts";
 import type { TakenDown } from "../stop/stop.ts";
 
+/** What was stopped again where that goes on beside. */
+export const NOTHING_YET: TakenDown = { order: [], failures: [] };
+
 /** What a failed start says to who reads it at night. */
 function startMessage(
   failures: readonly NodeFailure[],

@@ -1,5 +1,5 @@
 import { sharedAbortController, type Clock, type Timer } from "@steward/core";
-import type { StopTime } from "./stop.ts";
+import { atOnce, type StopTime } from "./stop.ts";
 
 /** Bounds of a container, in ms. */
 export interface Limits {
@@ -115,7 +115,7 @@ export class StopBudget implements StopTime {
     let timer: Timer | undefined;
     let end: () => void = () => {};
     const late = new Promise<undefined>((resolve) => {
-      end = () => setImmediate(() => resolve(undefined)); // work that takes no time at all has its turn
+      end = () => void atOnce().then(() => resolve(undefined));
       timer = this.#clock.setTimeout(end, Math.min(left * part, mostMs));
       this.over.addEventListener("abort", end, { once: true });
     });

@@ -1,4 +1,4 @@
-import { describeError, StewardError, type Clock, type Managed } from "@steward/core";
+import { describeError, StewardError, type Clock } from "@steward/core";
 import type { NodeFailure } from "../errors.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 
@@ -57,24 +57,16 @@ export async function takeDown(
 ): Promise<TakenDown> {
   const order: string[] = [];
   const failures: NodeFailure[] = [];
-  const stop = async (name: string, manager: Managed): Promise<void> => {
+  await inOrder(nodes, before, async (node) => {
+    if (node.manager === undefined) return;
     const since = clock.now();
     try {
-      await unlessOver(name, manager.stop({ signal: time.force }), time.over);
+      await unlessOver(node.name, node.manager.stop({ signal: time.force }), time.over);
     } catch (cause) {
-      failures.push({ resource: name, phase: "stop", durationMs: clock.now() - since, cause });
+      failures.push({ resource: node.name, phase: "stop", durationMs: clock.now() - since, cause });
     }
-    order.push(name);
-  };
-  const late: Promise<void>[] = [];
-  await inOrder(nodes, before, ({ name, manager }) => {
-    if (manager === undefined) return undefined;
-    const stopping = stop(name, manager);
-    if (!time.over.aborted) return stopping;
-    late.push(stopping); // all that is left has the same last turn
-    return undefined;
+    order.push(node.name);
   });
-  await Promise.all(late);
   return { order, failures };
 }
 
@@ -82,16 +74,24 @@ export async function takeDown(
 async function unlessOver(name: string, stopping: Promise<void>, over: AbortSignal): Promise<void> {
   let onOver: () => void = () => {};
   const late = new Promise<void>((_resolve, reject) => {
-    onOver = () => setImmediate(() => reject(leftBehind(name)));
+    onOver = () => void atOnce().then(() => reject(leftBehind(name)));
     if (over.aborted) onOver();
     else over.addEventListener("abort", onOver, { once: true });
   });
+  late.catch(() => {}); // most stop in time
   try {
     await Promise.race([stopping, late]);
   } finally {
     over.removeEventListener("abort", onOver);
-    late.catch(() => {}); // it stopped in time
   }
+}
+
+/** Promise callbacks that work which waits for nothing may take to settle. */
+const MOST_CALLBACKS = 50;
+
+/** Resolves once all work that waits for nothing has settled; no time passes. */
+export async function atOnce(): Promise<void> {
+  for (let i = 0; i < MOST_CALLBACKS; i++) await undefined;
 }
 
 function leftBehind(name: string): Error {
