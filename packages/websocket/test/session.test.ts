@@ -554,7 +554,10 @@ t.test("options: typos, contradictions and wrong values are refused", async (t) 
 t.test("the main session is shared, so nobody ends it but its manager; a named one ends", async (t) => {
   const hub = await hubFor(t, { call: (body) => body });
   const { client } = await sessionsFor(t, { url: hub.url });
-  t.match(await failure(client.end("done")), { code: "LIFECYCLE_CONFLICT", message: /shared.*stop its manager/ });
+  t.match(await failure(client.end("done")), {
+    code: "LIFECYCLE_CONFLICT",
+    message: /others use it too; stop its manager/,
+  });
   t.equal(await client.call(1), 1, "it goes on");
   const named = client.session("prices");
   await named.ready();

@@ -406,7 +406,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [
-      "FakeClock Load Watch assertNoLeaks failure growthOf leaksIn leakyErrors machineAddress rounds sleep trackHandles until",
+      "FakeClock Load Watch assertNoLeaks detect failure growthOf leaksIn leakyErrors machineAddress rounds sleep trackHandles until",
     ],
   },
   "@steward/testing/servers": {

@@ -7,7 +7,7 @@ import { Evidence, type GuardEvidence } from "../health/evidence.ts";
 import { Histogram } from "../health/histogram.ts";
 import { guardShape, type CallOptions, type GuardBounds, type GuardStats, type Operation } from "./options.ts";
 import { guardSeries, overloadError, timeoutError } from "./numbers.ts";
-import { GuardedCall, type GuardedUse, type UseOwner } from "./guarded-use.ts";
+import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
 import type { HistogramValue, MetricSample } from "../ports.ts";
 import { assertShape } from "../options/shape.ts";
 import { RetryPolicy } from "./retry.ts";
@@ -30,7 +30,7 @@ export interface GuardOptions extends GuardBounds {
  * A freed place goes to the head of the queue in the same tick, so nobody overtakes; a call that is given up leaves
  * at once and frees its place.
  */
-export class Guard implements UseOwner {
+export class Guard {
   readonly #resource: string;
   readonly #clock: Clock;
   readonly #wheel: DeadlineWheel;
