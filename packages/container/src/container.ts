@@ -3,11 +3,13 @@ import {
   type BackgroundEvent,
   type Binding,
   checkShape,
+  defaultsShape,
   type Clock,
   type Definition,
   func,
   type HeldLifetime,
   type InputDefinition,
+  type ResourceDefaults,
   isDefinition,
   literalOr,
   milliseconds,
@@ -46,6 +48,8 @@ export interface ContainerOptions {
   readonly sessions?: SessionOptions;
   /** How the health of resources is watched; `false` for not at all. Default: probes every 10 s where real calls do not tell enough. */
   readonly health?: MonitorOptions | false;
+  /** What every resource does where it does not say otherwise: deadline, retry, breaker, probes, series. */
+  readonly defaults?: ResourceDefaults;
 }
 
 /** What the options of a container must be. */
@@ -58,6 +62,7 @@ const containerShape: Shape<ContainerOptions> = /* @__PURE__ */ shape<ContainerO
   sessions: sessionShape,
   health: literalOr(false, monitorShape),
   version: text(),
+  defaults: defaultsShape,
 }));
 
 /** How a container is started. */
@@ -160,7 +165,15 @@ export class Container<out Open extends string = never> {
     inputs?: B,
     options: StartOptions = {},
   ): Promise<Running> {
-    const { name = "container", clock = systemClock, sessions = {}, health = {}, version, ...limits } = this.#options;
+    const {
+      name = "container",
+      clock = systemClock,
+      sessions = {},
+      health = {},
+      defaults = {},
+      version,
+      ...limits
+    } = this.#options;
     assertShape("start", inputsRule(), inputs ?? []);
     assertShape("start", startShape, options);
     refuseUnusedOverrides(this.#roots, this.#overrides);
@@ -172,6 +185,7 @@ export class Container<out Open extends string = never> {
       limits: { ...DEFAULTS, ...limits },
       sessions,
       health,
+      defaults,
       onBackgroundEnd,
     });
     const running = new Running(engine, version);

@@ -185,11 +185,14 @@ export class Running implements AsyncDisposable, MetricsSource {
 
   /** The series of all resources and their health: 1 healthy, 0.5 degraded, 0 unhealthy or unknown. No I/O. */
   *metrics(): Iterable<MetricSample> {
-    for (const node of this.#managed) if (node.manager?.metrics !== undefined) yield* node.manager.metrics();
+    const { defaults } = this.#engine;
+    const shown = this.#managed.filter((node) => node.graph.spec.settings.metrics ?? defaults.metrics ?? true);
+    const names = new Set(shown.map((node) => node.name));
+    for (const { manager } of shown) if (manager?.metrics !== undefined) yield* manager.metrics();
     const stats = Object.entries(this.stats());
-    for (const [name, one] of stats) yield* seriesOf(name, one);
+    for (const [name, one] of stats) if (names.has(name)) yield* seriesOf(name, one);
     yield* countSeries(stats.map(([, { phase }]) => phase));
-    for (const { name, status } of this.health().resources)
+    for (const { name, status } of this.health().resources.filter(({ name }) => names.has(name)))
       yield {
         name: "dependency_health",
         kind: "gauge",

@@ -31,6 +31,7 @@ export type {
   StartContext,
   StopContext,
 } from "./definition/types.ts";
+export { defaultsShape, type CallDefaults, type ResourceDefaults } from "./definition/defaults.ts";
 export { cached, current, fresh, lazy, optional, when, type CachedOptions, type Current } from "./definition/edges.ts";
 export {
   brand,

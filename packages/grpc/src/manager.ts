@@ -209,5 +209,7 @@ export const grpcChannel: GrpcChannelFactory = managedFactory<GrpcChannelOptions
   kind: "grpc",
   schema: grpcChannelSchema,
   create: (options, context) => new GrpcChannelManager(options as GrpcChannelOptions<GrpcChannel>, context), // the class of a service says what its value is
+  // What may be retried is listed by name, so retries are no matter of a default.
+  inherit: ({ timeoutMs, breaker }) => ({ timeoutMs, breaker }),
   settings: { readiness: "startup", tags: ["grpc"] },
 }) as GrpcChannelFactory; // one implementation for all forms

@@ -250,5 +250,6 @@ export const httpSession: ManagedFactory<HttpSessionOptions, HttpSession> = mana
   kind: "http",
   schema: httpSchema,
   create: (options, context) => new HttpSessionManager(options, context),
+  inherit: ({ timeoutMs, retry, breaker }) => ({ timeoutMs, retry, breaker }),
   settings: { readiness: "startup", tags: ["http"] },
 });

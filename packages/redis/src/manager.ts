@@ -125,5 +125,6 @@ export const redisPool: ManagedFactory<RedisPoolOptions, RedisClient> = managedF
   kind: "redis",
   schema: redisPoolSchema,
   create: (options, context) => new RedisPoolManager(options, context),
+  inherit: ({ timeoutMs, breaker }) => ({ timeoutMs, breaker }),
   settings: { readiness: "startup" },
 });

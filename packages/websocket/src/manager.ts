@@ -193,5 +193,6 @@ export const webSocketSession: ManagedFactory<WebSocketSessionOptions, WebSocket
   kind: "websocket",
   schema: webSocketSchema,
   create: (options, context) => new WebSocketSessionManager(options, context),
+  inherit: ({ timeoutMs, breaker }) => ({ timeoutMs, breaker }),
   settings: { readiness: "startup" },
 });

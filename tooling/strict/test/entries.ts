@@ -150,7 +150,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     },
     none: [
       "CERT_NEEDS_KEY anything assertShape brand breakerSchema certNeedsKey checkOptions checkShape countSchema current",
-      "currentContext deadlineWheel describeError edge edgeOf eitherSchema flag fresh func funcOr functionSchema generator",
+      "currentContext deadlineWheel defaultsShape describeError edge edgeOf eitherSchema flag fresh func funcOr functionSchema generator",
       "givenSchema grpcStatusOf hasMethods httpStatusOf isDefinition isFunction isGeneratorFunction isLoopback isRetryable",
       "isStewardError lazy listOf literalOr managedFactory maskUrl milliseconds msSchema nearest oneOf optional originOf",
       "parseOptions pemListSchema pemSchema plainValue isHeard isThenable problemsIn publicError publishEvent publishServing recognised",
@@ -171,6 +171,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
           { startTimeoutMs: Number.NaN },
           { health: { interval: 5 } },
           { health: { intervalMs: 0 } },
+          { defaults: { timeout: 5 } },
+          { defaults: { retry: { maxAttempts: 0 } } },
+          { defaults: { metrics: 1 } },
           { sessions: { maxx: 5 } },
           { sessions: { idleTimeoutMs: -1 } },
           { clock: 5 },

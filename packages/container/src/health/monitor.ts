@@ -9,6 +9,7 @@ import {
   type ProbeTarget,
   type Shape,
   shape,
+  type ResourceDefaults,
   type Timer,
   wholeNumber,
 } from "@steward/core";
@@ -53,6 +54,7 @@ const PROBE_TIMEOUT_MS = 1_000;
 export interface MonitorHost {
   readonly clock: Clock;
   readonly events: Events;
+  readonly defaults: ResourceDefaults;
   /** What is live now. */
   readonly live: readonly LiveNode[];
 }
@@ -196,6 +198,7 @@ class Watched implements ProbeTarget {
   readonly #clock: Clock;
   readonly #events: Events;
   readonly #availability: Availability;
+  readonly #mayProbe: boolean;
   readonly #maxRenewals: number;
   readonly #timeoutMs: number;
   readonly intervalMs: number;
@@ -210,7 +213,7 @@ class Watched implements ProbeTarget {
 
   constructor(
     node: LiveNode,
-    { clock, events }: MonitorHost,
+    { clock, events, defaults }: MonitorHost,
     availability: Availability,
     options: MonitorOptions,
     onChange: () => void,
@@ -221,11 +224,13 @@ class Watched implements ProbeTarget {
     this.#events = events;
     this.#maxRenewals = options.maxRenewals ?? RENEWALS;
     this.#onChange = onChange;
-    const own = node.graph.spec.settings.health;
-    const { unhealthyAfter = options.unhealthyAfter, healthyAfter = options.healthyAfter } = own ?? {};
-    this.intervalMs = own?.intervalMs ?? options.intervalMs ?? INTERVAL_MS;
+    const { health } = node.graph.spec.settings;
+    this.#mayProbe = health !== undefined || defaults.health !== false;
+    const own = { ...(defaults.health === false ? {} : defaults.health), ...health };
+    const { unhealthyAfter = options.unhealthyAfter, healthyAfter = options.healthyAfter } = own;
+    this.intervalMs = own.intervalMs ?? options.intervalMs ?? INTERVAL_MS;
     // Shorter than the interval, so that probes never overtake each other.
-    this.#timeoutMs = Math.min(this.intervalMs, own?.timeoutMs ?? options.timeoutMs ?? PROBE_TIMEOUT_MS);
+    this.#timeoutMs = Math.min(this.intervalMs, own.timeoutMs ?? options.timeoutMs ?? PROBE_TIMEOUT_MS);
     this.tracker = new HealthTracker(clock.now(), { ...options, unhealthyAfter, healthyAfter });
   }
 
@@ -236,7 +241,7 @@ class Watched implements ProbeTarget {
   /** A plain resource without a probe has nothing to be asked. */
   get isProbed(): boolean {
     const { manager } = this.#node;
-    return !(manager instanceof PlainManager) || manager.probed;
+    return this.#mayProbe && (!(manager instanceof PlainManager) || manager.probed);
   }
 
   get lastSuccessAt(): number {

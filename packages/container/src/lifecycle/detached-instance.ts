@@ -1,4 +1,4 @@
-import { edgeOf, specOf, type Clock } from "@steward/core";
+import { edgeOf, specOf, type CallDefaults, type Clock } from "@steward/core";
 import type { BackgroundEnd } from "./background.ts";
 import type { AnyDefinition, Graph } from "../graph/graph.ts";
 import { isEnabled, makeManager } from "./live-node.ts";
@@ -16,12 +16,13 @@ export interface InstanceContext {
   readonly clock: Clock;
   readonly from: NodeSource;
   readonly signal: AbortSignal;
+  readonly defaults: CallDefaults;
   readonly onBackgroundEnd: (end: BackgroundEnd) => void;
 }
 
 /** Starts an instance of its own from application resources; what it alone needs is made with it. */
 export async function makeInstance(context: InstanceContext, definition: AnyDefinition): Promise<Instance> {
-  const { graph, clock, from, signal, onBackgroundEnd } = context;
+  const { graph, clock, from, signal, defaults, onBackgroundEnd } = context;
   const { name } = definition;
   const spec = specOf(definition);
   const needs: Record<string, unknown> = {};
@@ -34,8 +35,8 @@ export async function makeInstance(context: InstanceContext, definition: AnyDefi
       needs[key] = "own" in edge ? own.at(-1)?.value : valueOfEdge(graph, from, { name, index: OUTSIDE }, edge);
     }
     if (!isEnabled(spec, needs)) return { value: undefined, stop };
-    const prepared = spec.managed?.prepare(needs);
-    const manager = makeManager(spec, needs, prepared, { clock, name, onBackgroundEnd });
+    const prepared = spec.managed?.prepare(needs, defaults);
+    const manager = makeManager(spec, needs, prepared, { clock, name, defaults, onBackgroundEnd });
     await manager.start({ signal });
     own.push({ value: manager.client, stop: () => manager.stop() });
     return { value: manager.client, stop };

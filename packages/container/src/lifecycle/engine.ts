@@ -6,6 +6,7 @@ import {
   type Clock,
   type Needs,
   type Phase,
+  type ResourceDefaults,
 } from "@steward/core";
 import { announceBackgroundEnd, type BackgroundEnd } from "./background.ts";
 import type { NodeStarts } from "../start/node-starts.ts";
@@ -44,6 +45,7 @@ export interface EngineOptions {
   readonly limits: Limits;
   readonly sessions: SessionOptions;
   readonly health: MonitorOptions | false;
+  readonly defaults: ResourceDefaults;
   readonly onBackgroundEnd?: ((event: BackgroundEvent) => void) | undefined;
 }
 
@@ -60,6 +62,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   readonly onBackgroundEnd: (end: BackgroundEnd) => void;
   /** What is published of it. */
   readonly events: Events;
+  readonly defaults: ResourceDefaults;
   readonly dependants: readonly (readonly number[])[];
   /** How long the start took, in ms. */
   startedInMs = 0;
@@ -77,7 +80,11 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   #draining: Promise<readonly NodeFailure[]> | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(graph: Graph, { name, clock, limits, sessions, health, onBackgroundEnd = () => {} }: EngineOptions) {
+  constructor(
+    graph: Graph,
+    { name, clock, limits, sessions, health, defaults, onBackgroundEnd = () => {} }: EngineOptions,
+  ) {
+    this.defaults = defaults;
     this.graph = graph;
     this.clock = clock;
     this.events = new Events(name, clock);

@@ -3,6 +3,7 @@ import {
   Manager,
   plainValue,
   StewardError,
+  type CallDefaults,
   type Clock,
   type Guard,
   type ManagerContext,
@@ -20,6 +21,8 @@ type Lifecycle = Iterator<unknown> | AsyncIterator<unknown>;
 export interface PlainContext {
   readonly clock: Clock;
   readonly name: string;
+  /** What its guard does where its definition does not say otherwise. */
+  readonly defaults: CallDefaults;
   /** Called when its background work ended although nothing had asked it to. */
   readonly onBackgroundEnd: (end: BackgroundEnd) => void;
 }
@@ -33,18 +36,20 @@ export class PlainManager extends Manager<unknown> {
   #background: Background | undefined;
   readonly #guard: PlannedGuard | undefined;
 
-  constructor(spec: Spec, needs: Values, { clock, name, onBackgroundEnd }: PlainContext) {
+  constructor(spec: Spec, needs: Values, { clock, name, defaults, onBackgroundEnd }: PlainContext) {
     super(spec.name, { clock, name, ...timeouts(spec) });
     this.#onBackgroundEnd = onBackgroundEnd;
     this.#spec = spec;
     this.#needs = needs;
     if (spec.guard === undefined) return;
-    const { breaker = {}, ...bounds } = spec.guard;
+    const { breaker = defaults.breaker ?? {}, retry = defaults.retry, timeoutMs = defaults.timeoutMs } = spec.guard;
     // Without a probe of its own there is nothing to be asked.
     const { ask, ...basis } = this.guardBasis();
     const options = {
       ...basis,
-      ...bounds,
+      ...spec.guard,
+      timeoutMs,
+      retry: retry === false ? undefined : retry,
       breaker: breaker === false ? undefined : breaker,
       ask: spec.probe === undefined ? undefined : ask,
     };

@@ -71,14 +71,14 @@ export class LateStarts {
 
   /** Starts an instance outside the graph from what a generation holds. */
   instance(definition: AnyDefinition, generation: Generation): Promise<Instance> {
-    const { graph, clock, state, onBackgroundEnd } = this.#host;
+    const { graph, clock, state, defaults, onBackgroundEnd } = this.#host;
     const { signal } = this.#abort;
     const from: NodeSource = {
       live: (index) => generation.live[index],
       holder: (index) => holderOf(graph, (i) => state.live(i), index),
       lazily: (index) => this.lazily(index),
     };
-    return this.#track(makeInstance({ graph, clock, from, signal, onBackgroundEnd }, definition));
+    return this.#track(makeInstance({ graph, clock, from, signal, defaults, onBackgroundEnd }, definition));
   }
 
   /** Starts nothing any more, and aborts what is under way. */

@@ -1,4 +1,4 @@
-import { OptionsError, sharedAbortController, type Clock, type Managed } from "@steward/core";
+import { OptionsError, sharedAbortController, type CallDefaults, type Clock, type Managed } from "@steward/core";
 import type { BackgroundEnd } from "../lifecycle/background.ts";
 import type { NodeFailure } from "../errors.ts";
 import type { Edge, Graph, GraphNode } from "../graph/graph.ts";
@@ -15,6 +15,8 @@ export interface StartHost {
   readonly graph: Graph;
   readonly clock: Clock;
   readonly limits: Limits;
+  /** What the calls of its resources do where they do not say otherwise. */
+  readonly defaults: CallDefaults;
   readonly onBackgroundEnd: (end: BackgroundEnd) => void;
   /** Called for an optional resource that did not start, so that it is tried again. */
   onDown(node: LiveNode): void;
@@ -243,14 +245,14 @@ export class NodeStarts implements NodeSource, Starter {
 
   #make(entry: Entry): { readonly live: LiveNode; readonly derived: boolean } | undefined {
     const { node, since } = entry;
-    const { graph, clock, onBackgroundEnd } = this.#host;
+    const { graph, clock, defaults, onBackgroundEnd } = this.#host;
     if (node.constant !== undefined || node.spec.enabled === false)
       return { live: new LiveNode(node, undefined, node.constant === undefined, since), derived: false };
     try {
       const needs = needsOf(graph, this, node);
       if (!isEnabled(node.spec, needs)) return { live: new LiveNode(node, undefined, true, since), derived: false };
-      const prepared = node.spec.managed?.prepare(needs);
-      const context = { clock, name: node.name, onBackgroundEnd };
+      const prepared = node.spec.managed?.prepare(needs, defaults);
+      const context = { clock, name: node.name, defaults, onBackgroundEnd };
       const share = { key: () => shareKey(this, node, this.#host), anew: this.#place.isRestart };
       const manager = makeManager(node.spec, needs, prepared, context, share);
       return {

@@ -80,6 +80,7 @@ const HELD_ONLY = [
   "probe",
   "guard",
   "health",
+  "metrics",
   "drain",
 ] as const;
 

@@ -67,6 +67,8 @@ export interface ResourceSettings {
   readonly stopTimeoutMs?: number | undefined;
   /** How its health is watched, where it differs from the rest of its container. */
   readonly health?: HealthSettings | undefined;
+  /** Whether its numbers are among the series of the container. Default `true`, or what the container says. */
+  readonly metrics?: boolean | undefined;
   /**
    * Order of a restart: `start-first` (default) starts the new one before the old one stops, so nobody waits;
    * `stop-first` is for what can exist only once, such as a listening port or a file lock.
@@ -80,7 +82,8 @@ const startRetry: Shape<StartRetryOptions> = /* @__PURE__ */ shape<StartRetryOpt
   maxDelayMs: milliseconds(),
 }));
 
-const healthShape: Shape<HealthSettings> = /* @__PURE__ */ shape<HealthSettings>(
+/** What says how health is watched must be. */
+export const healthShape: Shape<HealthSettings> = /* @__PURE__ */ shape<HealthSettings>(
   () => ({
     intervalMs: milliseconds(),
     timeoutMs: milliseconds(),
@@ -113,6 +116,7 @@ export function settingsRules(): RulesOf<ResourceSettings> {
     drainTimeoutMs: milliseconds(0),
     stopTimeoutMs: milliseconds(0),
     health: healthShape,
+    metrics: flag(),
     restart: oneOf("start-first", "stop-first"),
   };
 }

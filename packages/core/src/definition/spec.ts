@@ -2,6 +2,7 @@ import { StewardError } from "../errors.ts";
 import type { Clock } from "../time/clock.ts";
 import type { AnyDefinition, StartContext, StopContext } from "./types.ts";
 import type { RerunOptions, ResourceSettings } from "./settings.ts";
+import type { CallDefaults } from "./defaults.ts";
 import type { Lifetime, Need, Needs } from "./need.ts";
 import type { ResourceGuardOptions } from "../guard/options.ts";
 import type { CallSummary, PassiveEvidence } from "../health/tracker.ts";
@@ -65,8 +66,11 @@ export interface ManagedSpec {
   readonly driver: string;
   /** Problems of literal options, found when the definition was made. */
   readonly problems: readonly OptionsProblem[];
-  /** Checks derived options as soon as the needs are ready, before anything connects. Throws `OPTIONS_INVALID`. */
-  readonly prepare: (needs: Readonly<Record<string, unknown>>) => unknown;
+  /**
+   * Checks derived options, and those that the container gives where none were given, as soon as the needs are ready and
+   * before anything connects. Throws `OPTIONS_INVALID`.
+   */
+  readonly prepare: (needs: Readonly<Record<string, unknown>>, defaults?: CallDefaults) => unknown;
   /** Makes the manager from what `prepare` gave. No I/O. */
   readonly create: (options: unknown, context: { readonly name: string; readonly clock: Clock }) => Managed;
 }

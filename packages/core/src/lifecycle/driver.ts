@@ -1,3 +1,4 @@
+import type { CallDefaults } from "../definition/defaults.ts";
 import type { Definition } from "../definition/types.ts";
 import type { ManagerContext } from "./manager-context.ts";
 import type { Manager } from "./manager.ts";
@@ -17,6 +18,8 @@ export interface Driver<Input, Client> {
   readonly schema: OptionsSchema;
   /** Makes a manager from options as they were given; it checks them itself, for it works alone too. No I/O. */
   readonly create: (options: Input, context: ManagerContext) => Manager<Client>;
+  /** The options that stand for what a container says of the calls of all its resources. Default: it inherits nothing. */
+  readonly inherit?: (defaults: CallDefaults) => Readonly<Record<string, unknown>>;
   /** Settings that differ from the usual ones, such as `readiness: "startup"` for what other processes share. */
   readonly settings?: ResourceSettings;
 }
@@ -93,7 +96,11 @@ export function managedFactory<Input, Client>(driver: Driver<Input, Client>): Ma
       managed: {
         driver: driver.kind,
         problems,
-        prepare: (values) => (derive === undefined ? options : wellFormed(name, driver.schema, derive(values))),
+        prepare: (values, defaults = {}) => {
+          const given = derive === undefined ? options : derive(values);
+          const whole = withInherited(driver.inherit?.(defaults) ?? {}, given);
+          return whole === options ? options : wellFormed(name, driver.schema, whole);
+        },
         create: (wellFormed, { name, clock }) =>
           driver.create(wellFormed as Input, { ...limits(settings), name, clock }), // what `prepare` let through
       },
@@ -101,6 +108,14 @@ export function managedFactory<Input, Client>(driver: Driver<Input, Client>): Ma
     return register(spec);
   };
   return define as unknown as ManagedFactory<Input, Client>; // one implementation for both forms
+}
+
+/** Options with what the container says where they say nothing. The same object where nothing is inherited. */
+function withInherited(inherited: Readonly<Record<string, unknown>>, given: unknown): unknown {
+  if (typeof given !== "object" || given === null) return given;
+  const own = given as Readonly<Record<string, unknown>>; // to look at; it is checked afterwards
+  const missing = Object.entries(inherited).filter(([key, value]) => value !== undefined && own[key] === undefined);
+  return missing.length === 0 ? given : { ...given, ...Object.fromEntries(missing) };
 }
 
 /** What was given, where nothing is wrong with it. */

@@ -98,5 +98,6 @@ export const redisCluster: ManagedFactory<RedisClusterOptions, RedisClusterClien
   kind: "redis",
   schema: redisClusterSchema,
   create: (options, context) => new RedisClusterManager(options, context),
+  inherit: ({ timeoutMs, breaker }) => ({ timeoutMs, breaker }),
   settings: { readiness: "startup" },
 });
