@@ -136,7 +136,21 @@ export {
   type RulesOf,
   type Shape,
 } from "./options/shape.ts";
-export type { HistogramValue, MetricSample, MetricsSource, PubSub, RedisRunner, SqlRunner } from "./ports.ts";
+export type { HistogramValue, MetricSample, MetricsSource } from "./ports/metrics.ts";
+export type { Audit, AuditEvent, CacheOptions, ResponseCache } from "./ports/platform.ts";
+export type {
+  Authenticator,
+  Credential,
+  PasswordHashing,
+  Principal,
+  RateDecision,
+  RateLimiter,
+  SessionRecord,
+  SessionStore,
+  TokenKey,
+  TokenKeys,
+} from "./ports/security.ts";
+export type { PubSub, RedisArgument, RedisCommand, RedisCommands, RedisRunner, SqlRunner } from "./ports/storage.ts";
 export { grpcStatusOf, httpStatusOf, publicError, stewardErrorIn, type PublicError } from "./public-error.ts";
 export { RetryPolicy, type RetryOptions } from "./guard/retry.ts";
 export {

@@ -1,4 +1,4 @@
-import { isStewardError } from "@steward/core";
+import { isStewardError, type PasswordHashing } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import t from "tap";
 import {
@@ -279,4 +279,17 @@ t.test("calibration raises the cost to the wanted time and stays within memory",
   t.match(await bounded.calibrate({ targetMs: 1e9 }), { scheme: "scrypt", logN: 12 });
   const iterations = await hasher({ parameters: CHEAP_PBKDF2 });
   t.match(await iterations.calibrate({ targetMs: 0 }), { iterations: 14_569 }, "in at most 12 steps");
+});
+
+t.test("serves as the port PasswordHashing", async (t) => {
+  const port: PasswordHashing = await hasher({});
+  const stored = await port.hash("correct horse");
+  t.same(
+    [
+      await port.verify("correct horse", stored),
+      await port.verify("correct horse", undefined),
+      port.needsRehash(stored),
+    ],
+    [true, false, false],
+  );
 });

@@ -9,7 +9,7 @@ import type { CallSummary, PassiveEvidence } from "../health/tracker.ts";
 import type { LifecycleState } from "../lifecycle/lifecycle.ts";
 import type { Phase } from "../lifecycle/phase.ts";
 import type { LastProbe } from "../health/probing.ts";
-import type { MetricSample } from "../ports.ts";
+import type { MetricSample } from "../ports/metrics.ts";
 import type { OptionsProblem } from "../options/problems.ts";
 
 /** Background work of a resource. It ends when its signal aborts. */

@@ -8,7 +8,7 @@ import { Histogram } from "../health/histogram.ts";
 import { guardShape, type CallOptions, type GuardBounds, type GuardStats, type Operation } from "./options.ts";
 import { guardSeries, overloadError, timeoutError } from "./numbers.ts";
 import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
-import type { HistogramValue, MetricSample } from "../ports.ts";
+import type { HistogramValue, MetricSample } from "../ports/metrics.ts";
 import { assertShape } from "../options/shape.ts";
 import { RetryPolicy } from "./retry.ts";
 import { deadlineWheel, type DeadlineWheel } from "../time/timing-wheel.ts";

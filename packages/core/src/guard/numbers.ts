@@ -1,6 +1,6 @@
 import { StewardError } from "../errors.ts";
 import type { GuardBounds, GuardStats } from "./options.ts";
-import type { HistogramValue, MetricSample } from "../ports.ts";
+import type { HistogramValue, MetricSample } from "../ports/metrics.ts";
 
 /** The numbers of a guard as series, with the given attributes. */
 export function* guardSeries(

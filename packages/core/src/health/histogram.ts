@@ -1,4 +1,4 @@
-import type { HistogramValue } from "../ports.ts";
+import type { HistogramValue } from "../ports/metrics.ts";
 
 /** Bounds of durations of calls, in s: from 50 us, which an answer from the same machine takes, to 10 s. */
 export const DURATION_BOUNDS: readonly number[] = [

@@ -5,7 +5,7 @@ import { type CallSummary, callsOf, evidenceOf, type PassiveEvidence } from "../
 import { Lifecycle, type LifecycleState } from "./lifecycle.ts";
 import type { Phase } from "./phase.ts";
 import { contextShape, type ManagerContext } from "./manager-context.ts";
-import type { MetricSample } from "../ports.ts";
+import type { MetricSample } from "../ports/metrics.ts";
 import { Probing, type LastProbe, type ProbeCall } from "../health/probing.ts";
 import type { Managed } from "../definition/spec.ts";
 import { assertShape } from "../options/shape.ts";

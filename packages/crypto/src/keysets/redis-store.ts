@@ -13,7 +13,7 @@ import type { KeyStore } from "./store.ts";
 /** How {@link redisStore} is made. */
 export interface RedisStoreOptions {
   /** Runs the commands: the port of the Redis resource. The server must not evict: keys are not a cache. */
-  readonly redis: RedisRunner;
+  readonly redis: Pick<RedisRunner, "command" | "script">;
   /** Before the name of every key. Default `steward:keyset:`. */
   readonly prefix?: string | undefined;
   /** Tells other instances at once; without it they learn at their next look. */

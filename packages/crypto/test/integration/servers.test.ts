@@ -14,7 +14,7 @@ function sqlRunner(sql: postgres.Sql | postgres.TransactionSql): SqlRunner {
   };
 }
 
-function redisRunner(redis: Redis): RedisRunner {
+function redisRunner(redis: Redis): Pick<RedisRunner, "command" | "script"> {
   const plain = (value: string | number | Uint8Array): string | number | Buffer =>
     value instanceof Uint8Array ? Buffer.from(value) : value;
   return {

@@ -26,6 +26,18 @@ export function attachSeam(database: object, seam: Seam): void {
   Object.defineProperty(database, SEAM, { value: seam });
 }
 
+const TRANSACTION = Symbol.for("steward.database.transaction");
+
+/** Marks an open transaction as ours. */
+export function markTransaction(transaction: object): void {
+  Object.defineProperty(transaction, TRANSACTION, { value: true });
+}
+
+/** Whether it is an open transaction of a database of ours. */
+export function isTransaction(value: object): boolean {
+  return TRANSACTION in value;
+}
+
 /**
  * The seam of a database.
  * @throws {DATABASE_NOT_MANAGED} when it was not made by this package.

@@ -12,7 +12,7 @@ import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type { TransactionSql } from "postgres";
 import type { Lease } from "../client/lease.ts";
 import { Scope } from "../client/scope.ts";
-import { seamOf } from "../client/seam.ts";
+import { markTransaction, seamOf } from "../client/seam.ts";
 import type { Schema } from "../options.ts";
 import { beginStatement, type TransactionSettings } from "./isolation.ts";
 
@@ -87,6 +87,7 @@ export async function begin<TSchema extends Schema>(
     [Symbol.asyncDispose]: () => ending.rollback(),
   };
   const made = Object.assign(seam.over(scope.drizzleClient()), end, { $client: scope.sql() });
+  markTransaction(made);
   return made as unknown as OpenTransaction<TSchema>; // `over` keeps the tables of `db`
 }
 

@@ -227,8 +227,51 @@ t.test("serves as the port SqlRunner", async (t) => {
   t.equal(await balance(1), 11);
 });
 
+t.test(
+  "an open transaction serves as the port SqlRunner: what it stores lasts or goes with the transaction",
+  async (t) => {
+    for (const [end, expected] of [
+      ["rollback", 100],
+      ["commit", 31],
+    ] as const) {
+      await using open = await begin(db);
+      const runner = sqlRunner(open);
+      await runner.query("update accounts set balance = $1 where id = 1", [30]);
+      const after = await runner.transaction(async (inner) => {
+        await inner.query("update accounts set balance = balance + 1 where id = 1");
+        return (await inner.query<{ balance: number }>("select balance from accounts where id = 1"))[0]?.balance;
+      });
+      t.equal(after, 31);
+      const undone = runner.transaction(async (inner) => {
+        await inner.query("update accounts set balance = 99");
+        throw new Error("no");
+      });
+      t.match(await failure(undone), { message: "no" });
+      t.equal(await balance(1), 100, "others do not see it yet");
+      await open[end]();
+      t.equal(await balance(1), expected);
+      t.match(await failure(runner.query("select 1")), { code: "DATABASE_LEASE_ENDED" });
+    }
+    const within = await transaction(db, (open) => sqlRunner(open).query("select 1 as one"));
+    t.same([...within], [{ one: 1 }]);
+  },
+);
+
+t.test("a transaction within that of a SqlRunner is a savepoint", async (t) => {
+  await sqlRunner(db).transaction(async (runner) => {
+    await runner.query("update accounts set balance = 5 where id = 1");
+    const undone = runner.transaction(async (inner) => {
+      await inner.query("update accounts set balance = 6 where id = 1");
+      throw new Error("no");
+    });
+    await failure(undone);
+  });
+  t.equal(await balance(1), 5);
+});
+
 t.test("refuses databases that are not ours", async (t) => {
   t.equal((await failure(begin({} as Database))).code, "DATABASE_NOT_MANAGED");
+  t.throws(() => sqlRunner({ $client: db.$client }), { code: "DATABASE_NOT_MANAGED" });
   await using open = await begin(db);
   t.equal(
     (await failure(begin(open as unknown as Database))).code,

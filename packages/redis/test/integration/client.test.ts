@@ -69,6 +69,57 @@ t.test("a script is sent once per connection and again when the server has forgo
   await t.rejects(runner.script("return redis.error_reply('no')", [], []), { message: /no/ });
 });
 
+t.test("the port gives bytes as they were stored, from commands, scripts and batches", needsRedis, async (t) => {
+  const server = await launch(t);
+  const { client } = await manage(t, { url: server.url, keyPrefix: "app:" });
+  const runner = redisRunner(client);
+  const bytes = Uint8Array.of(0xff, 0xfe, 0x00, 0x80);
+  await runner.command("HSET", "h", "v", bytes);
+  t.same(await runner.binary.command("HGET", "h", "v"), Buffer.from(bytes));
+  t.same(await runner.binary.command("HMGET", "h", "v", "none"), [Buffer.from(bytes), null]);
+  const script = "return { ARGV[1], redis.call('HGET', KEYS[1], 'v') }";
+  for (let i = 0; i < 2; i++)
+    t.same(await runner.binary.script(script, ["h"], [bytes]), [Buffer.from(bytes), Buffer.from(bytes)]);
+  t.same(await runner.binary.batch([["HGET", "h", "v"]]), [{ status: "fulfilled", value: Buffer.from(bytes) }]);
+  t.equal(await client.hexists("h", "v"), 1, "keys have their prefix");
+});
+
+t.test("a batch is one write, and tells of each command how it ended", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port });
+  const runner = redisRunner(manager.client);
+  const started = (): number => Number(manager.stats()["started"]);
+  const before = started();
+  const replies = await runner.batch([
+    ["SET", "a", 1],
+    ["LPUSH", "a", "x"],
+    ["INCRBY", "a", 41],
+  ]);
+  t.match(replies, [
+    { status: "fulfilled", value: "OK" },
+    { status: "rejected", reason: { name: "ReplyError", message: /WRONGTYPE/ } },
+    { status: "fulfilled", value: 42 },
+  ]);
+  t.equal(started() - before, 1, "it passes the guard as one call");
+  t.same(await runner.batch([]), []);
+  const refused = { status: "rejected", reason: { code: "REDIS_COMMAND_REFUSED" } };
+  t.match(
+    await runner.batch([
+      ["GET", "a"],
+      ["BLPOP", "list", 0],
+    ]),
+    [refused, refused],
+  );
+  await t.rejects(runner.batch([["GET", Number.NaN], ["GET", "a"], []] as unknown as [["GET"]]), {
+    code: "OPTIONS_INVALID",
+    message: /commands\.0: must be a command[^]*commands\.2: /,
+  });
+  await t.rejects(runner.batch("GET a" as unknown as []), { code: "OPTIONS_INVALID" });
+  await manager.stop();
+  t.match(await runner.batch([["GET", "a"]]), [{ status: "rejected", reason: { code: "RESOURCE_UNAVAILABLE" } }]);
+});
+
 t.test("what belongs to one connection is refused on the shared one, and works on one's own", needsRedis, async (t) => {
   const server = await launch(t);
   const manager = await manage(t, { url: server.url });

@@ -1,7 +1,13 @@
 import { Load, until } from "@steward/testing";
 import t from "tap";
 import { startRedisCluster, type RedisServer } from "@steward/testing/servers";
-import { RedisClusterManager, RedisPoolManager, redisPubSub, type RedisClusterOptions } from "../../src/index.ts";
+import {
+  RedisClusterManager,
+  RedisPoolManager,
+  redisPubSub,
+  redisRunner,
+  type RedisClusterOptions,
+} from "../../src/index.ts";
 import { needsRedis, proxyTo } from "../setup.ts";
 
 const cluster = needsRedis.skip === undefined ? await startRedisCluster() : undefined;
@@ -50,6 +56,24 @@ t.test(
     await manager.probe();
   },
 );
+
+t.test("a batch goes to the nodes of its keys, and its replies come in its order", needsRedis, async (t) => {
+  const { client } = await manage(t, { keyPrefix: "batch:" });
+  const runner = redisRunner(client);
+  const keys = Array.from({ length: 200 }, (_, n) => `k${n}`);
+  const done = await runner.batch(keys.map((key) => ["SET", key, key] as const));
+  t.ok(done.every((reply) => reply.status === "fulfilled" && reply.value === "OK"));
+  const read = await runner.binary.batch(keys.map((key) => ["GET", key] as const));
+  t.same(
+    read,
+    keys.map((key) => ({ status: "fulfilled", value: Buffer.from(key) })),
+  );
+  t.match(
+    await runner.batch([["GET", "k1"], ["MGET", "k1", "k2"], ["MGET", "{t}1", "{t}2"], ["PING"]]),
+    [{ value: "k1" }, { status: "rejected" }, { value: [null, null] }, { value: "PONG" }],
+    "keys of several slots fail the command that has them alone",
+  );
+});
 
 t.test("messages reach subscribers whatever node they are published to", needsRedis, async (t) => {
   const manager = await manage(t);

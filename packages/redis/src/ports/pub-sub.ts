@@ -1,10 +1,8 @@
-import { createHash } from "node:crypto";
-import type { PubSub, RedisRunner } from "@steward/core";
-import type { RedisClient } from "./client/client.ts";
-import type { RedisClusterClient } from "./cluster/client.ts";
+import type { PubSub } from "@steward/core";
+import type { RedisClient } from "../client/client.ts";
+import type { RedisClusterClient } from "../cluster/client.ts";
 
 type Client = RedisClient | RedisClusterClient;
-type Argument = string | number | Uint8Array;
 type Listener = (message: string) => void;
 
 const pubSubs = new WeakMap<Client, PubSub>();
@@ -92,55 +90,4 @@ class ClientPubSub implements PubSub {
       }
     }
   }
-}
-
-/** Hashes of the scripts that were used last. */
-const MOST_SCRIPTS = 500;
-const hashes = new Map<string, string>();
-
-function hashOf(source: string): string {
-  let hash = hashes.get(source);
-  if (hash !== undefined) return hash;
-  if (hashes.size >= MOST_SCRIPTS) hashes.clear();
-  hash = createHash("sha1").update(source).digest("hex");
-  hashes.set(source, hash);
-  return hash;
-}
-
-/**
- * A Redis as a port that runs commands and scripts. Replies are as the driver gives them, text as strings.
- *
- * @example
- * ```ts needs=redis
- * import { redisRunner, RedisPoolManager } from "@steward/redis";
- * await using redis = await new RedisPoolManager({ url: process.env["REDIS_URL"] }).start();
- * const runner = redisRunner(redis.client);
- * console.log(await runner.script("return ARGV[1] * 2", [], [21])); // => 42
- * ```
- */
-export function redisRunner(client: Client): RedisRunner {
-  return {
-    command: (name, ...args) => client.call(name, ...args.map(plain)),
-    script: (source, keys, args) => runScript(client, source, keys, args),
-  };
-}
-
-async function runScript(
-  client: Client,
-  source: string,
-  keys: readonly string[],
-  args: readonly Argument[],
-): Promise<unknown> {
-  const rest = [...keys, ...args.map(plain)];
-  try {
-    return await client.evalsha(hashOf(source), keys.length, ...rest);
-  } catch (error) {
-    // The server does not know it (any more), so it did not run.
-    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-    return client.eval(source, keys.length, ...rest);
-  }
-}
-
-function plain(given: Argument): string | number | Buffer {
-  return given instanceof Uint8Array ? Buffer.from(given.buffer, given.byteOffset, given.byteLength) : given;
 }

@@ -17,40 +17,31 @@ export interface PubSub {
 export interface SqlRunner {
   /** Runs one statement. */
   query<Row extends Record<string, unknown>>(text: string, parameters?: readonly unknown[]): Promise<readonly Row[]>;
-  /** Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. */
+  /** Runs `work` in one transaction, or a savepoint of the open one: kept when it resolves, rolled back when it rejects. */
   transaction<T>(work: (runner: SqlRunner) => Promise<T>): Promise<T>;
 }
 
+/** What a Redis command takes after its name. */
+export type RedisArgument = string | number | Uint8Array;
+
+/** A Redis command with its arguments, such as `["SET", "key", 1]`. */
+export type RedisCommand = readonly [name: string, ...args: RedisArgument[]];
+
 /** Runs Redis commands. */
-export interface RedisRunner {
+export interface RedisCommands {
   /** Runs one command and gives its reply. */
-  command(name: string, ...args: readonly (string | number | Uint8Array)[]): Promise<unknown>;
+  command(name: string, ...args: readonly RedisArgument[]): Promise<unknown>;
+  /**
+   * Runs several commands in one round trip, and gives how each ended, in the same order. It is no transaction. In a
+   * cluster, commands of different slots go out side by side.
+   */
+  batch(commands: readonly RedisCommand[]): Promise<readonly PromiseSettledResult<unknown>[]>;
   /** Runs a Lua script, by its hash where the server has it already. */
-  script(source: string, keys: readonly string[], args: readonly (string | number | Uint8Array)[]): Promise<unknown>;
+  script(source: string, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown>;
 }
 
-/** One series of a metric, at the moment it was read. */
-export interface MetricSample {
-  /** Name as the OpenTelemetry conventions have it, where they have one. */
-  readonly name: string;
-  /** What kind of number it is. */
-  readonly kind: "counter" | "gauge" | "histogram";
-  /** Unit in UCUM, such as `s`, `By` or `{connection}`. */
-  readonly unit: string;
-  readonly attributes: Readonly<Record<string, string>>;
-  readonly value: number | HistogramValue;
-}
-
-/** Counts per bucket. `counts` has one entry more than `bounds`: what lies above the last bound. */
-export interface HistogramValue {
-  readonly bounds: readonly number[];
-  readonly counts: readonly number[];
-  readonly sum: number;
-  readonly count: number;
-}
-
-/** Whoever has metrics to show. */
-export interface MetricsSource {
-  /** The present values. Cheap, no I/O. */
-  metrics(): Iterable<MetricSample>;
+/** Runs Redis commands; what Redis stores as bytes comes back as text. */
+export interface RedisRunner extends RedisCommands {
+  /** The same with bytes: what would be a string is a `Uint8Array`, also inside of arrays. */
+  readonly binary: RedisCommands;
 }
