@@ -150,7 +150,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     },
     none: [
       "CERT_NEEDS_KEY anything assertShape brand breakerSchema certNeedsKey checkOptions checkShape countSchema current",
-      "currentContext deadlineWheel defaultsShape describeError edge edgeOf eitherSchema flag fresh func funcOr functionSchema generator",
+      "currentContext deadlineWheel defaultsShape describeError edge edgeOf eitherSchema fallback flag judged fresh func funcOr functionSchema generator",
       "givenSchema grpcStatusOf hasMethods httpStatusOf isDefinition isFunction isGeneratorFunction isLoopback isRetryable",
       "isStewardError lazy listOf literalOr managedFactory maskUrl milliseconds msSchema nearest oneOf optional originOf",
       "parseOptions pemListSchema pemSchema plainValue isHeard isThenable problemsIn publicError publishEvent publishServing recognised",

@@ -1,6 +1,5 @@
 import {
   type Clock,
-  type HealthStatus,
   type HealthThresholds,
   HealthTracker,
   milliseconds,
@@ -206,8 +205,6 @@ class Watched implements ProbeTarget {
   readonly #renewedAt: number[] = [];
   #renewal: Timer | undefined;
   #renewalDelayMs = FIRST_RENEWAL_MS;
-  /** The status that subscribers know. */
-  #status: HealthStatus = "unknown";
   unschedule: () => void = () => {};
   unlisten: (() => void) | undefined;
 
@@ -280,9 +277,9 @@ class Watched implements ProbeTarget {
   /** Publishes the status where it is another than before: by phase, background work or evidence. */
   publishChange(): void {
     const { status, reason } = ownFinding(this.#node, this.tracker.health, lastProbeOf(this.#node));
-    const from = this.#status;
+    const from = this.#node.ownStatus;
     if (status === from) return;
-    this.#status = status;
+    this.#node.ownStatus = status;
     this.#availability.note(this.#clock.now(), status);
     const shown = status === "healthy" ? undefined : reason;
     this.#events.publish("health", { resource: this.name, from, to: status, reason: shown });

@@ -1,4 +1,4 @@
-import type { Managed, Spec } from "@steward/core";
+import type { HealthStatus, Managed, Spec } from "@steward/core";
 import { mayBeDown, type GraphNode } from "../graph/graph.ts";
 import { PlainManager, type PlainContext } from "./plain-manager.ts";
 import { ProcessShare } from "./process-share.ts";
@@ -14,6 +14,8 @@ export class LiveNode {
   /** When its start began, and how long it took, in ms of the clock. */
   readonly since: number;
   startedInMs: number | undefined;
+  /** What it is by itself, as far as its health is watched. */
+  ownStatus: HealthStatus = "unknown";
 
   constructor(graph: GraphNode, manager: Managed | undefined, disabled: boolean, since: number) {
     this.graph = graph;
@@ -36,6 +38,13 @@ export class LiveNode {
   /** The value, or `undefined` while a plain optional resource is down. */
   get valueIfUp(): unknown {
     return this.absent ? undefined : this.value;
+  }
+
+  /** Whether it is up and not known to be unhealthy. */
+  get isUsable(): boolean {
+    if (this.manager === undefined) return !this.disabled;
+    const { phase } = this.manager;
+    return (phase === "ready" || phase === "draining") && this.ownStatus !== "unhealthy";
   }
 
   /** True for a plain resource that is down, and so has no object. */

@@ -1,3 +1,4 @@
+import { judged } from "@steward/core";
 import { containerError } from "../errors.ts";
 import type { Edge, Graph, GraphNode } from "../graph/graph.ts";
 import type { LiveNode } from "./live-node.ts";
@@ -191,7 +192,7 @@ export function holderOf(
   live: (index: number) => LiveNode | undefined,
   index: number,
 ): { readonly current: unknown } {
-  return {
+  const holder = {
     get current() {
       const node = live(index);
       if (node === undefined)
@@ -199,6 +200,7 @@ export function holderOf(
       return node.value;
     },
   };
+  return judged(holder, () => live(index)?.isUsable === true);
 }
 
 /** What an edge hands to its asker. */

@@ -124,7 +124,8 @@ function aNeed(kind: string, need: unknown): Need {
   throw refusal(kind, need, "a definition");
 }
 
-function aDefinition(kind: string, need: unknown): AnyDefinition {
+/** A definition, or an error that says what it is instead. */
+export function aDefinition(kind: string, need: unknown): AnyDefinition {
   if (isDefinition(need)) return need;
   if (isNeed(need))
     throw refusal(kind, "an edge", `a definition: write optional(${kind}(x)), not ${kind}(optional(x))`);
