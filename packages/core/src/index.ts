@@ -32,6 +32,7 @@ export type {
   StopContext,
 } from "./definition/types.ts";
 export { defaultsShape, type CallDefaults, type ResourceDefaults } from "./definition/defaults.ts";
+export { fromConfig, type Configured, type FromConfig, type Kinds } from "./definition/from-config.ts";
 export { fallback, judged, type FallbackReach } from "./definition/fallback.ts";
 export { cached, current, fresh, lazy, optional, when, type CachedOptions, type Current } from "./definition/edges.ts";
 export {

@@ -149,6 +149,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [
+      "fromConfig", // its factories check what they are given
       "CERT_NEEDS_KEY anything assertShape brand breakerSchema certNeedsKey checkOptions checkShape countSchema current",
       "currentContext deadlineWheel defaultsShape describeError edge edgeOf eitherSchema fallback flag judged fresh func funcOr functionSchema generator",
       "givenSchema grpcStatusOf hasMethods httpStatusOf isDefinition isFunction isGeneratorFunction isLoopback isRetryable",
