@@ -47,14 +47,13 @@ export class SampleManager extends Manager<SampleClient> {
   constructor(options: SampleOptions, context: ManagerContext = {}) {
     super("sample", context);
     this.#options = checkOptions(this.name, schema, options);
-    const { timeoutMs, maxConcurrent, maxPending } = this.#options;
+    const { timeoutMs, maxConcurrent, maxPending, breaker } = this.#options;
     this.#guard = new Guard({
-      resource: this.name,
-      clock: this.clock,
+      ...this.guardBasis(),
       timeoutMs,
       maxConcurrent,
       maxPending,
-      refusal: () => this.unavailable(),
+      breaker: breaker === false ? undefined : breaker,
     });
   }
 

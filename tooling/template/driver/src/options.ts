@@ -1,4 +1,4 @@
-import { countSchema, msSchema, type OptionsSchema } from "@steward/core";
+import { breakerSchema, countSchema, msSchema, type BreakerOptions, type OptionsSchema } from "@steward/core";
 import * as v from "valibot";
 
 /** Options of a sample. */
@@ -13,6 +13,8 @@ export interface SampleOptions {
   readonly maxConcurrent?: number | undefined;
   /** Calls that may wait for a place; one more is refused. Default 1,000. */
   readonly maxPending?: number | undefined;
+  /** A circuit breaker: it opens when there is no connection or no answer. `false` for none. Default: on. */
+  readonly breaker?: BreakerOptions | false | undefined;
 }
 
 /** Options with their defaults. */
@@ -25,4 +27,5 @@ export const schema: OptionsSchema<CheckedOptions> = v.strictObject({
   timeoutMs: v.optional(msSchema(1), 5_000),
   maxConcurrent: v.optional(countSchema(1), 100),
   maxPending: v.optional(countSchema(0), 1_000),
+  breaker: v.optional(breakerSchema(), {}),
 });

@@ -2,7 +2,7 @@ import { Breaker, Guard, systemClock, type GuardOptions } from "@steward/core";
 import type { Arm } from "../../arms/arm.ts";
 import { type Call, failingWork, guarded, repeat, work } from "../calling.ts";
 
-const FOREVER = 2 ** 31;
+const FOREVER = 2 ** 31 - 1;
 
 function guardWith(options: Partial<GuardOptions>): Guard {
   return new Guard({ resource: "db", clock: systemClock, ...options });
@@ -27,7 +27,7 @@ function breakerAlone(): Call {
   const breaker = new Breaker("db");
   return () => {
     const since = performance.now();
-    const ticket = breaker.admit(since, Number.POSITIVE_INFINITY);
+    const ticket = breaker.admit(since);
     const promise = work();
     const now = performance.now();
     breaker.succeeded(ticket, now, now - since);
