@@ -124,10 +124,7 @@ export class Running implements AsyncDisposable, MetricsSource {
     fn: (value: Gotten<D>) => R,
   ): Promise<Awaited<R>> {
     const engine = this.#engine;
-    await engine.restarts.gate;
-    const refusal = engine.refusal();
-    if (refusal !== undefined) throw refusal;
-    const scope = engine.open(undefined, undefined);
+    const scope = await engine.openLater();
     try {
       return await fn(this.get(definition));
     } finally {

@@ -6,12 +6,15 @@ import { root, type Row, row } from "@steward/harness";
 /** The test of the container that restarts resources at random; it reads the number of its seeds from `STEWARD_SEEDS`. */
 const TEST = "restart-fuzz";
 
+/** How many it has in a whole run of the tests. */
+const USUAL_SEEDS = 200;
+
 /** Runs the restart fuzz of the container with so many seeds. */
 export async function restarts(seeds: number): Promise<Row[]> {
   const since = performance.now();
   const child = spawn(process.execPath, [join(root, "tooling/run/steward.mjs"), "dev", "container", "--", TEST], {
     cwd: root,
-    env: { ...process.env, STEWARD_SEEDS: String(seeds) },
+    env: { ...process.env, STEWARD_SEEDS: String(seeds), STEWARD_EFFORT: String(Math.max(1, seeds / USUAL_SEEDS)) }, // effort: it may take longer
     stdio: "inherit",
   });
   const [code] = await once(child, "exit");

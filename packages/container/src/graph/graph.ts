@@ -81,6 +81,11 @@ export class Graph {
     return this.#index.get(override?.kind === "definition" ? override.definition : definition);
   }
 
+  /** The index of what `resolve` gave: no override is applied once more. */
+  indexOfResolved(definition: AnyDefinition): number | undefined {
+    return this.#index.get(definition);
+  }
+
   /** A definition as the asker sees it: the override's, or itself. Whoever replaces a definition may wrap it: it sees the original. */
   resolve(
     definition: AnyDefinition,
@@ -97,22 +102,34 @@ export class Graph {
   admit(needs: readonly Need[]): void {
     const known = this.nodes.length;
     const targets = needs.flatMap(targetsOfNeed);
-    for (const target of targets) this.#visit(target, undefined);
+    try {
+      for (const target of targets) this.#visit(target, undefined);
+    } catch (error) {
+      this.#forgetFrom(known);
+      throw error;
+    }
     for (const target of targets) if (isHeldByContainer(target)) this.usedByScopes.add(this.indexOf(target) ?? -1);
     if (this.nodes.length === known) return this.#refuseAbsentIn(needs);
-    const added = this.nodes.splice(known);
-    for (const node of added) {
-      this.#index.delete(node.definition);
-      this.byName.delete(node.name);
-      this.usedByScopes.delete(node.index);
-    }
-    this.#scoped = new WeakSet(); // some were visited only because of what is not here
+    const added = this.#forgetFrom(known);
     const names = [...new Set(added.map((node) => `"${node.name}"`))].join(", ");
     throw containerError(
       "NOT_IN_GRAPH",
       `this container does not hold ${names}: add it to the roots of container([...])`,
       { resource: added[0]?.name },
     );
+  }
+
+  /** Takes back what a visit has added that was in vain. */
+  #forgetFrom(known: number): GraphNode[] {
+    const added = this.nodes.splice(known);
+    for (const { definition, index, name } of added) {
+      if (this.#index.get(definition) === index) this.#index.delete(definition); // a node for one edge alone is not there
+      this.byName.delete(name);
+      this.usedByScopes.delete(index);
+    }
+    this.#scoped = new WeakSet(); // some were visited only because of what is not here
+    this.#path.length = 0;
+    return added;
   }
 
   /** A scope, too, has no object of what is down. */
@@ -165,9 +182,10 @@ export class Graph {
   #visit(asked: AnyDefinition, asker: AnyDefinition | undefined): void {
     const { definition, constant } = this.resolve(asked, asker);
     this.#refuseCycle(definition);
-    if (this.#index.has(definition) || this.#scoped.has(definition)) return;
+    const isHeld = isHeldByContainer(definition);
+    if (isHeld ? this.#index.has(definition) : this.#scoped.has(definition)) return; // of what is held, `#scoped` has instances of scopes' own
     this.#path.push(definition);
-    if (isHeldByContainer(definition)) this.#addNode(definition, constant);
+    if (isHeld) this.#addNode(definition, constant);
     else this.#addScoped(definition, constant !== undefined);
     this.#path.pop();
   }

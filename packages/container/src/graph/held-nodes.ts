@@ -3,10 +3,45 @@ import { isHeldByContainer, type AnyDefinition, type Graph } from "./graph.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import type { Generation } from "../lifecycle/state.ts";
 
-/** Which nodes of the graph the instances of a definition hold: those it needs, and those of all it is made with. */
+/** What an override put in the place of a definition. */
+type Constant = NonNullable<ReturnType<Graph["resolve"]>["constant"]>;
+
+type Part = number | Constant;
+
+/**
+ * What a value was made from: instances of a generation, by their indices, and what overrides put in their place. The
+ * instances are read when it is asked, because one that a lazy start adds meanwhile may have been used too.
+ */
+export class Held {
+  readonly #parts: ReadonlySet<Part>;
+  readonly #generation: Generation;
+
+  constructor(parts: ReadonlySet<Part>, generation: Generation) {
+    this.#parts = parts;
+    this.#generation = generation;
+  }
+
+  /** Whether it is any of these. */
+  hasAny(nodes: readonly LiveNode[]): boolean {
+    const { live } = this.#generation;
+    return nodes.some((node) => this.#parts.has(node.graph.index) && live[node.graph.index] === node);
+  }
+
+  /** Whether what is made of the other is the same. */
+  isSame(other: Held): boolean {
+    if (this.#parts.size !== other.#parts.size) return false;
+    for (const part of this.#parts) {
+      if (!other.#parts.has(part)) return false;
+      if (typeof part === "number" && this.#generation.live[part] !== other.#generation.live[part]) return false;
+    }
+    return true;
+  }
+}
+
+/** What the instances of a definition are made from: what it needs, and what all needs that it is made with. */
 export class HeldNodes {
   readonly #graph: Graph;
-  #known = new WeakMap<AnyDefinition, ReadonlySet<number>>();
+  #known = new WeakMap<AnyDefinition, ReadonlySet<Part>>();
 
   constructor(graph: Graph) {
     this.#graph = graph;
@@ -17,34 +52,22 @@ export class HeldNodes {
     this.#known = new WeakMap();
   }
 
-  /** Whether an instance that was made in a generation holds any of these. */
-  holdsAny(definition: AnyDefinition, generation: Generation, nodes: readonly LiveNode[]): boolean {
-    const held = this.#heldBy(definition);
-    return nodes.some((node) => held.has(node.graph.index) && generation.live[node.graph.index] === node);
+  /** What a value is made from that is made now, in a generation. */
+  of(definition: AnyDefinition, generation: Generation): Held {
+    let known = this.#known.get(definition);
+    if (known === undefined) this.#known.set(definition, (known = this.#find(definition)));
+    return new Held(known, generation);
   }
 
-  /** Whether all that a definition holds is the same in both generations. */
-  holdsTheSame(definition: AnyDefinition, one: Generation, other: Generation): boolean {
-    if (one === other) return true;
-    for (const index of this.#heldBy(definition)) if (one.live[index] !== other.live[index]) return false;
-    return true;
-  }
-
-  #heldBy(definition: AnyDefinition): ReadonlySet<number> {
-    let held = this.#known.get(definition);
-    if (held === undefined) this.#known.set(definition, (held = this.#find(definition)));
-    return held;
-  }
-
-  #find(definition: AnyDefinition): Set<number> {
-    const held = new Set<number>();
+  #find(definition: AnyDefinition): Set<Part> {
+    const held = new Set<Part>();
     const seen = new Set([definition]);
     for (const one of seen)
       for (const need of Object.values(specOf(one).needs)) this.#add(one, edgeOf(need), held, seen); // a set visits what is added meanwhile
     return held;
   }
 
-  #add(asker: AnyDefinition, edge: EdgeSpec, held: Set<number>, seen: Set<AnyDefinition>): void {
+  #add(asker: AnyDefinition, edge: EdgeSpec, held: Set<Part>, seen: Set<AnyDefinition>): void {
     if (edge.kind === "lazy" || edge.kind === "current") return;
     if (edge.kind === "when") {
       this.#add(asker, { kind: "plain", target: edge.condition, optional: false }, held, seen);
@@ -52,8 +75,8 @@ export class HeldNodes {
       return this.#add(asker, edge.whenFalse, held, seen);
     }
     const { definition, constant } = this.#graph.resolve(edge.target, asker);
-    if (constant !== undefined) return;
-    const index = this.#graph.indexOf(definition, asker) ?? this.#graph.indexOf(definition);
+    if (constant !== undefined) return void held.add(constant);
+    const index = this.#graph.indexOfResolved(definition);
     const isShared = edge.kind === "plain" && isHeldByContainer(definition);
     if (isShared && index !== undefined) held.add(index);
     else seen.add(definition);

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "@steward/core";
 import type { AnyDefinition } from "../graph/graph.ts";
+import type { Held } from "../graph/held-nodes.ts";
 import type { Instance } from "./detached-instance.ts";
 import type { LiveNode } from "./live-node.ts";
 import type { Generation } from "./state.ts";
@@ -10,16 +11,14 @@ export interface CachedHost {
   readonly clock: Clock;
   /** Starts an instance from what a generation holds. */
   makeInstance(definition: AnyDefinition, generation: Generation): Promise<Instance>;
-  /** Whether a definition holds any of some instances, as it was made in a generation. */
-  holdsAny(definition: AnyDefinition, generation: Generation, nodes: readonly LiveNode[]): boolean;
-  /** Whether all that a definition holds is the same in both generations. */
-  holdsTheSame(definition: AnyDefinition, one: Generation, other: Generation): boolean;
+  /** What a value is made from that is made now, in a generation. */
+  heldBy(definition: AnyDefinition, generation: Generation): Held;
 }
 
 /** An instance that is handed out for a while. */
 interface CachedInstance {
   readonly definition: AnyDefinition;
-  readonly generation: Generation;
+  readonly held: Held;
   readonly ttlMs: number;
   readonly expiresAt: number;
   readonly started: Promise<Instance>;
@@ -59,20 +58,19 @@ export class CachedInstances {
   }
 
   #find(definition: AnyDefinition, ttlMs: number, generation: Generation): CachedInstance | undefined {
+    const known = this.#current.get(definition);
+    if (known === undefined) return undefined;
     const now = this.#host.clock.now();
-    return this.#current
-      .get(definition)
-      ?.find(
-        (one) =>
-          one.ttlMs === ttlMs && now < one.expiresAt && this.#host.holdsTheSame(definition, one.generation, generation),
-      );
+    const held = this.#host.heldBy(definition, generation);
+    return known.find((one) => one.ttlMs === ttlMs && now < one.expiresAt && one.held.isSame(held));
   }
 
   #add(definition: AnyDefinition, ttlMs: number, generation: Generation): CachedInstance {
     this.#retireExpired();
+    const held = this.#host.heldBy(definition, generation);
     const started = this.#host.makeInstance(definition, generation);
     const expiresAt = this.#host.clock.now() + ttlMs;
-    const instance = { definition, generation, ttlMs, expiresAt, started, users: 0, stopped: undefined };
+    const instance = { definition, held, ttlMs, expiresAt, started, users: 0, stopped: undefined };
     this.#current.set(definition, [...(this.#current.get(definition) ?? []), instance]);
     this.#alive.add(instance);
     this.#arm(expiresAt);
@@ -127,8 +125,7 @@ export class CachedInstances {
 
   /** Stops those that hold any of these instances; whoever asks next gets a new one. Gives what failed. */
   async release(nodes: readonly LiveNode[]): Promise<unknown[]> {
-    const held = [...this.#alive].filter((one) => this.#host.holdsAny(one.definition, one.generation, nodes));
-    return this.#stopAll(held);
+    return this.#stopAll([...this.#alive].filter(({ held }) => held.hasAny(nodes)));
   }
 
   /** Stops everything, also what still has a user. Gives what failed. */

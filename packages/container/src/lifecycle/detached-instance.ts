@@ -29,8 +29,10 @@ export async function makeInstance(context: InstanceContext, definition: AnyDefi
   const own: Instance[] = [];
   const stop = (): Promise<void> => stopAll(own);
   try {
-    for (const [key, need] of Object.entries(spec.needs)) {
-      const edge = graph.edgeOfDetached(definition, key, edgeOf(need));
+    const edges = Object.entries(spec.needs).map(
+      ([key, need]) => [key, graph.edgeOfDetached(definition, key, edgeOf(need))] as const, // at once: overrides may change meanwhile
+    );
+    for (const [key, edge] of edges) {
       if ("own" in edge) own.push(await makeInstance(context, edge.own));
       needs[key] = "own" in edge ? own.at(-1)?.value : valueOfEdge(graph, from, { name, index: OUTSIDE }, edge);
     }

@@ -17,7 +17,7 @@ import { Events } from "./events.ts";
 import { containerError, StopError, type NodeFailure } from "../errors.ts";
 import type { AnyDefinition, Graph, Override } from "../graph/graph.ts";
 import { HealthMonitor, type MonitorOptions } from "../health/monitor.ts";
-import { HeldNodes } from "../graph/held-nodes.ts";
+import { HeldNodes, type Held } from "../graph/held-nodes.ts";
 import { HeldValues } from "./held-values.ts";
 import type { Instance } from "./detached-instance.ts";
 import { LateStarts, type LateStartHost } from "../start/late-starts.ts";
@@ -160,7 +160,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   async #rollBack(attempt: StartAttempt): Promise<Error> {
     this.#starts.close(attempt.failures[0]?.cause);
     const taken = await attempt.release();
-    await this.#starts.settled();
+    await Promise.all([this.#starts.settled(), this.#retries.close(), this.monitor?.close()]);
     const rest = await this.takeDown(this.state.nodes); // what lazy edges had started
     const error = startError(attempt, {
       order: [...taken.order, ...rest.order],
@@ -240,11 +240,42 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     return containerError("CONTAINER_CLOSED", `no scope can open: the container is ${this.phase}`, { retryable: true });
   }
 
-  /** Opens a scope. The caller has looked at `refusal`. */
+  /** Opens a scope. The caller has looked at `refusal`, and has waited for the gate of restarts. */
   open(inputs: readonly Binding[] | undefined, session: SessionSource | undefined): ScopeState {
     const scope = new ScopeState(this, this.state.pin(), inputs, session);
     this.scopes.add(scope);
     return scope;
+  }
+
+  /**
+   * Opens a scope once no restart keeps scopes out.
+   *
+   * @throws {CONTAINER_CLOSED} when the container stops.
+   * @throws {RESTART_FAILED} while a restart has left nothing to use.
+   */
+  async openLater(): Promise<ScopeState> {
+    for (let { gate } = this.restarts; gate !== undefined; gate = this.restarts.gate) await gate;
+    const refusal = this.refusal();
+    if (refusal !== undefined) throw refusal;
+    return this.open(undefined, undefined);
+  }
+
+  /** Opens a scope for a caller that does not wait: while a restart keeps scopes out, it holds nothing yet. */
+  openAtOnce(inputs: readonly Binding[] | undefined, session: SessionSource | undefined): ScopeState {
+    if (this.restarts.isOpen) return this.open(inputs, session);
+    const scope = new ScopeState(this, this.state.pinNothing(), inputs, session);
+    scope.waits = true;
+    this.scopes.add(scope);
+    return scope;
+  }
+
+  /** A scope that waits begins to hold what is live, once it may. */
+  async enter(scope: ScopeState): Promise<void> {
+    for (let { gate } = this.restarts; gate !== undefined; gate = this.restarts.gate) await gate;
+    if (!scope.waits || !scope.isOpen) return;
+    scope.waits = false;
+    this.state.unpin(scope.generation);
+    scope.generation = this.state.pin();
   }
 
   scopeClosed(scope: ScopeState): void {
@@ -284,12 +315,8 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     return later.live[index]?.value;
   }
 
-  holdsAny(definition: AnyDefinition, generation: Generation, nodes: readonly LiveNode[]): boolean {
-    return this.#held.holdsAny(definition, generation, nodes);
-  }
-
-  holdsTheSame(definition: AnyDefinition, one: Generation, other: Generation): boolean {
-    return this.#held.holdsTheSame(definition, one, other);
+  heldBy(definition: AnyDefinition, generation: Generation): Held {
+    return this.#held.of(definition, generation);
   }
 
   // --- stop --------------------------------------------------------------------------------------------------------

@@ -16,8 +16,15 @@ export class LiveNode {
   startedInMs: number | undefined;
   /** What it is by itself, as far as its health is watched. */
   ownStatus: HealthStatus = "unknown";
+  /** The instances that it was handed and keeps: `current` and `lazy` needs are none. */
+  readonly holds: readonly LiveNode[];
 
-  constructor(graph: GraphNode, manager: Managed | undefined, disabled: boolean, since: number) {
+  constructor(
+    graph: GraphNode,
+    manager: Managed | undefined,
+    { disabled, since, holds }: Pick<LiveNode, "disabled" | "since" | "holds">,
+  ) {
+    this.holds = holds;
     this.graph = graph;
     this.manager = manager;
     this.disabled = disabled;

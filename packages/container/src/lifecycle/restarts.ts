@@ -8,12 +8,11 @@ import {
 } from "@steward/core";
 import { firstOf, untilAborted } from "./caller.ts";
 import { containerError, type NodeFailure } from "../errors.ts";
-import type { Edge } from "../graph/graph.ts";
 import type { Events } from "./events.ts";
 import type { LiveNode } from "./live-node.ts";
 import { ProcessShare } from "./process-share.ts";
 import { Replacement, type Affected, type ReplacementHost } from "./replacement.ts";
-import { chosen, indicesOf } from "./state.ts";
+import { indicesOf } from "./state.ts";
 import { inOrder } from "../stop/stop.ts";
 
 /** What restarts need of the container. */
@@ -60,9 +59,17 @@ export class Restarts {
     this.#host = host;
   }
 
-  /** A promise to wait for before a scope opens; it rejects while a restart has left nothing to use. */
+  /** Whether scopes can open now. */
+  get isOpen(): boolean {
+    return this.#gate.name === "open";
+  }
+
+  /**
+   * A promise to wait for before a scope opens; it rejects while a restart has left nothing to use. Ask again after it:
+   * the next restart may have begun.
+   */
   get gate(): Promise<void> | undefined {
-    return this.#gate.name === "open" ? undefined : this.#passGate();
+    return this.isOpen ? undefined : this.#passGate();
   }
 
   async #passGate(): Promise<void> {
@@ -283,34 +290,27 @@ export class Restarts {
 
   /** Nodes and all that may come to hold their values; a lazy edge holds none. */
   #reachOf(roots: readonly number[]): Set<number> {
-    return this.#dependantsOf(roots, (edge, index) => edge.kind !== "lazy" && indicesOf(edge).includes(index));
+    const { dependants, graph } = this.#host;
+    const reach = new Set(roots);
+    for (const index of reach)
+      for (const dependant of dependants[index] ?? [])
+        if (
+          graph.nodes[dependant]?.edges.some((edge) => edge.kind !== "lazy" && indicesOf(edge).includes(index)) === true
+        )
+          reach.add(dependant); // a set visits what is added meanwhile
+    return reach;
   }
 
   /** What runs of some nodes and of all that hold their values now: `current` and `lazy` edges hold none. */
   #holdersOf(roots: readonly number[]): LiveNode[] {
-    const { state } = this.#host;
-    const holders = this.#dependantsOf(
-      roots,
-      (edge, index, dependant) => state.live(dependant) !== undefined && this.#holds(edge, index),
-    );
-    return [...holders].flatMap((index) => state.live(index) ?? []);
-  }
-
-  #holds(edge: Edge, index: number): boolean {
-    if (edge.kind !== "when") return edge.kind === "plain" && edge.to === index;
-    return edge.condition === index || this.#holds(chosen(this.#host.state, edge), index);
-  }
-
-  #dependantsOf(
-    roots: readonly number[],
-    follows: (edge: Edge, index: number, dependant: number) => boolean,
-  ): Set<number> {
-    const found = new Set<number>(roots);
-    for (const index of found)
-      for (const dependant of this.#host.dependants[index] ?? [])
-        if (this.#host.graph.nodes[dependant]?.edges.some((edge) => follows(edge, index, dependant)) === true)
-          found.add(dependant); // a set visits what is added meanwhile
-    return found;
+    const { state, dependants } = this.#host;
+    const found = new Set(roots.flatMap((index) => state.live(index) ?? []));
+    for (const node of found)
+      for (const index of dependants[node.graph.index] ?? []) {
+        const dependant = state.live(index);
+        if (dependant?.holds.includes(node) === true) found.add(dependant); // a set visits what is added meanwhile
+      }
+    return [...found];
   }
 
   #refuseShared(nodes: readonly LiveNode[]): void {

@@ -134,7 +134,7 @@ export class ContainerState {
 
   /** What scopes are handed has changed otherwise, as by an override: plans have to be made anew. */
   touch(): void {
-    this.#changed(this.#current);
+    for (const generation of [this.#current, ...this.#pinned]) this.#changed(generation);
   }
 
   #changed(generation: OwnGeneration): void {
@@ -148,6 +148,13 @@ export class ContainerState {
   pin(): Generation {
     this.#current.pins++;
     return this.#current;
+  }
+
+  /** A generation without anything, for a scope that may not hold anything yet. */
+  pinNothing(): Generation {
+    const nothing = new OwnGeneration([], ++this.#version);
+    nothing.pins = 1;
+    return nothing;
   }
 
   /** Gives a generation back. */
@@ -221,6 +228,16 @@ export function valueOfEdge(
 /** The branch that a conditional edge takes. */
 export function chosen(from: Pick<NodeSource, "live">, edge: Extract<Edge, { kind: "when" }>): Edge {
   return edge.test(from.live(edge.condition)?.valueIfUp) ? edge.whenTrue : edge.whenFalse;
+}
+
+/** The instances that an asker keeps through an edge. */
+export function heldThrough(from: Pick<NodeSource, "live">, edge: Edge): LiveNode[] {
+  if (edge.kind === "when") {
+    const condition = from.live(edge.condition);
+    return [...(condition === undefined ? [] : [condition]), ...heldThrough(from, chosen(from, edge))];
+  }
+  const live = edge.kind === "plain" ? from.live(edge.to) : undefined;
+  return live === undefined ? [] : [live];
 }
 
 function disabledError(asker: string, node: GraphNode | undefined): Error {

@@ -58,7 +58,7 @@ class Compiler {
     if (edge.kind === "cached")
       return this.#own(`cached ${definition.name}`, false, (host) => host.cached(definition, edge.ttlMs));
     if (edge.kind === "fresh" && isHeldByContainer(definition))
-      return this.#own(definition.name, false, (host) => host.instantiate(definition));
+      return this.#own(definition.name, false, (host) => host.instantiate(definition, owner));
     if (isHeldByContainer(definition)) return this.#application(definition, owner, edge);
     return this.#scoped(asker, definition, edge);
   }
@@ -87,7 +87,7 @@ class Compiler {
   ): Source {
     const state = this.#state;
     const { graph } = state;
-    const index = graph.indexOf(definition, owner) ?? graph.indexOf(definition);
+    const index = graph.indexOfResolved(definition);
     if (index === undefined) throw notHeld(definition);
     const live = this.#generation.live[index];
     const disabled = live?.disabled === true || graph.nodes[index]?.spec.enabled === false;

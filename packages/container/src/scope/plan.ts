@@ -18,8 +18,8 @@ export interface StepHost {
   resolve(needs: Needs): Promise<Record<string, unknown>>;
   /** A value of the session that this scope belongs to. */
   fromSession(definition: AnyDefinition): unknown;
-  /** An instance of its own of what the container holds. */
-  instantiate(definition: AnyDefinition): Promise<unknown>;
+  /** An instance of its own of what the container holds, for a value of `asker`; `undefined` for the handler itself. */
+  instantiate(definition: AnyDefinition, asker: AnyDefinition | undefined): Promise<unknown>;
   /** An instance of a cached need, given back at the end. */
   cached(definition: AnyDefinition, ttlMs: number): unknown;
   /** Starts what the container holds lazily, and gives its value. */

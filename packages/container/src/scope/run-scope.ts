@@ -31,7 +31,7 @@ export function openScope(
 ): Scope {
   const refusal = engine.refusal();
   if (refusal !== undefined) throw refusal;
-  return engine.open(inputs, session) as Scope; // the state has what a scope promises, for definitions of any type
+  return engine.openAtOnce(inputs, session) as Scope; // the state has what a scope promises, for definitions of any type
 }
 
 /** Opens a scope for `fn`, in one tick where nothing has to be waited for. */

@@ -19,6 +19,8 @@ export interface ScopeHost extends ValueHost {
   /** As `lazily`; the scope holds the instance until it ends. */
   lazilyFor(index: number, scope: ScopeState): Promise<unknown>;
   scopeClosed(scope: ScopeState): void;
+  /** Makes a scope that waits hold what is live, once a restart lets it in. */
+  enter(scope: ScopeState): Promise<void>;
 }
 
 const NO_INPUTS: readonly Binding[] = [];
@@ -31,7 +33,10 @@ export type InputProvider = (definition: AnyDefinition) => unknown;
 /** One open scope: its inputs, the values made so far, and what has to be undone. */
 export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   readonly host: ScopeHost;
-  readonly generation: Generation;
+  /** What it takes its values from. Changed once at most, where it waited. */
+  generation: Generation;
+  /** True while it holds nothing, because a restart keeps scopes out. */
+  waits = false;
   readonly session: SessionSource | undefined;
   /** Neighbours in the container's list of open scopes. */
   before: ScopeState | undefined = undefined;
@@ -42,7 +47,9 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   #abort: AbortController | undefined = undefined;
   #slots: unknown[] | undefined = undefined;
   #plan: Plan | undefined = undefined;
-  #phase: "open" | "settled" | "closed" = "open";
+  #phase: "open" | "settled" | "closed" | "over" | "gone" = "open";
+  /** What is made for it, or undone after its end. */
+  #underWay = 0;
 
   /** Asked for inputs that the scope was not opened with. */
   provide: InputProvider | undefined = undefined;
@@ -64,14 +71,14 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   get signal(): AbortSignal {
     if (this.#abort === undefined) {
       this.#abort = new AbortController();
-      if (this.#phase === "closed") this.#abort.abort(scopeEnded());
+      if (!this.isOpen) this.#abort.abort(scopeEnded());
     }
     return this.#abort.signal;
   }
 
   /** True until it is closed. */
   get isOpen(): boolean {
-    return this.#phase !== "closed";
+    return this.#phase === "open" || this.#phase === "settled";
   }
 
   /** Gives up the work of this scope: aborts its signal. Its cleanup still runs when it is closed. */
@@ -84,7 +91,32 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   enterPlan(plan: Plan): Promise<void> | undefined {
     this.#slots = this.#slotsFor(plan);
     this.#plan = plan;
-    return execute(plan, this, this.#slots, this.generation.values);
+    const entering = execute(plan, this, this.#slots, this.generation.values);
+    return entering === undefined ? undefined : this.#holdDuring(entering);
+  }
+
+  /** Holds what it took its values from until some work is over, also when it is closed before. */
+  async #holdDuring(work: Promise<unknown>): Promise<void> {
+    this.#underWay++;
+    try {
+      await work;
+    } finally {
+      this.#underWay--;
+      this.#letGo();
+    }
+  }
+
+  /** Holds nothing any more once it has ended and nothing is made for it or undone. */
+  #letGo(): void {
+    if (this.#phase !== "over" || this.#underWay > 0) return;
+    this.#phase = "gone";
+    this.host.scopeClosed(this);
+  }
+
+  #end(): void {
+    this.#phase = "over";
+    this.#abort?.abort(scopeEnded());
+    this.#letGo();
   }
 
   /** What the first plan was asked for. */
@@ -124,15 +156,20 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   /** The values of needs. */
   async resolve(needs: Readonly<Record<string, Need>>): Promise<Record<string, unknown>> {
     this.#refuseClosed();
+    if (this.waits) {
+      await this.host.enter(this);
+      this.#refuseClosed();
+    }
     const { values } = this.generation;
     const plan = this.host.planFor(this.generation, needs, "later");
     const slots = this.#slotsFor(plan);
-    await execute(plan, this, slots, values);
+    const entering = execute(plan, this, slots, values);
+    if (entering !== undefined) await this.#holdDuring(entering);
     return plan.result(slots, values, this);
   }
 
   #refuseClosed(): void {
-    if (this.#phase === "closed")
+    if (!this.isOpen)
       throw containerError("SCOPE_CLOSED", "the scope is closed; take what you need from it before its work settles");
   }
 
@@ -167,7 +204,7 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   /** Notes what has to be undone. What arrives after the end, because it ignored its signal, is undone at once. */
   willCleanUp(cleanup: Cleanup): void {
     (this.#cleanups ??= []).push(cleanup);
-    if (this.#phase === "closed") void runCleanups([cleanup], { error: scopeEnded() }, this);
+    if (!this.isOpen) void this.#holdDuring(runCleanups([cleanup], { error: scopeEnded() }, this));
   }
 
   fromSession(definition: AnyDefinition): unknown {
@@ -206,10 +243,7 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
 
   /** Ends a scope that has nothing to undo. */
   endAtOnce(): void {
-    if (this.#phase === "closed") return;
-    this.#phase = "closed";
-    this.#abort?.abort(scopeEnded());
-    this.host.scopeClosed(this);
+    if (this.isOpen) this.#end();
   }
 
   /**
@@ -231,7 +265,7 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
    * @throws What it ended with, with failures of cleanup attached; or what a cleanup failed with.
    */
   async close(failure?: { readonly error: unknown }): Promise<void> {
-    if (this.#phase === "closed") return;
+    if (!this.isOpen) return;
     let outcome: Outcome = failure;
     if (this.#phase === "open")
       outcome = await this.settle(failure).then(
@@ -243,8 +277,7 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
       const due = this.#due(() => true);
       if (due !== undefined) outcome = (await runCleanups(due, outcome, this)).outcome;
     } finally {
-      this.#abort?.abort(scopeEnded());
-      this.host.scopeClosed(this);
+      this.#end();
     }
     if (outcome !== undefined) throw outcome.error;
   }

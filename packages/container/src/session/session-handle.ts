@@ -39,16 +39,16 @@ export class SessionHandle<Bound extends string = never> {
    * @throws {CONTAINER_CLOSED} when the container stops.
    */
   async get<D extends SomeDefinition>(definition: D & ResolvableBy<D, Bound>): Promise<Gotten<D>> {
-    await this.#engine.restarts.gate;
-    const refusal = this.#engine.refusal();
-    if (refusal !== undefined) throw refusal;
-    const { session, done } = this.#engine.sessions.use(this.#key, this.#inputs);
-    const scope = this.#engine.open(undefined, session); // it holds what the value is made from
+    const scope = await this.#engine.openLater(); // it holds what the value is made from
     try {
-      return (await session.get(definition, scope.generation)) as Gotten<D>; // the plan made it of this definition
+      const { session, done } = this.#engine.sessions.use(this.#key, this.#inputs);
+      try {
+        return (await session.get(definition, scope.generation)) as Gotten<D>; // the plan made it of this definition
+      } finally {
+        done();
+      }
     } finally {
       scope.endAtOnce();
-      done();
     }
   }
 

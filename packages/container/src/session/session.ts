@@ -3,6 +3,7 @@ import { runCleanups, type Cleanup, type Outcome } from "../scope/cleanups.ts";
 import { containerError } from "../errors.ts";
 import { execute } from "../scope/plan-runner.ts";
 import type { AnyDefinition } from "../graph/graph.ts";
+import type { Held } from "../graph/held-nodes.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import type { Plan, Step, StepHost } from "../scope/plan.ts";
 import type { Generation } from "../lifecycle/state.ts";
@@ -17,21 +18,19 @@ import {
 
 /** What a session asks of the container it belongs to. */
 export interface SessionHost extends ValueHost {
-  /** Whether a definition holds any of some instances, as it was made in a generation. */
-  holdsAny(definition: AnyDefinition, generation: Generation, nodes: readonly LiveNode[]): boolean;
-  /** Whether all that a definition holds is the same in both generations. */
-  holdsTheSame(definition: AnyDefinition, one: Generation, other: Generation): boolean;
+  /** What a value is made from that is made now, in a generation. */
+  heldBy(definition: AnyDefinition, generation: Generation): Held;
 }
 
-/** A value of a session, and the generation that it was made from. */
+/** A value of a session, and what it was made from. */
 interface Made {
-  readonly generation: Generation;
+  readonly held: Held;
   readonly value: unknown;
 }
 
 /** What has to be undone at the end of a session, or when what it holds is restarted. */
 interface Due {
-  readonly generation: Generation;
+  readonly held: Held;
   readonly cleanup: Cleanup;
 }
 
@@ -44,8 +43,8 @@ export class SessionState implements SessionSource {
   #due: Due[] = [];
   /** Cleanups of what arrived after the end. */
   readonly #late: Promise<unknown>[] = [];
-  /** The releases so far. */
-  #released: Promise<unknown> = Promise.resolve();
+  /** Resolves once the cleanups under way are over: one after the other, or a value would go before those that hold it. */
+  #cleaned: Promise<unknown> = Promise.resolve();
   readonly #abort = new AbortController();
   #isClosed = false;
 
@@ -70,12 +69,12 @@ export class SessionState implements SessionSource {
     throw inputMissing(definition);
   }
 
-  /** What was made of a definition and holds what a generation has; else makes it. A failure is not remembered. */
-  remember(definition: AnyDefinition, generation: Generation, make: () => unknown): unknown {
+  /** What was made of a definition from the same; else makes it. A failure is not remembered. */
+  remember(definition: AnyDefinition, held: Held, make: () => unknown): unknown {
     const versions = this.#made.get(definition) ?? [];
-    const known = versions.find((made) => this.#host.holdsTheSame(definition, made.generation, generation));
+    const known = versions.find((made) => made.held.isSame(held));
     if (known !== undefined) return known.value;
-    const made = { generation, value: make() };
+    const made = { held, value: make() };
     this.#made.set(definition, [...(this.#made.get(definition) ?? []), made]);
     if (isThenable(made.value)) made.value.then(undefined, () => this.#forget(definition, (one) => one === made));
     return made.value;
@@ -96,8 +95,8 @@ export class SessionState implements SessionSource {
   }
 
   /** Notes what has to be undone. What arrives after the end, because it ignored its signal, is undone at once. */
-  willCleanUp(cleanup: Cleanup, generation: Generation): void {
-    this.#due.push({ cleanup, generation });
+  willCleanUp(cleanup: Cleanup, held: Held): void {
+    this.#due.push({ cleanup, held });
     if (this.#isClosed) this.#late.push(runCleanups([cleanup], { error: sessionEnded() }, this));
   }
 
@@ -106,14 +105,11 @@ export class SessionState implements SessionSource {
    * @throws What a cleanup failed with.
    */
   async release(nodes: readonly LiveNode[]): Promise<void> {
-    const holds = (definition: AnyDefinition, generation: Generation): boolean =>
-      this.#host.holdsAny(definition, generation, nodes);
-    for (const definition of this.#made.keys()) this.#forget(definition, (made) => holds(definition, made.generation));
-    const due = this.#due.filter(({ cleanup, generation }) => holds(cleanup.definition, generation));
+    const holdsAny = ({ held }: Made | Due): boolean => held.hasAny(nodes);
+    for (const definition of this.#made.keys()) this.#forget(definition, holdsAny);
+    const due = this.#due.filter(holdsAny);
     this.#due = this.#due.filter((one) => !due.includes(one));
-    const released = this.#run(due);
-    this.#released = Promise.allSettled([this.#released, released]);
-    await released;
+    await this.#run(due);
   }
 
   /**
@@ -125,7 +121,6 @@ export class SessionState implements SessionSource {
     const due = this.#due.splice(0);
     this.#made.clear();
     try {
-      await this.#released; // what is being released may hold what is left
       await this.#run(due);
       await Promise.all(this.#late);
     } finally {
@@ -139,9 +134,10 @@ export class SessionState implements SessionSource {
   }
 
   async #run(due: readonly Due[]): Promise<void> {
-    if (due.length === 0) return;
     const cleanups = due.map(({ cleanup }) => cleanup);
-    const { outcome }: { readonly outcome: Outcome } = await runCleanups(cleanups, undefined, this);
+    const run = this.#cleaned.then(() => runCleanups(cleanups, undefined, this));
+    this.#cleaned = run.catch(() => {});
+    const { outcome }: { readonly outcome: Outcome } = await run;
     if (outcome !== undefined) throw outcome.error;
   }
 }
@@ -155,6 +151,8 @@ class SessionValues implements StepHost, ValueHolder {
   readonly generation: Generation;
   readonly #host: SessionHost;
   readonly #session: SessionState;
+  /** What values are made from, as it was when their plan was: overrides may change until they are made. */
+  readonly #held = new Map<AnyDefinition, Held>();
 
   constructor(host: SessionHost, session: SessionState, generation: Generation) {
     this.#host = host;
@@ -173,6 +171,8 @@ class SessionValues implements StepHost, ValueHolder {
   async resolve(needs: Needs): Promise<Record<string, unknown>> {
     const { values } = this.generation;
     const plan: Plan = this.#host.planFor(this.generation, needs, "session");
+    for (const { definition } of plan.steps)
+      if (definition !== undefined) this.#held.set(definition, this.#host.heldBy(definition, this.generation));
     const slots = new Array<unknown>(plan.size).fill(undefined);
     for (const { definition, slot } of plan.inputs) slots[slot] = this.#session.inputValue(definition);
     await execute(plan, this, slots, values);
@@ -185,7 +185,8 @@ class SessionValues implements StepHost, ValueHolder {
   }
 
   remember(step: Step, make: () => unknown): unknown {
-    return step.definition === undefined ? make() : this.#session.remember(step.definition, this.generation, make);
+    const { definition } = step;
+    return definition === undefined ? make() : this.#session.remember(definition, this.#heldBy(definition), make);
   }
 
   enter(definition: AnyDefinition, generator: unknown, handler: boolean): unknown {
@@ -199,15 +200,22 @@ class SessionValues implements StepHost, ValueHolder {
   }
 
   willCleanUp(cleanup: Cleanup): void {
-    this.#session.willCleanUp(cleanup, this.generation);
+    this.#session.willCleanUp(cleanup, this.#heldBy(cleanup.definition));
+  }
+
+  #heldBy(definition: AnyDefinition): Held {
+    return this.#held.get(definition) ?? this.#host.heldBy(definition, this.generation);
   }
 
   fromSession(definition: AnyDefinition): Promise<unknown> {
     return this.get(definition);
   }
 
-  instantiate(definition: AnyDefinition): Promise<unknown> {
-    return this.#host.instantiate(definition, this);
+  /** It goes with the value that it is made for. */
+  instantiate(definition: AnyDefinition, asker: AnyDefinition | undefined): Promise<unknown> {
+    const held = this.#heldBy(asker ?? definition);
+    const willCleanUp = (cleanup: Cleanup): void => this.#session.willCleanUp(cleanup, held);
+    return this.#host.instantiate(definition, { generation: this.generation, willCleanUp });
   }
 
   cached(definition: AnyDefinition, ttlMs: number): unknown {

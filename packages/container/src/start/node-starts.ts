@@ -1,12 +1,13 @@
 import { OptionsError, sharedAbortController, type CallDefaults, type Clock, type Managed } from "@steward/core";
 import type { BackgroundEnd } from "../lifecycle/background.ts";
+import { untilAborted } from "../lifecycle/caller.ts";
 import type { NodeFailure } from "../errors.ts";
 import type { Edge, Graph, GraphNode } from "../graph/graph.ts";
 import { isEnabled, LiveNode, makeManager } from "../lifecycle/live-node.ts";
 import { shareKey } from "../graph/share-key.ts";
 import type { StartAttempt, Starter } from "./start-attempt.ts";
 import { startWithRetry } from "./start-retry.ts";
-import { chosen, holderOf, needsOf, type NodeSource } from "../lifecycle/state.ts";
+import { chosen, heldThrough, holderOf, needsOf, type NodeSource } from "../lifecycle/state.ts";
 import type { Limits } from "../stop/stop-budget.ts";
 import type { TakenDown } from "../stop/stop.ts";
 
@@ -86,8 +87,11 @@ export class NodeStarts implements NodeSource, Starter {
     return holderOf(this.#host.graph, (i) => this.live(i), index);
   }
 
+  /** A start that was given up waits for nothing any more: what it waits for may wait for its end. */
   lazily(index: number, asker: number): Promise<unknown> {
-    return this.#place.lazily(index, asker);
+    const entry = this.#entries.get(asker);
+    const started = this.#place.lazily(index, asker);
+    return untilAborted(started, entry?.stage === "starting" ? entry.abort.signal : undefined);
   }
 
   /** Whether a node is being started. */
@@ -247,16 +251,22 @@ export class NodeStarts implements NodeSource, Starter {
     const { node, since } = entry;
     const { graph, clock, defaults, onBackgroundEnd } = this.#host;
     if (node.constant !== undefined || node.spec.enabled === false)
-      return { live: new LiveNode(node, undefined, node.constant === undefined, since), derived: false };
+      return {
+        live: new LiveNode(node, undefined, { disabled: node.constant === undefined, since, holds: [] }),
+        derived: false,
+      };
     try {
+      const holds = node.edges.flatMap((edge) => heldThrough(this, edge));
       const needs = needsOf(graph, this, node);
-      if (!isEnabled(node.spec, needs)) return { live: new LiveNode(node, undefined, true, since), derived: false };
+      if (!isEnabled(node.spec, needs))
+        return { live: new LiveNode(node, undefined, { disabled: true, since, holds }), derived: false };
       const prepared = node.spec.managed?.prepare(needs, defaults);
       const context = { clock, name: node.name, defaults, onBackgroundEnd };
       const share = { key: () => shareKey(this, node, this.#host), anew: this.#place.isRestart };
-      const manager = makeManager(node.spec, needs, prepared, context, share);
+      const isOwn = graph.indexOfResolved(node.definition) !== node.index; // of one edge alone
+      const manager = makeManager(node.spec, needs, prepared, context, isOwn ? undefined : share);
       return {
-        live: new LiveNode(node, manager, false, since),
+        live: new LiveNode(node, manager, { disabled: false, since, holds }),
         derived: node.spec.managed !== undefined && node.edges.length > 0,
       };
     } catch (cause) {

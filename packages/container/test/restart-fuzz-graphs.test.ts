@@ -1,0 +1,42 @@
+import { rounds } from "@steward/testing";
+import { once } from "node:events";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import t from "tap";
+import type { Outcome, Task } from "./restart-fuzz/worker.ts";
+
+/** `STEWARD_SEEDS` is how many; `STEWARD_SEED` is one, to see it again. */
+const ONE = process.env["STEWARD_SEED"];
+const SEEDS = ONE === undefined ? Number(process.env["STEWARD_SEEDS"] ?? rounds(50)) : 1;
+const RESTARTS = 200;
+/** For one seed, on a machine that does other work. */
+const SLOWEST_MS = 1_500;
+
+/** Runs some seeds in a thread of its own: without the hooks of the test runner they take half the time. */
+async function outcomeOf(seeds: readonly number[]): Promise<Outcome> {
+  const workerData: Task = { seeds, restarts: RESTARTS };
+  const worker = new Worker(new URL("./restart-fuzz/worker.js", import.meta.url), { workerData });
+  const [outcome] = (await once(worker, "message")) as [Outcome]; // the worker sends nothing else
+  await worker.terminate();
+  return outcome;
+}
+
+t.test(`${SEEDS} seeds x ${RESTARTS} restarts: nothing stopped is used, all stops, in order and in time`, async (t) => {
+  t.setTimeout(60_000 + SEEDS * SLOWEST_MS);
+  const threads = Math.min(availableParallelism(), 2, SEEDS);
+  const seeds = ONE === undefined ? Array.from({ length: SEEDS }, (_, i) => i + 1) : [Number(ONE)];
+  const shares = Array.from({ length: threads }, (_, thread) => seeds.filter((_, i) => i % threads === thread));
+  let [restarts, uses] = [0, 0];
+  for (const outcome of await Promise.all(shares.map(outcomeOf))) {
+    if ("seed" in outcome) {
+      const { seed, breaches, log } = outcome;
+      console.error(log.join("\n"));
+      t.fail(`seed ${seed} (STEWARD_SEED=${seed} shows it again):\n  ${breaches.join("\n  ")}`);
+    } else {
+      restarts += outcome.restarts;
+      uses += outcome.uses;
+      t.ok(outcome.uses > outcome.restarts, "what is up is used");
+    }
+  }
+  t.comment(`${restarts} restarts, ${uses} uses`);
+});
