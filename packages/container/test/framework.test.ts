@@ -95,3 +95,16 @@ t.test("an override of a definition counts for its variants", async (t) => {
   using _override = running.override(user, other);
   t.strictSame(await both(), { user: "other plain", variant: "other red" });
 });
+
+t.test("overrides of one definition can be taken back in any order", async (t) => {
+  const base = resource("base", { lifetime: "request", start: () => "base" });
+  await using running = await container([base]).start();
+  const seen = () => running.scope([], { base }, ({ base }) => base);
+  const one = running.override(base, "one");
+  const two = running.override(base, "two");
+  t.equal(await seen(), "two");
+  one[Symbol.dispose]();
+  t.equal(await seen(), "two");
+  two[Symbol.dispose]();
+  t.equal(await seen(), "base");
+});

@@ -1,5 +1,6 @@
 import { afterReply, cached, current, fresh, generator, input, lazy, optional, resource, when } from "@steward/core";
 import { FakeClock } from "@steward/testing";
+import { inspect } from "node:util";
 import t from "tap";
 import { container } from "../src/index.ts";
 
@@ -522,4 +523,20 @@ t.test("a plan compiled to code and an interpreted one give the same", async (t)
   for (let i = 0; i < 60; i++)
     results.add(await running.scope([request.is({ id: "1" })], { last }, ({ last }) => last));
   t.equal(results.size, 1);
+});
+
+t.test("the handler's own error arrives, with every failure of cleanup behind it", async (t) => {
+  const make = (name: string) =>
+    resource(name, {
+      lifetime: "request",
+      start: () => name,
+      stop: () => Promise.reject(new Error(`cleanup of ${name}`)),
+    });
+  const [a, b] = [make("a"), make("b")];
+  await using running = await container([a, b]).start();
+  const cause = new Error("the real cause");
+  const error = await running.scope([], { a, b }, () => Promise.reject(cause)).catch((thrown: unknown) => thrown);
+  t.equal(error, cause);
+  t.match(inspect(error), /cleanup of a/);
+  t.match(inspect(error), /cleanup of b/);
 });
