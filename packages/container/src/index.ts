@@ -20,7 +20,7 @@ export {
   type ManagementRoute,
 } from "./health/management.ts";
 export type { MonitorOptions } from "./health/monitor.ts";
-export type { EndSignal, MainOptions, MainProcess, ShutdownInfo, ShutdownReason } from "./main/options.ts";
+export type { EndSignal, MainLogger, MainOptions, MainProcess, ShutdownInfo, ShutdownReason } from "./main/options.ts";
 export { runMain } from "./main/run-main.ts";
 export type { StopOptions } from "./options.ts";
 export type { ReplacementFor, ReplacementReach } from "./graph/override.ts";

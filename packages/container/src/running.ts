@@ -43,6 +43,11 @@ export class Running implements AsyncDisposable, MetricsSource {
     onAnnounced(this, () => engine.events.shutdown("announced"));
   }
 
+  /** Name of the container, as its options say. */
+  get name(): string {
+    return this.#engine.events.container;
+  }
+
   /** Where the container is in its life. */
   get phase(): Phase {
     return this.#engine.phase;

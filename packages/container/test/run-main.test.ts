@@ -305,3 +305,102 @@ t.test("a real process ends by SIGTERM and by Ctrl-C sent twice, although someth
     t.equal(text, "ready\nserver stops, its handle stays\ndb stops\n");
   }
 });
+
+/** A logger that keeps its lines, without the times of a real clock. */
+function logging() {
+  const lines: string[] = [];
+  const keep = (level: string) => (line: string) => void lines.push(`${level} ${line}`);
+  return { lines, logger: { info: keep("info"), warn: keep("warn"), error: keep("error") } };
+}
+
+t.test("a logger gets what starts, goes down, comes up again and ends, and stderr gets nothing", async (t) => {
+  const clock = new FakeClock();
+  const proc = new FakeProcess();
+  const { lines, logger } = logging();
+  let isDown = false;
+  let isAway = true;
+  const db = resource("db", {
+    start: () => clock.sleep(40).then(() => "db"),
+    probe: () => (isDown ? Promise.reject(new Error("no route to host")) : Promise.resolve()),
+  });
+  const cache = resource("cache", {
+    criticality: "optional",
+    start: () => (isAway ? Promise.reject(new Error("connection refused")) : Promise.resolve("cache")),
+  });
+  const app = container([db, cache], { clock, name: "worker" });
+  let running: Running | undefined;
+  const code = runMain(app, { clock, process: proc, logger, onReady: (ready) => void (running = ready) });
+  await clock.advance(40);
+  t.same(lines.splice(0), [
+    "warn cache: unhealthy: it did not start: connection refused",
+    "info worker: started 1 of 2 in 40 ms: db 40 ms",
+  ]);
+  isAway = false;
+  isDown = true;
+  for (let i = 0; i < 5; i++) await running?.probe();
+  isDown = false;
+  for (let i = 0; i < 5; i++) await running?.probe();
+  await clock.advance(1_000);
+  t.same(lines.splice(0).sort(), [
+    "info cache: healthy again",
+    "info db: healthy again",
+    "warn cache: starts again, after: connection refused",
+    "warn db: unhealthy: 3 probes in a row failed: no route to host",
+  ]);
+  proc.send("SIGTERM");
+  t.equal(await clock.runUntil(code), 0);
+  t.same(lines.splice(0), [
+    "info worker: shutdown (SIGTERM): ends within 25000 ms",
+    "info worker: draining, 0 ms after the shutdown began",
+    "info worker: stopping, 0 ms after the shutdown began",
+    "info worker: stopped, 0 ms after the shutdown began",
+    "info worker: exits with 0",
+  ]);
+  t.same(proc.written, []);
+  await clock.runUntil(app.start().then((other) => other.stop()));
+  t.same(lines, [], "it has ended with the process");
+});
+
+t.test("a logger gets each failure once, or onError does", async (t) => {
+  for (const hasHandler of [false, true]) {
+    const proc = new FakeProcess();
+    const { lines, logger } = logging();
+    const seen: unknown[] = [];
+    const db = resource("db", {
+      start: () => Promise.reject(Object.assign(new Error("refused"), { code: "ECONNREFUSED" })),
+    });
+    const onError = (error: unknown): void => void seen.push(error);
+    const code = await runMain(container([db]), { process: proc, logger, ...(hasHandler ? { onError } : {}) });
+    t.equal(code, 1);
+    t.same(proc.written, []);
+    t.equal(lines.filter((line) => line.includes("refused")).length, hasHandler ? 0 : 1, lines.join("; "));
+    t.equal(seen.length, hasHandler ? 1 : 0);
+    t.equal(lines.at(-1), "info container: exits with 1");
+  }
+});
+
+t.test("background work that ends is in the log, once", async (t) => {
+  const clock = new FakeClock();
+  const proc = new FakeProcess();
+  const { lines, logger } = logging();
+  const consumer = resource("consumer", {
+    start: () => ({}),
+    run: () => Promise.reject(new Error("lost the broker")),
+    rerun: { maxReruns: 1 },
+  });
+  const code = runMain(container([consumer], { clock, name: "worker" }), { clock, process: proc, logger });
+  t.equal(await clock.runUntil(code), 1);
+  const ends = lines.filter((line) => line.startsWith("error BACKGROUND_ENDED"));
+  t.equal(ends.length, 2, lines.join("\n"));
+  t.match(ends[0], /it runs again in \d+ ms/);
+  t.match(ends[1], /it is not run again/);
+  t.same(proc.written, []);
+  t.equal(lines.at(-1), "info worker: exits with 1");
+});
+
+t.test("pino's logger and console are loggers", (t) => {
+  const pino: { info: { (obj: object, msg?: string): void; (msg: string): void } } = { info: () => {} };
+  const options: Pick<MainOptions, "logger"> = { logger: { ...console, info: pino.info } };
+  t.equal(typeof options.logger?.info, "function");
+  t.end();
+});

@@ -192,7 +192,13 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       runMain: {
         call: (options) => containers.runMain(container([one]), options),
-        wrong: [{ shutdownTimeoutMs: Number.NaN }, { shutdownDelayMs: "5s" }, { onHangup: "restart" }, { clock: {} }],
+        wrong: [
+          { shutdownTimeoutMs: Number.NaN },
+          { shutdownDelayMs: "5s" },
+          { onHangup: "restart" },
+          { logger: console.log },
+          { clock: {} },
+        ],
       },
       explain: { call: (options) => containers.explain(container([one]), options), wrong: [] },
     },

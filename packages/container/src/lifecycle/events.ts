@@ -5,13 +5,14 @@ export type Happened<K extends keyof ContainerEvents> = Omit<ContainerEvents[K],
 
 /** Publishes what happens in one container. What has no subscriber costs nothing and has no number. */
 export class Events {
-  readonly #container: string;
+  /** Name of the container. */
+  readonly container: string;
   readonly #clock: Clock;
   #sequence = 0;
   #shutdownSince: number | undefined;
 
   constructor(container: string, clock: Clock) {
-    this.#container = container;
+    this.container = container;
     this.#clock = clock;
   }
 
@@ -30,7 +31,7 @@ export class Events {
   /** An event with the name of the container, the time and its number. */
   stamped<K extends keyof ContainerEvents>(what: Happened<K>): ContainerEvents[K] {
     const stamp: ContainerEvent = {
-      container: this.#container,
+      container: this.container,
       time: this.#clock.wallNow(),
       sequence: ++this.#sequence,
     };

@@ -44,6 +44,13 @@ export interface MainProcess {
   exit(code: number): void;
 }
 
+/** Where `runMain` says what happens, in lines of text. A logger of pino fits, and so does `console`. */
+export interface MainLogger {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
 /** How a process runs its container. */
 export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> {
   /** Inputs of the application. */
@@ -80,7 +87,12 @@ export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> 
   readonly onShutdown?: (info: ShutdownInfo) => unknown;
   /** Called when everything has stopped, with how long that took, in ms. */
   readonly onStopped?: (durationMs: number) => unknown;
-  /** Called with every failure, of the start or of the shutdown. Default: it is written to stderr. */
+  /**
+   * Gets a line when the container has started, a resource goes down or comes up again, a start is tried again, a phase of
+   * the shutdown begins, and for every failure. Default: none, and failures are written to stderr.
+   */
+  readonly logger?: MainLogger;
+  /** Called with every failure, of the start or of the shutdown. Default: the logger gets it, or stderr where there is none. */
   readonly onError?: (error: unknown) => unknown;
   /** Called last of all, also after a failed start: sends out logs and traces. */
   readonly flush?: () => unknown;
@@ -99,6 +111,7 @@ export const mainShape: Shape<MainOptions> = /* @__PURE__ */ shape<MainOptions>(
   onUncaught: oneOf("stop", "crash"),
   management: literalOr(false, managementShape),
   signal: signal(),
+  logger: withMethods("a logger", "info", "warn", "error"),
   onReady: func(),
   onShutdown: func(),
   onStopped: func(),

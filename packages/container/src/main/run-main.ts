@@ -3,6 +3,7 @@ import { checkShape, describeError, systemClock, type BackgroundEvent, type Bind
 import type { Container, StartOptions } from "../container.ts";
 import { containerError } from "../errors.ts";
 import { failureText } from "./failure-text.ts";
+import { MainLog } from "./main-log.ts";
 import { announceShutdown } from "./shutdown-announced.ts";
 import { serveManagement, type ManagementListener } from "../health/management.ts";
 import { mainShape, type EndSignal, type MainOptions, type MainProcess, type ShutdownReason } from "./options.ts";
@@ -66,6 +67,7 @@ class Main {
   readonly #asked = deferred<void>();
   readonly #exited = deferred<number>();
   readonly #traffic = new Traffic();
+  readonly #log: MainLog | undefined;
   #asking: { readonly reason: ShutdownReason; readonly at: number } | undefined;
   #stage: Stage = { name: "start" };
   #hasExited = false;
@@ -75,6 +77,7 @@ class Main {
     this.#start = start;
     this.#options = options;
     this.#process = options.process ?? process;
+    this.#log = options.logger === undefined ? undefined : new MainLog(options.logger);
     this.#clock = options.clock ?? systemClock;
   }
 
@@ -89,6 +92,7 @@ class Main {
     clearInterval(alive);
     ignore();
     this.#traffic.end();
+    this.#log?.end();
     return code;
   }
 
@@ -171,7 +175,10 @@ class Main {
       running = await this.#start({
         signal: this.#abortStart.signal,
         onBackgroundEnd: (event) => this.#onBackgroundEnd(event),
-        onStarting,
+        onStarting: (starting) => {
+          this.#log?.follow(starting);
+          onStarting(starting);
+        },
       });
     } catch (error) {
       await this.#report(error);
@@ -179,6 +186,7 @@ class Main {
       return this.#failedStartCode();
     }
     this.#stage = { name: "running", running };
+    this.#log?.started(running);
     const wellBegun = await this.#ready(running);
     await this.#asked.promise;
     const stopped = await this.#shutDown(running);
@@ -209,9 +217,11 @@ class Main {
     const reason = this.#asking?.reason ?? "asked";
     const delayMs = this.#delayMs(reason);
     const since = this.#clock.now();
+    const info = { reason, delayMs, timeoutMs: this.#timeoutMs };
+    this.#log?.shutdown(info);
     announceShutdown(running);
     this.#traffic.sendAway();
-    let fine = await this.#hook(() => this.#options.onShutdown?.({ reason, delayMs, timeoutMs: this.#timeoutMs }));
+    let fine = await this.#hook(() => this.#options.onShutdown?.(info));
     if (delayMs > 0) await this.#clock.sleep(delayMs);
     try {
       await running.stop({ timeoutMs: this.#leftMs() });
@@ -253,16 +263,17 @@ class Main {
   }
 
   async #report(error: unknown): Promise<void> {
-    const { onError = (failure: unknown) => this.#write(failureText(failure)) } = this.#options;
+    const { onError = (failure: unknown) => this.#say(failureText(failure)) } = this.#options;
     try {
       await onError(error);
     } catch (second) {
-      this.#write(`${failureText(error)}\nand the onError hook failed: ${describeError(second)}`);
+      this.#say(`${failureText(error)}\nand the onError hook failed: ${describeError(second)}`);
     }
   }
 
-  #write(text: string): void {
-    this.#process.stderr.write(`${text}\n`);
+  #say(text: string): void {
+    if (this.#log === undefined) this.#process.stderr.write(`${text}\n`);
+    else this.#log.failed(text);
   }
 
   #tooLate(): Error {
@@ -281,6 +292,7 @@ class Main {
   #exit(code: number): void {
     if (this.#hasExited) return;
     this.#hasExited = true;
+    this.#log?.exits(code);
     this.#exited.resolve(code);
     this.#process.exit(code);
   }
