@@ -84,7 +84,8 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
   }
 
   #targetsOf(target: SessionTarget): readonly Target[] {
-    const { headers, tls, deflate, maxPayloadBytes, closeTimeoutMs, connectTimeoutMs, protocols } = this.#settings;
+    const { headers, tls, deflate, maxPayloadBytes, closeTimeoutMs, connectTimeoutMs, protocols, plaintext } =
+      this.#settings;
     const own = target.headers ?? headers;
     const options: ClientOptions & { closeTimeout: number } = {
       ...tls,
@@ -98,6 +99,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       protocols: target.protocols ?? protocols,
       headers: typeof own === "object" ? () => own : own,
       options,
+      plaintext,
       timeoutMs: connectTimeoutMs,
     }));
   }

@@ -13,6 +13,7 @@ import {
 } from "@steward/core";
 import * as v from "valibot";
 import type { ResumeHook } from "./client/plan.ts";
+import { overheard } from "./client/plaintext.ts";
 import { jsonCalls, type CallProtocol } from "./wire/protocol.ts";
 
 /** Certificates for TLS. All PEM. */
@@ -44,6 +45,8 @@ export interface WebSocketSessionOptions {
   readonly protocols?: readonly string[] | undefined;
   /** Headers of the handshake. Default none. */
   readonly headers?: HeadersSource | undefined;
+  /** Lets `authorization`, and a user and password in `url`, go to another machine over `ws:`. Default `false`. */
+  readonly plaintext?: boolean | undefined;
   /** Certificates. Default: the system's. */
   readonly tls?: WebSocketTls | undefined;
   /** Compresses messages; costs CPU, and memory for each connection. Default `false`. */
@@ -135,12 +138,17 @@ const protocol = givenSchema<CallProtocol>(
   "an object with encode(id, body) and decode(data, isBinary)",
 );
 
+/** Those of a function are known at a connect only, and looked at there. */
+const ofRecord = (headers: HeadersSource | undefined): Readonly<Record<string, string>> =>
+  typeof headers === "object" ? headers : {};
+
 /** Checks the options of sessions. */
 export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
   v.strictObject({
     url: urls,
     protocols: v.optional(v.array(v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "is no subprotocol name"))), []),
     headers: v.optional(v.union([v.record(v.string(), v.string()), functionSchema<() => Record<string, string>>()])),
+    plaintext: v.optional(v.boolean(), false),
     tls: v.optional(tls),
     deflate: v.optional(v.boolean(), false),
     maxPayloadBytes: v.optional(countSchema(1), 16 * 1_048_576),
@@ -166,4 +174,8 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
   }),
   v.check((o) => o.reconnectMinMs <= o.reconnectMaxMs, "reconnectMaxMs may not be smaller than reconnectMinMs"),
   v.check((o) => o.tls === undefined || o.url.some((one) => one.startsWith("wss:")), "tls needs a wss: URL"),
+  v.check(
+    ({ url, headers, plaintext }) => plaintext || !url.some((one) => overheard(one, ofRecord(headers)) !== undefined),
+    "credentials would go to another machine in plain text: use wss:, or allow that with plaintext: true",
+  ),
 );

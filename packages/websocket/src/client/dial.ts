@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
 import { describeError, maskUrl, StewardError, type Clock, type Timer } from "@steward/core";
 import { WebSocket, type ClientOptions } from "ws";
+import type { WebSocketCode } from "../errors.ts";
+import { overheard } from "./plaintext.ts";
 
 /** Where a connection leads, and how it is made. */
 export interface Target {
@@ -8,6 +10,8 @@ export interface Target {
   readonly protocols: readonly string[];
   readonly headers: (() => Headers | Promise<Headers>) | undefined;
   readonly options: ClientOptions;
+  /** Whether credentials may go to another machine in plain text. */
+  readonly plaintext: boolean;
   readonly timeoutMs: number;
 }
 
@@ -41,13 +45,22 @@ export class Dial {
     const { url, protocols, headers, options } = this.#target;
     try {
       const asked = await headers?.();
-      if (this.#isOver) return;
+      if (this.#isOver || this.#isOverheard(asked)) return;
       this.#listen(
         new WebSocket(url, [...protocols], asked === undefined ? options : { ...options, headers: { ...asked } }),
       );
     } catch (error) {
       this.#fail(describeError(error), error);
     }
+  }
+
+  #isOverheard(headers: Headers | undefined): boolean {
+    const { url, plaintext } = this.#target;
+    const what = plaintext ? undefined : overheard(url, headers);
+    if (what === undefined) return false;
+    const why = `${what} would go to another machine in plain text; use wss:, or allow it with plaintext: true`;
+    this.#refuse("WEBSOCKET_PLAINTEXT_REFUSED", why, { retryable: false });
+    return true;
   }
 
   #listen(ws: WebSocket): void {
@@ -65,12 +78,14 @@ export class Dial {
   }
 
   #fail(why: string, cause?: unknown): void {
+    this.#refuse("WEBSOCKET_CONNECT_FAILED", why, { cause, retryable: true });
+  }
+
+  #refuse(code: WebSocketCode, why: string, more: { readonly cause?: unknown; readonly retryable: boolean }): void {
     if (this.#isOver) return;
     this.cancel();
     const message = `${this.#resource}: no connection to ${maskUrl(this.#target.url)}: ${why}`;
-    this.#outcome.failed(
-      new StewardError("WEBSOCKET_CONNECT_FAILED", message, { resource: this.#resource, cause, retryable: true }),
-    );
+    this.#outcome.failed(new StewardError(code, message, { resource: this.#resource, ...more }));
   }
 
   /** Gives it up; nobody is told. */
