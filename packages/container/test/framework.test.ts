@@ -96,15 +96,17 @@ t.test("an override of a definition counts for its variants", async (t) => {
   t.strictSame(await both(), { user: "other plain", variant: "other red" });
 });
 
-t.test("overrides of one definition can be taken back in any order", async (t) => {
-  const base = resource("base", { lifetime: "request", start: () => "base" });
-  await using running = await container([base]).start();
-  const seen = () => running.scope([], { base }, ({ base }) => base);
-  const one = running.override(base, "one");
-  const two = running.override(base, "two");
+t.test("overrides are taken back in any order; the last that is left is in force", async (t) => {
+  const value = resource("value", { lifetime: "request", start: (): string => "own" });
+  await using running = await container([value]).start();
+  const seen = () => running.scope([], { value }, ({ value }) => value);
+  const [one, two, three] = ["one", "two", "three"].map((text) => running.override(value, text));
+  t.equal(await seen(), "three");
+  one?.[Symbol.dispose]();
+  t.equal(await seen(), "three");
+  three?.[Symbol.dispose]();
   t.equal(await seen(), "two");
-  one[Symbol.dispose]();
-  t.equal(await seen(), "two");
-  two[Symbol.dispose]();
-  t.equal(await seen(), "base");
+  two?.[Symbol.dispose]();
+  two?.[Symbol.dispose]();
+  t.equal(await seen(), "own");
 });

@@ -67,8 +67,8 @@ function named({ name, no }: Part): string {
 
 /** Codes that callers may meet while resources restart, fail and stop. */
 const EXPECTED = ["RESTART_FAILED", "RESTART_REFUSED", "START_FAILED", "CONTAINER_CLOSED", "SCOPE_CLOSED"];
-const NODES = 6;
-const WORKERS = 3;
+const NODES = 5;
+const WORKERS = 2;
 
 /** One seed: containers that are started, used by scopes, sessions and lazy needs, restarted at random, and stopped in the middle. */
 export class World {
@@ -90,7 +90,7 @@ export class World {
 
   /** Runs containers one after the other until so many restarts were asked for. */
   async run(restarts: number): Promise<Ledger> {
-    while (this.ledger.restarts + this.ledger.failedRestarts < restarts) await this.#live(Math.min(restarts, 25));
+    while (this.ledger.restarts + this.ledger.failedRestarts < restarts) await this.#live(Math.min(restarts, 40));
     return this.ledger;
   }
 
@@ -133,7 +133,7 @@ export class World {
       },
       stop: async (part: Part) => {
         this.ledger.remove(part, this.#isOver);
-        await this.#pause(4);
+        if (this.#chance(0.5)) await this.#pause(4);
         if (this.#isRough && this.#chance(0.02)) throw new Error("stop fails");
       },
     } as never) as unknown as PartDefinition; // needs are made at run time
@@ -150,7 +150,7 @@ export class World {
   async #startUp(name: string, values: object, signal: AbortSignal | undefined): Promise<void> {
     const { late } = values as { readonly late?: () => Promise<Part> };
     if (late !== undefined && this.#chance(0.3)) await late();
-    await this.#pause(6);
+    if (this.#chance(0.5)) await this.#pause(6);
     if (!this.#isRough || !this.#chance(0.12)) return;
     const fate = this.#random();
     if (fate < 0.5 || signal === undefined) throw new Error(`${name} does not start`);
@@ -224,7 +224,7 @@ export class World {
   async #work(running: Running, actions: readonly Action[]): Promise<void> {
     while (!this.#isStopping) {
       await this.#attempt(() => this.#pick(actions)(running, (values, scope) => this.#handle(values, scope)));
-      await this.clock.sleep(1 + this.#below(8));
+      await this.clock.sleep(1 + this.#below(12));
     }
   }
 

@@ -19,6 +19,7 @@ import {
   type Override,
   type Overrides,
 } from "./node.ts";
+import { areInPlace, numberedName, uniqueName } from "./names.ts";
 
 export {
   isHeldByContainer,
@@ -50,8 +51,10 @@ export class Graph {
   /** Values of inputs; `undefined` where the graph is only to be shown. */
   readonly #inputs: ReadonlyMap<AnyDefinition, unknown> | undefined;
   readonly #index = new Map<AnyDefinition, number>();
-  /** Definitions of shorter lifetimes that were visited: weak, because some are made for one scope. */
-  #scoped = new WeakSet<AnyDefinition>();
+  /** Definitions of shorter lifetimes that the roots need. */
+  #scoped = new Set<AnyDefinition>();
+  /** Those that a scope asks for: visited for it alone, because some are made for one scope. */
+  #asked = new Set<AnyDefinition>();
   readonly #path: AnyDefinition[] = [];
   /** True once the roots were visited: what scopes ask for later changes nothing of what has to be started first. */
   #isComplete = false;
@@ -102,6 +105,7 @@ export class Graph {
   admit(needs: readonly Need[]): void {
     const known = this.nodes.length;
     const targets = needs.flatMap(targetsOfNeed);
+    this.#asked = new Set();
     try {
       for (const target of targets) this.#visit(target, undefined);
     } catch (error) {
@@ -127,7 +131,7 @@ export class Graph {
       this.byName.delete(name);
       this.usedByScopes.delete(index);
     }
-    this.#scoped = new WeakSet(); // some were visited only because of what is not here
+    this.#asked = new Set(); // some were visited only because of what is not here
     this.#path.length = 0;
     return added;
   }
@@ -161,12 +165,12 @@ export class Graph {
       );
     const own = { override };
     this.#scopedOverrides.set(definition, [...(this.#scopedOverrides.get(definition) ?? []), own]);
-    this.#scoped = new WeakSet();
+    this.#scoped = new Set();
     return () => {
       const left = (this.#scopedOverrides.get(definition) ?? []).filter((one) => one !== own);
       if (left.length === 0) this.#scopedOverrides.delete(definition);
       else this.#scopedOverrides.set(definition, left);
-      this.#scoped = new WeakSet();
+      this.#scoped = new Set();
     };
   }
 
@@ -183,7 +187,7 @@ export class Graph {
     const { definition, constant } = this.resolve(asked, asker);
     this.#refuseCycle(definition);
     const isHeld = isHeldByContainer(definition);
-    if (isHeld ? this.#index.has(definition) : this.#scoped.has(definition)) return; // of what is held, `#scoped` has instances of scopes' own
+    if (isHeld ? this.#index.has(definition) : this.#scoped.has(definition) || this.#asked.has(definition)) return; // of what is held, `#scoped` has instances of scopes' own
     this.#path.push(definition);
     if (isHeld) this.#addNode(definition, constant);
     else this.#addScoped(definition, constant !== undefined);
@@ -205,7 +209,11 @@ export class Graph {
     ownName?: string,
   ): number {
     const index = this.nodes.length;
-    const name = ownName === undefined ? this.#uniqueName(definition, index) : this.#numbered(ownName, index);
+    const replaces = (taken: number): boolean => areInPlace(this.#overrides, definition, this.nodes[taken]?.definition);
+    const name =
+      ownName === undefined
+        ? uniqueName(this.byName, definition.name, index, replaces)
+        : numberedName(this.byName, ownName, index);
     this.nodes.push({ index, name, definition, spec, constant, edges });
     return index;
   }
@@ -270,7 +278,7 @@ export class Graph {
   }
 
   #addScoped(definition: AnyDefinition, constant: boolean): void {
-    this.#scoped.add(definition);
+    (this.#isComplete ? this.#asked : this.#scoped).add(definition);
     if (constant) return;
     for (const [key, need] of Object.entries(specOf(definition).needs)) {
       const demand = this.#scopedEdge(definition, key, edgeOf(need));
@@ -344,38 +352,6 @@ export class Graph {
   #needed(): string {
     const path = this.#path.map((d) => d.name);
     return path.length < 2 ? "" : ` (needed by ${path.slice(0, -1).join(" -> ")})`;
-  }
-
-  #uniqueName(definition: AnyDefinition, index: number): string {
-    const taken = this.byName.get(definition.name);
-    if (taken === undefined) {
-      this.byName.set(definition.name, index);
-      return definition.name;
-    }
-    if (this.#replaces(definition, this.nodes[taken]?.definition)) return this.#numbered(definition.name, index);
-    throw containerError(
-      "GRAPH_DUPLICATE_NAME",
-      `two resources are named "${definition.name}": names are for errors, health and byName, so each needs its own`,
-      { resource: definition.name },
-    );
-  }
-
-  /** The name with a number behind it where it is taken: of an instance for one edge, or an original that its wrapper replaces. */
-  #numbered(name: string, index: number): string {
-    let unique = name;
-    for (let number = 2; this.byName.has(unique); number++) unique = `${name}#${number}`;
-    this.byName.set(unique, index);
-    return unique;
-  }
-
-  #replaces(a: AnyDefinition, b: AnyDefinition | undefined): boolean {
-    return (
-      b !== undefined &&
-      [[a, b] as const, [b, a] as const].some(([original, by]) => {
-        const override = this.#overrides.get(original);
-        return override?.kind === "definition" && override.definition === by;
-      })
-    );
   }
 
   #checkOptions(): void {

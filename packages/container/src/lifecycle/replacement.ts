@@ -79,9 +79,9 @@ export class Replacement implements StartPlace {
       limits.startTimeoutMs,
       this.#abort.signal,
     );
-    if (!succeeded) {
+    if (!succeeded || this.#abort.signal.aborted) {
       this.#track(attempt.release()); // it waits for the asker
-      throw startError(attempt, NOTHING_YET);
+      throw succeeded ? this.#abort.signal.reason : startError(attempt, NOTHING_YET);
     }
     state.publish(attempt.handOver(starts));
     this.#starts.pass(attempt, this.#attempt);

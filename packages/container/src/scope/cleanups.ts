@@ -78,11 +78,13 @@ function afterFailure(before: Outcome, error: unknown, scope: object): Outcome {
 /** Whether an error is the first one, or says that it was made of it. */
 function answers(error: unknown, first: unknown): boolean {
   const seen = new Set<unknown>();
-  for (let cause = error; !seen.has(cause); cause = cause instanceof Error ? cause.cause : undefined) {
-    if (cause === first) return true;
+  let cause = error;
+  while (cause !== first) {
+    if (!(cause instanceof Error) || !("cause" in cause) || seen.has(cause)) return false;
     seen.add(cause);
+    cause = cause.cause;
   }
-  return false;
+  return true;
 }
 
 /** What failed: `using` in a generator says it as an error that suppresses the one that was thrown in. */

@@ -76,22 +76,62 @@ function isFor(plan: Plan, needs: Needs): boolean {
   return i === plan.keys.length;
 }
 
-/** Keys that are remembered for one need. A program writes a few; keys that are made per call must not pile up. */
+/** What a map of {@link Recent} grows to before it is the earlier one. */
+const MOST_NEEDS = 4_096;
+/** Keys that are remembered for one need. A program writes a few. */
 const MOST_KEYS = 32;
+
+interface Store<K, V> {
+  get(key: K): V | undefined;
+  set(key: K, value: V): unknown;
+}
+
+/**
+ * What was used lately: two maps, of which the earlier is dropped when the later is full. A program uses a few needs
+ * again and again and some make them for one call. Those pile up in a map, in a weak one too: its table never shrinks.
+ */
+class Recent<K, V> {
+  readonly #make: () => Store<K, V>;
+  readonly #most: number;
+  #now: Store<K, V>;
+  #before: Store<K, V> | undefined;
+  #size = 0;
+
+  constructor(most: number, make: () => Store<K, V>) {
+    this.#make = make;
+    this.#most = most;
+    this.#now = make();
+  }
+
+  get(key: K): V | undefined {
+    const value = this.#now.get(key);
+    if (value !== undefined || this.#before === undefined) return value;
+    const earlier = this.#before.get(key);
+    if (earlier !== undefined) this.set(key, earlier);
+    return earlier;
+  }
+
+  set(key: K, value: V): void {
+    if (this.#size >= this.#most) {
+      this.#before = this.#now;
+      this.#now = this.#make();
+      this.#size = 0;
+    }
+    this.#now.set(key, value);
+    this.#size++;
+  }
+}
 
 /** One level of a tree over needs and their keys. Weak, so that needs made on the fly go when their maker forgets them. */
 class Branch {
   plan: Plan | undefined;
-  readonly #next = new WeakMap<Need, Map<string, Branch>>();
+  readonly #next = new Recent<Need, Recent<string, Branch>>(MOST_NEEDS, () => new WeakMap());
 
   next(key: string, need: Need): Branch {
     let keys = this.#next.get(need);
-    if (keys === undefined) this.#next.set(need, (keys = new Map<string, Branch>()));
+    if (keys === undefined) this.#next.set(need, (keys = new Recent<string, Branch>(MOST_KEYS, () => new Map())));
     let branch = keys.get(key);
-    if (branch === undefined) {
-      if (keys.size >= MOST_KEYS) keys.clear();
-      keys.set(key, (branch = new Branch()));
-    }
+    if (branch === undefined) keys.set(key, (branch = new Branch()));
     return branch;
   }
 }

@@ -188,6 +188,7 @@ export class NodeStarts implements NodeSource, Starter {
   }
 
   begin(index: number, attempt: StartAttempt): Promise<void> {
+    if (attempt.hasFailed) return Promise.resolve();
     const elsewhere = this.#place.elsewhere(index);
     if (elsewhere !== undefined) return elsewhere.begin(index, attempt);
     const known = this.#entries.get(index);
@@ -205,7 +206,7 @@ export class NodeStarts implements NodeSource, Starter {
 
   /** One more attempt wants what is up or being started, and so all that it needs. */
   #share(entry: Entry, attempt: StartAttempt): Promise<void> {
-    if (entry.attempts.has(attempt)) return entry.done;
+    if (attempt.hasFailed || entry.attempts.has(attempt)) return entry.done;
     entry.attempts.add(attempt);
     attempt.noteTried(entry.node.index, this);
     for (const edge of entry.node.edges) void this.follow(edge, attempt);
@@ -226,9 +227,13 @@ export class NodeStarts implements NodeSource, Starter {
   }
 
   async #start(entry: Entry, attempt: StartAttempt, before: Promise<unknown> | undefined): Promise<void> {
-    if (before !== undefined) await before; // an earlier start of it was given up, and is not over yet
     const { node } = entry;
-    if (node.edges.length > 0) await Promise.all(node.edges.map((edge) => this.follow(edge, attempt)));
+    const ready = async (): Promise<void> => {
+      await before; // an earlier start of it was given up, and is not over yet
+      await Promise.all(node.edges.map((edge) => this.follow(edge, attempt)));
+    };
+    // One that is aborted waits for nothing: what it waits for may be stopped only after it has ended.
+    if (before !== undefined || node.edges.length > 0) await untilAborted(ready(), entry.abort.signal).catch(() => {});
     if (entry.abort.signal.aborted || node.edges.some((edge) => this.#isMissing(edge))) return this.#giveUp(entry);
     entry.since = this.#host.clock.now();
     const made = this.#make(entry);

@@ -96,6 +96,7 @@ export class StartAttempt {
   /** Gives up what it has started and no other attempt wants. */
   async release(): Promise<TakenDown> {
     const reason = this.failures[0]?.cause;
+    this.#abort.abort(reason);
     const taken: TakenDown[] = [];
     for (const place of this.#places) place.giveUp(this, reason);
     for (const place of this.#places) taken.push(await place.cleared()); // what it needs of another place stops after it
