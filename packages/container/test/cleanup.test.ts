@@ -37,6 +37,10 @@ t.test("without an error of the handler, the first failure of cleanup arrives wi
   t.match(error, { message: "cleanup of b", suppressed: { message: "cleanup of a" } });
 });
 
+/** An error that names another, one step further in, as its cause. */
+const notFound = (error: unknown): Error =>
+  new Error("not found", { cause: new Error("in between", { cause: error }) });
+
 t.test(
   "an error that a generator makes of the handler's takes its place; a failure of its cleanup does not",
   async (t) => {
@@ -46,7 +50,7 @@ t.test(
         try {
           yield 1;
         } catch (error) {
-          throw new Error("not found", { cause: new Error("in between", { cause: error }) });
+          throw notFound(error);
         }
       },
     });

@@ -229,7 +229,7 @@ export class NodeStarts implements NodeSource, Starter {
   async #start(entry: Entry, attempt: StartAttempt, before: Promise<unknown> | undefined): Promise<void> {
     const { node } = entry;
     const ready = async (): Promise<void> => {
-      await before; // an earlier start of it was given up, and is not over yet
+      if (before !== undefined) await before; // an earlier start of it was given up, and is not over yet
       await Promise.all(node.edges.map((edge) => this.follow(edge, attempt)));
     };
     // One that is aborted waits for nothing: what it waits for may be stopped only after it has ended.
