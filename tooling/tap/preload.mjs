@@ -11,7 +11,7 @@ const descriptorFolder = "/proc/self/fd";
 const pruneAbove = 1_000;
 const soonMs = 1_000;
 /** One timer for all deadlines of a clock, which fires once more after the last of them was met. */
-const shared = "DeadlineWheel.#arm";
+const shared = "TimingWheel.#arm";
 const before = new Set(descriptors());
 const started = new Map();
 const keepAlive = timers.setTimeout;

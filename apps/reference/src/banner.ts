@@ -1,4 +1,4 @@
-import type { Running } from "@steward/container";
+import type { RunningContainer } from "@steward/container";
 import { examples } from "./page/html.ts";
 import { overviewOf, type Row } from "./page/overview.ts";
 import { server } from "./server.ts";
@@ -6,7 +6,7 @@ import { postgresServer, redisServer } from "./servers.ts";
 import { settings } from "./settings.ts";
 
 /** What somebody reads who has just started Clips: what runs, how long its start took, and where to look. */
-export function banner(running: Running): string {
+export function banner(running: RunningContainer): string {
   const { url } = running.get(server);
   const { resources } = overviewOf(running, true);
   const width = Math.max(...resources.map(({ name }) => name.length));
@@ -36,7 +36,7 @@ function time({ phase, startedInMs }: Row): string {
   return phase === "disabled" ? "disabled" : startedInMs === undefined ? "" : `${Math.round(startedInMs)} ms`;
 }
 
-function remark(running: Running, { name, phase, status, reason }: Row): string {
+function remark(running: RunningContainer, { name, phase, status, reason }: Row): string {
   const { dataDir, redisUrl } = running.get(settings);
   if (name === redisServer.name && phase === "disabled")
     return redisUrl === undefined

@@ -25,7 +25,7 @@ import { Graph, type AnyDefinition, type Override, type Overrides } from "./grap
 import { monitorShape, type MonitorOptions } from "./health/monitor.ts";
 import { clockRule, definitionRule, inputsRule, rootsRule } from "./options.ts";
 import { refuseUnusedOverrides, type ReplacementFor, type ReplacementReach } from "./graph/override.ts";
-import { Running } from "./running.ts";
+import { RunningContainer } from "./running.ts";
 import type { AllInputs, SomeDefinition } from "./scope/scope-types.ts";
 import { sessionShape, type SessionOptions } from "./session/sessions.ts";
 import type { Limits } from "./stop/stop-budget.ts";
@@ -75,7 +75,7 @@ export interface StartOptions {
    * Called as soon as the start begins, with the container that will be up once it has succeeded: its `phase` and
    * `health()` show what is starting, and why what is tried again has failed.
    */
-  readonly onStarting?: (running: Running) => void;
+  readonly onStarting?: (running: RunningContainer) => void;
 }
 
 /** What the options of a start must be. */
@@ -164,7 +164,7 @@ export class Container<out Open extends string = never> {
     this: Container<Open> & AllInputs<Open, B>,
     inputs?: B,
     options: StartOptions = {},
-  ): Promise<Running> {
+  ): Promise<RunningContainer> {
     const {
       name = "container",
       clock = systemClock,
@@ -188,7 +188,7 @@ export class Container<out Open extends string = never> {
       defaults,
       onBackgroundEnd,
     });
-    const running = new Running(engine, version);
+    const running = new RunningContainer(engine, version);
     options.onStarting?.(running);
     await engine.start(options.signal);
     return running;

@@ -24,14 +24,14 @@ export type { EndSignal, MainLogger, MainOptions, MainProcess, ShutdownInfo, Shu
 export { runMain } from "./main/run-main.ts";
 export type { StopOptions } from "./options.ts";
 export type { ReplacementFor, ReplacementReach } from "./graph/override.ts";
-export { Prepared, type PreparedScope } from "./scope/prepared.ts";
-export { Running, type RestartOptions } from "./running.ts";
+export { PreparedNeeds, type FrameworkScope } from "./scope/prepared.ts";
+export { RunningContainer, type RestartOptions } from "./running.ts";
 export type { Scope } from "./scope/run-scope.ts";
 export type { InputProvider } from "./scope/scope.ts";
 export type {
   AllInputs,
-  BoundBy,
-  Gotten,
+  InputsOf,
+  Resolved,
   HeldByContainer,
   ResolvableBy,
   ScopeNeeds,

@@ -20,9 +20,9 @@ import { countSeries, seriesOf, statsOf, type ResourceStats } from "./health/sta
 import type { LiveNode } from "./lifecycle/live-node.ts";
 import { onAnnounced } from "./main/shutdown-announced.ts";
 import { definitionRule, stopShape, type StopOptions } from "./options.ts";
-import { Prepared } from "./scope/prepared.ts";
+import { PreparedNeeds } from "./scope/prepared.ts";
 import { openScope, runScope, type Scope, type ScopeWork } from "./scope/run-scope.ts";
-import type { BoundBy, Gotten, HeldByContainer, ScopeNeeds, SomeDefinition } from "./scope/scope-types.ts";
+import type { InputsOf, Resolved, HeldByContainer, ScopeNeeds, SomeDefinition } from "./scope/scope-types.ts";
 import { SessionHandle } from "./session/session-handle.ts";
 
 const HEALTH_VALUES: Readonly<Record<HealthStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, unknown: 0 };
@@ -31,7 +31,7 @@ const HEALTH_VALUES: Readonly<Record<HealthStatus, number>> = { healthy: 1, degr
 export type RestartOptions = CallerOptions;
 
 /** A container whose resources are up. */
-export class Running implements AsyncDisposable, MetricsSource {
+export class RunningContainer implements AsyncDisposable, MetricsSource {
   readonly #engine: Engine;
   readonly #version: string | undefined;
   #report: { readonly key: string; readonly report: HealthReport } | undefined;
@@ -63,8 +63,8 @@ export class Running implements AsyncDisposable, MetricsSource {
    *
    * @throws {NOT_IN_GRAPH} when the container does not hold it, or holds it only lazily and nobody has used it yet.
    */
-  get<D extends SomeDefinition>(definition: D & HeldByContainer<D>): Gotten<D> {
-    return this.#nodeOf(definition).value as Gotten<D>; // the graph keeps a value with its definition
+  get<D extends SomeDefinition>(definition: D & HeldByContainer<D>): Resolved<D> {
+    return this.#nodeOf(definition).value as Resolved<D>; // the graph keeps a value with its definition
   }
 
   /**
@@ -85,24 +85,24 @@ export class Running implements AsyncDisposable, MetricsSource {
    */
   scope<const B extends readonly Binding[], const N extends Needs, R>(
     inputs: B,
-    needs: N & ScopeNeeds<N, BoundBy<B>>,
-    fn: (values: ValuesOf<N>, scope: Scope<BoundBy<B>>) => R,
+    needs: N & ScopeNeeds<N, InputsOf<B>>,
+    fn: (values: ValuesOf<N>, scope: Scope<InputsOf<B>>) => R,
   ): Promise<Awaited<R>>;
   /** Opens a scope that the caller closes. */
-  scope<const B extends readonly Binding[] = readonly []>(inputs?: B): Scope<BoundBy<B>>;
+  scope<const B extends readonly Binding[] = readonly []>(inputs?: B): Scope<InputsOf<B>>;
   scope(inputs?: readonly Binding[], needs?: Needs, fn?: ScopeWork): Scope | Promise<unknown> {
     if (needs === undefined || fn === undefined) return openScope(this.#engine, inputs, undefined);
     return runScope(this.#engine, inputs, needs, fn, undefined);
   }
 
   /** The session of a key; opened with `inputs` when it is used and there is none. */
-  session<const B extends readonly Binding[] = readonly []>(key: string, inputs?: B): SessionHandle<BoundBy<B>> {
+  session<const B extends readonly Binding[] = readonly []>(key: string, inputs?: B): SessionHandle<InputsOf<B>> {
     return new SessionHandle(this.#engine, key, inputs ?? []);
   }
 
   /** Needs compiled once, for frameworks that open a scope for every request and choose its moments themselves. */
-  prepare(needs: Needs): Prepared {
-    return new Prepared(this.#engine, needs);
+  prepare(needs: Needs): PreparedNeeds {
+    return new PreparedNeeds(this.#engine, needs);
   }
 
   /**
@@ -126,7 +126,7 @@ export class Running implements AsyncDisposable, MetricsSource {
   /** Runs `fn` with a resource pinned: a restart meanwhile waits for it. */
   async use<D extends SomeDefinition, R>(
     definition: D & HeldByContainer<D>,
-    fn: (value: Gotten<D>) => R,
+    fn: (value: Resolved<D>) => R,
   ): Promise<Awaited<R>> {
     const engine = this.#engine;
     const scope = await engine.openLater();

@@ -1,5 +1,5 @@
 import { failure } from "@steward/testing";
-import { guarded, isStewardError, Manager, managedFactory, resource, type ManagerContext } from "@steward/core";
+import { guarded, isStewardError, Manager, defineDriver, resource, type ManagerContext } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import * as v from "valibot";
@@ -18,17 +18,17 @@ class PoolManager extends Manager<PoolOptions> {
     super("pool", context);
     this.client = options;
   }
-  protected override open(): void {}
-  protected override ping(): void {
+  protected override onStart(): void {}
+  protected override onProbe(): void {
     this.probes++;
   }
-  protected override close(): void {}
+  protected override onStop(): void {}
   protected override measure(): Readonly<Record<string, unknown>> {
     return { probes: this.probes };
   }
 }
 
-const pool = managedFactory<PoolOptions, PoolOptions>({
+const pool = defineDriver<PoolOptions, PoolOptions>({
   kind: "pool",
   schema: v.strictObject({
     queryTimeoutMs: v.optional(v.pipe(v.number(), v.maxValue(60_000, "must be at most 60,000"))),

@@ -1,7 +1,7 @@
 import {
   Guard,
   Manager,
-  managedFactory,
+  defineDriver,
   fallback,
   optional,
   resource,
@@ -37,20 +37,20 @@ class RemoteManager extends Manager<Store> {
   protected override guards(): Iterable<Guard> {
     return [this.#guard];
   }
-  protected override open(): Promise<void> {
-    return this.ping();
+  protected override onStart(): Promise<void> {
+    return this.onProbe();
   }
-  protected override ping(): Promise<void> {
+  protected override onProbe(): Promise<void> {
     return this.#answer("").then(() => {});
   }
-  protected override close(): void {}
+  protected override onStop(): void {}
   #answer(key: string): Promise<string> {
     if (!this.#remote.down) return Promise.resolve(`remote ${key}`);
     return Promise.reject(Object.assign(new Error("connect refused"), { code: "ECONNREFUSED" }));
   }
 }
 
-const remoteStore = managedFactory<{ readonly remote: Remote }, Store>({
+const remoteStore = defineDriver<{ readonly remote: Remote }, Store>({
   kind: "remote",
   schema: v.strictObject({ remote: v.instance(Remote) }),
   create: ({ remote }, context) => new RemoteManager(remote, context),

@@ -1,4 +1,4 @@
-import { fromConfig, managedFactory, Manager, resource, type Definition, type ManagerContext } from "@steward/core";
+import { fromConfig, defineDriver, Manager, resource, type Definition, type ManagerContext } from "@steward/core";
 import t from "tap";
 import * as v from "valibot";
 import { container } from "../src/index.ts";
@@ -14,12 +14,12 @@ class PoolManager extends Manager<PoolOptions> {
     super("pool", context);
     this.client = options;
   }
-  protected override open(): void {}
-  protected override ping(): void {}
-  protected override close(): void {}
+  protected override onStart(): void {}
+  protected override onProbe(): void {}
+  protected override onStop(): void {}
 }
 
-const pool = managedFactory<PoolOptions, PoolOptions>({
+const pool = defineDriver<PoolOptions, PoolOptions>({
   kind: "pool",
   schema: v.strictObject({ url: v.string(), maxConnections: v.optional(v.pipe(v.number(), v.minValue(1))) }),
   create: (options, context) => new PoolManager(options, context),

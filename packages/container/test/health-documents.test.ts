@@ -2,7 +2,7 @@ import { request as httpRequest } from "node:http";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { Guard, Manager, managedFactory, resource, type ManagerContext } from "@steward/core";
+import { Guard, Manager, defineDriver, resource, type ManagerContext } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import * as v from "valibot";
 import { bearerCheck, container, healthEndpoints, runMain, serveManagement, type HealthReport } from "../src/index.ts";
@@ -21,18 +21,18 @@ class RemoteManager extends Manager<{ call(): Promise<void> }> {
   protected override guards(): Iterable<Guard> {
     return [this.#guard];
   }
-  protected override async open(): Promise<void> {}
-  protected override ping(): Promise<void> {
+  protected override async onStart(): Promise<void> {}
+  protected override onProbe(): Promise<void> {
     return this.#answer();
   }
-  protected override close(): void {}
+  protected override onStop(): void {}
   async #answer(): Promise<void> {
     await this.clock.sleep(20);
     if (this.#down()) throw Object.assign(new Error("connect ECONNREFUSED 10.0.0.7:1"), { code: "ECONNREFUSED" });
   }
 }
 
-const remotePool = managedFactory<{ readonly down: () => boolean }, { call(): Promise<void> }>({
+const remotePool = defineDriver<{ readonly down: () => boolean }, { call(): Promise<void> }>({
   kind: "remote",
   schema: v.strictObject({ down: v.function() }),
   create: ({ down }, context) => new RemoteManager(down, context),

@@ -1,4 +1,4 @@
-import { current, Guard, Manager, managedFactory, optional, resource, type ManagerContext } from "@steward/core";
+import { current, Guard, Manager, defineDriver, optional, resource, type ManagerContext } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import * as v from "valibot";
@@ -24,14 +24,14 @@ class RemoteManager extends Manager<{ call(): Promise<string> }> {
   protected override guards(): Iterable<Guard> {
     return [this.#guard];
   }
-  protected override open(): Promise<void> {
+  protected override onStart(): Promise<void> {
     return this.#answer().then(() => undefined);
   }
-  protected override ping(): Promise<void> {
+  protected override onProbe(): Promise<void> {
     this.#remote.probes++;
     return this.#answer().then(() => undefined);
   }
-  protected override close(): void {}
+  protected override onStop(): void {}
   override async renew(): Promise<void> {
     this.#remote.renewals++;
   }
@@ -40,7 +40,7 @@ class RemoteManager extends Manager<{ call(): Promise<string> }> {
   }
 }
 
-const remotePool = managedFactory<{ readonly remote: Remote }, { call(): Promise<string> }>({
+const remotePool = defineDriver<{ readonly remote: Remote }, { call(): Promise<string> }>({
   kind: "remote",
   schema: v.strictObject({ remote: v.instance(Remote) }),
   create: (options, context) => new RemoteManager(options, context),

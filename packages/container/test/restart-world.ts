@@ -1,6 +1,6 @@
 import { cached, current, fresh, isStewardError, lazy, resource, type Definition, type Needs } from "@steward/core";
 import { FakeClock } from "@steward/testing";
-import { container, type Running } from "../src/index.ts";
+import { container, type RunningContainer } from "../src/index.ts";
 
 /** An instance of something, and the instances that it was made with. */
 export interface Part {
@@ -176,14 +176,14 @@ export class World {
     this.#overAt = Number.POSITIVE_INFINITY;
     const { roots, actions } = this.#build();
     const app = container(roots as never, { clock: this.clock, drainTimeoutMs: 2_000, health: false });
-    const running = (await this.clock.runUntil(app.start([] as never))) as Running;
+    const running = (await this.clock.runUntil(app.start([] as never))) as RunningContainer;
     this.#isAlone = this.#chance(0.8);
     const neighbour = !this.#isAlone ? await this.clock.runUntil(app.start([] as never)) : undefined;
     this.#isRough = this.#chance(0.7);
     const workers = Array.from({ length: WORKERS }, () => this.#work(running, actions));
     const asked = this.#restartAll(running, restarts);
     await this.clock.runUntil(Promise.all([asked, ...workers]));
-    if (neighbour !== undefined) await this.clock.runUntil((neighbour as Running).stop().catch(() => {}));
+    if (neighbour !== undefined) await this.clock.runUntil((neighbour as RunningContainer).stop().catch(() => {}));
     await this.clock.advance(15_000); // what comes late is stopped when it comes
     for (const part of this.ledger.alive) this.ledger.broken.push(`${named(part)} was never stopped`);
     this.ledger.alive.clear();
@@ -221,7 +221,7 @@ export class World {
     return { roots: [...nodes, holder, unit, query, lazyUnit, basket] as never, actions };
   }
 
-  async #work(running: Running, actions: readonly Action[]): Promise<void> {
+  async #work(running: RunningContainer, actions: readonly Action[]): Promise<void> {
     while (!this.#isStopping) {
       await this.#attempt(() => this.#pick(actions)(running, (values, scope) => this.#handle(values, scope)));
       await this.clock.sleep(1 + this.#below(12));
@@ -240,7 +240,7 @@ export class World {
     for (const part of parts) this.ledger.use(part, "a scope later on");
   }
 
-  async #restartAll(running: Running, restarts: number): Promise<void> {
+  async #restartAll(running: RunningContainer, restarts: number): Promise<void> {
     const asked: Promise<void>[] = [];
     for (let i = 0; i < restarts; i++) {
       const options = this.#chance(0.1) ? { timeoutMs: this.#below(30) } : {};
@@ -253,12 +253,16 @@ export class World {
     await Promise.all(asked);
   }
 
-  async #restart(running: Running, node: PartDefinition, options: { readonly timeoutMs?: number }): Promise<void> {
+  async #restart(
+    running: RunningContainer,
+    node: PartDefinition,
+    options: { readonly timeoutMs?: number },
+  ): Promise<void> {
     if (await this.#attempt(() => running.restart(node, options))) this.ledger.restarts++;
     else this.ledger.failedRestarts++;
   }
 
-  async #stop(running: Running): Promise<void> {
+  async #stop(running: RunningContainer): Promise<void> {
     const timeoutMs = this.#pick([0, 5, 50, 500, 5_000]);
     const since = this.clock.now();
     this.#overAt = since + timeoutMs / 2; // the other half is for what could not end in order
@@ -283,7 +287,7 @@ export class World {
 }
 
 type Work = (values: Record<string, unknown>, scope: { readonly signal: AbortSignal }) => Promise<void>;
-type Action = (running: Running, work: Work) => Promise<unknown>;
+type Action = (running: RunningContainer, work: Work) => Promise<unknown>;
 
 /** What starts and stops of this world throw, and what is thrown when they are aborted. */
 function isOfWorld(error: unknown): boolean {

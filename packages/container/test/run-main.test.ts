@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import { input, isStewardError, resource } from "@steward/core";
 import { FakeClock } from "@steward/testing";
-import { container, healthEndpoints, runMain, type MainOptions, type Running } from "../src/index.ts";
+import { container, healthEndpoints, runMain, type MainOptions, type RunningContainer } from "../src/index.ts";
 import { FakeProcess } from "./fake-process.ts";
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -67,7 +67,7 @@ t.test("a signal ends everything in reverse, flushes last, and exits with 0", as
 });
 
 t.test("in Kubernetes work is taken for 5 s after SIGTERM, while readiness is gone at once", async (t) => {
-  let running: Running | undefined;
+  let running: RunningContainer | undefined;
   const { clock, proc, log, begin } = setup({ onReady: (r) => (running = r) });
   proc.env["KUBERNETES_SERVICE_HOST"] = "10.0.0.1";
   const { code } = await begin();
@@ -328,7 +328,7 @@ t.test("a logger gets what starts, goes down, comes up again and ends, and stder
     start: () => (isAway ? Promise.reject(new Error("connection refused")) : Promise.resolve("cache")),
   });
   const app = container([db, cache], { clock, name: "worker" });
-  let running: Running | undefined;
+  let running: RunningContainer | undefined;
   const code = runMain(app, { clock, process: proc, logger, onReady: (ready) => void (running = ready) });
   await clock.advance(40);
   t.same(lines.splice(0), [

@@ -7,7 +7,14 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import { CHANNELS, publishServing, resource } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
-import { container, healthEndpoints, runMain, serveManagement, type MainOptions, type Running } from "../src/index.ts";
+import {
+  container,
+  healthEndpoints,
+  runMain,
+  serveManagement,
+  type MainOptions,
+  type RunningContainer,
+} from "../src/index.ts";
 import { FakeProcess } from "./fake-process.ts";
 
 /** A process with an HTTP server, on a fake clock; what happens to it is in `log`. */
@@ -28,8 +35,8 @@ async function serving(options: Partial<MainOptions> = {}) {
     },
     stop: (http) => http.closeAllConnections(),
   });
-  let onReady: (running: Running) => void = () => {};
-  const ready = new Promise<Running>((resolve) => (onReady = resolve));
+  let onReady: (running: RunningContainer) => void = () => {};
+  const ready = new Promise<RunningContainer>((resolve) => (onReady = resolve));
   const code = runMain(container([server], { clock }), {
     clock,
     process: proc,

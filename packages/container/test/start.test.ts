@@ -5,7 +5,7 @@ import {
   isStewardError,
   lazy,
   Manager,
-  managedFactory,
+  defineDriver,
   optional,
   OptionsError,
   resource,
@@ -299,11 +299,11 @@ class PingManager extends Manager<string> {
   override get client(): string {
     return this.name;
   }
-  protected override open(): void {}
-  protected override ping(): void {}
-  protected override close(): void {}
+  protected override onStart(): void {}
+  protected override onProbe(): void {}
+  protected override onStop(): void {}
 }
-const pinger = managedFactory<{ url: string; retries?: number; timeoutMs?: number }, string>({
+const pinger = defineDriver<{ url: string; retries?: number; timeoutMs?: number }, string>({
   kind: "ping",
   schema: v.strictObject({ url: v.string(), retries: v.optional(v.number()), timeoutMs: v.optional(v.number(), 5) }),
   create: (options, context) => new PingManager(options, context),

@@ -1,4 +1,4 @@
-import { Guard, guarded, Manager, managedFactory, resource, type ManagerContext } from "@steward/core";
+import { Guard, guarded, Manager, defineDriver, resource, type ManagerContext } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import * as v from "valibot";
@@ -21,17 +21,17 @@ class PoolManager extends Manager<{ call(fails?: boolean): Promise<void> }> {
   protected override guards(): Iterable<Guard> {
     return [this.#guard];
   }
-  protected override open(): Promise<void> {
+  protected override onStart(): Promise<void> {
     return this.clock.sleep(30);
   }
-  protected override ping(): void {}
-  protected override close(): void {}
+  protected override onProbe(): void {}
+  protected override onStop(): void {}
   protected override measure(): Readonly<Record<string, unknown>> {
     return { size: 2 };
   }
 }
 
-const pool = managedFactory<{}, { call(fails?: boolean): Promise<void> }>({
+const pool = defineDriver<{}, { call(fails?: boolean): Promise<void> }>({
   kind: "pool",
   schema: v.strictObject({}),
   create: (_options, context) => new PoolManager(context),

@@ -1,7 +1,7 @@
 import { cached, lazy, resource } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import t from "tap";
-import { container, runMain, type Running } from "../src/index.ts";
+import { container, runMain, type RunningContainer } from "../src/index.ts";
 import { FakeProcess } from "./fake-process.ts";
 
 const never = (): Promise<never> => new Promise(() => {});
@@ -9,7 +9,7 @@ const never = (): Promise<never> => new Promise(() => {});
 /** Stops a container and says how long that took, in ms, and with what error. */
 async function stopped(
   clock: FakeClock,
-  running: Running,
+  running: RunningContainer,
   timeoutMs: number,
 ): Promise<{ readonly ms: number; readonly error: unknown }> {
   const since = clock.now();

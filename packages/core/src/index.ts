@@ -58,10 +58,10 @@ export { DURATION_BOUNDS, Histogram } from "./health/histogram.ts";
 export { Lifecycle, TRANSITIONS, type LifecycleState } from "./lifecycle/lifecycle.ts";
 export type { Phase } from "./lifecycle/phase.ts";
 export {
-  managedFactory,
+  defineDriver,
   type DerivedOptions,
   type Driver,
-  type ManagedFactory,
+  type DriverFactory,
   type ManagedSettings,
 } from "./lifecycle/driver.ts";
 export { Manager, type GuardBasis, type ManagerCall } from "./lifecycle/manager.ts";
@@ -70,7 +70,7 @@ export type {
   AbsenceComplaint,
   Bare,
   CheckedNeeds,
-  Complaint,
+  NeedError,
   HeldLifetime,
   Lasting,
   Lifetime,
@@ -179,19 +179,19 @@ export type {
 } from "./definition/settings.ts";
 export { maskUrl, Secret, type SecretSource } from "./secret.ts";
 export {
-  edge,
+  needOf,
   edgeOf,
   originOf,
   specOf,
   variantOf,
   type Background,
   type EdgeSpec,
-  type Managed,
+  type ManagedResource,
   type ManagedSpec,
   type Spec,
   type Trouble,
   type Variant,
 } from "./definition/spec.ts";
-export { DeadlineWheel, deadlineWheel, Expiring } from "./time/timing-wheel.ts";
+export { TimingWheel, timingWheelOf, TimerEntry } from "./time/timing-wheel.ts";
 export { isThenable } from "./thenable.ts";
-export { TimeoutReached, within, type WithinOptions } from "./time/with-timeout.ts";
+export { TimeoutReached, withTimeout, type WithTimeoutOptions } from "./time/with-timeout.ts";

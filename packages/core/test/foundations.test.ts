@@ -10,9 +10,9 @@ import {
   checkOptions,
   CORE_CODES,
   currentContext,
-  DeadlineWheel,
+  TimingWheel,
   describeError,
-  Expiring,
+  TimerEntry,
   isDefinition,
   isStewardError,
   maskUrl,
@@ -167,7 +167,7 @@ t.test("a context is seen by everything its work awaits, and a deadline only com
   });
 });
 
-class Recorded extends Expiring {
+class Recorded extends TimerEntry {
   expiredAt = -1;
   readonly #clock: FakeClock;
   constructor(clock: FakeClock, deadline: number) {
@@ -193,7 +193,7 @@ t.test("deadlines expire once, never early and at most 8 ms late, on one timer",
       ),
       async (items) => {
         const clock = new FakeClock(123);
-        const wheel = new DeadlineWheel(clock);
+        const wheel = new TimingWheel(clock);
         const all: { item: Recorded; removed: boolean }[] = [];
         for (const { delay, remove, gap } of items) {
           const item = new Recorded(clock, clock.now() + delay);

@@ -153,9 +153,9 @@ class Trying extends Use {
   }
   stumble(): void {
     const error = new StewardError("BUSY", "busy", { retryable: true });
-    const pauseMs = this.claimAttempt(error, this.asked);
+    const pauseMs = this.claimRetry(error, this.asked);
     if (pauseMs === undefined) this.fail(error);
-    else this.tryAgainIn(pauseMs, error);
+    else this.retryIn(pauseMs, error);
   }
 }
 

@@ -25,18 +25,18 @@ class Scripted extends Manager<{ call(): Promise<string> }> {
     super("scripted", context);
     this.guard = new Guard({ resource: this.name, clock: this.clock, refusal: () => this.unavailable() });
   }
-  protected override async open(signal: AbortSignal): Promise<void> {
+  protected override async onStart(signal: AbortSignal): Promise<void> {
     this.log.push("open");
     await this.hooks.open?.(signal);
   }
-  protected override async ping(signal: AbortSignal): Promise<void> {
+  protected override async onProbe(signal: AbortSignal): Promise<void> {
     await this.hooks.ping?.(signal);
   }
-  protected override async settle(signal: AbortSignal): Promise<void> {
+  protected override async onDrain(signal: AbortSignal): Promise<void> {
     this.log.push("settle");
     await this.hooks.settle?.(signal);
   }
-  protected override async close(signal: AbortSignal): Promise<void> {
+  protected override async onStop(signal: AbortSignal): Promise<void> {
     this.log.push("close");
     await this.hooks.close?.(signal);
   }
@@ -58,14 +58,14 @@ t.test("a start that ignores the end of its time is left behind, and closed when
   const error = await clock.runUntil(failure(manager.start()));
   t.match(error, { code: "START_TIMEOUT", message: /not ready within 1000 ms/, retryable: true });
   t.ok(clock.now() <= 2_000);
-  t.ok(manager.leftBehind);
+  t.ok(manager.startAbandoned);
   t.match(
     await failure(manager.start()),
     { code: "LIFECYCLE_CONFLICT" },
     "two starts of one driver would get into each other's way",
   );
   await clock.advance(10_000);
-  t.notOk(manager.leftBehind);
+  t.notOk(manager.startAbandoned);
   t.strictSame(manager.log, ["open", "close", "close"]);
   manager.hooks.open = () => {};
   await manager.start();

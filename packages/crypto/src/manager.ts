@@ -1,4 +1,4 @@
-import { checkOptions, Guard, Manager, managedFactory, type ManagedFactory, type ManagerContext } from "@steward/core";
+import { checkOptions, Guard, Manager, defineDriver, type DriverFactory, type ManagerContext } from "@steward/core";
 import { probeKey, selfTest } from "./health.ts";
 import { CryptoBackend } from "./keysets/backend.ts";
 import { cleartextKek, type Kek } from "./keysets/kek.ts";
@@ -86,7 +86,7 @@ export class CryptoBackendManager extends Manager<CryptoBackend> {
     });
   }
 
-  protected async open(signal: AbortSignal): Promise<void> {
+  protected async onStart(signal: AbortSignal): Promise<void> {
     selfTest(this.#engine);
     const keysets = [...this.#keysets.values()];
     await Promise.all(keysets.map((keyset) => keyset.open()));
@@ -98,15 +98,15 @@ export class CryptoBackendManager extends Manager<CryptoBackend> {
   }
 
   /** Each keyset reads what it writes. A store that does not answer shows in the stats; the keys in memory go on. */
-  protected async ping(): Promise<void> {
+  protected async onProbe(): Promise<void> {
     for (const keyset of this.#keysets.values()) await probeKey(keyset.keyToWrite());
   }
 
-  protected override async settle(): Promise<void> {
+  protected override async onDrain(): Promise<void> {
     await Promise.all([this.#guard.idle(), this.#passwords.idle()]);
   }
 
-  protected async close(signal: AbortSignal): Promise<void> {
+  protected async onStop(signal: AbortSignal): Promise<void> {
     const looking = [...this.#keysets.values()].map((keyset) => keyset.close());
     const unwatch = this.#unwatch;
     this.#unwatch = undefined;
@@ -147,7 +147,7 @@ function keksOf({ kek, insecureCleartext, store }: CheckedCryptoOptions): [Kek, 
 }
 
 /** Defines a crypto resource: its keysets, where they are kept, and how passwords are hashed. */
-export const cryptoBackend: ManagedFactory<CryptoOptions, CryptoBackend> = managedFactory({
+export const cryptoBackend: DriverFactory<CryptoOptions, CryptoBackend> = defineDriver({
   kind: "crypto",
   schema: cryptoSchema,
   create: (options, context) => new CryptoBackendManager(options, context),

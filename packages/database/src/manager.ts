@@ -112,7 +112,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     return Object.assign(made, { $client: sql }) as unknown as Database<TSchema>; // `schema` is a TSchema where it was given
   }
 
-  protected override async open(signal: AbortSignal): Promise<void> {
+  protected override async onStart(signal: AbortSignal): Promise<void> {
     const { client } = this.#options;
     if (client !== undefined) return this.#openGiven(client, signal);
     const { connectTimeoutMs, idleTimeoutMs, maxLifetimeMs, maxConnections, replyTimeoutMs, instances } = this.#options;
@@ -167,7 +167,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     await runMigrations({ name: this.name, clock: this.clock, builder, connectTimeoutMs, signal }, direct, migrations);
   }
 
-  protected override ping(signal: AbortSignal): Promise<void> {
+  protected override onProbe(signal: AbortSignal): Promise<void> {
     const { client, connectTimeoutMs } = this.#options;
     if (client !== undefined) return probeClient(client, signal);
     return this.#pool === undefined
@@ -186,7 +186,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     this.#watchdog?.serverAnswers();
   }
 
-  protected override get hasWorkToSettle(): boolean {
+  protected override get hasWorkToDrain(): boolean {
     for (const guard of this.guards()) {
       const { inUse, pending } = guard.stats();
       if (inUse + pending > 0) return true;
@@ -194,12 +194,12 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     return false;
   }
 
-  protected override settle(): Promise<void> {
+  protected override onDrain(): Promise<void> {
     this.#drained = true;
     return Promise.all([this.#pooled.guard.idle(), this.#reading?.guard.idle()]).then(() => {});
   }
 
-  protected override async close(signal: AbortSignal): Promise<void> {
+  protected override async onStop(signal: AbortSignal): Promise<void> {
     const [pool, replicas, embedded, ending] = [
       this.#pool,
       this.#replicas,

@@ -1,16 +1,16 @@
 import { input, type InputDefinition } from "@steward/core";
-import type { Running } from "@steward/container";
+import type { RunningContainer } from "@steward/container";
 
 /**
  * The way from a server into the container that it is itself a resource of. The server listens while the rest starts,
  * so that probes are answered; other requests get 503 until the doorway is opened.
  */
 export class Doorway {
-  #running: Running | undefined;
+  #running: RunningContainer | undefined;
   readonly #onOpen: (() => void)[] = [];
 
   /** The container, once it is up. */
-  get running(): Running | undefined {
+  get running(): RunningContainer | undefined {
     return this.#running;
   }
 
@@ -19,7 +19,7 @@ export class Doorway {
    *
    * @throws {NOT_IN_GRAPH} {GRAPH_CAPTIVE} {GRAPH_CYCLE} when a route needs what the container does not hold.
    */
-  open(running: Running): void {
+  open(running: RunningContainer): void {
     this.#running = running;
     for (const check of this.#onOpen) check();
   }

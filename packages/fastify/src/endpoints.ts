@@ -4,7 +4,7 @@ import {
   healthEndpoints,
   type HealthAnswer,
   type HealthEndpointOptions,
-  type Running,
+  type RunningContainer,
 } from "@steward/container";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { HIDDEN } from "./documents.ts";
@@ -28,7 +28,7 @@ export const METRICS_PATH = "/metrics";
 /** Health answers are plain data; here they are sent. */
 export function healthRoutes(
   app: FastifyInstance,
-  running: () => Running | undefined,
+  running: () => RunningContainer | undefined,
   options: HealthEndpointOptions,
 ): void {
   const answer = healthEndpoints(running, options);

@@ -1,5 +1,5 @@
 import { AsyncResource } from "node:async_hooks";
-import type { Container, Running } from "@steward/container";
+import type { Container, RunningContainer } from "@steward/container";
 import { runWithContext, systemClock, type Binding, type MetricSample } from "@steward/core";
 import type { FastifyBaseLogger } from "fastify";
 import type { BackgroundStats, Task } from "./background.ts";
@@ -17,13 +17,13 @@ export interface StewardStats {
 /** Where the container comes from. */
 export type RunningSource =
   | { readonly container: Container<string>; readonly inputs: readonly Binding[] }
-  | (() => Running | undefined);
+  | (() => RunningContainer | undefined);
 
 /** What joins an app and its container: the way in for requests, and what has to end before resources stop. */
 export class Entrance {
   readonly log: FastifyBaseLogger;
   #source: RunningSource;
-  #running: Running | undefined;
+  #running: RunningContainer | undefined;
   #open = 0;
   readonly #pending = new Set<Promise<unknown>>();
   readonly #tasks = new Set<Task>();
@@ -37,7 +37,7 @@ export class Entrance {
   }
 
   /** The container, once it runs. */
-  get running(): Running | undefined {
+  get running(): RunningContainer | undefined {
     return typeof this.#source === "function" ? this.#source() : this.#running;
   }
 

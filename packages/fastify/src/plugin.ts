@@ -5,7 +5,7 @@ import {
   type AllInputs,
   type Container,
   type HealthEndpointOptions,
-  type Running,
+  type RunningContainer,
 } from "@steward/container";
 import { assertShape, type Binding, type MetricsSource, type Needs } from "@steward/core";
 import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from "fastify";
@@ -41,7 +41,7 @@ export type ContainerSource =
     }
   | {
       /** A container that somebody else starts and stops; a doorway or a function where it is up later than the app. */
-      readonly running: Running | Doorway | (() => Running | undefined);
+      readonly running: RunningContainer | Doorway | (() => RunningContainer | undefined);
     };
 
 /** Settings of the plugin. */
@@ -81,7 +81,7 @@ export type StewardOptions = ContainerSource & StewardSettings;
 /** What the plugin puts on an app, as `app.steward`. */
 export interface Steward extends MetricsSource {
   /** The container, once it runs. */
-  readonly running: Running | undefined;
+  readonly running: RunningContainer | undefined;
   /** Numbers of requests and background work. */
   stats(): StewardStats;
   /** Replaces the container before the app is ready; `false` when it is too late or the container is somebody else's. For tests. */

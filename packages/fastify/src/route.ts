@@ -1,4 +1,4 @@
-import type { Prepared } from "@steward/container";
+import type { PreparedNeeds } from "@steward/container";
 import type { Binding, Needs } from "@steward/core";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { describe, type Description } from "./describe.ts";
@@ -34,7 +34,7 @@ export class Route {
   readonly #surroundings: Surroundings;
   readonly #needs: Needs;
   readonly #parallel: boolean;
-  #prepared: Prepared | undefined;
+  #prepared: PreparedNeeds | undefined;
   #preparedFor: unknown;
   #inputs: readonly unknown[] | undefined;
   #wanted: readonly Wanted[] = [];
@@ -74,7 +74,7 @@ export class Route {
     return this.#read(visit, prepared);
   }
 
-  #ready(): Prepared {
+  #ready(): PreparedNeeds {
     const { running } = this.#surroundings.entrance;
     if (running === undefined) throw notStarted();
     if (this.#preparedFor !== running || this.#prepared === undefined) {
@@ -84,7 +84,7 @@ export class Route {
     return this.#prepared;
   }
 
-  #read(visit: Visit, prepared: Prepared): Promise<void> | undefined {
+  #read(visit: Visit, prepared: PreparedNeeds): Promise<void> | undefined {
     const wanted = this.#wantedBy(prepared);
     const inputs = new Array<Binding>(wanted.length);
     let issues: Issue[] | undefined;
@@ -107,7 +107,7 @@ export class Route {
 
   async #readLate(
     visit: Visit,
-    prepared: Prepared,
+    prepared: PreparedNeeds,
     inputs: readonly Binding[],
     waits: readonly Promise<unknown>[],
   ): Promise<void> {
@@ -118,7 +118,7 @@ export class Route {
 
   #enter(
     visit: Visit,
-    prepared: Prepared,
+    prepared: PreparedNeeds,
     inputs: readonly Binding[],
     issues: readonly Issue[] | undefined,
   ): Promise<void> | undefined {
@@ -140,7 +140,7 @@ export class Route {
   }
 
   /** What does not need one another is made at the same time. */
-  async #parallelly(visit: Visit, prepared: Prepared): Promise<void> {
+  async #parallelly(visit: Visit, prepared: PreparedNeeds): Promise<void> {
     const settled = await Promise.allSettled(prepared.makes.map((definition) => visit.scope?.get(definition as never))); // the plan is of these needs
     for (const one of settled) if (one.status === "rejected") throw one.reason;
     visit.values = await visit.scope?.resolve(this.#needs as {}); // as above
@@ -162,7 +162,7 @@ export class Route {
     throw new InvalidInput(distinct(found));
   }
 
-  #wantedBy(prepared: Prepared): readonly Wanted[] {
+  #wantedBy(prepared: PreparedNeeds): readonly Wanted[] {
     const { inputs } = prepared;
     if (this.#inputs === inputs) return this.#wanted;
     this.#inputs = inputs;

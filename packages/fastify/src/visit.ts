@@ -1,5 +1,5 @@
-import type { PreparedScope } from "@steward/container";
-import { deadlineWheel, Expiring, StewardError, systemClock, type Binding, type RequestContext } from "@steward/core";
+import type { FrameworkScope } from "@steward/container";
+import { timingWheelOf, TimerEntry, StewardError, systemClock, type Binding, type RequestContext } from "@steward/core";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Background, type Task } from "./background.ts";
 import { fastifyError } from "./errors.ts";
@@ -19,12 +19,12 @@ export type Failure = { readonly error: unknown };
  * Of all events of Fastify only `close` of the raw response comes in every one of these cases; it can come before the
  * handler has ended, so both are waited for.
  */
-export class Visit extends Expiring implements RequestContext {
+export class Visit extends TimerEntry implements RequestContext {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly requestId: string;
   readonly #entrance: Entrance;
-  #scope: PreparedScope | undefined = undefined;
+  #scope: FrameworkScope | undefined = undefined;
   #failure: Failure | undefined = undefined;
   /** Set when the client has gone: no failure of the handler, which may still succeed. */
   #gone: Failure | undefined = undefined;
@@ -58,7 +58,7 @@ export class Visit extends Expiring implements RequestContext {
       this.#abort = new AbortController();
       const ended = this.#failure ?? this.#gone;
       if (ended !== undefined) this.#abort.abort(ended.error);
-      else if (this.deadline !== Number.POSITIVE_INFINITY && !this.#ended) deadlineWheel(systemClock).add(this);
+      else if (this.deadline !== Number.POSITIVE_INFINITY && !this.#ended) timingWheelOf(systemClock).add(this);
       this.watch();
       this.#followScope();
     }
@@ -86,7 +86,7 @@ export class Visit extends Expiring implements RequestContext {
   }
 
   /** The scope, once it is open. */
-  get scope(): PreparedScope | undefined {
+  get scope(): FrameworkScope | undefined {
     return this.#scope;
   }
 
@@ -100,7 +100,7 @@ export class Visit extends Expiring implements RequestContext {
   }
 
   /** Takes a scope that was opened for this request. */
-  enter(scope: PreparedScope): PreparedScope {
+  enter(scope: FrameworkScope): FrameworkScope {
     this.#entrance.opened();
     this.#scope = scope;
     if (this.#abort !== undefined) this.#followScope();
@@ -216,7 +216,7 @@ export class Visit extends Expiring implements RequestContext {
 
   #close(): void {
     this.#ended = true;
-    if (this.#abort !== undefined) deadlineWheel(systemClock).remove(this);
+    if (this.#abort !== undefined) timingWheelOf(systemClock).remove(this);
     if (this.#scope !== undefined) this.#entrance.closed();
   }
 
@@ -227,7 +227,7 @@ export class Visit extends Expiring implements RequestContext {
     await this.#runTasks(); // what cleanup has added
   }
 
-  async #release(scope: PreparedScope): Promise<void> {
+  async #release(scope: FrameworkScope): Promise<void> {
     try {
       await scope.close(this.#failure ?? this.#gone);
     } catch (error) {

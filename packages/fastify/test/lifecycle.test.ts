@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import { container, type Running } from "@steward/container";
+import { container, type RunningContainer } from "@steward/container";
 import { currentContext, isStewardError, resource, StewardError } from "@steward/core";
 import { fastify, LogController } from "fastify";
 import t from "tap";
@@ -112,7 +112,7 @@ t.test("the answer to what does not exist may have needs too", async (t) => {
 t.test("a container that somebody else runs may be up later than the app: until then requests get 503", async (t) => {
   const db = resource("db", { start: () => "db" });
   const app = fastify();
-  const up: { running?: Running } = {};
+  const up: { running?: RunningContainer } = {};
   await app.register(steward, { running: () => up.running });
   app.get(
     "/",

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { Agent, request as httpRequest } from "node:http";
 import { connect, createServer, type AddressInfo } from "node:net";
-import { container, type Running } from "@steward/container";
+import { container, type RunningContainer } from "@steward/container";
 import { isStewardError, resource } from "@steward/core";
 import { fastify } from "fastify";
 import t from "tap";
@@ -116,7 +116,7 @@ t.test("a doorway refuses a container that lacks what a route needs", async (t) 
 });
 
 t.test("an app on somebody else's container closes without saying that all of it ends", async (t) => {
-  await using running: Running = await container([resource("db", { start: () => 1 })]).start();
+  await using running: RunningContainer = await container([resource("db", { start: () => 1 })]).start();
   const make = async () => {
     const app = fastify();
     await app.register(steward, { running });

@@ -3,10 +3,10 @@ import {
   checkOptions,
   Guard,
   Manager,
-  managedFactory,
+  defineDriver,
   StewardError,
   type Definition,
-  type ManagedFactory,
+  type DriverFactory,
   type ManagedSettings,
   type ManagerContext,
   type MetricSample,
@@ -90,7 +90,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   }
 
   /** Ready once the server has answered a health check. */
-  protected override async open(signal: AbortSignal): Promise<void> {
+  protected override async onStart(signal: AbortSignal): Promise<void> {
     const links = (this.#links = await this.#connect());
     if (signal.aborted) return;
     const { healthService, connectTimeoutMs } = this.#options;
@@ -111,7 +111,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
     return typeof tls === "function" ? checkOptions(this.name, grpcTlsSchema, await tls()) : tls;
   }
 
-  protected override async ping(signal: AbortSignal): Promise<void> {
+  protected override async onProbe(signal: AbortSignal): Promise<void> {
     const link = this.#link();
     const since = this.clock.now();
     const { healthService, stallMs } = this.#options;
@@ -128,12 +128,12 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
     }
   }
 
-  protected override settle(): Promise<void> {
+  protected override onDrain(): Promise<void> {
     return this.#guard.idle();
   }
 
   /** Ends streams, lets calls finish until `signal` aborts, then ends them too: every one hears of it. */
-  protected override async close(signal: AbortSignal): Promise<void> {
+  protected override async onStop(signal: AbortSignal): Promise<void> {
     const links = this.#links;
     if (links === undefined) return;
     const error = new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped while the call was in flight`, {
@@ -188,7 +188,7 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 /** Defines a gRPC channel: with `service`, its value is a client of that class. */
-export interface GrpcChannelFactory extends ManagedFactory<GrpcChannelOptions, GrpcChannel> {
+export interface GrpcChannelFactory extends DriverFactory<GrpcChannelOptions, GrpcChannel> {
   <Service extends Client, E extends boolean | undefined = undefined>(
     name: string,
     given: GrpcChannelOptions<Service> & Required<Pick<GrpcChannelOptions<Service>, "service">> & ManagedSettings<E>,
@@ -205,7 +205,7 @@ export interface GrpcChannelFactory extends ManagedFactory<GrpcChannelOptions, G
  * console.log(renderer.name); // => renderer
  * ```
  */
-export const grpcChannel: GrpcChannelFactory = managedFactory<GrpcChannelOptions, GrpcChannel>({
+export const grpcChannel: GrpcChannelFactory = defineDriver<GrpcChannelOptions, GrpcChannel>({
   kind: "grpc",
   schema: grpcChannelSchema,
   create: (options, context) => new GrpcChannelManager(options as GrpcChannelOptions<GrpcChannel>, context), // the class of a service says what its value is

@@ -1,10 +1,10 @@
 import {
   Manager,
-  managedFactory,
+  defineDriver,
   checkOptions,
   StewardError,
   type Guard,
-  type ManagedFactory,
+  type DriverFactory,
   type ManagerContext,
   type MetricSample,
   type PassiveEvidence,
@@ -76,7 +76,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
     return this.#session;
   }
 
-  protected override async open(signal: AbortSignal): Promise<void> {
+  protected override async onStart(signal: AbortSignal): Promise<void> {
     await this.#reconnect();
     if (!signal.aborted) this.#origins = this.#makeOrigins();
   }
@@ -148,7 +148,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
     });
   }
 
-  protected override async ping(signal: AbortSignal): Promise<void> {
+  protected override async onProbe(signal: AbortSignal): Promise<void> {
     const { probeUrl, client } = this.#options;
     const way = client ?? this.#connect;
     if (probeUrl !== undefined && way !== undefined) await ask(this.name, probeUrl, way, signal);
@@ -165,7 +165,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
   }
 
   /** Waits for calls in flight to their last byte; a body that nobody reads does not count. */
-  protected override async settle(signal: AbortSignal): Promise<void> {
+  protected override async onDrain(signal: AbortSignal): Promise<void> {
     const origins = this.#origins;
     if (origins === undefined) return;
     const sweep = this.#sweep(origins, signal);
@@ -185,7 +185,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
   }
 
   /** Lets what runs finish until `signal` aborts, then ends it: every call hears of it, every socket is closed. */
-  protected override async close(signal: AbortSignal): Promise<void> {
+  protected override async onStop(signal: AbortSignal): Promise<void> {
     const origins = this.#origins;
     if (origins === undefined) return;
     const error = new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped while the call was in flight`, {
@@ -246,7 +246,7 @@ function aborted(signal: AbortSignal): Promise<void> {
  * console.log(http.name); // => http
  * ```
  */
-export const httpSession: ManagedFactory<HttpSessionOptions, HttpSession> = managedFactory({
+export const httpSession: DriverFactory<HttpSessionOptions, HttpSession> = defineDriver({
   kind: "http",
   schema: httpSchema,
   create: (options, context) => new HttpSessionManager(options, context),

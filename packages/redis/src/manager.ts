@@ -1,10 +1,10 @@
 import {
   checkOptions,
   Exposures,
-  managedFactory,
+  defineDriver,
   Manager,
   type Guard,
-  type ManagedFactory,
+  type DriverFactory,
   type ManagerContext,
   type PassiveEvidence,
 } from "@steward/core";
@@ -74,12 +74,12 @@ export class RedisPoolManager extends Manager<RedisClient> {
     return this.#client;
   }
 
-  protected open(signal: AbortSignal): Promise<void> {
+  protected onStart(signal: AbortSignal): Promise<void> {
     this.#exposures.announce(exposuresOf(this.#settings));
     return this.#assembly.open(signal);
   }
 
-  protected ping(signal: AbortSignal): Promise<void> {
+  protected onProbe(signal: AbortSignal): Promise<void> {
     return this.#assembly.ping(signal);
   }
 
@@ -87,11 +87,11 @@ export class RedisPoolManager extends Manager<RedisClient> {
     return this.#assembly.ask(signal);
   }
 
-  protected override settle(): Promise<void> {
+  protected override onDrain(): Promise<void> {
     return this.#assembly.settle();
   }
 
-  protected async close(signal: AbortSignal): Promise<void> {
+  protected async onStop(signal: AbortSignal): Promise<void> {
     await this.#assembly.close(signal, this.refusal());
     this.#client.tell("end");
   }
@@ -121,7 +121,7 @@ export class RedisPoolManager extends Manager<RedisClient> {
  * console.log(cache.name); // => cache
  * ```
  */
-export const redisPool: ManagedFactory<RedisPoolOptions, RedisClient> = managedFactory({
+export const redisPool: DriverFactory<RedisPoolOptions, RedisClient> = defineDriver({
   kind: "redis",
   schema: redisPoolSchema,
   create: (options, context) => new RedisPoolManager(options, context),

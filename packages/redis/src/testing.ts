@@ -26,12 +26,12 @@ class TestRedisManager extends RedisPoolManager {
     this.#folder = folder;
   }
 
-  protected override async open(signal: AbortSignal): Promise<void> {
+  protected override async onStart(signal: AbortSignal): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const server = (this.#server = await this.#launch());
     for (;;) {
       try {
-        return await super.open(signal);
+        return await super.onStart(signal);
       } catch (error) {
         if (signal.aborted || server.exitCode !== null) throw error;
         await this.clock.sleep(POLL_MS, signal);
@@ -71,9 +71,9 @@ class TestRedisManager extends RedisPoolManager {
     );
   }
 
-  protected override async close(signal: AbortSignal): Promise<void> {
+  protected override async onStop(signal: AbortSignal): Promise<void> {
     try {
-      await super.close(signal);
+      await super.onStop(signal);
     } finally {
       const server = this.#server;
       this.#server = undefined;

@@ -49,19 +49,19 @@ class EchoManager extends Manager<EchoClient> {
     }
   }
 
-  protected async open(signal: AbortSignal): Promise<void> {
+  protected async onStart(signal: AbortSignal): Promise<void> {
     await this.exchange("hello", signal);
   }
 
-  protected async ping(signal: AbortSignal): Promise<void> {
+  protected async onProbe(signal: AbortSignal): Promise<void> {
     await this.exchange("ping", signal);
   }
 
-  protected override settle(): Promise<void> {
+  protected override onDrain(): Promise<void> {
     return this.guard.idle();
   }
 
-  protected close(): void {
+  protected onStop(): void {
     for (const socket of this.sockets) socket.destroy(new Error("closed"));
   }
 
@@ -112,7 +112,7 @@ const broken: Record<string, { readonly make: Make; readonly fails: string }> = 
     fails: "is idle until it is started, and its client exists already",
     make: (port, context) =>
       new (class extends EchoManager {
-        protected override async open(): Promise<void> {
+        protected override async onStart(): Promise<void> {
           // Only the first one of all: each leak costs the suite its whole patience.
           if (forgotten !== undefined) return;
           forgotten = connect({ port, host: "127.0.0.1" }).on("error", () => {});
@@ -124,7 +124,7 @@ const broken: Record<string, { readonly make: Make; readonly fails: string }> = 
     fails: "says so when the remote is silent, and when it is back",
     make: (port, context) =>
       new (class extends EchoManager {
-        protected override async ping(): Promise<void> {}
+        protected override async onProbe(): Promise<void> {}
       })(port, context),
   },
   "a client that calls past the guard": {
@@ -144,8 +144,8 @@ const broken: Record<string, { readonly make: Make; readonly fails: string }> = 
         override get client(): EchoClient {
           return (this.#generation ??= { ...super.client });
         }
-        protected override close(): void {
-          super.close();
+        protected override onStop(): void {
+          super.onStop();
           this.#generation = undefined;
         }
       })(port, context),
@@ -154,8 +154,8 @@ const broken: Record<string, { readonly make: Make; readonly fails: string }> = 
     fails: "finishes the calls in flight when it drains, and refuses new ones",
     make: (port, context) =>
       new (class extends EchoManager {
-        protected override async settle(): Promise<void> {
-          this.close();
+        protected override async onDrain(): Promise<void> {
+          this.onStop();
         }
       })(port, context),
   },

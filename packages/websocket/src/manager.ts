@@ -3,8 +3,8 @@ import {
   checkOptions,
   Guard,
   Manager,
-  managedFactory,
-  type ManagedFactory,
+  defineDriver,
+  type DriverFactory,
   type ManagerContext,
   type MetricSample,
   type PassiveEvidence,
@@ -104,7 +104,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
     }));
   }
 
-  protected async open(signal: AbortSignal): Promise<void> {
+  protected async onStart(signal: AbortSignal): Promise<void> {
     const giveUp = (): void => void this.#client.finish("its start was given up", signal);
     signal.addEventListener("abort", giveUp, { once: true });
     try {
@@ -115,16 +115,16 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
     }
   }
 
-  protected ping(): Promise<void> {
+  protected onProbe(): Promise<void> {
     return probe(this.#client);
   }
 
   /** Waits until every message has been taken and every call has its reply. */
-  protected override async settle(): Promise<void> {
+  protected override async onDrain(): Promise<void> {
     await Promise.all([this.#sends.idle(), this.#calls.idle()]);
   }
 
-  protected async close(signal: AbortSignal): Promise<void> {
+  protected async onStop(signal: AbortSignal): Promise<void> {
     setMaxListeners(0, signal); // one for each connection
     await Promise.all(this.#client.sessions.map((session) => session.finish("it was stopped", signal)));
   }
@@ -191,7 +191,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
  * console.log(feed.name); // => feed
  * ```
  */
-export const webSocketSession: ManagedFactory<WebSocketSessionOptions, WebSocketClient> = managedFactory({
+export const webSocketSession: DriverFactory<WebSocketSessionOptions, WebSocketClient> = defineDriver({
   kind: "websocket",
   schema: webSocketSchema,
   create: (options, context) => new WebSocketSessionManager(options, context),

@@ -27,17 +27,17 @@ export class TestHubManager<User = unknown> extends WebSocketHubManager<User> {
     return `ws://127.0.0.1:${this.#port}`;
   }
 
-  protected override async open(): Promise<void> {
+  protected override async onStart(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
       this.#server.listen(this.#port, "127.0.0.1", () => resolve());
     });
     this.#port = (this.#server.address() as AddressInfo).port; // it listens on a port
-    await super.open();
+    await super.onStart();
   }
 
-  protected override async close(signal: AbortSignal): Promise<void> {
-    await super.close(signal);
+  protected override async onStop(signal: AbortSignal): Promise<void> {
+    await super.onStop(signal);
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 }

@@ -47,7 +47,7 @@ const one = resource("one", { start: () => 1 });
 /** Starts a container with a resource, which tells problems of literal options with all others. */
 const started = (definition: unknown): unknown => container([definition as typeof one]).start();
 
-const running = async <T>(use: (running: containers.Running) => T): Promise<Awaited<T>> => {
+const running = async <T>(use: (running: containers.RunningContainer) => T): Promise<Awaited<T>> => {
   await using up = await container([one]).start();
   return await use(up);
 };
@@ -151,14 +151,14 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     none: [
       "fromConfig", // its factories check what they are given
       "CERT_NEEDS_KEY anything assertShape brand breakerSchema certNeedsKey checkOptions checkShape countSchema current",
-      "currentContext deadlineWheel defaultsShape describeError edge edgeOf eitherSchema fallback flag judged fresh func funcOr functionSchema generator",
+      "currentContext timingWheelOf defaultsShape describeError needOf edgeOf eitherSchema fallback flag judged fresh func funcOr functionSchema generator",
       "givenSchema grpcStatusOf hasMethods httpStatusOf isDefinition isFunction isGeneratorFunction isLoopback isRetryable",
-      "isStewardError lazy listOf literalOr managedFactory maskUrl milliseconds msSchema nearest oneOf optional originOf",
+      "isStewardError lazy listOf literalOr defineDriver maskUrl milliseconds msSchema nearest oneOf optional originOf",
       "parseOptions pemListSchema pemSchema plainValue isHeard isThenable problemsIn publicError publishEvent publishServing recognised",
       "recordOf required rule ruleSchema runWithContext secretSchema shape share shareSchema sharedAbortController signal",
       "sleepOn specOf stewardErrorIn text textSchema variantOf when notForUsers wholeNumber withMethods",
-      "DeadlineWheel Expiring Exposures GuardedUse Histogram LatencyHistory Lifecycle Manager OptionsError RollingWindow",
-      "Secret StewardError TimeoutReached callRules within evidenceOf guardValue usualVerdict",
+      "TimingWheel TimerEntry Exposures GuardedUse Histogram LatencyHistory Lifecycle Manager OptionsError RollingWindow",
+      "Secret StewardError TimeoutReached callRules withTimeout evidenceOf guardValue usualVerdict",
       "HealthTracker ProbeScheduler", // a container has checked what it hands to these
     ],
   },
@@ -181,7 +181,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         ],
       },
       Container: { call: (options) => container([one]).start([], options), wrong: [{ signal: {} }] },
-      Running: { call: (options) => running((up) => up.stop(options)), wrong: DURATIONS },
+      RunningContainer: { call: (options) => running((up) => up.stop(options)), wrong: DURATIONS },
       healthEndpoints: {
         call: (options) => running((up) => containers.healthEndpoints(up, options)),
         wrong: [{ detials: true }, { retryAfterMs: Number.NaN }, { token: 5 }],
@@ -202,7 +202,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       explain: { call: (options) => containers.explain(container([one]), options), wrong: [] },
     },
-    none: ["Prepared StartError StopError announceShutdown bearerCheck"],
+    none: ["PreparedNeeds StartError StopError announceShutdown bearerCheck"],
   },
   "@steward/http": {
     module: http,

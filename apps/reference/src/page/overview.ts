@@ -1,4 +1,4 @@
-import type { ResourceHealth, Running } from "@steward/container";
+import type { ResourceHealth, RunningContainer } from "@steward/container";
 import type { HealthStatus } from "@steward/core";
 
 /** One resource on the front page. */
@@ -34,7 +34,7 @@ const LINKS = {
 };
 
 /** What runs now; with `details` also why something is not well. */
-export function overviewOf(running: Running | undefined, details: boolean): Overview {
+export function overviewOf(running: RunningContainer | undefined, details: boolean): Overview {
   const uptimeSeconds = Math.round(process.uptime());
   const links = details ? { ...LINKS, metrics: "/metrics" } : LINKS;
   if (running === undefined)
@@ -63,7 +63,7 @@ type GraphRow = Pick<Row, "driver" | "needs" | "startedInMs">;
 
 const NOTHING: GraphRow = { driver: undefined, needs: [], startedInMs: undefined };
 
-function graphOf(running: Running): Map<string, GraphRow> {
+function graphOf(running: RunningContainer): Map<string, GraphRow> {
   return new Map(
     running
       .graph()

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Running } from "@steward/container";
+import type { RunningContainer } from "@steward/container";
 import { Doorway, doorway, type FastifyServer } from "@steward/fastify";
 import { clips } from "../../src/clips.ts";
 import { inPackage } from "../../src/folders.ts";
@@ -43,10 +43,10 @@ const KEK = Buffer.alloc(32, "clips").toString("base64");
 
 /** Clips in this process. */
 export class LocalClips implements AsyncDisposable {
-  readonly running: Running;
+  readonly running: RunningContainer;
   readonly server: FastifyServer;
 
-  private constructor(running: Running) {
+  private constructor(running: RunningContainer) {
     this.running = running;
     this.server = running.get(server);
   }

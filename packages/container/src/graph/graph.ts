@@ -180,7 +180,7 @@ export class Graph {
     if (override === undefined || override.kind === "value") return override;
     if (asker !== undefined && override.definition === originOf(asker)) return undefined;
     const variant = specOf(definition).variant;
-    return variant === undefined ? override : { kind: "definition", definition: variant.like(override.definition) };
+    return variant === undefined ? override : { kind: "definition", definition: variant.remake(override.definition) };
   }
 
   #visit(asked: AnyDefinition, asker: AnyDefinition | undefined): void {

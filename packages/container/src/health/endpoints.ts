@@ -2,11 +2,11 @@ import { checkShape, flag, milliseconds, type Shape, shape, text } from "@stewar
 import { bearerCheck } from "./bearer.ts";
 import { finderOf, remembered, type Finding, type HealthState } from "./documents.ts";
 import { healthJson } from "./json.ts";
-import { isLeaving } from "../main/shutdown-announced.ts";
-import type { Running } from "../running.ts";
+import { isShutdownAnnounced } from "../main/shutdown-announced.ts";
+import type { RunningContainer } from "../running.ts";
 
 /** What the endpoints tell about; a function where the container starts later than the endpoints serve. */
-export type HealthSource = Pick<Running, "health"> | (() => Pick<Running, "health"> | undefined);
+export type HealthSource = Pick<RunningContainer, "health"> | (() => Pick<RunningContainer, "health"> | undefined);
 
 /** How health endpoints answer. */
 export interface HealthEndpointOptions {
@@ -85,7 +85,7 @@ export function healthEndpoints(source: HealthSource, options: HealthEndpointOpt
     const running = typeof source === "function" ? source() : source;
     const state: HealthState = {
       report: running?.health(),
-      leaving: running !== undefined && isLeaving(running),
+      leaving: running !== undefined && isShutdownAnnounced(running),
       details: details || hasToken(headers["authorization"]),
       wantsToken: token !== undefined,
     };

@@ -35,7 +35,7 @@ import { StartAttempt } from "../start/start-attempt.ts";
 import { startError } from "../start/start-error.ts";
 import { ContainerState, dependantsOf, neededBy, type Generation } from "./state.ts";
 import { StopBudget, type Limits } from "../stop/stop-budget.ts";
-import { stopMessage, takeDown, type TakenDown } from "../stop/stop.ts";
+import { stopMessage, stopNodes, type StoppedNodes } from "../stop/stop.ts";
 import type { SessionSource, ValueHolder } from "../scope/value-holder.ts";
 
 /** What a container is made with, besides its graph. */
@@ -171,14 +171,14 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   }
 
   /** Stops nodes with a time budget of its own; a stop of the container may end it earlier. */
-  async takeDown(nodes: readonly LiveNode[]): Promise<TakenDown> {
+  async takeDown(nodes: readonly LiveNode[]): Promise<StoppedNodes> {
     if (nodes.length === 0) return { order: [], failures: [] };
     const budget = new StopBudget(this.clock, this.limits);
     budget.stopResources();
     const end = budget.follow(this.#budget);
     try {
       await budget.share(1 / 2, this.#retries.drop(nodes));
-      return await takeDown(this.clock, nodes, (index) => this.dependants[index] ?? [], budget);
+      return await stopNodes(this.clock, nodes, (index) => this.dependants[index] ?? [], budget);
     } finally {
       end();
       budget.close();
@@ -362,7 +362,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     this.#budget.stopResources();
     const ofHolders = await this.#closeHolders();
     const nodes = [...this.state.toStop, ...this.starts.staged, ...this.restarts.staged];
-    const { failures } = await takeDown(this.clock, nodes, (index) => this.dependants[index] ?? [], this.#budget);
+    const { failures } = await stopNodes(this.clock, nodes, (index) => this.dependants[index] ?? [], this.#budget);
     this.#budget.close();
     const all = [...drained, ...ofHolders, ...this.restarts.failures, ...failures];
     const error = all.length === 0 ? undefined : new StopError(this.#stopMessage(all, nodes), all);

@@ -1,4 +1,4 @@
-import type { HealthStatus, Managed, Spec } from "@steward/core";
+import type { HealthStatus, ManagedResource, Spec } from "@steward/core";
 import { mayBeDown, type GraphNode } from "../graph/graph.ts";
 import { PlainManager, type PlainContext } from "./plain-manager.ts";
 import { ProcessShare } from "./process-share.ts";
@@ -8,7 +8,7 @@ type Values = Readonly<Record<string, unknown>>;
 /** One instance of an application resource: what it was made from, its manager and its value. */
 export class LiveNode {
   readonly graph: GraphNode;
-  readonly manager: Managed | undefined;
+  readonly manager: ManagedResource | undefined;
   /** True when configuration disabled it. */
   readonly disabled: boolean;
   /** When its start began, and how long it took, in ms of the clock. */
@@ -21,7 +21,7 @@ export class LiveNode {
 
   constructor(
     graph: GraphNode,
-    manager: Managed | undefined,
+    manager: ManagedResource | undefined,
     { disabled, since, holds }: Pick<LiveNode, "disabled" | "since" | "holds">,
   ) {
     this.holds = holds;
@@ -81,8 +81,8 @@ export function makeManager(
   prepared: unknown,
   context: PlainContext,
   share?: ShareOptions,
-): Managed {
-  const make = (): Managed =>
+): ManagedResource {
+  const make = (): ManagedResource =>
     spec.managed === undefined ? new PlainManager(spec, needs, context) : spec.managed.create(prepared, context);
   return spec.lifetime === "process" && share !== undefined
     ? new ProcessShare(spec, share.key(), make, share.anew)

@@ -65,7 +65,7 @@ export class PlainManager extends Manager<unknown> {
     return this.#instance.value;
   }
 
-  protected override async open(signal: AbortSignal): Promise<void> {
+  protected override async onStart(signal: AbortSignal): Promise<void> {
     const made = this.#spec.start?.(this.#needs, { signal });
     if (!this.#spec.generator) this.#instance = { value: plainValue(this.name, await made), generator: undefined };
     else {
@@ -107,20 +107,20 @@ export class PlainManager extends Manager<unknown> {
     this.#background = undefined;
   }
 
-  protected override get hasWorkToSettle(): boolean {
+  protected override get hasWorkToDrain(): boolean {
     return this.#spec.run !== undefined || this.#spec.drain !== undefined || this.#guard?.guard?.isIdle === false;
   }
 
-  protected override async settle(signal: AbortSignal): Promise<void> {
+  protected override async onDrain(signal: AbortSignal): Promise<void> {
     await this.#endBackground();
     await Promise.all([this.#spec.drain?.(this.#instance?.value, { signal }), this.#guard?.guard?.idle()]);
   }
 
-  protected override async ping(signal: AbortSignal): Promise<void> {
+  protected override async onProbe(signal: AbortSignal): Promise<void> {
     await this.#spec.probe?.(this.#instance?.value, { signal });
   }
 
-  protected override async close(signal: AbortSignal): Promise<void> {
+  protected override async onStop(signal: AbortSignal): Promise<void> {
     await this.#endBackground();
     const instance = this.#instance;
     this.#instance = undefined;

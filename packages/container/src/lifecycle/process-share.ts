@@ -1,11 +1,20 @@
-import type { CallSummary, LastProbe, LifecycleState, Managed, ManagerCall, Phase, Spec, Trouble } from "@steward/core";
+import type {
+  CallSummary,
+  LastProbe,
+  LifecycleState,
+  ManagedResource,
+  ManagerCall,
+  Phase,
+  Spec,
+  Trouble,
+} from "@steward/core";
 
 /** One instance of a `process` resource. */
 interface Shared {
   readonly spec: Spec;
   /** What its needs and inputs resolve to. */
   readonly key: readonly unknown[];
-  readonly manager: Managed;
+  readonly manager: ManagedResource;
   users: number;
   /** The last change asked for; starts and stops of one instance never overlap. */
   change: Promise<unknown>;
@@ -38,17 +47,17 @@ function take(shared: Shared | undefined): void {
 }
 
 /** A container's share of a `process` resource: the first start starts it, the last stop stops it. */
-export class ProcessShare implements Managed {
+export class ProcessShare implements ManagedResource {
   readonly #spec: Spec;
   readonly #key: readonly unknown[];
-  readonly #make: () => Managed;
+  readonly #make: () => ManagedResource;
   readonly #anew: boolean;
   /** What this one took the place of; it comes back when this one ends first. */
   #replaced: Shared | undefined;
   #shared: Shared | undefined;
   #held = false;
 
-  constructor(spec: Spec, key: readonly unknown[], make: () => Managed, anew: boolean) {
+  constructor(spec: Spec, key: readonly unknown[], make: () => ManagedResource, anew: boolean) {
     this.#spec = spec;
     this.#key = key;
     this.#make = make;
@@ -56,7 +65,7 @@ export class ProcessShare implements Managed {
   }
 
   /** The instance itself, to compare and to look at; its users start and stop their share. */
-  get inner(): Managed {
+  get inner(): ManagedResource {
     return this.#share().manager;
   }
 
@@ -89,8 +98,8 @@ export class ProcessShare implements Managed {
     return this.#shared?.manager.trouble;
   }
 
-  get leftBehind(): boolean {
-    return this.#shared?.manager.leftBehind === true;
+  get startAbandoned(): boolean {
+    return this.#shared?.manager.startAbandoned === true;
   }
 
   async start(call?: ManagerCall): Promise<void> {

@@ -3,7 +3,7 @@ import {
   isStewardError,
   sharedAbortController,
   TimeoutReached,
-  within,
+  withTimeout,
   type RestartEvent,
 } from "@steward/core";
 import { firstOf, untilAborted } from "./caller.ts";
@@ -234,7 +234,7 @@ export class Restarts {
   ): Promise<readonly LiveNode[]> {
     const { clock, limits, starts } = this.#host;
     const abort = new AbortController();
-    await within(clock, limits.startTimeoutMs, () => starts.settled(reach), { abort, outer }).catch(
+    await withTimeout(clock, limits.startTimeoutMs, () => starts.settled(reach), { abort, outer }).catch(
       (error: unknown) => {
         if (!(error instanceof TimeoutReached)) throw error;
         throw new Error(`a lazy start of what it affects has not ended within ${limits.startTimeoutMs} ms`);
@@ -282,7 +282,7 @@ export class Restarts {
   ): Promise<T | undefined> {
     const abort = new AbortController();
     const options = { abort, outer };
-    return within(this.#host.clock, timeoutMs, () => work(abort.signal), options).catch((error: unknown) => {
+    return withTimeout(this.#host.clock, timeoutMs, () => work(abort.signal), options).catch((error: unknown) => {
       if (error instanceof TimeoutReached) return undefined; // those who hold something had their time
       throw error;
     });

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { CHANNELS, describeError, type ContainerEvents, type HealthEvent, type StateEvent } from "@steward/core";
-import type { Running } from "../running.ts";
+import type { RunningContainer } from "../running.ts";
 import type { MainLogger, ShutdownInfo } from "./options.ts";
 
 /**
@@ -11,14 +11,14 @@ export class MainLog {
   readonly #logger: MainLogger;
   /** Why the last start of a resource failed, until it is up. */
   readonly #failedStarts = new Map<string, unknown>();
-  #running: Running | undefined;
+  #running: RunningContainer | undefined;
 
   constructor(logger: MainLogger) {
     this.#logger = logger;
   }
 
   /** Listens to what happens to a container that begins to start. */
-  follow(running: Running): void {
+  follow(running: RunningContainer): void {
     this.#running = running;
     subscribe(CHANNELS.state, this.#onState);
     subscribe(CHANNELS.health, this.#onHealth);
@@ -34,7 +34,7 @@ export class MainLog {
   }
 
   /** Everything is up that has to be. */
-  started(running: Running): void {
+  started(running: RunningContainer): void {
     const { nodes } = running.graph();
     const up = nodes.flatMap(({ name, state, startedInMs = 0 }) =>
       state === "ready" ? [`${name} ${Math.round(startedInMs)} ms`] : [],

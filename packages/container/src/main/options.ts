@@ -13,7 +13,7 @@ import {
 } from "@steward/core";
 import { managementShape, type ManagementOptions } from "../health/management.ts";
 import { clockRule, inputsRule } from "../options.ts";
-import type { Running } from "../running.ts";
+import type { RunningContainer } from "../running.ts";
 
 /** A signal that asks a process to end. */
 export type EndSignal = "SIGTERM" | "SIGINT" | "SIGHUP";
@@ -68,7 +68,7 @@ export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> 
    * What SIGHUP does: `stop` as SIGTERM does, `ignore`, or a call of a function, such as one that reads the
    * configuration again. Default `stop`: the terminal of the process is gone.
    */
-  readonly onHangup?: "stop" | "ignore" | ((running: Running) => unknown);
+  readonly onHangup?: "stop" | "ignore" | ((running: RunningContainer) => unknown);
   /**
    * What an error does that nothing caught, thrown or rejected: `stop` reports it to `onError`, stops everything in order
    * and exits with 1; `crash` leaves it to Node, which ends the process at once. Default `stop`.
@@ -82,7 +82,7 @@ export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> 
   /** Begins a shutdown when it aborts, as SIGTERM does. */
   readonly signal?: AbortSignal;
   /** Called once everything is up. If it fails, everything is stopped and the process exits with 1. */
-  readonly onReady?: (running: Running) => unknown;
+  readonly onReady?: (running: RunningContainer) => unknown;
   /** Called when a shutdown begins. */
   readonly onShutdown?: (info: ShutdownInfo) => unknown;
   /** Called when everything has stopped, with how long that took, in ms. */

@@ -7,7 +7,7 @@ import { MainLog } from "./main-log.ts";
 import { announceShutdown } from "./shutdown-announced.ts";
 import { serveManagement, type ManagementListener } from "../health/management.ts";
 import { mainShape, type EndSignal, type MainOptions, type MainProcess, type ShutdownReason } from "./options.ts";
-import type { Running } from "../running.ts";
+import type { RunningContainer } from "../running.ts";
 import type { AllInputs } from "../scope/scope-types.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -50,13 +50,13 @@ export function runMain<Open extends string, const B extends readonly Binding[] 
   return new Main((start) => app.start(options.inputs, start), options).run();
 }
 
-type Start = (options: StartOptions) => Promise<Running>;
+type Start = (options: StartOptions) => Promise<RunningContainer>;
 
 /** What the process is busy with, for the words of a shutdown that hangs. */
 type Stage =
   | { readonly name: "start" }
   | { readonly name: "flush" }
-  | { readonly name: "running"; readonly running: Running };
+  | { readonly name: "running"; readonly running: RunningContainer };
 
 class Main {
   readonly #start: Start;
@@ -122,7 +122,7 @@ class Main {
       this.#exit(128 + constants.signals[signal]);
   }
 
-  async #hangUp(onHangup: "ignore" | ((running: Running) => unknown)): Promise<void> {
+  async #hangUp(onHangup: "ignore" | ((running: RunningContainer) => unknown)): Promise<void> {
     const stage = this.#stage;
     if (onHangup !== "ignore" && stage.name === "running") await this.#hook(() => onHangup(stage.running));
   }
@@ -158,7 +158,7 @@ class Main {
   async #live(): Promise<number> {
     const { management = false } = this.#options;
     if (management === false) return this.#startAndEnd(() => {});
-    let seen: Running | undefined;
+    let seen: RunningContainer | undefined;
     let listener: ManagementListener;
     try {
       listener = await serveManagement(() => seen, management);
@@ -169,8 +169,8 @@ class Main {
     return this.#startAndEnd((starting) => (seen = starting)).finally(() => listener.stop());
   }
 
-  async #startAndEnd(onStarting: (running: Running) => void): Promise<number> {
-    let running: Running;
+  async #startAndEnd(onStarting: (running: RunningContainer) => void): Promise<number> {
+    let running: RunningContainer;
     try {
       running = await this.#start({
         signal: this.#abortStart.signal,
@@ -204,7 +204,7 @@ class Main {
   }
 
   /** Tells the caller that all is up; a shutdown does not wait for a caller that takes its time. */
-  async #ready(running: Running): Promise<boolean> {
+  async #ready(running: RunningContainer): Promise<boolean> {
     const told = this.#hook(() => this.#options.onReady?.(running)).then((fine) => {
       if (!fine) this.#ask("failed");
       return fine;
@@ -213,7 +213,7 @@ class Main {
   }
 
   /** Stops everything in phases; tells whether all went well. */
-  async #shutDown(running: Running): Promise<boolean> {
+  async #shutDown(running: RunningContainer): Promise<boolean> {
     const reason = this.#asking?.reason ?? "asked";
     const delayMs = this.#delayMs(reason);
     const since = this.#clock.now();

@@ -12,7 +12,7 @@ export function announceShutdown(running: { health(): unknown }): void {
 }
 
 /** Whether a shutdown was announced. */
-export function isLeaving(running: object): boolean {
+export function isShutdownAnnounced(running: object): boolean {
   return leaving.has(running);
 }
 

@@ -7,7 +7,7 @@ import type { InputProvider, ScopeState } from "./scope.ts";
 import type { Generation } from "../lifecycle/state.ts";
 
 /** A scope whose moments a framework chooses itself. */
-export interface PreparedScope extends Scope {
+export interface FrameworkScope extends Scope {
   /** True until it is closed. */
   readonly isOpen: boolean;
   /** The values of the prepared needs, once they have been entered. */
@@ -21,7 +21,7 @@ export interface PreparedScope extends Scope {
 }
 
 /** Needs that were compiled once, for a framework that opens a scope for every request. Overrides are applied. */
-export class Prepared {
+export class PreparedNeeds {
   readonly #engine: Engine;
   readonly #needs: Needs;
   #generation: Generation | undefined;
@@ -54,16 +54,16 @@ export class Prepared {
    *
    * @throws {CONTAINER_CLOSED} when the container stops.
    */
-  open(inputs: readonly Binding[], provide?: InputProvider): PreparedScope {
+  open(inputs: readonly Binding[], provide?: InputProvider): FrameworkScope {
     const refusal = this.#engine.refusal();
     if (refusal !== undefined) throw refusal;
     const scope = this.#engine.open(inputs, undefined);
     scope.provide = provide;
-    return scope as unknown as PreparedScope; // the state has what a prepared scope promises, for definitions of any type
+    return scope as unknown as FrameworkScope; // the state has what a prepared scope promises, for definitions of any type
   }
 
   /** Resolves the needs in a scope that was just opened: in the same tick, or once the promise has settled. */
-  enter(scope: PreparedScope): Promise<void> | undefined {
+  enter(scope: FrameworkScope): Promise<void> | undefined {
     const state = scope as unknown as ScopeState; // `open` made it
     return state.enterPlan(this.#compiled(state.generation));
   }

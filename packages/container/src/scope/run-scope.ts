@@ -1,6 +1,6 @@
 import { isThenable, type Binding, type Needs, type ValuesOf } from "@steward/core";
 import type { Engine } from "../lifecycle/engine.ts";
-import type { Gotten, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
+import type { Resolved, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
 import type { ScopeState } from "./scope.ts";
 import type { SessionSource } from "./value-holder.ts";
 
@@ -9,7 +9,7 @@ export interface Scope<Bound extends string = string> extends AsyncDisposable {
   /** Aborts when the scope's work is given up, and at its end. */
   readonly signal: AbortSignal;
   /** The value of a definition; what this scope made already is not made again. */
-  get<D extends SomeDefinition>(definition: D & ResolvableBy<D, Bound>): Promise<Gotten<D>>;
+  get<D extends SomeDefinition>(definition: D & ResolvableBy<D, Bound>): Promise<Resolved<D>>;
   /** The values of needs. */
   resolve<const N extends Needs>(needs: N & ScopeNeeds<N, Bound>): Promise<ValuesOf<N>>;
   /** Gives up the work: aborts the signal. Cleanup still runs at the close. */

@@ -11,7 +11,7 @@ import type {
 } from "@steward/core";
 
 /** The inputs that a tuple of bindings gives. */
-export type BoundBy<B extends readonly Binding[]> = [B[number]] extends [never]
+export type InputsOf<B extends readonly Binding[]> = [B[number]] extends [never]
   ? never
   : B[number] extends Binding<infer Open>
     ? Open
@@ -34,7 +34,7 @@ export type ScopeNeeds<N extends Needs, Bound extends string> = {
 };
 
 /** What `get` answers: `undefined` is possible only for what configuration may disable, and for what may be down. */
-export type Gotten<D extends Need> = ReachOf<D> extends `${string}${"~" | "?"}` ? ValueOf<D> | undefined : ValueOf<D>;
+export type Resolved<D extends Need> = ReachOf<D> extends `${string}${"~" | "?"}` ? ValueOf<D> | undefined : ValueOf<D>;
 
 /** `unknown` for what the container itself holds; a sentence for what lives in a scope. */
 export type HeldByContainer<D extends Need> =
@@ -53,10 +53,10 @@ export type ResolvableBy<D extends Need, Bound extends string> = [Wanted<D, Boun
 
 /** `unknown` where a container has all its inputs; a sentence that names one that is missing. */
 export type AllInputs<Open extends string, B extends readonly Binding[]> = [
-  Exclude<Extract<Open, ContainerInput>, BoundBy<B>>,
+  Exclude<Extract<Open, ContainerInput>, InputsOf<B>>,
 ] extends [never]
   ? unknown
-  : `the container needs the input '${NameOf<Exclude<Extract<Open, ContainerInput>, BoundBy<B>>>}': start([${NameOf<Exclude<Extract<Open, ContainerInput>, BoundBy<B>>>}.is(...)])`;
+  : `the container needs the input '${NameOf<Exclude<Extract<Open, ContainerInput>, InputsOf<B>>>}': start([${NameOf<Exclude<Extract<Open, ContainerInput>, InputsOf<B>>>}.is(...)])`;
 
 type ContainerInput = `${"process" | "application"}:${string}`;
 

@@ -1,7 +1,7 @@
 import type { Binding, Needs, ValuesOf } from "@steward/core";
 import type { Engine } from "../lifecycle/engine.ts";
 import { runScope, type Scope, type ScopeWork } from "../scope/run-scope.ts";
-import type { BoundBy, Gotten, ResolvableBy, ScopeNeeds, SomeDefinition } from "../scope/scope-types.ts";
+import type { InputsOf, Resolved, ResolvableBy, ScopeNeeds, SomeDefinition } from "../scope/scope-types.ts";
 
 /** A user's session: what belongs to it is made at its first use and released when it ends. */
 export class SessionHandle<Bound extends string = never> {
@@ -19,8 +19,8 @@ export class SessionHandle<Bound extends string = never> {
   /** Like `running.scope`, inside this session. */
   scope<const B extends readonly Binding[], const N extends Needs, R>(
     inputs: B,
-    needs: N & ScopeNeeds<N, Bound | BoundBy<B>>,
-    fn: (values: ValuesOf<N>, scope: Scope<Bound | BoundBy<B>>) => R,
+    needs: N & ScopeNeeds<N, Bound | InputsOf<B>>,
+    fn: (values: ValuesOf<N>, scope: Scope<Bound | InputsOf<B>>) => R,
   ): Promise<Awaited<R>>;
   async scope(inputs: readonly Binding[], needs: Needs, fn: ScopeWork): Promise<unknown> {
     const refusal = this.#engine.refusal();
@@ -38,12 +38,12 @@ export class SessionHandle<Bound extends string = never> {
    *
    * @throws {CONTAINER_CLOSED} when the container stops.
    */
-  async get<D extends SomeDefinition>(definition: D & ResolvableBy<D, Bound>): Promise<Gotten<D>> {
+  async get<D extends SomeDefinition>(definition: D & ResolvableBy<D, Bound>): Promise<Resolved<D>> {
     const scope = await this.#engine.openLater(); // it holds what the value is made from
     try {
       const { session, done } = this.#engine.sessions.use(this.#key, this.#inputs);
       try {
-        return (await session.get(definition, scope.generation)) as Gotten<D>; // the plan made it of this definition
+        return (await session.get(definition, scope.generation)) as Resolved<D>; // the plan made it of this definition
       } finally {
         done();
       }

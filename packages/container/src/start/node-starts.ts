@@ -1,4 +1,10 @@
-import { OptionsError, sharedAbortController, type CallDefaults, type Clock, type Managed } from "@steward/core";
+import {
+  OptionsError,
+  sharedAbortController,
+  type CallDefaults,
+  type Clock,
+  type ManagedResource,
+} from "@steward/core";
 import type { BackgroundEnd } from "../lifecycle/background.ts";
 import { untilAborted } from "../lifecycle/caller.ts";
 import type { NodeFailure } from "../errors.ts";
@@ -9,7 +15,7 @@ import type { StartAttempt, Starter } from "./start-attempt.ts";
 import { startWithRetry } from "./start-retry.ts";
 import { chosen, heldThrough, holderOf, needsOf, type NodeSource } from "../lifecycle/state.ts";
 import type { Limits } from "../stop/stop-budget.ts";
-import type { TakenDown } from "../stop/stop.ts";
+import type { StoppedNodes } from "../stop/stop.ts";
 
 /** What starting nodes takes from the container. */
 export interface StartHost {
@@ -22,7 +28,7 @@ export interface StartHost {
   /** Called for an optional resource that did not start, so that it is tried again. */
   onDown(node: LiveNode): void;
   /** Stops nodes that are not wanted after all. */
-  takeDown(nodes: readonly LiveNode[]): Promise<TakenDown>;
+  takeDown(nodes: readonly LiveNode[]): Promise<StoppedNodes>;
 }
 
 /** Where starts belong: what is live already, and what a lazy edge of a node that starts here does. */
@@ -71,7 +77,7 @@ export class NodeStarts implements NodeSource, Starter {
   readonly #entries = new Map<number, Entry>();
   /** What no attempt wants any more and has not been stopped yet. */
   readonly #unwanted = new Set<Entry>();
-  #clearing: Promise<TakenDown> | undefined;
+  #clearing: Promise<StoppedNodes> | undefined;
 
   constructor(host: StartHost, place: StartPlace) {
     this.#host = host;
@@ -158,18 +164,18 @@ export class NodeStarts implements NodeSource, Starter {
       this.#unwanted.add(entry);
       entry.abort.abort(reason);
       attempt.noteUnwanted(() => {
-        if (entry.live?.manager?.leftBehind === true) attempt.stillStarting.push(entry.node.name);
+        if (entry.live?.manager?.startAbandoned === true) attempt.stillStarting.push(entry.node.name);
       });
     }
   }
 
   /** Stops what no attempt wants any more, that of several attempts together and so in order. */
-  cleared(): Promise<TakenDown> {
+  cleared(): Promise<StoppedNodes> {
     if (this.#unwanted.size === 0 && this.#clearing === undefined) return Promise.resolve({ order: [], failures: [] });
     return (this.#clearing ??= this.#clear());
   }
 
-  async #clear(): Promise<TakenDown> {
+  async #clear(): Promise<StoppedNodes> {
     const order: string[] = [];
     const failures: NodeFailure[] = [];
     while (this.#unwanted.size > 0) {
@@ -281,7 +287,7 @@ export class NodeStarts implements NodeSource, Starter {
     }
   }
 
-  async #startManager(entry: Entry, live: LiveNode, manager: Managed): Promise<boolean> {
+  async #startManager(entry: Entry, live: LiveNode, manager: ManagedResource): Promise<boolean> {
     const { clock } = this.#host;
     const { attempts, failure } = await startWithRetry(live, manager, clock, entry.abort.signal);
     if (failure === undefined) return true;

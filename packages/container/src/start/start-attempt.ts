@@ -1,8 +1,8 @@
-import { describeError, sharedAbortController, TimeoutReached, within, type Clock } from "@steward/core";
+import { describeError, sharedAbortController, TimeoutReached, withTimeout, type Clock } from "@steward/core";
 import type { NodeFailure } from "../errors.ts";
 import type { Edge } from "../graph/graph.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
-import type { TakenDown } from "../stop/stop.ts";
+import type { StoppedNodes } from "../stop/stop.ts";
 
 /** What an attempt asks of the place where nodes start. */
 export interface Starter {
@@ -17,7 +17,7 @@ export interface Starter {
   handOver(attempt: StartAttempt): LiveNode[];
   /** An attempt has failed: what no other attempt wants is aborted, and stopped by {@link cleared} if it is up. */
   giveUp(attempt: StartAttempt, reason: unknown): void;
-  cleared(): Promise<TakenDown>;
+  cleared(): Promise<StoppedNodes>;
 }
 
 /** One attempt to start some nodes and all they need, as a whole. */
@@ -68,7 +68,7 @@ export class StartAttempt {
       if (missing !== undefined) throw new Error("a start that it shared with another was given up");
     };
     try {
-      await within(clock, timeoutMs, all, { abort: this.#abort, outer });
+      await withTimeout(clock, timeoutMs, all, { abort: this.#abort, outer });
       return true;
     } catch (error) {
       if (this.failures.length === 0) this.failures.push(this.#ranOut(error, clock, timeoutMs));
@@ -94,10 +94,10 @@ export class StartAttempt {
   }
 
   /** Gives up what it has started and no other attempt wants. */
-  async release(): Promise<TakenDown> {
+  async release(): Promise<StoppedNodes> {
     const reason = this.failures[0]?.cause;
     this.#abort.abort(reason);
-    const taken: TakenDown[] = [];
+    const taken: StoppedNodes[] = [];
     for (const place of this.#places) place.giveUp(this, reason);
     for (const place of this.#places) taken.push(await place.cleared()); // what it needs of another place stops after it
     for (const onEnd of this.#onEnd.splice(0)) onEnd();

@@ -1,10 +1,10 @@
 import { describeError, isStewardError, OptionsError } from "@steward/core";
 import { StartError, type NodeFailure } from "../errors.ts";
 import type { StartAttempt } from "./start-attempt.ts";
-import type { TakenDown } from "../stop/stop.ts";
+import type { StoppedNodes } from "../stop/stop.ts";
 
 /** What was stopped again where that goes on beside. */
-export const NOTHING_YET: TakenDown = { order: [], failures: [] };
+export const NOTHING_YET: StoppedNodes = { order: [], failures: [] };
 
 /** What a failed start says to who reads it at night. */
 function startMessage(
@@ -29,7 +29,7 @@ function tries(failure: NodeFailure | undefined): string {
 }
 
 /** The one error of a failed start. Where only options are wrong it lists all problems of all resources. */
-export function startError(attempt: StartAttempt, taken: TakenDown): Error {
+export function startError(attempt: StartAttempt, taken: StoppedNodes): Error {
   const { failures, stillStarting } = attempt;
   const problems = failures.flatMap((failure) => (failure.cause instanceof OptionsError ? failure.cause.problems : []));
   if (problems.length > 0 && failures.every((failure) => isStewardError(failure.cause, "OPTIONS_INVALID")))

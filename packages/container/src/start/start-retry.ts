@@ -1,4 +1,4 @@
-import { isRetryable, type Clock, type Managed, type ResourceSettings } from "@steward/core";
+import { isRetryable, type Clock, type ManagedResource, type ResourceSettings } from "@steward/core";
 import { backoffMs } from "./backoff.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 
@@ -19,7 +19,7 @@ const START_TIMEOUT_MS = 15_000;
  */
 export async function startWithRetry(
   node: LiveNode,
-  manager: Managed,
+  manager: ManagedResource,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<StartOutcome> {

@@ -3,7 +3,7 @@ import type { NodeFailure } from "../errors.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 
 /** What came of stopping nodes. */
-export interface TakenDown {
+export interface StoppedNodes {
   /** Names in the order in which they stopped. */
   readonly order: readonly string[];
   readonly failures: readonly NodeFailure[];
@@ -49,12 +49,12 @@ export async function inOrder(
  * Stops nodes in reverse, in parallel where the graph allows; collects every failure. When time is over, what is left
  * is still asked to stop, in order, and not waited for.
  */
-export async function takeDown(
+export async function stopNodes(
   clock: Clock,
   nodes: readonly LiveNode[],
   before: Before,
   time: StopTime,
-): Promise<TakenDown> {
+): Promise<StoppedNodes> {
   const order: string[] = [];
   const failures: NodeFailure[] = [];
   await inOrder(nodes, before, async (node) => {

@@ -1,6 +1,6 @@
 import { isStewardError } from "@steward/core";
 import type { FakeClock } from "@steward/testing";
-import { container, type Running } from "../../src/index.ts";
+import { container, type RunningContainer } from "../../src/index.ts";
 import { Planned, scopeInput, type Def, type Piece, type RandomGraph, type Trouble } from "./graph.ts";
 import { Claim, LIMITS, Part, type Ledger, type Owner } from "./parts.ts";
 import type { Random } from "./random.ts";
@@ -34,14 +34,14 @@ export class Life {
   readonly owner: Owner;
   readonly #world: World;
   readonly #graph: RandomGraph;
-  readonly #running: Running;
+  readonly #running: RunningContainer;
   /** What has not settled yet. */
   readonly #pending = new Map<Promise<void>, string>();
   readonly #overrides: Disposable[] = [];
   #restarting = 0;
   #works = 0;
 
-  private constructor(world: World, owner: Owner, graph: RandomGraph, running: Running) {
+  private constructor(world: World, owner: Owner, graph: RandomGraph, running: RunningContainer) {
     this.#world = world;
     this.owner = owner;
     this.#graph = graph;
@@ -275,7 +275,7 @@ export class Life {
     return this.#world.random.pick(ofSession ? [...views, ...sessionViews] : views) as Def; // there are some
   }
 
-  #session(): ReturnType<Running["session"]> {
+  #session(): ReturnType<RunningContainer["session"]> {
     return this.#running.session(`user${this.#world.random.below(3)}`);
   }
 

@@ -13,7 +13,7 @@ import {
   type RerunOptions,
   type ResourceSettings,
 } from "./settings.ts";
-import { isDefinition, register, snapshotNeeds, type Background, type Spec } from "./spec.ts";
+import { isDefinition, makeDefinition, snapshotNeeds, type Background, type Spec } from "./spec.ts";
 import type { Definition, InputDefinition, StartContext, StopContext } from "./types.ts";
 
 /** The value of a resource, from what its `start` returns: awaited, or what a lifecycle generator yields. */
@@ -178,7 +178,7 @@ export function resource<
     enabled,
     settings,
   };
-  return register(spec as unknown as Spec); // the spec forgets the types that the definition carries
+  return makeDefinition(spec as unknown as Spec); // the spec forgets the types that the definition carries
 }
 
 interface InputOptions {
@@ -216,7 +216,7 @@ export function input<Value>(): <const Name extends string, const L extends Held
       settings: {},
       generator: false,
     };
-    const definition = register<InputDefinition<Value, never, never>>(spec);
+    const definition = makeDefinition<InputDefinition<Value, never, never>>(spec);
     return Object.assign(definition, { is: (value: Value) => ({ input: definition, value }) });
   };
 }

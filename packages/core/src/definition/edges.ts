@@ -3,25 +3,25 @@ import { StewardError } from "../errors.ts";
 import type { Lasting, Need, Present } from "./need.ts";
 import { milliseconds, required } from "../options/rules.ts";
 import { assertShape, shape, type Shape } from "../options/shape.ts";
-import { edge, edgeOf, isDefinition, isNeed, type EdgeSpec } from "./spec.ts";
+import { needOf, edgeOf, isDefinition, isNeed, type EdgeSpec } from "./spec.ts";
 
 /** A need that is `undefined` exactly when configuration has disabled what it points to. */
 export function optional<V, R extends string, O extends string>(
   need: Need<V, R, O>,
 ): Need<V | undefined, Present<R>, O> {
-  return edge({ ...edgeOf(aNeed("optional", need)), optional: true });
+  return needOf({ ...edgeOf(aNeed("optional", need)), optional: true });
 }
 
 /** A need that starts at its first use: a function that resolves to the value. It stops with its asker's container or scope. */
 export function lazy<V, R extends string, O extends string>(
   definition: Definition<V, R, O>,
 ): Need<() => Promise<V>, R, O> {
-  return edge({ kind: "lazy", target: aDefinition("lazy", definition), optional: false });
+  return needOf({ kind: "lazy", target: aDefinition("lazy", definition), optional: false });
 }
 
 /** A need with an instance of its own, shared with nobody; it lives as long as its asker. */
 export function fresh<V, R extends string, O extends string>(definition: Definition<V, R, O>): Need<V, R, O> {
-  return edge({ kind: "fresh", target: aDefinition("fresh", definition), optional: false });
+  return needOf({ kind: "fresh", target: aDefinition("fresh", definition), optional: false });
 }
 
 /** A holder of a need that survives its restart: `current` is always the instance in use. */
@@ -40,7 +40,7 @@ export interface Current<V> {
 export function current<V, R extends string, O extends string>(
   definition: Definition<V, R, O>,
 ): Need<Current<R extends `${string}~${string}` ? V | undefined : V>, Lasting<R>, O> {
-  return edge({ kind: "current", target: aDefinition("current", definition), optional: false });
+  return needOf({ kind: "current", target: aDefinition("current", definition), optional: false });
 }
 
 /**
@@ -87,7 +87,7 @@ export function when(condition: AnyDefinition, ...rest: readonly unknown[]): Nee
     whenFalse: edgeOf(aNeed("when", otherwise)),
     optional: false,
   };
-  return edge(spec);
+  return needOf(spec);
 }
 
 function isTrue(value: unknown): boolean {
@@ -116,7 +116,7 @@ export function cached<V, O extends string>(
 ): Need<V, "request", O> {
   const target = aDefinition("cached", definition);
   assertShape(`cached(${target.name})`, cachedShape, options);
-  return edge({ kind: "cached", target, ttlMs: options.ttlMs, optional: false });
+  return needOf({ kind: "cached", target, ttlMs: options.ttlMs, optional: false });
 }
 
 function aNeed(kind: string, need: unknown): Need {

@@ -56,7 +56,7 @@ export interface Reachable {
 type Article<L extends string> = L extends "application" ? "an application" : `a ${L}`;
 
 /** Why a resource of lifetime `L` may not have `N` under the key `K`. */
-export type Complaint<L extends Lifetime, K, N> =
+export type NeedError<L extends Lifetime, K, N> =
   N extends Need<unknown, infer R>
     ? Bare<R> extends Reachable[L]
       ? AbsenceComplaint<R, K & string>
@@ -72,7 +72,7 @@ export type AbsenceComplaint<R extends string, K extends string> = R extends `${
 
 /** `N` itself where every need is allowed; a sentence on the key of each that is not. */
 export type CheckedNeeds<L extends Lifetime, N extends Needs> = {
-  readonly [K in keyof N]: N[K] extends { readonly [REACH]: Reachable[L] } ? N[K] : Complaint<L, K, N[K]>;
+  readonly [K in keyof N]: N[K] extends { readonly [REACH]: Reachable[L] } ? N[K] : NeedError<L, K, N[K]>;
 };
 
 type Shortest<R extends string> = "handler" extends R

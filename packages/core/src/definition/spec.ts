@@ -25,11 +25,11 @@ export interface Trouble {
 }
 
 /** What a container looks after: the object of a driver package, with one shape for all of them. */
-export interface Managed<Client = unknown> {
+export interface ManagedResource<Client = unknown> {
   /** What users are handed. It exists before the start, keeps its identity, and refuses calls while not ready. */
   readonly client: Client;
   /** True while a start that was given up still runs, because it ignores its signal. */
-  readonly leftBehind?: boolean;
+  readonly startAbandoned?: boolean;
   /** Where it is in its life. */
   readonly phase?: Phase;
   /** The same with its data, such as since when. */
@@ -72,7 +72,7 @@ export interface ManagedSpec {
    */
   readonly prepare: (needs: Readonly<Record<string, unknown>>, defaults?: CallDefaults) => unknown;
   /** Makes the manager from what `prepare` gave. No I/O. */
-  readonly create: (options: unknown, context: { readonly name: string; readonly clock: Clock }) => Managed;
+  readonly create: (options: unknown, context: { readonly name: string; readonly clock: Clock }) => ManagedResource;
 }
 
 /** What a definition says, without its types. For containers; users have no use for it. */
@@ -101,9 +101,9 @@ export interface Spec {
 /** A definition in another's stead. For frameworks, which give one dependency different needs by who asks for it. */
 export interface Variant {
   /** The definition that the user wrote; what overrides it overrides its variants too. */
-  readonly of: AnyDefinition;
+  readonly original: AnyDefinition;
   /** Makes the same variant of whatever overrides it. */
-  readonly like: (replacement: AnyDefinition) => AnyDefinition;
+  readonly remake: (replacement: AnyDefinition) => AnyDefinition;
 }
 
 /** An edge, without its types. For containers. */
@@ -133,24 +133,28 @@ const SPEC = Symbol.for("steward.spec");
 const EDGE = Symbol.for("steward.edge");
 
 /** Makes the definition of a spec. */
-export function register<D extends AnyDefinition>(spec: Spec): D {
+export function makeDefinition<D extends AnyDefinition>(spec: Spec): D {
   if (typeof spec.name !== "string" || spec.name === "")
     throw new StewardError("DEFINITION_INVALID", "a resource needs a name that is not empty");
   return { name: spec.name, lifetime: spec.lifetime, [SPEC]: spec } as unknown as D; // the types a definition carries have no value
 }
 
 /** The same definition with other needs. For frameworks. */
-export function variantOf(of: AnyDefinition, needs: Needs, like: Variant["like"]): AnyDefinition {
-  return register({ ...specOf(of), needs: snapshotNeeds(of.name, needs), variant: { of: originOf(of), like } });
+export function variantOf(of: AnyDefinition, needs: Needs, like: Variant["remake"]): AnyDefinition {
+  return makeDefinition({
+    ...specOf(of),
+    needs: snapshotNeeds(of.name, needs),
+    variant: { original: originOf(of), remake: like },
+  });
 }
 
 /** The definition that the user wrote: that of a variant, or itself. */
 export function originOf(definition: AnyDefinition): AnyDefinition {
-  return specOf(definition).variant?.of ?? definition;
+  return specOf(definition).variant?.original ?? definition;
 }
 
 /** Makes a need of an edge. */
-export function edge<N extends Need>(spec: EdgeSpec): N {
+export function needOf<N extends Need>(spec: EdgeSpec): N {
   return { [EDGE]: spec } as unknown as N; // as above
 }
 

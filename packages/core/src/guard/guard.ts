@@ -11,7 +11,7 @@ import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
 import type { HistogramValue, MetricSample } from "../ports/metrics.ts";
 import { assertShape } from "../options/shape.ts";
 import { RetryPolicy } from "./retry.ts";
-import { deadlineWheel, type DeadlineWheel } from "../time/timing-wheel.ts";
+import { timingWheelOf, type TimingWheel } from "../time/timing-wheel.ts";
 import { UseList } from "./use-list.ts";
 
 /** Calls that may wait for each place, where nothing else is said, and in all. */
@@ -33,7 +33,7 @@ export interface GuardOptions extends GuardBounds {
 export class Guard {
   readonly #resource: string;
   readonly #clock: Clock;
-  readonly #wheel: DeadlineWheel;
+  readonly #wheel: TimingWheel;
   readonly #options: GuardOptions;
   readonly #maxConcurrent: number;
   readonly #maxPending: number;
@@ -64,7 +64,7 @@ export class Guard {
     this.#options = options;
     this.#resource = options.resource;
     this.#clock = options.clock;
-    this.#wheel = deadlineWheel(options.clock);
+    this.#wheel = timingWheelOf(options.clock);
     this.#maxConcurrent = options.maxConcurrent ?? Number.POSITIVE_INFINITY;
     this.#maxPending = options.maxPending ?? Math.min(MOST_PENDING, PENDING_PER_PLACE * this.#maxConcurrent);
     this.#limit = this.#maxConcurrent;
@@ -217,8 +217,8 @@ export class Guard {
   settled(call: GuardedUse, error: unknown): void {
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.remove(call);
     if (call.queued) this.#dequeue(call);
-    else if (call.startedAt !== undefined) this.#ended(call, error ?? call.complaint);
-    if (callsAreHeard()) this.#publish(call, error ?? call.complaint);
+    else if (call.startedAt !== undefined) this.#ended(call, error ?? call.answerError);
+    if (callsAreHeard()) this.#publish(call, error ?? call.answerError);
     this.#wakeIdle();
   }
 
@@ -243,8 +243,8 @@ export class Guard {
 
   /** The first evidence of how an attempt goes. */
   #outcome(call: GuardedUse, error: unknown): void {
-    if (call.isEvident) return;
-    call.isEvident = true;
+    if (call.hasOutcome) return;
+    call.hasOutcome = true;
     const now = this.#clock.now();
     const tookMs = now - (call.startedAt ?? now);
     this.#durations.record(tookMs / 1_000);
@@ -254,20 +254,20 @@ export class Guard {
   /** @internal The resource answered; from here the use is a lease with another deadline. */
   answered(call: GuardedUse, timeoutMs: number): void {
     if (call.settled) return;
-    this.#outcome(call, call.complaint);
+    this.#outcome(call, call.answerError);
     this.acquired(call, timeoutMs);
   }
 
   /** @internal The use keeps what it has for a while, which says nothing about the resource. */
   held(call: GuardedUse, timeoutMs: number | undefined): void {
     if (call.settled) return;
-    if (!call.isEvident) this.#evidence.withdrawn(call);
-    call.isEvident = true;
+    if (!call.hasOutcome) this.#evidence.withdrawn(call);
+    call.hasOutcome = true;
     this.acquired(call, timeoutMs);
   }
 
   /** @internal When a call that failed may be made again, in ms from now; `undefined` when it may not. */
-  claimAttempt(call: GuardedUse, attempt: number, error: unknown, atLeastMs: number): number | undefined {
+  claimRetry(call: GuardedUse, attempt: number, error: unknown, atLeastMs: number): number | undefined {
     if (this.#retry === undefined || !this.#isRetryable(error)) return undefined;
     const drawnMs = this.#retry.next(attempt);
     if (drawnMs === undefined) return undefined;
@@ -285,8 +285,8 @@ export class Guard {
     this.#retried++;
     this.#ended(call, error);
     call.startedAt = undefined;
-    call.isEvident = false;
-    call.complaint = undefined;
+    call.hasOutcome = false;
+    call.answerError = undefined;
     this.#pausing.add(call);
     // Not on the wheel: between two attempts nothing else may keep the process alive.
     return this.#clock.setTimeout(() => {
@@ -311,7 +311,7 @@ export class Guard {
   }
 
   /** @internal The driver let go of a call that was given up before. */
-  late(call: GuardedUse): void {
+  driverReleased(call: GuardedUse): void {
     if (call.holdsPlace) this.#free(call);
     this.#wakeIdle();
   }

@@ -2,16 +2,16 @@ import type { Timer } from "../time/clock.ts";
 import { StewardError } from "../errors.ts";
 import type { Call, Operation } from "./options.ts";
 import { isThenable } from "../thenable.ts";
-import { Expiring } from "../time/timing-wheel.ts";
+import { TimerEntry } from "../time/timing-wheel.ts";
 
 /** What a use asks of the guard that let it in. */
 export interface UseOwner {
   /** It has its result, or was given up. */
   settled(use: GuardedUse, error: unknown): void;
   /** The driver let go of it after it was given up. */
-  late(use: GuardedUse): void;
+  driverReleased(use: GuardedUse): void;
   /** The pause before its next attempt, in ms; `undefined` when there is none. */
-  claimAttempt(use: GuardedUse, attempt: number, error: unknown, atLeastMs: number): number | undefined;
+  claimRetry(use: GuardedUse, attempt: number, error: unknown, atLeastMs: number): number | undefined;
   /** Ends its attempt, and begins the next one after a pause. */
   pauseBefore(use: GuardedUse, pauseMs: number, error: unknown): Timer;
   endPause(use: GuardedUse, pause: Timer): void;
@@ -27,7 +27,7 @@ export interface UseOwner {
  * seam needs. Subclass it, hand it to `Guard.enter`, and call {@link succeed} or {@link fail} when the driver
  * let go; one object per use is all it costs.
  */
-export abstract class GuardedUse extends Expiring {
+export abstract class GuardedUse extends TimerEntry {
   /** Instant at which it was asked for, in ms of the guard's clock. */
   since = 0;
   /** @internal Instant by which it has to be done in all; `deadline` may be nearer while it still acquires. */
@@ -43,9 +43,9 @@ export abstract class GuardedUse extends Expiring {
   /** @internal */
   inDriver = false;
   /** @internal True once its first evidence has been told. */
-  isEvident = false;
+  hasOutcome = false;
   /** @internal What its answer says against the resource; `undefined` where it says nothing. */
-  complaint: unknown = undefined;
+  answerError: unknown = undefined;
   /** @internal Ticket of the breaker; -1 without one. */
   ticket = -1;
   /** @internal W3C `traceparent` of the work that made it. */
@@ -70,7 +70,7 @@ export abstract class GuardedUse extends Expiring {
   /** It is done: frees its place. Does nothing but that once it was given up. */
   succeed(): void {
     this.inDriver = false;
-    if (this.settled) return this.#guard?.late(this);
+    if (this.settled) return this.#guard?.driverReleased(this);
     this.settled = true;
     this.#unfollow?.();
     this.#guard?.settled(this, undefined);
@@ -79,23 +79,23 @@ export abstract class GuardedUse extends Expiring {
   /** It failed: {@link giveUp} is told, and its place is freed. Does nothing but free its place once it was given up. */
   fail(error: unknown): void {
     this.inDriver = false;
-    if (this.settled) this.#guard?.late(this);
+    if (this.settled) this.#guard?.driverReleased(this);
     else this.abandon(error);
   }
 
   /**
-   * Asks the guard for another attempt after `error`, to be begun with {@link tryAgainIn}.
+   * Asks the guard for another attempt after `error`, to be begun with {@link retryIn}.
    *
    * @param atLeastMs the shortest pause before it, in ms.
    * @returns the pause before it in ms, or `undefined` when there is none: no retry set, nothing worth repeating,
    * attempts, budget or time used up.
    */
-  protected claimAttempt(error: unknown, atLeastMs = 0): number | undefined {
-    return this.settled ? undefined : this.#guard?.claimAttempt(this, this.#attempt, error, atLeastMs);
+  protected claimRetry(error: unknown, atLeastMs = 0): number | undefined {
+    return this.settled ? undefined : this.#guard?.claimRetry(this, this.#attempt, error, atLeastMs);
   }
 
   /** Ends this attempt with `error`: its place is freed now, and `begin` is called once more after the pause. */
-  protected tryAgainIn(pauseMs: number, error: unknown): void {
+  protected retryIn(pauseMs: number, error: unknown): void {
     if (this.settled || this.#guard === undefined) return;
     this.inDriver = false;
     this.#attempt++;
@@ -155,7 +155,7 @@ export abstract class GuardedUse extends Expiring {
    * the same: breaker, counts and events take the use for a failure, while its caller gets what came.
    */
   answered(timeoutMs: number, complaint?: unknown): void {
-    if (complaint !== undefined) this.complaint ??= complaint;
+    if (complaint !== undefined) this.answerError ??= complaint;
     this.#guard?.answered(this, timeoutMs);
   }
 
@@ -220,9 +220,9 @@ export class GuardedCall extends GuardedUse implements Call {
   }
 
   override fail(error: unknown): void {
-    const pauseMs = this.#retry ? this.claimAttempt(error) : undefined;
+    const pauseMs = this.#retry ? this.claimRetry(error) : undefined;
     if (pauseMs === undefined) super.fail(error);
-    else this.tryAgainIn(pauseMs, error);
+    else this.retryIn(pauseMs, error);
   }
 
   protected override giveUp(error: unknown): void {

@@ -1,5 +1,5 @@
 import type { Clock } from "../time/clock.ts";
-import { TimeoutReached, within } from "../time/with-timeout.ts";
+import { TimeoutReached, withTimeout } from "../time/with-timeout.ts";
 
 /** An answer that is later than its timeout by this much shows that this process stood still, in ms. */
 const LATE_MS = 200;
@@ -26,7 +26,7 @@ export class Inquiry {
     const since = this.#clock.now();
     const abort = new AbortController();
     try {
-      await within(this.#clock, this.#timeoutMs, async () => this.#ask(abort.signal), { abort });
+      await withTimeout(this.#clock, this.#timeoutMs, async () => this.#ask(abort.signal), { abort });
       return undefined;
     } catch (error) {
       // The answer may lie in the socket, unread.

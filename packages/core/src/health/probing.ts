@@ -1,7 +1,7 @@
 import { publishProbe } from "../channels.ts";
 import type { Clock } from "../time/clock.ts";
 import { StewardError } from "../errors.ts";
-import { TimeoutReached, within } from "../time/with-timeout.ts";
+import { TimeoutReached, withTimeout } from "../time/with-timeout.ts";
 
 /** The last probe of a resource. */
 export interface LastProbe {
@@ -45,7 +45,7 @@ export class Probing {
     const abort = new AbortController();
     let failure: unknown;
     try {
-      await within(this.#clock, timeoutMs, async () => ping(abort.signal), { abort, outer: call.signal });
+      await withTimeout(this.#clock, timeoutMs, async () => ping(abort.signal), { abort, outer: call.signal });
     } catch (error) {
       failure = error instanceof TimeoutReached ? this.#timeout(timeoutMs) : error;
     }

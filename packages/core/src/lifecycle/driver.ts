@@ -8,7 +8,7 @@ import { anything, func, required } from "../options/rules.ts";
 import { parseOptions, type OptionsSchema } from "../options/schema.ts";
 import { problemsIn, shape, type Shape } from "../options/shape.ts";
 import { enabledRule, settingsRules, type ResourceSettings } from "../definition/settings.ts";
-import { register, snapshotNeeds, type Spec } from "../definition/spec.ts";
+import { makeDefinition, snapshotNeeds, type Spec } from "../definition/spec.ts";
 
 /** What a driver package says of itself so that its resources can be defined. */
 export interface Driver<Input, Client> {
@@ -44,7 +44,7 @@ type ReachOfManaged<E> = [E] extends [undefined] ? "application" : "application?
  * Defines a managed resource: with literal options, checked at once, or with `needs` and `options` computed from them.
  * Problems with literal options are thrown together with those of all other resources when a container is made.
  */
-export interface ManagedFactory<Input, Client> {
+export interface DriverFactory<Input, Client> {
   <const N extends Needs, E extends boolean | undefined = undefined>(
     name: string,
     given: DerivedOptions<Input, N, E>,
@@ -75,7 +75,7 @@ let settingKeys: ReadonlySet<string> | undefined;
 interface Given extends ManagedSettings<unknown>, Partial<Derived> {}
 
 /** Makes the function with which users define resources of a driver. For driver packages. */
-export function managedFactory<Input, Client>(driver: Driver<Input, Client>): ManagedFactory<Input, Client> {
+export function defineDriver<Input, Client>(driver: Driver<Input, Client>): DriverFactory<Input, Client> {
   const define = (name: string, given: Given): Definition<Client> => {
     const { settings, options } = split(given);
     const { needs, options: derive, enabled } = given;
@@ -105,9 +105,9 @@ export function managedFactory<Input, Client>(driver: Driver<Input, Client>): Ma
           driver.create(wellFormed as Input, { ...limits(settings), name, clock }), // what `prepare` let through
       },
     };
-    return register(spec);
+    return makeDefinition(spec);
   };
-  return define as unknown as ManagedFactory<Input, Client>; // one implementation for both forms
+  return define as unknown as DriverFactory<Input, Client>; // one implementation for both forms
 }
 
 /** Options with what the container says where they say nothing. The same object where nothing is inherited. */

@@ -7,9 +7,9 @@ import type { Phase } from "./phase.ts";
 import { contextShape, type ManagerContext } from "./manager-context.ts";
 import type { MetricSample } from "../ports/metrics.ts";
 import { Probing, type LastProbe, type ProbeCall } from "../health/probing.ts";
-import type { Managed } from "../definition/spec.ts";
+import type { ManagedResource } from "../definition/spec.ts";
 import { assertShape } from "../options/shape.ts";
-import { TimeoutReached, within } from "../time/with-timeout.ts";
+import { TimeoutReached, withTimeout } from "../time/with-timeout.ts";
 
 /** What all guards of a manager have in common. */
 export type GuardBasis = Pick<GuardOptions, "resource" | "clock" | "refusal" | "ask" | "onEvidence">;
@@ -28,10 +28,10 @@ const PROBE_TIMEOUT_MS = 1_000;
 /**
  * Looks after one driver: starts, probes, drains and stops it, once each however many ask, and never hangs.
  *
- * A driver package extends it and says how to `open`, `ping`, `settle` and `close`; the races, deadlines and
+ * A driver package extends it and says how to `onStart`, `onProbe`, `onDrain` and `onStop`; the races, deadlines and
  * phases are here. It works without a container: `await using redis = await new RedisPoolManager(options).start()`.
  */
-export abstract class Manager<Client> implements Managed<Client>, AsyncDisposable {
+export abstract class Manager<Client> implements ManagedResource<Client>, AsyncDisposable {
   /** Name in errors, stats and events. */
   readonly name: string;
   protected readonly clock: Clock;
@@ -63,16 +63,16 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   abstract get client(): Client;
 
   /** Makes the driver ready; a rejection or an abort of `signal` means that it is not. */
-  protected abstract open(signal: AbortSignal): Promise<void> | void;
+  protected abstract onStart(signal: AbortSignal): Promise<void> | void;
 
   /** Asks the remote for a sign of life. */
-  protected abstract ping(signal: AbortSignal): Promise<void> | void;
+  protected abstract onProbe(signal: AbortSignal): Promise<void> | void;
 
-  /** Releases everything, also what a failed or aborted `open` left. When `signal` aborts, by force. */
-  protected abstract close(signal: AbortSignal): Promise<void> | void;
+  /** Releases everything, also what a failed or aborted `onStart` left. When `signal` aborts, by force. */
+  protected abstract onStop(signal: AbortSignal): Promise<void> | void;
 
   /** Waits for the work in flight; new work is refused already. When `signal` aborts, time is over. */
-  protected settle(_signal: AbortSignal): Promise<void> | void {}
+  protected onDrain(_signal: AbortSignal): Promise<void> | void {}
 
   /** The guards that calls pass, so that what they see counts as evidence of health. Default: none. */
   protected guards(): Iterable<Guard> {
@@ -100,7 +100,7 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
 
   /** Asks for a sign of life on behalf of calls that get no answer. Default: the same as a probe. */
   protected ask(signal: AbortSignal): Promise<void> | void {
-    return this.ping(signal);
+    return this.onProbe(signal);
   }
 
   /** The driver itself has seen something of the resource: what watches it looks now. */
@@ -124,7 +124,7 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   }
 
   /** Whether there can be anything to wait for in a drain. Default `true`. */
-  protected get hasWorkToSettle(): boolean {
+  protected get hasWorkToDrain(): boolean {
     return true;
   }
 
@@ -152,7 +152,7 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   }
 
   /** True while a start that was given up still runs, because it ignores its signal; it is closed when it arrives. */
-  get leftBehind(): boolean {
+  get startAbandoned(): boolean {
     return this.#opening && this.phase !== "starting";
   }
 
@@ -170,7 +170,7 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   start(call: ManagerCall = {}): Promise<this> {
     if (this.phase === "ready") return Promise.resolve(this);
     if (this.phase === "starting" && this.#starting !== undefined) return this.#starting;
-    if (this.leftBehind)
+    if (this.startAbandoned)
       return Promise.reject(this.#conflict("an earlier start, which ignores its signal, still runs"));
     if (!this.#lifecycle.move(["idle", "stopped", "failed"], "starting"))
       return Promise.reject(this.#conflict(`it is ${this.phase}`));
@@ -185,12 +185,12 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
       const opening = async (): Promise<void> => {
         this.#opening = true;
         try {
-          await this.open(abort.signal);
+          await this.onStart(abort.signal);
         } finally {
           this.#opening = false;
         }
       };
-      await within(this.clock, this.#limits.startTimeoutMs, opening, {
+      await withTimeout(this.clock, this.#limits.startTimeoutMs, opening, {
         abort,
         outer,
         graceMs: START_GRACE_MS,
@@ -243,10 +243,10 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   /** Refuses new work from here on and waits for what runs. Only a ready one has anything to drain. */
   drain(call: ManagerCall = {}): Promise<void> {
     if (!this.#lifecycle.move(["ready"], "draining")) return this.#draining ?? Promise.resolve();
-    if (!this.hasWorkToSettle) return (this.#draining = Promise.resolve());
+    if (!this.hasWorkToDrain) return (this.#draining = Promise.resolve());
     const abort = new AbortController();
-    const settling = async (): Promise<void> => this.settle(abort.signal);
-    return (this.#draining = within(this.clock, this.#limits.drainTimeoutMs, settling, {
+    const settling = async (): Promise<void> => this.onDrain(abort.signal);
+    return (this.#draining = withTimeout(this.clock, this.#limits.drainTimeoutMs, settling, {
       abort,
       outer: call.signal,
     }).catch((error: unknown) => {
@@ -294,9 +294,9 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
   async #close(timeoutMs: number, outer?: AbortSignal): Promise<void> {
     const graceMs = Math.min(250, timeoutMs / 10);
     const abort = new AbortController();
-    const closing = async (): Promise<void> => this.close(abort.signal);
+    const closing = async (): Promise<void> => this.onStop(abort.signal);
     try {
-      await within(this.clock, timeoutMs - graceMs, closing, { abort, outer, graceMs, graceCounts: true });
+      await withTimeout(this.clock, timeoutMs - graceMs, closing, { abort, outer, graceMs, acceptWithinGrace: true });
     } catch (error) {
       if (!abort.signal.aborted || error !== abort.signal.reason) throw error;
       throw new StewardError(
@@ -315,7 +315,7 @@ export abstract class Manager<Client> implements Managed<Client>, AsyncDisposabl
    */
   probe(call: ProbeCall = {}): Promise<void> {
     if (this.phase !== "ready" && this.phase !== "draining") return Promise.reject(this.refusal());
-    return this.#probing.probe((signal) => this.ping(signal), call);
+    return this.#probing.probe((signal) => this.onProbe(signal), call);
   }
 
   /**

@@ -6,13 +6,13 @@ const SLOTS = 256;
 const LATE_MS = 100;
 
 /** Something with an instant at which it expires. Subclass it: the fields link it into the wheel without an allocation. */
-export abstract class Expiring {
+export abstract class TimerEntry {
   /** Instant of expiry, in ms of the clock. */
   deadline: number = Number.POSITIVE_INFINITY;
   /** @internal Neighbours in the wheel's slot. */
-  before: Expiring | undefined = undefined;
+  before: TimerEntry | undefined = undefined;
   /** @internal */
-  after: Expiring | undefined = undefined;
+  after: TimerEntry | undefined = undefined;
   /** @internal */
   slot = -1;
 
@@ -26,9 +26,9 @@ export abstract class Expiring {
  * The timer behind it does not keep the process alive, for it may be set long after the last deadline was removed.
  * Where a process would end with deadlines pending, it is held until they have expired: see {@link holdProcess}.
  */
-export class DeadlineWheel {
+export class TimingWheel {
   readonly #clock: Pick<Clock, "now" | "setTimeout">;
-  readonly #slots: (Expiring | undefined)[] = new Array<Expiring | undefined>(SLOTS).fill(undefined);
+  readonly #slots: (TimerEntry | undefined)[] = new Array<TimerEntry | undefined>(SLOTS).fill(undefined);
   #count = 0;
   #tick: number;
   #armedFor = Number.POSITIVE_INFINITY;
@@ -47,7 +47,7 @@ export class DeadlineWheel {
   }
 
   /** Adds something that expires at its `deadline`. */
-  add(item: Expiring): void {
+  add(item: TimerEntry): void {
     const tick = Math.max(Math.ceil(item.deadline / TICK_MS), this.#tick + 1);
     const slot = tick % SLOTS;
     const head = this.#slots[slot];
@@ -60,7 +60,7 @@ export class DeadlineWheel {
   }
 
   /** Takes something out again. Does nothing when it is not in. */
-  remove(item: Expiring): void {
+  remove(item: TimerEntry): void {
     if (item.slot < 0) return;
     if (item.before === undefined) this.#slots[item.slot] = item.after;
     else item.before.after = item.after;
@@ -96,7 +96,7 @@ export class DeadlineWheel {
 
   /** Takes out everything that is due before any of it is told: what one does may remove its neighbours. */
   #expire(slot: number, now: number): void {
-    let due: Expiring[] | undefined;
+    let due: TimerEntry[] | undefined;
     for (let item = this.#slots[slot]; item !== undefined; item = item.after)
       if (item.deadline <= now) (due ??= []).push(item);
     if (due === undefined) return;
@@ -113,16 +113,16 @@ export class DeadlineWheel {
   }
 }
 
-const wheels = new WeakMap<object, DeadlineWheel>();
+const wheels = new WeakMap<object, TimingWheel>();
 
-function newWheel(clock: Clock): DeadlineWheel {
-  const wheel = new DeadlineWheel(clock);
+function newWheel(clock: Clock): TimingWheel {
+  const wheel = new TimingWheel(clock);
   if (clock === systemClock) process.on("beforeExit", () => wheel.holdProcess());
   return wheel;
 }
 
 /** The wheel of a clock. All resources on one clock share it. */
-export function deadlineWheel(clock: Clock): DeadlineWheel {
+export function timingWheelOf(clock: Clock): TimingWheel {
   let wheel = wheels.get(clock);
   if (wheel === undefined) wheels.set(clock, (wheel = newWheel(clock)));
   return wheel;

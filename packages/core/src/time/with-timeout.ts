@@ -4,7 +4,7 @@ import type { Clock, Timer } from "./clock.ts";
 export class TimeoutReached extends Error {}
 
 /** How to end a bounded piece of work. */
-export interface WithinOptions {
+export interface WithTimeoutOptions {
   /** Aborted when the work shall end; whoever aborts it ends the work too. */
   readonly abort: AbortController;
   /** A caller's signal; when it aborts, the work shall end. */
@@ -12,7 +12,7 @@ export interface WithinOptions {
   /** How long work that shall end may still take to do so, in ms. Default 0: it is given up at once. */
   readonly graceMs?: number | undefined;
   /** True when a result that arrives within the grace counts. Default `false`: the work has failed with the reason. */
-  readonly graceCounts?: boolean | undefined;
+  readonly acceptWithinGrace?: boolean | undefined;
   /** Called when work that was given up succeeds after all, so that what it made can be released. */
   readonly onLate?: (() => unknown) | undefined;
 }
@@ -23,11 +23,11 @@ export interface WithinOptions {
  * It settles in that time whatever the work does. A work that is told to end rejects with the reason, once it has
  * really ended or the grace is over; what arrives later goes to `onLate`.
  */
-export function within<T>(
+export function withTimeout<T>(
   clock: Pick<Clock, "setTimeout">,
   timeoutMs: number,
   work: () => Promise<T>,
-  options: WithinOptions,
+  options: WithTimeoutOptions,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => new Bounded(clock, options, resolve, reject).run(timeoutMs, work));
 }
@@ -39,7 +39,7 @@ type Stage =
 
 class Bounded<T> {
   readonly #clock: Pick<Clock, "setTimeout">;
-  readonly #options: WithinOptions;
+  readonly #options: WithTimeoutOptions;
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: unknown) => void;
   #stage: Stage = { name: "running" };
@@ -47,7 +47,7 @@ class Bounded<T> {
 
   constructor(
     clock: Pick<Clock, "setTimeout">,
-    options: WithinOptions,
+    options: WithTimeoutOptions,
     resolve: (value: T) => void,
     reject: (error: unknown) => void,
   ) {
@@ -86,14 +86,15 @@ class Bounded<T> {
   #result(value: T): void {
     const stage = this.#stage;
     if (stage.name === "over") this.#options.onLate?.();
-    else if (stage.name === "running" || this.#options.graceCounts === true) this.#finish(() => this.#resolve(value));
+    else if (stage.name === "running" || this.#options.acceptWithinGrace === true)
+      this.#finish(() => this.#resolve(value));
     else this.#finish(() => this.#reject(stage.reason));
   }
 
   #failure(error: unknown): void {
     const stage = this.#stage;
     if (stage.name === "over") return;
-    const reported = stage.name === "ending" && this.#options.graceCounts !== true ? stage.reason : error;
+    const reported = stage.name === "ending" && this.#options.acceptWithinGrace !== true ? stage.reason : error;
     this.#finish(() => this.#reject(reported));
   }
 

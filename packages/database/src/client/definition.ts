@@ -1,5 +1,5 @@
 import {
-  managedFactory,
+  defineDriver,
   type Definition,
   type DerivedOptions,
   type ManagedSettings,
@@ -33,7 +33,7 @@ export interface DatabasePoolFactory {
  * console.log(db.name); // => db
  * ```
  */
-export const databasePool: DatabasePoolFactory = managedFactory({
+export const databasePool: DatabasePoolFactory = defineDriver({
   kind: "database",
   schema: databaseSchema,
   // Checked options pass the check again and stay as they are.

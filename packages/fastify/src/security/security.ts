@@ -1,5 +1,5 @@
 import {
-  edge,
+  needOf,
   edgeOf,
   originOf,
   resource,
@@ -36,7 +36,7 @@ export function security<V, R extends string, O extends string>(
   definition: Definition<V, R, O>,
   scopes: readonly string[] = [],
 ): Need<V, R, O> {
-  const need = edge<Need<V, R, O>>({ kind: "plain", target: definition, optional: false });
+  const need = needOf<Need<V, R, O>>({ kind: "plain", target: definition, optional: false });
   return Object.assign(need, { [SCOPES]: [...scopes] });
 }
 
@@ -60,7 +60,7 @@ function variantOfNeed(need: Need, way: readonly string[]): Need {
   if (own.length > 0) return guarded(edgeOf(need), gathered(way, own));
   const spec = edgeOf(need);
   const changed = withTargets(spec, (target) => variant(target, way, false));
-  return changed === spec ? need : edge(changed);
+  return changed === spec ? need : needOf(changed);
 }
 
 function withTargets(spec: EdgeSpec, change: (target: AnyDefinition) => AnyDefinition): EdgeSpec {
@@ -125,7 +125,7 @@ function guarded(spec: EdgeSpec, way: readonly string[]): Need {
       }),
     ); // needs of any type
   });
-  return edge(changed);
+  return needOf(changed);
 }
 
 function granted(value: unknown, scopes: Scopes): unknown {

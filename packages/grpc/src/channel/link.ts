@@ -1,5 +1,5 @@
 import { Client, connectivityState, credentials, type ChannelInterface } from "@grpc/grpc-js";
-import { deadlineWheel, Expiring, StewardError, type Clock, type Timer } from "@steward/core";
+import { timingWheelOf, TimerEntry, StewardError, type Clock, type Timer } from "@steward/core";
 import { checkHealth, isSilence } from "../health.ts";
 import type { ManagedCall } from "./call.ts";
 
@@ -21,7 +21,7 @@ const STEADY_MS = 1_000;
 const PATIENCE_MS = 5_000;
 
 /** Looks after a stalled link, in the wheel that all deadlines share. */
-class StallWatch extends Expiring {
+class StallWatch extends TimerEntry {
   isSet = false;
   readonly #due: () => void;
 
@@ -150,7 +150,7 @@ export class Link {
     if (this.#isClosed) return;
     this.#stall.deadline = instant;
     this.#stall.isSet = true;
-    deadlineWheel(this.#settings.clock).add(this.#stall);
+    timingWheelOf(this.#settings.clock).add(this.#stall);
   }
 
   /** Looks whether calls wait on a connection from which nothing came for a while, and asks it if so. */
@@ -204,7 +204,7 @@ export class Link {
     this.#isClosed = true;
     this.#connecting?.cancel();
     this.#pause?.cancel();
-    deadlineWheel(this.#settings.clock).remove(this.#stall);
+    timingWheelOf(this.#settings.clock).remove(this.#stall);
     for (const call of [...this.#waiting, ...this.#streams]) call.fail(error);
     if (this.#settings.owned) this.channel.close();
   }

@@ -5,9 +5,9 @@ import {
   describeError,
   Guard,
   Manager,
-  managedFactory,
+  defineDriver,
   StewardError,
-  type ManagedFactory,
+  type DriverFactory,
   type ManagerContext,
 } from "@steward/core";
 import { healthPackage, healthService, type ServingStatus } from "../proto/codec.ts";
@@ -74,7 +74,7 @@ export class GrpcServerManager extends Manager<GrpcServer> {
     return this.#facade;
   }
 
-  protected override async open(): Promise<void> {
+  protected override async onStart(): Promise<void> {
     this.#draining = new AbortController();
     const server = (this.#server = this.#make());
     const { services, reflection } = this.#options;
@@ -150,7 +150,7 @@ export class GrpcServerManager extends Manager<GrpcServer> {
   }
 
   /** Whether the port takes connections. */
-  protected override ping(signal: AbortSignal): Promise<void> {
+  protected override onProbe(signal: AbortSignal): Promise<void> {
     const { host } = this.#options;
     return new Promise((resolve, reject) => {
       const socket = connect({
@@ -167,7 +167,7 @@ export class GrpcServerManager extends Manager<GrpcServer> {
   }
 
   /** Says that it does not serve any more, sends GOAWAY on all connections, and waits for the calls on them. */
-  protected override async settle(): Promise<void> {
+  protected override async onDrain(): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;
     this.#leave();
@@ -182,7 +182,7 @@ export class GrpcServerManager extends Manager<GrpcServer> {
   }
 
   /** Ends what a drain has left, by force. */
-  protected override async close(signal: AbortSignal): Promise<void> {
+  protected override async onStop(signal: AbortSignal): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;
     this.#leave();
@@ -226,7 +226,7 @@ function nameOf(definition: ServiceDefinition): string {
  * console.log(server.name); // => api
  * ```
  */
-export const grpcServer: ManagedFactory<GrpcServerOptions, GrpcServer> = managedFactory({
+export const grpcServer: DriverFactory<GrpcServerOptions, GrpcServer> = defineDriver({
   kind: "grpc-server",
   schema: grpcServerSchema,
   create: (options, context) => new GrpcServerManager(options, context),

@@ -296,7 +296,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     if (this.#over) return;
     this.#lane.failed(error);
     const pauseMs =
-      this.#swallowed >= 0 ? this.#swallowed : this.#repeats(error, sent) ? this.claimAttempt(error) : undefined;
+      this.#swallowed >= 0 ? this.#swallowed : this.#repeats(error, sent) ? this.claimRetry(error) : undefined;
     if (pauseMs === undefined) this.fail(error);
     else this.#again(pauseMs, error);
   }
@@ -307,7 +307,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     if (retry === undefined || closed || !this.#isRepeatable()) return false;
     const reason = new BadStatus(this.#lane.origin, status);
     this.#swallowed =
-      this.claimAttempt(reason, Math.min(retryAfterMs(headers, this.#lane.clock.wallNow()), retry.maxDelayMs)) ?? -1;
+      this.claimRetry(reason, Math.min(retryAfterMs(headers, this.#lane.clock.wallNow()), retry.maxDelayMs)) ?? -1;
     return this.#swallowed >= 0;
   }
 
@@ -326,7 +326,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     this.#swallowed = -1;
     this.#bytes = 0;
     this.#timed = false;
-    this.tryAgainIn(pauseMs, error);
+    this.retryIn(pauseMs, error);
   }
 
   /** Tells how long this attempt took to its status or its failure. Before it has a connection there is none. */

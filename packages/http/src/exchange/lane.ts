@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { Clock, DeadlineWheel, Secret } from "@steward/core";
+import type { Clock, TimingWheel, Secret } from "@steward/core";
 import type { Dispatcher } from "undici";
 import type { Connection } from "../connections/connection.ts";
 import type { Exchange } from "./exchange.ts";
@@ -22,7 +22,7 @@ export interface Lane {
   readonly resource: string;
   readonly origin: string;
   readonly clock: Clock;
-  readonly wheel: DeadlineWheel;
+  readonly wheel: TimingWheel;
   readonly limits: Limits;
   readonly retry: RetrySettings | undefined;
   readonly authorization: Secret | undefined;

@@ -1,8 +1,8 @@
-import { Expiring } from "@steward/core";
+import { TimerEntry } from "@steward/core";
 import type { Exchange } from "./exchange.ts";
 
 /** The wait for response headers. */
-export class ReplyTimer extends Expiring {
+export class ReplyTimer extends TimerEntry {
   readonly #exchange: Exchange;
   readonly #timeoutMs: number;
 
@@ -18,7 +18,7 @@ export class ReplyTimer extends Expiring {
 }
 
 /** The wait for somebody to read a body. */
-export class UnreadTimer extends Expiring {
+export class UnreadTimer extends TimerEntry {
   readonly #exchange: Exchange;
 
   constructor(exchange: Exchange) {

@@ -1,13 +1,13 @@
 import type { Duplex } from "node:stream";
 import { channel } from "node:diagnostics_channel";
 import {
-  deadlineWheel,
+  timingWheelOf,
   Guard,
   isStewardError,
   StewardError,
   type BreakerOptions,
   type Clock,
-  type DeadlineWheel,
+  type TimingWheel,
   type GuardBasis,
   type RetryOptions,
   type MetricSample,
@@ -96,7 +96,7 @@ export interface OriginStats {
 export class Origin implements Lane {
   readonly origin: string;
   readonly guard: Guard;
-  readonly wheel: DeadlineWheel;
+  readonly wheel: TimingWheel;
   readonly authorization: Secret | undefined;
   readonly requests: RequestDurations;
   readonly paused: Set<Exchange> = new Set<Exchange>();
@@ -114,7 +114,7 @@ export class Origin implements Lane {
   constructor(origin: string, settings: OriginSettings) {
     this.origin = origin;
     this.#settings = settings;
-    this.wheel = deadlineWheel(settings.basis.clock);
+    this.wheel = timingWheelOf(settings.basis.clock);
     this.authorization = settings.authorization(origin);
     this.requests = settings.requests.of(origin);
     this.#connections = settings.connections(origin);

@@ -1,10 +1,10 @@
 import {
   checkOptions,
   Exposures,
-  managedFactory,
+  defineDriver,
   Manager,
   type Guard,
-  type ManagedFactory,
+  type DriverFactory,
   type ManagerContext,
 } from "@steward/core";
 import { Assembly } from "../client/assembly.ts";
@@ -48,12 +48,12 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
     return this.#client;
   }
 
-  protected open(signal: AbortSignal): Promise<void> {
+  protected onStart(signal: AbortSignal): Promise<void> {
     this.#exposures.announce(exposuresOf(this.#settings));
     return this.#assembly.open(signal);
   }
 
-  protected ping(signal: AbortSignal): Promise<void> {
+  protected onProbe(signal: AbortSignal): Promise<void> {
     return this.#assembly.ping(signal);
   }
 
@@ -61,11 +61,11 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
     return this.#assembly.ask(signal);
   }
 
-  protected override settle(): Promise<void> {
+  protected override onDrain(): Promise<void> {
     return this.#assembly.settle();
   }
 
-  protected async close(signal: AbortSignal): Promise<void> {
+  protected async onStop(signal: AbortSignal): Promise<void> {
     await this.#assembly.close(signal, this.refusal());
   }
 
@@ -94,7 +94,7 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
  * console.log(sessions.name); // => sessions
  * ```
  */
-export const redisCluster: ManagedFactory<RedisClusterOptions, RedisClusterClient> = managedFactory({
+export const redisCluster: DriverFactory<RedisClusterOptions, RedisClusterClient> = defineDriver({
   kind: "redis",
   schema: redisClusterSchema,
   create: (options, context) => new RedisClusterManager(options, context),

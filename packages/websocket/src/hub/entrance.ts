@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TimeoutReached, within, type Clock } from "@steward/core";
+import { TimeoutReached, withTimeout, type Clock } from "@steward/core";
 import { WebSocketServer } from "ws";
 import { refuse, type Gate } from "./doorway.ts";
 import type { WebSocketHubSettings } from "./options.ts";
@@ -105,9 +105,14 @@ export class Entrance<User> implements Gate {
     socket.on("readable", look).once("end", gone).once("close", gone);
     this.#asking.add(abort);
     try {
-      return await within(this.#owner.clock, authenticateTimeoutMs, async () => authenticate(request, abort.signal), {
-        abort,
-      });
+      return await withTimeout(
+        this.#owner.clock,
+        authenticateTimeoutMs,
+        async () => authenticate(request, abort.signal),
+        {
+          abort,
+        },
+      );
     } catch (error) {
       throw error instanceof TimeoutReached
         ? new Error(`authenticate took longer than ${authenticateTimeoutMs} ms`)

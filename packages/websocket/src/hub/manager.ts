@@ -1,8 +1,8 @@
 import {
   checkOptions,
   Manager,
-  managedFactory,
-  type ManagedFactory,
+  defineDriver,
+  type DriverFactory,
   type ManagerContext,
   type MetricSample,
   type Timer,
@@ -55,7 +55,7 @@ export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<Us
     return this.#hub;
   }
 
-  protected async open(): Promise<void> {
+  protected async onStart(): Promise<void> {
     const { server, heartbeatMs, presenceMs } = this.#settings;
     await this.#hub.open();
     this.#every(heartbeatMs / PARTS, () => this.#hub.look((this.#part = (this.#part + 1) % PARTS), PARTS));
@@ -72,17 +72,17 @@ export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<Us
     this.#timers.push(this.clock.setTimeout(turn, ms, { unref: true }));
   }
 
-  protected ping(): Promise<void> {
+  protected onProbe(): Promise<void> {
     return this.#hub.ping();
   }
 
   /** Closes every socket at a moment of its own, once it has its replies, so that clients do not come back together. */
-  protected override settle(signal: AbortSignal): Promise<void> {
+  protected override onDrain(signal: AbortSignal): Promise<void> {
     return this.#hub.sendAway(signal);
   }
 
   /** Closes what is left, by force where there is no answer in time. */
-  protected async close(signal: AbortSignal): Promise<void> {
+  protected async onStop(signal: AbortSignal): Promise<void> {
     this.#detach?.();
     this.#detach = undefined;
     for (const timer of this.#timers.splice(0)) timer.cancel();
@@ -132,7 +132,7 @@ export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<Us
  * console.log(hub.name); // => hub
  * ```
  */
-export const webSocketHub: ManagedFactory<WebSocketHubOptions, WebSocketHub> = managedFactory({
+export const webSocketHub: DriverFactory<WebSocketHubOptions, WebSocketHub> = defineDriver({
   kind: "websocket-hub",
   schema: webSocketHubSchema,
   create: (options, context) => new WebSocketHubManager(options, context),

@@ -2,9 +2,9 @@ import {
   checkOptions,
   Guard,
   Manager,
-  managedFactory,
+  defineDriver,
   StewardError,
-  type ManagedFactory,
+  type DriverFactory,
   type ManagerContext,
 } from "@steward/core";
 import { Connection } from "./connection.ts";
@@ -61,19 +61,19 @@ export class SampleManager extends Manager<SampleClient> {
     return this.#client;
   }
 
-  protected async open(signal: AbortSignal): Promise<void> {
+  protected async onStart(signal: AbortSignal): Promise<void> {
     await this.#exchange("ping", signal);
   }
 
-  protected ping(signal: AbortSignal): Promise<void> {
+  protected onProbe(signal: AbortSignal): Promise<void> {
     return probe((text) => this.#exchange(text, signal));
   }
 
-  protected override settle(): Promise<void> {
+  protected override onDrain(): Promise<void> {
     return this.#guard.idle();
   }
 
-  protected close(): void {
+  protected onStop(): void {
     this.#connection?.close();
     this.#connection = undefined;
   }
@@ -97,7 +97,7 @@ export class SampleManager extends Manager<SampleClient> {
 }
 
 /** Defines a sample as a resource. */
-export const sample: ManagedFactory<SampleOptions, SampleClient> = managedFactory({
+export const sample: DriverFactory<SampleOptions, SampleClient> = defineDriver({
   kind: "sample",
   schema,
   create: (options, context) => new SampleManager(options, context),

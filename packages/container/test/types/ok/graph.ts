@@ -1,6 +1,6 @@
 // What a container of these definitions has to accept, and what it infers.
 import { input, optional, resource, type ValueOf } from "@steward/core";
-import { container, type Running } from "@steward/container";
+import { container, type RunningContainer } from "@steward/container";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 export const holds = <T extends true>(): T | undefined => undefined;
@@ -29,7 +29,7 @@ export const page = resource("page", {
 
 export async function use(): Promise<void> {
   const app = container([users, redis, page]);
-  const running: Running = await app.start([clock.is({ now: () => 1 })]);
+  const running: RunningContainer = await app.start([clock.is({ now: () => 1 })]);
   holds<Equal<ReturnType<typeof running.get<typeof users>>, ValueOf<typeof users>>>();
   const maybe: ValueOf<typeof redis> | undefined = running.get(redis);
   const length: number = await running.scope(

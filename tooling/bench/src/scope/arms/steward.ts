@@ -1,4 +1,4 @@
-import { container, type Running } from "@steward/container";
+import { container, type RunningContainer } from "@steward/container";
 import { input, resource } from "@steward/core";
 import type { Arm } from "../../arms/arm.ts";
 import { type Server, serving } from "../serving.ts";
@@ -41,7 +41,7 @@ const page = resource("page", {
 
 const needs = { page };
 
-function start(): Promise<Running> {
+function start(): Promise<RunningContainer> {
   return container([page]).start();
 }
 
@@ -57,7 +57,7 @@ function takenFrom(serve: (request: Request, take: (page: Page) => void) => void
   };
 }
 
-function arm(name: string, kind: string, serverOf: (running: Running) => Server): Arm {
+function arm(name: string, kind: string, serverOf: (running: RunningContainer) => Server): Arm {
   return { name, kind, open: async () => serving(serverOf(await start())) };
 }
 
@@ -65,7 +65,7 @@ const never = new Promise<void>(() => {});
 
 /** An open scope and its page. */
 const held =
-  (running: Running) =>
+  (running: RunningContainer) =>
   async (value: Request): Promise<readonly unknown[]> => {
     const scope = running.scope([request.is(value)]);
     return [scope, await scope.get(page)];

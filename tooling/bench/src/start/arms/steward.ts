@@ -1,4 +1,4 @@
-import { container, type Container, type ContainerOptions, type Running } from "@steward/container";
+import { container, type Container, type ContainerOptions, type RunningContainer } from "@steward/container";
 import { resource, type Definition } from "@steward/core";
 import type { Life, LifeContender, Recorder, Thing } from "../recorder.ts";
 
@@ -24,7 +24,7 @@ function keyed(definition: Definition<Thing> | undefined): [string, Definition<T
 
 function steward(recorder: Recorder): Life {
   const definition = containerOf(recorder);
-  let running: Running | undefined;
+  let running: RunningContainer | undefined;
   return {
     start: async () => (running = await definition.start()),
     stop: async () => running?.stop(),
