@@ -1,5 +1,5 @@
 import type { ContractCase } from "./contract.ts";
-import { replaceClose } from "./examination.ts";
+import { replaceOnStop } from "./examination.ts";
 
 const REASON = new Error("the caller lost patience");
 const SHORT_MS = 200;
@@ -41,7 +41,7 @@ export const stopCases: readonly ContractCase[] = [
     async run(examine) {
       const manager = await examine.ready();
       let closed = 0;
-      const close = replaceClose(manager, (signal) => {
+      const close = replaceOnStop(manager, (signal) => {
         closed += 1;
         return close(signal);
       });
@@ -85,7 +85,7 @@ export const stopCases: readonly ContractCase[] = [
     async run(examine) {
       const manager = await examine.ready();
       const failure = new Error("it would not close");
-      const close = replaceClose(manager, async (signal) => {
+      const close = replaceOnStop(manager, async (signal) => {
         await close(signal);
         throw failure;
       });
@@ -100,7 +100,7 @@ export const stopCases: readonly ContractCase[] = [
     name: "is stopped after its stop timeout even when stopping hangs",
     async run(examine) {
       const manager = await examine.ready({ stopTimeoutMs: SHORT_MS });
-      const close = replaceClose(manager, () => new Promise(() => {}));
+      const close = replaceOnStop(manager, () => new Promise(() => {}));
       await examine.refused(manager.stop(), "STOP_TIMEOUT");
       examine.phase(manager, "stopped");
       await close(AbortSignal.abort(REASON));
@@ -119,12 +119,12 @@ export const stopCases: readonly ContractCase[] = [
     name: "can be started again after a stop that failed",
     async run(examine) {
       const manager = await examine.ready();
-      const close = replaceClose(manager, async (signal) => {
+      const close = replaceOnStop(manager, async (signal) => {
         await close(signal);
         throw new Error("it would not close");
       });
       await examine.outcome(manager.stop());
-      replaceClose(manager, close);
+      replaceOnStop(manager, close);
       await manager.start();
       examine.phase(manager, "ready");
       await manager.probe();

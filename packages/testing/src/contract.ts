@@ -78,9 +78,9 @@ export interface ContractCase {
  * import { resourceContract } from "@steward/testing";
  * class Nothing extends Manager<object> {
  *   readonly client = {};
- *   protected open(): void {}
- *   protected ping(): void {}
- *   protected close(): void {}
+ *   protected onStart(): void {}
+ *   protected onProbe(): void {}
+ *   protected onStop(): void {}
  * }
  * const names: string[] = [];
  * resourceContract({ test: (name) => names.push(name), assert }, { create: (context) => new Nothing("nothing", context) });

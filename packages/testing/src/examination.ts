@@ -94,14 +94,14 @@ export class Examination {
   }
 }
 
-/** Makes `close` do something else on one manager; gives back a function that runs the real one. */
-export function replaceClose(
+/** Makes `onStop` do something else on one manager; gives back a function that runs the real one. */
+export function replaceOnStop(
   manager: Manager<unknown>,
-  close: (signal: AbortSignal) => Promise<void>,
+  onStop: (signal: AbortSignal) => Promise<void>,
 ): (signal: AbortSignal) => Promise<void> {
-  // `close` is protected: drivers offer no way to make it fail, and the contract is about just that.
-  const open = manager as unknown as { close: (signal: AbortSignal) => Promise<void> | void };
-  const real = open.close.bind(manager);
-  open.close = close;
+  // `onStop` is protected: drivers offer no way to make it fail, and the contract is about just that.
+  const hooks = manager as unknown as { onStop: (signal: AbortSignal) => Promise<void> | void };
+  const real = hooks.onStop.bind(manager);
+  hooks.onStop = onStop;
   return async (signal) => real(signal);
 }
