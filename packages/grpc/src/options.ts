@@ -153,6 +153,10 @@ const entries = v.strictObject({
       v.string(),
       v.minLength(1, "must be host:port"),
       v.check((text) => !/^https?:/.test(text), "must be host:port without http:// or https://; say tls: true for TLS"),
+      v.check(
+        (text) => /^unix(-abstract)?:/.test(text) || !text.includes("@"),
+        "must be host:port without user or password; give credentials as authorization",
+      ),
     ),
   ),
   service: v.optional(

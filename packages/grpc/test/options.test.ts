@@ -37,6 +37,8 @@ t.test("options of a channel that contradict one another are refused", async (t)
   const cases: readonly [object, RegExp][] = [
     [{ address: undefined }, /address: is missing/],
     [{ address: "https://x" }, /without http:\/\//],
+    [{ address: "ann:hush@x:1" }, /^(?!.*hush).*without user or password/],
+    [{ address: "dns:///ann:hush@x:1" }, /^(?!.*hush).*without user or password/],
     [{ client }, /client: brings its own channel/],
     [{ tls: { cert: "x" } }, /cert and key need each other/],
     [{ serviceConfig: {}, loadBalancing: "round_robin" }, /say it all there/],
