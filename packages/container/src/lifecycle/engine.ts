@@ -75,6 +75,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   readonly #plans: Plans;
   readonly #retries: Retries;
   readonly #budget: StopBudget;
+  #refusesScopes = false;
   readonly #abortStart = sharedAbortController();
   #starting: Promise<void> | undefined;
   #draining: Promise<readonly NodeFailure[]> | undefined;
@@ -236,7 +237,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
 
   /** Why no scope can open now, or `undefined`. */
   refusal(): Error | undefined {
-    if (!this.#starts.isClosed && (this.phase === "ready" || this.phase === "draining")) return undefined;
+    if (!this.#refusesScopes && (this.phase === "ready" || this.phase === "draining")) return undefined;
     return containerError("CONTAINER_CLOSED", `no scope can open: the container is ${this.phase}`, { retryable: true });
   }
 
@@ -340,6 +341,10 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   async endChanges(): Promise<void> {
     this.restarts.close();
     await Promise.all([this.#retries.close(), this.monitor?.close(), this.restarts.settled()]);
+  }
+
+  refuseScopes(): void {
+    this.#refusesScopes = true;
   }
 
   async refuseWork(): Promise<void> {

@@ -161,7 +161,7 @@ export class ContainerState {
   unpin(generation: Generation): void {
     const own = generation as OwnGeneration; // every generation is made here
     if (--own.pins > 0) return;
-    this.#pinned.delete(own);
+    if (own !== this.#current) this.#pinned.delete(own);
     if (this.#waiters.size > 0) this.#wake();
   }
 

@@ -4,19 +4,36 @@ import type { Generation } from "../lifecycle/state.ts";
 
 type Compile = (generation: Generation, needs: Needs, kind: PlanKind) => Plan;
 
-/** Plans that were made for a generation as it is. */
-interface Made {
-  readonly generation: Generation;
+/** Plans that were made for a generation as it is: `{ me }` written inline twice is one plan. */
+class PlansOfVersion {
   readonly version: number;
-  readonly plans: PlansOfVersion;
+  readonly #roots: Readonly<Record<PlanKind, Branch>> = {
+    first: new Branch(),
+    later: new Branch(),
+    session: new Branch(),
+  };
+
+  constructor(version: number) {
+    this.version = version;
+  }
+
+  branchOf(needs: Needs, kind: PlanKind): Branch {
+    let branch = this.#roots[kind];
+    for (const key in needs) {
+      const need = needs[key];
+      if (need !== undefined) branch = branch.next(key, need);
+    }
+    return branch;
+  }
 }
 
 /** Plans by the needs they are for, compiled at their first use and again when what they depend on has changed. */
 export class Plans {
   readonly #compile: Compile;
-  readonly #made = new WeakMap<Generation, Made>();
-  /** Those used last. */
-  #last: Made | undefined;
+  readonly #made = new WeakMap<Generation, PlansOfVersion>();
+  /** The plan used last, and the version it is for: a server asks for the same one again and again. */
+  #last: Plan | undefined;
+  #lastVersion = -1;
 
   constructor(compile: Compile) {
     this.#compile = compile;
@@ -24,46 +41,23 @@ export class Plans {
 
   /** The plan for these needs in a generation. */
   of(generation: Generation, needs: Needs, kind: PlanKind): Plan {
-    let made = this.#last;
-    if (made?.generation !== generation || made.version !== generation.version)
-      made = this.#last = this.#madeFor(generation);
-    return made.plans.of(needs, kind);
-  }
-
-  #madeFor(generation: Generation): Made {
-    const known = this.#made.get(generation);
-    if (known?.version === generation.version) return known;
-    const plans = new PlansOfVersion((needs, kind) => this.#compile(generation, needs, kind));
-    const made = { generation, version: generation.version, plans };
-    this.#made.set(generation, made);
-    return made;
-  }
-}
-
-/** `{ me }` written inline twice is one plan. */
-class PlansOfVersion {
-  readonly #compile: (needs: Needs, kind: PlanKind) => Plan;
-  readonly #roots: Readonly<Record<PlanKind, Branch>> = {
-    first: new Branch(),
-    later: new Branch(),
-    session: new Branch(),
-  };
-  #last: Plan | undefined;
-
-  constructor(compile: (needs: Needs, kind: PlanKind) => Plan) {
-    this.#compile = compile;
-  }
-
-  of(needs: Needs, kind: PlanKind): Plan {
-    if (kind === "first" && this.#last !== undefined && isFor(this.#last, needs)) return this.#last;
-    let branch = this.#roots[kind];
-    for (const key in needs) {
-      const need = needs[key];
-      if (need !== undefined) branch = branch.next(key, need);
+    const { version } = generation; // no two generations have the same
+    if (kind === "first" && this.#lastVersion === version && this.#last !== undefined && isFor(this.#last, needs))
+      return this.#last;
+    const branch = this.#madeFor(generation).branchOf(needs, kind);
+    const plan = (branch.plan ??= this.#compile(generation, needs, kind));
+    if (kind === "first") {
+      this.#last = plan;
+      this.#lastVersion = version;
     }
-    branch.plan ??= this.#compile(needs, kind);
-    if (kind === "first") this.#last = branch.plan;
-    return branch.plan;
+    return plan;
+  }
+
+  #madeFor(generation: Generation): PlansOfVersion {
+    let made = this.#made.get(generation);
+    if (made?.version !== generation.version)
+      this.#made.set(generation, (made = new PlansOfVersion(generation.version)));
+    return made;
   }
 }
 

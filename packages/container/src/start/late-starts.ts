@@ -34,11 +34,6 @@ export class LateStarts {
     });
   }
 
-  /** True once nothing starts any more. */
-  get isClosed(): boolean {
-    return this.#abort.signal.aborted;
-  }
-
   /** Starts what a lazy edge points to, once however many ask, and gives its value. A caller that has gone waits no longer. */
   async lazily(index: number, asker: number = OUTSIDE): Promise<unknown> {
     const { state, graph, clock } = this.#host;
@@ -55,7 +50,7 @@ export class LateStarts {
       await claim;
     const live = state.live(index);
     if (live !== undefined) return live.value;
-    if (this.isClosed)
+    if (this.#abort.signal.aborted)
       throw containerError("CONTAINER_CLOSED", `"${name}" cannot start any more: the container stops`, {
         resource: name,
       });

@@ -17,7 +17,9 @@ export interface DrainHost {
   readonly scopes: OpenScopes;
   /** Restarts, retries and probes end; work that was accepted goes on. Resolves once none is under way. */
   endChanges(): Promise<unknown>;
-  /** No scope opens any more, and nothing starts lazily. Resolves once no start is under way. */
+  /** No scope opens any more. */
+  refuseScopes(): void;
+  /** Nothing starts lazily any more. Resolves once no start is under way. */
   refuseWork(): Promise<unknown>;
 }
 
@@ -78,9 +80,12 @@ async function drainNodes(
 }
 
 /** Waits for open scopes. Those that do not end in time are aborted, and what they hold is released all the same. */
-async function drainScopes({ clock, scopes }: DrainHost, budget: StopBudget, failures: NodeFailure[]): Promise<void> {
+async function drainScopes(host: DrainHost, budget: StopBudget, failures: NodeFailure[]): Promise<void> {
+  const { clock, scopes } = host;
   const since = clock.now();
-  if (await scopes.ended(budget.drained)) return;
+  const wereEnded = await scopes.ended(budget.drained);
+  host.refuseScopes();
+  if (wereEnded && (await scopes.ended(budget.drained))) return; // one more may have opened before that
   const left = scopes.size;
   const error = containerError("CONTAINER_CLOSED", "the container stops");
   for (const scope of scopes) scope.abort(error);
