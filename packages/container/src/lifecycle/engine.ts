@@ -14,7 +14,7 @@ import type { CachedHost } from "./cached-instances.ts";
 import { firstOf, forCaller, type CallerOptions } from "./caller.ts";
 import { drain, type DrainHost } from "../stop/drain.ts";
 import { Events } from "./events.ts";
-import { containerError, StopError, type NodeFailure } from "../errors.ts";
+import { containerError, type NodeFailure } from "../errors.ts";
 import type { AnyDefinition, Graph, Override } from "../graph/graph.ts";
 import { HealthMonitor, type MonitorOptions } from "../health/monitor.ts";
 import { HeldNodes, type Held } from "../graph/held-nodes.ts";
@@ -33,9 +33,10 @@ import { SessionState, type SessionHost } from "../session/session.ts";
 import type { Sessions, SessionOptions } from "../session/sessions.ts";
 import { StartAttempt } from "../start/start-attempt.ts";
 import { startError } from "../start/start-error.ts";
-import { ContainerState, dependantsOf, neededBy, type Generation } from "./state.ts";
+import { ContainerState, dependantsOf, type Generation } from "./state.ts";
 import { StopBudget, type Limits } from "../stop/stop-budget.ts";
-import { stopMessage, stopNodes, type StoppedNodes } from "../stop/stop.ts";
+import { stopNodes, type StoppedNodes } from "../stop/stop.ts";
+import { stopError } from "../stop/stop-error.ts";
 import type { SessionSource, ValueHolder } from "../scope/value-holder.ts";
 
 /** What a container is made with, besides its graph. */
@@ -370,7 +371,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     const { failures } = await stopNodes(this.clock, nodes, (index) => this.dependants[index] ?? [], this.#budget);
     this.#budget.close();
     const all = [...drained, ...ofHolders, ...this.restarts.failures, ...failures];
-    const error = all.length === 0 ? undefined : new StopError(this.#stopMessage(all, nodes), all);
+    const error = all.length === 0 ? undefined : stopError(this.graph, all, nodes);
     if (this.#lifecycle.move(["stopping"], "stopped", error)) this.events.shutdown("stopped", error);
     if (error !== undefined) throw error;
   }
@@ -382,23 +383,5 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     const cause = new Error("they had not ended when their time was over");
     const durationMs = this.clock.now() - since;
     return failures ?? [{ resource: "sessions and cached instances", phase: "stop", durationMs, cause }];
-  }
-
-  #stopMessage(failures: readonly NodeFailure[], nodes: readonly LiveNode[]): string {
-    const isOfResource = ({ resource }: NodeFailure): boolean => this.graph.byName.has(resource);
-    return stopMessage(
-      {
-        ofResources: failures.filter(isOfResource),
-        ofOthers: failures.filter((failure) => !isOfResource(failure)),
-        resources: new Set(nodes.map((node) => node.name)).size,
-      },
-      (name) => this.#heldUpBy(name),
-    );
-  }
-
-  /** What had to wait for a resource to stop: everything it needs. */
-  #heldUpBy(name: string): string[] {
-    const node = this.graph.nodes[this.graph.byName.get(name) ?? -1];
-    return node === undefined ? [] : [...neededBy(this.graph, node)].map((needed) => needed.name);
   }
 }

@@ -1,4 +1,4 @@
-import { describeError, StewardError, type Clock } from "@steward/core";
+import { StewardError, type Clock } from "@steward/core";
 import type { NodeFailure } from "../errors.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 
@@ -98,37 +98,4 @@ function leftBehind(name: string): Error {
   return new StewardError("STOP_TIMEOUT", `${name}: the time for the stop is over; it is left behind`, {
     resource: name,
   });
-}
-
-/** What a stop that failed is made of. */
-export interface StopFailures {
-  /** Of resources, by their names. */
-  readonly ofResources: readonly NodeFailure[];
-  /** Of scopes, sessions and cached instances. */
-  readonly ofOthers: readonly NodeFailure[];
-  /** How many resources were stopped. */
-  readonly resources: number;
-}
-
-/** What a failed stop says: what failed, after how long, and what it held up. */
-export function stopMessage(
-  { ofResources, ofOthers, resources }: StopFailures,
-  heldUp: (resource: string) => readonly string[],
-): string {
-  const named = new Set(ofResources.map((failure) => failure.resource)).size;
-  const head =
-    named === 0 ? "the container did not stop cleanly" : `${named} of ${resources} resources did not stop cleanly`;
-  const lines = [
-    ...ofResources.map((failure) => {
-      const waiting = heldUp(failure.resource);
-      const held = waiting.length === 0 ? "" : `; held up: ${waiting.join(", ")}`;
-      return `"${failure.resource}" ${whatFailed(failure)}${held}`;
-    }),
-    ...ofOthers.map((failure) => `${failure.resource} ${whatFailed(failure)}`),
-  ];
-  return `${head}:\n  ${lines.join("\n  ")}`;
-}
-
-function whatFailed({ phase, durationMs, cause }: NodeFailure): string {
-  return `in ${phase} after ${Math.round(durationMs)} ms: ${describeError(cause)}`;
 }
