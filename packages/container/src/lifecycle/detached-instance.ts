@@ -1,6 +1,7 @@
 import { edgeOf, specOf, type CallDefaults, type Clock } from "@steward/core";
 import type { BackgroundEnd } from "./background.ts";
 import type { AnyDefinition, Graph } from "../graph/graph.ts";
+import { setNeed } from "../graph/set-need.ts";
 import { isEnabled, makeManager } from "./live-node.ts";
 import { OUTSIDE, valueOfEdge, type NodeSource } from "./state.ts";
 
@@ -34,7 +35,7 @@ export async function makeInstance(context: InstanceContext, definition: AnyDefi
     );
     for (const [key, edge] of edges) {
       if ("own" in edge) own.push(await makeInstance(context, edge.own));
-      needs[key] = "own" in edge ? own.at(-1)?.value : valueOfEdge(graph, from, { name, index: OUTSIDE }, edge);
+      setNeed(needs, key, "own" in edge ? own.at(-1)?.value : valueOfEdge(graph, from, { name, index: OUTSIDE }, edge));
     }
     if (!isEnabled(spec, needs)) return { value: undefined, stop };
     const prepared = spec.managed?.prepare(needs, defaults);

@@ -1,6 +1,7 @@
 import { judged } from "@steward/core";
 import { containerError } from "../errors.ts";
 import type { Edge, Graph, GraphNode } from "../graph/graph.ts";
+import { setNeed } from "../graph/set-need.ts";
 import type { LiveNode } from "./live-node.ts";
 
 /** One generation of instances: what askers hold together. A restart makes the next one. Only {@link ContainerState} writes it. */
@@ -252,7 +253,7 @@ function disabledError(asker: string, node: GraphNode | undefined): Error {
 /** What a node is handed as its needs. */
 export function needsOf(graph: Graph, from: NodeSource, node: GraphNode): Record<string, unknown> {
   const needs: Record<string, unknown> = {};
-  for (const edge of node.edges) needs[edge.key] = valueOfEdge(graph, from, node, edge);
+  for (const edge of node.edges) setNeed(needs, edge.key, valueOfEdge(graph, from, node, edge));
   return needs;
 }
 

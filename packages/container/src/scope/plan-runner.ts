@@ -1,4 +1,5 @@
 import { isThenable, plainValue, specOf } from "@steward/core";
+import { setNeed } from "../graph/set-need.ts";
 import { containerError } from "../errors.ts";
 import type { Plan, Source, Step, StepHost, Waiting } from "./plan.ts";
 
@@ -71,7 +72,7 @@ function builder(
   const readers = sources.map(reader);
   return (slots, values, host) => {
     const built: Record<string, unknown> = {};
-    for (let i = 0; i < keys.length; i++) built[keys[i] ?? ""] = readers[i]?.(slots, values, host);
+    for (let i = 0; i < keys.length; i++) setNeed(built, keys[i] ?? "", readers[i]?.(slots, values, host));
     return built;
   };
 }
