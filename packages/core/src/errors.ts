@@ -103,13 +103,29 @@ export function notForUsers(resource: string, verb: string): StewardError {
 
 /** Tells whether a value is an error of ours, with the given `code` where one is asked for. */
 export function isStewardError(value: unknown, code?: string): value is StewardError {
-  if (typeof value !== "object" || value === null || !(BRAND in value)) return false;
+  if (typeof value !== "object" || value === null || !isBranded(value)) return false;
   return code === undefined || (value as unknown as StewardError).code === code; // the brand says what it is
 }
 
-/** One line for any thrown value, for use inside another message. */
+/** Anything may be thrown, also a proxy that answers no question. */
+function isBranded(value: object): boolean {
+  try {
+    return BRAND in value;
+  } catch {
+    return false;
+  }
+}
+
+/** One line for any thrown value, for use inside another message. Never throws, whatever the value does when it is read. */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
+  try {
+    return error instanceof Error ? textOf(error) : String(error);
+  } catch {
+    return "something that cannot be shown as text";
+  }
+}
+
+function textOf(error: Error): string {
   const code = "code" in error && typeof error.code === "string" ? error.code : undefined;
   const text =
     error.message === "" && error instanceof AggregateError
@@ -118,6 +134,9 @@ export function describeError(error: unknown): string {
   if (text === "") return code ?? error.name;
   return code === undefined || isStewardError(error) || text.includes(code) ? text : `${text} (${code})`;
 }
+
+/** Causes of causes that are looked at: an error may be its own. */
+const MAX_CAUSES = 10;
 
 /** Codes of the system that say: not reachable now. A name that is not known yet is one, as in a group of containers that start together. */
 const PASSING = new Set([
@@ -139,8 +158,16 @@ const PASSING = new Set([
  * say that a server cannot be reached do, also as the cause of another error.
  */
 export function isRetryable(error: unknown): boolean {
+  try {
+    return mayPass(error, 0);
+  } catch {
+    return false;
+  }
+}
+
+function mayPass(error: unknown, depth: number): boolean {
   if (isStewardError(error)) return error.retryable;
-  if (!(error instanceof Error)) return false;
+  if (!(error instanceof Error) || depth > MAX_CAUSES) return false;
   if ("code" in error && typeof error.code === "string") return PASSING.has(error.code);
-  return isRetryable(error.cause);
+  return mayPass(error.cause, depth + 1);
 }

@@ -1,3 +1,5 @@
+import { describeError } from "@steward/core";
+
 /** Two errors of which one would have hidden the other; the shape of JavaScript's own, which Node 20 does not have. */
 class SuppressedError extends Error {
   override readonly name = "SuppressedError";
@@ -5,7 +7,7 @@ class SuppressedError extends Error {
   readonly suppressed: unknown;
 
   constructor(error: unknown, suppressed: unknown) {
-    super(error instanceof Error ? error.message : String(error));
+    super(describeError(error));
     this.error = error;
     this.suppressed = suppressed;
   }
