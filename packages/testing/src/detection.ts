@@ -36,6 +36,22 @@ export interface Detected {
   readonly outcomes: Readonly<Record<string, number>>;
 }
 
+/** What drivers promise with default options, in ms: to notice, to be well again after the cure, and to refuse meanwhile. */
+const PROMISED = { noticedMs: 2_000, healthyAgainMs: 3_000, refusalMs: 50, quickRatio: 0.95 };
+
+/** What of that an outage did not show, a sentence each; empty when all was kept. */
+export function brokenPromises(seen: Detected): string[] {
+  const { unhealthyMs, healedMs, healthyAgainMs, slowestRefusalMs, quickRatio } = seen;
+  const broken: string[] = [];
+  if (Math.min(unhealthyMs, healedMs) > PROMISED.noticedMs)
+    broken.push(`unhealthy after ${unhealthyMs} ms, healed after ${healedMs} ms`);
+  if (healthyAgainMs > PROMISED.healthyAgainMs) broken.push(`healthy again ${healthyAgainMs} ms after the cure`);
+  if (slowestRefusalMs > PROMISED.refusalMs) broken.push(`a call was refused only after ${slowestRefusalMs} ms`);
+  if (quickRatio < PROMISED.quickRatio)
+    broken.push(`only ${quickRatio * 100} % of the calls did not wait for nothing while it was unhealthy`);
+  return broken;
+}
+
 /** A manager under a load, and how to make its calls. */
 export interface Subject<M extends Manager<unknown>> {
   readonly manager: M;

@@ -1,7 +1,7 @@
 export { type TestCertificates, testCertificates } from "./certificates.ts";
 export { type ContractAssert, type ContractFactory, type ContractRunner, resourceContract } from "./contract.ts";
 export { leakyErrors, leaksIn, type LeakyError } from "./disclosure.ts";
-export { detect, type Detected, FAULTS, type Subject } from "./detection.ts";
+export { brokenPromises, detect, type Detected, FAULTS, type Subject } from "./detection.ts";
 export { machineAddress } from "./elsewhere.ts";
 export { type Growth, growthOf, type Held } from "./growth.ts";
 export { FakeClock } from "@steward/core/testing";

@@ -416,7 +416,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [
-      "FakeClock Load Watch assertNoLeaks detect failure growthOf leaksIn leakyErrors machineAddress rounds sleep trackHandles until",
+      "FakeClock Load Watch assertNoLeaks brokenPromises detect failure growthOf leaksIn leakyErrors machineAddress rounds sleep trackHandles until",
     ],
   },
   "@steward/testing/servers": {

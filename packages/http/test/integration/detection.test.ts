@@ -1,4 +1,4 @@
-import { detect, FAULTS } from "@steward/testing";
+import { brokenPromises, detect, FAULTS } from "@steward/testing";
 import t from "tap";
 import { HttpSessionManager } from "../../src/index.ts";
 import { serve } from "../servers.ts";
@@ -17,15 +17,6 @@ for (const [name, fault] of Object.entries(FAULTS))
         fault,
       );
       t.comment(name, seen);
-      t.ok(
-        Math.min(seen.unhealthyMs, seen.healedMs) <= 2_000,
-        `unhealthy after ${seen.unhealthyMs} ms, healed after ${seen.healedMs} ms`,
-      );
-      t.ok(seen.healthyAgainMs <= 3_000, `healthy again ${seen.healthyAgainMs} ms after the cure`);
-      t.ok(seen.slowestRefusalMs <= 50, `calls are refused within ${seen.slowestRefusalMs} ms`);
-      t.ok(
-        seen.quickRatio >= 0.95,
-        `${seen.quickRatio * 100} % of the calls did not wait for nothing while it was unhealthy`,
-      );
+      t.strictSame(brokenPromises(seen), []);
     },
   );
