@@ -1,5 +1,6 @@
 import type { ScopeNeeds } from "@steward/container";
-import type { Needs, ValuesOf } from "@steward/core";
+import { assertShape, func, text, type Needs, type ValuesOf } from "@steward/core";
+import { assertNeeds } from "./needs.ts";
 
 /** One piece of work for after the response. */
 export interface Task {
@@ -35,8 +36,11 @@ export class Background {
     run: (values: ValuesOf<N>) => unknown,
   ): void;
   add(name: string, needs: Needs | (() => unknown), run?: (values: never) => unknown): void {
-    if (typeof needs === "function") this.#host.queue({ name, needs: undefined, run: needs });
-    else if (run !== undefined) this.#host.queue({ name, needs, run });
+    assertShape("background.add", text(), name);
+    if (typeof needs === "function") return this.#host.queue({ name, needs: undefined, run: needs });
+    assertShape("background.add", func(), run);
+    assertNeeds(`the background task "${name}"`, needs);
+    if (run !== undefined) this.#host.queue({ name, needs, run });
   }
 }
 

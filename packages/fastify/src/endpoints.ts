@@ -8,7 +8,7 @@ import {
 } from "@steward/container";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { HIDDEN } from "./documents.ts";
-import { unauthenticated } from "./security/schemes.ts";
+import { unauthenticated } from "./errors.ts";
 
 /** Where metrics are served and who renders them. */
 export interface MetricsRoute {

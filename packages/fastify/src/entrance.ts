@@ -79,19 +79,19 @@ export class Entrance {
     this.#tasks.add(task);
   }
 
+  /** Runs a task, unless it was given up; each task has one outcome. */
   async runTask(task: Task): Promise<void> {
+    if (!this.#tasks.has(task)) return;
     try {
       const { running } = this;
       if (task.needs === undefined) await task.run({} as never); // it wants no values
       else if (running === undefined)
         throw fastifyError("BACKGROUND_LOST", `"${task.name}" cannot run: the container is not up`);
       else await running.scope([], task.needs as {}, (values) => task.run(values as never)); // its own signature has checked the needs
-      this.#done++;
+      if (this.#tasks.delete(task)) this.#done++;
     } catch (error) {
-      this.#failed++;
+      if (this.#tasks.delete(task)) this.#failed++;
       throw error;
-    } finally {
-      this.#tasks.delete(task);
     }
   }
 
@@ -100,13 +100,15 @@ export class Entrance {
     for (const task of tasks) this.#tasks.delete(task);
   }
 
-  /** Waits for requests and their cleanup; then stops the container, if it is this app's own. */
+  /** Waits for requests and their cleanup; then stops the container, if it is this app's own. All of it within the time. */
   async stop(timeoutMs: number): Promise<void> {
-    await this.#settle(timeoutMs);
+    const until = systemClock.now() + timeoutMs;
+    await this.#settle(requestShare(timeoutMs));
     this.#reportLost();
     const running = this.#running;
     this.#running = undefined;
-    if (typeof this.#source !== "function") await running?.stop();
+    if (typeof this.#source === "function") return;
+    await running?.stop({ timeoutMs: Math.max(1, Math.round(until - systemClock.now())) });
   }
 
   async #settle(timeoutMs: number): Promise<void> {
@@ -157,6 +159,14 @@ export class Entrance {
       background: { pending: this.#tasks.size, done: this.#done, failed: this.#failed, lost: this.#lost },
     };
   }
+}
+
+/** Longest time that is kept for the container's stop, in ms. */
+const CONTAINER_MS = 5_000;
+
+/** How much of the time for closing requests may have, in ms. */
+export function requestShare(timeoutMs: number): number {
+  return timeoutMs - Math.min(CONTAINER_MS, timeoutMs / 4);
 }
 
 function deadline(until: number): Promise<void> {

@@ -1,6 +1,7 @@
 import type { ScopeNeeds } from "@steward/container";
-import { assertShape, resource, runWithContext, type Need, type Needs, type ValuesOf } from "@steward/core";
+import { assertShape, runWithContext, type Need, type Needs, type ValuesOf } from "@steward/core";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { assertNeeds } from "./needs.ts";
 import { injectShape } from "./options.ts";
 import type { Provided } from "./request-inputs.ts";
 import { Route, type AnyHandler, type Surroundings } from "./route.ts";
@@ -104,11 +105,7 @@ export interface SocketLike {
 function marked(injection: Injection): Injected {
   const { needs, options } = injection;
   assertShape("a handler", injectShape, options);
-  resource("a handler", {
-    lifetime: "handler",
-    needs: { ...needs, ...options.dependencies } as {},
-    start: () => undefined,
-  }); // it checks that all of them are needs
+  assertNeeds("a handler", { ...needs, ...options.dependencies } as Needs); // it looks at the values alone
   const routes = new WeakMap<Surroundings, Route>();
   const asHook = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]): Promise<never> => {
     const surroundings = surroundingsOf(request.server);

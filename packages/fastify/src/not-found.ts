@@ -27,7 +27,7 @@ function refusal({ url, method }: FastifyRequest, routes: Iterable<Known>): Http
   for (const known of routes) if (known.pattern.test(path)) for (const one of known.methods) methods.add(one);
   if (methods.size === 0 || methods.has(method)) return new HttpError(404, `there is no ${path}`);
   const allow = [...methods].sort().join(", ");
-  return new HttpError(405, `${method} is not possible here; possible: ${allow}`, { headers: { allow } });
+  return new HttpError(405, `method not allowed: this path has ${allow}`, { headers: { allow } });
 }
 
 /** What a route's URL may look like, a little wider than Fastify has it: parameters may have rules of their own. */

@@ -50,7 +50,10 @@ export interface StewardSettings {
   readonly dependencies?: Needs;
   /** How long a request may take, in ms, before managed calls are given up; 0 for no deadline. Default 30,000. */
   readonly timeoutMs?: number;
-  /** How long requests may take to end once the app closes, in ms; then their connections are cut. Default 15,000. */
+  /**
+   * How long closing may take, in ms: requests, their cleanup, and the stop of a container of the app's own, for which
+   * up to 5,000 of it are kept. Connections of requests that have not ended by then are cut. Default 15,000.
+   */
   readonly closeTimeoutMs?: number;
   /** Header of request ids, read and echoed. Default `x-request-id`; `false` leaves ids to Fastify. */
   readonly requestId?: string | false;
@@ -124,6 +127,7 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   if (options.notFound ?? errors !== false) answerUnknown(app);
   if (forms !== false) await parseForms(app, forms);
   const { shape = "problem", invalidStatus = 422 } = errors === false ? {} : errors;
+  takeAnyJson(app);
   const documentation = new Documentation(problemSchema(shape), invalidStatus);
   const routes = joinRoutes(app, surroundings, documentation, options.strictQuery ?? false);
   if (openapi !== undefined) serveDocument(app, openapi, documentation);
@@ -191,6 +195,19 @@ function echoRequestId(app: FastifyInstance, header: string): void {
     reply.header(header, request.id);
     done();
   });
+}
+
+const JSON_OF_OTHERS = /^application\/[\w.+-]+\+json(?:;|$)/i;
+
+/** Types such as `application/vnd.api+json` are JSON too. */
+function takeAnyJson(app: FastifyInstance): void {
+  if (app.hasContentTypeParser(JSON_OF_OTHERS)) return;
+  const { onProtoPoisoning = "error", onConstructorPoisoning = "error" } = app.initialConfig;
+  app.addContentTypeParser(
+    JSON_OF_OTHERS,
+    { parseAs: "string" },
+    app.getDefaultJsonParser(onProtoPoisoning, onConstructorPoisoning) as never, // it calls back, as parsers may
+  );
 }
 
 /** Gives each injected route its handler, and the document what it takes. */

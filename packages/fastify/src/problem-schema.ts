@@ -15,7 +15,12 @@ const PROBLEM: JsonSchema = {
       items: {
         type: "object",
         required: ["path", "code", "message"],
-        properties: { path: { type: "string" }, code: { type: "string" }, message: { type: "string" } },
+        properties: {
+          path: { type: "string" },
+          code: { type: "string" },
+          message: { type: "string" },
+          limit: { type: "object" },
+        },
       },
     },
   },
@@ -29,6 +34,7 @@ const FASTAPI: JsonSchema = {
     detail: {
       anyOf: [
         { type: "string" },
+        { type: "object" },
         {
           type: "array",
           items: {

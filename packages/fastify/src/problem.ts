@@ -2,7 +2,7 @@ import { STATUS_CODES } from "node:http";
 import { httpStatusOf, publicError, stewardErrorIn, type StewardError } from "@steward/core";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { HttpError, InvalidInput } from "./errors.ts";
-import type { Issue } from "./inputs/issue.ts";
+import { MEDIA_TYPE, type Issue } from "./inputs/issue.ts";
 
 /** How errors are told to clients. */
 export interface ProblemOptions {
@@ -27,13 +27,26 @@ export interface Problem {
   /** What went wrong, for programs; where there is more to say than the status. */
   readonly code?: string;
   /** What is wrong with the input, one by one. */
-  readonly errors?: readonly { readonly path: string; readonly code: string; readonly message: string }[];
+  readonly errors?: readonly ProblemError[];
+  /** What an `HttpError` adds. */
+  readonly [member: string]: unknown;
 }
 
-/** What clients are told of an error. */
+/** One thing that is wrong with the input. */
+export interface ProblemError {
+  readonly path: string;
+  readonly code: string;
+  readonly message: string;
+  /** The limit that was not kept, such as `{ "minimum": 1 }`. */
+  readonly limit?: Readonly<Record<string, unknown>>;
+}
+
+/** What clients read of an error. */
 export interface Told {
   readonly status: number;
-  readonly detail: string;
+  /** A sentence, or what an `HttpError` has instead. */
+  readonly detail: unknown;
+  readonly members?: Readonly<Record<string, unknown>> | undefined;
   readonly code?: string | undefined;
   readonly issues?: readonly Issue[] | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -51,11 +64,27 @@ export function errorHandler({
   return (error, request, reply) => {
     const told = safely(() => tell(ask(stewardErrorIn(error) ?? error) ?? error, invalidStatus));
     if (told.status >= 500) request.log.error({ err: error }, "request failed");
+    for (const name of OF_SUCCESS) reply.removeHeader(name);
     reply.code(told.status).headers(told.headers ?? {});
     if (shape === "fastapi")
-      reply.type("application/json").send({ detail: told.issues?.map(asFastApi) ?? told.detail });
+      reply.type("application/json").send({ detail: told.issues?.map(asFastApi) ?? told.detail, ...membersOf(told) });
     else reply.type("application/problem+json").send(problemOf(told, request.id));
   };
+}
+
+/** Headers that a dependency or the handler set for an answer that has failed: an error is not to be cached, and signs in no client. */
+const OF_SUCCESS: readonly string[] = [
+  "cache-control",
+  "content-disposition",
+  "content-encoding",
+  "etag",
+  "expires",
+  "last-modified",
+  "set-cookie",
+];
+
+function membersOf({ code, members }: Told): Readonly<Record<string, unknown>> {
+  return { ...members, ...(code === undefined ? {} : { code }) };
 }
 
 /** An error whose properties throw is a failure of ours like any other. */
@@ -67,22 +96,33 @@ function safely(read: () => Told): Told {
   }
 }
 
-/** The body of a problem. */
-export function problemOf({ status, detail, code: named, issues }: Told, requestId: string): Problem {
-  const errors = issues?.map(({ path, code, message }) => ({ path: path.join("."), code, message }));
+/** The body of a problem. A detail that is no sentence gives further members instead. */
+export function problemOf(told: Told, requestId: string): Problem {
+  const { status, detail, issues } = told;
+  const title = STATUS_CODES[status] ?? "Error";
+  const errors = issues?.map(({ path, code, message, limit }): ProblemError => {
+    const error = { path: path.join("."), code, message };
+    return limit === undefined ? error : { ...error, limit };
+  });
   return {
+    ...(typeof detail === "string" ? {} : structured(detail)),
+    ...membersOf(told),
     type: "about:blank",
-    title: STATUS_CODES[status] ?? "Error",
+    title,
     status,
-    detail,
+    detail: typeof detail === "string" ? detail : title,
     requestId,
-    ...(named === undefined ? {} : { code: named }),
     ...(errors === undefined ? {} : { errors }),
   };
 }
 
-function asFastApi({ path, code, message, input }: Issue): Readonly<Record<string, unknown>> {
-  return { type: code, loc: path, msg: message, input: echoed(input) };
+function structured(detail: unknown): Readonly<Record<string, unknown>> {
+  return typeof detail === "object" && detail !== null && !Array.isArray(detail) ? { ...detail } : { details: detail };
+}
+
+function asFastApi({ path, code, message, input, limit }: Issue): Readonly<Record<string, unknown>> {
+  const told = { type: code, loc: path, msg: message, input: echoed(input) };
+  return limit === undefined ? told : { ...told, ctx: limit };
 }
 
 /** Most of an input that is echoed, in characters and members. */
@@ -109,12 +149,25 @@ function sizeOf(value: unknown, most: number): number {
 
 function tell(error: unknown, invalidStatus: number): Told {
   if (error instanceof HttpError)
-    return { status: error.statusCode, detail: error.message, code: error.code, headers: error.headers };
-  if (error instanceof InvalidInput)
-    return { status: invalidStatus, detail: "the input is not valid", issues: error.issues };
+    return {
+      status: error.statusCode,
+      detail: error.detail,
+      code: error.code,
+      members: error.members,
+      headers: error.headers,
+    };
+  if (error instanceof InvalidInput) return ofInput(error, invalidStatus);
   const ours = stewardErrorIn(error);
   if (ours !== undefined) return ofResource(ours);
   return isForClients(error) ? ofFastify(error, invalidStatus) : ofOthers(error);
+}
+
+/** Input of a type that the route does not take is 415, whatever else is wrong with it. */
+function ofInput({ issues }: InvalidInput, invalidStatus: number): Told {
+  const isOfType = issues.some(({ code }) => code === MEDIA_TYPE);
+  return isOfType
+    ? { status: 415, detail: "the body is of a type that this route does not take", issues }
+    : { status: invalidStatus, detail: "the input is not valid", issues };
 }
 
 /** Errors of unknown origin may choose a status of the client's, as Fastify has it, but not what is said. */
@@ -156,9 +209,7 @@ function ofFastify(error: PluginError, invalidStatus: number): Told {
       issues: [{ path: ["body"], code: "missing", message: "Field required", input: null }],
     };
   if (statusCode >= 400 && statusCode < 500) return { status: statusCode, detail: error.message };
-  return statusCode === 503
-    ? { status: 503, detail: "it took too long; please try again" }
-    : { status: 500, detail: OURS };
+  return statusCode === 503 ? { status: 503, detail: "the request timed out" } : { status: 500, detail: OURS };
 }
 
 function malformed(error: Error, status: number): Told {

@@ -7,7 +7,7 @@ import { uuid7 } from "./request-id.ts";
 
 const STATUSES: Readonly<Record<string, readonly [status: number, detail: string]>> = {
   HPE_HEADER_OVERFLOW: [431, "the headers are too large"],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, "the request did not arrive in time"],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "the request timed out before it had arrived"],
 };
 
 /**
@@ -42,7 +42,7 @@ export function refusals(
 /** There is no request to speak of, so the answer is written by hand. */
 function refuse({ code }: { readonly code?: string }, socket: Socket, header: string | false): void {
   if (code === "ECONNRESET" || !socket.writable) return void socket.destroy();
-  const [status, detail] = STATUSES[code ?? ""] ?? [400, "this is not a request that HTTP knows"];
+  const [status, detail] = STATUSES[code ?? ""] ?? [400, "malformed request"];
   const id = uuid7();
   const problem = problemOf({ status, detail }, id);
   const body = JSON.stringify(problem);

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from "fastify";
+import { requestShare } from "./entrance.ts";
 
 const SWEEP_MS = 50;
 
@@ -12,7 +13,7 @@ export function sweepWhileClosing(app: FastifyInstance, closeTimeoutMs: number):
   return {
     begin() {
       sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS);
-      force = setTimeout(() => app.server.closeAllConnections(), closeTimeoutMs);
+      force = setTimeout(() => app.server.closeAllConnections(), requestShare(closeTimeoutMs));
       app.server.closeIdleConnections();
     },
     end() {

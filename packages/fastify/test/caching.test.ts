@@ -155,8 +155,14 @@ t.test("C14: a bound method is one dependency, because the definition is what co
   t.strictSame(await got(client), [1, 1]);
 });
 
+/** A counter that decides itself what scopes are good for. */
+function deciding() {
+  let made = 0;
+  return resource("deciding", { lifetime: "request", needs: { requiredScopes }, start: () => ++made });
+}
+
 t.test("C15: under other scopes a dependency is another one", async (t) => {
-  const d = counter();
+  const d = deciding();
   await using client = await served((app) =>
     app.get(
       "/",
@@ -167,7 +173,7 @@ t.test("C15: under other scopes a dependency is another one", async (t) => {
 });
 
 t.test("C16: the order of scopes does not matter", async (t) => {
-  const d = counter();
+  const d = deciding();
   const needs = {
     a: d,
     b: security(d, ["t"]),

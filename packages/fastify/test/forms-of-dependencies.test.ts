@@ -1,6 +1,6 @@
 import { currentContext, generator, optional, resource, when } from "@steward/core";
 import t from "tap";
-import { HttpError, inject, query, request, security } from "../src/index.ts";
+import { HttpError, inject, query, request, requiredScopes, security } from "../src/index.ts";
 import { got, served, turns } from "./app.ts";
 
 const skip = query("skip", { type: "integer", default: 0 });
@@ -191,7 +191,7 @@ t.test(
 
 t.test("K14: what counts is the definition, not the need that points to it", async (t) => {
   let made = 0;
-  const d = resource("d", { lifetime: "request", start: () => ++made });
+  const d = resource("d", { lifetime: "request", needs: { requiredScopes }, start: () => ++made });
   t.not(security(d, ["s"]), security(d, ["s"]));
   await using client = await served((app) =>
     app.get(

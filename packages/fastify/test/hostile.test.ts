@@ -29,7 +29,7 @@ t.test("what JSON or a form of text says is no file, whatever it looks like", as
     },
   );
   for (const f of [{ content: { length: 5 }, filename: "forged" }, { content: "text" }, { content: [1, 2] }])
-    t.equal((await client.post("/", JSON.stringify({ f }), { headers: JSON_BODY })).statusCode, 422);
+    t.equal((await client.post("/", JSON.stringify({ f }), { headers: JSON_BODY })).statusCode, 415);
   const urlencoded = { "content-type": "application/x-www-form-urlencoded" };
   t.equal((await client.post("/", "f[content]=x&f=y", { headers: urlencoded })).statusCode, 422);
   const sent = formOf({ name: "f", file: "a.txt", text: "12345" });

@@ -21,6 +21,7 @@ import {
   path,
   query,
   request,
+  requiredScopes,
   security,
 } from "../src/index.ts";
 import { got, served } from "./app.ts";
@@ -127,7 +128,11 @@ t.test("A04: a body of a dependency is the operation's, and required", async (t)
 });
 
 t.test("A05: 422 is in the document where there is input, 401 and 403 where there is security", async (t) => {
-  const user = resource("user", { lifetime: "request", needs: { token: bearer() }, start: ({ token }) => token });
+  const user = resource("user", {
+    lifetime: "request",
+    needs: { token: bearer() },
+    start: ({ token }) => ({ token, scopes: ["a"] }),
+  });
   const { paths } = await documentOf(t, (app) => {
     app.get(
       "/input",
@@ -155,10 +160,15 @@ t.test("A05: 422 is in the document where there is input, 401 and 403 where ther
 
 t.test("A06: scopes on the way to a scheme are demanded of it", async (t) => {
   const scheme = oauth2Password("/token", { scopes: { a: "first", b: "second" } });
+  const owner = resource("owner", {
+    lifetime: "request",
+    needs: { token: scheme, requiredScopes },
+    start: ({ token }) => token,
+  });
   const user = resource("user", {
     lifetime: "request",
-    needs: { token: security(scheme, ["a"]) },
-    start: ({ token }) => token,
+    needs: { owner: security(owner, ["a"]) },
+    start: ({ owner }) => owner,
   });
   const { paths } = await documentOf(
     t,
@@ -173,12 +183,13 @@ t.test("A06: scopes on the way to a scheme are demanded of it", async (t) => {
 
 t.test("A07: a scheme that is demanded twice stands there once, with all scopes", async (t) => {
   const scheme = oauth2Password("/token", { scopes: { a: "first", b: "second" } });
+  const owner = resource("owner", { lifetime: "request", needs: { scheme, requiredScopes }, start: () => 1 });
   const { paths } = await documentOf(
     t,
     (app) =>
       void app.get(
         "/",
-        inject({ a: security(scheme, ["a"]), b: security(scheme, ["b"]) }, () => "ok"),
+        inject({ a: security(owner, ["a"]), b: security(owner, ["b"]) }, () => "ok"),
       ),
   );
   t.strictSame(paths["/"]?.["get"]?.security, [{ oauth2Password: ["a", "b"] }]);

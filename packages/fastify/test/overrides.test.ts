@@ -178,7 +178,11 @@ t.test("V14: a class in place of a class, a function in place of a security sche
 });
 
 t.test("V15: an override is told the scopes that the original was asked under", async (t) => {
-  const user = resource("user", { lifetime: "request", start: (): readonly string[] => [] });
+  const user = resource("user", {
+    lifetime: "request",
+    needs: { requiredScopes },
+    start: (): readonly string[] => [],
+  });
   const other = resource("other", {
     lifetime: "request",
     needs: { requiredScopes },

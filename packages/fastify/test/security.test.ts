@@ -257,6 +257,62 @@ t.test("who tells what was granted is held to what is asked for: 403 names it", 
   t.equal((await client.get("/", authorization("Bearer admin,write"))).body, "ann");
 });
 
+t.test("a value that says nothing of scopes has been granted none", async (t) => {
+  const values = {
+    none: undefined,
+    null: null,
+    plain: { name: "ann" },
+    text: { scopes: "read write" },
+    some: { scopes: ["write"] },
+    all: { scopes: ["read", "write"] },
+    set: { scopes: new Set(["read"]) },
+    token: "read",
+  };
+  const answers: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(values)) {
+    const user = resource("user", {
+      lifetime: "request",
+      start: () => value as { readonly scopes: readonly string[] },
+    });
+    await using client = await served((app) =>
+      app.get(
+        "/",
+        inject({ user: security(user, ["read"]) }, () => "ok"),
+      ),
+    );
+    answers[name] = (await client.get("/")).statusCode;
+  }
+  t.strictSame(answers, { none: 401, null: 401, plain: 403, text: 403, some: 403, all: 200, set: 200, token: 403 });
+  await using client = await served((app) =>
+    app.get(
+      "/",
+      inject({ token: security(bearer() as never, ["read"]) }, () => "ok"),
+    ),
+  );
+  t.equal((await client.get("/")).statusCode, 401);
+  t.equal((await client.get("/", authorization("Bearer read"))).statusCode, 403);
+});
+
+t.test("a dependency that needs the scopes decides, unless its value says what was granted", async (t) => {
+  const user = (value: unknown) =>
+    resource("user", {
+      lifetime: "request",
+      needs: { requiredScopes },
+      start: () => value as { readonly name: string },
+    });
+  const statuses: number[] = [];
+  for (const value of [{ name: "ann" }, { scopes: ["write"] }, { scopes: "read" }, { scopes: ["read"] }]) {
+    await using client = await served((app) =>
+      app.get(
+        "/",
+        inject({ user: security(user(value), ["read"]) }, () => "ok"),
+      ),
+    );
+    statuses.push((await client.get("/")).statusCode);
+  }
+  t.strictSame(statuses, [200, 403, 403, 200]);
+});
+
 t.test("A13: two different schemes of one name are refused (deviation)", async (t) => {
   const setting: Setting = {};
   const open: Provided = "request:request";

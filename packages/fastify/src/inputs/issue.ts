@@ -13,7 +13,12 @@ export interface Issue {
   readonly message: string;
   /** What was given instead. */
   readonly input?: unknown;
+  /** The limit that was not kept, such as `{ ge: 1 }`. */
+  readonly limit?: Readonly<Record<string, unknown>>;
 }
+
+/** Code of an issue of a body whose media type the route does not take: the answer is 415. */
+export const MEDIA_TYPE = "media_type";
 
 /** What a reader gives for an input that is not valid. */
 export class Invalid {

@@ -1,7 +1,7 @@
 import { parse } from "cookie";
 import type { FastifyRequest } from "fastify";
 import type { Reader, ReaderPlace } from "../source.ts";
-import { Invalid } from "./issue.ts";
+import { Invalid, MEDIA_TYPE } from "./issue.ts";
 import type { Parameter } from "./parameter.ts";
 import { isPlainString, isStandardSchema } from "./schema.ts";
 
@@ -19,7 +19,10 @@ export function readerOf(parameter: Parameter, { validators, embedsBodies }: Rea
   const validate = place === "file" || isPlainString(schema) ? undefined : validators.compile(schema, place !== "body");
   const last = !isStandardSchema(schema) && schema.type !== "array" && place !== "body" && place !== "file";
   const asks = isStandardSchema(schema); // a library may have a value for what is missing
+  const isTaken = TAKES[place];
   return ({ request }) => {
+    if (isTaken !== undefined && request.body !== undefined && !isTaken(request.headers["content-type"]))
+      return wrongType(request.headers["content-type"]);
     let value = raw(request);
     if (last && Array.isArray(value)) value = value.at(-1);
     if (value === undefined && required) return missing;
@@ -27,6 +30,21 @@ export function readerOf(parameter: Parameter, { validators, embedsBodies }: Rea
     if (validate === undefined) return place === "file" && !isFile(value) ? missing : value;
     return validate(value, at);
   };
+}
+
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+const FORM_TYPE = /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\s*(?:;|$)/i;
+
+/** A page of another origin can post forms and text with the user's cookies, and without being asked for leave: so a JSON body is JSON alone. */
+const TAKES: Partial<Record<Parameter["place"], (type: string | undefined) => boolean>> = {
+  body: (type) => type === "application/json" || JSON_TYPE.test(type ?? ""),
+  form: (type) => FORM_TYPE.test(type ?? ""),
+  file: (type) => FORM_TYPE.test(type ?? ""),
+};
+
+function wrongType(type: string | undefined): Invalid {
+  const message = `Unsupported media type ${type ?? "(none)"}`;
+  return new Invalid([{ path: ["header", "content-type"], code: MEDIA_TYPE, message, input: type ?? null }]);
 }
 
 /** What a library makes of nothing: its default, or nothing. */
@@ -48,14 +66,23 @@ function pathOf({ place, name }: Parameter, whole: boolean): readonly string[] {
   return [place === "form" || place === "file" ? "body" : place, name];
 }
 
-function pickerOf({ place, name }: Parameter, whole: boolean): Pick {
+/** The values of a header that was sent several times; Node has one text of them else. */
+function headersOf({ raw, headers }: FastifyRequest, name: string): unknown {
+  const given = headers[name];
+  const all = given === undefined ? undefined : (raw.headersDistinct as typeof raw.headersDistinct | undefined)?.[name]; // a test request has none
+  return all !== undefined && all.length > 1 ? all : given;
+}
+
+function pickerOf({ place, name, schema }: Parameter, whole: boolean): Pick {
   switch (place) {
     case "query":
       return (request) => own(request.query, name);
     case "path":
       return (request) => own(request.params, name);
     case "header":
-      return (request) => request.headers[name];
+      return !isStandardSchema(schema) && schema.type === "array"
+        ? (request) => headersOf(request, name)
+        : (request) => request.headers[name];
     case "cookie":
       return (request) => own(cookiesOf(request), name);
     case "body":

@@ -64,7 +64,7 @@ function fromText(
 ): unknown {
   const written: readonly unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value]; // ajv coerces in place
   const read = checked(validate, value, path, true);
-  if (read instanceof Invalid) return read;
+  if (read instanceof Invalid) return asWritten(read, written, path.length);
   const numbers: readonly unknown[] = Array.isArray(read) ? read : [read];
   const wrong = numbers.findIndex((number, i) => typeof number === "number" && !says(written[i], number));
   if (wrong < 0) return read;
@@ -72,6 +72,17 @@ function fromText(
   const params = { type: isInteger ? "integer" : "number" };
   const { code, message } = typeWords({ params, data: written[wrong] } as unknown as ErrorObject, true); // all it looks at
   return new Invalid([{ path: at, code, message, input: written[wrong] }]);
+}
+
+/** Issues with what the client wrote, not with what was read from it. `depth`: how long the path of the whole value is. */
+function asWritten({ issues }: Invalid, written: readonly unknown[], depth: number): Invalid {
+  return new Invalid(
+    issues.map((issue) => {
+      const index = issue.path[depth] ?? 0;
+      const isOwn = issue.path.length <= depth + 1 && typeof index === "number" && !Array.isArray(issue.input);
+      return isOwn ? { ...issue, input: written[index] } : issue;
+    }),
+  );
 }
 
 function says(written: unknown, number: number): boolean {
@@ -117,8 +128,9 @@ function issueOf(error: ErrorObject, path: readonly (string | number)[], text: b
   const below = error.instancePath.split("/").slice(2).map(unescape);
   const own: unknown = error.params["missingProperty"] ?? error.params["additionalProperty"];
   const at = own === undefined ? below : [...below, String(own)];
-  const { code, message } = words(error, text);
-  return { path: [...path, ...at], code, message, input: error.data };
+  const { code, message, limit } = words(error, text);
+  const issue = { path: [...path, ...at], code, message, input: error.data };
+  return limit === undefined ? issue : { ...issue, limit };
 }
 
 function unescape(segment: string): string | number {
@@ -126,7 +138,7 @@ function unescape(segment: string): string | number {
   return /^\d+$/.test(text) ? Number(text) : text;
 }
 
-type Words = Pick<Issue, "code" | "message">;
+type Words = Pick<Issue, "code" | "message" | "limit">;
 
 const TYPES: Readonly<Record<string, readonly [code: string, parsing: string, what: string]>> = {
   integer: ["int_type", "int_parsing", "integer"],
@@ -184,12 +196,24 @@ const WORDS: Readonly<Record<string, (limit: unknown, params: Readonly<Record<st
   }),
 };
 
+/** What FastAPI calls the limit of each keyword, and which of ajv's parameters it is. */
+const LIMITS: Readonly<Record<string, readonly [name: string, parameter: string]>> = {
+  minimum: ["ge", "limit"],
+  exclusiveMinimum: ["gt", "limit"],
+  maximum: ["le", "limit"],
+  exclusiveMaximum: ["lt", "limit"],
+  multipleOf: ["multiple_of", "multipleOf"],
+  minLength: ["min_length", "limit"],
+  maxLength: ["max_length", "limit"],
+  minItems: ["min_length", "limit"],
+  maxItems: ["max_length", "limit"],
+  pattern: ["pattern", "pattern"],
+};
+
 function words(error: ErrorObject, text: boolean): Words {
-  if (error.keyword === "type") return typeWords(error, text);
-  return (
-    WORDS[error.keyword]?.(error.params["limit"], error.params) ?? {
-      code: error.keyword,
-      message: error.message ?? "is not valid",
-    }
-  );
+  const { keyword, params, message = "is not valid" } = error;
+  if (keyword === "type") return typeWords(error, text);
+  const found = WORDS[keyword]?.(params["limit"], params) ?? { code: keyword, message };
+  const named = LIMITS[keyword];
+  return named === undefined ? found : { ...found, limit: { [named[0]]: params[named[1]] } };
 }

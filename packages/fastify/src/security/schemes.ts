@@ -1,6 +1,6 @@
 import { assertShape, oneOf, recordOf, resource, type Definition } from "@steward/core";
 import type { FastifyRequest } from "fastify";
-import { HttpError } from "../errors.ts";
+import { unauthenticated } from "../errors.ts";
 import { cookiesOf } from "../inputs/read.ts";
 import { flowShape, nameRule, schemeShape, urlsShape, type OwnSchemeOption } from "../options.ts";
 import { request } from "../request-inputs.ts";
@@ -65,11 +65,6 @@ function scheme<Value, Auto extends boolean>(
     },
   });
   return withScheme(definition, note) as unknown as SchemeDefinition<Value, Auto>; // `autoError` says whether it may be null
-}
-
-/** The error of a request without credentials. */
-export function unauthenticated(challenge: string): HttpError {
-  return new HttpError(401, "Not authenticated", { headers: { "www-authenticate": challenge } });
 }
 
 function authorizationOf(incoming: FastifyRequest): Authorization {

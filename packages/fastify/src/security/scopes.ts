@@ -12,7 +12,7 @@ export class Scopes {
   }
 
   /** Those that `granted` lacks. */
-  missingIn(granted: Iterable<string>): string[] {
+  missingIn(granted: Iterable<unknown>): string[] {
     const has = new Set(granted);
     return this.list.filter((scope) => !has.has(scope));
   }

@@ -1,16 +1,19 @@
 import {
-  needOf,
+  assertShape,
   edgeOf,
+  listOf,
+  needOf,
   originOf,
   resource,
   specOf,
+  text,
   variantOf,
   type Definition,
   type EdgeSpec,
   type Need,
   type Needs,
 } from "@steward/core";
-import { HttpError } from "../errors.ts";
+import { HttpError, unauthenticated } from "../errors.ts";
 import { requiredScopes } from "../request-inputs.ts";
 import type { AnyDefinition } from "../source.ts";
 import { Scopes } from "./scopes.ts";
@@ -20,8 +23,8 @@ const SCOPES = Symbol.for("steward.fastify.scopes");
 /**
  * A need under security scopes: all that stand on the way to a dependency are gathered, outermost first.
  *
- * Where the dependency's value tells what was granted, as `scopes`, the framework compares and answers 403 itself.
- * A dependency may need `requiredScopes` instead and decide.
+ * The dependency's value says what was granted, in a list `scopes`; what is missing in it is 403, and no value is 401.
+ * A dependency may need `requiredScopes` instead and decide. A value that says nothing has been granted nothing.
  *
  * @example
  * ```ts
@@ -32,13 +35,31 @@ const SCOPES = Symbol.for("steward.fastify.scopes");
  * console.log(typeof writer); // => object
  * ```
  */
+export function security<V, R extends string, O extends string>(definition: Definition<V, R, O>): Need<V, R, O>;
+/** The same with scopes that have to be granted. */
+export function security<V, R extends string, O extends string>(
+  definition: Definition<V, R, O> & Granting<V, O>,
+  scopes: readonly string[],
+): Need<V, R, O | "request:requiredScopes">; // it is checked in routes alone, so it can be asked for there alone
+/** What both forms do. */
 export function security<V, R extends string, O extends string>(
   definition: Definition<V, R, O>,
   scopes: readonly string[] = [],
 ): Need<V, R, O> {
+  assertShape("security", listOf(text()), scopes);
   const need = needOf<Need<V, R, O>>({ kind: "plain", target: definition, optional: false });
   return Object.assign(need, { [SCOPES]: [...scopes] });
 }
+
+/** A list of scopes that were granted. */
+type ScopeList = readonly string[] | ReadonlySet<string>;
+
+/** `unknown` for a dependency that says what was granted, or decides itself; a sentence for any other. */
+export type Granting<V, O extends string> = "request:requiredScopes" extends O
+  ? unknown
+  : [NonNullable<V>] extends [{ readonly scopes: ScopeList }]
+    ? unknown
+    : "its value has no list `scopes` to compare with: give it one, or need `requiredScopes` and decide";
 
 /** The scopes that a need asks for by itself. */
 export function scopesOf(need: Need): readonly string[] {
@@ -121,21 +142,28 @@ function guarded(spec: EdgeSpec, way: readonly string[]): Need {
       resource(target.name, {
         lifetime,
         needs: { value: callee as never },
-        start: ({ value }) => granted(value, scopes),
+        start: ({ value }) => granted(value, scopes, usesScopes(originOf(target))),
       }),
     ); // needs of any type
   });
   return needOf(changed);
 }
 
-function granted(value: unknown, scopes: Scopes): unknown {
-  if (typeof value !== "object" || value === null || !("scopes" in value)) return value;
-  const { scopes: has } = value;
-  if (!Array.isArray(has) && !(has instanceof Set)) return value;
-  if (scopes.missingIn(has as Iterable<string>).length === 0) return value; // one of the two above
+/** The value, where everything was granted. `decides`: the dependency has looked at the scopes itself. */
+function granted(value: unknown, scopes: Scopes, decides: boolean): unknown {
+  const has = scopeListOf(value);
+  if (has === undefined ? decides : scopes.missingIn(has).length === 0) return value;
+  if (value === undefined || value === null) throw unauthenticated(`Bearer scope="${scopes.text}"`);
   throw new HttpError(403, "Not enough permissions", {
     headers: { "www-authenticate": `Bearer error="insufficient_scope", scope="${scopes.text}"` },
   });
+}
+
+/** What a value says was granted: nothing, where it is no list; `undefined` where it does not speak of scopes at all. */
+function scopeListOf(value: unknown): ReadonlySet<unknown> | undefined {
+  if (typeof value !== "object" || value === null || !("scopes" in value)) return undefined;
+  const { scopes } = value;
+  return new Set<unknown>(Array.isArray(scopes) || scopes instanceof Set ? (scopes as Iterable<unknown>) : []); // one of the two
 }
 
 const uses = new WeakMap<AnyDefinition, boolean>();

@@ -20,7 +20,8 @@ export const e = inject({ me }, ({ you }) => you); // error: TS2339 Property 'yo
 export const f = inject({ limit }, ({ limit }) => limit.toUpperCase()); // error: TS2339 Property 'toUpperCase' does not exist on type 'number'
 export const g = resource("g", { lifetime: "request", needs: { tx }, start: () => 1 }); // error: TS2322 a request resource cannot need 'tx': it lives shorter
 export const h = resource("h", { needs: { limit }, start: () => 1 }); // error: TS2322 an application resource cannot need 'limit': it lives shorter
-export const i = resource("i", { needs: { user: security(me, ["a"]) }, start: () => 1 }); // error: TS2322 an application resource cannot need 'user': it lives shorter
+export const i = resource("i", { needs: { user: security(me) }, start: () => 1 }); // error: TS2322 an application resource cannot need 'user': it lives shorter
 export const j = injectSocket({ house }, () => {}); // error: TS2322 'house' needs the input 'tenant', which this scope is not given
 export const k = override(me, { name: 5 }); // error: TS2769 Type 'number' is not assignable to type 'string'
 export const l = override(tx, me); // error: TS2769 'commit' is missing
+export const m = inject({ me: security(me, ["a"]) }, () => "ok"); // error: TS2345 its value has no list `scopes` to compare with
