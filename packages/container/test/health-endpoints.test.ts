@@ -31,6 +31,7 @@ function seen(
     responseTimeMs: undefined,
     errorCount: undefined,
     reason: undefined,
+    about: undefined,
     causes: [],
     ...given,
   }));

@@ -19,6 +19,8 @@ export const CHANNELS = {
   background: "steward:resource:background",
   /** The health of a resource changed: {@link HealthEvent}. */
   health: "steward:resource:health",
+  /** A configuration was read anew, refused, or is not as safe as it could be: {@link ConfigEvent}. */
+  config: "steward:config",
   /** A restart of a resource began, ended or failed: {@link RestartEvent}. */
   restart: "steward:container:restart",
   /** The shutdown of a container came to its next phase: {@link ShutdownEvent}. */
@@ -146,6 +148,19 @@ export interface ServingEvent {
   readonly resource: string;
 }
 
+/** A configuration was read anew, refused, or is not as safe as it could be. */
+export interface ConfigEvent {
+  readonly resource: string;
+  /** `changed`: the next generation is in use. `refused`: the old one stays. `warning`: it works, and should be looked at. */
+  readonly kind: "changed" | "refused" | "warning";
+  /** The generation in use, from 1 on. */
+  readonly generation: number;
+  /** What has changed, by path; empty unless `changed`. */
+  readonly changes: readonly string[];
+  /** All of it in words, without values. */
+  readonly message: string;
+}
+
 const state = channel(CHANNELS.state);
 const probe = channel(CHANNELS.probe);
 const call = channel(CHANNELS.call);
@@ -158,6 +173,7 @@ const ofContainers = {
   shutdown: channel(CHANNELS.shutdown),
 };
 const serving = channel(CHANNELS.serving);
+const config = channel(CHANNELS.config);
 
 /** Tells whoever listens that a resource changed phase. */
 export function publishState(event: StateEvent): void {
@@ -197,6 +213,11 @@ export function publishEvent<K extends keyof ContainerEvents>(kind: K, event: Co
 /** Tells whoever listens that a credential is exposed on its way. */
 export function publishExposure(event: ExposureEvent): void {
   if (exposure.hasSubscribers) exposure.publish(event);
+}
+
+/** Publishes what became of a configuration. */
+export function publishConfig(event: ConfigEvent): void {
+  if (config.hasSubscribers) config.publish(event);
 }
 
 /** Publishes that a server got a request or a connection. Only the first one counts, so it costs next to nothing. */

@@ -4,11 +4,13 @@ export { Breaker, type BreakerOptions, type BreakerStats } from "./guard/breaker
 export {
   CHANNELS,
   isHeard,
+  publishConfig,
   publishEvent,
   publishServing,
   type BackgroundEvent,
   type BreakerEvent,
   type CallEvent,
+  type ConfigEvent,
   type ContainerEvent,
   type ContainerEvents,
   type ExposureEvent,
@@ -184,12 +186,14 @@ export {
   originOf,
   specOf,
   variantOf,
+  type ApplyChange,
   type Background,
   type EdgeSpec,
   type ManagedResource,
   type ManagedSpec,
   type Spec,
   type Trouble,
+  type ValueChange,
   type Variant,
 } from "./definition/spec.ts";
 export { TimingWheel, timingWheelOf, TimerEntry } from "./time/timing-wheel.ts";

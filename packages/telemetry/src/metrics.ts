@@ -73,6 +73,13 @@ export const METRICS: Readonly<Record<string, MetricDescription>> = {
     unit: "{message}",
     help: "Messages of a hub by outcome: received, sent, dropped, coalesced.",
   },
+  "steward.config.generation": { kind: "gauge", unit: "1", help: "Generation of the settings in use, from 1 on." },
+  "steward.config.reloads": {
+    kind: "counter",
+    unit: "{reload}",
+    help: "Settings read anew, by outcome: changed, refused.",
+  },
+  "steward.config.age": { kind: "gauge", unit: "s", help: "For how long the settings in use have been." },
   grpc_channel_rebuilds_total: { kind: "counter", unit: "{channel}", help: "Channels that were built anew." },
   grpc_calls_lost_total: { kind: "counter", unit: "{request}", help: "Calls that a broken connection ended." },
 };

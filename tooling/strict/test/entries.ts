@@ -1,5 +1,7 @@
 import { container } from "@steward/container";
 import * as containers from "@steward/container";
+import * as config from "@steward/config";
+import * as configTesting from "@steward/config/testing";
 import * as core from "@steward/core";
 import * as coreTesting from "@steward/core/testing";
 import * as crypto from "@steward/crypto";
@@ -22,6 +24,7 @@ import * as servers from "@steward/testing/servers";
 import * as websocket from "@steward/websocket";
 import * as websocketTesting from "@steward/websocket/testing";
 import { fastify } from "fastify";
+import * as v from "valibot";
 
 type Wrong = Readonly<Record<string, unknown>>;
 
@@ -40,6 +43,8 @@ export interface EntryPoint {
   /** What takes options that it does not check yet. Nothing new may come here. */
   readonly unchecked?: readonly string[];
 }
+
+const settings = v.strictObject({});
 
 const { resource } = core;
 const one = resource("one", { start: () => 1 });
@@ -154,7 +159,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "currentContext timingWheelOf defaultsShape describeError needOf edgeOf eitherSchema fallback flag judged fresh func funcOr functionSchema generator",
       "givenSchema grpcStatusOf hasMethods httpStatusOf isDefinition isFunction isGeneratorFunction isLoopback isRetryable",
       "isStewardError lazy listOf literalOr defineDriver maskUrl milliseconds msSchema nearest oneOf optional originOf",
-      "parseOptions pemListSchema pemSchema plainValue isHeard isThenable problemsIn publicError publishEvent publishServing recognised",
+      "parseOptions pemListSchema pemSchema plainValue isHeard isThenable problemsIn publicError publishConfig publishEvent publishServing recognised",
       "recordOf required rule ruleSchema runWithContext secretSchema shape share shareSchema sharedAbortController signal",
       "sleepOn specOf stewardErrorIn text textSchema variantOf when notForUsers wholeNumber withMethods",
       "TimingWheel TimerEntry Exposures GuardedUse Histogram LatencyHistory Lifecycle Manager OptionsError RollingWindow",
@@ -292,6 +297,47 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     takes: {},
     none: ["grpcForTests testGrpcChannel"],
   },
+  "@steward/config": {
+    module: config,
+    takes: {
+      ConfigManager: {
+        call: (options: object) => new config.ConfigManager({ schema: settings, sources: [], ...options } as never),
+        wrong: [
+          { schema: 1 },
+          { sources: [1] },
+          { live: 1 },
+          { onChange: "x" },
+          { watch: { pollMs: 0 } },
+          { readTimeoutMs: 0 },
+        ],
+      },
+      config: {
+        call: (options: object) => config.config("x", { schema: settings, sources: [], ...options } as never),
+        wrong: [{ schema: 1 }, { sources: 1 }, { watch: 1 }],
+      },
+      env: { call: (options) => config.env({}, options), wrong: [{ prefix: 1 }, { ignore: 1 }] },
+      jsonFile: { call: (options) => config.jsonFile("x", options), wrong: [{ optional: 1 }, { profile: 1 }] },
+      yamlFile: { call: (options) => config.yamlFile("x", options), wrong: [{ optional: 1 }, { profile: 1 }] },
+      dotenvFile: { call: (options) => config.dotenvFile("x", options), wrong: [{ optional: 1 }, { prefix: 1 }] },
+      secretFiles: { call: (options) => config.secretFiles("x", options), wrong: [{ names: 1 }, { ignore: 1 }] },
+      source: {
+        call: (options: object) => config.source("x", { read: () => ({}), ...options }),
+        wrong: [{ read: 1 }, { files: 1 }],
+      },
+      duration: { call: (options) => config.duration(options), wrong: [{ least: "x" }, { most: -1 }] },
+      bytes: { call: (options) => config.bytes(options), wrong: [{ least: "x" }, { most: -1 }] },
+      url: { call: (options) => config.url(options), wrong: [{ protocols: 1 }] },
+      text: { call: (options) => config.text(options), wrong: [{ empty: 1 }] },
+      secret: { call: (options) => config.secret(options), wrong: [{ minBytes: 0 }, { protocols: 1 }] },
+      runConfigCommand: {
+        call: (options) =>
+          config.runConfigCommand(config.config("x", { schema: settings, sources: [] }), ["schema"], options),
+        wrong: [{ needs: 1 }, { write: 1 }],
+      },
+    },
+    none: ["count describe envName overrides port section"],
+  },
+  "@steward/config/testing": { module: configTesting, takes: {}, none: ["testConfig"] },
   "@steward/crypto": {
     module: crypto,
     takes: {

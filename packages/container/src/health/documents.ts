@@ -150,7 +150,7 @@ function shown(resource: ResourceHealth, details: boolean): object {
 }
 
 const withoutReason = remembered((resource: ResourceHealth) => {
-  const { reason: _reason, ...rest } = resource;
+  const { reason: _reason, about: _about, ...rest } = resource;
   return rest;
 });
 

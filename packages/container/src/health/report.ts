@@ -30,6 +30,8 @@ export interface ResourceHealth {
   readonly errorCount: number | undefined;
   /** Why it is not well. It may name hosts, so it is for operators. */
   readonly reason: string | undefined;
+  /** What it says of itself, such as where its value comes from. For operators too. */
+  readonly about: Readonly<Record<string, unknown>> | undefined;
   /** The resources below it that are the reason. */
   readonly causes: readonly string[];
 }
@@ -102,6 +104,7 @@ function ownHealth(engine: Engine, node: LiveNode, { now, date }: Moment): Resou
     responseTimeMs: rounded(calls?.meanMs ?? probe?.durationMs),
     errorCount: calls?.failed,
     reason: status === "healthy" ? undefined : reason,
+    about: node.manager?.about,
     causes: [],
   };
 }

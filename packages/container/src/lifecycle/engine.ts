@@ -9,7 +9,7 @@ import {
   type ResourceDefaults,
 } from "@steward/core";
 import { announceBackgroundEnd, type BackgroundEnd } from "./background.ts";
-import type { NodeStarts } from "../start/node-starts.ts";
+import type { ChangeOrder, NodeStarts } from "../start/node-starts.ts";
 import type { CachedHost } from "./cached-instances.ts";
 import { firstOf, forCaller, type CallerOptions } from "./caller.ts";
 import { drain, type DrainHost } from "../stop/drain.ts";
@@ -34,8 +34,10 @@ import type { Sessions, SessionOptions } from "../session/sessions.ts";
 import { StartAttempt } from "../start/start-attempt.ts";
 import { startError } from "../start/start-error.ts";
 import { ContainerState, dependantsOf, type Generation } from "./state.ts";
+import { changeValue } from "./value-change.ts";
 import { StopBudget, type Limits } from "../stop/stop-budget.ts";
 import { stopNodes, type StoppedNodes } from "../stop/stop.ts";
+import { firstOfAll } from "../graph/first-of-all.ts";
 import { stopError } from "../stop/stop-error.ts";
 import type { SessionSource, ValueHolder } from "../scope/value-holder.ts";
 
@@ -148,7 +150,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     this.#lifecycle.move(["idle"], "starting");
     const since = this.clock.now();
     const attempt = new StartAttempt();
-    const wanted = { indices: this.graph.roots, edges: this.graph.scopeEdges };
+    const wanted = { first: firstOfAll(this.graph), indices: this.graph.roots, edges: this.graph.scopeEdges };
     const { signal, end } = firstOf(this.#abortStart.signal, outer);
     const succeeded = await attempt.run(this.starts, this.clock, wanted, this.limits.startTimeoutMs, signal);
     end();
@@ -199,6 +201,10 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
 
   claimOn(index: number, asker: number): Promise<void> | undefined {
     return this.restarts.claimOn(index, asker);
+  }
+
+  changeValue(order: ChangeOrder): Promise<void> {
+    return changeValue(this, this.#starting, order);
   }
 
   /** Restarts one resource and what holds it. */

@@ -20,6 +20,18 @@ export interface Affected {
   readonly reach: ReadonlySet<number>;
   /** What is replaced: what runs and holds it. */
   readonly nodes: readonly LiveNode[];
+  /** The new value for whose sake they are replaced. */
+  readonly change?: StagedChange | undefined;
+}
+
+/** A new value of a node that stays as it is. */
+export interface StagedChange {
+  /** What is made anew for it. */
+  readonly roots: readonly number[];
+  /** The value that these start with. */
+  readonly next?: { readonly index: number; readonly value: unknown };
+  /** Called in the tick in which they come in use. */
+  readonly commit: () => void;
 }
 
 /** The new instances of a restart, started beside the old ones until they take their place together. */
@@ -49,6 +61,11 @@ export class Replacement implements StartPlace {
 
   live(index: number): LiveNode | undefined {
     return !this.#isInUse && this.#replaced.has(index) ? undefined : this.#host.starts.live(index);
+  }
+
+  next(index: number): { readonly value: unknown } | undefined {
+    const next = this.#affected.change?.next;
+    return !this.#isInUse && next?.index === index ? next : undefined;
   }
 
   elsewhere(index: number): NodeStarts | undefined {
@@ -118,6 +135,7 @@ export class Replacement implements StartPlace {
     const next = new Map<number, LiveNode | undefined>([...this.#replaced].map((index) => [index, undefined]));
     for (const node of this.#attempt.handOver(this.#starts)) next.set(node.graph.index, node);
     this.#isInUse = true;
+    this.#affected.change?.commit();
     state.replace(next);
   }
 }

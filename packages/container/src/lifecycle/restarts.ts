@@ -11,7 +11,7 @@ import { containerError, type NodeFailure } from "../errors.ts";
 import type { Events } from "./events.ts";
 import type { LiveNode } from "./live-node.ts";
 import { ProcessShare } from "./process-share.ts";
-import { Replacement, type Affected, type ReplacementHost } from "./replacement.ts";
+import { Replacement, type Affected, type ReplacementHost, type StagedChange } from "./replacement.ts";
 import { indicesOf } from "./state.ts";
 import { inOrder } from "../stop/stop.ts";
 
@@ -33,6 +33,12 @@ type Gate =
   | { readonly name: "open" }
   | { readonly name: "closed"; readonly opened: Promise<void> }
   | { readonly name: "broken"; readonly error: Error; readonly indices: readonly number[] };
+
+/** What is to be restarted: a node, or what a new value of it concerns. */
+interface Order {
+  readonly index: number;
+  readonly change: StagedChange | undefined;
+}
 
 /** How far a restart is: a caller that has gone ends it only before it stops or replaces anything. */
 interface Progress {
@@ -103,11 +109,13 @@ export class Restarts {
   /**
    * Restarts a node and all that hold it, after the restarts before it. When the caller's signal aborts before the new
    * ones are in use, the restart is given up; after that only the wait for the old ones to stop.
+   *
+   * @param change What is restarted in its stead, for a new value of the node.
    */
-  async restart(index: number, caller: AbortSignal | undefined): Promise<void> {
+  async restart(index: number, caller: AbortSignal | undefined, change?: StagedChange): Promise<void> {
     const before = this.#last;
     const progress: Progress = { stage: "waiting" };
-    const restarted = before.then(() => this.#announced(index, caller, progress));
+    const restarted = before.then(() => this.#announced({ index, change }, caller, progress));
     this.#last = restarted.catch(() => {});
     try {
       await untilAborted(restarted, caller);
@@ -128,16 +136,18 @@ export class Restarts {
     await this.#last;
   }
 
-  async #announced(index: number, caller: AbortSignal | undefined, progress: Progress): Promise<void> {
+  async #announced(order: Order, caller: AbortSignal | undefined, progress: Progress): Promise<void> {
     const { clock, events, graph } = this.#host;
+    if (order.change !== undefined && this.#holdersOf(order.change.roots).length === 0)
+      return this.#restart(order, caller, progress);
     const since = clock.now();
     const announce = (step: RestartEvent["step"], error?: unknown): void => {
-      const resource = graph.nodes[index]?.name ?? "";
+      const resource = graph.nodes[order.index]?.name ?? "";
       events.publish("restart", { resource, step, durationMs: clock.now() - since, error });
     };
     announce("began");
     try {
-      await this.#restart(index, caller, progress);
+      await this.#restart(order, caller, progress);
     } catch (error) {
       announce("failed", error);
       throw error;
@@ -145,18 +155,19 @@ export class Restarts {
     announce("ended");
   }
 
-  async #restart(index: number, caller: AbortSignal | undefined, progress: Progress): Promise<void> {
+  async #restart(order: Order, caller: AbortSignal | undefined, progress: Progress): Promise<void> {
     const { signal, end } = firstOf(this.#abort.signal, caller);
     const before = this.#gate;
-    const roots = before.name === "broken" ? [index, ...before.indices] : [index];
+    const own = order.change?.roots ?? [order.index];
+    const roots = before.name === "broken" ? [...own, ...before.indices] : own;
     let replaced: readonly LiveNode[] = [];
     try {
       signal.throwIfAborted();
       if (before.name === "broken" || this.#holdersOf(roots).some(hasToStopFirst))
-        await this.#stopThenStart(index, roots, signal, progress);
-      else replaced = await this.#startThenStop(roots, signal);
+        await this.#stopThenStart(order, roots, signal, progress);
+      else replaced = await this.#startThenStop(order, roots, signal);
     } catch (error) {
-      throw this.#failed(index, error);
+      throw this.#failed(order.index, error);
     } finally {
       end();
     }
@@ -168,11 +179,11 @@ export class Restarts {
   }
 
   /** Starts the new instances and puts them in the place of the old ones, which it gives. */
-  async #startThenStop(roots: readonly number[], signal: AbortSignal): Promise<readonly LiveNode[]> {
+  async #startThenStop({ change }: Order, roots: readonly number[], signal: AbortSignal): Promise<readonly LiveNode[]> {
     const claim = this.#claimed(roots);
     try {
       const nodes = await this.#settled(roots, claim.reach, signal);
-      await this.#start({ reach: claim.reach, nodes }, signal);
+      await this.#start({ reach: claim.reach, nodes, change }, signal);
       return nodes;
     } finally {
       claim.release();
@@ -181,7 +192,7 @@ export class Restarts {
 
   /** Makes scopes wait, waits until none uses the old instances, stops them, and starts the new ones. */
   async #stopThenStart(
-    index: number,
+    { index, change }: Order,
     roots: readonly number[],
     signal: AbortSignal,
     progress: Progress,
@@ -200,7 +211,7 @@ export class Restarts {
       isStopped = true; // from here on it goes on without its caller too
       progress.stage = "stopping";
       await this.#stopOld(nodes, this.#abort.signal);
-      await this.#start({ reach: claim.reach, nodes }, this.#abort.signal);
+      await this.#start({ reach: claim.reach, nodes, change }, this.#abort.signal);
       this.#host.state.forget(nodes);
       this.#gate = { name: "open" };
     } catch (cause) {

@@ -20,6 +20,8 @@ export const OUTSIDE = -1;
 /** What a start, a scope or an instance outside the graph takes its needs from. */
 export interface NodeSource {
   live(index: number): LiveNode | undefined;
+  /** The value that is about to take the place of a node's, for what starts with it; `undefined` where there is none. */
+  next?(index: number): { readonly value: unknown } | undefined;
   /** What a `current(...)` edge hands over. */
   holder(index: number): { readonly current: unknown };
   /** Starts what a lazy edge points to and gives its value. `asker` is the node whose edge it is. */
@@ -194,14 +196,23 @@ export class ContainerState {
   }
 }
 
+/** What a node's askers are handed. */
+export function valueAt(from: Pick<NodeSource, "live" | "next">, index: number): unknown {
+  const next = from.next?.(index);
+  return next === undefined ? from.live(index)?.valueIfUp : next.value;
+}
+
 /** The holder that a `current(...)` edge hands over. */
 export function holderOf(
   graph: Graph,
   live: (index: number) => LiveNode | undefined,
   index: number,
+  next: () => { readonly value: unknown } | undefined = () => undefined,
 ): { readonly current: unknown } {
   const holder = {
     get current() {
+      const staged = next();
+      if (staged !== undefined) return staged.value;
       const node = live(index);
       if (node === undefined)
         throw containerError("NOT_IN_GRAPH", `"${graph.nodes[index]?.name}" has not been started`);
@@ -223,16 +234,16 @@ export function valueOfEdge(
   if (disabled && !edge.optional) throw disabledError(asker.name, graph.nodes[edge.to]);
   if (disabled) return undefined;
   if (edge.kind === "lazy") return () => from.lazily(edge.to, asker.index);
-  return edge.kind === "current" ? from.holder(edge.to) : from.live(edge.to)?.valueIfUp;
+  return edge.kind === "current" ? from.holder(edge.to) : valueAt(from, edge.to);
 }
 
 /** The branch that a conditional edge takes. */
-export function chosen(from: Pick<NodeSource, "live">, edge: Extract<Edge, { kind: "when" }>): Edge {
-  return edge.test(from.live(edge.condition)?.valueIfUp) ? edge.whenTrue : edge.whenFalse;
+export function chosen(from: Pick<NodeSource, "live" | "next">, edge: Extract<Edge, { kind: "when" }>): Edge {
+  return edge.test(valueAt(from, edge.condition)) ? edge.whenTrue : edge.whenFalse;
 }
 
 /** The instances that an asker keeps through an edge. */
-export function heldThrough(from: Pick<NodeSource, "live">, edge: Edge): LiveNode[] {
+export function heldThrough(from: Pick<NodeSource, "live" | "next">, edge: Edge): LiveNode[] {
   if (edge.kind === "when") {
     const condition = from.live(edge.condition);
     return [...(condition === undefined ? [] : [condition]), ...heldThrough(from, chosen(from, edge))];

@@ -4,6 +4,7 @@ import {
   type CallDefaults,
   type Clock,
   type ManagedResource,
+  type ValueChange,
 } from "@steward/core";
 import type { BackgroundEnd } from "../lifecycle/background.ts";
 import { untilAborted } from "../lifecycle/caller.ts";
@@ -17,6 +18,15 @@ import { chosen, heldThrough, holderOf, needsOf, type NodeSource } from "../life
 import type { Limits } from "../stop/stop-budget.ts";
 import type { StoppedNodes } from "../stop/stop.ts";
 
+/** A new value for a node, and the manager that has it: another one may look after the node by now. */
+export interface ChangeOrder {
+  readonly index: number;
+  readonly manager: ManagedResource;
+  readonly change: ValueChange;
+  /** Aborts when the change is not wanted any more. */
+  readonly signal: AbortSignal;
+}
+
 /** What starting nodes takes from the container. */
 export interface StartHost {
   readonly graph: Graph;
@@ -27,12 +37,14 @@ export interface StartHost {
   readonly onBackgroundEnd: (end: BackgroundEnd) => void;
   /** Called for an optional resource that did not start, so that it is tried again. */
   onDown(node: LiveNode): void;
+  /** Carries out a change of the value of a node, with all that it concerns. */
+  changeValue(order: ChangeOrder): Promise<void>;
   /** Stops nodes that are not wanted after all. */
   takeDown(nodes: readonly LiveNode[]): Promise<StoppedNodes>;
 }
 
 /** Where starts belong: what is live already, and what a lazy edge of a node that starts here does. */
-export interface StartPlace extends Pick<NodeSource, "live" | "lazily"> {
+export interface StartPlace extends Pick<NodeSource, "live" | "lazily" | "next"> {
   /** Starts of nodes that belong elsewhere; `undefined` for one that belongs here. */
   elsewhere(index: number): NodeStarts | undefined;
   /** True for a restart: what the containers of the process share is made anew. */
@@ -89,8 +101,13 @@ export class NodeStarts implements NodeSource, Starter {
     return entry?.stage === "up" ? entry.live : this.#place.live(index);
   }
 
+  next(index: number): { readonly value: unknown } | undefined {
+    return this.#place.next?.(index);
+  }
+
   holder(index: number): { readonly current: unknown } {
-    return holderOf(this.#host.graph, (i) => this.live(i), index);
+    const next = (): { readonly value: unknown } | undefined => this.next(index);
+    return holderOf(this.#host.graph, (i) => this.live(i), index, next);
   }
 
   /** A start that was given up waits for nothing any more: what it waits for may wait for its end. */
@@ -276,6 +293,9 @@ export class NodeStarts implements NodeSource, Starter {
       const share = { key: () => shareKey(this, node, this.#host), anew: this.#place.isRestart };
       const isOwn = graph.indexOfResolved(node.definition) !== node.index; // of one edge alone
       const manager = makeManager(node.spec, needs, prepared, context, isOwn ? undefined : share);
+      manager.changeThrough?.((change, signal) =>
+        this.#host.changeValue({ index: node.index, manager, change, signal }),
+      );
       return {
         live: new LiveNode(node, manager, { disabled: false, since, holds }),
         derived: node.spec.managed !== undefined && node.edges.length > 0,

@@ -20,6 +20,13 @@ export interface Starter {
   cleared(): Promise<StoppedNodes>;
 }
 
+/** What an attempt is to start: what comes `first` is up before the rest begins. */
+export interface Wanted {
+  readonly first?: readonly number[];
+  readonly indices: readonly number[];
+  readonly edges?: readonly Edge[];
+}
+
 /** One attempt to start some nodes and all they need, as a whole. */
 export class StartAttempt {
   readonly failures: NodeFailure[] = [];
@@ -55,12 +62,14 @@ export class StartAttempt {
   async run(
     starts: Starter,
     clock: Clock,
-    { indices, edges = [] }: { readonly indices: readonly number[]; readonly edges?: readonly Edge[] },
+    { first = [], indices, edges = [] }: Wanted,
     timeoutMs: number,
     outer?: AbortSignal,
   ): Promise<boolean> {
     this.#places.add(starts);
     const all = async (): Promise<void> => {
+      if (first.length > 0) await Promise.all(first.map((index) => starts.begin(index, this)));
+      if (this.failures.length > 0) await new Promise(() => {}); // what failed aborts it
       const begun = indices.map((index) => starts.begin(index, this));
       await Promise.all([...begun, ...edges.map((edge) => starts.follow(edge, this))]);
       if (this.failures.length > 0) await new Promise(() => {}); // what failed aborts it

@@ -24,6 +24,18 @@ export interface Trouble {
   readonly reason: string;
 }
 
+/** A value that takes the place of another while its resource stays as it is, such as the next state of a configuration. */
+export interface ValueChange {
+  readonly next: unknown;
+  /** Whether a definition that needs the resource has to be made anew for it, and so all that hold that one. */
+  readonly concerns: (dependant: AnyDefinition) => boolean;
+  /** Called once all that is up, in the tick in which it comes in use. When something does not start, it is not called. */
+  readonly commit: () => void;
+}
+
+/** Carries out a change of a value as a whole, or rejects. */
+export type ApplyChange = (change: ValueChange, signal: AbortSignal) => Promise<void>;
+
 /** What a container looks after: the object of a driver package, with one shape for all of them. */
 export interface ManagedResource<Client = unknown> {
   /** What users are handed. It exists before the start, keeps its identity, and refuses calls while not ready. */
@@ -44,6 +56,10 @@ export interface ManagedResource<Client = unknown> {
   readonly calls?: CallSummary | undefined;
   /** How the last probe went. */
   readonly lastProbe?: LastProbe | undefined;
+  /** Facts for its health documents, such as where its value comes from. Never a secret. */
+  readonly about?: Readonly<Record<string, unknown>> | undefined;
+  /** Called once by a container: from here on the value changes only through `apply`. */
+  changeThrough?(apply: ApplyChange): void;
   start(options?: { readonly signal?: AbortSignal | undefined }): Promise<unknown>;
   drain(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   stop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
@@ -66,6 +82,8 @@ export interface ManagedSpec {
   readonly driver: string;
   /** Problems of literal options, found when the definition was made. */
   readonly problems: readonly OptionsProblem[];
+  /** True for what is up before anything else of a container starts that it does not need, such as a configuration. */
+  readonly first?: boolean | undefined;
   /**
    * Checks derived options, and those that the container gives where none were given, as soon as the needs are ready and
    * before anything connects. Throws `OPTIONS_INVALID`.

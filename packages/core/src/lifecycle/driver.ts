@@ -22,6 +22,8 @@ export interface Driver<Input, Client> {
   readonly inherit?: (defaults: CallDefaults) => Readonly<Record<string, unknown>>;
   /** Settings that differ from the usual ones, such as `readiness: "startup"` for what other processes share. */
   readonly settings?: ResourceSettings;
+  /** True for what is up before anything else of a container starts that it does not need. Default `false`. */
+  readonly first?: boolean;
 }
 
 /** Settings of a managed resource, next to its options. */
@@ -96,6 +98,7 @@ export function defineDriver<Input, Client>(driver: Driver<Input, Client>): Driv
       managed: {
         driver: driver.kind,
         problems,
+        first: driver.first,
         prepare: (values, defaults = {}) => {
           const given = derive === undefined ? options : derive(values);
           const whole = withInherited(driver.inherit?.(defaults) ?? {}, given);

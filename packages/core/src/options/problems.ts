@@ -9,6 +9,8 @@ export interface OptionsProblem {
   readonly path: string;
   /** What is wrong and what would be right. */
   readonly message: string;
+  /** Where the value comes from, such as `config/app.yaml:3:9` or `variable PORT`. Default: from the program itself. */
+  readonly source?: string | undefined;
 }
 
 /** The options of something were refused; `problems` lists everything that is wrong with all of them. */
@@ -17,7 +19,7 @@ export class OptionsError extends StewardError {
   readonly problems: readonly OptionsProblem[];
 
   constructor(problems: readonly OptionsProblem[]) {
-    const lines = problems.map((p) => `  ${p.resource}${p.path === "" ? "" : `.${p.path}`}: ${p.message}`);
+    const lines = problems.map((p) => `  ${p.resource}${p.path === "" ? "" : `.${p.path}`}: ${p.message}${placeOf(p)}`);
     super(
       "OPTIONS_INVALID",
       `${problems.length === 1 ? "1 option is" : `${problems.length} options are`} wrong:\n${lines.join("\n")}`,
@@ -29,6 +31,10 @@ export class OptionsError extends StewardError {
   static {
     brand(this, "options-error");
   }
+}
+
+function placeOf({ source }: OptionsProblem): string {
+  return source === undefined ? "" : ` (${source})`;
 }
 
 /** The one sentence about a key that is not an option. */
