@@ -29,7 +29,7 @@ export const cache = redisPool("cache", {
   criticality: "optional",
   tags: ["cache"],
   options: ({ settings, server }) => ({
-    url: settings.redisUrl ?? server?.url,
+    url: settings.redisUrl?.reveal() ?? server?.url,
     keyPrefix: "clips:",
     timeoutMs: 500,
   }),

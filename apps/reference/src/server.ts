@@ -19,7 +19,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 export async function makeApp(
   logger: FastifyBaseLogger,
   way: Doorway,
-  { host, monitorToken: token }: Pick<Settings, "host" | "monitorToken">,
+  { host, monitorToken }: Pick<Settings, "host" | "monitorToken">,
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = fastify({
     ...refusals(),
@@ -31,6 +31,7 @@ export async function makeApp(
   app.removeContentTypeParser("text/plain");
   // Metrics, and why something is not well, may name hosts: for this machine, and for who knows the token.
   const details = isLocal(host);
+  const token = monitorToken?.reveal();
   const guard = details || token === undefined ? {} : { token };
   const render = (): AsyncIterable<string> =>
     prometheusText([app.steward, ...(way.running === undefined ? [] : [way.running])]);

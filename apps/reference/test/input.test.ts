@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { inspect } from "node:util";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import type { InjectOptions } from "fastify";
 import { sql } from "drizzle-orm";
 import { pino } from "pino";
 import t from "tap";
 import { container } from "@steward/container";
-import { isStewardError, resource } from "@steward/core";
+import { resource } from "@steward/core";
 import { testDatabase } from "@steward/database/testing";
 import { Doorway, type Problem } from "@steward/fastify";
 import { testClient, type TestClient } from "@steward/fastify/testing";
@@ -16,7 +17,7 @@ import { makeApp } from "../src/server.ts";
 import { jobs } from "../src/processing/jobs.ts";
 import { cache, crypto, db, http } from "../src/resources.ts";
 import { secrets } from "../src/secrets/secrets.ts";
-import { environment, readSettings, settings } from "../src/settings.ts";
+import { environment, settings, type Settings } from "../src/settings.ts";
 import { videos } from "../src/videos/videos.ts";
 
 const LOCAL = { host: "127.0.0.1", monitorToken: undefined };
@@ -178,7 +179,8 @@ t.test("metrics, and reasons of health, are for this machine, and elsewhere for 
   t.match(body, /^dependency_health\{.*resource="http"/m);
   await using closed = await made({ host: "0.0.0.0", monitorToken: undefined });
   t.strictSame(await asked(closed, { authorization: `Bearer ${token}` }), [404, 404]);
-  await using guarded = await made({ host: "0.0.0.0", monitorToken: token });
+  const { monitorToken } = await read({ CLIPS_MONITOR_TOKEN: token });
+  await using guarded = await made({ host: "0.0.0.0", monitorToken });
   t.strictSame(await asked(guarded), [401, 401]);
   t.strictSame(await asked(guarded, { authorization: `Bearer ${token}` }), [200, 200]);
 });
@@ -211,27 +213,34 @@ t.test("bytes that are no HTTP get a problem too", async (t) => {
   t.match(String(chunk), /^HTTP\/1\.1 400 [^]*application\/problem\+json[^]*"requestId":"[0-9a-f-]{36}"/);
 });
 
+/** Settings of an environment, as a container starts with them. */
+async function read(variables: Readonly<Record<string, string>>): Promise<Settings> {
+  await using running = await container([settings]).start([environment.is(variables)]);
+  return running.get(settings);
+}
+
 t.test("settings have defaults, and an empty variable counts as not set", async (t) => {
-  t.match(readSettings({ HOST: "", PORT: "" }), {
+  const plain = await read({ HOST: "", PORT: "" });
+  t.match(plain, {
     port: 3000,
     host: "127.0.0.1",
-    databaseUrl: undefined,
-    redisUrl: undefined,
     allowedOrigins: [],
+    keks: [],
+    tls: {},
     logLevel: "info",
     dataDir: /[\\/]reference[\\/]\.data$/,
   });
-  t.match(readSettings({ PORT: "0", ALLOWED_ORIGINS: "https://a.example, http://b.example:8080" }), {
+  for (const name of ["databaseUrl", "redisUrl", "adminToken"] as const) t.equal(plain[name], undefined);
+  t.match(await read({ PORT: "0", ALLOWED_ORIGINS: "https://a.example, http://b.example:8080" }), {
     port: 0,
     allowedOrigins: ["https://a.example", "http://b.example:8080"],
   });
-  t.match(readSettings({}), {
-    keks: [],
-    adminToken: undefined,
-    tls: { ca: undefined, cert: undefined, key: undefined },
-  });
-  const [one, two] = [Buffer.alloc(32, 1).toString("base64"), Buffer.alloc(32, 2).toString("base64")];
-  t.strictSame(readSettings({ CLIPS_KEK: `${one}, ${two}` }).keks, [one, two]);
+  const [one, two] = [1, 2].map((fill) => Buffer.alloc(32, fill).toString("base64"));
+  const { keks } = await read({ CLIPS_KEK: `${one}, ${two}` });
+  t.strictSame(
+    keks.map((key) => key.reveal()),
+    [one, two],
+  );
 });
 
 t.test("all wrong settings are told at once, without what may be secret", async (t) => {
@@ -244,17 +253,15 @@ t.test("all wrong settings are told at once, without what may be secret", async 
     CLIPS_KEK: "hush",
     CLIPS_ADMIN_TOKEN: "hush",
     CLIPS_MONITOR_TOKEN: "hush",
+    DATA_DRI: "hush",
   };
-  try {
-    readSettings(wrong);
-    t.fail("it must throw");
-  } catch (error) {
-    t.ok(isStewardError(error, "OPTIONS_INVALID"));
-    for (const name of Object.keys(wrong)) t.match(String(error), new RegExp(`environment\\.${name}: `));
-    t.notMatch(String(error), /hush/);
-  }
-  t.throws(() => readSettings({ HTTP_CERT_FILE: "cert.pem" }), { message: /HTTP_CERT_FILE: .*HTTP_KEY_FILE/ });
-  t.throws(() => readSettings({ HTTP_KEY_FILE: "key.pem" }), { message: /HTTP_CERT_FILE: .*HTTP_KEY_FILE/ });
+  const error = await read(wrong).catch((error: unknown) => error);
+  for (const name of Object.keys(wrong)) t.match(String(error), new RegExp(`\\(variable ${name}\\)`));
+  t.match(String(error), /9 options are wrong/);
+  t.notMatch(inspect(error, { depth: 9 }), /hush/);
+  const together = { message: /settings\.tls: HTTP_CERT_FILE and HTTP_KEY_FILE are set together, or neither is/ };
+  await t.rejects(read({ HTTP_CERT_FILE: "cert.pem" }), together);
+  await t.rejects(read({ HTTP_KEY_FILE: "key.pem" }), together);
 });
 
 t.test("the front page escapes what it shows, and tells why something is not well only with details", async (t) => {

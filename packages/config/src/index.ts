@@ -13,6 +13,7 @@ export {
   url,
   type AmountOptions,
   type TextOptions,
+  type TextSecret,
   type UrlOptions,
 } from "./schema/atoms.ts";
 export { envName, type FieldMark } from "./schema/mark.ts";

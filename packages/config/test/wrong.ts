@@ -255,6 +255,11 @@ export const WRONG: readonly Wrong[] = [
     says: /tenants: must be JSON: .*\(variable CLIPS_TENANTS\)/,
   },
   {
+    kind: "one of several in a variable is wrong",
+    sources: () => [variables({ CLIPS_TENANTS: `{"acme": {"quota": 0}}` })],
+    says: /tenants\.acme\.quota: must be at least 1 \(variable CLIPS_TENANTS\)/,
+  },
+  {
     kind: "a name inside of a record is mistyped",
     sources: yaml("tenants:\n  acme:\n    qouta: 5\n"),
     says: /tenants\.acme\.qouta: is not a setting; did you mean "quota"\? \(.*app\.yaml:3:5\)/,

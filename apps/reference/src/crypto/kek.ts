@@ -14,7 +14,7 @@ export const kek = resource("kek", {
   needs: { settings },
   tags: ["security"],
   start: async ({ settings: { keks, dataDir } }): Promise<readonly Kek[]> => {
-    if (keks.length > 0) return keks.map((key) => keyKek({ key }));
+    if (keks.length > 0) return keks.map((key) => keyKek({ key: key.reveal() }));
     return [keyKek({ key: await keyInFile(join(dataDir, "kek")) })];
   },
 });

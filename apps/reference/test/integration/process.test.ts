@@ -133,7 +133,7 @@ t.test("wrong settings are told all at once", async (t) => {
   await using clips = new ClipsProcess({ ...data, PORT: "http", LOG_LEVEL: "loud", REDIS_URL: "hush" });
   t.strictSame(await clips.ended, { code: 1, signal: null });
   t.match(clips.errors, /^OPTIONS_INVALID: 3 options are wrong:/);
-  for (const name of ["PORT", "LOG_LEVEL", "REDIS_URL"]) t.match(clips.errors, new RegExp(`environment\\.${name}: `));
+  for (const name of ["PORT", "LOG_LEVEL", "REDIS_URL"]) t.match(clips.errors, new RegExp(`\\(variable ${name}\\)`));
 });
 
 t.test("Ctrl-C in the middle of the first start unwinds it, and the next start is not troubled", async (t) => {

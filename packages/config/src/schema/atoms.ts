@@ -126,6 +126,12 @@ export function text(options: TextOptions = {}): v.GenericSchema<unknown, string
   });
 }
 
+/** A secret that is text, so that showing it waits for nothing. */
+export interface TextSecret extends Secret {
+  /** The text itself. */
+  reveal(): string;
+}
+
 const secretShape: Shape<SecretRules> = /* @__PURE__ */ shape<SecretRules>(() => ({
   minBytes: wholeNumber(1),
   protocols: listOf(textRule()),
@@ -143,13 +149,13 @@ const secretShape: Shape<SecretRules> = /* @__PURE__ */ shape<SecretRules>(() =>
  * console.log(result.issues?.[0].message); // => must have at least 32 bytes; openssl rand -base64 32 makes one
  * ```
  */
-export function secret(rules: SecretRules = {}): v.GenericSchema<unknown, Secret> {
+export function secret(rules: SecretRules = {}): v.GenericSchema<unknown, TextSecret> {
   assertShape("secret", secretShape, rules);
   const what = rules.protocols === undefined ? "a secret" : `a secret URL with ${schemes(rules.protocols)}`;
   const check = (value: unknown): string | undefined => faultOfSecret(value, rules);
   const schema = v.pipe(
     ruleSchema<string | Secret>(Object.assign(check, { expects: what })),
-    v.transform((value) => (value instanceof Secret ? value : new Secret(value))),
+    v.transform((value) => (value instanceof Secret ? value : new Secret(value)) as TextSecret), // it holds text
   );
   return marked(Object.assign(schema, { expects: what }), { types: ["string"], secret: true });
 }

@@ -68,8 +68,17 @@ function frozen(value: unknown): unknown {
 function located({ model, given, node, prefix }: Merged, path: string, message: string): SourceProblem {
   const keys = path === "" ? [] : path.split(".");
   const text = withoutValue(message, valueAt(given, keys), fieldAt(model.root, keys)?.secret === true);
-  const source = nodeAt(node, keys)?.at;
+  const source = placeAt(node, keys);
   return { path, message: source === undefined ? `${text}${remedy(model, path, prefix)}` : text, source };
+}
+
+/** Where a value stands: what is inside of a text, such as one of several with commas between them, is where that is. */
+function placeAt(root: Node, keys: readonly string[]): string | undefined {
+  for (const length of keys.keys()) {
+    const outer = nodeAt(root, keys.slice(0, length));
+    if (outer?.kind === "value") return outer.at;
+  }
+  return nodeAt(root, keys)?.at;
 }
 
 /** What is missing has no place, so it says where it could stand. */
