@@ -1,66 +1,71 @@
-export { SECRET_PARAMETERS, type AccessLogOptions } from "./access-log.ts";
-export type { Background, BackgroundStats } from "./background.ts";
-export { depend } from "./dependencies.ts";
-export { Doorway, doorway } from "./doorway.ts";
-export type { MetricsRoute } from "./endpoints.ts";
-export type { StewardStats } from "./entrance.ts";
+export type { AccessLogOptions } from "./app/access-log.ts";
+export { depend } from "./app/dependencies.ts";
+export type { MetricsRoute } from "./app/endpoints.ts";
+export type { FormOptions } from "./app/forms.ts";
+export { refusals } from "./app/refusals.ts";
+export type { OpenApiOptions } from "./document/openapi.ts";
+export { FASTIFY_CODES, type FastifyCode } from "./errors.ts";
+export { inject, injectSocket, type HandlerOptions, type Injected, type SocketLike } from "./handler/handler.ts";
+export { reply, request } from "./handler/inputs.ts";
+export type { ContainerSource, StewardOptions, StewardSettings } from "./options.ts";
+export { steward, withInputs, type Steward } from "./plugin.ts";
+export { Doorway, doorway } from "./server/doorway.ts";
+export { FastifyServer, fastifyServer, type FastifyServerOptions, type ListenOptions } from "./server/server.ts";
+// What is the same on every server comes through here, so that an app imports one package.
 export {
-  FASTIFY_CODES,
-  HttpError,
-  InvalidInput,
-  SocketError,
-  type FastifyCode,
-  type HttpErrorOptions,
-} from "./errors.ts";
-export type { FormOptions } from "./forms.ts";
-export { inject, injectSocket, type Injected, type InjectOptions, type SocketLike } from "./inject.ts";
-export type { InputPlace, Issue } from "./inputs/issue.ts";
-export {
+  apiKey,
+  background,
+  basic,
+  bearer,
   body,
   cookie,
+  digest,
   file,
   form,
   header,
-  path,
-  query,
-  type InputMaker,
-  type InputOptions,
-  type InputValue,
-  type RequestInput,
-  type UploadedFile,
-} from "./inputs/parameter.ts";
-export { passwordForm, type PasswordForm } from "./inputs/password-form.ts";
-export type { InputSchema, JsonSchema, SchemaValue } from "./inputs/schema.ts";
-export type { OpenApiOptions } from "./openapi.ts";
-export { parametrised } from "./parametrised.ts";
-export {
-  steward,
-  withInputs,
-  type ContainerSource,
-  type Steward,
-  type StewardOptions,
-  type StewardSettings,
-} from "./plugin.ts";
-export type { Problem, ProblemOptions } from "./problem.ts";
-export { refusals } from "./refusals.ts";
-export { uuid7 } from "./request-id.ts";
-export { background, reply, request, requestSignal, requiredScopes, type Provided } from "./request-inputs.ts";
-export type { OAuthFlow, Scheme, SchemeDocument } from "./security/scheme.ts";
-export {
-  apiKey,
-  basic,
-  bearer,
-  digest,
   httpAuthorization,
+  HttpError,
+  InvalidInput,
   oauth2,
   oauth2AuthorizationCode,
   oauth2Password,
   openIdConnect,
+  parametrised,
+  passwordForm,
+  path,
+  query,
+  requestSignal,
+  requiredScopes,
+  Scopes,
+  SECRET_PARAMETERS,
+  security,
+  SocketError,
+  uuid7,
   type Authorization,
+  type Background,
+  type BackgroundStats,
   type BasicCredentials,
+  type Granting,
+  type HttpErrorOptions,
+  type InputMaker,
+  type InputOptions,
+  type InputPlace,
+  type InputSchema,
+  type InputValue,
+  type Issue,
+  type JsonSchema,
+  type OAuthFlow,
+  type PasswordForm,
+  type Problem,
+  type ProblemError,
+  type ProblemOptions,
+  type Provided,
+  type RequestInput,
+  type SchemaValue,
+  type Scheme,
   type SchemeDefinition,
+  type SchemeDocument,
   type SchemeOptions,
-} from "./security/schemes.ts";
-export { Scopes } from "./security/scopes.ts";
-export { security } from "./security/security.ts";
-export { FastifyServer, fastifyServer, type FastifyServerOptions, type ListenOptions } from "./server.ts";
+  type ServingStats,
+  type UploadedFile,
+} from "@steward/server";

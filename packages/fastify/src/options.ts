@@ -1,3 +1,4 @@
+import type { Container, HealthEndpointOptions, RunningContainer } from "@steward/container";
 import {
   anything,
   flag,
@@ -7,40 +8,74 @@ import {
   milliseconds,
   oneOf,
   recognised,
-  recordOf,
   required,
   shape,
   text,
   wholeNumber,
   withMethods,
+  type Binding,
+  type Needs,
   type Rule,
   type Shape,
 } from "@steward/core";
-import type { AccessLogOptions } from "./access-log.ts";
-import type { MetricsRoute } from "./endpoints.ts";
-import type { FormOptions } from "./forms.ts";
-import type { InjectOptions } from "./inject.ts";
-import type { InputOptions } from "./inputs/parameter.ts";
-import type { OpenApiOptions } from "./openapi.ts";
-import type { StewardSettings } from "./plugin.ts";
-import type { ProblemOptions } from "./problem.ts";
-import type { OAuthFlow } from "./security/scheme.ts";
-import type { SchemeOptions } from "./security/schemes.ts";
-import type { FastifyServerOptions, ListenOptions } from "./server.ts";
+import { problemShape, requestIdRule, type ProblemOptions } from "@steward/server";
+import type { AccessLogOptions } from "./app/access-log.ts";
+import type { MetricsRoute } from "./app/endpoints.ts";
+import type { FormOptions } from "./app/forms.ts";
+import type { Doorway } from "./server/doorway.ts";
+import type { OpenApiOptions } from "./document/openapi.ts";
 
-const headerName = (): Rule => recognised((value) => typeof value === "string" && /^[\w-]+$/.test(value), "a header");
+/** Where the container of an app comes from. */
+export type ContainerSource =
+  | {
+      /** Started when the app gets ready, stopped when it has closed. */
+      readonly container: Container<never>;
+      readonly inputs?: readonly Binding[];
+    }
+  | {
+      /** A container that somebody else starts and stops; a doorway or a function where it is up later than the app. */
+      readonly running: RunningContainer | Doorway | (() => RunningContainer | undefined);
+    };
+
+/** Settings of the plugin. */
+export interface StewardSettings {
+  /** Dependencies of every injected route. */
+  readonly dependencies?: Needs;
+  /** How long a request may take, in ms, before managed calls are given up; 0 for no deadline. Default 30,000. */
+  readonly timeoutMs?: number;
+  /**
+   * How long closing may take, in ms: requests, their cleanup, and the stop of a container of the app's own, for which
+   * up to 5,000 of it are kept. Connections of requests that have not ended by then are cut. Default 15,000.
+   */
+  readonly closeTimeoutMs?: number;
+  /** Header of request ids, read and echoed. Default `x-request-id`; `false` leaves ids to Fastify. */
+  readonly requestId?: string | false;
+  /** Log of requests. Default on; switch Fastify's own off with `logController: new LogController({ disableRequestLogging: true })`. */
+  readonly accessLog?: AccessLogOptions | false;
+  /** How errors are told. `false` leaves them to Fastify. */
+  readonly errors?: ProblemOptions | false;
+  /**
+   * Answers what has no route, as errors are told: 405 with `allow` where the path has routes of other methods, else
+   * 404. Default on; `false` where the app has a `setNotFoundHandler` of its own.
+   */
+  readonly notFound?: boolean;
+  /** `true`: parameters of the query string that a route does not know are not valid. Default: nobody looks at them. */
+  readonly strictQuery?: boolean;
+  /** Health routes. Default on, without a prefix. */
+  readonly health?: HealthEndpointOptions | false;
+  /** A route for metrics, with what renders them. Default none. */
+  readonly metrics?: MetricsRoute;
+  /** Bounds of forms. `false`: forms cannot be read. */
+  readonly forms?: FormOptions | false;
+  /** The OpenAPI document and its page. Default none. */
+  readonly openapi?: OpenApiOptions;
+}
+
+/** Options of the plugin. */
+export type StewardOptions = ContainerSource & StewardSettings;
+
 const path = (): Rule => recognised((value) => typeof value === "string" && value.startsWith("/"), "a path such as /a");
-const requestId = (): Rule => literalOr(false, headerName());
-
-const invalidStatus = (): Rule => recognised((value) => value === 400 || value === 422, "400 or 422");
-
 const accessLog: Shape<AccessLogOptions> = shape<AccessLogOptions>(() => ({ redact: listOf(text()), quiet: func() }));
-
-const problems: Shape<ProblemOptions> = shape<ProblemOptions>(() => ({
-  shape: oneOf("problem", "fastapi"),
-  invalidStatus: invalidStatus(),
-  tell: func(),
-}));
 
 const forms: Shape<FormOptions> = shape<FormOptions>(() => ({
   maxFileBytes: wholeNumber(1),
@@ -94,9 +129,9 @@ export const pluginShape: Shape<Registration> = shape<Registration>(
     dependencies: anything(), // told by the route that gets them
     timeoutMs: milliseconds(0),
     closeTimeoutMs: milliseconds(0),
-    requestId: requestId(),
+    requestId: requestIdRule(),
     accessLog: literalOr(false, accessLog),
-    errors: literalOr(false, problems),
+    errors: literalOr(false, problemShape),
     notFound: flag(),
     strictQuery: flag(),
     health: anything(), // checked by the endpoints
@@ -114,91 +149,12 @@ export const pluginShape: Shape<Registration> = shape<Registration>(
       : undefined,
 );
 
-/** What the options of a handler must be. */
-export const injectShape: Shape<InjectOptions> = shape<InjectOptions>(() => ({
-  dependencies: anything(), // told with the needs
-  parallel: flag(),
-  timeoutMs: milliseconds(0),
-}));
-
-/** What the options of an input must be. */
-export const inputShape: Shape<InputOptions> = shape<InputOptions>(() => ({
-  required: flag(),
-  inDocument: flag(),
-  description: text(true),
-}));
-
-/** What the options of the password form must be. */
-export const passwordFormShape: Shape<{ readonly strict?: boolean }> = shape<{ readonly strict?: boolean }>(() => ({
-  strict: flag(),
-}));
-
 /** What the options of {@link refusals} must be. */
 export const refusalsShape: Shape<ProblemOptions & { readonly requestId?: string | false }> = shape<
   ProblemOptions & { readonly requestId?: string | false }
 >(() => ({
   shape: oneOf("problem", "fastapi"),
-  invalidStatus: invalidStatus(),
+  invalidStatus: recognised((value) => value === 400 || value === 422, "400 or 422"),
   tell: func(),
-  requestId: requestId(),
-}));
-
-/** What names something: a key, a scheme, a URL. */
-export const nameRule = (): Rule => text();
-
-/** What a flow of OAuth2 must be. */
-export const flowShape: Shape<OAuthFlow> = shape<OAuthFlow>(() => ({
-  authorizationUrl: text(),
-  tokenUrl: text(),
-  refreshUrl: text(),
-  scopes: required(recordOf(text(true))),
-}));
-
-type CodeUrls = { readonly authorizationUrl: string; readonly tokenUrl: string; readonly refreshUrl?: string };
-
-/** What the URLs of the authorization code flow must be. */
-export const urlsShape: Shape<CodeUrls> = shape<CodeUrls>(() => ({
-  authorizationUrl: required(text()),
-  tokenUrl: required(text()),
-  refreshUrl: text(),
-}));
-
-/** Everything that a security scheme can be told. */
-export interface AnySchemeOptions extends SchemeOptions {
-  readonly realm?: string;
-  readonly bearerFormat?: string;
-  readonly scopes?: Readonly<Record<string, string>>;
-  readonly refreshUrl?: string;
-}
-
-/** What only some schemes have. */
-export type OwnSchemeOption = "realm" | "bearerFormat" | "scopes" | "refreshUrl";
-
-/** What the options of a security scheme must be, with what it has beside the usual ones. */
-export function schemeShape(...own: readonly OwnSchemeOption[]): Shape<AnySchemeOptions> {
-  const all = {
-    name: text(),
-    autoError: flag(),
-    description: text(true),
-    realm: text(true),
-    bearerFormat: text(),
-    scopes: recordOf(text(true)),
-    refreshUrl: text(),
-  };
-  const { name, autoError, description } = all;
-  const rules = { name, autoError, description, ...Object.fromEntries(own.map((key) => [key, all[key]])) };
-  return shape<AnySchemeOptions>(() => rules as typeof all); // a key that is not there is refused
-}
-
-/** What the options of a server must be. */
-export const serverShape: Shape<FastifyServerOptions<{}>> = shape<FastifyServerOptions<{}>>(() => ({
-  needs: anything(), // told by the definition
-  app: required(func()),
-  listen: required(func()),
-}));
-
-/** What says where a server listens. */
-export const listenShape: Shape<ListenOptions> = shape<ListenOptions>(() => ({
-  host: text(),
-  port: required(wholeNumber(0, 65_535)),
+  requestId: requestIdRule(),
 }));

@@ -1,92 +1,41 @@
 // Routes may say `tags`, `summary` and what else a document holds.
 /// <reference types="@fastify/swagger" preserve="true" />
-import {
-  announceShutdown,
-  type AllInputs,
-  type Container,
-  type HealthEndpointOptions,
-  type RunningContainer,
-} from "@steward/container";
+import { announceShutdown, type AllInputs, type Container, type RunningContainer } from "@steward/container";
 import { assertShape, type Binding, type MetricsSource, type Needs } from "@steward/core";
 import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from "fastify";
 import plugin from "fastify-plugin";
-import { accessLog, type AccessLogOptions } from "./access-log.ts";
-import { depend, dependenciesOf } from "./dependencies.ts";
-import { describe } from "./describe.ts";
-import { serveDocument } from "./documents.ts";
-import type { Doorway } from "./doorway.ts";
-import { healthRoutes, METRICS_PATH, metricsRoute, type MetricsRoute } from "./endpoints.ts";
-import { Entrance, type RunningSource, type StewardStats } from "./entrance.ts";
-import { parseForms, readForm, type FormOptions } from "./forms.ts";
-import { handleWith } from "./handle.ts";
-import { allNeeds, injectionOf, setSurroundings, visitKey, visitOf, type Injection } from "./inject.ts";
-import { Validators } from "./inputs/validator.ts";
-import { answerUnknown } from "./not-found.ts";
-import { Documentation, type OpenApiOptions } from "./openapi.ts";
-import { errorHandler, type ProblemOptions } from "./problem.ts";
-import { pluginShape } from "./options.ts";
-import { problemSchema } from "./problem-schema.ts";
-import { requestIdFrom } from "./request-id.ts";
-import { Route, type Surroundings } from "./route.ts";
-import { sweepWhileClosing } from "./server-drain.ts";
-import { socketRoute } from "./socket.ts";
-import { strictQuery } from "./strict-query.ts";
-
-/** Where the container of an app comes from. */
-export type ContainerSource =
-  | {
-      /** Started when the app gets ready, stopped when it has closed. */
-      readonly container: Container<never>;
-      readonly inputs?: readonly Binding[];
-    }
-  | {
-      /** A container that somebody else starts and stops; a doorway or a function where it is up later than the app. */
-      readonly running: RunningContainer | Doorway | (() => RunningContainer | undefined);
-    };
-
-/** Settings of the plugin. */
-export interface StewardSettings {
-  /** Dependencies of every injected route. */
-  readonly dependencies?: Needs;
-  /** How long a request may take, in ms, before managed calls are given up; 0 for no deadline. Default 30,000. */
-  readonly timeoutMs?: number;
-  /**
-   * How long closing may take, in ms: requests, their cleanup, and the stop of a container of the app's own, for which
-   * up to 5,000 of it are kept. Connections of requests that have not ended by then are cut. Default 15,000.
-   */
-  readonly closeTimeoutMs?: number;
-  /** Header of request ids, read and echoed. Default `x-request-id`; `false` leaves ids to Fastify. */
-  readonly requestId?: string | false;
-  /** Log of requests. Default on; switch Fastify's own off with `logController: new LogController({ disableRequestLogging: true })`. */
-  readonly accessLog?: AccessLogOptions | false;
-  /** How errors are told. `false` leaves them to Fastify. */
-  readonly errors?: ProblemOptions | false;
-  /**
-   * Answers what has no route, as errors are told: 405 with `allow` where the path has routes of other methods, else
-   * 404. Default on; `false` where the app has a `setNotFoundHandler` of its own.
-   */
-  readonly notFound?: boolean;
-  /** `true`: parameters of the query string that a route does not know are not valid. Default: nobody looks at them. */
-  readonly strictQuery?: boolean;
-  /** Health routes. Default on, without a prefix. */
-  readonly health?: HealthEndpointOptions | false;
-  /** A route for metrics, with what renders them. Default none. */
-  readonly metrics?: MetricsRoute;
-  /** Bounds of forms. `false`: forms cannot be read. */
-  readonly forms?: FormOptions | false;
-  /** The OpenAPI document and its page. Default none. */
-  readonly openapi?: OpenApiOptions;
-}
-
-/** Options of the plugin. */
-export type StewardOptions = ContainerSource & StewardSettings;
+import {
+  describe,
+  problemSchema,
+  requestIdFrom,
+  Route,
+  Serving,
+  strictQuery,
+  Validators,
+  type AppContext,
+  type RunningSource,
+  type ServingStats,
+} from "@steward/server";
+import { accessLog } from "./app/access-log.ts";
+import { depend, dependenciesOf } from "./app/dependencies.ts";
+import { healthRoutes, METRICS_PATH, metricsRoute } from "./app/endpoints.ts";
+import { errorHandler } from "./app/error-handler.ts";
+import { parseForms, readForm } from "./app/forms.ts";
+import { answerUnknown } from "./app/not-found.ts";
+import { sweepWhileClosing } from "./app/server-drain.ts";
+import { serveDocument } from "./document/documents.ts";
+import { Documentation } from "./document/openapi.ts";
+import { allNeeds, injectionOf, setContext, type Injection } from "./handler/handler.ts";
+import { lifeKey, lifeOf, living } from "./handler/life.ts";
+import { socketRoute } from "./handler/socket.ts";
+import { pluginShape, type ContainerSource, type StewardOptions } from "./options.ts";
 
 /** What the plugin puts on an app, as `app.steward`. */
 export interface Steward extends MetricsSource {
   /** The container, once it runs. */
   readonly running: RunningContainer | undefined;
   /** Numbers of requests and background work. */
-  stats(): StewardStats;
+  stats(): ServingStats;
   /** Replaces the container before the app is ready; `false` when it is too late or the container is somebody else's. For tests. */
   replaceContainer(change: (container: Container<string>) => Container<string>): boolean;
 }
@@ -110,16 +59,16 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
     openapi,
     dependencies,
   } = options;
-  const entrance = new Entrance(sourceOf(options), app.log);
+  const serving = new Serving(sourceOf(options), app.log);
   let validators: Validators | undefined;
-  const surroundings: Surroundings = {
-    entrance,
+  const context: AppContext = {
+    serving,
     timeoutMs,
     validators: () => (validators ??= new Validators(app.getSchemas())),
   };
-  setSurroundings(app, surroundings);
-  app.decorate("steward", stewardOf(entrance));
-  app.decorateRequest(visitKey, null);
+  setContext(app, context);
+  app.decorate("steward", stewardOf(serving));
+  app.decorateRequest(lifeKey, null);
   if (dependencies !== undefined) depend(app, dependencies as {}); // checked by the route that gets them
   if (requestId !== false) echoRequestId(app, requestId);
   if (options.accessLog !== false) accessLog(app, options.accessLog ?? {}, metrics?.path ?? METRICS_PATH);
@@ -129,11 +78,11 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   const { shape = "problem", invalidStatus = 422 } = errors === false ? {} : errors;
   takeAnyJson(app);
   const documentation = new Documentation(problemSchema(shape), invalidStatus);
-  const routes = joinRoutes(app, surroundings, documentation, options.strictQuery ?? false);
+  const routes = joinRoutes(app, context, documentation, options.strictQuery ?? false);
   if (openapi !== undefined) serveDocument(app, openapi, documentation);
-  if (health !== false) healthRoutes(app, () => entrance.running, health);
+  if (health !== false) healthRoutes(app, () => serving.running, health);
   if (metrics !== undefined) metricsRoute(app, metrics);
-  joinLifecycles(app, entrance, routes, options);
+  joinLifecycles(app, serving, routes, options);
 };
 
 /**
@@ -178,14 +127,14 @@ function sourceOf(options: ContainerSource): RunningSource {
   return "onOpen" in running ? () => running.running : () => running;
 }
 
-function stewardOf(entrance: Entrance): Steward {
+function stewardOf(serving: Serving): Steward {
   return {
     get running() {
-      return entrance.running;
+      return serving.running;
     },
-    stats: () => entrance.stats(),
-    metrics: () => entrance.metrics(),
-    replaceContainer: (change) => entrance.replaceContainer(change),
+    stats: () => serving.stats(),
+    metrics: () => serving.metrics(),
+    replaceContainer: (change) => serving.replaceContainer(change),
   };
 }
 
@@ -213,7 +162,7 @@ function takeAnyJson(app: FastifyInstance): void {
 /** Gives each injected route its handler, and the document what it takes. */
 function joinRoutes(
   app: FastifyInstance,
-  surroundings: Surroundings,
+  context: AppContext,
   documentation: Documentation,
   strict: boolean,
 ): readonly Route[] {
@@ -222,11 +171,11 @@ function joinRoutes(
     const injection = injectionOf(options.handler) ?? injectionOf((options as SocketOptions).wsHandler);
     if (injection === undefined) return;
     const needs = allNeeds(dependenciesOf(this), injection);
-    const route = new Route(surroundings, strict ? withStrictQuery(needs) : needs, injection.options);
+    const route = new Route(context, strict ? withStrictQuery(needs) : needs, injection.options);
     routes.push(route);
-    if (injection.socket) joinSocket(options, route, injection);
+    if (injection.socket) joinSocket(options, context, route, injection);
     else {
-      const handler = handleWith(route, injection.handler);
+      const handler = answering(context, route, injection.handler);
       options.handler = handler;
       documentation.note(handler, route.description);
       joinHooks(options, route);
@@ -243,8 +192,8 @@ function withStrictQuery(needs: Needs): Needs {
 /** What @fastify/websocket adds to routes. */
 type SocketOptions = RouteOptions & { wsHandler?: unknown };
 
-function joinSocket(options: SocketOptions, route: Route, injection: Injection): void {
-  const { before, handle } = socketRoute(route, injection.handler);
+function joinSocket(options: SocketOptions, context: AppContext, route: Route, injection: Injection): void {
+  const { before, handle } = socketRoute(context, route, injection.handler);
   options.preHandler = [...[options.preHandler ?? []].flat(), before];
   if (injectionOf(options.wsHandler) === undefined) options.handler = handle as never; // @fastify/websocket calls it with a socket
   else options.wsHandler = handle;
@@ -254,30 +203,35 @@ function joinHooks(options: RouteOptions, { description }: Route): void {
   if (description.takesForm) options.preValidation = [...[options.preValidation ?? []].flat(), readForm];
   options.onError = [
     ...[options.onError ?? []].flat(),
-    (request, _reply, error, done) => {
-      visitOf(request)?.note(error);
-      done();
+    async (request, _reply, error) => {
+      await lifeOf(request)?.failedOutside(error);
     },
   ];
   if (!description.commits) return;
   options.onSend = [
     ...[options.onSend ?? []].flat(),
     (request, _reply, payload, done) => {
-      const visit = visitOf(request);
-      const scope = visit?.failure === undefined ? visit?.scope : undefined;
-      if (scope === undefined || scope.settlesAtOnce) done(null, payload);
+      const committing = lifeOf(request)?.commit();
+      if (committing === undefined) done(null, payload);
       else
-        scope.settle().then(
+        committing.then(
           () => done(null, payload),
-          (error: unknown) => done(error as never, payload),
-        ); // whoever replied from a callback commits here
+          (error: unknown) => done(error as never, payload), // Fastify answers with whatever it is
+        );
     },
   ];
 }
 
+/** Makes what Fastify calls for a route. A handler that has the reply may answer from a callback. */
+function answering(context: AppContext, route: Route, handler: Injection["handler"]): RouteOptions["handler"] {
+  const repliesLater = handler.length > 2 || route.description.takesReply;
+  return (request, reply) =>
+    living(context, request, reply, route.timeoutMs).handle(route, handler, repliesLater) as never; // Fastify sends what it gives
+}
+
 function joinLifecycles(
   app: FastifyInstance,
-  entrance: Entrance,
+  serving: Serving,
   routes: readonly Route[],
   options: StewardOptions,
 ): void {
@@ -286,16 +240,16 @@ function joinLifecycles(
   const check = (): void => routes.forEach((route) => route.check());
   if ("running" in options && "onOpen" in options.running) options.running.onOpen(check);
   app.addHook("onReady", async () => {
-    await entrance.start();
+    await serving.start();
     check();
   });
   app.addHook("preClose", async () => {
     // A container of somebody else goes on, and other apps may be on it.
-    if ("container" in options && entrance.running !== undefined) announceShutdown(entrance.running);
+    if ("container" in options && serving.running !== undefined) announceShutdown(serving.running);
     sweep.begin();
   });
   app.addHook("onClose", async () => {
     sweep.end();
-    await entrance.stop(closeTimeoutMs);
+    await serving.stop(closeTimeoutMs);
   });
 }

@@ -64,3 +64,15 @@ export function logged<const L extends "request" | "handler">(log: string[], nam
 export async function turns(count = 5): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
 }
+
+/** Notes in a log when the head of an answer is written. */
+export function noteHead(app: FastifyInstance, log: string[]): void {
+  app.addHook("onRequest", (_request, { raw }, done) => {
+    const writeHead = raw.writeHead.bind(raw) as (...head: unknown[]) => typeof raw; // it has several forms
+    raw.writeHead = (...head: unknown[]) => {
+      log.push("sent");
+      return writeHead(...head);
+    };
+    done();
+  });
+}

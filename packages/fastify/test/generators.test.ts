@@ -1,12 +1,12 @@
 import { afterReply, currentContext, generator, resource } from "@steward/core";
 import t from "tap";
 import { background, HttpError, inject, reply } from "../src/index.ts";
-import { got, logged, served, turns } from "./app.ts";
+import { got, logged, noteHead, served, turns } from "./app.ts";
 
 t.test("G02, G05: a handler's generator ends before the reply is sent, a request's after it", async (t) => {
   const log: string[] = [];
   await using client = await served((app) => {
-    app.addHook("onSend", async () => void log.push("sent"));
+    noteHead(app, log);
     app.get(
       "/",
       inject({ req: logged(log, "req", "request"), fn: logged(log, "fn", "handler") }, () => `${log.push("ep")}`),
@@ -431,7 +431,7 @@ t.test("a handler's generator commits before the reply and releases after it, wh
     },
   });
   await using client = await served((app) => {
-    app.addHook("onSend", async () => void log.push("sent"));
+    noteHead(app, log);
     app.get(
       "/",
       inject({ tx }, () => "ok"),

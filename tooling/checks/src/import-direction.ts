@@ -8,7 +8,8 @@ const scope = "@steward/";
 // Whom the sources of a package may import. Every package not named here is a driver.
 const directions: Readonly<Record<string, readonly string[]>> = {
   core: [],
-  fastify: ["core", "container"],
+  server: ["core", "container"],
+  fastify: ["core", "container", "server"],
 };
 const driver: readonly string[] = ["core"];
 

@@ -5,7 +5,7 @@ import { importsOf, placeOf } from "./imports.ts";
 import type { SourceFile } from "./workspace.ts";
 
 /** Packages whose sources are laid out by concept; the others join when theirs are. */
-const laidOut: readonly string[] = ["core", "container"];
+const laidOut: readonly string[] = ["core", "container", "server", "fastify"];
 
 const MOST_FILES = 14;
 const MOST_LINES = 400;

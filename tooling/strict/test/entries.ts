@@ -20,6 +20,7 @@ import * as redisTesting from "@steward/redis/testing";
 import * as telemetry from "@steward/telemetry";
 import * as openTelemetry from "@steward/telemetry/opentelemetry";
 import * as testing from "@steward/testing";
+import * as server from "@steward/server";
 import * as servers from "@steward/testing/servers";
 import * as websocket from "@steward/websocket";
 import * as websocketTesting from "@steward/websocket/testing";
@@ -100,6 +101,36 @@ const manager = (
 const idleDatabase = (): never => new database.DatabasePoolManager({ url: "postgres://x@127.0.0.1/y" }).client as never; // for its options alone
 
 const GRPC = { address: "127.0.0.1:1", plaintext: true };
+
+/** What reads a request, which every server has. */
+const requestEntries = (of: typeof server | typeof plugin): Readonly<Record<string, Entry>> => ({
+  apiKey: { call: (options) => of.apiKey("header", "x-key", options), wrong: [{ autoError: "no" }] },
+  basic: { call: (options) => of.basic(options), wrong: [{ realm: 5 }] },
+  bearer: { call: (options) => of.bearer(options), wrong: [{ bearerFormat: 5 }, { realm: "x" }] },
+  digest: { call: (options) => of.digest(options), wrong: [{ name: "" }] },
+  httpAuthorization: { call: (options) => of.httpAuthorization("hoba", options), wrong: [{ name: 5 }] },
+  oauth2: { call: (options) => of.oauth2({}, options), wrong: [{ description: 5 }] },
+  oauth2Password: { call: (options) => of.oauth2Password("token", options), wrong: [{ scopes: ["a"] }] },
+  oauth2AuthorizationCode: {
+    call: (options) => of.oauth2AuthorizationCode({ authorizationUrl: "a", tokenUrl: "t" }, options),
+    wrong: [{ scopes: "a" }],
+  },
+  openIdConnect: { call: (options) => of.openIdConnect("https://x", options), wrong: [{ autoError: 1 }] },
+  HttpError: {
+    call: (options) => {
+      throw new of.HttpError(404, "x", options);
+    },
+    wrong: [{ headers: { a: 1 } }, { headers: { a: "one\ntwo" } }, { code: 5 }, { members: 5 }],
+  },
+  passwordForm: { call: (options) => of.passwordForm(options), wrong: [{ strict: "yes" }] },
+  query: { call: (options) => of.query("a", { type: "string" }, options), wrong: [{ required: "no" }] },
+  header: { call: (options) => of.header("a", { type: "string" }, options), wrong: [{ inDocument: 1 }] },
+  cookie: { call: (options) => of.cookie("a", { type: "string" }, options), wrong: [{ description: 1 }] },
+  path: { call: (options) => of.path("a", { type: "string" }, options), wrong: [{ required: 1 }] },
+  body: { call: (options) => of.body("a", { type: "string" }, options), wrong: [{ required: 1 }] },
+  form: { call: (options) => of.form("a", { type: "string" }, options), wrong: [{ required: 1 }] },
+  file: { call: (options) => of.file("a", options), wrong: [{ required: 1 }] },
+});
 
 export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/core": {
@@ -391,34 +422,18 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       inject: { call: (options) => plugin.inject({}, () => 1, options), wrong: DURATIONS },
       injectSocket: { call: (options) => plugin.injectSocket({}, () => 1, options), wrong: [{ parallel: "yes" }] },
       refusals: { call: (options) => plugin.refusals(options), wrong: [{ shape: "html" }, { requestId: true }] },
-      apiKey: { call: (options) => plugin.apiKey("header", "x-key", options), wrong: [{ autoError: "no" }] },
-      basic: { call: (options) => plugin.basic(options), wrong: [{ realm: 5 }] },
-      bearer: { call: (options) => plugin.bearer(options), wrong: [{ bearerFormat: 5 }, { realm: "x" }] },
-      digest: { call: (options) => plugin.digest(options), wrong: [{ name: "" }] },
-      httpAuthorization: { call: (options) => plugin.httpAuthorization("hoba", options), wrong: [{ name: 5 }] },
-      oauth2: { call: (options) => plugin.oauth2({}, options), wrong: [{ description: 5 }] },
-      oauth2Password: { call: (options) => plugin.oauth2Password("token", options), wrong: [{ scopes: ["a"] }] },
-      oauth2AuthorizationCode: {
-        call: (options) => plugin.oauth2AuthorizationCode({ authorizationUrl: "a", tokenUrl: "t" }, options),
-        wrong: [{ scopes: "a" }],
-      },
-      openIdConnect: { call: (options) => plugin.openIdConnect("https://x", options), wrong: [{ autoError: 1 }] },
-      HttpError: {
-        call: (options) => {
-          throw new plugin.HttpError(404, "x", options);
-        },
-        wrong: [{ headers: { a: 1 } }, { code: 5 }],
-      },
-      passwordForm: { call: (options) => plugin.passwordForm(options), wrong: [{ strict: "yes" }] },
-      query: { call: (options) => plugin.query("a", { type: "string" }, options), wrong: [{ required: "no" }] },
-      header: { call: (options) => plugin.header("a", { type: "string" }, options), wrong: [{ inDocument: 1 }] },
-      cookie: { call: (options) => plugin.cookie("a", { type: "string" }, options), wrong: [{ description: 1 }] },
-      path: { call: (options) => plugin.path("a", { type: "string" }, options), wrong: [{ required: 1 }] },
-      body: { call: (options) => plugin.body("a", { type: "string" }, options), wrong: [{ required: 1 }] },
-      form: { call: (options) => plugin.form("a", { type: "string" }, options), wrong: [{ required: 1 }] },
-      file: { call: (options) => plugin.file("a", options), wrong: [{ required: 1 }] },
+      ...requestEntries(plugin),
     },
     none: ["Doorway InvalidInput Scopes SocketError depend parametrised security uuid7 withInputs"],
+  },
+  "@steward/server": {
+    module: server,
+    takes: requestEntries(server),
+    none: [
+      "InvalidInput RequestLife Route Schemes Scopes Serving SocketError Validators answerTo assertNeeds bodyOf",
+      "clientStatusOf describe jsonSchemaOf parametrised problemOf problemSchema problemShape refuseConnection requestIdFrom",
+      "requestIdRule requestShare security securityOf serverError strictQuery unauthenticated urlMask uuid7",
+    ],
   },
   "@steward/fastify/testing": { module: pluginTesting, takes: {}, none: ["TestClient override testClient"] },
   "@steward/telemetry": {

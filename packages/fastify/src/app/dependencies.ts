@@ -1,0 +1,35 @@
+import type { ScopeNeeds } from "@steward/container";
+import type { Need, Needs } from "@steward/core";
+import type { FastifyInstance } from "fastify";
+import type { Provided } from "@steward/server";
+
+const DEPENDENCIES = Symbol.for("steward.fastify.dependencies");
+
+interface Depending {
+  [DEPENDENCIES]?: readonly Need[];
+}
+
+/**
+ * Dependencies of every injected route that is added to an app, or to a plugin's part of it, from here on: resolved
+ * before the route's own, outermost first, for what they do.
+ *
+ * @example
+ * ```ts
+ * import { fastify } from "fastify";
+ * import { apiKey, depend } from "@steward/fastify";
+ * const app = fastify();
+ * app.register(async (admin) => {
+ *   depend(admin, { key: apiKey("header", "x-admin-key") });
+ * });
+ * await app.ready();
+ * ```
+ */
+export function depend<const N extends Needs>(app: FastifyInstance, needs: N & ScopeNeeds<N, Provided>): void {
+  const holder = app as Depending; // a plugin's app inherits from its parent's, so it sees those too
+  holder[DEPENDENCIES] = [...(holder[DEPENDENCIES] ?? []), ...Object.values<Need>(needs)];
+}
+
+/** The dependencies that routes of an app have. */
+export function dependenciesOf(app: object): readonly Need[] {
+  return (app as Depending)[DEPENDENCIES] ?? []; // set by `depend` alone
+}

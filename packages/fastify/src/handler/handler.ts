@@ -1,0 +1,140 @@
+import type { ScopeNeeds } from "@steward/container";
+import {
+  anything,
+  assertShape,
+  flag,
+  milliseconds,
+  shape,
+  type Shape,
+  type Need,
+  type Needs,
+  type ValuesOf,
+} from "@steward/core";
+import { assertNeeds, Route, type AnyHandler, type AppContext, type Provided } from "@steward/server";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { notRegistered, notSeen, tooEarly } from "../errors.ts";
+import { living } from "./life.ts";
+
+/** How a handler's dependencies are resolved. */
+export interface HandlerOptions {
+  /** Resolved before the needs, for what they do: their values go to nobody. */
+  readonly dependencies?: readonly Need[];
+  /** `true`: what does not need one another is made at the same time. Default: one after the other, as written. */
+  readonly parallel?: boolean;
+  /** How long a request may take, in ms, before managed calls are given up; 0 for no deadline. Default: that of the plugin. */
+  readonly timeoutMs?: number;
+}
+
+const handlerShape: Shape<HandlerOptions> = shape<HandlerOptions>(() => ({
+  dependencies: anything(), // told with the needs
+  parallel: flag(),
+  timeoutMs: milliseconds(0),
+}));
+
+/** A route handler or hook with its needs. */
+export type Injected = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]) => Promise<never>;
+
+/** What an injected function is, for the plugin. */
+export interface Injection {
+  readonly needs: Needs;
+  readonly handler: AnyHandler;
+  readonly options: HandlerOptions;
+  readonly socket: boolean;
+}
+
+const INJECTION = Symbol.for("steward.fastify.handler");
+/**
+ * Gives a handler its dependencies: application resources, what is made for each request, and inputs of the request,
+ * in one graph. For routes, and for hooks of routes, plugins or the whole app.
+ *
+ * Dependencies of the lifetime `handler` commit when the handler has settled, before headers go out; those of the
+ * lifetime `request` are released when the response is over too, however it ended. A handler's error is thrown into
+ * both before the error handler sees it.
+ *
+ * @throws {NOT_REGISTERED} at a request, when the app has no steward plugin.
+ *
+ * @example
+ * ```ts
+ * import { fastify } from "fastify";
+ * import { container } from "@steward/container";
+ * import { inject, query, steward } from "@steward/fastify";
+ * const app = fastify();
+ * await app.register(steward, { container: container([]) });
+ * app.get("/hello", inject({ name: query("name") }, ({ name }) => ({ hello: name })));
+ * console.log((await app.inject("/hello?name=ann")).body); // => {"hello":"ann"}
+ * await app.close();
+ * ```
+ */
+export function inject<const N extends Needs, R>(
+  needs: N & ScopeNeeds<N, Provided>,
+  handler: (values: ValuesOf<N>, request: FastifyRequest, reply: FastifyReply, ...rest: never[]) => R,
+  options: HandlerOptions = {},
+): Injected {
+  return marked({ needs, handler: handler as AnyHandler, options, socket: false });
+}
+
+/**
+ * Gives the handler of a WebSocket route its dependencies. They are resolved before the handshake is answered, and
+ * live until the socket is closed and the handler has ended.
+ *
+ * A dependency that throws an `HttpError` denies the handshake with it; a `SocketError` and input that is not valid
+ * close the socket with a code that browsers can see.
+ */
+export function injectSocket<const N extends Needs, Socket extends SocketLike>(
+  needs: N & ScopeNeeds<N, Provided>,
+  handler: (values: ValuesOf<N>, socket: Socket, request: FastifyRequest) => unknown,
+  options: HandlerOptions = {},
+): (socket: Socket, request: FastifyRequest) => Promise<void> {
+  return marked({ needs, handler: handler as AnyHandler, options, socket: true }) as never; // the plugin calls it with what @fastify/websocket gives
+}
+
+/** What of a WebSocket is used here. */
+export interface SocketLike {
+  close(code?: number, reason?: string): void;
+  on(event: "close", listener: () => void): unknown;
+}
+
+/** Makes the function that Fastify is given. @throws {NEED_INVALID} when a need is no definition, most often for want of an import. */
+function marked(injection: Injection): Injected {
+  const { needs, options } = injection;
+  assertShape("a handler", handlerShape, options);
+  assertNeeds("a handler", { ...needs, ...options.dependencies } as Needs); // it looks at the values alone
+  const routes = new WeakMap<AppContext, Route>();
+  const asHook = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]): Promise<never> => {
+    const app = contextOf(request.server);
+    if (app === undefined) return Promise.reject(notRegistered());
+    let route = routes.get(app);
+    if (route === undefined) routes.set(app, (route = new Route(app, allNeeds([], injection), injection.options)));
+    // Hooks are called with one more argument at least; so this is a handler, for routes that do not exist or one that came too early.
+    if (rest.length === 0 && !request.is404) return Promise.reject(tooEarly());
+    const life = living(app, request, reply, route.timeoutMs);
+    const { handler } = injection;
+    return life.hook(route, (values) => handler(values, ...([request, reply, ...rest] as never[]))); // its signature has checked all of them
+  };
+  // Fastify counts parameters: with two it waits for a promise.
+  const hook: Injected = (request, reply, ...rest) =>
+    injection.socket ? Promise.reject(notSeen()) : asHook(request, reply, ...rest);
+  return Object.assign(hook, { [INJECTION]: injection });
+}
+
+/** What a function is, if `inject` made it. */
+export function injectionOf(handler: unknown): Injection | undefined {
+  return typeof handler === "function" ? (handler as { [INJECTION]?: Injection })[INJECTION] : undefined; // set by `marked` alone
+}
+
+/** The needs of a route: first those of the app, its plugins and the route, for what they do; then the handler's own. */
+export function allNeeds(outer: readonly Need[], { needs, options }: Injection): Needs {
+  const before = [...outer, ...(options.dependencies ?? [])].map((need, i) => [`dependency ${i}`, need] as const);
+  return before.length === 0 ? needs : { ...Object.fromEntries(before), ...needs };
+}
+
+const APP_CONTEXT = Symbol.for("steward.fastify.app");
+
+/** Notes on an app what its routes share; plugins inside inherit it. */
+export function setContext(app: object, context: AppContext): void {
+  (app as { [APP_CONTEXT]?: AppContext })[APP_CONTEXT] = context; // set here alone
+}
+
+function contextOf(app: object): AppContext | undefined {
+  return (app as { [APP_CONTEXT]?: AppContext })[APP_CONTEXT]; // as above
+}

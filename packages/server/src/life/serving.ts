@@ -1,0 +1,195 @@
+import { AsyncResource } from "node:async_hooks";
+import type { Container, RunningContainer } from "@steward/container";
+import { runWithContext, systemClock, type Binding, type MetricSample } from "@steward/core";
+import { serverError } from "../errors.ts";
+import type { BackgroundStats, Task } from "./background.ts";
+import type { RequestLog } from "./exchange.ts";
+
+/** Numbers of what goes on between requests and the container. */
+export interface ServingStats {
+  /** Requests whose scope is open. */
+  readonly openRequests: number;
+  /** Scopes whose release goes on now. */
+  readonly releasing: number;
+  readonly background: BackgroundStats;
+}
+
+/** Where the container comes from. */
+export type RunningSource =
+  | { readonly container: Container<string>; readonly inputs: readonly Binding[] }
+  | (() => RunningContainer | undefined);
+
+/** Anything that is named while it hangs. */
+interface Named {
+  readonly name: string;
+}
+
+/** Joins an app and its container: knows where requests come in, and what has to end before resources stop. */
+export class Serving {
+  readonly log: RequestLog;
+  #source: RunningSource;
+  #running: RunningContainer | undefined;
+  readonly #open = new Set<Named>();
+  readonly #pending = new Map<Promise<unknown>, string>();
+  readonly #tasks = new Set<Task>();
+  #done = 0;
+  #failed = 0;
+  #lost = 0;
+
+  constructor(source: RunningSource, log: RequestLog) {
+    this.#source = source;
+    this.log = log;
+  }
+
+  /** The container, once it runs. */
+  get running(): RunningContainer | undefined {
+    return typeof this.#source === "function" ? this.#source() : this.#running;
+  }
+
+  /** Replaces the container before it has started. */
+  replaceContainer(change: (container: Container<string>) => Container<string>): boolean {
+    if (typeof this.#source === "function" || this.#running !== undefined) return false;
+    this.#source = { ...this.#source, container: change(this.#source.container) };
+    return true;
+  }
+
+  /** Starts the container, if it is this app's own. */
+  async start(): Promise<void> {
+    if (typeof this.#source === "function") return;
+    const { container, inputs } = this.#source;
+    this.#running = await (container as Container).start(inputs as readonly []); // the plugin's options have checked the inputs
+  }
+
+  /** Runs what comes after a response: with the request's id, and without its deadline or its signal, which are over. */
+  readonly afterwards: <T>(requestId: string, work: () => T) => T = AsyncResource.bind(
+    <T>(requestId: string, work: () => T): T => runWithContext({ requestId }, work),
+  );
+
+  /** @internal A request has opened its scope. */
+  opened(life: Named): void {
+    this.#open.add(life);
+  }
+
+  /** @internal Its scope is closed. */
+  closed(life: Named): void {
+    this.#open.delete(life);
+  }
+
+  /** Waits for something before resources stop. */
+  track(work: Promise<unknown>, name: string): void {
+    const tracked: Promise<unknown> = work
+      .catch((error: unknown) => this.log.error({ err: error }, "work after a response failed"))
+      .finally(() => this.#pending.delete(tracked));
+    this.#pending.set(tracked, name);
+  }
+
+  /** @internal A task waits for its response. */
+  taskQueued(task: Task): void {
+    this.#tasks.add(task);
+  }
+
+  /** Runs a task, unless it was given up; each task has one outcome. */
+  async runTask(task: Task): Promise<void> {
+    if (!this.#tasks.has(task)) return;
+    try {
+      const { running } = this;
+      if (task.needs === undefined) await task.run({} as never); // it wants no values
+      else if (running === undefined)
+        throw serverError("BACKGROUND_LOST", `"${task.name}" cannot run: the container is not up`);
+      else await running.scope([], task.needs as {}, (values) => task.run(values as never)); // its own signature has checked the needs
+      if (this.#tasks.delete(task)) this.#done++;
+    } catch (error) {
+      if (this.#tasks.delete(task)) this.#failed++;
+      throw error;
+    }
+  }
+
+  /** Tasks of a request that failed are not run. */
+  forget(tasks: readonly Task[]): void {
+    for (const task of tasks) this.#tasks.delete(task);
+  }
+
+  /** Waits for requests and their cleanup; then stops the container, if it is this app's own. All of it within the time. */
+  async stop(timeoutMs: number): Promise<void> {
+    const until = systemClock.now() + timeoutMs;
+    const naming = setTimeout(() => this.#nameOpen(), Math.min(NAMING_MS, timeoutMs / 2));
+    await this.#settle(requestShare(timeoutMs)).finally(() => clearTimeout(naming));
+    this.#reportLost();
+    const running = this.#running;
+    this.#running = undefined;
+    if (typeof this.#source === "function") return;
+    await running?.stop({ timeoutMs: Math.max(1, Math.round(until - systemClock.now())) });
+  }
+
+  /** What closing waits for is named while it waits. */
+  #nameOpen(): void {
+    const names = [...[...this.#open].map(({ name }) => name), ...this.#pending.values()];
+    if (names.length === 0) return;
+    const shown = [...new Set(names)].slice(0, 10).join(", ");
+    this.log.error({}, `closing waits for ${names.length} requests or releases: ${shown}`);
+  }
+
+  async #settle(timeoutMs: number): Promise<void> {
+    const until = systemClock.now() + timeoutMs;
+    while (this.#pending.size > 0 && systemClock.now() < until)
+      await Promise.race([Promise.allSettled(this.#pending.keys()), deadline(until)]);
+  }
+
+  #reportLost(): void {
+    if (this.#tasks.size === 0) return;
+    const names = [...this.#tasks].map(({ name }) => name);
+    this.#lost += names.length;
+    this.#tasks.clear();
+    this.log.error(
+      {
+        err: serverError(
+          "BACKGROUND_LOST",
+          `${names.length} background tasks had not ended when the app had to stop: ${names.join(", ")}`,
+        ),
+      },
+      "background tasks were lost",
+    );
+  }
+
+  /** The same numbers as series. */
+  *metrics(): Iterable<MetricSample> {
+    const series = (
+      name: string,
+      kind: "counter" | "gauge",
+      unit: string,
+      value: number,
+      attributes: MetricSample["attributes"] = {},
+    ): MetricSample => ({ name, kind, unit, value, attributes });
+    yield series("steward.requests.open", "gauge", "{request}", this.#open.size);
+    yield series("steward.background.pending", "gauge", "{task}", this.#tasks.size);
+    for (const [outcome, value] of [
+      ["done", this.#done],
+      ["failed", this.#failed],
+      ["lost", this.#lost],
+    ] as const)
+      yield series("steward.background.tasks", "counter", "{task}", value, { outcome });
+  }
+
+  /** Numbers of what goes on. */
+  stats(): ServingStats {
+    return {
+      openRequests: this.#open.size,
+      releasing: this.#pending.size,
+      background: { pending: this.#tasks.size, done: this.#done, failed: this.#failed, lost: this.#lost },
+    };
+  }
+}
+
+/** When what hangs is named, in ms after closing began. */
+const NAMING_MS = 2_000;
+/** Longest time that is kept for the container's stop, in ms. */
+const CONTAINER_MS = 5_000;
+
+/** How much of the time for closing requests may have, in ms. */
+export function requestShare(timeoutMs: number): number {
+  return timeoutMs - Math.min(CONTAINER_MS, timeoutMs / 4);
+}
+
+function deadline(until: number): Promise<void> {
+  return systemClock.sleep(Math.max(0, until - systemClock.now()));
+}

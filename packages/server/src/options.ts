@@ -1,0 +1,107 @@
+import {
+  flag,
+  func,
+  literalOr,
+  oneOf,
+  recognised,
+  recordOf,
+  required,
+  shape,
+  text,
+  type Rule,
+  type Shape,
+} from "@steward/core";
+import type { ProblemOptions } from "./problem/problem.ts";
+import type { OAuthFlow } from "./security/scheme.ts";
+
+const headerName = (): Rule => recognised((value) => typeof value === "string" && /^[\w-]+$/.test(value), "a header");
+/** What names the header of request ids, or switches it off. */
+export const requestIdRule = (): Rule => literalOr(false, headerName());
+
+const invalidStatus = (): Rule => recognised((value) => value === 400 || value === 422, "400 or 422");
+
+/** What the options of error answers must be. */
+export const problemShape: Shape<ProblemOptions> = shape<ProblemOptions>(() => ({
+  shape: oneOf("problem", "fastapi"),
+  invalidStatus: invalidStatus(),
+  tell: func(),
+}));
+
+/** How a request input is read. */
+export interface InputOptions<Required extends boolean = boolean> {
+  /** `false`: it may be missing, and is `undefined` then. Default: required, unless the schema has a default. */
+  readonly required?: Required;
+  /** `false` keeps it out of the OpenAPI document; it is read and checked all the same. */
+  readonly inDocument?: boolean;
+  /** Told in the OpenAPI document. */
+  readonly description?: string;
+}
+
+/** What the options of an input must be. */
+export const inputShape: Shape<InputOptions> = shape<InputOptions>(() => ({
+  required: flag(),
+  inDocument: flag(),
+  description: text(true),
+}));
+
+/** What the options of the password form must be. */
+export const passwordFormShape: Shape<{ readonly strict?: boolean }> = shape<{ readonly strict?: boolean }>(() => ({
+  strict: flag(),
+}));
+
+/** What names something: a key, a scheme, a URL. */
+export const nameRule = (): Rule => text();
+
+/** What a flow of OAuth2 must be. */
+export const flowShape: Shape<OAuthFlow> = shape<OAuthFlow>(() => ({
+  authorizationUrl: text(),
+  tokenUrl: text(),
+  refreshUrl: text(),
+  scopes: required(recordOf(text(true))),
+}));
+
+type CodeUrls = { readonly authorizationUrl: string; readonly tokenUrl: string; readonly refreshUrl?: string };
+
+/** What the URLs of the authorization code flow must be. */
+export const urlsShape: Shape<CodeUrls> = shape<CodeUrls>(() => ({
+  authorizationUrl: required(text()),
+  tokenUrl: required(text()),
+  refreshUrl: text(),
+}));
+
+/** What every security scheme can be told. */
+export interface SchemeOptions<Auto extends boolean = boolean> {
+  /** Name in the OpenAPI document. Default: that of the kind, such as `bearer`. */
+  readonly name?: string;
+  /** `false`: a request without credentials gets `null` instead of 401. Default `true`. */
+  readonly autoError?: Auto;
+  /** Told in the OpenAPI document. */
+  readonly description?: string;
+}
+
+/** Everything that a security scheme can be told. */
+export interface AnySchemeOptions extends SchemeOptions {
+  readonly realm?: string;
+  readonly bearerFormat?: string;
+  readonly scopes?: Readonly<Record<string, string>>;
+  readonly refreshUrl?: string;
+}
+
+/** What only some schemes have. */
+export type OwnSchemeOption = "realm" | "bearerFormat" | "scopes" | "refreshUrl";
+
+/** What the options of a security scheme must be, with what it has beside the usual ones. */
+export function schemeShape(...own: readonly OwnSchemeOption[]): Shape<AnySchemeOptions> {
+  const all = {
+    name: text(),
+    autoError: flag(),
+    description: text(true),
+    realm: text(true),
+    bearerFormat: text(),
+    scopes: recordOf(text(true)),
+    refreshUrl: text(),
+  };
+  const { name, autoError, description } = all;
+  const rules = { name, autoError, description, ...Object.fromEntries(own.map((key) => [key, all[key]])) };
+  return shape<AnySchemeOptions>(() => rules as typeof all); // a key that is not there is refused
+}

@@ -1,0 +1,48 @@
+import type { AnyDefinition } from "@steward/core";
+import type { Validators } from "../inputs/validator.ts";
+import type { Parameter } from "../inputs/described.ts";
+import type { Scheme } from "../security/scheme.ts";
+import type { RequestLife } from "../life/request-life.ts";
+
+export type { AnyDefinition };
+
+/** What a reader is made for: an app and one of its routes. */
+export interface ReaderPlace {
+  readonly validators: Validators;
+  /** True when the route has several bodies, so that each is a member of one object. */
+  readonly embedsBodies: boolean;
+}
+
+/** Reads an input from a request: gives its value, what is wrong with it, or a promise of either. */
+export type Reader = (life: RequestLife) => unknown;
+
+/** Where an input of a request comes from. */
+export interface Source {
+  /** Makes the reader; once for each route, so that reading is quick. */
+  readonly reader: (place: ReaderPlace) => Reader;
+  /** Set for what stands in the document: a parameter or a body. */
+  readonly parameter?: Parameter;
+}
+
+const SOURCE = Symbol.for("steward.server.source");
+const SCHEME = Symbol.for("steward.server.scheme");
+
+/** Notes on an input's definition where its value comes from. */
+export function withSource<D extends AnyDefinition>(definition: D, source: Source): D {
+  return Object.assign(definition, { [SOURCE]: source });
+}
+
+/** Where an input comes from; `undefined` for inputs that are not of this package. */
+export function sourceOf(definition: AnyDefinition): Source | undefined {
+  return (definition as { [SOURCE]?: Source })[SOURCE]; // set by `withSource` alone
+}
+
+/** Notes on a definition which security scheme it is. */
+export function withScheme<D extends AnyDefinition>(definition: D, scheme: Scheme): D {
+  return Object.assign(definition, { [SCHEME]: scheme });
+}
+
+/** The security scheme that a definition is, if it is one. */
+export function schemeOf(definition: AnyDefinition): Scheme | undefined {
+  return (definition as { [SCHEME]?: Scheme })[SCHEME]; // set by `withScheme` alone
+}

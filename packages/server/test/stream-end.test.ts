@@ -1,0 +1,82 @@
+import { Readable } from "node:stream";
+import t from "tap";
+import { discardStream, trackStream } from "../src/life/stream-end.ts";
+
+/** A generator that notes how it ended, and lets the test see what it waits for. */
+function source(log: string[], fails = false) {
+  let go = (): void => {};
+  async function* parts(): AsyncGenerator<Uint8Array> {
+    try {
+      yield Buffer.from("one");
+      await new Promise<void>((resolve) => {
+        go = resolve;
+      });
+      if (fails) throw new Error("mid");
+      yield Buffer.from("two");
+    } finally {
+      await new Promise((resolve) => setImmediate(resolve));
+      log.push("source ended");
+    }
+  }
+  return { parts: parts(), go: () => go() };
+}
+
+const KINDS: Readonly<Record<string, (parts: AsyncIterable<Uint8Array>) => unknown>> = {
+  readable: (parts) => Readable.from(parts),
+  web: (parts) => ReadableStream.from(parts),
+  response: (parts) => new Response(ReadableStream.from(parts), { status: 201 }),
+  iterable: (parts) => parts,
+};
+
+/** The body of what is tracked, read part by part. */
+function partsOf(body: unknown): AsyncIterator<unknown> {
+  const stream = body instanceof Response ? body.body : body;
+  return (stream as AsyncIterable<unknown>)[Symbol.asyncIterator](); // both kinds of stream are iterable
+}
+
+t.test("a stream's end is known only when its own cleanup is over, whether it is read or given up", async (t) => {
+  for (const [name, wrap] of Object.entries(KINDS)) {
+    for (const end of ["read", "given up", "failed"] as const) {
+      const log: string[] = [];
+      const { parts, go } = source(log, end === "failed");
+      const tracked = trackStream(wrap(parts), { streamFailed: (error) => log.push((error as Error).message) });
+      t.ok(tracked, name);
+      const ended = tracked?.ended.then(() => log.push("known"));
+      const reader = partsOf(tracked?.body);
+      await reader.next();
+      const next = end === "given up" ? reader.return?.() : reader.next();
+      await new Promise((resolve) => setImmediate(resolve));
+      go();
+      await next?.catch(() => {});
+      if (end === "read") await reader.next();
+      await ended;
+      t.strictSame(
+        log.filter((line) => line.endsWith("ended") || line === "known"),
+        ["source ended", "known"],
+        `${name}, ${end}`,
+      );
+      t.equal(log.includes("mid"), end === "failed", name);
+    }
+  }
+});
+
+t.test("what is sent at once is no stream", (t) => {
+  for (const value of [undefined, null, 1, "text", {}, [1], Buffer.from("x"), new Response(null)])
+    t.equal(trackStream(value, { streamFailed: () => {} }), undefined);
+  const made = trackStream(new Response("a", { status: 201 }), { streamFailed: () => {} });
+  t.equal(made?.body instanceof Response && made.body.status, 201);
+  t.end();
+});
+
+t.test("a stream that nobody sends is ended", async (t) => {
+  const readable = Readable.from(["a"]);
+  discardStream(readable);
+  t.ok(readable.destroyed);
+  let cancelled = 0;
+  const web = (): ReadableStream => new ReadableStream({ cancel: () => void cancelled++ });
+  discardStream(web());
+  discardStream(new Response(web()));
+  discardStream("text");
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(cancelled, 2);
+});
