@@ -20,6 +20,7 @@ const areas: Readonly<Record<string, () => Promise<Bench>>> = {
   grpc: async () => (await import("./grpc/bench.ts")).grpcBench,
   crypto: async () => (await import("./crypto/bench.ts")).cryptoBench,
   fastify: async () => (await import("./fastify/bench.ts")).fastifyBench,
+  config: async () => (await import("./config/bench.ts")).configBench,
   boot: async () => (await import("./boot/bench.ts")).bootBench,
 };
 /** Areas that know an earlier checkout. */
