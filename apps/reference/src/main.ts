@@ -1,10 +1,7 @@
 import { runMain, type ShutdownInfo } from "@steward/container";
-import { Doorway, doorway } from "@steward/fastify";
 import { banner } from "./banner.ts";
 import { clips } from "./clips.ts";
 import { environment } from "./settings.ts";
-
-const way = new Doorway();
 
 // Whoever read our output has gone (`npm start | head`); that is no reason to end in disorder.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
@@ -18,11 +15,8 @@ function shutdownWords({ reason, delayMs }: ShutdownInfo): string {
 }
 
 await runMain(clips, {
-  inputs: [environment.is(process.env), doorway.is(way)],
-  onReady: (running) => {
-    way.open(running);
-    say(banner(running));
-  },
+  inputs: [environment.is(process.env)],
+  onReady: (running) => say(banner(running)),
   onShutdown: (info) => say(shutdownWords(info)),
   onStopped: (durationMs) => say(`Clips has stopped everything in ${Math.round(durationMs)} ms.`),
 });

@@ -1,4 +1,4 @@
-import { fastifyServer, refusals, SECRET_PARAMETERS, steward, type Doorway } from "@steward/fastify";
+import { fastifyServer, refusals, SECRET_PARAMETERS, steward, type RunningSource } from "@steward/fastify";
 import { prometheusText } from "@steward/telemetry";
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from "fastify";
 import { cryptoRoutes } from "./crypto/routes.ts";
@@ -18,7 +18,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 /** The app of Fastify, not listening yet. */
 export async function makeApp(
   logger: FastifyBaseLogger,
-  way: Doorway,
+  running: RunningSource,
   { host, monitorToken }: Pick<Settings, "host" | "monitorToken">,
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = fastify({
@@ -33,10 +33,12 @@ export async function makeApp(
   const details = isLocal(host);
   const token = monitorToken?.reveal();
   const guard = details || token === undefined ? {} : { token };
-  const render = (): AsyncIterable<string> =>
-    prometheusText([app.steward, ...(way.running === undefined ? [] : [way.running])]);
+  const render = (): AsyncIterable<string> => {
+    const up = running();
+    return prometheusText(up === undefined ? [app.steward] : [app.steward, up]);
+  };
   await app.register(steward, {
-    running: way,
+    running,
     timeoutMs: REQUEST_TIMEOUT_MS,
     errors: { tell },
     strictQuery: true,
@@ -67,6 +69,6 @@ function isLocal(host: string): boolean {
 /** The HTTP server. It needs nothing that takes time, so it answers probes while the rest starts. */
 export const server = fastifyServer("server", {
   needs: { settings, log },
-  app: ({ settings, log }, way) => makeApp(log, way, settings),
+  app: ({ settings, log }, running) => makeApp(log, running, settings),
   listen: ({ settings: { host, port } }) => ({ host, port }),
 });

@@ -9,7 +9,7 @@ import t from "tap";
 import { container } from "@steward/container";
 import { resource } from "@steward/core";
 import { testDatabase } from "@steward/database/testing";
-import { Doorway, type Problem } from "@steward/fastify";
+import type { Problem } from "@steward/fastify";
 import { testClient, type TestClient } from "@steward/fastify/testing";
 import { page } from "../src/page/html.ts";
 import { overviewOf } from "../src/page/overview.ts";
@@ -30,10 +30,8 @@ const running = await container([videos, jobs, secrets, http, crypto, settings])
   .override(cache, NOBODY)
   .override(crypto, { aead: () => NOBODY, mac: () => NOBODY } as never)
   .start([environment.is({ CLIPS_ADMIN_TOKEN: "a-token-for-the-tests" })]);
-const way = new Doorway();
-const app = await makeApp(pino({ level: "silent" }), way, LOCAL);
+const app = await makeApp(pino({ level: "silent" }), () => running, LOCAL);
 await app.ready();
-way.open(running);
 t.teardown(async () => {
   await app.close();
   await running.stop();
@@ -134,7 +132,7 @@ t.test("a request id is echoed where it is sound, and made where it is not", asy
 });
 
 t.test("while the rest starts, health is answered and other requests are asked to come back", async (t) => {
-  await using early = await testClient(await makeApp(pino({ level: "silent" }), new Doorway(), LOCAL));
+  await using early = await testClient(await makeApp(pino({ level: "silent" }), () => undefined, LOCAL));
   const { app } = early;
   t.equal((await app.inject("/livez")).statusCode, 200);
   t.equal((await app.inject("/readyz")).statusCode, 503);
@@ -163,10 +161,7 @@ t.test("who may not rotate keys learns that, and not what is wrong with the rest
 t.test("metrics, and reasons of health, are for this machine, and elsewhere for who knows the token", async (t) => {
   const token = "a-token-for-the-monitor";
   const made = async (settings: Parameters<typeof makeApp>[2]) => {
-    const way = new Doorway();
-    const client = await testClient(await makeApp(pino({ level: "silent" }), way, settings));
-    way.open(running);
-    return client;
+    return testClient(await makeApp(pino({ level: "silent" }), () => running, settings));
   };
   const asked = async (client: TestClient, headers = {}) => {
     const answers = await Promise.all(["/metrics", "/health/detailed"].map((url) => client.get(url, { headers })));
@@ -204,7 +199,7 @@ t.test("the OpenAPI document is valid and holds the whole API", async (t) => {
 });
 
 t.test("bytes that are no HTTP get a problem too", async (t) => {
-  await using other = await testClient(await makeApp(pino({ level: "silent" }), new Doorway(), LOCAL));
+  await using other = await testClient(await makeApp(pino({ level: "silent" }), () => undefined, LOCAL));
   const { app } = other;
   const { port } = new URL(await app.listen({ port: 0, host: "127.0.0.1" }));
   const socket = connect(Number(port), "127.0.0.1");

@@ -25,6 +25,7 @@ import { Graph, type AnyDefinition, type Override, type Overrides } from "./grap
 import { monitorShape, type MonitorOptions } from "./health/monitor.ts";
 import { clockRule, definitionRule, inputsRule, rootsRule } from "./options.ts";
 import { refuseUnusedOverrides, type ReplacementFor, type ReplacementReach } from "./graph/override.ts";
+import { allUp, announceUp, onUp } from "./main/up.ts";
 import { RunningContainer } from "./running.ts";
 import type { AllInputs, SomeDefinition } from "./scope/scope-types.ts";
 import { sessionShape, type SessionOptions } from "./session/sessions.ts";
@@ -191,6 +192,12 @@ export class Container<out Open extends string = never> {
     const running = new RunningContainer(engine, version);
     options.onStarting?.(running);
     await engine.start(options.signal);
+    try {
+      announceUp(running);
+    } catch (error) {
+      await running.stop();
+      throw error;
+    }
     return running;
   }
 
@@ -199,4 +206,14 @@ export class Container<out Open extends string = never> {
     refuseUnusedOverrides(this.#roots, this.#overrides);
     return viewOf(new Graph(this.#roots, this.#overrides, undefined), []);
   }
+}
+
+/** The containers of this process that are up. A server that is a resource finds its own among them. */
+export function containersUp(): Iterable<RunningContainer> {
+  return allUp() as Iterable<RunningContainer>; // `Container.start` announces these
+}
+
+/** Calls a listener for every container that is up from here on; the result ends that. What it throws fails the start. */
+export function onContainerUp(listener: (running: RunningContainer) => void): () => void {
+  return onUp(listener);
 }

@@ -1,4 +1,11 @@
-export { container, Container, type ContainerOptions, type StartOptions } from "./container.ts";
+export {
+  container,
+  Container,
+  containersUp,
+  onContainerUp,
+  type ContainerOptions,
+  type StartOptions,
+} from "./container.ts";
 export { CONTAINER_CODES, StartError, StopError, type ContainerCode, type NodeFailure } from "./errors.ts";
 export { explain, type ExplainFormat, type GraphSource } from "./graph/explain.ts";
 export type { EdgeView, GraphView, NodeView } from "./graph/view.ts";

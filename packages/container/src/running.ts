@@ -1,3 +1,4 @@
+import { announceDown } from "./main/up.ts";
 import {
   assertShape,
   isDefinition,
@@ -229,7 +230,7 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
    */
   stop(options: StopOptions = {}): Promise<void> {
     assertShape("stop", stopShape, options);
-    return this.#engine.stop(options.timeoutMs);
+    return this.#engine.stop(options.timeoutMs).finally(() => announceDown(this));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

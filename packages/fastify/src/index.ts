@@ -9,8 +9,13 @@ export { inject, injectSocket, type HandlerOptions, type Injected, type SocketLi
 export { reply, request } from "./handler/inputs.ts";
 export type { ContainerSource, StewardOptions, StewardSettings } from "./options.ts";
 export { steward, withInputs, type Steward } from "./plugin.ts";
-export { Doorway, doorway } from "./server/doorway.ts";
-export { FastifyServer, fastifyServer, type FastifyServerOptions, type ListenOptions } from "./server/server.ts";
+export {
+  FastifyServer,
+  fastifyServer,
+  type FastifyServerOptions,
+  type ListenOptions,
+  type RunningSource,
+} from "./server/server.ts";
 // What is the same on every server comes through here, so that an app imports one package.
 export {
   apiKey,

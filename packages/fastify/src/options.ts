@@ -22,7 +22,6 @@ import { problemShape, requestIdRule, type ProblemOptions } from "@steward/serve
 import type { AccessLogOptions } from "./app/access-log.ts";
 import type { MetricsRoute } from "./app/endpoints.ts";
 import type { FormOptions } from "./app/forms.ts";
-import type { Doorway } from "./server/doorway.ts";
 import type { OpenApiOptions } from "./document/openapi.ts";
 
 /** Where the container of an app comes from. */
@@ -33,8 +32,8 @@ export type ContainerSource =
       readonly inputs?: readonly Binding[];
     }
   | {
-      /** A container that somebody else starts and stops; a doorway or a function where it is up later than the app. */
-      readonly running: RunningContainer | Doorway | (() => RunningContainer | undefined);
+      /** A container that somebody else starts and stops; a function where it is up later than the app. */
+      readonly running: RunningContainer | (() => RunningContainer | undefined);
     };
 
 /** Settings of the plugin. */

@@ -1,6 +1,12 @@
 // Routes may say `tags`, `summary` and what else a document holds.
 /// <reference types="@fastify/swagger" preserve="true" />
-import { announceShutdown, type AllInputs, type Container, type RunningContainer } from "@steward/container";
+import {
+  announceShutdown,
+  onContainerUp,
+  type AllInputs,
+  type Container,
+  type RunningContainer,
+} from "@steward/container";
 import { assertShape, type Binding, type MetricsSource, type Needs } from "@steward/core";
 import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from "fastify";
 import plugin from "fastify-plugin";
@@ -123,8 +129,7 @@ export function withInputs<Open extends string, const B extends readonly Binding
 function sourceOf(options: ContainerSource): RunningSource {
   if ("container" in options) return { container: options.container, inputs: options.inputs ?? [] };
   const { running } = options;
-  if (typeof running === "function") return running;
-  return "onOpen" in running ? () => running.running : () => running;
+  return typeof running === "function" ? running : () => running;
 }
 
 function stewardOf(serving: Serving): Steward {
@@ -238,7 +243,10 @@ function joinLifecycles(
   const { closeTimeoutMs = 15_000 } = options;
   const sweep = sweepWhileClosing(app, closeTimeoutMs);
   const check = (): void => routes.forEach((route) => route.check());
-  if ("running" in options && "onOpen" in options.running) options.running.onOpen(check);
+  // Where it is up later than the app, a graph that lacks what a route needs fails its start.
+  const ignore = onContainerUp((running) => {
+    if ("running" in options && serving.running === running) check();
+  });
   app.addHook("onReady", async () => {
     await serving.start();
     check();
@@ -249,6 +257,7 @@ function joinLifecycles(
     sweep.begin();
   });
   app.addHook("onClose", async () => {
+    ignore();
     sweep.end();
     await serving.stop(closeTimeoutMs);
   });

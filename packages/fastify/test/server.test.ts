@@ -5,7 +5,7 @@ import { container, type RunningContainer } from "@steward/container";
 import { isStewardError, resource } from "@steward/core";
 import { fastify } from "fastify";
 import t from "tap";
-import { Doorway, doorway, FastifyServer, fastifyServer, inject, refusals, steward } from "../src/index.ts";
+import { FastifyServer, fastifyServer, inject, refusals, steward } from "../src/index.ts";
 import { testClient } from "../src/testing.ts";
 import { served } from "./app.ts";
 
@@ -27,9 +27,9 @@ function withServer(handler: () => unknown = () => "ok", port = 0) {
   const server = fastifyServer("server", {
     needs: {},
     listen: () => ({ port }),
-    app: async (_values, way) => {
+    app: async (_values, running) => {
       const app = fastify({ ...refusals() });
-      await app.register(steward, { running: way, accessLog: false });
+      await app.register(steward, { running, accessLog: false });
       app.get(
         "/",
         inject({ slow }, () => handler()),
@@ -48,18 +48,14 @@ async function status(url: string): Promise<number> {
   return response.status;
 }
 
-t.test("a server answers probes while the rest starts, and requests once its doorway is open", async (t) => {
+t.test("a server answers probes while the rest starts, and requests once all is up", async (t) => {
   const { app, go, listening, log } = withServer();
-  const way = new Doorway();
-  const starting = app.start([doorway.is(way)]);
+  const starting = app.start();
   const { url } = await listening.promise;
   t.strictSame(log, ["listens"]);
   t.strictSame([await status(`${url}/livez`), await status(`${url}/readyz`), await status(url)], [200, 503, 503]);
   go.resolve();
   const running = await starting;
-  t.equal(await status(url), 503, "up, but not open yet");
-  way.open(running);
-  t.equal(way.running, running);
   t.strictSame([await status(`${url}/readyz`), await status(url)], [200, 200]);
   await running.stop();
   await t.rejects(status(url), "nobody listens any more");
@@ -68,10 +64,8 @@ t.test("a server answers probes while the rest starts, and requests once its doo
 t.test("a drain lets a request end before what it needs stops, and closes idle connections", async (t) => {
   const [asked, answer] = [deferred<void>(), deferred<string>()];
   const { app, go, server, log } = withServer(() => (asked.resolve(), answer.promise));
-  const way = new Doorway();
   go.resolve();
-  const running = await app.start([doorway.is(way)]);
-  way.open(running);
+  const running = await app.start();
   const { url } = running.get(server);
   const agent = new Agent({ keepAlive: true });
   const [idle] = await once(httpRequest(`${url}/livez`, { agent }).end(), "response");
@@ -101,18 +95,51 @@ t.test("a port that is taken is told in words", async (t) => {
   await t.rejects(FastifyServer.listen(fastify(), { host: "203.0.113.1", port: 0 }), { code: "EADDRNOTAVAIL" });
 });
 
-t.test("a doorway refuses a container that lacks what a route needs", async (t) => {
+t.test("a container that lacks what a route of its server needs does not start, and its server is gone", async (t) => {
   const db = resource("db", { start: () => "db" });
-  const way = new Doorway();
-  const app = fastify();
-  await app.register(steward, { running: way });
-  app.get(
-    "/",
-    inject({ db }, () => "ok"),
-  );
-  await using _client = await testClient(app);
-  await using running = await container([]).start();
-  t.throws(() => way.open(running), { code: "NOT_IN_GRAPH", message: /does not hold "db"/ });
+  let url = "";
+  const server = fastifyServer("server", {
+    listen: () => ({ port: 0 }),
+    app: async (_values, running) => {
+      const app = fastify();
+      await app.register(steward, { running });
+      app.get(
+        "/",
+        inject({ db }, () => "ok"),
+      );
+      app.addHook(
+        "onListen",
+        async () => void (url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`),
+      );
+      return app;
+    },
+  });
+  await t.rejects(container([server]).start(), { code: "NOT_IN_GRAPH", message: /does not hold "db"/ });
+  await t.rejects(status(url), "nobody listens any more");
+});
+
+t.test("one definition of a server in two containers serves each from its own", async (t) => {
+  const who = resource("who", { start: () => Symbol("who") });
+  const seen: symbol[] = [];
+  const server = fastifyServer("server", {
+    listen: () => ({ port: 0 }),
+    app: async (_values, running) => {
+      const app = fastify();
+      await app.register(steward, { running });
+      app.get(
+        "/",
+        inject({ who }, ({ who }) => `${seen.push(who)}`),
+      );
+      return app;
+    },
+  });
+  await using one = await container([server, who]).start();
+  await using two = await container([server, who]).start();
+  for (const running of [one, two]) t.equal(await status(running.get(server).url), 200);
+  t.strictSame(seen, [one.get(who), two.get(who)]);
+  await one.restart(server);
+  t.equal(await status(one.get(server).url), 200, "a server that was started anew finds its container too");
+  t.equal(seen.at(-1), one.get(who));
 });
 
 t.test("an app on somebody else's container closes without saying that all of it ends", async (t) => {

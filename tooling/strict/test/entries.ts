@@ -238,7 +238,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       explain: { call: (options) => containers.explain(container([one]), options), wrong: [] },
     },
-    none: ["PreparedNeeds StartError StopError announceShutdown bearerCheck"],
+    none: ["PreparedNeeds StartError StopError announceShutdown containersUp onContainerUp bearerCheck"],
   },
   "@steward/http": {
     module: http,
@@ -424,7 +424,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       refusals: { call: (options) => plugin.refusals(options), wrong: [{ shape: "html" }, { requestId: true }] },
       ...requestEntries(plugin),
     },
-    none: ["Doorway InvalidInput Scopes SocketError depend parametrised security uuid7 withInputs"],
+    none: ["InvalidInput Scopes SocketError depend parametrised security uuid7 withInputs"],
   },
   "@steward/server": {
     module: server,

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RunningContainer } from "@steward/container";
-import { Doorway, doorway, type FastifyServer } from "@steward/fastify";
+import type { FastifyServer } from "@steward/fastify";
 import { clips } from "../../src/clips.ts";
 import { inPackage } from "../../src/folders.ts";
 import { server } from "../../src/server.ts";
@@ -52,10 +52,8 @@ export class LocalClips implements AsyncDisposable {
   }
 
   static async start(env: Readonly<Record<string, string>>): Promise<LocalClips> {
-    const way = new Doorway();
     const all = { PORT: "0", LOG_LEVEL: "silent", CLIPS_KEK: KEK, ...env };
-    const running = await clips.start([environment.is(all), doorway.is(way)]);
-    way.open(running);
+    const running = await clips.start([environment.is(all)]);
     return new LocalClips(running);
   }
 

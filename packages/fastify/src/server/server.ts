@@ -8,13 +8,14 @@ import {
   text,
   wholeNumber,
   type Shape,
+  type AnyDefinition,
   type Definition,
   type Needs,
   type OpenOfAll,
   type ValuesOf,
 } from "@steward/core";
+import { containersUp, type RunningContainer } from "@steward/container";
 import type { FastifyInstance } from "fastify";
-import { doorway, type Doorway } from "./doorway.ts";
 import { fastifyError } from "../errors.ts";
 
 /** Where a server listens. */
@@ -25,12 +26,18 @@ export interface ListenOptions {
   readonly port: number;
 }
 
+/** Gives the container that a server is in, once all of it is up. */
+export type RunningSource = () => RunningContainer | undefined;
+
 /** How a server is made. */
 export interface FastifyServerOptions<N extends Needs> {
-  /** What the app is made with, besides the doorway. */
+  /** What the app is made with. */
   readonly needs?: N;
-  /** Makes the app, with the plugin on it: `app.register(steward, { running: doorway })`. It does not listen yet. */
-  readonly app: (values: ValuesOf<N>, doorway: Doorway) => FastifyInstance | Promise<FastifyInstance>;
+  /**
+   * Makes the app, with the plugin on it: `app.register(steward, { running })`. It does not listen yet. `running` gives
+   * the container that the server is a resource of, once all of it is up; until then requests are answered with 503.
+   */
+  readonly app: (values: ValuesOf<N>, running: RunningSource) => FastifyInstance | Promise<FastifyInstance>;
   /** Where it listens. */
   readonly listen: (values: ValuesOf<N>) => ListenOptions;
 }
@@ -110,35 +117,56 @@ function busy(host: string, port: number, cause: unknown): Error {
  * ```ts no-run
  * import { fastify } from "fastify";
  * import { container, runMain } from "@steward/container";
- * import { Doorway, doorway, fastifyServer, inject, steward } from "@steward/fastify";
+ * import { fastifyServer, inject, steward } from "@steward/fastify";
  * const server = fastifyServer("server", {
  *   listen: () => ({ port: 3000 }),
- *   app: async (_values, doorway) => {
+ *   app: async (_values, running) => {
  *     const app = fastify();
- *     await app.register(steward, { running: doorway });
+ *     await app.register(steward, { running });
  *     app.get("/", inject({}, () => "hello"));
  *     return app;
  *   },
  * });
- * const way = new Doorway();
- * await runMain(container([server]), { inputs: [doorway.is(way)], onReady: (running) => way.open(running) });
+ * await runMain(container([server]));
  * ```
  */
 export function fastifyServer<const N extends Needs = {}>(
   name: string,
   options: FastifyServerOptions<N>,
-): Definition<FastifyServer, "application", OpenOfAll<N> | "application:doorway"> {
+): Definition<FastifyServer, "application", OpenOfAll<N>> {
   assertShape(name, serverShape, options);
   const { needs, app, listen } = options;
-  const definition = resource(name, {
-    needs: { ...needs, doorway },
+  const definition: AnyDefinition = resource(name, {
+    needs: { ...needs } as {},
     restart: "stop-first", // two cannot have one port
     start: async (values) => {
-      const own = values as ValuesOf<N> & { readonly doorway: Doorway }; // the needs, and the one that was added
-      return FastifyServer.listen(await app(own, own.doorway), listen(own));
+      const own = values as ValuesOf<N>; // of these needs
+      const link: Link = {};
+      const running: RunningSource = () => (link.running ??= containerOf(definition, link.server));
+      return (link.server = await FastifyServer.listen(await app(own, running), listen(own)));
     },
     drain: (server) => server.drain(),
     stop: (server) => server.stop(),
   });
   return definition as never; // the spread forgets which needs these are
+}
+
+/** What joins a server and its container, once both are there. */
+interface Link {
+  server?: FastifyServer;
+  running?: RunningContainer | undefined;
+}
+
+/** The container that holds a server. */
+function containerOf(definition: AnyDefinition, server: FastifyServer | undefined): RunningContainer | undefined {
+  for (const running of containersUp()) if (held(running, definition) === server) return running;
+  return undefined;
+}
+
+function held(running: RunningContainer, definition: AnyDefinition): unknown {
+  try {
+    return running.get(definition as Definition<unknown, "application">);
+  } catch {
+    return running; // it holds no such server, which is no server
+  }
 }

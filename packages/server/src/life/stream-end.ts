@@ -16,11 +16,17 @@ interface Host {
 /** Follows a body to its real end; `undefined` for one that is sent at once. */
 export function trackStream(result: unknown, host: Host): TrackedStream | undefined {
   if (typeof result !== "object" || result === null) return undefined;
+  if (isPlain(result) && !(Symbol.asyncIterator in result)) return undefined; // most answers; the classes below load late
   if (result instanceof Response) return result.body === null ? undefined : ofResponse(result, result.body, host);
   if (isReadable(result)) return ofReadable(result, host);
   if (result instanceof ReadableStream) return result.locked ? undefined : ofWeb(result, host);
   if (Symbol.asyncIterator in result) return ofReadable(Readable.from(result as AsyncIterable<unknown>), host); // it has just been looked at
   return undefined;
+}
+
+function isPlain(result: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(result);
+  return prototype === Object.prototype || prototype === Array.prototype;
 }
 
 function isReadable(result: object): result is NodeJS.ReadableStream {
