@@ -66,7 +66,14 @@ function named({ name, no }: Part): string {
 }
 
 /** Codes that callers may meet while resources restart, fail and stop. */
-const EXPECTED = ["RESTART_FAILED", "RESTART_REFUSED", "START_FAILED", "CONTAINER_CLOSED", "SCOPE_CLOSED"];
+const EXPECTED = [
+  "RESTART_FAILED",
+  "RESTART_REFUSED",
+  "START_FAILED",
+  "CONTAINER_CLOSED",
+  "SCOPE_CLOSED",
+  "STOP_TIMEOUT",
+];
 const NODES = 5;
 const WORKERS = 2;
 

@@ -146,10 +146,14 @@ t.test(
     const last = resource("last", { start: () => 1, stop: () => void log.push("last") });
     const log: string[] = [];
     const running = await container([query, last], { clock }).start();
-    void running.session("ann").scope([], { query }, () => 1);
+    const scope = t.rejects(
+      running.session("ann").scope([], { query }, () => 1),
+      { code: "STOP_TIMEOUT", message: /^query: its cleanup did not end before the time for it was over/ },
+    );
     await clock.settle();
     const { ms, error } = await stopped(clock, running, 2_000);
     t.ok(ms <= 2_000, `took ${ms} ms`);
+    await scope;
     t.match(error, {
       code: "STOP_FAILED",
       message: /sessions and cached instances in stop after \d+ ms: they had not ended/,

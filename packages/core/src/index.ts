@@ -67,7 +67,7 @@ export {
   type ManagedSettings,
 } from "./lifecycle/driver.ts";
 export { Manager, type GuardBasis, type ManagerCall } from "./lifecycle/manager.ts";
-export type { ManagerContext } from "./lifecycle/manager-context.ts";
+export { RESOURCE_TIMEOUTS, type ManagerContext } from "./lifecycle/manager-context.ts";
 export type {
   AbsenceComplaint,
   Bare,

@@ -40,6 +40,7 @@ import { stopNodes, type StoppedNodes } from "../stop/stop.ts";
 import { firstOfAll } from "../graph/first-of-all.ts";
 import { stopError } from "../stop/stop-error.ts";
 import type { SessionSource, ValueHolder } from "../scope/value-holder.ts";
+import { Bounds } from "../scope/bounds.ts";
 
 /** What a container is made with, besides its graph. */
 export interface EngineOptions {
@@ -60,6 +61,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   readonly state: ContainerState;
   readonly restarts: Restarts;
   readonly scopes: OpenScopes = new OpenScopes();
+  readonly bounds: Bounds;
   /** Watches the health of what is live; `undefined` where that was declined. */
   readonly monitor: HealthMonitor | undefined;
   readonly onBackgroundEnd: (end: BackgroundEnd) => void;
@@ -96,9 +98,10 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     this.dependants = dependantsOf(graph);
     this.state = new ContainerState(graph, () => this.monitor?.sync());
     this.restarts = new Restarts(this);
+    this.bounds = new Bounds(clock);
     this.#lifecycle = new Lifecycle(name, clock);
     this.#starts = new LateStarts(this);
-    this.#values = new HeldValues(this, sessions, (inputs) => new SessionState(this, inputs));
+    this.#values = new HeldValues(this, sessions, (inputs, bounds) => new SessionState(this, inputs, bounds));
     this.#held = new HeldNodes(graph);
     this.#plans = new Plans((generation, needs, kind) => this.#compile(generation, needs, kind));
     this.#retries = new Retries(clock, (node) => this.state.refresh(node));
@@ -213,8 +216,8 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     return forCaller(this.clock, `the restart of "${name}"`, options, (signal) => this.restarts.restart(index, signal));
   }
 
-  releaseHolders(nodes: readonly LiveNode[]): Promise<readonly NodeFailure[]> {
-    return this.#values.release(nodes);
+  releaseHolders(nodes: readonly LiveNode[], bounds: Bounds): Promise<readonly NodeFailure[]> {
+    return this.#values.release(nodes, bounds);
   }
 
   // --- scopes ------------------------------------------------------------------------------------------------------
@@ -385,9 +388,13 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   /** Ends sessions and cached instances; for those that hang there is half the time. */
   async #closeHolders(): Promise<NodeFailure[]> {
     const since = this.clock.now();
-    const failures = await this.#budget.share(1 / 2, this.#values.close());
+    const closed = this.#values.close();
+    const failures = await this.#budget.share(1 / 2, closed);
+    if (failures !== undefined) return failures;
     const cause = new Error("they had not ended when their time was over");
+    this.#values.hurry(cause);
+    const named = await this.#budget.share(1 / 2, closed);
     const durationMs = this.clock.now() - since;
-    return failures ?? [{ resource: "sessions and cached instances", phase: "stop", durationMs, cause }];
+    return named ?? [{ resource: "sessions and cached instances", phase: "stop", durationMs, cause }];
   }
 }

@@ -3,28 +3,39 @@ import { CachedInstances, type CachedHost } from "./cached-instances.ts";
 import type { NodeFailure } from "../errors.ts";
 import type { LiveNode } from "./live-node.ts";
 import type { SessionState } from "../session/session.ts";
+import { Bounds } from "../scope/bounds.ts";
 import { Sessions, type SessionOptions } from "../session/sessions.ts";
+
+type OpenSession = (inputs: readonly Binding[], bounds: Bounds) => SessionState;
 
 /** What outlives a scope and holds instances of the container: values of sessions, and cached instances. */
 export class HeldValues {
   readonly sessions: Sessions;
   readonly cached: CachedInstances;
   readonly #clock: Clock;
+  /** Of all sessions. */
+  readonly #bounds: Bounds;
 
-  constructor(host: CachedHost, options: SessionOptions, openSession: (inputs: readonly Binding[]) => SessionState) {
+  constructor(host: CachedHost, options: SessionOptions, openSession: OpenSession) {
     this.#clock = host.clock;
-    this.sessions = new Sessions(host.clock, options, openSession);
+    this.#bounds = new Bounds(host.clock);
+    this.sessions = new Sessions(host.clock, options, (inputs) => openSession(inputs, this.#bounds));
     this.cached = new CachedInstances(host);
   }
 
   /** Releases what holds any of these. Gives what failed. */
-  async release(nodes: readonly LiveNode[]): Promise<NodeFailure[]> {
+  async release(nodes: readonly LiveNode[], bounds: Bounds): Promise<NodeFailure[]> {
     const since = this.#clock.now();
-    const ofSessions = await this.sessions.release(nodes); // they may hold cached instances
+    const ofSessions = await this.sessions.release(nodes, bounds); // they may hold cached instances
     return [
       ...this.#failed("sessions", since, ofSessions),
       ...this.#failed("cached instances", since, await this.cached.release(nodes)),
     ];
+  }
+
+  /** Waits for no session any more; what is left of them is still released, in order. */
+  hurry(reason: Error): void {
+    this.#bounds.hurry(reason);
   }
 
   /** Releases everything. Gives what failed. */

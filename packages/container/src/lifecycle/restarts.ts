@@ -13,6 +13,7 @@ import type { LiveNode } from "./live-node.ts";
 import { ProcessShare } from "./process-share.ts";
 import { Replacement, type Affected, type ReplacementHost, type StagedChange } from "./replacement.ts";
 import { indicesOf } from "./state.ts";
+import { Bounds } from "../scope/bounds.ts";
 import { inOrder } from "../stop/stop.ts";
 
 /** What restarts need of the container. */
@@ -20,7 +21,7 @@ export interface RestartHost extends ReplacementHost {
   readonly dependants: readonly (readonly number[])[];
   readonly events: Events;
   /** Releases what sessions and cached instances hold of these. Gives what failed. */
-  releaseHolders(nodes: readonly LiveNode[]): Promise<readonly NodeFailure[]>;
+  releaseHolders(nodes: readonly LiveNode[], bounds: Bounds): Promise<readonly NodeFailure[]>;
   /** Gives up trying to start those of these that are down. */
   dropRetries(nodes: readonly LiveNode[]): Promise<void>;
 }
@@ -272,7 +273,7 @@ export class Restarts {
 
   async #stopOld(nodes: readonly LiveNode[], signal: AbortSignal): Promise<void> {
     const { limits, state, dependants } = this.#host;
-    const held = await this.#bounded(limits.stopTimeoutMs, () => this.#host.releaseHolders(nodes), signal);
+    const held = await this.#releaseHolders(nodes, signal);
     await this.#bounded(limits.stopTimeoutMs, () => this.#host.dropRetries(nodes), signal);
     await inOrder(
       nodes,
@@ -281,8 +282,22 @@ export class Restarts {
     );
     const { failures } = await this.#host.takeDown(nodes);
     state.forget(nodes);
-    this.#failures.push(...(held ?? []), ...failures);
+    this.#failures.push(...held, ...failures);
     this.#failures.splice(0, this.#failures.length - MOST_FAILURES);
+  }
+
+  /** Releases what sessions and cached instances hold. When time is over, what is left of it is begun and not waited for. */
+  async #releaseHolders(nodes: readonly LiveNode[], signal: AbortSignal): Promise<readonly NodeFailure[]> {
+    const { clock, limits } = this.#host;
+    const bounds = new Bounds(clock);
+    const released = this.#host.releaseHolders(nodes, bounds);
+    try {
+      const failures = await this.#bounded(limits.stopTimeoutMs, () => released, signal);
+      if (failures !== undefined) return failures;
+    } finally {
+      bounds.hurry(new Error("their time was over"));
+    }
+    return (await this.#bounded(AT_ONCE_MS, () => released, signal)) ?? [];
   }
 
   /** Waits for some work, which may take its time; gives `undefined` when it takes longer than it may. */
@@ -348,6 +363,8 @@ export class Restarts {
   }
 }
 
+/** Longest wait for what takes no time, in ms: something else may hold it up. */
+const AT_ONCE_MS = 1;
 const NONE_LEFT = "the old one had to stop first, so there is none until a restart succeeds";
 /** Failures that are kept for the report of the stop. */
 const MOST_FAILURES = 100;

@@ -1,6 +1,7 @@
 import { isThenable, plainValue, specOf } from "@steward/core";
 import { setNeed } from "../graph/set-need.ts";
 import { containerError } from "../errors.ts";
+import { Wait, type Subject } from "./bounds.ts";
 import type { Plan, Source, Step, StepHost, Waiting } from "./plan.ts";
 
 type Reader = (slots: readonly unknown[], values: readonly unknown[], host: StepHost) => unknown;
@@ -12,26 +13,84 @@ export function execute(
   slots: unknown[],
   values: readonly unknown[],
 ): Promise<void> | undefined {
-  const { run } = plan;
-  const waiting = run(host, slots, values, 0);
-  return waiting === undefined ? undefined : drive(run, waiting, host, slots, values);
+  const waiting = plan.run(host, slots, values, 0);
+  if (waiting === undefined) return undefined;
+  return new Promise((resolve, reject) =>
+    new Drive(plan.run, host, slots, values, { resolve, reject }).waitFor(waiting),
+  );
 }
 
 /** One promise for all steps of a plan that have to be waited for, however many there are. */
-async function drive(
-  run: Plan["run"],
-  first: Waiting,
-  host: StepHost,
-  slots: unknown[],
-  values: readonly unknown[],
-): Promise<void> {
-  for (let waiting: Waiting | undefined = first; waiting !== undefined;) {
-    const { step, value, next } = waiting;
-    const made = await value;
-    slots[step.slot] = made;
-    if (step.stop !== undefined && made !== undefined) host.willStop(step, made);
-    if (!host.isOpen) throw containerError("SCOPE_CLOSED", "the scope was closed while its needs were being resolved");
-    waiting = run(host, slots, values, next);
+class Drive extends Wait {
+  readonly #run: Plan["run"];
+  readonly #host: StepHost;
+  readonly #slots: unknown[];
+  readonly #values: readonly unknown[];
+  readonly #outcome: { readonly resolve: () => void; readonly reject: (error: unknown) => void };
+  #waiting: Waiting | undefined;
+
+  constructor(
+    run: Plan["run"],
+    host: StepHost,
+    slots: unknown[],
+    values: readonly unknown[],
+    outcome: { readonly resolve: () => void; readonly reject: (error: unknown) => void },
+  ) {
+    super();
+    this.#run = run;
+    this.#host = host;
+    this.#slots = slots;
+    this.#values = values;
+    this.#outcome = outcome;
+  }
+
+  waitFor(waiting: Waiting): void {
+    this.#waiting = waiting;
+    if (waiting.step.definition !== undefined) this.#host.bounds.add(this); // others are bounded where they are made
+    const { turn } = this;
+    waiting.value.then(
+      (value) => {
+        if (turn === this.turn) this.#arrived(waiting, value);
+      },
+      (error: unknown) => {
+        if (turn !== this.turn) return;
+        this.#host.bounds.remove(this);
+        this.#outcome.reject(error);
+      },
+    );
+  }
+
+  #arrived({ step, next }: Waiting, value: unknown): void {
+    const host = this.#host;
+    this.#host.bounds.remove(this);
+    try {
+      this.#slots[step.slot] = value;
+      if (step.stop !== undefined && value !== undefined) host.willStop(step, value);
+      if (!host.isOpen)
+        throw containerError("SCOPE_CLOSED", "the scope was closed while its needs were being resolved");
+      const waiting = this.#run(host, this.#slots, this.#values, next);
+      if (waiting === undefined) this.#outcome.resolve();
+      else this.waitFor(waiting);
+    } catch (error) {
+      this.#outcome.reject(error);
+    }
+  }
+
+  get subject(): Subject | undefined {
+    const definition = this.#waiting?.step.definition;
+    return definition && { definition, phase: "start", context: undefined };
+  }
+
+  override giveUp(reason: Error): void {
+    const { step, value } = this.#waiting ?? {};
+    if (step !== undefined && value !== undefined) {
+      this.#host.forget(step);
+      const late = (made: unknown): void => {
+        if (step.stop !== undefined && made !== undefined) this.#host.willStop(step, made);
+      };
+      value.then(late, () => {}); // that it is late is what its caller has learned
+    }
+    this.#outcome.reject(reason);
   }
 }
 

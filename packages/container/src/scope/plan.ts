@@ -1,13 +1,18 @@
 import type { Needs, Spec } from "@steward/core";
 import type { AnyDefinition } from "../graph/graph.ts";
+import type { Bounds } from "./bounds.ts";
 
 /** What a step may ask of the scope or session that it runs in. */
 export interface StepHost {
   /** Aborts when the scope ends, or when its work is given up. */
   readonly signal: AbortSignal;
   readonly isOpen: boolean;
+  /** Bounds what takes its time. */
+  readonly bounds: Bounds;
   /** The value that a step made before, or makes now; both at most once. */
   remember(step: Step, make: () => unknown): unknown;
+  /** Forgets what is being made in a step: it has taken too long. */
+  forget(step: Step): void;
   /** Enters a lifecycle generator and gives its value, or a promise of it. */
   enter(definition: AnyDefinition, generator: unknown, handler: boolean): unknown;
   /** Notes that a value has to be stopped. Once for each value, however many plans hand it out. */

@@ -13,9 +13,12 @@ import {
   type ValueHolder,
   type ValueHost,
 } from "./value-holder.ts";
+import type { Bounds } from "./bounds.ts";
 
 /** What a scope asks of the container it belongs to. */
 export interface ScopeHost extends ValueHost {
+  /** Bounds starts and cleanups of all its scopes. */
+  readonly bounds: Bounds;
   /** As `lazily`; the scope holds the instance until it ends. */
   lazilyFor(index: number, scope: ScopeState): Promise<unknown>;
   scopeClosed(scope: ScopeState): void;
@@ -79,6 +82,10 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   /** True until it is closed. */
   get isOpen(): boolean {
     return this.#phase === "open" || this.#phase === "settled";
+  }
+
+  get bounds(): Bounds {
+    return this.host.bounds;
   }
 
   /** Gives up the work of this scope: aborts its signal. Its cleanup still runs when it is closed. */
@@ -184,6 +191,10 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
     return value;
   }
 
+  forget({ definition }: Step): void {
+    if (definition !== undefined) this.#memory?.delete(definition);
+  }
+
   #made(definition: AnyDefinition): { readonly value: unknown } | undefined {
     if (this.#memory?.has(definition) === true) return { value: this.#memory.get(definition) };
     const slot = this.#plan?.slots.get(definition);
@@ -204,7 +215,7 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   /** Notes what has to be undone. What arrives after the end, because it ignored its signal, is undone at once. */
   willCleanUp(cleanup: Cleanup): void {
     (this.#cleanups ??= []).push(cleanup);
-    if (!this.isOpen) void this.#holdDuring(runCleanups([cleanup], { error: scopeEnded() }, this));
+    if (!this.isOpen) void this.#holdDuring(runCleanups([cleanup], { error: scopeEnded() }, this, this.bounds));
   }
 
   fromSession(definition: AnyDefinition): unknown {
@@ -255,7 +266,7 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
     this.#phase = "settled";
     const due = this.#due(isOfHandler);
     if (due === undefined) return rethrow(failure);
-    const { outcome, later } = await runCleanups(due, failure, this); // here and not in a function of its own: a promise less for each request
+    const { outcome, later } = await runCleanups(due, failure, this, this.bounds); // here and not in a function of its own: a promise less for each request
     if (later.length > 0) (this.#cleanups ??= []).push(...later);
     rethrow(outcome);
   }
@@ -275,7 +286,7 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
     this.#phase = "closed";
     try {
       const due = this.#due(() => true);
-      if (due !== undefined) outcome = (await runCleanups(due, outcome, this)).outcome;
+      if (due !== undefined) outcome = (await runCleanups(due, outcome, this, this.bounds)).outcome;
     } finally {
       this.#end();
     }

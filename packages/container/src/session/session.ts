@@ -15,6 +15,7 @@ import {
   type ValueHolder,
   type ValueHost,
 } from "../scope/value-holder.ts";
+import type { Bounds } from "../scope/bounds.ts";
 
 /** What a session asks of the container it belongs to. */
 export interface SessionHost extends ValueHost {
@@ -38,6 +39,8 @@ interface Due {
 export class SessionState implements SessionSource {
   readonly #host: SessionHost;
   readonly #inputs: readonly Binding[];
+  /** Bounds starts, and cleanups at the end. */
+  readonly bounds: Bounds;
   readonly #made = new Map<AnyDefinition, Made[]>();
   /** In the order in which values were made. */
   #due: Due[] = [];
@@ -48,9 +51,10 @@ export class SessionState implements SessionSource {
   readonly #abort = new AbortController();
   #isClosed = false;
 
-  constructor(host: SessionHost, inputs: readonly Binding[]) {
+  constructor(host: SessionHost, inputs: readonly Binding[], bounds: Bounds) {
     this.#host = host;
     this.#inputs = inputs;
+    this.bounds = bounds;
   }
 
   /** Aborts when the session ends. */
@@ -80,6 +84,11 @@ export class SessionState implements SessionSource {
     return made.value;
   }
 
+  /** What was made of a definition from the same is made anew for the next who asks. */
+  forget(definition: AnyDefinition, held: Held): void {
+    this.#forget(definition, (made) => made.held.isSame(held));
+  }
+
   #forget(definition: AnyDefinition, which: (made: Made) => boolean): void {
     const left = (this.#made.get(definition) ?? []).filter((made) => !which(made));
     if (left.length === 0) this.#made.delete(definition);
@@ -97,19 +106,19 @@ export class SessionState implements SessionSource {
   /** Notes what has to be undone. What arrives after the end, because it ignored its signal, is undone at once. */
   willCleanUp(cleanup: Cleanup, held: Held): void {
     this.#due.push({ cleanup, held });
-    if (this.#isClosed) this.#late.push(runCleanups([cleanup], { error: sessionEnded() }, this));
+    if (this.#isClosed) this.#late.push(runCleanups([cleanup], { error: sessionEnded() }, this, this.bounds));
   }
 
   /**
    * Releases the values that hold any of these instances, last made first; the next who asks has them made anew.
    * @throws What a cleanup failed with.
    */
-  async release(nodes: readonly LiveNode[]): Promise<void> {
+  async release(nodes: readonly LiveNode[], bounds: Bounds): Promise<void> {
     const holdsAny = ({ held }: Made | Due): boolean => held.hasAny(nodes);
     for (const definition of this.#made.keys()) this.#forget(definition, holdsAny);
     const due = this.#due.filter(holdsAny);
     this.#due = this.#due.filter((one) => !due.includes(one));
-    await this.#run(due);
+    await this.#run(due, bounds);
   }
 
   /**
@@ -121,7 +130,7 @@ export class SessionState implements SessionSource {
     const due = this.#due.splice(0);
     this.#made.clear();
     try {
-      await this.#run(due);
+      await this.#run(due, this.bounds);
       await Promise.all(this.#late);
     } finally {
       this.#abort.abort(sessionEnded());
@@ -133,9 +142,9 @@ export class SessionState implements SessionSource {
     return !this.#isClosed;
   }
 
-  async #run(due: readonly Due[]): Promise<void> {
+  async #run(due: readonly Due[], bounds: Bounds): Promise<void> {
     const cleanups = due.map(({ cleanup }) => cleanup);
-    const run = this.#cleaned.then(() => runCleanups(cleanups, undefined, this));
+    const run = this.#cleaned.then(() => runCleanups(cleanups, undefined, this, bounds));
     this.#cleaned = run.catch(() => {});
     const { outcome }: { readonly outcome: Outcome } = await run;
     if (outcome !== undefined) throw outcome.error;
@@ -168,6 +177,10 @@ class SessionValues implements StepHost, ValueHolder {
     return this.#session.isOpen;
   }
 
+  get bounds(): Bounds {
+    return this.#session.bounds;
+  }
+
   async resolve(needs: Needs): Promise<Record<string, unknown>> {
     const { values } = this.generation;
     const plan: Plan = this.#host.planFor(this.generation, needs, "session");
@@ -187,6 +200,10 @@ class SessionValues implements StepHost, ValueHolder {
   remember(step: Step, make: () => unknown): unknown {
     const { definition } = step;
     return definition === undefined ? make() : this.#session.remember(definition, this.#heldBy(definition), make);
+  }
+
+  forget({ definition }: Step): void {
+    if (definition !== undefined) this.#session.forget(definition, this.#heldBy(definition));
   }
 
   enter(definition: AnyDefinition, generator: unknown, handler: boolean): unknown {

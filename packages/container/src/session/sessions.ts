@@ -1,6 +1,7 @@
 import { type Binding, type Clock, milliseconds, type Shape, shape, type Timer, wholeNumber } from "@steward/core";
 import { containerError } from "../errors.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
+import type { Bounds } from "../scope/bounds.ts";
 import type { SessionState } from "./session.ts";
 
 /** Bounds of user sessions. */
@@ -68,8 +69,8 @@ export class Sessions {
   }
 
   /** Releases what holds any of these instances, in every session. Gives what failed. */
-  async release(nodes: readonly LiveNode[]): Promise<unknown[]> {
-    return failuresOf([...[...this.#alive].map((session) => session.release(nodes)), ...this.#ending]);
+  async release(nodes: readonly LiveNode[], bounds: Bounds): Promise<unknown[]> {
+    return failuresOf([...[...this.#alive].map((session) => session.release(nodes, bounds)), ...this.#ending]);
   }
 
   /** Ends all, those still in use too. Gives what failed. */

@@ -1,4 +1,4 @@
-import { isRetryable, type Clock, type ManagedResource, type ResourceSettings } from "@steward/core";
+import { isRetryable, RESOURCE_TIMEOUTS, type Clock, type ManagedResource, type ResourceSettings } from "@steward/core";
 import { backoffMs } from "./backoff.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 
@@ -10,8 +10,6 @@ export interface StartOutcome {
 
 const DEFAULTS = { maxAttempts: 10, baseDelayMs: 250, maxDelayMs: 1_500 };
 const ONCE = { ...DEFAULTS, maxAttempts: 1 };
-/** As for every start: all attempts together have the start timeout of the resource. */
-const START_TIMEOUT_MS = 15_000;
 
 /**
  * Starts a resource, and tries again where its error may pass: a server that is not up yet. Wrong options, a wrong
@@ -25,7 +23,8 @@ export async function startWithRetry(
 ): Promise<StartOutcome> {
   const { settings } = node.graph.spec;
   const policy = policyOf(settings);
-  const endsAt = node.since + (settings.startTimeoutMs ?? START_TIMEOUT_MS);
+  // As for every start: all attempts together have the start timeout of the resource.
+  const endsAt = node.since + (settings.startTimeoutMs ?? RESOURCE_TIMEOUTS.startTimeoutMs);
   for (let attempts = 1; ; attempts++) {
     try {
       await manager.start({ signal });

@@ -2,6 +2,7 @@ import type { Clock } from "@steward/core";
 import { containerError, type NodeFailure } from "../errors.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import type { OpenScopes } from "../scope/open-scopes.ts";
+import type { Bounds } from "../scope/bounds.ts";
 import { indicesOf, type ContainerState } from "../lifecycle/state.ts";
 import type { Limits, StopBudget } from "./stop-budget.ts";
 import { inOrder } from "./stop.ts";
@@ -15,6 +16,8 @@ export interface DrainHost {
   readonly state: ContainerState;
   readonly dependants: readonly (readonly number[])[];
   readonly scopes: OpenScopes;
+  /** Bounds what scopes wait for. */
+  readonly bounds: Bounds;
   /** Restarts, retries and probes end; work that was accepted goes on. Resolves once none is under way. */
   endChanges(): Promise<unknown>;
   /** No scope opens any more. */
@@ -26,6 +29,8 @@ export interface DrainHost {
 const STILL_STARTING = "it ignored its abort and is still starting; it is stopped when it arrives";
 /** How long scopes that were aborted may take to end, in ms. */
 const ABORTED_SCOPE_GRACE_MS = 1_000;
+/** Longest wait for what takes no time, in ms: something else may hold it up. */
+const AT_ONCE_MS = 1;
 /** Which part of the time that is left they may take, and again the release of what they hold. */
 const SCOPE_SHARE = 1 / 4;
 /** Which part of it starts and restarts may take to end once they are aborted. */
@@ -81,7 +86,7 @@ async function drainNodes(
 
 /** Waits for open scopes. Those that do not end in time are aborted, and what they hold is released all the same. */
 async function drainScopes(host: DrainHost, budget: StopBudget, failures: NodeFailure[]): Promise<void> {
-  const { clock, scopes } = host;
+  const { clock, scopes, bounds } = host;
   const since = clock.now();
   const wereEnded = await scopes.ended(budget.drained);
   host.refuseScopes();
@@ -94,4 +99,6 @@ async function drainScopes(host: DrainHost, budget: StopBudget, failures: NodeFa
   failures.push({ resource: "scopes", phase: "drain", durationMs: clock.now() - since, cause });
   const closing = [...scopes].map((scope) => scope.close({ error }).catch(() => {})); // it was aborted with that error
   await budget.share(SCOPE_SHARE, Promise.all(closing), ABORTED_SCOPE_GRACE_MS);
+  bounds.hurry(error);
+  await budget.share(SCOPE_SHARE, Promise.all(closing), AT_ONCE_MS);
 }

@@ -53,7 +53,7 @@ export interface ResourceSettings {
   readonly readiness?: Readiness | undefined;
   /** Groups for health by tag, such as `cache`, `config` or `security`. */
   readonly tags?: readonly string[] | undefined;
-  /** Longest start, in ms. All attempts of `startRetry` are begun within it. Default 15,000. */
+  /** Longest start, in ms, of whatever lifetime. All attempts of `startRetry` are begun within it. Default 15,000. */
   readonly startTimeoutMs?: number | undefined;
   /**
    * Tries a failed start again where the error may pass, such as a server that is not up yet; never a wrong password or
@@ -63,7 +63,7 @@ export interface ResourceSettings {
   readonly startRetry?: StartRetryOptions | false | undefined;
   /** Longest drain, in ms. Default 10,000. */
   readonly drainTimeoutMs?: number | undefined;
-  /** Longest stop, in ms. Default 5,000. */
+  /** Longest stop, in ms; for a lifecycle generator each resumption. What takes longer is left behind. Default 5,000. */
   readonly stopTimeoutMs?: number | undefined;
   /** How its health is watched, where it differs from the rest of its container. */
   readonly health?: HealthSettings | undefined;

@@ -4,7 +4,7 @@ import type { Guard, GuardOptions } from "../guard/guard.ts";
 import { type CallSummary, callsOf, evidenceOf, type PassiveEvidence } from "../health/tracker.ts";
 import { Lifecycle, type LifecycleState } from "./lifecycle.ts";
 import type { Phase } from "./phase.ts";
-import { contextShape, type ManagerContext } from "./manager-context.ts";
+import { contextShape, RESOURCE_TIMEOUTS, type ManagerContext } from "./manager-context.ts";
 import type { MetricSample } from "../ports/metrics.ts";
 import { Probing, type LastProbe, type ProbeCall } from "../health/probing.ts";
 import type { ManagedResource } from "../definition/spec.ts";
@@ -22,7 +22,6 @@ export interface ManagerCall {
 /** How long a start that was aborted may take to end before it is left to itself, in ms. */
 const START_GRACE_MS = 1_000;
 
-const DEFAULTS = { startTimeoutMs: 15_000, drainTimeoutMs: 10_000, stopTimeoutMs: 5_000 };
 const PROBE_TIMEOUT_MS = 1_000;
 
 /**
@@ -35,7 +34,7 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
   /** Name in errors, stats and events. */
   readonly name: string;
   protected readonly clock: Clock;
-  readonly #limits: typeof DEFAULTS;
+  readonly #limits: Readonly<Record<keyof typeof RESOURCE_TIMEOUTS, number>>;
   readonly #lifecycle: Lifecycle;
   #starting: Promise<this> | undefined;
   #stopping: Promise<void> | undefined;
@@ -52,9 +51,9 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
     this.clock = context.clock ?? systemClock;
     this.#lifecycle = new Lifecycle(this.name, this.clock);
     this.#limits = {
-      startTimeoutMs: context.startTimeoutMs ?? DEFAULTS.startTimeoutMs,
-      drainTimeoutMs: context.drainTimeoutMs ?? DEFAULTS.drainTimeoutMs,
-      stopTimeoutMs: context.stopTimeoutMs ?? DEFAULTS.stopTimeoutMs,
+      startTimeoutMs: context.startTimeoutMs ?? RESOURCE_TIMEOUTS.startTimeoutMs,
+      drainTimeoutMs: context.drainTimeoutMs ?? RESOURCE_TIMEOUTS.drainTimeoutMs,
+      stopTimeoutMs: context.stopTimeoutMs ?? RESOURCE_TIMEOUTS.stopTimeoutMs,
     };
     this.#probing = new Probing(this.name, this.clock, context.probeTimeoutMs ?? PROBE_TIMEOUT_MS);
   }
