@@ -1,9 +1,9 @@
 import { isStewardError } from "@steward/core";
-import { HttpError, inject, InvalidInput, query } from "@steward/fastify";
+import { from, handler, HttpError, InvalidInput } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
 import { http } from "./resources.ts";
 
-const url = query(
+const url = from.query(
   "url",
   { type: "string", maxLength: 2_000, pattern: "^https?://" },
   { description: "an http: or https: URL" },
@@ -16,7 +16,7 @@ export function dataRoute(app: FastifyInstance): void {
   app.get(
     "/api/data",
     { schema },
-    inject({ http, url }, async ({ http, url }) => {
+    handler({ http, url }, async ({ http, url }) => {
       if (!URL.canParse(url))
         throw new InvalidInput([{ path: ["query", "url"], code: "url", message: "Input should be a valid URL" }]);
       try {

@@ -1,4 +1,4 @@
-import { fastifyServer, refusals, SECRET_PARAMETERS, steward, type RunningSource } from "@steward/fastify";
+import { fastifyServer, refusals, type RunningSource, SECRET_PARAMETERS, steward } from "@steward/fastify";
 import { prometheusText } from "@steward/telemetry";
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from "fastify";
 import { cryptoRoutes } from "./crypto/routes.ts";

@@ -5,8 +5,8 @@ export type { FormOptions } from "./app/forms.ts";
 export { refusals } from "./app/refusals.ts";
 export type { OpenApiOptions } from "./document/openapi.ts";
 export { FASTIFY_CODES, type FastifyCode } from "./errors.ts";
-export { inject, injectSocket, type HandlerOptions, type Injected, type SocketLike } from "./handler/handler.ts";
-export { reply, request } from "./handler/inputs.ts";
+export { handler, socketHandler, type HandlerOptions, type RouteHandler, type SocketLike } from "./handler/handler.ts";
+export { from, type FastifyFrom } from "./handler/from.ts";
 export type { ContainerSource, StewardOptions, StewardSettings } from "./options.ts";
 export { steward, withInputs, type Steward } from "./plugin.ts";
 export {
@@ -18,29 +18,10 @@ export {
 } from "./server/server.ts";
 // What is the same on every server comes through here, so that an app imports one package.
 export {
-  apiKey,
-  background,
-  basic,
-  bearer,
-  body,
-  cookie,
-  digest,
-  file,
-  form,
-  header,
-  httpAuthorization,
   HttpError,
   InvalidInput,
-  oauth2,
-  oauth2AuthorizationCode,
-  oauth2Password,
-  openIdConnect,
   parametrised,
-  passwordForm,
-  path,
-  query,
-  requestSignal,
-  requiredScopes,
+  perRequest,
   Scopes,
   SECRET_PARAMETERS,
   security,

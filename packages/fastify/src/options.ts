@@ -38,7 +38,7 @@ export type ContainerSource =
 
 /** Settings of the plugin. */
 export interface StewardSettings {
-  /** Dependencies of every injected route. */
+  /** Dependencies of every route with needs. */
   readonly dependencies?: Needs;
   /** How long a request may take, in ms, before managed calls are given up; 0 for no deadline. Default 30,000. */
   readonly timeoutMs?: number;

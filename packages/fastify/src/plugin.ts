@@ -31,7 +31,7 @@ import { answerUnknown } from "./app/not-found.ts";
 import { sweepWhileClosing } from "./app/server-drain.ts";
 import { serveDocument } from "./document/documents.ts";
 import { Documentation } from "./document/openapi.ts";
-import { allNeeds, injectionOf, setContext, type Injection } from "./handler/handler.ts";
+import { allNeeds, handlerSpecOf, setContext, type HandlerSpec } from "./handler/handler.ts";
 import { lifeKey, lifeOf, living } from "./handler/life.ts";
 import { socketRoute } from "./handler/socket.ts";
 import { pluginShape, type ContainerSource, type StewardOptions } from "./options.ts";
@@ -92,7 +92,7 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
 };
 
 /**
- * Joins a container with an app: starts it when the app gets ready, gives injected handlers their dependencies, and
+ * Joins a container with an app: starts it when the app gets ready, gives handlers their dependencies, and
  * stops it once the app has closed and nothing of any request is left.
  *
  * Register it first, so that it sees every route.
@@ -104,11 +104,11 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
  * import { fastify } from "fastify";
  * import { resource } from "@steward/core";
  * import { container } from "@steward/container";
- * import { inject, steward } from "@steward/fastify";
+ * import { handler, steward } from "@steward/fastify";
  * const greeting = resource("greeting", { start: () => "hello" });
  * const app = fastify();
  * await app.register(steward, { container: container([greeting]) });
- * app.get("/", inject({ greeting }, ({ greeting }) => ({ greeting })));
+ * app.get("/", handler({ greeting }, ({ greeting }) => ({ greeting })));
  * console.log((await app.inject("/")).json().greeting); // => hello
  * await app.close();
  * ```
@@ -164,7 +164,7 @@ function takeAnyJson(app: FastifyInstance): void {
   );
 }
 
-/** Gives each injected route its handler, and the document what it takes. */
+/** Gives each route with needs its handler, and the document what it takes. */
 function joinRoutes(
   app: FastifyInstance,
   context: AppContext,
@@ -173,14 +173,14 @@ function joinRoutes(
 ): readonly Route[] {
   const routes: Route[] = [];
   app.addHook("onRoute", function (options) {
-    const injection = injectionOf(options.handler) ?? injectionOf((options as SocketOptions).wsHandler);
-    if (injection === undefined) return;
-    const needs = allNeeds(dependenciesOf(this), injection);
-    const route = new Route(context, strict ? withStrictQuery(needs) : needs, injection.options);
+    const spec = handlerSpecOf(options.handler) ?? handlerSpecOf((options as SocketOptions).wsHandler);
+    if (spec === undefined) return;
+    const needs = allNeeds(dependenciesOf(this), spec);
+    const route = new Route(context, strict ? withStrictQuery(needs) : needs, spec.options);
     routes.push(route);
-    if (injection.socket) joinSocket(options, context, route, injection);
+    if (spec.socket) joinSocket(options, context, route, spec);
     else {
-      const handler = answering(context, route, injection.handler);
+      const handler = answering(context, route, spec.answer);
       options.handler = handler;
       documentation.note(handler, route.description);
       joinHooks(options, route);
@@ -197,10 +197,10 @@ function withStrictQuery(needs: Needs): Needs {
 /** What @fastify/websocket adds to routes. */
 type SocketOptions = RouteOptions & { wsHandler?: unknown };
 
-function joinSocket(options: SocketOptions, context: AppContext, route: Route, injection: Injection): void {
-  const { before, handle } = socketRoute(context, route, injection.handler);
+function joinSocket(options: SocketOptions, context: AppContext, route: Route, spec: HandlerSpec): void {
+  const { before, handle } = socketRoute(context, route, spec.answer);
   options.preHandler = [...[options.preHandler ?? []].flat(), before];
-  if (injectionOf(options.wsHandler) === undefined) options.handler = handle as never; // @fastify/websocket calls it with a socket
+  if (handlerSpecOf(options.wsHandler) === undefined) options.handler = handle as never; // @fastify/websocket calls it with a socket
   else options.wsHandler = handle;
 }
 
@@ -228,7 +228,7 @@ function joinHooks(options: RouteOptions, { description }: Route): void {
 }
 
 /** Makes what Fastify calls for a route. A handler that has the reply may answer from a callback. */
-function answering(context: AppContext, route: Route, handler: Injection["handler"]): RouteOptions["handler"] {
+function answering(context: AppContext, route: Route, handler: HandlerSpec["answer"]): RouteOptions["handler"] {
   const repliesLater = handler.length > 2 || route.description.takesReply;
   return (request, reply) =>
     living(context, request, reply, route.timeoutMs).handle(route, handler, repliesLater) as never; // Fastify sends what it gives

@@ -92,12 +92,12 @@ export class TestClient implements AsyncDisposable {
  * import { fastify } from "fastify";
  * import { resource } from "@steward/core";
  * import { container } from "@steward/container";
- * import { inject, steward } from "@steward/fastify";
+ * import { handler, steward } from "@steward/fastify";
  * import { override, testClient } from "@steward/fastify/testing";
  * const users = resource("users", { start: () => ({ count: (): number => 3 }) });
  * const app = fastify();
  * app.register(steward, { container: container([users]) });
- * app.after(() => app.get("/", inject({ users }, ({ users }) => ({ users: users.count() }))));
+ * app.after(() => app.get("/", handler({ users }, ({ users }) => ({ users: users.count() }))));
  * await using client = await testClient(app, override(users, { count: () => 7 }));
  * console.log((await client.get("/")).body); // => {"users":7}
  * ```

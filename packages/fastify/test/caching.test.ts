@@ -1,6 +1,6 @@
 import { fresh, resource } from "@steward/core";
 import t from "tap";
-import { inject, parametrised, requiredScopes, security } from "../src/index.ts";
+import { from, handler, parametrised, security } from "../src/index.ts";
 import { counter, got, served, turns } from "./app.ts";
 
 t.test("C02: a value is made anew for the next request", async (t) => {
@@ -9,7 +9,7 @@ t.test("C02: a value is made anew for the next request", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ d, twice }, (values) => values),
+      handler({ d, twice }, (values) => values),
     ),
   );
   t.strictSame(await got(client), { d: 1, twice: 1 });
@@ -25,15 +25,15 @@ t.test(
     await using client = await served((app) => {
       app.get(
         "/c04",
-        inject({ a: fresh(pair), b: pair }, ({ a, b }) => [a, b]),
+        handler({ a: fresh(pair), b: pair }, ({ a, b }) => [a, b]),
       );
       app.get(
         "/c05",
-        inject({ a: middle, b: fresh(middle), c: middle }, ({ a, b, c }) => [a, b, c]),
+        handler({ a: middle, b: fresh(middle), c: middle }, ({ a, b, c }) => [a, b, c]),
       );
       app.get(
         "/c06",
-        inject({ a: fresh(last), b: fresh(last), c: last }, ({ a, b, c }) => [a, b, c]),
+        handler({ a: fresh(last), b: fresh(last), c: last }, ({ a, b, c }) => [a, b, c]),
       );
     });
     t.strictSame(await got(client, "/c04"), [1, 2]);
@@ -49,7 +49,7 @@ t.test("C07: what a fresh instance needs is shared", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: fresh(n), b: fresh(n) }, ({ a, b }) => [a, b]),
+      handler({ a: fresh(n), b: fresh(n) }, ({ a, b }) => [a, b]),
     ),
   );
   t.strictSame(await got(client), [
@@ -73,7 +73,7 @@ t.test("C08: fresh generators are entered and left each for itself, last first",
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: fresh(g), b: fresh(g) }, () => `${log.push("ep")}`),
+      handler({ a: fresh(g), b: fresh(g) }, () => `${log.push("ep")}`),
     ),
   );
   await client.get("/");
@@ -87,7 +87,7 @@ t.test("C09: the app's, the route's and the handler's dependency is one", async 
     (app) =>
       app.get(
         "/",
-        inject({ d }, ({ d }) => d, { dependencies: [d] }),
+        handler({ d }, ({ d }) => d, { dependencies: [d] }),
       ),
     { dependencies: { d } },
   );
@@ -109,7 +109,7 @@ t.test("C11: what throws is made once, and what stands behind it not at all", as
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ d, again, m }, () => "ok"),
+      handler({ d, again, m }, () => "ok"),
     ),
   );
   t.equal((await client.get("/")).statusCode, 500);
@@ -125,11 +125,11 @@ t.test(
     await using client = await served((app) => {
       app.get(
         "/two",
-        inject({ a: make("x"), b: make("x") }, ({ a, b }) => [a, b]),
+        handler({ a: make("x"), b: make("x") }, ({ a, b }) => [a, b]),
       );
       app.get(
         "/one",
-        inject({ a: kept("x"), b: kept("x"), c: kept("y") }, ({ a, b, c }) => [a, b, c]),
+        handler({ a: kept("x"), b: kept("x"), c: kept("y") }, ({ a, b, c }) => [a, b, c]),
       );
     });
     t.strictSame(await got(client, "/two"), [1, 2]);
@@ -149,7 +149,7 @@ t.test("C14: a bound method is one dependency, because the definition is what co
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: next, b: next }, ({ a, b }) => [a, b]),
+      handler({ a: next, b: next }, ({ a, b }) => [a, b]),
     ),
   );
   t.strictSame(await got(client), [1, 1]);
@@ -158,7 +158,11 @@ t.test("C14: a bound method is one dependency, because the definition is what co
 /** A counter that decides itself what scopes are good for. */
 function deciding() {
   let made = 0;
-  return resource("deciding", { lifetime: "request", needs: { requiredScopes }, start: () => ++made });
+  return resource("deciding", {
+    lifetime: "request",
+    needs: { requiredScopes: from.requiredScopes },
+    start: () => ++made,
+  });
 }
 
 t.test("C15: under other scopes a dependency is another one", async (t) => {
@@ -166,7 +170,7 @@ t.test("C15: under other scopes a dependency is another one", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: security(d), b: security(d, ["s"]), c: security(d, ["s"]) }, ({ a, b, c }) => [a, b, c]),
+      handler({ a: security(d), b: security(d, ["s"]), c: security(d, ["s"]) }, ({ a, b, c }) => [a, b, c]),
     ),
   );
   t.strictSame(await got(client), [1, 2, 2]);
@@ -185,7 +189,7 @@ t.test("C16: the order of scopes does not matter", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject(needs, (values) => Object.values(values)),
+      handler(needs, (values) => Object.values(values)),
     ),
   );
   t.strictSame(await got(client), [1, 2, 2, 3, 3, 1]);
@@ -197,7 +201,7 @@ t.test("C18: what looks at scopes is made for each way to it; what it needs besi
   const db = counter("db");
   const user = resource("user", {
     lifetime: "request",
-    needs: { db, requiredScopes },
+    needs: { db, requiredScopes: from.requiredScopes },
     start: ({ db, requiredScopes }) => {
       seen.push(requiredScopes.list);
       return { user: ++users, db };
@@ -211,7 +215,7 @@ t.test("C18: what looks at scopes is made for each way to it; what it needs besi
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ me, items: security(me, ["items"]) }, (values) => values),
+      handler({ me, items: security(me, ["items"]) }, (values) => values),
     ),
   );
   t.strictSame(await got(client), { me: { user: 1, db: 1 }, items: { user: 2, db: 1 } });
@@ -228,11 +232,15 @@ t.test("C19: a generator below two ways with scopes is entered once", async (t) 
       log.push("db-1");
     },
   });
-  const user = resource("user", { lifetime: "request", needs: { db, requiredScopes }, start: ({ db }) => db });
+  const user = resource("user", {
+    lifetime: "request",
+    needs: { db, requiredScopes: from.requiredScopes },
+    start: ({ db }) => db,
+  });
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: security(user, ["a"]), b: security(user, ["b"]) }, () => "ok"),
+      handler({ a: security(user, ["a"]), b: security(user, ["b"]) }, () => "ok"),
     ),
   );
   await client.get("/");
@@ -245,7 +253,7 @@ t.test("C20, C21: a definition has one lifetime, so it is one value however it i
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: d, b: security(d), c: d }, ({ a, b, c }) => [a, b, c]),
+      handler({ a: d, b: security(d), c: d }, ({ a, b, c }) => [a, b, c]),
     ),
   );
   t.strictSame(await got(client), [1, 1, 1]);
@@ -272,7 +280,7 @@ t.test("C22: twenty requests at once share nothing, and leave nothing", async (t
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ g, other }, async ({ g, other }) => {
+      handler({ g, other }, async ({ g, other }) => {
         all.add(g);
         if (++waiting === 20) go();
         await everybody;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { resource } from "@steward/core";
 import t from "tap";
-import { background, body, form, header, HttpError, inject, query, reply } from "../src/index.ts";
+import { from, handler, HttpError } from "../src/index.ts";
 import { got, served, turns } from "./app.ts";
 
 t.test(
@@ -14,11 +14,11 @@ t.test(
       (app) => {
         app.post(
           "/pay",
-          inject({ pay: body("pay", schema) }, ({ pay }) => pay),
+          handler({ pay: from.body("pay", schema) }, ({ pay }) => pay),
         );
         app.post(
           "/form",
-          inject({ to: form("to") }, ({ to }) => ({ to })),
+          handler({ to: from.form("to") }, ({ to }) => ({ to })),
         );
         const key = resource("key", {
           lifetime: "request",
@@ -28,7 +28,7 @@ t.test(
         });
         app.post(
           "/closed",
-          inject({ key, pay: body("pay", schema) }, () => "ok"),
+          handler({ key, pay: from.body("pay", schema) }, () => "ok"),
         );
       },
       { forms: {} },
@@ -52,7 +52,7 @@ t.test("P11: a header that is sent twice is a list of two", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ x: header("x_h", { type: "array", items: { type: "integer" } }) }, ({ x }) => x),
+      handler({ x: from.header("x_h", { type: "array", items: { type: "integer" } }) }, ({ x }) => x),
     ),
   );
   await client.app.listen({ port: 0, host: "127.0.0.1" });
@@ -65,7 +65,7 @@ t.test("P11: a header that is sent twice is a list of two", async (t) => {
 });
 
 t.test("P15: a limit that was not kept is in the error, and the input as it was written", async (t) => {
-  const route = inject({ q: query("q", { type: "integer", minimum: 1 }) }, () => "ok");
+  const route = handler({ q: from.query("q", { type: "integer", minimum: 1 }) }, () => "ok");
   await using client = await served((app) => app.get("/", route), { errors: { shape: "fastapi" } });
   t.strictSame(await got(client, "/?q=0"), {
     detail: [
@@ -85,23 +85,23 @@ t.test("P15: a limit that was not kept is in the error, and the input as it was 
 t.test("R03: an error has none of the headers that were meant for a success", async (t) => {
   const caching = resource("caching", {
     lifetime: "request",
-    needs: { reply },
+    needs: { reply: from.reply },
     start: ({ reply }) => void reply.header("cache-control", "public").header("set-cookie", "a=1").header("x-d", "1"),
   });
   await using client = await served((app) => {
     app.get(
       "/bad",
-      inject({ caching }, () => Promise.reject(new HttpError(400, "bad"))),
+      handler({ caching }, () => Promise.reject(new HttpError(400, "bad"))),
     );
     app.get(
       "/out",
-      inject({ caching }, () => {
+      handler({ caching }, () => {
         throw new HttpError(401, "out", { headers: { "set-cookie": "a=; max-age=0" } });
       }),
     );
     app.get(
       "/good",
-      inject({ caching }, () => "ok"),
+      handler({ caching }, () => "ok"),
     );
   });
   const { headers } = await client.get("/bad");
@@ -112,7 +112,7 @@ t.test("R03: an error has none of the headers that were meant for a success", as
 
 t.test("R06: an error's detail may be any JSON, and a problem has the members that it is given", async (t) => {
   const thrown = (error: () => HttpError) =>
-    inject({}, () => {
+    handler({}, () => {
       throw error();
     });
   for (const shape of ["fastapi", "problem"] as const) {
@@ -165,7 +165,7 @@ t.test("a background task with a value for a need is refused where it is added",
     (app) =>
       app.get(
         "/",
-        inject({ background, db }, ({ background, db }) => {
+        handler({ background: from.background, db }, ({ background, db }) => {
           try {
             background.add("two", { db } as {}, () => {});
           } catch (error) {
@@ -186,7 +186,7 @@ t.test("a background task has one outcome, also where it was given up while it r
     (app) =>
       app.get(
         "/",
-        inject({ background }, ({ background }) => {
+        handler({ background: from.background }, ({ background }) => {
           background.add("one", () => held.promise);
           background.add("two", () => {});
           return "ok";

@@ -1,6 +1,6 @@
 import { resource } from "@steward/core";
 import t from "tap";
-import { HttpError, inject, reply } from "../src/index.ts";
+import { from, handler, HttpError } from "../src/index.ts";
 import { logged, served, turns } from "./app.ts";
 
 t.test(
@@ -19,7 +19,7 @@ t.test(
         await using client = await served((app) =>
           app.get(
             "/",
-            inject({ tx: committing(log) }, () => (wait ? Promise.resolve().then(result) : result())),
+            handler({ tx: committing(log) }, () => (wait ? Promise.resolve().then(result) : result())),
           ),
         );
         const answer = await client.get("/");
@@ -41,12 +41,12 @@ t.test("a hook that fails after the handler rolls back too, and so does a schema
           throw new Error("hook");
         },
       },
-      inject({ tx: committing(log) }, async () => ({ a: 1 })),
+      handler({ tx: committing(log) }, async () => ({ a: 1 })),
     );
     app.get(
       "/schema",
       { schema: { response: { 200: { type: "object", required: ["b"], properties: { b: { type: "string" } } } } } },
-      inject({ tx: committing(log) }, async () => ({ a: 1 })),
+      handler({ tx: committing(log) }, async () => ({ a: 1 })),
     );
   });
   t.equal((await client.get("/hook")).statusCode, 500);
@@ -66,7 +66,7 @@ t.test("a commit that fails is what the client learns", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ tx }, () => ({ a: 1 })),
+      handler({ tx }, () => ({ a: 1 })),
     ),
   );
   const answer = await client.get("/");
@@ -81,7 +81,7 @@ t.test("a handler that has not answered by its deadline is 504; what it holds go
     (app) =>
       app.get(
         "/",
-        inject({ held: logged(log, "held", "request") }, async () => {
+        handler({ held: logged(log, "held", "request") }, async () => {
           await new Promise<void>((resolve) => {
             finish = resolve;
           });
@@ -105,11 +105,11 @@ t.test("a handler that answers from a callback and never does is 504 too", async
     (app) => {
       app.get(
         "/parameter",
-        inject({}, (_values, _request, _reply) => undefined),
+        handler({}, (_values, _request, _reply) => undefined),
       );
       app.get(
         "/need",
-        inject({ reply }, () => undefined),
+        handler({ reply: from.reply }, () => undefined),
       );
     },
     { timeoutMs: 20 },
@@ -124,11 +124,11 @@ t.test(
     await using client = await served((app) => {
       app.get(
         "/sync",
-        inject({}, () => undefined),
+        handler({}, () => undefined),
       );
       app.get(
         "/async",
-        inject({}, async () => undefined),
+        handler({}, async () => undefined),
       );
     });
     for (const url of ["/sync", "/async"]) {
@@ -149,7 +149,7 @@ t.test("S04: dependencies see the stream's own error, whatever kind of stream it
     await using client = await served((app) =>
       app.get(
         "/",
-        inject({ held: logged(log, "held", "request") }, () =>
+        handler({ held: logged(log, "held", "request") }, () =>
           wrap(
             (async function* () {
               yield Buffer.from("one");

@@ -1,10 +1,10 @@
 import { currentContext, generator, optional, resource, when } from "@steward/core";
 import t from "tap";
-import { HttpError, inject, query, request, requiredScopes, security } from "../src/index.ts";
+import { from, handler, HttpError, security } from "../src/index.ts";
 import { got, served, turns } from "./app.ts";
 
-const skip = query("skip", { type: "integer", default: 0 });
-const q = query("q", { type: "string" }, { required: false });
+const skip = from.query("skip", { type: "integer", default: 0 });
+const q = from.query("q", { type: "string" }, { required: false });
 
 class Page {
   readonly q: string | undefined;
@@ -22,7 +22,7 @@ t.test("K01, K02: a class is made of request inputs; a wrong one says where it s
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ page }, ({ page }) => ({ own: page instanceof Page, ...page })),
+      handler({ page }, ({ page }) => ({ own: page instanceof Page, ...page })),
     ),
   );
   t.strictSame(await got(client, "/?q=z&skip=3"), { own: true, q: "z", skip: 3 });
@@ -52,7 +52,7 @@ t.test("K03, K04: an object with state and a method is a dependency: awaited, or
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ checked, opened }, (values) => values),
+      handler({ checked, opened }, (values) => values),
     ),
   );
   t.strictSame(await got(client, "/?q=foobar"), { checked: true, opened: "bar" });
@@ -78,7 +78,7 @@ t.test("K05, K06: bound and wrapped functions work; a wrapped generator is marke
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ bound, wrapped }, (values) => values),
+      handler({ bound, wrapped }, (values) => values),
     ),
   );
   t.strictSame(await got(client), { bound: "bound 0", wrapped: "open" });
@@ -89,11 +89,11 @@ t.test("K05, K06: bound and wrapped functions work; a wrapped generator is marke
 t.test(
   "K08: a need that is none is refused where the handler is made (deviation: FastAPI waits for the request)",
   async (t) => {
-    t.throws(() => inject({ nothing: undefined as never }, () => "ok"), {
+    t.throws(() => handler({ nothing: undefined as never }, () => "ok"), {
       code: "NEED_INVALID",
       message: /"a handler" cannot need "nothing"/,
     });
-    t.throws(() => inject({}, () => "ok", { dependencies: [undefined as never] }), { code: "NEED_INVALID" });
+    t.throws(() => handler({}, () => "ok", { dependencies: [undefined as never] }), { code: "NEED_INVALID" });
   },
 );
 
@@ -102,7 +102,7 @@ t.test("K09: the need wins over a default of the handler's own", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ one }, ({ one = 5 }) => ({ one })),
+      handler({ one }, ({ one = 5 }) => ({ one })),
     ),
   );
   t.strictSame(await got(client), { one: 1 });
@@ -112,7 +112,7 @@ t.test(
   "K10: a handler is a function: called by itself it takes values (deviation: FastAPI hands over markers)",
   async (t) => {
     const greet = ({ page }: { page: Page }) => `skip ${page.skip}`;
-    await using client = await served((app) => app.get("/", inject({ page }, greet)));
+    await using client = await served((app) => app.get("/", handler({ page }, greet)));
     t.equal((await client.get("/?skip=2")).body, "skip 2");
     t.equal(greet({ page: new Page({ q: undefined, skip: 9 }) }), "skip 9");
   },
@@ -133,17 +133,17 @@ t.test(
     await using client = await served((app) => {
       app.addHook(
         "preHandler",
-        inject({ user, page }, ({ user, page }) => void log.push(`hook ${user} ${page.skip}`)),
+        handler({ user, page }, ({ user, page }) => void log.push(`hook ${user} ${page.skip}`)),
       );
       app.get(
         "/",
-        inject({ user }, ({ user }) => ({ user })),
+        handler({ user }, ({ user }) => ({ user })),
       );
       app.get("/plain", async () => "no needs of its own");
       app.get(
         "/no",
         {
-          preHandler: inject({ user }, () => {
+          preHandler: handler({ user }, () => {
             throw new HttpError(403, "no");
           }),
         },
@@ -178,7 +178,7 @@ t.test(
     await using client = await served((app) =>
       app.get(
         "/",
-        inject(
+        handler(
           { a: sees("a", false), b: sees("b", true), c: sees("c", false) },
           async () => `${ids.push(currentContext()?.requestId)}`,
         ),
@@ -191,12 +191,12 @@ t.test(
 
 t.test("K14: what counts is the definition, not the need that points to it", async (t) => {
   let made = 0;
-  const d = resource("d", { lifetime: "request", needs: { requiredScopes }, start: () => ++made });
+  const d = resource("d", { lifetime: "request", needs: { requiredScopes: from.requiredScopes }, start: () => ++made });
   t.not(security(d, ["s"]), security(d, ["s"]));
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: security(d, ["s"]), b: security(d, ["s"]), c: optional(d) }, ({ a, b, c }) => [a, b, c]),
+      handler({ a: security(d, ["s"]), b: security(d, ["s"]), c: optional(d) }, ({ a, b, c }) => [a, b, c]),
     ),
   );
   t.strictSame(await got(client), [1, 1, 2]);
@@ -205,13 +205,13 @@ t.test("K14: what counts is the definition, not the need that points to it", asy
 t.test("K16: a need may have the name of an input", async (t) => {
   const user = resource("dep", {
     lifetime: "request",
-    needs: { user: query("user") },
+    needs: { user: from.query("user") },
     start: ({ user }) => `dep:${user}`,
   });
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ user }, (values) => values),
+      handler({ user }, (values) => values),
     ),
   );
   t.strictSame(await got(client, "/?user=z"), { user: "dep:z" });
@@ -222,14 +222,14 @@ t.test("a condition chooses which branch is made, and only its inputs are read",
   const admin = resource("admin", { lifetime: "request", needs: { q }, start: ({ q }) => q === "admin" });
   const one = resource("one", {
     lifetime: "request",
-    needs: { key: query("key") },
+    needs: { key: from.query("key") },
     start: ({ key }) => `${made.push("one")} ${key}`,
   });
   const other = resource("other", { lifetime: "request", start: () => `${made.push("other")} other` });
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ view: when(admin, one, other) }, ({ view }) => ({ view })),
+      handler({ view: when(admin, one, other) }, ({ view }) => ({ view })),
     ),
   );
   t.strictSame(await got(client, "/"), { view: "1 other" });
@@ -263,11 +263,11 @@ t.test("siblings are made at the same time on request; what they share, once", a
   await using client = await served((app) => {
     app.get(
       "/parallel",
-      inject(needs, (values) => values, { parallel: true }),
+      handler(needs, (values) => values, { parallel: true }),
     );
     app.get(
       "/serial",
-      inject(needs, (values) => values),
+      handler(needs, (values) => values),
     );
   });
   t.strictSame(await got(client, "/parallel"), { a: 1, b: 1, parent: [1, 1] });
@@ -289,13 +289,13 @@ t.test("an error of one of several siblings that run at once leaves none of the 
   });
   const fails = resource("fails", {
     lifetime: "request",
-    needs: { request },
+    needs: { request: from.request },
     start: async () => Promise.reject(new HttpError(409, "no")),
   });
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ fails, opens }, () => "ok", { parallel: true }),
+      handler({ fails, opens }, () => "ok", { parallel: true }),
     ),
   );
   t.equal((await client.get("/")).statusCode, 409);

@@ -1,6 +1,6 @@
 import { afterReply, currentContext, generator, resource } from "@steward/core";
 import t from "tap";
-import { background, HttpError, inject, reply } from "../src/index.ts";
+import { from, handler, HttpError } from "../src/index.ts";
 import { got, logged, noteHead, served, turns } from "./app.ts";
 
 t.test("G02, G05: a handler's generator ends before the reply is sent, a request's after it", async (t) => {
@@ -9,7 +9,7 @@ t.test("G02, G05: a handler's generator ends before the reply is sent, a request
     noteHead(app, log);
     app.get(
       "/",
-      inject({ req: logged(log, "req", "request"), fn: logged(log, "fn", "handler") }, () => `${log.push("ep")}`),
+      handler({ req: logged(log, "req", "request"), fn: logged(log, "fn", "handler") }, () => `${log.push("ep")}`),
     );
   });
   await client.get("/");
@@ -38,7 +38,7 @@ t.test("G04: what a generator needs is still there when it ends", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ b }, () => "ok"),
+      handler({ b }, () => "ok"),
     ),
   );
   await client.get("/");
@@ -61,7 +61,7 @@ t.test("G06: a handler's generator may need a request's", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ fn }, () => `${log.push("ep")}`),
+      handler({ fn }, () => `${log.push("ep")}`),
     ),
   );
   await client.get("/");
@@ -85,7 +85,7 @@ t.test(
       served((app) =>
         app.get(
           "/",
-          inject({ broken }, () => "ok"),
+          handler({ broken }, () => "ok"),
         ),
       ),
       { code: "GRAPH_CAPTIVE", message: /"broken": a request resource cannot need 'fn': it lives shorter/ },
@@ -100,7 +100,7 @@ t.test("G11, G13: generators of both lifetimes see the handler's error, before t
       app.addHook("onError", async () => void log.push("onError"));
       app.get(
         "/",
-        inject({ req: logged(log, "req", "request"), fn: logged(log, "fn", "handler") }, () => {
+        handler({ req: logged(log, "req", "request"), fn: logged(log, "fn", "handler") }, () => {
           throw new HttpError(404, "nf");
         }),
       );
@@ -122,7 +122,7 @@ t.test("G12: cleanup runs before the app's own error handler, which answers", as
     });
     app.get(
       "/",
-      inject({ a: logged(log, "a", "request") }, () => {
+      handler({ a: logged(log, "a", "request") }, () => {
         throw new Own("own");
       }),
     );
@@ -149,7 +149,7 @@ t.test("G14, G15: a generator may make another error of the handler's", async (t
       for (const lifetime of ["request", "handler"] as const) {
         app.get(
           `/${lifetime}`,
-          inject({ turn: turn(lifetime) }, () => {
+          handler({ turn: turn(lifetime) }, () => {
             throw new TypeError("first");
           }),
         );
@@ -182,7 +182,7 @@ t.test(
       app.addHook("onError", async (_request, _reply, error) => void (seen = error));
       app.get(
         "/",
-        inject({ swallows }, () => {
+        handler({ swallows }, () => {
           throw new TypeError("lost?");
         }),
       );
@@ -211,7 +211,7 @@ t.test(
     await using client = await served((app) =>
       app.get(
         "/",
-        inject({ b }, () => {
+        handler({ b }, () => {
           throw new Error("x");
         }),
       ),
@@ -235,11 +235,11 @@ t.test(
     await using client = await served((app) => {
       app.get(
         "/request",
-        inject({ failing: failing("request") }, () => "ok"),
+        handler({ failing: failing("request") }, () => "ok"),
       );
       app.get(
         "/handler",
-        inject({ failing: failing("handler") }, () => "ok"),
+        handler({ failing: failing("handler") }, () => "ok"),
       );
     });
     t.equal((await client.get("/request")).statusCode, 200);
@@ -263,7 +263,7 @@ t.test("G22: every cleanup runs, and the outer ones see the error of an inner on
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ b, c: logged(log, "c", "handler") }, () => "ok"),
+      handler({ b, c: logged(log, "c", "handler") }, () => "ok"),
     ),
   );
   t.equal((await client.get("/")).statusCode, 500);
@@ -282,7 +282,7 @@ t.test("G23: what fails on its way in leaves what was entered before it, and ent
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: logged(log, "a", "request"), b, c: logged(log, "c", "request") }, () => `${log.push("ep")}`),
+      handler({ a: logged(log, "a", "request"), b, c: logged(log, "c", "request") }, () => `${log.push("ep")}`),
     ),
   );
   t.equal((await client.get("/")).statusCode, 409);
@@ -296,7 +296,7 @@ t.test("G28: a generator that does not yield is a 500", async (t) => {
     app.addHook("onError", async (_request, _reply, error) => void (seen = error));
     app.get(
       "/",
-      inject({ none }, () => "ok"),
+      handler({ none }, () => "ok"),
     );
   });
   t.equal((await client.get("/")).statusCode, 500);
@@ -324,21 +324,21 @@ t.test("G29: plain and async generators under plain and async handlers behave al
       const name = Object.keys(needs)[0];
       app.get(
         `/${name}/plain`,
-        inject(needs as { plain: typeof plain }, () => "ok"),
+        handler(needs as { plain: typeof plain }, () => "ok"),
       );
       app.get(
         `/${name}/async`,
-        inject(needs as { plain: typeof plain }, async () => "ok"),
+        handler(needs as { plain: typeof plain }, async () => "ok"),
       );
       app.get(
         `/${name}/throws`,
-        inject(needs as { plain: typeof plain }, () => {
+        handler(needs as { plain: typeof plain }, () => {
           throw new Error("x");
         }),
       );
       app.get(
         `/${name}/rejects`,
-        inject(needs as { plain: typeof plain }, async () => {
+        handler(needs as { plain: typeof plain }, async () => {
           throw new Error("x");
         }),
       );
@@ -367,7 +367,7 @@ t.test("G31: a background task that cleanup adds is run too (deviation: FastAPI 
   const log: string[] = [];
   const late = resource("late", {
     lifetime: "request",
-    needs: { background },
+    needs: { background: from.background },
     async *start({ background }) {
       yield 1;
       background.add("late", () => log.push("late task"));
@@ -376,7 +376,7 @@ t.test("G31: a background task that cleanup adds is run too (deviation: FastAPI 
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ late }, () => "ok"),
+      handler({ late }, () => "ok"),
     ),
   );
   await client.get("/");
@@ -399,11 +399,11 @@ t.test(
           note();
         },
       });
-    const needs = { handler: halves("handler"), request: halves("request"), background };
+    const needs = { handler: halves("handler"), request: halves("request"), background: from.background };
     await using client = await served((app) =>
       app.get(
         "/",
-        inject(needs, ({ background }) => {
+        handler(needs, ({ background }) => {
           background.add("task", note);
           note();
           return "ok";
@@ -434,7 +434,7 @@ t.test("a handler's generator commits before the reply and releases after it, wh
     noteHead(app, log);
     app.get(
       "/",
-      inject({ tx }, () => "ok"),
+      handler({ tx }, () => "ok"),
     );
   });
   await client.get("/");
@@ -459,7 +459,7 @@ t.test(
       for (const fails of [true, false]) {
         app.get(
           `/${fails}`,
-          inject({ tx: tx(fails), reply }, ({ reply }) => {
+          handler({ tx: tx(fails), reply: from.reply }, ({ reply }) => {
             setImmediate(() => {
               log.push("sends");
               reply.send("sent");
@@ -488,7 +488,7 @@ t.test("a wrapped generator function is one where it says so", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ wrapped }, ({ wrapped }) => ({ wrapped })),
+      handler({ wrapped }, ({ wrapped }) => ({ wrapped })),
     ),
   );
   t.strictSame(await got(client), { wrapped: "inner" });

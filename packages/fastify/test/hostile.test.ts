@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { until } from "@steward/testing";
 import { fastify } from "fastify";
 import t from "tap";
-import { file, form, inject, query, refusals } from "../src/index.ts";
+import { from, handler, refusals } from "../src/index.ts";
 import { served } from "./app.ts";
 
 const MULTIPART = { "content-type": "multipart/form-data; boundary=x" };
@@ -22,7 +22,7 @@ t.test("what JSON or a form of text says is no file, whatever it looks like", as
     (app) =>
       app.post(
         "/",
-        inject({ f: file("f") }, ({ f }) => f.content.length),
+        handler({ f: from.file("f") }, ({ f }) => f.content.length),
       ),
     {
       forms: {},
@@ -41,7 +41,7 @@ t.test("a field that is longer than it may be is refused, not cut", async (t) =>
     (app) =>
       app.post(
         "/",
-        inject({ a: form("a") }, ({ a }) => a),
+        handler({ a: from.form("a") }, ({ a }) => a),
       ),
     {
       forms: { maxFieldBytes: 100 },
@@ -60,7 +60,7 @@ t.test("a form that is cut off, or has no boundary, is the client's mistake", as
     (app) =>
       app.post(
         "/",
-        inject({ a: form("a"), f: file("f", { required: false }) }, ({ a }) => a),
+        handler({ a: from.form("a"), f: from.file("f", { required: false }) }, ({ a }) => a),
       ),
     {
       forms: {},
@@ -82,11 +82,11 @@ t.test("what was wrong with an input is echoed in part at most, and never a file
   await using client = await served((app) => {
     app.post(
       "/",
-      inject({ n: form("n", { type: "integer" }) }, ({ n }) => n),
+      handler({ n: from.form("n", { type: "integer" }) }, ({ n }) => n),
     );
     app.get(
       "/",
-      inject({ n: query("n", { type: "integer" }) }, ({ n }) => n),
+      handler({ n: from.query("n", { type: "integer" }) }, ({ n }) => n),
     );
   }, setting);
   const upload = formOf({ name: "n", file: "big.bin", text: "\0".repeat(1_000_000) });
@@ -103,19 +103,19 @@ t.test("numbers that come as text are decimal, finite, and the very number that 
   await using client = await served((app) => {
     app.get(
       "/i",
-      inject({ n: query("n", { type: "integer" }) }, ({ n }) => ({ n })),
+      handler({ n: from.query("n", { type: "integer" }) }, ({ n }) => ({ n })),
     );
     app.get(
       "/n",
-      inject({ n: query("n", { type: "number" }) }, ({ n }) => ({ n })),
+      handler({ n: from.query("n", { type: "number" }) }, ({ n }) => ({ n })),
     );
     app.get(
       "/many",
-      inject({ n: query("n", { type: "array", items: { type: "integer" } }) }, ({ n }) => ({ n })),
+      handler({ n: from.query("n", { type: "array", items: { type: "integer" } }) }, ({ n }) => ({ n })),
     );
     app.get(
       "/s",
-      inject({ n: query("n", { type: "string" }) }, ({ n }) => ({ n })),
+      handler({ n: from.query("n", { type: "string" }) }, ({ n }) => ({ n })),
     );
   });
   const asked = async (path: string, n: string): Promise<unknown> => {

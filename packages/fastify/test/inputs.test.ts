@@ -1,31 +1,19 @@
 import { resource } from "@steward/core";
 import t from "tap";
 import * as v from "valibot";
-import {
-  apiKey,
-  body,
-  cookie,
-  file,
-  form,
-  header,
-  inject,
-  type InvalidInput,
-  passwordForm,
-  path,
-  query,
-} from "../src/index.ts";
+import { from, handler, type InvalidInput } from "../src/index.ts";
 import { got, served } from "./app.ts";
 
 const fastapi = { errors: { shape: "fastapi" } } as const;
 const asForm = { headers: { "content-type": "application/x-www-form-urlencoded" } };
 
 t.test("P03: what is missing is told with its place", async (t) => {
-  const needs = { d: resource("d", { lifetime: "request", needs: { q: query("q") }, start: ({ q }) => q }) };
+  const needs = { d: resource("d", { lifetime: "request", needs: { q: from.query("q") }, start: ({ q }) => q }) };
   await using client = await served(
     (app) =>
       app.get(
         "/",
-        inject(needs, () => "ok"),
+        handler(needs, () => "ok"),
       ),
     fastapi,
   );
@@ -40,7 +28,7 @@ t.test("P03: the same as a problem, with the request's id", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ q: query("q") }, () => "ok"),
+      handler({ q: from.query("q") }, () => "ok"),
     ),
   );
   const answer = await client.get("/", { headers: { "x-request-id": "abc" } });
@@ -62,7 +50,7 @@ t.test("an error handler of one's own gets all problems in one error", async (t)
     );
     app.get(
       "/",
-      inject({ q: query("q"), r: query("r") }, () => "ok"),
+      handler({ q: from.query("q"), r: from.query("r") }, () => "ok"),
     );
   });
   t.strictSame((await client.get("/")).json(), { code: "INPUT_INVALID", count: 2 });
@@ -70,11 +58,11 @@ t.test("an error handler of one's own gets all problems in one error", async (t)
 
 t.test("P04: the same problem of two dependencies is told once (deviation)", async (t) => {
   const reads = (name: string) =>
-    resource(name, { lifetime: "request", needs: { q: query("q") }, start: ({ q }) => q });
+    resource(name, { lifetime: "request", needs: { q: from.query("q") }, start: ({ q }) => q });
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: reads("a"), b: reads("b"), q: query("q") }, () => "ok"),
+      handler({ a: reads("a"), b: reads("b"), q: from.query("q") }, () => "ok"),
     ),
   );
   t.equal((await client.get("/")).json().errors.length, 1);
@@ -84,8 +72,8 @@ t.test("P05: two dependencies may read one parameter with defaults of their own"
   await using client = await served((app) =>
     app.get(
       "/",
-      inject(
-        { a: query("q", { type: "integer", default: 1 }), b: query("q", { type: "integer", default: 2 }) },
+      handler(
+        { a: from.query("q", { type: "integer", default: 1 }), b: from.query("q", { type: "integer", default: 2 }) },
         ({ a, b }) => [a, b],
       ),
     ),
@@ -101,11 +89,15 @@ const item = {
 } as const;
 
 t.test("P07: one body is the whole body", async (t) => {
-  const d = resource("d", { lifetime: "request", needs: { item: body("item", item) }, start: ({ item }) => item.name });
+  const d = resource("d", {
+    lifetime: "request",
+    needs: { item: from.body("item", item) },
+    start: ({ item }) => item.name,
+  });
   await using client = await served((app) =>
     app.post(
       "/",
-      inject({ d }, ({ d }) => ({ d })),
+      handler({ d }, ({ d }) => ({ d })),
     ),
   );
   t.strictSame((await client.post("/", { name: "a" })).json(), { d: "a" });
@@ -124,11 +116,11 @@ t.test("P07: one body is the whole body", async (t) => {
 });
 
 t.test("P08: two bodies are members of one", async (t) => {
-  const d = resource("d", { lifetime: "request", needs: { x: body("x", item) }, start: ({ x }) => x.name });
+  const d = resource("d", { lifetime: "request", needs: { x: from.body("x", item) }, start: ({ x }) => x.name });
   await using client = await served((app) =>
     app.post(
       "/",
-      inject({ d, y: body("y", item) }, ({ d, y }) => [d, y.name]),
+      handler({ d, y: from.body("y", item) }, ({ d, y }) => [d, y.name]),
     ),
   );
   t.strictSame((await client.post("/", { x: { name: "a" }, y: { name: "b" } })).json(), ["a", "b"]);
@@ -139,12 +131,12 @@ t.test("P08: two bodies are members of one", async (t) => {
 });
 
 t.test("P09: the same body in a dependency and in the handler is one", async (t) => {
-  const x = body("x", item);
+  const x = from.body("x", item);
   const d = resource("d", { lifetime: "request", needs: { x }, start: ({ x }) => x.name });
   await using client = await served((app) =>
     app.post(
       "/",
-      inject({ d, x, again: body("x", item) }, ({ d, x, again }) => [d, x.name, again.name]),
+      handler({ d, x, again: from.body("x", item) }, ({ d, x, again }) => [d, x.name, again.name]),
     ),
   );
   t.strictSame((await client.post("/", { name: "a" })).json(), ["a", "a", "a"]);
@@ -154,7 +146,7 @@ t.test("P10: underscores of a header's name are hyphens", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ token: header("x_tok") }, ({ token }) => ({ token })),
+      handler({ token: from.header("x_tok") }, ({ token }) => ({ token })),
     ),
   );
   t.strictSame(await got(client, "/", { "x-tok": "abc" }), { token: "abc" });
@@ -166,11 +158,11 @@ t.test("P14: the strict password form wants its grant type", async (t) => {
     (app) => {
       app.post(
         "/strict",
-        inject({ form: passwordForm({ strict: true }) }, ({ form }) => form),
+        handler({ form: from.passwordForm({ strict: true }) }, ({ form }) => form),
       );
       app.post(
         "/lax",
-        inject({ form: passwordForm() }, ({ form }) => form),
+        handler({ form: from.passwordForm() }, ({ form }) => form),
       );
     },
     { ...fastapi, forms: {} },
@@ -197,18 +189,18 @@ t.test("P14: the strict password form wants its grant type", async (t) => {
 
 t.test("numbers, booleans and lists are read from text", async (t) => {
   const needs = {
-    n: query("n", { type: "integer" }),
-    f: query("f", { type: "number" }),
-    b: query("b", { type: "boolean" }),
-    l: query("l", { type: "array", items: { type: "integer" } }),
-    last: query("last"),
-    id: path("id", { type: "integer" }),
-    c: cookie("c", { type: "integer", default: 7 }),
+    n: from.query("n", { type: "integer" }),
+    f: from.query("f", { type: "number" }),
+    b: from.query("b", { type: "boolean" }),
+    l: from.query("l", { type: "array", items: { type: "integer" } }),
+    last: from.query("last"),
+    id: from.path("id", { type: "integer" }),
+    c: from.cookie("c", { type: "integer", default: 7 }),
   };
   await using client = await served((app) =>
     app.get(
       "/:id",
-      inject(needs, (values) => values),
+      handler(needs, (values) => values),
     ),
   );
   t.strictSame(await got(client, "/5?n=1&f=1.5&b=true&l=1&l=2&last=a&last=b", { cookie: "other=1; c=3" }), {
@@ -260,7 +252,7 @@ t.test("rules of a schema are told with FastAPI's codes", async (t) => {
     rules.forEach(([schema], i) =>
       app.get(
         `/${i}`,
-        inject({ x: query("x", schema) }, () => "ok"),
+        handler({ x: from.query("x", schema) }, () => "ok"),
       ),
     ),
   );
@@ -280,11 +272,11 @@ t.test("a JSON body is not coerced, and its unknown members stay unless the sche
   await using client = await served((app) => {
     app.post(
       "/strict",
-      inject({ x: body("x", strict) }, ({ x }) => x),
+      handler({ x: from.body("x", strict) }, ({ x }) => x),
     );
     app.post(
       "/open",
-      inject({ x: body("x", { type: "object" }) }, ({ x }) => x),
+      handler({ x: from.body("x", { type: "object" }) }, ({ x }) => x),
     );
   });
   const wrong = await client.post("/strict", { n: "1", extra: true, list: [{ id: "a" }, {}] });
@@ -307,7 +299,7 @@ t.test("a body by reference to a schema of the app", async (t) => {
     app.addSchema({ $id: "item", type: "object", required: ["name"], properties: { name: { type: "string" } } });
     app.post(
       "/",
-      inject({ x: body("x", { $ref: "item#" }) }, ({ x }) => x),
+      handler({ x: from.body("x", { $ref: "item#" }) }, ({ x }) => x),
     );
   });
   t.equal((await client.post("/", { name: "a" })).statusCode, 200);
@@ -323,14 +315,14 @@ t.test("schemas of a library: values are what the library makes of them, also wh
   await using client = await served((app) => {
     app.get(
       "/",
-      inject(
-        { count: query("count", count), more: query("more", v.optional(v.string(), "none")) },
+      handler(
+        { count: from.query("count", count), more: from.query("more", v.optional(v.string(), "none")) },
         ({ count, more }) => [count + 1, more],
       ),
     );
     app.post(
       "/",
-      inject({ user: body("user", free) }, ({ user }) => user.name),
+      handler({ user: from.body("user", free) }, ({ user }) => user.name),
     );
   });
   t.strictSame(await got(client, "/?count=4"), [5, "none"]);
@@ -347,8 +339,12 @@ t.test("forms and files: fields and contents, within limits", async (t) => {
     (app) => {
       app.post(
         "/",
-        inject(
-          { title: form("title"), size: form("size", { type: "integer", default: 1 }), clip: file("clip") },
+        handler(
+          {
+            title: from.form("title"),
+            size: from.form("size", { type: "integer", default: 1 }),
+            clip: from.file("clip"),
+          },
           ({ title, size, clip }) => ({
             title,
             size,
@@ -393,7 +389,7 @@ t.test("a route that takes a JSON body and a form is refused when it is added", 
     served((app) =>
       app.post(
         "/",
-        inject({ a: body("a", { type: "object" }), b: form("b") }, () => "ok"),
+        handler({ a: from.body("a", { type: "object" }), b: from.form("b") }, () => "ok"),
       ),
     ),
     { code: "ROUTE_INVALID" },
@@ -402,7 +398,7 @@ t.test("a route that takes a JSON body and a form is refused when it is added", 
 
 t.test("outside of routes, inputs are given", async (t) => {
   const { container } = await import("@steward/container");
-  const limit = query("limit", { type: "integer", default: 20 });
+  const limit = from.query("limit", { type: "integer", default: 20 });
   const page = resource("page", { lifetime: "request", needs: { limit }, start: ({ limit }) => `first ${limit}` });
   await using running = await container([]).start();
   t.equal(await running.scope([limit.is(5)], { page }, ({ page }) => page), "first 5");
@@ -414,7 +410,7 @@ t.test("a route's own schema is checked too, in the same shape", async (t) => {
     app.get(
       "/",
       { schema: { querystring } },
-      inject({ q: query("q") }, ({ q }, request) => ({ q, own: (request.query as { own: number }).own })),
+      handler({ q: from.query("q") }, ({ q }, request) => ({ q, own: (request.query as { own: number }).own })),
     ),
   );
   t.strictSame(await got(client, "/?q=a&own=1"), { q: "a", own: 1 });
@@ -422,12 +418,15 @@ t.test("a route's own schema is checked too, in the same shape", async (t) => {
 });
 
 t.test("strict queries: what a route does not know is not valid, told with the rest and after security", async (t) => {
-  const needs = { key: apiKey("query", "key"), limit: query("limit", { type: "integer" }, { required: false }) };
+  const needs = {
+    key: from.apiKey("query", "key"),
+    limit: from.query("limit", { type: "integer" }, { required: false }),
+  };
   await using client = await served(
     (app) => {
       app.get(
         "/",
-        inject(needs, ({ limit }) => ({ limit })),
+        handler(needs, ({ limit }) => ({ limit })),
       );
       app.get("/plain", () => "ok");
     },

@@ -3,18 +3,7 @@ import { container, type RunningContainer } from "@steward/container";
 import { currentContext, isStewardError, resource, StewardError } from "@steward/core";
 import { fastify, LogController } from "fastify";
 import t from "tap";
-import {
-  background,
-  HttpError,
-  inject,
-  query,
-  reply,
-  request,
-  requestSignal,
-  steward,
-  uuid7,
-  withInputs,
-} from "../src/index.ts";
+import { from, handler, HttpError, steward, uuid7, withInputs } from "../src/index.ts";
 import { testClient } from "../src/testing.ts";
 import { got, served, turns } from "./app.ts";
 
@@ -28,7 +17,7 @@ t.test(
       (app) =>
         app.get(
           "/",
-          inject({ rows, db }, ({ rows, db }) => [rows, db.rows]),
+          handler({ rows, db }, ({ rows, db }) => [rows, db.rows]),
         ),
       { roots: [db] },
     );
@@ -48,7 +37,7 @@ t.test(
       served((app) =>
         app.get(
           "/",
-          inject({ db }, () => "ok"),
+          handler({ db }, () => "ok"),
         ),
       ),
       { code: "NOT_IN_GRAPH", message: /does not hold "db"/ },
@@ -68,7 +57,7 @@ t.test("an injected handler on an app without the plugin says what is missing", 
   const app = fastify();
   app.get(
     "/",
-    inject({}, () => "ok"),
+    handler({}, () => "ok"),
   );
   const answer = await app.inject("/");
   t.equal(answer.statusCode, 500);
@@ -83,13 +72,13 @@ t.test(
     app.register(steward, { container: container([]), accessLog: false });
     app.get(
       "/early",
-      inject({}, () => "ok"),
+      handler({}, () => "ok"),
     );
     app.register(
       async (inner) =>
         void inner.get(
           "/behind",
-          inject({}, () => "ok"),
+          handler({}, () => "ok"),
         ),
     );
     const early = await app.inject("/early");
@@ -101,7 +90,7 @@ t.test(
 
 t.test("the answer to what does not exist may have needs too", async (t) => {
   await using client = await served(
-    (app) => app.setNotFoundHandler(inject({ request }, ({ request }) => `no ${request.url}`)),
+    (app) => app.setNotFoundHandler(handler({ request: from.request }, ({ request }) => `no ${request.url}`)),
     { notFound: false },
   );
   t.equal((await client.get("/nowhere")).body, "no /nowhere");
@@ -116,7 +105,7 @@ t.test("a container that somebody else runs may be up later than the app: until 
   await app.register(steward, { running: () => up.running });
   app.get(
     "/",
-    inject({ db }, ({ db }) => ({ db })),
+    handler({ db }, ({ db }) => ({ db })),
   );
   await app.ready();
   t.equal((await app.inject("/readyz")).statusCode, 503);
@@ -139,7 +128,7 @@ t.test("a container's inputs are given with it", async (t) => {
   await app.register(steward, withInputs(container([greeting]), [name.is("ann")]));
   app.get(
     "/",
-    inject({ greeting: greeting as never }, (values) => values),
+    handler({ greeting: greeting as never }, (values) => values),
   );
   t.strictSame((await app.inject("/")).json(), { greeting: "hello ann" });
   await app.close();
@@ -151,7 +140,7 @@ t.test(
     await using client = await served((app) =>
       app.get(
         "/",
-        inject({ request }, ({ request }) => ({ id: request.id, context: currentContext()?.requestId })),
+        handler({ request: from.request }, ({ request }) => ({ id: request.id, context: currentContext()?.requestId })),
       ),
     );
     const own = await client.get("/", { headers: { "x-request-id": "abc-1" } });
@@ -171,7 +160,7 @@ t.test("the context carries the deadline; the signal aborts when it passes", asy
   await using client = await served((app) => {
     app.get(
       "/context",
-      inject(
+      handler(
         {},
         () => {
           const { deadline = 0 } = currentContext() ?? {};
@@ -182,8 +171,8 @@ t.test("the context carries the deadline; the signal aborts when it passes", asy
     );
     app.get(
       "/late",
-      inject(
-        { requestSignal },
+      handler(
+        { requestSignal: from.signal },
         async ({ requestSignal }) => {
           t.equal(currentContext()?.signal, requestSignal);
           await new Promise((resolve) => requestSignal.addEventListener("abort", resolve));
@@ -215,13 +204,13 @@ t.test("errors are told by what they are: never more than a client may know", as
     for (const [name, [error]] of Object.entries(errors))
       app.get(
         `/${name}`,
-        inject({}, async () => Promise.reject(error)),
+        handler({}, async () => Promise.reject(error)),
       );
   });
   for (const [name, [, status]] of Object.entries(errors)) {
     const answer = await client.get(`/${name}`);
     t.equal(answer.statusCode, status, name);
-    t.notMatch(answer.body, /10\.0\.0\.1|db-1|queue/);
+    t.notMatch(answer.body, /10\.0\.0\.1|\bdb-1\b|queue/);
   }
   t.equal((await client.get("/down")).headers["retry-after"], "4");
   t.match((await client.get("/http")).headers, { "x-tea": "yes", "content-type": /problem\+json/ });
@@ -233,15 +222,15 @@ t.test("an app says what its resources' errors are for clients; an error's code 
     (app) => {
       app.get(
         "/refused",
-        inject({}, () => Promise.reject(refused)),
+        handler({}, () => Promise.reject(refused)),
       );
       app.get(
         "/gone",
-        inject({}, () => Promise.reject(new HttpError(410, "it was destroyed", { code: "KEY_DESTROYED" }))),
+        handler({}, () => Promise.reject(new HttpError(410, "it was destroyed", { code: "KEY_DESTROYED" }))),
       );
       app.get(
         "/late",
-        inject({}, () => Promise.reject(new StewardError("DEADLINE_EXCEEDED", "too late"))),
+        handler({}, () => Promise.reject(new StewardError("DEADLINE_EXCEEDED", "too late"))),
       );
     },
     {
@@ -273,7 +262,7 @@ t.test("the access log has one line for a request, without secrets", async (t) =
   await app.register(steward, { container: container([]), accessLog: {}, metrics: { render: () => "" } });
   app.get(
     "/users/:id",
-    inject({ q: query("q", { type: "string" }, { required: false }) }, () => "ok"),
+    handler({ q: from.query("q", { type: "string" }, { required: false }) }, () => "ok"),
   );
   await app.inject("/users/5?q=a&Token=abc&api%5Fkey=def&x=1");
   await app.inject("/users/5?q=a");
@@ -294,7 +283,7 @@ t.test("metrics are served by whoever renders them, whole or in parts; the app h
     (app) =>
       app.get(
         "/",
-        inject({ background }, ({ background }) => {
+        handler({ background: from.background }, ({ background }) => {
           background.add("task", () => {});
           return "ok";
         }),
@@ -332,7 +321,7 @@ t.test("the context carries the caller's trace", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({}, () => ({ trace: currentContext()?.traceContext ?? "none" })),
+      handler({}, () => ({ trace: currentContext()?.traceContext ?? "none" })),
     ),
   );
   const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -369,7 +358,7 @@ t.test(
       app.get(
         "/",
         { handlerTimeout: 20 },
-        inject({ tx, requestSignal }, async ({ requestSignal }) => {
+        handler({ tx, requestSignal: from.signal }, async ({ requestSignal }) => {
           await held;
           log.push(`aborted ${requestSignal.aborted}`);
           return "late";
@@ -406,12 +395,12 @@ t.test("an error of Fastify's behind the handler reaches what lives for the requ
     app.get(
       "/serializer",
       { schema: { response } },
-      inject({ seen }, () => ({ b: 1 })),
+      handler({ seen }, () => ({ b: 1 })),
     );
     app.get(
       "/hook",
       { onSend: async () => Promise.reject(new Error("from onSend")) },
-      inject({ seen }, () => "ok"),
+      handler({ seen }, () => "ok"),
     );
   });
   t.equal((await client.get("/serializer")).statusCode, 500);
@@ -433,7 +422,7 @@ t.test("a handler that hijacks the reply holds what it needs until the response 
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ held, reply }, ({ reply }) => {
+      handler({ held, reply: from.reply }, ({ reply }) => {
         reply.hijack();
         setImmediate(() => {
           log.push("ends");
@@ -450,11 +439,11 @@ t.test("a handler that hijacks the reply holds what it needs until the response 
 t.test("two apps may share one container; each has its own requests", async (t) => {
   const db = resource("db", { start: () => "db" });
   const running = await container([db]).start();
-  const handler = inject({ db }, ({ db }) => ({ db }));
+  const shared = handler({ db }, ({ db }) => ({ db }));
   const make = async () => {
     const app = fastify();
     await app.register(steward, { running });
-    app.get("/", handler);
+    app.get("/", shared);
     return testClient(app);
   };
   const [one, two] = [await make(), await make()];

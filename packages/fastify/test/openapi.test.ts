@@ -2,28 +2,7 @@ import websocket from "@fastify/websocket";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { resource } from "@steward/core";
 import t, { type Test } from "tap";
-import {
-  apiKey,
-  basic,
-  bearer,
-  body,
-  cookie,
-  digest,
-  file,
-  form,
-  header,
-  httpAuthorization,
-  inject,
-  injectSocket,
-  oauth2AuthorizationCode,
-  oauth2Password,
-  openIdConnect,
-  path,
-  query,
-  request,
-  requiredScopes,
-  security,
-} from "../src/index.ts";
+import { from, handler, security, socketHandler } from "../src/index.ts";
 import { got, served } from "./app.ts";
 import type { FastifyInstance } from "fastify";
 
@@ -61,16 +40,20 @@ async function documentOf(t: Test, routes: (app: FastifyInstance) => void): Prom
 t.test("A01: inputs of all dependencies, each once: path, query, header, cookie", async (t) => {
   const deep = resource("deep", {
     lifetime: "request",
-    needs: { c: cookie("c"), h: header("x_h"), q: query("q", { type: "integer", default: 2 }) },
+    needs: { c: from.cookie("c"), h: from.header("x_h"), q: from.query("q", { type: "integer", default: 2 }) },
     start: (needs) => needs,
   });
-  const middle = resource("middle", { lifetime: "request", needs: { deep, id: path("id") }, start: (needs) => needs });
+  const middle = resource("middle", {
+    lifetime: "request",
+    needs: { deep, id: from.path("id") },
+    start: (needs) => needs,
+  });
   const { paths } = await documentOf(
     t,
     (app) =>
       void app.get(
         "/:id",
-        inject({ middle, deep, q: query("q", { type: "integer", default: 2 }) }, () => "ok"),
+        handler({ middle, deep, q: from.query("q", { type: "integer", default: 2 }) }, () => "ok"),
       ),
   );
   t.strictSame(
@@ -80,12 +63,12 @@ t.test("A01: inputs of all dependencies, each once: path, query, header, cookie"
 });
 
 t.test("A02: an input that is kept out of the document is checked all the same", async (t) => {
-  const secret = query("secret", { type: "integer" }, { inDocument: false });
+  const secret = from.query("secret", { type: "integer" }, { inDocument: false });
   await using client = await served(
     (app) =>
       app.get(
         "/",
-        inject({ secret }, ({ secret }) => ({ secret })),
+        handler({ secret }, ({ secret }) => ({ secret })),
       ),
     { openapi: { title: "t", version: "1", docs: false } },
   );
@@ -97,21 +80,21 @@ t.test("A02: an input that is kept out of the document is checked all the same",
 t.test("A04: a body of a dependency is the operation's, and required", async (t) => {
   const d = resource("d", {
     lifetime: "request",
-    needs: { item: body("item", { type: "object", required: ["x"], properties: { x: { type: "string" } } }) },
+    needs: { item: from.body("item", { type: "object", required: ["x"], properties: { x: { type: "string" } } }) },
     start: ({ item }) => item,
   });
   const { paths } = await documentOf(t, (app) => {
     app.post(
       "/one",
-      inject({ d }, () => "ok"),
+      handler({ d }, () => "ok"),
     );
     app.post(
       "/two",
-      inject({ d, other: body("other", { type: "object" }) }, () => "ok"),
+      handler({ d, other: from.body("other", { type: "object" }) }, () => "ok"),
     );
     app.post(
       "/upload",
-      inject({ title: form("title"), clip: file("clip") }, () => "ok"),
+      handler({ title: from.form("title"), clip: from.file("clip") }, () => "ok"),
     );
   });
   const one = paths["/one"]?.["post"]?.requestBody;
@@ -130,25 +113,25 @@ t.test("A04: a body of a dependency is the operation's, and required", async (t)
 t.test("A05: 422 is in the document where there is input, 401 and 403 where there is security", async (t) => {
   const user = resource("user", {
     lifetime: "request",
-    needs: { token: bearer() },
+    needs: { token: from.bearer() },
     start: ({ token }) => ({ token, scopes: ["a"] }),
   });
   const { paths } = await documentOf(t, (app) => {
     app.get(
       "/input",
-      inject({ q: query("q") }, () => "ok"),
+      handler({ q: from.query("q") }, () => "ok"),
     );
     app.get(
       "/user",
-      inject({ user }, () => "ok"),
+      handler({ user }, () => "ok"),
     );
     app.get(
       "/scoped",
-      inject({ user: security(user, ["a"]) }, () => "ok"),
+      handler({ user: security(user, ["a"]) }, () => "ok"),
     );
     app.get(
       "/none",
-      inject({ request }, () => "ok"),
+      handler({ request: from.request }, () => "ok"),
     );
   });
   const codes = (path: string) => Object.keys(paths[path]?.["get"]?.responses ?? {}).sort();
@@ -159,10 +142,10 @@ t.test("A05: 422 is in the document where there is input, 401 and 403 where ther
 });
 
 t.test("A06: scopes on the way to a scheme are demanded of it", async (t) => {
-  const scheme = oauth2Password("/token", { scopes: { a: "first", b: "second" } });
+  const scheme = from.oauth2Password("/token", { scopes: { a: "first", b: "second" } });
   const owner = resource("owner", {
     lifetime: "request",
-    needs: { token: scheme, requiredScopes },
+    needs: { token: scheme, requiredScopes: from.requiredScopes },
     start: ({ token }) => token,
   });
   const user = resource("user", {
@@ -175,21 +158,25 @@ t.test("A06: scopes on the way to a scheme are demanded of it", async (t) => {
     (app) =>
       void app.get(
         "/",
-        inject({ user: security(user, ["b"]) }, () => "ok"),
+        handler({ user: security(user, ["b"]) }, () => "ok"),
       ),
   );
   t.strictSame(paths["/"]?.["get"]?.security, [{ oauth2Password: ["b", "a"] }]);
 });
 
 t.test("A07: a scheme that is demanded twice stands there once, with all scopes", async (t) => {
-  const scheme = oauth2Password("/token", { scopes: { a: "first", b: "second" } });
-  const owner = resource("owner", { lifetime: "request", needs: { scheme, requiredScopes }, start: () => 1 });
+  const scheme = from.oauth2Password("/token", { scopes: { a: "first", b: "second" } });
+  const owner = resource("owner", {
+    lifetime: "request",
+    needs: { scheme, requiredScopes: from.requiredScopes },
+    start: () => 1,
+  });
   const { paths } = await documentOf(
     t,
     (app) =>
       void app.get(
         "/",
-        inject({ a: security(owner, ["a"]), b: security(owner, ["b"]) }, () => "ok"),
+        handler({ a: security(owner, ["a"]), b: security(owner, ["b"]) }, () => "ok"),
       ),
   );
   t.strictSame(paths["/"]?.["get"]?.security, [{ oauth2Password: ["a", "b"] }]);
@@ -199,14 +186,14 @@ t.test("A11: WebSocket routes are not in the document", async (t) => {
   const { paths } = await documentOf(t, (app) => {
     app.get(
       "/http",
-      inject({}, () => "ok"),
+      handler({}, () => "ok"),
     );
     app.register(websocket);
     app.register(async (inner) => {
       inner.get(
         "/ws",
         { websocket: true },
-        injectSocket({ q: query("q") }, () => {}),
+        socketHandler({ q: from.query("q") }, () => {}),
       );
     });
   });
@@ -219,7 +206,7 @@ t.test("A08: what is demanded together stands together (deviation: FastAPI write
     (app) =>
       void app.get(
         "/",
-        inject({ a: bearer(), b: apiKey("header", "x-key") }, () => "ok"),
+        handler({ a: from.bearer(), b: from.apiKey("header", "x-key") }, () => "ok"),
       ),
   );
   t.strictSame(paths["/"]?.["get"]?.security, [{ bearer: [], apiKeyHeader: [] }]);
@@ -229,12 +216,16 @@ t.test("A09: what may be missing has an alternative without it (deviation)", asy
   const { paths } = await documentOf(t, (app) => {
     app.get(
       "/optional",
-      inject({ a: bearer({ autoError: false }) }, () => "ok"),
+      handler({ a: from.bearer({ autoError: false }) }, () => "ok"),
     );
     app.get(
       "/either",
-      inject(
-        { a: bearer({ autoError: false }), b: apiKey("cookie", "sid", { autoError: false }), c: basic() },
+      handler(
+        {
+          a: from.bearer({ autoError: false }),
+          b: from.apiKey("cookie", "sid", { autoError: false }),
+          c: from.basic(),
+        },
         () => "ok",
       ),
     );
@@ -250,23 +241,23 @@ t.test("A09: what may be missing has an alternative without it (deviation)", asy
 
 t.test("A12: every scheme as OpenAPI writes it", async (t) => {
   const needs = {
-    header: apiKey("header", "x-key", { description: "ask us" }),
-    query: apiKey("query", "key"),
-    cookie: apiKey("cookie", "key"),
-    basic: basic(),
-    bearer: bearer({ bearerFormat: "JWT" }),
-    digest: digest(),
-    other: httpAuthorization("Other", { name: "other" }),
-    password: oauth2Password("/token", { scopes: { a: "first" }, refreshUrl: "/refresh" }),
-    code: oauth2AuthorizationCode({ authorizationUrl: "https://a.example/auth", tokenUrl: "/token" }),
-    oidc: openIdConnect("https://a.example/.well-known/openid-configuration"),
+    header: from.apiKey("header", "x-key", { description: "ask us" }),
+    query: from.apiKey("query", "key"),
+    cookie: from.apiKey("cookie", "key"),
+    basic: from.basic(),
+    bearer: from.bearer({ bearerFormat: "JWT" }),
+    digest: from.digest(),
+    other: from.httpAuthorization("Other", { name: "other" }),
+    password: from.oauth2Password("/token", { scopes: { a: "first" }, refreshUrl: "/refresh" }),
+    code: from.oauth2AuthorizationCode({ authorizationUrl: "https://a.example/auth", tokenUrl: "/token" }),
+    oidc: from.openIdConnect("https://a.example/.well-known/openid-configuration"),
   };
   const { components } = await documentOf(
     t,
     (app) =>
       void app.get(
         "/",
-        inject(needs, () => "ok"),
+        handler(needs, () => "ok"),
       ),
   );
   t.strictSame(components.securitySchemes, {
@@ -300,9 +291,12 @@ t.test("a route's own schema and what its dependencies take are one in the docum
       void app.get(
         "/",
         { schema },
-        inject({ q: query("q", { type: "string" }, { description: "what to look for", required: false }) }, () => ({
-          n: 1,
-        })),
+        handler(
+          { q: from.query("q", { type: "string" }, { description: "what to look for", required: false }) },
+          () => ({
+            n: 1,
+          }),
+        ),
       ),
   );
   t.strictSame(
@@ -320,7 +314,7 @@ t.test("the page for people is at /docs, and neither it nor health routes are in
     (app) =>
       app.get(
         "/",
-        inject({}, () => "ok"),
+        handler({}, () => "ok"),
       ),
     { health: {}, openapi: { title: "t", version: "1" } },
   );

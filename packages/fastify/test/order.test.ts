@@ -1,6 +1,6 @@
 import { resource } from "@steward/core";
 import t from "tap";
-import { body, depend, HttpError, inject, path, query } from "../src/index.ts";
+import { depend, from, handler, HttpError } from "../src/index.ts";
 import { got, logged, served, turns } from "./app.ts";
 
 /** A dependency that only says that it ran. */
@@ -22,7 +22,7 @@ t.test(
             depend(inner, { router: says(log, "router") });
             inner.get(
               "/",
-              inject({ b: says(log, "b"), a }, () => log.push("ep") && "ok", {
+              handler({ b: says(log, "b"), a }, () => log.push("ep") && "ok", {
                 dependencies: [says(log, "decorator")],
               }),
             );
@@ -45,7 +45,7 @@ t.test("O02: plugins in plugins, outermost first; a sibling plugin's dependencie
         depend(inner, { one: says(log, "outer.include"), two: says(log, "inner.router") });
         inner.get(
           "/",
-          inject({}, () => log.push("ep") && "ok"),
+          handler({}, () => log.push("ep") && "ok"),
         );
       });
     });
@@ -59,14 +59,14 @@ t.test("O06: a dependency with input that is not valid is not made, nor who need
   const log: string[] = [];
   const a = resource("a", {
     lifetime: "request",
-    needs: { n: query("n", { type: "integer" }) },
+    needs: { n: from.query("n", { type: "integer" }) },
     start: () => void log.push("a"),
   });
   const p = resource("p", { lifetime: "request", needs: { a }, start: () => void log.push("p") });
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ p, s: says(log, "s"), m: query("m") }, () => log.push("ep") && "ok"),
+      handler({ p, s: says(log, "s"), m: from.query("m") }, () => log.push("ep") && "ok"),
     ),
   );
   const answer = await client.get("/?n=x");
@@ -85,8 +85,8 @@ t.test(
     await using client = await served((app) =>
       app.get(
         "/",
-        inject(
-          { g: logged(log, "g", "request"), l: says(log, "l"), n: query("n", { type: "integer" }) },
+        handler(
+          { g: logged(log, "g", "request"), l: says(log, "l"), n: from.query("n", { type: "integer" }) },
           () => log.push("ep") && "ok",
         ),
       ),
@@ -98,7 +98,7 @@ t.test(
   },
 );
 
-const item = body("item", { type: "object", required: ["x"], properties: { x: { type: "integer" } } });
+const item = from.body("item", { type: "object", required: ["x"], properties: { x: { type: "integer" } } });
 
 function auth(log: string[]) {
   return resource("auth", {
@@ -112,11 +112,11 @@ function auth(log: string[]) {
 
 t.test("O09: whoever may not ask learns that, and not what is wrong with the input", async (t) => {
   const log: string[] = [];
-  const sibling = resource("sibling", { lifetime: "request", needs: { q: query("q") }, start: ({ q }) => q });
+  const sibling = resource("sibling", { lifetime: "request", needs: { q: from.query("q") }, start: ({ q }) => q });
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ sibling, auth: auth(log) }, () => "ok"),
+      handler({ sibling, auth: auth(log) }, () => "ok"),
     ),
   );
   t.equal((await client.get("/")).statusCode, 401);
@@ -129,7 +129,7 @@ t.test(
     await using client = await served((app) =>
       app.post(
         "/",
-        inject({ auth: auth(log), item }, () => "ok"),
+        handler({ auth: auth(log), item }, () => "ok"),
       ),
     );
     const malformed = await client.post("/", "{", { headers: { "content-type": "application/json" } });
@@ -148,7 +148,7 @@ t.test(
     await using client = await served((app) =>
       app.get(
         "/",
-        inject({ d: says(log, "d") }, () => "ok"),
+        handler({ d: says(log, "d") }, () => "ok"),
       ),
     );
     t.equal((await client.inject({ method: "HEAD", url: "/" })).statusCode, 200);
@@ -166,7 +166,7 @@ t.test("O14: dependencies of one plugin do not run for routes outside of it", as
     app.after(() =>
       app.get(
         "/",
-        inject({}, () => "ok"),
+        handler({}, () => "ok"),
       ),
     );
   });
@@ -185,7 +185,7 @@ t.test(
       (app) =>
         app.get(
           "/",
-          inject({ a: holder.a as ReturnType<typeof counterOf> }, () => "ok"),
+          handler({ a: holder.a as ReturnType<typeof counterOf> }, () => "ok"),
         ),
       { replacements: [{ definition: holder.a, by: b }] },
     );
@@ -197,7 +197,7 @@ t.test(
         (app) =>
           app.get(
             "/",
-            inject({ b }, () => "ok"),
+            handler({ b }, () => "ok"),
           ),
         { replacements: [{ definition: holder.a, by: c }] },
       ),
@@ -211,11 +211,11 @@ t.test("O17: a route's dependencies count for what they do and what they throw",
   await using client = await served((app) => {
     app.get(
       "/",
-      inject({}, (values) => Object.keys(values), { dependencies: [says(log, "d")] }),
+      handler({}, (values) => Object.keys(values), { dependencies: [says(log, "d")] }),
     );
     app.get(
       "/no",
-      inject({}, () => "ok", { dependencies: [auth(log)] }),
+      handler({}, () => "ok", { dependencies: [auth(log)] }),
     );
   });
   t.equal((await client.get("/")).statusCode, 200);
@@ -224,13 +224,13 @@ t.test("O17: a route's dependencies count for what they do and what they throw",
 });
 
 t.test("O18: a part of the path is there for the route's dependency and for its handler", async (t) => {
-  const user = path("user");
+  const user = from.path("user");
   const checks = resource("checks", { lifetime: "request", needs: { user }, start: ({ user }) => `checked ${user}` });
   await using client = await served(
     (app) =>
       app.get(
         "/users/:user",
-        inject({ user }, ({ user }) => ({ user }), { dependencies: [checks] }),
+        handler({ user }, ({ user }) => ({ user }), { dependencies: [checks] }),
       ),
     { openapi: { title: "t", version: "1", docs: false } },
   );

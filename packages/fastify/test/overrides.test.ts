@@ -1,24 +1,24 @@
 import { fresh, resource } from "@steward/core";
 import t from "tap";
-import { bearer, depend, inject, query, request, requiredScopes, security } from "../src/index.ts";
+import { depend, from, handler, security } from "../src/index.ts";
 import { override } from "../src/testing.ts";
 import { counter, got, logged, served, turns } from "./app.ts";
 
-const q = query("q");
+const q = from.query("q");
 const sub = resource("sub", { lifetime: "request", needs: { q }, start: ({ q }) => `sub ${q}` });
 const mid = resource("mid", { lifetime: "request", needs: { sub }, start: ({ sub }) => `mid ${sub}` });
 
 t.test("V02: an override reads inputs of its own; what the original needed is not made", async (t) => {
   const other = resource("other", {
     lifetime: "request",
-    needs: { k: query("k", { type: "string", default: "none" }) },
+    needs: { k: from.query("k", { type: "string", default: "none" }) },
     start: ({ k }) => `other ${k}`,
   });
   await using client = await served(
     (app) =>
       app.get(
         "/",
-        inject({ mid }, ({ mid }) => ({ mid })),
+        handler({ mid }, ({ mid }) => ({ mid })),
       ),
     { replacements: [override(mid, other)] },
   );
@@ -27,13 +27,13 @@ t.test("V02: an override reads inputs of its own; what the original needed is no
 });
 
 t.test("V03: an override's own dependencies are resolved, and their input is checked", async (t) => {
-  const deeper = resource("deeper", { lifetime: "request", needs: { k: query("k") }, start: ({ k }) => k });
+  const deeper = resource("deeper", { lifetime: "request", needs: { k: from.query("k") }, start: ({ k }) => k });
   const other = resource("other", { lifetime: "request", needs: { deeper }, start: ({ deeper }) => `other ${deeper}` });
   await using client = await served(
     (app) =>
       app.get(
         "/",
-        inject({ mid }, ({ mid }) => ({ mid })),
+        handler({ mid }, ({ mid }) => ({ mid })),
       ),
     { replacements: [override(mid, other)] },
   );
@@ -48,7 +48,7 @@ t.test("V04: what an override needs may be overridden too", async (t) => {
     (app) =>
       app.get(
         "/",
-        inject({ mid, b }, ({ mid, b }) => [mid, b]),
+        handler({ mid, b }, ({ mid, b }) => [mid, b]),
       ),
     {
       replacements: [override(mid, otherMid), override(b, resource("ob", { lifetime: "request", start: () => "ob" }))],
@@ -63,7 +63,7 @@ t.test("V05: an override may wrap the original (deviation: FastAPI recurses)", a
     (app) =>
       app.get(
         "/",
-        inject({ mid }, ({ mid }) => ({ mid })),
+        handler({ mid }, ({ mid }) => ({ mid })),
       ),
     { replacements: [override(mid, wrapped)] },
   );
@@ -79,7 +79,7 @@ t.test("V08: a generator in place of a plain dependency, and the other way round
     (app) =>
       app.get(
         "/",
-        inject({ plain, gen }, ({ plain, gen }) => [plain, gen]),
+        handler({ plain, gen }, ({ plain, gen }) => [plain, gen]),
       ),
     {
       replacements: [
@@ -100,7 +100,7 @@ t.test("V09, V10: an override is shared where the original was, and fresh where 
     (app) =>
       app.get(
         "/",
-        inject({ a: d, b: fresh(d), c: d }, ({ a, b, c }) => [a, b, c]),
+        handler({ a: d, b: fresh(d), c: d }, ({ a, b, c }) => [a, b, c]),
       ),
     { replacements: [override(d, other)] },
   );
@@ -117,7 +117,7 @@ t.test("V11, V12: an override that lives shorter than the original's askers is r
       (app) =>
         app.get(
           "/",
-          inject({ holds }, () => "ok"),
+          handler({ holds }, () => "ok"),
         ),
       { replacements },
     ),
@@ -135,7 +135,7 @@ t.test("V13: dependencies of the app, of plugins and of routes can be overridden
         depend(inner, { router });
         inner.get(
           "/",
-          inject({}, () => "ok", { dependencies: [route] }),
+          handler({}, () => "ok", { dependencies: [route] }),
         );
       });
     },
@@ -160,12 +160,12 @@ t.test("V14: a class in place of a class, a function in place of a security sche
     override readonly n = 2;
   }
   const one = resource("one", { lifetime: "request", start: () => new One() });
-  const token = bearer();
+  const token = from.bearer();
   await using client = await served(
     (app) =>
       app.get(
         "/",
-        inject({ one, token }, ({ one, token }) => [one.n, token]),
+        handler({ one, token }, ({ one, token }) => [one.n, token]),
       ),
     {
       replacements: [
@@ -180,19 +180,19 @@ t.test("V14: a class in place of a class, a function in place of a security sche
 t.test("V15: an override is told the scopes that the original was asked under", async (t) => {
   const user = resource("user", {
     lifetime: "request",
-    needs: { requiredScopes },
+    needs: { requiredScopes: from.requiredScopes },
     start: (): readonly string[] => [],
   });
   const other = resource("other", {
     lifetime: "request",
-    needs: { requiredScopes },
+    needs: { requiredScopes: from.requiredScopes },
     start: ({ requiredScopes }) => requiredScopes.list,
   });
   await using client = await served(
     (app) =>
       app.get(
         "/",
-        inject({ user: security(user, ["foo", "bar"]) }, ({ user }) => user),
+        handler({ user: security(user, ["foo", "bar"]) }, ({ user }) => user),
       ),
     { replacements: [override(user, other)] },
   );
@@ -200,12 +200,12 @@ t.test("V15: an override is told the scopes that the original was asked under", 
 });
 
 t.test("V16: the document shows what the app takes, whatever a test puts in its place", async (t) => {
-  const other = resource("other", { lifetime: "request", needs: { k: query("k") }, start: ({ k }) => k });
+  const other = resource("other", { lifetime: "request", needs: { k: from.query("k") }, start: ({ k }) => k });
   await using client = await served(
     (app) =>
       app.get(
         "/",
-        inject({ mid }, ({ mid }) => mid),
+        handler({ mid }, ({ mid }) => mid),
       ),
     { openapi: { title: "t", version: "1", docs: false }, replacements: [override(mid, other)] },
   );
@@ -227,7 +227,7 @@ t.test(
           async (inner) =>
             void inner.get(
               "/",
-              inject({ mid }, ({ mid }) => ({ mid })),
+              handler({ mid }, ({ mid }) => ({ mid })),
             ),
           { prefix: "/sub" },
         ),
@@ -246,7 +246,7 @@ t.test("an application resource is replaced before it starts; what only it neede
     (app) =>
       app.get(
         "/",
-        inject({ users }, ({ users }) => ({ first: users.first() })),
+        handler({ users }, ({ users }) => ({ first: users.first() })),
       ),
     { roots: [users], replacements: [override(db, { find: () => "fake" })] },
   );
@@ -258,10 +258,14 @@ t.test("an override of a running app lasts as long as its block", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject(
+      handler(
         {
           mid,
-          agent: resource("agent", { lifetime: "request", needs: { request }, start: ({ request }) => request.method }),
+          agent: resource("agent", {
+            lifetime: "request",
+            needs: { request: from.request },
+            start: ({ request }) => request.method,
+          }),
         },
         ({ mid, agent }) => [mid, agent],
       ),

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { resource } from "@steward/core";
 import t from "tap";
-import { background, HttpError, inject, reply } from "../src/index.ts";
+import { from, handler, HttpError } from "../src/index.ts";
 import { logged, served, turns } from "./app.ts";
 
 /** A session that knows whether it is open. */
@@ -29,7 +29,7 @@ t.test("S01: what lives for the request is there until the last byte of a stream
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: logged(log, "a", "request") }, () => {
+      handler({ a: logged(log, "a", "request") }, () => {
         log.push("ep");
         return Readable.from(chunks());
       }),
@@ -48,7 +48,7 @@ t.test(
     await using client = await served((app) => {
       app.get(
         "/",
-        inject({ fn, req: session("request") }, ({ fn, req }) => {
+        handler({ fn, req: session("request") }, ({ fn, req }) => {
           async function* late() {
             yield JSON.stringify({ fn: fn.open, req: req.open });
           }
@@ -57,7 +57,7 @@ t.test(
       );
       app.get(
         "/through",
-        inject({ reads }, ({ reads }) => {
+        handler({ reads }, ({ reads }) => {
           async function* late() {
             yield JSON.stringify({ open: reads.open });
           }
@@ -81,7 +81,7 @@ t.test(
     await using client = await served((app) =>
       app.get(
         "/",
-        inject({ a: logged(log, "a", "request") }, () =>
+        handler({ a: logged(log, "a", "request") }, () =>
           Readable.from(
             (async function* () {
               yield read(false);
@@ -111,7 +111,7 @@ t.test("S04: a stream that breaks off midway is an error for what lives for the 
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ a: logged(log, "a", "request") }, () => Readable.from(rows(), { highWaterMark: 1 })),
+      handler({ a: logged(log, "a", "request") }, () => Readable.from(rows(), { highWaterMark: 1 })),
     ),
   );
   await client.get("/").catch(() => {}); // the connection breaks off
@@ -126,7 +126,7 @@ t.test(
     const log: string[] = [];
     const adds = resource("adds", {
       lifetime: "request",
-      needs: { background },
+      needs: { background: from.background },
       async *start({ background }) {
         background.add("first", () => log.push("first"));
         yield 1;
@@ -137,7 +137,7 @@ t.test(
       app.addHook("onSend", async () => void log.push("sent"));
       app.get(
         "/",
-        inject({ adds, background }, ({ background }) => {
+        handler({ adds, background: from.background }, ({ background }) => {
           background.add("second", async () => void log.push("second"));
           return "ok";
         }),
@@ -156,7 +156,7 @@ t.test(
     await using client = await served((app) =>
       app.get(
         "/",
-        inject({ a: logged(log, "a", "request"), background }, ({ background }) => {
+        handler({ a: logged(log, "a", "request"), background: from.background }, ({ background }) => {
           background.add("first", () => {
             throw new Error("task");
           });
@@ -176,13 +176,13 @@ t.test("B03: an own reply does not lose the tasks of dependencies (deviation)", 
   const log: string[] = [];
   const adds = resource("adds", {
     lifetime: "request",
-    needs: { background },
+    needs: { background: from.background },
     start: ({ background }) => background.add("task", () => log.push("task")),
   });
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ adds }, (_values, _request, reply) => reply.send("own")),
+      handler({ adds }, (_values, _request, reply) => reply.send("own")),
     ),
   );
   t.equal((await client.get("/")).body, "own");
@@ -195,7 +195,7 @@ t.test("B05: tasks of a request that fails are not run", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ background }, ({ background }) => {
+      handler({ background: from.background }, ({ background }) => {
         background.add("task", () => log.push("task"));
         throw new HttpError(400, "no");
       }),
@@ -212,10 +212,13 @@ t.test("B06: a task finds open what lives for the request, and closed what lives
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ fn: session("handler"), req: session("request"), background }, ({ fn, req, background }) => {
-        background.add("task", () => log.push(`fn ${fn.open}, req ${req.open}`));
-        return "ok";
-      }),
+      handler(
+        { fn: session("handler"), req: session("request"), background: from.background },
+        ({ fn, req, background }) => {
+          background.add("task", () => log.push(`fn ${fn.open}, req ${req.open}`));
+          return "ok";
+        },
+      ),
     ),
   );
   await client.get("/");
@@ -230,7 +233,7 @@ t.test("a task may have needs of its own, in a scope of its own", async (t) => {
     (app) =>
       app.get(
         "/",
-        inject({ background }, ({ background }) => {
+        handler({ background: from.background }, ({ background }) => {
           background.add("mail", { mailer, own: session("request", log) }, ({ mailer }) => mailer.send("ann"));
           return "ok";
         }),
@@ -250,7 +253,7 @@ t.test("tasks that run when the app closes are waited for; those that do not end
     (app) =>
       app.get(
         "/:way",
-        inject({ background }, ({ background }, request) => {
+        handler({ background: from.background }, ({ background }, request) => {
           const { way } = request.params as { way: string };
           background.add(way, async () => {
             await (way === "held" ? held : new Promise(() => {}));
@@ -272,7 +275,7 @@ t.test("tasks that run when the app closes are waited for; those that do not end
     (other) =>
       other.get(
         "/",
-        inject({ background }, ({ background }) => {
+        handler({ background: from.background }, ({ background }) => {
           background.add("stuck", () => new Promise(() => {}));
           return "ok";
         }),
@@ -295,13 +298,13 @@ t.test(
   async (t) => {
     const sets = resource("sets", {
       lifetime: "request",
-      needs: { reply },
+      needs: { reply: from.reply },
       start: ({ reply }) => void reply.header("x-dep", "1"),
     });
     await using client = await served((app) =>
       app.get(
         "/",
-        inject({ sets }, (_values, _request, reply) => reply.code(201).send("own")),
+        handler({ sets }, (_values, _request, reply) => reply.code(201).send("own")),
       ),
     );
     const answer = await client.get("/");
@@ -312,7 +315,7 @@ t.test(
 t.test("R04: a dependency's status beats that of the route's hook, and the handler's beats both", async (t) => {
   const accepted = resource("accepted", {
     lifetime: "request",
-    needs: { reply },
+    needs: { reply: from.reply },
     start: ({ reply }) => void reply.code(202),
   });
   await using client = await served((app) => {
@@ -320,12 +323,12 @@ t.test("R04: a dependency's status beats that of the route's hook, and the handl
     app.get(
       "/dep",
       { preHandler },
-      inject({ accepted }, () => "ok"),
+      handler({ accepted }, () => "ok"),
     );
     app.get(
       "/handler",
       { preHandler },
-      inject({ accepted, reply }, ({ reply }) => {
+      handler({ accepted, reply: from.reply }, ({ reply }) => {
         reply.code(203);
         return "ok";
       }),
@@ -338,18 +341,18 @@ t.test("R04: a dependency's status beats that of the route's hook, and the handl
 t.test("R05: dependencies of dependencies may all set headers", async (t) => {
   const first = resource("first", {
     lifetime: "request",
-    needs: { reply },
+    needs: { reply: from.reply },
     start: ({ reply }) => void reply.header("x-one", "1"),
   });
   const second = resource("second", {
     lifetime: "request",
-    needs: { first, reply },
+    needs: { first, reply: from.reply },
     start: ({ reply }) => void reply.header("x-two", "2"),
   });
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ second }, () => "ok"),
+      handler({ second }, () => "ok"),
     ),
   );
   t.match((await client.get("/")).headers, { "x-one": "1", "x-two": "2" });

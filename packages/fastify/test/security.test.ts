@@ -1,21 +1,6 @@
 import { resource, type Definition } from "@steward/core";
 import t from "tap";
-import {
-  apiKey,
-  basic,
-  bearer,
-  depend,
-  digest,
-  httpAuthorization,
-  inject,
-  oauth2,
-  oauth2AuthorizationCode,
-  oauth2Password,
-  openIdConnect,
-  requiredScopes,
-  security,
-  type Provided,
-} from "../src/index.ts";
+import { depend, from, handler, type Provided, security } from "../src/index.ts";
 import { got, served, type Setting } from "./app.ts";
 
 type Credentials = Definition<unknown, "request", "request:request">;
@@ -29,7 +14,7 @@ async function asking(
     (app) =>
       app.get(
         "/",
-        inject({ found: scheme }, ({ found }) => ({ found })),
+        handler({ found: scheme }, ({ found }) => ({ found })),
       ),
     { errors: { shape: "fastapi" } },
   );
@@ -53,12 +38,12 @@ t.test("X01, X02, X04: API keys in a header, the query and a cookie; missing or 
       : { headers: place === "header" ? { key: value } : { cookie: `key=${value}` } };
   for (const place of ["header", "query", "cookie"] as const) {
     t.strictSame(
-      await asking(apiKey(place, "key"), {}, key(place, ""), key(place, "secret")),
+      await asking(from.apiKey(place, "key"), {}, key(place, ""), key(place, "secret")),
       [refused("APIKey"), refused("APIKey"), "secret"],
       place,
     );
     t.strictSame(
-      await asking(apiKey(place, "key", { autoError: false }), {}, key(place, ""), key(place, "secret")),
+      await asking(from.apiKey(place, "key", { autoError: false }), {}, key(place, ""), key(place, "secret")),
       [null, null, "secret"],
       place,
     );
@@ -66,23 +51,22 @@ t.test("X01, X02, X04: API keys in a header, the query and a cookie; missing or 
 });
 
 t.test("X05: a scheme of one's own takes any word, and trims", async (t) => {
-  const off = httpAuthorization("other", { autoError: false });
-  t.strictSame(await asking(httpAuthorization("other"), {}, authorization("Other  foobar "), authorization("Any x")), [
-    refused("Other"),
-    { scheme: "Other", credentials: "foobar" },
-    { scheme: "Any", credentials: "x" },
-  ]);
+  const off = from.httpAuthorization("other", { autoError: false });
+  t.strictSame(
+    await asking(from.httpAuthorization("other"), {}, authorization("Other  foobar "), authorization("Any x")),
+    [refused("Other"), { scheme: "Other", credentials: "foobar" }, { scheme: "Any", credentials: "x" }],
+  );
   t.strictSame(await asking(off, {}), [null]);
 });
 
 t.test("X06, X07: HTTP Basic without credentials, or with those of another scheme", async (t) => {
-  t.strictSame(await asking(basic(), {}, authorization("Bearer x")), [refused("Basic"), refused("Basic")]);
-  t.strictSame(await asking(basic({ realm: "simple" }), {}), [refused('Basic realm="simple"')]);
-  t.strictSame(await asking(basic({ autoError: false }), {}, authorization("Bearer x")), [null, null]);
+  t.strictSame(await asking(from.basic(), {}, authorization("Bearer x")), [refused("Basic"), refused("Basic")]);
+  t.strictSame(await asking(from.basic({ realm: "simple" }), {}), [refused('Basic realm="simple"')]);
+  t.strictSame(await asking(from.basic({ autoError: false }), {}, authorization("Bearer x")), [null, null]);
 });
 
 t.test("X08: what cannot be read as Basic is 401 also where credentials may be missing", async (t) => {
-  for (const scheme of [basic(), basic({ autoError: false })]) {
+  for (const scheme of [from.basic(), from.basic({ autoError: false })]) {
     const all = [authorization("Basic notbase64!"), encoded("nocolon"), authorization("Basic "), encoded("jürgen:x")];
     t.strictSame(
       await asking(scheme, ...all),
@@ -93,7 +77,7 @@ t.test("X08: what cannot be read as Basic is 401 also where credentials may be m
 
 t.test("X09, X10: a password may hold colons, and the scheme's case does not matter", async (t) => {
   const lower = authorization(`basic ${Buffer.from("a:b:c").toString("base64")}`);
-  t.strictSame(await asking(basic(), encoded("john:a:b"), lower), [
+  t.strictSame(await asking(from.basic(), encoded("john:a:b"), lower), [
     { username: "john", password: "a:b" },
     { username: "a", password: "b:c" },
   ]);
@@ -109,26 +93,26 @@ t.test(
       authorization("Bearer "),
       authorization("bearer abc"),
     ];
-    t.strictSame(await asking(bearer(), ...asks), [
+    t.strictSame(await asking(from.bearer(), ...asks), [
       refused("Bearer"),
       refused("Bearer"),
       refused("Bearer"),
       refused("Bearer"),
       "abc",
     ]);
-    t.strictSame(await asking(bearer({ autoError: false }), ...asks), [null, null, null, null, "abc"]);
-    t.strictSame(await asking(oauth2Password("/token"), authorization("Bearer")), [refused("Bearer")]);
+    t.strictSame(await asking(from.bearer({ autoError: false }), ...asks), [null, null, null, null, "abc"]);
+    t.strictSame(await asking(from.oauth2Password("/token"), authorization("Bearer")), [refused("Bearer")]);
   },
 );
 
 t.test("X13: HTTP Digest", async (t) => {
   const asks = [{}, authorization("Other x"), authorization("Digest abc")];
-  t.strictSame(await asking(digest(), ...asks), [
+  t.strictSame(await asking(from.digest(), ...asks), [
     refused("Digest"),
     refused("Digest"),
     { scheme: "Digest", credentials: "abc" },
   ]);
-  t.strictSame(await asking(digest({ autoError: false }), ...asks), [
+  t.strictSame(await asking(from.digest({ autoError: false }), ...asks), [
     null,
     null,
     { scheme: "Digest", credentials: "abc" },
@@ -138,22 +122,22 @@ t.test("X13: HTTP Digest", async (t) => {
 t.test("X16: OAuth2 with a password or an authorization code gives the token", async (t) => {
   const asks = [{}, authorization("Other x"), authorization("Bearer  testtoken ")];
   for (const scheme of [
-    oauth2AuthorizationCode({ authorizationUrl: "/auth", tokenUrl: "/token" }),
-    oauth2Password("/token"),
+    from.oauth2AuthorizationCode({ authorizationUrl: "/auth", tokenUrl: "/token" }),
+    from.oauth2Password("/token"),
   ]) {
     t.strictSame(await asking(scheme, ...asks), [refused("Bearer"), refused("Bearer"), "testtoken"]);
   }
 });
 
 t.test("X17, X18: OAuth2 and OpenID Connect give the header as it came", async (t) => {
-  for (const scheme of [oauth2({}), openIdConnect("/openid")])
+  for (const scheme of [from.oauth2({}), from.openIdConnect("/openid")])
     t.strictSame(await asking(scheme, {}, authorization("Other t")), [refused("Bearer"), "Other t"]);
-  t.strictSame(await asking(openIdConnect("/openid", { autoError: false }), {}), [null]);
+  t.strictSame(await asking(from.openIdConnect("/openid", { autoError: false }), {}), [null]);
 });
 
 const sees = resource("sees", {
   lifetime: "request",
-  needs: { requiredScopes },
+  needs: { requiredScopes: from.requiredScopes },
   start: ({ requiredScopes }) => ({ list: requiredScopes.list, text: requiredScopes.text }),
 });
 
@@ -166,7 +150,7 @@ t.test("X19: scopes are gathered along the way, outermost first, each once", asy
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ inner: security(inner, ["a", "c"]) }, ({ inner }) => inner),
+      handler({ inner: security(inner, ["a", "c"]) }, ({ inner }) => inner),
     ),
   );
   t.strictSame(await got(client), { list: ["a", "c", "b"], text: "a c b" });
@@ -186,7 +170,7 @@ t.test("X21: scopes do not leak to siblings", async (t) => {
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ one: security(one, ["scope3"]), two: security(two, ["scope3"]), none: sees }, ({ one, two, none }) => [
+      handler({ one: security(one, ["scope3"]), two: security(two, ["scope3"]), none: sees }, ({ one, two, none }) => [
         one,
         two,
         none.list,
@@ -202,7 +186,7 @@ t.test("X22: a plugin's scopes do not reach the route's own dependencies", async
       depend(inner, { outer: security(sees, ["outer"]) });
       inner.get(
         "/",
-        inject({ sees }, ({ sees }) => sees.list),
+        handler({ sees }, ({ sees }) => sees.list),
       );
     }),
   );
@@ -213,17 +197,17 @@ t.test("X23: scopes reach a route's dependency whose value nobody takes", async 
   const seen: (readonly string[])[] = [];
   const notes = resource("notes", {
     lifetime: "request",
-    needs: { requiredScopes },
+    needs: { requiredScopes: from.requiredScopes },
     start: ({ requiredScopes }) => void seen.push(requiredScopes.list),
   });
   await using client = await served((app) => {
     app.get(
       "/with",
-      inject({}, () => "ok", { dependencies: [security(notes, ["a", "b"])] }),
+      handler({}, () => "ok", { dependencies: [security(notes, ["a", "b"])] }),
     );
     app.get(
       "/without",
-      inject({}, () => "ok", { dependencies: [notes] }),
+      handler({}, () => "ok", { dependencies: [notes] }),
     );
   });
   await client.get("/with");
@@ -234,7 +218,7 @@ t.test("X23: scopes reach a route's dependency whose value nobody takes", async 
 t.test("who tells what was granted is held to what is asked for: 403 names it", async (t) => {
   const user = resource("user", {
     lifetime: "request",
-    needs: { token: bearer() },
+    needs: { token: from.bearer() },
     start: ({ token }) => ({ name: "ann", scopes: token.split(",") }),
   });
   const admin = resource("admin", {
@@ -245,7 +229,7 @@ t.test("who tells what was granted is held to what is asked for: 403 names it", 
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ admin: security(admin, ["write"]) }, ({ admin }) => admin),
+      handler({ admin: security(admin, ["write"]) }, ({ admin }) => admin),
     ),
   );
   t.equal((await client.get("/")).statusCode, 401);
@@ -277,7 +261,7 @@ t.test("a value that says nothing of scopes has been granted none", async (t) =>
     await using client = await served((app) =>
       app.get(
         "/",
-        inject({ user: security(user, ["read"]) }, () => "ok"),
+        handler({ user: security(user, ["read"]) }, () => "ok"),
       ),
     );
     answers[name] = (await client.get("/")).statusCode;
@@ -286,7 +270,7 @@ t.test("a value that says nothing of scopes has been granted none", async (t) =>
   await using client = await served((app) =>
     app.get(
       "/",
-      inject({ token: security(bearer() as never, ["read"]) }, () => "ok"),
+      handler({ token: security(from.bearer() as never, ["read"]) }, () => "ok"),
     ),
   );
   t.equal((await client.get("/")).statusCode, 401);
@@ -297,7 +281,7 @@ t.test("a dependency that needs the scopes decides, unless its value says what w
   const user = (value: unknown) =>
     resource("user", {
       lifetime: "request",
-      needs: { requiredScopes },
+      needs: { requiredScopes: from.requiredScopes },
       start: () => value as { readonly name: string },
     });
   const statuses: number[] = [];
@@ -305,7 +289,7 @@ t.test("a dependency that needs the scopes decides, unless its value says what w
     await using client = await served((app) =>
       app.get(
         "/",
-        inject({ user: security(user(value), ["read"]) }, () => "ok"),
+        handler({ user: security(user(value), ["read"]) }, () => "ok"),
       ),
     );
     statuses.push((await client.get("/")).statusCode);
@@ -322,7 +306,7 @@ t.test("A13: two different schemes of one name are refused (deviation)", async (
       (app) =>
         app.get(
           "/",
-          inject({ a: apiKey("header", "a"), b: apiKey("header", "b") }, () => "ok"),
+          handler({ a: from.apiKey("header", "a"), b: from.apiKey("header", "b") }, () => "ok"),
         ),
       setting,
     ),

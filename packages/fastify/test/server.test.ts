@@ -5,7 +5,7 @@ import { container, type RunningContainer } from "@steward/container";
 import { isStewardError, resource } from "@steward/core";
 import { fastify } from "fastify";
 import t from "tap";
-import { FastifyServer, fastifyServer, inject, refusals, steward } from "../src/index.ts";
+import { FastifyServer, fastifyServer, handler, refusals, steward } from "../src/index.ts";
 import { testClient } from "../src/testing.ts";
 import { served } from "./app.ts";
 
@@ -16,7 +16,7 @@ function deferred<T>(): { readonly promise: Promise<T>; readonly resolve: (value
 }
 
 /** A server in a container, whose only other resource starts when it is told to. */
-function withServer(handler: () => unknown = () => "ok", port = 0) {
+function withServer(answer: () => unknown = () => "ok", port = 0) {
   const go = deferred<void>();
   const listening = deferred<FastifyServer>();
   const log: string[] = [];
@@ -32,7 +32,7 @@ function withServer(handler: () => unknown = () => "ok", port = 0) {
       await app.register(steward, { running, accessLog: false });
       app.get(
         "/",
-        inject({ slow }, () => handler()),
+        handler({ slow }, () => answer()),
       );
       app.addHook("onListen", async () => void log.push("listens"));
       return app;
@@ -105,7 +105,7 @@ t.test("a container that lacks what a route of its server needs does not start, 
       await app.register(steward, { running });
       app.get(
         "/",
-        inject({ db }, () => "ok"),
+        handler({ db }, () => "ok"),
       );
       app.addHook(
         "onListen",
@@ -128,7 +128,7 @@ t.test("one definition of a server in two containers serves each from its own", 
       await app.register(steward, { running });
       app.get(
         "/",
-        inject({ who }, ({ who }) => `${seen.push(who)}`),
+        handler({ who }, ({ who }) => `${seen.push(who)}`),
       );
       return app;
     },

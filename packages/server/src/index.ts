@@ -10,20 +10,8 @@ export {
 } from "./errors.ts";
 export type { Parameter } from "./inputs/described.ts";
 export type { InputPlace, Issue } from "./inputs/issue.ts";
-export {
-  body,
-  cookie,
-  file,
-  form,
-  header,
-  path,
-  query,
-  type InputMaker,
-  type InputValue,
-  type RequestInput,
-  type UploadedFile,
-} from "./inputs/parameter.ts";
-export { passwordForm, type PasswordForm } from "./inputs/password-form.ts";
+export type { InputMaker, InputValue, RequestInput, UploadedFile } from "./inputs/parameter.ts";
+export type { PasswordForm } from "./inputs/password-form.ts";
 export { jsonSchemaOf, type InputSchema, type JsonSchema, type SchemaValue } from "./inputs/schema.ts";
 export { Validators } from "./inputs/validator.ts";
 export type { Background, BackgroundStats } from "./life/background.ts";
@@ -51,24 +39,13 @@ export { refuseConnection } from "./problem/refuse-connection.ts";
 export { describe, type Demand, type Description } from "./route/describe.ts";
 export { assertNeeds } from "./route/needs.ts";
 export { parametrised } from "./route/parametrised.ts";
-export { background, reply, request, requestSignal, requiredScopes, type Provided } from "./route/request-inputs.ts";
+export { from, type From } from "./route/from.ts";
+export { perRequest } from "./route/per-request.ts";
+export type { Provided } from "./route/request-inputs.ts";
 export { Route, type AppContext } from "./route/route.ts";
 export { strictQuery } from "./route/strict-query.ts";
 export { Schemes, securityOf } from "./security/document.ts";
 export type { OAuthFlow, Scheme, SchemeDocument } from "./security/scheme.ts";
-export {
-  apiKey,
-  basic,
-  bearer,
-  digest,
-  httpAuthorization,
-  oauth2,
-  oauth2AuthorizationCode,
-  oauth2Password,
-  openIdConnect,
-  type Authorization,
-  type BasicCredentials,
-  type SchemeDefinition,
-} from "./security/schemes.ts";
+export type { Authorization, BasicCredentials, SchemeDefinition } from "./security/schemes.ts";
 export { Scopes } from "./security/scopes.ts";
 export { security, type Granting } from "./security/security.ts";

@@ -102,35 +102,37 @@ const idleDatabase = (): never => new database.DatabasePoolManager({ url: "postg
 
 const GRPC = { address: "127.0.0.1:1", plaintext: true };
 
-/** What reads a request, which every server has. */
-const requestEntries = (of: typeof server | typeof plugin): Readonly<Record<string, Entry>> => ({
-  apiKey: { call: (options) => of.apiKey("header", "x-key", options), wrong: [{ autoError: "no" }] },
-  basic: { call: (options) => of.basic(options), wrong: [{ realm: 5 }] },
-  bearer: { call: (options) => of.bearer(options), wrong: [{ bearerFormat: 5 }, { realm: "x" }] },
-  digest: { call: (options) => of.digest(options), wrong: [{ name: "" }] },
-  httpAuthorization: { call: (options) => of.httpAuthorization("hoba", options), wrong: [{ name: 5 }] },
-  oauth2: { call: (options) => of.oauth2({}, options), wrong: [{ description: 5 }] },
-  oauth2Password: { call: (options) => of.oauth2Password("token", options), wrong: [{ scopes: ["a"] }] },
+/** What comes from a request. */
+const fromRequest: Readonly<Record<string, Entry>> = {
+  apiKey: { call: (options) => server.from.apiKey("header", "x-key", options), wrong: [{ autoError: "no" }] },
+  basic: { call: (options) => server.from.basic(options), wrong: [{ realm: 5 }] },
+  bearer: { call: (options) => server.from.bearer(options), wrong: [{ bearerFormat: 5 }, { realm: "x" }] },
+  digest: { call: (options) => server.from.digest(options), wrong: [{ name: "" }] },
+  httpAuthorization: { call: (options) => server.from.httpAuthorization("hoba", options), wrong: [{ name: 5 }] },
+  oauth2: { call: (options) => server.from.oauth2({}, options), wrong: [{ description: 5 }] },
+  oauth2Password: { call: (options) => server.from.oauth2Password("token", options), wrong: [{ scopes: ["a"] }] },
   oauth2AuthorizationCode: {
-    call: (options) => of.oauth2AuthorizationCode({ authorizationUrl: "a", tokenUrl: "t" }, options),
+    call: (options) => server.from.oauth2AuthorizationCode({ authorizationUrl: "a", tokenUrl: "t" }, options),
     wrong: [{ scopes: "a" }],
   },
-  openIdConnect: { call: (options) => of.openIdConnect("https://x", options), wrong: [{ autoError: 1 }] },
-  HttpError: {
-    call: (options) => {
-      throw new of.HttpError(404, "x", options);
-    },
-    wrong: [{ headers: { a: 1 } }, { headers: { a: "one\ntwo" } }, { code: 5 }, { members: 5 }],
+  openIdConnect: { call: (options) => server.from.openIdConnect("https://x", options), wrong: [{ autoError: 1 }] },
+  passwordForm: { call: (options) => server.from.passwordForm(options), wrong: [{ strict: "yes" }] },
+  query: { call: (options) => server.from.query("a", { type: "string" }, options), wrong: [{ required: "no" }] },
+  header: { call: (options) => server.from.header("a", { type: "string" }, options), wrong: [{ inDocument: 1 }] },
+  cookie: { call: (options) => server.from.cookie("a", { type: "string" }, options), wrong: [{ description: 1 }] },
+  path: { call: (options) => server.from.path("a", { type: "string" }, options), wrong: [{ required: 1 }] },
+  body: { call: (options) => server.from.body("a", { type: "string" }, options), wrong: [{ required: 1 }] },
+  form: { call: (options) => server.from.form("a", { type: "string" }, options), wrong: [{ required: 1 }] },
+  file: { call: (options) => server.from.file("a", options), wrong: [{ required: 1 }] },
+};
+
+/** The error that is an answer; the same on every server. */
+const httpError: Entry = {
+  call: (options) => {
+    throw new server.HttpError(404, "x", options);
   },
-  passwordForm: { call: (options) => of.passwordForm(options), wrong: [{ strict: "yes" }] },
-  query: { call: (options) => of.query("a", { type: "string" }, options), wrong: [{ required: "no" }] },
-  header: { call: (options) => of.header("a", { type: "string" }, options), wrong: [{ inDocument: 1 }] },
-  cookie: { call: (options) => of.cookie("a", { type: "string" }, options), wrong: [{ description: 1 }] },
-  path: { call: (options) => of.path("a", { type: "string" }, options), wrong: [{ required: 1 }] },
-  body: { call: (options) => of.body("a", { type: "string" }, options), wrong: [{ required: 1 }] },
-  form: { call: (options) => of.form("a", { type: "string" }, options), wrong: [{ required: 1 }] },
-  file: { call: (options) => of.file("a", options), wrong: [{ required: 1 }] },
-});
+  wrong: [{ headers: { a: 1 } }, { headers: { a: "one\ntwo" } }, { code: 5 }, { members: 5 }],
+};
 
 export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/core": {
@@ -419,22 +421,23 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         call: (options) => plugin.FastifyServer.listen(fastify(), { port: 0, ...(options as object) }),
         wrong: [{ port: Number.NaN }, { port: "80" }, { host: 5 }],
       },
-      inject: { call: (options) => plugin.inject({}, () => 1, options), wrong: DURATIONS },
-      injectSocket: { call: (options) => plugin.injectSocket({}, () => 1, options), wrong: [{ parallel: "yes" }] },
+      handler: { call: (options) => plugin.handler({}, () => 1, options), wrong: DURATIONS },
+      socketHandler: { call: (options) => plugin.socketHandler({}, () => 1, options), wrong: [{ parallel: "yes" }] },
       refusals: { call: (options) => plugin.refusals(options), wrong: [{ shape: "html" }, { requestId: true }] },
-      ...requestEntries(plugin),
+      HttpError: httpError,
     },
-    none: ["InvalidInput Scopes SocketError depend parametrised security uuid7 withInputs"],
+    none: ["InvalidInput Scopes SocketError depend parametrised perRequest security uuid7 withInputs"],
   },
   "@steward/server": {
     module: server,
-    takes: requestEntries(server),
+    takes: { HttpError: httpError },
     none: [
       "InvalidInput RequestLife Route Schemes Scopes Serving SocketError Validators answerTo assertNeeds bodyOf",
-      "clientStatusOf describe jsonSchemaOf parametrised problemOf problemSchema problemShape refuseConnection requestIdFrom",
+      "clientStatusOf describe jsonSchemaOf parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
       "requestIdRule requestShare security securityOf serverError strictQuery unauthenticated urlMask uuid7",
     ],
   },
+  "@steward/server: from": { module: server.from, takes: fromRequest, none: [] },
   "@steward/fastify/testing": { module: pluginTesting, takes: {}, none: ["TestClient override testClient"] },
   "@steward/telemetry": {
     module: telemetry,

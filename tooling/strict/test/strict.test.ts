@@ -28,7 +28,8 @@ t.test("every entry point of every package is walked", (t) => {
     return Object.keys(exports).flatMap((path) => (path === "./package.json" ? [] : `${name}${path.slice(1)}`));
   });
   t.ok(exported.length > 15);
-  t.strictSame([...exported].sort(), [...Object.keys(entryPoints), ...UNWALKED].sort());
+  const walked = Object.keys(entryPoints).filter((name) => !name.includes(": ")); // what is behind it is an object of an entry point
+  t.strictSame([...exported].sort(), [...walked, ...UNWALKED].sort());
   t.end();
 });
 

@@ -1,5 +1,5 @@
 import type { CryptoBackend, EncryptionOptions } from "@steward/crypto";
-import { body, HttpError, inject, security, type RequestInput } from "@steward/fastify";
+import { from, handler, HttpError, type RequestInput, security } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
 import { crypto } from "../resources.ts";
 import { admin, ROTATE } from "./admin.ts";
@@ -26,25 +26,25 @@ interface Input {
 const object = { type: "object", additionalProperties: false } as const;
 
 const INPUTS: { readonly [K in keyof Input]: RequestInput<Input[K], "body", K> } = {
-  encrypt: body("encrypt", {
+  encrypt: from.body("encrypt", {
     ...object,
     required: ["backend", "data"],
     properties: { backend, data: base64, aad: base64 },
   }),
-  decrypt: body("decrypt", {
+  decrypt: from.body("decrypt", {
     ...object,
     required: ["backend", "message"],
     properties: { backend, message: base64, aad: base64 },
   }),
-  sign: body("sign", { ...object, required: ["backend", "data"], properties: { backend, data: base64 } }),
-  verify: body("verify", {
+  sign: from.body("sign", { ...object, required: ["backend", "data"], properties: { backend, data: base64 } }),
+  verify: from.body("verify", {
     ...object,
     required: ["backend", "data", "signature"],
     properties: { backend, data: base64, signature: base64 },
   }),
 };
 
-const rotation = body("rotation", {
+const rotation = from.body("rotation", {
   ...object,
   required: ["backend"],
   properties: { backend, immediate: { type: "boolean", default: false } },
@@ -82,7 +82,7 @@ export function cryptoRoutes(app: FastifyInstance): void {
   app.post(
     `${PATH}/rotate`,
     { schema: { tags, summary: "Makes a new key" } },
-    inject({ admin: security(admin, [ROTATE]), crypto, rotation }, ({ crypto, rotation }) => rotate(crypto, rotation)),
+    handler({ admin: security(admin, [ROTATE]), crypto, rotation }, ({ crypto, rotation }) => rotate(crypto, rotation)),
   );
 }
 
@@ -91,7 +91,7 @@ function addAction<K extends keyof Input>(app: FastifyInstance, name: K, summary
   app.post(
     `${PATH}/${name}`,
     { bodyLimit: BODY_BYTES, schema: { tags, summary } },
-    inject(needs, ({ crypto, input }) => onInput(() => ACTIONS[name](crypto, input))),
+    handler(needs, ({ crypto, input }) => onInput(() => ACTIONS[name](crypto, input))),
   );
 }
 

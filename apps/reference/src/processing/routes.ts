@@ -1,9 +1,9 @@
-import { HttpError, inject, path } from "@steward/fastify";
+import { from, handler, HttpError } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
 import { videos } from "../videos/videos.ts";
 import { jobs, told } from "./jobs.ts";
 
-const id = path("id", { type: "string", format: "uuid", maxLength: 36 });
+const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
 
 const PATH = "/api/v1/videos/:id/process";
 const tags = ["processing"];
@@ -19,7 +19,7 @@ export function processingRoutes(app: FastifyInstance): void {
         response: { 202: { description: "the job" } },
       },
     },
-    inject({ videos, jobs, id }, async ({ videos, jobs, id }, _request, reply) => {
+    handler({ videos, jobs, id }, async ({ videos, jobs, id }, _request, reply) => {
       const { video } = await videos.find(id);
       if (video === undefined) throw new HttpError(404, `there is no video ${id}`);
       reply.code(202).header("location", PATH.replace(":id", video.id));
@@ -30,7 +30,7 @@ export function processingRoutes(app: FastifyInstance): void {
   app.get(
     PATH,
     { schema: { tags, summary: "How the processing of a video goes, or went the last time" } },
-    inject({ jobs, id }, async ({ jobs, id }) => {
+    handler({ jobs, id }, async ({ jobs, id }) => {
       const job = await jobs.last(id);
       if (job === undefined) throw new HttpError(404, `nobody has had a video ${id} processed`);
       return told(job);

@@ -1,26 +1,26 @@
-import { body, HttpError, inject, path, query } from "@steward/fastify";
+import { from, handler, HttpError } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
 import { secrets } from "./secrets.ts";
 
 const text = { type: "string", minLength: 1, maxLength: 200, pattern: "\\S", description: "more than spaces" } as const;
 const value = { type: "string", minLength: 1, maxLength: 10_000 } as const;
 
-const newSecret = body("secret", {
+const newSecret = from.body("secret", {
   type: "object",
   additionalProperties: false,
   required: ["name", "value"],
   properties: { name: text, value },
 });
 
-const search = body("search", {
+const search = from.body("search", {
   type: "object",
   additionalProperties: false,
   required: ["value"],
   properties: { value },
 });
 
-const name = query("name", text, { required: false });
-const id = path("id", { type: "string", format: "uuid", maxLength: 36 });
+const name = from.query("name", text, { required: false });
+const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
 
 const PATH = "/api/v1/secrets";
 const tags = ["secrets"];
@@ -34,7 +34,7 @@ export async function secretRoutes(app: FastifyInstance): Promise<void> {
     {
       schema: { tags, summary: "Keeps a secret", response: { 201: { description: "the secret, without its value" } } },
     },
-    inject({ secrets, newSecret }, async ({ secrets, newSecret }, _request, reply) => {
+    handler({ secrets, newSecret }, async ({ secrets, newSecret }, _request, reply) => {
       const added = await secrets.add(newSecret);
       reply.code(201).header("location", `${PATH}/${added.id}`);
       return added;
@@ -44,7 +44,7 @@ export async function secretRoutes(app: FastifyInstance): Promise<void> {
   app.get(
     PATH,
     { schema: { tags, summary: "Secrets without their values, newest first" } },
-    inject({ secrets, name }, async ({ secrets, name }) => ({
+    handler({ secrets, name }, async ({ secrets, name }) => ({
       items: await (name === undefined ? secrets.list() : secrets.with("name", name)),
     })),
   );
@@ -53,13 +53,13 @@ export async function secretRoutes(app: FastifyInstance): Promise<void> {
   app.post(
     `${PATH}/search`,
     { schema: { tags, summary: "Which secrets have that value" } },
-    inject({ secrets, search }, async ({ secrets, search }) => ({ items: await secrets.with("value", search.value) })),
+    handler({ secrets, search }, async ({ secrets, search }) => ({ items: await secrets.with("value", search.value) })),
   );
 
   app.get(
     `${PATH}/:id`,
     { schema: { tags, summary: "One secret with its value" } },
-    inject({ secrets, id }, async ({ secrets, id }) => {
+    handler({ secrets, id }, async ({ secrets, id }) => {
       const found = await secrets.find(id);
       if (found === undefined) throw new HttpError(404, `there is no secret ${id}`);
       return found;

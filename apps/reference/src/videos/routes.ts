@@ -1,10 +1,10 @@
-import { body, HttpError, inject, InvalidInput, path, query } from "@steward/fastify";
+import { from, handler, HttpError, InvalidInput } from "@steward/fastify";
 import { leadsInside } from "@steward/http";
 import type { FastifyInstance } from "fastify";
 import type { NewVideo } from "./table.ts";
 import { videos } from "./videos.ts";
 
-const newVideo = body("video", {
+const newVideo = from.body("video", {
   type: "object",
   additionalProperties: false,
   required: ["title", "sourceUrl"],
@@ -21,13 +21,13 @@ const newVideo = body("video", {
   },
 });
 
-const limit = query("limit", { type: "integer", minimum: 1, maximum: 100, default: 20 });
-const cursor = query(
+const limit = from.query("limit", { type: "integer", minimum: 1, maximum: 100, default: 20 });
+const cursor = from.query(
   "cursor",
   { type: "string", maxLength: 200 },
   { required: false, description: "`next` of the page before" },
 );
-const id = path("id", { type: "string", format: "uuid", maxLength: 36 });
+const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
 
 const PATH = "/api/v1/videos";
 const tags = ["videos"];
@@ -37,7 +37,7 @@ export function videoRoutes(app: FastifyInstance): void {
   app.post(
     PATH,
     { schema: { tags, summary: "Adds a video", response: { 201: { description: "the new video" } } } },
-    inject({ videos, newVideo }, async ({ videos, newVideo }, _request, reply) => {
+    handler({ videos, newVideo }, async ({ videos, newVideo }, _request, reply) => {
       const added = await videos.add(fromOutside(withoutNul(newVideo)));
       reply.code(201).header("location", `${PATH}/${added.id}`);
       return added;
@@ -47,7 +47,7 @@ export function videoRoutes(app: FastifyInstance): void {
   app.get(
     PATH,
     { schema: { tags, summary: "Videos, newest first" } },
-    inject({ videos, limit, cursor }, async ({ videos, limit, cursor }) => {
+    handler({ videos, limit, cursor }, async ({ videos, limit, cursor }) => {
       const found = await videos.list(limit, cursor);
       if (found === undefined)
         throw new InvalidInput([
@@ -60,7 +60,7 @@ export function videoRoutes(app: FastifyInstance): void {
   app.get(
     `${PATH}/:id`,
     { schema: { tags, summary: "One video, read through the cache" } },
-    inject({ videos, id }, async ({ videos, id }, _request, reply) => {
+    handler({ videos, id }, async ({ videos, id }, _request, reply) => {
       const { video, foundIn } = await videos.find(id);
       if (video === undefined) throw new HttpError(404, `there is no video ${id}`);
       reply.header("x-cache", foundIn);

@@ -10,16 +10,16 @@ interface Depending {
 }
 
 /**
- * Dependencies of every injected route that is added to an app, or to a plugin's part of it, from here on: resolved
+ * Dependencies of every route with needs that is added to an app, or to a plugin's part of it, from here on: resolved
  * before the route's own, outermost first, for what they do.
  *
  * @example
  * ```ts
  * import { fastify } from "fastify";
- * import { apiKey, depend } from "@steward/fastify";
+ * import { depend, from } from "@steward/fastify";
  * const app = fastify();
  * app.register(async (admin) => {
- *   depend(admin, { key: apiKey("header", "x-admin-key") });
+ *   depend(admin, { key: from.apiKey("header", "x-admin-key") });
  * });
  * await app.ready();
  * ```

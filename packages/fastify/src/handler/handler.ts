@@ -32,17 +32,17 @@ const handlerShape: Shape<HandlerOptions> = shape<HandlerOptions>(() => ({
 }));
 
 /** A route handler or hook with its needs. */
-export type Injected = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]) => Promise<never>;
+export type RouteHandler = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]) => Promise<never>;
 
-/** What an injected function is, for the plugin. */
-export interface Injection {
+/** What such a function is, for the plugin. */
+export interface HandlerSpec {
   readonly needs: Needs;
-  readonly handler: AnyHandler;
+  readonly answer: AnyHandler;
   readonly options: HandlerOptions;
   readonly socket: boolean;
 }
 
-const INJECTION = Symbol.for("steward.fastify.handler");
+const HANDLER = Symbol.for("steward.fastify.handler");
 /**
  * Gives a handler its dependencies: application resources, what is made for each request, and inputs of the request,
  * in one graph. For routes, and for hooks of routes, plugins or the whole app.
@@ -57,20 +57,20 @@ const INJECTION = Symbol.for("steward.fastify.handler");
  * ```ts
  * import { fastify } from "fastify";
  * import { container } from "@steward/container";
- * import { inject, query, steward } from "@steward/fastify";
+ * import { from, handler, steward } from "@steward/fastify";
  * const app = fastify();
  * await app.register(steward, { container: container([]) });
- * app.get("/hello", inject({ name: query("name") }, ({ name }) => ({ hello: name })));
+ * app.get("/hello", handler({ name: from.query("name") }, ({ name }) => ({ hello: name })));
  * console.log((await app.inject("/hello?name=ann")).body); // => {"hello":"ann"}
  * await app.close();
  * ```
  */
-export function inject<const N extends Needs, R>(
+export function handler<const N extends Needs, R>(
   needs: N & ScopeNeeds<N, Provided>,
-  handler: (values: ValuesOf<N>, request: FastifyRequest, reply: FastifyReply, ...rest: never[]) => R,
+  answer: (values: ValuesOf<N>, request: FastifyRequest, reply: FastifyReply, ...rest: never[]) => R,
   options: HandlerOptions = {},
-): Injected {
-  return marked({ needs, handler: handler as AnyHandler, options, socket: false });
+): RouteHandler {
+  return marked({ needs, answer: answer as AnyHandler, options, socket: false });
 }
 
 /**
@@ -80,12 +80,12 @@ export function inject<const N extends Needs, R>(
  * A dependency that throws an `HttpError` denies the handshake with it; a `SocketError` and input that is not valid
  * close the socket with a code that browsers can see.
  */
-export function injectSocket<const N extends Needs, Socket extends SocketLike>(
+export function socketHandler<const N extends Needs, Socket extends SocketLike>(
   needs: N & ScopeNeeds<N, Provided>,
-  handler: (values: ValuesOf<N>, socket: Socket, request: FastifyRequest) => unknown,
+  converse: (values: ValuesOf<N>, socket: Socket, request: FastifyRequest) => unknown,
   options: HandlerOptions = {},
 ): (socket: Socket, request: FastifyRequest) => Promise<void> {
-  return marked({ needs, handler: handler as AnyHandler, options, socket: true }) as never; // the plugin calls it with what @fastify/websocket gives
+  return marked({ needs, answer: converse as AnyHandler, options, socket: true }) as never; // the plugin calls it with what @fastify/websocket gives
 }
 
 /** What of a WebSocket is used here. */
@@ -95,8 +95,8 @@ export interface SocketLike {
 }
 
 /** Makes the function that Fastify is given. @throws {NEED_INVALID} when a need is no definition, most often for want of an import. */
-function marked(injection: Injection): Injected {
-  const { needs, options } = injection;
+function marked(spec: HandlerSpec): RouteHandler {
+  const { needs, options } = spec;
   assertShape("a handler", handlerShape, options);
   assertNeeds("a handler", { ...needs, ...options.dependencies } as Needs); // it looks at the values alone
   const routes = new WeakMap<AppContext, Route>();
@@ -104,26 +104,26 @@ function marked(injection: Injection): Injected {
     const app = contextOf(request.server);
     if (app === undefined) return Promise.reject(notRegistered());
     let route = routes.get(app);
-    if (route === undefined) routes.set(app, (route = new Route(app, allNeeds([], injection), injection.options)));
+    if (route === undefined) routes.set(app, (route = new Route(app, allNeeds([], spec), spec.options)));
     // Hooks are called with one more argument at least; so this is a handler, for routes that do not exist or one that came too early.
     if (rest.length === 0 && !request.is404) return Promise.reject(tooEarly());
     const life = living(app, request, reply, route.timeoutMs);
-    const { handler } = injection;
-    return life.hook(route, (values) => handler(values, ...([request, reply, ...rest] as never[]))); // its signature has checked all of them
+    const { answer } = spec;
+    return life.hook(route, (values) => answer(values, ...([request, reply, ...rest] as never[]))); // its signature has checked all of them
   };
   // Fastify counts parameters: with two it waits for a promise.
-  const hook: Injected = (request, reply, ...rest) =>
-    injection.socket ? Promise.reject(notSeen()) : asHook(request, reply, ...rest);
-  return Object.assign(hook, { [INJECTION]: injection });
+  const hook: RouteHandler = (request, reply, ...rest) =>
+    spec.socket ? Promise.reject(notSeen()) : asHook(request, reply, ...rest);
+  return Object.assign(hook, { [HANDLER]: spec });
 }
 
-/** What a function is, if `inject` made it. */
-export function injectionOf(handler: unknown): Injection | undefined {
-  return typeof handler === "function" ? (handler as { [INJECTION]?: Injection })[INJECTION] : undefined; // set by `marked` alone
+/** What a function is, if `handler` made it. */
+export function handlerSpecOf(handler: unknown): HandlerSpec | undefined {
+  return typeof handler === "function" ? (handler as { [HANDLER]?: HandlerSpec })[HANDLER] : undefined; // set by `marked` alone
 }
 
 /** The needs of a route: first those of the app, its plugins and the route, for what they do; then the handler's own. */
-export function allNeeds(outer: readonly Need[], { needs, options }: Injection): Needs {
+export function allNeeds(outer: readonly Need[], { needs, options }: HandlerSpec): Needs {
   const before = [...outer, ...(options.dependencies ?? [])].map((need, i) => [`dependency ${i}`, need] as const);
   return before.length === 0 ? needs : { ...Object.fromEntries(before), ...needs };
 }

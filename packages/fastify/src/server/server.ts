@@ -117,13 +117,13 @@ function busy(host: string, port: number, cause: unknown): Error {
  * ```ts no-run
  * import { fastify } from "fastify";
  * import { container, runMain } from "@steward/container";
- * import { fastifyServer, inject, steward } from "@steward/fastify";
+ * import { fastifyServer, handler, steward } from "@steward/fastify";
  * const server = fastifyServer("server", {
  *   listen: () => ({ port: 3000 }),
  *   app: async (_values, running) => {
  *     const app = fastify();
  *     await app.register(steward, { running });
- *     app.get("/", inject({}, () => "hello"));
+ *     app.get("/", handler({}, () => "hello"));
  *     return app;
  *   },
  * });

@@ -4,7 +4,7 @@ import { resource } from "@steward/core";
 import { fastify, type FastifyInstance } from "fastify";
 import t from "tap";
 import { until } from "@steward/testing";
-import { background, inject, request, requestSignal, steward } from "../../src/index.ts";
+import { from, handler, steward } from "../../src/index.ts";
 import { logged } from "../app.ts";
 import { ask, closed, firstBytes, gate, portOf } from "./client.ts";
 
@@ -32,8 +32,8 @@ t.test(
     const app = await listening((app) => {
       app.get(
         "/",
-        inject(
-          { g: logged(log, "g", "request"), fn: logged(log, "fn", "handler"), requestSignal },
+        handler(
+          { g: logged(log, "g", "request"), fn: logged(log, "fn", "handler"), requestSignal: from.signal },
           async ({ requestSignal }) => {
             requestSignal.addEventListener("abort", () => log.push("told"));
             started.open();
@@ -70,7 +70,7 @@ t.test("N02: a handler may look whether the client is still there", async (t) =>
   const app = await listening((app) => {
     app.get(
       "/",
-      inject({ g: logged(log, "g", "request"), request }, async ({ request }) => {
+      handler({ g: logged(log, "g", "request"), request: from.request }, async ({ request }) => {
         started.open();
         await until(() => request.raw.destroyed);
         log.push("saw it");
@@ -93,7 +93,7 @@ t.test(
     const app = await listening((app) => {
       app.get(
         "/",
-        inject({ g: logged(log, "g", "request") }, () =>
+        handler({ g: logged(log, "g", "request") }, () =>
           Readable.from(
             (async function* () {
               try {
@@ -124,7 +124,7 @@ t.test("N05: a background task runs to its end after the client has left; then w
   const app = await listening((app) => {
     app.get(
       "/",
-      inject({ g: logged(log, "g", "request"), background }, ({ background }) => {
+      handler({ g: logged(log, "g", "request"), background: from.background }, ({ background }) => {
         background.add("task", async () => {
           await go.passed;
           log.push("task ended");
@@ -163,7 +163,7 @@ t.test(
       (app) => {
         app.get(
           "/",
-          inject({ slow }, async () => {
+          handler({ slow }, async () => {
             started.open();
             await go.passed;
             return "ok";
@@ -197,7 +197,7 @@ t.test("an app that closes cuts connections whose requests do not end, in time",
   });
   app.get(
     "/",
-    inject({ requestSignal }, async ({ requestSignal }) => {
+    handler({ requestSignal: from.signal }, async ({ requestSignal }) => {
       started.open();
       await new Promise((resolve) => requestSignal.addEventListener("abort", resolve));
       return "too late";
@@ -218,7 +218,7 @@ t.test("the container's drain aborts requests that do not end", async (t) => {
   await app.register(steward, { running, accessLog: false });
   app.get(
     "/",
-    inject({ requestSignal }, async ({ requestSignal }) => {
+    handler({ requestSignal: from.signal }, async ({ requestSignal }) => {
       started.open();
       await new Promise((resolve) => requestSignal.addEventListener("abort", resolve));
       seen.push(requestSignal.reason);

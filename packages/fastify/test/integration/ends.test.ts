@@ -8,7 +8,7 @@ import { until } from "@steward/testing";
 import type { FastifyInstance } from "fastify";
 import t from "tap";
 import { WebSocket } from "ws";
-import { inject, injectSocket } from "../../src/index.ts";
+import { handler, socketHandler } from "../../src/index.ts";
 import type { TestClient } from "../../src/testing.ts";
 import { served } from "../app.ts";
 
@@ -50,7 +50,7 @@ t.test("a plain GET on a socket's route makes nothing", async (t) => {
     app.get(
       "/",
       { websocket: true },
-      injectSocket({ db }, () => {}),
+      socketHandler({ db }, () => {}),
     ),
   );
   for (let i = 0; i < ROUNDS; i++) t.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 404);
@@ -70,7 +70,7 @@ t.test("a client that goes while a socket's dependency is made leaves no scope",
     app.get(
       "/",
       { websocket: true },
-      injectSocket({ slow }, () => {}),
+      socketHandler({ slow }, () => {}),
     ),
   );
   const sockets = Array.from({ length: ROUNDS }, () => new WebSocket(`ws://127.0.0.1:${port}/`).on("error", () => {}));
@@ -88,7 +88,7 @@ t.test("a handshake that ws refuses leaves no scope", async (t) => {
     app.get(
       "/",
       { websocket: true },
-      injectSocket({ db }, () => {}),
+      socketHandler({ db }, () => {}),
     ),
   );
   for (let i = 0; i < ROUNDS; i++) {
@@ -110,7 +110,7 @@ t.test("a socket's handler that waits for a closed socket for ever has 3 s, then
     app.get(
       "/",
       { websocket: true },
-      injectSocket({ db }, () => new Promise<void>(() => {})),
+      socketHandler({ db }, () => new Promise<void>(() => {})),
     ),
   );
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
@@ -134,7 +134,7 @@ t.test("a stream that is aborted ends before what it uses is released", async (t
     const { client, port } = await listening((app) =>
       app.get(
         "/",
-        inject({ db }, ({ db }) =>
+        handler({ db }, ({ db }) =>
           wrap(
             (async function* () {
               try {

@@ -3,7 +3,7 @@ import { growthOf, sleep } from "@steward/testing";
 import { fastify } from "fastify";
 import t from "tap";
 import { container } from "@steward/container";
-import { body, file, inject, refusals, steward } from "../../src/index.ts";
+import { from, handler, refusals, steward } from "../../src/index.ts";
 
 const HEADS = [
   "GET / HTTP/1.1\r\nHost: a\r\nX: ",
@@ -26,11 +26,11 @@ t.test("uploads that stop, heads that never end and garbage leave nothing behind
   });
   app.post(
     "/file",
-    inject({ f: file("f") }, ({ f }) => f.content.length),
+    handler({ f: from.file("f") }, ({ f }) => f.content.length),
   );
   app.post(
     "/json",
-    inject({ b: body("b", { type: "object" }) }, () => "ok"),
+    handler({ b: from.body("b", { type: "object" }) }, () => "ok"),
   );
   t.teardown(() => app.close());
   await app.listen({ port: 0, host: "127.0.0.1" });

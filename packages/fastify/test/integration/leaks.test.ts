@@ -5,7 +5,7 @@ import { asFunction, Lifetime } from "awilix";
 import { fastify } from "fastify";
 import t from "tap";
 import { until } from "@steward/testing";
-import { inject, path, query, steward } from "../../src/index.ts";
+import { from, handler, steward } from "../../src/index.ts";
 import { portOf } from "./client.ts";
 import { act, sendMix, type Reply, type Way } from "./mix.ts";
 
@@ -50,7 +50,7 @@ t.test(
     });
     const tx = resource("tx", {
       lifetime: "handler",
-      needs: { lease, pool, way: path("way") },
+      needs: { lease, pool, way: from.path("way") },
       async *start({ pool, way }) {
         const taken = pool.acquire();
         try {
@@ -63,15 +63,15 @@ t.test(
     });
     const app = fastify();
     await app.register(steward, { container: container([pool]), accessLog: false });
-    const needs = { lease, tx, way: path("way"), n: query("n", { type: "integer" }) };
+    const needs = { lease, tx, way: from.path("way"), n: from.query("n", { type: "integer" }) };
     app.get(
       "/mix/:way",
-      inject(needs, ({ way }, _request, reply) => act(way as Way, reply)),
+      handler(needs, ({ way }, _request, reply) => act(way as Way, reply)),
     );
     app.get(
       "/mix/timed out",
       { handlerTimeout: 5 },
-      inject({ lease, n: needs.n }, (_values, _request, reply) => act("timed out", reply)),
+      handler({ lease, n: needs.n }, (_values, _request, reply) => act("timed out", reply)),
     );
     await app.listen({ port: 0, host: "127.0.0.1" });
     await sendMix(portOf(app), REQUESTS);

@@ -7,16 +7,14 @@ import { fastify, type FastifyInstance } from "fastify";
 import t from "tap";
 import { WebSocket } from "ws";
 import {
-  bearer,
   depend,
+  from,
+  handler,
   HttpError,
-  injectSocket,
-  query,
-  request,
-  requestSignal,
   SocketError,
-  steward,
+  socketHandler,
   type SocketLike,
+  steward,
 } from "../../src/index.ts";
 import { logged, turns } from "../app.ts";
 
@@ -73,11 +71,14 @@ t.test(
       app.get(
         "/",
         { websocket: true },
-        injectSocket({ g: logged(log, "g", "request"), requestSignal }, async ({ requestSignal }, socket: Socket) => {
-          requestSignal.addEventListener("abort", () => log.push("aborted"));
-          socket.send(`got ${await echo(socket)}`);
-          log.push("ep");
-        }),
+        socketHandler(
+          { g: logged(log, "g", "request"), requestSignal: from.signal },
+          async ({ requestSignal }, socket: Socket) => {
+            requestSignal.addEventListener("abort", () => log.push("aborted"));
+            socket.send(`got ${await echo(socket)}`);
+            log.push("ep");
+          },
+        ),
       );
     });
     const { client, first, closed } = await connected(server, "/");
@@ -100,7 +101,7 @@ t.test("W03, W11: the handler's error reaches its dependencies, and closes the s
     app.get(
       "/",
       { websocket: true },
-      injectSocket({ g: logged(log, "g", "request") }, async () => {
+      socketHandler({ g: logged(log, "g", "request") }, async () => {
         throw new TypeError("broken session");
       }),
     );
@@ -118,7 +119,10 @@ t.test("W04: input that is not valid closes with 1008 and says what is wrong, af
     app.get(
       "/",
       { websocket: true },
-      injectSocket({ g: logged(log, "g", "request"), n: query("n", { type: "integer" }) }, () => void log.push("ep")),
+      socketHandler(
+        { g: logged(log, "g", "request"), n: from.query("n", { type: "integer" }) },
+        () => void log.push("ep"),
+      ),
     );
   });
   const { closed } = await connected(server, "/?n=x");
@@ -140,7 +144,7 @@ t.test("W05: a dependency's HttpError denies the handshake", async (t) => {
     app.get(
       "/",
       { websocket: true },
-      injectSocket({ denies }, () => {}),
+      socketHandler({ denies }, () => {}),
     );
   });
   await t.rejects(connected(server, "/"), { message: /403/ });
@@ -159,12 +163,12 @@ t.test("W06: a SocketError closes with its code and reason, from a dependency or
     app.get(
       "/dep",
       { websocket: true },
-      injectSocket({ refuses }, () => {}),
+      socketHandler({ refuses }, () => {}),
     );
     app.get(
       "/handler",
       { websocket: true },
-      injectSocket({}, async () => {
+      socketHandler({}, async () => {
         throw new SocketError(4001, `${"ä".repeat(80)}`);
       }),
     );
@@ -181,7 +185,7 @@ t.test("W08: security schemes work on sockets (deviation: FastAPI fails)", async
     app.get(
       "/",
       { websocket: true },
-      injectSocket({ token: bearer() }, ({ token }, socket: Socket) => socket.send(token)),
+      socketHandler({ token: from.bearer() }, ({ token }, socket: Socket) => socket.send(token)),
     );
   });
   await t.rejects(connected(server, "/"), { message: /401/ });
@@ -195,21 +199,20 @@ t.test("W08: security schemes work on sockets (deviation: FastAPI fails)", async
 t.test(
   "W09, W10: a dependency that needs the request works on HTTP and on sockets (deviation: FastAPI has two kinds)",
   async (t) => {
-    const { inject } = await import("../../src/index.ts");
     const agent = resource("agent", {
       lifetime: "request",
-      needs: { request },
+      needs: { request: from.request },
       start: ({ request }) => `agent ${request.headers["user-agent"]}`,
     });
     const server = await app((app) => {
       app.get(
         "/ws",
         { websocket: true },
-        injectSocket({ agent }, ({ agent }, socket: Socket) => socket.send(agent)),
+        socketHandler({ agent }, ({ agent }, socket: Socket) => socket.send(agent)),
       );
       app.get(
         "/http",
-        inject({ agent }, ({ agent }) => agent),
+        handler({ agent }, ({ agent }) => agent),
       );
     });
     const { first, client, closed } = await connected(server, "/ws", { "user-agent": "me" });
@@ -230,7 +233,7 @@ t.test("O03: a plugin's dependencies come first on sockets too", async (t) => {
       router.get(
         "/",
         { websocket: true },
-        injectSocket({ index: says("index") }, (_values, socket: Socket) => socket.close()),
+        socketHandler({ index: says("index") }, (_values, socket: Socket) => socket.close()),
       );
     });
   });
@@ -254,7 +257,7 @@ t.test("a socket's route says so where @fastify/websocket was registered first",
   server.get(
     "/",
     { websocket: true },
-    injectSocket({}, () => {}),
+    socketHandler({}, () => {}),
   );
   await server.listen({ port: 0, host: "127.0.0.1" });
   t.equal((await (await connected(server, "/")).closed)[0], 1011);
@@ -271,7 +274,7 @@ t.test("a socket announces that the process serves, as Node does for a request",
     app.get(
       "/",
       { websocket: true },
-      injectSocket({}, (_values, socket: Socket) => socket.close(1000)),
+      socketHandler({}, (_values, socket: Socket) => socket.close(1000)),
     );
   });
   await (

@@ -52,13 +52,6 @@ function makerOf<Place extends InputPlace>(place: Place): InputMaker<Place> {
 
 /**
  * An input from the query string.
- *
- * @example
- * ```ts
- * import { query } from "@steward/server";
- * const limit = query("limit", { type: "integer", minimum: 1, maximum: 100, default: 20 });
- * console.log(limit.is(5).value); // => 5
- * ```
  */
 export const query: InputMaker<"query"> = makerOf("query");
 

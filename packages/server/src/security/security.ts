@@ -29,8 +29,8 @@ const SCOPES = Symbol.for("steward.server.scopes");
  * @example
  * ```ts
  * import { resource } from "@steward/core";
- * import { bearer, security } from "@steward/server";
- * const user = resource("user", { lifetime: "request", needs: { token: bearer() }, start: ({ token }) => ({ name: token, scopes: ["read"] }) });
+ * import { from, security } from "@steward/server";
+ * const user = resource("user", { lifetime: "request", needs: { token: from.bearer() }, start: ({ token }) => ({ name: token, scopes: ["read"] }) });
  * const writer = security(user, ["write"]); // 403 for whoever has only "read"
  * console.log(typeof writer); // => object
  * ```

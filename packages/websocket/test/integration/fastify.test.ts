@@ -1,7 +1,7 @@
 import type { AddressInfo } from "node:net";
 import { container } from "@steward/container";
 import { resource } from "@steward/core";
-import { inject, steward } from "@steward/fastify";
+import { handler, steward } from "@steward/fastify";
 import { trackHandles, until } from "@steward/testing";
 import websocket from "@fastify/websocket";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -71,11 +71,11 @@ t.test("with @steward/fastify, the hub is a resource of the app's container", as
   app.addHook("preClose", () => app.steward.running?.get(hub).dismiss());
   app.post(
     "/news",
-    inject({ news }, async ({ news }) => (await news.tell("extra"), "told")),
+    handler({ news }, async ({ news }) => (await news.tell("extra"), "told")),
   );
   app.get(
     "/slow",
-    inject({ news }, async ({ news }) => {
+    handler({ news }, async ({ news }) => {
       await begin.promise;
       await news.tell("from a request that runs while the app closes");
       return "done";

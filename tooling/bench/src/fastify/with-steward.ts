@@ -1,6 +1,6 @@
 import { container } from "@steward/container";
 import { resource } from "@steward/core";
-import { header, inject, query, steward } from "@steward/fastify";
+import { from, handler, steward } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
 import { bareApp, type Form } from "./contender.ts";
 import * as does from "./graph.ts";
@@ -21,7 +21,7 @@ export async function withSteward(form: Form): Promise<FastifyInstance> {
   const needs = graph(form === "plain" ? plain : later);
   app.get(
     "/di",
-    inject(needs, ({ service, audit }): does.Answer => ({ items: service.list(), audit })),
+    handler(needs, ({ service, audit }): does.Answer => ({ items: service.list(), audit })),
   );
   return app;
 }
@@ -31,17 +31,17 @@ function below(as: As) {
   const [tenantOf, tokenOf, pageOf] = [as(does.tenantOf), as(does.tokenOf), as(does.pageOf)];
   const tenant = resource("tenant", {
     lifetime,
-    needs: { header: header("x-tenant") },
+    needs: { header: from.header("x-tenant") },
     start: ({ header }) => tenantOf(header),
   });
   const token = resource("token", {
     lifetime,
-    needs: { header: header("x-token") },
+    needs: { header: from.header("x-token") },
     start: ({ header }) => tokenOf(header),
   });
   const page = resource("page", {
     lifetime,
-    needs: { limit: query("limit", { type: "integer", default: 20 }) },
+    needs: { limit: from.query("limit", { type: "integer", default: 20 }) },
     start: ({ limit }) => pageOf(limit),
   });
   const session = resource("session", {
