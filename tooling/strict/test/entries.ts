@@ -433,7 +433,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     takes: { HttpError: httpError },
     none: [
       "InvalidInput RequestLife Route Schemes Scopes Serving SocketError Validators answerTo assertNeeds bodyOf",
-      "clientStatusOf describe jsonSchemaOf parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
+      "clientStatusOf describe jsonSchemaOf loggable parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
       "requestIdRule requestShare security securityOf serverError strictQuery unauthenticated urlMask uuid7",
     ],
   },

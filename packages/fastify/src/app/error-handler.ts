@@ -3,6 +3,7 @@ import {
   bodyOf,
   clientStatusOf,
   INTERNAL,
+  loggable,
   OF_SUCCESS,
   type Issue,
   type ProblemOptions,
@@ -16,7 +17,7 @@ export function errorHandler(
 ): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (error, request, reply) => {
     const told = answerTo(error, options, ofFastifyOrPlugin);
-    if (told.status >= 500) request.log.error({ err: error }, "request failed");
+    if (told.status >= 500) request.log.error({ err: loggable(error) }, "request failed");
     for (const name of OF_SUCCESS) reply.removeHeader(name);
     const [type, body] = bodyOf(told, options.shape, request.id);
     reply

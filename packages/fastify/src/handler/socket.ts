@@ -1,5 +1,5 @@
 import { publishServing } from "@steward/core";
-import { InvalidInput, SocketError, type AnyHandler, type AppContext, type Route } from "@steward/server";
+import { InvalidInput, loggable, SocketError, type AnyHandler, type AppContext, type Route } from "@steward/server";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { SocketLike } from "./handler.ts";
 import { living, type FastifyLife } from "./life.ts";
@@ -68,7 +68,7 @@ function refusalOf(error: unknown): SocketError | undefined {
 }
 
 function closeAfter(error: unknown, socket: SocketLike, request: FastifyRequest): void {
-  if (!(error instanceof SocketError)) request.log.error({ err: error }, "a WebSocket's handler failed");
+  if (!(error instanceof SocketError)) request.log.error({ err: loggable(error) }, "a WebSocket's handler failed");
   close(socket, refusalOf(error) ?? new SocketError(INTERNAL_ERROR));
 }
 

@@ -14,6 +14,7 @@ import { Background, Tasks } from "./background.ts";
 import type { HttpRequest, RequestLog } from "./exchange.ts";
 import { NEXT, type Outcome, type Phase } from "./phase.ts";
 import type { Serving } from "./serving.ts";
+import { loggable } from "../log/loggable.ts";
 
 const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?:-.*)?$/;
 /** How long a stream of a client that has gone may take to end before its scope is released all the same, in ms. */
@@ -248,7 +249,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
       await this.#scope?.close(this.outcome);
     } catch (error) {
       if (error !== this.outcome?.error)
-        this.log.error({ err: error }, "what the request used was not released cleanly");
+        this.log.error({ err: loggable(error) }, "what the request used was not released cleanly");
     }
     await this.#tasks?.run(this); // what cleanup has added
   }
@@ -256,7 +257,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   /** @internal One of the tasks has failed. */
   taskFailed(error: unknown, task: string): void {
     this.outcome ??= { kind: "failed", error };
-    this.log.error({ err: error, task }, "a background task failed");
+    this.log.error({ err: loggable(error), task }, "a background task failed");
   }
 }
 

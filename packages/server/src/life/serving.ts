@@ -4,6 +4,7 @@ import { runWithContext, systemClock, type Binding, type MetricSample } from "@s
 import { serverError } from "../errors.ts";
 import type { BackgroundStats, Task } from "./background.ts";
 import type { RequestLog } from "./exchange.ts";
+import { loggable } from "../log/loggable.ts";
 
 /** Numbers of what goes on between requests and the container. */
 export interface ServingStats {
@@ -78,7 +79,7 @@ export class Serving {
   /** Waits for something before resources stop. */
   track(work: Promise<unknown>, name: string): void {
     const tracked: Promise<unknown> = work
-      .catch((error: unknown) => this.log.error({ err: error }, "work after a response failed"))
+      .catch((error: unknown) => this.log.error({ err: loggable(error) }, "work after a response failed"))
       .finally(() => this.#pending.delete(tracked));
     this.#pending.set(tracked, name);
   }
