@@ -1,7 +1,17 @@
 export { type TestCertificates, testCertificates } from "./certificates.ts";
 export { type ContractAssert, type ContractFactory, type ContractRunner, resourceContract } from "./contract.ts";
 export { leakyErrors, leaksIn, type LeakyError } from "./disclosure.ts";
-export { brokenPromises, detect, type Detected, FAULTS, type Subject } from "./detection.ts";
+export {
+  brokenPromises,
+  detect,
+  detectAll,
+  type Detected,
+  FAULTS,
+  LEEWAY,
+  type OutageSpan,
+  PROMISED,
+  type Subject,
+} from "./detection.ts";
 export { machineAddress } from "./elsewhere.ts";
 export { type Growth, growthOf, type Held } from "./growth.ts";
 export { FakeClock } from "@steward/core/testing";
@@ -9,5 +19,5 @@ export { effort, rounds } from "./effort.ts";
 export { TESTING_CODES, type TestingCode } from "./errors.ts";
 export { assertNoLeaks, type HandleCounts, type HandleTracker, trackHandles } from "./leaks.ts";
 export { Load, type Sample, Watch } from "./load.ts";
-export { failure, type Failure, sleep, until } from "./waits.ts";
+export { Alarm, failure, type Failure, sleep, until } from "./waits.ts";
 export { type FaultProxy, type FaultProxyOptions, type FaultProxyStats, startFaultProxy } from "./proxy.ts";

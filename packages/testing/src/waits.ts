@@ -68,3 +68,48 @@ export async function failure<E extends Error = Failure>(promise: PromiseLike<un
 export async function sleep(ms: number): Promise<void> {
   await sleepFor(ms);
 }
+
+const TURN_MS = 5;
+const waiting = new Set<() => void>();
+let turning: NodeJS.Timeout | undefined;
+
+/**
+ * Says whether so many ms have gone by for this process: it counts turns of the event loop that come 5 ms apart, so that
+ * what keeps this process from running keeps the alarm waiting, too. It is a bound that a busy machine cannot miss, for
+ * what happens in this process; it rings up to a fifth later than a timer.
+ *
+ * @example
+ * ```ts
+ * import { Alarm, sleep } from "@steward/testing";
+ * using alarm = new Alarm(1_000);
+ * await sleep(10);
+ * console.log(alarm.hasRung); // => false
+ * ```
+ */
+export class Alarm implements Disposable {
+  readonly #turn = (): void => {
+    if (--this.#left <= 0) this[Symbol.dispose]();
+  };
+  #left: number;
+
+  /** @param afterMs In ms from now. */
+  constructor(afterMs: number) {
+    this.#left = Math.ceil(afterMs / TURN_MS);
+    waiting.add(this.#turn);
+    turning ??= setInterval(() => {
+      for (const turn of waiting) turn();
+    }, TURN_MS);
+  }
+
+  get hasRung(): boolean {
+    return this.#left <= 0;
+  }
+
+  /** It does not ring any more. */
+  [Symbol.dispose](): void {
+    waiting.delete(this.#turn);
+    if (waiting.size > 0) return;
+    clearInterval(turning);
+    turning = undefined;
+  }
+}

@@ -59,7 +59,6 @@ t.test("a load notes how each call ended, and excuses those that the machine kep
   });
   await load.run(100);
   error = Object.assign(new Error("gone"), { code: "ECONNRESET" });
-  const failingSince = await load.run(0);
   await load.run(100);
   error = undefined;
   const healedAt = await load.run(50);
@@ -69,10 +68,37 @@ t.test("a load notes how each call ended, and excuses those that the machine kep
   t.equal(load.outcomes["ECONNRESET"], load.failures.length);
   t.equal((load.outcomes["ok"] ?? 0) + load.failures.length, load.samples.length);
   t.same(load.failed(healedAt), [], "none after it healed");
-  t.ok(load.firstErrorAfter(failingSince) < Number.POSITIVE_INFINITY);
-  t.equal(load.healthyAfter(healedAt), 0);
-  t.equal(load.firstErrorAfter(Number.MAX_VALUE), Number.POSITIVE_INFINITY);
 });
+
+t.test("a load goes on until its calls succeed again", async (t) => {
+  let failing = 30;
+  const load = await Load.begin(100, async () => {
+    if (failing-- > 0) throw new Error("not yet");
+  });
+  const since = performance.now();
+  failing = 10;
+  t.equal(await load.runUntilWell(since), true);
+  await load.end();
+  t.ok(failing <= -load.rate / 2, "half a second of calls went well");
+});
+
+t.test(
+  "a call that takes longer than an alarm set with it is late, and one that the machine kept waiting is not",
+  async (t) => {
+    let take = (): Promise<void> => Promise.resolve();
+    const load = await Load.begin(100, () => take(), 30);
+    take = () => sleep(20);
+    await load.run(30);
+    await stopped(400);
+    take = () => Promise.resolve();
+    await load.run(100);
+    t.strictSame(load.late, [], "the alarms were as late as the answers");
+    take = () => sleep(200);
+    await load.run(100);
+    await load.end();
+    t.ok(load.late.length > 0);
+  },
+);
 
 t.test("a call that failed while the machine stood still counts as failed, and as excused", async (t) => {
   let isSlow = false;

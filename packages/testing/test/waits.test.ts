@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import t from "tap";
-import { failure, sleep, until } from "../src/index.ts";
+import { Alarm, failure, sleep, until } from "../src/index.ts";
 
 t.test("until", async (t) => {
   await t.test("resolves once a condition holds, be it asynchronous", async (t) => {
@@ -39,4 +39,23 @@ t.test("rounds follow the effort that the environment asks for", async (t) => {
   t.equal(roundsAt({}), "40 1");
   t.equal(roundsAt({ STEWARD_EFFORT: "0.2" }), "8 1");
   t.equal(roundsAt({ STEWARD_EFFORT: "100" }), "4000 100");
+});
+
+t.test("an alarm", async (t) => {
+  await t.test("rings after its time, and not before", async (t) => {
+    using alarm = new Alarm(30);
+    await sleep(10);
+    t.equal(alarm.hasRung, false);
+    await until(() => alarm.hasRung);
+    using other = new Alarm(5);
+    other[Symbol.dispose]();
+    await sleep(20);
+    t.equal(other.hasRung, false, "but not one that was given up");
+  });
+  await t.test("does not count the time in which the process stood still", async (t) => {
+    using alarm = new Alarm(30);
+    for (const began = performance.now(); performance.now() - began < 100;);
+    await sleep(10);
+    t.equal(alarm.hasRung, false);
+  });
 });

@@ -1,7 +1,8 @@
-// npm run chaos [driver ...] [fault ...] [drill ...] [soak | rollout | hanging | restarts] [--quick] [--seconds 10] ...
+// npm run chaos [driver ...] [fault ...] [drill ...] [detection | soak | rollout | hanging | restarts] [--quick] [--seconds 10] ...
 import { join } from "node:path";
 import { markdown, report, type Row, type Table } from "@steward/harness";
 import { DRIVERS, type DriverName } from "./drivers/driver.ts";
+import { detection, detectionRows } from "./detection.ts";
 import { drillTable, DRILLS, type Found } from "./drills/drills.ts";
 import { inProcess, sideBySide } from "./in-process.ts";
 import { FAULTS } from "./matrix/faults.ts";
@@ -24,7 +25,7 @@ interface Part {
 const say = (what: string): void => console.error(`  ${what}`);
 const slug = (name: string): string => name.replaceAll(/,? /g, "-");
 const faults = FAULTS.map(({ name }) => name);
-const COMMANDS = ["soak", "rollout", "hanging", "restarts"] as const;
+const COMMANDS = ["detection", "soak", "rollout", "hanging", "restarts"] as const;
 const NUMBERS: Readonly<Record<string, number>> = { "--seconds": 10, "--minutes": 30, "--runs": 10, "--seeds": 5_000 };
 
 function read(args: readonly string[]) {
@@ -82,6 +83,10 @@ async function drillPart(names: readonly string[]): Promise<Part> {
 }
 
 const parts: Readonly<Record<(typeof COMMANDS)[number], () => Promise<Part>>> = {
+  async detection() {
+    const found = await detection(drivers);
+    return { rows: detectionRows(found), rest: { detection: found } };
+  },
   async soak() {
     const found = await soak(number("--minutes", 2), say);
     return { rows: soakRows(found), rest: { soak: found } };
@@ -104,7 +109,7 @@ async function add(part: Promise<Part>): Promise<void> {
 
 if (all || chosen.faults.length > 0) await add(matrixPart(all ? faults : chosen.faults));
 if (all || chosen.drills.length > 0) await add(drillPart(all ? Object.keys(DRILLS) : chosen.drills));
-const commands = all && picked.length === 0 ? (["rollout", "hanging"] as const) : chosen.commands;
+const commands = all && picked.length === 0 ? (["detection", "rollout", "hanging"] as const) : chosen.commands;
 for (const name of commands) await add(parts[name]());
 for (const table of tables) console.log(markdown(table));
 const file = join(

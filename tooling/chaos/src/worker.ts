@@ -1,8 +1,9 @@
-// A process of its own: node worker.js matrix|drills <driver> <names> <span>. Sends what it found to its parent.
+// A process of its own: node worker.js matrix|drills|detection <driver> <names> <span>. Sends what it found to its parent.
 import type { Backend, DriverName } from "./drivers/driver.ts";
 import { launchBackend } from "./drivers/launch.ts";
 import { SentinelBackend } from "./drivers/redis.ts";
 import { DRILLS } from "./drills/drills.ts";
+import { noticed } from "./detection.ts";
 import { drill, type Span } from "./matrix/cell.ts";
 import { FAULTS, isFor } from "./matrix/faults.ts";
 
@@ -39,7 +40,9 @@ async function drills(backend: () => Promise<Backend>): Promise<void> {
 
 let launched: Promise<Backend> | undefined;
 const backend = (): Promise<Backend> => (launched ??= launchBackend(driver));
-await (task === "matrix" ? matrix(backend) : drills(backend));
+if (task === "matrix") await matrix(backend);
+else if (task === "drills") await drills(backend);
+else process.send?.(await noticed(driver, (await backend()).url ?? ""));
 await (await launched)?.stop();
 if (stray > 0) console.error(`  ${driver}: ${stray} errors that no caller could catch`);
 process.exit(0);

@@ -480,7 +480,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [
-      "FakeClock Load Watch assertNoLeaks brokenPromises detect failure growthOf leaksIn leakyErrors machineAddress rounds sleep trackHandles until",
+      "Alarm FakeClock Load Watch assertNoLeaks brokenPromises detect detectAll failure growthOf leaksIn leakyErrors machineAddress rounds sleep trackHandles until",
     ],
   },
   "@steward/testing/servers": {

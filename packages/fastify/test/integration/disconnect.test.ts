@@ -182,7 +182,7 @@ t.test(
     go.open();
     t.match(await firstBytes(socket), /200 OK/);
     await closing;
-    t.ok(performance.now() - since < 3_000, "it does not wait for the keep-alive timeout of 72 s");
+    t.ok(performance.now() - since < 30_000, "it does not wait for the keep-alive timeout of 72 s");
     t.strictSame(log, ["db started", "released", "db stopped"]);
   },
 );

@@ -10,7 +10,7 @@ import {
   type ServiceError,
 } from "@grpc/grpc-js";
 import { CHANNELS, isStewardError, runWithContext, specOf } from "@steward/core";
-import { failure, testCertificates, until } from "@steward/testing";
+import { Alarm, failure, testCertificates, until } from "@steward/testing";
 import t from "tap";
 import {
   checkHealth,
@@ -96,13 +96,13 @@ t.test("a stream outlives the default once it was answered, but not a silence lo
 t.test("the deadline of the request, its id and its trace reach the handler", async (t) => {
   await using it = await pair();
   const context = {
-    deadline: performance.now() + 700,
+    deadline: performance.now() + 20_000,
     requestId: "r-1",
     traceContext: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
   };
   const { said } = await runWithContext(context, () => status(it.client, { id: "context" }));
   const { left, same, requestId, trace } = JSON.parse(said);
-  t.ok(left > 0 && left <= 760, `${left} ms left`);
+  t.ok(left > 0 && left <= 20_060, `${left} ms left`);
   t.ok(same);
   t.equal(requestId, "r-1");
   t.equal(trace, context.traceContext);
@@ -400,9 +400,9 @@ t.test("a server ends by force what a drain has left", async (t) => {
   await using manager = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
   const call = failure(status(manager.client, { id: "a", waitMs: 60_000 }));
   await until(() => server.stats()["inUse"] === 1);
-  const since = performance.now();
+  using alarm = new Alarm(2_000);
   await server.stop();
-  t.ok(performance.now() - since < 1_000);
+  t.notOk(alarm.hasRung);
   t.not((await call).code, codes.OK);
 });
 
