@@ -45,6 +45,12 @@ t.test("an error of ours keeps what it says of itself, and what is no error stay
   });
   t.ok(loggable(error) instanceof StewardError);
   t.equal(loggable("text"), "text");
+  const hostile = Object.defineProperty(new Error("x"), "message", {
+    get() {
+      throw new Error("SECRET");
+    },
+  });
+  t.match(lineOf(hostile), /properties throw/);
   const circle = new Error("round");
   circle.cause = circle;
   t.match(lineOf(circle), /round/);

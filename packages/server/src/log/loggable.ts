@@ -14,7 +14,12 @@ const MOST_CAUSES = 10;
  * masked in the text too.
  */
 export function loggable(error: unknown): unknown {
-  return error instanceof Error ? copyOf(error, MOST_CAUSES) : error;
+  if (!(error instanceof Error)) return error;
+  try {
+    return copyOf(error, MOST_CAUSES);
+  } catch {
+    return new Error("an error whose properties throw when they are read");
+  }
 }
 
 function copyOf(error: Error, depth: number): Error {
