@@ -46,7 +46,7 @@ export class ConfigManager<S extends StandardSchema>
   readonly #options: ConfigOptions;
   readonly #model: Model;
   readonly #reloads: Reloads<Settings<OutputOf<S>>>;
-  readonly #stop = new AbortController();
+  #stop = new AbortController();
   #generation: Generation | undefined;
   #watcher: Watcher | undefined;
 
@@ -65,7 +65,7 @@ export class ConfigManager<S extends StandardSchema>
       current: () => this.#current,
       read: (signal) => this.#read(signal),
       use: (generation) => (this.#generation = generation),
-      signal: this.#stop.signal,
+      signal: () => this.#stop.signal,
       noticed: () => this.noticed(),
     });
   }
@@ -126,6 +126,7 @@ export class ConfigManager<S extends StandardSchema>
   }
 
   protected override async onStart(signal: AbortSignal): Promise<void> {
+    this.#stop = new AbortController();
     const loaded = await this.#load(signal);
     const next = this.#make(loaded);
     if (signal.aborted) return;
@@ -136,14 +137,16 @@ export class ConfigManager<S extends StandardSchema>
 
   protected override onProbe(): void {}
 
+  /** A reload under way is given up: nothing will use what it would bring. */
   protected override async onDrain(): Promise<void> {
+    this.#stop.abort(this.refusal());
     await this.#reloads.idle();
   }
 
   protected override async onStop(): Promise<void> {
     this.#watcher?.stop();
     this.#watcher = undefined;
-    if (this.phase !== "starting") this.#stop.abort(this.refusal());
+    this.#stop.abort(this.refusal());
     await this.#reloads.idle();
   }
 

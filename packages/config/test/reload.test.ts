@@ -4,7 +4,7 @@ import { CHANNELS, current, resource, type ConfigEvent } from "@steward/core";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import * as v from "valibot";
 import t from "tap";
-import { config, count, describe, secret, section, source, text } from "../src/index.ts";
+import { config, ConfigManager, count, describe, secret, section, source, text } from "../src/index.ts";
 
 const schema = v.strictObject({
   stamp: count(0),
@@ -226,15 +226,47 @@ t.test("a subscriber that does not prepare in time keeps the old settings", asyn
 
 t.test("reloads never overlap, and the last asked for wins", async (t) => {
   const file = new File(1);
-  const { settings, api } = world(file);
-  await using running = await container([api]).start();
+  const seen: string[] = [];
+  const read = async () => {
+    seen.push("begins");
+    await new Promise((resolve) => setImmediate(resolve));
+    seen.push("ends");
+    return file.content;
+  };
+  const settings = config("settings", { schema, sources: [source("the file", { read })] });
+  await using running = await container([settings]).start();
   const results = [2, 3, 4].map((stamp) => {
     file.content = File.of(stamp);
     return describe(running.get(settings)).reload();
   });
-  const generations = (await Promise.all(results)).map(({ generation }) => generation);
+  await Promise.all(results);
   t.equal(running.get(settings).stamp, 4);
-  t.equal(generations[1], generations[2], "those who asked meanwhile share the next one");
+  const twice = ["begins", "ends", "begins", "ends"];
+  t.same(seen.slice(2), twice, "those who asked meanwhile share the one after it");
+});
+
+t.test("a manager alone reloads, also after it was stopped and started again; a stop gives a reload up", async (t) => {
+  const file = new File(1);
+  const manager = new ConfigManager({ schema, sources: [file.source] });
+  await t.rejects(manager.reload(), { code: "RESOURCE_UNAVAILABLE" });
+  await manager.start();
+  await manager.stop();
+  await manager.start();
+  file.content = File.of(2);
+  t.equal((await manager.reload()).changes.length, 3);
+  t.equal(manager.client.stamp, 2);
+  let read = (): void => {};
+  const begun = new Promise<void>((resolve) => (read = resolve));
+  const never = source("never", { read: () => (hangs ? (read(), new Promise(() => {})) : {}) });
+  let hangs = false;
+  const hanging = new ConfigManager({ schema, sources: [file.source, never] });
+  await hanging.start();
+  hangs = true;
+  const reload = hanging.reload();
+  await begun;
+  await Promise.all([t.rejects(reload, { code: "RESOURCE_UNAVAILABLE" }), hanging[Symbol.asyncDispose]()]);
+  t.equal(hanging.stats().refused, 0);
+  await manager.stop();
 });
 
 t.test("events say what became of it, without values", async (t) => {

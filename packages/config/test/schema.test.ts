@@ -165,3 +165,26 @@ t.test("a schema of zod drives names, coercion, unknown names and messages", asy
   const number: number = manager.client.port; // the type comes from the schema
   t.equal(number, 8);
 });
+
+t.test("a message of a schema that repeats what was given is shown without it", async (t) => {
+  const repeats = v.pipe(
+    v.string(),
+    v.check(
+      (value) => value === "",
+      (issue) => `"${issue.input}" is wrong: ${issue.input}`,
+    ),
+  );
+  const of = v.strictObject({
+    name: repeats,
+    key: v.pipe(
+      v.number(),
+      v.check(
+        (value) => value === 0,
+        ({ input }) => `not ${input}`,
+      ),
+    ),
+  });
+  const error = await refusal([overrides({ name: "hunter2-k9", key: 4 })], of);
+  t.match(error.message, /name: this text is wrong: this text \(overrides\)/);
+  t.match(error.message, /key: not 4/, "a number that is no secret may be shown");
+});

@@ -1,4 +1,5 @@
 import {
+  current,
   Manager,
   defineDriver,
   resource,
@@ -77,8 +78,14 @@ t.test("what comes first is up before anything else starts, and where it fails n
 
 t.test("what a change concerns starts with the next value, and all of it comes in use in one tick", async (t) => {
   const { dial, turnTo } = world();
-  const own = resource("own", { needs: { dial }, start: async ({ dial }) => (await Promise.resolve(), { dial }) });
-  const holder = resource("holder", { needs: { own, dial }, start: ({ own, dial }) => [own.dial, dial] });
+  const own = resource("own", {
+    needs: { dial, now: current(dial) },
+    start: async ({ dial, now }) => {
+      await Promise.resolve();
+      return { dial, now: now.current };
+    },
+  });
+  const holder = resource("holder", { needs: { own, dial }, start: ({ own, dial }) => [own.dial, own.now, dial] });
   const other = resource("other", { needs: { dial }, start: ({ dial }) => ({ dial }) });
   await using running = await container([holder, other]).start();
   const before = running.get(other);
@@ -87,9 +94,9 @@ t.test("what a change concerns starts with the next value, and all of it comes i
     t.equal(pinned, 1, "an open scope keeps what it began with");
     await running.scope([], { dial }, ({ dial }) => t.equal(dial, 2));
   });
-  t.same(running.get(holder), [1, 1], "what it does not concern keeps the old value");
+  t.same(running.get(holder), [1, 1, 1], "what it does not concern keeps the old value");
   await turnTo(3, (dependant) => dependant === own);
-  t.same(running.get(holder), [3, 3], "what holds it is made anew, and sees the next value too");
+  t.same(running.get(holder), [3, 3, 3], "what holds it is made anew, and sees the next value too");
   t.equal(running.get(other), before);
 });
 

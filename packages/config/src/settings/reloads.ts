@@ -37,7 +37,7 @@ export interface ReloadHost {
   readonly read: (signal: AbortSignal) => Promise<{ readonly next: Generation; readonly warnings: readonly string[] }>;
   readonly use: (generation: Generation) => void;
   /** Aborts when the manager stops. */
-  readonly signal: AbortSignal;
+  readonly signal: () => AbortSignal;
   /** Health has changed. */
   readonly noticed: () => void;
 }
@@ -58,6 +58,7 @@ export class Reloads<T> {
   restartNeeded: readonly string[] = [];
   refusal: StewardError | undefined;
   readonly #host: ReloadHost;
+  readonly #warned = new Set<string>();
   readonly #runs = new LatestOnly(() => this.#reload());
 
   constructor(host: ReloadHost) {
@@ -73,19 +74,28 @@ export class Reloads<T> {
     return this.#runs.idle();
   }
 
-  /** Says what works and should be looked at. */
+  /** Says what works and should be looked at, once. */
   warn(warnings: readonly string[]): void {
-    for (const message of warnings) this.#publish("warning", message);
+    for (const message of warnings) {
+      if (this.#warned.has(message)) continue;
+      this.#warned.add(message);
+      this.#publish("warning", message);
+    }
+  }
+
+  #complain(failures: readonly string[]): void {
+    for (const message of failures) this.#publish("warning", message);
   }
 
   async #reload(): Promise<ReloadResult> {
+    const signal = this.#host.signal();
     try {
-      const { next, warnings } = await this.#host.read(this.#host.signal);
+      const { next, warnings } = await this.#host.read(signal);
       const result = await this.#changeTo(next);
       this.warn(warnings);
       return result;
     } catch (error) {
-      if (this.#host.signal.aborted) throw this.#host.signal.reason;
+      if (signal.aborted) throw signal.reason;
       throw this.#refused(error);
     }
   }
@@ -101,10 +111,10 @@ export class Reloads<T> {
     this.#refuseFixed(changes);
     const value = next.value as T; // as the schema gave it
     try {
-      await this.subscribers.prepare(value, changes, this.#host.signal);
+      await this.subscribers.prepare(value, changes, this.#host.signal());
       return await this.#applied({ next, changes });
     } catch (error) {
-      this.warn(this.subscribers.discard(value));
+      this.#complain(this.subscribers.discard(value));
       throw error;
     }
   }
@@ -136,7 +146,7 @@ export class Reloads<T> {
           ),
         );
       };
-      apply({ next: change.next.value, concerns, commit }, this.#host.signal).catch(reject); // after the change it is settled
+      apply({ next: change.next.value, concerns, commit }, this.#host.signal()).catch(reject); // after the change it is settled
     });
   }
 
@@ -144,7 +154,7 @@ export class Reloads<T> {
     this.#host.use({ ...next, since: this.#host.clock.now() });
     this.reloads++;
     this.restartNeeded = Object.freeze([...new Set([...this.restartNeeded, ...restartNeeded])]);
-    this.warn(this.subscribers.commit(next.value as T)); // as the schema gave it
+    this.#complain(this.subscribers.commit(next.value as T)); // as the schema gave it
     this.#recovered();
     this.#publish("changed", `generation ${next.number} is in use; changed: ${namesOf(changes)}`, changes);
     return { generation: next.number, changes, restartNeeded };

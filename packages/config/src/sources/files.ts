@@ -1,6 +1,17 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
-import { assertShape, flag, listOf, nearest, shape, text, type Shape } from "@steward/core";
+import {
+  assertShape,
+  flag,
+  listOf,
+  nearest,
+  recognised,
+  required,
+  shape,
+  text,
+  type Rule,
+  type Shape,
+} from "@steward/core";
 import { parseDotenv } from "./dotenv.ts";
 import { parseJson } from "./json.ts";
 import { merge, type Node, type Reading, type SourceProblem } from "./node.ts";
@@ -20,7 +31,16 @@ export interface FileOptions {
   readonly profile?: string | undefined;
 }
 
-const fileShape: Shape<FileOptions> = /* @__PURE__ */ shape<FileOptions>(() => ({ optional: flag(), profile: text() }));
+/** It becomes a part of the name of a file, and of no other folder. Empty, as an empty variable, is none. */
+const profileRule: Rule = /* @__PURE__ */ recognised(
+  (value) => typeof value === "string" && /^[\w.-]*$/.test(value),
+  "a name of letters, digits, _, - and .",
+);
+
+const fileShape: Shape<FileOptions> = /* @__PURE__ */ shape<FileOptions>(() => ({
+  optional: flag(),
+  profile: profileRule,
+}));
 
 /** How a `.env` file is read. */
 export interface DotenvOptions extends FileOptions {
@@ -32,7 +52,7 @@ export interface DotenvOptions extends FileOptions {
 
 const dotenvShape: Shape<DotenvOptions> = /* @__PURE__ */ shape<DotenvOptions>(() => ({
   optional: flag(),
-  profile: text(),
+  profile: profileRule,
   prefix: text(true),
   ignore: listOf(text()),
 }));
@@ -60,7 +80,13 @@ export function dotenvFile(path: string, options: DotenvOptions = {}): Source {
   return { ...fileSource(path, options, parse), prefix };
 }
 
-function fileSource(path: string, { optional = false, profile }: FileOptions, parse: Parse): Source {
+function fileSource(path: string, { optional = false, profile: given = "" }: FileOptions, parse: Parse): Source {
+  assertShape(
+    "a file of settings",
+    shape<{ path: string }>(() => ({ path: required(text()) })),
+    { path },
+  );
+  const profile = given === "" ? undefined : given;
   const files = profile === undefined ? [path] : [path, profilePath(path, profile)];
   return {
     name: path,
