@@ -63,9 +63,8 @@ export const READS: ReadonlySet<string> = new Set(
   hstrlen hvals keys lcs lindex llen lolwut lpos lrange mget pexpiretime pttl randomkey scan scard sdiff sinter
   sintercard sismember smembers smismember sort_ro srandmember sscan strlen substr sunion touch ttl type xlen
   xpending xrange xread xrevrange zcard zcount zdiff zinter zintercard zlexcount zmscore zrandmember zrange zrangebylex
-  zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion ping echo time`.split(
-    /\s+/,
-  ),
+  zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion ping echo time
+  info role lastsave`.split(/\s+/),
 );
 
 /** True for a command that may run twice without anybody noticing. */
