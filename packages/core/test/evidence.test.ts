@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import t from "tap";
-import { Guard, StewardError, type GuardOptions } from "../src/index.ts";
+import { Guard, GuardedUse, StewardError, type GuardOptions } from "../src/index.ts";
 import { FakeClock } from "../src/testing.ts";
 
 /** A remote that a test can take down, freeze, or make slow, and what was asked of it. */
@@ -190,6 +190,46 @@ t.test(
     t.ok((guard.breaker?.stats().opened ?? 0) >= 1, "it is not believed for ever");
   },
 );
+
+t.test("what waits for a connection is refused when the breaker opens, what has one goes on", async (t) => {
+  class Use extends GuardedUse {
+    readonly ended: unknown[] = [];
+    readonly #hasConnection: boolean;
+    constructor(hasConnection: boolean) {
+      super();
+      this.#hasConnection = hasConnection;
+    }
+    override get isAcquiring(): boolean {
+      return !this.#hasConnection;
+    }
+    protected override begin(): void {}
+    protected override giveUp(error: unknown): void {
+      this.ended.push(error);
+    }
+  }
+  const { guard } = scene({ breaker: { consecutiveFailures: 5 }, ask: undefined });
+  const [waiting, connected] = [new Use(false), new Use(true)];
+  guard.enter(waiting);
+  guard.enter(connected);
+  for (let i = 0; i < 5; i++) await guard.run(() => Promise.reject(new Error("ECONNREFUSED"))).catch(() => {});
+  t.match(waiting.ended, [{ code: "CIRCUIT_OPEN" }]);
+  t.same(connected.ended, []);
+  waiting.succeed();
+  connected.succeed();
+  t.match(guard.stats(), { inUse: 0, breaker: { state: "open" } });
+});
+
+t.test("however slow answers usually are, calls that hang are suspected within 750 ms", async (t) => {
+  const { clock, remote, guard, load } = scene();
+  remote.latencyMs = 600;
+  await load(5_000);
+  remote.state = "frozen";
+  remote.questions = 0;
+  await load(600 + 750);
+  t.ok(remote.questions > 0);
+  await clock.advance(1_500);
+  t.equal(guard.breaker?.state, "open");
+});
 
 t.test("without a breaker the same evidence speaks, and nothing is refused", async (t) => {
   const { remote, guard, load } = scene({ breaker: undefined, timeoutMs: 100, ask: undefined });

@@ -69,7 +69,8 @@ export class Guard {
     this.#maxPending = options.maxPending ?? Math.min(MOST_PENDING, PENDING_PER_PLACE * this.#maxConcurrent);
     this.#limit = this.#maxConcurrent;
     const { evidence } = options;
-    this.#evidence = evidence === undefined ? new Evidence(options, () => this.#opened()) : evidence.#evidence;
+    this.#evidence =
+      evidence === undefined ? new Evidence(options, (acquiring) => this.#opened(acquiring)) : evidence.#evidence;
     this.#breaker = evidence === undefined ? this.#evidence.breaker : undefined;
     this.#retry = options.retry === undefined ? undefined : new RetryPolicy(options.retry);
   }
@@ -122,10 +123,13 @@ export class Guard {
     else this.#overload(use);
   }
 
-  /** What waits when the breaker opens is refused now, not when its time has run out. */
-  #opened(): void {
+  /** What waits when the breaker opens, for a place or for a connection, is refused now, not when its time has run out. */
+  #opened(acquiring: readonly GuardedUse[]): void {
     const breaker = this.#evidence.breaker;
-    if (breaker !== undefined && this.#queue.first !== undefined) this.#rejectQueue(breaker.refusal(this.#clock.now()));
+    if (breaker === undefined || (this.#queue.first === undefined && acquiring.length === 0)) return;
+    const refusal = breaker.refusal(this.#clock.now());
+    this.#rejectQueue(refusal);
+    for (const use of acquiring) use.abandon(refusal);
   }
 
   /** True when nothing runs or waits, for its turn or for its next attempt. */

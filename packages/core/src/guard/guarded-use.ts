@@ -61,6 +61,11 @@ export abstract class GuardedUse extends TimerEntry {
   #attempt = 1;
   #pause: Timer | undefined = undefined;
 
+  /** True while it has its place and still waits for a connection. It is refused when the breaker opens, as what waits for a place is. */
+  get isAcquiring(): boolean {
+    return false;
+  }
+
   /** It has its place: hand it to the driver. Called again for every further attempt. */
   protected abstract begin(): void;
 

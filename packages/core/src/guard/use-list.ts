@@ -21,6 +21,13 @@ export class UseList<T extends Linked<T>> {
     return this.#size;
   }
 
+  /** Those of which `test` is true, in their order. */
+  filter(test: (item: T) => boolean): T[] {
+    const found: T[] = [];
+    for (let item = this.#first; item !== undefined; item = item.behind) if (test(item)) found.push(item);
+    return found;
+  }
+
   /** Puts an item behind all others. */
   push(item: T): void {
     this.#size++;

@@ -28,6 +28,8 @@ export interface GuardEvidence {
 const FAILURES = 5;
 /** Time without an answer after which calls are suspected to hang, in ms. */
 const STALL_MS = 450;
+/** Where it can be asked, calls may take this long at most before it is, in ms, however slow answers usually are. */
+const LONGEST_STALL_MS = 750;
 /** How long the limit for a stall is used before it is computed again, in ms. */
 const LIMIT_VALID_MS = 1_000;
 /** Time between two looks at a stall, in ms: answers that waited while our own event loop stood still are read meanwhile. */
@@ -58,7 +60,7 @@ export class Evidence {
   lastSuccessAt: number = Number.NEGATIVE_INFINITY;
   readonly #clock: Clock;
   readonly #options: GuardBounds;
-  readonly #onOpen: () => void;
+  readonly #onOpen: (acquiring: readonly GuardedUse[]) => void;
   readonly #inquiry: Inquiry | undefined;
   readonly #latencies: LatencyHistory | undefined;
   readonly #watches: boolean;
@@ -95,8 +97,8 @@ export class Evidence {
   readonly #failed = new FailureShare();
   readonly #degraded = new FailureShare();
 
-  /** @param onOpen Called when the breaker opens. */
-  constructor(options: GuardBounds, onOpen: () => void) {
+  /** @param onOpen Called when the breaker opens, with the attempts that still wait for a connection. */
+  constructor(options: GuardBounds, onOpen: (acquiring: readonly GuardedUse[]) => void) {
     this.#options = options;
     this.#onOpen = onOpen;
     this.#clock = options.clock;
@@ -290,9 +292,9 @@ export class Evidence {
     const p99 = this.#latencies?.quantile(0.99);
     this.#limitUntil = now + LIMIT_VALID_MS;
     this.#longMs = p99 === undefined ? Number.POSITIVE_INFINITY : 3 * p99;
-    // Without latencies nobody knows what is long: then only an answer to a question can tell.
-    const isUnknown = p99 === undefined && this.#inquiry === undefined;
-    return (this.#limitMs = isUnknown ? Number.POSITIVE_INFINITY : Math.max(this.#stallMs, 3 * (p99 ?? 0)));
+    // Without latencies nothing says what is long: then only an answer to a question can show it.
+    if (this.#inquiry === undefined) return (this.#limitMs = Math.max(this.#stallMs, this.#longMs));
+    return (this.#limitMs = Math.max(this.#stallMs, Math.min(LONGEST_STALL_MS, 3 * (p99 ?? 0))));
   }
 
   /** Since when as many calls hang as otherwise have to fail, in ms of the clock; `Infinity` when there are fewer. */
@@ -343,7 +345,7 @@ export class Evidence {
   }
 
   #opened(): void {
-    this.#onOpen();
+    this.#onOpen(this.#running.filter((use) => use.isAcquiring));
     this.#options.onEvidence?.();
     if (this.#inquiry === undefined || this.#recovery !== undefined) return;
     this.#pauseMs = this.breaker?.breakDurationMs ?? 0;

@@ -25,6 +25,10 @@ export abstract class ConnectionUse extends GuardedUse implements Taker {
     this.source = source;
   }
 
+  override get isAcquiring(): boolean {
+    return this.connection === undefined;
+  }
+
   protected override begin(): void {
     this.source.take(this);
   }

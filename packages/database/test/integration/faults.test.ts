@@ -115,6 +115,19 @@ t.test("a frozen server: no call outlives its deadline, and all is well after it
   t.strictSame(load.late, []);
 });
 
+t.test("calls that wait for a connection when the circuit opens are refused with it", async (t) => {
+  await using proxy = await startFaultProxy({ target: server.url });
+  await using manager = await new DatabasePoolManager({ url: proxy.url }, { name: "films" }).start();
+  const { $client: sql } = manager.client;
+  await Promise.all(Array.from({ length: 10 }, () => sql`select 1`));
+  await proxy.refuse();
+  proxy.reset();
+  const ended = await Promise.all(Array.from({ length: 10 }, () => failure(sql`select 1`)));
+  const waited = ended.filter(({ code }) => code !== "DATABASE_CONNECTION_LOST" && code !== "ECONNRESET");
+  t.ok(waited.length > 0);
+  t.same([...new Set(waited.map(({ code }) => code))], ["CIRCUIT_OPEN"]);
+});
+
 t.test("reset of all connections: no call takes long, and only what was in flight is lost", async (t) => {
   const { load, isWellAgain, unsettled } = await underLoad(async (proxy) => proxy.reset(), 1_000);
   t.equal(unsettled, 0);
