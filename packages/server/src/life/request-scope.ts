@@ -48,6 +48,10 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   protected stream: Promise<void> | undefined = undefined;
   /** Handlers and hooks of this request that run now. */
   protected running = 0;
+  /** @internal Neighbours among the open requests. */
+  older: RequestScope<HttpRequest, unknown> | undefined = undefined;
+  /** @internal */
+  newer: RequestScope<HttpRequest, unknown> | undefined = undefined;
   #watched = false;
   #timed = false;
   /** True once the request has become a socket. */

@@ -20,9 +20,11 @@ export type RunningSource =
   | { readonly container: Container<string>; readonly inputs: readonly Binding[] }
   | (() => RunningContainer | undefined);
 
-/** Anything that is named while it hangs. */
-interface Named {
+/** A request whose scope is open: named while it hangs, and linked to its neighbours, because that is part of every request. */
+interface OpenRequest {
   readonly name: string;
+  older: OpenRequest | undefined;
+  newer: OpenRequest | undefined;
 }
 
 /** Joins an app and its container: knows where requests come in, and what has to end before resources stop. */
@@ -30,7 +32,8 @@ export class Serving {
   readonly log: RequestLog;
   #source: RunningSource;
   #running: RunningContainer | undefined;
-  readonly #open = new Set<Named>();
+  #open = 0;
+  #newest: OpenRequest | undefined;
   readonly #pending = new Map<Promise<unknown>, string>();
   readonly #tasks = new Set<Task>();
   #done = 0;
@@ -67,13 +70,20 @@ export class Serving {
   );
 
   /** @internal A request has opened its scope. */
-  opened(life: Named): void {
-    this.#open.add(life);
+  opened(life: OpenRequest): void {
+    life.older = this.#newest;
+    if (this.#newest !== undefined) this.#newest.newer = life;
+    this.#newest = life;
+    this.#open++;
   }
 
   /** @internal Its scope is closed. */
-  closed(life: Named): void {
-    this.#open.delete(life);
+  closed(life: OpenRequest): void {
+    if (life.newer === undefined) this.#newest = life.older;
+    else life.newer.older = life.older;
+    if (life.older !== undefined) life.older.newer = life.newer;
+    life.older = life.newer = undefined;
+    this.#open--;
   }
 
   /** Waits for something before resources stop. */
@@ -124,7 +134,8 @@ export class Serving {
 
   /** What closing waits for is named while it waits. */
   #nameOpen(): void {
-    const names = [...[...this.#open].map(({ name }) => name), ...this.#pending.values()];
+    const names = [...this.#pending.values()];
+    for (let life = this.#newest; life !== undefined; life = life.older) names.push(life.name);
     if (names.length === 0) return;
     const shown = [...new Set(names)].slice(0, 10).join(", ");
     this.log.error({}, `closing waits for ${names.length} requests or releases: ${shown}`);
@@ -161,7 +172,7 @@ export class Serving {
       value: number,
       attributes: MetricSample["attributes"] = {},
     ): MetricSample => ({ name, kind, unit, value, attributes });
-    yield series("steward.requests.open", "gauge", "{request}", this.#open.size);
+    yield series("steward.requests.open", "gauge", "{request}", this.#open);
     yield series("steward.background.pending", "gauge", "{task}", this.#tasks.size);
     for (const [outcome, value] of [
       ["done", this.#done],
@@ -174,7 +185,7 @@ export class Serving {
   /** Numbers of what goes on. */
   stats(): ServingStats {
     return {
-      openRequests: this.#open.size,
+      openRequests: this.#open,
       releasing: this.#pending.size,
       background: { pending: this.#tasks.size, done: this.#done, failed: this.#failed, lost: this.#lost },
     };
