@@ -152,7 +152,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
   async #start(outer: AbortSignal | undefined): Promise<void> {
     this.#lifecycle.move(["idle"], "starting");
     const since = this.clock.now();
-    const attempt = new StartAttempt();
+    const attempt = new StartAttempt({ isWhole: true });
     const wanted = { first: firstOfAll(this.graph), indices: this.graph.roots, edges: this.graph.scopeEdges };
     const { signal, end } = firstOf(this.#abortStart.signal, outer);
     const succeeded = await attempt.run(this.starts, this.clock, wanted, this.limits.startTimeoutMs, signal);

@@ -54,23 +54,58 @@ export interface StartPlace extends Pick<NodeSource, "live" | "lazily" | "next">
 /** One start of one node, and for whom. */
 class Entry {
   readonly node: GraphNode;
-  readonly abort = sharedAbortController();
+  /** Aborts when it is given up. */
+  readonly signal: AbortSignal;
+  #abort: AbortController | undefined;
   readonly attempts = new Set<StartAttempt>();
   stage: "starting" | "up" | "ended" = "starting";
   since = 0;
   live: LiveNode | undefined;
   done: Promise<void> = Promise.resolve();
-  /** Resolves once its attempts are over, and nothing is left of it where they failed. */
-  readonly over: Promise<void>;
-  #end: () => void = () => {};
+  #over: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+  #hasEnded = false;
+  /** Set while it waits for what it needs. */
+  #wake: (() => void) | undefined;
 
-  constructor(node: GraphNode) {
+  /** @param shared The signal of the attempt it is for, where nothing outlives that one. */
+  constructor(node: GraphNode, shared: AbortSignal | undefined) {
     this.node = node;
-    this.over = new Promise((resolve) => (this.#end = resolve));
+    if (shared !== undefined) this.signal = shared;
+    else {
+      this.#abort = sharedAbortController();
+      this.signal = this.#abort.signal;
+    }
+  }
+
+  /** Resolves once its attempts are over, and nothing is left of it where they failed. Made when it is asked for. */
+  get over(): Promise<void> {
+    if (this.#hasEnded) return Promise.resolve();
+    if (this.#over === undefined) {
+      let resolve: () => void = () => {};
+      this.#over = { promise: new Promise((done) => (resolve = done)), resolve: () => resolve() };
+    }
+    return this.#over.promise;
   }
 
   end(): void {
-    this.#end();
+    this.#hasEnded = true;
+    this.#over?.resolve();
+  }
+
+  /** Waits for what it needs, until it is given up. */
+  waitFor(ready: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      ready.then(
+        () => resolve(),
+        () => resolve(),
+      );
+    });
+  }
+
+  giveUp(reason: unknown): void {
+    this.#abort?.abort(reason);
+    this.#wake?.();
   }
 
   fail(failure: NodeFailure): void {
@@ -114,7 +149,7 @@ export class NodeStarts implements NodeSource, Starter {
   lazily(index: number, asker: number): Promise<unknown> {
     const entry = this.#entries.get(asker);
     const started = this.#place.lazily(index, asker);
-    return untilAborted(started, entry?.stage === "starting" ? entry.abort.signal : undefined);
+    return untilAborted(started, entry?.stage === "starting" ? entry.signal : undefined);
   }
 
   /** Whether a node is being started. */
@@ -179,7 +214,7 @@ export class NodeStarts implements NodeSource, Starter {
       entry.attempts.delete(attempt);
       if (entry.attempts.size > 0) continue;
       this.#unwanted.add(entry);
-      entry.abort.abort(reason);
+      entry.giveUp(reason);
       attempt.noteUnwanted(() => {
         if (entry.live?.manager?.startAbandoned === true) attempt.stillStarting.push(entry.node.name);
       });
@@ -220,7 +255,7 @@ export class NodeStarts implements NodeSource, Starter {
     if (node === undefined || attempt.hasTried(index) || this.#place.live(index) !== undefined)
       return Promise.resolve();
     attempt.noteTried(index, this);
-    const entry = new Entry(node);
+    const entry = new Entry(node, attempt.shared);
     entry.attempts.add(attempt);
     this.#entries.set(index, entry);
     entry.done = this.#start(entry, attempt, known?.attempts.size === 0 ? known.over : undefined);
@@ -256,15 +291,15 @@ export class NodeStarts implements NodeSource, Starter {
       await Promise.all(node.edges.map((edge) => this.follow(edge, attempt)));
     };
     // One that is aborted waits for nothing: what it waits for may be stopped only after it has ended.
-    if (before !== undefined || node.edges.length > 0) await untilAborted(ready(), entry.abort.signal).catch(() => {});
-    if (entry.abort.signal.aborted || node.edges.some((edge) => this.#isMissing(edge))) return this.#giveUp(entry);
+    if (before !== undefined || node.edges.length > 0) await entry.waitFor(ready());
+    if (entry.signal.aborted || node.edges.some((edge) => this.#isMissing(edge))) return this.#giveUp(entry);
     entry.since = this.#host.clock.now();
     const made = this.#make(entry);
     if (made === undefined) return;
     const { live, derived } = made;
     entry.live = live;
     if (derived) await new Promise((resolve) => setImmediate(resolve)); // all options that can be checked now are, before anything connects
-    if (entry.abort.signal.aborted) return this.#giveUp(entry);
+    if (entry.signal.aborted) return this.#giveUp(entry);
     if (live.manager !== undefined && !(await this.#startManager(entry, live, live.manager)))
       return this.#giveUp(entry);
     live.startedInMs = this.#host.clock.now() - live.since;
@@ -309,9 +344,9 @@ export class NodeStarts implements NodeSource, Starter {
 
   async #startManager(entry: Entry, live: LiveNode, manager: ManagedResource): Promise<boolean> {
     const { clock } = this.#host;
-    const { attempts, failure } = await startWithRetry(live, manager, clock, entry.abort.signal);
+    const { attempts, failure } = await startWithRetry(live, manager, clock, entry.signal);
     if (failure === undefined) return true;
-    if (entry.abort.signal.aborted) return false;
+    if (entry.signal.aborted) return false;
     if (live.graph.spec.settings.criticality === "optional") {
       this.#host.onDown(live);
       return true;

@@ -38,6 +38,14 @@ export class StartAttempt {
   /** One that failed is not tried again by the next that needs it. */
   readonly #tried = new Set<number>();
 
+  /** The signal that its nodes share; `undefined` where each has its own, because another attempt may still want it. */
+  readonly shared: AbortSignal | undefined;
+
+  /** @param isWhole True for the start of a whole container: when it fails, no other attempt goes on. */
+  constructor({ isWhole = false }: { readonly isWhole?: boolean } = {}) {
+    this.shared = isWhole ? this.#abort.signal : undefined;
+  }
+
   get hasFailed(): boolean {
     return this.#abort.signal.aborted;
   }

@@ -69,14 +69,15 @@ async function drainNodes(
   signal: AbortSignal,
   failures: NodeFailure[],
 ): Promise<void> {
+  const ready = nodes.filter((node) => node.manager?.phase === "ready"); // others have been drained already, or are down
+  if (ready.length === 0) return;
   await inOrder(
-    nodes,
+    ready,
     (index) => dependants[index] ?? [],
     async (node) => {
-      if (node.manager?.phase !== "ready") return; // it has been drained already, or is down
       const since = clock.now();
       try {
-        await node.manager.drain({ signal });
+        await node.manager?.drain({ signal });
       } catch (cause) {
         failures.push({ resource: node.name, phase: "drain", durationMs: clock.now() - since, cause });
       }

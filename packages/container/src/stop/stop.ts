@@ -57,33 +57,42 @@ export async function stopNodes(
 ): Promise<StoppedNodes> {
   const order: string[] = [];
   const failures: NodeFailure[] = [];
+  const waiting = new Set<() => void>();
+  const onOver = (): void => {
+    for (const leave of waiting) leave();
+  };
+  time.over.addEventListener("abort", onOver, { once: true });
   await inOrder(nodes, before, async (node) => {
     if (node.manager === undefined) return;
     const since = clock.now();
     try {
-      await unlessOver(node.name, node.manager.stop({ signal: time.force }), time.over);
+      await unlessOver(node.name, node.manager.stop({ signal: time.force }), time.over, waiting);
     } catch (cause) {
       failures.push({ resource: node.name, phase: "stop", durationMs: clock.now() - since, cause });
     }
     order.push(node.name);
   });
+  time.over.removeEventListener("abort", onOver);
   return { order, failures };
 }
 
 /** Waits for a stop until time is over; one that takes no time at all has its turn even then. */
-async function unlessOver(name: string, stopping: Promise<void>, over: AbortSignal): Promise<void> {
-  let onOver: () => void = () => {};
-  const late = new Promise<void>((_resolve, reject) => {
-    onOver = () => void atOnce().then(() => reject(leftBehind(name)));
-    if (over.aborted) onOver();
-    else over.addEventListener("abort", onOver, { once: true });
+function unlessOver(name: string, stopping: Promise<void>, over: AbortSignal, waiting: Set<() => void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => void atOnce().then(() => reject(leftBehind(name)));
+    if (over.aborted) leave();
+    else waiting.add(leave);
+    stopping.then(
+      () => {
+        waiting.delete(leave);
+        resolve();
+      },
+      (cause: unknown) => {
+        waiting.delete(leave);
+        reject(cause);
+      },
+    );
   });
-  late.catch(() => {}); // most stop in time
-  try {
-    await Promise.race([stopping, late]);
-  } finally {
-    over.removeEventListener("abort", onOver);
-  }
 }
 
 /** Promise callbacks that work which waits for nothing may take to settle. */

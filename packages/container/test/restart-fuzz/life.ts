@@ -186,7 +186,7 @@ export class Life {
   #prepared(): void {
     this.#claimed(async (claim) => {
       const prepared = this.#running.prepare({ view: this.#view() });
-      await prepared.gate;
+      for (let { gate } = prepared; gate !== undefined; { gate } = prepared) await gate; // the next restart may have begun
       const scope = prepared.open([scopeInput.is(claim)]);
       try {
         await prepared.enter(scope);
