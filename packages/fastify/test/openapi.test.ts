@@ -353,3 +353,45 @@ t.test("routes of plugins, their shared schemas and versions of a route are in t
   });
   t.equal(Object.keys((components as { schemas?: object }).schemas ?? {}).length, 2);
 });
+
+t.test(
+  "an optional path parameter is two paths, a shared schema has its own name, and the problem stands there once",
+  async (t) => {
+    const { paths, components } = (await documentOf(t, (app) => {
+      app.addSchema({ $id: "Item", type: "object", properties: { a: { type: "string" } } });
+      app.get(
+        "/opt/:a/:b?",
+        { schema: { operationId: "opt", response: { 200: { $ref: "Item#" } } } as object },
+        handler({ a: from.path("a"), b: from.path("b", { type: "string" }, { required: false }) }, () => ({ a: "1" })),
+      );
+    })) as unknown as {
+      readonly paths: Record<
+        string,
+        Record<string, { parameters: { name: string; required: boolean }[]; operationId?: string }>
+      >;
+      readonly components: { readonly schemas: Record<string, unknown> };
+    };
+    t.strictSame(Object.keys(paths).sort(), ["/opt/{a}", "/opt/{a}/{b}"]);
+    const named = (path: string) => paths[path]?.["get"]?.parameters.map(({ name, required }) => [name, required]);
+    t.strictSame(named("/opt/{a}"), [["a", true]]);
+    t.strictSame(named("/opt/{a}/{b}"), [
+      ["a", true],
+      ["b", true],
+    ]);
+    t.strictSame(
+      [paths["/opt/{a}"]?.["get"]?.operationId, paths["/opt/{a}/{b}"]?.["get"]?.operationId],
+      [undefined, "opt"],
+    );
+    t.strictSame(Object.keys(components.schemas).sort(), ["Item", "Problem"]);
+  },
+);
+
+t.test("two operations of one id are refused before the app is ready", async (t) => {
+  const twice = served(
+    (app) => {
+      for (const url of ["/a", "/b"]) app.get(url, { schema: { operationId: "same" } as object }, () => "ok");
+    },
+    { openapi: { title: "t", version: "1" } },
+  );
+  await t.rejects(twice, { code: "ROUTE_INVALID", message: /GET \/a and GET \/b have one operationId, "same"/ });
+});

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods, RouteOptions } from "fastify";
+import { serverError, type JsonSchema } from "@steward/server";
 import { finished, type Documentation, type OpenApiOptions } from "./openapi.ts";
 
 /** Keeps a route out of the document. */
@@ -24,6 +25,7 @@ export function serveDocument(app: FastifyInstance, options: OpenApiOptions, doc
   app.addHook("onRoute", function (route) {
     seen.push({ route, app: this });
   });
+  app.addHook("onReady", async () => refuseTwins(seen));
   const page = docs !== false && isInstalled("@fastify/swagger-ui") ? docs : undefined;
   if (docs !== false && page === undefined) app.log.warn(`no page at ${docs}: @fastify/swagger-ui is not installed`);
   let made: Promise<FastifyInstance> | undefined;
@@ -71,8 +73,12 @@ async function makeDocuments(
       servers: [...servers],
       components: { securitySchemes: documentation.schemes.document as never },
     }, // ours is of OpenAPI too, with fewer names
-    transform: ({ schema, url, route }) => ({ schema: documentation.schemaOf({ ...route, schema }), url }),
-    transformObject: (made) => finished(("openapiObject" in made ? made.openapiObject : {}) as Record<string, unknown>), // of OpenAPI, as asked for
+    refResolver: {
+      buildLocalReference: ({ $id }, _base, _fragment, i) => (typeof $id === "string" ? $id : `def-${i}`),
+    },
+    transform: ({ schema, url, route }) => ({ schema: onPath(documentation.schemaOf({ ...route, schema }), url), url }),
+    transformObject: (made) =>
+      finished(("openapiObject" in made ? made.openapiObject : {}) as Record<string, unknown>, documentation.problem), // of OpenAPI, as asked for
   });
   for (const route of operations(seen)) app.route(route);
   if (page !== undefined) {
@@ -99,14 +105,53 @@ function* operations(seen: readonly Seen[]): Iterable<RouteOptions> {
       const key = `${method} ${route.url}`;
       if (known.has(key) || !METHODS.includes(method)) continue;
       known.add(key);
-      const { url, schema, handler, config } = route;
-      yield {
-        method: method as HTTPMethods, // it is one of METHODS
-        url,
-        handler,
-        ...(schema === undefined ? {} : { schema }),
-        ...(config === undefined ? {} : { config }),
-      };
+      const { schema, handler, config } = route;
+      for (const [i, url] of pathsOf(route.url).entries())
+        yield {
+          method: method as HTTPMethods, // it is one of METHODS
+          url,
+          handler,
+          ...(schema === undefined ? {} : { schema: i === 0 ? schema : withoutId(schema) }),
+          ...(config === undefined ? {} : { config }),
+        };
     }
+  }
+}
+
+/** The paths of a route: two where its last parameter may be missing, which OpenAPI cannot say of one path. */
+function pathsOf(url: string): string[] {
+  const optional = /^(.*)\/:(\w+)\?$/.exec(url);
+  return optional === null
+    ? [url]
+    : [`${optional[1]}/:${optional[2]}`, optional[1] === "" ? "/" : (optional[1] ?? "/")];
+}
+
+/** An operation's id stands in a document once. */
+function withoutId(schema: FastifySchema): FastifySchema {
+  const { operationId: _, ...rest } = schema as FastifySchema & { readonly operationId?: unknown }; // @fastify/swagger's
+  return rest;
+}
+
+/** A route's schema with the parameters of one of its paths alone. */
+function onPath(schema: FastifySchema, url: string): FastifySchema {
+  const { params } = schema as { readonly params?: JsonSchema };
+  if (params?.properties === undefined) return schema;
+  const names = new Set([...url.matchAll(/:(\w+)/g)].map(([, name]) => name ?? ""));
+  if (url.includes("*")) names.add("*");
+  const properties = Object.fromEntries(Object.entries(params.properties).filter(([name]) => names.has(name)));
+  const required = [...names].filter((name) => name in properties); // OpenAPI has no optional ones
+  return { ...schema, params: names.size === 0 ? undefined : { ...params, properties, required } } as FastifySchema; // as it was
+}
+
+/** Refuses two operations of one id: client generators make one method of them. @throws {ROUTE_INVALID} naming both. */
+function refuseTwins(seen: readonly Seen[]): void {
+  const byId = new Map<string, string>();
+  for (const { method, url, schema } of operations(seen)) {
+    const { operationId: id } = (schema ?? {}) as { readonly operationId?: string }; // as above
+    const name = `${[method].flat().join()} ${url}`;
+    const twin = id === undefined ? undefined : byId.get(id);
+    if (twin !== undefined)
+      throw serverError("ROUTE_INVALID", `${twin} and ${name} have one operationId, "${id}": give one of them another`);
+    if (id !== undefined) byId.set(id, name);
   }
 }

@@ -21,11 +21,12 @@ export interface OpenApiOptions {
 export class Documentation {
   readonly schemes: Schemes = new Schemes();
   readonly #described = new Map<unknown, Description>();
-  readonly #problem: JsonSchema;
+  /** The schema of error answers. */
+  readonly problem: JsonSchema;
   readonly #invalidStatus: number;
 
   constructor(problem: JsonSchema, invalidStatus: number) {
-    this.#problem = problem;
+    this.problem = problem;
     this.#invalidStatus = invalidStatus;
   }
 
@@ -57,12 +58,12 @@ export class Documentation {
     if (parameters.length > 0)
       responses[this.#invalidStatus] ??= {
         description: "The input is not valid",
-        content: problemContent(this.#problem),
+        content: problemContent(this.problem),
       };
     if (demands.some(({ scheme }) => scheme.required))
-      responses["401"] ??= { description: "Not authenticated", content: problemContent(this.#problem) };
+      responses["401"] ??= { description: "Not authenticated", content: problemContent(this.problem) };
     if (demands.some(({ scopes }) => scopes.length > 0))
-      responses["403"] ??= { description: "Not enough permissions", content: problemContent(this.#problem) };
+      responses["403"] ??= { description: "Not enough permissions", content: problemContent(this.problem) };
     return responses;
   }
 }
@@ -129,16 +130,31 @@ function bodyOf(
 const ORDER = ["path", "query", "header", "cookie"];
 
 /** What @fastify/swagger does otherwise: bodies are required, and parameters have an order. */
-export function finished(document: Record<string, unknown>): Record<string, unknown> {
-  const { paths } = document as { paths: Record<string, Record<string, Operation>> }; // @fastify/swagger makes them
+export function finished(document: Record<string, unknown>, problem: JsonSchema): Record<string, unknown> {
+  const { paths, components } = document as unknown as Parts; // @fastify/swagger makes them
+  const [written, shared] = [JSON.stringify(withoutMark(problem)), { $ref: "#/components/schemas/Problem" }];
+  let isUsed = false;
   for (const operation of Object.values(paths).flatMap((methods) => Object.values(methods))) {
     operation.parameters?.sort((a, b) => ORDER.indexOf(a.in) - ORDER.indexOf(b.in));
     if (operation.requestBody !== undefined) operation.requestBody.required ??= true;
+    for (const { content = {} } of Object.values(operation.responses ?? {}))
+      for (const media of Object.values(content)) {
+        if (JSON.stringify(media.schema) !== written) continue;
+        media.schema = shared;
+        isUsed = true;
+      }
   }
+  if (isUsed) components.schemas = { ...components.schemas, Problem: withoutMark(problem) };
   return document;
 }
 
+interface Parts {
+  readonly paths: Record<string, Record<string, Operation>>;
+  readonly components: { schemas?: Record<string, unknown> };
+}
+
 interface Operation {
+  readonly responses?: Record<string, { readonly content?: Record<string, { schema?: unknown }> }>;
   readonly parameters?: { readonly in: string }[];
   readonly requestBody?: { required?: boolean };
 }
