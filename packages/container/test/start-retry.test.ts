@@ -1,6 +1,6 @@
 import t from "tap";
 import { isRetryable, resource, StewardError, type ResourceSettings } from "@steward/core";
-import { FakeClock } from "@steward/core/testing";
+import { failure, FakeClock } from "@steward/testing";
 import { container, StartError } from "../src/index.ts";
 
 const refused = (): Error => Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:5432"), { code: "ECONNREFUSED" });
@@ -145,3 +145,22 @@ t.test("the start timeout of the container names what it waits for, and why", as
     message: /the container did not start within 1000 ms; waiting for: db \(last error: connect ECONNREFUSED/,
   });
 });
+
+t.test(
+  "a start past its timeout is reported at once where it heeds its signal, and 1 s later where it does not",
+  async (t) => {
+    for (const [isDeaf, ms] of [
+      [false, 200],
+      [true, 1_200],
+    ] as const) {
+      const clock = new FakeClock();
+      const slow = resource("slow", {
+        startTimeoutMs: 200,
+        start: (_, { signal }) => clock.sleep(60_000, isDeaf ? undefined : signal),
+      });
+      const error = await clock.runUntil(failure(container([slow], { clock }).start()));
+      t.match(error, { code: "START_FAILED", cause: { code: "START_TIMEOUT" } });
+      t.equal(clock.now(), ms);
+    }
+  },
+);

@@ -53,7 +53,11 @@ export interface ResourceSettings {
   readonly readiness?: Readiness | undefined;
   /** Groups for health by tag, such as `cache`, `config` or `security`. */
   readonly tags?: readonly string[] | undefined;
-  /** Longest start, in ms, of whatever lifetime. All attempts of `startRetry` are begun within it. Default 15,000. */
+  /**
+   * Longest start, in ms, of whatever lifetime. All attempts of `startRetry` are begun within it. Its signal aborts then;
+   * an application resource whose start ignores that has 1 s more to end, so that what it uses is not stopped under it,
+   * and is left behind after that. Default 15,000.
+   */
   readonly startTimeoutMs?: number | undefined;
   /**
    * Tries a failed start again where the error may pass, such as a server that is not up yet; never a wrong password or
