@@ -40,6 +40,7 @@ export {
   type InputValue,
   type Issue,
   type JsonSchema,
+  type MissingCredentials,
   type OAuthFlow,
   type PasswordForm,
   type Problem,

@@ -1,4 +1,5 @@
 import { resource, type Definition } from "@steward/core";
+import type { FastifyInstance } from "fastify";
 import t from "tap";
 import { depend, from, handler, type Provided, security } from "../src/index.ts";
 import { got, served, type Setting } from "./app.ts";
@@ -312,4 +313,34 @@ t.test("A13: two different schemes of one name are refused (deviation)", async (
     ),
     { code: "ROUTE_INVALID" },
   );
+});
+
+t.test("X24: a scheme says how a request without credentials is answered, and so does the document", async (t) => {
+  const hidden = { status: 404, detail: "there is no such page" } as const;
+  const routes = (app: FastifyInstance): void => {
+    app.get(
+      "/403",
+      handler({ token: from.bearer({ missing: { status: 403 } }) }, () => "ok"),
+    );
+    app.get(
+      "/404",
+      handler({ key: from.apiKey("header", "x-key", { missing: hidden }) }, () => "ok"),
+    );
+    app.get(
+      "/own",
+      handler({ u: from.basic({ missing: { headers: { "www-authenticate": "Own" } } }) }, () => "ok"),
+    );
+  };
+  await using client = await served(routes, { openapi: { title: "t", version: "1" }, errors: { shape: "fastapi" } });
+  const asked = async (url: string, headers = {}) => {
+    const answer = await client.get(url, { headers });
+    return [answer.statusCode, answer.headers["www-authenticate"], answer.json().detail];
+  };
+  t.strictSame(await asked("/403"), [403, undefined, "Not authenticated"]);
+  t.strictSame(await asked("/404"), [404, undefined, "there is no such page"]);
+  t.strictSame(await asked("/own"), [401, "Own", "Not authenticated"]);
+  t.strictSame(await asked("/own", { authorization: "Basic notbase64!" }), [401, "Own", "Not authenticated"]);
+  const { paths } = (await client.get("/openapi.json")).json();
+  t.strictSame(Object.keys(paths["/403"].get.responses).sort(), ["200", "403"]);
+  t.strictSame(Object.keys(paths["/404"].get.responses).sort(), ["200", "404"]);
 });

@@ -21,7 +21,13 @@ export { RequestLife, type Needing } from "./life/request-life.ts";
 export { requestShare, Serving, type RunningSource, type ServingStats } from "./life/serving.ts";
 export { loggable } from "./log/loggable.ts";
 export { SECRET_PARAMETERS, urlMask } from "./log/url-mask.ts";
-export { problemShape, requestIdRule, type InputOptions, type SchemeOptions } from "./options.ts";
+export {
+  problemShape,
+  requestIdRule,
+  type InputOptions,
+  type MissingCredentials,
+  type SchemeOptions,
+} from "./options.ts";
 export {
   answerTo,
   bodyOf,

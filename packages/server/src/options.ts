@@ -75,9 +75,27 @@ export interface SchemeOptions<Auto extends boolean = boolean> {
   readonly name?: string;
   /** `false`: a request without credentials gets `null` instead of 401. Default `true`. */
   readonly autoError?: Auto;
+  /** How a request without credentials is answered; it stands in the OpenAPI document too. */
+  readonly missing?: MissingCredentials;
   /** Told in the OpenAPI document. */
   readonly description?: string;
 }
+
+/** The answer to a request without credentials. */
+export interface MissingCredentials {
+  /** Default 401. */
+  readonly status?: 401 | 403 | 404;
+  /** Default `Not authenticated`. */
+  readonly detail?: string;
+  /** Default `www-authenticate` with the challenge of the scheme, for 401. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const missingShape: Shape<MissingCredentials> = shape<MissingCredentials>(() => ({
+  status: recognised((value) => value === 401 || value === 403 || value === 404, "401, 403 or 404"),
+  detail: text(),
+  headers: recordOf(text(true)),
+}));
 
 /** Everything that a security scheme can be told. */
 export interface AnySchemeOptions extends SchemeOptions {
@@ -95,13 +113,14 @@ export function schemeShape(...own: readonly OwnSchemeOption[]): Shape<AnyScheme
   const all = {
     name: text(),
     autoError: flag(),
+    missing: missingShape,
     description: text(true),
     realm: text(true),
     bearerFormat: text(),
     scopes: recordOf(text(true)),
     refreshUrl: text(),
   };
-  const { name, autoError, description } = all;
-  const rules = { name, autoError, description, ...Object.fromEntries(own.map((key) => [key, all[key]])) };
+  const { name, autoError, missing, description } = all;
+  const rules = { name, autoError, missing, description, ...Object.fromEntries(own.map((key) => [key, all[key]])) };
   return shape<AnySchemeOptions>(() => rules as typeof all); // a key that is not there is refused
 }

@@ -106,7 +106,10 @@ const GRPC = { address: "127.0.0.1:1", plaintext: true };
 const fromRequest: Readonly<Record<string, Entry>> = {
   apiKey: { call: (options) => server.from.apiKey("header", "x-key", options), wrong: [{ autoError: "no" }] },
   basic: { call: (options) => server.from.basic(options), wrong: [{ realm: 5 }] },
-  bearer: { call: (options) => server.from.bearer(options), wrong: [{ bearerFormat: 5 }, { realm: "x" }] },
+  bearer: {
+    call: (options) => server.from.bearer(options),
+    wrong: [{ bearerFormat: 5 }, { realm: "x" }, { missing: { status: 500 } }],
+  },
   digest: { call: (options) => server.from.digest(options), wrong: [{ name: "" }] },
   httpAuthorization: { call: (options) => server.from.httpAuthorization("hoba", options), wrong: [{ name: 5 }] },
   oauth2: { call: (options) => server.from.oauth2({}, options), wrong: [{ description: 5 }] },

@@ -60,8 +60,9 @@ export class Documentation {
         description: "The input is not valid",
         content: problemContent(this.problem),
       };
-    if (demands.some(({ scheme }) => scheme.required))
-      responses["401"] ??= { description: "Not authenticated", content: problemContent(this.problem) };
+    for (const { scheme } of demands)
+      if (scheme.required)
+        responses[scheme.missingStatus] ??= { description: "Not authenticated", content: problemContent(this.problem) };
     if (demands.some(({ scopes }) => scopes.length > 0))
       responses["403"] ??= { description: "Not enough permissions", content: problemContent(this.problem) };
     return responses;

@@ -4,6 +4,8 @@ export interface Scheme {
   readonly name: string;
   /** False when a request without credentials is let through, with `null` for them. */
   readonly required: boolean;
+  /** Status of the answer to a request without credentials. */
+  readonly missingStatus: number;
   readonly document: SchemeDocument;
 }
 

@@ -1,8 +1,16 @@
 import { assertShape, oneOf, recordOf, resource, type Definition } from "@steward/core";
 import type { HttpRequest } from "../life/exchange.ts";
-import { unauthenticated } from "../errors.ts";
+import { HttpError } from "../errors.ts";
 import { cookiesOf } from "../inputs/read.ts";
-import { flowShape, nameRule, schemeShape, urlsShape, type OwnSchemeOption, type SchemeOptions } from "../options.ts";
+import {
+  flowShape,
+  nameRule,
+  schemeShape,
+  urlsShape,
+  type OwnSchemeOption,
+  type MissingCredentials,
+  type SchemeOptions,
+} from "../options.ts";
 import { request } from "../route/request-inputs.ts";
 import { withScheme } from "../route/source.ts";
 import type { OAuthFlow, Scheme, SchemeDocument } from "./scheme.ts";
@@ -39,10 +47,11 @@ function scheme<Value, Auto extends boolean>(
   ...own: readonly OwnSchemeOption[]
 ): SchemeDefinition<Value, Auto> {
   assertShape(kind, schemeShape(...own), options);
-  const { name = kind, autoError = true, description } = options;
+  const { name = kind, autoError = true, missing = {}, description } = options;
   const note: Scheme = {
     name,
     required: autoError,
+    missingStatus: missing.status ?? 401,
     document: description === undefined ? document : { ...document, description },
   };
   const definition = resource(name, {
@@ -50,11 +59,18 @@ function scheme<Value, Auto extends boolean>(
     needs: { request },
     start: ({ request }) => {
       const found = read(request);
-      if (found === undefined && autoError) throw unauthenticated(challenge);
+      if (found === undefined && autoError) throw missingError(challenge, missing);
       return found ?? null;
     },
   });
   return withScheme(definition, note) as unknown as SchemeDefinition<Value, Auto>; // `autoError` says whether it may be null
+}
+
+/** The answer to a request without credentials. */
+function missingError(challenge: string, missing: MissingCredentials): HttpError {
+  const { status = 401, detail = "Not authenticated" } = missing;
+  const { headers = status === 401 ? { "www-authenticate": challenge } : {} } = missing;
+  return new HttpError(status, detail, { headers });
 }
 
 function authorizationOf(incoming: HttpRequest): Authorization {
@@ -99,7 +115,7 @@ export function basic<const Auto extends boolean = true>(
     const authorization = authorizationOf(incoming);
     if (!is(authorization, "Basic")) return undefined;
     const credentials = decodeBasic(authorization.credentials);
-    if (credentials === undefined) throw unauthenticated(challenge);
+    if (credentials === undefined) throw missingError(challenge, options.missing ?? {});
     return credentials;
   };
   return scheme("basic", challenge, { type: "http", scheme: "basic" }, read, options, "realm");
