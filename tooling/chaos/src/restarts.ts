@@ -7,7 +7,7 @@ import { root, type Row, row } from "@steward/harness";
 const TEST = "restart-fuzz";
 
 /** How many it has in a whole run of the tests. */
-const USUAL_SEEDS = 200;
+const USUAL_SEEDS = 50;
 
 /** Runs the restart fuzz of the container with so many seeds. */
 export async function restarts(seeds: number): Promise<Row[]> {
