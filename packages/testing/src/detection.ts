@@ -73,11 +73,13 @@ export interface OutageSpan {
   readonly warmMs: number;
   /** From when it was noticed until the cure. */
   readonly outMs: number;
+  /** How soon after it was unhealthy calls have to end at once: there are those under way that open the circuit. */
+  readonly openMs: number;
   /** From when it was healthy again until the end: whether it stays so. */
   readonly afterMs: number;
 }
 
-const SHORT: OutageSpan = { warmMs: 1_000, outMs: 1_500, afterMs: 500 };
+const SHORT: OutageSpan = { warmMs: 1_000, outMs: 2_500, openMs: 1_500, afterMs: 500 };
 const RATE = 50;
 /** What has not happened after this does not happen. */
 const PATIENCE_MS = 15_000;
@@ -148,7 +150,7 @@ export async function detect<M extends Manager<unknown>>(
     // What hangs still is ended by the stop, and counts as a call that waited for nothing.
     await manager.stop({ signal: AbortSignal.timeout(END_MS) }).catch(() => {});
     await load.end();
-    return detected(load, until, at, curedAt);
+    return detected(load, until, at, curedAt, span.openMs);
   } finally {
     clearInterval(looking);
     unlisten();
@@ -168,14 +170,20 @@ interface Change {
   readonly status: HealthStatus;
 }
 
-function detected({ watch, samples, outcomes }: Load, seen: readonly Change[], at: number, curedAt: number): Detected {
+function detected(
+  { watch, samples, outcomes }: Load,
+  seen: readonly Change[],
+  at: number,
+  curedAt: number,
+  openMs: number,
+): Detected {
   const since = (instant: number, from: number): number =>
     Number.isFinite(instant) ? Math.max(0, watch.elapsed(from, instant)) : instant;
   const unhealthyAt = seen.find((one) => one.at >= at && one.status === "unhealthy")?.at ?? Number.POSITIVE_INFINITY;
   const healed = samples.filter(({ began, ended, error }) => began > at && ended < curedAt && error === undefined);
   const last = seen.at(-1);
   const backAt = seen.find((one) => one.at > unhealthyAt && one.status === "healthy")?.at ?? curedAt;
-  const open = samples.filter(({ began }) => began > unhealthyAt && began < Math.min(backAt, curedAt));
+  const open = samples.filter(({ began }) => began > unhealthyAt + openMs && began < Math.min(backAt, curedAt));
   const slow = open.filter(({ isLate, error }) => isLate && error !== undefined);
   return {
     unhealthyMs: since(unhealthyAt, at),
