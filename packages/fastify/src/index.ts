@@ -18,6 +18,7 @@ export {
 } from "./server/server.ts";
 // What is the same on every server comes through here, so that an app imports one package.
 export {
+  events,
   HttpError,
   InvalidInput,
   parametrised,
@@ -26,6 +27,7 @@ export {
   SECRET_PARAMETERS,
   security,
   SocketError,
+  stream,
   uuid7,
   type Authorization,
   type Background,
@@ -53,6 +55,8 @@ export {
   type SchemeDefinition,
   type SchemeDocument,
   type SchemeOptions,
+  type ServerEvent,
   type ServingStats,
+  type StreamOptions,
   type UploadedFile,
 } from "@steward/server";

@@ -43,6 +43,7 @@ export {
 } from "./problem/problem.ts";
 export { problemSchema } from "./problem/problem-schema.ts";
 export { refuseConnection } from "./problem/refuse-connection.ts";
+export { events, stream, type ServerEvent, type StreamOptions } from "./reply/stream.ts";
 export { describe, type Demand, type Description } from "./route/describe.ts";
 export { assertNeeds } from "./route/needs.ts";
 export { parametrised } from "./route/parametrised.ts";

@@ -129,6 +129,12 @@ const fromRequest: Readonly<Record<string, Entry>> = {
   file: { call: (options) => server.from.file("a", options), wrong: [{ required: 1 }] },
 };
 
+/** What a handler returns to answer part by part; the same on every server. */
+const streamed: Entry = {
+  call: (options) => server.stream([], options),
+  wrong: [{ contentType: 5 }, { headers: { a: 1 } }],
+};
+
 /** The error that is an answer; the same on every server. */
 const httpError: Entry = {
   call: (options) => {
@@ -428,15 +434,16 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       socketHandler: { call: (options) => plugin.socketHandler({}, () => 1, options), wrong: [{ parallel: "yes" }] },
       refusals: { call: (options) => plugin.refusals(options), wrong: [{ shape: "html" }, { requestId: true }] },
       HttpError: httpError,
+      stream: streamed,
     },
-    none: ["InvalidInput Scopes SocketError depend parametrised perRequest security uuid7 withInputs"],
+    none: ["InvalidInput events Scopes SocketError depend parametrised perRequest security uuid7 withInputs"],
   },
   "@steward/server": {
     module: server,
-    takes: { HttpError: httpError },
+    takes: { HttpError: httpError, stream: streamed },
     none: [
       "InvalidInput RequestLife Route Schemes Scopes Serving SocketError Validators answerTo assertNeeds bodyOf",
-      "clientStatusOf describe jsonSchemaOf loggable parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
+      "clientStatusOf describe events jsonSchemaOf loggable parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
       "requestIdRule requestShare security securityOf serverError strictQuery unauthenticated urlMask uuid7",
     ],
   },
