@@ -1,4 +1,5 @@
-import type { StewardError, Trouble } from "@steward/core";
+import type { StewardError } from "@steward/core";
+import type { Trouble } from "@steward/core/container";
 import type { Generation } from "./settings/generation.ts";
 
 /** One source in `stats()` and in health documents: where settings come from, never what they are. */

@@ -1,11 +1,6 @@
-import {
-  checkOptions,
-  Manager,
-  type ApplyChange,
-  type ManagerContext,
-  type MetricSample,
-  type Trouble,
-} from "@steward/core";
+import type { MetricSample } from "@steward/core";
+import type { Trouble } from "@steward/core/container";
+import { checkOptions, Manager, type ApplyChange, type ManagerContext } from "@steward/core/driver";
 import { troubleOf, type ConfigFacts } from "./health.ts";
 import { configSchema, type ConfigOptions } from "./options.ts";
 import { readSchema, type Model } from "./schema/read-schema.ts";

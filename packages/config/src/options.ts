@@ -1,4 +1,4 @@
-import { givenSchema, hasMethods, msSchema, textSchema } from "@steward/core";
+import { givenSchema, hasMethods, msSchema, textSchema } from "@steward/core/driver";
 import * as v from "valibot";
 import type { OutputOf, StandardSchema } from "./schema/standard.ts";
 import type { Source } from "./sources/source.ts";

@@ -1,4 +1,5 @@
-import { StewardError, type AnyDefinition, type Definition } from "@steward/core";
+import { StewardError, type Definition } from "@steward/core";
+import type { AnyDefinition } from "@steward/core/container";
 import { config, configOf } from "./settings/definition.ts";
 import type { Settings } from "./settings/value.ts";
 import { overrides } from "./sources/values.ts";

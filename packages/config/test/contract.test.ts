@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
+import { config, ConfigManager, env, overrides, section } from "../src/index.ts";
 import { container } from "@steward/container";
-import type { ManagerContext } from "@steward/core";
+import type { ManagerContext } from "@steward/core/driver";
 import { resourceContract } from "@steward/testing";
 import t from "tap";
-import { config, ConfigManager, env, overrides, section } from "../src/index.ts";
 import { testConfig } from "../src/testing.ts";
 import { DATABASE_URL, schema } from "./clips.ts";
 

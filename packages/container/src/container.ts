@@ -1,24 +1,23 @@
 import {
-  assertShape,
   type BackgroundEvent,
   type Binding,
-  checkShape,
-  defaultsShape,
   type Clock,
   type Definition,
-  func,
-  type HeldLifetime,
   type InputDefinition,
-  type ResourceDefaults,
-  isDefinition,
+  systemClock,
+} from "@steward/core";
+import { defaultsShape, type HeldLifetime, type ResourceDefaults, isDefinition } from "@steward/core/container";
+import {
+  assertShape,
+  checkShape,
+  func,
   literalOr,
   milliseconds,
   type Shape,
   shape,
   signal,
-  systemClock,
   text,
-} from "@steward/core";
+} from "@steward/core/driver";
 import { Engine } from "./lifecycle/engine.ts";
 import { viewOf, type GraphView } from "./graph/view.ts";
 import { Graph, type AnyDefinition, type Override, type Overrides } from "./graph/graph.ts";

@@ -1,4 +1,5 @@
-import { brand, StewardError, type StewardErrorDetails } from "@steward/core";
+import { StewardError, type StewardErrorDetails } from "@steward/core";
+import { brand } from "@steward/core/driver";
 
 /** Every error code of `@steward/container`, with what it means. */
 export const CONTAINER_CODES = {

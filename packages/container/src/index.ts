@@ -1,15 +1,7 @@
-export {
-  container,
-  Container,
-  containersUp,
-  onContainerUp,
-  type ContainerOptions,
-  type StartOptions,
-} from "./container.ts";
-export { CONTAINER_CODES, StartError, StopError, type ContainerCode, type NodeFailure } from "./errors.ts";
+export { container, type Container, type ContainerOptions, type StartOptions } from "./container.ts";
+export { StartError, StopError, type ContainerCode, type NodeFailure } from "./errors.ts";
 export { explain, type ExplainFormat, type GraphSource } from "./graph/explain.ts";
 export type { EdgeView, GraphView, NodeView } from "./graph/view.ts";
-export { bearerCheck } from "./health/bearer.ts";
 export {
   healthEndpoints,
   type HealthAnswer,
@@ -17,9 +9,6 @@ export {
   type HealthEndpoints,
   type HealthSource,
 } from "./health/endpoints.ts";
-export type { HealthReport, ResourceHealth } from "./health/report.ts";
-export type { ResourceStats } from "./health/stats.ts";
-export { announceShutdown } from "./main/shutdown-announced.ts";
 export {
   serveManagement,
   type ManagementListener,
@@ -27,22 +16,12 @@ export {
   type ManagementRoute,
 } from "./health/management.ts";
 export type { MonitorOptions } from "./health/monitor.ts";
-export type { EndSignal, MainLogger, MainOptions, MainProcess, ShutdownInfo, ShutdownReason } from "./main/options.ts";
+export type { HealthReport, ResourceHealth } from "./health/report.ts";
+export type { ResourceStats } from "./health/stats.ts";
+export type { EndSignal, MainLogger, MainOptions, ShutdownInfo, ShutdownReason } from "./main/options.ts";
 export { runMain } from "./main/run-main.ts";
 export type { StopOptions } from "./options.ts";
-export type { ReplacementFor, ReplacementReach } from "./graph/override.ts";
-export { PreparedNeeds, type FrameworkScope } from "./scope/prepared.ts";
-export { RunningContainer, type RestartOptions } from "./running.ts";
+export type { RestartOptions, RunningContainer } from "./running.ts";
 export type { Scope } from "./scope/run-scope.ts";
-export type { InputProvider } from "./scope/scope.ts";
-export type {
-  AllInputs,
-  InputsOf,
-  Resolved,
-  HeldByContainer,
-  ResolvableBy,
-  ScopeNeeds,
-  SomeDefinition,
-} from "./scope/scope-types.ts";
 export type { SessionHandle } from "./session/session-handle.ts";
 export type { SessionOptions } from "./session/sessions.ts";

@@ -1,13 +1,5 @@
-import {
-  isDefinition,
-  listOf,
-  milliseconds,
-  recognised,
-  shape,
-  withMethods,
-  type Rule,
-  type Shape,
-} from "@steward/core";
+import { isDefinition } from "@steward/core/container";
+import { listOf, milliseconds, recognised, shape, withMethods, type Rule, type Shape } from "@steward/core/driver";
 
 const UNDEFINED_HINT = "a definition (where it is undefined, most often two modules import each other)";
 

@@ -1,17 +1,7 @@
 import { announceDown } from "./main/up.ts";
-import {
-  assertShape,
-  isDefinition,
-  nearest,
-  type Binding,
-  type Definition,
-  type HealthStatus,
-  type MetricSample,
-  type MetricsSource,
-  type Needs,
-  type Phase,
-  type ValuesOf,
-} from "@steward/core";
+import type { Binding, Definition, HealthStatus, MetricSample, MetricsSource, Phase } from "@steward/core";
+import { isDefinition, type Needs, type ValuesOf } from "@steward/core/container";
+import { assertShape, nearest } from "@steward/core/driver";
 import type { Engine } from "./lifecycle/engine.ts";
 import type { CallerOptions } from "./lifecycle/caller.ts";
 import { containerError } from "./errors.ts";

@@ -1,9 +1,10 @@
 import { failure } from "@steward/testing";
-import { guarded, isStewardError, Manager, defineDriver, resource, type ManagerContext } from "@steward/core";
+import { container } from "../src/index.ts";
+import { guarded, isStewardError, resource } from "@steward/core";
+import { Manager, defineDriver, type ManagerContext } from "@steward/core/driver";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import * as v from "valibot";
-import { container } from "../src/index.ts";
 
 interface PoolOptions {
   readonly queryTimeoutMs?: number | undefined;

@@ -1,9 +1,10 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { readFile } from "node:fs/promises";
+import { announceShutdown } from "../src/framework.ts";
+import { container } from "../src/index.ts";
 import { CHANNELS, resource, type ContainerEvent } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
-import { announceShutdown, container } from "../src/index.ts";
 
 type Kind = "background" | "health" | "restart" | "shutdown";
 type Heard = ContainerEvent & Readonly<Record<string, unknown>>;

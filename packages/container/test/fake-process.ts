@@ -1,4 +1,5 @@
-import type { EndSignal, MainProcess } from "../src/index.ts";
+import type { EndSignal } from "../src/index.ts";
+import type { MainProcess } from "../src/main/options.ts";
 
 /** A process that notes what is done to it. */
 export class FakeProcess implements MainProcess {

@@ -1,19 +1,10 @@
-import {
-  Guard,
-  Manager,
-  defineDriver,
-  fallback,
-  optional,
-  resource,
-  type Current,
-  type Definition,
-  type ManagerContext,
-} from "@steward/core";
-import { failure } from "@steward/testing";
+import { container } from "../src/index.ts";
+import { Guard, fallback, optional, resource, type Current, type Definition } from "@steward/core";
+import { Manager, defineDriver, type ManagerContext } from "@steward/core/driver";
 import { FakeClock } from "@steward/core/testing";
+import { failure } from "@steward/testing";
 import t from "tap";
 import * as v from "valibot";
-import { container } from "../src/index.ts";
 
 interface Store {
   get(key: string): Promise<string>;

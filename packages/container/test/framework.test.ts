@@ -1,6 +1,7 @@
-import { input, originOf, resource, specOf, variantOf, type Binding, type Definition } from "@steward/core";
-import t from "tap";
 import { container } from "../src/index.ts";
+import { input, resource, type Binding, type Definition } from "@steward/core";
+import { originOf, specOf, variantOf } from "@steward/core/container";
+import t from "tap";
 
 const request = input<string>()("request", { lifetime: "request" });
 const db = resource("db", { start: () => ({ name: "real" }) });

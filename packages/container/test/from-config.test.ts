@@ -1,7 +1,8 @@
-import { fromConfig, defineDriver, Manager, resource, type Definition, type ManagerContext } from "@steward/core";
+import { container } from "../src/index.ts";
+import { fromConfig, resource, type Definition } from "@steward/core";
+import { defineDriver, Manager, type ManagerContext } from "@steward/core/driver";
 import t from "tap";
 import * as v from "valibot";
-import { container } from "../src/index.ts";
 
 interface PoolOptions {
   readonly url: string;

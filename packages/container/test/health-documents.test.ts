@@ -2,10 +2,12 @@ import { request as httpRequest } from "node:http";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { Guard, Manager, defineDriver, resource, type ManagerContext } from "@steward/core";
+import { bearerCheck } from "../src/framework.ts";
+import { container, healthEndpoints, runMain, serveManagement, type HealthReport } from "../src/index.ts";
+import { Guard, resource } from "@steward/core";
+import { Manager, defineDriver, type ManagerContext } from "@steward/core/driver";
 import { FakeClock } from "@steward/core/testing";
 import * as v from "valibot";
-import { bearerCheck, container, healthEndpoints, runMain, serveManagement, type HealthReport } from "../src/index.ts";
 import { FakeProcess } from "./fake-process.ts";
 
 /** A remote whose calls take 20 ms, and fail while it is down. */

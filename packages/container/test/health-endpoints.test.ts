@@ -1,13 +1,7 @@
 import t from "tap";
+import { announceShutdown } from "../src/framework.ts";
+import { container, healthEndpoints, serveManagement, type HealthReport, type ResourceHealth } from "../src/index.ts";
 import { resource } from "@steward/core";
-import {
-  announceShutdown,
-  container,
-  healthEndpoints,
-  serveManagement,
-  type HealthReport,
-  type ResourceHealth,
-} from "../src/index.ts";
 
 const READ_AT = "2026-11-28T12:00:00.000Z";
 

@@ -1,8 +1,9 @@
-import { current, Guard, Manager, defineDriver, optional, resource, type ManagerContext } from "@steward/core";
+import { container } from "../src/index.ts";
+import { current, Guard, optional, resource } from "@steward/core";
+import { Manager, defineDriver, type ManagerContext } from "@steward/core/driver";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import * as v from "valibot";
-import { container } from "../src/index.ts";
 
 /** A remote that a test can take down, and a manager that talks to it through a guard. */
 class Remote {

@@ -1,9 +1,10 @@
-import { current, fresh, input, optional, resource, type Definition, type Needs } from "@steward/core";
+import { container } from "../src/index.ts";
+import { current, fresh, input, optional, resource, type Definition } from "@steward/core";
+import type { Needs } from "@steward/core/container";
 import { rounds } from "@steward/testing";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import t from "tap";
-import { container } from "../src/index.ts";
 
 /** One step of a random scope: how it is made, how it ends, and what it needs of the steps before it. */
 interface Shape {

@@ -1,6 +1,7 @@
-import { cached, current, fresh, isStewardError, lazy, resource, type Definition, type Needs } from "@steward/core";
-import { FakeClock } from "@steward/testing";
 import { container, type RunningContainer } from "../src/index.ts";
+import { cached, current, fresh, isStewardError, lazy, resource, type Definition } from "@steward/core";
+import type { Needs } from "@steward/core/container";
+import { FakeClock } from "@steward/testing";
 
 /** An instance of something, and the instances that it was made with. */
 export interface Part {

@@ -5,8 +5,6 @@ import { Agent, createServer, get, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import t from "tap";
-import { CHANNELS, publishServing, resource } from "@steward/core";
-import { FakeClock } from "@steward/core/testing";
 import {
   container,
   healthEndpoints,
@@ -15,6 +13,9 @@ import {
   type MainOptions,
   type RunningContainer,
 } from "../src/index.ts";
+import { CHANNELS, resource } from "@steward/core";
+import { publishServing } from "@steward/core/driver";
+import { FakeClock } from "@steward/core/testing";
 import { FakeProcess } from "./fake-process.ts";
 
 /** A process with an HTTP server, on a fake clock; what happens to it is in `log`. */

@@ -1,7 +1,8 @@
 import t from "tap";
-import { isRetryable, resource, StewardError, type ResourceSettings } from "@steward/core";
-import { failure, FakeClock } from "@steward/testing";
 import { container, StartError } from "../src/index.ts";
+import { isRetryable, resource, StewardError } from "@steward/core";
+import type { ResourceSettings } from "@steward/core/container";
+import { failure, FakeClock } from "@steward/testing";
 
 const refused = (): Error => Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:5432"), { code: "ECONNREFUSED" });
 

@@ -1,22 +1,9 @@
-import {
-  current,
-  fresh,
-  input,
-  isStewardError,
-  lazy,
-  Manager,
-  defineDriver,
-  optional,
-  OptionsError,
-  resource,
-  when,
-  type Definition,
-  type ManagerContext,
-} from "@steward/core";
+import { container, StartError } from "../src/index.ts";
+import { current, fresh, input, isStewardError, lazy, optional, resource, when, type Definition } from "@steward/core";
+import { Manager, defineDriver, OptionsError, type ManagerContext } from "@steward/core/driver";
 import { FakeClock } from "@steward/testing";
 import t from "tap";
 import * as v from "valibot";
-import { container, StartError } from "../src/index.ts";
 
 /** A resource that takes its time and tells a log of it. */
 function timed(

@@ -1,8 +1,9 @@
-import { Guard, guarded, Manager, defineDriver, resource, type ManagerContext } from "@steward/core";
+import { container } from "../src/index.ts";
+import { Guard, guarded, resource } from "@steward/core";
+import { Manager, defineDriver, type ManagerContext } from "@steward/core/driver";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import * as v from "valibot";
-import { container } from "../src/index.ts";
 
 /** A pool of two connections whose calls take 20 ms. */
 class PoolManager extends Manager<{ call(fails?: boolean): Promise<void> }> {

@@ -1,6 +1,7 @@
+import { containersUp, onContainerUp } from "../src/framework.ts";
+import { container, type RunningContainer } from "../src/index.ts";
 import { resource } from "@steward/core";
 import t from "tap";
-import { container, containersUp, onContainerUp, type RunningContainer } from "../src/index.ts";
 
 t.test("a container is among those that are up from its start to its stop", async (t) => {
   const app = container([resource("a", { start: () => 1 })]);

@@ -1,15 +1,9 @@
-import {
-  current,
-  Manager,
-  defineDriver,
-  resource,
-  type AnyDefinition,
-  type ApplyChange,
-  type ManagerContext,
-} from "@steward/core";
+import { container, healthEndpoints } from "../src/index.ts";
+import { current, resource } from "@steward/core";
+import type { AnyDefinition } from "@steward/core/container";
+import { Manager, defineDriver, type ApplyChange, type ManagerContext } from "@steward/core/driver";
 import * as v from "valibot";
 import t from "tap";
-import { container, healthEndpoints } from "../src/index.ts";
 
 /** A resource whose value changes while it stays. */
 class Dial extends Manager<number> {

@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../src/testing.ts";
 import fc from "fast-check";
 import t from "tap";
-import { Breaker, Guard, isStewardError, LatencyHistory, RetryPolicy, RollingWindow } from "../src/index.ts";
+import { Breaker } from "../src/driver.ts";
+import { LatencyHistory } from "../src/guard/latency.ts";
+import { RetryPolicy } from "../src/guard/retry.ts";
+import { RollingWindow } from "../src/guard/window.ts";
+import { Guard, isStewardError } from "../src/index.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 

@@ -1,15 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import t from "tap";
-import {
-  CHANNELS,
-  Exposures,
-  grpcStatusOf,
-  httpStatusOf,
-  isLoopback,
-  publicError,
-  StewardError,
-  type ExposureEvent,
-} from "../src/index.ts";
+import { Exposures, isLoopback } from "../src/driver.ts";
+import { CHANNELS, grpcStatusOf, httpStatusOf, publicError, StewardError, type ExposureEvent } from "../src/index.ts";
 
 t.test("the public part of an error is its code with a fixed sentence, or what its author marked as public", (t) => {
   const rows: readonly (readonly [error: unknown, code: string, http: number, grpc: string])[] = [

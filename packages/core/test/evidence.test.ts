@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
-import { Guard, GuardedUse, StewardError, type GuardOptions } from "../src/index.ts";
+import { GuardedUse } from "../src/driver.ts";
+import { Guard, StewardError, type GuardOptions } from "../src/index.ts";
 import { FakeClock } from "../src/testing.ts";
 
 /** A remote that a test can take down, freeze, or make slow, and what was asked of it. */

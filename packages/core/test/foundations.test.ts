@@ -4,20 +4,22 @@ import { FakeClock } from "../src/testing.ts";
 import fc from "fast-check";
 import t from "tap";
 import * as v from "valibot";
+import { isDefinition } from "../src/container.ts";
 import {
   breakerSchema,
-  cached,
   checkOptions,
   CORE_CODES,
-  currentContext,
   TimingWheel,
   describeError,
   TimerEntry,
-  isDefinition,
-  isStewardError,
   maskUrl,
   nearest,
   OptionsError,
+} from "../src/driver.ts";
+import {
+  cached,
+  currentContext,
+  isStewardError,
   resource,
   runWithContext,
   Secret,

@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import t from "tap";
-import { CHANNELS, Guard, GuardedUse, StewardError, type CallEvent, type Clock } from "../src/index.ts";
+import { GuardedUse } from "../src/driver.ts";
+import { CHANNELS, Guard, StewardError, type CallEvent, type Clock } from "../src/index.ts";
 
 /** Time that moves only when told to. */
 class ManualClock implements Clock {

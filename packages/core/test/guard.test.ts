@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../src/testing.ts";
 import fc from "fast-check";
 import t from "tap";
+import { GuardedUse, Histogram } from "../src/driver.ts";
 import {
   CHANNELS,
   Guard,
-  GuardedUse,
-  Histogram,
   isStewardError,
   runWithContext,
   StewardError,

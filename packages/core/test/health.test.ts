@@ -1,6 +1,7 @@
 import { FakeClock } from "../src/testing.ts";
 import t from "tap";
-import { HealthTracker, ProbeScheduler, type PassiveEvidence, type ProbeTarget } from "../src/index.ts";
+import { HealthTracker, ProbeScheduler, type ProbeTarget } from "../src/container.ts";
+import type { PassiveEvidence } from "../src/driver.ts";
 
 const quiet: PassiveEvidence = {
   lastSuccessAt: 0,

@@ -1,16 +1,10 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { FakeClock } from "../src/testing.ts";
 import t from "tap";
-import {
-  CHANNELS,
-  Guard,
-  Lifecycle,
-  Manager,
-  TRANSITIONS,
-  type ManagerContext,
-  type Phase,
-  type StateEvent,
-} from "../src/index.ts";
+import { Lifecycle } from "../src/container.ts";
+import { Manager, type ManagerContext } from "../src/driver.ts";
+import { CHANNELS, Guard, type Phase, type StateEvent } from "../src/index.ts";
+import { TRANSITIONS } from "../src/lifecycle/lifecycle.ts";
 
 type Hook = (signal: AbortSignal) => Promise<void> | void;
 

@@ -21,26 +21,25 @@ import {
   msSchema,
   oneOf,
   OptionsError,
-  parseOptions,
   pemListSchema,
   pemSchema,
-  problemsIn,
   recordOf,
   required,
   rule,
-  Secret,
   secretSchema,
   shape,
-  share,
   shareSchema,
   signal,
-  StewardError,
   text,
   textSchema,
   wholeNumber,
   withMethods,
   type Rule,
-} from "../src/index.ts";
+} from "../src/driver.ts";
+import { Secret, StewardError } from "../src/index.ts";
+import { share } from "../src/options/rules.ts";
+import { parseOptions } from "../src/options/schema.ts";
+import { problemsIn } from "../src/options/shape.ts";
 
 interface Sample {
   readonly timeoutMs?: number | undefined;

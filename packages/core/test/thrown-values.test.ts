@@ -1,5 +1,6 @@
 import t from "tap";
-import { describeError, Guard, isRetryable, isStewardError, systemClock } from "../src/index.ts";
+import { describeError } from "../src/driver.ts";
+import { Guard, isRetryable, isStewardError, systemClock } from "../src/index.ts";
 
 /** Values that throw when somebody looks at them. */
 const UNREADABLE: readonly (readonly [string, unknown])[] = [

@@ -1,4 +1,5 @@
-import { checkOptions, Guard, Manager, defineDriver, type DriverFactory, type ManagerContext } from "@steward/core";
+import { Guard } from "@steward/core";
+import { checkOptions, Manager, defineDriver, type DriverFactory, type ManagerContext } from "@steward/core/driver";
 import { probeKey, selfTest } from "./health.ts";
 import { CryptoBackend } from "./keysets/backend.ts";
 import { cleartextKek, type Kek } from "./keysets/kek.ts";

@@ -1,4 +1,4 @@
-import { countSchema as count, functionSchema, givenSchema as given, hasMethods, msSchema } from "@steward/core";
+import { countSchema as count, functionSchema, givenSchema as given, hasMethods, msSchema } from "@steward/core/driver";
 import * as v from "valibot";
 import type { Kek } from "./keysets/kek.ts";
 import type { KeyStore } from "./keysets/store.ts";

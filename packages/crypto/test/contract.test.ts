@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { specOf, type ManagerContext } from "@steward/core";
+import { CryptoBackendManager, memoryStore } from "../src/index.ts";
+import { specOf } from "@steward/core/container";
+import type { ManagerContext } from "@steward/core/driver";
 import { resourceContract } from "@steward/testing";
 import t from "tap";
-import { CryptoBackendManager, memoryStore } from "../src/index.ts";
 import { testCrypto } from "../src/testing.ts";
 
 // A store that takes its turn on the event loop, as real ones do, so that a start can be overtaken by a stop.

@@ -1,13 +1,5 @@
-import {
-  checkOptions,
-  Exposures,
-  Manager,
-  StewardError,
-  type Guard,
-  type ManagerContext,
-  type MetricSample,
-  type PubSub,
-} from "@steward/core";
+import { StewardError, type Guard, type MetricSample, type PubSub } from "@steward/core";
+import { checkOptions, Exposures, Manager, type ManagerContext } from "@steward/core/driver";
 import { drizzle, PostgresJsDatabase, PostgresJsSession } from "drizzle-orm/postgres-js";
 import type { Sql } from "postgres";
 import { GivenSupply } from "./client/given.ts";

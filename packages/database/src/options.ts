@@ -1,4 +1,5 @@
 import type { ConnectionOptions } from "node:tls";
+import type { BreakerOptions, Secret, SecretSource } from "@steward/core";
 import {
   breakerSchema,
   CERT_NEEDS_KEY,
@@ -14,10 +15,7 @@ import {
   ruleSchema,
   secretSchema,
   textSchema,
-  type BreakerOptions,
-  type Secret,
-  type SecretSource,
-} from "@steward/core";
+} from "@steward/core/driver";
 import type { Logger } from "drizzle-orm";
 import type { PostgresType, Sql } from "postgres";
 import * as v from "valibot";

@@ -1,4 +1,4 @@
-import type { ManagerContext } from "@steward/core";
+import type { ManagerContext } from "@steward/core/driver";
 import { DatabasePoolManager } from "./manager.ts";
 import type { DatabaseInput, Schema } from "./options.ts";
 

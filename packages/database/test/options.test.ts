@@ -1,9 +1,3 @@
-import { Secret, specOf, systemClock, type ValueOf } from "@steward/core";
-import { failure } from "@steward/testing";
-import { sql } from "drizzle-orm";
-import { integer, pgTable } from "drizzle-orm/pg-core";
-import t from "tap";
-import { inspect } from "node:util";
 import {
   begin,
   DATABASE_CODES,
@@ -12,6 +6,13 @@ import {
   transaction,
   type DatabaseInput,
 } from "../src/index.ts";
+import { Secret, systemClock, type ValueOf } from "@steward/core";
+import { specOf } from "@steward/core/container";
+import { failure } from "@steward/testing";
+import { sql } from "drizzle-orm";
+import { integer, pgTable } from "drizzle-orm/pg-core";
+import t from "tap";
+import { inspect } from "node:util";
 import { testDatabase } from "../src/testing.ts";
 
 function problems(options: unknown): string {

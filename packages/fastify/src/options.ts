@@ -1,4 +1,6 @@
 import type { Container, HealthEndpointOptions, RunningContainer } from "@steward/container";
+import type { Binding } from "@steward/core";
+import type { Needs } from "@steward/core/container";
 import {
   anything,
   flag,
@@ -13,11 +15,9 @@ import {
   text,
   wholeNumber,
   withMethods,
-  type Binding,
-  type Needs,
   type Rule,
   type Shape,
-} from "@steward/core";
+} from "@steward/core/driver";
 import { problemShape, requestIdRule, type ProblemOptions } from "@steward/server";
 import type { AccessLogOptions } from "./app/access-log.ts";
 import type { MetricsRoute } from "./app/endpoints.ts";

@@ -1,13 +1,10 @@
 // Routes may say `tags`, `summary` and what else a document holds.
 /// <reference types="@fastify/swagger" preserve="true" />
-import {
-  announceShutdown,
-  onContainerUp,
-  type AllInputs,
-  type Container,
-  type RunningContainer,
-} from "@steward/container";
-import { assertShape, type Binding, type MetricsSource, type Needs } from "@steward/core";
+import type { Container, RunningContainer } from "@steward/container";
+import { announceShutdown, onContainerUp, type AllInputs } from "@steward/container/framework";
+import type { Binding, MetricsSource } from "@steward/core";
+import type { Needs } from "@steward/core/container";
+import { assertShape } from "@steward/core/driver";
 import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from "fastify";
 import plugin from "fastify-plugin";
 import {

@@ -1,5 +1,7 @@
-import type { ReplacementFor, ReplacementReach } from "@steward/container";
-import { assertShape, isDefinition, recognised, type AnyDefinition, type Definition } from "@steward/core";
+import type { ReplacementFor, ReplacementReach } from "@steward/container/framework";
+import type { Definition } from "@steward/core";
+import { isDefinition, type AnyDefinition } from "@steward/core/container";
+import { assertShape, recognised } from "@steward/core/driver";
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from "fastify";
 
 /** A definition and what stands in for it. */

@@ -1,13 +1,6 @@
 import { status, type Client, type ClientReadableStream, type ServiceError } from "@grpc/grpc-js";
-import {
-  assertShape,
-  milliseconds,
-  shape,
-  signal as aSignal,
-  StewardError,
-  systemClock,
-  type Shape,
-} from "@steward/core";
+import { StewardError, systemClock } from "@steward/core";
+import { assertShape, milliseconds, shape, signal as aSignal, type Shape } from "@steward/core/driver";
 import { healthService, type ServingStatus } from "./proto/codec.ts";
 
 interface Asked {

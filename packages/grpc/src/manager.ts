@@ -1,16 +1,13 @@
 import type { Client } from "@grpc/grpc-js";
+import { Guard, StewardError, type Definition, type MetricSample } from "@steward/core";
 import {
   checkOptions,
-  Guard,
   Manager,
   defineDriver,
-  StewardError,
-  type Definition,
   type DriverFactory,
   type ManagedSettings,
   type ManagerContext,
-  type MetricSample,
-} from "@steward/core";
+} from "@steward/core/driver";
 import type { ManagedCall } from "./channel/call.ts";
 import { callChecker } from "./channel/call-options.ts";
 import { GrpcChannel, ManagedChannel, MethodKinds } from "./channel/channel.ts";

@@ -1,4 +1,5 @@
 import type { ChannelOptions, Client, Interceptor } from "@grpc/grpc-js";
+import type { BreakerOptions, Secret, SecretSource } from "@steward/core";
 import {
   breakerSchema,
   CERT_NEEDS_KEY,
@@ -12,11 +13,8 @@ import {
   msSchema,
   pemSchema,
   secretSchema,
-  type BreakerOptions,
   type OptionsSchema,
-  type Secret,
-  type SecretSource,
-} from "@steward/core";
+} from "@steward/core/driver";
 import * as v from "valibot";
 import type { ServiceConstructor } from "./channel/channel.ts";
 import type { StatusName } from "./status.ts";

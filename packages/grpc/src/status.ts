@@ -1,12 +1,9 @@
 import { Metadata, status, type ServiceError, type StatusObject } from "@grpc/grpc-js";
+import { grpcStatusOf, isStewardError, publicError, StewardError } from "@steward/core";
 import {
   anything,
   assertShape,
   brand,
-  grpcStatusOf,
-  isStewardError,
-  publicError,
-  StewardError,
   stewardErrorIn,
   usualVerdict,
   type Verdict,
@@ -15,7 +12,7 @@ import {
   shape,
   text,
   type Shape,
-} from "@steward/core";
+} from "@steward/core/driver";
 import { errorInfo, retryInfo, statusMessage } from "./proto/codec.ts";
 
 /** Name of a gRPC status, such as `NOT_FOUND`. */

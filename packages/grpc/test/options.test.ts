@@ -1,7 +1,8 @@
 import { Client, credentials } from "@grpc/grpc-js";
-import { checkOptions, isStewardError, OptionsError } from "@steward/core";
-import t from "tap";
 import { grpcChannel, GrpcChannelManager, grpcServer, GrpcServerManager, implement } from "../src/index.ts";
+import { isStewardError } from "@steward/core";
+import { checkOptions, OptionsError } from "@steward/core/driver";
+import t from "tap";
 import { grpcChannelSchema } from "../src/options.ts";
 import { Renderer } from "./renderer.ts";
 

@@ -1,4 +1,5 @@
-import { describeError, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import { Client, type buildConnector, type Dispatcher } from "undici";
 import type { Origins } from "./session/origins.ts";
 

@@ -1,14 +1,12 @@
+import { StewardError, type Guard, type MetricSample } from "@steward/core";
 import {
   Manager,
   defineDriver,
   checkOptions,
-  StewardError,
-  type Guard,
   type DriverFactory,
   type ManagerContext,
-  type MetricSample,
   type PassiveEvidence,
-} from "@steward/core";
+} from "@steward/core/driver";
 import type { buildConnector } from "undici";
 import { BorrowedConnections } from "./connections/borrowed.ts";
 import type { Connections } from "./connections/connection.ts";

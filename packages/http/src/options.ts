@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import type { BreakerOptions, Secret, SecretSource } from "@steward/core";
 import {
   breakerSchema,
   CERT_NEEDS_KEY,
@@ -14,11 +15,8 @@ import {
   pemSchema,
   secretSchema,
   shareSchema,
-  type BreakerOptions,
   type OptionsSchema,
-  type Secret,
-  type SecretSource,
-} from "@steward/core";
+} from "@steward/core/driver";
 import type { Dispatcher } from "undici";
 import * as v from "valibot";
 import type { ProxySettings } from "./connections/connector.ts";

@@ -1,5 +1,6 @@
 import { MockAgent } from "undici";
-import { specOf, type Definition } from "@steward/core";
+import type { Definition } from "@steward/core";
+import { specOf } from "@steward/core/container";
 import { httpSession, HttpSessionManager } from "./manager.ts";
 import { OF_CONNECTIONS, type HttpSessionOptions } from "./options.ts";
 import type { HttpSession } from "./session/session.ts";

@@ -1,7 +1,7 @@
 import t from "tap";
-import { checkOptions, OptionsError } from "@steward/core";
-import { Agent } from "undici";
 import { httpSession, HttpSessionManager } from "../src/index.ts";
+import { checkOptions, OptionsError } from "@steward/core/driver";
+import { Agent } from "undici";
 import { httpSchema } from "../src/options.ts";
 
 function problemsOf(options: object): string[] {

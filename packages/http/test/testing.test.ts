@@ -1,8 +1,9 @@
+import { httpSession } from "../src/index.ts";
 import { container } from "@steward/container";
-import { resource, specOf } from "@steward/core";
+import { resource } from "@steward/core";
+import { specOf } from "@steward/core/container";
 import t from "tap";
 import { failure } from "@steward/testing";
-import { httpSession } from "../src/index.ts";
 import { mockHttpSession } from "../src/testing.ts";
 
 t.test("a mocked session answers what the test wrote down, and refuses the rest", async (t) => {

@@ -1,13 +1,13 @@
+import type { Guard } from "@steward/core";
 import {
   checkOptions,
   Exposures,
   defineDriver,
   Manager,
-  type Guard,
   type DriverFactory,
   type ManagerContext,
   type PassiveEvidence,
-} from "@steward/core";
+} from "@steward/core/driver";
 import { Assembly } from "./client/assembly.ts";
 import { RedisClient } from "./client/client.ts";
 import type { Backend } from "./connection/backend.ts";

@@ -1,3 +1,4 @@
+import type { BreakerOptions, SecretSource } from "@steward/core";
 import {
   breakerSchema,
   CERT_NEEDS_KEY,
@@ -8,10 +9,8 @@ import {
   msSchema,
   pemSchema,
   textSchema,
-  type BreakerOptions,
   type OptionsSchema,
-  type SecretSource,
-} from "@steward/core";
+} from "@steward/core/driver";
 import type { Redis } from "ioredis";
 import * as v from "valibot";
 import { parseRedisUrl } from "./connection/url.ts";

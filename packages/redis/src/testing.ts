@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { StewardError, type ManagerContext } from "@steward/core";
+import { StewardError } from "@steward/core";
+import type { ManagerContext } from "@steward/core/driver";
 import { RedisPoolManager } from "./manager.ts";
 import type { RedisPoolOptions } from "./options.ts";
 

@@ -3,9 +3,9 @@ import { connect, Socket, type AddressInfo } from "node:net";
 import { once } from "node:events";
 import { inspect } from "node:util";
 import t from "tap";
-import { isDefinition, specOf } from "@steward/core";
-import { Alarm, until } from "@steward/testing";
 import { redisCluster, RedisClusterManager, redisPool, RedisPoolManager, type RedisPoolOptions } from "../src/index.ts";
+import { isDefinition, specOf } from "@steward/core/container";
+import { Alarm, until } from "@steward/testing";
 import { certificate, privateKey } from "./fixtures/tls.ts";
 import { launch, manage, needsRedis, proxyTo } from "./setup.ts";
 

@@ -1,7 +1,7 @@
 import { startFaultProxy, type FaultProxy } from "@steward/testing";
 import { findRedis, startRedis, type RedisOptions, type RedisServer } from "@steward/testing/servers";
-import type { ManagerContext } from "@steward/core";
 import { RedisPoolManager, type RedisPoolOptions } from "../src/index.ts";
+import type { ManagerContext } from "@steward/core/driver";
 
 /** What `t.test` takes to skip a case where there is no Redis; with `CI=true` that is a failure instead. */
 export const needsRedis: { skip?: string } = ((): { skip?: string } => {

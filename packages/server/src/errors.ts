@@ -1,4 +1,5 @@
 import { STATUS_CODES, validateHeaderValue } from "node:http";
+import { StewardError, type StewardErrorDetails } from "@steward/core";
 import {
   anything,
   assertShape,
@@ -7,11 +8,9 @@ import {
   recordOf,
   shape,
   text,
-  StewardError,
   type Rule,
   type Shape,
-  type StewardErrorDetails,
-} from "@steward/core";
+} from "@steward/core/driver";
 import type { Issue } from "./inputs/issue.ts";
 
 /** Every error code of `@steward/server`, with what it means. */

@@ -10,7 +10,7 @@ import {
   text,
   type Rule,
   type Shape,
-} from "@steward/core";
+} from "@steward/core/driver";
 import type { ProblemOptions } from "./problem/problem.ts";
 import type { OAuthFlow } from "./security/scheme.ts";
 

@@ -1,11 +1,5 @@
-import {
-  assertShape,
-  describeError,
-  StewardError,
-  type HistogramValue,
-  type MetricSample,
-  type MetricsSource,
-} from "@steward/core";
+import { StewardError, type HistogramValue, type MetricSample, type MetricsSource } from "@steward/core";
+import { assertShape, describeError } from "@steward/core/driver";
 import { METRICS } from "./metrics.ts";
 import { readShape } from "./options.ts";
 import { Pace } from "./pace.ts";

@@ -1,4 +1,5 @@
-import { assertShape, Histogram, StewardError, type MetricSample } from "@steward/core";
+import { StewardError, type MetricSample } from "@steward/core";
+import { assertShape, Histogram } from "@steward/core/driver";
 import type { DescribedSource } from "./gather.ts";
 import { histogramShape, meterShape, metricShape } from "./options.ts";
 

@@ -1,4 +1,4 @@
-import { func, listOf, recognised, recordOf, shape, text, wholeNumber, type Shape } from "@steward/core";
+import { func, listOf, recognised, recordOf, shape, text, wholeNumber, type Shape } from "@steward/core/driver";
 import type { ReadOptions } from "./gather.ts";
 import type { HistogramOptions, MeterOptions, MetricOptions } from "./meter.ts";
 

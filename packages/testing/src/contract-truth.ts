@@ -1,4 +1,4 @@
-import type { Manager } from "@steward/core";
+import type { Manager } from "@steward/core/driver";
 import type { ContractCase } from "./contract.ts";
 import type { Examination } from "./examination.ts";
 

@@ -7,7 +7,7 @@ import {
   type Manager,
   type ManagerContext,
   type Shape,
-} from "@steward/core";
+} from "@steward/core/driver";
 import { lifeCases } from "./contract-life.ts";
 import { stopCases } from "./contract-stop.ts";
 import { truthCases } from "./contract-truth.ts";
@@ -74,7 +74,7 @@ export interface ContractCase {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { Manager } from "@steward/core";
+ * import { Manager } from "@steward/core/driver";
  * import { resourceContract } from "@steward/testing";
  * class Nothing extends Manager<object> {
  *   readonly client = {};

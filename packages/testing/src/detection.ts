@@ -1,4 +1,6 @@
-import { HealthTracker, type HealthStatus, type Manager } from "@steward/core";
+import type { HealthStatus } from "@steward/core";
+import { HealthTracker } from "@steward/core/container";
+import type { Manager } from "@steward/core/driver";
 import { Load } from "./load.ts";
 import { startFaultProxy, type FaultProxy } from "./proxy.ts";
 import { sleep } from "./waits.ts";

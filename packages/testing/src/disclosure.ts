@@ -1,4 +1,5 @@
-import { CORE_CODES, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { CORE_CODES } from "@steward/core/driver";
 
 /** An error as it may meet a handler, full of what no caller may read. */
 export interface LeakyError {

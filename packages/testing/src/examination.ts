@@ -1,4 +1,5 @@
-import { describeError, isStewardError, type Manager, type ManagerContext, type Phase } from "@steward/core";
+import { isStewardError, type Phase } from "@steward/core";
+import { describeError, type Manager, type ManagerContext } from "@steward/core/driver";
 import type { ContractAssert, ContractFactory } from "./contract.ts";
 import { trackHandles } from "./leaks.ts";
 import type { FaultProxy } from "./proxy.ts";

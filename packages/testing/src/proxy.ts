@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { assertShape, func, recognised, required, shape, type Shape } from "@steward/core";
+import { assertShape, func, recognised, required, shape, type Shape } from "@steward/core/driver";
 import type { FlowFaults } from "./flow.ts";
 import { type Direction, Link, type LinkOwner } from "./link.ts";
 

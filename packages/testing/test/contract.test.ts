@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import t from "tap";
-import { Guard, isStewardError, Manager, type ManagerContext } from "@steward/core";
 import { assertNoLeaks, type FaultProxy, resourceContract, startFaultProxy, trackHandles } from "../src/index.ts";
+import { Guard, isStewardError } from "@steward/core";
+import { Manager, type ManagerContext } from "@steward/core/driver";
 
 /** A server that answers every chunk with itself. */
 async function startEcho(): Promise<Server> {

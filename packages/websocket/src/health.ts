@@ -1,4 +1,5 @@
-import { isStewardError, usualVerdict, type PassiveEvidence, type Verdict } from "@steward/core";
+import { isStewardError } from "@steward/core";
+import { usualVerdict, type PassiveEvidence, type Verdict } from "@steward/core/driver";
 import type { WebSocketSession } from "./client/session.ts";
 
 /**

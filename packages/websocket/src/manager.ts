@@ -1,14 +1,13 @@
 import { setMaxListeners } from "node:events";
+import { Guard, type MetricSample } from "@steward/core";
 import {
   checkOptions,
-  Guard,
   Manager,
   defineDriver,
   type DriverFactory,
   type ManagerContext,
-  type MetricSample,
   type PassiveEvidence,
-} from "@steward/core";
+} from "@steward/core/driver";
 import type { ClientOptions } from "ws";
 import { WebSocketClient, type SessionTarget } from "./client/client.ts";
 import type { Target } from "./client/dial.ts";

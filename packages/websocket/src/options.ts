@@ -1,3 +1,4 @@
+import type { BreakerOptions } from "@steward/core";
 import {
   breakerSchema,
   CERT_NEEDS_KEY,
@@ -8,9 +9,8 @@ import {
   hasMethods,
   msSchema,
   pemSchema,
-  type BreakerOptions,
   type OptionsSchema,
-} from "@steward/core";
+} from "@steward/core/driver";
 import * as v from "valibot";
 import type { ResumeHook } from "./client/plan.ts";
 import { overheard } from "./client/plaintext.ts";

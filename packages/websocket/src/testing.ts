@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { ManagerContext } from "@steward/core";
+import type { ManagerContext } from "@steward/core/driver";
 import { WebSocketHubManager } from "./hub/manager.ts";
 import type { WebSocketHubOptions } from "./hub/options.ts";
 

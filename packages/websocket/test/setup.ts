@@ -1,9 +1,9 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { ManagerContext } from "@steward/core";
+import { WebSocketSessionManager, type WebSocketSessionOptions } from "../src/index.ts";
+import type { ManagerContext } from "@steward/core/driver";
 import { startFaultProxy, type FaultProxy } from "@steward/testing";
 import { WebSocket, WebSocketServer } from "ws";
-import { WebSocketSessionManager, type WebSocketSessionOptions } from "../src/index.ts";
 import { testHub, type TestHubManager, type TestHubOptions } from "../src/testing.ts";
 
 /** What a test offers that these need. */

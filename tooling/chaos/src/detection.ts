@@ -1,4 +1,4 @@
-import type { Manager } from "@steward/core";
+import type { Manager } from "@steward/core/driver";
 import { DatabasePoolManager } from "@steward/database";
 import { GrpcChannelManager } from "@steward/grpc";
 import { type Row, row } from "@steward/harness";

@@ -4,7 +4,7 @@ import { databasePool } from "@steward/database";
 import { redisCluster, redisPool } from "@steward/redis";
 import { webSocketSession } from "@steward/websocket";
 import { cryptoBackend } from "@steward/crypto";
-import { specOf, type AnyDefinition } from "@steward/core";
+import { specOf, type AnyDefinition } from "@steward/core/container";
 import t from "tap";
 
 const defaults = { timeoutMs: 4_000, retry: { maxAttempts: 2 }, breaker: { consecutiveFailures: 2 } };

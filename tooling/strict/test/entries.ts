@@ -1,8 +1,11 @@
 import { container } from "@steward/container";
 import * as containers from "@steward/container";
+import * as framework from "@steward/container/framework";
 import * as config from "@steward/config";
 import * as configTesting from "@steward/config/testing";
 import * as core from "@steward/core";
+import * as coreContainer from "@steward/core/container";
+import * as coreDriver from "@steward/core/driver";
 import * as coreTesting from "@steward/core/testing";
 import * as crypto from "@steward/crypto";
 import * as pki from "@steward/crypto/pki";
@@ -178,14 +181,6 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
           { clock: undefined },
         ],
       },
-      Breaker: {
-        call: (options) => new core.Breaker("x", options),
-        wrong: [{ failureRatio: 2 }, { stallMs: Number.NaN }, { breakDurationMs: "1s" }],
-      },
-      RetryPolicy: {
-        call: (options) => new core.RetryPolicy(options),
-        wrong: [{ budgetRatio: 2 }, { maxAttempts: 1.5 }],
-      },
       guarded: {
         call: (options) => core.guarded({}, () => 1, options),
         wrong: [...DURATIONS, { signal: {} }, { idempotent: "yes" }],
@@ -197,15 +192,33 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     },
     none: [
       "fromConfig", // its factories check what they are given
-      "CERT_NEEDS_KEY anything assertShape brand breakerSchema certNeedsKey checkOptions checkShape countSchema current",
-      "currentContext timingWheelOf defaultsShape describeError needOf edgeOf eitherSchema fallback flag judged fresh func funcOr functionSchema generator",
-      "givenSchema grpcStatusOf hasMethods httpStatusOf isDefinition isFunction isGeneratorFunction isLoopback isRetryable",
-      "isStewardError lazy listOf literalOr defineDriver maskUrl milliseconds msSchema nearest oneOf optional originOf",
-      "parseOptions pemListSchema pemSchema plainValue isHeard isThenable problemsIn publicError publishConfig publishEvent publishServing recognised",
-      "recordOf required rule ruleSchema runWithContext secretSchema shape share shareSchema sharedAbortController signal",
-      "sleepOn specOf stewardErrorIn text textSchema variantOf when notForUsers wholeNumber withMethods",
-      "TimingWheel TimerEntry Exposures GuardedUse Histogram LatencyHistory Lifecycle Manager OptionsError RollingWindow",
-      "Secret StewardError TimeoutReached callRules withTimeout evidenceOf guardValue usualVerdict",
+      "afterReply current currentContext fallback fresh generator grpcStatusOf httpStatusOf isRetryable isStewardError lazy",
+      "optional publicError runWithContext Secret StewardError when",
+    ],
+  },
+  "@steward/core/driver": {
+    module: coreDriver,
+    takes: {
+      Breaker: {
+        call: (options) => new coreDriver.Breaker("x", options),
+        wrong: [{ failureRatio: 2 }, { stallMs: Number.NaN }, { breakDurationMs: "1s" }],
+      },
+    },
+    none: [
+      "anything assertShape brand breakerSchema callRules certNeedsKey checkOptions checkShape countSchema defineDriver",
+      "describeError eitherSchema flag func funcOr functionSchema givenSchema hasMethods isFunction isLoopback listOf",
+      "literalOr maskUrl milliseconds msSchema nearest notForUsers oneOf parseOptions pemListSchema pemSchema",
+      "publishConfig publishServing recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
+      "sleepOn stewardErrorIn text textSchema timingWheelOf usualVerdict wholeNumber withMethods withTimeout",
+      "Exposures GuardedUse Histogram Manager OptionsError TimeoutReached TimerEntry TimingWheel",
+    ],
+  },
+  "@steward/core/container": {
+    module: coreContainer,
+    takes: {},
+    none: [
+      "defaultsShape edgeOf guardValue isDefinition isHeard isThenable judged needOf originOf plainValue publishEvent",
+      "sharedAbortController specOf variantOf Lifecycle",
       "HealthTracker ProbeScheduler", // a container has checked what it hands to these
     ],
   },
@@ -227,8 +240,8 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
           { clock: 5 },
         ],
       },
-      Container: { call: (options) => container([one]).start([], options), wrong: [{ signal: {} }] },
-      RunningContainer: { call: (options) => running((up) => up.stop(options)), wrong: DURATIONS },
+      "container.start": { call: (options) => container([one]).start([], options), wrong: [{ signal: {} }] },
+      "running.stop": { call: (options) => running((up) => up.stop(options)), wrong: DURATIONS },
       healthEndpoints: {
         call: (options) => running((up) => containers.healthEndpoints(up, options)),
         wrong: [{ detials: true }, { retryAfterMs: Number.NaN }, { token: 5 }],
@@ -249,7 +262,12 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       explain: { call: (options) => containers.explain(container([one]), options), wrong: [] },
     },
-    none: ["PreparedNeeds StartError StopError announceShutdown containersUp onContainerUp bearerCheck"],
+    none: ["StartError StopError"],
+  },
+  "@steward/container/framework": {
+    module: framework,
+    takes: {},
+    none: ["PreparedNeeds announceShutdown bearerCheck containersUp onContainerUp"],
   },
   "@steward/http": {
     module: http,

@@ -1,17 +1,6 @@
-import {
-  anything,
-  assertShape,
-  describeError,
-  func,
-  isStewardError,
-  nearest,
-  recordOf,
-  shape,
-  specOf,
-  systemClock,
-  type AnyDefinition,
-  type Shape,
-} from "@steward/core";
+import { isStewardError, systemClock } from "@steward/core";
+import { specOf, type AnyDefinition } from "@steward/core/container";
+import { anything, assertShape, describeError, func, nearest, recordOf, shape, type Shape } from "@steward/core/driver";
 import { ConfigManager } from "../manager.ts";
 import type { ConfigOptions } from "../options.ts";
 import { configOf } from "../settings/definition.ts";

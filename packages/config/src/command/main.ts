@@ -2,7 +2,8 @@
 // steward-config <module> [check | explain [path] | example | schema]
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { describeError, isDefinition, type AnyDefinition } from "@steward/core";
+import { isDefinition, type AnyDefinition } from "@steward/core/container";
+import { describeError } from "@steward/core/driver";
 import { isConfig } from "../settings/definition.ts";
 import { runConfigCommand } from "./commands.ts";
 

@@ -1,3 +1,4 @@
+import { Secret } from "@steward/core";
 import {
   assertShape,
   countSchema,
@@ -5,12 +6,11 @@ import {
   listOf,
   MAX_TIMER_MS,
   ruleSchema,
-  Secret,
   shape,
   text as textRule,
   wholeNumber,
   type Shape,
-} from "@steward/core";
+} from "@steward/core/driver";
 import * as v from "valibot";
 import { marked } from "./mark.ts";
 import { faultOfSecret, schemes, type SecretRules } from "./secrets.ts";

@@ -1,4 +1,5 @@
-import { nearest, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { nearest } from "@steward/core/driver";
 import { leavesOf, type Leaf, type ObjectField } from "./field.ts";
 
 /** Between the levels of a path, and in the names of variables. */

@@ -1,4 +1,4 @@
-import { nearest } from "@steward/core";
+import { nearest } from "@steward/core/driver";
 import { expectation, type Field, type ListField, type ValueField } from "../schema/field.ts";
 import { parseJson } from "../sources/json.ts";
 import type { Node, SourceProblem } from "../sources/node.ts";

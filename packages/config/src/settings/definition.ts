@@ -1,19 +1,14 @@
+import { resource, StewardError, type Definition } from "@steward/core";
 import {
-  defineDriver,
   isDefinition,
-  OptionsError,
-  parseOptions,
-  resource,
-  StewardError,
   type AnyDefinition,
   type CheckedNeeds,
-  type Definition,
-  type ManagedSettings,
   type Needs,
   type OpenOfAll,
   type ResourceSettings,
   type ValuesOf,
-} from "@steward/core";
+} from "@steward/core/container";
+import { parseOptions, defineDriver, OptionsError, type ManagedSettings } from "@steward/core/driver";
 import { ConfigManager } from "../manager.ts";
 import { configSchema, type ConfigOptions } from "../options.ts";
 import { fieldAt } from "../schema/field.ts";

@@ -1,4 +1,5 @@
-import { maskUrl, OptionsError, Secret } from "@steward/core";
+import { Secret } from "@steward/core";
+import { maskUrl, OptionsError } from "@steward/core/driver";
 import type { Leaf } from "../schema/field.ts";
 import type { Model } from "../schema/read-schema.ts";
 import { nodeAt } from "../sources/node.ts";

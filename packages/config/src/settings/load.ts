@@ -1,4 +1,5 @@
-import { describeError, isRetryable, OptionsError, StewardError, withTimeout, type Clock } from "@steward/core";
+import { isRetryable, StewardError, type Clock } from "@steward/core";
+import { describeError, OptionsError, withTimeout } from "@steward/core/driver";
 import type { Model } from "../schema/read-schema.ts";
 import { mapAt, merge, type Node, type Reading, type SourceProblem } from "../sources/node.ts";
 import { prefixOf, type Source } from "../sources/source.ts";

@@ -1,12 +1,6 @@
-import {
-  describeError,
-  isStewardError,
-  publishConfig,
-  type AnyDefinition,
-  type ApplyChange,
-  type Clock,
-  type StewardError,
-} from "@steward/core";
+import { isStewardError, type Clock, type StewardError } from "@steward/core";
+import type { AnyDefinition } from "@steward/core/container";
+import { describeError, publishConfig, type ApplyChange } from "@steward/core/driver";
 import { configError } from "../errors.ts";
 import { changedPaths, isWithin } from "./changes.ts";
 import { namesOf } from "./explain.ts";

@@ -1,4 +1,4 @@
-import { originOf, type AnyDefinition } from "@steward/core";
+import { originOf, type AnyDefinition } from "@steward/core/container";
 
 const paths = new WeakMap<AnyDefinition, string>();
 

@@ -1,4 +1,5 @@
-import { describeError, TimeoutReached, withTimeout, type Clock } from "@steward/core";
+import type { Clock } from "@steward/core";
+import { describeError, TimeoutReached, withTimeout } from "@steward/core/driver";
 import { configError } from "../errors.ts";
 
 /** Takes part in reloads: it prepares for new settings, and changes over when all others have prepared too. */

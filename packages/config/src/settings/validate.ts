@@ -1,4 +1,4 @@
-import { parseOptions, type OptionsSchema } from "@steward/core";
+import { parseOptions, type OptionsSchema } from "@steward/core/driver";
 import { fieldAt } from "../schema/field.ts";
 import type { Model } from "../schema/read-schema.ts";
 import { keysOf } from "../schema/standard.ts";

@@ -11,7 +11,7 @@ import {
   text,
   type Rule,
   type Shape,
-} from "@steward/core";
+} from "@steward/core/driver";
 import { parseDotenv } from "./dotenv.ts";
 import { parseJson } from "./json.ts";
 import { merge, type Node, type Reading, type SourceProblem } from "./node.ts";

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { assertShape, flag, listOf, recordOf, shape, text, type Shape } from "@steward/core";
+import { assertShape, flag, listOf, recordOf, shape, text, type Shape } from "@steward/core/driver";
 import type { Leaf } from "../schema/field.ts";
 import type { Model } from "../schema/read-schema.ts";
 import { mapAt, put, type Node, type Reading, type SourceProblem } from "./node.ts";

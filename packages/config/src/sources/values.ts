@@ -1,4 +1,4 @@
-import { assertShape, describeError, func, listOf, required, shape, text, type Shape } from "@steward/core";
+import { assertShape, describeError, func, listOf, required, shape, text, type Shape } from "@steward/core/driver";
 import type { MapNode, Node, Reading } from "./node.ts";
 import type { ReadContext, Source } from "./source.ts";
 import { readVariables } from "./variables.ts";

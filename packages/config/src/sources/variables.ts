@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { nearest } from "@steward/core";
+import { nearest } from "@steward/core/driver";
 import type { Leaf } from "../schema/field.ts";
 import { FILE_SUFFIX, type Names } from "../schema/names.ts";
 import { mapAt, put, type MapNode, type Reading, type SourceProblem } from "./node.ts";

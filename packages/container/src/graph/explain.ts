@@ -1,4 +1,4 @@
-import { assertShape, oneOf, type Rule } from "@steward/core";
+import { assertShape, oneOf, type Rule } from "@steward/core/driver";
 import type { GraphView, NodeView } from "./view.ts";
 
 /** How a graph can be shown. */

@@ -1,14 +1,14 @@
+import type { Binding } from "@steward/core";
 import {
   edgeOf,
-  OptionsError,
   originOf,
   specOf,
   type AnyDefinition,
-  type Binding,
   type EdgeSpec,
   type Need,
   type Spec,
-} from "@steward/core";
+} from "@steward/core/container";
+import { OptionsError } from "@steward/core/driver";
 import { containerError } from "../errors.ts";
 import {
   isHeldByContainer,

@@ -1,4 +1,4 @@
-import { edgeOf, specOf, type EdgeSpec } from "@steward/core";
+import { edgeOf, specOf, type EdgeSpec } from "@steward/core/container";
 import { isHeldByContainer, type AnyDefinition, type Graph } from "./graph.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import type { Generation } from "../lifecycle/state.ts";

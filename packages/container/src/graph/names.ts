@@ -1,5 +1,5 @@
 import { containerError } from "../errors.ts";
-import type { AnyDefinition } from "@steward/core";
+import type { AnyDefinition } from "@steward/core/container";
 import type { Overrides } from "./node.ts";
 
 /** Names of nodes, with their indices. */

@@ -1,4 +1,4 @@
-import { edgeOf, type AnyDefinition, type EdgeSpec, type Need, type Spec } from "@steward/core";
+import { edgeOf, type AnyDefinition, type EdgeSpec, type Need, type Spec } from "@steward/core/container";
 
 /** What stands in for a definition: a value, or another definition. */
 export type Override =

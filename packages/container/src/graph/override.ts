@@ -1,12 +1,6 @@
-import {
-  nearest,
-  specOf,
-  type Bare,
-  type Definition,
-  type HeldLifetime,
-  type Need,
-  type Reachable,
-} from "@steward/core";
+import type { Definition } from "@steward/core";
+import { specOf, type Bare, type HeldLifetime, type Need, type Reachable } from "@steward/core/container";
+import { nearest } from "@steward/core/driver";
 import { containerError } from "../errors.ts";
 import { targetsOfNeed, type AnyDefinition, type Overrides } from "./graph.ts";
 

@@ -1,4 +1,4 @@
-import { checkShape, flag, milliseconds, type Shape, shape, text } from "@steward/core";
+import { checkShape, flag, milliseconds, type Shape, shape, text } from "@steward/core/driver";
 import { bearerCheck } from "./bearer.ts";
 import { finderOf, remembered, type Finding, type HealthState } from "./documents.ts";
 import { healthJson } from "./json.ts";

@@ -1,6 +1,16 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { checkShape, describeError, func, listOf, recordOf, type Shape, shape, text, wholeNumber } from "@steward/core";
+import {
+  checkShape,
+  describeError,
+  func,
+  listOf,
+  recordOf,
+  type Shape,
+  shape,
+  text,
+  wholeNumber,
+} from "@steward/core/driver";
 import { healthEndpoints, type HealthSource } from "./endpoints.ts";
 import { excludeFromTraffic } from "../main/traffic.ts";
 

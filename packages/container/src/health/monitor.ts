@@ -1,17 +1,13 @@
+import type { Clock, Timer } from "@steward/core";
 import {
-  type Clock,
   type HealthThresholds,
   HealthTracker,
-  milliseconds,
   type ProbeSchedule,
   ProbeScheduler,
   type ProbeTarget,
-  type Shape,
-  shape,
   type ResourceDefaults,
-  type Timer,
-  wholeNumber,
-} from "@steward/core";
+} from "@steward/core/container";
+import { milliseconds, type Shape, shape, wholeNumber } from "@steward/core/driver";
 import { Availability } from "./availability.ts";
 import type { Events } from "../lifecycle/events.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";

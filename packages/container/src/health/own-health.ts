@@ -1,4 +1,6 @@
-import { describeError, type Health, type HealthStatus, type LastProbe, type Phase } from "@steward/core";
+import type { HealthStatus, Phase } from "@steward/core";
+import type { Health, LastProbe } from "@steward/core/container";
+import { describeError } from "@steward/core/driver";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import { PlainManager } from "../lifecycle/plain-manager.ts";
 

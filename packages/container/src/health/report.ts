@@ -1,4 +1,6 @@
-import { describeError, type HealthStatus, type LastProbe, type Phase, type Readiness } from "@steward/core";
+import type { HealthStatus, Phase, Readiness } from "@steward/core";
+import type { LastProbe } from "@steward/core/container";
+import { describeError } from "@steward/core/driver";
 import { indicesOf } from "../lifecycle/state.ts";
 import type { Engine } from "../lifecycle/engine.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";

@@ -1,11 +1,6 @@
-import {
-  describeError,
-  publishEvent,
-  type BackgroundEvent,
-  type Clock,
-  type RerunOptions,
-  type Trouble,
-} from "@steward/core";
+import type { BackgroundEvent, Clock, RerunOptions } from "@steward/core";
+import { publishEvent, type Trouble } from "@steward/core/container";
+import { describeError } from "@steward/core/driver";
 import { backoffMs } from "../start/backoff.ts";
 import { containerError } from "../errors.ts";
 import type { Events } from "./events.ts";

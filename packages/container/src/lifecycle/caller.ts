@@ -1,4 +1,5 @@
-import { currentContext, sharedAbortController, StewardError, type Clock, type Timer } from "@steward/core";
+import { currentContext, StewardError, type Clock, type Timer } from "@steward/core";
+import { sharedAbortController } from "@steward/core/container";
 
 /** How long a caller waits for something that others may want too. */
 export interface CallerOptions {

@@ -1,4 +1,5 @@
-import { edgeOf, specOf, type CallDefaults, type Clock } from "@steward/core";
+import type { Clock } from "@steward/core";
+import { edgeOf, specOf, type CallDefaults } from "@steward/core/container";
 import type { BackgroundEnd } from "./background.ts";
 import type { AnyDefinition, Graph } from "../graph/graph.ts";
 import { setNeed } from "../graph/set-need.ts";

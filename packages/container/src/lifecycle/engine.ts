@@ -1,13 +1,5 @@
-import {
-  Lifecycle,
-  sharedAbortController,
-  type BackgroundEvent,
-  type Binding,
-  type Clock,
-  type Needs,
-  type Phase,
-  type ResourceDefaults,
-} from "@steward/core";
+import type { BackgroundEvent, Binding, Clock, Phase } from "@steward/core";
+import { Lifecycle, sharedAbortController, type Needs, type ResourceDefaults } from "@steward/core/container";
 import { announceBackgroundEnd, type BackgroundEnd } from "./background.ts";
 import type { ChangeOrder, NodeStarts } from "../start/node-starts.ts";
 import type { CachedHost } from "./cached-instances.ts";

@@ -1,4 +1,5 @@
-import { isHeard, publishEvent, type Clock, type ContainerEvent, type ContainerEvents } from "@steward/core";
+import type { Clock, ContainerEvent } from "@steward/core";
+import { isHeard, publishEvent, type ContainerEvents } from "@steward/core/container";
 
 /** What happened, without what every event of a container carries. */
 export type Happened<K extends keyof ContainerEvents> = Omit<ContainerEvents[K], keyof ContainerEvent>;

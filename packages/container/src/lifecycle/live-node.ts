@@ -1,4 +1,5 @@
-import type { HealthStatus, ManagedResource, Spec } from "@steward/core";
+import type { HealthStatus } from "@steward/core";
+import type { ManagedResource, Spec } from "@steward/core/container";
 import { mayBeDown, type GraphNode } from "../graph/graph.ts";
 import { PlainManager, type PlainContext } from "./plain-manager.ts";
 import { ProcessShare } from "./process-share.ts";

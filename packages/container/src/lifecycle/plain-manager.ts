@@ -1,16 +1,13 @@
+import { StewardError, type Clock, type Guard } from "@steward/core";
 import {
   guardValue,
-  Manager,
   plainValue,
-  StewardError,
   type CallDefaults,
-  type Clock,
-  type Guard,
-  type ManagerContext,
   type PlannedGuard,
   type Spec,
   type Trouble,
-} from "@steward/core";
+} from "@steward/core/container";
+import { Manager, type ManagerContext } from "@steward/core/driver";
 import { Background, type BackgroundEnd } from "./background.ts";
 import { didNotYield, yieldedTwice } from "../errors.ts";
 

@@ -1,13 +1,13 @@
+import type { Phase } from "@steward/core";
 import type {
   CallSummary,
   LastProbe,
   LifecycleState,
   ManagedResource,
   ManagerCall,
-  Phase,
   Spec,
   Trouble,
-} from "@steward/core";
+} from "@steward/core/container";
 
 /** One instance of a `process` resource. */
 interface Shared {

@@ -1,4 +1,5 @@
-import { sharedAbortController, type Clock } from "@steward/core";
+import type { Clock } from "@steward/core";
+import { sharedAbortController } from "@steward/core/container";
 import { NodeStarts, type StartHost, type StartPlace } from "../start/node-starts.ts";
 import { firstOf } from "./caller.ts";
 import type { LiveNode } from "./live-node.ts";

@@ -1,11 +1,6 @@
-import {
-  describeError,
-  isStewardError,
-  sharedAbortController,
-  TimeoutReached,
-  withTimeout,
-  type RestartEvent,
-} from "@steward/core";
+import { isStewardError, type RestartEvent } from "@steward/core";
+import { sharedAbortController } from "@steward/core/container";
+import { describeError, TimeoutReached, withTimeout } from "@steward/core/driver";
 import { firstOf, untilAborted } from "./caller.ts";
 import { containerError, type NodeFailure } from "../errors.ts";
 import type { Events } from "./events.ts";

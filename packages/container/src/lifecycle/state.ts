@@ -1,4 +1,4 @@
-import { judged } from "@steward/core";
+import { judged } from "@steward/core/container";
 import { containerError } from "../errors.ts";
 import type { Edge, Graph, GraphNode } from "../graph/graph.ts";
 import { setNeed } from "../graph/set-need.ts";

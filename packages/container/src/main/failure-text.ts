@@ -1,4 +1,5 @@
-import { describeError, isStewardError } from "@steward/core";
+import { isStewardError } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import { StartError } from "../errors.ts";
 
 /** What a person reads when a start or a shutdown failed: the message in full, and stacks where somebody's code threw. */

@@ -1,5 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { CHANNELS, describeError, type ContainerEvents, type HealthEvent, type StateEvent } from "@steward/core";
+import { CHANNELS, type HealthEvent, type StateEvent } from "@steward/core";
+import type { ContainerEvents } from "@steward/core/container";
+import { describeError } from "@steward/core/driver";
 import type { RunningContainer } from "../running.ts";
 import type { MainLogger, ShutdownInfo } from "./options.ts";
 

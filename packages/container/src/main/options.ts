@@ -1,6 +1,5 @@
+import type { Binding, Clock } from "@steward/core";
 import {
-  type Binding,
-  type Clock,
   func,
   funcOr,
   literalOr,
@@ -10,7 +9,7 @@ import {
   shape,
   signal,
   withMethods,
-} from "@steward/core";
+} from "@steward/core/driver";
 import { managementShape, type ManagementOptions } from "../health/management.ts";
 import { clockRule, inputsRule } from "../options.ts";
 import type { RunningContainer } from "../running.ts";

@@ -1,5 +1,6 @@
 import { constants } from "node:os";
-import { checkShape, describeError, systemClock, type BackgroundEvent, type Binding, type Clock } from "@steward/core";
+import { systemClock, type BackgroundEvent, type Binding, type Clock } from "@steward/core";
+import { checkShape, describeError } from "@steward/core/driver";
 import type { Container, StartOptions } from "../container.ts";
 import { containerError } from "../errors.ts";
 import { failureText } from "./failure-text.ts";

@@ -1,14 +1,6 @@
-import {
-  RESOURCE_TIMEOUTS,
-  specOf,
-  StewardError,
-  TimerEntry,
-  timingWheelOf,
-  type AnyDefinition,
-  type Clock,
-  type StopContext,
-  type TimingWheel,
-} from "@steward/core";
+import { StewardError, type Clock, type StopContext } from "@steward/core";
+import { RESOURCE_TIMEOUTS, specOf, type AnyDefinition } from "@steward/core/container";
+import { TimerEntry, timingWheelOf, type TimingWheel } from "@steward/core/driver";
 import { atOnce } from "../stop/stop.ts";
 
 /** The last part of the time for a cleanup, once its signal has been aborted: this part of it, at most that many ms. */

@@ -1,4 +1,5 @@
-import { afterReply, isThenable, type Spec } from "@steward/core";
+import { afterReply } from "@steward/core";
+import { isThenable, type Spec } from "@steward/core/container";
 import { containerError, yieldedTwice } from "../errors.ts";
 import type { AnyDefinition } from "../graph/graph.ts";
 import { withSuppressed } from "./suppressed.ts";

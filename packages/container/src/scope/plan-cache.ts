@@ -1,4 +1,4 @@
-import type { Need, Needs } from "@steward/core";
+import type { Need, Needs } from "@steward/core/container";
 import type { Plan, PlanKind } from "./plan.ts";
 import type { Generation } from "../lifecycle/state.ts";
 

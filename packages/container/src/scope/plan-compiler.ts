@@ -1,4 +1,4 @@
-import { needOf, edgeOf, specOf, type EdgeSpec, type Needs, type Spec } from "@steward/core";
+import { needOf, edgeOf, specOf, type EdgeSpec, type Needs, type Spec } from "@steward/core/container";
 import { containerError } from "../errors.ts";
 import { interpreter } from "./plan-runner.ts";
 import { isHeldByContainer, type AnyDefinition, type Graph } from "../graph/graph.ts";

@@ -1,4 +1,4 @@
-import { isThenable, plainValue, specOf } from "@steward/core";
+import { isThenable, plainValue, specOf } from "@steward/core/container";
 import { setNeed } from "../graph/set-need.ts";
 import { containerError } from "../errors.ts";
 import { Wait, type Subject } from "./bounds.ts";

@@ -1,4 +1,4 @@
-import type { Needs, Spec } from "@steward/core";
+import type { Needs, Spec } from "@steward/core/container";
 import type { AnyDefinition } from "../graph/graph.ts";
 import type { Bounds } from "./bounds.ts";
 

@@ -1,4 +1,5 @@
-import type { Binding, Needs } from "@steward/core";
+import type { Binding } from "@steward/core";
+import type { Needs } from "@steward/core/container";
 import type { Engine } from "../lifecycle/engine.ts";
 import type { AnyDefinition } from "../graph/graph.ts";
 import type { Plan } from "./plan.ts";

@@ -1,4 +1,5 @@
-import { isThenable, type Binding, type Needs, type ValuesOf } from "@steward/core";
+import type { Binding } from "@steward/core";
+import { isThenable, type Needs, type ValuesOf } from "@steward/core/container";
 import type { Engine } from "../lifecycle/engine.ts";
 import type { Resolved, ResolvableBy, ScopeNeeds, SomeDefinition } from "./scope-types.ts";
 import type { ScopeState } from "./scope.ts";

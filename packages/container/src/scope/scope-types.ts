@@ -1,14 +1,5 @@
-import type {
-  AbsenceComplaint,
-  AnyDefinition,
-  Bare,
-  Binding,
-  Need,
-  Needs,
-  OpenOf,
-  ReachOf,
-  ValueOf,
-} from "@steward/core";
+import type { Binding, ValueOf } from "@steward/core";
+import type { AbsenceComplaint, AnyDefinition, Bare, Need, Needs, OpenOf, ReachOf } from "@steward/core/container";
 
 /** The inputs that a tuple of bindings gives. */
 export type InputsOf<B extends readonly Binding[]> = [B[number]] extends [never]

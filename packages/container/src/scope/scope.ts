@@ -1,4 +1,5 @@
-import type { Binding, Definition, Need } from "@steward/core";
+import type { Binding, Definition } from "@steward/core";
+import type { Need } from "@steward/core/container";
 import { runCleanups, type Cleanup, type Outcome } from "./cleanups.ts";
 import { containerError } from "../errors.ts";
 import { execute } from "./plan-runner.ts";

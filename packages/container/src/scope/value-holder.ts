@@ -1,4 +1,4 @@
-import { isThenable, type Needs } from "@steward/core";
+import { isThenable, type Needs } from "@steward/core/container";
 import type { Cleanup, LifecycleGenerator } from "./cleanups.ts";
 import { containerError, didNotYield } from "../errors.ts";
 import type { AnyDefinition } from "../graph/graph.ts";

@@ -1,4 +1,5 @@
-import type { Binding, Needs, ValuesOf } from "@steward/core";
+import type { Binding } from "@steward/core";
+import type { Needs, ValuesOf } from "@steward/core/container";
 import type { Engine } from "../lifecycle/engine.ts";
 import { runScope, type Scope, type ScopeWork } from "../scope/run-scope.ts";
 import type { InputsOf, Resolved, ResolvableBy, ScopeNeeds, SomeDefinition } from "../scope/scope-types.ts";

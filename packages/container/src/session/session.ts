@@ -1,4 +1,5 @@
-import { isThenable, type Binding, type Needs } from "@steward/core";
+import type { Binding } from "@steward/core";
+import { isThenable, type Needs } from "@steward/core/container";
 import { runCleanups, type Cleanup, type Outcome } from "../scope/cleanups.ts";
 import { containerError } from "../errors.ts";
 import { execute } from "../scope/plan-runner.ts";

@@ -1,4 +1,5 @@
-import { type Binding, type Clock, milliseconds, type Shape, shape, type Timer, wholeNumber } from "@steward/core";
+import type { Binding, Clock, Timer } from "@steward/core";
+import { milliseconds, type Shape, shape, wholeNumber } from "@steward/core/driver";
 import { containerError } from "../errors.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import type { Bounds } from "../scope/bounds.ts";

@@ -1,4 +1,5 @@
-import { sharedAbortController, type Clock } from "@steward/core";
+import type { Clock } from "@steward/core";
+import { sharedAbortController } from "@steward/core/container";
 import { NodeStarts, type StartHost } from "./node-starts.ts";
 import { forCaller, untilAborted } from "../lifecycle/caller.ts";
 import { containerError } from "../errors.ts";

@@ -1,11 +1,11 @@
+import type { Clock } from "@steward/core";
 import {
-  OptionsError,
   sharedAbortController,
   type CallDefaults,
-  type Clock,
   type ManagedResource,
   type ValueChange,
-} from "@steward/core";
+} from "@steward/core/container";
+import { OptionsError } from "@steward/core/driver";
 import type { BackgroundEnd } from "../lifecycle/background.ts";
 import { untilAborted } from "../lifecycle/caller.ts";
 import type { NodeFailure } from "../errors.ts";

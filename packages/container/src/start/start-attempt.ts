@@ -1,4 +1,6 @@
-import { describeError, sharedAbortController, TimeoutReached, withTimeout, type Clock } from "@steward/core";
+import type { Clock } from "@steward/core";
+import { sharedAbortController } from "@steward/core/container";
+import { describeError, TimeoutReached, withTimeout } from "@steward/core/driver";
 import type { NodeFailure } from "../errors.ts";
 import type { Edge } from "../graph/graph.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";

@@ -1,4 +1,5 @@
-import { describeError, isStewardError, OptionsError } from "@steward/core";
+import { isStewardError } from "@steward/core";
+import { describeError, OptionsError } from "@steward/core/driver";
 import { StartError, type NodeFailure } from "../errors.ts";
 import type { StartAttempt } from "./start-attempt.ts";
 import type { StoppedNodes } from "../stop/stop.ts";

@@ -1,4 +1,5 @@
-import { isRetryable, RESOURCE_TIMEOUTS, type Clock, type ManagedResource, type ResourceSettings } from "@steward/core";
+import { isRetryable, type Clock } from "@steward/core";
+import { RESOURCE_TIMEOUTS, type ManagedResource, type ResourceSettings } from "@steward/core/container";
 import { backoffMs } from "./backoff.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 

@@ -1,4 +1,5 @@
-import { sharedAbortController, type Clock, type Timer } from "@steward/core";
+import type { Clock, Timer } from "@steward/core";
+import { sharedAbortController } from "@steward/core/container";
 import { atOnce, type StopTime } from "./stop.ts";
 
 /** Bounds of a container, in ms. */

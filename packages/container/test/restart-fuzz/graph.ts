@@ -1,16 +1,5 @@
-import {
-  cached,
-  current,
-  edgeOf,
-  fresh,
-  input,
-  lazy,
-  optional,
-  resource,
-  when,
-  type Definition,
-  type Need,
-} from "@steward/core";
+import { cached, current, fresh, input, lazy, optional, resource, when, type Definition } from "@steward/core";
+import { edgeOf, type Need } from "@steward/core/container";
 import { OF_RESOURCE, type Claim, type Part, type Ledger, type Owner } from "./parts.ts";
 import type { Random } from "./random.ts";
 

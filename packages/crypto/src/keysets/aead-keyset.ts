@@ -1,4 +1,4 @@
-import { flag, shape } from "@steward/core";
+import { flag, shape } from "@steward/core/driver";
 import { aadRule, associatedOf } from "./call-options.ts";
 import { bytesOf, messageBytes, type Data, type Message } from "../suites/bytes.ts";
 import { atOnce, inTurns, type BytesOrWork } from "../suites/turns.ts";

@@ -1,5 +1,6 @@
 import { createCipheriv, createHash, randomBytes, type Hash } from "node:crypto";
-import { nearest, type Clock, type Guard, type StewardError } from "@steward/core";
+import type { Clock, Guard, StewardError } from "@steward/core";
+import { nearest } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
 import type { PasswordHasher } from "../passwords/hasher.ts";
 import type { Data } from "../suites/bytes.ts";

@@ -4,7 +4,7 @@ import { u32 } from "../suites/bytes.ts";
 import { xaesGcm } from "../suites/gcm.ts";
 import { nativeEngine } from "../suites/native-engine.ts";
 import { atOnce } from "../suites/turns.ts";
-import { describeError } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import type { Kek } from "./kek.ts";
 import type { KeysetRecord } from "./record.ts";
 import { parseRecord, serializeRecord } from "./record-text.ts";

@@ -1,4 +1,4 @@
-import { assertShape, OptionsError, rule, type Rule, type Shape } from "@steward/core";
+import { assertShape, OptionsError, rule, type Rule, type Shape } from "@steward/core/driver";
 import { associated, type Associated } from "../suites/associated-data.ts";
 
 /** What associated data must be. Nothing is looked at here: {@link associatedOf} does it, once. */

@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
-import { assertShape, flag, oneOf, shape, wholeNumber, type Clock, type StewardError } from "@steward/core";
+import type { Clock, StewardError } from "@steward/core";
+import { assertShape, flag, oneOf, shape, wholeNumber } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
 import { kindOf } from "../suites/bytes.ts";
 import { ALGORITHM_NAMES, type AlgorithmName, type Purpose } from "../suites/catalog.ts";

@@ -1,17 +1,7 @@
 import { types } from "node:util";
 import { createHash, createSecretKey, randomBytes, scrypt, type KeyObject } from "node:crypto";
-import {
-  assertShape,
-  funcOr,
-  recognised,
-  required,
-  rule,
-  Secret,
-  shape,
-  text,
-  wholeNumber,
-  type SecretSource,
-} from "@steward/core";
+import { Secret, type SecretSource } from "@steward/core";
+import { assertShape, funcOr, recognised, required, rule, shape, text, wholeNumber } from "@steward/core/driver";
 import { cryptoError, notAuthentic } from "../errors.ts";
 import { xaesGcm } from "../suites/gcm.ts";
 import { nativeEngine } from "../suites/native-engine.ts";

@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
-import { isStewardError, MAX_TIMER_MS, type Clock, type StewardError, type Timer } from "@steward/core";
+import { isStewardError, type Clock, type StewardError, type Timer } from "@steward/core";
+import { MAX_TIMER_MS } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
 import { ALGORITHMS, importForeignKey, type AlgorithmName } from "../suites/catalog.ts";
 import type { Engine } from "../suites/engine.ts";

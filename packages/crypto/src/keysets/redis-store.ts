@@ -1,12 +1,5 @@
-import {
-  assertShape,
-  required,
-  shape,
-  text as textRule,
-  withMethods,
-  type PubSub,
-  type RedisRunner,
-} from "@steward/core";
+import type { PubSub, RedisRunner } from "@steward/core";
+import { assertShape, required, shape, text as textRule, withMethods } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
 import type { KeyStore } from "./store.ts";
 

@@ -1,4 +1,5 @@
-import { assertShape, required, shape, text, withMethods, type PubSub, type SqlRunner } from "@steward/core";
+import type { PubSub, SqlRunner } from "@steward/core";
+import { assertShape, required, shape, text, withMethods } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
 import type { KeyStore } from "./store.ts";
 

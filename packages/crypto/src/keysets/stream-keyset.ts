@@ -1,6 +1,6 @@
 import type { Transform } from "node:stream";
 import { types } from "node:util";
-import { shape, wholeNumber } from "@steward/core";
+import { shape, wholeNumber } from "@steward/core/driver";
 import { aadRule, associatedOf } from "./call-options.ts";
 import { cryptoError, notAuthentic } from "../errors.ts";
 import type { Associated } from "../suites/associated-data.ts";

@@ -1,4 +1,4 @@
-import { shape } from "@steward/core";
+import { shape } from "@steward/core/driver";
 import { aadRule, associatedOf } from "./call-options.ts";
 import type { Associated, AssociatedData } from "../suites/associated-data.ts";
 import type { Message } from "../suites/bytes.ts";

@@ -1,5 +1,6 @@
 import { types } from "node:util";
-import { describeError, isStewardError } from "@steward/core";
+import { isStewardError } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
 import { kindOf } from "../suites/bytes.ts";
 import { kekIdOf, unwrapRecord, wrapRecord } from "./blob.ts";

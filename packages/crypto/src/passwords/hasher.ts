@@ -1,5 +1,6 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { assertShape, Guard, milliseconds, shape, type Clock, type GuardStats, type StewardError } from "@steward/core";
+import { Guard, type Clock, type GuardStats, type StewardError } from "@steward/core";
+import { assertShape, milliseconds, shape } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
 import { kindOf, utf8 } from "../suites/bytes.ts";
 import { formatHash, parseHash, type HashLimits } from "./phc.ts";

@@ -1,4 +1,5 @@
 import { randomBytes, X509Certificate, type KeyObject } from "node:crypto";
+import { systemClock, type Clock } from "@steward/core";
 import {
   assertShape,
   listOf,
@@ -6,12 +7,10 @@ import {
   oneOf,
   required,
   shape,
-  systemClock,
   text,
   wholeNumber,
   withMethods,
-  type Clock,
-} from "@steward/core";
+} from "@steward/core/driver";
 import {
   contentOf,
   fromDer,

@@ -1,18 +1,8 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { types } from "node:util";
 import { Worker } from "node:worker_threads";
-import {
-  assertShape,
-  checkShape,
-  flag,
-  Guard,
-  listOf,
-  required,
-  shape,
-  systemClock,
-  text,
-  wholeNumber,
-} from "@steward/core";
+import { Guard, systemClock } from "@steward/core";
+import { assertShape, checkShape, flag, listOf, required, shape, text, wholeNumber } from "@steward/core/driver";
 import { kindOf } from "../suites/bytes.ts";
 import {
   fromDer,

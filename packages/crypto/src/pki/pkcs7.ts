@@ -1,5 +1,6 @@
 import { createHash, sign } from "node:crypto";
-import { assertShape, flag, listOf, required, shape, systemClock, text, withMethods, type Clock } from "@steward/core";
+import { systemClock, type Clock } from "@steward/core";
+import { assertShape, flag, listOf, required, shape, text, withMethods } from "@steward/core/driver";
 import { types } from "node:util";
 import { kindOf } from "../suites/bytes.ts";
 import { cryptoError } from "../errors.ts";

@@ -1,5 +1,5 @@
 import { createPublicKey, verify, type KeyObject } from "node:crypto";
-import { assertShape, listOf, oneOf, shape, text } from "@steward/core";
+import { assertShape, listOf, oneOf, shape, text } from "@steward/core/driver";
 import {
   contentOf,
   fromDer,

@@ -1,12 +1,5 @@
-import {
-  Guard,
-  notForUsers,
-  StewardError,
-  usualVerdict,
-  type CallOptions,
-  type GuardBasis,
-  type Verdict,
-} from "@steward/core";
+import { Guard, StewardError, type CallOptions } from "@steward/core";
+import { notForUsers, usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { ReservedSql, Sql, TransactionSql } from "postgres";
 import type { Line, Taker } from "../connections/connection.ts";
 import { driverClient, driverOptions, type Handler } from "../connections/driver.ts";

@@ -1,11 +1,6 @@
-import {
-  defineDriver,
-  type Definition,
-  type DerivedOptions,
-  type ManagedSettings,
-  type Needs,
-  type OpenOfAll,
-} from "@steward/core";
+import type { Definition } from "@steward/core";
+import type { Needs, OpenOfAll } from "@steward/core/container";
+import { defineDriver, type DerivedOptions, type ManagedSettings } from "@steward/core/driver";
 import { DatabasePoolManager, type Database } from "../manager.ts";
 import { databaseSchema, type DatabaseInput, type Schema } from "../options.ts";
 

@@ -1,4 +1,5 @@
-import { describeError, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import type { ReservedSql, Sql } from "postgres";
 import type { Line, Runner, Taker } from "../connections/connection.ts";
 import { rawQuery, type DriverQuery, type Handler } from "../connections/driver.ts";

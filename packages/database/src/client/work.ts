@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
-import { GuardedUse, isStewardError, StewardError, type CallOptions, type Guard } from "@steward/core";
+import { isStewardError, StewardError, type CallOptions, type Guard } from "@steward/core";
+import { GuardedUse } from "@steward/core/driver";
 import type { Line, Runner, Taker } from "../connections/connection.ts";
 import type { DriverQuery } from "../connections/driver.ts";
 

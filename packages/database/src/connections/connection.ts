@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { Readable, Writable, type Duplex } from "node:stream";
-import { describeError, StewardError, type Clock, type Timer } from "@steward/core";
+import { StewardError, type Clock, type Timer } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import type { Sql } from "postgres";
 import { ARRAY_TYPES, learnArrays } from "./arrays.ts";
 import { switchArrays, type DateMode } from "./dates.ts";

@@ -1,5 +1,6 @@
 import { Duplex } from "node:stream";
-import { describeError, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 
 /** What is used of a PGlite. */
 export interface EmbeddedServer {

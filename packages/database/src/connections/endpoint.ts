@@ -1,6 +1,6 @@
 import { connect, Socket, type NetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
-import { isLoopback, OptionsError, type Exposure } from "@steward/core";
+import { isLoopback, OptionsError, type Exposure } from "@steward/core/driver";
 import type { Sql } from "postgres";
 import type { DatabaseOptions } from "../options.ts";
 import { switchScalars, type DateMode } from "./dates.ts";

@@ -1,4 +1,4 @@
-import { describeError } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import { isIP } from "node:net";
 import type { DatabaseOptions } from "../options.ts";
 

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { describeError, StewardError, type Clock } from "@steward/core";
+import { StewardError, type Clock } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate } from "drizzle-orm/postgres-js/migrator";
 import type { Sql } from "postgres";

@@ -1,13 +1,5 @@
-import {
-  assertShape,
-  callRules,
-  flag,
-  oneOf,
-  shape,
-  StewardError,
-  type CallOptions,
-  type RulesOf,
-} from "@steward/core";
+import { StewardError, type CallOptions } from "@steward/core";
+import { assertShape, callRules, flag, oneOf, shape, type RulesOf } from "@steward/core/driver";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type { TransactionSql } from "postgres";
 import type { Lease } from "../client/lease.ts";

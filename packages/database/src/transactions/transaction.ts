@@ -1,4 +1,5 @@
-import { assertShape, milliseconds, shape, wholeNumber, type Clock } from "@steward/core";
+import type { Clock } from "@steward/core";
+import { assertShape, milliseconds, shape, wholeNumber } from "@steward/core/driver";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import { seamOf } from "../client/seam.ts";
 import type { Schema } from "../options.ts";

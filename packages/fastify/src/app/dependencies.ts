@@ -1,5 +1,5 @@
-import type { ScopeNeeds } from "@steward/container";
-import type { Need, Needs } from "@steward/core";
+import type { ScopeNeeds } from "@steward/container/framework";
+import type { Need, Needs } from "@steward/core/container";
 import type { FastifyInstance } from "fastify";
 import type { Provided } from "@steward/server";
 

@@ -1,11 +1,11 @@
 import { Readable } from "node:stream";
 import {
-  bearerCheck,
   healthEndpoints,
   type HealthAnswer,
   type HealthEndpointOptions,
   type RunningContainer,
 } from "@steward/container";
+import { bearerCheck } from "@steward/container/framework";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { HIDDEN } from "../document/documents.ts";
 import { unauthenticated } from "@steward/server";

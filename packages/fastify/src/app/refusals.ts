@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { assertShape } from "@steward/core";
+import { assertShape } from "@steward/core/driver";
 import { refuseConnection, type ProblemOptions } from "@steward/server";
 import type { FastifyServerOptions } from "fastify";
 import { refusalsShape } from "../options.ts";

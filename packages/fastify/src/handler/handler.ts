@@ -1,15 +1,6 @@
-import type { ScopeNeeds } from "@steward/container";
-import {
-  anything,
-  assertShape,
-  flag,
-  milliseconds,
-  shape,
-  type Shape,
-  type Need,
-  type Needs,
-  type ValuesOf,
-} from "@steward/core";
+import type { ScopeNeeds } from "@steward/container/framework";
+import type { Need, Needs, ValuesOf } from "@steward/core/container";
+import { anything, assertShape, flag, milliseconds, shape, type Shape } from "@steward/core/driver";
 import { assertNeeds, Route, type AnyHandler, type AppContext, type Provided } from "@steward/server";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { notRegistered, notSeen, tooEarly } from "../errors.ts";

@@ -1,4 +1,4 @@
-import { publishServing } from "@steward/core";
+import { publishServing } from "@steward/core/driver";
 import { InvalidInput, loggable, SocketError, type AnyHandler, type AppContext, type Route } from "@steward/server";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { SocketLike } from "./handler.ts";

@@ -1,20 +1,8 @@
-import {
-  anything,
-  assertShape,
-  func,
-  required,
-  resource,
-  shape,
-  text,
-  wholeNumber,
-  type Shape,
-  type AnyDefinition,
-  type Definition,
-  type Needs,
-  type OpenOfAll,
-  type ValuesOf,
-} from "@steward/core";
-import { containersUp, type RunningContainer } from "@steward/container";
+import type { RunningContainer } from "@steward/container";
+import { containersUp } from "@steward/container/framework";
+import { resource, type Definition } from "@steward/core";
+import type { AnyDefinition, Needs, OpenOfAll, ValuesOf } from "@steward/core/container";
+import { anything, assertShape, func, required, shape, text, wholeNumber, type Shape } from "@steward/core/driver";
 import type { FastifyInstance } from "fastify";
 import { fastifyError } from "../errors.ts";
 

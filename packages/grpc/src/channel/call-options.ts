@@ -1,5 +1,5 @@
 import type { InterceptingCall, Interceptor } from "@grpc/grpc-js";
-import { anything, assertShape, recognised, shape } from "@steward/core";
+import { anything, assertShape, recognised, shape } from "@steward/core/driver";
 
 const isDeadline = (value: unknown): boolean =>
   value instanceof Date ? !Number.isNaN(value.getTime()) : typeof value === "number" && !Number.isNaN(value);

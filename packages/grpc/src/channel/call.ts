@@ -1,13 +1,6 @@
 import type { CallCredentials, ChannelInterface, Metadata, status as codes, StatusObject } from "@grpc/grpc-js";
-import {
-  currentContext,
-  describeError,
-  GuardedUse,
-  isStewardError,
-  StewardError,
-  systemClock,
-  type Verdict,
-} from "@steward/core";
+import { currentContext, isStewardError, StewardError, systemClock } from "@steward/core";
+import { describeError, GuardedUse, type Verdict } from "@steward/core/driver";
 import { causeOfStatus, statusOfRefusal, StatusFailure, verdictOn } from "../status.ts";
 import type { Link } from "./link.ts";
 import { SLACK_MS, withDeadline } from "./wire-deadline.ts";

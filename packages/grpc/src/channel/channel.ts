@@ -7,7 +7,7 @@ import {
   type Interceptor,
   type ServiceDefinition,
 } from "@grpc/grpc-js";
-import { notForUsers } from "@steward/core";
+import { notForUsers } from "@steward/core/driver";
 import { ManagedCall } from "./call.ts";
 import type { CallOwner, ChannelCall, MethodKind } from "./types.ts";
 

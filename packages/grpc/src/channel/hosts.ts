@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { isLoopback } from "@steward/core";
+import { isLoopback } from "@steward/core/driver";
 
 /** The hosts that a target of grpc-js names: `host:port`, `dns:///host:port`, `ipv4:1.2.3.4:1,5.6.7.8:1`; none for a Unix socket. */
 export function hostsOf(target: string): readonly string[] {

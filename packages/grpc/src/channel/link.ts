@@ -1,5 +1,6 @@
 import { Client, connectivityState, credentials, type ChannelInterface } from "@grpc/grpc-js";
-import { timingWheelOf, TimerEntry, StewardError, type Clock, type Timer } from "@steward/core";
+import { StewardError, type Clock, type Timer } from "@steward/core";
+import { timingWheelOf, TimerEntry } from "@steward/core/driver";
 import { checkHealth, isSilence } from "../health.ts";
 import type { ManagedCall } from "./call.ts";
 

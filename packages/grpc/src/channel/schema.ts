@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js";
-import { givenSchema } from "@steward/core";
+import { givenSchema } from "@steward/core/driver";
 import * as v from "valibot";
 import type { StatusName } from "../status.ts";
 

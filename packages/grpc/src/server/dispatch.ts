@@ -7,7 +7,8 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
-import { publishServing, runWithContext, StewardError, systemClock, type Clock, type Guard } from "@steward/core";
+import { runWithContext, StewardError, systemClock, type Clock, type Guard } from "@steward/core";
+import { publishServing } from "@steward/core/driver";
 import { statusOfError } from "../status.ts";
 import type { AnyHandler, GrpcCallContext, ServerCall } from "./handlers.ts";
 

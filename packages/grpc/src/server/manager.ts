@@ -1,15 +1,14 @@
 import { connect } from "node:net";
 import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
+import { Guard, StewardError } from "@steward/core";
 import {
   checkOptions,
   describeError,
-  Guard,
   Manager,
   defineDriver,
-  StewardError,
   type DriverFactory,
   type ManagerContext,
-} from "@steward/core";
+} from "@steward/core/driver";
 import { healthPackage, healthService, type ServingStatus } from "../proto/codec.ts";
 import { GrpcStatusError, type StatusName } from "../status.ts";
 import { dispatcher } from "./dispatch.ts";

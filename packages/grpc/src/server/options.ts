@@ -6,7 +6,7 @@ import {
   msSchema,
   pemSchema,
   type OptionsSchema,
-} from "@steward/core";
+} from "@steward/core/driver";
 import type { PackageDefinition } from "@grpc/proto-loader";
 import * as v from "valibot";
 import { isObject } from "../channel/schema.ts";

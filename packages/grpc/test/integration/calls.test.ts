@@ -9,9 +9,6 @@ import {
   type Interceptor,
   type ServiceError,
 } from "@grpc/grpc-js";
-import { CHANNELS, isStewardError, runWithContext, specOf } from "@steward/core";
-import { Alarm, failure, testCertificates, until } from "@steward/testing";
-import t from "tap";
 import {
   checkHealth,
   GrpcChannelManager,
@@ -20,6 +17,10 @@ import {
   statusDetails,
   watchHealth,
 } from "../../src/index.ts";
+import { CHANNELS, isStewardError, runWithContext } from "@steward/core";
+import { specOf } from "@steward/core/container";
+import { Alarm, failure, testCertificates, until } from "@steward/testing";
+import t from "tap";
 import { grpcForTests, testGrpcChannel } from "../../src/testing.ts";
 import { nothing, pair } from "../pair.ts";
 import { Renderer, renderer, status } from "../renderer.ts";

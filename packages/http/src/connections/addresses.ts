@@ -1,6 +1,7 @@
 import { lookup, type LookupAddress, type LookupAllOptions } from "node:dns";
 import { BlockList, isIP } from "node:net";
-import { isLoopback, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { isLoopback } from "@steward/core/driver";
 
 /** Networks that are not the public internet: private, local, shared, reserved, documentation, multicast. */
 const NOT_PUBLIC = [

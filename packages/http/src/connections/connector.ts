@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
-import { describeError, StewardError, type Secret } from "@steward/core";
+import { StewardError, type Secret } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import { buildConnector, Client } from "undici";
 import type { HttpTlsOptions } from "../options.ts";
 import { AddressRules } from "./addresses.ts";

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
-import { currentContext, GuardedUse, isStewardError, StewardError } from "@steward/core";
+import { currentContext, isStewardError, StewardError } from "@steward/core";
+import { GuardedUse } from "@steward/core/driver";
 import type { Connection } from "../connections/connection.ts";
 import type { RawHandler } from "./handlers.ts";
 import { add, declaredLength, hasHeader } from "./headers.ts";

@@ -1,4 +1,4 @@
-import { isLoopback } from "@steward/core";
+import { isLoopback } from "@steward/core/driver";
 import type { Dispatcher } from "undici";
 
 /** Headers as undici takes them. */

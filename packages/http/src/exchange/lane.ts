@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
-import type { Clock, TimingWheel, Secret } from "@steward/core";
+import type { Clock, Secret } from "@steward/core";
+import type { TimingWheel } from "@steward/core/driver";
 import type { Dispatcher } from "undici";
 import type { Connection } from "../connections/connection.ts";
 import type { Exchange } from "./exchange.ts";

@@ -1,4 +1,5 @@
-import { Histogram, type MetricSample } from "@steward/core";
+import type { MetricSample } from "@steward/core";
+import { Histogram } from "@steward/core/driver";
 
 type Attributes = Readonly<Record<string, string>>;
 

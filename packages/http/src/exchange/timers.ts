@@ -1,4 +1,4 @@
-import { TimerEntry } from "@steward/core";
+import { TimerEntry } from "@steward/core/driver";
 import type { Exchange } from "./exchange.ts";
 
 /** The wait for response headers. */

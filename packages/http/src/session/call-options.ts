@@ -9,7 +9,7 @@ import {
   shape,
   text,
   type Rule,
-} from "@steward/core";
+} from "@steward/core/driver";
 
 const ours = { timeoutMs: milliseconds(0, Number.POSITIVE_INFINITY), streaming: flag() };
 

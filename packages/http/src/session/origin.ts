@@ -1,19 +1,16 @@
 import type { Duplex } from "node:stream";
 import { channel } from "node:diagnostics_channel";
 import {
-  timingWheelOf,
   Guard,
   isStewardError,
   StewardError,
   type BreakerOptions,
   type Clock,
-  type TimingWheel,
-  type GuardBasis,
   type RetryOptions,
   type MetricSample,
   type Secret,
-  type Verdict,
 } from "@steward/core";
+import { timingWheelOf, type TimingWheel, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { Connection, Connections } from "../connections/connection.ts";
 import { pathOnly, type Exchange } from "../exchange/exchange.ts";
 import { hasHeader, isOverheard, type GivenHeaders } from "../exchange/headers.ts";

@@ -1,4 +1,5 @@
-import { notForUsers, type StewardError } from "@steward/core";
+import type { StewardError } from "@steward/core";
+import { notForUsers } from "@steward/core/driver";
 import { Dispatcher, errors } from "undici";
 import { Exchange } from "../exchange/exchange.ts";
 import type { HttpCallOptions, HttpDispatchOptions } from "../exchange/lane.ts";

@@ -1,4 +1,5 @@
-import { Guard, usualVerdict, type GuardBasis, type StewardError, type Verdict } from "@steward/core";
+import { Guard, type StewardError } from "@steward/core";
+import { usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { RedisOptions } from "ioredis";
 import type { Backend } from "../connection/backend.ts";
 import { ConnectionPool } from "../connection/pool.ts";

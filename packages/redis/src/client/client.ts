@@ -1,4 +1,4 @@
-import { notForUsers } from "@steward/core";
+import { notForUsers } from "@steward/core/driver";
 import { Redis, type Command, type RedisOptions } from "ioredis";
 import type { Router, UseOptions } from "./router.ts";
 

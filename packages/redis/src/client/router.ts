@@ -1,4 +1,5 @@
-import { assertShape, milliseconds, shape, signal, StewardError, text, type Guard } from "@steward/core";
+import { StewardError, type Guard } from "@steward/core";
+import { assertShape, milliseconds, shape, signal, text } from "@steward/core/driver";
 import { Command, type Redis, type RedisOptions } from "ioredis";
 import type { Backend, PipelineNode } from "../connection/backend.ts";
 import type { Link } from "../connection/link.ts";

@@ -1,4 +1,4 @@
-import { GuardedUse } from "@steward/core";
+import { GuardedUse } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import type { PipelineNode } from "../connection/backend.ts";
 

@@ -1,4 +1,5 @@
-import { describeError, StewardError, type Clock, type Guard } from "@steward/core";
+import { StewardError, type Clock, type Guard } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import type { ClusterOptions, Command, Redis } from "ioredis";
 import type { Backend, BackendStats, PipelineNode } from "../connection/backend.ts";
 import { withoutCommand } from "../connection/link.ts";

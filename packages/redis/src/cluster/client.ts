@@ -1,4 +1,4 @@
-import { notForUsers } from "@steward/core";
+import { notForUsers } from "@steward/core/driver";
 import { Cluster, type ClusterOptions, type Command, type Redis } from "ioredis";
 import type { PipelineNode } from "../connection/backend.ts";
 import type { Router, UseOptions } from "../client/router.ts";

@@ -1,12 +1,12 @@
+import type { Guard } from "@steward/core";
 import {
   checkOptions,
   Exposures,
   defineDriver,
   Manager,
-  type Guard,
   type DriverFactory,
   type ManagerContext,
-} from "@steward/core";
+} from "@steward/core/driver";
 import { Assembly } from "../client/assembly.ts";
 import { exposuresOf } from "../connection/plan.ts";
 import { redisClusterSchema, type RedisClusterOptions, type RedisClusterSettings } from "../options.ts";

@@ -1,4 +1,5 @@
-import { describeError, StewardError, type Clock } from "@steward/core";
+import { StewardError, type Clock } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import type { Command, Redis, RedisOptions } from "ioredis";
 import { LinkRedis } from "./link-redis.ts";
 import type { LinkPlan } from "./plan.ts";

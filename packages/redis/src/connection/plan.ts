@@ -1,4 +1,5 @@
-import { isLoopback, Secret, type Exposure, type SecretSource } from "@steward/core";
+import { Secret, type SecretSource } from "@steward/core";
+import { isLoopback, type Exposure } from "@steward/core/driver";
 import type { RedisOptions } from "ioredis";
 import { parseRedisUrl } from "./url.ts";
 import type { RedisAddress, RedisClusterSettings, RedisPoolSettings, RedisSettings } from "../options.ts";

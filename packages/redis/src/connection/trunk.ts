@@ -1,4 +1,5 @@
-import { describeError, StewardError, type Clock, type Guard, type Timer } from "@steward/core";
+import { StewardError, type Clock, type Guard, type Timer } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import { readsOnly } from "../client/commands.ts";
 import type { RedisSettings } from "../options.ts";

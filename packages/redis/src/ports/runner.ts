@@ -1,15 +1,6 @@
 import { createHash } from "node:crypto";
-import {
-  assertShape,
-  listOf,
-  recognised,
-  required,
-  shape,
-  type RedisArgument,
-  type RedisCommand,
-  type RedisCommands,
-  type RedisRunner,
-} from "@steward/core";
+import type { RedisArgument, RedisCommand, RedisCommands, RedisRunner } from "@steward/core";
+import { assertShape, listOf, recognised, required, shape } from "@steward/core/driver";
 import { Command } from "ioredis";
 import type { RedisClient } from "../client/client.ts";
 import type { RedisClusterClient } from "../cluster/client.ts";

@@ -1,4 +1,4 @@
-import { brand } from "@steward/core";
+import { brand } from "@steward/core/driver";
 
 /** Where in a request an input stands. */
 export type InputPlace = "query" | "header" | "cookie" | "path" | "body" | "form" | "file";

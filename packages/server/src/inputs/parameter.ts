@@ -1,4 +1,5 @@
-import { assertShape, input, type InputDefinition } from "@steward/core";
+import { input, type InputDefinition } from "@steward/core";
+import { assertShape } from "@steward/core/driver";
 import { inputShape, type InputOptions } from "../options.ts";
 import type { Parameter } from "./described.ts";
 import { withSource } from "../route/source.ts";

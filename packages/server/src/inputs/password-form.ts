@@ -1,4 +1,5 @@
-import { assertShape, resource, type Definition } from "@steward/core";
+import { resource, type Definition } from "@steward/core";
+import { assertShape } from "@steward/core/driver";
 import { passwordFormShape } from "../options.ts";
 import { form } from "./parameter.ts";
 

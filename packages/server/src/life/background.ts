@@ -1,5 +1,6 @@
-import type { ScopeNeeds } from "@steward/container";
-import { assertShape, func, text, type Needs, type ValuesOf } from "@steward/core";
+import type { ScopeNeeds } from "@steward/container/framework";
+import type { Needs, ValuesOf } from "@steward/core/container";
+import { assertShape, func, text } from "@steward/core/driver";
 import { assertNeeds } from "../route/needs.ts";
 
 /** One piece of work for after the response. */

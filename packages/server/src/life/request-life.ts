@@ -1,4 +1,5 @@
-import { isThenable, runWithContext, StewardError } from "@steward/core";
+import { runWithContext, StewardError } from "@steward/core";
+import { isThenable } from "@steward/core/container";
 import type { AnyHandler, HttpRequest } from "./exchange.ts";
 import { RequestScope, SOCKET_MS } from "./request-scope.ts";
 import { discardStream, trackStream } from "./stream-end.ts";

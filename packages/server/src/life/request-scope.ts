@@ -1,14 +1,8 @@
 import type { ServerResponse } from "node:http";
-import type { FrameworkScope } from "@steward/container";
-import {
-  StewardError,
-  systemClock,
-  TimerEntry,
-  timingWheelOf,
-  type AnyDefinition,
-  type Binding,
-  type RequestContext,
-} from "@steward/core";
+import type { FrameworkScope } from "@steward/container/framework";
+import { StewardError, systemClock, type Binding, type RequestContext } from "@steward/core";
+import type { AnyDefinition } from "@steward/core/container";
+import { TimerEntry, timingWheelOf } from "@steward/core/driver";
 import { Invalid } from "../inputs/issue.ts";
 import { Background, Tasks } from "./background.ts";
 import type { HttpRequest, RequestLog } from "./exchange.ts";

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
-import { httpStatusOf, publicError, stewardErrorIn, type StewardError } from "@steward/core";
+import { httpStatusOf, publicError, type StewardError } from "@steward/core";
+import { stewardErrorIn } from "@steward/core/driver";
 import { HttpError, InvalidInput } from "../errors.ts";
 import { MEDIA_TYPE, type Issue } from "../inputs/issue.ts";
 

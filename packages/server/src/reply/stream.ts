@@ -1,4 +1,13 @@
-import { assertShape, recognised, recordOf, shape, text, wholeNumber, type Rule, type Shape } from "@steward/core";
+import {
+  assertShape,
+  recognised,
+  recordOf,
+  shape,
+  text,
+  wholeNumber,
+  type Rule,
+  type Shape,
+} from "@steward/core/driver";
 
 /** How a stream is sent. */
 export interface StreamOptions {

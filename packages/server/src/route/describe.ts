@@ -1,4 +1,4 @@
-import { edgeOf, specOf, type Need, type Needs } from "@steward/core";
+import { edgeOf, specOf, type Need, type Needs } from "@steward/core/container";
 import { serverError } from "../errors.ts";
 import type { Parameter } from "../inputs/described.ts";
 import type { Scheme } from "../security/scheme.ts";

@@ -1,13 +1,5 @@
-import {
-  resource,
-  type Definition,
-  type Needs,
-  type OpenOfAll,
-  type ResourceOptions,
-  type StartContext,
-  type Started,
-  type ValuesOf,
-} from "@steward/core";
+import { resource, type Definition, type ResourceOptions, type StartContext, type Started } from "@steward/core";
+import type { Needs, OpenOfAll, ValuesOf } from "@steward/core/container";
 
 /** What the needs of a request's dependency must be. */
 type RequestNeeds<N extends Needs> = NonNullable<ResourceOptions<unknown, N, "request", undefined>["needs"]>;

@@ -1,5 +1,6 @@
-import type { PreparedNeeds } from "@steward/container";
-import { StewardError, type Binding, type Needs } from "@steward/core";
+import type { PreparedNeeds } from "@steward/container/framework";
+import { StewardError, type Binding } from "@steward/core";
+import type { Needs } from "@steward/core/container";
 import { describe, type Description } from "./describe.ts";
 import type { Serving } from "../life/serving.ts";
 import { serverError, InvalidInput } from "../errors.ts";

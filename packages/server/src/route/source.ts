@@ -1,4 +1,4 @@
-import type { AnyDefinition } from "@steward/core";
+import type { AnyDefinition } from "@steward/core/container";
 import type { Validators } from "../inputs/validator.ts";
 import type { Parameter } from "../inputs/described.ts";
 import type { Scheme } from "../security/scheme.ts";

@@ -1,4 +1,5 @@
-import { assertShape, oneOf, recordOf, resource, type Definition } from "@steward/core";
+import { resource, type Definition } from "@steward/core";
+import { assertShape, oneOf, recordOf } from "@steward/core/driver";
 import type { HttpRequest } from "../life/exchange.ts";
 import { HttpError } from "../errors.ts";
 import { cookiesOf } from "../inputs/read.ts";

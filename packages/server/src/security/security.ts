@@ -1,18 +1,15 @@
+import { resource, type Definition } from "@steward/core";
 import {
-  assertShape,
   edgeOf,
-  listOf,
   needOf,
   originOf,
-  resource,
   specOf,
-  text,
   variantOf,
-  type Definition,
   type EdgeSpec,
   type Need,
   type Needs,
-} from "@steward/core";
+} from "@steward/core/container";
+import { assertShape, listOf, text } from "@steward/core/driver";
 import { HttpError, unauthenticated } from "../errors.ts";
 import { requiredScopes } from "../route/request-inputs.ts";
 import type { AnyDefinition } from "../route/source.ts";

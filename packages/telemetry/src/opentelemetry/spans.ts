@@ -9,18 +9,8 @@ import {
   type Span,
   type Tracer,
 } from "@opentelemetry/api";
-import {
-  assertShape,
-  CHANNELS,
-  func,
-  isStewardError,
-  shape,
-  systemClock,
-  type CallEvent,
-  type Phase,
-  type Shape,
-  type StateEvent,
-} from "@steward/core";
+import { CHANNELS, isStewardError, systemClock, type CallEvent, type Phase, type StateEvent } from "@steward/core";
+import { assertShape, func, shape, type Shape } from "@steward/core/driver";
 import { parseTraceparent } from "./traceparent.ts";
 
 /** What spans are made of. */

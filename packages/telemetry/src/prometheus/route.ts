@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { assertShape } from "@steward/core";
+import { assertShape } from "@steward/core/driver";
 import type { ReadOptions, Sources } from "../gather.ts";
 import { readShape } from "../options.ts";
 import { prometheusText } from "./text.ts";

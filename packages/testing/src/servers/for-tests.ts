@@ -1,5 +1,6 @@
 import { postgresShape, redisShape } from "./options.ts";
-import { assertShape, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { assertShape } from "@steward/core/driver";
 import { type PostgresOptions, type PostgresServer, startPostgres } from "./postgres.ts";
 import { findRedis, type RedisOptions, type RedisServer, startRedis } from "./redis.ts";
 

@@ -9,7 +9,7 @@ import {
   wholeNumber,
   type RulesOf,
   type Shape,
-} from "@steward/core";
+} from "@steward/core/driver";
 import type { PostgresOptions } from "./postgres.ts";
 import type { RedisClusterOptions } from "./redis-cluster.ts";
 import type { RedisSentinelOptions } from "./redis-sentinel.ts";

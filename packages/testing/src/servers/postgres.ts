@@ -1,6 +1,7 @@
 import { postgresShape } from "./options.ts";
 import { setTimeout as sleep } from "node:timers/promises";
-import { assertShape, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { assertShape } from "@steward/core/driver";
 import { chooseAccount } from "./account.ts";
 import { openFolder, removeFolder, type ServerFolder } from "./folder.ts";
 import { launch, type Launched, type LaunchPlan } from "./launch.ts";

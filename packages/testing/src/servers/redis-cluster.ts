@@ -1,6 +1,7 @@
 import { clusterShape } from "./options.ts";
 import { setTimeout as sleep } from "node:timers/promises";
-import { assertShape, describeError, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { assertShape, describeError } from "@steward/core/driver";
 import { MAX_CLUSTER_PORT } from "./ports.ts";
 import { type RedisOptions, type RedisServer, startRedisNode } from "./redis.ts";
 import { redisCommand, redisInfo } from "./resp.ts";

@@ -1,4 +1,4 @@
-import { assertShape } from "@steward/core";
+import { assertShape } from "@steward/core/driver";
 import { sentinelShape } from "./options.ts";
 import { converge, type RedisGroup, startAll, stopAll, withRole } from "./redis-cluster.ts";
 import { type RedisOptions, type RedisServer, startRedis, startRedisNode } from "./redis.ts";

@@ -1,7 +1,8 @@
 import { redisShape } from "./options.ts";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { assertShape, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { assertShape } from "@steward/core/driver";
 import { openFolder, removeFolder } from "./folder.ts";
 import { launch, type Launched, type LaunchPlan } from "./launch.ts";
 import { claimFolder } from "./ownership.ts";

@@ -1,4 +1,5 @@
-import { notForUsers, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import { notForUsers } from "@steward/core/driver";
 import type { SessionPlan } from "./plan.ts";
 import { WebSocketSession } from "./session.ts";
 

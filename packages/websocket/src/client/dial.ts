@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { describeError, maskUrl, StewardError, type Clock, type Timer } from "@steward/core";
+import { StewardError, type Clock, type Timer } from "@steward/core";
+import { describeError, maskUrl } from "@steward/core/driver";
 import { WebSocket, type ClientOptions } from "ws";
 import type { WebSocketCode } from "../errors.ts";
 import { overheard } from "./plaintext.ts";

@@ -1,4 +1,4 @@
-import { GuardedUse } from "@steward/core";
+import { GuardedUse } from "@steward/core/driver";
 import type { Payload } from "../wire/protocol.ts";
 import type { Link } from "./link.ts";
 import type { Outbox } from "./outbox.ts";

@@ -1,4 +1,4 @@
-import { isLoopback } from "@steward/core";
+import { isLoopback } from "@steward/core/driver";
 
 const CREDENTIALS = new Set(["authorization", "proxy-authorization"]);
 

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
-import { describeError, StewardError, type CallOptions, type Guard, type Timer } from "@steward/core";
+import { StewardError, type CallOptions, type Guard, type Timer } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import type { WebSocket } from "ws";
 import type { Payload } from "../wire/protocol.ts";
 import { Dial } from "./dial.ts";

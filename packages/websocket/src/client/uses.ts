@@ -1,4 +1,5 @@
-import { assertShape, callRules, describeError, shape, StewardError, type CallOptions } from "@steward/core";
+import { StewardError, type CallOptions } from "@steward/core";
+import { assertShape, callRules, describeError, shape } from "@steward/core/driver";
 import { json, type CallProtocol, type Payload, type RemoteFailure, type Reply } from "../wire/protocol.ts";
 import type { Link } from "./link.ts";
 import type { Outbox } from "./outbox.ts";

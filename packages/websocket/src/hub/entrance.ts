@@ -1,7 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TimeoutReached, withTimeout, type Clock } from "@steward/core";
+import type { Clock } from "@steward/core";
+import { TimeoutReached, withTimeout } from "@steward/core/driver";
 import { WebSocketServer } from "ws";
 import { refuse, type Gate } from "./doorway.ts";
 import type { WebSocketHubSettings } from "./options.ts";

@@ -1,12 +1,5 @@
-import {
-  checkOptions,
-  Manager,
-  defineDriver,
-  type DriverFactory,
-  type ManagerContext,
-  type MetricSample,
-  type Timer,
-} from "@steward/core";
+import type { MetricSample, Timer } from "@steward/core";
+import { checkOptions, Manager, defineDriver, type DriverFactory, type ManagerContext } from "@steward/core/driver";
 import { end } from "./dismissal.ts";
 import { WebSocketHub } from "./hub.ts";
 import { webSocketHubSchema, type WebSocketHubOptions, type WebSocketHubSettings } from "./options.ts";

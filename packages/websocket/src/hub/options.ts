@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { PubSub } from "@steward/core";
 import {
   countSchema,
   functionSchema,
@@ -7,8 +8,7 @@ import {
   msSchema,
   textSchema,
   type OptionsSchema,
-  type PubSub,
-} from "@steward/core";
+} from "@steward/core/driver";
 import * as v from "valibot";
 import type { UpgradeServer } from "./doorway.ts";
 import type { Backpressure, HubSocket } from "./socket.ts";

@@ -1,4 +1,5 @@
-import { publicError, StewardError, stewardErrorIn } from "@steward/core";
+import { publicError, StewardError } from "@steward/core";
+import { stewardErrorIn } from "@steward/core/driver";
 import { beginsWith, json, parseObject } from "../wire/protocol.ts";
 import type { HubPlan } from "./hub.ts";
 import type { HubSocket } from "./socket.ts";

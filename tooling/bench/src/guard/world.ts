@@ -1,6 +1,6 @@
 import { mock } from "node:test";
 import type { Clock } from "@steward/core";
-import { sleepOn } from "@steward/core";
+import { sleepOn } from "@steward/core/driver";
 
 /**
  * Virtual time for code of anybody: `setTimeout`, `setInterval` and `Date` of this process stand still until it is

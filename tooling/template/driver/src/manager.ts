@@ -1,12 +1,5 @@
-import {
-  checkOptions,
-  Guard,
-  Manager,
-  defineDriver,
-  StewardError,
-  type DriverFactory,
-  type ManagerContext,
-} from "@steward/core";
+import { Guard, StewardError } from "@steward/core";
+import { checkOptions, Manager, defineDriver, type DriverFactory, type ManagerContext } from "@steward/core/driver";
 import { Connection } from "./connection.ts";
 import { probe } from "./health.ts";
 import { schema, type CheckedOptions, type SampleOptions } from "./options.ts";

@@ -1,4 +1,5 @@
-import { breakerSchema, countSchema, msSchema, type BreakerOptions, type OptionsSchema } from "@steward/core";
+import type { BreakerOptions } from "@steward/core";
+import { breakerSchema, countSchema, msSchema, type OptionsSchema } from "@steward/core/driver";
 import * as v from "valibot";
 
 /** Options of a sample. */

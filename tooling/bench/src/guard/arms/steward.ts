@@ -1,4 +1,5 @@
-import { Breaker, Guard, systemClock, type GuardOptions } from "@steward/core";
+import { Guard, systemClock, type GuardOptions } from "@steward/core";
+import { Breaker } from "@steward/core/driver";
 import type { Arm } from "../../arms/arm.ts";
 import { type Call, failingWork, guarded, repeat, work } from "../calling.ts";
 

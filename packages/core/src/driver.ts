@@ -1,0 +1,59 @@
+export { publishConfig, publishServing } from "./channels.ts";
+export type { ApplyChange } from "./definition/spec.ts";
+export { brand, CORE_CODES, describeError, notForUsers } from "./errors.ts";
+export { Exposures, isLoopback, type Exposure } from "./exposure.ts";
+export { Breaker } from "./guard/breaker.ts";
+export { GuardedUse } from "./guard/guarded-use.ts";
+export { callRules } from "./guard/options.ts";
+export { breakerSchema } from "./guard/schema.ts";
+export { Histogram } from "./health/histogram.ts";
+export type { PassiveEvidence } from "./health/tracker.ts";
+export { usualVerdict, type Verdict } from "./health/verdict.ts";
+export { defineDriver, type DerivedOptions, type DriverFactory, type ManagedSettings } from "./lifecycle/driver.ts";
+export type { ManagerContext } from "./lifecycle/manager-context.ts";
+export { Manager, type GuardBasis } from "./lifecycle/manager.ts";
+export {
+  CERT_NEEDS_KEY,
+  certNeedsKey,
+  countSchema,
+  eitherSchema,
+  functionSchema,
+  givenSchema,
+  hasMethods,
+  isFunction,
+  msSchema,
+  pemListSchema,
+  pemSchema,
+  ruleSchema,
+  secretSchema,
+  shareSchema,
+  textSchema,
+} from "./options/atoms.ts";
+export { nearest } from "./options/nearest.ts";
+export { OptionsError } from "./options/problems.ts";
+export {
+  anything,
+  flag,
+  func,
+  funcOr,
+  listOf,
+  literalOr,
+  milliseconds,
+  oneOf,
+  recognised,
+  recordOf,
+  required,
+  rule,
+  signal,
+  text,
+  wholeNumber,
+  withMethods,
+  type Rule,
+} from "./options/rules.ts";
+export { checkOptions, parseOptions, type OptionsSchema } from "./options/schema.ts";
+export { assertShape, checkShape, shape, type RulesOf, type Shape } from "./options/shape.ts";
+export { stewardErrorIn } from "./public-error.ts";
+export { maskUrl } from "./secret.ts";
+export { MAX_TIMER_MS, sleepOn } from "./time/clock.ts";
+export { TimerEntry, TimingWheel, timingWheelOf } from "./time/timing-wheel.ts";
+export { TimeoutReached, withTimeout } from "./time/with-timeout.ts";
