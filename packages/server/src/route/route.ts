@@ -61,8 +61,9 @@ export class Route {
   /** Opens a scope for a request and resolves the needs: in the same tick, where nothing has to be waited for. Their values are its `resolved` then. */
   resolve(life: RequestLife): Promise<void> | undefined {
     const prepared = this.#ready();
-    const gate = prepared.gate;
-    if (gate !== undefined) return gate.then(() => this.#read(life, prepared));
+    const { gate } = prepared;
+    // Asked again behind it: another restart may have closed it meanwhile.
+    if (gate !== undefined) return gate.then(() => this.resolve(life));
     return this.#read(life, prepared);
   }
 
