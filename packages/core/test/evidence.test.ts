@@ -220,6 +220,43 @@ t.test("what waits for a connection is refused when the breaker opens, what has 
   t.match(guard.stats(), { inUse: 0, breaker: { state: "open" } });
 });
 
+t.test(
+  "calls that an outage swallowed make room when they hold all places and the resource answers again",
+  async (t) => {
+    const { clock, remote, guard } = scene({ maxConcurrent: 20, timeoutMs: 30_000 });
+    const ended: unknown[] = [];
+    remote.state = "frozen";
+    for (let i = 0; i < 20; i++) guard.run(() => remote.call()).catch((error: unknown) => ended.push(error));
+    await clock.advance(3_000);
+    t.match(guard.stats(), { inUse: 20, breaker: { state: "open" } });
+    remote.state = "well";
+    await clock.advance(1_000 + 1_200);
+    t.match(
+      ended,
+      Array.from({ length: 20 }, () => ({ code: "DEADLINE_EXCEEDED" })),
+    );
+    t.equal(await (guard.run(() => "answer") as Promise<string>), "answer");
+  },
+);
+
+t.test("... and go on where there is room for the call that tries", async (t) => {
+  const { clock, remote, guard, load } = scene({ maxConcurrent: 20, timeoutMs: 30_000 });
+  remote.state = "frozen";
+  let ended = false;
+  for (let i = 0; i < 19; i++)
+    guard
+      .run(() => remote.call())
+      .finally(() => (ended = true))
+      .catch(() => {});
+  await clock.advance(3_000);
+  t.equal(guard.breaker?.state, "open");
+  remote.state = "well";
+  await clock.advance(1_200);
+  await load(2_000);
+  t.equal(guard.breaker?.state, "closed");
+  t.notOk(ended);
+});
+
 t.test("however slow answers usually are, calls that hang are suspected within 750 ms", async (t) => {
   const { clock, remote, guard, load } = scene();
   remote.latencyMs = 600;

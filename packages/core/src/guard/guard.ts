@@ -69,8 +69,7 @@ export class Guard {
     this.#maxPending = options.maxPending ?? Math.min(MOST_PENDING, PENDING_PER_PLACE * this.#maxConcurrent);
     this.#limit = this.#maxConcurrent;
     const { evidence } = options;
-    this.#evidence =
-      evidence === undefined ? new Evidence(options, (acquiring) => this.#opened(acquiring)) : evidence.#evidence;
+    this.#evidence = evidence === undefined ? new Evidence(options, this) : evidence.#evidence;
     this.#breaker = evidence === undefined ? this.#evidence.breaker : undefined;
     this.#retry = options.retry === undefined ? undefined : new RetryPolicy(options.retry);
   }
@@ -123,8 +122,13 @@ export class Guard {
     else this.#overload(use);
   }
 
-  /** What waits when the breaker opens, for a place or for a connection, is refused now, not when its time has run out. */
-  #opened(acquiring: readonly GuardedUse[]): void {
+  /** @internal True when all places are taken. */
+  get isFull(): boolean {
+    return this.#inUse >= this.#limit;
+  }
+
+  /** @internal What waits when the breaker opens, for a place or for a connection, is refused now, not when its time has run out. */
+  opened(acquiring: readonly GuardedUse[]): void {
     const breaker = this.#evidence.breaker;
     if (breaker === undefined || (this.#queue.first === undefined && acquiring.length === 0)) return;
     const refusal = breaker.refusal(this.#clock.now());

@@ -1,6 +1,7 @@
 import { Breaker } from "../guard/breaker.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 import { describeError, isStewardError } from "../errors.ts";
+import type { EvidenceOwner } from "./evidence-owner.ts";
 import { FailureShare } from "../guard/failure-share.ts";
 import type { GuardBounds } from "../guard/options.ts";
 import type { GuardedUse } from "../guard/guarded-use.ts";
@@ -43,6 +44,8 @@ const ASK_AGAIN_MS = 100;
 const LONGEST_PATIENCE_MS = 30_000;
 /** Time between two questions while the breaker is open, in ms, and how fast it grows to that. */
 const LONGEST_PAUSE_MS = 1_000;
+/** Calls from before an outage that hold all places have this long to get their answer once the resource answers a question, in ms. */
+const LAST_WAIT_MS = 1_000;
 const PAUSE_GROWTH = 1.2;
 
 /**
@@ -60,7 +63,7 @@ export class Evidence {
   lastSuccessAt: number = Number.NEGATIVE_INFINITY;
   readonly #clock: Clock;
   readonly #options: GuardBounds;
-  readonly #onOpen: (acquiring: readonly GuardedUse[]) => void;
+  readonly #owner: EvidenceOwner;
   readonly #inquiry: Inquiry | undefined;
   readonly #latencies: LatencyHistory | undefined;
   readonly #watches: boolean;
@@ -83,6 +86,7 @@ export class Evidence {
   /** When a question was last not answered: calls that sat through that show nothing of what answers take. */
   #unansweredAt = Number.NEGATIVE_INFINITY;
   #recovery: Timer | undefined = undefined;
+  #lastWait: Timer | undefined = undefined;
   #pauseMs = 0;
   /** True while something speaks against the resource, so that a success has something to clear. */
   #isTroubled = false;
@@ -97,10 +101,9 @@ export class Evidence {
   readonly #failed = new FailureShare();
   readonly #degraded = new FailureShare();
 
-  /** @param onOpen Called when the breaker opens, with the attempts that still wait for a connection. */
-  constructor(options: GuardBounds, onOpen: (acquiring: readonly GuardedUse[]) => void) {
+  constructor(options: GuardBounds, owner: EvidenceOwner) {
     this.#options = options;
-    this.#onOpen = onOpen;
+    this.#owner = owner;
     this.#clock = options.clock;
     const { breaker, ask, resource, subject } = options;
     this.#watches = breaker !== undefined || ask !== undefined;
@@ -345,7 +348,7 @@ export class Evidence {
   }
 
   #opened(): void {
-    this.#onOpen(this.#running.filter((use) => use.isAcquiring));
+    this.#owner.opened(this.#running.filter((use) => use.isAcquiring));
     this.#options.onEvidence?.();
     if (this.#inquiry === undefined || this.#recovery !== undefined) return;
     this.#pauseMs = this.breaker?.breakDurationMs ?? 0;
@@ -368,8 +371,20 @@ export class Evidence {
     if (this.#recovery !== asked) return; // it was stopped
     this.#recovery = undefined;
     if (this.breaker?.state !== "open") return;
-    if (isRefused || reason !== undefined) this.#askLater(inquiry);
-    else this.answered();
+    if (isRefused || reason !== undefined) return this.#askLater(inquiry);
+    this.answered();
+    this.#makeRoom();
+  }
+
+  /** Calls whose connections died in the outage may hold all places until their deadlines, and keep out the one that tries. */
+  #makeRoom(): void {
+    const from = this.#clock.now();
+    const giveUp = (): void => {
+      if (this.breaker?.state !== "half-open" || !this.#owner.isFull) return;
+      for (const use of this.#running.filter(({ startedAt = from }) => startedAt < from)) use.expire();
+    };
+    this.#lastWait?.cancel();
+    this.#lastWait = this.#clock.setTimeout(giveUp, LAST_WAIT_MS, { unref: true });
   }
 
   /** Ends all timers, until the next attempt begins. */
@@ -377,6 +392,7 @@ export class Evidence {
     this.#isStopped = true;
     this.#watch?.cancel();
     this.#recovery?.cancel();
-    this.#watch = this.#recovery = undefined;
+    this.#lastWait?.cancel();
+    this.#watch = this.#recovery = this.#lastWait = undefined;
   }
 }
