@@ -22,6 +22,7 @@ const checkShape: Shape<HealthCheckOptions> = shape<HealthCheckOptions>(() => ({
   timeoutMs: milliseconds(),
   signal: aSignal(),
 }));
+const watchShape = shape<Pick<HealthCheckOptions, "signal">>(() => ({ signal: aSignal() }));
 
 const CHECK = "/grpc.health.v1.Health/Check";
 const WATCH = "/grpc.health.v1.Health/Watch";
@@ -87,6 +88,7 @@ export async function* watchHealth(
   service: string = "",
   options: Pick<HealthCheckOptions, "signal"> = {},
 ): AsyncGenerator<ServingStatus, void, void> {
+  assertShape("watchHealth", watchShape, options);
   const stream: ClientReadableStream<Answer> = client.makeServerStreamRequest(
     WATCH,
     watch.serialize,

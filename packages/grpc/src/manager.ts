@@ -71,7 +71,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
     };
     const address = checked.address ?? checked.client?.getChannel().getTarget() ?? "";
     const channel = new ManagedChannel({ address, owner, channel: () => this.#links?.current.channel });
-    this.channel = new GrpcChannel(channel, kinds, [callChecker(resource), ...checked.interceptors]);
+    this.channel = new GrpcChannel(channel, kinds, checked.interceptors, callChecker(resource));
     // Without a class of its own, `Service` is GrpcChannel.
     this.#client =
       options.service === undefined ? (this.channel as Client as Service) : this.channel.as(options.service);

@@ -262,7 +262,7 @@ const RULES: readonly (readonly [path: string, problem: string, isBroken: (given
   [
     "authorization",
     "would go to the server in plain text: set tls, or allow that with plaintext: true",
-    (given) => has(given, "authorization") && isOverheard(given["address"], given["tls"], given["plaintext"]),
+    (given) => has(given, "authorization") && isOverheard(given),
   ],
   [
     "serviceConfig",

@@ -1,7 +1,14 @@
 import { once } from "node:events";
 import { connect, constants } from "node:http2";
 import { inspect } from "node:util";
-import { Metadata, status as codes } from "@grpc/grpc-js";
+import {
+  ChannelCredentials,
+  credentials,
+  InterceptingCall,
+  Metadata,
+  status as codes,
+  type Interceptor,
+} from "@grpc/grpc-js";
 import { failure, machineAddress, testCertificates, until } from "@steward/testing";
 import t from "tap";
 import { GrpcChannelManager, type GrpcChannelOptions } from "../src/index.ts";
@@ -75,6 +82,28 @@ t.test("metadata of a call is no way round, whoever adds it; what needs no crede
   t.match(await ask(channel.client, new Metadata()), { said: /user-agent/ }, "nor does it open the breaker");
 });
 
+t.test("call credentials of grpc-js, and a client of yours, are no way round either", async (t) => {
+  await using server = await grpcForTests([renderer()], { host: "0.0.0.0" }).start();
+  const address = `${MACHINE}:${server.client.port}`;
+  const refused = { code: codes.FAILED_PRECONDITION, cause: { code: "GRPC_PLAINTEXT_REFUSED" } };
+  const added = new Metadata();
+  added.set("authorization", SECRET);
+  const ofCall = { credentials: credentials.createFromMetadataGenerator((_, callback) => callback(null, added)) };
+  {
+    await using channel = await new GrpcChannelManager({ address, service: Renderer }).start();
+    t.match(await failure(status(channel.client, { id: "metadata" }, ofCall)), refused);
+  }
+  const client = new Renderer(address, ChannelCredentials.createInsecure());
+  t.teardown(() => client.close());
+  t.throws(() => new GrpcChannelManager({ client, authorization: SECRET, service: Renderer }), {
+    code: "OPTIONS_INVALID",
+    message: /authorization: would go to the server in plain text/,
+  });
+  await using channel = await new GrpcChannelManager({ client, service: Renderer }).start();
+  t.match(await failure(status(channel.client, { id: "metadata" }, ofCall)), refused);
+  t.match(await status(channel.client, { id: "metadata" }), { said: /user-agent/ });
+});
+
 t.test("the hosts of every form of a target are known", (t) => {
   t.same(hostsOf("h:1"), ["h"]);
   t.same(hostsOf("dns:///h.example:1"), ["h.example"]);
@@ -82,12 +111,17 @@ t.test("the hosts of every form of a target are known", (t) => {
   t.same(hostsOf("ipv4:127.0.0.1:1,10.0.0.1:2"), ["127.0.0.1", "10.0.0.1"]);
   t.same(hostsOf("ipv6:[::1]:1"), ["::1"]);
   t.same(hostsOf("unix:/run/x"), []);
-  t.equal(isOverheard("ipv4:127.0.0.1:1,10.0.0.1:2", undefined, undefined), true);
-  t.equal(isOverheard("xds:///anything", false, undefined), true);
-  t.equal(isOverheard("[::1]:1", undefined, false), false);
-  t.equal(isOverheard("unix:///run/x", undefined, undefined), false);
+  t.equal(isOverheard({ address: "ipv4:127.0.0.1:1,10.0.0.1:2" }), true);
+  t.equal(isOverheard({ address: "xds:///anything", tls: false }), true);
+  t.equal(isOverheard({ address: "[::1]:1", plaintext: false }), false);
+  t.equal(isOverheard({ address: "unix:///run/x" }), false);
+  t.equal(isOverheard({ address: "dns://8.8.8.8/localhost:1" }), true, "where it leads is said by that name server");
+  t.equal(isOverheard({ address: "dns:///localhost:1" }), false);
   t.end();
 });
+
+const untouched: Interceptor = (options, next) => new InterceptingCall(next(options));
+const soon: Interceptor = (options, next) => new InterceptingCall(next({ ...options, deadline: Number.NaN }));
 
 t.test("options of a call that are unknown or of a wrong type are refused before anything is sent", async (t) => {
   await using server = await grpcForTests([renderer()]).start();
@@ -98,6 +132,10 @@ t.test("options of a call that are unknown or of a wrong type are refused before
     [{ deadlin: 5 }, /did you mean "deadline"/],
     [{ deadline: "soon" }, /deadline: must be a Date/],
     [{ deadline: Number.NaN }, /deadline: must be a Date/],
+    [{ timeoutMs: 500, interceptors: [untouched] }, /call\.timeoutMs: is not an option/],
+    [{ deadline: 5, interceptors: [soon] }, /deadline: must be a Date/],
+    [{ host: 5 }, /host: expected string/],
+    [{ propagate_flags: -1 }, /propagate_flags: must be/],
   ];
   for (const [options, message] of cases) {
     const expected = { code: "OPTIONS_INVALID", message };

@@ -1,29 +1,40 @@
-import type { InterceptingCall, Interceptor } from "@grpc/grpc-js";
-import { anything, assertShape, recognised, shape } from "@steward/core/driver";
+import type { CallInvocationTransformer } from "@grpc/grpc-js";
+import { assertShape, func, listOf, recognised, shape, text, wholeNumber, withMethods } from "@steward/core/driver";
 
 const isDeadline = (value: unknown): boolean =>
   value instanceof Date ? !Number.isNaN(value.getTime()) : typeof value === "number" && !Number.isNaN(value);
 
+const deadline = recognised(isDeadline, "a Date, or a number of ms since 1970: Date.now() + 500");
+
 /** Everything that grpc-js knows of a call. */
 const callShape = shape<Record<string, unknown>>(() => ({
-  deadline: recognised(isDeadline, "a Date, or a number of ms since 1970: Date.now() + 500"),
-  ...Object.fromEntries(
-    ["host", "parent", "propagate_flags", "credentials", "interceptors", "interceptor_providers"].map((key) => [
-      key,
-      anything(),
-    ]),
-  ),
-  method_definition: anything(),
+  deadline,
+  host: text(),
+  parent: withMethods("the call that this one serves", "getPeer"),
+  propagate_flags: wholeNumber(0),
+  credentials: withMethods("call credentials of grpc-js", "generateMetadata"),
+  interceptors: listOf(func()),
+  interceptor_providers: listOf(func()),
 }));
 
 /**
- * An interceptor that refuses options of a call that are unknown or of a wrong type, with `OPTIONS_INVALID`. It adds
- * nothing to the call itself.
+ * Refuses options of a call that are unknown or of a wrong type, with `OPTIONS_INVALID`. It stands before all
+ * interceptors, those of the call itself included, and adds nothing to the call.
  */
-export function callChecker(resource: string): Interceptor {
+export function callChecker(resource: string): CallInvocationTransformer {
   const owner = `${resource}: call`;
-  return (options, next) => {
-    assertShape(owner, callShape, options);
-    return next(options) as InterceptingCall; // what goes through untouched need not be wrapped
+  return (properties) => {
+    assertShape(owner, callShape, properties.callOptions);
+    return properties;
   };
+}
+
+/** The same for a deadline that an interceptor made. */
+export function assertDeadline(resource: string, value: unknown): void {
+  if (!isDeadline(value))
+    assertShape(
+      `${resource}: call`,
+      shape(() => ({ deadline })),
+      { deadline: value },
+    );
 }

@@ -110,7 +110,7 @@ export class ManagedCall implements ChannelCall, CallListener {
   begin(): void {
     const { dress, unsent, clock } = this.#owner;
     try {
-      const dressed = dress(this.#path, this.#metadata as Metadata); // `start` came first
+      const dressed = dress(this.#path, this.#metadata as Metadata, this.#credentials !== undefined); // `start` came first
       if (!(dressed instanceof Promise)) return this.#launch(dressed, this.#use.startedAt ?? clock.now());
       unsent.add(this);
       dressed

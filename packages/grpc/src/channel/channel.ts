@@ -2,6 +2,7 @@ import {
   Client,
   connectivityState,
   credentials,
+  type CallInvocationTransformer,
   type ChannelCredentials,
   type ChannelInterface,
   type Interceptor,
@@ -9,6 +10,7 @@ import {
 } from "@grpc/grpc-js";
 import { notForUsers } from "@steward/core/driver";
 import { ManagedCall } from "./call.ts";
+import { assertDeadline } from "./call-options.ts";
 import type { CallOwner, ChannelCall, MethodKind } from "./types.ts";
 
 type Create = Parameters<ChannelInterface["createCall"]>;
@@ -39,6 +41,7 @@ export class ManagedChannel implements ChannelInterface {
     parent: Create[3],
     flags: Create[4],
   ): ChannelCall {
+    assertDeadline(this.#owner.resource, deadline);
     return new ManagedCall(this.#owner, path, deadline, host, parent, flags);
   }
 
@@ -68,13 +71,16 @@ export class ManagedChannel implements ChannelInterface {
   }
 }
 
+/** What the client of a service is made with here. */
+export interface ServiceOptions {
+  channelOverride?: ChannelInterface;
+  interceptors?: Interceptor[];
+  callInvocationTransformer?: CallInvocationTransformer;
+}
+
 /** A class of clients of one service: generated, or made by `makeClientConstructor`. */
 export interface ServiceConstructor<Service extends Client> {
-  new (
-    address: string,
-    credentials: ChannelCredentials,
-    options?: { channelOverride?: ChannelInterface; interceptors?: Interceptor[] },
-  ): Service;
+  new (address: string, credentials: ChannelCredentials, options?: ServiceOptions): Service;
   readonly service: ServiceDefinition;
 }
 
@@ -96,18 +102,21 @@ export class MethodKinds {
 export class GrpcChannel extends Client {
   readonly #channel: ChannelInterface;
   readonly #kinds: MethodKinds;
-  readonly #interceptors: readonly Interceptor[];
+  readonly #options: ServiceOptions;
   readonly #services = new Map<object, Client>();
 
   /** @internal Made by its manager. */
-  constructor(channel: ChannelInterface, kinds: MethodKinds, interceptors: readonly Interceptor[]) {
-    super(channel.getTarget(), credentials.createInsecure(), {
-      channelOverride: channel,
-      interceptors: [...interceptors],
-    });
+  constructor(
+    channel: ChannelInterface,
+    kinds: MethodKinds,
+    interceptors: readonly Interceptor[],
+    callInvocationTransformer: CallInvocationTransformer,
+  ) {
+    const options = { channelOverride: channel, interceptors: [...interceptors], callInvocationTransformer };
+    super(channel.getTarget(), credentials.createInsecure(), options);
+    this.#options = options;
     this.#channel = channel;
     this.#kinds = kinds;
-    this.#interceptors = interceptors;
   }
 
   /** The client of a service over this channel: a real one of that class, the same one each time. */
@@ -115,8 +124,7 @@ export class GrpcChannel extends Client {
     const known = this.#services.get(constructor);
     if (known !== undefined) return known as Service; // stored below by the class that made it
     this.#kinds.learn(constructor.service);
-    const options = { channelOverride: this.#channel, interceptors: [...this.#interceptors] };
-    const made = new constructor(this.#channel.getTarget(), credentials.createInsecure(), options);
+    const made = new constructor(this.#channel.getTarget(), credentials.createInsecure(), this.#options);
     this.#services.set(constructor, made);
     return made;
   }

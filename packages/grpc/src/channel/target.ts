@@ -8,7 +8,7 @@ import {
   type ChannelOptions,
 } from "@grpc/grpc-js";
 import { currentContext, StewardError } from "@steward/core";
-import { hostsOf, isOverheard } from "./hosts.ts";
+import { hostsOf, isOverheard, staysHere } from "./hosts.ts";
 import { ClosingChannel } from "./sockets.ts";
 import type { CheckedGrpcOptions, GrpcTlsOptions } from "../options.ts";
 
@@ -51,8 +51,10 @@ function serviceConfig({ serviceConfig: given, loadBalancing, retry, hedging }: 
   return { loadBalancingConfig: [{ [loadBalancing]: {} }], methodConfig, ...throttling };
 }
 
-function channelOptions(options: CheckedGrpcOptions, serverName: string | undefined): ChannelOptions {
+function channelOptions(address: string, options: CheckedGrpcOptions, serverName: string | undefined): ChannelOptions {
   return {
+    // A record in DNS would replace the config below, with retries that were not asked for.
+    "grpc.service_config_disable_resolution": 1,
     // Our stats count calls, at a fraction of its cost for each of them.
     "grpc.enable_channelz": 0,
     // An address that moved shall be found soon.
@@ -68,6 +70,8 @@ function channelOptions(options: CheckedGrpcOptions, serverName: string | undefi
     "grpc.keepalive_permit_without_calls": options.keepaliveWhenIdle ? 1 : 0,
     "grpc.max_receive_message_length": options.maxReceiveBytes,
     "grpc.max_send_message_length": options.maxSendBytes,
+    // The proxy of the environment is another machine, for which localhost is itself.
+    ...(staysHere(address) ? { "grpc.enable_http_proxy": 0 } : {}),
     ...(serverName === undefined
       ? {}
       : { "grpc.ssl_target_name_override": serverName, "grpc.default_authority": serverName }),
@@ -98,7 +102,12 @@ export function makeChannel(
 ): ChannelInterface {
   const serverName = typeof tls === "object" ? tls.serverName : undefined;
   const ip = serverName === undefined ? ipOf(address) : undefined;
-  return new ClosingChannel(address, credentialsOf(tls, ip), channelOptions(options, serverName), ip !== undefined);
+  return new ClosingChannel(
+    address,
+    credentialsOf(tls, ip),
+    channelOptions(address, options, serverName),
+    ip !== undefined,
+  );
 }
 
 /** The first host of a target, where it is an IP address. */
@@ -120,16 +129,18 @@ export class Dressing {
   constructor(resource: string, options: CheckedGrpcOptions) {
     this.#resource = resource;
     this.#options = options;
-    const { metadata, address, tls, plaintext } = options;
-    this.#isOverheard = isOverheard(address, tls, plaintext);
+    const { metadata } = options;
+    this.#isOverheard = isOverheard(options);
     this.#fixed =
       typeof metadata === "function" || metadata === undefined || Object.keys(metadata).length === 0
         ? undefined
         : metadata;
   }
 
-  dress(path: string, given: Metadata): Metadata | Promise<Metadata> {
+  /** @param hasCredentials whether the call brings call credentials of grpc-js, which it sends over any connection. */
+  dress(path: string, given: Metadata, hasCredentials: boolean): Metadata | Promise<Metadata> {
     const { metadata, authorization } = this.#options;
+    if (hasCredentials && this.#isOverheard) throw this.#refusal("credentials of the call");
     const context = currentContext();
     const plain = context?.requestId === undefined && context?.traceContext === undefined;
     if (plain && this.#fixed === undefined && authorization === undefined && typeof metadata !== "function")
@@ -152,9 +163,14 @@ export class Dressing {
    */
   #secret(metadata: Metadata): Metadata {
     if (!this.#isOverheard || metadata.get("authorization").length === 0) return metadata;
-    const resource = this.#resource;
-    const message = `${resource}: authorization would go to ${this.#options.address} in plain text; set tls, or allow it with plaintext: true`;
-    throw new StewardError("GRPC_PLAINTEXT_REFUSED", message, { resource });
+    throw this.#refusal("authorization");
+  }
+
+  #refusal(what: string): StewardError {
+    const [resource, { address, client }] = [this.#resource, this.#options];
+    const where = address ?? client?.getChannel().getTarget();
+    const message = `${resource}: ${what} would go to ${where} in plain text; set tls, or allow it with plaintext: true`;
+    return new StewardError("GRPC_PLAINTEXT_REFUSED", message, { resource });
   }
 }
 

@@ -34,7 +34,7 @@ export interface CallOwner {
   /** What is known of a method; `undefined` for methods of clients that were made elsewhere. */
   kindOf(path: string): MethodKind | undefined;
   /** Adds what every call carries. */
-  readonly dress: (path: string, metadata: Metadata) => Metadata | Promise<Metadata>;
+  readonly dress: (path: string, metadata: Metadata, hasCredentials: boolean) => Metadata | Promise<Metadata>;
   /** Where a new call goes. */
   link(): Link;
 }
