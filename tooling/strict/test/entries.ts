@@ -44,11 +44,10 @@ export interface EntryPoint {
   readonly takes: Readonly<Record<string, Entry>>;
   /** What takes no options, or only hands them to one that is listed. */
   readonly none: readonly string[];
-  /** What takes options that it does not check yet. Nothing new may come here. */
-  readonly unchecked?: readonly string[];
 }
 
 const settings = v.strictObject({});
+const nothing = (): void => {};
 
 const { resource } = core;
 const one = resource("one", { start: () => 1 });
@@ -347,15 +346,16 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         wrong: [{ retryAfterMs: Number.NaN }, { metadata: { a: 1 } }],
       },
       checkHealth: { call: (options) => grpc.checkHealth({} as never, "", options), wrong: DURATIONS },
+      watchHealth: { call: (options) => grpc.watchHealth({} as never, "", options).next(), wrong: [{ signal: 1 }] },
       grpcServer: driver(grpc.grpcServer as never, { services: [] }, DURATIONS),
       GrpcServerManager: manager(grpc.GrpcServerManager as never, { services: [] }, DURATIONS),
     },
-    none: ["GrpcChannel implement loadProto statusDetails watchHealth"],
+    none: ["GrpcChannel implement loadProto statusDetails"],
   },
   "@steward/grpc/testing": {
     module: grpcTesting,
-    takes: {},
-    none: ["grpcForTests testGrpcChannel"],
+    takes: { grpcForTests: { call: (options) => grpcTesting.grpcForTests([], options), wrong: DURATIONS } },
+    none: ["testGrpcChannel"],
   },
   "@steward/config": {
     module: config,
@@ -403,18 +403,60 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     takes: {
       cryptoBackend: driver(crypto.cryptoBackend, {}, [...DURATIONS, { keysets: { a: { algorithm: "rot13" } } }]),
       CryptoBackendManager: manager(crypto.CryptoBackendManager, {}, DURATIONS),
+      fileStore: {
+        call: (options: object) => crypto.fileStore({ directory: "d", ...options }),
+        wrong: [{ directory: 1 }],
+      },
+      sqlStore: {
+        call: (options: object) => crypto.sqlStore({ sql: { query: nothing }, ...options } as never),
+        wrong: [{ sql: 1 }, { table: 1 }, { pubSub: {} }],
+      },
+      redisStore: {
+        call: (options: object) =>
+          crypto.redisStore({ redis: { command: nothing, script: nothing }, ...options } as never),
+        wrong: [{ redis: 1 }, { prefix: 1 }, { pubSub: {} }],
+      },
+      keyKek: {
+        call: (options: object) => crypto.keyKek({ key: new Uint8Array(32), ...options }),
+        wrong: [{ key: 1 }, { id: 1 }],
+      },
+      passphraseKek: {
+        call: (options: object) => crypto.passphraseKek({ passphrase: "a long enough one", ...options }),
+        wrong: [{ passphrase: 1 }, { logN: Number.NaN }, { id: 1 }],
+      },
     },
     none: [
       "AeadKeyset CryptoBackend HybridKeyset KeysetControl KeysetUser MacKeyset PasswordHasher SignatureKeyset",
       "SigningKeyset StreamKeyset memoryStore",
     ],
-    unchecked: ["fileStore keyKek passphraseKek redisStore sqlStore"],
   },
   "@steward/crypto/pki": {
     module: pki,
-    takes: {},
+    takes: {
+      CertificateAuthority: {
+        call: (options: object) => pki.CertificateAuthority.create({ commonName: "ca", ...options }),
+        wrong: [{ commonName: 1 }, { key: "rot13" }],
+      },
+      createRequest: {
+        call: (options: object) => pki.createRequest({ commonName: "a", ...options }),
+        wrong: [{ commonName: 1 }, { names: "a" }, { key: "rot13" }],
+      },
+      exportPkcs12: {
+        call: (options: object) =>
+          pki.exportPkcs12({ privateKeyPem: "k", certificatePem: "c", ...options } as never, "x"),
+        wrong: [{ privateKeyPem: 1 }],
+      },
+      importPkcs12: {
+        call: (options) => pki.importPkcs12(new Uint8Array(1), "x", options),
+        wrong: [{ maxIterations: Number.NaN }, { allowMissingMac: 1 }],
+      },
+      signPkcs7: {
+        call: (options: object) =>
+          pki.signPkcs7(new Uint8Array(1), { privateKeyPem: "k", certificatePem: "c", ...options } as never),
+        wrong: [{ detached: 1 }, { chainPem: "c" }],
+      },
+    },
     none: ["bundlePkcs7 certificatesInPkcs7"],
-    unchecked: ["CertificateAuthority createRequest exportPkcs12 importPkcs12 signPkcs7"],
   },
   "@steward/crypto/testing": {
     module: cryptoTesting,
@@ -488,8 +530,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     module: openTelemetry,
     takes: {
       traceResources: { call: (options) => openTelemetry.traceResources({} as never, options), wrong: [{ calls: 1 }] },
+      metricProducer: { call: (options) => openTelemetry.metricProducer([], options), wrong: [{ onProblem: 1 }] },
     },
-    none: ["metricProducer parseTraceparent traceparentOf"],
+    none: ["parseTraceparent traceparentOf"],
   },
   "@steward/testing": {
     module: testing,

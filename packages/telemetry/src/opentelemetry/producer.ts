@@ -9,7 +9,9 @@ import {
   type MetricProducer,
 } from "@opentelemetry/sdk-metrics";
 import { systemClock } from "@steward/core";
+import { assertShape } from "@steward/core/driver";
 import { gather, type Family, type ReadOptions, type Series, type Sources } from "../gather.ts";
+import { readShape } from "../options.ts";
 
 type Resource = CollectionResult["resourceMetrics"]["resource"];
 
@@ -26,6 +28,7 @@ const POOL_ATTRIBUTES: Readonly<Record<string, string>> = {
  * Counters and histograms are cumulative since its making; gauges that count things are non-monotonic sums.
  */
 export function metricProducer(sources: Sources, options: ReadOptions = {}): MetricProducer {
+  assertShape("metricProducer", readShape, options);
   const startTime = now();
   return {
     async collect(): Promise<CollectionResult> {
