@@ -10,7 +10,8 @@ const timeoutMs = 30_000;
 const directory = process.cwd();
 const work = join(directory, ".readme");
 const programs = [...fromTexts(), ...fromSources()];
-const stub = !/\bfrom\b/.test(readFileSync(join(directory, "src/index.ts"), "utf8"));
+const entry = join(directory, "src/index.ts"); // an app has none
+const stub = existsSync(entry) && !/\bfrom\b/.test(readFileSync(entry, "utf8"));
 
 if (stub) {
   console.log("readme: the package is a stub, nothing to run");
