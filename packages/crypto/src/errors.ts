@@ -39,7 +39,7 @@ export function cryptoError(code: CryptoCode, message: string, details?: Steward
   return new StewardError(code, message, details);
 }
 
-/** The one error for everything that does not authenticate, so that nobody learns what was wrong with it. */
+/** The one error for everything that does not authenticate, so that no caller learns what was wrong with it. */
 export function notAuthentic(): StewardError {
   return cryptoError(
     "CRYPTO_AUTHENTICATION_FAILED",

@@ -112,7 +112,7 @@ export class CryptoBackendManager extends Manager<CryptoBackend> {
     const unwatch = this.#unwatch;
     this.#unwatch = undefined;
     await Promise.all([this.#workers.stop(), unwatch?.()]);
-    // A look at the store that is under way may write, and whoever stops us goes on to take the store away.
+    // A look at the store that is under way may write, and the code that stops us goes on to take the store away.
     const late = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
     if (!signal.aborted) await Promise.race([Promise.all(looking), late]);
   }

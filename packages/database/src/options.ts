@@ -102,7 +102,7 @@ interface SessionOptions<TSchema extends Schema> {
   readonly prepare?: boolean | undefined;
   /** Custom types of the raw client, as postgres.js takes them. */
   readonly types?: Readonly<Record<string, PostgresType>> | undefined;
-  /** Called with notices of the server. Default: nobody is told. */
+  /** Called with notices of the server. Default: they are not reported. */
   readonly onNotice?: ((notice: Readonly<Record<string, string>>) => void) | undefined;
   /** Tables and relations for drizzle's `db.query`. */
   readonly schema?: TSchema | undefined;

@@ -247,7 +247,7 @@ const connecting = [
 type Given = Readonly<Record<string, unknown>>;
 const has = (given: Given, key: string): boolean => given[key] !== undefined;
 
-/** Rules between options: where a problem is told, what it is, and when it is one. */
+/** Rules between options: where a problem is reported, what it is, and when it is one. */
 const RULES: readonly (readonly [path: string, problem: string, isBroken: (given: Given) => boolean])[] = [
   [
     "address",

@@ -166,7 +166,7 @@ export function verdictOn(code: status, isHeard: boolean): Verdict {
   return UNWELL.has(code) ? "degraded" : "none";
 }
 
-/** A status that a call ended with, as its guard is told. */
+/** A status that a call ended with, as it is reported to its guard. */
 export class StatusFailure extends Error {
   readonly verdict: Verdict;
 

@@ -162,7 +162,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
     await statusOf(isProbed ? "GET" : "HEAD", isProbed ? probeUrl : `${origin}/`, way, signal);
   }
 
-  /** Waits for calls in flight to their last byte; a body that nobody reads does not count. */
+  /** Waits for calls in flight to their last byte; a body that is not read does not count. */
   protected override async onDrain(signal: AbortSignal): Promise<void> {
     const origins = this.#origins;
     if (origins === undefined) return;

@@ -235,7 +235,7 @@ export const OF_CONNECTIONS: readonly string[] = [
 
 type Given = Readonly<Record<string, unknown>>;
 
-/** Rules between options: where a problem is told, what it is, and when it is one. */
+/** Rules between options: where a problem is reported, what it is, and when it is one. */
 const RULES: readonly (readonly [path: string, problem: string, isBroken: (given: Given) => boolean])[] = [
   [
     "client",

@@ -96,7 +96,7 @@ export class RedisPoolManager extends Manager<RedisClient> {
     this.#client.tell("end");
   }
 
-  /** Makes all connections anew, with the credentials of now. What is in flight finishes on the old ones. */
+  /** Makes all connections anew, with the current credentials. What is in flight finishes on the old ones. */
   protected override replace(): Promise<void> {
     return this.#assembly.renew();
   }

@@ -22,7 +22,7 @@ export interface RedisAddress {
   readonly port?: number | undefined;
 }
 
-/** TLS of a connection. The certificate of the server is verified unless told otherwise. */
+/** TLS of a connection. The certificate of the server is verified unless configured otherwise. */
 export interface RedisTls {
   /** Certificates to trust instead of the system's, PEM. */
   readonly ca?: string | Uint8Array | undefined;
@@ -56,7 +56,7 @@ export interface RedisPoolOptions {
   readonly sentinelUsername?: string | undefined;
   /** Password of the sentinels: text, or a function that fetches it. */
   readonly sentinelPassword?: SecretSource | undefined;
-  /** Which server the sentinels shall name: `master` (default), or a `replica`, for reading only. */
+  /** Which server the sentinels must name: `master` (default), or a `replica`, for reading only. */
   readonly sentinelRole?: "master" | "replica" | undefined;
   /** A client of yours instead: looked after, never closed. */
   readonly client?: Redis | undefined;

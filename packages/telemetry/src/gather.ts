@@ -4,7 +4,7 @@ import { METRICS } from "./metrics.ts";
 import { readShape } from "./options.ts";
 import { Pace } from "./pace.ts";
 
-/** Whoever has metrics, with the words for those that are not Steward's own. */
+/** A source of metrics, with the descriptions of those that are not Steward's own. */
 export interface DescribedSource extends MetricsSource {
   /** What a metric says, by name. */
   readonly descriptions?: ReadonlyMap<string, string> | undefined;
@@ -15,7 +15,7 @@ export type Sources = DescribedSource | readonly DescribedSource[];
 
 /** How sources are read. */
 export interface ReadOptions {
-  /** Told of a source that failed and of metrics that contradict each other; the rest is exported all the same. */
+  /** Called for a source that failed and for metrics that contradict each other; the rest is exported all the same. */
   readonly onProblem?: ((problem: StewardError) => void) | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface Family {
   readonly name: string;
   readonly kind: MetricSample["kind"];
   readonly unit: string;
-  /** Empty where nobody has described it. */
+  /** Empty where it has no description. */
   readonly help: string;
   readonly series: Map<string, Series>;
 }

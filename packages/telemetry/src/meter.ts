@@ -132,7 +132,7 @@ export class Meter implements DescribedSource {
     return this.#recorder(name, "histogram", String(bounds), { ...options, unit }, () => new Histogram(bounds));
   }
 
-  /** The values of now. */
+  /** The current values. */
   *metrics(): Iterable<MetricSample> {
     for (const [name, { kind, unit, series }] of this.#metrics)
       for (const { attributes, recorder } of series.values())

@@ -12,7 +12,7 @@ export interface FlowFaults {
   readonly lossy: boolean;
 }
 
-/** Told what became of the bytes. */
+/** Receives what happened to the bytes. */
 export interface FlowListener {
   arrived(bytes: number): void;
   lost(bytes: number): void;

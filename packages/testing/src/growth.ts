@@ -37,7 +37,7 @@ export async function growthOf(attack: (ms: number) => Promise<void>): Promise<G
   return { before, after, ratio: after.bytes / before.bytes };
 }
 
-/** Sockets close a moment after they were told to, and caches of a library empty themselves. */
+/** Sockets close a moment after the request to close, and caches of a library empty themselves. */
 async function settled(before: Held): Promise<Held> {
   for (let turn = 0; turn < 50; turn++) {
     const now = await held();

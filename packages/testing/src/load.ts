@@ -16,7 +16,7 @@ const cpuMs = (): number => {
 };
 
 /**
- * Notes when the machine did not let this process run, so that a time can be told as it would have been on a machine
+ * Notes when the machine did not let this process run, so that a time can be given as it would have been on a machine
  * of one's own: bounds hold for that, however busy the real one is. Times are in ms of `performance.now()`.
  */
 export class Watch implements Disposable {

@@ -83,7 +83,7 @@ export interface WebSocketSessionOptions {
   readonly maxUnread?: number | undefined;
   /** Sessions, the main one included. Default 100. */
   readonly maxSessions?: number | undefined;
-  /** Time without a message after which a named session nobody listens to is closed; 0 for never. Default 300,000. */
+  /** Time without a message after which a named session without a listener is closed; 0 for never. Default 300,000. */
   readonly idleTimeoutMs?: number | undefined;
   /** How long the other side may take to say goodbye. Default 1,000. */
   readonly closeTimeoutMs?: number | undefined;

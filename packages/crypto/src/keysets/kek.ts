@@ -197,7 +197,7 @@ async function derivedFrom(passphrase: () => Promise<Buffer>, head: Buffer): Pro
   });
 }
 
-/** No wrapping at all: whoever reads the store has the keys. Only behind `insecureCleartext`. */
+/** No wrapping at all: every reader of the store has the keys. Only behind `insecureCleartext`. */
 export const cleartextKek: Kek = {
   id: "cleartext",
   wrap: async (dataKey) => Buffer.from(dataKey),

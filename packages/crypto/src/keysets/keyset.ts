@@ -63,7 +63,7 @@ export class Keyset {
     this.#looks = new StoreLooks(parts.clock);
   }
 
-  /** The keys of now. @throws {RESOURCE_UNAVAILABLE} never by itself: callers ask only while the manager is ready. */
+  /** The current keys. @throws {RESOURCE_UNAVAILABLE} never by itself: callers ask only while the manager is ready. */
   get snapshot(): Snapshot {
     if (this.#snapshot === undefined)
       throw cryptoError("CRYPTO_STORE_UNAVAILABLE", `keyset "${this.name}" is not loaded`);
@@ -74,7 +74,7 @@ export class Keyset {
     return this.#parts.policy;
   }
 
-  /** Loads or makes the keyset, and does what came due while nobody was there. */
+  /** Loads or makes the keyset, and does what came due while no instance was running. */
   async open(): Promise<void> {
     this.#open = true;
     await this.refresh();
@@ -186,7 +186,7 @@ export class Keyset {
   }
 
   /**
-   * Changes the keyset: reads it, applies `change`, and writes it if nobody else did meanwhile; else again.
+   * Changes the keyset: reads it, applies `change`, and writes it if no other instance did meanwhile; else again.
    *
    * @throws {CRYPTO_STORE_CONFLICT} when others were faster every time.
    * @throws {CRYPTO_STORE_UNAVAILABLE} when the store does not answer.
@@ -320,7 +320,7 @@ export class Keyset {
     this.#background = Promise.all([this.#background, work]);
   }
 
-  /** Numbers of now. */
+  /** Current numbers. */
   stats(): Readonly<Record<string, unknown>> {
     const { record, primary } = this.snapshot;
     const key = record.keys.find(({ id }) => id === primary.id);

@@ -14,7 +14,7 @@ const FROM: Readonly<Record<"enabled" | "disabled" | "destroyed", readonly KeySt
   destroyed: ["disabled"],
 };
 
-/** A new keyset: its first key is primary at once, as nobody can have missed it. */
+/** A new keyset: its first key is primary at once, as no instance can have missed it. */
 export function withFirstKey(
   name: string,
   purpose: KeysetRecord["purpose"],

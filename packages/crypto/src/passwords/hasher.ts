@@ -143,7 +143,7 @@ export class PasswordHasher {
     return this.#parameters;
   }
 
-  /** The numbers of now. */
+  /** The current numbers. */
   stats(): GuardStats {
     return this.#guard.stats();
   }

@@ -188,7 +188,7 @@ export class CertificateAuthority {
     return new CertificateAuthority(files.certificatePem, key, files.clock ?? systemClock);
   }
 
-  /** Its private key, to be kept where nobody else reads it. */
+  /** Its private key, to be kept where no one else can read it. */
   privateKeyPem(): string {
     return pemOf(this.#key);
   }

@@ -65,7 +65,7 @@ export class CbcHmac implements Aead {
   }
 }
 
-/** The MAC has vouched for the padding, so a wrong one means that the writer had a fault; it is told no other way. */
+/** The MAC has vouched for the padding, so a wrong one means that the writer had a fault; the error is the same. */
 function append(out: Uint8Array, at: number, final: () => Uint8Array): number {
   try {
     const rest = final();

@@ -4,7 +4,7 @@ import { nativeEngine } from "./native-engine.ts";
 import { atOnce } from "./turns.ts";
 import type { WorkerAnswer, WorkerTask } from "./worker-pool.ts";
 
-// Nobody waits here for a turn; OpenSSL takes at most 2 GiB at once.
+// No other work waits here for a turn; OpenSSL takes at most 2 GiB at once.
 const engine = { ...nativeEngine, wholeBytes: 2 ** 30, sliceBytes: 2 ** 28 };
 
 /** Seals or opens one message; `undefined` when it does not authenticate. */

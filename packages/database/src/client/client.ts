@@ -124,7 +124,7 @@ export class PooledClient implements Source {
     return makeSql(this.builder, handler, { release }) as unknown as ReservedSql; // with `release` it is one
   };
 
-  /** The next user shall not find itself in somebody's transaction. */
+  /** The next user must not find itself in the transaction of another. */
   async #rollback(lease: Lease): Promise<void> {
     const undone = new Scope(lease, this.builder).run("rollback").catch(() => {});
     await Promise.all([undone, lease.close()]);

@@ -45,7 +45,7 @@ export abstract class ConnectionUse extends GuardedUse implements Taker {
     if (this.source.leave(this)) queueMicrotask(() => this.succeed());
   }
 
-  /** A deadline that passed while nobody could connect is told with the reason for that. */
+  /** A deadline that passed while no connection could be made is reported with the reason for that. */
   protected explain(error: unknown): unknown {
     const { trouble, name } = this.source;
     if (trouble === undefined || this.connection !== undefined || !isStewardError(error, "DEADLINE_EXCEEDED"))

@@ -13,7 +13,7 @@ type Serializer = (value: unknown) => unknown;
  * Teaches a connection the array types of its server.
  *
  * The driver would ask for them by itself, but a connection that breaks in this moment then rejects a promise that
- * nobody holds, which ends the process.
+ * no code handles, which ends the process.
  */
 export function learnArrays(options: DriverOptions, rows: readonly Readonly<Record<string, unknown>>[]): void {
   const { parsers, serializers, shared } = options;

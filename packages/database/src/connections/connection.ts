@@ -8,7 +8,7 @@ import { switchArrays, type DateMode } from "./dates.ts";
 import { driverOptions, rawQuery, type DriverQuery, type Handler } from "./driver.ts";
 import { brokenSocket, type Endpoint, type Plug } from "./endpoint.ts";
 
-/** Whoever owns connections learns from here what becomes of them. */
+/** The owner of connections learns from here what happens to them. */
 export interface ConnectionOwner {
   readonly name: string;
   readonly clock: Clock;
@@ -62,7 +62,7 @@ export class Connection implements Line {
   /** When it has to be replaced. */
   expiresAt: number = Number.POSITIVE_INFINITY;
   idleSince: number = Number.POSITIVE_INFINITY;
-  /** True when it shall not be used again once it is given back. */
+  /** True when it must not be used again once it is given back. */
   retired = false;
   /** Process id of its backend. */
   pid = 0;
@@ -112,7 +112,7 @@ export class Connection implements Line {
     return this.#query !== undefined;
   }
 
-  /** Bytes received so far; whoever sees it grow knows that the server is alive. */
+  /** Bytes received so far; as long as it grows, the server is alive. */
   get received(): number {
     return (this.#socket as Partial<Socket> | undefined)?.bytesRead ?? 0; // an embedded one counts none
   }
@@ -170,7 +170,7 @@ export class Connection implements Line {
     // The driver would connect again by itself; a connection of ours has one life.
     if (this.#socket !== undefined || this.dead) return brokenSocket(new Error("this connection has ended"));
     const socket = (this.#socket = plug());
-    // An idle socket may tell of its error a moment before its close, and nobody shall be given it in between.
+    // An idle socket may report its error a moment before its close, and no caller must be given it in between.
     socket.once("error", (error) => this.#close(error));
     socket.once("close", () => this.#close());
     return socket;
@@ -316,7 +316,7 @@ export class Connection implements Line {
     this.#reason ??= reason;
     for (const socket of this.#cancelSockets) socket.destroy();
     this.#socket?.destroy();
-    // Nobody shall be given it until the socket says so itself.
+    // No caller must be given it in the time until the socket reports its own close.
     this.#close();
   }
 

@@ -1,7 +1,7 @@
 import type { DriverTls } from "./tls.ts";
 import postgres, { type Options, type PostgresType, type Sql } from "postgres";
 
-/** How postgres.js hands a query to whoever runs it. */
+/** How postgres.js hands a query to the code that runs it. */
 export type Handler = (query: DriverQuery) => void;
 
 /** A query of postgres.js from the inside: the narrow seam of this package. Its own promise tells the caller. */

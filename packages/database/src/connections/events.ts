@@ -40,17 +40,17 @@ const leak = channel(DATABASE_CHANNELS.leak);
 const overcommit = channel(DATABASE_CHANNELS.overcommit);
 const lost = channel(DATABASE_CHANNELS.lost);
 
-/** Tells whoever listens that a lease is held for long. */
+/** Notifies listeners that a lease is held for long. */
 export function publishLeak(event: LeakEvent): void {
   if (leak.hasSubscribers) leak.publish(event);
 }
 
-/** Tells whoever listens that the server allows fewer connections than all instances may open. */
+/** Notifies listeners that the server allows fewer connections than all instances may open. */
 export function publishOvercommit(event: OvercommitEvent): void {
   if (overcommit.hasSubscribers) overcommit.publish(event);
 }
 
-/** Tells whoever listens that a dead connection was given up. */
+/** Notifies listeners that a dead connection was given up. */
 export function publishLost(event: LostConnectionEvent): void {
   if (lost.hasSubscribers) lost.publish(event);
 }

@@ -103,7 +103,7 @@ export class ReplicaSupply implements Supply {
     }
     timer.cancel();
     if (this.#stopped.signal.aborted) return;
-    // Whoever waits for a replica that is gone is served elsewhere.
+    // A caller that waits for a replica that is gone is served elsewhere.
     if (replica.lagMs === Number.POSITIVE_INFINITY) for (const taker of replica.pool.dismiss()) this.take(taker);
     replica.check = this.#clock.setTimeout(() => void this.#check(replica), replicaCheckMs, { unref: true });
   }

@@ -147,7 +147,10 @@ export class ManagedCall implements ChannelCall, CallListener {
     }
   }
 
-  /** What the server is told is left, in ms. A stream outlives the default, so there only what its caller asked for counts. */
+  /**
+   * The time left, as reported to the server, in ms. A stream outlives the default, so there only what its caller
+   * asked for counts.
+   */
   #leftMs(now: number): number {
     const unary = this.#kind?.requestStream === false && !this.#kind.responseStream;
     const deadline = unary ? this.#use.deadline : this.#hard;
@@ -241,7 +244,7 @@ export class ManagedCall implements ChannelCall, CallListener {
     this.#listener?.onReceiveStatus(status);
   }
 
-  /** Whoever gets the error finds one of ours as its cause, as in errors that the channel itself makes. */
+  /** The receiver of the error finds one of ours as its cause, as in errors that the channel itself makes. */
   #against(status: StatusObject, verdict: Verdict): void {
     const cause = causeOfStatus(this.#owner.resource, status);
     if (isStewardError(cause)) Object.assign(status, { cause });
@@ -256,7 +259,7 @@ export class ManagedCall implements ChannelCall, CallListener {
     this.#tell(this.#end);
   }
 
-  /** Never in the turn of the client's own call: nobody expects an answer before the question is out. */
+  /** Never in the turn of the client's own call: no caller expects an answer before the request is sent. */
   #tell(status: StatusObject): void {
     process.nextTick(() => this.#listener?.onReceiveStatus(status));
   }

@@ -16,11 +16,11 @@ import type { CallOwner, ChannelCall, MethodKind } from "./types.ts";
 type Create = Parameters<ChannelInterface["createCall"]>;
 type Watch = Parameters<ChannelInterface["watchConnectivityState"]>;
 
-/** What a channel over links has to be told. */
+/** What a channel over links must be given. */
 export interface ManagedChannelSettings {
   readonly address: string;
   readonly owner: CallOwner;
-  /** The channel of now, or `undefined` while there is none. */
+  /** The current channel, or `undefined` while there is none. */
   readonly channel: () => ChannelInterface | undefined;
 }
 

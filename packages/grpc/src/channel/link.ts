@@ -132,7 +132,7 @@ export class Link {
     this.channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => this.#follow());
   }
 
-  /** A server that closes every connection at once shall not be asked for the next one at once. */
+  /** A server that closes every connection at once must not be asked for the next one at once. */
   #connect(): void {
     const { clock } = this.#settings;
     const steady = clock.now() - this.#readyAt > STEADY_MS;

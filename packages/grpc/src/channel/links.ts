@@ -4,7 +4,7 @@ import { Link, type LinkSettings } from "./link.ts";
 
 /** How the links of a channel are made and watched. */
 export interface LinksSettings extends Omit<LinkSettings, "failed"> {
-  /** Makes a channel of grpc-js with the certificates of now. */
+  /** Makes a channel of grpc-js with the current certificates. */
   readonly makeChannel: () => ChannelInterface;
 }
 

@@ -57,7 +57,7 @@ function channelOptions(address: string, options: CheckedGrpcOptions, serverName
     "grpc.service_config_disable_resolution": 1,
     // Our stats count calls, at a fraction of its cost for each of them.
     "grpc.enable_channelz": 0,
-    // An address that moved shall be found soon.
+    // An address that moved must be found soon.
     "grpc.dns_min_time_between_resolutions_ms": 1_000,
     ...options.channelOptions,
     // Channels for one address share connections otherwise, so a new channel would get the dead one back.

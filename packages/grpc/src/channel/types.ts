@@ -6,7 +6,7 @@ import type { Link } from "./link.ts";
 /** A call as a channel makes it; grpc-js has no public name for it. */
 export type ChannelCall = ReturnType<ChannelInterface["createCall"]>;
 
-/** Whoever hears what comes back. */
+/** Receives what comes back. */
 export type CallListener = Parameters<ChannelCall["start"]>[1];
 
 /** Goes along with a message that is sent. */

@@ -20,7 +20,7 @@ export interface DispatchSettings {
   /** Longest call whose caller set no deadline and that does not stream its answers, in ms. */
   readonly timeoutMs: number;
   readonly draining: AbortSignal;
-  /** Told of errors that are answered with INTERNAL, without their text. */
+  /** Called with errors that are answered with INTERNAL, without their text. */
   readonly onError: (error: unknown, path: string) => void;
 }
 

@@ -9,7 +9,7 @@ import type {
 } from "@grpc/grpc-js";
 import { StewardError } from "@steward/core";
 
-/** What a handler is told about its call, besides the request. */
+/** What a handler is given about its call, besides the request. */
 export interface GrpcCallContext {
   readonly path: string;
   /** What the caller sent along. */

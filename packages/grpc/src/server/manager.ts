@@ -25,7 +25,7 @@ export interface GrpcServer {
   readonly address: string;
   /** 0 while it does not listen. */
   readonly port: number;
-  /** Says by `grpc.health.v1` how the server, or one of its services, is; whoever watches hears of it. */
+  /** Says by `grpc.health.v1` how the server, or one of its services, is; clients that watch are notified. */
   setHealth(status: ServingStatus, service?: string): void;
 }
 

@@ -20,7 +20,7 @@ export function http2ServersOf(server: object): Iterable<EventEmitter> {
  * Ends connections whose peer opens calls only to take them back, again and again ("rapid reset"): each costs it next
  * to nothing, and us a call.
  *
- * @param closed Told of every connection that was ended.
+ * @param closed Called for every connection that was ended.
  */
 export function limitResets(server: EventEmitter, limits: ResetLimits, clock: Clock, closed: () => void): void {
   server.on("session", (session: ServerHttp2Session) => {

@@ -5,7 +5,7 @@ import type { RawHandler } from "../exchange/handlers.ts";
 export interface Connection {
   /** Sends a request; `handler` learns everything else. */
   send(options: Dispatcher.DispatchOptions, handler: RawHandler): void;
-  /** Its handler was told to go ahead, and has no use for it any more. */
+  /** Its handler was asked to go ahead, and does not need it any more. */
   decline(abort: (error?: Error) => void): void;
   /** The request is over, or was given up before it was sent. */
   release(): void;

@@ -126,7 +126,7 @@ class PooledConnection implements Connection {
   inUse = 0;
   /** True while it stands in the pool's list of free ones. */
   listed = false;
-  /** True once it shall carry nothing new. */
+  /** True once it must carry nothing new. */
   leaving = false;
   connected = false;
   /** Tick at which the peer last showed that it lives. */

@@ -40,7 +40,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   #inAllMs = -1;
   #outer = Number.POSITIVE_INFINITY;
   #status = 0;
-  /** True once the duration of this attempt has been told. */
+  /** True once the duration of this attempt has been recorded. */
   #timed = false;
   #over = false;
   #bytes = 0;
@@ -89,7 +89,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     }
   }
 
-  /** Told by the guard: refused, out of time, aborted; or by us, when the last attempt failed. */
+  /** Called by the guard: refused, timed out, aborted; or by us, when the last attempt failed. */
   protected override giveUp(error: unknown): void {
     if (this.#over) return;
     this.#over = true;
@@ -100,7 +100,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     this.#handler.onError(reason);
   }
 
-  /** A caller who aborts is told its own reason, as undici does. */
+  /** A caller that aborts gets its own reason, as with undici. */
   #reason(error: unknown): Error {
     const { signal } = this.options;
     if (isStewardError(error, "CALL_ABORTED") && signal instanceof AbortSignal && signal.aborted)
@@ -261,7 +261,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     return more;
   }
 
-  /** What nobody is to read runs out, unless it is long: then its connection is cheaper. */
+  /** A body without a reader is received to its end, unless it is long: then a new connection is cheaper. */
   #swallow(chunk: Buffer): boolean {
     if ((this.#bytes += chunk.length) > MAX_SWALLOWED_BYTES)
       this.#abort?.(new BadStatus(this.#lane.origin, this.#status));
@@ -355,7 +355,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     if (this.#unread !== undefined) this.#lane.wheel.remove(this.#unread);
   }
 
-  /** Takes the connection back from a body that nobody reads. */
+  /** Takes the connection back from a body that is not read. */
   takeBack(): void {
     if (this.#over) return;
     const { resource, origin, clock } = this.#lane;

@@ -33,7 +33,7 @@ export interface Lane {
   readonly paused: Set<Exchange>;
   /** Sockets that were upgraded. */
   readonly upgraded: Set<Duplex>;
-  /** True once nothing shall be tried again. */
+  /** True once nothing must be retried. */
   readonly closed: boolean;
   connection(): Connection;
   /** An answer came. Gives what it says against the origin, though the caller is handed it; `undefined` where nothing. */

@@ -6,10 +6,10 @@ type Attributes = Readonly<Record<string, string>>;
 /** Buckets that the OpenTelemetry conventions advise for durations of HTTP requests, in s. */
 const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
-/** Origins of a session that have series of their own; further ones share one, for every series costs whoever stores it. */
+/** Origins of a session that have series of their own; further ones share one, because every series costs storage. */
 const MAX_NAMED = 50;
 
-/** Series of one origin; a server can make up statuses, so what lies beyond is told without its outcome. */
+/** Series of one origin; a server can make up statuses, so what lies beyond is recorded without its outcome. */
 const MAX_OUTCOMES = 50;
 
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]);

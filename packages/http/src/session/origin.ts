@@ -20,11 +20,11 @@ import { BadStatus, isRetryable, isTransient, type RetrySettings } from "../exch
 
 /** Names of the `node:diagnostics_channel` channels of this package. */
 export const HTTP_CHANNELS = {
-  /** A connection was taken back from a body that nobody read: {@link UnreadBodyEvent}. */
+  /** A connection was taken back from a body that was not read: {@link UnreadBodyEvent}. */
   unreadBody: "steward:http:unread-body",
 } as const;
 
-/** A connection was taken back from a body that nobody read. */
+/** A connection was taken back from a body that was not read. */
 export interface UnreadBodyEvent {
   readonly resource: string;
   readonly origin: string;
@@ -55,7 +55,7 @@ export interface OriginSettings {
   readonly authorization: (origin: string) => Secret | undefined;
   /** Whether credentials may go to other machines in plain text. */
   readonly plaintext: boolean;
-  /** Told of every body that was left unread. */
+  /** Called for every body that was left unread. */
   readonly leaked: () => void;
 }
 
@@ -85,7 +85,7 @@ export interface OriginStats {
   readonly refused: number;
   /** Connections that were given up because a call on them, or on a sibling, got no answer. */
   readonly retired: number;
-  /** Bodies whose connection was taken back because nobody read them. */
+  /** Bodies whose connection was taken back because they were not read. */
   readonly unread: number;
 }
 

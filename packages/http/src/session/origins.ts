@@ -5,7 +5,7 @@ import { Origin, type OriginSettings, type OriginStats } from "./origin.ts";
 export interface OriginsSettings extends OriginSettings {
   readonly maxOrigins: number;
   readonly allowedOrigins: readonly string[] | undefined;
-  /** Told of every origin that nobody will count any more. */
+  /** Called for every origin that is not counted any more. */
   readonly forgotten: (origin: Origin) => void;
   /** Origin of `baseUrl`. */
   readonly baseOrigin: string | undefined;

@@ -1,6 +1,6 @@
 import type { MetricSample } from "@steward/core";
 
-/** What was counted where nobody counts any more, so that sums of counts never fall. */
+/** Counts of sources that do not count any more, so that sums of counts never fall. */
 export class PastSeries {
   readonly #counts = new Map<string, MetricSample>();
 

@@ -142,5 +142,5 @@ function decoded(body: Readable, encoding: string | string[] | undefined): Reada
   const decoders = names.reverse().map((name) => DECODERS[name]);
   if (decoders.length === 0 || decoders.length > 5 || decoders.includes(undefined)) return body;
   const streams = decoders.flatMap((make) => (make === undefined ? [] : [make()]));
-  return pipeline([body, ...streams], () => {}) as unknown as Readable; // the last decoder; its error reaches whoever reads it
+  return pipeline([body, ...streams], () => {}) as unknown as Readable; // the last decoder; its reader gets its error
 }

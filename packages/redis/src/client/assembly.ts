@@ -89,7 +89,7 @@ export class Assembly {
     return this.backend.ask(signal);
   }
 
-  /** Waits for the work in flight. What only waits for something to come is told that nothing will. */
+  /** Waits for the work in flight. What only waits for something to come is notified that nothing will. */
   async settle(): Promise<void> {
     await this.#pool.unblock();
     await Promise.all([this.guard.idle(), this.#pool.guard.idle()]);

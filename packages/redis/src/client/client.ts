@@ -63,12 +63,12 @@ export class RedisClient extends Redis {
     return Promise.reject(notForUsers(this.#router.resource, "quit"));
   }
 
-  /** @throws {REDIS_COMMAND_REFUSED} always: a copy would be looked after by nobody. */
+  /** @throws {REDIS_COMMAND_REFUSED} always: a copy would not be managed. */
   override duplicate(): never {
     throw this.#router.notOffered("duplicate()", "define another resource, or borrow a connection with use()");
   }
 
-  /** @throws {REDIS_COMMAND_REFUSED} always: the driver would open a connection of which nobody knows. */
+  /** @throws {REDIS_COMMAND_REFUSED} always: the driver would open a connection that is not managed. */
   override monitor(): Promise<never> {
     return Promise.reject(this.#router.notOffered("monitor()", "use a client of your own"));
   }

@@ -43,7 +43,7 @@ export class RedisLease extends Redis {
     return !this.#open && !this.#changed && this.#setup.link.usable && this.#setup.link.unanswered === 0;
   }
 
-  /** Takes the connection away from whoever still holds it. */
+  /** Takes the connection away from the caller that still holds it. */
   finish(): void {
     this.#ended = true;
   }

@@ -77,7 +77,7 @@ export class Router {
       sound: () => true,
       blocks: true,
     };
-    // The driver settles the command; what the pool or its guard refuses, nobody else would tell.
+    // The driver settles the command; a refusal by the pool or its guard would not be reported elsewhere.
     pool.run(this.#planFor(command), work, blockMs(command) + timeoutMs).catch((error: Error) => command.reject(error));
   }
 

@@ -64,7 +64,7 @@ export class RedisClusterClient extends Cluster {
     return Promise.reject(notForUsers(this.#router.resource, "quit"));
   }
 
-  /** @throws {REDIS_COMMAND_REFUSED} always: a copy would be looked after by nobody. */
+  /** @throws {REDIS_COMMAND_REFUSED} always: a copy would not be managed. */
   override duplicate(): never {
     throw this.#router.notOffered("duplicate()", "define another resource, or borrow a connection with use()");
   }

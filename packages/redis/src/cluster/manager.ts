@@ -69,7 +69,7 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
     await this.#assembly.close(signal, this.refusal());
   }
 
-  /** Makes all connections anew, with the credentials of now. */
+  /** Makes all connections anew, with the current credentials. */
   protected override replace(): Promise<void> {
     return this.#assembly.renew();
   }

@@ -15,11 +15,11 @@ export interface NodeWatchSetup {
   readonly settings: RedisClusterSettings;
   readonly counts: { reconnects: number; retired: number; resent: number; unknown: number };
   readonly resend: ReadonlySet<string>;
-  /** Told when a node owes replies and is silent. */
+  /** Called when a node owes replies and is silent. */
   readonly onSilence: (watch: NodeWatch) => void;
 }
 
-/** The driver's words for "never sent"; a cluster client sends such a command again, to whoever has the slot by then. */
+/** The driver's words for "never sent"; a cluster client sends such a command again, to the new owner of its slot. */
 const NOT_SENT = "Connection is closed.";
 
 /**
@@ -45,7 +45,7 @@ export class NodeWatch {
     redis.on("close", () => this.#closed());
   }
 
-  /** Fetches the credentials of now for the next connect. */
+  /** Fetches the current credentials for the next connect. */
   async refresh(): Promise<void> {
     const { username, password } = await this.#plan.options();
     Object.assign(this.redis.options, {
@@ -54,7 +54,7 @@ export class NodeWatch {
     });
   }
 
-  /** Connects now: a command that came first would wait in a queue of the driver's that nobody bounds. */
+  /** Connects now: a command that came first would wait in a queue of the driver's that has no limit. */
   connect(): void {
     // A node that is not there is an event and a retry.
     this.redis.connect().catch(() => {});
@@ -126,7 +126,7 @@ export class NodeWatch {
     this.#ask(settings.silenceMs);
   }
 
-  /** Another node is silent: what cut it off may have cut off this one, which nobody has used since. */
+  /** Another node is silent: what cut it off may have cut off this one, which has not been used since. */
   suspect(): void {
     const { clock, settings } = this.#setup;
     if (this.#asking || this.redis.status !== "ready") return;

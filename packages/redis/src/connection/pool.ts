@@ -40,7 +40,7 @@ export interface PooledWork<T> {
 /** An idle connection older than this is asked for a sign of life before it is lent again. */
 const TRUSTED_MS = 1_000;
 
-/** Connections that are lent one by one: to blocking commands, and to whoever wants one of their own. */
+/** Connections that are lent one by one: to blocking commands, and to callers that want one of their own. */
 export class ConnectionPool {
   readonly guard: Guard;
   readonly #setup: PoolSetup;
@@ -116,7 +116,7 @@ export class ConnectionPool {
     }
   }
 
-  /** A connection may have died in silence while nobody used it. */
+  /** A connection may have died in silence while it was not used. */
   async #lives(link: Link): Promise<boolean> {
     const { clock, settings } = this.#setup;
     if (!link.usable || clock.now() - link.idleSince < TRUSTED_MS) return link.usable;
@@ -192,7 +192,7 @@ export class ConnectionPool {
   async #unblock({ plan, id, blocking }: Held): Promise<void> {
     const link = await openLink(this.#linkSetup(plan), this.#closing.signal);
     await link.redis.client("UNBLOCK", id).finally(() => link.destroy());
-    // What came in the same moment is on its way to us, and nobody else has it any more.
+    // What came in the same moment is on its way to us, and exists nowhere else any more.
     await blocking;
   }
 

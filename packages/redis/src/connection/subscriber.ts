@@ -5,7 +5,7 @@ import { openLink, type Link, type LinkSetup } from "./link.ts";
 import type { LinkPlan } from "./plan.ts";
 import { Watchdog } from "./watchdog.ts";
 
-/** Who is told what arrives: the client that users hold. */
+/** Receives what arrives: the client that users hold. */
 export interface SubscriberEvents {
   emit(event: string, ...values: readonly unknown[]): void;
   listens(event: string): boolean;
@@ -142,7 +142,7 @@ export class Subscriber {
         if (this.#attempts++ > 0) await clock.sleep(pauseMs * (1 - Math.random() / 2), signal);
         this.#adopt(await openLink(this.#linkSetup(), signal));
       } catch {
-        // The next attempt follows; whoever waits has a deadline.
+        // The next attempt follows; every waiter has a deadline.
       }
     }
   }
@@ -205,7 +205,7 @@ export class Subscriber {
     });
   }
 
-  /** Connects anew, with the credentials of now. */
+  /** Connects anew, with the current credentials. */
   renew(): void {
     if (this.#link === undefined) return;
     this.#renewing = true;

@@ -226,7 +226,7 @@ export class Trunk implements Backend {
   #silence(link: Link, silentMs: number): void {
     const { settings } = this.#setup;
     if (link !== this.#link) return;
-    // Nobody answers the farewell.
+    // The farewell gets no answer.
     if (this.#closing.signal.aborted) return link.destroy();
     if (silentMs < Math.max(settings.timeoutMs, settings.silenceMs)) return this.#seek();
     this.#counts.retired++;

@@ -71,7 +71,7 @@ class ClientPubSub implements PubSub {
     return () => void this.#client.off("gap", listener);
   }
 
-  /** True when nobody listens to the topic any more. */
+  /** True when the topic has no listener any more. */
   #leave(topic: string, known: Topic, entry: Listener): boolean {
     const left = known.listeners.delete(entry) && known.listeners.size === 0;
     if (left && this.#topics.get(topic) === known) this.#topics.delete(topic);
@@ -83,7 +83,7 @@ class ClientPubSub implements PubSub {
       try {
         listener(message);
       } catch (error) {
-        // It concerns whoever wrote the listener, not the listeners beside it.
+        // It concerns the author of the listener, not the listeners beside it.
         process.nextTick(() => {
           throw error;
         });

@@ -62,8 +62,8 @@ function spanOfCall(tracer: Tracer, event: CallEvent): void {
 }
 
 /**
- * Whoever waited in the queue, or ran into its deadline, is told by somebody else's callback, so the span that is
- * active then may not be its own.
+ * A call that waited in the queue, or ran into its deadline, is reported from the callback of another call, so the
+ * span that is active then may not be its own.
  */
 function parentOf({ traceContext, queuedMs, error }: CallEvent): Context {
   const spanContext = traceContext === undefined ? undefined : parseTraceparent(traceContext);
@@ -99,7 +99,7 @@ class PhaseSpans {
     span.end();
   }
 
-  /** Ends what is under way, for nobody will tell how it went. */
+  /** Ends what is under way, because its outcome will not be reported. */
   end(): void {
     for (const span of [...this.#open.values()].flat()) span.end();
     this.#open.clear();

@@ -7,7 +7,7 @@ import type { ReadOptions, Sources } from "../gather.ts";
 import { readShape } from "../options.ts";
 import { prometheusText } from "./text.ts";
 
-/** Answers a request with the series of now. Resolves when the answer is out or its client has gone. */
+/** Answers a request with the current series. Resolves when the answer is out or its client has gone. */
 export type MetricsRoute = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 const HEAD = {

@@ -7,7 +7,7 @@ import { labelName, prometheusName } from "./names.ts";
 const PART_LENGTH = 16_384;
 
 /**
- * The series of now in the text format of Prometheus (0.0.4), part by part. It never works for more than a few ms
+ * The current series in the text format of Prometheus (0.0.4), part by part. It never works for more than a few ms
  * without letting the event loop turn, however many series there are.
  *
  * @example

@@ -78,7 +78,7 @@ async function attempt(plan: LaunchPlan, port: number, deadline: number, signal?
       await sleep(POLL_MS);
     }
     const tooLate = process.exit === undefined && performance.now() > deadline;
-    if (tooLate) throw await tooSlow(plan, process); // ready, but nobody waits any more
+    if (tooLate) throw await tooSlow(plan, process); // ready, but no caller waits any more
   } catch (error) {
     await process.end(plan.endSteps);
     throw error;

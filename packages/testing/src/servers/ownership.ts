@@ -42,7 +42,7 @@ async function writeDraft(folder: string, owner: OwnerFile): Promise<string> {
 
 /**
  * The living owner of a folder, or why there is none: `dead` (it ended without giving the folder back),
- * `free` (it gave it back, or nobody ever had it).
+ * `free` (it gave it back, or there never was an owner).
  */
 export async function ownerOf(folder: string): Promise<ProcessIdentity | "dead" | "free"> {
   const [newest] = await generations(folder);
@@ -54,8 +54,8 @@ export async function ownerOf(folder: string): Promise<ProcessIdentity | "dead" 
 /**
  * Takes the folder for this process unless a living process has it.
  *
- * Owner files are numbered and the highest number counts. A new one appears whole and only if nobody else made the
- * same number, so of two processes that find a dead owner at the same moment exactly one wins.
+ * Owner files are numbered and the highest number counts. A new one appears whole and only if no other process made
+ * the same number, so of two processes that find a dead owner at the same moment exactly one wins.
  */
 export async function claimFolder(folder: string): Promise<ClaimResult> {
   const self = await ownIdentity();

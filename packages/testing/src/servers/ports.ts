@@ -26,7 +26,7 @@ function portOf(server: Server): number {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-/** Tells whether nobody listens on the port of 127.0.0.1 now. */
+/** Returns whether the port of 127.0.0.1 has no listener now. */
 export async function isFree(port: number): Promise<boolean> {
   const server = await listen(port);
   if (server !== undefined) await close(server);

@@ -172,7 +172,7 @@ export class PostgresCluster {
       if (performance.now() > until) for (const pid of working) sendSignal(pid, "SIGKILL");
       await sleep(POLL_MS);
     }
-    // Nobody works here any more. Postgres would still believe in the file where its number belongs to a zombie,
+    // No process works here any more. Postgres would still believe in the file where its number belongs to a zombie,
     // or by now to some other process.
     await rm(join(this.data, "postmaster.pid"), { force: true });
   }

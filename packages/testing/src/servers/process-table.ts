@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** One process of this machine, told apart from a later process that got the same number. */
+/** One process of this machine, distinct from a later process that got the same number. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** When it began: opaque text, equal only for the same process. */

@@ -63,7 +63,7 @@ export class WebSocketClient extends WebSocketSession {
     return Promise.reject(notForUsers(this.#clientPlan.resource, "end"));
   }
 
-  /** All sessions of now, the main one first. */
+  /** All current sessions, the main one first. */
   get sessions(): readonly WebSocketSession[] {
     return [this, ...this.#sessions.values()];
   }

@@ -89,7 +89,7 @@ export class Dial {
     this.#outcome.failed(new StewardError(code, message, { resource: this.#resource, ...more }));
   }
 
-  /** Gives it up; nobody is told. */
+  /** Gives it up, and reports no outcome. */
   cancel(): void {
     this.#isOver = true;
     this.#timer.cancel();

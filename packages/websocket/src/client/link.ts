@@ -108,7 +108,7 @@ export class Link {
     if (error === undefined || error === null) this.#owner.taken(this);
   };
 
-  /** A call was given up; its late reply is for nobody. */
+  /** A call was given up; its late reply is ignored. */
   forget(id: number): void {
     if (this.calls.delete(id)) this.#given = Math.max(this.#given, id);
   }

@@ -109,7 +109,7 @@ export class Outbox {
   #schedule(): void {
     if (this.#scheduled || this.#link === undefined) return;
     this.#scheduled = true;
-    // A microtask costs a fraction of a tick of Node's, and comes after whoever else is woken by the same replies.
+    // A microtask costs a fraction of a tick of Node's, and comes after all other code that the same replies wake.
     void NOW.then(this.#flush);
   }
 

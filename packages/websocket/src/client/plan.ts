@@ -23,7 +23,7 @@ export interface Resumption {
 /** Called on every new connection before anything else is sent: log in, subscribe. A rejection ends the connection. */
 export type ResumeHook = (resumption: Resumption) => unknown;
 
-/** What a session is told by its manager. */
+/** What a session is given by its manager. */
 export interface SessionPlan extends PausePlan, Patience, CallPlan {
   readonly name: string;
   readonly clock: Clock;

@@ -24,7 +24,7 @@ interface Room {
 /** Instances remembered per room: those that are gone make room. */
 const MOST_INSTANCES = 256;
 
-/** Who is told what becomes of rooms. */
+/** Receives what happens to rooms. */
 export interface RoomOwner {
   /** Messages of it are lost. */
   readonly gap: (room: string) => void;
@@ -77,7 +77,7 @@ export class RoomBook {
     return room;
   }
 
-  /** True when nobody listens to the room any more. */
+  /** True when the room has no listener any more. */
   #leave(name: string, entry: RoomListener): boolean {
     const room = this.#rooms.get(name);
     if (room?.listeners.delete(entry) !== true || room.listeners.size > 0) return false;

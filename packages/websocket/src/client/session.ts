@@ -62,7 +62,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     return this.#state.name;
   }
 
-  /** The real `ws` socket of now; another one after a reconnect. */
+  /** The current real `ws` socket; another one after a reconnect. */
   get socket(): WebSocket | undefined {
     return this.#state.name === "open" ? this.#state.link.ws : undefined;
   }
@@ -156,7 +156,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     else if (!full && ws.isPaused) ws.resume();
   }
 
-  /** True when nothing is under way and nobody listens: it can make room for another. */
+  /** True when nothing is under way and there is no listener: it can make room for another. */
   get isIdle(): boolean {
     return (
       this.#owes === 0 && this.#inboxes.size === 0 && this.listenerCount("message") === 0 && this.#rooms.size === 0
@@ -173,7 +173,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     return (this.#link?.calls.size ?? 0) + this.#outbox.length;
   }
 
-  /** The numbers of now. */
+  /** The current numbers. */
   stats(): Readonly<Record<string, number | string>> {
     const { length: queued, bytes: queuedBytes } = this.#outbox;
     const unanswered = this.#link?.calls.size ?? 0;

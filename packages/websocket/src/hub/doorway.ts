@@ -55,7 +55,7 @@ class Doorway {
     const gates = [...this.#gates];
     const gate = gates.find((one) => one.path === path) ?? gates.find((one) => one.path === undefined);
     if (gate !== undefined) gate.upgrade(request, socket, head);
-    // With another listener it may be theirs; without one nobody else would ever answer.
+    // With another listener it may be theirs; without one it would never be answered.
     else if (this.#server.listenerCount("upgrade") === 1)
       refuse(
         socket.on("error", () => {}),

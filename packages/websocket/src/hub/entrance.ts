@@ -65,7 +65,7 @@ export class Entrance<User> implements Gate {
     return this.#pending;
   }
 
-  /** Whoever still authenticates is told to come back later. */
+  /** A client that is still authenticating is asked to come back later. */
   turnAway(): void {
     for (const abort of this.#asking) abort.abort(new Error("the hub goes away"));
   }
@@ -101,7 +101,7 @@ export class Entrance<User> implements Gate {
     if (authenticate === undefined) return undefined;
     const abort = new AbortController();
     const gone = (): void => abort.abort(new Error("the client has gone"));
-    // Nobody reads the socket yet, so without looking we would not see it end.
+    // The socket has no reader yet, so without looking we would not see it end.
     const look = (): void => void (socket.readableLength === 0 && socket.read());
     socket.on("readable", look).once("end", gone).once("close", gone);
     this.#asking.add(abort);

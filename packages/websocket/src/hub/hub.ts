@@ -31,7 +31,7 @@ export interface HubEvents<User> {
   /** `call` or `authorize` failed; its caller reads only the public part of the error. */
   failure: [error: unknown, socket: HubSocket<User>];
   presence: [change: PresenceChange];
-  /** Messages of other instances were lost; all rooms have been told. */
+  /** Messages of other instances were lost; all rooms have been notified. */
   gap: [];
 }
 
@@ -63,7 +63,7 @@ interface Counts {
   limited: number;
   refused: number;
   gaps: number;
-  /** Messages that were no request, and that nobody listened for. */
+  /** Messages that were no request, and that had no listener. */
   unrecognized: number;
 }
 
@@ -148,7 +148,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
   }
 
   /**
-   * Lets nobody in any more, and closes each socket with 1001 at a moment of its own within `drainSpreadMs`, once it
+   * Accepts no more clients, and closes each socket with 1001 at a moment of its own within `drainSpreadMs`, once it
    * has its replies. A drain does that too; call it where the HTTP server ends before the hub is drained, for a server
    * waits for its sockets: `app.addHook("preClose", () => hub.dismiss())`.
    *
@@ -284,7 +284,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     return this.#instance;
   }
 
-  /** @internal Begins anew: nobody is here, and nothing has been said. */
+  /** @internal Begins anew: without clients and without messages. */
   async open(): Promise<void> {
     const { pubSub, topic } = this.#plan.settings;
     this.#instance = randomBytes(6).toString("hex");
@@ -315,7 +315,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     if ("presence" in note) this.#presence.hear(origin, note.presence);
   }
 
-  /** Nobody knows which rooms lost something, so all are told. */
+  /** It is not known which rooms lost something, so all are notified. */
   #gap(): void {
     this.#counts.gaps++;
     for (const room of this.#rooms.names) {
@@ -350,7 +350,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     this.#presence.clear();
   }
 
-  /** @internal The numbers of now. */
+  /** @internal The current numbers. */
   measure(): Readonly<Record<string, number>> {
     const { pending } = this.#entrance;
     return Object.freeze({

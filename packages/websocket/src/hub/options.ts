@@ -13,7 +13,7 @@ import * as v from "valibot";
 import type { UpgradeServer } from "./doorway.ts";
 import type { Backpressure, HubSocket } from "./socket.ts";
 
-/** What a handler of calls is told. */
+/** What a handler of calls is given. */
 export interface CallContext<User> {
   readonly socket: HubSocket<User>;
   readonly user: User | undefined;
@@ -27,7 +27,7 @@ export interface WebSocketHubOptions<User = unknown> {
   readonly server?: UpgradeServer | undefined;
   /** Only upgrades of that path. Default: all that no other hub of the server takes. */
   readonly path?: string | undefined;
-  /** Says who connects; `undefined` refuses with 401, an error with 503. Default: everybody may, nobody has a name. */
+  /** Says who connects; `undefined` refuses with 401, an error with 503. Default: every client may, none has a name. */
   readonly authenticate?:
     | ((request: IncomingMessage, signal: AbortSignal) => User | undefined | Promise<User | undefined>)
     | undefined;
@@ -39,7 +39,7 @@ export interface WebSocketHubOptions<User = unknown> {
   readonly protocols?: readonly string[] | undefined;
   /** Answers calls; what it returns is the reply. Default: calls are refused. */
   readonly call?: ((body: unknown, context: CallContext<User>) => unknown) | undefined;
-  /** Whether a socket may join a room when its client asks to. Default: nobody may. */
+  /** Whether a socket may join a room when its client asks to. Default: none may. */
   readonly authorize?: ((room: string, socket: HubSocket<User>) => boolean | Promise<boolean>) | undefined;
   /** Name under which a socket is present in its rooms. Default: presence is off. */
   readonly identify?: ((socket: HubSocket<User>) => string | undefined) | undefined;
@@ -59,7 +59,10 @@ export interface WebSocketHubOptions<User = unknown> {
   readonly maxCalls?: number | undefined;
   /** Bytes that may wait for a peer that reads too slowly. Default 1 MiB. */
   readonly maxBufferedBytes?: number | undefined;
-  /** Beyond that a message is dropped (`drop`, default; rooms are told of the gap), kept as the newest of its key (`coalesce`), or the socket is ended (`close`). */
+  /**
+   * Beyond that a message is dropped (`drop`, default; rooms are notified of the gap), kept as the newest of its key
+   * (`coalesce`), or the socket is ended (`close`).
+   */
   readonly backpressure?: Backpressure | undefined;
   /** How often a sign of life is asked for; a socket without one until the next time is ended. Default 15,000. */
   readonly heartbeatMs?: number | undefined;

@@ -85,7 +85,7 @@ export class Presence {
     for (const [origin, { heardAt }] of this.#elsewhere) if (heardAt < oldest) this.#replace(origin, undefined);
   }
 
-  /** What another instance told. */
+  /** What another instance reported. */
   hear(origin: string, given: unknown): void {
     if (typeof given !== "object" || given === null) return;
     const note = given as Note; // only hubs write to the topic

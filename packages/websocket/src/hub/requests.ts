@@ -9,13 +9,13 @@ export interface RequestsOwner<User> {
   /** Puts the socket into the room, in one turn with what it is sent of the past. Gives the reply. */
   readonly joined: (socket: HubSocket<User>, room: string, after: unknown) => unknown;
   readonly left: (socket: HubSocket<User>, room: string) => void;
-  /** A message that is no request. False when nobody listens. */
+  /** A message that is no request. False when there is no listener. */
   readonly message: (socket: HubSocket<User>, data: Buffer, isBinary: boolean) => boolean;
   /** A handler failed; its caller reads only the public part of the error. */
   readonly failed: (error: unknown, socket: HubSocket<User>) => void;
   /** A client asked for more than it may have. */
   readonly limited: () => void;
-  /** A message that is no request came, and nobody listens for messages. */
+  /** A message that is no request came, and there is no listener for messages. */
   readonly unrecognized: () => void;
 }
 
@@ -39,7 +39,7 @@ export class Requests<User> {
     else if (!this.#pass(socket, data, isBinary)) void this.#answer(socket, id, () => this.#demandVerb());
   }
 
-  /** Hands on what is no request. False when it was for nobody. */
+  /** Hands on what is no request. False when it had no listener. */
   #pass(socket: HubSocket<User>, data: Buffer, isBinary: boolean): boolean {
     if (this.#owner.message(socket, data, isBinary)) return true;
     this.#owner.unrecognized();
