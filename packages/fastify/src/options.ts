@@ -51,6 +51,8 @@ export interface StewardSettings {
   readonly requestId?: string | false;
   /** Log of requests. Default on; switch Fastify's own off with `logController: new LogController({ disableRequestLogging: true })`. */
   readonly accessLog?: AccessLogOptions | false;
+  /** `http.server.*` among the metrics of `app.steward`: requests that run, and how long each took. Default on. */
+  readonly requestMetrics?: boolean;
   /** How errors are told. `false` leaves them to Fastify. */
   readonly errors?: ProblemOptions | false;
   /**
@@ -130,6 +132,7 @@ export const pluginShape: Shape<Registration> = shape<Registration>(
     closeTimeoutMs: milliseconds(0),
     requestId: requestIdRule(),
     accessLog: literalOr(false, accessLog),
+    requestMetrics: flag(),
     errors: literalOr(false, problemShape),
     notFound: flag(),
     strictQuery: flag(),

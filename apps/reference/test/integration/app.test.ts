@@ -49,6 +49,9 @@ t.test("without Redis a video is stored and found, and the cache is reported as 
   const nobody = await app.server.app.inject("/api/v1/videos/00000000-0000-4000-8000-000000000000");
   t.equal(nobody.statusCode, 404);
   t.equal(nobody.headers["content-type"], "application/problem+json; charset=utf-8");
+  const metrics = (await app.server.app.inject("/metrics")).body;
+  t.match(metrics, /^http_server_request_duration_seconds_count\{.*http_route="\/api\/v1\/videos\/:id".*\} 1$/m);
+  t.match(metrics, /^http_server_active_requests\{.*\} 1$/m, "this one");
 });
 
 t.test("pages go newest first, and a cursor goes on where its page ended", async (t) => {

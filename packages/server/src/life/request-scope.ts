@@ -109,6 +109,11 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     return this.phase === "open" || this.phase === "replied";
   }
 
+  /** What of ours failed; `undefined` where nothing did, also where the client has gone. */
+  get failure(): unknown {
+    return this.outcome?.kind === "failed" ? this.outcome.error : undefined;
+  }
+
   /** Takes a scope that was opened for this request. */
   enter(scope: FrameworkScope): FrameworkScope {
     this.#serving.opened(this);
