@@ -7,7 +7,7 @@ export const HTTP_CODES = {
   HTTP_ADDRESS_REFUSED: "A host resolves to an address that the session must not connect to.",
   HTTP_REPLY_TIMEOUT: "The request was sent, and no response headers came within headersTimeoutMs.",
   HTTP_RESPONSE_TOO_LARGE: "A response body is larger than maxResponseBytes.",
-  HTTP_BODY_UNREAD: "Nobody read a response body for unreadBodyTimeoutMs, so its connection was taken back.",
+  HTTP_BODY_UNREAD: "A response body was not read for unreadBodyTimeoutMs, so its connection was taken back.",
   HTTP_PROXY_REFUSED: "The proxy did not open a tunnel.",
   HTTP_REDIRECT_REFUSED: "A fetch met a redirect that it must not or cannot follow.",
   HTTP_PROBE_FAILED: "The probe URL answered with an error status, or every origin in use fails.",

@@ -12,4 +12,4 @@ export { webSocketHub, WebSocketHubManager } from "./hub/manager.ts";
 export type { CallContext, WebSocketHubOptions } from "./hub/options.ts";
 export type { PresenceChange } from "./hub/presence.ts";
 export { HubSocket, type Backpressure } from "./hub/socket.ts";
-export type { UpgradeServer } from "./hub/doorway.ts";
+export type { UpgradeServer } from "./hub/upgrades.ts";

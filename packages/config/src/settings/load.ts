@@ -109,10 +109,10 @@ function isBelow(path: string, seen: ReadonlySet<string>): boolean {
 
 /** One error for all that is wrong. */
 function configError(resource: string, problems: readonly SourceProblem[]): StewardError {
-  const told = problems.map(({ path, message, source }) => ({ resource, path, message, source }));
+  const shown = problems.map(({ path, message, source }) => ({ resource, path, message, source }));
   const [first, ...others] = problems;
   const alone = first?.code !== undefined && others.every(({ code }) => code === first.code) ? first.code : undefined;
-  if (alone === undefined) return new OptionsError(told);
+  if (alone === undefined) return new OptionsError(shown);
   const lines = problems.map(
     ({ path, source, message }) => `  ${source ?? resource}: ${path === "" ? "" : `${path} `}${message}`,
   );

@@ -361,7 +361,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     const { resource, origin, clock } = this.#lane;
     const waited = Math.round(clock.now() - this.pausedSince);
     this.#lane.leaked(this);
-    const message = `${resource}: nobody read the body of ${this.options.method} ${origin}${pathOnly(this.options.path)} for ${waited} ms; read it, or call body.dump()`;
+    const message = `${resource}: the body of ${this.options.method} ${origin}${pathOnly(this.options.path)} was not read for ${waited} ms; read it, or call body.dump()`;
     this.fail(new StewardError("HTTP_BODY_UNREAD", message, { resource }));
   }
 }

@@ -34,9 +34,9 @@ export class RequestDurations {
 
   /** A request took `seconds` until `outcome`: its status, or what it failed with: an error, or just its code. */
   record(method: string, outcome: unknown, seconds: number): void {
-    const told = typeof outcome === "number" ? outcome : typeOf(outcome);
+    const kind = typeof outcome === "number" ? outcome : typeOf(outcome);
     const last = this.#last;
-    const found = last?.method === method && last.outcome === told ? last : this.#find(method, told);
+    const found = last?.method === method && last.outcome === kind ? last : this.#find(method, kind);
     found.durations.record(seconds);
   }
 

@@ -15,8 +15,8 @@ export class LinkRedis extends Redis {
   }
 
   /** After nonsense from the server no reply can be trusted: the socket ends, and with it what is in flight is sorted out. */
-  override recoverFromFatalError(...told: Parameters<Redis["recoverFromFatalError"]>): void {
-    if (this.#writer === undefined) return super.recoverFromFatalError(...told);
-    this.stream.destroy(told[1]);
+  override recoverFromFatalError(...args: Parameters<Redis["recoverFromFatalError"]>): void {
+    if (this.#writer === undefined) return super.recoverFromFatalError(...args);
+    this.stream.destroy(args[1]);
   }
 }

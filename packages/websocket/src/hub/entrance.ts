@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "@steward/core";
 import { TimeoutReached, withTimeout } from "@steward/core/driver";
 import { WebSocketServer } from "ws";
-import { refuse, type Gate } from "./doorway.ts";
+import { refuse, type Gate } from "./upgrades.ts";
 import type { WebSocketHubSettings } from "./options.ts";
 import { HubSocket } from "./socket.ts";
 

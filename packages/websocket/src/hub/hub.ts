@@ -8,7 +8,7 @@ import { publishServing } from "@steward/core/driver";
 import { json, type Payload } from "../wire/protocol.ts";
 import type { HubCore } from "./core.ts";
 import { dismiss } from "./dismissal.ts";
-import { attach, type UpgradeServer } from "./doorway.ts";
+import { attach, type UpgradeServer } from "./upgrades.ts";
 import { Entrance } from "./entrance.ts";
 import { Fanout, type Relayed } from "./fanout.ts";
 import { gapFrame, prepared } from "./frames.ts";

@@ -10,7 +10,7 @@ import {
   type OptionsSchema,
 } from "@steward/core/driver";
 import * as v from "valibot";
-import type { UpgradeServer } from "./doorway.ts";
+import type { UpgradeServer } from "./upgrades.ts";
 import type { Backpressure, HubSocket } from "./socket.ts";
 
 /** What a handler of calls is given. */

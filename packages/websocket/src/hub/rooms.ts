@@ -1,6 +1,6 @@
 import type { HubSocket } from "./socket.ts";
 
-const NOBODY: ReadonlySet<never> = new Set();
+const NO_MEMBERS: ReadonlySet<never> = new Set();
 
 /** Who is in which room. */
 export class Rooms<User> {
@@ -16,7 +16,7 @@ export class Rooms<User> {
   }
 
   members(room: string): ReadonlySet<HubSocket<User>> {
-    return this.#members.get(room) ?? NOBODY;
+    return this.#members.get(room) ?? NO_MEMBERS;
   }
 
   /** False when it was in already. */

@@ -34,7 +34,7 @@ export function pathOf(request: IncomingMessage): string {
 }
 
 /** Hubs share a server: one listener gives each upgrade to the hub of its path. */
-class Doorway {
+class ServerUpgrades {
   readonly #server: UpgradeServer;
   readonly #gates = new Set<Gate>();
 
@@ -64,11 +64,11 @@ class Doorway {
   };
 }
 
-const doorways = new WeakMap<UpgradeServer, Doorway>();
+const upgradesOf = new WeakMap<UpgradeServer, ServerUpgrades>();
 
 /** Lets a gate take the upgrades of its path, until the returned function is called. */
 export function attach(server: UpgradeServer, gate: Gate): () => void {
-  let doorway = doorways.get(server);
-  if (doorway === undefined) doorways.set(server, (doorway = new Doorway(server)));
-  return doorway.add(gate);
+  let upgrades = upgradesOf.get(server);
+  if (upgrades === undefined) upgradesOf.set(server, (upgrades = new ServerUpgrades(server)));
+  return upgrades.add(gate);
 }
