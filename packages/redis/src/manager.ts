@@ -12,7 +12,7 @@ import { Assembly } from "./client/assembly.ts";
 import { RedisClient } from "./client/client.ts";
 import type { Backend } from "./connection/backend.ts";
 import { Borrowed } from "./connection/borrowed.ts";
-import { exposuresOf, poolPlan } from "./connection/plan.ts";
+import { exposureAt, exposuresOf, poolPlan } from "./connection/plan.ts";
 import { Trunk } from "./connection/trunk.ts";
 import { redisPoolSchema, type RedisPoolOptions, type RedisPoolSettings } from "./options.ts";
 
@@ -50,7 +50,7 @@ export class RedisPoolManager extends Manager<RedisClient> {
 
   #backendOf(settings: RedisPoolSettings, guard: Guard): Backend {
     const { name: resource, clock } = this;
-    const plan = poolPlan(settings);
+    const plan = poolPlan(settings, (host, port) => this.#exposures.announce(exposureAt(settings, host, port)));
     if (settings.client !== undefined) return new Borrowed(resource, settings.client, plan);
     return new Trunk({ resource, clock, settings, plan, guard, onStatus: (status) => this.#onStatus(status) });
   }

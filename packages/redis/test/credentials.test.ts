@@ -99,6 +99,88 @@ t.test(
   },
 );
 
+const COMMANDS = /\*\d+\r\n\$\d+\r\n([a-z]+)\r/g;
+const HELLO = "%1\r\n$5\r\nproto\r\n:3\r\n";
+
+/** A sentinel that names a server, and is not particular about passwords; noted is what it was sent. */
+async function sentinelFor(t: Test, named: () => { host: string; port: number }, tls: boolean) {
+  const got: string[] = [];
+  const listen = (socket: Socket): void => {
+    socket.on("error", () => {});
+    socket.on("data", (data) => {
+      const text = String(data).toLowerCase();
+      if (text.includes(PASSWORD.toLowerCase())) got.push(tls ? "tls" : "plain");
+      for (const [, command] of text.matchAll(COMMANDS)) {
+        const { host, port } = named();
+        const masters = `*2\r\n$${host.length}\r\n${host}\r\n$${String(port).length}\r\n${port}\r\n`;
+        if (command === "hello") socket.write(HELLO);
+        else if (command !== "sentinel") socket.write("+OK\r\n");
+        else socket.write(text.includes("get-master-addr-by-name") ? masters : "*0\r\n");
+      }
+    });
+  };
+  const server = tls ? createTlsServer({ cert, key }, listen) : createServer(listen);
+  await new Promise<void>((resolve) => server.listen(0, () => resolve()));
+  t.teardown(() => void server.close());
+  return { port: (server.address() as AddressInfo).port, got };
+}
+
+t.test("the password of a server that a sentinel names is announced by where that leads", async (t) => {
+  const place = await thief(t, false);
+  const sentinel = await sentinelFor(t, () => ({ host: MACHINE, port: place.port }), false);
+  const manager = new RedisPoolManager({
+    sentinels: [{ host: "127.0.0.1", port: sentinel.port }],
+    sentinelName: "m",
+    password: PASSWORD,
+    connectTimeoutMs: 1_000,
+  });
+  await manager.start().catch(() => {});
+  t.same([...new Set(place.got)], ["plain"]);
+  t.same(sentinel.got, [], "the sentinel is not given it");
+  t.match(manager.stats()["exposed"], [`the password to ${MACHINE}:${place.port} goes in plain text`]);
+  await manager.stop();
+});
+
+t.test("tls is for sentinels and for the server that they name", async (t) => {
+  const place = await thief(t, true);
+  const sentinel = await sentinelFor(t, () => ({ host: "127.0.0.1", port: place.port }), true);
+  const sentinels = [{ host: "127.0.0.1", port: sentinel.port }];
+  const passwords = { password: PASSWORD, sentinelPassword: PASSWORD };
+  const options = { sentinels, sentinelName: "m", connectTimeoutMs: 1_000, ...passwords };
+  for (const [tls, got] of [
+    [true, []],
+    [{ ca: authority }, ["tls"]],
+  ] as const) {
+    const manager = new RedisPoolManager({ ...options, tls });
+    await manager.start().catch(() => {});
+    t.same([...new Set(sentinel.got)], got);
+    t.same([...new Set(place.got)], got);
+    await manager.stop();
+  }
+});
+
+t.test("the password for a node that another node names is announced by where that leads", async (t) => {
+  const place = await thief(t, false);
+  const slots = `*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$${MACHINE.length}\r\n${MACHINE}\r\n:${place.port}\r\n`;
+  const seed = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.on("data", (data) => {
+      for (const [, command] of String(data).toLowerCase().matchAll(COMMANDS))
+        socket.write(command === "cluster" ? slots : command === "hello" ? HELLO : "+OK\r\n");
+    });
+  });
+  await new Promise<void>((resolve) => seed.listen(0, "127.0.0.1", () => resolve()));
+  t.teardown(() => void seed.close());
+  const manager = new RedisClusterManager({
+    cluster: [{ host: "127.0.0.1", port: (seed.address() as AddressInfo).port }],
+    password: PASSWORD,
+    connectTimeoutMs: 1_000,
+  });
+  await manager.start().catch(() => {});
+  t.match(manager.stats()["exposed"], [`the password to ${MACHINE}:${place.port} goes in plain text`]);
+  await manager.stop();
+});
+
 t.test("a URL that is wrong is refused in words without any part of it", (t) => {
   const rest = ["h:notaport", "h:99999", "h/x", "h?db=1", "[::1", "", "h#x"].map((host) => `${PASSWORD}@${host}`);
   for (const url of [...rest, `${PASSWORD}%zz@h`, `${PASSWORD}/x@h`].map((one) => `redis://u:${one}`))

@@ -15,6 +15,8 @@ export interface ClusterBackendSetup {
   readonly settings: RedisClusterSettings;
   readonly guard: Guard;
   readonly client: () => RedisClusterClient;
+  /** Told of every node that is to be connected to, whoever named it. */
+  readonly reached: (host: string, port: number) => void;
 }
 
 /** How long the driver waits before it looks for the new owner of a slot, in ms. */
@@ -143,6 +145,7 @@ export class ClusterBackend implements Backend {
       for (const other of this.#watches.values()) if (other !== silent) other.suspect();
     };
     const watch = new NodeWatch(node, { resource, clock, settings, counts: this.#counts, resend, onSilence });
+    this.#setup.reached(node.options.host ?? "localhost", node.options.port ?? 6_379);
     this.#watches.set(node, watch);
     if (this.#running) watch.connect();
   }

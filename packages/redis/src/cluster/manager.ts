@@ -8,7 +8,7 @@ import {
   type ManagerContext,
 } from "@steward/core/driver";
 import { Assembly } from "../client/assembly.ts";
-import { exposuresOf } from "../connection/plan.ts";
+import { exposureAt, exposuresOf } from "../connection/plan.ts";
 import { redisClusterSchema, type RedisClusterOptions, type RedisClusterSettings } from "../options.ts";
 import { ClusterBackend, clusterOptions } from "./backend.ts";
 import { RedisClusterClient } from "./client.ts";
@@ -34,7 +34,15 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
       basis: this.guardBasis(),
       settings,
       client,
-      makeBackend: (guard) => new ClusterBackend({ resource, clock, settings, guard, client }),
+      makeBackend: (guard) =>
+        new ClusterBackend({
+          resource,
+          clock,
+          settings,
+          guard,
+          client,
+          reached: (host, port) => this.#exposures.announce(exposureAt(settings, host, port)),
+        }),
     });
     const seeds = settings.cluster.map(({ host, port = 6_379 }) => ({ host, port }));
     this.#client = new RedisClusterClient(

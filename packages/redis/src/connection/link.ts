@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { StewardError, type Clock } from "@steward/core";
 import { describeError } from "@steward/core/driver";
 import type { Command, Redis, RedisOptions } from "ioredis";
@@ -130,8 +131,16 @@ export async function openLink(setup: LinkSetup, signal?: AbortSignal): Promise<
   }
 }
 
-async function connect(link: Link, { clock, timeoutMs }: LinkSetup, signal: AbortSignal | undefined): Promise<void> {
+async function connect(
+  link: Link,
+  { clock, timeoutMs, plan }: LinkSetup,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const { redis } = link;
+  redis.once("connect", () => {
+    const { remoteAddress, remotePort } = redis.stream as Partial<Socket>; // of TCP, TLS or a Unix socket
+    if (remoteAddress !== undefined) plan.reached?.(remoteAddress, remotePort ?? 0);
+  });
   await new Promise<void>((resolve, reject) => {
     // The driver's own timeout ends with TCP (and TLS); a peer may accept and never answer the handshake.
     const timer = clock.setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);

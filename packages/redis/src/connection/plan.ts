@@ -10,7 +10,12 @@ export interface LinkPlan {
   readonly where: string;
   /** The driver's options for the next connect. Credentials are fetched anew every time. */
   options(): Promise<RedisOptions>;
+  /** Told where a connection leads, where others have named that. */
+  reached?(host: string, port: number): void;
 }
+
+/** Told where a connection leads that others have named. */
+export type Reached = NonNullable<LinkPlan["reached"]>;
 
 type Credentials = Pick<RedisSettings, "username" | "password" | "tls" | "connectionName">;
 
@@ -54,9 +59,9 @@ function secretOf(source: SecretSource | undefined): Secret | undefined {
 }
 
 /** The plan of one server, or of the server that the sentinels name. */
-export function poolPlan(settings: RedisPoolSettings): LinkPlan {
+export function poolPlan(settings: RedisPoolSettings, reached: Reached): LinkPlan {
   if (settings.client !== undefined) return planOfClient(settings.client.options);
-  if (settings.sentinels !== undefined) return sentinelPlan(settings, settings.sentinels);
+  if (settings.sentinels !== undefined) return sentinelPlan(settings, settings.sentinels, reached);
   const { host, port, path, db, username, password, tls } = partsOf(settings);
   const secret = secretOf(password);
   const target = path === undefined ? { host, port } : { path };
@@ -87,12 +92,14 @@ function planOfClient(options: RedisOptions): LinkPlan {
   return { where: `${options.path ?? `${options.host}:${options.port}`}`, options: () => Promise.resolve(rest) };
 }
 
-function sentinelPlan(settings: RedisPoolSettings, sentinels: readonly RedisAddress[]): LinkPlan {
+function sentinelPlan(settings: RedisPoolSettings, sentinels: readonly RedisAddress[], reached: Reached): LinkPlan {
   const { sentinelName, sentinelUsername, sentinelRole = "master", db = 0, connectTimeoutMs } = settings;
   const secret = secretOf(settings.password);
   const ofSentinels = secretOf(settings.sentinelPassword);
+  const { tls: ofSentinelTls } = tlsOptions(settings.tls);
   let attempt = 0;
   return {
+    reached,
     where: `${sentinelRole} "${sentinelName}" of ${sentinels.length} sentinels`,
     async options() {
       const known = await login(sentinelUsername, ofSentinels);
@@ -104,7 +111,8 @@ function sentinelPlan(settings: RedisPoolSettings, sentinels: readonly RedisAddr
         role: sentinelRole === "replica" ? "slave" : "master",
         ...(known.username === undefined ? {} : { sentinelUsername: known.username }),
         ...(known.password === undefined ? {} : { sentinelPassword: known.password }),
-        ...(settings.tls === undefined ? {} : { enableTLSForSentinelMode: true }),
+        // The driver's `tls` is for the server that they name, and not even for that without this flag.
+        ...(ofSentinelTls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: ofSentinelTls }),
         sentinelCommandTimeout: connectTimeoutMs / 2,
         sentinelRetryStrategy: () => null,
         sentinelReconnectStrategy: () => 1_000,
@@ -130,14 +138,22 @@ export function nodePlan(settings: RedisClusterSettings, host: string, port: num
   };
 }
 
-/** What of the passwords others on the network could take, on their way to another machine. */
+/**
+ * What of the passwords others on the network could take, on their way to another machine that the options name. What
+ * sentinels and nodes name is known later: {@link exposureAt}.
+ */
 export function exposuresOf(settings: RedisPoolSettings | RedisClusterSettings): readonly Exposure[] {
   if ("cluster" in settings) return exposures(settings.cluster, 6_379, settings.password, settings.tls);
   if (settings.client !== undefined) return [];
   if (settings.sentinels !== undefined)
-    return exposures(settings.sentinels, 26_379, settings.sentinelPassword ?? settings.password, settings.tls);
+    return exposures(settings.sentinels, 26_379, settings.sentinelPassword, settings.tls);
   const { host, port, path, password, tls } = partsOf(settings);
   return path === undefined ? exposures([{ host, port }], port, password, tls) : [];
+}
+
+/** The same for a server that a sentinel or a node of a cluster has named. */
+export function exposureAt({ password, tls }: RedisSettings, host: string, port: number): readonly Exposure[] {
+  return exposures([{ host, port }], port, password, tls);
 }
 
 function exposures(
