@@ -115,6 +115,8 @@ export interface HttpSessionOptions {
   readonly proxy?: HttpProxyOptions | undefined;
   /** Interceptors of undici around the guard: the first in the list sees a call first. */
   readonly interceptors?: readonly Dispatcher.DispatcherComposeInterceptor[] | undefined;
+  /** Names of options of a call that interceptors take, those of `compose` included, such as `retryOptions`; others are refused. Default none. */
+  readonly interceptorOptions?: readonly string[] | undefined;
   /** Asked by the probe, on a connection of its own; a status of 400 or more is a failure. Default: only origins whose calls fail or hang are asked, with `HEAD /`. */
   readonly probeUrl?: string | undefined;
   /** A dispatcher of yours instead of our connections: looked after, never closed. */
@@ -218,6 +220,7 @@ const entries = v.strictObject({
   failureStatuses: v.optional(v.array(count(400, 599))),
   proxy: v.optional(proxySchema),
   interceptors: v.optional(v.array(interceptor)),
+  interceptorOptions: v.optional(v.array(v.string())),
   probeUrl: v.optional(httpUrl),
   client: v.optional(given<Dispatcher>((value) => hasMethods(value, "dispatch"), "a dispatcher of undici")),
 });
@@ -298,7 +301,8 @@ type Defaulted =
   | "failureStatuses"
   | "privateAddresses"
   | "allowedAddresses"
-  | "interceptors";
+  | "interceptors"
+  | "interceptorOptions";
 
 type Filled = { readonly [K in Defaulted]: NonNullable<HttpSessionOptions[K]> };
 
@@ -326,6 +330,7 @@ const DEFAULTS: Filled = {
   privateAddresses: "allow",
   allowedAddresses: [],
   interceptors: [],
+  interceptorOptions: [],
 };
 
 /** Checks the options of an HTTP session. */

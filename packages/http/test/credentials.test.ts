@@ -211,6 +211,39 @@ t.test("options of a call that are unknown or of a wrong type are refused before
   t.equal(await (await client.request("/", { signal: null, headersTimeout: 0, reset: true })).body.text(), "ok");
 });
 
+t.test("interceptors are no way round: what they take is named, and what they say of a call is checked", async (t) => {
+  await using server = await serve((_request, response) => response.end("ok"));
+  type Dispatch = undici.Dispatcher.Dispatch;
+  const through =
+    (dispatch: Dispatch): Dispatch =>
+    (options, handler) =>
+      dispatch(options, handler);
+  const wrongly =
+    (dispatch: Dispatch): Dispatch =>
+    (options, handler) =>
+      dispatch({ ...options, ...(options.path === "/wrong" ? { timeoutMs: "soon" } : {}) }, handler);
+  await using http = await started({
+    baseUrl: server.url,
+    interceptors: [through, wrongly],
+    interceptorOptions: ["tenant"],
+  });
+  const unknown = { code: "OPTIONS_INVALID", message: /timeout: .*did you mean "timeoutMs"/ };
+  const wrong = { code: "OPTIONS_INVALID", message: /timeoutMs: expected number/ };
+  for (const client of [http.client, http.client.compose(through)] as undici.Dispatcher[]) {
+    const ask = async (options: object): Promise<unknown> =>
+      client.request({ path: "/", method: "GET", ...options } as undici.Dispatcher.RequestOptions);
+    t.match(await failure(ask({ timeout: 5 })), unknown);
+    t.match(await failure(ask({ timeoutMs: "5" })), wrong);
+    t.match(await failure(ask({ path: "/wrong" })), wrong);
+  }
+  t.match(await failure(undici.request(server.url, { dispatcher: http.client, timeoutMs: "5" } as object)), wrong);
+  t.same(server.seen, []);
+  for (const client of [http.client, http.client.compose(through)] as undici.Dispatcher[]) {
+    const options = { path: "/", method: "GET", tenant: 1 } as undici.Dispatcher.RequestOptions;
+    t.equal(await (await client.request(options)).body.text(), "ok");
+  }
+});
+
 t.test("an answer without an end, that says to come back, does not hold the call until its deadline", async (t) => {
   let asked = 0;
   await using server = await serve((_request, response) => {

@@ -22,28 +22,42 @@ const isSignal = (value: unknown): boolean =>
   typeof value === "object" && value !== null && ("addEventListener" in value || "on" in value);
 const abort = (): Rule => orNull(recognised(isSignal, "an AbortSignal"));
 
-/** Everything that undici knows of a request, and ours. */
-const requestShape = shape<Record<string, unknown>>(() => ({
+/** What decides over a call whoever makes it, an interceptor included. */
+const decisive: Readonly<Record<string, Rule>> = {
   ...ours,
+  signal: abort(),
+  idempotent: flag(),
+  headersTimeout: orNull(milliseconds(0)),
+  bodyTimeout: orNull(milliseconds(0)),
+};
+const DECISIVE = Object.entries(decisive);
+
+/** Everything that undici and its interceptors know of a request, and ours. */
+const requestRules = (): Readonly<Record<string, Rule>> => ({
+  ...decisive,
   ...Object.fromEntries(
     ["origin", "path", "query", "body", "headers", "opaque", "responseHeaders"].map((key) => [key, anything()]),
   ),
   method: text(),
-  signal: abort(),
-  idempotent: flag(),
   blocking: flag(),
   reset: orNull(flag()),
   expectContinue: flag(),
   throwOnError: flag(),
   upgrade: anything(),
-  headersTimeout: orNull(milliseconds(0)),
-  bodyTimeout: orNull(milliseconds(0)),
   maxRedirections: anything(),
   highWaterMark: anything(),
   typeOfService: anything(),
   onInfo: orNull(func()),
   objectMode: flag(),
-}));
+});
+
+/** What options a request may have where interceptors take these, besides undici's. */
+export function requestShape(ofInterceptors: readonly string[]): Rule {
+  return shape<Record<string, unknown>>(() => ({
+    ...Object.fromEntries(ofInterceptors.map((key) => [key, anything()])),
+    ...requestRules(),
+  }));
+}
 
 /** Everything that `fetch` knows. What means something in a browser only is taken, and does nothing. */
 const fetchShape = shape<Record<string, unknown>>(() => ({
@@ -77,8 +91,24 @@ const fetchShape = shape<Record<string, unknown>>(() => ({
  * Refuses options of a request that are unknown or of a wrong type.
  * @throws {OPTIONS_INVALID} listing every problem.
  */
-export function checkRequest(resource: string, options: object | undefined): void {
-  if (options !== undefined) assertShape(`${resource}: request`, requestShape, options);
+export function checkRequest(resource: string, shapeOf: Rule, options: object | undefined): void {
+  if (options !== undefined) assertShape(`${resource}: request`, shapeOf, options);
+}
+
+/**
+ * Refuses what decides over a call where it is of a wrong type: libraries and interceptors dispatch calls of their own.
+ * @throws {OPTIONS_INVALID} naming the first.
+ */
+export function checkDispatch(resource: string, options: object): void {
+  for (const [key, isRight] of DECISIVE) {
+    const value: unknown = Reflect.get(options, key);
+    if (value === undefined || isRight(value) === undefined) continue;
+    assertShape(
+      `${resource}: request`,
+      shape<Record<string, unknown>>(() => decisive),
+      { [key]: value },
+    );
+  }
 }
 
 /**

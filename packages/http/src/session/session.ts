@@ -1,10 +1,10 @@
 import type { StewardError } from "@steward/core";
-import { notForUsers } from "@steward/core/driver";
+import { notForUsers, type Rule } from "@steward/core/driver";
 import { Dispatcher, errors } from "undici";
 import { Exchange } from "../exchange/exchange.ts";
 import type { HttpCallOptions, HttpDispatchOptions } from "../exchange/lane.ts";
 import { asRaw } from "../exchange/handlers.ts";
-import { checkRequest } from "./call-options.ts";
+import { checkDispatch, checkRequest, requestShape } from "./call-options.ts";
 import { fetchOver, type HttpFetch } from "./fetch.ts";
 import type { DefaultHeaders } from "../exchange/headers.ts";
 import type { Origin } from "./origin.ts";
@@ -17,12 +17,17 @@ export interface SessionWiring {
   readonly baseUrl: string | undefined;
   readonly headers: DefaultHeaders;
   readonly interceptors: readonly Dispatcher.DispatcherComposeInterceptor[];
+  /** Options of calls that interceptors take. */
+  readonly interceptorOptions: readonly string[];
   /** `undefined` while the manager is not started. */
   origins(): Origins | undefined;
   refusal(): StewardError;
   /** True once a body was left unread: from then on calls remember where they were made. */
   watchful(): boolean;
 }
+
+/** Sessions by what `compose` made of them: proxies, which have no private members. */
+const composed = new WeakMap<object, HttpSession>();
 
 /** Options of a request by URL: those of undici, and ours. */
 export type HttpRequestOptions<TOpaque = null> = Partial<Omit<Dispatcher.RequestOptions<TOpaque>, "origin" | "path">> &
@@ -40,6 +45,7 @@ type Callback<TOpaque> = (error: Error | null, data: Answer<TOpaque>) => void;
  */
 export class HttpSession extends Dispatcher {
   readonly #wiring: SessionWiring;
+  readonly #shape: Rule;
   readonly #base: { readonly href: string; readonly origin: string } | undefined;
   readonly #outermost: Dispatcher | undefined;
   /** `fetch` over this session; bound, so that it can be handed to a library as its `fetch`. */
@@ -50,6 +56,7 @@ export class HttpSession extends Dispatcher {
     super();
     this.#wiring = wiring;
     const { baseUrl, interceptors } = wiring;
+    this.#shape = requestShape(wiring.interceptorOptions);
     this.#base = baseUrl === undefined ? undefined : new URL(baseUrl);
     // undici puts the last one outermost; ours reads in the order in which a call meets them.
     if (interceptors.length > 0)
@@ -71,6 +78,7 @@ export class HttpSession extends Dispatcher {
     const raw = asRaw(handler);
     let origin: Origin;
     try {
+      checkDispatch(this.#wiring.resource, options);
       origin = this.#origin(options);
       origin.demandSecrecy(options.headers);
     } catch (error) {
@@ -112,19 +120,29 @@ export class HttpSession extends Dispatcher {
     second?: HttpRequestOptions<TOpaque> | Callback<TOpaque>,
   ): Promise<Answer<TOpaque>> | void {
     if (typeof second === "function") return super.request(target as Dispatcher.RequestOptions<TOpaque>, second); // a callback comes with options
+    const session = composed.get(this) ?? this;
     try {
       if (typeof target !== "string" && !(target instanceof URL))
-        return super.request(HttpSession.#checked(this, target));
-      HttpSession.#checked(this, second);
-      return super.request({ method: "GET", ...second, ...this.#locate(target) });
+        return super.request(HttpSession.#checked(session, target));
+      HttpSession.#checked(session, second);
+      return super.request({ method: "GET", ...second, ...session.#locate(target) });
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  /** Interceptors may have options of their own, so with them, and in what `compose` gives, nothing is refused. */
+  override compose(
+    first: Dispatcher.DispatcherComposeInterceptor | Dispatcher.DispatcherComposeInterceptor[],
+    ...more: Dispatcher.DispatcherComposeInterceptor[]
+  ): Dispatcher.ComposedDispatcher {
+    const made = super.compose(...(Array.isArray(first) ? first : [first, ...more]));
+    composed.set(made, composed.get(this) ?? this);
+    return made;
+  }
+
   static #checked<T extends object | undefined>(session: HttpSession, options: T): T {
-    if (#wiring in session && session.#outermost === undefined) checkRequest(session.#wiring.resource, options);
+    const { resource } = session.#wiring;
+    checkRequest(resource, session.#shape, options);
     return options;
   }
 
@@ -150,7 +168,7 @@ export class HttpSession extends Dispatcher {
     factory: Dispatcher.StreamFactory<TOpaque>,
     callback?: (error: Error | null, data: Dispatcher.StreamData<TOpaque>) => void,
   ): Promise<Dispatcher.StreamData<TOpaque>> | void {
-    const streaming = { streaming: true, ...HttpSession.#checked(this, options) };
+    const streaming = { streaming: true, ...HttpSession.#checked(composed.get(this) ?? this, options) };
     return callback === undefined ? super.stream(streaming, factory) : super.stream(streaming, factory, callback);
   }
 
@@ -159,7 +177,10 @@ export class HttpSession extends Dispatcher {
     handler: Dispatcher.PipelineHandler<TOpaque>,
   ): ReturnType<Dispatcher["pipeline"]> {
     return super.pipeline(
-      { streaming: true, ...HttpSession.#checked(this, options) } as Dispatcher.PipelineOptions<TOpaque>,
+      {
+        streaming: true,
+        ...HttpSession.#checked(composed.get(this) ?? this, options),
+      } as Dispatcher.PipelineOptions<TOpaque>,
       handler,
     ); // with our option added
   }
