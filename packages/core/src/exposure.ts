@@ -38,12 +38,15 @@ export class Exposures {
   }
 }
 
-/** Whether a host is this machine itself: `localhost` and names below it, 127.0.0.0/8, ::1. Other names may lead anywhere. */
+/**
+ * Whether a host is this machine itself: `localhost`, 127.0.0.0/8, ::1. Other names may lead anywhere, also those below
+ * `localhost` and `localhost.`: resolvers ask the network for them.
+ */
 export function isLoopback(host: string): boolean {
   const name = host.replace(/^\[(.*)\]$/, "$1").toLowerCase();
   if (isIPv4(name)) return name.startsWith("127.");
   if (isIPv6(name)) return isLoopbackV6(name);
-  return /^(.+\.)?localhost\.?$/.test(name);
+  return name === "localhost";
 }
 
 function isLoopbackV6(address: string): boolean {

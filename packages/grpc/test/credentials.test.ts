@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, constants } from "node:http2";
+import { createServer, type AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import {
   ChannelCredentials,
@@ -104,6 +105,25 @@ t.test("call credentials of grpc-js, and a client of yours, are no way round eit
   t.match(await status(channel.client, { id: "metadata" }), { said: /user-agent/ });
 });
 
+t.test("an address of this machine is not looked for behind the proxy of the environment", async (t) => {
+  await using server = await grpcForTests([renderer()]).start();
+  let asked = 0;
+  const proxy = createServer((socket) => {
+    asked++;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", () => resolve()));
+  process.env["grpc_proxy"] = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  t.teardown(() => {
+    delete process.env["grpc_proxy"];
+    proxy.close();
+  });
+  const address = `localhost:${server.client.port}`;
+  await using channel = await new GrpcChannelManager({ address, service: Renderer, authorization: SECRET }).start();
+  t.match(await status(channel.client, { id: "metadata" }), { said: /S3CR3T/ });
+  t.equal(asked, 0);
+});
+
 t.test("the hosts of every form of a target are known", (t) => {
   t.same(hostsOf("h:1"), ["h"]);
   t.same(hostsOf("dns:///h.example:1"), ["h.example"]);
@@ -115,6 +135,9 @@ t.test("the hosts of every form of a target are known", (t) => {
   t.equal(isOverheard({ address: "xds:///anything", tls: false }), true);
   t.equal(isOverheard({ address: "[::1]:1", plaintext: false }), false);
   t.equal(isOverheard({ address: "unix:///run/x" }), false);
+  t.equal(isOverheard({ address: "unix-abstract:x" }), false);
+  t.equal(isOverheard({ address: "dns://8.8.8.8/127.0.0.1:1" }), false);
+  t.equal(isOverheard({ address: "app.localhost:1" }), true, "where it leads is said by the resolver");
   t.equal(isOverheard({ address: "dns://8.8.8.8/localhost:1" }), true, "where it leads is said by that name server");
   t.equal(isOverheard({ address: "dns:///localhost:1" }), false);
   t.end();

@@ -5,7 +5,7 @@ import { ManagedChannel } from "./channel.ts";
 
 /** The hosts that a target of grpc-js names: `host:port`, `dns:///host:port`, `ipv4:1.2.3.4:1,5.6.7.8:1`; none for a Unix socket. */
 export function hostsOf(target: string): readonly string[] {
-  if (target.startsWith("unix:")) return [];
+  if (/^unix(-abstract)?:/.test(target)) return [];
   return target
     .replace(/^(dns:(\/\/[^/]*\/)?|ipv[46]:)/, "")
     .split(",")

@@ -1,7 +1,6 @@
 import { lookup, type LookupAddress, type LookupAllOptions } from "node:dns";
 import { BlockList, isIP } from "node:net";
 import { StewardError } from "@steward/core";
-import { isLoopback } from "@steward/core/driver";
 
 /** Networks that are not the public internet: private, local, shared, reserved, documentation, multicast. */
 const NOT_PUBLIC = [
@@ -140,5 +139,7 @@ export class AddressRules {
 export function leadsInside(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
-  return isIP(host) === 0 ? isLoopback(host) : new AddressRules("", []).refusal(host, host) !== undefined;
+  return isIP(host) === 0
+    ? /^(.+\.)?localhost\.?$/i.test(host)
+    : new AddressRules("", []).refusal(host, host) !== undefined;
 }
