@@ -26,6 +26,7 @@ export {
   Scopes,
   SECRET_PARAMETERS,
   security,
+  sessionCookie,
   SocketError,
   stream,
   uuid7,
@@ -57,6 +58,7 @@ export {
   type SchemeOptions,
   type ServerEvent,
   type ServingStats,
+  type SessionKey,
   type StreamOptions,
   type UploadedFile,
 } from "@steward/server";

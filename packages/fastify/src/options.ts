@@ -18,7 +18,8 @@ import {
   type Rule,
   type Shape,
 } from "@steward/core/driver";
-import { problemShape, requestIdRule, type ProblemOptions } from "@steward/server";
+import type { FastifyRequest } from "fastify";
+import { problemShape, requestIdRule, type ProblemOptions, type SessionKey } from "@steward/server";
 import type { AccessLogOptions } from "./app/access-log.ts";
 import type { MetricsRoute } from "./app/endpoints.ts";
 import type { FormOptions } from "./app/forms.ts";
@@ -60,6 +61,11 @@ export interface StewardSettings {
    * 404. Default on; `false` where the app has a `setNotFoundHandler` of its own.
    */
   readonly notFound?: boolean;
+  /**
+   * Which session a request belongs to, such as `sessionCookie("sid")`; `undefined` for none, which is 401 for what
+   * needs one. Called at most once for a request, and only where something of the lifetime `session` is needed.
+   */
+  readonly session?: SessionKey<FastifyRequest>;
   /** `true`: parameters of the query string that a route does not know are not valid. Default: nobody looks at them. */
   readonly strictQuery?: boolean;
   /** Health routes. Default on, without a prefix. */
@@ -135,6 +141,7 @@ export const pluginShape: Shape<Registration> = shape<Registration>(
     requestMetrics: flag(),
     errors: literalOr(false, problemShape),
     notFound: flag(),
+    session: func(),
     strictQuery: flag(),
     health: anything(), // checked by the endpoints
     metrics,

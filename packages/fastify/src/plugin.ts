@@ -68,6 +68,7 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   const context: AppContext = {
     serving,
     timeoutMs,
+    sessionKey: options.session,
     validators: () => (validators ??= new Validators(app.getSchemas())),
   };
   setContext(app, context);

@@ -52,6 +52,7 @@ export { from, type From } from "./route/from.ts";
 export { perRequest } from "./route/per-request.ts";
 export type { Provided } from "./route/request-inputs.ts";
 export { Route, type AppContext } from "./route/route.ts";
+export { sessionCookie, type SessionKey } from "./route/session-key.ts";
 export { strictQuery } from "./route/strict-query.ts";
 export { Schemes, securityOf } from "./security/document.ts";
 export type { OAuthFlow, Scheme, SchemeDocument } from "./security/scheme.ts";

@@ -496,7 +496,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       HttpError: httpError,
       stream: streamed,
     },
-    none: ["InvalidInput events Scopes SocketError depend parametrised perRequest security uuid7 withInputs"],
+    none: [
+      "InvalidInput events Scopes SocketError depend parametrised perRequest security sessionCookie uuid7 withInputs",
+    ],
   },
   "@steward/server": {
     module: server,
@@ -504,7 +506,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     none: [
       "InvalidInput RequestLife RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo assertNeeds bodyOf",
       "clientStatusOf describe events jsonSchemaOf loggable parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
-      "requestIdRule requestShare security securityOf serverError strictQuery unauthenticated urlMask uuid7",
+      "requestIdRule requestShare security securityOf serverError sessionCookie strictQuery unauthenticated urlMask uuid7",
     ],
   },
   "@steward/server: from": { module: server.from, takes: fromRequest, none: [] },

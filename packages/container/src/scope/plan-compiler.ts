@@ -12,13 +12,14 @@ export function compilePlan(state: ContainerState, generation: Generation, needs
   const compiler = new Compiler(state, generation, dynamic, kind === "session");
   const keys = Object.keys(needs);
   const sources = Object.entries(needs).map(([key, need]) => compiler.source("handler", undefined, key, edgeOf(need)));
-  const { steps, inputs, slots, size } = compiler;
+  const { steps, inputs, slots, size, ofSession } = compiler;
   const plan: Plan = {
     keys,
     needs: Object.values(needs),
     steps,
     size,
     inputs,
+    ofSession,
     slots,
     ...interpreter(steps, keys, sources),
   };
@@ -30,6 +31,7 @@ class Compiler {
   readonly inputs: { definition: AnyDefinition; slot: number }[] = [];
   readonly slots = new Map<AnyDefinition, number>();
   size = 0;
+  ofSession: string | undefined;
   readonly #state: ContainerState;
   readonly #generation: Generation;
   readonly #dynamic: boolean;
@@ -114,6 +116,7 @@ class Compiler {
   }
 
   #scoped(asker: "handler" | "request", definition: AnyDefinition, edge: EdgeSpec): Source {
+    if (definition.lifetime === "session") this.ofSession ??= definition.name;
     if (edge.kind === "lazy") return { kind: "made", make: (host) => () => host.get(definition) };
     if (edge.kind === "current") {
       const inner = this.#scoped(asker, definition, { kind: "plain", target: definition, optional: edge.optional });

@@ -2,6 +2,7 @@ import type { Binding } from "@steward/core";
 import type { Needs } from "@steward/core/container";
 import type { Engine } from "../lifecycle/engine.ts";
 import type { AnyDefinition } from "../graph/graph.ts";
+import { KeyedSession } from "../session/keyed-session.ts";
 import type { Plan } from "./plan.ts";
 import type { Scope } from "./run-scope.ts";
 import type { InputProvider, ScopeState } from "./scope.ts";
@@ -45,20 +46,28 @@ export class PreparedNeeds {
     return this.#compiled(this.#engine.state.current).steps.flatMap((step) => step.definition ?? []);
   }
 
+  /** The name of something that belongs to a session and is needed; `undefined` where nothing is. */
+  get ofSession(): string | undefined {
+    return this.#compiled(this.#engine.state.current).ofSession;
+  }
+
   /** A promise to wait for before a scope opens, while something that exists only once is being restarted. */
   get gate(): Promise<void> | undefined {
     return this.#engine.restarts.gate;
   }
 
   /**
-   * Opens a scope. `provide` is asked for inputs that are wanted later and were not given.
+   * Opens a scope. `provide` is asked for inputs that are wanted later and were not given; `sessionKey` says which
+   * session the scope belongs to, once something of a session is wanted.
    *
    * @throws {CONTAINER_CLOSED} when the container stops.
    */
-  open(inputs: readonly Binding[], provide?: InputProvider): FrameworkScope {
+  open(inputs: readonly Binding[], provide?: InputProvider, sessionKey?: () => string): FrameworkScope {
     const refusal = this.#engine.refusal();
     if (refusal !== undefined) throw refusal;
-    const scope = this.#engine.open(inputs, undefined);
+    const session = sessionKey === undefined ? undefined : new KeyedSession(this.#engine.sessions, sessionKey);
+    const scope = this.#engine.open(inputs, session);
+    session?.belongsTo(scope);
     scope.provide = provide;
     return scope as unknown as FrameworkScope; // the state has what a prepared scope promises, for definitions of any type
   }

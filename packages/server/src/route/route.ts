@@ -7,6 +7,7 @@ import { serverError, InvalidInput } from "../errors.ts";
 import { distinct, Invalid, type Issue } from "../inputs/issue.ts";
 import type { Validators } from "../inputs/validator.ts";
 import { underScopes } from "../security/security.ts";
+import { sessionKeyOf, type SessionKey } from "./session-key.ts";
 import { sourceOf, type AnyDefinition, type Reader, type ReaderPlace } from "./source.ts";
 import type { RequestLife } from "../life/request-life.ts";
 
@@ -16,6 +17,8 @@ export interface AppContext {
   readonly validators: () => Validators;
   /** How long a request may take, in ms; 0 for no deadline. */
   readonly timeoutMs: number;
+  /** Which session a request belongs to; without it, routes cannot need what belongs to sessions. */
+  readonly sessionKey?: SessionKey<never> | undefined;
 }
 
 /** An input of a route and how it is read. */
@@ -53,9 +56,17 @@ export class Route {
    * Compiles the needs, so that a graph that is wrong is refused before requests come. It has no effect while the container is not up.
    *
    * @throws {NOT_IN_GRAPH} {GRAPH_CAPTIVE} {GRAPH_CYCLE} naming what is wrong.
+   * @throws {ROUTE_INVALID} when something belongs to a session, and the app does not say which a request belongs to.
    */
   check(): void {
-    if (this.#app.serving.running !== undefined) this.#wantedBy(this.#ready());
+    if (this.#app.serving.running === undefined) return;
+    const prepared = this.#ready();
+    this.#wantedBy(prepared);
+    if (prepared.ofSession !== undefined && this.#app.sessionKey === undefined)
+      throw serverError(
+        "ROUTE_INVALID",
+        `a route needs "${prepared.ofSession}", which belongs to a session: say which session a request belongs to, such as \`session: sessionCookie("sid")\` among the options of the app`,
+      );
   }
 
   /** Opens a scope for a request and resolves the needs: in the same tick, where nothing has to be waited for. Their values are its `resolved` then. */
@@ -118,7 +129,9 @@ export class Route {
     if (life.scope !== undefined) return this.#share(life, inputs, issues);
     // What is not valid is not given, so whoever needs it is refused too.
     const given = issues === undefined ? inputs : inputs.filter(({ value }) => !(value instanceof Invalid));
-    const scope = life.enter(prepared.open(given, (definition) => this.#provide(life, definition)));
+    const { sessionKey } = this.#app;
+    const session = sessionKey === undefined ? undefined : () => sessionKeyOf(sessionKey, life.request);
+    const scope = life.enter(prepared.open(given, (definition) => this.#provide(life, definition), session));
     if (issues !== undefined) return this.#refuse(life, issues);
     life.values = undefined;
     if (this.#parallel) return this.#parallelly(life, prepared);
