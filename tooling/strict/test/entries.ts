@@ -18,6 +18,8 @@ import * as grpc from "@steward/grpc";
 import * as grpcTesting from "@steward/grpc/testing";
 import * as http from "@steward/http";
 import * as httpTesting from "@steward/http/testing";
+import * as logging from "@steward/logging";
+import * as loggingTesting from "@steward/logging/testing";
 import * as redis from "@steward/redis";
 import * as redisTesting from "@steward/redis/testing";
 import * as telemetry from "@steward/telemetry";
@@ -398,6 +400,30 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     none: ["count describe envName overrides port section"],
   },
   "@steward/config/testing": { module: configTesting, takes: {}, none: ["testConfig"] },
+  "@steward/logging": {
+    module: logging,
+    takes: {
+      LoggerManager: {
+        call: (options) => new logging.LoggerManager(options),
+        wrong: [
+          { level: "loud" },
+          { destination: {} },
+          { fields: { x: {} } },
+          { redact: "x" },
+          { show: [1] },
+          { listen: ["x"] },
+          { storms: { above: 0 } },
+          { storms: { withinMs: 0 } },
+        ],
+      },
+      logger: {
+        call: (options: object) => started(logging.logger("x", options)),
+        wrong: [{ level: "loud" }, { storms: { abvoe: 1 } }],
+      },
+    },
+    none: [],
+  },
+  "@steward/logging/testing": { module: loggingTesting, takes: {}, none: ["memoryLog"] },
   "@steward/crypto": {
     module: crypto,
     takes: {

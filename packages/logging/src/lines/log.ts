@@ -1,0 +1,154 @@
+import type { Clock } from "@steward/core";
+import { pino, symbols, type ChildLoggerOptions, type Logger, type LogFn } from "pino";
+import type { CheckedOptions } from "../options.ts";
+import { Cleaner } from "../redaction/cleaner.ts";
+import { SecretKeys } from "../redaction/keys.ts";
+import { contextFields } from "./context.ts";
+import { Storms } from "./storms.ts";
+import type { Writer } from "./writer.ts";
+
+type Serializers = NonNullable<ChildLoggerOptions["serializers"]>;
+
+/** Below this level of pino every line is written: there each one may be a fact that somebody counts. */
+const WARN = 40;
+
+const asIs = (value: unknown): unknown => value;
+
+/** A pino logger through which nothing is written that was not cleaned, and no storm of equal lines. */
+export class Log {
+  readonly logger: Logger;
+  readonly #cleaner: Cleaner;
+  readonly #storms: Storms | undefined;
+  #summing = false;
+
+  constructor(options: CheckedOptions, clock: Clock, writer: Writer) {
+    const { level = "info", fields, redact, show, storms = {} } = options;
+    this.#cleaner = new Cleaner(new SecretKeys(redact, show));
+    this.#storms = storms === false ? undefined : new Storms(clock, storms);
+    const line = (logger: Logger, given: readonly unknown[], method: LogFn, weight: number): void =>
+      this.#line(logger, given, method, weight);
+    this.logger = pino(
+      {
+        level,
+        base: fields === undefined ? null : this.#cleaner.fields(fields),
+        timestamp: () => `,"time":${clock.wallNow()}`,
+        mixin: () => (this.#summing ? {} : contextFields()),
+        serializers: { err: asIs },
+        hooks: {
+          logMethod(args, method, weight) {
+            line(this, args, method, weight);
+          },
+        },
+      },
+      writer,
+    );
+    this.#coverChildren();
+  }
+
+  get collapsed(): number {
+    return this.#storms?.collapsed ?? 0;
+  }
+
+  /** Writes the counts of lines that were collapsed. */
+  flush(): void {
+    this.#storms?.flush();
+  }
+
+  #line(logger: Logger, given: readonly unknown[], method: LogFn, weight: number): void {
+    const args = this.#clean(logger, given);
+    const write = (fields: unknown, rest: readonly unknown[]): void => {
+      Reflect.apply(method, logger, [fields, ...rest]);
+    };
+    const [first, ...rest] = args;
+    if (weight < WARN || this.#storms === undefined || this.#summing) return write(first, rest);
+    const say = (repeated: number): void => {
+      this.#summing = true; // what it counts belongs to no single request
+      try {
+        if (typeof first === "object") write({ ...first, repeated }, rest);
+        else write({ repeated }, args);
+      } finally {
+        this.#summing = false;
+      }
+    };
+    if (this.#storms.takes(keyOf(logger, args, weight), say)) write(first, rest);
+  }
+
+  #clean(logger: Logger, given: readonly unknown[]): readonly unknown[] {
+    const [first, ...rest] = given;
+    const values = rest.map((value) => (value instanceof Error ? this.#told(value) : this.#cleaner.value(value)));
+    if (typeof first !== "object" || first === null) return [this.#cleaner.value(first), ...values];
+    const serializers = serializersOf(logger);
+    return [this.#cleaner.fields(first, (key) => key !== "err" && key in serializers), ...values];
+  }
+
+  #told(error: Error): unknown {
+    const { err } = this.#cleaner.fields(error) as { readonly err: { readonly message: string } }; // it makes this of errors
+    return err.message;
+  }
+
+  /** Bindings of children become text at once, and their serializers run last, so both are cleaned where they come in. */
+  #coverChildren(): void {
+    const { child, setBindings } = this.logger;
+    const clean = (logger: Logger, bindings: object, own: Serializers): object => {
+      const serializers = { ...serializersOf(logger), ...own };
+      return this.#cleaner.fields(bindings, (key) => key !== "err" && key in serializers);
+    };
+    const covered = (options: ChildLoggerOptions | undefined): ChildLoggerOptions | undefined =>
+      options === undefined ? undefined : this.#covered(options);
+    Object.assign(this.logger, {
+      child(this: Logger, bindings: object, options?: ChildLoggerOptions): Logger {
+        const cleaned = clean(this, bindings, options?.serializers ?? {});
+        return Reflect.apply(child, this, [cleaned, covered(options)]) as Logger; // what pino makes
+      },
+      setBindings(this: Logger, bindings: object): void {
+        Reflect.apply(setBindings, this, [clean(this, bindings, {})]);
+      },
+    });
+  }
+
+  #covered(options: ChildLoggerOptions): ChildLoggerOptions {
+    const { serializers, formatters, msgPrefix } = options;
+    const { log, bindings } = formatters ?? {};
+    const cleaned = (made: object): Record<string, unknown> => this.#cleaner.fields(made);
+    return {
+      ...options,
+      ...(serializers === undefined ? {} : { serializers: this.#serializers(serializers) }),
+      ...(msgPrefix === undefined ? {} : { msgPrefix: this.#cleaner.text(msgPrefix) }),
+      ...(formatters === undefined
+        ? {}
+        : {
+            formatters: {
+              ...formatters,
+              ...(log === undefined ? {} : { log: (fields) => cleaned(log(fields)) }),
+              ...(bindings === undefined ? {} : { bindings: (fields) => cleaned(bindings(fields)) }),
+            },
+          }),
+    };
+  }
+
+  #serializers(given: Serializers): Serializers {
+    const covered = Object.entries(given).map(([key, serialize]) => {
+      const cleaned = (value: unknown): unknown => this.#cleaner.value(serialize(value));
+      return [key, key === "err" ? asIs : cleaned] as const;
+    });
+    return Object.fromEntries(covered);
+  }
+}
+
+function serializersOf(logger: Logger): object {
+  return Reflect.get(logger, symbols.serializersSym) as object; // where pino has them
+}
+
+/** Two lines are equal when everything but their time, their request and their stacks is. */
+function keyOf(logger: Logger, args: readonly unknown[], weight: number): string {
+  const withoutStacks = (key: string, value: unknown): unknown => (key === "stack" ? undefined : value);
+  const shown = typeof args[0] === "object" ? plainOf(logger, args) : args;
+  return `${weight} ${String(Reflect.get(logger, symbols.chindingsSym))} ${JSON.stringify(shown, withoutStacks)}`;
+}
+
+/** Fields that a serializer is still to read may be anything, so they do not take part. */
+function plainOf(logger: Logger, [first, ...rest]: readonly unknown[]): readonly unknown[] {
+  const serializers = serializersOf(logger);
+  const own = Object.entries(first as object).filter(([key]) => key === "err" || !(key in serializers)); // it is one
+  return [Object.fromEntries(own), ...rest];
+}

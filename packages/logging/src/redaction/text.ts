@@ -1,0 +1,22 @@
+import type { SecretKeys } from "./keys.ts";
+
+export const MASK = "[secret]";
+
+// Each begins with something that is rare in text, or is bounded: the time is that of the length of the text.
+const USERINFO = /:\/\/[^\s/?#]*@/g;
+const ASSIGNED = /(?<=([\w.-]{1,64}))=[^&\s#;,"'<>]+/g;
+const QUOTED = /(?<=["']([\w.-]{1,64})["']\s{0,3}:\s{0,3}")(?:[^"\\]|\\.)*/g;
+const HEADER = /\b((?:set-)?cookie|(?:proxy-)?authorization)\s?:\s?[^\r\n]+/gi;
+const SCHEME = /\b(bearer|basic) {1,3}[\w.~+/=-]{8,}/gi;
+
+/** Text without the secrets that can be seen in it: userinfo of URLs, values of secret names, headers. */
+export function maskText(text: string, keys: SecretKeys): string {
+  let masked = text;
+  if (masked.includes("://")) masked = masked.replace(USERINFO, "://***@");
+  if (masked.includes(":")) masked = masked.replace(HEADER, `$1: ${MASK}`);
+  if (masked.includes(" ")) masked = masked.replace(SCHEME, `$1 ${MASK}`);
+  if (masked.includes("="))
+    masked = masked.replace(ASSIGNED, (all, name: string) => (keys.has(name) ? `=${MASK}` : all));
+  if (masked.includes('"')) masked = masked.replace(QUOTED, (all, name: string) => (keys.has(name) ? MASK : all));
+  return masked;
+}
