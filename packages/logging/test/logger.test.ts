@@ -19,6 +19,8 @@ t.test("a line carries the request and the trace it belongs to", (t) => {
   const [inside, outside] = destination.lines;
   t.match(inside, { requestId: "r-1", traceId: "a".repeat(32), spanId: "b".repeat(16), msg: "inside" });
   t.notOk("requestId" in (outside ?? {}));
+  runWithContext({ requestId: "r-1" }, () => log.child({ requestId: "r-1" }).info("of its request"));
+  t.equal(destination.text.split('"requestId"').length, 3, "no line names it twice");
   t.end();
 });
 

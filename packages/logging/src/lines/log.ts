@@ -32,7 +32,7 @@ export class Log {
         level,
         base: fields === undefined ? null : this.#cleaner.fields(fields),
         timestamp: () => `,"time":${clock.wallNow()}`,
-        mixin: () => (this.#summing ? {} : contextFields()),
+        mixin: (_fields, _level, logger) => (this.#summing ? {} : contextFields(bindingsOf(logger))),
         serializers: { err: asIs },
         hooks: {
           logMethod(args, method, weight) {
@@ -139,11 +139,16 @@ function serializersOf(logger: Logger): object {
   return Reflect.get(logger, symbols.serializersSym) as object; // where pino has them
 }
 
+/** Bindings of a logger, as they stand in its lines. */
+function bindingsOf(logger: object): string {
+  return String(Reflect.get(logger, symbols.chindingsSym)); // where pino has them
+}
+
 /** Two lines are equal when everything but their time, their request and their stacks is. */
 function keyOf(logger: Logger, args: readonly unknown[], weight: number): string {
   const withoutStacks = (key: string, value: unknown): unknown => (key === "stack" ? undefined : value);
   const shown = typeof args[0] === "object" ? plainOf(logger, args) : args;
-  return `${weight} ${String(Reflect.get(logger, symbols.chindingsSym))} ${JSON.stringify(shown, withoutStacks)}`;
+  return `${weight} ${bindingsOf(logger)} ${JSON.stringify(shown, withoutStacks)}`;
 }
 
 /** Fields that a serializer is still to read may be anything, so they do not take part. */
