@@ -1,9 +1,5 @@
-import { resource } from "@steward/core";
-import { pino } from "pino";
+import { logger } from "@steward/logging";
 import { settings } from "./settings.ts";
 
-/** The log: one line of JSON for each event, to stdout. Written at once, so that nothing is lost at exit. */
-export const log = resource("log", {
-  needs: { settings },
-  start: ({ settings }) => pino({ level: settings.logLevel, base: null }),
-});
+/** The log: one line of JSON for each event, to stdout; what resources go through is written by itself. */
+export const log = logger("log", { needs: { settings }, options: ({ settings }) => ({ level: settings.logLevel }) });
