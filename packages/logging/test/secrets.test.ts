@@ -143,9 +143,11 @@ t.test("what cannot be read, has no end or is very large is written all the same
   long.cause = long;
   log.error({ loop, broken, revoked: revoked.proxy, list: new Array(100_000).fill(1) }, "odd");
   log.error(long);
+  log.info(JSON.parse('{"__proto__":{"password":"x"},"kept":1}'), "a prototype");
+  t.match(destination.lines.at(-1), { kept: 1, msg: "a prototype" });
   log.info(null, "null");
   log.info(undefined, "undefined");
-  t.equal(destination.lines.length, before + 4);
+  t.equal(destination.lines.length, before + 5);
   t.ok(destination.text.length < 100_000);
   t.end();
 });

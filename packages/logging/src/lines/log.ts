@@ -56,21 +56,19 @@ export class Log {
 
   #line(logger: Logger, given: readonly unknown[], method: LogFn, weight: number): void {
     const args = this.#clean(logger, given);
-    const write = (fields: unknown, rest: readonly unknown[]): void => {
-      Reflect.apply(method, logger, [fields, ...rest]);
-    };
+    const write = (line: readonly unknown[]): void => void Reflect.apply(method, logger, line);
+    if (weight < WARN || this.#storms === undefined || this.#summing) return write(args);
     const [first, ...rest] = args;
-    if (weight < WARN || this.#storms === undefined || this.#summing) return write(first, rest);
     const say = (repeated: number): void => {
       this.#summing = true; // what it counts belongs to no single request
       try {
-        if (typeof first === "object") write({ ...first, repeated }, rest);
-        else write({ repeated }, args);
+        if (typeof first === "object") write([{ ...first, repeated }, ...rest]);
+        else write([{ repeated }, ...args]);
       } finally {
         this.#summing = false;
       }
     };
-    if (this.#storms.takes(keyOf(logger, args, weight), say)) write(first, rest);
+    if (this.#storms.takes(keyOf(logger, args, weight), say)) write(args);
   }
 
   #clean(logger: Logger, given: readonly unknown[]): readonly unknown[] {

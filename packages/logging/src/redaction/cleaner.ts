@@ -73,14 +73,17 @@ export class Cleaner {
   }
 
   #object(value: object, depth: number, walk: Walk, keep?: (key: string, value: unknown) => boolean): Fields {
-    const entries: [string, unknown][] = [];
-    for (const key of Object.keys(value).slice(0, MAX_ENTRIES)) {
+    const fields: Fields = {};
+    let left = MAX_ENTRIES;
+    for (const key of Object.keys(value)) {
+      if (left-- === 0) break;
+      if (key === "__proto__") continue; // as a field it would be the prototype of the others
       const isSecret = this.#keys.has(key);
       const one = isSecret ? MASK : read(value, key);
       const kept = !isSecret && keep?.(key, one) === true;
-      entries.push([this.text(key), kept ? one : this.#value(one, depth + 1, walk)]);
+      fields[this.text(key)] = kept ? one : this.#value(one, depth + 1, walk);
     }
-    return Object.fromEntries(entries);
+    return fields;
   }
 
   /** What core and all drivers say of an error in the same fields; all others of it belong to its driver. */

@@ -9,8 +9,12 @@ const QUOTED = /(?<=["']([\w.-]{1,64})["']\s{0,3}:\s{0,3}")(?:[^"\\]|\\.)*/g;
 const HEADER = /\b((?:set-)?cookie|(?:proxy-)?authorization)\s?:\s?[^\r\n]+/gi;
 const SCHEME = /\b(bearer|basic) {1,3}[\w.~+/=-]{8,}/gi;
 
+/** What all of the above need: most text has none of it. */
+const SUSPECT = /[:="]|(?:bearer|basic) /i;
+
 /** Text without the secrets that can be seen in it: userinfo of URLs, values of secret names, headers. */
 export function maskText(text: string, keys: SecretKeys): string {
+  if (!SUSPECT.test(text)) return text;
   let masked = text;
   if (masked.includes("://")) masked = masked.replace(USERINFO, "://***@");
   if (masked.includes(":")) masked = masked.replace(HEADER, `$1: ${MASK}`);
