@@ -58,13 +58,14 @@ export class HttpSessionManager extends Manager<HttpSession> {
   constructor(options: HttpSessionOptions = {}, context: ManagerContext = {}) {
     super("http", context);
     this.#options = checkOptions(this.name, httpSchema, options);
-    const { baseUrl, headers, userAgent, interceptors, interceptorOptions } = this.#options;
+    const { baseUrl, headers, userAgent, interceptors, interceptorOptions, maxResponseBytes } = this.#options;
     this.#session = new HttpSession({
       resource: this.name,
       baseUrl,
       headers: new DefaultHeaders(headers, userAgent),
       interceptors,
       interceptorOptions,
+      maxResponseBytes,
       origins: () => (this.phase === "ready" ? this.#origins : undefined),
       refusal: () => this.refusal(),
       watchful: () => this.#unread,

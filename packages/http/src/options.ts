@@ -85,7 +85,7 @@ export interface HttpSessionOptions {
   readonly keepAliveTimeoutMs?: number | undefined;
   /** How long a body that fills its buffer may stay unread before its connection is taken back. Default 30,000. */
   readonly unreadBodyTimeoutMs?: number | undefined;
-  /** Largest response body in bytes, as sent. Default: no bound. */
+  /** Largest response body in bytes, as sent, and in `fetch` also once decoded. Default: no bound. */
   readonly maxResponseBytes?: number | undefined;
   /** HTTP/2 where a TLS server offers it; up to 100 calls then share a connection. Default `false`. */
   readonly http2?: boolean | undefined;

@@ -2,7 +2,7 @@ import { StewardError } from "@steward/core";
 import { Request, type Dispatcher, type Headers, type RequestInit } from "undici";
 import type { HttpCallOptions } from "../exchange/lane.ts";
 import { checkFetch } from "./call-options.ts";
-import { FetchedResponse } from "./response.ts";
+import { FetchedResponse, type Bound } from "./response.ts";
 import type { HttpRequestOptions } from "./session.ts";
 import { targetOf } from "./target.ts";
 
@@ -28,8 +28,16 @@ interface Hop {
   readonly body: unknown;
 }
 
+/** What `fetch` asks of its session. */
+export interface FetchWiring {
+  readonly resource: string;
+  readonly base: string | undefined;
+  /** Largest body once decoded, in bytes. */
+  readonly maxBytes: number | undefined;
+}
+
 /** `fetch` over a session: cookie-free, and without the cost of the platform's. */
-export function fetchOver(send: Send, resource: string, base: string | undefined): HttpFetch {
+export function fetchOver(send: Send, { resource, base, maxBytes }: FetchWiring): HttpFetch {
   return async (input, init = {}) => {
     checkFetch(resource, init);
     const given: HttpFetchInit = input instanceof Request ? { ...fromRequest(input), ...init } : init;
@@ -38,9 +46,10 @@ export function fetchOver(send: Send, resource: string, base: string | undefined
     const headers = asList(given.headers);
     if (body.type !== undefined && !has(headers, "content-type")) headers.push("content-type", body.type);
     if (!has(headers, "accept")) headers.push("accept", "*/*");
+    const bound = maxBytes === undefined ? undefined : { maxBytes, resource };
     const hop = { url, method: (given.method ?? "GET").toUpperCase(), headers, body: body.value };
     try {
-      return await follow(send, hop, given);
+      return await follow(send, hop, given, bound);
     } catch (error) {
       if (given.signal?.aborted === true) throw given.signal.reason;
       if (error instanceof StewardError && error.code === "HTTP_REDIRECT_REFUSED") throw error;
@@ -58,7 +67,7 @@ function located(resource: string, input: string | URL, base: string | undefined
   }
 }
 
-async function follow(send: Send, first: Hop, init: HttpFetchInit): Promise<FetchedResponse> {
+async function follow(send: Send, first: Hop, init: HttpFetchInit, bound: Bound | undefined): Promise<FetchedResponse> {
   const { timeoutMs, streaming, signal, redirect = "follow" } = init;
   const until = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
   let hop = first;
@@ -67,7 +76,7 @@ async function follow(send: Send, first: Hop, init: HttpFetchInit): Promise<Fetc
     const answer = await send(hop.url, { ...asRequest(hop), timeoutMs: left, streaming, signal: signal ?? null });
     const { location } = answer.headers;
     if (!REDIRECTS.has(answer.statusCode) || location === undefined || redirect === "manual")
-      return new FetchedResponse(answer, hop.method, hop.url.href, hops > 0);
+      return new FetchedResponse(answer, hop.method, { url: hop.url.href, redirected: hops > 0, bound });
     await answer.body.dump();
     if (redirect === "error") throw refused(`${hop.url.origin} redirects, and redirect is "error"`);
     if (hops === MAX_REDIRECTS) throw refused(`more than ${MAX_REDIRECTS} redirects`);
@@ -86,6 +95,8 @@ function asRequest({ method, headers, body }: Hop): HttpRequestOptions {
 function next(hop: Hop, status: number, location: string): Hop {
   if (!URL.canParse(location, hop.url.href)) throw refused(`${hop.url.origin} redirects to what is no URL`);
   const url = new URL(location, hop.url);
+  // It would be sent to no one, and stand in the URL of the response.
+  url.username = url.password = "";
   const dropsBody = (status === 303 && hop.method !== "HEAD") || (status < 303 && hop.method === "POST");
   if (!dropsBody && hop.body !== null && typeof hop.body !== "string" && !(hop.body instanceof Uint8Array))
     throw refused(`a body that was sent once cannot follow to ${url.origin}`);

@@ -1,9 +1,23 @@
-import { Readable, pipeline } from "node:stream";
+import { Readable, Transform, pipeline } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, type Gunzip } from "node:zlib";
+import { StewardError } from "@steward/core";
 import { Headers, Response, type Dispatcher } from "undici";
 
 type Body = Dispatcher.ResponseData["body"];
 type Answer = Dispatcher.ResponseData;
+
+/** How large a body may become when it is decoded: a small one can hold a thousand times its bytes. */
+export interface Bound {
+  readonly maxBytes: number;
+  readonly resource: string;
+}
+
+/** Where an answer came from, and what bounds it. */
+export interface Provenance {
+  readonly url: string;
+  readonly redirected: boolean;
+  readonly bound: Bound | undefined;
+}
 
 /** Statuses that never have a body. */
 const BODYLESS = new Set([101, 103, 204, 205, 304]);
@@ -24,15 +38,17 @@ export class FetchedResponse {
   readonly #raw: Answer["headers"];
   readonly #body: Body;
   readonly #bodyless: boolean;
+  readonly #bound: Bound | undefined;
   #headers: Headers | undefined;
   #whole: Response | undefined;
   #taken = false;
 
-  constructor(answer: Answer, method: string, url: string, redirected: boolean) {
+  constructor(answer: Answer, method: string, { url, redirected, bound }: Provenance) {
     this.status = answer.statusCode;
     this.statusText = answer.statusText;
     this.url = url;
     this.redirected = redirected;
+    this.#bound = bound;
     this.#raw = answer.headers;
     this.#body = answer.body;
     this.#bodyless = method === "HEAD" || BODYLESS.has(answer.statusCode);
@@ -116,7 +132,9 @@ export class FetchedResponse {
     if (this.#whole !== undefined) return this.#whole;
     if (this.#taken) throw new TypeError("Body is unusable: Body has already been read");
     const { status, statusText, headers } = this;
-    const body = this.#bodyless ? null : Readable.toWeb(decoded(this.#body, this.#raw["content-encoding"]));
+    const body = this.#bodyless
+      ? null
+      : Readable.toWeb(decoded(this.#body, this.#raw["content-encoding"], this.#bound));
     return (this.#whole = new Response(body as ConstructorParameters<typeof Response>[0], {
       status,
       statusText,
@@ -133,7 +151,7 @@ const DECODERS: Readonly<Record<string, () => Gunzip | ReturnType<typeof createB
 };
 
 /** Encodings stand in the order in which they were applied. One we do not know leaves the body as it is, as in browsers. */
-function decoded(body: Readable, encoding: string | string[] | undefined): Readable {
+function decoded(body: Readable, encoding: string | string[] | undefined, bound: Bound | undefined): Readable {
   const names = String(encoding ?? "")
     .toLowerCase()
     .split(",")
@@ -141,6 +159,20 @@ function decoded(body: Readable, encoding: string | string[] | undefined): Reada
     .filter((name) => name !== "" && name !== "identity");
   const decoders = names.reverse().map((name) => DECODERS[name]);
   if (decoders.length === 0 || decoders.length > 5 || decoders.includes(undefined)) return body;
-  const streams = decoders.flatMap((make) => (make === undefined ? [] : [make()]));
+  const counted = bound === undefined ? [] : [() => counting(bound)];
+  const streams = decoders.flatMap((make) => (make === undefined ? [] : [make(), ...counted.map((count) => count())]));
   return pipeline([body, ...streams], () => {}) as unknown as Readable; // the last decoder; its reader gets its error
+}
+
+/** Passes on what one decoder gives, up to a bound. */
+function counting({ maxBytes, resource }: Bound): Transform {
+  let bytes = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) return done(null, chunk);
+      const message = `${resource}: a body has at least ${bytes} bytes once decoded, ${maxBytes} are allowed`;
+      done(new StewardError("HTTP_RESPONSE_TOO_LARGE", message, { resource }));
+    },
+  });
 }

@@ -17,6 +17,8 @@ export interface SessionWiring {
   readonly baseUrl: string | undefined;
   readonly headers: DefaultHeaders;
   readonly interceptors: readonly Dispatcher.DispatcherComposeInterceptor[];
+  /** Largest body, as sent and, in `fetch`, once decoded; in bytes. */
+  readonly maxResponseBytes: number | undefined;
   /** Options of calls that interceptors take. */
   readonly interceptorOptions: readonly string[];
   /** `undefined` while the manager is not started. */
@@ -64,7 +66,11 @@ export class HttpSession extends Dispatcher {
         [...interceptors].reverse(),
       );
     const send = (url: URL, options: HttpRequestOptions): Promise<Answer<null>> => this.request(url, options);
-    this.fetch = fetchOver(send, wiring.resource, this.#base?.href);
+    this.fetch = fetchOver(send, {
+      resource: wiring.resource,
+      base: this.#base?.href,
+      maxBytes: wiring.maxResponseBytes,
+    });
   }
 
   override dispatch(options: HttpDispatchOptions, handler: Dispatcher.DispatchHandler): boolean {

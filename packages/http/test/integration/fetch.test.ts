@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { failure, trackHandles } from "@steward/testing";
 import t from "tap";
@@ -164,4 +165,36 @@ t.test("one deadline covers all hops of a fetch", async (t) => {
   await using http = await started({ baseUrl: server.url });
   t.match(await failure(http.client.fetch("/", { timeoutMs: 200 })), { cause: { code: "DEADLINE_EXCEEDED" } });
   t.ok(server.seen.length <= 5, `${server.seen.length} hops`);
+});
+
+t.test("a small body does not become a large one: what is decoded is bounded too", async (t) => {
+  const bomb = gzipSync(gzipSync(Buffer.alloc(50_000_000)));
+  await using server = await serve((_request, response) =>
+    response.writeHead(200, { "content-encoding": "gzip, gzip" }).end(bomb),
+  );
+  await using http = await started({ baseUrl: server.url, maxResponseBytes: 1_000_000 });
+  t.ok(bomb.length < 1_000_000);
+  for (const read of ["text", "arrayBuffer", "json"] as const) {
+    const response = await http.client.fetch("/");
+    t.match(await failure(response[read]()), { code: "HTTP_RESPONSE_TOO_LARGE", message: /once decoded/ });
+  }
+});
+
+t.test("a user or password in a URL is refused, not dropped, and stays in no text", async (t) => {
+  await using server = await serve(({ url = "" }, response) => {
+    const { host } = new URL(server.url);
+    if (url === "/away") response.writeHead(302, { location: `http://ann:hush@${host}/` });
+    response.end("ok");
+  });
+  await using http = await started({ baseUrl: server.url });
+  const url = server.url.replace("://", "://ann:hush@");
+  for (const target of [url, new URL(url)]) {
+    const refused = await failure(http.client.request(target));
+    t.match(refused, { code: "HTTP_URL_INVALID", message: /user or password/ });
+    t.match(await failure(http.client.fetch(target)), { cause: { code: "HTTP_URL_INVALID" } });
+    t.notMatch(inspect(refused, { depth: 9, showHidden: true }), /hush/);
+  }
+  t.same(server.seen, []);
+  const response = await http.client.fetch("/away");
+  t.notMatch(`${response.url} ${await response.text()}`, /hush/);
 });
