@@ -25,7 +25,14 @@ export function serveDocument(app: FastifyInstance, options: OpenApiOptions, doc
   app.addHook("onRoute", function (route) {
     seen.push({ route, app: this });
   });
-  app.addHook("onReady", async () => refuseTwins(seen));
+  app.addHook("onReady", async () => {
+    refuseTwins(seen);
+    const { undescribed } = documentation;
+    if (undescribed.length === 0) return;
+    app.log.warn(
+      `the document does not say what these hold, because the library of their schemas gives no JSON schema: ${undescribed.join(", ")}; give a JSON schema, or a schema whose library has Standard JSON Schema (for valibot see @valibot/to-json-schema)`,
+    );
+  });
   const page = docs !== false && isInstalled("@fastify/swagger-ui") ? docs : undefined;
   if (docs !== false && page === undefined) app.log.warn(`no page at ${docs}: @fastify/swagger-ui is not installed`);
   let made: Promise<FastifyInstance> | undefined;

@@ -36,6 +36,14 @@ export class Documentation {
     this.#described.set(handler, description);
   }
 
+  /** Inputs that stand in the document without a schema, because the library of theirs gives none. */
+  get undescribed(): readonly string[] {
+    const shown = [...this.#described.values()].flatMap(({ parameters }) =>
+      parameters.filter(({ inDocument, schema }) => inDocument && jsonSchemaOf(schema) === undefined),
+    );
+    return [...new Set(shown.map(({ place, name }) => `${place} "${name}"`))];
+  }
+
   /** A route's schema with everything that its dependencies take. */
   schemaOf(route: Pick<RouteOptions, "schema" | "handler">): FastifySchema {
     const own = route.schema ?? {};
@@ -87,7 +95,7 @@ const PLACES = [
 ] as const;
 
 function documented({ schema, description }: Parameter): JsonSchema {
-  const { $id: _, ...json } = jsonSchemaOf(schema);
+  const { $id: _, ...json } = jsonSchemaOf(schema) ?? {};
   return description === undefined ? json : { ...json, description };
 }
 

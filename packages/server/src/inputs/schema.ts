@@ -62,15 +62,17 @@ interface StandardJson {
   readonly jsonSchema?: { readonly input?: (options: { readonly target: string }) => JsonSchema };
 }
 
-/** The JSON schema of an input, for documents; an empty one where its library cannot tell. */
-export function jsonSchemaOf(schema: InputSchema): JsonSchema {
+/** The JSON schema of an input, for documents; `undefined` where its library cannot tell. */
+export function jsonSchemaOf(schema: InputSchema): JsonSchema | undefined {
   if (!isStandardSchema(schema)) return schema;
   const { jsonSchema } = schema["~standard"] as StandardJson; // an optional part of the standard, which its base types leave out
   try {
-    const { $schema: _, ...rest } = jsonSchema?.input?.({ target: "draft-2020-12" }) ?? {};
+    const found = jsonSchema?.input?.({ target: "draft-2020-12" });
+    if (found === undefined) return undefined;
+    const { $schema: _, ...rest } = found;
     return rest;
   } catch {
-    return {}; // a library may refuse what JSON schema cannot say
+    return undefined; // a library may refuse what JSON schema cannot say
   }
 }
 
