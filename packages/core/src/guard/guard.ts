@@ -10,13 +10,9 @@ import { guardSeries, overloadError, timeoutError } from "./numbers.ts";
 import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
 import type { HistogramValue, MetricSample } from "../ports/metrics.ts";
 import { assertShape } from "../options/shape.ts";
+import { Places } from "./places.ts";
 import { RetryPolicy } from "./retry.ts";
 import { timingWheelOf, type TimingWheel } from "../time/timing-wheel.ts";
-import { UseList } from "./use-list.ts";
-
-/** Calls that may wait for each place, where nothing else is said, and in all. */
-const PENDING_PER_PLACE = 10;
-const MOST_PENDING = 1_000;
 
 /** What a guard is made with. */
 export interface GuardOptions extends GuardBounds {
@@ -35,26 +31,18 @@ export class Guard {
   readonly #clock: Clock;
   readonly #wheel: TimingWheel;
   readonly #options: GuardOptions;
-  readonly #maxConcurrent: number;
-  readonly #maxPending: number;
-  readonly #queue = new UseList<GuardedUse>();
-  #inUse = 0;
-  #peakInUse = 0;
-  #started = 0;
+  readonly #places: Places;
   #succeeded = 0;
   #failed = 0;
   #overloaded = 0;
   #timedOut = 0;
   #retried = 0;
   readonly #durations = new Histogram();
-  #filling = false;
   readonly #evidence: Evidence;
   readonly #breaker: Breaker | undefined;
   readonly #retry: RetryPolicy | undefined;
   /** Calls between two attempts. They were let in, so a drain waits for them. */
   readonly #pausing = new Set<GuardedUse>();
-  /** Places there are now; none while paused. */
-  #limit: number;
   #idleWaiters: (() => void)[] = [];
 
   /** @throws {OPTIONS_INVALID} listing every option that is unknown, missing or wrong. */
@@ -65,12 +53,10 @@ export class Guard {
     this.#resource = options.resource;
     this.#clock = options.clock;
     this.#wheel = timingWheelOf(options.clock);
-    this.#maxConcurrent = options.maxConcurrent ?? Number.POSITIVE_INFINITY;
-    this.#maxPending = options.maxPending ?? Math.min(MOST_PENDING, PENDING_PER_PLACE * this.#maxConcurrent);
-    this.#limit = this.#maxConcurrent;
     const { evidence } = options;
     this.#evidence = evidence === undefined ? new Evidence(options, this) : evidence.#evidence;
     this.#breaker = evidence === undefined ? this.#evidence.breaker : undefined;
+    this.#places = new Places(options, this, this.#evidence, this.#breaker);
     this.#retry = options.retry === undefined ? undefined : new RetryPolicy(options.retry);
   }
 
@@ -112,33 +98,26 @@ export class Guard {
     this.#bound(use, options);
     if (use.settled) return;
     this.#retry?.earn();
-    this.#place(use, use.since);
-  }
-
-  #place(use: GuardedUse, now: number): void {
-    if (this.#inUse < this.#limit && this.#queue.first === undefined) this.#begin(use, now);
-    else if (this.#breaker !== undefined && this.#breaker.state !== "closed") use.abandon(this.#breaker.refusal(now));
-    else if (this.#queue.size < this.#maxPending) this.#enqueue(use);
-    else this.#overload(use);
+    this.#places.place(use, use.since);
   }
 
   /** @internal True when all places are taken. */
   get isFull(): boolean {
-    return this.#inUse >= this.#limit;
+    return this.#places.isFull;
   }
 
   /** @internal What waits when the breaker opens, for a place or for a connection, is refused now, not when its time has run out. */
   opened(acquiring: readonly GuardedUse[]): void {
     const breaker = this.#evidence.breaker;
-    if (breaker === undefined || (this.#queue.first === undefined && acquiring.length === 0)) return;
+    if (breaker === undefined || (this.#places.pending === 0 && acquiring.length === 0)) return;
     const refusal = breaker.refusal(this.#clock.now());
-    this.#rejectQueue(refusal);
+    this.#places.reject(refusal);
     for (const use of acquiring) use.abandon(refusal);
   }
 
   /** True when nothing runs or waits, for its turn or for its next attempt. */
   get isIdle(): boolean {
-    return this.#inUse === 0 && this.#queue.size === 0 && this.#pausing.size === 0;
+    return this.#places.isIdle && this.#pausing.size === 0;
   }
 
   /** Waits until nothing runs or waits any more. */
@@ -150,22 +129,17 @@ export class Guard {
   /** Rejects everything that waits, for its turn or for its next attempt. What runs goes on. */
   rejectPending(error: Error): void {
     for (const call of this.#pausing) call.abandon(error);
-    this.#rejectQueue(error);
-  }
-
-  #rejectQueue(error: Error): void {
-    for (let call = this.#queue.first; call !== undefined; call = this.#queue.first) call.abandon(error);
+    this.#places.reject(error);
   }
 
   /** Begins nothing from here on: calls wait in the queue, within its bound and their deadlines. What runs goes on. */
   pause(): void {
-    this.#limit = 0;
+    this.#places.pause();
   }
 
   /** Goes on after {@link pause}: what waited begins in its order. */
   resume(): void {
-    this.#limit = this.#maxConcurrent;
-    if (!this.#filling) this.#fill();
+    this.#places.resume();
   }
 
   /** When a call last succeeded, in ms of the clock; `-Infinity` when none has. */
@@ -206,12 +180,7 @@ export class Guard {
   /** The numbers of now. */
   stats(): GuardStats {
     return {
-      inUse: this.#inUse,
-      peakInUse: this.#peakInUse,
-      maxConcurrent: this.#maxConcurrent === Number.POSITIVE_INFINITY ? undefined : this.#maxConcurrent,
-      maxPending: this.#maxPending,
-      pending: this.#queue.size,
-      started: this.#started,
+      ...this.#places.stats(),
       succeeded: this.#succeeded,
       failed: this.#failed,
       overloaded: this.#overloaded,
@@ -224,7 +193,7 @@ export class Guard {
   /** @internal A call has its result, or was given up. */
   settled(call: GuardedUse, error: unknown): void {
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.remove(call);
-    if (call.queued) this.#dequeue(call);
+    if (call.queued) this.#places.dequeue(call);
     else if (call.startedAt !== undefined) this.#ended(call, error ?? call.answerError);
     if (callsAreHeard()) this.#publish(call, error ?? call.answerError);
     this.#wakeIdle();
@@ -246,7 +215,7 @@ export class Guard {
     this.#outcome(call, error);
     if (error === undefined) this.#succeeded++;
     else this.#failed++;
-    if (call.holdsPlace && !(this.#options.holdUntilSettled === true && call.inDriver)) this.#free(call);
+    if (call.holdsPlace && !(this.#options.holdUntilSettled === true && call.inDriver)) this.#places.free(call);
   }
 
   /** The first evidence of how an attempt goes. */
@@ -299,7 +268,7 @@ export class Guard {
     // Not on the wheel: between two attempts nothing else may keep the process alive.
     return this.#clock.setTimeout(() => {
       this.#pausing.delete(call);
-      this.#place(call, this.#clock.now());
+      this.#places.place(call, this.#clock.now());
     }, pauseMs);
   }
 
@@ -320,7 +289,7 @@ export class Guard {
 
   /** @internal The driver let go of a call that was given up before. */
   driverReleased(call: GuardedUse): void {
-    if (call.holdsPlace) this.#free(call);
+    if (call.holdsPlace) this.#places.free(call);
     this.#wakeIdle();
   }
 
@@ -345,52 +314,10 @@ export class Guard {
     if (signal !== undefined) call.follow(signal, this.#resource);
   }
 
-  #begin(call: GuardedUse, now: number): void {
-    if (this.#breaker !== undefined) {
-      call.ticket = this.#breaker.admit(now);
-      if (call.ticket < 0) return call.abandon(this.#breaker.refusal(now));
-    } else call.ticket = this.#evidence.ticket;
-    this.#evidence.began(call, now);
-    if (++this.#inUse > this.#peakInUse) this.#peakInUse = this.#inUse;
-    this.#started++;
-    call.start(now);
-  }
-
-  #free(call: GuardedUse): void {
-    call.holdsPlace = false;
-    this.#inUse--;
-    if (!this.#filling) this.#fill();
-  }
-
-  /** A loop, not recursion: calls that end at once would otherwise nest as deep as the queue is long. */
-  #fill(): void {
-    this.#filling = true;
-    try {
-      for (let next = this.#queue.first; next !== undefined && this.#inUse < this.#limit; next = this.#queue.first) {
-        const now = this.#clock.now();
-        if (this.#queue.size > 1 && this.#evidence.serviceTime.shouldShed(next.total, next.since, now))
-          next.abandon(this.timeout(next));
-        else this.#dequeue(next);
-        if (!next.settled && !next.isOrphaned) this.#begin(next, now);
-      }
-    } finally {
-      this.#filling = false;
-    }
-  }
-
-  #overload(call: GuardedUse): void {
+  /** @internal There is neither a place for it nor room in the queue. */
+  overload(): StewardError {
     this.#overloaded++;
-    call.abandon(overloadError(this.#options, this.stats()));
-  }
-
-  #enqueue(call: GuardedUse): void {
-    call.queued = true;
-    this.#queue.push(call);
-  }
-
-  #dequeue(call: GuardedUse): void {
-    call.queued = false;
-    this.#queue.remove(call);
+    return overloadError(this.#options, this.stats());
   }
 
   #wakeIdle(): void {

@@ -10,6 +10,8 @@ export class Inquiry {
   readonly #ask: (signal: AbortSignal) => Promise<void> | void;
   readonly #timeoutMs: number;
   #asking: Promise<unknown> | undefined = undefined;
+  /** When a question was last not answered, in ms of the clock; `-Infinity` when that never was so. */
+  unansweredAt: number = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, ask: (signal: AbortSignal) => Promise<void> | void, timeoutMs: number) {
     this.#clock = clock;
@@ -31,6 +33,7 @@ export class Inquiry {
     } catch (error) {
       // The answer may lie in the socket, unread.
       if (mayRepeat && this.#clock.now() - since > this.#timeoutMs + LATE_MS) return await this.#once(false);
+      this.unansweredAt = this.#clock.now();
       return error instanceof TimeoutReached ? new Error(`no answer within ${this.#timeoutMs} ms`) : error;
     }
   }

@@ -4,6 +4,7 @@ const SHARE_OF = 20;
 const SHARE = 0.5;
 /** How long a share of failures counts after the last of them, in ms. */
 const SHARE_COUNTS_MS = 1_000;
+
 /** Counts failures against the successes of a guard, over a while that begins with the first of them: costs successes nothing. */
 export class FailureShare {
   #since = Number.NEGATIVE_INFINITY;
