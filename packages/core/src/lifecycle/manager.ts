@@ -1,8 +1,10 @@
 import { systemClock, type Clock } from "../time/clock.ts";
-import { describeError, StewardError } from "../errors.ts";
+import type { StewardError } from "../errors.ts";
 import type { Guard, GuardOptions } from "../guard/guard.ts";
 import { type CallSummary, callsOf, evidenceOf, type PassiveEvidence } from "../health/tracker.ts";
+import { closeWithin } from "./closing.ts";
 import { Lifecycle, type LifecycleState } from "./lifecycle.ts";
+import { drainTimeout, notReady, startAborted, startConflict, startTimeout, stopAsked } from "./errors.ts";
 import type { Phase } from "./phase.ts";
 import { contextShape, RESOURCE_TIMEOUTS, type ManagerContext } from "./manager-context.ts";
 import type { MetricSample } from "../ports/metrics.ts";
@@ -93,7 +95,7 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
       clock: this.clock,
       refusal: () => this.unavailable(),
       ask: (signal) => this.ask(signal),
-      onEvidence: this.#onEvidence,
+      onEvidence: () => this.noticed(),
     };
   }
 
@@ -104,12 +106,8 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
 
   /** The driver itself has seen something of the resource: what watches it looks now. */
   protected noticed(): void {
-    this.#onEvidence();
-  }
-
-  readonly #onEvidence = (): void => {
     for (const listener of this.#listeners) listener();
-  };
+  }
 
   /** Calls `listener` whenever calls have shown something new; the returned function ends that. */
   listen(listener: () => void): () => void {
@@ -170,9 +168,9 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
     if (this.phase === "ready") return Promise.resolve(this);
     if (this.phase === "starting" && this.#starting !== undefined) return this.#starting;
     if (this.startAbandoned)
-      return Promise.reject(this.#conflict("an earlier start, which ignores its signal, still runs"));
+      return Promise.reject(startConflict(this.name, "an earlier start, which ignores its signal, still runs"));
     if (!this.#lifecycle.move(["idle", "stopped", "failed"], "starting"))
-      return Promise.reject(this.#conflict(`it is ${this.phase}`));
+      return Promise.reject(startConflict(this.name, `it is ${this.phase}`));
     this.#stopping = this.#draining = undefined;
     return (this.#starting = this.#start(call.signal));
   }
@@ -201,7 +199,7 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
       this.#abortStart = undefined;
     }
     if (this.#lifecycle.move(["starting"], "ready")) return this;
-    throw this.#aborted(abort.signal.reason);
+    throw startAborted(this.name, abort.signal.reason);
   }
 
   async #failStart(error: unknown, outer: AbortSignal | undefined): Promise<never> {
@@ -214,27 +212,14 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
   }
 
   #startError(error: unknown, outer: AbortSignal | undefined): unknown {
-    if (outer?.aborted === true || this.phase !== "starting") return this.#aborted(outer?.reason ?? error);
+    if (outer?.aborted === true || this.phase !== "starting") return startAborted(this.name, outer?.reason ?? error);
     if (!(error instanceof TimeoutReached)) return error;
-    const message = `${this.name}: not ready within ${this.#limits.startTimeoutMs} ms; is what it connects to up, and reachable from here?`;
-    return new StewardError("START_TIMEOUT", message, { resource: this.name, retryable: true });
-  }
-
-  #conflict(why: string): StewardError {
-    return new StewardError("LIFECYCLE_CONFLICT", `${this.name}: cannot start: ${why}`, { resource: this.name });
-  }
-
-  #aborted(cause: unknown): StewardError {
-    return new StewardError(
-      "START_ABORTED",
-      `${this.name}: start given up: ${describeError(cause ?? "a stop was asked for")}`,
-      { resource: this.name, cause },
-    );
+    return startTimeout(this.name, this.#limits.startTimeoutMs);
   }
 
   /** Closes what a failed start left behind; that it failed is what the caller learns, not how this went. */
   #discard(): Promise<void> {
-    const done = this.#close(this.#limits.stopTimeoutMs).catch(() => {});
+    const done = this.#close().catch(() => {});
     this.#late = done.then(() => (this.#late = undefined));
     return done;
   }
@@ -250,11 +235,7 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
       outer: call.signal,
     }).catch((error: unknown) => {
       if (!(error instanceof TimeoutReached)) throw error;
-      throw new StewardError(
-        "STOP_TIMEOUT",
-        `${this.name}: work still in flight after draining for ${this.#limits.drainTimeoutMs} ms`,
-        { resource: this.name },
-      );
+      throw drainTimeout(this.name, this.#limits.drainTimeoutMs);
     }));
   }
 
@@ -273,15 +254,13 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
 
   async #stop(outer: AbortSignal | undefined): Promise<void> {
     if (this.#abortStart !== undefined) {
-      this.#abortStart.abort(
-        new StewardError("START_ABORTED", `${this.name}: a stop was asked for`, { resource: this.name }),
-      );
+      this.#abortStart.abort(stopAsked(this.name));
       await this.#starting?.catch(() => {});
     }
     await this.#late;
     let failure: unknown;
     try {
-      await this.#close(this.#limits.stopTimeoutMs, outer);
+      await this.#close(outer);
     } catch (error) {
       failure = error;
     }
@@ -290,20 +269,9 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
     if (failure !== undefined) throw failure;
   }
 
-  async #close(timeoutMs: number, outer?: AbortSignal): Promise<void> {
-    const graceMs = Math.min(250, timeoutMs / 10);
-    const abort = new AbortController();
-    const closing = async (): Promise<void> => this.onStop(abort.signal);
-    try {
-      await withTimeout(this.clock, timeoutMs - graceMs, closing, { abort, outer, graceMs, acceptWithinGrace: true });
-    } catch (error) {
-      if (!abort.signal.aborted || error !== abort.signal.reason) throw error;
-      throw new StewardError(
-        "STOP_TIMEOUT",
-        `${this.name}: did not stop within ${Math.round(timeoutMs)} ms; it is left behind`,
-        { resource: this.name },
-      );
-    }
+  #close(outer?: AbortSignal): Promise<void> {
+    const { stopTimeoutMs } = this.#limits;
+    return closeWithin(this.name, this.clock, stopTimeoutMs, (signal) => this.onStop(signal), outer);
   }
 
   /**
@@ -355,19 +323,7 @@ export abstract class Manager<Client> implements ManagedResource<Client>, AsyncD
 
   /** The error of a call while it is not ready. */
   protected refusal(): StewardError {
-    const { state } = this;
-    const why =
-      state.phase === "failed"
-        ? `down: ${describeError(state.error)}`
-        : state.phase === "idle"
-          ? "not started"
-          : state.phase;
-    const details = {
-      resource: this.name,
-      retryable: state.phase !== "stopped",
-      cause: state.phase === "failed" ? state.error : undefined,
-    };
-    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: ${why}`, details);
+    return notReady(this.name, this.state);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
