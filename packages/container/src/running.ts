@@ -120,7 +120,7 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
     fn: (value: Resolved<D>) => R,
   ): Promise<Awaited<R>> {
     const engine = this.#engine;
-    const scope = await engine.openLater();
+    const scope = await engine.scopes.openLater();
     try {
       return await fn(this.get(definition));
     } finally {

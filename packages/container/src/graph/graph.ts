@@ -19,6 +19,7 @@ import {
   type Override,
   type Overrides,
 } from "./node.ts";
+import { absent, captive, cycle, inputMissing, notHeld, replacesNothing } from "./errors.ts";
 import { areInPlace, numberedName, uniqueName } from "./names.ts";
 
 export {
@@ -115,12 +116,7 @@ export class Graph {
     for (const target of targets) if (isHeldByContainer(target)) this.usedByScopes.add(this.indexOf(target) ?? -1);
     if (this.nodes.length === known) return this.#refuseAbsentIn(needs);
     const added = this.#forgetFrom(known);
-    const names = [...new Set(added.map((node) => `"${node.name}"`))].join(", ");
-    throw containerError(
-      "NOT_IN_GRAPH",
-      `this container does not hold ${names}: add it to the roots of container([...])`,
-      { resource: added[0]?.name },
-    );
+    throw notHeld(added);
   }
 
   /** Takes back what a visit has added that was in vain. */
@@ -155,14 +151,7 @@ export class Graph {
 
   /** Replaces a definition for scopes that open from now on; gives what takes it back, in any order. */
   overrideScoped(definition: AnyDefinition, override: Override): () => void {
-    if (isHeldByContainer(definition) && this.indexOf(definition) === undefined)
-      throw containerError(
-        "NOT_IN_GRAPH",
-        `the override of "${definition.name}" replaces nothing this container holds`,
-        {
-          resource: definition.name,
-        },
-      );
+    if (isHeldByContainer(definition) && this.indexOf(definition) === undefined) throw replacesNothing(definition);
     const own = { override };
     this.#scopedOverrides.set(definition, [...(this.#scopedOverrides.get(definition) ?? []), own]);
     this.#scoped = new Set();
@@ -221,11 +210,7 @@ export class Graph {
   #inputValue(definition: AnyDefinition, spec: Spec): { readonly value: unknown } | undefined {
     if (spec.kind !== "input") return undefined;
     if (this.#inputs === undefined || this.#inputs.has(definition)) return { value: this.#inputs?.get(definition) };
-    throw containerError(
-      "INPUT_MISSING",
-      `the input "${spec.name}" has no value: give ${spec.name}.is(...) when the container starts${this.#needed()}`,
-      { resource: spec.name },
-    );
+    throw inputMissing(spec.name, this.#path);
   }
 
   #edges(definition: AnyDefinition, spec: Spec): Edge[] {
@@ -333,25 +318,12 @@ export class Graph {
   #refuseAbsent(asker: string, to: number | undefined): void {
     const node = to === undefined ? undefined : this.nodes[to];
     if (node === undefined || node.constant !== undefined || !mayBeDown(node.spec)) return;
-    const { name } = node.definition;
-    const message = `${asker} needs "${name}", which is optional and has no object while it is down: need it as current(${name})`;
-    throw containerError("GRAPH_OPTIONAL", message, { resource: name });
+    throw absent(asker, node.definition.name);
   }
 
   #refuseCycle(definition: AnyDefinition): void {
     const from = this.#path.indexOf(definition);
-    if (from < 0) return;
-    const path = [...this.#path.slice(from), definition].map((d) => d.name).join(" -> ");
-    throw containerError(
-      "GRAPH_CYCLE",
-      `these need one another: ${path}; take one edge out, or let one of them take what it needs as an argument`,
-      { resource: definition.name },
-    );
-  }
-
-  #needed(): string {
-    const path = this.#path.map((d) => d.name);
-    return path.length < 2 ? "" : ` (needed by ${path.slice(0, -1).join(" -> ")})`;
+    if (from >= 0) throw cycle([...this.#path.slice(from), definition]);
   }
 
   #checkOptions(): void {
@@ -364,13 +336,4 @@ export class Graph {
 
 function rank(definition: AnyDefinition): number {
   return definition.lifetime === "transient" ? RANK.process : RANK[definition.lifetime];
-}
-
-function captive(spec: Spec, key: string): Error {
-  const article = spec.lifetime === "application" ? "an" : "a";
-  return containerError(
-    "GRAPH_CAPTIVE",
-    `"${spec.name}": ${article} ${spec.lifetime} resource cannot need '${key}': it lives shorter`,
-    { resource: spec.name },
-  );
 }

@@ -1,4 +1,4 @@
-import type { BackgroundEvent, Binding, Clock, Phase } from "@steward/core";
+import type { BackgroundEvent, Clock, Phase } from "@steward/core";
 import { Lifecycle, sharedAbortController, type Needs, type ResourceDefaults } from "@steward/core/container";
 import { announceBackgroundEnd, type BackgroundEnd } from "./background.ts";
 import type { ChangeOrder, NodeStarts } from "../start/node-starts.ts";
@@ -14,13 +14,12 @@ import { HeldValues } from "./held-values.ts";
 import type { Instance } from "./detached-instance.ts";
 import { LateStarts, type LateStartHost } from "../start/late-starts.ts";
 import type { LiveNode } from "./live-node.ts";
-import { OpenScopes } from "../scope/open-scopes.ts";
+import { OpenScopes, type OpenScopesHost } from "../scope/open-scopes.ts";
 import { compilePlan } from "../scope/plan-compiler.ts";
 import type { Plan, PlanKind } from "../scope/plan.ts";
 import { Plans } from "../scope/plan-cache.ts";
 import { Restarts, type RestartHost } from "./restarts.ts";
 import { Retries } from "../start/retries.ts";
-import { ScopeState, type ScopeHost } from "../scope/scope.ts";
 import { SessionState, type SessionHost } from "../session/session.ts";
 import type { Sessions, SessionOptions } from "../session/sessions.ts";
 import { StartAttempt } from "../start/start-attempt.ts";
@@ -31,7 +30,7 @@ import { StopBudget, type Limits } from "../stop/stop-budget.ts";
 import { stopNodes, type StoppedNodes } from "../stop/stop.ts";
 import { firstOfAll } from "../graph/first-of-all.ts";
 import { stopError } from "../stop/stop-error.ts";
-import type { SessionSource, ValueHolder } from "../scope/value-holder.ts";
+import type { ValueHolder } from "../scope/value-holder.ts";
 import { Bounds } from "../scope/bounds.ts";
 
 /** What a container is made with, besides its graph. */
@@ -46,13 +45,13 @@ export interface EngineOptions {
 }
 
 /** Everything a running container consists of; `Running` is its public face. */
-export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, LateStartHost, DrainHost {
+export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartHost, LateStartHost, DrainHost {
   readonly graph: Graph;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly state: ContainerState;
   readonly restarts: Restarts;
-  readonly scopes: OpenScopes = new OpenScopes();
+  readonly scopes: OpenScopes;
   readonly bounds: Bounds;
   /** Watches the health of what is live; `undefined` where that was declined. */
   readonly monitor: HealthMonitor | undefined;
@@ -90,6 +89,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     this.dependants = dependantsOf(graph);
     this.state = new ContainerState(graph, () => this.monitor?.sync());
     this.restarts = new Restarts(this);
+    this.scopes = new OpenScopes(this);
     this.bounds = new Bounds(clock);
     this.#lifecycle = new Lifecycle(name, clock);
     this.#starts = new LateStarts(this);
@@ -243,49 +243,6 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     return containerError("CONTAINER_CLOSED", `no scope can open: the container is ${this.phase}`, { retryable: true });
   }
 
-  /** Opens a scope. The caller has looked at `refusal`, and has waited for the gate of restarts. */
-  open(inputs: readonly Binding[] | undefined, session: SessionSource | undefined): ScopeState {
-    const scope = new ScopeState(this, this.state.pin(), inputs, session);
-    this.scopes.add(scope);
-    return scope;
-  }
-
-  /**
-   * Opens a scope once no restart keeps scopes out.
-   *
-   * @throws {CONTAINER_CLOSED} when the container stops.
-   * @throws {RESTART_FAILED} while a restart has left nothing to use.
-   */
-  async openLater(): Promise<ScopeState> {
-    for (let { gate } = this.restarts; gate !== undefined; gate = this.restarts.gate) await gate;
-    const refusal = this.refusal();
-    if (refusal !== undefined) throw refusal;
-    return this.open(undefined, undefined);
-  }
-
-  /** Opens a scope for a caller that does not wait: while a restart keeps scopes out, it holds nothing yet. */
-  openAtOnce(inputs: readonly Binding[] | undefined, session: SessionSource | undefined): ScopeState {
-    if (this.restarts.isOpen) return this.open(inputs, session);
-    const scope = new ScopeState(this, this.state.pinNothing(), inputs, session);
-    scope.waits = true;
-    this.scopes.add(scope);
-    return scope;
-  }
-
-  /** A scope that waits begins to hold what is live, once it may. */
-  async enter(scope: ScopeState): Promise<void> {
-    for (let { gate } = this.restarts; gate !== undefined; gate = this.restarts.gate) await gate;
-    if (!scope.waits || !scope.isOpen) return;
-    scope.waits = false;
-    this.state.unpin(scope.generation);
-    scope.generation = this.state.pin();
-  }
-
-  scopeClosed(scope: ScopeState): void {
-    this.scopes.remove(scope);
-    this.state.unpin(scope.generation);
-  }
-
   makeInstance(definition: AnyDefinition, generation: Generation): Promise<Instance> {
     return this.#starts.instance(definition, generation);
   }
@@ -367,7 +324,7 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     const drained = await this.drain();
     if (this.#lifecycle.move(["draining"], "stopping")) this.events.shutdown("stopping");
     this.#budget.stopResources();
-    const ofHolders = await this.#closeHolders();
+    const ofHolders = await this.#values.closeWithin(this.#budget);
     const nodes = [...this.state.toStop, ...this.starts.staged, ...this.restarts.staged];
     const { failures } = await stopNodes(this.clock, nodes, (index) => this.dependants[index] ?? [], this.#budget);
     this.#budget.close();
@@ -375,18 +332,5 @@ export class Engine implements ScopeHost, SessionHost, CachedHost, RestartHost, 
     const error = all.length === 0 ? undefined : stopError(this.graph, all, nodes);
     if (this.#lifecycle.move(["stopping"], "stopped", error)) this.events.shutdown("stopped", error);
     if (error !== undefined) throw error;
-  }
-
-  /** Ends sessions and cached instances; for those that hang there is half the time. */
-  async #closeHolders(): Promise<NodeFailure[]> {
-    const since = this.clock.now();
-    const closed = this.#values.close();
-    const failures = await this.#budget.share(1 / 2, closed);
-    if (failures !== undefined) return failures;
-    const cause = new Error("they had not ended when their time was over");
-    this.#values.hurry(cause);
-    const named = await this.#budget.share(1 / 2, closed);
-    const durationMs = this.clock.now() - since;
-    return named ?? [{ resource: "sessions and cached instances", phase: "stop", durationMs, cause }];
   }
 }

@@ -2,6 +2,7 @@ import type { Binding, Clock } from "@steward/core";
 import { CachedInstances, type CachedHost } from "./cached-instances.ts";
 import type { NodeFailure } from "../errors.ts";
 import type { LiveNode } from "./live-node.ts";
+import type { StopBudget } from "../stop/stop-budget.ts";
 import type { SessionState } from "../session/session.ts";
 import { Bounds } from "../scope/bounds.ts";
 import { Sessions, type SessionOptions } from "../session/sessions.ts";
@@ -33,13 +34,19 @@ export class HeldValues {
     ];
   }
 
-  /** Waits for no session any more; what is left of them is still released, in order. */
-  hurry(reason: Error): void {
-    this.#bounds.hurry(reason);
+  /** Releases everything; for what hangs there is half the time. Gives what failed. */
+  async closeWithin(budget: StopBudget): Promise<NodeFailure[]> {
+    const since = this.#clock.now();
+    const closed = this.#close();
+    const failures = await budget.share(1 / 2, closed);
+    if (failures !== undefined) return failures;
+    const cause = new Error("they had not ended when their time was over");
+    this.#bounds.hurry(cause); // what is left of sessions is still released, in order
+    const named = await budget.share(1 / 2, closed);
+    return named ?? this.#failed("sessions and cached instances", since, [cause]);
   }
 
-  /** Releases everything. Gives what failed. */
-  async close(): Promise<NodeFailure[]> {
+  async #close(): Promise<NodeFailure[]> {
     const since = this.#clock.now();
     const ofSessions = await this.sessions.close();
     return [

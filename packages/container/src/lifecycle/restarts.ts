@@ -248,7 +248,7 @@ export class Restarts {
       },
     );
     const nodes = this.#holdersOf(roots);
-    this.#refuseShared(nodes);
+    refuseShared(nodes);
     return nodes;
   }
 
@@ -334,19 +334,6 @@ export class Restarts {
     return [...found];
   }
 
-  #refuseShared(nodes: readonly LiveNode[]): void {
-    for (const { name, manager } of nodes) {
-      const others = manager instanceof ProcessShare ? manager.otherUsers : 0;
-      if (others === 0) continue;
-      const containers = others === 1 ? "1 other container" : `${others} other containers`;
-      throw containerError(
-        "RESTART_REFUSED",
-        `"${name}" is shared with ${containers} of this process: it can be restarted once no other holds it`,
-        { resource: name, retryable: true },
-      );
-    }
-  }
-
   #failed(index: number, cause: unknown, result = "the old one stays in use"): Error {
     if (isStewardError(cause, "RESTART_FAILED") || isStewardError(cause, "RESTART_REFUSED")) return cause;
     const name = this.#host.graph.nodes[index]?.name ?? "";
@@ -366,4 +353,17 @@ const MOST_FAILURES = 100;
 
 function hasToStopFirst(node: LiveNode): boolean {
   return node.graph.spec.settings.restart === "stop-first";
+}
+
+function refuseShared(nodes: readonly LiveNode[]): void {
+  for (const { name, manager } of nodes) {
+    const others = manager instanceof ProcessShare ? manager.otherUsers : 0;
+    if (others === 0) continue;
+    const containers = others === 1 ? "1 other container" : `${others} other containers`;
+    throw containerError(
+      "RESTART_REFUSED",
+      `"${name}" is shared with ${containers} of this process: it can be restarted once no other holds it`,
+      { resource: name, retryable: true },
+    );
+  }
 }

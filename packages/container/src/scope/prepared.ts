@@ -66,7 +66,7 @@ export class PreparedNeeds {
     const refusal = this.#engine.refusal();
     if (refusal !== undefined) throw refusal;
     const session = sessionKey === undefined ? undefined : new KeyedSession(this.#engine.sessions, sessionKey);
-    const scope = this.#engine.open(inputs, session);
+    const scope = this.#engine.scopes.open(inputs, session);
     session?.belongsTo(scope);
     scope.provide = provide;
     return scope as unknown as FrameworkScope; // the state has what a prepared scope promises, for definitions of any type

@@ -32,7 +32,7 @@ export function openScope(
 ): Scope {
   const refusal = engine.refusal();
   if (refusal !== undefined) throw refusal;
-  return engine.openAtOnce(inputs, session) as Scope; // the state has what a scope promises, for definitions of any type
+  return engine.scopes.openAtOnce(inputs, session) as Scope; // the state has what a scope promises, for definitions of any type
 }
 
 /** Opens a scope for `fn`, in one tick where nothing has to be waited for. */
@@ -47,7 +47,7 @@ export function runScope(
   if (refusal !== undefined) return Promise.reject(refusal);
   const gate = engine.restarts.gate;
   if (gate !== undefined) return gate.then(() => runScope(engine, inputs, needs, fn, session));
-  const scope = engine.open(inputs, session);
+  const scope = engine.scopes.open(inputs, session);
   let pending: unknown;
   try {
     const entering = scope.enterPlan(engine.planFor(scope.generation, needs, "first"));

@@ -22,7 +22,12 @@ export interface ScopeHost extends ValueHost {
   readonly bounds: Bounds;
   /** As `lazily`; the scope holds the instance until it ends. */
   lazilyFor(index: number, scope: ScopeState): Promise<unknown>;
-  scopeClosed(scope: ScopeState): void;
+  readonly scopes: ScopeRegister;
+}
+
+/** Where scopes are known while they are open. */
+export interface ScopeRegister {
+  closed(scope: ScopeState): void;
   /** Makes a scope that waits hold what is live, once a restart lets it in. */
   enter(scope: ScopeState): Promise<void>;
 }
@@ -118,7 +123,7 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   #letGo(): void {
     if (this.#phase !== "over" || this.#underWay > 0) return;
     this.#phase = "gone";
-    this.host.scopeClosed(this);
+    this.host.scopes.closed(this);
   }
 
   #end(): void {
@@ -165,7 +170,7 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
   async resolve(needs: Readonly<Record<string, Need>>): Promise<Record<string, unknown>> {
     this.#refuseClosed();
     if (this.waits) {
-      await this.host.enter(this);
+      await this.host.scopes.enter(this);
       this.#refuseClosed();
     }
     const { values } = this.generation;

@@ -40,7 +40,7 @@ export class SessionHandle<Bound extends string = never> {
    * @throws {CONTAINER_CLOSED} when the container stops.
    */
   async get<D extends SomeDefinition>(definition: D & ResolvableBy<D, Bound>): Promise<Resolved<D>> {
-    const scope = await this.#engine.openLater(); // it holds what the value is made from
+    const scope = await this.#engine.scopes.openLater(); // it holds what the value is made from
     try {
       const { session, done } = this.#engine.sessions.use(this.#key, this.#inputs);
       try {
