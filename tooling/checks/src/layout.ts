@@ -8,8 +8,8 @@ import type { SourceFile } from "./workspace.ts";
 const laidOut: readonly string[] = ["core", "container", "server", "fastify"];
 
 const MOST_FILES = 14;
-const MOST_LINES = 400;
-const MOST_CLASS_LINES = 380;
+const MOST_LINES = 380;
+const MOST_CLASS_LINES = 300;
 
 /** A folder is a concept of a size that one can read, files import in one direction, types included. */
 export const layout: Check = {
