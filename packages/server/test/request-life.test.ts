@@ -132,7 +132,7 @@ t.test("where nothing has to be undone, it ends with its handler, and does not w
 });
 
 t.test("what a handler fails with is seen by all it used before it is answered; nothing is committed", async (t) => {
-  const { log, life, route, tells } = await lives(t);
+  const { log, serving, life, route, tells } = await lives(t);
   const needs = { transaction: tells("transaction", "handler"), lease: tells("lease", "request"), bg: from.background };
   const one = life();
   const handler = (({ bg }: { bg: { add(name: string, run: () => void): void } }) => {
@@ -146,6 +146,7 @@ t.test("what a handler fails with is seen by all it used before it is answered; 
   one.own.complete();
   await turns();
   t.equal(log.length, 4);
+  t.strictSame(serving.stats().background, { pending: 0, done: 0, failed: 0, lost: 0 });
 });
 
 t.test("a client that goes aborts the signal; what the handler uses is held until it has ended", async (t) => {
@@ -242,3 +243,25 @@ t.test("something that fails behind the handler rolls back what is not committed
   await turns();
   t.strictSame(log, ["transaction+", "transaction saw it cannot be serialised"]);
 });
+
+t.test(
+  "the handler of a closed socket that does not end is given up; what it does later ends nothing twice",
+  async (t) => {
+    const { log, serving, life, route, tells } = await lives(t);
+    const one = life();
+    await one.handshake(route({ lease: tells("lease", "request") }));
+    const socket = new EventEmitter();
+    const { handler, fail } = pending();
+    const conversing = one.converse(socket, handler as () => unknown); // it takes nothing
+    socket.emit("close");
+    await turns();
+    t.strictSame([one.isOpen, log], [true, ["lease+"]]);
+    one.expire();
+    await turns();
+    t.strictSame([one.isOpen, log.length, serving.stats().openRequests], [false, 2, 0]);
+    t.match(one.logged, [/the handler of GET \/ has not ended 3000 ms after its socket was closed/]);
+    fail(new Error("late"));
+    await t.rejects(conversing, { message: "late" });
+    t.strictSame([log.length, serving.stats().openRequests], [2, 0]);
+  },
+);
