@@ -7,6 +7,7 @@ import { switchScalars, type DateMode } from "./dates.ts";
 import { driverClient, driverOptions, type DriverOptions } from "./driver.ts";
 import { driverTls, tlsFor } from "./tls.ts";
 import { parsePostgresUrl, tlsModeOf, UrlProblem, type PostgresUrl } from "./url.ts";
+import { LoginWatch } from "./login.ts";
 
 /** What one connection brings along for its client of the driver. */
 export interface ClientParts {
@@ -91,10 +92,14 @@ const READ_BYTES = 65_536;
 /** Connects with one buffer for all reads: most replies are short, and each would cost a fresh 64 kB cut down to size. */
 function connectReading(where: NetConnectOpts): Socket {
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  const login = new LoginWatch();
   const callback = (length: number): boolean => {
     // A copy, for the driver keeps what is not whole yet, and hands raw values out.
-    socket.emit("data", Buffer.from(buffer.subarray(0, length)));
-    return true;
+    const chunk = Buffer.from(buffer.subarray(0, length));
+    const fault = login.faultIn(chunk);
+    if (fault === undefined) socket.emit("data", chunk);
+    else socket.destroy(new Error(`this is no server to log in at: ${fault}`));
+    return fault === undefined;
   };
   const socket = connect({ ...where, onread: { buffer, callback } });
   return socket;
