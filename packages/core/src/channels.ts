@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import { currentContext } from "./context.ts";
 import type { BreakerState } from "./guard/breaker-state.ts";
 import type { HealthStatus } from "./health/status.ts";
 import type { Phase } from "./lifecycle/phase.ts";
@@ -25,6 +26,14 @@ export const CHANNELS = {
   restart: "steward:container:restart",
   /** The shutdown of a container came to its next phase: {@link ShutdownEvent}. */
   shutdown: "steward:container:shutdown",
+  /** A key or keyset was changed, here or elsewhere: {@link KeyEvent}. */
+  key: "steward:crypto:key",
+  /** A key was used: {@link KeyUseEvent}. */
+  keyUse: "steward:crypto:use",
+  /** Somebody signed in or out, was refused, or lost a session: {@link AuthEvent}. */
+  auth: "steward:auth",
+  /** An error reached a place where only we could catch it: {@link UnhandledEvent}. */
+  unhandled: "steward:unhandled",
   /** A server that does not speak HTTP/1 got a request or a connection: {@link ServingEvent}. */
   serving: "steward:server:serving",
 } as const;
@@ -49,6 +58,11 @@ export interface ProbeEvent {
 /** A guarded call ended. */
 export interface CallEvent {
   readonly resource: string;
+  /**
+   * What was called, without its arguments: `SELECT`, `HGETALL`, `/clips.v1.Renderer/Render`. `undefined` where the call
+   * has no name, and for calls over HTTP, which undici announces itself with method, URL and status.
+   */
+  readonly operation: string | undefined;
   /** From the request for it to its end, time in the queue included. */
   readonly durationMs: number;
   /** Time in the queue. */
@@ -161,6 +175,68 @@ export interface ConfigEvent {
   readonly message: string;
 }
 
+/** What was done to a key or keyset. */
+export type KeyOperation =
+  | "created"
+  | "added"
+  | "imported"
+  | "promoted"
+  | "disabled"
+  | "enabled"
+  | "destroyed"
+  | "reserved"
+  | "rewrapped"
+  | "upgraded"
+  | "loaded";
+
+/** A key or keyset was changed, here or elsewhere (`loaded`). Never carries key material. */
+export interface KeyEvent {
+  /** Name of the crypto resource. */
+  readonly resource: string;
+  readonly keyset: string;
+  readonly operation: KeyOperation;
+  /** The key concerned; `undefined` where it is the keyset as a whole. */
+  readonly keyId: number | undefined;
+  readonly revision: number;
+  /** When, in ms since 1970. */
+  readonly atMs: number;
+}
+
+/** A key was used. Carries neither data nor associated data. */
+export interface KeyUseEvent {
+  /** Name of the crypto resource. */
+  readonly resource: string;
+  readonly keyset: string;
+  readonly operation: "encrypt" | "decrypt" | "sign" | "verify";
+  /** The key concerned; `undefined` where the message named none. */
+  readonly keyId: number | undefined;
+  /** Code of the error it ended with; `undefined` when it succeeded. */
+  readonly code: string | undefined;
+}
+
+/** Something happened to the sign-in of a user or a service. Carries no password, token or session id. */
+export interface AuthEvent {
+  /** Name of the resource that decided it. */
+  readonly resource: string;
+  /** What, such as `sign-in`, `sign-out`, `refresh`, `revoke` or `password-change`. */
+  readonly operation: string;
+  /** Id of the user or service, as far as it is known. */
+  readonly subject: string | undefined;
+  readonly outcome: "success" | "failure" | "denied";
+  /** Why it was not a success, for operators. */
+  readonly reason: string | undefined;
+}
+
+/** An error of code of the app that no one handled. Callers have got a fixed sentence; this is for operators. */
+export interface UnhandledEvent {
+  /** What it came out of: a request, work after its answer, a socket, a call of gRPC, or the release of what these used. */
+  readonly source: "request" | "task" | "socket" | "rpc" | "release";
+  /** Name of the task or the method, where there is one. */
+  readonly name: string | undefined;
+  readonly error: unknown;
+  readonly requestId: string | undefined;
+}
+
 const state = channel(CHANNELS.state);
 const probe = channel(CHANNELS.probe);
 const call = channel(CHANNELS.call);
@@ -174,13 +250,17 @@ const ofContainers = {
 };
 const serving = channel(CHANNELS.serving);
 const config = channel(CHANNELS.config);
+const auth = channel(CHANNELS.auth);
+const key = channel(CHANNELS.key);
+const keyUse = channel(CHANNELS.keyUse);
+const unhandled = channel(CHANNELS.unhandled);
 
-/** Tells whoever listens that a resource changed phase. */
+/** Publishes that a resource changed phase. */
 export function publishState(event: StateEvent): void {
   if (state.hasSubscribers) state.publish(event);
 }
 
-/** Tells whoever listens how a probe ended. */
+/** Publishes how a probe ended. */
 export function publishProbe(event: ProbeEvent): void {
   if (probe.hasSubscribers) probe.publish(event);
 }
@@ -190,12 +270,12 @@ export function callsAreHeard(): boolean {
   return call.hasSubscribers;
 }
 
-/** Tells whoever listens how a guarded call ended. */
+/** Publishes how a guarded call ended. */
 export function publishCall(event: CallEvent): void {
   call.publish(event);
 }
 
-/** Tells whoever listens that a circuit breaker changed its state. */
+/** Publishes that a circuit breaker changed its state. */
 export function publishBreaker(event: BreakerEvent): void {
   if (breaker.hasSubscribers) breaker.publish(event);
 }
@@ -210,7 +290,7 @@ export function publishEvent<K extends keyof ContainerEvents>(kind: K, event: Co
   if (isHeard(kind)) ofContainers[kind].publish(event);
 }
 
-/** Tells whoever listens that a credential is exposed on its way. */
+/** Publishes that a credential is exposed in transit. */
 export function publishExposure(event: ExposureEvent): void {
   if (exposure.hasSubscribers) exposure.publish(event);
 }
@@ -223,4 +303,36 @@ export function publishConfig(event: ConfigEvent): void {
 /** Publishes that a server got a request or a connection. Only the first one counts, so it costs next to nothing. */
 export function publishServing(resource: string): void {
   if (serving.hasSubscribers) serving.publish({ resource } satisfies ServingEvent);
+}
+
+/**
+ * Publishes an error that no one handled.
+ * @param about Name of the task or the method, and the request where the context does not know it.
+ */
+export function publishUnhandled(
+  source: UnhandledEvent["source"],
+  error: unknown,
+  { name, requestId = currentContext()?.requestId }: Partial<Pick<UnhandledEvent, "name" | "requestId">> = {},
+): void {
+  if (unhandled.hasSubscribers) unhandled.publish({ source, name, error, requestId } satisfies UnhandledEvent);
+}
+
+/** Publishes what happened to a sign-in. */
+export function publishAuth(event: AuthEvent): void {
+  if (auth.hasSubscribers) auth.publish(event);
+}
+
+/** Publishes what became of a key. */
+export function publishKey(event: KeyEvent): void {
+  if (key.hasSubscribers) key.publish(event);
+}
+
+/** Whether somebody listens to uses of keys; the event is built only then. */
+export function keyUsesAreHeard(): boolean {
+  return keyUse.hasSubscribers;
+}
+
+/** Publishes that a key was used. */
+export function publishKeyUse(event: KeyUseEvent): void {
+  if (keyUse.hasSubscribers) keyUse.publish(event);
 }

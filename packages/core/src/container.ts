@@ -16,6 +16,7 @@ export type {
   ReachOf,
   ValuesOf,
 } from "./definition/need.ts";
+export { rootsOf, withRoots } from "./definition/roots.ts";
 export type { ResourceSettings } from "./definition/settings.ts";
 export {
   edgeOf,
@@ -36,6 +37,7 @@ export { ProbeScheduler, type ProbeSchedule, type ProbeTarget } from "./health/p
 export { HealthTracker, type CallSummary, type Health, type HealthThresholds } from "./health/tracker.ts";
 export { Lifecycle, type LifecycleState } from "./lifecycle/lifecycle.ts";
 export { RESOURCE_TIMEOUTS } from "./lifecycle/manager-context.ts";
-export type { ManagerCall } from "./lifecycle/manager.ts";
+export { BaseManager, type ManagerCall } from "./lifecycle/base-manager.ts";
 export { isThenable } from "./thenable.ts";
-export { sharedAbortController } from "./time/abort.ts";
+export { LazyAbort, sharedAbortController } from "./time/abort.ts";
+export type { BoundedCall } from "./time/with-timeout.ts";

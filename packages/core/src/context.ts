@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 
 /** What travels with one unit of work (a request, a job) through everything it awaits. */
 export interface RequestContext {
-  /** Instant, in ms of the monotonic clock, after which nobody waits for the answer any more. */
+  /** Instant, in ms of the monotonic clock, after which no one waits for the answer any more. */
   readonly deadline?: number | undefined;
   /** Aborts when the caller has gone. */
   readonly signal?: AbortSignal | undefined;
@@ -10,6 +10,8 @@ export interface RequestContext {
   readonly requestId?: string | undefined;
   /** W3C `traceparent` of the span that the work belongs to. */
   readonly traceContext?: string | undefined;
+  /** Id of the user or service that it is done for, once that is known: see {@link setActor}. */
+  readonly actor?: string | undefined;
 }
 
 const KEY = Symbol.for("steward.context");
@@ -37,12 +39,22 @@ export function runWithContext<T>(context: RequestContext, work: () => T): T {
   return storage.run(outer === undefined ? context : inherit(outer, context), work);
 }
 
+/**
+ * Notes for whom the work that is running now is done; audit events of what it does from here on name it. `principal` of the
+ * server packages does so. Outside of any context it does nothing.
+ */
+export function setActor(actor: string): void {
+  const context: { actor?: string | undefined } | undefined = storage.getStore();
+  if (context !== undefined && Object.isExtensible(context)) context.actor = actor;
+}
+
 function inherit(outer: RequestContext, inner: RequestContext): RequestContext {
   return {
     deadline: earlier(outer.deadline, inner.deadline),
     signal: inner.signal ?? outer.signal,
     requestId: inner.requestId ?? outer.requestId,
     traceContext: inner.traceContext ?? outer.traceContext,
+    actor: inner.actor ?? outer.actor,
   };
 }
 

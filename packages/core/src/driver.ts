@@ -1,20 +1,29 @@
-export { publishConfig, publishServing } from "./channels.ts";
+export { bearerCheck } from "./bearer.ts";
+export {
+  keyUsesAreHeard,
+  publishAuth,
+  publishConfig,
+  publishKey,
+  publishKeyUse,
+  publishServing,
+  publishUnhandled,
+} from "./channels.ts";
 export type { ApplyChange } from "./definition/spec.ts";
 export { brand, CORE_CODES, describeError, notForUsers } from "./errors.ts";
 export { Exposures, isLoopback, type Exposure } from "./exposure.ts";
-export { Breaker } from "./guard/breaker.ts";
 export { GuardedUse } from "./guard/guarded-use.ts";
 export { callRules } from "./guard/options.ts";
 export { breakerSchema } from "./guard/schema.ts";
+export { backendsAtWork } from "./health/backends-at-work.ts";
 export { Histogram } from "./health/histogram.ts";
 export type { PassiveEvidence } from "./health/tracker.ts";
+export { SilenceWatch, type AnswerProgress, type SilenceWatchParts } from "./health/silence-watch.ts";
 export { usualVerdict, type Verdict } from "./health/verdict.ts";
 export { defineDriver, type DerivedOptions, type DriverFactory, type ManagedSettings } from "./lifecycle/driver.ts";
 export type { ManagerContext } from "./lifecycle/manager-context.ts";
-export { Manager, type GuardBasis } from "./lifecycle/manager.ts";
+export type { GuardBasis } from "./lifecycle/base-manager.ts";
+export { Manager } from "./lifecycle/manager.ts";
 export {
-  CERT_NEEDS_KEY,
-  certNeedsKey,
   countSchema,
   eitherSchema,
   functionSchema,
@@ -22,7 +31,6 @@ export {
   hasMethods,
   isFunction,
   msSchema,
-  pemListSchema,
   pemSchema,
   ruleSchema,
   secretSchema,
@@ -50,10 +58,24 @@ export {
   withMethods,
   type Rule,
 } from "./options/rules.ts";
+export { reconnectSchema, type ReconnectOptions } from "./options/reconnect.ts";
 export { checkOptions, parseOptions, type OptionsSchema } from "./options/schema.ts";
-export { assertShape, checkShape, shape, type RulesOf, type Shape } from "./options/shape.ts";
+export {
+  connectTls,
+  describeConnectError,
+  tlsFor,
+  tlsSchema,
+  tlsSettingsSchema,
+  type ConnectTls,
+  type TlsOption,
+  type TlsSettings,
+} from "./options/tls.ts";
+export { assertShape, checkShape, shape, type BetweenRule, type RulesOf, type Shape } from "./options/shape.ts";
 export { stewardErrorIn } from "./public-error.ts";
 export { maskUrl } from "./secret.ts";
+export { sqlKeyword, tablesOnce } from "./sql.ts";
+export { aborted } from "./time/abort.ts";
+export { backoffMs, withJitter, type BackoffBounds } from "./time/backoff.ts";
 export { MAX_TIMER_MS, sleepOn } from "./time/clock.ts";
 export { TimerEntry, TimingWheel, timingWheelOf } from "./time/timing-wheel.ts";
 export { TimeoutReached, withTimeout } from "./time/with-timeout.ts";

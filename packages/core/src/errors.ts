@@ -14,6 +14,8 @@ export const CORE_CODES = {
   NOT_GUARDED: "A value was to be used through a guard, and its definition declares none.",
   CIRCUIT_OPEN: "A call was refused because the circuit breaker of its resource is open.",
   CLOCK_STUCK: "A fake clock cannot get further: no timer is set, or timers are set in a loop.",
+  LIMIT_EXCEEDED: "A check of disk, memory or event loop found a number past its limit.",
+  MEASURE_FAILED: "A check could not measure, most often because its path does not exist.",
   CALL_ABORTED: "A call was given up because its caller aborted it.",
 } as const;
 
@@ -30,7 +32,7 @@ export interface StewardErrorDetails {
   readonly retryAfterMs?: number | undefined;
   /** What made it fail. */
   readonly cause?: unknown;
-  /** What callers of a server may read of it, over any protocol. Default: a fixed sentence; the message never leaves. */
+  /** What callers of a server may read of it, over any protocol. Default: a fixed sentence; the message is never sent. */
   readonly publicMessage?: string | undefined;
 }
 
@@ -101,14 +103,14 @@ export function notForUsers(resource: string, verb: string): StewardError {
   return new StewardError("LIFECYCLE_CONFLICT", message, { resource });
 }
 
-/** Tells whether a value is an error of ours, with the given `code` where one is asked for. */
+/** Whether a value is an error of ours, with the given `code` where one is asked for. */
 export function isStewardError(value: unknown, code?: string): value is StewardError {
   if (typeof value !== "object" || value === null || !isBranded(value)) return false;
-  return code === undefined || (value as unknown as StewardError).code === code; // the brand says what it is
+  return code === undefined || value.code === code;
 }
 
 /** Anything may be thrown, also a proxy that answers no question. */
-function isBranded(value: object): boolean {
+function isBranded(value: object): value is StewardError {
   try {
     return BRAND in value;
   } catch {
@@ -154,7 +156,7 @@ const PASSING = new Set([
 ]);
 
 /**
- * Tells whether what failed may succeed if it is tried again. Errors of ours say so themselves; of others, those that
+ * Whether what failed may succeed if it is tried again. Errors of ours say so themselves; of others, those that
  * say that a server cannot be reached do, also as the cause of another error.
  */
 export function isRetryable(error: unknown): boolean {

@@ -5,7 +5,7 @@ import { publishExposure } from "./channels.ts";
 export interface Exposure {
   /** What leads where, without secrets: `the password to db.corp.local:5432`. */
   readonly what: string;
-  /** `plaintext`: anybody on the path reads it. `unverified`: encrypted, to whoever answers. */
+  /** `plaintext`: anybody on the path reads it. `unverified`: encrypted, to any server that answers. */
   readonly how: "plaintext" | "unverified";
   /** The option that settles it: `tls: true`. */
   readonly remedy: string;

@@ -1,5 +1,6 @@
 export {
   CHANNELS,
+  type AuthEvent,
   type BackgroundEvent,
   type BreakerEvent,
   type CallEvent,
@@ -7,15 +8,29 @@ export {
   type ContainerEvent,
   type ExposureEvent,
   type HealthEvent,
+  type KeyEvent,
+  type KeyOperation,
+  type KeyUseEvent,
   type ProbeEvent,
   type RestartEvent,
   type ServingEvent,
   type ShutdownEvent,
   type StateEvent,
+  type UnhandledEvent,
 } from "./channels.ts";
-export { currentContext, runWithContext, type RequestContext } from "./context.ts";
+export { currentContext, runWithContext, setActor, type RequestContext } from "./context.ts";
 export { input, resource, type ResourceOptions, type Started } from "./definition/definition.ts";
-export { cached, current, fresh, lazy, optional, when, type CachedOptions, type Current } from "./definition/edges.ts";
+export {
+  cached,
+  current,
+  fresh,
+  lazy,
+  optional,
+  when,
+  type CachedOptions,
+  type Current,
+  type KeyedOptions,
+} from "./definition/edges.ts";
 export { fallback } from "./definition/fallback.ts";
 export { fromConfig } from "./definition/from-config.ts";
 export { afterReply, generator, type AfterReply } from "./definition/generator.ts";
@@ -31,7 +46,18 @@ export type { RetryOptions } from "./guard/retry.ts";
 export type { HealthStatus } from "./health/status.ts";
 export type { Phase } from "./lifecycle/phase.ts";
 export type { HistogramValue, MetricSample, MetricsSource } from "./ports/metrics.ts";
-export type { Audit, AuditEvent, CacheOptions, ResponseCache } from "./ports/platform.ts";
+export type {
+  Audit,
+  AuditEvent,
+  CacheOptions,
+  ErrorReport,
+  ErrorReporter,
+  IdempotencyEntry,
+  IdempotencyStore,
+  KeptAnswer,
+  CachedResponse,
+  ResponseCache,
+} from "./ports/platform.ts";
 export type {
   Authenticator,
   Credential,

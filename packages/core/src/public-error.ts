@@ -16,7 +16,13 @@ export interface PublicError {
 interface Status {
   readonly http: number;
   /** Name of a status of gRPC. */
-  readonly grpc: "INTERNAL" | "UNAVAILABLE" | "RESOURCE_EXHAUSTED" | "DEADLINE_EXCEEDED" | "CANCELLED";
+  readonly grpc:
+    | "INTERNAL"
+    | "UNAVAILABLE"
+    | "RESOURCE_EXHAUSTED"
+    | "DEADLINE_EXCEEDED"
+    | "CANCELLED"
+    | "UNAUTHENTICATED";
   readonly message: string;
 }
 
@@ -31,10 +37,15 @@ const STATUSES: Readonly<Record<string, Status>> = {
   CIRCUIT_OPEN: unavailable,
   CONTAINER_CLOSED: unavailable,
   SESSION_LIMIT: unavailable,
+  RATE_LIMITED: { http: 429, grpc: "RESOURCE_EXHAUSTED", message: "too many requests; please try again later" },
+  AUTH_TOKEN_INVALID: { http: 401, grpc: "UNAUTHENTICATED", message: "the access token is not valid" },
   OVERLOADED: { http: 503, grpc: "RESOURCE_EXHAUSTED", message: AWAY },
   DEADLINE_EXCEEDED: { http: 504, grpc: "DEADLINE_EXCEEDED", message: "it took too long; please try again" },
   CALL_ABORTED: { http: 499, grpc: "CANCELLED", message: "the request was given up" },
 };
+
+/** Codes after which the same call fails again. */
+const FINAL: ReadonlySet<string> = new Set(["INTERNAL", "CALL_ABORTED", "AUTH_TOKEN_INVALID"]);
 
 /** Wrappers that are looked through: a driver's error may stand behind that of a library above it. */
 const MAX_DEPTH = 5;
@@ -62,15 +73,15 @@ export function publicError(error: unknown): PublicError {
   if (publicMessage !== undefined) return { code, message: publicMessage, retryable, retryAfterMs };
   const shown = shownCode(ours);
   const { message } = statusOf(shown);
-  return { code: shown, message, retryable: shown !== "INTERNAL" && shown !== "CALL_ABORTED", retryAfterMs };
+  return { code: shown, message, retryable: !FINAL.has(shown), retryAfterMs };
 }
 
-/** Status of an HTTP answer for an error: 503 where a part is not available, 504, 499, else 500. */
+/** Status of an HTTP answer for an error: 503 where a part is not available, 401, 429, 504, 499, else 500. */
 export function httpStatusOf(error: unknown): number {
   return statusOfError(error).http;
 }
 
-/** Name of the gRPC status for an error: `UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, else `INTERNAL`. */
+/** Name of the gRPC status for an error: `UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `UNAUTHENTICATED`, else `INTERNAL`. */
 export function grpcStatusOf(error: unknown): Status["grpc"] {
   return statusOfError(error).grpc;
 }

@@ -3,7 +3,7 @@ import { brand } from "./errors.ts";
 
 const MASK = "[secret]";
 
-/** A credential: text, or a function that fetches the one of now. */
+/** A credential: text, or a function that fetches the current one. */
 export type SecretSource = string | (() => string | Promise<string>);
 
 /** Holds a credential and shows it nowhere: not in logs, `inspect`, JSON or error text. Only {@link reveal} gives it. */
@@ -14,7 +14,7 @@ export class Secret {
     this.#source = source;
   }
 
-  /** The credential of now. A function is asked every time, so that a renewed one is seen at the next connect. */
+  /** The current credential. A function is asked every time, so that a renewed one is seen at the next connect. */
   reveal(): string | Promise<string> {
     return typeof this.#source === "string" ? this.#source : this.#source();
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { FakeClock } from "../src/testing.ts";
 import fc from "fast-check";
 import t from "tap";
-import { Breaker } from "../src/driver.ts";
+import { Breaker } from "../src/guard/breaker.ts";
 import { LatencyHistory } from "../src/guard/latency.ts";
 import { RetryPolicy } from "../src/guard/retry.ts";
 import { RollingWindow } from "../src/guard/window.ts";
@@ -91,7 +91,7 @@ t.test("a failed trial opens it again, and results of an earlier generation are 
   t.equal(breaker.stats().opened, 2);
   const next = breaker.admit(280);
   breaker.ignored(next);
-  t.ok(breaker.admit(281) >= 0, "an aborted trial leaves its place to the next");
+  t.ok(breaker.admit(281) >= 0, "an aborted trial gives its place to the next");
   t.end();
 });
 
@@ -221,7 +221,7 @@ t.test(
   },
 );
 
-t.test("a deadline that passed while the event loop stood still leaves answers one turn to be read", async (t) => {
+t.test("a deadline that passed while the event loop stood still gives answers one turn to be read", async (t) => {
   const clock = new StallingClock();
   const guard = new Guard({ resource: "api", clock, timeoutMs: 1_000 });
   const answers: ((value: string) => void)[] = [];
@@ -238,7 +238,7 @@ t.test("a deadline that passed while the event loop stood still leaves answers o
   t.strictSame(await Promise.all(calls), ["in time", "DEADLINE_EXCEEDED"]);
 });
 
-t.test("an event loop that stands still again and again leaves that one turn only", async (t) => {
+t.test("an event loop that stands still again and again gives that one turn only", async (t) => {
   const clock = new StallingClock();
   const guard = new Guard({ resource: "api", clock, timeoutMs: 1_000 });
   let code: unknown;
@@ -275,7 +275,7 @@ t.test("whatever happens to it, at most one call is in flight half-open, and few
       at: fc.nat(),
       ms: fc.integer({ min: 1, max: 300 }),
     }),
-    { maxLength: 200 },
+    { maxLength: 200, size: "max" },
   );
   fc.assert(
     fc.property(steps, (commands) => {
@@ -309,7 +309,7 @@ t.test("whatever happens to it, at most one call is in flight half-open, and few
 t.test("the rolling window counts as a list of timestamps would", async () => {
   const events = fc.array(
     fc.record({ gap: fc.integer({ min: 0, max: 3_000 }), failed: fc.boolean(), slow: fc.boolean() }),
-    { maxLength: 100 },
+    { maxLength: 100, size: "max" },
   );
   fc.assert(
     fc.property(events, (list) => {
@@ -334,7 +334,7 @@ t.test("the rolling window counts as a list of timestamps would", async () => {
 t.test("a quantile of latencies is at most a quarter too high and never too low, and forgets what is old", async () => {
   fc.assert(
     fc.property(
-      fc.array(fc.double({ min: 0.01, max: 60_000, noNaN: true }), { minLength: 100, maxLength: 400 }),
+      fc.array(fc.double({ min: 0.01, max: 60_000, noNaN: true }), { minLength: 100, maxLength: 400, size: "max" }),
       fc.double({ min: 0, max: 0.99, noNaN: true }),
       (latencies, q) => {
         const history = new LatencyHistory();

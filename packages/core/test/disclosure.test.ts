@@ -29,7 +29,7 @@ t.test("the public part of an error is its code with a fixed sentence, or what i
   t.end();
 });
 
-t.test("this machine is told from others by name and address", (t) => {
+t.test("this machine is known from others by name and address", (t) => {
   for (const host of [
     "localhost",
     "LOCALHOST",

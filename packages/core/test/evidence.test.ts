@@ -1,69 +1,9 @@
 import fc from "fast-check";
 import t from "tap";
 import { GuardedUse } from "../src/driver.ts";
-import { Guard, StewardError, type GuardOptions } from "../src/index.ts";
+import { Guard } from "../src/index.ts";
 import { FakeClock } from "../src/testing.ts";
-
-/** A remote that a test can take down, freeze, or make slow, and what was asked of it. */
-class Remote {
-  readonly clock: FakeClock;
-  state: "well" | "refuses" | "frozen" = "well";
-  latencyMs = 5;
-  questions = 0;
-  /** Whether questions are answered though calls are not. */
-  answersQuestions = false;
-
-  constructor(clock: FakeClock) {
-    this.clock = clock;
-  }
-
-  async call(): Promise<string> {
-    if (this.state === "refuses") throw new Error("connect ECONNREFUSED");
-    if (this.state === "frozen") await new Promise(() => {});
-    await this.clock.sleep(this.latencyMs);
-    return "answer";
-  }
-
-  async ask(): Promise<void> {
-    this.questions++;
-    if (!this.answersQuestions) await this.call();
-  }
-}
-
-interface Scene {
-  readonly clock: FakeClock;
-  readonly remote: Remote;
-  readonly guard: Guard;
-  /** 50 calls a second for so many ms; gives how many failed by code. */
-  load(ms: number): Promise<Record<string, number>>;
-}
-
-function scene(options: Partial<GuardOptions> = {}): Scene {
-  const clock = new FakeClock();
-  const remote = new Remote(clock);
-  const guard = new Guard({
-    resource: "api",
-    clock,
-    timeoutMs: 30_000,
-    breaker: {},
-    ask: () => remote.ask(),
-    ...options,
-  });
-  const load = async (ms: number): Promise<Record<string, number>> => {
-    const failed: Record<string, number> = {};
-    for (let at = 0; at < ms; at += 20) {
-      guard
-        .run(() => remote.call())
-        .catch((error: unknown) => {
-          const code = error instanceof StewardError ? error.code : "failed";
-          failed[code] = (failed[code] ?? 0) + 1;
-        });
-      await clock.advance(20);
-    }
-    return failed;
-  };
-  return { clock, remote, guard, load };
-}
+import { scene } from "./remote.ts";
 
 t.test(
   "a frozen peer is found by silence and a question, long before any timeout, and calls fail at once then",
@@ -381,7 +321,7 @@ t.test("listeners hear of the first failure, of an outage and of its end, not of
   t.equal(heard, after);
 });
 
-t.test("a stopped guard leaves no timer behind", async (t) => {
+t.test("a stopped guard keeps no timer", async (t) => {
   const { clock, remote, guard, load } = scene({ timeoutMs: undefined });
   await load(1_000);
   remote.state = "frozen";

@@ -47,7 +47,7 @@ t.test("what a timer sets off runs before the next timer", async (t) => {
   t.same(seen, ["awake", "twenty promises later", "the other timer", "asleep again until 15"]);
 });
 
-t.test("a cancelled timer and an aborted sleep leave nothing behind", async (t) => {
+t.test("a cancelled timer and an aborted sleep keep no timer", async (t) => {
   const clock = new FakeClock();
   const timer = clock.setTimeout(() => t.fail("was cancelled"), 10);
   const abort = new AbortController();
@@ -83,7 +83,7 @@ t.test("goes from timer to timer", async (t) => {
   t.equal(clock.nextAt, undefined);
 });
 
-t.test("runs until a promise settles, and tells how long that took by its own time", async (t) => {
+t.test("runs until a promise settles, and returns how long that took in its own time", async (t) => {
   const clock = new FakeClock();
   const hour = async (): Promise<string> => {
     for (let minute = 0; minute < 60; minute += 1) await clock.sleep(60_000);

@@ -22,6 +22,7 @@ import {
   isStewardError,
   resource,
   runWithContext,
+  setActor,
   Secret,
   StewardError,
   systemClock,
@@ -107,7 +108,7 @@ t.test("options: undefined means the default, 0 means 0, and the result is froze
   t.end();
 });
 
-t.test("options: every problem is told at once, with the path and the nearest known key", (t) => {
+t.test("options: every problem is reported at once, with the path and the nearest known key", (t) => {
   t.strictSame(problemsOf({ ulr: "x", maxConnections: -1, mode: "quick", tls: { rejectUnauthorised: false } }), [
     "url: is missing: expected string",
     "maxConnections: must be 0 or more",
@@ -157,6 +158,25 @@ t.test("a secret shows nowhere, and a function is asked every time", async (t) =
   t.notMatch(maskUrl("not a url hunter2"), /hunter2/);
 });
 
+t.test("whom work is done for is known to what follows, and to no other work", async (t) => {
+  setActor("nobody");
+  t.equal(currentContext(), undefined, "outside of any it does nothing");
+  await Promise.all([
+    runWithContext({ requestId: "a" }, async () => {
+      await Promise.resolve();
+      setActor("ada");
+      await Promise.resolve();
+      t.equal(currentContext()?.actor, "ada");
+      runWithContext({ deadline: 5 }, () => t.equal(currentContext()?.actor, "ada", "also within"));
+    }),
+    runWithContext({ requestId: "b" }, async () => {
+      await new Promise(setImmediate);
+      t.equal(currentContext()?.actor, undefined);
+    }),
+  ]);
+  runWithContext(Object.freeze({ requestId: "c" }), () => setActor("ada"));
+});
+
 t.test("a context is seen by everything its work awaits, and a deadline only comes closer", async (t) => {
   t.equal(currentContext(), undefined);
   await runWithContext({ deadline: 100, requestId: "a" }, async () => {
@@ -191,7 +211,7 @@ t.test("deadlines expire once, never early and at most 8 ms late, on one timer",
           remove: fc.boolean(),
           gap: fc.integer({ min: 0, max: 500 }),
         }),
-        { maxLength: 60 },
+        { maxLength: 60, size: "max" },
       ),
       async (items) => {
         const clock = new FakeClock(123);
@@ -220,7 +240,7 @@ t.test("deadlines expire once, never early and at most 8 ms late, on one timer",
   t.pass();
 });
 
-t.test("an aborted sleep rejects with the reason and leaves no timer", async (t) => {
+t.test("an aborted sleep rejects with the reason and keeps no timer", async (t) => {
   const abort = new AbortController();
   const sleeping = systemClock.sleep(60_000, abort.signal);
   abort.abort(new Error("enough"));
@@ -248,7 +268,7 @@ t.test("definitions that contradict themselves are refused where they are made",
   t.end();
 });
 
-t.test("a process does not end before a pending deadline has been told, nor wait for one that was met", async (t) => {
+t.test("a process does not end before a pending deadline has passed, nor wait for one that was met", async (t) => {
   const program = `
     import { Guard, systemClock } from "@steward/core";
     const guard = new Guard({ resource: "x", clock: systemClock, timeoutMs: 30_000 });

@@ -34,7 +34,7 @@ t.test("a call that waits in a paused guard keeps its deadline, and the queue it
   t.equal(guard.stats().started, 0);
 });
 
-t.test("a pause in the middle of resuming leaves the rest in the queue", async (t) => {
+t.test("a pause in the middle of resuming keeps the rest in the queue", async (t) => {
   const guard = paused(3);
   const first = guard.run(() => guard.pause());
   const second = guard.run(() => "second").catch((error: unknown) => error);

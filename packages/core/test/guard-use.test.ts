@@ -3,7 +3,7 @@ import t from "tap";
 import { GuardedUse } from "../src/driver.ts";
 import { CHANNELS, Guard, StewardError, type CallEvent, type Clock } from "../src/index.ts";
 
-/** Time that moves only when told to. */
+/** Time that moves only when a test moves it. */
 class ManualClock implements Clock {
   #now = 0;
   #timers = new Set<{ at: number; run: () => void }>();
@@ -111,7 +111,7 @@ t.test("a held place is freed when the driver lets go, not when the use is given
   t.equal(guard.stats().inUse, 0);
 });
 
-t.test("a refused use learns why and leaves no trace", async (t) => {
+t.test("a refused use learns why and is counted nowhere", async (t) => {
   const log: string[] = [];
   const guard = new Guard({
     resource: "r",
@@ -132,7 +132,7 @@ t.test("a long queue of uses that end at once does not nest", async (t) => {
   t.match(guard.stats(), { inUse: 0, pending: 0, failed: 50_000 });
 });
 
-t.test("what expires together is all told, also when one of it settles another", async (t) => {
+t.test("all that expires together is notified, also when one of it settles another", async (t) => {
   const { guard, clock, log } = setup({ timeoutMs: 100 });
   const uses: Use[] = [];
   for (const label of ["a", "b", "c", "d"]) uses.push(new Use(label, log));
@@ -173,7 +173,7 @@ t.test("a use may ask for another attempt, which begins after a pause and withou
   });
   guard.enter(new Trying("a", log, 2, 500));
   t.match(guard.stats(), { inUse: 0, retried: 1 });
-  t.notOk(guard.isIdle, "it is still under way");
+  t.notOk(guard.isIdle, "it still runs");
   const idle = guard.idle();
   guard.enter(new Use("b", log, (use) => use.succeed()));
   clock.advance(508);
@@ -274,15 +274,15 @@ t.test("messages name what a guard stands before, and the resource stays the res
     timeoutMs: 100,
     breaker,
   });
-  class Telling extends Use {
+  class Reporting extends Use {
     protected override giveUp(error: unknown): void {
       errors.push(error);
     }
   }
-  guard.enter(new Telling("a", []));
-  guard.enter(new Telling("b", []));
+  guard.enter(new Reporting("a", []));
+  guard.enter(new Reporting("b", []));
   clock.advance(108);
-  guard.enter(new Telling("c", []));
+  guard.enter(new Reporting("c", []));
   const about = (code: string, message: RegExp): object => ({ code, message, resource: "api" });
   t.match(errors, [
     about("OVERLOADED", /^api https:\/\/a\.example: the queue is full/),

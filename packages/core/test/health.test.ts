@@ -67,7 +67,7 @@ t.test("a resource that keeps changing is held at degraded for a while", (t) => 
   t.end();
 });
 
-/** A target that answers as told, and counts. */
+/** A target that answers as a test says, and counts. */
 class Target implements ProbeTarget {
   readonly name: string;
   probes = 0;
@@ -93,7 +93,7 @@ class Target implements ProbeTarget {
   }
 }
 
-t.test("targets are probed within their interval, spread, and not while real calls tell enough", async (t) => {
+t.test("targets are probed within their interval, spread, and not while real calls show enough", async (t) => {
   const clock = new FakeClock();
   const scheduler = new ProbeScheduler(clock);
   const targets = Array.from({ length: 20 }, (_, i) => new Target(`t${i}`));

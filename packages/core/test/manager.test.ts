@@ -45,7 +45,7 @@ const failure = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-t.test("a start that ignores the end of its time is left behind, and closed when it arrives", async (t) => {
+t.test("a start that ignores the end of its time is given up, and closed when it arrives", async (t) => {
   const clock = new FakeClock();
   const manager = new Scripted({ clock, startTimeoutMs: 1_000 });
   manager.hooks.open = () => clock.sleep(10_000);
@@ -56,7 +56,7 @@ t.test("a start that ignores the end of its time is left behind, and closed when
   t.match(
     await failure(manager.start()),
     { code: "LIFECYCLE_CONFLICT" },
-    "two starts of one driver would get into each other's way",
+    "two starts of one driver would disturb each other",
   );
   await clock.advance(10_000);
   t.notOk(manager.startAbandoned);
@@ -67,7 +67,7 @@ t.test("a start that ignores the end of its time is left behind, and closed when
   await manager.stop();
 });
 
-t.test("a stop during the start aborts it, and both tell", async (t) => {
+t.test("a stop during the start aborts it, and both report it", async (t) => {
   const clock = new FakeClock();
   const manager = new Scripted({ clock });
   manager.hooks.open = (signal) => clock.sleep(5_000, signal);

@@ -3,8 +3,6 @@ import * as v from "valibot";
 import {
   anything,
   assertShape,
-  CERT_NEEDS_KEY,
-  certNeedsKey,
   checkOptions,
   checkShape,
   countSchema,
@@ -21,8 +19,6 @@ import {
   msSchema,
   oneOf,
   OptionsError,
-  pemListSchema,
-  pemSchema,
   recordOf,
   required,
   rule,
@@ -32,6 +28,7 @@ import {
   signal,
   text,
   textSchema,
+  tlsSettingsSchema,
   wholeNumber,
   withMethods,
   type Rule,
@@ -248,10 +245,7 @@ t.test("lists and records say which of their entries is wrong", (t) => {
 });
 
 t.test("the options of drivers speak with the voice of the rules", (t) => {
-  const tls = v.pipe(
-    v.strictObject({ ca: v.optional(pemListSchema()), cert: v.optional(pemSchema()), key: v.optional(pemSchema()) }),
-    v.check((given) => certNeedsKey(given), CERT_NEEDS_KEY),
-  );
+  const tls = tlsSettingsSchema("servername");
   const schema = v.strictObject({
     timeoutMs: v.optional(msSchema()),
     count: v.optional(countSchema(1, 5)),
@@ -292,7 +286,7 @@ t.test("the options of drivers speak with the voice of the rules", (t) => {
   );
   t.strictSame(problems({ needed: 1, tls: { cer: "x", ca: [1], key: "" } }), [
     "tls.ca: must be PEM text, a Buffer of it, or a list of them",
-    "tls.key: must be PEM text or a Buffer of it",
+    "tls.key: must be PEM text, a Buffer of it, or a list of them",
     'tls.cer: is not an option; did you mean "cert"?',
   ]);
   const right = {
@@ -310,7 +304,7 @@ t.test("the options of drivers speak with the voice of the rules", (t) => {
   t.end();
 });
 
-t.test("checks of valibot without a message of their own are told in our words", (t) => {
+t.test("checks of valibot without a message of their own are given in our words", (t) => {
   const schema = v.strictObject({
     least: v.optional(v.pipe(v.number(), v.minValue(1))),
     most: v.optional(v.pipe(v.number(), v.maxValue(5))),

@@ -90,7 +90,7 @@ const optionsShape: Shape<AnyOptions> = /* @__PURE__ */ shape<AnyOptions>(
   () => ({
     ...settingsRules(),
     lifetime: oneOf(...LIFETIMES),
-    needs: anything(), // told by `snapshotNeeds`, which knows why one is undefined
+    needs: anything(), // checked by `snapshotNeeds`, which knows why one is undefined
     enabled: enabledRule(),
     start: func(),
     run: func(),
@@ -178,7 +178,7 @@ export function resource<
     enabled,
     settings,
   };
-  return makeDefinition(spec as unknown as Spec); // the spec forgets the types that the definition carries
+  return makeDefinition(spec as Spec); // the spec forgets the types that the definition carries
 }
 
 interface InputOptions {
@@ -221,5 +221,5 @@ export function input<Value>(): <const Name extends string, const L extends Held
   };
 }
 
-/** Tells whether a value is a definition (of this or another copy of the package). */
+/** Whether a value is a definition (of this or another copy of the package). */
 export { isDefinition };

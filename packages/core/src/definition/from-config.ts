@@ -31,8 +31,8 @@ export type FromConfig<K extends Kinds, C extends Readonly<Record<string, Config
  * ```ts
  * import { fromConfig, resource } from "@steward/core";
  * const counter = (name: string, { from }: { readonly from: number }) => resource(name, { start: () => ({ from }) });
- * const { visits } = fromConfig({ counter }, { visits: { kind: "counter", from: 5 } });
- * console.log(visits.name); // => visits
+ * const { hits } = fromConfig({ counter }, { hits: { kind: "counter", from: 5 } });
+ * console.log(hits.name); // => hits
  * ```
  */
 export function fromConfig<
@@ -49,7 +49,7 @@ export function fromConfig<
     if (definition !== undefined) made.push([name, definition]);
   }
   if (problems.length > 0) throw new OptionsError(problems);
-  return Object.fromEntries(made) as unknown as FromConfig<K, C>; // by the factories that the kinds name
+  return Object.fromEntries(made) as FromConfig<K, C>; // by the factories that the kinds name
 }
 
 function makeOne(kinds: Kinds, name: string, entry: unknown, problems: OptionsProblem[]): AnyDefinition | undefined {

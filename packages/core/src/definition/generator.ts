@@ -11,7 +11,7 @@ export interface AfterReply {
  * What a `handler` generator may yield a second time: what stands before it is commit and runs before the reply is
  * sent, what stands after it is release and runs when the response has ended.
  */
-export const afterReply = Symbol.for("steward.afterReply") as unknown as AfterReply; // a symbol that types can tell apart
+export const afterReply = Symbol.for("steward.afterReply") as unknown as AfterReply; // a symbol with a type of its own
 
 const WRAPPED = Symbol.for("steward.generator");
 const GeneratorFunction = Object.getPrototypeOf(function* () {}).constructor;
@@ -26,7 +26,7 @@ export function generator<F extends (...args: never[]) => Generator | AsyncGener
   return Object.assign(marked, { [WRAPPED]: true });
 }
 
-/** Tells whether a start function is a lifecycle generator. */
+/** Whether a start function is a lifecycle generator. */
 export function isGeneratorFunction(start: unknown): boolean {
   return (
     start instanceof GeneratorFunction ||

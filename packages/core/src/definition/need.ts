@@ -1,4 +1,4 @@
-/** How long an instance lives, longest first; `transient` lives as long as whoever asked for it. */
+/** How long an instance lives, longest first; `transient` lives as long as the instance that needs it. */
 export type Lifetime = "process" | "application" | "session" | "request" | "handler" | "transient";
 
 /** A lifetime that an instance can be held for. */
@@ -37,10 +37,10 @@ export type ValueOf<N extends Need> = N[typeof GIVES];
 /** How long the value of a need may be held. */
 export type ReachOf<N extends Need> = N[typeof REACH];
 
-/** The inputs that a need leaves open, as `lifetime:name`. */
+/** The open inputs of a need, as `lifetime:name`. */
 export type OpenOf<N extends Need> = N[typeof OPEN];
 
-/** The inputs that any of the needs leaves open. */
+/** The open inputs of all needs. */
 export type OpenOfAll<N extends Needs> = N[keyof N][typeof OPEN];
 
 /** What a resource of lifetime `L` may need: nothing that lives shorter. */

@@ -56,7 +56,7 @@ export interface ResourceSettings {
   /**
    * Longest start, in ms, of whatever lifetime. All attempts of `startRetry` are begun within it. Its signal aborts then;
    * an application resource whose start ignores that has 1 s more to end, so that what it uses is not stopped under it,
-   * and is left behind after that. Default 15,000.
+   * and is given up after that. Default 15,000.
    */
   readonly startTimeoutMs?: number | undefined;
   /**
@@ -67,14 +67,14 @@ export interface ResourceSettings {
   readonly startRetry?: StartRetryOptions | false | undefined;
   /** Longest drain, in ms. Default 10,000. */
   readonly drainTimeoutMs?: number | undefined;
-  /** Longest stop, in ms; for a lifecycle generator each resumption. What takes longer is left behind. Default 5,000. */
+  /** Longest stop, in ms; for a lifecycle generator each resumption. What takes longer is given up. Default 5,000. */
   readonly stopTimeoutMs?: number | undefined;
   /** How its health is watched, where it differs from the rest of its container. */
   readonly health?: HealthSettings | undefined;
   /** Whether its numbers are among the series of the container. Default `true`, or what the container says. */
   readonly metrics?: boolean | undefined;
   /**
-   * Order of a restart: `start-first` (default) starts the new one before the old one stops, so nobody waits;
+   * Order of a restart: `start-first` (default) starts the new one before the old one stops, so no one waits;
    * `stop-first` is for what can exist only once, such as a listening port or a file lock.
    */
   readonly restart?: "start-first" | "stop-first" | undefined;

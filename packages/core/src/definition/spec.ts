@@ -135,6 +135,8 @@ export type EdgeSpec =
       readonly kind: "cached";
       readonly target: AnyDefinition;
       readonly ttlMs: number;
+      /** The input that instances are cached by, and how many there may be; `undefined` for one instance. */
+      readonly keyed?: { readonly input: AnyDefinition; readonly max: number } | undefined;
       readonly optional: boolean;
     }
   | {
@@ -176,7 +178,7 @@ export function needOf<N extends Need>(spec: EdgeSpec): N {
   return { [EDGE]: spec } as unknown as N; // as above
 }
 
-/** Tells whether a value is a definition. */
+/** Whether a value is a definition. */
 export function isDefinition(value: unknown): value is AnyDefinition {
   return typeof value === "object" && value !== null && SPEC in value;
 }
@@ -192,7 +194,7 @@ export function edgeOf(need: Need): EdgeSpec {
   return (need as unknown as { [EDGE]: EdgeSpec })[EDGE]; // every other need is made by `edge`
 }
 
-/** Tells whether a value may stand in `needs`: a definition, or an edge made of one. */
+/** Whether a value may stand in `needs`: a definition, or an edge made of one. */
 export function isNeed(value: unknown): value is Need {
   return isDefinition(value) || (typeof value === "object" && value !== null && EDGE in value);
 }

@@ -1,3 +1,4 @@
+import { withJitter } from "../time/backoff.ts";
 import { milliseconds, share, wholeNumber } from "../options/rules.ts";
 import { assertShape, shape, type Shape } from "../options/shape.ts";
 import { publishBreaker } from "../channels.ts";
@@ -147,7 +148,7 @@ export class Breaker {
     return this.#reason;
   }
 
-  /** The numbers of now. */
+  /** The current numbers. */
   stats(): BreakerStats {
     return { state: this.state, opened: this.#opened, refused: this.#refused, consecutiveFailures: this.#consecutive };
   }
@@ -214,7 +215,7 @@ export class Breaker {
     }
   }
 
-  /** A call with that ticket failed in a way that speaks against the dependency. */
+  /** A call with that ticket failed with an error that speaks against the dependency. */
   failed(ticket: number, now: number): void {
     if (ticket !== this.#generation) return;
     this.#consecutive++;
@@ -226,7 +227,7 @@ export class Breaker {
       this.#open(now, `${this.#window.failed} of ${this.#window.total} calls failed`);
   }
 
-  /** A call with that ticket ended in a way that says nothing about the dependency, such as an abort by its caller. */
+  /** A call with that ticket ended with an outcome that says nothing about the dependency, such as an abort by its caller. */
   ignored(ticket: number): void {
     if (ticket === this.#generation && this.#phase.state !== "closed") this.#inFlight--;
   }
@@ -268,8 +269,7 @@ export class Breaker {
   #open(now: number, reason: string): void {
     this.#reason = reason;
     this.#opened++;
-    const jitter = 0.8 + Math.random() * 0.4;
-    this.#enter({ state: "open", until: now + this.#breakMs * jitter });
+    this.#enter({ state: "open", until: now + withJitter(this.#breakMs) });
     this.#onOpen?.();
   }
 

@@ -23,7 +23,7 @@ export interface GuardOptions extends GuardBounds {
 /**
  * What every managed use passes through: it bounds how many calls run and wait, and how long each may take in all.
  *
- * A freed place goes to the head of the queue in the same tick, so nobody overtakes; a call that is given up leaves
+ * A freed place goes to the head of the queue in the same tick, so no one overtakes; a call that is given up ends
  * at once and frees its place.
  */
 export class Guard {
@@ -60,7 +60,7 @@ export class Guard {
     this.#retry = options.retry === undefined ? undefined : new RetryPolicy(options.retry);
   }
 
-  /** The breaker, where there is one: to isolate the resource, or to tell that it answers again. */
+  /** The breaker, where there is one: to isolate the resource, or to report that it answers again. */
   get breaker(): Breaker | undefined {
     return this.#breaker;
   }
@@ -78,8 +78,8 @@ export class Guard {
     const refusal = this.#options.refusal?.();
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise<T>((resolve, reject) => {
-      const retry = options?.idempotent === true && this.#retry !== undefined;
-      this.#admit(new GuardedCall(operation, resolve as (value: unknown) => void, reject, retry), options); // `operation` gives a T
+      const settle = resolve as (value: unknown) => void; // `operation` gives a T
+      this.#admit(new GuardedCall(operation, settle, reject, this.#retry !== undefined, options), options);
     });
   }
 
@@ -172,12 +172,12 @@ export class Guard {
     return this.#durations.value();
   }
 
-  /** The numbers of now as series, with the given attributes. */
+  /** The current numbers as series, with the given attributes. */
   metrics(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
     return guardSeries(this.stats(), this.durations, attributes);
   }
 
-  /** The numbers of now. */
+  /** The current numbers. */
   stats(): GuardStats {
     return {
       ...this.#places.stats(),
@@ -203,6 +203,7 @@ export class Guard {
     const now = this.#clock.now();
     publishCall({
       resource: this.#resource,
+      operation: call.operation,
       durationMs: now - call.since,
       queuedMs: (call.startedAt ?? now) - call.since,
       traceContext: call.traceContext,

@@ -1,6 +1,6 @@
 import type { Timer } from "../time/clock.ts";
 import { StewardError } from "../errors.ts";
-import type { Call, Operation } from "./options.ts";
+import type { Call, CallOptions, Operation } from "./options.ts";
 import { isThenable } from "../thenable.ts";
 import { TimerEntry } from "../time/timing-wheel.ts";
 
@@ -23,7 +23,7 @@ export interface UseOwner {
 }
 
 /**
- * One use of a guarded resource that tells its progress by callbacks instead of a promise: what a driver's narrow
+ * One use of a guarded resource that reports its progress by callbacks instead of a promise: what a driver's narrow
  * seam needs. Subclass it, hand it to `Guard.enter`, and call {@link succeed} or {@link fail} when the driver
  * let go; one object per use is all it costs.
  */
@@ -42,7 +42,7 @@ export abstract class GuardedUse extends TimerEntry {
   holdsPlace = false;
   /** @internal */
   inDriver = false;
-  /** @internal True once its first evidence has been told. */
+  /** @internal True once its first evidence has been reported. */
   hasOutcome = false;
   /** @internal What its answer says against the resource; `undefined` where it says nothing. */
   answerError: unknown = undefined;
@@ -66,6 +66,11 @@ export abstract class GuardedUse extends TimerEntry {
     return false;
   }
 
+  /** What events call it. Asked for only where somebody listens. */
+  get operation(): string | undefined {
+    return undefined;
+  }
+
   /** It has its place: hand it to the driver. Called again for every further attempt. */
   protected abstract begin(): void;
 
@@ -81,7 +86,7 @@ export abstract class GuardedUse extends TimerEntry {
     this.#guard?.settled(this, undefined);
   }
 
-  /** It failed: {@link giveUp} is told, and its place is freed. Does nothing but free its place once it was given up. */
+  /** It failed: {@link giveUp} is called, and its place is freed. Does nothing but free its place once it was given up. */
   fail(error: unknown): void {
     this.inDriver = false;
     if (this.settled) this.#guard?.driverReleased(this);
@@ -184,25 +189,32 @@ export abstract class GuardedUse extends TimerEntry {
   }
 }
 
-/** A use that an operation makes and a promise tells about. */
+/** A use that an operation makes and a promise reports. */
 export class GuardedCall extends GuardedUse implements Call {
   readonly #operation: Operation<unknown>;
   readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
   readonly #retry: boolean;
+  readonly #name: CallOptions["operation"];
   #controller: AbortController | undefined = undefined;
 
   constructor(
     operation: Operation<unknown>,
     resolve: (value: unknown) => void,
     reject: (error: unknown) => void,
-    retry: boolean,
+    mayRetry: boolean,
+    options: CallOptions | undefined,
   ) {
     super();
-    this.#retry = retry;
+    this.#retry = mayRetry && options?.idempotent === true;
+    this.#name = options?.operation;
     this.#operation = operation;
     this.#resolve = resolve;
     this.#reject = reject;
+  }
+
+  override get operation(): string | undefined {
+    return typeof this.#name === "function" ? this.#name() : this.#name;
   }
 
   get signal(): AbortSignal {

@@ -45,7 +45,7 @@ export class LatencyHistory {
   }
 }
 
-/** The two bits below the highest one tell the quarter within a power of two. */
+/** The two bits below the highest one give the quarter within a power of two. */
 function bucketOf(durationMs: number): number {
   const us = Math.min(Math.max(durationMs * 1_000, 4), 2 ** 27) | 0;
   const exponent = 31 - Math.clz32(us);

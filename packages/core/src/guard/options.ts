@@ -5,6 +5,7 @@ import { retryShape, type RetryOptions } from "./retry.ts";
 import {
   flag,
   func,
+  funcOr,
   literalOr,
   milliseconds,
   recognised,
@@ -52,7 +53,7 @@ export interface GuardBounds {
   readonly askTimeoutMs?: number | undefined;
   /** Called when calls have shown something new about the resource: see `Guard.evidence`. */
   readonly onEvidence?: (() => void) | undefined;
-  /** Tells whether a call that failed so may be made again. Default: every failure that is not an error of ours marked otherwise. */
+  /** Whether a call that failed so may be made again. Default: every failure that is not an error of ours marked otherwise. */
   readonly isRetryable?: ((error: unknown) => boolean) | undefined;
   /** Says why nothing is accepted now, or `undefined` when calls are welcome. */
   readonly refusal?: (() => StewardError | undefined) | undefined;
@@ -75,14 +76,21 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** True when making it twice does no harm, so that the guard may retry it. Default `false`. */
   readonly idempotent?: boolean | undefined;
+  /** What events and log lines call it, such as `GetObject`; a function is asked only where somebody listens. Default: nothing. */
+  readonly operation?: string | (() => string | undefined) | undefined;
 }
 
 /** What the options of a call must be. For drivers that take them from their users. */
 export function callRules(): RulesOf<CallOptions> {
-  return { timeoutMs: milliseconds(0, Number.POSITIVE_INFINITY), signal: signal(), idempotent: flag() };
+  return {
+    timeoutMs: milliseconds(0, Number.POSITIVE_INFINITY),
+    signal: signal(),
+    idempotent: flag(),
+    operation: funcOr(text()),
+  };
 }
 
-/** What an operation is told about its call. */
+/** What an operation learns about its call. */
 export interface Call {
   /** Instant by which it has to be done, in ms of the clock; `Infinity` when there is none. */
   readonly deadline: number;

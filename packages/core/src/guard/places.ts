@@ -21,7 +21,7 @@ export interface PlacesOwner {
 /**
  * The places of a guard, and the queue for them.
  *
- * A freed place goes to the head of the queue in the same tick, so nobody overtakes.
+ * A freed place goes to the head of the queue in the same tick, so no one overtakes.
  */
 export class Places {
   readonly #clock: Clock;

@@ -1,5 +1,6 @@
 import { milliseconds, share, wholeNumber } from "../options/rules.ts";
 import { assertShape, shape, type Shape } from "../options/shape.ts";
+import { backoffMs } from "../time/backoff.ts";
 
 /** Whether and when a call that failed is made again. */
 export interface RetryOptions {
@@ -51,6 +52,6 @@ export class RetryPolicy {
     const { maxAttempts, baseDelayMs, maxDelayMs } = this.#options;
     if (attempt >= maxAttempts || this.#budget < 1) return undefined;
     this.#budget--;
-    return this.#random() * Math.min(maxDelayMs, baseDelayMs * 2 ** (attempt - 1));
+    return backoffMs(attempt - 1, { minMs: baseDelayMs, maxMs: maxDelayMs }, "full", this.#random);
   }
 }

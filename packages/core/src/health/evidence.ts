@@ -17,7 +17,7 @@ import { usualVerdict, type Verdict } from "./verdict.ts";
 export interface GuardEvidence {
   /** When a call last succeeded, in ms of the clock; `-Infinity` when none has. */
   readonly lastSuccessAt: number;
-  /** When a call last ended in a way that says something, or one is in flight: now. `-Infinity` before the first. */
+  /** When a call last ended with an outcome that says something, or one is in flight: now. `-Infinity` before the first. */
   readonly activeAt: number;
   /** Why it counts as not answering; empty when it answers. */
   readonly failing: string;

@@ -1,3 +1,4 @@
+import { LazyAbort } from "../time/abort.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 
 /** Something that is probed again and again. */
@@ -7,11 +8,11 @@ export interface ProbeTarget {
   probe(signal: AbortSignal): Promise<void>;
   /** Time between two probes while it is well, in ms. Default: that of the schedule. */
   readonly intervalMs?: number | undefined;
-  /** When a real call last succeeded, in ms of the clock: a probe that soon after would tell nothing new. */
+  /** When a real call last succeeded, in ms of the clock: a probe so soon after that would show nothing new. */
   readonly lastSuccessAt: number;
   /** True when the next probe should come soon. */
   readonly isSuspect: boolean;
-  /** Told of every probe that tells something; `undefined` means that it was answered. */
+  /** Called after every conclusive probe; `undefined` means that it was answered. */
   onProbe(error: unknown): void;
 }
 
@@ -19,7 +20,7 @@ export interface ProbeTarget {
 export interface ProbeSchedule {
   /** Time between two probes of a target that is well, in ms, 20 % more or less. Default 10,000. */
   readonly intervalMs?: number | undefined;
-  /** Time until the next probe of one that is not, in ms; it grows by half up to the interval. Default 1,000. */
+  /** Time until the next probe of one that is not, in ms; it grows by half each time, and stays at the interval. Default 1,000. */
   readonly suspectIntervalMs?: number | undefined;
   /** Probes that may run at once. Default 8. */
   readonly maxConcurrent?: number | undefined;
@@ -41,15 +42,15 @@ interface Entry {
   dueAt: number;
   /** When it was hurried last. */
   hurriedAt: number;
-  /** Time until the next probe. */
-  intervalMs: number;
+  /** Pause before the next probe while it is suspect; `undefined` while it is well. */
+  suspectMs: number | undefined;
   running: boolean;
   gone: boolean;
 }
 
 /**
  * Probes many targets on one timer, which does not keep the process alive: each one once at a time, few at once,
- * spread by jitter, sooner when one is suspect, not at all while real calls tell enough. A probe that fails while
+ * spread by jitter, sooner when one is suspect, not at all while real calls show enough. A probe that fails while
  * the event loop stalled says nothing about the target.
  */
 export class ProbeScheduler {
@@ -63,7 +64,7 @@ export class ProbeScheduler {
   #pulse: Timer | undefined;
   #pulseDue = 0;
   #stalledAt = Number.NEGATIVE_INFINITY;
-  readonly #closing = new AbortController();
+  readonly #closing = new LazyAbort();
   #idle: (() => void)[] = [];
 
   /** @param random Gives 0 to below 1; for tests. */
@@ -82,7 +83,7 @@ export class ProbeScheduler {
       usualMs,
       dueAt: this.#clock.now() + this.#random() * usualMs,
       hurriedAt: Number.NEGATIVE_INFINITY,
-      intervalMs: usualMs,
+      suspectMs: undefined,
       running: false,
       gone: false,
     };
@@ -108,7 +109,7 @@ export class ProbeScheduler {
 
   /** Begins no further probe and aborts those that run; resolves when they have ended. */
   async close(): Promise<void> {
-    this.#closing.abort(new Error("the container stops"));
+    this.#closing.abort(() => new Error("the container stops"));
     this.#timer?.cancel();
     this.#pulse?.cancel();
     this.#entries.clear();
@@ -116,7 +117,7 @@ export class ProbeScheduler {
   }
 
   get #closed(): boolean {
-    return this.#closing.signal.aborted;
+    return this.#closing.aborted;
   }
 
   #arm(at: number): void {
@@ -171,13 +172,12 @@ export class ProbeScheduler {
   #plan(entry: Entry, now: number): void {
     const { usualMs } = entry;
     const { suspectIntervalMs } = this.#schedule;
-    entry.intervalMs = entry.target.isSuspect
-      ? Math.min(usualMs, entry.intervalMs < usualMs ? entry.intervalMs * 1.5 : suspectIntervalMs)
-      : usualMs;
-    entry.dueAt = now + entry.intervalMs * (0.8 + this.#random() * 0.4);
+    const grown = entry.suspectMs === undefined ? suspectIntervalMs : entry.suspectMs * 1.5;
+    entry.suspectMs = entry.target.isSuspect ? Math.min(usualMs, grown) : undefined;
+    entry.dueAt = now + (entry.suspectMs ?? usualMs) * (0.8 + this.#random() * 0.4);
   }
 
-  /** While probes run, a pulse shows whether the event loop kept its pace. */
+  /** While probes run, a pulse shows whether the event loop was late. */
   #beat(): void {
     if (this.#pulse !== undefined) return;
     this.#pulseDue = this.#clock.now() + PULSE_MS;

@@ -2,6 +2,7 @@ import type { Breaker } from "../guard/breaker.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 import type { GuardBounds } from "../guard/options.ts";
 import type { GuardedUse } from "../guard/guarded-use.ts";
+import { withJitter } from "../time/backoff.ts";
 import type { Inquiry } from "./inquiry.ts";
 import type { UseList } from "../guard/use-list.ts";
 
@@ -51,7 +52,7 @@ export class Recovery {
 
   #askLater(): void {
     if (this.#owner.isStopped) return;
-    const pauseMs = this.#pauseMs * (0.8 + Math.random() * 0.4);
+    const pauseMs = withJitter(this.#pauseMs);
     this.#pauseMs = Math.max(this.#pauseMs, Math.min(LONGEST_PAUSE_MS, this.#pauseMs * PAUSE_GROWTH));
     this.#question = this.#clock.setTimeout(() => void this.#ask(), pauseMs, { unref: true });
   }

@@ -113,7 +113,7 @@ export class StallWatch {
     // Answers that came while this process stood still are read before a stall is seen in them.
     if (now - this.#lookAt > LATE_MS) return this.#lookIn(SECOND_LOOK_MS, now);
     const oldest = this.#unanswered();
-    // While it is open, only an answer to a question or a call that tries can tell anything new.
+    // While it is open, only an answer to a question or a call that tries can show anything new.
     if (oldest === undefined || this.#isAsking || breaker?.state === "open") return this.#lookIn(this.#stallMs, now);
     if (lastSuccessAt > this.#vouchedAt) this.#patience = 1;
     const quietMs = now - Math.max(oldest.startedAt ?? now, this.#vouchedAt);

@@ -31,7 +31,7 @@ export interface PassiveEvidence {
   readonly isSuspect: boolean;
 }
 
-/** A guard whose last call is older than this has no say, in ms: nobody knows how that part is now. */
+/** A guard whose last call is older than this has no say, in ms: no one knows how that part is now. */
 const RECENT_MS = 60_000;
 
 /** What several guards show together: of those that were used in the last minute. */
@@ -131,13 +131,16 @@ export class HealthTracker {
 
   /** @param now The present, in ms. */
   constructor(now: number, thresholds: HealthThresholds = {}) {
-    const given = Object.fromEntries(Object.entries(thresholds).filter(([, value]) => value !== undefined));
-    this.#thresholds = { ...DEFAULTS, ...given };
+    this.#thresholds = {
+      unhealthyAfter: thresholds.unhealthyAfter ?? DEFAULTS.unhealthyAfter,
+      healthyAfter: thresholds.healthyAfter ?? DEFAULTS.healthyAfter,
+      flapThreshold: thresholds.flapThreshold ?? DEFAULTS.flapThreshold,
+    };
     this.#penaltyAt = now;
     this.#health = { status: "unknown", since: now, reason: "not asked yet", evidence: "none", failures: 0 };
   }
 
-  /** The health of now. */
+  /** The current health. */
   get health(): Health {
     return this.#health;
   }
@@ -157,7 +160,7 @@ export class HealthTracker {
     if (this.#health.status === "unknown") this.#become(now, "healthy", "", "active");
   }
 
-  /** A probe was answered. Tells whether the status changed. */
+  /** A probe was answered. Whether the status changed. */
   answered(now: number): boolean {
     this.#failures = 0;
     this.#successes++;
@@ -173,7 +176,7 @@ export class HealthTracker {
     return this.#become(now, "healthy", "", "active");
   }
 
-  /** A probe failed. Tells whether the status changed. */
+  /** A probe failed. Whether the status changed. */
   failed(now: number, error: unknown): boolean {
     this.#successes = 0;
     this.#failures++;
@@ -181,7 +184,7 @@ export class HealthTracker {
     return this.#fall(now, `${this.#failures} probes in a row failed: ${describeError(error)}`, "active");
   }
 
-  /** Looks at what real calls show. Tells whether the status changed. */
+  /** Looks at what real calls show. Whether the status changed. */
   observed(now: number, evidence: PassiveEvidence): boolean {
     const { failingRatio, degradedRatio, reason, lastSuccessAt } = evidence;
     if (failingRatio >= 1) return this.#fall(now, reason, "passive");

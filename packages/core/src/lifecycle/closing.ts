@@ -1,6 +1,6 @@
 import type { Clock } from "../time/clock.ts";
 import { stopTimeout } from "./errors.ts";
-import { withTimeout } from "../time/with-timeout.ts";
+import { Bounded, type BoundedCall } from "../time/with-timeout.ts";
 
 /** The last part of the time for a close is for one by force: at most so many ms, and at most a tenth of it. */
 const FORCE_MS = 250;
@@ -14,16 +14,15 @@ export async function closeWithin(
   resource: string,
   clock: Clock,
   timeoutMs: number,
-  close: (signal: AbortSignal) => Promise<void> | void,
+  close: (call: BoundedCall) => Promise<void> | void,
   outer: AbortSignal | undefined,
 ): Promise<void> {
   const graceMs = Math.min(FORCE_MS, timeoutMs / 10);
-  const abort = new AbortController();
-  const closing = async (): Promise<void> => close(abort.signal);
+  const bounded = new Bounded<void>(clock, { outer, graceMs, acceptWithinGrace: true });
   try {
-    await withTimeout(clock, timeoutMs - graceMs, closing, { abort, outer, graceMs, acceptWithinGrace: true });
+    await bounded.run(timeoutMs - graceMs, close);
   } catch (error) {
-    if (!abort.signal.aborted || error !== abort.signal.reason) throw error;
-    throw stopTimeout(resource, timeoutMs);
+    const { aborted, reason } = bounded.signal;
+    throw aborted && error === reason ? stopTimeout(resource, timeoutMs) : error;
   }
 }

@@ -63,7 +63,7 @@ const settingsShape: Shape<ManagedSettings<boolean>> = /* @__PURE__ */ shape<Man
 }));
 
 const derivedShape: Shape<Derived> = /* @__PURE__ */ shape<Derived>(() => ({
-  needs: anything(), // told by `snapshotNeeds`, which knows why one is undefined
+  needs: anything(), // checked by `snapshotNeeds`, which knows why one is undefined
   options: required(func()),
 }));
 
@@ -110,7 +110,7 @@ export function defineDriver<Input, Client>(driver: Driver<Input, Client>): Driv
     };
     return makeDefinition(spec);
   };
-  return define as unknown as DriverFactory<Input, Client>; // one implementation for both forms
+  return define as DriverFactory<Input, Client>; // one implementation for both forms
 }
 
 /** Options with what the container says where they say nothing. The same object where nothing is inherited. */

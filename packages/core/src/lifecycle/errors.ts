@@ -28,7 +28,7 @@ export function drainTimeout(resource: string, timeoutMs: number): StewardError 
 }
 
 export function stopTimeout(resource: string, timeoutMs: number): StewardError {
-  const message = `${resource}: did not stop within ${Math.round(timeoutMs)} ms; it is left behind`;
+  const message = `${resource}: did not stop within ${Math.round(timeoutMs)} ms; it is given up`;
   return new StewardError("STOP_TIMEOUT", message, { resource });
 }
 

@@ -27,7 +27,7 @@ export const TRANSITIONS: Readonly<Record<Phase, readonly Phase[]>> = {
  * The state of one resource, and the one door through which it changes.
  *
  * A move that the table does not allow is not an error: {@link move} answers `false`, which means that somebody
- * else moved first, and whoever lost that race releases what it built.
+ * else moved first, and the loser of that race releases what it built.
  */
 export class Lifecycle {
   readonly #name: string;
@@ -47,7 +47,7 @@ export class Lifecycle {
     return this.#state.phase;
   }
 
-  /** Goes to `to` when the present phase is one of `from` and the table allows it; tells whether it did. */
+  /** Goes to `to` when the present phase is one of `from` and the table allows it; returns whether it did. */
   move(from: readonly Phase[], to: Phase, error?: unknown): boolean {
     const before = this.#state;
     if (!from.includes(before.phase) || !TRANSITIONS[before.phase].includes(to)) return false;

@@ -5,7 +5,7 @@ import { shape, type Shape } from "../options/shape.ts";
 /** What a resource may take where its settings do not say otherwise, in ms. */
 export const RESOURCE_TIMEOUTS = { startTimeoutMs: 15_000, drainTimeoutMs: 10_000, stopTimeoutMs: 5_000 } as const;
 
-/** What every manager can be told besides its own options. */
+/** What every manager takes besides its own options. */
 export interface ManagerContext {
   /** Name of the resource in errors, stats and events. Default: the kind of the driver. */
   readonly name?: string | undefined;

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { MAX_TIMER_MS } from "../time/clock.ts";
 import { Secret, type SecretSource } from "../secret.ts";
-import { faultsAt, milliseconds, recognised, share, text, wholeNumber, type Rule } from "./rules.ts";
+import { milliseconds, recognised, share, text, wholeNumber, type Rule } from "./rules.ts";
 
 // Functions, not constants: a bundle of a program that checks no options of a driver is to have none of this.
 
@@ -10,11 +10,23 @@ export function ruleSchema<T>(of: Rule): v.GenericSchema<unknown, T> {
   const schema = v.pipe(
     v.unknown(),
     v.rawCheck(({ dataset, addIssue }) => {
-      for (const { message } of faultsAt("", of(dataset.value))) addIssue({ message });
+      const found = of(dataset.value) ?? [];
+      const faults = typeof found === "string" ? [{ path: "", message: found }] : found;
+      for (const { path, message } of faults) addIssue({ message, path: pathOf(path) });
     }),
     v.transform((value) => value as T), // the rule has seen it
   );
   return Object.assign(schema, { expects: of.expects });
+}
+
+/** Where below the value it is, as valibot writes it; `undefined` for the value itself. */
+function pathOf(path: string): [v.UnknownPathItem, ...v.UnknownPathItem[]] | undefined {
+  const [first, ...rest] = path.split(".").map(itemOf);
+  return path === "" || first === undefined ? undefined : [first, ...rest];
+}
+
+function itemOf(key: string): v.UnknownPathItem {
+  return { type: "unknown", origin: "value", input: undefined, key, value: undefined };
 }
 
 /** A value that a test recognises; the message for any other is `must be ...`. */
@@ -85,15 +97,7 @@ function isPem(value: unknown): boolean {
   return (typeof value === "string" && value !== "") || value instanceof Uint8Array;
 }
 
-/** The rule between certificate and key. */
-export function certNeedsKey(tls: { readonly cert?: unknown; readonly key?: unknown }): boolean {
-  return (tls.cert === undefined) === (tls.key === undefined);
-}
-
-/** What {@link certNeedsKey} says where it does not hold. */
-export const CERT_NEEDS_KEY = "cert and key need each other";
-
-/** An object, or something simpler; problems inside the object are told as those of an object. */
+/** An object, or something simpler; problems inside the object are reported as those of an object. */
 export function eitherSchema<A, B>(
   object: v.GenericSchema<unknown, A>,
   isOther: (value: unknown) => boolean,

@@ -116,7 +116,7 @@ interface Parts {
   readonly value?: Parts;
 }
 
-/** What a schema expects at a path; an object schema that misses a key tells only the key. */
+/** What a schema expects at a path; an object schema that misses a key names only the key. */
 function expectedAt(schema: Parts, [head, ...rest]: readonly string[]): string | undefined {
   if (head === undefined) return schema.expects;
   return insideOf(schema, head).flatMap((inner) => expectedAt(inner, rest) ?? [])[0];

@@ -62,12 +62,18 @@ export interface RateDecision {
   readonly limit: number;
   readonly windowMs: number;
   readonly remaining: number;
+  /** In how many ms all of it is there again, if nothing is taken meanwhile. */
+  readonly resetMs: number;
 }
 
 /** Bounds how often something is done. */
 export interface RateLimiter {
   /** Charges `cost` (default 1) to the budget of `key` under a policy, unless that would exceed it. */
-  take(policy: string, key: string, options?: { readonly cost?: number | undefined }): Promise<RateDecision>;
+  take(
+    policy: string,
+    key: string | readonly string[],
+    options?: { readonly cost?: number | undefined },
+  ): Promise<RateDecision>;
 }
 
 /** A session of a user, as it is stored. */

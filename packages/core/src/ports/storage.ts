@@ -3,7 +3,7 @@
  * export values of them; the WebSocket hub, key stores and the health routes accept them.
  */
 
-/** Sends messages to whoever listens on a topic, in this process or another. At most once, in order per sender. */
+/** Sends messages to its subscribers on a topic, in this process or another. At most once, in order per sender. */
 export interface PubSub {
   /** Sends `message` to all listeners of `topic`. Resolves when the broker has taken it. */
   publish(topic: string, message: string): Promise<void>;

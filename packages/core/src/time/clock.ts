@@ -9,7 +9,7 @@ export interface Timer {
 
 /** How a timer behaves. */
 export interface TimerOptions {
-  /** True when the timer alone shall not keep the process alive. Default `false`. */
+  /** True when the timer alone does not keep the process alive. Default `false`. */
   readonly unref?: boolean;
 }
 
@@ -53,7 +53,7 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wallNow: () => Date.now(),
   setTimeout(callback, delayMs, options) {
-    const timeout = setTimeout(callback, Math.min(delayMs, MAX_TIMER_MS));
+    const timeout = setTimeout(callback, Math.min(Math.ceil(delayMs), MAX_TIMER_MS)); // Node has a list of timers for each length
     if (options?.unref === true) timeout.unref();
     return { cancel: () => clearTimeout(timeout) };
   },

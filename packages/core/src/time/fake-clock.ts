@@ -21,7 +21,7 @@ function turn(): Promise<void> {
  * Time that stands still until the test moves it.
  *
  * Timers run in the order of their instants, equal instants in the order they were set. Between two instants, and
- * before and after each move, everything that is already under way (promise callbacks, ticks) runs to its end.
+ * before and after each move, everything that has begun (promise callbacks, ticks) runs to its end.
  *
  * @example
  * ```ts
@@ -88,7 +88,7 @@ export class FakeClock implements Clock {
     return this.#timers[0]?.at;
   }
 
-  /** Lets everything under way run to its end; time stands still. */
+  /** Lets everything that has begun run to its end; time stands still. */
   async settle(): Promise<void> {
     await turn();
   }
@@ -149,7 +149,7 @@ function watch(promise: PromiseLike<unknown>): { readonly settled: boolean } {
     try {
       await promise;
     } catch {
-      // Whoever has the promise gets the error.
+      // The owner of the promise gets the error.
     } finally {
       outcome.settled = true;
     }

@@ -56,7 +56,7 @@ export class TimingWheel {
     if (head !== undefined) head.before = item;
     this.#slots[slot] = item;
     this.#count++;
-    if (item.deadline < this.#armedFor) this.#arm(item.deadline);
+    if (item.deadline < this.#armedFor) this.#wakeAt(item.deadline);
   }
 
   /** Takes something out again. Does nothing when it is not in. */
@@ -70,12 +70,12 @@ export class TimingWheel {
     this.#count--;
   }
 
-  /** Keeps the process alive until the next deadline, if there is one: whoever waits for it shall learn that it passed. */
+  /** Keeps the process alive until the next deadline, if there is one: its caller has to learn that it passed. */
   holdProcess(): void {
     if (this.#count > 0) this.#clock.setTimeout(() => {}, Math.max(1, this.#earliest() + TICK_MS - this.#clock.now()));
   }
 
-  #arm(deadline: number): void {
+  #wakeAt(deadline: number): void {
     this.#timer?.cancel();
     this.#armedFor = deadline;
     this.#timer = this.#clock.setTimeout(this.#run, Math.max(0, deadline - this.#clock.now()), { unref: true });
@@ -84,17 +84,17 @@ export class TimingWheel {
   readonly #run = (): void => {
     const now = this.#clock.now();
     this.#putOff = now - this.#armedFor > LATE_MS && !this.#putOff;
-    if (this.#putOff) return this.#arm(now + 1); // answers that have come meanwhile are read first
+    if (this.#putOff) return this.#wakeAt(now + 1); // answers that have come meanwhile are read first
     const target = Math.ceil(now / TICK_MS);
     const steps = Math.min(target - this.#tick, SLOTS);
     this.#armedFor = Number.POSITIVE_INFINITY;
     for (let i = 0; i < steps; i++) this.#expire((target - i) % SLOTS, now);
     this.#tick = Math.floor(now / TICK_MS);
-    if (this.#count > 0) this.#arm(Math.max(this.#earliest(), now + 1));
+    if (this.#count > 0) this.#wakeAt(Math.max(this.#earliest(), now + 1));
     else this.#timer = undefined;
   };
 
-  /** Takes out everything that is due before any of it is told: what one does may remove its neighbours. */
+  /** Takes out everything that is due before any of it is notified: what one does may remove its neighbours. */
   #expire(slot: number, now: number): void {
     let due: TimerEntry[] | undefined;
     for (let item = this.#slots[slot]; item !== undefined; item = item.after)

@@ -1,15 +1,19 @@
 import type { Clock, Timer } from "./clock.ts";
 
-/** Says that time ran out; whoever set the bound turns it into an error with a name and numbers. */
+/** Says that time ran out; the code that set the bound turns it into an error with a name and numbers. */
 export class TimeoutReached extends Error {}
 
+/** What bounded work is handed. The signal is made when it is first read, and that costs more than all else of a bound. */
+export interface BoundedCall {
+  /** Aborts when the work has to end. */
+  readonly signal: AbortSignal;
+}
+
 /** How to end a bounded piece of work. */
-export interface WithTimeoutOptions {
-  /** Aborted when the work shall end; whoever aborts it ends the work too. */
-  readonly abort: AbortController;
-  /** A caller's signal; when it aborts, the work shall end. */
+export interface BoundedOptions {
+  /** A caller's signal; when it aborts, the work has to end. */
   readonly outer?: AbortSignal | undefined;
-  /** How long work that shall end may still take to do so, in ms. Default 0: it is given up at once. */
+  /** How long work that has to end may still take to do so, in ms. Default 0: it is given up at once. */
   readonly graceMs?: number | undefined;
   /** True when a result that arrives within the grace counts. Default `false`: the work has failed with the reason. */
   readonly acceptWithinGrace?: boolean | undefined;
@@ -17,19 +21,35 @@ export interface WithTimeoutOptions {
   readonly onLate?: (() => unknown) | undefined;
 }
 
+/** How to end a bounded piece of work, also from outside. */
+export interface WithTimeoutOptions extends BoundedOptions {
+  /** Aborted when the work has to end; aborting it ends the work too. */
+  readonly abort: AbortController;
+}
+
 /**
- * Runs `work` for at most `timeoutMs`, then tells it to end and waits no longer than the grace.
+ * Runs `work` for at most `timeoutMs`, then aborts it and waits no longer than the grace.
  *
- * It settles in that time whatever the work does. A work that is told to end rejects with the reason, once it has
+ * It settles in that time whatever the work does. A work that is aborted rejects with the reason, once it has
  * really ended or the grace is over; what arrives later goes to `onLate`.
  */
-export function withTimeout<T>(
+export async function withTimeout<T>(
   clock: Pick<Clock, "setTimeout">,
   timeoutMs: number,
   work: () => Promise<T>,
   options: WithTimeoutOptions,
 ): Promise<T> {
-  return new Promise<T>((resolve, reject) => new Bounded(clock, options, resolve, reject).run(timeoutMs, work));
+  const { abort } = options;
+  const bounded = new Bounded<T>(clock, options, abort);
+  const onAbort = (): void => bounded.end(abort.signal.reason);
+  abort.signal.addEventListener("abort", onAbort, { once: true });
+  const running = bounded.run(timeoutMs, work);
+  if (abort.signal.aborted) onAbort();
+  try {
+    return await running;
+  } finally {
+    abort.signal.removeEventListener("abort", onAbort);
+  }
 }
 
 type Stage =
@@ -37,72 +57,100 @@ type Stage =
   | { readonly name: "ending"; readonly reason: unknown }
   | { readonly name: "over" };
 
-class Bounded<T> {
+const RUNNING: Stage = { name: "running" };
+const OVER: Stage = { name: "over" };
+
+/** One bounded piece of work: as {@link withTimeout}, and it can be asked to end. */
+export class Bounded<T> implements BoundedCall {
   readonly #clock: Pick<Clock, "setTimeout">;
-  readonly #options: WithTimeoutOptions;
-  readonly #resolve: (value: T) => void;
-  readonly #reject: (error: unknown) => void;
-  #stage: Stage = { name: "running" };
+  readonly #options: BoundedOptions;
+  readonly #abort: AbortController;
+  #stage: Stage = RUNNING;
+  /** True while the work runs, also when it was given up. */
+  isWorking = false;
   #timer: Timer | undefined;
+  #resolve: (value: T) => void = () => {};
+  #reject: (error: unknown) => void = () => {};
 
   constructor(
     clock: Pick<Clock, "setTimeout">,
-    options: WithTimeoutOptions,
-    resolve: (value: T) => void,
-    reject: (error: unknown) => void,
+    options: BoundedOptions,
+    abort: AbortController = new AbortController(),
   ) {
     this.#clock = clock;
     this.#options = options;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#abort = abort;
   }
 
-  run(timeoutMs: number, work: () => Promise<T>): void {
-    const { abort, outer } = this.#options;
-    this.#timer = this.#clock.setTimeout(() => this.#end(new TimeoutReached(`${timeoutMs} ms are over`)), timeoutMs);
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Runs it, once. One that was asked to end before that does not begin. */
+  run(timeoutMs: number, work: (call: BoundedCall) => PromiseLike<T> | T): Promise<T> {
+    const { outer } = this.#options;
+    if (this.#stage.name === "ending") {
+      this.#timer?.cancel();
+      return Promise.reject(this.#stage.reason);
+    }
+    const settled = new Promise<T>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#timer = this.#clock.setTimeout(() => this.end(new TimeoutReached(`${timeoutMs} ms are over`)), timeoutMs);
     outer?.addEventListener("abort", this.#onOuter, { once: true });
-    abort.signal.addEventListener("abort", this.#onAbort, { once: true });
-    work().then(
+    this.isWorking = true;
+    begun(() => work(this)).then(
       (value) => this.#result(value),
       (error: unknown) => this.#failure(error),
     );
     if (outer?.aborted === true) this.#onOuter();
-    else if (abort.signal.aborted) this.#onAbort();
+    return settled;
   }
 
-  readonly #onOuter = (): void => this.#end(this.#options.outer?.reason);
-  readonly #onAbort = (): void => this.#end(this.#options.abort.signal.reason);
+  readonly #onOuter = (): void => this.end(this.#options.outer?.reason);
 
-  #end(reason: unknown): void {
+  /** Asks it to end. Does nothing once it has ended or was asked before. */
+  end(reason: unknown): void {
     if (this.#stage.name !== "running") return;
     this.#stage = { name: "ending", reason };
     this.#timer?.cancel();
-    const { abort, graceMs = 0 } = this.#options;
-    abort.abort(reason);
-    if (graceMs === 0) this.#finish(() => this.#reject(reason));
-    else this.#timer = this.#clock.setTimeout(() => this.#finish(() => this.#reject(reason)), graceMs);
+    const { graceMs = 0 } = this.#options;
+    this.#abort.abort(reason);
+    const giveUp = (): void => this.#settle(this.#reject, reason);
+    if (graceMs === 0) giveUp();
+    else this.#timer = this.#clock.setTimeout(giveUp, graceMs);
   }
 
   #result(value: T): void {
+    this.isWorking = false;
     const stage = this.#stage;
     if (stage.name === "over") this.#options.onLate?.();
-    else if (stage.name === "running" || this.#options.acceptWithinGrace === true)
-      this.#finish(() => this.#resolve(value));
-    else this.#finish(() => this.#reject(stage.reason));
+    else if (stage.name === "running" || this.#options.acceptWithinGrace === true) this.#settle(this.#resolve, value);
+    else this.#settle(this.#reject, stage.reason);
   }
 
   #failure(error: unknown): void {
+    this.isWorking = false;
     const stage = this.#stage;
     if (stage.name === "over") return;
     const reported = stage.name === "ending" && this.#options.acceptWithinGrace !== true ? stage.reason : error;
-    this.#finish(() => this.#reject(reported));
+    this.#settle(this.#reject, reported);
   }
 
-  #finish(settle: () => void): void {
-    this.#stage = { name: "over" };
+  #settle<V>(settle: (value: V) => void, value: V): void {
+    this.#stage = OVER;
     this.#timer?.cancel();
     this.#options.outer?.removeEventListener("abort", this.#onOuter);
-    this.#options.abort.signal.removeEventListener("abort", this.#onAbort);
-    settle();
+    settle(value);
+  }
+}
+
+/** No async function: that is a promise more where the work gives one. */
+function begun<T>(work: () => PromiseLike<T> | T): Promise<T> {
+  try {
+    return Promise.resolve(work());
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

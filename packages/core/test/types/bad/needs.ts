@@ -1,5 +1,5 @@
 // Needs that are not there, are not definitions, or are used as something they are not.
-import { cached, current, fresh, lazy, optional, resource, when } from "@steward/core";
+import { cached, current, fresh, input, lazy, optional, resource, when } from "@steward/core";
 
 const db = resource("db", { start: () => ({ url: "x" }) });
 const me = resource("me", { lifetime: "request", start: () => ({ name: "ann" }) });
@@ -29,3 +29,17 @@ export const r = resource("r", { needs: { it: when(config, (c) => c.smpt, db, db
 export const s = resource("s", { start: () => 1, criticality: "optionl" }); // error: TS2820 not assignable to type 'Criticality
 export const u = resource("u", { start: () => 1, strat: () => 2 }); // error: TS2561 'strat' does not exist
 export const i = resource("i", { lifetime: "forever", start: () => 1 }); // error: TS2322 not assignable to type 'Lifetime
+
+const size = input<string>()("size");
+const other = input<string>()("other");
+const shape = input<{ readonly kind: string }>()("shape");
+const model = resource("model", { needs: { size }, start: ({ size }) => size.length });
+const shaped = resource("shaped", { needs: { shape }, start: () => 1 });
+const models = cached(model, { key: size, ttlMs: 1, max: 2 });
+export const v = resource("v", { lifetime: "request", needs: { models }, start: ({ models }) => models(3) }); // error: TS2345 'number' is not assignable to parameter of type 'string'
+export const w = resource("w", { lifetime: "request", needs: { models }, start: ({ models }) => models.toFixed() }); // error: TS2339 'toFixed' does not exist
+export const x = cached(model, { key: other, ttlMs: 1 }); // error: TS2322 '"application:other"' is not assignable to type '"application:size"'
+export const y = cached(model, { ttlMs: 1, max: 2 }); // error: TS2345 not assignable
+export const z = cached(model, { key: size, ttlMs: 1, mx: 2 }); // error: TS2353 'mx' does not exist
+export const aa = cached(shaped, { key: shape, ttlMs: 1 }); // error: TS2322 is not assignable to type 'CacheKey'
+export const ab = resource("ab", { needs: { models }, start: () => 1 }); // error: TS2322 an application resource cannot need 'models': it lives shorter

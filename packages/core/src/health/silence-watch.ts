@@ -1,0 +1,144 @@
+import type { Clock, Timer } from "../time/clock.ts";
+
+/** How far an answer has come. Another value than before says that the connection lives. */
+export interface AnswerProgress {
+  /** Which piece of work the answer is for: a number that each gets anew. */
+  readonly begun: number;
+  /** Bytes that have come so far. */
+  readonly received: number;
+}
+
+/** What a {@link SilenceWatch} works on. `C` is a connection of the driver. */
+export interface SilenceWatchParts<C> {
+  readonly clock: Clock;
+  /** Silence after which the server is asked, in ms; 0: never. */
+  readonly silenceMs: number;
+  /** All connections there are. */
+  readonly connections: () => Iterable<C>;
+  /** How far an answer has come that a connection owes; `undefined` where it owes none, or has ended. */
+  readonly progressOf: (connection: C) => AnswerProgress | undefined;
+  /** Asks the server, over a connection of its own, which of these it does not work for. Rejects without an answer. */
+  readonly ask: (suspects: readonly C[], signal: AbortSignal) => Promise<ReadonlySet<C>>;
+  /** Cuts a connection off that the server does not work for. */
+  readonly cutOff: (connection: C, silentMs: number) => void;
+  /** Called after some were cut off: those that are idle may share their fate. */
+  readonly onLost: () => void;
+  /** Called at every look, for what else is to be done now and then. Default: nothing. */
+  readonly onTick?: () => void;
+}
+
+/** Since when nothing has come on a connection that owes an answer. */
+interface Silence extends AnswerProgress {
+  readonly since: number;
+  askAt: number;
+}
+
+/** Silence below this is never suspicious, in ms: an answer may be on its way. */
+const LEAST_SILENCE_MS = 200;
+
+/**
+ * Finds connections whose peer has vanished without a word, for drivers that carry one piece of work at a time.
+ *
+ * A long piece of work is silent too, so silence alone proves nothing: the server is asked over another connection what it
+ * does for those that are silent. One that it works for is left alone; one that it does not know of is cut off.
+ */
+export class SilenceWatch<C> {
+  readonly #parts: SilenceWatchParts<C>;
+  readonly #silences = new Map<C, Silence>();
+  #timer: Timer | undefined;
+  #asking: AbortController | undefined;
+
+  constructor(parts: SilenceWatchParts<C>) {
+    this.#parts = parts;
+  }
+
+  /** Looks from now on: every look costs one pass over the connections. */
+  start(): void {
+    const { clock, silenceMs, onTick } = this.#parts;
+    const everyMs = Math.min(1_000, Math.max(20, (silenceMs === 0 ? 1_000 : silenceMs) / 5));
+    const tick = (): void => {
+      this.#timer = clock.setTimeout(tick, everyMs, { unref: true });
+      onTick?.();
+      // After a stall of our own the replies may lie in the socket, unread: they are read first.
+      if (silenceMs > 0) setImmediate(() => this.#look());
+    };
+    this.#timer = clock.setTimeout(tick, everyMs, { unref: true });
+  }
+
+  /** Looks no more, and gives up a question that is under way. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#asking?.abort();
+    this.#silences.clear();
+  }
+
+  /** The server has answered elsewhere: what is silent is asked about now. */
+  serverAnswers(): void {
+    const now = this.#parts.clock.now();
+    for (const silence of this.#silences.values())
+      if (now - silence.since >= LEAST_SILENCE_MS) silence.askAt = Math.min(silence.askAt, now);
+    this.#look();
+  }
+
+  #look(): void {
+    const { clock, connections, progressOf, silenceMs } = this.#parts;
+    const now = clock.now();
+    let isDue = false;
+    const owing = new Set<C>();
+    for (const connection of connections()) {
+      const progress = progressOf(connection);
+      if (progress === undefined) continue;
+      owing.add(connection);
+      const silence = this.#silences.get(connection);
+      if (silence === undefined || !isSame(silence, progress))
+        this.#silences.set(connection, { ...progress, since: now, askAt: now + silenceMs });
+      else if (now >= silence.askAt) isDue = true;
+    }
+    for (const connection of this.#silences.keys()) if (!owing.has(connection)) this.#silences.delete(connection);
+    if (isDue && this.#asking === undefined && this.#timer !== undefined) void this.#ask(now);
+  }
+
+  async #ask(now: number): Promise<void> {
+    const suspects = [...this.#silences].filter(([, { since }]) => now - since >= LEAST_SILENCE_MS);
+    const asking = (this.#asking = new AbortController());
+    let answered = false;
+    try {
+      const gone = await this.#parts.ask(
+        suspects.map(([connection]) => connection),
+        asking.signal,
+      );
+      answered = true;
+      this.#judge(suspects, gone);
+    } catch {
+      // No answer proves nothing; the deadline of each piece of work goes on.
+    } finally {
+      this.#asking = undefined;
+      this.#askLater(suspects, answered);
+    }
+  }
+
+  #judge(suspects: readonly (readonly [C, Silence])[], gone: ReadonlySet<C>): void {
+    const { clock, progressOf, cutOff, onLost } = this.#parts;
+    let found = false;
+    for (const [connection, silence] of suspects) {
+      const progress = gone.has(connection) ? progressOf(connection) : undefined;
+      if (progress === undefined || !isSame(silence, progress)) continue;
+      this.#silences.delete(connection);
+      found = true;
+      cutOff(connection, clock.now() - silence.since);
+    }
+    if (found) onLost();
+  }
+
+  /** A piece of work that the server is at may go on for long: it is asked again after as long as it has been silent. */
+  #askLater(suspects: readonly (readonly [C, Silence])[], answered: boolean): void {
+    const { clock, silenceMs } = this.#parts;
+    const now = clock.now();
+    for (const [, silence] of suspects) silence.askAt = now + Math.max(silenceMs, answered ? now - silence.since : 0);
+  }
+}
+
+function isSame(a: AnswerProgress, b: AnswerProgress): boolean {
+  return a.begun === b.begun && a.received === b.received;
+}
