@@ -20,12 +20,13 @@ import {
 } from "@steward/core/driver";
 import { Engine } from "./lifecycle/engine.ts";
 import { viewOf, type GraphView } from "./graph/view.ts";
-import { Graph, type AnyDefinition, type Override, type Overrides } from "./graph/graph.ts";
+import { Graph, type AnyDefinition, type Edge, type Override, type Overrides } from "./graph/graph.ts";
 import { monitorShape, type MonitorOptions } from "./health/monitor.ts";
 import { clockRule, definitionRule, inputsRule, rootsRule } from "./options.ts";
-import { refuseUnusedOverrides, type ReplacementFor, type ReplacementReach } from "./graph/override.ts";
+import { refuseUnused, type ReplacementFor, type ReplacementReach } from "./graph/override.ts";
 import { allUp, announceUp, onUp } from "./main/up.ts";
 import { RunningContainer } from "./running.ts";
+import type { Allowed } from "./graph/strict.ts";
 import type { AllInputs, SomeDefinition } from "./scope/scope-types.ts";
 import { sessionShape, type SessionOptions } from "./session/sessions.ts";
 import type { Limits } from "./stop/stop-budget.ts";
@@ -46,7 +47,7 @@ export interface ContainerOptions {
   readonly stopTimeoutMs?: number;
   /** Bounds of user sessions. */
   readonly sessions?: SessionOptions;
-  /** How the health of resources is watched; `false` for not at all. Default: probes every 10 s where real calls do not tell enough. */
+  /** How the health of resources is watched; `false` for not at all. Default: probes every 10 s where real calls do not show enough. */
   readonly health?: MonitorOptions | false;
   /** What every resource does where it does not say otherwise: deadline, retry, breaker, probes, series. */
   readonly defaults?: ResourceDefaults;
@@ -119,12 +120,20 @@ export class Container<out Open extends string = never> {
   readonly #roots: readonly AnyDefinition[];
   readonly #overrides: Overrides;
   readonly #options: ContainerOptions;
+  /** Set for a strict container. */
+  readonly #allowed: Allowed;
 
   /** @internal `container(...)` makes these. */
-  constructor(roots: readonly AnyDefinition[], overrides: Overrides, options: ContainerOptions) {
+  constructor(
+    roots: readonly AnyDefinition[],
+    overrides: Overrides,
+    options: ContainerOptions,
+    allowed: Allowed = undefined,
+  ) {
     this.#roots = roots;
     this.#overrides = overrides;
     this.#options = options;
+    this.#allowed = allowed;
   }
 
   /**
@@ -149,7 +158,49 @@ export class Container<out Open extends string = never> {
     const override: Override = isDefinition(replacement)
       ? { kind: "definition", definition: replacement }
       : { kind: "value", value: replacement };
-    return new Container(this.#roots, new Map([...this.#overrides, [definition, override]]), this.#options);
+    const overrides = new Map([...this.#overrides, [definition, override]]);
+    return new Container(this.#roots, overrides, this.#options, this.#allowed);
+  }
+
+  /**
+   * The same container with more roots: what they need, it holds and starts too.
+   *
+   * @example
+   * ```ts
+   * import { resource } from "@steward/core";
+   * import { container } from "@steward/container";
+   * const db = resource("db", { start: () => "db" });
+   * await using running = await container([]).withRoots([db]).start();
+   * console.log(running.get(db)); // => db
+   * ```
+   */
+  withRoots(roots: readonly SomeDefinition[]): Container<Open> {
+    assertShape("withRoots", rootsRule(), roots);
+    return new Container([...this.#roots, ...roots], this.#overrides, this.#options, this.#allowed);
+  }
+
+  /**
+   * The same container for tests: it starts nothing that reaches the outside and was not overridden. That is every
+   * driver, every resource with a `guard` or a `probe`, and every resource that needs nothing, because its start has
+   * all by itself. What only combines others may start, and so may what takes the place of another.
+   *
+   * @param allowed What may start all the same.
+   *
+   * @example
+   * ```ts
+   * import { isStewardError, resource } from "@steward/core";
+   * import { container } from "@steward/container";
+   * const db = resource("db", { start: () => ({ count: async () => 2 }) });
+   * const users = resource("users", { needs: { db }, start: ({ db }) => db });
+   * const test = container([users]).strict();
+   * console.log(isStewardError(await test.start().catch((e: unknown) => e), "NOT_OVERRIDDEN")); // => true
+   * await using running = await test.override(db, { count: async () => 1 }).start();
+   * console.log(await running.get(users).count()); // => 1
+   * ```
+   */
+  strict(allowed: readonly SomeDefinition[] = []): Container<Open> {
+    assertShape("strict", rootsRule(), allowed);
+    return new Container(this.#roots, this.#overrides, this.#options, new Set(allowed));
   }
 
   /**
@@ -159,6 +210,7 @@ export class Container<out Open extends string = never> {
    * @throws {OPTIONS_INVALID} listing every wrong option of every resource, before anything connects where that can be known.
    * @throws {INPUT_MISSING} when an input has no value.
    * @throws {NOT_IN_GRAPH} when an override replaces what nothing here needs.
+   * @throws {NOT_OVERRIDDEN} when the container is strict, naming all that reaches the outside without an override.
    */
   async start<const B extends readonly Binding[] = readonly []>(
     this: Container<Open> & AllInputs<Open, B>,
@@ -176,8 +228,8 @@ export class Container<out Open extends string = never> {
     } = this.#options;
     assertShape("start", inputsRule(), inputs ?? []);
     assertShape("start", startShape, options);
-    refuseUnusedOverrides(this.#roots, this.#overrides);
-    const graph = new Graph(this.#roots, this.#overrides, inputs ?? []);
+    this.#refuseUnused();
+    const graph = new Graph(this.#roots, this.#overrides, inputs ?? [], this.#allowed);
     const { onBackgroundEnd } = options;
     const engine = new Engine(graph, {
       name,
@@ -202,14 +254,37 @@ export class Container<out Open extends string = never> {
 
   /** The graph as data, without starting anything; `explain(app)` prints it. Inputs of the application show without a value. */
   graph(): GraphView {
-    refuseUnusedOverrides(this.#roots, this.#overrides);
+    this.#refuseUnused();
     return viewOf(new Graph(this.#roots, this.#overrides, undefined), []);
+  }
+
+  /** @internal See {@link definitionsHeld}. */
+  get held(): readonly AnyDefinition[] {
+    const { nodes, roots, scopeEdges } = new Graph(this.#roots, this.#overrides, undefined);
+    const found = new Set(roots);
+    const follow = (edges: readonly Edge[]): void => {
+      for (const edge of edges)
+        if (edge.kind !== "when" && edge.kind !== "lazy" && edge.instance === undefined) found.add(edge.to);
+    };
+    follow(scopeEdges);
+    for (const index of found) follow(nodes[index]?.edges ?? []); // it grows meanwhile
+    return [...found].flatMap((index) => nodes[index]?.definition ?? []);
+  }
+
+  #refuseUnused(): void {
+    refuseUnused("override", this.#overrides.keys(), this.#roots, this.#overrides);
+    refuseUnused("strict", this.#allowed ?? [], this.#roots, this.#overrides);
   }
 }
 
 /** The containers of this process that are up. A server that is a resource finds its own among them. */
 export function containersUp(): Iterable<RunningContainer> {
   return allUp() as Iterable<RunningContainer>; // `Container.start` announces these
+}
+
+/** The application resources that a container has as soon as it is up; what is needed lazily or by a choice is none. */
+export function definitionsHeld(container: Container<never>): readonly AnyDefinition[] {
+  return container.held;
 }
 
 /** Calls a listener for every container that is up from here on; the result ends that. What it throws fails the start. */

@@ -11,6 +11,8 @@ export const CONTAINER_CODES = {
     "A definition holds a resource that may be down and has no object while it is; current(...) is needed.",
   INPUT_MISSING: "A container or a scope was opened without an input that it needs.",
   NOT_IN_GRAPH: "Something was asked for that the container does not hold or has not started.",
+  NOT_OVERRIDDEN:
+    "A strict container, or a scope of it, would start something that reaches the outside and was not overridden.",
   START_FAILED: "A resource failed to start, so everything that had started was stopped again.",
   STOP_FAILED: "One or more resources failed to stop, or did not stop in time; the others did.",
   RESTART_FAILED:
@@ -19,11 +21,12 @@ export const CONTAINER_CODES = {
   CONTAINER_CLOSED: "The container is stopping or stopped and opens no more scopes.",
   SCOPE_CLOSED: "A scope was used after it was closed.",
   SESSION_MISSING: "A session resource was asked for outside of a session.",
+  CACHED_LIMIT: "As many instances of a cached need as there may be by their keys all have a user.",
   SESSION_LIMIT: "All sessions are in use and their number is at its limit.",
   GENERATOR_DID_NOT_YIELD: "A lifecycle generator returned without yielding its value.",
   GENERATOR_YIELDED_TWICE: "A lifecycle generator yielded a second time where only its end was expected.",
   GENERATOR_SWALLOWED_ERROR: "A lifecycle generator caught the error of the handler and did not throw it on.",
-  BACKGROUND_ENDED: "The background work of a resource ended although nobody asked it to.",
+  BACKGROUND_ENDED: "The background work of a resource ended although nothing had asked it to.",
   UNCAUGHT_ERROR: "An error was thrown or rejected that nothing caught; the process stops everything and ends.",
   SHUTDOWN_TIMEOUT: "The shutdown took longer than its total timeout.",
 } as const;

@@ -1,6 +1,5 @@
-export { containersUp, onContainerUp } from "./container.ts";
+export { containersUp, definitionsHeld, onContainerUp } from "./container.ts";
 export type { ReplacementFor, ReplacementReach } from "./graph/override.ts";
-export { bearerCheck } from "./health/bearer.ts";
 export { announceShutdown } from "./main/shutdown-announced.ts";
 export { PreparedNeeds, type FrameworkScope } from "./scope/prepared.ts";
 export type { AllInputs, ScopeNeeds } from "./scope/scope-types.ts";

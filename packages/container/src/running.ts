@@ -52,7 +52,7 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
   /**
    * The value of an application resource; `undefined` when configuration disabled it.
    *
-   * @throws {NOT_IN_GRAPH} when the container does not hold it, or holds it only lazily and nobody has used it yet.
+   * @throws {NOT_IN_GRAPH} when the container does not hold it, or holds it only lazily and it has not been used yet.
    */
   get<D extends SomeDefinition>(definition: D & HeldByContainer<D>): Resolved<D> {
     return this.#nodeOf(definition).value as Resolved<D>; // the graph keeps a value with its definition
@@ -238,7 +238,7 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
     const near = nearest(name, graph.byName.keys());
     const hint =
       index !== undefined
-        ? "it is needed only lazily and nobody has used it yet"
+        ? "it is needed only lazily and it has not been used yet"
         : near === undefined
           ? "add it to the roots of container([...])"
           : `did you mean "${near}"?`;

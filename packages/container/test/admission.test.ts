@@ -58,7 +58,7 @@ t.test("what may be down is undefined for who needs it as current, in resources,
   await running.stop();
 });
 
-t.test("what may be down and is needed in another way is refused, also where a scope asks for it", async (t) => {
+t.test("what may be down and is needed otherwise is refused, also where a scope asks for it", async (t) => {
   const { cache } = unreliable();
   const never = cache as never; // the compiler refuses it in the same words
   for (const need of [never, optional(never), lazy(never), fresh(never)]) {

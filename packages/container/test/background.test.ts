@@ -178,7 +178,7 @@ t.test("the limit can be set, to none at all too, and so can what happens past i
   await third.stop();
 });
 
-t.test("a stop ends work that waits to run again, and what it throws then is nobody's loss", async (t) => {
+t.test("a stop ends work that waits to run again, and what it throws then is not reported", async (t) => {
   const heard: unknown[] = [];
   const { clock, app, runs, log } = flaky();
   const running = await app.start([], { onBackgroundEnd: (event) => heard.push(event) });

@@ -74,7 +74,7 @@ t.test(
   },
 );
 
-t.test("what using in a generator suppresses is told apart from what it throws", async (t) => {
+t.test("what using in a generator suppresses is kept apart from what it throws", async (t) => {
   const uses = resource("uses", {
     lifetime: "request",
     async *start() {

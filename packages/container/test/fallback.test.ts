@@ -93,7 +93,7 @@ t.test("a first that is down when the container starts is used once it is up", a
   t.equal(await running.get(pages).read("a"), "remote a");
 });
 
-t.test("a plain optional resource that is down gives way too, also in a scope", async (t) => {
+t.test("a plain optional resource that is down is replaced too, also in a scope", async (t) => {
   const primary = resource("primary", {
     criticality: "optional",
     start: (): Store => {

@@ -1,5 +1,5 @@
 import { cached, input, lazy, resource } from "@steward/core";
-import { FakeClock } from "@steward/testing";
+import { FakeClock, rounds } from "@steward/testing";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import t from "tap";
@@ -25,24 +25,26 @@ async function growth(calls: number, call: (i: number) => Promise<unknown>): Pro
 const MEGABYTE = 1 << 20;
 const config = resource("config", { start: () => ({}) });
 
-t.test("100,000 scopes with definitions that are made for each leave nothing behind", async (t) => {
+const SCOPES = rounds(100_000);
+
+t.test(`${SCOPES} scopes with definitions that are made for each keep nothing`, async (t) => {
   await using running = await container([config]).start();
-  const grown = await growth(100_000, (i) => {
+  const grown = await growth(SCOPES, (i) => {
     const made = resource("made", { lifetime: "request", needs: { config }, start: () => i });
     return running.scope([], { made }, ({ made }) => made);
   });
-  t.comment(`100,000 scopes: ${grown} bytes`);
+  t.comment(`${grown} bytes`);
   t.ok(grown < MEGABYTE, `${grown} bytes`);
 });
 
 t.test("keys, inputs and edges that are made for each call are forgotten too", async (t) => {
   await using running = await container([config]).start();
-  const grown = await growth(20_000, (i) => {
+  const grown = await growth(rounds(20_000), (i) => {
     const id = input<number>()("id", { lifetime: "request" });
     const view = resource("view", { lifetime: "request", needs: { id, later: lazy(config) }, start: ({ id }) => id });
     return running.scope([id.is(i)], { [`key${i}`]: view, config }, (values) => values);
   });
-  const keys = await growth(20_000, (i) => running.scope([], { [`key${i}`]: config }, (values) => values));
+  const keys = await growth(rounds(20_000), (i) => running.scope([], { [`key${i}`]: config }, (values) => values));
   t.ok(grown < MEGABYTE && keys < MEGABYTE, `${grown} and ${keys} bytes`);
 });
 
@@ -50,12 +52,12 @@ t.test("sessions, cached instances and overrides of a call are forgotten with it
   const cart = resource("cart", { lifetime: "session", needs: { config }, start: () => ({}) });
   const clock = new FakeClock();
   const running = await container([config, cart], { clock, sessions: { max: 10 } }).start();
-  const sessions = await growth(5_000, (i) => running.session(`u${i}`).get(cart));
-  const overrides = await growth(5_000, async (i) => {
+  const sessions = await growth(rounds(5_000), (i) => running.session(`u${i}`).get(cart));
+  const overrides = await growth(rounds(5_000), async (i) => {
     using _override = running.override(config, { i });
     await running.scope([], { config }, () => 1);
   });
-  const instances = await growth(2_000, async (i) => {
+  const instances = await growth(rounds(2_000), async (i) => {
     const needs = { config: cached(config, { ttlMs: 1 + (i % 2) / 10 }) };
     await running.scope([], { made: resource("made", { lifetime: "request", needs, start: () => 1 }) }, () => 1);
     await clock.advance(2);

@@ -1,13 +1,14 @@
 import { container } from "../src/index.ts";
-import { input, resource, type Binding, type Definition } from "@steward/core";
+import { input, lazy, resource, type Binding, type Definition } from "@steward/core";
 import { originOf, specOf, variantOf } from "@steward/core/container";
+import { definitionsHeld } from "../src/framework.ts";
 import t from "tap";
 
 const request = input<string>()("request", { lifetime: "request" });
 const db = resource("db", { start: () => ({ name: "real" }) });
 
 t.test(
-  "prepared needs tell their inputs and what they make, and are resolved in scopes that the caller ends",
+  "prepared needs name their inputs and what they make, and are resolved in scopes that the caller ends",
   async (t) => {
     const log: string[] = [];
     const tx = resource("tx", {
@@ -110,4 +111,14 @@ t.test("overrides are taken back in any order; the last that is left is in force
   two?.[Symbol.dispose]();
   two?.[Symbol.dispose]();
   t.equal(await seen(), "own");
+});
+
+t.test("a framework learns what a container has as soon as it is up, and not what may never be made", (t) => {
+  const inner = resource("inner", { start: () => 1 });
+  const asked = resource("asked", { start: () => 2 });
+  const later = resource("later", { start: () => 3 });
+  const root = resource("root", { needs: { inner, later: lazy(later) }, start: () => 4 });
+  const each = resource("each", { lifetime: "request", needs: { asked }, start: () => 5 });
+  t.strictSame(new Set(definitionsHeld(container([root, each]))), new Set([root, inner, asked]));
+  t.end();
 });

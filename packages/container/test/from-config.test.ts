@@ -34,16 +34,16 @@ const kinds = { pool, counter };
 t.test("a plain object becomes typed definitions, by the factories that its kinds name", async (t) => {
   const made = fromConfig(kinds, {
     db: { kind: "pool", url: "pool://main", maxConnections: 5, criticality: "optional" },
-    visits: { kind: "counter", from: 7 },
+    counts: { kind: "counter", from: 7 },
   });
   const db: Definition<PoolOptions> = made.db;
   await using running = await container(Object.values(made)).start();
   t.same(running.get(db), { url: "pool://main", maxConnections: 5 });
-  t.equal(running.get(made.visits).from, 7);
+  t.equal(running.get(made.counts).from, 7);
   t.equal(running.health().resources.find(({ name }) => name === "db")?.criticality, "optional");
 });
 
-t.test("a configuration that was read from a file is checked in the same way", async (t) => {
+t.test("a configuration that was read from a file is checked alike", async (t) => {
   const config = JSON.parse(`{ "a": { "kind": "pool", "url": "pool://a" } }`) as Record<string, { kind: "pool" }>;
   const made = fromConfig(kinds, config);
   await using running = await container(Object.values(made)).start();
@@ -52,7 +52,7 @@ t.test("a configuration that was read from a file is checked in the same way", a
   t.same(Object.keys(fromConfig(kinds, odd)), ["__proto__"], "a name like any other");
 });
 
-t.test("everything wrong in all resources is told at once, with the nearest names", (t) => {
+t.test("everything wrong in all resources is reported at once, with the nearest names", (t) => {
   const wrong = {
     db: { kind: "pol", url: "x" },
     other: { kind: "pool", url: 5, maxConection: 1 },

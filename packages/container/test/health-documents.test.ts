@@ -2,7 +2,7 @@ import { request as httpRequest } from "node:http";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
-import { bearerCheck } from "../src/framework.ts";
+import { bearerCheck } from "@steward/core/driver";
 import { container, healthEndpoints, runMain, serveManagement, type HealthReport } from "../src/index.ts";
 import { Guard, resource } from "@steward/core";
 import { Manager, defineDriver, type ManagerContext } from "@steward/core/driver";
@@ -213,7 +213,7 @@ t.test("a token is taken whatever the case of its scheme, and nothing that is li
   for (const given of [undefined, "", "s3cret", "Basic s3cret", "Bearer", "Bearer ", "Bearer s3cre", "Bearer s3cretx"])
     t.notOk(isAllowed(given), String(given));
   for (const given of ["Bearer S3CRET", "Bearers3cret", ["Bearer s3cret"], 1]) t.notOk(isAllowed(given), String(given));
-  t.notOk(bearerCheck("")("Bearer "), "an empty token lets nobody in");
+  t.notOk(bearerCheck("")("Bearer "), "an empty token lets no caller in");
   const answer = healthEndpoints(() => undefined, { token: "s3cret" });
   t.equal(answer("GET", "/health/detailed", { authorization: "bearer s3cret" })?.status, 503);
   t.equal(answer("GET", "/health/detailed", { authorization: "bearer s3creT" })?.status, 401);

@@ -127,7 +127,7 @@ t.test("health is 503 when a critical resource is unhealthy, and counts the reso
   t.equal(answer("GET", "/health/resources/db")?.status, 503);
 });
 
-t.test("resources are told one by one; why they are not well only where details are asked for", async (t) => {
+t.test("resources are shown one by one; why they are not well only where details are asked for", async (t) => {
   const running = seen([{ name: "db main", status: "unhealthy", reason: "no route to 10.0.0.7" }]);
   const brief = healthEndpoints(running);
   t.notMatch(brief("GET", "/health/resources")?.body, /10\.0\.0\.7/);
@@ -173,16 +173,16 @@ t.test("details need the token where there is one, and are not there where there
   const refused = answer("GET", "/health/detailed", { authorization: "Bearer s3cre" });
   t.equal(refused?.status, 401);
   t.equal(refused?.headers["www-authenticate"], 'Bearer realm="health"');
-  const told = answer("GET", "/health/detailed", { authorization: "Bearer s3cret" });
-  t.equal(told?.status, 503);
-  t.match(JSON.parse(told?.body ?? ""), {
+  const shown = answer("GET", "/health/detailed", { authorization: "Bearer s3cret" });
+  t.equal(shown?.status, 503);
+  t.match(JSON.parse(shown?.body ?? ""), {
     status: "unhealthy",
     resources: [{ name: "db", reason: "no route to 10.0.0.7" }],
   });
   t.notMatch(answer("GET", "/health/resources")?.body, /10\.0\.0\.7/);
 });
 
-t.test("parts are told by kind and by tag; a part without resources is not there", async (t) => {
+t.test("parts are shown by kind and by tag; a part without resources is not there", async (t) => {
   const answer = healthEndpoints(
     seen([
       { name: "redis", driver: "redis", tags: ["cache"] },
@@ -202,7 +202,7 @@ t.test("parts are told by kind and by tag; a part without resources is not there
   t.equal(answer("GET", "/health/config")?.status, 404);
 });
 
-t.test("health+json is told to whoever asks for it", async (t) => {
+t.test("health+json is the answer to who asks for it", async (t) => {
   const source = seen(
     [{ name: "db", driver: "database", status: "degraded", responseTimeMs: 3, lastCheckAt: READ_AT, reason: "slow" }],
     {

@@ -10,6 +10,8 @@ class Remote {
   down = false;
   renewals = 0;
   probes = 0;
+  /** What a renewal waits for. */
+  renewing: Promise<void> = Promise.resolve();
 }
 
 class RemoteManager extends Manager<{ call(): Promise<string> }> {
@@ -35,6 +37,7 @@ class RemoteManager extends Manager<{ call(): Promise<string> }> {
   protected override onStop(): void {}
   override async renew(): Promise<void> {
     this.#remote.renewals++;
+    await this.#remote.renewing;
   }
   #answer(): Promise<string> {
     return this.#remote.down ? Promise.reject(new Error("connect ECONNREFUSED")) : Promise.resolve("answer");
@@ -145,6 +148,19 @@ t.test("what stays unhealthy is renewed, at growing intervals and not more than 
   await running.stop();
   await clock.advance(600_000);
   t.equal(remote.renewals, 5, "and none after the stop");
+  t.equal(clock.pending, 0);
+});
+
+t.test("a renewal that is under way when all stops is the last one", async (t) => {
+  const { clock, remote, running } = await setUp();
+  let finish: () => void = () => {};
+  remote.renewing = new Promise((resolve) => (finish = resolve));
+  remote.down = true;
+  await clock.advance(20_000);
+  t.equal(remote.renewals, 1);
+  await running.stop();
+  finish();
+  await clock.advance(0);
   t.equal(clock.pending, 0);
 });
 

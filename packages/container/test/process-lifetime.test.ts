@@ -23,7 +23,7 @@ t.test("an override of one container does not reach another through what both sh
   t.equal(two.get(line), three.get(line));
 });
 
-t.test("inputs tell shared instances apart, equal ones share", async (t) => {
+t.test("containers with different inputs have instances of their own, those with equal ones share", async (t) => {
   const url = input<string>()("url", { lifetime: "process" });
   const pool = resource("pool", { lifetime: "process", needs: { url }, start: ({ url }) => ({ url }) });
   const app = container([pool]);

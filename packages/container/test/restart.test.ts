@@ -50,7 +50,7 @@ t.test("a lazy start that has nothing to do with a restart does not wait for it,
   t.strictSame(reports.log, ["+report", "-report"]);
 });
 
-t.test("a lazy start during a restart of what it needs gets the new instance, whoever comes first", async (t) => {
+t.test("a lazy start during a restart of what it needs gets the new instance, whichever comes first", async (t) => {
   for (const turns of [0, 1, 2, 5, 50]) {
     const clock = new FakeClock();
     const parts = new Maker();
@@ -82,7 +82,7 @@ t.test("a lazy start during a restart of what it needs gets the new instance, wh
 });
 
 t.test(
-  "a lazy start that is under way when what it needs restarts is finished, and then restarted with it",
+  "a lazy start that is in progress when what it needs restarts is finished, and then restarted with it",
   async (t) => {
     const clock = new FakeClock();
     const parts = new Maker();
@@ -496,28 +496,31 @@ t.test("a caller of a lazy start waits until its deadline; the start goes on for
   await clock.runUntil(running.stop());
 });
 
-t.test("two lazy starts share what both need, and the failure of one leaves the other what it needs", async (t) => {
-  const clock = new FakeClock();
-  const parts = new Maker();
-  const engine = resource("engine", {
-    start: async () => (await clock.sleep(10), parts.start("engine")),
-    stop: (part) => parts.stop("engine", part),
-  });
-  const bad = resource("bad", {
-    needs: { engine },
-    start: async () => {
-      await clock.sleep(5);
-      throw new Error("bad");
-    },
-  });
-  const good = resource("good", { needs: { engine }, start: async ({ engine }) => (await clock.sleep(50), engine) });
-  const user = resource("user", { needs: { bad: lazy(bad), good: lazy(good) }, start: (needs) => needs });
-  const running = await container([user], { clock }).start();
-  const failed = t.rejects(running.get(user).bad(), { code: "START_FAILED" });
-  const used = running.get(user).good();
-  await clock.runUntil(Promise.all([failed, used]));
-  t.ok((await used).open);
-  t.strictSame(parts.log, ["+engine"]);
-  await clock.runUntil(running.stop());
-  t.equal(parts.up.size, 0);
-});
+t.test(
+  "two lazy starts share what both need, and the failure of one does not take from the other what it needs",
+  async (t) => {
+    const clock = new FakeClock();
+    const parts = new Maker();
+    const engine = resource("engine", {
+      start: async () => (await clock.sleep(10), parts.start("engine")),
+      stop: (part) => parts.stop("engine", part),
+    });
+    const bad = resource("bad", {
+      needs: { engine },
+      start: async () => {
+        await clock.sleep(5);
+        throw new Error("bad");
+      },
+    });
+    const good = resource("good", { needs: { engine }, start: async ({ engine }) => (await clock.sleep(50), engine) });
+    const user = resource("user", { needs: { bad: lazy(bad), good: lazy(good) }, start: (needs) => needs });
+    const running = await container([user], { clock }).start();
+    const failed = t.rejects(running.get(user).bad(), { code: "START_FAILED" });
+    const used = running.get(user).good();
+    await clock.runUntil(Promise.all([failed, used]));
+    t.ok((await used).open);
+    t.strictSame(parts.log, ["+engine"]);
+    await clock.runUntil(running.stop());
+    t.equal(parts.up.size, 0);
+  },
+);

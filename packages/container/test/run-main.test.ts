@@ -161,7 +161,7 @@ t.test("by default a shutdown may take 25 s", async (t) => {
   t.equal(clock.now(), 25_000);
 });
 
-t.test("a resource that fails to stop is told, the others stop, and the code is 1", async (t) => {
+t.test("a resource that fails to stop is reported, the others stop, and the code is 1", async (t) => {
   const { clock, proc, log, begin } = setup({ stop: () => Promise.reject(new Error("stuck")) });
   const { code } = await begin();
   proc.send("SIGTERM");

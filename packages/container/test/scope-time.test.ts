@@ -132,7 +132,7 @@ t.test("what waits for nothing arms no timer, and none is left behind", async (t
   t.equal(clock.holding, 0, "nothing keeps the process alive");
 });
 
-t.test("one cleanup of a session that hangs past a stop leaves none of the others unasked", async (t) => {
+t.test("one cleanup of a session that hangs past a stop keeps none of the others from being asked", async (t) => {
   const clock = new FakeClock();
   const log: string[] = [];
   const db = resource("db", { start: () => 1, stop: () => void log.push("-db") });
@@ -158,7 +158,7 @@ t.test("one cleanup of a session that hangs past a stop leaves none of the other
   t.strictSame(log, ["page?", "-cart", "-db"]);
 });
 
-t.test("one cleanup of a session that hangs past a restart leaves none of the others unasked", async (t) => {
+t.test("one cleanup of a session that hangs past a restart keeps none of the others from being asked", async (t) => {
   const clock = new FakeClock();
   const log: string[] = [];
   const db = resource("db", { start: () => 1, stop: () => void log.push("-db") });

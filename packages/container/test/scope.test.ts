@@ -6,7 +6,7 @@ import { container } from "../src/index.ts";
 
 const request = input<{ readonly id: string }>()("request", { lifetime: "request" });
 
-/** A generator resource that tells a log when it enters and how it is left. */
+/** A generator resource that writes to a log when it enters and how it ends. */
 function logged<const L extends "request" | "handler">(log: string[], name: string, lifetime: L) {
   return resource(name, {
     lifetime,

@@ -5,7 +5,7 @@ import { FakeClock } from "@steward/testing";
 import t from "tap";
 import * as v from "valibot";
 
-/** A resource that takes its time and tells a log of it. */
+/** A resource that takes its time and writes to a log. */
 function timed(
   clock: FakeClock,
   log: string[],
@@ -109,7 +109,7 @@ t.test("a start that ignores its abort is named, and stopped when it arrives", a
   );
   t.ok(error instanceof StartError);
   t.strictSame(error instanceof StartError && error.stillStarting, ["deaf"]);
-  t.ok(clock.now() < 2_000, "nobody waits for it");
+  t.ok(clock.now() < 2_000, "it is not waited for");
   await clock.advance(5_000);
   t.strictSame(log, ["+deaf", "-deaf"]);
 });
@@ -162,12 +162,12 @@ t.test("a caller's signal gives up the start and everything that has started is 
   t.strictSame(log, [">a", "+a", ">b", "-a"]);
 });
 
-t.test("what is needed twice starts once, and what nobody needs does not start", async (t) => {
+t.test("what is needed twice starts once, and what is not needed does not start", async (t) => {
   let starts = 0;
   const shared = resource("shared", { start: () => ++starts });
   const left = resource("left", { needs: { shared }, start: ({ shared }) => shared });
   const right = resource("right", { needs: { shared }, start: ({ shared }) => shared });
-  const unused = resource("unused", { start: () => t.fail("nobody needs it") });
+  const unused = resource("unused", { start: () => t.fail("it is not needed") });
   await using running = await container([left, right]).start();
   t.equal(starts, 1);
   t.equal(running.get(left), running.get(right));
@@ -213,7 +213,7 @@ t.test("a lazy need starts at its first use, once, with what it needs, and stops
   t.strictSame(log.slice(2), ["-page", "-search", "-engine"]);
 });
 
-t.test("a lazy start that fails leaves nothing behind and is tried again at the next use", async (t) => {
+t.test("a lazy start that fails keeps nothing and is tried again at the next use", async (t) => {
   let attempts = 0;
   let engines = 0;
   const engine = resource("engine", { start: () => ++engines, stop: () => void engines-- });
@@ -351,7 +351,7 @@ t.test("two resources of one name are refused", async (t) => {
   await t.rejects(container([one, two]).start(), { code: "GRAPH_DUPLICATE_NAME" });
 });
 
-t.test("a captive dependency that types were told to overlook is refused in the same words", async (t) => {
+t.test("a captive dependency that a cast hides from the types is refused in the same words", async (t) => {
   const me = resource("me", { lifetime: "request", start: () => 1 });
   // @ts-expect-error the types refuse it first
   const holder = resource("holder", { needs: { me }, start: () => 1 });
@@ -424,7 +424,7 @@ t.test("a lifecycle generator yields its value and releases behind it", async (t
   await t.rejects(container([empty]).start(), { cause: { code: "GENERATOR_DID_NOT_YIELD" } });
 });
 
-t.test("what failed is told once, also where it is needed again later", async (t) => {
+t.test("what failed is reported once, also where it is needed again later", async (t) => {
   let tries = 0;
   const flag = resource("flag", { start: async () => true as boolean });
   const broken = pinger("broken", { needs: { flag }, options: () => (tries++, { url: 3 as unknown as string }) });

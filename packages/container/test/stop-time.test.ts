@@ -200,7 +200,7 @@ t.test("a stop cuts short a drain that was asked for before", async (t) => {
   t.ok(ms <= 600, `took ${ms} ms`);
 });
 
-t.test("a stop aborts probes that are under way", async (t) => {
+t.test("a stop aborts probes that are in progress", async (t) => {
   const clock = new FakeClock();
   const d = resource("d", { start: () => 1, probe: never });
   const running = await container([d], { clock, health: { intervalMs: 100 } }).start();
@@ -209,7 +209,7 @@ t.test("a stop aborts probes that are under way", async (t) => {
   t.equal(ms, 0);
 });
 
-t.test("a lazy start under way is finished for a scope in flight, and aborted once scopes have ended", async (t) => {
+t.test("a lazy start in progress is finished for a scope in flight, and aborted once scopes have ended", async (t) => {
   const clock = new FakeClock();
   const log: string[] = [];
   const mailer = resource("mailer", {

@@ -3,7 +3,7 @@ import { FakeClock } from "@steward/testing";
 import t from "tap";
 import { container, StopError } from "../src/index.ts";
 
-t.test("a stop that fails holds up nobody and is told with all others", async (t) => {
+t.test("a stop that fails holds up nothing and is reported with all others", async (t) => {
   const log: string[] = [];
   const a = resource("a", { start: () => 1, stop: () => void log.push("-a") });
   const b = resource("b", { needs: { a }, start: () => 1, stop: () => Promise.reject(new Error("b is stuck")) });
@@ -40,14 +40,14 @@ t.test("a stop that hangs ends at its stop timeout and is named with whom it hel
   );
   t.match(error, {
     code: "STOP_FAILED",
-    message: /"db" in stop after 1000 ms: db: did not stop within 1000 ms; it is left behind; held up: config/,
+    message: /"db" in stop after 1000 ms: db: did not stop within 1000 ms; it is given up; held up: config/,
   });
   t.strictSame(stopped, ["config"]);
   t.equal(clock.now(), 1_000);
   t.equal(clock.holding, 0);
 });
 
-t.test("a stop is told by its signal when time runs out, so that it can use force", async (t) => {
+t.test("the signal of a stop aborts when time runs out, so that it can use force", async (t) => {
   const clock = new FakeClock();
   const db = resource("db", {
     stopTimeoutMs: 1_000,
@@ -113,7 +113,7 @@ t.test("draining goes roots first, and open scopes end before what they use drai
   t.strictSame(log, ["drain server", "request has its row", "drain db", "stop server", "stop db"]);
 });
 
-t.test("a scope that outlives the drain is aborted and told; one that ignores even that is left behind", async (t) => {
+t.test("a scope that outlives the drain is aborted and reported; one that ignores even that is given up", async (t) => {
   const clock = new FakeClock();
   const db = resource("db", { start: () => 1 });
   const me = resource("me", { lifetime: "request", needs: { db }, start: ({ db }) => db });

@@ -1,7 +1,7 @@
 import type { Binding } from "@steward/core";
 import {
   edgeOf,
-  originOf,
+  rootsOf,
   specOf,
   type AnyDefinition,
   type EdgeSpec,
@@ -10,17 +10,11 @@ import {
 } from "@steward/core/container";
 import { OptionsError } from "@steward/core/driver";
 import { containerError } from "../errors.ts";
-import {
-  isHeldByContainer,
-  mayBeDown,
-  targetsOfNeed,
-  type Edge,
-  type GraphNode,
-  type Override,
-  type Overrides,
-} from "./node.ts";
+import { isHeldByContainer, mayBeDown, type Edge, type GraphNode, type Override, type Overrides } from "./node.ts";
 import { absent, captive, cycle, inputMissing, notHeld, replacesNothing } from "./errors.ts";
 import { areInPlace, numberedName, uniqueName } from "./names.ts";
+import { Replacements, type Resolution } from "./replacements.ts";
+import { refuseOutside, type Allowed } from "./strict.ts";
 
 export {
   isHeldByContainer,
@@ -47,26 +41,36 @@ export class Graph {
   readonly scopeEdges: Edge[] = [];
   readonly #roots: readonly AnyDefinition[];
   readonly #overrides: Overrides;
-  /** Overrides for scopes, the last of a definition in force. */
-  readonly #scopedOverrides = new Map<AnyDefinition, readonly { readonly override: Override }[]>();
+  readonly #replacements: Replacements;
   /** Values of inputs; `undefined` where the graph is only to be shown. */
   readonly #inputs: ReadonlyMap<AnyDefinition, unknown> | undefined;
+  /** Set for a strict container. */
+  readonly #allowed: Allowed;
   readonly #index = new Map<AnyDefinition, number>();
   /** Definitions of shorter lifetimes that the roots need. */
   #scoped = new Set<AnyDefinition>();
-  /** Those that a scope asks for: visited for it alone, because some are made for one scope. */
+  /** Those that a scope asks for: added for it alone, because some are made for one scope. */
   #asked = new Set<AnyDefinition>();
   readonly #path: AnyDefinition[] = [];
-  /** True once the roots were visited: what scopes ask for later changes nothing of what has to be started first. */
+  /** True once the roots were added: what scopes ask for later changes nothing of what has to be started first. */
   #isComplete = false;
 
-  constructor(roots: readonly AnyDefinition[], overrides: Overrides, inputs: readonly Binding[] | undefined) {
+  constructor(
+    roots: readonly AnyDefinition[],
+    overrides: Overrides,
+    inputs: readonly Binding[] | undefined,
+    allowed?: Allowed,
+  ) {
     this.#roots = roots;
+    this.#allowed = allowed;
     this.#overrides = overrides;
+    this.#replacements = new Replacements(overrides);
     this.#inputs = inputs === undefined ? undefined : new Map(inputs.map((binding) => [binding.input, binding.value]));
-    for (const root of roots) this.#visit(root, undefined);
+    for (const root of roots) this.#include(root, undefined);
+    for (const { definition } of this.nodes) for (const root of rootsOf(definition)) this.#include(root, undefined); // it grows meanwhile
     this.#isComplete = true;
-    this.#checkOptions();
+    refuseOutside("container", [...this.nodes.map(definitionOf), ...this.#scoped], overrides, allowed);
+    checkOptions(this.nodes);
   }
 
   /** Whether the container was given nothing at all. */
@@ -81,8 +85,7 @@ export class Graph {
 
   /** The index of an application resource, override applied. */
   indexOf(definition: AnyDefinition, asker?: AnyDefinition): number | undefined {
-    const override = this.#overrideOf(definition, asker);
-    return this.#index.get(override?.kind === "definition" ? override.definition : definition);
+    return this.#index.get(this.resolve(definition, asker).definition);
   }
 
   /** The index of what `resolve` gave: no override is applied once more. */
@@ -90,36 +93,26 @@ export class Graph {
     return this.#index.get(definition);
   }
 
-  /** A definition as the asker sees it: the override's, or itself. Whoever replaces a definition may wrap it: it sees the original. */
-  resolve(
-    definition: AnyDefinition,
-    asker: AnyDefinition | undefined,
-  ): { readonly definition: AnyDefinition; readonly constant: { readonly value: unknown } | undefined } {
-    const override = this.#overrideOf(definition, asker);
-    if (override === undefined) return { definition, constant: undefined };
-    return override.kind === "value"
-      ? { definition, constant: override }
-      : { definition: override.definition, constant: undefined };
+  /** A definition as the asker sees it: {@link Replacements.resolve}. */
+  resolve(definition: AnyDefinition, asker: AnyDefinition | undefined): Resolution {
+    return this.#replacements.resolve(definition, asker);
   }
 
   /** Checks what a scope asks for and was not among the roots; the application resources it needs have to be here already. */
   admit(needs: readonly Need[]): void {
     const known = this.nodes.length;
-    const targets = needs.flatMap(targetsOfNeed);
     this.#asked = new Set();
     try {
-      for (const target of targets) this.#visit(target, undefined);
+      for (const need of needs) this.#admitEdge(edgeOf(need));
+      if (this.#allowed !== undefined) refuseOutside("scope", this.#asked, this.#replacements.all, this.#allowed);
     } catch (error) {
       this.#forgetFrom(known);
       throw error;
     }
-    for (const target of targets) if (isHeldByContainer(target)) this.usedByScopes.add(this.indexOf(target) ?? -1);
-    if (this.nodes.length === known) return this.#refuseAbsentIn(needs);
-    const added = this.#forgetFrom(known);
-    throw notHeld(added);
+    if (this.nodes.length > known) throw notHeld(this.#forgetFrom(known));
   }
 
-  /** Takes back what a visit has added that was in vain. */
+  /** Takes back what was added in vain. */
   #forgetFrom(known: number): GraphNode[] {
     const added = this.nodes.splice(known);
     for (const { definition, index, name } of added) {
@@ -127,23 +120,19 @@ export class Graph {
       this.byName.delete(name);
       this.usedByScopes.delete(index);
     }
-    this.#asked = new Set(); // some were visited only because of what is not here
+    this.#asked = new Set(); // some were added only because of what is not here
     this.#path.length = 0;
     return added;
   }
 
-  /** A scope, too, has no object of what is down. */
-  #refuseAbsentIn(needs: readonly Need[]): void {
-    for (const need of needs) {
-      const edge = edgeOf(need);
-      if (edge.kind === "plain" || edge.kind === "lazy" || edge.kind === "fresh")
-        this.#refuseAbsent("the scope", this.indexOf(edge.target));
-      if (edge.kind === "when") this.#refuseAbsent("the scope", this.indexOf(edge.condition));
-    }
-  }
-
-  /** An edge of an instance outside the graph. What it needs is in the graph, but for what it alone is to have. */
-  edgeOfDetached(asker: AnyDefinition, key: string, edge: EdgeSpec): Edge | { readonly own: AnyDefinition } {
+  /** An edge of an instance outside the graph. What it needs is in the graph, but for what it alone is given or is to have. */
+  edgeOfDetached(
+    asker: AnyDefinition,
+    key: string,
+    edge: EdgeSpec,
+    given: Binding | undefined,
+  ): Edge | { readonly own: AnyDefinition } | { readonly value: unknown } {
+    if (given !== undefined && edge.kind === "plain" && edge.target === given.input) return given;
     if (edge.kind === "fresh" || (edge.kind !== "when" && edge.target.lifetime === "transient"))
       return { own: this.resolve(edge.target, asker).definition };
     return this.#edge(asker, specOf(asker), key, edge);
@@ -152,27 +141,15 @@ export class Graph {
   /** Replaces a definition for scopes that open from now on; gives what takes it back, in any order. */
   overrideScoped(definition: AnyDefinition, override: Override): () => void {
     if (isHeldByContainer(definition) && this.indexOf(definition) === undefined) throw replacesNothing(definition);
-    const own = { override };
-    this.#scopedOverrides.set(definition, [...(this.#scopedOverrides.get(definition) ?? []), own]);
+    const restore = this.#replacements.add(definition, override);
     this.#scoped = new Set();
     return () => {
-      const left = (this.#scopedOverrides.get(definition) ?? []).filter((one) => one !== own);
-      if (left.length === 0) this.#scopedOverrides.delete(definition);
-      else this.#scopedOverrides.set(definition, left);
+      restore();
       this.#scoped = new Set();
     };
   }
 
-  #overrideOf(definition: AnyDefinition, asker: AnyDefinition | undefined): Override | undefined {
-    const origin = originOf(definition);
-    const override = this.#scopedOverrides.get(origin)?.at(-1)?.override ?? this.#overrides.get(origin);
-    if (override === undefined || override.kind === "value") return override;
-    if (asker !== undefined && override.definition === originOf(asker)) return undefined;
-    const variant = specOf(definition).variant;
-    return variant === undefined ? override : { kind: "definition", definition: variant.remake(override.definition) };
-  }
-
-  #visit(asked: AnyDefinition, asker: AnyDefinition | undefined): void {
+  #include(asked: AnyDefinition, asker: AnyDefinition | undefined): void {
     const { definition, constant } = this.resolve(asked, asker);
     this.#refuseCycle(definition);
     const isHeld = isHeldByContainer(definition);
@@ -243,10 +220,10 @@ export class Graph {
     const { definition } = this.resolve(target, asker);
     if (!isHeldByContainer(definition)) throw captive(spec, key);
     if (rank(definition) < rank(asker)) throw captive(spec, key);
-    this.#visit(target, asker);
+    this.#include(target, asker);
     const index = this.#index.get(definition);
     if (index === undefined)
-      throw containerError("GRAPH_CYCLE", `"${spec.name}" and "${target.name}" need one another`); // cannot be: a visit adds it or throws
+      throw containerError("GRAPH_CYCLE", `"${spec.name}" and "${target.name}" need one another`); // cannot be: including it adds it or throws
     return index;
   }
 
@@ -262,11 +239,14 @@ export class Graph {
     return index;
   }
 
-  #addScoped(definition: AnyDefinition, constant: boolean): void {
+  /** @param given An input that each instance of it is given for itself. */
+  #addScoped(definition: AnyDefinition, constant: boolean, given?: AnyDefinition): void {
     (this.#isComplete ? this.#asked : this.#scoped).add(definition);
     if (constant) return;
     for (const [key, need] of Object.entries(specOf(definition).needs)) {
-      const demand = this.#scopedEdge(definition, key, edgeOf(need));
+      const edge = edgeOf(need);
+      if (edge.kind === "plain" && edge.target === given) continue;
+      const demand = this.#scopedEdge(definition, key, edge);
       if (demand !== undefined) this.#demand(demand);
     }
   }
@@ -275,10 +255,10 @@ export class Graph {
     if (!this.#isComplete) this.scopeEdges.push(edge);
   }
 
-  /** Visits what a scoped definition needs; gives the part of it that the container has to have started. */
+  /** Adds what a scoped definition needs; gives the part of it that the container has to have started. */
   #scopedEdge(asker: AnyDefinition, key: string, edge: EdgeSpec): Edge | undefined {
     if (edge.kind === "when") {
-      const condition = this.#scopedTarget(asker, key, edge.condition);
+      const condition = this.#scopedTarget(asker, key, { kind: "plain", target: edge.condition, optional: false });
       const [whenTrue, whenFalse] = [
         this.#scopedEdge(asker, key, edge.whenTrue),
         this.#scopedEdge(asker, key, edge.whenFalse),
@@ -291,7 +271,7 @@ export class Graph {
           ? { kind: "plain", key, to: condition, optional: false }
           : { kind: "when", key, condition, test: edge.test, whenTrue, whenFalse, optional: edge.optional };
     }
-    const to = this.#scopedTarget(asker, key, edge.target, edge.kind === "fresh" || edge.kind === "cached");
+    const to = this.#scopedTarget(asker, key, edge);
     if (edge.kind !== "current") this.#refuseAbsent(`"${asker.name}"`, to);
     return to === undefined
       ? undefined
@@ -303,18 +283,42 @@ export class Graph {
         };
   }
 
-  #scopedTarget(asker: AnyDefinition, key: string, target: AnyDefinition, own = false): number | undefined {
-    const { definition } = this.resolve(target, asker);
+  #scopedTarget(asker: AnyDefinition, key: string, edge: Exclude<EdgeSpec, { kind: "when" }>): number | undefined {
+    const { definition } = this.resolve(edge.target, asker);
     if (asker.lifetime !== "transient" && definition.lifetime !== "transient" && rank(definition) < rank(asker))
       throw captive(specOf(asker), key);
-    if (own && isHeldByContainer(definition)) this.#addScoped(definition, false);
-    else this.#visit(target, asker);
-    const index = own ? undefined : this.#index.get(definition);
+    if (this.#addOwn(asker, edge)) return undefined;
+    this.#include(edge.target, asker);
+    const index = this.#index.get(definition);
     if (index !== undefined) this.usedByScopes.add(index);
     return index;
   }
 
-  /** A plain resource that may be down has no object while it is, so nobody may hold it. A managed one always has its client. */
+  /** Adds what a scope has instances of its own of, although the container holds such things. */
+  #addOwn(asker: AnyDefinition | undefined, edge: Exclude<EdgeSpec, { kind: "when" }>): boolean {
+    if (edge.kind !== "fresh" && edge.kind !== "cached") return false;
+    const { definition, constant } = this.resolve(edge.target, asker);
+    if (!isHeldByContainer(definition)) return false;
+    if (edge.kind === "fresh" && constant === undefined && mayBeDown(specOf(definition)))
+      throw absent(asker === undefined ? "the scope" : `"${asker.name}"`, definition.name);
+    this.#addScoped(definition, constant !== undefined, edge.kind === "cached" ? edge.keyed?.input : undefined);
+    return true;
+  }
+
+  #admitEdge(edge: EdgeSpec): void {
+    if (edge.kind === "when") {
+      this.#admitEdge({ kind: "plain", target: edge.condition, optional: false });
+      this.#admitEdge(edge.whenTrue);
+      this.#admitEdge(edge.whenFalse);
+    } else if (!this.#addOwn(undefined, edge)) {
+      this.#include(edge.target, undefined);
+      const index = this.indexOf(edge.target);
+      if (index !== undefined) this.usedByScopes.add(index);
+      if (edge.kind !== "current") this.#refuseAbsent("the scope", index);
+    }
+  }
+
+  /** A plain resource that may be down has no object while it is, so it cannot be held. A managed one always has its client. */
   #refuseAbsent(asker: string, to: number | undefined): void {
     const node = to === undefined ? undefined : this.nodes[to];
     if (node === undefined || node.constant !== undefined || !mayBeDown(node.spec)) return;
@@ -325,15 +329,19 @@ export class Graph {
     const from = this.#path.indexOf(definition);
     if (from >= 0) throw cycle([...this.#path.slice(from), definition]);
   }
+}
 
-  #checkOptions(): void {
-    const problems = this.nodes.flatMap((node) =>
-      node.constant === undefined && node.spec.enabled !== false ? (node.spec.managed?.problems ?? []) : [],
-    );
-    if (problems.length > 0) throw new OptionsError(problems);
-  }
+function checkOptions(nodes: readonly GraphNode[]): void {
+  const problems = nodes.flatMap((node) =>
+    node.constant === undefined && node.spec.enabled !== false ? (node.spec.managed?.problems ?? []) : [],
+  );
+  if (problems.length > 0) throw new OptionsError(problems);
 }
 
 function rank(definition: AnyDefinition): number {
   return definition.lifetime === "transient" ? RANK.process : RANK[definition.lifetime];
+}
+
+function definitionOf(node: GraphNode): AnyDefinition {
+  return node.definition;
 }

@@ -63,7 +63,7 @@ export class HeldNodes {
     const held = new Set<Part>();
     const seen = new Set([definition]);
     for (const one of seen)
-      for (const need of Object.values(specOf(one).needs)) this.#add(one, edgeOf(need), held, seen); // a set visits what is added meanwhile
+      for (const need of Object.values(specOf(one).needs)) this.#add(one, edgeOf(need), held, seen); // a loop over a set reaches what is added meanwhile
     return held;
   }
 

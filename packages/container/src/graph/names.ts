@@ -8,7 +8,7 @@ type Names = Map<string, number>;
 /**
  * Gives a node the name of its definition.
  *
- * @param replaces Whether the node that has the name already stands in the place of this one, or the other way around.
+ * @param replaces Whether the node that has the name already stands in the place of this one, or this one in the place of that.
  * @throws {GRAPH_DUPLICATE_NAME} when another resource has the name.
  */
 export function uniqueName(names: Names, name: string, index: number, replaces: (taken: number) => boolean): string {

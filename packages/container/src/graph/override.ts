@@ -1,5 +1,5 @@
 import type { Definition } from "@steward/core";
-import { specOf, type Bare, type HeldLifetime, type Need, type Reachable } from "@steward/core/container";
+import { rootsOf, specOf, type Bare, type HeldLifetime, type Need, type Reachable } from "@steward/core/container";
 import { nearest } from "@steward/core/driver";
 import { containerError } from "../errors.ts";
 import { targetsOfNeed, type AnyDefinition, type Overrides } from "./graph.ts";
@@ -19,22 +19,28 @@ export type ReplacementFor<V, R extends string, X> =
       : `a ${Bare<S>} resource cannot replace ${Bare<R> extends "application" ? "an" : "a"} ${Bare<R>} resource: it lives shorter`
     : never;
 
-/** Refuses an override of what the container does not need: most often a mistyped or a second definition. */
-export function refuseUnusedOverrides(roots: readonly AnyDefinition[], overrides: Overrides): void {
-  if (overrides.size === 0) return;
+/** Refuses what an override, or a strict container, names although nothing needs it: most often a mistyped or a second definition. */
+export function refuseUnused(
+  by: "override" | "strict",
+  named: Iterable<AnyDefinition>,
+  roots: readonly AnyDefinition[],
+  overrides: Overrides,
+): void {
+  const held = [...named].filter(isHeld);
+  if (held.length === 0) return;
   const known = reachableFrom(roots, overrides);
   const names = new Map([...known].map((definition) => [definition.name, definition]));
-  for (const definition of overrides.keys()) {
-    if (known.has(definition) || !isHeld(definition)) continue;
+  for (const definition of held) {
+    if (known.has(definition)) continue;
     const near = nearest(definition.name, names.keys());
     const hint = names.has(definition.name)
-      ? "it needs another definition of that name: override that one"
+      ? "it needs another definition of that name: give that one"
       : near === undefined
         ? "nothing in this container needs it"
         : `nothing in this container needs it; did you mean "${near}"?`;
-    throw containerError("NOT_IN_GRAPH", `the override of "${definition.name}" replaces nothing: ${hint}`, {
-      resource: definition.name,
-    });
+    const what =
+      by === "override" ? `the override of "${definition.name}" replaces` : `strict(["${definition.name}"]) allows`;
+    throw containerError("NOT_IN_GRAPH", `${what} nothing: ${hint}`, { resource: definition.name });
   }
 }
 
@@ -46,13 +52,14 @@ function isHeld({ lifetime }: AnyDefinition): boolean {
 /** Everything that the roots may lead to, with overrides and without: an override may make another one needless. */
 function reachableFrom(roots: readonly AnyDefinition[], overrides: Overrides): Set<AnyDefinition> {
   const known = new Set<AnyDefinition>();
-  const visit = (definition: AnyDefinition): void => {
+  const add = (definition: AnyDefinition): void => {
     if (known.has(definition)) return;
     known.add(definition);
     const override = overrides.get(definition);
-    if (override?.kind === "definition") visit(override.definition);
-    for (const need of Object.values(specOf(definition).needs)) for (const target of targetsOfNeed(need)) visit(target);
+    if (override?.kind === "definition") add(override.definition);
+    for (const need of Object.values(specOf(definition).needs)) for (const target of targetsOfNeed(need)) add(target);
+    for (const root of rootsOf(definition)) add(root);
   };
-  for (const root of roots) visit(root);
+  for (const root of roots) add(root);
   return known;
 }

@@ -13,7 +13,7 @@ export interface HealthState {
   readonly report: HealthReport | undefined;
   readonly leaving: boolean;
   readonly details: boolean;
-  /** True when whoever asks for details could have them with a token. */
+  /** True when a caller who asks for details could have them with a token. */
   readonly wantsToken: boolean;
 }
 
@@ -43,7 +43,7 @@ export function finderOf(path: string): Finder | undefined {
   return tag === undefined ? undefined : (state) => byTag(state, decoded(tag));
 }
 
-/** What every document begins with. Facts are read when something changed, and at least every second while somebody asks. */
+/** What every document begins with. Facts are read when something changed, and at least every second while someone asks. */
 function head(report: HealthReport | undefined): object {
   return report === undefined
     ? { timestamp: new Date().toISOString(), uptimeMs: 0 }

@@ -1,20 +1,20 @@
 import { checkShape, flag, milliseconds, type Shape, shape, text } from "@steward/core/driver";
-import { bearerCheck } from "./bearer.ts";
+import { bearerCheck } from "@steward/core/driver";
 import { finderOf, remembered, type Finding, type HealthState } from "./documents.ts";
 import { healthJson } from "./json.ts";
 import { isShutdownAnnounced } from "../main/shutdown-announced.ts";
 import type { RunningContainer } from "../running.ts";
 
-/** What the endpoints tell about; a function where the container starts later than the endpoints serve. */
+/** What the endpoints report; a function where the container starts later than the endpoints serve. */
 export type HealthSource = Pick<RunningContainer, "health"> | (() => Pick<RunningContainer, "health"> | undefined);
 
 /** How health endpoints answer. */
 export interface HealthEndpointOptions {
   /** Put in front of every path, such as `/internal`. Default none. */
   readonly prefix?: string;
-  /** Tells every caller why a resource is not well, and `/health/detailed`: the words may name hosts. For a management listener. Default `false`. */
+  /** Shows every caller why a resource is not well, and `/health/detailed`: the words may name hosts. For a management listener. Default `false`. */
   readonly details?: boolean;
-  /** Tells it to callers that send `authorization: Bearer <token>`. */
+  /** Shows it to callers that send `authorization: Bearer <token>`. */
   readonly token?: string;
   /** What `retry-after` of a 503 says, in ms; rounded up to seconds. Default 5,000. */
   readonly retryAfterMs?: number;

@@ -2,12 +2,13 @@ import type { Clock, Timer } from "@steward/core";
 import {
   type HealthThresholds,
   HealthTracker,
+  LazyAbort,
   type ProbeSchedule,
   ProbeScheduler,
   type ProbeTarget,
   type ResourceDefaults,
 } from "@steward/core/container";
-import { milliseconds, type Shape, shape, wholeNumber } from "@steward/core/driver";
+import { milliseconds, type Shape, shape, wholeNumber, withJitter } from "@steward/core/driver";
 import { Availability } from "./availability.ts";
 import type { Events } from "../lifecycle/events.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
@@ -55,7 +56,7 @@ export interface MonitorHost {
 }
 
 /**
- * Watches the resources of a running container: probes them where real calls do not tell enough, keeps a tracker for
+ * Watches the resources of a running container: probes them where real calls do not show enough, keeps a tracker for
  * each, and renews what stays unhealthy, with growing delays and not too often.
  */
 export class HealthMonitor {
@@ -69,7 +70,7 @@ export class HealthMonitor {
   /** Resources that something speaks against: looked at until nothing does. */
   readonly #followed = new Set<Watched>();
   #follow: Timer | undefined;
-  readonly #closing = new AbortController();
+  readonly #closing = new LazyAbort();
   #observedAt = Number.NEGATIVE_INFINITY;
   #version = 0;
   #closed = false;
@@ -81,7 +82,7 @@ export class HealthMonitor {
     this.#scheduler = new ProbeScheduler(host.clock, options);
   }
 
-  /** Grows with every change of any status, so that whoever renders it knows when to do it anew. */
+  /** Grows with every change of any status, so that a renderer knows when to do it anew. */
   get version(): number {
     this.#observe();
     return this.#version;
@@ -125,10 +126,10 @@ export class HealthMonitor {
     );
   }
 
-  /** Ends probing and renewing; resolves when none is under way. */
+  /** Ends probing and renewing; resolves when none is in progress. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#closing.abort(new Error("the container stops"));
+    this.#closing.abort(() => new Error("the container stops"));
     this.#follow?.cancel();
     for (const watched of this.#watched.values()) watched.end();
     await this.#scheduler.close();
@@ -177,7 +178,7 @@ export class HealthMonitor {
         : this.#clock.setTimeout(() => this.#lookAfter(), FOLLOW_EVERY_MS, { unref: true });
   }
 
-  /** Real calls leave their evidence in guards; it is read when somebody wants to know, at most every 100 ms. */
+  /** The evidence of real calls is in guards; it is read when it is asked for, at most every 100 ms. */
   #observe(): void {
     const now = this.#clock.now();
     if (now - this.#observedAt < OBSERVED_FOR_MS) return;
@@ -296,18 +297,20 @@ class Watched implements ProbeTarget {
 
   #planRenewal(): void {
     if (this.#renewal !== undefined || this.#maxRenewals === 0) return;
-    const delayMs = this.#renewalDelayMs * (0.8 + Math.random() * 0.4);
+    const delayMs = withJitter(this.#renewalDelayMs);
     this.#renewal = this.#clock.setTimeout(() => void this.#renew(), delayMs, { unref: true });
     this.#renewalDelayMs = Math.min(LONGEST_RENEWAL_MS, this.#renewalDelayMs * 2);
   }
 
   async #renew(): Promise<void> {
     const now = this.#clock.now();
+    const timer = this.#renewal;
     while (this.#renewedAt[0] !== undefined && now - this.#renewedAt[0] > RENEWAL_PERIOD_MS) this.#renewedAt.shift();
     if (this.#renewedAt.length < this.#maxRenewals) {
       this.#renewedAt.push(now);
       await this.#node.manager?.renew().catch(() => {}); // how it went shows in the next probes
     }
+    if (this.#renewal !== timer) return; // it has ended meanwhile, or has been planned anew
     this.#renewal = undefined;
     if (this.tracker.health.status === "unhealthy") this.#planRenewal();
   }

@@ -1,7 +1,6 @@
 import type { BackgroundEvent, Clock, RerunOptions } from "@steward/core";
 import { publishEvent, type Trouble } from "@steward/core/container";
-import { describeError } from "@steward/core/driver";
-import { backoffMs } from "../start/backoff.ts";
+import { backoffMs, describeError } from "@steward/core/driver";
 import { containerError } from "../errors.ts";
 import type { Events } from "./events.ts";
 
@@ -104,8 +103,9 @@ export class Background {
   }
 
   #delayAfter(earlier: number): number | undefined {
-    if (earlier < this.#limits.maxReruns) return backoffMs(earlier, this.#limits);
-    return this.#limits.afterLimit === "exit" ? undefined : this.#limits.maxDelayMs;
+    const { maxReruns, afterLimit, baseDelayMs, maxDelayMs } = this.#limits;
+    if (earlier < maxReruns) return backoffMs(earlier, { minMs: baseDelayMs, maxMs: maxDelayMs }, "equal");
+    return afterLimit === "exit" ? undefined : maxDelayMs;
   }
 
   #endError(ended: { readonly cause?: unknown }, times: number, againInMs: number | undefined): Error {

@@ -1,4 +1,4 @@
-import type { Clock } from "@steward/core";
+import type { Binding, Clock } from "@steward/core";
 import { edgeOf, specOf, type CallDefaults } from "@steward/core/container";
 import type { BackgroundEnd } from "./background.ts";
 import type { AnyDefinition, Graph } from "../graph/graph.ts";
@@ -22,8 +22,12 @@ export interface InstanceContext {
   readonly onBackgroundEnd: (end: BackgroundEnd) => void;
 }
 
-/** Starts an instance of its own from application resources; what it alone needs is made with it. */
-export async function makeInstance(context: InstanceContext, definition: AnyDefinition): Promise<Instance> {
+/** Starts an instance of its own from application resources, and from an input that is given to it alone; what it alone needs is made with it. */
+export async function makeInstance(
+  context: InstanceContext,
+  definition: AnyDefinition,
+  given?: Binding,
+): Promise<Instance> {
   const { graph, clock, from, signal, defaults, onBackgroundEnd } = context;
   const { name } = definition;
   const spec = specOf(definition);
@@ -32,9 +36,13 @@ export async function makeInstance(context: InstanceContext, definition: AnyDefi
   const stop = (): Promise<void> => stopAll(own);
   try {
     const edges = Object.entries(spec.needs).map(
-      ([key, need]) => [key, graph.edgeOfDetached(definition, key, edgeOf(need))] as const, // at once: overrides may change meanwhile
+      ([key, need]) => [key, graph.edgeOfDetached(definition, key, edgeOf(need), given)] as const, // at once: overrides may change meanwhile
     );
     for (const [key, edge] of edges) {
+      if ("value" in edge) {
+        setNeed(needs, key, edge.value);
+        continue;
+      }
       if ("own" in edge) own.push(await makeInstance(context, edge.own));
       setNeed(needs, key, "own" in edge ? own.at(-1)?.value : valueOfEdge(graph, from, { name, index: OUTSIDE }, edge));
     }

@@ -1,5 +1,5 @@
-import type { BackgroundEvent, Clock, Phase } from "@steward/core";
-import { Lifecycle, sharedAbortController, type Needs, type ResourceDefaults } from "@steward/core/container";
+import type { BackgroundEvent, Binding, Clock, Phase } from "@steward/core";
+import { LazyAbort, Lifecycle, type Needs, type ResourceDefaults } from "@steward/core/container";
 import { announceBackgroundEnd, type BackgroundEnd } from "./background.ts";
 import type { ChangeOrder, NodeStarts } from "../start/node-starts.ts";
 import type { CachedHost } from "./cached-instances.ts";
@@ -16,7 +16,7 @@ import { LateStarts, type LateStartHost } from "../start/late-starts.ts";
 import type { LiveNode } from "./live-node.ts";
 import { OpenScopes, type OpenScopesHost } from "../scope/open-scopes.ts";
 import { compilePlan } from "../scope/plan-compiler.ts";
-import type { Plan, PlanKind } from "../scope/plan.ts";
+import type { CachedDemand, Plan, PlanKind } from "../scope/plan.ts";
 import { Plans } from "../scope/plan-cache.ts";
 import { Restarts, type RestartHost } from "./restarts.ts";
 import { Retries } from "../start/retries.ts";
@@ -72,7 +72,7 @@ export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartH
   readonly #retries: Retries;
   readonly #budget: StopBudget;
   #refusesScopes = false;
-  readonly #abortStart = sharedAbortController();
+  readonly #abortStart = new LazyAbort();
   #starting: Promise<void> | undefined;
   #draining: Promise<readonly NodeFailure[]> | undefined;
   #stopping: Promise<void> | undefined;
@@ -157,7 +157,7 @@ export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartH
   }
 
   async #rollBack(attempt: StartAttempt): Promise<Error> {
-    this.#starts.close(attempt.failures[0]?.cause);
+    this.#starts.close(() => attempt.failures[0]?.cause);
     const taken = await attempt.release();
     await Promise.all([this.#starts.settled(), this.#retries.close(), this.monitor?.close()]);
     const rest = await this.takeDown(this.state.nodes); // what lazy edges had started
@@ -243,8 +243,8 @@ export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartH
     return containerError("CONTAINER_CLOSED", `no scope can open: the container is ${this.phase}`, { retryable: true });
   }
 
-  makeInstance(definition: AnyDefinition, generation: Generation): Promise<Instance> {
-    return this.#starts.instance(definition, generation);
+  makeInstance(definition: AnyDefinition, generation: Generation, own?: Binding): Promise<Instance> {
+    return this.#starts.instance(definition, generation, own);
   }
 
   async instantiate(definition: AnyDefinition, holder: ValueHolder): Promise<unknown> {
@@ -253,8 +253,8 @@ export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartH
     return value;
   }
 
-  useCached(definition: AnyDefinition, ttlMs: number, holder: ValueHolder): Promise<unknown> {
-    return this.#values.cached.use(definition, ttlMs, holder);
+  useCached(demand: CachedDemand, holder: ValueHolder): Promise<unknown> {
+    return this.#values.cached.use(demand, holder);
   }
 
   lazily(index: number): Promise<unknown> {
@@ -307,7 +307,7 @@ export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartH
   }
 
   async refuseWork(): Promise<void> {
-    this.#starts.close(containerError("CONTAINER_CLOSED", "the container stops"));
+    this.#starts.close(() => containerError("CONTAINER_CLOSED", "the container stops"));
     await this.#starts.settled();
   }
 
@@ -318,7 +318,8 @@ export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartH
   }
 
   async #stop(): Promise<void> {
-    this.#abortStart.abort(containerError("CONTAINER_CLOSED", "a stop was asked for"));
+    if (this.readyAt === undefined)
+      this.#abortStart.abort(() => containerError("CONTAINER_CLOSED", "a stop was asked for"));
     if (this.phase === "starting") await this.#budget.share(1, this.#starting?.catch(() => {}) ?? Promise.resolve()); // its caller learns how it went
     if (this.phase !== "ready" && this.phase !== "draining") return this.#budget.close();
     const drained = await this.drain();

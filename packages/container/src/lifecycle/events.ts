@@ -17,7 +17,7 @@ export class Events {
     this.#clock = clock;
   }
 
-  /** Publishes what happened, where somebody subscribes to it. */
+  /** Publishes what happened, where it has a subscriber. */
   publish<K extends keyof ContainerEvents>(kind: K, what: Happened<K>): void {
     if (isHeard(kind)) publishEvent(kind, this.stamped(what));
   }
@@ -36,6 +36,6 @@ export class Events {
       time: this.#clock.wallNow(),
       sequence: ++this.#sequence,
     };
-    return Object.freeze({ ...stamp, ...what }) as unknown as ContainerEvents[K]; // `Happened` left out what `stamp` has
+    return Object.freeze({ ...stamp, ...what }) as ContainerEvents[K]; // `Happened` left out what `stamp` has
   }
 }

@@ -1,13 +1,15 @@
 import { StewardError, type Clock, type Guard } from "@steward/core";
 import {
+  BaseManager,
   guardValue,
   plainValue,
+  type BoundedCall,
   type CallDefaults,
   type PlannedGuard,
   type Spec,
   type Trouble,
 } from "@steward/core/container";
-import { Manager, type ManagerContext } from "@steward/core/driver";
+import type { ManagerContext } from "@steward/core/driver";
 import { Background, type BackgroundEnd } from "./background.ts";
 import { didNotYield, yieldedTwice } from "../errors.ts";
 
@@ -25,7 +27,7 @@ export interface PlainContext {
 }
 
 /** Looks after a plain resource: runs its `start`, its background work, its `drain` and its `stop`. */
-export class PlainManager extends Manager<unknown> {
+export class PlainManager extends BaseManager<unknown> {
   readonly #spec: Spec;
   readonly #needs: Values;
   #instance: { readonly value: unknown; readonly generator: Lifecycle | undefined } | undefined;
@@ -62,8 +64,8 @@ export class PlainManager extends Manager<unknown> {
     return this.#instance.value;
   }
 
-  protected override async onStart(signal: AbortSignal): Promise<void> {
-    const made = this.#spec.start?.(this.#needs, { signal });
+  protected override async starting(call: BoundedCall): Promise<void> {
+    const made = this.#spec.start?.(this.#needs, asked(call));
     if (!this.#spec.generator) this.#instance = { value: plainValue(this.name, await made), generator: undefined };
     else {
       const generator = made as Lifecycle; // `generator` says so
@@ -72,7 +74,7 @@ export class PlainManager extends Manager<unknown> {
       this.#instance = { value: first.value, generator };
     }
     this.#guardValue(this.#instance.value);
-    if (!signal.aborted) this.#run(this.#instance.value);
+    this.#run(this.#instance.value, call);
   }
 
   #guardValue(value: unknown): void {
@@ -83,9 +85,9 @@ export class PlainManager extends Manager<unknown> {
     throw new StewardError("DEFINITION_INVALID", message, { resource: this.name });
   }
 
-  #run(value: unknown): void {
+  #run(value: unknown, call: BoundedCall): void {
     const { run, rerun, settings } = this.#spec;
-    if (run === undefined) return;
+    if (run === undefined || call.signal.aborted) return;
     this.#background = new Background(async (signal) => run(this.#needs, { signal, value }), {
       clock: this.clock,
       resource: this.name,
@@ -108,21 +110,21 @@ export class PlainManager extends Manager<unknown> {
     return this.#spec.run !== undefined || this.#spec.drain !== undefined || this.#guard?.guard?.isIdle === false;
   }
 
-  protected override async onDrain(signal: AbortSignal): Promise<void> {
+  protected override async draining(call: BoundedCall): Promise<void> {
     await this.#endBackground();
-    await Promise.all([this.#spec.drain?.(this.#instance?.value, { signal }), this.#guard?.guard?.idle()]);
+    await Promise.all([this.#spec.drain?.(this.#instance?.value, asked(call)), this.#guard?.guard?.idle()]);
   }
 
   protected override async onProbe(signal: AbortSignal): Promise<void> {
     await this.#spec.probe?.(this.#instance?.value, { signal });
   }
 
-  protected override async onStop(signal: AbortSignal): Promise<void> {
-    await this.#endBackground();
+  protected override async stopping(call: BoundedCall): Promise<void> {
+    if (this.#background !== undefined) await this.#endBackground();
     const instance = this.#instance;
     this.#instance = undefined;
     if (instance === undefined) return;
-    if (instance.generator === undefined) await this.#spec.stop?.(instance.value, { signal });
+    if (instance.generator === undefined) await this.#spec.stop?.(instance.value, asked(call));
     else if ((await instance.generator.next()).done !== true) {
       await instance.generator.return?.(undefined);
       throw yieldedTwice(this.#spec.name);
@@ -133,6 +135,15 @@ export class PlainManager extends Manager<unknown> {
   get probed(): boolean {
     return this.#spec.probe !== undefined;
   }
+}
+
+/** What the functions of a definition are handed: the signal, made where one looks at it. */
+function asked(call: BoundedCall): { readonly signal: AbortSignal } {
+  return {
+    get signal() {
+      return call.signal;
+    },
+  };
 }
 
 function timeouts(spec: Spec): ManagerContext {

@@ -1,5 +1,5 @@
 import { isStewardError, type RestartEvent } from "@steward/core";
-import { sharedAbortController } from "@steward/core/container";
+import { LazyAbort } from "@steward/core/container";
 import { describeError, TimeoutReached, withTimeout } from "@steward/core/driver";
 import { firstOf, untilAborted } from "./caller.ts";
 import { containerError, type NodeFailure } from "../errors.ts";
@@ -43,12 +43,12 @@ interface Progress {
 
 /**
  * Replaces instances and all that hold them by new ones, one restart at a time. The new ones start before the old ones
- * stop; if one fails, nothing has changed. What can exist only once (`restart: "stop-first"`) is the other way around:
+ * stop; if one fails, nothing has changed. What can exist only once (`restart: "stop-first"`) is done in the reverse order:
  * new scopes wait meanwhile.
  */
 export class Restarts {
   readonly #host: RestartHost;
-  readonly #abort = sharedAbortController();
+  readonly #abort = new LazyAbort();
   readonly #failures: NodeFailure[] = [];
   #last: Promise<unknown> = Promise.resolve();
   #gate: Gate = { name: "open" };
@@ -122,12 +122,12 @@ export class Restarts {
     }
   }
 
-  /** Takes no more restarts and aborts the one under way. */
+  /** Takes no more restarts and aborts the one in progress. */
   close(): void {
-    this.#abort.abort(containerError("CONTAINER_CLOSED", "the container stops"));
+    this.#abort.abort(() => containerError("CONTAINER_CLOSED", "the container stops"));
   }
 
-  /** Resolves once no restart is under way. */
+  /** Resolves once no restart is in progress. */
   async settled(): Promise<void> {
     await this.#last;
   }
@@ -233,7 +233,7 @@ export class Restarts {
     return { reach, release };
   }
 
-  /** What the restart replaces, once the lazy starts of it that are under way have ended. */
+  /** What the restart replaces, once the lazy starts of it that are in progress have ended. */
   async #settled(
     roots: readonly number[],
     reach: ReadonlySet<number>,
@@ -318,7 +318,7 @@ export class Restarts {
         if (
           graph.nodes[dependant]?.edges.some((edge) => edge.kind !== "lazy" && indicesOf(edge).includes(index)) === true
         )
-          reach.add(dependant); // a set visits what is added meanwhile
+          reach.add(dependant); // a loop over a set reaches what is added meanwhile
     return reach;
   }
 
@@ -329,7 +329,7 @@ export class Restarts {
     for (const node of found)
       for (const index of dependants[node.graph.index] ?? []) {
         const dependant = state.live(index);
-        if (dependant?.holds.includes(node) === true) found.add(dependant); // a set visits what is added meanwhile
+        if (dependant?.holds.includes(node) === true) found.add(dependant); // a loop over a set reaches what is added meanwhile
       }
     return [...found];
   }

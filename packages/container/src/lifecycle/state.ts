@@ -59,7 +59,7 @@ interface Waiter {
 
 /**
  * What a container holds now: which instances are live, which a restart has retired, and who holds which generation.
- * The only writer of all that; everybody else reads it here.
+ * The only writer of all that; everything else reads it here.
  */
 export class ContainerState {
   readonly graph: Graph;
@@ -290,7 +290,7 @@ export function neededBy(graph: Graph, node: GraphNode): Set<GraphNode> {
       const needed = graph.nodes[index];
       if (needed === undefined || found.has(needed)) continue;
       found.add(needed);
-      edges.push(...needed.edges); // the loop visits what is added meanwhile
+      edges.push(...needed.edges); // the loop reaches what is added meanwhile
     }
   return found;
 }

@@ -2,7 +2,7 @@ import { isStewardError } from "@steward/core";
 import { describeError } from "@steward/core/driver";
 import { StartError } from "../errors.ts";
 
-/** What a person reads when a start or a shutdown failed: the message in full, and stacks where somebody's code threw. */
+/** What a person reads when a start or a shutdown failed: the message in full, and stacks where an app's code threw. */
 export function failureText(error: unknown): string {
   const message = isStewardError(error) ? `${error.code}: ${error.message}` : describeError(error);
   return [message, ...stacksOf(error)].join("\n");
@@ -21,7 +21,7 @@ function stacksOf(error: unknown): string[] {
 
 /**
  * The error below that does not explain itself. Errors with a code (ours, the system's, a driver's) do; a bare one is
- * most often a mistake in somebody's code, and ours that announce one have it as their cause.
+ * most often a mistake in an app's code, and ours that announce one have it as their cause.
  */
 function unexplained(error: unknown): Error | undefined {
   if (!(error instanceof Error)) return undefined;

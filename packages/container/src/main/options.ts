@@ -70,7 +70,7 @@ export interface MainOptions<B extends readonly Binding[] = readonly Binding[]> 
   readonly onHangup?: "stop" | "ignore" | ((running: RunningContainer) => unknown);
   /**
    * What an error does that nothing caught, thrown or rejected: `stop` reports it to `onError`, stops everything in order
-   * and exits with 1; `crash` leaves it to Node, which ends the process at once. Default `stop`.
+   * and exits with 1; `crash` hands it to Node, which ends the process at once. Default `stop`.
    */
   readonly onUncaught?: "stop" | "crash";
   /**

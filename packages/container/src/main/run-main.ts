@@ -204,16 +204,16 @@ class Main {
     return isSignal(reason) ? 128 + constants.signals[reason] : 1;
   }
 
-  /** Tells the caller that all is up; a shutdown does not wait for a caller that takes its time. */
+  /** Calls the hook of a container that is up; a shutdown does not wait for a caller that takes its time. */
   async #ready(running: RunningContainer): Promise<boolean> {
-    const told = this.#hook(() => this.#options.onReady?.(running)).then((fine) => {
+    const called = this.#hook(() => this.#options.onReady?.(running)).then((fine) => {
       if (!fine) this.#ask("failed");
       return fine;
     });
-    return Promise.race([told, this.#asked.promise.then(() => this.#asking?.reason !== "failed")]);
+    return Promise.race([called, this.#asked.promise.then(() => this.#asking?.reason !== "failed")]);
   }
 
-  /** Stops everything in phases; tells whether all went well. */
+  /** Stops everything in phases; gives whether all went well. */
   async #shutDown(running: RunningContainer): Promise<boolean> {
     const reason = this.#asking?.reason ?? "asked";
     const delayMs = this.#delayMs(reason);
@@ -230,8 +230,8 @@ class Main {
       fine = false;
       await this.#report(error);
     }
-    const told = await this.#hook(() => this.#options.onStopped?.(this.#clock.now() - since));
-    return fine && told;
+    const called = await this.#hook(() => this.#options.onStopped?.(this.#clock.now() - since));
+    return fine && called;
   }
 
   /** What is left of the shutdown's time for drain and stop, with a rest for the flush and for saying what hung. */
@@ -252,7 +252,7 @@ class Main {
     await this.#hook(() => this.#options.flush?.());
   }
 
-  /** Calls what the caller gave us; tells whether it went well. */
+  /** Calls what the caller gave us; gives whether it went well. */
   async #hook(call: () => unknown): Promise<boolean> {
     try {
       await call();
@@ -284,7 +284,7 @@ class Main {
     );
   }
 
-  /** Ends the process after a failure; whoever hangs is not waited for, nor is a hook that hangs too. */
+  /** Ends the process after a failure; what hangs is not waited for, nor is a hook that hangs too. */
   #fail(error: unknown): void {
     void this.#report(error);
     this.#exit(1);

@@ -2,6 +2,7 @@ import { needOf, edgeOf, specOf, type EdgeSpec, type Needs, type Spec } from "@s
 import { containerError } from "../errors.ts";
 import { interpreter } from "./plan-runner.ts";
 import { isHeldByContainer, type AnyDefinition, type Graph } from "../graph/graph.ts";
+import { cachedValue } from "../edges/cached.ts";
 import { compileWhenHot } from "./plan-code.ts";
 import type { Plan, PlanKind, Source, Step, StepHost } from "./plan.ts";
 import { holderOf, type ContainerState, type Generation } from "../lifecycle/state.ts";
@@ -47,18 +48,9 @@ class Compiler {
   source(asker: "handler" | "request", owner: AnyDefinition | undefined, key: string, edge: EdgeSpec): Source {
     if (edge.kind === "when") return this.#choice(asker, owner, key, edge);
     const { definition, constant } = this.#state.graph.resolve(edge.target, owner);
-    if (constant !== undefined)
-      return {
-        kind: "constant",
-        value:
-          edge.kind === "current"
-            ? { current: constant.value }
-            : edge.kind === "lazy"
-              ? () => Promise.resolve(constant.value)
-              : constant.value,
-      };
+    if (constant !== undefined) return { kind: "constant", value: constantOf(edge, constant.value) };
     if (edge.kind === "cached")
-      return this.#own(`cached ${definition.name}`, false, (host) => host.cached(definition, edge.ttlMs));
+      return this.#own(`cached ${definition.name}`, false, (host) => cachedValue(definition, edge, host));
     if (edge.kind === "fresh" && isHeldByContainer(definition))
       return this.#own(definition.name, false, (host) => host.instantiate(definition, owner));
     if (isHeldByContainer(definition)) return this.#application(definition, owner, edge);
@@ -195,6 +187,14 @@ function callOf(definition: AnyDefinition, spec: Spec, handler: boolean): Step["
   return (needs, host) => ((typeof enabled === "function" ? enabled(needs) : enabled) ? plain(needs, host) : undefined);
 }
 
+/** What an edge hands over where an override has put a value in the place of what it points to. */
+function constantOf(edge: Exclude<EdgeSpec, { kind: "when" }>, value: unknown): unknown {
+  if (edge.kind === "current") return { current: value };
+  return edge.kind === "lazy" || (edge.kind === "cached" && edge.keyed !== undefined)
+    ? () => Promise.resolve(value)
+    : value;
+}
+
 function notHeld(definition: AnyDefinition): Error {
   return containerError(
     "NOT_IN_GRAPH",
@@ -206,14 +206,14 @@ function notHeld(definition: AnyDefinition): Error {
 /** Whether resolving these needs may ask the scope for something before its own step has run. */
 function isDynamic(graph: Graph, needs: Needs): boolean {
   const seen = new Set<AnyDefinition>();
-  const visit = (edge: EdgeSpec, owner: AnyDefinition | undefined): boolean => {
+  const mayAsk = (edge: EdgeSpec, owner: AnyDefinition | undefined): boolean => {
     if (edge.kind === "when") return true;
     const { definition, constant } = graph.resolve(edge.target, owner);
     if (constant !== undefined || isHeldByContainer(definition)) return false;
     if (edge.kind === "lazy") return true;
     if (seen.has(definition)) return false;
     seen.add(definition);
-    return Object.values(specOf(definition).needs).some((need) => visit(edgeOf(need), definition));
+    return Object.values(specOf(definition).needs).some((need) => mayAsk(edgeOf(need), definition));
   };
-  return Object.values(needs).some((need) => visit(edgeOf(need), undefined));
+  return Object.values(needs).some((need) => mayAsk(edgeOf(need), undefined));
 }

@@ -1,6 +1,15 @@
+import type { Binding } from "@steward/core";
 import type { Needs, Spec } from "@steward/core/container";
 import type { AnyDefinition } from "../graph/graph.ts";
 import type { Bounds } from "./bounds.ts";
+
+/** What a cached need asks for. */
+export interface CachedDemand {
+  readonly definition: AnyDefinition;
+  readonly ttlMs: number;
+  /** The key that it is cached by, and the most instances at once; `undefined` for one instance. */
+  readonly keyed: { readonly binding: Binding; readonly max: number } | undefined;
+}
 
 /** What a step may ask of the scope or session that it runs in. */
 export interface StepHost {
@@ -26,7 +35,7 @@ export interface StepHost {
   /** An instance of its own of what the container holds, for a value of `asker`; `undefined` for the handler itself. */
   instantiate(definition: AnyDefinition, asker: AnyDefinition | undefined): Promise<unknown>;
   /** An instance of a cached need, given back at the end. */
-  cached(definition: AnyDefinition, ttlMs: number): unknown;
+  cached(demand: CachedDemand): unknown;
   /** Starts what the container holds lazily, and gives its value. */
   lazily(index: number): Promise<unknown>;
 }

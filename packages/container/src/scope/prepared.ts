@@ -69,12 +69,12 @@ export class PreparedNeeds {
     const scope = this.#engine.scopes.open(inputs, session);
     session?.belongsTo(scope);
     scope.provide = provide;
-    return scope as unknown as FrameworkScope; // the state has what a prepared scope promises, for definitions of any type
+    return scope as FrameworkScope; // the state has what a prepared scope promises, for definitions of any type
   }
 
   /** Resolves the needs in a scope that was just opened: in the same tick, or once the promise has settled. */
   enter(scope: FrameworkScope): Promise<void> | undefined {
-    const state = scope as unknown as ScopeState; // `open` made it
+    const state = scope as ScopeState; // `open` made it
     return state.enterPlan(this.#compiled(state.generation));
   }
 

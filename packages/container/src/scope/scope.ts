@@ -4,7 +4,7 @@ import { runCleanups, type Cleanup, type Outcome } from "./cleanups.ts";
 import { containerError } from "../errors.ts";
 import { execute } from "./plan-runner.ts";
 import type { AnyDefinition } from "../graph/graph.ts";
-import type { Plan, Step, StepHost } from "./plan.ts";
+import type { CachedDemand, Plan, Step, StepHost } from "./plan.ts";
 import type { Generation } from "../lifecycle/state.ts";
 import {
   enterGenerator,
@@ -237,8 +237,8 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
     return this.host.instantiate(definition, this);
   }
 
-  cached(definition: AnyDefinition, ttlMs: number): unknown {
-    return this.host.useCached(definition, ttlMs, this);
+  cached(demand: CachedDemand): unknown {
+    return this.host.useCached(demand, this);
   }
 
   lazily(index: number): Promise<unknown> {

@@ -2,7 +2,7 @@ import { isThenable, type Needs } from "@steward/core/container";
 import type { Cleanup, LifecycleGenerator } from "./cleanups.ts";
 import { containerError, didNotYield } from "../errors.ts";
 import type { AnyDefinition } from "../graph/graph.ts";
-import type { Plan, PlanKind, Step } from "./plan.ts";
+import type { CachedDemand, Plan, PlanKind, Step } from "./plan.ts";
 import type { Generation } from "../lifecycle/state.ts";
 
 /** A scope or a session: it makes values from a generation, and undoes what it made. */
@@ -18,7 +18,7 @@ export interface ValueHost {
   /** Starts an instance for this holder alone. */
   instantiate(definition: AnyDefinition, holder: ValueHolder): Promise<unknown>;
   /** An instance of a cached need; the holder gives it back when it ends. */
-  useCached(definition: AnyDefinition, ttlMs: number, holder: ValueHolder): unknown;
+  useCached(demand: CachedDemand, holder: ValueHolder): unknown;
   /** Starts what the container holds lazily, and gives its value. */
   lazily(index: number): Promise<unknown>;
 }

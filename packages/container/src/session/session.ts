@@ -6,7 +6,7 @@ import { execute } from "../scope/plan-runner.ts";
 import type { AnyDefinition } from "../graph/graph.ts";
 import type { Held } from "../graph/held-nodes.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
-import type { Plan, Step, StepHost } from "../scope/plan.ts";
+import type { CachedDemand, Plan, Step, StepHost } from "../scope/plan.ts";
 import type { Generation } from "../lifecycle/state.ts";
 import {
   enterGenerator,
@@ -47,7 +47,7 @@ export class SessionState implements SessionSource {
   #due: Due[] = [];
   /** Cleanups of what arrived after the end. */
   readonly #late: Promise<unknown>[] = [];
-  /** Resolves once the cleanups under way are over: one after the other, or a value would go before those that hold it. */
+  /** Resolves once the cleanups in progress are over: one after the other, or a value would go before those that hold it. */
   #cleaned: Promise<unknown> = Promise.resolve();
   readonly #abort = new AbortController();
   #isClosed = false;
@@ -236,8 +236,8 @@ class SessionValues implements StepHost, ValueHolder {
     return this.#host.instantiate(definition, { generation: this.generation, willCleanUp });
   }
 
-  cached(definition: AnyDefinition, ttlMs: number): unknown {
-    return this.#host.useCached(definition, ttlMs, this);
+  cached(demand: CachedDemand): unknown {
+    return this.#host.useCached(demand, this);
   }
 
   lazily(index: number): Promise<unknown> {

@@ -1,5 +1,5 @@
-import type { Clock } from "@steward/core";
-import { sharedAbortController } from "@steward/core/container";
+import type { Binding, Clock } from "@steward/core";
+import { LazyAbort } from "@steward/core/container";
 import { NodeStarts, type StartHost } from "./node-starts.ts";
 import { forCaller, untilAborted } from "../lifecycle/caller.ts";
 import { containerError } from "../errors.ts";
@@ -22,7 +22,7 @@ export class LateStarts {
   /** Starts of nodes that no restart replaces. */
   readonly nodes: NodeStarts;
   readonly #host: LateStartHost;
-  readonly #abort = sharedAbortController();
+  readonly #abort = new LazyAbort();
   readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(host: LateStartHost) {
@@ -51,7 +51,7 @@ export class LateStarts {
       await claim;
     const live = state.live(index);
     if (live !== undefined) return live.value;
-    if (this.#abort.signal.aborted)
+    if (this.#abort.aborted)
       throw containerError("CONTAINER_CLOSED", `"${name}" cannot start any more: the container stops`, {
         resource: name,
       });
@@ -65,8 +65,8 @@ export class LateStarts {
     return state.live(index)?.value;
   }
 
-  /** Starts an instance outside the graph from what a generation holds. */
-  instance(definition: AnyDefinition, generation: Generation): Promise<Instance> {
+  /** Starts an instance outside the graph from what a generation holds, and from the value of an input that is its own. */
+  instance(definition: AnyDefinition, generation: Generation, own?: Binding): Promise<Instance> {
     const { graph, clock, state, defaults, onBackgroundEnd } = this.#host;
     const { signal } = this.#abort;
     const from: NodeSource = {
@@ -74,15 +74,15 @@ export class LateStarts {
       holder: (index) => holderOf(graph, (i) => state.live(i), index),
       lazily: (index) => this.lazily(index),
     };
-    return this.#track(makeInstance({ graph, clock, from, signal, defaults, onBackgroundEnd }, definition));
+    return this.#track(makeInstance({ graph, clock, from, signal, defaults, onBackgroundEnd }, definition, own));
   }
 
-  /** Starts nothing any more, and aborts what is under way. */
-  close(reason: unknown): void {
+  /** Starts nothing any more, and aborts what is in progress. */
+  close(reason: () => unknown): void {
     this.#abort.abort(reason);
   }
 
-  /** Resolves once nothing is under way. */
+  /** Resolves once nothing is in progress. */
   async settled(): Promise<void> {
     await Promise.all(this.#underWay);
   }

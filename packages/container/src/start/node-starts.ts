@@ -13,7 +13,7 @@ import type { Edge, Graph, GraphNode } from "../graph/graph.ts";
 import { isEnabled, LiveNode, makeManager } from "../lifecycle/live-node.ts";
 import { shareKey } from "../graph/share-key.ts";
 import type { StartAttempt, Starter } from "./start-attempt.ts";
-import { startWithRetry } from "./start-retry.ts";
+import { retryStart } from "./start-retry.ts";
 import { chosen, heldThrough, holderOf, needsOf, type NodeSource } from "../lifecycle/state.ts";
 import type { Limits } from "../stop/stop-budget.ts";
 import type { StoppedNodes } from "../stop/stop.ts";
@@ -93,13 +93,14 @@ class Entry {
   }
 
   /** Waits for what it needs, until it is given up. */
-  waitFor(ready: Promise<unknown>): Promise<void> {
+  waitFor(needed: readonly Promise<unknown>[]): Promise<void> {
     return new Promise((resolve) => {
+      let left = needed.length;
+      const oneIsReady = (): void => {
+        if (--left === 0) resolve();
+      };
       this.#wake = resolve;
-      ready.then(
-        () => resolve(),
-        () => resolve(),
-      );
+      for (const ready of needed) ready.then(oneIsReady, oneIsReady);
     });
   }
 
@@ -157,7 +158,7 @@ export class NodeStarts implements NodeSource, Starter {
     return this.#entries.get(index)?.stage === "starting";
   }
 
-  /** Resolves once no attempt is under way for any of these nodes. */
+  /** Resolves once no attempt is in progress for any of these nodes. */
   async settled(indices: Iterable<number>): Promise<void> {
     const wanted = [...indices];
     for (;;) {
@@ -231,7 +232,7 @@ export class NodeStarts implements NodeSource, Starter {
     const order: string[] = [];
     const failures: NodeFailure[] = [];
     while (this.#unwanted.size > 0) {
-      for (const entry of this.#unwanted) await entry.done; // a set visits what is added meanwhile
+      for (const entry of this.#unwanted) await entry.done; // a loop over a set reaches what is added meanwhile
       const entries = [...this.#unwanted];
       const nodes = entries.flatMap((entry) => (entry.stage === "up" ? (entry.live ?? []) : []));
       this.#unwanted.clear();
@@ -271,11 +272,12 @@ export class NodeStarts implements NodeSource, Starter {
     return entry.done;
   }
 
-  async follow(edge: Edge, attempt: StartAttempt): Promise<void> {
-    if (edge.kind === "lazy") return;
+  follow(edge: Edge, attempt: StartAttempt): Promise<void> {
+    if (edge.kind === "lazy") return Promise.resolve();
     if (edge.kind !== "when") return this.begin(edge.to, attempt);
-    await this.begin(edge.condition, attempt);
-    if (!attempt.hasFailed) await this.follow(chosen(this, edge), attempt);
+    return this.begin(edge.condition, attempt).then(() =>
+      attempt.hasFailed ? undefined : this.follow(chosen(this, edge), attempt),
+    );
   }
 
   /** Whether something else failed to start what this edge needs. */
@@ -286,12 +288,10 @@ export class NodeStarts implements NodeSource, Starter {
 
   async #start(entry: Entry, attempt: StartAttempt, before: Promise<unknown> | undefined): Promise<void> {
     const { node } = entry;
-    const ready = async (): Promise<void> => {
-      if (before !== undefined) await before; // an earlier start of it was given up, and is not over yet
-      await Promise.all(node.edges.map((edge) => this.follow(edge, attempt)));
-    };
     // One that is aborted waits for nothing: what it waits for may be stopped only after it has ended.
-    if (before !== undefined || node.edges.length > 0) await entry.waitFor(ready());
+    if (before !== undefined) await entry.waitFor([before]); // an earlier start of it was given up, and is not over yet
+    const needed = entry.signal.aborted ? [] : node.edges.map((edge) => this.follow(edge, attempt));
+    if (needed.length > 0) await entry.waitFor(needed);
     if (entry.signal.aborted || node.edges.some((edge) => this.#isMissing(edge))) return this.#giveUp(entry);
     entry.since = this.#host.clock.now();
     const made = this.#make(entry);
@@ -300,8 +300,11 @@ export class NodeStarts implements NodeSource, Starter {
     entry.live = live;
     if (derived) await new Promise((resolve) => setImmediate(resolve)); // all options that can be checked now are, before anything connects
     if (entry.signal.aborted) return this.#giveUp(entry);
-    if (live.manager !== undefined && !(await this.#startManager(entry, live, live.manager)))
-      return this.#giveUp(entry);
+    try {
+      await live.manager?.start({ signal: entry.signal });
+    } catch (error) {
+      if (!(await this.#triedAgain(entry, live, error))) return this.#giveUp(entry);
+    }
     live.startedInMs = this.#host.clock.now() - live.since;
     entry.stage = "up";
   }
@@ -342,9 +345,10 @@ export class NodeStarts implements NodeSource, Starter {
     }
   }
 
-  async #startManager(entry: Entry, live: LiveNode, manager: ManagedResource): Promise<boolean> {
+  /** Tries a start again that has failed. Says whether the node counts as started. */
+  async #triedAgain(entry: Entry, live: LiveNode, error: unknown): Promise<boolean> {
     const { clock } = this.#host;
-    const { attempts, failure } = await startWithRetry(live, manager, clock, entry.signal);
+    const { attempts, failure } = await retryStart(live, { clock, signal: entry.signal, error });
     if (failure === undefined) return true;
     if (entry.signal.aborted) return false;
     if (live.graph.spec.settings.criticality === "optional") {

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from "@steward/core";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "@steward/core/driver";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 
-const DELAYS = { baseDelayMs: 250, maxDelayMs: 30_000 };
+const DELAYS = { minMs: 250, maxMs: 30_000 };
 
 /** One resource that is being tried. */
 interface Trying {
@@ -36,7 +36,7 @@ export class Retries {
       trying.timer = undefined;
       trying.running = this.#try(node, trying, attempt);
     };
-    trying.timer = this.#clock.setTimeout(begin, backoffMs(attempt, DELAYS), { unref: true });
+    trying.timer = this.#clock.setTimeout(begin, backoffMs(attempt, DELAYS, "equal"), { unref: true });
   }
 
   async #try(node: LiveNode, trying: Trying, attempt: number): Promise<void> {

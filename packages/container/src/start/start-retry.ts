@@ -1,6 +1,6 @@
 import { isRetryable, type Clock } from "@steward/core";
-import { RESOURCE_TIMEOUTS, type ManagedResource, type ResourceSettings } from "@steward/core/container";
-import { backoffMs } from "./backoff.ts";
+import { RESOURCE_TIMEOUTS, type ResourceSettings } from "@steward/core/container";
+import { backoffMs } from "@steward/core/driver";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 
 /** How often a start was tried, and the error of the last attempt, boxed, where none succeeded. */
@@ -12,28 +12,33 @@ export interface StartOutcome {
 const DEFAULTS = { maxAttempts: 10, baseDelayMs: 250, maxDelayMs: 1_500 };
 const ONCE = { ...DEFAULTS, maxAttempts: 1 };
 
+/** A first start that failed, and what ends the next ones. */
+interface FirstStart {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly error: unknown;
+}
+
 /**
- * Starts a resource, and tries again where its error may pass: a server that is not up yet. Wrong options, a wrong
- * password or a mistake in the code fail at once.
+ * Starts a resource again whose start has failed, where its error may pass: a server that is not up yet. Wrong options,
+ * a wrong password or a mistake in the code have failed for good.
  */
-export async function startWithRetry(
-  node: LiveNode,
-  manager: ManagedResource,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<StartOutcome> {
+export async function retryStart(node: LiveNode, { clock, signal, error }: FirstStart): Promise<StartOutcome> {
   const { settings } = node.graph.spec;
   const policy = policyOf(settings);
   // As for every start: all attempts together have the start timeout of the resource.
   const endsAt = node.since + (settings.startTimeoutMs ?? RESOURCE_TIMEOUTS.startTimeoutMs);
+  const bounds = { minMs: policy.baseDelayMs, maxMs: policy.maxDelayMs };
+  let failure = { error };
   for (let attempts = 1; ; attempts++) {
+    const delayMs = backoffMs(attempts - 1, bounds, "equal");
+    const triesAgain = attempts < policy.maxAttempts && isRetryable(failure.error) && clock.now() + delayMs < endsAt;
+    if (!triesAgain || !(await slept(clock, delayMs, signal))) return { attempts, failure };
     try {
-      await manager.start({ signal });
-      return { attempts, failure: undefined };
-    } catch (error) {
-      const delayMs = backoffMs(attempts - 1, policy);
-      const triesAgain = attempts < policy.maxAttempts && isRetryable(error) && clock.now() + delayMs < endsAt;
-      if (!triesAgain || !(await slept(clock, delayMs, signal))) return { attempts, failure: { error } };
+      await node.manager?.start({ signal });
+      return { attempts: attempts + 1, failure: undefined };
+    } catch (thrown) {
+      failure = { error: thrown };
     }
   }
 }

@@ -18,11 +18,11 @@ export interface DrainHost {
   readonly scopes: OpenScopes;
   /** Bounds what scopes wait for. */
   readonly bounds: Bounds;
-  /** Restarts, retries and probes end; work that was accepted goes on. Resolves once none is under way. */
+  /** Restarts, retries and probes end; work that was accepted goes on. Resolves once none is in progress. */
   endChanges(): Promise<unknown>;
   /** No scope opens any more. */
   refuseScopes(): void;
-  /** Nothing starts lazily any more. Resolves once no start is under way. */
+  /** Nothing starts lazily any more. Resolves once no start is in progress. */
   refuseWork(): Promise<unknown>;
 }
 
@@ -59,7 +59,7 @@ export async function drain(host: DrainHost, budget: StopBudget): Promise<readon
 function usedByScopes({ graph }: ContainerState): Set<number> {
   const used = new Set(graph.usedByScopes);
   for (const index of used)
-    for (const edge of graph.nodes[index]?.edges ?? []) for (const to of indicesOf(edge)) used.add(to); // a set visits what is added meanwhile
+    for (const edge of graph.nodes[index]?.edges ?? []) for (const to of indicesOf(edge)) used.add(to); // a loop over a set reaches what is added meanwhile
   return used;
 }
 
@@ -74,13 +74,11 @@ async function drainNodes(
   await inOrder(
     ready,
     (index) => dependants[index] ?? [],
-    async (node) => {
+    ({ name, manager }) => {
       const since = clock.now();
-      try {
-        await node.manager?.drain({ signal });
-      } catch (cause) {
-        failures.push({ resource: node.name, phase: "drain", durationMs: clock.now() - since, cause });
-      }
+      return manager?.drain({ signal }).catch((cause: unknown) => {
+        failures.push({ resource: name, phase: "drain", durationMs: clock.now() - since, cause });
+      });
     },
   );
 }

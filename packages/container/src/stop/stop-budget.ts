@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "@steward/core";
-import { sharedAbortController } from "@steward/core/container";
+import { LazyAbort } from "@steward/core/container";
 import { atOnce, type StopTime } from "./stop.ts";
 
 /** Bounds of a container, in ms. */
@@ -18,7 +18,7 @@ const LONGEST_FORCE_MS = 250;
 /** An instant that can only come closer, and a signal that aborts then. */
 class Alarm {
   readonly #clock: Clock;
-  readonly #abort = sharedAbortController();
+  readonly #abort = new LazyAbort();
   #at = Number.POSITIVE_INFINITY;
   #timer: Timer | undefined;
 
@@ -35,11 +35,11 @@ class Alarm {
   }
 
   atLatest(at: number, reason: string): void {
-    if (at >= this.#at || this.#abort.signal.aborted) return;
+    if (at >= this.#at || this.#abort.aborted) return;
     this.#timer?.cancel();
     this.#at = at;
-    if (at <= this.#clock.now()) this.#abort.abort(new Error(reason));
-    else this.#timer = this.#clock.setTimeout(() => this.#abort.abort(new Error(reason)), at - this.#clock.now());
+    if (at <= this.#clock.now()) this.#abort.abort(() => new Error(reason));
+    else this.#timer = this.#clock.setTimeout(() => this.#abort.abort(() => new Error(reason)), at - this.#clock.now());
   }
 
   /** It stays as it is. */

@@ -24,25 +24,53 @@ export interface StopTime {
  * Does `act` for every node once it is done for all that come before it; a failure holds up none. Instances of two
  * generations may be among them: all of a node come after all of those that come before it.
  */
-export async function inOrder(
+export function inOrder(
   nodes: readonly LiveNode[],
   before: Before,
-  act: (node: LiveNode) => Promise<void> | void,
+  act: (node: LiveNode) => Promise<void> | undefined,
 ): Promise<void> {
-  const byIndex = new Map<number, LiveNode[]>();
-  for (const node of nodes) byIndex.set(node.graph.index, [...(byIndex.get(node.graph.index) ?? []), node]);
-  const begun = new Map<LiveNode, Promise<void>>();
-  const begin = (node: LiveNode): Promise<void> => {
-    let done = begun.get(node);
-    if (done === undefined) begun.set(node, (done = run(node)));
-    return done;
-  };
-  const run = async (node: LiveNode): Promise<void> => {
-    const earlier = [...before(node.graph.index)].flatMap((index) => byIndex.get(index) ?? []);
-    if (earlier.length > 0) await Promise.all(earlier.map(begin));
-    await act(node);
-  };
-  await Promise.all(nodes.map(begin));
+  const turns = turnsOf(nodes, before);
+  return new Promise((resolve, reject) => {
+    let left = turns.length;
+    const take = (turn: Turn): void => {
+      const acting = act(turn.node);
+      if (acting === undefined) end(turn);
+      else acting.then(() => end(turn), reject);
+    };
+    const end = ({ next }: Turn): void => {
+      for (const turn of next) if (--turn.waitsFor === 0) take(turn);
+      if (--left === 0) resolve();
+    };
+    if (left === 0) return resolve();
+    for (const turn of turns.filter(({ waitsFor }) => waitsFor === 0)) take(turn);
+  });
+}
+
+/** One node, for how many it has to wait, and which ones wait for it. */
+interface Turn {
+  readonly node: LiveNode;
+  waitsFor: number;
+  readonly next: Turn[];
+}
+
+function turnsOf(nodes: readonly LiveNode[], before: Before): Turn[] {
+  const turns: Turn[] = [];
+  const byIndex = new Map<number, Turn[]>();
+  for (const node of new Set(nodes)) {
+    const turn: Turn = { node, waitsFor: 0, next: [] };
+    turns.push(turn);
+    const { index } = node.graph;
+    const generations = byIndex.get(index);
+    if (generations === undefined) byIndex.set(index, [turn]);
+    else generations.push(turn);
+  }
+  for (const turn of turns)
+    for (const index of before(turn.node.graph.index))
+      for (const earlier of byIndex.get(index) ?? []) {
+        earlier.next.push(turn);
+        turn.waitsFor++;
+      }
+  return turns;
 }
 
 /**
@@ -59,18 +87,19 @@ export async function stopNodes(
   const failures: NodeFailure[] = [];
   const waiting = new Set<() => void>();
   const onOver = (): void => {
-    for (const leave of waiting) leave();
+    for (const giveUp of waiting) giveUp();
   };
   time.over.addEventListener("abort", onOver, { once: true });
-  await inOrder(nodes, before, async (node) => {
-    if (node.manager === undefined) return;
+  await inOrder(nodes, before, ({ name, manager }) => {
+    if (manager === undefined) return undefined;
     const since = clock.now();
-    try {
-      await unlessOver(node.name, node.manager.stop({ signal: time.force }), time.over, waiting);
-    } catch (cause) {
-      failures.push({ resource: node.name, phase: "stop", durationMs: clock.now() - since, cause });
-    }
-    order.push(node.name);
+    return unlessOver(name, manager.stop({ signal: time.force }), time.over, waiting).then(
+      () => void order.push(name),
+      (cause: unknown) => {
+        failures.push({ resource: name, phase: "stop", durationMs: clock.now() - since, cause });
+        order.push(name);
+      },
+    );
   });
   time.over.removeEventListener("abort", onOver);
   return { order, failures };
@@ -79,16 +108,16 @@ export async function stopNodes(
 /** Waits for a stop until time is over; one that takes no time at all has its turn even then. */
 function unlessOver(name: string, stopping: Promise<void>, over: AbortSignal, waiting: Set<() => void>): Promise<void> {
   return new Promise((resolve, reject) => {
-    const leave = (): void => void atOnce().then(() => reject(leftBehind(name)));
-    if (over.aborted) leave();
-    else waiting.add(leave);
+    const giveUp = (): void => void atOnce().then(() => reject(leftBehind(name)));
+    if (over.aborted) giveUp();
+    else waiting.add(giveUp);
     stopping.then(
       () => {
-        waiting.delete(leave);
+        waiting.delete(giveUp);
         resolve();
       },
       (cause: unknown) => {
-        waiting.delete(leave);
+        waiting.delete(giveUp);
         reject(cause);
       },
     );

@@ -102,9 +102,9 @@ export class Life {
     });
   }
 
-  /** Uses it in one of all ways. */
+  /** Uses it in one of all manners. */
   use(): void {
-    const ways = [
+    const uses = [
       () => this.#scope(),
       () => this.#scope(),
       () => this.#sessionScope(),
@@ -117,7 +117,7 @@ export class Life {
       () => this.#endSession(),
       () => this.#override(),
     ];
-    this.#world.random.pick(ways)?.();
+    this.#world.random.pick(uses)?.();
   }
 
   /** Asks it to stop, and checks the time that takes. */

@@ -19,7 +19,7 @@ export type Outcome =
 /** Longer than anything that was left behind may take. */
 const AFTERMATH_MS = 60_000;
 
-/** Restarts within one life of a container, before it is stopped with whatever is under way. */
+/** Restarts within one life of a container, before it is stopped with whatever is in progress. */
 const MOST_RESTARTS = 60;
 
 const { seeds, restarts } = workerData as Task; // the test gives it

@@ -1,0 +1,138 @@
+import { resource, type StewardError } from "@steward/core";
+import { FakeClock } from "@steward/testing";
+import t from "tap";
+import { container } from "../src/index.ts";
+
+const failureOf = (promise: Promise<unknown>): Promise<StewardError | undefined> =>
+  promise.then(
+    () => undefined,
+    (error: unknown) => error as StewardError, // what restarts reject with
+  );
+
+function makeDb(clock: FakeClock, log: string[], restart: "stop-first" | "start-first") {
+  let starts = 0;
+  return resource("db", {
+    restart,
+    start: async () => {
+      await clock.sleep(100);
+      log.push(`+${++starts}`);
+      return { no: starts };
+    },
+    drain: ({ no }) => void log.push(`drain ${no}`),
+    stop: async ({ no }) => {
+      await clock.sleep(1_000);
+      log.push(`-${no}`);
+    },
+  });
+}
+
+/** A container with one resource that takes 100 ms to start and a second to stop. */
+async function stage(restart: "stop-first" | "start-first") {
+  const clock = new FakeClock();
+  const log: string[] = [];
+  const db = makeDb(clock, log, restart);
+  const running = await clock.runUntil(container([db], { clock }).start());
+  log.length = 0;
+  return { clock, log, running, db };
+}
+
+t.test("a restart drains the old instance, stops it, and starts none twice", async (t) => {
+  for (const [restart, steps] of [
+    ["stop-first", ["drain 1", "-1", "+2"]],
+    ["start-first", ["+2", "drain 1", "-1"]],
+  ] as const) {
+    const { clock, log, running, db } = await stage(restart);
+    await clock.runUntil(running.restart(db));
+    t.strictSame(log, steps);
+    t.equal(running.get(db).no, 2);
+    await clock.runUntil(running.stop());
+    t.equal(log.filter((step) => step === "-1").length, 1);
+    t.equal(log.at(-1), "-2");
+  }
+});
+
+t.test("a caller that goes while the old instance stops is told that the restart goes on, and it does", async (t) => {
+  const { clock, running, db } = await stage("stop-first");
+  const abort = new AbortController();
+  const failure = failureOf(running.restart(db, { signal: abort.signal }));
+  await clock.advance(500);
+  abort.abort();
+  t.match(await failure, { code: "RESTART_FAILED", resource: "db", retryable: true, message: /; it goes on$/ });
+  await clock.advance(700);
+  t.equal(running.get(db).no, 2);
+  await clock.runUntil(running.stop());
+});
+
+t.test("a caller that goes while its restart waits for another has changed nothing", async (t) => {
+  const { clock, log, running, db } = await stage("start-first");
+  const first = running.restart(db);
+  const abort = new AbortController();
+  const second = failureOf(running.restart(db, { signal: abort.signal }));
+  await clock.advance(50);
+  abort.abort();
+  t.match(await second, { code: "RESTART_FAILED", message: /"db" was not restarted: .*; the old one stays in use$/ });
+  await clock.runUntil(first);
+  await clock.advance(10_000);
+  t.strictSame(
+    log.filter((step) => step.startsWith("+")),
+    ["+2"],
+  );
+  await clock.runUntil(running.stop());
+});
+
+t.test("a caller that goes once the new instance is in use learns of no failure", async (t) => {
+  const { clock, running, db } = await stage("start-first");
+  const abort = new AbortController();
+  const failure = failureOf(running.restart(db, { signal: abort.signal }));
+  await clock.advance(500);
+  t.equal(running.get(db).no, 2);
+  abort.abort();
+  t.equal(await failure, undefined, "only the old one has to stop");
+  await clock.runUntil(running.stop());
+});
+
+t.test("a caller has as long as it says", async (t) => {
+  const { clock, running, db } = await stage("stop-first");
+  const failure = failureOf(running.restart(db, { timeoutMs: 300 }));
+  await clock.advance(300);
+  t.match(await failure, { code: "RESTART_FAILED", message: /the restart of "db": its caller's time is over/ });
+  await clock.advance(2_000);
+  await clock.runUntil(running.stop());
+});
+
+t.test("what has to stop first waits for the scopes that use it, and later scopes wait for what comes", async (t) => {
+  const { clock, log, running, db } = await stage("stop-first");
+  let end: () => void = () => {};
+  const before = running.scope([], { db }, async ({ db }) => {
+    await new Promise<void>((resolve) => (end = resolve));
+    return db.no;
+  });
+  const restarted = running.restart(db);
+  await clock.advance(3_000);
+  t.strictSame(log, [], "it is in use");
+  const after = running.scope([], { db }, ({ db }) => db.no);
+  end();
+  t.equal(await before, 1);
+  t.equal(await clock.runUntil(after), 2);
+  await clock.runUntil(restarted);
+  t.strictSame(log, ["drain 1", "-1", "+2"]);
+  await clock.runUntil(running.stop());
+});
+
+t.test(
+  "a container that stops opens no scope, says in which phase it is, and that trying elsewhere helps",
+  async (t) => {
+    const { clock, running, db } = await stage("start-first");
+    const stopping = running.stop();
+    await clock.advance(500);
+    const refused = failureOf(Promise.resolve().then(() => running.scope([], { db }, () => 1)));
+    t.match(await refused, {
+      code: "CONTAINER_CLOSED",
+      retryable: true,
+      message: /^no scope can open: the container is /,
+    });
+    await clock.runUntil(stopping);
+    t.equal(running.stop() instanceof Promise, true);
+    await running.stop();
+  },
+);
