@@ -2,7 +2,7 @@ import type { HealthStatus } from "@steward/core";
 import { HealthTracker } from "@steward/core/container";
 import type { Manager } from "@steward/core/driver";
 import { Load } from "./load.ts";
-import { startFaultProxy, type FaultProxy } from "./proxy.ts";
+import { startFaultProxy, type FaultProxy } from "./proxy/proxy.ts";
 import { sleep } from "./waits.ts";
 
 /** What can happen to a server, as a fault proxy does it. */

@@ -1,5 +1,7 @@
+export { operationsOf } from "./operations.ts";
 export { type TestCertificates, testCertificates } from "./certificates.ts";
-export { type ContractAssert, type ContractFactory, type ContractRunner, resourceContract } from "./contract.ts";
+export { resourceContract } from "./contract/contract.ts";
+export type { ContractAssert, ContractFactory, ContractRunner } from "./contract/factory.ts";
 export { leakyErrors, leaksIn, type LeakyError } from "./disclosure.ts";
 export {
   brokenPromises,
@@ -20,4 +22,4 @@ export { TESTING_CODES, type TestingCode } from "./errors.ts";
 export { assertNoLeaks, type HandleCounts, type HandleTracker, trackHandles } from "./leaks.ts";
 export { Load, type Sample, Watch } from "./load.ts";
 export { Alarm, failure, type Failure, sleep, until } from "./waits.ts";
-export { type FaultProxy, type FaultProxyOptions, type FaultProxyStats, startFaultProxy } from "./proxy.ts";
+export { type FaultProxy, type FaultProxyOptions, type FaultProxyStats, startFaultProxy } from "./proxy/proxy.ts";

@@ -11,7 +11,7 @@ export interface HandleTracker {
   /**
    * Waits until nothing new is open; sockets and processes need a few turns to close.
    *
-   * @param withinMs how long to wait, in ms of real time. Default 2,000.
+   * @param withinMs how long to wait, in ms of real time. Default 10,000.
    * @throws {HANDLES_LEAKED} something stays open; the message counts it by kind.
    */
   assertNoLeaks(withinMs?: number): Promise<void>;
@@ -20,7 +20,7 @@ export interface HandleTracker {
 // Work of the moment, not something left open: file operations, look-ups, and our own waiting.
 const PASSING = new Set(["FSReqCallback", "FSReqPromise", "Immediate", "GetAddrInfoReqWrap", "TickObject", "CloseReq"]);
 const POLL_MS = 10;
-const PATIENCE_MS = 2_000;
+const PATIENCE_MS = 10_000;
 
 function count(): Map<string, number> {
   const counts = new Map<string, number>();

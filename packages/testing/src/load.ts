@@ -67,7 +67,7 @@ const PATIENCE_MS = 20_000;
 const AT_ONCE = 10;
 const TRIALS = 60;
 
-/** Successes a second of as many calls as are tried at once; calls that fail here only tell that the machine is slow. */
+/** Successes a second of as many calls as are tried at once; calls that fail here only show that the machine is slow. */
 async function capacity(call: () => PromiseLike<unknown>): Promise<number> {
   let [left, succeeded] = [TRIALS, 0];
   const worker = async (): Promise<void> => {

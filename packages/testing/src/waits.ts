@@ -2,7 +2,7 @@ import { setTimeout as sleepFor } from "node:timers/promises";
 import { StewardError } from "@steward/core";
 
 const POLL_MS = 2;
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 /** An error, with the properties that those of ours, of Node and of drivers may have. */
 export interface Failure extends Error {
@@ -15,7 +15,7 @@ export interface Failure extends Error {
  * Waits in real time until a condition holds; it is asked every 2 ms.
  *
  * @param what what is waited for, in words, for the error.
- * @param timeoutMs how long to wait at most, in ms. Default 10,000: a bound for a test that fails, not an expectation.
+ * @param timeoutMs how long to wait at most, in ms. Default 30,000: a bound for a test that fails, not an expectation.
  * @throws {CONDITION_NOT_MET} the condition did not hold in time.
  *
  * @example

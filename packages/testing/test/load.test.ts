@@ -104,7 +104,7 @@ t.test("a call that failed while the machine stood still counts as failed, and a
   let isSlow = false;
   const load = await Load.begin(100, async () => {
     if (!isSlow) return;
-    await sleep(10);
+    await sleep(200); // longer than what comes before the stop, so that some are under way
     throw new Error("timed out");
   });
   isSlow = true;

@@ -1,8 +1,9 @@
-import { postgresShape, redisShape } from "./options.ts";
 import { StewardError } from "@steward/core";
 import { assertShape } from "@steward/core/driver";
-import { type PostgresOptions, type PostgresServer, startPostgres } from "./postgres.ts";
-import { findRedis, type RedisOptions, type RedisServer, startRedis } from "./redis.ts";
+import { postgresShape, type PostgresOptions } from "./postgres/options.ts";
+import { type PostgresServer, startPostgres } from "./postgres/postgres.ts";
+import { redisShape, type RedisOptions } from "./redis/options.ts";
+import { findRedis, type RedisServer, startRedis } from "./redis/redis.ts";
 
 /** A server that a test can use: one that runs already, or one launched for it. */
 export interface PresentServer<Launched> extends AsyncDisposable {

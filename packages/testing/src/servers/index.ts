@@ -5,10 +5,13 @@ export {
   redisForTests,
   type ServerForTests,
 } from "./for-tests.ts";
-export { type PostgresOptions, type PostgresServer, startPostgres } from "./postgres.ts";
-export { findPostgres, type PostgresBinaries } from "./postgres-binaries.ts";
-export { findRedis, type RedisOptions, type RedisServer, type RedisSettings, startRedis } from "./redis.ts";
-export { type RedisCluster, type RedisClusterOptions, type RedisGroup, startRedisCluster } from "./redis-cluster.ts";
-export { type RedisSentinel, type RedisSentinelOptions, startRedisSentinel } from "./redis-sentinel.ts";
-export type { KillSignal, Server } from "./server.ts";
-export type { ServerExit } from "./server-process.ts";
+export { findPostgres, type PostgresBinaries } from "./postgres/binaries.ts";
+export type { PostgresOptions } from "./postgres/options.ts";
+export { type PostgresServer, startPostgres } from "./postgres/postgres.ts";
+export type { KillSignal, Server } from "./process/server.ts";
+export type { ServerExit } from "./process/server-process.ts";
+export { type RedisCluster, startRedisCluster } from "./redis/cluster.ts";
+export type { RedisGroup } from "./redis/group.ts";
+export type { RedisClusterOptions, RedisOptions, RedisSentinelOptions, RedisSettings } from "./redis/options.ts";
+export { findRedis, type RedisServer, startRedis } from "./redis/redis.ts";
+export { type RedisSentinel, startRedisSentinel } from "./redis/sentinel.ts";

@@ -8,7 +8,7 @@ import postgres from "postgres";
 import t from "tap";
 import { isStewardError } from "@steward/core";
 import { findPostgres, postgresForTests, type PostgresServer, startPostgres } from "../../src/servers/index.ts";
-import { startedAt } from "../../src/servers/process-table.ts";
+import { processesIn, startedAt } from "../../src/servers/process/process-table.ts";
 import { trackHandles } from "../../src/index.ts";
 import { gone, Owner } from "./child.ts";
 
@@ -19,6 +19,7 @@ const root = await mkdtemp(join(outside, "steward-test-"));
 // Other suites of this machine make temporary folders too.
 process.env["TMPDIR"] = root;
 const kept = join(root, "deep", "kept");
+delete process.env["STEWARD_POSTGRES_TEMPLATES"];
 
 t.teardown(async () => {
   await rm(root, { recursive: true, force: true });
@@ -102,8 +103,11 @@ await t.test("a killed server comes back on the same port with its rows", async 
   await using server = await startPostgres({ dataDir: kept, database: "clips" });
   const { url, pid } = server;
   await query(url, (sql) => sql`insert into kept values (2)`);
+  const alive = (): Promise<number[]> => processesIn(kept, ["postgres"]);
+  if (process.platform === "linux") t.ok((await alive()).length > 1);
   await server.kill();
   t.notOk(server.running);
+  t.same(await alive(), [], "nor does one of its children answer any more");
   await t.rejects(rows(url), { code: "ECONNREFUSED" });
   await server.restart();
   t.equal(server.url, url);
@@ -241,6 +245,24 @@ function reachableByNobody(): boolean {
     return false;
   }
 }
+
+await t.test(
+  "where the environment names a folder for templates, a second cluster is a copy of the first",
+  async (t) => {
+    const templates = join(root, "templates");
+    process.env["STEWARD_POSTGRES_TEMPLATES"] = templates;
+    try {
+      await using first = await startPostgres();
+      await query(first.url, (sql) => sql`create table own (id int)`);
+      t.equal((await readdir(templates)).length, 1, "no draft is left");
+      await using second = await startPostgres();
+      t.equal(second.password, first.password);
+      await query(second.url, (sql) => sql`create table own (id int)`);
+    } finally {
+      delete process.env["STEWARD_POSTGRES_TEMPLATES"];
+    }
+  },
+);
 
 await t.test("what a killed start, a lost password file or a reused process id left behind does no harm", async (t) => {
   const folder = join(root, "wounded");

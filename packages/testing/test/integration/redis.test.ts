@@ -14,11 +14,11 @@ import {
   startRedisCluster,
   startRedisSentinel,
 } from "../../src/servers/index.ts";
-import { launch } from "../../src/servers/launch.ts";
-import { claimFolder } from "../../src/servers/ownership.ts";
-import { startedAt } from "../../src/servers/process-table.ts";
-import { redisCommand, redisInfo } from "../../src/servers/resp.ts";
-import { ServerProcess } from "../../src/servers/server-process.ts";
+import { launch } from "../../src/servers/process/launch.ts";
+import { claimFolder } from "../../src/servers/process/ownership.ts";
+import { startedAt } from "../../src/servers/process/process-table.ts";
+import { redisCommand, redisInfo } from "../../src/servers/redis/resp.ts";
+import { ServerProcess } from "../../src/servers/process/server-process.ts";
 import { gone, Owner } from "./child.ts";
 
 const root = await mkdtemp(join(tmpdir(), "steward-test-"));

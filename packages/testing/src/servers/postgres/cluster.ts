@@ -1,14 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StewardError } from "@steward/core";
 import type { Account } from "./account.ts";
-import { exists, removeFolder } from "./folder.ts";
-import { diesWithParent } from "./parent-death.ts";
-import type { PostgresBinaries } from "./postgres-binaries.ts";
-import { isAlive, type ProcessIdentity, processesIn, sendSignal, startedAt } from "./process-table.ts";
-import { runCommand } from "./programs.ts";
+import { exists, removeFolder } from "../process/folder.ts";
+import { diesWithParent } from "../process/parent-death.ts";
+import type { PostgresBinaries } from "./binaries.ts";
+import { isAlive, type ProcessIdentity, processesIn, sendSignal, startedAt } from "../process/process-table.ts";
+import { runCommand } from "../process/programs.ts";
+import type { ClusterTemplate } from "./template.ts";
 
 /** The one role of a cluster of ours. */
 export const POSTGRES_USER = "postgres";
@@ -28,8 +29,10 @@ export class PostgresCluster {
   readonly folder: string;
   readonly #binaries: PostgresBinaries;
   readonly #account: Account;
+  readonly #template: ClusterTemplate | undefined;
 
-  constructor(folder: string, binaries: PostgresBinaries, account: Account) {
+  constructor(folder: string, binaries: PostgresBinaries, account: Account, template?: ClusterTemplate) {
+    this.#template = template;
     this.folder = folder;
     this.#binaries = binaries;
     this.#account = account;
@@ -85,19 +88,27 @@ export class PostgresCluster {
   }
 
   async #fill(draft: string, signal?: AbortSignal): Promise<void> {
-    const password = await this.#newPassword();
-    const passwordFile = join(draft, "password");
-    await writeFile(passwordFile, password, { mode: 0o600 });
-    await this.#account.own(draft);
-    const cluster = join(draft, "cluster");
-    const where = ["-D", cluster, "-U", POSTGRES_USER, `--pwfile=${passwordFile}`];
+    const made = join(draft, "made");
+    if ((await this.#template?.copyTo(made, signal)) !== true) {
+      await mkdir(made, { mode: 0o700 });
+      await this.#initialize(made, signal);
+      await this.#template?.keep(made, signal);
+    }
+    await copyFile(join(made, "password"), join(this.folder, "password"));
+    await rm(join(this.folder, "databases"), { force: true });
+    await rename(join(made, "cluster"), this.data);
+  }
+
+  async #initialize(place: string, signal?: AbortSignal): Promise<void> {
+    const passwordFile = join(place, "password");
+    await writeFile(passwordFile, await this.#newPassword(), { mode: 0o600 });
+    await this.#account.own(join(place, ".."));
+    const where = ["-D", join(place, "cluster"), "-U", POSTGRES_USER, `--pwfile=${passwordFile}`];
     const how = ["--auth=scram-sha-256", "--no-sync", "--locale=C", "--encoding=UTF8"];
     const command = await this.#command(this.#binaries.initdb, ...where, ...how);
     const made = await runCommand(command, { cwd: this.folder, signal });
     if (!made.ok)
       throw new StewardError("SERVER_START_FAILED", `initdb failed in ${this.folder}. It wrote:\n${made.text}`);
-    await rm(join(this.folder, "databases"), { force: true });
-    await rename(cluster, this.data);
   }
 
   async #newPassword(): Promise<string> {

@@ -3,7 +3,8 @@ import { open, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StewardError } from "@steward/core";
 import { serverEnvironment } from "./programs.ts";
-import { childrenOf, sendSignal } from "./process-table.ts";
+import { until } from "../../waits.ts";
+import { childrenOf, isAlive, sendSignal, startedAt, type ProcessIdentity } from "./process-table.ts";
 
 /** How a server process ended. */
 export interface ServerExit {
@@ -105,15 +106,27 @@ export class ServerProcess {
     try {
       for (const [signal, waitMs] of steps) {
         if (this.#exit !== undefined) return;
+        const children = signal === "SIGKILL" ? await this.#killChildren() : [];
         sendSignal(this.pid, signal);
         this.thaw();
-        if (await this.#endsWithin(waitMs)) return;
+        if (await this.#endsWithin(waitMs)) return await gone(children, waitMs);
       }
     } finally {
       this.#child.unref();
     }
     const signals = steps.map(([signal]) => signal).join(", ");
     throw new StewardError("SERVER_STOP_TIMEOUT", `process ${this.pid} is still alive after ${signals}`);
+  }
+
+  /** The children of a killed server would go on answering until they notice. */
+  async #killChildren(): Promise<ProcessIdentity[]> {
+    await this.freeze();
+    const children = this.#frozen.filter((pid) => pid !== this.pid);
+    const identities = await Promise.all(
+      children.map(async (pid) => ({ pid, startedAt: (await startedAt(pid)) ?? "unknown" })),
+    );
+    for (const pid of children) sendSignal(pid, "SIGKILL");
+    return identities;
   }
 
   async #endsWithin(waitMs: number): Promise<boolean> {
@@ -123,4 +136,10 @@ export class ServerProcess {
     over.abort();
     return done;
   }
+}
+
+/** Waits until none of these processes is left. */
+async function gone(processes: readonly ProcessIdentity[], waitMs: number): Promise<void> {
+  const allGone = async (): Promise<boolean> => !(await Promise.all(processes.map(isAlive))).includes(true);
+  await until(allGone, "the killed server's children are gone", waitMs);
 }

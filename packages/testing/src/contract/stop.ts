@@ -1,5 +1,4 @@
-import type { ContractCase } from "./contract.ts";
-import { replaceOnStop } from "./examination.ts";
+import { replaceOnStop, type ContractCase } from "./examination.ts";
 
 const REASON = new Error("the caller lost patience");
 const SHORT_MS = 200;

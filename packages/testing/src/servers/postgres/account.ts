@@ -1,7 +1,7 @@
 import { chown, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { StewardError } from "@steward/core";
-import { findProgram, runCommand } from "./programs.ts";
+import { findProgram, runCommand } from "../process/programs.ts";
 
 /** Under which account Postgres runs; it refuses to be root. */
 export interface Account {
@@ -12,8 +12,8 @@ export interface Account {
 }
 
 const NAMESPACE = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"];
-const NOBODY = 65_534;
-const AS_NOBODY = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
+const UNPRIVILEGED_ID = 65_534;
+const AS_UNPRIVILEGED = ["setpriv", `--reuid=${UNPRIVILEGED_ID}`, `--regid=${UNPRIVILEGED_ID}`, "--clear-groups", "--"];
 
 const ourselves: Account = { wrap: (command) => command, own: () => Promise.resolve() };
 
@@ -23,9 +23,9 @@ const mapped: Account = {
   own: (folder) => chownTree(folder, 0),
 };
 
-const nobody: Account = {
-  wrap: (command) => [...AS_NOBODY, ...command],
-  own: (folder) => chownTree(folder, NOBODY),
+const unprivileged: Account = {
+  wrap: (command) => [...AS_UNPRIVILEGED, ...command],
+  own: (folder) => chownTree(folder, UNPRIVILEGED_ID),
 };
 
 async function chownTree(path: string, uid: number): Promise<void> {
@@ -53,21 +53,21 @@ export async function chooseAccount(programs: readonly string[], folder: string)
     return mapped;
   }
   const reason = findProgram("setpriv") === undefined ? "there is no setpriv" : await refusal(programs, folder);
-  if (reason === undefined) return nobody;
+  if (reason === undefined) return unprivileged;
   throw new StewardError(
     "SERVER_ROOT_REFUSED",
-    `Postgres does not run as root: a user namespace is not allowed here (${namespace.text}), and as user ${NOBODY}: ${reason}. ` +
+    `Postgres does not run as root: a user namespace is not allowed here (${namespace.text}), and as user ${UNPRIVILEGED_ID}: ${reason}. ` +
       "Run as an ordinary user, allow user namespaces, use folders that every user may enter, or set DATABASE_URL",
   );
 }
 
 async function refusal(programs: readonly string[], folder: string): Promise<string | undefined> {
   for (const program of programs) {
-    if (!(await runCommand([...AS_NOBODY, "test", "-x", program])).ok) return `${program} cannot be run`;
+    if (!(await runCommand([...AS_UNPRIVILEGED, "test", "-x", program])).ok) return `${program} cannot be run`;
   }
   const { uid, gid } = await stat(folder);
-  await chown(folder, NOBODY, NOBODY);
-  if ((await runCommand([...AS_NOBODY, "test", "-w", folder])).ok) return undefined;
+  await chown(folder, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
+  if ((await runCommand([...AS_UNPRIVILEGED, "test", "-w", folder])).ok) return undefined;
   await chown(folder, uid, gid);
   return `${folder} cannot be entered`;
 }

@@ -1,20 +1,8 @@
 import { assertShape } from "@steward/core/driver";
-import { sentinelShape } from "./options.ts";
-import { converge, type RedisGroup, startAll, stopAll, withRole } from "./redis-cluster.ts";
-import { type RedisOptions, type RedisServer, startRedis, startRedisNode } from "./redis.ts";
+import { converge, type RedisGroup, startAll, stopAll, withRole } from "./group.ts";
+import { type RedisOptions, type RedisSentinelOptions, sentinelShape } from "./options.ts";
+import { type RedisServer, startRedis, startRedisNode } from "./redis.ts";
 import { redisCommand, redisInfo } from "./resp.ts";
-
-/** How to start a Redis with sentinels. */
-export interface RedisSentinelOptions extends Omit<RedisOptions, "port"> {
-  /** Name of the master in the sentinels. Default `main`. */
-  readonly name?: string;
-  /** Number of sentinels; the majority of them decides. Default 3. */
-  readonly sentinels?: number;
-  /** Number of replicas. Default 1. */
-  readonly replicas?: number;
-  /** After how many ms of silence a sentinel thinks a master down. Default 500. */
-  readonly downAfterMs?: number;
-}
 
 /** A running master with replicas and sentinels; `nodes` are the data nodes. */
 export interface RedisSentinel extends RedisGroup {

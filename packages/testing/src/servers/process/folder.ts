@@ -45,7 +45,7 @@ async function removeIfAbandoned(path: string): Promise<void> {
   await removeFolder(path);
 }
 
-/** Tells whether a path exists. */
+/** Whether a path exists. */
 export async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
 }

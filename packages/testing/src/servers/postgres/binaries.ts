@@ -2,7 +2,7 @@ import { readFile, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { StewardError } from "@steward/core";
-import { isExecutable } from "./programs.ts";
+import { isExecutable } from "../process/programs.ts";
 
 /** The programs of one Postgres installation. */
 export interface PostgresBinaries {

@@ -11,7 +11,7 @@ export function findProgram(name: string): string | undefined {
   return undefined;
 }
 
-/** Tells whether a path is a file that we may run. */
+/** Whether a path is a file that we may run. */
 export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);

@@ -4,7 +4,7 @@ import { Flow, type FlowFaults } from "./flow.ts";
 /** Requests go from the client to the server, replies come back. */
 export type Direction = "request" | "reply";
 
-/** What a link asks of its proxy, and tells it. */
+/** What a link asks of its proxy, and reports to it. */
 export interface LinkOwner {
   readonly target: { readonly host: string; readonly port: number };
   faults(direction: Direction): FlowFaults;
@@ -39,7 +39,7 @@ export class Link {
   #clientOpen = true;
   #replyBytesLeft = Number.POSITIVE_INFINITY;
 
-  /** @param silent accepts the client and never tells it anything, nor the server of it. */
+  /** @param silent accepts the client and never sends it anything, nor connects to the server. */
   constructor(client: Socket, owner: LinkOwner, silent: boolean) {
     this.#client = client;
     this.#owner = owner;

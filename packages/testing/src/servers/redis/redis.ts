@@ -1,48 +1,23 @@
-import { redisShape } from "./options.ts";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StewardError } from "@steward/core";
 import { assertShape } from "@steward/core/driver";
-import { openFolder, removeFolder } from "./folder.ts";
-import { launch, type Launched, type LaunchPlan } from "./launch.ts";
-import { claimFolder } from "./ownership.ts";
-import { MAX_PORT } from "./ports.ts";
-import { diesWithParent } from "./parent-death.ts";
-import { findProgram, isExecutable } from "./programs.ts";
+import { openFolder, removeFolder } from "../process/folder.ts";
+import { launch, type Launched, type LaunchPlan } from "../process/launch.ts";
+import { claimFolder } from "../process/ownership.ts";
+import { MAX_PORT } from "../process/ports.ts";
+import { diesWithParent } from "../process/parent-death.ts";
+import { findProgram, isExecutable } from "../process/programs.ts";
+import { redisShape, type RedisNodeOptions, type RedisOptions, type RedisSettings } from "./options.ts";
 import { redisInfo } from "./resp.ts";
-import { OwnedServer, type Server } from "./server.ts";
-import type { ServerExit } from "./server-process.ts";
-
-/** Lines of a Redis configuration; a list gives one line for each value. */
-export type RedisSettings = Readonly<Record<string, string | number | readonly string[]>>;
-
-/** How to start a Redis. */
-export interface RedisOptions {
-  /** The program. Default: `redis-server`, else `valkey-server`, from PATH. */
-  readonly binary?: string;
-  /** Port on 127.0.0.1. Without it a free one below 55,536. */
-  readonly port?: number;
-  /** Password of the default user. Default none. */
-  readonly password?: string;
-  /** Configuration lines, e.g. `{ maxmemory: "64mb" }`. Default: nothing is saved to disk. */
-  readonly settings?: RedisSettings;
-  /** From spawn to the first reply, in ms. Default 10,000. */
-  readonly startTimeoutMs?: number;
-  /** Gives the start up and leaves nothing behind. */
-  readonly signal?: AbortSignal;
-}
+import { OwnedServer, type Server } from "../process/server.ts";
+import type { ServerExit } from "../process/server-process.ts";
 
 /** A running Redis or Valkey. */
 export interface RedisServer extends Server {
   readonly password: string | undefined;
   /** Resolves when the present server process has ended. */
   readonly ended: Promise<ServerExit>;
-}
-
-/** What only our own launchers of clusters and sentinels set. @internal */
-export interface RedisNodeOptions extends RedisOptions {
-  readonly sentinel?: boolean;
-  readonly maxPort?: number;
 }
 
 const START_TIMEOUT_MS = 10_000;
@@ -142,8 +117,8 @@ function launchPlan(binary: string, folder: string, configFile: string, options:
   };
 }
 
-// Another server may answer on a port that ours could not get; the process id tells. While one reads its file of
-// commands it tells about itself, and refuses all else.
+// Another server may answer on a port that ours could not get; the process id shows it. While one reads its file of
+// commands it answers about itself, and refuses all else.
 async function answers(port: number, pid: number, password?: string): Promise<boolean> {
   const info = await redisInfo({ port, password }, "default").catch(() => undefined);
   return info?.get("process_id") === String(pid) && info.get("loading") !== "1";

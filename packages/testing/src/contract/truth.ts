@@ -1,6 +1,5 @@
 import type { Manager } from "@steward/core/driver";
-import type { ContractCase } from "./contract.ts";
-import type { Examination } from "./examination.ts";
+import type { ContractCase, Examination } from "./examination.ts";
 
 const CALLS = 5;
 const PROBE_MS = 300;
@@ -15,13 +14,15 @@ interface Counts {
 
 const NAMES = ["started", "succeeded", "failed", "inUse"];
 
+function isCounts(stats: object): stats is Counts {
+  const values = new Map<string, unknown>(Object.entries(stats));
+  return NAMES.every((name) => typeof values.get(name) === "number");
+}
+
 /** Every group of call counts in the stats, however deep. */
 function countsIn(stats: unknown): Counts[] {
   if (typeof stats !== "object" || stats === null) return [];
-  const values: Record<string, unknown> = { ...stats };
-  // The four names are there and are numbers, which is all that Counts says.
-  const own = NAMES.every((name) => typeof values[name] === "number") ? [values as unknown as Counts] : [];
-  return [...own, ...Object.values(values).flatMap(countsIn)];
+  return [...(isCounts(stats) ? [stats] : []), ...Object.values(stats).flatMap(countsIn)];
 }
 
 async function recovers(examine: Examination, manager: Manager<unknown>): Promise<boolean> {

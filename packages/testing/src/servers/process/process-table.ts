@@ -54,7 +54,7 @@ export function startedAt(pid: number): Promise<string | undefined> {
   return process.platform === "linux" ? linuxStartedAt(pid) : otherStartedAt(pid);
 }
 
-/** Tells whether exactly this process still lives. */
+/** Whether exactly this process still lives. */
 export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
   return (await startedAt(identity.pid)) === identity.startedAt;
 }
@@ -85,7 +85,7 @@ async function otherChildrenOf(pid: number): Promise<number[]> {
 
 /**
  * The processes of one of these programs whose working directory is `folder` or below it.
- * Only Linux tells; elsewhere the list is empty.
+ * Only Linux knows; elsewhere the list is empty.
  */
 export async function processesIn(folder: string, programs: readonly string[]): Promise<number[]> {
   if (process.platform !== "linux") return [];

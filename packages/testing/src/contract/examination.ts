@@ -1,11 +1,19 @@
 import { isStewardError, type Phase } from "@steward/core";
 import { describeError, type Manager, type ManagerContext } from "@steward/core/driver";
-import type { ContractAssert, ContractFactory } from "./contract.ts";
-import { trackHandles } from "./leaks.ts";
-import type { FaultProxy } from "./proxy.ts";
+import type { ContractAssert, ContractFactory } from "./factory.ts";
+import { trackHandles } from "../leaks.ts";
+import type { FaultProxy } from "../proxy/proxy.ts";
 
 /** How a promise ended. */
 export type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
+
+/** One case of a contract suite. */
+export interface ContractCase {
+  readonly name: string;
+  /** What the factory must give for this case to make sense. */
+  readonly needs?: "use" | "proxy" | "ends";
+  readonly run: (examine: Examination) => Promise<void>;
+}
 
 /** What a case does with a manager, in the words of the cases. Makes managers, and checks that they leave nothing. */
 export class Examination {

@@ -8,7 +8,7 @@ export interface LaunchPlan {
   /** As in messages, e.g. `Postgres`. */
   readonly name: string;
   command(port: number): Promise<ServerCommand>;
-  /** Tells whether this very process serves on the port. */
+  /** Whether this very process serves on the port. */
   ready(port: number, pid: number): Promise<boolean>;
   readonly endSteps: readonly EndStep[];
   readonly startTimeoutMs: number;

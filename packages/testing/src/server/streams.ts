@@ -1,0 +1,187 @@
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { resource } from "@steward/core";
+import { until } from "../waits.ts";
+import type { ServerAdapter } from "./adapter.ts";
+import { ask, leaveAtFirstBytes, open, write } from "./client.ts";
+import { ROUNDS, type Lease, type ServerCase } from "./world.ts";
+
+type Parts = AsyncIterable<string>;
+
+/** Everything that a handler may give as a stream. */
+function kindsOf({ stream }: ServerAdapter): Readonly<Record<string, (parts: Parts) => unknown>> {
+  return {
+    stream,
+    readable: (parts) => Readable.from(parts),
+    web: (parts) => ReadableStream.from(bytes(parts)),
+    iterable: (parts) => parts,
+  };
+}
+
+async function* bytes(parts: Parts): AsyncGenerator<Uint8Array> {
+  for await (const part of parts) yield Buffer.from(part);
+}
+
+/** Answers that are sent part by part. */
+export const streamCases: readonly ServerCase[] = [
+  {
+    name: "sends streams of all kinds whole, and releases what they use after their end",
+    async run(world) {
+      const { definition, counts } = world.lease();
+      const routes = Object.entries(kindsOf(world.adapter)).map(([name, wrap]) => {
+        const answer = ({ lease }: { readonly lease: Lease }): unknown =>
+          wrap(
+            (async function* () {
+              for (const part of ["one ", "two ", "three"]) {
+                lease.use();
+                yield part;
+                await sleep(1);
+              }
+              lease.use();
+            })(),
+          );
+        return { method: "GET", path: `/${name}`, needs: { lease: definition }, answer } as const;
+      });
+      const up = await world.up(routes);
+      for (const { path } of routes) {
+        const { status, text } = await up.ask(path);
+        world.assert.strictEqual(`${status} ${text}`, "200 one two three", path);
+      }
+      const { status, text } = await up.ask("/readable", { method: "HEAD" });
+      world.assert.strictEqual(`${status} ${text}`, "200 ");
+      await up.idle();
+      world.assert.strictEqual(JSON.stringify(counts), '{"taken":5,"given":5,"late":0}');
+    },
+  },
+  {
+    name: "breaks off what fails midway, whatever kind of stream it is; what it used learns why",
+    async run(world) {
+      const routes = Object.entries(kindsOf(world.adapter)).map(([name, wrap]) => {
+        const answer = (): unknown =>
+          wrap(
+            (async function* () {
+              yield "one";
+              await sleep(5);
+              throw new Error("midway");
+            })(),
+          );
+        return { method: "GET", path: `/${name}`, needs: { lease: world.noted("lease", "request") }, answer } as const;
+      });
+      const up = await world.up(routes);
+      for (const { path } of routes) {
+        await up.ask(path);
+        await up.idle();
+        world.assert.strictEqual(world.log.splice(0).join(), "lease+,lease saw midway", path);
+      }
+      world.assert.strictEqual((await up.ask("/nowhere")).status, 404, "it goes on");
+    },
+  },
+  {
+    name: `ends streams of clients that have gone before it releases what they use, ${ROUNDS} of each kind`,
+    async run(world) {
+      for (const [name, wrap] of Object.entries(kindsOf(world.adapter))) {
+        const { definition, counts } = world.lease();
+        let ended = 0;
+        const answer = ({ lease }: { readonly lease: Lease }): unknown =>
+          wrap(
+            (async function* () {
+              try {
+                for (;;) {
+                  lease.use();
+                  yield "x".repeat(2_000);
+                  await sleep(2);
+                }
+              } finally {
+                lease.use();
+                ended++;
+              }
+            })(),
+          );
+        const up = await world.up([{ method: "GET", path: "/", needs: { lease: definition }, answer }]);
+        for (let i = 0; i < ROUNDS; i++) {
+          const socket = await open(up.port);
+          write(socket, "/");
+          await leaveAtFirstBytes(socket);
+        }
+        await up.idle();
+        world.assert.strictEqual(
+          JSON.stringify({ ...counts, ended }),
+          JSON.stringify({ taken: ROUNDS, given: ROUNDS, late: 0, ended: ROUNDS }),
+          name,
+        );
+        await up.stop();
+      }
+    },
+  },
+  {
+    name: `never reads on a connection that another request has: a pool of one, ${ROUNDS} clients that go`,
+    async run(world) {
+      const pool = new PoolOfOne();
+      const connection = resource("connection", {
+        lifetime: "request",
+        async *start() {
+          const taken = await pool.acquire();
+          try {
+            yield taken;
+          } finally {
+            pool.release();
+          }
+        },
+      });
+      const answer = ({ connection }: { readonly connection: Connection }): unknown =>
+        world.adapter.stream(
+          (async function* () {
+            for (let i = 0; i < 1_000; i++) {
+              connection.read();
+              yield "row".repeat(500);
+              await sleep(1);
+            }
+          })(),
+        );
+      const competing = ({ connection }: { readonly connection: Connection }): string => (connection.read(), "ok");
+      const up = await world.up([
+        { method: "GET", path: "/rows", needs: { connection }, answer },
+        { method: "GET", path: "/one", needs: { connection }, answer: competing },
+      ]);
+      for (let i = 0; i < ROUNDS; i++) {
+        const socket = await open(up.port);
+        write(socket, "/rows");
+        const competitor = pool.isTaken ? ask(up.port, "/one") : undefined;
+        await leaveAtFirstBytes(socket);
+        const { status } = (await competitor) ?? (await ask(up.port, "/one"));
+        world.assert.strictEqual(status, 200);
+      }
+      await up.idle();
+      world.assert.strictEqual(`${pool.foreignReads} foreign reads, ${pool.isTaken}`, "0 foreign reads, false");
+    },
+  },
+];
+
+/** A connection of a pool, which may be used by its holder alone. */
+interface Connection {
+  read(): void;
+}
+
+/** A pool with one connection. */
+class PoolOfOne {
+  foreignReads = 0;
+  #holder: object | undefined = undefined;
+
+  get isTaken(): boolean {
+    return this.#holder !== undefined;
+  }
+
+  async acquire(): Promise<Connection> {
+    await until(() => this.#holder === undefined, "the connection is free");
+    const holder = (this.#holder = {});
+    return {
+      read: () => {
+        if (this.#holder !== holder) this.foreignReads++;
+      },
+    };
+  }
+
+  release(): void {
+    this.#holder = undefined;
+  }
+}
