@@ -19,7 +19,8 @@ export function instrument(source, first) {
   /** The text of a node with all switches below and at it. */
   function text(node) {
     const inner = below(node);
-    if (canBeLeftOut(node)) return `if (!${note(node, "")}) { ${inner} }`;
+    // In braces of its own: after `if (a) b(); else c();` the `else` would otherwise belong to the switch of `b()`.
+    if (canBeLeftOut(node)) return `{ if (!${note(node, "")}) { ${inner} } }`;
     if (isFixed(node)) return inner;
     const original = (part) => part.getText(tree);
     return replacements(node, original).reduce(

@@ -1,15 +1,11 @@
-// Loaded into each run of a test file. STEWARD_MUTANT picks one mutant; without it, the run writes down which it meets.
-import { writeFileSync } from "node:fs";
-
-const { STEWARD_MUTANT: chosen, STEWARD_MUTANTS_MET: output } = process.env;
-if (chosen === undefined) {
-  const met = new Set();
-  globalThis.__mutant = (id) => {
-    met.add(id);
-    return false;
-  };
-  process.on("exit", () => writeFileSync(output, JSON.stringify([...met])));
-} else {
-  const id = Number(chosen);
-  globalThis.__mutant = (one) => one === id;
-}
+// Loaded before everything else: the switches. STEWARD_MUTANT picks one mutant; without it, the run notes which it meets.
+const { STEWARD_MUTANT: chosen } = process.env;
+const id = Number(chosen);
+globalThis.__met = new Set();
+globalThis.__mutant =
+  chosen === undefined
+    ? (one) => {
+        globalThis.__met.add(one);
+        return false;
+      }
+    : (one) => one === id;

@@ -1,48 +1,99 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const preload = join(import.meta.dirname, "preload.mjs");
+const here = import.meta.dirname;
+const flags = [join(here, "preload.mjs"), join(here, "../tap/preload.mjs")].map((file) => `--import=${file}`);
+/** A case that takes longer is left out, in ms of CPU: each mutant that survives pays for it. */
+const SLOWEST_CASE_MS = 2_000;
+/** What a run may take beside its cases, in ms of CPU, and how often as long as without a mutant these. */
+const [START_MS, SLOWER] = [2_000, 3];
+/** CPU is bounded, so that a busy machine looks like no endless loop; what waits for ever is ended after this, in ms. */
+const LONGEST_MS = 300_000;
 
-/** Runs one test file; `ok`, and how long it took. A run over its limit is ended. */
-function run(directory, file, env, limitMs) {
-  const began = performance.now();
-  const given = { ...process.env, TAP_BAIL: "1", TAP_TIMEOUT: "600", ...env };
-  const options = { cwd: directory, env: given, stdio: "ignore", detached: true };
-  const child = spawn(process.execPath, [`--import=${preload}`, file], options);
-  return new Promise((resolve) => {
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      process.kill(-child.pid, "SIGKILL");
-    }, limitMs);
-    child.on("exit", (code) => {
-      clearTimeout(timer);
-      resolve({ ok: code === 0, late, ms: performance.now() - began });
-    });
-  });
-}
-
-/** Runs a test file without a mutant; which mutants it meets, and how long it took. */
-export async function measure(directory, file) {
+/** Runs cases; whether they passed, whether they ran over their time, and what they wrote. */
+async function run(directory, what, env, cpuMs) {
   const place = mkdtempSync(join(tmpdir(), "steward-mutate-"));
-  const output = join(place, "met.json");
+  const output = join(place, "output");
+  const given = { TAP_BAIL: "1", TAP_TIMEOUT: "240", STEWARD_EFFORT: "0.01", ...process.env, ...env };
+  const bounded = ["-c", `ulimit -t ${Math.ceil(cpuMs / 1_000)}; exec "$@"`, "sh", process.execPath, ...flags];
+  const child = spawn("sh", [...bounded, join(here, "cases.mjs")], {
+    cwd: directory,
+    env: { ...given, STEWARD_CASES: JSON.stringify({ ...what, output }) },
+    stdio: "ignore",
+    detached: true,
+  });
+  const timer = setTimeout(() => process.kill(-child.pid, "SIGKILL"), LONGEST_MS);
   try {
-    const { ok, ms } = await run(directory, file, { STEWARD_MUTANTS_MET: output }, 300_000);
-    return { file, ok, ms, met: ok ? new Set(JSON.parse(readFileSync(output, "utf8"))) : new Set() };
+    const [code, signal] = await new Promise((resolve) => child.on("exit", (...ended) => resolve(ended)));
+    const written = existsSync(output) ? readFileSync(output, "utf8") : "";
+    return { ok: code === 0, late: signal !== null, written };
   } finally {
+    clearTimeout(timer);
     rmSync(place, { recursive: true, force: true });
   }
 }
 
-/** What became of a mutant: "killed", "timeout", "survived", or "unreached" where no test meets it. */
-export async function verdictOn(id, directory, measured) {
-  const meeting = measured.filter(({ met }) => met.has(id)).sort((a, b) => a.ms - b.ms);
+/** Runs a test file without a mutant: its cases, which mutants each meets, and how long each takes, in ms of CPU. */
+export async function measure(directory, file) {
+  const { ok, written } = await run(directory, { files: [file] }, {}, LONGEST_MS);
+  if (!ok) return { file, ok, cases: [], slow: 0 };
+  const { met, cases } = JSON.parse(written);
+  const quick = cases.filter(({ ms }) => ms <= SLOWEST_CASE_MS);
+  // What is met while a module is loaded is in force in all cases.
+  const all = quick.map((one) => ({ ...one, file, met: new Set([...met, ...one.met]) }));
+  return { file, ok, cases: all, slow: cases.length - quick.length };
+}
+
+/** Marks the files whose cases fail in one process with those of others, such as a count of all containers of a process. */
+export async function setApart(directory, measured) {
+  for (;;) {
+    const together = measured.filter(({ apart }) => apart !== true);
+    const { ok, written } = await runWith(0, directory, together);
+    if (ok) return;
+    const last = together.find(({ file }) => file === written);
+    if (last === undefined) throw new Error("the test files do not pass without a mutant");
+    last.apart = true;
+  }
+}
+
+/**
+ * What became of a mutant: "killed", "timeout", "survived", or "unreached" where no case meets it.
+ *
+ * @param known what became of it in test files earlier, by the key of the file.
+ * @param note called with the key of a file and what becomes of it there.
+ */
+export async function verdictOn(id, directory, measured, known = new Map(), note = () => {}) {
+  const meeting = measured
+    .map((test) => ({ ...test, cases: test.cases.filter(({ met }) => met.has(id)) }))
+    .filter(({ cases }) => cases.length > 0);
   if (meeting.length === 0) return "unreached";
-  for (const { file, ms } of meeting) {
-    const { ok, late } = await run(directory, file, { STEWARD_MUTANT: String(id) }, ms * 5 + 5_000);
-    if (!ok) return late ? "timeout" : "killed";
+  const before = meeting.map(({ key }) => known.get(key)).find((verdict) => (verdict ?? "survived") !== "survived");
+  if (before !== undefined) return before;
+  const left = meeting.filter(({ key }) => !known.has(key));
+  if (left.length === 0) return "survived";
+  const processes = [
+    left.filter(({ apart }) => apart !== true),
+    ...left.filter(({ apart }) => apart).map((one) => [one]),
+  ];
+  for (const tests of processes.filter(({ length }) => length > 0)) {
+    const { ok, late, written } = await runWith(id, directory, tests);
+    if (!ok) {
+      const last = tests.find(({ file }) => file === written);
+      if (last !== undefined) note(last.key, late ? "timeout" : "killed");
+      return late ? "timeout" : "killed";
+    }
+    for (const { key } of tests) note(key, "survived");
   }
   return "survived";
+}
+
+function runWith(id, directory, tests) {
+  // The quickest first: most mutants are killed by one of them.
+  const cases = tests.flatMap((one) => one.cases).sort((a, b) => a.ms - b.ms);
+  const files = [...new Set(cases.map(({ file }) => file))];
+  const chosen = cases.map(({ file, n }) => [file, n]);
+  const usualMs = cases.reduce((sum, { ms }) => sum + ms, 0);
+  return run(directory, { files, chosen }, { STEWARD_MUTANT: String(id) }, START_MS + SLOWER * usualMs);
 }

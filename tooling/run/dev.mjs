@@ -24,7 +24,7 @@ export async function main(args) {
 
 async function loop(directory, packageName, parts, all) {
   const began = performance.now();
-  const built = await build([packageName]);
+  const built = await build([packageName, "@steward/tap"]);
   if (built !== 0) return built;
   if (existsSync(join(directory, "tsconfig.test.json"))) {
     const compile = join(import.meta.dirname, "compile.mjs");

@@ -1,10 +1,10 @@
 import { createWriteStream, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import t from "tap";
 import { watchCases } from "./cases.mjs";
+import t from "./dist/index.js";
 
 /** The one timeout: of a file, in seconds. A file that needs more says so with `t.setTimeout`. */
-const TIMEOUT_S = 120;
+const TIMEOUT_S = 300;
 const JOBS = 2;
 /** The shell's name for an exit by a signal. */
 const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
@@ -44,7 +44,9 @@ function command(directory, file, extra) {
   const node = [process.execPath, "--enable-source-maps", `--import=${preload}`, file];
   // A search by night takes as much longer as it tries more.
   const seconds = TIMEOUT_S * Math.max(1, Number(process.env.STEWARD_EFFORT ?? 1));
-  const env = { ...process.env, ...extra, TAP_TIMEOUT: String(seconds) };
+  // New clusters of Postgres are copies of the first one.
+  const templates = join(import.meta.dirname, ".data/postgres");
+  const env = { STEWARD_POSTGRES_TEMPLATES: templates, ...process.env, ...extra, TAP_TIMEOUT: String(seconds) };
   const options = { name: file, cwd: directory, env, timeout: seconds * 1000, buffered: true, at: null, stack: "" };
   // tap puts its coverage hook into NODE_OPTIONS of what it starts.
   return ["env", ["-u", "NODE_OPTIONS", ...node], options];

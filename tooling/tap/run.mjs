@@ -1,7 +1,7 @@
 // Runs the compiled tests of the package in the working directory with tap, each file in a process of its own.
 //   node run.mjs            all files; writes .results/suite.json for the summary of npm test
 //   node run.mjs --each     all files, one line for each; writes nothing
-//   node run.mjs --quick    the same without test/integration, and with a fifth of the rounds of random tests
+//   node run.mjs --quick    the same without test/integration, and with a twentieth of the rounds of random tests
 //   node run.mjs guard      only files with "guard" in their name, one line for each case
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ const files = testFiles(directory, parts).filter((f) => !isQuick || !f.includes(
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 const exitCode = await runFiles(directory, files, {
-  env: isQuick ? { STEWARD_EFFORT: "0.2" } : {},
+  env: isQuick ? { STEWARD_EFFORT: "0.05" } : {},
   onCase(found) {
     counts[found.kind] += 1;
     if (parts.length > 0) console.log(caseLine(found));

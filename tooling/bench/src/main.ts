@@ -20,7 +20,10 @@ const areas: Readonly<Record<string, () => Promise<Bench>>> = {
   grpc: async () => (await import("./grpc/bench.ts")).grpcBench,
   crypto: async () => (await import("./crypto/bench.ts")).cryptoBench,
   fastify: async () => (await import("./fastify/bench.ts")).fastifyBench,
+  cache: async () => (await import("./cache/bench.ts")).cacheBench,
   config: async () => (await import("./config/bench.ts")).configBench,
+  logging: async () => (await import("./logging/bench.ts")).loggingBench,
+  "rate-limit": async () => (await import("./rate-limit/bench.ts")).rateLimitBench,
   boot: async () => (await import("./boot/bench.ts")).bootBench,
 };
 /** Areas that know an earlier checkout. */

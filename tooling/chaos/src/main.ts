@@ -1,4 +1,4 @@
-// npm run chaos [driver ...] [fault ...] [drill ...] [detection | soak | rollout | hanging | restarts] [--quick] [--seconds 10] ...
+// npm run chaos [driver ...] [fault ...] [drill ...] [detection | cache | soak | rollout | hanging | restarts] [--quick] [--seconds 10] ...
 import { join } from "node:path";
 import { markdown, report, type Row, type Table } from "@steward/harness";
 import { DRIVERS, type DriverName } from "./drivers/driver.ts";
@@ -8,6 +8,7 @@ import { inProcess, sideBySide } from "./in-process.ts";
 import { FAULTS } from "./matrix/faults.ts";
 import { grid, matrix, matrixTable } from "./matrix/matrix.ts";
 import { matrixRows } from "./matrix/judge.ts";
+import { cacheModel, modelRows, modelTable } from "./model/model.ts";
 import { restarts } from "./restarts.ts";
 import { endHanging } from "./rollout/hanging.ts";
 import { hangingRows, rolloutRows, rolloutTable } from "./rollout/report.ts";
@@ -25,8 +26,14 @@ interface Part {
 const say = (what: string): void => console.error(`  ${what}`);
 const slug = (name: string): string => name.replaceAll(/,? /g, "-");
 const faults = FAULTS.map(({ name }) => name);
-const COMMANDS = ["detection", "soak", "rollout", "hanging", "restarts"] as const;
-const NUMBERS: Readonly<Record<string, number>> = { "--seconds": 10, "--minutes": 30, "--runs": 10, "--seeds": 5_000 };
+const COMMANDS = ["detection", "cache", "soak", "rollout", "hanging", "restarts"] as const;
+const NUMBERS: Readonly<Record<string, number>> = {
+  "--seconds": 10,
+  "--minutes": 30,
+  "--runs": 10,
+  "--seeds": 5_000,
+  "--reads": 100_000,
+};
 
 function read(args: readonly string[]) {
   const numbers: Record<string, number> = {};
@@ -86,6 +93,11 @@ const parts: Readonly<Record<(typeof COMMANDS)[number], () => Promise<Part>>> = 
   async detection() {
     const found = await detection(drivers);
     return { rows: detectionRows(found), rest: { detection: found } };
+  },
+  async cache() {
+    const reads = number("--reads", 5_000);
+    const found = await cacheModel(reads, say);
+    return { rows: modelRows(found, reads), tables: [modelTable(found)], rest: { cache: found } };
   },
   async soak() {
     const found = await soak(number("--minutes", 2), say);

@@ -10,6 +10,9 @@ const directions: Readonly<Record<string, readonly string[]>> = {
   core: [],
   server: ["core", "container"],
   fastify: ["core", "container", "server"],
+  express: ["core", "container", "server"],
+  hono: ["core", "container", "server"],
+  nest: ["core", "container", "server"],
 };
 const driver: readonly string[] = ["core"];
 
@@ -20,6 +23,14 @@ const testDirections: Readonly<Record<string, readonly string[]>> = {
   container: ["testing"],
   // A hub that reaches over instances is shown with the broker it is made for, and inside the server it is made for.
   websocket: ["testing", "container", "redis", "fastify"],
+  // The fence of a cache is shown on the server that keeps it, through the ports that it is made for.
+  cache: ["testing", "container", "redis", "server"],
+  // Counted in the Redis that it is made for, and asked by the routes that it is made for.
+  // Tokens are shown with the keys that they are made for, and on a route.
+  auth: ["testing", "container", "crypto", "server"],
+  "rate-limit": ["testing", "container", "redis", "server"],
+  // An audit log is shown in the transactions of the database that it is made for.
+  logging: ["testing", "container", "database"],
 };
 const driverTests: readonly string[] = ["testing", "container"];
 

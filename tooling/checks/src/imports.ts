@@ -10,12 +10,12 @@ export interface Import {
 /** All modules a file names: static, dynamic, re-exported, in types and in `require`. */
 export function importsOf(file: SourceFile): readonly Import[] {
   const found: Import[] = [];
-  const visit = (node: ts.Node): void => {
+  const walk = (node: ts.Node): void => {
     const specifier = specifierOf(node);
     if (specifier !== undefined) found.push({ specifier: specifier.text, at: placeOf(file, specifier) });
-    ts.forEachChild(node, visit);
+    ts.forEachChild(node, walk);
   };
-  visit(file.tree);
+  walk(file.tree);
   return found;
 }
 

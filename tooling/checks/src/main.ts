@@ -1,13 +1,16 @@
 import { join, resolve } from "node:path";
+import { castReasons } from "./cast-reasons.ts";
 import type { Check } from "./check.ts";
 import { dependencies } from "./dependencies.ts";
 import { docstrings } from "./docstrings.ts";
 import { driverShape } from "./driver-shape.ts";
 import { errorCodes } from "./error-codes.ts";
+import { faces } from "./faces.ts";
 import { importDirection } from "./import-direction.ts";
 import { layout } from "./layout.ts";
 import { metricNames } from "./metric-names.ts";
 import { ownWords } from "./own-words.ts";
+import { plainWords } from "./plain-words.ts";
 import { readWorkspace } from "./workspace.ts";
 
 const checks: readonly Check[] = [
@@ -15,10 +18,13 @@ const checks: readonly Check[] = [
   dependencies,
   driverShape,
   layout,
+  castReasons,
   errorCodes,
   docstrings,
+  faces,
   metricNames,
   ownWords,
+  plainWords,
 ];
 const workspace = readWorkspace(resolve(process.argv[2] ?? join(import.meta.dirname, "../../..")));
 

@@ -49,15 +49,15 @@ export const metricNames: Check = {
 
 function samplesOf(file: SourceFile): Sample[] {
   const found: Sample[] = [];
-  const visit = (node: ts.Node): void => {
+  const walk = (node: ts.Node): void => {
     if (ts.isObjectLiteralExpression(node)) {
       const [name, kind] = [textOf(node, "name", file), textOf(node, "kind", file)];
       if (name !== undefined && kind !== undefined && kinds.has(kind))
         found.push({ name, kind, at: placeOf(file, node) });
     }
-    ts.forEachChild(node, visit);
+    ts.forEachChild(node, walk);
   };
-  visit(file.tree);
+  walk(file.tree);
   return found;
 }
 
@@ -72,15 +72,15 @@ function textOf(object: ts.ObjectLiteralExpression, property: string, file: Sour
 function tableOf({ sources }: Package): Map<string, string> {
   const file = sources.find((s) => s.path.endsWith("/src/metrics.ts"));
   const table = new Map<string, string>();
-  const visit = (node: ts.Node): void => {
+  const walk = (node: ts.Node): void => {
     if (file !== undefined && ts.isPropertyAssignment(node) && ts.isObjectLiteralExpression(node.initializer)) {
       const kind = textOf(node.initializer, "kind", file);
       const name = ts.isStringLiteralLike(node.name) ? node.name.text : node.name.getText(file.tree);
       if (kind !== undefined) table.set(name, kind);
     }
-    ts.forEachChild(node, visit);
+    ts.forEachChild(node, walk);
   };
-  if (file !== undefined) visit(file.tree);
+  if (file !== undefined) walk(file.tree);
   return table;
 }
 

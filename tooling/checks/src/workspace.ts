@@ -32,6 +32,8 @@ export interface Package {
   readonly tests: readonly SourceFile[];
   readonly configs: readonly SourceFile[];
   readonly readme: string | undefined;
+  /** REFERENCE.md: what a README would be too long with. */
+  readonly reference: string | undefined;
 }
 
 /** The repository as the checks see it. */
@@ -79,7 +81,10 @@ function readPackage(root: string, group: Package["group"], short: string): Pack
   const directory = join(root, group, short);
   // The checks below report what is missing or of the wrong shape.
   const manifest = JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as Manifest;
-  const readme = join(directory, "README.md");
+  const textOf = (name: string): string | undefined => {
+    const path = join(directory, name);
+    return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+  };
   const at = (folder: string) => filesBelow(join(directory, folder)).map((file) => parse(root, file));
   return {
     name: manifest.name,
@@ -94,7 +99,8 @@ function readPackage(root: string, group: Package["group"], short: string): Pack
     configs: readdirSync(directory)
       .filter((name) => name.endsWith(".config.ts"))
       .map((name) => parse(root, join(directory, name))),
-    readme: existsSync(readme) ? readFileSync(readme, "utf8") : undefined,
+    readme: textOf("README.md"),
+    reference: textOf("REFERENCE.md"),
   };
 }
 

@@ -1,16 +1,29 @@
 import t from "tap";
 import type { Check } from "../src/check.ts";
+import { castReasons } from "../src/cast-reasons.ts";
 import { dependencies } from "../src/dependencies.ts";
 import { docstrings } from "../src/docstrings.ts";
 import { driverShape } from "../src/driver-shape.ts";
 import { errorCodes } from "../src/error-codes.ts";
+import { faces } from "../src/faces.ts";
 import { importDirection } from "../src/import-direction.ts";
 import { layout } from "../src/layout.ts";
 import { ownWords } from "../src/own-words.ts";
+import { plainWords } from "../src/plain-words.ts";
 import { readWorkspace } from "../src/workspace.ts";
 import { repository } from "./repository.ts";
 
-const checks: readonly Check[] = [importDirection, dependencies, driverShape, layout, errorCodes, docstrings, ownWords];
+const checks: readonly Check[] = [
+  importDirection,
+  dependencies,
+  driverShape,
+  layout,
+  errorCodes,
+  docstrings,
+  faces,
+  ownWords,
+  plainWords,
+];
 
 function problems(check: Check, changes: Readonly<Record<string, string>>, removed: readonly string[] = []): string {
   using place = repository(changes);
@@ -48,6 +61,25 @@ t.test("a check that finds nothing to look at fails", async (t) => {
   }
 });
 
+t.test("faces and their readers", async (t) => {
+  const index = (text: string, more: Readonly<Record<string, string>> = {}) =>
+    problems(faces, { "packages/core/src/index.ts": text, ...more });
+  const unused = 'export { CORE_CODES, fail } from "./errors.ts";\nexport { more, type Less } from "./more.ts";\n';
+  const own = { "packages/core/test/more.test.ts": 'import { more } from "@steward/core";\nmore();\n' };
+  t.match(index(unused, own), /^packages\/core\/src\/index.ts:2: @steward\/core exports more, which nothing outside/);
+  t.notMatch(index(unused), /Less/, "types are used by what has them");
+  const readme = '# core\n\n```ts\nimport { more } from "@steward/core";\n```\n';
+  t.equal(index(unused, { "packages/core/README.md": readme }), "", "a program of a README is a reader");
+  t.equal(index(unused, { "packages/core/REFERENCE.md": readme }), "", "and so is one of a reference");
+  const all = 'import * as core from "@steward/core";\nconsole.log(core.more);\n';
+  t.equal(index(unused, { "packages/redis/src/extra.ts": all }), "");
+  const app = {
+    "apps/one/package.json": JSON.stringify({ name: "@steward/one" }),
+    "apps/one/src/main.ts": 'import { specOf } from "@steward/core/container";\nspecOf();\n',
+  };
+  t.match(problems(faces, app), /main.ts:1: @steward\/core\/container is not for @steward\/one/);
+});
+
 t.test("layout of sources", async (t) => {
   const one = (text: string, path = "packages/core/src/extra.ts") => problems(layout, { [path]: text });
   t.match(
@@ -68,7 +100,34 @@ t.test("layout of sources", async (t) => {
     Array.from({ length: 15 }, (_, i) => [`packages/core/src/all/f${i}.ts`, "export {};\n"]),
   );
   t.match(problems(layout, many), /packages\/core\/src\/all: 15 files, at most 14/);
-  t.equal(one("\n".repeat(500), "packages/redis/src/extra.ts"), "", "packages that are not laid out yet");
+  t.match(one("\n".repeat(500), "packages/redis/src/extra.ts"), /500 lines/, "every package");
+});
+
+t.test("reasons for casts", async (t) => {
+  const one = (text: string) => problems(castReasons, { "packages/core/src/extra.ts": text });
+  t.match(
+    one("export const a = b as unknown as string;\n"),
+    /^packages\/core\/src\/extra.ts:1: a cast over unknown without/,
+  );
+  t.equal(one("export const a = b as unknown as string; // b holds only text\n"), "", "a comment behind it");
+  t.equal(one("// It holds only text.\nexport const a = b as unknown as string;\n"), "", "a comment above it");
+  t.equal(one("export const a = b as string;\n"), "", "what the compiler can follow");
+  t.match(one("export function f(a: any): void {}\n"), /extra.ts:1: any without a reason/);
+  t.equal(one('// As any of "a" as any.\nexport const a = "as unknown as any";\n'), "", "words in text");
+  t.match(one("// @ts-expect-error\nf();\n"), /extra.ts:1: a check turned off without/);
+  t.equal(one("// @ts-expect-error the library forgot it\nf();\n"), "");
+  t.match(one("// oxlint-disable-next-line no-console\nf();\n"), /a check turned off without/);
+  t.equal(one("// oxlint-disable-next-line no-console -- a program prints\nf();\n"), "");
+});
+
+t.test("plain words", async (t) => {
+  const one = (text: string, path = "packages/core/src/extra.ts") => problems(plainWords, { [path]: text });
+  t.equal(one("/** Told to whoever asks. */\nexport {};\n").split("\n").length, 2);
+  t.match(one("\n// The numbers of now.\n"), /^packages\/core\/src\/extra.ts:2: "of now" is no plain word: current$/);
+  for (const page of ["README.md", "REFERENCE.md"])
+    t.match(one("It shall end.\n", `packages/core/${page}`), new RegExp(`packages/core/${page}:1: "shall"`));
+  t.equal(one("/** A teller retold it; pacemaker, of nowhere, full-told. */\n"), "", "whole words alone");
+  t.match(one("// told\n", "packages/redis/src/extra.ts"), /told/, "every package");
 });
 
 t.test("import direction", async (t) => {
@@ -121,7 +180,7 @@ t.test("dependencies", async (t) => {
     "packages/core/package.json": JSON.stringify({
       name: "@steward/core",
       dependencies: { valibot: "catalog:" },
-      devDependencies: { tap: "catalog:" },
+      devDependencies: { tap: "workspace:@steward/tap@*" },
       ...extra,
     }),
   });
@@ -143,6 +202,12 @@ t.test("dependencies", async (t) => {
       /declares yaml, but no source/,
     );
     t.match(problems(dependencies, manifest({ devDependencies: { yaml: "catalog:" } })), /declares yaml, but nothing/);
+    const program = { "packages/core/README.md": '```ts\nimport { parse } from "yaml";\n```\n' };
+    t.notMatch(
+      problems(dependencies, { ...manifest({ devDependencies: { yaml: "catalog:" } }), ...program }),
+      /yaml/,
+      "a program of the README needs it",
+    );
     t.match(
       problems(dependencies, manifest({ optionalDependencies: { "@x/y": "catalog:" } })),
       /declares @x\/y, but no source/,
@@ -165,6 +230,10 @@ t.test("dependencies", async (t) => {
     t.match(
       problems(dependencies, manifest({ dependencies: { valibot: "^1.0.0" } })),
       /valibot is "\^1.0.0", not "catalog:"/,
+    );
+    t.match(
+      problems(dependencies, manifest({ devDependencies: { tap: "catalog:" } })),
+      /tap is "catalog:", not "workspace:@steward\/tap@\*"/,
     );
     t.match(
       problems(dependencies, manifest({ peerDependencies: { ioredis: "^6" } })),

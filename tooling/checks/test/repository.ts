@@ -12,7 +12,7 @@ const core: Readonly<Record<string, string>> = {
     type: "module",
     exports: { ".": { default: "./dist/index.js" } },
     dependencies: { valibot: "catalog:" },
-    devDependencies: { tap: "catalog:" },
+    devDependencies: { tap: "workspace:@steward/tap@*" },
   }),
   "packages/core/src/index.ts": 'export { CORE_CODES, fail } from "./errors.ts";\n',
   "packages/core/src/errors.ts": `import * as v from "valibot";
@@ -33,7 +33,7 @@ const driver: Readonly<Record<string, string>> = {
     exports: { ".": { default: "./dist/index.js" }, "./testing": { default: "./dist/testing.js" } },
     dependencies: { "@steward/core": "workspace:^" },
     peerDependencies: { ioredis: "^6.0.0" },
-    devDependencies: { ioredis: "catalog:", tap: "catalog:" },
+    devDependencies: { ioredis: "catalog:", tap: "workspace:@steward/tap@*" },
   }),
   "packages/redis/src/index.ts": 'export { RedisPoolManager } from "./manager.ts";\n',
   "packages/redis/src/manager.ts": `import { Redis } from "ioredis";
@@ -49,7 +49,7 @@ export class RedisPoolManager {
 }
 `,
   "packages/redis/src/options.ts": "export const options = 1;\n",
-  "packages/redis/src/health.ts": "export const probe = 1;\n",
+  "packages/redis/src/health.ts": 'import { CORE_CODES } from "@steward/core";\nexport const probe = CORE_CODES;\n',
   "packages/redis/src/testing.ts": "/** A Redis for tests. */\nexport const testRedis = 1;\n",
   "packages/redis/src/errors.ts": 'export const REDIS_CODES = { REDIS_GONE: "Redis went away." } as const;\n',
   "packages/redis/test/contract.test.ts": 'import t from "tap";\nt.equal("REDIS_GONE", 1);\n',

@@ -13,7 +13,7 @@ const { timeoutMs, retry, breaker } = defaults;
 const inherited: readonly (readonly [AnyDefinition, object])[] = [
   [httpSession("http", {}), { timeoutMs, retry, breaker }],
   [grpcChannel("grpc", { address: "127.0.0.1:1", plaintext: true }), { timeoutMs, breaker }],
-  [databasePool("database", { url: "postgres://localhost/app" }), { queryTimeoutMs: timeoutMs, breaker }],
+  [databasePool("database", { url: "postgres://localhost/app" }), { timeoutMs, breaker }],
   [redisPool("redis", { url: "redis://localhost" }), { timeoutMs, breaker }],
   [redisCluster("cluster", { cluster: [{ host: "localhost", port: 7000 }] }), { timeoutMs, breaker }],
   [webSocketSession("websocket", { url: "ws://localhost" }), { timeoutMs, breaker }],

@@ -1,9 +1,14 @@
+import * as auth from "@steward/auth";
+import * as authTesting from "@steward/auth/testing";
+import * as cache from "@steward/cache";
+import * as cacheTesting from "@steward/cache/testing";
 import { container } from "@steward/container";
 import * as containers from "@steward/container";
 import * as framework from "@steward/container/framework";
 import * as config from "@steward/config";
 import * as configTesting from "@steward/config/testing";
 import * as core from "@steward/core";
+import * as coreChecks from "@steward/core/checks";
 import * as coreContainer from "@steward/core/container";
 import * as coreDriver from "@steward/core/driver";
 import * as coreTesting from "@steward/core/testing";
@@ -11,7 +16,10 @@ import * as crypto from "@steward/crypto";
 import * as pki from "@steward/crypto/pki";
 import * as cryptoTesting from "@steward/crypto/testing";
 import * as database from "@steward/database";
+import * as databaseKysely from "@steward/database/kysely";
 import * as databaseTesting from "@steward/database/testing";
+import * as expressPackage from "@steward/express";
+import * as honoPackage from "@steward/hono";
 import * as plugin from "@steward/fastify";
 import * as pluginTesting from "@steward/fastify/testing";
 import * as grpc from "@steward/grpc";
@@ -19,16 +27,26 @@ import * as grpcTesting from "@steward/grpc/testing";
 import * as http from "@steward/http";
 import * as httpTesting from "@steward/http/testing";
 import * as logging from "@steward/logging";
+import * as audit from "@steward/logging/audit";
 import * as loggingTesting from "@steward/logging/testing";
+import * as nestPackage from "@steward/nest";
+import * as pg from "@steward/pg";
+import * as pgTesting from "@steward/pg/testing";
+import * as rateLimit from "@steward/rate-limit";
+import * as rateLimitTesting from "@steward/rate-limit/testing";
 import * as redis from "@steward/redis";
 import * as redisTesting from "@steward/redis/testing";
 import * as telemetry from "@steward/telemetry";
 import * as openTelemetry from "@steward/telemetry/opentelemetry";
 import * as testing from "@steward/testing";
+import * as serverSuite from "@steward/testing/server";
 import * as server from "@steward/server";
+import * as nodeServer from "@steward/server/node";
 import * as servers from "@steward/testing/servers";
 import * as websocket from "@steward/websocket";
 import * as websocketTesting from "@steward/websocket/testing";
+import express from "express";
+import { Hono } from "hono";
 import { fastify } from "fastify";
 import * as v from "valibot";
 
@@ -39,6 +57,11 @@ export interface Entry {
   readonly call: (options: never) => unknown;
   readonly wrong: readonly Wrong[];
 }
+
+const limited = rateLimit.rateLimiter("limited", { policies: { api: "5/minute" } });
+
+const signing = { issuer: "a", audience: "b", keys: authTesting.testTokenKeys() };
+const authenticator = authTesting.testAuthentication();
 
 /** The exports of an entry point of a package: what takes options, and what takes none. */
 export interface EntryPoint {
@@ -73,6 +96,15 @@ const registered = async (options: object): Promise<void> => {
 };
 
 const DURATIONS: readonly Wrong[] = [{ timeoutMs: Number.NaN }, { timeoutMs: -1 }, { timeoutMs: "5s" }];
+/** Settings of an app on any server of Node's, each wrong. */
+const APP_SETTINGS: readonly Wrong[] = [
+  ...DURATIONS,
+  { maxBodyBytes: 0 },
+  { maxConnections: "many" },
+  { errors: { shape: "html" } },
+  { log: () => {} },
+  { requestId: true },
+];
 const CONTEXT: readonly Wrong[] = [{ stopTimeoutMs: Number.NaN }, { startTimeoutMs: "5s" }, { clock: {} }];
 const SETTINGS: readonly Wrong[] = [
   { criticality: "bogus" },
@@ -104,6 +136,57 @@ const manager = (
 
 const idleDatabase = (): never => new database.DatabasePoolManager({ url: "postgres://x@127.0.0.1/y" }).client as never; // for its options alone
 
+const CACHE: readonly Wrong[] = [
+  { ttlMs: 0 },
+  { staleMs: "5s" },
+  { jitter: 2 },
+  { maxEntries: Number.POSITIVE_INFINITY },
+  { maxBytes: 0 },
+  { copy: "deep" },
+  { loadTimeoutMs: Number.NaN },
+  { retryMs: -1 },
+  { absentMs: -1 },
+  { errorMs: -1 },
+  { maxTags: 0 },
+  { remote: {} },
+  { remote: { redis: { command: nothing } } },
+  { version: -1 },
+  { codec: {} },
+  { schema: 1 },
+  { compressAboveBytes: -1 },
+  { maxValueBytes: 0 },
+  { waitMs: Number.NaN },
+  { maxOwed: 0 },
+];
+const DISK: readonly Wrong[] = [
+  { path: "" },
+  { path: undefined },
+  { minFreeBytes: -1 },
+  { minFreeShare: 2 },
+  { minFreeBytes: 2, warnFreeBytes: 1 },
+];
+const MEMORY: readonly Wrong[] = [
+  { maxRssBytes: Number.NaN },
+  { maxShare: 0 },
+  { maxHeapShare: "1" },
+  { maxShare: 0.5, warnShare: 0.6 },
+];
+const LOOP: readonly Wrong[] = [{ maxDelayMs: Number.NaN }, { maxDelayMs: "1s" }, { maxDelayMs: 5, warnDelayMs: 6 }];
+
+const REPORTER = { reporter: { report: nothing } };
+const AUDIT = { sink: { kind: "none", open: nothing, append: nothing }, actions: ["a"] };
+const WRONG_AUDIT: readonly Wrong[] = [
+  { sink: {} },
+  { actions: [] },
+  { durability: "maybe" },
+  { seal: {} },
+  { events: ["x"] },
+  { actor: "x" },
+  { maxPending: 0 },
+  { retention: {} },
+  { anchors: { keep: 1 } },
+];
+
 const GRPC = { address: "127.0.0.1:1", plaintext: true };
 
 /** What comes from a request. */
@@ -130,13 +213,32 @@ const fromRequest: Readonly<Record<string, Entry>> = {
   path: { call: (options) => server.from.path("a", { type: "string" }, options), wrong: [{ required: 1 }] },
   body: { call: (options) => server.from.body("a", { type: "string" }, options), wrong: [{ required: 1 }] },
   form: { call: (options) => server.from.form("a", { type: "string" }, options), wrong: [{ required: 1 }] },
-  file: { call: (options) => server.from.file("a", options), wrong: [{ required: 1 }] },
+  file: { call: (options) => server.from.file("a", options), wrong: [{ required: 1 }, { stream: "memory" }] },
+  files: { call: (options) => server.from.files("a", options), wrong: [{ maxBytes: 0 }, { stream: "handler" }] },
+  scheme: {
+    call: (options) =>
+      server.from.scheme("own", { document: { type: "http", scheme: "own" }, read: () => "x" }, options),
+    wrong: [{ autoError: 1 }, { missing: { answer: "no" } }],
+  },
 };
 
 /** What a handler returns to answer part by part; the same on every server. */
 const streamed: Entry = {
   call: (options) => server.stream([], options),
   wrong: [{ contentType: 5 }, { headers: { a: 1 } }],
+};
+
+/** Stores of answers; the same on every server. */
+const idempotencyStores: Readonly<Record<string, Entry>> = {
+  memoryIdempotency: { call: (options) => server.memoryIdempotency(options), wrong: [{ maxKeys: 0 }, { clock: {} }] },
+  redisIdempotency: {
+    call: (options) => server.redisIdempotency({ redis: { script: nothing } as never, ...(options as object) }),
+    wrong: [{ redis: {} }, { prefix: 5 }],
+  },
+  sqlIdempotency: {
+    call: (options) => server.sqlIdempotency({ sql: { query: nothing } as never, ...(options as object) }),
+    wrong: [{ sql: {} }, { table: "a; b" }],
+  },
 };
 
 /** The error that is an answer; the same on every server. */
@@ -188,28 +290,24 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       cached: {
         call: (options) => core.cached(one, { ttlMs: 1, ...(options as object) }),
-        wrong: [{ ttlMs: 0 }, { ttlMs: "1" }],
+        wrong: [{ ttlMs: 0 }, { ttlMs: "1" }, { max: 2 }, { key: one }],
       },
     },
     none: [
       "fromConfig", // its factories check what they are given
       "afterReply current currentContext fallback fresh generator grpcStatusOf httpStatusOf isRetryable isStewardError lazy",
-      "optional publicError runWithContext Secret StewardError when",
+      "optional publicError runWithContext setActor Secret StewardError when",
     ],
   },
   "@steward/core/driver": {
     module: coreDriver,
-    takes: {
-      Breaker: {
-        call: (options) => new coreDriver.Breaker("x", options),
-        wrong: [{ failureRatio: 2 }, { stallMs: Number.NaN }, { breakDurationMs: "1s" }],
-      },
-    },
+    takes: {},
     none: [
       "anything assertShape brand breakerSchema callRules certNeedsKey checkOptions checkShape countSchema defineDriver",
       "describeError eitherSchema flag func funcOr functionSchema givenSchema hasMethods isFunction isLoopback listOf",
-      "literalOr maskUrl milliseconds msSchema nearest notForUsers oneOf parseOptions pemListSchema pemSchema",
-      "publishConfig publishServing recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
+      "literalOr maskUrl sqlKeyword tablesOnce milliseconds msSchema nearest notForUsers oneOf parseOptions pemSchema",
+      "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishServing publishUnhandled recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
+      "aborted backendsAtWork backoffMs bearerCheck withJitter connectTls describeConnectError reconnectSchema tlsFor tlsSchema tlsSettingsSchema SilenceWatch",
       "sleepOn stewardErrorIn text textSchema timingWheelOf usualVerdict wholeNumber withMethods withTimeout",
       "Exposures GuardedUse Histogram Manager OptionsError TimeoutReached TimerEntry TimingWheel",
     ],
@@ -219,9 +317,21 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     takes: {},
     none: [
       "defaultsShape edgeOf guardValue isDefinition isHeard isThenable judged needOf originOf plainValue publishEvent",
-      "sharedAbortController specOf variantOf Lifecycle",
-      "HealthTracker ProbeScheduler", // a container has checked what it hands to these
+      "rootsOf sharedAbortController specOf variantOf withRoots Lifecycle",
+      "BaseManager HealthTracker LazyAbort ProbeScheduler", // a container has checked what it hands to these
     ],
+  },
+  "@steward/core/checks": {
+    module: coreChecks,
+    takes: {
+      diskSpace: driver(coreChecks.diskSpace, { path: "." }, DISK),
+      DiskSpaceManager: manager(coreChecks.DiskSpaceManager, { path: "." }, DISK),
+      memoryUse: driver(coreChecks.memoryUse, {}, MEMORY),
+      MemoryUseManager: manager(coreChecks.MemoryUseManager, {}, MEMORY),
+      eventLoop: driver(coreChecks.eventLoop, {}, LOOP),
+      EventLoopManager: manager(coreChecks.EventLoopManager, {}, LOOP),
+    },
+    none: [],
   },
   "@steward/core/testing": { module: coreTesting, takes: {}, none: ["FakeClock"] },
   "@steward/container": {
@@ -268,7 +378,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/container/framework": {
     module: framework,
     takes: {},
-    none: ["PreparedNeeds announceShutdown bearerCheck containersUp onContainerUp"],
+    none: ["PreparedNeeds announceShutdown containersUp definitionsHeld onContainerUp"],
   },
   "@steward/http": {
     module: http,
@@ -303,11 +413,8 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/database": {
     module: database,
     takes: {
-      databasePool: driver(database.databasePool, { url: "postgres://x/y" }, [
-        { queryTimeoutMs: Number.NaN },
-        { max: 3 },
-      ]),
-      DatabasePoolManager: manager(database.DatabasePoolManager, { url: "postgres://x/y" }, [{ queryTimeoutMs: "5s" }]),
+      databasePool: driver(database.databasePool, { url: "postgres://x/y" }, [{ timeoutMs: Number.NaN }, { max: 3 }]),
+      DatabasePoolManager: manager(database.DatabasePoolManager, { url: "postgres://x/y" }, [{ timeoutMs: "5s" }]),
       begin: { call: (options) => database.begin(idleDatabase(), options), wrong: [{ isolationLevel: "none" }] },
       transaction: {
         call: (options) => database.transaction(idleDatabase(), async () => 1, options),
@@ -316,6 +423,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     },
     none: ["pubSub replica sqlRunner"],
   },
+  "@steward/database/kysely": { module: databaseKysely, takes: {}, none: ["kysely"] },
   "@steward/database/testing": {
     module: databaseTesting,
     takes: { testDatabase: { call: (options) => databaseTesting.testDatabase(options), wrong: [] } },
@@ -400,6 +508,21 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     none: ["count describe envName overrides port section"],
   },
   "@steward/config/testing": { module: configTesting, takes: {}, none: ["testConfig"] },
+  "@steward/cache": {
+    module: cache,
+    takes: {
+      CacheManager: manager(cache.CacheManager as never, {}, CACHE),
+      cache: driver(cache.cache(), {}, CACHE),
+    },
+    none: ["CACHE_CODES"],
+  },
+  "@steward/cache/testing": {
+    module: cacheTesting,
+    takes: {
+      testCache: { call: (options: object) => started(cacheTesting.testCache("x", options)), wrong: CACHE },
+    },
+    none: ["cacheContract"],
+  },
   "@steward/logging": {
     module: logging,
     takes: {
@@ -414,7 +537,15 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
           { listen: ["x"] },
           { storms: { above: 0 } },
           { storms: { withinMs: 0 } },
+          { buffered: { flushMs: 0 } },
+          { calls: { share: 2 } },
         ],
+      },
+      ErrorReporterManager: manager(logging.ErrorReporterManager, REPORTER, [{ reporter: {} }, { withinMs: 0 }]),
+      errorReporter: driver(logging.errorReporter, REPORTER, [{ maxPending: 0 }, { redact: "x" }]),
+      levelRoute: {
+        call: (options: object) => logging.levelRoute(() => undefined, { token: "h4nd-m4de-t0ken-0", ...options }),
+        wrong: [{ token: "short" }, { maxMs: 0 }],
       },
       logger: {
         call: (options: object) => started(logging.logger("x", options)),
@@ -422,6 +553,168 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [],
+  },
+  "@steward/pg": {
+    module: pg,
+    takes: {
+      PgPoolManager: {
+        call: (options) => new pg.PgPoolManager(options),
+        wrong: [
+          { url: "x" },
+          { host: "" },
+          { port: 0 },
+          { user: "" },
+          { password: 1 },
+          { database: "" },
+          { tls: "x" },
+          { tls: { rejectUnauthorised: false } },
+          { tls: { cert: "x" } },
+          { client: {} },
+          { maxConnections: 0 },
+          { maxPending: -1 },
+          { breaker: { x: 1 } },
+          { acquireTimeoutMs: 0 },
+          { timeoutMs: Number.NaN },
+          { connectTimeoutMs: 0 },
+          { silenceMs: -1 },
+          { idleConnectionTimeoutMs: "1s" },
+          { maxLifetimeMs: -1 },
+          { transactionTimeoutMs: -1 },
+          { statementTimeoutMs: -1 },
+          { applicationName: 1 },
+          { types: {} },
+          { onConnect: 1 },
+        ],
+      },
+      pgPool: { call: (options: object) => started(pg.pgPool("x", options)), wrong: [{ maxConnections: 0 }] },
+    },
+    none: [],
+  },
+  "@steward/pg/testing": {
+    module: pgTesting,
+    takes: {
+      testPg: {
+        call: (options: object) => started(pgTesting.testPg({ url: "postgres://h/d", ...options })),
+        wrong: [{ port: 1 }],
+      },
+    },
+    none: [],
+  },
+  "@steward/auth": {
+    module: auth,
+    takes: {
+      AuthenticationManager: {
+        call: (options: object) => new auth.AuthenticationManager({ ...signing, ...options }),
+        wrong: [
+          { issuer: "" },
+          { audience: 1 },
+          { keys: {} },
+          { accessTtlMs: 1 },
+          { clockToleranceMs: Number.NaN },
+          { maxVerified: -1 },
+          { verifiedMs: 0 },
+          { issuers: { "A b": {} } },
+          { timeoutMs: 0 },
+          { fetch: 1 },
+          { refresh: { store: {}, mac: {} } },
+          { apiKeys: { store: {} } },
+          { users: {} },
+          { revocation: "never" },
+          { revocationCacheMs: -1 },
+        ],
+      },
+      memoryFamilies: {
+        call: (options: object) => auth.memoryFamilies(options),
+        wrong: [{ maxFamilies: 0 }, { clock: {} }],
+      },
+      roles: {
+        call: (options: object) => auth.roles({ a: ["x"] }, options),
+        wrong: [{ permissions: ["*"] }, { permissions: 1 }],
+      },
+      memoryApiKeys: {
+        call: (options: object) => auth.memoryApiKeys(options),
+        wrong: [{ maxKeys: 0 }, { clock: {} }],
+      },
+      sqlApiKeys: {
+        call: (options: object) => auth.sqlApiKeys({ sql: { query: nothing }, ...options } as never),
+        wrong: [{ sql: {} }, { prefix: "a b" }],
+      },
+      sqlFamilies: {
+        call: (options: object) =>
+          auth.sqlFamilies({ sql: { query: nothing, transaction: nothing }, ...options } as never),
+        wrong: [{ sql: {} }, { prefix: "a b" }],
+      },
+      authentication: {
+        call: (options: object) => started(auth.authentication("x", { ...signing, ...options })),
+        wrong: [{ issuer: "" }, { keys: {} }],
+      },
+    },
+    none: [],
+  },
+  "@steward/auth/testing": {
+    module: authTesting,
+    takes: {
+      testAuthentication: {
+        call: (options: object) => started(authTesting.testAuthentication("x", options)),
+        wrong: [{ issuer: "" }, { keys: {} }],
+      },
+    },
+    none: ["signedIn", "testTokenKeys", "testTokenMac"],
+  },
+  "@steward/rate-limit": {
+    module: rateLimit,
+    takes: {
+      RateLimiterManager: {
+        call: (options: object) => new rateLimit.RateLimiterManager({ policies: { api: "5/minute" }, ...options }),
+        wrong: [
+          { policies: {} },
+          { policies: { api: "5" } },
+          { policies: { api: { limit: Number.NaN, windowMs: 1 } } },
+          { redis: {} },
+          { prefix: "" },
+          { timeoutMs: Number.NaN },
+          { onUnavailable: "x" },
+          { instances: 0 },
+          { maxKeys: 0 },
+          { clock: "x" },
+        ],
+      },
+      rateLimiter: {
+        call: (options: object) => started(rateLimit.rateLimiter("x", { policies: { api: "5/minute" }, ...options })),
+        wrong: [{ policies: {} }, { timeoutMs: -1 }],
+      },
+    },
+    none: ["parseRate"],
+  },
+  "@steward/rate-limit/testing": {
+    module: rateLimitTesting,
+    takes: {},
+    none: ["rateLimiterContract testRateLimiter"],
+  },
+  "@steward/logging/audit": {
+    module: audit,
+    takes: {
+      AuditLogManager: manager(audit.AuditLogManager, AUDIT, WRONG_AUDIT),
+      auditLog: driver(audit.auditLog, AUDIT, WRONG_AUDIT),
+      fileAudit: {
+        call: (options: object) => audit.fileAudit({ path: "audit.jsonl", ...options }),
+        wrong: [{ path: 1 }, { maxBytes: 0 }],
+      },
+      logAudit: {
+        call: (options: object) => audit.logAudit({ destination: { write: nothing }, ...options }),
+        wrong: [{ destination: {} }, { chain: 1 }],
+      },
+      sqlAudit: {
+        call: (options: object) =>
+          audit.sqlAudit({ sql: { query: nothing, transaction: nothing }, ...options } as never),
+        wrong: [{ sql: 1 }, { table: "a; b" }],
+      },
+      verifyEntries: {
+        call: (options: object) => audit.verifyEntries([], options),
+        wrong: [{ seal: {} }, { anchors: [1] }, { ends: {} }],
+      },
+    },
+    none: ["readAuditLine"],
   },
   "@steward/logging/testing": { module: loggingTesting, takes: {}, none: ["memoryLog"] },
   "@steward/crypto": {
@@ -453,7 +746,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     },
     none: [
       "AeadKeyset CryptoBackend HybridKeyset KeysetControl KeysetUser MacKeyset PasswordHasher SignatureKeyset",
-      "SigningKeyset StreamKeyset memoryStore",
+      "SigningKeyset StreamKeyset TokenKeyset memoryStore",
     ],
   },
   "@steward/crypto/pki": {
@@ -492,14 +785,23 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/fastify": {
     module: plugin,
     takes: {
+      principal: {
+        call: (options: object) => plugin.principal(authenticator, options),
+        wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      rateLimit: {
+        call: (options: object) => plugin.rateLimit(limited, "api", { by: plugin.by.address, ...options }),
+        wrong: [{ by: {} }, { cost: 0 }, { cost: Number.NaN }, { legacyHeaders: 1 }],
+      },
       steward: {
         call: (options) => registered({ container: container([one]), ...(options as object) }),
         wrong: [
           ...DURATIONS,
           { closeTimeoutMs: "x" },
+          { maxConnections: 0 },
           { errors: { shape: "fastAPI" } },
           { openapi: { titel: "x", version: "1" } },
-          { openapi: { title: "x", version: "1", tags: [] } },
+          { openapi: { title: "x", version: "1", tags: ["a"] } },
           { forms: { maxFiles: Number.NaN } },
           { accessLog: { quiet: true } },
           { metrics: { path: "/m" } },
@@ -516,25 +818,152 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         call: (options) => plugin.FastifyServer.listen(fastify(), { port: 0, ...(options as object) }),
         wrong: [{ port: Number.NaN }, { port: "80" }, { host: 5 }],
       },
-      handler: { call: (options) => plugin.handler({}, () => 1, options), wrong: DURATIONS },
+      handler: {
+        call: (options) => plugin.handler({}, () => 1, options),
+        wrong: [...DURATIONS, { idempotency: {} }, { idempotency: { store: server.memoryIdempotency(), ttl: 1 } }],
+      },
       socketHandler: { call: (options) => plugin.socketHandler({}, () => 1, options), wrong: [{ parallel: "yes" }] },
       refusals: { call: (options) => plugin.refusals(options), wrong: [{ shape: "html" }, { requestId: true }] },
       HttpError: httpError,
       stream: streamed,
+      ...idempotencyStores,
     },
     none: [
       "InvalidInput events Scopes SocketError depend parametrised perRequest security sessionCookie uuid7 withInputs",
     ],
   },
+  "@steward/express": {
+    module: expressPackage,
+    takes: {
+      principal: {
+        call: (options: object) => expressPackage.principal(authenticator, options),
+        wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      rateLimit: {
+        call: (options: object) =>
+          expressPackage.rateLimit(limited, "api", { by: expressPackage.by.address, ...options }),
+        wrong: [{ by: {} }, { cost: 0 }, { legacyHeaders: 1 }],
+      },
+      steward: {
+        call: (options) => expressPackage.steward(express(), { container: container([one]), ...(options as object) }),
+        wrong: [...APP_SETTINGS, { container: undefined }, { running: () => undefined }],
+      },
+      expressServer: {
+        call: (options) =>
+          expressPackage.expressServer("s", {
+            app: () => express(),
+            listen: () => ({ port: 0 }),
+            ...(options as object),
+          }),
+        wrong: [{ app: undefined }, { listen: { port: 1 } }, { requestTimeoutMs: 0 }],
+      },
+      handler: { call: (options) => expressPackage.handler({}, () => 1, options), wrong: DURATIONS },
+      HttpError: httpError,
+      stream: streamed,
+    },
+    none: ["InvalidInput Scopes events parametrised perRequest problems security sessionCookie"],
+  },
+  "@steward/hono": {
+    module: honoPackage,
+    takes: {
+      principal: {
+        call: (options: object) => honoPackage.principal(authenticator, options),
+        wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      rateLimit: {
+        call: (options: object) => honoPackage.rateLimit(limited, "api", { by: honoPackage.by.address, ...options }),
+        wrong: [{ by: {} }, { cost: 0 }, { legacyHeaders: 1 }],
+      },
+      steward: {
+        call: (options) => honoPackage.steward(new Hono(), { container: container([one]), ...(options as object) }),
+        wrong: [...APP_SETTINGS, { container: undefined }, { running: () => undefined }],
+      },
+      honoServer: {
+        call: (options) =>
+          honoPackage.honoServer("s", {
+            app: () => new Hono(),
+            listen: () => ({ port: 0 }),
+            ...(options as object),
+          }),
+        wrong: [{ app: undefined }, { listen: { port: 1 } }, { requestTimeoutMs: 0 }],
+      },
+      handler: { call: (options) => honoPackage.handler({}, () => 1, options), wrong: DURATIONS },
+      HttpError: httpError,
+      stream: streamed,
+    },
+    none: ["InvalidInput Scopes events parametrised perRequest security sessionCookie"],
+  },
+  "@steward/nest": {
+    module: nestPackage,
+    takes: {
+      principal: {
+        call: (options: object) => nestPackage.principal(authenticator, options),
+        wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      rateLimit: {
+        call: (options: object) => nestPackage.rateLimit(limited, "api", { by: nestPackage.by.address, ...options }),
+        wrong: [{ by: {} }, { cost: 0 }, { legacyHeaders: 1 }],
+      },
+      StewardModule: {
+        call: (options) => nestPackage.StewardModule.forRoot(container([one]), options),
+        wrong: [...APP_SETTINGS, { container: undefined }, { running: () => undefined }],
+      },
+      nestServer: {
+        call: (options) =>
+          nestPackage.nestServer("s", { module: {}, listen: () => ({ port: 0 }), ...(options as object) }),
+        wrong: [...APP_SETTINGS, { module: undefined }, { listen: { port: 1 } }, { requestTimeoutMs: 0 }],
+      },
+      Needs: { call: (options) => nestPackage.Needs({}, options), wrong: DURATIONS },
+      HttpError: httpError,
+      stream: streamed,
+    },
+    none: ["InvalidInput Scopes StewardLife events parametrised perRequest security sessionCookie token"],
+  },
   "@steward/server": {
     module: server,
-    takes: { HttpError: httpError, stream: streamed },
+    takes: {
+      principal: {
+        call: (options: object) => server.principal(authenticator, options),
+        wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      rateLimit: {
+        call: (options: object) => server.rateLimit(limited, "api", { by: server.by.address, ...options }),
+        wrong: [{ by: {} }, { cost: 0 }, { cost: Number.NaN }, { legacyHeaders: 1 }],
+      },
+      HttpError: httpError,
+      stream: streamed,
+      ...idempotencyStores,
+      handlerSpec: {
+        call: (options) => server.handlerSpec({}, () => 1, options as {}),
+        wrong: [...DURATIONS, { idempotency: {} }, { idempotency: { store: server.memoryIdempotency(), ttl: 1 } }],
+      },
+    },
     none: [
-      "InvalidInput RequestLife RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo assertNeeds bodyOf",
-      "clientStatusOf describe events jsonSchemaOf loggable parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
-      "requestIdRule requestShare security securityOf serverError sessionCookie strictQuery unauthenticated urlMask uuid7",
+      "allNeeds discardStream ConnectionRoom InvalidInput RequestLife RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo bodyOf",
+      "clientStatusOf describe events formShape idempotencyShape jsonSchemaOf loggable parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
+      "requestIdRule requestShare rootOf security securityOf serverError sessionCookie strictQuery unauthenticated urlMask uuid7",
     ],
   },
+  "@steward/server/node": {
+    module: nodeServer,
+    takes: {
+      handler: { call: (options) => nodeServer.handler({}, () => 1, options), wrong: DURATIONS },
+      serve: {
+        call: (options) => nodeServer.serve("s", { routes: [], listen: () => ({ port: 0 }), ...(options as object) }),
+        wrong: [
+          ...APP_SETTINGS,
+          { http2: "yes" },
+          { listen: { port: 1 } },
+          { requestTimeoutMs: 0 },
+          { routes: undefined },
+        ],
+      },
+    },
+    none: [
+      "ErrorAnswers appServer assertJoin enteredExpress enterExpress expressHandlers expressMethods expressTrustsEverybody join marked specIn notJoined refusalOf malformedJson readBody sourceOf sourceRules NodeApp NodeLife NodeRequest NodeServer listenError listenShape outgoingOf serverResource settingRules timeoutsOf",
+    ],
+  },
+  "@steward/testing/server": { module: serverSuite, takes: {}, none: ["serverContract"] },
   "@steward/server: from": { module: server.from, takes: fromRequest, none: [] },
   "@steward/fastify/testing": { module: pluginTesting, takes: {}, none: ["TestClient override testClient"] },
   "@steward/telemetry": {
@@ -579,7 +1008,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [
-      "Alarm FakeClock Load Watch assertNoLeaks brokenPromises detect detectAll failure growthOf leaksIn leakyErrors machineAddress rounds sleep trackHandles until",
+      "Alarm FakeClock Load Watch assertNoLeaks brokenPromises detect detectAll failure growthOf leaksIn leakyErrors machineAddress operationsOf rounds sleep trackHandles until",
     ],
   },
   "@steward/testing/servers": {

@@ -11,7 +11,8 @@ function runIn(t, files, ...args) {
   const directory = mkdtempSync(join(tmpdir(), "steward-tap-"));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   writeFileSync(join(directory, "package.json"), JSON.stringify({ name: "@x/thing", type: "module" }));
-  symlinkSync(join(home, "node_modules"), join(directory, "node_modules"));
+  mkdirSync(join(directory, "node_modules"));
+  symlinkSync(home, join(directory, "node_modules/tap"));
   for (const [name, text] of Object.entries(files)) {
     const file = join(directory, "test", name);
     mkdirSync(join(file, ".."), { recursive: true });
@@ -51,6 +52,17 @@ t.test("a file that fails outside of its subtests, breaks off or has no case is 
   await t.test("by its exit code, after cases that passed", async (t) => {
     const text = 't.test("x", async (t) => t.ok(true)); setTimeout(() => process.exit(3), 50);';
     t.match(runIn(t, { "a.test.mjs": text }), { status: 1, suite: { passed: 1, failed: 1 }, stderr: /"exitCode": 3/ });
+  });
+  await t.test("by an error that nothing caught, thrown or rejected after cases that passed", async (t) => {
+    for (const act of ['setTimeout(() => { throw new Error("boom"); }, 5)', 'Promise.reject(new Error("boom"))']) {
+      const text = `t.test("x", async (t) => t.ok(true)); t.test("y", async (t) => {
+        ${act};
+        await new Promise((resolve) => setTimeout(resolve, 5_000));
+      });`;
+      const { status, stderr } = runIn(t, { "a.test.mjs": text });
+      t.equal(status, 1);
+      t.match(stderr, /boom/);
+    }
   });
   await t.test("by a timeout of a group", async (t) => {
     const text = 't.test("x", { timeout: 50 }, () => new Promise((resolve) => setTimeout(resolve, 200)));';

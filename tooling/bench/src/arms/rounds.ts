@@ -96,7 +96,7 @@ export function tableOf(title: string, all: readonly Series[], note?: string): T
   };
 }
 
-/** Our arms of now beside the same arms with the packages of an earlier checkout, in turn in one run. */
+/** Our current arms beside the same arms with the packages of an earlier checkout, in turn in one run. */
 export async function againstThen(area: string, module: string, settings: Settings): Promise<Row[]> {
   const { rounds, node, against, say } = settings;
   const pairs = (await armsOf(module)).map(({ name, kind }) => ({
@@ -118,7 +118,7 @@ export async function againstThen(area: string, module: string, settings: Settin
   );
 }
 
-/** A row of now beside then. */
+/** A current row beside an earlier one. */
 export function thenRow(
   area: string,
   work: string,

@@ -32,7 +32,7 @@ const oneAtATime: object = { max_pipeline: 0 };
 export async function open(): Promise<Opened> {
   const server = await startPostgres();
   const { url } = server;
-  const manager = new DatabasePoolManager({ url, maxConnections: CONNECTIONS, queryTimeoutMs: DEADLINE_MS });
+  const manager = new DatabasePoolManager({ url, maxConnections: CONNECTIONS, timeoutMs: DEADLINE_MS });
   const { $client: ours } = (await manager.start()).client;
   const raws: Sql[] = [];
   const raw = (options: object): Sql => {

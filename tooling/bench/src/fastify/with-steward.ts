@@ -12,7 +12,7 @@ type As = <Input extends unknown[], Output>(work: (...input: Input) => Output) =
 
 const plain: As = (work) => work;
 // A resource takes a promise of its value like the value, so the type may stay that of the value.
-const later: As = (work) => (async (...input: Parameters<typeof work>) => work(...input)) as unknown as typeof work;
+const later: As = (work) => (async (...input: Parameters<typeof work>) => work(...input)) as typeof work;
 
 /** The graph as definitions. */
 export async function withSteward(form: Form): Promise<FastifyInstance> {

@@ -40,7 +40,7 @@ const total = { seeds: 0, falseFlips: 0, probes: 0, failedProbes: 0, stalls: 0, 
 async function hour(seed: number): Promise<void> {
   const clock = new StallingClock();
   const random = randomFrom(seed + 1);
-  // The monitor's jitter comes from here too, so that a seed always tells the same story.
+  // The monitor's jitter comes from here too, so that a seed always gives the same run.
   Math.random = random;
   const guard = new Guard({ resource: "api", clock, timeoutMs: 1_000, breaker: {} });
   let isDown = false;

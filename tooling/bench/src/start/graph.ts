@@ -4,7 +4,7 @@ import { randomFrom } from "@steward/harness";
 export interface LifeNode {
   readonly index: number;
   readonly name: string;
-  /** Distance from the bottom, for containers that are told an order. */
+  /** Distance from the bottom, for containers that are given an order. */
   readonly level: number;
   /** Indices of what it needs; all are smaller than its own. */
   readonly needs: readonly number[];
@@ -19,7 +19,7 @@ export type LifeGraph = readonly LifeNode[];
 
 const LEVELS = 5;
 const WIDTH = 10;
-// The last node of a level is needed by nobody, so that a slow one delays only itself, unless a container waits for levels.
+// The last node of a level is needed by no one, so that a slow one delays only itself, unless a container waits for levels.
 const NEEDED = WIDTH - 1;
 
 /** 50 nodes in 5 levels of 10, 80 edges, 10 ms each way; `slow` takes 60 ms, `failing` fails. */
@@ -34,7 +34,7 @@ export function leveled({ slow, failing }: { readonly slow?: number; readonly fa
   });
 }
 
-/** The node of the second level that nobody needs. */
+/** The node of the second level that no one needs. */
 export const SLOW_NODE: number = 2 * WIDTH - 1;
 
 /** The shortest possible start or stop: the longest chain. */

@@ -73,7 +73,7 @@ export class Recorder {
     this.#stopped.add(node.index);
   }
 
-  /** The nodes, for whoever wants to look at all. */
+  /** The nodes, for those who want to look at all. */
   get graph(): LifeGraph {
     return this.#graph;
   }
@@ -85,7 +85,7 @@ export interface Life {
   stop(): Promise<unknown>;
 }
 
-/** One container, told to run a graph. */
+/** One container that runs a graph. */
 export interface LifeContender {
   readonly name: string;
   make(recorder: Recorder): Life;

@@ -77,7 +77,7 @@ async function burst(): Promise<object> {
 const paused = new WeakSet<object>();
 manager?.client.on("connection", (socket, { url }) => url === "/paused" && paused.add(socket));
 
-/** Waits until all but those that do not read have what was sent: nobody else is to lose anything. */
+/** Waits until all but those that do not read have what was sent: no one else is to lose anything. */
 async function drained(): Promise<void> {
   const behind = (): boolean => [...sockets()].some((socket) => socket.bufferedAmount > 0 && !paused.has(socket));
   do await new Promise((resolve) => setImmediate(resolve));

@@ -13,7 +13,7 @@ const clock: Clock = {
     return systemClock.setTimeout(callback, delayMs, options);
   },
 };
-const options = { url, maxSessions: Number(count) + 1, reconnectMinMs: 5_000, reconnectMaxMs: 5_000 };
+const options = { url, maxSessions: Number(count) + 1, reconnect: { minMs: 5_000, maxMs: 5_000 } };
 const manager = await new WebSocketSessionManager(options, { clock }).start();
 for (let i = 1; i < Number(count); i++) {
   const session = manager.client.session(String(i));

@@ -40,7 +40,7 @@ function raw(url: string, arm: ArmName, { maxConnections = CONNECTIONS }: ArmSet
 
 async function ours(url: string, { maxConnections = CONNECTIONS, maxPending }: ArmSettings): Promise<Client> {
   const manager = new DatabasePoolManager(
-    { url, maxConnections, maxPending, queryTimeoutMs: TIMEOUT_MS, acquireTimeoutMs: TIMEOUT_MS },
+    { url, maxConnections, maxPending, timeoutMs: TIMEOUT_MS, acquireTimeoutMs: TIMEOUT_MS },
     { stopTimeoutMs: STOP_MS },
   );
   const { $client: sql } = (await manager.start()).client;

@@ -52,7 +52,7 @@ function raw(target: Settings, arm: ArmName): Client {
 }
 
 async function ours(target: RedisPoolOptions, { maxConnections, maxPending }: ArmSettings): Promise<Client> {
-  const bounds = maxPending === undefined ? {} : { maxPending, maxInFlight: maxPending };
+  const bounds = maxPending === undefined ? {} : { maxPending, maxConcurrent: maxPending };
   const manager = new RedisPoolManager(
     { ...target, timeoutMs: TIMEOUT_MS, maxConnections, ...bounds },
     { stopTimeoutMs: STOP_MS },

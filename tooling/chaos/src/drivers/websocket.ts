@@ -108,7 +108,7 @@ async function raw(url: string, isTuned: boolean): Promise<Client> {
 }
 
 async function ours(url: string, { maxPending }: ArmSettings): Promise<Client> {
-  const bounds = maxPending === undefined ? {} : { maxInFlight: maxPending };
+  const bounds = maxPending === undefined ? {} : { maxConcurrent: maxPending };
   const manager = new WebSocketSessionManager(
     { url, timeoutMs: TIMEOUT_MS, offline: "wait", ...bounds },
     { stopTimeoutMs: STOP_MS },

@@ -1,5 +1,4 @@
 import { Guard, systemClock, type GuardOptions } from "@steward/core";
-import { Breaker } from "@steward/core/driver";
 import type { Arm } from "../../arms/arm.ts";
 import { type Call, failingWork, guarded, repeat, work } from "../calling.ts";
 
@@ -25,7 +24,8 @@ function closed(options: Partial<GuardOptions>): Call {
 
 /** As a guard uses it: around the work, with a look at the clock before and after. */
 function breakerAlone(): Call {
-  const breaker = new Breaker("db");
+  const { breaker } = guardWith({ breaker: {} });
+  if (breaker === undefined) throw new Error("a guard with a breaker has one");
   return () => {
     const since = performance.now();
     const ticket = breaker.admit(since);

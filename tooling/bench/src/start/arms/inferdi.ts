@@ -11,7 +11,7 @@ interface Untyped {
 /** Factories that await what they need, as its documents show; dispose goes backward, one at a time. */
 function inferdi(recorder: Recorder): Life {
   const { graph } = recorder;
-  const root = new Container() as unknown as Untyped; // see above
+  const root = new Container() as Untyped; // see above
   for (const node of graph) {
     root.registerFactory(node.name, async (c) => {
       await Promise.all(node.needs.map((need) => c.get(graph[need]?.name ?? "")));

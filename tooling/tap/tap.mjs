@@ -1,0 +1,2 @@
+export * from "tap";
+export { default } from "tap";
