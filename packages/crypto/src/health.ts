@@ -4,8 +4,8 @@ import { aesGcm, xaesGcm } from "./suites/gcm.ts";
 import { CbcHmac } from "./suites/cbc-hmac.ts";
 import { Cobblestone } from "./suites/cobblestone.ts";
 import type { Aead } from "./suites/aead.ts";
-import type { Engine } from "./suites/engine.ts";
-import { nativeEngine } from "./suites/native-engine.ts";
+import type { Engine } from "./suites/engines/engine.ts";
+import { nativeEngine } from "./suites/engines/native.ts";
 import type { Key } from "./keysets/snapshot.ts";
 import { atOnce } from "./suites/turns.ts";
 
@@ -75,6 +75,7 @@ const PROBE = Buffer.from("steward probe");
 /** Writes and reads a few bytes with a key; rejects when they do not come back. */
 export async function probeKey(key: Key): Promise<void> {
   const { primitive, header } = key;
+  if (primitive.purpose === "token") return primitive.token.probe();
   if (primitive.purpose === "mac" || primitive.purpose === "signature")
     return primitive.signer.verify(header, PROBE, await primitive.signer.sign(header, PROBE));
   const opened =

@@ -1,11 +1,11 @@
 import { countSchema as count, functionSchema, givenSchema as given, hasMethods, msSchema } from "@steward/core/driver";
 import * as v from "valibot";
-import type { Kek } from "./keysets/kek.ts";
-import type { KeyStore } from "./keysets/store.ts";
+import type { Kek } from "./keysets/wrapping/kek.ts";
+import type { KeyStore } from "./keysets/stores/store.ts";
 import type { Argon2idFunction, PasswordParameters } from "./passwords/schemes.ts";
 import { ALGORITHM_NAMES, type AlgorithmName } from "./suites/catalog.ts";
-import type { BackendName } from "./suites/engine.ts";
-import { NEWEST_FORMAT, type MessageFormat } from "./suites/header.ts";
+import type { BackendName } from "./suites/engines/engine.ts";
+import { NEWEST_FORMAT, type MessageFormat } from "./suites/encoding/header.ts";
 
 /** Options of one keyset. */
 export interface KeysetOptions {
@@ -54,7 +54,7 @@ export interface CryptoOptions {
   readonly insecureCleartext?: boolean | undefined;
   /** `native` (default) is OpenSSL, `portable` is JavaScript: slow, for tests and hosts without OpenSSL. */
   readonly backend?: BackendName | undefined;
-  /** `false` selects the portable backend, with a warning. Default `true`; `info()` tells what the CPU really does. */
+  /** `false` selects the portable backend, with a warning. Default `true`; `info()` says what the CPU really does. */
   readonly enableHardwareAcceleration?: boolean | undefined;
   /** Longest time between two looks at the store, in ms. Default 60,000. */
   readonly refreshEveryMs?: number | undefined;

@@ -5,7 +5,7 @@ import type { CryptoOptions } from "./options.ts";
 
 /**
  * A crypto resource for tests: the real one, with keys that live in memory, and password hashes that cost a
- * millisecond. By default it has a keyset for each purpose: `aes`, `files`, `rsa`, `tokens`, `signing`.
+ * millisecond. By default it has a keyset for each purpose: `aes`, `files`, `rsa`, `tokens`, `signing`, `access`.
  */
 export function testCrypto(name = "crypto", options: CryptoOptions = {}): Definition<CryptoBackend> {
   return cryptoBackend(name, {
@@ -15,6 +15,7 @@ export function testCrypto(name = "crypto", options: CryptoOptions = {}): Defini
       rsa: { algorithm: "rsa-2048" },
       tokens: { algorithm: "hmac-sha256" },
       signing: { algorithm: "ed25519" },
+      access: { algorithm: "token-hs256" },
     },
     propagationMs: 0,
     passwords: { parameters: { scheme: "scrypt", logN: 10, blockSize: 8, parallelism: 1 }, allowWeak: true },

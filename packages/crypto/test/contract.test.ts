@@ -35,7 +35,7 @@ t.test("the definition for tests has a keyset for every purpose", async (t) => {
   });
   await manager?.start();
   const client = manager?.client as CryptoBackendManager["client"];
-  t.same(client.names, ["aes", "files", "rsa", "tokens", "signing"]);
+  t.same(client.names, ["aes", "files", "rsa", "tokens", "signing", "access"]);
   t.equal(String(await client.hybrid("rsa").decrypt(await client.hybrid("rsa").encrypt("x"))), "x");
   t.ok(await client.passwords.verify("x", await client.passwords.hash("x")));
   await manager?.stop();

@@ -209,7 +209,7 @@ t.test("the format of a message cannot be changed, nor that of a signature", asy
   }
 });
 
-function purposeOf(name: present.AlgorithmName): present.Purpose {
+function purposeOf(name: present.AlgorithmName): Exclude<present.Purpose, "token"> {
   if (name === "aes-256-gcm-stream") return "stream";
   if (name.startsWith("aes")) return "aead";
   if (name.startsWith("hmac")) return "mac";

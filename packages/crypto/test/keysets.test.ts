@@ -1,22 +1,14 @@
 import { createCipheriv, createSecretKey, randomBytes } from "node:crypto";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { inspect } from "node:util";
-import { isStewardError, type Clock } from "@steward/core";
+import { CHANNELS, isStewardError, type Clock, type KeyEvent, type KeyUseEvent } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import t from "tap";
-import {
-  CRYPTO_CHANNELS,
-  CryptoBackendManager,
-  keyKek,
-  memoryStore,
-  type CryptoOptions,
-  type KeyEvent,
-  type KeyUseEvent,
-} from "../src/index.ts";
-import { unwrapRecord, wrapRecord } from "../src/keysets/blob.ts";
-import { cleartextKek } from "../src/keysets/kek.ts";
+import { CryptoBackendManager, keyKek, memoryStore, type CryptoOptions } from "../src/index.ts";
+import { unwrapRecord, wrapRecord } from "../src/keysets/wrapping/blob.ts";
+import { cleartextKek } from "../src/keysets/wrapping/kek.ts";
 import { selfTest } from "../src/health.ts";
-import { nativeEngine } from "../src/suites/native-engine.ts";
+import { nativeEngine } from "../src/suites/engines/native.ts";
 
 const DAY = 86_400_000;
 
@@ -303,7 +295,7 @@ t.test(
 t.test("every change and every use is told to who listens, without key material or data", async (t) => {
   const heard: (KeyEvent | KeyUseEvent)[] = [];
   const listen = (event: unknown): void => void heard.push(event as KeyEvent | KeyUseEvent);
-  for (const name of Object.values(CRYPTO_CHANNELS)) subscribe(name, listen);
+  for (const name of [CHANNELS.key, CHANNELS.keyUse]) subscribe(name, listen);
   const manager = new CryptoBackendManager({ ...ONE, store: memoryStore() }, { clock: new FakeClock(), name: "vault" });
   await manager.start();
   const box = manager.client.aead("box");
@@ -318,7 +310,7 @@ t.test("every change and every use is told to who listens, without key material 
   await keys.disable(first);
   await keys.destroy(first);
   await manager.stop();
-  for (const name of Object.values(CRYPTO_CHANNELS)) unsubscribe(name, listen);
+  for (const name of [CHANNELS.key, CHANNELS.keyUse]) unsubscribe(name, listen);
   const operations = heard.map((event) => event.operation).filter((operation) => operation !== "loaded");
   t.same(operations, [
     "created",

@@ -2,8 +2,8 @@ import { isStewardError } from "@steward/core";
 import { FakeClock, rounds } from "@steward/testing";
 import t from "tap";
 import { CryptoBackendManager, keyKek, memoryStore, type KeyStore } from "../src/index.ts";
-import { unwrapRecord } from "../src/keysets/blob.ts";
-import type { KeyState } from "../src/keysets/record.ts";
+import { unwrapRecord } from "../src/keysets/wrapping/blob.ts";
+import type { KeyState } from "../src/keysets/record/record.ts";
 
 const WORLDS = rounds(40);
 const MINUTE = 60_000;

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { inspect, types } from "node:util";
 import t from "tap";
 import { CryptoBackendManager, keyKek, memoryStore, passphraseKek, type CryptoBackend } from "../src/index.ts";
-import { decodeBase64, encodeBase64 } from "../src/suites/base64.ts";
-import { parseRecord, serializeRecord } from "../src/keysets/record-text.ts";
+import { decodeBase64, encodeBase64 } from "../src/suites/encoding/base64.ts";
+import { parseRecord, serializeRecord } from "../src/keysets/record/text.ts";
 
 /** A secret in every form in which it could be text. */
 function forms(secret: Uint8Array): readonly Buffer[] {

@@ -17,9 +17,9 @@ import {
   type KeyStore,
   type StoredKeyset,
 } from "../src/index.ts";
-import type { KeysetRecord, KeyState } from "../src/keysets/record.ts";
-import { withPending } from "../src/keysets/transitions.ts";
-import { parseRecord } from "../src/keysets/record-text.ts";
+import type { KeysetRecord, KeyState } from "../src/keysets/record/record.ts";
+import { withPending } from "../src/keysets/record/transitions.ts";
+import { parseRecord } from "../src/keysets/record/text.ts";
 import { storeContract } from "./store-contract.ts";
 
 const ONE = { keysets: { box: { algorithm: "aes-256-gcm" } } } as const;

@@ -9,11 +9,11 @@ import { derive } from "../src/passwords/schemes.ts";
 import type { Aead } from "../src/suites/aead.ts";
 import { CbcHmac } from "../src/suites/cbc-hmac.ts";
 import { Cobblestone } from "../src/suites/cobblestone.ts";
-import type { Engine } from "../src/suites/engine.ts";
+import type { Engine } from "../src/suites/engines/engine.ts";
 import { aesGcm } from "../src/suites/gcm.ts";
 import { Mac } from "../src/suites/mac.ts";
-import { nativeEngine } from "../src/suites/native-engine.ts";
-import { portableEngine } from "../src/suites/portable-engine.ts";
+import { nativeEngine } from "../src/suites/engines/native.ts";
+import { portableEngine } from "../src/suites/engines/portable.ts";
 import { CurveSigner, PssSigner } from "../src/suites/signature.ts";
 import { atOnce } from "../src/suites/turns.ts";
 

@@ -1,9 +1,9 @@
 import { createHash, createSecretKey } from "node:crypto";
 import t from "tap";
-import type { Engine } from "../src/suites/engine.ts";
+import type { Engine } from "../src/suites/engines/engine.ts";
 import { xaesGcm } from "../src/suites/gcm.ts";
-import { nativeEngine } from "../src/suites/native-engine.ts";
-import { portableEngine } from "../src/suites/portable-engine.ts";
+import { nativeEngine } from "../src/suites/engines/native.ts";
+import { portableEngine } from "../src/suites/engines/portable.ts";
 import { atOnce } from "../src/suites/turns.ts";
 
 const NOTHING = new Uint8Array(0);

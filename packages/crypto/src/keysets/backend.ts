@@ -3,17 +3,18 @@ import type { Clock, Guard, StewardError } from "@steward/core";
 import { nearest } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
 import type { PasswordHasher } from "../passwords/hasher.ts";
-import type { Data } from "../suites/bytes.ts";
+import type { Data } from "../suites/encoding/bytes.ts";
 import { ALGORITHMS, type Purpose } from "../suites/catalog.ts";
 import { digest, digester } from "../suites/digest.ts";
-import type { BackendName, Engine, HashName } from "../suites/engine.ts";
-import type { WorkerPool } from "../suites/worker-pool.ts";
-import { AeadKeyset } from "./aead-keyset.ts";
+import type { BackendName, Engine, HashName } from "../suites/engines/engine.ts";
+import type { WorkerPool } from "../suites/workers/pool.ts";
+import { AeadKeyset } from "./use/aead-keyset.ts";
 import { KeysetControl } from "./control.ts";
 import type { Keyset } from "./keyset.ts";
-import { HybridKeyset, MacKeyset, SignatureKeyset } from "./signing-keysets.ts";
-import { StreamKeyset } from "./stream-keyset.ts";
-import { KeysetUse, type UseParts } from "./use.ts";
+import { HybridKeyset, MacKeyset, SignatureKeyset } from "./use/signing-keysets.ts";
+import { StreamKeyset } from "./use/stream-keyset.ts";
+import { TokenKeyset } from "./use/token-keyset.ts";
+import { KeysetUse, type UseParts } from "./use/use.ts";
 
 /** What the backend is and what the processor does for it. */
 export interface BackendInfo {
@@ -46,6 +47,7 @@ interface Users {
   readonly hybrid: HybridKeyset;
   readonly mac: MacKeyset;
   readonly signature: SignatureKeyset;
+  readonly token: TokenKeyset;
 }
 
 const MAKERS: { readonly [P in Purpose]: (parts: UseParts) => Users[P] } = {
@@ -54,6 +56,7 @@ const MAKERS: { readonly [P in Purpose]: (parts: UseParts) => Users[P] } = {
   hybrid: (parts) => new HybridKeyset(new KeysetUse(parts, "hybrid")),
   mac: (parts) => new MacKeyset(new KeysetUse(parts, "mac")),
   signature: (parts) => new SignatureKeyset(new KeysetUse(parts, "signature")),
+  token: (parts) => new TokenKeyset(new KeysetUse(parts, "token")),
 };
 
 /** What users of a crypto resource are handed: its keysets by name, passwords and digests. */
@@ -96,6 +99,11 @@ export class CryptoBackend {
   /** A keyset for signatures. Throws as {@link aead} does. */
   signature(name: string): SignatureKeyset {
     return this.#user(name, "signature");
+  }
+
+  /** A keyset for JSON web tokens: hand it to what makes and verifies them. Throws as {@link aead} does. */
+  token(name: string): TokenKeyset {
+    return this.#user(name, "token");
   }
 
   /** Changes the keys of a keyset: rotate, disable, destroy, import. */

@@ -1,6 +1,6 @@
 import { ALGORITHMS } from "../suites/catalog.ts";
-import type { KeysetRecord } from "./record.ts";
-import { withReserved } from "./transitions.ts";
+import type { KeysetRecord } from "./record/record.ts";
+import { withReserved } from "./record/transitions.ts";
 
 /**
  * How many messages this process may still write under keys whose algorithm has a limit.

@@ -2,12 +2,12 @@ import type { KeyObject } from "node:crypto";
 import type { Clock, StewardError } from "@steward/core";
 import { assertShape, flag, oneOf, shape, wholeNumber } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
-import { kindOf } from "../suites/bytes.ts";
+import { kindOf } from "../suites/encoding/bytes.ts";
 import { ALGORITHM_NAMES, type AlgorithmName, type Purpose } from "../suites/catalog.ts";
-import { NEWEST_FORMAT, type MessageFormat } from "../suites/header.ts";
+import { NEWEST_FORMAT, type MessageFormat } from "../suites/encoding/header.ts";
 import type { Keyset } from "./keyset.ts";
-import type { KeyRecord, KeyState } from "./record.ts";
-import { withDestroyed, withDisabled, withEnabled, withFormat, withPrimary } from "./transitions.ts";
+import type { KeyRecord, KeyState } from "./record/record.ts";
+import { withDestroyed, withDisabled, withEnabled, withFormat, withPrimary } from "./record/transitions.ts";
 
 /** A key as it can be shown: everything but its material. */
 export interface KeyInfo {

@@ -1,21 +1,20 @@
 import type { KeyObject } from "node:crypto";
-import { isStewardError, type Clock, type StewardError, type Timer } from "@steward/core";
-import { MAX_TIMER_MS } from "@steward/core/driver";
+import { isStewardError, type Clock, type KeyOperation, type StewardError, type Timer } from "@steward/core";
+import { MAX_TIMER_MS, publishKey } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
 import { ALGORITHMS, importForeignKey, type AlgorithmName } from "../suites/catalog.ts";
-import type { Engine } from "../suites/engine.ts";
-import type { MessageFormat } from "../suites/header.ts";
+import type { Engine } from "../suites/engines/engine.ts";
+import type { MessageFormat } from "../suites/encoding/header.ts";
 import { newKeyId } from "../suites/random.ts";
-import { publishKey, type KeyOperation } from "./audit.ts";
 import { Budget } from "./budget.ts";
-import type { Kek } from "./kek.ts";
-import type { KeyRecord, KeysetRecord } from "./record.ts";
-import { due, type Due, type RotationPolicy } from "./schedule.ts";
+import type { Kek } from "./wrapping/kek.ts";
+import type { KeyRecord, KeysetRecord } from "./record/record.ts";
+import { due, type Due, type RotationPolicy } from "./record/schedule.ts";
 import { Snapshot, type Key } from "./snapshot.ts";
 import { StoreLooks } from "./looks.ts";
-import type { KeyStore } from "./store.ts";
-import { shownId, withDestroyed, withDisabled, withFirstKey, withPending, withPrimary } from "./transitions.ts";
-import { Vault } from "./vault.ts";
+import type { KeyStore } from "./stores/store.ts";
+import { shownId, withDestroyed, withDisabled, withFirstKey, withPending, withPrimary } from "./record/transitions.ts";
+import { Vault } from "./wrapping/vault.ts";
 
 /** What a keyset is made of. */
 export interface KeysetParts {
@@ -54,6 +53,8 @@ export class Keyset {
   #background: Promise<unknown> = Promise.resolve();
   #refilling = false;
   readonly #looks: StoreLooks;
+  /** Called when the record is another than before. */
+  readonly listeners: Set<() => void> = new Set();
 
   constructor(parts: KeysetParts) {
     this.name = parts.name;
@@ -101,13 +102,7 @@ export class Keyset {
   #spend(primary: Key): void {
     const taken = this.#budget.take(primary.id);
     if (this.#budget.isLow(primary.id)) this.#refill();
-    if (taken) return;
-    const why = `key ${shownId(primary.id)} has no messages left that were set aside (limit 2^32 a key, in all instances together)`;
-    throw cryptoError(
-      "CRYPTO_KEY_EXHAUSTED",
-      `keyset "${this.name}": ${why}; a new key follows within ${this.policy.propagationMs} ms, or rotate now`,
-      { retryable: true },
-    );
+    if (!taken) throw exhausted(this.name, primary.id, this.policy.propagationMs);
   }
 
   #refill(): void {
@@ -149,17 +144,14 @@ export class Keyset {
       if (stored === undefined) return await this.#create();
       if (stored.revision === this.#snapshot?.record.revision) return this.#looks.succeeded();
       const record = await this.#vault.unwrap(stored);
-      if (this.#needsReserve(record)) return await this.change("reserved", undefined, (latest) => latest);
+      if (this.#budget.reserve(record).granted.size > 0)
+        return await this.change("reserved", undefined, (latest) => latest);
       this.#apply(record);
       this.#audit("loaded", undefined, record.revision);
     } catch (error) {
       this.#looks.failed();
       throw error;
     }
-  }
-
-  #needsReserve(record: KeysetRecord): boolean {
-    return this.#budget.reserve(record).granted.size > 0;
   }
 
   async #create(): Promise<void> {
@@ -182,7 +174,9 @@ export class Keyset {
     this.#looks.succeeded();
     if (record.revision < this.#vault.seenRevision) return;
     this.#vault.saw(record.revision);
-    if (this.#open) this.#snapshot = new Snapshot(this.#parts.engine, record, this.#snapshot);
+    if (!this.#open) return;
+    this.#snapshot = new Snapshot(this.#parts.engine, record, this.#snapshot);
+    for (const listener of this.listeners) listener();
   }
 
   /**
@@ -357,6 +351,15 @@ const STEPS: Readonly<
   disable: ["disabled", withDisabled],
   destroy: ["destroyed", withDestroyed],
 };
+
+function exhausted(name: string, id: number, propagationMs: number): StewardError {
+  const why = `key ${shownId(id)} has no messages left that were set aside (limit 2^32 a key, in all instances together)`;
+  return cryptoError(
+    "CRYPTO_KEY_EXHAUSTED",
+    `keyset "${name}": ${why}; a new key follows within ${propagationMs} ms, or rotate now`,
+    { retryable: true },
+  );
+}
 
 function keyRecord(id: number, algorithm: AlgorithmName, key: KeyObject, nowMs: number): KeyRecord {
   return { id, algorithm, state: "pending", createdAtMs: nowMs, key };

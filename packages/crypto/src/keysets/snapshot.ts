@@ -1,10 +1,10 @@
 import type { KeyObject } from "node:crypto";
 import { cryptoError } from "../errors.ts";
 import { ALGORITHMS, hasAssociatedData, primitiveOf, type AlgorithmName, type Primitive } from "../suites/catalog.ts";
-import type { Engine } from "../suites/engine.ts";
-import { headerOf, readHeader, tinkPrefix, type MessageFormat } from "../suites/header.ts";
-import type { KeyRecord, KeysetRecord } from "./record.ts";
-import { shownId } from "./transitions.ts";
+import type { Engine } from "../suites/engines/engine.ts";
+import { headerOf, readHeader, tinkPrefix, type MessageFormat } from "../suites/encoding/header.ts";
+import type { KeyRecord, KeysetRecord } from "./record/record.ts";
+import { shownId } from "./record/transitions.ts";
 
 /** How often a key was used in this process. */
 export interface KeyUsage {

@@ -2,7 +2,7 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { Guard, type Clock, type GuardStats, type StewardError } from "@steward/core";
 import { assertShape, milliseconds, shape } from "@steward/core/driver";
 import { cryptoError } from "../errors.ts";
-import { kindOf, utf8 } from "../suites/bytes.ts";
+import { kindOf, utf8 } from "../suites/encoding/bytes.ts";
 import { formatHash, parseHash, type HashLimits } from "./phc.ts";
 import { costOf, derive, memoryOf, nodeArgon2id, type Argon2idFunction, type PasswordParameters } from "./schemes.ts";
 import { normalized, spellings } from "./spelling.ts";

@@ -1,5 +1,5 @@
 import { cryptoError } from "../errors.ts";
-import { kindOf } from "../suites/bytes.ts";
+import { kindOf } from "../suites/encoding/bytes.ts";
 import { costOf, memoryOf, type PasswordParameters } from "./schemes.ts";
 
 /** A stored password hash, taken apart. */

@@ -1,4 +1,4 @@
-import { utf8 } from "../suites/bytes.ts";
+import { utf8 } from "../suites/encoding/bytes.ts";
 
 /** The form in which passwords are hashed: NFKC, so that keyboards that compose characters differently agree. */
 export function normalized(password: string): string {

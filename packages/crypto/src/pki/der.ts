@@ -1,6 +1,6 @@
 import forge from "node-forge";
 import { cryptoError } from "../errors.ts";
-import { kindOf } from "../suites/bytes.ts";
+import { kindOf } from "../suites/encoding/bytes.ts";
 
 /** A piece of ASN.1. Its own type, so that users of this package need no types of node-forge, which makes it. */
 export interface Asn1 {

@@ -18,7 +18,7 @@ import {
   utf8,
   type Asn1,
 } from "./der.ts";
-import { kindOf } from "../suites/bytes.ts";
+import { kindOf } from "../suites/encoding/bytes.ts";
 
 const CN = "2.5.4.3";
 const O = "2.5.4.10";

@@ -3,7 +3,7 @@ import { types } from "node:util";
 import { Worker } from "node:worker_threads";
 import { Guard, systemClock } from "@steward/core";
 import { assertShape, checkShape, flag, listOf, required, shape, text, wholeNumber } from "@steward/core/driver";
-import { kindOf } from "../suites/bytes.ts";
+import { kindOf } from "../suites/encoding/bytes.ts";
 import {
   fromDer,
   fromPem,

@@ -2,7 +2,7 @@ import { createHash, sign } from "node:crypto";
 import { systemClock, type Clock } from "@steward/core";
 import { assertShape, flag, listOf, required, shape, text, withMethods } from "@steward/core/driver";
 import { types } from "node:util";
-import { kindOf } from "../suites/bytes.ts";
+import { kindOf } from "../suites/encoding/bytes.ts";
 import { cryptoError } from "../errors.ts";
 import { parsedCertificate, parsedKey } from "./files.ts";
 import {

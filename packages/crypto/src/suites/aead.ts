@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { notAuthentic } from "../errors.ts";
-import type { Encryption, Engine, SealedEncryption } from "./engine.ts";
-import { asBuffer } from "./bytes.ts";
+import type { Encryption, Engine, SealedEncryption } from "./engines/engine.ts";
+import { asBuffer } from "./encoding/bytes.ts";
 import { fillRandom } from "./random.ts";
 import type { BytesOrWork, Pausable } from "./turns.ts";
 

@@ -4,14 +4,15 @@ import { cryptoError } from "../errors.ts";
 import type { Aead } from "./aead.ts";
 import { CbcHmac } from "./cbc-hmac.ts";
 import { Cobblestone } from "./cobblestone.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine } from "./engines/engine.ts";
 import { aesGcm, xaesGcm } from "./gcm.ts";
 import { Hybrid } from "./hybrid.ts";
 import { Mac } from "./mac.ts";
 import { CurveSigner, PssSigner, type Signer } from "./signature.ts";
+import { TokenPair } from "./token-pair.ts";
 
 /** What a keyset is for. A keyset has one purpose for life. */
-export type Purpose = "aead" | "stream" | "hybrid" | "mac" | "signature";
+export type Purpose = "aead" | "stream" | "hybrid" | "mac" | "signature" | "token";
 
 /** What a key does, ready to be used, by its purpose. */
 export interface Primitives {
@@ -20,6 +21,7 @@ export interface Primitives {
   readonly hybrid: { readonly purpose: "hybrid"; readonly hybrid: Hybrid };
   readonly mac: { readonly purpose: "mac"; readonly signer: Mac };
   readonly signature: { readonly purpose: "signature"; readonly signer: Signer };
+  readonly token: { readonly purpose: "token"; readonly token: TokenPair };
 }
 
 /** What a key does, ready to be used. */
@@ -176,6 +178,22 @@ export const ALGORITHMS = {
     portable: false,
     primitive: (_e, k) => ({ purpose: "signature", signer: new CurveSigner("sha256", k) }),
   },
+  /** Keys of JSON web tokens that only we verify. */
+  "token-hs256": {
+    ...secret(32),
+    suite: 11,
+    purpose: "token",
+    portable: false,
+    primitive: (_e, k) => ({ purpose: "token", token: new TokenPair("HS256", k) }),
+  },
+  /** Keys of JSON web tokens that others verify too, by a JWKS document. */
+  "token-es256": {
+    ...p256,
+    suite: 12,
+    purpose: "token",
+    portable: false,
+    primitive: (_e, k) => ({ purpose: "token", token: new TokenPair("ES256", k) }),
+  },
 } as const satisfies Readonly<Record<string, Algorithm>> as Readonly<Record<AlgorithmName, Algorithm>>; // one type for all rows
 
 /** The name of an algorithm in options. */
@@ -194,7 +212,9 @@ export type AlgorithmName =
   | "rsa-pss-3072"
   | "rsa-pss-4096"
   | "ed25519"
-  | "ecdsa-p256";
+  | "ecdsa-p256"
+  | "token-hs256"
+  | "token-es256";
 
 /** Names of all algorithms. */
 export const ALGORITHM_NAMES: readonly AlgorithmName[] = Object.keys(ALGORITHMS) as AlgorithmName[]; // its keys are the names
@@ -206,7 +226,7 @@ export function isAlgorithm(name: unknown): name is AlgorithmName {
 
 /** True where messages have associated data, whose type is bound from format 3 on. */
 export function hasAssociatedData(purpose: Purpose): boolean {
-  return purpose !== "mac" && purpose !== "signature";
+  return purpose !== "mac" && purpose !== "signature" && purpose !== "token";
 }
 
 /** Bytes of a key as they are stored: a secret as it is, a private key as PKCS#8. */
@@ -219,7 +239,7 @@ export function exportKey(key: KeyObject): Buffer {
  * @throws {CRYPTO_KEY_INVALID} when it is not a key of that algorithm.
  */
 export function importKey(algorithm: AlgorithmName, material: Uint8Array | string | KeyObject): KeyObject {
-  const key = parsedKey(ALGORITHMS[algorithm].purpose, material);
+  const key = parsedKey(algorithm, material);
   if (key === undefined || !ALGORITHMS[algorithm].accepts(key))
     throw cryptoError(
       "CRYPTO_KEY_INVALID",
@@ -248,10 +268,11 @@ export function primesOf(key: KeyObject): 2 | 3 {
   return isMulti ? 3 : 2;
 }
 
-function parsedKey(purpose: Purpose, material: Uint8Array | string | KeyObject): KeyObject | undefined {
+function parsedKey(algorithm: AlgorithmName, material: Uint8Array | string | KeyObject): KeyObject | undefined {
   if (types.isKeyObject(material)) return material;
   if (typeof material !== "string" && !types.isUint8Array(material)) return undefined;
-  const isSecret = purpose === "aead" || purpose === "stream" || purpose === "mac";
+  const { purpose } = ALGORITHMS[algorithm];
+  const isSecret = purpose === "aead" || purpose === "stream" || purpose === "mac" || algorithm === "token-hs256";
   try {
     if (isSecret) return typeof material === "string" ? undefined : createSecretKey(material);
     return typeof material === "string"

@@ -1,8 +1,8 @@
 import { createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
 import { notAuthentic } from "../errors.ts";
 import { transform, type Aead, type NonceSource } from "./aead.ts";
-import { bitLength64 } from "./bytes.ts";
-import type { Digestion, Engine } from "./engine.ts";
+import { bitLength64 } from "./encoding/bytes.ts";
+import type { Digestion, Engine } from "./engines/engine.ts";
 import { fillRandom } from "./random.ts";
 import type { Pausable } from "./turns.ts";
 

@@ -1,6 +1,6 @@
 import { Transform, type TransformCallback } from "node:stream";
 import { notAuthentic } from "../errors.ts";
-import { asBuffer } from "./bytes.ts";
+import { asBuffer } from "./encoding/bytes.ts";
 import { CHUNK_BYTES, PREAMBLE_BYTES, SEALED_CHUNK_BYTES, type ChunkCipher } from "./cobblestone.ts";
 import { nextTurn } from "./turns.ts";
 

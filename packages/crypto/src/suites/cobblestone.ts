@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { cryptoError, notAuthentic } from "../errors.ts";
 import { openedWhole, type Aead, type NonceSource } from "./aead.ts";
-import type { CipherKey, Engine } from "./engine.ts";
+import type { CipherKey, Engine } from "./engines/engine.ts";
 import { fillRandom } from "./random.ts";
 import type { Pausable } from "./turns.ts";
 

@@ -1,8 +1,8 @@
 import { createHash, type Hash } from "node:crypto";
 import { cryptoError } from "../errors.ts";
 import { absorb } from "./cbc-hmac.ts";
-import { bytesOf, type Data } from "./bytes.ts";
-import type { HashName } from "./engine.ts";
+import { bytesOf, type Data } from "./encoding/bytes.ts";
+import type { HashName } from "./engines/engine.ts";
 import { atOnce, inTurns, type Pausable } from "./turns.ts";
 
 const SLICE_BYTES = 256 * 1024;

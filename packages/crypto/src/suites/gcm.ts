@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { GcmAead, type Aead, type NonceSource } from "./aead.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine } from "./engines/engine.ts";
 
 const NONCE_BYTES = 12;
 const EXTENDED_NONCE_BYTES = 24;

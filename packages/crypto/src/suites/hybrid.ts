@@ -1,7 +1,7 @@
 import { createPublicKey, randomBytes, type KeyObject } from "node:crypto";
 import { notAuthentic } from "../errors.ts";
 import { Cobblestone } from "./cobblestone.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine } from "./engines/engine.ts";
 import { atOnce, inTurns, type Pausable } from "./turns.ts";
 
 const LENGTH_BYTES = 2;

@@ -1,7 +1,7 @@
 import { timingSafeEqual, type KeyObject } from "node:crypto";
 import { notAuthentic } from "../errors.ts";
 import { absorb } from "./cbc-hmac.ts";
-import type { Engine, HashName } from "./engine.ts";
+import type { Engine, HashName } from "./engines/engine.ts";
 import { atOnce, inTurns, type Pausable } from "./turns.ts";
 import type { Signer } from "./signature.ts";
 

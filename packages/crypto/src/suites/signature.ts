@@ -1,6 +1,6 @@
 import { createPublicKey, sign, verify, type KeyObject } from "node:crypto";
 import { cryptoError, notAuthentic } from "../errors.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine } from "./engines/engine.ts";
 
 /** Signs and verifies under one key. What is signed is always `prefix ‖ message`. */
 export interface Signer {

@@ -2,9 +2,9 @@ import { createSecretKey, randomBytes } from "node:crypto";
 import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { CryptoBackendManager, keyKek, type AlgorithmName } from "../../src/index.ts";
-import { unwrapRecord, wrapRecord } from "../../src/keysets/blob.ts";
-import type { KeysetRecord } from "../../src/keysets/record.ts";
-import { parseRecord, serializeRecord } from "../../src/keysets/record-text.ts";
+import { unwrapRecord, wrapRecord } from "../../src/keysets/wrapping/blob.ts";
+import type { KeysetRecord } from "../../src/keysets/record/record.ts";
+import { parseRecord, serializeRecord } from "../../src/keysets/record/text.ts";
 import { parseHash } from "../../src/passwords/phc.ts";
 import { fromDer, fromPem, partsOf, sequence, toDer, toPem } from "../../src/pki/der.ts";
 import { parsedCertificate, parsedKey } from "../../src/pki/files.ts";
@@ -31,7 +31,7 @@ export interface Target {
 
 /** Every reader of the package, with the manager that they belong to. */
 export async function targets(): Promise<{ readonly all: Target[]; readonly manager: CryptoBackendManager }> {
-  const names = ALGORITHM_NAMES.filter((name) => !/3072|4096/.test(name));
+  const names = ALGORITHM_NAMES.filter((name) => !/3072|4096|token/.test(name));
   const manager = await new CryptoBackendManager({
     keysets: Object.fromEntries(names.map((algorithm) => [algorithm, { algorithm }])),
   }).start();
@@ -48,6 +48,7 @@ async function messageTarget({ client }: CryptoBackendManager, name: AlgorithmNa
     const box = client[purpose](name);
     return { name, good: [await box.sign("message")], read: (bytes) => box.verify("message", bytes) };
   }
+  if (purpose === "token") throw new Error("tokens are no messages of ours");
   const box = client[purpose](name);
   const plaintexts = [Buffer.alloc(0), randomBytes(33), randomBytes(17_000)];
   return {

@@ -1,6 +1,6 @@
 import type { PubSub, RedisRunner } from "@steward/core";
 import { assertShape, required, shape, text as textRule, withMethods } from "@steward/core/driver";
-import { cryptoError } from "../errors.ts";
+import { cryptoError } from "../../errors.ts";
 import type { KeyStore } from "./store.ts";
 
 /** How {@link redisStore} is made. */
@@ -9,7 +9,7 @@ export interface RedisStoreOptions {
   readonly redis: Pick<RedisRunner, "command" | "script">;
   /** Before the name of every key. Default `steward:keyset:`. */
   readonly prefix?: string | undefined;
-  /** Tells other instances at once; without it they learn at their next look. */
+  /** Notifies other instances at once; without it they learn at their next look. */
   readonly pubSub?: PubSub | undefined;
 }
 

@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { cryptoError } from "../errors.ts";
+import { cryptoError } from "../../errors.ts";
 
 const { isUint8Array } = types;
 

@@ -1,13 +1,13 @@
 import { createSecretKey, randomBytes } from "node:crypto";
-import { cryptoError } from "../errors.ts";
-import { u32 } from "../suites/bytes.ts";
-import { xaesGcm } from "../suites/gcm.ts";
-import { nativeEngine } from "../suites/native-engine.ts";
-import { atOnce } from "../suites/turns.ts";
+import { cryptoError } from "../../errors.ts";
+import { u32 } from "../../suites/encoding/bytes.ts";
+import { xaesGcm } from "../../suites/gcm.ts";
+import { nativeEngine } from "../../suites/engines/native.ts";
+import { atOnce } from "../../suites/turns.ts";
 import { describeError } from "@steward/core/driver";
 import type { Kek } from "./kek.ts";
-import type { KeysetRecord } from "./record.ts";
-import { parseRecord, serializeRecord } from "./record-text.ts";
+import type { KeysetRecord } from "../record/record.ts";
+import { parseRecord, serializeRecord } from "../record/text.ts";
 
 const MAGIC = Buffer.from("STKS", "latin1");
 const VERSION = 1;

@@ -1,5 +1,5 @@
-import { cryptoError } from "../errors.ts";
-import type { MessageFormat } from "../suites/header.ts";
+import { cryptoError } from "../../errors.ts";
+import type { MessageFormat } from "../../suites/encoding/header.ts";
 import type { KeyRecord, KeysetRecord, KeyState } from "./record.ts";
 
 /** Keys of one keyset that are not destroyed, at most: each is a KeyObject in every instance. */

@@ -1,4 +1,4 @@
-import { ALGORITHMS, type AlgorithmName } from "../suites/catalog.ts";
+import { ALGORITHMS, type AlgorithmName } from "../../suites/catalog.ts";
 import type { KeyRecord, KeysetRecord } from "./record.ts";
 
 /** When keys come and go. */

@@ -1,8 +1,8 @@
 import { shape } from "@steward/core/driver";
 import { aadRule, associatedOf } from "./call-options.ts";
-import type { Associated, AssociatedData } from "../suites/associated-data.ts";
-import type { Message } from "../suites/bytes.ts";
-import type { Purpose } from "../suites/catalog.ts";
+import type { Associated, AssociatedData } from "../../suites/encoding/associated-data.ts";
+import type { Message } from "../../suites/encoding/bytes.ts";
+import type { Purpose } from "../../suites/catalog.ts";
 import type { KeysetUse } from "./use.ts";
 
 /** What a message is bound to besides its key. */

@@ -1,6 +1,6 @@
 import type { PubSub, SqlRunner } from "@steward/core";
-import { assertShape, required, shape, text, withMethods } from "@steward/core/driver";
-import { cryptoError } from "../errors.ts";
+import { assertShape, required, shape, tablesOnce, text, withMethods } from "@steward/core/driver";
+import { cryptoError } from "../../errors.ts";
 import type { KeyStore } from "./store.ts";
 
 /** How {@link sqlStore} is made. */
@@ -9,7 +9,7 @@ export interface SqlStoreOptions {
   readonly sql: SqlRunner;
   /** Table for the keysets, made where it does not exist. Default `steward_keysets`. */
   readonly table?: string | undefined;
-  /** Tells other instances at once; without it they learn at their next look. */
+  /** Notifies other instances at once; without it they learn at their next look. */
   readonly pubSub?: PubSub | undefined;
 }
 
@@ -35,14 +35,9 @@ export function sqlStore(options: SqlStoreOptions): KeyStore {
   assertShape("sqlStore", SQL_STORE, options);
   const { sql, table = "steward_keysets", pubSub } = options;
   if (!TABLE.test(table)) throw cryptoError("CRYPTO_STORE_INVALID", `"${table}" is not a plain name of a table`);
-  const create = (): Promise<unknown> =>
-    sql.query(
-      `create table if not exists ${table} (name text primary key, revision bigint not null, blob text not null, changed_at timestamptz not null default now())`,
-    );
-  // "if not exists" still fails in all but one of those who create it at the same moment; then it is there.
-  const prepared = once(() =>
-    create().catch((error: unknown) => (isLostRace(error) ? create() : Promise.reject(error))),
-  );
+  const prepared = tablesOnce(sql, [
+    `create table if not exists ${table} (name text primary key, revision bigint not null, blob text not null, changed_at timestamptz not null default now())`,
+  ]);
   const topic = `steward.keysets.${table}`;
   return {
     kind: "sql",
@@ -68,24 +63,4 @@ export function sqlStore(options: SqlStoreOptions): KeyStore {
     },
     ...(pubSub === undefined ? {} : { watch: (listener) => pubSub.subscribe(topic, listener) }),
   };
-}
-
-/** Runs `work` once; after a failure, again at the next call. */
-function once(work: () => Promise<unknown>): () => Promise<unknown> {
-  let done: Promise<unknown> | undefined;
-  return () => {
-    done ??= work().catch((error: unknown) => {
-      done = undefined;
-      throw error;
-    });
-    return done;
-  };
-}
-
-/** unique_violation, duplicate_table, duplicate_object. */
-const LOST_RACE: ReadonlySet<string> = new Set(["23505", "42P07", "42710"]);
-
-/** Somebody else created the table, or its type, between the look and the creation. */
-function isLostRace(error: unknown): boolean {
-  return error instanceof Error && "code" in error && LOST_RACE.has(String(error.code));
 }

@@ -3,7 +3,7 @@ import { link, mkdir, open, readdir, stat, unlink } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { assertShape, required, shape, text } from "@steward/core/driver";
-import { cryptoError } from "../errors.ts";
+import { cryptoError } from "../../errors.ts";
 import { MAX_BLOB_BYTES, type KeyStore, type StoredKeyset } from "./store.ts";
 
 /** How {@link fileStore} is made. */

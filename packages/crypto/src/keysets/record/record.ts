@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
-import type { AlgorithmName, Purpose } from "../suites/catalog.ts";
-import type { MessageFormat } from "../suites/header.ts";
+import type { AlgorithmName, Purpose } from "../../suites/catalog.ts";
+import type { MessageFormat } from "../../suites/encoding/header.ts";
 
 /**
  * Where a key is in its life. `pending` keys are known but write nothing yet; `enabled` ones read, and the primary

@@ -1,12 +1,12 @@
 import { types } from "node:util";
 import { isStewardError } from "@steward/core";
 import { describeError } from "@steward/core/driver";
-import { cryptoError } from "../errors.ts";
-import { kindOf } from "../suites/bytes.ts";
+import { cryptoError } from "../../errors.ts";
+import { kindOf } from "../../suites/encoding/bytes.ts";
 import { kekIdOf, unwrapRecord, wrapRecord } from "./blob.ts";
 import type { Kek } from "./kek.ts";
-import type { KeysetRecord } from "./record.ts";
-import { MAX_BLOB_BYTES, type KeyStore, type StoredKeyset } from "./store.ts";
+import type { KeysetRecord } from "../record/record.ts";
+import { MAX_BLOB_BYTES, type KeyStore, type StoredKeyset } from "../stores/store.ts";
 
 /** One keyset in a store: wraps what goes in, unwraps what comes out, and notices when time goes backwards. */
 export class Vault {
@@ -53,7 +53,7 @@ export class Vault {
     return kekIdOf(stored.blob) !== this.#keks[0].id;
   }
 
-  /** Writes the record if the store still has the revision `expected`; tells whether it did. */
+  /** Writes the record if the store still has the revision `expected`; returns whether it did. */
   async write(expected: number, record: KeysetRecord): Promise<boolean> {
     const blob = await wrapRecord(record, this.#keks[0]);
     const next = { revision: record.revision, blob };

@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import { Worker } from "node:worker_threads";
-import { cryptoError, notAuthentic } from "../errors.ts";
-import { asBuffer } from "./bytes.ts";
-import type { AlgorithmName } from "./catalog.ts";
+import { cryptoError, notAuthentic } from "../../errors.ts";
+import { asBuffer } from "../encoding/bytes.ts";
+import type { AlgorithmName } from "../catalog.ts";
 
 /** A message to be sealed or opened in another thread. The bytes of `input` move there and are gone here. */
 export interface WorkerTask {
@@ -65,7 +65,7 @@ class Thread {
   #count = 0;
 
   constructor(onEnd: () => void) {
-    this.#worker = new Worker(new URL("./worker-thread.js", import.meta.url));
+    this.#worker = new Worker(new URL("./thread.js", import.meta.url));
     this.#worker.unref();
     this.#worker.on("message", (answer: WorkerAnswer) => this.#answer(answer));
     this.#worker.on("error", (error) => this.#fail(error));

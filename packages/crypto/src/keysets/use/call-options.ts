@@ -1,5 +1,5 @@
 import { assertShape, OptionsError, rule, type Rule, type Shape } from "@steward/core/driver";
-import { associated, type Associated } from "../suites/associated-data.ts";
+import { associated, type Associated } from "../../suites/encoding/associated-data.ts";
 
 /** What associated data must be. Nothing is looked at here: {@link associatedOf} does it, once. */
 export const aadRule = (): Rule => rule("bytes, text or pairs of text", () => undefined);

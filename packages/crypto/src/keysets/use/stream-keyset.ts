@@ -2,10 +2,10 @@ import type { Transform } from "node:stream";
 import { types } from "node:util";
 import { shape, wholeNumber } from "@steward/core/driver";
 import { aadRule, associatedOf } from "./call-options.ts";
-import { cryptoError, notAuthentic } from "../errors.ts";
-import type { Associated } from "../suites/associated-data.ts";
-import { kindOf } from "../suites/bytes.ts";
-import { OpenStream, SealStream } from "../suites/chunk-streams.ts";
+import { cryptoError, notAuthentic } from "../../errors.ts";
+import type { Associated } from "../../suites/encoding/associated-data.ts";
+import { kindOf } from "../../suites/encoding/bytes.ts";
+import { OpenStream, SealStream } from "../../suites/chunk-streams.ts";
 import {
   beginMessage,
   CHUNK_BYTES,
@@ -14,11 +14,11 @@ import {
   resumeMessage,
   SEALED_CHUNK_BYTES,
   type ChunkCipher,
-} from "../suites/cobblestone.ts";
-import { HEADER_BYTES } from "../suites/header.ts";
-import { nextTurn } from "../suites/turns.ts";
+} from "../../suites/cobblestone.ts";
+import { HEADER_BYTES } from "../../suites/encoding/header.ts";
+import { nextTurn } from "../../suites/turns.ts";
 import { AeadKeyset } from "./aead-keyset.ts";
-import type { Key } from "./snapshot.ts";
+import type { Key } from "../snapshot.ts";
 import type { KeysetUse } from "./use.ts";
 import { aadOf, type EncryptionOptions } from "./user.ts";
 

@@ -1,8 +1,8 @@
 import { createPublicKey } from "node:crypto";
 import { isStewardError } from "@steward/core";
-import { bytesOf, messageBytes, type Data, type Message } from "../suites/bytes.ts";
-import type { AlgorithmName } from "../suites/catalog.ts";
-import type { Key } from "./snapshot.ts";
+import { bytesOf, messageBytes, type Data, type Message } from "../../suites/encoding/bytes.ts";
+import type { AlgorithmName } from "../../suites/catalog.ts";
+import type { Key } from "../snapshot.ts";
 import type { KeysetUse, UseParts } from "./use.ts";
 import { aadOf, KeysetUser, type EncryptionOptions } from "./user.ts";
 

@@ -1,14 +1,14 @@
-import { isStewardError, type Guard, type StewardError } from "@steward/core";
-import { cryptoError } from "../errors.ts";
-import { boundTo, type Associated } from "../suites/associated-data.ts";
-import { messageBytes, type Message } from "../suites/bytes.ts";
-import type { Primitives, Purpose } from "../suites/catalog.ts";
-import type { Engine } from "../suites/engine.ts";
-import { readHeader } from "../suites/header.ts";
-import type { WorkerPool } from "../suites/worker-pool.ts";
-import { publishUse, usesAreHeard, type KeyUseEvent } from "./audit.ts";
-import { mayBeOutdated, type Keyset } from "./keyset.ts";
-import type { Key } from "./snapshot.ts";
+import { isStewardError, type Guard, type KeyUseEvent, type StewardError } from "@steward/core";
+import { keyUsesAreHeard, publishKeyUse } from "@steward/core/driver";
+import { cryptoError } from "../../errors.ts";
+import { boundTo, type Associated } from "../../suites/encoding/associated-data.ts";
+import { messageBytes, type Message } from "../../suites/encoding/bytes.ts";
+import type { Primitives, Purpose } from "../../suites/catalog.ts";
+import type { Engine } from "../../suites/engines/engine.ts";
+import { readHeader } from "../../suites/encoding/header.ts";
+import type { WorkerPool } from "../../suites/workers/pool.ts";
+import { mayBeOutdated, type Keyset } from "../keyset.ts";
+import type { Key } from "../snapshot.ts";
 
 /** What everything that uses a keyset needs. */
 export interface UseParts {
@@ -106,9 +106,9 @@ export class KeysetUse<P extends Purpose> {
   }
 
   report(operation: KeyUseEvent["operation"], keyId: number | undefined, error?: unknown): void {
-    if (!usesAreHeard()) return;
+    if (!keyUsesAreHeard()) return;
     const code = error === undefined ? undefined : isStewardError(error) ? error.code : "UNKNOWN";
-    publishUse({ resource: this.parts.resource, keyset: this.name, operation, keyId, code });
+    publishKeyUse({ resource: this.parts.resource, keyset: this.name, operation, keyId, code });
   }
 
   /** Runs `work` and reports how it ended. */

@@ -15,7 +15,7 @@ export interface KeyStore {
   /** True when others cannot reach it, so that what it holds need not be wrapped. */
   readonly private?: boolean;
   load(name: string): Promise<StoredKeyset | undefined>;
-  /** Writes `next` if the revision there is still `expected` (0: nothing is there), in one step. Tells whether it did. */
+  /** Writes `next` if the revision there is still `expected` (0: nothing is there), in one step. Returns whether it did. */
   compareAndSet(name: string, expected: number, next: StoredKeyset): Promise<boolean>;
   /** Calls `listener` with the name of a keyset that others changed. Optional: instances also look by themselves. */
   watch?(listener: (name: string) => void): Promise<() => Promise<void>>;

@@ -1,4 +1,4 @@
-import { cryptoError } from "../errors.ts";
+import { cryptoError } from "../../errors.ts";
 
 /** Bytes of the header before every message of ours: format, suite, key id. */
 export const HEADER_BYTES = 6;

@@ -1,8 +1,8 @@
 import { flag, shape } from "@steward/core/driver";
 import { aadRule, associatedOf } from "./call-options.ts";
-import { bytesOf, messageBytes, type Data, type Message } from "../suites/bytes.ts";
-import { atOnce, inTurns, type BytesOrWork } from "../suites/turns.ts";
-import type { Key } from "./snapshot.ts";
+import { bytesOf, messageBytes, type Data, type Message } from "../../suites/encoding/bytes.ts";
+import { atOnce, inTurns, type BytesOrWork } from "../../suites/turns.ts";
+import type { Key } from "../snapshot.ts";
 import type { KeysetUse, Sealing } from "./use.ts";
 import { aadOf, KeysetUser, type EncryptionOptions } from "./user.ts";
 

@@ -1,13 +1,27 @@
 import type { KeyObject } from "node:crypto";
-import { cryptoError } from "../errors.ts";
-import { decodeBase64, encodeBase64 } from "../suites/base64.ts";
-import { ALGORITHMS, exportKey, importKey, isAlgorithm, type AlgorithmName, type Purpose } from "../suites/catalog.ts";
-import { isMessageFormat } from "../suites/header.ts";
+import { cryptoError } from "../../errors.ts";
+import { decodeBase64, encodeBase64 } from "../../suites/encoding/base64.ts";
+import {
+  ALGORITHMS,
+  exportKey,
+  importKey,
+  isAlgorithm,
+  type AlgorithmName,
+  type Purpose,
+} from "../../suites/catalog.ts";
+import { isMessageFormat } from "../../suites/encoding/header.ts";
 import type { KeyRecord, KeysetRecord, KeyState } from "./record.ts";
 import { MAX_KEYS, MAX_LIVE_KEYS } from "./transitions.ts";
 
 const STATES: readonly string[] = ["pending", "enabled", "disabled", "destroyed"] satisfies readonly KeyState[];
-const PURPOSES: readonly string[] = ["aead", "stream", "hybrid", "mac", "signature"] satisfies readonly Purpose[];
+const PURPOSES: readonly string[] = [
+  "aead",
+  "stream",
+  "hybrid",
+  "mac",
+  "signature",
+  "token",
+] satisfies readonly Purpose[];
 const TIMES = ["primaryAtMs", "retiredAtMs", "disabledAtMs", "destroyedAtMs", "reserved"] as const;
 const MATERIAL = Buffer.from('"material":"', "latin1");
 const QUOTE = 0x22;

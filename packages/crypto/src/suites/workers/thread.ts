@@ -1,8 +1,8 @@
 import { parentPort } from "node:worker_threads";
-import { primitiveOf } from "./catalog.ts";
-import { nativeEngine } from "./native-engine.ts";
-import { atOnce } from "./turns.ts";
-import type { WorkerAnswer, WorkerTask } from "./worker-pool.ts";
+import { primitiveOf } from "../catalog.ts";
+import { nativeEngine } from "../engines/native.ts";
+import { atOnce } from "../turns.ts";
+import type { WorkerAnswer, WorkerTask } from "./pool.ts";
 
 // No other work waits here for a turn; OpenSSL takes at most 2 GiB at once.
 const engine = { ...nativeEngine, wholeBytes: 2 ** 30, sliceBytes: 2 ** 28 };

@@ -2,10 +2,10 @@ import { types } from "node:util";
 import { createHash, createSecretKey, randomBytes, scrypt, type KeyObject } from "node:crypto";
 import { Secret, type SecretSource } from "@steward/core";
 import { assertShape, funcOr, recognised, required, rule, shape, text, wholeNumber } from "@steward/core/driver";
-import { cryptoError, notAuthentic } from "../errors.ts";
-import { xaesGcm } from "../suites/gcm.ts";
-import { nativeEngine } from "../suites/native-engine.ts";
-import { atOnce } from "../suites/turns.ts";
+import { cryptoError, notAuthentic } from "../../errors.ts";
+import { xaesGcm } from "../../suites/gcm.ts";
+import { nativeEngine } from "../../suites/engines/native.ts";
+import { atOnce } from "../../suites/turns.ts";
 
 /**
  * A key-encryption key: wraps the data key of what a key store holds. Implement it over a KMS (AWS, GCP, Vault) to
@@ -34,7 +34,7 @@ function unwrapWith(key: KeyObject, wrapped: Uint8Array, at: number, context: Ui
 export interface KeyKekOptions {
   /** The 32-byte key: bytes, or base64 text, or a function that gives base64 text. */
   readonly key: Uint8Array | SecretSource;
-  /** Default: a fingerprint of the key, which tells nothing about it. For a function it must be given. */
+  /** Default: a fingerprint of the key, which discloses nothing of it. For a function it must be given. */
   readonly id?: string | undefined;
 }
 
