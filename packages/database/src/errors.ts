@@ -10,7 +10,7 @@ export const DATABASE_CODES = {
     "A commit was asked for, but an earlier statement had failed, so the server rolled back.",
   DATABASE_MIGRATION_FAILED: "A migration could not be applied; everything of it was rolled back.",
   DATABASE_NOT_MANAGED:
-    "The database given was not made by this package, so it cannot begin transactions or tell its replicas.",
+    "The database given was not made by this package, so it cannot begin transactions or have replicas.",
 } as const;
 
 /** A code that this package raises. */

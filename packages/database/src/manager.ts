@@ -1,17 +1,18 @@
 import { StewardError, type Guard, type MetricSample, type PubSub } from "@steward/core";
-import { checkOptions, Exposures, Manager, type ManagerContext } from "@steward/core/driver";
+import { checkOptions, Exposures, Manager, type ManagerContext, type SilenceWatch } from "@steward/core/driver";
 import { drizzle, PostgresJsDatabase, PostgresJsSession } from "drizzle-orm/postgres-js";
 import type { Sql } from "postgres";
+import type { Connection } from "./connections/connection.ts";
 import { GivenSupply } from "./client/given.ts";
 import { PooledClient } from "./client/client.ts";
-import type { DrizzleClient } from "./client/scope.ts";
+import { forDrizzle, type DrizzleClient } from "./client/scope.ts";
 import { attachSeam } from "./client/seam.ts";
 import { EmbeddedSocket, startEmbedded, type EmbeddedServer } from "./connections/embedded.ts";
 import { endpointOf, type Endpoint } from "./connections/endpoint.ts";
 import { endPool } from "./connections/ending.ts";
 import { Pool } from "./connections/pool.ts";
 import { ReplicaSupply } from "./connections/replicas.ts";
-import { Watchdog } from "./connections/watchdog.ts";
+import { watchSilence } from "./connections/silence.ts";
 import { checkCapacity } from "./direct/capacity.ts";
 import { Listening } from "./direct/listening.ts";
 import { runMigrations } from "./direct/migrate.ts";
@@ -47,13 +48,13 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   readonly #exposures: Exposures;
   #pool: Pool | undefined;
   #replicas: ReplicaSupply | undefined;
-  #watchdog: Watchdog | undefined;
+  #watch: SilenceWatch<Connection> | undefined;
   #endpoint: Endpoint | undefined;
   #embedded: EmbeddedServer | undefined;
   #drained = false;
 
   constructor(options: DatabaseInput<TSchema>, context: ManagerContext = {}) {
-    super("database", context);
+    super("database", patient(options, context));
     this.#exposures = new Exposures(this.name);
     this.#options = checkOptions(this.name, databaseSchema, options);
     const { connectTimeoutMs, acquireTimeoutMs, client } = this.#options;
@@ -89,7 +90,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     };
     // drizzle sets its parsers on a client that was handed over, as it would without us.
     const drizzleClient = pooled.drizzleClient(client?.options as DrizzleClient["options"] | undefined);
-    const made = drizzle(drizzleClient as unknown as Sql, config); // all that drizzle uses of it
+    const made = drizzle(forDrizzle(drizzleClient), config);
     const { sql, builder } = pooled;
     const pubSub: PubSub = this.#listening.pubSub(() => sql);
     attachSeam(made, {
@@ -101,13 +102,14 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
       pubSub,
       reader: reader ?? made,
     });
-    return Object.assign(made, { $client: sql }) as unknown as Database<TSchema>; // `schema` is a TSchema where it was given
+    return Object.assign(made, { $client: sql }) as Database<TSchema>; // `schema` is a TSchema where it was given
   }
 
   protected override async onStart(signal: AbortSignal): Promise<void> {
     const { client } = this.#options;
     if (client !== undefined) return this.#openGiven(client, signal);
-    const { connectTimeoutMs, idleTimeoutMs, maxLifetimeMs, maxConnections, replyTimeoutMs, instances } = this.#options;
+    const { connectTimeoutMs, idleConnectionTimeoutMs, maxLifetimeMs, maxConnections, silenceMs, instances } =
+      this.#options;
     const endpoint = (this.#endpoint = await this.#dial());
     this.#exposures.announce(endpoint.exposures());
     signal.throwIfAborted();
@@ -115,14 +117,14 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     const pool = (this.#pool = new Pool(this.name, this.clock, endpoint, {
       maxConnections,
       connectTimeoutMs,
-      idleTimeoutMs,
+      idleConnectionTimeoutMs,
       maxLifetimeMs,
     }));
     await pool.prove((connection) => checkCapacity(this.name, connection, { instances, maxConnections }));
     signal.throwIfAborted();
     this.#pooled.supply = pool;
-    this.#watchdog = new Watchdog(pool, replyTimeoutMs, connectTimeoutMs);
-    this.#watchdog.start();
+    this.#watch = watchSilence(pool, silenceMs, connectTimeoutMs);
+    this.#watch.start();
     if (this.#reading !== undefined) await this.#openReplicas(this.#reading, pool);
   }
 
@@ -175,7 +177,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     if (pool === undefined) throw this.refusal();
     await askServer(pool, { connectTimeoutMs, signal });
     pool.serverAnswers();
-    this.#watchdog?.serverAnswers();
+    this.#watch?.serverAnswers();
   }
 
   protected override get hasWorkToDrain(): boolean {
@@ -201,7 +203,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     this.#pool = this.#replicas = this.#embedded = this.#endpoint = undefined;
     this.#drained = false;
     for (const pooled of [this.#pooled, this.#reading]) pooled?.guard.rejectPending(this.#stopped());
-    this.#watchdog?.stop();
+    this.#watch?.stop();
     this.#listening.stop();
     await Promise.all([replicas?.end(ending), pool === undefined ? undefined : endPool(pool, ending)]);
     for (const pooled of [this.#pooled, this.#reading]) if (pooled !== undefined) pooled.supply = undefined;
@@ -275,4 +277,12 @@ function overOf(first: PostgresJsDatabase<Schema>): (client: DrizzleClient) => P
       new PostgresJsSession(client as never, dialect, session.schema, session.options) as never,
       session.schema,
     );
+}
+
+/** How long a Postgres inside this process may take to start, in ms: it is work of this machine alone, which may be busy. */
+const EMBEDDED_START_MS = 60_000;
+
+function patient(options: { readonly embedded?: unknown } | undefined, context: ManagerContext): ManagerContext {
+  if (options?.embedded === undefined || context.startTimeoutMs !== undefined) return context;
+  return { ...context, startTimeoutMs: EMBEDDED_START_MS };
 }

@@ -1,20 +1,17 @@
-import type { ConnectionOptions } from "node:tls";
 import type { BreakerOptions, Secret, SecretSource } from "@steward/core";
 import {
   breakerSchema,
-  CERT_NEEDS_KEY,
-  certNeedsKey,
   countSchema as count,
-  eitherSchema,
   functionSchema,
   givenSchema,
   hasMethods,
   msSchema,
-  pemListSchema,
   rule,
   ruleSchema,
   secretSchema,
   textSchema,
+  tlsSchema,
+  type TlsOption,
 } from "@steward/core/driver";
 import type { Logger } from "drizzle-orm";
 import type { PostgresType, Sql } from "postgres";
@@ -23,12 +20,6 @@ import { parsePostgresUrl, UrlProblem } from "./connections/url.ts";
 
 /** Tables and relations, as drizzle takes them. */
 export type Schema = Record<string, unknown>;
-
-/** How the server is made sure of. `true` checks its certificate, `no-verify` encrypts only; an object adds a CA, a client certificate or a name. */
-export type TlsOption = boolean | "no-verify" | TlsSettings;
-
-/** Certificates and names for TLS. */
-export type TlsSettings = Pick<ConnectionOptions, "ca" | "cert" | "key" | "servername" | "rejectUnauthorized">;
 
 /** Migrations that are applied at start. */
 export interface MigrationOptions {
@@ -75,13 +66,13 @@ interface PoolBounds {
   /** Longest wait for a connection, in ms, in the queue and while connecting. Default 5,000. */
   readonly acquireTimeoutMs?: number | undefined;
   /** Longest query, in ms, time in the queue included; then it is cancelled at the server. 0: no limit. Default 30,000. */
-  readonly queryTimeoutMs?: number | undefined;
-  /** Longest connect, in ms, login included. Default 5,000, or `queryTimeoutMs` where that is less, but at least 1,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Longest connect, in ms, login included. Default 5,000, or `timeoutMs` where that is less, but at least 1,000. */
   readonly connectTimeoutMs?: number | undefined;
   /** Silence of the server, in ms, after which we ask over another connection whether it still works on the query. 0: never. Default 1,000. */
-  readonly replyTimeoutMs?: number | undefined;
+  readonly silenceMs?: number | undefined;
   /** Idle time, in ms, after which a connection is closed. 0: never. Default 60,000. */
-  readonly idleTimeoutMs?: number | undefined;
+  readonly idleConnectionTimeoutMs?: number | undefined;
   /** Age, in ms, at which a connection is replaced, less up to a quarter so that they do not all go at once. 0: never. Default 1,800,000. */
   readonly maxLifetimeMs?: number | undefined;
   /** Longest transaction or reservation, in ms; then its connection is closed, which rolls back. 0: no limit. Default 0. */
@@ -112,7 +103,7 @@ interface SessionOptions<TSchema extends Schema> {
   readonly logger?: Logger | undefined;
   /** Migrations applied at start, by one of all starting instances: a folder, or more. Default: none. */
   readonly migrations?: string | MigrationOptions | undefined;
-  /** Processes that have such a pool; at start `DATABASE_CHANNELS.overcommit` tells when together they may exceed the server's limit. Default 1. */
+  /** Processes that have such a pool; at start `DATABASE_CHANNELS.overcommit` announces when together they may exceed the server's limit. Default 1. */
   readonly instances?: number | undefined;
   /** URLs of read replicas, for `replica(db)`. Default: none. */
   readonly replicas?: readonly (SecretSource | Secret)[] | undefined;
@@ -141,10 +132,10 @@ export interface DatabaseOptions {
   readonly maxPending: number;
   readonly breaker?: BreakerOptions | false | undefined;
   readonly acquireTimeoutMs: number;
-  readonly queryTimeoutMs: number;
+  readonly timeoutMs: number;
   readonly connectTimeoutMs: number;
-  readonly replyTimeoutMs: number;
-  readonly idleTimeoutMs: number;
+  readonly silenceMs: number;
+  readonly idleConnectionTimeoutMs: number;
   readonly maxLifetimeMs: number;
   readonly transactionTimeoutMs: number;
   readonly leakThresholdMs: number;
@@ -182,24 +173,6 @@ function problemOfUrl(value: unknown): string | undefined {
   }
 }
 
-const tls = eitherSchema(
-  v.pipe(
-    v.strictObject({
-      ca: v.optional(pemListSchema() as v.GenericSchema<unknown, TlsSettings["ca"]>), // what Node's own type lacks is `readonly`
-      cert: v.optional(pemListSchema() as v.GenericSchema<unknown, TlsSettings["cert"]>), // as above
-      key: v.optional(pemListSchema() as v.GenericSchema<unknown, TlsSettings["key"]>), // as above
-      servername: v.optional(v.string()),
-      rejectUnauthorized: v.optional(v.boolean()),
-    }),
-    v.check((tls) => certNeedsKey(tls), CERT_NEEDS_KEY),
-  ),
-  (value) => typeof value !== "object",
-  givenSchema<boolean | "no-verify">(
-    (value) => typeof value === "boolean" || value === "no-verify",
-    'true, false, "no-verify" or an object',
-  ),
-);
-
 const migrations = v.union([
   v.pipe(
     v.string(),
@@ -231,7 +204,7 @@ const entries = {
   user: v.optional(v.string()),
   password: v.optional(secretSchema()),
   database: v.optional(v.string()),
-  tls: v.optional(tls),
+  tls: v.optional(tlsSchema()),
   embedded: v.optional(v.strictObject({ dataDir: v.optional(v.string()) })),
   client: v.optional(
     givenSchema<Sql>((x) => typeof x === "function" && "reserve" in x && "options" in x, "a client of postgres.js"),
@@ -240,10 +213,10 @@ const entries = {
   maxPending: v.optional(count(0), 1_000),
   breaker: v.optional(breakerSchema()),
   acquireTimeoutMs: v.optional(positiveMs, 5_000),
-  queryTimeoutMs: v.optional(durationMs, 30_000),
+  timeoutMs: v.optional(durationMs, 30_000),
   connectTimeoutMs: v.optional(positiveMs),
-  replyTimeoutMs: v.optional(durationMs, 1_000),
-  idleTimeoutMs: v.optional(durationMs, 60_000),
+  silenceMs: v.optional(durationMs, 1_000),
+  idleConnectionTimeoutMs: v.optional(durationMs, 60_000),
   maxLifetimeMs: v.optional(durationMs, 1_800_000),
   transactionTimeoutMs: v.optional(durationMs, 0),
   leakThresholdMs: v.optional(durationMs, 60_000),
@@ -306,7 +279,6 @@ export const databaseSchema: v.GenericSchema<unknown, DatabaseOptions> = v.pipe(
   v.transform((o) => ({
     ...o,
     maxConnections: o.maxConnections ?? (o.embedded === undefined ? 10 : 1),
-    connectTimeoutMs:
-      o.connectTimeoutMs ?? (o.queryTimeoutMs === 0 ? 5_000 : Math.min(5_000, Math.max(1_000, o.queryTimeoutMs))),
+    connectTimeoutMs: o.connectTimeoutMs ?? (o.timeoutMs === 0 ? 5_000 : Math.min(5_000, Math.max(1_000, o.timeoutMs))),
   })),
 );

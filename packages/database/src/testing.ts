@@ -24,5 +24,6 @@ export function testDatabase<TSchema extends Schema = Record<string, never>>(
   options: TestDatabaseInput<TSchema> = {},
   context?: ManagerContext,
 ): DatabasePoolManager<TSchema> {
-  return new DatabasePoolManager({ embedded: {}, ...options } as DatabaseInput<TSchema>, context); // the rest has defaults
+  const input = { embedded: {}, ...options } as DatabaseInput<TSchema>; // the rest has defaults
+  return new DatabasePoolManager(input, context);
 }

@@ -56,7 +56,7 @@ export class RedisPoolManager extends Manager<RedisClient> {
   }
 
   #onStatus(status: "ready" | "reconnecting" | "down"): void {
-    if (status !== "down") this.#client.tell(status);
+    if (status !== "down") this.#client.announce(status);
     // A new connection is made by answers of the server; what was on the old one may still fail.
     if (status === "ready") this.#assembly.guard.renewed();
     if (status !== "reconnecting") this.noticed();
@@ -93,7 +93,7 @@ export class RedisPoolManager extends Manager<RedisClient> {
 
   protected async onStop(signal: AbortSignal): Promise<void> {
     await this.#assembly.close(signal, this.refusal());
-    this.#client.tell("end");
+    this.#client.announce("end");
   }
 
   /** Makes all connections anew, with the current credentials. What is in flight finishes on the old ones. */

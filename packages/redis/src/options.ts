@@ -1,15 +1,17 @@
 import type { BreakerOptions, SecretSource } from "@steward/core";
 import {
   breakerSchema,
-  CERT_NEEDS_KEY,
-  certNeedsKey,
   countSchema as count,
   givenSchema,
   isFunction,
   msSchema,
-  pemSchema,
+  tlsSchema,
   textSchema,
   type OptionsSchema,
+  type TlsOption,
+  reconnectSchema,
+  type BackoffBounds,
+  type ReconnectOptions,
 } from "@steward/core/driver";
 import type { Redis } from "ioredis";
 import * as v from "valibot";
@@ -20,22 +22,6 @@ export interface RedisAddress {
   readonly host: string;
   /** Default 6379, for sentinels 26379. */
   readonly port?: number | undefined;
-}
-
-/** TLS of a connection. The certificate of the server is verified unless configured otherwise. */
-export interface RedisTls {
-  /** Certificates to trust instead of the system's, PEM. */
-  readonly ca?: string | Uint8Array | undefined;
-  /** Certificate of this client, PEM; goes with `key`. */
-  readonly cert?: string | Uint8Array | undefined;
-  /** Private key of this client, PEM; goes with `cert`. */
-  readonly key?: string | Uint8Array | undefined;
-  /** Passphrase of `key`. */
-  readonly passphrase?: string | undefined;
-  /** Name that the server's certificate must be for. Default: the host. */
-  readonly servername?: string | undefined;
-  /** `false` accepts any certificate. Default `true`. */
-  readonly rejectUnauthorized?: boolean | undefined;
 }
 
 /** How a pool connects, and how it behaves when the network does not. */
@@ -66,8 +52,8 @@ export interface RedisPoolOptions {
   readonly password?: SecretSource | undefined;
   /** Number of the database. Default 0. */
   readonly db?: number | undefined;
-  /** TLS; `true` for the system's certificates. */
-  readonly tls?: boolean | RedisTls | undefined;
+  /** TLS; `true` for the system's certificates, `no-verify` for none that is checked. */
+  readonly tls?: TlsOption | undefined;
   /** Put in front of every key. Default none. */
   readonly keyPrefix?: string | undefined;
   /** Name in the server's `CLIENT LIST`. */
@@ -83,15 +69,13 @@ export interface RedisPoolOptions {
   /** Idle time before the first TCP keep-alive packet; 0 leaves it to the system. Default 5,000. */
   readonly keepAliveMs?: number | undefined;
   /** Commands that may be without a reply at once. Default 10,000. */
-  readonly maxInFlight?: number | undefined;
+  readonly maxConcurrent?: number | undefined;
   /** Commands that may wait for a place or for a lost connection. 0 refuses at once. Default 1,000. */
   readonly maxPending?: number | undefined;
   /** How long commands wait for a lost connection before all are refused at once. Default 1,000. */
   readonly offlineTimeoutMs?: number | undefined;
-  /** First and smallest pause between attempts to reconnect. Default 50. */
-  readonly reconnectMinMs?: number | undefined;
-  /** Longest pause between attempts to reconnect. Default 500. */
-  readonly reconnectMaxMs?: number | undefined;
+  /** Pauses between attempts to reconnect, less a random part of up to a half. Default 50 to 500. */
+  readonly reconnect?: ReconnectOptions | undefined;
   /** Commands that may be sent again after a connection broke, besides those that only read. Default none. */
   readonly resend?: readonly string[] | undefined;
   /** Connections for blocking commands and `use`, besides the shared one. Default 10. */
@@ -99,7 +83,7 @@ export interface RedisPoolOptions {
   /** Longest wait for one of them. Default 1,000. */
   readonly acquireTimeoutMs?: number | undefined;
   /** When an unused one of them is closed. Default 60,000. */
-  readonly idleTimeoutMs?: number | undefined;
+  readonly idleConnectionTimeoutMs?: number | undefined;
   /** Silence on the connection of the subscriptions after which it is asked for a sign of life. Default 5,000. */
   readonly subscriberProbeMs?: number | undefined;
   /** A circuit breaker for commands: it opens when there is no answer or no connection; errors that the server replies do not count. `false` for none. Default: on. */
@@ -127,7 +111,9 @@ type Defaulted = {
     ? never
     : K;
 }[keyof Common];
-type Filled<T> = T & { readonly [K in Defaulted]-?: Exclude<Common[K], undefined> };
+type Filled<T> = T & { readonly [K in Defaulted]-?: Exclude<Common[K], undefined> } & {
+  readonly reconnect: BackoffBounds;
+};
 
 /** Checked options of one server. */
 export type RedisPoolSettings = Filled<RedisPoolOptions>;
@@ -141,7 +127,6 @@ const ms = msSchema(0);
 const positiveMs = msSchema();
 const text = textSchema();
 const port = count(1, 65_535);
-const pem = pemSchema();
 const secret = givenSchema<SecretSource>(
   (given) => typeof given === "string" || isFunction(given),
   "text or a function that gives it",
@@ -149,22 +134,10 @@ const secret = givenSchema<SecretSource>(
 const address = v.strictObject({ host: text, port: v.optional(port) });
 const addresses = v.pipe(v.array(address), v.nonEmpty("needs at least one address"));
 
-const tls = v.pipe(
-  v.strictObject({
-    ca: v.optional(pem),
-    cert: v.optional(pem),
-    key: v.optional(pem),
-    passphrase: v.optional(v.string()),
-    servername: v.optional(text),
-    rejectUnauthorized: v.optional(v.boolean()),
-  }),
-  v.check((tls) => certNeedsKey(tls), CERT_NEEDS_KEY),
-);
-
 const common = {
   username: v.optional(text),
   password: v.optional(secret),
-  tls: v.optional(v.union([v.boolean(), tls])),
+  tls: v.optional(tlsSchema()),
   keyPrefix: v.optional(v.string()),
   connectionName: v.optional(v.pipe(text, v.regex(/^[!-~]+$/, "may hold no spaces, for the server refuses them"))),
   autoPipelining: v.optional(v.boolean(), false),
@@ -172,16 +145,15 @@ const common = {
   timeoutMs: v.optional(positiveMs, 2_000),
   silenceMs: v.optional(positiveMs, 1_000),
   keepAliveMs: v.optional(ms, 5_000),
-  maxInFlight: v.optional(count(1), 10_000),
+  maxConcurrent: v.optional(count(1), 10_000),
   maxPending: v.optional(count(0), 1_000),
   offlineTimeoutMs: v.optional(ms, 1_000),
-  reconnectMinMs: v.optional(positiveMs, 50),
-  reconnectMaxMs: v.optional(positiveMs, 500),
+  reconnect: v.optional(reconnectSchema({ minMs: 50, maxMs: 500 }), {}),
   resend: v.optional(v.array(text), []),
   breaker: v.optional(breakerSchema()),
   maxConnections: v.optional(count(1), 10),
   acquireTimeoutMs: v.optional(positiveMs, 1_000),
-  idleTimeoutMs: v.optional(positiveMs, 60_000),
+  idleConnectionTimeoutMs: v.optional(positiveMs, 60_000),
   subscriberProbeMs: v.optional(positiveMs, 5_000),
 };
 
@@ -248,12 +220,6 @@ function contradiction(options: Keys): string {
   return "";
 }
 
-const PAUSES = "reconnectMaxMs may not be smaller than reconnectMinMs";
-
-function pausesGrow(options: { readonly reconnectMinMs: number; readonly reconnectMaxMs: number }): boolean {
-  return options.reconnectMinMs <= options.reconnectMaxMs;
-}
-
 /** Checks the options of one server (or sentinels, or a client of the user's). */
 export const redisPoolSchema: OptionsSchema<RedisPoolSettings> = v.pipe(
   v.strictObject({ ...one, ...common }),
@@ -261,7 +227,6 @@ export const redisPoolSchema: OptionsSchema<RedisPoolSettings> = v.pipe(
     const message = dataset.typed ? contradiction(dataset.value) : "";
     if (message !== "") addIssue({ message });
   }),
-  v.check((options) => pausesGrow(options), PAUSES),
 );
 
 /** Checks the options of a cluster. */
@@ -273,5 +238,4 @@ export const redisClusterSchema: OptionsSchema<RedisClusterSettings> = v.pipe(
     natMap: v.optional(v.record(v.string(), address)),
     ...common,
   }),
-  v.check((options) => pausesGrow(options), PAUSES),
 );

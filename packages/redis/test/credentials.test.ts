@@ -206,7 +206,7 @@ t.test("a URL that is wrong is refused in words without any part of it", (t) => 
 
 t.test("nodes of a cluster are not reconnected to in step", (t) => {
   const { clusterRetryStrategy: pause } = clusterOptions(
-    { reconnectMinMs: 100, reconnectMaxMs: 1_000, timeoutMs: 1_000, resend: [] } as never,
+    { reconnect: { minMs: 100, maxMs: 1_000 }, timeoutMs: 1_000, resend: [] } as never,
     {},
   );
   const pauses = Array.from({ length: 50 }, () => pause?.(2) ?? 0);

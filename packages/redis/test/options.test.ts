@@ -38,7 +38,7 @@ t.test("options that contradict each other are refused, in words", (t) => {
     [{ sentinelName: "x" }, /go together/],
     [{ sentinels: [], sentinelName: "x" }, /at least one/],
     [{ sentinelRole: "replica" }, /needs sentinels/],
-    [{ reconnectMinMs: 100, reconnectMaxMs: 50 }, /smaller than reconnectMinMs/],
+    [{ reconnect: { minMs: 100, maxMs: 50 } }, /must not be shorter than minMs/],
     [{ tls: { cert: "x" } }, /cert and key need each other/],
     [{ connectionName: "two words" }, /spaces/],
     [{ timeoutMs: 0 }, /timeoutMs: must be at least 1 ms$/],
@@ -187,8 +187,7 @@ t.test("the times and bounds that were asked for are the ones that count", needs
     silenceMs: 60_000,
     offlineTimeoutMs: 0,
     maxPending: 0,
-    reconnectMinMs: 300,
-    reconnectMaxMs: 300,
+    reconnect: { minMs: 300, maxMs: 300 },
     keepAliveMs: 0,
   });
   proxy.pauseReplies();

@@ -2,7 +2,7 @@ import { Guard, StewardError, type CallOptions } from "@steward/core";
 import { notForUsers, usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { ReservedSql, Sql, TransactionSql } from "postgres";
 import type { Line, Taker } from "../connections/connection.ts";
-import { driverClient, driverOptions, type Handler } from "../connections/driver.ts";
+import { driverClient, driverOptions, type DriverQuery, type Handler } from "../connections/driver.ts";
 import type { DatabaseOptions } from "../options.ts";
 import { acquire, type Lease, type LeaseOptions } from "./lease.ts";
 import { Scope, type Body, type DrizzleClient } from "./scope.ts";
@@ -41,23 +41,21 @@ export class PooledClient implements Source {
   constructor(basis: GuardBasis, options: DatabaseOptions, side: SideWork) {
     const { resource: name, clock } = basis;
     this.name = name;
-    const { client, types, maxPending, acquireTimeoutMs, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs } =
-      options;
+    const { client, types, maxPending, acquireTimeoutMs, timeoutMs, transactionTimeoutMs, leakThresholdMs } = options;
     const { breaker = {} } = options;
     const maxConcurrent =
       client === undefined ? options.maxConnections : Math.min(options.maxConnections, client.options.max);
-    const timeoutMs = queryTimeoutMs === 0 ? undefined : queryTimeoutMs;
     this.guard = new Guard({
       ...basis,
       maxConcurrent,
       maxPending,
-      timeoutMs,
+      timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
       acquireTimeoutMs,
       holdUntilSettled: true,
       breaker: breaker === false ? undefined : breaker,
       judge,
     });
-    this.#leases = { clock, queryTimeoutMs, transactionTimeoutMs, leakThresholdMs };
+    this.#leases = { clock, timeoutMs, transactionTimeoutMs, leakThresholdMs };
     this.builder = client ?? driverClient({ host: "localhost", max: 1, ...(types === undefined ? {} : { types }) });
     // Large objects begin their transaction by the client that they belong to.
     if (client === undefined) Object.assign(this.builder, { begin: this.begin });
@@ -117,11 +115,13 @@ export class PooledClient implements Source {
     const lease = await this.acquire();
     let begun = false;
     const handler: Handler = (query) => {
-      begun ||= /^\s*(begin|start)\b/i.test(query.strings[0] ?? "");
+      const [text = ""] = query.strings;
+      if (BEGINS.test(text)) begun = true;
+      else if (begun && ENDS.test(text)) afterAnswer(query, () => (begun = false));
       submit(lease, query, false);
     };
     const release = (): void => void (begun ? this.#rollback(lease) : lease.close());
-    return makeSql(this.builder, handler, { release }) as unknown as ReservedSql; // with `release` it is one
+    return makeSql(this.builder, handler, { release }) as ReservedSql; // with `release` it is one
   };
 
   /** The next user must not find itself in the transaction of another. */
@@ -155,6 +155,17 @@ export class PooledClient implements Source {
     const unsafe: Sql["unsafe"] = (...args) => adopt(this.builder.unsafe(...args), handler);
     return { options, unsafe, begin, savepoint: begin };
   }
+}
+
+const BEGINS = /^\s*(begin|start)\b/i;
+const ENDS = /^\s*(commit|end|rollback|abort)(\s+(work|transaction))?\s*;?\s*$/i;
+
+function afterAnswer(query: DriverQuery, then: () => void): void {
+  const { resolve } = query;
+  query.resolve = (value) => {
+    then();
+    resolve(value);
+  };
 }
 
 /** A server that replies is well, unless it says that there is no connection: none left, shutting down, not connected. */

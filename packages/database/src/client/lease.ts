@@ -7,7 +7,7 @@ import { ConnectionUse, type Source } from "./work.ts";
 export interface LeaseOptions {
   readonly clock: Clock;
   /** Deadline of each statement. */
-  readonly queryTimeoutMs: number;
+  readonly timeoutMs: number;
   readonly transactionTimeoutMs: number;
   readonly leakThresholdMs: number;
 }
@@ -29,25 +29,24 @@ export class Lease implements Source {
   #ended: StewardError | undefined;
 
   constructor(source: Source, connection: Line, options: LeaseOptions, stack: string, end: () => void) {
-    const { clock, queryTimeoutMs, leakThresholdMs } = options;
+    const { clock, timeoutMs, leakThresholdMs } = options;
     this.name = source.name;
     this.#connection = connection;
     this.#end = end;
     connection.leased = true;
-    const timeoutMs = queryTimeoutMs === 0 ? undefined : queryTimeoutMs;
     this.guard = new Guard({
       resource: this.name,
       clock,
       maxConcurrent: 1,
       maxPending: MAX_PENDING,
-      timeoutMs,
+      timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
       holdUntilSettled: true,
       evidence: source.guard,
       refusal: () => this.#refusal(),
     });
     if (leakThresholdMs === 0) return;
-    const tell = (): void => publishLeak({ resource: this.name, heldMs: leakThresholdMs, stack });
-    this.#leakTimer = clock.setTimeout(tell, leakThresholdMs, { unref: true });
+    const report = (): void => publishLeak({ resource: this.name, heldMs: leakThresholdMs, stack });
+    this.#leakTimer = clock.setTimeout(report, leakThresholdMs, { unref: true });
   }
 
   /** True until it is released or ended. */
@@ -122,6 +121,10 @@ class LeaseWork extends ConnectionUse {
     this.#stack = stack;
     this.#resolve = resolve;
     this.#reject = reject;
+  }
+
+  override get operation(): string {
+    return "lease";
   }
 
   override take(connection: Line): void {

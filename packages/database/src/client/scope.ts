@@ -15,6 +15,11 @@ export interface DrizzleClient {
   savepoint<T>(body: Body<DrizzleClient, T>): Promise<T>;
 }
 
+/** The same as drizzle's own function takes it. */
+export function forDrizzle(client: DrizzleClient): Sql {
+  return client as unknown as Sql; // its type asks for the whole client, drizzle uses only this part
+}
+
 /** A transaction, or a savepoint within one: what its statements run on, and whether one of them has failed. */
 export class Scope {
   readonly #lease: Lease;

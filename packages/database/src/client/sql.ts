@@ -9,7 +9,22 @@ export function adopt<T>(made: T, handler: Handler): T {
   made.handler = handler;
   made.canceller = cancelWork;
   made.handle = handle;
+  made.cursor = cursor;
   return made;
+}
+
+/** The driver ends the loop over a cursor that breaks while its rows are read as if they had been the last ones. */
+function cursor(this: DriverQuery, ...args: unknown[]): unknown {
+  const { cursor: driversOwn } = Object.getPrototypeOf(this) as DriverQuery;
+  const portions = driversOwn.apply(this, args);
+  if (portions === this) return this; // it has a function that reads
+  const { next, ...others } = (portions as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+  const checked = async (): Promise<IteratorResult<unknown>> => {
+    const result = await next();
+    if (result.done === true && this.broken !== undefined) throw this.broken;
+    return result;
+  };
+  return { [Symbol.asyncIterator]: () => ({ next: checked, ...others }) };
 }
 
 /** The driver hands a query over one turn after it was awaited; then a drain that begins in between would refuse it. */
@@ -37,12 +52,12 @@ export function queryMakers(
 
 /** A client: the tagged template with the driver's other functions on it. */
 export function makeSql<Extra extends object>(builder: Sql, handler: Handler, extra: Extra): Sql & Extra {
-  const call = builder as unknown as (...args: unknown[]) => unknown; // one of its many overloads
+  const call = builder as (...args: unknown[]) => unknown; // one of its many overloads
   const sql = (...args: unknown[]): unknown => adopt(call(...args), handler);
   const { CLOSE, END, PostgresError, largeObject } = builder;
   const made = Object.assign(sql, queryMakers(builder, handler), { CLOSE, END, PostgresError, largeObject });
   const described = Object.defineProperties(made, Object.getOwnPropertyDescriptors(extra));
-  return described as unknown as Sql & Extra; // with what `extra` adds it has all of the driver's members
+  return described as Sql & Extra; // with what `extra` adds it has all of the driver's members
 }
 
 function reading(path: string, handler: Handler): Handler {

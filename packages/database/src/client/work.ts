@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { isStewardError, StewardError, type CallOptions, type Guard } from "@steward/core";
-import { GuardedUse } from "@steward/core/driver";
+import { GuardedUse, sqlKeyword } from "@steward/core/driver";
 import type { Line, Runner, Taker } from "../connections/connection.ts";
 import type { DriverQuery } from "../connections/driver.ts";
 
@@ -75,6 +75,10 @@ export class QueryWork extends ConnectionUse implements Runner {
     this.#reject = query.reject;
   }
 
+  override get operation(): string | undefined {
+    return sqlKeyword(this.#query.strings[0]);
+  }
+
   override take(connection: Line): void {
     this.connection = connection;
     this.acquired();
@@ -100,6 +104,7 @@ export class QueryWork extends ConnectionUse implements Runner {
   protected override giveUp(error: unknown): void {
     // First, for a query that was rejected counts as inactive, and the driver cancels active ones alone.
     if (this.connection?.busy === true) void this.connection.cancel(asReason(error, this.source.name));
+    this.#query.broken = error;
     if (this.asText) maskParameters(this.#query.args);
     this.#reject(this.explain(error));
     if (this.connection === undefined) this.leave();

@@ -5,7 +5,7 @@ import { describeError } from "@steward/core/driver";
 import type { Sql } from "postgres";
 import { ARRAY_TYPES, learnArrays } from "./arrays.ts";
 import { switchArrays, type DateMode } from "./dates.ts";
-import { driverOptions, rawQuery, type DriverQuery, type Handler } from "./driver.ts";
+import { driverOptions, hearCursor, rawQuery, type DriverQuery, type Handler } from "./driver.ts";
 import { brokenSocket, type Endpoint, type Plug } from "./endpoint.ts";
 
 /** The owner of connections learns from here what happens to them. */
@@ -66,7 +66,7 @@ export class Connection implements Line {
   retired = false;
   /** Process id of its backend. */
   pid = 0;
-  /** Tells servers apart, so that another one behind the same address is not asked about our backends. */
+  /** Identifies the server, so that another one behind the same address is not asked about our backends. */
   server = "";
   /** False behind a pooler, whose backends change below us. */
   direct = true;
@@ -76,6 +76,8 @@ export class Connection implements Line {
   /** How many queries it has begun. */
   begun = 0;
   streaming = false;
+  /** True while the rows of a cursor are with their reader: the server waits for us, not we for it. */
+  paused = false;
   /** The pool it belongs to, if it belongs to one. */
   readonly owner: ConnectionOwner;
   readonly #mode: DateMode = { asText: false };
@@ -187,7 +189,7 @@ export class Connection implements Line {
     if (this.dead) return;
     this.dead = true;
     for (const socket of this.#cancelSockets) socket.destroy();
-    // Of a query that runs the driver tells by itself, but not while it logs in.
+    // The driver reports it to a query that runs by itself, but not while it logs in.
     this.#failOpening?.(this.#reason ?? cause ?? new Error("the server closed the connection during the login"));
     this.owner.closed(this);
   }
@@ -214,24 +216,13 @@ export class Connection implements Line {
     this.#handler(query);
   }
 
-  /** The driver exchanges both functions of a cursor for every portion of rows: keep hearing of its end. */
   #runCursor(query: DriverQuery): void {
-    let { resolve, reject } = query;
-    const finish = (value: unknown): void => this.finish(query, value);
-    const fail = (error: unknown): void => this.fail(query, error);
-    Object.defineProperties(query, {
-      resolve: {
-        get: () => (value: unknown) => (resolve(value), finish(value)),
-        set(next: typeof resolve) {
-          resolve = next;
-        },
-      },
-      reject: {
-        get: () => (error: unknown) => (reject(error), fail(error)),
-        set(next: typeof reject) {
-          reject = next;
-        },
-      },
+    hearCursor(query, {
+      finish: (value) => this.finish(query, value),
+      fail: (error) => this.fail(query, error),
+      explain: (error) => this.#explain(error),
+      reading: (isReading) => (this.paused = isReading),
+      isDead: () => this.dead,
     });
   }
 
@@ -249,14 +240,20 @@ export class Connection implements Line {
     if (runner === undefined) return;
     if (!isConnectionError(error)) return runner.failed(error);
     this.destroy();
-    runner.failed(this.#reason ?? this.#lost(describeError(error), error));
+    runner.failed(this.#explain(error));
+  }
+
+  /** What its caller gets for an error of the driver. */
+  #explain(error: unknown): unknown {
+    if (!isConnectionError(error)) return error;
+    return this.#reason ?? this.#lost(describeError(error), error);
   }
 
   #end(query: DriverQuery): Runner | undefined {
     if (this.#query !== query) return undefined;
     const runner = this.#runner;
     this.#query = this.#runner = undefined;
-    this.streaming = false;
+    this.streaming = this.paused = false;
     if (this.#cancelled === undefined) this.#grace?.cancel();
     return runner;
   }
@@ -344,7 +341,7 @@ function isStream(value: unknown): boolean {
   return !Array.isArray(value) && (value instanceof Readable || value instanceof Writable);
 }
 
-/** Tells an error of the connection from one that the server or the driver has with the query. */
+/** Whether an error is one of the connection, not one that the server or the driver has with the query. */
 export function isConnectionError(error: unknown): boolean {
   if (typeof error !== "object" || error === null) return false;
   if ("syscall" in error) return true;

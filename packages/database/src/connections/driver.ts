@@ -1,10 +1,10 @@
-import type { DriverTls } from "./tls.ts";
+import type { ConnectTls } from "@steward/core/driver";
 import postgres, { type Options, type PostgresType, type Sql } from "postgres";
 
 /** How postgres.js hands a query to the code that runs it. */
 export type Handler = (query: DriverQuery) => void;
 
-/** A query of postgres.js from the inside: the narrow seam of this package. Its own promise tells the caller. */
+/** A query of postgres.js from the inside: the narrow seam of this package. Its own promise answers the caller. */
 export interface DriverQuery {
   handler: Handler & { debug?: unknown };
   canceller: ((query: DriverQuery) => unknown) | null;
@@ -12,8 +12,12 @@ export interface DriverQuery {
   reject: (error: unknown) => void;
   /** The backend it was sent to. */
   state: { readonly pid: number | null } | null;
-  /** Given when rows come in portions. */
-  cursorFn?: unknown;
+  /** Given when rows come in portions: takes one, and resolves when the next is wanted. */
+  cursorFn?: ((rows: unknown) => unknown) | undefined;
+  /** Makes its rows come in portions. */
+  cursor(...args: unknown[]): unknown;
+  /** Why a cursor has ended before its last row. */
+  broken?: unknown;
   /** Given when it became a stream of rows or of COPY data. */
   streaming?: boolean;
   strings: readonly string[];
@@ -37,7 +41,7 @@ export interface DriverOptions {
   host: string[];
   port: number[];
   path: string | false;
-  ssl: DriverTls;
+  ssl: ConnectTls;
   user: string;
   database: string;
   pass: unknown;
@@ -59,10 +63,10 @@ export function driverClient(options: Readonly<Record<string, unknown>>): Sql {
 
 /** What the driver made of a client's options. */
 export function driverOptions(client: Sql): DriverOptions {
-  return client.options as unknown as DriverOptions; // the driver keeps more there than its types tell
+  return client.options as unknown as DriverOptions; // the driver keeps more there than its types say
 }
 
-/** Tells a query from the other things that a client makes (identifiers, helpers, fragments are queries too). */
+/** Whether it is a query, not another thing that a client makes (identifiers, helpers, fragments are queries too). */
 export function isQuery(made: unknown): made is DriverQuery {
   return made instanceof Promise && "handler" in made;
 }
@@ -70,4 +74,56 @@ export function isQuery(made: unknown): made is DriverQuery {
 /** The query that `client.unsafe` makes. */
 export function rawQuery(client: Pick<Sql, "unsafe">, text: string): DriverQuery {
   return client.unsafe(text) as unknown as DriverQuery; // every pending query is one inside
+}
+
+/** The connection that a cursor runs on. */
+export interface CursorLine {
+  finish(value: unknown): void;
+  fail(error: unknown): void;
+  /** What its reader gets for an error of the driver. */
+  explain(error: unknown): unknown;
+  /** Whether its rows are with their reader. */
+  reading(isReading: boolean): void;
+  isDead(): boolean;
+}
+
+/** Hears of every portion of rows and of the end of a cursor, though the driver exchanges its functions for each portion. */
+export function hearCursor(query: DriverQuery, line: CursorLine): void {
+  let { resolve, reject, cursorFn } = query;
+  const fail = (error: unknown): void => {
+    query.broken ??= line.explain(error); // before its reader hears of it, and may ask for the next portion at once
+    reject(query.broken);
+    line.fail(error);
+  };
+  Object.defineProperties(query, {
+    resolve: {
+      get: () => (value: unknown) => (resolve(value), line.finish(value)),
+      set(next: typeof resolve) {
+        resolve = next;
+      },
+    },
+    reject: {
+      get: () => fail,
+      set(next: typeof reject) {
+        reject = next;
+      },
+    },
+    cursorFn: {
+      get: () => (rows: unknown) => read(line, () => cursorFn?.(rows)),
+      set(next: typeof cursorFn) {
+        cursorFn = next;
+      },
+    },
+  });
+}
+
+/** Lets a reader have its portion. The driver would go on on a connection that broke meanwhile, which ends the process. */
+async function read(line: CursorLine, portion: () => unknown): Promise<unknown> {
+  line.reading(true);
+  try {
+    return await portion();
+  } finally {
+    line.reading(false);
+    if (line.isDead()) await new Promise(() => {});
+  }
 }

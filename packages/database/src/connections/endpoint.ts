@@ -1,11 +1,10 @@
 import { connect, Socket, type NetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
-import { isLoopback, OptionsError, type Exposure } from "@steward/core/driver";
+import { connectTls, isLoopback, OptionsError, tlsFor, type Exposure } from "@steward/core/driver";
 import type { Sql } from "postgres";
 import type { DatabaseOptions } from "../options.ts";
 import { switchScalars, type DateMode } from "./dates.ts";
 import { driverClient, driverOptions, type DriverOptions } from "./driver.ts";
-import { driverTls, tlsFor } from "./tls.ts";
 import { parsePostgresUrl, tlsModeOf, UrlProblem, type PostgresUrl } from "./url.ts";
 import { LoginWatch } from "./login.ts";
 
@@ -143,7 +142,7 @@ function serverOf(name: string, o: DatabaseOptions, url: string | undefined): Re
     const inUrl = parsed?.tls ?? (o.tls === undefined ? tlsModeOf(process.env["PGSSLMODE"]) : undefined);
     if (o.tls === false && inUrl !== undefined && inUrl !== false)
       throw new UrlProblem("asks for TLS, which tls: false contradicts: say it one way");
-    const ssl = driverTls(o.tls ?? inUrl);
+    const ssl = connectTls(o.tls ?? inUrl);
     if (parsed !== undefined) return { ...fromUrl(parsed), ssl };
     return { ...defined({ host: o.host, port: o.port, user: o.user, database: o.database }), ssl };
   } catch (error) {

@@ -1,14 +1,14 @@
 import { isStewardError, StewardError, type Clock } from "@steward/core";
 import { Connection, type ConnectionOwner, type Line, type Taker } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { describeConnectError } from "./tls.ts";
+import { describeConnectError } from "@steward/core/driver";
 import { Reconnect } from "./reconnect.ts";
 
 /** Bounds and times of a pool. 0 switches a time off. */
 export interface PoolOptions {
   readonly maxConnections: number;
   readonly connectTimeoutMs: number;
-  readonly idleTimeoutMs: number;
+  readonly idleConnectionTimeoutMs: number;
   readonly maxLifetimeMs: number;
 }
 
@@ -47,7 +47,7 @@ export class Pool implements ConnectionOwner {
   #opened = 0;
   #ended = false;
   #emptied: (() => void) | undefined;
-  /** Counted by the watchdog. */
+  /** Connections that were cut off because of their silence. */
   lost = 0;
 
   constructor(
@@ -189,12 +189,16 @@ export class Pool implements ConnectionOwner {
 
   /** Closes what has been idle for too long or is too old. Called from time to time. */
   sweep(): void {
-    const { idleTimeoutMs } = this.#options;
+    const { idleConnectionTimeoutMs } = this.#options;
     const now = this.clock.now();
     for (const connection of this.connections) if (now >= connection.expiresAt) connection.retired = true;
     for (const connection of this.#idle.slice()) {
       connection.idleSince = Math.min(connection.idleSince, now);
-      if (!connection.retired && (idleTimeoutMs === 0 || now - connection.idleSince < idleTimeoutMs)) continue;
+      if (
+        !connection.retired &&
+        (idleConnectionTimeoutMs === 0 || now - connection.idleSince < idleConnectionTimeoutMs)
+      )
+        continue;
       this.#dropIdle(connection);
       connection.end();
     }

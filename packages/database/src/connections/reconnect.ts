@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "@steward/core";
+import { backoffMs } from "@steward/core/driver";
 
-const BASE_MS = 25;
-const MOST_MS = 500;
+const BOUNDS = { minMs: 25, maxMs: 500 };
 
 /**
  * Paces the attempts of a pool to connect: while they fail, one at a time, after a pause with full jitter that grows
@@ -34,9 +34,11 @@ export class Reconnect {
     this.error = error;
     this.#failures++;
     if (this.#stopped) return;
-    const longest = Math.min(MOST_MS, BASE_MS * 2 ** this.#failures);
     this.#pause?.cancel();
-    this.#pause = this.#clock.setTimeout(() => this.#resume(), 1 + this.#random() * longest);
+    this.#pause = this.#clock.setTimeout(
+      () => this.#resume(),
+      1 + backoffMs(this.#failures, BOUNDS, "full", this.#random),
+    );
   }
 
   /** An attempt succeeded. */

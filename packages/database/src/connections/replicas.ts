@@ -1,15 +1,16 @@
 import type { Clock, Timer } from "@steward/core";
+import type { SilenceWatch } from "@steward/core/driver";
 import type { Supply } from "../client/client.ts";
 import { askPool } from "../health.ts";
 import type { Connection, Line, Taker } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { endPool, type Ending } from "./ending.ts";
 import { Pool, type PoolOptions } from "./pool.ts";
-import { Watchdog } from "./watchdog.ts";
+import { watchSilence } from "./silence.ts";
 
 /** Bounds of reading from replicas. */
 export interface ReplicaOptions extends PoolOptions {
-  readonly replyTimeoutMs: number;
+  readonly silenceMs: number;
   /** Lag from which on a replica is not read. */
   readonly maxReplicaLagMs: number;
   /** Time between two looks at the lag. */
@@ -18,7 +19,7 @@ export interface ReplicaOptions extends PoolOptions {
 
 interface Replica {
   readonly pool: Pool;
-  readonly watchdog: Watchdog;
+  readonly watch: SilenceWatch<Connection>;
   /** `Infinity` while it is unknown, or the replica does not answer. */
   lagMs: number;
   check: Timer | undefined;
@@ -50,7 +51,7 @@ export class ReplicaSupply implements Supply {
       const pool = new Pool(`${name} (replica ${i + 1})`, clock, endpoint, options);
       return {
         pool,
-        watchdog: new Watchdog(pool, options.replyTimeoutMs, options.connectTimeoutMs),
+        watch: watchSilence(pool, options.silenceMs, options.connectTimeoutMs),
         lagMs: Number.POSITIVE_INFINITY,
         check: undefined,
       };
@@ -60,7 +61,7 @@ export class ReplicaSupply implements Supply {
   /** Begins to look at the lag; until a replica is known to be near, the primary is read. */
   start(): void {
     for (const replica of this.#replicas) {
-      replica.watchdog.start();
+      replica.watch.start();
       void this.#check(replica);
     }
   }
@@ -116,9 +117,9 @@ export class ReplicaSupply implements Supply {
   /** Ends the connections to all replicas. */
   async end(ending: Ending): Promise<void> {
     this.#stopped.abort();
-    for (const { check, watchdog } of this.#replicas) {
+    for (const { check, watch } of this.#replicas) {
       check?.cancel();
-      watchdog.stop();
+      watch.stop();
     }
     await Promise.all(this.#replicas.map(({ pool }) => endPool(pool, ending)));
   }

@@ -7,7 +7,7 @@ export interface Capacity {
   readonly maxConnections: number;
 }
 
-/** Tells when all instances together may open more connections than the server allows. */
+/** Announces when all instances together may open more connections than the server allows. */
 export async function checkCapacity(
   resource: string,
   connection: Pick<Connection, "query">,

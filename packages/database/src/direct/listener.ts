@@ -17,7 +17,7 @@ interface Subscription {
   readonly onListen: (() => void) | undefined;
 }
 
-/** Time between two signs of life, and how long one may take, in ms: nothing else tells that a silent channel is dead. */
+/** Time between two signs of life, and how long one may take, in ms: nothing else shows that a silent channel is dead. */
 const PING_EVERY_MS = 5_000;
 const PING_WITHIN_MS = 2_000;
 
@@ -134,7 +134,7 @@ export class Listener implements ConnectionOwner {
     if (this.#channels.size > 0) this.#reconnect.failed(new Error("the connection broke"));
   }
 
-  /** Listens again to everything, and tells that something may have been missed. */
+  /** Listens again to everything, and reports that something may have been missed. */
   #recover(): void {
     if (this.#stopped || this.#channels.size === 0 || this.#connection !== undefined) return;
     this.#listenAgain().catch(() => this.#connection?.destroy());
@@ -144,7 +144,7 @@ export class Listener implements ConnectionOwner {
     const connection = await this.#connected();
     for (const channel of this.#channels.keys()) await this.#statement(connection, `listen ${quoted(channel)}`);
     for (const subscriptions of this.#channels.values()) for (const { onListen } of subscriptions) onListen?.();
-    for (const tell of this.#gapListeners) tell();
+    for (const listener of this.#gapListeners) listener();
   }
 
   /** Ends it; nothing is heard any more. */

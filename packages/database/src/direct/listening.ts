@@ -31,7 +31,7 @@ export class Listening implements SideWork {
     this.#listener ??= new Listener(this.#options, this.#reached(), this.#gapListeners);
     const unlisten = await this.#listener.listen(channel, listener, onListen);
     return { state: {}, unlisten };
-  }) as unknown as Sql["listen"]; // a promise with the driver's own statement on it, which does not exist here
+  }) as Sql["listen"]; // a promise with the driver's own statement on it, which does not exist here
 
   readonly subscribe: Sql["subscribe"] = async (...args) => {
     if (this.#given !== undefined) return this.#given.subscribe(...args);

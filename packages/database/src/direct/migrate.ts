@@ -5,7 +5,7 @@ import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate } from "drizzle-orm/postgres-js/migrator";
 import type { Sql } from "postgres";
 import { adopt } from "../client/sql.ts";
-import type { Body, DrizzleClient } from "../client/scope.ts";
+import { forDrizzle, type Body, type DrizzleClient } from "../client/scope.ts";
 import type { Connection } from "../connections/connection.ts";
 import { rawQuery, type Handler } from "../connections/driver.ts";
 import type { Endpoint } from "../connections/endpoint.ts";
@@ -61,7 +61,7 @@ async function apply(
   connection: Connection,
   { folder, table, schema }: Migrations,
 ): Promise<void> {
-  const db = drizzle(clientOf(connection, builder) as unknown as Sql); // all that drizzle uses of it
+  const db = drizzle(forDrizzle(clientOf(connection, builder)));
   try {
     await migrate(db, { migrationsFolder: folder, migrationsTable: table, migrationsSchema: schema });
   } catch (error) {

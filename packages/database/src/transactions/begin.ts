@@ -80,7 +80,7 @@ export async function begin<TSchema extends Schema>(
   };
   const made = Object.assign(seam.over(scope.drizzleClient()), end, { $client: scope.sql() });
   markTransaction(made);
-  return made as unknown as OpenTransaction<TSchema>; // `over` keeps the tables of `db`
+  return made as OpenTransaction<TSchema>; // `over` keeps the tables of `db`
 }
 
 /** Ends a transaction once, however often that is asked for. */

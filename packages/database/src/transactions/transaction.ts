@@ -1,5 +1,5 @@
 import type { Clock } from "@steward/core";
-import { assertShape, milliseconds, shape, wholeNumber } from "@steward/core/driver";
+import { backoffMs, assertShape, milliseconds, shape, wholeNumber } from "@steward/core/driver";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import { seamOf } from "../client/seam.ts";
 import type { Schema } from "../options.ts";
@@ -72,8 +72,7 @@ async function once<TSchema extends Schema, T>(
 }
 
 function pause(clock: Clock, attempt: number, baseDelayMs: number, signal: AbortSignal | undefined): Promise<void> {
-  const longest = Math.min(LONGEST_PAUSE_MS, baseDelayMs * 2 ** (attempt - 1));
-  return clock.sleep(Math.random() * longest, signal);
+  return clock.sleep(backoffMs(attempt - 1, { minMs: baseDelayMs, maxMs: LONGEST_PAUSE_MS }, "full"), signal);
 }
 
 /** drizzle wraps the server's error, and a failed commit has the statement's as its cause. */

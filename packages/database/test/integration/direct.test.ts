@@ -43,7 +43,7 @@ t.test("applies migrations once, however many instances start at the same time",
         migrations: path,
         maxConnections: 2,
         statementTimeoutMs: 100,
-        queryTimeoutMs: 100,
+        timeoutMs: 100,
       }),
   );
   await Promise.all(managers.map((manager) => manager.start()));

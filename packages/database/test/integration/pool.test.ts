@@ -6,7 +6,7 @@ import postgres from "postgres";
 import t from "tap";
 import { DATABASE_CHANNELS, DatabasePoolManager, type DatabaseInput } from "../../src/index.ts";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { testServer } from "./server.ts";
+import { openConnections, testServer } from "./server.ts";
 
 const place = await testServer();
 t.teardown(() => place[Symbol.asyncDispose]());
@@ -176,7 +176,7 @@ t.test("bounds the wait for a connection, for queries, reservations and transact
 });
 
 t.test("cancels at the server what ran out of time, and the connection goes on", async (t) => {
-  await using manager = await open({ maxConnections: 1, queryTimeoutMs: 150, applicationName: "slow" });
+  await using manager = await open({ maxConnections: 1, timeoutMs: 150, applicationName: "slow" });
   const { $client } = manager.client;
   const error = await failure($client`select pg_sleep(30)`);
   t.equal(error.code, "DEADLINE_EXCEEDED");
@@ -215,9 +215,8 @@ t.test("never lets a slow query delay a fast one while a connection is free", as
 });
 
 t.test("closes what is idle for long and replaces what is old", async (t) => {
-  await using manager = await open({ maxConnections: 3, idleTimeoutMs: 200, applicationName: "ageing" });
-  const { $client } = manager.client;
-  await Promise.all([1, 2, 3].map(() => $client`select pg_sleep(0.05)`));
+  await using manager = await open({ maxConnections: 3, idleConnectionTimeoutMs: 200, applicationName: "ageing" });
+  await openConnections(manager.client, 3);
   t.match(manager.stats(), { opened: 3 });
   await until(async () => (await seen("ageing")).length === 0, "idle connections are closed");
   await using old = await open({ maxConnections: 1, maxLifetimeMs: 150, applicationName: "old" });
@@ -256,7 +255,7 @@ t.test("connects by parts, with a password that is a function asked at each conn
     maxConnections: 2,
   });
   await manager.start();
-  await Promise.all([1, 2].map(() => manager.client.$client`select pg_sleep(0.05)`));
+  await openConnections(manager.client, 2);
   t.equal(asked, 2, "once for each connection");
   await manager.stop();
   await using other = await new DatabasePoolManager({ url: new Secret(() => Promise.resolve(place.url)) }).start();
@@ -353,7 +352,7 @@ t.test(
     const url = Object.assign(new URL(place.url), { hostname: "127.0.0.1", port: String(proxy.port) }).href;
     await using manager = await open({
       url,
-      queryTimeoutMs: 200,
+      timeoutMs: 200,
       breaker: { consecutiveFailures: 3, breakDurationMs: 60_000 },
     });
     const { $client } = manager.client;

@@ -35,7 +35,7 @@ t.test("reads a replica that is near, and the primary while it lags or is away",
     maxConnections: 3,
     maxReplicaLagMs: 500,
     replicaCheckMs: 50,
-    queryTimeoutMs: 5_000,
+    timeoutMs: 5_000,
   }).start();
   const db = manager.client;
   const reader = replica(db);

@@ -37,3 +37,9 @@ export async function testServer(settings: Readonly<Record<string, string | numb
     },
   };
 }
+
+/** Has a pool open so many connections, whatever each takes to open: all are held at once. */
+export async function openConnections({ $client }: { readonly $client: postgres.Sql }, count: number): Promise<void> {
+  const held = await Promise.all(Array.from({ length: count }, () => $client.reserve()));
+  for (const connection of held) connection.release();
+}

@@ -155,7 +155,7 @@ t.test("makes sure of the server by TLS", async (t) => {
     await using manager = await new DatabasePoolManager({
       url: server.url,
       maxConnections: 2,
-      queryTimeoutMs: 1_500,
+      timeoutMs: 1_500,
       ...options,
     }).start();
     const { $client } = manager.client;
@@ -176,7 +176,7 @@ t.test("makes sure of the server by TLS", async (t) => {
     url: proxy.url,
     tls: "no-verify",
     maxConnections: 2,
-    replyTimeoutMs: 200,
+    silenceMs: 200,
   }).start();
   await manager.client.$client`select 1`;
   proxy.halfOpen();

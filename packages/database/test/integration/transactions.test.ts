@@ -1,7 +1,7 @@
 import { sql, TransactionRollbackError } from "drizzle-orm";
 import { integer, pgTable } from "drizzle-orm/pg-core";
 import t from "tap";
-import { failure, until } from "@steward/testing";
+import { failure, operationsOf, until } from "@steward/testing";
 import { begin, DatabasePoolManager, sqlRunner, transaction, type Database } from "../../src/index.ts";
 import { testServer } from "./server.ts";
 
@@ -33,6 +33,20 @@ async function balance(id: number): Promise<number | undefined> {
 function set(to: number, id = 1): ReturnType<Database["execute"]> {
   return db.execute(sql`update accounts set balance = ${to} where id = ${id}`);
 }
+
+t.test("events of calls name what a statement does, without what is in it", async (t) => {
+  const operations = await operationsOf(async () => {
+    await db.query.accounts.findFirst();
+    await set(7);
+    await db.$client.unsafe("-- s3cret\n/* and * more */ (select 1)");
+    await transaction(db, (inner) => inner.insert(accounts).values({ id: 3, balance: 1 }));
+  });
+  t.same(
+    operations.filter((o) => o !== "lease"),
+    ["SELECT", "UPDATE", "SELECT", "BEGIN", "INSERT", "COMMIT"],
+  );
+  t.ok(operations.includes("lease"));
+});
 
 t.test("begin: changes last when it is committed, and only then", async (t) => {
   {

@@ -1,5 +1,5 @@
 import { Guard, type StewardError } from "@steward/core";
-import { usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
+import { aborted, usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { RedisOptions } from "ioredis";
 import type { Backend } from "../connection/backend.ts";
 import { ConnectionPool } from "../connection/pool.ts";
@@ -35,7 +35,7 @@ export class Assembly {
   constructor(setup: AssemblySetup) {
     const { basis, settings, client } = setup;
     const { resource, clock } = basis;
-    const { maxInFlight: maxConcurrent, maxPending, timeoutMs, breaker = {} } = settings;
+    const { maxConcurrent, maxPending, timeoutMs, breaker = {} } = settings;
     const unavailable = (): StewardError | undefined => basis.refusal?.();
     const refusal = (): StewardError | undefined => unavailable() ?? this.backend.refusal();
     const bounds = { maxConcurrent, maxPending, timeoutMs, holdUntilSettled: true };
@@ -131,9 +131,4 @@ function facadeOptions({ keyPrefix, autoPipelining }: RedisSettings): FacadeOpti
 /** A server that replies is well, whatever it replies. */
 function judge(error: unknown): Verdict {
   return error instanceof Error && error.name === "ReplyError" ? "none" : usualVerdict(error);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -73,8 +73,8 @@ export class RedisClient extends Redis {
     return Promise.reject(this.#router.notOffered("monitor()", "use a client of your own"));
   }
 
-  /** Tells users of a change of the connection, as the driver would. @internal */
-  tell(status: Redis["status"]): void {
+  /** Announces a change of the connection, as the driver would. @internal */
+  announce(status: Redis["status"]): void {
     this.status = status;
     this.emit(status);
   }

@@ -67,7 +67,14 @@ export const READS: ReadonlySet<string> = new Set(
   info role lastsave`.split(/\s+/),
 );
 
+/** Of CLUSTER these only read; a cluster client fetches the map of slots by itself. */
+export const CLUSTER_READS: ReadonlySet<string> = new Set(
+  "countkeysinslot getkeysinslot info keyslot links myid nodes replicas shards slots".split(" "),
+);
+
 /** True for a command that may run twice without anybody noticing. */
 export function readsOnly(command: Command): boolean {
-  return command.isReadOnly === true || READS.has(command.name) || READS.has(command.name.toLowerCase());
+  if (command.isReadOnly === true || READS.has(command.name)) return true;
+  const name = command.name.toLowerCase();
+  return name === "cluster" ? CLUSTER_READS.has(String(command.args[0]).toLowerCase()) : READS.has(name);
 }

@@ -29,6 +29,10 @@ export class CommandUse extends GuardedUse {
     command.reject = (error) => this.fail(error);
   }
 
+  override get operation(): string {
+    return this.#command.name.toUpperCase();
+  }
+
   protected override begin(): void {
     this.#sender.send(this.#command);
   }
@@ -72,6 +76,10 @@ export class BatchUse extends GuardedUse {
       if (!command.isSettled) reject(error);
       this.#answered();
     };
+  }
+
+  override get operation(): string {
+    return `pipeline of ${this.#commands.length}`;
   }
 
   protected override begin(): void {

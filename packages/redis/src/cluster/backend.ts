@@ -1,5 +1,5 @@
 import { StewardError, type Clock, type Guard } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { aborted, backoffMs, describeError } from "@steward/core/driver";
 import type { ClusterOptions, Command, Redis } from "ioredis";
 import type { Backend, BackendStats, PipelineNode } from "../connection/backend.ts";
 import { withoutCommand } from "../connection/link.ts";
@@ -15,7 +15,7 @@ export interface ClusterBackendSetup {
   readonly settings: RedisClusterSettings;
   readonly guard: Guard;
   readonly client: () => RedisClusterClient;
-  /** Told of every node that is to be connected to, whoever named it. */
+  /** Called with every node that is to be connected to, also those that others named. */
   readonly reached: (host: string, port: number) => void;
 }
 
@@ -24,11 +24,8 @@ const FAILOVER_STEP_MS = 100;
 
 /** The driver's options of a cluster. */
 export function clusterOptions(settings: RedisClusterSettings, facade: ClusterOptions): ClusterOptions {
-  const { scaleReads, timeoutMs, connectTimeoutMs, reconnectMinMs, reconnectMaxMs, keepAliveMs, connectionName } =
-    settings;
-  // Less a random part of up to a half, as everywhere: nodes and clients are not to come back together.
-  const pause = (times: number): number =>
-    Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(times - 1, 20)) * (1 - Math.random() / 2);
+  const { scaleReads, timeoutMs, connectTimeoutMs, reconnect, keepAliveMs, connectionName } = settings;
+  const pause = (times: number): number => backoffMs(times - 1, reconnect, "equal");
   return {
     ...facade,
     scaleReads: scaleReads === "replica" ? "slave" : scaleReads,
@@ -205,10 +202,7 @@ export class ClusterBackend implements Backend {
     const quits = Promise.all(
       nodes.map(({ redis }) => (redis.status === "ready" ? redis.quit().catch(() => {}) : undefined)),
     );
-    const forced = new Promise<void>((resolve) =>
-      signal.aborted ? resolve() : signal.addEventListener("abort", () => resolve(), { once: true }),
-    );
-    await Promise.race([quits, forced]);
+    await Promise.race([quits, aborted(signal)]);
     client.finish();
     for (const node of nodes) this.#forget(node.redis);
   }

@@ -11,6 +11,7 @@ type Seeds = ConstructorParameters<typeof Cluster>[0];
  */
 export class RedisClusterClient extends Cluster {
   readonly #router: Router;
+  #isFinished = false;
 
   /** @internal */
   constructor(seeds: Seeds, options: ClusterOptions, router: Router) {
@@ -40,12 +41,24 @@ export class RedisClusterClient extends Cluster {
 
   /** Makes the driver connect. @internal */
   begin(): Promise<void> {
+    this.#isFinished = false;
     return super.connect();
   }
 
   /** Makes the driver disconnect. @internal */
   finish(): void {
+    this.#isFinished = true;
     super.disconnect();
+  }
+
+  /**
+   * Fetches the map of slots. Once it is finished no one hears of the end: the driver would begin its next round, and go on
+   * for ever, where a round was under way when it disconnected.
+   */
+  override refreshSlotsCache(callback?: (error?: Error | null) => void): void {
+    super.refreshSlotsCache((error) => {
+      if (!this.#isFinished) callback?.(error);
+    });
   }
 
   /** Does nothing: the manager connects. */

@@ -1,5 +1,5 @@
 import { Secret, type SecretSource } from "@steward/core";
-import { isLoopback, type Exposure } from "@steward/core/driver";
+import { connectTls, isLoopback, type Exposure } from "@steward/core/driver";
 import type { RedisOptions } from "ioredis";
 import { parseRedisUrl } from "./url.ts";
 import type { RedisAddress, RedisClusterSettings, RedisPoolSettings, RedisSettings } from "../options.ts";
@@ -10,11 +10,11 @@ export interface LinkPlan {
   readonly where: string;
   /** The driver's options for the next connect. Credentials are fetched anew every time. */
   options(): Promise<RedisOptions>;
-  /** Told where a connection leads, where others have named that. */
+  /** Called with where a connection leads, where others have named that. */
   reached?(host: string, port: number): void;
 }
 
-/** Told where a connection leads that others have named. */
+/** Called with where a connection leads that others have named. */
 export type Reached = NonNullable<LinkPlan["reached"]>;
 
 type Credentials = Pick<RedisSettings, "username" | "password" | "tls" | "connectionName">;
@@ -30,22 +30,8 @@ function shared(settings: RedisSettings): RedisOptions {
 }
 
 function tlsOptions(tls: Credentials["tls"]): Pick<RedisOptions, "tls"> {
-  if (tls === undefined || tls === false) return {};
-  const { ca, cert, key, rejectUnauthorized = true, ...rest } = tls === true ? {} : tls;
-  // Said, for what stands in the environment would decide otherwise.
-  return { tls: { ...defined(rest), ...pems({ ca, cert, key }), rejectUnauthorized } };
-}
-
-function pems(given: Readonly<Record<string, string | Uint8Array | undefined>>): Record<string, string | Buffer> {
-  const entries = Object.entries(given).flatMap(([name, pem]) =>
-    pem === undefined ? [] : [[name, typeof pem === "string" ? pem : Buffer.from(pem)] as const],
-  );
-  return Object.fromEntries(entries);
-}
-
-function defined<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  // What is left has no undefined any more.
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as never;
+  const connect = connectTls(tls);
+  return connect === false ? {} : { tls: connect };
 }
 
 async function login(username: string | undefined, password: Secret | undefined): Promise<RedisOptions> {
@@ -162,12 +148,13 @@ function exposures(
   password: SecretSource | undefined,
   tls: Credentials["tls"],
 ): readonly Exposure[] {
-  const isPlain = tls === undefined || tls === false;
-  if (password === undefined || (!isPlain && (tls === true || tls.rejectUnauthorized !== false))) return [];
-  const how = isPlain ? "plaintext" : "unverified";
-  const remedy = isPlain
-    ? "tls: true (rediss:// in a URL)"
-    : "tls: { ca }, with the authority of the server's certificate";
+  const connect = connectTls(tls);
+  if (password === undefined || (connect !== false && connect["rejectUnauthorized"] === true)) return [];
+  const how = connect === false ? "plaintext" : "unverified";
+  const remedy =
+    connect === false
+      ? "tls: true (rediss:// in a URL)"
+      : "tls: { ca }, with the authority of the server's certificate";
   return addresses
     .filter(({ host }) => !isLoopback(host))
     .map(({ host, port = usualPort }) => ({ what: `the password to ${host}:${port}`, how, remedy }));

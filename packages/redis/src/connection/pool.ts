@@ -171,13 +171,13 @@ export class ConnectionPool {
     const { clock, settings } = this.#setup;
     const eldest = this.#idle[0];
     if (eldest === undefined || this.#reaper !== undefined) return;
-    const waitMs = Math.max(1, eldest.link.idleSince + settings.idleTimeoutMs - clock.now());
+    const waitMs = Math.max(1, eldest.link.idleSince + settings.idleConnectionTimeoutMs - clock.now());
     this.#reaper = clock.setTimeout(() => this.#reap(), waitMs, { unref: true });
   }
 
   #reap(): void {
     const { clock, settings } = this.#setup;
-    const until = clock.now() - settings.idleTimeoutMs;
+    const until = clock.now() - settings.idleConnectionTimeoutMs;
     this.#reaper = undefined;
     while (this.#idle[0] !== undefined && this.#idle[0].link.idleSince <= until) void this.#idle.shift()?.link.quit();
     this.#armReaper();

@@ -1,4 +1,5 @@
 import { StewardError, type Clock, type Timer } from "@steward/core";
+import { backoffMs } from "@steward/core/driver";
 import type { Command, Redis } from "ioredis";
 import type { RedisSettings } from "../options.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
@@ -27,7 +28,7 @@ const KINDS: readonly Kind[] = ["subscribe", "psubscribe", "ssubscribe"];
 
 /**
  * The connection of all subscriptions. It exists as long as there are any, is asked for a sign of life when it is
- * quiet, and subscribes anew after it broke; then `gap` tells that messages may have been lost.
+ * quiet, and subscribes anew after it broke; then `gap` says that messages may have been lost.
  */
 export class Subscriber {
   readonly #setup: SubscriberSetup;
@@ -114,7 +115,7 @@ export class Subscriber {
       if (!again.includes(command)) command.reject(new Error("the connection was closed"));
     if (link === this.#link) this.#forget();
     if (this.#closing.signal.aborted) return this.#refuse(again);
-    this.#waiting.unshift(...again.filter((command) => !command.isSettled));
+    this.#waiting.unshift(...wanted(again));
     if (link.since > 0 && this.#setup.clock.now() - link.since > 1_000) this.#attempts = 0;
     this.#seek();
   }
@@ -137,9 +138,9 @@ export class Subscriber {
     const { clock, settings } = this.#setup;
     const { signal } = this.#closing;
     while (this.#needed) {
-      const pauseMs = Math.min(settings.reconnectMaxMs, settings.reconnectMinMs * 2 ** Math.min(this.#attempts, 20));
+      const pauseMs = backoffMs(this.#attempts, settings.reconnect, "equal");
       try {
-        if (this.#attempts++ > 0) await clock.sleep(pauseMs * (1 - Math.random() / 2), signal);
+        if (this.#attempts++ > 0) await clock.sleep(pauseMs, signal);
         this.#adopt(await openLink(this.#linkSetup(), signal));
       } catch {
         // The next attempt follows; every waiter has a deadline.
@@ -153,7 +154,7 @@ export class Subscriber {
     return { resource, clock, plan: plan(), events, timeoutMs: settings.connectTimeoutMs };
   }
 
-  /** The old one ends before the new one listens: a message may be lost, which `gap` tells, but none comes twice. */
+  /** The old one ends before the new one listens: a message may be lost, which `gap` announces, but none comes twice. */
   #adopt(link: Link): void {
     const { clock, settings } = this.#setup;
     this.#forget()?.destroy();
@@ -164,7 +165,7 @@ export class Subscriber {
     this.#armProbe(link);
     this.#forward(link.redis);
     if (this.size > 0) this.#resubscribe(link.redis);
-    for (const command of this.#waiting.splice(0)) if (!command.isSettled) this.#hand(link.redis, command);
+    for (const command of wanted(this.#waiting.splice(0))) this.#hand(link.redis, command);
   }
 
   #resubscribe(redis: Redis): void {
@@ -225,6 +226,12 @@ export class Subscriber {
     this.#forget()?.destroy();
     for (const kind of KINDS) this.#channels[kind].clear();
   }
+}
+
+/** Without those whose callers gave up: they are not sent, and let go of their places. */
+function wanted(commands: readonly Command[]): Command[] {
+  for (const command of commands) if (command.isSettled) command.reject(new Error("its caller gave up"));
+  return commands.filter((command) => !command.isSettled);
 }
 
 function kindOf(command: Command): Kind | undefined {

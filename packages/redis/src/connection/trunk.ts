@@ -1,5 +1,5 @@
 import { StewardError, type Clock, type Guard, type Timer } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { backoffMs, describeError } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import { readsOnly } from "../client/commands.ts";
 import type { RedisSettings } from "../options.ts";
@@ -218,11 +218,11 @@ export class Trunk implements Backend {
     const why = this.#closing.signal.aborted
       ? "stopping"
       : `no connection to ${plan.where}: ${describeError(this.#lastError)}`;
-    const details = { resource, cause: this.#lastError, retryable: true, retryAfterMs: settings.reconnectMaxMs };
+    const details = { resource, cause: this.#lastError, retryable: true, retryAfterMs: settings.reconnect.maxMs };
     return new StewardError("RESOURCE_UNAVAILABLE", `${resource}: ${why}`, details);
   }
 
-  /** It owes replies and delivers nothing. A second connection tells whether the server or only this one is dead. */
+  /** It owes replies and delivers nothing. A second connection shows whether the server or only this one is dead. */
   #silence(link: Link, silentMs: number): void {
     const { settings } = this.#setup;
     if (link !== this.#link) return;
@@ -277,9 +277,7 @@ export class Trunk implements Backend {
     this.#adopt(link);
   }
 
-  /** Doubles from the least to the most, less a random part of up to a half. */
   #pauseMs(): number {
-    const { reconnectMinMs, reconnectMaxMs } = this.#setup.settings;
-    return Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(this.#attempts - 1, 20)) * (1 - Math.random() / 2);
+    return backoffMs(this.#attempts - 1, this.#setup.settings.reconnect, "equal");
   }
 }

@@ -3,6 +3,7 @@ import type { RedisArgument, RedisCommand, RedisCommands, RedisRunner } from "@s
 import { assertShape, listOf, recognised, required, shape } from "@steward/core/driver";
 import { Command } from "ioredis";
 import type { RedisClient } from "../client/client.ts";
+import { ScriptCommand } from "../client/script-command.ts";
 import type { RedisClusterClient } from "../cluster/client.ts";
 
 type Client = RedisClient | RedisClusterClient;
@@ -59,12 +60,21 @@ async function runScript(
   args: readonly (string | number | Buffer)[],
 ): Promise<unknown> {
   try {
-    return await client[call]("evalsha", hashOf(source), ...args);
+    return await evalsha(client, call, [hashOf(source), ...args]);
   } catch (error) {
     // The server does not know it (any more), so it did not run.
     if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
     return client[call]("eval", source, ...args);
   }
+}
+
+function evalsha(client: Client, call: Call, args: (string | number | Buffer)[]): Promise<unknown> {
+  const { keyPrefix = "", enableAutoPipelining } = client.options;
+  const hasBytes = args.some((arg) => typeof arg === "object");
+  if (hasBytes || enableAutoPipelining === true) return client[call]("evalsha", ...args);
+  const command = new ScriptCommand(args, { keyPrefix, replyEncoding: call === "call" ? "utf8" : null });
+  client.sendCommand(command);
+  return command.promise;
 }
 
 const BATCH = shape<{ readonly commands: readonly RedisCommand[] }>(() => ({

@@ -1,8 +1,8 @@
 import t from "tap";
 import { Redis } from "ioredis";
-import { Alarm, until } from "@steward/testing";
+import { Alarm, operationsOf, until } from "@steward/testing";
 import { redisPubSub, RedisPoolManager, redisRunner, RedisClient } from "../../src/index.ts";
-import { READS } from "../../src/client/commands.ts";
+import { CLUSTER_READS, READS } from "../../src/client/commands.ts";
 import { runWithContext, systemClock } from "@steward/core";
 import { launch, manage, needsRedis, proxyTo } from "../setup.ts";
 
@@ -45,6 +45,16 @@ t.test(
   },
 );
 
+t.test("events of calls name the command, without its arguments", needsRedis, async (t) => {
+  const { client } = await manage(t, { url: (await launch(t)).url });
+  const operations = await operationsOf(async () => {
+    await client.set("a", "s3cret");
+    await client.call("hgetall", "b");
+    await client.pipeline().get("a").del("a").exec();
+  });
+  t.same(operations, ["SET", "HGETALL", "pipeline of 2"]);
+});
+
 t.test("a script is sent once per connection and again when the server has forgotten it", needsRedis, async (t) => {
   const server = await launch(t);
   const manager = await manage(t, { url: server.url });
@@ -67,12 +77,14 @@ t.test("a script is sent once per connection and again when the server has forgo
   t.equal(await runner.command("SET", "bytes", new Uint8Array([104, 105])), "OK");
   t.equal(await client.get("bytes"), "hi");
   await t.rejects(runner.script("return redis.error_reply('no')", [], []), { message: /no/ });
+  t.same(await runner.script("return ARGV", [], ["", "\u00e9\u{1f600}", 1.5]), ["", "\u00e9\u{1f600}", "1.5"]);
 });
 
 t.test("the port gives bytes as they were stored, from commands, scripts and batches", needsRedis, async (t) => {
   const server = await launch(t);
   const { client } = await manage(t, { url: server.url, keyPrefix: "app:" });
   const runner = redisRunner(client);
+  for (const how of ["sent", "known"]) t.equal(await runner.script("return KEYS[1]", ["h"], []), "app:h", how);
   const bytes = Uint8Array.of(0xff, 0xfe, 0x00, 0x80);
   await runner.command("HSET", "h", "v", bytes);
   t.same(await runner.binary.command("HGET", "h", "v"), Buffer.from(bytes));
@@ -243,10 +255,21 @@ t.test("a dedicated connection that died in silence is replaced before it is len
 
 t.test("idle dedicated connections are closed after a while", needsRedis, async (t) => {
   const server = await launch(t);
-  const manager = await manage(t, { url: server.url, idleTimeoutMs: 50 });
+  const manager = await manage(t, { url: server.url, idleConnectionTimeoutMs: 50 });
   await Promise.all([1, 2, 3].map(() => manager.client.use((connection) => connection.ping())));
   t.match(manager.stats()["dedicated"], { size: 3, idle: 3 });
   await until(() => (manager.stats()["dedicated"] as { size: number }).size === 0, "all closed");
+});
+
+t.test("a subscription that was given up before there was a connection for it holds nothing", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, timeoutMs: 100, breaker: false });
+  proxy.pauseReplies();
+  await t.rejects(manager.client.subscribe("a"), { code: "DEADLINE_EXCEEDED" });
+  proxy.heal();
+  await until(() => manager.stats()["inUse"] === 0);
+  t.equal(await manager.client.subscribe("b"), 1, "only what is wanted is subscribed");
 });
 
 t.test("subscriptions live on over a lost and a silent connection, and tell of the gap", needsRedis, async (t) => {
@@ -421,6 +444,15 @@ t.test("the list of commands that only read agrees with the server's own flags",
   t.same(
     [...READS].filter((name) => known.has(name) && !reads.has(name) && !harmless.has(name)),
     [],
+  );
+  const [cluster] = (await client.call("COMMAND", "INFO", "cluster")) as [unknown[]];
+  const subcommands = cluster[9] as [string, number, string[]][];
+  const writes = subcommands.filter(([, , flags]) => flags.includes("admin") || flags.includes("write"));
+  const changing = writes.map(([name]) => name.split("|")[1] ?? "").filter((name) => CLUSTER_READS.has(name));
+  t.same(
+    changing,
+    [...changing].filter((name) => name === "replicas"),
+    "REPLICAS is for admins, and reads",
   );
 });
 

@@ -230,7 +230,7 @@ t.test("commands wait for a lost connection in order, within the bound of the qu
 t.test("a full house of commands without a reply overloads the queue, and places come back", needsRedis, async (t) => {
   const server = await launch(t);
   const proxy = await proxyTo(t, server);
-  const manager = await manage(t, { host: proxy.host, port: proxy.port, maxInFlight: 3, maxPending: 2 });
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, maxConcurrent: 3, maxPending: 2 });
   proxy.pauseReplies();
   const calls = Array.from({ length: 5 }, () => manager.client.incr("n"));
   await t.rejects(manager.client.incr("n"), { code: "OVERLOADED", message: /in use 3 of 3, pending 2 of 2/ });
