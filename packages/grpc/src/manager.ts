@@ -1,6 +1,7 @@
 import type { Client } from "@grpc/grpc-js";
 import { Guard, StewardError, type Definition, type MetricSample } from "@steward/core";
 import {
+  aborted,
   checkOptions,
   Manager,
   defineDriver,
@@ -8,10 +9,9 @@ import {
   type ManagedSettings,
   type ManagerContext,
 } from "@steward/core/driver";
-import type { ManagedCall } from "./channel/call.ts";
 import { callChecker } from "./channel/call-options.ts";
 import { GrpcChannel, ManagedChannel, MethodKinds } from "./channel/channel.ts";
-import type { Link } from "./channel/link.ts";
+import type { CarriedCall, Link } from "./channel/link.ts";
 import { Links } from "./channel/links.ts";
 import { Dressing, makeChannel } from "./channel/target.ts";
 import { probe } from "./health.ts";
@@ -38,7 +38,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   readonly #guard: Guard;
   readonly #client: Service;
   #links: Links | undefined;
-  readonly #unsent = new Set<ManagedCall>();
+  readonly #unsent = new Set<CarriedCall>();
   /** Sums of earlier runs. */
   #past = { rebuilt: 0, lost: 0 };
 
@@ -95,9 +95,9 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   }
 
   async #connect(): Promise<Links> {
-    const { address, client, connectTimeoutMs, stallMs } = this.#options;
+    const { address, client, connectTimeoutMs, silenceMs } = this.#options;
     const { name: resource, clock } = this;
-    const watched = { resource, clock, connectTimeoutMs, stallMs };
+    const watched = { resource, clock, connectTimeoutMs, silenceMs };
     if (client !== undefined) return new Links({ ...watched, owned: false, makeChannel: () => client.getChannel() });
     const tls = await this.#tls();
     return new Links({ ...watched, owned: true, makeChannel: () => makeChannel(address ?? "", this.#options, tls) });
@@ -111,13 +111,13 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   protected override async onProbe(signal: AbortSignal): Promise<void> {
     const link = this.#link();
     const since = this.clock.now();
-    const { healthService, stallMs } = this.#options;
+    const { healthService, silenceMs } = this.#options;
     try {
       await probe(this.name, link.client, healthService, { signal });
       link.heard(this.clock.now());
     } catch (error) {
       // Calls would meet the same silence.
-      const silent = this.clock.now() - Math.max(since, link.heardAt) >= stallMs;
+      const silent = this.clock.now() - Math.max(since, link.heardAt) >= silenceMs;
       if (signal.aborted && silent && link.isReady) link.suspect();
       // One that was replaced meanwhile says nothing about its successor.
       if (signal.aborted || link === this.#links?.current) throw error;
@@ -177,11 +177,6 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
       ...this.#counts(),
     };
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** Defines a gRPC channel: with `service`, its value is a client of that class. */

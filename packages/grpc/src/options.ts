@@ -2,8 +2,6 @@ import type { ChannelOptions, Client, Interceptor } from "@grpc/grpc-js";
 import type { BreakerOptions, Secret, SecretSource } from "@steward/core";
 import {
   breakerSchema,
-  CERT_NEEDS_KEY,
-  certNeedsKey,
   countSchema as count,
   eitherSchema as either,
   functionSchema,
@@ -11,9 +9,13 @@ import {
   hasMethods,
   isFunction,
   msSchema,
-  pemSchema,
   secretSchema,
+  tlsSettingsSchema,
   type OptionsSchema,
+  type TlsSettings,
+  reconnectSchema,
+  type BackoffBounds,
+  type ReconnectOptions,
 } from "@steward/core/driver";
 import * as v from "valibot";
 import type { ServiceConstructor } from "./channel/channel.ts";
@@ -21,19 +23,8 @@ import type { StatusName } from "./status.ts";
 import { isOverheard } from "./channel/hosts.ts";
 import { isObject, retryable } from "./channel/schema.ts";
 
-/** Certificates of a client. All PEM. */
-export interface GrpcTlsOptions {
-  /** Authorities to trust instead of the system's. */
-  readonly ca?: string | Buffer | undefined;
-  /** Our certificate for mutual TLS; needs `key`. */
-  readonly cert?: string | Buffer | undefined;
-  /** The private key of `cert`. */
-  readonly key?: string | Buffer | undefined;
-  /** Name that the server's certificate must have, where it is not that of the address. An IP address has to stand in it as one. */
-  readonly serverName?: string | undefined;
-  /** `false` accepts any certificate: for tests only. Default `true`. */
-  readonly rejectUnauthorized?: boolean | undefined;
-}
+/** Certificates of a client. All PEM. grpc-js opens no encrypted key. */
+export type GrpcTlsOptions = Omit<TlsSettings, "passphrase">;
 
 /** Retry by the channel itself, of methods that may be made twice. */
 export interface GrpcRetryOptions {
@@ -81,11 +72,9 @@ export interface GrpcChannelOptions<Service extends Client = Client> {
   /** Time without a connection after which the channel is built anew, in ms. Default 2,000. */
   readonly connectTimeoutMs?: number | undefined;
   /** Silence, while calls wait, after which a health check goes over the connection; twice that replaces it, and three times ends its calls. In ms. Default 500. */
-  readonly stallMs?: number | undefined;
-  /** First pause between attempts to connect, in ms; it grows. Default 100. */
-  readonly reconnectDelayMs?: number | undefined;
-  /** Longest pause between attempts to connect, in ms. Default 2,000. */
-  readonly maxReconnectDelayMs?: number | undefined;
+  readonly silenceMs?: number | undefined;
+  /** Pauses between attempts to connect, in ms. Default 100 to 2,000. */
+  readonly reconnect?: ReconnectOptions | undefined;
   /** Time between HTTP/2 pings, in ms; servers end connections that ping more often than they allow. Default 300,000, which all allow. */
   readonly keepaliveMs?: number | undefined;
   /** Longest wait for the answer to a ping, in ms. Default 5,000. */
@@ -127,23 +116,13 @@ export interface GrpcChannelOptions<Service extends Client = Client> {
 }
 
 const ms = msSchema();
+const RECONNECT: BackoffBounds = { minMs: 100, maxMs: 2_000 };
 const methods = v.pipe(
   v.array(v.pipe(v.string(), v.regex(/^[\w.]+(\/\w+)?$/, "must be package.Service or package.Service/Method"))),
   v.minLength(1, "must name what may be repeated"),
 );
-const tlsSchema = v.pipe(
-  v.strictObject({
-    ca: v.optional(pemSchema()),
-    cert: v.optional(pemSchema()),
-    key: v.optional(pemSchema()),
-    serverName: v.optional(v.string()),
-    rejectUnauthorized: v.optional(v.boolean()),
-  }),
-  v.check((tls) => certNeedsKey(tls), CERT_NEEDS_KEY),
-);
-
 /** Certificates as they are checked, also when a function gave them. */
-export const grpcTlsSchema: OptionsSchema<GrpcTlsOptions> = tlsSchema;
+export const grpcTlsSchema: OptionsSchema<GrpcTlsOptions> = tlsSettingsSchema("passphrase");
 
 const entries = v.strictObject({
   address: v.optional(
@@ -165,7 +144,7 @@ const entries = v.strictObject({
   ),
   tls: v.optional(
     either(
-      tlsSchema,
+      grpcTlsSchema,
       (value) => typeof value === "boolean" || isFunction(value),
       given<boolean | (() => GrpcTlsOptions | Promise<GrpcTlsOptions>)>(() => true, "certificates"),
     ),
@@ -173,9 +152,8 @@ const entries = v.strictObject({
   timeoutMs: v.optional(ms),
   idleTimeoutMs: v.optional(ms),
   connectTimeoutMs: v.optional(ms),
-  stallMs: v.optional(ms),
-  reconnectDelayMs: v.optional(ms),
-  maxReconnectDelayMs: v.optional(ms),
+  silenceMs: v.optional(ms),
+  reconnect: v.optional(reconnectSchema(RECONNECT)),
   keepaliveMs: v.optional(ms),
   keepaliveTimeoutMs: v.optional(ms),
   keepaliveWhenIdle: v.optional(v.boolean()),
@@ -229,9 +207,8 @@ const connecting = [
   "address",
   "tls",
   "connectTimeoutMs",
-  "stallMs",
-  "reconnectDelayMs",
-  "maxReconnectDelayMs",
+  "silenceMs",
+  "reconnect",
   "keepaliveMs",
   "keepaliveTimeoutMs",
   "keepaliveWhenIdle",
@@ -269,22 +246,13 @@ const RULES: readonly (readonly [path: string, problem: string, isBroken: (given
     "replaces loadBalancing, retry and hedging: say it all there",
     (given) => has(given, "serviceConfig") && ["loadBalancing", "retry", "hedging"].some((key) => has(given, key)),
   ],
-  [
-    "maxReconnectDelayMs",
-    "must not be shorter than reconnectDelayMs",
-    (given) =>
-      Number(given["maxReconnectDelayMs"] ?? DEFAULTS.maxReconnectDelayMs) <
-      Number(given["reconnectDelayMs"] ?? DEFAULTS.reconnectDelayMs),
-  ],
 ];
 
 type Defaulted =
   | "timeoutMs"
   | "idleTimeoutMs"
   | "connectTimeoutMs"
-  | "stallMs"
-  | "reconnectDelayMs"
-  | "maxReconnectDelayMs"
+  | "silenceMs"
   | "keepaliveMs"
   | "keepaliveTimeoutMs"
   | "keepaliveWhenIdle"
@@ -296,12 +264,14 @@ type Defaulted =
   | "interceptors"
   | "healthService";
 
-type Filled = { readonly [K in Defaulted]: NonNullable<GrpcChannelOptions[K]> };
+type Filled = { readonly [K in Defaulted]: NonNullable<GrpcChannelOptions[K]> } & {
+  readonly reconnect: BackoffBounds;
+};
 type AllOf<T> = { readonly [K in keyof T]-?: NonNullable<T[K]> };
 
 /** Options once checked: with defaults, and with secrets wrapped. */
 export interface CheckedGrpcOptions
-  extends Omit<GrpcChannelOptions, Defaulted | "authorization" | "retry" | "hedging">, Filled {
+  extends Omit<GrpcChannelOptions, Defaulted | "reconnect" | "authorization" | "retry" | "hedging">, Filled {
   readonly authorization?: Secret | undefined;
   readonly retry?: AllOf<GrpcRetryOptions> | undefined;
   readonly hedging?: AllOf<GrpcHedgingOptions> | undefined;
@@ -312,9 +282,8 @@ const DEFAULTS: Filled = {
   timeoutMs: 30_000,
   idleTimeoutMs: Number.POSITIVE_INFINITY,
   connectTimeoutMs: 2_000,
-  stallMs: 500,
-  reconnectDelayMs: 100,
-  maxReconnectDelayMs: 2_000,
+  silenceMs: 500,
+  reconnect: RECONNECT,
   keepaliveMs: 300_000,
   keepaliveTimeoutMs: 5_000,
   keepaliveWhenIdle: false,

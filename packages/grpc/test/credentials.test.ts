@@ -37,7 +37,7 @@ const TABLE: readonly (readonly [
   ["tls", "127.0.0.1", { tls: { ca } }, "sent"],
   ["tls", "localhost", { tls: { ca } }, "sent"],
   ["tls", MACHINE, { tls: { ca } }, /altnames/],
-  ["tls", MACHINE, { tls: { ca, serverName: "localhost" } }, "sent"],
+  ["tls", MACHINE, { tls: { ca, servername: "localhost" } }, "sent"],
   ["tls", MACHINE, { tls: { rejectUnauthorized: false } }, "sent"],
 ];
 

@@ -22,9 +22,9 @@ const ofServer = (options: object): string => problemsOf(() => new GrpcServerMan
 
 t.test("every problem of a channel is listed, with the nearest known option", async (t) => {
   t.equal(
-    ofChannel({ timeout: 1, stallMs: 0, retry: { methods: [], maxAttempts: 9 }, loadBalancing: "best" }),
+    ofChannel({ timeout: 1, silenceMs: 0, retry: { methods: [], maxAttempts: 9 }, loadBalancing: "best" }),
     [
-      "stallMs: must be at least 1 ms",
+      "silenceMs: must be at least 1 ms",
       'loadBalancing: expected "pick_first" | "round_robin", received "best"',
       "retry.methods: must name what may be repeated",
       "retry.maxAttempts: must be at most 5",
@@ -43,7 +43,7 @@ t.test("options of a channel that contradict one another are refused", async (t)
     [{ client }, /client: brings its own channel/],
     [{ tls: { cert: "x" } }, /cert and key need each other/],
     [{ serviceConfig: {}, loadBalancing: "round_robin" }, /say it all there/],
-    [{ maxReconnectDelayMs: 10 }, /must not be shorter than reconnectDelayMs/],
+    [{ reconnect: { maxMs: 10 } }, /must not be shorter than minMs/],
     [{ retry: { methods: ["a/b/c"] } }, /must be package.Service/],
     [{ retry: { methods: ["a"], statuses: ["OK"] } }, /other than OK/],
     [{ hedging: { methods: ["a"], delayMs: -1 } }, /at least 0/],

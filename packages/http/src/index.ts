@@ -6,5 +6,6 @@ export type { HttpCallOptions } from "./exchange/lane.ts";
 export type { HttpFetch, HttpFetchInit } from "./session/fetch.ts";
 export { HTTP_CHANNELS, type OriginStats, type UnreadBodyEvent } from "./session/origin.ts";
 export type { FetchedResponse } from "./session/response.ts";
-export type { HttpRequestOptions, HttpSession } from "./session/session.ts";
+export type { HttpRequestOptions } from "./session/call-options.ts";
+export type { HttpSession } from "./session/session.ts";
 export type { Dispatcher, FormData, Headers, Request, Response } from "undici";

@@ -1,5 +1,6 @@
 import { StewardError, type Guard, type MetricSample } from "@steward/core";
 import {
+  aborted,
   Manager,
   defineDriver,
   checkOptions,
@@ -132,7 +133,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
   }
 
   #connections(origin: string): Connections {
-    const { client, http2, maxConnections, keepAliveTimeoutMs, bodyTimeoutMs, timeoutMs } = this.#options;
+    const { client, http2, maxConnections, idleConnectionTimeoutMs, bodyTimeoutMs, timeoutMs } = this.#options;
     if (client !== undefined) return new BorrowedConnections(client);
     if (this.#connect === undefined) throw this.refusal();
     const streams = http2 && origin.startsWith("https:") ? STREAMS : 1;
@@ -142,7 +143,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
       connect: this.#connect,
       streams,
       maxConnections,
-      keepAliveTimeoutMs,
+      idleConnectionTimeoutMs,
       bodyTimeoutMs,
       timeoutMs,
     });
@@ -229,11 +230,6 @@ export class HttpSessionManager extends Manager<HttpSession> {
     const { totals, origins } = this.#origins?.stats() ?? { totals: this.#past, origins: Object.freeze({}) };
     return { ...totals, origins };
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /**

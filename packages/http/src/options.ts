@@ -2,8 +2,6 @@ import { isIP } from "node:net";
 import type { BreakerOptions, Secret, SecretSource } from "@steward/core";
 import {
   breakerSchema,
-  CERT_NEEDS_KEY,
-  certNeedsKey,
   countSchema as count,
   eitherSchema as either,
   functionSchema,
@@ -11,31 +9,19 @@ import {
   isFunction,
   hasMethods,
   msSchema,
-  pemListSchema,
-  pemSchema,
   secretSchema,
   shareSchema,
+  tlsSettingsSchema,
   type OptionsSchema,
+  type TlsSettings,
 } from "@steward/core/driver";
 import type { Dispatcher } from "undici";
 import * as v from "valibot";
-import type { ProxySettings } from "./connections/connector.ts";
 import { isOverheard } from "./exchange/headers.ts";
 import type { RetrySettings } from "./exchange/retry.ts";
 
-/** Certificates for TLS. All PEM. */
-export interface HttpTlsOptions {
-  /** Authorities to trust instead of the system's. */
-  readonly ca?: string | Buffer | readonly (string | Buffer)[] | undefined;
-  /** Our certificate for mutual TLS; needs `key`. */
-  readonly cert?: string | Buffer | undefined;
-  /** The private key of `cert`. */
-  readonly key?: string | Buffer | undefined;
-  /** Opens an encrypted `key`. */
-  readonly passphrase?: string | undefined;
-  /** `false` accepts any certificate: for tests only. Default `true`. */
-  readonly rejectUnauthorized?: boolean | undefined;
-}
+/** Certificates for TLS. All PEM. The name is that of the origin. */
+export type HttpTlsOptions = Omit<TlsSettings, "servername">;
 
 /** When and how often a call is made again. */
 export interface HttpRetryOptions {
@@ -63,6 +49,14 @@ export interface HttpProxyOptions {
   readonly bypass?: readonly string[] | undefined;
 }
 
+/** The proxy as it is once checked. */
+export interface ProxySettings {
+  readonly url: string;
+  readonly username?: string | undefined;
+  readonly password?: Secret | undefined;
+  readonly bypass: readonly string[];
+}
+
 /** Options of an HTTP session. Durations are ms and at least 1; a call is never without a deadline. */
 export interface HttpSessionOptions {
   /** What paths are relative to, as in `new URL(path, baseUrl)`. Default: calls give whole URLs. */
@@ -82,7 +76,7 @@ export interface HttpSessionOptions {
   /** Longest connect, TLS included. Default 5,000. */
   readonly connectTimeoutMs?: number | undefined;
   /** How long an unused connection stays open; a server's shorter hint counts. Default 4,000. */
-  readonly keepAliveTimeoutMs?: number | undefined;
+  readonly idleConnectionTimeoutMs?: number | undefined;
   /** How long a body that fills its buffer may stay unread before its connection is taken back. Default 30,000. */
   readonly unreadBodyTimeoutMs?: number | undefined;
   /** Largest response body in bytes, as sent, and in `fetch` also once decoded. Default: no bound. */
@@ -157,19 +151,8 @@ const headers: v.GenericSchema<unknown, Record<string, string>> = v.pipe(
   ),
 );
 
-const tlsEntries = {
-  ca: v.optional(pemListSchema()),
-  cert: v.optional(pemSchema()),
-  key: v.optional(pemSchema()),
-  passphrase: v.optional(v.string()),
-  rejectUnauthorized: v.optional(v.boolean()),
-};
-
 /** Certificates as they are checked, also when a function gave them. */
-export const tlsSchema: OptionsSchema<HttpTlsOptions> = v.pipe(
-  v.strictObject(tlsEntries),
-  v.check((tls) => certNeedsKey(tls), CERT_NEEDS_KEY),
-);
+export const tlsSchema: OptionsSchema<HttpTlsOptions> = tlsSettingsSchema("servername");
 
 type TlsSource = () => HttpTlsOptions | Promise<HttpTlsOptions>;
 
@@ -190,7 +173,7 @@ const proxySchema: v.GenericSchema<unknown, ProxySettings> = v.strictObject({
 
 const interceptor = functionSchema<Dispatcher.DispatcherComposeInterceptor>("an interceptor function");
 
-/** Defaults come in last, so that rules between options can tell what was given. */
+/** Defaults come in last, so that rules between options can see what was given. */
 const entries = v.strictObject({
   baseUrl: v.optional(httpUrl),
   maxConnections: v.optional(count(1)),
@@ -200,7 +183,7 @@ const entries = v.strictObject({
   headersTimeoutMs: v.optional(ms),
   bodyTimeoutMs: v.optional(ms),
   connectTimeoutMs: v.optional(ms),
-  keepAliveTimeoutMs: v.optional(ms),
+  idleConnectionTimeoutMs: v.optional(ms),
   unreadBodyTimeoutMs: v.optional(ms),
   maxResponseBytes: v.optional(count(1)),
   http2: v.optional(v.boolean()),
@@ -228,7 +211,7 @@ const entries = v.strictObject({
 /** Options that connections are made with, which a dispatcher of one's own brings along. */
 export const OF_CONNECTIONS: readonly string[] = [
   "connectTimeoutMs",
-  "keepAliveTimeoutMs",
+  "idleConnectionTimeoutMs",
   "http2",
   "tls",
   "proxy",
@@ -294,7 +277,7 @@ type Defaulted =
   | "timeoutMs"
   | "bodyTimeoutMs"
   | "connectTimeoutMs"
-  | "keepAliveTimeoutMs"
+  | "idleConnectionTimeoutMs"
   | "unreadBodyTimeoutMs"
   | "http2"
   | "headers"
@@ -322,7 +305,7 @@ const DEFAULTS: Filled = {
   timeoutMs: 30_000,
   bodyTimeoutMs: 30_000,
   connectTimeoutMs: 5_000,
-  keepAliveTimeoutMs: 4_000,
+  idleConnectionTimeoutMs: 4_000,
   unreadBodyTimeoutMs: 30_000,
   http2: false,
   headers: {},

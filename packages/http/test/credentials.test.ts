@@ -262,6 +262,6 @@ t.test("an answer without an end, that says to come back, does not hold the call
   });
   const since = performance.now();
   t.equal(await (await http.client.request("/")).body.text(), "ok");
-  t.ok(performance.now() - since < 5_000);
+  t.ok(performance.now() - since < 15_000, "of 20 s");
   t.match(http.stats(), { succeeded: 1, retried: 1, inUse: 0 });
 });

@@ -1,8 +1,8 @@
 import { StewardError, type HistogramValue, type MetricSample, type MetricsSource } from "@steward/core";
 import { assertShape, describeError } from "@steward/core/driver";
 import { METRICS } from "./metrics.ts";
-import { readShape } from "./options.ts";
-import { Pace } from "./pace.ts";
+import { readShape, type ReadOptions } from "./options.ts";
+import { TimeSlice } from "./time-slice.ts";
 
 /** A source of metrics, with the descriptions of those that are not Steward's own. */
 export interface DescribedSource extends MetricsSource {
@@ -12,12 +12,6 @@ export interface DescribedSource extends MetricsSource {
 
 /** One source, or several. */
 export type Sources = DescribedSource | readonly DescribedSource[];
-
-/** How sources are read. */
-export interface ReadOptions {
-  /** Called for a source that failed and for metrics that contradict each other; the rest is exported all the same. */
-  readonly onProblem?: ((problem: StewardError) => void) | undefined;
-}
 
 /** One series of a family. */
 export interface Series {
@@ -41,8 +35,8 @@ export interface Family {
  */
 export async function gather(sources: Sources, options: ReadOptions = {}): Promise<ReadonlyMap<string, Family>> {
   const gathering = new Gathering(options);
-  const pace = new Pace();
-  for (const _sample of gathering.read(sources)) if (pace.isOver) await pace.rest();
+  const slice = new TimeSlice();
+  for (const _sample of gathering.read(sources)) if (slice.isOver) await slice.rest();
   return gathering.families;
 }
 
@@ -139,7 +133,7 @@ function added(a: Series["value"], b: Series["value"]): Series["value"] | undefi
 }
 
 /**
- * The same source with more attributes on each of its series, to tell two containers of one process apart.
+ * The same source with more attributes on each of its series, to distinguish two containers of one process.
  *
  * @example
  * ```ts

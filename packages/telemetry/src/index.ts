@@ -1,7 +1,8 @@
 export { TELEMETRY_CODES, type TelemetryCode } from "./errors.ts";
-export { withAttributes, type DescribedSource, type ReadOptions, type Sources } from "./gather.ts";
-export { Counter, Gauge, Meter, type HistogramOptions, type MeterOptions, type MetricOptions } from "./meter.ts";
+export { withAttributes, type DescribedSource, type Sources } from "./gather.ts";
+export { Counter, Gauge, Meter } from "./meter.ts";
 export { METRICS, type MetricDescription } from "./metrics.ts";
+export type { HistogramOptions, MeterOptions, MetricOptions, ReadOptions } from "./options.ts";
 export { prometheusName } from "./prometheus/names.ts";
 export { metricsRoute, type MetricsRoute } from "./prometheus/route.ts";
 export { prometheusText } from "./prometheus/text.ts";

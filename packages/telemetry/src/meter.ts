@@ -1,29 +1,14 @@
 import { StewardError, type MetricSample } from "@steward/core";
 import { assertShape, Histogram } from "@steward/core/driver";
 import type { DescribedSource } from "./gather.ts";
-import { histogramShape, meterShape, metricShape } from "./options.ts";
-
-/** What a metric of yours is called and means. */
-export interface MetricOptions {
-  /** Attributes of this series. Values of a small, fixed set only: each combination is a series that stays. */
-  readonly attributes?: Readonly<Record<string, string>> | undefined;
-  /** What the metric says, in one sentence. */
-  readonly help?: string | undefined;
-  /** Unit in UCUM, such as `s`, `By` or `{job}`. Default `1`. */
-  readonly unit?: string | undefined;
-}
-
-/** What a histogram of yours is called, means and distinguishes. */
-export interface HistogramOptions extends MetricOptions {
-  /** Upper bounds of its buckets, ascending. Default: durations from 50 us to 10 s, in s. */
-  readonly bounds?: readonly number[] | undefined;
-}
-
-/** How much a meter keeps. */
-export interface MeterOptions {
-  /** Series in all; recordings of further ones go to one per metric, with the attribute `overflow`. Default 2,000. */
-  readonly maxSeries?: number | undefined;
-}
+import {
+  histogramShape,
+  meterShape,
+  metricShape,
+  type HistogramOptions,
+  type MeterOptions,
+  type MetricOptions,
+} from "./options.ts";
 
 /** A number that only grows, with its attributes bound: adding allocates nothing. */
 export class Counter {

@@ -1,11 +1,12 @@
 export { WebSocketClient, type SessionTarget } from "./client/client.ts";
-export type { Message } from "./client/inbox.ts";
+export type { Message } from "./client/messages/inbox.ts";
 export type { RoomListener, RoomMessage } from "./client/rooms.ts";
 export type { ResumeHook, Resumption, SessionEvents, SessionState } from "./client/plan.ts";
 export { WebSocketSession } from "./client/session.ts";
 export { WEBSOCKET_CODES, type WebSocketCode } from "./errors.ts";
 export { webSocketSession, WebSocketSessionManager } from "./manager.ts";
-export type { HeadersSource, WebSocketSessionOptions, WebSocketTls } from "./options.ts";
+export type { HeadersSource, WebSocketSessionOptions } from "./options.ts";
+export type { TlsSettings } from "@steward/core/driver";
 export { jsonCalls, type CallProtocol, type Payload, type RemoteFailure, type Reply } from "./wire/protocol.ts";
 export { WebSocketHub, type BroadcastOptions, type HubEvents } from "./hub/hub.ts";
 export { webSocketHub, WebSocketHubManager } from "./hub/manager.ts";

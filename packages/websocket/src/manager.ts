@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { Guard, type MetricSample } from "@steward/core";
 import {
+  connectTls,
   checkOptions,
   Manager,
   defineDriver,
@@ -10,13 +11,13 @@ import {
 } from "@steward/core/driver";
 import type { ClientOptions } from "ws";
 import { WebSocketClient, type SessionTarget } from "./client/client.ts";
-import type { Target } from "./client/dial.ts";
+import type { Target } from "./client/connection/dial.ts";
 import type { SessionPlan } from "./client/plan.ts";
 import { judge, probe, withSessions } from "./health.ts";
 import { urls, webSocketSchema, type WebSocketSessionOptions, type WebSocketSettings } from "./options.ts";
 
 /**
- * Looks after WebSocket sessions: they reconnect, resume, find dead peers, and tell of every message what became of it.
+ * Looks after WebSocket sessions: they reconnect, resume, find dead peers, and report of every message what became of it.
  *
  * @example
  * ```ts
@@ -39,14 +40,14 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
     super("websocket", context);
     const { name: resource, clock } = this;
     this.#settings = checkOptions(resource, webSocketSchema, options);
-    const { timeoutMs, maxInFlight, maxSessions } = this.#settings;
+    const { timeoutMs, maxConcurrent, maxSessions } = this.#settings;
     const refusal = (): ReturnType<typeof this.unavailable> => this.unavailable();
     const { breaker } = this.#settings;
     this.#sends = new Guard({ resource, clock, timeoutMs, refusal });
     this.#calls = new Guard({
       ...this.guardBasis(),
       timeoutMs,
-      maxConcurrent: maxInFlight,
+      maxConcurrent,
       maxPending: 0,
       breaker: breaker === false ? undefined : breaker,
       judge,
@@ -87,7 +88,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       this.#settings;
     const own = target.headers ?? headers;
     const options: ClientOptions & { closeTimeout: number } = {
-      ...tls,
+      ...connectTls(tls),
       perMessageDeflate: deflate,
       maxPayload: maxPayloadBytes,
       closeTimeout: closeTimeoutMs,

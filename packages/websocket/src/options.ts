@@ -1,36 +1,22 @@
 import type { BreakerOptions } from "@steward/core";
 import {
   breakerSchema,
-  CERT_NEEDS_KEY,
-  certNeedsKey,
   countSchema,
   functionSchema,
   givenSchema,
   hasMethods,
   msSchema,
-  pemSchema,
+  tlsSettingsSchema,
   type OptionsSchema,
+  type TlsSettings,
+  reconnectSchema,
+  type BackoffBounds,
+  type ReconnectOptions,
 } from "@steward/core/driver";
 import * as v from "valibot";
 import type { ResumeHook } from "./client/plan.ts";
-import { overheard } from "./client/plaintext.ts";
+import { overheard } from "./client/connection/plaintext.ts";
 import { jsonCalls, type CallProtocol } from "./wire/protocol.ts";
-
-/** Certificates for TLS. All PEM. */
-export interface WebSocketTls {
-  /** Authorities to trust instead of the system's. */
-  readonly ca?: string | Buffer | undefined;
-  /** Our certificate for mutual TLS; goes with `key`. */
-  readonly cert?: string | Buffer | undefined;
-  /** The private key of `cert`. */
-  readonly key?: string | Buffer | undefined;
-  /** Opens an encrypted `key`. */
-  readonly passphrase?: string | undefined;
-  /** Name that the server's certificate must be for. Default: the host. */
-  readonly servername?: string | undefined;
-  /** `false` accepts any certificate: for tests only. Default `true`. */
-  readonly rejectUnauthorized?: boolean | undefined;
-}
 
 /** Headers, or a function that is asked before every connect, such as for a token. */
 export type HeadersSource =
@@ -48,7 +34,7 @@ export interface WebSocketSessionOptions {
   /** Lets `authorization`, and a user and password in `url`, go to another machine over `ws:`. Default `false`. */
   readonly plaintext?: boolean | undefined;
   /** Certificates. Default: the system's. */
-  readonly tls?: WebSocketTls | undefined;
+  readonly tls?: TlsSettings | undefined;
   /** Compresses messages; costs CPU, and memory for each connection. Default `false`. */
   readonly deflate?: boolean | undefined;
   /** Largest message that is accepted. Default 16 MiB. */
@@ -65,10 +51,8 @@ export interface WebSocketSessionOptions {
   readonly heartbeatMs?: number | undefined;
   /** Time to answer a ping, after which the connection is ended. Default 1,000. */
   readonly heartbeatTimeoutMs?: number | undefined;
-  /** Longest first pause between attempts to reconnect; drawn from 0 up, then doubling. Default 100. */
-  readonly reconnectMinMs?: number | undefined;
-  /** Longest pause; also the spread when a server says that it goes away. Default 1,000; more where clients are many. */
-  readonly reconnectMaxMs?: number | undefined;
+  /** Pauses between attempts to reconnect, drawn from 0 up; `maxMs` is also the spread when a server says that it goes away. Default 100 to 1,000; more where clients are many. */
+  readonly reconnect?: ReconnectOptions | undefined;
   /** While there is no connection, sends and calls are refused (`reject`, default), or `wait` within their deadlines and the bounds below. */
   readonly offline?: "reject" | "wait" | undefined;
   /** Messages of a session that the system has not taken yet. Default 1,000. */
@@ -76,7 +60,7 @@ export interface WebSocketSessionOptions {
   /** Their bytes. Default 1 MiB. */
   readonly maxQueuedBytes?: number | undefined;
   /** Calls without a reply, of all sessions. Default 10,000. */
-  readonly maxInFlight?: number | undefined;
+  readonly maxConcurrent?: number | undefined;
   /** A circuit breaker for calls: it opens when there is no reply in time or connections break; errors that the other side answers do not count. `false` for none. Default: on. */
   readonly breaker?: BreakerOptions | false | undefined;
   /** Messages that a `for await` may be behind before the socket is paused. Default 1,000. */
@@ -97,11 +81,11 @@ type Optional = "headers" | "tls" | "resume";
 
 /** Options with their defaults. */
 export type WebSocketSettings = {
-  readonly [K in Exclude<keyof WebSocketSessionOptions, Optional | "url">]-?: Exclude<
+  readonly [K in Exclude<keyof WebSocketSessionOptions, Optional | "url" | "reconnect">]-?: Exclude<
     WebSocketSessionOptions[K],
     undefined
   >;
-} & Pick<WebSocketSessionOptions, Optional> & { readonly url: readonly string[] };
+} & Pick<WebSocketSessionOptions, Optional> & { readonly url: readonly string[]; readonly reconnect: BackoffBounds };
 
 const duration = msSchema();
 const durationOrNone = msSchema(0);
@@ -121,18 +105,6 @@ export const urls: v.GenericSchema<unknown, readonly string[]> = v.pipe(
   v.transform((given) => (typeof given === "string" ? [given] : given)),
 );
 
-const tls = v.pipe(
-  v.strictObject({
-    ca: v.optional(pemSchema()),
-    cert: v.optional(pemSchema()),
-    key: v.optional(pemSchema()),
-    passphrase: v.optional(v.string()),
-    servername: v.optional(v.string()),
-    rejectUnauthorized: v.optional(v.boolean()),
-  }),
-  v.check((tls) => certNeedsKey(tls), CERT_NEEDS_KEY),
-);
-
 const protocol = givenSchema<CallProtocol>(
   (given) => hasMethods(given, "encode", "decode"),
   "an object with encode(id, body) and decode(data, isBinary)",
@@ -149,7 +121,7 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
     protocols: v.optional(v.array(v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "is no subprotocol name"))), []),
     headers: v.optional(v.union([v.record(v.string(), v.string()), functionSchema<() => Record<string, string>>()])),
     plaintext: v.optional(v.boolean(), false),
-    tls: v.optional(tls),
+    tls: v.optional(tlsSettingsSchema()),
     deflate: v.optional(v.boolean(), false),
     maxPayloadBytes: v.optional(countSchema(1), 16 * 1_048_576),
     connectTimeoutMs: v.optional(duration, 1_500),
@@ -158,12 +130,11 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
     silenceMs: v.optional(duration, 500),
     heartbeatMs: v.optional(duration, 15_000),
     heartbeatTimeoutMs: v.optional(duration, 1_000),
-    reconnectMinMs: v.optional(duration, 100),
-    reconnectMaxMs: v.optional(duration, 1_000),
+    reconnect: v.optional(reconnectSchema({ minMs: 100, maxMs: 1_000 }), {}),
     offline: v.optional(v.picklist(["reject", "wait"]), "reject"),
     maxQueued: v.optional(countSchema(1), 1_000),
     maxQueuedBytes: v.optional(countSchema(1), 1_048_576),
-    maxInFlight: v.optional(countSchema(1), 10_000),
+    maxConcurrent: v.optional(countSchema(1), 10_000),
     breaker: v.optional(breakerSchema(), {}),
     maxUnread: v.optional(countSchema(1), 1_000),
     maxSessions: v.optional(countSchema(1), 100),
@@ -172,7 +143,6 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
     resume: v.optional(functionSchema<ResumeHook>()),
     protocol: v.optional(protocol, jsonCalls),
   }),
-  v.check((o) => o.reconnectMinMs <= o.reconnectMaxMs, "reconnectMaxMs may not be smaller than reconnectMinMs"),
   v.check((o) => o.tls === undefined || o.url.some((one) => one.startsWith("wss:")), "tls needs a wss: URL"),
   v.check(
     ({ url, headers, plaintext }) => plaintext || !url.some((one) => overheard(one, ofRecord(headers)) !== undefined),

@@ -11,7 +11,7 @@ import {
   type CallProtocol,
   type Resumption,
 } from "../src/index.ts";
-import { Pauses } from "../src/client/pauses.ts";
+import { Pauses } from "../src/client/connection/pauses.ts";
 import { closeCode, hubFor, plainFor, proxyFor, sessionsFor } from "./setup.ts";
 
 const { authority, serverCert, serverKey } = testCertificates;
@@ -71,7 +71,7 @@ t.test("a hub without a handler refuses calls, and says so", async (t) => {
 
 t.test("an unencodable body rejects its own call, and takes no place", async (t) => {
   const hub = await hubFor(t, echo);
-  const manager = await sessionsFor(t, { url: hub.url, maxInFlight: 1 });
+  const manager = await sessionsFor(t, { url: hub.url, maxConcurrent: 1 });
   t.match(await failure(manager.client.call(1n)), { name: "TypeError" });
   t.equal(await manager.client.call("next"), "next");
 });
@@ -190,9 +190,9 @@ t.test("a send that its caller gave up is not sent", async (t) => {
   t.same(got, ["after"]);
 });
 
-t.test("more calls at once than maxInFlight are refused", async (t) => {
+t.test("more calls at once than maxConcurrent are refused", async (t) => {
   const hub = await hubFor(t, { call: () => new Promise(() => {}) });
-  const { client } = await sessionsFor(t, { url: hub.url, maxInFlight: 2, timeoutMs: 100 });
+  const { client } = await sessionsFor(t, { url: hub.url, maxConcurrent: 2, timeoutMs: 100 });
   const codes = await Promise.all([1, 2, 3].map(async (i) => (await failure(client.call(i))).code));
   t.same(codes, ["DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "OVERLOADED"]);
 });
@@ -437,7 +437,7 @@ t.test(
 );
 
 t.test("pauses between attempts are drawn at random up to a bound that doubles", async (t) => {
-  const pauses = new Pauses({ reconnectMinMs: 100, reconnectMaxMs: 400 });
+  const pauses = new Pauses({ reconnect: { minMs: 100, maxMs: 400 } });
   const drawn = (draw: () => number): [number, number] => {
     const all = Array.from({ length: 300 }, draw);
     return [Math.min(...all), Math.max(...all)];
@@ -545,7 +545,7 @@ t.test("options: typos, contradictions and wrong values are refused", async (t) 
   t.match(wrong({ url: [] }), /at least one URL/);
   t.match(wrong({ url: "ws://x", tls: {} }), /tls needs a wss: URL/);
   t.match(wrong({ url: "wss://x", tls: { cert: "c" } }), /cert and key need each other/);
-  t.match(wrong({ url: "ws://x", reconnectMinMs: 2_000 }), /reconnectMaxMs may not be smaller/);
+  t.match(wrong({ url: "ws://x", reconnect: { minMs: 2_000 } }), /maxMs must not be shorter/);
   t.match(wrong({ url: "ws://x", protocols: ["a b"] }), /no subprotocol name/);
   t.match(wrong({ url: "ws://x", silenceMs: 0 }), /at least 1 ms/);
   t.equal(webSocketSession("feed", { url: "ws://x" }).name, "feed");

@@ -2,7 +2,7 @@ import type { CallCredentials, ChannelInterface, Metadata, status as codes, Stat
 import { currentContext, isStewardError, StewardError, systemClock } from "@steward/core";
 import { describeError, GuardedUse, type Verdict } from "@steward/core/driver";
 import { causeOfStatus, statusOfRefusal, StatusFailure, verdictOn } from "../status.ts";
-import type { Link } from "./link.ts";
+import type { CarriedCall, Link } from "./link.ts";
 import { SLACK_MS, withDeadline } from "./wire-deadline.ts";
 import type { CallListener, CallOwner, ChannelCall, MessageContext, MethodKind } from "./types.ts";
 
@@ -21,6 +21,10 @@ class CallUse extends GuardedUse {
     this.#call = call;
   }
 
+  override get operation(): string {
+    return this.#call.path;
+  }
+
   protected override begin(): void {
     this.#call.begin();
   }
@@ -36,10 +40,11 @@ class CallUse extends GuardedUse {
  * Until it has its place, what the client does is kept; then it goes straight down. Hot code: one look at the clock
  * for what arrives, and nothing is made for a call that its plain form does not need.
  */
-export class ManagedCall implements ChannelCall, CallListener {
+export class ManagedCall implements ChannelCall, CallListener, CarriedCall {
   readonly #owner: CallOwner;
   readonly #use: CallUse = new CallUse(this);
-  readonly #path: string;
+  /** Its method: `/package.Service/Method`. */
+  readonly path: string;
   /** As its caller asked for it, in ms since 1970. */
   readonly #deadline: Date | number;
   readonly #host: string | null | undefined;
@@ -67,7 +72,7 @@ export class ManagedCall implements ChannelCall, CallListener {
     flags: Flags,
   ) {
     this.#owner = owner;
-    this.#path = path;
+    this.path = path;
     this.#deadline = deadline;
     this.#host = host;
     this.#parent = parent;
@@ -78,7 +83,7 @@ export class ManagedCall implements ChannelCall, CallListener {
   start(metadata: Metadata, listener: CallListener): void {
     this.#listener = listener;
     this.#metadata = metadata;
-    if (this.#end !== undefined) return this.#tell(this.#end);
+    if (this.#end !== undefined) return this.#deliver(this.#end);
     this.#owner.guard.enter(this.#use, { timeoutMs: this.#bound() });
   }
 
@@ -110,7 +115,7 @@ export class ManagedCall implements ChannelCall, CallListener {
   begin(): void {
     const { dress, unsent, clock } = this.#owner;
     try {
-      const dressed = dress(this.#path, this.#metadata as Metadata, this.#credentials !== undefined); // `start` came first
+      const dressed = dress(this.path, this.#metadata as Metadata, this.#credentials !== undefined); // `start` came first
       if (!(dressed instanceof Promise)) return this.#launch(dressed, this.#use.startedAt ?? clock.now());
       unsent.add(this);
       dressed
@@ -139,7 +144,7 @@ export class ManagedCall implements ChannelCall, CallListener {
 
   #create(link: Link, deadline: number): ChannelCall {
     try {
-      return link.channel.createCall(this.#path, deadline, this.#host, this.#parent, this.#flags);
+      return link.channel.createCall(this.path, deadline, this.#host, this.#parent, this.#flags);
     } catch (cause) {
       const { resource } = this.#owner;
       const message = `${resource}: the channel takes no calls: ${describeError(cause)}`;
@@ -188,7 +193,7 @@ export class ManagedCall implements ChannelCall, CallListener {
     if (this.#listener === undefined) return;
     this.#inner?.cancelWithStatus(code, details);
     this.#use.fail(cause);
-    this.#tell(this.#end);
+    this.#deliver(this.#end);
   }
 
   setCredentials(credentials: CallCredentials): void {
@@ -256,11 +261,11 @@ export class ManagedCall implements ChannelCall, CallListener {
     if (this.#end !== undefined) return;
     this.#end = statusOfRefusal(error);
     this.#inner?.cancelWithStatus(this.#end.code, this.#end.details);
-    this.#tell(this.#end);
+    this.#deliver(this.#end);
   }
 
   /** Never in the turn of the client's own call: no caller expects an answer before the request is sent. */
-  #tell(status: StatusObject): void {
+  #deliver(status: StatusObject): void {
     process.nextTick(() => this.#listener?.onReceiveStatus(status));
   }
 }

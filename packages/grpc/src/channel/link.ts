@@ -2,14 +2,21 @@ import { Client, connectivityState, credentials, type ChannelInterface } from "@
 import { StewardError, type Clock, type Timer } from "@steward/core";
 import { timingWheelOf, TimerEntry } from "@steward/core/driver";
 import { checkHealth, isSilence } from "../health.ts";
-import type { ManagedCall } from "./call.ts";
 
-/** What a link watches for, and whom it tells. */
+/** What a link knows of a call that it carries. */
+export interface CarriedCall {
+  /** When it got its place, in ms of the clock. */
+  readonly startedAt: number | undefined;
+  /** Its connection ends it. */
+  fail(error: unknown): void;
+}
+
+/** What a link watches for, and to whom it reports. */
 export interface LinkSettings {
   readonly resource: string;
   readonly clock: Clock;
   readonly connectTimeoutMs: number;
-  readonly stallMs: number;
+  readonly silenceMs: number;
   /** False for a channel that is not ours: it can be neither replaced nor closed. */
   readonly owned: boolean;
   /** It has been without a connection for too long, or is silent: no new call should go there. */
@@ -48,8 +55,8 @@ export class Link {
   /** For health checks, past the guard. */
   readonly client: Client;
   readonly #settings: LinkSettings;
-  readonly #waiting = new Set<ManagedCall>();
-  readonly #streams = new Set<ManagedCall>();
+  readonly #waiting = new Set<CarriedCall>();
+  readonly #streams = new Set<CarriedCall>();
   readonly #stall: StallWatch = new StallWatch(() => this.#look());
   #heardAt: number;
   #readyAt = Number.NEGATIVE_INFINITY;
@@ -68,7 +75,7 @@ export class Link {
     this.client = new Client(channel.getTarget(), credentials.createInsecure(), { channelOverride: channel });
     this.#settings = settings;
     this.#heardAt = this.#unreadyAt = settings.clock.now();
-    this.#patienceMs = settings.stallMs;
+    this.#patienceMs = settings.silenceMs;
     if (settings.owned) this.#follow();
   }
 
@@ -86,18 +93,18 @@ export class Link {
     return !this.#isClosed && this.channel.getConnectivityState(false) === connectivityState.READY;
   }
 
-  add(call: ManagedCall): void {
+  add(call: CarriedCall): void {
     this.#waiting.add(call);
     if (!this.#stall.isSet && this.#settings.owned && !this.#isClosed)
-      this.#lookAt(this.#settings.clock.now() + this.#settings.stallMs);
+      this.#lookAt(this.#settings.clock.now() + this.#settings.silenceMs);
   }
 
   /** The call is a stream that has begun: it may be silent. */
-  answered(call: ManagedCall): void {
+  answered(call: CarriedCall): void {
     if (this.#waiting.delete(call)) this.#streams.add(call);
   }
 
-  remove(call: ManagedCall): void {
+  remove(call: CarriedCall): void {
     if (!this.#waiting.delete(call)) this.#streams.delete(call);
     if (this.#emptied !== undefined && this.size === 0) this.#emptied();
   }
@@ -105,7 +112,7 @@ export class Link {
   /** Something arrived. */
   heard(now: number): void {
     this.#heardAt = now;
-    this.#patienceMs = this.#settings.stallMs;
+    this.#patienceMs = this.#settings.silenceMs;
   }
 
   /** Calls `then` once no call is left. */
@@ -156,20 +163,20 @@ export class Link {
 
   /** Looks whether calls wait on a connection from which nothing came for a while, and asks it if so. */
   #look(): void {
-    const { clock, stallMs } = this.#settings;
+    const { clock, silenceMs } = this.#settings;
     const [oldest] = this.#waiting;
     if (oldest === undefined || this.#isClosed) return;
     const now = clock.now();
-    const due = Math.max(this.#heardAt + stallMs, (oldest.startedAt ?? now) + stallMs, this.#nextLookAt);
+    const due = Math.max(this.#heardAt + silenceMs, (oldest.startedAt ?? now) + silenceMs, this.#nextLookAt);
     if (due > now) return this.#lookAt(due);
-    if (!this.isReady || this.#isChecking) return this.#lookAt(now + stallMs);
+    if (!this.isReady || this.#isChecking) return this.#lookAt(now + silenceMs);
     void this.#ask(now);
   }
 
   async #ask(since: number): Promise<void> {
-    const { clock, stallMs } = this.#settings;
+    const { clock, silenceMs } = this.#settings;
     this.#isChecking = true;
-    const silent = await checkHealth(this.client, "", { timeoutMs: stallMs }).then(
+    const silent = await checkHealth(this.client, "", { timeoutMs: silenceMs }).then(
       () => false,
       (error: unknown) => isSilence(error),
     );

@@ -65,12 +65,12 @@ export class Links {
       link.endUnsent(why);
       return this.#retire(link, RETIRE_MS, () => true);
     }
-    const { clock, stallMs } = this.#settings;
+    const { clock, silenceMs } = this.#settings;
     const since = clock.now();
     // One that speaks again was only slow: its calls may finish.
     this.#retire(
       link,
-      stallMs,
+      silenceMs,
       () => {
         if (link.heardAt > since) return false;
         this.#lost += link.size;

@@ -51,7 +51,7 @@ function serviceConfig({ serviceConfig: given, loadBalancing, retry, hedging }: 
   return { loadBalancingConfig: [{ [loadBalancing]: {} }], methodConfig, ...throttling };
 }
 
-function channelOptions(address: string, options: CheckedGrpcOptions, serverName: string | undefined): ChannelOptions {
+function channelOptions(address: string, options: CheckedGrpcOptions, servername: string | undefined): ChannelOptions {
   return {
     // A record in DNS would replace the config below, with retries that were not asked for.
     "grpc.service_config_disable_resolution": 1,
@@ -63,8 +63,8 @@ function channelOptions(address: string, options: CheckedGrpcOptions, serverName
     // Channels for one address share connections otherwise, so a new channel would get the dead one back.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.service_config": JSON.stringify(serviceConfig(options)),
-    "grpc.initial_reconnect_backoff_ms": options.reconnectDelayMs,
-    "grpc.max_reconnect_backoff_ms": options.maxReconnectDelayMs,
+    "grpc.initial_reconnect_backoff_ms": options.reconnect.minMs,
+    "grpc.max_reconnect_backoff_ms": options.reconnect.maxMs,
     "grpc.keepalive_time_ms": options.keepaliveMs,
     "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMs,
     "grpc.keepalive_permit_without_calls": options.keepaliveWhenIdle ? 1 : 0,
@@ -72,13 +72,17 @@ function channelOptions(address: string, options: CheckedGrpcOptions, serverName
     "grpc.max_send_message_length": options.maxSendBytes,
     // The proxy of the environment is another machine, for which localhost is itself.
     ...(staysHere(address) ? { "grpc.enable_http_proxy": 0 } : {}),
-    ...(serverName === undefined
+    ...(servername === undefined
       ? {}
-      : { "grpc.ssl_target_name_override": serverName, "grpc.default_authority": serverName }),
+      : { "grpc.ssl_target_name_override": servername, "grpc.default_authority": servername }),
   };
 }
 
-const bytes = (pem: string | Buffer | undefined): Buffer | null => (pem === undefined ? null : Buffer.from(pem));
+/** grpc-js takes several behind one another, not as a list. */
+function bytes(pem: GrpcTlsOptions["ca"]): Buffer | null {
+  if (pem === undefined) return null;
+  return Buffer.concat([pem].flat().flatMap((one) => [Buffer.from(one), Buffer.from("\n")]));
+}
 
 /** @param ip what the certificate has to be for, where that is no name. */
 function credentialsOf(tls: boolean | GrpcTlsOptions, ip: string | undefined): ChannelCredentials {
@@ -100,12 +104,12 @@ export function makeChannel(
   options: CheckedGrpcOptions,
   tls: boolean | GrpcTlsOptions,
 ): ChannelInterface {
-  const serverName = typeof tls === "object" ? tls.serverName : undefined;
-  const ip = serverName === undefined ? ipOf(address) : undefined;
+  const servername = typeof tls === "object" ? tls.servername : undefined;
+  const ip = servername === undefined ? ipOf(address) : undefined;
   return new ClosingChannel(
     address,
     credentialsOf(tls, ip),
-    channelOptions(address, options, serverName),
+    channelOptions(address, options, servername),
     ip !== undefined,
   );
 }

@@ -1,7 +1,6 @@
 import type { ChannelInterface, Metadata } from "@grpc/grpc-js";
 import type { Clock, Guard } from "@steward/core";
-import type { ManagedCall } from "./call.ts";
-import type { Link } from "./link.ts";
+import type { CarriedCall, Link } from "./link.ts";
 
 /** A call as a channel makes it; grpc-js has no public name for it. */
 export type ChannelCall = ReturnType<ChannelInterface["createCall"]>;
@@ -30,7 +29,7 @@ export interface CallOwner {
   /** Whether the channel below may make several attempts, each with what is left of the time then. */
   readonly hasAttempts: boolean;
   /** Calls that have their place and still wait for what they carry. */
-  readonly unsent: Set<ManagedCall>;
+  readonly unsent: Set<CarriedCall>;
   /** What is known of a method; `undefined` for methods of clients that were made elsewhere. */
   kindOf(path: string): MethodKind | undefined;
   /** Adds what every call carries. */

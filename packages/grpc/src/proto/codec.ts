@@ -70,7 +70,7 @@ function message<T>(name: string): MessageTypeDefinition<T, T> {
 export type ServingStatus = "UNKNOWN" | "SERVING" | "NOT_SERVING" | "SERVICE_UNKNOWN";
 
 /** Methods of `grpc.health.v1.Health`. */
-export const healthService: ServiceDefinition = wellKnown["grpc.health.v1.Health"] as unknown as ServiceDefinition; // declared above
+export const healthService: ServiceDefinition = wellKnown["grpc.health.v1.Health"] as ServiceDefinition; // declared above
 
 /** The file of `grpc.health.v1`, for reflection. */
 export const healthPackage: PackageDefinition = Object.fromEntries(

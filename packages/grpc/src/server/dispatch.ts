@@ -8,7 +8,7 @@ import {
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import { runWithContext, StewardError, systemClock, type Clock, type Guard } from "@steward/core";
-import { publishServing } from "@steward/core/driver";
+import { publishServing, publishUnhandled } from "@steward/core/driver";
 import { statusOfError } from "../status.ts";
 import type { AnyHandler, GrpcCallContext, ServerCall } from "./handlers.ts";
 
@@ -84,11 +84,11 @@ class Dispatch {
 
   /** Readable or writable, as the method's definition says. */
   #readable(): Readable {
-    return this.#call as unknown as Readable;
+    return this.#call as unknown as Readable; // where the method takes a stream
   }
 
   #writable(): Writable {
-    return this.#call as unknown as Writable;
+    return this.#call as unknown as Writable; // where the method answers with a stream
   }
 
   #context(): GrpcCallContext {
@@ -132,6 +132,8 @@ class Dispatch {
     else if (!this.#call.cancelled)
       this.#call.emit("error", { ...status, metadata: status.metadata ?? new Metadata() });
     // Last: whatever it does, the caller has the answer.
-    if (status.code === codes.INTERNAL) this.#settings.onError(error, this.#method.path);
+    if (status.code !== codes.INTERNAL) return;
+    publishUnhandled("rpc", error, { name: this.#method.path });
+    this.#settings.onError(error, this.#method.path);
   }
 }

@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
 import { Guard, StewardError } from "@steward/core";
 import {
+  aborted,
   checkOptions,
   describeError,
   Manager,
@@ -203,11 +204,6 @@ export class GrpcServerManager extends Manager<GrpcServer> {
       ...this.#guard.stats(),
     };
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 /** `package.Service`, from the path of any of its methods. */

@@ -54,7 +54,7 @@ export interface GrpcServerOptions {
   readonly maxConnectionAgeMs?: number | undefined;
   /** Interceptors of grpc-js. */
   readonly interceptors?: readonly ServerInterceptor[] | undefined;
-  /** Called with handlers' errors that callers only see as INTERNAL. Default: they are not reported. */
+  /** Called with handlers' errors that callers only see as INTERNAL. Default: they are only published on `CHANNELS.unhandled`. */
   readonly onError?: ((error: unknown, path: string) => void) | undefined;
   /** Further options of grpc-js; ours win. */
   readonly serverOptions?: Readonly<ServerOptions> | undefined;

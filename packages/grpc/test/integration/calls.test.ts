@@ -19,7 +19,7 @@ import {
 } from "../../src/index.ts";
 import { CHANNELS, isStewardError, runWithContext } from "@steward/core";
 import { specOf } from "@steward/core/container";
-import { Alarm, failure, testCertificates, until } from "@steward/testing";
+import { Alarm, failure, operationsOf, testCertificates, until } from "@steward/testing";
 import t from "tap";
 import { grpcForTests, testGrpcChannel } from "../../src/testing.ts";
 import { nothing, pair } from "../pair.ts";
@@ -51,6 +51,12 @@ t.test("all four kinds of calls go through, as on any client of grpc-js", async 
   t.equal((await replies.next()).done, true);
   await until(() => it.manager.stats()["inUse"] === 0);
   t.match(it.manager.stats(), { started: 4, succeeded: 4, failed: 0, connected: true });
+});
+
+t.test("events of calls name the method", async (t) => {
+  await using it = await pair();
+  const operations = await operationsOf(() => status(it.client, { id: "a" }));
+  t.ok(operations.includes("/clips.v1.Renderer/Status"), String(operations));
 });
 
 t.test("clients of several services share a channel", async (t) => {
@@ -445,7 +451,7 @@ t.test("TLS: the server's authority, our certificate, and its renewal", async (t
   let asked = 0;
   const mutual = (): object => {
     asked++;
-    return { ca: authority, cert: clientCert, key: clientKey, serverName: "localhost" };
+    return { ca: authority, cert: clientCert, key: clientKey, servername: "localhost" };
   };
   await using manager = await new GrpcChannelManager({ address, service: Renderer, tls: mutual }).start();
   t.match(JSON.parse((await status(manager.client, { id: "peer" })).said), { subject: { CN: "test client" } });

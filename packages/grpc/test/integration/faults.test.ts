@@ -12,7 +12,7 @@ import { grpcForTests } from "../../src/testing.ts";
 const { authority, serverCert, serverKey } = testCertificates;
 
 /** Short, so that the tests are; long enough for a busy machine to connect and to answer within. */
-const quick = { connectTimeoutMs: 1_000, stallMs: 200, reconnectDelayMs: 20, maxReconnectDelayMs: 100 };
+const quick = { connectTimeoutMs: 1_000, silenceMs: 200, reconnect: { minMs: 20, maxMs: 100 } };
 
 interface Setup extends AsyncDisposable {
   readonly proxy: FaultProxy;
@@ -79,7 +79,7 @@ t.test("a stream on a half-open connection ends too, once a probe has noticed", 
 
 t.test("a connection on which only a call is slow stays", async (t) => {
   await using server = await startProgram("server");
-  await using it = await setup(server, { stallMs: 500 });
+  await using it = await setup(server, { silenceMs: 500 });
   t.match(await status(it.client, { id: "slow", waitMs: 1_500 }), { said: "hello slow" });
   t.match(it.manager.stats(), { rebuilt: 0, lost: 0 });
   t.equal(it.proxy.stats().total, 1);

@@ -42,6 +42,6 @@ t.test("one connection that opens, resets, stuffs and forgets streams leaves not
     }
   });
   t.ok(ratio < 1.05, `${before.bytes} bytes before, ${after.bytes} after`);
-  t.equal(after.descriptors, before.descriptors);
+  t.ok(after.descriptors <= before.descriptors, `${before.descriptors} descriptors before, ${after.descriptors} after`);
   t.match(server.stats(), { inUse: 0, pending: 0 });
 });

@@ -9,7 +9,7 @@ export interface Connection {
   decline(abort: (error?: Error) => void): void;
   /** The request is over, or was given up before it was sent. */
   release(): void;
-  /** The request failed here; `sent` tells whether it had left. */
+  /** The request failed here; `sent` says whether it had left. */
   broke(sent: boolean): void;
   /** Its socket now belongs to somebody else. */
   detached(): void;

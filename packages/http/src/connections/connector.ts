@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
-import { StewardError, type Secret } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { StewardError } from "@steward/core";
+import { connectTls, describeError } from "@steward/core/driver";
 import { buildConnector, Client } from "undici";
-import type { HttpTlsOptions } from "../options.ts";
+import type { HttpTlsOptions, ProxySettings } from "../options.ts";
 import { AddressRules } from "./addresses.ts";
 
 /** What a connection is made with. */
@@ -16,14 +16,6 @@ export interface ConnectorSettings {
   readonly proxy: ProxySettings | undefined;
 }
 
-/** The proxy of a session. */
-export interface ProxySettings {
-  readonly url: string;
-  readonly username?: string | undefined;
-  readonly password?: Secret | undefined;
-  readonly bypass: readonly string[];
-}
-
 /** The function with which all connections of a session are made: address rules, TLS, proxy. */
 export function connector(settings: ConnectorSettings): buildConnector.connector {
   const direct = directConnector(settings);
@@ -33,19 +25,15 @@ export function connector(settings: ConnectorSettings): buildConnector.connector
   return (options, callback) => (bypasses(proxy.bypass, options.hostname) ? direct : tunnel)(options, callback);
 }
 
-function tlsOptions({ ca, cert, key, passphrase, rejectUnauthorized = true }: HttpTlsOptions): Record<string, unknown> {
-  return { ca, cert, key, passphrase, rejectUnauthorized };
-}
-
 function directConnector(settings: ConnectorSettings): buildConnector.connector {
   const { resource, connectTimeoutMs, http2, tls, privateAddresses, allowedAddresses } = settings;
   const rules = privateAddresses === "refuse" ? new AddressRules(resource, allowedAddresses) : undefined;
   const connect = buildConnector({
-    ...tlsOptions(tls),
+    ...connectTls(tls),
     allowH2: http2,
     timeout: connectTimeoutMs,
     ...(rules === undefined ? {} : { lookup: rules.lookup }),
-  } as buildConnector.BuildOptions); // the lookup of sockets has more forms than the types tell
+  } as buildConnector.BuildOptions); // the lookup of sockets has more forms than the types say
   if (rules === undefined) return connect;
   return (options, callback) => {
     // Sockets look up names only: an address as host is checked here.
@@ -94,7 +82,7 @@ async function openTunnel(
       { resource, cause, retryable: true },
     );
   const client = new Client(proxy.url, {
-    connect: { ...tlsOptions(tls), timeout: connectTimeoutMs },
+    connect: { ...connectTls(tls), timeout: connectTimeoutMs },
     headersTimeout: 0,
   });
   try {

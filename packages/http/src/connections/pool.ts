@@ -11,7 +11,7 @@ export interface PoolSettings {
   /** Requests at once on one connection: more than 1 only with HTTP/2. */
   readonly streams: number;
   readonly maxConnections: number;
-  readonly keepAliveTimeoutMs: number;
+  readonly idleConnectionTimeoutMs: number;
   readonly bodyTimeoutMs: number;
   readonly timeoutMs: number;
 }
@@ -135,14 +135,14 @@ class PooledConnection implements Connection {
 
   constructor(pool: ConnectionPool) {
     this.#pool = pool;
-    const { origin, streams, keepAliveTimeoutMs, bodyTimeoutMs, timeoutMs } = pool.settings;
+    const { origin, streams, idleConnectionTimeoutMs, bodyTimeoutMs, timeoutMs } = pool.settings;
     this.capacity = streams;
     this.#client = new Client(origin, {
       connect: (options, callback) => this.#connect(options, callback),
       pipelining: streams,
       allowH2: streams > 1,
-      keepAliveTimeout: keepAliveTimeoutMs,
-      keepAliveMaxTimeout: keepAliveTimeoutMs,
+      keepAliveTimeout: idleConnectionTimeoutMs,
+      keepAliveMaxTimeout: idleConnectionTimeoutMs,
       // The deadline is ours, and runs in the queue too. Where it is the shorter one, two equal timeouts spare undici a timer.
       headersTimeout: bodyTimeoutMs >= timeoutMs ? Math.ceil(bodyTimeoutMs) : 0,
       bodyTimeout: Math.ceil(bodyTimeoutMs),
@@ -169,8 +169,8 @@ class PooledConnection implements Connection {
 
   /** undici closes what is idle with HTTP/1 only. */
   #awaitUse(): void {
-    const { clock, keepAliveTimeoutMs } = this.#pool.settings;
-    this.#idle = clock.setTimeout(() => this.#pool.forget(this), keepAliveTimeoutMs, { unref: true });
+    const { clock, idleConnectionTimeoutMs } = this.#pool.settings;
+    this.#idle = clock.setTimeout(() => this.#pool.forget(this), idleConnectionTimeoutMs, { unref: true });
   }
 
   #disconnected(): void {

@@ -1,12 +1,14 @@
 import type { Duplex } from "node:stream";
-import { currentContext, isStewardError, StewardError } from "@steward/core";
+import { currentContext, isStewardError, type StewardError } from "@steward/core";
 import { GuardedUse } from "@steward/core/driver";
 import type { Connection } from "../connections/connection.ts";
+import { declaredTooLarge, gaveUp, noReply, reasonOf, tooLarge } from "./failures.ts";
 import type { RawHandler } from "./handlers.ts";
-import { add, declaredLength, hasHeader } from "./headers.ts";
+import { add, hasHeader } from "./headers.ts";
 import type { HttpDispatchOptions, Lane } from "./lane.ts";
-import { isIdempotent, isRepeatable, isTransient, retryAfterMs, BadStatus } from "./retry.ts";
-import { ReplyTimer, UnreadTimer } from "./timers.ts";
+import { ReplyTimer } from "./reply-timer.ts";
+import { BadStatus, isRepeatable, isTransient, maySendTwice, retryAfterMs } from "./retry.ts";
+import { UnreadBody } from "./unread-body.ts";
 
 /** A wait for less than this, or than half the timeout, says nothing about the connection: the caller was in a hurry. */
 const SUSPICIOUS_MS = 1_000;
@@ -31,7 +33,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   #sentOn: Connection | undefined = undefined;
   #abort: ((error?: Error) => void) | undefined = undefined;
   #replyTimer: ReplyTimer | undefined = undefined;
-  #unread: UnreadTimer | undefined = undefined;
+  #unread: UnreadBody | undefined = undefined;
   #sent = 0;
   #answered = false;
   /** Pause before the next attempt, in ms, while the present answer runs out unseen; -1 when there is none. */
@@ -44,8 +46,6 @@ export class Exchange extends GuardedUse implements RawHandler {
   #timed = false;
   #over = false;
   #bytes = 0;
-  /** Since when the body waits for its reader, in ms of the clock; -1 while it flows. */
-  pausedSince = -1;
 
   constructor(lane: Lane, options: HttpDispatchOptions, handler: RawHandler, stack: string | undefined) {
     super();
@@ -93,19 +93,11 @@ export class Exchange extends GuardedUse implements RawHandler {
   protected override giveUp(error: unknown): void {
     if (this.#over) return;
     this.#over = true;
-    const reason = this.#reason(error);
+    const reason = reasonOf(error, this.options);
     this.#time(error);
     if (this.#sent > 0 && !this.#answered && isStewardError(error, "DEADLINE_EXCEEDED")) this.#suspect(error);
     this.#letGo(reason);
     this.#handler.onError(reason);
-  }
-
-  /** A caller that aborts gets its own reason, as with undici. */
-  #reason(error: unknown): Error {
-    const { signal } = this.options;
-    if (isStewardError(error, "CALL_ABORTED") && signal instanceof AbortSignal && signal.aborted)
-      return signal.reason as Error; // whatever it is, undici hands it on
-    return error as Error; // everything that fails a call is an Error
   }
 
   #letGo(reason: Error): void {
@@ -118,8 +110,7 @@ export class Exchange extends GuardedUse implements RawHandler {
 
   #disarm(): void {
     if (this.#replyTimer !== undefined) this.#lane.wheel.remove(this.#replyTimer);
-    if (this.#unread !== undefined) this.#lane.wheel.remove(this.#unread);
-    if (this.pausedSince >= 0) this.#resumed();
+    this.#unread?.resume();
   }
 
   #release(): void {
@@ -146,12 +137,7 @@ export class Exchange extends GuardedUse implements RawHandler {
 
   /** @internal No headers within `headersTimeoutMs` of this attempt. */
   replyTimeout(waitedMs: number): void {
-    const { resource, origin } = this.#lane;
-    const error = new StewardError(
-      "HTTP_REPLY_TIMEOUT",
-      `${resource}: ${origin} sent no headers within ${waitedMs} ms of the request`,
-      { resource, retryable: true },
-    );
+    const error = noReply(this.#lane, waitedMs);
     this.#connection?.suspect(this.#sent);
     const abort = this.#abort;
     if (abort !== undefined) abort(error);
@@ -168,12 +154,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   #abortedByCaller(reason: Error | undefined): void {
     if (this.#over) return;
     this.#time("CALL_ABORTED"); // its reason can be anything
-    this.fail(
-      reason ??
-        new StewardError("CALL_ABORTED", `${this.#lane.resource}: the caller gave up`, {
-          resource: this.#lane.resource,
-        }),
-    );
+    this.fail(reason ?? gaveUp(this.#lane));
   }
 
   onBodySent(chunkSize: number, totalBytesSent: number): void {
@@ -203,13 +184,17 @@ export class Exchange extends GuardedUse implements RawHandler {
     const complaint = this.#lane.answered(status);
     if (this.#lane.retry?.statuses.includes(status) === true && this.#claims(status, headers)) return true;
     this.#answered = true;
-    if (this.#isTooLarge(status, headers)) return true;
+    const excess = declaredTooLarge(this.#lane, this.options.method, status, headers);
+    if (excess !== undefined) {
+      this.fail(excess);
+      return true;
+    }
     if (this.options.streaming === true) {
       this.#time(status);
       this.answered(Number.POSITIVE_INFINITY, complaint);
     } else this.answered(this.#until() - this.#lane.clock.now(), complaint);
     const resumed = (): void => {
-      if (this.pausedSince >= 0) this.#resumed();
+      this.#unread?.resume();
       resume();
     };
     const more = this.#handler.onHeaders(status, headers, resumed, statusText);
@@ -220,16 +205,6 @@ export class Exchange extends GuardedUse implements RawHandler {
   /** Deadline of the body. */
   #until(): number {
     return this.#inAllMs < 0 ? this.deadline : Math.min(this.since + this.#inAllMs, this.#outer);
-  }
-
-  /** An answer that says itself that it is too large need not be read. */
-  #isTooLarge(status: number, headers: Buffer[]): boolean {
-    const max = this.#lane.limits.maxResponseBytes;
-    if (max === undefined || this.options.method === "HEAD" || status === 204 || status === 304) return false;
-    const declared = declaredLength(headers);
-    if (declared === undefined || !(declared > max)) return false;
-    this.fail(tooLarge(this.#lane, declared, max));
-    return true;
   }
 
   onUpgrade(status: number, headers: Buffer[] | string[] | null, socket: Duplex): void {
@@ -268,7 +243,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     return true;
   }
 
-  onComplete(trailers: string[] | null): void {
+  onComplete(trailers: Buffer[] | string[] | null): void {
     this.#abort = undefined;
     if (this.#over) return this.#release();
     this.#time(this.#status);
@@ -305,7 +280,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   /** Whether an answer that says "not now" is to be run out unseen, with another attempt behind it. */
   #claims(status: number, headers: Buffer[]): boolean {
     const { retry, closed } = this.#lane;
-    if (retry === undefined || closed || !this.#isRepeatable()) return false;
+    if (retry === undefined || closed || !maySendTwice(this.options)) return false;
     const reason = new BadStatus(this.#lane.origin, status);
     this.#swallowed =
       this.claimRetry(reason, Math.min(retryAfterMs(headers, this.#lane.clock.wallNow()), retry.maxDelayMs)) ?? -1;
@@ -315,12 +290,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   /** What never left may always be sent again; what did, only if doing it twice is doing it once. */
   #repeats(error: Error, sent: boolean): boolean {
     if (this.#lane.retry === undefined || this.#answered || this.#lane.closed || !isTransient(error)) return false;
-    return sent ? this.#isRepeatable() : isRepeatable(this.options.body);
-  }
-
-  #isRepeatable(): boolean {
-    const { idempotent, method, body } = this.options;
-    return (idempotent ?? isIdempotent(method)) && isRepeatable(body);
+    return sent ? maySendTwice(this.options) : isRepeatable(this.options.body);
   }
 
   #again(pauseMs: number, error: Error): void {
@@ -330,7 +300,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     this.retryIn(pauseMs, error);
   }
 
-  /** Tells how long this attempt took to its status or its failure. Before it has a connection there is none. */
+  /** Records how long this attempt took to its status or its failure. Before it has a connection there is none. */
   #time(outcome: unknown): void {
     if (this.#timed || this.#connection === undefined) return;
     this.#timed = true;
@@ -340,44 +310,9 @@ export class Exchange extends GuardedUse implements RawHandler {
 
   #pausedNow(): void {
     if (this.#over) return;
-    const { clock, limits, paused, wheel } = this.#lane;
-    this.pausedSince = clock.now();
-    paused.add(this);
-    this.#unread ??= new UnreadTimer(this);
-    this.#unread.deadline = this.pausedSince + limits.unreadBodyTimeoutMs;
-    wheel.remove(this.#unread);
-    wheel.add(this.#unread);
+    this.#unread ??= new UnreadBody(this.#lane, this);
+    this.#unread.pause();
   }
-
-  #resumed(): void {
-    this.pausedSince = -1;
-    this.#lane.paused.delete(this);
-    if (this.#unread !== undefined) this.#lane.wheel.remove(this.#unread);
-  }
-
-  /** Takes the connection back from a body that is not read. */
-  takeBack(): void {
-    if (this.#over) return;
-    const { resource, origin, clock } = this.#lane;
-    const waited = Math.round(clock.now() - this.pausedSince);
-    this.#lane.leaked(this);
-    const message = `${resource}: the body of ${this.options.method} ${origin}${pathOnly(this.options.path)} was not read for ${waited} ms; read it, or call body.dump()`;
-    this.fail(new StewardError("HTTP_BODY_UNREAD", message, { resource }));
-  }
-}
-
-function tooLarge({ resource, origin }: Lane, bytes: number, max: number): StewardError {
-  return new StewardError(
-    "HTTP_RESPONSE_TOO_LARGE",
-    `${resource}: a body from ${origin} has at least ${bytes} bytes, ${max} are allowed`,
-    { resource },
-  );
-}
-
-/** A query may hold secrets. */
-export function pathOnly(path: string): string {
-  const end = path.indexOf("?");
-  return end < 0 ? path : path.slice(0, end);
 }
 
 function withAuthorization(options: HttpDispatchOptions, authorization: string): HttpDispatchOptions {

@@ -8,7 +8,7 @@ export interface RawHandler {
   onHeaders(status: number, headers: Buffer[], resume: () => void, statusText: string): boolean;
   onUpgrade?(status: number, headers: Buffer[] | string[] | null, socket: Duplex): void;
   onData(chunk: Buffer): boolean;
-  onComplete(trailers: string[] | null): void;
+  onComplete(trailers: Buffer[] | string[] | null): void;
   onError(error: Error): void;
   onBodySent?(chunkSize: number, totalBytesSent: number): void;
   onRequestSent?(): void;
@@ -19,8 +19,8 @@ type Headers = Record<string, string | string[]>;
 
 /** Any handler of undici, old or new style, in the raw form. */
 export function asRaw(handler: Dispatcher.DispatchHandler): RawHandler {
-  // A handler without `onRequestStart` is of the raw style: undici itself tells them apart so.
-  return handler.onRequestStart === undefined ? (handler as unknown as RawHandler) : new ModernAsRaw(handler);
+  // A handler without `onRequestStart` is of the raw style: undici itself distinguishes them so.
+  return handler.onRequestStart === undefined ? (handler as RawHandler) : new ModernAsRaw(handler);
 }
 
 /** What a new-style handler steers a request with. */
@@ -28,7 +28,7 @@ class Controller implements Dispatcher.DispatchController {
   readonly #abort: Abort;
   resumeRaw: (() => void) | undefined = undefined;
   rawHeaders: Buffer[] | string[] | null = null;
-  rawTrailers: string[] | null = null;
+  rawTrailers: Buffer[] | string[] | null = null;
   paused = false;
   reason: Error | null = null;
   aborted = false;
@@ -91,7 +91,7 @@ class ModernAsRaw implements RawHandler {
     return !this.#controller.paused;
   }
 
-  onComplete(trailers: string[] | null): void {
+  onComplete(trailers: Buffer[] | string[] | null): void {
     this.#controller.rawTrailers = trailers;
     this.#handler.onResponseEnd?.(this.#controller, util.parseHeaders(trailers ?? []));
   }
@@ -132,8 +132,7 @@ export class RawAsModern implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(_controller: Dispatcher.DispatchController, trailers: Headers): void {
-    // Raw trailers are byte strings, as raw headers are.
-    this.#handler.onComplete(rawHeaders(trailers) as unknown as string[]);
+    this.#handler.onComplete(rawHeaders(trailers));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {

@@ -30,7 +30,7 @@ export class DefaultHeaders {
   }
 }
 
-/** Tells whether a call brings a header of its own. */
+/** Whether a call brings a header of its own. */
 export function hasHeader(given: GivenHeaders, name: string): boolean {
   return given !== null && given !== undefined && namesOf(given).includes(name);
 }

@@ -3,7 +3,6 @@ import type { Clock, Secret } from "@steward/core";
 import type { TimingWheel } from "@steward/core/driver";
 import type { Dispatcher } from "undici";
 import type { Connection } from "../connections/connection.ts";
-import type { Exchange } from "./exchange.ts";
 import type { RequestDurations } from "./requests.ts";
 import type { BadStatus, RetrySettings } from "./retry.ts";
 
@@ -18,6 +17,18 @@ export interface HttpCallOptions {
 /** A request as undici takes it, with what we add. */
 export type HttpDispatchOptions = Dispatcher.DispatchOptions & HttpCallOptions & { readonly signal?: unknown };
 
+/** The body of an answer that fills its buffer and waits for its reader. */
+export interface WaitingBody {
+  /** What was asked for. */
+  readonly options: HttpDispatchOptions;
+  /** Where it was asked for, once a body of this session was left unread. */
+  readonly stack: string | undefined;
+  /** Since when it waits, in ms of the clock; -1 while it flows. */
+  readonly pausedSince: number;
+  /** Takes its connection back. */
+  takeBack(): void;
+}
+
 /** What an exchange needs of the origin it goes to. */
 export interface Lane {
   readonly resource: string;
@@ -29,8 +40,8 @@ export interface Lane {
   readonly authorization: Secret | undefined;
   /** How long requests took. */
   readonly requests: RequestDurations;
-  /** Exchanges whose body waits for its reader. */
-  readonly paused: Set<Exchange>;
+  /** Bodies that wait for their reader. */
+  readonly paused: Set<WaitingBody>;
   /** Sockets that were upgraded. */
   readonly upgraded: Set<Duplex>;
   /** True once nothing must be retried. */
@@ -39,7 +50,7 @@ export interface Lane {
   /** An answer came. Gives what it says against the origin, though the caller is handed it; `undefined` where nothing. */
   answered(status: number): BadStatus | undefined;
   failed(error: unknown): void;
-  leaked(exchange: Exchange): void;
+  leaked(body: WaitingBody): void;
 }
 
 /** Bounds of every exchange of a session, and what counts as a failure beyond them. */

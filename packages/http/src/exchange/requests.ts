@@ -67,7 +67,7 @@ export class RequestDurations {
   }
 }
 
-/** What `error.type` tells of an error: its code, for there is no end to messages. */
+/** What `error.type` says of an error: its code, for there is no end to messages. */
 function typeOf(error: unknown): string {
   if (typeof error === "string") return error;
   if (!(error instanceof Error)) return "_OTHER";

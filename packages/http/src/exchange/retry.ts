@@ -7,6 +7,7 @@ export interface RetrySettings {
   readonly statuses: readonly number[];
 }
 
+/** Methods that do the same when they are done twice. */
 const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
 
 /** Failures of the way there and back; everything else (a bad request, a body too large) would only fail again. */
@@ -28,15 +29,10 @@ const TRANSIENT = new Set([
   "UND_ERR_SOCKET",
 ]);
 
-/** Tells whether a method does the same when it is done twice. */
-export function isIdempotent(method: string): boolean {
-  return IDEMPOTENT.has(method);
-}
-
 /** A status as the error that it is to the guard: one that says "not now", or that speaks against the origin. */
 export class BadStatus extends Error {
   readonly status: number;
-  /** The status as text: how conventions for telemetry tell such an error. */
+  /** The status as text: how conventions for telemetry name such an error. */
   readonly code: string;
 
   constructor(origin: string, status: number) {
@@ -47,15 +43,28 @@ export class BadStatus extends Error {
   }
 }
 
-/** Tells whether a failure is one of the network, not of the request. */
+/** Whether a failure is one of the network, not of the request. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isTransient);
   return error instanceof Error && "code" in error && typeof error.code === "string" && TRANSIENT.has(error.code);
 }
 
-/** Tells whether a body can be sent a second time. */
+/** Whether a body can be sent a second time. */
 export function isRepeatable(body: unknown): boolean {
   return body === undefined || body === null || typeof body === "string" || body instanceof Uint8Array;
+}
+
+/** What of a call says whether it may be made twice. */
+interface Repeatable {
+  /** In the caller's own words; otherwise its method says it. */
+  readonly idempotent?: boolean | undefined;
+  readonly method: string;
+  readonly body?: unknown;
+}
+
+/** Whether a call that was sent may be sent again: doing it twice is doing it once. */
+export function maySendTwice({ idempotent, method, body }: Repeatable): boolean {
+  return (idempotent ?? IDEMPOTENT.has(method)) && isRepeatable(body);
 }
 
 /** `Retry-After` in ms from now: seconds or a date; 0 when there is none. */
@@ -70,7 +79,7 @@ export function retryAfterMs(headers: readonly (Buffer | string)[], wallNow: num
   return 0;
 }
 
-/** Tells whether the guard may make a call again that failed so; that the call itself may be repeated was seen before. */
+/** Whether the guard may make a call again that failed so; that the call itself may be repeated was seen before. */
 export function isRetryable(error: unknown): boolean {
   return error instanceof BadStatus || isTransient(error);
 }

@@ -10,6 +10,12 @@ import {
   text,
   type Rule,
 } from "@steward/core/driver";
+import type { Dispatcher } from "undici";
+import type { HttpCallOptions } from "../exchange/lane.ts";
+
+/** Options of a request by URL: those of undici, and ours. */
+export type HttpRequestOptions<TOpaque = null> = Partial<Omit<Dispatcher.RequestOptions<TOpaque>, "origin" | "path">> &
+  HttpCallOptions;
 
 const ours = { timeoutMs: milliseconds(0, Number.POSITIVE_INFINITY), streaming: flag() };
 
@@ -22,7 +28,7 @@ const isSignal = (value: unknown): boolean =>
   typeof value === "object" && value !== null && ("addEventListener" in value || "on" in value);
 const abort = (): Rule => orNull(recognised(isSignal, "an AbortSignal"));
 
-/** What decides over a call whoever makes it, an interceptor included. */
+/** What decides over every call, also one that an interceptor makes. */
 const decisive: Readonly<Record<string, Rule>> = {
   ...ours,
   signal: abort(),

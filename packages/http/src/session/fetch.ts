@@ -1,9 +1,8 @@
 import { StewardError } from "@steward/core";
 import { Request, type Dispatcher, type Headers, type RequestInit } from "undici";
 import type { HttpCallOptions } from "../exchange/lane.ts";
-import { checkFetch } from "./call-options.ts";
+import { checkFetch, type HttpRequestOptions } from "./call-options.ts";
 import { FetchedResponse, type Bound } from "./response.ts";
-import type { HttpRequestOptions } from "./session.ts";
 import { targetOf } from "./target.ts";
 
 /** Options of our `fetch`: those of the platform that mean something outside a browser, and those of every call. */
@@ -89,7 +88,7 @@ function refused(why: string): StewardError {
 }
 
 function asRequest({ method, headers, body }: Hop): HttpRequestOptions {
-  return { method: method as Dispatcher.HttpMethod, headers, body: body as string | null }; // undici takes more bodies than its types tell
+  return { method: method as Dispatcher.HttpMethod, headers, body: body as string | null }; // undici takes more bodies than its types say
 }
 
 function next(hop: Hop, status: number, location: string): Hop {

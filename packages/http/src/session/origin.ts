@@ -12,11 +12,11 @@ import {
 } from "@steward/core";
 import { timingWheelOf, type TimingWheel, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { Connection, Connections } from "../connections/connection.ts";
-import { pathOnly, type Exchange } from "../exchange/exchange.ts";
 import { hasHeader, isOverheard, type GivenHeaders } from "../exchange/headers.ts";
-import type { Lane, Limits } from "../exchange/lane.ts";
+import type { Lane, Limits, WaitingBody } from "../exchange/lane.ts";
 import type { RequestDurations, SessionRequests } from "../exchange/requests.ts";
 import { BadStatus, isRetryable, isTransient, type RetrySettings } from "../exchange/retry.ts";
+import { pathOnly } from "../exchange/unread-body.ts";
 
 /** Names of the `node:diagnostics_channel` channels of this package. */
 export const HTTP_CHANNELS = {
@@ -96,7 +96,7 @@ export class Origin implements Lane {
   readonly wheel: TimingWheel;
   readonly authorization: Secret | undefined;
   readonly requests: RequestDurations;
-  readonly paused: Set<Exchange> = new Set<Exchange>();
+  readonly paused: Set<WaitingBody> = new Set<WaitingBody>();
   readonly upgraded: Set<Duplex> = new Set<Duplex>();
   /** Anybody on the path reads what goes there, and that was not allowed. */
   readonly #isOverheard: boolean;
@@ -195,19 +195,19 @@ export class Origin implements Lane {
     this.renew();
   }
 
-  leaked(exchange: Exchange): void {
+  leaked(body: WaitingBody): void {
     this.#unread++;
     this.#settings.leaked();
     if (!unreadBody.hasSubscribers) return;
-    const { method, path } = exchange.options;
-    const unreadMs = this.clock.now() - exchange.pausedSince;
+    const { method, path } = body.options;
+    const unreadMs = this.clock.now() - body.pausedSince;
     unreadBody.publish({
       resource: this.resource,
       origin: this.origin,
       method,
       path: pathOnly(path),
       unreadMs,
-      stack: exchange.stack,
+      stack: body.stack,
     } satisfies UnreadBodyEvent);
   }
 
@@ -244,10 +244,10 @@ export class Origin implements Lane {
   /** Takes connections back from bodies that have waited for a reader for `olderThanMs`. */
   takeBackUnread(olderThanMs: number): void {
     const now = this.clock.now();
-    for (const exchange of this.paused) if (now - exchange.pausedSince >= olderThanMs) exchange.takeBack();
+    for (const body of this.paused) if (now - body.pausedSince >= olderThanMs) body.takeBack();
   }
 
-  /** What it does now, as series. Where connections are the user's own affair, there is nothing to tell of them. */
+  /** What it does now, as series. Where connections are the user's own affair, there is nothing to report of them. */
   *series(attributes: Readonly<Record<string, string>>, countsConnections: boolean): Iterable<MetricSample> {
     const own = { ...attributes, ...this.requests.server };
     const { inUse } = this.guard.stats();

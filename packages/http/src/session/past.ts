@@ -4,7 +4,7 @@ import type { MetricSample } from "@steward/core";
 export class PastSeries {
   readonly #counts = new Map<string, MetricSample>();
 
-  /** Adds counts; what only tells of a moment is left out. */
+  /** Adds counts; what describes only a moment is left out. */
   add(samples: Iterable<MetricSample>): void {
     for (const sample of samples) {
       if (sample.kind === "gauge") continue;

@@ -161,7 +161,8 @@ function decoded(body: Readable, encoding: string | string[] | undefined, bound:
   if (decoders.length === 0 || decoders.length > 5 || decoders.includes(undefined)) return body;
   const counted = bound === undefined ? [] : [() => counting(bound)];
   const streams = decoders.flatMap((make) => (make === undefined ? [] : [make(), ...counted.map((count) => count())]));
-  return pipeline([body, ...streams], () => {}) as unknown as Readable; // the last decoder; its reader gets its error
+  pipeline([body, ...streams], () => {}); // the reader of the last decoder gets the error
+  return streams.at(-1) ?? body;
 }
 
 /** Passes on what one decoder gives, up to a bound. */

@@ -4,7 +4,7 @@ import { Dispatcher, errors } from "undici";
 import { Exchange } from "../exchange/exchange.ts";
 import type { HttpCallOptions, HttpDispatchOptions } from "../exchange/lane.ts";
 import { asRaw } from "../exchange/handlers.ts";
-import { checkDispatch, checkRequest, requestShape } from "./call-options.ts";
+import { checkDispatch, checkRequest, requestShape, type HttpRequestOptions } from "./call-options.ts";
 import { fetchOver, type HttpFetch } from "./fetch.ts";
 import type { DefaultHeaders } from "../exchange/headers.ts";
 import type { Origin } from "./origin.ts";
@@ -30,10 +30,6 @@ export interface SessionWiring {
 
 /** Sessions by what `compose` made of them: proxies, which have no private members. */
 const composed = new WeakMap<object, HttpSession>();
-
-/** Options of a request by URL: those of undici, and ours. */
-export type HttpRequestOptions<TOpaque = null> = Partial<Omit<Dispatcher.RequestOptions<TOpaque>, "origin" | "path">> &
-  HttpCallOptions;
 
 type Answer<TOpaque> = Dispatcher.ResponseData<TOpaque>;
 type Callback<TOpaque> = (error: Error | null, data: Answer<TOpaque>) => void;

@@ -17,6 +17,9 @@ import { serve, started, type TestServer } from "../servers.ts";
 const SLACK_MS = 250;
 const TIMEOUT_MS = 1_000;
 const CONNECTIONS = 10;
+/** Of two seconds the machine may take so much from this process, in ms, before a drill is repeated. */
+const BUSY_MS = 100;
+const DRILLS = 5;
 
 const handles = trackHandles();
 t.teardown(() => handles.assertNoLeaks());
@@ -67,15 +70,25 @@ async function scene(options: HttpSessionOptions = {}): Promise<Scene> {
 }
 
 t.test("half-open connections: no call outlives its deadline, all is well again, most calls saved", async (t) => {
-  await using s = await scene();
-  s.proxy.halfOpen();
-  const at = performance.now();
-  t.ok(await s.load.runUntilWell(at));
-  await s.load.end();
-  t.same(s.load.failed(0, at - TIMEOUT_MS), []);
-  t.strictSame(s.load.late, []);
-  const begun = s.load.samples.filter(({ began }) => began >= at && began < at + TIMEOUT_MS).length;
-  t.ok(s.load.failed().length <= CONNECTIONS + begun / 4, `${s.load.failed().length} of ${begun} lost`);
+  // Where the machine keeps this process waiting, calls miss their deadlines, and it is the machine that is tested.
+  for (let drill = 1; drill <= DRILLS; drill++) {
+    await using s = await scene();
+    s.proxy.halfOpen();
+    const at = performance.now();
+    t.ok(await s.load.runUntilWell(at));
+    await s.load.end();
+    t.same(s.load.failed(0, at - TIMEOUT_MS), []);
+    t.strictSame(s.load.late, []);
+    const begun = s.load.samples.filter(({ began }) => began >= at && began < at + TIMEOUT_MS).length;
+    const lost = s.load.failed().length;
+    const isSaved = lost <= CONNECTIONS + begun / 4;
+    const stolenMs = Math.round(s.load.watch.stolen(at, at + 2 * TIMEOUT_MS));
+    const outcome = `${lost} of ${begun} lost, ${stolenMs} ms taken by others: ${JSON.stringify(s.load.outcomes)}`;
+    if (isSaved) return void t.pass(outcome);
+    t.comment(outcome);
+    if (stolenMs < BUSY_MS) return void t.fail(outcome);
+  }
+  t.fail(`the machine was too busy for all ${DRILLS} drills`);
 });
 
 t.test("half-open connections, with a reply timeout and retry: nothing is lost", async (t) => {

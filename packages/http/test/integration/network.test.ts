@@ -94,11 +94,11 @@ t.test("HTTP/2 is spoken when asked for and offered: many calls share a connecti
   t.same(new Set(answers), new Set(["hello stranger"]), "without an offer it is HTTP/1.1");
 });
 
-t.test("a connection of HTTP/2 that nobody uses is closed after keepAliveTimeoutMs", async (t) => {
+t.test("a connection of HTTP/2 that nobody uses is closed after idleConnectionTimeoutMs", async (t) => {
   const server = createSecureServer({ cert: serverCert, key: serverKey }, (_request, response) => response.end("x"));
   await using offering = await listening(server, "https", []);
   const clock = new FakeClock();
-  const options = { baseUrl: offering.url, http2: true, keepAliveTimeoutMs: 1_000, tls: { ca: authority } };
+  const options = { baseUrl: offering.url, http2: true, idleConnectionTimeoutMs: 1_000, tls: { ca: authority } };
   await using http = await new HttpSessionManager(options, { clock }).start();
   const get = async (): Promise<string> => (await http.client.request("/")).body.text();
   await get();

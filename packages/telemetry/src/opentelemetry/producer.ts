@@ -10,8 +10,8 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import { systemClock } from "@steward/core";
 import { assertShape } from "@steward/core/driver";
-import { gather, type Family, type ReadOptions, type Series, type Sources } from "../gather.ts";
-import { readShape } from "../options.ts";
+import { gather, type Family, type Series, type Sources } from "../gather.ts";
+import { readShape, type ReadOptions } from "../options.ts";
 
 type Resource = CollectionResult["resourceMetrics"]["resource"];
 

@@ -50,8 +50,12 @@ export function traceResources(tracer: Tracer, options: TraceOptions = {}): Disp
 /** The event comes when the call has ended, so its span begins in the past. */
 function spanOfCall(tracer: Tracer, event: CallEvent): void {
   const end = systemClock.wallNow();
-  const { resource, queuedMs, durationMs } = event;
-  const attributes = { "steward.resource": resource, "steward.queued_ms": queuedMs };
+  const { resource, operation, queuedMs, durationMs } = event;
+  const attributes = {
+    "steward.resource": resource,
+    "steward.queued_ms": queuedMs,
+    ...(operation === undefined ? {} : { "steward.operation": operation }),
+  };
   const span = tracer.startSpan(
     `call ${resource}`,
     { kind: SpanKind.CLIENT, startTime: end - durationMs, attributes },

@@ -1,5 +1,6 @@
 import type { Metric, Registry } from "prom-client";
-import { gather, gatherNow, type Family, type ReadOptions, type Series, type Sources } from "../gather.ts";
+import { gather, gatherNow, type Family, type Series, type Sources } from "../gather.ts";
+import type { ReadOptions } from "../options.ts";
 import { labelName, prometheusName } from "./names.ts";
 
 /**

@@ -3,8 +3,8 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { assertShape } from "@steward/core/driver";
-import type { ReadOptions, Sources } from "../gather.ts";
-import { readShape } from "../options.ts";
+import type { Sources } from "../gather.ts";
+import { readShape, type ReadOptions } from "../options.ts";
 import { prometheusText } from "./text.ts";
 
 /** Answers a request with the current series. Resolves when the answer is out or its client has gone. */

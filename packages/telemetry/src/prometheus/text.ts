@@ -1,6 +1,7 @@
 import type { HistogramValue } from "@steward/core";
-import { gather, type Family, type ReadOptions, type Series, type Sources } from "../gather.ts";
-import { Pace } from "../pace.ts";
+import { gather, type Family, type Series, type Sources } from "../gather.ts";
+import type { ReadOptions } from "../options.ts";
+import { TimeSlice } from "../time-slice.ts";
 import { labelName, prometheusName } from "./names.ts";
 
 /** Characters after which a part of the text is handed out. */
@@ -25,7 +26,7 @@ export async function* prometheusText(
   options: ReadOptions = {},
 ): AsyncGenerator<string, void, undefined> {
   const families = await gather(sources, options);
-  const pace = new Pace();
+  const slice = new TimeSlice();
   let part = "";
   for (const family of families.values()) {
     const name = prometheusName(family.name, family.kind, family.unit);
@@ -36,7 +37,7 @@ export async function* prometheusText(
         yield part;
         part = "";
       }
-      if (pace.isOver) await pace.rest();
+      if (slice.isOver) await slice.rest();
     }
   }
   if (part !== "") yield part;

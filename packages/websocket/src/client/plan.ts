@@ -1,10 +1,10 @@
-import type { Clock, Guard, Timer } from "@steward/core";
+import type { Clock, Timer } from "@steward/core";
 import type { WebSocket } from "ws";
 import type { Payload } from "../wire/protocol.ts";
-import type { Dial, Target } from "./dial.ts";
-import type { Link, Patience } from "./link.ts";
-import type { PausePlan } from "./pauses.ts";
-import type { CallPlan } from "./uses.ts";
+import type { Dial, Target } from "./connection/dial.ts";
+import type { Link, Patience } from "./connection/link.ts";
+import type { PausePlan } from "./connection/pauses.ts";
+import type { SenderPlan } from "./messages/sender.ts";
 
 /** What a resume hook is handed: it goes before everything that waits. */
 export interface Resumption {
@@ -24,7 +24,7 @@ export interface Resumption {
 export type ResumeHook = (resumption: Resumption) => unknown;
 
 /** What a session is given by its manager. */
-export interface SessionPlan extends PausePlan, Patience, CallPlan {
+export interface SessionPlan extends PausePlan, Patience, SenderPlan {
   readonly name: string;
   readonly clock: Clock;
   readonly targets: readonly Target[];
@@ -36,10 +36,6 @@ export interface SessionPlan extends PausePlan, Patience, CallPlan {
   /** Time without a message after which it is closed, in ms; 0 for never. */
   readonly idleTimeoutMs: number;
   readonly closeTimeoutMs: number;
-  readonly sends: Guard;
-  readonly calls: Guard;
-  /** For what resume hooks do: it refuses nothing while the manager starts. */
-  readonly resumes: Guard;
   /** Called when its connection is gone. */
   readonly onState: () => void;
   /** It is closed for good. */

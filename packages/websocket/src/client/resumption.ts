@@ -1,21 +1,14 @@
 import type { WebSocket } from "ws";
-import type { Outbox } from "./outbox.ts";
-import type { Resumption, SessionPlan } from "./plan.ts";
-import { SendUse, type Request } from "./uses.ts";
+import type { Sender } from "./messages/sender.ts";
+import type { Resumption } from "./plan.ts";
 
 /** What the resume hook of a session is handed for a new connection. */
-export function resumptionOf(
-  { name, resumes }: SessionPlan,
-  outbox: Outbox,
-  socket: WebSocket,
-  reconnects: number,
-  request: (request: Request) => Promise<unknown>,
-): Resumption {
+export function resumptionOf(session: string, sender: Sender, socket: WebSocket, reconnects: number): Resumption {
   return {
-    session: name,
+    session,
     socket,
     reconnects,
-    call: (body) => request({ verb: "call", body }),
-    send: (data) => new Promise((resolve, reject) => resumes.enter(new SendUse(outbox, data, true, resolve, reject))),
+    call: (body) => sender.call({ verb: "call", body }, true),
+    send: (data) => sender.send(data, true),
   };
 }

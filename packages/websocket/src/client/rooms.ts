@@ -1,6 +1,6 @@
 import { isStewardError } from "@steward/core";
 import { beginsWith, parseObject } from "../wire/protocol.ts";
-import type { Request } from "./uses.ts";
+import type { Request } from "./messages/uses.ts";
 
 /** A message of a room. */
 export interface RoomMessage<T = unknown> {

@@ -92,7 +92,7 @@ export class Entrance<User> implements Gate {
     socket.off("error", ignore);
     // The server makes HubSockets, and upgrades of Node's servers come with a net.Socket.
     this.#wss.handleUpgrade(request, socket, head, (ws) =>
-      this.#owner.entered(ws as unknown as HubSocket<User>, socket as Socket, user, request),
+      this.#owner.entered(ws as HubSocket<User>, socket as Socket, user, request),
     );
   }
 

@@ -8,7 +8,7 @@ export interface Relayed {
   readonly text: string;
 }
 
-/** What the other instances tell. */
+/** What the other instances announce. */
 export interface FanoutOwner {
   relayed(message: Relayed): void;
   noted(origin: string, note: unknown): void;

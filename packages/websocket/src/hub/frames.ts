@@ -30,7 +30,7 @@ export function prepared(data: string | Uint8Array): Buffer {
 /** A ping without a payload. */
 export const PING_FRAME: Buffer = frame(Buffer.alloc(0), PING);
 
-/** Tells that messages of a room are lost. */
+/** Says that messages of a room are lost. */
 export function gapFrame(room: string): Buffer {
   return prepared(`{"gap":${json(room)}}`);
 }

@@ -3,21 +3,20 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Clock, StewardError } from "@steward/core";
+import type { Clock } from "@steward/core";
 import { publishServing } from "@steward/core/driver";
 import { json, type Payload } from "../wire/protocol.ts";
-import type { HubCore } from "./core.ts";
 import { dismiss } from "./dismissal.ts";
 import { attach, type UpgradeServer } from "./upgrades.ts";
 import { Entrance } from "./entrance.ts";
 import { Fanout, type Relayed } from "./fanout.ts";
 import { gapFrame, prepared } from "./frames.ts";
 import { History, type Reading } from "./history.ts";
-import type { WebSocketHubSettings } from "./options.ts";
+import type { HubPlan } from "./options.ts";
 import { Presence, type PresenceChange } from "./presence.ts";
 import { Requests } from "./requests.ts";
 import { Rooms } from "./rooms.ts";
-import type { Delivery, HubSocket, SocketLimits } from "./socket.ts";
+import type { Delivery, HubCore, HubSocket, SocketLimits } from "./socket.ts";
 
 /** Events of a hub. */
 export interface HubEvents<User> {
@@ -43,14 +42,6 @@ export interface BroadcastOptions<User> {
   readonly key?: string | undefined;
   /** Not to that one. */
   readonly except?: HubSocket<User> | undefined;
-}
-
-/** What a hub needs besides its options. */
-export interface HubPlan<User> {
-  readonly resource: string;
-  readonly clock: Clock;
-  readonly settings: WebSocketHubSettings<User>;
-  readonly refusal: () => StewardError | undefined;
 }
 
 /** Counts of a hub since it was made. */
@@ -106,7 +97,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     this.#history = new History(settings.historySize, settings.historyRooms);
     this.#presence = new Presence(settings.presenceMs, {
       now: () => clock.now(),
-      tell: (note) => void this.#fanout?.note({ presence: note }).catch(() => this.#counts.gaps++),
+      announce: (note) => void this.#fanout?.note({ presence: note }).catch(() => this.#counts.gaps++),
       changed: (change) => this.emit("presence", change),
     });
     this.#requests = new Requests(plan, {

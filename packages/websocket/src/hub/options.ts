@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { PubSub } from "@steward/core";
+import type { Clock, PubSub, StewardError } from "@steward/core";
 import {
   countSchema,
   functionSchema,
@@ -17,7 +17,7 @@ import type { Backpressure, HubSocket } from "./socket.ts";
 export interface CallContext<User> {
   readonly socket: HubSocket<User>;
   readonly user: User | undefined;
-  /** Tells the caller that its call is worked on, so that it waits longer for the reply. */
+  /** Lets the caller know that its call is worked on, so that it waits longer for the reply. */
   ack(): void;
 }
 
@@ -80,7 +80,7 @@ export interface WebSocketHubOptions<User = unknown> {
   readonly historySize?: number | undefined;
   /** Rooms with history. Default 1,000. */
   readonly historyRooms?: number | undefined;
-  /** How often instances tell each other who is present. Default 5,000. */
+  /** How often instances announce to each other who is present. Default 5,000. */
   readonly presenceMs?: number | undefined;
 }
 
@@ -134,3 +134,11 @@ export const webSocketHubSchema: OptionsSchema<WebSocketHubSettings> = v.pipe(
     presenceMs: v.optional(duration, 5_000),
   }),
 );
+
+/** What a hub needs besides its options. */
+export interface HubPlan<User> {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly settings: WebSocketHubSettings<User>;
+  readonly refusal: () => StewardError | undefined;
+}

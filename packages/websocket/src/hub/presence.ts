@@ -5,7 +5,7 @@ export interface PresenceChange {
   readonly here: boolean;
 }
 
-/** What instances tell each other about who is where. */
+/** What instances announce to each other about who is where. */
 type Note =
   | { readonly room: string; readonly identity: string; readonly here: boolean }
   | { readonly all: Readonly<Record<string, readonly string[]>> }
@@ -20,12 +20,12 @@ interface Elsewhere {
 /** What presence needs of its hub. */
 export interface PresenceOwner {
   readonly now: () => number;
-  /** Tells the other instances. */
-  readonly tell: (note: Note) => void;
+  /** Announces to the other instances. */
+  readonly announce: (note: Note) => void;
   readonly changed: (change: PresenceChange) => void;
 }
 
-/** Snapshots after which an instance that tells nothing more counts as gone. */
+/** Snapshots after which an instance that announces nothing more counts as gone. */
 const MISSED = 3;
 
 /** Who is in which room, on this instance and the others. An instance that vanishes is forgotten after three intervals. */
@@ -54,7 +54,7 @@ export class Presence {
     const count = counts.get(identity) ?? 0;
     const isNew = count === 0 && !this.#isElsewhere(room, identity);
     counts.set(identity, count + 1);
-    if (count === 0) this.#owner.tell({ room, identity, here: true });
+    if (count === 0) this.#owner.announce({ room, identity, here: true });
     if (isNew) this.#owner.changed({ room, identity, here: true });
   }
 
@@ -65,7 +65,7 @@ export class Presence {
     if (count > 1) return void counts.set(identity, count - 1);
     counts.delete(identity);
     if (counts.size === 0) this.#here.delete(room);
-    this.#owner.tell({ room, identity, here: false });
+    this.#owner.announce({ room, identity, here: false });
     if (!this.#isElsewhere(room, identity)) this.#owner.changed({ room, identity, here: false });
   }
 
@@ -80,7 +80,9 @@ export class Presence {
 
   /** Says who is here, and forgets instances that said nothing for long. */
   refresh(): void {
-    this.#owner.tell({ all: Object.fromEntries([...this.#here].map(([room, counts]) => [room, [...counts.keys()]])) });
+    this.#owner.announce({
+      all: Object.fromEntries([...this.#here].map(([room, counts]) => [room, [...counts.keys()]])),
+    });
     const oldest = this.#owner.now() - MISSED * this.#intervalMs;
     for (const [origin, { heardAt }] of this.#elsewhere) if (heardAt < oldest) this.#replace(origin, undefined);
   }

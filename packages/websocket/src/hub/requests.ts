@@ -1,7 +1,7 @@
 import { publicError, StewardError } from "@steward/core";
 import { stewardErrorIn } from "@steward/core/driver";
 import { beginsWith, json, parseObject } from "../wire/protocol.ts";
-import type { HubPlan } from "./hub.ts";
+import type { HubPlan } from "./options.ts";
 import type { HubSocket } from "./socket.ts";
 
 /** What a hub does with what its clients ask for. */

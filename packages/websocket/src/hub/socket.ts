@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
+import type { Clock } from "@steward/core";
 import { WebSocket } from "ws";
-import type { HubCore } from "./core.ts";
 import { PING_FRAME } from "./frames.ts";
 
 /** What is done with a message for a socket whose peer reads too slowly. */
@@ -13,6 +13,16 @@ export interface SocketLimits {
   readonly messagesPerSecond: number;
   readonly messageBurst: number;
   readonly maxCalls: number;
+}
+
+/** What a socket needs of its hub. */
+export interface HubCore {
+  readonly clock: Clock;
+  readonly limits: SocketLimits;
+  message(socket: HubSocket, data: Buffer, isBinary: boolean): void;
+  closed(socket: HubSocket, code: number): void;
+  /** It sent more than it may. */
+  limited(): void;
 }
 
 /** What became of a message for a socket. */

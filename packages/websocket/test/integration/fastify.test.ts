@@ -82,7 +82,7 @@ t.test("with @steward/fastify, the hub is a resource of the app's container", as
     }),
   );
   const url = await listening(app);
-  const { client } = await sessionsFor(t, { url: `${url}/ws`, reconnectMaxMs: 60_000, reconnectMinMs: 60_000 });
+  const { client } = await sessionsFor(t, { url: `${url}/ws`, reconnect: { minMs: 60_000, maxMs: 60_000 } });
   const codes: number[] = [];
   client.on("close", (code) => codes.push(code));
   const heard = new Promise((resolve) => void client.join("news", ({ data }) => resolve(data)));

@@ -58,7 +58,7 @@ t.test("a drain of the hub loses no acknowledged message, and none is handled tw
   const a = await hubFor(t, { call, drainSpreadMs: 300, messagesPerSecond: 0 });
   const b = await hubFor(t, { call, messagesPerSecond: 0 });
   const clients = await Promise.all(
-    Array.from({ length: 20 }, () => sessionsFor(t, { url: [a.url, b.url], reconnectMaxMs: 200 })),
+    Array.from({ length: 20 }, () => sessionsFor(t, { url: [a.url, b.url], reconnect: { maxMs: 200 } })),
   );
   let next = 0;
   let lost = 0;
@@ -96,18 +96,19 @@ t.test("1,000 clients that are sent away come back spread over their pause", asy
     },
   };
   const hub = await hubFor(t, { drainSpreadMs: 0 });
-  const options = { url: hub.url, maxSessions: 1_001, reconnectMinMs: 2_000, reconnectMaxMs: 2_000 };
+  const options = { url: hub.url, maxSessions: 1_001, reconnect: { minMs: 2_000, maxMs: 2_000 } };
   const main = await sessionsFor(t, options, { clock });
   for (let i = 0; i < 1_000; i++) {
     main.client.session(String(i));
     if (i % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  await until(() => hub.client.sockets.size === 1_001, "all are in", 20_000);
+  await until(() => hub.client.sockets.size === 1_001, "all are in", 60_000);
   pauses.length = 0;
   let came = 0;
   hub.client.on("connection", () => came++);
   for (const socket of hub.client.sockets) socket.close(1001);
-  await until(() => came === 1_001, "all are back", 20_000);
+  // On a busy machine an attempt may run out of time after the hub has let it in, and come once more.
+  await until(() => came >= 1_001 && hub.client.sockets.size === 1_001, "all are back", 60_000);
   const buckets = new Array<number>(20).fill(0);
   for (const ms of pauses) buckets[Math.floor(ms / 100)] = (buckets[Math.floor(ms / 100)] ?? 0) + 1;
   t.ok(pauses.length >= 1_001, `${pauses.length} pauses`);

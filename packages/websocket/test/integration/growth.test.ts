@@ -39,7 +39,7 @@ t.test("one socket that joins, calls, shouts and does not read leaves nothing be
     await until(() => hub.client.sockets.size === 0, "it is gone");
   });
   t.ok(ratio < 1.05, `${before.bytes} bytes before, ${after.bytes} after`);
-  t.equal(after.descriptors, before.descriptors);
+  t.ok(after.descriptors <= before.descriptors, `${before.descriptors} descriptors before, ${after.descriptors} after`);
   t.match(hub.stats(), { sockets: 0, rooms: 0, pending: 0 });
 });
 
@@ -63,7 +63,7 @@ t.test("half-open handshakes are let go of in time, and never keep others out", 
     for (const socket of sockets) socket.destroy();
   });
   t.ok(ratio < 1.05, `${before.bytes} bytes before, ${after.bytes} after`);
-  t.equal(after.descriptors, before.descriptors);
+  t.ok(after.descriptors <= before.descriptors, `${before.descriptors} descriptors before, ${after.descriptors} after`);
 });
 
 t.test("a flood of one socket does not keep another from its replies", async (t) => {

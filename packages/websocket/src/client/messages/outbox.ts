@@ -1,6 +1,6 @@
 import { StewardError } from "@steward/core";
-import type { Link } from "./link.ts";
-import { Row, type Outgoing } from "./outgoing.ts";
+import type { Link } from "../connection/link.ts";
+import { Row, type Outgoing, type Outlet } from "./outgoing.ts";
 
 /** Bytes that the socket may hold; the rest waits here, where it can still be given up. */
 const WINDOW_BYTES = 65_536;
@@ -12,8 +12,6 @@ export interface OutboxLimits {
   readonly resource: string;
   readonly maxQueued: number;
   readonly maxQueuedBytes: number;
-  /** Why nothing can be sent, or `undefined` when it may be queued. */
-  readonly refusal: () => StewardError | undefined;
 }
 
 /**
@@ -21,8 +19,9 @@ export interface OutboxLimits {
  *
  * What is sent at once is written together, so a burst costs one system call instead of one per message.
  */
-export class Outbox {
+export class Outbox implements Outlet {
   readonly #limits: OutboxLimits;
+  readonly #refusal: () => StewardError | undefined;
   readonly #waiting = new Row();
   readonly #urgent = new Row();
   #count = 0;
@@ -31,8 +30,10 @@ export class Outbox {
   #isOpen = false;
   #scheduled = false;
 
-  constructor(limits: OutboxLimits) {
+  /** `refusal` says why nothing can be sent, or `undefined` when it may be queued. */
+  constructor(limits: OutboxLimits, refusal: () => StewardError | undefined) {
     this.#limits = limits;
+    this.#refusal = refusal;
   }
 
   /** Messages that the system has not taken. */
@@ -79,8 +80,8 @@ export class Outbox {
   }
 
   add(item: Outgoing): void {
-    const { maxQueued, maxQueuedBytes, refusal } = this.#limits;
-    const why = item.urgent ? undefined : refusal();
+    const { maxQueued, maxQueuedBytes } = this.#limits;
+    const why = item.urgent ? undefined : this.#refusal();
     if (why !== undefined) return item.fail(why);
     if (this.#count >= maxQueued || this.#bytes + item.bytes > maxQueuedBytes) return item.fail(this.#overloaded(item));
     this.#count++;
@@ -131,7 +132,7 @@ export class Outbox {
     }
   };
 
-  /** Writes as much as there is room for; its last message tells when all of it has been taken. */
+  /** Writes as much as there is room for; its last message says when all of it has been taken. */
   #writeBatch(link: Link, first: Outgoing, roomBytes: number): void {
     let room = roomBytes;
     for (let item: Outgoing | undefined = first; item !== undefined;) {

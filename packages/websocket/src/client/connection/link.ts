@@ -1,9 +1,8 @@
 import type { Socket } from "node:net";
 import type { Clock } from "@steward/core";
 import { WebSocket } from "ws";
-import type { CallProtocol } from "../wire/protocol.ts";
-import { Row, type Outgoing } from "./outgoing.ts";
-import type { CallUse } from "./uses.ts";
+import type { CallProtocol } from "../../wire/protocol.ts";
+import { Row, type Carrier, type OpenCall, type Outgoing } from "../messages/outgoing.ts";
 
 const TEXT = { binary: false };
 const BINARY = { binary: true };
@@ -23,7 +22,7 @@ export function lookEveryMs({ silenceMs, heartbeatMs, heartbeatTimeoutMs }: Pati
   return Math.max(1, Math.min(silenceMs, heartbeatMs, heartbeatTimeoutMs) / 2);
 }
 
-/** What a link tells its session. */
+/** What a link reports to its session. */
 export interface LinkOwner {
   message(data: Buffer, isBinary: boolean): void;
   /** The system has taken the oldest of the batches that were written. */
@@ -33,9 +32,9 @@ export interface LinkOwner {
 }
 
 /** One open connection: the real socket, the calls written to it, and its signs of life. */
-export class Link {
+export class Link implements Carrier {
   readonly ws: WebSocket;
-  readonly calls: Map<number, CallUse> = new Map();
+  readonly calls: Map<number, OpenCall> = new Map();
   /** What was written and the system has not taken yet. */
   readonly writing: Row = new Row();
   readonly openedAt: number;
@@ -108,7 +107,6 @@ export class Link {
     if (error === undefined || error === null) this.#owner.taken(this);
   };
 
-  /** A call was given up; its late reply is ignored. */
   forget(id: number): void {
     if (this.calls.delete(id)) this.#given = Math.max(this.#given, id);
   }

@@ -3,8 +3,8 @@ const SLICE_MS = 2;
 /** Looking at the clock costs as much as a series, so it is done now and then. */
 const LOOK_EVERY = 8;
 
-/** Tells long work when it has to let others run. */
-export class Pace {
+/** A slice of long work: says when the event loop has to turn. */
+export class TimeSlice {
   #until = performance.now() + SLICE_MS;
   #left = LOOK_EVERY;
 

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { StewardError, type Clock, type Timer } from "@steward/core";
 import { describeError, maskUrl } from "@steward/core/driver";
 import { WebSocket, type ClientOptions } from "ws";
-import type { WebSocketCode } from "../errors.ts";
+import type { WebSocketCode } from "../../errors.ts";
 import { overheard } from "./plaintext.ts";
 
 /** Where a connection leads, and how it is made. */

@@ -1,9 +1,7 @@
 import { StewardError, type CallOptions } from "@steward/core";
 import { assertShape, callRules, describeError, shape } from "@steward/core/driver";
-import { json, type CallProtocol, type Payload, type RemoteFailure, type Reply } from "../wire/protocol.ts";
-import type { Link } from "./link.ts";
-import type { Outbox } from "./outbox.ts";
-import { Outgoing } from "./outgoing.ts";
+import { json, type CallProtocol, type Payload, type RemoteFailure, type Reply } from "../../wire/protocol.ts";
+import { Outgoing, type Carrier, type OpenCall, type Outlet } from "./outgoing.ts";
 
 const callShape = shape<CallOptions>(callRules);
 
@@ -21,7 +19,7 @@ export class SendUse extends Outgoing {
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
 
-  constructor(outbox: Outbox, data: Payload, urgent: boolean, resolve: () => void, reject: (error: unknown) => void) {
+  constructor(outbox: Outlet, data: Payload, urgent: boolean, resolve: () => void, reject: (error: unknown) => void) {
     super(outbox, urgent);
     this.#data = data;
     this.#resolve = resolve;
@@ -58,7 +56,7 @@ export interface CallPlan {
 }
 
 /** A message that is done once the other side has replied. */
-export class CallUse extends Outgoing {
+export class CallUse extends Outgoing implements OpenCall {
   readonly #plan: CallPlan;
   readonly #request: Request;
   readonly #resolve: (value: unknown) => void;
@@ -67,7 +65,7 @@ export class CallUse extends Outgoing {
   readonly id: number;
 
   constructor(
-    outbox: Outbox,
+    outbox: Outlet,
     plan: CallPlan,
     id: number,
     request: Request,
@@ -101,13 +99,12 @@ export class CallUse extends Outgoing {
     return `{"id":${this.id},"join":${json(request.room)}${after}}`;
   }
 
-  override written(link: Link): void {
+  override written(link: Carrier): void {
     link.calls.set(this.id, this);
   }
 
   override taken(): void {}
 
-  /** The other side said something about it. True when that was the last of it. */
   replied(reply: Reply): boolean {
     if (reply.kind === "ack") {
       this.answered(this.#plan.ackedTimeoutMs);

@@ -1,10 +1,30 @@
 import { GuardedUse } from "@steward/core/driver";
-import type { Payload } from "../wire/protocol.ts";
-import type { Link } from "./link.ts";
-import type { Outbox } from "./outbox.ts";
+import type { Payload, Reply } from "../../wire/protocol.ts";
 
 /** Text up to this length is sent as bytes: ws makes one buffer of those and their header, which costs less to write. */
 const SHORT = 4_096;
+
+/** A call that was written and waits for its reply. */
+export interface OpenCall {
+  /** The other side said something about it. True when that was the last of it. */
+  replied(reply: Reply): boolean;
+  fail(error: unknown): void;
+}
+
+/** The connection that a message is written to. */
+export interface Carrier {
+  /** Calls that wait for their reply, by id. */
+  readonly calls: Map<number, OpenCall>;
+  /** A call was given up; its late reply is ignored. */
+  forget(id: number): void;
+}
+
+/** Where messages wait until they are written. */
+export interface Outlet {
+  add(item: Outgoing): void;
+  /** A message was given up. */
+  forget(item: Outgoing): void;
+}
 
 /** A message on its way out. */
 export abstract class Outgoing extends GuardedUse {
@@ -15,7 +35,7 @@ export abstract class Outgoing extends GuardedUse {
   /** Its size. */
   bytes = 0;
   /** The connection it was written to. */
-  link: Link | undefined = undefined;
+  link: Carrier | undefined = undefined;
   /** True for the last one of those that are written together: when it has been taken, all of them have. */
   endsBatch = false;
   /** True for what a resume hook sends: it goes before everything else. */
@@ -24,9 +44,9 @@ export abstract class Outgoing extends GuardedUse {
   row: Row | undefined = undefined;
   previous: Outgoing | undefined = undefined;
   next: Outgoing | undefined = undefined;
-  protected readonly outbox: Outbox;
+  protected readonly outbox: Outlet;
 
-  constructor(outbox: Outbox, urgent: boolean) {
+  constructor(outbox: Outlet, urgent: boolean) {
     super();
     this.outbox = outbox;
     this.urgent = urgent;
@@ -41,7 +61,7 @@ export abstract class Outgoing extends GuardedUse {
   }
 
   /** It is about to be written to that connection. */
-  abstract written(link: Link): void;
+  abstract written(link: Carrier): void;
 
   /** The system has taken it. */
   abstract taken(): void;

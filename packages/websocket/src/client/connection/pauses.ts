@@ -1,9 +1,8 @@
+import { backoffMs, type BackoffBounds } from "@steward/core/driver";
+
 /** Bounds of the pauses between connections. */
 export interface PausePlan {
-  /** Longest first pause, in ms. */
-  readonly reconnectMinMs: number;
-  /** Longest pause, in ms. */
-  readonly reconnectMaxMs: number;
+  readonly reconnect: BackoffBounds;
 }
 
 /** Going away, restarting, overloaded: said to everybody at once, so everybody would come back at once. */
@@ -19,18 +18,17 @@ export class Pauses {
 
   /** After a failed attempt, the first being 0. */
   after(attempt: number): number {
-    const { reconnectMinMs, reconnectMaxMs } = this.#plan;
-    return Math.random() * Math.min(reconnectMaxMs, reconnectMinMs * 2 ** Math.min(attempt, 30));
+    return backoffMs(attempt, this.#plan.reconnect, "full");
   }
 
   /** After a connection ended; `attempt` is the one that opened it. */
   afterClose(code: number, attempt: number, livedMs: number): number {
-    if (SAID_TO_ALL.has(code)) return Math.random() * this.#plan.reconnectMaxMs;
+    if (SAID_TO_ALL.has(code)) return Math.random() * this.#plan.reconnect.maxMs;
     return this.after(this.isStable(livedMs) ? 0 : attempt);
   }
 
   /** True when a connection lived so long that its end counts as the first trouble. */
   isStable(livedMs: number): boolean {
-    return livedMs >= this.#plan.reconnectMaxMs;
+    return livedMs >= this.#plan.reconnect.maxMs;
   }
 }

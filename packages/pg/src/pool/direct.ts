@@ -1,0 +1,33 @@
+import type { Clock } from "@steward/core";
+import { Client, type QueryResultRow } from "pg";
+import type { Server } from "../server/server.ts";
+import { cutOff } from "./connections.ts";
+
+/** How long a question may take. */
+export interface DirectBounds {
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Asks a server something over a connection of its own, within a time. */
+export async function askDirectly<Row extends QueryResultRow>(
+  server: Server,
+  { clock, timeoutMs, signal }: DirectBounds,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<readonly Row[]> {
+  const client = new Client({ ...server.config, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs });
+  const cut = (): void => cutOff(client, new Error("the question was given up"));
+  client.on("error", () => {}); // what is under way reports it
+  signal?.addEventListener("abort", cut, { once: true });
+  try {
+    await client.connect();
+    return (await client.query<Row>(text, [...values])).rows;
+  } finally {
+    signal?.removeEventListener("abort", cut);
+    const timer = clock.setTimeout(cut, timeoutMs, { unref: true }); // a server that says nothing does not end it either
+    client.once("end", () => timer.cancel());
+    client.end().catch(() => {});
+  }
+}

@@ -1,0 +1,53 @@
+import type { Clock } from "@steward/core";
+import { backendsAtWork, SilenceWatch } from "@steward/core/driver";
+import type { Client } from "pg";
+import { silentConnection } from "../errors.ts";
+import { cutOff, isPaused, rawClient, type Connections } from "./connections.ts";
+import { askDirectly } from "./direct.ts";
+
+/** What the watch over silent connections needs. */
+export interface SilenceOptions {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly silenceMs: number;
+  readonly connectTimeoutMs: number;
+  /** Called for each connection that was cut off. */
+  readonly onLost: () => void;
+}
+
+/** Longest wait for what the server says of silent connections, in ms. */
+const LONGEST_ANSWER_MS = 2_000;
+
+/** Finds connections of a pool whose peer has vanished without a word. */
+export function watchSilence(connections: Connections, options: SilenceOptions): SilenceWatch<Client> {
+  const { resource, clock, silenceMs, connectTimeoutMs, onLost } = options;
+  return new SilenceWatch<Client>({
+    clock,
+    silenceMs,
+    connections: () => connections.all,
+    progressOf: (client) => {
+      const { connection, readyForQuery, processID } = rawClient(client);
+      if (readyForQuery || processID === null || !connections.all.has(client) || isPaused(client)) return undefined;
+      return { begun: 0, received: connection.stream.bytesRead };
+    },
+    ask: (suspects, signal) =>
+      goneAmong(connections, suspects, { clock, timeoutMs: Math.min(connectTimeoutMs, LONGEST_ANSWER_MS), signal }),
+    cutOff: (client, silentMs) => {
+      onLost();
+      cutOff(client, silentConnection(resource, silentMs));
+    },
+    onLost: () => connections.distrustIdle(silentConnection(resource, 0)),
+  });
+}
+
+async function goneAmong(
+  { server }: Connections,
+  suspects: readonly Client[],
+  bounds: Parameters<typeof askDirectly>[1],
+): Promise<ReadonlySet<Client>> {
+  if (server === undefined) return new Set();
+  const pidOf = (client: Client): number => rawClient(client).processID ?? 0;
+  const rows = await askDirectly<{ readonly pid: number }>(server, bounds, backendsAtWork(suspects.map(pidOf)), []);
+  const atWork = new Set(rows.map(({ pid }) => pid));
+  return new Set(suspects.filter((client) => !atWork.has(pidOf(client))));
+}

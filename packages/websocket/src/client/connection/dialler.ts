@@ -1,0 +1,45 @@
+import type { Clock, StewardError } from "@steward/core";
+import type { CallProtocol } from "../../wire/protocol.ts";
+import { Dial, type Target } from "./dial.ts";
+import { Link, type LinkOwner } from "./link.ts";
+
+/** What connections are made with. */
+export interface DialPlan {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly targets: readonly Target[];
+  readonly protocol: CallProtocol;
+}
+
+/** Makes connections, to one target after the other. */
+export class Dialler {
+  readonly #plan: DialPlan;
+  readonly #owner: LinkOwner;
+  #turn = 0;
+
+  constructor(plan: DialPlan, owner: LinkOwner) {
+    this.#plan = plan;
+    this.#owner = owner;
+  }
+
+  /** Begins with the first target again. */
+  restart(): void {
+    this.#turn = 0;
+  }
+
+  /** The next attempts go to the next target. */
+  turn(): void {
+    this.#turn++;
+  }
+
+  /** One attempt; one of the two is called. `undefined` where there is no target. */
+  dial(opened: (link: Link) => void, failed: (error: StewardError) => void): Dial | undefined {
+    const { resource, clock, targets, protocol } = this.#plan;
+    const target = targets[this.#turn % targets.length];
+    if (target === undefined) return undefined;
+    return new Dial(resource, clock, target, {
+      opened: (ws, wire) => opened(new Link(ws, wire, this.#owner, protocol, clock)),
+      failed,
+    });
+  }
+}

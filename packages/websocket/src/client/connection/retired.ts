@@ -1,0 +1,27 @@
+import type { Link, Patience } from "./link.ts";
+
+/** Connections that were replaced: each ends with the last reply that it owes. */
+export class Retired {
+  readonly #links = new Set<Link>();
+
+  add(link: Link): void {
+    this.#links.add(link);
+    if (link.calls.size === 0) link.ws.close(1000);
+  }
+
+  /** It has ended. */
+  delete(link: Link): void {
+    this.#links.delete(link);
+  }
+
+  look(patience: Patience): void {
+    for (const link of this.#links) {
+      if (link.calls.size === 0) link.ws.close(1000);
+      link.look(patience, true);
+    }
+  }
+
+  [Symbol.iterator](): IterableIterator<Link> {
+    return this.#links.values();
+  }
+}
