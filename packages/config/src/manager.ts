@@ -13,7 +13,7 @@ import { load, type Loaded } from "./settings/load.ts";
 import { Reloads, type ReloadResult } from "./settings/reloads.ts";
 import type { Subscriber } from "./settings/subscribers.ts";
 import { settingsOf, type Settings } from "./settings/value.ts";
-import { Watcher } from "./settings/watcher.ts";
+import { Watcher } from "./sources/watcher.ts";
 import { prefixOf } from "./sources/source.ts";
 
 const READ_TIMEOUT_MS = 10_000;
@@ -200,7 +200,7 @@ export class ConfigManager<S extends StandardSchema>
   #make(loaded: Loaded): Generation {
     const newest = (keys: readonly string[]): unknown => rawAt(this.#generation, keys);
     const value = settingsOf(loaded.value, newest, (path) => this.#isLive(path));
-    handle(value, this as unknown as SettingsHandle); // of this very value
+    handle(value, this as SettingsHandle); // of this very value
     const number = (this.#generation?.number ?? 0) + 1;
     return generationOf(loaded, { number, value, readAt: this.clock.wallNow(), since: this.clock.now() });
   }

@@ -38,13 +38,13 @@ export function testConfig<V extends object>(
       "testConfig(...) was given undefined: most often two modules import each other",
     );
   const { model, live } = configOf(definition as AnyDefinition);
-  const schema = model.schema as unknown as Parameters<typeof config>[1]["schema"]; // the one of the definition
+  const schema = model.schema as Parameters<typeof config>[1]["schema"]; // the one of the definition
   const made = config(definition.name, {
     schema,
     sources: [overrides(values as Readonly<Record<string, unknown>>, "the test")],
     live,
   });
-  return made as unknown as Definition<V>; // of the same schema
+  return made as Definition<V>; // of the same schema
 }
 
 export type { Settings };

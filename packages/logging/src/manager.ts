@@ -1,8 +1,13 @@
-import { checkOptions, Manager, type ManagerContext } from "@steward/core/driver";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { CHANNELS, type MetricSample, type Timer } from "@steward/core";
+import { checkOptions, Manager, msSchema, type ManagerContext } from "@steward/core/driver";
 import type { Logger } from "pino";
 import * as v from "valibot";
 import { writeFailed, type LogFacts } from "./health.ts";
+import { CallLines } from "./lines/calls.ts";
+import { Ends } from "./lines/ends.ts";
 import { EventLines, LISTENED, type EventLine } from "./lines/events.ts";
+import { noteChanger } from "./lines/level-route.ts";
 import { Log } from "./lines/log.ts";
 import { Writer } from "./lines/writer.ts";
 import { levelSchema, loggerSchema, type LoggerOptions, type LogLevel } from "./options.ts";
@@ -25,19 +30,29 @@ export class LoggerManager extends Manager<Logger> {
   readonly #writer: Writer;
   readonly #log: Log;
   readonly #events: EventLines;
-  readonly #onExit = (): void => this.#flush();
+  readonly #calls: CallLines | undefined;
+  readonly #ends = new Ends(() => this.#flush());
+  readonly #level: () => LogLevel;
+  readonly #onConfig = (): void => this.setLevel(this.#level());
+  #raised: Timer | undefined;
 
   /** @throws {OPTIONS_INVALID} when an option is unknown or wrong. */
   constructor(options: LoggerOptions = {}, context: ManagerContext = {}) {
     super("logger", context);
     const checked = checkOptions(this.name, loggerSchema, options);
-    this.#writer = new Writer(checked.destination?.());
+    const { level = "info", calls } = checked;
+    this.#level = typeof level === "function" ? level : () => level;
+    this.#writer = new Writer(checked.destination?.(), this.clock, checked.buffered);
     this.#log = new Log(checked, this.clock, this.#writer);
+    this.setLevel(this.#level());
+    noteChanger(this.client, (level, options) => this.setLevel(level, options));
     this.#events = new EventLines({
       listened: checked.listen ?? LISTENED,
       write: (line) => this.#write(line),
       closed: () => this.#closed(),
     });
+    const write = (line: EventLine): void => this.#write(line);
+    this.#calls = calls === undefined ? undefined : new CallLines(this.clock, calls.share ?? 1, write);
   }
 
   /** The pino logger. Children follow its level, unless they were given one of their own. */
@@ -47,10 +62,20 @@ export class LoggerManager extends Manager<Logger> {
 
   /**
    * Changes the least level that is written, of the logger and of its children, at once.
+   * @param forMs For how long, in ms; then it is again what the options say. Default: until it is changed again.
    * @throws {OPTIONS_INVALID} when there is no such level.
    */
-  setLevel(level: LogLevel): void {
-    this.client.level = checkOptions(this.name, v.strictObject({ level: levelSchema }), { level }).level;
+  setLevel(level: LogLevel, { forMs }: { readonly forMs?: number | undefined } = {}): void {
+    const given = checkOptions(this.name, v.strictObject({ level: levelSchema, forMs: v.optional(msSchema()) }), {
+      level,
+      forMs,
+    });
+    this.#raised?.cancel();
+    this.#raised =
+      forMs === undefined
+        ? undefined
+        : this.clock.setTimeout(() => this.setLevel(this.#level()), forMs, { unref: true });
+    this.client.level = given.level;
   }
 
   /** What became of its lines. */
@@ -59,9 +84,24 @@ export class LoggerManager extends Manager<Logger> {
     return Object.freeze({ phase: this.phase, level, ...this.#writer.counts, collapsed: this.#log.collapsed });
   }
 
+  protected override series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    const { lines, lost } = this.#writer.counts;
+    return Object.entries({ lines, lost, collapsed: this.#log.collapsed }).map(([name, value]) => ({
+      name: `steward.log.${name}`,
+      kind: "counter",
+      unit: "{line}",
+      attributes,
+      value,
+    }));
+  }
+
   protected override onStart(): void {
+    this.#writer.open();
     this.#events.open();
-    process.off("exit", this.#onExit).on("exit", this.#onExit); // a stop before may not have ended yet
+    this.#calls?.open();
+    this.#ends.open(this.#writer.isBuffered);
+    unsubscribe(CHANNELS.config, this.#onConfig);
+    subscribe(CHANNELS.config, this.#onConfig);
   }
 
   /** @throws {LOG_WRITE_FAILED} when the destination refused the last line. */
@@ -71,13 +111,17 @@ export class LoggerManager extends Manager<Logger> {
   }
 
   protected override onStop(): void {
+    unsubscribe(CHANNELS.config, this.#onConfig);
+    this.#calls?.close();
+    this.#raised?.cancel();
     this.#flush();
     this.#events.close();
   }
 
   #closed(): void {
-    process.off("exit", this.#onExit);
-    this.#flush();
+    this.#ends.close();
+    this.#log.flush();
+    this.#writer.close();
   }
 
   #flush(): void {

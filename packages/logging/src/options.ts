@@ -1,4 +1,12 @@
-import { countSchema, givenSchema, hasMethods, msSchema, textSchema } from "@steward/core/driver";
+import {
+  countSchema,
+  givenSchema,
+  hasMethods,
+  isFunction,
+  msSchema,
+  shareSchema,
+  textSchema,
+} from "@steward/core/driver";
 import * as v from "valibot";
 import { LISTENED, type Listened } from "./lines/events.ts";
 
@@ -13,6 +21,20 @@ export interface LogDestination {
   flushSync?(): void;
 }
 
+/** How long lines are held back. */
+export interface BufferedOptions {
+  /** Longest time for which a line is held back, in ms. Default 100. */
+  readonly flushMs?: number | undefined;
+  /** Size at which what is held back is written, in bytes of ASCII. Default 16,384. */
+  readonly maxBytes?: number | undefined;
+}
+
+/** Of which calls to other services a line is written. */
+export interface CallLineOptions {
+  /** Share of the calls that end well; those that fail, or are answered by 400 or above, have a line always. Default 1. */
+  readonly share?: number | undefined;
+}
+
 /** When equal lines become one with a count. */
 export interface StormOptions {
   /** How many equal lines of one interval are written. Default 10. */
@@ -23,10 +45,23 @@ export interface StormOptions {
 
 /** Options of a {@link LoggerManager}. */
 export interface LoggerOptions {
-  /** The least level that is written. Default `info`. `setLevel` changes it. */
-  readonly level?: LogLevel | undefined;
+  /**
+   * The least level that is written. Default `info`. `setLevel` changes it. A function, such as
+   * `() => settings.current.logLevel`, is asked again whenever a configuration has changed.
+   */
+  readonly level?: LogLevel | (() => LogLevel) | undefined;
   /** Where lines go. Default: stdout, each line written before the call returns. */
   readonly destination?: LogDestination | undefined;
+  /**
+   * Holds lines back and writes many at once. They are written at every end of the process but SIGKILL. Default: each
+   * line is written before the call returns.
+   */
+  readonly buffered?: BufferedOptions | undefined;
+  /**
+   * Writes a line for calls to other services: over HTTP, by undici or `fetch`, and through the guards of resources (statements,
+   * commands, methods; of one's own resources those that give `guarded` an `operation`). Default: none.
+   */
+  readonly calls?: CallLineOptions | undefined;
   /** Fields of every line, such as the name of the service. Default: none. */
   readonly fields?: Readonly<Record<string, string | number | boolean>> | undefined;
   /** Names of fields that hold secrets, besides the usual ones. They match the end of a name too, in any spelling. */
@@ -62,7 +97,9 @@ export interface CheckedOptions extends Omit<LoggerOptions, "destination"> {
 
 /** What the options of a manager must be. */
 export const loggerSchema: v.GenericSchema<unknown, CheckedOptions> = v.strictObject({
-  level: v.optional(levelSchema),
+  level: v.optional(
+    v.union([levelSchema, givenSchema<() => LogLevel>(isFunction, "a level, or a function that gives it")]),
+  ),
   destination: v.optional(
     v.pipe(
       givenSchema<LogDestination>(
@@ -72,6 +109,8 @@ export const loggerSchema: v.GenericSchema<unknown, CheckedOptions> = v.strictOb
       v.transform((destination) => () => destination),
     ),
   ),
+  buffered: v.optional(v.strictObject({ flushMs: v.optional(msSchema()), maxBytes: v.optional(countSchema(1)) })),
+  calls: v.optional(v.strictObject({ share: v.optional(shareSchema(true)) })),
   fields: v.optional(
     givenSchema<Readonly<Record<string, string>>>(areFields, "an object of text, numbers and booleans"),
   ),

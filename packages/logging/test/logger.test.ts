@@ -1,4 +1,5 @@
 import { runWithContext, StewardError } from "@steward/core";
+import { publishConfig } from "@steward/core/driver";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import { LoggerManager, type LoggerOptions } from "../src/index.ts";
@@ -106,4 +107,41 @@ t.test("a destination may keep a state of its own", (t) => {
   t.equal(destination.taken, 1);
   t.equal(manager.stats().lost, 0);
   t.end();
+});
+
+t.test("a level that settings say follows them, and one that is set for a while goes back", async (t) => {
+  const settings = { logLevel: "info" as "info" | "warn" };
+  const { manager, clock } = make({ level: () => settings.logLevel });
+  await manager.start();
+  settings.logLevel = "warn";
+  t.equal(manager.client.level, "info");
+  publishConfig({ resource: "settings", kind: "changed", generation: 2, changes: ["logLevel"], message: "changed" });
+  t.equal(manager.client.level, "warn");
+  manager.setLevel("debug", { forMs: 3_600_000 });
+  t.equal(manager.client.level, "debug");
+  await clock.advance(3_600_000);
+  t.equal(manager.client.level, "warn");
+  await manager.stop();
+});
+
+t.test("lines that are held back are written after a while, when there are many, and by a stop", async (t) => {
+  const { destination, manager, clock, log } = make({ buffered: { flushMs: 100, maxBytes: 1_000 } });
+  log.info("before the start it writes at once");
+  t.equal(destination.text.split("\n").length, 2);
+  await manager.start();
+  log.info("held");
+  t.notMatch(destination.text, "held");
+  await clock.advance(100);
+  t.match(destination.text, "held");
+  log.info("x".repeat(1_000));
+  t.match(destination.text, "xxx");
+  log.info("last");
+  await manager.stop();
+  t.match(destination.text, "last");
+  const series = Array.from(manager.metrics(), ({ name, value }) => [name, value]);
+  t.same(series, [
+    ["steward.log.lines", 4],
+    ["steward.log.lost", 0],
+    ["steward.log.collapsed", 0],
+  ]);
 });

@@ -86,12 +86,12 @@ export interface Leaf {
 /** All leaves, in the order of the schema. */
 export function leavesOf(root: ObjectField): Leaf[] {
   const found: Leaf[] = [];
-  const visit = (field: Field, keys: readonly string[], optional: boolean): void => {
+  const walk = (field: Field, keys: readonly string[], optional: boolean): void => {
     const mayMiss = optional || field.optional;
     if (field.kind !== "object") found.push({ path: keys.join("."), keys, field, optional: mayMiss });
-    else for (const [key, inner] of field.entries) visit(inner, [...keys, key], mayMiss && keys.length > 0);
+    else for (const [key, inner] of field.entries) walk(inner, [...keys, key], mayMiss && keys.length > 0);
   };
-  visit(root, [], false);
+  walk(root, [], false);
   return found;
 }
 

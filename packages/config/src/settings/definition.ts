@@ -96,8 +96,7 @@ export function config<S extends StandardSchema, const N extends Needs = {}>(
   const definition = driver(name, {
     ...settings,
     needs: { ...(needs as Needs | undefined) } as {}, // what they are is checked where they are used
-    options: (values: Readonly<Record<string, unknown>>) =>
-      ({ ...own, sources: all(values) }) as unknown as ConfigOptions,
+    options: (values: Readonly<Record<string, unknown>>) => ({ ...own, sources: all(values) }) as ConfigOptions,
   });
   made.set(definition, { model, live: rest.live ?? [], needs: needs ?? {}, sources: all });
   return definition as unknown as Definition<Settings<OutputOf<S>>, "application", OpenOfAll<N>>; // the driver forgets the types of one schema

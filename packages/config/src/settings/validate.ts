@@ -44,7 +44,7 @@ interface Judged {
 }
 
 function byValibot({ resource, schema }: Model, given: Readonly<Record<string, unknown>>): Judged {
-  const { options, problems } = parseOptions(resource, schema as unknown as OptionsSchema, given); // its vendor says so
+  const { options, problems } = parseOptions(resource, schema as OptionsSchema, given); // its vendor says so
   return { value: options as Judged["value"], problems };
 }
 

@@ -18,7 +18,7 @@ function run(file: string, args: readonly string[], folder: Folder, variables: R
   const { status, stdout, stderr } = spawnSync(process.execPath, [file, ...args], {
     env,
     encoding: "utf8",
-    timeout: 30_000,
+    timeout: 120_000,
   });
   return { status, stdout, stderr, all: stdout + stderr };
 }

@@ -3,7 +3,7 @@ import { pino, symbols, type ChildLoggerOptions, type Logger, type LogFn } from 
 import type { CheckedOptions } from "../options.ts";
 import { Cleaner } from "../redaction/cleaner.ts";
 import { SecretKeys } from "../redaction/keys.ts";
-import { contextFields } from "./context.ts";
+import { contextText } from "./context.ts";
 import { Storms } from "./storms.ts";
 import type { Writer } from "./writer.ts";
 
@@ -22,17 +22,19 @@ export class Log {
   #summing = false;
 
   constructor(options: CheckedOptions, clock: Clock, writer: Writer) {
-    const { level = "info", fields, redact, show, storms = {} } = options;
+    const { fields, redact, show, storms = {} } = options;
     this.#cleaner = new Cleaner(new SecretKeys(redact, show));
     this.#storms = storms === false ? undefined : new Storms(clock, storms);
     const line = (logger: Logger, given: readonly unknown[], method: LogFn, weight: number): void =>
       this.#line(logger, given, method, weight);
+    const contextOf = (logger: Logger): string => (this.#summing ? "" : contextText(bindingsOf(logger)));
     this.logger = pino(
       {
-        level,
         base: fields === undefined ? null : this.#cleaner.fields(fields),
-        timestamp: () => `,"time":${clock.wallNow()}`,
-        mixin: (_fields, _level, logger) => (this.#summing ? {} : contextFields(bindingsOf(logger))),
+        // As text beside the time, where a mixin would have pino copy all fields of every line
+        timestamp(this: Logger | undefined) {
+          return `,"time":${clock.wallNow()}${this === undefined ? "" : contextOf(this)}`; // pino tries it out, without
+        },
         serializers: { err: asIs },
         hooks: {
           logMethod(args, method, weight) {
@@ -55,9 +57,13 @@ export class Log {
   }
 
   #line(logger: Logger, given: readonly unknown[], method: LogFn, weight: number): void {
-    const args = this.#clean(logger, given);
+    const args = this.#cleaner.isClean(given) ? given : this.#clean(logger, given);
+    if (weight < WARN || this.#storms === undefined || this.#summing) return void Reflect.apply(method, logger, args);
+    this.#orStorm(logger, args, method, weight, this.#storms);
+  }
+
+  #orStorm(logger: Logger, args: readonly unknown[], method: LogFn, weight: number, storms: Storms): void {
     const write = (line: readonly unknown[]): void => void Reflect.apply(method, logger, line);
-    if (weight < WARN || this.#storms === undefined || this.#summing) return write(args);
     const [first, ...rest] = args;
     const say = (repeated: number): void => {
       this.#summing = true; // what it counts belongs to no single request
@@ -68,18 +74,18 @@ export class Log {
         this.#summing = false;
       }
     };
-    if (this.#storms.takes(keyOf(logger, args, weight), say)) write(args);
+    if (storms.takes(keyOf(logger, args, weight), say)) write(args);
   }
 
   #clean(logger: Logger, given: readonly unknown[]): readonly unknown[] {
     const [first, ...rest] = given;
-    const values = rest.map((value) => (value instanceof Error ? this.#told(value) : this.#cleaner.value(value)));
+    const values = rest.map((value) => (value instanceof Error ? this.#described(value) : this.#cleaner.value(value)));
     if (typeof first !== "object" || first === null) return [this.#cleaner.value(first), ...values];
     const serializers = serializersOf(logger);
     return [this.#cleaner.fields(first, (key) => key !== "err" && key in serializers), ...values];
   }
 
-  #told(error: Error): unknown {
+  #described(error: Error): unknown {
     const { err } = this.#cleaner.fields(error) as { readonly err: { readonly message: string } }; // it makes this of errors
     return err.message;
   }

@@ -1,15 +1,34 @@
 import { destination } from "pino";
-import type { LogDestination } from "../options.ts";
+import type { Clock } from "@steward/core";
+import type { BufferedOptions, LogDestination } from "../options.ts";
+import { Buffered } from "./buffered.ts";
 
-/** Hands lines to a destination, and counts those that it refuses: a log that fails never fails what it tells of. */
+/** Hands lines to a destination, and counts those that it refuses: a log that fails never fails what it reports. */
 export class Writer implements LogDestination {
   readonly #destination: LogDestination;
+  readonly #buffered: Buffered | undefined;
   #lines = 0;
   #lost = 0;
   #failure: { readonly cause: unknown } | undefined;
 
-  constructor(given: LogDestination | undefined) {
-    this.#destination = given ?? this.#stdout();
+  constructor(given: LogDestination | undefined, clock: Clock, buffered: BufferedOptions | undefined) {
+    const to = given ?? this.#stdout();
+    this.#buffered = buffered === undefined ? undefined : new Buffered(to, clock, buffered);
+    this.#destination = this.#buffered ?? to;
+  }
+
+  /** Whether lines are held back while it is open. */
+  get isBuffered(): boolean {
+    return this.#buffered !== undefined;
+  }
+
+  open(): void {
+    this.#buffered?.open();
+  }
+
+  close(): void {
+    this.flushSync();
+    this.#buffered?.close();
   }
 
   get counts(): { readonly lines: number; readonly lost: number } {
@@ -23,19 +42,19 @@ export class Writer implements LogDestination {
 
   write(line: string): void {
     const before = this.#lost;
-    this.#attempt(() => this.#destination.write(line));
-    if (this.#lost > before) return;
+    try {
+      this.#destination.write(line);
+    } catch (cause) {
+      return this.#fail(cause);
+    }
+    if (this.#lost > before) return; // it said so by an event
     this.#lines += 1;
     this.#failure = undefined;
   }
 
   flushSync(): void {
-    this.#attempt(() => this.#destination.flushSync?.());
-  }
-
-  #attempt(work: () => void): void {
     try {
-      work();
+      this.#destination.flushSync?.();
     } catch (cause) {
       this.#fail(cause);
     }

@@ -1,6 +1,7 @@
 import { Secret } from "@steward/core";
 import type { SecretKeys } from "./keys.ts";
 import { messageOf } from "./message.ts";
+import { PlainCheck } from "./plain.ts";
 import { maskText, MASK } from "./text.ts";
 
 const MAX_DEPTH = 5;
@@ -19,9 +20,16 @@ interface Walk {
 /** Makes of what is logged what may be written: plain data, without secrets, of a bounded size. */
 export class Cleaner {
   readonly #keys: SecretKeys;
+  readonly #plain: PlainCheck;
 
   constructor(keys: SecretKeys) {
     this.#keys = keys;
+    this.#plain = new PlainCheck(keys);
+  }
+
+  /** Whether all that is given may be written as it stands. Never throws. */
+  isClean(given: readonly unknown[]): boolean {
+    return this.#plain.line(given);
   }
 
   text(text: string): string {

@@ -36,7 +36,8 @@ export class SecretKeys {
     const known = this.#known.get(name);
     if (known !== undefined) return known;
     const found = this.#look(plain(name));
-    if (this.#known.size < MAX_KNOWN) this.#known.set(name, found);
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(name, found);
     return found;
   }
 

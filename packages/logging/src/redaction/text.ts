@@ -12,9 +12,14 @@ const SCHEME = /\b(bearer|basic) {1,3}[\w.~+/=-]{8,}/gi;
 /** What all of the above need: most text has none of it. */
 const SUSPECT = /[:="]|(?:bearer|basic) /i;
 
+/** Whether there is anything in a text that could mark a secret. Where there is not, it needs no masking. */
+export function mayHoldSecrets(text: string): boolean {
+  return SUSPECT.test(text);
+}
+
 /** Text without the secrets that can be seen in it: userinfo of URLs, values of secret names, headers. */
 export function maskText(text: string, keys: SecretKeys): string {
-  if (!SUSPECT.test(text)) return text;
+  if (!mayHoldSecrets(text)) return text;
   let masked = text;
   if (masked.includes("://")) masked = masked.replace(USERINFO, "://***@");
   if (masked.includes(":")) masked = masked.replace(HEADER, `$1: ${MASK}`);

@@ -1,7 +1,7 @@
 import { defineDriver, type DriverFactory } from "@steward/core/driver";
 import type { Logger } from "pino";
-import { LoggerManager } from "./manager.ts";
-import { loggerSchema, type LoggerOptions } from "./options.ts";
+import { LoggerManager } from "../manager.ts";
+import { loggerSchema, type LoggerOptions } from "../options.ts";
 
 /**
  * Defines the log of an application. It is up before anything else of its container starts, and hears of

@@ -1,0 +1,12 @@
+export type { AuditEntry, AuditHead, AuditSeal, StoredEntry } from "./chain/entry.ts";
+export { readAuditLine } from "./chain/line.ts";
+export { verifyEntries, type AuditProblem, type AuditReport, type VerifyOptions } from "./chain/verify.ts";
+export { auditLog, type AuditFactory } from "./definition.ts";
+export type { Audited } from "./events.ts";
+export type { AuditLog, KnownEvent, RecordOptions } from "./log.ts";
+export { AuditLogManager } from "./manager.ts";
+export type { AnchorOptions, AuditOptions, RetentionOptions } from "./options.ts";
+export { fileAudit, type FileAuditOptions } from "./sinks/file.ts";
+export { logAudit, type LogAuditOptions } from "./sinks/log.ts";
+export type { AuditSink } from "./sinks/sink.ts";
+export { sqlAudit, type SqlAuditOptions } from "./sinks/sql.ts";
