@@ -1,41 +1,47 @@
 export type { AccessLogOptions } from "./app/access-log.ts";
 export { depend } from "./app/dependencies.ts";
 export type { MetricsRoute } from "./app/endpoints.ts";
-export type { FormOptions } from "./app/forms.ts";
 export { refusals } from "./app/refusals.ts";
-export type { OpenApiOptions } from "./document/openapi.ts";
-export { FASTIFY_CODES, type FastifyCode } from "./errors.ts";
-export { handler, socketHandler, type HandlerOptions, type RouteHandler, type SocketLike } from "./handler/handler.ts";
+export type { OpenApiOptions } from "./document/options.ts";
+export { handler, socketHandler, type RouteHandler, type SocketLike } from "./handler/handler.ts";
 export { from, type FastifyFrom } from "./handler/from.ts";
-export type { ContainerSource, StewardOptions, StewardSettings } from "./options.ts";
+export type { StewardOptions, StewardSettings } from "./options.ts";
 export { steward, withInputs, type Steward } from "./plugin.ts";
-export {
-  FastifyServer,
-  fastifyServer,
-  type FastifyServerOptions,
-  type ListenOptions,
-  type RunningSource,
-} from "./server/server.ts";
+export { FastifyServer, fastifyServer, type FastifyServerOptions } from "./server/server.ts";
+export type { ContainerSource, ListenOptions, ServerRunning } from "@steward/server/node";
 // What is the same on every server comes through here, so that an app imports one package.
 export {
+  by,
   events,
   HttpError,
   InvalidInput,
+  memoryIdempotency,
   parametrised,
   perRequest,
+  principal,
+  rateLimit,
+  redisIdempotency,
   Scopes,
   SECRET_PARAMETERS,
   security,
   sessionCookie,
   SocketError,
+  sqlIdempotency,
   stream,
   uuid7,
   type Authorization,
   type Background,
   type BackgroundStats,
   type BasicCredentials,
+  type By,
+  type CacheResponseOptions,
   type Granting,
+  type FileOptions,
+  type FileStream,
+  type FormOptions,
+  type HandlerOptions,
   type HttpErrorOptions,
+  type IdempotencyOptions,
   type InputMaker,
   type InputOptions,
   type InputPlace,
@@ -43,13 +49,19 @@ export {
   type InputValue,
   type Issue,
   type JsonSchema,
+  type LimiterLike,
+  type LimitKey,
+  type MemoryIdempotencyOptions,
   type MissingCredentials,
   type OAuthFlow,
+  type OwnScheme,
   type PasswordForm,
   type Problem,
   type ProblemError,
   type ProblemOptions,
   type Provided,
+  type RateLimitOptions,
+  type RedisIdempotencyOptions,
   type RequestInput,
   type SchemaValue,
   type Scheme,
@@ -59,6 +71,8 @@ export {
   type ServerEvent,
   type ServingStats,
   type SessionKey,
+  type SqlIdempotencyOptions,
+  type StoredFile,
   type StreamOptions,
   type UploadedFile,
 } from "@steward/server";

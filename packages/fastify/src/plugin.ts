@@ -3,36 +3,32 @@
 import type { Container, RunningContainer } from "@steward/container";
 import { announceShutdown, onContainerUp, type AllInputs } from "@steward/container/framework";
 import type { Binding, MetricsSource } from "@steward/core";
-import type { Needs } from "@steward/core/container";
 import { assertShape } from "@steward/core/driver";
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, RouteOptions } from "fastify";
+import { sourceOf } from "@steward/server/node";
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
 import plugin from "fastify-plugin";
 import {
-  describe,
   problemSchema,
   requestIdFrom,
   RequestMetrics,
-  Route,
   Serving,
-  strictQuery,
   Validators,
   type AppContext,
-  type RunningSource,
   type ServingStats,
 } from "@steward/server";
 import { accessLog } from "./app/access-log.ts";
-import { depend, dependenciesOf } from "./app/dependencies.ts";
+import { depend } from "./app/dependencies.ts";
 import { healthRoutes, METRICS_PATH, metricsRoute } from "./app/endpoints.ts";
 import { errorHandler } from "./app/error-handler.ts";
-import { parseForms, readForm } from "./app/forms.ts";
+import { takeForms } from "./app/forms.ts";
 import { answerUnknown } from "./app/not-found.ts";
 import { sweepWhileClosing } from "./app/server-drain.ts";
 import { serveDocument } from "./document/documents.ts";
 import { Documentation } from "./document/openapi.ts";
-import { allNeeds, handlerSpecOf, setContext, type HandlerSpec } from "./handler/handler.ts";
-import { lifeKey, lifeOf, living } from "./handler/life.ts";
-import { socketRoute } from "./handler/socket.ts";
-import { pluginShape, type ContainerSource, type StewardOptions } from "./options.ts";
+import { setContext } from "./handler/handler.ts";
+import { joinRoutes, type Joined } from "./handler/join-routes.ts";
+import { lifeKey, lifeOf } from "./handler/life.ts";
+import { pluginShape, type StewardOptions } from "./options.ts";
 
 /** What the plugin puts on an app, as `app.steward`. */
 export interface Steward extends MetricsSource {
@@ -64,11 +60,14 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
     dependencies,
   } = options;
   const serving = new Serving(sourceOf(options), app.log);
+  serving.capConnections(app.server, options.maxConnections);
   let validators: Validators | undefined;
   const context: AppContext = {
     serving,
     timeoutMs,
     sessionKey: options.session,
+    forms,
+    trustsEverybody: () => trustsEverybody(app),
     validators: () => (validators ??= new Validators(app.getSchemas())),
   };
   setContext(app, context);
@@ -79,15 +78,15 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   if (options.accessLog !== false) accessLog(app, options.accessLog ?? {}, metrics?.path ?? METRICS_PATH);
   if (errors !== false) app.setErrorHandler(errorHandler(errors));
   if (options.notFound ?? errors !== false) answerUnknown(app);
-  if (forms !== false) await parseForms(app, forms);
+  if (forms !== false) await takeForms(app);
   const { shape = "problem", invalidStatus = 422 } = errors === false ? {} : errors;
   takeAnyJson(app);
   const documentation = new Documentation(problemSchema(shape), invalidStatus);
-  const routes = joinRoutes(app, context, documentation, options.strictQuery ?? false);
+  const joined = joinRoutes(app, context, documentation, options.strictQuery ?? false);
   if (openapi !== undefined) serveDocument(app, openapi, documentation);
   if (health !== false) healthRoutes(app, () => serving.running, health);
   if (metrics !== undefined) metricsRoute(app, metrics);
-  joinLifecycles(app, serving, routes, options);
+  joinLifecycles(app, serving, joined, options);
 };
 
 /**
@@ -122,13 +121,7 @@ export function withInputs<Open extends string, const B extends readonly Binding
   container: Container<Open> & AllInputs<Open, B>,
   inputs: B,
 ): { readonly container: Container<never>; readonly inputs: readonly Binding[] } {
-  return { container: container as unknown as Container<never>, inputs }; // all inputs are given, the signature says
-}
-
-function sourceOf(options: ContainerSource): RunningSource {
-  if ("container" in options) return { container: options.container, inputs: options.inputs ?? [] };
-  const { running } = options;
-  return typeof running === "function" ? running : () => running;
+  return { container: container as Container<never>, inputs }; // all inputs are given, the signature says
 }
 
 /** Times every request of an app, with or without needs, from its first hook on. */
@@ -158,6 +151,24 @@ function stewardOf(serving: Serving, requests: MetricsSource | undefined): Stewa
   };
 }
 
+/** An address of documentation (RFC 5737), which no proxy has, and more proxies than there are. */
+const [ANYBODY, MANY_HOPS] = ["192.0.2.1", 1_000];
+
+/** Whether Fastify takes the address that the furthest of many proxies says: any client can be that. */
+function trustsEverybody(app: FastifyInstance): boolean {
+  const { trustProxy: trusts } = optionsOf(app);
+  return typeof trusts === "function" ? trusts(ANYBODY, MANY_HOPS) === true : trusts === true;
+}
+
+/** What the app was made with: Fastify gives all but this option back in `initialConfig`. Nothing where it keeps it elsewhere. */
+function optionsOf(app: object): { readonly trustProxy?: unknown } {
+  for (let one: object | null = app; one !== null; one = Object.getPrototypeOf(one) as object | null) {
+    const key = Object.getOwnPropertySymbols(one).find(({ description }) => description === "fastify.options");
+    if (key !== undefined) return (one as Record<symbol, { readonly trustProxy?: unknown }>)[key] ?? {}; // it has it, the line above says
+  }
+  return {};
+}
+
 function echoRequestId(app: FastifyInstance, header: string): void {
   app.setGenReqId(requestIdFrom(header));
   app.addHook("onRequest", (request, reply, done) => {
@@ -179,80 +190,10 @@ function takeAnyJson(app: FastifyInstance): void {
   );
 }
 
-/** Gives each route with needs its handler, and the document what it takes. */
-function joinRoutes(
-  app: FastifyInstance,
-  context: AppContext,
-  documentation: Documentation,
-  strict: boolean,
-): readonly Route[] {
-  const routes: Route[] = [];
-  app.addHook("onRoute", function (options) {
-    const spec = handlerSpecOf(options.handler) ?? handlerSpecOf((options as SocketOptions).wsHandler);
-    if (spec === undefined) return;
-    const needs = allNeeds(dependenciesOf(this), spec);
-    const route = new Route(context, strict ? withStrictQuery(needs) : needs, spec.options);
-    routes.push(route);
-    if (spec.socket) joinSocket(options, context, route, spec);
-    else {
-      const handler = answering(context, route, spec.answer);
-      options.handler = handler;
-      documentation.note(handler, route.description);
-      joinHooks(options, route);
-    }
-  });
-  return routes;
-}
-
-/** Looked at last: whoever may not ask learns that first. */
-function withStrictQuery(needs: Needs): Needs {
-  return { ...needs, "strict query": strictQuery(describe(needs)) };
-}
-
-/** What @fastify/websocket adds to routes. */
-type SocketOptions = RouteOptions & { wsHandler?: unknown };
-
-function joinSocket(options: SocketOptions, context: AppContext, route: Route, spec: HandlerSpec): void {
-  const { before, handle } = socketRoute(context, route, spec.answer);
-  options.preHandler = [...[options.preHandler ?? []].flat(), before];
-  if (handlerSpecOf(options.wsHandler) === undefined) options.handler = handle as never; // @fastify/websocket calls it with a socket
-  else options.wsHandler = handle;
-}
-
-function joinHooks(options: RouteOptions, { description }: Route): void {
-  if (description.takesForm) options.preValidation = [...[options.preValidation ?? []].flat(), readForm];
-  options.onError = [
-    ...[options.onError ?? []].flat(),
-    async (request, _reply, error) => {
-      await lifeOf(request)?.failedOutside(error);
-    },
-  ];
-  if (!description.commits) return;
-  options.onSend = [
-    ...[options.onSend ?? []].flat(),
-    (request, _reply, payload, done) => {
-      const committing = lifeOf(request)?.commit();
-      if (committing === undefined) done(null, payload);
-      else
-        committing.then(
-          () => done(null, payload),
-          (error: unknown) => done(error as never, payload), // Fastify answers with whatever it is
-        );
-    },
-  ];
-}
-
-/** Makes what Fastify calls for a route. A handler that has the reply may answer from a callback. */
-function answering(context: AppContext, route: Route, handler: HandlerSpec["answer"]): RouteOptions["handler"] {
-  const repliesLater = handler.length > 2 || route.description.takesReply;
-  return (request, reply) =>
-    living(context, request, reply, route.timeoutMs).handle(route, handler, repliesLater) as never; // Fastify sends what it gives
-}
-
 function joinLifecycles(
   app: FastifyInstance,
   serving: Serving,
-  routes: readonly Route[],
+  { routes, roots }: Joined,
   options: StewardOptions,
 ): void {
   const { closeTimeoutMs = 15_000 } = options;
@@ -263,7 +204,7 @@ function joinLifecycles(
     if ("running" in options && serving.running === running) check();
   });
   app.addHook("onReady", async () => {
-    await serving.start();
+    await serving.start(roots);
     check();
   });
   app.addHook("preClose", async () => {

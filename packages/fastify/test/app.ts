@@ -42,7 +42,7 @@ export function counter(name = "counter") {
   return resource(name, { lifetime: "request", start: () => ++made });
 }
 
-/** A generator resource that tells a log when it enters and how it is left. */
+/** A generator resource that writes to a log when it is entered and how it ends. */
 export function logged<const L extends "request" | "handler">(log: string[], name: string, lifetime: L) {
   return resource(name, {
     lifetime,

@@ -17,7 +17,7 @@ t.test("C02: a value is made anew for the next request", async (t) => {
 });
 
 t.test(
-  "C04, C05, C06: a fresh instance is shared with nobody and takes nobody's place (deviation: FastAPI stores the first)",
+  "C04, C05, C06: a fresh instance is shared with nobody and replaces nothing (deviation: FastAPI stores the first)",
   async (t) => {
     const pair = counter();
     const middle = counter();
@@ -195,7 +195,7 @@ t.test("C16: the order of scopes does not matter", async (t) => {
   t.strictSame(await got(client), [1, 2, 2, 3, 3, 1]);
 });
 
-t.test("C18: what looks at scopes is made for each way to it; what it needs besides, once", async (t) => {
+t.test("C18: what looks at scopes is made for each path to it; what it needs besides, once", async (t) => {
   let users = 0;
   const seen: (readonly string[])[] = [];
   const db = counter("db");
@@ -222,7 +222,7 @@ t.test("C18: what looks at scopes is made for each way to it; what it needs besi
   t.strictSame(seen, [["me"], ["items", "me"]]);
 });
 
-t.test("C19: a generator below two ways with scopes is entered once", async (t) => {
+t.test("C19: a generator below two paths with scopes is entered once", async (t) => {
   const log: string[] = [];
   const db = resource("db", {
     lifetime: "request",
@@ -259,7 +259,7 @@ t.test("C20, C21: a definition has one lifetime, so it is one value however it i
   t.strictSame(await got(client), [1, 1, 1]);
 });
 
-t.test("C22: twenty requests at once share nothing, and leave nothing", async (t) => {
+t.test("C22: twenty requests at once share nothing, and nothing remains", async (t) => {
   const live = new Set<object>();
   let most = 0;
   const g = resource("g", {

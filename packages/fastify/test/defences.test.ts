@@ -1,9 +1,11 @@
 import { request as httpRequest } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { resource } from "@steward/core";
+import { container } from "@steward/container";
+import { resource, type RateLimiter } from "@steward/core";
+import { fastify } from "fastify";
 import t from "tap";
-import { from, handler, HttpError } from "../src/index.ts";
+import { by, from, handler, HttpError, rateLimit, steward } from "../src/index.ts";
 import { got, served, turns } from "./app.ts";
 
 t.test(
@@ -210,3 +212,45 @@ function resolvers(): { readonly promise: Promise<void>; readonly resolve: () =>
   });
   return { promise, resolve };
 }
+
+t.test(
+  "limits by address are refused at start where the app trusts everybody; a hook limits before the body is read",
+  async (t) => {
+    const keys: unknown[] = [];
+    const decision = { retryAfterMs: 60_000, limit: 1, windowMs: 60_000, remaining: 0, resetMs: 60_000 };
+    const limiter = resource("limiter", {
+      start: (): RateLimiter => ({ take: async (_policy, key) => ({ ...decision, allowed: keys.push(key) === 1 }) }),
+    });
+    const limit = rateLimit(limiter, "api", { by: by.address });
+    const start = async (trust: unknown) => {
+      const trustProxy = trust as boolean; // one of the types of the option
+      const app = fastify({ trustProxy });
+      t.teardown(() => app.close());
+      await app.register(steward, { container: container([limiter]) });
+      app.post(
+        "/",
+        { onRequest: handler({ limit }, () => {}) },
+        handler({ limit, body: from.body("it", { type: "object" }) }, ({ body }) => body),
+      );
+      await app.ready();
+      return app;
+    };
+    for (const trust of [true, () => true])
+      await t.rejects(start(trust), { message: /x-forwarded-for: name the proxies/ });
+    for (const [trust, expected] of [
+      [["127.0.0.1", "10.0.0.0/8"], "203.0.113.9"],
+      ["127.0.0.1", "203.0.113.9"],
+      [false, "127.0.0.1"],
+    ] as const) {
+      const app = await start(trust);
+      const headers = { "x-forwarded-for": "198.51.100.1, 203.0.113.9", "content-type": "application/json" };
+      const post = (payload: string) => app.inject({ method: "POST", url: "/", headers, payload });
+      t.strictSame((await post("{}")).json(), {});
+      t.equal((await post("no JSON")).statusCode, 429);
+      t.strictSame(keys.splice(0), [
+        ["address", expected],
+        ["address", expected],
+      ]);
+    }
+  },
+);

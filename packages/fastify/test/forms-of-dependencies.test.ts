@@ -277,7 +277,7 @@ t.test("siblings are made at the same time on request; what they share, once", a
   t.equal(most, 1);
 });
 
-t.test("an error of one of several siblings that run at once leaves none of the others behind", async (t) => {
+t.test("an error of one of several siblings that run at once ends all the others", async (t) => {
   const log: string[] = [];
   const opens = resource("opens", {
     lifetime: "request",

@@ -270,7 +270,7 @@ t.test("G22: every cleanup runs, and the outer ones see the error of an inner on
   t.strictSame(log, ["a+", "c+", "c-", "a saw b failed", "a-"]);
 });
 
-t.test("G23: what fails on its way in leaves what was entered before it, and enters nothing more", async (t) => {
+t.test("G23: what fails while it is entered ends what was entered before it, and enters nothing more", async (t) => {
   const log: string[] = [];
   const b = resource("b", {
     lifetime: "request",
@@ -345,19 +345,19 @@ t.test("G29: plain and async generators under plain and async handlers behave al
     }
   });
   for (const name of ["plain", "later"]) {
-    for (const [way, expected] of [
+    for (const [end, expected] of [
       ["plain", [`${name}-`]],
       ["async", [`${name}-`]],
       ["throws", [`${name} saw x`, `${name}-`]],
       ["rejects", [`${name} saw x`, `${name}-`]],
     ] as const) {
       log.length = 0;
-      await client.get(`/${name}/${way}`);
+      await client.get(`/${name}/${end}`);
       await turns();
       t.strictSame(
         log.filter((line) => !line.endsWith("+")),
         expected,
-        `${name}, ${way}`,
+        `${name}, ${end}`,
       );
     }
   }

@@ -73,7 +73,7 @@ t.test("a form that is cut off, or has no boundary, is the client's mistake", as
     await client.post("/", whole.slice(0, -8), { headers: MULTIPART }),
     await client.post("/", "abc", { headers }),
   ])
-    t.match([answer.statusCode, answer.json()], [422, { errors: [{ path: "body", code: "form_invalid" }] }]);
+    t.match([answer.statusCode, answer.json()], [400, { code: "FORM_MALFORMED" }]);
   t.equal((await client.post("/", whole, { headers: MULTIPART })).body, "1");
 });
 
@@ -159,6 +159,8 @@ t.test("half-open clients that time out do not keep their connections, though th
     new Promise((resolve, reject) =>
       app.server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
     );
+  let connected = 0; // the first may have been given up before the last comes
+  app.server.on("connection", () => connected++);
   const sockets = Array.from({ length: 50 }, (_, i) => {
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true }).on("error", () => {});
     // A head that never ends, or a body; none of them reads.
@@ -168,7 +170,7 @@ t.test("half-open clients that time out do not keep their connections, though th
     return socket;
   });
   t.teardown(() => sockets.forEach((socket) => socket.destroy()));
-  await until(async () => (await open()) === 50, "all are connected");
+  await until(() => connected === 50, "all have connected");
   await until(async () => (await open()) === 0, "all are ended");
   const answer = await new Promise<string>((resolve) => {
     let text = "";

@@ -7,7 +7,7 @@ import { got, served } from "./app.ts";
 const fastapi = { errors: { shape: "fastapi" } } as const;
 const asForm = { headers: { "content-type": "application/x-www-form-urlencoded" } };
 
-t.test("P03: what is missing is told with its place", async (t) => {
+t.test("P03: what is missing is named with its place", async (t) => {
   const needs = { d: resource("d", { lifetime: "request", needs: { q: from.query("q") }, start: ({ q }) => q }) };
   await using client = await served(
     (app) =>
@@ -56,7 +56,7 @@ t.test("an error handler of one's own gets all problems in one error", async (t)
   t.strictSame((await client.get("/")).json(), { code: "INPUT_INVALID", count: 2 });
 });
 
-t.test("P04: the same problem of two dependencies is told once (deviation)", async (t) => {
+t.test("P04: the same problem of two dependencies is named once (deviation)", async (t) => {
   const reads = (name: string) =>
     resource(name, { lifetime: "request", needs: { q: from.query("q") }, start: ({ q }) => q });
   await using client = await served((app) =>
@@ -234,7 +234,7 @@ t.test("numbers, booleans and lists are read from text", async (t) => {
   );
 });
 
-t.test("rules of a schema are told with FastAPI's codes", async (t) => {
+t.test("rules of a schema are answered with FastAPI's codes", async (t) => {
   const rules = [
     [{ type: "integer", minimum: 1 }, "0", "greater_than_equal"],
     [{ type: "integer", exclusiveMinimum: 1 }, "1", "greater_than"],
@@ -417,32 +417,35 @@ t.test("a route's own schema is checked too, in the same shape", async (t) => {
   t.match((await client.get("/?q=a")).json(), { status: 422, errors: [{ path: "query.own", code: "missing" }] });
 });
 
-t.test("strict queries: what a route does not know is not valid, told with the rest and after security", async (t) => {
-  const needs = {
-    key: from.apiKey("query", "key"),
-    limit: from.query("limit", { type: "integer" }, { required: false }),
-  };
-  await using client = await served(
-    (app) => {
-      app.get(
-        "/",
-        handler(needs, ({ limit }) => ({ limit })),
-      );
-      app.get("/plain", () => "ok");
-    },
-    { strictQuery: true },
-  );
-  t.strictSame((await client.get("/?key=a&limit=5")).json(), { limit: 5 });
-  t.equal((await client.get("/?limt=5")).statusCode, 401);
-  const refused = await client.get("/?key=a&limt=5&limit=x&__proto__=1");
-  t.equal(refused.statusCode, 422);
-  t.strictSame(
-    refused.json().errors.map(({ path, code }: { path: string; code: string }) => [path, code]),
-    [
-      ["query.limit", "int_parsing"],
-      ["query.limt", "extra_forbidden"],
-      ["query.__proto__", "extra_forbidden"],
-    ],
-  );
-  t.equal((await client.get("/plain?x=1")).body, "ok", "not a route of ours");
-});
+t.test(
+  "strict queries: what a route does not know is not valid, answered with the rest and after security",
+  async (t) => {
+    const needs = {
+      key: from.apiKey("query", "key"),
+      limit: from.query("limit", { type: "integer" }, { required: false }),
+    };
+    await using client = await served(
+      (app) => {
+        app.get(
+          "/",
+          handler(needs, ({ limit }) => ({ limit })),
+        );
+        app.get("/plain", () => "ok");
+      },
+      { strictQuery: true },
+    );
+    t.strictSame((await client.get("/?key=a&limit=5")).json(), { limit: 5 });
+    t.equal((await client.get("/?limt=5")).statusCode, 401);
+    const refused = await client.get("/?key=a&limt=5&limit=x&__proto__=1");
+    t.equal(refused.statusCode, 422);
+    t.strictSame(
+      refused.json().errors.map(({ path, code }: { path: string; code: string }) => [path, code]),
+      [
+        ["query.limit", "int_parsing"],
+        ["query.limt", "extra_forbidden"],
+        ["query.__proto__", "extra_forbidden"],
+      ],
+    );
+    t.equal((await client.get("/plain?x=1")).body, "ok", "not a route of ours");
+  },
+);

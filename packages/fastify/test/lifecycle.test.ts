@@ -1,10 +1,20 @@
 import { Writable } from "node:stream";
 import { container, type RunningContainer } from "@steward/container";
-import { currentContext, isStewardError, resource, StewardError } from "@steward/core";
+import { currentContext, isStewardError, lazy, resource, StewardError } from "@steward/core";
 import { fastify, LogController } from "fastify";
 import t from "tap";
-import { from, handler, HttpError, steward, uuid7, withInputs } from "../src/index.ts";
-import { testClient } from "../src/testing.ts";
+import {
+  depend,
+  from,
+  handler,
+  HttpError,
+  memoryIdempotency,
+  perRequest,
+  steward,
+  uuid7,
+  withInputs,
+} from "../src/index.ts";
+import { override, testClient, type TestClient } from "../src/testing.ts";
 import { got, served, turns } from "./app.ts";
 
 t.test(
@@ -29,21 +39,60 @@ t.test(
   },
 );
 
-t.test(
-  "L02: an app whose container does not hold what a route needs does not get ready (deviation: FastAPI fails at the request)",
-  async (t) => {
-    const db = resource("db", { start: () => ({}) });
-    await t.rejects(
-      served((app) =>
+t.test("L02: an app starts what its routes need, and stops it with the rest", async (t) => {
+  const log: string[] = [];
+  const named = (name: string) =>
+    resource(name, {
+      start: () => (log.push(name), name),
+      stop: () => void log.push(`${name} stops`),
+    });
+  const [db, mail, audit, store, late] = [named("db"), named("mail"), named("audit"), named("store"), named("late")];
+  const me = perRequest("me", { db }, ({ db }) => db);
+  const kept = resource("kept", { needs: { store }, start: () => memoryIdempotency() });
+  await using client = await served((app) => {
+    depend(app, { audit });
+    app.post(
+      "/",
+      { preHandler: handler({ mail }, () => undefined) },
+      handler({ me, late: lazy(late) }, ({ me }) => me, { idempotency: { store: kept } }),
+    );
+  });
+  t.strictSame(log.sort(), ["audit", "db", "mail", "store"], "what is needed lazily waits");
+  t.equal((await client.post("/")).body, "db");
+  await client.app.close();
+  t.equal(log.length, 8);
+});
+
+t.test("an override of what routes alone need is one, and the other is not started", async (t) => {
+  const db = resource("db", { start: () => Promise.reject(new Error("no network")) as Promise<string> });
+  const app = (): Promise<TestClient> =>
+    served(
+      (app) =>
         app.get(
           "/",
-          handler({ db }, () => "ok"),
+          handler({ db }, ({ db }) => db),
         ),
-      ),
-      { code: "NOT_IN_GRAPH", message: /does not hold "db"/ },
+      { replacements: [override(db, "fake")] },
     );
-  },
-);
+  await using client = await app();
+  t.equal((await client.get("/")).body, "fake");
+});
+
+t.test("a container that runs already and lacks what a route needs is refused, with what to do", async (t) => {
+  const db = resource("db", { start: () => ({}) });
+  await using running = await container([]).start();
+  const app = fastify();
+  await app.register(steward, { running });
+  app.get(
+    "/",
+    handler({ db }, () => "ok"),
+  );
+  await t.rejects(async () => app.ready(), {
+    code: "NOT_IN_GRAPH",
+    message: 'this container does not hold "db": add it to the roots of container([...])',
+  });
+  await app.close();
+});
 
 t.test("an app whose resources do not start does not get ready, and can be closed", async (t) => {
   const app = fastify();
@@ -189,7 +238,7 @@ t.test("the context carries the deadline; the signal aborts when it passes", asy
   t.match(seen, [{ code: "DEADLINE_EXCEEDED" }]);
 });
 
-t.test("errors are told by what they are: never more than a client may know", async (t) => {
+t.test("errors are answered by what they are: never more than a client may know", async (t) => {
   const errors: Record<string, [error: unknown, status: number]> = {
     http: [new HttpError(418, "teapot", { headers: { "x-tea": "yes" } }), 418],
     down: [new StewardError("RESOURCE_UNAVAILABLE", 'db "main" at 10.0.0.1 is down', { retryAfterMs: 3_500 }), 503],
@@ -216,7 +265,7 @@ t.test("errors are told by what they are: never more than a client may know", as
   t.match((await client.get("/http")).headers, { "x-tea": "yes", "content-type": /problem\+json/ });
 });
 
-t.test("an app says what its resources' errors are for clients; an error's code is told", async (t) => {
+t.test("an app says what its resources' errors are for clients; an error's code is sent", async (t) => {
   const refused = new Error("driver", { cause: new StewardError("HTTP_ORIGIN_REFUSED", "10.0.0.1 is not allowed") });
   await using client = await served(
     (app) => {
@@ -235,7 +284,7 @@ t.test("an app says what its resources' errors are for clients; an error's code 
     },
     {
       errors: {
-        tell: (error) =>
+        toHttpError: (error) =>
           isStewardError(error, "HTTP_ORIGIN_REFUSED") ? new HttpError(403, "not on the list") : undefined,
       },
     },
@@ -278,7 +327,7 @@ t.test("the access log has one line for a request, without secrets", async (t) =
   await app.close();
 });
 
-t.test("metrics are served by whoever renders them, whole or in parts; the app has series of its own", async (t) => {
+t.test("metrics are served by what renders them, whole or in parts; the app has series of its own", async (t) => {
   await using client = await served(
     (app) =>
       app.get(
@@ -329,7 +378,7 @@ t.test("the context carries the caller's trace", async (t) => {
   t.strictSame(await got(client, "/", { traceparent: "nonsense" }), { trace: "none" });
 });
 
-t.test("health routes tell how the container is; unknown ones are 404", async (t) => {
+t.test("health routes show how the container is; unknown ones are 404", async (t) => {
   await using client = await served(() => {}, { health: {}, roots: [resource("db", { start: () => 1 })] });
   for (const path of ["/livez", "/readyz", "/startupz", "/health", "/health/resources", "/health/resources/db"])
     t.equal((await client.get(path)).statusCode, 200, path);

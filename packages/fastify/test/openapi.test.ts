@@ -1,8 +1,9 @@
 import websocket from "@fastify/websocket";
+import SwaggerParser from "@apidevtools/swagger-parser";
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { resource } from "@steward/core";
+import { resource, type RateLimiter } from "@steward/core";
 import t, { type Test } from "tap";
-import { from, handler, security, socketHandler } from "../src/index.ts";
+import { by, from, handler, HttpError, rateLimit, security, socketHandler, type OpenApiOptions } from "../src/index.ts";
 import { got, served } from "./app.ts";
 import type { FastifyInstance } from "fastify";
 
@@ -29,11 +30,20 @@ interface Document {
 }
 
 /** The document of an app's routes; valid OpenAPI 3.1, or the test fails. */
-async function documentOf(t: Test, routes: (app: FastifyInstance) => void): Promise<Document> {
-  await using client = await served(routes, { forms: {}, openapi: { title: "test", version: "1.0.0", docs: false } });
+async function documentOf(
+  t: Test,
+  routes: (app: FastifyInstance) => void,
+  roots: Parameters<typeof served>[1] = {},
+): Promise<Document> {
+  await using client = await served(routes, {
+    forms: {},
+    openapi: { title: "test", version: "1.0.0", docs: false },
+    ...roots,
+  });
   const document = (await got(client, "/openapi.json")) as Document;
   const validated = await new Validator().validate(document as never);
   t.ok(validated.valid, "it is valid OpenAPI 3.1", { errors: validated.errors });
+  await t.resolves(SwaggerParser.validate(structuredClone(document) as never), "another validator says so too");
   return document;
 }
 
@@ -141,7 +151,7 @@ t.test("A05: 422 is in the document where there is input, 401 and 403 where ther
   t.strictSame(codes("/none"), ["200"]);
 });
 
-t.test("A06: scopes on the way to a scheme are demanded of it", async (t) => {
+t.test("A06: scopes above a scheme are demanded of it", async (t) => {
   const scheme = from.oauth2Password("/token", { scopes: { a: "first", b: "second" } });
   const owner = resource("owner", {
     lifetime: "request",
@@ -380,7 +390,7 @@ t.test(
     ]);
     t.strictSame(
       [paths["/opt/{a}"]?.["get"]?.operationId, paths["/opt/{a}/{b}"]?.["get"]?.operationId],
-      [undefined, "opt"],
+      ["getOptByA", "opt"],
     );
     t.strictSame(Object.keys(components.schemas).sort(), ["Item", "Problem"]);
   },
@@ -395,3 +405,203 @@ t.test("two operations of one id are refused before the app is ready", async (t)
   );
   await t.rejects(twice, { code: "ROUTE_INVALID", message: /GET \/a and GET \/b have one operationId, "same"/ });
 });
+
+t.test("a route that is limited says that it may answer 429", async (t) => {
+  const left = { allowed: true, retryAfterMs: 0, limit: 5, windowMs: 60_000, remaining: 4, resetMs: 60_000 };
+  const limiter = resource("limiter", { start: (): RateLimiter => ({ take: async () => left }) });
+  const limit = rateLimit(limiter, "login", { by: by.address });
+  const routes = (app: FastifyInstance): void =>
+    void app.post(
+      "/login",
+      handler({ limit }, () => "ok"),
+    );
+  const { paths } = await documentOf(t, routes, { roots: [limiter] });
+  t.match(paths["/login"]?.["post"]?.responses["429"], { description: "Too many requests" });
+});
+t.test("the document says what the app says of itself, and a hook has the last word", async (t) => {
+  const { document } = await whole(
+    t,
+    (app) =>
+      app.get(
+        "/",
+        { schema: { tags: ["videos"] } },
+        handler({}, () => "ok"),
+      ),
+    {
+      summary: "Videos for all",
+      termsOfService: "https://a.example/terms",
+      contact: { name: "Ann", email: "ann@a.example" },
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+      tags: [{ name: "videos", description: "All about videos" }],
+      externalDocs: { url: "https://a.example/docs" },
+      servers: [{ url: "https://a.example" }],
+      transform: (made) => ({ ...made, "x-logo": { url: "/logo.svg" } }),
+    },
+  );
+  t.match(document, {
+    info: {
+      title: "t",
+      summary: "Videos for all",
+      contact: { email: "ann@a.example" },
+      license: { identifier: "Apache-2.0" },
+      termsOfService: "https://a.example/terms",
+    },
+    tags: [{ name: "videos" }],
+    externalDocs: { url: "https://a.example/docs" },
+    servers: [{ url: "https://a.example" }],
+    "x-logo": { url: "/logo.svg" },
+  });
+  const wrong = [{ licence: {} }, { license: {} }, { contact: { mail: "x" } }, { tags: [{}] }, { transform: 1 }];
+  for (const one of wrong)
+    await t.rejects(
+      served(() => {}, { openapi: { title: "t", version: "1", ...one } as never }),
+      {
+        code: "OPTIONS_INVALID",
+      },
+    );
+  const license = { name: "x", url: "https://a.example", identifier: "MIT" };
+  await t.rejects(
+    served(() => {}, { openapi: { title: "t", version: "1", license } }),
+    { code: "OPTIONS_INVALID" },
+  );
+});
+
+t.test("operations have ids that no other has; schemas with an $id are components", async (t) => {
+  const tag = { $id: "Tag", type: "object", properties: { name: { type: "string" } } } as const;
+  const video = { $id: "Video", type: "object", properties: { tags: { type: "array", items: tag } } } as const;
+  const routes = (app: FastifyInstance): void => {
+    app.get(
+      "/videos/:id",
+      handler({ id: from.path("id") }, () => "ok"),
+    );
+    app.get(
+      "/videos-by-id",
+      handler({}, () => "ok"),
+    );
+    app.get(
+      "/",
+      handler({}, () => "ok"),
+    );
+    app.post(
+      "/videos",
+      handler({ video: from.body("video", video) }, ({ video }) => video),
+    );
+    app.put(
+      "/videos",
+      handler(
+        { video: from.body("video", video, { description: "all of it" }), tag: from.body("tag", tag) },
+        () => "ok",
+      ),
+    );
+    app.post(
+      "/own",
+      { schema: { operationId: "getVideosById" } as never },
+      handler({}, () => "ok"),
+    );
+  };
+  const { document, client } = await whole(t, routes);
+  const { paths, components } = document as never as {
+    readonly paths: Record<string, Record<string, { readonly operationId: string; readonly requestBody?: unknown }>>;
+    readonly components: { readonly schemas: unknown };
+  };
+  const ids = Object.values(paths).flatMap((methods) => Object.values(methods).map(({ operationId }) => operationId));
+  t.strictSame(ids.sort(), ["get", "getVideosById", "getVideosById2", "getVideosById3", "postVideos", "putVideos"]);
+  t.match(components.schemas, {
+    Tag: { type: "object", properties: { name: { type: "string" } } },
+    Video: { properties: { tags: { items: { $ref: "#/components/schemas/Tag" } } } },
+  });
+  t.match(paths["/videos"]?.["post"]?.requestBody, {
+    content: { "application/json": { schema: { $ref: "#/components/schemas/Video" } } },
+  });
+  t.equal((await client.post("/videos", { tags: [{ name: 1 }] })).statusCode, 422, "they are checked all the same");
+  t.equal((await client.post("/videos", { tags: [{ name: "a" }] })).statusCode, 200);
+  const other = { ...tag, required: ["name"] };
+  await t.rejects(
+    whole(
+      t,
+      (app) => (
+        routes(app),
+        app.post(
+          "/tags",
+          handler({ tag: from.body("tag", other) }, () => "ok"),
+        )
+      ),
+    ),
+    { code: "ROUTE_INVALID", message: /"Tag"/ },
+  );
+  const named = await whole(t, routes, { operationId: ({ method, path }) => `${method} ${path}` });
+  t.equal(
+    (named.document as never as typeof document & { paths: typeof paths }).paths["/videos"]?.["put"]?.operationId,
+    "PUT /videos",
+  );
+});
+
+t.test("a scheme of one's own, and an answer of one's own to who has no credentials", async (t) => {
+  const signature = from.scheme(
+    "signature",
+    {
+      document: { type: "apiKey", in: "header", name: "x-signature" },
+      challenge: 'Signature realm="a"',
+      read: ({ headers }) => (typeof headers["x-signature"] === "string" ? { key: headers["x-signature"] } : undefined),
+    },
+    { description: "a hash of the body" },
+  );
+  const answer = (request: { readonly headers: object }): HttpError =>
+    new HttpError(403, { hint: "sign in at /login" }, { members: { asked: Object.keys(request.headers).length > 0 } });
+  const token = from.bearer({ missing: { status: 403, answer } });
+  const wrong = from.basic({ missing: { answer: () => new HttpError(404, "no") } });
+  const { document, client } = await whole(t, (app) => {
+    app.get(
+      "/signed",
+      handler({ signature }, ({ signature }) => signature.key),
+    );
+    app.get(
+      "/own",
+      handler({ token }, () => "ok"),
+    );
+    app.get(
+      "/wrong",
+      handler({ wrong }, () => "ok"),
+    );
+    app.get(
+      "/maybe",
+      handler(
+        {
+          who: from.scheme(
+            "maybe",
+            { document: { type: "http", scheme: "hoba" }, read: () => undefined },
+            { autoError: false },
+          ),
+        },
+        ({ who }) => ({ who }),
+      ),
+    );
+  });
+  t.equal((await client.get("/signed", { headers: { "x-signature": "s" } })).body, "s");
+  const refused = await client.get("/signed");
+  t.strictSame([refused.statusCode, refused.headers["www-authenticate"]], [401, 'Signature realm="a"']);
+  const own = await client.get("/own");
+  t.match([own.statusCode, own.json()], [403, { hint: "sign in at /login", asked: true }]);
+  t.equal((await client.get("/wrong")).statusCode, 500, "an answer that the document does not promise is a mistake");
+  t.strictSame((await client.get("/maybe")).json(), { who: null });
+  t.match(document, {
+    paths: { "/own": { get: { responses: { 403: {} } } }, "/signed": { get: { security: [{ signature: [] }] } } },
+    components: {
+      securitySchemes: { signature: { in: "header", name: "x-signature", description: "a hash of the body" } },
+    },
+  });
+  t.throws(() => from.scheme("x", { document: { type: "magic" } as never, read: () => 1 }), {
+    code: "OPTIONS_INVALID",
+  });
+});
+
+/** The document of an app, valid under two validators. */
+async function whole(t: Test, routes: (app: FastifyInstance) => unknown, options: Partial<OpenApiOptions> = {}) {
+  const client = await served(routes, { openapi: { title: "t", version: "1", docs: false, ...options } });
+  t.teardown(() => client.app.close());
+  const document = (await got(client, "/openapi.json")) as Readonly<Record<string, unknown>>;
+  const validated = await new Validator().validate(structuredClone(document) as never);
+  t.ok(validated.valid, "it is valid OpenAPI 3.1", { errors: validated.errors });
+  await t.resolves(SwaggerParser.validate(structuredClone(document) as never), "another validator says so too");
+  return { document, client };
+}

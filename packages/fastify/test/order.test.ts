@@ -110,7 +110,7 @@ function auth(log: string[]) {
   });
 }
 
-t.test("O09: whoever may not ask learns that, and not what is wrong with the input", async (t) => {
+t.test("O09: a client that may not ask learns that, and not what is wrong with the input", async (t) => {
   const log: string[] = [];
   const sibling = resource("sibling", { lifetime: "request", needs: { q: from.query("q") }, start: ({ q }) => q });
   await using client = await served((app) =>
@@ -175,7 +175,7 @@ t.test("O14: dependencies of one plugin do not run for routes outside of it", as
 });
 
 t.test(
-  "O15: needs that form a circle are refused before requests come, with the way round (deviation: FastAPI recurses)",
+  "O15: needs that form a circle are refused before requests come, with the whole circle (deviation: FastAPI recurses)",
   async (t) => {
     const holder: { a?: ReturnType<typeof counterOf> } = {};
     const counterOf = () => resource("a", { lifetime: "request", start: () => 1 });

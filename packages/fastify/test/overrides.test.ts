@@ -70,7 +70,7 @@ t.test("V05: an override may wrap the original (deviation: FastAPI recurses)", a
   t.strictSame(await got(client, "/?q=z"), { mid: "<mid sub z>" });
 });
 
-t.test("V08: a generator in place of a plain dependency, and the other way round; each leaves as it is", async (t) => {
+t.test("V08: a generator in place of a plain dependency, and the reverse; each ends as it is", async (t) => {
   const log: string[] = [];
   const plain = resource("plain", { lifetime: "request", start: () => "plain" });
   const gen = logged(log, "gen", "request");
@@ -177,7 +177,7 @@ t.test("V14: a class in place of a class, a function in place of a security sche
   t.strictSame(await got(client, "/"), [2, "tok"]);
 });
 
-t.test("V15: an override is told the scopes that the original was asked under", async (t) => {
+t.test("V15: an override is given the scopes that the original was asked under", async (t) => {
   const user = resource("user", {
     lifetime: "request",
     needs: { requiredScopes: from.requiredScopes },

@@ -252,12 +252,12 @@ t.test("tasks that run when the app closes are waited for; those that do not end
   const client = await served(
     (app) =>
       app.get(
-        "/:way",
+        "/:kind",
         handler({ background: from.background }, ({ background }, request) => {
-          const { way } = request.params as { way: string };
-          background.add(way, async () => {
-            await (way === "held" ? held : new Promise(() => {}));
-            log.push(way);
+          const { kind } = request.params as { kind: string };
+          background.add(kind, async () => {
+            await (kind === "held" ? held : new Promise(() => {}));
+            log.push(kind);
           });
           return "ok";
         }),

@@ -142,7 +142,7 @@ const sees = resource("sees", {
   start: ({ requiredScopes }) => ({ list: requiredScopes.list, text: requiredScopes.text }),
 });
 
-t.test("X19: scopes are gathered along the way, outermost first, each once", async (t) => {
+t.test("X19: scopes are gathered, outermost first, each once", async (t) => {
   const inner = resource("inner", {
     lifetime: "request",
     needs: { seen: security(sees, ["b", "a"]) },
@@ -216,7 +216,7 @@ t.test("X23: scopes reach a route's dependency whose value nobody takes", async 
   t.strictSame(seen, [["a", "b"], []]);
 });
 
-t.test("who tells what was granted is held to what is asked for: 403 names it", async (t) => {
+t.test("who says what was granted is held to what is asked for: 403 names it", async (t) => {
   const user = resource("user", {
     lifetime: "request",
     needs: { token: from.bearer() },

@@ -15,7 +15,7 @@ function deferred<T>(): { readonly promise: Promise<T>; readonly resolve: (value
   return { promise, resolve };
 }
 
-/** A server in a container, whose only other resource starts when it is told to. */
+/** A server in a container, whose only other resource starts when the test lets it. */
 function withServer(answer: () => unknown = () => "ok", port = 0) {
   const go = deferred<void>();
   const listening = deferred<FastifyServer>();
@@ -83,7 +83,7 @@ t.test("a drain lets a request end before what it needs stops, and closes idle c
   agent.destroy();
 });
 
-t.test("a port that is taken is told in words", async (t) => {
+t.test("a port that is taken is named in words", async (t) => {
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");
   t.teardown(() => other.close());
@@ -155,7 +155,7 @@ t.test("an app on somebody else's container closes without saying that all of it
   await two.app.close();
 });
 
-t.test("what has no route is told as a problem: 405 with what is possible, or 404", async (t) => {
+t.test("what has no route is answered with a problem: 405 with what is possible, or 404", async (t) => {
   await using client = await served((app) => {
     app.get("/clips/:id", () => "one");
     app.post("/clips/search", () => "found");

@@ -18,6 +18,8 @@ export const SERVER_CODES = {
   ROUTE_INVALID:
     "A route asks for what it cannot have, such as two security schemes of one name or a form beside a JSON body.",
   INPUT_INVALID: "The request's input is not what the route asks for; every problem is in `issues`.",
+  NOT_REGISTERED: "A handler with needs was used on an app that was not joined with a container.",
+  PORT_BUSY: "The port that a server is to listen on belongs to another program.",
   BACKGROUND_LOST: "Background tasks had not run when the app had to stop.",
 } as const;
 
@@ -140,7 +142,7 @@ export class SocketError extends Error {
   /** Close code: 1000 to 4999. */
   readonly closeCode: number;
 
-  /** @param reason Told to the client; cut to the 123 bytes that a close frame can carry. */
+  /** @param reason Sent to the client; cut to the 123 bytes that a close frame can carry. */
   constructor(closeCode: number, reason = "") {
     super(reason);
     this.closeCode = closeCode;

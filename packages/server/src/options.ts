@@ -11,6 +11,8 @@ import {
   type Rule,
   type Shape,
 } from "@steward/core/driver";
+import type { HttpError } from "./errors.ts";
+import type { HttpRequest } from "./life/exchange.ts";
 import type { ProblemOptions } from "./problem/problem.ts";
 import type { OAuthFlow } from "./security/scheme.ts";
 
@@ -24,7 +26,7 @@ const invalidStatus = (): Rule => recognised((value) => value === 400 || value =
 export const problemShape: Shape<ProblemOptions> = shape<ProblemOptions>(() => ({
   shape: oneOf("problem", "fastapi"),
   invalidStatus: invalidStatus(),
-  tell: func(),
+  toHttpError: func(),
 }));
 
 /** How a request input is read. */
@@ -33,7 +35,7 @@ export interface InputOptions<Required extends boolean = boolean> {
   readonly required?: Required;
   /** `false` keeps it out of the OpenAPI document; it is read and checked all the same. */
   readonly inDocument?: boolean;
-  /** Told in the OpenAPI document. */
+  /** Shown in the OpenAPI document. */
   readonly description?: string;
 }
 
@@ -69,7 +71,7 @@ export const urlsShape: Shape<CodeUrls> = shape<CodeUrls>(() => ({
   refreshUrl: text(),
 }));
 
-/** What every security scheme can be told. */
+/** What every security scheme takes. */
 export interface SchemeOptions<Auto extends boolean = boolean> {
   /** Name in the OpenAPI document. Default: that of the kind, such as `bearer`. */
   readonly name?: string;
@@ -77,7 +79,7 @@ export interface SchemeOptions<Auto extends boolean = boolean> {
   readonly autoError?: Auto;
   /** How a request without credentials is answered; it stands in the OpenAPI document too. */
   readonly missing?: MissingCredentials;
-  /** Told in the OpenAPI document. */
+  /** Shown in the OpenAPI document. */
   readonly description?: string;
 }
 
@@ -87,6 +89,8 @@ export interface MissingCredentials {
   readonly status?: 401 | 403 | 404;
   /** Default `Not authenticated`. */
   readonly detail?: string;
+  /** Makes the answer, where `detail` and `headers` are not enough; it has to have the status above. */
+  readonly answer?: (request: HttpRequest) => HttpError;
   /** Default `www-authenticate` with the challenge of the scheme, for 401. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -94,10 +98,11 @@ export interface MissingCredentials {
 const missingShape: Shape<MissingCredentials> = shape<MissingCredentials>(() => ({
   status: recognised((value) => value === 401 || value === 403 || value === 404, "401, 403 or 404"),
   detail: text(),
+  answer: func(),
   headers: recordOf(text(true)),
 }));
 
-/** Everything that a security scheme can be told. */
+/** Everything that a security scheme takes. */
 export interface AnySchemeOptions extends SchemeOptions {
   readonly realm?: string;
   readonly bearerFormat?: string;

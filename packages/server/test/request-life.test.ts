@@ -64,8 +64,8 @@ interface Lives {
   readonly serving: Serving;
   life(timeoutMs?: number): TestLife;
   route(needs: Needs): Route;
-  /** Tells a log when it is made, and how it ends. */
-  tells(name: string, lifetime: "request" | "handler"): Needs[string];
+  /** Writes to a log when it is made, and how it ends. */
+  logged(name: string, lifetime: "request" | "handler"): Needs[string];
 }
 
 async function lives(t: Test): Promise<Lives> {
@@ -79,7 +79,7 @@ async function lives(t: Test): Promise<Lives> {
     serving,
     life: (timeoutMs = 0) => new TestLife(serving, timeoutMs),
     route: (needs) => new Route(app, needs, {}),
-    tells: (name, lifetime) =>
+    logged: (name, lifetime) =>
       resource(name, {
         lifetime,
         async *start() {
@@ -104,8 +104,8 @@ function pending() {
 }
 
 t.test("it commits once, when the answer has been serialised, and releases once, after the response", async (t) => {
-  const { log, serving, life, route, tells } = await lives(t);
-  const needs = { transaction: tells("transaction", "handler"), lease: tells("lease", "request") };
+  const { log, serving, life, route, logged } = await lives(t);
+  const needs = { transaction: logged("transaction", "handler"), lease: logged("lease", "request") };
   const one = life();
   t.equal(await one.handle(route(needs), () => "result", false), "result");
   t.strictSame(log, ["transaction+", "lease+"]);
@@ -132,8 +132,12 @@ t.test("where nothing has to be undone, it ends with its handler, and does not w
 });
 
 t.test("what a handler fails with is seen by all it used before it is answered; nothing is committed", async (t) => {
-  const { log, serving, life, route, tells } = await lives(t);
-  const needs = { transaction: tells("transaction", "handler"), lease: tells("lease", "request"), bg: from.background };
+  const { log, serving, life, route, logged } = await lives(t);
+  const needs = {
+    transaction: logged("transaction", "handler"),
+    lease: logged("lease", "request"),
+    bg: from.background,
+  };
   const one = life();
   const handler = (({ bg }: { bg: { add(name: string, run: () => void): void } }) => {
     bg.add("never", () => log.push("never"));
@@ -150,10 +154,10 @@ t.test("what a handler fails with is seen by all it used before it is answered; 
 });
 
 t.test("a client that goes aborts the signal; what the handler uses is held until it has ended", async (t) => {
-  const { log, life, route, tells } = await lives(t);
+  const { log, life, route, logged } = await lives(t);
   const one = life();
   const { handler, end } = pending();
-  const handled = one.handle(route({ lease: tells("lease", "request") }), handler, false);
+  const handled = one.handle(route({ lease: logged("lease", "request") }), handler, false);
   await turns();
   const { signal } = one;
   t.equal(signal.aborted, false);
@@ -168,10 +172,10 @@ t.test("a client that goes aborts the signal; what the handler uses is held unti
 });
 
 t.test("a response is held until its stream has ended, also when its client has gone before", async (t) => {
-  const { log, life, route, tells } = await lives(t);
+  const { log, life, route, logged } = await lives(t);
   const one = life();
   const body = new PassThrough();
-  t.equal(await one.handle(route({ lease: tells("lease", "request") }), () => body, false), body);
+  t.equal(await one.handle(route({ lease: logged("lease", "request") }), () => body, false), body);
   one.own.close();
   await turns();
   t.strictSame(log, ["lease+"]);
@@ -181,10 +185,10 @@ t.test("a response is held until its stream has ended, also when its client has 
 });
 
 t.test("a deadline that passes answers with 504 and rolls back what the handler does afterwards", async (t) => {
-  const { log, life, route, tells } = await lives(t);
+  const { log, life, route, logged } = await lives(t);
   const one = life(60_000);
   const { handler, end } = pending();
-  const handled = one.handle(route({ transaction: tells("transaction", "handler") }), handler, false);
+  const handled = one.handle(route({ transaction: logged("transaction", "handler") }), handler, false);
   await turns();
   one.expire();
   t.strictSame(
@@ -201,9 +205,9 @@ t.test("a deadline that passes answers with 504 and rolls back what the handler 
 });
 
 t.test("a deadline that passes behind the answer gives up calls alone", async (t) => {
-  const { log, life, route, tells } = await lives(t);
+  const { log, life, route, logged } = await lives(t);
   const one = life(60_000);
-  await one.handle(route({ lease: tells("lease", "request") }), () => "result", false);
+  await one.handle(route({ lease: logged("lease", "request") }), () => "result", false);
   const { signal } = one;
   one.own.headersSent = true;
   one.expire();
@@ -216,9 +220,9 @@ t.test("a deadline that passes behind the answer gives up calls alone", async (t
 t.test(
   "background work runs after the response and before the release, in order; one that fails stops none",
   async (t) => {
-    const { log, serving, life, route, tells } = await lives(t);
+    const { log, serving, life, route, logged } = await lives(t);
     const one = life();
-    await one.handle(route({ lease: tells("lease", "request") }), () => "result", false);
+    await one.handle(route({ lease: logged("lease", "request") }), () => "result", false);
     one.background.add("first", () => void log.push("first"));
     one.background.add("bad", () => Promise.reject(new Error("no")));
     one.background.add("last", () => void log.push("last"));
@@ -234,9 +238,9 @@ t.test(
 );
 
 t.test("something that fails behind the handler rolls back what is not committed, and releases it once", async (t) => {
-  const { log, life, route, tells } = await lives(t);
+  const { log, life, route, logged } = await lives(t);
   const one = life();
-  await one.handle(route({ transaction: tells("transaction", "handler") }), () => "result", false);
+  await one.handle(route({ transaction: logged("transaction", "handler") }), () => "result", false);
   await one.failedOutside(new Error("it cannot be serialised"));
   await one.failedOutside(new Error("again"));
   one.own.complete();
@@ -247,9 +251,9 @@ t.test("something that fails behind the handler rolls back what is not committed
 t.test(
   "the handler of a closed socket that does not end is given up; what it does later ends nothing twice",
   async (t) => {
-    const { log, serving, life, route, tells } = await lives(t);
+    const { log, serving, life, route, logged } = await lives(t);
     const one = life();
-    await one.handshake(route({ lease: tells("lease", "request") }));
+    await one.handshake(route({ lease: logged("lease", "request") }));
     const socket = new EventEmitter();
     const { handler, fail } = pending();
     const conversing = one.converse(socket, handler as () => unknown); // it takes nothing

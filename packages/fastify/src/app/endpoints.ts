@@ -5,7 +5,7 @@ import {
   type HealthEndpointOptions,
   type RunningContainer,
 } from "@steward/container";
-import { bearerCheck } from "@steward/container/framework";
+import { bearerCheck } from "@steward/core/driver";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { HIDDEN } from "../document/documents.ts";
 import { unauthenticated } from "@steward/server";
@@ -16,7 +16,7 @@ export interface MetricsRoute {
   readonly path?: string;
   /** Default `text/plain; version=0.0.4; charset=utf-8`. */
   readonly contentType?: string;
-  /** Tells them only to whoever sends `authorization: Bearer <token>`. Default: to everybody. */
+  /** Shows them only to clients that send `authorization: Bearer <token>`. Default: to everybody. */
   readonly token?: string;
   /** Gives the text, or its parts one after the other, such as `prometheusText([app.steward, running])` of `@steward/telemetry`. */
   readonly render: () => string | Promise<string> | Iterable<string> | AsyncIterable<string>;

@@ -1,3 +1,4 @@
+import { publishUnhandled } from "@steward/core/driver";
 import {
   answerTo,
   bodyOf,
@@ -7,7 +8,7 @@ import {
   OF_SUCCESS,
   type Issue,
   type ProblemOptions,
-  type Told,
+  type ErrorAnswer,
 } from "@steward/server";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 
@@ -16,19 +17,20 @@ export function errorHandler(
   options: ProblemOptions,
 ): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (error, request, reply) => {
-    const told = answerTo(error, options, ofFastifyOrPlugin);
-    if (told.status >= 500) request.log.error({ err: loggable(error) }, "request failed");
+    const answer = answerTo(error, options, ofFastifyOrPlugin);
+    if (answer.status >= 500) request.log.error({ err: loggable(error) }, "request failed");
+    if (answer.status === 500) publishUnhandled("request", error, { requestId: request.id });
     for (const name of OF_SUCCESS) reply.removeHeader(name);
-    const [type, body] = bodyOf(told, options.shape, request.id);
+    const [type, body] = bodyOf(answer, options.shape, request.id);
     reply
-      .code(told.status)
-      .headers(told.headers ?? {})
+      .code(answer.status)
+      .headers(answer.headers ?? {})
       .type(type)
       .send(body);
   };
 }
 
-function ofFastifyOrPlugin(error: unknown, invalidStatus: number): Told | undefined {
+function ofFastifyOrPlugin(error: unknown, invalidStatus: number): ErrorAnswer | undefined {
   return isForClients(error) ? ofFastify(error, invalidStatus) : undefined;
 }
 
@@ -43,7 +45,7 @@ function isForClients(error: unknown): error is PluginError {
 }
 
 /** Errors of Fastify and its plugins say their status. */
-function ofFastify(error: PluginError, invalidStatus: number): Told {
+function ofFastify(error: PluginError, invalidStatus: number): ErrorAnswer {
   const { statusCode = 500, validation, validationContext = "body", code } = error;
   if (validation !== undefined)
     return {
@@ -63,7 +65,7 @@ function ofFastify(error: PluginError, invalidStatus: number): Told {
   return statusCode === 503 ? { status: 503, detail: "the request timed out" } : INTERNAL;
 }
 
-function malformed(error: Error, status: number): Told {
+function malformed(error: Error, status: number): ErrorAnswer {
   return {
     status,
     detail: "the input is not valid",

@@ -4,7 +4,7 @@ import { requestShare } from "@steward/server";
 const SWEEP_MS = 50;
 
 /**
- * Lets a server end: while it closes, each connection is closed as soon as it is idle, which Node's own `close` leaves
+ * Lets a server end: while it closes, each connection is closed as soon as it is idle, which Node's own `close` does not do
  * to a timeout of over a minute; what has not ended in time is closed by force.
  */
 export function sweepWhileClosing(app: FastifyInstance, closeTimeoutMs: number): { begin(): void; end(): void } {

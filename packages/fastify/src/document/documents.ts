@@ -1,6 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods, RouteOptions } from "fastify";
 import { serverError, type JsonSchema } from "@steward/server";
-import { finished, type Documentation, type OpenApiOptions } from "./openapi.ts";
+import { withComponents } from "./components.ts";
+import { finished, type Documentation } from "./openapi.ts";
+import type { OpenApiOptions } from "./options.ts";
+import { withOperationIds } from "./operation-ids.ts";
 
 /** Keeps a route out of the document. */
 export const HIDDEN: FastifySchema = { hide: true } as FastifySchema; // `hide` is @fastify/swagger's
@@ -60,7 +63,7 @@ function isInstalled(name: string): boolean {
   }
 }
 
-/** An app that knows all routes by their schemas, answers none of them, and tells what they are. */
+/** An app that knows all routes by their schemas, answers none of them, and describes them. */
 async function makeDocuments(
   seen: readonly Seen[],
   options: OpenApiOptions,
@@ -72,20 +75,21 @@ async function makeDocuments(
   const app = fastify({ exposeHeadRoutes: false });
   app.setValidatorCompiler(() => () => true).setSerializerCompiler(() => JSON.stringify);
   for (const schema of sharedSchemas(seen)) app.addSchema(schema);
-  const { title, version, description, servers = [] } = options;
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
-      info: { title, version, ...(description === undefined ? {} : { description }) },
-      servers: [...servers],
+      ...headOf(options),
       components: { securitySchemes: documentation.schemes.document as never },
     }, // ours is of OpenAPI too, with fewer names
     refResolver: {
       buildLocalReference: ({ $id }, _base, _fragment, i) => (typeof $id === "string" ? $id : `def-${i}`),
     },
     transform: ({ schema, url, route }) => ({ schema: onPath(documentation.schemaOf({ ...route, schema }), url), url }),
-    transformObject: (made) =>
-      finished(("openapiObject" in made ? made.openapiObject : {}) as Record<string, unknown>, documentation.problem), // of OpenAPI, as asked for
+    transformObject: (made) => {
+      const document = ("openapiObject" in made ? made.openapiObject : {}) as Record<string, unknown>; // of OpenAPI, as asked for
+      const { transform = (same) => same, operationId } = options;
+      return transform(withOperationIds(withComponents(finished(document, documentation.problem)), operationId));
+    },
   });
   for (const route of operations(seen)) app.route(route);
   if (page !== undefined) {
@@ -96,6 +100,19 @@ async function makeDocuments(
   return app;
 }
 
+/** What a document says of the whole API. */
+function headOf({ servers = [], tags, externalDocs, ...options }: OpenApiOptions): object {
+  const { title, version, summary, description, termsOfService, contact, license } = options;
+  const all = { title, version, summary, description, termsOfService, contact, license };
+  const info = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+  return {
+    info,
+    servers: [...servers],
+    ...(tags === undefined ? {} : { tags: [...tags] }),
+    ...(externalDocs === undefined ? {} : { externalDocs }),
+  };
+}
+
 function sharedSchemas(seen: readonly Seen[]): unknown[] {
   const byId = new Map<string, unknown>();
   for (const app of new Set(seen.map((one) => one.app)))
@@ -103,7 +120,7 @@ function sharedSchemas(seen: readonly Seen[]): unknown[] {
   return [...byId.values()];
 }
 
-/** Each operation once: a document cannot tell versions or hosts of a route apart. */
+/** Each operation once: a document cannot distinguish versions or hosts of a route. */
 function* operations(seen: readonly Seen[]): Iterable<RouteOptions> {
   const known = new Set<string>();
   for (const { route } of seen) {

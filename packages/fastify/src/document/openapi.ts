@@ -1,25 +1,11 @@
 import type { FastifySchema, RouteOptions } from "fastify";
+import { NamedSchemas, withNames } from "./components.ts";
 import { jsonSchemaOf, Schemes, securityOf, type Description, type JsonSchema, type Parameter } from "@steward/server";
-
-/** The OpenAPI document of an app. */
-export interface OpenApiOptions {
-  /** Name of the API. */
-  readonly title: string;
-  /** Version of the API, such as `1.2.0`. */
-  readonly version: string;
-  /** What the API is for. */
-  readonly description?: string;
-  /** Where the app is reached. */
-  readonly servers?: readonly { readonly url: string; readonly description?: string }[];
-  /** Where the document is served. Default `/openapi.json`. */
-  readonly path?: string;
-  /** Where the page for people is served, with `@fastify/swagger-ui`, where that is installed; `false` for none. Default `/docs`. */
-  readonly docs?: string | false;
-}
 
 /** What the document has to know of each route. */
 export class Documentation {
   readonly schemes: Schemes = new Schemes();
+  readonly #names = new NamedSchemas();
   readonly #described = new Map<unknown, Description>();
   /** The schema of error answers. */
   readonly problem: JsonSchema;
@@ -33,6 +19,7 @@ export class Documentation {
   /** Notes what a route takes. `config` is what Fastify keeps of the route, however often it copies its options. */
   note(handler: unknown, description: Description): void {
     this.schemes.add(description.demands);
+    for (const { schema, inDocument } of description.parameters) if (inDocument) this.#names.add(jsonSchemaOf(schema));
     this.#described.set(handler, description);
   }
 
@@ -60,7 +47,10 @@ export class Documentation {
     return merged as FastifySchema; // made of schemas alone
   }
 
-  #responses(own: unknown, { parameters, demands }: Description): Readonly<Record<string, unknown>> {
+  #responses(
+    own: unknown,
+    { parameters, demands, refusals, takesKey }: Description,
+  ): Readonly<Record<string, unknown>> {
     const responses: Record<string, unknown> =
       own === undefined ? { 200: { description: "Success" } } : { ...(own as object) }; // Fastify's own type for it
     if (parameters.length > 0)
@@ -73,6 +63,13 @@ export class Documentation {
         responses[scheme.missingStatus] ??= { description: "Not authenticated", content: problemContent(this.problem) };
     if (demands.some(({ scopes }) => scopes.length > 0))
       responses["403"] ??= { description: "Not enough permissions", content: problemContent(this.problem) };
+    for (const { status, description } of refusals)
+      responses[status] ??= { description, content: problemContent(this.problem) };
+    if (takesKey)
+      responses["409"] ??= {
+        description: "The request with this key is being answered",
+        content: problemContent(this.problem),
+      };
     return responses;
   }
 }
@@ -95,8 +92,9 @@ const PLACES = [
 ] as const;
 
 function documented({ schema, description }: Parameter): JsonSchema {
-  const { $id: _, ...json } = jsonSchemaOf(schema) ?? {};
-  return description === undefined ? json : { ...json, description };
+  const json = withNames(jsonSchemaOf(schema) ?? {});
+  if (description === undefined) return json;
+  return "$ref" in json || "x-steward-name" in json ? { allOf: [json], description } : { ...json, description };
 }
 
 function objectOf(parameters: readonly Parameter[]): JsonSchema | undefined {

@@ -1,39 +1,29 @@
 import type { ScopeNeeds } from "@steward/container/framework";
-import type { Need, Needs, ValuesOf } from "@steward/core/container";
-import { anything, assertShape, flag, milliseconds, shape, type Shape } from "@steward/core/driver";
-import { assertNeeds, Route, type AnyHandler, type AppContext, type Provided } from "@steward/server";
+import type { Needs, ValuesOf } from "@steward/core/container";
+import {
+  allNeeds,
+  handlerSpec,
+  Route,
+  type AnyHandler,
+  type AppContext,
+  type HandlerOptions,
+  type HandlerSpec,
+  type Provided,
+} from "@steward/server";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { notRegistered, notSeen, tooEarly } from "../errors.ts";
 import { living } from "./life.ts";
-
-/** How a handler's dependencies are resolved. */
-export interface HandlerOptions {
-  /** Resolved before the needs, for what they do: their values go to nobody. */
-  readonly dependencies?: readonly Need[];
-  /** `true`: what does not need one another is made at the same time. Default: one after the other, as written. */
-  readonly parallel?: boolean;
-  /** How long a request may take, in ms, before managed calls are given up; 0 for no deadline. Default: that of the plugin. */
-  readonly timeoutMs?: number;
-}
-
-const handlerShape: Shape<HandlerOptions> = shape<HandlerOptions>(() => ({
-  dependencies: anything(), // told with the needs
-  parallel: flag(),
-  timeoutMs: milliseconds(0),
-}));
 
 /** A route handler or hook with its needs. */
 export type RouteHandler = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]) => Promise<never>;
 
 /** What such a function is, for the plugin. */
-export interface HandlerSpec {
-  readonly needs: Needs;
-  readonly answer: AnyHandler;
-  readonly options: HandlerOptions;
+export interface FastifyHandlerSpec extends HandlerSpec {
   readonly socket: boolean;
 }
 
 const HANDLER = Symbol.for("steward.fastify.handler");
+
 /**
  * Gives a handler its dependencies: application resources, what is made for each request, and inputs of the request,
  * in one graph. For routes, and for hooks of routes, plugins or the whole app.
@@ -59,9 +49,9 @@ const HANDLER = Symbol.for("steward.fastify.handler");
 export function handler<const N extends Needs, R>(
   needs: N & ScopeNeeds<N, Provided>,
   answer: (values: ValuesOf<N>, request: FastifyRequest, reply: FastifyReply, ...rest: never[]) => R,
-  options: HandlerOptions = {},
+  options: HandlerOptions<ValuesOf<N>> = {},
 ): RouteHandler {
-  return marked({ needs, answer: answer as AnyHandler, options, socket: false });
+  return marked({ ...handlerSpec(needs, answer as AnyHandler, options), socket: false });
 }
 
 /**
@@ -76,7 +66,7 @@ export function socketHandler<const N extends Needs, Socket extends SocketLike>(
   converse: (values: ValuesOf<N>, socket: Socket, request: FastifyRequest) => unknown,
   options: HandlerOptions = {},
 ): (socket: Socket, request: FastifyRequest) => Promise<void> {
-  return marked({ needs, answer: converse as AnyHandler, options, socket: true }) as never; // the plugin calls it with what @fastify/websocket gives
+  return marked({ ...handlerSpec(needs, converse as AnyHandler, options), socket: true }) as never; // the plugin calls it with what @fastify/websocket gives
 }
 
 /** What of a WebSocket is used here. */
@@ -85,11 +75,8 @@ export interface SocketLike {
   on(event: "close", listener: () => void): unknown;
 }
 
-/** Makes the function that Fastify is given. @throws {NEED_INVALID} when a need is no definition, most often for want of an import. */
-function marked(spec: HandlerSpec): RouteHandler {
-  const { needs, options } = spec;
-  assertShape("a handler", handlerShape, options);
-  assertNeeds("a handler", { ...needs, ...options.dependencies } as Needs); // it looks at the values alone
+/** Makes the function that Fastify is given. */
+function marked(spec: FastifyHandlerSpec): RouteHandler {
   const routes = new WeakMap<AppContext, Route>();
   const asHook = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]): Promise<never> => {
     const app = contextOf(request.server);
@@ -109,14 +96,8 @@ function marked(spec: HandlerSpec): RouteHandler {
 }
 
 /** What a function is, if `handler` made it. */
-export function handlerSpecOf(handler: unknown): HandlerSpec | undefined {
-  return typeof handler === "function" ? (handler as { [HANDLER]?: HandlerSpec })[HANDLER] : undefined; // set by `marked` alone
-}
-
-/** The needs of a route: first those of the app, its plugins and the route, for what they do; then the handler's own. */
-export function allNeeds(outer: readonly Need[], { needs, options }: HandlerSpec): Needs {
-  const before = [...outer, ...(options.dependencies ?? [])].map((need, i) => [`dependency ${i}`, need] as const);
-  return before.length === 0 ? needs : { ...Object.fromEntries(before), ...needs };
+export function handlerSpecOf(handler: unknown): FastifyHandlerSpec | undefined {
+  return typeof handler === "function" ? (handler as { [HANDLER]?: FastifyHandlerSpec })[HANDLER] : undefined; // set by `marked` alone
 }
 
 const APP_CONTEXT = Symbol.for("steward.fastify.app");

@@ -1,7 +1,10 @@
 import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import type { StewardError } from "@steward/core";
 import { RequestLife, type AppContext, type RequestLog } from "@steward/server";
 import type { FastifyReply, FastifyRequest } from "fastify";
+
+import { bodyOfRequest } from "../app/forms.ts";
 
 const LIFE: unique symbol = Symbol.for("steward.fastify.life") as never; // one symbol for all copies
 
@@ -21,6 +24,10 @@ export class FastifyLife extends RequestLife<FastifyRequest, FastifyReply> {
 
   protected get response(): ServerResponse {
     return this.reply.raw;
+  }
+
+  protected override get incoming(): Readable {
+    return bodyOfRequest(this.request);
   }
 
   protected get answered(): boolean {

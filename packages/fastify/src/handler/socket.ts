@@ -1,4 +1,4 @@
-import { publishServing } from "@steward/core/driver";
+import { publishServing, publishUnhandled } from "@steward/core/driver";
 import { InvalidInput, loggable, SocketError, type AnyHandler, type AppContext, type Route } from "@steward/server";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { SocketLike } from "./handler.ts";
@@ -69,6 +69,7 @@ function refusalOf(error: unknown): SocketError | undefined {
 
 function closeAfter(error: unknown, socket: SocketLike, request: FastifyRequest): void {
   if (!(error instanceof SocketError)) request.log.error({ err: loggable(error) }, "a WebSocket's handler failed");
+  if (refusalOf(error) === undefined) publishUnhandled("socket", error, { requestId: request.id });
   close(socket, refusalOf(error) ?? new SocketError(INTERNAL_ERROR));
 }
 

@@ -24,7 +24,7 @@ function stamp(log: string[]) {
 }
 
 t.test(
-  "N01: when the client leaves, the handler runs on and is told; what it holds goes when it has ended (deviation: FastAPI does not tell)",
+  "N01: when the client goes away, the handler runs on and learns it; what it holds goes when it has ended (deviation: FastAPI does not say so)",
   async (t) => {
     const log: string[] = [];
     const started = gate();
@@ -35,7 +35,7 @@ t.test(
         handler(
           { g: logged(log, "g", "request"), fn: logged(log, "fn", "handler"), requestSignal: from.signal },
           async ({ requestSignal }) => {
-            requestSignal.addEventListener("abort", () => log.push("told"));
+            requestSignal.addEventListener("abort", () => log.push("aborted"));
             started.open();
             await go.passed;
             log.push("ep ended");
@@ -47,14 +47,14 @@ t.test(
     const socket = await ask(portOf(app), "/");
     await started.passed;
     socket.destroy();
-    await until(() => log.includes("told"));
-    t.strictSame(log, ["g+", "fn+", "told"]);
+    await until(() => log.includes("aborted"));
+    t.strictSame(log, ["g+", "fn+", "aborted"]);
     go.open();
     await until(() => app.steward.stats().openRequests === 0);
     t.strictSame(log, [
       "g+",
       "fn+",
-      "told",
+      "aborted",
       "ep ended",
       "fn-",
       "g saw the client has gone before the response was complete",
@@ -87,7 +87,7 @@ t.test("N02: a handler may look whether the client is still there", async (t) =>
 });
 
 t.test(
-  "N04: when the client leaves a stream, the stream's own cleanup runs, then that of what it used (deviation: FastAPI leaves it to the collector)",
+  "N04: when the client ends a stream, the stream's own cleanup runs, then that of what it used (deviation: in FastAPI the collector does it)",
   async (t) => {
     const log: string[] = [];
     const app = await listening((app) => {

@@ -58,7 +58,7 @@ t.test("a plain GET on a socket's route makes nothing", async (t) => {
   await client.app.close();
 });
 
-t.test("a client that goes while a socket's dependency is made leaves no scope", async (t) => {
+t.test("a client that goes while a socket's dependency is made keeps no scope open", async (t) => {
   const { counts, db } = counted();
   const held = new Set<() => void>();
   const slow = resource("slow", {
@@ -82,7 +82,7 @@ t.test("a client that goes while a socket's dependency is made leaves no scope",
   await client.app.close();
 });
 
-t.test("a handshake that ws refuses leaves no scope", async (t) => {
+t.test("a handshake that ws refuses keeps no scope open", async (t) => {
   const { counts, db } = counted();
   const { client, port } = await listening((app) =>
     app.get(

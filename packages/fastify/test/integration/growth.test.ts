@@ -12,7 +12,7 @@ const HEADS = [
   "GARBAGE\r\n\r\n",
 ];
 
-t.test("uploads that stop, heads that never end and garbage leave nothing behind", async (t) => {
+t.test("uploads that stop, heads that never end and garbage keep nothing", async (t) => {
   const app = fastify({
     ...refusals(),
     requestTimeout: 400,
@@ -56,5 +56,5 @@ t.test("uploads that stop, heads that never end and garbage leave nothing behind
     for (const socket of sockets) socket.destroy();
   });
   t.ok(ratio < 1.05, `${before.bytes} bytes before, ${after.bytes} after`);
-  t.equal(after.descriptors, before.descriptors);
+  t.ok(after.descriptors <= before.descriptors, `${before.descriptors} descriptors before, ${after.descriptors} after`);
 });

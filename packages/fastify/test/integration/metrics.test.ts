@@ -13,8 +13,8 @@ function requestsOf(app: FastifyInstance): { readonly durations: string[]; reado
   for (const { name, attributes, value } of app.steward.metrics()) {
     if (name === "http.server.active_requests") active += Number(value);
     if (name !== "http.server.request.duration" || typeof value === "number") continue;
-    const told = ["http.request.method", "http.route", "http.response.status_code", "error.type"];
-    durations.push(`${told.map((key) => attributes[key] ?? "-").join(" ")}: ${value.count}`);
+    const keys = ["http.request.method", "http.route", "http.response.status_code", "error.type"];
+    durations.push(`${keys.map((key) => attributes[key] ?? "-").join(" ")}: ${value.count}`);
   }
   return { durations: durations.sort(), active };
 }
@@ -57,9 +57,9 @@ t.test("every request is counted by its route's template and its outcome, with o
   for (const url of ["/plain/1", "/plain/2", "/nowhere", "/fails", "/late"]) await client.get(url);
   const streaming = await ask(portOf(app), "/stream");
   await firstBytes(streaming);
-  const leaving = await ask(portOf(app), "/held");
+  const going = await ask(portOf(app), "/held");
   await until(() => requestsOf(app).active === 2);
-  leaving.destroy();
+  going.destroy();
   await until(() => requestsOf(app).active === 1);
   held.open();
   await closed(streaming);

@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { ask, closed, firstBytes } from "./client.ts";
 
 /** How requests of the mix go. */
-export const WAYS = [
+export const KINDS = [
   "fine",
   "stream",
   "fails",
@@ -17,36 +17,36 @@ export const WAYS = [
 ] as const;
 
 /** One of them. */
-export type Way = (typeof WAYS)[number];
+export type Kind = (typeof KINDS)[number];
 
-const CLIENT_LEAVES: ReadonlySet<Way> = new Set(["aborted", "aborted stream", "hijacked and aborted"]);
+const CLIENT_GOES: ReadonlySet<Kind> = new Set(["aborted", "aborted stream", "hijacked and aborted"]);
 const IN_FLIGHT = 100;
 
-/** Sends `count` requests of all ways in turn, a hundred at a time; every socket is closed in the end. */
+/** Sends `count` requests of all kinds in turn, a hundred at a time; every socket is closed in the end. */
 export async function sendMix(port: number, count: number): Promise<void> {
   let next = 0;
   const client = async (): Promise<void> => {
     for (let i = next++; i < count; i = next++) {
-      const way = WAYS[i % WAYS.length];
-      if (way !== undefined) await sendOne(port, way);
+      const kind = KINDS[i % KINDS.length];
+      if (kind !== undefined) await sendOne(port, kind);
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, client));
 }
 
-async function sendOne(port: number, way: Way): Promise<void> {
+async function sendOne(port: number, kind: Kind): Promise<void> {
   const socket = await ask(
     port,
-    `/mix/${encodeURIComponent(way)}${way === "invalid" ? "?n=x" : "?n=1"}`,
+    `/mix/${encodeURIComponent(kind)}${kind === "invalid" ? "?n=x" : "?n=1"}`,
     "connection: close\r\n",
   );
-  if (CLIENT_LEAVES.has(way)) await leave(socket, way);
+  if (CLIENT_GOES.has(kind)) await disconnect(socket, kind);
   else socket.resume();
   await closed(socket);
 }
 
-async function leave(socket: Socket, way: Way): Promise<void> {
-  if (way === "aborted") await new Promise((resolve) => setTimeout(resolve, 3));
+async function disconnect(socket: Socket, kind: Kind): Promise<void> {
+  if (kind === "aborted") await new Promise((resolve) => setTimeout(resolve, 3));
   else await firstBytes(socket);
   socket.resetAndDestroy();
 }
@@ -58,19 +58,19 @@ export interface Reply {
 }
 
 /** What the routes do, the same in every framework. */
-export async function act(way: Way, reply: Reply): Promise<unknown> {
+export async function act(kind: Kind, reply: Reply): Promise<unknown> {
   await new Promise((resolve) => setImmediate(resolve));
-  switch (way) {
+  switch (kind) {
     case "fails":
       throw new Error("it fails");
     case "stream":
     case "aborted stream":
-      return Readable.from(chunks(way === "stream" ? 3 : 200));
+      return Readable.from(chunks(kind === "stream" ? 3 : 200));
     case "hijacked":
     case "hijacked and aborted":
       reply.hijack();
       reply.raw.write("HTTP/1.1 200 OK\r\n");
-      if (way === "hijacked") reply.raw.end();
+      if (kind === "hijacked") reply.raw.end();
       return undefined;
     case "aborted":
     case "timed out":

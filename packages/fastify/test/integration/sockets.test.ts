@@ -64,7 +64,7 @@ function echo(socket: Socket): Promise<string> {
 }
 
 t.test(
-  "W01: what a socket's handler needs is held for the whole connection, and the client's leaving is no error",
+  "W01: what a socket's handler needs is held for the whole connection, and a client that goes away is no error",
   async (t) => {
     const log: string[] = [];
     const server = await app((app) => {

@@ -1,3 +1,4 @@
+import type { WantedFile } from "../forms/options.ts";
 import type { InputPlace } from "./issue.ts";
 import type { InputSchema } from "./schema.ts";
 
@@ -8,7 +9,9 @@ export interface Parameter {
   readonly name: string;
   readonly schema: InputSchema;
   readonly required: boolean;
-  /** False for what is read but not told. */
+  /** False for what is read but not described. */
   readonly inDocument: boolean;
   readonly description: string | undefined;
+  /** How its files are taken; set for files alone. */
+  readonly files?: WantedFile & { readonly isList: boolean };
 }

@@ -73,29 +73,3 @@ export const body: InputMaker<"body"> = makerOf("body");
 
 /** A field of a form, urlencoded or multipart. */
 export const form: InputMaker<"form"> = makerOf("form");
-
-/** A file that was uploaded, held in memory within the limits of the plugin's `forms` option. */
-export interface UploadedFile {
-  /** The name that the client gave it; never use it as a path. */
-  readonly filename: string;
-  readonly mimetype: string;
-  readonly content: Buffer;
-}
-
-/** An uploaded file of a multipart form. */
-export function file<const Name extends string, const R extends boolean = true>(
-  name: Name,
-  options: InputOptions<R> = {},
-): RequestInput<R extends false ? UploadedFile | undefined : UploadedFile, "file", Name> {
-  assertShape(`file ${name}`, inputShape, options);
-  const parameter: Parameter = {
-    place: "file",
-    name,
-    schema: { type: "string", format: "binary" },
-    required: options.required ?? true,
-    inDocument: options.inDocument ?? true,
-    description: options.description,
-  };
-  const definition = input<never>()(`file ${name}`, { lifetime: "request" });
-  return withSource(definition, { parameter, reader: (where) => readerOf(parameter, where) }) as never; // `required` says whether it may be missing
-}

@@ -18,7 +18,7 @@ type FormInput = `request:form ${"username" | "password" | "scope" | "grant_type
 /**
  * The form of OAuth2's password flow.
  *
- * @param options.strict `true`: `grant_type` has to be there, as the standard has it. Default `false`: many clients leave it out.
+ * @param options.strict `true`: `grant_type` has to be there, as the standard has it. Default `false`: many clients omit it.
  */
 export function passwordForm(
   options: { readonly strict?: boolean } = {},

@@ -1,6 +1,7 @@
 import { parse } from "cookie";
 import type { HttpRequest } from "../life/exchange.ts";
 import type { Reader, ReaderPlace } from "../route/source.ts";
+import { isFile } from "../forms/uploaded.ts";
 import { Invalid, MEDIA_TYPE } from "./issue.ts";
 import type { Parameter } from "./described.ts";
 import { isPlainString, isStandardSchema } from "./schema.ts";
@@ -27,15 +28,18 @@ export function readerOf(parameter: Parameter, { validators, embedsBodies }: Rea
     if (last && Array.isArray(value)) value = value.at(-1);
     if (value === undefined && required) return missing;
     if (value === undefined) return asks ? orNothing(validate?.(value, at)) : structuredCopy(initial);
-    if (validate === undefined) return place === "file" && !isFile(value) ? missing : value;
+    if (parameter.files !== undefined) return filesOf(value, parameter.files) ?? missing;
+    if (validate === undefined) return value;
     return validate(value, at);
   };
 }
 
-const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
-const FORM_TYPE = /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\s*(?:;|$)/i;
+/** Media types of JSON. */
+export const JSON_TYPE: RegExp = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+/** Media types of forms. */
+export const FORM_TYPE: RegExp = /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\s*(?:;|$)/i;
 
-/** A page of another origin can post forms and text with the user's cookies, and without being asked for leave: so a JSON body is JSON alone. */
+/** A page of another origin can post forms and text with the user's cookies, and without a preflight: so a JSON body is JSON alone. */
 const TAKES: Partial<Record<Parameter["place"], (type: string | undefined) => boolean>> = {
   body: (type) => type === "application/json" || JSON_TYPE.test(type ?? ""),
   form: (type) => FORM_TYPE.test(type ?? ""),
@@ -52,9 +56,11 @@ function orNothing(value: unknown): unknown {
   return value instanceof Invalid ? undefined : value;
 }
 
-/** JSON cannot say bytes, so only a form can bring a file. */
-function isFile(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "content" in value && value.content instanceof Uint8Array;
+/** The files of one name, as the route takes them; `undefined` for what is none. */
+function filesOf(value: unknown, { target, isList }: NonNullable<Parameter["files"]>): unknown {
+  const all: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (!all.every((one) => isFile(one, target))) return undefined;
+  return isList ? all : all.at(-1);
 }
 
 function structuredCopy(value: unknown): unknown {

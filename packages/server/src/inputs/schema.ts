@@ -53,7 +53,7 @@ type ObjectValue<S> = S extends { readonly properties: infer P }
 
 type RequiredOf<S> = S extends { readonly required: readonly (infer R)[] } ? R : never;
 
-/** Tells a Standard Schema from a JSON schema. */
+/** Whether it is a Standard Schema, not a JSON schema. */
 export function isStandardSchema(schema: InputSchema): schema is StandardSchemaV1 {
   return "~standard" in schema;
 }
@@ -62,10 +62,10 @@ interface StandardJson {
   readonly jsonSchema?: { readonly input?: (options: { readonly target: string }) => JsonSchema };
 }
 
-/** The JSON schema of an input, for documents; `undefined` where its library cannot tell. */
+/** The JSON schema of an input, for documents; `undefined` where its library gives none. */
 export function jsonSchemaOf(schema: InputSchema): JsonSchema | undefined {
   if (!isStandardSchema(schema)) return schema;
-  const { jsonSchema } = schema["~standard"] as StandardJson; // an optional part of the standard, which its base types leave out
+  const { jsonSchema } = schema["~standard"] as StandardJson; // an optional part of the standard, which its base types omit
   try {
     const found = jsonSchema?.input?.({ target: "draft-2020-12" });
     if (found === undefined) return undefined;

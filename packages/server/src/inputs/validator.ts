@@ -70,7 +70,7 @@ function fromText(
   if (wrong < 0) return read;
   const at = Array.isArray(read) ? [...path, wrong] : path;
   const params = { type: isInteger ? "integer" : "number" };
-  const { code, message } = typeWords({ params, data: written[wrong] } as unknown as ErrorObject, true); // all it looks at
+  const { code, message } = typeWords({ params, data: written[wrong] }, true);
   return new Invalid([{ path: at, code, message, input: written[wrong] }]);
 }
 
@@ -150,7 +150,7 @@ const TYPES: Readonly<Record<string, readonly [code: string, parsing: string, wh
   null: ["none_required", "none_required", "null"],
 };
 
-function typeWords({ params, data }: ErrorObject, text: boolean): Words {
+function typeWords({ params, data }: Pick<ErrorObject, "params" | "data">, text: boolean): Words {
   const [code, parsing, what] = TYPES[String(params["type"])] ?? ["type", "type", String(params["type"])];
   const parsed = text && typeof data === "string" && parsing !== code;
   const article = /^[aeiou]/.test(what) ? "an" : "a";

@@ -1,6 +1,9 @@
-import { runWithContext, StewardError } from "@steward/core";
+import { runWithContext, StewardError, systemClock } from "@steward/core";
 import { isThenable } from "@steward/core/container";
+import { loggable } from "../log/loggable.ts";
+import { answerTo } from "../problem/problem.ts";
 import type { AnyHandler, HttpRequest } from "./exchange.ts";
+import type { AnswerKeeper, Beginning, Kept, SentAnswer } from "./kept.ts";
 import { RequestScope, SOCKET_MS } from "./request-scope.ts";
 import { discardStream, trackStream } from "./stream-end.ts";
 
@@ -8,7 +11,12 @@ import { discardStream, trackStream } from "./stream-end.ts";
 export interface Needing {
   /** In the same tick, where nothing has to be waited for. */
   resolve(life: RequestLife): Promise<void> | undefined;
+  /** Keeps its answers, for requests that are sent again or that others send. */
+  readonly keeper?: AnswerKeeper | undefined;
 }
+
+/** How long a client that has gone leaves time to the answer that is still made, in ms. */
+const ANSWER_MS = 1_000;
 
 /**
  * The life of one request: its scope, its deadline, its abort signal, its commit, its background work and its release.
@@ -19,6 +27,8 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
   Request,
   Reply
 > {
+  #beginning: Beginning | undefined = undefined;
+
   /** Answers with an error, because the deadline has passed without an answer. */
   protected abstract answerWith(error: StewardError): void;
 
@@ -32,7 +42,7 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
     return runWithContext(this, () => {
       this.running++;
       try {
-        const resolving = route.resolve(this as never); // what it wants of a life, every life has
+        const resolving = this.#prepare(route);
         if (resolving !== undefined) return this.#handleLate(resolving, handler, repliesLater);
         const result = this.#call(handler);
         return isThenable(result) ? this.#handleLate(result, undefined, false) : this.#handled(result, repliesLater);
@@ -40,6 +50,28 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
         return this.#failed(error);
       }
     });
+  }
+
+  #prepare(route: Needing): Promise<void> | undefined {
+    const resolving = route.resolve(this as never); // what it wants of a life, every life has
+    const { keeper } = route;
+    return keeper === undefined ? resolving : this.#begin(keeper, resolving);
+  }
+
+  /** Asks for an answer that is there already, once it is known who asks, and that who asks may. */
+  async #begin(keeper: AnswerKeeper, resolving: Promise<void> | undefined): Promise<void> {
+    await resolving;
+    const { request, name, requestId, resolved: values, response } = this;
+    const method = response.req.method ?? "";
+    const setHeader = (header: string, value: string): void => this.setHeader(header, value);
+    const hasGone = (): boolean => response.destroyed && !response.writableEnded;
+    this.#beginning = await keeper.begin({ request, method, name, requestId, values, setHeader, hasGone });
+    if (this.#kept !== undefined) response.on("close", () => this.#giveUp());
+  }
+
+  /** What is made now, and wanted for others. */
+  get #kept(): Kept | undefined {
+    return this.#beginning instanceof Response ? undefined : this.#beginning;
   }
 
   async #handleLate(
@@ -55,6 +87,7 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
       if (handler !== undefined && returned === undefined && repliesLater) return this.#handled(this.reply, true);
       const result = isThenable(returned) && returned !== this.reply ? await returned : returned;
       if (this.answered || this.phase === "replied") await this.commit(); // nothing is going to be serialised
+      else if (result instanceof Response) await this.#kept?.read?.(result);
       return this.#handled(result, false);
     } catch (error) {
       return this.#failed(error);
@@ -62,6 +95,7 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
   }
 
   #call(handler: AnyHandler): unknown {
+    if (this.#beginning instanceof Response) return this.#beginning; // it was done before
     return handler(this.resolved as never, this.request as never, this.reply as never); // the signature of `handler` has checked it
   }
 
@@ -89,10 +123,25 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
       return await this.fail(error);
     } catch (failure) {
       if (given) return this.reply as never; // it is what stands for an answer that was given
-      throw failure;
+      const older = await this.#older(failure);
+      if (older === undefined) throw failure;
+      return older as never; // it is sent as what a handler gives
     } finally {
       this.end();
     }
+  }
+
+  /** The answer that was cached before, where an error is ours and something may still be sent. */
+  async #older(error: unknown): Promise<Response | undefined> {
+    const kept = this.#kept;
+    if (kept?.older === undefined) return undefined;
+    await kept.release();
+    if (answerTo(error, {}).status < 500) return undefined;
+    const older = await kept.older();
+    if (older === undefined || this.answered) return undefined;
+    this.log.error({ err: loggable(error) }, `${this.name} failed, and was answered as before`);
+    this.#beginning = older;
+    return older;
   }
 
   /** Runs a hook of a route, with needs of its own. */
@@ -113,15 +162,52 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
   }
 
   /**
-   * The answer has been serialised, and its headers are about to be sent: commits what is to be committed before.
-   * `undefined` where there is nothing to wait for.
+   * The answer has been serialised, and its headers are about to be sent: commits what is to be committed before, and
+   * keeps the answer where it is wanted again. `undefined` where there is nothing to wait for.
    *
+   * @param sent The answer, errors included; without it none can be kept.
    * @throws What a commit failed with; it is then the answer.
    */
-  commit(): Promise<void> | undefined {
+  commit(sent?: () => SentAnswer): Promise<void> | undefined {
     const scope = this.scope;
     const isDue = this.outcome?.kind !== "failed" && scope !== undefined && !scope.settlesAtOnce;
-    return isDue ? runWithContext(this, () => scope.settle()) : undefined;
+    const committing = isDue ? runWithContext(this, () => scope.settle()) : undefined;
+    const kept = this.#kept;
+    return sent === undefined || kept === undefined ? committing : this.#keep(kept, committing, sent());
+  }
+
+  /** True where the answer is to be kept: errors are given to {@link commit} too then. */
+  get keepsAnswer(): boolean {
+    return this.#kept !== undefined;
+  }
+
+  /** The answer stands, whether or not it can be kept. */
+  async #keep(kept: Kept, committing: Promise<void> | undefined, sent: SentAnswer): Promise<void> {
+    await committing;
+    await this.#onKeeping(kept.finish(sent));
+    if (kept.isFailed && this.running === 0) await this.#onKeeping(kept.release());
+  }
+
+  async #onKeeping(work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.log.error({ err: loggable(error) }, `the store of answers of ${this.name} failed`);
+    }
+  }
+
+  protected override end(): void {
+    super.end();
+    this.#giveUp();
+  }
+
+  /** Nothing runs any more: it is given up, unless there is an answer to keep, or one may still be on its way. */
+  #giveUp(): void {
+    const kept = this.#kept;
+    if (kept === undefined || this.running > 0) return;
+    if (kept.isFailed) this.track(this.#onKeeping(kept.release()));
+    else if (kept.isBegun && this.response.destroyed)
+      this.track(systemClock.sleep(ANSWER_MS).then(() => this.#onKeeping(kept.release())));
   }
 
   /**

@@ -1,14 +1,18 @@
 import type { ServerResponse } from "node:http";
+import type { Readable } from "node:stream";
 import type { FrameworkScope } from "@steward/container/framework";
 import { StewardError, systemClock, type Binding, type RequestContext } from "@steward/core";
 import type { AnyDefinition } from "@steward/core/container";
-import { TimerEntry, timingWheelOf } from "@steward/core/driver";
+import { publishUnhandled, TimerEntry, timingWheelOf } from "@steward/core/driver";
+import { isMultipart, MultipartForm } from "../forms/multipart-form.ts";
+import type { FormOptions, WantedFile } from "../forms/options.ts";
 import { Invalid } from "../inputs/issue.ts";
 import { Background, Tasks } from "./background.ts";
 import type { HttpRequest, RequestLog } from "./exchange.ts";
 import { NEXT, type Outcome, type Phase } from "./phase.ts";
 import type { Serving } from "./serving.ts";
 import { loggable } from "../log/loggable.ts";
+import { within } from "./within.ts";
 
 const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?:-.*)?$/;
 /** How long a stream of a client that has gone may take to end before its scope is released all the same, in ms. */
@@ -27,6 +31,8 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   readonly request: Request;
   readonly reply: Reply;
   readonly requestId: string;
+  /** Whom it is made by, once a principal has said so. */
+  actor: string | undefined = undefined;
   readonly #serving: Serving;
   protected phase: Phase = "open";
   protected outcome: Outcome | undefined = undefined;
@@ -38,6 +44,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   #background: Background | undefined = undefined;
   #tasks: Tasks | undefined = undefined;
   #abort: AbortController | undefined = undefined;
+  #form: MultipartForm | undefined = undefined;
   /** The end of a stream that is the answer. */
   protected stream: Promise<void> | undefined = undefined;
   /** Handlers and hooks of this request that run now. */
@@ -62,7 +69,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
 
   /** Node's response. */
   protected abstract get response(): ServerResponse;
-  /** True once an answer is on its way, or somebody else gives one. */
+  /** True once an answer has begun, or somebody else gives one. */
   protected abstract get answered(): boolean;
   protected abstract get log(): RequestLog;
   /** Method and route, for logs. */
@@ -94,6 +101,11 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     }));
   }
 
+  /** Sets a header of the answer, whatever that becomes; does nothing once it has begun. */
+  setHeader(name: string, value: string): void {
+    if (!this.response.headersSent) this.response.setHeader(name, value);
+  }
+
   /** The scope, once it is open. */
   get scope(): FrameworkScope | undefined {
     return this.#scope;
@@ -112,6 +124,36 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   /** What of ours failed; `undefined` where nothing did, also where the client has gone. */
   get failure(): unknown {
     return this.outcome?.kind === "failed" ? this.outcome.error : undefined;
+  }
+
+  /** The bytes of the request's body. */
+  protected get incoming(): Readable {
+    return this.response.req;
+  }
+
+  /** Reads the body that the route takes, where that has not been done; set by adapters that can wait with it. */
+  unread: (() => Promise<unknown>) | undefined = undefined;
+
+  /** True where the body is a multipart form that no one has read. */
+  get hasForm(): boolean {
+    const { headers, body } = this.request;
+    return this.#form === undefined && (body === undefined || body === null) && isMultipart(headers["content-type"]);
+  }
+
+  /** Reads a multipart form into the request's body. What it holds is given back with the scope. */
+  async readForm(wanted: ReadonlyMap<string, WantedFile>, options: FormOptions): Promise<void> {
+    const { request } = this;
+    this.#form = new MultipartForm(this.incoming, wanted, options);
+    this.watch();
+    const body = await this.#form.read(request.headers["content-type"] ?? "");
+    (request as { body?: unknown }).body = body; // where every framework has it
+  }
+
+  /** Reads the body that an adapter has waited with. */
+  async readUnread(): Promise<void> {
+    const read = this.unread;
+    this.unread = undefined;
+    (this.request as { body?: unknown }).body = await read?.(); // as above
   }
 
   /** Takes a scope that was opened for this request. */
@@ -179,6 +221,11 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     throw error;
   }
 
+  /** Something that has to end before resources stop. */
+  protected track(work: Promise<unknown>): void {
+    this.#serving.track(work, this.name);
+  }
+
   protected end(): void {
     if (--this.running === 0 && this.phase === "replied") this.finish();
   }
@@ -239,6 +286,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     this.phase = phase;
     if (phase !== "ended") return true;
     if (this.#timed) timingWheelOf(systemClock).remove(this);
+    if (this.#form !== undefined) this.track(this.#form.close());
     if (this.#scope !== undefined) this.#serving.closed(this);
     return true;
   }
@@ -251,8 +299,10 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     try {
       await this.#scope?.close(this.outcome);
     } catch (error) {
-      if (error !== this.outcome?.error)
+      if (error !== this.outcome?.error) {
         this.log.error({ err: loggable(error) }, "what the request used was not released cleanly");
+        publishUnhandled("release", error, { requestId: this.requestId });
+      }
     }
     await this.#tasks?.run(this); // what cleanup has added
   }
@@ -261,17 +311,6 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   taskFailed(error: unknown, task: string): void {
     this.outcome ??= { kind: "failed", error };
     this.log.error({ err: loggable(error), task }, "a background task failed");
+    publishUnhandled("task", error, { name: task, requestId: this.requestId });
   }
-}
-
-/** Whether something comes in time. */
-async function within(work: Promise<void>, timeoutMs: number): Promise<boolean> {
-  const abort = new AbortController();
-  const late = systemClock.sleep(timeoutMs, abort.signal).then(
-    () => false,
-    () => true,
-  );
-  const inTime = await Promise.race([work.then(() => true), late]);
-  abort.abort();
-  return inTime;
 }

@@ -1,10 +1,15 @@
 import { AsyncResource } from "node:async_hooks";
+import type { Server } from "node:net";
 import type { Container, RunningContainer } from "@steward/container";
+import type { AnyDefinition } from "@steward/core/container";
 import { runWithContext, systemClock, type Binding, type MetricSample } from "@steward/core";
+import { publishUnhandled } from "@steward/core/driver";
+import { connectionRoomOfProcess } from "../connections/connection-cap.ts";
 import { serverError } from "../errors.ts";
 import type { BackgroundStats, Task } from "./background.ts";
 import type { RequestLog } from "./exchange.ts";
 import { loggable } from "../log/loggable.ts";
+import { within } from "./within.ts";
 
 /** Numbers of what goes on between requests and the container. */
 export interface ServingStats {
@@ -13,6 +18,8 @@ export interface ServingStats {
   /** Scopes whose release goes on now. */
   readonly releasing: number;
   readonly background: BackgroundStats;
+  /** Connections that were closed as they came, because there were as many as may be. */
+  readonly refusedConnections: number;
 }
 
 /** Where the container comes from. */
@@ -39,6 +46,8 @@ export class Serving {
   #done = 0;
   #failed = 0;
   #lost = 0;
+  #refused = 0;
+  #refusalLogged = Number.NEGATIVE_INFINITY;
 
   constructor(source: RunningSource, log: RequestLog) {
     this.#source = source;
@@ -50,6 +59,24 @@ export class Serving {
     return typeof this.#source === "function" ? this.#source() : this.#running;
   }
 
+  /**
+   * Caps the connections of a public listener, so that clients cannot take the descriptors that management and drivers
+   * need. Call it before the server listens.
+   *
+   * @param max How many; `undefined` for what the limit of descriptors allows, `false` for no cap.
+   */
+  capConnections(server: Server, max: number | false | undefined): void {
+    connectionRoomOfProcess.cap(server, max, (cap) => this.#refuse(cap));
+  }
+
+  #refuse(cap: number): void {
+    this.#refused++;
+    const now = systemClock.now();
+    if (now - this.#refusalLogged < REFUSALS_MS) return;
+    this.#refusalLogged = now;
+    this.log.error({}, `there are ${cap} connections, as many as may be: further ones are closed as they come`);
+  }
+
   /** Replaces the container before it has started. */
   replaceContainer(change: (container: Container<string>) => Container<string>): boolean {
     if (typeof this.#source === "function" || this.#running !== undefined) return false;
@@ -57,11 +84,11 @@ export class Serving {
     return true;
   }
 
-  /** Starts the container, if it is this app's own. */
-  async start(): Promise<void> {
+  /** Starts the container, if it is this app's own. @param roots What the app's routes need: it holds that too. */
+  async start(roots: readonly AnyDefinition[] = []): Promise<void> {
     if (typeof this.#source === "function") return;
     const { container, inputs } = this.#source;
-    this.#running = await (container as Container).start(inputs as readonly []); // the plugin's options have checked the inputs
+    this.#running = await (container.withRoots(roots) as Container).start(inputs as readonly []); // the plugin's options have checked the inputs
   }
 
   /** Runs what comes after a response: with the request's id, and without its deadline or its signal, which are over. */
@@ -89,7 +116,10 @@ export class Serving {
   /** Waits for something before resources stop. */
   track(work: Promise<unknown>, name: string): void {
     const tracked: Promise<unknown> = work
-      .catch((error: unknown) => this.log.error({ err: loggable(error) }, "work after a response failed"))
+      .catch((error: unknown) => {
+        this.log.error({ err: loggable(error) }, "work after a response failed");
+        publishUnhandled("task", error, { name });
+      })
       .finally(() => this.#pending.delete(tracked));
     this.#pending.set(tracked, name);
   }
@@ -144,7 +174,7 @@ export class Serving {
   async #settle(timeoutMs: number): Promise<void> {
     const until = systemClock.now() + timeoutMs;
     while (this.#pending.size > 0 && systemClock.now() < until)
-      await Promise.race([Promise.allSettled(this.#pending.keys()), deadline(until)]);
+      await within(Promise.allSettled(this.#pending.keys()), Math.max(0, until - systemClock.now()));
   }
 
   #reportLost(): void {
@@ -180,6 +210,7 @@ export class Serving {
       ["lost", this.#lost],
     ] as const)
       yield series("steward.background.tasks", "counter", "{task}", value, { outcome });
+    yield series("steward.connections.refused", "counter", "{connection}", this.#refused);
   }
 
   /** Numbers of what goes on. */
@@ -188,10 +219,13 @@ export class Serving {
       openRequests: this.#open,
       releasing: this.#pending.size,
       background: { pending: this.#tasks.size, done: this.#done, failed: this.#failed, lost: this.#lost },
+      refusedConnections: this.#refused,
     };
   }
 }
 
+/** How often refused connections are logged at most, in ms. */
+const REFUSALS_MS = 10_000;
 /** When what hangs is named, in ms after closing began. */
 const NAMING_MS = 2_000;
 /** Longest time that is kept for the container's stop, in ms. */
@@ -200,8 +234,4 @@ const CONTAINER_MS = 5_000;
 /** How much of the time for closing requests may have, in ms. */
 export function requestShare(timeoutMs: number): number {
   return timeoutMs - Math.min(CONTAINER_MS, timeoutMs / 4);
-}
-
-function deadline(until: number): Promise<void> {
-  return systemClock.sleep(Math.max(0, until - systemClock.now()));
 }

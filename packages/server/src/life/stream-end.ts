@@ -80,6 +80,6 @@ function ofWeb(source: ReadableStream, host: Host): TrackedStream {
 export function discardStream(result: unknown): void {
   if (typeof result !== "object" || result === null) return;
   if (result instanceof Response) return discardStream(result.body);
-  if (result instanceof ReadableStream) return void result.cancel().catch(() => {}); // it may be locked, or fail: nobody reads it
+  if (result instanceof ReadableStream) return void result.cancel().catch(() => {}); // it may be locked, or fail: no one reads it
   if (isReadable(result) && "destroy" in result && typeof result.destroy === "function") result.destroy();
 }

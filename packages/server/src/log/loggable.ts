@@ -37,7 +37,7 @@ function copyOf(error: Error, depth: number): Error {
 }
 
 function valueOf(error: Error, key: string): unknown {
-  return (error as unknown as Readonly<Record<string, unknown>>)[key]; // one of its own keys
+  return Reflect.get(error, key);
 }
 
 /** Takes out of a text what the error was called with. */

@@ -16,7 +16,7 @@ const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5
 const MAX_OUTCOMES = 50;
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]);
 
-/** One way in which requests of a route ended. */
+/** One outcome of the requests of a route. */
 interface Outcome {
   readonly status: number | undefined;
   readonly errorType: string | undefined;

@@ -4,17 +4,17 @@ import { stewardErrorIn } from "@steward/core/driver";
 import { HttpError, InvalidInput } from "../errors.ts";
 import { MEDIA_TYPE, type Issue } from "../inputs/issue.ts";
 
-/** How errors are told to clients. */
+/** How errors are answered. */
 export interface ProblemOptions {
   /** `problem` (default): `application/problem+json` with `errors[]`. `fastapi`: FastAPI's `{ "detail": ... }`. */
   readonly shape?: "problem" | "fastapi";
   /** Status of input that is not valid. Default 422. */
   readonly invalidStatus?: 400 | 422;
   /**
-   * What an error is for clients, where you know better; `undefined` leaves it to the server. It is
-   * given the error of the resource also where a driver has wrapped it. Never tell hosts, statements or names of yours.
+   * What an error is for clients, where you know better; `undefined`: the server decides. It is
+   * given the error of the resource also where a driver has wrapped it. It must not name hosts, statements or internals.
    */
-  readonly tell?: (error: unknown) => HttpError | undefined;
+  readonly toHttpError?: (error: unknown) => HttpError | undefined;
 }
 
 /** An answer that says what went wrong, as RFC 9457 has it. */
@@ -42,7 +42,7 @@ export interface ProblemError {
 }
 
 /** What clients read of an error. */
-export interface Told {
+export interface ErrorAnswer {
   readonly status: number;
   /** A sentence, or what an `HttpError` has instead. */
   readonly detail: unknown;
@@ -56,23 +56,23 @@ const RETRY_AFTER_MS = 2_000;
 const OURS = publicError(undefined).message;
 
 /** What else an adapter knows of errors: those of its framework. `undefined` for all others. */
-export type ForeignErrors = (error: unknown, invalidStatus: number) => Told | undefined;
+export type ForeignErrors = (error: unknown, invalidStatus: number) => ErrorAnswer | undefined;
 
 /** What an error is for the client. Errors whose properties throw are a failure of ours like any other. */
 export function answerTo(
   error: unknown,
-  { invalidStatus = 422, tell: ask = () => undefined }: ProblemOptions,
+  { invalidStatus = 422, toHttpError = () => undefined }: ProblemOptions,
   foreign: ForeignErrors = () => undefined,
-): Told {
+): ErrorAnswer {
   try {
-    return tell(ask(stewardErrorIn(error) ?? error) ?? error, invalidStatus, foreign);
+    return answerOf(toHttpError(stewardErrorIn(error) ?? error) ?? error, invalidStatus, foreign);
   } catch {
     return INTERNAL;
   }
 }
 
 /** The answer to what is our fault. */
-export const INTERNAL: Told = { status: 500, detail: OURS };
+export const INTERNAL: ErrorAnswer = { status: 500, detail: OURS };
 
 /** Headers that were set for an answer that has failed: an error is not to be cached, and signs in no client. */
 export const OF_SUCCESS: readonly string[] = [
@@ -86,18 +86,22 @@ export const OF_SUCCESS: readonly string[] = [
 ];
 
 /** Media type and body of the answer to an error. */
-export function bodyOf(told: Told, shape: ProblemOptions["shape"], requestId: string): readonly [string, object] {
-  if (shape !== "fastapi") return ["application/problem+json", problemOf(told, requestId)];
-  return ["application/json", { detail: told.issues?.map(asFastApi) ?? told.detail, ...membersOf(told) }];
+export function bodyOf(
+  answer: ErrorAnswer,
+  shape: ProblemOptions["shape"],
+  requestId: string,
+): readonly [string, object] {
+  if (shape !== "fastapi") return ["application/problem+json", problemOf(answer, requestId)];
+  return ["application/json", { detail: answer.issues?.map(asFastApi) ?? answer.detail, ...membersOf(answer) }];
 }
 
-function membersOf({ code, members }: Told): Readonly<Record<string, unknown>> {
+function membersOf({ code, members }: ErrorAnswer): Readonly<Record<string, unknown>> {
   return { ...members, ...(code === undefined ? {} : { code }) };
 }
 
 /** The body of a problem. A detail that is no sentence gives further members instead. */
-export function problemOf(told: Told, requestId: string): Problem {
-  const { status, detail, issues } = told;
+export function problemOf(answer: ErrorAnswer, requestId: string): Problem {
+  const { status, detail, issues } = answer;
   const title = STATUS_CODES[status] ?? "Error";
   const errors = issues?.map(({ path, code, message, limit }): ProblemError => {
     const error = { path: path.join("."), code, message };
@@ -105,7 +109,7 @@ export function problemOf(told: Told, requestId: string): Problem {
   });
   return {
     ...(typeof detail === "string" ? {} : structured(detail)),
-    ...membersOf(told),
+    ...membersOf(answer),
     type: "about:blank",
     title,
     status,
@@ -120,8 +124,8 @@ function structured(detail: unknown): Readonly<Record<string, unknown>> {
 }
 
 function asFastApi({ path, code, message, input, limit }: Issue): Readonly<Record<string, unknown>> {
-  const told = { type: code, loc: path, msg: message, input: echoed(input) };
-  return limit === undefined ? told : { ...told, ctx: limit };
+  const entry = { type: code, loc: path, msg: message, input: echoed(input) };
+  return limit === undefined ? entry : { ...entry, ctx: limit };
 }
 
 /** Most of an input that is echoed, in characters and members. */
@@ -146,7 +150,7 @@ function sizeOf(value: unknown, most: number): number {
   return size;
 }
 
-function tell(error: unknown, invalidStatus: number, foreign: ForeignErrors): Told {
+function answerOf(error: unknown, invalidStatus: number, foreign: ForeignErrors): ErrorAnswer {
   if (error instanceof HttpError)
     return {
       status: error.statusCode,
@@ -162,7 +166,7 @@ function tell(error: unknown, invalidStatus: number, foreign: ForeignErrors): To
 }
 
 /** Input of a type that the route does not take is 415, whatever else is wrong with it. */
-function ofInput({ issues }: InvalidInput, invalidStatus: number): Told {
+function ofInput({ issues }: InvalidInput, invalidStatus: number): ErrorAnswer {
   const isOfType = issues.some(({ code }) => code === MEDIA_TYPE);
   return isOfType
     ? { status: 415, detail: "the body is of a type that this route does not take", issues }
@@ -170,7 +174,7 @@ function ofInput({ issues }: InvalidInput, invalidStatus: number): Told {
 }
 
 /** Errors of unknown origin may choose a status of the client's, as Fastify has it, but not what is said. */
-function ofOthers(error: unknown): Told {
+function ofOthers(error: unknown): ErrorAnswer {
   const status = clientStatusOf(error) ?? 500;
   return { status, detail: status === 500 ? OURS : (STATUS_CODES[status] ?? "refused").toLowerCase() };
 }
@@ -182,10 +186,12 @@ export function clientStatusOf(error: unknown): number | undefined {
 }
 
 /** The public part of an error that came from a resource. */
-function ofResource(error: StewardError): Told {
+function ofResource(error: StewardError): ErrorAnswer {
   const { code, message: detail, retryAfterMs } = publicError(error);
   const status = httpStatusOf(error);
   const named = code === "INTERNAL" ? {} : { code };
+  if (status === 401)
+    return { status, detail, ...named, headers: { "www-authenticate": 'Bearer error="invalid_token"' } };
   if (status !== 503) return { status, detail, ...named };
   const seconds = Math.max(1, Math.ceil((retryAfterMs ?? RETRY_AFTER_MS) / 1_000));
   return { status, detail, ...named, headers: { "retry-after": String(seconds) } };

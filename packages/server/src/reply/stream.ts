@@ -51,7 +51,17 @@ export function stream(parts: Parts<string | Uint8Array>, options: StreamOptions
   assertShape("stream", iterable, parts);
   assertShape("stream", streamShape, options);
   const { contentType = "application/octet-stream", headers = {} } = options;
-  return new Response(ReadableStream.from(bytesOf(parts)), { headers: { ...headers, "content-type": contentType } });
+  const body = ReadableStream.from(bytesOf(parts));
+  const answer = new Response(body, { headers: { ...headers, "content-type": contentType } });
+  streams.add(answer);
+  return answer;
+}
+
+const streams = new WeakSet<Response>();
+
+/** Whether an answer comes part by part, however long that takes. */
+export function isStream(answer: Response): boolean {
+  return streams.has(answer) || answer.headers.has("transfer-encoding");
 }
 
 async function* bytesOf(parts: Parts<string | Uint8Array>): AsyncGenerator<Uint8Array> {

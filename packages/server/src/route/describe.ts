@@ -1,12 +1,13 @@
 import { edgeOf, specOf, type Need, type Needs } from "@steward/core/container";
 import { serverError } from "../errors.ts";
+import type { WantedFile } from "../forms/options.ts";
 import type { Parameter } from "../inputs/described.ts";
 import type { Scheme } from "../security/scheme.ts";
 import { reply } from "./request-inputs.ts";
 import { gathered, scopesOf, targetsOf } from "../security/security.ts";
-import { schemeOf, sourceOf, type AnyDefinition } from "./source.ts";
+import { refusalOf, schemeOf, sourceOf, takesAddress, type AnyDefinition, type Refusal } from "./source.ts";
 
-/** A security scheme that a route demands, and the scopes on the way to it. */
+/** A security scheme that a route demands, and the scopes that are asked for above it. */
 export interface Demand {
   readonly scheme: Scheme;
   readonly scopes: readonly string[];
@@ -16,13 +17,23 @@ export interface Demand {
 export interface Description {
   readonly parameters: readonly Parameter[];
   readonly demands: readonly Demand[];
+  /** Answers that dependencies may give instead of the handler. */
+  readonly refusals: readonly Refusal[];
   /** True when something may have to be done between the handler and the reply. */
   readonly commits: boolean;
   /** True when a dependency may give the answer, because it has the reply. */
   readonly takesReply: boolean;
+  /** True when something counts by the address of the client. */
+  readonly takesAddress: boolean;
   /** True when several bodies of different names are members of one object. */
   readonly embedsBodies: boolean;
   readonly takesForm: boolean;
+  /** The files that it takes, by name. */
+  readonly files: ReadonlyMap<string, WantedFile>;
+  /** True when its requests may have a key of idempotency. */
+  readonly takesKey: boolean;
+  /** True when answers are kept, for requests that are sent again or that others send. */
+  readonly keepsAnswers: boolean;
 }
 
 /** Looks through everything that needs lead to. */
@@ -36,42 +47,70 @@ export function describe(needs: Needs): Description {
   return {
     parameters: walk.parameters,
     demands: walk.demands,
+    refusals: walk.refusals,
     commits: walk.commits,
     takesReply: walk.takesReply,
+    takesAddress: walk.takesAddress,
     embedsBodies: bodies.size > 1,
     takesForm,
+    files: filesOf(walk.parameters),
+    takesKey: false,
+    keepsAnswers: false,
   };
+}
+
+/** The files of a route, each name in one manner. */
+function filesOf(parameters: readonly Parameter[]): ReadonlyMap<string, WantedFile> {
+  const files = new Map<string, WantedFile>();
+  for (const { name, files: own } of parameters) {
+    if (own === undefined) continue;
+    const known = files.get(name);
+    const isTwice =
+      own.target === "handler" && [...files].some(([other, { target }]) => target === "handler" && other !== name);
+    if (isTwice || (known !== undefined && known.target !== own.target))
+      throw serverError(
+        "ROUTE_INVALID",
+        `a route takes each file in one manner, and one at most by its handler: see "${name}"`,
+      );
+    files.set(name, own);
+  }
+  return files;
 }
 
 class Walk {
   readonly parameters: Parameter[] = [];
   readonly demands: { scheme: Scheme; scopes: readonly string[] }[] = [];
+  readonly refusals: Refusal[] = [];
   commits = false;
   takesReply = false;
+  takesAddress = false;
   readonly #seen = new Map<AnyDefinition, Set<string>>();
 
-  need(need: Need, way: readonly string[]): void {
-    const further = gathered(way, scopesOf(need));
+  need(need: Need, outer: readonly string[]): void {
+    const further = gathered(outer, scopesOf(need));
     for (const target of targetsOf(edgeOf(need))) this.#follow(target, further);
   }
 
-  #follow(definition: AnyDefinition, way: readonly string[]): void {
-    const ways = this.#seen.get(definition) ?? new Set<string>();
-    const key = way.join(" ");
-    if (ways.has(key)) return;
-    this.#seen.set(definition, ways.add(key));
+  #follow(definition: AnyDefinition, outer: readonly string[]): void {
+    const scopeSets = this.#seen.get(definition) ?? new Set<string>();
+    const key = outer.join(" ");
+    if (scopeSets.has(key)) return;
+    this.#seen.set(definition, scopeSets.add(key));
     if (definition.lifetime === "handler" || definition.lifetime === "transient") this.commits = true;
     if (definition === (reply as AnyDefinition)) this.takesReply = true;
+    if (takesAddress(definition)) this.takesAddress = true;
     const scheme = schemeOf(definition);
-    if (scheme !== undefined) this.#demand(scheme, way);
+    if (scheme !== undefined) this.#demand(scheme, outer);
+    const refusal = refusalOf(definition);
+    if (refusal !== undefined && scopeSets.size === 1) this.refusals.push(refusal);
     const parameter = sourceOf(definition)?.parameter;
-    if (parameter !== undefined && ways.size === 1) this.parameters.push(parameter);
-    for (const need of Object.values(specOf(definition).needs)) this.need(need, way);
+    if (parameter !== undefined && scopeSets.size === 1) this.parameters.push(parameter);
+    for (const need of Object.values(specOf(definition).needs)) this.need(need, outer);
   }
 
-  #demand(scheme: Scheme, way: readonly string[]): void {
+  #demand(scheme: Scheme, outer: readonly string[]): void {
     const known = this.demands.find((demand) => demand.scheme === scheme);
-    if (known === undefined) this.demands.push({ scheme, scopes: way });
-    else known.scopes = gathered(known.scopes, way);
+    if (known === undefined) this.demands.push({ scheme, scopes: outer });
+    else known.scopes = gathered(known.scopes, outer);
   }
 }

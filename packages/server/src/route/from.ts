@@ -1,4 +1,5 @@
-import { body, cookie, file, form, header, path, query } from "../inputs/parameter.ts";
+import { file, files } from "../inputs/file.ts";
+import { body, cookie, form, header, path, query } from "../inputs/parameter.ts";
 import { passwordForm } from "../inputs/password-form.ts";
 import {
   apiKey,
@@ -11,6 +12,7 @@ import {
   oauth2Password,
   openIdConnect,
 } from "../security/schemes.ts";
+import { scheme } from "../security/own-scheme.ts";
 import { background, reply, request, requestSignal, requiredScopes } from "./request-inputs.ts";
 
 /** What {@link from} holds. */
@@ -29,6 +31,8 @@ export interface From {
   readonly form: typeof form;
   /** An uploaded file of a multipart form. */
   readonly file: typeof file;
+  /** All uploaded files of one name. */
+  readonly files: typeof files;
   /** The form of OAuth2's password flow. */
   readonly passwordForm: typeof passwordForm;
   /** An API key in a header, a query parameter or a cookie. */
@@ -49,6 +53,8 @@ export interface From {
   readonly oauth2Password: typeof oauth2Password;
   /** OpenID Connect: the `authorization` header as it came. */
   readonly openIdConnect: typeof openIdConnect;
+  /** A security scheme of your own. */
+  readonly scheme: typeof scheme;
   /** The request itself; that of the handshake on a WebSocket route. */
   readonly request: typeof request;
   /** The reply, for dependencies that set headers or a status. What the handler sets later wins. */
@@ -57,7 +63,7 @@ export interface From {
   readonly background: typeof background;
   /** Aborts when the client has gone or the request's deadline has passed. */
   readonly signal: typeof requestSignal;
-  /** The security scopes that `security(...)` asks for on the way to what needs this, outermost first. */
+  /** The security scopes that `security(...)` asks for above what needs this, outermost first. */
   readonly requiredScopes: typeof requiredScopes;
 }
 
@@ -79,6 +85,7 @@ export const from: From = {
   body,
   form,
   file,
+  files,
   passwordForm,
   apiKey,
   basic,
@@ -89,6 +96,7 @@ export const from: From = {
   oauth2AuthorizationCode,
   oauth2Password,
   openIdConnect,
+  scheme,
   request,
   reply,
   background,

@@ -12,6 +12,7 @@ export type Provided =
   | "request:background"
   | "request:requiredScopes"
   | "request:requestSignal"
+  | "request:responseHeaders"
   | `request:${InputPlace} ${string}`;
 
 /** The request that is being answered; that of the handshake on a WebSocket route. A framework gives it its own type. */
@@ -40,8 +41,20 @@ export const background: InputDefinition<Background, "request", "request:backgro
 
 const NONE = new Scopes([]);
 
-/** The security scopes that `security(...)` asks for on the way to whoever needs this, outermost first. */
+/** The security scopes that `security(...)` asks for above what needs this, outermost first. */
 export const requiredScopes: InputDefinition<Scopes, "request", "request:requiredScopes"> = withSource(
   input<Scopes>()("requiredScopes", { lifetime: "request" }),
   { reader: () => () => NONE },
+);
+
+/** Headers of the answer, whatever it becomes: a success, an error or a stream. */
+export interface ResponseHeaders {
+  /** Sets one, unless the answer has begun. What the handler sets later wins. */
+  set(name: string, value: string): void;
+}
+
+/** Headers of the answer. */
+export const responseHeaders: InputDefinition<ResponseHeaders, "request", "request:responseHeaders"> = withSource(
+  input<ResponseHeaders>()("responseHeaders", { lifetime: "request" }),
+  { reader: () => (life) => ({ set: (name, value) => life.setHeader(name, value) }) satisfies ResponseHeaders },
 );

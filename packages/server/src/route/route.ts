@@ -1,12 +1,18 @@
-import type { PreparedNeeds } from "@steward/container/framework";
+import type { FrameworkScope, PreparedNeeds } from "@steward/container/framework";
 import { StewardError, type Binding } from "@steward/core";
-import type { Needs } from "@steward/core/container";
+import { edgeOf, specOf, type Needs } from "@steward/core/container";
 import { describe, type Description } from "./describe.ts";
+import { Idempotency } from "../idempotency/idempotency.ts";
+import type { IdempotencyOptions } from "../idempotency/options.ts";
 import type { Serving } from "../life/serving.ts";
 import { serverError, InvalidInput } from "../errors.ts";
+import type { FormOptions } from "../forms/options.ts";
 import { distinct, Invalid, type Issue } from "../inputs/issue.ts";
 import type { Validators } from "../inputs/validator.ts";
-import { underScopes } from "../security/security.ts";
+import { targetsOf, underScopes } from "../security/security.ts";
+import { CachedRoute } from "../responses/cached-route.ts";
+import type { CacheResponseOptions } from "../responses/options.ts";
+import { STORE } from "./answer-store.ts";
 import { sessionKeyOf, type SessionKey } from "./session-key.ts";
 import { sourceOf, type AnyDefinition, type Reader, type ReaderPlace } from "./source.ts";
 import type { RequestLife } from "../life/request-life.ts";
@@ -15,8 +21,12 @@ import type { RequestLife } from "../life/request-life.ts";
 export interface AppContext {
   readonly serving: Serving;
   readonly validators: () => Validators;
+  /** Bounds of multipart forms; `false`: they are not read. */
+  readonly forms?: FormOptions | false | undefined;
   /** How long a request may take, in ms; 0 for no deadline. */
   readonly timeoutMs: number;
+  /** True where the address of a client is whatever that client says. */
+  readonly trustsEverybody?: (() => boolean) | undefined;
   /** Which session a request belongs to; without it, routes cannot need what belongs to sessions. */
   readonly sessionKey?: SessionKey<never> | undefined;
 }
@@ -27,28 +37,45 @@ interface Wanted {
   readonly read: Reader;
 }
 
+/** Goes on with inputs that were read. */
+type Entering = (inputs: readonly Binding[], issues: readonly Issue[] | undefined) => Promise<void> | undefined;
+
+/** How a route resolves its needs and keeps its answers. */
+export interface RouteOptions {
+  /** `true`: what does not need one another is made at the same time. */
+  readonly parallel?: boolean | undefined;
+  /** How long a request may take, in ms; 0 for no deadline. Default: that of the app. */
+  readonly timeoutMs?: number | undefined;
+  /** Default: no answer is kept. */
+  readonly idempotency?: IdempotencyOptions<never> | undefined;
+  /** Default: no answer is cached. */
+  readonly cacheResponse?: CacheResponseOptions<never> | undefined;
+}
+
 /** One set of needs on one app: what it takes from requests, and how it is resolved for each of them. */
 export class Route {
   readonly description: Description;
   readonly timeoutMs: number;
+  /** Keeps answers. */
+  readonly keeper: Idempotency | CachedRoute | undefined;
   readonly #app: AppContext;
   readonly #needs: Needs;
   readonly #parallel: boolean;
+  readonly #options: RouteOptions;
   #prepared: PreparedNeeds | undefined;
   #preparedFor: unknown;
   #inputs: readonly unknown[] | undefined;
   #wanted: readonly Wanted[] = [];
   readonly #late = new Map<AnyDefinition, Reader>();
 
-  constructor(
-    app: AppContext,
-    needs: Needs,
-    options: { readonly parallel?: boolean | undefined; readonly timeoutMs?: number | undefined },
-  ) {
-    this.description = describe(needs);
+  constructor(app: AppContext, needs: Needs, options: RouteOptions) {
+    const description = describe(needs);
     this.timeoutMs = options.timeoutMs ?? app.timeoutMs;
+    this.keeper = keeperOf(options, description, app, this.timeoutMs);
+    this.description = this.keeper === undefined ? description : this.keeper.describe(description);
     this.#app = app;
-    this.#needs = underScopes(needs);
+    this.#options = options;
+    this.#needs = underScopes(withStore(needs, this.keeper));
     this.#parallel = options.parallel ?? false;
   }
 
@@ -56,16 +83,23 @@ export class Route {
    * Compiles the needs, so that a graph that is wrong is refused before requests come. It has no effect while the container is not up.
    *
    * @throws {NOT_IN_GRAPH} {GRAPH_CAPTIVE} {GRAPH_CYCLE} naming what is wrong.
-   * @throws {ROUTE_INVALID} when something belongs to a session, and the app does not say which a request belongs to.
+   * @throws {ROUTE_INVALID} when something belongs to a session, and the app does not say which a request belongs to;
+   * when something counts by addresses that clients choose.
    */
   check(): void {
     if (this.#app.serving.running === undefined) return;
     const prepared = this.#ready();
     this.#wantedBy(prepared);
+    if (this.description.takesAddress && this.#app.trustsEverybody?.() === true) throw spoofable();
     if (prepared.ofSession !== undefined && this.#app.sessionKey === undefined)
       throw serverError(
         "ROUTE_INVALID",
         `a route needs "${prepared.ofSession}", which belongs to a session: say which session a request belongs to, such as \`session: sessionCookie("sid")\` among the options of the app`,
+      );
+    if (prepared.ofSession !== undefined && this.#options.cacheResponse?.shared === true)
+      throw serverError(
+        "ROUTE_INVALID",
+        `a route needs "${prepared.ofSession}", which belongs to a session, and its cached answers are for everybody: give \`cacheResponse\` a \`principal\` in place of \`shared\``,
       );
   }
 
@@ -75,7 +109,10 @@ export class Route {
     const { gate } = prepared;
     // Asked again behind it: another restart may have closed it meanwhile.
     if (gate !== undefined) return gate.then(() => this.resolve(life));
-    return this.#read(life, prepared);
+    const { forms = {} } = this.#app;
+    const hasForm = this.description.takesForm && forms !== false && life.hasForm;
+    if (hasForm || life.unread !== undefined) return this.#readBody(life, prepared, hasForm ? forms : false);
+    return this.#read(life, this.#wantedBy(prepared), (inputs, issues) => this.#enter(life, prepared, inputs, issues));
   }
 
   #ready(): PreparedNeeds {
@@ -88,8 +125,8 @@ export class Route {
     return this.#prepared;
   }
 
-  #read(life: RequestLife, prepared: PreparedNeeds): Promise<void> | undefined {
-    const wanted = this.#wantedBy(prepared);
+  /** Reads inputs, and hands on what they are and what is wrong with them. */
+  #read(life: RequestLife, wanted: readonly Wanted[], then: Entering): Promise<void> | undefined {
     const inputs = new Array<Binding>(wanted.length);
     let issues: Issue[] | undefined;
     let waits: Promise<unknown>[] | undefined;
@@ -104,20 +141,35 @@ export class Route {
           value.then((settled: unknown) => void (inputs[i] = { input: one.definition, value: settled })),
         );
     }
-    return waits === undefined
-      ? this.#enter(life, prepared, inputs, issues)
-      : this.#readLate(life, prepared, inputs, waits);
+    return waits === undefined ? then(inputs, issues) : this.#readLate(inputs, waits, then);
   }
 
-  async #readLate(
-    life: RequestLife,
-    prepared: PreparedNeeds,
-    inputs: readonly Binding[],
-    waits: readonly Promise<unknown>[],
-  ): Promise<void> {
+  async #readLate(inputs: readonly Binding[], waits: readonly Promise<unknown>[], then: Entering): Promise<void> {
     await Promise.all(waits);
     const issues = inputs.flatMap(({ value }) => (value instanceof Invalid ? value.issues : []));
-    return this.#enter(life, prepared, inputs, issues.length === 0 ? undefined : issues);
+    return then(inputs, issues.length === 0 ? undefined : issues);
+  }
+
+  /**
+   * A body is read when everything has been made that needs none of it: a client that may not ask sends no upload.
+   */
+  async #readBody(life: RequestLife, prepared: PreparedNeeds, forms: FormOptions | false): Promise<void> {
+    const wanted = this.#wantedBy(prepared);
+    const [early, late] = [wanted.filter((one) => !isOfBody(one)), wanted.filter(isOfBody)];
+    await this.#read(life, early, async (inputs, issues) => {
+      if (life.scope === undefined) this.#open(life, prepared, inputs);
+      else life.keep(inputs);
+      await this.#makeFirst(life, prepared, issues);
+    });
+    if (forms === false) await life.readUnread();
+    else await life.readForm(this.description.files, forms);
+    await this.#read(life, late, (inputs, issues) => this.#share(life, inputs, issues));
+  }
+
+  async #makeFirst(life: RequestLife, prepared: PreparedNeeds, issues: readonly Issue[] | undefined): Promise<void> {
+    const first = prepared.makes.filter((definition) => !needsBody(definition));
+    if (issues !== undefined) return this.#refuse(life, issues, first);
+    for (const definition of first) await life.scope?.get(definition as never); // the plan is of these needs
   }
 
   #enter(
@@ -127,15 +179,24 @@ export class Route {
     issues: readonly Issue[] | undefined,
   ): Promise<void> | undefined {
     if (life.scope !== undefined) return this.#share(life, inputs, issues);
-    // What is not valid is not given, so whoever needs it is refused too.
-    const given = issues === undefined ? inputs : inputs.filter(({ value }) => !(value instanceof Invalid));
-    const { sessionKey } = this.#app;
-    const session = sessionKey === undefined ? undefined : () => sessionKeyOf(sessionKey, life.request);
-    const scope = life.enter(prepared.open(given, (definition) => this.#provide(life, definition), session));
+    const scope = this.#open(life, prepared, inputs);
     if (issues !== undefined) return this.#refuse(life, issues);
     life.values = undefined;
     if (this.#parallel) return this.#parallelly(life, prepared);
     return prepared.enter(scope);
+  }
+
+  /** What is not valid is not given, so what needs it is refused too. */
+  #open(life: RequestLife, prepared: PreparedNeeds, given: readonly Binding[]): FrameworkScope {
+    const { sessionKey } = this.#app;
+    const session = sessionKey === undefined ? undefined : () => sessionKeyOf(sessionKey, life.request);
+    return life.enter(
+      prepared.open(
+        given.every(isValid) ? given : given.filter(isValid),
+        (definition) => this.#provide(life, definition),
+        session,
+      ),
+    );
   }
 
   /** A hook has opened the scope already: what it made is not made again. */
@@ -156,9 +217,9 @@ export class Route {
    * The input is not valid. Whatever needs none of it is made all the same, in order: a request that is not allowed
    * to ask at all learns that first, and not what it would have to ask for.
    */
-  async #refuse(life: RequestLife, issues: readonly Issue[]): Promise<never> {
+  async #refuse(life: RequestLife, issues: readonly Issue[], makes = this.#ready().makes): Promise<never> {
     const found = [...issues];
-    for (const definition of this.#ready().makes) {
+    for (const definition of makes) {
       await life.scope?.get(definition as never).catch((error: unknown) => {
         // the plan is of these needs
         if (!(error instanceof InvalidInput)) throw error;
@@ -204,4 +265,51 @@ export class Route {
 /** The error for requests that come before everything is up. */
 function notStarted(): StewardError {
   return new StewardError("RESOURCE_UNAVAILABLE", "the app is starting", { retryable: true, retryAfterMs: 1_000 });
+}
+
+function spoofable(): StewardError {
+  return serverError(
+    "ROUTE_INVALID",
+    "a route is limited by the address of clients, and the app trusts every proxy, so that any client may choose its address in x-forwarded-for: " +
+      'name the proxies in place of `true`, by their addresses, such as "10.0.0.0/8"',
+  );
+}
+
+function isValid({ value }: Binding): boolean {
+  return !(value instanceof Invalid);
+}
+
+/** Whether an input stands in the body. */
+function isOfBody({ definition }: { readonly definition: AnyDefinition }): boolean {
+  const place = sourceOf(definition)?.parameter?.place;
+  return place === "body" || place === "form" || place === "file";
+}
+
+/** Whether a definition needs something of the body. */
+function needsBody(definition: AnyDefinition): boolean {
+  if (isOfBody({ definition })) return true;
+  return Object.values(specOf(definition).needs).some((need) => targetsOf(edgeOf(need)).some(needsBody));
+}
+
+function keeperOf(
+  { idempotency, cacheResponse }: RouteOptions,
+  description: Description,
+  { sessionKey, serving }: AppContext,
+  timeoutMs: number,
+): Idempotency | CachedRoute | undefined {
+  if (idempotency !== undefined && cacheResponse !== undefined)
+    throw serverError(
+      "ROUTE_INVALID",
+      "a route has either idempotency or cacheResponse: the one is for unsafe methods",
+    );
+  if (cacheResponse !== undefined) return new CachedRoute(cacheResponse, description, serving);
+  if (idempotency === undefined) return undefined;
+  if ([...description.files.values()].some(({ target }) => target !== "memory"))
+    throw serverError("ROUTE_INVALID", "a route that keeps its answers takes files in memory: it has to compare them");
+  return new Idempotency(idempotency, description.demands, sessionKey, timeoutMs);
+}
+
+function withStore(needs: Needs, keeper: Idempotency | CachedRoute | undefined): Needs {
+  const store = keeper?.storeDefinition;
+  return store === undefined ? needs : { [STORE]: store as never, ...needs }; // a definition is a need
 }

@@ -10,7 +10,7 @@ export type SessionKey<Request = HttpRequest> = (request: Request) => string | u
 const MAX_KEY = 512;
 
 /**
- * Binds sessions to the value of a cookie, as it is: who has the value has the session, so it should be one that nobody
+ * Binds sessions to the value of a cookie, as it is: who has the value has the session, so it should be one that no one
  * can guess, and a hook should have checked its signature where clients could make up many.
  *
  * @throws {OPTIONS_INVALID} when the name is empty.

@@ -46,3 +46,33 @@ export function withScheme<D extends AnyDefinition>(definition: D, scheme: Schem
 export function schemeOf(definition: AnyDefinition): Scheme | undefined {
   return (definition as { [SCHEME]?: Scheme })[SCHEME]; // set by `withScheme` alone
 }
+
+/** An answer that a dependency may give instead of the handler, for the document. */
+export interface Refusal {
+  readonly status: number;
+  readonly description: string;
+}
+
+const REFUSAL = Symbol.for("steward.server.refusal");
+
+/** Notes on a definition which answer it may give instead of the handler. */
+export function withRefusal<D extends AnyDefinition>(definition: D, refusal: Refusal): D {
+  return Object.assign(definition, { [REFUSAL]: refusal });
+}
+
+/** The answer that a definition may give instead of the handler, if it says so. */
+export function refusalOf(definition: AnyDefinition): Refusal | undefined {
+  return (definition as { [REFUSAL]?: Refusal })[REFUSAL]; // set by `withRefusal` alone
+}
+
+const ADDRESS = Symbol.for("steward.server.address");
+
+/** Notes on a definition that it counts by the address of the client. */
+export function withAddress(definition: AnyDefinition): void {
+  Object.assign(definition, { [ADDRESS]: true });
+}
+
+/** Whether a definition counts by the address of the client. */
+export function takesAddress(definition: AnyDefinition): boolean {
+  return (definition as { [ADDRESS]?: boolean })[ADDRESS] === true; // set by `withAddress` alone
+}

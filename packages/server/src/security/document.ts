@@ -56,7 +56,7 @@ function requirementOf(demands: readonly Demand[]): Requirement {
   return Object.fromEntries(demands.map(({ scheme, scopes }) => [scheme.name, scopes]));
 }
 
-/** All ways to choose, most first; of many only all, each alone, and none. */
+/** All choices, the largest first; of many only all, each alone, and none. */
 function choicesOf(may: readonly Demand[]): (readonly Demand[])[] {
   if (may.length > MAX_CHOICES) return [may, ...may.map((one) => [one]), []];
   const choices = may.reduce<(readonly Demand[])[]>(

@@ -1,7 +1,7 @@
 import { resource, type Definition } from "@steward/core";
 import { assertShape, oneOf, recordOf } from "@steward/core/driver";
 import type { HttpRequest } from "../life/exchange.ts";
-import { HttpError } from "../errors.ts";
+import { HttpError, serverError } from "../errors.ts";
 import { cookiesOf } from "../inputs/read.ts";
 import {
   flowShape,
@@ -39,7 +39,8 @@ export interface BasicCredentials {
 /** Reads credentials: `undefined` where there are none. */
 type Read<Value> = (request: HttpRequest) => Value | undefined;
 
-function scheme<Value, Auto extends boolean>(
+/** Makes the definition of a scheme. */
+export function schemeOfKind<Value, Auto extends boolean>(
   kind: string,
   challenge: string,
   document: SchemeDocument,
@@ -60,18 +61,26 @@ function scheme<Value, Auto extends boolean>(
     needs: { request },
     start: ({ request }) => {
       const found = read(request);
-      if (found === undefined && autoError) throw missingError(challenge, missing);
+      if (found === undefined && autoError) throw missingError(request, challenge, missing);
       return found ?? null;
     },
   });
-  return withScheme(definition, note) as unknown as SchemeDefinition<Value, Auto>; // `autoError` says whether it may be null
+  return withScheme(definition, note) as SchemeDefinition<Value, Auto>; // `autoError` says whether it may be null
 }
 
 /** The answer to a request without credentials. */
-function missingError(challenge: string, missing: MissingCredentials): HttpError {
+function missingError(incoming: HttpRequest, challenge: string, missing: MissingCredentials): HttpError {
   const { status = 401, detail = "Not authenticated" } = missing;
+  if (missing.answer !== undefined) return checkedAnswer(missing.answer(incoming), status);
   const { headers = status === 401 ? { "www-authenticate": challenge } : {} } = missing;
   return new HttpError(status, detail, { headers });
+}
+
+/** An answer of the app's own; the document says which status it has. */
+function checkedAnswer(answer: unknown, status: number): HttpError {
+  if (answer instanceof HttpError && answer.statusCode === status) return answer;
+  const what = answer instanceof HttpError ? `an HttpError with status ${answer.statusCode}` : typeof answer;
+  throw serverError("ROUTE_INVALID", `missing.answer has to give an HttpError with status ${status}, not ${what}`);
 }
 
 function authorizationOf(incoming: HttpRequest): Authorization {
@@ -102,7 +111,7 @@ export function apiKey<const Auto extends boolean = true>(
     cookie: (incoming: HttpRequest) => text(cookiesOf(incoming)[key]),
   };
   const kind = { header: "apiKeyHeader", query: "apiKeyQuery", cookie: "apiKeyCookie" }[place];
-  return scheme(kind, "APIKey", { type: "apiKey", in: place, name: key }, readers[place], options);
+  return schemeOfKind(kind, "APIKey", { type: "apiKey", in: place, name: key }, readers[place], options);
 }
 
 /** HTTP Basic; gives user name and password. What cannot be read is 401 also with `autoError: false`. */
@@ -116,10 +125,10 @@ export function basic<const Auto extends boolean = true>(
     const authorization = authorizationOf(incoming);
     if (!is(authorization, "Basic")) return undefined;
     const credentials = decodeBasic(authorization.credentials);
-    if (credentials === undefined) throw missingError(challenge, options.missing ?? {});
+    if (credentials === undefined) throw missingError(incoming, challenge, options.missing ?? {});
     return credentials;
   };
-  return scheme("basic", challenge, { type: "http", scheme: "basic" }, read, options, "realm");
+  return schemeOfKind("basic", challenge, { type: "http", scheme: "basic" }, read, options, "realm");
 }
 
 function decodeBasic(encoded: string): BasicCredentials | undefined {
@@ -136,7 +145,7 @@ export function bearer<const Auto extends boolean = true>(
   options: SchemeOptions<Auto> & { readonly bearerFormat?: string } = {},
 ): SchemeDefinition<string, Auto> {
   const { bearerFormat } = options;
-  return scheme(
+  return schemeOfKind(
     "bearer",
     "Bearer",
     { type: "http", scheme: "bearer", ...(bearerFormat === undefined ? {} : { bearerFormat }) },
@@ -159,7 +168,7 @@ export function digest<const Auto extends boolean = true>(
     const authorization = authorizationOf(incoming);
     return is(authorization, "Digest") && authorization.credentials !== "" ? authorization : undefined;
   };
-  return scheme("digest", "Digest", { type: "http", scheme: "digest" }, read, options);
+  return schemeOfKind("digest", "Digest", { type: "http", scheme: "digest" }, read, options);
 }
 
 /** Any other scheme of the `authorization` header; gives its words, whichever scheme the client names. */
@@ -173,7 +182,7 @@ export function httpAuthorization<const Auto extends boolean = true>(
     return authorization.scheme !== "" && authorization.credentials !== "" ? authorization : undefined;
   };
   const challenge = word.slice(0, 1).toUpperCase() + word.slice(1);
-  return scheme("http", challenge, { type: "http", scheme: word.toLowerCase() }, read, options);
+  return schemeOfKind("http", challenge, { type: "http", scheme: word.toLowerCase() }, read, options);
 }
 
 /** OAuth2's password flow; gives the bearer token. */
@@ -184,7 +193,7 @@ export function oauth2Password<const Auto extends boolean = true>(
   assertShape("oauth2Password", nameRule(), tokenUrl);
   const { scopes = {}, refreshUrl } = options;
   const password = { tokenUrl, scopes, ...(refreshUrl === undefined ? {} : { refreshUrl }) };
-  return scheme(
+  return schemeOfKind(
     "oauth2Password",
     "Bearer",
     { type: "oauth2", flows: { password } },
@@ -202,7 +211,7 @@ export function oauth2AuthorizationCode<const Auto extends boolean = true>(
 ): SchemeDefinition<string, Auto> {
   assertShape("oauth2AuthorizationCode", urlsShape, urls);
   const authorizationCode = { ...urls, scopes: options.scopes ?? {} };
-  return scheme(
+  return schemeOfKind(
     "oauth2AuthorizationCode",
     "Bearer",
     { type: "oauth2", flows: { authorizationCode } },
@@ -218,7 +227,7 @@ export function oauth2<const Auto extends boolean = true>(
   options: SchemeOptions<Auto> = {},
 ): SchemeDefinition<string, Auto> {
   assertShape("oauth2", recordOf(flowShape), flows);
-  return scheme("oauth2", "Bearer", { type: "oauth2", flows }, headerOf, options);
+  return schemeOfKind("oauth2", "Bearer", { type: "oauth2", flows }, headerOf, options);
 }
 
 /** OpenID Connect; gives the `authorization` header as it came. */
@@ -227,7 +236,7 @@ export function openIdConnect<const Auto extends boolean = true>(
   options: SchemeOptions<Auto> = {},
 ): SchemeDefinition<string, Auto> {
   assertShape("openIdConnect", nameRule(), openIdConnectUrl);
-  return scheme("openIdConnect", "Bearer", { type: "openIdConnect", openIdConnectUrl }, headerOf, options);
+  return schemeOfKind("openIdConnect", "Bearer", { type: "openIdConnect", openIdConnectUrl }, headerOf, options);
 }
 
 function headerOf(incoming: HttpRequest): string | undefined {

@@ -18,7 +18,7 @@ import { Scopes } from "./scopes.ts";
 const SCOPES = Symbol.for("steward.server.scopes");
 
 /**
- * A need under security scopes: all that stand on the way to a dependency are gathered, outermost first.
+ * A need under security scopes: all that are asked for above a dependency are gathered, outermost first.
  *
  * The dependency's value says what was granted, in a list `scopes`; what is missing in it is 403, and no value is 401.
  * A dependency may need `requiredScopes` instead and decide. A value that says nothing has been granted nothing.
@@ -28,7 +28,7 @@ const SCOPES = Symbol.for("steward.server.scopes");
  * import { resource } from "@steward/core";
  * import { from, security } from "@steward/server";
  * const user = resource("user", { lifetime: "request", needs: { token: from.bearer() }, start: ({ token }) => ({ name: token, scopes: ["read"] }) });
- * const writer = security(user, ["write"]); // 403 for whoever has only "read"
+ * const writer = security(user, ["write"]); // 403 for a user who has only "read"
  * console.log(typeof writer); // => object
  * ```
  */
@@ -63,21 +63,21 @@ export function scopesOf(need: Need): readonly string[] {
   return (need as { [SCOPES]?: readonly string[] })[SCOPES] ?? []; // set by `security` alone
 }
 
-/** The scopes on the way, with more of them, each once. */
-export function gathered(way: readonly string[], more: readonly string[]): readonly string[] {
-  return more.length === 0 ? way : [...new Set([...way, ...more])];
+/** The scopes so far, with more of them, each once. */
+export function gathered(outer: readonly string[], more: readonly string[]): readonly string[] {
+  return more.length === 0 ? outer : [...new Set([...outer, ...more])];
 }
 
 /** A route's needs, each dependency in the variant that its security scopes ask for. */
-export function underScopes(needs: Needs, way: readonly string[] = []): Needs {
-  return Object.fromEntries(Object.entries(needs).map(([key, need]) => [key, variantOfNeed(need, way)]));
+export function underScopes(needs: Needs, outer: readonly string[] = []): Needs {
+  return Object.fromEntries(Object.entries(needs).map(([key, need]) => [key, variantOfNeed(need, outer)]));
 }
 
-function variantOfNeed(need: Need, way: readonly string[]): Need {
+function variantOfNeed(need: Need, outer: readonly string[]): Need {
   const own = scopesOf(need);
-  if (own.length > 0) return guarded(edgeOf(need), gathered(way, own));
+  if (own.length > 0) return guarded(edgeOf(need), gathered(outer, own));
   const spec = edgeOf(need);
-  const changed = withTargets(spec, (target) => variant(target, way, false));
+  const changed = withTargets(spec, (target) => variant(target, outer, false));
   return changed === spec ? need : needOf(changed);
 }
 
@@ -102,40 +102,40 @@ const made = new WeakMap<AnyDefinition, Map<string, AnyDefinition>>();
 function once(
   definition: AnyDefinition,
   kind: string,
-  way: readonly string[],
+  outer: readonly string[],
   make: () => AnyDefinition,
 ): AnyDefinition {
   let variants = made.get(definition);
   if (variants === undefined) made.set(definition, (variants = new Map<string, AnyDefinition>()));
-  const key = JSON.stringify([kind, [...way].sort()]);
+  const key = JSON.stringify([kind, [...outer].sort()]);
   let found = variants.get(key);
   if (found === undefined) variants.set(key, (found = make()));
   return found;
 }
 
-function variant(definition: AnyDefinition, way: readonly string[], always: boolean): AnyDefinition {
-  if (definition === requiredScopes) return way.length === 0 ? definition : constantScopes(way);
+function variant(definition: AnyDefinition, outer: readonly string[], always: boolean): AnyDefinition {
+  if (definition === requiredScopes) return outer.length === 0 ? definition : constantScopes(outer);
   if (!always && !usesScopes(definition)) return definition;
   const origin = originOf(definition);
-  return once(origin, "variant", way, () =>
-    variantOf(origin, underScopes(specOf(origin).needs, way), (replacement) => variant(replacement, way, always)),
+  return once(origin, "variant", outer, () =>
+    variantOf(origin, underScopes(specOf(origin).needs, outer), (replacement) => variant(replacement, outer, always)),
   );
 }
 
-function constantScopes(way: readonly string[]): AnyDefinition {
-  return once(requiredScopes, "constant", way, () => {
-    const scopes = new Scopes(way);
+function constantScopes(outer: readonly string[]): AnyDefinition {
+  return once(requiredScopes, "constant", outer, () => {
+    const scopes = new Scopes(outer);
     return resource("requiredScopes", { lifetime: "request", start: () => scopes });
   });
 }
 
 /** The dependency under its scopes, and behind it the comparison with what was granted. */
-function guarded(spec: EdgeSpec, way: readonly string[]): Need {
+function guarded(spec: EdgeSpec, outer: readonly string[]): Need {
   const changed = withTargets(spec, (target) => {
-    const callee = variant(target, way, true);
-    const scopes = new Scopes(way);
+    const callee = variant(target, outer, true);
+    const scopes = new Scopes(outer);
     const lifetime = target.lifetime === "handler" || target.lifetime === "transient" ? "handler" : "request";
-    return once(originOf(target), "guarded", way, () =>
+    return once(originOf(target), "guarded", outer, () =>
       resource(target.name, {
         lifetime,
         needs: { value: callee as never },

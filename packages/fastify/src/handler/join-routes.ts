@@ -1,0 +1,132 @@
+import { Readable } from "node:stream";
+import type { AnyDefinition, Needs } from "@steward/core/container";
+import {
+  describe,
+  discardStream,
+  rootOf,
+  Route,
+  strictQuery,
+  allNeeds,
+  type AnyHandler,
+  type AppContext,
+  type SentAnswer,
+} from "@steward/server";
+import type { FastifyInstance, FastifyReply, RouteOptions } from "fastify";
+import { dependenciesOf } from "../app/dependencies.ts";
+import type { Documentation } from "../document/openapi.ts";
+import { handlerSpecOf, type FastifyHandlerSpec } from "./handler.ts";
+import { lifeOf, living } from "./life.ts";
+import { socketRoute } from "./socket.ts";
+
+/** The routes of an app that have needs. */
+export interface Joined {
+  readonly routes: readonly Route[];
+  /** What holds what they need, for a container of the app's own; both grow with the routes. */
+  readonly roots: readonly AnyDefinition[];
+}
+
+/** Gives each route with needs its handler, and the document what it takes. */
+export function joinRoutes(
+  app: FastifyInstance,
+  context: AppContext,
+  documentation: Documentation,
+  strict: boolean,
+): Joined {
+  const [routes, roots]: [Route[], AnyDefinition[]] = [[], []];
+  app.addHook("onRoute", function (options) {
+    const name = `${[options.method].flat().join()} ${options.url}`;
+    for (const hook of hooksOf(options)) roots.push(rootOf(name, [], hook));
+    const spec = handlerSpecOf(options.handler) ?? handlerSpecOf((options as SocketOptions).wsHandler);
+    if (spec === undefined) return;
+    const needs = allNeeds(dependenciesOf(this), spec);
+    const route = new Route(context, strict ? withStrictQuery(needs) : needs, spec.options);
+    routes.push(route);
+    roots.push(rootOf(name, dependenciesOf(this), spec));
+    if (spec.socket) joinSocket(options, context, route, spec);
+    else {
+      const handler = answering(context, route, spec.answer);
+      options.handler = handler;
+      documentation.note(handler, route.description);
+      joinHooks(options, route);
+    }
+  });
+  return { routes, roots };
+}
+
+const HOOKS = [
+  "onRequest",
+  "preParsing",
+  "preValidation",
+  "preHandler",
+  "preSerialization",
+  "onSend",
+  "onResponse",
+] as const;
+
+/** Hooks of a route that have needs. */
+function hooksOf(options: RouteOptions): FastifyHandlerSpec[] {
+  return HOOKS.flatMap((name) =>
+    [(options[name] ?? []) as unknown].flat().flatMap((hook) => handlerSpecOf(hook) ?? []),
+  ); // Fastify has checked what they are
+}
+
+/** Checked last: a client that may not ask learns that first. */
+function withStrictQuery(needs: Needs): Needs {
+  return { ...needs, "strict query": strictQuery(describe(needs)) };
+}
+
+/** What @fastify/websocket adds to routes. */
+type SocketOptions = RouteOptions & { wsHandler?: unknown };
+
+function joinSocket(options: SocketOptions, context: AppContext, route: Route, spec: FastifyHandlerSpec): void {
+  const { before, handle } = socketRoute(context, route, spec.answer);
+  options.preHandler = [...[options.preHandler ?? []].flat(), before];
+  if (handlerSpecOf(options.wsHandler) === undefined) options.handler = handle as never; // @fastify/websocket calls it with a socket
+  else options.wsHandler = handle;
+}
+
+function joinHooks(options: RouteOptions, { description }: Route): void {
+  options.onError = [
+    ...[options.onError ?? []].flat(),
+    async (request, _reply, error) => {
+      await lifeOf(request)?.failedOutside(error);
+    },
+  ];
+  if (!description.commits && !description.keepsAnswers) return;
+  options.onSend = [
+    ...[options.onSend ?? []].flat(),
+    (request, reply, payload, done) => {
+      const committing = lifeOf(request)?.commit(() => sentOf(reply, payload));
+      if (committing === undefined) done(null, payload);
+      else
+        committing.then(
+          () => done(null, payload),
+          (error: unknown) => done(error as never, payload), // Fastify answers with whatever it is
+        );
+    },
+  ];
+}
+
+/** What is going to be sent. Of a `Response` Fastify takes status and headers later. */
+function sentOf(reply: FastifyReply, body: unknown): SentAnswer {
+  const own = body instanceof Response ? { status: body.status, headers: Object.fromEntries(body.headers) } : undefined;
+  return { status: own?.status ?? reply.statusCode, headers: { ...reply.getHeaders(), ...own?.headers }, body };
+}
+
+/** Makes what Fastify calls for a route. A handler that has the reply may answer from a callback. */
+function answering(context: AppContext, route: Route, handler: AnyHandler): RouteOptions["handler"] {
+  const repliesLater = handler.length > 2 || route.description.takesReply;
+  return (request, reply) => {
+    const result = living(context, request, reply, route.timeoutMs).handle(route, handler, repliesLater);
+    return (request.method === "HEAD" ? headOf(result, reply) : result) as never; // Fastify sends what it gives
+  };
+}
+
+/** The answer to HEAD without the body of a `Response`, which Fastify would want to measure. */
+async function headOf(given: unknown, reply: FastifyReply): Promise<unknown> {
+  const result = await given;
+  if (!(result instanceof Response)) return result;
+  discardStream(result);
+  reply.code(result.status).headers(Object.fromEntries(result.headers));
+  return Readable.from([]);
+}

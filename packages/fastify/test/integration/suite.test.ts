@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { container } from "@steward/container";
+import { resource } from "@steward/core";
+import { timeoutsOf } from "@steward/server/node";
+import { memoryIdempotency } from "@steward/server";
+import { serverContract, type ServerAdapter } from "@steward/testing/server";
+import { fastify } from "fastify";
+import t from "tap";
+import {
+  fastifyServer,
+  from,
+  handler,
+  HttpError,
+  refusals,
+  steward,
+  stream,
+  principal,
+  security,
+} from "../../src/index.ts";
+
+const adapter: ServerAdapter = {
+  container: container as never, // of definitions of any type
+  from: from as never,
+  HttpError,
+  stream,
+  security: security as never, // of definitions of any type
+  principal: principal as never,
+  idempotency: memoryIdempotency,
+  nature: { document: "/openapi.json" },
+  server(routes, { timeoutMs, closeTimeoutMs, requestTimeoutMs, maxBodyBytes }) {
+    const server = fastifyServer("fastify", {
+      listen: () => ({ port: 0 }),
+      app: async (_values, running) => {
+        const app = fastify({
+          ...refusals(),
+          bodyLimit: maxBodyBytes,
+          requestTimeout: requestTimeoutMs,
+          http: timeoutsOf({ requestTimeoutMs }),
+        });
+        await app.register(steward, {
+          running,
+          timeoutMs,
+          closeTimeoutMs,
+          openapi: { title: "suite", version: "1", docs: false },
+        });
+        for (const { method, path, needs, answer, options } of routes)
+          app.route({ method, url: path, handler: handler(needs as {}, answer as () => unknown, options) });
+        return app;
+      },
+    });
+    return resource("server", {
+      needs: { server },
+      start: (values) => ({ url: values.server.url, stats: () => values.server.app.steward.stats() }),
+    });
+  },
+};
+
+serverContract({ test: (name, fn) => t.test(name, fn), assert }, adapter);

@@ -1,0 +1,172 @@
+import { finished, Readable } from "node:stream";
+import { Busboy, type BusboyInstance } from "@fastify/busboy";
+import { bounded, toMemory, toNowhere, UploadFolder } from "./file-sinks.ts";
+import { malformedForm, tooLarge } from "./form-errors.ts";
+import { boundsOf, type FormOptions, type WantedFile } from "./options.ts";
+import { markFile, type FileStream, type StoredFile, type UploadedFile } from "./uploaded.ts";
+
+const MULTIPART = /^multipart\/form-data\s*(?:;|$)/i;
+/** Headers of one part. */
+const MAX_PART_HEADERS = 50;
+const MAX_PART_HEADER_BYTES = 8 * 1024;
+
+/** A file that has come whole. */
+type WholeFile = UploadedFile | StoredFile;
+/** What is known of a file before its bytes. */
+type Head = Pick<FileStream, "filename" | "mimetype">;
+
+/** Whether a body is a multipart form. */
+export function isMultipart(type: string | undefined): boolean {
+  return type !== undefined && MULTIPART.test(type);
+}
+
+/**
+ * Reads a multipart form part by part. It is `read` when all of it has come, or when the file has begun that the handler
+ * reads itself. Files that no input asks for are dropped as they come. It has to be closed in any case: what it wrote to
+ * disk is removed then.
+ */
+export class MultipartForm {
+  readonly #source: Readable;
+  readonly #wanted: ReadonlyMap<string, WantedFile>;
+  readonly #options: FormOptions;
+  readonly #folder: UploadFolder;
+  readonly #fields: Record<string, unknown> = Object.create(null) as Record<string, unknown>; // names come from the client
+  /** Files in the order of their parts. */
+  readonly #taking: Promise<void>[] = [];
+  #parser: BusboyInstance | undefined;
+  #streamed: Readable | undefined;
+  /** The file whose part comes now; parts come one after the other. */
+  #file: Readable | undefined;
+  #state: "reading" | "read" | "failed" | "closed" = "reading";
+
+  constructor(source: Readable, wanted: ReadonlyMap<string, WantedFile>, options: FormOptions) {
+    this.#source = source;
+    this.#wanted = wanted;
+    this.#options = options;
+    this.#folder = new UploadFolder(options.directory);
+  }
+
+  /** Reads it. @throws HttpError 400 for what is no form or breaks off, 413 for what is over a bound. */
+  async read(contentType: string): Promise<Readonly<Record<string, unknown>>> {
+    try {
+      await new Promise<void>((resolve, reject) => this.#begin(contentType, resolve, reject));
+      await Promise.all(this.#taking);
+    } catch (error) {
+      this.#stop("failed");
+      throw error;
+    }
+    if (this.#state === "reading") this.#state = "read";
+    return { ...this.#fields };
+  }
+
+  #begin(contentType: string, resolve: () => void, reject: (error: Error) => void): void {
+    const { maxFiles, maxFields } = boundsOf(this.#options);
+    const parser = this.#parserOf(contentType);
+    if (parser === undefined || this.#source.readableEnded) return reject(malformedForm());
+    this.#parser = parser;
+    parser.on("field", (name, value, _nameTruncated, isTruncated) =>
+      isTruncated ? reject(tooLarge(`the form field "${name}" is too long`)) : this.#put(name, value),
+    );
+    parser.on("file", (name, file, filename, _encoding, mimetype) => {
+      this.#file = file;
+      file.on("error", () => {}); // its reader gets it; there may be none
+      this.#take(name ?? "", file, { filename: filename ?? "", mimetype }, resolve).catch(reject);
+    });
+    parser.on("filesLimit", () => reject(tooLarge(`the form has more than ${maxFiles} files`)));
+    parser.on("fieldsLimit", () => reject(tooLarge(`the form has more than ${maxFields} fields`)));
+    parser.on("partsLimit", () => reject(tooLarge(`the form has more than ${maxFiles + maxFields} parts`)));
+    parser.on("error", () => this.#break(reject));
+    parser.on("finish", resolve);
+    finished(this.#source, { writable: false }, (error) => {
+      if (error !== undefined && error !== null) this.#break(reject);
+    });
+    this.#source.pipe(parser);
+  }
+
+  /** The form breaks off: the reader of its file gets the error. */
+  #break(reject: (error: Error) => void): void {
+    reject(malformedForm());
+    this.#streamed?.destroy(malformedForm());
+  }
+
+  #parserOf(contentType: string): BusboyInstance | undefined {
+    const { maxFiles, maxFields, maxFieldBytes } = boundsOf(this.#options);
+    try {
+      return new Busboy({
+        headers: { "content-type": contentType },
+        limits: {
+          files: maxFiles,
+          fields: maxFields,
+          fieldSize: maxFieldBytes,
+          parts: maxFiles + maxFields,
+          headerPairs: MAX_PART_HEADERS,
+          headerSize: MAX_PART_HEADER_BYTES,
+        },
+      });
+    } catch {
+      return undefined; // it has no boundary
+    }
+  }
+
+  /** Fields of one name are a list, as they came. */
+  #put(name: string, value: unknown): void {
+    const before = this.#fields[name];
+    this.#fields[name] = before === undefined ? value : [before, value].flat();
+  }
+
+  async #take(name: string, file: Readable, head: Head, ready: () => void): Promise<void> {
+    const wanted = this.#wanted.get(name);
+    const bytes = bounded(
+      file as AsyncIterable<Buffer>,
+      name,
+      wanted?.maxBytes ?? boundsOf(this.#options).maxFileBytes,
+    );
+    if (wanted?.target === "handler") {
+      this.#streamed = Readable.from(bytes, { objectMode: false });
+      this.#streamed.once("close", () => this.#goOn());
+      this.#streamed.on("error", () => {}); // the handler may not read it
+      this.#put(name, markFile({ ...head, stream: this.#streamed }, "handler"));
+      return ready();
+    }
+    const taking = this.#takeWhole(name, bytes, head, wanted?.target);
+    this.#taking.push(taking);
+    await taking;
+  }
+
+  async #takeWhole(
+    name: string,
+    bytes: AsyncIterable<Buffer>,
+    head: Head,
+    target: "memory" | "disk" | undefined,
+  ): Promise<void> {
+    if (target === undefined) return toNowhere(bytes);
+    const file: WholeFile =
+      target === "disk"
+        ? { ...head, ...(await this.#folder.write(bytes)) }
+        : { ...head, content: await toMemory(bytes) };
+    this.#put(name, markFile(file, target));
+  }
+
+  /** The handler has done with its file: what is left of the form passes by. */
+  #goOn(): void {
+    if (this.#streamed?.readableEnded !== true) this.#stop("failed");
+  }
+
+  /** Reads no further; the rest of the body is let pass, so that the client learns the answer. */
+  #stop(state: "failed" | "closed"): void {
+    if (this.#state === "closed") return;
+    this.#state = state;
+    if (this.#parser !== undefined) this.#source.unpipe(this.#parser);
+    this.#file?.destroy(); // the parser would leave it open
+    this.#source.resume();
+  }
+
+  /** Ends it: nothing of it is left, in memory or on disk. */
+  async close(): Promise<void> {
+    this.#stop("closed");
+    this.#streamed?.destroy();
+    this.#parser?.destroy();
+    await Promise.allSettled(this.#taking);
+    await this.#folder.remove();
+  }
+}

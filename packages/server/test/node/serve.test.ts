@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { container } from "@steward/container";
+import { serverContract, type ServerAdapter } from "@steward/testing/server";
+import t from "tap";
+import { HttpError, memoryIdempotency, stream, principal, security } from "../../src/index.ts";
+import { from, handler, serve } from "../../src/node/index.ts";
+
+const adapter: ServerAdapter = {
+  container: container as never, // of definitions of any type
+  from: from as never,
+  HttpError,
+  stream,
+  security: security as never, // of definitions of any type
+  principal: principal as never,
+  idempotency: memoryIdempotency,
+  server: (routes, settings) =>
+    serve("web", {
+      ...settings,
+      listen: () => ({ port: 0 }),
+      routes: routes.map(({ needs, answer, options, ...route }) => ({
+        ...route,
+        handler: handler(needs as {}, answer as () => unknown, options),
+      })),
+    }),
+};
+
+serverContract({ test: (name, fn) => t.test(name, fn), assert }, adapter);
