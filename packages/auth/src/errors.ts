@@ -1,0 +1,57 @@
+import { StewardError } from "@steward/core";
+
+/** Every error code of `@steward/auth`, with what it means. */
+export const AUTH_CODES = {
+  AUTH_TOKEN_INVALID: "A token is refused; why is in the event on the channel `auth`, and nowhere else.",
+  AUTH_SUBJECT_INVALID: "A token was to be issued for what is no id of a user, or for scopes that are none.",
+  AUTH_KEYS_UNAVAILABLE: "The keys that a token is verified with cannot be had now; nothing is known about the token.",
+  AUTH_STORE_UNAVAILABLE: "A store did not answer, so nothing is known about the sign-in; it stays as good as it was.",
+  AUTH_SETUP_INVALID: "Something was asked for that the options do not have, such as refresh tokens without a store.",
+} as const;
+
+/** A code that `@steward/auth` itself raises. */
+export type AuthCode = keyof typeof AUTH_CODES;
+
+/** The error of a token that is refused: the same text whatever the cause, which only an event says. */
+export function tokenInvalid(resource: string): StewardError {
+  return new StewardError("AUTH_TOKEN_INVALID", `${resource}: the access token is not valid`, { resource });
+}
+
+/** The error of a token that cannot be judged. */
+export function keysUnavailable(resource: string, of: string, cause: unknown, retryAfterMs?: number): StewardError {
+  const message = `${resource}: the keys of ${of} cannot be had, so its tokens cannot be judged`;
+  return new StewardError("AUTH_KEYS_UNAVAILABLE", message, {
+    resource,
+    retryable: true,
+    retryAfterMs,
+    publicMessage: "sign-in cannot be checked now; please try again",
+    cause,
+  });
+}
+
+/** The error of a program that issues a token for what cannot be in one. */
+export function subjectInvalid(resource: string, problem: string): StewardError {
+  return new StewardError("AUTH_SUBJECT_INVALID", `${resource}: ${problem}`, { resource });
+}
+
+/** The error of a refresh token that is refused: the same text whatever the cause. */
+export function refreshInvalid(resource: string): StewardError {
+  const publicMessage = "the refresh token is not valid";
+  return new StewardError("AUTH_TOKEN_INVALID", `${resource}: ${publicMessage}`, { resource, publicMessage });
+}
+
+/** The error of a store that does not answer. */
+export function storeUnavailable(resource: string, of: string, cause: unknown): StewardError {
+  return new StewardError("AUTH_STORE_UNAVAILABLE", `${resource}: the store of ${of} does not answer`, {
+    resource,
+    retryable: true,
+    retryAfterMs: 1_000,
+    publicMessage: "sign-in cannot be checked now; please try again",
+    cause,
+  });
+}
+
+/** The error of a program that asks for what its options do not have. */
+export function setupInvalid(resource: string, option: string): StewardError {
+  return new StewardError("AUTH_SETUP_INVALID", `${resource}: this needs the option "${option}"`, { resource });
+}

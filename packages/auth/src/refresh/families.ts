@@ -1,0 +1,208 @@
+import type { Clock } from "@steward/core";
+import { publishAuth } from "@steward/core/driver";
+import { LRUCache } from "lru-cache";
+import { refreshInvalid, tokenInvalid } from "../errors.ts";
+import type { CheckedRefresh, RevocationMode, Users } from "./options.ts";
+import type { StoreCalls } from "./store-calls.ts";
+import type { Family, FamilyStore } from "./store.ts";
+import { agentOf, isAuthentic, newFamilyId, readRefreshToken, writeRefreshToken } from "./token.ts";
+import type { RefreshToken, TokenMac } from "./token.ts";
+
+/** How uses of refresh tokens ended, since the start. */
+export interface RefreshCounts {
+  rotated: number;
+  replayed: number;
+  reused: number;
+  refused: number;
+  unavailable: number;
+}
+
+/** What {@link Families} is made of. */
+export interface FamiliesParts {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly issuer: string;
+  readonly options: CheckedRefresh;
+  readonly users: Users | undefined;
+  readonly mode: RevocationMode;
+  readonly cacheMs: number;
+  readonly calls: StoreCalls;
+}
+
+/** A family with its present refresh token. */
+export interface Held extends Pick<Family, "subject" | "scopes"> {
+  readonly id: string;
+  readonly refreshToken: string;
+  /** When it ends unless it is used, in ms since 1970. */
+  readonly endsAtMs: number;
+}
+
+const MAX_REMEMBERED = 10_000;
+
+/** Families of refresh tokens: begins, goes on with and ends them. */
+export class Families {
+  readonly counts: RefreshCounts = { rotated: 0, replayed: 0, reused: 0, refused: 0, unavailable: 0 };
+  readonly #parts: FamiliesParts;
+  readonly #store: FamilyStore;
+  readonly #mac: TokenMac;
+  /** Families that were found to go on, for a while. */
+  readonly #live: LRUCache<string, true>;
+  /** Raised with every end that we cause: what was found out before it is not remembered after it. */
+  #generation = 0;
+
+  constructor(parts: FamiliesParts) {
+    this.#parts = parts;
+    this.#store = parts.options.store();
+    this.#mac = parts.options.mac();
+    const perf = { now: () => parts.clock.now() + 1 }; // an entry that was made at 0 would never end
+    this.#live = new LRUCache({ max: MAX_REMEMBERED, ttl: Math.max(1, parts.cacheMs), ttlResolution: 0, perf });
+  }
+
+  /** Begins one. @returns `undefined` where the epoch that the sign-in began in is over. */
+  async begin(
+    subject: string,
+    scopes: readonly string[],
+    userAgent: string | undefined,
+    epoch?: number,
+  ): Promise<Held | undefined> {
+    const { clock, options } = this.#parts;
+    const { idleMs, absoluteMs, maxPerUser } = options;
+    const id = newFamilyId();
+    const refreshToken = await this.#write(id, 0);
+    const family = { id, subject, scopes, agent: agentOf(userAgent), idleMs, absoluteMs, maxPerUser, epoch };
+    if (!(await this.#ask(() => this.#store.create(family)))) return undefined;
+    return { id, subject, scopes, refreshToken, endsAtMs: clock.wallNow() + idleMs };
+  }
+
+  /** The subject's epoch, in which a sign-in begins. */
+  epoch(subject: string): Promise<number> {
+    return this.#ask(() => this.#store.epoch(subject));
+  }
+
+  /**
+   * Goes on with the family of a token.
+   * @throws {AUTH_TOKEN_INVALID} when it is refused, whatever the cause.
+   * @throws {AUTH_STORE_UNAVAILABLE} when that cannot be found out; the token stays as good as it was.
+   */
+  async use(text: string, userAgent: string | undefined): Promise<Held> {
+    try {
+      return await this.#used(text, userAgent);
+    } catch (error) {
+      if (!(error instanceof NotUsed)) {
+        this.counts.unavailable++;
+        throw error;
+      }
+      this.counts[error.outcome]++;
+      this.#publish("refresh", error.subject, error.message);
+      throw refreshInvalid(this.#parts.resource);
+    }
+  }
+
+  async #used(text: string, userAgent: string | undefined): Promise<Held> {
+    const { clock, options } = this.#parts;
+    const token = await this.#authentic(text);
+    if (token === undefined) throw new NotUsed("refused", undefined, "it is none of ours");
+    const { family: id, counter } = token;
+    await this.#refuseDisabled(id);
+    const { idleMs, reuseGraceMs: graceMs } = options;
+    const next = { counter, agent: agentOf(userAgent), idleMs, graceMs };
+    const refreshToken = await this.#write(id, counter + 1); // before the store changes: it may fail
+    const found = await this.#ask(() => this.#store.rotate(id, next));
+    if (found.outcome === "unknown") throw new NotUsed("refused", undefined, "its family has ended");
+    if (found.outcome === "reused") {
+      this.forget();
+      throw new NotUsed("reused", found.subject, "it was used before, so its family has ended");
+    }
+    this.counts[found.outcome]++;
+    const { subject, scopes, endsInMs } = found.family;
+    this.#publish("refresh", subject, undefined);
+    return { id, subject, scopes, refreshToken, endsAtMs: clock.wallNow() + endsInMs };
+  }
+
+  /** Ends the family of a user who is gone or disabled; nothing else has to be asked of a store for it. */
+  async #refuseDisabled(id: string): Promise<void> {
+    const { users } = this.#parts;
+    if (users === undefined) return;
+    const family = await this.#ask(() => this.#store.find(id));
+    if (family === undefined) return; // the store says so once more
+    const user = await this.#parts.calls.run("users", () => users.find(family.subject));
+    if (user !== undefined && user.isDisabled !== true) return;
+    await this.end(id);
+    throw new NotUsed("refused", family.subject, "its user is disabled or gone");
+  }
+
+  /** Ends the family of an authentic token, used or not; does nothing for any other. */
+  async endOf(text: string): Promise<void> {
+    const token = await this.#authentic(text);
+    if (token === undefined) return;
+    await this.end(token.family);
+    this.#publish("sign-out", undefined, undefined);
+  }
+
+  async end(id: string): Promise<void> {
+    await this.#ask(() => this.#store.remove(id));
+    this.forget();
+  }
+
+  /** Ends all families of a user, and those that begin at this moment. */
+  async endAll(subject: string): Promise<void> {
+    await this.#ask(() => this.#store.raiseEpoch(subject));
+    this.forget();
+    this.#publish("revoke", subject, undefined);
+  }
+
+  /**
+   * Refuses an access token whose family has ended, as far as the mode asks for it.
+   * @throws {AUTH_TOKEN_INVALID} when it has.
+   * @throws {AUTH_STORE_UNAVAILABLE} when that cannot be found out.
+   */
+  async assertLive(id: string, subject: string): Promise<void> {
+    const { mode, cacheMs, resource } = this.#parts;
+    if (mode === "expiry" || this.#live.get(id) === true) return;
+    const generation = this.#generation;
+    const family = await this.#ask(() => this.#store.find(id));
+    if (family?.subject !== subject) {
+      this.#publish("verify", subject, "its session has ended");
+      throw tokenInvalid(resource);
+    }
+    if (mode === "checked" && cacheMs > 0 && generation === this.#generation) this.#live.set(id, true);
+  }
+
+  /** Looks every family up anew. */
+  forget(): void {
+    this.#generation++;
+    this.#live.clear();
+  }
+
+  async #authentic(text: string): Promise<RefreshToken | undefined> {
+    const token = readRefreshToken(text);
+    if (token === undefined) return undefined;
+    const isOurs = await this.#ask(() => isAuthentic(this.#mac, this.#parts.issuer, token));
+    return isOurs ? token : undefined;
+  }
+
+  #write(id: string, counter: number): Promise<string> {
+    return this.#ask(() => writeRefreshToken(this.#mac, this.#parts.issuer, id, counter));
+  }
+
+  #ask<T>(work: () => Promise<T>): Promise<T> {
+    return this.#parts.calls.run("refresh tokens", work);
+  }
+
+  #publish(operation: string, subject: string | undefined, reason: string | undefined): void {
+    const outcome = reason === undefined ? "success" : "denied";
+    publishAuth({ resource: this.#parts.resource, operation, subject, outcome, reason });
+  }
+}
+
+/** Why a token is refused; for operators alone. */
+class NotUsed extends Error {
+  readonly outcome: "reused" | "refused";
+  readonly subject: string | undefined;
+
+  constructor(outcome: "reused" | "refused", subject: string | undefined, reason: string) {
+    super(reason);
+    this.outcome = outcome;
+    this.subject = subject;
+  }
+}

@@ -1,0 +1,64 @@
+import type { Principal } from "@steward/core";
+import type { JWTPayload } from "jose";
+import { GrantedScopes } from "./granted.ts";
+
+/** Who an access token was issued for. */
+export interface TokenPrincipal extends Principal {
+  /** `iss` of the token: ours, or that of a trusted issuer. */
+  readonly issuer: string;
+  /** `jti` of the token, where it has one. */
+  readonly tokenId: string | undefined;
+  /** When the token was issued, in ms since 1970. */
+  readonly issuedAtMs: number;
+  /** When it ends, in ms since 1970. */
+  readonly expiresAtMs: number;
+}
+
+/** What a token has to say besides what jose compares. */
+export type Claims = JWTPayload & { readonly scope?: unknown; readonly scp?: unknown; readonly sid?: unknown };
+
+const MAX_TEXT = 255;
+
+/** Who it is for; a sentence where a claim is not what it has to be. */
+export function principalOf(claims: Claims, prefix: string): TokenPrincipal | string {
+  const { iss, sub, jti, exp, iat, sid } = claims;
+  if (typeof iss !== "string") return "iss is missing";
+  if (!isText(sub)) return "sub is no id";
+  if (!isSeconds(exp) || !isSeconds(iat)) return "exp or iat is no time";
+  if (iat > exp) return "it ends before it was issued";
+  if (jti !== undefined && !isText(jti)) return "jti is no text";
+  if (sid !== undefined && !isText(sid)) return "sid is no text";
+  const scopes = scopesIn(claims);
+  if (scopes === undefined) return "scope is no list of scopes";
+  return Object.freeze({
+    subject: `${prefix}${sub}`,
+    scopes: new GrantedScopes(scopes),
+    session: sid,
+    issuer: iss,
+    tokenId: jti,
+    issuedAtMs: iat * 1_000,
+    expiresAtMs: exp * 1_000,
+  });
+}
+
+/** Whether it may be the id of a user, a session or a token. */
+export function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= MAX_TEXT;
+}
+
+/** Whether it may be one scope: what RFC 6749 has as `scope-token`. */
+export function isScope(value: unknown): value is string {
+  return typeof value === "string" && /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/.test(value);
+}
+
+function isSeconds(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 && value < 2 ** 43;
+}
+
+/** `scope` as RFC 9068 has it, or the list `scp` of some issuers. */
+function scopesIn({ scope, scp }: Claims): readonly string[] | undefined {
+  const given = scope ?? scp ?? "";
+  const list: readonly unknown[] | undefined =
+    typeof given === "string" ? given.split(" ").filter((one) => one !== "") : Array.isArray(given) ? given : undefined;
+  return list?.every(isScope) === true ? list : undefined;
+}

@@ -1,0 +1,177 @@
+import { randomUUID } from "node:crypto";
+import type { Clock, TokenKey, TokenKeys } from "@steward/core";
+import { publishAuth } from "@steward/core/driver";
+import type * as Jose from "jose";
+import { keysUnavailable, tokenInvalid } from "../errors.ts";
+import type { CheckedOptions } from "../options.ts";
+import type { TokenPrincipal } from "./access-token.ts";
+import { IssuerKeys } from "./issuer-keys.ts";
+import { MAX_TOKEN } from "./strict.ts";
+import { hashOf, VerifiedTokens } from "./verified.ts";
+import { untimelyAt, verifyToken, type IssuerTerms } from "./verifier.ts";
+
+/** How verifications ended, since the start. */
+export interface VerificationCounts {
+  accepted: number;
+  remembered: number;
+  refused: number;
+  unavailable: number;
+}
+
+/** Makes access tokens and verifies them. */
+export class AccessTokens {
+  readonly counts: VerificationCounts = { accepted: 0, remembered: 0, refused: 0, unavailable: 0 };
+  readonly #resource: string;
+  readonly #clock: Clock;
+  readonly #options: CheckedOptions;
+  readonly #keys: TokenKeys;
+  readonly #terms = new Map<unknown, IssuerTerms>();
+  readonly #verified: VerifiedTokens;
+  /** Raised with every change of keys: what was found out before it is not remembered after it. */
+  #generation = 0;
+  #jose: typeof Jose | undefined;
+  #unwatch: (() => void) | undefined;
+
+  constructor(resource: string, clock: Clock, options: CheckedOptions) {
+    this.#resource = resource;
+    this.#clock = clock;
+    this.#options = options;
+    this.#keys = options.keys();
+    this.#verified = new VerifiedTokens(clock, options.maxVerified, options.verifiedMs);
+    const { issuer, audience } = options;
+    const find = (kid: string | undefined): ReturnType<IssuerTerms["find"]> => this.#ownKey(kid);
+    this.#terms.set(issuer, { issuer, audience, type: "at+jwt", prefix: "", isOurs: true, find });
+    for (const [name, trusted] of Object.entries(options.issuers)) {
+      const keys = new IssuerKeys({
+        resource,
+        clock,
+        trusted,
+        timeoutMs: options.timeoutMs,
+        fetch: options.fetch ?? globalThis.fetch,
+        onChange: () => this.forget(),
+      });
+      this.#terms.set(trusted.issuer, {
+        issuer: trusted.issuer,
+        audience: trusted.audience,
+        type: trusted.type ?? "at+jwt",
+        prefix: `${name}:`,
+        isOurs: false,
+        find: (kid) => keys.find(kid),
+      });
+    }
+  }
+
+  /** Tokens whose verification is remembered. */
+  get remembered(): number {
+    return this.#verified.size;
+  }
+
+  /** Whether tokens of that issuer are ours. */
+  isOurs(issuer: string): boolean {
+    return issuer === this.#options.issuer;
+  }
+
+  /** Loads jose, and sees that there is a key to sign with. */
+  async open(): Promise<void> {
+    this.#jose = await import("jose");
+    this.#unwatch?.();
+    this.#unwatch = this.#keys.onChange(() => this.forget());
+    await this.probe();
+  }
+
+  /** @throws {AUTH_KEYS_UNAVAILABLE} when there is no key to sign with. */
+  async probe(): Promise<void> {
+    await this.#signing();
+  }
+
+  async #signing(): Promise<TokenKey> {
+    try {
+      return await this.#keys.signing();
+    } catch (error) {
+      throw keysUnavailable(this.#resource, "ours", error);
+    }
+  }
+
+  close(): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    this.forget();
+  }
+
+  /** Verifies every token anew. */
+  forget(): void {
+    this.#generation++;
+    this.#verified.clear();
+  }
+
+  /** Signs what a token says. */
+  async sign(
+    claims: Readonly<Record<string, unknown>>,
+    issuedAtMs: number,
+  ): Promise<{ token: string; expiresAtMs: number; lifeSeconds: number }> {
+    const { issuer, audience, accessTtlMs } = this.#options;
+    const { kid, algorithm, key } = await this.#signing();
+    const iat = Math.floor(issuedAtMs / 1_000);
+    const lifeSeconds = Math.ceil(accessTtlMs / 1_000);
+    const exp = iat + lifeSeconds;
+    const payload = { iss: issuer, aud: audience, ...claims, iat, exp, jti: randomUUID() };
+    const header = { alg: algorithm, typ: "at+jwt", kid };
+    const token = await new this.#library.SignJWT(payload).setProtectedHeader(header).sign(key);
+    return { token, expiresAtMs: exp * 1_000, lifeSeconds };
+  }
+
+  /**
+   * Whose token it is.
+   * @throws {AUTH_TOKEN_INVALID} when it is refused, whatever the cause.
+   * @throws {AUTH_KEYS_UNAVAILABLE} when its keys cannot be had.
+   */
+  async verify(token: string): Promise<TokenPrincipal> {
+    const isLong = typeof token !== "string" || token.length > MAX_TOKEN; // a hash of a long one would cost something
+    const hash = isLong ? "" : hashOf(token);
+    const known = isLong ? undefined : this.#verified.get(hash);
+    const { clockToleranceMs } = this.#options;
+    if (known !== undefined) {
+      const untimely = untimelyAt(known, this.#clock.wallNow(), clockToleranceMs);
+      if (untimely !== undefined) throw this.#refusal(untimely, known.subject);
+      this.counts.remembered++;
+      return known;
+    }
+    const generation = this.#generation;
+    const found = await this.#judged(token);
+    if (typeof found === "string") throw this.#refusal(found, undefined);
+    if (generation === this.#generation) this.#verified.add(hash, found);
+    this.counts.accepted++;
+    return found;
+  }
+
+  async #judged(token: string): Promise<TokenPrincipal | string> {
+    try {
+      const now = this.#clock.wallNow();
+      return await verifyToken(this.#library, token, this.#terms, now, this.#options.clockToleranceMs);
+    } catch (error) {
+      this.counts.unavailable++;
+      throw error;
+    }
+  }
+
+  #refusal(reason: string, subject: string | undefined): Error {
+    this.counts.refused++;
+    publishAuth({ resource: this.#resource, operation: "verify", subject, outcome: "denied", reason });
+    return tokenInvalid(this.#resource);
+  }
+
+  async #ownKey(kid: string | undefined): ReturnType<IssuerTerms["find"]> {
+    if (kid === undefined) return undefined;
+    try {
+      return await this.#keys.verifying(kid);
+    } catch (error) {
+      throw keysUnavailable(this.#resource, "ours", error);
+    }
+  }
+
+  /** Callers ask only while the manager is ready. */
+  get #library(): typeof Jose {
+    if (this.#jose === undefined) throw keysUnavailable(this.#resource, "ours", undefined);
+    return this.#jose;
+  }
+}

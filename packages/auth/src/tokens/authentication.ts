@@ -1,0 +1,124 @@
+import type { webcrypto } from "node:crypto";
+import type { Authenticator, Clock, Credential, StewardError, TokenKeys } from "@steward/core";
+import { assertShape, listOf, recognised, required, shape, type Shape } from "@steward/core/driver";
+import { subjectInvalid, tokenInvalid } from "../errors.ts";
+import type { ApiKeyring, ApiKeyringParts, ApiKeys } from "../keys/api-keys.ts";
+import type { Families } from "../refresh/families.ts";
+import { tokenPairsOf, type TokenPairs } from "../refresh/pairs.ts";
+import { isScope, isText, type TokenPrincipal } from "./access-token.ts";
+import type { AccessTokens } from "./access-tokens.ts";
+import type { Issuance, IssuedToken } from "./issuance.ts";
+
+/** Issues access tokens and finds out whose they are. Its methods need no `this`. */
+export interface Authentication extends Authenticator, TokenPairs {
+  /**
+   * A signed access token (RFC 9068): `iss`, `aud`, `sub`, `iat`, `exp`, `jti`, and `scope` and `sid` where they are given.
+   * @throws {AUTH_SUBJECT_INVALID} when the subject is that of another issuer's user.
+   * @throws {OPTIONS_INVALID} when something of it is unknown or wrong.
+   */
+  issue(to: Issuance): Promise<IssuedToken>;
+  /**
+   * Whose token it is. A second look at the same token costs no signature.
+   * @throws {AUTH_TOKEN_INVALID} when it is refused, with one text for all causes; servers answer 401.
+   * @throws {AUTH_KEYS_UNAVAILABLE} when the keys to judge it cannot be had; servers answer 503.
+   */
+  verify(token: string): Promise<TokenPrincipal>;
+  /** As {@link verify}, for a `bearer`, which may be an API key too. Cookie sessions are refused: there are none here. */
+  authenticate(credential: Credential): Promise<TokenPrincipal>;
+  /** Keys for programs. */
+  readonly apiKeys: ApiKeys;
+  /** The public keys, for a route such as `/.well-known/jwks.json`. Empty where only we can verify. */
+  jwks(): Promise<{ readonly keys: readonly webcrypto.JsonWebKey[] }>;
+}
+
+const issuanceShape: Shape<Issuance> = /* @__PURE__ */ shape<Issuance>(() => ({
+  subject: required(recognised(isText, "text of 1 to 255 characters")),
+  scopes: listOf(recognised(isScope, 'a scope: 1 to 200 visible ASCII characters except " and \\')),
+  session: recognised(isText, "text of 1 to 255 characters"),
+}));
+
+/** What {@link authenticationOf} is made of. */
+export interface AuthenticationParts {
+  readonly resource: string;
+  readonly clock: Clock;
+  readonly tokens: AccessTokens;
+  readonly families: Families | undefined;
+  readonly keyringOf: (checks: Pick<ApiKeyringParts, "ready" | "assertOurs">) => ApiKeyring;
+  readonly keys: TokenKeys;
+  /** Names of the trusted issuers, with which subjects of their users begin. */
+  readonly issuers: readonly string[];
+  /** Why calls are refused now. */
+  readonly refusal: () => StewardError | undefined;
+}
+
+/** The client of a manager. */
+export function authenticationOf({
+  resource,
+  clock,
+  tokens,
+  families,
+  keyringOf,
+  keys,
+  issuers,
+  refusal,
+}: AuthenticationParts): Authentication {
+  const ready = (): void => {
+    const refused = refusal();
+    if (refused !== undefined) throw refused;
+  };
+  const assertOurs = (subject: string): void => assertNotForeign(resource, issuers, subject);
+  const issued = (to: Issuance): Promise<IssuedToken> => issuedBy(tokens, clock.wallNow(), to);
+  const keyring = keyringOf({ ready, assertOurs });
+  const verified = async (token: string): Promise<TokenPrincipal> => {
+    const principal = await tokens.verify(token);
+    const { session, issuer, subject } = principal;
+    if (families !== undefined && session !== undefined && tokens.isOurs(issuer))
+      await families.assertLive(session, subject);
+    return principal;
+  };
+  const authentication: Authentication = {
+    ...tokenPairsOf({ resource, families, ready, assertOurs, canSign: () => tokens.probe(), issue: issued }),
+    async issue(to) {
+      ready();
+      assertShape(`${resource} issue`, issuanceShape, to);
+      assertOurs(to.subject);
+      return issued(to);
+    },
+    async verify(token) {
+      ready();
+      return verified(token);
+    },
+    async authenticate({ scheme, value }) {
+      ready();
+      if (scheme !== "bearer") throw tokenInvalid(resource);
+      return keyring.owns(value) ? keyring.verify(value) : verified(value);
+    },
+    apiKeys: Object.freeze({ create: keyring.create, list: keyring.list, revoke: keyring.revoke }),
+    async jwks() {
+      ready();
+      return keys.jwks();
+    },
+  };
+  return Object.freeze(authentication);
+}
+
+async function issuedBy(
+  tokens: AccessTokens,
+  nowMs: number,
+  { subject, scopes = [], session }: Issuance,
+): Promise<IssuedToken> {
+  const list = [...new Set(scopes)].join(" ");
+  const claims = {
+    sub: subject,
+    ...(list === "" ? {} : { scope: list }),
+    ...(session === undefined ? {} : { sid: session }),
+  };
+  const { token, expiresAtMs, lifeSeconds } = await tokens.sign(claims, nowMs);
+  return { accessToken: token, expiresAtMs, expiresInSeconds: lifeSeconds };
+}
+
+function assertNotForeign(resource: string, issuers: readonly string[], subject: string): void {
+  const foreign = issuers.find((name) => subject.startsWith(`${name}:`));
+  if (foreign !== undefined)
+    throw subjectInvalid(resource, `subject "${subject}" would be that of a user of issuer "${foreign}"`);
+}

@@ -1,0 +1,153 @@
+import { container } from "@steward/container";
+import { currentContext } from "@steward/core";
+import { cryptoBackend } from "@steward/crypto";
+import { resource } from "@steward/core";
+import { describe, principal, security, securityOf } from "@steward/server";
+import { handler, serve } from "@steward/server/node";
+import t from "tap";
+import { authentication, memoryApiKeys, roles } from "../../src/index.ts";
+import { signedIn, testAuthentication } from "../../src/testing.ts";
+import { HeldKeys } from "../make.ts";
+
+t.test("a route asks who it is, and for scopes: 401, 403 and 200", async (t) => {
+  const auth = testAuthentication();
+  const me = principal(auth);
+  const maybe = principal(auth, { name: "maybe", autoError: false });
+  const web = serve("web", {
+    listen: () => ({ port: 0 }),
+    routes: [
+      {
+        method: "GET",
+        path: "/me",
+        handler: handler({ me }, ({ me }) => ({ subject: me.subject, issuer: me.issuer })),
+      },
+      {
+        method: "GET",
+        path: "/maybe",
+        handler: handler({ maybe }, ({ maybe }) => ({ subject: maybe?.subject ?? null })),
+      },
+      {
+        method: "POST",
+        path: "/videos",
+        handler: handler({ me: security(me, ["videos:write"]) }, () => ({ by: currentContext()?.actor })),
+      },
+    ],
+  });
+  await using running = await container([web, auth]).start();
+  const { url } = running.get(web);
+  const get = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+    fetch(url + path, { method, headers });
+
+  const anonymous = await get("/me");
+  t.strictSame([anonymous.status, anonymous.headers.get("www-authenticate")], [401, "Bearer"]);
+  t.strictSame(await (await get("/maybe")).json(), { subject: null });
+
+  const reader = await signedIn(running.get(auth), { subject: "ada", scopes: ["videos:read"] });
+  const writer = await signedIn(running.get(auth), { subject: "bob", scopes: ["videos:read", "videos:write"] });
+  t.strictSame(await (await get("/me", reader)).json(), { subject: "ada", issuer: "https://test.example" });
+  t.equal((await get("/me", { authorization: reader.authorization.replace("Bearer", "bEARER") })).status, 200);
+  const narrow = await get("/videos", reader, "POST");
+  t.equal(narrow.status, 403);
+  t.match(narrow.headers.get("www-authenticate"), /insufficient_scope.*videos:write/);
+  t.strictSame(await (await get("/videos", writer, "POST")).json(), { by: "bob" });
+
+  const bodies = new Set<string>();
+  for (const authorization of [
+    "Bearer nonsense",
+    `${writer.authorization}x`,
+    `Bearer ${writer.authorization.slice(-40)}`,
+  ])
+    for (const path of ["/me", "/maybe"]) {
+      const refused = await get(path, { authorization });
+      t.equal(refused.status, 401, `${path} ${authorization.slice(0, 20)}: a wrong token is not the same as none`);
+      t.equal(refused.headers.get("www-authenticate"), 'Bearer error="invalid_token"');
+      const { requestId: _, ...body } = (await refused.json()) as Record<string, unknown>;
+      bodies.add(JSON.stringify(body));
+    }
+  t.equal(bodies.size, 1);
+  t.match([...bodies][0], /AUTH_TOKEN_INVALID/);
+});
+
+t.test(
+  "a route asks for a permission, of tokens and API keys, and a role that is withdrawn is gone at once",
+  async (t) => {
+    const access = roles({ viewer: ["videos:read"], editor: { extends: ["viewer"], grants: ["videos:write"] } });
+    const rolesOf = new Map([["ada", ["editor"]]]);
+    const auth = testAuthentication("auth", { apiKeys: { store: memoryApiKeys() } });
+    const member = resource("member", {
+      lifetime: "request",
+      needs: { me: principal(auth) },
+      start: ({ me }) => access.principal(me, rolesOf.get(me.subject) ?? []),
+    });
+    const writer = security(member, ["videos:write"]);
+    t.strictSame(securityOf(describe({ writer }).demands), [{ bearer: ["videos:write"] }], "it is in the document");
+    const web = serve("web", {
+      listen: () => ({ port: 0 }),
+      routes: [
+        { method: "POST", path: "/videos", handler: handler({ writer }, ({ writer }) => ({ by: writer.subject })) },
+      ],
+    });
+    await using running = await container([web, auth]).start();
+    const client = running.get(auth);
+    const statusOf = async (authorization: string): Promise<number> =>
+      (await fetch(`${running.get(web).url}/videos`, { method: "POST", headers: { authorization } })).status;
+    const whole = await signedIn(client, { subject: "ada", scopes: ["*"] });
+    const narrow = await signedIn(client, { subject: "ada", scopes: ["videos:read"] });
+    const stranger = await signedIn(client, { subject: "eve", scopes: ["*", "videos:write"] });
+    const { key } = await client.apiKeys.create({ subject: "ada", name: "CI", scopes: ["videos:write"] });
+    t.strictSame(
+      await Promise.all(
+        [whole.authorization, narrow.authorization, stranger.authorization, `Bearer ${key}`].map(statusOf),
+      ),
+      [200, 403, 403, 200],
+    );
+    rolesOf.set("ada", ["viewer"]);
+    t.strictSame([await statusOf(whole.authorization), await statusOf(`Bearer ${key}`)], [403, 403]);
+  },
+);
+
+t.test("keys that are away are 503 with retry-after, and never 401", async (t) => {
+  const keys = new HeldKeys();
+  await keys.add("k1", "HS256");
+  const auth = testAuthentication("auth", { keys });
+  const me = principal(auth);
+  const web = serve("web", {
+    listen: () => ({ port: 0 }),
+    routes: [{ method: "GET", path: "/me", handler: handler({ me }, ({ me }) => me.subject) }],
+  });
+  await using running = await container([web, auth]).start();
+  const headers = await signedIn(running.get(auth), { subject: "ada" });
+  keys.broken = true;
+  const away = await fetch(`${running.get(web).url}/me`, { headers });
+  t.equal(away.status, 503);
+  t.ok(Number(away.headers.get("retry-after")) > 0);
+  t.match(await away.json(), { code: "AUTH_KEYS_UNAVAILABLE" });
+  keys.broken = false;
+  t.equal((await fetch(`${running.get(web).url}/me`, { headers })).status, 200);
+});
+
+for (const algorithm of ["token-hs256", "token-es256"] as const)
+  t.test(
+    `keys of the crypto package turn without an end to tokens, and a disabled one ends its own (${algorithm})`,
+    async (t) => {
+      const crypto = cryptoBackend("crypto", { keysets: { access: { algorithm } }, propagationMs: 0 });
+      const auth = authentication("auth", {
+        needs: { crypto },
+        options: ({ crypto }) => ({ issuer: "https://a.example", audience: "a", keys: crypto.token("access") }),
+      });
+      await using running = await container([auth, crypto]).start();
+      const client = running.get(auth);
+      const control = running.get(crypto).keys("access");
+      const before = await client.issue({ subject: "ada" });
+      t.equal((await client.verify(before.accessToken)).subject, "ada");
+      const old = (await running.get(crypto).token("access").signing()).kid;
+      await control.rotate({ immediate: true });
+      const after = await client.issue({ subject: "bob" });
+      t.equal((await client.verify(before.accessToken)).subject, "ada");
+      t.equal((await client.verify(after.accessToken)).subject, "bob");
+      t.equal((await client.jwks()).keys.length, algorithm === "token-es256" ? 2 : 0);
+      await control.disable(Number.parseInt(old, 16));
+      await t.rejects(client.verify(before.accessToken), { code: "AUTH_TOKEN_INVALID" });
+      t.equal((await client.verify(after.accessToken)).subject, "bob");
+    },
+  );

@@ -1,0 +1,4 @@
+// In one process: to start one costs more CPU than most of these.
+import "./issuers.ts";
+import "./route.ts";
+import "./families.ts";

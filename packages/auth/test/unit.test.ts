@@ -1,0 +1,6 @@
+// In one process: to start one costs more CPU than most of these.
+import "./unit/tokens.ts";
+import "./unit/refresh.ts";
+import "./unit/api-keys.ts";
+import "./unit/roles.ts";
+import "./unit/forgeries.ts";

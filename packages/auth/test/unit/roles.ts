@@ -1,0 +1,58 @@
+import t from "tap";
+import { roles } from "../../src/index.ts";
+
+const access = roles(
+  {
+    viewer: ["videos:read"],
+    editor: { extends: ["viewer"], grants: ["videos:write"] },
+    owner: ["videos:*"],
+    admin: ["*"],
+    nobody: [],
+  },
+  { permissions: ["users:delete", "videos:tags:write", "health"] },
+);
+const who = (scopes: string[], ...names: string[]) =>
+  access.principal({ subject: "ada", scopes: new Set(scopes), session: undefined }, names);
+
+t.test("roles grant what they name, what they extend, one level by a star, or all", async (t) => {
+  const all = ["videos:read", "videos:write", "users:delete", "videos:tags:write", "health"];
+  t.strictSame([...access.permissions].sort(), [...all].sort());
+  t.strictSame([...access.permissionsOf(["viewer"])], ["videos:read"]);
+  t.strictSame([...access.permissionsOf(["editor"])], ["videos:read", "videos:write"]);
+  t.strictSame([...access.permissionsOf(["owner"])], ["videos:read", "videos:write"], "one level");
+  t.strictSame([...access.permissionsOf(["admin"])].sort(), [...all].sort());
+  t.strictSame([...access.permissionsOf(["nobody", "root", "__proto__", "constructor", "*", "Admin"])], []);
+  t.throws(() => (access.permissionsOf(["viewer"]) as Set<string>).add("users:delete"), TypeError);
+});
+
+t.test("what is allowed is what the roles grant and the credential allows", async (t) => {
+  t.strictSame([...who(["*"], "editor").scopes], ["videos:read", "videos:write"]);
+  t.strictSame([...who(["videos:read", "users:delete"], "editor").scopes], ["videos:read"], "a token widens nothing");
+  t.strictSame([...who(["videos:*"], "admin").scopes], ["videos:read", "videos:write"]);
+  t.strictSame([...who([], "admin").scopes], [], "denied by default");
+  t.strictSame([...who(["*"]).scopes], []);
+  const editor = who(["*"], "editor");
+  t.equal(access.can(editor, "videos:write"), true);
+  t.equal(access.can(editor, "users:delete"), false);
+  t.equal(access.can({ ...editor, scopes: new Set(["users:delete"]) }, "users:delete"), false, "scopes are no roles");
+  t.equal(access.can(who(["videos:read"], "editor"), "videos:write"), false);
+  t.equal(access.can(who(["*"], "admin"), "videos:wirte" as never), false);
+  // @ts-expect-error a permission that is misspelt does not compile
+  access.can(editor, "videos:wirte");
+  t.equal(access.hasRole(editor, "editor"), true);
+  t.equal(access.hasRole(editor, "viewer"), false);
+  t.equal(access.hasRole(who([], "root"), "root" as never), false);
+  t.throws(() => (editor.roles as Set<string>).add("admin"), TypeError);
+  t.throws(() => Object.assign(editor, { roles: new Set(["admin"]) }), TypeError);
+});
+
+t.test("roles that cannot be are refused where they are defined", async (t) => {
+  t.throws(() => roles({ a: { extends: ["b"] } }), { code: "AUTH_SETUP_INVALID", message: /b/ });
+  t.throws(() => roles({ a: { extends: ["toString"] } }), { code: "AUTH_SETUP_INVALID" });
+  t.throws(() => roles({ a: { extends: ["b"] }, b: { extends: ["a"] } }), { code: "AUTH_SETUP_INVALID" });
+  t.throws(() => roles({ a: { extends: ["a"] } }), { code: "AUTH_SETUP_INVALID" });
+  for (const grant of ["", "a b", "Videos:read", "videos:", ":read", "videos:*:x", "**", "vid*", "videos::read"])
+    t.throws(() => roles({ a: [grant] }), { code: "OPTIONS_INVALID" }, grant);
+  t.throws(() => roles({ a: { grant: ["x"] } as never }), { code: "OPTIONS_INVALID" });
+  t.throws(() => roles({ a: [] }, { permissions: ["*"] }), { code: "OPTIONS_INVALID" });
+});

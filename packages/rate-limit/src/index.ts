@@ -1,0 +1,10 @@
+export { rateLimiter, type RateLimiterFactory } from "./limiter/definition.ts";
+export { RATE_LIMIT_CODES, type RateLimitCode } from "./errors.ts";
+export type { RateLimiterStats } from "./health.ts";
+export type { Limiter } from "./limiter/limiter.ts";
+export { RateLimiterManager } from "./manager.ts";
+export type { Policies, RateLimiterOptions, TakeOptions } from "./options.ts";
+export type { Decision, DecisionSource } from "./policy/decision.ts";
+export type { RateKey } from "./policy/key.ts";
+export type { OnUnavailable, Policy, PolicyOptions } from "./policy/policy.ts";
+export { parseRate, type Rate } from "./policy/rate.ts";
