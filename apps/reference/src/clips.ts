@@ -1,4 +1,6 @@
 import { container } from "@steward/container";
+import { audit } from "./audit.ts";
+import { limiter } from "./limits.ts";
 import { jobs } from "./processing/jobs.ts";
 import { processor } from "./processing/processor.ts";
 import { cache, crypto, http } from "./resources.ts";
@@ -7,7 +9,7 @@ import { server } from "./server.ts";
 import { videos } from "./videos/videos.ts";
 
 /** Clips, all of it: the server, what its routes need, what works in the background, and what these need. */
-export const clips = container([server, videos, jobs, processor, secrets, cache, http, crypto], {
+export const clips = container([server, videos, jobs, processor, secrets, cache, limiter, http, crypto, audit], {
   name: "clips",
   startTimeoutMs: 90_000,
 });

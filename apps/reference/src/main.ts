@@ -3,7 +3,7 @@ import { banner } from "./banner.ts";
 import { clips } from "./clips.ts";
 import { environment } from "./settings.ts";
 
-// Whoever read our output has gone (`npm start | head`); that is no reason to end in disorder.
+// The reader of our output has gone (`npm start | head`); that is no reason to end in disorder.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
 function say(text: string): void {

@@ -1,8 +1,8 @@
 import { isStewardError } from "@steward/core";
 import { HttpError } from "@steward/fastify";
 
-/** What callers are told of errors of resources where the plugin of the server knows too little. */
-const TOLD: Readonly<Record<string, readonly [status: number, detail: string]>> = {
+/** What callers learn of errors of resources where the plugin of the server knows too little. */
+const PUBLIC_TEXTS: Readonly<Record<string, readonly [status: number, detail: string]>> = {
   HTTP_ORIGIN_REFUSED: [403, "this origin is not on the allow list (ALLOWED_ORIGINS)"],
   HTTP_RESPONSE_TOO_LARGE: [502, "the other service answered with more than 1 MiB"],
 };
@@ -17,9 +17,9 @@ const UNAVAILABLE = new Set([
 const RETRY_AFTER_S = 2;
 
 /** What an error of a resource is for callers: never hosts, statements or names of ours. */
-export function tell(error: unknown): HttpError | undefined {
+export function toHttpError(error: unknown): HttpError | undefined {
   if (!isStewardError(error)) return undefined;
-  const [status, detail] = TOLD[error.code] ?? [];
+  const [status, detail] = PUBLIC_TEXTS[error.code] ?? [];
   if (status !== undefined && detail !== undefined) return new HttpError(status, detail);
   if (!UNAVAILABLE.has(error.code)) return undefined;
   return new HttpError(503, "a part of Clips is not available now; please try again", {

@@ -17,7 +17,7 @@ export const db = databasePool("db", {
     url: settings.databaseUrl ?? server?.url,
     applicationName: "clips",
     connectTimeoutMs: 3_000,
-    queryTimeoutMs: 5_000,
+    timeoutMs: 5_000,
     migrations: inPackage("migrations"),
   }),
 });

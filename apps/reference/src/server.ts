@@ -1,11 +1,12 @@
-import { fastifyServer, refusals, type RunningSource, SECRET_PARAMETERS, steward } from "@steward/fastify";
+import { fastifyServer, refusals, type ServerRunning, SECRET_PARAMETERS, steward } from "@steward/fastify";
 import { prometheusText } from "@steward/telemetry";
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from "fastify";
 import { cryptoRoutes } from "./crypto/routes.ts";
 import { dataRoute } from "./data.ts";
+import { apiLimit } from "./limits.ts";
 import { log } from "./log.ts";
 import { frontPage } from "./page/route.ts";
-import { tell } from "./problems.ts";
+import { toHttpError } from "./problems.ts";
 import { processingRoutes } from "./processing/routes.ts";
 import { secretRoutes } from "./secrets/routes.ts";
 import { settings, type Settings } from "./settings.ts";
@@ -18,7 +19,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 /** The app of Fastify, not listening yet. */
 export async function makeApp(
   logger: FastifyBaseLogger,
-  running: RunningSource,
+  running: ServerRunning,
   { host, monitorToken }: Pick<Settings, "host" | "monitorToken">,
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = fastify({
@@ -39,8 +40,9 @@ export async function makeApp(
   };
   await app.register(steward, {
     running,
+    dependencies: { limit: apiLimit },
     timeoutMs: REQUEST_TIMEOUT_MS,
-    errors: { tell },
+    errors: { toHttpError },
     strictQuery: true,
     forms: false,
     // Neither what secrets are called nor where data comes from is for the log.

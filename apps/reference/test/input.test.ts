@@ -6,28 +6,37 @@ import type { InjectOptions } from "fastify";
 import { sql } from "drizzle-orm";
 import { pino } from "pino";
 import t from "tap";
+import { testCache } from "@steward/cache/testing";
 import { container } from "@steward/container";
-import { resource } from "@steward/core";
+import { resource, type CachedResponse } from "@steward/core";
 import { testDatabase } from "@steward/database/testing";
 import type { Problem } from "@steward/fastify";
 import { testClient, type TestClient } from "@steward/fastify/testing";
+import { audit } from "../src/audit.ts";
+import { limiter } from "../src/limits.ts";
 import { page } from "../src/page/html.ts";
 import { overviewOf } from "../src/page/overview.ts";
 import { makeApp } from "../src/server.ts";
 import { jobs } from "../src/processing/jobs.ts";
-import { cache, crypto, db, http } from "../src/resources.ts";
+import { crypto, db, http } from "../src/resources.ts";
 import { secrets } from "../src/secrets/secrets.ts";
 import { environment, settings, type Settings } from "../src/settings.ts";
+import { answers, videoCache, type ShownVideo } from "../src/videos/cached.ts";
 import { videos } from "../src/videos/videos.ts";
 
 const LOCAL = { host: "127.0.0.1", monitorToken: undefined };
 
 /** Stands in for what no request of these tests gets to. */
 const NOBODY = {} as never;
+const decision = { allowed: true, retryAfterMs: 0, limit: 9, windowMs: 1_000, remaining: 9, resetMs: 0 };
+const NO_LIMIT = { take: async () => decision } as never; // no route asks for more
 
-const running = await container([videos, jobs, secrets, http, crypto, settings])
+const running = await container([videos, limiter, jobs, secrets, http, crypto, settings])
   .override(db, NOBODY)
-  .override(cache, NOBODY)
+  .override(audit, NOBODY)
+  .override(videoCache, testCache<ShownVideo>("videoCache"))
+  .override(answers, testCache<CachedResponse>("answers"))
+  .override(limiter, NO_LIMIT)
   .override(crypto, { aead: () => NOBODY, mac: () => NOBODY } as never)
   .start([environment.is({ CLIPS_ADMIN_TOKEN: "a-token-for-the-tests" })]);
 const app = await makeApp(pino({ level: "silent" }), () => running, LOCAL);

@@ -33,7 +33,7 @@ async function readKey(file: string): Promise<string | undefined> {
   });
   if (found === undefined) return undefined;
   if (process.platform !== "win32" && (found.mode & OTHERS) !== 0)
-    throw new Error(`${file} can be read by others: if nobody has, run chmod 600 on it; else make a new key`);
+    throw new Error(`${file} can be read by others: if no one has, run chmod 600 on it; else make a new key`);
   const key = (await readFile(file, "utf8")).trim();
   if (Buffer.from(key, "base64").length !== KEK_BYTES) return readKeyFailed(file);
   return key;

@@ -2,7 +2,7 @@ import { isStewardError } from "@steward/core";
 import { HttpError } from "@steward/fastify";
 
 /**
- * What callers are told when their message or signature is refused. A key id stands in the message in clear, so that
+ * What callers learn when their message or signature is refused. A key id stands in the message in clear, so that
  * a key is unknown is no secret; whatever does not authenticate is one and the same answer.
  */
 const REFUSALS: Readonly<Record<string, readonly [status: number, detail: string]>> = {
@@ -17,7 +17,7 @@ const REFUSALS: Readonly<Record<string, readonly [status: number, detail: string
   CRYPTO_INPUT_TOO_LARGE: [413, "the input is too large for this backend"],
 };
 
-/** Runs `work` on input of the caller; what is refused then is the caller's, and is told with its code. */
+/** Runs `work` on input of the caller; what is refused then is the caller's, and is answered with its code. */
 export async function onInput<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,6 +1,7 @@
 import type { CryptoBackend, EncryptionOptions } from "@steward/crypto";
 import { from, handler, HttpError, type RequestInput, security } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
+import { tokenLimit } from "../limits.ts";
 import { crypto } from "../resources.ts";
 import { admin, ROTATE } from "./admin.ts";
 import { bytesIn } from "./base64.ts";
@@ -82,7 +83,9 @@ export function cryptoRoutes(app: FastifyInstance): void {
   app.post(
     `${PATH}/rotate`,
     { schema: { tags, summary: "Makes a new key" } },
-    handler({ admin: security(admin, [ROTATE]), crypto, rotation }, ({ crypto, rotation }) => rotate(crypto, rotation)),
+    handler({ limit: tokenLimit, admin: security(admin, [ROTATE]), crypto, rotation }, ({ crypto, rotation }) =>
+      rotate(crypto, rotation),
+    ),
   );
 }
 

@@ -30,7 +30,7 @@ function watch(path, id, method) {
     if (message.id === 1) fetch(path, { method }).then(json).then(show).catch((error) => say(error.message));
     if (message.data) show(message.data);
   };
-  // Whoever has lost the connection looks how it stands, perhaps at another instance.
+  // A client that has lost the connection asks how it stands, perhaps at another instance.
   socket.onclose = () => button.disabled && setTimeout(() => watch(path, id, "GET"), 500 + Math.random() * 1000);
 }
 

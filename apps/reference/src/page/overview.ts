@@ -9,7 +9,7 @@ export interface Row extends Pick<ResourceHealth, "name" | "status" | "phase" | 
   readonly startedInMs: number | undefined;
 }
 
-/** What runs, as the front page tells it. */
+/** What runs, as the front page shows it. */
 export interface Overview {
   readonly name: "Clips";
   readonly status: HealthStatus;
@@ -31,6 +31,7 @@ const LINKS = {
   health: "/health",
   resources: "/health/resources",
   security: "/health/security",
+  caches: "/health/cache",
 };
 
 /** What runs now; with `details` also why something is not well. */

@@ -19,7 +19,7 @@ export function frontPage(app: FastifyInstance, details: boolean): void {
   });
 }
 
-/** Whoever names JSON before HTML, or HTML not at all but JSON, gets JSON. */
+/** A client that names JSON before HTML, or JSON and no HTML, gets JSON. */
 function wantsHtml({ headers: { accept = "*/*" } }: FastifyRequest): boolean {
   const [json, html] = [accept.indexOf("json"), accept.search(/html/)];
   return json < 0 || (html >= 0 && html < json);

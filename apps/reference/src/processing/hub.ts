@@ -9,7 +9,7 @@ import { videos, type Videos } from "../videos/videos.ts";
 
 const ROOM = /^video:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
-/** Where it is told how the processing of a video goes. */
+/** Where it is announced how the processing of a video goes. */
 export function roomOf(videoId: string): string {
   return `video:${videoId}`;
 }
@@ -19,7 +19,7 @@ async function isRoom(videos: Pick<Videos, "find">, room: string): Promise<boole
   const [, id] = ROOM.exec(room) ?? [];
   if (id === undefined) return false;
   try {
-    return (await videos.find(id)).video !== undefined;
+    return (await videos.find(id)) !== undefined;
   } catch (cause) {
     // Its own words may name hosts.
     throw new StewardError("RESOURCE_UNAVAILABLE", "videos cannot be looked up now; please try again", {

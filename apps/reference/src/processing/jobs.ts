@@ -23,7 +23,7 @@ export interface Claim {
 
 /** Why a job goes back. */
 export interface Release {
-  /** How long nobody shall take it, in ms. */
+  /** How long no one may take it, in ms. */
   readonly delayMs: number;
   /** What went wrong; without it nothing did. */
   readonly error?: string;
@@ -173,8 +173,18 @@ function later(ms: number): SQL {
   return sql`now() + ${ms} * interval '1 millisecond'`;
 }
 
-/** What others are told of a job. */
-export function told({ id, videoId, status, stage, progress, attempt, error, createdAt, updatedAt }: StoredJob): Job {
+/** What others see of a job. */
+export function publicJob({
+  id,
+  videoId,
+  status,
+  stage,
+  progress,
+  attempt,
+  error,
+  createdAt,
+  updatedAt,
+}: StoredJob): Job {
   return { id, videoId, status, stage, progress, attempt, error, createdAt, updatedAt };
 }
 

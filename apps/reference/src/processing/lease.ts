@@ -52,7 +52,7 @@ export class Lease {
     return error;
   }
 
-  /** Nobody needs it any more. */
+  /** No one needs it any more. */
   end(): void {
     this.#timer?.cancel();
   }

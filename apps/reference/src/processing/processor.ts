@@ -5,7 +5,7 @@ import { renderer } from "../renderer/resources.ts";
 import { Renderer, RENDERER } from "../renderer/service.ts";
 import { videos } from "../videos/videos.ts";
 import { hub, roomOf } from "./hub.ts";
-import { jobs, told, type Claim } from "./jobs.ts";
+import { jobs, publicJob, type Claim } from "./jobs.ts";
 import type { StoredJob } from "./table.ts";
 import { Work, type Patience, type WorkPlan } from "./work.ts";
 
@@ -83,7 +83,7 @@ export class Processor {
   }
 }
 
-/** Processes videos in the background. At shutdown it gives back what it works on; whoever starts next goes on with it. */
+/** Processes videos in the background. At shutdown it gives back what it works on; the next to start goes on with it. */
 export const processor = resource("processor", {
   needs: { jobs, videos, renderer, hub, log },
   readiness: "ignore",
@@ -93,7 +93,7 @@ export const processor = resource("processor", {
       videos,
       renderer: renderer.as(Renderer),
       // Who misses it can ask, so that neither a full broker nor one that is down holds up any work.
-      announce: (job: StoredJob) => void hub.publish(roomOf(job.videoId), told(job)).catch(() => {}),
+      announce: (job: StoredJob) => void hub.publish(roomOf(job.videoId), publicJob(job)).catch(() => {}),
       patience: PATIENCE,
       clock: systemClock,
       log,

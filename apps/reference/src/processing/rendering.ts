@@ -9,7 +9,7 @@ import type { StoredJob } from "./table.ts";
 export async function* renderRemotely(
   client: RendererClient,
   { id: jobId, position, checkpoint }: StoredJob,
-  { sourceUrl, durationMs }: Video,
+  { sourceUrl, durationMs }: Pick<Video, "sourceUrl" | "durationMs">,
   signal: AbortSignal,
 ): AsyncGenerator<Rendered, void, void> {
   signal.throwIfAborted();

@@ -1,7 +1,8 @@
 import { from, handler, HttpError } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
+import { uploadLimit } from "../limits.ts";
 import { videos } from "../videos/videos.ts";
-import { jobs, told } from "./jobs.ts";
+import { jobs, publicJob } from "./jobs.ts";
 
 const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
 
@@ -19,11 +20,11 @@ export function processingRoutes(app: FastifyInstance): void {
         response: { 202: { description: "the job" } },
       },
     },
-    handler({ videos, jobs, id }, async ({ videos, jobs, id }, _request, reply) => {
-      const { video } = await videos.find(id);
+    handler({ limit: uploadLimit, videos, jobs, id }, async ({ videos, jobs, id }, _request, reply) => {
+      const video = await videos.find(id);
       if (video === undefined) throw new HttpError(404, `there is no video ${id}`);
       reply.code(202).header("location", PATH.replace(":id", video.id));
-      return told(await jobs.open(video.id));
+      return publicJob(await jobs.open(video.id));
     }),
   );
 
@@ -32,8 +33,8 @@ export function processingRoutes(app: FastifyInstance): void {
     { schema: { tags, summary: "How the processing of a video goes, or went the last time" } },
     handler({ jobs, id }, async ({ jobs, id }) => {
       const job = await jobs.last(id);
-      if (job === undefined) throw new HttpError(404, `nobody has had a video ${id} processed`);
-      return told(job);
+      if (job === undefined) throw new HttpError(404, `no one has had a video ${id} processed`);
+      return publicJob(job);
     }),
   );
 }

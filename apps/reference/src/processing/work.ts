@@ -21,7 +21,7 @@ export interface WorkPlan {
   readonly jobs: Jobs;
   readonly videos: Pick<Videos, "find">;
   readonly renderer: RendererClient;
-  /** Tells whoever listens how a job stands. */
+  /** Announces how a job stands. */
   readonly announce: (job: StoredJob) => void;
   readonly patience: Patience;
   readonly clock: Clock;
@@ -78,12 +78,12 @@ export class Work {
 
   async #render(signal: AbortSignal): Promise<void> {
     const { jobs, videos, renderer, announce } = this.#plan;
-    const { video } = await videos.find(this.#job.videoId);
+    const video = await videos.find(this.#job.videoId);
     if (video === undefined) throw new Error("its video is gone");
     for await (const step of renderRemotely(renderer, this.#job, video, signal)) {
       if (step.checkpoint.position <= this.#job.position) continue;
       this.#job = await jobs.advance(this.#claim, step);
-      // Nobody is told of a step by one whose job another instance may have gone on with.
+      // No step is announced by one whose job another instance may have gone on with.
       this.#claim.lease.check();
       announce(this.#job);
     }
@@ -109,7 +109,7 @@ export class Work {
       );
       return delayMs;
     } catch (cause) {
-      // Whoever takes it when its lease is over goes on with it.
+      // The next to take it when its lease is over goes on with it.
       log.warn({ err: cause, jobId }, "a job could not be given back");
       return undefined;
     }

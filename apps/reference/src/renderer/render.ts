@@ -58,7 +58,7 @@ export function isCheckpointOf(source: Source, { position, state }: Checkpoint):
 }
 
 /**
- * Renders a video from a checkpoint on: tells first where that is, then every step. It only simulates: a step waits,
+ * Renders a video from a checkpoint on: says first where that is, then every step. It only simulates: a step waits,
  * and takes the last state into the next one, so the last state shows that every step was done, and once.
  */
 export async function* render(

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { optional, resource, systemClock } from "@steward/core";
-import { grpcChannel, grpcServer, type GrpcServerTlsOptions, type GrpcTlsOptions } from "@steward/grpc";
+import { grpcChannel, grpcServer, type GrpcServerTlsOptions } from "@steward/grpc";
 import { log } from "../log.ts";
 import { settings, type CertificateFiles } from "../settings.ts";
 import { rendererService } from "./handlers.ts";
@@ -9,7 +9,11 @@ import { definition } from "./service.ts";
 const FIRST_ANSWER_MS = 10_000;
 const LONGEST_SILENCE_MS = 30_000;
 
-async function certificates({ ca, cert, key }: CertificateFiles): Promise<GrpcTlsOptions> {
+async function certificates({
+  ca,
+  cert,
+  key,
+}: CertificateFiles): Promise<Record<"ca" | "cert" | "key", string | undefined>> {
   const [caPem, certPem, keyPem] = await Promise.all(
     [ca, cert, key].map(async (file) => file && readFile(file, "utf8")),
   );

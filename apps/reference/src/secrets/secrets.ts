@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { resource } from "@steward/core";
+import { currentContext, resource } from "@steward/core";
 import type { AeadKeyset, CryptoBackend, MacKeyset } from "@steward/crypto";
 import type { Database } from "@steward/database";
+import type { AuditLog } from "@steward/logging/audit";
 import { desc, eq, inArray, type SQL } from "drizzle-orm";
 import { keyIdOf } from "../crypto/keysets.ts";
+import { audit } from "../audit.ts";
 import { crypto, db } from "../resources.ts";
 import { secrets as table, type StoredSecret } from "./table.ts";
 
@@ -31,9 +33,11 @@ export class Secrets {
   readonly #db: Database;
   readonly #box: AeadKeyset;
   readonly #lookup: MacKeyset;
+  readonly #audit: AuditLog<"secret.read">;
 
-  constructor(database: Database, backend: CryptoBackend) {
+  constructor(database: Database, backend: CryptoBackend, audit: AuditLog<"secret.read">) {
     this.#db = database;
+    this.#audit = audit;
     this.#box = backend.aead("secrets");
     this.#lookup = backend.mac("lookup");
   }
@@ -63,9 +67,12 @@ export class Secrets {
     return this.#entries(inArray(column === "name" ? table.nameHash : table.valueHash, hashes));
   }
 
+  /** One secret in clear, once it is recorded who reads it. */
   async find(id: string): Promise<OpenSecret | undefined> {
     const [row] = await this.#db.select().from(table).where(eq(table.id, id));
     if (row === undefined) return undefined;
+    const actor = currentContext()?.actor ?? "anonymous";
+    await this.#audit.record({ action: "secret.read", actor, target: `secret:${id}`, outcome: "success" });
     return { ...(await this.#entry(row)), value: await this.#opened("value", row) };
   }
 
@@ -96,7 +103,7 @@ function hashed(column: Column, text: string): string {
 
 /** The stored secrets of this process. */
 export const secrets = resource("secrets", {
-  needs: { db, crypto },
+  needs: { db, crypto, audit },
   tags: ["security"],
-  start: ({ db, crypto }) => new Secrets(db, crypto),
+  start: ({ db, crypto, audit }) => new Secrets(db, crypto, audit),
 });

@@ -1,6 +1,8 @@
 import { from, handler, HttpError, InvalidInput } from "@steward/fastify";
 import { leadsInside } from "@steward/http";
 import type { FastifyInstance } from "fastify";
+import { uploadLimit } from "../limits.ts";
+import { answers, PAGES } from "./cached.ts";
 import type { NewVideo } from "./table.ts";
 import { videos } from "./videos.ts";
 
@@ -37,7 +39,7 @@ export function videoRoutes(app: FastifyInstance): void {
   app.post(
     PATH,
     { schema: { tags, summary: "Adds a video", response: { 201: { description: "the new video" } } } },
-    handler({ videos, newVideo }, async ({ videos, newVideo }, _request, reply) => {
+    handler({ limit: uploadLimit, videos, newVideo }, async ({ videos, newVideo }, _request, reply) => {
       const added = await videos.add(fromOutside(withoutNul(newVideo)));
       reply.code(201).header("location", `${PATH}/${added.id}`);
       return added;
@@ -47,23 +49,26 @@ export function videoRoutes(app: FastifyInstance): void {
   app.get(
     PATH,
     { schema: { tags, summary: "Videos, newest first" } },
-    handler({ videos, limit, cursor }, async ({ videos, limit, cursor }) => {
-      const found = await videos.list(limit, cursor);
-      if (found === undefined)
-        throw new InvalidInput([
-          { path: ["query", "cursor"], code: "cursor", message: "Input should be a cursor that this API gave" },
-        ]);
-      return found;
-    }),
+    handler(
+      { videos, limit, cursor },
+      async ({ videos, limit, cursor }) => {
+        const found = await videos.list(limit, cursor);
+        if (found === undefined)
+          throw new InvalidInput([
+            { path: ["query", "cursor"], code: "cursor", message: "Input should be a cursor that this API gave" },
+          ]);
+        return found;
+      },
+      { cacheResponse: { cache: answers, shared: true, tags: [PAGES] } },
+    ),
   );
 
   app.get(
     `${PATH}/:id`,
     { schema: { tags, summary: "One video, read through the cache" } },
-    handler({ videos, id }, async ({ videos, id }, _request, reply) => {
-      const { video, foundIn } = await videos.find(id);
+    handler({ videos, id }, async ({ videos, id }) => {
+      const video = await videos.find(id);
       if (video === undefined) throw new HttpError(404, `there is no video ${id}`);
-      reply.header("x-cache", foundIn);
       return video;
     }),
   );

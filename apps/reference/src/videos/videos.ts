@@ -1,14 +1,10 @@
-import { optional, resource } from "@steward/core";
+import type { Cache, Wrapped } from "@steward/cache";
+import { resource } from "@steward/core";
 import type { Database } from "@steward/database";
-import type { RedisClient } from "@steward/redis";
 import { desc, eq, sql } from "drizzle-orm";
-import { cache, db } from "../resources.ts";
+import { db } from "../resources.ts";
+import { answers, PAGES, videoCache, type ShownVideo } from "./cached.ts";
 import { videos as table, type NewVideo, type Video } from "./table.ts";
-
-const CACHE_SECONDS = 60;
-
-/** Where a video was found: in the cache, or in the database because the cache had none, was down, or does not exist. */
-export type FoundIn = "hit" | "miss" | "down" | "off";
 
 /** A page of videos, newest first. */
 export interface VideoPage {
@@ -17,19 +13,27 @@ export interface VideoPage {
   readonly next: string | undefined;
 }
 
-/** The videos of Clips: rows in Postgres, read through the cache one by one. */
+/** The videos of Clips: rows in Postgres, read through a cache one by one. */
 export class Videos {
   readonly #db: Database;
-  readonly #cache: RedisClient | undefined;
+  readonly #answers: Pick<Cache<never>, "invalidate">;
+  /** One video; `undefined` where there is none of that id. */
+  readonly find: Wrapped<[id: string], ShownVideo | undefined>;
 
-  constructor(database: Database, redis: RedisClient | undefined) {
+  constructor(database: Database, cache: Cache<ShownVideo>, answers: Pick<Cache<never>, "invalidate">) {
     this.#db = database;
-    this.#cache = redis;
+    this.#answers = answers;
+    this.find = cache.wrap((id: string) => this.#select(id), {
+      key: (id) => ["video", id.toLowerCase()],
+      tags: ["videos"],
+      absentMs: 1_000,
+    });
   }
 
   async add(video: NewVideo): Promise<Video> {
     const [added] = await this.#db.insert(table).values(video).returning();
     if (added === undefined) throw new Error("the database returned no row for a new video");
+    await this.#answers.invalidate(PAGES); // the row is committed
     return added;
   }
 
@@ -52,41 +56,10 @@ export class Videos {
     return { items, next: rows.length > limit && last !== undefined ? writeCursor(last) : undefined };
   }
 
-  async find(id: string): Promise<{ readonly video: Video | undefined; readonly foundIn: FoundIn }> {
-    const kept = await this.#read(id);
-    if (typeof kept === "object") return { video: kept, foundIn: "hit" };
+  async #select(id: string): Promise<ShownVideo | undefined> {
     const [video] = await this.#db.select().from(table).where(eq(table.id, id));
-    if (video !== undefined && kept === "miss") await this.#keep(video);
-    return { video, foundIn: kept };
+    return video === undefined ? undefined : { ...video, createdAt: video.createdAt.toISOString() };
   }
-
-  /** A cache that fails is no reason to fail. */
-  async #read(id: string): Promise<Video | Exclude<FoundIn, "hit">> {
-    if (this.#cache === undefined) return "off";
-    try {
-      const text = await this.#cache.get(keyOf(id));
-      return text === null ? "miss" : revive(text);
-    } catch {
-      return "down";
-    }
-  }
-
-  async #keep(video: Video): Promise<void> {
-    try {
-      await this.#cache?.set(keyOf(video.id), JSON.stringify(video), "EX", CACHE_SECONDS);
-    } catch {
-      // The next reader tries again.
-    }
-  }
-}
-
-function keyOf(id: string): string {
-  return `video:${id.toLowerCase()}`;
-}
-
-function revive(text: string): Video {
-  const kept = JSON.parse(text) as Omit<Video, "createdAt"> & { createdAt: string }; // only `#keep` writes here
-  return { ...kept, createdAt: new Date(kept.createdAt) };
 }
 
 function writeCursor({ createdAt, id }: Video): string {
@@ -103,6 +76,6 @@ function readCursor(text: string): { readonly createdAt: string; readonly id: st
 
 /** The videos of this process. */
 export const videos = resource("videos", {
-  needs: { db, cache: optional(cache) },
-  start: ({ db, cache }) => new Videos(db, cache),
+  needs: { db, cache: videoCache, answers },
+  start: ({ db, cache, answers }) => new Videos(db, cache, answers),
 });

@@ -9,10 +9,20 @@ import { eventually, LocalClips } from "./clips.ts";
 const VIDEO = { title: "Sunrise", sourceUrl: "https://example.com/sunrise.mp4", durationMs: 90_000 };
 const database = await postgresForTests();
 const redis = await redisForTests();
-t.teardown(() => Promise.all([database[Symbol.asyncDispose](), redis[Symbol.asyncDispose]()]));
+// With no settings but where its database is.
+const plain = await LocalClips.start({ DATABASE_URL: database.url });
+t.teardown(async () => {
+  for (const each of [plain, database, redis]) await each[Symbol.asyncDispose]();
+});
 
 function post(app: LocalClips, payload: object = VIDEO) {
   return app.server.app.inject({ method: "POST", url: "/api/v1/videos", payload });
+}
+
+/** What the health document says of a resource. */
+async function details(app: LocalClips, name: string): Promise<Readonly<Record<string, unknown>>> {
+  const answer = await app.server.app.inject(`/health/resources/${name}`);
+  return answer.json<{ about: Record<string, unknown> }>().about;
 }
 
 /** A server whose requests a test answers when it likes. */
@@ -41,9 +51,10 @@ t.test("without Redis a video is stored and found, and the cache is reported as 
   t.match(video, { ...VIDEO, description: null, id: /^[0-9a-f-]{36}$/ });
   const found = await app.server.app.inject(String(added.headers["location"]));
   t.equal(found.statusCode, 200);
-  t.equal(found.headers["x-cache"], "off");
   t.strictSame(found.json(), video);
   t.match((await app.server.app.inject("/health/resources/cache")).json(), { phase: "disabled" });
+  t.equal((await app.server.app.inject(String(added.headers["location"]))).statusCode, 200);
+  t.ok(await eventually(async () => (await details(app, "videoCache"))["hits"] === 1), "it is held in memory");
   t.match((await app.server.app.inject("/health/resources/redis")).json(), { phase: "disabled" });
   t.match((await app.server.app.inject("/health")).json(), { status: "healthy" });
   const nobody = await app.server.app.inject("/api/v1/videos/00000000-0000-4000-8000-000000000000");
@@ -55,44 +66,81 @@ t.test("without Redis a video is stored and found, and the cache is reported as 
 });
 
 t.test("pages go newest first, and a cursor goes on where its page ended", async (t) => {
-  await using app = await LocalClips.start({ DATABASE_URL: database.url });
   const ids: string[] = [];
-  for (let i = 0; i < 5; i++) ids.unshift((await post(app, { ...VIDEO, title: `video ${i}` })).json<Video>().id);
+  for (let i = 0; i < 5; i++) ids.unshift((await post(plain, { ...VIDEO, title: `video ${i}` })).json<Video>().id);
   const seen: string[] = [];
   let url = "/api/v1/videos?limit=2";
   for (let pages = 0; pages < 3; pages++) {
-    const page = (await app.server.app.inject(url)).json<VideoPage>();
+    const page = (await plain.server.app.inject(url)).json<VideoPage>();
     seen.push(...page.items.map(({ id }) => id));
     url = `/api/v1/videos?limit=2&cursor=${page.next}`;
   }
   t.strictSame(seen.slice(0, 5), ids);
-  t.equal((await app.server.app.inject("/api/v1/videos?cursor=bm90IG91cnM")).statusCode, 422);
+  t.equal((await plain.server.app.inject("/api/v1/videos?cursor=bm90IG91cnM")).statusCode, 422);
 });
 
 t.test(
-  "a video is read through the cache, and from the database when the cache is down",
+  "videos and their pages are read through a cache, and from the database when Redis is down",
   { skip: redis.skip },
   async (t) => {
     if (redis.skip !== false) return;
-    await using app = await LocalClips.start({ DATABASE_URL: database.url, REDIS_URL: redis.url });
+    const env = { DATABASE_URL: database.url, REDIS_URL: redis.url };
+    await using app = await LocalClips.start(env);
+    await using other = await LocalClips.start(env);
     const url = String((await post(app)).headers["location"]);
     const first = await app.server.app.inject(url);
-    const second = await app.server.app.inject(url);
-    t.strictSame([first.headers["x-cache"], second.headers["x-cache"]], ["miss", "hit"]);
-    t.strictSame(second.json(), first.json());
+    t.strictSame((await other.server.app.inject(url)).json(), first.json());
+    t.ok(
+      await eventually(async () => (await details(other, "videoCache"))["hits"] === 1),
+      "one has loaded it for both",
+    );
+    t.match(await details(other, "videoCache"), { loads: 0 });
+    const pages = (of: LocalClips) => of.server.app.inject("/api/v1/videos?limit=1");
+    const page = await pages(app);
+    const { etag } = page.headers;
+    const again = await other.server.app.inject({ url: "/api/v1/videos?limit=1", headers: { "if-none-match": etag } });
+    t.strictSame([again.statusCode, again.headers["cache-status"]], [304, "steward; hit"]);
+    const added = (await post(app, { ...VIDEO, title: "newer" })).json<Video>();
+    t.equal((await pages(app)).json<VideoPage>().items[0]?.id, added.id);
+    t.ok(await eventually(async () => (await pages(other)).json<VideoPage>().items[0]?.id === added.id));
+    const metrics = (await app.server.app.inject("/metrics")).body;
+    t.match(metrics, /^steward_cache_lookups_total\{.*"videoCache".*\} \d+$/m);
+    t.match(metrics, /^steward_rate_limit_decisions_total\{.*"upload".*\} [1-9]\d*$/m);
     if (redis.server === undefined) return; // a Redis of somebody else is not ours to kill
     await redis.server.kill();
-    const third = await app.server.app.inject(url);
-    t.equal(third.statusCode, 200);
-    t.equal(third.headers["x-cache"], "down");
+    t.equal((await app.server.app.inject(url)).statusCode, 200);
+    t.equal((await pages(app)).statusCode, 200);
+    await app.server.app.inject("/api/v1/videos/00000000-0000-4000-8000-000000000001");
+    t.match((await app.server.app.inject("/health/cache")).json(), { status: "degraded" });
     t.equal((await app.server.app.inject("/readyz")).statusCode, 200);
     await redis.server.restart();
     t.ok(
-      await eventually(async () => (await app.server.app.inject(url)).headers["x-cache"] === "hit"),
+      await eventually(async () => {
+        await app.running.probe();
+        return (await app.server.app.inject("/health/cache")).json<{ status: string }>().status === "healthy";
+      }),
       "it is used again",
     );
   },
 );
+
+t.test("an address that asks too often gets 429 with a time to come back, before its token is looked at", async (t) => {
+  const path = process.env["PATH"];
+  process.env["PATH"] = "/nowhere"; // what others have counted in a Redis is not meant
+  t.teardown(() => (process.env["PATH"] = path));
+  await using app = await LocalClips.start({ DATABASE_URL: database.url, CLIPS_ADMIN_TOKEN: "a-token-for-the-tests" });
+  const rotate = (token: string) =>
+    app.server.app.inject({
+      method: "POST",
+      url: "/api/v1/crypto/rotate",
+      headers: { authorization: `Bearer ${token}` },
+      payload: { backend: "none" },
+    });
+  for (let i = 0; i < 60; i++) t.equal((await rotate(`guess ${i}`)).statusCode, 401);
+  const refused = await rotate("a-token-for-the-tests");
+  t.equal(refused.statusCode, 429);
+  t.match(Number(refused.headers["retry-after"]) > 0, true);
+});
 
 t.test("a database that goes away is a 503 with a time to come back, and comes back by itself", async (t) => {
   await using own = await startPostgres();
@@ -134,9 +182,8 @@ t.test("data comes from origins on the allow list, and from no other", async (t)
   t.equal((await data(`${upstream.origin.replace("127.0.0.1", "127.0.0.2")}/`)).statusCode, 403);
   t.equal((await data(`${upstream.origin}/large`)).statusCode, 502);
   t.equal((await data(`${upstream.origin}/reset`)).statusCode, 502);
-  await using closed = await LocalClips.start({ DATABASE_URL: database.url });
   t.equal(
-    (await closed.server.app.inject({ url: "/api/data", query: { url: upstream.origin } })).statusCode,
+    (await plain.server.app.inject({ url: "/api/data", query: { url: upstream.origin } })).statusCode,
     403,
     "the list is empty by default",
   );
@@ -183,8 +230,7 @@ t.test("a drain lets requests finish, closes idle connections, and takes no new 
 });
 
 t.test("the front page shows what runs, to people and to programs", async (t) => {
-  await using app = await LocalClips.start({ DATABASE_URL: database.url });
-  const page = await fetch(`${app.url}/`, { headers: { accept: "text/html,application/xhtml+xml,*/*;q=0.8" } });
+  const page = await fetch(`${plain.url}/`, { headers: { accept: "text/html,application/xhtml+xml,*/*;q=0.8" } });
   t.equal(page.headers.get("content-type"), "text/html; charset=utf-8");
   t.match(page.headers.get("content-security-policy"), /default-src 'none'/);
   const html = await page.text();
@@ -193,11 +239,11 @@ t.test("the front page shows what runs, to people and to programs", async (t) =>
     ">http<",
     ">crypto<",
     ">server<",
-    `${app.url}/api/v1/crypto/encrypt`,
-    `curl -s ${app.url}/api/v1/videos`,
+    `${plain.url}/api/v1/crypto/encrypt`,
+    `curl -s ${plain.url}/api/v1/videos`,
   ])
     t.ok(html.includes(words), words);
-  const overview = await fetch(`${app.url}/`, { headers: { accept: "application/json" } }).then((response) =>
+  const overview = await fetch(`${plain.url}/`, { headers: { accept: "application/json" } }).then((response) =>
     response.json(),
   );
   t.match(overview, { name: "Clips", status: "healthy", links: { ready: "/readyz" } });

@@ -8,18 +8,24 @@ import { sql } from "drizzle-orm";
 import t from "tap";
 import { CertificateAuthority, type IssuedCertificate } from "@steward/crypto/pki";
 import type { Problem } from "@steward/fastify";
-import { postgresForTests, startPostgres } from "@steward/testing/servers";
+import { postgresForTests } from "@steward/testing/servers";
+import { audit } from "../../src/audit.ts";
 import { crypto, db } from "../../src/resources.ts";
 import type { OpenSecret, SecretEntry } from "../../src/secrets/secrets.ts";
 import { eventually, Folder, LocalClips } from "./clips.ts";
 
 const database = await postgresForTests();
-t.teardown(() => database[Symbol.asyncDispose]());
 
 const ADMIN_TOKEN = "a-token-for-the-tests";
 const ENV = { DATABASE_URL: database.url, CLIPS_ADMIN_TOKEN: ADMIN_TOKEN };
 const DATA = Buffer.from("4111 1111 1111 1111").toString("base64");
 const AAD = Buffer.from("user 7").toString("base64");
+// Two instances for all tests that need no settings of their own.
+const one = await LocalClips.start(ENV);
+const two = await LocalClips.start(ENV);
+t.teardown(async () => {
+  for (const each of [one, two, database]) await each[Symbol.asyncDispose]();
+});
 
 interface Answer {
   readonly backend: string;
@@ -57,35 +63,33 @@ function changed(message: string, at: number): string {
 }
 
 t.test("every backend reads what it wrote, or verifies what it signed", async (t) => {
-  await using app = await LocalClips.start(ENV);
   for (const backend of ["aes", "cbc", "rsa"]) {
-    const { message, keyId } = await encrypt(app, backend, AAD);
+    const { message, keyId } = await encrypt(one, backend, AAD);
     t.notMatch(Buffer.from(message, "base64").toString("latin1"), "4111");
-    t.strictSame((await call(app, "decrypt", { backend, message, aad: AAD })).body, { backend, keyId, data: DATA });
+    t.strictSame((await call(one, "decrypt", { backend, message, aad: AAD })).body, { backend, keyId, data: DATA });
   }
   for (const backend of ["tokens", "signing"]) {
-    const signed = await call(app, "sign", { backend, data: DATA });
+    const signed = await call(one, "sign", { backend, data: DATA });
     const { signature, keyId } = signed.body;
-    const verified = await call(app, "verify", { backend, data: DATA, signature });
+    const verified = await call(one, "verify", { backend, data: DATA, signature });
     t.strictSame(verified.body, { backend, keyId, valid: true });
   }
   const large = randomBytes(1024 * 1024).toString("base64");
-  const { body } = await call(app, "encrypt", { backend: "rsa", data: large });
-  t.equal((await call(app, "decrypt", { backend: "rsa", message: body.message })).body.data, large, "of any length");
-  t.equal((await call(app, "encrypt", { backend: "aes", data: `${large}${large}` })).status, 413);
+  const { body } = await call(one, "encrypt", { backend: "rsa", data: large });
+  t.equal((await call(one, "decrypt", { backend: "rsa", message: body.message })).body.data, large, "of any length");
+  t.equal((await call(one, "encrypt", { backend: "aes", data: `${large}${large}` })).status, 413);
 });
 
 t.test("what was changed is refused in one and the same way, whatever was changed", async (t) => {
-  await using app = await LocalClips.start(ENV);
   for (const backend of ["aes", "cbc", "rsa"]) {
-    const { message } = await encrypt(app, backend, AAD);
+    const { message } = await encrypt(one, backend, AAD);
     const attempts = [
       { backend, message: changed(message, -1), aad: AAD },
       { backend, message: changed(message, 8), aad: AAD },
       { backend, message },
       { backend, message, aad: DATA },
     ];
-    const refusals = await Promise.all(attempts.map((attempt) => call(app, "decrypt", attempt)));
+    const refusals = await Promise.all(attempts.map((attempt) => call(one, "decrypt", attempt)));
     for (const { status, body, headers } of refusals) {
       t.equal(status, 400);
       t.equal(headers["content-type"], "application/problem+json; charset=utf-8");
@@ -94,22 +98,21 @@ t.test("what was changed is refused in one and the same way, whatever was change
     t.equal(new Set(refusals.map(({ body }) => body.detail)).size, 1);
   }
   for (const backend of ["tokens", "signing"]) {
-    const { signature } = (await call(app, "sign", { backend, data: DATA })).body;
+    const { signature } = (await call(one, "sign", { backend, data: DATA })).body;
     for (const attempt of [
       { backend, data: DATA, signature: changed(signature, -1) },
       { backend, data: AAD, signature },
     ])
-      t.match(await call(app, "verify", attempt), { status: 400, body: { code: "CRYPTO_AUTHENTICATION_FAILED" } });
+      t.match(await call(one, "verify", attempt), { status: 400, body: { code: "CRYPTO_AUTHENTICATION_FAILED" } });
   }
 });
 
 t.test("a key that is unknown, disabled or destroyed is told apart, for its id stands in the message", async (t) => {
-  await using app = await LocalClips.start(ENV);
-  const { message, keyId } = await encrypt(app);
-  const decrypt = (text: string) => call(app, "decrypt", { backend: "aes", message: text });
+  const { message, keyId } = await encrypt(one);
+  const decrypt = (text: string) => call(one, "decrypt", { backend: "aes", message: text });
   t.match(await decrypt(changed(message, 3)), { status: 404, body: { code: "CRYPTO_KEY_UNKNOWN" } });
-  await rotate(app, "aes");
-  const keys = app.running.get(crypto).keys("aes");
+  await rotate(one, "aes");
+  const keys = one.running.get(crypto).keys("aes");
   await keys.disable(keyId);
   t.match(await decrypt(message), { status: 409, body: { code: "CRYPTO_KEY_DISABLED" } });
   await keys.destroy(keyId);
@@ -117,7 +120,6 @@ t.test("a key that is unknown, disabled or destroyed is told apart, for its id s
 });
 
 t.test("input that is not exactly right is 422, and says where", async (t) => {
-  await using app = await LocalClips.start(ENV);
   const message = "String should be base64 with padding, without spaces";
   for (const [action, body, path] of [
     ["encrypt", { data: "aGVsbG8" }, "body.data"],
@@ -126,7 +128,7 @@ t.test("input that is not exactly right is 422, and says where", async (t) => {
     ["encrypt", { data: DATA, aad: "_-==" }, "body.aad"],
     ["decrypt", { message: "%" }, "body.message"],
   ] as const)
-    t.match(await call(app, action, { backend: "aes", ...body }), {
+    t.match(await call(one, action, { backend: "aes", ...body }), {
       status: 422,
       body: { errors: [{ path, code: "base64", message }] },
     });
@@ -136,9 +138,9 @@ t.test("input that is not exactly right is 422, and says where", async (t) => {
     ["encrypt", { backend: "aes", data: DATA, key: DATA }],
     ["verify", { backend: "tokens", data: DATA }],
   ] as const)
-    t.match(await call(app, action, body), { status: 422, body: { detail: "the input is not valid" } });
+    t.match(await call(one, action, body), { status: 422, body: { detail: "the input is not valid" } });
   for (const text of ["", "AgE=", randomBytes(40).fill(9, 0, 1).toString("base64")])
-    t.match(await call(app, "decrypt", { backend: "aes", message: text }), {
+    t.match(await call(one, "decrypt", { backend: "aes", message: text }), {
       status: 400,
       body: { code: "CRYPTO_MESSAGE_INVALID" },
     });
@@ -147,7 +149,6 @@ t.test("input that is not exactly right is 422, and says where", async (t) => {
 t.test(
   "a backend that does not exist is 404, one for something else 400, and keysets of Clips' own do not exist",
   async (t) => {
-    await using app = await LocalClips.start(ENV);
     for (const backend of ["nobody", "secrets", "lookup", "__proto__", "toString"])
       for (const [action, body] of [
         ["encrypt", { data: DATA }],
@@ -155,19 +156,17 @@ t.test(
         ["sign", { data: DATA }],
         ["verify", { data: DATA, signature: DATA }],
       ] as const)
-        t.match(await call(app, action, { ...body, backend }), {
+        t.match(await call(one, action, { ...body, backend }), {
           status: 404,
           body: { code: "CRYPTO_KEYSET_UNKNOWN" },
         });
     const misused = { status: 400, body: { code: "CRYPTO_KEYSET_MISUSED" } };
-    t.match(await call(app, "encrypt", { backend: "tokens", data: DATA }), misused);
-    t.match(await call(app, "sign", { backend: "aes", data: DATA }), misused);
+    t.match(await call(one, "encrypt", { backend: "tokens", data: DATA }), misused);
+    t.match(await call(one, "sign", { backend: "aes", data: DATA }), misused);
   },
 );
 
 t.test("keys rotate while two instances run: both read old and new, and new messages have the new key", async (t) => {
-  await using one = await LocalClips.start(ENV);
-  await using two = await LocalClips.start(ENV);
   for (const backend of ["aes", "rsa"]) {
     const before = await encrypt(one, backend);
     const keyId = await rotate(one, backend);
@@ -191,31 +190,29 @@ t.test("keys rotate while two instances run: both read old and new, and new mess
 });
 
 t.test("a new key first only reads, unless it is wanted at once", async (t) => {
-  await using app = await LocalClips.start(ENV);
-  const before = await encrypt(app, "cbc");
+  const before = await encrypt(one, "cbc");
   const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
-  const { body } = await call(app, "rotate", { backend: "cbc" }, headers);
+  const { body } = await call(one, "rotate", { backend: "cbc" }, headers);
   t.equal(body.primary, false);
   t.not(body.keyId, before.keyId);
-  t.equal((await encrypt(app, "cbc")).keyId, before.keyId);
-  await rotate(app, "cbc");
-  t.equal((await encrypt(app, "cbc")).keyId, body.keyId);
+  t.equal((await encrypt(one, "cbc")).keyId, before.keyId);
+  await rotate(one, "cbc");
+  t.equal((await encrypt(one, "cbc")).keyId, body.keyId);
 });
 
 t.test("only who knows the token of the administrator rotates keys", async (t) => {
-  await using app = await LocalClips.start(ENV);
-  const { keyId } = await encrypt(app);
+  const { keyId } = await encrypt(one);
   const input = { backend: "aes", immediate: true };
   for (const authorization of ["", "Bearer", "Bearer wrong", `Basic ${ADMIN_TOKEN}`, `Bearer ${ADMIN_TOKEN}x`]) {
-    const refused = await call(app, "rotate", input, { authorization });
+    const refused = await call(one, "rotate", input, { authorization });
     t.equal(refused.status, 401);
     t.match(refused.headers["www-authenticate"], /^Bearer/);
   }
-  t.equal((await encrypt(app)).keyId, keyId);
+  t.equal((await encrypt(one)).keyId, keyId);
   await using closed = await LocalClips.start({ DATABASE_URL: database.url });
   t.equal((await call(closed, "rotate", input, { authorization: "Bearer undefined" })).status, 403);
   const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
-  t.equal((await call(app, "rotate", { backend: "nobody" }, headers)).status, 404);
+  t.equal((await call(one, "rotate", { backend: "nobody" }, headers)).status, 404);
 });
 
 async function store(app: LocalClips, name: string, value: string): Promise<SecretEntry> {
@@ -241,8 +238,6 @@ async function valued(app: LocalClips, value: string): Promise<string[]> {
 }
 
 t.test("secrets are found by name and value, also by another instance and after their keys have rotated", async (t) => {
-  await using one = await LocalClips.start(ENV);
-  await using two = await LocalClips.start(ENV);
   const [name, value] = [`mail ${randomBytes(4).toString("hex")}`, `hush ${randomBytes(4).toString("hex")}`];
   const before = await store(one, name, value);
   t.notOk("value" in before);
@@ -264,11 +259,26 @@ t.test("secrets are found by name and value, also by another instance and after 
   t.equal((await one.server.app.inject({ method: "POST", url: "/api/v1/secrets", payload: { name } })).statusCode, 422);
 });
 
+t.test("who changed keys and who read a secret is kept, in entries that verify", async (t) => {
+  const secret = await store(one, "read by whom", "x");
+  await open(one, secret);
+  await rotate(one, "tokens");
+  const client = one.running.get(db);
+  const recorded = async () => {
+    const found = await client.execute<{ readonly line: string }>(
+      sql`select concat_ws(' ', actor, action, target) as line from clips_audit`,
+    );
+    return found.map(({ line }) => line);
+  };
+  const wanted = [`anonymous secret.read secret:${secret.id}`, "administrator key.added keyset:crypto/tokens"];
+  t.ok(await eventually(async () => (await recorded()).filter((line) => wanted.includes(line)).length >= 2));
+  t.match(await one.running.get(audit).verify(), { intact: true, problems: [] });
+});
+
 t.test("the table tells nothing of a secret, and a value moved to another row does not open", async (t) => {
-  await using app = await LocalClips.start(ENV);
-  const first = await store(app, "first name", "first value");
-  const second = await store(app, "second name", "second value");
-  const client = app.running.get(db);
+  const first = await store(one, "first name", "first value");
+  const second = await store(one, "second name", "second value");
+  const client = one.running.get(db);
   const rows = await client.execute(
     sql`select encode(name || name_hash || value || value_hash, 'escape') as all from secrets`,
   );
@@ -276,7 +286,7 @@ t.test("the table tells nothing of a secret, and a value moved to another row do
   await client.execute(
     sql`update secrets set value = (select value from secrets where id = ${first.id}) where id = ${second.id}`,
   );
-  const moved = await app.server.app.inject(`/api/v1/secrets/${second.id}`);
+  const moved = await one.server.app.inject(`/api/v1/secrets/${second.id}`);
   t.equal(moved.statusCode, 500, "the store is wrong, not the caller");
   t.notMatch(moved.body, /first value|CRYPTO/);
   await client.execute(sql`delete from secrets where id in (${first.id}, ${second.id})`);
@@ -284,8 +294,12 @@ t.test("the table tells nothing of a secret, and a value moved to another row do
 
 t.test("the key that wraps the others is made once, for its owner only, and read again", async (t) => {
   await using folder = await Folder.make();
-  await using own = await startPostgres();
-  const env = { DATABASE_URL: own.url, DATA_DIR: folder.path, CLIPS_KEK: "" };
+  const own = `clips_${process.pid}`;
+  const client = one.running.get(db);
+  await client.execute(sql.raw(`create database ${own}`));
+  t.teardown(() => client.execute(sql.raw(`drop database ${own} with (force)`)));
+  const url = Object.assign(new URL(database.url), { pathname: `/${own}` });
+  const env = { DATABASE_URL: url.href, DATA_DIR: folder.path, CLIPS_KEK: "" };
   const file = join(folder.path, "kek");
   const secret = await (async () => {
     const started = await Promise.all([LocalClips.start(env), LocalClips.start(env)]);
@@ -332,12 +346,11 @@ t.test("the key that wraps the others is made once, for its owner only, and read
   await t.rejects(LocalClips.start(env), /does not hold a key of 32 bytes/);
 });
 
-t.test("/health/security shows the keys and what uses them", async (t) => {
-  await using app = await LocalClips.start(ENV);
-  const response = await app.server.app.inject("/health/security");
+t.test("/health/security shows the keys, what uses them, and the limits", async (t) => {
+  const response = await one.server.app.inject("/health/security");
   t.equal(response.statusCode, 200);
   const { resources } = response.json<{ resources: { name: string; status: string }[] }>();
-  t.strictSame(resources.map(({ name }) => name).sort(), ["crypto", "kek", "secrets"]);
+  t.strictSame(resources.map(({ name }) => name).sort(), ["audit", "crypto", "kek", "limiter", "secrets"]);
   t.ok(resources.every(({ status }) => status === "healthy"));
 });
 

