@@ -96,8 +96,10 @@ export class QueryWork extends ConnectionUse implements Runner {
     this.fail(error);
   }
 
+  /** From here on the connection may run another query: it is no longer ours to cancel. */
   #giveBack(): void {
     const { connection } = this;
+    this.connection = undefined;
     if (connection !== undefined) this.source.release(connection);
   }
 

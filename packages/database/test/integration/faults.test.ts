@@ -131,6 +131,18 @@ t.test("calls that wait for a connection when the circuit opens are refused with
   t.same([...new Set(waited.map(({ code }) => code))], ["CIRCUIT_OPEN"]);
 });
 
+t.test("a query that fails hands its connection on unharmed to one that waits for it", async (t) => {
+  await using proxy = await startFaultProxy({ target: server.url });
+  await using manager = await open(proxy);
+  const { $client: sql } = manager.client;
+  await sql`select 1`;
+  await proxy.refuse(); // of ten places, there are connections for those that are up
+  const failing = Array.from({ length: 10 }, () => failure(sql`select 1 / 0`));
+  const waiting = Array.from({ length: 10 }, async () => (await sql`select pg_sleep(0.01), 1 as one`)[0]?.["one"]);
+  t.same([...new Set((await Promise.all(failing)).map(({ code }) => code))], ["22012"]);
+  t.same([...new Set(await Promise.all(waiting))], [1]);
+});
+
 t.test("reset of all connections: no call takes long, and only what was in flight is lost", async (t) => {
   const { load, isWellAgain, unsettled } = await underLoad(async (proxy) => proxy.reset(), 1_000);
   t.equal(unsettled, 0);

@@ -1,6 +1,6 @@
 import { StewardError, type Clock, type Timer } from "@steward/core";
 import type { Command, Redis } from "ioredis";
-import { readsOnly } from "../client/commands.ts";
+import { readsOnly, routeOf } from "../client/commands.ts";
 import { openLink } from "../connection/link.ts";
 import { outcomeUnknown } from "../connection/outcome.ts";
 import { nodePlan, type LinkPlan } from "../connection/plan.ts";
@@ -113,7 +113,7 @@ export class NodeWatch {
     commandQueue.clear();
     for (const command of commands) {
       const again = !command.inTransaction && (readsOnly(command) || resend.has(command.name.toLowerCase()));
-      if (!command.isSettled) counts[again ? "resent" : "unknown"]++;
+      if (!command.isSettled && !isOwn(command)) counts[again ? "resent" : "unknown"]++;
       command.reject(again ? new Error(NOT_SENT) : outcomeUnknown(resource, command, undefined));
     }
   }
@@ -186,4 +186,9 @@ export class NodeWatch {
     while (this.redis.commandQueue.length > 0 && clock.now() < until) await clock.sleep(1);
     if (this.redis.status === "ready") this.redis.disconnect(true);
   }
+}
+
+/** The driver's own words to a node (READONLY, QUIT, CLIENT SETINFO): no caller waits for them, and they change no data. */
+function isOwn(command: Command): boolean {
+  return command.name === "client" || routeOf(command) === "refused";
 }

@@ -131,8 +131,11 @@ t.test(
     for (const { proxy } of proxies) proxy.dropReplies();
     const calls = Promise.allSettled(Array.from({ length: 100 }, () => patient.client.incr("lost")));
     await until(async () => (await direct.client.get("lost")) === "100", "the node ran them all");
+    // What the driver itself has to say to a node is nobody's call, and is not counted as one.
+    const own = patient.client.nodes("master").map((node) => t.rejects(node.readonly()));
     for (const { proxy } of proxies) await proxy.heal();
     for (const { proxy } of proxies) proxy.reset();
+    await Promise.all(own);
     t.ok((await calls).every((one) => one.status === "rejected" && one.reason.code === "REDIS_OUTCOME_UNKNOWN"));
     t.equal(patient.stats()["unknown"], 100);
     await until(() => patient.client.get("lost").then((value) => value === "100"), "each ran once");
