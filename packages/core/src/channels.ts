@@ -3,6 +3,7 @@ import { currentContext } from "./context.ts";
 import type { BreakerState } from "./guard/breaker-state.ts";
 import type { HealthStatus } from "./health/status.ts";
 import type { Phase } from "./lifecycle/phase.ts";
+import type { RequestEvent } from "./request-event.ts";
 
 /** Names of all `node:diagnostics_channel` channels that Steward publishes to. They cost nothing unheard. */
 export const CHANNELS = {
@@ -36,6 +37,8 @@ export const CHANNELS = {
   unhandled: "steward:unhandled",
   /** A server that does not speak HTTP/1 got a request or a connection: {@link ServingEvent}. */
   serving: "steward:server:serving",
+  /** A server got a request over HTTP, and once more when its response is closed: {@link RequestEvent}. */
+  request: "steward:server:request",
 } as const;
 
 /** A resource went from one phase to another. */
@@ -249,6 +252,7 @@ const ofContainers = {
   shutdown: channel(CHANNELS.shutdown),
 };
 const serving = channel(CHANNELS.serving);
+const request = channel(CHANNELS.request);
 const config = channel(CHANNELS.config);
 const auth = channel(CHANNELS.auth);
 const key = channel(CHANNELS.key);
@@ -293,6 +297,16 @@ export function publishEvent<K extends keyof ContainerEvents>(kind: K, event: Co
 /** Publishes that a credential is exposed in transit. */
 export function publishExposure(event: ExposureEvent): void {
   if (exposure.hasSubscribers) exposure.publish(event);
+}
+
+/** Whether somebody listens to requests; the event is made only then. */
+export function requestsAreHeard(): boolean {
+  return request.hasSubscribers;
+}
+
+/** Publishes that a request has come, or is over. */
+export function publishRequest(event: RequestEvent): void {
+  request.publish(event);
 }
 
 /** Publishes what became of a configuration. */

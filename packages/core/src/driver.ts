@@ -5,8 +5,10 @@ export {
   publishConfig,
   publishKey,
   publishKeyUse,
+  publishRequest,
   publishServing,
   publishUnhandled,
+  requestsAreHeard,
 } from "./channels.ts";
 export type { ApplyChange } from "./definition/spec.ts";
 export { brand, CORE_CODES, describeError, notForUsers } from "./errors.ts";

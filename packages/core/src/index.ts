@@ -72,5 +72,6 @@ export type {
 } from "./ports/security.ts";
 export type { PubSub, RedisArgument, RedisCommand, RedisCommands, RedisRunner, SqlRunner } from "./ports/storage.ts";
 export { grpcStatusOf, httpStatusOf, publicError, type PublicError } from "./public-error.ts";
+export type { RequestEnd, RequestEvent, RequestSpan } from "./request-event.ts";
 export { Secret, type SecretSource } from "./secret.ts";
 export { systemClock, type Clock, type Timer } from "./time/clock.ts";

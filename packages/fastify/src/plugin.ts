@@ -9,11 +9,13 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastif
 import plugin from "fastify-plugin";
 import {
   problemSchema,
+  RequestEvents,
   requestIdFrom,
   RequestMetrics,
   Serving,
   Validators,
   type AppContext,
+  type RequestFacts,
   type ServingStats,
 } from "@steward/server";
 import { accessLog } from "./app/access-log.ts";
@@ -71,7 +73,7 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
     validators: () => (validators ??= new Validators(app.getSchemas())),
   };
   setContext(app, context);
-  app.decorate("steward", stewardOf(serving, options.requestMetrics === false ? undefined : measureRequests(app)));
+  app.decorate("steward", stewardOf(serving, followRequests(app, options)));
   app.decorateRequest(lifeKey, null);
   if (dependencies !== undefined) depend(app, dependencies as {}); // checked by the route that gets them
   if (requestId !== false) echoRequestId(app, requestId);
@@ -124,14 +126,20 @@ export function withInputs<Open extends string, const B extends readonly Binding
   return { container: container as Container<never>, inputs }; // all inputs are given, the signature says
 }
 
-/** Times every request of an app, with or without needs, from its first hook on. */
-function measureRequests(app: FastifyInstance): MetricsSource {
-  const metrics = new RequestMetrics<FastifyRequest>({
+/** Times and announces every request of an app, with or without needs, from its first hook on. */
+function followRequests(
+  app: FastifyInstance,
+  { accessLog: log = {}, requestMetrics }: StewardOptions,
+): MetricsSource | undefined {
+  const facts: RequestFacts<FastifyRequest> = {
     route: (request) => request.routeOptions.url,
     failure: (request) => lifeOf(request)?.failure,
-  });
+  };
+  const metrics = requestMetrics === false ? undefined : new RequestMetrics(facts);
+  const events = new RequestEvents(facts, log === false ? undefined : log.redact);
   app.addHook("onRequest", (request, reply, done) => {
-    metrics.begin(request, request.raw, reply.raw);
+    metrics?.begin(request, request.raw, reply.raw);
+    events.begin(request, request.id, request.raw, reply.raw);
     done();
   });
   return metrics;

@@ -68,6 +68,7 @@ export { rootOf } from "./route/root.ts";
 export { Route, type AppContext, type RouteOptions } from "./route/route.ts";
 export { sessionCookie, type SessionKey } from "./route/session-key.ts";
 export { strictQuery } from "./route/strict-query.ts";
+export { RequestEvents } from "./trace/request-events.ts";
 export { Schemes, securityOf } from "./security/document.ts";
 export type { OwnScheme } from "./security/own-scheme.ts";
 export type { OAuthFlow, Scheme, SchemeDocument } from "./security/scheme.ts";

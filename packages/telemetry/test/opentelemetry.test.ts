@@ -1,4 +1,4 @@
-import { context, ROOT_CONTEXT, SpanStatusCode, trace, type ContextManager } from "@opentelemetry/api";
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type ContextManager } from "@opentelemetry/api";
 import {
   AggregationTemporality,
   DataPointType,
@@ -9,12 +9,19 @@ import {
 } from "@opentelemetry/sdk-metrics";
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import { AsyncLocalStorage } from "node:async_hooks";
+import { channel } from "node:diagnostics_channel";
 import { container } from "@steward/container";
-import { Guard, resource, runWithContext } from "@steward/core";
+import { CHANNELS, Guard, resource, runWithContext, type RequestEnd, type RequestEvent } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import { Meter } from "../src/index.ts";
-import { metricProducer, parseTraceparent, traceparentOf, traceResources } from "../src/opentelemetry.ts";
+import {
+  metricProducer,
+  parseTraceparent,
+  traceparentOf,
+  traceRequests,
+  traceResources,
+} from "../src/opentelemetry.ts";
 
 class Tracing implements Disposable {
   readonly exporter = new InMemorySpanExporter();
@@ -170,6 +177,103 @@ t.test("without a context of ours a call belongs to OpenTelemetry's active span"
   const request = tracing.tracer.startSpan("request");
   await context.with(trace.setSpan(context.active(), request), () => guard.run(() => Promise.resolve(1)));
   t.equal(tracing.exporter.getFinishedSpans()[0]?.parentSpanContext?.spanId, request.spanContext().spanId);
+});
+
+/** A request as servers announce it; `over` ends it. */
+class Announced {
+  readonly event: { -readonly [K in keyof RequestEvent]: RequestEvent[K] };
+
+  constructor(changes: Partial<RequestEvent> = {}) {
+    this.event = {
+      requestId: "id",
+      method: "GET",
+      scheme: "http",
+      url: "/videos/7",
+      httpVersion: "1.1",
+      host: "api.example:8080",
+      userAgent: "curl/8",
+      peer: { address: "10.0.0.1", port: 5_000 },
+      traceContext: undefined,
+      traceState: undefined,
+      end: undefined,
+      ...changes,
+    };
+    channel(CHANNELS.request).publish(this.event);
+  }
+
+  over(end: Partial<RequestEnd>): void {
+    this.event.end = { route: "/videos/:id", status: 200, errorType: undefined, ...end };
+    channel(CHANNELS.request).publish(this.event);
+  }
+}
+
+t.test("a request is a server span by the conventions for HTTP, below the span of its caller", async (t) => {
+  context.setGlobalContextManager(new StorageContexts());
+  t.teardown(() => context.disable());
+  using tracing = new Tracing();
+  const last = (): object | undefined => tracing.exporter.getFinishedSpans().at(-1);
+  const tracingRequests = traceRequests(tracing.tracer, { requests: ({ url }) => url !== "/livez" });
+  const request = new Announced({
+    url: "/videos/7?token=***",
+    traceContext: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
+    traceState: "vendor=1",
+  });
+  const { span } = request.event;
+  const active = await span?.run(async () => trace.getActiveSpan()?.spanContext().spanId);
+  t.equal(span?.traceContext, `00-${"a".repeat(32)}-${active}-01`, "what it calls belongs to it");
+  const guard = new Guard({ resource: "db", clock: new FakeClock() });
+  await runWithContext({ traceContext: span?.traceContext }, () => guard.run(() => Promise.resolve(1)));
+  t.match(last(), { name: "call db", parentSpanContext: { spanId: active } });
+  request.over({});
+  t.match(last(), {
+    name: "GET /videos/:id",
+    kind: SpanKind.SERVER,
+    parentSpanContext: { spanId: "b".repeat(16), isRemote: true },
+    status: { code: SpanStatusCode.UNSET },
+  });
+  t.equal(tracing.exporter.getFinishedSpans().at(-1)?.spanContext().traceState?.serialize(), "vendor=1");
+  t.strictSame(tracing.exporter.getFinishedSpans().at(-1)?.attributes, {
+    "http.request.method": "GET",
+    "url.scheme": "http",
+    "url.path": "/videos/7",
+    "url.query": "token=***",
+    "network.protocol.version": "1.1",
+    "user_agent.original": "curl/8",
+    "network.peer.address": "10.0.0.1",
+    "network.peer.port": 5_000,
+    "server.address": "api.example",
+    "server.port": 8_080,
+    "http.route": "/videos/:id",
+    "http.response.status_code": 200,
+  });
+  const ends = [
+    [{ status: 404, route: undefined }, SpanStatusCode.UNSET, undefined, "GET"],
+    [{ status: 503, errorType: "503" }, SpanStatusCode.ERROR, "503", "GET /videos/:id"],
+    [{ status: 200, errorType: "TypeError" }, SpanStatusCode.ERROR, "TypeError", "GET /videos/:id"],
+    [{ status: undefined, errorType: "CALL_ABORTED" }, SpanStatusCode.UNSET, "CALL_ABORTED", "GET /videos/:id"],
+  ] as const;
+  for (const [end, code, type, name] of ends) {
+    new Announced().over(end);
+    t.match(last(), { name, status: { code }, attributes: { "error.type": type }, parentSpanContext: undefined });
+  }
+  new Announced({ method: "BREW", host: "[::1]:80" }).over({});
+  t.match(last(), {
+    name: "HTTP /videos/:id",
+    attributes: {
+      "http.request.method": "_OTHER",
+      "http.request.method_original": "BREW",
+      "server.address": "::1",
+    },
+  });
+  const count = tracing.names().length;
+  new Announced({ url: "/livez" }).over({});
+  t.equal(tracing.names().length, count, "one that gets none");
+  const open = new Announced();
+  tracingRequests[Symbol.dispose]();
+  t.equal(tracing.names().length, count + 1, "what is under way ends");
+  open.over({});
+  new Announced().over({});
+  t.equal(tracing.names().length, count + 1, "nothing is listened to any more");
 });
 
 t.test("nothing is listened to any more after disposal, and what is under way ends", async (t) => {

@@ -306,7 +306,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "anything assertShape brand breakerSchema callRules certNeedsKey checkOptions checkShape countSchema defineDriver",
       "describeError eitherSchema flag func funcOr functionSchema givenSchema hasMethods isFunction isLoopback listOf",
       "literalOr maskUrl sqlKeyword tablesOnce milliseconds msSchema nearest notForUsers oneOf parseOptions pemSchema",
-      "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishServing publishUnhandled recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
+      "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled requestsAreHeard recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
       "aborted backendsAtWork backoffMs bearerCheck withJitter connectTls describeConnectError reconnectSchema tlsFor tlsSchema tlsSettingsSchema SilenceWatch",
       "sleepOn stewardErrorIn text textSchema timingWheelOf usualVerdict wholeNumber withMethods withTimeout",
       "Exposures GuardedUse Histogram Manager OptionsError TimeoutReached TimerEntry TimingWheel",
@@ -939,7 +939,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [
-      "allNeeds discardStream ConnectionRoom InvalidInput RequestLife RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo bodyOf",
+      "allNeeds discardStream ConnectionRoom InvalidInput RequestLife RequestEvents RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo bodyOf",
       "clientStatusOf describe events formShape idempotencyShape jsonSchemaOf loggable parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
       "requestIdRule requestShare rootOf security securityOf serverError sessionCookie strictQuery unauthenticated urlMask uuid7",
     ],
@@ -987,6 +987,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     module: openTelemetry,
     takes: {
       traceResources: { call: (options) => openTelemetry.traceResources({} as never, options), wrong: [{ calls: 1 }] },
+      traceRequests: { call: (options) => openTelemetry.traceRequests({} as never, options), wrong: [{ requests: 1 }] },
       metricProducer: { call: (options) => openTelemetry.metricProducer([], options), wrong: [{ onProblem: 1 }] },
     },
     none: ["parseTraceparent traceparentOf"],

@@ -1,4 +1,4 @@
-import { runWithContext, StewardError, systemClock } from "@steward/core";
+import { StewardError, systemClock } from "@steward/core";
 import { isThenable } from "@steward/core/container";
 import { loggable } from "../log/loggable.ts";
 import { answerTo } from "../problem/problem.ts";
@@ -39,7 +39,7 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
    * @param repliesLater True where a result of `undefined` means that the answer comes from a callback.
    */
   handle(route: Needing, handler: AnyHandler, repliesLater: boolean): unknown {
-    return runWithContext(this, () => {
+    return this.within(() => {
       this.running++;
       try {
         const resolving = this.#prepare(route);
@@ -150,7 +150,7 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
     this.time();
     this.running++;
     try {
-      return await runWithContext(this, async () => {
+      return await this.within(async () => {
         await route.resolve(this as never); // as in `handle`
         return (await call(this.resolved as never)) as never; // `handler` has checked the needs
       });
@@ -171,7 +171,7 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
   commit(sent?: () => SentAnswer): Promise<void> | undefined {
     const scope = this.scope;
     const isDue = this.outcome?.kind !== "failed" && scope !== undefined && !scope.settlesAtOnce;
-    const committing = isDue ? runWithContext(this, () => scope.settle()) : undefined;
+    const committing = isDue ? this.within(() => scope.settle()) : undefined;
     const kept = this.#kept;
     return sent === undefined || kept === undefined ? committing : this.#keep(kept, committing, sent());
   }
@@ -242,7 +242,7 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
     socket.on("close", () => this.responseOver());
     this.running++;
     try {
-      await runWithContext(this, async () => call());
+      await this.within(async () => call());
       await this.scope?.settle();
     } catch (error) {
       await this.fail(error);
@@ -257,7 +257,7 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
     const error = new StewardError("DEADLINE_EXCEEDED", "the request took longer than its deadline");
     if (this.answered) return this.giveUpCalls(error);
     this.note({ kind: "failed", error });
-    runWithContext(this, () => this.answerWith(error));
+    this.within(() => this.answerWith(error));
   }
 
   #giveUpSocket(): void {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import type { FrameworkScope } from "@steward/container/framework";
-import { StewardError, systemClock, type Binding, type RequestContext } from "@steward/core";
+import { runWithContext, StewardError, systemClock, type Binding, type RequestContext } from "@steward/core";
 import type { AnyDefinition } from "@steward/core/container";
 import { publishUnhandled, TimerEntry, timingWheelOf } from "@steward/core/driver";
 import { isMultipart, MultipartForm } from "../forms/multipart-form.ts";
@@ -12,6 +12,7 @@ import type { HttpRequest, RequestLog } from "./exchange.ts";
 import { NEXT, type Outcome, type Phase } from "./phase.ts";
 import type { Serving } from "./serving.ts";
 import { loggable } from "../log/loggable.ts";
+import { spanOf } from "../trace/request-events.ts";
 import { within } from "./within.ts";
 
 const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?:-.*)?$/;
@@ -87,10 +88,18 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     return this.#abort.signal;
   }
 
-  /** The span that the request belongs to, where its caller sends one. */
+  /** The span that stands for the request, or else that of its caller. */
   get traceContext(): string | undefined {
+    const span = spanOf(this.response);
+    if (span !== undefined) return span.traceContext;
     const given = this.request.headers["traceparent"];
     return typeof given === "string" && TRACEPARENT.test(given) ? given : undefined;
+  }
+
+  /** Runs work as part of this request. */
+  protected within<T>(work: () => T): T {
+    const span = spanOf(this.response);
+    return span === undefined ? runWithContext(this, work) : span.run(() => runWithContext(this, work));
   }
 
   /** Work for after the response. */
@@ -274,7 +283,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
       if (this.#enter("ended")) scope?.endAtOnce();
     } else if (this.#enter("ending")) {
       this.#serving.track(
-        this.#serving.afterwards(this.requestId, () => this.#release()),
+        this.#serving.afterwards(this, () => this.#release()),
         this.name,
       );
     }

@@ -2,7 +2,7 @@ import { AsyncResource } from "node:async_hooks";
 import type { Server } from "node:net";
 import type { Container, RunningContainer } from "@steward/container";
 import type { AnyDefinition } from "@steward/core/container";
-import { runWithContext, systemClock, type Binding, type MetricSample } from "@steward/core";
+import { runWithContext, systemClock, type Binding, type MetricSample, type RequestContext } from "@steward/core";
 import { publishUnhandled } from "@steward/core/driver";
 import { connectionRoomOfProcess } from "../connections/connection-cap.ts";
 import { serverError } from "../errors.ts";
@@ -91,9 +91,10 @@ export class Serving {
     this.#running = await (container.withRoots(roots) as Container).start(inputs as readonly []); // the plugin's options have checked the inputs
   }
 
-  /** Runs what comes after a response: with the request's id, and without its deadline or its signal, which are over. */
-  readonly afterwards: <T>(requestId: string, work: () => T) => T = AsyncResource.bind(
-    <T>(requestId: string, work: () => T): T => runWithContext({ requestId }, work),
+  /** Runs what comes after a response: with the request's id and trace, and without its deadline or its signal, which are over. */
+  readonly afterwards: <T>(request: RequestContext, work: () => T) => T = AsyncResource.bind(
+    <T>({ requestId, traceContext }: RequestContext, work: () => T): T =>
+      runWithContext({ requestId, traceContext }, work),
   );
 
   /** @internal A request has opened its scope. */

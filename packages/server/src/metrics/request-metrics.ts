@@ -61,7 +61,7 @@ export class RequestMetrics<Request> implements MetricsSource {
 
   #of(incoming: IncomingMessage): Requests {
     const method = METHODS.has(incoming.method ?? "") ? (incoming.method as string) : "_OTHER"; // the set holds it
-    const scheme = "encrypted" in incoming.socket && incoming.socket.encrypted === true ? "https" : "http";
+    const scheme = schemeOf(incoming);
     for (const known of this.#requests) if (known.method === method && known.scheme === scheme) return known;
     const made: Requests = { method, scheme, byRoute: new Map(), active: 0 };
     this.#requests.push(made);
@@ -72,17 +72,7 @@ export class RequestMetrics<Request> implements MetricsSource {
     const route = this.#facts.route(request);
     let outcomes = byRoute.get(route);
     if (outcomes === undefined) byRoute.set(route, (outcomes = []));
-    const status = response.headersSent ? response.statusCode : undefined;
-    return outcomeOf(outcomes, status, this.#errorType(request, response, status));
-  }
-
-  /** A status from 500 on; or what ended a response before it was complete. */
-  #errorType(request: Request, response: ServerResponse, status: number | undefined): string | undefined {
-    if (response.writableEnded) return status !== undefined && status >= 500 ? String(status) : undefined;
-    const failure = this.#facts.failure(request);
-    if (failure === undefined) return "CALL_ABORTED";
-    if (!(failure instanceof Error)) return "_OTHER";
-    return "code" in failure && typeof failure.code === "string" ? failure.code : failure.name;
+    return outcomeOf(outcomes, statusOf(response), errorTypeOf(response, this.#facts.failure(request)));
   }
 
   *metrics(): Iterable<MetricSample> {
@@ -111,6 +101,25 @@ export class RequestMetrics<Request> implements MetricsSource {
           };
     }
   }
+}
+
+/** How a client reaches the server. */
+export function schemeOf({ socket }: IncomingMessage): "http" | "https" {
+  return "encrypted" in socket && socket.encrypted === true ? "https" : "http";
+}
+
+/** The status that was sent; `undefined` where none was. */
+export function statusOf(response: ServerResponse): number | undefined {
+  return response.headersSent ? response.statusCode : undefined;
+}
+
+/** A status from 500 on; or what ended a response before it was complete. */
+export function errorTypeOf(response: ServerResponse, failure: unknown): string | undefined {
+  const status = statusOf(response);
+  if (response.writableEnded) return status !== undefined && status >= 500 ? String(status) : undefined;
+  if (failure === undefined) return "CALL_ABORTED";
+  if (!(failure instanceof Error)) return "_OTHER";
+  return "code" in failure && typeof failure.code === "string" ? failure.code : failure.name;
 }
 
 function outcomeOf(outcomes: Outcome[], status: number | undefined, errorType: string | undefined): Outcome {

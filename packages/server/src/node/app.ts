@@ -15,6 +15,7 @@ import { describe } from "../route/describe.ts";
 import { allNeeds, type HandlerSpec } from "../route/handler-spec.ts";
 import { Route, type AppContext } from "../route/route.ts";
 import { strictQuery } from "../route/strict-query.ts";
+import { RequestEvents } from "../trace/request-events.ts";
 import { readBody } from "./body.ts";
 import { ErrorAnswers } from "./error-answers.ts";
 import type { NodeExchange } from "./exchange.ts";
@@ -54,6 +55,7 @@ export class NodeApp implements MetricsSource, LifeHost {
   readonly idHeader: string | false;
   readonly #idOf: (incoming: IncomingMessage) => string;
   readonly #metrics: RequestMetrics<NodeExchange> | undefined;
+  readonly #events = new RequestEvents<NodeExchange>({ route, failure });
   readonly #health: HealthEndpoints | undefined;
   readonly #routes: Route[] = [];
   #isClosing = false;
@@ -145,6 +147,7 @@ export class NodeApp implements MetricsSource, LifeHost {
     };
     if (this.idHeader !== false) response.setHeader(this.idHeader, exchange.requestId);
     this.#metrics?.begin(exchange, incoming, response);
+    this.#events.begin(exchange, exchange.requestId, incoming, response);
     if (this.log.info !== undefined) this.#logWhenOver(exchange);
     return exchange;
   }

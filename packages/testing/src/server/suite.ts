@@ -8,6 +8,7 @@ import { endCases } from "./ends.ts";
 import { securityCases } from "./security.ts";
 import { stopCases } from "./stops.ts";
 import { streamCases } from "./streams.ts";
+import { traceCases } from "./traces.ts";
 import { World } from "./world.ts";
 
 /**
@@ -34,6 +35,7 @@ export function serverContract(runner: ContractRunner, adapter: ServerAdapter): 
     ...cacheCases,
     ...endCases,
     ...streamCases,
+    ...traceCases,
     ...stopCases,
     ...crowdCases,
   ])
