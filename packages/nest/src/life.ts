@@ -10,11 +10,13 @@ import {
   type NestInterceptor,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
+  type OnModuleInit,
 } from "@nestjs/common";
 import type { ModulesContainer } from "@nestjs/core";
 import type { ExpressAdapter } from "@nestjs/platform-express";
 import type { Container, RunningContainer } from "@steward/container";
 import type { Binding } from "@steward/core";
+import { publishUnhandled } from "@steward/core/driver";
 import type { ForeignErrors } from "@steward/server";
 import {
   enteredExpress,
@@ -33,6 +35,7 @@ import {
 } from "@steward/server/node";
 import type { Express, Request, Response } from "express";
 import { lastValueFrom, of, type Observable } from "rxjs";
+import type { Creation } from "./creation.ts";
 import { methodsIn } from "./methods.ts";
 import { giveValues } from "./needs.ts";
 
@@ -50,12 +53,15 @@ interface Said {
 }
 
 /** What an app of Nest's and its container share; `app.get(StewardLife)` gives it. */
-export class StewardLife implements NestInterceptor, ExceptionFilter, OnApplicationBootstrap, OnApplicationShutdown {
+export class StewardLife
+  implements NestInterceptor, ExceptionFilter, OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown
+{
   readonly #joined: JoinedApp;
   readonly #express: Express;
   readonly #adapter: ExpressAdapter;
   /** Where Nest is the owner: the container that ends with it, and its server. */
   #own: { readonly running: RunningContainer; server?: NodeServer } | undefined = undefined;
+  #creation: Creation | undefined = undefined;
 
   /** @internal `StewardModule` makes it, before the app has middleware. */
   constructor(
@@ -87,10 +93,24 @@ export class StewardLife implements NestInterceptor, ExceptionFilter, OnApplicat
     return this.#joined.running;
   }
 
-  /** @internal Starts a container that ends with the app. It holds what the methods need. */
-  async start(container: Container<never>, inputs: readonly Binding[]): Promise<void> {
+  /**
+   * @internal Starts a container that ends with the app, also with one that Nest cannot create. It holds what the methods
+   * need.
+   */
+  async start(container: Container<never>, inputs: readonly Binding[], creation: Creation): Promise<void> {
     const whole = container.withRoots(this.#joined.compile());
-    this.#own = { running: await whole.start(inputs as readonly []) }; // the start checks them
+    const { failed } = creation;
+    const running = await whole.start(inputs as readonly [], { signal: failed }); // the start checks them
+    this.#own = { running };
+    this.#creation = creation;
+    const stop = (): void => void running.stop().catch((error: unknown) => publishUnhandled("release", error));
+    if (failed.aborted) stop();
+    else failed.addEventListener("abort", stop, { once: true });
+  }
+
+  /** @internal */
+  onModuleInit(): void {
+    this.#creation?.end();
   }
 
   /** @internal Where the app is in a container: it holds what the methods need, or does not start. */

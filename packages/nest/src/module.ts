@@ -7,6 +7,7 @@ import type { Binding } from "@steward/core";
 import type { Needs } from "@steward/core/container";
 import { assertJoin, type NodeSettings } from "@steward/server/node";
 import type { Request } from "express";
+import { Creation } from "./creation.ts";
 import { StewardLife } from "./life.ts";
 import { token } from "./needs.ts";
 
@@ -56,7 +57,7 @@ export class StewardModule {
     const { inputs = [], ...settings } = options;
     const make = async (host: HttpAdapterHost<ExpressAdapter>, modules: ModulesContainer): Promise<StewardLife> => {
       const life = new StewardLife(host.httpAdapter, modules, settings);
-      await life.start(container, inputs);
+      await life.start(container, inputs, new Creation(modules));
       return life;
     };
     const held = definitionsHeld(container).map((definition) => ({

@@ -30,7 +30,7 @@ import type { NestExpressApplication } from "@nestjs/platform-express";
 import { container } from "@steward/container";
 import { input, resource } from "@steward/core";
 import { memoryIdempotency } from "@steward/server";
-import { trackHandles } from "@steward/testing";
+import { trackHandles, until } from "@steward/testing";
 import { serverContract, type ServerAdapter, type SuiteRoute } from "@steward/testing/server";
 import type { Response as Reply } from "express";
 import { map } from "rxjs";
@@ -238,6 +238,59 @@ t.test("where Nest is the owner, the container starts and ends with the app", as
   await closed;
   t.strictSame(log, ["db starts", "answers", "module ends", "db stops"]);
   t.equal(life.app.stats().openRequests, 0);
+});
+
+t.test("a container ends with an app that Nest cannot create, and the error is the app's own", async (t) => {
+  const name = input<string>()("name");
+  const up = new Map<string, number>();
+  let isUp = (): void => {};
+  const db = resource("db", {
+    needs: { name },
+    start: ({ name }) => (up.set(name, (up.get(name) ?? 0) + 1), isUp(), name),
+    stop: (name) => void up.set(name, (up.get(name) ?? 0) - 1),
+  });
+  const fail = (): never => {
+    throw new Error("it cannot be made");
+  };
+  class Failing {
+    readonly never = fail();
+  }
+  @Injectable()
+  class Dependent extends Failing {
+    readonly given: string;
+    constructor(@Inject(token(db)) given: string) {
+      super();
+      this.given = given;
+    }
+  }
+  @Controller()
+  class FailingController extends Failing {}
+  const later = (): Promise<never> => new Promise<void>((resolve) => (isUp = resolve)).then(fail);
+  const broken = {
+    "a class, at once": { providers: [Failing] },
+    "a factory, while it starts": { providers: [{ provide: "a", useFactory: async () => fail() }] },
+    "a factory, later": { providers: [{ provide: "a", useFactory: later }] },
+    "one that is given what the container holds": { providers: [Dependent] },
+    "a controller": { controllers: [FailingController] },
+    "what is not provided": { providers: [{ provide: "a", inject: ["nothing"], useFactory: fail }] },
+  };
+  for (const [given, metadata] of Object.entries(broken)) {
+    const imports = [StewardModule.forRoot(container([db]), { inputs: [name.is(given)] })];
+    await t.rejects(NestFactory.create({ ...metadata, imports }, quiet), /it cannot be made|nothing/, given);
+  }
+  await until(() => [...up.values()].every((count) => count === 0), "all of them are stopped");
+  t.ok(up.has("a factory, later"), "they had begun");
+  class Late {
+    onModuleInit(): void {
+      fail();
+    }
+  }
+  const imports = [StewardModule.forRoot(container([db]), { inputs: [name.is("late")] })];
+  const app = await NestFactory.create({ imports, providers: [Late] }, quiet);
+  await t.rejects(app.init(), /it cannot be made/);
+  t.equal(up.get("late"), 1);
+  await app.close();
+  t.equal(up.get("late"), 0, "what fails later ends with `close`");
 });
 
 t.test("an app in a container ends after its requests, and before what they need is stopped", async (t) => {
