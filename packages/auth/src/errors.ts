@@ -3,6 +3,9 @@ import { StewardError } from "@steward/core";
 /** Every error code of `@steward/auth`, with what it means. */
 export const AUTH_CODES = {
   AUTH_TOKEN_INVALID: "A token is refused; why is in the event on the channel `auth`, and nowhere else.",
+  AUTH_CREDENTIALS_INVALID: "A sign-in is refused; why is in the event on the channel `auth`, and nowhere else.",
+  AUTH_RATE_LIMITED: "There were too many attempts to sign in.",
+  AUTH_PASSWORD_REFUSED: "A new password is too easy to guess; why is in the public message.",
   AUTH_SUBJECT_INVALID: "A token was to be issued for what is no id of a user, or for scopes that are none.",
   AUTH_KEYS_UNAVAILABLE: "The keys that a token is verified with cannot be had now; nothing is known about the token.",
   AUTH_STORE_UNAVAILABLE: "A store did not answer, so nothing is known about the sign-in; it stays as good as it was.",
@@ -54,4 +57,25 @@ export function storeUnavailable(resource: string, of: string, cause: unknown): 
 /** The error of a program that asks for what its options do not have. */
 export function setupInvalid(resource: string, option: string): StewardError {
   return new StewardError("AUTH_SETUP_INVALID", `${resource}: this needs the option "${option}"`, { resource });
+}
+
+/** The error of a sign-in that is refused: the same text whatever the cause. */
+export function credentialsInvalid(resource: string): StewardError {
+  const publicMessage = "the login or the password is wrong";
+  return new StewardError("AUTH_CREDENTIALS_INVALID", `${resource}: ${publicMessage}`, { resource, publicMessage });
+}
+
+/** The error of a sign-in after too many others. */
+export function attemptsLimited(resource: string, policy: string, retryAfterMs: number): StewardError {
+  return new StewardError("AUTH_RATE_LIMITED", `${resource}: too many attempts to sign in (${policy})`, {
+    resource,
+    retryable: true,
+    retryAfterMs,
+    publicMessage: "too many attempts to sign in; please try again later",
+  });
+}
+
+/** The error of a new password that may not be one. */
+export function passwordRefused(resource: string, publicMessage: string): StewardError {
+  return new StewardError("AUTH_PASSWORD_REFUSED", `${resource}: ${publicMessage}`, { resource, publicMessage });
 }

@@ -2,9 +2,11 @@ import type { MetricSample } from "@steward/core";
 import { checkOptions, defineDriver, Manager, type DriverFactory, type ManagerContext } from "@steward/core/driver";
 import { seriesOf, type AuthenticationStats } from "./health.ts";
 import { authenticationSchema, type AuthenticationOptions, type CheckedOptions } from "./options.ts";
-import { ApiKeyring, type ApiKeyringParts } from "./keys/api-keys.ts";
-import { Families } from "./refresh/families.ts";
-import { StoreCalls } from "./refresh/store-calls.ts";
+import { ApiKeyring, type ApiKeyringParts } from "./tokens/keys/api-keys.ts";
+import { PasswordSignIn } from "./passwords/sign-in.ts";
+import { Families } from "./sessions/refresh/families.ts";
+import type { Users } from "./sessions/refresh/options.ts";
+import { StoreCalls } from "./sessions/store-calls.ts";
 import { AccessTokens } from "./tokens/access-tokens.ts";
 import { authenticationOf, type Authentication } from "./tokens/authentication.ts";
 
@@ -26,6 +28,7 @@ export class AuthenticationManager extends Manager<Authentication> {
   override readonly client: Authentication;
   readonly #tokens: AccessTokens;
   readonly #families: Families | undefined;
+  readonly #passwords: PasswordSignIn;
   readonly #calls: StoreCalls;
   #keyring: ApiKeyring | undefined;
 
@@ -36,11 +39,14 @@ export class AuthenticationManager extends Manager<Authentication> {
     this.#tokens = new AccessTokens(this.name, this.clock, checked);
     this.#calls = new StoreCalls(this.name, this.clock, checked.timeoutMs);
     this.#families = this.#familiesOf(checked);
+    const { issuer, passwords } = checked;
+    this.#passwords = new PasswordSignIn({ resource: this.name, issuer, options: passwords, calls: this.#calls });
     this.client = authenticationOf({
       resource: this.name,
       clock: this.clock,
       tokens: this.#tokens,
       families: this.#families,
+      passwords: this.#passwords,
       keyringOf: (checks) => (this.#keyring = this.#keyringOf(checked, checks)),
       keys: checked.keys(),
       issuers: Object.keys(checked.issuers),
@@ -48,25 +54,24 @@ export class AuthenticationManager extends Manager<Authentication> {
     });
   }
 
-  #familiesOf({ issuer, refresh, users, revocation, revocationCacheMs }: CheckedOptions): Families | undefined {
+  #familiesOf(checked: CheckedOptions): Families | undefined {
+    const { issuer, refresh, revocation, revocationCacheMs } = checked;
     if (refresh === undefined) return undefined;
     return new Families({
       resource: this.name,
       clock: this.clock,
       issuer,
       options: refresh,
-      users: users?.(),
+      users: usersOf(checked),
       mode: revocation,
       cacheMs: revocationCacheMs,
       calls: this.#calls,
     });
   }
 
-  #keyringOf(
-    { issuer, apiKeys, users, revocation, revocationCacheMs }: CheckedOptions,
-    checks: Pick<ApiKeyringParts, "ready" | "assertOurs">,
-  ): ApiKeyring {
-    const find = users === undefined ? undefined : (id: string) => users().find(id);
+  #keyringOf(checked: CheckedOptions, checks: Pick<ApiKeyringParts, "ready" | "assertOurs">): ApiKeyring {
+    const { issuer, apiKeys, revocation, revocationCacheMs } = checked;
+    const users = usersOf(checked);
     return new ApiKeyring({
       ...checks,
       resource: this.name,
@@ -76,8 +81,8 @@ export class AuthenticationManager extends Manager<Authentication> {
       calls: this.#calls,
       cacheMs: revocation === "strict" ? 0 : revocationCacheMs,
       isActive: async (subject) => {
-        if (find === undefined) return true;
-        const user = await this.#calls.run("users", () => find(subject));
+        if (users === undefined) return true;
+        const user = await this.#calls.run("users", () => users.find(subject));
         return user !== undefined && user.isDisabled !== true;
       },
     });
@@ -90,6 +95,7 @@ export class AuthenticationManager extends Manager<Authentication> {
       remembered: this.#tokens.remembered,
       verifications: { ...this.#tokens.counts },
       refreshes: { ...this.#families?.counts },
+      signIns: { ...this.#passwords.counts },
       storeFailures: this.#calls.failures,
     });
   }
@@ -114,8 +120,13 @@ export class AuthenticationManager extends Manager<Authentication> {
   }
 
   protected override *series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
-    yield* seriesOf(this.#tokens.counts, this.#families?.counts, attributes);
+    const { counts: signIns } = this.#passwords;
+    yield* seriesOf({ verifications: this.#tokens.counts, refreshes: this.#families?.counts, signIns }, attributes);
   }
+}
+
+function usersOf({ users, passwords }: CheckedOptions): Users | undefined {
+  return users?.() ?? passwords?.users();
 }
 
 /**

@@ -9,7 +9,8 @@ import {
   textSchema,
 } from "@steward/core/driver";
 import * as v from "valibot";
-import { apiKeysSchema, type ApiKeysOptions, type CheckedApiKeys } from "./keys/options.ts";
+import { apiKeysSchema, type ApiKeysOptions, type CheckedApiKeys } from "./tokens/keys/options.ts";
+import { passwordsSchema, type CheckedPasswords, type PasswordOptions } from "./passwords/options.ts";
 import {
   portSchema,
   refreshSchema,
@@ -17,7 +18,7 @@ import {
   type RefreshOptions,
   type RevocationMode,
   type Users,
-} from "./refresh/options.ts";
+} from "./sessions/refresh/options.ts";
 
 /** Somebody else whose access tokens are accepted. */
 export interface TrustedIssuer {
@@ -53,7 +54,9 @@ export interface AuthenticationOptions {
   readonly refresh?: RefreshOptions | undefined;
   /** Keys for programs, with `apiKeys`. Default: none. */
   readonly apiKeys?: ApiKeysOptions | undefined;
-  /** Where users are, asked at `refresh` and for API keys: one who is disabled or gone gets nothing there. The caller of `issuePair` has looked. Default: everybody may. */
+  /** Sign-in with passwords, with `signIn` and `passwords`. Default: none. */
+  readonly passwords?: PasswordOptions | undefined;
+  /** Where users are, asked at `refresh` and for API keys: one who is disabled or gone gets nothing there. The caller of `issuePair` has looked. Default: those of `passwords`, else everybody may. */
   readonly users?: Users | undefined;
   /**
    * Whether an access token ends with its session: `expiry` never asks, `checked` asks and remembers that for
@@ -113,6 +116,7 @@ const entries = {
   ),
   refresh: v.optional(refreshSchema),
   apiKeys: v.optional(apiKeysSchema),
+  passwords: v.optional(passwordsSchema),
   users: v.optional(portSchema<Users>("where users are, with `find(id)`", "find")),
   revocation: v.optional(v.picklist(["expiry", "checked", "strict"]), "checked"),
   revocationCacheMs: v.optional(msSchema(0, 60_000), 5_000),
@@ -148,6 +152,7 @@ export interface CheckedOptions {
   readonly issuers: Readonly<Record<string, TrustedIssuer>>;
   readonly refresh?: CheckedRefresh | undefined;
   readonly apiKeys?: CheckedApiKeys | undefined;
+  readonly passwords?: CheckedPasswords | undefined;
   readonly users?: (() => Users) | undefined;
   readonly revocation: RevocationMode;
   readonly revocationCacheMs: number;

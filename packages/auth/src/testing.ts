@@ -2,7 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual, webcrypto } from "node:crypto
 import type { Definition, TokenKey, TokenKeys } from "@steward/core";
 import { authentication } from "./manager.ts";
 import type { AuthenticationOptions } from "./options.ts";
-import type { TokenMac } from "./refresh/token.ts";
+import type { TokenMac } from "./sessions/refresh/token.ts";
 import type { Authentication } from "./tokens/authentication.ts";
 import type { Issuance } from "./tokens/issuance.ts";
 

@@ -2,5 +2,6 @@
 import "./unit/tokens.ts";
 import "./unit/refresh.ts";
 import "./unit/api-keys.ts";
+import "./unit/passwords.ts";
 import "./unit/roles.ts";
 import "./unit/forgeries.ts";

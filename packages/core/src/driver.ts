@@ -39,6 +39,7 @@ export {
   shareSchema,
   textSchema,
 } from "./options/atoms.ts";
+export { clientNetwork } from "./network.ts";
 export { nearest } from "./options/nearest.ts";
 export { OptionsError } from "./options/problems.ts";
 export {

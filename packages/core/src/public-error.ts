@@ -22,7 +22,8 @@ interface Status {
     | "RESOURCE_EXHAUSTED"
     | "DEADLINE_EXCEEDED"
     | "CANCELLED"
-    | "UNAUTHENTICATED";
+    | "UNAUTHENTICATED"
+    | "INVALID_ARGUMENT";
   readonly message: string;
 }
 
@@ -39,13 +40,30 @@ const STATUSES: Readonly<Record<string, Status>> = {
   SESSION_LIMIT: unavailable,
   RATE_LIMITED: { http: 429, grpc: "RESOURCE_EXHAUSTED", message: "too many requests; please try again later" },
   AUTH_TOKEN_INVALID: { http: 401, grpc: "UNAUTHENTICATED", message: "the access token is not valid" },
+  AUTH_CREDENTIALS_INVALID: {
+    http: 401,
+    grpc: "UNAUTHENTICATED",
+    message: "the login or the password is wrong",
+  },
+  AUTH_RATE_LIMITED: {
+    http: 429,
+    grpc: "RESOURCE_EXHAUSTED",
+    message: "too many attempts to sign in; please try again later",
+  },
+  AUTH_PASSWORD_REFUSED: { http: 422, grpc: "INVALID_ARGUMENT", message: "the password is too easy to guess" },
   OVERLOADED: { http: 503, grpc: "RESOURCE_EXHAUSTED", message: AWAY },
   DEADLINE_EXCEEDED: { http: 504, grpc: "DEADLINE_EXCEEDED", message: "it took too long; please try again" },
   CALL_ABORTED: { http: 499, grpc: "CANCELLED", message: "the request was given up" },
 };
 
 /** Codes after which the same call fails again. */
-const FINAL: ReadonlySet<string> = new Set(["INTERNAL", "CALL_ABORTED", "AUTH_TOKEN_INVALID"]);
+const FINAL: ReadonlySet<string> = new Set([
+  "INTERNAL",
+  "CALL_ABORTED",
+  "AUTH_TOKEN_INVALID",
+  "AUTH_CREDENTIALS_INVALID",
+  "AUTH_PASSWORD_REFUSED",
+]);
 
 /** Wrappers that are looked through: a driver's error may stand behind that of a library above it. */
 const MAX_DEPTH = 5;
@@ -76,12 +94,12 @@ export function publicError(error: unknown): PublicError {
   return { code: shown, message, retryable: !FINAL.has(shown), retryAfterMs };
 }
 
-/** Status of an HTTP answer for an error: 503 where a part is not available, 401, 429, 504, 499, else 500. */
+/** Status of an HTTP answer for an error: 503 where a part is not available, 401, 422, 429, 504, 499, else 500. */
 export function httpStatusOf(error: unknown): number {
   return statusOfError(error).http;
 }
 
-/** Name of the gRPC status for an error: `UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `UNAUTHENTICATED`, else `INTERNAL`. */
+/** Name of the gRPC status for an error: `UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `UNAUTHENTICATED`, `INVALID_ARGUMENT`, else `INTERNAL`. */
 export function grpcStatusOf(error: unknown): Status["grpc"] {
   return statusOfError(error).grpc;
 }

@@ -106,6 +106,11 @@ export const METRICS: Readonly<Record<string, MetricDescription>> = {
     unit: "{refresh}",
     help: "Uses of refresh tokens by outcome (rotated, replayed, reused, refused, unavailable).",
   },
+  "steward.auth.sign_ins": {
+    kind: "counter",
+    unit: "{sign-in}",
+    help: "Sign-ins with passwords by outcome (accepted, refused, limited, unavailable).",
+  },
   "steward.auth.verifications": {
     kind: "counter",
     unit: "{verification}",

@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { Clock, TokenKey, TokenKeys } from "@steward/core";
-import { publishAuth } from "@steward/core/driver";
 import type * as Jose from "jose";
 import { keysUnavailable, tokenInvalid } from "../errors.ts";
+import { publisherOf } from "./events.ts";
 import type { CheckedOptions } from "../options.ts";
+import { Remembered } from "./remembered.ts";
 import type { TokenPrincipal } from "./access-token.ts";
+import { hashOf } from "./hash.ts";
 import { IssuerKeys } from "./issuer-keys.ts";
 import { MAX_TOKEN } from "./strict.ts";
-import { hashOf, VerifiedTokens } from "./verified.ts";
 import { untimelyAt, verifyToken, type IssuerTerms } from "./verifier.ts";
 
 /** How verifications ended, since the start. */
@@ -26,9 +27,8 @@ export class AccessTokens {
   readonly #options: CheckedOptions;
   readonly #keys: TokenKeys;
   readonly #terms = new Map<unknown, IssuerTerms>();
-  readonly #verified: VerifiedTokens;
-  /** Raised with every change of keys: what was found out before it is not remembered after it. */
-  #generation = 0;
+  /** Tokens that were found to be good, by their hash. Whether one has ended meanwhile is looked at each time. */
+  readonly #verified: Remembered<TokenPrincipal>;
   #jose: typeof Jose | undefined;
   #unwatch: (() => void) | undefined;
 
@@ -37,7 +37,7 @@ export class AccessTokens {
     this.#clock = clock;
     this.#options = options;
     this.#keys = options.keys();
-    this.#verified = new VerifiedTokens(clock, options.maxVerified, options.verifiedMs);
+    this.#verified = new Remembered(clock, options.maxVerified, options.verifiedMs);
     const { issuer, audience } = options;
     const find = (kid: string | undefined): ReturnType<IssuerTerms["find"]> => this.#ownKey(kid);
     this.#terms.set(issuer, { issuer, audience, type: "at+jwt", prefix: "", isOurs: true, find });
@@ -100,8 +100,7 @@ export class AccessTokens {
 
   /** Verifies every token anew. */
   forget(): void {
-    this.#generation++;
-    this.#verified.clear();
+    this.#verified.forget();
   }
 
   /** Signs what a token says. */
@@ -136,10 +135,10 @@ export class AccessTokens {
       this.counts.remembered++;
       return known;
     }
-    const generation = this.#generation;
+    const keep = this.#verified.begin();
     const found = await this.#judged(token);
     if (typeof found === "string") throw this.#refusal(found, undefined);
-    if (generation === this.#generation) this.#verified.add(hash, found);
+    keep(hash, found);
     this.counts.accepted++;
     return found;
   }
@@ -156,7 +155,7 @@ export class AccessTokens {
 
   #refusal(reason: string, subject: string | undefined): Error {
     this.counts.refused++;
-    publishAuth({ resource: this.#resource, operation: "verify", subject, outcome: "denied", reason });
+    publisherOf(this.#resource)("verify", subject, reason);
     return tokenInvalid(this.#resource);
   }
 

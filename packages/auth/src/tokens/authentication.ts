@@ -2,9 +2,10 @@ import type { webcrypto } from "node:crypto";
 import type { Authenticator, Clock, Credential, StewardError, TokenKeys } from "@steward/core";
 import { assertShape, listOf, recognised, required, shape, type Shape } from "@steward/core/driver";
 import { subjectInvalid, tokenInvalid } from "../errors.ts";
-import type { ApiKeyring, ApiKeyringParts, ApiKeys } from "../keys/api-keys.ts";
-import type { Families } from "../refresh/families.ts";
-import { tokenPairsOf, type TokenPairs } from "../refresh/pairs.ts";
+import type { ApiKeyring, ApiKeyringParts, ApiKeys } from "./keys/api-keys.ts";
+import { passwordsOf, type Passwords, type PasswordSignIn } from "../passwords/sign-in.ts";
+import type { Families } from "../sessions/refresh/families.ts";
+import { tokenPairsOf, type TokenPairs } from "../sessions/refresh/pairs.ts";
 import { isScope, isText, type TokenPrincipal } from "./access-token.ts";
 import type { AccessTokens } from "./access-tokens.ts";
 import type { Issuance, IssuedToken } from "./issuance.ts";
@@ -27,6 +28,8 @@ export interface Authentication extends Authenticator, TokenPairs {
   authenticate(credential: Credential): Promise<TokenPrincipal>;
   /** Keys for programs. */
   readonly apiKeys: ApiKeys;
+  /** Passwords of users, for what {@link signIn} does not do. */
+  readonly passwords: Passwords;
   /** The public keys, for a route such as `/.well-known/jwks.json`. Empty where only we can verify. */
   jwks(): Promise<{ readonly keys: readonly webcrypto.JsonWebKey[] }>;
 }
@@ -43,6 +46,7 @@ export interface AuthenticationParts {
   readonly clock: Clock;
   readonly tokens: AccessTokens;
   readonly families: Families | undefined;
+  readonly passwords: PasswordSignIn;
   readonly keyringOf: (checks: Pick<ApiKeyringParts, "ready" | "assertOurs">) => ApiKeyring;
   readonly keys: TokenKeys;
   /** Names of the trusted issuers, with which subjects of their users begin. */
@@ -52,16 +56,8 @@ export interface AuthenticationParts {
 }
 
 /** The client of a manager. */
-export function authenticationOf({
-  resource,
-  clock,
-  tokens,
-  families,
-  keyringOf,
-  keys,
-  issuers,
-  refusal,
-}: AuthenticationParts): Authentication {
+export function authenticationOf(parts: AuthenticationParts): Authentication {
+  const { resource, clock, tokens, families, passwords, keyringOf, keys, issuers, refusal } = parts;
   const ready = (): void => {
     const refused = refusal();
     if (refused !== undefined) throw refused;
@@ -77,7 +73,7 @@ export function authenticationOf({
     return principal;
   };
   const authentication: Authentication = {
-    ...tokenPairsOf({ resource, families, ready, assertOurs, canSign: () => tokens.probe(), issue: issued }),
+    ...tokenPairsOf({ resource, families, passwords, ready, assertOurs, canSign: () => tokens.probe(), issue: issued }),
     async issue(to) {
       ready();
       assertShape(`${resource} issue`, issuanceShape, to);
@@ -94,6 +90,7 @@ export function authenticationOf({
       return keyring.owns(value) ? keyring.verify(value) : verified(value);
     },
     apiKeys: Object.freeze({ create: keyring.create, list: keyring.list, revoke: keyring.revoke }),
+    passwords: passwordsOf(passwords, ready),
     async jwks() {
       ready();
       return keys.jwks();

@@ -2,10 +2,18 @@ import { container } from "@steward/container";
 import { currentContext } from "@steward/core";
 import { cryptoBackend } from "@steward/crypto";
 import { resource } from "@steward/core";
-import { describe, principal, security, securityOf } from "@steward/server";
+import { RateLimiterManager } from "@steward/rate-limit";
+import { describe, from, principal, security, securityOf } from "@steward/server";
 import { handler, serve } from "@steward/server/node";
 import t from "tap";
-import { authentication, memoryApiKeys, roles } from "../../src/index.ts";
+import {
+  authentication,
+  memoryApiKeys,
+  memoryFamilies,
+  roles,
+  SIGN_IN_POLICIES,
+  type PasswordUser,
+} from "../../src/index.ts";
 import { signedIn, testAuthentication } from "../../src/testing.ts";
 import { HeldKeys } from "../make.ts";
 
@@ -151,3 +159,90 @@ for (const algorithm of ["token-hs256", "token-es256"] as const)
       t.equal((await client.verify(after.accessToken)).subject, "bob");
     },
   );
+
+t.test("a sign-in with a password: the same bytes for unknown, wrong and disabled, and 429 in time", async (t) => {
+  const parameters = { scheme: "scrypt", logN: 10, blockSize: 8, parallelism: 1 } as const;
+  const crypto = cryptoBackend("crypto", {
+    keysets: { access: { algorithm: "token-hs256" }, refresh: { algorithm: "hmac-sha256" } },
+    propagationMs: 0,
+    passwords: { parameters, allowWeak: true },
+  });
+  const limiter = new RateLimiterManager({ policies: SIGN_IN_POLICIES });
+  await limiter.start();
+  t.teardown(() => limiter.stop());
+  const rows = new Map<string, PasswordUser>();
+  const users = {
+    find: async (id: string) => rows.get(id),
+    findByLogin: async (login: string) => rows.get(login),
+    savePasswordHash: async () => false,
+  };
+  const auth = authentication("auth", {
+    needs: { crypto },
+    options: ({ crypto }) => ({
+      issuer: "https://a.example",
+      audience: "a",
+      keys: crypto.token("access"),
+      refresh: { store: memoryFamilies(), mac: crypto.mac("refresh") },
+      passwords: { users, hashing: crypto.passwords, limiter: limiter.client, mac: crypto.mac("refresh") },
+    }),
+  });
+  const form = from.passwordForm();
+  const [address, password] = [from.header("x-address"), from.query("password")];
+  const web = serve("web", {
+    listen: () => ({ port: 0 }),
+    routes: [
+      {
+        method: "POST",
+        path: "/token",
+        handler: handler({ auth, form, address }, async ({ auth, form, address }) => {
+          const { accessToken } = await auth.signIn({ login: form.username, password: form.password, address });
+          return { access_token: accessToken };
+        }),
+      },
+      {
+        method: "POST",
+        path: "/hash",
+        handler: handler({ auth, password }, ({ auth, password }) => auth.passwords.hash(password)),
+      },
+    ],
+  });
+  await using running = await container([web, auth, crypto]).start();
+  const { url } = running.get(web);
+  const RIGHT = "correct horse battery ä";
+  const passwordHash = await running.get(auth).passwords.hash(RIGHT);
+  rows.set("ada", { id: "ada", passwordHash });
+  rows.set("off", { id: "off", passwordHash, isDisabled: true });
+  rows.set("keyless", { id: "keyless", passwordHash: undefined });
+  rows.set("damaged", { id: "damaged", passwordHash: "$2b$10$abc" });
+  const post = (username: string, password: string, address: string) =>
+    fetch(`${url}/token`, {
+      method: "POST",
+      headers: { "x-address": address },
+      body: new URLSearchParams({ username, password }),
+    });
+  const answers = new Set<string>();
+  for (const [i, [login, password]] of [
+    ["nobody", RIGHT],
+    ["ada", "wrong"],
+    ["ada", "wrong ä"],
+    ["off", RIGHT],
+    ["keyless", RIGHT],
+    ["damaged", RIGHT],
+  ].entries()) {
+    const answer = await post(login ?? "", password ?? "", `192.0.2.${i}`);
+    const body = (await answer.text()).replace(/"requestId":"[^"]*"/, "");
+    const headers = [...answer.headers].filter(([name]) => !["date", "x-request-id"].includes(name));
+    answers.add(JSON.stringify([answer.status, headers, body]));
+  }
+  t.equal(answers.size, 1, [...answers].join("\n"));
+  t.match([...answers][0], /^\[401.*AUTH_CREDENTIALS_INVALID/);
+  t.equal((await post("ada", RIGHT, "192.0.2.9")).status, 200);
+  for (let i = 0; i < 5; i++) await post("nobody", "wrong", "192.0.2.10");
+  const limited = await post("nobody", "wrong", "192.0.2.10");
+  t.equal(limited.status, 429);
+  t.ok(Number(limited.headers.get("retry-after")) > 50);
+  t.match(await limited.json(), { code: "AUTH_RATE_LIMITED" });
+  const weak = await fetch(`${url}/hash?password=short`, { method: "POST" });
+  t.equal(weak.status, 422);
+  t.match(await weak.json(), { code: "AUTH_PASSWORD_REFUSED", detail: /at least 12 characters/ });
+});

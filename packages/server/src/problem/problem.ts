@@ -192,7 +192,7 @@ function ofResource(error: StewardError): ErrorAnswer {
   const named = code === "INTERNAL" ? {} : { code };
   if (status === 401)
     return { status, detail, ...named, headers: { "www-authenticate": 'Bearer error="invalid_token"' } };
-  if (status !== 503) return { status, detail, ...named };
+  if (status !== 503 && (status !== 429 || retryAfterMs === undefined)) return { status, detail, ...named };
   const seconds = Math.max(1, Math.ceil((retryAfterMs ?? RETRY_AFTER_MS) / 1_000));
   return { status, detail, ...named, headers: { "retry-after": String(seconds) } };
 }

@@ -1,11 +1,12 @@
 import type { Clock } from "@steward/core";
-import { assertShape, listOf, milliseconds, publishAuth, recognised, required, shape } from "@steward/core/driver";
-import { LRUCache } from "lru-cache";
-import { setupInvalid, tokenInvalid } from "../errors.ts";
-import type { StoreCalls } from "../refresh/store-calls.ts";
-import { isScope, isText, type TokenPrincipal } from "../tokens/access-token.ts";
-import { GrantedScopes } from "../tokens/granted.ts";
-import { hashOf } from "../tokens/verified.ts";
+import { assertShape, listOf, milliseconds, recognised, required, shape } from "@steward/core/driver";
+import { setupInvalid, tokenInvalid } from "../../errors.ts";
+import { publisherOf, type Publish } from "../events.ts";
+import type { StoreCalls } from "../../sessions/store-calls.ts";
+import { Remembered } from "../remembered.ts";
+import { isScope, isText, type TokenPrincipal } from "../access-token.ts";
+import { GrantedScopes } from "../granted.ts";
+import { hashOf } from "../hash.ts";
 import { hashOfSecret, isHash, makeKey, readKey } from "./key.ts";
 import type { CheckedApiKeys } from "./options.ts";
 import type { ApiKey, ApiKeyStore } from "./store.ts";
@@ -74,13 +75,13 @@ const issuanceShape = /* @__PURE__ */ shape<ApiKeyIssuance>(() => ({
 export class ApiKeyring implements ApiKeys {
   readonly #parts: ApiKeyringParts;
   /** Keys that were found to be good, by their hash, for a while. */
-  readonly #good: LRUCache<string, TokenPrincipal>;
-  #generation = 0;
+  readonly #good: Remembered<TokenPrincipal>;
+  readonly #publish: Publish;
 
   constructor(parts: ApiKeyringParts) {
     this.#parts = parts;
-    const perf = { now: () => parts.clock.now() + 1 }; // an entry that was made at 0 would never end
-    this.#good = new LRUCache({ max: MAX_REMEMBERED, ttl: Math.max(1, parts.cacheMs), ttlResolution: 0, perf });
+    this.#publish = publisherOf(parts.resource);
+    this.#good = new Remembered(parts.clock, MAX_REMEMBERED, parts.cacheMs);
   }
 
   create: ApiKeys["create"] = async (to) => {
@@ -90,7 +91,7 @@ export class ApiKeyring implements ApiKeys {
     this.#parts.assertOurs(subject);
     const { id, text, hash } = makeKey(prefix);
     await this.#ask((store) => store.create({ id, hash, subject, scopes: [...new Set(scopes)], name, ttlMs }));
-    this.#publish("api-key-create", subject, undefined);
+    this.#publish("api-key-create", subject);
     return { id, key: text };
   };
 
@@ -104,7 +105,7 @@ export class ApiKeyring implements ApiKeys {
     assertShape(`${this.#parts.resource} apiKeys.revoke`, required(textRule), id);
     const isRevoked = await this.#ask((store) => store.remove(subject, id));
     this.forget();
-    if (isRevoked) this.#publish("api-key-revoke", subject, undefined);
+    if (isRevoked) this.#publish("api-key-revoke", subject);
     return isRevoked;
   };
 
@@ -120,15 +121,15 @@ export class ApiKeyring implements ApiKeys {
    * @throws {AUTH_STORE_UNAVAILABLE} when that cannot be found out.
    */
   async verify(text: string): Promise<TokenPrincipal> {
-    const { clock, cacheMs } = this.#parts;
+    const { clock } = this.#parts;
     const parts = readKey(text, this.#options().prefix);
     if (parts === undefined) throw this.#refusal(undefined, "it is no API key");
     const hash = hashOf(text);
     const known = this.#good.get(hash);
     if (known !== undefined && known.expiresAtMs > clock.wallNow()) return known;
-    const generation = this.#generation;
+    const keep = this.#good.begin();
     const principal = await this.#judged(parts.id, parts.secret);
-    if (cacheMs > 0 && generation === this.#generation) this.#good.set(hash, principal);
+    keep(hash, principal);
     return principal;
   }
 
@@ -153,8 +154,7 @@ export class ApiKeyring implements ApiKeys {
 
   /** Looks every key up anew. */
   forget(): void {
-    this.#generation++;
-    this.#good.clear();
+    this.#good.forget();
   }
 
   #options(): CheckedApiKeys {
@@ -172,10 +172,5 @@ export class ApiKeyring implements ApiKeys {
   #refusal(subject: string | undefined, reason: string): Error {
     this.#publish("verify", subject, reason);
     return tokenInvalid(this.#parts.resource);
-  }
-
-  #publish(operation: string, subject: string | undefined, reason: string | undefined): void {
-    const outcome = reason === undefined ? "success" : "denied";
-    publishAuth({ resource: this.#parts.resource, operation, subject, outcome, reason });
   }
 }

@@ -1,6 +1,6 @@
 import type { SqlRunner } from "@steward/core";
 import { assertShape, required, shape, tablesOnce, withMethods, type Shape } from "@steward/core/driver";
-import { prefixRule } from "../refresh/tables.ts";
+import { prefixRule } from "../../sessions/tables.ts";
 import { USE_MS, type ApiKey, type ApiKeyStore } from "./store.ts";
 
 /** How {@link sqlApiKeys} is made. */

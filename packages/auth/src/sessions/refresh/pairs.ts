@@ -1,13 +1,24 @@
 import { assertShape, listOf, recognised, required, shape, text, type Shape } from "@steward/core/driver";
-import { setupInvalid, tokenInvalid } from "../errors.ts";
-import { isScope, isText } from "../tokens/access-token.ts";
-import type { Issuance, IssuedToken } from "../tokens/issuance.ts";
+import { credentialsInvalid, setupInvalid, tokenInvalid } from "../../errors.ts";
+import { isScope, isText } from "../../tokens/access-token.ts";
+import type { Issuance, IssuedToken } from "../../tokens/issuance.ts";
+import type { Credentials, PasswordSignIn } from "../../passwords/sign-in.ts";
 import type { Families, Held } from "./families.ts";
 
 /** For whom a pair of tokens is issued. */
 export interface PairIssuance extends Omit<Issuance, "session"> {
   /** `user-agent` of the client: only the same one gets an answer again that it has lost. */
   readonly userAgent?: string | undefined;
+}
+
+/** What somebody signs in with, and for what. */
+export interface SignIn extends Credentials, Pick<PairIssuance, "scopes" | "userAgent"> {}
+
+/** The first pair of a session that a password began. */
+export interface SignedIn extends TokenPair {
+  readonly subject: string;
+  /** To be kept on the device, such as in a cookie for a year: with it, attempts of strangers do not count here. */
+  readonly device: string;
 }
 
 /** An access token, and the refresh token that the next pair is got with. */
@@ -28,6 +39,15 @@ export interface TokenPairs {
    */
   issuePair(to: PairIssuance): Promise<TokenPair>;
   /**
+   * Begins a session of the user whose password it is, as {@link issuePair} does.
+   * @throws {AUTH_CREDENTIALS_INVALID} when it is refused: the same for a name that does not exist, a wrong password and
+   * a user who is disabled.
+   * @throws {AUTH_RATE_LIMITED} when there were too many attempts.
+   * @throws {AUTH_SETUP_INVALID} without the options `passwords` and `refresh`.
+   * @throws {AUTH_STORE_UNAVAILABLE} when it cannot be found out.
+   */
+  signIn(as: SignIn): Promise<SignedIn>;
+  /**
    * The next pair of a session. A refresh token is used once; the client that used it gets the same answer again for
    * `reuseGraceMs`. Any other second use ends the session, because two have the token.
    * @throws {AUTH_TOKEN_INVALID} when it is refused, with one text for all causes.
@@ -46,6 +66,11 @@ const pairShape: Shape<PairIssuance> = /* @__PURE__ */ shape<PairIssuance>(() =>
   userAgent: text(true),
 }));
 
+const sessionShape = /* @__PURE__ */ shape<Pick<PairIssuance, "scopes" | "userAgent">>(() => ({
+  scopes: listOf(recognised(isScope, 'a scope: 1 to 200 visible ASCII characters except " and \\')),
+  userAgent: text(true),
+}));
+
 const clientShape = /* @__PURE__ */ shape<{ readonly userAgent?: string | undefined }>(() => ({
   userAgent: text(true),
 }));
@@ -56,6 +81,7 @@ const subjectRule = /* @__PURE__ */ required(recognised(isText, "text of 1 to 25
 export interface TokenPairsParts {
   readonly resource: string;
   readonly families: Families | undefined;
+  readonly passwords: PasswordSignIn;
   /** Throws where calls are refused now. */
   readonly ready: () => void;
   /** Throws where a subject is that of another issuer's user. */
@@ -75,7 +101,8 @@ export async function pairOf(
 }
 
 /** The methods of sessions. */
-export function tokenPairsOf({ resource, families, ready, assertOurs, canSign, issue }: TokenPairsParts): TokenPairs {
+export function tokenPairsOf(parts: TokenPairsParts): TokenPairs {
+  const { resource, families, ready, assertOurs, canSign, issue } = parts;
   const kept = (): Families => {
     ready();
     if (families === undefined) throw setupInvalid(resource, "refresh");
@@ -92,6 +119,7 @@ export function tokenPairsOf({ resource, families, ready, assertOurs, canSign, i
       if (held === undefined) throw tokenInvalid(resource);
       return pairOf(held, issue);
     },
+    signIn: (as) => signedIn(parts, kept, as),
     async refresh(refreshToken, client = {}) {
       const all = kept();
       assertShape(`${resource} refresh`, clientShape, client);
@@ -106,4 +134,19 @@ export function tokenPairsOf({ resource, families, ready, assertOurs, canSign, i
       await kept().endAll(subject);
     },
   };
+}
+
+async function signedIn(
+  { resource, passwords, assertOurs, canSign, issue }: TokenPairsParts,
+  kept: () => Families,
+  { scopes = [], userAgent, ...credentials }: SignIn,
+): Promise<SignedIn> {
+  const all = kept();
+  assertShape(`${resource} signIn`, sessionShape, { scopes, userAgent });
+  await canSign();
+  const { subject, device, epoch } = await passwords.check(credentials, (id) => all.epoch(id));
+  assertOurs(subject);
+  const held = await all.begin(subject, [...new Set(scopes)], userAgent, epoch);
+  if (held === undefined) throw credentialsInvalid(resource); // all sessions of the user were ended at this moment
+  return { ...(await pairOf(held, issue)), subject, device };
 }

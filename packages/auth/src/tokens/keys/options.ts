@@ -1,6 +1,6 @@
 import { givenSchema } from "@steward/core/driver";
 import * as v from "valibot";
-import { portSchema } from "../refresh/options.ts";
+import { portSchema } from "../../sessions/refresh/options.ts";
 import type { ApiKeyStore } from "./store.ts";
 
 /** How API keys are made and kept. */

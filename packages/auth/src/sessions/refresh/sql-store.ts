@@ -1,6 +1,6 @@
 import type { SqlRunner } from "@steward/core";
 import { assertShape, required, shape, tablesOnce, withMethods, type Shape } from "@steward/core/driver";
-import { prefixRule } from "./tables.ts";
+import { prefixRule } from "../tables.ts";
 import { MAX_REPLAYS, type Family, type FamilyStore, type NewFamily, type Rotation, type Use } from "./store.ts";
 
 /** How {@link sqlFamilies} is made. */

@@ -1,9 +1,9 @@
 import type { Clock } from "@steward/core";
-import { publishAuth } from "@steward/core/driver";
-import { LRUCache } from "lru-cache";
-import { refreshInvalid, tokenInvalid } from "../errors.ts";
+import { refreshInvalid, tokenInvalid } from "../../errors.ts";
+import { publisherOf, type Publish } from "../../tokens/events.ts";
+import { Remembered } from "../../tokens/remembered.ts";
 import type { CheckedRefresh, RevocationMode, Users } from "./options.ts";
-import type { StoreCalls } from "./store-calls.ts";
+import type { StoreCalls } from "../store-calls.ts";
 import type { Family, FamilyStore } from "./store.ts";
 import { agentOf, isAuthentic, newFamilyId, readRefreshToken, writeRefreshToken } from "./token.ts";
 import type { RefreshToken, TokenMac } from "./token.ts";
@@ -46,16 +46,15 @@ export class Families {
   readonly #store: FamilyStore;
   readonly #mac: TokenMac;
   /** Families that were found to go on, for a while. */
-  readonly #live: LRUCache<string, true>;
-  /** Raised with every end that we cause: what was found out before it is not remembered after it. */
-  #generation = 0;
+  readonly #live: Remembered<true>;
+  readonly #publish: Publish;
 
   constructor(parts: FamiliesParts) {
     this.#parts = parts;
     this.#store = parts.options.store();
     this.#mac = parts.options.mac();
-    const perf = { now: () => parts.clock.now() + 1 }; // an entry that was made at 0 would never end
-    this.#live = new LRUCache({ max: MAX_REMEMBERED, ttl: Math.max(1, parts.cacheMs), ttlResolution: 0, perf });
+    this.#publish = publisherOf(parts.resource);
+    this.#live = new Remembered(parts.clock, MAX_REMEMBERED, parts.mode === "checked" ? parts.cacheMs : 0);
   }
 
   /** Begins one. @returns `undefined` where the epoch that the sign-in began in is over. */
@@ -115,7 +114,7 @@ export class Families {
     }
     this.counts[found.outcome]++;
     const { subject, scopes, endsInMs } = found.family;
-    this.#publish("refresh", subject, undefined);
+    this.#publish("refresh", subject);
     return { id, subject, scopes, refreshToken, endsAtMs: clock.wallNow() + endsInMs };
   }
 
@@ -136,7 +135,7 @@ export class Families {
     const token = await this.#authentic(text);
     if (token === undefined) return;
     await this.end(token.family);
-    this.#publish("sign-out", undefined, undefined);
+    this.#publish("sign-out", undefined);
   }
 
   async end(id: string): Promise<void> {
@@ -148,7 +147,7 @@ export class Families {
   async endAll(subject: string): Promise<void> {
     await this.#ask(() => this.#store.raiseEpoch(subject));
     this.forget();
-    this.#publish("revoke", subject, undefined);
+    this.#publish("revoke", subject);
   }
 
   /**
@@ -157,21 +156,20 @@ export class Families {
    * @throws {AUTH_STORE_UNAVAILABLE} when that cannot be found out.
    */
   async assertLive(id: string, subject: string): Promise<void> {
-    const { mode, cacheMs, resource } = this.#parts;
+    const { mode, resource } = this.#parts;
     if (mode === "expiry" || this.#live.get(id) === true) return;
-    const generation = this.#generation;
+    const keep = this.#live.begin();
     const family = await this.#ask(() => this.#store.find(id));
     if (family?.subject !== subject) {
       this.#publish("verify", subject, "its session has ended");
       throw tokenInvalid(resource);
     }
-    if (mode === "checked" && cacheMs > 0 && generation === this.#generation) this.#live.set(id, true);
+    keep(id, true);
   }
 
   /** Looks every family up anew. */
   forget(): void {
-    this.#generation++;
-    this.#live.clear();
+    this.#live.forget();
   }
 
   async #authentic(text: string): Promise<RefreshToken | undefined> {
@@ -187,11 +185,6 @@ export class Families {
 
   #ask<T>(work: () => Promise<T>): Promise<T> {
     return this.#parts.calls.run("refresh tokens", work);
-  }
-
-  #publish(operation: string, subject: string | undefined, reason: string | undefined): void {
-    const outcome = reason === undefined ? "success" : "denied";
-    publishAuth({ resource: this.#parts.resource, operation, subject, outcome, reason });
   }
 }
 
