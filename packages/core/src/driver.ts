@@ -12,7 +12,7 @@ export {
 } from "./channels.ts";
 export type { ApplyChange } from "./definition/spec.ts";
 export { brand, CORE_CODES, describeError, notForUsers } from "./errors.ts";
-export { Exposures, isLoopback, type Exposure } from "./exposure.ts";
+export { Exposures, isLoopback, type Exposure } from "./network/exposure.ts";
 export { GuardedUse } from "./guard/guarded-use.ts";
 export { callRules } from "./guard/options.ts";
 export { breakerSchema } from "./guard/schema.ts";
@@ -39,7 +39,7 @@ export {
   shareSchema,
   textSchema,
 } from "./options/atoms.ts";
-export { clientNetwork } from "./network.ts";
+export { clientNetwork } from "./network/client-network.ts";
 export { nearest } from "./options/nearest.ts";
 export { OptionsError } from "./options/problems.ts";
 export {

@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from "node:net";
-import { publishExposure } from "./channels.ts";
+import { publishExposure } from "../channels.ts";
 
 /** A credential that travels where others on the network could take it. */
 export interface Exposure {
