@@ -5,8 +5,8 @@ import { STATIC_CONTEXT } from "@nestjs/core/internal";
 type Wrapper = NonNullable<ReturnType<NonNullable<ReturnType<ModulesContainer["get"]>>["providers"]["get"]>>;
 
 /**
- * Follows the creation of an app. Nest reports to nothing that has been made already when it cannot make something else; but
- * it forgets what could not be made, and that can be seen.
+ * Follows the creation of an app. Nest reports to nothing that has been made already when it cannot make something else;
+ * but it forgets what could not be made, and that can be seen.
  */
 export class Creation {
   readonly #wrappers: readonly Wrapper[];

@@ -32,7 +32,7 @@ class Compiler {
   readonly inputs: { definition: AnyDefinition; slot: number }[] = [];
   readonly slots = new Map<AnyDefinition, number>();
   size = 0;
-  ofSession: string | undefined;
+  ofSession: AnyDefinition | undefined;
   readonly #state: ContainerState;
   readonly #generation: Generation;
   readonly #dynamic: boolean;
@@ -108,7 +108,7 @@ class Compiler {
   }
 
   #scoped(asker: "handler" | "request", definition: AnyDefinition, edge: EdgeSpec): Source {
-    if (definition.lifetime === "session") this.ofSession ??= definition.name;
+    if (definition.lifetime === "session") this.ofSession ??= definition;
     if (edge.kind === "lazy") return { kind: "made", make: (host) => () => host.get(definition) };
     if (edge.kind === "current") {
       const inner = this.#scoped(asker, definition, { kind: "plain", target: definition, optional: edge.optional });

@@ -72,8 +72,8 @@ export interface Plan {
   readonly steps: readonly Step[];
   readonly size: number;
   readonly inputs: readonly { readonly definition: AnyDefinition; readonly slot: number }[];
-  /** The name of something that belongs to a session and is needed. */
-  readonly ofSession: string | undefined;
+  /** Something that belongs to a session and is needed. */
+  readonly ofSession: AnyDefinition | undefined;
   /** Slots by definition, for those who ask the scope later. */
   readonly slots: ReadonlyMap<AnyDefinition, number>;
   /** Runs the steps from one on, to their end or to the first whose value has to be waited for. */

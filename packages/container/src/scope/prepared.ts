@@ -4,7 +4,7 @@ import type { Engine } from "../lifecycle/engine.ts";
 import type { AnyDefinition } from "../graph/graph.ts";
 import { KeyedSession } from "../session/keyed-session.ts";
 import type { Plan } from "./plan.ts";
-import type { Scope } from "./run-scope.ts";
+import { runScope, type Scope, type ScopeWork } from "./run-scope.ts";
 import type { InputProvider, ScopeState } from "./scope.ts";
 import type { Generation } from "../lifecycle/state.ts";
 
@@ -48,7 +48,7 @@ export class PreparedNeeds {
 
   /** The name of something that belongs to a session and is needed; `undefined` where nothing is. */
   get ofSession(): string | undefined {
-    return this.#compiled(this.#engine.state.current).ofSession;
+    return this.#compiled(this.#engine.state.current).ofSession?.name;
   }
 
   /** A promise to wait for before a scope opens, while something that exists only once is being restarted. */
@@ -76,6 +76,25 @@ export class PreparedNeeds {
   enter(scope: FrameworkScope): Promise<void> | undefined {
     const state = scope as ScopeState; // `open` made it
     return state.enterPlan(this.#compiled(state.generation));
+  }
+
+  /**
+   * Where the needs want something of a session, takes that of a scope into use until the scope has ended.
+   *
+   * @returns `false` where the scope belongs to none.
+   * @throws What the function for its key throws.
+   */
+  holdSession(scope: FrameworkScope): boolean {
+    const definition = this.#compiled(this.#engine.state.current).ofSession;
+    if (definition === undefined) return true;
+    const { session } = scope as ScopeState; // `open` made it
+    if (session instanceof KeyedSession) session.hold(definition);
+    return session !== undefined;
+  }
+
+  /** Runs work with the values in a scope of its own, which belongs to the session of another scope. */
+  runBeside(scope: FrameworkScope, fn: ScopeWork): Promise<unknown> {
+    return runScope(this.#engine, [], this.#needs, fn, (scope as ScopeState).session); // as above
   }
 
   #compiled(generation: Generation): Plan {

@@ -25,6 +25,11 @@ export class KeyedSession implements SessionSource {
     this.#scope = scope;
   }
 
+  /** Takes it into use for something of it that is wanted later. */
+  hold(definition: AnyDefinition): void {
+    this.#used(definition);
+  }
+
   get(definition: AnyDefinition, generation: Generation): Promise<unknown> {
     return this.#used(definition).get(definition, generation);
   }

@@ -1,4 +1,4 @@
-import type { ScopeNeeds } from "@steward/container/framework";
+import type { FrameworkScope, ScopeNeeds } from "@steward/container/framework";
 import type { Needs, ValuesOf } from "@steward/core/container";
 import { assertShape, func, text } from "@steward/core/driver";
 import { assertNeeds } from "../route/needs.ts";
@@ -24,7 +24,13 @@ export class Background {
 
   /** Adds work. What the request holds is still there when it runs. */
   add(name: string, run: () => unknown): void;
-  /** Adds work with needs of its own, which are resolved in a scope of its own. */
+  /**
+   * Adds work with needs of its own, which are resolved in a scope of its own. What belongs to a session is that of the
+   * request's session, which stays open until the work has ended, also when it is ended meanwhile.
+   *
+   * @throws {ROUTE_INVALID} when something belongs to a session, and the app does not say which one a request belongs to.
+   * @throws {HttpError} 401 when something belongs to a session, and the request has none.
+   */
   add<const N extends Needs>(
     name: string,
     needs: N & ScopeNeeds<N, never>,
@@ -50,18 +56,20 @@ export interface BackgroundStats {
 
 /** What counts and runs the tasks of all requests. */
 interface TaskRunner {
-  taskQueued(task: Task): void;
-  runTask(task: Task): Promise<void>;
+  taskQueued(task: Task, scope: FrameworkScope | undefined): void;
+  runTask(task: Task, scope: FrameworkScope | undefined): Promise<void>;
   forget(tasks: readonly Task[]): void;
 }
 
 /** The tasks of one request. */
 export class Tasks {
   readonly #runner: TaskRunner;
+  readonly #scopeOf: () => FrameworkScope | undefined;
   #waiting: Task[] = [];
 
-  constructor(runner: TaskRunner) {
+  constructor(runner: TaskRunner, scopeOf: () => FrameworkScope | undefined) {
     this.#runner = runner;
+    this.#scopeOf = scopeOf;
   }
 
   get pending(): boolean {
@@ -69,8 +77,8 @@ export class Tasks {
   }
 
   add(task: Task): void {
+    this.#runner.taskQueued(task, this.#scopeOf());
     this.#waiting.push(task);
-    this.#runner.taskQueued(task);
   }
 
   /** None of them runs any more. */
@@ -82,7 +90,7 @@ export class Tasks {
   async run(host: { taskFailed(error: unknown, task: string): void }): Promise<void> {
     for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
       try {
-        await this.#runner.runTask(task);
+        await this.#runner.runTask(task, this.#scopeOf());
       } catch (error) {
         host.taskFailed(error, task.name);
       }

@@ -105,7 +105,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   /** Work for after the response. */
   get background(): Background {
     return (this.#background ??= new Background((task) => {
-      (this.#tasks ??= new Tasks(this.#serving)).add(task);
+      (this.#tasks ??= new Tasks(this.#serving, () => this.#scope)).add(task);
       this.watch();
     }));
   }

@@ -1,7 +1,8 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Server } from "node:net";
 import type { Container, RunningContainer } from "@steward/container";
-import type { AnyDefinition } from "@steward/core/container";
+import type { FrameworkScope } from "@steward/container/framework";
+import type { AnyDefinition, Needs } from "@steward/core/container";
 import { runWithContext, systemClock, type Binding, type MetricSample, type RequestContext } from "@steward/core";
 import { publishUnhandled } from "@steward/core/driver";
 import { connectionRoomOfProcess } from "../connections/connection-cap.ts";
@@ -125,20 +126,35 @@ export class Serving {
     this.#pending.set(tracked, name);
   }
 
-  /** @internal A task waits for its response. */
-  taskQueued(task: Task): void {
+  /** @internal A task waits for its response; the session that it needs, where it does, is held from here on. */
+  taskQueued(task: Task, scope: FrameworkScope | undefined): void {
+    if (task.needs !== undefined && scope !== undefined) this.#holdSession(task.name, task.needs, scope);
     this.#tasks.add(task);
   }
 
+  #holdSession(name: string, needs: Needs, scope: FrameworkScope): void {
+    const prepared = this.running?.prepare(needs as {}); // the signature of `add` has checked them
+    if (prepared?.ofSession === undefined) return;
+    const ofSession = `the background task "${name}" needs "${prepared.ofSession}", which belongs to a session`;
+    if (!scope.isOpen)
+      throw serverError("ROUTE_INVALID", `${ofSession}: add it before what the request holds is released`);
+    if (!prepared.holdSession(scope))
+      throw serverError(
+        "ROUTE_INVALID",
+        `${ofSession}: say which session a request belongs to, such as \`session: sessionCookie("sid")\` among the options of the app`,
+      );
+  }
+
   /** Runs a task, unless it was given up; each task has one outcome. */
-  async runTask(task: Task): Promise<void> {
+  async runTask(task: Task, scope: FrameworkScope | undefined): Promise<void> {
     if (!this.#tasks.has(task)) return;
     try {
       const { running } = this;
       if (task.needs === undefined) await task.run({} as never); // it wants no values
       else if (running === undefined)
         throw serverError("BACKGROUND_LOST", `"${task.name}" cannot run: the container is not up`);
-      else await running.scope([], task.needs as {}, (values) => task.run(values as never)); // its own signature has checked the needs
+      else if (scope === undefined) await running.scope([], task.needs as {}, (values) => task.run(values as never)); // its own signature has checked the needs
+      else await running.prepare(task.needs as {}).runBeside(scope, task.run); // as above
       if (this.#tasks.delete(task)) this.#done++;
     } catch (error) {
       if (this.#tasks.delete(task)) this.#failed++;
