@@ -1,5 +1,6 @@
-import { Readable } from "node:stream";
+import { PassThrough, pipeline, Readable } from "node:stream";
 import t from "tap";
+import { stream } from "../src/index.ts";
 import { discardStream, trackStream } from "../src/life/stream-end.ts";
 
 /** A generator that notes how it ended, and lets the test see what it waits for. */
@@ -26,6 +27,8 @@ const KINDS: Readonly<Record<string, (parts: AsyncIterable<Uint8Array>) => unkno
   web: (parts) => ReadableStream.from(parts),
   response: (parts) => new Response(ReadableStream.from(parts), { status: 201 }),
   iterable: (parts) => parts,
+  through: (parts) => stream(parts, { through: new TransformStream() }),
+  pipeline: (parts) => pipeline(Readable.from(parts), new PassThrough(), new PassThrough(), () => {}),
 };
 
 /** The body of what is tracked, read part by part. */
@@ -58,6 +61,21 @@ t.test("a stream's end is known only when its own cleanup is over, whether it is
       t.equal(log.includes("mid"), end === "failed", name);
     }
   }
+});
+
+t.test("under a `pipeThrough` of the handler's own the source is cancelled, but its end cannot be known", async (t) => {
+  const log: string[] = [];
+  const { parts, go } = source(log);
+  const piped = ReadableStream.from(parts).pipeThrough(new TransformStream());
+  const tracked = trackStream(piped, { streamFailed: () => {} });
+  const reader = partsOf(tracked?.body);
+  await reader.next();
+  await reader.return?.();
+  await tracked?.ended;
+  t.strictSame(log, [], "that of the transform is");
+  go();
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+  t.strictSame(log, ["source ended"]);
 });
 
 t.test("what is sent at once is no stream", (t) => {

@@ -33,10 +33,22 @@ function isReadable(result: object): result is NodeJS.ReadableStream {
   return "pipe" in result && typeof result.pipe === "function" && "on" in result;
 }
 
-/** A generator under a destroyed stream still runs to its next `yield`: the stream's `close` comes after its `finally`. */
 function ofReadable(body: NodeJS.ReadableStream, host: Host): TrackedStream {
   body.on("error", (error) => host.streamFailed(error));
-  return { body, ended: new Promise((resolve) => finished(body, { writable: false }, () => resolve())) };
+  return { body, ended: endOf(body) };
+}
+
+/**
+ * A generator under a destroyed stream still runs to its next `yield`: the stream's `close` comes after its `finally`. So
+ * it does under a stream that `pipeline` has put before this one, and destroys with it; such a one says so as it goes.
+ */
+async function endOf(stream: NodeJS.ReadableStream): Promise<void> {
+  const sources: [NodeJS.ReadableStream & { readonly destroyed?: boolean }, Promise<void>][] = [];
+  stream.on("unpipe", (source: NodeJS.ReadableStream) => sources.push([source, endOf(source)]));
+  await new Promise<void>((resolve) => {
+    finished(stream, { writable: false }, () => resolve());
+  });
+  for (const [source, ended] of sources) if (source.destroyed === true) await ended; // others are not this stream's own
 }
 
 function ofResponse(response: Response, body: ReadableStream, host: Host): TrackedStream {

@@ -15,6 +15,17 @@ export interface StreamOptions {
   readonly contentType?: string;
   /** Further headers of the answer. */
   readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * What the parts go through, such as a `CompressionStream`. Unlike those of a stream that you have piped yourself by
+   * `pipeThrough`, the parts are known to have ended then before what they use is released.
+   */
+  readonly through?: Through;
+}
+
+/** A web transform of bytes: both of its ends. */
+export interface Through {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
 }
 
 /** What may be sent part by part. */
@@ -28,6 +39,10 @@ const iterable: Rule = recognised(
 const streamShape: Shape<StreamOptions> = shape<StreamOptions>(() => ({
   contentType: text(),
   headers: recordOf(text(true)),
+  through: recognised(
+    (value) => typeof value === "object" && value !== null && "readable" in value && "writable" in value,
+    "a transform with `readable` and `writable`",
+  ),
 }));
 
 /**
@@ -50,8 +65,9 @@ const streamShape: Shape<StreamOptions> = shape<StreamOptions>(() => ({
 export function stream(parts: Parts<string | Uint8Array>, options: StreamOptions = {}): Response {
   assertShape("stream", iterable, parts);
   assertShape("stream", streamShape, options);
-  const { contentType = "application/octet-stream", headers = {} } = options;
-  const body = ReadableStream.from(bytesOf(parts));
+  const { contentType = "application/octet-stream", headers = {}, through } = options;
+  const whole: ReadableStream<Uint8Array> = ReadableStream.from(bytesOf(parts));
+  const body = through === undefined ? whole : piped(whole, through);
   const answer = new Response(body, { headers: { ...headers, "content-type": contentType } });
   streams.add(answer);
   return answer;
@@ -62,6 +78,32 @@ const streams = new WeakSet<Response>();
 /** Whether an answer comes part by part, however long that takes. */
 export function isStream(answer: Response): boolean {
   return streams.has(answer) || answer.headers.has("transfer-encoding");
+}
+
+/** Pipes, and ends when both have ended: what `pipeThrough` gives knows nothing of what goes into it. */
+function piped(source: ReadableStream<Uint8Array>, { readable, writable }: Through): ReadableStream<Uint8Array> {
+  const reader = readable.getReader();
+  let piping: Promise<void> | undefined;
+  const begin = (): Promise<void> => {
+    const work = source.pipeTo(writable);
+    work.catch(() => {}); // who reads learns of it
+    return work;
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        piping ??= begin();
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        await piping;
+        controller.close();
+      },
+      async cancel(reason) {
+        await Promise.allSettled([reader.cancel(reason), piping ?? source.cancel(reason)]);
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }
 
 async function* bytesOf(parts: Parts<string | Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -64,7 +64,7 @@ export interface ServerAdapter {
   /** `memoryIdempotency` of `@steward/server`. */
   readonly idempotency: () => unknown;
   /** `stream` of the package. */
-  readonly stream: (parts: AsyncIterable<string>) => unknown;
+  readonly stream: (parts: AsyncIterable<string>, options?: { readonly through?: TransformStream }) => unknown;
   /** Defines a server with these routes. Problems, request ids and health are on, as by default. */
   readonly server: (
     routes: readonly SuiteRoute[],

@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import { PassThrough, pipeline, Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { resource } from "@steward/core";
 import { until } from "../waits.ts";
@@ -11,10 +11,12 @@ type Parts = AsyncIterable<string>;
 /** Everything that a handler may give as a stream. */
 function kindsOf({ stream }: ServerAdapter): Readonly<Record<string, (parts: Parts) => unknown>> {
   return {
-    stream,
+    stream: (parts) => stream(parts),
     readable: (parts) => Readable.from(parts),
     web: (parts) => ReadableStream.from(bytes(parts)),
     iterable: (parts) => parts,
+    through: (parts) => stream(parts, { through: new TransformStream() }),
+    pipeline: (parts) => pipeline(Readable.from(parts), new PassThrough(), () => {}), // who sends it learns of its error
   };
 }
 
@@ -50,7 +52,7 @@ export const streamCases: readonly ServerCase[] = [
       const { status, text } = await up.ask("/readable", { method: "HEAD" });
       world.assert.strictEqual(`${status} ${text}`, "200 ");
       await up.idle();
-      world.assert.strictEqual(JSON.stringify(counts), '{"taken":5,"given":5,"late":0}');
+      world.assert.strictEqual(JSON.stringify(counts), '{"taken":7,"given":7,"late":0}');
     },
   },
   {
