@@ -10,6 +10,18 @@ export type { AuthenticationOptions, TrustedIssuer } from "./options.ts";
 export { SIGN_IN_POLICIES } from "./passwords/limits.ts";
 export type { PasswordOptions, PasswordUser, PasswordUsers, SignInLimiter } from "./passwords/options.ts";
 export type { CheckedUser, Credentials, Passwords, SignInCounts } from "./passwords/sign-in.ts";
+export { memorySessions, type MemorySessionsOptions } from "./sessions/cookies/memory-store.ts";
+export type { SessionsOptions } from "./sessions/cookies/options.ts";
+export type {
+  BegunSession,
+  CookieSessions,
+  FoundSession,
+  ListedSession,
+  SessionIssuance,
+  SessionSignIn,
+} from "./sessions/cookies/sessions.ts";
+export { sqlSessions, type SqlSessionsOptions } from "./sessions/cookies/sql-store.ts";
+export type { CookieSessionStore, NewCookieSession, StoredCookieSession } from "./sessions/cookies/store.ts";
 export type { RefreshCounts } from "./sessions/refresh/families.ts";
 export { memoryFamilies, type MemoryFamiliesOptions } from "./sessions/refresh/memory-store.ts";
 export type { KnownUser, RefreshOptions, RevocationMode, Users } from "./sessions/refresh/options.ts";

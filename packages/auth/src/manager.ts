@@ -4,6 +4,7 @@ import { seriesOf, type AuthenticationStats } from "./health.ts";
 import { authenticationSchema, type AuthenticationOptions, type CheckedOptions } from "./options.ts";
 import { ApiKeyring, type ApiKeyringParts } from "./tokens/keys/api-keys.ts";
 import { PasswordSignIn } from "./passwords/sign-in.ts";
+import { Sessions } from "./sessions/cookies/sessions.ts";
 import { Families } from "./sessions/refresh/families.ts";
 import type { Users } from "./sessions/refresh/options.ts";
 import { StoreCalls } from "./sessions/store-calls.ts";
@@ -29,6 +30,7 @@ export class AuthenticationManager extends Manager<Authentication> {
   readonly #tokens: AccessTokens;
   readonly #families: Families | undefined;
   readonly #passwords: PasswordSignIn;
+  readonly #sessions: Sessions;
   readonly #calls: StoreCalls;
   #keyring: ApiKeyring | undefined;
 
@@ -39,14 +41,18 @@ export class AuthenticationManager extends Manager<Authentication> {
     this.#tokens = new AccessTokens(this.name, this.clock, checked);
     this.#calls = new StoreCalls(this.name, this.clock, checked.timeoutMs);
     this.#families = this.#familiesOf(checked);
-    const { issuer, passwords } = checked;
-    this.#passwords = new PasswordSignIn({ resource: this.name, issuer, options: passwords, calls: this.#calls });
+    const { issuer } = checked;
+    const basis = { resource: this.name, clock: this.clock, issuer, calls: this.#calls };
+    this.#passwords = new PasswordSignIn({ ...basis, options: checked.passwords });
+    const sessions = { options: checked.sessions, passwords: this.#passwords, ...this.#activity(checked) };
+    this.#sessions = new Sessions({ ...basis, ...sessions });
     this.client = authenticationOf({
       resource: this.name,
       clock: this.clock,
       tokens: this.#tokens,
       families: this.#families,
       passwords: this.#passwords,
+      sessions: this.#sessions,
       keyringOf: (checks) => (this.#keyring = this.#keyringOf(checked, checks)),
       keys: checked.keys(),
       issuers: Object.keys(checked.issuers),
@@ -70,8 +76,7 @@ export class AuthenticationManager extends Manager<Authentication> {
   }
 
   #keyringOf(checked: CheckedOptions, checks: Pick<ApiKeyringParts, "ready" | "assertOurs">): ApiKeyring {
-    const { issuer, apiKeys, revocation, revocationCacheMs } = checked;
-    const users = usersOf(checked);
+    const { issuer, apiKeys } = checked;
     return new ApiKeyring({
       ...checks,
       resource: this.name,
@@ -79,13 +84,21 @@ export class AuthenticationManager extends Manager<Authentication> {
       issuer,
       options: apiKeys,
       calls: this.#calls,
-      cacheMs: revocation === "strict" ? 0 : revocationCacheMs,
+      ...this.#activity(checked),
+    });
+  }
+
+  /** Whether users may go on, and how long that is remembered. */
+  #activity(checked: CheckedOptions): Pick<ApiKeyringParts, "cacheMs" | "isActive"> {
+    const users = usersOf(checked);
+    return {
+      cacheMs: checked.revocation === "strict" ? 0 : checked.revocationCacheMs,
       isActive: async (subject) => {
         if (users === undefined) return true;
         const user = await this.#calls.run("users", () => users.find(subject));
         return user !== undefined && user.isDisabled !== true;
       },
-    });
+    };
   }
 
   /** Its numbers. */
@@ -117,6 +130,7 @@ export class AuthenticationManager extends Manager<Authentication> {
     this.#tokens.close();
     this.#families?.forget();
     this.#keyring?.forget();
+    this.#sessions.forget();
   }
 
   protected override *series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {

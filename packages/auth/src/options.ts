@@ -11,6 +11,7 @@ import {
 import * as v from "valibot";
 import { apiKeysSchema, type ApiKeysOptions, type CheckedApiKeys } from "./tokens/keys/options.ts";
 import { passwordsSchema, type CheckedPasswords, type PasswordOptions } from "./passwords/options.ts";
+import { sessionsSchema, type CheckedSessions, type SessionsOptions } from "./sessions/cookies/options.ts";
 import {
   portSchema,
   refreshSchema,
@@ -54,6 +55,8 @@ export interface AuthenticationOptions {
   readonly refresh?: RefreshOptions | undefined;
   /** Keys for programs, with `apiKeys`. Default: none. */
   readonly apiKeys?: ApiKeysOptions | undefined;
+  /** Sessions of cookies, with `sessions`. Default: none. */
+  readonly sessions?: SessionsOptions | undefined;
   /** Sign-in with passwords, with `signIn` and `passwords`. Default: none. */
   readonly passwords?: PasswordOptions | undefined;
   /** Where users are, asked at `refresh` and for API keys: one who is disabled or gone gets nothing there. The caller of `issuePair` has looked. Default: those of `passwords`, else everybody may. */
@@ -117,6 +120,7 @@ const entries = {
   refresh: v.optional(refreshSchema),
   apiKeys: v.optional(apiKeysSchema),
   passwords: v.optional(passwordsSchema),
+  sessions: v.optional(sessionsSchema),
   users: v.optional(portSchema<Users>("where users are, with `find(id)`", "find")),
   revocation: v.optional(v.picklist(["expiry", "checked", "strict"]), "checked"),
   revocationCacheMs: v.optional(msSchema(0, 60_000), 5_000),
@@ -153,6 +157,7 @@ export interface CheckedOptions {
   readonly refresh?: CheckedRefresh | undefined;
   readonly apiKeys?: CheckedApiKeys | undefined;
   readonly passwords?: CheckedPasswords | undefined;
+  readonly sessions?: CheckedSessions | undefined;
   readonly users?: (() => Users) | undefined;
   readonly revocation: RevocationMode;
   readonly revocationCacheMs: number;

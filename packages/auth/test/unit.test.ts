@@ -3,5 +3,6 @@ import "./unit/tokens.ts";
 import "./unit/refresh.ts";
 import "./unit/api-keys.ts";
 import "./unit/passwords.ts";
+import "./unit/sessions.ts";
 import "./unit/roles.ts";
 import "./unit/forgeries.ts";

@@ -619,6 +619,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
           { refresh: { store: {}, mac: {} } },
           { apiKeys: { store: {} } },
           { users: {} },
+          { sessions: { store: {} } },
           { passwords: { users: {}, hashing: {}, limiter: {}, mac: {} } },
           { revocation: "never" },
           { revocationCacheMs: -1 },
@@ -631,6 +632,15 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       roles: {
         call: (options: object) => auth.roles({ a: ["x"] }, options),
         wrong: [{ permissions: ["*"] }, { permissions: 1 }],
+      },
+      memorySessions: {
+        call: (options: object) => auth.memorySessions(options),
+        wrong: [{ maxSessions: 0 }, { clock: {} }],
+      },
+      sqlSessions: {
+        call: (options: object) =>
+          auth.sqlSessions({ sql: { query: nothing, transaction: nothing }, ...options } as never),
+        wrong: [{ sql: {} }, { prefix: "a b" }],
       },
       memoryApiKeys: {
         call: (options: object) => auth.memoryApiKeys(options),

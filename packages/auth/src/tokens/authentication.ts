@@ -1,9 +1,10 @@
 import type { webcrypto } from "node:crypto";
 import type { Authenticator, Clock, Credential, StewardError, TokenKeys } from "@steward/core";
 import { assertShape, listOf, recognised, required, shape, type Shape } from "@steward/core/driver";
-import { subjectInvalid, tokenInvalid } from "../errors.ts";
+import { subjectInvalid } from "../errors.ts";
 import type { ApiKeyring, ApiKeyringParts, ApiKeys } from "./keys/api-keys.ts";
 import { passwordsOf, type Passwords, type PasswordSignIn } from "../passwords/sign-in.ts";
+import { sessionsOf, type CookieSessions, type Sessions } from "../sessions/cookies/sessions.ts";
 import type { Families } from "../sessions/refresh/families.ts";
 import { tokenPairsOf, type TokenPairs } from "../sessions/refresh/pairs.ts";
 import { isScope, isText, type TokenPrincipal } from "./access-token.ts";
@@ -24,12 +25,14 @@ export interface Authentication extends Authenticator, TokenPairs {
    * @throws {AUTH_KEYS_UNAVAILABLE} when the keys to judge it cannot be had; servers answer 503.
    */
   verify(token: string): Promise<TokenPrincipal>;
-  /** As {@link verify}, for a `bearer`, which may be an API key too. Cookie sessions are refused: there are none here. */
+  /** As {@link verify}, for a `bearer`, which may be an API key too, and for the value of a session's cookie. */
   authenticate(credential: Credential): Promise<TokenPrincipal>;
   /** Keys for programs. */
   readonly apiKeys: ApiKeys;
   /** Passwords of users, for what {@link signIn} does not do. */
   readonly passwords: Passwords;
+  /** Sessions of cookies. */
+  readonly sessions: CookieSessions;
   /** The public keys, for a route such as `/.well-known/jwks.json`. Empty where only we can verify. */
   jwks(): Promise<{ readonly keys: readonly webcrypto.JsonWebKey[] }>;
 }
@@ -47,6 +50,7 @@ export interface AuthenticationParts {
   readonly tokens: AccessTokens;
   readonly families: Families | undefined;
   readonly passwords: PasswordSignIn;
+  readonly sessions: Sessions;
   readonly keyringOf: (checks: Pick<ApiKeyringParts, "ready" | "assertOurs">) => ApiKeyring;
   readonly keys: TokenKeys;
   /** Names of the trusted issuers, with which subjects of their users begin. */
@@ -57,7 +61,7 @@ export interface AuthenticationParts {
 
 /** The client of a manager. */
 export function authenticationOf(parts: AuthenticationParts): Authentication {
-  const { resource, clock, tokens, families, passwords, keyringOf, keys, issuers, refusal } = parts;
+  const { resource, clock, tokens, families, passwords, sessions, keyringOf, keys, issuers, refusal } = parts;
   const ready = (): void => {
     const refused = refusal();
     if (refused !== undefined) throw refused;
@@ -65,15 +69,18 @@ export function authenticationOf(parts: AuthenticationParts): Authentication {
   const assertOurs = (subject: string): void => assertNotForeign(resource, issuers, subject);
   const issued = (to: Issuance): Promise<IssuedToken> => issuedBy(tokens, clock.wallNow(), to);
   const keyring = keyringOf({ ready, assertOurs });
-  const verified = async (token: string): Promise<TokenPrincipal> => {
-    const principal = await tokens.verify(token);
-    const { session, issuer, subject } = principal;
-    if (families !== undefined && session !== undefined && tokens.isOurs(issuer))
-      await families.assertLive(session, subject);
-    return principal;
-  };
+  const verified = (token: string): Promise<TokenPrincipal> => verifiedBy(tokens, families, token);
   const authentication: Authentication = {
-    ...tokenPairsOf({ resource, families, passwords, ready, assertOurs, canSign: () => tokens.probe(), issue: issued }),
+    ...tokenPairsOf({
+      resource,
+      families,
+      sessions,
+      passwords,
+      ready,
+      assertOurs,
+      canSign: () => tokens.probe(),
+      issue: issued,
+    }),
     async issue(to) {
       ready();
       assertShape(`${resource} issue`, issuanceShape, to);
@@ -86,17 +93,30 @@ export function authenticationOf(parts: AuthenticationParts): Authentication {
     },
     async authenticate({ scheme, value }) {
       ready();
-      if (scheme !== "bearer") throw tokenInvalid(resource);
+      if (scheme !== "bearer") return sessions.verify(value);
       return keyring.owns(value) ? keyring.verify(value) : verified(value);
     },
     apiKeys: Object.freeze({ create: keyring.create, list: keyring.list, revoke: keyring.revoke }),
     passwords: passwordsOf(passwords, ready),
+    sessions: sessionsOf(sessions, ready, assertOurs),
     async jwks() {
       ready();
       return keys.jwks();
     },
   };
   return Object.freeze(authentication);
+}
+
+async function verifiedBy(
+  tokens: AccessTokens,
+  families: Families | undefined,
+  token: string,
+): Promise<TokenPrincipal> {
+  const principal = await tokens.verify(token);
+  const { session, issuer, subject } = principal;
+  if (families !== undefined && session !== undefined && tokens.isOurs(issuer))
+    await families.assertLive(session, subject);
+  return principal;
 }
 
 async function issuedBy(

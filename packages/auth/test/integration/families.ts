@@ -6,9 +6,10 @@ import { postgresForTests } from "@steward/testing/servers";
 import postgres from "postgres";
 import { randomBytes } from "node:crypto";
 import t from "tap";
-import { authentication, sqlApiKeys, sqlFamilies, type Authentication } from "../../src/index.ts";
+import { authentication, sqlApiKeys, sqlFamilies, sqlSessions, type Authentication } from "../../src/index.ts";
 import { testTokenMac } from "../../src/testing.ts";
 import { at, instances } from "../make.ts";
+import { sessionRaces } from "../session-races.ts";
 
 const prefix = `auth_${randomBytes(4).toString("hex")}`; // the server may be there longer than this test
 const INVALID = { code: "AUTH_TOKEN_INVALID" };
@@ -164,6 +165,38 @@ t.test("families in Postgres, under several instances", async (t) => {
     await running.get(crypto).keys("refresh").rotate({ immediate: true });
     const next = await client.refresh(pair.refreshToken);
     t.equal((await client.refresh(next.refreshToken)).session, pair.session);
+  });
+  await t.test("cookie sessions", async (t) => {
+    const all = pools.map((pool) => sqlSessions({ sql: runnerOf(pool), prefix }));
+    await Promise.all(all.map((store) => store.epoch("x")));
+    await sessionRaces(t, all);
+    const sessions = { store: at(all, 0) };
+    const { clients } = await instances(t, 1, { store: at(stores, 0) }, { sessions });
+    const auth = at(clients, 0);
+    const { value } = await auth.sessions.begin({ subject: "sue", scopes: ["a", "b"], userAgent: "x\0y" });
+    await auth.sessions.write(value, { text: "quotes ' \" and 🐎" });
+    const found = await auth.sessions.find(value);
+    t.match(found, { fields: { text: "quotes ' \" and 🐎" }, principal: { subject: "sue" } });
+    t.ok(Math.abs((found?.principal.issuedAtMs ?? 0) - Date.now()) < 600_000, "ms since 1970");
+    for (const row of await sql.query(`select s::text as row, s.* from ${prefix}_sessions s`))
+      for (const text of Object.values(row).flatMap((one) => [String(one), `cs_${String(one)}`]))
+        t.equal(await auth.sessions.find(text), undefined, "nothing in the table is a cookie");
+    const age = (column: string): Promise<unknown> =>
+      sql.query(`update ${prefix}_sessions set ${column} = now() where subject = 'sue'`);
+    await age("absolute_until");
+    await at(all, 1).touch(String(found?.principal.session), 60_000);
+    t.equal(await auth.sessions.find(value), undefined, "no later than its absolute end");
+    const second = await auth.sessions.begin({ subject: "sue" });
+    const pair = await auth.issuePair({ subject: "sue" });
+    await at(all, 2).raiseEpoch("sue");
+    t.equal(await auth.sessions.find(second.value), undefined);
+    await t.rejects(auth.refresh(pair.refreshToken), INVALID, "users have one epoch");
+    await auth.sessions.begin({ subject: "sue" });
+    t.equal(
+      (await sql.query(`select id from ${prefix}_sessions where subject = 'sue'`)).length,
+      1,
+      "rows that are over go",
+    );
   });
   await Promise.all(pools.map((pool) => pool.end()));
 });

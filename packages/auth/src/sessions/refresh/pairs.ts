@@ -3,6 +3,7 @@ import { credentialsInvalid, setupInvalid, tokenInvalid } from "../../errors.ts"
 import { isScope, isText } from "../../tokens/access-token.ts";
 import type { Issuance, IssuedToken } from "../../tokens/issuance.ts";
 import type { Credentials, PasswordSignIn } from "../../passwords/sign-in.ts";
+import type { Sessions } from "../cookies/sessions.ts";
 import type { Families, Held } from "./families.ts";
 
 /** For whom a pair of tokens is issued. */
@@ -56,7 +57,7 @@ export interface TokenPairs {
   refresh(refreshToken: string, client?: { readonly userAgent?: string | undefined }): Promise<TokenPair>;
   /** Ends the session of a refresh token. What is no token of ours changes nothing. */
   logout(refreshToken: string): Promise<void>;
-  /** Ends all sessions of a user, on every instance, and those that begin at this moment. */
+  /** Ends all sessions of a user, those of cookies too, on every instance, and those that begin at this moment. */
   logoutEverywhere(subject: string): Promise<void>;
 }
 
@@ -81,6 +82,7 @@ const subjectRule = /* @__PURE__ */ required(recognised(isText, "text of 1 to 25
 export interface TokenPairsParts {
   readonly resource: string;
   readonly families: Families | undefined;
+  readonly sessions: Sessions;
   readonly passwords: PasswordSignIn;
   /** Throws where calls are refused now. */
   readonly ready: () => void;
@@ -130,8 +132,13 @@ export function tokenPairsOf(parts: TokenPairsParts): TokenPairs {
       await kept().endOf(refreshToken);
     },
     async logoutEverywhere(subject) {
+      if (!parts.sessions.areKept) kept();
+      ready();
       assertShape(`${resource} logoutEverywhere`, subjectRule, subject);
-      await kept().endAll(subject);
+      // Both are tried: an outage of one is no reason to keep the other's sessions.
+      const ends = [families?.endAll(subject), parts.sessions.areKept ? parts.sessions.endAll(subject) : undefined];
+      const failed = (await Promise.allSettled(ends)).find((end) => end.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { SqlRunner } from "@steward/core";
 import { assertShape, required, shape, tablesOnce, withMethods, type Shape } from "@steward/core/driver";
-import { prefixRule } from "../tables.ts";
+import { after, heldEpoch, ms, prefixRule } from "../tables.ts";
 import { MAX_REPLAYS, type Family, type FamilyStore, type NewFamily, type Rotation, type Use } from "./store.ts";
 
 /** How {@link sqlFamilies} is made. */
@@ -82,12 +82,7 @@ class SqlFamilies implements FamilyStore {
   async #createIn(sql: SqlRunner, family: NewFamily): Promise<boolean> {
     const { id, subject, scopes, agent, idleMs, absoluteMs, maxPerUser } = family;
     const table = this.#families;
-    const [row] = await sql.query<{ epoch: string }>(
-      `insert into ${this.#epochs} as held (subject, epoch) values ($1, 0)
-       on conflict (subject) do update set epoch = held.epoch returning epoch::text as epoch`,
-      [subject],
-    );
-    const epoch = row?.epoch ?? "0";
+    const epoch = await heldEpoch(sql, this.#epochs, subject);
     if (family.epoch !== undefined && Number(epoch) !== family.epoch) return false;
     await sql.query(`delete from ${table} where subject = $1 and (ends_at <= now() or epoch < $2::text::bigint)`, [
       subject,
@@ -166,13 +161,4 @@ class SqlFamilies implements FamilyStore {
 function familyOf({ subject, scopes, counter, ends_in: endsIn }: Row): Family {
   const list = scopes === "" ? [] : scopes.split(" ");
   return { subject, scopes: list, counter: Number(counter), endsInMs: Number(endsIn) };
-}
-
-function ms(parameter: string): string {
-  return `${parameter}::text::double precision * interval '1 millisecond'`;
-}
-
-/** The moment so many ms from now. */
-function after(parameter: string): string {
-  return `now() + ${ms(parameter)}`;
 }
