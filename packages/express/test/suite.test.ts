@@ -12,7 +12,10 @@ import {
   problems,
   steward,
   stream,
+  cookieSession,
+  csrf,
   principal,
+  sessionPrincipal,
   security,
 } from "../src/index.ts";
 
@@ -23,6 +26,9 @@ const adapter: ServerAdapter = {
   stream,
   security: security as never, // of definitions of any type
   principal: principal as never,
+  cookieSession: cookieSession as never,
+  sessionPrincipal: sessionPrincipal as never,
+  csrf: csrf as never,
   idempotency: memoryIdempotency,
   server: (routes, { requestTimeoutMs, ...settings }) =>
     expressServer("server", {

@@ -4,7 +4,19 @@ import { memoryIdempotency } from "@steward/server";
 import { serverContract, type ServerAdapter } from "@steward/testing/server";
 import { Hono } from "hono";
 import t from "tap";
-import { honoServer, from, handler, HttpError, steward, stream, principal, security } from "../src/index.ts";
+import {
+  honoServer,
+  from,
+  handler,
+  HttpError,
+  steward,
+  stream,
+  cookieSession,
+  csrf,
+  principal,
+  security,
+  sessionPrincipal,
+} from "../src/index.ts";
 
 const adapter: ServerAdapter = {
   container: container as never, // of definitions of any type
@@ -13,6 +25,9 @@ const adapter: ServerAdapter = {
   stream,
   security: security as never, // of definitions of any type
   principal: principal as never,
+  cookieSession: cookieSession as never,
+  sessionPrincipal: sessionPrincipal as never,
+  csrf: csrf as never,
   idempotency: memoryIdempotency,
   server: (routes, { requestTimeoutMs, ...settings }) =>
     honoServer("server", {

@@ -45,7 +45,10 @@ import {
   StewardModule,
   stream,
   token,
+  cookieSession,
+  csrf,
   principal,
+  sessionPrincipal,
   security,
 } from "../src/index.ts";
 
@@ -397,6 +400,9 @@ const adapter: ServerAdapter = {
   stream,
   security: security as never, // of definitions of any type
   principal: principal as never,
+  cookieSession: cookieSession as never,
+  sessionPrincipal: sessionPrincipal as never,
+  csrf: csrf as never,
   idempotency: memoryIdempotency,
   nature: { created: 201 },
   server: (routes, settings) =>

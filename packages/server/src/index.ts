@@ -74,5 +74,14 @@ export type { OwnScheme } from "./security/own-scheme.ts";
 export type { OAuthFlow, Scheme, SchemeDocument } from "./security/scheme.ts";
 export type { Authorization, BasicCredentials, SchemeDefinition } from "./security/schemes.ts";
 export { Scopes } from "./security/scopes.ts";
+export {
+  cookieSession,
+  sessionPrincipal,
+  type BegunCookie,
+  type CookieSession,
+  type CookieSessionOptions,
+  type SessionKeeper,
+} from "./security/cookie-session.ts";
+export { csrf, type CsrfOptions } from "./security/csrf.ts";
 export { principal, type AuthenticatorLike } from "./security/principal.ts";
 export { security, type Granting } from "./security/security.ts";

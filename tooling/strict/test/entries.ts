@@ -796,6 +796,18 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/fastify": {
     module: plugin,
     takes: {
+      cookieSession: {
+        call: (options: object) => plugin.cookieSession(authenticator, options),
+        wrong: [{ name: "a b" }, { sameSite: "None" }, { secure: 1 }],
+      },
+      sessionPrincipal: {
+        call: (options: object) => plugin.sessionPrincipal(plugin.cookieSession(authenticator), options),
+        wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      csrf: {
+        call: (options: object) => plugin.csrf(options),
+        wrong: [{ cookies: [""] }, { origins: ["clips.example"] }, { allowSameSite: 1 }],
+      },
       principal: {
         call: (options: object) => plugin.principal(authenticator, options),
         wrong: [{ name: "" }, { autoError: 1 }],
@@ -846,6 +858,19 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/express": {
     module: expressPackage,
     takes: {
+      cookieSession: {
+        call: (options: object) => expressPackage.cookieSession(authenticator, options),
+        wrong: [{ name: "a b" }, { sameSite: "None" }, { secure: 1 }],
+      },
+      sessionPrincipal: {
+        call: (options: object) =>
+          expressPackage.sessionPrincipal(expressPackage.cookieSession(authenticator), options),
+        wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      csrf: {
+        call: (options: object) => expressPackage.csrf(options),
+        wrong: [{ cookies: [""] }, { origins: ["clips.example"] }, { allowSameSite: 1 }],
+      },
       principal: {
         call: (options: object) => expressPackage.principal(authenticator, options),
         wrong: [{ name: "" }, { autoError: 1 }],
@@ -877,6 +902,18 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/hono": {
     module: honoPackage,
     takes: {
+      cookieSession: {
+        call: (options: object) => honoPackage.cookieSession(authenticator, options),
+        wrong: [{ name: "a b" }, { sameSite: "None" }, { secure: 1 }],
+      },
+      sessionPrincipal: {
+        call: (options: object) => honoPackage.sessionPrincipal(honoPackage.cookieSession(authenticator), options),
+        wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      csrf: {
+        call: (options: object) => honoPackage.csrf(options),
+        wrong: [{ cookies: [""] }, { origins: ["clips.example"] }, { allowSameSite: 1 }],
+      },
       principal: {
         call: (options: object) => honoPackage.principal(authenticator, options),
         wrong: [{ name: "" }, { autoError: 1 }],
@@ -907,6 +944,18 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/nest": {
     module: nestPackage,
     takes: {
+      cookieSession: {
+        call: (options: object) => nestPackage.cookieSession(authenticator, options),
+        wrong: [{ name: "a b" }, { sameSite: "None" }, { secure: 1 }],
+      },
+      sessionPrincipal: {
+        call: (options: object) => nestPackage.sessionPrincipal(nestPackage.cookieSession(authenticator), options),
+        wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      csrf: {
+        call: (options: object) => nestPackage.csrf(options),
+        wrong: [{ cookies: [""] }, { origins: ["clips.example"] }, { allowSameSite: 1 }],
+      },
       principal: {
         call: (options: object) => nestPackage.principal(authenticator, options),
         wrong: [{ name: "" }, { autoError: 1 }],
@@ -933,6 +982,18 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/server": {
     module: server,
     takes: {
+      cookieSession: {
+        call: (options: object) => server.cookieSession(authenticator, options),
+        wrong: [{ name: "a b" }, { sameSite: "None" }, { secure: 1 }],
+      },
+      sessionPrincipal: {
+        call: (options: object) => server.sessionPrincipal(server.cookieSession(authenticator), options),
+        wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      csrf: {
+        call: (options: object) => server.csrf(options),
+        wrong: [{ cookies: [""] }, { origins: ["clips.example"] }, { allowSameSite: 1 }],
+      },
       principal: {
         call: (options: object) => server.principal(authenticator, options),
         wrong: [{ name: "" }, { autoError: 1 }],

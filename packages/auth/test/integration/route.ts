@@ -1,15 +1,26 @@
+import { request } from "node:http";
 import { container } from "@steward/container";
 import { currentContext } from "@steward/core";
 import { cryptoBackend } from "@steward/crypto";
 import { resource } from "@steward/core";
 import { RateLimiterManager } from "@steward/rate-limit";
-import { describe, from, principal, security, securityOf } from "@steward/server";
+import {
+  cookieSession,
+  csrf,
+  describe,
+  from,
+  principal,
+  sessionPrincipal,
+  security,
+  securityOf,
+} from "@steward/server";
 import { handler, serve } from "@steward/server/node";
 import t from "tap";
 import {
   authentication,
   memoryApiKeys,
   memoryFamilies,
+  memorySessions,
   roles,
   SIGN_IN_POLICIES,
   type PasswordUser,
@@ -246,3 +257,95 @@ t.test("a sign-in with a password: the same bytes for unknown, wrong and disable
   t.equal(weak.status, 422);
   t.match(await weak.json(), { code: "AUTH_PASSWORD_REFUSED", detail: /at least 12 characters/ });
 });
+
+t.test(
+  "a session of a cookie on a route: sign-in, scopes, fields, sign-out, and an outage that ends nothing",
+  async (t) => {
+    const inner = memorySessions();
+    let isAway = false;
+    const store = new Proxy(inner, {
+      get: (target, name) =>
+        isAway ? () => new Promise(() => {}) : (Reflect.get(target, name) as (typeof inner)["find"]).bind(target),
+    });
+    const auth = testAuthentication("auth", { sessions: { store }, timeoutMs: 200 });
+    const session = cookieSession(auth, { secure: false, sameSite: "Strict" });
+    const me = sessionPrincipal(session);
+    t.strictSame(securityOf(describe({ me }).demands), [{ session: [] }], "it is in the document");
+    const safe = { dependencies: [csrf()] };
+    const web = serve("web", {
+      listen: () => ({ port: 0 }),
+      routes: [
+        {
+          method: "POST",
+          path: "/in",
+          handler: handler(
+            { session },
+            async ({ session }) => (await session.begin({ subject: "ada", scopes: ["read"] })).subject,
+            safe,
+          ),
+        },
+        {
+          method: "POST",
+          path: "/theme",
+          handler: handler({ session }, ({ session }) => session.write({ theme: "dark" }).then(() => "kept"), safe),
+        },
+        {
+          method: "GET",
+          path: "/me",
+          handler: handler({ me: security(me, ["read"]), session }, ({ me, session }) => ({
+            subject: me.subject,
+            theme: session.fields["theme"],
+            by: currentContext()?.actor,
+          })),
+        },
+        { method: "GET", path: "/admin", handler: handler({ me: security(me, ["admin"]) }, () => "in") },
+        {
+          method: "POST",
+          path: "/out",
+          handler: handler({ session }, ({ session }) => session.end().then(() => "out"), safe),
+        },
+      ],
+    });
+    await using running = await container([web, auth]).start();
+    const { url } = running.get(web);
+    const ask = (method: string, path: string, cookie = "", headers: Record<string, string> = {}) =>
+      fetch(url + path, { method, headers: { ...(cookie === "" ? {} : { cookie }), ...headers } });
+    const signIn = async (cookie = ""): Promise<string> => {
+      const set =
+        (await ask("POST", "/in", cookie, { "sec-fetch-site": "same-origin" })).headers.get("set-cookie") ?? "";
+      t.match(
+        set,
+        /^session=cs_[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Strict$/,
+        "not Secure on this machine",
+      );
+      return set.split(";")[0] ?? "";
+    };
+    const first = await signIn();
+    const cookie = await signIn(first);
+    const same = { "sec-fetch-site": "same-origin" };
+    t.equal((await ask("GET", "/me", first)).status, 401, "the one before has ended");
+    t.equal((await ask("POST", "/theme", cookie, { "sec-fetch-site": "cross-site" })).status, 403);
+    t.equal((await ask("POST", "/theme", cookie, same)).status, 200);
+    t.strictSame(await (await ask("GET", "/me", cookie)).json(), { subject: "ada", theme: "dark", by: "ada" });
+    t.equal((await ask("GET", "/admin", cookie)).status, 403);
+    isAway = true;
+    for (const [method, path] of [
+      ["GET", "/me"],
+      ["POST", "/theme"],
+      ["POST", "/out"],
+    ] as const) {
+      const away = await ask(method, path, cookie, same);
+      t.strictSame([away.status, away.headers.get("set-cookie")], [503, null], path);
+    }
+    isAway = false;
+    t.equal((await ask("GET", "/me", cookie)).status, 200);
+    t.match((await ask("POST", "/out", cookie, same)).headers.get("set-cookie"), /^session=; Path=\/; Max-Age=0/);
+    t.equal((await ask("POST", "/theme", cookie, same)).status, 401);
+    t.equal((await ask("GET", "/me", cookie)).status, 401);
+    const { port } = new URL(url);
+    const elsewhere = await new Promise<number | undefined>((resolve) => {
+      request({ port, path: "/me", headers: { host: "clips.example" } }, ({ statusCode }) => resolve(statusCode)).end();
+    });
+    t.equal(elsewhere, 500, "a cookie without Secure is for this machine");
+  },
+);

@@ -14,7 +14,10 @@ import {
   refusals,
   steward,
   stream,
+  cookieSession,
+  csrf,
   principal,
+  sessionPrincipal,
   security,
 } from "../../src/index.ts";
 
@@ -25,6 +28,9 @@ const adapter: ServerAdapter = {
   stream,
   security: security as never, // of definitions of any type
   principal: principal as never,
+  cookieSession: cookieSession as never,
+  sessionPrincipal: sessionPrincipal as never,
+  csrf: csrf as never,
   idempotency: memoryIdempotency,
   nature: { document: "/openapi.json" },
   server(routes, { timeoutMs, closeTimeoutMs, requestTimeoutMs, maxBodyBytes }) {

@@ -115,6 +115,11 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     if (!this.response.headersSent) this.response.setHeader(name, value);
   }
 
+  /** Adds a header beside others of its name; does nothing once the answer has begun. */
+  appendHeader(name: string, value: string): void {
+    if (!this.response.headersSent) this.response.appendHeader(name, value);
+  }
+
   /** The scope, once it is open. */
   get scope(): FrameworkScope | undefined {
     return this.#scope;

@@ -51,10 +51,18 @@ export const requiredScopes: InputDefinition<Scopes, "request", "request:require
 export interface ResponseHeaders {
   /** Sets one, unless the answer has begun. What the handler sets later wins. */
   set(name: string, value: string): void;
+  /** Adds one beside others of the same name, such as `set-cookie`, unless the answer has begun. */
+  append(name: string, value: string): void;
 }
 
 /** Headers of the answer. */
 export const responseHeaders: InputDefinition<ResponseHeaders, "request", "request:responseHeaders"> = withSource(
   input<ResponseHeaders>()("responseHeaders", { lifetime: "request" }),
-  { reader: () => (life) => ({ set: (name, value) => life.setHeader(name, value) }) satisfies ResponseHeaders },
+  {
+    reader: () => (life) =>
+      ({
+        set: (name, value) => life.setHeader(name, value),
+        append: (name, value) => life.appendHeader(name, value),
+      }) satisfies ResponseHeaders,
+  },
 );

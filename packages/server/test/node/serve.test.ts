@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { container } from "@steward/container";
 import { serverContract, type ServerAdapter } from "@steward/testing/server";
 import t from "tap";
-import { HttpError, memoryIdempotency, stream, principal, security } from "../../src/index.ts";
+import {
+  HttpError,
+  memoryIdempotency,
+  stream,
+  cookieSession,
+  csrf,
+  principal,
+  security,
+  sessionPrincipal,
+} from "../../src/index.ts";
 import { from, handler, serve } from "../../src/node/index.ts";
 
 const adapter: ServerAdapter = {
@@ -12,6 +21,9 @@ const adapter: ServerAdapter = {
   stream,
   security: security as never, // of definitions of any type
   principal: principal as never,
+  cookieSession: cookieSession as never,
+  sessionPrincipal: sessionPrincipal as never,
+  csrf: csrf as never,
   idempotency: memoryIdempotency,
   server: (routes, settings) =>
     serve("web", {

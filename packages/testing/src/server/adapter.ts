@@ -61,6 +61,12 @@ export interface ServerAdapter {
   readonly security: (definition: never, scopes: readonly string[]) => Need;
   /** `principal` of the package. */
   readonly principal: (auth: never, options: { readonly name: string }) => AnyDefinition;
+  /** `cookieSession` of the package. */
+  readonly cookieSession: (auth: never) => AnyDefinition;
+  /** `sessionPrincipal` of the package. */
+  readonly sessionPrincipal: (session: never) => AnyDefinition;
+  /** `csrf` of the package. */
+  readonly csrf: (options: { readonly origins: readonly string[] }) => AnyDefinition;
   /** `memoryIdempotency` of `@steward/server`. */
   readonly idempotency: () => unknown;
   /** `stream` of the package. */

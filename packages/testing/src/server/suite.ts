@@ -5,7 +5,8 @@ import { answerCases } from "./answers.ts";
 import { cacheCases } from "./cached.ts";
 import { crowdCases } from "./crowds.ts";
 import { endCases } from "./ends.ts";
-import { securityCases } from "./security.ts";
+import { securityCases } from "./security/schemes.ts";
+import { sessionCases } from "./security/sessions.ts";
 import { stopCases } from "./stops.ts";
 import { streamCases } from "./streams.ts";
 import { traceCases } from "./traces.ts";
@@ -32,6 +33,7 @@ export function serverContract(runner: ContractRunner, adapter: ServerAdapter): 
     ...answerCases,
     ...againCases,
     ...securityCases,
+    ...sessionCases,
     ...cacheCases,
     ...endCases,
     ...streamCases,

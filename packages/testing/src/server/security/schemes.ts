@@ -1,8 +1,8 @@
 import { resource, StewardError, type Principal } from "@steward/core";
 import type { AnyDefinition } from "@steward/core/container";
-import type { SuiteRoute } from "./adapter.ts";
-import type { Ask } from "./client.ts";
-import type { ServerCase, Up, World } from "./world.ts";
+import type { SuiteRoute } from "../adapter.ts";
+import type { Ask } from "../client.ts";
+import type { ServerCase, Up, World } from "../world.ts";
 
 /** Users, by what they show, and what each was granted. */
 const GRANTED: ReadonlyMap<string, readonly string[]> = new Map([
