@@ -100,8 +100,17 @@ const schema = v.strictObject({
   adminToken: v.optional(
     v.pipe(
       secret({ minBytes: 16 }),
-      v.description("what a request must know that changes keys; without one no request may"),
+      v.description("what a request must know that changes keys or the level of the log; without one no request may"),
       envName("CLIPS_ADMIN_TOKEN"),
+    ),
+  ),
+  managementPort: v.optional(
+    v.pipe(
+      port(),
+      v.description(
+        "where operators of this machine see health and change the level; without one there is no such listener",
+      ),
+      envName("MANAGEMENT_PORT"),
     ),
   ),
   monitorToken: v.optional(

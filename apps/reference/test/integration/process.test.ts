@@ -37,6 +37,7 @@ t.test("SIGTERM ends everything that was started, and says so", async (t) => {
     /\/readyz /,
   ])
     t.match(clips.output, words);
+  t.notMatch(clips.output, /Operators of this machine/, "no port is opened that was not asked for");
   t.equal((await fetch(`${url}/readyz`)).status, 200);
   await add(url, "before SIGTERM");
   const servers = await serversOf(clips.pid);
@@ -49,6 +50,26 @@ t.test("SIGTERM ends everything that was started, and says so", async (t) => {
   const { mode } = await stat(join(folder.path, "postgres/password"));
   t.equal(mode & 0o777, 0o600, "the generated password is for its owner only");
 });
+
+t.test(
+  "operators see health and change the level on a port of this machine, only where one was asked for",
+  async (t) => {
+    const token = "h4nd-m4de-t0ken-0";
+    await using clips = new ClipsProcess({ ...data, MANAGEMENT_PORT: "0", CLIPS_ADMIN_TOKEN: token });
+    const url = await clips.ready();
+    const [, management = ""] = /Operators of this machine are served at (\S+)/.exec(clips.output) ?? [];
+    t.match(management, /^http:\/\/127\.0\.0\.1:\d+$/);
+    t.equal((await fetch(`${management}/livez`)).status, 200);
+    const change = `${management}/log-level?level=debug&forMs=60000`;
+    t.equal((await fetch(change, { method: "PUT" })).status, 401);
+    const headers = { authorization: `Bearer ${token}` };
+    t.strictSame(await (await fetch(change, { method: "PUT", headers })).json(), { level: "debug", forMs: 60_000 });
+    t.match(clips.output, /"event":"level","from":"info","to":"debug"/);
+    t.equal((await fetch(`${url}/log-level`, { headers })).status, 404, "callers of the API have no such route");
+    clips.ctrlC();
+    t.strictSame(await clips.ended, { code: 0, signal: null });
+  },
+);
 
 t.test("Ctrl-C at a terminal, which npm doubles, drains and ends everything", async (t) => {
   await using clips = new ClipsProcess(data);
