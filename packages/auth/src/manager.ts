@@ -47,8 +47,7 @@ export class AuthenticationManager extends Manager<Authentication> {
     const sessions = { options: checked.sessions, passwords: this.#passwords, ...this.#activity(checked) };
     this.#sessions = new Sessions({ ...basis, ...sessions });
     this.client = authenticationOf({
-      resource: this.name,
-      clock: this.clock,
+      ...basis,
       tokens: this.#tokens,
       families: this.#families,
       passwords: this.#passwords,

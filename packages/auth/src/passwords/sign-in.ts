@@ -6,6 +6,7 @@ import type { StoreCalls } from "../sessions/store-calls.ts";
 import { knownDevice, markDevice } from "./device.ts";
 import { SignInLimits, type Attempt } from "./limits.ts";
 import type { CheckedPasswords, PasswordUser, PasswordUsers } from "./options.ts";
+import type { PasswordReset } from "./reset.ts";
 import { folded, isPassword, problemOf } from "./policy.ts";
 
 /** What somebody signs in with. */
@@ -50,6 +51,17 @@ export interface Passwords {
    * @throws {AUTH_PASSWORD_REFUSED} when it is too easy to guess; why is in the public message.
    */
   hash(password: string, names?: readonly string[]): Promise<string>;
+  /**
+   * A token for somebody who has lost the password, good for 30 minutes and one use, to be sent by mail; `undefined` where
+   * there is no such user. Answer the same in both cases, and send it after the answer.
+   */
+  resetToken(login: string): Promise<string | undefined>;
+  /**
+   * Sets the password that a token is for, and ends all sessions of its user.
+   * @throws {AUTH_TOKEN_INVALID} when the token was used, is over, or is none: the same for all causes.
+   * @throws {AUTH_PASSWORD_REFUSED} when the password is too easy to guess; the token stays good.
+   */
+  reset(token: string, password: string): Promise<void>;
 }
 
 /** What {@link PasswordSignIn} is made of. */
@@ -87,7 +99,7 @@ export class PasswordSignIn {
 
   /** The hash of a new password. */
   async hash(password: string, names: readonly string[] = []): Promise<string> {
-    const { minLength, isBreached, hashing } = this.#options();
+    const { minLength, isBreached, hashing } = this.options;
     const { resource, calls } = this.#parts;
     assertShape(`${resource} passwords.hash names`, namesRule, names);
     const problem = problemOf(password, names, minLength);
@@ -99,7 +111,7 @@ export class PasswordSignIn {
 
   /** Whose password it is. @param epochOf The epoch of a user, in which a session is to begin. */
   async check<E>(credentials: Credentials, epochOf: (subject: string) => Promise<E>): Promise<Proven<E>> {
-    const options = this.#options();
+    const options = this.options;
     assertShape(`${this.#parts.resource} passwords.check`, credentialsShape, credentials);
     try {
       const proven = await this.#checked(options, credentials, epochOf);
@@ -189,10 +201,11 @@ export class PasswordSignIn {
   }
 
   #ask<T>(work: (users: PasswordUsers) => Promise<T>): Promise<T> {
-    return this.#parts.calls.run("users", () => work(this.#options().users()));
+    return this.#parts.calls.run("users", () => work(this.options.users()));
   }
 
-  #options(): CheckedPasswords {
+  /** @throws {AUTH_SETUP_INVALID} without the option `passwords`. */
+  get options(): CheckedPasswords {
     const { options, resource } = this.#parts;
     if (options === undefined) throw setupInvalid(resource, "passwords");
     return options;
@@ -200,7 +213,7 @@ export class PasswordSignIn {
 }
 
 /** What users of a manager are handed. @param ready Throws where calls are refused now. */
-export function passwordsOf(signIn: PasswordSignIn, ready: () => void): Passwords {
+export function passwordsOf(signIn: PasswordSignIn, reset: PasswordReset, ready: () => void): Passwords {
   return Object.freeze({
     async check(credentials: Credentials) {
       ready();
@@ -210,6 +223,14 @@ export function passwordsOf(signIn: PasswordSignIn, ready: () => void): Password
     async hash(password: string, names?: readonly string[]) {
       ready();
       return signIn.hash(password, names);
+    },
+    async resetToken(login: string) {
+      ready();
+      return reset.token(signIn.options, login);
+    },
+    async reset(token: string, password: string) {
+      ready();
+      await reset.use(signIn.options, token, password);
     },
   });
 }

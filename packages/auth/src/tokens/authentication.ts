@@ -5,8 +5,10 @@ import { subjectInvalid } from "../errors.ts";
 import type { ApiKeyring, ApiKeyringParts, ApiKeys } from "./keys/api-keys.ts";
 import { passwordsOf, type Passwords, type PasswordSignIn } from "../passwords/sign-in.ts";
 import { sessionsOf, type CookieSessions, type Sessions } from "../sessions/cookies/sessions.ts";
+import { PasswordReset } from "../passwords/reset.ts";
+import type { StoreCalls } from "../sessions/store-calls.ts";
 import type { Families } from "../sessions/refresh/families.ts";
-import { tokenPairsOf, type TokenPairs } from "../sessions/refresh/pairs.ts";
+import { endAllOf, tokenPairsOf, type TokenPairs } from "../sessions/refresh/pairs.ts";
 import { isScope, isText, type TokenPrincipal } from "./access-token.ts";
 import type { AccessTokens } from "./access-tokens.ts";
 import type { Issuance, IssuedToken } from "./issuance.ts";
@@ -47,6 +49,8 @@ const issuanceShape: Shape<Issuance> = /* @__PURE__ */ shape<Issuance>(() => ({
 export interface AuthenticationParts {
   readonly resource: string;
   readonly clock: Clock;
+  readonly issuer: string;
+  readonly calls: StoreCalls;
   readonly tokens: AccessTokens;
   readonly families: Families | undefined;
   readonly passwords: PasswordSignIn;
@@ -97,7 +101,7 @@ export function authenticationOf(parts: AuthenticationParts): Authentication {
       return keyring.owns(value) ? keyring.verify(value) : verified(value);
     },
     apiKeys: Object.freeze({ create: keyring.create, list: keyring.list, revoke: keyring.revoke }),
-    passwords: passwordsOf(passwords, ready),
+    passwords: passwordsOf(passwords, resetOf(parts), ready),
     sessions: sessionsOf(sessions, ready, assertOurs),
     async jwks() {
       ready();
@@ -105,6 +109,20 @@ export function authenticationOf(parts: AuthenticationParts): Authentication {
     },
   };
   return Object.freeze(authentication);
+}
+
+function resetOf({
+  resource,
+  issuer,
+  clock,
+  calls,
+  passwords,
+  families,
+  sessions,
+}: AuthenticationParts): PasswordReset {
+  const endAll = (subject: string): Promise<void> => endAllOf(families, sessions, subject);
+  const hash = (password: string, names: readonly string[]): Promise<string> => passwords.hash(password, names);
+  return new PasswordReset({ resource, issuer, clock, calls, hash, endAll });
 }
 
 async function verifiedBy(

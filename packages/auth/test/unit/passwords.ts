@@ -319,3 +319,42 @@ t.test("without the options there are no passwords, and a user who is disabled g
   users.add("ada", `$1$${RIGHT}`, { isDisabled: true });
   await t.rejects(auth.refresh(pair.refreshToken), { code: "AUTH_TOKEN_INVALID" });
 });
+
+t.test("who has lost a password sets a new one, once and within 30 minutes, and every session ends", async (t) => {
+  const { auth, users, clock } = await make(t);
+  const pair = await auth.signIn(from("ada", RIGHT));
+  const token = String(await auth.passwords.resetToken("ada"));
+  const second = String(await auth.passwords.resetToken("ada"));
+  t.notMatch(token, /correct|\$/);
+  t.equal(await auth.passwords.resetToken("nobody"), undefined);
+  await t.rejects(auth.passwords.reset(token, "short"), { code: "AUTH_PASSWORD_REFUSED" });
+  await auth.refresh(pair.refreshToken);
+  const next = "another long secret";
+  const uses = await Promise.allSettled([1, 2, 3].map((i) => auth.passwords.reset(token, `${next} ${i}`)));
+  t.equal(uses.filter(({ status }) => status === "fulfilled").length, 1, "of many uses at once one counts");
+  const INVALID = { code: "AUTH_TOKEN_INVALID" };
+  for (const used of [token, second]) await t.rejects(auth.passwords.reset(used, next), INVALID);
+  await t.rejects(auth.refresh(pair.refreshToken), INVALID, "its sessions have ended");
+  await t.rejects(auth.signIn(from("ada", RIGHT)), REFUSED);
+  users.add("bob", null);
+  const first = String(await auth.passwords.resetToken("bob"));
+  const [head = "", ends = "", tag = ""] = first.split(".");
+  const ada = `pr_${Buffer.from("ada").toString("base64url")}`;
+  for (const forged of [
+    "",
+    "pr_x.1.y",
+    `${ada}.${ends}.${tag}`,
+    `${head}.${Number(ends) + 1}.${tag}`,
+    `${head}.${ends}.${tag}AAAA`,
+  ])
+    await t.rejects(auth.passwords.reset(forged, next), INVALID);
+  users.add("bob", null, { isDisabled: true });
+  await t.rejects(auth.passwords.reset(first, next), INVALID);
+  users.add("bob", null);
+  await clock.advance(1_799_999);
+  await auth.passwords.reset(first, next);
+  const late = String(await auth.passwords.resetToken("bob"));
+  await clock.advance(1_800_000);
+  await t.rejects(auth.passwords.reset(late, next), INVALID);
+  t.equal((await auth.signIn(from("bob", next))).subject, "bob");
+});

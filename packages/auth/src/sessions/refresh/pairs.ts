@@ -135,12 +135,16 @@ export function tokenPairsOf(parts: TokenPairsParts): TokenPairs {
       if (!parts.sessions.areKept) kept();
       ready();
       assertShape(`${resource} logoutEverywhere`, subjectRule, subject);
-      // Both are tried: an outage of one is no reason to keep the other's sessions.
-      const ends = [families?.endAll(subject), parts.sessions.areKept ? parts.sessions.endAll(subject) : undefined];
-      const failed = (await Promise.allSettled(ends)).find((end) => end.status === "rejected");
-      if (failed !== undefined) throw failed.reason;
+      await endAllOf(families, parts.sessions, subject);
     },
   };
+}
+
+/** Ends all sessions of a user. Both kinds are tried: an outage of one is no reason to keep the other's. */
+export async function endAllOf(families: Families | undefined, sessions: Sessions, subject: string): Promise<void> {
+  const ends = [families?.endAll(subject), sessions.areKept ? sessions.endAll(subject) : undefined];
+  const failed = (await Promise.allSettled(ends)).find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 async function signedIn(
