@@ -84,4 +84,5 @@ export {
 } from "./security/cookie-session.ts";
 export { csrf, type CsrfOptions } from "./security/csrf.ts";
 export { principal, type AuthenticatorLike } from "./security/principal.ts";
+export { recent, type Proven, type RecentOptions } from "./security/recent.ts";
 export { security, type Granting } from "./security/security.ts";

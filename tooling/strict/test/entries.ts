@@ -804,6 +804,11 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         call: (options: object) => plugin.sessionPrincipal(plugin.cookieSession(authenticator), options),
         wrong: [{ name: "" }, { autoError: 1 }],
       },
+      recent: {
+        call: (options: object) =>
+          plugin.recent(plugin.sessionPrincipal(plugin.cookieSession(authenticator)), { withinMs: 1_000, ...options }),
+        wrong: [{ withinMs: 1 }],
+      },
       csrf: {
         call: (options: object) => plugin.csrf(options),
         wrong: [{ cookies: [""] }, { origins: ["clips.example"] }, { allowSameSite: 1 }],
@@ -867,6 +872,14 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
           expressPackage.sessionPrincipal(expressPackage.cookieSession(authenticator), options),
         wrong: [{ name: "" }, { autoError: 1 }],
       },
+      recent: {
+        call: (options: object) =>
+          expressPackage.recent(expressPackage.sessionPrincipal(expressPackage.cookieSession(authenticator)), {
+            withinMs: 1_000,
+            ...options,
+          }),
+        wrong: [{ withinMs: 1 }],
+      },
       csrf: {
         call: (options: object) => expressPackage.csrf(options),
         wrong: [{ cookies: [""] }, { origins: ["clips.example"] }, { allowSameSite: 1 }],
@@ -910,6 +923,14 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         call: (options: object) => honoPackage.sessionPrincipal(honoPackage.cookieSession(authenticator), options),
         wrong: [{ name: "" }, { autoError: 1 }],
       },
+      recent: {
+        call: (options: object) =>
+          honoPackage.recent(honoPackage.sessionPrincipal(honoPackage.cookieSession(authenticator)), {
+            withinMs: 1_000,
+            ...options,
+          }),
+        wrong: [{ withinMs: 1 }],
+      },
       csrf: {
         call: (options: object) => honoPackage.csrf(options),
         wrong: [{ cookies: [""] }, { origins: ["clips.example"] }, { allowSameSite: 1 }],
@@ -952,6 +973,14 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         call: (options: object) => nestPackage.sessionPrincipal(nestPackage.cookieSession(authenticator), options),
         wrong: [{ name: "" }, { autoError: 1 }],
       },
+      recent: {
+        call: (options: object) =>
+          nestPackage.recent(nestPackage.sessionPrincipal(nestPackage.cookieSession(authenticator)), {
+            withinMs: 1_000,
+            ...options,
+          }),
+        wrong: [{ withinMs: 1 }],
+      },
       csrf: {
         call: (options: object) => nestPackage.csrf(options),
         wrong: [{ cookies: [""] }, { origins: ["clips.example"] }, { allowSameSite: 1 }],
@@ -989,6 +1018,11 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       sessionPrincipal: {
         call: (options: object) => server.sessionPrincipal(server.cookieSession(authenticator), options),
         wrong: [{ name: "" }, { autoError: 1 }],
+      },
+      recent: {
+        call: (options: object) =>
+          server.recent(server.sessionPrincipal(server.cookieSession(authenticator)), { withinMs: 1_000, ...options }),
+        wrong: [{ withinMs: 1 }],
       },
       csrf: {
         call: (options: object) => server.csrf(options),

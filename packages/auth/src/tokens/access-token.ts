@@ -12,6 +12,8 @@ export interface TokenPrincipal extends Principal {
   readonly issuedAtMs: number;
   /** When it ends, in ms since 1970. */
   readonly expiresAtMs: number;
+  /** When its user proved who it is, in ms since 1970: the beginning of a cookie's session. Tokens do not say it. */
+  readonly authenticatedAtMs?: number | undefined;
 }
 
 /** What a token has to say besides what jose compares. */

@@ -10,6 +10,7 @@ import {
   describe,
   from,
   principal,
+  recent,
   sessionPrincipal,
   security,
   securityOf,
@@ -349,3 +350,33 @@ t.test(
     t.equal(elsewhere, 500, "a cookie without Secure is for this machine");
   },
 );
+
+t.test("what is dangerous asks for a sign-in of a short time ago", async (t) => {
+  const auth = testAuthentication("auth", { sessions: { store: memorySessions() } });
+  const session = cookieSession(auth, { secure: false });
+  const old = resource("old", { lifetime: "request", start: () => ({ authenticatedAtMs: Date.now() - 61_000 }) });
+  const maybe = sessionPrincipal(session, { name: "maybe", autoError: false });
+  const sure = (who: Parameters<typeof recent>[0]) => handler({ who: recent(who, { withinMs: 60_000 }) }, () => "done");
+  const web = serve("web", {
+    listen: () => ({ port: 0 }),
+    routes: [
+      { method: "GET", path: "/session", handler: sure(sessionPrincipal(session) as never) },
+      { method: "GET", path: "/maybe", handler: sure(maybe as never) },
+      { method: "GET", path: "/bearer", handler: sure(principal(auth) as never) },
+      { method: "GET", path: "/old", handler: sure(old as never) },
+    ],
+  });
+  await using running = await container([web, auth]).start();
+  const { value } = await running.get(auth).sessions.begin({ subject: "ada" });
+  const bearer = await signedIn(running.get(auth), { subject: "ada" });
+  const ask = async (path: string, headers: Record<string, string> = {}): Promise<string> => {
+    const { status, headers: given } = await fetch(running.get(web).url + path, { headers });
+    return `${status} ${given.get("www-authenticate") ?? ""}`;
+  };
+  const again = '401 Session error="insufficient_user_authentication", max_age="60"';
+  t.equal(await ask("/session", { cookie: `session=${value}` }), "200 ");
+  t.equal(await ask("/session"), "401 Session");
+  t.equal(await ask("/maybe"), "401 Session");
+  t.equal(await ask("/bearer", { ...bearer }), again, "a token does not say when");
+  t.equal(await ask("/old"), again);
+});

@@ -230,6 +230,7 @@ export class Sessions {
       issuer,
       tokenId: undefined,
       issuedAtMs: beganAtMs,
+      authenticatedAtMs: beganAtMs,
       expiresAtMs,
     });
   }
