@@ -11,6 +11,8 @@ const directory = process.cwd();
 const work = join(directory, ".readme");
 const programs = [...fromTexts(), ...fromSources()];
 const entry = join(directory, "src/index.ts"); // an app has none
+// Databases of programs begin as copies, as those of tests do.
+process.env["STEWARD_POSTGRES_TEMPLATES"] ??= join(import.meta.dirname, "../../../tap/.data/postgres");
 const stub = existsSync(entry) && !/\bfrom\b/.test(readFileSync(entry, "utf8"));
 
 if (stub) {
