@@ -49,7 +49,9 @@ function imageFile(): string | undefined {
   const folder = process.env["STEWARD_POSTGRES_TEMPLATES"];
   if (folder === undefined || folder === "") return undefined;
   const driver = fileURLToPath(import.meta.resolve("@electric-sql/pglite"));
-  const key = createHash("sha256").update(`${realpathSync(driver)} ${statSync(driver).mtimeMs}`).digest("hex");
+  const key = createHash("sha256")
+    .update(`${realpathSync(driver)} ${statSync(driver).mtimeMs}`)
+    .digest("hex");
   return join(folder, `pglite-${key.slice(0, 16)}.tar`);
 }
 
