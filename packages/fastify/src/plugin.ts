@@ -8,6 +8,7 @@ import { sourceOf } from "@steward/server/node";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
 import plugin from "fastify-plugin";
 import {
+  closeWithConnection,
   problemSchema,
   RequestEvents,
   requestIdFrom,
@@ -138,6 +139,7 @@ function followRequests(
   const metrics = requestMetrics === false ? undefined : new RequestMetrics(facts);
   const events = new RequestEvents(facts, log === false ? undefined : log.redact);
   app.addHook("onRequest", (request, reply, done) => {
+    closeWithConnection(request.raw, reply.raw);
     metrics?.begin(request, request.raw, reply.raw);
     events.begin(request, request.id, request.raw, reply.raw);
     done();

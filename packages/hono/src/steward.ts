@@ -202,7 +202,10 @@ async function answered(found: Found, spec: HandlerSpec, context: Context): Prom
     return answer;
   } catch (error) {
     await life.failedOutside(error);
-    if (life.answered) return RESPONSE_ALREADY_SENT;
+    if (life.answered) {
+      joined.errors.send(error, exchange); // breaks it off, if it is not complete
+      return RESPONSE_ALREADY_SENT;
+    }
     const { status, headers, text } = joined.errors.of(error, exchange.requestId);
     if (life.keepsAnswer) await life.commit(() => ({ status, headers, body: text }));
     return new Response(text, { status, headers });
@@ -217,6 +220,7 @@ function textIn(context: Context, incoming: IncomingMessage): (() => Promise<str
 /** What a handler has given, with the headers and the status that its context was given; and its body, where that is no stream. */
 function responseOf(result: unknown, context: Context, isHead: boolean): readonly [Response, body: unknown] {
   if (result instanceof Response) {
+    if (result.type === "error") throw new TypeError("the handler gave Response.error(), which is no answer");
     if (!isHead) return [result, result];
     discardStream(result);
     return [new Response(null, result), undefined];

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { container } from "@steward/container";
 import { resource } from "@steward/core";
 import { trackHandles } from "@steward/testing";
@@ -51,6 +52,27 @@ t.test("routes of mounted apps have their needs and their template; middleware s
   const answer = await fetch(`${url}/videos/7?token=secret`, { headers: { connection: "close" } });
   t.strictSame([answer.headers.get("x-seen"), await answer.json()], ["200", { greeting: "hello", id: "7" }]);
   t.match(lines, [{ method: "GET", url: "/videos/7?token=***", route: "/videos/:id", status: 200 }]);
+});
+
+t.test("an answer that was begun past Hono and then fails is broken off; Response.error() is a problem", async (t) => {
+  const server = serverOf((app) => {
+    app.get(
+      "/begun",
+      handler({ reply: from.reply }, async ({ reply }) => {
+        const { outgoing } = reply.env as { outgoing: ServerResponse };
+        outgoing.writeHead(200).write("some of it");
+        throw new Error("no");
+      }),
+    );
+    app.get(
+      "/error",
+      handler({}, () => Response.error()),
+    );
+  });
+  await using running = await container([server]).start();
+  const { url } = running.get(server);
+  await t.rejects(async () => (await fetch(`${url}/begun`)).text());
+  t.match(await json(`${url}/error`), [500, { status: 500 }]);
 });
 
 t.test("what middleware has read, set or thrown goes on working", async (t) => {

@@ -1,4 +1,5 @@
 export { ConnectionRoom } from "./connections/connection-cap.ts";
+export { closeWithConnection } from "./connections/waiting-responses.ts";
 export {
   HttpError,
   InvalidInput,

@@ -1045,7 +1045,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [
-      "allNeeds discardStream ConnectionRoom InvalidInput RequestLife RequestEvents RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo bodyOf",
+      "allNeeds closeWithConnection discardStream ConnectionRoom InvalidInput RequestLife RequestEvents RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo bodyOf",
       "clientStatusOf describe events formShape idempotencyShape jsonSchemaOf loggable parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
       "requestIdRule requestShare rootOf security securityOf serverError sessionCookie strictQuery unauthenticated urlMask uuid7",
     ],

@@ -3,6 +3,7 @@ import { healthEndpoints, type HealthEndpoints, type RunningContainer } from "@s
 import { onContainerUp } from "@steward/container/framework";
 import { StewardError, systemClock, type MetricSample, type MetricsSource } from "@steward/core";
 import { isThenable, type AnyDefinition, type Need } from "@steward/core/container";
+import { closeWithConnection } from "../connections/waiting-responses.ts";
 import { Validators } from "../inputs/validator.ts";
 import type { HttpRequest } from "../life/exchange.ts";
 import { discardStream } from "../life/stream-end.ts";
@@ -146,6 +147,7 @@ export class NodeApp implements MetricsSource, LifeHost {
       life: undefined,
     };
     if (this.idHeader !== false) response.setHeader(this.idHeader, exchange.requestId);
+    closeWithConnection(incoming, response);
     this.#metrics?.begin(exchange, incoming, response);
     this.#events.begin(exchange, exchange.requestId, incoming, response);
     if (this.log.info !== undefined) this.#logWhenOver(exchange);

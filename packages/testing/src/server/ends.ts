@@ -98,6 +98,37 @@ export const endCases: readonly ServerCase[] = [
     },
   },
   {
+    name: "releases what requests hold that wait behind another on their connection when its client goes",
+    async run(world) {
+      const { definition, counts } = world.lease();
+      const go = gate();
+      const needs = { lease: definition };
+      const slow = async (): Promise<string> => (await go.passed, "slow");
+      const endless = (): unknown =>
+        world.adapter.stream(
+          (async function* () {
+            for (;;) {
+              yield "x".repeat(1_000);
+              await new Promise((resolve) => setTimeout(resolve, 2));
+            }
+          })(),
+        );
+      const up = await world.up([
+        { method: "GET", path: "/slow", needs, answer: slow },
+        { method: "GET", path: "/late", needs, answer: async () => "late" },
+        { method: "GET", path: "/endless", needs, answer: endless },
+      ]);
+      const socket = await open(up.port);
+      for (const path of ["/slow", "/late", "/endless", "/slow", "/endless"]) write(socket, path);
+      await until(() => counts.taken === 5, "all have come");
+      socket.destroy();
+      await until(() => counts.given === 3, "those are released whose handler has ended");
+      go.open();
+      await up.idle();
+      world.assert.strictEqual(JSON.stringify(counts), '{"taken":5,"given":5,"late":0}');
+    },
+  },
+  {
     name: "answers with 504 at the deadline; what the handler holds is released when it has ended",
     async run(world) {
       const { from } = world.adapter;
