@@ -170,7 +170,11 @@ t.test("what cannot be read, has no end or is very large is written all the same
   t.match(destination.lines.at(-1), { kept: 1, msg: "a prototype" });
   log.info(null, "null");
   log.info(undefined, "undefined");
-  t.equal(destination.lines.length, before + 5);
+  log.error(revoked.proxy, "a proxy");
+  t.match(destination.lines.at(-1), { fields: "[unreadable]", msg: "a proxy" });
+  log.info({ n: 1 }, "%o", revoked.proxy);
+  t.match(destination.lines.at(-1), { n: 1 });
+  t.equal(destination.lines.length, before + 7);
   t.ok(JSON.stringify(destination.lines.slice(before)).length < 100_000);
   t.end();
 });

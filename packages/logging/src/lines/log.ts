@@ -1,7 +1,7 @@
 import type { Clock } from "@steward/core";
 import { pino, symbols, type ChildLoggerOptions, type Logger, type LogFn } from "pino";
 import type { CheckedOptions } from "../options.ts";
-import { Cleaner } from "../redaction/cleaner.ts";
+import { Cleaner, isError } from "../redaction/cleaner.ts";
 import { SecretKeys } from "../redaction/keys.ts";
 import { contextText } from "./context.ts";
 import { Storms } from "./storms.ts";
@@ -79,15 +79,15 @@ export class Log {
 
   #clean(logger: Logger, given: readonly unknown[]): readonly unknown[] {
     const [first, ...rest] = given;
-    const values = rest.map((value) => (value instanceof Error ? this.#described(value) : this.#cleaner.value(value)));
+    const values = rest.map((value) => (isError(value) ? this.#described(value) : this.#cleaner.value(value)));
     if (typeof first !== "object" || first === null) return [this.#cleaner.value(first), ...values];
     const serializers = serializersOf(logger);
     return [this.#cleaner.fields(first, (key) => key !== "err" && key in serializers), ...values];
   }
 
   #described(error: Error): unknown {
-    const { err } = this.#cleaner.fields(error) as { readonly err: { readonly message: string } }; // it makes this of errors
-    return err.message;
+    const { err } = this.#cleaner.fields(error) as { readonly err?: { readonly message: string } }; // it makes this of errors
+    return err?.message;
   }
 
   /** Bindings of children become text at once, and their serializers run last, so both are cleaned where they come in. */

@@ -10,6 +10,17 @@ const MAX_ENTRIES = 100;
 const MAX_VALUES = 2_000;
 
 const MORE = "[more]";
+/** A getter or a proxy that throws. */
+const UNREADABLE = "[unreadable]";
+
+/** Never throws, as `instanceof` does for a proxy that was revoked. */
+export function isError(value: unknown): value is Error {
+  try {
+    return value instanceof Error;
+  } catch {
+    return false;
+  }
+}
 
 type Fields = Record<string, unknown>;
 
@@ -43,11 +54,19 @@ export class Cleaner {
 
   /** The fields of a line; those that `keep` names stay as they are. Never throws. */
   fields(given: object, keep: (key: string) => boolean = () => false): Fields {
+    try {
+      return this.#fields(given, keep);
+    } catch {
+      return { fields: UNREADABLE };
+    }
+  }
+
+  #fields(given: object, keep: (key: string) => boolean): Fields {
     const walk = { left: MAX_VALUES };
     if (given instanceof Error) return { err: this.#error(given, 0, walk) };
     if (isRequest(given)) return { req: this.#value(given, 0, walk) };
     if (isResponse(given)) return { res: this.#value(given, 0, walk) };
-    return this.#object(given, 0, walk, (key, value) => keep(key) && !(value instanceof Error));
+    return this.#object(given, 0, walk, (key, value) => keep(key) && !isError(value));
   }
 
   #value(value: unknown, depth: number, walk: Walk): unknown {
@@ -59,7 +78,7 @@ export class Cleaner {
     try {
       return this.#reference(value, depth, walk);
     } catch {
-      return "[unreadable]"; // a getter or a proxy that throws
+      return UNREADABLE;
     }
   }
 

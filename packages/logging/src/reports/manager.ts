@@ -8,7 +8,7 @@ import {
 } from "@steward/core";
 import { checkOptions, Manager, type ManagerContext } from "@steward/core/driver";
 import type { MetricSample, Timer } from "@steward/core";
-import { Cleaner } from "../redaction/cleaner.ts";
+import { Cleaner, isError } from "../redaction/cleaner.ts";
 import { SecretKeys } from "../redaction/keys.ts";
 import { reporterSchema, type CheckedReporterOptions, type ReporterOptions } from "./options.ts";
 
@@ -126,8 +126,8 @@ export class ErrorReporterManager extends Manager<ErrorReporter> {
   }
 
   #reportOf({ source, name, error, requestId }: Happened): Bare {
-    const given = error instanceof Error ? error : new Error(String(this.#cleaner.value(error)));
-    const { err } = this.#cleaner.fields(given) as { readonly err: Partial<Bare> }; // of errors it makes this
+    const given = isError(error) ? error : new Error(String(this.#cleaner.value(error)));
+    const { err = {} } = this.#cleaner.fields(given) as { readonly err?: Partial<Bare> }; // of errors it makes this
     const { type = "Error", message = "", code, stack } = err;
     return { type, message, code, stack, source, name, requestId };
   }
