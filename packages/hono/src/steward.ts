@@ -227,13 +227,26 @@ function responseOf(result: unknown, context: Context, isHead: boolean): readonl
   }
   const { headers, body } = outgoingOf(result);
   const all = Object.fromEntries(headers) as Record<string, string>; // those of a Response alone have lists
-  if (context.res.headers.has("content-type")) delete all["content-type"];
   if (body instanceof Readable) {
-    if (!isHead) return [context.body(Readable.toWeb(body) as ReadableStream, undefined, all), body];
+    if (!isHead) return [made(context, Readable.toWeb(body) as ReadableStream, all), body];
     discardStream(body);
-    return [context.body(null, undefined, all), undefined];
+    return [made(context, null, all), undefined];
   }
-  if (body === undefined) return [context.body(null, undefined, all), undefined];
+  if (body === undefined) return [made(context, null, all), undefined];
   const sent = typeof body === "string" ? body : Uint8Array.from(body);
-  return [context.body(sent, undefined, { ...all, "content-length": String(Buffer.byteLength(sent)) }), body];
+  return [made(context, sent, { ...all, "content-length": String(Buffer.byteLength(sent)) }), body];
+}
+
+/**
+ * An answer with what its context was given, whose content type wins. `context.res` would tell that one too, but who has
+ * read it gets a `Response` of Fetch in place of the cheap one of node-server.
+ */
+function made(
+  context: Context,
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream | null,
+  { "content-type": type, ...others }: Record<string, string>,
+): Response {
+  const answer = context.body(body, undefined, others);
+  if (type !== undefined && !answer.headers.has("content-type")) answer.headers.set("content-type", type);
+  return answer;
 }
