@@ -246,7 +246,7 @@ function made(
   body: string | Uint8Array<ArrayBuffer> | ReadableStream | null,
   { "content-type": type, ...others }: Record<string, string>,
 ): Response {
-  const answer = context.body(body, undefined, others);
+  const answer = context.newResponse(body, undefined, others);
   if (type !== undefined && !answer.headers.has("content-type")) answer.headers.set("content-type", type);
   return answer;
 }

@@ -20,6 +20,7 @@ const areas: Readonly<Record<string, () => Promise<Bench>>> = {
   grpc: async () => (await import("./grpc/bench.ts")).grpcBench,
   crypto: async () => (await import("./crypto/bench.ts")).cryptoBench,
   fastify: async () => (await import("./fastify/bench.ts")).fastifyBench,
+  servers: async () => (await import("./servers/bench.ts")).serversBench,
   cache: async () => (await import("./cache/bench.ts")).cacheBench,
   config: async () => (await import("./config/bench.ts")).configBench,
   logging: async () => (await import("./logging/bench.ts")).loggingBench,

@@ -54,12 +54,15 @@ export interface Answer {
   readonly audit: string;
 }
 
-/** What every contender is asked. */
-export const ASKED: {
+/** A request, and the body of its answer. */
+export interface Question {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-} = {
+}
+
+/** What every contender is asked. */
+export const ASKED: Question = {
   path: "/di?limit=7",
   headers: { "x-tenant": "acme", "x-token": "ann" },
   body: JSON.stringify({ items: ["acme/ann", "7", "1"], audit: "acme:ann" } satisfies Answer),

@@ -1,8 +1,7 @@
 // One contender as a server: prints its port, then answers each line on its input with the CPU it has used, in us.
-import { createInterface } from "node:readline";
+import { answerWithCpu } from "./answer.ts";
 import { byHand } from "./by-hand.ts";
 import type { Contender, Form } from "./contender.ts";
-import { sessions } from "./graph.ts";
 import { withSteward } from "./with-steward.ts";
 
 const contenders: Readonly<Record<string, Contender>> = { hand: byHand, steward: withSteward };
@@ -13,8 +12,5 @@ const app = await make(form as Form); // the bench passes nothing else
 await app.listen({ port: 0, host: "127.0.0.1" });
 const address = app.server.address();
 console.log(typeof address === "object" ? address?.port : address);
-for await (const _line of createInterface({ input: process.stdin })) {
-  const { user, system } = process.cpuUsage();
-  console.log(JSON.stringify({ us: user + system, open: sessions.open }));
-}
+await answerWithCpu();
 await app.close();

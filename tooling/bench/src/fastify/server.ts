@@ -12,9 +12,14 @@ export interface Server extends AsyncDisposable {
   cpuUs(): Promise<number>;
 }
 
-/** Starts one of our contenders. */
-export async function startNode(node: string, name: string, form: Form): Promise<Server> {
-  const child = new Child({ node }, join(import.meta.dirname, "serve.js"), [name, form]);
+/** Starts one of our contenders, by a program that knows it. */
+export async function startNode(
+  node: string,
+  name: string,
+  form: Form,
+  program: string = join(import.meta.dirname, "serve.js"),
+): Promise<Server> {
+  const child = new Child({ node }, program, [name, form]);
   return {
     port: Number(await child.line()),
     async cpuUs() {
