@@ -238,7 +238,7 @@ function responseOf(result: unknown, context: Context, isHead: boolean): readonl
 }
 
 /**
- * An answer with what its context was given, whose content type wins. `context.res` would tell that one too, but who has
+ * An answer with what its context was given, whose content type wins. `context.res` would show that one too, but who has
  * read it gets a `Response` of Fetch in place of the cheap one of node-server.
  */
 function made(

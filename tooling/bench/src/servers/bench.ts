@@ -7,10 +7,10 @@ import type { Settings } from "../settings.ts";
 import { BARE } from "./contender.ts";
 
 const FRAMEWORKS = ["serve", "express", "hono", "nest"] as const;
-const KINDS: readonly { readonly work: string; readonly question: Question; readonly bar: string }[] = [
+const KINDS = [
   { work: "request without dependencies", question: BARE, bar: "<= 1.15" },
   { work: "request with ten dependencies", question: ASKED, bar: "<= 1.25" },
-];
+] as const;
 const WARM_UP = 12_000;
 const REQUESTS = 6_000;
 const program = join(import.meta.dirname, "serve.js");
@@ -19,7 +19,7 @@ const program = join(import.meta.dirname, "serve.js");
 export async function serversBench(settings: Settings): Promise<Findings> {
   const found: Findings[] = [];
   for (const framework of FRAMEWORKS) found.push(await ofFramework(framework, settings));
-  return { rows: found.flatMap(({ rows }) => rows), tables: found.flatMap(({ tables }) => tables) };
+  return { rows: found.flatMap(({ rows }) => rows) };
 }
 
 async function ofFramework(framework: string, { node, rounds, say }: Settings): Promise<Findings> {
@@ -43,7 +43,7 @@ async function ofFramework(framework: string, { node, rounds, say }: Settings): 
       row({ area: "servers", work: `${framework}: ${work}`, unit: "us CPU", limit, ours: estimate(ours), ratio, bar }),
     );
   }
-  return { rows, tables: [] };
+  return { rows };
 }
 
 async function measure(server: Server, question: Question): Promise<number> {
