@@ -7,7 +7,7 @@ import type { Outcome, Task } from "./restart-fuzz/worker.ts";
 
 /** `STEWARD_SEEDS` is how many; `STEWARD_SEED` is one, to see it again. */
 const ONE = process.env["STEWARD_SEED"];
-const SEEDS = ONE === undefined ? Number(process.env["STEWARD_SEEDS"] ?? rounds(20)) : 1;
+const SEEDS = ONE === undefined ? Number(process.env["STEWARD_SEEDS"] ?? rounds(50)) : 1;
 const RESTARTS = 200;
 /** For one seed, on a machine that does other work. */
 const SLOWEST_MS = 1_500;

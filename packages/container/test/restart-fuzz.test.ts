@@ -3,7 +3,7 @@ import t from "tap";
 import { World } from "./restart-world.ts";
 
 const RESTARTS = 200;
-const seeds = Number(process.env["STEWARD_SEEDS"] ?? rounds(50));
+const seeds = Number(process.env["STEWARD_SEEDS"] ?? rounds(200));
 const from = Number(process.env["STEWARD_FROM"] ?? 1);
 
 /** For one seed, on a machine that does other work: it takes half a second of CPU. */
