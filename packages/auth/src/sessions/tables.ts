@@ -1,4 +1,3 @@
-import type { SqlRunner } from "@steward/core";
 import { recognised, type Rule } from "@steward/core/driver";
 
 const PREFIX = /^[A-Za-z_][A-Za-z0-9_]{0,39}(\.[A-Za-z_][A-Za-z0-9_]{0,39})?$/;
@@ -6,16 +5,6 @@ const PREFIX = /^[A-Za-z_][A-Za-z0-9_]{0,39}(\.[A-Za-z_][A-Za-z0-9_]{0,39})?$/;
 /** What the beginning of the names of tables must be. */
 export function prefixRule(): Rule {
   return recognised((value) => typeof value === "string" && PREFIX.test(value), "a plain name of a table");
-}
-
-/** Holds the row of a user until the end of the transaction, and gives the user's epoch. */
-export async function heldEpoch(sql: SqlRunner, table: string, subject: string): Promise<string> {
-  const [row] = await sql.query<{ epoch: string }>(
-    `insert into ${table} as held (subject, epoch) values ($1, 0)
-     on conflict (subject) do update set epoch = held.epoch returning epoch::text as epoch`,
-    [subject],
-  );
-  return row?.epoch ?? "0";
 }
 
 /** A parameter that is a number of ms, as an interval. */

@@ -1,7 +1,8 @@
 import type { SqlRunner } from "@steward/core";
-import { assertShape, required, shape, tablesOnce, withMethods, type Shape } from "@steward/core/driver";
-import { after, heldEpoch, prefixRule } from "../tables.ts";
-import type { CookieSessionStore, NewCookieSession, StoredCookieSession } from "./store.ts";
+import { assertShape, required, shape, withMethods, type Shape } from "@steward/core/driver";
+import { after, prefixRule } from "../tables.ts";
+import { UserRows } from "../user-rows.ts";
+import type { CookieSessionStore, StoredCookieSession } from "./store.ts";
 
 /** How {@link sqlSessions} is made. */
 export interface SqlSessionsOptions {
@@ -15,9 +16,6 @@ const sqlShape: Shape<SqlSessionsOptions> = shape<SqlSessionsOptions>(() => ({
   sql: required(withMethods("the port of a database resource", "query", "transaction")),
   prefix: prefixRule(),
 }));
-
-/** Sessions that are over and go with each new one: more than one, so that the table does not grow. */
-const SWEPT = 10;
 
 interface Row extends Record<string, unknown> {
   readonly id: string;
@@ -45,80 +43,37 @@ export function sqlSessions(options: SqlSessionsOptions): CookieSessionStore {
 }
 
 class SqlSessions implements CookieSessionStore {
-  readonly #sql: SqlRunner;
-  readonly #table: string;
-  readonly #epochs: string;
-  readonly #ready: () => Promise<void>;
+  readonly #rows: UserRows;
 
   constructor(sql: SqlRunner, prefix: string) {
-    this.#sql = sql;
-    this.#table = `${prefix}_sessions`;
-    this.#epochs = `${prefix}_epochs`;
-    const index = this.#table.replaceAll(".", "_");
-    this.#ready = tablesOnce(sql, [
-      `create table if not exists ${this.#epochs} (subject text primary key, epoch bigint not null)`,
-      `create table if not exists ${this.#table} (id text primary key, seq bigint generated always as identity,
-         subject text not null, epoch bigint not null, scopes text not null, agent text not null,
-         fields jsonb not null default '{}', began_at timestamptz not null default now(),
-         used_at timestamptz not null default now(), ends_at timestamptz not null, absolute_until timestamptz not null)`,
-      `create index if not exists ${index}_ends_at on ${this.#table} (ends_at)`,
-      `create index if not exists ${index}_subject on ${this.#table} (subject, seq)`,
-    ]);
+    const columns = `fields jsonb not null default '{}', began_at timestamptz not null default now(),
+         used_at timestamptz not null default now()`;
+    this.#rows = new UserRows(sql, prefix, "sessions", columns);
   }
 
-  epoch: CookieSessionStore["epoch"] = async (subject) => {
-    const text = `select epoch::text as epoch from ${this.#epochs} where subject = $1`;
-    const [row] = await this.#query<{ epoch: string }>(text, [subject]);
-    return Number(row?.epoch ?? 0);
-  };
+  epoch: CookieSessionStore["epoch"] = (subject) => this.#rows.epoch(subject);
 
-  create: CookieSessionStore["create"] = async (session) => {
-    const table = this.#table;
-    await this.#query(
-      `delete from ${table} where id in (select id from ${table} where ends_at <= now() order by ends_at limit ${SWEPT} for update skip locked)`,
-    );
-    return this.#sql.transaction((sql) => this.#createIn(sql, session));
-  };
-
-  /** The row of the user is held meanwhile, so that sign-ins of one user are counted one after another. */
-  async #createIn(sql: SqlRunner, session: NewCookieSession): Promise<boolean> {
-    const { id, subject, scopes, userAgent, idleMs, absoluteMs, maxPerUser, replaces } = session;
-    const table = this.#table;
-    const epoch = await heldEpoch(sql, this.#epochs, subject);
-    if (session.epoch !== undefined && Number(epoch) !== session.epoch) return false;
-    await sql.query(
-      `delete from ${table} where id = $3 or (subject = $1 and (ends_at <= now() or epoch < $2::text::bigint))`,
-      [subject, epoch, replaces ?? ""],
-    );
-    await sql.query(
-      `delete from ${table} where id in (select id from ${table} where subject = $1 order by seq desc offset $2::text::bigint)`,
-      [subject, String(maxPerUser - 1)],
-    );
-    await sql.query(
-      `insert into ${table} (id, subject, epoch, scopes, agent, ends_at, absolute_until)
-       values ($1, $2, $3::text::bigint, $4, $5, least(${after("$6")}, ${after("$7")}), ${after("$7")})`,
-      [id, subject, epoch, scopes.join(" "), userAgent, String(idleMs), String(absoluteMs)],
-    );
-    return true;
-  }
+  create: CookieSessionStore["create"] = ({ userAgent, ...session }) =>
+    this.#rows.create({ ...session, agent: userAgent });
 
   find: CookieSessionStore["find"] = async (id) => {
-    const text = `select ${COLUMNS} from ${this.#table} as session where id = $1 and ${this.#isLive}`;
-    const [row] = await this.#query<Row>(text, [id]);
+    const { table } = this.#rows;
+    const text = `select ${COLUMNS} from ${table} as session where id = $1 and ${this.#isLive}`;
+    const [row] = await this.#rows.query<Row>(text, [id]);
     return row && sessionOf(row);
   };
 
   touch: CookieSessionStore["touch"] = async (id, idleMs) => {
-    await this.#query(
-      `update ${this.#table} as session set used_at = now(), ends_at = least(absolute_until, ${after("$2")})
+    await this.#rows.query(
+      `update ${this.#rows.table} as session set used_at = now(), ends_at = least(absolute_until, ${after("$2")})
        where id = $1 and ${this.#isLive}`,
       [id, String(idleMs)],
     );
   };
 
   write: CookieSessionStore["write"] = async (id, changes) => {
-    const rows = await this.#query(
-      `update ${this.#table} as session set fields = jsonb_strip_nulls(fields || $2::text::jsonb)
+    const rows = await this.#rows.query(
+      `update ${this.#rows.table} as session set fields = jsonb_strip_nulls(fields || $2::text::jsonb)
        where id = $1 and ${this.#isLive} returning id`,
       [id, JSON.stringify(changes)],
     );
@@ -126,29 +81,17 @@ class SqlSessions implements CookieSessionStore {
   };
 
   list: CookieSessionStore["list"] = async (subject) => {
-    const text = `select ${COLUMNS} from ${this.#table} as session where subject = $1 and ${this.#isLive} order by seq desc`;
-    return (await this.#query<Row>(text, [subject])).map(sessionOf);
+    const { table } = this.#rows;
+    const text = `select ${COLUMNS} from ${table} as session where subject = $1 and ${this.#isLive} order by seq desc`;
+    return (await this.#rows.query<Row>(text, [subject])).map(sessionOf);
   };
 
-  remove: CookieSessionStore["remove"] = async (id) => {
-    await this.#query(`delete from ${this.#table} where id = $1`, [id]);
-  };
+  remove: CookieSessionStore["remove"] = (id) => this.#rows.remove(id);
 
-  raiseEpoch: CookieSessionStore["raiseEpoch"] = async (subject) => {
-    await this.#query(
-      `insert into ${this.#epochs} as held (subject, epoch) values ($1, 1)
-       on conflict (subject) do update set epoch = held.epoch + 1`,
-      [subject],
-    );
-  };
-
-  #query: SqlRunner["query"] = async (text, parameters) => {
-    await this.#ready();
-    return this.#sql.query(text, parameters);
-  };
+  raiseEpoch: CookieSessionStore["raiseEpoch"] = (subject) => this.#rows.raiseEpoch(subject);
 
   get #isLive(): string {
-    return `ends_at > now() and epoch = coalesce((select held.epoch from ${this.#epochs} as held where held.subject = session.subject), 0)`;
+    return this.#rows.isLive("session");
   }
 }
 
