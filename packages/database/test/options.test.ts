@@ -12,6 +12,9 @@ import { failure } from "@steward/testing";
 import { sql } from "drizzle-orm";
 import { integer, pgTable } from "drizzle-orm/pg-core";
 import t from "tap";
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { inspect } from "node:util";
 import { testDatabase } from "../src/testing.ts";
 
@@ -89,6 +92,26 @@ t.test("a database for tests runs inside this process and begins empty at each s
     await manager.probe();
     await manager.stop();
   }
+});
+
+t.test("what a database in memory begins with is kept, and made anew where it is damaged", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "steward-image-"));
+  const before = process.env["STEWARD_POSTGRES_TEMPLATES"];
+  t.teardown(async () => {
+    if (before === undefined) delete process.env["STEWARD_POSTGRES_TEMPLATES"];
+    else process.env["STEWARD_POSTGRES_TEMPLATES"] = before;
+    await rm(folder, { recursive: true });
+  });
+  process.env["STEWARD_POSTGRES_TEMPLATES"] = folder;
+  const manager = testDatabase();
+  const [image = ""] = (await readdir(before ?? folder)).filter((name) => name.startsWith("pglite-"));
+  if (image !== "") await writeFile(join(folder, image), "no image");
+  await manager.start();
+  t.same(await manager.client.$client`select 1 as one`.values(), [[1]]);
+  await manager.stop();
+  const files = await readdir(folder);
+  t.equal(files.length, 1, "no draft is left");
+  t.ok((await stat(join(folder, files[0] ?? ""))).size > 1_000_000);
 });
 
 t.test("over one database", async (t) => {

@@ -54,6 +54,35 @@ t.test("routes of mounted apps have their needs and their template; middleware s
   t.match(lines, [{ method: "GET", url: "/videos/7?token=***", route: "/videos/:id", status: 200 }]);
 });
 
+t.test("a content type, a status and headers that the context was given are those of the answer", async (t) => {
+  const server = serverOf((app) => {
+    app.get(
+      "/own",
+      handler({}, (_values, context) => {
+        context.header("content-type", "application/hal+json");
+        context.header("x-own", "1");
+        context.status(202);
+        return { a: 1 };
+      }),
+    );
+    app.get(
+      "/usual",
+      handler({}, () => ({ a: 1 })),
+    );
+  });
+  await using running = await container([server]).start();
+  const seen = await Promise.all(
+    ["/own", "/usual"].map(async (path) => {
+      const { status, headers } = await fetch(running.get(server).url + path, { headers: { connection: "close" } });
+      return [status, headers.get("content-type"), headers.get("x-own"), headers.get("content-length")];
+    }),
+  );
+  t.strictSame(seen, [
+    [202, "application/hal+json", "1", "7"],
+    [200, "application/json; charset=utf-8", null, "7"],
+  ]);
+});
+
 t.test("an answer that was begun past Hono and then fails is broken off; Response.error() is a problem", async (t) => {
   const server = serverOf((app) => {
     app.get(

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Duplex } from "node:stream";
@@ -31,17 +31,23 @@ async function create(options: PGliteOptions): Promise<PGlite> {
 
 let starts = 0;
 /** What a database in memory begins with: to read it takes a fifth of the time of making it. */
-let empty: Blob | undefined;
+let empty: Blob | File | undefined;
 
 async function inMemory(): Promise<PGlite> {
   const image = imageFile();
-  if (empty === undefined && image !== undefined && existsSync(image)) empty = new Blob([await readFile(image)]);
-  if (empty !== undefined) return create({ loadDataDir: empty });
+  const kept = image === undefined ? empty : await readFile(image).then(blobOf, () => undefined);
+  const copy = kept && (await create({ loadDataDir: kept }).catch(() => undefined)); // what is no image is made anew
+  if (copy !== undefined) return copy;
   const server = await create({});
+  // That it cannot be kept costs later starts their time, and this one nothing.
+  if (image !== undefined) await keep(image, server).catch(() => {});
   // It is 40 MB: a process that starts a single database never needs them.
-  if (++starts > 1 || image !== undefined) empty = await server.dumpDataDir("none");
-  if (empty !== undefined && image !== undefined) await keep(image, empty);
+  else if (++starts > 1) empty = await server.dumpDataDir("none");
   return server;
+}
+
+function blobOf(bytes: Uint8Array<ArrayBuffer>): Blob {
+  return new Blob([bytes]);
 }
 
 /** Where processes keep it for one another, if the environment names a folder: another version has another file. */
@@ -55,7 +61,8 @@ function imageFile(): string | undefined {
   return join(folder, `pglite-${key.slice(0, 16)}.tar`);
 }
 
-async function keep(image: string, content: Blob): Promise<void> {
+async function keep(image: string, server: PGlite): Promise<void> {
+  const content = await server.dumpDataDir("none");
   await mkdir(dirname(image), { recursive: true, mode: 0o700 });
   const draft = `${image}-${randomUUID()}`;
   await writeFile(draft, new Uint8Array(await content.arrayBuffer()), { mode: 0o600 });
