@@ -51,7 +51,6 @@ export type StewardOptions = JoinOptions<Request>;
 
 /** Texts that were written for clients, as `http-errors` marks them: those of body parsers, say. */
 const exposed: ForeignErrors = (error) => {
-  if (error instanceof URIError) return { status: 400, detail: "malformed path" }; // the router could not decode a part
   const status = clientStatusOf(error);
   const isForClients = status !== undefined && error instanceof Error && "expose" in error && error.expose === true;
   return isForClients ? { status, detail: error.message } : undefined;

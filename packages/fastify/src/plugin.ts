@@ -24,6 +24,7 @@ import { depend } from "./app/dependencies.ts";
 import { healthRoutes, METRICS_PATH, metricsRoute } from "./app/endpoints.ts";
 import { errorHandler } from "./app/error-handler.ts";
 import { takeForms } from "./app/forms.ts";
+import { takeJson } from "./app/json.ts";
 import { answerUnknown } from "./app/not-found.ts";
 import { sweepWhileClosing } from "./app/server-drain.ts";
 import { serveDocument } from "./document/documents.ts";
@@ -62,7 +63,7 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
     openapi,
     dependencies,
   } = options;
-  const serving = new Serving(sourceOf(options), app.log);
+  const serving = new Serving(sourceOf(options), app.log, options.stallTimeoutMs);
   serving.capConnections(app.server, options.maxConnections);
   let validators: Validators | undefined;
   const context: AppContext = {
@@ -81,9 +82,9 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   if (options.accessLog !== false) accessLog(app, options.accessLog ?? {}, metrics?.path ?? METRICS_PATH);
   if (errors !== false) app.setErrorHandler(errorHandler(errors));
   if (options.notFound ?? errors !== false) answerUnknown(app);
-  if (forms !== false) await takeForms(app);
+  if (forms !== false) takeForms(app);
   const { shape = "problem", invalidStatus = 422 } = errors === false ? {} : errors;
-  takeAnyJson(app);
+  takeJson(app);
   const documentation = new Documentation(problemSchema(shape), invalidStatus);
   const joined = joinRoutes(app, context, documentation, options.strictQuery ?? false);
   if (openapi !== undefined) serveDocument(app, openapi, documentation);
@@ -185,19 +186,6 @@ function echoRequestId(app: FastifyInstance, header: string): void {
     reply.header(header, request.id);
     done();
   });
-}
-
-const JSON_OF_OTHERS = /^application\/[\w.+-]+\+json(?:;|$)/i;
-
-/** Types such as `application/vnd.api+json` are JSON too. */
-function takeAnyJson(app: FastifyInstance): void {
-  if (app.hasContentTypeParser(JSON_OF_OTHERS)) return;
-  const { onProtoPoisoning = "error", onConstructorPoisoning = "error" } = app.initialConfig;
-  app.addContentTypeParser(
-    JSON_OF_OTHERS,
-    { parseAs: "string" },
-    app.getDefaultJsonParser(onProtoPoisoning, onConstructorPoisoning) as never, // it calls back, as parsers may
-  );
 }
 
 function joinLifecycles(

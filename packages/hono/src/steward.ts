@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { ScopeNeeds } from "@steward/container/framework";
 import type { InputDefinition } from "@steward/core";
-import type { Needs, ValuesOf } from "@steward/core/container";
+import { isThenable, type Needs, type ValuesOf } from "@steward/core/container";
 import {
   discardStream,
   from as anyFrom,
@@ -29,6 +29,7 @@ import {
   type JoinOptions,
   type NodeApp,
   type NodeExchange,
+  type NodeLife,
 } from "@steward/server/node";
 import type { Context, Handler, Hono, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -105,7 +106,7 @@ export function steward(app: Hono, options: StewardOptions): NodeApp {
     const found: Found = { joined, exchange: joined.begin(incoming, outgoing) };
     context.set(FOUND as never, found as never); // read by `foundIn` alone
     if (joined.answerHealth(found.exchange)) return RESPONSE_ALREADY_SENT;
-    const refusal = joined.refusal();
+    const refusal = joined.refusal(found.exchange);
     if (refusal !== undefined) return problem(refusal, found);
     await next();
     return undefined;
@@ -180,36 +181,76 @@ export function handler<const N extends Needs>(
   return marked(handle, spec);
 }
 
-async function answered(found: Found, spec: HandlerSpec, context: Context): Promise<Response> {
+/** One request of a handler with needs. */
+interface Asked extends Found {
+  readonly life: NodeLife<NodeRequest, Context>;
+  readonly context: Context;
+}
+
+/** In the same tick, where nothing has to be waited for: Hono is quicker with an answer than with a promise of one. */
+function answered(found: Found, spec: HandlerSpec, context: Context): Response | Promise<Response> {
   const { joined, exchange } = found;
-  const { incoming, response } = exchange;
+  const { incoming } = exchange;
   const route = joined.routeOf(spec);
   exchange.route = context.req.routePath;
   const request = new NodeRequest(incoming, context.req.param());
   const life = joined.life(exchange, route, request, context);
+  const asked: Asked = { joined, exchange, life, context };
+  const handle = (): unknown => life.handle(route.route, spec.answer, false);
+  if (!route.takesBody) return sent(handle(), asked);
+  const read = (): Promise<unknown> => readBody(incoming, joined.maxBodyBytes, textIn(context, incoming));
+  if (!route.refusesFirst)
+    return late(
+      read().then((body) => ((request.body = body), handle())),
+      asked,
+    );
+  life.unread = read;
+  return sent(handle(), asked);
+}
+
+function sent(result: unknown, asked: Asked): Response | Promise<Response> {
+  if (isThenable(result)) return late(result, asked);
   try {
-    const read = (): Promise<unknown> => readBody(incoming, joined.maxBodyBytes, textIn(context, incoming));
-    if (route.refusesFirst) life.unread = read;
-    else if (route.takesBody) request.body = await read();
-    const result = await life.handle(route.route, spec.answer, false);
-    if (life.answered || result === context) {
-      discardStream(result);
-      return RESPONSE_ALREADY_SENT;
-    }
-    const [answer, body] = responseOf(result, context, incoming.method === "HEAD");
-    await life.commit(() => ({ status: answer.status, headers: Object.fromEntries(answer.headers), body }));
+    const answer = answerOf(result, asked);
+    return answer instanceof Promise ? answer.catch((error: unknown) => refused(error, asked)) : answer;
+  } catch (error) {
+    return refused(error, asked);
+  }
+}
+
+async function late(result: PromiseLike<unknown>, asked: Asked): Promise<Response> {
+  try {
+    return await answerOf(await result, asked);
+  } catch (error) {
+    return refused(error, asked);
+  }
+}
+
+/** The answer with what a handler has given, once it has been committed. */
+function answerOf(result: unknown, { joined, exchange, life, context }: Asked): Response | Promise<Response> {
+  const { incoming, response } = exchange;
+  if (life.answered || result === context) {
+    discardStream(result);
+    return RESPONSE_ALREADY_SENT;
+  }
+  const [answer, body] = responseOf(result, context, incoming.method === "HEAD");
+  const committing = life.commit(() => ({ status: answer.status, headers: Object.fromEntries(answer.headers), body }));
+  const ready = (): Response => {
     if (joined.isClosing && incoming.httpVersionMajor === 1) response.setHeader("connection", "close");
     return answer;
-  } catch (error) {
-    await life.failedOutside(error);
-    if (life.answered) {
-      joined.errors.send(error, exchange); // breaks it off, if it is not complete
-      return RESPONSE_ALREADY_SENT;
-    }
-    const { status, headers, text } = joined.errors.of(error, exchange.requestId);
-    if (life.keepsAnswer) await life.commit(() => ({ status, headers, body: text }));
-    return new Response(text, { status, headers });
+  };
+  return committing === undefined ? ready() : committing.then(ready);
+}
+
+async function refused(error: unknown, { joined, exchange, life }: Asked): Promise<Response> {
+  await life.failedOutside(error);
+  if (life.answered) {
+    joined.errors.send(error, exchange); // breaks it off, if it is not complete
+    return RESPONSE_ALREADY_SENT;
   }
+  const { status, headers, text } = joined.errors.of(error, exchange.requestId);
+  if (life.keepsAnswer) await life.commit(() => ({ status, headers, body: text }));
+  return new Response(text, { status, headers });
 }
 
 /** Gives the text of a body that middleware has read. */
@@ -233,20 +274,20 @@ function responseOf(result: unknown, context: Context, isHead: boolean): readonl
     return [made(context, null, all), undefined];
   }
   if (body === undefined) return [made(context, null, all), undefined];
-  const sent = typeof body === "string" ? body : Uint8Array.from(body);
-  return [made(context, sent, { ...all, "content-length": String(Buffer.byteLength(sent)) }), body];
+  // The server says how long a body is, but of HEAD, which has none here.
+  if (isHead) all["content-length"] = String(Buffer.byteLength(body));
+  return [made(context, body as string | Uint8Array<ArrayBuffer>, all), body]; // it is sent as it is
 }
 
 /**
- * An answer with what its context was given, whose content type wins. `context.res` would show that one too, but who has
- * read it gets a `Response` of Fetch in place of the cheap one of node-server.
+ * An answer with what its context was given, whose content type wins. One whose headers no one has looked at stays the
+ * cheap one of node-server.
  */
 function made(
   context: Context,
   body: string | Uint8Array<ArrayBuffer> | ReadableStream | null,
   { "content-type": type, ...others }: Record<string, string>,
 ): Response {
-  const answer = context.newResponse(body, undefined, others);
-  if (type !== undefined && !answer.headers.has("content-type")) answer.headers.set("content-type", type);
-  return answer;
+  const isOwn = type === undefined || context.newResponse(null, undefined, {}).headers.has("content-type");
+  return context.newResponse(body, undefined, isOwn ? others : { ...others, "content-type": type });
 }

@@ -43,4 +43,4 @@ const adapter: ServerAdapter = {
     }),
 };
 
-serverContract({ test: (name, fn) => t.test(name, fn), assert }, adapter);
+serverContract({ test: (name, fn) => t.test(name, fn), assert, comment: (text) => t.comment(text) }, adapter);

@@ -409,4 +409,4 @@ const adapter: ServerAdapter = {
     nestServer("server", { ...settings, listen: () => ({ port: 0 }), module: { controllers: [controllerOf(routes)] } }),
 };
 
-serverContract({ test: (name, fn) => t.test(name, fn), assert }, adapter);
+serverContract({ test: (name, fn) => t.test(name, fn), assert, comment: (text) => t.comment(text) }, adapter);

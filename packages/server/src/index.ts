@@ -16,10 +16,12 @@ export { redisIdempotency, type RedisIdempotencyOptions } from "./idempotency/re
 export { sqlIdempotency, type SqlIdempotencyOptions } from "./idempotency/sql-store.ts";
 export type { Parameter } from "./inputs/described.ts";
 export type { InputPlace, Issue } from "./inputs/issue.ts";
+export { urlencodedFields } from "./forms/urlencoded-form.ts";
 export { formShape, type FileTarget, type FormOptions, type WantedFile } from "./forms/options.ts";
 export type { FileOf, FileStream, StoredFile, UploadedFile } from "./forms/uploaded.ts";
 export type { FileOptions } from "./inputs/file.ts";
 export type { InputMaker, InputValue, RequestInput } from "./inputs/parameter.ts";
+export { textOf } from "./inputs/text.ts";
 export type { PasswordForm } from "./inputs/password-form.ts";
 export { jsonSchemaOf, type InputSchema, type JsonSchema, type SchemaValue } from "./inputs/schema.ts";
 export { Validators } from "./inputs/validator.ts";

@@ -12,6 +12,9 @@ class Response extends EventEmitter {
   destroyed = false;
   writableEnded = false;
   headersSent = false;
+  readonly writableLength = 0;
+
+  setTimeout(): void {}
 
   /** Everything was sent, and the response is over. */
   complete(): void {

@@ -1,7 +1,8 @@
-// npm run chaos [driver ...] [fault ...] [drill ...] [detection | cache | soak | rollout | hanging | restarts] [--quick] [--seconds 10] ...
+// npm run chaos [driver ...] [fault ...] [drill ...] [detection | cache | soak | rollout | hanging | restarts | crowds] [--quick] [--seconds 10] ...
 import { join } from "node:path";
 import { markdown, report, type Row, type Table } from "@steward/harness";
 import { DRIVERS, type DriverName } from "./drivers/driver.ts";
+import { crowdRows, crowds, crowdTable } from "./crowds.ts";
 import { detection, detectionRows } from "./detection.ts";
 import { drillTable, DRILLS, type Found } from "./drills/drills.ts";
 import { inProcess, sideBySide } from "./in-process.ts";
@@ -26,13 +27,14 @@ interface Part {
 const say = (what: string): void => console.error(`  ${what}`);
 const slug = (name: string): string => name.replaceAll(/,? /g, "-");
 const faults = FAULTS.map(({ name }) => name);
-const COMMANDS = ["detection", "cache", "soak", "rollout", "hanging", "restarts"] as const;
+const COMMANDS = ["detection", "cache", "soak", "rollout", "hanging", "restarts", "crowds"] as const;
 const NUMBERS: Readonly<Record<string, number>> = {
   "--seconds": 10,
   "--minutes": 30,
   "--runs": 10,
   "--seeds": 5_000,
   "--reads": 100_000,
+  "--thousands": 1,
 };
 
 function read(args: readonly string[]) {
@@ -108,6 +110,10 @@ const parts: Readonly<Record<(typeof COMMANDS)[number], () => Promise<Part>>> = 
     return { rows: rolloutRows(found), tables: [rolloutTable(found)] };
   },
   hanging: async () => ({ rows: hangingRows(await endHanging()) }),
+  async crowds() {
+    const shown = await crowds(number("--thousands", 0.04), say);
+    return { rows: crowdRows(shown), tables: [crowdTable(shown)] };
+  },
   restarts: async () => ({ rows: await restarts(number("--seeds", 50)) }),
 };
 

@@ -5,6 +5,7 @@ import { FAULTS, isFor } from "../src/matrix/faults.ts";
 import { matrixRows } from "../src/matrix/judge.ts";
 import { grid } from "../src/matrix/matrix.ts";
 import type { Sample } from "../src/matrix/load.ts";
+import { crowdRows, crowdsIn, crowdTable } from "../src/crowds.ts";
 import { Losses, total } from "../src/rate.ts";
 import { hangingRows, rolloutRows } from "../src/rollout/report.ts";
 import { lostIn, type Rolled } from "../src/rollout/rolling.ts";
@@ -187,5 +188,20 @@ t.test("losses are counted by code and message, cut off where they are long", (t
   t.equal(losses.counts.get("ECONNRESET reset by peer"), 2);
   t.equal(total(losses.counts), 3);
   t.ok([...losses.counts.keys()].every((why) => why.length <= 120));
+  t.end();
+});
+
+t.test("what crowds have left is read from the comments of the suites; a server that says nothing has missed", (t) => {
+  const comment = (what: string, leases: number, ms: number): string =>
+    `# ${what} left 0 scopes, ${leases} leases, 0 descriptors after ${ms} ms\n`;
+  const lines = Array.from({ length: 10 }, (_, i) => comment(`${i} bad requests`, 0, 3));
+  const output = `ok 1\n${lines.join("    ok 2\n")}# 9 clients gone from a pool of one: 0 foreign reads\n`;
+  const whole = { server: "serve", crowds: crowdsIn("serve", output), foreignReads: 0, ok: true };
+  t.same(missed(crowdRows([whole])), []);
+  t.match(crowdTable([whole]).rows[0], ["0 bad requests", "0 / 0 / 0 (3 ms)"]);
+  const leaky = { ...whole, crowds: crowdsIn("serve", output + comment("1 more", 2, 5_001)), foreignReads: 1 };
+  t.equal(missed(crowdRows([leaky])).length, 3);
+  t.equal(missed(crowdRows([{ ...whole, crowds: [], foreignReads: NaN }])).length > 0, true);
+  t.equal(missed(crowdRows([{ ...whole, ok: false }])).length, 1);
   t.end();
 });

@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from "node:fs";
-import { readdir, realpath, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { realpath, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Clock, Timer } from "@steward/core";
 
 /** How files are watched. */
@@ -29,15 +29,10 @@ export class Watcher {
     this.#options = options;
   }
 
-  /** Looks at the files before they are read, so that no change from then on is missed. */
-  async prepare(): Promise<void> {
-    this.#seen = await this.#look();
-  }
-
-  /** Watches from here on. What has changed since it was prepared is noticed soon. */
-  start(): void {
+  /** Watches from here on. */
+  async start(): Promise<void> {
     this.#watchFolders();
-    this.#stirred();
+    this.#seen = await this.#look();
     this.#pollLater();
   }
 
@@ -89,18 +84,14 @@ export class Watcher {
 
   /** What shows that a file is another one now. */
   async #look(): Promise<string> {
-    return (await Promise.all(this.#options.files.map((file) => look(file, true)))).join("\n");
-  }
-}
-
-/** Of a folder also its files: one that is written in its place leaves the folder as it was. */
-async function look(file: string, isSource: boolean): Promise<string> {
-  try {
-    const [found, real] = await Promise.all([stat(file), realpath(file)]);
-    const inside = isSource && found.isDirectory() ? await readdir(file) : [];
-    const looks = inside.sort().map((name) => look(join(file, name), false));
-    return [real, found.dev, found.ino, found.size, found.mtimeMs, ...(await Promise.all(looks))].join(" ");
-  } catch {
-    return `${file} is not there`;
+    const looks = this.#options.files.map(async (file) => {
+      try {
+        const [{ dev, ino, size, mtimeMs }, real] = await Promise.all([stat(file), realpath(file)]);
+        return [real, dev, ino, size, mtimeMs].join(" ");
+      } catch {
+        return `${file} is not there`;
+      }
+    });
+    return (await Promise.all(looks)).join("\n");
   }
 }

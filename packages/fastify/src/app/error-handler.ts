@@ -53,6 +53,7 @@ function ofFastify(error: PluginError, invalidStatus: number): ErrorAnswer {
       detail: "the input is not valid",
       issues: validation.map((issue) => ofSchema(issue, validationContext)),
     };
+  if (code === "FST_ERR_BAD_URL") return { status: 400, detail: "malformed path" };
   if (code === "FST_ERR_CTP_INVALID_JSON_BODY" || (error instanceof SyntaxError && statusCode === 400))
     return malformed(error, invalidStatus);
   if (code === "FST_ERR_CTP_EMPTY_JSON_BODY")

@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { textOf, urlencodedFields } from "@steward/server";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 
 const URLENCODED = "application/x-www-form-urlencoded";
@@ -8,8 +9,11 @@ const MULTIPART = "multipart/form-data";
 const unread = new WeakMap<FastifyRequest, Readable>();
 
 /** Lets an app take forms, unless it can already. Multipart forms are read when a route needs them. */
-export async function takeForms(app: FastifyInstance): Promise<void> {
-  if (!app.hasContentTypeParser(URLENCODED)) await app.register((await import("@fastify/formbody")).default);
+export function takeForms(app: FastifyInstance): void {
+  if (!app.hasContentTypeParser(URLENCODED))
+    app.addContentTypeParser(URLENCODED, { parseAs: "buffer" }, async (_request: FastifyRequest, body: Buffer) =>
+      urlencodedFields(textOf(body)),
+    );
   if (app.hasContentTypeParser(MULTIPART)) return;
   app.addContentTypeParser(MULTIPART, (request, payload, done) => {
     unread.set(request, payload);

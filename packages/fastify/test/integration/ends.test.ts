@@ -1,10 +1,11 @@
 import { connect } from "node:net";
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import websocket from "@fastify/websocket";
 import { resource } from "@steward/core";
-import { until } from "@steward/testing";
+import { rounds, until } from "@steward/testing";
 import type { FastifyInstance } from "fastify";
 import t from "tap";
 import { WebSocket } from "ws";
@@ -12,7 +13,8 @@ import { handler, socketHandler } from "../../src/index.ts";
 import type { TestClient } from "../../src/testing.ts";
 import { served } from "../app.ts";
 
-const ROUNDS = 40;
+/** `STEWARD_EFFORT=25` in the environment makes it a thousand. */
+const ROUNDS = rounds(40);
 
 /** A resource of each request that counts how often it is held, and how often it was used when it was not. */
 function counted() {
@@ -44,6 +46,24 @@ async function listening(
   return { client, port: Number(new URL(url).port) };
 }
 
+/** Open files and sockets of this process. */
+const descriptors = (): number => readdirSync("/dev/fd").length;
+
+/** Waits until nothing is left of a crowd, and says so. */
+async function traceless(
+  { app }: TestClient,
+  { counts }: ReturnType<typeof counted>,
+  before: number,
+  what: string,
+): Promise<void> {
+  const since = performance.now();
+  const open = (): number => app.steward.stats().openRequests + app.steward.stats().releasing;
+  await until(() => open() === 0 && counts.left === counts.entered);
+  await until(() => descriptors() <= before);
+  const left = `${open()} scopes, ${counts.entered - counts.left} leases, ${Math.max(0, descriptors() - before)} descriptors`;
+  t.comment(`${what} left ${left} after ${Math.round(performance.now() - since)} ms`);
+}
+
 t.test("a plain GET on a socket's route makes nothing", async (t) => {
   const { counts, db } = counted();
   const { client, port } = await listening((app) =>
@@ -53,7 +73,10 @@ t.test("a plain GET on a socket's route makes nothing", async (t) => {
       socketHandler({ db }, () => {}),
     ),
   );
-  for (let i = 0; i < ROUNDS; i++) t.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 404);
+  const before = descriptors();
+  for (let i = 0; i < ROUNDS; i++)
+    t.equal((await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: "close" } })).status, 404);
+  await traceless(client, { counts, db }, before, `${ROUNDS} plain GETs on a socket route`);
   t.strictSame(counts, { entered: 0, left: 0, late: 0 });
   await client.app.close();
 });
@@ -73,12 +96,13 @@ t.test("a client that goes while a socket's dependency is made keeps no scope op
       socketHandler({ slow }, () => {}),
     ),
   );
+  const before = descriptors();
   const sockets = Array.from({ length: ROUNDS }, () => new WebSocket(`ws://127.0.0.1:${port}/`).on("error", () => {}));
   await until(() => held.size === ROUNDS);
   for (const socket of sockets) socket.terminate();
   for (const resolve of held) resolve();
-  await until(() => counts.left === ROUNDS);
-  t.equal(client.app.steward.stats().openRequests, 0);
+  await traceless(client, { counts, db }, before, `${ROUNDS} clients gone during a socket's dependency`);
+  t.equal(counts.left, ROUNDS);
   await client.app.close();
 });
 
@@ -91,6 +115,7 @@ t.test("a handshake that ws refuses keeps no scope open", async (t) => {
       socketHandler({ db }, () => {}),
     ),
   );
+  const before = descriptors();
   for (let i = 0; i < ROUNDS; i++) {
     const socket = connect(port, "127.0.0.1").on("error", () => {});
     socket.write(
@@ -99,7 +124,7 @@ t.test("a handshake that ws refuses keeps no scope open", async (t) => {
     await once(socket, "data");
     socket.destroy();
   }
-  await until(() => counts.left === ROUNDS);
+  await traceless(client, { counts, db }, before, `${ROUNDS} refused handshakes`);
   t.strictSame(counts, { entered: ROUNDS, left: ROUNDS, late: 0 });
   await client.app.close();
 });

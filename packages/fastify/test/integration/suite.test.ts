@@ -33,7 +33,7 @@ const adapter: ServerAdapter = {
   csrf: csrf as never,
   idempotency: memoryIdempotency,
   nature: { document: "/openapi.json" },
-  server(routes, { timeoutMs, closeTimeoutMs, requestTimeoutMs, maxBodyBytes }) {
+  server(routes, { requestTimeoutMs, maxBodyBytes, ...settings }) {
     const server = fastifyServer("fastify", {
       listen: () => ({ port: 0 }),
       app: async (_values, running) => {
@@ -45,8 +45,7 @@ const adapter: ServerAdapter = {
         });
         await app.register(steward, {
           running,
-          timeoutMs,
-          closeTimeoutMs,
+          ...settings,
           openapi: { title: "suite", version: "1", docs: false },
         });
         for (const { method, path, needs, answer, options } of routes)
@@ -61,4 +60,4 @@ const adapter: ServerAdapter = {
   },
 };
 
-serverContract({ test: (name, fn) => t.test(name, fn), assert }, adapter);
+serverContract({ test: (name, fn) => t.test(name, fn), assert, comment: (text) => t.comment(text) }, adapter);

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import { HttpError } from "../errors.ts";
 import { malformedForm, tooLarge } from "./form-errors.ts";
 
-/** The bytes of a file, no more of them than may be. @throws HttpError 413 above that, 400 where the form breaks off. */
-export async function* bounded(source: AsyncIterable<Buffer>, name: string, maxBytes: number): AsyncGenerator<Buffer> {
+/** The bytes of a part, no more of them than may be. @param what Names it, such as `file "clip"`. @throws HttpError 413 above that, 400 where the form breaks off. */
+export async function* bounded(source: AsyncIterable<Buffer>, what: string, maxBytes: number): AsyncGenerator<Buffer> {
   let bytes = 0;
   try {
     for await (const chunk of source) {
       bytes += chunk.byteLength;
-      if (bytes > maxBytes) throw tooLarge(`the file "${name}" is longer than ${maxBytes} bytes`);
+      if (bytes > maxBytes) throw tooLarge(`the ${what} is longer than ${maxBytes} bytes`);
       yield chunk;
     }
   } catch (error) {

@@ -2,9 +2,12 @@ import { finished, Readable } from "node:stream";
 import { Busboy, type BusboyInstance } from "@fastify/busboy";
 import { bounded, toMemory, toNowhere, UploadFolder } from "./file-sinks.ts";
 import { malformedForm, tooLarge } from "./form-errors.ts";
+import { textOf } from "../inputs/text.ts";
 import { boundsOf, type FormOptions, type WantedFile } from "./options.ts";
 import { markFile, type FileStream, type StoredFile, type UploadedFile } from "./uploaded.ts";
 
+/** What is a file without a name. */
+const OCTETS = "application/octet-stream";
 const MULTIPART = /^multipart\/form-data\s*(?:;|$)/i;
 /** Headers of one part. */
 const MAX_PART_HEADERS = 50;
@@ -31,12 +34,12 @@ export class MultipartForm {
   readonly #options: FormOptions;
   readonly #folder: UploadFolder;
   readonly #fields: Record<string, unknown> = Object.create(null) as Record<string, unknown>; // names come from the client
-  /** Files in the order of their parts. */
+  /** Parts in their order. */
   readonly #taking: Promise<void>[] = [];
   #parser: BusboyInstance | undefined;
   #streamed: Readable | undefined;
-  /** The file whose part comes now; parts come one after the other. */
-  #file: Readable | undefined;
+  /** The part that comes now; they come one after the other. */
+  #part: Readable | undefined;
   #state: "reading" | "read" | "failed" | "closed" = "reading";
 
   constructor(source: Readable, wanted: ReadonlyMap<string, WantedFile>, options: FormOptions) {
@@ -64,16 +67,18 @@ export class MultipartForm {
     const parser = this.#parserOf(contentType);
     if (parser === undefined || this.#source.readableEnded) return reject(malformedForm());
     this.#parser = parser;
-    parser.on("field", (name, value, _nameTruncated, isTruncated) =>
-      isTruncated ? reject(tooLarge(`the form field "${name}" is too long`)) : this.#put(name, value),
-    );
-    parser.on("file", (name, file, filename, _encoding, mimetype) => {
-      this.#file = file;
-      file.on("error", () => {}); // its reader gets it; there may be none
-      this.#take(name ?? "", file, { filename: filename ?? "", mimetype }, resolve).catch(reject);
+    const count = { files: 0, fields: 0 };
+    parser.on("file", (name = "", part, filename, _encoding, mimetype) => {
+      this.#part = part;
+      part.on("error", () => {}); // its reader gets it; there may be none
+      const isField = filename === undefined && mimetype !== OCTETS;
+      if (isField ? ++count.fields > maxFields : ++count.files > maxFiles)
+        return reject(tooLarge(`the form has more than ${isField ? `${maxFields} fields` : `${maxFiles} files`}`));
+      const taking = isField
+        ? this.#takeField(name, part)
+        : this.#take(name, part, { filename: filename ?? "", mimetype }, resolve);
+      taking.catch(reject);
     });
-    parser.on("filesLimit", () => reject(tooLarge(`the form has more than ${maxFiles} files`)));
-    parser.on("fieldsLimit", () => reject(tooLarge(`the form has more than ${maxFields} fields`)));
     parser.on("partsLimit", () => reject(tooLarge(`the form has more than ${maxFiles + maxFields} parts`)));
     parser.on("error", () => this.#break(reject));
     parser.on("finish", resolve);
@@ -90,14 +95,12 @@ export class MultipartForm {
   }
 
   #parserOf(contentType: string): BusboyInstance | undefined {
-    const { maxFiles, maxFields, maxFieldBytes } = boundsOf(this.#options);
+    const { maxFiles, maxFields } = boundsOf(this.#options);
     try {
       return new Busboy({
         headers: { "content-type": contentType },
+        isPartAFile: () => true, // the text of fields is read here: the parser would make one of any bytes
         limits: {
-          files: maxFiles,
-          fields: maxFields,
-          fieldSize: maxFieldBytes,
           parts: maxFiles + maxFields,
           headerPairs: MAX_PART_HEADERS,
           headerSize: MAX_PART_HEADER_BYTES,
@@ -114,11 +117,20 @@ export class MultipartForm {
     this.#fields[name] = before === undefined ? value : [before, value].flat();
   }
 
+  async #takeField(name: string, part: Readable): Promise<void> {
+    const { maxFieldBytes } = boundsOf(this.#options);
+    const taking = toMemory(bounded(part as AsyncIterable<Buffer>, `field "${name}"`, maxFieldBytes)).then((bytes) =>
+      this.#put(name, textOf(bytes)),
+    );
+    this.#taking.push(taking);
+    await taking;
+  }
+
   async #take(name: string, file: Readable, head: Head, ready: () => void): Promise<void> {
     const wanted = this.#wanted.get(name);
     const bytes = bounded(
       file as AsyncIterable<Buffer>,
-      name,
+      `file "${name}"`,
       wanted?.maxBytes ?? boundsOf(this.#options).maxFileBytes,
     );
     if (wanted?.target === "handler") {
@@ -157,7 +169,7 @@ export class MultipartForm {
     if (this.#state === "closed") return;
     this.#state = state;
     if (this.#parser !== undefined) this.#source.unpipe(this.#parser);
-    this.#file?.destroy(); // the parser would leave it open
+    this.#part?.destroy(); // the parser would leave it open
     this.#source.resume();
   }
 

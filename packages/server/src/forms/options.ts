@@ -1,6 +1,6 @@
 import { shape, text, wholeNumber, type Shape } from "@steward/core/driver";
 
-/** Bounds of forms, urlencoded ones excepted: those have the bound of bodies. */
+/** Bounds of forms, urlencoded ones excepted: those have the bound of bodies, and at most 1,000 fields. */
 export interface FormOptions {
   /** Longest file, in bytes, where its input says nothing else. Default 10 MiB. */
   readonly maxFileBytes?: number;

@@ -1,5 +1,6 @@
 import { StewardError, systemClock } from "@steward/core";
 import { isThenable } from "@steward/core/container";
+import { cutWhenStalled } from "../connections/stalled-answer.ts";
 import { loggable } from "../log/loggable.ts";
 import { answerTo } from "../problem/problem.ts";
 import type { AnyHandler, HttpRequest } from "./exchange.ts";
@@ -109,7 +110,10 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
     }
     const isLater = result === this.reply || (result === undefined && repliesLater);
     const stream = trackStream(result, this);
-    if (stream !== undefined) this.stream = stream.ended;
+    if (stream !== undefined) {
+      this.stream = stream.ended;
+      cutWhenStalled(this.response, this.serving.stallTimeoutMs);
+    }
     this.end();
     if (isLater) this.time();
     if (isLater || stream !== undefined || !this.endAtOnce()) this.watch();
@@ -255,7 +259,10 @@ export abstract class RequestLife<Request extends HttpRequest = HttpRequest, Rep
   override expire(): void {
     if (this.isSocket) return this.#giveUpSocket();
     const error = new StewardError("DEADLINE_EXCEEDED", "the request took longer than its deadline");
-    if (this.answered) return this.giveUpCalls(error);
+    if (this.answered) {
+      cutWhenStalled(this.response, this.serving.stallTimeoutMs);
+      return this.giveUpCalls(error);
+    }
     this.note({ kind: "failed", error });
     this.within(() => this.answerWith(error));
   }

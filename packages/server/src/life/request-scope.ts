@@ -34,7 +34,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   readonly requestId: string;
   /** Whom it is made by, once a principal has said so. */
   actor: string | undefined = undefined;
-  readonly #serving: Serving;
+  protected readonly serving: Serving;
   protected phase: Phase = "open";
   protected outcome: Outcome | undefined = undefined;
   #scope: FrameworkScope | undefined = undefined;
@@ -61,7 +61,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
 
   protected constructor(serving: Serving, request: Request, reply: Reply, requestId: string, timeoutMs: number) {
     super();
-    this.#serving = serving;
+    this.serving = serving;
     this.request = request;
     this.reply = reply;
     this.requestId = requestId;
@@ -105,7 +105,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   /** Work for after the response. */
   get background(): Background {
     return (this.#background ??= new Background((task) => {
-      (this.#tasks ??= new Tasks(this.#serving, () => this.#scope)).add(task);
+      (this.#tasks ??= new Tasks(this.serving, () => this.#scope)).add(task);
       this.watch();
     }));
   }
@@ -172,7 +172,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
 
   /** Takes a scope that was opened for this request. */
   enter(scope: FrameworkScope): FrameworkScope {
-    this.#serving.opened(this);
+    this.serving.opened(this);
     this.#scope = scope;
     if (this.#abort !== undefined) this.#followScope();
     return scope;
@@ -237,7 +237,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
 
   /** Something that has to end before resources stop. */
   protected track(work: Promise<unknown>): void {
-    this.#serving.track(work, this.name);
+    this.serving.track(work, this.name);
   }
 
   protected end(): void {
@@ -287,8 +287,8 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     if (isQuick) {
       if (this.#enter("ended")) scope?.endAtOnce();
     } else if (this.#enter("ending")) {
-      this.#serving.track(
-        this.#serving.afterwards(this, () => this.#release()),
+      this.serving.track(
+        this.serving.afterwards(this, () => this.#release()),
         this.name,
       );
     }
@@ -301,7 +301,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     if (phase !== "ended") return true;
     if (this.#timed) timingWheelOf(systemClock).remove(this);
     if (this.#form !== undefined) this.track(this.#form.close());
-    if (this.#scope !== undefined) this.#serving.closed(this);
+    if (this.#scope !== undefined) this.serving.closed(this);
     return true;
   }
 

@@ -38,6 +38,8 @@ interface OpenRequest {
 /** Joins an app and its container: knows where requests come in, and what has to end before resources stop. */
 export class Serving {
   readonly log: RequestLog;
+  /** How long a client may take nothing of its answer, in ms. */
+  readonly stallTimeoutMs: number;
   #source: RunningSource;
   #running: RunningContainer | undefined;
   #open = 0;
@@ -50,9 +52,10 @@ export class Serving {
   #refused = 0;
   #refusalLogged = Number.NEGATIVE_INFINITY;
 
-  constructor(source: RunningSource, log: RequestLog) {
+  constructor(source: RunningSource, log: RequestLog, stallTimeoutMs = 60_000) {
     this.#source = source;
     this.log = log;
+    this.stallTimeoutMs = stallTimeoutMs;
   }
 
   /** The container, once it runs. */

@@ -17,6 +17,7 @@ import { allNeeds, type HandlerSpec } from "../route/handler-spec.ts";
 import { Route, type AppContext } from "../route/route.ts";
 import { strictQuery } from "../route/strict-query.ts";
 import { RequestEvents } from "../trace/request-events.ts";
+import { malformedPath } from "./adapter/refusal.ts";
 import { readBody } from "./body.ts";
 import { ErrorAnswers } from "./error-answers.ts";
 import type { NodeExchange } from "./exchange.ts";
@@ -75,7 +76,7 @@ export class NodeApp implements MetricsSource, LifeHost {
     const { timeoutMs = 30_000, closeTimeoutMs = 15_000, maxBodyBytes = 1024 * 1024, log = SILENT } = settings;
     const { requestId = "x-request-id", errors = {}, health = {}, strictQuery: strict = false } = settings;
     this.log = log;
-    this.serving = new Serving(source, log);
+    this.serving = new Serving(source, log, settings.stallTimeoutMs);
     this.errors = new ErrorAnswers(errors, log, foreign);
     this.closeTimeoutMs = closeTimeoutMs;
     this.maxBodyBytes = maxBodyBytes;
@@ -178,9 +179,9 @@ export class NodeApp implements MetricsSource, LifeHost {
     return true;
   }
 
-  /** The error of requests that come over connections that are kept while the app closes. */
-  refusal(): StewardError | undefined {
-    if (!this.#isClosing) return undefined;
+  /** The error of a request that no route is asked for: its path is none, or it has come over a kept connection while the app closes. */
+  refusal({ incoming }: NodeExchange, url: string = incoming.url ?? "/"): Error | undefined {
+    if (!this.#isClosing) return malformedPath(url);
     return new StewardError("RESOURCE_UNAVAILABLE", "the server closes", { retryable: true, retryAfterMs: 1_000 });
   }
 
@@ -224,8 +225,7 @@ export class NodeApp implements MetricsSource, LifeHost {
     life: NodeLife<Request, Reply>,
   ): Promise<void> | undefined {
     const result = life.handle(route, spec.answer, repliesLater);
-    if (isThenable(result))
-      return this.#late(result, exchange, life).catch((error: unknown) => this.#failed(error, exchange, life));
+    if (isThenable(result)) return this.#late(result, exchange, life);
     if (result === undefined) return undefined; // the answer comes from a callback
     try {
       const sending = this.#send(result, exchange, life);
@@ -240,7 +240,12 @@ export class NodeApp implements MetricsSource, LifeHost {
     exchange: NodeExchange,
     life: NodeLife<HttpRequest, unknown>,
   ): Promise<void> {
-    await this.#send(await result, exchange, life);
+    try {
+      const sending = this.#send(await result, exchange, life);
+      if (sending !== undefined) await sending;
+    } catch (error) {
+      await this.#failed(error, exchange, life);
+    }
   }
 
   /** Serialises, commits, and sends. */

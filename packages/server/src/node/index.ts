@@ -20,6 +20,7 @@ export {
 export { marked, specIn } from "./adapter/marked.ts";
 export { refusalOf } from "./adapter/refusal.ts";
 export { malformedJson, readBody } from "./body.ts";
+export { JSON_TYPE } from "../inputs/read.ts";
 export { ErrorAnswers, type ErrorAnswer } from "./error-answers.ts";
 export type { NodeExchange } from "./exchange.ts";
 export { from, handler, type NodeFrom } from "./handler.ts";

@@ -61,7 +61,7 @@ export class Routes {
     const { method = "GET" } = incoming;
     const found = this.#find(method, path) ?? (method === "HEAD" ? this.#find("GET", path) : undefined);
     if (found === undefined && this.#app.answerHealth(exchange)) return;
-    const refusal = this.#app.refusal();
+    const refusal = this.#app.refusal(exchange);
     if (refusal !== undefined) throw refusal;
     if (found === undefined)
       throw refusalOf(method, path, () => [...this.#methods].filter((one) => this.#find(one, path) !== undefined));

@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import { createSecureServer, createServer as createHttp2Server } from "node:http2";
+import { constants, createSecureServer, createServer as createHttp2Server, type ServerHttp2Stream } from "node:http2";
 import { createServer as createHttpsServer } from "node:https";
 import type { TlsOptions } from "node:tls";
 import type { Definition } from "@steward/core";
@@ -113,7 +113,18 @@ function serverOf(options: ServerTimeouts, http2: boolean, tls: TlsOptions | und
   const timeouts = timeoutsOf(options);
   if (!http2) return tls === undefined ? createServer(timeouts) : createHttpsServer({ ...timeouts, ...tls });
   const server = tls === undefined ? createHttp2Server() : createSecureServer({ allowHTTP1: true, ...tls });
+  if (tls !== undefined) Object.assign(server, timeouts); // its clients of HTTP/1 would have Node's defaults
+  server.on("stream", (stream) => boundArrival(stream, timeouts.requestTimeout));
   return server.on("session", (session) => {
     session.setTimeout(timeouts.keepAliveTimeout, () => session.close()); // it lets streams end
   });
+}
+
+/** A request of HTTP/2 whose body has not come in time is reset: Node bounds those of HTTP/1 alone. */
+function boundArrival(stream: ServerHttp2Stream, timeoutMs: number): void {
+  if (stream.endAfterHeaders) return;
+  const timer = setTimeout(() => {
+    if (stream.state.remoteClose !== 1) stream.close(constants.NGHTTP2_CANCEL);
+  }, timeoutMs);
+  stream.on("close", () => clearTimeout(timer));
 }

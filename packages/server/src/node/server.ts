@@ -37,6 +37,8 @@ export class NodeServer<S extends AnyServer = AnyServer> implements MetricsSourc
   /** What its requests share. */
   readonly app: NodeApp;
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Connections of a server that speaks HTTP/2: a session that has ended may still hold one. */
+  readonly #sockets = new Set<Socket>();
   #url: string | undefined = undefined;
   #closed: Promise<void> | undefined;
 
@@ -48,6 +50,11 @@ export class NodeServer<S extends AnyServer = AnyServer> implements MetricsSourc
       this.#sessions.add(session);
       session.on("close", () => this.#sessions.delete(session));
     });
+    if (!("closeAllConnections" in server))
+      server.on("connection", (socket: Socket) => {
+        this.#sockets.add(socket);
+        socket.on("close", () => this.#sockets.delete(socket));
+      });
     server.on("clientError", (error: Error & { code?: string }, socket: Socket) =>
       refuseConnection(error, socket, app.idHeader),
     );
@@ -116,6 +123,7 @@ export class NodeServer<S extends AnyServer = AnyServer> implements MetricsSourc
   #cut(): void {
     if ("closeAllConnections" in this.server) this.server.closeAllConnections();
     for (const session of this.#sessions) session.destroy();
+    for (const socket of this.#sockets) socket.destroy();
   }
 }
 

@@ -82,6 +82,11 @@ export interface NodeSettings<Request = HttpRequest> {
   /** How long a request may take, in ms, until it is answered with 504; 0 for no deadline. Default 30,000. */
   readonly timeoutMs?: number;
   /**
+   * How long a client may take nothing of an answer that is sent part by part, or that has not been taken by its deadline,
+   * in ms, until it is given up with its connection. Default 60,000.
+   */
+  readonly stallTimeoutMs?: number;
+  /**
    * How long closing may take, in ms: requests, their cleanup, and the stop of a container of the app's own, for which
    * up to 5,000 of it are kept. Connections of requests that have not ended by then are cut. Default 15,000.
    */
@@ -115,6 +120,7 @@ export interface NodeSettings<Request = HttpRequest> {
 export function settingRules(): RulesOf<NodeSettings> {
   return {
     timeoutMs: milliseconds(0),
+    stallTimeoutMs: milliseconds(1),
     closeTimeoutMs: milliseconds(0),
     maxConnections: literalOr(false, wholeNumber(1)),
     maxBodyBytes: wholeNumber(1),

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
+import { connect as tlsConnect } from "node:tls";
 import { container } from "@steward/container";
 import { resource } from "@steward/core";
 import { testCertificates, until } from "@steward/testing";
@@ -131,13 +132,21 @@ t.test("a drain lets the requests of an HTTP/2 session end, and then closes it",
   t.equal(session.closed, true);
 });
 
-t.test("serves HTTP/1 and HTTP/2 over TLS", async (t) => {
+t.test("serves HTTP/1 and HTTP/2 over TLS, and gives up clients that do not send or do not read", async (t) => {
   const { authority: ca, serverCert: cert, serverKey: key } = testCertificates;
+  const { counts, lease } = counted();
+  const endless = async function* (): AsyncGenerator<string> {
+    for (;;) yield "x".repeat(10_000);
+  };
   const web = serve("web", {
     http2: true,
+    requestTimeoutMs: 200,
+    stallTimeoutMs: 200,
     tls: () => ({ cert, key }),
     listen: () => ({ port: 0 }),
     routes: [
+      { method: "POST", path: "/", handler: handler({ lease, body: from.body("body", {}) }, () => "ok") },
+      { method: "GET", path: "/endless", handler: handler({ lease }, endless) },
       {
         method: "GET",
         path: "/",
@@ -150,7 +159,21 @@ t.test("serves HTTP/1 and HTTP/2 over TLS", async (t) => {
   t.match(url, /^https:/);
   const session = connect(url, { ca });
   t.equal((await answerOf(get(session, "/"))).text, "2.0");
-  session.close();
+  const json = { "content-type": "application/json" };
+  const whole = session.request({ ":path": "/", ":method": "POST", ...json });
+  const [half, unread] = [session.request({ ":path": "/", ":method": "POST", ...json }), get(session, "/endless")];
+  half.write("{");
+  for (const stream of [half, unread]) stream.on("error", () => {});
+  const reset = once(half, "close");
+  whole.end("{}");
+  t.equal((await answerOf(whole)).status, 200);
+  await reset;
+  await until(() => counts.taken === 2 && counts.given === 2, "the endless one is given up");
+  t.strictSame([half.rstCode, unread.destroyed || unread.readable, session.destroyed], [8, true, false]);
+  const slow = tlsConnect({ port: Number(new URL(url).port), ca, servername: "localhost" }).on("error", () => {});
+  slow.write("POST / HTTP/1.1\r\nhost: x\r\n");
+  await once(slow.resume(), "close");
+  session.destroy();
 });
 
 t.test("a port that is taken, and a route that cannot be, fail the start with what to do", async (t) => {

@@ -21,6 +21,8 @@ export interface SuiteSettings {
   readonly closeTimeoutMs: number;
   /** How long a request may take to arrive, in ms. */
   readonly requestTimeoutMs: number;
+  /** How long a client may take nothing of its answer, in ms. */
+  readonly stallTimeoutMs: number;
   /** Longest body, in bytes. */
   readonly maxBodyBytes: number;
 }

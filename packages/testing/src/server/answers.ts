@@ -1,5 +1,5 @@
 import { resource } from "@steward/core";
-import type { Answer } from "./client.ts";
+import type { Answer, Ask } from "./client.ts";
 import type { ServerCase } from "./world.ts";
 
 const UUID = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
@@ -9,6 +9,7 @@ interface Problem {
   readonly status: number;
   readonly detail: string;
   readonly requestId: string;
+  readonly code?: string;
   readonly errors?: readonly { readonly path: string; readonly code: string }[];
 }
 
@@ -172,4 +173,84 @@ export const answerCases: readonly ServerCase[] = [
       assert.strictEqual(counts.taken, counts.given);
     },
   },
+  {
+    name: "refuses bodies that are not UTF-8 wherever text is read from them, and paths that are none, with the same problems",
+    async run(world) {
+      const { assert } = world;
+      const { from, nature } = world.adapter;
+      const { definition: lease, counts } = world.lease();
+      const json = { lease, body: from.body("body", {}) };
+      const form = { lease, a: from.form("a") };
+      const up = await world.up(
+        [
+          { method: "POST", path: "/json", needs: json, answer: ({ body }: { readonly body: unknown }) => ({ body }) },
+          { method: "POST", path: "/form", needs: form, answer: ({ a }: { readonly a: string }) => ({ a }) },
+          { method: "GET", path: "/path/:name", needs: { lease }, answer: () => "ok" },
+        ],
+        { maxBodyBytes: 9_999 },
+      );
+      const seen = async (path: string, ask?: Ask): Promise<string> => {
+        const answer = await up.ask(path, ask);
+        if (answer.status < 300)
+          return `${answer.status === (nature?.created ?? 200) ? "ok" : answer.status} ${answer.text}`;
+        const { status, code = "", detail } = problemIn(answer);
+        return `${answer.status} ${status} ${code} ${detail}`;
+      };
+      for (const [path, type, text, expected] of bodies()) {
+        const body = Buffer.from(text, "latin1"); // each character a byte
+        const answer = await seen(path, { method: "POST", headers: { "content-type": type }, body });
+        assert.strictEqual(answer, expected, `${type} ${JSON.stringify(text)}`);
+      }
+      const many = { method: "POST", headers: { "content-type": URLENCODED }, body: `a=1${"&b".repeat(1_000)}` };
+      assert.strictEqual(await seen("/form", many), "413 413 FORM_TOO_LARGE the form has more than 1000 fields");
+      await up.idle();
+      const { taken } = counts;
+      for (const path of [
+        "/path/%zz",
+        "/path/%",
+        "/path/a%2",
+        "/path/%ff",
+        "/path/%c3%28?a=b",
+        "/%zz",
+        "/nowhere/%zz?n=1",
+      ])
+        assert.strictEqual(await seen(path), "400 400  malformed path", path);
+      assert.strictEqual(counts.taken, taken, "nothing is made for these");
+      assert.strictEqual((await up.ask("/path/%c3%a9?a=%zz")).status, 200);
+    },
+  },
 ];
+
+const NOT_UTF8 = "400 400 BODY_NOT_UTF8 the body is not UTF-8";
+const URLENCODED = "application/x-www-form-urlencoded";
+
+/** Bodies of all kinds, byte by byte. The last of the first ones is as long as what it would be read as. */
+function* bodies(): Iterable<readonly [path: string, type: string, body: string, expected: string]> {
+  const field = (bytes: string, more = ""): string =>
+    `--x\r\ncontent-disposition: form-data; name="a"\r\n${more}\r\n${bytes}\r\n--x--\r\n`;
+  for (const bytes of ["\xff", "\xc3(", "\xc0\xaf", "\xed\xa0\x80", "\xf0\x9f\x98"]) {
+    for (const type of ["application/json", "application/json; charset=utf-8", "application/vnd.x+json"])
+      yield ["/json", type, `{"a":"${bytes}"}`, NOT_UTF8];
+    yield ["/form", URLENCODED, `a=${bytes}`, NOT_UTF8];
+    yield ["/form", URLENCODED, `a=${encoded(bytes)}`, NOT_UTF8];
+    yield ["/form", "multipart/form-data; boundary=x", field(bytes), NOT_UTF8];
+    yield [
+      "/form",
+      "multipart/form-data; boundary=x",
+      field(bytes, "content-type: text/plain; charset=utf-8\r\n"),
+      NOT_UTF8,
+    ];
+  }
+  yield ["/json", "application/json", '\xef\xbb\xbf{"a":1}', 'ok {"body":{"a":1}}']; // a byte order mark
+  for (const bytes of ["\xc3\xa9", "\xef\xbf\xbd"]) {
+    yield ["/json", "application/json", `["${bytes}"]`, `ok {"body":["${bytes}"]}`];
+    yield ["/form", URLENCODED, `a=${bytes}`, `ok {"a":"${bytes}"}`];
+    yield ["/form", URLENCODED, `a=${encoded(bytes)}`, `ok {"a":"${bytes}"}`];
+    yield ["/form", "multipart/form-data; boundary=x", field(bytes), `ok {"a":"${bytes}"}`];
+  }
+  yield ["/form", URLENCODED, "a=50%+or+%zz", 'ok {"a":"50% or %zz"}'];
+}
+
+function encoded(bytes: string): string {
+  return [...Buffer.from(bytes, "latin1")].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
+}

@@ -13,7 +13,7 @@ export interface Answer {
 export interface Ask {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
 }
 
 /** Opens a connection. Resets are what it is there for. */
@@ -28,7 +28,8 @@ export function write(socket: Socket, path: string, { method = "GET", headers = 
   const length = body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) };
   const all = Object.entries({ host: "127.0.0.1", ...length, ...headers });
   const lines = all.map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n${body ?? ""}`);
+  const head = Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`);
+  socket.write(Buffer.concat([head, typeof body === "string" ? Buffer.from(body) : (body ?? Buffer.of())]));
 }
 
 /** Sends a request, and reads all that comes until the connection is closed; undefined where that is nothing. */

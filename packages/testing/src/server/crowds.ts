@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { resource } from "@steward/core";
 import { until } from "../waits.ts";
-import { ask, open, rest, write, type Ask } from "./client.ts";
-import { descriptors, ROUNDS, type ServerCase, type Up } from "./world.ts";
+import { answerIn, ask, open, rest, write, type Ask } from "./client.ts";
+import { traceless } from "./traceless.ts";
+import { ROUNDS, type ServerCase } from "./world.ts";
 
 const AT_ONCE = 50;
 const JSON_BODY = { "content-type": "application/json" };
@@ -28,16 +29,6 @@ async function crowd(count: number, one: (i: number) => Promise<unknown>): Promi
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
-/** Runs an attack, and waits until nothing is left of it. */
-async function traceless(up: Up, attack: () => Promise<void>): Promise<void> {
-  await ask(up.port, "/livez");
-  await up.idle();
-  const before = descriptors();
-  await attack();
-  await up.idle();
-  await until(() => descriptors() <= before, `no more than ${before} descriptors are open`, 5_000);
-}
-
 /** Many of what should never happen. */
 export const crowdCases: readonly ServerCase[] = [
   {
@@ -51,7 +42,7 @@ export const crowdCases: readonly ServerCase[] = [
         start: () => new Promise<void>((resolve) => waiting.add(resolve)),
       });
       const up = await world.up([{ method: "GET", path: "/", needs: { slow }, answer: () => "late" }]);
-      await traceless(up, async () => {
+      await traceless(world, up, counts, `${ROUNDS} clients gone during a dependency`, async () => {
         const sockets = [];
         for (let i = 0; i < ROUNDS; i++) {
           const socket = await open(up.port);
@@ -90,12 +81,39 @@ export const crowdCases: readonly ServerCase[] = [
         const what = `${options.method ?? "GET"} ${path} is ${answer.status}, not ${status}`;
         wrong.set(what, (wrong.get(what) ?? 0) + 1);
       };
-      await traceless(up, () => crowd(10 * ROUNDS, send));
+      await traceless(world, up, counts, `${10 * ROUNDS} bad requests`, () => crowd(10 * ROUNDS, send));
       world.assert.strictEqual([...wrong].join("; "), "");
-      world.assert.strictEqual(counts.taken, counts.given);
+    },
+  },
+  {
+    name: `leaves nothing of ${ROUNDS} handshakes of WebSockets on a route that is none of theirs, and as many on none`,
+    async run(world) {
+      const { definition, counts } = world.lease();
+      const up = await world.up([{ method: "GET", path: "/", needs: { lease: definition }, answer: () => "ok" }]);
+      for (const [path, status] of [
+        ["/", 200],
+        ["/nowhere", 404],
+      ] as const)
+        await traceless(world, up, counts, `${ROUNDS} handshakes on ${path}`, () =>
+          crowd(ROUNDS, async () => {
+            const socket = await open(up.port);
+            write(socket, path, { headers: HANDSHAKE });
+            const [head] = (await once(socket, "data")) as [Buffer];
+            socket.destroy();
+            world.assert.strictEqual(answerIn(head.toString("latin1")).status, status);
+          }),
+        );
+      world.assert.strictEqual(counts.taken, ROUNDS, "it is a request like any other");
     },
   },
 ];
+
+const HANDSHAKE = {
+  connection: "upgrade",
+  upgrade: "websocket",
+  "sec-websocket-version": "13",
+  "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+};
 
 async function nonsense(port: number): Promise<void> {
   const socket = await open(port);

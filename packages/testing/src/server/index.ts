@@ -1,2 +1,2 @@
 export type { ServerAdapter, SuiteRoute, SuiteServer, SuiteSettings } from "./adapter.ts";
-export { serverContract } from "./suite.ts";
+export { serverContract, type ServerRunner } from "./suite.ts";

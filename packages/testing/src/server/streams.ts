@@ -4,6 +4,7 @@ import { resource } from "@steward/core";
 import { until } from "../waits.ts";
 import type { ServerAdapter } from "./adapter.ts";
 import { ask, leaveAtFirstBytes, open, write } from "./client.ts";
+import { traceless } from "./traceless.ts";
 import { ROUNDS, type Lease, type ServerCase } from "./world.ts";
 
 type Parts = AsyncIterable<string>;
@@ -100,12 +101,13 @@ export const streamCases: readonly ServerCase[] = [
             })(),
           );
         const up = await world.up([{ method: "GET", path: "/", needs: { lease: definition }, answer }]);
-        for (let i = 0; i < ROUNDS; i++) {
-          const socket = await open(up.port);
-          write(socket, "/");
-          await leaveAtFirstBytes(socket);
-        }
-        await up.idle();
+        await traceless(world, up, counts, `${ROUNDS} aborted streams (${name})`, async () => {
+          for (let i = 0; i < ROUNDS; i++) {
+            const socket = await open(up.port);
+            write(socket, "/");
+            await leaveAtFirstBytes(socket);
+          }
+        });
         world.assert.strictEqual(
           JSON.stringify({ ...counts, ended }),
           JSON.stringify({ taken: ROUNDS, given: ROUNDS, late: 0, ended: ROUNDS }),
@@ -113,6 +115,41 @@ export const streamCases: readonly ServerCase[] = [
         );
         await up.stop();
       }
+    },
+  },
+  {
+    name: "gives up clients that take nothing of an answer, and none whose stream has nothing to say",
+    async run(world) {
+      const { definition, counts } = world.lease();
+      const endless = async function* (): AsyncGenerator<string> {
+        for (;;) yield "x".repeat(100_000);
+      };
+      const quiet = async function* (): AsyncGenerator<string> {
+        yield "one ";
+        await sleep(400);
+        yield "two";
+      };
+      const kinds = Object.entries(kindsOf(world.adapter)).map(
+        ([name, wrap]) =>
+          ({ method: "GET", path: `/${name}`, needs: { lease: definition }, answer: () => wrap(endless()) }) as const,
+      );
+      const needs = { lease: definition };
+      const settings = { stallTimeoutMs: 150, timeoutMs: 150 };
+      const large = { method: "GET", path: "/large", needs, answer: () => "x".repeat(30_000_000) } as const;
+      const silent = { method: "GET", path: "/quiet", needs, answer: () => world.adapter.stream(quiet()) } as const;
+      const up = await world.up([...kinds, large, silent], settings);
+      const clients = [];
+      for (const { path } of [...kinds, large]) {
+        const client = await open(up.port); // it reads nothing of what comes
+        write(client, path);
+        clients.push(client);
+      }
+      await until(() => counts.taken === kinds.length + 1, "all have come");
+      await up.idle();
+      for (const client of clients) client.destroy();
+      world.assert.strictEqual((await up.ask("/quiet")).text, "one two");
+      await up.idle();
+      world.assert.strictEqual(counts.taken, counts.given);
     },
   },
   {
@@ -154,6 +191,7 @@ export const streamCases: readonly ServerCase[] = [
         world.assert.strictEqual(status, 200);
       }
       await up.idle();
+      world.comment(`${ROUNDS} clients gone from a pool of one: ${pool.foreignReads} foreign reads`);
       world.assert.strictEqual(`${pool.foreignReads} foreign reads, ${pool.isTaken}`, "0 foreign reads, false");
     },
   },

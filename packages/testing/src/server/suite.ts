@@ -12,12 +12,18 @@ import { streamCases } from "./streams.ts";
 import { traceCases } from "./traces.ts";
 import { World } from "./world.ts";
 
+/** What the suite needs of a test runner. */
+export interface ServerRunner extends ContractRunner {
+  /** Prints what each crowd has left. */
+  readonly comment?: (text: string) => void;
+}
+
 /**
  * Declares the cases that every server must pass: needs are resolved, and what they hold is given back on every path;
  * a commit comes before the head of the answer; errors are problems; no one is let in whom a route forbids; it starts, drains and stops as it should; and
  * nothing is left of clients that go, take their time or send nonsense.
  *
- * The suite runs in real time, on real sockets. `ROUNDS=1000` in the environment makes its crowds larger.
+ * The suite runs in real time, on real sockets. `STEWARD_EFFORT=25` in the environment makes its crowds a thousand.
  *
  * @example
  * ```ts no-run
@@ -28,7 +34,8 @@ import { World } from "./world.ts";
  * serverContract({ test, assert }, adapter);
  * ```
  */
-export function serverContract(runner: ContractRunner, adapter: ServerAdapter): void {
+export function serverContract(runner: ServerRunner, adapter: ServerAdapter): void {
+  const { assert, comment = () => {} } = runner;
   for (const { name, run } of [
     ...answerCases,
     ...againCases,
@@ -42,7 +49,7 @@ export function serverContract(runner: ContractRunner, adapter: ServerAdapter): 
     ...crowdCases,
   ])
     runner.test(name, async () => {
-      const world = new World(adapter, runner.assert);
+      const world = new World(adapter, assert, comment);
       try {
         await run(world);
       } finally {

@@ -2,6 +2,7 @@ import { readdirSync } from "node:fs";
 import { resource, type Definition } from "@steward/core";
 import type { AnyDefinition } from "@steward/core/container";
 import type { ContractAssert } from "../contract/factory.ts";
+import { rounds } from "../effort.ts";
 import { until } from "../waits.ts";
 import type { ServerAdapter, SuiteRoute, SuiteServer, SuiteSettings } from "./adapter.ts";
 import { ask, type Answer, type Ask } from "./client.ts";
@@ -10,11 +11,12 @@ const SETTINGS: SuiteSettings = {
   timeoutMs: 10_000,
   closeTimeoutMs: 5_000,
   requestTimeoutMs: 10_000,
+  stallTimeoutMs: 10_000,
   maxBodyBytes: 1_000,
 };
 
-/** How often each unkind thing is done; `ROUNDS=1000` in the environment for the full count. */
-export const ROUNDS: number = Number(process.env["ROUNDS"] ?? 40);
+/** How often each unkind thing is done; `STEWARD_EFFORT=25` in the environment for a thousand. */
+export const ROUNDS: number = rounds(40);
 
 /** What a lease is used for. */
 export interface Lease {
@@ -42,13 +44,16 @@ export interface Up {
 export class World {
   readonly adapter: ServerAdapter;
   readonly assert: ContractAssert;
+  /** Says what a crowd has left. */
+  readonly comment: (text: string) => void;
   /** What happened, in order. */
   readonly log: string[] = [];
   readonly #stops: (() => Promise<unknown>)[] = [];
 
-  constructor(adapter: ServerAdapter, assert: ContractAssert) {
+  constructor(adapter: ServerAdapter, assert: ContractAssert, comment: (text: string) => void) {
     this.adapter = adapter;
     this.assert = assert;
+    this.comment = comment;
   }
 
   /** Starts a server with routes, and what else is in its container. */

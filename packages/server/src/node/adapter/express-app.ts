@@ -18,7 +18,7 @@ export function enterExpress(
     const exchange = joined.begin(request, response);
     Object.assign(request, { [OF_REQUEST]: { joined, exchange } satisfies EnteredExpress });
     if (joined.answerHealth(exchange)) return;
-    const refusal = joined.refusal();
+    const refusal = joined.refusal(exchange);
     if (refusal === undefined) next();
     else joined.errors.send(refusal, exchange);
   };
