@@ -1,7 +1,7 @@
 // Runs the TypeScript compiler on one project, then removes outputs whose source is gone.
 // Nothing is deleted up front, so a process that uses the old output meanwhile keeps working.
 // With --bundle the compiler checks and writes declarations, and esbuild writes one module for each entry of the
-// package's exports: loading 60 small modules costs Node several times what it costs to run them.
+// package's exports, and for each of its commands: loading 60 small modules costs Node several times what it costs to run them.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -39,8 +39,8 @@ for (const entry of readdirSync(outDir, { recursive: true, withFileTypes: true }
 
 async function bundle() {
   const { build } = await import("esbuild");
-  const { exports } = JSON.parse(readFileSync("package.json", "utf8"));
-  const outputs = Object.values(exports).flatMap((entry) => entry.default ?? []);
+  const { exports, bin = {} } = JSON.parse(readFileSync("package.json", "utf8"));
+  const outputs = [...Object.values(exports).flatMap((entry) => entry.default ?? []), ...Object.values(bin)];
   const { metafile } = await build({
     entryPoints: outputs.map((output) => output.replace(/^\.\/dist\//, "src/").replace(/\.js$/, ".ts")),
     outdir: "dist",

@@ -16,6 +16,7 @@ export const db = databasePool("db", {
   options: ({ settings, server }) => ({
     url: settings.databaseUrl ?? server?.url,
     applicationName: "clips",
+    environment: settings.environment,
     connectTimeoutMs: 3_000,
     timeoutMs: 5_000,
     migrations: inPackage("migrations"),
@@ -31,6 +32,7 @@ export const cache = redisPool("cache", {
   options: ({ settings, server }) => ({
     url: settings.redisUrl?.reveal() ?? server?.url,
     keyPrefix: "clips:",
+    environment: settings.environment,
     timeoutMs: 500,
   }),
 });
@@ -60,11 +62,12 @@ async function certificates({ ca, cert, key }: Settings["tls"]): Promise<HttpTls
  * changes by NOTIFY. Without the right KEK the rest of Clips works: only what needs keys answers 503.
  */
 export const crypto = cryptoBackend("crypto", {
-  needs: { db, kek },
+  needs: { db, kek, settings },
   criticality: "optional",
   readiness: "startup",
-  options: ({ db, kek }) => ({
+  options: ({ db, kek, settings }) => ({
     keysets: KEYSETS,
+    environment: settings.environment,
     store: sqlStore({ sql: sqlRunner(db), table: "clips_keysets", pubSub: pubSub(db) }),
     kek,
   }),

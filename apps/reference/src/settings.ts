@@ -65,6 +65,13 @@ const renderer = v.strictObject({
 const schema = v.strictObject({
   port: v.optional(v.pipe(port(), envName("PORT")), 3000),
   host: v.optional(v.pipe(text(), envName("HOST")), "127.0.0.1"),
+  environment: v.optional(
+    v.pipe(
+      text(),
+      v.description("whose data this is, such as production: Clips refuses a database or a Redis of another one"),
+      envName("CLIPS_ENVIRONMENT"),
+    ),
+  ),
   databaseUrl: v.optional(
     v.pipe(
       secret({ protocols: ["postgres:", "postgresql:"] }),

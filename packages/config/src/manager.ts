@@ -122,12 +122,15 @@ export class ConfigManager<S extends StandardSchema>
 
   protected override async onStart(signal: AbortSignal): Promise<void> {
     this.#stop = new AbortController();
+    const watcher = this.#makeWatcher();
+    await watcher?.prepare();
     const loaded = await this.#load(signal);
     const next = this.#make(loaded);
     if (signal.aborted) return;
     this.#generation = next;
     this.#reloads.warn(loaded.warnings);
-    await this.#watch();
+    this.#watcher = watcher;
+    watcher?.start();
   }
 
   protected override onProbe(): void {}
@@ -205,13 +208,12 @@ export class ConfigManager<S extends StandardSchema>
     return generationOf(loaded, { number, value, readAt: this.clock.wallNow(), since: this.clock.now() });
   }
 
-  async #watch(): Promise<void> {
+  #makeWatcher(): Watcher | undefined {
     const { watch = false, sources } = this.#options;
-    if (watch === false) return;
+    if (watch === false) return undefined;
     const { debounceMs = DEBOUNCE_MS, pollMs = POLL_MS } = watch === true ? {} : watch;
     const files = sources.flatMap((source) => source.files);
     const onChange = (): void => void this.reload().catch(() => {}); // health and the channel say it
-    this.#watcher = new Watcher({ clock: this.clock, files, debounceMs, pollMs, onChange });
-    await this.#watcher.start();
+    return new Watcher({ clock: this.clock, files, debounceMs, pollMs, onChange });
   }
 }

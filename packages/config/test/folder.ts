@@ -15,7 +15,7 @@ export class Folder implements Disposable {
     return join(this.path, name);
   }
 
-  write(name: string, text: string): string {
+  write(name: string, text: string | Uint8Array): string {
     const file = this.at(name);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);

@@ -1,12 +1,14 @@
 import { parseEnv } from "node:util";
 import { CHANNELS, type ConfigEvent } from "@steward/core";
-import { rounds } from "@steward/testing";
+import { failure, rounds } from "@steward/testing";
 import { chmodSync } from "node:fs";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import t from "tap";
-import { secretFiles } from "../src/index.ts";
+import * as v from "valibot";
+import { ConfigManager, env, jsonFile, overrides, secretFiles, source, yamlFile, type Source } from "../src/index.ts";
 import { parseDotenv } from "../src/sources/dotenv.ts";
 import { parseJson } from "../src/sources/json.ts";
+import { parseYaml } from "../src/sources/yaml.ts";
 import type { Node } from "../src/sources/node.ts";
 import { SyntaxFault } from "../src/sources/syntax.ts";
 import { clips, DATABASE_URL } from "./clips.ts";
@@ -112,3 +114,72 @@ t.test(
     ]);
   },
 );
+
+const open = v.strictObject({ list: v.optional(v.array(v.string()), []), open: v.optional(v.looseObject({}), {}) });
+
+async function refusal(of: Source): Promise<Error> {
+  return failure(new ConfigManager({ schema: open, sources: [of] }).start());
+}
+
+t.test("a file of a megabyte takes as long as its size says, with places", async (t) => {
+  using folder = new Folder();
+  const items = Array.from({ length: 60_000 }, () => '"abcdefghij"');
+  const before = process.cpuUsage();
+  for (const between of [",", ",\n"]) {
+    const file = folder.write("large.json", `{"list":[${items.join(between)}]}`);
+    const manager = await new ConfigManager({ schema: open, sources: [jsonFile(file)] }).start();
+    t.equal(manager.client.list.length, items.length);
+    await manager.stop();
+  }
+  const last = parseJson('{\n  "a": 1,\n\n  "b":\n 22 }', "f");
+  t.equal(last.kind === "map" && last.entries.get("b")?.at, "f:5:2");
+  const aliases = await parseYaml(`a: &a x\nb: &b [*a]\nl:\n${"  - *b\n".repeat(2_000)}`, "f");
+  t.equal(JSON.stringify(plain(aliases)).length, 12025);
+  const { user, system } = process.cpuUsage(before);
+  t.ok(user + system < 20_000_000, `${user + system} us`); // two minutes and more when every place began at the top
+});
+
+t.test("an alias means the last anchor of its name before it", async (t) => {
+  const file = await parseYaml("a: &x 1\nb: *x\nc: &x [2, &y 3]\nd: *x\ne: &y 4\nf: *x\ng: *y\n", "f");
+  t.same(plain(file), { a: 1, b: 1, c: [2, 3], d: [2, 3], e: 4, f: [2, 3], g: 4 });
+  await t.rejects(parseYaml("a: *x\nb: &x 1\n", "f"), {
+    message: /an alias or an anchor is wrong here|names no anchor/,
+  });
+});
+
+t.test("bytes that are no text, and more of them than a file of settings has, are refused in every file", async (t) => {
+  using folder = new Folder();
+  const latin = folder.write("latin.yaml", Buffer.from("list:\n  - caf\xe9\n", "latin1"));
+  t.match(await refusal(yamlFile(latin)), {
+    code: "CONFIG_PARSE_FAILED",
+    message: /latin\.yaml:2:8: is not text in UTF-8/,
+  });
+  const json = folder.write("latin.json", Buffer.from('{"list":["caf\xe9"]}', "latin1"));
+  t.match(await refusal(jsonFile(json)), { message: /latin\.json:1:14: is not text/ });
+  if (process.platform !== "win32")
+    t.match(await refusal(jsonFile("/dev/zero")), { message: /\/dev\/zero: is larger than 1048576 bytes/ });
+
+  const utf16 = folder.write("s/database.url", Buffer.from("\uFEFFpostgres://a:b@c/d", "utf16le"));
+  for (const of of [secretFiles(folder.at("s")), env({ CLIPS_DATABASE__URL_FILE: utf16 }, { prefix: "CLIPS_" })]) {
+    const error = await failure(clips([of]).start());
+    t.match(error, {
+      code: "CONFIG_SOURCE_UNREADABLE",
+      message: /database\.url its file is not text in UTF-8; a key in bytes/,
+    });
+  }
+  folder.write("s/database.url", `\uFEFF${DATABASE_URL}\r\n`);
+  await using manager = await clips([secretFiles(folder.at("s"))]).start();
+  t.equal(manager.client.database.url.reveal(), DATABASE_URL, "an editor's mark is no part of a secret");
+  const large = folder.write("large", Buffer.alloc(2 ** 20 + 1, "a"));
+  const tooLarge = await failure(clips([env({ CLIPS_DATABASE__URL_FILE: large }, { prefix: "CLIPS_" })]).start());
+  t.match(tooLarge, { code: "CONFIG_SOURCE_UNREADABLE", message: /its file is larger than 1048576 bytes/ });
+});
+
+t.test("names that would change what an object is are refused in sources of one's own too", async (t) => {
+  const values = JSON.parse('{"open":{"__proto__":{"admin":true}}}') as Record<string, unknown>;
+  for (const of of [source("vault", { read: () => values }), overrides(values)])
+    t.match(await refusal(of), {
+      code: "OPTIONS_INVALID",
+      message: /"__proto__" is no name for a setting \((vault|overrides)\)/,
+    });
+});

@@ -1,7 +1,7 @@
 import { failure } from "@steward/testing";
 import { container } from "../src/index.ts";
 import { guarded, isStewardError, resource } from "@steward/core";
-import { Manager, defineDriver, type ManagerContext } from "@steward/core/driver";
+import { Manager, defineDriver, environmentSchema, type ManagerContext } from "@steward/core/driver";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import * as v from "valibot";
@@ -9,6 +9,7 @@ import * as v from "valibot";
 interface PoolOptions {
   readonly queryTimeoutMs?: number | undefined;
   readonly breaker?: object | false | undefined;
+  readonly environment?: string | undefined;
 }
 
 /** A pool whose client shows the options that it was made with. */
@@ -34,9 +35,10 @@ const pool = defineDriver<PoolOptions, PoolOptions>({
   schema: v.strictObject({
     queryTimeoutMs: v.optional(v.pipe(v.number(), v.maxValue(60_000, "must be at most 60,000"))),
     breaker: v.optional(v.union([v.literal(false), v.looseObject({})])),
+    environment: v.optional(environmentSchema()),
   }),
   create: (options, context) => new PoolManager(options, context),
-  inherit: ({ timeoutMs, breaker }) => ({ queryTimeoutMs: timeoutMs, breaker }),
+  inherit: ({ timeoutMs, breaker, environment }) => ({ queryTimeoutMs: timeoutMs, breaker, environment }),
 });
 
 t.test("drivers inherit what the container says, and an option of their own wins", async (t) => {
@@ -51,6 +53,18 @@ t.test("drivers inherit what the container says, and an option of their own wins
   t.same(running.get(derived), { queryTimeoutMs: 7, breaker: { consecutiveFailures: 2 } });
   await using without = await container([silent]).start();
   t.same(without.get(silent), {}, "without defaults a driver has its own");
+});
+
+t.test("the environment of a container is that of its stores, and its name is checked", async (t) => {
+  const own = pool("own", { environment: "staging" });
+  const silent = pool("silent", {});
+  await using running = await container([silent, own], { defaults: { environment: "production" } }).start();
+  t.same([running.get(silent).environment, running.get(own).environment], ["production", "staging"]);
+  const wrong = { code: "OPTIONS_INVALID", message: /environment: must be 1 to 32 lower-case letters/ };
+  for (const environment of ["", "Production", "a b", "a/b", "x".repeat(33)]) {
+    t.throws(() => container([silent], { defaults: { environment } }), wrong);
+    t.match(await failure(container([pool("db", { environment })]).start()), wrong);
+  }
 });
 
 t.test("a default that a driver does not take is refused at the start, naming both", async (t) => {

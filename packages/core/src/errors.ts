@@ -16,6 +16,7 @@ export const CORE_CODES = {
   CLOCK_STUCK: "A fake clock cannot get further: no timer is set, or timers are set in a loop.",
   LIMIT_EXCEEDED: "A check of disk, memory or event loop found a number past its limit.",
   MEASURE_FAILED: "A check could not measure, most often because its path does not exist.",
+  ENVIRONMENT_MISMATCH: "A store is marked for another environment than the one it was opened in, or cannot be marked.",
   CALL_ABORTED: "A call was given up because its caller aborted it.",
 } as const;
 

@@ -1,5 +1,3 @@
-import type { SqlRunner } from "./ports/storage.ts";
-
 const KEYWORD = /^(?:\s|--.*\n|\/\*(?:[^*]|\*(?!\/))*\*\/|\()*([a-z]{1,20})/i;
 
 /** First keyword of a statement, in capitals: what it does, without the data in it. `undefined` where there is none. */
@@ -10,8 +8,13 @@ export function sqlKeyword(statement: unknown): string | undefined {
 /** unique_violation, duplicate_table, duplicate_object: "if not exists" still fails in all but one of those who create it at the same moment. */
 const LOST_RACE: ReadonlySet<string> = new Set(["23505", "42P07", "42710"]);
 
+/** What runs a statement. */
+interface Statements {
+  query(statement: string): Promise<unknown>;
+}
+
 /** Runs statements that make tables once, when they are first needed; after a failure again at the next call. */
-export function tablesOnce(sql: SqlRunner, statements: readonly string[]): () => Promise<void> {
+export function tablesOnce(sql: Statements, statements: readonly string[]): () => Promise<void> {
   let made: Promise<void> | undefined;
   const make = async (): Promise<void> => {
     for (const statement of statements)

@@ -5,6 +5,7 @@ import {
   assertShape,
   checkOptions,
   checkShape,
+  claimDatabase,
   countSchema,
   eitherSchema,
   flag,
@@ -433,4 +434,41 @@ t.test("rules inside shapes keep their paths, through lists and records", (t) =>
   ]);
   t.strictSame(problemsOf({ toString: 1 }, nested), ["toString: is not an option; known: list, record"]);
   t.end();
+});
+
+t.test("a database is marked by the first that asks, and refuses another environment", async (t) => {
+  let table: { environment: string }[] | undefined;
+  let mayMark = false;
+  const query = async (statement: string): Promise<readonly Record<string, unknown>[]> => {
+    if (statement.includes("to_regclass")) return [{ made: table !== undefined }];
+    if (statement.startsWith("select")) return table ?? [];
+    if (!mayMark) throw Object.assign(new Error("permission denied for schema public"), { code: "42501" });
+    table ??= [];
+    const value = /values \('(.*?)'\)/.exec(statement)?.[1];
+    if (value !== undefined && table.length === 0) table.push({ environment: value });
+    return [];
+  };
+  const claim = (environment: string): Promise<void> => claimDatabase("db", environment, query);
+  await t.rejects(claim("production"), {
+    code: "ENVIRONMENT_MISMATCH",
+    message: /db: this user may not read or make the mark of the environment: .*42501.*steward_environment/,
+    resource: "db",
+  });
+  mayMark = true;
+  await claim("production");
+  mayMark = false;
+  await claim("production"); // a user who may only read is enough
+  await t.rejects(claim("development"), {
+    code: "ENVIRONMENT_MISMATCH",
+    message: 'db: the database is marked for environment "production", and this is "development"',
+    retryable: false,
+  });
+  mayMark = true;
+  table = [];
+  await claim("development");
+  t.same(table, [{ environment: "development" }], "what has lost its mark is marked anew");
+  await t.rejects(
+    claimDatabase("db", "production", () => Promise.reject(new Error("broken pipe"))),
+    { message: "broken pipe" },
+  );
 });

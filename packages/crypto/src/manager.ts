@@ -79,6 +79,7 @@ export class CryptoBackendManager extends Manager<CryptoBackend> {
       policy: { algorithm, rotateEveryMs, retainMs, propagationMs },
       store: this.#store,
       keks: keksOf(checked),
+      environment: checked.environment,
       engine: this.#engine,
       clock: this.clock,
       refreshEveryMs,
@@ -152,5 +153,6 @@ export const cryptoBackend: DriverFactory<CryptoOptions, CryptoBackend> = define
   kind: "crypto",
   schema: cryptoSchema,
   create: (options, context) => new CryptoBackendManager(options, context),
+  inherit: ({ environment }) => ({ environment }),
   settings: { readiness: "gate", tags: ["security"] },
 });

@@ -1,4 +1,11 @@
-import { countSchema as count, functionSchema, givenSchema as given, hasMethods, msSchema } from "@steward/core/driver";
+import {
+  countSchema as count,
+  environmentSchema,
+  functionSchema,
+  givenSchema as given,
+  hasMethods,
+  msSchema,
+} from "@steward/core/driver";
 import * as v from "valibot";
 import type { Kek } from "./keysets/wrapping/kek.ts";
 import type { KeyStore } from "./keysets/stores/store.ts";
@@ -50,6 +57,11 @@ export interface CryptoOptions {
   readonly store?: KeyStore | undefined;
   /** Wraps what is stored; of several the first wraps and all unwrap. Needed for every store that others can reach. */
   readonly kek?: Kek | readonly Kek[] | undefined;
+  /**
+   * Where this runs, such as `production`: keysets that are made or written are bound to it, and fail to open in another.
+   * Default: none is bound, and the bound ones open.
+   */
+  readonly environment?: string | undefined;
   /** True stores keys as they are. Default `false`. */
   readonly insecureCleartext?: boolean | undefined;
   /** `native` (default) is OpenSSL, `portable` is JavaScript: slow, for tests and hosts without OpenSSL. */
@@ -166,6 +178,7 @@ export const cryptoSchema = v.pipe(
         KEK_MESSAGE,
       ),
     ),
+    environment: v.optional(environmentSchema()),
     insecureCleartext: v.optional(v.boolean(), false),
     backend: v.optional(v.picklist(["native", "portable"])),
     enableHardwareAcceleration: v.optional(v.boolean(), true),
@@ -226,6 +239,7 @@ export interface CheckedCryptoOptions {
   >;
   readonly store?: KeyStore | undefined;
   readonly kek?: Kek | readonly Kek[] | undefined;
+  readonly environment?: string | undefined;
   readonly insecureCleartext: boolean;
   readonly backend?: BackendName | undefined;
   readonly enableHardwareAcceleration: boolean;

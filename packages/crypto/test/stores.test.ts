@@ -193,6 +193,47 @@ t.test("what is stored opens only with its own KEK, name and revision", async (t
   t.equal(await start(), "none");
 });
 
+t.test("a keyset of one environment does not open in another", async (t) => {
+  const store = open();
+  const kek = keyKek({ key: randomBytes(32) });
+  const start = (environment?: string): Promise<CryptoBackendManager> =>
+    new CryptoBackendManager({ ...ONE, store, kek, environment }).start();
+  const refused = {
+    code: "ENVIRONMENT_MISMATCH",
+    message: /keyset "box" is marked for environment "production", and this is "test"/,
+  };
+  const before = await start();
+  const message = await before.client.aead("box").encrypt("x");
+  await before.stop();
+  const free = store.kept.get("box");
+  const production = await start("production");
+  t.equal(String(await production.client.aead("box").decrypt(message)), "x", "what is not bound opens everywhere");
+  await (await start("test")).stop();
+  await production.client.keys("box").rewrap();
+  await production.client.keys("box").rewrap();
+  t.equal(store.kept.get("box")?.revision, 2, "it is bound once");
+  await production.stop();
+  await t.rejects(start("test"), refused);
+
+  const unsaid = await start(); // the former version of an app, say
+  await unsaid.client.keys("box").rotate();
+  await unsaid.stop();
+  await t.rejects(start("test"), refused, "it stays bound, whoever writes it");
+  await (await start("production")).stop();
+
+  const bound = store.kept.get("box");
+  if (bound === undefined || free === undefined) throw new Error("nothing was stored");
+  const forged = Buffer.from(bound.blob);
+  const at = forged.indexOf("production");
+  forged.set(Buffer.from("laboratory"), at);
+  store.kept.set("box", { ...bound, blob: forged });
+  await t.rejects(start("laboratory"), { code: "CRYPTO_STORE_INVALID" }, "the name is part of the wrapping");
+  const unbound = Buffer.concat([bound.blob.subarray(0, at - 1), bound.blob.subarray(at + "production".length)]);
+  unbound[4] = 1; // the version that names none
+  store.kept.set("box", { ...bound, blob: unbound });
+  await t.rejects(start("test"), { code: "CRYPTO_STORE_INVALID" }, "and cannot be taken out");
+});
+
 t.test("a passphrase is stretched once, and a wrong one is told apart from damage only by a hint", async (t) => {
   const store = open();
   const kek = passphraseKek({ passphrase: async () => "correct horse", logN: 15 });

@@ -1,5 +1,12 @@
 import { StewardError, type Guard, type MetricSample, type PubSub } from "@steward/core";
-import { checkOptions, Exposures, Manager, type ManagerContext, type SilenceWatch } from "@steward/core/driver";
+import {
+  checkOptions,
+  claimDatabase,
+  Exposures,
+  Manager,
+  type ManagerContext,
+  type SilenceWatch,
+} from "@steward/core/driver";
 import { drizzle, PostgresJsDatabase, PostgresJsSession } from "drizzle-orm/postgres-js";
 import type { Sql } from "postgres";
 import type { Connection } from "./connections/connection.ts";
@@ -14,6 +21,7 @@ import { Pool } from "./connections/pool.ts";
 import { ReplicaSupply } from "./connections/replicas.ts";
 import { watchSilence } from "./connections/silence.ts";
 import { checkCapacity } from "./direct/capacity.ts";
+import { onDirectConnection } from "./direct/direct.ts";
 import { Listening } from "./direct/listening.ts";
 import { runMigrations } from "./direct/migrate.ts";
 import { askServer, probeClient, probePool } from "./health.ts";
@@ -113,6 +121,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     const endpoint = (this.#endpoint = await this.#dial());
     this.#exposures.announce(endpoint.exposures());
     signal.throwIfAborted();
+    await this.#claim(endpoint, signal);
     await this.#migrate(endpoint, signal);
     const pool = (this.#pool = new Pool(this.name, this.clock, endpoint, {
       maxConnections,
@@ -139,6 +148,18 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   async #openGiven(client: Sql, signal: AbortSignal): Promise<void> {
     this.#pooled.supply = new GivenSupply(this.name, client);
     await probeClient(client, signal);
+    const { environment } = this.#options;
+    if (environment !== undefined) await claimDatabase(this.name, environment, (text) => client.unsafe(text));
+  }
+
+  /** Before anything is changed there. */
+  async #claim(endpoint: Endpoint, signal: AbortSignal): Promise<void> {
+    const { environment, connectTimeoutMs } = this.#options;
+    if (environment === undefined) return;
+    const { name, clock } = this;
+    await onDirectConnection({ name, clock }, endpoint, { connectTimeoutMs, signal }, (connection) =>
+      claimDatabase(name, environment, (text) => connection.query(text)),
+    );
   }
 
   async #dial(): Promise<Endpoint> {
@@ -158,6 +179,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
         ? endpoint
         : endpointOf(this.name, this.#options, await migrations.url.reveal(), builder);
     this.#exposures.announce(direct.exposures());
+    if (direct !== endpoint) await this.#claim(direct, signal); // it may lead elsewhere
     await runMigrations({ name: this.name, clock: this.clock, builder, connectTimeoutMs, signal }, direct, migrations);
   }
 

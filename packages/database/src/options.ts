@@ -2,9 +2,11 @@ import type { BreakerOptions, Secret, SecretSource } from "@steward/core";
 import {
   breakerSchema,
   countSchema as count,
+  environmentSchema,
   functionSchema,
   givenSchema,
   hasMethods,
+  inEnvironment,
   msSchema,
   rule,
   ruleSchema,
@@ -89,6 +91,8 @@ interface SessionOptions<TSchema extends Schema> {
   readonly idleInTransactionTimeoutMs?: number | undefined;
   /** Name in `pg_stat_activity`. Default `steward`. */
   readonly applicationName?: string | undefined;
+  /** Where this runs, such as `production`; the start fails at a database that is marked for another. Default: nothing is marked. */
+  readonly environment?: string | undefined;
   /** Prepared statements for tagged queries of the raw client. `false` for poolers in transaction mode. Default `true`. */
   readonly prepare?: boolean | undefined;
   /** Custom types of the raw client, as postgres.js takes them. */
@@ -142,6 +146,7 @@ export interface DatabaseOptions {
   readonly statementTimeoutMs: number;
   readonly idleInTransactionTimeoutMs: number;
   readonly applicationName: string;
+  readonly environment?: string | undefined;
   readonly prepare: boolean;
   readonly types?: Readonly<Record<string, PostgresType>> | undefined;
   readonly onNotice?: ((notice: Readonly<Record<string, string>>) => void) | undefined;
@@ -223,6 +228,7 @@ const entries = {
   statementTimeoutMs: v.optional(durationMs, 0),
   idleInTransactionTimeoutMs: v.optional(durationMs, 0),
   applicationName: v.optional(v.pipe(v.string(), v.maxLength(63, "must have at most 63 characters")), "steward"),
+  environment: v.optional(environmentSchema()),
   prepare: v.optional(v.boolean(), true),
   types: v.optional(givenSchema<Readonly<Record<string, PostgresType>>>(isObject, "an object of types")),
   onNotice: v.optional(functionSchema<(notice: Readonly<Record<string, string>>) => void>()),
@@ -268,6 +274,13 @@ export const databaseSchema: v.GenericSchema<unknown, DatabaseOptions> = v.pipe(
       "excludes url, host, port, user, password, database, tls and replicas: it is in this process",
     ),
     ["embedded"],
+  ),
+  v.forward(
+    v.check(
+      (o) => inEnvironment(o.applicationName, o.environment).length <= 63,
+      "must have at most 63 characters together with environment, which is put behind it",
+    ),
+    ["applicationName"],
   ),
   v.forward(
     v.check(

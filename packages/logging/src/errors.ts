@@ -8,6 +8,7 @@ export const LOGGING_CODES = {
   AUDIT_NOT_IN_TRANSACTION:
     "An event was to be recorded in a transaction, and what was given is none, or its log is no table.",
   AUDIT_NOT_READABLE: "The entries of this audit log cannot be read back where they were written.",
+  AUDIT_FILE_CHANGED: "An audit file was removed, replaced, or written to by another process.",
   AUDIT_FILE_INVALID: "The last line of an audit file is no entry, so none can follow it.",
 } as const;
 

@@ -1,6 +1,7 @@
 import { StewardError, type Guard, type MetricSample } from "@steward/core";
 import {
   checkOptions,
+  claimDatabase,
   defineDriver,
   Exposures,
   Manager,
@@ -58,6 +59,9 @@ export class PgPoolManager extends Manager<Pool> {
   protected override async onStart(signal: AbortSignal): Promise<void> {
     const connections = (this.#connections = await this.#open()); // also where it fails, so that it is ended
     await probe(this.name, connections, { clock: this.clock, timeoutMs: this.#options.connectTimeoutMs, signal });
+    const { environment } = this.#options;
+    const query = async (text: string) => (await connections.pool.query<Record<string, unknown>>(text)).rows;
+    if (environment !== undefined) await claimDatabase(this.name, environment, query);
     signal.throwIfAborted();
     this.#use(connections);
   }
@@ -202,4 +206,5 @@ export const pgPool: DriverFactory<PgPoolOptions, Pool> = /* @__PURE__ */ define
   schema: pgPoolSchema,
   settings: { readiness: "startup" },
   create: (options, context) => new PgPoolManager(options, context),
+  inherit: ({ timeoutMs, breaker, environment }) => ({ timeoutMs, breaker, environment }),
 });

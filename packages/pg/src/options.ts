@@ -2,9 +2,11 @@ import type { BreakerOptions, Secret, SecretSource } from "@steward/core";
 import {
   breakerSchema,
   countSchema,
+  environmentSchema,
   functionSchema,
   givenSchema,
   hasMethods,
+  inEnvironment,
   msSchema,
   rule,
   ruleSchema,
@@ -59,6 +61,8 @@ export interface PgPoolOptions {
   readonly statementTimeoutMs?: number | undefined;
   /** Name in `pg_stat_activity`. Default `steward`. */
   readonly applicationName?: string | undefined;
+  /** Where this runs, such as `production`; the start fails at a database that is marked for another. Default: nothing is marked. */
+  readonly environment?: string | undefined;
   /** Parsers of types, as pg takes them. */
   readonly types?: CustomTypesConfig | undefined;
   /** Called with each new connection before it is used. Default: nothing. */
@@ -87,6 +91,7 @@ export interface CheckedOptions {
   readonly transactionTimeoutMs: number;
   readonly statementTimeoutMs: number;
   readonly applicationName: string;
+  readonly environment?: string | undefined;
   readonly types?: (() => CustomTypesConfig) | undefined;
   readonly onConnect?: ((client: ClientBase) => void | Promise<void>) | undefined;
 }
@@ -134,6 +139,7 @@ const entries = {
   transactionTimeoutMs: v.optional(durationMs, 0),
   statementTimeoutMs: v.optional(durationMs, 0),
   applicationName: v.optional(v.pipe(v.string(), v.maxLength(63, "must have at most 63 characters")), "steward"),
+  environment: v.optional(environmentSchema()),
   types: v.optional(
     v.pipe(
       givenSchema<CustomTypesConfig>((value) => hasMethods(value, "getTypeParser"), "an object with getTypeParser"),
@@ -160,6 +166,13 @@ export const pgPoolSchema: v.GenericSchema<unknown, CheckedOptions> = v.pipe(
       "excludes host, port, user and database: say where the server is one way or the other",
     ),
     ["url"],
+  ),
+  v.forward(
+    v.check(
+      (options) => inEnvironment(options.applicationName, options.environment).length <= 63,
+      "must have at most 63 characters together with environment, which is put behind it",
+    ),
+    ["applicationName"],
   ),
   v.forward(
     v.check(

@@ -125,6 +125,6 @@ export const redisPool: DriverFactory<RedisPoolOptions, RedisClient> = defineDri
   kind: "redis",
   schema: redisPoolSchema,
   create: (options, context) => new RedisPoolManager(options, context),
-  inherit: ({ timeoutMs, breaker }) => ({ timeoutMs, breaker }),
+  inherit: ({ timeoutMs, breaker, environment }) => ({ timeoutMs, breaker, environment }),
   settings: { readiness: "startup" },
 });

@@ -2,6 +2,7 @@ import type { BreakerOptions, SecretSource } from "@steward/core";
 import {
   breakerSchema,
   countSchema as count,
+  environmentSchema,
   givenSchema,
   isFunction,
   msSchema,
@@ -56,6 +57,11 @@ export interface RedisPoolOptions {
   readonly tls?: TlsOption | undefined;
   /** Put in front of every key. Default none. */
   readonly keyPrefix?: string | undefined;
+  /**
+   * Where this runs, such as `production`: it stands behind `keyPrefix` in every key, and the start fails at a server
+   * that is marked for another. Default: none, and nothing is marked.
+   */
+  readonly environment?: string | undefined;
   /** Name in the server's `CLIENT LIST`. */
   readonly connectionName?: string | undefined;
   /** Sends the commands of one tick together. Default `false`. */
@@ -107,7 +113,14 @@ export interface RedisClusterOptions extends Omit<
 
 type Common = Omit<RedisClusterOptions, "cluster" | "scaleReads" | "slotsRefreshMs" | "natMap">;
 type Defaulted = {
-  [K in keyof Common]-?: K extends "username" | "password" | "tls" | "keyPrefix" | "connectionName" | "breaker"
+  [K in keyof Common]-?: K extends
+    | "username"
+    | "password"
+    | "tls"
+    | "keyPrefix"
+    | "environment"
+    | "connectionName"
+    | "breaker"
     ? never
     : K;
 }[keyof Common];
@@ -139,6 +152,7 @@ const common = {
   password: v.optional(secret),
   tls: v.optional(tlsSchema()),
   keyPrefix: v.optional(v.string()),
+  environment: v.optional(environmentSchema()),
   connectionName: v.optional(v.pipe(text, v.regex(/^[!-~]+$/, "may hold no spaces, for the server refuses them"))),
   autoPipelining: v.optional(v.boolean(), false),
   connectTimeoutMs: v.optional(positiveMs, 2_000),

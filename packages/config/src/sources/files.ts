@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
 import {
   assertShape,
@@ -13,11 +13,13 @@ import {
   type Shape,
 } from "@steward/core/driver";
 import { parseDotenv } from "./dotenv.ts";
+import { readText, TextFault } from "./file-text.ts";
 import { parseJson } from "./json.ts";
 import { merge, type Node, type Reading, type SourceProblem } from "./node.ts";
+import { codeOf } from "./secret-text.ts";
 import type { ReadContext, Source } from "./source.ts";
-import { MAX_BYTES, placeIn, SyntaxFault } from "./syntax.ts";
-import { codeOf, readVariables } from "./variables.ts";
+import { placeIn, SyntaxFault } from "./syntax.ts";
+import { readVariables } from "./variables.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** How a file is read. */
@@ -116,14 +118,14 @@ async function readOne(file: string, optional: boolean, parse: Parse, context: R
     problems: [{ path: "", ...problem }],
   });
   try {
-    if ((await stat(file)).size > MAX_BYTES)
+    return await parse(await readText(file), file, context);
+  } catch (cause) {
+    if (cause instanceof TextFault)
       return none({
         code: "CONFIG_PARSE_FAILED",
-        message: `is larger than ${MAX_BYTES} bytes; is it the right file?`,
-        source: file,
+        message: cause.message,
+        source: cause.at ? placeIn(file, cause.at) : file,
       });
-    return await parse(await readFile(file, "utf8"), file, context);
-  } catch (cause) {
     if (cause instanceof SyntaxFault)
       return none({ code: "CONFIG_PARSE_FAILED", message: cause.message, source: placeIn(file, cause) });
     const code = codeOf(cause);

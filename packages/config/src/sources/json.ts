@@ -23,6 +23,8 @@ class JsonReader {
   readonly #file: string;
   #offset = 0;
   #depth = 0;
+  /** What is known of the place of an offset: places are asked for from left to right. */
+  readonly #seen = { offset: 0, line: 1, lineStart: 0 };
 
   constructor(text: string, file: string) {
     this.#text = text;
@@ -121,7 +123,10 @@ class JsonReader {
   }
 
   #place(): string {
-    return placeIn(this.#file, positionOf(this.#text, this.#offset));
+    const seen = this.#seen;
+    for (; seen.offset < this.#offset; seen.offset += 1)
+      if (this.#text[seen.offset] === "\n") [seen.line, seen.lineStart] = [seen.line + 1, seen.offset + 1];
+    return placeIn(this.#file, { line: seen.line, column: this.#offset - seen.lineStart + 1 });
   }
 
   #fault(message: string, offset = this.#offset): SyntaxFault {

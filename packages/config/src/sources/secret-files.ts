@@ -1,13 +1,12 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { assertShape, flag, listOf, recordOf, shape, text, type Shape } from "@steward/core/driver";
 import type { Leaf } from "../schema/field.ts";
 import type { Model } from "../schema/read-schema.ts";
+import { readText } from "./file-text.ts";
 import { mapAt, put, type Node, type Reading, type SourceProblem } from "./node.ts";
-import { withoutLastBreak } from "./secret-text.ts";
+import { codeOf, unreadable, withoutLastBreak } from "./secret-text.ts";
 import type { ReadContext, Source } from "./source.ts";
-import { MAX_BYTES } from "./syntax.ts";
-import { codeOf } from "./variables.ts";
 
 /** How a folder of secrets is read. */
 export interface SecretFilesOptions {
@@ -84,13 +83,12 @@ function unknownFile({ names }: Model, name: string, source: string): SourceProb
 
 async function readOne(leaf: Leaf, at: string): Promise<ReadFile> {
   try {
-    const { mode, size } = await stat(at);
-    if (size > MAX_BYTES) throw new RangeError("too large");
+    const { mode } = await stat(at);
     const isOpen = (mode & WORLD_READABLE) !== 0 && process.platform !== "win32";
-    const value = withoutLastBreak(await readFile(at, "utf8"));
+    const value = withoutLastBreak(await readText(at));
     return { leaf, isOpen, node: { kind: "value", at, value, isText: true } };
   } catch (cause) {
-    const message = `its file cannot be read (${codeOf(cause)}); may this process read it, and is it one of a few kB?`;
+    const message = unreadable(cause, "may this process read it?");
     return { problem: { code: "CONFIG_SOURCE_UNREADABLE", path: leaf.path, message, source: at, cause } };
   }
 }

@@ -1,4 +1,5 @@
 import { assertShape, describeError, func, listOf, required, shape, text, type Shape } from "@steward/core/driver";
+import { isForbidden } from "../schema/names.ts";
 import type { MapNode, Node, Reading } from "./node.ts";
 import type { ReadContext, Source } from "./source.ts";
 import { readVariables } from "./variables.ts";
@@ -91,10 +92,18 @@ function withoutUsers(text: string): string {
 }
 
 function readTree(value: unknown, name: string, isText: boolean): Reading {
-  const node = nodeOf(value, name, isText);
-  if (node?.kind === "map") return { node, problems: [] };
-  return { node: undefined, problems: [{ path: "", message: "gave no object with names", source: name }] };
+  const unfit = (message: string): Reading => ({ node: undefined, problems: [{ path: "", message, source: name }] });
+  try {
+    const node = nodeOf(value, name, isText);
+    return node?.kind === "map" ? { node, problems: [] } : unfit("gave no object with names");
+  } catch (error) {
+    if (error instanceof ForbiddenName) return unfit(error.message);
+    throw error;
+  }
 }
+
+/** A name that would change what an object is; others drop such names without a word. */
+class ForbiddenName extends Error {}
 
 function nodeOf(value: unknown, at: string, isText: boolean): Node | undefined {
   if (value === undefined) return undefined;
@@ -112,6 +121,7 @@ function isPlain(value: object): boolean {
 function mapOf(value: object, at: string, isText: boolean): MapNode {
   const entries = new Map<string, Node>();
   for (const [key, inner] of Object.entries(value)) {
+    if (isForbidden(key)) throw new ForbiddenName(`"${key}" is no name for a setting`);
     const node = nodeOf(inner, at, isText);
     if (node !== undefined) entries.set(key, node);
   }

@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { nearest } from "@steward/core/driver";
 import type { Leaf } from "../schema/field.ts";
 import { FILE_SUFFIX, type Names } from "../schema/names.ts";
+import { readText } from "./file-text.ts";
 import { mapAt, put, type MapNode, type Reading, type SourceProblem } from "./node.ts";
-import { withoutLastBreak } from "./secret-text.ts";
+import { unreadable, withoutLastBreak } from "./secret-text.ts";
 
 /** One variable, wherever it was set. */
 export interface Variable {
@@ -68,17 +68,12 @@ async function setFromFile(
   if (given.has(bare))
     return [{ path, message: `is given twice: by ${bare} and by ${name}; set one of them`, source: at }];
   try {
-    put(root, keys, { kind: "value", at, value: withoutLastBreak(await readFile(file, "utf8")), isText: true });
+    put(root, keys, { kind: "value", at, value: withoutLastBreak(await readText(file)), isText: true });
     return [];
   } catch (cause) {
-    const message = `its file cannot be read (${codeOf(cause)}); does it exist, and may this process read it?`;
+    const message = unreadable(cause, "does it exist, and may this process read it?");
     return [{ code: "CONFIG_SOURCE_UNREADABLE", path, message, source: at, cause }];
   }
-}
-
-/** `ENOENT` and the like: the text of an error of the system names the file, which may be a secret by mistake. */
-export function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "failed";
 }
 
 function unknown(

@@ -1,6 +1,6 @@
 import { watch, type FSWatcher } from "node:fs";
-import { realpath, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Clock, Timer } from "@steward/core";
 
 /** How files are watched. */
@@ -29,10 +29,15 @@ export class Watcher {
     this.#options = options;
   }
 
-  /** Watches from here on. */
-  async start(): Promise<void> {
-    this.#watchFolders();
+  /** Looks at the files before they are read, so that no change from then on is missed. */
+  async prepare(): Promise<void> {
     this.#seen = await this.#look();
+  }
+
+  /** Watches from here on. What has changed since it was prepared is noticed soon. */
+  start(): void {
+    this.#watchFolders();
+    this.#stirred();
     this.#pollLater();
   }
 
@@ -84,14 +89,18 @@ export class Watcher {
 
   /** What shows that a file is another one now. */
   async #look(): Promise<string> {
-    const looks = this.#options.files.map(async (file) => {
-      try {
-        const [{ dev, ino, size, mtimeMs }, real] = await Promise.all([stat(file), realpath(file)]);
-        return [real, dev, ino, size, mtimeMs].join(" ");
-      } catch {
-        return `${file} is not there`;
-      }
-    });
-    return (await Promise.all(looks)).join("\n");
+    return (await Promise.all(this.#options.files.map((file) => look(file, true)))).join("\n");
+  }
+}
+
+/** Of a folder also its files: one that is written in its place leaves the folder as it was. */
+async function look(file: string, isSource: boolean): Promise<string> {
+  try {
+    const [found, real] = await Promise.all([stat(file), realpath(file)]);
+    const inside = isSource && found.isDirectory() ? await readdir(file) : [];
+    const looks = inside.sort().map((name) => look(join(file, name), false));
+    return [real, found.dev, found.ino, found.size, found.mtimeMs, ...(await Promise.all(looks))].join(" ");
+  } catch {
+    return `${file} is not there`;
   }
 }

@@ -59,7 +59,7 @@ export async function parseYaml(text: string, file: string): Promise<Node> {
   const [first, second] = list;
   if (second !== undefined) throw new SyntaxFault("there is more than one document; keep one", place(second.range[0]));
   if (first === undefined || first.contents === null) return { kind: "map", at: file, entries: new Map() };
-  const reader = new YamlReader(yaml, first, (offset) => place(offset), file);
+  const reader = new YamlReader(yaml, (offset) => place(offset), file);
   return reader.node(first.contents, 0);
 }
 
@@ -77,32 +77,45 @@ function refuseDepth(text: string): void {
 
 class YamlReader {
   readonly #yaml: typeof Yaml;
-  readonly #document: Yaml.Document.Parsed;
   readonly #place: (offset: number) => Position;
   readonly #file: string;
   #values = 0;
+  /** What the aliases to come may mean: the last one with an anchor of that name. */
+  readonly #anchors = new Map<string, Yaml.Node>();
+  #isRepeating = false;
 
-  constructor(yaml: typeof Yaml, document: Yaml.Document.Parsed, place: (offset: number) => Position, file: string) {
+  constructor(yaml: typeof Yaml, place: (offset: number) => Position, file: string) {
     this.#yaml = yaml;
-    this.#document = document;
     this.#place = place;
     this.#file = file;
   }
 
   node(of: unknown, depth: number): Node {
-    const { isAlias, isMap, isSeq, isScalar } = this.#yaml;
+    const { isAlias, isMap, isSeq, isScalar, isNode } = this.#yaml;
     const start = this.#startOf(of);
     const at = placeIn(this.#file, start);
     if (++this.#values > MAX_VALUES)
       throw new SyntaxFault(`there are more than ${MAX_VALUES} values, aliases included`, start);
     if (depth > MAX_DEPTH) throw new SyntaxFault(`objects and lists are nested more than ${MAX_DEPTH} deep`, start);
-    if (isAlias(of)) return this.node(of.resolve(this.#document), depth + 1);
+    if (isAlias(of)) return this.#repeated(of, start, depth);
+    if (isNode(of) && of.anchor !== undefined && !this.#isRepeating) this.#anchors.set(of.anchor, of);
     if (isMap(of)) return this.#map(of, at, depth);
     if (isSeq(of)) return { kind: "list", at, items: of.items.map((item) => this.node(item, depth + 1)) };
     const value = isScalar(of) ? of.value : null;
     if (typeof value === "number" && !isExact(value))
       throw new SyntaxFault("this number is not finite, or too large to be kept exactly; write it in quotes", start);
     return { kind: "value", at, value, isText: false };
+  }
+
+  /** What an alias stands for. The library looks through the whole document for each. */
+  #repeated({ source }: Yaml.Alias, start: Position, depth: number): Node {
+    const meant = this.#anchors.get(source);
+    if (meant === undefined) throw new SyntaxFault("this alias (*) names no anchor (&) before it", start);
+    const isOutermost = !this.#isRepeating;
+    this.#isRepeating = true;
+    const node = this.node(meant, depth + 1);
+    if (isOutermost) this.#isRepeating = false;
+    return node;
   }
 
   #map(map: Yaml.YAMLMap, at: string, depth: number): MapNode {

@@ -1,8 +1,8 @@
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "@steward/testing";
 import t from "tap";
-import { jsonFile, secretFiles, yamlFile } from "../../src/index.ts";
+import { jsonFile, secretFiles, source, yamlFile } from "../../src/index.ts";
 import { clips, DATABASE_URL } from "../clips.ts";
 import { Folder } from "../folder.ts";
 
@@ -44,9 +44,27 @@ t.test(
     await until(() => manager.client.database.maxConnections === 3);
     folder.write("s/logLevel", "debug");
     await until(() => manager.client.logLevel === "debug");
+    folder.write("s/logLevel", "error"); // in its place, which leaves the folder as it was
+    await until(() => manager.client.logLevel === "error");
     t.equal(manager.client.database.url.reveal(), DATABASE_URL);
   },
 );
+
+t.test("a change between the reading and the watching is seen", async (t) => {
+  using folder = new Folder({ "app.yaml": text(1) });
+  const slow = source("slow", {
+    read: async () => {
+      await until(() => readFileSync(folder.at("app.yaml"), "utf8") === text(2), "the file has changed");
+      return {};
+    },
+  });
+  const sources = [yamlFile(folder.at("app.yaml")), slow];
+  const starting = clips(sources, { watch: FAST }).start();
+  setTimeout(() => folder.write("app.yaml", text(2)), 50); // by then the file is read
+  await using manager = await starting;
+  await until(() => manager.client.database.maxConnections === 2);
+  t.ok(manager);
+});
 
 t.test("a broken file keeps the old settings, and the next right one comes in use", async (t) => {
   using folder = new Folder({ "app.yaml": text(1) });

@@ -1,11 +1,11 @@
 import { breakerShape, type BreakerOptions } from "../guard/breaker.ts";
 import { retryShape, type RetryOptions } from "../guard/retry.ts";
 import type { HealthSettings } from "../health/tracker.ts";
-import { flag, literalOr, milliseconds } from "../options/rules.ts";
+import { environmentName, flag, literalOr, milliseconds } from "../options/rules.ts";
 import { shape, type Shape } from "../options/shape.ts";
 import { healthShape } from "./settings.ts";
 
-/** What calls of a resource do where its own options do not say otherwise. */
+/** What a resource and its calls do where its own options do not say otherwise. */
 export interface CallDefaults {
   /** Deadline of a call, time in the queue included, in ms. Default: that of each driver; none for guarded resources. */
   readonly timeoutMs?: number | undefined;
@@ -13,6 +13,8 @@ export interface CallDefaults {
   readonly retry?: RetryOptions | false | undefined;
   /** The circuit breaker. `false` for none. Default: on. */
   readonly breaker?: BreakerOptions | false | undefined;
+  /** Where this runs, such as `production`: a store that is marked for another one refuses to start. Default: nothing is marked. */
+  readonly environment?: string | undefined;
 }
 
 /** What every resource of a container does where it does not say otherwise. An option of a resource replaces the one here as a whole. */
@@ -28,6 +30,7 @@ export const defaultsShape: Shape<ResourceDefaults> = /* @__PURE__ */ shape<Reso
   timeoutMs: milliseconds(),
   retry: literalOr(false, retryShape),
   breaker: literalOr(false, breakerShape),
+  environment: environmentName(),
   health: literalOr(false, healthShape),
   metrics: flag(),
 }));

@@ -79,6 +79,17 @@ export function text(mayBeEmpty = false): Rule {
   });
 }
 
+const ENVIRONMENT = /^[a-z0-9][a-z0-9._-]{0,31}$/;
+
+/** Name of an environment, such as `production`. It stands in statements, keys and names of connections as it is. */
+export function environmentName(): Rule {
+  const what = "1 to 32 lower-case letters, digits, -, _ and ., such as production";
+  return rule("string", (value) => {
+    if (typeof value !== "string") return wrongType("string", value);
+    return ENVIRONMENT.test(value) ? undefined : `must be ${what}`;
+  });
+}
+
 /** A function. */
 export function func(): Rule {
   return rule("function", (value) => (typeof value === "function" ? undefined : wrongType("function", value)));

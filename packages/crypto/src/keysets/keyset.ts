@@ -24,6 +24,8 @@ export interface KeysetParts {
   readonly store: KeyStore;
   /** The first one wraps; all of them unwrap. */
   readonly keks: readonly [Kek, ...Kek[]];
+  /** What it is bound to in the store. */
+  readonly environment: string | undefined;
   readonly engine: Engine;
   readonly clock: Clock;
   /** Longest time between two looks at the store, in ms. */
@@ -59,7 +61,7 @@ export class Keyset {
   constructor(parts: KeysetParts) {
     this.name = parts.name;
     this.#parts = parts;
-    this.#vault = new Vault(parts.name, parts.store, parts.keks);
+    this.#vault = new Vault(parts);
     this.#budget = new Budget(parts.messageBlock);
     this.#looks = new StoreLooks(parts.clock);
   }
@@ -192,7 +194,7 @@ export class Keyset {
       const before = await this.#vault.unwrap(stored);
       const changed = change(before);
       const { record, granted } = this.#budget.reserve(changed ?? before);
-      if (record === before && !(operation === "rewrapped" && this.#vault.isOfOldKek(stored)))
+      if (record === before && !(operation === "rewrapped" && !this.#vault.isWrappedAsOurs(stored)))
         return this.#apply(before);
       const next = { ...record, revision: before.revision + 1 };
       if (await this.#vault.write(before.revision, next)) {
@@ -211,7 +213,7 @@ export class Keyset {
     );
   }
 
-  /** Writes the keyset anew where it is not wrapped by the first KEK. */
+  /** Writes the keyset anew where it is not wrapped by the first KEK, or not bound to the environment. */
   rewrap(): Promise<void> {
     return this.change("rewrapped", undefined, (record) => record);
   }

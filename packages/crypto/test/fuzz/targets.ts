@@ -91,7 +91,7 @@ async function storeTargets(): Promise<Target[]> {
   return [
     {
       name: "store blob",
-      good: [await wrapRecord(record, kek)],
+      good: [await wrapRecord(record, kek), await wrapRecord(record, kek, "production")],
       read: (bytes) => unwrapRecord("box", 3, bytes, [kek]),
     },
     { name: "store record", good: [serializeRecord(record)], lenient: true, read: async (bytes) => parseRecord(bytes) },

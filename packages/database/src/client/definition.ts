@@ -33,6 +33,6 @@ export const databasePool: DatabasePoolFactory = defineDriver({
   schema: databaseSchema,
   // Checked options pass the check again and stay as they are.
   create: (options, context) => new DatabasePoolManager(options as DatabaseInput, context),
-  inherit: ({ timeoutMs, breaker }) => ({ timeoutMs, breaker }),
+  inherit: ({ timeoutMs, breaker, environment }) => ({ timeoutMs, breaker, environment }),
   settings: { readiness: "startup", tags: ["database"] },
 }) as DatabasePoolFactory; // the factory of core knows no schema

@@ -1,6 +1,6 @@
 import { connect, Socket, type NetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
-import { connectTls, isLoopback, OptionsError, tlsFor, type Exposure } from "@steward/core/driver";
+import { connectTls, inEnvironment, isLoopback, OptionsError, tlsFor, type Exposure } from "@steward/core/driver";
 import type { Sql } from "postgres";
 import type { DatabaseOptions } from "../options.ts";
 import { switchScalars, type DateMode } from "./dates.ts";
@@ -202,7 +202,7 @@ function fromOptions(o: DatabaseOptions): Record<string, unknown> {
     prepare: o.prepare,
     onnotice: o.onNotice ?? ((): void => {}),
     connection: defined({
-      application_name: o.applicationName,
+      application_name: inEnvironment(o.applicationName, o.environment),
       statement_timeout: o.statementTimeoutMs === 0 ? undefined : String(o.statementTimeoutMs),
       idle_in_transaction_session_timeout:
         o.idleInTransactionTimeoutMs === 0 ? undefined : String(o.idleInTransactionTimeoutMs),

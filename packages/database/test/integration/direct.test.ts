@@ -2,8 +2,9 @@ import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Alarm, failure, startFaultProxy, until } from "@steward/testing";
+import postgres from "postgres";
 import t from "tap";
-import { DatabasePoolManager, pubSub } from "../../src/index.ts";
+import { DatabasePoolManager, pubSub, type DatabaseInput } from "../../src/index.ts";
 import { testServer } from "./server.ts";
 
 const place = await testServer();
@@ -89,6 +90,57 @@ t.test("migrates over another URL where the first one is that of a pooler", asyn
   t.equal((await manager.client.$client`select * from films`).length, 0);
   await manager.stop();
   await proxy.stop();
+});
+
+t.test("a database of another environment refuses the start before anything is changed there", async (t) => {
+  const [url, other] = [await place.freshDatabase(), await place.freshDatabase()];
+  const path = await migrations("environment", ["create table films (id int);"]);
+  const open = (options: DatabaseInput): Promise<DatabasePoolManager> =>
+    new DatabasePoolManager({ url, maxConnections: 1, ...options }).start();
+  const made = async (manager: DatabasePoolManager, name: string): Promise<boolean> =>
+    (await manager.client.$client`select to_regclass(${name}) is not null as made`)[0]?.["made"];
+  {
+    await using unsaid = await open({});
+    t.equal(await made(unsaid, "steward_environment"), false, "nothing is marked unless it is asked for");
+    await using production = await open({ environment: "production", applicationName: "clips" });
+    const [row] = await production.client.$client`select current_setting('application_name') as name`;
+    t.equal(row?.["name"], "clips/production");
+    await using second = await open({ environment: "production" });
+    t.same(await second.client.$client`select environment from steward_environment`, [{ environment: "production" }]);
+  }
+  const refused = { code: "ENVIRONMENT_MISMATCH", message: /marked for environment "production", and this is "test"/ };
+  t.match(await failure(open({ environment: "test", migrations: path })), refused);
+  t.match(await failure(open({ url: other, environment: "test", migrations: { folder: path, url } })), refused);
+  t.match(await failure(open({ url: undefined, client: postgres(url), environment: "test" })), refused);
+  await using unsaid = await open({});
+  t.equal(await made(unsaid, "films"), false);
+});
+
+t.test("of environments that mark a database at the same time one wins, and who may only read compares", async (t) => {
+  const url = await place.freshDatabase();
+  const environments = Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? "staging" : "production"));
+  const managers = environments.map((environment) => new DatabasePoolManager({ url, environment, maxConnections: 1 }));
+  const ends = await Promise.allSettled(managers.map((manager) => manager.start()));
+  const winners = environments.filter((_, i) => ends[i]?.status === "fulfilled");
+  t.equal(new Set(winners).size, 1);
+  t.equal(winners.length, 6, "all of one environment");
+  for (const end of ends) if (end.status === "rejected") t.equal(end.reason.code, "ENVIRONMENT_MISMATCH");
+  await Promise.all(managers.map((manager) => manager.stop()));
+  const reader = `reader_${process.pid}`;
+  await using owner = await new DatabasePoolManager({ url, maxConnections: 1 }).start();
+  const { $client } = owner.client;
+  await $client.unsafe(`create role ${reader} login password 'reads-only'; revoke create on schema public from public`);
+  t.teardown(() => place.observer.unsafe(`drop role ${reader}`));
+  const read = Object.assign(new URL(url), { username: reader, password: "reads-only" }).href;
+  const open = (): Promise<DatabasePoolManager> =>
+    new DatabasePoolManager({ url: read, maxConnections: 1, environment: winners[0] }).start();
+  t.match(await failure(open()), {
+    code: "ENVIRONMENT_MISMATCH",
+    message: /may not read or make the mark of the environment: .*42501/,
+  });
+  await $client.unsafe(`grant select on steward_environment to ${reader}`);
+  await (await open()).stop();
+  await $client.unsafe(`drop owned by ${reader}`);
 });
 
 t.test("gives up waiting for the migrations of another when its start is given up", async (t) => {

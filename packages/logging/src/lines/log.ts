@@ -27,13 +27,14 @@ export class Log {
     this.#storms = storms === false ? undefined : new Storms(clock, storms);
     const line = (logger: Logger, given: readonly unknown[], method: LogFn, weight: number): void =>
       this.#line(logger, given, method, weight);
-    const contextOf = (logger: Logger): string => (this.#summing ? "" : contextText(bindingsOf(logger)));
+    const contextOf = (logger: Logger | undefined): string =>
+      logger === undefined || this.#summing ? "" : contextText(() => bindingsOf(logger));
     this.logger = pino(
       {
         base: fields === undefined ? null : this.#cleaner.fields(fields),
         // As text beside the time, where a mixin would have pino copy all fields of every line
         timestamp(this: Logger | undefined) {
-          return `,"time":${clock.wallNow()}${this === undefined ? "" : contextOf(this)}`; // pino tries it out, without
+          return `,"time":${clock.wallNow()}${contextOf(this)}`; // pino tries it out, without
         },
         serializers: { err: asIs },
         hooks: {

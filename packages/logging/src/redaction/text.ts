@@ -9,12 +9,13 @@ const QUOTED = /(?<=["']([\w.-]{1,64})["']\s{0,3}:\s{0,3}")(?:[^"\\]|\\.)*/g;
 const HEADER = /\b((?:set-)?cookie|(?:proxy-)?authorization)\s?:\s?[^\r\n]+/gi;
 const SCHEME = /\b(bearer|basic) {1,3}[\w.~+/=-]{8,}/gi;
 
-/** What all of the above need: most text has none of it. */
-const SUSPECT = /[:="]|(?:bearer|basic) /i;
+/** What all of the above need: most text has none of it. Two searches, for the first is several times as fast as both in one. */
+const SUSPECT = /[:="]/;
+const SPACED = /(?:bearer|basic) /i;
 
 /** Whether there is anything in a text that could mark a secret. Where there is not, it needs no masking. */
 export function mayHoldSecrets(text: string): boolean {
-  return SUSPECT.test(text);
+  return SUSPECT.test(text) || (text.includes(" ") && SPACED.test(text));
 }
 
 /** Text without the secrets that can be seen in it: userinfo of URLs, values of secret names, headers. */

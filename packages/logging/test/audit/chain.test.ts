@@ -116,6 +116,28 @@ t.test("who writes the rest of the chain anew is found by the seal, and without 
   t.match(await verifyEntries(written.slice(0, 12), { anchors: [anchor] }), { problems: [{ kind: "cut", seq: 13 }] });
 });
 
+t.test("what is trimmed while the others are read is not missing, and what nobody trimmed is", async (t) => {
+  const written = await chainOf(20);
+  const through = written[9];
+  if (through === undefined) throw new Error("there are 20");
+  const note = { ...draft(20), action: "audit.trimmed", detail: { through: 10, hash: through.hash } };
+  const [noted] = await linkAll([note], written.at(-1) ?? emptyChain("1"), linker(undefined));
+  if (noted === undefined) throw new Error("it was linked");
+  const all = [...written, noted];
+  const without = (from: number, to: number): StoredEntry[] => all.filter(({ seq }) => seq < from || seq > to);
+  t.match(await verifyEntries(without(1, 10)), { intact: true });
+  t.match(await verifyEntries(without(4, 10)), { intact: true }, "the first page was read before");
+  for (const [from, to] of [
+    [4, 9],
+    [4, 11],
+    [12, 14],
+  ] as const)
+    t.match(await verifyEntries(without(from, to)), { problems: [{ kind: "missing", seq: from }] });
+  const other = { ...note, detail: { through: 10, hash: "0".repeat(64) } };
+  const forged = await linkAll([other], written.at(-1) ?? emptyChain("1"), linker(undefined));
+  t.match(await verifyEntries([...written.slice(10), ...forged]), { problems: [{ kind: "missing", seq: 1 }] });
+});
+
 t.test("of an address only its network is kept", (t) => {
   const networks = ["203.0.113.9", "::ffff:203.0.113.9", "2001:db8:1:2::9", "fe80::1%eth0", "::1", "no address"];
   t.same(networks.map(networkOf), [

@@ -1,4 +1,4 @@
-import { connectTls, isLoopback, tlsFor, type ConnectTls, type Exposure } from "@steward/core/driver";
+import { connectTls, inEnvironment, isLoopback, tlsFor, type ConnectTls, type Exposure } from "@steward/core/driver";
 import type { PoolConfig } from "pg";
 import type { CheckedOptions } from "../options.ts";
 import { parseUrl } from "./url.ts";
@@ -26,7 +26,7 @@ export async function serverOf(options: CheckedOptions): Promise<Server> {
     port,
     ssl: tls,
     keepAlive: true,
-    application_name: options.applicationName,
+    application_name: inEnvironment(options.applicationName, options.environment),
     ...(user === undefined ? {} : { user }),
     ...(database === undefined ? {} : { database }),
     ...(password === undefined ? {} : { password }),

@@ -3,7 +3,7 @@ import { failure, operationsOf, until } from "@steward/testing";
 import pg from "pg";
 import Cursor from "pg-cursor";
 import t from "tap";
-import { pgPool } from "../../src/index.ts";
+import { pgPool, PgPoolManager } from "../../src/index.ts";
 import { manage, proxyTo, serverFor } from "../setup.ts";
 
 const { url } = await serverFor(t);
@@ -178,4 +178,26 @@ t.test("a pool of one's own is guarded, and never ended", async (t) => {
   t.equal((await manager.client.query("select 1 as n")).rows[0].n, 1);
   await manager.stop();
   t.equal((await own.query("select 2 as n")).rows[0].n, 2);
+});
+
+t.test("a database of another environment refuses the start, also that of a pool of the user's", async (t) => {
+  const { client: observer } = await manage(t, { url });
+  const name = `steward_environment_${process.pid}`;
+  await observer.query(`create database ${name}`);
+  t.teardown(async () => {
+    const { client } = await manage(t, { url });
+    await client.query(`drop database ${name} with (force)`);
+  });
+  const marked = Object.assign(new URL(url), { pathname: `/${name}` }).href;
+  const { client } = await manage(t, { url: marked, environment: "production", applicationName: "clips" });
+  const { rows } = await client.query(
+    "select current_setting('application_name') as name, (select environment from steward_environment)",
+  );
+  t.same(rows, [{ name: "clips/production", environment: "production" }]);
+  const refused = { code: "ENVIRONMENT_MISMATCH", message: /marked for environment "production", and this is "test"/ };
+  t.match(await failure(new PgPoolManager({ url: marked, environment: "test" }).start()), refused);
+  t.match(await failure(new PgPoolManager({ client, environment: "test" }).start()), refused);
+  t.throws(() => new PgPoolManager({ applicationName: "x".repeat(60), environment: "test" }), {
+    message: /applicationName: must have at most 63 characters together with environment/,
+  });
 });

@@ -4,6 +4,7 @@ import type { RedisOptions } from "ioredis";
 import type { Backend } from "../connection/backend.ts";
 import { ConnectionPool } from "../connection/pool.ts";
 import { Subscriber } from "../connection/subscriber.ts";
+import { claimServer } from "../connection/environment.ts";
 import { probe } from "../health.ts";
 import type { RedisSettings } from "../options.ts";
 import { Router } from "./router.ts";
@@ -29,10 +30,12 @@ export class Assembly {
   readonly router: Router;
   readonly facade: FacadeOptions;
   readonly guard: Guard;
+  readonly #setup: AssemblySetup;
   readonly #pool: ConnectionPool;
   readonly #subscriber: Subscriber;
 
   constructor(setup: AssemblySetup) {
+    this.#setup = setup;
     const { basis, settings, client } = setup;
     const { resource, clock } = basis;
     const { maxConcurrent, maxPending, timeoutMs, breaker = {} } = settings;
@@ -79,6 +82,15 @@ export class Assembly {
     this.#pool.open();
     this.#subscriber.open();
     await this.backend.open(signal);
+    await Promise.race([this.#claim(), aborted(signal)]);
+    signal.throwIfAborted();
+  }
+
+  async #claim(): Promise<void> {
+    const { basis, settings } = this.#setup;
+    const { environment, keyPrefix = "" } = settings;
+    if (environment !== undefined)
+      await claimServer({ resource: basis.resource, environment, keyPrefix, backend: this.backend });
   }
 
   ping(signal: AbortSignal): Promise<void> {
@@ -124,8 +136,9 @@ export class Assembly {
 type FacadeOptions = Pick<RedisOptions, "lazyConnect" | "enableAutoPipelining" | "keyPrefix">;
 
 /** What the facades of the driver need to know; they never connect by themselves. */
-function facadeOptions({ keyPrefix, autoPipelining }: RedisSettings): FacadeOptions {
-  return { lazyConnect: true, enableAutoPipelining: autoPipelining, ...(keyPrefix === undefined ? {} : { keyPrefix }) };
+function facadeOptions({ keyPrefix = "", environment, autoPipelining }: RedisSettings): FacadeOptions {
+  const prefix = environment === undefined ? keyPrefix : `${keyPrefix}${environment}:`;
+  return { lazyConnect: true, enableAutoPipelining: autoPipelining, ...(prefix === "" ? {} : { keyPrefix: prefix }) };
 }
 
 /** A server that replies is well, whatever it replies. */

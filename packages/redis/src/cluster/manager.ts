@@ -106,6 +106,6 @@ export const redisCluster: DriverFactory<RedisClusterOptions, RedisClusterClient
   kind: "redis",
   schema: redisClusterSchema,
   create: (options, context) => new RedisClusterManager(options, context),
-  inherit: ({ timeoutMs, breaker }) => ({ timeoutMs, breaker }),
+  inherit: ({ timeoutMs, breaker, environment }) => ({ timeoutMs, breaker, environment }),
   settings: { readiness: "startup" },
 });

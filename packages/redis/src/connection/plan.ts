@@ -1,5 +1,5 @@
 import { Secret, type SecretSource } from "@steward/core";
-import { connectTls, isLoopback, type Exposure } from "@steward/core/driver";
+import { connectTls, inEnvironment, isLoopback, type Exposure } from "@steward/core/driver";
 import type { RedisOptions } from "ioredis";
 import { parseRedisUrl } from "./url.ts";
 import type { RedisAddress, RedisClusterSettings, RedisPoolSettings, RedisSettings } from "../options.ts";
@@ -25,7 +25,9 @@ function shared(settings: RedisSettings): RedisOptions {
     connectTimeout: settings.connectTimeoutMs,
     keepAlive: settings.keepAliveMs,
     ...tlsOptions(settings.tls),
-    ...(settings.connectionName === undefined ? {} : { connectionName: settings.connectionName }),
+    ...(settings.connectionName === undefined
+      ? {}
+      : { connectionName: inEnvironment(settings.connectionName, settings.environment) }),
   };
 }
 

@@ -1,6 +1,6 @@
 import t from "tap";
 import { Redis } from "ioredis";
-import { Alarm, operationsOf, until } from "@steward/testing";
+import { Alarm, failure, operationsOf, until } from "@steward/testing";
 import { redisPubSub, RedisPoolManager, redisRunner, RedisClient } from "../../src/index.ts";
 import { CLUSTER_READS, READS } from "../../src/client/commands.ts";
 import { runWithContext, systemClock } from "@steward/core";
@@ -54,6 +54,48 @@ t.test("events of calls name the command, without its arguments", needsRedis, as
   });
   t.same(operations, ["SET", "HGETALL", "pipeline of 2"]);
 });
+
+t.test(
+  "a server of another environment refuses the start, and keys have the environment in front",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const options = { url: server.url, keyPrefix: "app:" };
+    const { client: observer } = await manage(t, { url: server.url });
+    const production = await manage(t, { ...options, environment: "production", connectionName: "web" });
+    await production.client.set("a", 1);
+    t.same((await observer.keys("*")).sort(), ["app:production:a", "app:steward:environment"]);
+    t.equal(await observer.get("app:steward:environment"), "production");
+    t.match(await observer.client("LIST"), "name=web/production");
+    await manage(t, { ...options, environment: "production" });
+    const refused = {
+      code: "ENVIRONMENT_MISMATCH",
+      message:
+        /the server is marked for environment "production", and this is "test".*delete the key app:steward:environ/s,
+    };
+    t.match(await failure(manage(t, { ...options, environment: "test" })), refused);
+    const mine = new Redis(server.url);
+    t.teardown(async () => mine.disconnect());
+    t.match(await failure(manage(t, { client: mine, keyPrefix: "app:", environment: "test" })), refused);
+    await manage(t, { url: server.url, keyPrefix: "other:", environment: "test" });
+
+    const reader = { ...options, environment: "test", username: "reader", password: "reads-only", keyPrefix: "third:" };
+    await observer.call("ACL", "SETUSER", "reader", "on", ">reads-only", "~*", "+@all", "-set");
+    t.match(await failure(manage(t, reader)), {
+      code: "ENVIRONMENT_MISMATCH",
+      message: /cannot be marked for an environment: .*NOPERM.*set the key third:steward:environment/s,
+    });
+    const claims = Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? "test" : "production"));
+    const ends = await Promise.allSettled(
+      claims.map((environment) => manage(t, { url: server.url, keyPrefix: "third:", environment })),
+    );
+    const winners = claims.filter((_, i) => ends[i]?.status === "fulfilled");
+    t.equal(new Set(winners).size, 1, "of those that mark it at the same time one wins");
+    t.equal(winners.length, 6);
+    for (const end of ends) if (end.status === "rejected") t.equal(end.reason.code, "ENVIRONMENT_MISMATCH");
+    if (winners[0] === "test") await manage(t, reader);
+  },
+);
 
 t.test("a script is sent once per connection and again when the server has forgotten it", needsRedis, async (t) => {
   const server = await launch(t);

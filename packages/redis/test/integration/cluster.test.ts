@@ -1,4 +1,4 @@
-import { Alarm, Load, until } from "@steward/testing";
+import { Alarm, failure, Load, until } from "@steward/testing";
 import t from "tap";
 import { startRedisCluster, type RedisServer } from "@steward/testing/servers";
 import {
@@ -56,6 +56,19 @@ t.test(
     await manager.probe();
   },
 );
+
+t.test("a cluster of another environment refuses the start", needsRedis, async (t) => {
+  const { client } = await manage(t, { keyPrefix: "marked:", environment: "production" });
+  await client.set("a", 1);
+  const { client: observer } = await manage(t);
+  t.same(await Promise.all(["marked:production:a", "marked:steward:environment"].map((key) => observer.get(key))), [
+    "1",
+    "production",
+  ]);
+  await manage(t, { keyPrefix: "marked:", environment: "production" });
+  const refused = manage(t, { keyPrefix: "marked:", environment: "test" });
+  t.match(await failure(refused), { code: "ENVIRONMENT_MISMATCH", resource: "sessions" });
+});
 
 t.test("a batch goes to the nodes of its keys, and its replies come in its order", needsRedis, async (t) => {
   const { client } = await manage(t, { keyPrefix: "batch:" });

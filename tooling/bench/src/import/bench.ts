@@ -21,6 +21,7 @@ import type { Settings } from "../settings.ts";
 const area = "import";
 const PROCESSES_PER_ROUND = 2;
 const OURS = "core + container";
+const CONFIG = "@steward/config";
 
 const programs: Readonly<Record<string, readonly string[]>> = {
   nothing: [],
@@ -38,7 +39,7 @@ const programs: Readonly<Record<string, readonly string[]>> = {
 export async function importBench(settings: Settings): Promise<Findings> {
   if (settings.against !== undefined) return { rows: [await nowAndThen(settings, settings.against)] };
   const cpu = await inTurn(
-    Object.entries(programs).map(([name, packages]) => [name, packages, home]),
+    Object.entries({ ...programs, [CONFIG]: [CONFIG] }).map(([name, packages]) => [name, packages, home]),
     settings,
   );
   const net = (name: string): Estimate => lessEmpty(cpu, name);
@@ -62,6 +63,7 @@ export async function importBench(settings: Settings): Promise<Findings> {
   return {
     rows: [
       row({ ...ms, work: "core + container, less an empty process", rival: lightest, ours: net(OURS) }),
+      row({ ...ms, bar: "<= 15", work: "config, less an empty process", ours: net(CONFIG) }),
       row({ ...kB, work: "bundle of all that core + container export", rival: smallest, ours }),
       row({ ...kB, work: "bundle of resource, input and container", ours: typical.kilobytes }),
     ],

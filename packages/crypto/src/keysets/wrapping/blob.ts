@@ -10,19 +10,31 @@ import type { KeysetRecord } from "../record/record.ts";
 import { parseRecord, serializeRecord } from "../record/text.ts";
 
 const MAGIC = Buffer.from("STKS", "latin1");
-const VERSION = 1;
+/** The second names an environment, the first none. */
+const VERSIONS = { free: 1, bound: 2 } as const;
 
 /** What every part of a stored keyset is bound to, so that it fits only in its own place. */
-function contextOf(name: string, revision: number): Buffer {
+function contextOf(name: string, revision: number, environment: string | undefined): Buffer {
   const bytes = Buffer.from(name, "utf8");
   const number = Buffer.alloc(8);
   number.writeBigUInt64BE(BigInt(revision));
-  return Buffer.concat([MAGIC, u32(bytes.length), bytes, number]);
+  return Buffer.concat([
+    MAGIC,
+    u32(bytes.length),
+    bytes,
+    number,
+    ...(environment === undefined ? [] : sized(environment)),
+  ]);
+}
+
+function sized(text: string): [Uint8Array, Buffer] {
+  const bytes = Buffer.from(text, "utf8");
+  return [Uint8Array.of(bytes.length), bytes];
 }
 
 /** A record as it goes into a store: encrypted under a data key of its own, which the KEK wraps. */
-export async function wrapRecord(record: KeysetRecord, kek: Kek): Promise<Buffer> {
-  const context = contextOf(record.name, record.revision);
+export async function wrapRecord(record: KeysetRecord, kek: Kek, environment?: string): Promise<Buffer> {
+  const context = contextOf(record.name, record.revision, environment);
   const dataKey = randomBytes(32);
   const wrapped = await kek.wrap(dataKey, context);
   const id = Buffer.from(kek.id, "utf8");
@@ -30,10 +42,11 @@ export async function wrapRecord(record: KeysetRecord, kek: Kek): Promise<Buffer
     throw cryptoError("CRYPTO_KEY_INVALID", "the id or the wrapped key of a key-encryption key is too long");
   const head = Buffer.concat([
     MAGIC,
-    Uint8Array.of(VERSION, id.length),
+    Uint8Array.of(environment === undefined ? VERSIONS.free : VERSIONS.bound, id.length),
     id,
     Uint8Array.of(wrapped.length >> 8, wrapped.length & 0xff),
     wrapped,
+    ...(environment === undefined ? [] : sized(environment)),
   ]);
   const plaintext = serializeRecord(record);
   const blob = atOnce(
@@ -44,19 +57,25 @@ export async function wrapRecord(record: KeysetRecord, kek: Kek): Promise<Buffer
   return blob;
 }
 
-interface Head {
+/** What stands before an encrypted record. Nothing of it is authenticated before the record is. */
+export interface Head {
   readonly bytes: number;
   readonly kekId: string;
+  /** The environment that it is bound to, if it is. */
+  readonly environment: string | undefined;
   readonly wrapped: Uint8Array;
 }
 
-function readHead(blob: Uint8Array): Head {
+/** Reads what stands before an encrypted record. @throws {CRYPTO_STORE_INVALID} when it is none. */
+export function readHead(blob: Uint8Array): Head {
   const idAt = MAGIC.length + 2;
   const idBytes = blob[MAGIC.length + 1] ?? 0;
   const lengthAt = idAt + idBytes;
   const wrappedBytes = ((blob[lengthAt] ?? 0) << 8) | (blob[lengthAt + 1] ?? 0);
-  const bytes = lengthAt + 2 + wrappedBytes;
-  const known = MAGIC.equals(blob.subarray(0, MAGIC.length)) && blob[MAGIC.length] === VERSION;
+  const environmentAt = lengthAt + 2 + wrappedBytes;
+  const isBound = blob[MAGIC.length] === VERSIONS.bound;
+  const bytes = isBound ? environmentAt + 1 + (blob[environmentAt] ?? 0) : environmentAt;
+  const known = MAGIC.equals(blob.subarray(0, MAGIC.length)) && (isBound || blob[MAGIC.length] === VERSIONS.free);
   if (!known || blob.length < bytes)
     throw cryptoError(
       "CRYPTO_STORE_INVALID",
@@ -65,13 +84,9 @@ function readHead(blob: Uint8Array): Head {
   return {
     bytes,
     kekId: Buffer.from(blob.subarray(idAt, lengthAt)).toString("utf8"),
-    wrapped: blob.subarray(lengthAt + 2, bytes),
+    environment: isBound ? Buffer.from(blob.subarray(environmentAt + 1, bytes)).toString("utf8") : undefined,
+    wrapped: blob.subarray(lengthAt + 2, environmentAt),
   };
-}
-
-/** Id of the KEK that wrapped a blob. */
-export function kekIdOf(blob: Uint8Array): string {
-  return readHead(blob).kekId;
 }
 
 /**
@@ -95,7 +110,7 @@ export async function unwrapRecord(
       `keyset "${name}" is wrapped by "${head.kekId.slice(0, 64)}", which is not among those given (${given})`,
     );
   }
-  const context = contextOf(name, revision);
+  const context = contextOf(name, revision, head.environment);
   const plaintext = await opened(name, revision, blob, head, kek, context);
   const record = erasedAfter(plaintext, parseRecord);
   if (record.name !== name || record.revision !== revision) throw changed(name, revision);

@@ -1,24 +1,39 @@
 import { types } from "node:util";
 import { isStewardError } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { describeError, environmentMismatch } from "@steward/core/driver";
 import { cryptoError } from "../../errors.ts";
 import { kindOf } from "../../suites/encoding/bytes.ts";
-import { kekIdOf, unwrapRecord, wrapRecord } from "./blob.ts";
+import { readHead, unwrapRecord, wrapRecord } from "./blob.ts";
 import type { Kek } from "./kek.ts";
 import type { KeysetRecord } from "../record/record.ts";
 import { MAX_BLOB_BYTES, type KeyStore, type StoredKeyset } from "../stores/store.ts";
+
+/** What a vault is made of. */
+export interface VaultParts {
+  readonly resource: string;
+  readonly name: string;
+  readonly store: KeyStore;
+  readonly keks: readonly [Kek, ...Kek[]];
+  /** What keysets that are made or written here are bound to. */
+  readonly environment: string | undefined;
+}
 
 /** One keyset in a store: wraps what goes in, unwraps what comes out, and notices when time goes backwards. */
 export class Vault {
   readonly #name: string;
   readonly #store: KeyStore;
   readonly #keks: readonly [Kek, ...Kek[]];
+  readonly #resource: string;
+  /** Ours, or the one that the stored keyset is bound to, which stays bound to it. */
+  #environment: string | undefined;
   #seenRevision = 0;
 
-  constructor(name: string, store: KeyStore, keks: readonly [Kek, ...Kek[]]) {
+  constructor({ resource, name, store, keks, environment }: VaultParts) {
+    this.#resource = resource;
     this.#name = name;
     this.#store = store;
     this.#keks = keks;
+    this.#environment = environment;
   }
 
   /** The newest revision that was in use here. */
@@ -44,18 +59,28 @@ export class Vault {
     throw cryptoError("CRYPTO_STORE_ROLLBACK", text);
   }
 
-  unwrap(stored: StoredKeyset): Promise<KeysetRecord> {
-    return unwrapRecord(this.#name, stored.revision, stored.blob, this.#keks);
+  /** @throws {ENVIRONMENT_MISMATCH} when it is bound to another environment than ours. */
+  async unwrap(stored: StoredKeyset): Promise<KeysetRecord> {
+    const { environment: found } = readHead(stored.blob);
+    if (found === undefined || found === (this.#environment ?? found)) {
+      const record = await unwrapRecord(this.#name, stored.revision, stored.blob, this.#keks);
+      this.#environment ??= found;
+      return record;
+    }
+    const [store, expected] = [`keyset "${this.#name}"`, String(this.#environment)];
+    const remedy = "it was copied, or there are two environments with one store: give each a store of its own";
+    throw environmentMismatch(this.#resource, { store, expected, found, remedy });
   }
 
-  /** True when another KEK than the first wrapped it. */
-  isOfOldKek(stored: StoredKeyset): boolean {
-    return kekIdOf(stored.blob) !== this.#keks[0].id;
+  /** True when it would be written as it is: wrapped by the first KEK, and bound to our environment. */
+  isWrappedAsOurs(stored: StoredKeyset): boolean {
+    const { kekId, environment } = readHead(stored.blob);
+    return kekId === this.#keks[0].id && environment === this.#environment;
   }
 
   /** Writes the record if the store still has the revision `expected`; returns whether it did. */
   async write(expected: number, record: KeysetRecord): Promise<boolean> {
-    const blob = await wrapRecord(record, this.#keks[0]);
+    const blob = await wrapRecord(record, this.#keks[0], this.#environment);
     const next = { revision: record.revision, blob };
     return this.#call("written", () => this.#store.compareAndSet(this.#name, expected, next));
   }

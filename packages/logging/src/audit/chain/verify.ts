@@ -62,8 +62,10 @@ const MOST_PROBLEMS = 1_000;
 /** What is known of a chain while its entries go by. */
 interface Walked {
   head: AuditHead;
-  /** What is before the first entry that is left. */
-  readonly before: AuditHead;
+  /** Number of the first entry that is left. */
+  readonly first: number;
+  /** Where entries are missing: the first one, and what the entry after the last one says of that. */
+  readonly gaps: { readonly from: number; readonly through: number; readonly hash: string }[];
   /** What the log says that it removed. */
   readonly trimmed: Map<number, unknown>;
 }
@@ -102,9 +104,9 @@ class Walk {
   async entry(stored: StoredEntry): Promise<void> {
     this.#entries += 1;
     const entry = readEntry(stored);
-    const chain = this.#chainOf(stored, entry);
+    const chain = this.#chainOf(stored);
     await this.#content(stored, entry);
-    this.#place(stored, entry, chain.head);
+    this.#place(stored, entry, chain);
     const anchor = this.#anchors.get(`${stored.chain} ${stored.seq}`);
     if (anchor !== undefined && anchor !== stored.hash)
       this.#problem("rewritten", stored, "is not the entry that was anchored");
@@ -114,9 +116,10 @@ class Walk {
 
   async end(): Promise<AuditReport> {
     const ends = await this.#endsAfter();
-    for (const { before, trimmed } of this.#chains.values())
-      if (before.seq > 0 && trimmed.get(before.seq) !== before.hash)
-        this.#problem("missing", { chain: before.chain, seq: 1 }, `to ${before.seq} are missing, and were not trimmed`);
+    for (const { head, gaps, trimmed } of this.#chains.values())
+      for (const { from, through, hash } of gaps)
+        if (trimmed.get(through) !== hash)
+          this.#problem("missing", { chain: head.chain, seq: from }, `to ${through} are missing, and were not trimmed`);
     for (const known of this.#known) this.#isCut(known);
     for (const end of ends ?? []) this.#isBeyond(end);
     if (ends !== undefined) this.#strangers(new Set(ends.map(({ chain }) => chain)));
@@ -125,12 +128,10 @@ class Walk {
     return { intact: problems.length === 0, entries: this.#entries, chains: heads.length, problems, heads };
   }
 
-  /** A chain that begins late was trimmed: what its first entry follows is compared with what the log says of that. */
-  #chainOf({ chain, seq }: StoredEntry, entry: AuditEntry | undefined): Walked {
+  #chainOf({ chain, seq }: StoredEntry): Walked {
     const known = this.#chains.get(chain);
     if (known !== undefined) return known;
-    const before = seq <= 1 ? emptyChain(chain) : { chain, seq: seq - 1, hash: entry?.prev ?? "" };
-    const walked: Walked = { head: before, before, trimmed: new Map() };
+    const walked: Walked = { head: emptyChain(chain), first: seq, gaps: [], trimmed: new Map() };
     this.#chains.set(chain, walked);
     return walked;
   }
@@ -144,8 +145,9 @@ class Walk {
     if (!isSealed) this.#problem("unsealed", at, "was not written by the holder of the key");
   }
 
-  #place({ chain, seq }: StoredEntry, entry: AuditEntry | undefined, head: AuditHead): void {
-    if (seq > head.seq + 1) return this.#problem("missing", { chain, seq: head.seq + 1 }, `to ${seq - 1} are missing`);
+  /** Entries that are missing may have been trimmed, also while the others were read: the log says so later on. */
+  #place({ chain, seq }: StoredEntry, entry: AuditEntry | undefined, { head, gaps }: Walked): void {
+    if (seq > head.seq + 1) return void gaps.push({ from: head.seq + 1, through: seq - 1, hash: entry?.prev ?? "" });
     if (seq !== head.seq + 1 || (entry !== undefined && entry.prev !== head.hash))
       this.#problem("unlinked", { chain, seq }, "does not follow the entry before it");
   }
@@ -163,9 +165,9 @@ class Walk {
   }
 
   #strangers(known: ReadonlySet<string>): void {
-    for (const { head, before } of this.#chains.values())
+    for (const { head, first } of this.#chains.values())
       if (!known.has(head.chain))
-        this.#problem("beyond", { chain: head.chain, seq: before.seq + 1 }, "is of a chain that the log does not have");
+        this.#problem("beyond", { chain: head.chain, seq: first }, "is of a chain that the log does not have");
   }
 
   #problem(kind: AuditProblem["kind"], { chain, seq }: Pick<AuditHead, "chain" | "seq">, what: string): void {

@@ -1,8 +1,8 @@
-import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, rename, unlink, type FileHandle } from "node:fs/promises";
+import { mkdir, open, readdir, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { assertShape, required, shape, text, wholeNumber } from "@steward/core/driver";
+import { auditError } from "../../errors.ts";
 import { emptyChain, linkAll, type AuditDraft, type AuditHead, type Link, type StoredEntry } from "../chain/entry.ts";
 import { lineOf, readAuditLine } from "../chain/line.ts";
 import { firstSeq, lastLine, timeOf } from "./file-ends.ts";
@@ -32,6 +32,8 @@ export function fileAudit(options: FileAuditOptions): AuditSink {
 
 interface Opened {
   readonly handle: FileHandle;
+  /** Which file it is, whatever its path. */
+  readonly inode: string;
   size: number;
   head: AuditHead;
 }
@@ -42,6 +44,8 @@ class FileAudit implements AuditSink {
   readonly #maxBytes: number;
   readonly #inOrder = oneByOne();
   #opened: Opened | undefined;
+  /** The last entry that was stored here: what follows it says so, whatever became of the file meanwhile. */
+  #last: AuditHead | undefined;
 
   constructor(path: string, maxBytes: number) {
     this.#path = path;
@@ -62,17 +66,31 @@ class FileAudit implements AuditSink {
   }
 
   async *entries(): AsyncIterable<StoredEntry> {
-    const { size, old } = await this.#inOrder(async () => ({ ...(await this.#ready()), old: await this.#old() }));
+    const files = await this.#inOrder(() => this.#openAll());
     let last = emptyChain(basename(this.#path));
-    for (const [path, end] of [...old.map((path) => [path] as const), [this.#path, size] as const]) {
-      if (end === 0) continue;
-      const stream = createReadStream(path, end === undefined ? {} : { end: end - 1 });
-      for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
-        const broken = { chain: last.chain, seq: last.seq + 1, hash: "", text: line, seal: undefined };
-        const entry = readAuditLine(line) ?? broken;
-        yield entry;
-        last = entry;
+    try {
+      for (const { handle, size } of files) {
+        if (size === 0) continue;
+        const input = handle.createReadStream({ end: size - 1, autoClose: false });
+        for await (const line of createInterface({ input, crlfDelay: Infinity })) yield (last = storedIn(line, last));
       }
+    } finally {
+      await Promise.all(files.map(({ handle }) => handle.close()));
+    }
+  }
+
+  /** All files as they are now: what is removed or begun while they are read changes nothing. */
+  async #openAll(): Promise<readonly { readonly handle: FileHandle; readonly size: number }[]> {
+    const { size } = await this.#ready();
+    const paths = [...(await this.#old()), this.#path];
+    const handles: FileHandle[] = [];
+    try {
+      for (const path of paths) handles.push(await open(path, "r"));
+      const sizes = await Promise.all(handles.map((handle) => handle.stat()));
+      return handles.map((handle, i) => ({ handle, size: i === handles.length - 1 ? size : (sizes[i]?.size ?? 0) }));
+    } catch (error) {
+      for (const handle of handles) await handle.close();
+      throw error;
     }
   }
 
@@ -95,18 +113,33 @@ class FileAudit implements AuditSink {
   }
 
   async #append(drafts: readonly AuditDraft[], link: Link): Promise<void> {
-    const opened = await this.#roomy(await this.#ready());
+    const opened = await this.#roomy(await this.#unchanged(await this.#ready()));
     const entries = await linkAll(drafts, opened.head, link);
     try {
       const bytes = Buffer.from(entries.map(lineOf).join(""));
       await opened.handle.appendFile(bytes);
       await opened.handle.datasync();
       opened.size += bytes.length;
-      opened.head = entries.at(-1) ?? opened.head;
+      this.#last = opened.head = entries.at(-1) ?? opened.head;
     } catch (error) {
       await this.#close(); // the next one looks at what has arrived
       throw error;
     }
+  }
+
+  /**
+   * What goes into a file that was removed is lost, and of two processes that write to one each breaks the chain of the
+   * other. Both are said by an error; the next entry follows the last one that is known.
+   */
+  async #unchanged(opened: Opened): Promise<Opened> {
+    const there = await stat(this.#path).catch(() => undefined);
+    if (there !== undefined && inodeOf(there) === opened.inode && there.size === opened.size) return opened;
+    await this.#close();
+    const what = there === undefined ? "is gone" : "was changed by others";
+    throw auditError(
+      "AUDIT_FILE_CHANGED",
+      `${this.#path}: ${what}; every process needs a file of its own, which nothing else writes or moves`,
+    );
   }
 
   async #ready(): Promise<Opened> {
@@ -129,7 +162,9 @@ class FileAudit implements AuditSink {
     await handle.truncate(size);
     const before = entry === undefined ? (await this.#old()).at(-1) : undefined;
     const head = entry ?? (before === undefined ? undefined : (await lastLine(before)).entry);
-    return { handle, size, head: head ?? emptyChain(basename(this.#path)) };
+    const known = [head, this.#last, emptyChain(basename(this.#path))].filter((one) => one !== undefined);
+    const [newest = emptyChain("")] = known.sort((a, b) => b.seq - a.seq);
+    return { handle, inode: inodeOf(await handle.stat()), size, head: newest };
   }
 
   async #roomy(opened: Opened): Promise<Opened> {
@@ -152,4 +187,15 @@ class FileAudit implements AuditSink {
     const own = files.filter((file) => file.startsWith(name) && /^\d{16}$/.test(file.slice(name.length)));
     return own.sort().map((file) => join(dirname(this.#path), file));
   }
+}
+
+function inodeOf({ dev, ino }: { readonly dev: number; readonly ino: number }): string {
+  return `${dev} ${ino}`;
+}
+
+/** What a line holds. One that says the same in another form, such as a name twice, was not written by us. */
+function storedIn(line: string, last: AuditHead): StoredEntry {
+  const entry = readAuditLine(line);
+  if (entry === undefined) return { chain: last.chain, seq: last.seq + 1, hash: "", text: line, seal: undefined };
+  return lineOf(entry) === `${line}\n` ? entry : { ...entry, text: line };
 }
