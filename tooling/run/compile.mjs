@@ -39,8 +39,10 @@ for (const entry of readdirSync(outDir, { recursive: true, withFileTypes: true }
 
 async function bundle() {
   const { build } = await import("esbuild");
-  const { exports, bin = {} } = JSON.parse(readFileSync("package.json", "utf8"));
-  const outputs = [...Object.values(exports).flatMap((entry) => entry.default ?? []), ...Object.values(bin)];
+  const { exports, imports = {}, bin = {} } = JSON.parse(readFileSync("package.json", "utf8"));
+  const modules = Object.values(exports).flatMap((entry) => entry.default ?? []);
+  // `imports` names the programs of worker threads.
+  const outputs = [...modules, ...Object.values(imports), ...Object.values(bin)];
   const { metafile } = await build({
     entryPoints: outputs.map((output) => output.replace(/^\.\/dist\//, "src/").replace(/\.js$/, ".ts")),
     outdir: "dist",

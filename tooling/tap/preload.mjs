@@ -7,6 +7,8 @@ import { readdirSync, readlinkSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { relative } from "node:path";
 import timers from "node:timers";
+import "./quick-imports.mjs";
+import { inSources } from "./sources.mjs";
 
 // tap follows every promise from its birth to its collection, to name the case that an uncaught error belongs to. That
 // was a third of the CPU of files with many promises. Without it such an error ends the file, which fails with it.
@@ -49,7 +51,8 @@ process.once("beforeExit", () => {
 process.on("exit", () => {
   const left = leftOpen();
   if (left.length === 0) return;
-  console.error(`LEFT OPEN at the end of ${relative(process.cwd(), process.argv[1] ?? "")}:\n  ${left.join("\n  ")}`);
+  const name = relative(process.cwd(), process.argv[1] ?? "");
+  console.error(inSources(`LEFT OPEN at the end of ${name}:\n  ${left.join("\n  ")}`));
   process.exitCode ||= 1;
 });
 

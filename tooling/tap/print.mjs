@@ -1,3 +1,5 @@
+import { inSources } from "./sources.mjs";
+
 const SIGNS = { passed: "  ok     ", failed: "  FAILED ", skipped: "  skipped" };
 
 /** One line for a case, without the file's name. */
@@ -15,7 +17,7 @@ export function failureBlock({ path, result }) {
     lines.push(indented(`found:  ${JSON.stringify(found)}\nwanted: ${JSON.stringify(wanted)}`));
   }
   if (Object.keys(rest).length > 0) lines.push(indented(JSON.stringify(rest, undefined, 2)));
-  return `${lines.join("\n")}\n`;
+  return `${inSources(lines.join("\n"))}\n`;
 }
 
 function indented(text) {

@@ -41,7 +41,7 @@ export async function runFiles(directory, files, { env, onCase, onFile }) {
 
 function command(directory, file, extra) {
   const preload = join(import.meta.dirname, "preload.mjs");
-  const node = [process.execPath, "--enable-source-maps", `--import=${preload}`, file];
+  const node = [process.execPath, `--import=${preload}`, file];
   // A search by night takes as much longer as it tries more.
   const seconds = TIMEOUT_S * Math.max(1, Number(process.env.STEWARD_EFFORT ?? 1));
   // New clusters of Postgres are copies of the first one.

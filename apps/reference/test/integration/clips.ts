@@ -10,6 +10,9 @@ import { inPackage } from "../../src/folders.ts";
 import { server } from "../../src/server.ts";
 import { environment } from "../../src/settings.ts";
 
+/** Starts take as long as their users', less what some versions of Node lose in one library. */
+const quickImports = import.meta.resolve("tap/quick-imports");
+
 /** A folder that goes when the test ends. */
 export class Folder implements AsyncDisposable {
   readonly path: string;
@@ -84,7 +87,7 @@ export class ClipsProcess implements AsyncDisposable {
   constructor(env: Readonly<Record<string, string>>, program = "dist/main.js") {
     // The loader of the test runner would slow it down, and servers of the outside are not meant here.
     const { NODE_OPTIONS: _loader, DATABASE_URL: _database, REDIS_URL: _redis, ...outer } = process.env;
-    const child = spawn(process.execPath, [inPackage(program)], {
+    const child = spawn(process.execPath, [`--import=${quickImports}`, inPackage(program)], {
       env: { ...outer, PORT: "0", ...env },
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],

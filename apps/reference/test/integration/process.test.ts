@@ -66,22 +66,17 @@ t.test(
     t.strictSame(await (await fetch(change, { method: "PUT", headers })).json(), { level: "debug", forMs: 60_000 });
     t.match(clips.output, /"event":"level","from":"info","to":"debug"/);
     t.equal((await fetch(`${url}/log-level`, { headers })).status, 404, "callers of the API have no such route");
-    clips.ctrlC();
-    t.strictSame(await clips.ended, { code: 0, signal: null });
+    await t.test("and Ctrl-C at a terminal, which npm doubles, drains and ends everything", async (t) => {
+      t.strictSame(await titles(url), ["before SIGTERM"], "rows outlive a restart");
+      const servers = await serversOf(clips.pid);
+      clips.ctrlC();
+      clips.kill("SIGINT");
+      t.strictSame(await clips.ended, { code: 0, signal: null });
+      t.strictSame(await alive(servers), []);
+      t.strictSame(await leftovers(folder), []);
+    });
   },
 );
-
-t.test("Ctrl-C at a terminal, which npm doubles, drains and ends everything", async (t) => {
-  await using clips = new ClipsProcess(data);
-  const url = await clips.ready();
-  t.strictSame(await titles(url), ["before SIGTERM"], "rows outlive a restart");
-  const servers = await serversOf(clips.pid);
-  clips.ctrlC();
-  clips.kill("SIGINT");
-  t.strictSame(await clips.ended, { code: 0, signal: null });
-  t.strictSame(await alive(servers), []);
-  t.strictSame(await leftovers(folder), []);
-});
 
 t.test("after kill -9 the next start works and keeps the rows, and a second one beside it uses them", async (t) => {
   {

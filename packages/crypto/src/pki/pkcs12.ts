@@ -101,7 +101,7 @@ function checkPassphrase(passphrase: unknown, least: number): void {
 
 function inThread(workerData: Pkcs12Task, signal: AbortSignal): Promise<Pkcs12Answer> {
   const resourceLimits = { maxOldGenerationSizeMb: MEGABYTES };
-  const worker = new Worker(new URL("./pkcs12-thread.js", import.meta.url), { workerData, resourceLimits });
+  const worker = new Worker(new URL(import.meta.resolve("#pkcs12-thread")), { workerData, resourceLimits });
   const end = (): void => void worker.terminate();
   signal.addEventListener("abort", end, { once: true });
   return new Promise<Pkcs12Answer>((resolve, reject) => {

@@ -65,7 +65,7 @@ class Thread {
   #count = 0;
 
   constructor(onEnd: () => void) {
-    this.#worker = new Worker(new URL("./thread.js", import.meta.url));
+    this.#worker = new Worker(new URL(import.meta.resolve("#hashing-thread")));
     this.#worker.unref();
     this.#worker.on("message", (answer: WorkerAnswer) => this.#answer(answer));
     this.#worker.on("error", (error) => this.#fail(error));
