@@ -12,7 +12,7 @@ export {
 } from "./channels.ts";
 export type { ApplyChange } from "./definition/spec.ts";
 export { brand, CORE_CODES, describeError, notForUsers } from "./errors.ts";
-export { Exposures, isLoopback, type Exposure } from "./network/exposure.ts";
+export { Exposures, isHostAmong, isLoopback, type Exposure } from "./network/exposure.ts";
 export { claimDatabase, environmentMismatch, environmentSchema, inEnvironment } from "./environment.ts";
 export { GuardedUse } from "./guard/guarded-use.ts";
 export { callRules } from "./guard/options.ts";

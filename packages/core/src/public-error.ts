@@ -23,6 +23,7 @@ interface Status {
     | "DEADLINE_EXCEEDED"
     | "CANCELLED"
     | "UNAUTHENTICATED"
+    | "PERMISSION_DENIED"
     | "INVALID_ARGUMENT";
   readonly message: string;
 }
@@ -40,6 +41,7 @@ const STATUSES: Readonly<Record<string, Status>> = {
   SESSION_LIMIT: unavailable,
   RATE_LIMITED: { http: 429, grpc: "RESOURCE_EXHAUSTED", message: "too many requests; please try again later" },
   AUTH_TOKEN_INVALID: { http: 401, grpc: "UNAUTHENTICATED", message: "the access token is not valid" },
+  AUTH_FORBIDDEN: { http: 403, grpc: "PERMISSION_DENIED", message: "not enough permissions" },
   AUTH_CREDENTIALS_INVALID: {
     http: 401,
     grpc: "UNAUTHENTICATED",
@@ -61,6 +63,7 @@ const FINAL: ReadonlySet<string> = new Set([
   "INTERNAL",
   "CALL_ABORTED",
   "AUTH_TOKEN_INVALID",
+  "AUTH_FORBIDDEN",
   "AUTH_CREDENTIALS_INVALID",
   "AUTH_PASSWORD_REFUSED",
 ]);
@@ -94,12 +97,12 @@ export function publicError(error: unknown): PublicError {
   return { code: shown, message, retryable: !FINAL.has(shown), retryAfterMs };
 }
 
-/** Status of an HTTP answer for an error: 503 where a part is not available, 401, 422, 429, 504, 499, else 500. */
+/** Status of an HTTP answer for an error: 503 where a part is not available, 401, 403, 422, 429, 504, 499, else 500. */
 export function httpStatusOf(error: unknown): number {
   return statusOfError(error).http;
 }
 
-/** Name of the gRPC status for an error: `UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `UNAUTHENTICATED`, `INVALID_ARGUMENT`, else `INTERNAL`. */
+/** Name of the gRPC status for an error: `UNAVAILABLE`, `RESOURCE_EXHAUSTED`, `DEADLINE_EXCEEDED`, `CANCELLED`, `UNAUTHENTICATED`, `PERMISSION_DENIED`, `INVALID_ARGUMENT`, else `INTERNAL`. */
 export function grpcStatusOf(error: unknown): Status["grpc"] {
   return statusOfError(error).grpc;
 }

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import t from "tap";
-import { Exposures, isLoopback } from "../src/driver.ts";
+import { Exposures, isHostAmong, isLoopback } from "../src/driver.ts";
 import { CHANNELS, grpcStatusOf, httpStatusOf, publicError, StewardError, type ExposureEvent } from "../src/index.ts";
 
 t.test("the public part of an error is its code with a fixed sentence, or what its author marked as public", (t) => {
@@ -11,6 +11,7 @@ t.test("the public part of an error is its code with a fixed sentence, or what i
     [new StewardError("DEADLINE_EXCEEDED", "pg-3"), "DEADLINE_EXCEEDED", 504, "DEADLINE_EXCEEDED"],
     [new StewardError("CALL_ABORTED", "pg-3"), "CALL_ABORTED", 499, "CANCELLED"],
     [new StewardError("AUTH_CREDENTIALS_INVALID", "pg-3"), "AUTH_CREDENTIALS_INVALID", 401, "UNAUTHENTICATED"],
+    [new StewardError("AUTH_FORBIDDEN", "pg-3"), "AUTH_FORBIDDEN", 403, "PERMISSION_DENIED"],
     [new StewardError("AUTH_RATE_LIMITED", "pg-3"), "AUTH_RATE_LIMITED", 429, "RESOURCE_EXHAUSTED"],
     [new StewardError("AUTH_PASSWORD_REFUSED", "pg-3"), "AUTH_PASSWORD_REFUSED", 422, "INVALID_ARGUMENT"],
     [new StewardError("X_FAILED", "pg-3", { retryable: true }), "RESOURCE_UNAVAILABLE", 503, "UNAVAILABLE"],
@@ -29,6 +30,22 @@ t.test("the public part of an error is its code with a fixed sentence, or what i
     retryAfterMs: Number.NaN,
   });
   t.same(publicError(marked), { code: "VIDEO_GONE", message: "it is gone", retryable: false, retryAfterMs: undefined });
+  t.end();
+});
+
+t.test("a host header is among names, this machine and addresses, or it is another's", (t) => {
+  for (const host of ["api.example", "API.example:80", "localhost:3000", "10.0.0.7", "[2001:db8::1]:80", "0x7f.1"])
+    t.ok(isHostAmong(host, ["api.example"]), host);
+  for (const host of [
+    undefined,
+    "",
+    "evil.example",
+    "api.example.evil.example",
+    "localhost.evil.example",
+    "a.localhost",
+  ])
+    t.notOk(isHostAmong(host, ["api.example"]), String(host));
+  t.notOk(isHostAmong("api.example", []));
   t.end();
 });
 

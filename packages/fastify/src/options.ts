@@ -19,6 +19,7 @@ import {
 import type { FastifyRequest } from "fastify";
 import {
   formShape,
+  hostsRule,
   problemShape,
   requestIdRule,
   type FormOptions,
@@ -58,6 +59,11 @@ export interface StewardSettings {
   readonly accessLog?: AccessLogOptions | false;
   /** `http.server.*` among the metrics of `app.steward`: requests that run, and how long each took. Default on. */
   readonly requestMetrics?: boolean;
+  /**
+   * Hosts that the app answers for besides this machine and addresses, without ports, such as `api.example`: a request
+   * for another one is 421, so that no page on the web reaches it under a name of its own (DNS rebinding). Default: any.
+   */
+  readonly hosts?: readonly string[] | undefined;
   /** How errors are answered. `false`: as Fastify does. */
   readonly errors?: ProblemOptions | false;
   /**
@@ -119,6 +125,7 @@ export const pluginShape: Shape<Registration> = shape<Registration>(
     requestId: requestIdRule(),
     accessLog: literalOr(false, accessLog),
     requestMetrics: flag(),
+    hosts: hostsRule(),
     errors: literalOr(false, problemShape),
     notFound: flag(),
     session: func(),

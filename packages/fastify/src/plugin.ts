@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastif
 import plugin from "fastify-plugin";
 import {
   closeWithConnection,
+  misdirected,
   problemSchema,
   RequestEvents,
   requestIdFrom,
@@ -79,6 +80,7 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   app.decorateRequest(lifeKey, null);
   if (dependencies !== undefined) depend(app, dependencies as {}); // checked by the route that gets them
   if (requestId !== false) echoRequestId(app, requestId);
+  if (options.hosts !== undefined) refuseOtherHosts(app, options.hosts);
   if (options.accessLog !== false) accessLog(app, options.accessLog ?? {}, metrics?.path ?? METRICS_PATH);
   if (errors !== false) app.setErrorHandler(errorHandler(errors));
   if (options.notFound ?? errors !== false) answerUnknown(app);
@@ -178,6 +180,11 @@ function optionsOf(app: object): { readonly trustProxy?: unknown } {
     if (key !== undefined) return (one as Record<symbol, { readonly trustProxy?: unknown }>)[key] ?? {}; // it has it, the line above says
   }
   return {};
+}
+
+/** No hook has read anything of the body yet. */
+function refuseOtherHosts(app: FastifyInstance, hosts: readonly string[]): void {
+  app.addHook("onRequest", (request, _reply, done) => done(misdirected(request, hosts)));
 }
 
 function echoRequestId(app: FastifyInstance, header: string): void {

@@ -69,7 +69,9 @@ export { perRequest } from "./route/per-request.ts";
 export type { Provided } from "./route/request-inputs.ts";
 export { rootOf } from "./route/root.ts";
 export { Route, type AppContext, type RouteOptions } from "./route/route.ts";
+export type { SessionEnding } from "./life/session-ending.ts";
 export { sessionCookie, type SessionKey } from "./route/session-key.ts";
+export { boundSession } from "./security/bound-session.ts";
 export { strictQuery } from "./route/strict-query.ts";
 export { RequestEvents } from "./trace/request-events.ts";
 export { Schemes, securityOf } from "./security/document.ts";
@@ -86,6 +88,8 @@ export {
   type SessionKeeper,
 } from "./security/cookie-session.ts";
 export { csrf, type CsrfOptions } from "./security/csrf.ts";
-export { principal, type AuthenticatorLike } from "./security/principal.ts";
+export { hostsRule, misdirected } from "./security/host.ts";
+export { permitted, type AccessLike, type PermittedOptions } from "./security/permitted.ts";
+export { principal, type AuthenticatorLike, type PrincipalOptions } from "./security/principal.ts";
 export { recent, type Proven, type RecentOptions } from "./security/recent.ts";
 export { security, type Granting } from "./security/security.ts";

@@ -116,6 +116,19 @@ const SETTINGS: readonly Wrong[] = [
   { enabled: "no" },
 ];
 
+/** `permitted` of a server package, for an object. */
+const permittedBy = (permitted: (...given: readonly unknown[]) => unknown): Entry => ({
+  call: (options) => {
+    const me = resource("me", {
+      lifetime: "request",
+      start: () => ({ subject: "ada", scopes: new Set(["x"]), session: undefined }),
+    });
+    const access = { permissions: new Set(["x"]), policies: {}, can: () => true };
+    return permitted(me, access, "x", { object: me, ...(options as object) });
+  },
+  wrong: [{ as: 401 }, { object: 1 }],
+});
+
 /** A driver: its definition, and its manager with options and with a context. */
 const driver = (define: (name: string, options: never) => unknown, valid: Wrong, wrong: readonly Wrong[]): Entry => ({
   call: (options) => started(define("driver", { ...valid, ...(options as object) } as never)),
@@ -304,7 +317,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     takes: {},
     none: [
       "anything assertShape brand breakerSchema callRules certNeedsKey checkOptions checkShape countSchema defineDriver",
-      "describeError eitherSchema flag func funcOr functionSchema givenSchema hasMethods isFunction isLoopback listOf",
+      "describeError eitherSchema flag func funcOr functionSchema givenSchema hasMethods isFunction isHostAmong isLoopback listOf",
       "literalOr maskUrl sqlKeyword tablesOnce claimDatabase environmentMismatch environmentSchema inEnvironment milliseconds msSchema nearest notForUsers oneOf parseOptions pemSchema",
       "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled requestsAreHeard recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
       "aborted backendsAtWork backoffMs bearerCheck clientNetwork withJitter connectTls describeConnectError reconnectSchema tlsFor tlsSchema tlsSettingsSchema SilenceWatch",
@@ -631,7 +644,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       roles: {
         call: (options: object) => auth.roles({ a: ["x"] }, options),
-        wrong: [{ permissions: ["*"] }, { permissions: 1 }],
+        wrong: [{ permissions: ["*"] }, { permissions: 1 }, { policies: { x: 1 } }],
       },
       memorySessions: {
         call: (options: object) => auth.memorySessions(options),
@@ -815,8 +828,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       principal: {
         call: (options: object) => plugin.principal(authenticator, options),
-        wrong: [{ name: "" }, { autoError: 1 }],
+        wrong: [{ name: "" }, { autoError: 1 }, { session: {} }],
       },
+      permitted: permittedBy(plugin.permitted as never),
       rateLimit: {
         call: (options: object) => plugin.rateLimit(limited, "api", { by: plugin.by.address, ...options }),
         wrong: [{ by: {} }, { cost: 0 }, { cost: Number.NaN }, { legacyHeaders: 1 }],
@@ -857,7 +871,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       ...idempotencyStores,
     },
     none: [
-      "InvalidInput events Scopes SocketError depend parametrised perRequest security sessionCookie uuid7 withInputs",
+      "InvalidInput boundSession events Scopes SocketError depend parametrised perRequest security sessionCookie uuid7 withInputs",
     ],
   },
   "@steward/express": {
@@ -886,8 +900,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       principal: {
         call: (options: object) => expressPackage.principal(authenticator, options),
-        wrong: [{ name: "" }, { autoError: 1 }],
+        wrong: [{ name: "" }, { autoError: 1 }, { session: {} }],
       },
+      permitted: permittedBy(expressPackage.permitted as never),
       rateLimit: {
         call: (options: object) =>
           expressPackage.rateLimit(limited, "api", { by: expressPackage.by.address, ...options }),
@@ -910,7 +925,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       HttpError: httpError,
       stream: streamed,
     },
-    none: ["InvalidInput Scopes events parametrised perRequest problems security sessionCookie"],
+    none: ["InvalidInput Scopes boundSession events parametrised perRequest problems security sessionCookie"],
   },
   "@steward/hono": {
     module: honoPackage,
@@ -937,8 +952,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       principal: {
         call: (options: object) => honoPackage.principal(authenticator, options),
-        wrong: [{ name: "" }, { autoError: 1 }],
+        wrong: [{ name: "" }, { autoError: 1 }, { session: {} }],
       },
+      permitted: permittedBy(honoPackage.permitted as never),
       rateLimit: {
         call: (options: object) => honoPackage.rateLimit(limited, "api", { by: honoPackage.by.address, ...options }),
         wrong: [{ by: {} }, { cost: 0 }, { legacyHeaders: 1 }],
@@ -960,7 +976,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       HttpError: httpError,
       stream: streamed,
     },
-    none: ["InvalidInput Scopes events parametrised perRequest security sessionCookie"],
+    none: ["InvalidInput Scopes boundSession events parametrised perRequest security sessionCookie"],
   },
   "@steward/nest": {
     module: nestPackage,
@@ -987,8 +1003,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       principal: {
         call: (options: object) => nestPackage.principal(authenticator, options),
-        wrong: [{ name: "" }, { autoError: 1 }],
+        wrong: [{ name: "" }, { autoError: 1 }, { session: {} }],
       },
+      permitted: permittedBy(nestPackage.permitted as never),
       rateLimit: {
         call: (options: object) => nestPackage.rateLimit(limited, "api", { by: nestPackage.by.address, ...options }),
         wrong: [{ by: {} }, { cost: 0 }, { legacyHeaders: 1 }],
@@ -1006,7 +1023,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       HttpError: httpError,
       stream: streamed,
     },
-    none: ["InvalidInput Scopes StewardLife events parametrised perRequest security sessionCookie token"],
+    none: ["InvalidInput Scopes StewardLife boundSession events parametrised perRequest security sessionCookie token"],
   },
   "@steward/server": {
     module: server,
@@ -1030,8 +1047,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
       principal: {
         call: (options: object) => server.principal(authenticator, options),
-        wrong: [{ name: "" }, { autoError: 1 }],
+        wrong: [{ name: "" }, { autoError: 1 }, { session: {} }],
       },
+      permitted: permittedBy(server.permitted as never),
       rateLimit: {
         call: (options: object) => server.rateLimit(limited, "api", { by: server.by.address, ...options }),
         wrong: [{ by: {} }, { cost: 0 }, { cost: Number.NaN }, { legacyHeaders: 1 }],
@@ -1045,8 +1063,8 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [
-      "allNeeds closeWithConnection discardStream ConnectionRoom InvalidInput RequestLife RequestEvents RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo bodyOf",
-      "clientStatusOf describe events formShape idempotencyShape jsonSchemaOf loggable parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
+      "allNeeds boundSession closeWithConnection discardStream ConnectionRoom InvalidInput RequestLife RequestEvents RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo bodyOf",
+      "clientStatusOf describe events formShape hostsRule idempotencyShape jsonSchemaOf loggable misdirected parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
       "requestIdRule requestShare rootOf security securityOf serverError sessionCookie strictQuery textOf unauthenticated urlencodedFields urlMask uuid7",
     ],
   },

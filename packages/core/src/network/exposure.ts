@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from "node:net";
+import { isIP, isIPv4, isIPv6 } from "node:net";
 import { publishExposure } from "../channels.ts";
 
 /** A credential that travels where others on the network could take it. */
@@ -47,6 +47,16 @@ export function isLoopback(host: string): boolean {
   if (isIPv4(name)) return name.startsWith("127.");
   if (isIPv6(name)) return isLoopbackV6(name);
   return name === "localhost";
+}
+
+/**
+ * Whether a `host` header names this machine, an address, or one of `names`. A page of another site can make a name of its
+ * own lead here, and then reads what it asks for; an address or `localhost` it cannot.
+ */
+export function isHostAmong(header: string | undefined, names: readonly string[]): boolean {
+  if (header === undefined || !URL.canParse(`http://${header}`)) return false;
+  const { hostname } = new URL(`http://${header}`);
+  return names.includes(hostname) || isLoopback(hostname) || isIP(hostname.replace(/^\[(.*)\]$/, "$1")) !== 0;
 }
 
 function isLoopbackV6(address: string): boolean {

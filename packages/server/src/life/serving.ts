@@ -3,13 +3,21 @@ import type { Server } from "node:net";
 import type { Container, RunningContainer } from "@steward/container";
 import type { FrameworkScope } from "@steward/container/framework";
 import type { AnyDefinition, Needs } from "@steward/core/container";
-import { runWithContext, systemClock, type Binding, type MetricSample, type RequestContext } from "@steward/core";
+import {
+  runWithContext,
+  systemClock,
+  type Binding,
+  type Definition,
+  type MetricSample,
+  type RequestContext,
+} from "@steward/core";
 import { publishUnhandled } from "@steward/core/driver";
 import { connectionRoomOfProcess } from "../connections/connection-cap.ts";
 import { serverError } from "../errors.ts";
 import type { BackgroundStats, Task } from "./background.ts";
 import type { RequestLog } from "./exchange.ts";
 import { loggable } from "../log/loggable.ts";
+import { endingOf, type SessionEnding } from "./session-ending.ts";
 import { within } from "./within.ts";
 
 /** Numbers of what goes on between requests and the container. */
@@ -50,6 +58,8 @@ export class Serving {
   #failed = 0;
   #lost = 0;
   #refused = 0;
+  #endsOf: RunningContainer | undefined;
+  #ignoreEnds: (() => void) | undefined;
   #refusalLogged = Number.NEGATIVE_INFINITY;
 
   constructor(source: RunningSource, log: RequestLog, stallTimeoutMs = 60_000) {
@@ -93,6 +103,20 @@ export class Serving {
     if (typeof this.#source === "function") return;
     const { container, inputs } = this.#source;
     this.#running = await (container.withRoots(roots) as Container).start(inputs as readonly []); // the plugin's options have checked the inputs
+  }
+
+  /** Ends the container's sessions when those end that their key belongs to, where it belongs to such. */
+  endSessionsWith(key: object | undefined): void {
+    const { running } = this;
+    const ending = endingOf(key);
+    if (running === undefined || ending === undefined || this.#endsOf === running) return;
+    this.#endsOf = running;
+    this.#ignoreEnds?.();
+    this.#ignoreEnds = running
+      .get(ending as never as Definition<SessionEnding, "application", never>)
+      .onEnded(({ sessions }) => {
+        for (const id of sessions) this.track(running.session(id).end(), "the end of a session");
+      });
   }
 
   /** Runs what comes after a response: with the request's id and trace, and without its deadline or its signal, which are over. */
@@ -176,6 +200,7 @@ export class Serving {
     const naming = setTimeout(() => this.#nameOpen(), Math.min(NAMING_MS, timeoutMs / 2));
     await this.#settle(requestShare(timeoutMs)).finally(() => clearTimeout(naming));
     this.#reportLost();
+    this.#ignoreEnds?.();
     const running = this.#running;
     this.#running = undefined;
     if (typeof this.#source === "function") return;

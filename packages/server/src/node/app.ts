@@ -16,6 +16,7 @@ import { describe } from "../route/describe.ts";
 import { allNeeds, type HandlerSpec } from "../route/handler-spec.ts";
 import { Route, type AppContext } from "../route/route.ts";
 import { strictQuery } from "../route/strict-query.ts";
+import { misdirected } from "../security/host.ts";
 import { RequestEvents } from "../trace/request-events.ts";
 import { malformedPath } from "./adapter/refusal.ts";
 import { readBody } from "./body.ts";
@@ -58,6 +59,7 @@ export class NodeApp implements MetricsSource, LifeHost {
   readonly #idOf: (incoming: IncomingMessage) => string;
   readonly #metrics: RequestMetrics<NodeExchange> | undefined;
   readonly #events = new RequestEvents<NodeExchange>({ route, failure });
+  readonly #hosts: readonly string[] | undefined;
   readonly #health: HealthEndpoints | undefined;
   readonly #routes: Route[] = [];
   #isClosing = false;
@@ -91,6 +93,7 @@ export class NodeApp implements MetricsSource, LifeHost {
       trustsEverybody,
     };
     this.#strict = strict;
+    this.#hosts = settings.hosts;
     this.idHeader = requestId;
     this.#idOf = requestId === false ? () => uuid7() : requestIdFrom(requestId);
     this.#metrics = settings.requestMetrics === false ? undefined : new RequestMetrics({ route, failure });
@@ -169,8 +172,9 @@ export class NodeApp implements MetricsSource, LifeHost {
     });
   }
 
-  /** Answers a health path. `false` for any other path, and where the app has none. */
+  /** Answers a health path. `false` for any other path, where the app has none, and where a request is refused. */
   answerHealth({ incoming, response }: NodeExchange, url: string = incoming.url ?? "/"): boolean {
+    if (misdirected(incoming, this.#hosts) !== undefined) return false;
     const found = this.#health?.(incoming.method ?? "GET", url, incoming.headers);
     if (found === undefined) return false;
     response.statusCode = found.status;
@@ -179,9 +183,12 @@ export class NodeApp implements MetricsSource, LifeHost {
     return true;
   }
 
-  /** The error of a request that no route is asked for: its path is none, or it has come over a kept connection while the app closes. */
+  /**
+   * The error of a request that no route is asked for: it is for a host of others, its path is none, or it has come over a
+   * kept connection while the app closes.
+   */
   refusal({ incoming }: NodeExchange, url: string = incoming.url ?? "/"): Error | undefined {
-    if (!this.#isClosing) return malformedPath(url);
+    if (!this.#isClosing) return misdirected(incoming, this.#hosts) ?? malformedPath(url);
     return new StewardError("RESOURCE_UNAVAILABLE", "the server closes", { retryable: true, retryAfterMs: 1_000 });
   }
 

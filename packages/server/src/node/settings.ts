@@ -20,6 +20,7 @@ import type { RunningSource } from "../life/serving.ts";
 import { problemShape, requestIdRule } from "../options.ts";
 import type { ProblemOptions } from "../problem/problem.ts";
 import type { SessionKey } from "../route/session-key.ts";
+import { hostsRule } from "../security/host.ts";
 
 /** Where requests and their failures are logged; a logger of pino is one. */
 export interface NodeLog extends RequestLog {
@@ -102,6 +103,11 @@ export interface NodeSettings<Request = HttpRequest> {
   readonly forms?: FormOptions | false;
   /** Header of request ids, read and echoed. Default `x-request-id`; `false` echoes none. */
   readonly requestId?: string | false;
+  /**
+   * Hosts that the server answers for besides this machine and addresses, without ports, such as `api.example`: a request
+   * for another one is 421, so that no page on the web reaches it under a name of its own (DNS rebinding). Default: any.
+   */
+  readonly hosts?: readonly string[] | undefined;
   /** How clients learn of errors. */
   readonly errors?: ProblemOptions;
   /** Which session a request belongs to, such as `sessionCookie("sid")`; without it, routes cannot need what belongs to sessions. */
@@ -126,6 +132,7 @@ export function settingRules(): RulesOf<NodeSettings> {
     maxBodyBytes: wholeNumber(1),
     forms: literalOr(false, formShape),
     requestId: requestIdRule(),
+    hosts: hostsRule(),
     errors: problemShape,
     session: func(),
     strictQuery: flag(),

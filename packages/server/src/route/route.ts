@@ -96,6 +96,7 @@ export class Route {
         "ROUTE_INVALID",
         `a route needs "${prepared.ofSession}", which belongs to a session: say which session a request belongs to, such as \`session: sessionCookie("sid")\` among the options of the app`,
       );
+    if (prepared.ofSession !== undefined) this.#app.serving.endSessionsWith(this.#app.sessionKey);
     if (prepared.ofSession !== undefined && this.#options.cacheResponse?.shared === true)
       throw serverError(
         "ROUTE_INVALID",

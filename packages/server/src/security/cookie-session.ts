@@ -1,12 +1,23 @@
 import { resource, setActor, type Definition, type Principal } from "@steward/core";
 import { isDefinition } from "@steward/core/container";
-import { assertShape, flag, isLoopback, oneOf, recognised, shape, type Shape } from "@steward/core/driver";
+import {
+  assertShape,
+  flag,
+  isLoopback,
+  literalOr,
+  oneOf,
+  recognised,
+  shape,
+  type Rule,
+  type Shape,
+} from "@steward/core/driver";
 import { serverError, unauthenticated } from "../errors.ts";
 import { cookiesOf } from "../inputs/read.ts";
 import type { HttpRequest } from "../life/exchange.ts";
 import { schemeShape, type SchemeOptions } from "../options.ts";
 import { request, responseHeaders, type ResponseHeaders } from "../route/request-inputs.ts";
 import { withScheme } from "../route/source.ts";
+import type { Scheme } from "./scheme.ts";
 import { csrfTokenOf } from "./csrf.ts";
 import { hostOf } from "./host.ts";
 
@@ -21,7 +32,8 @@ export interface BegunCookie {
 /** What keeps sessions: `auth.sessions` of `@steward/auth`, or your own. */
 export interface SessionKeeper<P extends Principal = Principal> {
   begin(to: never): Promise<BegunCookie>;
-  signIn(as: never): Promise<BegunCookie>;
+  /** `device`, where it gives one, is kept in a cookie of its own, and is given back at the next sign-in. */
+  signIn(as: never): Promise<BegunCookie & { readonly device?: string | undefined }>;
   find(
     value: string,
   ): Promise<{ readonly principal: P; readonly fields: Readonly<Record<string, string>> } | undefined>;
@@ -35,14 +47,17 @@ export interface CookieSessionOptions {
   readonly name?: string | undefined;
   /** `Strict` also keeps it back where a link leads here from another site. Default `Lax`. */
   readonly sameSite?: "Lax" | "Strict" | undefined;
-  /** `false`: without `Secure` and `__Host-`, for plain HTTP on this machine, and refused elsewhere. Default `true`. */
-  readonly secure?: boolean | undefined;
+  /**
+   * `false`: without `Secure` and `__Host-`, for plain HTTP on this machine, and refused elsewhere. `"elsewhere"`: without
+   * them where a request is for this machine, such as `http://localhost:3000`. Default `true`.
+   */
+  readonly secure?: boolean | "elsewhere" | undefined;
 }
 
 const sessionShape: Shape<CookieSessionOptions> = shape<CookieSessionOptions>(() => ({
   name: recognised((value) => typeof value === "string" && /^[\w-]{1,64}$/.test(value), "1 to 64 of A-Z a-z 0-9 _ -"),
   sameSite: oneOf("Lax", "Strict"),
-  secure: flag(),
+  secure: literalOr("elsewhere", flag()),
 }));
 
 /** Who a keeper's sessions are of. */
@@ -69,7 +84,13 @@ export interface CookieSession<K extends SessionKeeper = SessionKeeper> {
   end(): Promise<void>;
 }
 
-const NAMES = new WeakMap<object, string>();
+/** The names that the cookie of a session may have, the usual one first. */
+const NAMES = new WeakMap<object, readonly string[]>();
+
+/** The names that the cookie of what `cookieSession` gave may have. */
+export function cookieNamesOf(session: object): readonly string[] {
+  return NAMES.get(session) ?? [];
+}
 
 /**
  * The session that a request's cookie names: a need of routes that sign in, sign out, or keep something in it. The cookie
@@ -90,51 +111,67 @@ const NAMES = new WeakMap<object, string>();
  * console.log(session.lifetime); // => request
  * ```
  */
-export function cookieSession<K extends SessionKeeper>(
-  auth: Definition<{ readonly sessions: K }, "application" | "process", never>,
+export function cookieSession<K extends SessionKeeper, A extends string>(
+  auth: Definition<{ readonly sessions: K }, "application" | "process", A>,
   options: CookieSessionOptions = {},
-): Definition<CookieSession<K>, "request", "request:request" | "request:responseHeaders"> {
+): Definition<CookieSession<K>, "request", A | "request:request" | "request:responseHeaders"> {
   assertShape("cookieSession", recognised(isDefinition, "a definition, such as authentication(...)"), auth);
   assertShape("cookieSession", sessionShape, options);
   const { name = "session", sameSite = "Lax", secure = true } = options;
-  const cookie = { name: secure ? `__Host-${name}` : name, sameSite, secure };
   const definition = resource("cookie session", {
     lifetime: "request",
     needs: { auth, request, responseHeaders },
     start: async ({ auth, request, responseHeaders }): Promise<CookieSession<K>> => {
-      if (!secure) assertLocal(request);
-      const value = cookiesOf(request)[cookie.name];
+      const isSecure = isSecureFor(secure, request);
+      const cookie = { name: isSecure ? `__Host-${name}` : name, sameSite, isSecure };
+      const cookies = cookiesOf(request);
+      const value = cookies[cookie.name];
       const found = value === undefined ? undefined : await auth.sessions.find(value);
       if (found !== undefined) setActor(found.principal.subject);
-      return new RequestSession(auth.sessions, responseHeaders, cookie, value, found) as unknown as CookieSession<K>; // its methods give what those of the keeper give
+      const shown = { value, device: cookies[deviceOf(cookie)], found };
+      return new RequestSession(auth.sessions, responseHeaders, cookie, shown) as unknown as CookieSession<K>; // its methods give what those of the keeper give
     },
   });
-  NAMES.set(definition, cookie.name);
+  const names = secure === true ? [`__Host-${name}`] : secure === false ? [name] : [`__Host-${name}`, name];
+  NAMES.set(definition, names);
   return definition;
 }
 
-interface Cookie extends Required<Pick<CookieSessionOptions, "sameSite" | "secure">> {
+interface Cookie {
   readonly name: string;
+  readonly sameSite: "Lax" | "Strict";
+  readonly isSecure: boolean;
+}
+
+/** What a request has shown. */
+interface Shown {
+  readonly value: string | undefined;
+  /** The mark of a device on which somebody has signed in before. */
+  readonly device: string | undefined;
+  readonly found: Awaited<ReturnType<SessionKeeper["find"]>>;
+}
+
+const DEVICE_SECONDS = 365 * 86_400;
+
+/** Name of the cookie that keeps the mark of a device. */
+function deviceOf({ name }: Pick<Cookie, "name">): string {
+  return `${name}-device`;
 }
 
 class RequestSession implements CookieSession {
   readonly #keeper: SessionKeeper;
   readonly #headers: ResponseHeaders;
   readonly #cookie: Cookie;
+  readonly #device: string | undefined;
   #value: string | undefined;
   #who: Principal | null;
   readonly fields: Readonly<Record<string, string>>;
 
-  constructor(
-    keeper: SessionKeeper,
-    headers: ResponseHeaders,
-    cookie: Cookie,
-    value: string | undefined,
-    found: Awaited<ReturnType<SessionKeeper["find"]>>,
-  ) {
+  constructor(keeper: SessionKeeper, headers: ResponseHeaders, cookie: Cookie, { value, device, found }: Shown) {
     this.#keeper = keeper;
     this.#headers = headers;
     this.#cookie = cookie;
+    this.#device = device;
     this.#value = value;
     this.#who = found?.principal ?? null;
     this.fields = found?.fields ?? {};
@@ -148,8 +185,12 @@ class RequestSession implements CookieSession {
     return this.#who === null || this.#value === undefined ? undefined : csrfTokenOf(this.#value);
   }
 
-  async signIn(as: object): Promise<BegunCookie> {
-    return this.#begun(await this.#keeper.signIn({ ...as, replaces: this.#value } as never)); // the keeper checks it
+  async signIn(as: object): Promise<Awaited<ReturnType<SessionKeeper["signIn"]>>> {
+    const device = this.#device === undefined ? {} : { device: this.#device };
+    const begun = await this.#keeper.signIn({ ...device, ...as, replaces: this.#value } as never); // the keeper checks it
+    if (begun.device !== undefined && begun.device !== this.#device)
+      this.#send(deviceOf(this.#cookie), begun.device, DEVICE_SECONDS);
+    return this.#begun(begun);
   }
 
   async begin(to: object): Promise<BegunCookie> {
@@ -175,11 +216,15 @@ class RequestSession implements CookieSession {
   }
 
   #set(value: string, seconds: number): void {
-    const { name, sameSite, secure } = this.#cookie;
     this.#value = value === "" ? undefined : value;
-    const parts = [`${name}=${value}`, "Path=/", `Max-Age=${seconds}`, "HttpOnly", `SameSite=${sameSite}`];
-    this.#headers.append("set-cookie", [...parts, ...(secure ? ["Secure"] : [])].join("; "));
+    this.#send(this.#cookie.name, value, seconds);
     this.#headers.set("cache-control", "no-store");
+  }
+
+  #send(name: string, value: string, seconds: number): void {
+    const { sameSite, isSecure } = this.#cookie;
+    const parts = [`${name}=${value}`, "Path=/", `Max-Age=${seconds}`, "HttpOnly", `SameSite=${sameSite}`];
+    this.#headers.append("set-cookie", [...parts, ...(isSecure ? ["Secure"] : [])].join("; "));
   }
 }
 
@@ -193,11 +238,7 @@ export function sessionPrincipal<K extends SessionKeeper, O extends string, cons
   session: Definition<CookieSession<K>, "request", O>,
   options: Pick<SchemeOptions<Auto>, "name" | "autoError" | "description"> = {},
 ): Definition<Auto extends false ? PrincipalOf<K> | null : PrincipalOf<K>, "request", O> {
-  assertShape(
-    "sessionPrincipal",
-    recognised((value) => NAMES.has(value as object), "what cookieSession gives"),
-    session,
-  );
+  assertShape("sessionPrincipal", cookieSessionRule, session);
   assertShape("sessionPrincipal", schemeShape(), options);
   const { name = "session", autoError = true, description } = options;
   const definition = resource(name, {
@@ -208,18 +249,34 @@ export function sessionPrincipal<K extends SessionKeeper, O extends string, cons
       return session.who;
     },
   });
-  const document = { type: "apiKey", in: "cookie", name: NAMES.get(session) ?? "" } as const;
-  const whole = description === undefined ? document : { ...document, description };
-  return withScheme(definition as never, { name, required: autoError, missingStatus: 401, document: whole }) as never; // `autoError` says whether it may be null
+  const scheme = sessionScheme(session, name, autoError);
+  const document = description === undefined ? scheme.document : { ...scheme.document, description };
+  return withScheme(definition as never, { ...scheme, document }) as never; // `autoError` says whether it may be null
+}
+
+/** Whether something is what `cookieSession` gives. */
+export const cookieSessionRule: Rule = recognised((value) => NAMES.has(value as object), "what cookieSession gives");
+
+/** How a session stands in an OpenAPI document. */
+export function sessionScheme(session: object, name: string, required: boolean): Scheme {
+  return {
+    name,
+    required,
+    missingStatus: 401,
+    document: { type: "apiKey", in: "cookie", name: cookieNamesOf(session)[0] ?? "" },
+  };
 }
 
 /** A cookie without `Secure` is for this machine. */
-function assertLocal(incoming: HttpRequest): void {
+function isSecureFor(secure: boolean | "elsewhere", incoming: HttpRequest): boolean {
+  if (secure === true) return true;
   const host = hostOf(incoming);
   const name = URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : "";
-  if (!isLoopback(name))
+  if (isLoopback(name)) return false;
+  if (secure === false)
     throw serverError(
       "ROUTE_INVALID",
       `cookieSession has secure: false, which is for this machine alone, and not for ${host}`,
     );
+  return true;
 }

@@ -10,7 +10,7 @@ export class Schemes {
 
   /** Adds the schemes that a route demands. @throws {ROUTE_INVALID} when two different schemes have one name. */
   add(demands: readonly Demand[]): void {
-    for (const { scheme } of demands) {
+    for (const scheme of demands.flatMap(({ scheme: one }) => (one.or === undefined ? [one] : [one, one.or]))) {
       const known = this.#byName.get(scheme.name);
       if (known !== undefined && JSON.stringify(known.document) !== JSON.stringify(scheme.document)) {
         throw serverError(
@@ -35,7 +35,9 @@ export function securityOf(demands: readonly Demand[]): Requirement[] | undefine
   const all = [...byName.values()];
   const must = all.filter(({ scheme }) => scheme.required);
   const may = all.filter(({ scheme }) => !scheme.required);
-  return choicesOf(may).map((chosen) => requirementOf([...must, ...chosen]));
+  return choicesOf(may)
+    .flatMap((chosen) => alternativesOf([...must, ...chosen]))
+    .map(requirementOf);
 }
 
 function merged(demands: readonly Demand[]): Map<string, Demand> {
@@ -50,6 +52,18 @@ function merged(demands: readonly Demand[]): Map<string, Demand> {
     );
   }
   return byName;
+}
+
+/** The same demands with each of what may be shown for them. */
+function alternativesOf(demands: readonly Demand[]): (readonly Demand[])[] {
+  return demands.reduce<(readonly Demand[])[]>(
+    (found, demand) => {
+      const { or } = demand.scheme;
+      const ways = or === undefined ? [demand] : [demand, { ...demand, scheme: or }];
+      return ways.flatMap((way) => found.map((chosen) => [...chosen, way]));
+    },
+    [[]],
+  );
 }
 
 function requirementOf(demands: readonly Demand[]): Requirement {

@@ -39,7 +39,7 @@ export function recent<P extends Proven | null, O extends string>(
 ): Definition<NonNullable<P>, "request", O> {
   assertShape("recent", recentShape, options);
   const { withinMs } = options;
-  const challenge = `Session error="insufficient_user_authentication", max_age="${Math.floor(withinMs / 1_000)}"`;
+  const challenge = `Bearer error="insufficient_user_authentication", max_age="${Math.floor(withinMs / 1_000)}"`;
   const definition = resource("recent sign-in", {
     lifetime: "request",
     needs: { me },

@@ -7,6 +7,8 @@ export interface Scheme {
   /** Status of the answer to a request without credentials. */
   readonly missingStatus: number;
   readonly document: SchemeDocument;
+  /** What may be shown in its place. */
+  readonly or?: Scheme | undefined;
 }
 
 /** A security scheme object of OpenAPI. */

@@ -25,6 +25,8 @@ export interface SuiteSettings {
   readonly stallTimeoutMs: number;
   /** Longest body, in bytes. */
   readonly maxBodyBytes: number;
+  /** Hosts that it answers for; any by default. */
+  readonly hosts?: readonly string[];
 }
 
 /** A server that listens. */
@@ -62,7 +64,7 @@ export interface ServerAdapter {
   /** `security` of the package. */
   readonly security: (definition: never, scopes: readonly string[]) => Need;
   /** `principal` of the package. */
-  readonly principal: (auth: never, options: { readonly name: string }) => AnyDefinition;
+  readonly principal: (auth: never, options: { readonly name?: string; readonly session?: never }) => AnyDefinition;
   /** `cookieSession` of the package. */
   readonly cookieSession: (auth: never) => AnyDefinition;
   /** `sessionPrincipal` of the package. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "@steward/core";
-import { TimeoutReached, withTimeout } from "@steward/core/driver";
+import { isHostAmong, TimeoutReached, withTimeout } from "@steward/core/driver";
 import { WebSocketServer } from "ws";
 import { refuse, type Gate } from "./upgrades.ts";
 import type { WebSocketHubSettings } from "./options.ts";
@@ -127,7 +127,8 @@ export class Entrance<User> implements Gate {
   /** Pages say where they come from; other programs have no origin. */
   #isWelcome({ headers, socket }: IncomingMessage): boolean {
     const { origin, host } = headers;
-    const { origins } = this.#settings;
+    const { origins, hosts } = this.#settings;
+    if (hosts !== undefined && !isHostAmong(host, hosts)) return false;
     if (origin === undefined) return true;
     if (origins !== undefined) return origins.includes("*") || origins.includes(origin);
     return origin === `${schemeOf(headers, socket)}://${host}`;
@@ -135,6 +136,8 @@ export class Entrance<User> implements Gate {
 
   #stranger({ headers }: IncomingMessage): Error {
     const { origin, host } = headers;
+    const { hosts } = this.#settings;
+    if (hosts !== undefined && !isHostAmong(host, hosts)) return new Error(`${host} is none of the option hosts`);
     const fix =
       this.#settings.origins === undefined ? "; behind a proxy that ends TLS, let it set x-forwarded-proto" : "";
     return new Error(`a page of ${origin} is no page of ${host}: name its origin in the option origins${fix}`);

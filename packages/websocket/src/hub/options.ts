@@ -35,6 +35,11 @@ export interface WebSocketHubOptions<User = unknown> {
   readonly authenticateTimeoutMs?: number | undefined;
   /** Origins of pages that may connect, such as `https://app.example.com`, or `*` for all. Default: the host's own, by the same scheme. Programs send no origin. */
   readonly origins?: readonly string[] | undefined;
+  /**
+   * Hosts that the hub answers for besides this machine and addresses, without ports: as `hosts` of the server packages.
+   * Default: any.
+   */
+  readonly hosts?: readonly string[] | undefined;
   /** Subprotocols that are spoken; the first that is offered and listed here is taken. Default none. */
   readonly protocols?: readonly string[] | undefined;
   /** Answers calls; what it returns is the reply. Default: calls are refused. */
@@ -84,7 +89,7 @@ export interface WebSocketHubOptions<User = unknown> {
   readonly presenceMs?: number | undefined;
 }
 
-type Optional = "server" | "path" | "authenticate" | "origins" | "call" | "authorize" | "identify" | "pubSub";
+type Optional = "server" | "path" | "authenticate" | "origins" | "hosts" | "call" | "authorize" | "identify" | "pubSub";
 
 /** Options with their defaults. */
 export type WebSocketHubSettings<User = unknown> = {
@@ -110,6 +115,7 @@ export const webSocketHubSchema: OptionsSchema<WebSocketHubSettings> = v.pipe(
     authenticate: v.optional(functionSchema<Function_<"authenticate">>()),
     authenticateTimeoutMs: v.optional(duration, 5_000),
     origins: v.optional(v.array(v.string())),
+    hosts: v.optional(v.array(textSchema())),
     protocols: v.optional(v.array(v.string()), []),
     call: v.optional(functionSchema<Function_<"call">>()),
     authorize: v.optional(functionSchema<Function_<"authorize">>()),

@@ -7,6 +7,7 @@ import type { ServerCase, World } from "../world.ts";
 class Keeper {
   readonly subjects = new Map<string, string>();
   readonly replaced: (string | undefined)[] = [];
+  readonly devices: (string | undefined)[] = [];
   isAway = false;
   #count = 0;
 
@@ -16,7 +17,10 @@ class Keeper {
     this.subjects.set(`v${this.#count}`, subject);
     return { value: `v${this.#count}`, maxAgeMs: 3_600_000 };
   };
-  signIn = this.begin;
+  signIn = async (as: { readonly subject: string; readonly device?: string }) => {
+    this.devices.push(as.device);
+    return { ...(await this.begin(as)), device: as.device ?? "new" };
+  };
   find = async (value: string): Promise<{ principal: Principal; fields: Record<string, string> } | undefined> => {
     if (this.isAway) throw new StewardError("AUTH_STORE_UNAVAILABLE", "it is away", { retryable: true });
     const subject = this.subjects.get(value);
@@ -33,6 +37,7 @@ interface Session {
   readonly who: Principal | null;
   readonly csrfToken: string | undefined;
   begin(to: { readonly subject: string }): Promise<unknown>;
+  signIn(as: { readonly subject: string }): Promise<unknown>;
   end(): Promise<void>;
 }
 
@@ -125,6 +130,90 @@ export const sessionCases: readonly ServerCase[] = [
       assert.strictEqual(out.headers["set-cookie"], `__Host-session=; ${attributes.replace("3600", "0")}`);
       assert.strictEqual((await me("__Host-session=v2")).status, 401);
       await up.stop();
+    },
+  },
+  {
+    name: "knows who makes a request by a bearer or by a session, and keeps the mark of a device that signs in",
+    async run(world) {
+      const { adapter, assert } = world;
+      const keeper = new Keeper();
+      const authenticate = async ({ value }: { readonly value: string }): Promise<Principal> => {
+        if (value !== "good") throw new StewardError("AUTH_TOKEN_INVALID", "it is not valid");
+        return { subject: "bob", scopes: new Set(["read"]), session: undefined };
+      };
+      const auth = resource("auth", { start: () => ({ sessions: keeper, authenticate }) });
+      const session = adapter.cookieSession(auth as never);
+      const me = adapter.principal(auth as never, { session: session as never });
+      const signIn = ({ session }: { session: Session }) => session.signIn({ subject: "ada" }).then(() => "in");
+      const up = await world.up(
+        [
+          { method: "POST", path: "/in", needs: { session }, answer: signIn },
+          { method: "GET", path: "/me", needs: { me }, answer: ({ me }: { me: Principal }) => me.subject },
+          {
+            method: "GET",
+            path: "/read",
+            needs: { me: adapter.security(me as never, ["read"]) },
+            answer: () => "read",
+          },
+        ],
+        {},
+        [auth],
+      );
+      for (const device of ["", "; __Host-session-device=old"])
+        await up.ask("/in", { method: "POST", headers: { cookie: `a=1${device}` } });
+      assert.strictEqual(keeper.devices.join(), ",old");
+      const asked = async (path: string, headers: Ask["headers"] = {}): Promise<string> => {
+        const { status, text, headers: given } = await up.ask(path, { headers });
+        return status === 200 ? text : `${status} ${given["www-authenticate"] ?? ""}`;
+      };
+      const good = { authorization: "Bearer good" };
+      assert.strictEqual(await asked("/me"), "401 Bearer");
+      assert.strictEqual(await asked("/me", COOKIE), "ada");
+      assert.strictEqual(await asked("/me", good), "bob");
+      assert.strictEqual(await asked("/me", { ...good, ...COOKIE }), "bob");
+      assert.strictEqual(await asked("/me", { ...BEARER, ...COOKIE }), '401 Bearer error="invalid_token"');
+      assert.strictEqual(await asked("/me", { cookie: "__Host-session=v9" }), "401 Bearer");
+      assert.strictEqual(await asked("/read", good), "read");
+      assert.strictEqual((await asked("/read", COOKIE)).slice(0, 3), "403");
+      await up.stop();
+    },
+  },
+  {
+    name: "answers for its own hosts, for this machine and for addresses, and for no name that somebody has pointed here",
+    async run(world) {
+      const { adapter, assert } = world;
+      const body = adapter.from.body("body");
+      const answer = () => "secret";
+      const routes = [
+        { method: "GET", path: "/page", needs: {}, answer },
+        { method: "POST", path: "/page", needs: { body }, answer },
+      ] as const;
+      const up = await world.up(routes, { hosts: ["api.example"] });
+      const open = await world.up(routes);
+      const names = [
+        "evil.example",
+        "api.example.evil.example",
+        "localhost.evil.example",
+        "evil.example:80",
+        "[::1",
+        "",
+      ];
+      for (const host of names) {
+        for (const path of ["/page", "/livez", "/nowhere"]) {
+          const refused = await up.ask(path, { headers: { host } });
+          const isName = URL.canParse(`http://${host}`); // else a framework may refuse it by itself
+          assert.strictEqual(isName ? refused.status : refused.status >= 400, isName ? 421 : true, `${host} ${path}`);
+          assert.strictEqual(refused.text.includes("secret"), false);
+        }
+        if (URL.canParse(`http://${host}`))
+          assert.strictEqual((await open.ask("/page", { headers: { host } })).text, "secret");
+      }
+      const posted = await up.ask("/page", { method: "POST", headers: { host: "evil.example" }, body: "{" });
+      assert.strictEqual(posted.status, 421, "before its body is looked at");
+      for (const host of ["api.example", "API.example:8080", "localhost", "localhost:3000", "10.0.0.7:80", "[::1]:80"])
+        assert.strictEqual((await up.ask("/page", { headers: { host } })).text, "secret", host);
+      await up.stop();
+      await open.stop();
     },
   },
   {
