@@ -6,6 +6,7 @@ export const AUTH_CODES = {
   AUTH_CREDENTIALS_INVALID: "A sign-in is refused; why is in the event on the channel `auth`, and nowhere else.",
   AUTH_RATE_LIMITED: "There were too many attempts to sign in.",
   AUTH_PASSWORD_REFUSED: "A new password is too easy to guess; why is in the public message.",
+  AUTH_FORBIDDEN: "Somebody who is signed in may not do this, or not to that object.",
   AUTH_SUBJECT_INVALID: "A token was to be issued for what is no id of a user, or for scopes that are none.",
   AUTH_KEYS_UNAVAILABLE: "The keys that a token is verified with cannot be had now; nothing is known about the token.",
   AUTH_STORE_UNAVAILABLE: "A store did not answer, so nothing is known about the sign-in; it stays as good as it was.",
@@ -78,4 +79,9 @@ export function attemptsLimited(resource: string, policy: string, retryAfterMs: 
 /** The error of a new password that may not be one. */
 export function passwordRefused(resource: string, publicMessage: string): StewardError {
   return new StewardError("AUTH_PASSWORD_REFUSED", `${resource}: ${publicMessage}`, { resource, publicMessage });
+}
+
+/** The error of somebody who may not do something. */
+export function forbidden(resource: string, permission: string): StewardError {
+  return new StewardError("AUTH_FORBIDDEN", `${resource}: "${permission}" is not allowed here`, { resource });
 }

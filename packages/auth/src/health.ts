@@ -15,6 +15,8 @@ export interface AuthenticationStats {
   readonly signIns: Readonly<SignInCounts>;
   /** Calls of a store that failed or took too long. */
   readonly storeFailures: number;
+  /** Ends of sessions that could not be said to other instances. */
+  readonly busFailures: number;
 }
 
 /** What is counted by how it ended. */

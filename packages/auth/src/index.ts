@@ -9,6 +9,7 @@ export { authentication, AuthenticationManager } from "./manager.ts";
 export type { AuthenticationOptions, TrustedIssuer } from "./options.ts";
 export { SIGN_IN_POLICIES } from "./passwords/limits.ts";
 export type { PasswordOptions, PasswordUser, PasswordUsers, SignInLimiter } from "./passwords/options.ts";
+export type { Confirmed } from "./passwords/reset.ts";
 export type { CheckedUser, Credentials, Passwords, SignInCounts } from "./passwords/sign-in.ts";
 export { memorySessions, type MemorySessionsOptions } from "./sessions/cookies/memory-store.ts";
 export type { SessionsOptions } from "./sessions/cookies/options.ts";
@@ -20,6 +21,7 @@ export type {
   SessionIssuance,
   SessionSignIn,
 } from "./sessions/cookies/sessions.ts";
+export type { EndedSessions } from "./sessions/ends.ts";
 export { sqlSessions, type SqlSessionsOptions } from "./sessions/cookies/sql-store.ts";
 export type { CookieSessionStore, NewCookieSession, StoredCookieSession } from "./sessions/cookies/store.ts";
 export type { RefreshCounts } from "./sessions/refresh/families.ts";
@@ -36,6 +38,8 @@ export type { Issuance, IssuedToken } from "./tokens/issuance.ts";
 export {
   roles,
   type Access,
+  type ObjectFor,
+  type Policies,
   type PermissionOf,
   type RoleDefinitions,
   type RoleGrants,

@@ -7,6 +7,7 @@ import { PasswordSignIn } from "./passwords/sign-in.ts";
 import { Sessions } from "./sessions/cookies/sessions.ts";
 import { Families } from "./sessions/refresh/families.ts";
 import type { Users } from "./sessions/refresh/options.ts";
+import { SessionEnds, type EndedSessions } from "./sessions/ends.ts";
 import { StoreCalls } from "./sessions/store-calls.ts";
 import { AccessTokens } from "./tokens/access-tokens.ts";
 import { authenticationOf, type Authentication } from "./tokens/authentication.ts";
@@ -32,6 +33,7 @@ export class AuthenticationManager extends Manager<Authentication> {
   readonly #passwords: PasswordSignIn;
   readonly #sessions: Sessions;
   readonly #calls: StoreCalls;
+  readonly #ends: SessionEnds;
   #keyring: ApiKeyring | undefined;
 
   /** @throws {OPTIONS_INVALID} listing every option that is unknown or wrong. */
@@ -40,11 +42,18 @@ export class AuthenticationManager extends Manager<Authentication> {
     const checked = checkOptions(this.name, authenticationSchema, options);
     this.#tokens = new AccessTokens(this.name, this.clock, checked);
     this.#calls = new StoreCalls(this.name, this.clock, checked.timeoutMs);
-    this.#families = this.#familiesOf(checked);
     const { issuer } = checked;
+    this.#ends = new SessionEnds({
+      clock: this.clock,
+      issuer,
+      bus: checked.bus?.(),
+      forget: (ended) => this.#forget(ended),
+    });
+    this.#families = this.#familiesOf(checked);
     const basis = { resource: this.name, clock: this.clock, issuer, calls: this.#calls };
     this.#passwords = new PasswordSignIn({ ...basis, options: checked.passwords });
-    const sessions = { options: checked.sessions, passwords: this.#passwords, ...this.#activity(checked) };
+    const ended = (these: EndedSessions): void => this.#ends.say(these);
+    const sessions = { options: checked.sessions, passwords: this.#passwords, ended, ...this.#activity(checked) };
     this.#sessions = new Sessions({ ...basis, ...sessions });
     this.client = authenticationOf({
       ...basis,
@@ -52,6 +61,7 @@ export class AuthenticationManager extends Manager<Authentication> {
       families: this.#families,
       passwords: this.#passwords,
       sessions: this.#sessions,
+      ends: this.#ends,
       keyringOf: (checks) => (this.#keyring = this.#keyringOf(checked, checks)),
       keys: checked.keys(),
       issuers: Object.keys(checked.issuers),
@@ -71,7 +81,13 @@ export class AuthenticationManager extends Manager<Authentication> {
       mode: revocation,
       cacheMs: revocationCacheMs,
       calls: this.#calls,
+      ended: (these) => this.#ends.say(these),
     });
+  }
+
+  #forget(ended: EndedSessions | undefined): void {
+    this.#families?.forget(ended);
+    this.#keyring?.forget(ended);
   }
 
   #keyringOf(checked: CheckedOptions, checks: Pick<ApiKeyringParts, "ready" | "assertOurs">): ApiKeyring {
@@ -83,6 +99,7 @@ export class AuthenticationManager extends Manager<Authentication> {
       issuer,
       options: apiKeys,
       calls: this.#calls,
+      ended: (these) => this.#ends.say(these),
       ...this.#activity(checked),
     });
   }
@@ -109,6 +126,7 @@ export class AuthenticationManager extends Manager<Authentication> {
       refreshes: { ...this.#families?.counts },
       signIns: { ...this.#passwords.counts },
       storeFailures: this.#calls.failures,
+      busFailures: this.#ends.failures,
     });
   }
 
@@ -118,6 +136,7 @@ export class AuthenticationManager extends Manager<Authentication> {
 
   protected override async onStart(): Promise<void> {
     await this.#tokens.open();
+    this.#ends.open();
   }
 
   /** There is a key to sign with. */
@@ -125,10 +144,10 @@ export class AuthenticationManager extends Manager<Authentication> {
     await this.#tokens.probe();
   }
 
-  protected override onStop(): void {
+  protected override async onStop(): Promise<void> {
     this.#tokens.close();
-    this.#families?.forget();
-    this.#keyring?.forget();
+    this.#forget(undefined);
+    await this.#ends.close();
     this.#sessions.forget();
   }
 

@@ -1,4 +1,4 @@
-import type { TokenKeys } from "@steward/core";
+import type { PubSub, TokenKeys } from "@steward/core";
 import {
   countSchema,
   functionSchema,
@@ -68,6 +68,11 @@ export interface AuthenticationOptions {
   readonly revocation?: RevocationMode | undefined;
   /** How long a session that goes on is remembered, in ms. At most 60,000. Default 5,000. */
   readonly revocationCacheMs?: number | undefined;
+  /**
+   * Carries to other instances which sessions have ended: `redisPubSub(redis)` or `pubSub(db)`. Default: each finds it out
+   * by itself, at once for cookies, within `revocationCacheMs` for tokens; and `onEnded` is for this instance alone.
+   */
+  readonly bus?: PubSub | undefined;
   /** Longest wait for the keys of another issuer, and for a store, in ms. Default 2,000. */
   readonly timeoutMs?: number | undefined;
   /** What asks for the keys of other issuers. Default: the global `fetch`. */
@@ -124,6 +129,7 @@ const entries = {
   users: v.optional(portSchema<Users>("where users are, with `find(id)`", "find")),
   revocation: v.optional(v.picklist(["expiry", "checked", "strict"]), "checked"),
   revocationCacheMs: v.optional(msSchema(0, 60_000), 5_000),
+  bus: v.optional(portSchema<PubSub>("what redisPubSub(redis) or pubSub(db) gives", "publish", "subscribe")),
   timeoutMs: v.optional(msSchema(1, MAX_TIMER_MS), 2_000),
   fetch: v.optional(functionSchema<typeof fetch>("a function like fetch")),
 };
@@ -161,6 +167,7 @@ export interface CheckedOptions {
   readonly users?: (() => Users) | undefined;
   readonly revocation: RevocationMode;
   readonly revocationCacheMs: number;
+  readonly bus?: (() => PubSub) | undefined;
   readonly timeoutMs: number;
   readonly fetch?: typeof fetch | undefined;
 }

@@ -1,5 +1,5 @@
 import { webcrypto } from "node:crypto";
-import type { TokenKey, TokenKeys } from "@steward/core";
+import type { PubSub, TokenKey, TokenKeys } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import { SignJWT, type JWTHeaderParameters } from "jose";
 import {
@@ -176,4 +176,44 @@ export async function raw(key: webcrypto.CryptoKey, header: string, payload: str
   const text = `${Buffer.from(header).toString("base64url")}.${Buffer.from(payload).toString("base64url")}`;
   const signature = await webcrypto.subtle.sign("HMAC", key, Buffer.from(text));
   return `${text}.${Buffer.from(signature).toString("base64url")}`;
+}
+
+/** A broker in this process, which may be away. */
+export class TestBus implements PubSub {
+  readonly #listeners = new Map<string, Set<(message: string) => void>>();
+  readonly #gaps = new Set<() => void>();
+  #delivering: Promise<void> = Promise.resolve();
+  isAway = false;
+
+  /** Subscriptions. */
+  get size(): number {
+    return [...this.#listeners.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  publish: PubSub["publish"] = async (topic, message) => {
+    if (this.isAway) throw new Error("the broker is away");
+    const listeners = [...(this.#listeners.get(topic) ?? [])];
+    this.#delivering = this.#delivering.then(() => listeners.forEach((listener) => listener(message)));
+  };
+
+  subscribe: PubSub["subscribe"] = async (topic, listener) => {
+    if (this.isAway) throw new Error("the broker is away");
+    const listeners = this.#listeners.get(topic) ?? new Set();
+    this.#listeners.set(topic, listeners.add(listener));
+    return async () => void listeners.delete(listener);
+  };
+
+  onGap: NonNullable<PubSub["onGap"]> = (listener) => {
+    this.#gaps.add(listener);
+    return () => void this.#gaps.delete(listener);
+  };
+
+  gap(): void {
+    for (const listener of this.#gaps) listener();
+  }
+
+  /** What was published has arrived. */
+  idle(): Promise<void> {
+    return this.#delivering;
+  }
 }

@@ -4,5 +4,6 @@ import "./unit/refresh.ts";
 import "./unit/api-keys.ts";
 import "./unit/passwords.ts";
 import "./unit/sessions.ts";
+import "./unit/ends.ts";
 import "./unit/roles.ts";
 import "./unit/forgeries.ts";

@@ -1,51 +1,54 @@
-import type { Clock } from "@steward/core";
+import { assertShape, recognised, required } from "@steward/core/driver";
 import { tokenInvalid } from "../errors.ts";
 import { publisherOf } from "../tokens/events.ts";
-import type { StoreCalls } from "../sessions/store-calls.ts";
-import type { CheckedPasswords, PasswordUser } from "./options.ts";
+import type { CheckedPasswords } from "./options.ts";
+import { UserTokens, type UserTokensParts } from "./user-tokens.ts";
 
-/** How long a token is good, in ms. */
-const RESET_MS = 1_800_000;
-const TOKEN = /^pr_([A-Za-z0-9_-]{1,1400})\.([1-9]\d{0,15})\.([A-Za-z0-9_-]{22,200})$/;
+/** What a confirmation is about: such as an address of mail. */
+export interface Confirmed {
+  readonly subject: string;
+  readonly about: string;
+}
 
 /** What {@link PasswordReset} is made of. */
-export interface PasswordResetParts {
+export interface PasswordResetParts extends UserTokensParts {
   readonly resource: string;
-  readonly issuer: string;
-  readonly clock: Clock;
-  readonly calls: StoreCalls;
   /** The hash of a new password; rejects where it may not be one. */
   readonly hash: (password: string, names: readonly string[]) => Promise<string>;
   /** Ends all sessions of a user. */
   readonly endAll: (subject: string) => Promise<void>;
 }
 
-/**
- * Tokens with which somebody who has lost a password sets a new one. They are tags over the present hash, so the first
- * use of one, and any other change of the password, ends all that there are; no store holds them.
- */
+const aboutRule = /* @__PURE__ */ required(
+  recognised(
+    (value) => typeof value === "string" && value !== "" && value.length <= 320,
+    "what is confirmed: text of 1 to 320 characters, such as an address of mail",
+  ),
+);
+
+/** Tokens with which somebody who has lost a password sets a new one, or confirms an address. */
 export class PasswordReset {
   readonly #parts: PasswordResetParts;
+  readonly #resets: UserTokens;
+  readonly #confirmations: UserTokens;
 
   constructor(parts: PasswordResetParts) {
     this.#parts = parts;
+    this.#resets = new UserTokens(parts, "pr");
+    this.#confirmations = new UserTokens(parts, "pc");
   }
 
   /** A token for the user of that login; `undefined` for one who does not exist or is disabled. */
   async token(options: CheckedPasswords, login: string): Promise<string | undefined> {
-    const { calls, clock } = this.#parts;
-    const user = await calls.run("users", () => options.users().findByLogin(login));
-    if (user === undefined || user.isDisabled === true) return undefined;
-    const endsAt = Math.floor(clock.wallNow()) + RESET_MS;
-    const tag = await calls.run("keys", () => options.mac().sign(this.#messageOf(user, endsAt)));
-    return `pr_${encoded(user.id)}.${endsAt}.${Buffer.from(tag).toString("base64url")}`;
+    const user = await this.#parts.calls.run("users", () => options.users().findByLogin(login));
+    return user === undefined || user.isDisabled === true ? undefined : this.#resets.make(options, user);
   }
 
   /** Sets the password that a token is for, and ends all sessions of its user. */
   async use(options: CheckedPasswords, token: string, password: string): Promise<void> {
     const { resource, calls, endAll, hash } = this.#parts;
     const publish = publisherOf(resource);
-    const user = await this.#userOf(options, token);
+    const { user } = (await this.#resets.read(options, token)) ?? {};
     if (user === undefined) {
       publish("password-reset", undefined, "the token is not good");
       throw tokenInvalid(resource);
@@ -57,30 +60,27 @@ export class PasswordReset {
       publish("password-reset", user.id, "the password was changed meanwhile");
       throw tokenInvalid(resource);
     }
-    await endAll(user.id); // those that began with the old password since then
     publish("password-change", user.id);
+    // Those that began with the old password since then. The change stands, whatever becomes of them.
+    await endAll(user.id).catch(() => publish("revoke", user.id, "a session that began at that moment may go on"));
   }
 
-  async #userOf(options: CheckedPasswords, token: string): Promise<PasswordUser | undefined> {
-    const { calls, clock } = this.#parts;
-    const found = typeof token === "string" && token.length <= 1_700 ? TOKEN.exec(token) : null;
-    if (found === null) return undefined;
-    const [, id = "", ends = "", tag = ""] = found;
-    const endsAt = Number(ends);
-    if (endsAt <= clock.wallNow()) return undefined;
-    const user = await calls.run("users", () => options.users().find(Buffer.from(id, "base64url").toString()));
-    if (user === undefined || user.isDisabled === true || encoded(user.id) !== id) return undefined;
-    const { mac } = options;
-    const check = (): Promise<boolean> => mac().isValid(this.#messageOf(user, endsAt), Buffer.from(tag, "base64url"));
-    return (await calls.run("keys", check)) ? user : undefined;
+  /** A token that says that who has it has got what was sent there. */
+  async confirmationToken(options: CheckedPasswords, id: string, about: string): Promise<string | undefined> {
+    assertShape(`${this.#parts.resource} passwords.confirmationToken`, aboutRule, about);
+    const user = await this.#parts.calls.run("users", () => options.users().find(id));
+    return user === undefined || user.isDisabled === true ? undefined : this.#confirmations.make(options, user, about);
   }
 
-  /** The hash comes last: whatever is in it, two messages are never the same text. */
-  #messageOf({ id, passwordHash }: PasswordUser, endsAt: number): string {
-    return `steward password reset\n${encoded(id)}\n${endsAt}\n${encoded(this.#parts.issuer)}\n${passwordHash ?? ""}`;
+  /** What a token confirms. */
+  async confirm(options: CheckedPasswords, token: string): Promise<Confirmed> {
+    const { resource } = this.#parts;
+    const found = await this.#confirmations.read(options, token);
+    if (found === undefined) {
+      publisherOf(resource)("confirmation", undefined, "the token is not good");
+      throw tokenInvalid(resource);
+    }
+    publisherOf(resource)("confirmation", found.user.id);
+    return { subject: found.user.id, about: found.about };
   }
-}
-
-function encoded(text: string): string {
-  return Buffer.from(text).toString("base64url");
 }

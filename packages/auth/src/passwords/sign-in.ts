@@ -6,7 +6,7 @@ import type { StoreCalls } from "../sessions/store-calls.ts";
 import { knownDevice, markDevice } from "./device.ts";
 import { SignInLimits, type Attempt } from "./limits.ts";
 import type { CheckedPasswords, PasswordUser, PasswordUsers } from "./options.ts";
-import type { PasswordReset } from "./reset.ts";
+import type { Confirmed, PasswordReset } from "./reset.ts";
 import { folded, isPassword, problemOf } from "./policy.ts";
 
 /** What somebody signs in with. */
@@ -62,6 +62,16 @@ export interface Passwords {
    * @throws {AUTH_PASSWORD_REFUSED} when the password is too easy to guess; the token stays good.
    */
   reset(token: string, password: string): Promise<void>;
+  /**
+   * A token that is sent to an address which a user says is theirs, good for 30 minutes and until the password changes;
+   * `undefined` where there is no such user.
+   */
+  confirmationToken(id: string, about: string): Promise<string | undefined>;
+  /**
+   * Whose address is confirmed by the token. A second use says the same once more, so what comes of it is noted once.
+   * @throws {AUTH_TOKEN_INVALID} when the token is over, or is none: the same for all causes.
+   */
+  confirm(token: string): Promise<Confirmed>;
 }
 
 /** What {@link PasswordSignIn} is made of. */
@@ -231,6 +241,14 @@ export function passwordsOf(signIn: PasswordSignIn, reset: PasswordReset, ready:
     async reset(token: string, password: string) {
       ready();
       await reset.use(signIn.options, token, password);
+    },
+    async confirmationToken(id: string, about: string) {
+      ready();
+      return reset.confirmationToken(signIn.options, id, about);
+    },
+    async confirm(token: string) {
+      ready();
+      return reset.confirm(signIn.options, token);
     },
   });
 }

@@ -1,6 +1,6 @@
 import type { Principal } from "@steward/core";
-import { assertShape, listOf, recognised, shape, type Shape } from "@steward/core/driver";
-import { setupInvalid } from "../errors.ts";
+import { assertShape, func, listOf, recognised, recordOf, shape, type Shape } from "@steward/core/driver";
+import { forbidden, setupInvalid } from "../errors.ts";
 import { isScope } from "../tokens/access-token.ts";
 import { GrantedScopes } from "../tokens/granted.ts";
 
@@ -19,8 +19,22 @@ type Concrete<P> = P extends `${string}*` ? never : P extends string ? P : never
 /** The permissions that roles name, as literal types. */
 export type PermissionOf<D extends RoleDefinitions> = Concrete<{ [R in keyof D]: GrantsOf<D[R]> }[keyof D]>;
 
+/** Whether somebody who has a permission may use it on an object, such as on a video of their own; by permission. */
+export type Policies<Objects> = {
+  readonly [P in keyof Objects]: (who: WithRoles, object: Objects[P]) => boolean;
+};
+
+/** What has to be said beside a permission: the object, where there is a policy for it. */
+export type ObjectFor<Objects, P extends string> = [P] extends [never]
+  ? []
+  : P extends keyof Objects
+    ? [object: Objects[P]]
+    : [];
+
 /** More of what {@link roles} has to know. */
-export interface RolesOptions<Extra extends string = never> {
+export interface RolesOptions<Extra extends string = never, Objects = {}> {
+  /** Policies on objects, by the permission that they narrow: it then takes both, the permission and the policy. */
+  readonly policies?: Policies<Objects> | undefined;
   /** Permissions that no role names by themselves, such as those that only `*` grants. */
   readonly permissions?: readonly Extra[] | undefined;
 }
@@ -29,7 +43,7 @@ export interface RolesOptions<Extra extends string = never> {
 export type WithRoles<P extends Principal = Principal> = P & { readonly roles: ReadonlySet<string> };
 
 /** Who may do what. Everything that is not granted is denied. */
-export interface Access<R extends string, Permission extends string> {
+export interface Access<R extends string, Permission extends string, Objects = {}> {
   /** All permissions that there are. */
   readonly permissions: ReadonlySet<Permission>;
   /** What roles grant together; a role that is not defined grants nothing. */
@@ -39,8 +53,15 @@ export interface Access<R extends string, Permission extends string> {
    * its user may do, and never widens it. So `security(member, ["videos:write"])` asks for a permission.
    */
   principal<P extends Principal>(who: P, roles: Iterable<string>): WithRoles<P>;
-  /** Whether somebody may do it. */
-  can(who: WithRoles, permission: Permission): boolean;
+  /** The policies on objects. */
+  readonly policies: Policies<Objects>;
+  /** Whether somebody may do it; to that object, where there is a policy for the permission. */
+  can<P extends Permission>(who: WithRoles, permission: P, ...object: ObjectFor<Objects, P>): boolean;
+  /**
+   * Refuses somebody who may not do it.
+   * @throws {AUTH_FORBIDDEN} which servers answer with 403.
+   */
+  demand<P extends Permission>(who: WithRoles, permission: P, ...object: ObjectFor<Objects, P>): void;
   /** Whether somebody has a role; prefer to ask for a permission. */
   hasRole(who: WithRoles, role: R): boolean;
 }
@@ -62,6 +83,7 @@ const roleShape = /* @__PURE__ */ shape<Exclude<RoleGrants, readonly string[]>>(
   grants: listOf(grantRule),
 }));
 const optionsShape: Shape<RolesOptions<string>> = /* @__PURE__ */ shape<RolesOptions<string>>(() => ({
+  policies: recordOf(func()),
   permissions: listOf(permissionRule),
 }));
 
@@ -78,15 +100,19 @@ const optionsShape: Shape<RolesOptions<string>> = /* @__PURE__ */ shape<RolesOpt
  * console.log([...access.permissionsOf(["editor"])]); // => [ 'videos:read', 'videos:write' ]
  * ```
  */
-export function roles<const D extends RoleDefinitions, const Extra extends string = never>(
+export function roles<const D extends RoleDefinitions, const Extra extends string = never, Objects = {}>(
   definitions: D,
-  options: RolesOptions<Extra> = {},
-): Access<Extract<keyof D, string>, PermissionOf<D> | Extra> {
+  options: RolesOptions<Extra, Objects> = {},
+): Access<Extract<keyof D, string>, PermissionOf<D> | Extra, Objects> {
   assertShape("roles", optionsShape, options);
   for (const [name, role] of Object.entries(definitions)) assertRole(name, role);
   const grants = new Map(Object.keys(definitions).map((name) => [name, grantsOf(definitions, name, [])]));
   const named = [...grants.values()].flat().filter((grant) => PERMISSION.test(grant));
-  return accessOf(new Set([...named, ...(options.permissions ?? [])]), grants) as Access<never, never>; // the names are those of the definitions
+  const all = new Set([...named, ...(options.permissions ?? [])]);
+  const { policies = {} } = options;
+  const unknown = Object.keys(policies).find((permission) => !all.has(permission));
+  if (unknown !== undefined) throw setupInvalid("roles", `permissions with ${unknown}, which a policy names`);
+  return accessOf(all, grants, policies) as never; // the names are those of the definitions
 }
 
 function assertRole(name: string, role: RoleGrants): void {
@@ -104,8 +130,15 @@ function grantsOf(definitions: RoleDefinitions, name: string, above: readonly st
   return [...inherited, ...(role.grants ?? [])];
 }
 
-function accessOf(all: ReadonlySet<string>, grants: ReadonlyMap<string, readonly string[]>): Access<string, string> {
+function accessOf(
+  all: ReadonlySet<string>,
+  grants: ReadonlyMap<string, readonly string[]>,
+  policies: Policies<Record<string, never>>,
+): Access<string, string> {
+  const isGranted = (who: WithRoles, permission: string): boolean =>
+    all.has(permission) && access.permissionsOf(who.roles).has(permission) && who.scopes.has(permission);
   const access: Access<string, string> = {
+    policies: Object.freeze({ ...policies }),
     permissions: new GrantedScopes(all),
     permissionsOf(names) {
       const granted = [...names].flatMap((name) => grants.get(name) ?? []);
@@ -117,8 +150,16 @@ function accessOf(all: ReadonlySet<string>, grants: ReadonlyMap<string, readonly
       const scopes = [...access.permissionsOf(own)].filter((permission) => isCovered(permission, allowed));
       return Object.freeze({ ...who, roles: own, scopes: new GrantedScopes(scopes) });
     },
-    can: (who, permission) =>
-      all.has(permission) && access.permissionsOf(who.roles).has(permission) && who.scopes.has(permission),
+    can: (who, permission, ...given: readonly unknown[]) => {
+      if (!isGranted(who, permission)) return false;
+      const policy = Object.hasOwn(policies, permission) ? policies[permission] : undefined;
+      const [object] = given;
+      // An object that is not there is no one's.
+      return policy === undefined || (object !== undefined && object !== null && policy(who, object as never) === true);
+    },
+    demand: (who, permission, ...object) => {
+      if (!access.can(who, permission, ...object)) throw forbidden("roles", permission);
+    },
     hasRole: (who, role) => grants.has(role) && who.roles.has(role),
   };
   return Object.freeze(access);

@@ -38,7 +38,7 @@ export class UserRows {
       `create table if not exists ${this.#epochs} (subject text primary key, epoch bigint not null)`,
       `create table if not exists ${this.table} (id text primary key, seq bigint generated always as identity,
          subject text not null, epoch bigint not null, scopes text not null, agent text not null, ${columns},
-         ends_at timestamptz not null, absolute_until timestamptz not null)`,
+         began_at timestamptz not null default now(), ends_at timestamptz not null, absolute_until timestamptz not null)`,
       `create index if not exists ${index}_ends_at on ${this.table} (ends_at)`,
       `create index if not exists ${index}_subject on ${this.table} (subject, seq)`,
     ]);

@@ -12,24 +12,30 @@ export interface TokenPrincipal extends Principal {
   readonly issuedAtMs: number;
   /** When it ends, in ms since 1970. */
   readonly expiresAtMs: number;
-  /** When its user proved who it is, in ms since 1970: the beginning of a cookie's session. Tokens do not say it. */
+  /** When its user proved who it is, in ms since 1970: the beginning of its session. */
   readonly authenticatedAtMs?: number | undefined;
 }
 
 /** What a token has to say besides what jose compares. */
-export type Claims = JWTPayload & { readonly scope?: unknown; readonly scp?: unknown; readonly sid?: unknown };
+export type Claims = JWTPayload & {
+  readonly scope?: unknown;
+  readonly scp?: unknown;
+  readonly sid?: unknown;
+  readonly auth_time?: unknown;
+};
 
 const MAX_TEXT = 255;
 
 /** Who it is for; a sentence where a claim is not what it has to be. */
 export function principalOf(claims: Claims, prefix: string): TokenPrincipal | string {
-  const { iss, sub, jti, exp, iat, sid } = claims;
+  const { iss, sub, jti, exp, iat, sid, auth_time: provenAt } = claims;
   if (typeof iss !== "string") return "iss is missing";
   if (!isText(sub)) return "sub is no id";
   if (!isSeconds(exp) || !isSeconds(iat)) return "exp or iat is no time";
   if (iat > exp) return "it ends before it was issued";
   if (jti !== undefined && !isText(jti)) return "jti is no text";
   if (sid !== undefined && !isText(sid)) return "sid is no text";
+  if (provenAt !== undefined && !isSeconds(provenAt)) return "auth_time is no time";
   const scopes = scopesIn(claims);
   if (scopes === undefined) return "scope is no list of scopes";
   return Object.freeze({
@@ -40,6 +46,7 @@ export function principalOf(claims: Claims, prefix: string): TokenPrincipal | st
     tokenId: jti,
     issuedAtMs: iat * 1_000,
     expiresAtMs: exp * 1_000,
+    authenticatedAtMs: provenAt === undefined ? undefined : provenAt * 1_000,
   });
 }
 

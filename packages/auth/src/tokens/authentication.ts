@@ -1,11 +1,12 @@
 import type { webcrypto } from "node:crypto";
 import type { Authenticator, Clock, Credential, StewardError, TokenKeys } from "@steward/core";
-import { assertShape, listOf, recognised, required, shape, type Shape } from "@steward/core/driver";
+import { assertShape, func, listOf, recognised, required, shape, wholeNumber, type Shape } from "@steward/core/driver";
 import { subjectInvalid } from "../errors.ts";
 import type { ApiKeyring, ApiKeyringParts, ApiKeys } from "./keys/api-keys.ts";
 import { passwordsOf, type Passwords, type PasswordSignIn } from "../passwords/sign-in.ts";
 import { sessionsOf, type CookieSessions, type Sessions } from "../sessions/cookies/sessions.ts";
 import { PasswordReset } from "../passwords/reset.ts";
+import type { EndedSessions, SessionEnds } from "../sessions/ends.ts";
 import type { StoreCalls } from "../sessions/store-calls.ts";
 import type { Families } from "../sessions/refresh/families.ts";
 import { endAllOf, tokenPairsOf, type TokenPairs } from "../sessions/refresh/pairs.ts";
@@ -16,7 +17,8 @@ import type { Issuance, IssuedToken } from "./issuance.ts";
 /** Issues access tokens and finds out whose they are. Its methods need no `this`. */
 export interface Authentication extends Authenticator, TokenPairs {
   /**
-   * A signed access token (RFC 9068): `iss`, `aud`, `sub`, `iat`, `exp`, `jti`, and `scope` and `sid` where they are given.
+   * A signed access token (RFC 9068): `iss`, `aud`, `sub`, `iat`, `exp`, `jti`, and `scope`, `sid` and
+   * `auth_time` where they are given.
    * @throws {AUTH_SUBJECT_INVALID} when the subject is that of another issuer's user.
    * @throws {OPTIONS_INVALID} when something of it is unknown or wrong.
    */
@@ -35,6 +37,11 @@ export interface Authentication extends Authenticator, TokenPairs {
   readonly passwords: Passwords;
   /** Sessions of cookies. */
   readonly sessions: CookieSessions;
+  /**
+   * Calls a listener whenever sessions have ended, on this instance or, with the option `bus`, on another, until the returned
+   * function is called: to close sockets, say. Sessions that end by time, or because their user has too many, are not said.
+   */
+  onEnded(listener: (ended: EndedSessions) => void): () => void;
   /** The public keys, for a route such as `/.well-known/jwks.json`. Empty where only we can verify. */
   jwks(): Promise<{ readonly keys: readonly webcrypto.JsonWebKey[] }>;
 }
@@ -43,7 +50,10 @@ const issuanceShape: Shape<Issuance> = /* @__PURE__ */ shape<Issuance>(() => ({
   subject: required(recognised(isText, "text of 1 to 255 characters")),
   scopes: listOf(recognised(isScope, 'a scope: 1 to 200 visible ASCII characters except " and \\')),
   session: recognised(isText, "text of 1 to 255 characters"),
+  authenticatedAtMs: wholeNumber(0),
 }));
+
+const listenerRule = /* @__PURE__ */ required(func());
 
 /** What {@link authenticationOf} is made of. */
 export interface AuthenticationParts {
@@ -55,6 +65,7 @@ export interface AuthenticationParts {
   readonly families: Families | undefined;
   readonly passwords: PasswordSignIn;
   readonly sessions: Sessions;
+  readonly ends: SessionEnds;
   readonly keyringOf: (checks: Pick<ApiKeyringParts, "ready" | "assertOurs">) => ApiKeyring;
   readonly keys: TokenKeys;
   /** Names of the trusted issuers, with which subjects of their users begin. */
@@ -103,6 +114,10 @@ export function authenticationOf(parts: AuthenticationParts): Authentication {
     apiKeys: Object.freeze({ create: keyring.create, list: keyring.list, revoke: keyring.revoke }),
     passwords: passwordsOf(passwords, resetOf(parts), ready),
     sessions: sessionsOf(sessions, ready, assertOurs),
+    onEnded(listener) {
+      assertShape(`${resource} onEnded`, listenerRule, listener);
+      return parts.ends.listen(listener);
+    },
     async jwks() {
       ready();
       return keys.jwks();
@@ -140,13 +155,14 @@ async function verifiedBy(
 async function issuedBy(
   tokens: AccessTokens,
   nowMs: number,
-  { subject, scopes = [], session }: Issuance,
+  { subject, scopes = [], session, authenticatedAtMs }: Issuance,
 ): Promise<IssuedToken> {
   const list = [...new Set(scopes)].join(" ");
   const claims = {
     sub: subject,
     ...(list === "" ? {} : { scope: list }),
     ...(session === undefined ? {} : { sid: session }),
+    ...(authenticatedAtMs === undefined ? {} : { auth_time: Math.floor(authenticatedAtMs / 1_000) }),
   };
   const { token, expiresAtMs, lifeSeconds } = await tokens.sign(claims, nowMs);
   return { accessToken: token, expiresAtMs, expiresInSeconds: lifeSeconds };

@@ -6,6 +6,8 @@ export interface Issuance {
   readonly scopes?: readonly string[] | undefined;
   /** Id of the session that it belongs to. */
   readonly session?: string | undefined;
+  /** When its user last proved who it is, in ms since 1970, for `recent`. Default: the token does not say. */
+  readonly authenticatedAtMs?: number | undefined;
 }
 
 /** A new access token. */

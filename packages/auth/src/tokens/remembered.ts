@@ -31,6 +31,12 @@ export class Remembered<V extends {}> {
     };
   }
 
+  /** Finds one out anew. */
+  drop(key: string): void {
+    this.#generation++;
+    this.#kept?.delete(key);
+  }
+
   /** Finds everything out anew. */
   forget(): void {
     this.#generation++;

@@ -5,6 +5,7 @@ import { cryptoBackend } from "@steward/crypto";
 import { resource } from "@steward/core";
 import { RateLimiterManager } from "@steward/rate-limit";
 import {
+  boundSession,
   cookieSession,
   csrf,
   describe,
@@ -16,6 +17,7 @@ import {
   securityOf,
 } from "@steward/server";
 import { handler, serve } from "@steward/server/node";
+import { until } from "@steward/testing";
 import t from "tap";
 import {
   authentication,
@@ -27,7 +29,7 @@ import {
   type PasswordUser,
 } from "../../src/index.ts";
 import { signedIn, testAuthentication } from "../../src/testing.ts";
-import { HeldKeys } from "../make.ts";
+import { HeldKeys, TestBus } from "../make.ts";
 
 t.test("a route asks who it is, and for scopes: 401, 403 and 200", async (t) => {
   const auth = testAuthentication();
@@ -369,14 +371,70 @@ t.test("what is dangerous asks for a sign-in of a short time ago", async (t) => 
   await using running = await container([web, auth]).start();
   const { value } = await running.get(auth).sessions.begin({ subject: "ada" });
   const bearer = await signedIn(running.get(auth), { subject: "ada" });
+  const [now, early] = await Promise.all(
+    [0, 61_000].map((ms) => signedIn(running.get(auth), { subject: "ada", authenticatedAtMs: Date.now() - ms })),
+  );
   const ask = async (path: string, headers: Record<string, string> = {}): Promise<string> => {
     const { status, headers: given } = await fetch(running.get(web).url + path, { headers });
     return `${status} ${given.get("www-authenticate") ?? ""}`;
   };
-  const again = '401 Session error="insufficient_user_authentication", max_age="60"';
+  const again = '401 Bearer error="insufficient_user_authentication", max_age="60"';
   t.equal(await ask("/session", { cookie: `session=${value}` }), "200 ");
   t.equal(await ask("/session"), "401 Session");
   t.equal(await ask("/maybe"), "401 Session");
-  t.equal(await ask("/bearer", { ...bearer }), again, "a token does not say when");
+  t.equal(await ask("/bearer", { ...bearer }), again, "a token of no session does not say when");
+  t.equal(await ask("/bearer", { ...now }), "200 ");
+  t.equal(await ask("/bearer", { ...early }), again);
   t.equal(await ask("/old"), again);
+});
+
+t.test("what belongs to a session of a container ends with the session of a cookie, on every instance", async (t) => {
+  const options = { sessions: { store: memorySessions() }, bus: new TestBus() };
+  const released: string[] = [];
+  const instance = (name: string) => {
+    const auth = testAuthentication("auth", options);
+    const session = cookieSession(auth, { secure: "elsewhere" });
+    const cart = resource("cart", {
+      lifetime: "session",
+      async *start() {
+        try {
+          yield { seen: new Set<string>() };
+        } finally {
+          released.push(name);
+        }
+      },
+    });
+    const web = serve("web", {
+      listen: () => ({ port: 0 }),
+      session: boundSession(auth, session),
+      routes: [
+        {
+          method: "GET",
+          path: "/cart",
+          handler: handler({ cart, me: sessionPrincipal(session) }, ({ cart }) => cart.seen.add(name).size),
+        },
+        {
+          method: "POST",
+          path: "/out",
+          handler: handler({ session }, ({ session }) => session.end().then(() => "out")),
+        },
+      ],
+    });
+    return { auth, web, container: container([web, auth]) };
+  };
+  const [a, b] = [instance("a"), instance("b")];
+  await using first = await a.container.start();
+  await using second = await b.container.start();
+  const begin = async (subject: string) => `session=${(await first.get(a.auth).sessions.begin({ subject })).value}`;
+  const [ada, bob, eve] = [await begin("ada"), await begin("bob"), await begin("eve")];
+  const [here, there] = [first.get(a.web).url, second.get(b.web).url];
+  const look = async (url: string, cookie: string) => (await fetch(`${url}/cart`, { headers: { cookie } })).status;
+  for (const url of [here, there]) for (const cookie of [ada, bob, eve]) t.equal(await look(url, cookie), 200);
+  await fetch(`${here}/out`, { method: "POST", headers: { cookie: ada } });
+  await until(() => released.length === 2, "both have ended ada's");
+  t.strictSame([...released].sort(), ["a", "b"]);
+  await second.get(b.auth).logoutEverywhere("bob");
+  await until(() => released.length === 4, "both have ended bob's");
+  t.strictSame([await look(here, ada), await look(there, bob), await look(here, eve)], [401, 401, 200]);
+  t.equal(released.length, 4, "others go on");
 });

@@ -3,7 +3,14 @@ import { RateLimiterManager } from "@steward/rate-limit";
 import { failure, until, type FakeClock } from "@steward/testing";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import t from "tap";
-import { SIGN_IN_POLICIES, type Authentication, type PasswordOptions, type PasswordUser } from "../../src/index.ts";
+import {
+  memoryFamilies,
+  SIGN_IN_POLICIES,
+  type Authentication,
+  type PasswordOptions,
+  type PasswordUser,
+  type RefreshOptions,
+} from "../../src/index.ts";
 import { testTokenMac } from "../../src/testing.ts";
 import { at, instances } from "../make.ts";
 
@@ -60,14 +67,18 @@ interface Made {
   readonly stats: () => { readonly signIns: object };
 }
 
-async function make(t: Parameters<typeof instances>[0], options: Partial<PasswordOptions> = {}): Promise<Made> {
+async function make(
+  t: Parameters<typeof instances>[0],
+  options: Partial<PasswordOptions> = {},
+  refresh: Partial<RefreshOptions> = {},
+): Promise<Made> {
   const [users, hashing] = [new Users(), new Hashing()];
   users.add("ada", `$1$${RIGHT}`);
   const limiter = new RateLimiterManager({ policies: { ...SIGN_IN_POLICIES } });
   await limiter.start();
   t.teardown(() => limiter.stop());
   const password = { users, hashing, limiter: limiter.client, mac: testTokenMac(), ...options };
-  const { clients, all, clock } = await instances(t, 1, {}, { passwords: password });
+  const { clients, all, clock } = await instances(t, 1, refresh, { passwords: password });
   return { auth: at(clients, 0), users, hashing, clock, stats: () => at(all, 0).stats() };
 }
 
@@ -357,4 +368,54 @@ t.test("who has lost a password sets a new one, once and within 30 minutes, and 
   await clock.advance(1_800_000);
   await t.rejects(auth.passwords.reset(late, next), INVALID);
   t.equal((await auth.signIn(from("bob", next))).subject, "bob");
+});
+
+t.test("a password that was set is set, also where the store of sessions goes away at that moment", async (t) => {
+  const inner = memoryFamilies();
+  let isAway = false;
+  const raiseEpoch = async (subject: string): Promise<void> => {
+    if (isAway) throw new Error("it is away");
+    await inner.raiseEpoch(subject);
+  };
+  const { auth, users } = await make(t, {}, { store: { ...inner, raiseEpoch } });
+  const token = String(await auth.passwords.resetToken("ada"));
+  const save = users.savePasswordHash;
+  users.savePasswordHash = async (...given) => {
+    isAway = true;
+    return save(...given);
+  };
+  await auth.passwords.reset(token, "another long secret");
+  isAway = false;
+  t.equal((await auth.signIn(from("ada", "another long secret"))).subject, "ada");
+  isAway = true;
+  const next = String(await auth.passwords.resetToken("ada"));
+  await t.rejects(auth.passwords.reset(next, "a third long secret"), { code: "AUTH_STORE_UNAVAILABLE" });
+  isAway = false;
+  t.equal((await auth.signIn(from("ada", "another long secret"))).subject, "ada", "nothing was changed");
+});
+
+t.test("a confirmation says who has got what was sent to an address, for 30 minutes and one password", async (t) => {
+  const { auth, users, clock } = await make(t);
+  const token = String(await auth.passwords.confirmationToken("ada", "ada@example.com"));
+  t.equal(await auth.passwords.confirmationToken("nobody", "x"), undefined);
+  t.strictSame(await auth.passwords.confirm(token), { subject: "ada", about: "ada@example.com" });
+  const reset = String(await auth.passwords.resetToken("ada"));
+  const [head = "", about = "", ends = "", tag = ""] = token.split(".");
+  const INVALID = { code: "AUTH_TOKEN_INVALID" };
+  for (const forged of [
+    reset,
+    token.replace("pc_", "pr_"),
+    `${head}.${Buffer.from("eve@example.com").toString("base64url")}.${ends}.${tag}`,
+    `${head}.${ends}.${tag}`,
+    `${head}.${about}.${Number(ends) + 1}.${tag}`,
+    `${head}.${about}.${ends}.${tag}AAAA`,
+  ])
+    await t.rejects(auth.passwords.confirm(forged), INVALID, forged);
+  await t.rejects(auth.passwords.reset(token, "another long secret"), INVALID, "it sets no password");
+  await t.rejects(auth.passwords.confirmationToken("ada", ""), { code: "OPTIONS_INVALID" });
+  users.add("ada", "$1$another long secret");
+  await t.rejects(auth.passwords.confirm(token), INVALID);
+  const late = String(await auth.passwords.confirmationToken("ada", "ada@example.com"));
+  await clock.advance(1_800_000);
+  await t.rejects(auth.passwords.confirm(late), INVALID);
 });

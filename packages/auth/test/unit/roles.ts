@@ -46,6 +46,46 @@ t.test("what is allowed is what the roles grant and the credential allows", asyn
   t.throws(() => Object.assign(editor, { roles: new Set(["admin"]) }), TypeError);
 });
 
+t.test(
+  "a policy takes the permission and the object; one that no policy names takes the permission alone",
+  async (t) => {
+    interface Video {
+      readonly ownerId: string;
+    }
+    const owned = roles(
+      { editor: ["videos:read", "videos:delete"], admin: ["*"] },
+      { policies: { "videos:delete": (me, video: Video) => me.roles.has("admin") || video.ownerId === me.subject } },
+    );
+    const as = (scopes: string[], ...names: string[]) =>
+      owned.principal({ subject: "ada", scopes: new Set(scopes), session: undefined }, names);
+    const [own, other] = [{ ownerId: "ada" }, { ownerId: "bob" }];
+    const editor = as(["*"], "editor");
+    t.strictSame(
+      [own, other].map((video) => owned.can(editor, "videos:delete", video)),
+      [true, false],
+    );
+    t.strictSame(
+      [own, other].map((video) => owned.can(as(["*"], "admin"), "videos:delete", video)),
+      [true, true],
+    );
+    t.equal(owned.can(as(["videos:read"], "editor"), "videos:delete", own), false, "the credential narrows it");
+    t.equal(owned.can(as(["*"]), "videos:delete", own), false, "a policy grants nothing");
+    for (const nothing of [undefined, null])
+      t.equal(owned.can(as(["*"], "admin"), "videos:delete", nothing as never), false);
+    t.equal(owned.can(editor, "videos:read"), true);
+    // @ts-expect-error a permission with a policy wants its object
+    t.equal(owned.can(editor, "videos:delete"), false);
+    // @ts-expect-error and no other object
+    owned.can(editor, "videos:delete", { owner: "ada" });
+    owned.demand(editor, "videos:delete", own);
+    t.throws(() => owned.demand(editor, "videos:delete", other), { code: "AUTH_FORBIDDEN" });
+    const late = roles({ a: ["x"] }, { policies: { x: (async () => true) as never } });
+    const someone = late.principal({ subject: "ada", scopes: new Set(["*"]), session: undefined }, ["a"]);
+    t.equal(late.can(someone, "x", {} as never), false, "a promise is no yes");
+    t.throws(() => roles({ a: ["x"] }, { policies: { y: () => true } }), { code: "AUTH_SETUP_INVALID", message: /y/ });
+  },
+);
+
 t.test("roles that cannot be are refused where they are defined", async (t) => {
   t.throws(() => roles({ a: { extends: ["b"] } }), { code: "AUTH_SETUP_INVALID", message: /b/ });
   t.throws(() => roles({ a: { extends: ["toString"] } }), { code: "AUTH_SETUP_INVALID" });

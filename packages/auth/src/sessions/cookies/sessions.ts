@@ -7,6 +7,7 @@ import { isScope, isText, type TokenPrincipal } from "../../tokens/access-token.
 import { publisherOf, type Publish } from "../../tokens/events.ts";
 import { GrantedScopes } from "../../tokens/granted.ts";
 import { Remembered } from "../../tokens/remembered.ts";
+import type { EndedSessions } from "../ends.ts";
 import type { StoreCalls } from "../store-calls.ts";
 import type { CheckedSessions } from "./options.ts";
 import type { CookieSessionStore, StoredCookieSession } from "./store.ts";
@@ -86,6 +87,8 @@ export interface SessionsParts {
   readonly cacheMs: number;
   /** Whether the user may still sign in. */
   readonly isActive: (subject: string) => Promise<boolean>;
+  /** Says that sessions have ended. */
+  readonly ended: (ended: EndedSessions) => void;
 }
 
 const VALUE = /^cs_[A-Za-z0-9_-]{43}$/;
@@ -140,6 +143,8 @@ export class Sessions {
     const agent = userAgent.slice(0, MAX_AGENT).replaceAll("\0", "");
     const session = { id: idOf(value), subject, scopes: [...new Set(scopes)], userAgent: agent, ...bounds };
     if (!(await this.#ask((store) => store.create(session)))) throw credentialsInvalid(resource); // all have just ended
+    if (session.replaces !== undefined)
+      this.#parts.ended({ subject: undefined, sessions: [session.replaces], isAll: false });
     this.#publish("session-begin", subject);
     return { value, maxAgeMs: absoluteMs, subject };
   }
@@ -181,7 +186,9 @@ export class Sessions {
 
   async end(value: string): Promise<void> {
     if (!isValue(value)) return;
-    await this.#ask((store) => store.remove(idOf(value)));
+    const id = idOf(value);
+    await this.#ask((store) => store.remove(id));
+    this.#parts.ended({ subject: undefined, sessions: [id], isAll: false });
     this.#publish("sign-out", undefined);
   }
 
@@ -196,13 +203,16 @@ export class Sessions {
     const found = await this.#ask((store) => store.find(id));
     if (found?.subject !== subject) return false;
     await this.#ask((store) => store.remove(id));
+    this.#parts.ended({ subject, sessions: [id], isAll: false });
     this.#publish("revoke", subject);
     return true;
   }
 
   /** Ends all sessions of a user, and those that begin at this moment. */
   async endAll(subject: string): Promise<void> {
+    const known = await this.#ask((store) => store.list(subject));
     await this.#ask((store) => store.raiseEpoch(subject));
+    this.#parts.ended({ subject, sessions: known.map(({ id }) => id), isAll: true });
     this.#publish("revoke", subject);
   }
 

@@ -46,8 +46,7 @@ class SqlSessions implements CookieSessionStore {
   readonly #rows: UserRows;
 
   constructor(sql: SqlRunner, prefix: string) {
-    const columns = `fields jsonb not null default '{}', began_at timestamptz not null default now(),
-         used_at timestamptz not null default now()`;
+    const columns = `fields jsonb not null default '{}', used_at timestamptz not null default now()`;
     this.#rows = new UserRows(sql, prefix, "sessions", columns);
   }
 

@@ -3,6 +3,7 @@ import { refreshInvalid, tokenInvalid } from "../../errors.ts";
 import { publisherOf, type Publish } from "../../tokens/events.ts";
 import { Remembered } from "../../tokens/remembered.ts";
 import type { CheckedRefresh, RevocationMode, Users } from "./options.ts";
+import type { EndedSessions } from "../ends.ts";
 import type { StoreCalls } from "../store-calls.ts";
 import type { Family, FamilyStore } from "./store.ts";
 import { agentOf, isAuthentic, newFamilyId, readRefreshToken, writeRefreshToken } from "./token.ts";
@@ -27,12 +28,16 @@ export interface FamiliesParts {
   readonly mode: RevocationMode;
   readonly cacheMs: number;
   readonly calls: StoreCalls;
+  /** Says that sessions have ended; what is remembered of them is forgotten then. */
+  readonly ended: (ended: EndedSessions) => void;
 }
 
 /** A family with its present refresh token. */
 export interface Held extends Pick<Family, "subject" | "scopes"> {
   readonly id: string;
   readonly refreshToken: string;
+  /** When its user signed in, in ms since 1970. */
+  readonly beganAtMs: number;
   /** When it ends unless it is used, in ms since 1970. */
   readonly endsAtMs: number;
 }
@@ -70,7 +75,8 @@ export class Families {
     const refreshToken = await this.#write(id, 0);
     const family = { id, subject, scopes, agent: agentOf(userAgent), idleMs, absoluteMs, maxPerUser, epoch };
     if (!(await this.#ask(() => this.#store.create(family)))) return undefined;
-    return { id, subject, scopes, refreshToken, endsAtMs: clock.wallNow() + idleMs };
+    const beganAtMs = clock.wallNow();
+    return { id, subject, scopes, refreshToken, beganAtMs, endsAtMs: beganAtMs + idleMs };
   }
 
   /** The subject's epoch, in which a sign-in begins. */
@@ -109,13 +115,13 @@ export class Families {
     const found = await this.#ask(() => this.#store.rotate(id, next));
     if (found.outcome === "unknown") throw new NotUsed("refused", undefined, "its family has ended");
     if (found.outcome === "reused") {
-      this.forget();
+      this.#parts.ended({ subject: found.subject, sessions: [id], isAll: false });
       throw new NotUsed("reused", found.subject, "it was used before, so its family has ended");
     }
     this.counts[found.outcome]++;
-    const { subject, scopes, endsInMs } = found.family;
+    const { subject, scopes, beganAtMs, endsInMs } = found.family;
     this.#publish("refresh", subject);
-    return { id, subject, scopes, refreshToken, endsAtMs: clock.wallNow() + endsInMs };
+    return { id, subject, scopes, refreshToken, beganAtMs, endsAtMs: clock.wallNow() + endsInMs };
   }
 
   /** Ends the family of a user who is gone or disabled; nothing else has to be asked of a store for it. */
@@ -140,13 +146,13 @@ export class Families {
 
   async end(id: string): Promise<void> {
     await this.#ask(() => this.#store.remove(id));
-    this.forget();
+    this.#parts.ended({ subject: undefined, sessions: [id], isAll: false });
   }
 
   /** Ends all families of a user, and those that begin at this moment. */
   async endAll(subject: string): Promise<void> {
     await this.#ask(() => this.#store.raiseEpoch(subject));
-    this.forget();
+    this.#parts.ended({ subject, sessions: [], isAll: true });
     this.#publish("revoke", subject);
   }
 
@@ -167,9 +173,10 @@ export class Families {
     keep(id, true);
   }
 
-  /** Looks every family up anew. */
-  forget(): void {
-    this.#live.forget();
+  /** Looks those families up anew that have ended; with `undefined` all. */
+  forget(ended?: EndedSessions): void {
+    if (ended === undefined || ended.isAll) this.#live.forget();
+    else for (const id of ended.sessions) this.#live.drop(id);
   }
 
   async #authentic(text: string): Promise<RefreshToken | undefined> {

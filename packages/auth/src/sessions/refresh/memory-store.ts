@@ -1,5 +1,6 @@
-import { StewardError, systemClock, type Clock } from "@steward/core";
+import { systemClock, type Clock } from "@steward/core";
 import { assertShape, shape, wholeNumber, withMethods, type Shape } from "@steward/core/driver";
+import { MemoryEntries, type Ending } from "../memory-entries.ts";
 import { MAX_REPLAYS, type Family, type FamilyStore, type NewFamily, type Use } from "./store.ts";
 
 /** How {@link memoryFamilies} is made. */
@@ -12,17 +13,16 @@ export interface MemoryFamiliesOptions {
 
 const memoryShape: Shape<MemoryFamiliesOptions> = shape<MemoryFamiliesOptions>(() => ({
   maxFamilies: wholeNumber(1),
-  clock: withMethods("a clock", "now"),
+  clock: withMethods("a clock", "now", "wallNow"),
 }));
 
-interface Entry {
-  readonly subject: string;
+interface Entry extends Ending {
   readonly scopes: readonly string[];
+  readonly beganAtMs: number;
   readonly absoluteUntil: number;
   counter: number;
   agent: string;
   rotatedAt: number;
-  endsAt: number;
   replays: number;
 }
 
@@ -44,35 +44,30 @@ export function memoryFamilies(options: MemoryFamiliesOptions = {}): FamilyStore
 }
 
 class MemoryFamilies implements FamilyStore {
-  readonly #max: number;
   readonly #clock: Clock;
-  /** In the order in which they began. */
-  readonly #families = new Map<string, Entry>();
-  readonly #epochs = new Map<string, number>();
+  readonly #families: MemoryEntries<Entry>;
 
   constructor({ maxFamilies = 100_000, clock = systemClock }: MemoryFamiliesOptions) {
-    this.#max = maxFamilies;
     this.#clock = clock;
+    this.#families = new MemoryEntries(maxFamilies, clock, "families of refresh tokens");
   }
 
-  epoch: FamilyStore["epoch"] = async (subject) => this.#epochs.get(subject) ?? 0;
+  epoch: FamilyStore["epoch"] = async (subject) => this.#families.epoch(subject);
 
   create: FamilyStore["create"] = async (family) => {
-    if (family.epoch !== undefined && family.epoch !== (this.#epochs.get(family.subject) ?? 0)) return false;
-    this.#makeRoom();
-    const own = [...this.#families].filter(([, { subject }]) => subject === family.subject);
-    for (const [id] of own.slice(0, Math.max(0, own.length + 1 - family.maxPerUser))) this.#families.delete(id);
-    this.#families.set(family.id, this.#entryOf(family));
+    const { id, subject, epoch, maxPerUser } = family;
+    if (epoch !== undefined && epoch !== this.#families.epoch(subject)) return false;
+    this.#families.add(id, this.#entryOf(family), maxPerUser);
     return true;
   };
 
   find: FamilyStore["find"] = async (id) => {
-    const entry = this.#live(id);
+    const entry = this.#families.live(id);
     return entry && this.#familyOf(entry);
   };
 
   rotate: FamilyStore["rotate"] = async (id, use) => {
-    const entry = this.#live(id);
+    const entry = this.#families.live(id);
     if (entry === undefined) return { outcome: "unknown" };
     if (use.counter === entry.counter) {
       const now = this.#clock.now();
@@ -82,19 +77,16 @@ class MemoryFamilies implements FamilyStore {
       return { outcome: "rotated", family: this.#familyOf(entry) };
     }
     if (!this.#isRetry(entry, use)) {
-      this.#families.delete(id);
+      this.#families.remove(id);
       return { outcome: "reused", subject: entry.subject };
     }
     entry.replays++;
     return { outcome: "replayed", family: this.#familyOf(entry) };
   };
 
-  remove: FamilyStore["remove"] = async (id) => void this.#families.delete(id);
+  remove: FamilyStore["remove"] = async (id) => this.#families.remove(id);
 
-  raiseEpoch: FamilyStore["raiseEpoch"] = async (subject) => {
-    this.#epochs.set(subject, (this.#epochs.get(subject) ?? 0) + 1);
-    for (const [id, entry] of this.#families) if (entry.subject === subject) this.#families.delete(id);
-  };
+  raiseEpoch: FamilyStore["raiseEpoch"] = async (subject) => this.#families.raiseEpoch(subject);
 
   #isRetry(entry: Entry, { counter, agent, graceMs }: Use): boolean {
     if (counter !== entry.counter - 1 || agent !== entry.agent || entry.replays >= MAX_REPLAYS) return false;
@@ -104,25 +96,11 @@ class MemoryFamilies implements FamilyStore {
   #entryOf({ subject, scopes, agent, idleMs, absoluteMs }: NewFamily): Entry {
     const now = this.#clock.now();
     const absoluteUntil = now + absoluteMs;
-    const endsAt = Math.min(absoluteUntil, now + idleMs);
-    return { subject, scopes, agent, absoluteUntil, endsAt, counter: 0, rotatedAt: now, replays: 0 };
+    const times = { beganAtMs: this.#clock.wallNow(), rotatedAt: now, absoluteUntil };
+    return { subject, scopes, agent, ...times, endsAt: Math.min(absoluteUntil, now + idleMs), counter: 0, replays: 0 };
   }
 
-  #familyOf({ subject, scopes, counter, endsAt }: Entry): Family {
-    return { subject, scopes, counter, endsInMs: endsAt - this.#clock.now() };
-  }
-
-  #live(id: string): Entry | undefined {
-    const entry = this.#families.get(id);
-    if (entry === undefined || entry.endsAt > this.#clock.now()) return entry;
-    this.#families.delete(id);
-    return undefined;
-  }
-
-  #makeRoom(): void {
-    if (this.#families.size < this.#max) return;
-    for (const id of this.#families.keys()) this.#live(id);
-    if (this.#families.size < this.#max) return;
-    throw new StewardError("OVERLOADED", `${this.#max} families of refresh tokens are kept, as many as may be`);
+  #familyOf({ subject, scopes, counter, beganAtMs, endsAt }: Entry): Family {
+    return { subject, scopes, counter, beganAtMs, endsInMs: endsAt - this.#clock.now() };
   }
 }

@@ -7,7 +7,7 @@ import type { Sessions } from "../cookies/sessions.ts";
 import type { Families, Held } from "./families.ts";
 
 /** For whom a pair of tokens is issued. */
-export interface PairIssuance extends Omit<Issuance, "session"> {
+export interface PairIssuance extends Omit<Issuance, "session" | "authenticatedAtMs"> {
   /** `user-agent` of the client: only the same one gets an answer again that it has lost. */
   readonly userAgent?: string | undefined;
 }
@@ -95,10 +95,10 @@ export interface TokenPairsParts {
 
 /** A new pair for a family. */
 export async function pairOf(
-  { id, subject, scopes, refreshToken, endsAtMs }: Held,
+  { id, subject, scopes, refreshToken, beganAtMs, endsAtMs }: Held,
   issue: TokenPairsParts["issue"],
 ): Promise<TokenPair> {
-  const issued = await issue({ subject, scopes, session: id });
+  const issued = await issue({ subject, scopes, session: id, authenticatedAtMs: beganAtMs });
   return { ...issued, refreshToken, refreshExpiresAtMs: endsAtMs, session: id };
 }
 

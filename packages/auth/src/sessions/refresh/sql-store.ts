@@ -21,11 +21,12 @@ interface Row extends Record<string, unknown> {
   readonly subject: string;
   readonly scopes: string;
   readonly counter: string;
+  readonly began: string;
   readonly ends_in: string;
 }
 
-const COLUMNS =
-  "subject, scopes, counter::text as counter, (extract(epoch from ends_at - now()) * 1000)::text as ends_in";
+const COLUMNS = `subject, scopes, counter::text as counter, (extract(epoch from began_at) * 1000)::text as began,
+  (extract(epoch from ends_at - now()) * 1000)::text as ends_in`;
 
 /**
  * Keeps families of refresh tokens in two tables of Postgres: one row for each family, one for each user. Time is that
@@ -97,7 +98,8 @@ class SqlFamilies implements FamilyStore {
   }
 }
 
-function familyOf({ subject, scopes, counter, ends_in: endsIn }: Row): Family {
+function familyOf({ subject, scopes, counter, began, ends_in: endsIn }: Row): Family {
   const list = scopes === "" ? [] : scopes.split(" ");
-  return { subject, scopes: list, counter: Number(counter), endsInMs: Number(endsIn) };
+  const beganAtMs = Math.floor(Number(began));
+  return { subject, scopes: list, counter: Number(counter), beganAtMs, endsInMs: Number(endsIn) };
 }

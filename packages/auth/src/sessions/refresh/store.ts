@@ -22,6 +22,8 @@ export interface Family {
   readonly scopes: readonly string[];
   /** Number of its present token. */
   readonly counter: number;
+  /** When its user signed in, in ms since 1970. */
+  readonly beganAtMs: number;
   /** In how many ms it ends unless it is used. */
   readonly endsInMs: number;
 }

@@ -2,6 +2,7 @@ import type { Clock } from "@steward/core";
 import { assertShape, listOf, milliseconds, recognised, required, shape } from "@steward/core/driver";
 import { setupInvalid, tokenInvalid } from "../../errors.ts";
 import { publisherOf, type Publish } from "../events.ts";
+import type { EndedSessions } from "../../sessions/ends.ts";
 import type { StoreCalls } from "../../sessions/store-calls.ts";
 import { Remembered } from "../remembered.ts";
 import { isScope, isText, type TokenPrincipal } from "../access-token.ts";
@@ -59,6 +60,8 @@ export interface ApiKeyringParts {
   readonly assertOurs: (subject: string) => void;
   /** Whether the user may still sign in; asked of `users`, where there is that option. */
   readonly isActive: (subject: string) => Promise<boolean>;
+  /** Says that a key has ended: no session, and not all. */
+  readonly ended: (ended: EndedSessions) => void;
 }
 
 const MAX_REMEMBERED = 10_000;
@@ -104,7 +107,7 @@ export class ApiKeyring implements ApiKeys {
     assertShape(`${this.#parts.resource} apiKeys.revoke`, required(textRule), subject);
     assertShape(`${this.#parts.resource} apiKeys.revoke`, required(textRule), id);
     const isRevoked = await this.#ask((store) => store.remove(subject, id));
-    this.forget();
+    this.#parts.ended({ subject, sessions: [], isAll: false }); // others remember it as well
     if (isRevoked) this.#publish("api-key-revoke", subject);
     return isRevoked;
   };
@@ -152,9 +155,9 @@ export class ApiKeyring implements ApiKeys {
     });
   }
 
-  /** Looks every key up anew. */
-  forget(): void {
-    this.#good.forget();
+  /** Looks every key up anew, where a key may have ended. */
+  forget(ended?: EndedSessions): void {
+    if (ended === undefined || (ended.sessions.length === 0 && !ended.isAll)) this.#good.forget();
   }
 
   #options(): CheckedApiKeys {
