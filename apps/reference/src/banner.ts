@@ -4,6 +4,7 @@ import { overviewOf, type Row } from "./page/overview.ts";
 import { server } from "./server.ts";
 import { postgresServer, redisServer } from "./servers.ts";
 import { settings } from "./settings.ts";
+import { demoUser } from "./users/demo.ts";
 
 /** What somebody reads who has just started Clips: what runs, how long its start took, and where to look. */
 export function banner(running: RunningContainer): string {
@@ -27,9 +28,18 @@ export function banner(running: RunningContainer): string {
       .slice(0, 3)
       .map((line) => `  ${line}`),
     "",
+    ...signInWords(running),
     "Ctrl-C stops everything.",
     "",
   ].join("\n");
+}
+
+/** The password of the first user is shown this once. */
+function signInWords(running: RunningContainer): string[] {
+  const { login, password } = running.get(demoUser) ?? {};
+  return password === undefined
+    ? []
+    : [`  Sign in as ${login} with the password ${password}. It is not shown again.`, ""];
 }
 
 function time({ phase, startedInMs }: Row): string {

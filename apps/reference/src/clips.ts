@@ -1,15 +1,20 @@
 import { container } from "@steward/container";
 import { audit } from "./audit.ts";
 import { limiter } from "./limits.ts";
+import { socketEnds } from "./processing/hub.ts";
 import { jobs } from "./processing/jobs.ts";
 import { processor } from "./processing/processor.ts";
 import { cache, crypto, http } from "./resources.ts";
 import { secrets } from "./secrets/secrets.ts";
 import { server } from "./server.ts";
+import { demoUser } from "./users/demo.ts";
 import { videos } from "./videos/videos.ts";
 
 /** Clips, all of it: the server, what its routes need, what works in the background, and what these need. */
-export const clips = container([server, videos, jobs, processor, secrets, cache, limiter, http, crypto, audit], {
-  name: "clips",
-  startTimeoutMs: 90_000,
-});
+export const clips = container(
+  [server, videos, jobs, processor, secrets, cache, limiter, http, crypto, audit, demoUser, socketEnds],
+  {
+    name: "clips",
+    startTimeoutMs: 90_000,
+  },
+);

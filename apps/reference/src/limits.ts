@@ -1,5 +1,6 @@
 import { optional } from "@steward/core";
 import { by, rateLimit } from "@steward/fastify";
+import { SIGN_IN_POLICIES } from "@steward/auth";
 import { rateLimiter } from "@steward/rate-limit";
 import { redisRunner } from "@steward/redis";
 import { cache } from "./resources.ts";
@@ -10,7 +11,13 @@ export const limiter = rateLimiter("limiter", {
   options: ({ redis }) => ({
     redis: redis && redisRunner(redis),
     prefix: "limits:",
-    policies: { api: { limit: 6_000, windowMs: 60_000 }, upload: "300/minute", token: "60/minute" },
+    policies: {
+      api: { limit: 6_000, windowMs: 60_000 },
+      upload: "300/minute",
+      token: "60/minute",
+      register: "20/hour",
+      ...SIGN_IN_POLICIES,
+    },
   }),
 });
 

@@ -1,4 +1,4 @@
-import { fastifyServer, refusals, type ServerRunning, SECRET_PARAMETERS, steward } from "@steward/fastify";
+import { csrf, fastifyServer, refusals, type ServerRunning, SECRET_PARAMETERS, steward } from "@steward/fastify";
 import { prometheusText } from "@steward/telemetry";
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from "fastify";
 import { cryptoRoutes } from "./crypto/routes.ts";
@@ -9,7 +9,9 @@ import { frontPage } from "./page/route.ts";
 import { toHttpError } from "./problems.ts";
 import { processingRoutes } from "./processing/routes.ts";
 import { secretRoutes } from "./secrets/routes.ts";
-import { settings, type Settings } from "./settings.ts";
+import { adminRoutes } from "./users/admin.ts";
+import { userRoutes } from "./users/routes.ts";
+import { hostsOf, isLocal, settings, type Settings } from "./settings.ts";
 import { videoRoutes } from "./videos/routes.ts";
 
 const BODY_BYTES = 64 * 1024;
@@ -20,7 +22,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 export async function makeApp(
   logger: FastifyBaseLogger,
   running: ServerRunning,
-  { host, monitorToken }: Pick<Settings, "host" | "monitorToken">,
+  { host, hosts, monitorToken }: Pick<Settings, "host" | "hosts" | "monitorToken">,
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = fastify({
     ...refusals(),
@@ -40,11 +42,11 @@ export async function makeApp(
   };
   await app.register(steward, {
     running,
-    dependencies: { limit: apiLimit },
+    dependencies: { limit: apiLimit, csrf: csrf() },
+    hosts: hostsOf({ host, hosts }),
     timeoutMs: REQUEST_TIMEOUT_MS,
     errors: { toHttpError },
     strictQuery: true,
-    forms: false,
     // Neither what secrets are called nor where data comes from is for the log.
     accessLog: { redact: [...SECRET_PARAMETERS, "name", "url"] },
     health: { details, ...guard },
@@ -61,11 +63,9 @@ export async function makeApp(
   dataRoute(app);
   cryptoRoutes(app);
   await app.register(secretRoutes);
+  await app.register(userRoutes);
+  adminRoutes(app);
   return app;
-}
-
-function isLocal(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 /** The HTTP server. It needs nothing that takes time, so it answers probes while the rest starts. */

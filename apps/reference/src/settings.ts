@@ -72,6 +72,13 @@ const schema = v.strictObject({
       envName("CLIPS_ENVIRONMENT"),
     ),
   ),
+  hosts: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, "must be a host without a port"))),
+      v.description("names under which Clips is reached besides this machine; needed where HOST is another"),
+      envName("CLIPS_HOSTS"),
+    ),
+  ),
   databaseUrl: v.optional(
     v.pipe(
       secret({ protocols: ["postgres:", "postgresql:"] }),
@@ -107,7 +114,7 @@ const schema = v.strictObject({
   adminToken: v.optional(
     v.pipe(
       secret({ minBytes: 16 }),
-      v.description("what a request must know that changes keys or the level of the log; without one no request may"),
+      v.description("what a request to the management listener must know that changes the level of the log"),
       envName("CLIPS_ADMIN_TOKEN"),
     ),
   ),
@@ -149,3 +156,13 @@ export type Settings = ValueOf<typeof settings>;
 
 /** Files in PEM of one way to talk. */
 export type CertificateFiles = Settings["tls"];
+
+/** Whether Clips listens for this machine alone. */
+export function isLocal(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}
+
+/** The names that it answers to, besides this machine and addresses; any, where others reach it and no one has said which. */
+export function hostsOf({ host, hosts }: Pick<Settings, "host" | "hosts">): readonly string[] | undefined {
+  return hosts ?? (isLocal(host) ? [] : undefined);
+}

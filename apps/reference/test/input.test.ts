@@ -6,6 +6,8 @@ import type { InjectOptions } from "fastify";
 import { sql } from "drizzle-orm";
 import { pino } from "pino";
 import t from "tap";
+import { memoryApiKeys, memorySessions } from "@steward/auth";
+import { signedIn, testAuthentication } from "@steward/auth/testing";
 import { testCache } from "@steward/cache/testing";
 import { container } from "@steward/container";
 import { resource, type CachedResponse } from "@steward/core";
@@ -22,23 +24,30 @@ import { crypto, db, http } from "../src/resources.ts";
 import { secrets } from "../src/secrets/secrets.ts";
 import { environment, settings, type Settings } from "../src/settings.ts";
 import { answers, videoCache, type ShownVideo } from "../src/videos/cached.ts";
+import { auth } from "../src/users/auth.ts";
+import { users } from "../src/users/users.ts";
 import { videos } from "../src/videos/videos.ts";
 
-const LOCAL = { host: "127.0.0.1", monitorToken: undefined };
+const LOCAL = { host: "127.0.0.1", hosts: undefined, monitorToken: undefined };
 
 /** Stands in for what no request of these tests gets to. */
 const NOBODY = {} as never;
 const decision = { allowed: true, retryAfterMs: 0, limit: 9, windowMs: 1_000, remaining: 9, resetMs: 0 };
 const NO_LIMIT = { take: async () => decision } as never; // no route asks for more
 
-const running = await container([videos, limiter, jobs, secrets, http, crypto, settings])
+const ADMIN = { find: async () => ({ isDisabled: false, roles: ["admin"] }) } as never; // no route asks for more
+const stores = { sessions: { store: memorySessions() }, apiKeys: { store: memoryApiKeys() } };
+
+const running = await container([videos, limiter, jobs, secrets, http, crypto, settings, auth, users])
   .override(db, NOBODY)
   .override(audit, NOBODY)
   .override(videoCache, testCache<ShownVideo>("videoCache"))
   .override(answers, testCache<CachedResponse>("answers"))
   .override(limiter, NO_LIMIT)
+  .override(users, ADMIN)
+  .override(auth, testAuthentication("auth", stores))
   .override(crypto, { aead: () => NOBODY, mac: () => NOBODY } as never)
-  .start([environment.is({ CLIPS_ADMIN_TOKEN: "a-token-for-the-tests" })]);
+  .start([environment.is({})]);
 const app = await makeApp(pino({ level: "silent" }), () => running, LOCAL);
 await app.ready();
 t.teardown(async () => {
@@ -159,9 +168,9 @@ t.test("while the rest starts, health is answered and other requests are asked t
 });
 
 t.test("who may not rotate keys learns that, and not what is wrong with the rest", async (t) => {
-  const url = "/api/v1/crypto/rotate";
+  const url = "/admin/keys/rotate";
   t.equal((await refusal({ method: "POST", url, payload: {} })).status, 401);
-  const headers = { authorization: "Bearer a-token-for-the-tests" };
+  const headers = await signedIn(running.get(auth), { subject: "ada", scopes: ["*"] });
   const { status, problem } = await refusal({ method: "POST", url: `${url}?x=1`, payload: {}, headers });
   t.equal(status, 422);
   t.strictSame(problem.errors?.map(({ path }) => path).sort(), ["body.backend", "query.x"]);
@@ -181,10 +190,10 @@ t.test("metrics, and reasons of health, are for this machine, and elsewhere for 
   const { body } = await local.get("/metrics");
   t.match(body, /^steward_requests_open 0$/m);
   t.match(body, /^dependency_health\{.*resource="http"/m);
-  await using closed = await made({ host: "0.0.0.0", monitorToken: undefined });
+  await using closed = await made({ ...LOCAL, host: "0.0.0.0" });
   t.strictSame(await asked(closed, { authorization: `Bearer ${token}` }), [404, 404]);
   const { monitorToken } = await read({ CLIPS_MONITOR_TOKEN: token });
-  await using guarded = await made({ host: "0.0.0.0", monitorToken });
+  await using guarded = await made({ ...LOCAL, host: "0.0.0.0", monitorToken });
   t.strictSame(await asked(guarded), [401, 401]);
   t.strictSame(await asked(guarded, { authorization: `Bearer ${token}` }), [200, 200]);
 });
@@ -196,14 +205,22 @@ t.test("the OpenAPI document is valid and holds the whole API", async (t) => {
   const { valid, errors } = await new Validator().validate(document);
   t.ok(valid, "it is valid OpenAPI 3.1", { errors });
   const { paths } = document;
-  for (const path of ["/api/v1/videos/{id}", "/api/data", "/api/v1/crypto/encrypt", "/api/v1/secrets/search"])
+  for (const path of [
+    "/api/v1/videos/{id}",
+    "/api/data",
+    "/api/v1/crypto/encrypt",
+    "/api/v1/secrets/search",
+    "/users/me",
+    "/token",
+  ])
     t.ok(path in paths, path);
   t.notOk("/readyz" in paths);
   const successOf = (path: string): string | undefined => Object.keys(paths[path]?.["post"]?.responses ?? {})[0];
   t.equal(successOf("/api/v1/videos"), "201");
   t.equal(successOf("/api/v1/videos/{id}/process"), "202");
   t.ok("422" in (paths["/api/v1/videos"]?.["post"]?.responses ?? {}), "and what is wrong with the input");
-  t.strictSame(paths["/api/v1/crypto/rotate"]?.["post"]?.security, [{ admin: ["keys:rotate"] }]);
+  const wanted = [{ bearer: ["keys:rotate"] }, { session: ["keys:rotate"] }];
+  t.strictSame(paths["/admin/keys/rotate"]?.["post"]?.security, wanted);
   t.match((await app.inject("/docs")).headers["content-type"], /html/);
 });
 

@@ -14,11 +14,13 @@ export const BACKENDS = {
 /** Name of a keyset that requests may use. */
 export type Backend = keyof typeof BACKENDS;
 
-/** Keysets of Clips itself, which no request may use: stored secrets, and keyed hashes to find them by. */
+/** Keysets of Clips itself, which no request may use: stored secrets, keyed hashes to find them by, and tokens. */
 const OWN = {
   secrets: { algorithm: "aes-256-gcm", rotateEveryMs: 30 * DAY_MS },
   // Each of its keys is one more hash in every search, so it changes only when asked.
   lookup: { algorithm: "hmac-sha256" },
+  access: { algorithm: "token-es256", rotateEveryMs: 30 * DAY_MS },
+  refresh: { algorithm: "hmac-sha256", rotateEveryMs: 90 * DAY_MS },
 } as const satisfies Record<string, KeysetOptions>;
 
 /** All keysets of Clips. */

@@ -1,12 +1,12 @@
 import type { CryptoBackend, EncryptionOptions } from "@steward/crypto";
-import { from, handler, HttpError, type RequestInput, security } from "@steward/fastify";
+import { from, handler, HttpError, type RequestInput } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
-import { tokenLimit } from "../limits.ts";
 import { crypto } from "../resources.ts";
-import { admin, ROTATE } from "./admin.ts";
 import { bytesIn } from "./base64.ts";
-import { BACKENDS, keyIdOf, KEYSETS, type Backend } from "./keysets.ts";
+import { permitted } from "../users/auth.ts";
+import { BACKENDS, keyIdOf, type Backend } from "./keysets.ts";
 import { onInput } from "./refusals.ts";
+import { unknownBackend } from "./rotation.ts";
 
 const PATH = "/api/v1/crypto";
 /** About 1 MiB of data in base64, with room for a message around it. */
@@ -45,12 +45,6 @@ const INPUTS: { readonly [K in keyof Input]: RequestInput<Input[K], "body", K> }
   }),
 };
 
-const rotation = from.body("rotation", {
-  ...object,
-  required: ["backend"],
-  properties: { backend, immediate: { type: "boolean", default: false } },
-});
-
 type Action<K extends keyof Input> = (crypto: CryptoBackend, input: Input[K]) => Promise<object>;
 
 const ACTIONS: { readonly [K in keyof Input]: Action<K> } = {
@@ -74,38 +68,21 @@ const ACTIONS: { readonly [K in keyof Input]: Action<K> } = {
   },
 };
 
-/** `POST /api/v1/crypto/{encrypt,decrypt,sign,verify}` for everybody, `POST /api/v1/crypto/rotate` for the administrator. */
+/** `POST /api/v1/crypto/{encrypt,decrypt,sign,verify}`, for those who may use keys. */
 export function cryptoRoutes(app: FastifyInstance): void {
   addAction(app, "encrypt", "Encrypts, under associated data where there is any");
   addAction(app, "decrypt", "Decrypts, whichever key of the backend wrote it");
   addAction(app, "sign", "Signs");
   addAction(app, "verify", "Verifies, whichever key of the backend signed");
-  app.post(
-    `${PATH}/rotate`,
-    { schema: { tags, summary: "Makes a new key" } },
-    handler({ limit: tokenLimit, admin: security(admin, [ROTATE]), crypto, rotation }, ({ crypto, rotation }) =>
-      rotate(crypto, rotation),
-    ),
-  );
 }
 
 function addAction<K extends keyof Input>(app: FastifyInstance, name: K, summary: string): void {
-  const needs = { crypto, input: INPUTS[name] as RequestInput<Input[K], "body", string> }; // one K says what both are
+  const needs = { me: permitted("crypto:use"), crypto, input: INPUTS[name] as RequestInput<Input[K], "body", string> }; // one K says what both are
   app.post(
     `${PATH}/${name}`,
     { bodyLimit: BODY_BYTES, schema: { tags, summary } },
     handler(needs, ({ crypto, input }) => onInput(() => ACTIONS[name](crypto, input))),
   );
-}
-
-/** Answers with the id of the new key, and whether it writes already or waits until every instance knows it. */
-async function rotate(
-  crypto: CryptoBackend,
-  { backend, immediate = false }: { readonly backend: string; readonly immediate?: boolean },
-): Promise<object> {
-  if (!Object.hasOwn(KEYSETS, backend)) throw unknownBackend(backend);
-  const keyId = await crypto.keys(backend).rotate({ immediate });
-  return { backend, keyId, primary: crypto.keys(backend).info().primary === keyId };
 }
 
 function encrypter(crypto: CryptoBackend, name: string) {
@@ -129,11 +106,6 @@ function known(name: string): (typeof BACKENDS)[Backend] {
 
 function isBackend(name: string): name is Backend {
   return Object.hasOwn(BACKENDS, name);
-}
-
-function unknownBackend(name: string): HttpError {
-  const detail = `there is no backend ${JSON.stringify(name)}; there are ${Object.keys(BACKENDS).join(", ")}`;
-  return new HttpError(404, detail, { code: "CRYPTO_KEYSET_UNKNOWN" });
 }
 
 function misused(name: string, does: string): HttpError {

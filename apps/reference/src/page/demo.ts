@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { ACCOUNT, ACCOUNT_SCRIPT } from "./account.ts";
 
 // Plain JavaScript of browsers. Whatever comes from a server is shown as text.
 const SCRIPT = `
@@ -48,9 +49,13 @@ button.onclick = async () => {
 };
 `;
 
-/** A button that has a video processed and shows how it goes. */
+/** A button that has a video processed and shows how it goes, and a form to sign in. */
 export const DEMO = `<p><button id="go">Process a video</button> <progress id="bar" max="100" value="0"></progress> <span id="words"></span></p>
-<script>${SCRIPT}</script>`;
+<h2>Sign in</h2>
+${ACCOUNT}
+<script>${SCRIPT}</script><script>${ACCOUNT_SCRIPT}</script>`;
 
-/** Names the script to browsers, which run no other. */
-export const DEMO_POLICY = `script-src 'sha256-${createHash("sha256").update(SCRIPT).digest("base64")}'; connect-src 'self'`;
+const HASHES = [SCRIPT, ACCOUNT_SCRIPT].map((text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`);
+
+/** Names the scripts to browsers, which run no other. */
+export const DEMO_POLICY = `script-src ${HASHES.join(" ")}; connect-src 'self'; form-action 'none'`;

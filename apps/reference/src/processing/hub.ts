@@ -1,10 +1,11 @@
-import { optional, StewardError } from "@steward/core";
+import { optional, resource, StewardError } from "@steward/core";
 import { pubSub } from "@steward/database";
 import { redisPubSub } from "@steward/redis";
 import { webSocketHub } from "@steward/websocket";
 import { cache, db } from "../resources.ts";
 import { server } from "../server.ts";
-import { settings } from "../settings.ts";
+import { hostsOf, settings } from "../settings.ts";
+import { auth, sessionKey } from "../users/auth.ts";
 import { videos, type Videos } from "../videos/videos.ts";
 
 const ROOM = /^video:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
@@ -40,10 +41,36 @@ export const hub = webSocketHub("hub", {
   options: ({ settings, server, videos, db, cache }) => ({
     server: server.app.server,
     path: "/ws",
+    hosts: hostsOf(settings),
+    // Everybody may listen; one whose session ends is sent away.
+    authenticate: ({ headers }): SocketUser => ({ session: sessionKey({ headers, query: {}, params: {} }) }),
     authorize: (room) => isRoom(videos, room),
     pubSub: settings.redisUrl !== undefined && cache !== undefined ? redisPubSub(cache) : pubSub(db),
     topic: "clips:hub",
     // Only how it stands now counts for one who reads slowly.
     backpressure: "coalesce",
   }),
+});
+
+/** What is known of who has connected. */
+interface SocketUser {
+  readonly session: string | undefined;
+}
+
+const SIGNED_OUT = 4401;
+
+/** Closes the sockets of a session that has ended, on whichever instance they are. */
+export const socketEnds = resource("socketEnds", {
+  needs: { hub, auth },
+  criticality: "optional",
+  readiness: "ignore",
+  start: ({ hub, auth }) => ({
+    ignore: auth.onEnded(({ sessions }) => {
+      for (const socket of hub.sockets) {
+        const { session } = socket.user as SocketUser; // `authenticate` has given it
+        if (session !== undefined && sessions.includes(session)) socket.close(SIGNED_OUT, "signed out");
+      }
+    }),
+  }),
+  stop: ({ ignore }) => ignore(),
 });

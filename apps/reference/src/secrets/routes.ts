@@ -1,5 +1,6 @@
 import { from, handler, HttpError } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
+import { permitted } from "../users/auth.ts";
 import { secrets } from "./secrets.ts";
 
 const text = { type: "string", minLength: 1, maxLength: 200, pattern: "\\S", description: "more than spaces" } as const;
@@ -34,7 +35,7 @@ export async function secretRoutes(app: FastifyInstance): Promise<void> {
     {
       schema: { tags, summary: "Keeps a secret", response: { 201: { description: "the secret, without its value" } } },
     },
-    handler({ secrets, newSecret }, async ({ secrets, newSecret }, _request, reply) => {
+    handler({ me: permitted("secrets:write"), secrets, newSecret }, async ({ secrets, newSecret }, _request, reply) => {
       const added = await secrets.add(newSecret);
       reply.code(201).header("location", `${PATH}/${added.id}`);
       return added;
@@ -44,7 +45,7 @@ export async function secretRoutes(app: FastifyInstance): Promise<void> {
   app.get(
     PATH,
     { schema: { tags, summary: "Secrets without their values, newest first" } },
-    handler({ secrets, name }, async ({ secrets, name }) => ({
+    handler({ me: permitted("secrets:list"), secrets, name }, async ({ secrets, name }) => ({
       items: await (name === undefined ? secrets.list() : secrets.with("name", name)),
     })),
   );
@@ -53,13 +54,15 @@ export async function secretRoutes(app: FastifyInstance): Promise<void> {
   app.post(
     `${PATH}/search`,
     { schema: { tags, summary: "Which secrets have that value" } },
-    handler({ secrets, search }, async ({ secrets, search }) => ({ items: await secrets.with("value", search.value) })),
+    handler({ me: permitted("secrets:read"), secrets, search }, async ({ secrets, search }) => ({
+      items: await secrets.with("value", search.value),
+    })),
   );
 
   app.get(
     `${PATH}/:id`,
     { schema: { tags, summary: "One secret with its value" } },
-    handler({ secrets, id }, async ({ secrets, id }) => {
+    handler({ me: permitted("secrets:read"), secrets, id }, async ({ secrets, id }) => {
       const found = await secrets.find(id);
       if (found === undefined) throw new HttpError(404, `there is no secret ${id}`);
       return found;

@@ -1,14 +1,19 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { signedIn } from "@steward/auth/testing";
 import type { RunningContainer } from "@steward/container";
 import type { FastifyServer } from "@steward/fastify";
 import { clips } from "../../src/clips.ts";
 import { inPackage } from "../../src/folders.ts";
 import { server } from "../../src/server.ts";
 import { environment } from "../../src/settings.ts";
+import type { Role } from "../../src/users/access.ts";
+import { auth } from "../../src/users/auth.ts";
+import { users } from "../../src/users/users.ts";
 
 /** Starts take as long as their users', less what some versions of Node lose in one library. */
 const quickImports = import.meta.resolve("tap/quick-imports");
@@ -63,6 +68,19 @@ export class LocalClips implements AsyncDisposable {
   get url(): string {
     return this.server.url;
   }
+
+  /** Headers of a new user with that role, who has no password. */
+  async as(role: Role): Promise<{ readonly authorization: string }> {
+    const added = await this.running.get(users).add(`t-${randomUUID()}`, "", [role]);
+    return signedIn(this.running.get(auth), { subject: added?.id ?? "", scopes: ["*"] });
+  }
+
+  /** Headers of an administrator. */
+  get admin(): Promise<{ readonly authorization: string }> {
+    return (this.#admin ??= this.as("admin"));
+  }
+
+  #admin: Promise<{ readonly authorization: string }> | undefined;
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.running.stop();

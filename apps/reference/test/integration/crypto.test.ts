@@ -11,13 +11,13 @@ import type { Problem } from "@steward/fastify";
 import { postgresForTests } from "@steward/testing/servers";
 import { audit } from "../../src/audit.ts";
 import { crypto, db } from "../../src/resources.ts";
+import { auth } from "../../src/users/auth.ts";
 import type { OpenSecret, SecretEntry } from "../../src/secrets/secrets.ts";
 import { eventually, Folder, LocalClips } from "./clips.ts";
 
 const database = await postgresForTests();
 
-const ADMIN_TOKEN = "a-token-for-the-tests";
-const ENV = { DATABASE_URL: database.url, CLIPS_ADMIN_TOKEN: ADMIN_TOKEN };
+const ENV = { DATABASE_URL: database.url };
 const DATA = Buffer.from("4111 1111 1111 1111").toString("base64");
 const AAD = Buffer.from("user 7").toString("base64");
 // Two instances for all tests that need no settings of their own.
@@ -37,8 +37,12 @@ interface Answer {
   readonly primary: boolean;
 }
 
-async function call(app: LocalClips, action: string, payload: object, headers: Record<string, string> = {}) {
-  const response = await app.server.app.inject({ method: "POST", url: `/api/v1/crypto/${action}`, payload, headers });
+const ROTATE = "/admin/keys/rotate";
+
+async function call(app: LocalClips, action: string, payload: object, given?: Record<string, string>) {
+  const headers = given ?? (await app.admin);
+  const url = action.startsWith("/") ? action : `/api/v1/crypto/${action}`;
+  const response = await app.server.app.inject({ method: "POST", url, payload, headers });
   return { status: response.statusCode, headers: response.headers, body: response.json<Answer & Problem>() };
 }
 
@@ -49,8 +53,7 @@ async function encrypt(app: LocalClips, backend = "aes", aad?: string): Promise<
 }
 
 async function rotate(app: LocalClips, backend: string): Promise<number> {
-  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
-  const { status, body } = await call(app, "rotate", { backend, immediate: true }, headers);
+  const { status, body } = await call(app, ROTATE, { backend, immediate: true });
   if (status !== 200) throw new Error(JSON.stringify(body));
   return body.keyId;
 }
@@ -149,7 +152,7 @@ t.test("input that is not exactly right is 422, and says where", async (t) => {
 t.test(
   "a backend that does not exist is 404, one for something else 400, and keysets of Clips' own do not exist",
   async (t) => {
-    for (const backend of ["nobody", "secrets", "lookup", "__proto__", "toString"])
+    for (const backend of ["nobody", "secrets", "lookup", "access", "refresh", "__proto__", "toString"])
       for (const [action, body] of [
         ["encrypt", { data: DATA }],
         ["decrypt", { message: DATA }],
@@ -191,8 +194,7 @@ t.test("keys rotate while two instances run: both read old and new, and new mess
 
 t.test("a new key first only reads, unless it is wanted at once", async (t) => {
   const before = await encrypt(one, "cbc");
-  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
-  const { body } = await call(one, "rotate", { backend: "cbc" }, headers);
+  const { body } = await call(one, ROTATE, { backend: "cbc" });
   t.equal(body.primary, false);
   t.not(body.keyId, before.keyId);
   t.equal((await encrypt(one, "cbc")).keyId, before.keyId);
@@ -200,40 +202,53 @@ t.test("a new key first only reads, unless it is wanted at once", async (t) => {
   t.equal((await encrypt(one, "cbc")).keyId, body.keyId);
 });
 
-t.test("only who knows the token of the administrator rotates keys", async (t) => {
+t.test("keys are used by editors, rotated by administrators alone, and by no one who is not signed in", async (t) => {
   const { keyId } = await encrypt(one);
   const input = { backend: "aes", immediate: true };
-  for (const authorization of ["", "Bearer", "Bearer wrong", `Basic ${ADMIN_TOKEN}`, `Bearer ${ADMIN_TOKEN}x`]) {
-    const refused = await call(one, "rotate", input, { authorization });
+  const { authorization } = await one.admin;
+  for (const wrong of ["", "Bearer", "Bearer wrong", authorization.replace("Bearer", "Basic"), `${authorization}x`]) {
+    const refused = await call(one, ROTATE, input, { authorization: wrong });
     t.equal(refused.status, 401);
     t.match(refused.headers["www-authenticate"], /^Bearer/);
   }
+  const [viewer, editor] = [await one.as("viewer"), await one.as("editor")];
+  const data = { backend: "aes", data: DATA };
+  const statuses = await Promise.all([
+    call(one, ROTATE, input, editor),
+    call(one, "encrypt", data, editor),
+    call(one, "encrypt", data, viewer),
+    call(one, "encrypt", data, {}),
+  ]);
+  t.strictSame(
+    statuses.map(({ status }) => status),
+    [403, 200, 403, 401],
+  );
   t.equal((await encrypt(one)).keyId, keyId);
-  await using closed = await LocalClips.start({ DATABASE_URL: database.url });
-  t.equal((await call(closed, "rotate", input, { authorization: "Bearer undefined" })).status, 403);
-  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
-  t.equal((await call(one, "rotate", { backend: "nobody" }, headers)).status, 404);
+  t.equal((await call(one, ROTATE, { backend: "nobody" })).status, 404);
 });
 
+const SECRETS = "/api/v1/secrets";
+
 async function store(app: LocalClips, name: string, value: string): Promise<SecretEntry> {
-  const added = await app.server.app.inject({ method: "POST", url: "/api/v1/secrets", payload: { name, value } });
+  const payload = { name, value };
+  const added = await app.server.app.inject({ method: "POST", url: SECRETS, payload, headers: await app.admin });
   if (added.statusCode !== 201) throw new Error(added.body);
   return added.json<SecretEntry>();
 }
 
 async function open(app: LocalClips, { id }: SecretEntry): Promise<OpenSecret> {
-  return (await app.server.app.inject(`/api/v1/secrets/${id}`)).json<OpenSecret>();
+  return (await app.server.app.inject({ url: `${SECRETS}/${id}`, headers: await app.admin })).json<OpenSecret>();
 }
 
 async function named(app: LocalClips, name: string): Promise<string[]> {
-  const { items } = (await app.server.app.inject({ url: "/api/v1/secrets", query: { name } })).json<{
-    items: SecretEntry[];
-  }>();
+  const found = await app.server.app.inject({ url: SECRETS, query: { name }, headers: await app.admin });
+  const { items } = found.json<{ items: SecretEntry[] }>();
   return items.map(({ id }) => id);
 }
 
 async function valued(app: LocalClips, value: string): Promise<string[]> {
-  const found = await app.server.app.inject({ method: "POST", url: "/api/v1/secrets/search", payload: { value } });
+  const request = { method: "POST", url: `${SECRETS}/search`, payload: { value }, headers: await app.admin } as const;
+  const found = await app.server.app.inject(request);
   return found.json<{ items: SecretEntry[] }>().items.map(({ id }) => id);
 }
 
@@ -252,11 +267,23 @@ t.test("secrets are found by name and value, also by another instance and after 
   t.strictSame(await named(one, value), [], "a name is not a value");
   await two.running.get(crypto).keys("lookup").refresh();
   t.strictSame(await named(two, name), [after.id, before.id]);
-  const list = await one.server.app.inject("/api/v1/secrets");
+  const headers = await one.admin;
+  const list = await one.server.app.inject({ url: SECRETS, headers });
   t.equal(list.headers["cache-control"], "no-store");
   t.notMatch(list.body, value);
-  t.equal((await one.server.app.inject("/api/v1/secrets/00000000-0000-4000-8000-000000000000")).statusCode, 404);
-  t.equal((await one.server.app.inject({ method: "POST", url: "/api/v1/secrets", payload: { name } })).statusCode, 422);
+  const nobody = `${SECRETS}/00000000-0000-4000-8000-000000000000`;
+  t.equal((await one.server.app.inject({ url: nobody, headers })).statusCode, 404);
+  t.equal((await one.server.app.inject({ method: "POST", url: SECRETS, payload: { name }, headers })).statusCode, 422);
+  const viewer = await one.as("viewer");
+  t.strictSame(
+    await Promise.all(
+      [SECRETS, `${SECRETS}/${after.id}`].map(
+        async (url) => (await one.server.app.inject({ url, headers: viewer })).statusCode,
+      ),
+    ),
+    [200, 403],
+    "a viewer sees which there are, and not what is in them",
+  );
 });
 
 t.test("who changed keys and who read a secret is kept, in entries that verify", async (t) => {
@@ -270,7 +297,8 @@ t.test("who changed keys and who read a secret is kept, in entries that verify",
     );
     return found.map(({ line }) => line);
   };
-  const wanted = [`anonymous secret.read secret:${secret.id}`, "administrator key.added keyset:crypto/tokens"];
+  const me = (await one.running.get(auth).verify((await one.admin).authorization.slice(7))).subject;
+  const wanted = [`${me} secret.read secret:${secret.id}`, `${me} key.added keyset:crypto/tokens`];
   t.ok(await eventually(async () => (await recorded()).filter((line) => wanted.includes(line)).length >= 2));
   t.match(await one.running.get(audit).verify(), { intact: true, problems: [] });
 });
@@ -286,7 +314,7 @@ t.test("the table tells nothing of a secret, and a value moved to another row do
   await client.execute(
     sql`update secrets set value = (select value from secrets where id = ${first.id}) where id = ${second.id}`,
   );
-  const moved = await one.server.app.inject(`/api/v1/secrets/${second.id}`);
+  const moved = await one.server.app.inject({ url: `${SECRETS}/${second.id}`, headers: await one.admin });
   t.equal(moved.statusCode, 500, "the store is wrong, not the caller");
   t.notMatch(moved.body, /first value|CRYPTO/);
   await client.execute(sql`delete from secrets where id in (${first.id}, ${second.id})`);
@@ -323,7 +351,8 @@ t.test("the key that wraps the others is made once, for its owner only, and read
   {
     const other = randomBytes(32).toString("base64");
     await using without = await LocalClips.start({ ...env, CLIPS_KEK: other });
-    t.equal((await call(without, "encrypt", { backend: "aes", data: DATA })).status, 503);
+    const headers = { authorization: "Bearer x" };
+    t.equal((await call(without, "encrypt", { backend: "aes", data: DATA }, headers)).status, 503);
     t.equal((await without.server.app.inject("/api/v1/videos")).statusCode, 200, "the rest works");
     t.equal((await without.server.app.inject("/readyz")).statusCode, 200);
     const health = async () => {
@@ -350,7 +379,7 @@ t.test("/health/security shows the keys, what uses them, and the limits", async 
   const response = await one.server.app.inject("/health/security");
   t.equal(response.statusCode, 200);
   const { resources } = response.json<{ resources: { name: string; status: string }[] }>();
-  t.strictSame(resources.map(({ name }) => name).sort(), ["audit", "crypto", "kek", "limiter", "secrets"]);
+  t.strictSame(resources.map(({ name }) => name).sort(), ["audit", "auth", "crypto", "kek", "limiter", "secrets"]);
   t.ok(resources.every(({ status }) => status === "healthy"));
 });
 
