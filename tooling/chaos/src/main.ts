@@ -1,6 +1,7 @@
-// npm run chaos [driver ...] [fault ...] [drill ...] [detection | cache | soak | rollout | hanging | restarts | crowds] [--quick] [--seconds 10] ...
+// npm run chaos [driver ...] [fault ...] [drill ...] [detection | cache | auth | soak | rollout | hanging | restarts | crowds] [--quick] [--seconds 10] ...
 import { join } from "node:path";
 import { markdown, report, type Row, type Table } from "@steward/harness";
+import { authDrill, authRows, authTable } from "./auth/auth.ts";
 import { DRIVERS, type DriverName } from "./drivers/driver.ts";
 import { crowdRows, crowds, crowdTable } from "./crowds.ts";
 import { detection, detectionRows } from "./detection.ts";
@@ -27,7 +28,7 @@ interface Part {
 const say = (what: string): void => console.error(`  ${what}`);
 const slug = (name: string): string => name.replaceAll(/,? /g, "-");
 const faults = FAULTS.map(({ name }) => name);
-const COMMANDS = ["detection", "cache", "soak", "rollout", "hanging", "restarts", "crowds"] as const;
+const COMMANDS = ["detection", "cache", "auth", "soak", "rollout", "hanging", "restarts", "crowds"] as const;
 const NUMBERS: Readonly<Record<string, number>> = {
   "--seconds": 10,
   "--minutes": 30,
@@ -35,6 +36,8 @@ const NUMBERS: Readonly<Record<string, number>> = {
   "--seeds": 5_000,
   "--reads": 100_000,
   "--thousands": 1,
+  "--rounds": 200,
+  "--logouts": 10_000,
 };
 
 function read(args: readonly string[]) {
@@ -100,6 +103,10 @@ const parts: Readonly<Record<(typeof COMMANDS)[number], () => Promise<Part>>> = 
     const reads = number("--reads", 5_000);
     const found = await cacheModel(reads, say);
     return { rows: modelRows(found, reads), tables: [modelTable(found)], rest: { cache: found } };
+  },
+  async auth() {
+    const found = await authDrill(number("--rounds", 20), number("--logouts", 500), say);
+    return { rows: authRows(found), tables: [authTable(found)], rest: { auth: found } };
   },
   async soak() {
     const found = await soak(number("--minutes", 2), say);
