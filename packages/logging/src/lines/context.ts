@@ -11,7 +11,13 @@ export function contextText(bindings: () => string): string {
   if (context === undefined) return "";
   const { requestId, traceContext } = context;
   const request =
-    requestId === undefined || bindings().includes('"requestId":') ? "" : `,"requestId":${JSON.stringify(requestId)}`;
+    requestId === undefined || bindings().includes('"requestId":') ? "" : `,"requestId":${quoted(requestId)}`;
   const trace = traceContext === undefined ? null : TRACEPARENT.exec(traceContext);
   return trace === null ? request : `${request},"traceId":"${trace[1] ?? ""}","spanId":"${trace[2] ?? ""}"`;
+}
+
+const PLAIN_ID = /^[\w.:-]*$/;
+
+function quoted(id: string): string {
+  return PLAIN_ID.test(id) ? `"${id}"` : JSON.stringify(id);
 }

@@ -146,7 +146,7 @@ function serializersOf(logger: Logger): object {
 
 /** Bindings of a logger, as they stand in its lines. */
 function bindingsOf(logger: object): string {
-  return String(Reflect.get(logger, symbols.chindingsSym)); // where pino has them
+  return String((logger as Readonly<Record<symbol, unknown>>)[symbols.chindingsSym]); // where pino has them
 }
 
 /** Two lines are equal when everything but their time, their request and their stacks is. */
