@@ -25,7 +25,7 @@ const mac: TokenMac = {
   isValid: async (message, tag) => tag.length === 32 && timingSafeEqual(tagOf(message), tag),
 };
 
-const database = await new DatabasePoolManager({ url, maxConnections: 10, timeoutMs: 10_000 }).start();
+const database = await new DatabasePoolManager({ url, maxConnections: 10, timeoutMs: 30_000 }).start();
 const sql = sqlRunner(database.client);
 const manager = await new AuthenticationManager({
   issuer: "https://drill.example",

@@ -48,7 +48,7 @@ export type Rotation =
   | { readonly outcome: "unknown" };
 
 /** How often the answer to one use is given again. */
-export const MAX_REPLAYS = 10;
+export const MAX_REPLAYS = 100;
 
 /**
  * Keeps families of refresh tokens, one entry each, and an epoch for each subject. Time is that of the store. Nothing
