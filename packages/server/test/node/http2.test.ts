@@ -142,6 +142,7 @@ t.test("serves HTTP/1 and HTTP/2 over TLS, and gives up clients that do not send
     http2: true,
     requestTimeoutMs: 200,
     stallTimeoutMs: 200,
+    closeTimeoutMs: 400, // the client does not end its session while it has not read all
     tls: () => ({ cert, key }),
     listen: () => ({ port: 0 }),
     routes: [
@@ -173,7 +174,10 @@ t.test("serves HTTP/1 and HTTP/2 over TLS, and gives up clients that do not send
   const slow = tlsConnect({ port: Number(new URL(url).port), ca, servername: "localhost" }).on("error", () => {});
   slow.write("POST / HTTP/1.1\r\nhost: x\r\n");
   await once(slow.resume(), "close");
-  session.destroy();
+  session.close();
+  await running.stop();
+  t.equal(unread.readable, true);
+  unread.destroy();
 });
 
 t.test("a port that is taken, and a route that cannot be, fail the start with what to do", async (t) => {
