@@ -10,6 +10,7 @@ import {
   csrf,
   describe,
   from,
+  permitted,
   principal,
   recent,
   sessionPrincipal,
@@ -438,3 +439,66 @@ t.test("what belongs to a session of a container ends with the session of a cook
   t.strictSame([await look(here, ada), await look(there, bob), await look(here, eve)], [401, 401, 200]);
   t.equal(released.length, 4, "others go on");
 });
+
+t.test(
+  "a permission is asked for with its object: one's own is 200, another's 403 or 404, and a missing one 404",
+  async (t) => {
+    const access = roles(
+      { viewer: ["videos:read"], editor: { extends: ["viewer"], grants: ["videos:delete"] } },
+      { policies: { "videos:delete": (me, video: { readonly ownerId: string }) => video.ownerId === me.subject } },
+    );
+    const auth = testAuthentication();
+    const member = resource("member", {
+      lifetime: "request",
+      needs: { me: principal(auth) },
+      start: ({ me }) => access.principal(me, [me.subject === "eve" ? "viewer" : "editor"]),
+    });
+    const owners = new Map([["1", "ada"]]);
+    const video = resource("video", {
+      lifetime: "request",
+      needs: { id: from.path("id") },
+      start: ({ id }) => (owners.has(id) ? { ownerId: owners.get(id) ?? "" } : undefined),
+    });
+    const remover = permitted(member, access, "videos:delete", { object: video });
+    const hidden = permitted(member, access, "videos:delete", { object: video, as: 404 });
+    t.strictSame(securityOf(describe({ remover }).demands), [{ bearer: ["videos:delete"] }], "it is in the document");
+    t.match(describe({ hidden }).refusals, [{ status: 404 }]);
+    const answer = handler({ remover }, ({ remover }) => ({ by: remover.subject }));
+    const web = serve("web", {
+      listen: () => ({ port: 0 }),
+      routes: [
+        { method: "DELETE", path: "/videos/:id", handler: answer },
+        { method: "DELETE", path: "/hidden/:id", handler: handler({ hidden }, () => "gone") },
+        {
+          method: "GET",
+          path: "/videos",
+          handler: handler({ me: permitted(member, access, "videos:read") }, () => "all"),
+        },
+      ],
+    });
+    await using running = await container([web, auth]).start();
+    const { url } = running.get(web);
+    const ask = async (subject: string, method: string, path: string): Promise<string> => {
+      const headers = subject === "" ? {} : await signedIn(running.get(auth), { subject, scopes: ["*"] });
+      const { status } = await fetch(url + path, { method, headers });
+      return `${subject} ${status}`;
+    };
+    t.strictSame(await Promise.all(["ada", "bob", "eve", ""].map((who) => ask(who, "DELETE", "/videos/1"))), [
+      "ada 200",
+      "bob 403",
+      "eve 403",
+      " 401",
+    ]);
+    t.strictSame(await Promise.all(["ada", "bob", "eve"].map((who) => ask(who, "DELETE", "/hidden/1"))), [
+      "ada 200",
+      "bob 404",
+      "eve 403",
+    ]);
+    t.equal(await ask("ada", "DELETE", "/videos/2"), "ada 404");
+    t.equal(await ask("eve", "GET", "/videos"), "eve 200");
+    // @ts-expect-error a permission that is misspelt does not compile
+    t.throws(() => permitted(member, access, "videos:wirte"), { code: "OPTIONS_INVALID" });
+    // @ts-expect-error and no object that the policy does not know
+    permitted(member, access, "videos:delete", { object: member });
+  },
+);
