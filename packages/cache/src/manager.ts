@@ -44,7 +44,7 @@ export class CacheManager<V = unknown> extends Manager<Cache<V>> {
     const remote = remoteOf(settings);
     const backing = (this.#backing =
       remote === undefined
-        ? new InProcess(keeper, loads, settings.maxTags)
+        ? new InProcess(resource, keeper, loads, settings.maxTags)
         : new Remote({ resource, clock, settings, remote, keeper, loads }));
     const refusal = () => this.unavailable();
     this.#client = new CacheClient({ resource, clock, time, settings, keeper, loads, backing, refusal });

@@ -191,6 +191,87 @@ t.test("what several get cannot be changed by one of them", async (t) => {
   t.equal(same.cache.peek("a"), value);
 });
 
+t.test("a loaded value that cannot be copied or frozen is given, and not kept; `set` refuses it", async (t) => {
+  const trap = {
+    get name(): string {
+      throw new Error("no name");
+    },
+  };
+  for (const [copy, value] of [
+    ["clone", () => 1],
+    ["freeze", trap],
+  ] as const) {
+    const { cache, manager } = await make<unknown>({ copy });
+    t.equal(await cache.getOrLoad("a", () => value), value, copy);
+    t.equal(cache.peek("a"), undefined);
+    t.equal(manager.stats().unstorable, 1);
+    await cache.set("b", 1);
+    await t.rejects(cache.set("b", value), { code: "CACHE_CODEC_FAILED", message: /keep plain data/ });
+    t.equal(cache.peek("b"), undefined);
+  }
+});
+
+t.test("a load that makes something void ends, and is not kept", { timeout: 5_000 }, async (t) => {
+  const { cache } = await make<string>();
+  let loads = 0;
+  const load = (end: () => unknown) => async (): Promise<string> => {
+    if (++loads > 9) throw new Error("begun again and again");
+    await end();
+    return "loaded";
+  };
+  const tags = { tags: ["x"] };
+  t.equal(
+    await cache.getOrLoad(
+      "a",
+      load(() => cache.clear()),
+    ),
+    "loaded",
+  );
+  t.equal(
+    await cache.getOrLoad(
+      "b",
+      load(() => cache.invalidate("x")),
+      tags,
+    ),
+    "loaded",
+  );
+  t.equal(
+    await cache.getOrLoad(
+      "c",
+      load(() => cache.invalidate("other")),
+      { tags: () => ["x"] },
+    ),
+    "loaded",
+  );
+  t.equal(loads, 3);
+  t.same(
+    ["a", "b", "c"].map((key) => cache.peek(key)),
+    [undefined, undefined, "loaded"],
+  );
+});
+
+t.test("a wrong key among several is refused before the others are loaded, and nobody waits for it", async (t) => {
+  const { cache, clock, manager } = await make<string>();
+  const load = (keys: readonly string[]): readonly string[] => keys.map((key) => `${key}!`);
+  await t.rejects(cache.getMany(["a", ""], load), { code: "CACHE_KEY_INVALID" });
+  t.match(manager.stats(), { loading: 0, loads: 0 });
+  const long = { tags: ["x".repeat(5_000)] };
+  await t.rejects(cache.getMany(["a", "b"], load, long), { code: "CACHE_KEY_INVALID" });
+  t.match(manager.stats(), { loading: 0, loads: 0 });
+  t.equal(await cache.getOrLoad("a", () => "a"), "a");
+  for (const keys of ["ab", null, undefined])
+    await t.rejects(cache.getMany(keys as never, load), { code: "CACHE_KEY_INVALID", message: /must be a list/ });
+  await t.rejects(cache.getMany(["a"], load, { ttl: 1 } as object), { code: "OPTIONS_INVALID" });
+  await clock.advance(20_000); // a load that waited would end with an error that nobody takes
+});
+
+t.test("who has given up before begins no load", async (t) => {
+  const { cache, manager } = await make<number>();
+  const gone = cache.getOrLoad("a", () => 1, { signal: AbortSignal.abort() });
+  await t.rejects(gone, { code: "CALL_ABORTED" });
+  t.equal(manager.stats().loads, 0);
+});
+
 t.test("a wrapped function is cached by its key", async (t) => {
   const { cache, clock } = await make<string>();
   const calls: string[] = [];
@@ -245,6 +326,12 @@ t.test("wrong keys, tags and options are refused with what is wrong", async (t) 
   await t.rejects(cache.set("a", 1, { tags: "x" } as object), { code: "OPTIONS_INVALID" });
   t.throws(() => cache.within(""), { code: "CACHE_KEY_INVALID" });
   t.throws(() => cache.wrap(() => 1, {} as never), { code: "OPTIONS_INVALID", message: /key/ });
+  for (const load of [undefined, null, 1, {}]) {
+    const wrongLoad = { code: "OPTIONS_INVALID", message: /cache\.load: expected a function/ };
+    await t.rejects(cache.getOrLoad("a", load as never), wrongLoad);
+    if (load !== undefined) await t.rejects(cache.getMany(["a"], load as never), wrongLoad);
+    t.throws(() => cache.wrap(load as never, { key: () => "a" }), { code: "OPTIONS_INVALID", message: /cache\.fn/ });
+  }
   const wrong = { maxEntries: Infinity, ttl: 5, jitter: 2 } as CacheOptions;
   t.throws(() => new CacheManager(wrong), {
     code: "OPTIONS_INVALID",

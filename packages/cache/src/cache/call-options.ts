@@ -3,8 +3,10 @@ import {
   flag,
   func,
   funcOr,
+  isFunction,
   listOf,
   milliseconds,
+  OptionsError,
   required,
   shape,
   signal,
@@ -13,6 +15,7 @@ import {
   type Shape,
 } from "@steward/core/driver";
 import type { CacheSettings } from "../options.ts";
+import { kindOf } from "../values/keys.ts";
 import type { EntryOptions, InvalidateOptions, LoadOptions, LookOptions, WrapOptions } from "./types.ts";
 
 const loadRules = {
@@ -74,4 +77,13 @@ export function policyOf(
  */
 export function assertCall(resource: string, of: Rule, given: object | undefined): void {
   if (given !== undefined) assertShape(resource, of, given);
+}
+
+/**
+ * Refuses what should be a function and is none.
+ * @throws {OPTIONS_INVALID} naming the argument.
+ */
+export function assertFunction(resource: string, path: string, given: unknown): void {
+  if (isFunction(given)) return;
+  throw new OptionsError([{ resource, path, message: `expected a function, received ${kindOf(given)}` }]);
 }

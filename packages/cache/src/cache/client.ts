@@ -3,11 +3,20 @@ import type { CoarseClock } from "../local/coarse-clock.ts";
 import type { Entry, Known } from "../local/entry.ts";
 import type { Local } from "../local/local.ts";
 import type { CacheSettings, Copy } from "../options.ts";
-import { checkTag, encodeKey, tenantPrefix, type CacheKey } from "../values/keys.ts";
+import { checkTag, encodeAll, encodeKey, tenantPrefix, type CacheKey } from "../values/keys.ts";
 import type { Backing, Void, Wanted } from "./backing.ts";
-import { assertCall, loadShape, lookShape, policyOf, setShape, voidShape, type Policy } from "./call-options.ts";
+import {
+  assertCall,
+  assertFunction,
+  loadShape,
+  lookShape,
+  policyOf,
+  setShape,
+  voidShape,
+  type Policy,
+} from "./call-options.ts";
 import type { Counts } from "./counts.ts";
-import { Flight, type Patience } from "./flight.ts";
+import { aborted, Flight, type Patience } from "./flight.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Loads } from "./loads.ts";
 import { loadTogether } from "./many.ts";
@@ -125,7 +134,8 @@ export class CacheClient<V> implements Cache<V> {
   getOrLoad(key: CacheKey, load: Load<V | undefined>, options?: LoadOptions<V>): Promise<V | undefined>;
   getOrLoad(key: CacheKey, load: Load<V | undefined>, options?: LoadOptions<V>): Promise<V | undefined> {
     try {
-      if (options !== undefined) assertCall(this.#resource, loadShape, options);
+      assertCall(this.#resource, loadShape, options);
+      assertFunction(this.#resource, "load", load);
       return this.load(key, load, options);
     } catch (error) {
       return Promise.reject(error);
@@ -181,11 +191,14 @@ export class CacheClient<V> implements Cache<V> {
     this.#assertReady();
     const { clock, keeper } = this.#parts;
     const patience = this.#patience(options?.signal);
+    if (patience.signal?.aborted === true) throw aborted(this.#resource, patience.signal);
     for (;;) {
       const others = keeper.flights.joinable(key);
       if (others !== undefined) wanted.found?.();
       const flight = others ?? this.#begin(key, wanted, options);
-      if (flight.isCurrent) return this.#answer(await flight.wait(patience, clock, this.#resource));
+      // Who began it asked before all that it does, so a load that makes something void is not begun again for that.
+      if (others === undefined || flight.isCurrent)
+        return this.#answer(await flight.wait(patience, clock, this.#resource));
       // Something was made void since it began, and only its value will say whether that concerns it.
       await flight.over(patience, clock, this.#resource);
       const entry = this.#local.find(key);
@@ -262,20 +275,24 @@ export class CacheClient<V> implements Cache<V> {
     });
   }
 
-  getMany<K extends CacheKey>(
+  /** All that is wrong is refused before the first key is looked up, so that none waits for one that does not come. */
+  async getMany<K extends CacheKey>(
     keys: readonly K[],
     load?: LoadMany<K, V>,
     options?: LoadOptions<V>,
   ): Promise<(V | undefined)[]> {
+    assertCall(this.#resource, loadShape, options);
+    const encoded = encodeAll(this.#resource, keys, (key) => this.#encode(key));
     if (load === undefined) return Promise.all(keys.map((key) => this.get(key, options && { signal: options.signal })));
-    return loadTogether(this.#resource, keys, load, (key, loadOne, found) => {
-      const entry = this.#local.find(this.#encode(key));
+    assertFunction(this.#resource, "load", load);
+    return loadTogether(this.#resource, keys, load, (key, index, loadOne, found) => {
+      const one = encoded[index] ?? this.#encode(key);
+      const entry = this.#local.find(one);
       if (entry !== undefined && entry.freshUntil > this.#time.now) {
         found();
-        return this.getOrLoad(key, loadOne, options);
+        return this.load(key, loadOne, options);
       }
-      const wanted = { ...this.#wanted(loadOne, options), found };
-      return this.#miss(this.#encode(key), wanted, options);
+      return this.#miss(one, { ...this.#wanted(loadOne, options), found }, options);
     });
   }
 
@@ -324,7 +341,7 @@ export class CacheClient<V> implements Cache<V> {
   }
 
   #hand(value: unknown): V {
-    return (this.#copy === "clone" ? structuredClone(value) : value) as V; // what is kept under the keys of V
+    return (this.#copy === "clone" ? cloned(value) : value) as V; // what is kept under the keys of V
   }
 
   #patience(signal: AbortSignal | undefined): Patience {
@@ -340,5 +357,14 @@ export class CacheClient<V> implements Cache<V> {
   async #begun<T>(work: () => Promise<T>): Promise<T> {
     this.#assertReady();
     return work();
+  }
+}
+
+/** What cannot be copied was not kept either: who waits for its load gets it as it is. */
+function cloned(value: unknown): unknown {
+  try {
+    return structuredClone(value);
+  } catch {
+    return value;
   }
 }

@@ -136,7 +136,8 @@ export class Flight {
   }
 }
 
-function aborted(resource: string, signal: AbortSignal | undefined): StewardError {
+/** The error of one who gave up. */
+export function aborted(resource: string, signal: AbortSignal | undefined): StewardError {
   const message = `${resource}: the caller gave up while a value was looked up or loaded`;
   return new StewardError("CALL_ABORTED", message, { resource, cause: signal?.reason });
 }

@@ -1,3 +1,5 @@
+import { describeError } from "@steward/core/driver";
+import { cacheError } from "../errors.ts";
 import type { Known } from "../local/entry.ts";
 import { Marks } from "../local/marks.ts";
 import type { Backing, Stored, Void, Wanted } from "./backing.ts";
@@ -12,11 +14,13 @@ const DONE: Invalidated = Object.freeze({ spread: true });
 export class InProcess implements Backing {
   readonly owed = 0;
   readonly trouble = undefined;
+  readonly #resource: string;
   readonly #marks: Marks;
   readonly #keeper: Keeper;
   readonly #loads: Loads;
 
-  constructor(keeper: Keeper, loads: Loads, maxTags: number) {
+  constructor(resource: string, keeper: Keeper, loads: Loads, maxTags: number) {
+    this.#resource = resource;
     this.#keeper = keeper;
     this.#loads = loads;
     this.#marks = new Marks(maxTags);
@@ -48,8 +52,18 @@ export class InProcess implements Backing {
     this.#keeper.voidKey(key, clock);
     const freshMs = this.#keeper.vary(ttlMs);
     const usableMs = freshMs <= 0 ? 0 : freshMs + staleMs;
-    this.#keeper.put(key, this.#marks, { kind: "value", value }, { tags, clock, freshMs, usableMs });
+    try {
+      this.#keeper.put(key, this.#marks, { kind: "value", value }, { tags, clock, freshMs, usableMs });
+    } catch (error) {
+      return Promise.reject(this.#notKept(error));
+    }
     return Promise.resolve(DONE);
+  }
+
+  #notKept(cause: unknown): Error {
+    const resource = this.#resource;
+    const message = `${resource}: a value can be neither measured nor protected as \`copy\` says: ${describeError(cause)}; keep plain data`;
+    return cacheError("CACHE_CODEC_FAILED", message, { resource, cause });
   }
 
   void(what: Void): Promise<Invalidated> {

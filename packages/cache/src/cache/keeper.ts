@@ -42,29 +42,44 @@ export class Keeper {
     return ms * (1 + (Math.random() * 2 - 1) * this.#settings.jitter);
   }
 
-  /** Keeps what a flight brought. `false` when something that concerns it was made void meanwhile. */
+  /**
+   * Keeps what a flight brought. `false` when something that concerns it was made void meanwhile. What cannot be kept as
+   * `copy` says is counted, and the one before it is gone.
+   */
   keep(flight: Flight, known: Known, how: Keep): boolean {
     if (!flight.mayKeep(how.clock, how.tags)) return false;
-    this.put(flight.key, flight.marks, known, how);
+    try {
+      this.put(flight.key, flight.marks, known, how);
+    } catch {
+      this.local.remove(flight.key, how.clock + 1);
+      this.counts.unstorable++;
+    }
     return true;
   }
 
-  /** Keeps something that is newer than all else. */
+  /** Keeps something that is newer than all else. Throws where its value cannot be kept as `copy` says. */
   put(key: string, marks: Marks, known: Known, { tags, clock, freshMs, usableMs, ageMs = 0, bytes }: Keep): void {
     if (usableMs <= 0) return this.local.remove(key, clock + 1);
     const { now } = this.#time;
-    if (known.kind === "value" && this.#settings.copy === "freeze") deepFreeze(known.value);
+    const held = this.#held(known);
     const entry = new Entry({
-      known,
+      known: held,
       tags,
       marks,
       clock,
-      bytes: key.length + (bytes ?? (known.kind === "value" ? bytesOf(known.value) : 0)),
+      bytes: key.length + (bytes ?? (held.kind === "value" ? bytesOf(held.value) : 0)),
       storedAt: now - ageMs,
       freshUntil: now + freshMs,
       usableUntil: now + usableMs,
     });
     this.local.store(key, entry);
+  }
+
+  #held(known: Known): Known {
+    if (known.kind !== "value" || this.#settings.copy === "none") return known;
+    if (this.#settings.copy === "clone") return { kind: "value", value: structuredClone(known.value) };
+    deepFreeze(known.value);
+    return known;
   }
 
   /** What was under a key before `clock` is void. */

@@ -3,7 +3,7 @@ import type { CacheKey } from "../values/keys.ts";
 import type { Load, LoadMany } from "./types.ts";
 
 /** Gets one of several: with a load of its own, and a function to call once it is clear that it is not loaded now. */
-type GetOne<K, V> = (key: K, load: Load<V | undefined>, found: () => void) => Promise<V | undefined>;
+type GetOne<K, V> = (key: K, index: number, load: Load<V | undefined>, found: () => void) => Promise<V | undefined>;
 
 /** Gets several values; those that have to be loaded are loaded by one call. */
 export function loadTogether<K extends CacheKey, V>(
@@ -13,9 +13,13 @@ export function loadTogether<K extends CacheKey, V>(
   getOne: GetOne<K, V>,
 ): Promise<(V | undefined)[]> {
   const group = new Group(resource, load, keys.length);
-  const get = (key: K): Promise<V | undefined> => {
+  const get = async (key: K, index: number): Promise<V | undefined> => {
     const member = group.join(key);
-    return getOne(key, member.load, member.found);
+    try {
+      return await getOne(key, index, member.load, member.found);
+    } finally {
+      member.found(); // the others do not wait for one that was refused
+    }
   };
   return Promise.all(keys.map(get));
 }

@@ -1,5 +1,5 @@
 import { assertShape } from "@steward/core/driver";
-import { wrapShape } from "./call-options.ts";
+import { assertFunction, wrapShape } from "./call-options.ts";
 import type { CacheKey } from "../values/keys.ts";
 import type { Cache, Load, LoadOptions, WrapOptions, Wrapped } from "./types.ts";
 
@@ -15,6 +15,7 @@ export function wrapped<V, Args extends readonly unknown[], R extends V | undefi
   fn: (...args: Args) => Promise<R> | R,
   options: WrapOptions<Args, V>,
 ): Wrapped<Args, R> {
+  assertFunction(resource, "fn", fn);
   assertShape(resource, wrapShape, options);
   const { key, ...rest } = options;
   const call = (...args: Args): Promise<R> => cache.load(key(...args), () => fn(...args), rest) as Promise<R>; // what `fn` gives is kept under its keys alone

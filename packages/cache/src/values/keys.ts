@@ -73,7 +73,17 @@ export function tenantPrefix(resource: string, tenant: unknown): string {
   return `]${tenant.length}:${tenant}`;
 }
 
-function kindOf(value: unknown): string {
+/**
+ * Several keys, as text.
+ * @throws {CACHE_KEY_INVALID} when they are no list, or one of them is no key.
+ */
+export function encodeAll<K>(resource: string, keys: readonly K[], encode: (key: K) => string): string[] {
+  if (!Array.isArray(keys)) throw invalid(resource, `keys must be a list, not ${kindOf(keys)}`);
+  return Array.from(keys, encode);
+}
+
+/** What something is, in a message. */
+export function kindOf(value: unknown): string {
   if (value === null || Number.isNaN(value)) return String(value);
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   return typeof value;

@@ -52,6 +52,9 @@ t.test(
     }
     await a.cache.getOrLoad("none", () => undefined);
     t.match(await b.cache.lookup("none"), { state: "absent", level: "remote" });
+    const several = a.cache.getMany(["one", "\ud800"], (keys) => keys.map(() => all));
+    await t.rejects(several, { code: "CACHE_KEY_INVALID", message: /half of a character/ });
+    t.strictSame(await a.cache.getOrLoad("one", () => Buffer.alloc(0)), all, "it does not wait for the one refused");
   },
 );
 
