@@ -5,7 +5,7 @@ import { cookiesOf } from "../inputs/read.ts";
 import type { HttpRequest } from "../life/exchange.ts";
 import { uuid7 } from "../life/request-id.ts";
 import { storeDefinition, storeIn } from "../route/answer-store.ts";
-import type { Demand, Description } from "../route/describe.ts";
+import type { Description } from "../route/describe.ts";
 import type { AnswerKeeper, Asked, Beginning } from "../life/kept.ts";
 import { Attempt } from "./attempt.ts";
 import { hashOf, HEADER, keyIn } from "./fingerprint.ts";
@@ -20,18 +20,18 @@ const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 /** The idempotency of one route, by draft-ietf-httpapi-idempotency-key-header-06. */
 export class Idempotency implements AnswerKeeper {
   readonly #options: IdempotencyOptions<never>;
-  readonly #demands: readonly Demand[];
+  readonly #description: Pick<Description, "demands" | "sessionCookies">;
   readonly #sessionKey: (request: HttpRequest) => unknown;
   readonly #lockMs: number;
 
   constructor(
     options: IdempotencyOptions<never>,
-    demands: readonly Demand[],
+    description: Pick<Description, "demands" | "sessionCookies">,
     sessionKey: ((request: never) => unknown) | undefined,
     timeoutMs: number,
   ) {
     this.#options = options;
-    this.#demands = demands;
+    this.#description = description;
     this.#sessionKey = (sessionKey ?? (() => undefined)) as (request: HttpRequest) => unknown; // the adapter's own request
     this.#lockMs = options.lockMs ?? (timeoutMs === 0 ? ENDLESS_MS : timeoutMs + SPARE_MS);
   }
@@ -80,7 +80,8 @@ export class Idempotency implements AnswerKeeper {
   #whoAsks({ request, values }: Asked): readonly unknown[] {
     const { principal } = this.#options;
     if (principal !== undefined) return ["principal", principal(values as never)]; // `handler` has checked what it takes
-    const keys = this.#demands.map(({ scheme: { document } }) => {
+    const { demands, sessionCookies } = this.#description;
+    const keys = demands.map(({ scheme: { document } }) => {
       if (document.type !== "apiKey") return undefined; // it is in `authorization`
       if (document.in === "cookie") return cookiesOf(request)[document.name];
       const holder = document.in === "query" ? request.query : request.headers;
@@ -88,7 +89,9 @@ export class Idempotency implements AnswerKeeper {
         document.in === "query" ? document.name : document.name.toLowerCase()
       ]; // frameworks parse it to an object
     });
-    return ["credentials", request.headers.authorization, this.#sessionKey(request), ...keys];
+    const cookies = cookiesOf(request);
+    const sessions = sessionCookies.map((name) => cookies[name]);
+    return ["credentials", request.headers.authorization, this.#sessionKey(request), ...keys, ...sessions];
   }
 }
 

@@ -3,6 +3,7 @@ import { serverError } from "../errors.ts";
 import type { WantedFile } from "../forms/options.ts";
 import type { Parameter } from "../inputs/described.ts";
 import type { Scheme } from "../security/scheme.ts";
+import { cookieNamesOf } from "../security/cookie-session.ts";
 import { reply } from "./request-inputs.ts";
 import { gathered, scopesOf, targetsOf } from "../security/security.ts";
 import { refusalOf, schemeOf, sourceOf, takesAddress, type AnyDefinition, type Refusal } from "./source.ts";
@@ -17,6 +18,8 @@ export interface Demand {
 export interface Description {
   readonly parameters: readonly Parameter[];
   readonly demands: readonly Demand[];
+  /** Names of the cookies that sessions of `cookieSession` are read from. */
+  readonly sessionCookies: readonly string[];
   /** Answers that dependencies may give instead of the handler. */
   readonly refusals: readonly Refusal[];
   /** True when something may have to be done between the handler and the reply. */
@@ -47,6 +50,7 @@ export function describe(needs: Needs): Description {
   return {
     parameters: walk.parameters,
     demands: walk.demands,
+    sessionCookies: walk.sessionCookies,
     refusals: walk.refusals,
     commits: walk.commits,
     takesReply: walk.takesReply,
@@ -80,6 +84,7 @@ function filesOf(parameters: readonly Parameter[]): ReadonlyMap<string, WantedFi
 class Walk {
   readonly parameters: Parameter[] = [];
   readonly demands: { scheme: Scheme; scopes: readonly string[] }[] = [];
+  readonly sessionCookies: string[] = [];
   readonly refusals: Refusal[] = [];
   commits = false;
   takesReply = false;
@@ -101,6 +106,7 @@ class Walk {
     if (takesAddress(definition)) this.takesAddress = true;
     const scheme = schemeOf(definition);
     if (scheme !== undefined) this.#demand(scheme, outer);
+    if (scopeSets.size === 1) this.sessionCookies.push(...cookieNamesOf(definition));
     const refusal = refusalOf(definition);
     if (refusal !== undefined && scopeSets.size === 1) this.refusals.push(refusal);
     const parameter = sourceOf(definition)?.parameter;

@@ -307,7 +307,7 @@ function keeperOf(
   if (idempotency === undefined) return undefined;
   if ([...description.files.values()].some(({ target }) => target !== "memory"))
     throw serverError("ROUTE_INVALID", "a route that keeps its answers takes files in memory: it has to compare them");
-  return new Idempotency(idempotency, description.demands, sessionKey, timeoutMs);
+  return new Idempotency(idempotency, description, sessionKey, timeoutMs);
 }
 
 function withStore(needs: Needs, keeper: Idempotency | CachedRoute | undefined): Needs {
