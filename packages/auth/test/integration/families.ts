@@ -73,6 +73,23 @@ t.test("families in Postgres, under several instances", async (t) => {
     t.match(await at(stores, 2).find("n1"), { subject: "max" });
   });
 
+  await t.test("who signs out everywhere hears of every session of a cookie, on one connection too", async (t) => {
+    const pool = postgres(server.url, { onnotice: () => {}, max: 1 });
+    const shared = { sql: runnerOf(pool), prefix };
+    const refresh = { store: sqlFamilies(shared), mac: testTokenMac() };
+    const { clients } = await instances(t, 1, refresh, { sessions: { store: sqlSessions(shared) } });
+    t.teardown(() => pool.end());
+    const auth = at(clients, 0);
+    const told: string[] = [];
+    auth.onEnded(({ sessions }) => void told.push(...sessions));
+    const { value } = await auth.sessions.begin({ subject: "sam" });
+    await auth.issuePair({ subject: "sam" });
+    const found = await auth.sessions.find(value);
+    await auth.logoutEverywhere("sam");
+    t.strictSame(told, [found?.principal.session]);
+    t.equal(await auth.sessions.find(value), undefined);
+  });
+
   await t.test("time is that of the server, and rows that are over go", async (t) => {
     const family = { subject: "tim", scopes: ["s"], agent: "x", idleMs: 60_000, absoluteMs: 90_000, maxPerUser: 9 };
     const [store] = stores;

@@ -208,11 +208,16 @@ export class Sessions {
     return true;
   }
 
-  /** Ends all sessions of a user, and those that begin at this moment. */
-  async endAll(subject: string): Promise<void> {
-    const known = await this.#ask((store) => store.list(subject));
+  /** The ids of a user's sessions. */
+  async idsOf(subject: string): Promise<readonly string[]> {
+    return (await this.#ask((store) => store.list(subject))).map(({ id }) => id);
+  }
+
+  /** Ends all sessions of a user, and those that begin at this moment. `known` are those that listeners are told of. */
+  async endAll(subject: string, known: Promise<readonly string[]>): Promise<void> {
+    const sessions = await known;
     await this.#ask((store) => store.raiseEpoch(subject));
-    this.#parts.ended({ subject, sessions: known.map(({ id }) => id), isAll: true });
+    this.#parts.ended({ subject, sessions, isAll: true });
     this.#publish("revoke", subject);
   }
 

@@ -140,9 +140,14 @@ export function tokenPairsOf(parts: TokenPairsParts): TokenPairs {
   };
 }
 
-/** Ends all sessions of a user. Both kinds are tried: an outage of one is no reason to keep the other's. */
+/**
+ * Ends all sessions of a user. Both kinds are tried: an outage of one is no reason to keep the other's. Those of cookies
+ * are asked for before anything ends: tables of one prefix share the epochs of users, and in a later one none is listed.
+ */
 export async function endAllOf(families: Families | undefined, sessions: Sessions, subject: string): Promise<void> {
-  const ends = [families?.endAll(subject), sessions.areKept ? sessions.endAll(subject) : undefined];
+  const known = sessions.areKept ? sessions.idsOf(subject) : undefined;
+  await known?.catch(() => {}); // it fails below
+  const ends = [families?.endAll(subject), known === undefined ? undefined : sessions.endAll(subject, known)];
   const failed = (await Promise.allSettled(ends)).find((end) => end.status === "rejected");
   if (failed !== undefined) throw failed.reason;
 }
