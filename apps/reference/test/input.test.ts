@@ -119,6 +119,20 @@ t.test("a wrong id, limit, cursor or URL is 422 and says what it must be", async
   }
 });
 
+t.test("text that Postgres or the keys cannot take is 422", async (t) => {
+  const headers = await signedIn(running.get(auth), { subject: "ada", scopes: ["*"] });
+  const key = { name: "C\0I", scopes: ["account"] };
+  for (const [url, payload] of [
+    ["/api/v1/secrets", { name: "pin", value: "a\ud800b" }],
+    ["/api/v1/secrets/search", { value: "\udfff" }],
+    ["/users/me/api-keys", key],
+  ] as const) {
+    const { status, problem } = await refusal({ method: "POST", url, headers, payload });
+    t.equal(status, 422, url);
+    t.match(problem.errors, [{ code: "string_pattern_mismatch" }], url);
+  }
+});
+
 t.test("other media types, methods, paths and sizes are refused with their own status", async (t) => {
   const video = { title: "x", sourceUrl: "https://example.com" };
   t.equal(

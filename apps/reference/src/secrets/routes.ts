@@ -4,7 +4,8 @@ import { permitted } from "../users/auth.ts";
 import { secrets } from "./secrets.ts";
 
 const text = { type: "string", minLength: 1, maxLength: 200, pattern: "\\S", description: "more than spaces" } as const;
-const value = { type: "string", minLength: 1, maxLength: 10_000 } as const;
+const whole = { pattern: "^[^\\ud800-\\udfff]*$", description: "text without half a character" } as const;
+const value = { type: "string", minLength: 1, maxLength: 10_000, ...whole } as const;
 
 const newSecret = from.body("secret", {
   type: "object",

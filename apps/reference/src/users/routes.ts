@@ -26,7 +26,13 @@ const newKey = from.body("key", {
   ...object,
   required: ["name", "scopes"],
   properties: {
-    name: { type: "string", minLength: 1, maxLength: 100 },
+    name: {
+      type: "string",
+      minLength: 1,
+      maxLength: 100,
+      pattern: "^[^\\u0000]*$",
+      description: "text without U+0000",
+    },
     scopes: { type: "array", maxItems: 50, items: { type: "string", enum: [...access.permissions] } },
   },
 });

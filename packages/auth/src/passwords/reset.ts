@@ -1,5 +1,6 @@
 import { assertShape, recognised, required } from "@steward/core/driver";
 import { tokenInvalid } from "../errors.ts";
+import { hasNul } from "../tokens/access-token.ts";
 import { publisherOf } from "../tokens/events.ts";
 import type { CheckedPasswords } from "./options.ts";
 import { UserTokens, type UserTokensParts } from "./user-tokens.ts";
@@ -40,6 +41,7 @@ export class PasswordReset {
 
   /** A token for the user of that login; `undefined` for one who does not exist or is disabled. */
   async token(options: CheckedPasswords, login: string): Promise<string | undefined> {
+    if (hasNul(login)) return undefined;
     const user = await this.#parts.calls.run("users", () => options.users().findByLogin(login));
     return user === undefined || user.isDisabled === true ? undefined : this.#resets.make(options, user);
   }

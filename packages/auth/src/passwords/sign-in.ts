@@ -7,6 +7,7 @@ import { knownDevice, markDevice } from "./device.ts";
 import { SignInLimits, type Attempt } from "./limits.ts";
 import type { CheckedPasswords, PasswordUser, PasswordUsers } from "./options.ts";
 import type { Confirmed, PasswordReset } from "./reset.ts";
+import { hasNul } from "../tokens/access-token.ts";
 import { folded, isPassword, problemOf } from "./policy.ts";
 
 /** What somebody signs in with. */
@@ -169,7 +170,7 @@ export class PasswordSignIn {
   ): Promise<{ subject: string; epoch: E }> {
     if (!isPassword(password)) throw new Wrong(undefined, "it is no password");
     const hashing = options.hashing();
-    const found = await this.#ask((users) => users.findByLogin(login));
+    const found = hasNul(login) ? undefined : await this.#ask((users) => users.findByLogin(login));
     const stored = hashOf(found);
     // One who is unknown, disabled or without a password costs as much as a wrong password.
     const isRight = await this.#isRight(hashing, password, stored, found?.id);

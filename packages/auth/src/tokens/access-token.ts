@@ -55,6 +55,11 @@ export function isText(value: unknown): value is string {
   return typeof value === "string" && value !== "" && value.length <= MAX_TEXT;
 }
 
+/** Whether it is no one's name or id: Postgres cannot be asked for a NUL, and would seem to be away. */
+export function hasNul(text: string): boolean {
+  return text.includes("\0");
+}
+
 /** Whether it may be one scope: what RFC 6749 has as `scope-token`. */
 export function isScope(value: unknown): value is string {
   return typeof value === "string" && /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/.test(value);

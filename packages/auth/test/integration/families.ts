@@ -77,7 +77,10 @@ t.test("families in Postgres, under several instances", async (t) => {
     const pool = postgres(server.url, { onnotice: () => {}, max: 1 });
     const shared = { sql: runnerOf(pool), prefix };
     const refresh = { store: sqlFamilies(shared), mac: testTokenMac() };
-    const { clients } = await instances(t, 1, refresh, { sessions: { store: sqlSessions(shared) } });
+    const { clients } = await instances(t, 1, refresh, {
+      sessions: { store: sqlSessions(shared) },
+      apiKeys: { store: sqlApiKeys(shared) },
+    });
     t.teardown(() => pool.end());
     const auth = at(clients, 0);
     const told: string[] = [];
@@ -85,6 +88,8 @@ t.test("families in Postgres, under several instances", async (t) => {
     const { value } = await auth.sessions.begin({ subject: "sam" });
     await auth.issuePair({ subject: "sam" });
     const found = await auth.sessions.find(value);
+    t.equal(await auth.sessions.revoke("sam", "\0"), false, "Postgres cannot even be asked for it");
+    t.equal(await auth.apiKeys.revoke("sam", "\0"), false);
     await auth.logoutEverywhere("sam");
     t.strictSame(told, [found?.principal.session]);
     t.equal(await auth.sessions.find(value), undefined);

@@ -45,7 +45,10 @@ class Users {
   saves = 0;
 
   find: PasswordOptions["users"]["find"] = async (id) => this.rows.get(id);
-  findByLogin: PasswordOptions["users"]["findByLogin"] = async (login) => this.rows.get(login);
+  findByLogin: PasswordOptions["users"]["findByLogin"] = async (login) => {
+    if (login.includes("\0")) throw new Error("invalid byte sequence for encoding"); // as Postgres says
+    return this.rows.get(login);
+  };
   savePasswordHash: PasswordOptions["users"]["savePasswordHash"] = async (id, hash, was) => {
     const row = this.rows.get(id);
     if (row === undefined || row.passwordHash !== was) return false;
@@ -113,6 +116,7 @@ t.test("unknown, wrong, disabled and without a password are one answer after the
   const seen = new Set<string>();
   for (const [login, password] of [
     ["nobody", RIGHT],
+    ["no\0body", RIGHT],
     ["ada", "wrong"],
     ["off", RIGHT],
     ["off", "wrong"],
@@ -134,6 +138,7 @@ t.test("unknown, wrong, disabled and without a password are one answer after the
     events.map(({ operation, subject, outcome, reason }) => [operation, subject, outcome, reason].join(": ")),
     [
       "sign-in: : denied: there is no such user",
+      "sign-in: : denied: there is no such user",
       "sign-in: ada: denied: the password is wrong",
       "sign-in: off: denied: the user is disabled",
       "sign-in: off: denied: the user is disabled",
@@ -153,7 +158,7 @@ t.test("unknown, wrong, disabled and without a password are one answer after the
     ["ada", "half \ud800 of a character"],
   ] as const)
     await t.rejects(auth.signIn(from(login, password)), REFUSED);
-  t.match(stats(), { signIns: { accepted: 0, refused: 13, limited: 0, unavailable: 0 } });
+  t.match(stats(), { signIns: { accepted: 0, refused: 14, limited: 0, unavailable: 0 } });
 });
 
 t.test("a hash that costs less than new ones is replaced, of many sign-ins once, and none of them fails", async (t) => {
@@ -337,7 +342,7 @@ t.test("who has lost a password sets a new one, once and within 30 minutes, and 
   const token = String(await auth.passwords.resetToken("ada"));
   const second = String(await auth.passwords.resetToken("ada"));
   t.notMatch(token, /correct|\$/);
-  t.equal(await auth.passwords.resetToken("nobody"), undefined);
+  for (const login of ["nobody", "no\0body"]) t.equal(await auth.passwords.resetToken(login), undefined);
   await t.rejects(auth.passwords.reset(token, "short"), { code: "AUTH_PASSWORD_REFUSED" });
   await auth.refresh(pair.refreshToken);
   const next = "another long secret";

@@ -3,7 +3,7 @@ import type { Clock } from "@steward/core";
 import { assertShape, listOf, recognised, required, shape, text, type Shape } from "@steward/core/driver";
 import { credentialsInvalid, setupInvalid, tokenInvalid } from "../../errors.ts";
 import type { Credentials, PasswordSignIn } from "../../passwords/sign-in.ts";
-import { isScope, isText, type TokenPrincipal } from "../../tokens/access-token.ts";
+import { hasNul, isScope, isText, type TokenPrincipal } from "../../tokens/access-token.ts";
 import { publisherOf, type Publish } from "../../tokens/events.ts";
 import { GrantedScopes } from "../../tokens/granted.ts";
 import { Remembered } from "../../tokens/remembered.ts";
@@ -200,7 +200,7 @@ export class Sessions {
 
   async revoke(subject: string, id: string): Promise<boolean> {
     assertShape(`${this.#parts.resource} sessions.revoke`, subjectRule, subject);
-    const found = await this.#ask((store) => store.find(id));
+    const found = hasNul(id) ? undefined : await this.#ask((store) => store.find(id));
     if (found?.subject !== subject) return false;
     await this.#ask((store) => store.remove(id));
     this.#parts.ended({ subject, sessions: [id], isAll: false });

@@ -5,7 +5,7 @@ import { publisherOf, type Publish } from "../events.ts";
 import type { EndedSessions } from "../../sessions/ends.ts";
 import type { StoreCalls } from "../../sessions/store-calls.ts";
 import { Remembered } from "../remembered.ts";
-import { isScope, isText, type TokenPrincipal } from "../access-token.ts";
+import { hasNul, isScope, isText, type TokenPrincipal } from "../access-token.ts";
 import { GrantedScopes } from "../granted.ts";
 import { hashOf } from "../hash.ts";
 import { hashOfSecret, isHash, makeKey, readKey } from "./key.ts";
@@ -106,6 +106,7 @@ export class ApiKeyring implements ApiKeys {
   revoke: ApiKeys["revoke"] = async (subject, id) => {
     assertShape(`${this.#parts.resource} apiKeys.revoke`, required(textRule), subject);
     assertShape(`${this.#parts.resource} apiKeys.revoke`, required(textRule), id);
+    if (hasNul(id)) return false;
     const isRevoked = await this.#ask((store) => store.remove(subject, id));
     this.#parts.ended({ subject, sessions: [], isAll: false }); // others remember it as well
     if (isRevoked) this.#publish("api-key-revoke", subject);
