@@ -213,7 +213,7 @@ export class Sessions {
     return (await this.#ask((store) => store.list(subject))).map(({ id }) => id);
   }
 
-  /** Ends all sessions of a user, and those that begin at this moment. `known` are those that listeners are told of. */
+  /** Ends all sessions of a user, and those that begin at this moment. `known` are those that listeners hear of. */
   async endAll(subject: string, known: Promise<readonly string[]>): Promise<void> {
     const sessions = await known;
     await this.#ask((store) => store.raiseEpoch(subject));
