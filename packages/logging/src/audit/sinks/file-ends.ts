@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { auditError } from "../../errors.ts";
 import type { AuditEntry, StoredEntry } from "../chain/entry.ts";
 import { readAuditLine } from "../chain/line.ts";
@@ -44,9 +44,20 @@ function entryOf(path: string, line: string): StoredEntry {
   );
 }
 
+/** The lines of a file. For readline of newer Node versions U+2028 ends one too, which stands in JSON as it is. */
+export async function* linesOf(file: Readable): AsyncGenerator<string, void> {
+  let rest = "";
+  for await (const part of file.setEncoding("utf8")) {
+    const lines = `${rest}${String(part)}`.split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) yield line.endsWith("\r") ? line.slice(0, -1) : line;
+  }
+  if (rest !== "") yield rest;
+}
+
 /** Number of the first entry of a file. */
 export async function firstSeq(path: string): Promise<number | undefined> {
-  for await (const line of createInterface({ input: createReadStream(path) })) return readAuditLine(line)?.seq;
+  for await (const line of linesOf(createReadStream(path))) return readAuditLine(line)?.seq;
   return undefined;
 }
 

@@ -1,11 +1,10 @@
 import { mkdir, open, readdir, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { createInterface } from "node:readline";
 import { assertShape, required, shape, text, wholeNumber } from "@steward/core/driver";
 import { auditError } from "../../errors.ts";
 import { emptyChain, linkAll, type AuditDraft, type AuditHead, type Link, type StoredEntry } from "../chain/entry.ts";
 import { lineOf, readAuditLine } from "../chain/line.ts";
-import { firstSeq, lastLine, timeOf } from "./file-ends.ts";
+import { firstSeq, linesOf, lastLine, timeOf } from "./file-ends.ts";
 import { noTransaction, oneByOne } from "./order.ts";
 import type { AuditSink, TrimNote } from "./sink.ts";
 
@@ -72,7 +71,7 @@ class FileAudit implements AuditSink {
       for (const { handle, size } of files) {
         if (size === 0) continue;
         const input = handle.createReadStream({ end: size - 1, autoClose: false });
-        for await (const line of createInterface({ input, crlfDelay: Infinity })) yield (last = storedIn(line, last));
+        for await (const line of linesOf(input)) yield (last = storedIn(line, last));
       }
     } finally {
       await Promise.all(files.map(({ handle }) => handle.close()));
