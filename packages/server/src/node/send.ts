@@ -78,7 +78,9 @@ export function send(
     else if (name !== "content-type" || status !== undefined || !response.hasHeader(name))
       response.setHeader(name, value);
   if (body === undefined || typeof body === "string" || body instanceof Uint8Array) {
-    if (hasLength(response.statusCode)) response.setHeader("content-length", Buffer.byteLength(body ?? ""));
+    // Who answers HEAD without a body may say itself how long that of GET is.
+    const isSaid = isHead && body === undefined && response.hasHeader("content-length");
+    if (hasLength(response.statusCode) && !isSaid) response.setHeader("content-length", Buffer.byteLength(body ?? ""));
     response.end(isHead ? undefined : body);
   } else if (isHead || isOver(response)) {
     discardStream(body);

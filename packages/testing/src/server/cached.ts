@@ -144,6 +144,7 @@ export const cacheCases: readonly ServerCase[] = [
       same(assert, [known.status, known.text, known.headers["etag"]], [304, "", etag]);
       const head = await up.ask("/all/1?a=1&b=2", { method: "HEAD" });
       same(assert, [head.status, head.text, head.headers["etag"]], [200, "", etag]);
+      assert.strictEqual(head.headers["content-length"], again.headers["content-length"]);
       assert.strictEqual(made, 1);
       await Promise.all([
         up.ask("/all/2?a=1&b=2"),
