@@ -319,6 +319,11 @@ t.test("wrong keys, tags and options are refused with what is wrong", async (t) 
     cache.getOrLoad("c", () => 1, { tags: () => [""] }),
     { code: "CACHE_KEY_INVALID" },
   );
+  for (const tags of [async () => ["a"], () => undefined])
+    await t.rejects(
+      cache.getOrLoad("c", () => 1, { tags: tags as never }),
+      { code: "CACHE_KEY_INVALID", message: /tags must be a list, not (object|undefined)/ },
+    );
   await t.rejects(
     cache.getOrLoad("a", () => 1, { ttl: 5 } as object),
     { message: /did you mean "ttlMs"/ },

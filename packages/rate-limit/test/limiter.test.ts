@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { container } from "@steward/container";
 import { resource } from "@steward/core";
 import { FakeClock, failure } from "@steward/testing";
@@ -60,6 +61,15 @@ t.test("require rejects instead of giving a refusal, in words that a caller may 
     retryAfterMs: 60_000,
     message: 'rate limiter: the budget of policy "api" is used up for this key; there is room again in 60000 ms',
   });
+});
+
+t.test("text that looks like a list or a hash has a budget of its own", async (t) => {
+  const { limiter } = await start({ policies: { api: "1/minute" } });
+  const long = ["a".repeat(300)];
+  const hash = createHash("sha256").update(`300:${long[0]}`).digest("base64url");
+  for (const key of [long, ["a", "b"], "1:a1:b", `300:${long[0]}`, `sha256-${hash}`])
+    t.ok((await limiter.take("api", key)).allowed, String(key).slice(0, 20));
+  t.notOk((await limiter.take("api", "1:a1:b")).allowed);
 });
 
 t.test("wrong calls are refused with a code and what to write instead", async (t) => {

@@ -91,6 +91,9 @@ t.test("who registers signs in with tokens or a cookie, at any instance, and may
     "secrets:list",
     "secrets:read",
   ]);
+  const { id: own } = (await ask(one, "GET", "/users/me", admin)).body;
+  const resigned = await ask(one, "PATCH", `/admin/users/${String(own)}`, admin, { roles: [] });
+  t.equal(resigned.status, 409, "one who may is always left");
   t.equal((await ask(one, "PATCH", `/admin/users/${id}`, admin, { isDisabled: true })).status, 200);
   for (const headers of [{ cookie }, narrow])
     t.ok([401, 403].includes((await ask(two, "GET", "/api/v1/secrets", headers)).status), "it holds everywhere");

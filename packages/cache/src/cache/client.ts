@@ -323,7 +323,8 @@ export class CacheClient<V> implements Cache<V> {
 
   #tags(tags: readonly string[]): readonly string[] {
     const { tags: own } = this.#scope;
-    return tags.length === 0 ? own : [...own, ...tags.map((tag) => this.#tag(tag))];
+    if (Array.isArray(tags) && tags.length === 0) return own;
+    return [...own, ...encodeAll(this.#resource, tags, (tag) => this.#tag(tag), "tags")];
   }
 
   #tag(tag: string): string {

@@ -74,11 +74,16 @@ export function tenantPrefix(resource: string, tenant: unknown): string {
 }
 
 /**
- * Several keys, as text.
- * @throws {CACHE_KEY_INVALID} when they are no list, or one of them is no key.
+ * Several keys or tags, as text.
+ * @throws {CACHE_KEY_INVALID} when they are no list, or one of them is none.
  */
-export function encodeAll<K>(resource: string, keys: readonly K[], encode: (key: K) => string): string[] {
-  if (!Array.isArray(keys)) throw invalid(resource, `keys must be a list, not ${kindOf(keys)}`);
+export function encodeAll<K>(
+  resource: string,
+  keys: readonly K[],
+  encode: (key: K) => string,
+  what: "keys" | "tags" = "keys",
+): string[] {
+  if (!Array.isArray(keys)) throw invalid(resource, `${what} must be a list, not ${kindOf(keys)}`);
   return Array.from(keys, encode);
 }
 

@@ -6,13 +6,15 @@ export type RateKey = string | readonly string[];
 
 /** Longer keys are stored by their hash, in bytes. */
 const MAX_KEY_BYTES = 200;
+/** Text that could be taken for a list or for a hash stands as a list of one. */
+const AMBIGUOUS = /^(?:\d+:|sha256-)/;
 
 /**
  * A key as one text, at most 200 bytes long.
  * @throws {RATE_KEY_INVALID} when it is empty, or not text.
  */
 export function keyText(resource: string, key: RateKey): string {
-  const text = typeof key === "string" ? key : joined(key);
+  const text = typeof key === "string" && !AMBIGUOUS.test(key) ? key : joined(typeof key === "string" ? [key] : key);
   if (text === undefined || text === "") throw invalidKey(resource, key);
   if (text.length * 3 <= MAX_KEY_BYTES || Buffer.byteLength(text) <= MAX_KEY_BYTES) return text;
   return `sha256-${createHash("sha256").update(text).digest("base64url")}`;
