@@ -31,7 +31,7 @@ export function adminRoutes(app: FastifyInstance): void {
     { schema: { tags, summary: "Changes what a user may do; one who is disabled is signed out everywhere" } },
     handler({ me: permitted("users:write"), auth, users, id, change }, async ({ me, auth, users, id, change }) => {
       if (me.subject === id)
-        throw new HttpError(409, "nobody changes what they may do themselves: so one who may is always left");
+        throw new HttpError(409, "no one changes what they may do themselves: so one who may is always left");
       const changed = await users.change(id, change as { roles?: Role[]; isDisabled?: boolean }); // as the schema says
       if (changed === undefined) throw new HttpError(404, `there is no user ${id}`);
       if (changed.isDisabled) await auth.logoutEverywhere(id);

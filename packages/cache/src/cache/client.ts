@@ -323,8 +323,7 @@ export class CacheClient<V> implements Cache<V> {
 
   #tags(tags: readonly string[]): readonly string[] {
     const { tags: own } = this.#scope;
-    if (Array.isArray(tags) && tags.length === 0) return own;
-    return [...own, ...encodeAll(this.#resource, tags, (tag) => this.#tag(tag), "tags")];
+    return tags === NO_TAGS ? own : [...own, ...encodeAll(this.#resource, tags, (tag) => this.#tag(tag), "tags")];
   }
 
   #tag(tag: string): string {
