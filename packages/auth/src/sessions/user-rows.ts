@@ -1,19 +1,11 @@
 import type { SqlRunner } from "@steward/core";
 import { tablesOnce } from "@steward/core/driver";
+import type { NewCookieSession } from "./cookies/store.ts";
+import type { NewFamily } from "./refresh/store.ts";
 import { after } from "./tables.ts";
 
 /** What each row has, whatever else its table holds. */
-export interface NewUserRow {
-  readonly id: string;
-  readonly subject: string;
-  readonly scopes: readonly string[];
-  readonly agent: string;
-  readonly idleMs: number;
-  readonly absoluteMs: number;
-  readonly maxPerUser: number;
-  readonly epoch?: number | undefined;
-  readonly replaces?: string | undefined;
-}
+export type NewUserRow = NewFamily & Pick<NewCookieSession, "replaces">;
 
 /** Rows that are over and go with each new one: more than one, so that the table does not grow. */
 const SWEPT = 10;
