@@ -179,16 +179,17 @@ export class Connection implements Line {
   }
 
   #connectToCancel(plug: Plug): Duplex {
+    // With TLS no one here would hear of their end.
+    for (const old of this.#cancelSockets) if (old.closed) this.#cancelSockets.delete(old);
     const socket = plug();
     this.#cancelSockets.add(socket);
-    socket.once("close", () => this.#cancelSockets.delete(socket));
     return socket;
   }
 
   #close(cause?: Error): void {
     if (this.dead) return;
     this.dead = true;
-    for (const socket of this.#cancelSockets) socket.destroy();
+    for (const socket of this.#cancelSockets) cutOff(socket);
     // The driver reports it to a query that runs by itself, but not while it logs in.
     this.#failOpening?.(this.#reason ?? cause ?? new Error("the server closed the connection during the login"));
     this.owner.closed(this);
@@ -272,7 +273,7 @@ export class Connection implements Line {
       };
       const giveUp = (): void => {
         // Of this request, for a later one has its own time.
-        if (this.#cancelled === cancelled) for (const socket of this.#cancelSockets) socket.destroy();
+        if (this.#cancelled === cancelled) for (const socket of this.#cancelSockets) cutOff(socket);
         if (this.#query === query) this.destroy(reason);
         taken();
       };
@@ -305,14 +306,14 @@ export class Connection implements Line {
     const socket = this.#socket;
     this.#sql.end({ timeout: 0 }).catch(() => {});
     // A peer that is frozen or gone never answers a goodbye.
-    this.owner.clock.setTimeout(() => socket?.destroy(), 250);
+    if (socket !== undefined) this.owner.clock.setTimeout(() => cutOff(socket), 250);
   }
 
   /** Cuts it off at once. What runs fails with `reason`, or as lost. */
   destroy(reason?: StewardError): void {
     this.#reason ??= reason;
-    for (const socket of this.#cancelSockets) socket.destroy();
-    this.#socket?.destroy();
+    for (const socket of this.#cancelSockets) cutOff(socket);
+    if (this.#socket !== undefined) cutOff(this.#socket);
     // No caller must be given it in the time until the socket reports its own close.
     this.#close();
   }
@@ -326,6 +327,17 @@ export class Connection implements Line {
       query.execute();
     });
   }
+}
+
+/**
+ * Destroys a socket, and TLS on it at once. TLS hears of it some turns later by itself, and fails what the driver writes
+ * meanwhile after the driver took its listeners off: an error that no one hears ends the process.
+ */
+function cutOff(socket: Duplex): void {
+  if (socket.destroyed) return;
+  socket.destroy();
+  // Then TLS alone hears it: the driver takes off all listeners, its own for `drain` too, when it hands a socket to TLS.
+  if (socket.listenerCount("drain") === 0) socket.emit("close");
 }
 
 function resolveQuery(this: DriverQuery, value: unknown): void {

@@ -1,12 +1,18 @@
 import { chmod, copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock } from "@steward/core";
 import { Alarm, failure, startFaultProxy, until } from "@steward/testing";
 import { startPostgres } from "@steward/testing/servers";
 import { sql } from "drizzle-orm";
 import { pgTable, text } from "drizzle-orm/pg-core";
-import t from "tap";
+import t, { type Test } from "tap";
+import * as v from "valibot";
 import { begin, DatabasePoolManager, pubSub, type DatabaseInput } from "../../src/index.ts";
+import { Connection } from "../../src/connections/connection.ts";
+import { driverClient } from "../../src/connections/driver.ts";
+import { endpointOf } from "../../src/connections/endpoint.ts";
+import { databaseSchema } from "../../src/options.ts";
 import { testServer } from "./server.ts";
 
 const place = await testServer();
@@ -138,7 +144,7 @@ t.test("gives up a connect that takes too long", async (t) => {
   t.notOk(alarm.hasRung);
 });
 
-t.test("makes sure of the server by TLS", async (t) => {
+async function startTls(t: Test): Promise<{ url: string; cert: string }> {
   const folder = await mkdtemp(join(tmpdir(), "steward-tls-"));
   const fixtures = new URL("../../../test/fixtures/", import.meta.url);
   const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
@@ -151,6 +157,12 @@ t.test("makes sure of the server by TLS", async (t) => {
     await server.stop();
     await rm(folder, { recursive: true });
   });
+  return { url: server.url, cert };
+}
+
+t.test("makes sure of the server by TLS", async (t) => {
+  const server = await startTls(t);
+  const cert = await readFile(server.cert);
   const encrypted = async (options: DatabaseInput): Promise<unknown> => {
     await using manager = await new DatabasePoolManager({
       url: server.url,
@@ -165,12 +177,9 @@ t.test("makes sure of the server by TLS", async (t) => {
   };
   t.equal(await encrypted({ tls: false }), false);
   t.equal(await encrypted({ tls: "no-verify" }), true);
-  t.equal(await encrypted({ tls: { ca: await readFile(cert) } }), true);
+  t.equal(await encrypted({ tls: { ca: cert } }), true);
   t.match((await failure(encrypted({ tls: true }))).message, /self.signed/);
-  t.match(
-    (await failure(encrypted({ tls: { ca: await readFile(cert), servername: "elsewhere" } }))).message,
-    /elsewhere|altnames/i,
-  );
+  t.match((await failure(encrypted({ tls: { ca: cert, servername: "elsewhere" } }))).message, /elsewhere|altnames/i);
   await using proxy = await startFaultProxy({ target: server.url });
   await using manager = await new DatabasePoolManager({
     url: proxy.url,
@@ -186,4 +195,15 @@ t.test("makes sure of the server by TLS", async (t) => {
     "a half-open one is found out",
   );
   t.equal((await manager.client.$client`select 1 as x`)[0]?.["x"], 1);
+});
+
+t.test("a connection over TLS may be cut off while it has something to write", async (t) => {
+  const { url } = await startTls(t);
+  const options = v.parse(databaseSchema, { url, tls: "no-verify" });
+  const endpoint = endpointOf("db", options, url, driverClient({}));
+  const connection = new Connection({ name: "db", clock: systemClock, closed() {} }, endpoint);
+  await connection.open(5_000);
+  const lost = connection.query("select 1");
+  connection.destroy();
+  await t.rejects(lost, { message: "this connection has ended" });
 });
