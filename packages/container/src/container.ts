@@ -291,3 +291,17 @@ export function definitionsHeld(container: Container<never>): readonly AnyDefini
 export function onContainerUp(listener: (running: RunningContainer) => void): () => void {
   return onUp(listener);
 }
+
+/**
+ * Calls a listener, which throws nothing, with the value of an application resource: at once, and in the tick in which a
+ * restart puts another in its place. While the resource is down nothing is called. The result ends that.
+ *
+ * @throws {NOT_IN_GRAPH} when the container does not hold it.
+ */
+export function followValue<V>(
+  running: RunningContainer,
+  definition: Definition<V, "application" | "process", never>,
+  listener: (value: V) => void,
+): () => void {
+  return running.follow(definition, listener as (value: unknown) => void); // the graph keeps a value with its definition
+}

@@ -1,4 +1,4 @@
-export { containersUp, definitionsHeld, onContainerUp } from "./container.ts";
+export { containersUp, definitionsHeld, followValue, onContainerUp } from "./container.ts";
 export type { ReplacementFor, ReplacementReach } from "./graph/override.ts";
 export { announceShutdown } from "./main/shutdown-announced.ts";
 export { PreparedNeeds, type FrameworkScope } from "./scope/prepared.ts";

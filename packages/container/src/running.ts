@@ -58,6 +58,11 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
     return this.#nodeOf(definition).value as Resolved<D>; // the graph keeps a value with its definition
   }
 
+  /** @internal See `followValue`. */
+  follow(definition: SomeDefinition, listener: (value: unknown) => void): () => void {
+    return this.#engine.state.follow(this.#nodeOf(definition).graph.index, listener);
+  }
+
   /**
    * The value of an application resource by its name, for names that come from data.
    *

@@ -391,7 +391,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/container/framework": {
     module: framework,
     takes: {},
-    none: ["PreparedNeeds announceShutdown containersUp definitionsHeld onContainerUp"],
+    none: ["PreparedNeeds announceShutdown containersUp definitionsHeld followValue onContainerUp"],
   },
   "@steward/http": {
     module: http,

@@ -427,7 +427,7 @@ t.test("what belongs to a session of a container ends with the session of a cook
   await using first = await a.container.start();
   await using second = await b.container.start();
   const begin = async (subject: string) => `session=${(await first.get(a.auth).sessions.begin({ subject })).value}`;
-  const [ada, bob, eve] = [await begin("ada"), await begin("bob"), await begin("eve")];
+  const [ada, bob, eve, eva] = [await begin("ada"), await begin("bob"), await begin("eve"), await begin("eva")];
   const [here, there] = [first.get(a.web).url, second.get(b.web).url];
   const look = async (url: string, cookie: string) => (await fetch(`${url}/cart`, { headers: { cookie } })).status;
   for (const url of [here, there]) for (const cookie of [ada, bob, eve]) t.equal(await look(url, cookie), 200);
@@ -438,6 +438,13 @@ t.test("what belongs to a session of a container ends with the session of a cook
   await until(() => released.length === 4, "both have ended bob's");
   t.strictSame([await look(here, ada), await look(there, bob), await look(here, eve)], [401, 401, 200]);
   t.equal(released.length, 4, "others go on");
+  for (const url of [here, there]) t.equal(await look(url, eva), 200);
+  await Promise.all([first.restart(a.auth), second.restart(b.auth)]);
+  await fetch(`${here}/out`, { method: "POST", headers: { cookie: eva } });
+  await until(() => released.length === 6, "both have ended eva's after their authentication was restarted");
+  await second.restart(b.auth);
+  await first.get(a.auth).logoutEverywhere("eve");
+  await until(() => released.length === 8, "and after one of them was restarted once more");
 });
 
 t.test(

@@ -57,6 +57,13 @@ interface Waiter {
   readonly wake: () => void;
 }
 
+/** Is called with the value of a node that is in use, whenever that is another. */
+interface Follower {
+  readonly index: number;
+  readonly listener: (value: unknown) => void;
+  value: unknown;
+}
+
 /**
  * What a container holds now: which instances are live, which a restart has retired, and who holds which generation.
  * The only writer of all that; everything else reads it here.
@@ -70,6 +77,7 @@ export class ContainerState {
   /** Instances that were replaced and have not stopped yet. */
   readonly #retired = new Set<LiveNode>();
   readonly #waiters = new Set<Waiter>();
+  readonly #followers = new Set<Follower>();
   #version = 0;
 
   /** @param onChange Called after every change of what is live. */
@@ -127,7 +135,7 @@ export class ContainerState {
     }
     this.#current = new OwnGeneration(live, ++this.#version);
     if (before.pins > 0) this.#pinned.add(before);
-    this.#onChange();
+    this.#showAll();
   }
 
   /** Retired instances that have stopped. */
@@ -142,7 +150,27 @@ export class ContainerState {
 
   #changed(generation: OwnGeneration): void {
     generation.version = ++this.#version;
+    this.#showAll();
+  }
+
+  #showAll(): void {
+    for (const follower of this.#followers) this.#show(follower);
     this.#onChange();
+  }
+
+  #show(follower: Follower): void {
+    const value = this.#current.values[follower.index];
+    if (value === follower.value) return;
+    follower.value = value;
+    if (value !== undefined) follower.listener(value);
+  }
+
+  /** Calls a listener, which throws nothing, with a node's value: now, and whenever another takes its place. The result ends that. */
+  follow(index: number, listener: (value: unknown) => void): () => void {
+    const follower: Follower = { index, listener, value: undefined };
+    this.#followers.add(follower);
+    this.#show(follower);
+    return () => void this.#followers.delete(follower);
   }
 
   // --- who holds what ----------------------------------------------------------------------------------------------

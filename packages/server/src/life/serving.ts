@@ -1,7 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Server } from "node:net";
 import type { Container, RunningContainer } from "@steward/container";
-import type { FrameworkScope } from "@steward/container/framework";
+import { followValue, type FrameworkScope } from "@steward/container/framework";
 import type { AnyDefinition, Needs } from "@steward/core/container";
 import {
   runWithContext,
@@ -112,11 +112,20 @@ export class Serving {
     if (running === undefined || ending === undefined || this.#endsOf === running) return;
     this.#endsOf = running;
     this.#ignoreEnds?.();
-    this.#ignoreEnds = running
-      .get(ending as never as Definition<SessionEnding, "application", never>)
-      .onEnded(({ sessions }) => {
-        for (const id of sessions) this.track(running.session(id).end(), "the end of a session");
-      });
+    const ignoring: (() => void)[] = [];
+    const ignore = followValue(running, ending as never as Definition<SessionEnding, "application", never>, (auth) => {
+      // The one before goes on with requests that began with it, and may end sessions for them.
+      if (ignoring.length > 1) ignoring.shift()?.();
+      ignoring.push(
+        auth.onEnded(({ sessions }) => {
+          for (const id of sessions) this.track(running.session(id).end(), "the end of a session");
+        }),
+      );
+    });
+    this.#ignoreEnds = () => {
+      ignore();
+      for (const end of ignoring) end();
+    };
   }
 
   /** Runs what comes after a response: with the request's id and trace, and without its deadline or its signal, which are over. */
