@@ -10,7 +10,7 @@ const PUBLIC_TEXTS: Readonly<Record<string, readonly [status: number, detail: st
 /** Codes of which a later attempt may know nothing. */
 const UNAVAILABLE = new Set([
   "DATABASE_CONNECT_FAILED",
-  "DATABASE_CONNECTION_LOST",
+  "OUTCOME_UNKNOWN",
   "CRYPTO_STORE_UNAVAILABLE",
   "CRYPTO_STORE_CONFLICT",
 ]);

@@ -18,6 +18,8 @@ export const CORE_CODES = {
   MEASURE_FAILED: "A check could not measure, most often because its path does not exist.",
   ENVIRONMENT_MISMATCH: "A store is marked for another environment than the one it was opened in, or cannot be marked.",
   CALL_ABORTED: "A call was given up because its caller aborted it.",
+  OUTCOME_UNKNOWN:
+    "The connection broke under a call that was sent and not answered: it may or may not have taken effect.",
 } as const;
 
 /** A code that `@steward/core` itself raises. */
@@ -102,6 +104,19 @@ export class StewardError extends Error {
 export function notForUsers(resource: string, verb: string): StewardError {
   const message = `${resource}: ${verb}() is not for its users, because others use it too; stop its manager or its container`;
   return new StewardError("LIFECYCLE_CONFLICT", message, { resource });
+}
+
+/**
+ * The error of a call that had been sent when its connection broke, so that no answer can come. It is `retryable` only
+ * where the driver knows that the call changes nothing.
+ */
+export function outcomeUnknown(
+  resource: string,
+  why: string,
+  details: Pick<StewardErrorDetails, "cause" | "retryable"> = {},
+): StewardError {
+  const message = `${resource}: ${why}; it may or may not have taken effect: look before you repeat it`;
+  return new StewardError("OUTCOME_UNKNOWN", message, { resource, ...details });
 }
 
 /** Whether a value is an error of ours, with the given `code` where one is asked for. */

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import t from "tap";
-import { Exposures, isHostAmong, isLoopback } from "../src/driver.ts";
+import { Exposures, isHostAmong, isLoopback, outcomeUnknown } from "../src/driver.ts";
 import { CHANNELS, grpcStatusOf, httpStatusOf, publicError, StewardError, type ExposureEvent } from "../src/index.ts";
 
 t.test("the public part of an error is its code with a fixed sentence, or what its author marked as public", (t) => {
@@ -16,6 +16,8 @@ t.test("the public part of an error is its code with a fixed sentence, or what i
     [new StewardError("AUTH_PASSWORD_REFUSED", "pg-3"), "AUTH_PASSWORD_REFUSED", 422, "INVALID_ARGUMENT"],
     [new StewardError("X_FAILED", "pg-3", { retryable: true }), "RESOURCE_UNAVAILABLE", 503, "UNAVAILABLE"],
     [new StewardError("X_FAILED", "pg-3"), "INTERNAL", 500, "INTERNAL"],
+    [outcomeUnknown("pg-3", "cut"), "INTERNAL", 500, "INTERNAL"],
+    [outcomeUnknown("pg-3", "cut", { retryable: true }), "RESOURCE_UNAVAILABLE", 503, "UNAVAILABLE"],
     [new StewardError("toString", "pg-3"), "INTERNAL", 500, "INTERNAL"],
     [new Error("pg-3", { cause: new StewardError("OVERLOADED", "pg-3") }), "OVERLOADED", 503, "RESOURCE_EXHAUSTED"],
     [new Error("pg-3"), "INTERNAL", 500, "INTERNAL"],
@@ -30,6 +32,15 @@ t.test("the public part of an error is its code with a fixed sentence, or what i
     retryAfterMs: Number.NaN,
   });
   t.same(publicError(marked), { code: "VIDEO_GONE", message: "it is gone", retryable: false, retryAfterMs: undefined });
+  t.end();
+});
+
+t.test("a call of unknown outcome says so in one code, and is not to be repeated unless it changes nothing", (t) => {
+  const cause = new Error("read ECONNRESET");
+  const error = outcomeUnknown("db", "the connection broke", { cause });
+  t.match(error, { code: "OUTCOME_UNKNOWN", resource: "db", retryable: false, cause });
+  t.match(error.message, "db: the connection broke; it may or may not have taken effect: look before you repeat it");
+  t.equal(outcomeUnknown("db", "cut", { retryable: true }).retryable, true);
   t.end();
 });
 

@@ -2,8 +2,6 @@
 export const DATABASE_CODES = {
   DATABASE_CONNECT_FAILED:
     "No connection could be made: unreachable, refused, or the credentials or database are wrong.",
-  DATABASE_CONNECTION_LOST:
-    "The connection broke while a statement ran on it; whether the statement took effect is unknown.",
   DATABASE_LEASE_ENDED:
     "A reserved connection or transaction was used after its end, or was ended for taking too long.",
   DATABASE_TRANSACTION_ABORTED:

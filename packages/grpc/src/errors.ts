@@ -2,7 +2,6 @@
 export const GRPC_CODES = {
   GRPC_CONNECT_TIMEOUT:
     "No connection was ready within `connectTimeoutMs`; the channel was built anew. The call never left.",
-  GRPC_CONNECTION_LOST: "A connection went silent, even to a health check; what became of the calls on it is unknown.",
   GRPC_PROBE_FAILED: "The health check met an error instead of an answer.",
   GRPC_NOT_SERVING: "The server answers, but says that it is not serving.",
   GRPC_STATUS: "A handler ended its call with a status of its own; see `GrpcStatusError`.",

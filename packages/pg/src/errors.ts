@@ -1,10 +1,9 @@
 import { isStewardError, StewardError } from "@steward/core";
-import { describeConnectError, describeError } from "@steward/core/driver";
+import { describeConnectError, describeError, outcomeUnknown } from "@steward/core/driver";
 
 /** Every error code of `@steward/pg`, with what it means. */
 export const PG_CODES = {
   PG_CONNECT_FAILED: "No connection could be made: unreachable, refused, or the credentials or database are wrong.",
-  PG_CONNECTION_LOST: "The connection broke while a statement ran on it; whether the statement took effect is unknown.",
   PG_LEASE_ENDED: "A connection was held for longer than `transactionTimeoutMs` and was closed, which rolls back.",
 } as const;
 
@@ -28,8 +27,7 @@ export function connectFailed(resource: string, server: string, cause: unknown):
 export function statementFailed(resource: string, cause: unknown): unknown {
   if (!(cause instanceof Error) || isStewardError(cause) || sqlState(cause) !== "" || !isOfConnection(cause))
     return cause;
-  const message = `${resource}: connection lost: ${describeError(cause)}; the statement may or may not have taken effect`;
-  return new StewardError("PG_CONNECTION_LOST", message, { resource, cause });
+  return outcomeUnknown(resource, `connection lost under a statement: ${describeError(cause)}`, { cause });
 }
 
 /** The driver gives errors of its use (such as a wrong argument) by plain errors too. */
@@ -42,8 +40,8 @@ function isOfConnection(error: Error): boolean {
 
 /** The error of a statement on a connection that was cut off because its server does not work for it. */
 export function silentConnection(resource: string, silentMs: number): StewardError {
-  const message = `${resource}: connection lost: no byte for ${Math.round(silentMs)} ms, and the server says that it is not at work for us; the statement may or may not have taken effect`;
-  return new StewardError("PG_CONNECTION_LOST", message, { resource });
+  const silence = `no byte for ${Math.round(silentMs)} ms, and the server says that it is not at work for us`;
+  return outcomeUnknown(resource, `connection lost under a statement: ${silence}`);
 }
 
 /** The error of a cursor or a stream that was given to the pool itself. */

@@ -2,8 +2,6 @@
 export const REDIS_CODES = {
   REDIS_CONNECT_FAILED:
     "No connection could be made: refused, timed out, or the server did not accept the credentials or the database.",
-  REDIS_OUTCOME_UNKNOWN:
-    "The connection broke after a command was written and before its reply: it may or may not have run.",
   REDIS_COMMAND_REFUSED:
     "The command would change the state of a connection that others share, or of one that the manager looks after.",
   REDIS_LEASE_ENDED: "A connection of one's own was used after the function it was lent to had ended.",

@@ -3,7 +3,6 @@ export const WEBSOCKET_CODES = {
   WEBSOCKET_CONNECT_FAILED:
     "No connection could be made: refused, timed out, or the server did not accept the handshake.",
   WEBSOCKET_DISCONNECTED: "There is no connection now, so the message was not sent.",
-  WEBSOCKET_OUTCOME_UNKNOWN: "The connection ended after the message was written and before it was acknowledged.",
   WEBSOCKET_CALL_FAILED: "The other side answered a call with an error.",
   WEBSOCKET_LIMIT: "A client of a hub asked for more rooms, or a longer name of one, than it may have.",
   WEBSOCKET_MALFORMED: "A client of a hub sent a request that has none of the verbs of its protocol.",

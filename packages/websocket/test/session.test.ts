@@ -98,7 +98,7 @@ t.test("calls in flight learn at once that their connection ended", async (t) =>
   const calls = [failure(client.call(1)), failure(client.call(2))];
   await until(() => [...hub.client.sockets].some((socket) => socket.calls === 2), "both calls are worked on");
   for (const socket of hub.client.sockets) socket.terminate();
-  for (const error of await Promise.all(calls)) t.equal(error.code, "WEBSOCKET_OUTCOME_UNKNOWN");
+  for (const error of await Promise.all(calls)) t.equal(error.code, "OUTCOME_UNKNOWN");
 });
 
 t.test("while there is no connection, sends and calls are refused at once", async (t) => {
@@ -432,7 +432,7 @@ t.test(
     const call = failure(manager.client.call(1));
     const owing = await endsAfter();
     t.ok(owing >= 1_500 && owing <= 2_500, `owing: ${owing} ms`);
-    t.match(await call, { code: "WEBSOCKET_OUTCOME_UNKNOWN", message: /silent for/ });
+    t.match(await call, { code: "OUTCOME_UNKNOWN", message: /silent for/ });
   },
 );
 

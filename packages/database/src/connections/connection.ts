@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { Readable, Writable, type Duplex } from "node:stream";
 import { StewardError, type Clock, type Timer } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { describeError, outcomeUnknown } from "@steward/core/driver";
 import type { Sql } from "postgres";
 import { ARRAY_TYPES, learnArrays } from "./arrays.ts";
 import { switchArrays, type DateMode } from "./dates.ts";
@@ -196,9 +196,7 @@ export class Connection implements Line {
   }
 
   #lost(why: string, cause?: unknown): StewardError {
-    const { name } = this.owner;
-    const message = `${name}: ${why} while a statement was running; it may or may not have taken effect`;
-    return new StewardError("DATABASE_CONNECTION_LOST", message, { resource: name, cause });
+    return outcomeUnknown(this.owner.name, `${why} while a statement was running`, { cause });
   }
 
   /** Runs a query. There must be none running. */

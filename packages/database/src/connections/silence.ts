@@ -1,5 +1,5 @@
-import { StewardError } from "@steward/core";
-import { backendsAtWork, SilenceWatch } from "@steward/core/driver";
+import type { StewardError } from "@steward/core";
+import { backendsAtWork, outcomeUnknown, SilenceWatch } from "@steward/core/driver";
 import { Connection, type ConnectionOwner } from "./connection.ts";
 import { publishLost } from "./events.ts";
 import type { Pool } from "./pool.ts";
@@ -55,6 +55,5 @@ async function goneAmong(
 }
 
 function lost({ name }: Pool, why: string): StewardError {
-  const message = `${name}: connection lost: ${why}; the statement may or may not have taken effect`;
-  return new StewardError("DATABASE_CONNECTION_LOST", message, { resource: name });
+  return outcomeUnknown(name, `connection lost under a statement: ${why}`);
 }

@@ -1,6 +1,6 @@
 import { Client, connectivityState, credentials, type ChannelInterface } from "@grpc/grpc-js";
 import { StewardError, type Clock, type Timer } from "@steward/core";
-import { timingWheelOf, TimerEntry } from "@steward/core/driver";
+import { outcomeUnknown, timingWheelOf, TimerEntry } from "@steward/core/driver";
 import { checkHealth, isSilence } from "../health.ts";
 
 /** What a link knows of a call that it carries. */
@@ -192,8 +192,8 @@ export class Link {
     const { resource, failed, clock, owned } = this.#settings;
     if (this.#isClosed || !owned) return;
     const silentMs = Math.round(clock.now() - this.#heardAt);
-    const message = `${resource}: the connection to ${this.channel.getTarget()} has been silent for ${silentMs} ms, even to a health check`;
-    failed(this, new StewardError("GRPC_CONNECTION_LOST", message, { resource, retryable: true }));
+    const why = `the connection to ${this.channel.getTarget()} has been silent for ${silentMs} ms, even to a health check`;
+    failed(this, outcomeUnknown(resource, why));
   }
 
   /** Ends the calls that were answered: streams, which may have no end of their own. */

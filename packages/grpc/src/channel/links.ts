@@ -82,7 +82,7 @@ export class Links {
 
   /** One that was replaced, and whose calls now wait on a silent connection. */
   #failedLater(link: Link, why: StewardError): void {
-    if (why.code !== "GRPC_CONNECTION_LOST" || !this.#retired.has(link)) return;
+    if (why.code !== "OUTCOME_UNKNOWN" || !this.#retired.has(link)) return;
     this.#lost += link.size;
     this.#closeRetired(link, why);
   }

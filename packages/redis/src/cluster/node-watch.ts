@@ -2,7 +2,7 @@ import { StewardError, type Clock, type Timer } from "@steward/core";
 import type { Command, Redis } from "ioredis";
 import { readsOnly, routeOf } from "../client/commands.ts";
 import { openLink } from "../connection/link.ts";
-import { outcomeUnknown } from "../connection/outcome.ts";
+import { replyLost } from "../connection/outcome.ts";
 import { nodePlan, type LinkPlan } from "../connection/plan.ts";
 import { TickWriter } from "../connection/tick-writer.ts";
 import { Watchdog } from "../connection/watchdog.ts";
@@ -114,7 +114,7 @@ export class NodeWatch {
     for (const command of commands) {
       const again = !command.inTransaction && (readsOnly(command) || resend.has(command.name.toLowerCase()));
       if (!command.isSettled && !isOwn(command)) counts[again ? "resent" : "unknown"]++;
-      command.reject(again ? new Error(NOT_SENT) : outcomeUnknown(resource, command, undefined));
+      command.reject(again ? new Error(NOT_SENT) : replyLost(resource, command, undefined));
     }
   }
 

@@ -12,7 +12,7 @@ export interface BackendStats {
   readonly retired: number;
   /** Commands sent again after a connection broke. */
   readonly resent: number;
-  /** Commands that failed with `REDIS_OUTCOME_UNKNOWN`. */
+  /** Commands that failed with `OUTCOME_UNKNOWN`. */
   readonly unknown: number;
 }
 

@@ -5,7 +5,7 @@ import { readsOnly } from "../client/commands.ts";
 import type { RedisSettings } from "../options.ts";
 import type { Backend, BackendStats } from "./backend.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
-import { outcomeUnknown } from "./outcome.ts";
+import { replyLost } from "./outcome.ts";
 import type { LinkPlan } from "./plan.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -182,7 +182,7 @@ export class Trunk implements Backend {
       return this.#keep(command);
     }
     if (!command.isSettled) this.#counts.unknown++;
-    command.reject(outcomeUnknown(this.#setup.resource, command, link.error));
+    command.reject(replyLost(this.#setup.resource, command, link.error));
   }
 
   /** Keeps a command for the next connection. Its caller may have given up by then; then it is not sent. */

@@ -292,7 +292,7 @@ t.test("a dedicated connection that died in silence is replaced before it is len
   await until(() => (manager.stats()["dedicated"] as { inUse: number }).inUse === 1, "it blocks");
   await new Promise((resolve) => setTimeout(resolve, 50));
   proxy.reset();
-  await t.rejects(popped, { code: "REDIS_OUTCOME_UNKNOWN" });
+  await t.rejects(popped, { code: "OUTCOME_UNKNOWN" });
 });
 
 t.test("idle dedicated connections are closed after a while", needsRedis, async (t) => {

@@ -149,7 +149,7 @@ t.test(
     for (const { proxy } of proxies) await proxy.heal();
     for (const { proxy } of proxies) proxy.reset();
     await Promise.all(own);
-    t.ok((await calls).every((one) => one.status === "rejected" && one.reason.code === "REDIS_OUTCOME_UNKNOWN"));
+    t.ok((await calls).every((one) => one.status === "rejected" && one.reason.code === "OUTCOME_UNKNOWN"));
     t.equal(patient.stats()["unknown"], 100);
     await until(() => patient.client.get("lost").then((value) => value === "100"), "each ran once");
     const quick = await manage(t, { cluster: seeds, natMap });

@@ -2,12 +2,6 @@ import { StewardError } from "@steward/core";
 import { describeError } from "@steward/core/driver";
 import type { State } from "./plan.ts";
 
-/** The connection ended under what was written to it. */
-export function outcomeUnknown(resource: string, said: string): StewardError {
-  const message = `${resource}: the connection ended before the reply: ${said}`;
-  return new StewardError("WEBSOCKET_OUTCOME_UNKNOWN", message, { resource });
-}
-
 /** The connection ended; the next one is on its way. */
 export function connectionEnded(resource: string, said: string): StewardError {
   const message = `${resource}: not connected: ${said}`;

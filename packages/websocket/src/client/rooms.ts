@@ -142,6 +142,5 @@ function remember(after: Map<string, number>, origin: string, number: number): v
 
 /** Who is not connected has left already: the next connection does not join. */
 function ignoreDisconnect(error: unknown): void {
-  if (!isStewardError(error, "WEBSOCKET_DISCONNECTED") && !isStewardError(error, "WEBSOCKET_OUTCOME_UNKNOWN"))
-    throw error;
+  if (!isStewardError(error, "WEBSOCKET_DISCONNECTED") && !isStewardError(error, "OUTCOME_UNKNOWN")) throw error;
 }

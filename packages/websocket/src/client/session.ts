@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import type { CallOptions, StewardError } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { describeError, outcomeUnknown } from "@steward/core/driver";
 import type { WebSocket } from "ws";
 import type { Payload } from "../wire/protocol.ts";
 import type { Dial } from "./connection/dial.ts";
@@ -10,7 +10,7 @@ import { Lookout } from "./connection/lookout.ts";
 import { Pauses } from "./connection/pauses.ts";
 import { Retired } from "./connection/retired.ts";
 import { Waiters } from "./connection/waiters.ts";
-import { connectionEnded, noConnection, outcomeUnknown } from "./failures.ts";
+import { connectionEnded, noConnection } from "./failures.ts";
 import type { Message } from "./messages/inbox.ts";
 import { Outbox } from "./messages/outbox.ts";
 import { Readers } from "./messages/readers.ts";
@@ -92,7 +92,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
    * reply to {@link call} shows that it arrived.
    *
    * @throws {WEBSOCKET_DISCONNECTED} when there is no connection and `offline` is `reject`.
-   * @throws {WEBSOCKET_OUTCOME_UNKNOWN} when the connection ended while it was written.
+   * @throws {OUTCOME_UNKNOWN} when the connection ended while it was written.
    * @throws {OVERLOADED} when too much waits already.
    * @throws {DEADLINE_EXCEEDED} when it could not be written in time.
    */
@@ -105,7 +105,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
    *
    * @throws {WEBSOCKET_CALL_FAILED} when the other side answers with an error; `cause` is that error.
    * @throws {WEBSOCKET_DISCONNECTED} when there is no connection, so it was not sent.
-   * @throws {WEBSOCKET_OUTCOME_UNKNOWN} when the connection ended before the reply.
+   * @throws {OUTCOME_UNKNOWN} when the connection ended before the reply.
    * @throws {DEADLINE_EXCEEDED} when there is no sign of it in time.
    */
   call(body: unknown, options?: CallOptions): Promise<unknown> {
@@ -240,7 +240,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   #closed(link: Link, code: number, reason: string, why: string | undefined): void {
     const { resource, clock, offline } = this.#plan;
     const said = why ?? `closed with ${code}${reason === "" ? "" : ` (${reason})`}`;
-    const lost = outcomeUnknown(resource, said);
+    const lost = outcomeUnknown(resource, `the connection ended before the reply: ${said}`);
     for (const call of link.calls.values()) call.fail(lost);
     this.#outbox.lose(link, lost);
     this.#retired.delete(link);

@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
-import { StewardError } from "@steward/core";
+import type { StewardError } from "@steward/core";
+import { outcomeUnknown } from "@steward/core/driver";
 
 /** One TCP connection: each question is a line, and so is each answer, in the same order. */
 export class Connection {
@@ -26,7 +27,7 @@ export class Connection {
    * Asks and waits for the answer. When `signal` aborts, the connection is closed: what comes later on it could be
    * taken for the answer to another question.
    *
-   * @throws {SAMPLE_CONNECTION_LOST} the connection broke, or could not be made.
+   * @throws {OUTCOME_UNKNOWN} the connection broke, or could not be made.
    */
   async ask(text: string, signal: AbortSignal): Promise<string> {
     const close = (): void => this.close();
@@ -54,8 +55,7 @@ export class Connection {
   #lose(): void {
     const resource = this.#resource;
     for (const { reject } of this.#waiting.splice(0)) {
-      const message = `${resource}: no answer, the connection ended (${this.#reason}); whether it was done is unknown`;
-      reject(new StewardError("SAMPLE_CONNECTION_LOST", message, { resource }));
+      reject(outcomeUnknown(resource, `the connection ended before an answer (${this.#reason})`));
     }
   }
 }

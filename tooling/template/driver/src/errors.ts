@@ -1,7 +1,6 @@
 /** Every error code of `@steward/sample`, with what it means. */
 export const SAMPLE_CODES = {
   SAMPLE_REFUSED: "The remote refused what it was asked.",
-  SAMPLE_CONNECTION_LOST: "The connection broke, or could not be made.",
 } as const;
 
 /** A code that `@steward/sample` itself raises. */

@@ -10,7 +10,7 @@ export interface SampleClient {
    * Sends a text and gives the answer.
    *
    * @throws {SAMPLE_REFUSED} the remote refused it.
-   * @throws {SAMPLE_CONNECTION_LOST} the connection broke.
+   * @throws {OUTCOME_UNKNOWN} the connection broke.
    */
   call(text: string): Promise<string>;
 }

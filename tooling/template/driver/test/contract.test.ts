@@ -50,7 +50,7 @@ t.test("a connection that breaks fails what waits for an answer, and the next ca
   const lost = failure(manager.client.call("lost"));
   await proxy.heal();
   proxy.reset();
-  t.match(await lost, { code: "SAMPLE_CONNECTION_LOST" });
+  t.match(await lost, { code: "OUTCOME_UNKNOWN" });
   t.equal(await manager.client.call("hi"), "hi");
 });
 
