@@ -36,7 +36,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
   readonly #client: WebSocketClient;
 
   /** @throws {OPTIONS_INVALID} listing every problem. */
-  constructor(options: WebSocketSessionOptions | WebSocketSettings, context: ManagerContext = {}) {
+  constructor(options: WebSocketSessionOptions, context: ManagerContext = {}) {
     super("websocket", context);
     const { name: resource, clock } = this;
     this.#settings = checkOptions(resource, webSocketSchema, options);
@@ -74,6 +74,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       resource: target === undefined ? this.name : `${this.name}/${name}`,
       targets: this.#targetsOf(target ?? {}),
       resume: this.#settings.resume,
+      client: this.#settings.client,
       idleTimeoutMs: name === "main" ? 0 : this.#settings.idleTimeoutMs,
       sends: this.#sends,
       calls: this.#calls,

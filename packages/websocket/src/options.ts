@@ -14,6 +14,7 @@ import {
   type ReconnectOptions,
 } from "@steward/core/driver";
 import * as v from "valibot";
+import type { WebSocket } from "ws";
 import type { ResumeHook } from "./client/plan.ts";
 import { overheard } from "./client/connection/plaintext.ts";
 import { jsonCalls, type CallProtocol } from "./wire/protocol.ts";
@@ -25,8 +26,8 @@ export type HeadersSource =
 
 /** Where sessions lead, and how they behave when the network does not. */
 export interface WebSocketSessionOptions {
-  /** `ws://` or `wss://`; several are tried in turn, the next one when the last one failed. */
-  readonly url: string | readonly string[];
+  /** `ws://` or `wss://`; several are tried in turn, the next one when the last one failed. This or `client`. */
+  readonly url?: string | readonly string[] | undefined;
   /** Subprotocols to offer, the preferred one first. Default none. */
   readonly protocols?: readonly string[] | undefined;
   /** Headers of the handshake. Default none. */
@@ -73,11 +74,13 @@ export interface WebSocketSessionOptions {
   readonly closeTimeoutMs?: number | undefined;
   /** Called on every new connection before anything else is sent. Default none. */
   readonly resume?: ResumeHook | undefined;
+  /** A socket of yours (of `ws`) instead of `url`: looked after, never replaced or closed. */
+  readonly client?: WebSocket | undefined;
   /** How calls are written. Default: what hubs of this package speak. */
   readonly protocol?: CallProtocol | undefined;
 }
 
-type Optional = "headers" | "tls" | "resume";
+type Optional = "headers" | "tls" | "resume" | "client";
 
 /** Options with their defaults. */
 export type WebSocketSettings = {
@@ -114,23 +117,40 @@ const protocol = givenSchema<CallProtocol>(
 const ofRecord = (headers: HeadersSource | undefined): Readonly<Record<string, string>> =>
   typeof headers === "object" ? headers : {};
 
+/** Options that connections are made with, and their defaults: a socket of one's own brings them along. */
+const OF_CONNECTIONS = {
+  url: [],
+  protocols: [],
+  headers: undefined,
+  plaintext: false,
+  tls: undefined,
+  deflate: false,
+  maxPayloadBytes: 16 * 1_048_576,
+  connectTimeoutMs: 1_500,
+  reconnect: { minMs: 100, maxMs: 1_000 },
+  closeTimeoutMs: 1_000,
+};
+
 /** Checks the options of sessions. */
 export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
   v.strictObject({
-    url: urls,
-    protocols: v.optional(v.array(v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "is no subprotocol name"))), []),
+    url: v.optional(urls),
+    client: v.optional(
+      givenSchema<WebSocket>((given) => hasMethods(given, "send", "ping", "terminate", "on"), "a WebSocket of ws"),
+    ),
+    protocols: v.optional(v.array(v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "is no subprotocol name")))),
     headers: v.optional(v.union([v.record(v.string(), v.string()), functionSchema<() => Record<string, string>>()])),
-    plaintext: v.optional(v.boolean(), false),
+    plaintext: v.optional(v.boolean()),
     tls: v.optional(tlsSettingsSchema()),
-    deflate: v.optional(v.boolean(), false),
-    maxPayloadBytes: v.optional(countSchema(1), 16 * 1_048_576),
-    connectTimeoutMs: v.optional(duration, 1_500),
+    deflate: v.optional(v.boolean()),
+    maxPayloadBytes: v.optional(countSchema(1)),
+    connectTimeoutMs: v.optional(duration),
     timeoutMs: v.optional(duration, 2_000),
     ackedTimeoutMs: v.optional(duration, 30_000),
     silenceMs: v.optional(duration, 500),
     heartbeatMs: v.optional(duration, 15_000),
     heartbeatTimeoutMs: v.optional(duration, 1_000),
-    reconnect: v.optional(reconnectSchema({ minMs: 100, maxMs: 1_000 }), {}),
+    reconnect: v.optional(reconnectSchema(OF_CONNECTIONS.reconnect)),
     offline: v.optional(v.picklist(["reject", "wait"]), "reject"),
     maxQueued: v.optional(countSchema(1), 1_000),
     maxQueuedBytes: v.optional(countSchema(1), 1_048_576),
@@ -139,11 +159,20 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
     maxUnread: v.optional(countSchema(1), 1_000),
     maxSessions: v.optional(countSchema(1), 100),
     idleTimeoutMs: v.optional(durationOrNone, 300_000),
-    closeTimeoutMs: v.optional(duration, 1_000),
+    closeTimeoutMs: v.optional(duration),
     resume: v.optional(functionSchema<ResumeHook>()),
     protocol: v.optional(protocol, jsonCalls),
   }),
-  v.check((o) => o.tls === undefined || o.url.some((one) => one.startsWith("wss:")), "tls needs a wss: URL"),
+  v.check((o) => o.url !== undefined || o.client !== undefined, "url is missing: expected a URL, or a client of yours"),
+  v.check(
+    (o) => o.client === undefined || !Object.keys(OF_CONNECTIONS).some((key) => key in o),
+    `client brings its own connection: leave out ${Object.keys(OF_CONNECTIONS).join(", ")}`,
+  ),
+  v.transform((given) => ({ ...OF_CONNECTIONS, ...given }) as WebSocketSettings), // keys that are undefined were taken out before
+  v.check(
+    ({ tls, url, client }) => tls === undefined || client !== undefined || url.some((one) => one.startsWith("wss:")),
+    "tls needs a wss: URL",
+  ),
   v.check(
     ({ url, headers, plaintext }) => plaintext || !url.some((one) => overheard(one, ofRecord(headers)) !== undefined),
     "credentials would go to another machine in plain text: use wss:, or allow that with plaintext: true",

@@ -12,7 +12,7 @@ import {
   type Resumption,
 } from "../src/index.ts";
 import { Pauses } from "../src/client/connection/pauses.ts";
-import { closeCode, hubFor, plainFor, proxyFor, sessionsFor } from "./setup.ts";
+import { closeCode, hubFor, plainFor, proxyFor, rawClient, sessionsFor } from "./setup.ts";
 
 const { authority, serverCert, serverKey } = testCertificates;
 
@@ -44,6 +44,60 @@ t.test("hands out the real socket and messages as ws gives them", async (t) => {
   t.same(await first, [1, 2, true]);
   t.ok(manager.client.socket instanceof WebSocket);
   t.equal(await manager.client.ready(), manager.client.socket);
+});
+
+t.test("a client of yours is used once it is open, and outlives its manager with no listener of it left", async (t) => {
+  const hub = await hubFor(t, echo);
+  const client = new WebSocket(hub.url);
+  t.teardown(() => client.terminate());
+  const manager = await sessionsFor(t, { client });
+  t.equal(manager.client.socket, client);
+  t.equal(await manager.client.call("hello"), "hello");
+  await manager.probe();
+  await manager.renew();
+  t.equal(manager.client.socket, client, "never replaced");
+  t.throws(() => manager.client.session("second"), { code: "OPTIONS_INVALID", message: /url: is missing/ });
+  const third = manager.client.session("third", { url: hub.url });
+  await third.ready();
+  t.equal(await third.call(3), 3);
+  await manager.stop();
+  t.equal(client.readyState, WebSocket.OPEN, "never closed");
+  for (const event of ["message", "ping", "pong", "error", "open"]) t.equal(client.listenerCount(event), 0, event);
+  await manager.start();
+  t.equal(await manager.client.call("again"), "again");
+});
+
+t.test(
+  "when a client of yours closes, its calls have an unknown outcome and its resource is down for good",
+  async (t) => {
+    const server = await plainFor(t, (socket) => socket.once("message", () => socket.close(4_000)));
+    const client = await rawClient(t, server.url);
+    const manager = await sessionsFor(t, { client });
+    t.match(await failure(manager.client.call(1)), { code: "OUTCOME_UNKNOWN", message: /closed with 4000/ });
+    t.equal(manager.client.state, "closed");
+    t.match(await failure(manager.client.call(2)), { code: "WEBSOCKET_DISCONNECTED", message: /not ours to replace/ });
+    t.match(manager.passive, { failingRatio: 1 });
+    await t.rejects(manager.probe());
+    await manager.stop();
+    await t.rejects(manager.start(), { code: "WEBSOCKET_CONNECT_FAILED", message: /hand over an open one/ });
+  },
+);
+
+t.test("a client of yours that went silent is pinged, and not cut off", async (t) => {
+  const server = await plainFor(t, () => {}, { autoPong: false });
+  const client = await rawClient(t, server.url);
+  const clock = new FakeClock();
+  const manager = await sessionsFor(
+    t,
+    { client, silenceMs: 100, heartbeatTimeoutMs: 100, timeoutMs: 5_000 },
+    { clock },
+  );
+  const pinged = new Promise((resolve) => [...server.wss.clients][0]?.once("ping", resolve));
+  const call = failure(manager.client.call(1));
+  await clock.runUntil(pinged);
+  await clock.runUntil(call);
+  t.match(await call, { code: "DEADLINE_EXCEEDED" });
+  t.equal(client.readyState, WebSocket.OPEN);
 });
 
 t.test("an error that the other side answers reaches the caller, and is no failure of the resource", async (t) => {
@@ -548,6 +602,13 @@ t.test("options: typos, contradictions and wrong values are refused", async (t) 
   t.match(wrong({ url: "ws://x", reconnect: { minMs: 2_000 } }), /maxMs must not be shorter/);
   t.match(wrong({ url: "ws://x", protocols: ["a b"] }), /no subprotocol name/);
   t.match(wrong({ url: "ws://x", silenceMs: 0 }), /at least 1 ms/);
+  t.match(wrong({}), /expected a URL, or a client of yours/);
+  t.match(wrong({ client: {} }), /client: must be a WebSocket of ws/);
+  const client = new WebSocket("ws://127.0.0.1:1");
+  client.on("error", () => {});
+  t.match(wrong({ client, connectTimeoutMs: 1 }), /brings its own connection: leave out url/);
+  t.match(wrong({ client, url: "ws://x" }), /brings its own connection/);
+  t.match(wrong({ client, timeoutMs: 1 }), "fine");
   t.equal(webSocketSession("feed", { url: "ws://x" }).name, "feed");
 });
 

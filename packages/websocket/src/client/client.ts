@@ -1,5 +1,5 @@
 import { StewardError } from "@steward/core";
-import { notForUsers } from "@steward/core/driver";
+import { notForUsers, OptionsError } from "@steward/core/driver";
 import type { SessionPlan } from "./plan.ts";
 import { WebSocketSession } from "./session.ts";
 
@@ -38,6 +38,7 @@ export class WebSocketClient extends WebSocketSession {
    *
    * @throws {RESOURCE_UNAVAILABLE} while the manager is not ready.
    * @throws {OVERLOADED} when there are `maxSessions` and none of them is idle.
+   * @throws {OPTIONS_INVALID} without a URL, where the main session has a `client` of yours instead.
    */
   session(name: string, target?: SessionTarget): WebSocketSession {
     const known = this.#sessions.get(name);
@@ -45,11 +46,11 @@ export class WebSocketClient extends WebSocketSession {
     const { refusal, planOf } = this.#clientPlan;
     const why = refusal();
     if (why !== undefined) throw why;
+    const plan = planOf(name, target);
+    if (plan.targets.length === 0) throw this.#withoutUrl();
     this.#makeRoom();
-    const session: WebSocketSession = new WebSocketSession({
-      ...planOf(name, target),
-      onEnd: () => this.#forget(session),
-    });
+    const onEnd = (): void => this.#forget(session);
+    const session: WebSocketSession = new WebSocketSession({ ...plan, client: undefined, onEnd });
     this.#sessions.set(name, session);
     session.begin();
     return session;
@@ -66,6 +67,11 @@ export class WebSocketClient extends WebSocketSession {
   /** All current sessions, the main one first. */
   get sessions(): readonly WebSocketSession[] {
     return [this, ...this.#sessions.values()];
+  }
+
+  #withoutUrl(): OptionsError {
+    const message = "is missing: the client that was handed over is the main session's alone";
+    return new OptionsError([{ resource: this.#clientPlan.resource, path: "url", message }]);
   }
 
   #forget(session: WebSocketSession): void {

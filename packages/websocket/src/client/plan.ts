@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "@steward/core";
 import type { WebSocket } from "ws";
 import type { Payload } from "../wire/protocol.ts";
-import type { Dial, Target } from "./connection/dial.ts";
+import type { Attempt, Target } from "./connection/dial.ts";
 import type { Link, Patience } from "./connection/link.ts";
 import type { PausePlan } from "./connection/pauses.ts";
 import type { SenderPlan } from "./messages/sender.ts";
@@ -28,6 +28,8 @@ export interface SessionPlan extends PausePlan, Patience, SenderPlan {
   readonly name: string;
   readonly clock: Clock;
   readonly targets: readonly Target[];
+  /** A socket of the user's, instead of targets: it is never replaced or closed. */
+  readonly client: WebSocket | undefined;
   readonly resume: ResumeHook | undefined;
   readonly offline: "reject" | "wait";
   readonly maxQueued: number;
@@ -62,6 +64,6 @@ export type SessionState = "closed" | "connecting" | "resuming" | "open" | "wait
 /** The same with what belongs to it. */
 export type State =
   | { readonly name: "closed"; readonly why: string }
-  | { readonly name: "connecting"; readonly dial: Dial; readonly attempt: number }
+  | { readonly name: "connecting"; readonly dial: Attempt; readonly attempt: number }
   | { readonly name: "resuming" | "open"; readonly link: Link; readonly attempt: number }
   | { readonly name: "waiting"; readonly timer: Timer; readonly attempt: number };

@@ -3,7 +3,7 @@ import type { CallOptions, StewardError } from "@steward/core";
 import { describeError, outcomeUnknown } from "@steward/core/driver";
 import type { WebSocket } from "ws";
 import type { Payload } from "../wire/protocol.ts";
-import type { Dial } from "./connection/dial.ts";
+import type { Attempt } from "./connection/dial.ts";
 import { Dialler } from "./connection/dialler.ts";
 import { type Link, lookEveryMs } from "./connection/link.ts";
 import { Lookout } from "./connection/lookout.ts";
@@ -48,7 +48,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   #connections = 0;
   #usedAt = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
-  #renewal: Dial | undefined;
+  #renewal: Attempt | undefined;
   #ended: Promise<void> = Promise.resolve();
 
   constructor(plan: SessionPlan) {
@@ -226,14 +226,15 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     this.#lastError = error;
     this.#dialler.turn();
     this.#outbox.detach(this.disconnected(), this.#plan.offline === "reject");
-    const round = (attempt + 1) / this.#plan.targets.length;
+    const round = (attempt + 1) / Math.max(1, this.#plan.targets.length);
     if (round === 1 && !this.#everOpen) this.#waiters.reject(error);
     this.#wait(Number.isInteger(round) ? this.#pauses.after(round - 1) : 0, attempt + 1);
   }
 
   #wait(pauseMs: number, attempt: number): void {
-    const { clock, onState } = this.#plan;
-    this.#state = { name: "waiting", timer: clock.setTimeout(() => this.#connect(attempt), pauseMs), attempt };
+    const { clock, onState, client } = this.#plan;
+    if (client !== undefined) void this.finish("its client has closed, and is not ours to replace");
+    else this.#state = { name: "waiting", timer: clock.setTimeout(() => this.#connect(attempt), pauseMs), attempt };
     onState();
   }
 
@@ -274,7 +275,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   /** @internal A new connection takes over; the old one ends with its last reply. */
   renew(): void {
-    if (this.#state.name === "open") {
+    if (this.#state.name === "open" && this.#plan.client === undefined) {
       const { link } = this.#state;
       this.#renewal?.cancel();
       this.#renewal = this.#dialler.dial(
@@ -289,8 +290,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   #look(): void {
     this.#retired.look(this.#plan);
-    if (this.#state.name === "open" || this.#state.name === "resuming")
-      this.#state.link.look(this.#plan, this.#owes > 0);
+    this.#link?.look(this.#plan, this.#owes > 0);
     const { idleTimeoutMs, clock } = this.#plan;
     if (idleTimeoutMs > 0 && this.isIdle && clock.now() - this.usedAt >= idleTimeoutMs)
       void this.finish(`idle for ${idleTimeoutMs} ms`);

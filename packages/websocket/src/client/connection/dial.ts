@@ -18,6 +18,12 @@ export interface Target {
 
 type Headers = Readonly<Record<string, string>>;
 
+/** What may become a connection. */
+export interface Attempt {
+  /** Gives it up, and reports no outcome. */
+  cancel(): void;
+}
+
 /** What becomes of an attempt. Called once, one of the two; `opened` in the same turn in which the connection opens, so that no message is missed. */
 export interface DialOutcome {
   opened(ws: WebSocket, wire: Socket): void;
@@ -25,7 +31,7 @@ export interface DialOutcome {
 }
 
 /** One attempt to connect, with a deadline for all of it: name, TCP, TLS, handshake, and the headers that are asked for. */
-export class Dial {
+export class Dial implements Attempt {
   readonly #resource: string;
   readonly #target: Target;
   readonly #outcome: DialOutcome;
@@ -89,7 +95,6 @@ export class Dial {
     this.#outcome.failed(new StewardError(code, message, { resource: this.#resource, ...more }));
   }
 
-  /** Gives it up, and reports no outcome. */
   cancel(): void {
     this.#isOver = true;
     this.#timer.cancel();

@@ -1,6 +1,8 @@
 import type { Clock, StewardError } from "@steward/core";
+import type { WebSocket } from "ws";
 import type { CallProtocol } from "../../wire/protocol.ts";
-import { Dial, type Target } from "./dial.ts";
+import { Dial, type Attempt, type Target } from "./dial.ts";
+import { ExistingLink, ExistingSocket } from "./existing.ts";
 import { Link, type LinkOwner } from "./link.ts";
 
 /** What connections are made with. */
@@ -9,6 +11,8 @@ export interface DialPlan {
   readonly clock: Clock;
   readonly targets: readonly Target[];
   readonly protocol: CallProtocol;
+  /** A socket of the user's, instead of targets. */
+  readonly client: WebSocket | undefined;
 }
 
 /** Makes connections, to one target after the other. */
@@ -33,8 +37,13 @@ export class Dialler {
   }
 
   /** One attempt; one of the two is called. `undefined` where there is no target. */
-  dial(opened: (link: Link) => void, failed: (error: StewardError) => void): Dial | undefined {
-    const { resource, clock, targets, protocol } = this.#plan;
+  dial(opened: (link: Link) => void, failed: (error: StewardError) => void): Attempt | undefined {
+    const { resource, clock, targets, protocol, client } = this.#plan;
+    if (client !== undefined)
+      return new ExistingSocket(resource, client, {
+        opened: (ws) => opened(new ExistingLink(ws, this.#owner, protocol, clock)),
+        failed,
+      });
     const target = targets[this.#turn % targets.length];
     if (target === undefined) return undefined;
     return new Dial(resource, clock, target, {

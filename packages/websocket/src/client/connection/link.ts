@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock } from "@steward/core";
-import { WebSocket } from "ws";
+import { WebSocket, type RawData } from "ws";
 import type { CallProtocol } from "../../wire/protocol.ts";
 import { Row, type Carrier, type OpenCall, type Outgoing } from "../messages/outgoing.ts";
 
@@ -38,7 +38,7 @@ export class Link implements Carrier {
   /** What was written and the system has not taken yet. */
   readonly writing: Row = new Row();
   readonly openedAt: number;
-  readonly #wire: Socket;
+  readonly #wire: Pick<Socket, "cork" | "uncork">;
   readonly #owner: LinkOwner;
   readonly #protocol: CallProtocol;
   readonly #clock: Clock;
@@ -52,18 +52,34 @@ export class Link implements Carrier {
   #given = 0;
   #why: string | undefined;
 
-  constructor(ws: WebSocket, wire: Socket, owner: LinkOwner, protocol: CallProtocol, clock: Clock) {
+  constructor(
+    ws: WebSocket,
+    wire: Pick<Socket, "cork" | "uncork">,
+    owner: LinkOwner,
+    protocol: CallProtocol,
+    clock: Clock,
+  ) {
     this.ws = ws;
     this.#wire = wire;
     this.#owner = owner;
     this.#protocol = protocol;
     this.#clock = clock;
     this.openedAt = this.#heardAt = clock.now();
-    ws.on("message", (data, isBinary) => this.#receive(data as Buffer, isBinary)); // `binaryType` stays "nodebuffer"
-    ws.on("ping", () => (this.#heard = true));
-    ws.on("pong", () => this.#ponged());
-    ws.on("error", () => {}); // the close that follows says it all
-    ws.on("close", (code, reason) => this.#owner.closed(this, code, reason.toString(), this.#why));
+    ws.on("message", this.#receive).on("ping", this.#pinged).on("pong", this.#ponged);
+    ws.on("error", this.#ignore).on("close", this.#closed);
+  }
+
+  readonly #pinged = (): void => void (this.#heard = true);
+  readonly #ignore = (): void => {}; // the close that follows an error says it all
+  readonly #closed = (code: number, reason: Buffer): void =>
+    this.#owner.closed(this, code, reason.toString(), this.#why);
+
+  /** Hears and reports nothing any more, but that it is over for us. */
+  protected letGo(code: number, why: string | undefined): void {
+    const { ws } = this;
+    ws.off("message", this.#receive).off("ping", this.#pinged).off("pong", this.#ponged);
+    ws.off("error", this.#ignore).off("close", this.#closed);
+    this.#owner.closed(this, code, "", why);
   }
 
   get isOpen(): boolean {
@@ -111,11 +127,12 @@ export class Link implements Carrier {
     if (this.calls.delete(id)) this.#given = Math.max(this.#given, id);
   }
 
-  #receive(data: Buffer, isBinary: boolean): void {
+  readonly #receive = (message: RawData, isBinary: boolean): void => {
+    const data = message as Buffer; // `binaryType` stays "nodebuffer"
     this.#heard = this.#used = true;
     if ((this.calls.size > 0 || this.#given > 0) && this.#isReply(data, isBinary)) return;
     this.#owner.message(data, isBinary);
-  }
+  };
 
   #isReply(data: Buffer, isBinary: boolean): boolean {
     const reply = this.#protocol.decode(data, isBinary);
@@ -126,10 +143,10 @@ export class Link implements Carrier {
     return true;
   }
 
-  #ponged(): void {
+  readonly #ponged = (): void => {
     this.#heard = true;
     for (const answer of this.#pongWaiters.splice(0)) answer();
-  }
+  };
 
   /** Asks for a sign of life; resolves with the pong. */
   ping(): Promise<void> {
@@ -156,8 +173,11 @@ export class Link implements Carrier {
     const quietMs = now - this.#heardAt;
     if (this.#pingedAt === undefined) {
       if (quietMs >= (owes ? patience.silenceMs : patience.heartbeatMs)) this.#sendPing();
-    } else if (now - this.#pingedAt >= patience.heartbeatTimeoutMs)
-      this.kill(`silent for ${Math.round(quietMs)} ms, a ping included`);
+    } else if (now - this.#pingedAt >= patience.heartbeatTimeoutMs) this.silent(quietMs);
+  }
+
+  protected silent(quietMs: number): void {
+    this.kill(`silent for ${Math.round(quietMs)} ms, a ping included`);
   }
 
   /** Ends it in peace, by force after `timeoutMs` or when the signal aborts. Resolves once it has ended. */
