@@ -14,6 +14,7 @@ export {
   type ManagementListener,
   type ManagementOptions,
   type ManagementRoute,
+  type ManagementSource,
 } from "./health/management.ts";
 export type { MonitorOptions } from "./health/monitor.ts";
 export type { HealthReport, ResourceHealth } from "./health/report.ts";

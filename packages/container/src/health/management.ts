@@ -13,9 +13,21 @@ import {
 } from "@steward/core/driver";
 import { healthEndpoints, type HealthSource } from "./endpoints.ts";
 import { excludeFromTraffic } from "../main/traffic.ts";
+import type { RunningContainer } from "../running.ts";
 
-/** Something else that the management listener serves, such as metrics. It answers the whole request. */
-export type ManagementRoute = (request: IncomingMessage, response: ServerResponse) => unknown;
+/** What a listener reports on, as far as it is known: a `RunningContainer`, or whatever else has health. */
+export type ManagementSource = Pick<RunningContainer, "health"> &
+  Partial<Pick<RunningContainer, "name" | "startedInMs" | "graph" | "stats" | "metrics">>;
+
+/**
+ * Something else that the management listener serves, such as metrics. It answers the whole request. `running` gives
+ * what the listener reports on, and `undefined` before the start.
+ */
+export type ManagementRoute = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  running: () => ManagementSource | undefined,
+) => unknown;
 
 /** Where a management listener listens and what it serves. */
 export interface ManagementOptions {
@@ -67,11 +79,12 @@ export async function serveManagement(
   const [{ createServer }, { isIP }] = await Promise.all([import("node:http"), import("node:net")]); // only who serves pays
   const isKnown = hostCheck(hosts, (name) => isIP(name) !== 0);
   const health = healthEndpoints(source, { details: true, prefix });
+  const running = typeof source === "function" ? source : (): ManagementSource => source;
   const server = createServer((request, response) => {
     if (!isKnown(request.headers.host)) return refuseHost(request, response);
     const path = (request.url ?? "/").replace(/[?#].*$/s, "");
     const route = routeOf(routes, path);
-    if (route !== undefined) return void answerBy(route, request, response);
+    if (route !== undefined) return void answerBy(() => route(request, response, running), response);
     const answer = health(request.method ?? "GET", path, request.headers);
     response
       .writeHead(answer?.status ?? 404, answer?.headers ?? { "content-type": "text/plain" })
@@ -120,9 +133,9 @@ function routeOf(routes: Readonly<Record<string, ManagementRoute>>, path: string
 }
 
 /** Operators learn why a route failed; it does not end the process. */
-async function answerBy(route: ManagementRoute, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answerBy(answer: () => unknown, response: ServerResponse): Promise<void> {
   try {
-    await route(request, response);
+    await answer();
   } catch (error) {
     if (response.headersSent) response.destroy();
     else response.writeHead(500, { "content-type": "text/plain; charset=utf-8" }).end(`${describeError(error)}\n`);
