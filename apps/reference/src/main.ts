@@ -1,7 +1,8 @@
 import { runMain, type ManagementListener, type RunningContainer, type ShutdownInfo } from "@steward/container";
+import { dashboard } from "@steward/dashboard";
 import { banner } from "./banner.ts";
 import { clips } from "./clips.ts";
-import { openManagement } from "./management.ts";
+import { dashboardOptions, openManagement } from "./management.ts";
 import { environment } from "./settings.ts";
 
 // The reader of our output has gone (`npm start | head`); that is no reason to end in disorder.
@@ -16,14 +17,20 @@ function shutdownWords({ reason, delayMs }: ShutdownInfo): string {
 }
 
 let management: ManagementListener | undefined;
+// From here on its journal is kept, so that it shows the start too.
+const board = dashboard(dashboardOptions(process.env));
 
 async function ready(running: RunningContainer): Promise<void> {
-  management = await openManagement(running);
-  if (management !== undefined) say(`Operators of this machine are served at ${management.url}`);
+  management = await openManagement(running, board);
+  if (management !== undefined) {
+    say(`Operators of this machine are served at ${management.url}`);
+    say(`The dashboard is at ${board.link(`${management.url}/steward/`)}`);
+  }
   say(banner(running));
 }
 
 async function stopped(durationMs: number): Promise<void> {
+  board.close();
   await management?.stop();
   say(`Clips has stopped everything in ${Math.round(durationMs)} ms.`);
 }

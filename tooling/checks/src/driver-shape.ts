@@ -4,7 +4,18 @@ import ts from "typescript-js";
 import { count, type Check } from "./check.ts";
 import { isStub, libraries, type Package, type SourceFile } from "./workspace.ts";
 
-const notDrivers = ["core", "container", "testing", "server", "fastify", "express", "hono", "nest", "telemetry"];
+const notDrivers = [
+  "core",
+  "container",
+  "testing",
+  "server",
+  "fastify",
+  "express",
+  "hono",
+  "nest",
+  "telemetry",
+  "dashboard",
+];
 const required = ["index", "options", "manager", "health", "errors", "testing"];
 const concepts = 4;
 const sections = ["Install", "Options", "Errors", "Health and metrics", "What stop does"];

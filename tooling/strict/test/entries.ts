@@ -17,6 +17,7 @@ import * as pki from "@steward/crypto/pki";
 import * as cryptoTesting from "@steward/crypto/testing";
 import * as database from "@steward/database";
 import * as databaseKysely from "@steward/database/kysely";
+import * as dashboardPackage from "@steward/dashboard";
 import * as databaseTesting from "@steward/database/testing";
 import * as expressPackage from "@steward/express";
 import * as honoPackage from "@steward/hono";
@@ -1090,6 +1091,16 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/testing/server": { module: serverSuite, takes: {}, none: ["serverContract"] },
   "@steward/server: from": { module: server.from, takes: fromRequest, none: [] },
   "@steward/fastify/testing": { module: pluginTesting, takes: {}, none: ["TestClient override testClient"] },
+  "@steward/dashboard": {
+    module: dashboardPackage,
+    takes: {
+      dashboard: {
+        call: (options) => dashboardPackage.dashboard(options).close(),
+        wrong: [{ token: "short" }, { hosts: "clips" }, { journalSize: 0 }, { maxViewers: 1.5 }, { clock: {} }],
+      },
+    },
+    none: ["DASHBOARD_CODES"],
+  },
   "@steward/telemetry": {
     module: telemetry,
     takes: {

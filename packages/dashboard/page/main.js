@@ -1,0 +1,72 @@
+// Which screen is shown, and the line above all of them.
+import { duration, h, setText } from "./dom.js";
+import { graphScreen } from "./graph.js";
+import { onChange, state, watch } from "./state.js";
+import { tableScreen } from "./table.js";
+
+const SCREENS = [
+  { path: "graph", title: "Graph", make: graphScreen },
+  { path: "table", title: "Table", make: tableScreen },
+];
+const NARROW = 640;
+
+const main = document.getElementById("main");
+const nav = document.getElementById("nav");
+const [name, status, facts, notice] = ["name", "status", "facts", "notice"].map((id) => document.getElementById(id));
+
+const links = SCREENS.filter(({ hidden }) => hidden !== true).map(({ path, title }) =>
+  h("a", { href: `#/${path}` }, title),
+);
+nav.append(...links);
+
+let screen;
+
+/** A narrow screen begins with the table. */
+function route() {
+  const [, path = "", ...rest] = location.hash.split("/");
+  const wanted = SCREENS.find((one) => one.path === path);
+  const found = wanted ?? SCREENS.find((one) => one.path === (innerWidth < NARROW ? "table" : "graph"));
+  screen?.leave?.();
+  screen = found.make(decoded(rest.join("/")));
+  main.replaceChildren(screen.element);
+  for (const link of links) {
+    if (link.getAttribute("href") === `#/${found.path}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  document.title = `${found.title} – ${state.summary?.container ?? "Dashboard"}`;
+  screen.update();
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function update() {
+  const { summary, connection } = state;
+  notice.hidden = connection !== "lost";
+  if (connection === "lost")
+    setText(notice, "The connection is lost: the process may have ended. What is shown is the last that was seen.");
+  if (summary !== undefined) {
+    const { container, phase, status: health, uptimeMs, startedInMs, version, reason } = summary;
+    setText(name, container ?? "Dashboard");
+    setText(status, phase === "ready" ? health : `${health}, ${phase}`);
+    status.className = `badge ${connection === "lost" ? "unknown" : phase === "failed" ? "unhealthy" : health}`;
+    const parts = [
+      version,
+      phase === "ready" ? `up for ${duration(uptimeMs)}` : undefined,
+      phase === "ready" && startedInMs !== undefined ? `started in ${duration(startedInMs)}` : undefined,
+      phase === "failed" ? reason : undefined,
+    ];
+    setText(facts, parts.filter((part) => part !== undefined).join(" · "));
+  }
+  screen.update();
+}
+
+addEventListener("hashchange", route);
+onChange(update);
+route();
+watch();

@@ -1,0 +1,177 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { systemClock } from "@steward/core";
+import { checkShape } from "@steward/core/driver";
+import { Access, type Refusal } from "./access.ts";
+import { pageFile } from "./files.ts";
+import { dashboardShape, type DashboardOptions } from "./options.ts";
+import { Recorder } from "./recorder/recorder.ts";
+import type { FindSource } from "./source.ts";
+import { Viewers } from "./stream.ts";
+import type { DashboardView } from "./view.ts";
+
+/** Answers requests for a dashboard: a route of a management listener, and of any server of `node:http`. */
+export interface Dashboard extends Disposable {
+  /**
+   * Answers a request for what lies below the path where the dashboard is mounted.
+   * @param running Gives the running container, and `undefined` before it starts. Management listeners hand it over.
+   */
+  (request: IncomingMessage, response: ServerResponse, running: FindSource): Promise<void>;
+  /** The address that lets a browser in: where the dashboard is mounted, with the token. For a terminal, not for a log. */
+  link(url: string): string;
+  /** What the page shows, as data; the resources from the first request on, which says where they are. */
+  view(): DashboardView;
+  /** How many watch. */
+  readonly viewers: number;
+  /** Sends all viewers away and listens to nothing any more. */
+  close(): void;
+}
+
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+const SAFE = {
+  "content-security-policy": POLICY,
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+};
+
+const RETRY_AFTER_S = "5";
+
+/**
+ * A page that shows the resources of a process live: the graph, health with root causes, calls, and a journal of what
+ * happened. Mount it at a path that ends in `/`. It is read-only. From here on changes of phase and health, breakers and
+ * restarts are kept in a small journal; calls are counted only while somebody watches.
+ *
+ * @throws {OPTIONS_INVALID} listing every wrong option.
+ *
+ * @example
+ * ```ts
+ * import { resource } from "@steward/core";
+ * import { container, serveManagement } from "@steward/container";
+ * import { dashboard } from "@steward/dashboard";
+ * const board = dashboard();
+ * await using running = await container([resource("cache", { start: () => new Map() })]).start();
+ * await using management = await serveManagement(running, { routes: { "/steward/": board } });
+ * const page = await fetch(board.link(`${management.url}/steward/`), { redirect: "manual" });
+ * console.log(page.status); // => 303
+ * ```
+ */
+export function dashboard(options: DashboardOptions = {}): Dashboard {
+  checkShape("dashboard", dashboardShape, options);
+  const { clock = systemClock, journal = true, journalSize = 512, maxViewers = 20 } = options;
+  const access = new Access(options.token, options.hosts ?? []);
+  const recorder = new Recorder(clock, journalSize);
+  const viewers = new Viewers(recorder, clock);
+  if (journal) recorder.journal.open();
+  const route = async (request: IncomingMessage, response: ServerResponse, running: FindSource): Promise<void> => {
+    recorder.find = running;
+    const asked = askedOf(request);
+    if (request.method !== "GET" && request.method !== "HEAD")
+      return json(response, 405, { error: "only GET and HEAD" }, { allow: "GET, HEAD" });
+    const offered = asked.query.get("t");
+    const refusal = access.refusal(request);
+    if (offered !== null && asked.name === "" && (refusal === undefined || refusal.status === 401))
+      return trade(response, access, asked, offered, isEncrypted(request));
+    if (refusal !== undefined) return refuse(response, refusal);
+    if (asked.name === "events") return watch(request, response, viewers, maxViewers);
+    if (asked.name === "view") return json(response, 200, recorder.view());
+    if (asked.name === "resource") return detail(response, recorder, asked.query.get("name") ?? "");
+    return file(request, response, asked);
+  };
+  const close = (): void => {
+    viewers.close();
+    recorder.journal.close();
+  };
+  const link = (url: string): string => (access.token === undefined ? url : `${url}?t=${access.token}`);
+  const view = (): DashboardView => recorder.view();
+  const made = Object.assign(route, { link, view, close, [Symbol.dispose]: close });
+  return Object.defineProperty(made, "viewers", { get: () => viewers.size }) as unknown as Dashboard; // with the number
+}
+
+/** What a request asks for: a name in the folder of the dashboard, wherever that is mounted. */
+interface Asked {
+  readonly folder: string;
+  readonly name: string;
+  readonly query: URLSearchParams;
+}
+
+/** Express cuts the path at which something is mounted off, and keeps the whole as `originalUrl`. */
+function askedOf(request: IncomingMessage & { readonly originalUrl?: unknown }): Asked {
+  const whole = typeof request.originalUrl === "string" ? request.originalUrl : (request.url ?? "/");
+  const [path = "/", query = ""] = whole.split("?", 2);
+  const end = path.lastIndexOf("/") + 1;
+  return { folder: path.slice(0, end), name: path.slice(end), query: new URLSearchParams(query) };
+}
+
+function isEncrypted({ headers, socket }: IncomingMessage): boolean {
+  return "encrypted" in socket || headers["x-forwarded-proto"] === "https";
+}
+
+/** The token is traded for a cookie, so that it stands in no history and no log of a proxy but once. */
+function trade(response: ServerResponse, access: Access, asked: Asked, offered: string, encrypted: boolean): void {
+  if (access.token !== undefined && !access.isOffered(offered)) {
+    const error = "this is not the token of this process: each start makes a new one where none is set";
+    return refuse(response, { status: 401, code: "DASHBOARD_TOKEN_REQUIRED", error });
+  }
+  const headers = { ...SAFE, location: "./", "cache-control": "no-store" };
+  const cookie = access.token === undefined ? {} : { "set-cookie": access.cookie(asked.folder, encrypted) };
+  response.writeHead(303, { ...headers, ...cookie }).end();
+}
+
+function refuse(response: ServerResponse, { status, code, error }: Refusal): void {
+  json(response, status, { code, error }, status === 401 ? { "www-authenticate": "Bearer" } : {});
+}
+
+function watch(request: IncomingMessage, response: ServerResponse, viewers: Viewers, most: number): void {
+  if (request.method === "HEAD") return json(response, 405, { error: "only GET" }, { allow: "GET" });
+  if (viewers.size < most) return viewers.add(request, response);
+  const error = `${most} viewers watch already; close one, or raise maxViewers`;
+  json(response, 503, { code: "DASHBOARD_FULL", error }, { "retry-after": RETRY_AFTER_S });
+}
+
+function detail(response: ServerResponse, recorder: Recorder, name: string): void {
+  const found = recorder.detail(name);
+  if (found === undefined) json(response, 404, { error: "there is no resource of this name" });
+  else json(response, 200, found);
+}
+
+async function file(request: IncomingMessage, response: ServerResponse, { name }: Asked): Promise<void> {
+  const found = await pageFile(name === "" ? "index.html" : name);
+  if (found === undefined) return json(response, 404, { error: "not found" });
+  const { type, etag, plain, zipped } = found;
+  const headers = { ...SAFE, etag, "cache-control": "no-cache", vary: "accept-encoding" };
+  if (request.headers["if-none-match"] === etag) return void response.writeHead(304, headers).end();
+  const isZipped = /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""));
+  const body = isZipped ? zipped : plain;
+  response.writeHead(200, {
+    ...headers,
+    "content-type": type,
+    "content-length": body.length,
+    ...(isZipped ? { "content-encoding": "gzip" } : {}),
+  });
+  response.end(request.method === "HEAD" ? undefined : body);
+}
+
+function json(
+  response: ServerResponse,
+  status: number,
+  content: object,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const kind = { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" };
+  response.writeHead(status, { ...SAFE, ...kind, ...headers }).end(JSON.stringify(content, plainly));
+}
+
+/** Stats of drivers may hold what JSON cannot say. */
+function plainly(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return Number(value);
+  return typeof value === "function" || typeof value === "symbol" ? undefined : value;
+}

@@ -1,0 +1,155 @@
+import { hostname } from "node:os";
+import type { Clock } from "@steward/core";
+import type { FindSource } from "../source.ts";
+import { nodesOf, own, summaryOf, type DashboardNode, type DashboardView, type Summary } from "../view.ts";
+import { Calls, type ErrorCount } from "./calls.ts";
+import { Journal, type JournalEntry } from "./journal.ts";
+import type { LatencyView } from "./latencies.ts";
+import { ProcessMeter, type ProcessView } from "./process.ts";
+import { Requests } from "./requests.ts";
+
+/** What has changed since the last delta. */
+export interface Delta extends Summary {
+  readonly at: number;
+  readonly nodes: readonly DashboardNode[];
+  /** Names that are there no longer. */
+  readonly gone: readonly string[];
+  readonly process: ProcessView | undefined;
+  readonly requests: DashboardView["requests"];
+}
+
+/** Everything about one resource. */
+export interface ResourceDetail {
+  readonly name: string;
+  readonly stats: Readonly<Record<string, unknown>> | undefined;
+  readonly about: Readonly<Record<string, unknown>> | undefined;
+  readonly readiness: string | undefined;
+  readonly probeMs: number | undefined;
+  readonly lastCheckAt: string | undefined;
+  /** The last 5 minutes. */
+  readonly latency: LatencyView | undefined;
+  readonly errors: readonly ErrorCount[];
+}
+
+/** Knows what happens: the journal always, calls, requests and the process only while somebody watches. */
+export class Recorder {
+  readonly journal: Journal;
+  /** Which process this is, since when. */
+  readonly instance: string;
+  /** Where what is shown is found; known from the first request on. */
+  find: FindSource = () => undefined;
+  readonly #clock: Clock;
+  readonly #calls: Calls;
+  readonly #requests: Requests;
+  readonly #process = new ProcessMeter();
+  readonly #sent = new Map<string, string>();
+  #lastProcess: ProcessView | undefined;
+  #watches = false;
+
+  constructor(clock: Clock, journalSize: number) {
+    this.#clock = clock;
+    this.journal = new Journal(clock, journalSize);
+    this.#calls = new Calls(clock);
+    this.#requests = new Requests(clock);
+    this.instance = `${hostname()}-${process.pid}-${Math.floor(clock.wallNow() / 1_000).toString(36)}`;
+  }
+
+  /** Whether calls, requests and the process are recorded. */
+  get watches(): boolean {
+    return this.#watches;
+  }
+
+  /** Somebody watches: records calls, requests and the process. */
+  watch(): void {
+    if (this.#watches) return;
+    this.#watches = true;
+    this.#calls.open();
+    this.#requests.open();
+    this.#process.open();
+  }
+
+  /** The last viewer has gone. */
+  unwatch(): void {
+    if (!this.#watches) return;
+    this.#watches = false;
+    this.#calls.close();
+    this.#requests.close();
+    this.#process.close();
+    this.#sent.clear();
+    this.#lastProcess = undefined;
+  }
+
+  /** Everything now; of the journal what came after a change, or all of it. */
+  view(journal: readonly JournalEntry[] = this.journal.entries()): DashboardView {
+    const source = this.find();
+    return {
+      schema: 1,
+      instance: this.instance,
+      at: this.#clock.wallNow(),
+      sequence: this.journal.sequence,
+      ...summaryOf(source),
+      nodes: nodesOf(source, this.#calls, this.#clock),
+      journal,
+      process: this.#lastProcess,
+      requests: this.#openRequests(),
+    };
+  }
+
+  /** What has changed since the last one; `undefined` where nothing has. */
+  delta(): Delta | undefined {
+    const isSecond = this.#calls.measure();
+    const source = this.find();
+    const nodes = nodesOf(source, this.#calls, this.#clock);
+    const gone = this.#goneOf(nodes);
+    const changed = nodes.filter((node) => this.#isNews(node.name, JSON.stringify(node)));
+    if (isSecond) this.#lastProcess = this.#process.read();
+    const summary = summaryOf(source);
+    const { uptimeMs: _, ...steady } = summary;
+    const isNews = this.#isNews("", JSON.stringify(steady));
+    if (!isSecond && !isNews && changed.length === 0 && gone.length === 0) return undefined;
+    return {
+      at: this.#clock.wallNow(),
+      ...summary,
+      nodes: changed,
+      gone,
+      process: isSecond ? this.#lastProcess : undefined,
+      requests: isSecond ? this.#openRequests() : undefined,
+    };
+  }
+
+  /** Everything about a resource; `undefined` where there is none of this name. */
+  detail(name: string): ResourceDetail | undefined {
+    const source = this.find();
+    const health = source?.health().resources.find((one) => one.name === name);
+    const stats = own(source?.stats?.() ?? {}, name);
+    const calls = this.#calls.of(name);
+    if (health === undefined && stats === undefined) return undefined;
+    return {
+      name,
+      stats,
+      about: health?.about,
+      readiness: health?.readiness,
+      probeMs: health?.probeMs,
+      lastCheckAt: health?.lastCheckAt,
+      latency: calls?.latencies.whole(this.#clock.now()),
+      errors: calls?.errors ?? [],
+    };
+  }
+
+  #openRequests(): DashboardView["requests"] {
+    return this.#watches ? { open: this.#requests.size, oldest: this.#requests.oldest() } : undefined;
+  }
+
+  #goneOf(nodes: readonly DashboardNode[]): string[] {
+    const names = new Set(nodes.map(({ name }) => name));
+    const gone = [...this.#sent.keys()].filter((name) => name !== "" && !names.has(name));
+    for (const name of gone) this.#sent.delete(name);
+    return gone;
+  }
+
+  #isNews(key: string, text: string): boolean {
+    if (this.#sent.get(key) === text) return false;
+    this.#sent.set(key, text);
+    return true;
+  }
+}

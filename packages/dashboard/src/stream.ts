@@ -1,0 +1,133 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock, Timer } from "@steward/core";
+import type { JournalEntry } from "./recorder/journal.ts";
+import type { Recorder } from "./recorder/recorder.ts";
+
+/** Deltas come at most this often. */
+const TICK_MS = 250;
+/** What is recorded while somebody watches goes on for a while after the last one has left: a page that is loaded anew. */
+const LINGER_MS = 10_000;
+/** A viewer behind by more gets a view once it has caught up. */
+const MOST_BEHIND_BYTES = 256 * 1_024;
+const DROP_BEHIND_MS = 30_000;
+/** Proxies cut off what is silent. */
+const SILENCE_MS = 15_000;
+
+/** Who watches. */
+interface Viewer {
+  readonly response: ServerResponse;
+  /** Since when it is behind, in ms of the clock; `undefined` where it keeps up. */
+  behindSince: number | undefined;
+}
+
+/** Sends events to all who watch. Nothing is recorded and no timer is set while there is none. */
+export class Viewers {
+  readonly #recorder: Recorder;
+  readonly #clock: Clock;
+  readonly #all = new Set<Viewer>();
+  #timer: Timer | undefined;
+  #lastSentAt = 0;
+  #leftAt = 0;
+  #ignoreJournal: (() => void) | undefined;
+
+  constructor(recorder: Recorder, clock: Clock) {
+    this.#recorder = recorder;
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Adds a viewer, which gets a view first; one that comes back gets the lines of the journal that it has missed. */
+  add(request: IncomingMessage, response: ServerResponse): void {
+    const viewer: Viewer = { response, behindSince: undefined };
+    response.on("close", () => this.#left(viewer));
+    response.on("error", () => this.#left(viewer)); // it has gone
+    response.writeHead(200, {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      "x-accel-buffering": "no",
+    });
+    this.#watch();
+    response.write(`retry: 1000\n${this.#viewEvent(request.headers["last-event-id"])}`);
+    this.#all.add(viewer);
+  }
+
+  /** Sends everybody away, and records nothing any more. */
+  close(): void {
+    for (const { response } of this.#all) response.end();
+    this.#all.clear();
+    this.#unwatch();
+  }
+
+  #watch(): void {
+    this.#recorder.watch();
+    this.#ignoreJournal ??= this.#recorder.journal.onEntry((entry) => this.#journal(entry));
+    this.#timer ??= this.#later();
+  }
+
+  #unwatch(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#ignoreJournal?.();
+    this.#ignoreJournal = undefined;
+    this.#recorder.unwatch();
+  }
+
+  #left(viewer: Viewer): void {
+    this.#all.delete(viewer);
+    this.#leftAt = this.#clock.now();
+  }
+
+  #later(): Timer {
+    return this.#clock.setTimeout(() => this.#tick(), TICK_MS, { unref: true });
+  }
+
+  #tick(): void {
+    if (this.#all.size === 0 && this.#clock.now() - this.#leftAt >= LINGER_MS) return this.#unwatch();
+    this.#timer = this.#later();
+    const delta = this.#recorder.delta();
+    if (delta !== undefined) this.#send(this.#event("delta", delta));
+    else if (this.#clock.now() - this.#lastSentAt >= SILENCE_MS) this.#send(": still here\n\n");
+  }
+
+  #journal(entry: JournalEntry): void {
+    this.#send(this.#event("journal", entry));
+  }
+
+  #send(text: string): void {
+    const now = this.#clock.now();
+    this.#lastSentAt = now;
+    for (const viewer of this.#all) this.#sendTo(viewer, text, now);
+  }
+
+  #sendTo(viewer: Viewer, text: string, now: number): void {
+    const { response, behindSince } = viewer;
+    const isBehind = response.writableLength > MOST_BEHIND_BYTES;
+    if (isBehind) {
+      viewer.behindSince ??= now;
+      if (now - viewer.behindSince >= DROP_BEHIND_MS) response.destroy();
+      return;
+    }
+    viewer.behindSince = undefined;
+    response.write(behindSince === undefined ? text : this.#viewEvent(undefined));
+  }
+
+  #viewEvent(lastEventId: unknown): string {
+    return this.#event("view", this.#recorder.view(this.#missed(lastEventId)));
+  }
+
+  /** What came after the event that a viewer saw last, of this process; `undefined` for one that starts anew. */
+  #missed(lastEventId: unknown): readonly JournalEntry[] | undefined {
+    if (typeof lastEventId !== "string") return undefined;
+    const [, instance, sequence = ""] = /^(.*):(\d{1,15})$/s.exec(lastEventId) ?? [];
+    return instance === this.#recorder.instance ? this.#recorder.journal.since(Number(sequence)) : undefined;
+  }
+
+  #event(name: string, data: object): string {
+    const { instance, journal } = this.#recorder;
+    return `event: ${name}\nid: ${instance}:${journal.sequence}\ndata: ${JSON.stringify(data)}\n\n`;
+  }
+}

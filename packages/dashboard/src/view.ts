@@ -1,0 +1,183 @@
+import type { Clock, HealthStatus, Phase } from "@steward/core";
+import type { Calls } from "./recorder/calls.ts";
+import type { JournalEntry } from "./recorder/journal.ts";
+import type { ProcessView } from "./recorder/process.ts";
+import type { OpenRequest } from "./recorder/requests.ts";
+import type { DashboardSource, SourceHealth, SourceNode } from "./source.ts";
+
+/** A need of a resource. */
+export type DashboardNeed = SourceNode["needs"][number];
+
+/** A resource as a dashboard shows it. */
+export interface DashboardNode {
+  readonly name: string;
+  /** The kind of driver; `undefined` for a plain resource. */
+  readonly driver: string | undefined;
+  readonly lifetime: string;
+  readonly needs: readonly DashboardNeed[];
+  /** Its phase, or `given`, `disabled` or `not started`. */
+  readonly phase: string;
+  /** `undefined` for what has no health, such as constants and what a request opens. */
+  readonly status: HealthStatus | undefined;
+  /** What it would be by itself, whatever it needs. */
+  readonly ownStatus: HealthStatus | undefined;
+  readonly criticality: "critical" | "optional" | undefined;
+  readonly tags: readonly string[];
+  /** Why it is not well, for operators. */
+  readonly reason: string | undefined;
+  /** The resources below it that are the reason. */
+  readonly causes: readonly string[];
+  /** Since when it has its own status, in ms since 1970, by the second. */
+  readonly sinceAt: number | undefined;
+  /** When its start began, in ms from the first start of all. */
+  readonly startedAtMs: number | undefined;
+  readonly startedInMs: number | undefined;
+  /** Calls a second and how many of them failed; `undefined` where no call was seen since the first viewer came. */
+  readonly rate: number | undefined;
+  readonly errorRate: number | undefined;
+  /** Durations of its calls in the last 10 to 20 s, in ms. */
+  readonly p50: number | undefined;
+  readonly p95: number | undefined;
+  readonly p99: number | undefined;
+  /** Places in use, places that there are, and calls that wait. */
+  readonly inUse: number | undefined;
+  readonly max: number | undefined;
+  readonly pending: number | undefined;
+  /** The state of its circuit breaker. */
+  readonly breaker: string | undefined;
+}
+
+/** Everything that a dashboard shows, at one moment. */
+export interface DashboardView {
+  readonly schema: 1;
+  /** Which process it is: host and process id, and when the dashboard was made. */
+  readonly instance: string;
+  readonly container: string | undefined;
+  readonly version: string | undefined;
+  /** When it was read, in ms since 1970. */
+  readonly at: number;
+  /** The last change of the journal that is in it. */
+  readonly sequence: number;
+  readonly phase: Phase;
+  readonly status: HealthStatus;
+  /** Why the container did not start. */
+  readonly reason: string | undefined;
+  readonly startedInMs: number | undefined;
+  readonly uptimeMs: number;
+  readonly nodes: readonly DashboardNode[];
+  readonly journal: readonly JournalEntry[];
+  /** `undefined` while no one watches. */
+  readonly process: ProcessView | undefined;
+  /** Requests that are being answered, of those that came since the first viewer. */
+  readonly requests: { readonly open: number; readonly oldest: readonly OpenRequest[] } | undefined;
+}
+
+/** The part of a view that is about the container as a whole. */
+export type Summary = Pick<
+  DashboardView,
+  "container" | "version" | "phase" | "status" | "reason" | "startedInMs" | "uptimeMs"
+>;
+
+/** How the container is as a whole; before the start it is idle. */
+export function summaryOf(source: DashboardSource | undefined): Summary {
+  const report = source?.health();
+  return {
+    container: source?.name,
+    version: report?.version,
+    phase: report?.phase ?? "idle",
+    status: report?.status ?? "unknown",
+    reason: report?.reason,
+    startedInMs: source?.startedInMs,
+    uptimeMs: report?.uptimeMs ?? 0,
+  };
+}
+
+/** All resources, in the order of the graph. */
+export function nodesOf(source: DashboardSource | undefined, calls: Calls, clock: Clock): DashboardNode[] {
+  if (source === undefined) return [];
+  const health = new Map(source.health().resources.map((one) => [one.name, one]));
+  const stats = source.stats?.() ?? {};
+  const nodes = source.graph?.().nodes ?? [...health.values()].map(bareNode);
+  const now = clock.wallNow();
+  return nodes.map((node) => ({
+    ...aboutNode(node, health.get(node.name), now),
+    ...aboutCalls(node.name, calls, clock.now()),
+    ...aboutPlaces(own(stats, node.name)),
+  }));
+}
+
+/** Where there is no graph, resources stand side by side. */
+function bareNode({ name, driver, phase }: SourceHealth): SourceNode {
+  return {
+    name,
+    driver,
+    lifetime: "application",
+    needs: [],
+    state: phase,
+    startedAtMs: undefined,
+    startedInMs: undefined,
+  };
+}
+
+type AboutNode = Omit<DashboardNode, keyof ReturnType<typeof aboutCalls> | keyof ReturnType<typeof aboutPlaces>>;
+
+function aboutNode(node: SourceNode, health: SourceHealth | undefined, now: number): AboutNode {
+  const { name, driver, lifetime, needs, state, startedAtMs, startedInMs } = node;
+  return {
+    name,
+    driver,
+    lifetime,
+    needs,
+    phase: health?.phase ?? state,
+    status: health?.status,
+    ownStatus: health?.ownStatus,
+    criticality: health?.criticality,
+    tags: health?.tags ?? [],
+    reason: health?.reason,
+    causes: health?.causes ?? [],
+    sinceAt: health?.sinceMs === undefined ? undefined : Math.round((now - health.sinceMs) / 1_000) * 1_000,
+    startedAtMs: rounded(startedAtMs),
+    startedInMs: rounded(startedInMs),
+  };
+}
+
+function aboutCalls(
+  name: string,
+  calls: Calls,
+  now: number,
+): Pick<DashboardNode, "rate" | "errorRate" | "p50" | "p95" | "p99"> {
+  const seen = calls.of(name);
+  if (seen === undefined)
+    return { rate: undefined, errorRate: undefined, p50: undefined, p95: undefined, p99: undefined };
+  const { p50, p95, p99 } = seen.latencies.recent(now);
+  return { rate: rounded(seen.rate), errorRate: rounded(seen.errorRate), p50, p95, p99 };
+}
+
+function aboutPlaces(
+  stats: Readonly<Record<string, unknown>> = {},
+): Pick<DashboardNode, "inUse" | "max" | "pending" | "breaker"> {
+  const guard = isRecord(stats["guard"]) ? stats["guard"] : isRecord(stats["calls"]) ? stats["calls"] : stats;
+  const number = (...names: readonly string[]): number | undefined =>
+    names.map((name) => guard[name] ?? stats[name]).find((value) => typeof value === "number");
+  const breaker = guard["breaker"] ?? stats["breaker"];
+  return {
+    inUse: number("inUse"),
+    max: number("maxConcurrent", "maxConnections", "max") || undefined, // 0 stands for no bound
+    pending: number("pending"),
+    breaker: isRecord(breaker) && typeof breaker["state"] === "string" ? breaker["state"] : undefined,
+  };
+}
+
+/** What an object itself has under a name, which may be `toString`. */
+export function own<T>(of: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(of, name) ? of[name] : undefined;
+}
+
+/** Whether it is an object with names. */
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function rounded(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.round(value * 10) / 10;
+}
