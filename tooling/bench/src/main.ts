@@ -22,6 +22,7 @@ const areas: Readonly<Record<string, () => Promise<Bench>>> = {
   fastify: async () => (await import("./fastify/bench.ts")).fastifyBench,
   servers: async () => (await import("./servers/bench.ts")).serversBench,
   cache: async () => (await import("./cache/bench.ts")).cacheBench,
+  auth: async () => (await import("./auth/bench.ts")).authBench,
   config: async () => (await import("./config/bench.ts")).configBench,
   logging: async () => (await import("./logging/bench.ts")).loggingBench,
   "rate-limit": async () => (await import("./rate-limit/bench.ts")).rateLimitBench,

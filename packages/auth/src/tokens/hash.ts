@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** What a token is remembered by: nothing that could be shown to anybody as a token. */
 export function hashOf(token: string): string {
-  return createHash("sha256").update(token).digest("base64");
+  return hash("sha256", token, "base64"); // in one call: a third of what a Hash object takes
 }
