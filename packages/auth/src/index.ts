@@ -29,7 +29,7 @@ export { memoryFamilies, type MemoryFamiliesOptions } from "./sessions/refresh/m
 export type { KnownUser, RefreshOptions, RevocationMode, Users } from "./sessions/refresh/options.ts";
 export type { PairIssuance, SignedIn, SignIn, TokenPair, TokenPairs } from "./sessions/refresh/pairs.ts";
 export { sqlFamilies, type SqlFamiliesOptions } from "./sessions/refresh/sql-store.ts";
-export type { Family, FamilyStore, NewFamily, Rotation, Use } from "./sessions/refresh/store.ts";
+export type { Family, FamilyStore, ListedFamily, NewFamily, Rotation, Use } from "./sessions/refresh/store.ts";
 export type { TokenMac } from "./sessions/refresh/token.ts";
 export type { TokenPrincipal } from "./tokens/access-token.ts";
 export type { VerificationCounts } from "./tokens/access-tokens.ts";

@@ -103,6 +103,20 @@ t.test("pages of other origins are refused, unless they are listed", async (t) =
   await rawClient(t, (await hubFor(t, { origins: ["*"] })).url, { origin: "https://any.example" });
 });
 
+t.test("a hub that knows its hosts answers for no other, whatever the page is called", async (t) => {
+  const refused: unknown[] = [];
+  const hub = await hubFor(t, { hosts: ["api.example"], origins: ["*"] });
+  hub.client.on("refused", (_status, _request, error) => refused.push(error));
+  const { port } = new URL(hub.url);
+  for (const host of [`evil.example:${port}`, "api.example.evil.example", "evil.example"]) {
+    const headers = { host };
+    t.equal((await refusal(hub.url, { headers, origin: `http://${host}` })).status, 403, host);
+  }
+  t.match(refused[0], { message: /none of the option hosts/ });
+  for (const host of [`api.example:${port}`, "api.example", `127.0.0.1:${port}`, `localhost:${port}`])
+    await rawClient(t, hub.url, { headers: { host } });
+});
+
 t.test(
   "a page of the same host by another scheme is another origin; a proxy before us says which one it was",
   async (t) => {

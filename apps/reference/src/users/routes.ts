@@ -128,15 +128,20 @@ function ownRoutes(app: FastifyInstance): void {
     "/users/me/sessions",
     { schema: { tags, summary: "Where the user is signed in, newest first" } },
     handler({ owner, auth }, async ({ owner: { subject, session }, auth }) => {
-      const found = await auth.sessions.list(subject);
-      return { items: found.map(({ scopes: _, subject: __, ...one }) => ({ ...one, isThis: one.id === session })) };
+      const [cookies, tokens] = await Promise.all([auth.sessions.list(subject), auth.listPairs(subject)]);
+      const all = [
+        ...cookies.map((one) => ({ ...one, kind: "cookie" })),
+        ...tokens.map((one) => ({ ...one, kind: "token" })),
+      ].sort((a, b) => b.beganAtMs - a.beganAtMs);
+      return { items: all.map(({ scopes: _, subject: __, ...one }) => ({ ...one, isThis: one.id === session })) };
     }),
   );
   app.delete(
     "/users/me/sessions/:id",
     { schema: { tags, summary: "Signs out elsewhere" } },
     handler({ owner, auth, id }, async ({ owner, auth, id }, _request, reply) => {
-      if (!(await auth.sessions.revoke(owner.subject, id))) throw new HttpError(404, "there is no such session");
+      const isEnded = (await auth.sessions.revoke(owner.subject, id)) || (await auth.revokePair(owner.subject, id));
+      if (!isEnded) throw new HttpError(404, "there is no such session");
       reply.code(204);
     }),
   );

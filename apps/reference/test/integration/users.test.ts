@@ -116,6 +116,16 @@ t.test("users see where they are signed in, and sign out there, or everywhere", 
   t.equal((await ask(one, "DELETE", `/users/me/sessions/${items[0]?.id}`, home)).status, 204);
   t.equal((await ask(two, "GET", "/users/me", work)).status, 401);
   t.equal((await ask(one, "DELETE", `/users/me/sessions/${items[0]?.id}`, home)).status, 404);
+  const pair = await two.running.get(auth).issuePair({ subject: user?.id ?? "", scopes: ["*"] });
+  const program = { authorization: `Bearer ${pair.accessToken}` };
+  t.match((await ask(one, "GET", "/users/me/sessions", program)).body, {
+    items: [
+      { kind: "token", id: pair.session, isThis: true },
+      { kind: "cookie", userAgent: "home", isThis: false },
+    ],
+  });
+  t.equal((await ask(one, "DELETE", `/users/me/sessions/${pair.session}`, home)).status, 204);
+  t.equal((await ask(one, "GET", "/users/me", program)).status, 401);
   const again = await signIn(two, "work");
   const socket = new WebSocket(`${two.url.replace("http", "ws")}/ws`, { headers: home });
   await once(socket, "open");

@@ -123,6 +123,12 @@ t.test("families in Postgres, under several instances", async (t) => {
     const found = await store.rotate("t4", use);
     t.ok(found.outcome === "rotated" && found.family.endsInMs < 0, "no later than its absolute end");
     await store.create({ ...family, id: "t5" });
+    await store.create({ ...family, id: "t7" });
+    await store.rotate("t5", use);
+    const listed = await store.list("tim");
+    t.match(listed, [{ id: "t7" }, { id: "t5", subject: "tim", scopes: ["s"], beganAtMs: Number, usedAtMs: Number }]);
+    t.ok(Math.abs((listed[1]?.usedAtMs ?? 0) - Date.now()) < 600_000, "ms since 1970");
+    await store.remove("t7");
     const left = await sql.query(`select id from ${prefix}_families where subject = 'tim' order by seq`);
     t.strictSame(
       left.map(({ id }) => id),

@@ -438,6 +438,13 @@ t.test("what belongs to a session of a container ends with the session of a cook
   await until(() => released.length === 4, "both have ended bob's");
   t.strictSame([await look(here, ada), await look(there, bob), await look(here, eve)], [401, 401, 200]);
   t.equal(released.length, 4, "others go on");
+  const afar = { host: "clips.example", cookie: `__Host-${await begin("zoe")}` };
+  const cleared = await new Promise<unknown>((resolve) => {
+    const { port } = new URL(here);
+    const to = { port, path: "/out", method: "POST", headers: afar };
+    request(to, ({ headers }) => resolve(headers["set-cookie"])).end();
+  });
+  t.match(cleared, [/^__Host-session=; Path=\/; Max-Age=0; .*Secure/], "Secure, but for this machine");
   for (const url of [here, there]) t.equal(await look(url, eva), 200);
   await Promise.all([first.restart(a.auth), second.restart(b.auth)]);
   await fetch(`${here}/out`, { method: "POST", headers: { cookie: eva } });

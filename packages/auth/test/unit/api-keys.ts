@@ -7,12 +7,13 @@ import t from "tap";
 import {
   AuthenticationManager,
   memoryApiKeys,
+  memorySessions,
   type ApiKeyStore,
   type AuthenticationOptions,
   type TokenPrincipal,
 } from "../../src/index.ts";
 import { testTokenKeys } from "../../src/testing.ts";
-import { AUDIENCE, ISSUER, setup, START } from "../make.ts";
+import { AUDIENCE, ISSUER, setup, START, TestBus } from "../make.ts";
 
 const INVALID = { code: "AUTH_TOKEN_INVALID" };
 
@@ -166,6 +167,26 @@ t.test("a key of a user who is disabled or gone is refused, and an outage is no 
   t.equal(httpStatusOf(error), 503);
   store.find = find;
   t.equal((await who(key)).subject, "ada");
+});
+
+t.test("a key is looked up anew once all sessions of its user have ended, on every instance", async (t) => {
+  const [bus, inner] = [new TestBus(), memoryApiKeys()];
+  let isDisabled = false;
+  const options = {
+    bus,
+    apiKeys: { store: inner },
+    sessions: { store: memorySessions() },
+    users: { find: async (id: string) => ({ id, isDisabled }) },
+  };
+  const [one, two] = [await withKeys(t, options), await withKeys(t, options)];
+  const { key } = await one.auth.apiKeys.create({ subject: "ada", name: "a" });
+  await one.auth.sessions.begin({ subject: "ada" });
+  for (const { who } of [one, two]) t.equal((await who(key)).subject, "ada");
+  isDisabled = true;
+  t.equal((await two.who(key)).subject, "ada", "it is remembered");
+  await one.auth.logoutEverywhere("ada");
+  await bus.idle();
+  for (const { who } of [one, two]) await t.rejects(who(key), INVALID);
 });
 
 t.test("events have no key in them; wrong input and missing options are refused", async (t) => {

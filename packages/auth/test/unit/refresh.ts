@@ -26,6 +26,32 @@ t.test("each refresh token gives the next pair, of the same session and scopes",
   t.match(at(all, 0).stats(), { refreshes: { rotated: 1, replayed: 0, reused: 0, refused: 0, unavailable: 0 } });
 });
 
+t.test("users see their sessions of refresh tokens, newest first, and end one of their own", async (t) => {
+  const { clients, clock } = await instances(t, 2);
+  const [one, two] = [at(clients, 0), at(clients, 1)];
+  const old = await one.issuePair({ subject: "ada", scopes: ["read"], ...browser });
+  await clock.advance(5_000);
+  const young = await two.issuePair({ subject: "ada", ...browser });
+  const other = await one.issuePair({ subject: "eve", ...browser });
+  await clock.advance(1_000);
+  await one.refresh(old.refreshToken, browser);
+  const times = { beganAtMs: START + 5_000, usedAtMs: START + 5_000 };
+  t.strictSame(await two.listPairs("ada"), [
+    { id: young.session, subject: "ada", scopes: [], ...times },
+    { id: old.session, subject: "ada", scopes: ["read"], beganAtMs: START, usedAtMs: START + 6_000 },
+  ]);
+  t.equal(await one.revokePair("ada", other.session), false, "it is another's");
+  t.equal(await one.revokePair("ada", `${young.session}\0`), false);
+  t.equal(await one.revokePair("ada", young.session), true);
+  t.equal(await one.revokePair("ada", young.session), false);
+  await t.rejects(two.refresh(young.refreshToken, browser), INVALID);
+  t.match(await one.listPairs("ada"), [{ id: old.session }]);
+  await one.logoutEverywhere("ada");
+  t.strictSame(await one.listPairs("ada"), []);
+  t.equal((await one.listPairs("eve")).length, 1);
+  await t.rejects(one.listPairs(""), { code: "OPTIONS_INVALID" });
+});
+
 t.test("a client that has lost the answer gets the same one again, for a while and not for ever", async (t) => {
   const { clients, clock } = await instances(t, 2);
   const [one, two] = [at(clients, 0), at(clients, 1)];

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { row, type Row, type Table } from "@steward/harness";
 import postgres from "postgres";
+import { crc32 } from "node:zlib";
 import { SignInFleet } from "./fleet.ts";
 
 /** What the drill of auth found. */
@@ -76,16 +77,30 @@ async function crowded(fleet: SignInFleet, subject: string): Promise<number[]> {
   return [await fleet.get<number>(0, "list", subject), uses.filter(({ code }) => code === undefined).length];
 }
 
+/** What a stored value may be shown as: a bearer, a cookie, a refresh token, and an API key with the right checksum. */
+function guessesOf(value: string, keyIds: readonly string[]): string[] {
+  const hex = Buffer.from(value, "base64url").toString("hex").slice(0, 64).padEnd(64, "0");
+  const keys = keyIds.flatMap((id) => [`sk_${id}_${value}`, `sk_${id}_${hex}`]);
+  const summed = keys.map((text) => text + crc32(text).toString(16).padStart(8, "0"));
+  return [value, `cs_${value}`, `rt_${value}`, `rt_${value}.0.${value}`, `sk_${value}`, ...summed];
+}
+
 /** Everything that the tables hold, shown as a credential: how many there were, and how many were let in. */
 async function dumped(fleet: SignInFleet): Promise<readonly [shown: number, letIn: number]> {
+  const made = await inBatches(20, 20, (i) => fleet.get<string>(i, "apiKey", `key-${i}`));
+  const known = await Promise.all(made.map((key, i) => fleet.ask(i, "show", key)));
+  if (!known.every(({ value }) => value === true)) throw new Error("an API key is not known");
   const sql = postgres(fleet.database.url, { max: 1, onnotice: () => {} });
   try {
     const values = new Set<string>();
-    for (const table of ["families", "sessions", "epochs"]) {
+    for (const table of ["families", "sessions", "epochs", "api_keys"]) {
       const rows = await sql.unsafe(`select * from steward_auth_${table} order by random() limit 300`);
       for (const each of rows) for (const value of Object.values(each)) values.add(String(value));
     }
-    const guesses = [...values].flatMap((value) => [value, `cs_${value}`, `rt_${value}`, `rt_${value}.0.${value}`]);
+    const ids = made.slice(0, 2).map((key) => key.split("_")[1] ?? "");
+    const owned = await sql.unsafe("select id, hash from steward_auth_api_keys");
+    const own = owned.flatMap(({ id, hash }) => guessesOf(String(hash), [String(id)]));
+    const guesses = [...own, ...[...values].flatMap((value) => guessesOf(value, ids))];
     const replies = await Promise.all(guesses.map((guess, i) => fleet.ask(i, "show", guess)));
     return [guesses.length, replies.filter(({ value }) => value !== false).length];
   } finally {

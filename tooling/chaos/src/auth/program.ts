@@ -1,6 +1,6 @@
 // One instance of a service that signs people in, for the drill of auth: it does what its parent asks.
 import { createHmac, timingSafeEqual, webcrypto } from "node:crypto";
-import { AuthenticationManager, sqlFamilies, sqlSessions, type TokenMac } from "@steward/auth";
+import { AuthenticationManager, sqlApiKeys, sqlFamilies, sqlSessions, type TokenMac } from "@steward/auth";
 import type { TokenKey, TokenKeys } from "@steward/core";
 import { DatabasePoolManager, sqlRunner } from "@steward/database";
 import type { Asked, Setup, Reply } from "./fleet.ts";
@@ -33,6 +33,7 @@ const manager = await new AuthenticationManager({
   keys: await keysOf(secret),
   refresh: { store: sqlFamilies({ sql }), mac, maxPerUser },
   sessions: { store: sqlSessions({ sql }), maxPerUser },
+  apiKeys: { store: sqlApiKeys({ sql }) },
   timeoutMs,
 }).start();
 const { client } = manager;
@@ -47,6 +48,7 @@ const CALLS = {
   fields: async (value: string) => Object.keys((await client.sessions.find(value))?.fields ?? {}),
   end: (value: string) => client.sessions.end(value),
   list: async (subject: string) => (await client.sessions.list(subject)).length,
+  apiKey: async (subject: string) => (await client.apiKeys.create({ subject, name: "drill" })).key,
   everywhere: (subject: string) => client.logoutEverywhere(subject),
   show: async (value: string) => {
     const tries = [

@@ -1,11 +1,12 @@
 import type { Clock } from "@steward/core";
 import { refreshInvalid, tokenInvalid } from "../../errors.ts";
+import { hasNul } from "../../tokens/access-token.ts";
 import { publisherOf, type Publish } from "../../tokens/events.ts";
 import { Remembered } from "../../tokens/remembered.ts";
 import type { CheckedRefresh, RevocationMode, Users } from "./options.ts";
 import type { EndedSessions } from "../ends.ts";
 import type { StoreCalls } from "../store-calls.ts";
-import type { Family, FamilyStore } from "./store.ts";
+import type { Family, FamilyStore, ListedFamily } from "./store.ts";
 import { agentOf, isAuthentic, newFamilyId, readRefreshToken, writeRefreshToken } from "./token.ts";
 import type { RefreshToken, TokenMac } from "./token.ts";
 
@@ -147,6 +148,20 @@ export class Families {
   async end(id: string): Promise<void> {
     await this.#ask(() => this.#store.remove(id));
     this.#parts.ended({ subject: undefined, sessions: [id], isAll: false });
+  }
+
+  /** Those of a user that go on, newest first. */
+  list(subject: string): Promise<readonly ListedFamily[]> {
+    return this.#ask(() => this.#store.list(subject));
+  }
+
+  /** Ends one of that user, and of no other. `false` where there is none. */
+  async revoke(subject: string, id: string): Promise<boolean> {
+    const found = hasNul(id) ? undefined : await this.#ask(() => this.#store.find(id));
+    if (found?.subject !== subject) return false;
+    await this.end(id);
+    this.#publish("revoke", subject);
+    return true;
   }
 
   /** Ends all families of a user, and those that begin at this moment. */

@@ -17,6 +17,7 @@ const memoryShape: Shape<MemoryFamiliesOptions> = shape<MemoryFamiliesOptions>((
 }));
 
 interface Entry extends Ending {
+  readonly id: string;
   readonly scopes: readonly string[];
   readonly beganAtMs: number;
   readonly absoluteUntil: number;
@@ -66,6 +67,20 @@ class MemoryFamilies implements FamilyStore {
     return entry && this.#familyOf(entry);
   };
 
+  list: FamilyStore["list"] = async (subject) => {
+    const sinceMs = this.#clock.wallNow() - this.#clock.now();
+    return this.#families
+      .of(subject)
+      .map(({ id, scopes, beganAtMs, rotatedAt }) => ({
+        id,
+        subject,
+        scopes,
+        beganAtMs,
+        usedAtMs: Math.floor(sinceMs + rotatedAt),
+      }))
+      .reverse();
+  };
+
   rotate: FamilyStore["rotate"] = async (id, use) => {
     const entry = this.#families.live(id);
     if (entry === undefined) return { outcome: "unknown" };
@@ -93,11 +108,12 @@ class MemoryFamilies implements FamilyStore {
     return this.#clock.now() - entry.rotatedAt <= graceMs;
   }
 
-  #entryOf({ subject, scopes, agent, idleMs, absoluteMs }: NewFamily): Entry {
+  #entryOf({ id, subject, scopes, agent, idleMs, absoluteMs }: NewFamily): Entry {
     const now = this.#clock.now();
     const absoluteUntil = now + absoluteMs;
     const times = { beganAtMs: this.#clock.wallNow(), rotatedAt: now, absoluteUntil };
-    return { subject, scopes, agent, ...times, endsAt: Math.min(absoluteUntil, now + idleMs), counter: 0, replays: 0 };
+    const endsAt = Math.min(absoluteUntil, now + idleMs);
+    return { id, subject, scopes, agent, ...times, endsAt, counter: 0, replays: 0 };
   }
 
   #familyOf({ subject, scopes, counter, beganAtMs, endsAt }: Entry): Family {

@@ -5,6 +5,7 @@ import type { Issuance, IssuedToken } from "../../tokens/issuance.ts";
 import type { Credentials, PasswordSignIn } from "../../passwords/sign-in.ts";
 import type { Sessions } from "../cookies/sessions.ts";
 import type { Families, Held } from "./families.ts";
+import type { ListedFamily } from "./store.ts";
 
 /** For whom a pair of tokens is issued. */
 export interface PairIssuance extends Omit<Issuance, "session" | "authenticatedAtMs"> {
@@ -57,6 +58,16 @@ export interface TokenPairs {
   refresh(refreshToken: string, client?: { readonly userAgent?: string | undefined }): Promise<TokenPair>;
   /** Ends the session of a refresh token. What is no token of ours changes nothing. */
   logout(refreshToken: string): Promise<void>;
+  /**
+   * The sessions of a user that refresh tokens go on with, newest first, for the page of an account.
+   * @throws {AUTH_STORE_UNAVAILABLE} when their store does not answer.
+   */
+  listPairs(subject: string): Promise<readonly ListedFamily[]>;
+  /**
+   * Ends such a session of that user, and of no other. `false` where there is none.
+   * @throws {AUTH_STORE_UNAVAILABLE} when their store does not answer.
+   */
+  revokePair(subject: string, session: string): Promise<boolean>;
   /** Ends all sessions of a user, those of cookies too, on every instance, and those that begin at this moment. */
   logoutEverywhere(subject: string): Promise<void>;
 }
@@ -130,6 +141,17 @@ export function tokenPairsOf(parts: TokenPairsParts): TokenPairs {
     },
     async logout(refreshToken) {
       await kept().endOf(refreshToken);
+    },
+    async listPairs(subject) {
+      const all = kept();
+      assertShape(`${resource} listPairs`, subjectRule, subject);
+      return all.list(subject);
+    },
+    async revokePair(subject, session) {
+      const all = kept();
+      assertShape(`${resource} revokePair`, subjectRule, subject);
+      assertShape(`${resource} revokePair`, subjectRule, session);
+      return all.revoke(subject, session);
     },
     async logoutEverywhere(subject) {
       if (!parts.sessions.areKept) kept();

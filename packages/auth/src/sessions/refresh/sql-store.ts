@@ -58,6 +58,21 @@ class SqlFamilies implements FamilyStore {
     return row && familyOf(row);
   };
 
+  list: FamilyStore["list"] = async (subject) => {
+    const { table } = this.#rows;
+    const text = `select id, scopes, (extract(epoch from began_at) * 1000)::text as began,
+         (extract(epoch from rotated_at) * 1000)::text as used
+       from ${table} as family where subject = $1 and ${this.#isLive} order by seq desc`;
+    const rows = await this.#rows.query<Readonly<Record<"id" | "scopes" | "began" | "used", string>>>(text, [subject]);
+    return rows.map(({ id, scopes, began, used }) => ({
+      id,
+      subject,
+      scopes: listOf(scopes),
+      beganAtMs: Math.floor(Number(began)),
+      usedAtMs: Math.floor(Number(used)),
+    }));
+  };
+
   rotate: FamilyStore["rotate"] = async (id, use) => {
     return (await this.#rotated(id, use)) ?? (await this.#replayed(id, use)) ?? (await this.#ended(id));
   };
@@ -99,7 +114,10 @@ class SqlFamilies implements FamilyStore {
 }
 
 function familyOf({ subject, scopes, counter, began, ends_in: endsIn }: Row): Family {
-  const list = scopes === "" ? [] : scopes.split(" ");
   const beganAtMs = Math.floor(Number(began));
-  return { subject, scopes: list, counter: Number(counter), beganAtMs, endsInMs: Number(endsIn) };
+  return { subject, scopes: listOf(scopes), counter: Number(counter), beganAtMs, endsInMs: Number(endsIn) };
+}
+
+function listOf(scopes: string): readonly string[] {
+  return scopes === "" ? [] : scopes.split(" ");
 }

@@ -28,6 +28,17 @@ export interface Family {
   readonly endsInMs: number;
 }
 
+/** A family as the account page of its user shows it. */
+export interface ListedFamily {
+  readonly id: string;
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  /** When its user signed in, in ms since 1970. */
+  readonly beganAtMs: number;
+  /** When its last token was made, in ms since 1970. */
+  readonly usedAtMs: number;
+}
+
 /** What a token of a family is used with. */
 export interface Use {
   /** Number of the token. */
@@ -61,6 +72,8 @@ export interface FamilyStore {
   create(family: NewFamily): Promise<boolean>;
   /** The family; `undefined` where it has ended. */
   find(id: string): Promise<Family | undefined>;
+  /** Those of a subject that go on, newest first. */
+  list(subject: string): Promise<readonly ListedFamily[]>;
   /** Uses a token of it, in one step: of several uses at once one rotates. */
   rotate(id: string, use: Use): Promise<Rotation>;
   /** Ends a family. Does nothing where there is none. */

@@ -156,9 +156,9 @@ export class ApiKeyring implements ApiKeys {
     });
   }
 
-  /** Looks every key up anew, where a key may have ended. */
+  /** Looks every key up anew, where a key may have ended, or its user with all sessions. */
   forget(ended?: EndedSessions): void {
-    if (ended === undefined || (ended.sessions.length === 0 && !ended.isAll)) this.#good.forget();
+    if (ended === undefined || ended.isAll || ended.sessions.length === 0) this.#good.forget();
   }
 
   #options(): CheckedApiKeys {
