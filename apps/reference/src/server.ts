@@ -22,7 +22,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 export async function makeApp(
   logger: FastifyBaseLogger,
   running: ServerRunning,
-  { host, hosts, monitorToken }: Pick<Settings, "host" | "hosts" | "monitorToken">,
+  { host, hosts, monitorToken, managementPort }: Pick<Settings, "host" | "hosts" | "monitorToken" | "managementPort">,
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = fastify({
     ...refusals(),
@@ -57,7 +57,7 @@ export async function makeApp(
       description: "A video API on Steward: the real client, looked after.",
     },
   });
-  frontPage(app, details);
+  frontPage(app, details, managementPort);
   videoRoutes(app);
   processingRoutes(app);
   dataRoute(app);

@@ -2,7 +2,7 @@
 import { cut, duration, h, rate, s, setAttribute, setText } from "./dom.js";
 import { layout, pathOf } from "./layout.js";
 import { state } from "./state.js";
-import { describe, isShown, look } from "./look.js";
+import { describe, isShown, isVictim, look, rootCauses } from "./look.js";
 
 const MARGIN = 24;
 const SCALES = { least: 0.2, most: 2 };
@@ -162,18 +162,19 @@ function mark(view, name) {
 /** Colours and numbers as they are now. */
 function paint(view) {
   const words = chosen.filter.trim().toLowerCase();
-  const causes = new Set([...state.nodes.values()].flatMap((node) => node.causes));
+  const roots = rootCauses(state.nodes);
   for (const [name, parts] of view.boxes) {
     const node = state.nodes.get(name);
     if (node === undefined) continue;
     const isFound = words === "" || [name, node.driver ?? "", ...node.tags].join(" ").toLowerCase().includes(words);
-    setAttribute(parts.group, "class", `box ${look(node, causes)}${isFound ? "" : " faint"}`);
-    setAttribute(parts.group, "aria-label", describe(node, causes));
-    setText(parts.title, describe(node, causes));
+    setAttribute(parts.group, "class", `box ${look(node, roots)}${isFound ? "" : " faint"}`);
+    setAttribute(parts.group, "aria-label", describe(node, roots));
+    setText(parts.title, describe(node, roots));
     setText(parts.about, cut(aboutOf(node), 28));
   }
   for (const { from, to, path, dashed } of view.edges) {
-    const isAffected = causes.has(to) || (state.nodes.get(to)?.causes.length ?? 0) > 0;
+    const needed = state.nodes.get(to);
+    const isAffected = needed !== undefined && (roots.has(to) || isVictim(needed, roots));
     const isOff = [from, to].some((name) => state.nodes.get(name)?.phase === "disabled");
     const isMarked = path.classList.contains("marked") ? " marked" : "";
     setAttribute(path, "class", `edge ${dashed}${isAffected ? " affected" : ""}${isOff ? " off" : ""}${isMarked}`);
@@ -202,7 +203,7 @@ function zoom(view, factor) {
 function fitting({ frame, size }) {
   const byWidth = frame.clientWidth / (size.width + 2 * MARGIN);
   const byHeight =
-    Math.max(320, window.innerHeight - frame.getBoundingClientRect().top - 24) / (size.height + 2 * MARGIN);
+    Math.max(320, window.innerHeight - frame.getBoundingClientRect().top - 36) / (size.height + 2 * MARGIN);
   return Math.min(1.1, Math.max(SCALES.least, Math.min(byWidth, Math.max(byHeight, 0.55))));
 }
 

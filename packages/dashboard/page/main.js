@@ -1,12 +1,22 @@
 // Which screen is shown, and the line above all of them.
 import { duration, h, setText } from "./dom.js";
 import { graphScreen } from "./graph.js";
+import { liveScreen } from "./live.js";
+import { processScreen } from "./process.js";
+import { resourceScreen } from "./resource.js";
+import { startScreen } from "./start.js";
 import { onChange, state, watch } from "./state.js";
 import { tableScreen } from "./table.js";
+import { timelineScreen } from "./timeline.js";
 
 const SCREENS = [
   { path: "graph", title: "Graph", make: graphScreen },
   { path: "table", title: "Table", make: tableScreen },
+  { path: "timeline", title: "Time line", make: timelineScreen },
+  { path: "start", title: "Start", make: startScreen },
+  { path: "live", title: "Live", make: liveScreen },
+  { path: "process", title: "Process", make: processScreen },
+  { path: "resource", title: "Resource", make: resourceScreen, hidden: true },
 ];
 const NARROW = 640;
 

@@ -1,6 +1,6 @@
 // The table: the same as the graph, for narrow screens and for readers of screens.
 import { duration, h, rate } from "./dom.js";
-import { byUrgency, isShown, look } from "./look.js";
+import { byUrgency, isShown, look, rootCauses } from "./look.js";
 import { state } from "./state.js";
 
 /** Columns of numbers. */
@@ -32,14 +32,14 @@ export function tableScreen() {
     if (key === shown) return;
     shown = key;
     const focused = document.activeElement?.getAttribute?.("href");
-    const causes = new Set(nodes.flatMap((node) => node.causes));
-    body.replaceChildren(...nodes.map((node) => row(node, causes)));
+    const roots = rootCauses(state.nodes);
+    body.replaceChildren(...nodes.map((node) => row(node, roots)));
     if (focused?.startsWith("#/resource/")) body.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }
   return { element: h("section", { "aria-label": "Table" }, h("div", { class: "scroll" }, table)), update };
 }
 
-function row(node, causes) {
+function row(node, roots) {
   const { name, driver, status, phase, reason, needs, startedInMs } = node;
   const words =
     status === undefined || phase === "disabled" ? phase : phase === "ready" ? status : `${status}, ${phase}`;
@@ -47,7 +47,7 @@ function row(node, causes) {
   const number = (label, text) => h("td", { class: "number", "data-label": label }, text);
   return h(
     "tr",
-    { class: look(node, causes) },
+    { class: look(node, roots) },
     h(
       "th",
       { scope: "row" },
@@ -57,7 +57,7 @@ function row(node, causes) {
     cell(
       "Health",
       h("i", { class: "dot" }),
-      causes.has(name) ? `${words}, root cause` : words,
+      roots.has(name) ? `${words}, root cause` : words,
       reason !== undefined && h("small", { class: "reason" }, reason),
     ),
     number("Calls", rate(node.rate)),

@@ -20,10 +20,18 @@ const NAMES: ReadonlySet<string> = new Set([
   "main.js",
   "state.js",
   "dom.js",
-  "layout.js",
-  "graph.js",
   "look.js",
+  "layout.js",
+  "chart.js",
+  "critical.js",
+  "graph.js",
+  "journal.js",
+  "live.js",
+  "process.js",
+  "resource.js",
+  "start.js",
   "table.js",
+  "timeline.js",
 ]);
 
 /** A file of the page. */

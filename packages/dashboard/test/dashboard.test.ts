@@ -1,6 +1,7 @@
 import { get, type IncomingMessage } from "node:http";
 import { channel } from "node:diagnostics_channel";
 import { once } from "node:events";
+import { readdir } from "node:fs/promises";
 import { container, serveManagement, type RunningContainer } from "@steward/container";
 import { CHANNELS, guarded, resource } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
@@ -219,18 +220,9 @@ t.test("names that lead here, other origins and other methods are refused", asyn
 t.test("the page is served with a strict policy, zipped, and not sent twice", async (t) => {
   const { url } = await served(t);
   let size = 0;
-  for (const name of [
-    "",
-    "style.css",
-    "favicon.svg",
-    "main.js",
-    "state.js",
-    "dom.js",
-    "look.js",
-    "layout.js",
-    "graph.js",
-    "table.js",
-  ]) {
+  const names = await readdir(new URL("../../page/", import.meta.url));
+  t.ok(names.length > 10);
+  for (const name of ["", ...names]) {
     const response = await ask(`${url}${name}`, { ...BEARER, "accept-encoding": "gzip" });
     t.equal(response.statusCode, 200, name);
     t.match(response.headers["content-security-policy"], /^default-src 'none'; script-src 'self'; style-src 'self';/);
@@ -265,6 +257,57 @@ t.test("a start that fails can be seen while it is tried", async (t) => {
     board.view().journal.some(({ resource, to }) => resource === "store" && to === "stopped"),
     "what was rolled back",
   );
+});
+
+t.test("requests that are being answered are shown by age, without their queries", async (t) => {
+  const { clock, url } = await served(t);
+  await using viewer = await Viewer.open(`${url}events`, BEARER);
+  const requests = channel(CHANNELS.request);
+  const came = Array.from({ length: 30 }, (_, i) => ({
+    requestId: `r${i}`,
+    method: "GET",
+    url: `/videos/${i}?key=hush`,
+    end: undefined as unknown,
+  }));
+  for (const event of came) requests.publish(event);
+  for (const event of came.slice(0, 3)) requests.publish(Object.assign(event, { end: { status: 200 } }));
+  for (let i = 0; i < 4; i++) await clock.advance(250);
+  const { data } = await viewer.next("delta", (delta) => delta["requests"] !== undefined);
+  t.match(data["requests"], { open: 27, oldest: [{ id: "r3", method: "GET", path: "/videos/3" }] });
+  t.equal((data["requests"] as { oldest: unknown[] }).oldest.length, 20);
+  t.notMatch(JSON.stringify(data), /hush/);
+});
+
+interface StartFound {
+  readonly total: number;
+  readonly path: readonly string[];
+  readonly savings: readonly { readonly name: string; readonly ms: number }[];
+}
+
+t.test("a start is explained by what all waited for, and by what a faster resource would save", async (t) => {
+  const { startOf } = (await import(new URL("../../page/critical.js", import.meta.url).href)) as {
+    readonly startOf: (starts: readonly object[]) => StartFound;
+  }; // the page is plain JavaScript
+  const start = (name: string, needs: readonly string[], at: number, ms: number): object => ({
+    name,
+    needs: needs.map((need) => ({ name: need })),
+    at,
+    ms,
+  });
+  const found = startOf([
+    start("settings", [], 0, 10),
+    start("db", ["settings"], 10, 100),
+    start("cache", ["settings"], 10, 40),
+    start("app", ["db", "cache"], 110, 5),
+  ]);
+  t.equal(found.total, 115);
+  t.same(found.path, ["settings", "db", "app"]);
+  t.same(found.savings, [
+    { name: "db", ms: 60 },
+    { name: "settings", ms: 10 },
+    { name: "app", ms: 5 },
+  ]);
+  t.match(startOf([]), { total: 0, path: [], savings: [] });
 });
 
 interface Laid {

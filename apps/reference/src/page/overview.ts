@@ -34,10 +34,16 @@ const LINKS = {
   caches: "/health/cache",
 };
 
-/** What runs now; with `details` also why something is not well. */
-export function overviewOf(running: RunningContainer | undefined, details: boolean): Overview {
+/** What runs now; with `details` also why something is not well, and where the dashboard is. */
+export function overviewOf(
+  running: RunningContainer | undefined,
+  details: boolean,
+  managementPort: number | undefined = undefined,
+): Overview {
   const uptimeSeconds = Math.round(process.uptime());
-  const links = details ? { ...LINKS, metrics: "/metrics" } : LINKS;
+  // A port of 0 is any free one, which is known only to who reads what is printed at the start.
+  const dashboard = managementPort ? { dashboard: `http://localhost:${managementPort}/steward/` } : {};
+  const links = details ? { ...LINKS, metrics: "/metrics", ...dashboard } : LINKS;
   if (running === undefined)
     return { name: "Clips", status: "unknown", startedInMs: undefined, uptimeSeconds, resources: [], links };
   const { status, resources } = running.health();

@@ -4,9 +4,9 @@ import { page } from "./html.ts";
 import { overviewOf } from "./overview.ts";
 
 /** `GET /`: what runs and how it is; a page for browsers, JSON for `accept: application/json`. */
-export function frontPage(app: FastifyInstance, details: boolean): void {
+export function frontPage(app: FastifyInstance, details: boolean, managementPort: number | undefined): void {
   app.get("/", { schema: { tags: ["health"], summary: "What runs" } }, async (request, reply) => {
-    const overview = overviewOf(app.steward.running, details);
+    const overview = overviewOf(app.steward.running, details, managementPort);
     reply.header("cache-control", "no-store").header("vary", "accept");
     if (!wantsHtml(request)) return overview;
     reply

@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
+import type { DashboardView } from "@steward/dashboard";
 import t from "tap";
 import type { VideoPage } from "../../src/videos/videos.ts";
 import { alive, ClipsProcess, eventually, Folder, leftovers, serversOf } from "./clips.ts";
@@ -60,9 +61,15 @@ t.test(
     const [, management = ""] = /Operators of this machine are served at (\S+)/.exec(clips.output) ?? [];
     t.match(management, /^http:\/\/127\.0\.0\.1:\d+$/);
     t.equal((await fetch(`${management}/livez`)).status, 200);
+    const headers = { authorization: `Bearer ${token}` };
+    const view = (await (await fetch(`${management}/steward/view`, { headers })).json()) as DashboardView; // what it serves
+    t.match(view, { container: "clips", phase: "ready" });
+    t.ok(
+      view.journal.some(({ resource, to }) => resource === "db" && to === "ready"),
+      "the dashboard saw the start",
+    );
     const change = `${management}/log-level?level=debug&forMs=60000`;
     t.equal((await fetch(change, { method: "PUT" })).status, 401);
-    const headers = { authorization: `Bearer ${token}` };
     t.strictSame(await (await fetch(change, { method: "PUT", headers })).json(), { level: "debug", forMs: 60_000 });
     t.match(clips.output, /"event":"level","from":"info","to":"debug"/);
     t.equal((await fetch(`${url}/log-level`, { headers })).status, 404, "callers of the API have no such route");

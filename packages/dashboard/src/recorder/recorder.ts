@@ -123,7 +123,8 @@ export class Recorder {
     const health = source?.health().resources.find((one) => one.name === name);
     const stats = own(source?.stats?.() ?? {}, name);
     const calls = this.#calls.of(name);
-    if (health === undefined && stats === undefined) return undefined;
+    const isKnown = source?.graph?.().nodes.some((node) => node.name === name) ?? false;
+    if (!isKnown && health === undefined && stats === undefined) return undefined;
     return {
       name,
       stats,
