@@ -3,6 +3,7 @@ import { duration, h, setText } from "./dom.js";
 import { graphScreen } from "./graph.js";
 import { liveScreen } from "./live.js";
 import { processScreen } from "./process.js";
+import { replicasScreen } from "./replicas.js";
 import { resourceScreen } from "./resource.js";
 import { startScreen } from "./start.js";
 import { onChange, state, watch } from "./state.js";
@@ -16,6 +17,7 @@ const SCREENS = [
   { path: "start", title: "Start", make: startScreen },
   { path: "live", title: "Live", make: liveScreen },
   { path: "process", title: "Process", make: processScreen },
+  { path: "replicas", title: "Replicas", make: replicasScreen },
   { path: "resource", title: "Resource", make: resourceScreen, hidden: true },
 ];
 const NARROW = 640;
@@ -57,6 +59,7 @@ function decoded(text) {
 
 function update() {
   const { summary, connection } = state;
+  for (const link of links) if (link.getAttribute("href") === "#/replicas") link.hidden = state.replicas === undefined;
   notice.hidden = connection !== "lost";
   if (connection === "lost")
     setText(notice, "The connection is lost: the process may have ended. What is shown is the last that was seen.");

@@ -11,6 +11,8 @@ export const state = {
   journal: [],
   process: undefined,
   requests: undefined,
+  /** All replicas, this one first; `undefined` where there are no peers. */
+  replicas: undefined,
   /** Rates and latencies of resources and of the process as they were read, for lines. */
   history: new Map(),
   /** Grows when resources or needs come or go. */
@@ -56,6 +58,7 @@ function open() {
   source.addEventListener("view", ({ data }) => take(JSON.parse(data)));
   source.addEventListener("delta", ({ data }) => change(JSON.parse(data)));
   source.addEventListener("journal", ({ data }) => (note([JSON.parse(data)]), changed()));
+  source.addEventListener("replicas", ({ data }) => ((state.replicas = JSON.parse(data)), changed()));
   source.addEventListener("error", () => {
     state.connection = "lost";
     changed();

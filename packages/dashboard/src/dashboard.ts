@@ -5,6 +5,7 @@ import { Access, type Refusal } from "./access.ts";
 import { pageFile } from "./files.ts";
 import { dashboardShape, type DashboardOptions } from "./options.ts";
 import { Recorder } from "./recorder/recorder.ts";
+import { Peers } from "./replicas/peers.ts";
 import type { FindSource } from "./source.ts";
 import { Viewers } from "./stream.ts";
 import type { DashboardView } from "./view.ts";
@@ -69,7 +70,8 @@ export function dashboard(options: DashboardOptions = {}): Dashboard {
   const { clock = systemClock, journal = true, journalSize = 512, maxViewers = 20 } = options;
   const access = new Access(options.token, options.hosts ?? []);
   const recorder = new Recorder(clock, journalSize);
-  const viewers = new Viewers(recorder, clock);
+  const { peers, peerToken = access.token } = options;
+  const viewers = new Viewers(recorder, clock, peers && new Peers(peers, peerToken, clock));
   if (journal) recorder.journal.open();
   const route = async (request: IncomingMessage, response: ServerResponse, running: FindSource): Promise<void> => {
     recorder.find = running;
@@ -81,7 +83,8 @@ export function dashboard(options: DashboardOptions = {}): Dashboard {
     if (offered !== null && asked.name === "" && (refusal === undefined || refusal.status === 401))
       return trade(response, access, asked, offered, isEncrypted(request));
     if (refusal !== undefined) return refuse(response, refusal);
-    if (asked.name === "events") return watch(request, response, viewers, maxViewers);
+    if (asked.name === "events")
+      return watch(request, response, viewers, { isPeer: asked.query.has("peer"), most: maxViewers });
     if (asked.name === "view") return json(response, 200, recorder.view());
     if (asked.name === "resource") return detail(response, recorder, asked.query.get("name") ?? "");
     return file(request, response, asked);
@@ -130,9 +133,14 @@ function refuse(response: ServerResponse, { status, code, error }: Refusal): voi
   json(response, status, { code, error }, status === 401 ? { "www-authenticate": "Bearer" } : {});
 }
 
-function watch(request: IncomingMessage, response: ServerResponse, viewers: Viewers, most: number): void {
+function watch(
+  request: IncomingMessage,
+  response: ServerResponse,
+  viewers: Viewers,
+  { isPeer, most }: { readonly isPeer: boolean; readonly most: number },
+): void {
   if (request.method === "HEAD") return json(response, 405, { error: "only GET" }, { allow: "GET" });
-  if (viewers.size < most) return viewers.add(request, response);
+  if (viewers.hasRoom(isPeer, most)) return viewers.add(request, response, isPeer);
   const error = `${most} viewers watch already; close one, or raise maxViewers`;
   json(response, 503, { code: "DASHBOARD_FULL", error }, { "retry-after": RETRY_AFTER_S });
 }

@@ -28,6 +28,7 @@ const NAMES: ReadonlySet<string> = new Set([
   "journal.js",
   "live.js",
   "process.js",
+  "replicas.js",
   "resource.js",
   "start.js",
   "table.js",

@@ -1,5 +1,8 @@
 import type { Clock } from "@steward/core";
-import { flag, listOf, rule, shape, text, wholeNumber, withMethods, type Shape } from "@steward/core/driver";
+import { flag, funcOr, listOf, rule, shape, text, wholeNumber, withMethods, type Shape } from "@steward/core/driver";
+
+/** Where the dashboards of the other replicas are: a list, or what gives one, such as `dnsPeers`. */
+export type PeerSource = readonly string[] | (() => readonly string[] | Promise<readonly string[]>);
 
 /** How a dashboard is reached and what it keeps. */
 export interface DashboardOptions {
@@ -16,6 +19,13 @@ export interface DashboardOptions {
   readonly journalSize?: number | undefined;
   /** Most viewers at a time, 1 to 1,000; further ones get 503. Default 20. */
   readonly maxViewers?: number | undefined;
+  /**
+   * Addresses of the dashboards of the other replicas, such as `http://10.0.0.7:9464/steward/`, at most 50. Each is
+   * followed by one stream while somebody watches here. Default none.
+   */
+  readonly peers?: PeerSource | undefined;
+  /** The token of the other replicas. Default: that of this one, so give all of them the same. */
+  readonly peerToken?: string | undefined;
   /** Where time comes from. Default: the real clock. */
   readonly clock?: Clock | undefined;
 }
@@ -33,5 +43,7 @@ export const dashboardShape: Shape<DashboardOptions> = /* @__PURE__ */ shape<Das
   journal: flag(),
   journalSize: wholeNumber(1, 10_000),
   maxViewers: wholeNumber(1, 1_000),
+  peers: funcOr(listOf(text())),
+  peerToken: text(),
   clock: withMethods("a clock", "now", "wallNow", "setTimeout"),
 }));

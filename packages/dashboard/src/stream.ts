@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Timer } from "@steward/core";
 import type { JournalEntry } from "./recorder/journal.ts";
 import type { Recorder } from "./recorder/recorder.ts";
+import type { ReplicaView } from "./replicas/peer.ts";
+import type { Peers } from "./replicas/peers.ts";
 
 /** Deltas come at most this often. */
 const TICK_MS = 250;
@@ -13,8 +15,14 @@ const DROP_BEHIND_MS = 30_000;
 /** Proxies cut off what is silent. */
 const SILENCE_MS = 15_000;
 
+/** Replicas are sent once a second. */
+const REPLICAS_EVERY = 4;
+const MOST_PEERS = 100;
+
 /** Who watches. */
 interface Viewer {
+  /** Another replica, which watches on behalf of those who watch there. */
+  readonly isPeer: boolean;
   readonly response: ServerResponse;
   /** Since when it is behind, in ms of the clock; `undefined` where it keeps up. */
   behindSince: number | undefined;
@@ -24,24 +32,34 @@ interface Viewer {
 export class Viewers {
   readonly #recorder: Recorder;
   readonly #clock: Clock;
+  readonly #peers: Peers | undefined;
   readonly #all = new Set<Viewer>();
+  #people = 0;
+  #ticks = 0;
   #timer: Timer | undefined;
   #lastSentAt = 0;
   #leftAt = 0;
   #ignoreJournal: (() => void) | undefined;
 
-  constructor(recorder: Recorder, clock: Clock) {
+  constructor(recorder: Recorder, clock: Clock, peers: Peers | undefined) {
     this.#recorder = recorder;
+    this.#peers = peers;
     this.#clock = clock;
   }
 
+  /** How many watch, other replicas left out. */
   get size(): number {
-    return this.#all.size;
+    return this.#people;
+  }
+
+  /** Whether one more may watch. */
+  hasRoom(isPeer: boolean, most: number): boolean {
+    return isPeer ? this.#all.size - this.#people < MOST_PEERS : this.#people < most;
   }
 
   /** Adds a viewer, which gets a view first; one that comes back gets the lines of the journal that it has missed. */
-  add(request: IncomingMessage, response: ServerResponse): void {
-    const viewer: Viewer = { response, behindSince: undefined };
+  add(request: IncomingMessage, response: ServerResponse, isPeer: boolean): void {
+    const viewer: Viewer = { isPeer, response, behindSince: undefined };
     response.on("close", () => this.#left(viewer));
     response.on("error", () => this.#left(viewer)); // it has gone
     response.writeHead(200, {
@@ -51,6 +69,10 @@ export class Viewers {
       "x-accel-buffering": "no",
     });
     this.#watch();
+    if (!isPeer) {
+      this.#people += 1;
+      this.#peers?.open();
+    }
     response.write(`retry: 1000\n${this.#viewEvent(request.headers["last-event-id"])}`);
     this.#all.add(viewer);
   }
@@ -59,6 +81,7 @@ export class Viewers {
   close(): void {
     for (const { response } of this.#all) response.end();
     this.#all.clear();
+    this.#people = 0;
     this.#unwatch();
   }
 
@@ -74,10 +97,12 @@ export class Viewers {
     this.#ignoreJournal?.();
     this.#ignoreJournal = undefined;
     this.#recorder.unwatch();
+    this.#peers?.close();
   }
 
   #left(viewer: Viewer): void {
-    this.#all.delete(viewer);
+    if (!this.#all.delete(viewer)) return;
+    if (!viewer.isPeer) this.#people -= 1;
     this.#leftAt = this.#clock.now();
   }
 
@@ -86,11 +111,22 @@ export class Viewers {
   }
 
   #tick(): void {
-    if (this.#all.size === 0 && this.#clock.now() - this.#leftAt >= LINGER_MS) return this.#unwatch();
+    const hasLingered = this.#clock.now() - this.#leftAt >= LINGER_MS;
+    if (this.#all.size === 0 && hasLingered) return this.#unwatch();
+    // Else two replicas that nothing but each other watches would do so for ever.
+    if (this.#people === 0 && hasLingered) this.#peers?.close();
     this.#timer = this.#later();
     const delta = this.#recorder.delta();
     if (delta !== undefined) this.#send(this.#event("delta", delta));
-    else if (this.#clock.now() - this.#lastSentAt >= SILENCE_MS) this.#send(": still here\n\n");
+    if (this.#peers !== undefined && this.#ticks++ % REPLICAS_EVERY === 0) this.#sendReplicas(this.#peers);
+    if (delta === undefined && this.#clock.now() - this.#lastSentAt >= SILENCE_MS) this.#send(": still here\n\n");
+  }
+
+  #sendReplicas(peers: Peers): void {
+    const { instance } = this.#recorder;
+    const replicas: readonly ReplicaView[] = [this.#recorder.replica(), ...peers.views(instance)];
+    const text = this.#event("replicas", { replicas, reason: peers.reason });
+    for (const viewer of this.#all) if (!viewer.isPeer) this.#sendTo(viewer, text, this.#clock.now());
   }
 
   #journal(entry: JournalEntry): void {

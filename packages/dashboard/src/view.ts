@@ -50,7 +50,7 @@ export interface DashboardNode {
 /** Everything that a dashboard shows, at one moment. */
 export interface DashboardView {
   readonly schema: 1;
-  /** Which process it is: host and process id, and when the dashboard was made. */
+  /** Which process it is: host, process id, and something random, as ids of processes come again. */
   readonly instance: string;
   readonly container: string | undefined;
   readonly version: string | undefined;
@@ -174,7 +174,7 @@ export function own<T>(of: Readonly<Record<string, T>>, name: string): T | undef
 }
 
 /** Whether it is an object with names. */
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

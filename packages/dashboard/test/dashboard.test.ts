@@ -6,7 +6,7 @@ import { container, serveManagement, type RunningContainer } from "@steward/cont
 import { CHANNELS, guarded, resource } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import t, { type Test } from "tap";
-import { dashboard, type Dashboard, type DashboardOptions, type DashboardView } from "../src/index.ts";
+import { dashboard, dnsPeers, type Dashboard, type DashboardOptions, type DashboardView } from "../src/index.ts";
 import { Viewer } from "./setup.ts";
 
 const TOKEN = "h4nd-m4de-t0ken-0";
@@ -276,6 +276,79 @@ t.test("requests that are being answered are shown by age, without their queries
   t.match(data["requests"], { open: 27, oldest: [{ id: "r3", method: "GET", path: "/videos/3" }] });
   t.equal((data["requests"] as { oldest: unknown[] }).oldest.length, 20);
   t.notMatch(JSON.stringify(data), /hush/);
+});
+
+interface Replica {
+  readonly url?: string;
+  readonly state: string;
+  readonly reason?: string;
+  readonly status?: string;
+  readonly instance?: string;
+  readonly nodes: readonly object[];
+}
+
+t.test("replicas are shown side by side, and one that is silent is unknown, not as it was last", async (t) => {
+  const [first, second] = [await served(t), await served(t)];
+  const nowhere = "http://127.0.0.1:1/";
+  const own: string[] = [];
+  const { board, clock, url } = await served(t, {
+    peers: () => [first.url, second.url, nowhere, "nonsense", ...own],
+  });
+  own.push(url);
+  t.equal(board.viewers, 0);
+  const viewer = await Viewer.open(`${url}events`, BEARER);
+  const replicasOnce = async (
+    accepts: (found: readonly Replica[]) => boolean,
+    ...alive: FakeClock[]
+  ): Promise<readonly Replica[]> => {
+    for (;;) {
+      for (const one of [clock, ...alive]) await one.advance(1_000);
+      const { data } = await viewer.next("replicas");
+      const found = data["replicas"] as readonly Replica[]; // what it sends
+      if (accepts(found)) return found;
+    }
+  };
+  const at = (found: readonly Replica[], peer: string): Replica | undefined => found.find((one) => one.url === peer);
+  const isLive = (found: readonly Replica[], peer: string): boolean => at(found, peer)?.state === "live";
+  const all = await replicasOnce(
+    (found) => isLive(found, first.url) && isLive(found, second.url),
+    first.clock,
+    second.clock,
+  );
+  t.match(all[0], { state: "live", status: "healthy", nodes: [{ name: "store", status: "healthy" }, { name: "app" }] });
+  t.match(at(all, first.url), {
+    status: "healthy",
+    phase: "ready",
+    container: "clips",
+    nodes: [{ name: "store" }, {}],
+  });
+  t.match(at(all, nowhere), { state: "unknown", reason: /ECONNREFUSED/, nodes: [] });
+  t.match(at(all, "nonsense"), { state: "unknown", reason: /Invalid URL/ });
+
+  const later = await replicasOnce((found) => !isLive(found, second.url), first.clock);
+  t.match(at(later, second.url), { state: "unknown", reason: /^silent for [5-9] s$/, nodes: [] });
+  t.equal(at(later, second.url)?.status, undefined);
+  t.ok(isLive(later, first.url));
+  t.equal(
+    later.filter(({ instance }) => instance === later[0]?.instance).length,
+    1,
+    "itself once, though it is a peer too",
+  );
+  t.ok(isLive(await replicasOnce((found) => isLive(found, second.url), first.clock, second.clock), second.url));
+
+  await viewer[Symbol.asyncDispose]();
+  while (board.viewers > 0) await new Promise((resolve) => setImmediate(resolve));
+  while (channel(CHANNELS.call).hasSubscribers) {
+    for (const one of [clock, first.clock, second.clock]) await one.advance(11_000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.same([clock.pending, first.clock.pending, second.clock.pending], [0, 0, 0], "none goes on watching another");
+});
+
+t.test("addresses of a name are found as peers", async (t) => {
+  const found = await dnsPeers("localhost:9464", "/board/")();
+  t.ok(found.length > 0);
+  for (const url of found) t.match(url, /^http:\/\/(127\.0\.0\.1|\[::1\]):9464\/board\/$/);
 });
 
 interface StartFound {

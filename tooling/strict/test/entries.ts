@@ -1096,10 +1096,18 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     takes: {
       dashboard: {
         call: (options) => dashboardPackage.dashboard(options).close(),
-        wrong: [{ token: "short" }, { hosts: "clips" }, { journalSize: 0 }, { maxViewers: 1.5 }, { clock: {} }],
+        wrong: [
+          { token: "short" },
+          { hosts: "clips" },
+          { journalSize: 0 },
+          { maxViewers: 1.5 },
+          { clock: {} },
+          { peers: [1] },
+          { peerToken: 5 },
+        ],
       },
     },
-    none: ["DASHBOARD_CODES"],
+    none: ["DASHBOARD_CODES", "dnsPeers"],
   },
   "@steward/telemetry": {
     module: telemetry,

@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Clock } from "@steward/core";
 import type { FindSource } from "../source.ts";
 import { nodesOf, own, summaryOf, type DashboardNode, type DashboardView, type Summary } from "../view.ts";
+import type { ReplicaView } from "../replicas/peer.ts";
 import { Calls, type ErrorCount } from "./calls.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
 import type { LatencyView } from "./latencies.ts";
@@ -34,7 +36,7 @@ export interface ResourceDetail {
 /** Knows what happens: the journal always, calls, requests and the process only while somebody watches. */
 export class Recorder {
   readonly journal: Journal;
-  /** Which process this is, since when. */
+  /** Which process this is; another start is another one. */
   readonly instance: string;
   /** Where what is shown is found; known from the first request on. */
   find: FindSource = () => undefined;
@@ -51,7 +53,7 @@ export class Recorder {
     this.journal = new Journal(clock, journalSize);
     this.#calls = new Calls(clock);
     this.#requests = new Requests(clock);
-    this.instance = `${hostname()}-${process.pid}-${Math.floor(clock.wallNow() / 1_000).toString(36)}`;
+    this.instance = `${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`;
   }
 
   /** Whether calls, requests and the process are recorded. */
@@ -93,6 +95,20 @@ export class Recorder {
       process: this.#lastProcess,
       requests: this.#openRequests(),
     };
+  }
+
+  /** This process as one of several. */
+  replica(): ReplicaView {
+    const source = this.find();
+    const { container, version, phase, status, uptimeMs } = summaryOf(source);
+    const nodes = nodesOf(source, this.#calls, this.#clock).map((node) => ({
+      name: node.name,
+      status: node.status,
+      phase: node.phase,
+    }));
+    const { instance } = this;
+    const own = { url: undefined, state: "live" as const, reason: undefined };
+    return { ...own, instance, container, version, phase, status, uptimeMs, nodes };
   }
 
   /** What has changed since the last one; `undefined` where nothing has. */

@@ -61,6 +61,7 @@ t.test(
       ["start", "What all waited for"],
       ["live", "Requests being answered: 0"],
       ["process", "Event loop delay"],
+      ["replicas", "knows of no other replicas"],
       [`resource/${encodeURIComponent(HOSTILE)}`, "Is needed by"],
       ["resource/none", "There is no resource of this name"],
       ["graph", ""],
