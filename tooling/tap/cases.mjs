@@ -1,9 +1,10 @@
 /**
  * Watches a parser of tap and the parsers below it, and calls `onCase` with `{ kind, path, result }` for each case. A
- * case is a subtest without subtests of its own, so that a file's groups and single assertions are not counted.
+ * case is a subtest without subtests of its own, so that a file's groups and single assertions are not counted. What
+ * fails outside of every subtest goes to `onFailure`.
  */
-export function watchCases(parser, path, onCase) {
-  const state = { groups: 0, failedBelow: false, failure: undefined, close };
+export function watchCases(parser, path, onCase, onFailure = () => {}) {
+  const state = { groups: 0, failedBelow: false, failure: undefined };
   let below;
   parser.on("child", (child) => {
     state.groups += 1;
@@ -12,7 +13,7 @@ export function watchCases(parser, path, onCase) {
   parser.on("assert", (result) => {
     const kind = kindOf(result);
     if (!result.closingTestPoint || below === undefined) {
-      if (kind === "failed") state.failure ??= result;
+      if (kind === "failed" && state.failure === undefined) onFailure((state.failure = result));
       // A subtest that is skipped has no parser of its own.
       if (kind === "skipped") onCase({ kind, path: [...path, result.name], result });
       return;
@@ -24,12 +25,6 @@ export function watchCases(parser, path, onCase) {
     if (kind === "failed") state.failedBelow = true;
     below = undefined;
   });
-  /** To be called when a file has ended: it may have broken off, or failed outside of its subtests. */
-  function close({ exitCode, signal }) {
-    if (state.failedBelow || (state.failure === undefined && !exitCode && !signal)) return;
-    const result = state.failure ?? { name: "the file failed", diag: { exitCode, signal } };
-    onCase({ kind: "failed", path, result });
-  }
   return state;
 }
 

@@ -8,6 +8,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { relative } from "node:path";
 import timers from "node:timers";
 import "./quick-imports.mjs";
+import { openReport } from "./report.mjs";
 import { inSources } from "./sources.mjs";
 
 // tap follows every promise from its birth to its collection, to name the case that an uncaught error belongs to. That
@@ -22,6 +23,7 @@ const pruneAbove = 1_000;
 const soonMs = 1_000;
 /** One timer for all deadlines of a clock, which fires once more after the last of them was met. V8 does not always name its class. */
 const shared = /#wakeAt /;
+const report = openReport();
 const before = new Set(descriptors());
 const started = new Map();
 const keepAlive = timers.setTimeout;
@@ -55,6 +57,12 @@ process.on("exit", () => {
   console.error(inSources(`LEFT OPEN at the end of ${name}:\n  ${left.join("\n  ")}`));
   process.exitCode ||= 1;
 });
+
+if (report !== undefined) {
+  // Only now, as tap takes its timers and hooks when it is loaded.
+  const { default: t } = await import("./dist/index.js");
+  report.watch(t.parser);
+}
 
 function leftOpen() {
   return [...leftTimers(), ...descriptors().filter((d) => !before.has(d))];

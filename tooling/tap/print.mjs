@@ -7,6 +7,11 @@ export function caseLine({ kind, path }) {
   return `${SIGNS[kind]} ${path.slice(1).join(" > ") || path[0]}`;
 }
 
+/** One line for a file. */
+export function fileLine({ ok, file, ms, cpuMs = 0 }) {
+  return `${ok ? "ok    " : "FAILED"} ${file} (${(ms / 1000).toFixed(1)} s, CPU ${(cpuMs / 1000).toFixed(1)} s)`;
+}
+
 /** What tap says of a failed case: where, the difference, the stack. */
 export function failureBlock({ path, result }) {
   const { at, diff, source, stack, found, wanted, ...rest } = result.diag ?? {};

@@ -6,8 +6,8 @@ import t from "tap";
 
 const home = join(import.meta.dirname, "..");
 
-/** Runs the runner in a package that has these test files. */
-function runIn(t, files, ...args) {
+/** A package that has these test files. */
+function packageOf(t, files) {
   const directory = mkdtempSync(join(tmpdir(), "steward-tap-"));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   writeFileSync(join(directory, "package.json"), JSON.stringify({ name: "@x/thing", type: "module" }));
@@ -18,12 +18,25 @@ function runIn(t, files, ...args) {
     mkdirSync(join(file, ".."), { recursive: true });
     writeFileSync(file, `import t from "tap";\n${text}`);
   }
+  return directory;
+}
+
+function runnerOf(program, args, cwd) {
   // What tap gives to us is not what the runner gets from a person.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^_?TAP/.test(name)));
-  const command = [join(home, "run.mjs"), ...args];
-  const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: directory, env, encoding: "utf8" });
+  return spawnSync(process.execPath, [join(home, program), ...args], { cwd, env, encoding: "utf8" });
+}
+
+function suiteOf(directory) {
   const result = join(directory, ".results/suite.json");
-  return { status, stdout, stderr, suite: existsSync(result) ? JSON.parse(readFileSync(result, "utf8")) : undefined };
+  return existsSync(result) ? JSON.parse(readFileSync(result, "utf8")) : undefined;
+}
+
+/** Runs the runner in a package that has these test files. */
+function runIn(t, files, ...args) {
+  const directory = packageOf(t, files);
+  const { status, stdout, stderr } = runnerOf("run.mjs", args, directory);
+  return { status, stdout, stderr, suite: suiteOf(directory) };
 }
 
 const groups = `
@@ -64,6 +77,14 @@ t.test("a file that fails outside of its subtests, breaks off or has no case is 
       t.match(stderr, /boom/);
     }
   });
+  await t.test("by a crash, after cases that passed", async (t) => {
+    // The last case is not reported yet: details of it could follow.
+    const text = `for (const x of "12") t.test(x, async (t) => t.ok(true)); t.test("y", async () => {
+      setTimeout(() => process.kill(process.pid, "SIGKILL"), 50);
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
+    });`;
+    t.match(runIn(t, { "a.test.mjs": text }), { status: 1, suite: { passed: 1, failed: 1 }, stderr: /"SIGKILL"/ });
+  });
   await t.test("by a timeout of a group", async (t) => {
     const text = 't.test("x", { timeout: 50 }, () => new Promise((resolve) => setTimeout(resolve, 200)));';
     t.match(runIn(t, { "a.test.mjs": text }), { status: 1, suite: { passed: 0, failed: 1 }, stderr: /timeout!/ });
@@ -71,6 +92,34 @@ t.test("a file that fails outside of its subtests, breaks off or has no case is 
   await t.test("without a file", async (t) => {
     t.match(runIn(t, {}), { status: 1, suite: { passed: 0, failed: 1 }, stderr: /has no test file/ });
   });
+});
+
+t.test("a report is of its file alone, not of the tests and threads that the file starts", async (t) => {
+  const inner = `import t from "tap"; t.test("inner", async (t) => t.ok(true));`;
+  const text = `
+    import { spawnSync } from "node:child_process"; import { once } from "node:events"; import { Worker } from "node:worker_threads";
+    t.test("x", async (t) => {
+      const inner = ${JSON.stringify(inner)};
+      const { status } = spawnSync(process.execPath, [...process.execArgv, "--input-type=module", "-e", inner]);
+      t.equal(status, 0);
+      const thread = new Worker("0", { eval: true });
+      await once(thread, "exit");
+    });`;
+  const { status, suite, stderr } = runIn(t, { "a.test.mjs": text });
+  t.match({ status, suite }, { status: 0, suite: { passed: 1, failed: 0 } }, stderr);
+});
+
+t.test("several packages run in one queue, each with its own line and result", async (t) => {
+  const good = 't.test("works", async (t) => t.ok(true));';
+  const bad = 't.test("fails", async (t) => t.ok(false));';
+  const [a, b] = [packageOf(t, { "a.test.mjs": good, "b.test.mjs": good }), packageOf(t, { "a.test.mjs": bad })];
+  const { status, stdout } = runnerOf("run-all.mjs", [a, b], tmpdir());
+  t.equal(status, 1);
+  t.match(stdout, "@x/thing on Node");
+  t.match([a, b].map(suiteOf), [
+    { passed: 2, failed: 0 },
+    { passed: 0, failed: 1 },
+  ]);
 });
 
 t.test("a file that leaves something behind that is unref'ed fails, and says where it was made", async (t) => {

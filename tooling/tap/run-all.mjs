@@ -1,0 +1,40 @@
+// Runs the suites of many packages in one queue, the longest files first, so that no core waits for the end of a suite:
+//   node run-all.mjs packages/core packages/http ...
+import { resolve } from "node:path";
+import { testFiles } from "./files.mjs";
+import { runFiles } from "./run-files.mjs";
+import { Suite } from "./suite.mjs";
+
+/** One more than there are cores in CI: many files wait for servers. */
+const JOBS = 3;
+
+const suites = new Map();
+const tests = [];
+for (const directory of process.argv.slice(2).map((one) => resolve(one))) {
+  const times = Suite.timesOf(directory);
+  const files = testFiles(directory);
+  const suite = new Suite(directory);
+  suites.set(directory, { suite, left: files.length });
+  tests.push(...files.map((file) => ({ directory, file, lastMs: times[file]?.ms ?? 0 })));
+  suite.clear();
+  if (files.length === 0) end(suite);
+}
+tests.sort((a, b) => b.lastMs - a.lastMs);
+
+await runFiles(tests, {
+  jobs: JOBS,
+  env: {},
+  onFile(ended) {
+    const entry = suites.get(ended.directory);
+    entry.suite.add(ended);
+    entry.left -= 1;
+    if (entry.left === 0) end(entry.suite);
+  },
+});
+
+function end(suite) {
+  const { ok, line } = suite.end();
+  suite.save();
+  console.log(line);
+  if (!ok) process.exitCode = 1;
+}
