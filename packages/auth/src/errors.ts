@@ -10,6 +10,8 @@ export const AUTH_CODES = {
   AUTH_SUBJECT_INVALID: "A token was to be issued for what is no id of a user, or for scopes that are none.",
   AUTH_KEYS_UNAVAILABLE: "The keys that a token is verified with cannot be had now; nothing is known about the token.",
   AUTH_STORE_UNAVAILABLE: "A store did not answer, so nothing is known about the sign-in; it stays as good as it was.",
+  AUTH_PROVIDER_UNAVAILABLE:
+    "The provider with which somebody signs in, or the keys that seal the state of it, did not answer in time; nothing is known about the sign-in.",
   AUTH_SETUP_INVALID: "Something was asked for that the options do not have, such as refresh tokens without a store.",
 } as const;
 
@@ -51,6 +53,23 @@ export function storeUnavailable(resource: string, of: string, cause: unknown): 
     retryable: true,
     retryAfterMs: 1_000,
     publicMessage: "sign-in cannot be checked now; please try again",
+    cause,
+  });
+}
+
+/** The error of a sign-in with a provider that is refused: the same text whatever the cause. */
+export function signInInvalid(resource: string): StewardError {
+  const publicMessage = "the sign-in is not valid; please begin it again";
+  return new StewardError("AUTH_TOKEN_INVALID", `${resource}: ${publicMessage}`, { resource, publicMessage });
+}
+
+/** The error of a provider that does not answer. */
+export function providerUnavailable(resource: string, host: string, cause: unknown): StewardError {
+  return new StewardError("AUTH_PROVIDER_UNAVAILABLE", `${resource}: the provider ${host} does not answer`, {
+    resource,
+    retryable: true,
+    retryAfterMs: 1_000,
+    publicMessage: "sign-in is not possible now; please try again",
     cause,
   });
 }

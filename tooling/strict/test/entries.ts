@@ -1,4 +1,5 @@
 import * as auth from "@steward/auth";
+import * as authOidc from "@steward/auth/oidc";
 import * as authTesting from "@steward/auth/testing";
 import * as cache from "@steward/cache";
 import * as cacheTesting from "@steward/cache/testing";
@@ -672,6 +673,35 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       authentication: {
         call: (options: object) => started(auth.authentication("x", { ...signing, ...options })),
         wrong: [{ issuer: "" }, { keys: {} }],
+      },
+    },
+    none: [],
+  },
+  "@steward/auth/oidc": {
+    module: authOidc,
+    takes: {
+      oidcSignIn: {
+        call: (options: object) =>
+          authOidc.oidcSignIn({
+            issuer: "https://id.example",
+            clientId: "a",
+            redirectUri: "https://a.example/back",
+            sealing: { encrypt: nothing, decrypt: nothing },
+            ...options,
+          } as never),
+        wrong: [
+          { issuer: "http://id.example" },
+          { issuer: "https://a:b@id.example" },
+          { clientId: "" },
+          { clientSecret: 1 },
+          { redirectUri: "https://a.example/back?x=1" },
+          { sealing: {} },
+          { scopes: ["a b"] },
+          { timeoutMs: 0 },
+          { stateTtlMs: 1 },
+          { fetch: 1 },
+          { clock: {} },
+        ],
       },
     },
     none: [],

@@ -2,3 +2,4 @@
 import "./issuers.ts";
 import "./route.ts";
 import "./families.ts";
+import "./oidc.ts";
