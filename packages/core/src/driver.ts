@@ -23,6 +23,7 @@ export type { PassiveEvidence } from "./health/tracker.ts";
 export { SilenceWatch, type AnswerProgress, type SilenceWatchParts } from "./health/silence-watch.ts";
 export { usualVerdict, type Verdict } from "./health/verdict.ts";
 export { defineDriver, type DerivedOptions, type DriverFactory, type ManagedSettings } from "./lifecycle/driver.ts";
+export { defineTestDriver, optionsWithout, type TestDriver, type TestFactory } from "./lifecycle/test-driver.ts";
 export type { ManagerContext } from "./lifecycle/manager-context.ts";
 export type { GuardBasis } from "./lifecycle/base-manager.ts";
 export { Manager } from "./lifecycle/manager.ts";

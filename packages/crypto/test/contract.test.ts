@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CryptoBackendManager, memoryStore } from "../src/index.ts";
+import { cryptoBackend, CryptoBackendManager, memoryStore } from "../src/index.ts";
 import { specOf } from "@steward/core/container";
 import type { ManagerContext } from "@steward/core/driver";
 import { resourceContract } from "@steward/testing";
@@ -26,17 +26,19 @@ resourceContract(
 );
 
 t.test("the definition for tests has a keyset for every purpose", async (t) => {
-  const definition = testCrypto("vault");
-  t.equal(definition.name, "vault");
-  const { managed } = specOf(definition);
-  const manager = managed?.create(managed.prepare({}), {
-    name: "vault",
-    clock: { ...(await import("@steward/core")).systemClock },
-  });
-  await manager?.start();
-  const client = manager?.client as CryptoBackendManager["client"];
+  const manager = testCrypto();
+  await manager.start();
+  const { client } = manager;
   t.same(client.names, ["aes", "files", "rsa", "tokens", "signing", "access"]);
   t.equal(String(await client.hybrid("rsa").decrypt(await client.hybrid("rsa").encrypt("x"))), "x");
   t.ok(await client.passwords.verify("x", await client.passwords.hash("x")));
-  await manager?.stop();
+  await manager.stop();
+});
+
+t.test("one that stands for another has its keysets, which live in memory", (t) => {
+  const vault = cryptoBackend("vault", { keysets: { box: { algorithm: "aes-256-gcm" } }, store: memoryStore() });
+  const { managed, name } = specOf(testCrypto.definition(vault, { maxWorkers: 2 }));
+  t.equal(name, "vault");
+  t.same(managed?.prepare({}), { keysets: { box: { algorithm: "aes-256-gcm" } }, maxWorkers: 2 });
+  t.end();
 });

@@ -94,6 +94,22 @@ t.test("a database for tests runs inside this process and begins empty at each s
   }
 });
 
+t.test("one that stands for another keeps its tables and settings, but for where it is", async (t) => {
+  const films = pgTable("films", { id: integer() });
+  const url = "postgres://ada:s3cr3t@db.internal/films";
+  const db = databasePool("films", { url, schema: { films }, maxPending: 7, replicas: [url], tags: ["films"] });
+  const stand = testDatabase.definition(db, { timeoutMs: 500 });
+  const { managed, settings } = specOf(stand);
+  t.match(settings.tags, ["films"]);
+  t.same(managed?.prepare({}), { schema: { films }, maxPending: 7, timeoutMs: 500 });
+  const manager = managed?.create(managed.prepare({}), { name: "films", clock: systemClock });
+  await manager?.start();
+  const client = manager?.client as ValueOf<typeof stand>;
+  await client.execute(sql`create table films (id int)`);
+  t.same(await client.query.films.findMany(), []);
+  await manager?.stop();
+});
+
 t.test("what a database in memory begins with is kept, and made anew where it is damaged", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "steward-image-"));
   const before = process.env["STEWARD_POSTGRES_TEMPLATES"];

@@ -74,8 +74,8 @@ export function checkHealth(
  * @example
  * ```ts
  * import { GrpcChannelManager, watchHealth } from "@steward/grpc";
- * import { grpcForTests } from "@steward/grpc/testing";
- * await using server = await grpcForTests().start();
+ * import { testGrpcServer } from "@steward/grpc/testing";
+ * await using server = await testGrpcServer().start();
  * await using channel = await new GrpcChannelManager({ address: server.client.address }).start();
  * for await (const status of watchHealth(channel.client)) {
  *   console.log(status); // => SERVING

@@ -25,8 +25,8 @@ import { grpcChannelSchema, grpcTlsSchema, type CheckedGrpcOptions, type GrpcCha
  * @example
  * ```ts
  * import { checkHealth, GrpcChannelManager } from "@steward/grpc";
- * import { grpcForTests } from "@steward/grpc/testing";
- * await using server = await grpcForTests().start();
+ * import { testGrpcServer } from "@steward/grpc/testing";
+ * await using server = await testGrpcServer().start();
  * await using channel = await new GrpcChannelManager({ address: server.client.address, timeoutMs: 5_000 }).start();
  * console.log(await checkHealth(channel.client)); // => SERVING
  * ```
@@ -34,6 +34,8 @@ import { grpcChannelSchema, grpcTlsSchema, type CheckedGrpcOptions, type GrpcCha
 export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Manager<Service> {
   /** The client without methods; `as` makes clients of services that share the channel. */
   readonly channel: GrpcChannel;
+  /** Where its next channels lead. */
+  protected address: string;
   readonly #options: CheckedGrpcOptions;
   readonly #guard: Guard;
   readonly #client: Service;
@@ -46,6 +48,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   constructor(options: GrpcChannelOptions<Service>, context: ManagerContext = {}) {
     super("grpc", context);
     const checked = (this.#options = checkOptions(this.name, grpcChannelSchema, options));
+    this.address = checked.address ?? checked.client?.getChannel().getTarget() ?? "";
     const { name: resource, clock } = this;
     const { maxConcurrent, maxPending, breaker = {}, timeoutMs, idleTimeoutMs } = checked;
     const guard = (this.#guard = new Guard({
@@ -69,8 +72,11 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
       dress: dressing.dress.bind(dressing),
       link: () => this.#link(),
     };
-    const address = checked.address ?? checked.client?.getChannel().getTarget() ?? "";
-    const channel = new ManagedChannel({ address, owner, channel: () => this.#links?.current.channel });
+    const channel = new ManagedChannel({
+      address: () => this.address,
+      owner,
+      channel: () => this.#links?.current.channel,
+    });
     this.channel = new GrpcChannel(channel, kinds, checked.interceptors, callChecker(resource));
     // Without a class of its own, `Service` is GrpcChannel.
     this.#client =
@@ -95,12 +101,12 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   }
 
   async #connect(): Promise<Links> {
-    const { address, client, connectTimeoutMs, silenceMs } = this.#options;
+    const { client, connectTimeoutMs, silenceMs } = this.#options;
     const { name: resource, clock } = this;
     const watched = { resource, clock, connectTimeoutMs, silenceMs };
     if (client !== undefined) return new Links({ ...watched, owned: false, makeChannel: () => client.getChannel() });
     const tls = await this.#tls();
-    return new Links({ ...watched, owned: true, makeChannel: () => makeChannel(address ?? "", this.#options, tls) });
+    return new Links({ ...watched, owned: true, makeChannel: () => makeChannel(this.address, this.#options, tls) });
   }
 
   async #tls(): Promise<Parameters<typeof makeChannel>[2]> {
@@ -150,7 +156,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   protected override async replace(): Promise<void> {
     if (this.#options.client !== undefined) return;
     const tls = await this.#tls();
-    this.#links?.renew(() => makeChannel(this.#options.address ?? "", this.#options, tls));
+    this.#links?.renew(() => makeChannel(this.address, this.#options, tls));
   }
 
   protected override guards(): Iterable<Guard> {

@@ -3,10 +3,10 @@ import type { ServiceError } from "@grpc/grpc-js";
 import { resourceContract, startFaultProxy } from "@steward/testing";
 import t from "tap";
 import { GrpcChannelManager, GrpcServerManager } from "../src/index.ts";
-import { grpcForTests } from "../src/testing.ts";
+import { testGrpcServer } from "../src/testing.ts";
 import { Renderer, renderer, status } from "./renderer.ts";
 
-const server = await grpcForTests([renderer()]).start();
+const server = await testGrpcServer({ services: [renderer()] }).start();
 const proxy = await startFaultProxy({ target: { host: "127.0.0.1", port: server.client.port } });
 t.teardown(async () => {
   await proxy.stop();

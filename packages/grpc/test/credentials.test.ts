@@ -14,7 +14,7 @@ import { failure, machineAddress, testCertificates, until } from "@steward/testi
 import t from "tap";
 import { GrpcChannelManager, type GrpcChannelOptions } from "../src/index.ts";
 import { hostsOf, isOverheard } from "../src/channel/hosts.ts";
-import { grpcForTests } from "../src/testing.ts";
+import { testGrpcServer } from "../src/testing.ts";
 import { Renderer, renderer, status } from "./renderer.ts";
 
 const SECRET = "Bearer S3CR3T";
@@ -44,7 +44,7 @@ const TABLE: readonly (readonly [
 for (const [kind, host, options, outcome] of TABLE)
   t.test(`authorization for ${host} (${kind}) ${Object.keys(Object(options.tls) as object).join()}`, async (t) => {
     const tls = kind === "tls" ? { tls: { cert, key } } : {};
-    await using server = await grpcForTests([renderer()], { host: "0.0.0.0", ...tls }).start();
+    await using server = await testGrpcServer({ services: [renderer()], host: "0.0.0.0", ...tls }).start();
     const address = `${host}:${server.client.port}`;
     const ask = async (): Promise<unknown> => {
       const made = new GrpcChannelManager({
@@ -66,7 +66,7 @@ for (const [kind, host, options, outcome] of TABLE)
   });
 
 t.test("metadata of a call is no way round, whoever adds it; what needs no credentials goes on", async (t) => {
-  await using server = await grpcForTests([renderer()], { host: "0.0.0.0" }).start();
+  await using server = await testGrpcServer({ services: [renderer()], host: "0.0.0.0" }).start();
   const address = `${MACHINE}:${server.client.port}`;
   const metadata = new Metadata();
   metadata.set("authorization", SECRET);
@@ -84,7 +84,7 @@ t.test("metadata of a call is no way round, whoever adds it; what needs no crede
 });
 
 t.test("call credentials of grpc-js, and a client of yours, are no way round either", async (t) => {
-  await using server = await grpcForTests([renderer()], { host: "0.0.0.0" }).start();
+  await using server = await testGrpcServer({ services: [renderer()], host: "0.0.0.0" }).start();
   const address = `${MACHINE}:${server.client.port}`;
   const refused = { code: codes.FAILED_PRECONDITION, cause: { code: "GRPC_PLAINTEXT_REFUSED" } };
   const added = new Metadata();
@@ -106,7 +106,7 @@ t.test("call credentials of grpc-js, and a client of yours, are no way round eit
 });
 
 t.test("an address of this machine is not looked for behind the proxy of the environment", async (t) => {
-  await using server = await grpcForTests([renderer()]).start();
+  await using server = await testGrpcServer({ services: [renderer()] }).start();
   let asked = 0;
   const proxy = createServer((socket) => {
     asked++;
@@ -147,7 +147,7 @@ const untouched: Interceptor = (options, next) => new InterceptingCall(next(opti
 const soon: Interceptor = (options, next) => new InterceptingCall(next({ ...options, deadline: Number.NaN }));
 
 t.test("options of a call that are unknown or of a wrong type are refused before anything is sent", async (t) => {
-  await using server = await grpcForTests([renderer()]).start();
+  await using server = await testGrpcServer({ services: [renderer()] }).start();
   await using channel = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
   const { started } = channel.stats();
   const cases: readonly (readonly [object, RegExp])[] = [
@@ -171,7 +171,7 @@ t.test("options of a call that are unknown or of a wrong type are refused before
 
 t.test("a connection whose peer takes calls back again and again is ended; others go on", async (t) => {
   const limits = { maxStreamsPerConnection: 50, maxResetsPerSecond: 10 };
-  await using server = await grpcForTests([renderer()], limits).start();
+  await using server = await testGrpcServer({ services: [renderer()], ...limits }).start();
   await using channel = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
   const session = connect(`http://${server.client.address}`);
   session.on("error", () => {});

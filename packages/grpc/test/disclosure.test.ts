@@ -10,7 +10,7 @@ import {
   type GrpcService,
   type StatusName,
 } from "../src/index.ts";
-import { grpcForTests } from "../src/testing.ts";
+import { testGrpcServer } from "../src/testing.ts";
 import type { RendererHandlers } from "./fixtures/generated/clips/v1/Renderer.ts";
 import { Renderer, status } from "./renderer.ts";
 
@@ -49,7 +49,7 @@ t.test(
   "60 errors of handlers: a caller reads a code and a fixed sentence, and nothing that is for operators",
   async (t) => {
     const causes = leakyErrors();
-    await using server = await grpcForTests([failing((id) => causes[Number(id)]?.make())]).start();
+    await using server = await testGrpcServer({ services: [failing((id) => causes[Number(id)]?.make())] }).start();
     await using channel = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
     t.ok(causes.length >= 60);
     for (const [index, { name }] of causes.entries())
@@ -66,16 +66,16 @@ t.test(
   async (t) => {
     const details = "select * from users failed on pg-3.corp.local";
     const metadata = { "x-internal-trace": "node-17.corp.local", "set-token": "S3CR3T" };
-    await using back = await grpcForTests([
-      failing((id) => new GrpcStatusError(id as StatusName, details, { reason: "S3CR3T", metadata })),
-    ]).start();
+    await using back = await testGrpcServer({
+      services: [failing((id) => new GrpcStatusError(id as StatusName, details, { reason: "S3CR3T", metadata }))],
+    }).start();
     await using toBack = await new GrpcChannelManager({ address: back.client.address, service: Renderer }).start();
     const front = implement<RendererHandlers>(Renderer, {
       ...unused,
       Render: unused.Talk,
       Status: async (job) => ({ said: (await status(toBack.client, job)).said }),
     });
-    await using server = await grpcForTests([front]).start();
+    await using server = await testGrpcServer({ services: [front] }).start();
     await using channel = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
     const statuses = {
       PERMISSION_DENIED: codes.INTERNAL,
@@ -100,7 +100,7 @@ t.test("what its author marked as public reaches the caller, with its code", asy
       publicMessage: "too many videos at once",
       retryAfterMs: 20,
     });
-  await using server = await grpcForTests([failing(make)]).start();
+  await using server = await testGrpcServer({ services: [failing(make)] }).start();
   await using channel = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
   const error = await failure<ServiceError>(status(channel.client, { id: "1" }));
   t.match(error, { code: codes.RESOURCE_EXHAUSTED, details: "too many videos at once" });

@@ -1,5 +1,5 @@
 import { GrpcChannelManager, type GrpcChannelOptions, type GrpcServerManager } from "../src/index.ts";
-import { grpcForTests } from "../src/testing.ts";
+import { testGrpcServer } from "../src/testing.ts";
 import type { RendererClient } from "./fixtures/generated/clips/v1/Renderer.ts";
 import { Renderer, renderer, type Seen } from "./renderer.ts";
 
@@ -20,7 +20,7 @@ export async function pair(
   serverOptions: object = {},
 ): Promise<Pair> {
   const seen = nothing();
-  const server = await grpcForTests([renderer(seen)], serverOptions).start();
+  const server = await testGrpcServer({ services: [renderer(seen)], ...serverOptions }).start();
   const manager = await new GrpcChannelManager(
     { address: server.client.address, service: Renderer, ...options },
     { name: "renderer" },

@@ -1,70 +1,44 @@
+import { defineTestDriver, optionsWithout, type ManagerContext, type TestFactory } from "@steward/core/driver";
 import { MockAgent } from "undici";
-import type { Definition } from "@steward/core";
-import { specOf } from "@steward/core/container";
 import { httpSession, HttpSessionManager } from "./manager.ts";
 import { OF_CONNECTIONS, type HttpSessionOptions } from "./options.ts";
 import type { HttpSession } from "./session/session.ts";
 
-export type { MockAgent } from "undici";
+export { MockAgent } from "undici";
+
+/** Options of a session for tests: all but how it connects. */
+export type TestHttpOptions = Omit<HttpSessionOptions, "client"> & {
+  /** Where answers are written down, for a definition. What it does not know is refused. Default: a new one, `agent` of the manager. */
+  readonly agent?: MockAgent | undefined;
+};
 
 /** A session whose answers a test writes down. */
-export interface MockedHttpSession {
-  /** Takes the place of a session in a container. */
-  readonly definition: ReturnType<typeof httpSession>;
-  /** The same without a container. */
-  readonly manager: HttpSessionManager;
-  /** undici's own: `agent.get(origin).intercept({ path }).reply(200, body)`. What is not intercepted is refused. */
+export class TestHttpManager extends HttpSessionManager {
+  /** undici's own: `agent.get(origin).intercept({ path }).reply(200, body)`. */
   readonly agent: MockAgent;
+
+  constructor({ agent = new MockAgent(), ...options }: TestHttpOptions, context: ManagerContext) {
+    super({ ...options, client: agent }, context);
+    agent.disableNetConnect();
+    this.agent = agent;
+  }
 }
 
 /**
  * A session for tests: guard, deadlines, retries and headers are the real ones, the network is undici's `MockAgent`.
- *
- * Given the definition of a real session, it keeps all its options but those of connections, so that
- * `override(http, mockHttpSession(http).definition)` changes nothing but the network. Its `manager` then exists where
- * the options need nothing.
+ * `testHttp.definition(http, { agent })` takes the place of a session in a container.
  *
  * @example
  * ```ts
- * import { mockHttpSession } from "@steward/http/testing";
- * const { manager, agent } = mockHttpSession();
- * agent.get("https://api.example.com").intercept({ path: "/answer" }).reply(200, "42");
+ * import { testHttp } from "@steward/http/testing";
+ * const manager = testHttp({ baseUrl: "https://api.example.com" });
+ * manager.agent.get("https://api.example.com").intercept({ path: "/answer" }).reply(200, "42");
  * await using http = await manager.start();
- * console.log(await (await http.client.request("https://api.example.com/answer")).body.text()); // => 42
+ * console.log(await (await http.client.request("/answer")).body.text()); // => 42
  * ```
  */
-export function mockHttpSession(
-  of: string | Definition<HttpSession, "application" | "application?"> = "http",
-  options: Omit<HttpSessionOptions, "client"> = {},
-): MockedHttpSession {
-  const agent = new MockAgent();
-  agent.disableNetConnect();
-  const mocked = (given: HttpSessionOptions): HttpSessionOptions => ({ ...given, ...options, client: agent });
-  if (typeof of === "string")
-    return {
-      definition: httpSession(of, mocked({})),
-      manager: new HttpSessionManager(mocked({}), { name: of }),
-      agent,
-    };
-  const { name, needs, settings, enabled, managed } = specOf(of);
-  const optionsOf = (values: Readonly<Record<string, unknown>>): HttpSessionOptions =>
-    mocked(withoutConnections(managed?.prepare(values) as HttpSessionOptions)); // what the factory was given
-  const derived = {
-    ...settings,
-    needs: needs as {},
-    options: optionsOf,
-    ...(enabled === undefined ? {} : { enabled }),
-  };
-  return {
-    definition: httpSession(name, derived as Parameters<typeof httpSession>[1]), // as it was defined
-    get manager() {
-      return new HttpSessionManager(optionsOf({}), { name });
-    },
-    agent,
-  };
-}
-
-/** The options of a session but for those that its connections are made with. */
-function withoutConnections(given: HttpSessionOptions): HttpSessionOptions {
-  return Object.fromEntries(Object.entries(given).filter(([key]) => !OF_CONNECTIONS.includes(key)));
-}
+export const testHttp: TestFactory<TestHttpOptions, HttpSession, TestHttpManager> = defineTestDriver({
+  define: (name) => httpSession(name, {}),
+  keep: (given) => optionsWithout(given, ["client", ...OF_CONNECTIONS]),
+  create: (options, context) => new TestHttpManager(options, context),
+});

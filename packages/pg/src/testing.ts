@@ -1,13 +1,16 @@
-import type { Definition } from "@steward/core";
+import { defineTestDriver, optionsWithout, type TestFactory } from "@steward/core/driver";
 import type { Pool } from "pg";
-import { pgPool } from "./manager.ts";
+import { pgPool, PgPoolManager } from "./manager.ts";
 import type { PgPoolOptions } from "./options.ts";
 
 /** Options of a pool for tests: where the server is. */
-export type TestPgOptions = Omit<PgPoolOptions, "client"> & { readonly url: string };
+export type TestPgOptions = Omit<PgPoolOptions, "client">;
+
+const OF_SERVER = ["url", "host", "port", "user", "password", "database", "tls", "client"];
 
 /**
- * A pool for tests, for `container.override`: the real one at a server of yours, with few connections and short waits.
+ * A pool for tests: the real one at a server of yours, with few connections and short waits.
+ * `testPg.definition(pool, { url })` takes the place of a pool in a container.
  *
  * @example
  * ```ts needs=postgres
@@ -15,11 +18,14 @@ export type TestPgOptions = Omit<PgPoolOptions, "client"> & { readonly url: stri
  * import { pgPool } from "@steward/pg";
  * import { testPg } from "@steward/pg/testing";
  * const pool = pgPool("pool", { url: "postgres://app@db.internal/app" });
- * const app = container([pool]).override(pool, testPg({ url: process.env["DATABASE_URL"] ?? "" }));
+ * const app = container([pool]).override(pool, testPg.definition(pool, { url: process.env["DATABASE_URL"] ?? "" }));
  * await using running = await app.start();
  * console.log((await running.get(pool).query("select 1 as one")).rows[0].one); // => 1
  * ```
  */
-export function testPg(options: TestPgOptions, name = "pg"): Definition<Pool> {
-  return pgPool(name, { maxConnections: 2, acquireTimeoutMs: 1_000, connectTimeoutMs: 1_000, ...options });
-}
+export const testPg: TestFactory<TestPgOptions, Pool, PgPoolManager> = defineTestDriver({
+  define: (name) => pgPool(name, {}),
+  keep: (given) => optionsWithout(given, OF_SERVER),
+  create: (options, context) =>
+    new PgPoolManager({ maxConnections: 2, acquireTimeoutMs: 1_000, connectTimeoutMs: 1_000, ...options }, context),
+});

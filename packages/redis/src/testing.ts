@@ -5,8 +5,9 @@ import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { StewardError } from "@steward/core";
-import type { ManagerContext } from "@steward/core/driver";
-import { RedisPoolManager } from "./manager.ts";
+import { defineTestDriver, type ManagerContext, type TestFactory } from "@steward/core/driver";
+import type { RedisClient } from "./client/client.ts";
+import { redisPool, RedisPoolManager } from "./manager.ts";
 import type { RedisPoolOptions } from "./options.ts";
 
 /** Options of a Redis for tests: all but where it is. */
@@ -86,7 +87,7 @@ class TestRedisManager extends RedisPoolManager {
 
 /**
  * A Redis for tests: a real, empty server that starts and ends with its manager. Needs `redis-server` or
- * `valkey-server` on PATH.
+ * `valkey-server` on PATH. `testRedis.definition(cache)` takes the place of a Redis in a container.
  *
  * @example
  * ```ts
@@ -95,6 +96,14 @@ class TestRedisManager extends RedisPoolManager {
  * console.log(await redis.client.incr("visits")); // => 1
  * ```
  */
-export function testRedis(options: TestRedisOptions = {}, context: ManagerContext = {}): RedisPoolManager {
-  return new TestRedisManager(join(tmpdir(), `steward-redis-${randomUUID().slice(0, 8)}`), options, context);
+export const testRedis: TestFactory<TestRedisOptions, RedisClient, RedisPoolManager> = defineTestDriver({
+  define: (name) => redisPool(name, {}),
+  keep: (given) => Object.fromEntries(Object.entries(given).filter(([key]) => !isOfServer(key))),
+  create: (options, context) =>
+    new TestRedisManager(join(tmpdir(), `steward-redis-${randomUUID().slice(0, 8)}`), options, context),
+});
+
+/** Where the server is, and what proves who we are: the one of the test asks for nothing. */
+function isOfServer(key: string): boolean {
+  return /^(url|host|port|path|client|username|password|tls|sentinel.*)$/.test(key);
 }

@@ -1,5 +1,8 @@
 import { existsSync } from "node:fs";
+import { systemClock } from "@steward/core";
+import { specOf } from "@steward/core/container";
 import t from "tap";
+import { redisPool, type RedisClient } from "../src/index.ts";
 import { testRedis } from "../src/testing.ts";
 import { needsRedis } from "./setup.ts";
 
@@ -17,6 +20,19 @@ t.test("a Redis for tests is real, empty, and gone without a trace", needsRedis,
   await first.start();
   t.equal(await first.client.incr("n"), 1, "empty again");
   await first.stop();
+});
+
+t.test("a Redis that stands for another keeps its options, but for where it is", needsRedis, async (t) => {
+  const cache = redisPool("cache", { url: "rediss://ada:s3cr3t@redis.internal/4", keyPrefix: "clips:", tags: ["cache"] });
+  const stand = specOf(testRedis.definition(cache, { timeoutMs: 500 }));
+  t.match(stand, { name: "cache", settings: { tags: ["cache"] } });
+  t.same(stand.managed?.prepare({}), { keyPrefix: "clips:", timeoutMs: 500 });
+  const manager = stand.managed?.create(stand.managed.prepare({}), { name: "cache", clock: systemClock });
+  await manager?.start();
+  const client = manager?.client as RedisClient;
+  await client.set("n", 1);
+  t.same(await client.call("KEYS", "*"), ["clips:n"]);
+  await manager?.stop();
 });
 
 t.test("without a Redis program the start says so", async (t) => {

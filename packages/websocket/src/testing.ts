@@ -1,7 +1,8 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { ManagerContext } from "@steward/core/driver";
-import { WebSocketHubManager } from "./hub/manager.ts";
+import { defineTestDriver, optionsWithout, type ManagerContext, type TestFactory } from "@steward/core/driver";
+import type { WebSocketHub } from "./hub/hub.ts";
+import { webSocketHub, WebSocketHubManager } from "./hub/manager.ts";
 import type { WebSocketHubOptions } from "./hub/options.ts";
 
 /** Options of a hub for tests: all but its server. Everybody may join any room. */
@@ -42,8 +43,15 @@ export class TestHubManager<User = unknown> extends WebSocketHubManager<User> {
   }
 }
 
+/** What {@link testHub} is, with the type of users. */
+export interface TestHub extends TestFactory<TestHubOptions, WebSocketHub, TestHubManager> {
+  /** A hub to use alone; it must be started. */
+  <User = unknown>(options?: TestHubOptions<User>, context?: ManagerContext): TestHubManager<User>;
+}
+
 /**
- * A hub for tests: real sockets, on a port of its own.
+ * A hub for tests: real sockets, on a port of its own. Sessions are tested against its `url`;
+ * `testHub.definition(hub)` takes the place of a hub in a container.
  *
  * @example
  * ```ts
@@ -54,9 +62,8 @@ export class TestHubManager<User = unknown> extends WebSocketHubManager<User> {
  * console.log(await session.client.call(1)); // => { echo: 1 }
  * ```
  */
-export function testHub<User = unknown>(
-  options: TestHubOptions<User> = {},
-  context?: ManagerContext,
-): TestHubManager<User> {
-  return new TestHubManager(options, context);
-}
+export const testHub: TestHub = defineTestDriver<TestHubOptions, WebSocketHub, TestHubManager>({
+  define: (name) => webSocketHub(name, {}),
+  keep: (given) => optionsWithout(given, ["server"]),
+  create: (options, context) => new TestHubManager(options, context),
+}) as TestHub; // its users are those of the options

@@ -318,7 +318,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     module: coreDriver,
     takes: {},
     none: [
-      "anything assertShape brand breakerSchema callRules certNeedsKey checkOptions checkShape countSchema defineDriver",
+      "anything assertShape brand breakerSchema callRules certNeedsKey checkOptions checkShape countSchema defineDriver defineTestDriver optionsWithout",
       "describeError eitherSchema flag func funcOr functionSchema givenSchema hasMethods isFunction isHostAmong isLoopback listOf",
       "literalOr maskUrl sqlKeyword tablesOnce claimDatabase environmentMismatch environmentSchema inEnvironment milliseconds msSchema nearest notForUsers oneOf outcomeUnknown parseOptions pemSchema",
       "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled requestsAreHeard recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
@@ -406,9 +406,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/http/testing": {
     module: httpTesting,
     takes: {
-      mockHttpSession: { call: (options) => httpTesting.mockHttpSession("h", options), wrong: DURATIONS },
+      testHttp: { call: (options) => httpTesting.testHttp(options), wrong: DURATIONS },
     },
-    none: [],
+    none: ["MockAgent TestHttpManager"],
   },
   "@steward/redis": {
     module: redis,
@@ -479,8 +479,11 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   },
   "@steward/grpc/testing": {
     module: grpcTesting,
-    takes: { grpcForTests: { call: (options) => grpcTesting.grpcForTests([], options), wrong: DURATIONS } },
-    none: ["testGrpcChannel"],
+    takes: {
+      testGrpcServer: { call: (options) => grpcTesting.testGrpcServer(options), wrong: DURATIONS },
+      testGrpcChannel: { call: (options) => grpcTesting.testGrpcChannel(options), wrong: DURATIONS },
+    },
+    none: [],
   },
   "@steward/config": {
     module: config,
@@ -609,7 +612,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     module: pgTesting,
     takes: {
       testPg: {
-        call: (options: object) => started(pgTesting.testPg({ url: "postgres://h/d", ...options })),
+        call: (options: object) => pgTesting.testPg({ url: "postgres://h/d", ...options }),
         wrong: [{ port: 1 }],
       },
     },
@@ -834,7 +837,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   },
   "@steward/crypto/testing": {
     module: cryptoTesting,
-    takes: { testCrypto: { call: (options) => started(cryptoTesting.testCrypto("c", options)), wrong: DURATIONS } },
+    takes: { testCrypto: { call: (options) => cryptoTesting.testCrypto(options), wrong: DURATIONS } },
     none: [],
   },
   "@steward/fastify": {

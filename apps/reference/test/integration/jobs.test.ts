@@ -1,7 +1,7 @@
 import t from "tap";
 import { begin, DatabasePoolManager } from "@steward/database";
 import { GrpcChannelManager, GrpcStatusError } from "@steward/grpc";
-import { grpcForTests } from "@steward/grpc/testing";
+import { testGrpcServer } from "@steward/grpc/testing";
 import { systemClock, type Clock } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import { startPostgres } from "@steward/testing/servers";
@@ -154,7 +154,7 @@ t.test("a job that was given back is taken after its pause, by whoever comes fir
 /** Works on one video with a renderer of the test's own, until its job has ended. */
 async function process(render: (request: unknown) => AsyncIterable<unknown>): Promise<readonly StoredJob[]> {
   const service = { definition: Renderer.service, handlers: new Map([["Render", render]]) };
-  await using rendering = await grpcForTests([service]).start();
+  await using rendering = await testGrpcServer({ services: [service] }).start();
   await using channel = await new GrpcChannelManager({ address: rendering.client.address }).start();
   const jobs = jobsOf(LONG_MS);
   const told: StoredJob[] = [];

@@ -32,11 +32,7 @@ export class Guard {
   readonly #wheel: TimingWheel;
   readonly #options: GuardOptions;
   readonly #places: Places;
-  #succeeded = 0;
-  #failed = 0;
-  #overloaded = 0;
-  #timedOut = 0;
-  #retried = 0;
+  readonly #counts = { succeeded: 0, failed: 0, unknown: 0, overloaded: 0, timedOut: 0, retried: 0 };
   readonly #durations = new Histogram();
   readonly #evidence: Evidence;
   readonly #breaker: Breaker | undefined;
@@ -181,11 +177,7 @@ export class Guard {
   stats(): GuardStats {
     return {
       ...this.#places.stats(),
-      succeeded: this.#succeeded,
-      failed: this.#failed,
-      overloaded: this.#overloaded,
-      timedOut: this.#timedOut,
-      retried: this.#retried,
+      ...this.#counts,
       breaker: this.#breaker?.stats(),
     };
   }
@@ -214,8 +206,9 @@ export class Guard {
   /** An attempt is over: counts it and frees its place. */
   #ended(call: GuardedUse, error: unknown): void {
     this.#outcome(call, error);
-    if (error === undefined) this.#succeeded++;
-    else this.#failed++;
+    if (error === undefined) this.#counts.succeeded++;
+    else this.#counts.failed++;
+    if (error !== undefined && isStewardError(error, "OUTCOME_UNKNOWN")) this.#counts.unknown++;
     if (call.holdsPlace && !(this.#options.holdUntilSettled === true && call.inDriver)) this.#places.free(call);
   }
 
@@ -226,7 +219,7 @@ export class Guard {
     const now = this.#clock.now();
     const tookMs = now - (call.startedAt ?? now);
     this.#durations.record(tookMs / 1_000);
-    this.#evidence.ended(call, now, tookMs, error, this.#succeeded);
+    this.#evidence.ended(call, now, tookMs, error, this.#counts.succeeded);
   }
 
   /** @internal The resource answered; from here the use is a lease with another deadline. */
@@ -260,7 +253,7 @@ export class Guard {
 
   /** @internal Ends the attempt of a call and begins the next one `pauseMs` from now, or queues it then. */
   pauseBefore(call: GuardedUse, pauseMs: number, error: unknown): Timer {
-    this.#retried++;
+    this.#counts.retried++;
     this.#ended(call, error);
     call.startedAt = undefined;
     call.hasOutcome = false;
@@ -296,7 +289,7 @@ export class Guard {
 
   /** @internal */
   timeout(call: GuardedUse): StewardError {
-    this.#timedOut++;
+    this.#counts.timedOut++;
     return timeoutError(this.#options, this.stats(), call, this.#clock.now());
   }
 
@@ -317,7 +310,7 @@ export class Guard {
 
   /** @internal There is neither a place for it nor room in the queue. */
   overload(): StewardError {
-    this.#overloaded++;
+    this.#counts.overloaded++;
     return overloadError(this.#options, this.stats());
   }
 

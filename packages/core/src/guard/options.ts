@@ -118,6 +118,8 @@ export interface GuardStats {
   readonly started: number;
   readonly succeeded: number;
   readonly failed: number;
+  /** Of those that failed: with `OUTCOME_UNKNOWN`. */
+  readonly unknown: number;
   /** Refused because the queue was full. */
   readonly overloaded: number;
   /** Ran into their deadline, queued or running. */

@@ -128,7 +128,8 @@ function wellFormed(name: string, schema: OptionsSchema, given: unknown): unknow
   return given;
 }
 
-function limits({ startTimeoutMs, drainTimeoutMs, stopTimeoutMs }: ResourceSettings): ManagerContext {
+/** The bounds of a manager's own life, among the settings of its resource. */
+export function limits({ startTimeoutMs, drainTimeoutMs, stopTimeoutMs }: ResourceSettings): ManagerContext {
   return { startTimeoutMs, drainTimeoutMs, stopTimeoutMs };
 }
 

@@ -18,7 +18,8 @@ type Watch = Parameters<ChannelInterface["watchConnectivityState"]>;
 
 /** What a channel over links must be given. */
 export interface ManagedChannelSettings {
-  readonly address: string;
+  /** Where it leads now. */
+  readonly address: () => string;
   readonly owner: CallOwner;
   /** The current channel, or `undefined` while there is none. */
   readonly channel: () => ChannelInterface | undefined;
@@ -51,7 +52,7 @@ export class ManagedChannel implements ChannelInterface {
   }
 
   getTarget(): string {
-    return this.#settings.address;
+    return this.#settings.address();
   }
 
   getConnectivityState(tryToConnect: boolean): connectivityState {

@@ -11,17 +11,18 @@ import {
 } from "@grpc/grpc-js";
 import {
   checkHealth,
+  grpcChannel,
   GrpcChannelManager,
   GrpcServerManager,
   GrpcStatusError,
   statusDetails,
   watchHealth,
 } from "../../src/index.ts";
-import { CHANNELS, isStewardError, runWithContext } from "@steward/core";
+import { CHANNELS, isStewardError, runWithContext, systemClock } from "@steward/core";
 import { specOf } from "@steward/core/container";
 import { Alarm, failure, operationsOf, testCertificates, until } from "@steward/testing";
 import t from "tap";
-import { grpcForTests, testGrpcChannel } from "../../src/testing.ts";
+import { testGrpcServer, testGrpcChannel } from "../../src/testing.ts";
 import { nothing, pair } from "../pair.ts";
 import { Renderer, renderer, status } from "../renderer.ts";
 import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
@@ -197,7 +198,9 @@ t.test("an error of a handler is one of ours, with a code and a status", async (
 });
 
 t.test("a method without a handler is unimplemented", async (t) => {
-  await using server = await grpcForTests([{ definition: Renderer.service, handlers: new Map() }]).start();
+  await using server = await testGrpcServer({
+    services: [{ definition: Renderer.service, handlers: new Map() }],
+  }).start();
   await using manager = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
   t.equal((await failure(status(manager.client, { id: "a" }))).code, codes.UNIMPLEMENTED);
 });
@@ -266,8 +269,8 @@ t.test("a service config is taken as it is", async (t) => {
 
 t.test("addresses of one name share the calls", async (t) => {
   const seen = [nothing(), nothing()];
-  await using one = await grpcForTests([renderer(seen[0])]).start();
-  await using two = await grpcForTests([renderer(seen[1])]).start();
+  await using one = await testGrpcServer({ services: [renderer(seen[0])] }).start();
+  await using two = await testGrpcServer({ services: [renderer(seen[1])] }).start();
   const address = `ipv4:${one.client.address},${two.client.address}`;
   await using manager = await new GrpcChannelManager({
     address,
@@ -414,7 +417,7 @@ t.test("a server ends by force what a drain has left", async (t) => {
 });
 
 t.test("a port that is taken is named", async (t) => {
-  await using server = await grpcForTests().start();
+  await using server = await testGrpcServer().start();
   const second = new GrpcServerManager({ services: [], port: server.client.port });
   const error = await second.start().catch((reason: unknown) => reason);
   t.ok(isStewardError(error, "GRPC_LISTEN_FAILED"));
@@ -437,16 +440,20 @@ t.test("a channel that stops ends streams and calls in flight with a clear statu
 });
 
 t.test("in a container, a test's handlers take the place of a channel", async (t) => {
-  const { start } = specOf(testGrpcChannel("renderer", Renderer, renderer()));
-  const life = start?.({}, { signal: new AbortController().signal }) as AsyncGenerator<RendererClient, void, void>; // as the factory says
-  const { value } = await life.next();
-  t.match(value && (await status(value, { id: "a" })), { said: "hello a" });
-  t.equal((await life.next()).done, true);
+  const renderers = grpcChannel("renderer", { service: Renderer, address: "renderer.internal:443", tls: true });
+  const { managed } = specOf(testGrpcChannel.definition(renderers, { services: [renderer()] }));
+  const manager = managed?.create(managed.prepare({}), { name: "renderer", clock: systemClock });
+  await manager?.start();
+  t.match(await status(manager?.client as RendererClient, { id: "a" }), { said: "hello a" });
+  await manager?.stop();
+  await using alone = await testGrpcChannel({ service: Renderer, services: [renderer()] }).start();
+  t.match(await status(alone.client, { id: "b" }), { said: "hello b" });
+  t.match(alone.client.getChannel().getTarget(), /^127\.0\.0\.1:\d+$/);
 });
 
 t.test("TLS: the server's authority, our certificate, and its renewal", async (t) => {
   const tls = { cert: serverCert, key: serverKey, ca: authority };
-  await using server = await grpcForTests([renderer()], { tls }).start();
+  await using server = await testGrpcServer({ services: [renderer()], tls }).start();
   const address = server.client.address;
   let asked = 0;
   const mutual = (): object => {

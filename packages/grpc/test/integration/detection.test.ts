@@ -1,9 +1,9 @@
 import { brokenPromises, detectAll, LEEWAY } from "@steward/testing";
 import t from "tap";
 import { checkHealth, GrpcChannelManager } from "../../src/index.ts";
-import { grpcForTests } from "../../src/testing.ts";
+import { testGrpcServer } from "../../src/testing.ts";
 
-const server = await grpcForTests().start();
+const server = await testGrpcServer().start();
 t.teardown(() => server.stop());
 const [host = "", port = ""] = server.client.address.split(":");
 const seen = await detectAll({ host, port: Number(port) }, async (proxy) => {

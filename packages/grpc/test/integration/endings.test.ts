@@ -14,7 +14,7 @@ import { isStewardError } from "@steward/core";
 import { failure, testCertificates, until } from "@steward/testing";
 import t from "tap";
 import { checkHealth, GrpcChannelManager, watchHealth } from "../../src/index.ts";
-import { grpcForTests } from "../../src/testing.ts";
+import { testGrpcServer } from "../../src/testing.ts";
 import { pair } from "../pair.ts";
 import { Renderer, renderer, status } from "../renderer.ts";
 
@@ -117,7 +117,7 @@ t.test("a connection that is old enough is replaced without a lost call", async 
 });
 
 t.test("TLS: a certificate is checked for the address itself, and an address is not sent as a name", async (t) => {
-  await using server = await grpcForTests([renderer()], { host: "0.0.0.0", tls: { cert, key } }).start();
+  await using server = await testGrpcServer({ services: [renderer()], host: "0.0.0.0", tls: { cert, key } }).start();
   const { port } = server.client;
   for (const address of [`127.0.0.1:${port}`, `ipv4:127.0.0.1:${port}`]) {
     await using manager = await new GrpcChannelManager({ address, tls: { ca } }).start();

@@ -7,7 +7,7 @@ import { GrpcChannelManager, type GrpcChannelOptions } from "../../src/index.ts"
 import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
 import { startProgram, type Program } from "../processes.ts";
 import { Renderer, renderer, status } from "../renderer.ts";
-import { grpcForTests } from "../../src/testing.ts";
+import { testGrpcServer } from "../../src/testing.ts";
 
 const { authority, serverCert, serverKey } = testCertificates;
 
@@ -177,7 +177,7 @@ t.test("a process with a call on a silent connection stops in time, and ends", a
 });
 
 t.test("TLS: a connection that falls silent in the middle of its handshake is given up", async (t) => {
-  await using server = await grpcForTests([], { tls: { cert: serverCert, key: serverKey } }).start();
+  await using server = await testGrpcServer({ tls: { cert: serverCert, key: serverKey } }).start();
   await using proxy = await startFaultProxy({ target: { host: "127.0.0.1", port: server.client.port } });
   await using manager = await new GrpcChannelManager({
     address: `localhost:${proxy.port}`,
@@ -212,7 +212,10 @@ t.test("a call on a channel that was replaced ends soon too, once its connection
 });
 
 t.test("certificates that cannot be used are refused at a renewal, and not used for later channels", async (t) => {
-  await using server = await grpcForTests([renderer()], { tls: { cert: serverCert, key: serverKey } }).start();
+  await using server = await testGrpcServer({
+    services: [renderer()],
+    tls: { cert: serverCert, key: serverKey },
+  }).start();
   await using proxy = await startFaultProxy({ target: { host: "127.0.0.1", port: server.client.port } });
   let given: object = { ca: authority };
   const address = `localhost:${proxy.port}`;

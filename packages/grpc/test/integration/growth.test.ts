@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, constants } from "node:http2";
 import { growthOf, sleep } from "@steward/testing";
 import t from "tap";
-import { grpcForTests } from "../../src/testing.ts";
+import { testGrpcServer } from "../../src/testing.ts";
 import { renderer } from "../renderer.ts";
 
 const headers = (method: string, more: Record<string, string> = {}): Record<string, string> => ({
@@ -21,7 +21,8 @@ function message(bytes: number): Buffer {
 }
 
 t.test("one connection that opens, resets, stuffs and forgets streams leaves nothing behind", async (t) => {
-  await using server = await grpcForTests([renderer()], {
+  await using server = await testGrpcServer({
+    services: [renderer()],
     maxStreamsPerConnection: 100,
     maxReceiveBytes: 65_536,
   }).start();

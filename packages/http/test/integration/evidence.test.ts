@@ -2,7 +2,7 @@ import type { MetricSample } from "@steward/core";
 import { failure, trackHandles } from "@steward/testing";
 import t from "tap";
 import type { HttpSessionManager, OriginStats } from "../../src/index.ts";
-import { mockHttpSession } from "../../src/testing.ts";
+import { testHttp } from "../../src/testing.ts";
 import { serve, started, type TestServer } from "../servers.ts";
 
 const handles = trackHandles();
@@ -218,7 +218,8 @@ t.test("counts never fall: not when an origin is forgotten, nor over a stop", as
 });
 
 t.test("series stay few, however many origins, methods and statuses there are", async (t) => {
-  const { manager, agent } = mockHttpSession("http", { maxOrigins: 200, retry: false });
+  const manager = testHttp({ maxOrigins: 200, retry: false });
+  const { agent } = manager;
   await using http = await manager.start();
   for (let i = 0; i < 120; i++) {
     agent.get(`http://host${i}.example`).intercept({ path: "/" }).reply(200, "");
