@@ -1,6 +1,6 @@
 /** Every error code of `@steward/grpc`, with what it means. */
 export const GRPC_CODES = {
-  GRPC_CONNECT_TIMEOUT:
+  GRPC_CONNECT_FAILED:
     "No connection was ready within `connectTimeoutMs`; the channel was built anew. The call never left.",
   GRPC_PROBE_FAILED: "The health check met an error instead of an answer.",
   GRPC_NOT_SERVING: "The server answers, but says that it is not serving.",

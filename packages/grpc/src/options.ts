@@ -76,11 +76,11 @@ export interface GrpcChannelOptions<Service extends Client = Client> {
   /** Pauses between attempts to connect, in ms. Default 100 to 2,000. */
   readonly reconnect?: ReconnectOptions | undefined;
   /** Time between HTTP/2 pings, in ms; servers end connections that ping more often than they allow. Default 300,000, which all allow. */
-  readonly keepaliveMs?: number | undefined;
+  readonly keepAliveMs?: number | undefined;
   /** Longest wait for the answer to a ping, in ms. Default 5,000. */
-  readonly keepaliveTimeoutMs?: number | undefined;
+  readonly keepAliveTimeoutMs?: number | undefined;
   /** Pings also while no call runs. Default `false`, as servers ask for. */
-  readonly keepaliveWhenIdle?: boolean | undefined;
+  readonly keepAliveWhenIdle?: boolean | undefined;
   /** Calls and streams at once. Default 1,000. */
   readonly maxConcurrent?: number | undefined;
   /** Calls that may wait for a place; one more is refused. Default 1,000. */
@@ -154,9 +154,9 @@ const entries = v.strictObject({
   connectTimeoutMs: v.optional(ms),
   silenceMs: v.optional(ms),
   reconnect: v.optional(reconnectSchema(RECONNECT)),
-  keepaliveMs: v.optional(ms),
-  keepaliveTimeoutMs: v.optional(ms),
-  keepaliveWhenIdle: v.optional(v.boolean()),
+  keepAliveMs: v.optional(ms),
+  keepAliveTimeoutMs: v.optional(ms),
+  keepAliveWhenIdle: v.optional(v.boolean()),
   maxConcurrent: v.optional(count(1)),
   maxPending: v.optional(count(0)),
   maxReceiveBytes: v.optional(count(1)),
@@ -209,9 +209,9 @@ const connecting = [
   "connectTimeoutMs",
   "silenceMs",
   "reconnect",
-  "keepaliveMs",
-  "keepaliveTimeoutMs",
-  "keepaliveWhenIdle",
+  "keepAliveMs",
+  "keepAliveTimeoutMs",
+  "keepAliveWhenIdle",
   "maxReceiveBytes",
   "maxSendBytes",
   "loadBalancing",
@@ -253,9 +253,9 @@ type Defaulted =
   | "idleTimeoutMs"
   | "connectTimeoutMs"
   | "silenceMs"
-  | "keepaliveMs"
-  | "keepaliveTimeoutMs"
-  | "keepaliveWhenIdle"
+  | "keepAliveMs"
+  | "keepAliveTimeoutMs"
+  | "keepAliveWhenIdle"
   | "maxConcurrent"
   | "maxPending"
   | "maxReceiveBytes"
@@ -284,9 +284,9 @@ const DEFAULTS: Filled = {
   connectTimeoutMs: 2_000,
   silenceMs: 500,
   reconnect: RECONNECT,
-  keepaliveMs: 300_000,
-  keepaliveTimeoutMs: 5_000,
-  keepaliveWhenIdle: false,
+  keepAliveMs: 300_000,
+  keepAliveTimeoutMs: 5_000,
+  keepAliveWhenIdle: false,
   maxConcurrent: 1_000,
   maxPending: 1_000,
   maxReceiveBytes: 4 * MIB,

@@ -133,7 +133,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
   }
 
   #connections(origin: string): Connections {
-    const { client, http2, maxConnections, idleConnectionTimeoutMs, bodyTimeoutMs, timeoutMs } = this.#options;
+    const { client, http2, maxConnections, idleConnectionTimeoutMs, idleTimeoutMs, timeoutMs } = this.#options;
     if (client !== undefined) return new BorrowedConnections(client);
     if (this.#connect === undefined) throw this.refusal();
     const streams = http2 && origin.startsWith("https:") ? STREAMS : 1;
@@ -144,7 +144,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
       streams,
       maxConnections,
       idleConnectionTimeoutMs,
-      bodyTimeoutMs,
+      idleTimeoutMs,
       timeoutMs,
     });
   }

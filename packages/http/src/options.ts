@@ -72,7 +72,7 @@ export interface HttpSessionOptions {
   /** Longest wait for response headers once a request is sent, for each attempt; what runs into it can be retried. Default: only `timeoutMs`. */
   readonly headersTimeoutMs?: number | undefined;
   /** Longest silence in the middle of a body; up to a second late. Default 30,000. */
-  readonly bodyTimeoutMs?: number | undefined;
+  readonly idleTimeoutMs?: number | undefined;
   /** Longest connect, TLS included. Default 5,000. */
   readonly connectTimeoutMs?: number | undefined;
   /** How long an unused connection stays open; a server's shorter hint counts. Default 4,000. */
@@ -181,7 +181,7 @@ const entries = v.strictObject({
   maxOrigins: v.optional(count(1)),
   timeoutMs: v.optional(ms),
   headersTimeoutMs: v.optional(ms),
-  bodyTimeoutMs: v.optional(ms),
+  idleTimeoutMs: v.optional(ms),
   connectTimeoutMs: v.optional(ms),
   idleConnectionTimeoutMs: v.optional(ms),
   unreadBodyTimeoutMs: v.optional(ms),
@@ -275,7 +275,7 @@ type Defaulted =
   | "maxPending"
   | "maxOrigins"
   | "timeoutMs"
-  | "bodyTimeoutMs"
+  | "idleTimeoutMs"
   | "connectTimeoutMs"
   | "idleConnectionTimeoutMs"
   | "unreadBodyTimeoutMs"
@@ -303,7 +303,7 @@ const DEFAULTS: Filled = {
   maxPending: 1_000,
   maxOrigins: 256,
   timeoutMs: 30_000,
-  bodyTimeoutMs: 30_000,
+  idleTimeoutMs: 30_000,
   connectTimeoutMs: 5_000,
   idleConnectionTimeoutMs: 4_000,
   unreadBodyTimeoutMs: 30_000,

@@ -91,7 +91,7 @@ export interface RedisPoolOptions {
   /** When an unused one of them is closed. Default 60,000. */
   readonly idleConnectionTimeoutMs?: number | undefined;
   /** Silence on the connection of the subscriptions after which it is asked for a sign of life. Default 5,000. */
-  readonly subscriberProbeMs?: number | undefined;
+  readonly heartbeatMs?: number | undefined;
   /** A circuit breaker for commands: it opens when there is no answer or no connection; errors that the server replies do not count. `false` for none. Default: on. */
   readonly breaker?: BreakerOptions | false | undefined;
 }
@@ -168,7 +168,7 @@ const common = {
   maxConnections: v.optional(count(1), 10),
   acquireTimeoutMs: v.optional(positiveMs, 1_000),
   idleConnectionTimeoutMs: v.optional(positiveMs, 60_000),
-  subscriberProbeMs: v.optional(positiveMs, 5_000),
+  heartbeatMs: v.optional(positiveMs, 5_000),
 };
 
 const one = {

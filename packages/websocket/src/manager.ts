@@ -75,7 +75,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       targets: this.#targetsOf(target ?? {}),
       resume: this.#settings.resume,
       client: this.#settings.client,
-      idleTimeoutMs: name === "main" ? 0 : this.#settings.idleTimeoutMs,
+      idleSessionTimeoutMs: name === "main" ? 0 : this.#settings.idleSessionTimeoutMs,
       sends: this.#sends,
       calls: this.#calls,
       resumes: this.#resumes,

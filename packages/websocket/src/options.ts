@@ -57,9 +57,9 @@ export interface WebSocketSessionOptions {
   /** While there is no connection, sends and calls are refused (`reject`, default), or `wait` within their deadlines and the bounds below. */
   readonly offline?: "reject" | "wait" | undefined;
   /** Messages of a session that the system has not taken yet. Default 1,000. */
-  readonly maxQueued?: number | undefined;
+  readonly maxPending?: number | undefined;
   /** Their bytes. Default 1 MiB. */
-  readonly maxQueuedBytes?: number | undefined;
+  readonly maxPendingBytes?: number | undefined;
   /** Calls without a reply, of all sessions. Default 10,000. */
   readonly maxConcurrent?: number | undefined;
   /** A circuit breaker for calls: it opens when there is no reply in time or connections break; errors that the other side answers do not count. `false` for none. Default: on. */
@@ -69,7 +69,7 @@ export interface WebSocketSessionOptions {
   /** Sessions, the main one included. Default 100. */
   readonly maxSessions?: number | undefined;
   /** Time without a message after which a named session without a listener is closed; 0 for never. Default 300,000. */
-  readonly idleTimeoutMs?: number | undefined;
+  readonly idleSessionTimeoutMs?: number | undefined;
   /** How long the other side may take to say goodbye. Default 1,000. */
   readonly closeTimeoutMs?: number | undefined;
   /** Called on every new connection before anything else is sent. Default none. */
@@ -152,13 +152,13 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
     heartbeatTimeoutMs: v.optional(duration, 1_000),
     reconnect: v.optional(reconnectSchema(OF_CONNECTIONS.reconnect)),
     offline: v.optional(v.picklist(["reject", "wait"]), "reject"),
-    maxQueued: v.optional(countSchema(1), 1_000),
-    maxQueuedBytes: v.optional(countSchema(1), 1_048_576),
+    maxPending: v.optional(countSchema(1), 1_000),
+    maxPendingBytes: v.optional(countSchema(1), 1_048_576),
     maxConcurrent: v.optional(countSchema(1), 10_000),
     breaker: v.optional(breakerSchema(), {}),
     maxUnread: v.optional(countSchema(1), 1_000),
     maxSessions: v.optional(countSchema(1), 100),
-    idleTimeoutMs: v.optional(durationOrNone, 300_000),
+    idleSessionTimeoutMs: v.optional(durationOrNone, 300_000),
     closeTimeoutMs: v.optional(duration),
     resume: v.optional(functionSchema<ResumeHook>()),
     protocol: v.optional(protocol, jsonCalls),

@@ -192,8 +192,8 @@ t.test("the outbound queue is bounded in messages and in bytes, and awaiting sen
   const server = await plainFor(t, (socket) => socket.pause());
   const { client } = await sessionsFor(t, {
     url: server.url,
-    maxQueued: 3,
-    maxQueuedBytes: 100_000,
+    maxPending: 3,
+    maxPendingBytes: 100_000,
     heartbeatTimeoutMs: 60_000,
     timeoutMs: 300,
   });
@@ -389,7 +389,7 @@ t.test("named sessions: one each, on their own way, bounded, and closed when idl
     ...echo,
     authenticate: ({ url, headers }) => (paths.push(url, headers["x-me"]?.toString()), 1),
   });
-  const manager = await sessionsFor(t, { url: hub.url, maxSessions: 3, idleTimeoutMs: 300, silenceMs: 20 });
+  const manager = await sessionsFor(t, { url: hub.url, maxSessions: 3, idleSessionTimeoutMs: 300, silenceMs: 20 });
   const { client } = manager;
   const prices = client.session("prices", { url: `${hub.url}/prices`, headers: { "x-me": "1" } });
   t.equal(client.session("prices"), prices);
@@ -667,7 +667,7 @@ t.test("a session that has ended leaves no timer behind", async (t) => {
 t.test("what waits to be sent is given up when the connection ends, and when the session does", async (t) => {
   const server = await plainFor(t, (socket) => socket.pause());
   const full = (): Promise<unknown>[] => Array.from({ length: 200 }, () => client.send(Buffer.alloc(64_000)));
-  const manager = await sessionsFor(t, { url: server.url, offline: "reject", maxQueuedBytes: 64_000_000 });
+  const manager = await sessionsFor(t, { url: server.url, offline: "reject", maxPendingBytes: 64_000_000 });
   const { client } = manager;
   const outcomes = (sent: Promise<unknown>[]): Promise<string[]> =>
     Promise.all(

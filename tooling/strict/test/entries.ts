@@ -462,7 +462,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
   "@steward/grpc": {
     module: grpc,
     takes: {
-      grpcChannel: driver(grpc.grpcChannel as never, GRPC, [...DURATIONS, { keepaliveMs: 0 }]),
+      grpcChannel: driver(grpc.grpcChannel as never, GRPC, [...DURATIONS, { keepAliveMs: 0 }]),
       GrpcChannelManager: manager(grpc.GrpcChannelManager as never, GRPC, DURATIONS),
       GrpcStatusError: {
         call: (options) => {

@@ -151,7 +151,7 @@ export class Link {
   #tooLong(): void {
     const { resource, connectTimeoutMs, failed } = this.#settings;
     const message = `${resource}: no connection to ${this.channel.getTarget()} within ${Math.round(connectTimeoutMs)} ms; is a gRPC server listening there?`;
-    failed(this, new StewardError("GRPC_CONNECT_TIMEOUT", message, { resource, retryable: true }));
+    failed(this, new StewardError("GRPC_CONNECT_FAILED", message, { resource, retryable: true }));
   }
 
   #lookAt(instant: number): void {

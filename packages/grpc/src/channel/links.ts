@@ -61,7 +61,7 @@ export class Links {
     if (link !== this.#current) return this.#failedLater(link, why);
     this.#rebuilt++;
     this.#current = this.#make();
-    if (why.code === "GRPC_CONNECT_TIMEOUT") {
+    if (why.code === "GRPC_CONNECT_FAILED") {
       link.endUnsent(why);
       return this.#retire(link, RETIRE_MS, () => true);
     }

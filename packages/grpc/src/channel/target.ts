@@ -65,9 +65,9 @@ function channelOptions(address: string, options: CheckedGrpcOptions, servername
     "grpc.service_config": JSON.stringify(serviceConfig(options)),
     "grpc.initial_reconnect_backoff_ms": options.reconnect.minMs,
     "grpc.max_reconnect_backoff_ms": options.reconnect.maxMs,
-    "grpc.keepalive_time_ms": options.keepaliveMs,
-    "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMs,
-    "grpc.keepalive_permit_without_calls": options.keepaliveWhenIdle ? 1 : 0,
+    "grpc.keepalive_time_ms": options.keepAliveMs,
+    "grpc.keepalive_timeout_ms": options.keepAliveTimeoutMs,
+    "grpc.keepalive_permit_without_calls": options.keepAliveWhenIdle ? 1 : 0,
     "grpc.max_receive_message_length": options.maxReceiveBytes,
     "grpc.max_send_message_length": options.maxSendBytes,
     // The proxy of the environment is another machine, for which localhost is itself.

@@ -92,15 +92,15 @@ export class GrpcServerManager extends Manager<GrpcServer> {
   }
 
   #make(): Server {
-    const { serverOptions, interceptors, maxConnectionAgeMs, ...limits } = this.#options;
+    const { serverOptions, interceptors, maxLifetimeMs, ...limits } = this.#options;
     return new Server({
       ...serverOptions,
       interceptors: [...interceptors],
       "grpc.max_concurrent_streams": limits.maxStreamsPerConnection,
       "grpc.max_receive_message_length": limits.maxReceiveBytes,
-      "grpc.keepalive_time_ms": limits.keepaliveMs,
-      "grpc.keepalive_timeout_ms": limits.keepaliveTimeoutMs,
-      ...(maxConnectionAgeMs === undefined ? {} : { "grpc.max_connection_age_ms": maxConnectionAgeMs }),
+      "grpc.keepalive_time_ms": limits.keepAliveMs,
+      "grpc.keepalive_timeout_ms": limits.keepAliveTimeoutMs,
+      ...(maxLifetimeMs === undefined ? {} : { "grpc.max_connection_age_ms": maxLifetimeMs }),
     });
   }
 

@@ -47,11 +47,11 @@ export interface GrpcServerOptions {
   /** Largest message that is accepted, in bytes. Default 4 MiB. */
   readonly maxReceiveBytes?: number | undefined;
   /** Time between HTTP/2 pings that find dead callers, in ms. Default 60,000. */
-  readonly keepaliveMs?: number | undefined;
+  readonly keepAliveMs?: number | undefined;
   /** Longest wait for the answer to a ping, in ms. Default 10,000. */
-  readonly keepaliveTimeoutMs?: number | undefined;
+  readonly keepAliveTimeoutMs?: number | undefined;
   /** Age at which a connection is asked to end, so that callers spread over new servers, in ms. Default: none. */
-  readonly maxConnectionAgeMs?: number | undefined;
+  readonly maxLifetimeMs?: number | undefined;
   /** Interceptors of grpc-js. */
   readonly interceptors?: readonly ServerInterceptor[] | undefined;
   /** Called with handlers' errors that callers only see as INTERNAL. Default: they are only published on `CHANNELS.unhandled`. */
@@ -71,8 +71,8 @@ type Defaulted =
   | "maxStreamsPerConnection"
   | "maxResetsPerSecond"
   | "maxReceiveBytes"
-  | "keepaliveMs"
-  | "keepaliveTimeoutMs"
+  | "keepAliveMs"
+  | "keepAliveTimeoutMs"
   | "interceptors"
   | "onError";
 type Filled = { readonly [K in Defaulted]: NonNullable<GrpcServerOptions[K]> };
@@ -86,8 +86,8 @@ const DEFAULTS: Filled = {
   maxStreamsPerConnection: 1_000,
   maxResetsPerSecond: 100,
   maxReceiveBytes: 4 * 1_048_576,
-  keepaliveMs: 60_000,
-  keepaliveTimeoutMs: 10_000,
+  keepAliveMs: 60_000,
+  keepAliveTimeoutMs: 10_000,
   interceptors: [],
   onError: () => {},
 };
@@ -111,9 +111,9 @@ export const grpcServerSchema: OptionsSchema<CheckedServerOptions> = v.pipe(
     maxStreamsPerConnection: v.optional(count(1)),
     maxResetsPerSecond: v.optional(count(1)),
     maxReceiveBytes: v.optional(count(1)),
-    keepaliveMs: v.optional(ms),
-    keepaliveTimeoutMs: v.optional(ms),
-    maxConnectionAgeMs: v.optional(ms),
+    keepAliveMs: v.optional(ms),
+    keepAliveTimeoutMs: v.optional(ms),
+    maxLifetimeMs: v.optional(ms),
     interceptors: v.optional(v.array(functionSchema<ServerInterceptor>("an interceptor function"))),
     onError: v.optional(functionSchema<(error: unknown, path: string) => void>()),
     serverOptions: v.optional(given<Readonly<ServerOptions>>(isObject, "options of grpc-js")),

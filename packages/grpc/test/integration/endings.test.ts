@@ -105,7 +105,7 @@ t.test("interceptors of a server see its calls", async (t) => {
 
 t.test("a connection that is old enough is replaced without a lost call", async (t) => {
   const peers = new Set<string>();
-  await using it = await pair({}, { maxConnectionAgeMs: 50 });
+  await using it = await pair({}, { maxLifetimeMs: 50 });
   await until(() => {
     void status(it.client, { id: "peer" }).then(
       ({ said }) => peers.add(JSON.parse(said).peer),

@@ -12,7 +12,7 @@ export interface PoolSettings {
   readonly streams: number;
   readonly maxConnections: number;
   readonly idleConnectionTimeoutMs: number;
-  readonly bodyTimeoutMs: number;
+  readonly idleTimeoutMs: number;
   readonly timeoutMs: number;
 }
 
@@ -135,7 +135,7 @@ class PooledConnection implements Connection {
 
   constructor(pool: ConnectionPool) {
     this.#pool = pool;
-    const { origin, streams, idleConnectionTimeoutMs, bodyTimeoutMs, timeoutMs } = pool.settings;
+    const { origin, streams, idleConnectionTimeoutMs, idleTimeoutMs, timeoutMs } = pool.settings;
     this.capacity = streams;
     this.#client = new Client(origin, {
       connect: (options, callback) => this.#connect(options, callback),
@@ -144,8 +144,8 @@ class PooledConnection implements Connection {
       keepAliveTimeout: idleConnectionTimeoutMs,
       keepAliveMaxTimeout: idleConnectionTimeoutMs,
       // The deadline is ours, and runs in the queue too. Where it is the shorter one, two equal timeouts spare undici a timer.
-      headersTimeout: bodyTimeoutMs >= timeoutMs ? Math.ceil(bodyTimeoutMs) : 0,
-      bodyTimeout: Math.ceil(bodyTimeoutMs),
+      headersTimeout: idleTimeoutMs >= timeoutMs ? Math.ceil(idleTimeoutMs) : 0,
+      bodyTimeout: Math.ceil(idleTimeoutMs),
     });
     this.#client.on("disconnect", () => this.#disconnected());
   }

@@ -57,7 +57,7 @@ export interface Lane {
 export interface Limits {
   readonly timeoutMs: number;
   readonly headersTimeoutMs?: number | undefined;
-  readonly bodyTimeoutMs: number;
+  readonly idleTimeoutMs: number;
   readonly unreadBodyTimeoutMs: number;
   readonly maxResponseBytes?: number | undefined;
   readonly failureStatuses: readonly number[];

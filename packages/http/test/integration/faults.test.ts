@@ -292,9 +292,9 @@ t.test("a body that is read slowly is left alone", async (t) => {
   await http.stop();
 });
 
-t.test("a silence in the middle of a body ends it after bodyTimeoutMs", async (t) => {
+t.test("a silence in the middle of a body ends it after idleTimeoutMs", async (t) => {
   await using server = await serve((_request, response) => void response.write("some"));
-  await using http = await started({ baseUrl: server.url, bodyTimeoutMs: 200 });
+  await using http = await started({ baseUrl: server.url, idleTimeoutMs: 200 });
   const { body } = await http.client.request("/");
   t.match(await failure(body.text()), { code: "UND_ERR_BODY_TIMEOUT" });
 });

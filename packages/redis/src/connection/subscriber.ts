@@ -188,7 +188,7 @@ export class Subscriber {
         link.redis.ping().catch(() => {});
         if (link === this.#link) this.#armProbe(link);
       },
-      settings.subscriberProbeMs,
+      settings.heartbeatMs,
       { unref: true },
     );
   }

@@ -321,7 +321,7 @@ t.test("a subscription that was given up before there was a connection for it ho
 t.test("subscriptions live on over a lost and a silent connection, and tell of the gap", needsRedis, async (t) => {
   const server = await launch(t);
   const proxy = await proxyTo(t, server);
-  const manager = await manage(t, { host: proxy.host, port: proxy.port, subscriberProbeMs: 100, silenceMs: 200 });
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, heartbeatMs: 100, silenceMs: 200 });
   const direct = await manage(t, { host: server.host, port: server.port });
   const { client } = manager;
   const heard: string[] = [];

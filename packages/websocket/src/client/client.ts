@@ -34,7 +34,7 @@ export class WebSocketClient extends WebSocketSession {
 
   /**
    * The session of that name: the one there is, or a new one that begins to connect. A named session that is not used
-   * for `idleTimeoutMs` is closed; asking for it again makes a new one.
+   * for `idleSessionTimeoutMs` is closed; asking for it again makes a new one.
    *
    * @throws {RESOURCE_UNAVAILABLE} while the manager is not ready.
    * @throws {OVERLOADED} when there are `maxSessions` and none of them is idle.

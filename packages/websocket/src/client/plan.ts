@@ -32,11 +32,11 @@ export interface SessionPlan extends PausePlan, Patience, SenderPlan {
   readonly client: WebSocket | undefined;
   readonly resume: ResumeHook | undefined;
   readonly offline: "reject" | "wait";
-  readonly maxQueued: number;
-  readonly maxQueuedBytes: number;
+  readonly maxPending: number;
+  readonly maxPendingBytes: number;
   readonly maxUnread: number;
   /** Time without a message after which it is closed, in ms; 0 for never. */
-  readonly idleTimeoutMs: number;
+  readonly idleSessionTimeoutMs: number;
   readonly closeTimeoutMs: number;
   /** Called when its connection is gone. */
   readonly onState: () => void;

@@ -291,9 +291,9 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   #look(): void {
     this.#retired.look(this.#plan);
     this.#link?.look(this.#plan, this.#owes > 0);
-    const { idleTimeoutMs, clock } = this.#plan;
-    if (idleTimeoutMs > 0 && this.isIdle && clock.now() - this.usedAt >= idleTimeoutMs)
-      void this.finish(`idle for ${idleTimeoutMs} ms`);
+    const { idleSessionTimeoutMs, clock } = this.#plan;
+    if (idleSessionTimeoutMs > 0 && this.isIdle && clock.now() - this.usedAt >= idleSessionTimeoutMs)
+      void this.finish(`idle for ${idleSessionTimeoutMs} ms`);
   }
 
   /** Closes it for good: says goodbye, and ends the connection after `closeTimeoutMs` at the latest. */

@@ -73,7 +73,7 @@ t.test(
     if (redis.skip !== false) return;
     const proxy = await startFaultProxy({ target: redis.url });
     t.teardown(() => proxy.stop());
-    const pool = await new RedisPoolManager({ url: proxy.url, timeoutMs: 300, subscriberProbeMs: 200 }).start();
+    const pool = await new RedisPoolManager({ url: proxy.url, timeoutMs: 300, heartbeatMs: 200 }).start();
     t.teardown(() => pool.stop());
     const hub = await hubFor(
       t,

@@ -10,8 +10,8 @@ const NOW = Promise.resolve();
 /** Bounds of an outbox. */
 export interface OutboxLimits {
   readonly resource: string;
-  readonly maxQueued: number;
-  readonly maxQueuedBytes: number;
+  readonly maxPending: number;
+  readonly maxPendingBytes: number;
 }
 
 /**
@@ -80,10 +80,10 @@ export class Outbox implements Outlet {
   }
 
   add(item: Outgoing): void {
-    const { maxQueued, maxQueuedBytes } = this.#limits;
+    const { maxPending, maxPendingBytes } = this.#limits;
     const why = item.urgent ? undefined : this.#refusal();
     if (why !== undefined) return item.fail(why);
-    if (this.#count >= maxQueued || this.#bytes + item.bytes > maxQueuedBytes) return item.fail(this.#overloaded(item));
+    if (this.#count >= maxPending || this.#bytes + item.bytes > maxPendingBytes) return item.fail(this.#overloaded(item));
     this.#count++;
     this.#bytes += item.bytes;
     (item.urgent ? this.#urgent : this.#waiting).push(item);
@@ -91,9 +91,9 @@ export class Outbox implements Outlet {
   }
 
   #overloaded(item: Outgoing): StewardError {
-    const { resource, maxQueued, maxQueuedBytes } = this.#limits;
-    const message = `${resource}: the outbound queue is full (${this.#count} of ${maxQueued} messages, ${this.#bytes} of ${maxQueuedBytes} bytes, ${item.bytes} more asked for); await send(), or raise its bounds`;
-    return new StewardError("OVERLOADED", message, { resource, retryable: item.bytes <= maxQueuedBytes });
+    const { resource, maxPending, maxPendingBytes } = this.#limits;
+    const message = `${resource}: the outbound queue is full (${this.#count} of ${maxPending} messages, ${this.#bytes} of ${maxPendingBytes} bytes, ${item.bytes} more asked for); await send(), or raise its bounds`;
+    return new StewardError("OVERLOADED", message, { resource, retryable: item.bytes <= maxPendingBytes });
   }
 
   /** A message was given up. Where it waits, it is never sent; where it was written, its bytes count until they are gone. */
