@@ -277,7 +277,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {
-    const pool = this.#pool?.stats() ?? { size: 0, idle: 0, connecting: 0, opened: 0, lost: 0 };
+    const pool = this.#pool?.stats() ?? { size: 0, idle: 0, connecting: 0, opened: 0, retired: 0 };
     const own = {
       ...this.#pooled.guard.stats(),
       ...pool,

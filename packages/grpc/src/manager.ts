@@ -42,7 +42,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   #links: Links | undefined;
   readonly #unsent = new Set<CarriedCall>();
   /** Sums of earlier runs. */
-  #past = { rebuilt: 0, lost: 0 };
+  #past = { reconnects: 0, retired: 0 };
 
   /** @throws {OPTIONS_INVALID} listing every problem. */
   constructor(options: GrpcChannelOptions<Service>, context: ManagerContext = {}) {
@@ -148,8 +148,8 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
     this.#links = undefined;
     for (const call of this.#unsent) call.fail(error);
     links.close(error);
-    const { rebuilt, lost } = links.counts;
-    this.#past = { rebuilt: this.#past.rebuilt + rebuilt, lost: this.#past.lost + lost };
+    const { reconnects, retired } = links.counts;
+    this.#past = { reconnects: this.#past.reconnects + reconnects, retired: this.#past.retired + retired };
   }
 
   /** Makes a new channel, with certificates asked for anew; calls in flight finish on the old one, within 30 s. */
@@ -164,20 +164,21 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   }
 
   protected override *series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
-    const { rebuilt, lost } = this.#counts();
-    yield { name: "grpc_channel_rebuilds_total", kind: "counter", unit: "{channel}", attributes, value: rebuilt };
-    yield { name: "grpc_calls_lost_total", kind: "counter", unit: "{request}", attributes, value: lost };
+    const { reconnects } = this.#counts();
+    const { unknown } = this.#guard.stats();
+    yield { name: "grpc_channel_rebuilds_total", kind: "counter", unit: "{channel}", attributes, value: reconnects };
+    yield { name: "grpc_calls_lost_total", kind: "counter", unit: "{request}", attributes, value: unknown };
   }
 
-  #counts(): { rebuilt: number; lost: number; retired: number } {
-    const { rebuilt, lost, retired } = this.#links?.counts ?? { rebuilt: 0, lost: 0, retired: 0 };
-    return { rebuilt: this.#past.rebuilt + rebuilt, lost: this.#past.lost + lost, retired };
+  #counts(): Links["counts"] {
+    const { reconnects, retired, draining } = this.#links?.counts ?? { reconnects: 0, retired: 0, draining: 0 };
+    return { reconnects: this.#past.reconnects + reconnects, retired: this.#past.retired + retired, draining };
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {
     const { maxConcurrent } = this.#options;
     return {
-      connected: this.#links?.current.isReady ?? false,
+      size: this.#links?.current.isReady === true ? 1 : 0,
       max: maxConcurrent,
       ...this.#guard.stats(),
       ...this.#counts(),

@@ -38,7 +38,7 @@ export class PgPoolManager extends Manager<Pool> {
   #connections: Connections | undefined;
   #watch: SilenceWatch<Client> | undefined;
   /** Connections that were cut off because of their silence. */
-  #lost = 0;
+  #retired = 0;
   /** Pools that end: their connections are cut off when this aborts. */
   #goodbye = new AbortController();
   readonly #ending = new Set<Promise<void>>();
@@ -120,7 +120,7 @@ export class PgPoolManager extends Manager<Pool> {
       size,
       idle,
       max: this.#options.maxConnections,
-      lost: this.#lost,
+      retired: this.#retired,
       ...(this.#exposures.stats === undefined ? {} : { exposed: this.#exposures.stats }),
     };
   }
@@ -157,7 +157,7 @@ export class PgPoolManager extends Manager<Pool> {
     this.#pool.use(connections);
     if (silenceMs === 0 || connections.server === undefined) return;
     const { name: resource, clock } = this;
-    const onLost = (): void => void this.#lost++;
+    const onLost = (): void => void this.#retired++;
     this.#watch = watchSilence(connections, { resource, clock, silenceMs, connectTimeoutMs, onLost });
     this.#watch.start();
   }

@@ -195,7 +195,7 @@ t.test("the times and bounds that were asked for are the ones that count", needs
   await proxy.heal();
   await proxy.refuse();
   proxy.reset();
-  await until(() => manager.stats()["connections"] === 0, "it is offline");
+  await until(() => manager.stats()["size"] === 0, "it is offline");
   await until(
     () =>
       manager.client.ping().then(

@@ -23,7 +23,11 @@ t.test("a Redis for tests is real, empty, and gone without a trace", needsRedis,
 });
 
 t.test("a Redis that stands for another keeps its options, but for where it is", needsRedis, async (t) => {
-  const cache = redisPool("cache", { url: "rediss://ada:s3cr3t@redis.internal/4", keyPrefix: "clips:", tags: ["cache"] });
+  const cache = redisPool("cache", {
+    url: "rediss://ada:s3cr3t@redis.internal/4",
+    keyPrefix: "clips:",
+    tags: ["cache"],
+  });
   const stand = specOf(testRedis.definition(cache, { timeoutMs: 500 }));
   t.match(stand, { name: "cache", settings: { tags: ["cache"] } });
   t.same(stand.managed?.prepare({}), { keyPrefix: "clips:", timeoutMs: 500 });

@@ -74,7 +74,7 @@ export const METRICS: Readonly<Record<string, MetricDescription>> = {
     help: "Requests that a server answers now, by method.",
   },
   websocket_sessions: { kind: "gauge", unit: "{session}", help: "Client sessions by state: open, other." },
-  websocket_queued_bytes: { kind: "gauge", unit: "By", help: "What client sessions have not sent yet." },
+  websocket_pending_bytes: { kind: "gauge", unit: "By", help: "What client sessions have not sent yet." },
   websocket_hub_sockets: { kind: "gauge", unit: "{socket}", help: "Sockets that a hub holds." },
   websocket_hub_rooms: { kind: "gauge", unit: "{room}", help: "Rooms of a hub." },
   websocket_hub_refused_total: { kind: "counter", unit: "{upgrade}", help: "Upgrades that a hub refused." },

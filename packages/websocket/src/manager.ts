@@ -169,7 +169,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       attributes: { ...attributes, state: "other" },
       value: all.length - open,
     };
-    yield { name: "websocket_queued_bytes", kind: "gauge", unit: "By", attributes, value: sum("queuedBytes") };
+    yield { name: "websocket_pending_bytes", kind: "gauge", unit: "By", attributes, value: sum("pendingBytes") };
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {

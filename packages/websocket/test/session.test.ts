@@ -214,7 +214,7 @@ t.test("the outbound queue is bounded in messages and in bytes, and awaiting sen
     })(),
   );
   t.equal(error.code, "DEADLINE_EXCEEDED");
-  t.ok(Number(client.stats()["queuedBytes"]) <= 100_000);
+  t.ok(Number(client.stats()["pendingBytes"]) <= 100_000);
 });
 
 t.test("a message goes out behind whatever was written to the real socket by hand", async (t) => {
@@ -487,6 +487,8 @@ t.test(
     const owing = await endsAfter();
     t.ok(owing >= 1_500 && owing <= 2_500, `owing: ${owing} ms`);
     t.match(await call, { code: "OUTCOME_UNKNOWN", message: /silent for/ });
+    t.match(manager.client.stats(), { retired: 2, opened: 2, inUse: 0, pending: 0 });
+    t.match(manager.stats(), { calls: { failed: 1, unknown: 1 } });
   },
 );
 

@@ -23,7 +23,7 @@ export interface PoolStats {
   /** Connections ever opened. */
   readonly opened: number;
   /** Connections given up because the server no longer knew of them. */
-  readonly lost: number;
+  readonly retired: number;
 }
 
 /**
@@ -48,7 +48,7 @@ export class Pool implements ConnectionOwner {
   #ended = false;
   #emptied: (() => void) | undefined;
   /** Connections that were cut off because of their silence. */
-  lost = 0;
+  retired = 0;
 
   constructor(
     name: string,
@@ -260,7 +260,7 @@ export class Pool implements ConnectionOwner {
       idle: this.#idle.length,
       connecting: this.#making.size,
       opened: this.#opened,
-      lost: this.lost,
+      retired: this.retired,
     };
   }
 

@@ -19,7 +19,7 @@ export function watchSilence(pool: Pool, silenceMs: number, connectTimeoutMs: nu
     },
     ask: (suspects, signal) => goneAmong(pool, suspects, Math.min(connectTimeoutMs, LONGEST_ANSWER_MS), signal),
     cutOff: (connection, silentMs) => {
-      pool.lost++;
+      pool.retired++;
       publishLost({ resource: pool.name, pid: connection.pid, silentMs });
       connection.destroy(
         lost(pool, `no byte for ${Math.round(silentMs)} ms, and the server says that it is not at work for us`),

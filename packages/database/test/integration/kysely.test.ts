@@ -134,7 +134,7 @@ t.test("a reader of a stream may take its time, and is not taken for a dead conn
     if (n % 600 === 0) await sql`select pg_sleep(1)`.execute(db); // longer than it takes to ask the server
   }
   t.equal(seen, 1000);
-  t.equal(manager.stats()["lost"], 0);
+  t.equal(manager.stats()["retired"], 0);
 });
 
 t.test(

@@ -18,8 +18,8 @@ export class Links {
   readonly #retired = new Map<Link, Timer>();
   #current: Link;
   #isClosed = false;
-  #rebuilt = 0;
-  #lost = 0;
+  #reconnects = 0;
+  #silent = 0;
 
   constructor(settings: LinksSettings) {
     this.#settings = settings;
@@ -41,9 +41,9 @@ export class Links {
     return this.#current;
   }
 
-  /** Channels built because another had failed, and calls ended because their connection went silent. */
-  get counts(): { readonly rebuilt: number; readonly lost: number; readonly retired: number } {
-    return { rebuilt: this.#rebuilt, lost: this.#lost, retired: this.#retired.size };
+  /** Channels built because another had failed, those of them that were silent, and those whose last calls still run. */
+  get counts(): { readonly reconnects: number; readonly retired: number; readonly draining: number } {
+    return { reconnects: this.#reconnects, retired: this.#silent, draining: this.#retired.size };
   }
 
   /** New calls take a new channel; those in flight finish where they are. */
@@ -59,7 +59,8 @@ export class Links {
   #failed(link: Link, why: StewardError): void {
     if (this.#isClosed) return;
     if (link !== this.#current) return this.#failedLater(link, why);
-    this.#rebuilt++;
+    this.#reconnects++;
+    if (why.code === "OUTCOME_UNKNOWN") this.#silent++;
     this.#current = this.#make();
     if (why.code === "GRPC_CONNECT_FAILED") {
       link.endUnsent(why);
@@ -68,22 +69,13 @@ export class Links {
     const { clock, silenceMs } = this.#settings;
     const since = clock.now();
     // One that speaks again was only slow: its calls may finish.
-    this.#retire(
-      link,
-      silenceMs,
-      () => {
-        if (link.heardAt > since) return false;
-        this.#lost += link.size;
-        return true;
-      },
-      why,
-    );
+    this.#retire(link, silenceMs, () => link.heardAt <= since, why);
   }
 
   /** One that was replaced, and whose calls now wait on a silent connection. */
   #failedLater(link: Link, why: StewardError): void {
     if (why.code !== "OUTCOME_UNKNOWN" || !this.#retired.has(link)) return;
-    this.#lost += link.size;
+    this.#silent++;
     this.#closeRetired(link, why);
   }
 

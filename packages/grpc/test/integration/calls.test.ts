@@ -51,7 +51,7 @@ t.test("all four kinds of calls go through, as on any client of grpc-js", async 
   talk.end();
   t.equal((await replies.next()).done, true);
   await until(() => it.manager.stats()["inUse"] === 0);
-  t.match(it.manager.stats(), { started: 4, succeeded: 4, failed: 0, connected: true });
+  t.match(it.manager.stats(), { started: 4, succeeded: 4, failed: 0, size: 1 });
 });
 
 t.test("events of calls name the method", async (t) => {
@@ -325,11 +325,11 @@ t.test("renew takes a new channel for new calls; what runs finishes on the old o
   const slow = status(client, { id: "a", waitMs: 150 });
   await until(() => it.seen.started === 1);
   await it.manager.renew();
-  t.match(it.manager.stats(), { retired: 1 });
+  t.match(it.manager.stats(), { draining: 1 });
   const [{ said }] = [await status(client, { id: "metadata" })];
   t.match(JSON.parse(said)["user-agent"], /^ours /);
   t.match(await slow, { said: "hello a" });
-  await until(() => it.manager.stats()["retired"] === 0);
+  await until(() => it.manager.stats()["draining"] === 0);
   t.equal(client, it.manager.client);
 });
 

@@ -61,7 +61,7 @@ t.test("a half-open connection is replaced before anybody's deadline, and its ca
   t.ok(isStewardError(error.cause, "OUTCOME_UNKNOWN"));
   t.match(error.details, /silent for \d+ ms, even to a health check/);
   t.match(await status(it.client, { id: "a" }), { said: "hello a" });
-  t.match(it.manager.stats(), { rebuilt: 1, lost: 1 });
+  t.match(it.manager.stats(), { reconnects: 1, retired: 1, unknown: 1 });
 });
 
 t.test("a stream on a half-open connection ends too, once a probe has noticed", async (t) => {
@@ -81,7 +81,7 @@ t.test("a connection on which only a call is slow stays", async (t) => {
   await using server = await startProgram("server");
   await using it = await setup(server, { silenceMs: 500 });
   t.match(await status(it.client, { id: "slow", waitMs: 1_500 }), { said: "hello slow" });
-  t.match(it.manager.stats(), { rebuilt: 0, lost: 0 });
+  t.match(it.manager.stats(), { reconnects: 0, unknown: 0 });
   t.equal(it.proxy.stats().total, 1);
 });
 
@@ -99,7 +99,7 @@ t.test(
     await it.proxy.heal();
     const { ms } = await untilHealthy(it.client);
     t.comment(`healthy after ${ms} ms`);
-    t.ok(Number(it.manager.stats()["rebuilt"]) >= 2);
+    t.ok(Number(it.manager.stats()["reconnects"]) >= 2);
   },
 );
 
@@ -204,10 +204,10 @@ t.test("a call on a channel that was replaced ends soon too, once its connection
   await using it = await setup(server);
   const lost = failure(status(it.client, { id: "lost", waitMs: 60_000 }));
   await it.manager.renew();
-  t.match(it.manager.stats(), { retired: 1 });
+  t.match(it.manager.stats(), { draining: 1 });
   it.proxy.halfOpen();
   t.ok(isStewardError((await lost).cause, "OUTCOME_UNKNOWN"), "not its deadline");
-  t.match(it.manager.stats(), { rebuilt: 0, lost: 1, retired: 0 });
+  t.match(it.manager.stats(), { reconnects: 0, unknown: 1, draining: 0 });
   t.match(await status(it.client, { id: "a" }), { said: "hello a" });
 });
 

@@ -101,7 +101,7 @@ t.test("half-open connections are found while a long statement is left alone", a
   proxy.halfOpen();
   await t.rejects(manager.client.query("select 1"), { code: "OUTCOME_UNKNOWN", message: /not at work for us/ });
   t.equal((await manager.client.query("select 6 as n")).rows[0].n, 6);
-  t.equal(manager.stats()["lost"], 1);
+  t.equal(manager.stats()["retired"], 1);
 });
 
 t.test("a reader of a cursor may take its time, and is not taken for a dead connection", async (t) => {
@@ -113,7 +113,7 @@ t.test("a reader of a cursor may take its time, and is not taken for a dead conn
   t.equal((await cursor.read(600)).length, 400);
   await cursor.close();
   held.release();
-  t.equal(manager.stats()["lost"], 0);
+  t.equal(manager.stats()["retired"], 0);
 });
 
 t.test("a connection that breaks while it is held, or idle, ends no process", async (t) => {

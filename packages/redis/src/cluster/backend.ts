@@ -209,6 +209,6 @@ export class ClusterBackend implements Backend {
 
   stats(): BackendStats {
     const connections = [...this.#watches.keys()].filter(({ status }) => status === "ready").length;
-    return { connections, ...this.#counts };
+    return { size, ...this.#counts };
   }
 }

@@ -5,7 +5,7 @@ import type { LinkPlan } from "./plan.ts";
 /** Numbers of the connection (or connections, in a cluster) that all share. */
 export interface BackendStats {
   /** Connections that are ready. */
-  readonly connections: number;
+  readonly size: number;
   /** Connections made anew after one was lost or given up. */
   readonly reconnects: number;
   /** Connections given up because they were silent. */

@@ -58,6 +58,6 @@ export class Borrowed implements Backend {
   async close(): Promise<void> {}
 
   stats(): BackendStats {
-    return { connections: this.#redis.status === "ready" ? 1 : 0, reconnects: 0, retired: 0, resent: 0, unknown: 0 };
+    return { size: this.#redis.status === "ready" ? 1 : 0, reconnects: 0, retired: 0, resent: 0, unknown: 0 };
   }
 }

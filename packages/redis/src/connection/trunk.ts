@@ -123,7 +123,7 @@ export class Trunk implements Backend {
   }
 
   stats(): BackendStats {
-    return { connections: this.#link === undefined ? 0 : 1, ...this.#counts };
+    return { size: this.#link === undefined ? 0 : 1, ...this.#counts };
   }
 
   #adopt(link: Link): void {

@@ -113,7 +113,7 @@ t.test("reads go to replicas where that is wanted, and the map of slots is fetch
   };
   const replicas = (await cluster?.replicas()) ?? [];
   const before = [await calls(replicas, "get"), await calls(cluster?.nodes ?? [], "cluster\\|slots")] as const;
-  await until(() => manager.stats()["connections"] === 6, "replicas are connected too");
+  await until(() => manager.stats()["size"] === 6, "replicas are connected too");
   for (let n = 0; n < 30; n++) await manager.client.get(`k${n}`);
   t.equal((await calls(replicas, "get")) - before[0], 30);
   await until(

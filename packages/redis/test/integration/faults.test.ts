@@ -218,7 +218,7 @@ t.test("commands wait for a lost connection in order, within the bound of the qu
   const manager = await manage(t, { host: proxy.host, port: proxy.port, maxPending: 5 });
   await proxy.refuse();
   proxy.reset();
-  await until(() => manager.stats()["connections"] === 0, "it is offline");
+  await until(() => manager.stats()["size"] === 0, "it is offline");
   const waiting = Array.from({ length: 5 }, (_, n) => manager.client.rpush("list", n));
   await t.rejects(manager.client.rpush("list", "one too many"), { code: "OVERLOADED" });
   t.equal(manager.stats()["pending"], 5);

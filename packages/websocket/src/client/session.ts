@@ -45,7 +45,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   /** Since it began. */
   #everOpen = false;
   #reconnects = 0;
-  #connections = 0;
+  #openings = 0;
   #usedAt = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
   #renewal: Attempt | undefined;
@@ -135,9 +135,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   /** True when nothing is under way and there is no listener: it can make room for another. */
   get isIdle(): boolean {
-    return (
-      this.#owes === 0 && this.#readers.size === 0 && this.listenerCount("message") === 0 && this.#rooms.size === 0
-    );
+    return this.#owes + this.#readers.size + this.#rooms.size + this.listenerCount("message") === 0;
   }
 
   /** When a message last went either way, in ms of the clock. */
@@ -154,11 +152,12 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   stats(): Readonly<Record<string, number | string>> {
     return Object.freeze({
       state: this.state,
-      connections: this.#connections,
+      opened: this.#openings,
       reconnects: this.#reconnects,
-      queued: this.#outbox.length,
-      queuedBytes: this.#outbox.bytes,
-      unanswered: this.#link?.calls.size ?? 0,
+      retired: this.#retired.silent,
+      pending: this.#outbox.length,
+      pendingBytes: this.#outbox.bytes,
+      inUse: this.#link?.calls.size ?? 0,
     });
   }
 
@@ -196,7 +195,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   #opened(link: Link, attempt: number): void {
     const before = this.#link;
-    this.#connections++;
+    this.#openings++;
     this.#state = { name: "resuming", link, attempt };
     this.#outbox.attach(link);
     if (before !== undefined) this.#retired.add(before);

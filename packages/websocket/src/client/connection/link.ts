@@ -38,6 +38,8 @@ export class Link implements Carrier {
   /** What was written and the system has not taken yet. */
   readonly writing: Row = new Row();
   readonly openedAt: number;
+  /** It was given up because it was silent. */
+  isSilent = false;
   readonly #wire: Pick<Socket, "cork" | "uncork">;
   readonly #owner: LinkOwner;
   readonly #protocol: CallProtocol;
@@ -177,6 +179,7 @@ export class Link implements Carrier {
   }
 
   protected silent(quietMs: number): void {
+    this.isSilent = true;
     this.kill(`silent for ${Math.round(quietMs)} ms, a ping included`);
   }
 

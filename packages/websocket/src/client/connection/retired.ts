@@ -3,6 +3,8 @@ import type { Link, Patience } from "./link.ts";
 /** Connections that were replaced: each ends with the last reply that it owes. */
 export class Retired {
   readonly #links = new Set<Link>();
+  /** Connections that were given up because they were silent. */
+  silent = 0;
 
   add(link: Link): void {
     this.#links.add(link);
@@ -11,6 +13,7 @@ export class Retired {
 
   /** It has ended. */
   delete(link: Link): void {
+    if (link.isSilent) this.silent++;
     this.#links.delete(link);
   }
 

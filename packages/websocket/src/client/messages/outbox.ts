@@ -83,7 +83,8 @@ export class Outbox implements Outlet {
     const { maxPending, maxPendingBytes } = this.#limits;
     const why = item.urgent ? undefined : this.#refusal();
     if (why !== undefined) return item.fail(why);
-    if (this.#count >= maxPending || this.#bytes + item.bytes > maxPendingBytes) return item.fail(this.#overloaded(item));
+    if (this.#count >= maxPending || this.#bytes + item.bytes > maxPendingBytes)
+      return item.fail(this.#overloaded(item));
     this.#count++;
     this.#bytes += item.bytes;
     (item.urgent ? this.#urgent : this.#waiting).push(item);
