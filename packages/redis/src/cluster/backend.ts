@@ -208,7 +208,7 @@ export class ClusterBackend implements Backend {
   }
 
   stats(): BackendStats {
-    const connections = [...this.#watches.keys()].filter(({ status }) => status === "ready").length;
+    const size = [...this.#watches.keys()].filter(({ status }) => status === "ready").length;
     return { size, ...this.#counts };
   }
 }
