@@ -22,12 +22,15 @@ export type {
   SessionSignIn,
 } from "./sessions/cookies/sessions.ts";
 export type { EndedSessions } from "./sessions/ends.ts";
+export { redisSessions } from "./sessions/cookies/redis-store.ts";
 export { sqlSessions, type SqlSessionsOptions } from "./sessions/cookies/sql-store.ts";
 export type { CookieSessionStore, NewCookieSession, StoredCookieSession } from "./sessions/cookies/store.ts";
 export type { RefreshCounts } from "./sessions/refresh/families.ts";
 export { memoryFamilies, type MemoryFamiliesOptions } from "./sessions/refresh/memory-store.ts";
 export type { KnownUser, RefreshOptions, RevocationMode, Users } from "./sessions/refresh/options.ts";
 export type { PairIssuance, SignedIn, SignIn, TokenPair, TokenPairs } from "./sessions/refresh/pairs.ts";
+export { redisFamilies } from "./sessions/refresh/redis-store.ts";
+export type { RedisEntriesOptions } from "./sessions/redis-entries.ts";
 export { sqlFamilies, type SqlFamiliesOptions } from "./sessions/refresh/sql-store.ts";
 export type { Family, FamilyStore, ListedFamily, NewFamily, Rotation, Use } from "./sessions/refresh/store.ts";
 export type { TokenMac } from "./sessions/refresh/token.ts";

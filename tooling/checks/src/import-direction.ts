@@ -26,7 +26,7 @@ const testDirections: Readonly<Record<string, readonly string[]>> = {
   // The fence of a cache is shown on the server that keeps it, through the ports that it is made for.
   cache: ["testing", "container", "redis", "server"],
   // Tokens and passwords are shown with the keys, hashes and limits that they are made for, and on a route.
-  auth: ["testing", "container", "crypto", "rate-limit", "server"],
+  auth: ["testing", "container", "crypto", "rate-limit", "redis", "server"],
   // Counted in the Redis that it is made for, and asked by the routes that it is made for.
   "rate-limit": ["testing", "container", "redis", "server"],
   // An audit log is shown in the transactions of the database that it is made for.

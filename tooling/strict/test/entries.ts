@@ -668,6 +668,14 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         call: (options: object) => auth.sqlApiKeys({ sql: { query: nothing }, ...options } as never),
         wrong: [{ sql: {} }, { prefix: "a b" }],
       },
+      redisSessions: {
+        call: (options: object) => auth.redisSessions({ redis: { script: nothing }, ...options } as never),
+        wrong: [{ redis: {} }, { prefix: "no tag:" }],
+      },
+      redisFamilies: {
+        call: (options: object) => auth.redisFamilies({ redis: { script: nothing }, ...options } as never),
+        wrong: [{ redis: {} }, { prefix: "no tag:" }],
+      },
       sqlFamilies: {
         call: (options: object) =>
           auth.sqlFamilies({ sql: { query: nothing, transaction: nothing }, ...options } as never),

@@ -3,3 +3,4 @@ import "./issuers.ts";
 import "./route.ts";
 import "./families.ts";
 import "./oidc.ts";
+import "./redis.ts";
