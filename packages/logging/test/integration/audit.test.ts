@@ -76,10 +76,11 @@ t.test(`of ${ACTIONS} actions with SIGKILL at random, each has its event, and ea
   const program = fileURLToPath(new URL("programs/acting.js", import.meta.url));
   const count = async (): Promise<number> =>
     Number((await sql.query<{ n: string }>("select count(*)::text as n from acts"))[0]?.n);
+  const quickImports = `--import=${import.meta.resolve("tap/quick-imports")}`;
   let kills = 0;
   for (let done = 0; done < ACTIONS || kills < 4; kills++) {
     const before = done;
-    const child = spawn(process.execPath, [program, server.url, String(kills)], {
+    const child = spawn(process.execPath, [quickImports, program, server.url, String(kills)], {
       stdio: ["ignore", "ignore", "inherit"],
     });
     const ended = once(child, "exit");
