@@ -87,8 +87,8 @@ function change({ nodes, gone, process, requests, ...summary }) {
   state.summary = { ...state.summary, ...summary };
   for (const node of nodes) {
     const before = state.nodes.get(node.name);
-    if (before === undefined || JSON.stringify(before.needs) !== JSON.stringify(node.needs)) state.structure += 1;
-    state.nodes.set(node.name, node);
+    if (before === undefined || node.needs !== undefined) state.structure += 1;
+    state.nodes.set(node.name, merged(before, node));
   }
   for (const name of gone) state.nodes.delete(name);
   if (gone.length > 0) state.structure += 1;
@@ -98,6 +98,12 @@ function change({ nodes, gone, process, requests, ...summary }) {
     remember();
   }
   changed();
+}
+
+/** A delta has what has changed; `null` stands for what is not known any more. */
+function merged(before, change) {
+  const known = Object.entries({ ...before, ...change }).filter(([, value]) => value !== null);
+  return Object.fromEntries(known);
 }
 
 /** A line that came again replaces itself. */

@@ -69,10 +69,9 @@ export function dashboard(options: DashboardOptions = {}): Dashboard {
   checkShape("dashboard", dashboardShape, options);
   const { clock = systemClock, journal = true, journalSize = 512, maxViewers = 20 } = options;
   const access = new Access(options.token, options.hosts ?? []);
-  const recorder = new Recorder(clock, journalSize);
+  const recorder = new Recorder(clock, journalSize, journal);
   const { peers, peerToken = access.token } = options;
   const viewers = new Viewers(recorder, clock, peers && new Peers(peers, peerToken, clock));
-  if (journal) recorder.journal.open();
   const route = async (request: IncomingMessage, response: ServerResponse, running: FindSource): Promise<void> => {
     recorder.find = running;
     const asked = askedOf(request);

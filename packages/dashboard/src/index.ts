@@ -2,7 +2,7 @@ export { dashboard, type Dashboard } from "./dashboard.ts";
 export { DASHBOARD_CODES, type DashboardCode } from "./errors.ts";
 export type { DashboardOptions, PeerSource } from "./options.ts";
 export type { JournalEntry, JournalKind } from "./recorder/journal.ts";
-export type { LatencyView } from "./recorder/latencies.ts";
+export type { LatencyView, Quantiles } from "./recorder/latencies.ts";
 export type { ProcessView } from "./recorder/process.ts";
 export { dnsPeers } from "./replicas/dns.ts";
 export type { ReplicaNode, ReplicaView } from "./replicas/peer.ts";

@@ -116,6 +116,7 @@ export class Viewers {
     // Else two replicas that nothing but each other watches would do so for ever.
     if (this.#people === 0 && hasLingered) this.#peers?.close();
     this.#timer = this.#later();
+    if (this.#all.size === 0) return;
     const delta = this.#recorder.delta();
     if (delta !== undefined) this.#send(this.#event("delta", delta));
     if (this.#peers !== undefined && this.#ticks++ % REPLICAS_EVERY === 0) this.#sendReplicas(this.#peers);

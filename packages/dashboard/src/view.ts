@@ -1,5 +1,5 @@
 import type { Clock, HealthStatus, Phase } from "@steward/core";
-import type { Calls } from "./recorder/calls.ts";
+import type { Calls, ResourceCalls } from "./recorder/calls.ts";
 import type { JournalEntry } from "./recorder/journal.ts";
 import type { ProcessView } from "./recorder/process.ts";
 import type { OpenRequest } from "./recorder/requests.ts";
@@ -99,11 +99,7 @@ export function nodesOf(source: DashboardSource | undefined, calls: Calls, clock
   const stats = source.stats?.() ?? {};
   const nodes = source.graph?.().nodes ?? [...health.values()].map(bareNode);
   const now = clock.wallNow();
-  return nodes.map((node) => ({
-    ...aboutNode(node, health.get(node.name), now),
-    ...aboutCalls(node.name, calls, clock.now()),
-    ...aboutPlaces(own(stats, node.name)),
-  }));
+  return nodes.map((node) => nodeOf(node, health.get(node.name), calls.of(node.name), own(stats, node.name), now));
 }
 
 /** Where there is no graph, resources stand side by side. */
@@ -119,53 +115,61 @@ function bareNode({ name, driver, phase }: SourceHealth): SourceNode {
   };
 }
 
-type AboutNode = Omit<DashboardNode, keyof ReturnType<typeof aboutCalls> | keyof ReturnType<typeof aboutPlaces>>;
+const NO_STATS: Readonly<Record<string, unknown>> = {};
 
-function aboutNode(node: SourceNode, health: SourceHealth | undefined, now: number): AboutNode {
-  const { name, driver, lifetime, needs, state, startedAtMs, startedInMs } = node;
+/** One literal, and no list in between: it is made for each resource several times a second. */
+function nodeOf(
+  node: SourceNode,
+  health: SourceHealth | undefined,
+  calls: ResourceCalls | undefined,
+  stats: Readonly<Record<string, unknown>> = NO_STATS,
+  now: number,
+): DashboardNode {
+  const guard = recordIn(stats, "guard") ?? recordIn(stats, "calls") ?? stats;
+  const breaker = recordIn(guard, "breaker") ?? recordIn(stats, "breaker");
+  const max = numberIn(guard, "maxConcurrent") ?? numberIn(stats, "maxConnections") ?? numberIn(stats, "max");
   return {
-    name,
-    driver,
-    lifetime,
-    needs,
-    phase: health?.phase ?? state,
+    name: node.name,
+    driver: node.driver,
+    lifetime: node.lifetime,
+    needs: node.needs,
+    phase: health?.phase ?? node.state,
     status: health?.status,
     ownStatus: health?.ownStatus,
     criticality: health?.criticality,
-    tags: health?.tags ?? [],
+    tags: health?.tags ?? NOTHING,
     reason: health?.reason,
-    causes: health?.causes ?? [],
+    causes: health?.causes ?? NOTHING,
     sinceAt: health?.sinceMs === undefined ? undefined : Math.round((now - health.sinceMs) / 1_000) * 1_000,
-    startedAtMs: rounded(startedAtMs),
-    startedInMs: rounded(startedInMs),
+    startedAtMs: rounded(node.startedAtMs),
+    startedInMs: rounded(node.startedInMs),
+    rate: rounded(calls?.rate),
+    errorRate: rounded(calls?.errorRate),
+    p50: calls?.recent.p50,
+    p95: calls?.recent.p95,
+    p99: calls?.recent.p99,
+    inUse: numberIn(guard, "inUse") ?? numberIn(stats, "inUse"),
+    max: max === 0 ? undefined : max, // 0 stands for no bound
+    pending: numberIn(guard, "pending") ?? numberIn(stats, "pending"),
+    breaker: textIn(breaker, "state"),
   };
 }
 
-function aboutCalls(
-  name: string,
-  calls: Calls,
-  now: number,
-): Pick<DashboardNode, "rate" | "errorRate" | "p50" | "p95" | "p99"> {
-  const seen = calls.of(name);
-  if (seen === undefined)
-    return { rate: undefined, errorRate: undefined, p50: undefined, p95: undefined, p99: undefined };
-  const { p50, p95, p99 } = seen.latencies.recent(now);
-  return { rate: rounded(seen.rate), errorRate: rounded(seen.errorRate), p50, p95, p99 };
+const NOTHING: readonly string[] = [];
+
+function recordIn(of: Readonly<Record<string, unknown>>, name: string): Readonly<Record<string, unknown>> | undefined {
+  const value = of[name];
+  return isRecord(value) ? value : undefined;
 }
 
-function aboutPlaces(
-  stats: Readonly<Record<string, unknown>> = {},
-): Pick<DashboardNode, "inUse" | "max" | "pending" | "breaker"> {
-  const guard = isRecord(stats["guard"]) ? stats["guard"] : isRecord(stats["calls"]) ? stats["calls"] : stats;
-  const number = (...names: readonly string[]): number | undefined =>
-    names.map((name) => guard[name] ?? stats[name]).find((value) => typeof value === "number");
-  const breaker = guard["breaker"] ?? stats["breaker"];
-  return {
-    inUse: number("inUse"),
-    max: number("maxConcurrent", "maxConnections", "max") || undefined, // 0 stands for no bound
-    pending: number("pending"),
-    breaker: isRecord(breaker) && typeof breaker["state"] === "string" ? breaker["state"] : undefined,
-  };
+function numberIn(of: Readonly<Record<string, unknown>>, name: string): number | undefined {
+  const value = of[name];
+  return typeof value === "number" ? value : undefined;
+}
+
+function textIn(of: Readonly<Record<string, unknown>> | undefined, name: string): string | undefined {
+  const value = of?.[name];
+  return typeof value === "string" ? value : undefined;
 }
 
 /** What an object itself has under a name, which may be `toString`. */

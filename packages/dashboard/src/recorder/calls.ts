@@ -1,10 +1,12 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { CHANNELS, isStewardError, type CallEvent, type Clock } from "@steward/core";
 import { describeError } from "@steward/core/driver";
-import { Latencies } from "./latencies.ts";
+import { Latencies, type Quantiles } from "./latencies.ts";
 
 /** Most kinds of errors that are kept of a resource. */
 const MOST_ERRORS = 20;
+
+const NO_QUANTILES: Quantiles = { p50: undefined, p95: undefined, p99: undefined };
 
 /** Errors of one code. */
 export interface ErrorCount {
@@ -24,6 +26,12 @@ export class ResourceCalls {
   #errorRate = 0;
   #lastTotal = 0;
   #lastFailed = 0;
+  #recent: Quantiles = NO_QUANTILES;
+
+  /** Of the last 10 to 20 s, read once a second. */
+  get recent(): Quantiles {
+    return this.#recent;
+  }
 
   /** Calls a second, over the last second or so. */
   get rate(): number {
@@ -48,8 +56,9 @@ export class ResourceCalls {
   }
 
   /** Reads the rates anew. */
-  measure(overMs: number): void {
+  measure(overMs: number, now: number): void {
     const { total, failed } = this.latencies;
+    this.#recent = this.latencies.recent(now);
     this.#rate = ((total - this.#lastTotal) * 1_000) / overMs;
     this.#errorRate = ((failed - this.#lastFailed) * 1_000) / overMs;
     this.#lastTotal = total;
@@ -89,7 +98,7 @@ export class Calls {
     const overMs = now - this.#measuredAt;
     if (overMs < 950) return false;
     this.#measuredAt = now;
-    for (const calls of this.#byResource.values()) calls.measure(overMs);
+    for (const calls of this.#byResource.values()) calls.measure(overMs, now);
     return true;
   }
 

@@ -6,14 +6,18 @@ const SLOTS = 30;
 /** Slots that stand for "now": 10 to 20 s. */
 const RECENT = 2;
 
-/** How long calls took and how many there were. */
-export interface LatencyView {
-  readonly count: number;
-  readonly failed: number;
+/** How long calls took. */
+export interface Quantiles {
   /** Durations in ms that half, 95 % and 99 % of the calls stayed below; at most 25 % too high. `undefined` without calls. */
   readonly p50: number | undefined;
   readonly p95: number | undefined;
   readonly p99: number | undefined;
+}
+
+/** How long calls took and how many there were. */
+export interface LatencyView extends Quantiles {
+  readonly count: number;
+  readonly failed: number;
   /** Calls by upper bound of their bucket in ms, empty buckets left out. */
   readonly buckets: readonly (readonly [number, number])[];
 }
@@ -55,13 +59,16 @@ export class Latencies {
   }
 
   /** The last 10 to 20 s. */
-  recent(now: number): LatencyView {
-    return this.#viewOf(now, RECENT);
+  recent(now: number): Quantiles {
+    const { sum, count } = this.#sumOf(now, RECENT);
+    return quantiles(sum, count);
   }
 
   /** The last 5 minutes. */
   whole(now: number): LatencyView {
-    return this.#viewOf(now, SLOTS);
+    const { sum, count, failed } = this.#sumOf(now, SLOTS);
+    const buckets = [...sum].flatMap((n, i) => (n === 0 ? [] : [[upperBoundOf(i), n] as const]));
+    return { count, failed, ...quantiles(sum, count), buckets };
   }
 
   #slotAt(now: number): Slot {
@@ -76,7 +83,7 @@ export class Latencies {
     return slot;
   }
 
-  #viewOf(now: number, slots: number): LatencyView {
+  #sumOf(now: number, slots: number): { readonly sum: Uint32Array; readonly count: number; readonly failed: number } {
     const since = Math.floor(now / SLOT_MS) - slots;
     const sum = new Uint32Array(BUCKETS);
     let count = 0;
@@ -87,10 +94,13 @@ export class Latencies {
       failed += slot.failed;
       for (let i = 0; i < BUCKETS; i++) sum[i] = (sum[i] ?? 0) + (slot.buckets[i] ?? 0);
     }
-    const at = (share: number): number | undefined => quantile(sum, count, share);
-    const buckets = [...sum].flatMap((n, i) => (n === 0 ? [] : [[upperBoundOf(i), n] as const]));
-    return { count, failed, p50: at(0.5), p95: at(0.95), p99: at(0.99), buckets };
+    return { sum, count, failed };
   }
+}
+
+function quantiles(sum: Uint32Array, count: number): Quantiles {
+  const at = (share: number): number | undefined => quantile(sum, count, share);
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
 function quantile(buckets: Uint32Array, count: number, share: number): number | undefined {

@@ -2,10 +2,11 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Clock } from "@steward/core";
 import type { FindSource } from "../source.ts";
-import { nodesOf, own, summaryOf, type DashboardNode, type DashboardView, type Summary } from "../view.ts";
+import { nodesOf, own, summaryOf, type DashboardView, type Summary } from "../view.ts";
 import type { ReplicaView } from "../replicas/peer.ts";
 import { Calls, type ErrorCount } from "./calls.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
+import { Changes, type NodeChange } from "./changes.ts";
 import type { LatencyView } from "./latencies.ts";
 import { ProcessMeter, type ProcessView } from "./process.ts";
 import { Requests } from "./requests.ts";
@@ -13,7 +14,7 @@ import { Requests } from "./requests.ts";
 /** What has changed since the last delta. */
 export interface Delta extends Summary {
   readonly at: number;
-  readonly nodes: readonly DashboardNode[];
+  readonly nodes: readonly NodeChange[];
   /** Names that are there no longer. */
   readonly gone: readonly string[];
   readonly process: ProcessView | undefined;
@@ -44,13 +45,18 @@ export class Recorder {
   readonly #calls: Calls;
   readonly #requests: Requests;
   readonly #process = new ProcessMeter();
-  readonly #sent = new Map<string, string>();
+  readonly #changes = new Changes();
+  readonly #keepsJournal: boolean;
+  #lastSummary = "";
+  #heardSequence = -1;
   #lastProcess: ProcessView | undefined;
   #watches = false;
 
-  constructor(clock: Clock, journalSize: number) {
+  constructor(clock: Clock, journalSize: number, keepsJournal: boolean) {
     this.#clock = clock;
     this.journal = new Journal(clock, journalSize);
+    this.#keepsJournal = keepsJournal;
+    if (keepsJournal) this.journal.open();
     this.#calls = new Calls(clock);
     this.#requests = new Requests(clock);
     this.instance = `${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`;
@@ -65,6 +71,8 @@ export class Recorder {
   watch(): void {
     if (this.#watches) return;
     this.#watches = true;
+    this.#heardSequence = -1;
+    this.journal.open(); // what changes is known by it
     this.#calls.open();
     this.#requests.open();
     this.#process.open();
@@ -74,10 +82,12 @@ export class Recorder {
   unwatch(): void {
     if (!this.#watches) return;
     this.#watches = false;
+    if (!this.#keepsJournal) this.journal.close();
     this.#calls.close();
     this.#requests.close();
     this.#process.close();
-    this.#sent.clear();
+    this.#changes.clear();
+    this.#lastSummary = "";
     this.#lastProcess = undefined;
   }
 
@@ -111,17 +121,23 @@ export class Recorder {
     return { ...own, instance, container, version, phase, status, uptimeMs, nodes };
   }
 
-  /** What has changed since the last one; `undefined` where nothing has. */
+  /**
+   * What has changed since the last one; `undefined` where nothing has. All resources are looked at when something
+   * happened, and once a second for their numbers.
+   */
   delta(): Delta | undefined {
     const isSecond = this.#calls.measure();
+    const { sequence } = this.journal;
+    if (!isSecond && sequence === this.#heardSequence) return undefined;
+    this.#heardSequence = sequence;
     const source = this.find();
-    const nodes = nodesOf(source, this.#calls, this.#clock);
-    const gone = this.#goneOf(nodes);
-    const changed = nodes.filter((node) => this.#isNews(node.name, JSON.stringify(node)));
+    const { changed, gone } = this.#changes.take(nodesOf(source, this.#calls, this.#clock));
     if (isSecond) this.#lastProcess = this.#process.read();
     const summary = summaryOf(source);
     const { uptimeMs: _, ...steady } = summary;
-    const isNews = this.#isNews("", JSON.stringify(steady));
+    const text = JSON.stringify(steady);
+    const isNews = text !== this.#lastSummary;
+    this.#lastSummary = text;
     if (!isSecond && !isNews && changed.length === 0 && gone.length === 0) return undefined;
     return {
       at: this.#clock.wallNow(),
@@ -155,18 +171,5 @@ export class Recorder {
 
   #openRequests(): DashboardView["requests"] {
     return this.#watches ? { open: this.#requests.size, oldest: this.#requests.oldest() } : undefined;
-  }
-
-  #goneOf(nodes: readonly DashboardNode[]): string[] {
-    const names = new Set(nodes.map(({ name }) => name));
-    const gone = [...this.#sent.keys()].filter((name) => name !== "" && !names.has(name));
-    for (const name of gone) this.#sent.delete(name);
-    return gone;
-  }
-
-  #isNews(key: string, text: string): boolean {
-    if (this.#sent.get(key) === text) return false;
-    this.#sent.set(key, text);
-    return true;
   }
 }

@@ -132,7 +132,9 @@ export class Peer {
 
   #note(node: unknown): void {
     if (!isRecord(node)) return;
-    const found = { name: String(node["name"]), status: textOf(node["status"]), phase: String(node["phase"]) };
+    const before = this.#nodes.get(String(node["name"]));
+    const { name, status = before?.status, phase = before?.phase } = node; // of a delta only what has changed
+    const found = { name: String(name), status: textOf(status), phase: String(phase) };
     if (this.#nodes.size < MOST_NODES || this.#nodes.has(found.name)) this.#nodes.set(found.name, found);
   }
 }
