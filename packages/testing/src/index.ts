@@ -21,5 +21,6 @@ export { effort, rounds } from "./effort.ts";
 export { TESTING_CODES, type TestingCode } from "./errors.ts";
 export { assertNoLeaks, type HandleCounts, type HandleTracker, trackHandles } from "./leaks.ts";
 export { Load, type Sample, Watch } from "./load.ts";
+export { compareMembers, documentedMembers, type MemberComparison } from "./members.ts";
 export { Alarm, failure, type Failure, sleep, until } from "./waits.ts";
 export { type FaultProxy, type FaultProxyOptions, type FaultProxyStats, startFaultProxy } from "./proxy/proxy.ts";

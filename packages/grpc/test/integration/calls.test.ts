@@ -20,7 +20,7 @@ import {
 } from "../../src/index.ts";
 import { CHANNELS, isStewardError, runWithContext, systemClock } from "@steward/core";
 import { specOf } from "@steward/core/container";
-import { Alarm, failure, operationsOf, testCertificates, until } from "@steward/testing";
+import { Alarm, compareMembers, failure, operationsOf, testCertificates, until } from "@steward/testing";
 import t from "tap";
 import { testGrpcServer, testGrpcChannel } from "../../src/testing.ts";
 import { nothing, pair } from "../pair.ts";
@@ -437,6 +437,15 @@ t.test("a channel that stops ends streams and calls in flight with a clear statu
   abort.abort();
   await stopping.catch(() => {});
   t.ok(isStewardError((await call).cause, "RESOURCE_UNAVAILABLE"));
+});
+
+t.test("member by member its client is one of grpc-js", async (t) => {
+  await using it = await pair();
+  const raw = new Client(it.server.client.address, credentials.createInsecure());
+  t.teardown(() => raw.close());
+  const { compared, replaced, different } = compareMembers(raw, it.manager.channel);
+  t.ok(compared >= 9, `${compared} members`);
+  t.same([...replaced, ...different], []);
 });
 
 t.test("in a container, a test's handlers take the place of a channel", async (t) => {

@@ -1,13 +1,13 @@
 import type { StewardError } from "@steward/core";
 import { notForUsers, type Rule } from "@steward/core/driver";
-import { Dispatcher, errors } from "undici";
+import { Dispatcher, errors, type Agent } from "undici";
 import { Exchange } from "../exchange/exchange.ts";
 import type { HttpCallOptions, HttpDispatchOptions } from "../exchange/lane.ts";
 import { asRaw } from "../exchange/handlers.ts";
 import { checkDispatch, checkRequest, requestShape, type HttpRequestOptions } from "./call-options.ts";
 import { fetchOver, type HttpFetch } from "./fetch.ts";
 import type { DefaultHeaders } from "../exchange/headers.ts";
-import type { Origin } from "./origin.ts";
+import type { Origin, OriginStats } from "./origin.ts";
 import type { Origins } from "./origins.ts";
 import { targetOf } from "./target.ts";
 
@@ -187,6 +187,22 @@ export class HttpSession extends Dispatcher {
     ); // with our option added
   }
 
+  /** `false`: calls are refused while its manager is not ready, and it is used again after the next start. */
+  get closed(): boolean {
+    return false;
+  }
+
+  /** `false`, as {@link closed}. */
+  get destroyed(): boolean {
+    return false;
+  }
+
+  /** undici's numbers of the connections and calls of each origin. */
+  get stats(): Agent["stats"] {
+    const { origins = {} } = this.#wiring.origins()?.stats() ?? {};
+    return Object.fromEntries(Object.entries(origins).map(([origin, stats]) => [origin, asPoolStats(stats)]));
+  }
+
   /**
    * Refuses: a session is shared, and its manager stops it.
    * @throws {LIFECYCLE_CONFLICT} always.
@@ -209,6 +225,11 @@ export class HttpSession extends Dispatcher {
     else return Promise.reject(error);
     return Promise.resolve();
   }
+}
+
+/** As undici counts them: what waits here has no connection yet, so it is queued, and nothing is pending on one. */
+function asPoolStats({ size, idle, pending, inUse }: OriginStats): Agent["stats"][string] {
+  return { connected: size, free: idle, pending: 0, queued: pending, running: inUse, size: inUse + pending };
 }
 
 /** Paths that `new URL` would leave as they are. */

@@ -1,9 +1,10 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { runWithContext } from "@steward/core";
-import { Alarm, failure, FakeClock, trackHandles } from "@steward/testing";
+import { Alarm, compareMembers, documentedMembers, failure, FakeClock, trackHandles } from "@steward/testing";
 import t from "tap";
 import * as undici from "undici";
 import { HttpSessionManager, type HttpSession } from "../../src/index.ts";
@@ -395,4 +396,20 @@ t.test("a request body travels in every form", async (t) => {
   const { Readable } = await import("node:stream");
   for (const body of ["text", Buffer.from("text"), Readable.from(["te", "xt"])])
     t.equal(await (await http.client.request("/", { method: "POST", body })).body.text(), "text");
+});
+
+t.test("member by member it is an undici.Agent, but for what the README lists", async (t) => {
+  await using server = await serve((_request, response) => response.end("ok"));
+  const raw = new undici.Agent();
+  t.teardown(() => raw.close());
+  await (await raw.request({ origin: server.url, path: "/", method: "GET" })).body.text();
+  await using http = await started();
+  await (await http.client.request(server.url)).body.text();
+  const { compared, replaced, different } = compareMembers(raw, http.client);
+  t.ok(compared > 25, `${compared} members`);
+  t.same(
+    [...replaced, ...different].sort(),
+    documentedMembers(readFileSync("README.md", "utf8"), "Differences to undici.Agent"),
+  );
+  t.same(http.client.stats, raw.stats, "with undici's own numbers");
 });

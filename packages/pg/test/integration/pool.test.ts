@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { container } from "@steward/container";
-import { failure, operationsOf, until } from "@steward/testing";
+import { compareMembers, documentedMembers, failure, operationsOf, until } from "@steward/testing";
 import pg from "pg";
 import Cursor from "pg-cursor";
 import t from "tap";
@@ -29,6 +30,18 @@ t.test("is a pg.Pool: promises, callbacks, parameters, errors of SQL, events, co
   await t.rejects(client.end(), { code: "LIFECYCLE_CONFLICT" });
   const cursor = { submit: () => {} } as unknown as string; // as those of pg-cursor and pg-query-stream have it
   await t.rejects(client.query(cursor), { code: "OPTIONS_INVALID", message: /takes no cursor/ });
+});
+
+t.test("member by member it is a pg.Pool, but for what the README lists", async (t) => {
+  const raw = new pg.Pool({ connectionString: url });
+  t.teardown(() => raw.end());
+  await raw.query("select 1");
+  const { client } = await manage(t, { url });
+  await client.query("select 1");
+  const { replaced, different } = compareMembers(raw, client);
+  const documented = documentedMembers(readFileSync("README.md", "utf8"), "Differences to pg.Pool");
+  t.same([...replaced, ...different].sort(), ["connect", "end", "query"]);
+  for (const name of [...replaced, ...different]) t.ok(documented.includes(name), name);
 });
 
 t.test("events of calls name what a statement does, without what is in it", async (t) => {

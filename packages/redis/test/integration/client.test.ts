@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import t from "tap";
 import { Redis } from "ioredis";
-import { Alarm, failure, operationsOf, until } from "@steward/testing";
+import { Alarm, compareMembers, documentedMembers, failure, operationsOf, until } from "@steward/testing";
 import { redisPubSub, RedisPoolManager, redisRunner, RedisClient } from "../../src/index.ts";
 import { CLUSTER_READS, READS } from "../../src/client/commands.ts";
 import { runWithContext, systemClock } from "@steward/core";
@@ -525,6 +526,20 @@ t.test("commands of one tick keep their order, whatever they carry and whoever s
     expected.filter((_, n) => n % 5 !== 3),
   );
   t.equal(await client.llen("list"), 15);
+});
+
+t.test("member by member it is an ioredis client, but for what the README lists", needsRedis, async (t) => {
+  const server = await launch(t);
+  const raw = new Redis(server.url);
+  t.teardown(() => raw.disconnect());
+  await raw.ping();
+  const { client } = await manage(t, { url: server.url });
+  const { compared, replaced, different } = compareMembers(raw, client);
+  t.ok(compared > 600, `${compared} members`);
+  t.same(
+    [...replaced, ...different].sort(),
+    documentedMembers(readFileSync("README.md", "utf8"), "Differences to ioredis"),
+  );
 });
 
 t.test("autopipelining sends the commands of one tick together", needsRedis, async (t) => {
