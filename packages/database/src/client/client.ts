@@ -23,6 +23,8 @@ export interface SideWork {
   readonly subscribe: Sql["subscribe"];
   /** Options of the connected driver, once there are any. */
   readonly options: () => Sql["options"] | undefined;
+  /** Where the server is, in the driver's words; `undefined` while it is not started. */
+  readonly place: () => object | undefined;
 }
 
 /**
@@ -59,7 +61,7 @@ export class PooledClient implements Source {
     this.builder = client ?? driverClient({ host: "localhost", max: 1, ...(types === undefined ? {} : { types }) });
     // Large objects begin their transaction by the client that they belong to.
     if (client === undefined) Object.assign(this.builder, { begin: this.begin });
-    this.sql = this.#makeSql(side);
+    this.sql = this.#makeSql(side, options.maxConnections);
   }
 
   get trouble(): unknown {
@@ -91,7 +93,7 @@ export class PooledClient implements Source {
     return (query) => submit(this, query, asText);
   }
 
-  #makeSql({ listen, subscribe, options }: SideWork): Sql {
+  #makeSql({ listen, subscribe, options, place }: SideWork, max: number): Sql {
     const { builder, reserve, begin } = this;
     const refused = (verb: string) => (): Promise<never> => Promise.reject(notForUsers(this.name, verb));
     return makeSql(builder, this.#handler(false), {
@@ -102,7 +104,7 @@ export class PooledClient implements Source {
       end: refused("end"),
       close: refused("close"),
       get options() {
-        return options() ?? builder.options;
+        return options() ?? { ...builder.options, ...place(), max };
       },
       get parameters() {
         return driverOptions(builder)["parameters"];

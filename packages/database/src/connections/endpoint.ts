@@ -40,6 +40,12 @@ export class Endpoint {
           : `${user}@${path}/${database}`;
   }
 
+  /** Where it leads, as a client of the driver says it; without the password. */
+  get place(): object {
+    const { host, port, path, user, database, ssl } = this.#options;
+    return { host, port, path, user, database, ssl, connection: this.#options["connection"], pass: null };
+  }
+
   /** How many hosts it may be at; connections take them in turn. */
   get hosts(): number {
     return this.#options.host.length;

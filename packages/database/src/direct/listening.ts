@@ -26,6 +26,11 @@ export class Listening implements SideWork {
 
   readonly options = (): Sql["options"] | undefined => this.#given?.options;
 
+  readonly place = (): object | undefined => {
+    const endpoint = this.#endpoint();
+    return endpoint instanceof StewardError ? undefined : endpoint?.place;
+  };
+
   readonly listen = (async (channel: string, listener: (payload: string) => void, onListen?: () => void) => {
     if (this.#given !== undefined) return this.#given.listen(channel, listener, onListen);
     this.#listener ??= new Listener(this.#options, this.#reached(), this.#gapListeners);

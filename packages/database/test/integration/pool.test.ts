@@ -1,5 +1,14 @@
+import { readFileSync } from "node:fs";
 import { isStewardError, runWithContext, Secret } from "@steward/core";
-import { Alarm, failure, startFaultProxy, trackHandles, until } from "@steward/testing";
+import {
+  Alarm,
+  compareMembers,
+  documentedMembers,
+  failure,
+  startFaultProxy,
+  trackHandles,
+  until,
+} from "@steward/testing";
 import { sql } from "drizzle-orm";
 import { pgTable, serial, text, timestamp, json } from "drizzle-orm/pg-core";
 import postgres from "postgres";
@@ -27,6 +36,21 @@ function open(options: DatabaseInput = {}): Promise<DatabasePoolManager> {
 async function seen(name: string): Promise<readonly postgres.Row[]> {
   return place.observer`select pid, state, query, backend_start from pg_stat_activity where application_name = ${name}`;
 }
+
+t.test("member by member the raw client is one of postgres.js, but for what the README lists", async (t) => {
+  const raw = postgres(place.url, { max: 7 });
+  t.teardown(() => raw.end());
+  await raw`select 1`;
+  await using manager = await open({ maxConnections: 7 });
+  const { $client } = manager.client;
+  await $client`select 1`;
+  const { compared, replaced, different } = compareMembers(raw, $client, Function.prototype);
+  t.ok(compared > 15, `${compared} members`);
+  const documented = documentedMembers(readFileSync("README.md", "utf8"), "Differences to postgres.js");
+  t.same([...replaced, ...different].sort(), documented);
+  const { host, port, user, database, path, max } = raw.options;
+  t.match($client.options, { host, port, user, database, path, max, pass: null }, "it says where it leads");
+});
 
 t.test("gives dates as Date to the raw client and to drizzle alike, over one pool", async (t) => {
   await using manager = await new DatabasePoolManager({ url: place.url, maxConnections: 1, schema: { films } }).start();
