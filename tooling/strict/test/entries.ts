@@ -1193,7 +1193,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [
-      "Alarm FakeClock Load Watch assertNoLeaks brokenPromises detect detectAll failure growthOf leaksIn leakyErrors machineAddress operationsOf rounds sleep trackHandles until",
+      "Alarm FakeClock Load Watch assertNoLeaks brokenPromises compareMembers detect detectAll documentedMembers failure growthOf leaksIn leakyErrors machineAddress operationsOf rounds sleep trackHandles until",
     ],
   },
   "@steward/testing/servers": {
