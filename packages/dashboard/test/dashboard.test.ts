@@ -388,7 +388,7 @@ interface Laid {
   readonly height: number;
   readonly boxes: ReadonlyMap<
     string,
-    { readonly x: number; readonly y: number; readonly width: number; readonly height: number }
+    { readonly x: number; readonly y: number; readonly width: number; readonly height: number; readonly column: number }
   >;
   readonly edges: readonly {
     readonly from: string;
@@ -439,6 +439,13 @@ t.test(
       );
       t.same(crossed, [], "no edge runs behind a box");
       t.ok(edges.every(({ points }) => points.every(([x], i) => i === 0 || x >= (points[i - 1]?.[0] ?? 0))));
+      const columns = (name: string): number => boxes.get(name)?.column ?? Number.NaN;
+      const passed = edges.map(({ from, to }) => columns(to) - columns(from) - 1);
+      t.same(
+        edges.map(({ points }) => points.length),
+        passed.map((n) => 2 + 2 * n),
+        "each column is passed at a place of its own",
+      );
       t.same(new Map([...layout([...nodes].reverse()).boxes].sort()), new Map([...boxes].sort()));
     }
     const hostile = [
