@@ -8,10 +8,11 @@ export const AUTH_CODES = {
   AUTH_PASSWORD_REFUSED: "A new password is too easy to guess; why is in the public message.",
   AUTH_FORBIDDEN: "Somebody who is signed in may not do this, or not to that object.",
   AUTH_SUBJECT_INVALID: "A token was to be issued for what is no id of a user, or for scopes that are none.",
-  AUTH_KEYS_UNAVAILABLE: "The keys that a token is verified with cannot be had now; nothing is known about the token.",
+  AUTH_KEYS_UNAVAILABLE:
+    "The keys that a token is verified with, or that seal the state of a sign-in, cannot be had now; nothing is known about it.",
   AUTH_STORE_UNAVAILABLE: "A store did not answer, so nothing is known about the sign-in; it stays as good as it was.",
   AUTH_PROVIDER_UNAVAILABLE:
-    "The provider with which somebody signs in, or the keys that seal the state of it, did not answer in time; nothing is known about the sign-in.",
+    "The provider with which somebody signs in did not answer in time, or not as one; nothing is known about the sign-in.",
   AUTH_SETUP_INVALID: "Something was asked for that the options do not have, such as refresh tokens without a store.",
 } as const;
 
@@ -72,6 +73,21 @@ export function providerUnavailable(resource: string, host: string, cause: unkno
     publicMessage: "sign-in is not possible now; please try again",
     cause,
   });
+}
+
+/** The error of a sign-in with a provider whose state can be neither sealed nor opened. */
+export function sealingUnavailable(resource: string, cause: unknown): StewardError {
+  return new StewardError(
+    "AUTH_KEYS_UNAVAILABLE",
+    `${resource}: the state of a sign-in can be neither sealed nor opened`,
+    {
+      resource,
+      retryable: true,
+      retryAfterMs: 1_000,
+      publicMessage: "sign-in is not possible now; please try again",
+      cause,
+    },
+  );
 }
 
 /** The error of a program that asks for what its options do not have. */

@@ -14,7 +14,7 @@ export interface RedisEntriesOptions {
 export const redisEntriesShape: Shape<RedisEntriesOptions> = shape<RedisEntriesOptions>(() => ({
   redis: required(withMethods("the port of a Redis resource", "script")),
   prefix: recognised(
-    (value) => typeof value === "string" && PREFIX.test(value),
+    (value) => typeof value === "string" && value.length <= 100 && PREFIX.test(value),
     "1 to 100 characters with a hash tag, such as {auth}:",
   ),
 }));
@@ -64,14 +64,14 @@ for _, other in ipairs(redis.call("ZRANGE", list, 0, -1)) do
 end
 local many = redis.call("ZCARD", list) - tonumber(most)
 if many >= 0 then for _, old in ipairs(redis.call("ZRANGE", list, 0, many)) do drop(old) end end
-local last = now + tonumber(absolute)
-local ends = math.min(last, now + tonumber(idle))
+local last = now + math.floor(absolute)
+local ends = math.min(last, now + math.floor(idle))
 redis.call("HSET", keyOf(id), "subject", subject, "epoch", own, "scopes", scopes, "agent", agent, "began", now,
   "used", now, "ends", ends, "last", last)
 if #ARGV > 10 then redis.call("HSET", keyOf(id), unpack(ARGV, 11)) end
 redis.call("PEXPIREAT", keyOf(id), ends)
 redis.call("ZADD", list, redis.call("INCR", prefix .. "count"), id)
-redis.call("PEXPIRE", list, math.max(redis.call("PTTL", list), tonumber(absolute)))
+redis.call("PEXPIRE", list, math.max(redis.call("PTTL", list), math.floor(absolute)))
 return 1`;
 const FIND = `${BASE}
 return live(ARGV[2]) and shown(ARGV[2]) or false`;

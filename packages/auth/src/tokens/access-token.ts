@@ -24,6 +24,7 @@ export type Claims = JWTPayload & {
   readonly auth_time?: unknown;
 };
 
+const HALF_CHARACTER = /\p{Cs}/u;
 const MAX_TEXT = 255;
 
 /** Who it is for; a sentence where a claim is not what it has to be. */
@@ -50,9 +51,9 @@ export function principalOf(claims: Claims, prefix: string): TokenPrincipal | st
   });
 }
 
-/** Whether it may be the id of a user, a session or a token. */
+/** Whether it may be the id of a user, a session or a token. Half a character is none: stores would take another for it. */
 export function isText(value: unknown): value is string {
-  return typeof value === "string" && value !== "" && value.length <= MAX_TEXT;
+  return typeof value === "string" && value !== "" && value.length <= MAX_TEXT && !HALF_CHARACTER.test(value);
 }
 
 /** Whether it is no one's name or id: Postgres cannot be asked for a NUL, and would seem to be away. */

@@ -76,6 +76,9 @@ t.test("sessions and families in Redis, under several instances", needsRedis, as
     t.ok(found.outcome === "rotated" && found.family.endsInMs < 0, "no later than its absolute end");
     t.equal(await store.find("t5"), undefined);
     await create("t6", 1);
+    await store.create({ ...family, id: "t7", subject: "tom", epoch: undefined, idleMs: 1_000.5, absoluteMs: 2_000.5 });
+    t.match(await store.rotate("t7", { ...use, idleMs: 1_000.5 }), { outcome: "rotated" }, "a part of a ms is none");
+    t.ok(Number(await redis.command("PTTL", "{steward:auth}:family:t7")) > 0);
     const { beganAtMs = 0, endsInMs = 0 } = (await store.find("t6")) ?? {};
     t.ok(Math.abs(beganAtMs - Date.now()) < 600_000 && endsInMs > 50_000 && endsInMs <= 60_000);
     const epoch = await store.epoch("tim");
@@ -103,7 +106,7 @@ t.test("sessions and families in Redis, under several instances", needsRedis, as
         await t.rejects(auth.refresh(`rt_${text}`), INVALID);
       }
     }
-    for (const subject of ["sue", "ada", "max", "wes", "eve", "tim"]) await auth.logoutEverywhere(subject);
+    for (const subject of ["sue", "ada", "max", "wes", "eve", "tim", "tom"]) await auth.logoutEverywhere(subject);
     const left = ((await redis.command("KEYS", "*")) as string[]).filter((name) => !/:(epoch:\w+|count)$/.test(name));
     t.strictSame(left, []);
   });

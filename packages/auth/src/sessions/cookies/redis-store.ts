@@ -4,7 +4,7 @@ import type { CookieSessionStore, StoredCookieSession } from "./store.ts";
 
 const TOUCH = `
 if not live(ARGV[2]) then return 0 end
-local ends = math.min(tonumber(redis.call("HGET", keyOf(ARGV[2]), "last")), now + tonumber(ARGV[3]))
+local ends = math.min(tonumber(redis.call("HGET", keyOf(ARGV[2]), "last")), now + math.floor(ARGV[3]))
 redis.call("HSET", keyOf(ARGV[2]), "used", now, "ends", ends)
 redis.call("PEXPIREAT", keyOf(ARGV[2]), ends)
 return 1`;

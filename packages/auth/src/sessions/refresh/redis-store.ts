@@ -15,7 +15,7 @@ if not live(id) then drop(id) return {"unknown"} end
 local key = keyOf(id)
 local found = redis.call("HMGET", key, "counter", "agent", "used", "replays", "last", "subject")
 if counter == found[1] then
-  local ends = math.min(tonumber(found[5]), now + tonumber(idle))
+  local ends = math.min(tonumber(found[5]), now + math.floor(idle))
   redis.call("HSET", key, "counter", tonumber(counter) + 1, "agent", agent, "used", now, "ends", ends, "replays", 0)
   local all = shown(id)
   redis.call("PEXPIREAT", key, ends)

@@ -66,17 +66,25 @@ export function isSafeUrl(value: unknown): value is string {
   return protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
 }
 
+/** Whether a host name leads to this machine, in whatever way it says so. */
+export function isThisMachine(hostname: string): boolean {
+  return isLoopback(hostname) || /^(0\.0\.0\.0|\[::\]|(.+\.)?localhost\.?)$/.test(hostname);
+}
+
 function isBareUrl(value: unknown): boolean {
   return isSafeUrl(value) && new URL(value).search === "" && new URL(value).hash === "";
 }
 
-const urlRule = recognised(
-  isBareUrl,
-  "a URL with https, without credentials, query and fragment, or http to this machine",
-);
+/** The document of a provider is no issuer: whose it is would not be compared. */
+function isIssuer(value: unknown): boolean {
+  return isBareUrl(value) && !String(value).includes("/.well-known/");
+}
+
+const urlText = "a URL with https, without credentials, query and fragment, or http to this machine";
+const urlRule = recognised(isBareUrl, urlText);
 
 const oidcShape: Shape<OidcOptions> = /* @__PURE__ */ shape<OidcOptions>(() => ({
-  issuer: required(urlRule),
+  issuer: required(recognised(isIssuer, `${urlText}, and without /.well-known/ and what follows`)),
   clientId: required(text()),
   clientSecret: text(),
   redirectUri: required(urlRule),

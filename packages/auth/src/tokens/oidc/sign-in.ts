@@ -1,7 +1,7 @@
 import { isStewardError } from "@steward/core";
 import { assertShape, required, shape, text, withTimeout, type Shape } from "@steward/core/driver";
 import * as client from "openid-client";
-import { providerUnavailable, signInInvalid } from "../../errors.ts";
+import { providerUnavailable, sealingUnavailable, signInInvalid } from "../../errors.ts";
 import { publisherOf } from "../events.ts";
 import { Remembered } from "../remembered.ts";
 import { checkedOidc, type CheckedOidc, type OidcOptions } from "./options.ts";
@@ -27,7 +27,7 @@ export interface OidcReturn {
 /** Somebody whom the provider knows. */
 export interface SignedInElsewhere {
   readonly issuer: string;
-  /** Id of the user at the provider: together with `issuer` it never means somebody else. */
+  /** Id of the user at the provider, 1 to 255 characters of ASCII: together with `issuer` it never means somebody else. */
   readonly subject: string;
   /** The address of mail, where the provider says that it is verified. It is no id, and joins no accounts by itself. */
   readonly verifiedEmail: string | undefined;
@@ -47,12 +47,14 @@ export interface OidcSignIn {
    * Begins a sign-in: code, PKCE, state and nonce.
    * @param to `returnTo`: a path of ours to go on with afterwards; anything else counts as `/`.
    * @throws {AUTH_PROVIDER_UNAVAILABLE} when the provider does not answer in time; servers answer 503.
+   * @throws {AUTH_KEYS_UNAVAILABLE} when nothing can be sealed now; servers answer 503.
    */
   begin(to?: { readonly returnTo?: string | undefined }): Promise<BegunOidc>;
   /**
    * Who has come back.
    * @throws {AUTH_TOKEN_INVALID} when it is refused, with one text for all causes; servers answer 401.
    * @throws {AUTH_PROVIDER_UNAVAILABLE} when the provider does not answer in time; the state stays good.
+   * @throws {AUTH_KEYS_UNAVAILABLE} when the state cannot be opened now.
    */
   finish(back: OidcReturn): Promise<SignedInElsewhere>;
 }
@@ -69,6 +71,11 @@ const returnShape: Shape<OidcReturn> = /* @__PURE__ */ shape<OidcReturn>(() => (
 const RESOURCE = "oidc";
 const MAX_USED = 100_000;
 const MAX_URL = 16_384;
+/** Longest difference between a provider's clock and ours, in seconds. */
+const SKEW_S = 300;
+/** What OpenID Connect Core 1.0, section 2, has as `sub`, without spaces before it. */
+const SUBJECT = /^[\x21-\x7e][\x20-\x7e]{0,254}$/;
+const EMAIL = /^[^\s\p{Cc}\p{Cs}]{1,320}$/u;
 
 /**
  * Sign-in with a provider of OpenID Connect, such as Google, Entra or Keycloak. It is asked only when somebody signs in,
@@ -119,7 +126,7 @@ class Flow {
       code_challenge_method: "S256",
     });
     const kept = { state, nonce, verifier, returnTo: ownPath(returnTo), endsAtMs: clock.wallNow() + stateTtlMs };
-    return { location: location.href, setCookie: await this.#bounded(() => this.#states.write(kept)) };
+    return { location: location.href, setCookie: await this.#sealed(() => this.#states.write(kept)) };
   }
 
   async finish({ url, cookie }: OidcReturn): Promise<SignedInElsewhere> {
@@ -127,7 +134,7 @@ class Flow {
     const states = new URLSearchParams(search).getAll("state");
     const [asked] = states;
     if (asked === undefined || states.length > 1) throw this.#refusal("it has no state");
-    const kept = await this.#bounded(() => this.#states.read(asked, cookie));
+    const kept = await this.#sealed(() => this.#states.read(asked, cookie));
     if (kept === undefined) throw this.#refusal("this browser has not begun it, or too long ago");
     if (this.#used.get(asked) === true) throw this.#refusal("it was used before");
     const keep = this.#used.begin();
@@ -148,18 +155,32 @@ class Flow {
       const config = await this.#provider.config();
       return (await client.authorizationCodeGrant(config, current, checks)).claims();
     });
-    if (claims === undefined || claims.sub === "" || claims.sub.length > 255) throw this.#refusal("it names no one");
-    this.#publish("sign-in", claims.sub);
-    const { iss, sub, email, email_verified: isVerified, auth_time: seconds } = claims;
+    if (claims === undefined || !SUBJECT.test(claims.sub)) throw this.#refusal("it names no one");
+    const { iss, sub, azp, iat, email, email_verified: isVerified, auth_time: seconds } = claims;
+    const { clientId, clock } = this.#options;
+    const latest = clock.wallNow() / 1_000 + SKEW_S;
+    if (azp !== undefined && azp !== clientId) throw this.#refusal("it was given to another client");
+    if (iat > latest) throw this.#refusal("it is from a time that has not come");
+    this.#publish("sign-in", sub);
     return {
       issuer: iss,
       subject: sub,
-      verifiedEmail: typeof email === "string" && isVerified === true ? email : undefined,
-      authenticatedAtMs: typeof seconds === "number" ? seconds * 1_000 : undefined,
+      verifiedEmail: typeof email === "string" && isVerified === true && EMAIL.test(email) ? email : undefined,
+      authenticatedAtMs: typeof seconds === "number" && seconds >= 0 && seconds <= latest ? seconds * 1_000 : undefined,
       claims,
       returnTo,
       setCookie: this.#states.forget(state),
     };
+  }
+
+  /** In time; sealing that fails says nothing of who signs in. */
+  async #sealed<T>(work: () => Promise<T>): Promise<T> {
+    const { clock, timeoutMs } = this.#options;
+    try {
+      return await withTimeout(clock, timeoutMs, work, { abort: new AbortController() });
+    } catch (error) {
+      throw sealingUnavailable(RESOURCE, error);
+    }
   }
 
   /** In time; what is no outage is a refusal. */

@@ -13,6 +13,9 @@ export interface SignInState {
 }
 
 const MAX_COOKIE = 3_500;
+/** Most cookies of sign-ins that one browser has: each is sent with every request, and too many are answered with 431. */
+const MAX_BEGUN = 32;
+const MAX_PATH = 1_000;
 /** What a message is refused with that is not as it was written, or whose key has ended. */
 const REFUSED = [
   "CRYPTO_AUTHENTICATION_FAILED",
@@ -72,10 +75,10 @@ export class SignInStates {
     return `steward oidc state\n${issuer.href}\n${clientId}\n${redirectUri.href}`;
   }
 
-  /** Sign-ins in several tabs do not disturb one another. */
+  /** Sign-ins in several tabs seldom disturb one another. */
   #nameOf(state: string): string {
-    const mark = createHash("sha256").update(state).digest("hex").slice(0, 12);
-    return `${this.#isSecure ? "__Host-" : ""}oidc-${mark}`;
+    const [byte = 0] = createHash("sha256").update(state).digest();
+    return `${this.#isSecure ? "__Host-" : ""}oidc-${byte % MAX_BEGUN}`;
   }
 
   #cookie(state: string, value: string, seconds: number): string {
@@ -95,7 +98,8 @@ function valueIn(header: string, name: string): string | undefined {
 
 /** A path of ours, normalised; `/` for anything else, so that no one is sent elsewhere after a sign-in. */
 export function ownPath(path: string): string {
-  if (!path.startsWith("/") || path.length > 1_000 || !URL.canParse(path, "http://own.invalid")) return "/";
+  if (!path.startsWith("/") || path.length > MAX_PATH || !URL.canParse(path, "http://own.invalid")) return "/";
   const { origin, pathname, search, hash } = new URL(path, "http://own.invalid");
-  return origin !== "http://own.invalid" || pathname.startsWith("//") ? "/" : `${pathname}${search}${hash}`;
+  const whole = `${pathname}${search}${hash}`;
+  return origin !== "http://own.invalid" || pathname.startsWith("//") || whole.length > MAX_PATH ? "/" : whole;
 }
