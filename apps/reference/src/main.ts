@@ -18,13 +18,16 @@ function shutdownWords({ reason, delayMs }: ShutdownInfo): string {
 
 let management: ManagementListener | undefined;
 // From here on its journal is kept, so that it shows the start too.
-const board = dashboard(dashboardOptions(process.env));
+const options = dashboardOptions(process.env);
+const board = dashboard(options);
 
 async function ready(running: RunningContainer): Promise<void> {
   management = await openManagement(running, board);
   if (management !== undefined) {
     say(`Operators of this machine are served at ${management.url}`);
-    say(`The dashboard is at ${board.link(`${management.url}/steward/`)}`);
+    const url = `${management.url}/steward/`;
+    // What operators have chosen stands in no log; what this start has made is known from here alone.
+    say(`The dashboard is at ${options.token === undefined ? board.link(url) : `${url}?t=<CLIPS_ADMIN_TOKEN>`}`);
   }
   say(banner(running));
 }

@@ -136,3 +136,21 @@ t.test("where health is not watched there is no availability", async (t) => {
   t.equal(running.stats()["one"]?.availability, undefined);
   t.notOk([...running.metrics()].some(({ name }) => name === "resource_availability_ratio"));
 });
+
+t.test("a driver whose numbers throw hides none of another", async (t) => {
+  class ClosedManager extends PoolManager {
+    protected override measure(): never {
+      throw new Error("client is closed");
+    }
+  }
+  const closed = defineDriver<{}, { call(fails?: boolean): Promise<void> }>({
+    kind: "closed",
+    schema: v.strictObject({}),
+    create: (_options, context) => new ClosedManager(context),
+    settings: {},
+  });
+  const clock = new FakeClock();
+  const running = await clock.runUntil(container([closed("broken", {}), pool("db", {})], { clock }).start());
+  t.match(running.stats(), { broken: { phase: "ready", statsError: /client is closed/ }, db: { size: 2 } });
+  await clock.runUntil(running.stop());
+});

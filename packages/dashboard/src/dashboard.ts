@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { systemClock } from "@steward/core";
-import { checkShape } from "@steward/core/driver";
+import { checkShape, describeError } from "@steward/core/driver";
 import { Access, type Refusal } from "./access.ts";
+import type { DashboardCode } from "./errors.ts";
 import { pageFile } from "./files.ts";
 import { dashboardShape, type DashboardOptions } from "./options.ts";
 import { Recorder } from "./recorder/recorder.ts";
@@ -26,6 +27,8 @@ export interface Dashboard extends Disposable {
   /** Sends all viewers away and listens to nothing any more. */
   close(): void;
 }
+
+type Answer = (request: IncomingMessage, response: ServerResponse, running: FindSource) => Promise<void>;
 
 const POLICY = [
   "default-src 'none'",
@@ -72,27 +75,39 @@ export function dashboard(options: DashboardOptions = {}): Dashboard {
   const recorder = new Recorder(clock, journalSize, journal);
   const { peers, peerToken = access.token } = options;
   const viewers = new Viewers(recorder, clock, peers && new Peers(peers, peerToken, clock));
-  const route = async (request: IncomingMessage, response: ServerResponse, running: FindSource): Promise<void> => {
-    recorder.find = running;
+  let isClosed = false;
+  const answer = async (request: IncomingMessage, response: ServerResponse, running: FindSource): Promise<void> => {
     const asked = askedOf(request);
+    if (isClosed) return refuse(response, 503, "DASHBOARD_CLOSED", "this dashboard was closed");
     if (request.method !== "GET" && request.method !== "HEAD")
-      return json(response, 405, { error: "only GET and HEAD" }, { allow: "GET, HEAD" });
+      return refuse(response, 405, "DASHBOARD_METHOD_REFUSED", "only GET and HEAD", { allow: "GET, HEAD" });
     const offered = asked.query.get("t");
     const refusal = access.refusal(request);
     if (offered !== null && asked.name === "" && (refusal === undefined || refusal.status === 401))
       return trade(response, access, asked, offered, isEncrypted(request));
-    if (refusal !== undefined) return refuse(response, refusal);
+    if (refusal !== undefined) return refused(response, refusal);
+    recorder.find = running;
     if (asked.name === "events")
       return watch(request, response, viewers, { isPeer: asked.query.has("peer"), most: maxViewers });
     if (asked.name === "view") return json(response, 200, recorder.view());
     if (asked.name === "resource") return detail(response, recorder, asked.query.get("name") ?? "");
     return file(request, response, asked);
   };
+  const route: Answer = async (request, response, running) => {
+    try {
+      await answer(request, response, running);
+    } catch (error) {
+      if (response.headersSent) response.destroy();
+      else refuse(response, 500, "DASHBOARD_FAILED", describeError(error));
+    }
+  };
   const close = (): void => {
+    isClosed = true;
     viewers.close();
     recorder.journal.close();
   };
-  const link = (url: string): string => (access.token === undefined ? url : `${url}?t=${access.token}`);
+  const link = (url: string): string =>
+    access.token === undefined ? url : `${url}?t=${encodeURIComponent(access.token)}`;
   const view = (): DashboardView => recorder.view();
   const made = Object.assign(route, { link, view, close, [Symbol.dispose]: close });
   return Object.defineProperty(made, "viewers", { get: () => viewers.size }) as unknown as Dashboard; // with the number
@@ -121,15 +136,25 @@ function isEncrypted({ headers, socket }: IncomingMessage): boolean {
 function trade(response: ServerResponse, access: Access, asked: Asked, offered: string, encrypted: boolean): void {
   if (access.token !== undefined && !access.isOffered(offered)) {
     const error = "this is not the token of this process: each start makes a new one where none is set";
-    return refuse(response, { status: 401, code: "DASHBOARD_TOKEN_REQUIRED", error });
+    return refused(response, { status: 401, code: "DASHBOARD_TOKEN_REQUIRED", error });
   }
   const headers = { ...SAFE, location: "./", "cache-control": "no-store" };
   const cookie = access.token === undefined ? {} : { "set-cookie": access.cookie(asked.folder, encrypted) };
   response.writeHead(303, { ...headers, ...cookie }).end();
 }
 
-function refuse(response: ServerResponse, { status, code, error }: Refusal): void {
-  json(response, status, { code, error }, status === 401 ? { "www-authenticate": "Bearer" } : {});
+function refused(response: ServerResponse, { status, code, error }: Refusal): void {
+  refuse(response, status, code, error, status === 401 ? { "www-authenticate": "Bearer" } : {});
+}
+
+function refuse(
+  response: ServerResponse,
+  status: number,
+  code: DashboardCode,
+  error: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  json(response, status, { code, error }, headers);
 }
 
 function watch(
@@ -138,21 +163,21 @@ function watch(
   viewers: Viewers,
   { isPeer, most }: { readonly isPeer: boolean; readonly most: number },
 ): void {
-  if (request.method === "HEAD") return json(response, 405, { error: "only GET" }, { allow: "GET" });
+  if (request.method === "HEAD") return refuse(response, 405, "DASHBOARD_METHOD_REFUSED", "only GET", { allow: "GET" });
   if (viewers.hasRoom(isPeer, most)) return viewers.add(request, response, isPeer);
   const error = `${most} viewers watch already; close one, or raise maxViewers`;
-  json(response, 503, { code: "DASHBOARD_FULL", error }, { "retry-after": RETRY_AFTER_S });
+  refuse(response, 503, "DASHBOARD_FULL", error, { "retry-after": RETRY_AFTER_S });
 }
 
 function detail(response: ServerResponse, recorder: Recorder, name: string): void {
   const found = recorder.detail(name);
-  if (found === undefined) json(response, 404, { error: "there is no resource of this name" });
+  if (found === undefined) refuse(response, 404, "DASHBOARD_NOT_FOUND", "there is no resource of this name");
   else json(response, 200, found);
 }
 
 async function file(request: IncomingMessage, response: ServerResponse, { name }: Asked): Promise<void> {
   const found = await pageFile(name === "" ? "index.html" : name);
-  if (found === undefined) return json(response, 404, { error: "not found" });
+  if (found === undefined) return refuse(response, 404, "DASHBOARD_NOT_FOUND", "not found");
   const { type, etag, plain, zipped } = found;
   const headers = { ...SAFE, etag, "cache-control": "no-cache", vary: "accept-encoding" };
   if (request.headers["if-none-match"] === etag) return void response.writeHead(304, headers).end();
@@ -174,11 +199,20 @@ function json(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   const kind = { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" };
-  response.writeHead(status, { ...SAFE, ...kind, ...headers }).end(JSON.stringify(content, plainly));
+  const text = JSON.stringify(content, plainly());
+  response.writeHead(status, { ...SAFE, ...kind, ...headers }).end(text);
 }
 
-/** Stats of drivers may hold what JSON cannot say. */
-function plainly(_key: string, value: unknown): unknown {
-  if (typeof value === "bigint") return Number(value);
-  return typeof value === "function" || typeof value === "symbol" ? undefined : value;
+/** Stats of drivers may hold what JSON cannot say, such as themselves. */
+function plainly(): (this: unknown, key: string, value: unknown) => unknown {
+  const above: unknown[] = [];
+  return function plain(_key, value) {
+    if (typeof value === "bigint") return Number(value);
+    if (typeof value === "function" || typeof value === "symbol") return undefined;
+    if (typeof value !== "object" || value === null) return value;
+    while (above.length > 0 && above.at(-1) !== this) above.pop();
+    if (above.includes(value)) return "[circular]";
+    above.push(value);
+    return value;
+  };
 }

@@ -55,3 +55,18 @@ export interface DashboardSource {
 
 /** Gives what is shown, once it is there. */
 export type FindSource = () => DashboardSource | undefined;
+
+/** What is found, where it is there and is a source: what a program hands over may throw before its container exists. */
+export function found(find: FindSource): DashboardSource | undefined {
+  const source = attempt(find, undefined);
+  return typeof source?.health === "function" ? source : undefined;
+}
+
+/** What somebody else's code gives, or `otherwise` where it throws: one resource that is broken does not hide the others. */
+export function attempt<T>(ask: () => T, otherwise: T): T {
+  try {
+    return ask();
+  } catch {
+    return otherwise;
+  }
+}

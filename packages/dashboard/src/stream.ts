@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Timer } from "@steward/core";
 import type { JournalEntry } from "./recorder/journal.ts";
 import type { Recorder } from "./recorder/recorder.ts";
+import { attempt } from "./source.ts";
 import type { ReplicaView } from "./replicas/peer.ts";
 import type { Peers } from "./replicas/peers.ts";
 
@@ -60,8 +61,11 @@ export class Viewers {
   /** Adds a viewer, which gets a view first; one that comes back gets the lines of the journal that it has missed. */
   add(request: IncomingMessage, response: ServerResponse, isPeer: boolean): void {
     const viewer: Viewer = { isPeer, response, behindSince: undefined };
-    response.on("close", () => this.#left(viewer));
-    response.on("error", () => this.#left(viewer)); // it has gone
+    const left = (): void => this.#left(viewer);
+    response.on("close", left);
+    response.on("error", left); // it has gone
+    request.socket.once("close", left); // an answer that waits for others on its connection says nothing
+    response.once("close", () => request.socket.off("close", left));
     response.writeHead(200, {
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
@@ -116,7 +120,11 @@ export class Viewers {
     // Else two replicas that nothing but each other watches would do so for ever.
     if (this.#people === 0 && hasLingered) this.#peers?.close();
     this.#timer = this.#later();
-    if (this.#all.size === 0) return;
+    // A resource that throws at being read costs its viewers a delta, not everybody the process.
+    if (this.#all.size > 0) attempt(() => this.#say(), undefined);
+  }
+
+  #say(): void {
     const delta = this.#recorder.delta();
     if (delta !== undefined) this.#send(this.#event("delta", delta));
     if (this.#peers !== undefined && this.#ticks++ % REPLICAS_EVERY === 0) this.#sendReplicas(this.#peers);

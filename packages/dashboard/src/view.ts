@@ -3,7 +3,7 @@ import type { Calls, ResourceCalls } from "./recorder/calls.ts";
 import type { JournalEntry } from "./recorder/journal.ts";
 import type { ProcessView } from "./recorder/process.ts";
 import type { OpenRequest } from "./recorder/requests.ts";
-import type { DashboardSource, SourceHealth, SourceNode } from "./source.ts";
+import { attempt, type DashboardSource, type SourceHealth, type SourceNode } from "./source.ts";
 
 /** A need of a resource. */
 export type DashboardNeed = SourceNode["needs"][number];
@@ -80,7 +80,7 @@ export type Summary = Pick<
 
 /** How the container is as a whole; before the start it is idle. */
 export function summaryOf(source: DashboardSource | undefined): Summary {
-  const report = source?.health();
+  const report = attempt(() => source?.health(), undefined);
   return {
     container: source?.name,
     version: report?.version,
@@ -95,9 +95,9 @@ export function summaryOf(source: DashboardSource | undefined): Summary {
 /** All resources, in the order of the graph. */
 export function nodesOf(source: DashboardSource | undefined, calls: Calls, clock: Clock): DashboardNode[] {
   if (source === undefined) return [];
-  const health = new Map(source.health().resources.map((one) => [one.name, one]));
-  const stats = source.stats?.() ?? {};
-  const nodes = source.graph?.().nodes ?? [...health.values()].map(bareNode);
+  const health = new Map(attempt(() => source.health().resources, []).map((one) => [one.name, one]));
+  const stats = attempt(() => source.stats?.(), undefined) ?? {};
+  const nodes = attempt(() => source.graph?.().nodes, undefined) ?? [...health.values()].map(bareNode);
   const now = clock.wallNow();
   return nodes.map((node) => nodeOf(node, health.get(node.name), calls.of(node.name), own(stats, node.name), now));
 }

@@ -1,12 +1,22 @@
-import { get, type IncomingMessage } from "node:http";
+import { createServer, get, type IncomingMessage } from "node:http";
+import { connect, type AddressInfo } from "node:net";
 import { channel } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { container, serveManagement, type RunningContainer } from "@steward/container";
 import { CHANNELS, guarded, resource } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
+import { until } from "@steward/testing";
 import t, { type Test } from "tap";
-import { dashboard, dnsPeers, type Dashboard, type DashboardOptions, type DashboardView } from "../src/index.ts";
+import {
+  dashboard,
+  dnsPeers,
+  type Dashboard,
+  type DashboardOptions,
+  type DashboardSource,
+  type DashboardView,
+} from "../src/index.ts";
+import { EventReader } from "../src/replicas/event-reader.ts";
 import { Viewer } from "./setup.ts";
 
 const TOKEN = "h4nd-m4de-t0ken-0";
@@ -17,6 +27,8 @@ const store = resource("store", {
   start: () => ({ read: async (fails: boolean) => (fails ? Promise.reject(new Error("no")) : 1) }),
 });
 const app = resource("app", { needs: { store }, start: () => ({}) });
+
+const GOOD = { status: "healthy", phase: "ready", version: undefined, uptimeMs: 1, reason: undefined } as const;
 
 interface Served {
   readonly board: Dashboard;
@@ -236,6 +248,92 @@ t.test("the page is served with a strict policy, zipped, and not sent twice", as
     t.equal((await ask(`${url}${name}`, BEARER)).statusCode, 404, name);
 });
 
+t.test("a resource that throws, or says what JSON cannot, hides no other and ends nothing", async (t) => {
+  let isBad = false;
+  const source = (): DashboardSource => ({
+    health: () => (isBad ? fail() : { ...GOOD, resources: [] }),
+    graph: () => (isBad ? fail() : { nodes: [] }),
+    stats: () => (isBad ? fail() : { loop, worse: { toJSON: fail } }),
+  });
+  const fail = (): never => {
+    throw new Error("client is closed");
+  };
+  const loop: Record<string, unknown> = { size: 5n };
+  loop["self"] = loop;
+  const clock = new FakeClock();
+  const board = dashboard({ token: TOKEN, clock, peers: (() => [5n]) as never });
+  t.teardown(() => board.close());
+  let find: () => DashboardSource | undefined = () => fail();
+  const server = createServer((request, response) => void board(request, response, () => find())).listen(
+    0,
+    "127.0.0.1",
+  );
+  await once(server, "listening");
+  t.teardown(() => (server.closeAllConnections(), server.close()));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  t.match(await viewAt(url), { phase: "idle", nodes: [] }, "before there is a container");
+  find = source;
+  t.match(await (await fetch(`${url}resource?name=loop`, { headers: BEARER })).json(), {
+    stats: { size: 5, self: "[circular]" },
+  });
+  const codeAt = async (name: string, method = "GET"): Promise<unknown> =>
+    ((await (await fetch(`${url}${name}`, { headers: BEARER, method })).json()) as { readonly code: unknown }).code; // a refusal
+  t.equal(await codeAt("resource?name=worse"), "DASHBOARD_FAILED");
+  t.equal(await codeAt("resource?name=none"), "DASHBOARD_NOT_FOUND");
+  t.equal(await codeAt("none.js"), "DASHBOARD_NOT_FOUND");
+  t.equal(await codeAt("view", "POST"), "DASHBOARD_METHOD_REFUSED");
+  await using viewer = await Viewer.open(`${url}events`, BEARER);
+  await viewer.next("view");
+  isBad = true;
+  for (let i = 0; i < 8; i++) await clock.advance(250);
+  t.match((await viewer.next("replicas")).data, { reason: /gives no list of addresses/ });
+  t.match(await viewAt(url), { status: "unknown" });
+});
+
+t.test("a closed dashboard stays closed, and viewers that wait on one connection go with it", async (t) => {
+  const { board, url } = await served(t);
+  const { port } = new URL(url);
+  const socket = connect(Number(port), "127.0.0.1");
+  socket.write(
+    `GET /steward/events HTTP/1.1\r\nhost: localhost\r\nauthorization: ${BEARER.authorization}\r\n\r\n`.repeat(5),
+  );
+  await until(() => board.viewers === 5, "all watch");
+  socket.destroy();
+  await until(() => board.viewers === 0, "all have gone");
+  board.close();
+  const again = await fetch(`${url}events`, { headers: BEARER });
+  t.match(await again.json(), { code: "DASHBOARD_CLOSED" });
+  t.equal(again.status, 503);
+  t.equal(board.viewers, 0);
+});
+
+t.test("a reason is as long as a line may be, and a token may hold any character", async (t) => {
+  const { board, url } = await served(t, { token: "a&b#c+d%20 e/f=g?h" });
+  channel(CHANNELS.health).publish({ resource: "x", from: "healthy", to: "unhealthy", reason: "y".repeat(2_000_000) });
+  t.ok(JSON.stringify(board.view().journal).length < 20_000);
+  t.equal((await fetch(board.link(url), { redirect: "manual" })).status, 303);
+});
+
+t.test("what lets one in at a peer is not shown, and a peer without an end holds nobody up", async (t) => {
+  const peers = ["http://user:s3cretpw@127.0.0.1:1/steward/?t=h4nd-m4de-t0ken-0", "nope"];
+  const { url, clock } = await served(t, { peers });
+  await using viewer = await Viewer.open(`${url}events`, BEARER);
+  await clock.advance(250);
+  const { data } = await viewer.next("replicas");
+  t.match(data["replicas"], [{}, { url: "http://127.0.0.1:1/steward/" }, { url: "an address that is none" }]);
+  t.notMatch(JSON.stringify(data), /s3cretpw|h4nd/);
+  const events: string[] = [];
+  const reader = new EventReader((name, text) => void events.push(`${name} ${text.length}`));
+  reader.take(`data: ${"x".repeat(1_000_000)}`);
+  for (let i = 0; i < 20_000; i++) reader.take("y");
+  reader.take("\n");
+  reader.take("\nevent: a\ndata: 1\n\n");
+  t.same(events, ["message 1020000", "a 1"]);
+  let isTaken = true;
+  for (let i = 0; isTaken && i < 100; i++) isTaken = reader.take("z".repeat(100_000));
+  t.notOk(isTaken, "what has no end is given up");
+});
+
 t.test("the 21st viewer is asked to come again", async (t) => {
   const { url } = await served(t);
   const viewers = await Promise.all(Array.from({ length: 20 }, () => Viewer.open(`${url}events`, BEARER)));
@@ -323,7 +421,7 @@ t.test("replicas are shown side by side, and one that is silent is unknown, not 
     nodes: [{ name: "store" }, {}],
   });
   t.match(at(all, nowhere), { state: "unknown", reason: /ECONNREFUSED/, nodes: [] });
-  t.match(at(all, "nonsense"), { state: "unknown", reason: /Invalid URL/ });
+  t.match(at(all, "an address that is none"), { state: "unknown", reason: /Invalid URL/ });
 
   const later = await replicasOnce((found) => !isLive(found, second.url), first.clock);
   t.match(at(later, second.url), { state: "unknown", reason: /^silent for [5-9] s$/, nodes: [] });

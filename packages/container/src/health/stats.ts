@@ -1,4 +1,5 @@
 import type { MetricSample, Phase } from "@steward/core";
+import { describeError } from "@steward/core/driver";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import { phaseOf } from "./own-health.ts";
 
@@ -24,13 +25,22 @@ export interface ResourceStats {
   readonly [name: string]: unknown;
 }
 
+/** What its driver says; one that fails to say it hides no other resource. */
+function ownStats({ manager }: LiveNode): Readonly<Record<string, unknown>> | undefined {
+  try {
+    return manager?.stats();
+  } catch (error) {
+    return { statsError: describeError(error) };
+  }
+}
+
 /** The numbers of one resource, now. */
 export function statsOf(node: LiveNode, now: number, availability: number | undefined): ResourceStats {
   const { state, calls } = node.manager ?? {};
   const ready = state?.phase === "ready" ? state : undefined;
   const { inUse = 0, maxConcurrent } = calls ?? {};
   return Object.freeze({
-    ...node.manager?.stats(),
+    ...ownStats(node),
     phase: phaseOf(node),
     startedInMs: ready?.startedInMs,
     uptimeMs: ready === undefined ? 0 : now - ready.since,

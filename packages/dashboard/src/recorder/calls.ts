@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { CHANNELS, isStewardError, type CallEvent, type Clock } from "@steward/core";
 import { describeError } from "@steward/core/driver";
+import { short } from "./journal.ts";
 import { Latencies, type Quantiles } from "./latencies.ts";
 
 /** Most kinds of errors that are kept of a resource. */
@@ -49,10 +50,10 @@ export class ResourceCalls {
   }
 
   failed(error: unknown, at: number): void {
-    const code = isStewardError(error) ? error.code : error instanceof Error ? error.name : "error";
+    const code = short(isStewardError(error) ? error.code : error instanceof Error ? error.name : "error", 100);
     const known = this.#errors.get(code);
     if (known === undefined && this.#errors.size >= MOST_ERRORS) return;
-    this.#errors.set(code, { code, count: (known?.count ?? 0) + 1, lastAt: at, message: describeError(error) });
+    this.#errors.set(code, { code, count: (known?.count ?? 0) + 1, lastAt: at, message: short(describeError(error)) });
   }
 
   /** Reads the rates anew. */

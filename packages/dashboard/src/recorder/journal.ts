@@ -49,6 +49,14 @@ export interface JournalEntry {
 
 type Fact = Pick<JournalEntry, "resource" | "container" | "from" | "to" | "reason">;
 
+/** Most characters of a reason: every viewer gets all lines. */
+const MOST_REASON = 1_000;
+
+/** Text for a line, without the rest of one that is too long. */
+export function short(text: string, most: number = MOST_REASON): string {
+  return text.length <= most ? text : `${text.slice(0, most)}...`;
+}
+
 const because = (error: unknown): string | undefined => (error === undefined ? undefined : describeError(error));
 
 const FACTS: { readonly [K in JournalKind]: (event: Events[K]) => Fact } = {
@@ -139,6 +147,7 @@ export class Journal {
   }
 
   #add(kind: JournalKind, fact: Fact): void {
+    if (fact.reason !== undefined && fact.reason.length > MOST_REASON) fact = { ...fact, reason: short(fact.reason) };
     const now = this.#clock.wallNow();
     const sequence = ++this.#sequence;
     const last = this.#entries.at(-1);
@@ -148,7 +157,7 @@ export class Journal {
       : { key: sequence, sequence, at: now, lastAt: now, count: 1, kind, ...fact };
     if (repeats) this.#entries.pop();
     this.#entries.push(entry);
-    if (this.#entries.length >= this.#size * 2) this.#entries = this.#entries.slice(-this.#size);
+    if (this.#entries.length > this.#size) this.#entries = this.#entries.slice(-this.#size);
     for (const listener of this.#listeners) listener(entry);
   }
 }

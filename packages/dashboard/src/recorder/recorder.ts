@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Clock } from "@steward/core";
-import type { FindSource } from "../source.ts";
+import { attempt, found, type FindSource } from "../source.ts";
 import { nodesOf, own, summaryOf, type DashboardView, type Summary } from "../view.ts";
 import type { ReplicaView } from "../replicas/peer.ts";
 import { Calls, type ErrorCount } from "./calls.ts";
@@ -93,7 +93,7 @@ export class Recorder {
 
   /** Everything now; of the journal what came after a change, or all of it. */
   view(journal: readonly JournalEntry[] = this.journal.entries()): DashboardView {
-    const source = this.find();
+    const source = found(this.find);
     return {
       schema: 1,
       instance: this.instance,
@@ -109,7 +109,7 @@ export class Recorder {
 
   /** This process as one of several. */
   replica(): ReplicaView {
-    const source = this.find();
+    const source = found(this.find);
     const { container, version, phase, status, uptimeMs } = summaryOf(source);
     const nodes = nodesOf(source, this.#calls, this.#clock).map((node) => ({
       name: node.name,
@@ -130,7 +130,7 @@ export class Recorder {
     const { sequence } = this.journal;
     if (!isSecond && sequence === this.#heardSequence) return undefined;
     this.#heardSequence = sequence;
-    const source = this.find();
+    const source = found(this.find);
     const { changed, gone } = this.#changes.take(nodesOf(source, this.#calls, this.#clock));
     if (isSecond) this.#lastProcess = this.#process.read();
     const summary = summaryOf(source);
@@ -151,11 +151,11 @@ export class Recorder {
 
   /** Everything about a resource; `undefined` where there is none of this name. */
   detail(name: string): ResourceDetail | undefined {
-    const source = this.find();
-    const health = source?.health().resources.find((one) => one.name === name);
-    const stats = own(source?.stats?.() ?? {}, name);
+    const source = found(this.find);
+    const health = attempt(() => source?.health().resources.find((one) => one.name === name), undefined);
+    const stats = own(attempt(() => source?.stats?.(), undefined) ?? {}, name);
     const calls = this.#calls.of(name);
-    const isKnown = source?.graph?.().nodes.some((node) => node.name === name) ?? false;
+    const isKnown = attempt(() => source?.graph?.().nodes.some((node) => node.name === name), undefined) ?? false;
     if (!isKnown && health === undefined && stats === undefined) return undefined;
     return {
       name,

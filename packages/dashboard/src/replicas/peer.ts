@@ -36,6 +36,8 @@ const DEAD_MS = 15_000;
 const AGAIN_MS = 1_000;
 /** Most resources of a peer that are kept. */
 const MOST_NODES = 5_000;
+/** Most characters of what it says of one. */
+const MOST_TEXT = 200;
 
 type Summary = Pick<ReplicaView, "instance" | "container" | "version" | "phase" | "status" | "uptimeMs">;
 
@@ -74,7 +76,7 @@ export class Peer {
 
   /** What it said last, or that it is not known any more. */
   view(): ReplicaView {
-    const { url } = this;
+    const url = shownUrl(this.url);
     const silentMs = this.#clock.now() - this.#heardAt;
     if (this.#summary !== undefined && this.#request !== undefined && silentMs < SILENT_MS)
       return { url, state: "live", reason: undefined, ...this.#summary, nodes: [...this.#nodes.values()] };
@@ -126,17 +128,24 @@ export class Peer {
     if (name === "view") this.#nodes.clear();
     if (name !== "view" && name !== "delta") return;
     this.#summary = { ...summaryOf(data), instance: textOf(data["instance"]) ?? this.#summary?.instance };
-    for (const gone of listOf(data["gone"])) this.#nodes.delete(String(gone));
+    for (const gone of listOf(data["gone"])) this.#nodes.delete(textOf(gone) ?? "");
     for (const node of listOf(data["nodes"])) this.#note(node);
   }
 
   #note(node: unknown): void {
     if (!isRecord(node)) return;
-    const before = this.#nodes.get(String(node["name"]));
+    const before = this.#nodes.get(textOf(node["name"]) ?? "");
     const { name, status = before?.status, phase = before?.phase } = node; // of a delta only what has changed
-    const found = { name: String(name), status: textOf(status), phase: String(phase) };
+    const found = { name: textOf(name) ?? "", status: textOf(status), phase: textOf(phase) ?? "unknown" };
     if (this.#nodes.size < MOST_NODES || this.#nodes.has(found.name)) this.#nodes.set(found.name, found);
   }
+}
+
+/** An address without what lets one in: a name and password, a token in its query. */
+function shownUrl(url: string): string {
+  if (!URL.canParse(url)) return "an address that is none";
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
 }
 
 /** Whether the text was read; what a peer sends may be anything. */
@@ -171,7 +180,7 @@ function summaryOf(data: Readonly<Record<string, unknown>>): Omit<Summary, "inst
 }
 
 function textOf(value: unknown): string | undefined {
-  return typeof value === "string" ? value : undefined;
+  return typeof value === "string" ? value.slice(0, MOST_TEXT) : undefined;
 }
 
 function listOf(value: unknown): readonly unknown[] {

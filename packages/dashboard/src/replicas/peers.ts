@@ -15,6 +15,8 @@ export class Peers {
   readonly #peers = new Map<string, Peer>();
   #timer: Timer | undefined;
   #isOpen = false;
+  /** Ends what was asked before the last close. */
+  #asking = 0;
   /** Why it is not known who the peers are. */
   reason: string | undefined;
 
@@ -27,11 +29,12 @@ export class Peers {
   open(): void {
     if (this.#isOpen) return;
     this.#isOpen = true;
-    void this.#ask();
+    void this.#ask(this.#asking);
   }
 
   close(): void {
     this.#isOpen = false;
+    this.#asking += 1;
     this.#timer?.cancel();
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
@@ -43,15 +46,19 @@ export class Peers {
     return [...this.#peers.values()].map((peer) => peer.view()).filter((view) => view.instance !== instance);
   }
 
-  async #ask(): Promise<void> {
+  async #ask(asking: number): Promise<void> {
     try {
       const urls = typeof this.#source === "function" ? await this.#source() : this.#source;
-      if (this.#isOpen) this.#follow(urls.slice(0, MOST_PEERS));
+      if (asking !== this.#asking) return;
+      if (!Array.isArray(urls) || !urls.every((url) => typeof url === "string"))
+        throw new TypeError("peers gives no list of addresses");
+      this.#follow(urls.slice(0, MOST_PEERS));
       this.reason = undefined;
     } catch (error) {
+      if (asking !== this.#asking) return;
       this.reason = describeError(error); // those that are known stay
     }
-    if (this.#isOpen) this.#timer = this.#clock.setTimeout(() => void this.#ask(), ASK_MS, { unref: true });
+    this.#timer = this.#clock.setTimeout(() => void this.#ask(asking), ASK_MS, { unref: true });
   }
 
   #follow(urls: readonly string[]): void {
