@@ -20,6 +20,11 @@ export const CORE_CODES = {
   CALL_ABORTED: "A call was given up because its caller aborted it.",
   OUTCOME_UNKNOWN:
     "The connection broke under a call that was sent and not answered: it may or may not have taken effect.",
+  BATCH_RESULTS_INVALID: "What runs a batch gave another number of results than it was given items.",
+  WORKER_START_FAILED: "A worker could not be started: its module failed, or it ended before it was ready.",
+  WORKER_ENDED: "A worker ended with calls in it.",
+  WORKER_MESSAGE_REFUSED:
+    "An argument or a result of a worker cannot be sent: a function, or memory that cannot go to another process.",
 } as const;
 
 /** A code that `@steward/core` itself raises. */

@@ -9,10 +9,12 @@ import * as framework from "@steward/container/framework";
 import * as config from "@steward/config";
 import * as configTesting from "@steward/config/testing";
 import * as core from "@steward/core";
+import * as coreBatch from "@steward/core/batch";
 import * as coreChecks from "@steward/core/checks";
 import * as coreContainer from "@steward/core/container";
 import * as coreDriver from "@steward/core/driver";
 import * as coreTesting from "@steward/core/testing";
+import * as coreWorker from "@steward/core/worker";
 import * as crypto from "@steward/crypto";
 import * as pki from "@steward/crypto/pki";
 import * as cryptoTesting from "@steward/crypto/testing";
@@ -347,6 +349,27 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       EventLoopManager: manager(coreChecks.EventLoopManager, {}, LOOP),
     },
     none: [],
+  },
+  "@steward/core/batch": {
+    module: coreBatch,
+    takes: {
+      batch: { call: (options) => coreBatch.batch((items: readonly number[]) => items, options), wrong: [{ max: 0 }] },
+      "batch.call": {
+        call: (options) => coreBatch.batch((items: readonly number[]) => items)(1, options),
+        wrong: [{ timeoutMs: -1 }],
+      },
+    },
+    none: [],
+  },
+  "@steward/core/worker": {
+    module: coreWorker,
+    takes: {
+      startWorker: {
+        call: (options) => coreWorker.startWorker(new URL("file:///missing.js"), options),
+        wrong: [{ isolation: "fork" }],
+      },
+    },
+    none: ["serveWorker"],
   },
   "@steward/core/testing": { module: coreTesting, takes: {}, none: ["FakeClock"] },
   "@steward/container": {
