@@ -7,6 +7,9 @@ export const redisBinary = () => firstOf(["redis-server", "valkey-server"]);
 /** Path of the browser on PATH, if there is one. Test results depend on it. */
 export const browserBinary = () => firstOf(["chromium", "chromium-browser", "google-chrome"]);
 
+/** Path of the program on PATH that tests rules of Prometheus, if there is one. Test results depend on it. */
+export const promtoolBinary = () => firstOf(["promtool"]);
+
 function firstOf(names) {
   for (const name of names) {
     for (const folder of (process.env.PATH ?? "").split(delimiter)) {

@@ -265,6 +265,13 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
       attributes: { ...attributes, state: "used" },
       value: size - idle,
     };
+    yield {
+      name: "steward.database.overdue_leases",
+      kind: "gauge",
+      unit: "{lease}",
+      attributes,
+      value: this.#pooled.overdueLeases + (this.#reading?.overdueLeases ?? 0),
+    };
     yield { name: "db.client.connection.max", kind: "gauge", unit, attributes, value: this.#options.maxConnections };
     yield {
       name: "db.client.connection.pending_requests",

@@ -86,13 +86,12 @@ export class LoggerManager extends Manager<Logger> {
 
   protected override series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
     const { lines, lost } = this.#writer.counts;
-    return Object.entries({ lines, lost, collapsed: this.#log.collapsed }).map(([name, value]) => ({
-      name: `steward.log.${name}`,
-      kind: "counter",
-      unit: "{line}",
-      attributes,
-      value,
-    }));
+    const of = { unit: "{line}", attributes } as const;
+    return [
+      { name: "steward.log.lines", kind: "counter", ...of, value: lines },
+      { name: "steward.log.lost", kind: "counter", ...of, value: lost },
+      { name: "steward.log.collapsed", kind: "counter", ...of, value: this.#log.collapsed },
+    ];
   }
 
   protected override onStart(): void {

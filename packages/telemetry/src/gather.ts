@@ -1,6 +1,6 @@
 import { StewardError, type HistogramValue, type MetricSample, type MetricsSource } from "@steward/core";
 import { assertShape, describeError } from "@steward/core/driver";
-import { METRICS } from "./metrics.ts";
+import { METRICS } from "./metrics/metrics.ts";
 import { readShape, type ReadOptions } from "./options.ts";
 import { TimeSlice } from "./time-slice.ts";
 

@@ -68,19 +68,20 @@ function textOf(object: ts.ObjectLiteralExpression, property: string, file: Sour
     : undefined;
 }
 
-/** The entries of `METRICS`: name and kind. */
+/** The entries of the tables that make `METRICS`: name and kind. */
 function tableOf({ sources }: Package): Map<string, string> {
-  const file = sources.find((s) => s.path.endsWith("/src/metrics.ts"));
   const table = new Map<string, string>();
-  const walk = (node: ts.Node): void => {
-    if (file !== undefined && ts.isPropertyAssignment(node) && ts.isObjectLiteralExpression(node.initializer)) {
-      const kind = textOf(node.initializer, "kind", file);
-      const name = ts.isStringLiteralLike(node.name) ? node.name.text : node.name.getText(file.tree);
-      if (kind !== undefined) table.set(name, kind);
-    }
-    ts.forEachChild(node, walk);
-  };
-  if (file !== undefined) walk(file.tree);
+  for (const file of sources.filter((s) => s.path.includes("/src/metrics/"))) {
+    const walk = (node: ts.Node): void => {
+      if (ts.isPropertyAssignment(node) && ts.isObjectLiteralExpression(node.initializer)) {
+        const kind = textOf(node.initializer, "kind", file);
+        const name = ts.isStringLiteralLike(node.name) ? node.name.text : node.name.getText(file.tree);
+        if (kind !== undefined) table.set(name, kind);
+      }
+      ts.forEachChild(node, walk);
+    };
+    walk(file.tree);
+  }
   return table;
 }
 

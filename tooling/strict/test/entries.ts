@@ -42,6 +42,7 @@ import * as redis from "@steward/redis";
 import * as redisTesting from "@steward/redis/testing";
 import * as telemetry from "@steward/telemetry";
 import * as openTelemetry from "@steward/telemetry/opentelemetry";
+import * as alertRules from "@steward/telemetry/rules";
 import * as testing from "@steward/testing";
 import * as serverSuite from "@steward/testing/server";
 import * as server from "@steward/server";
@@ -109,6 +110,7 @@ const APP_SETTINGS: readonly Wrong[] = [
   { log: () => {} },
   { requestId: true },
 ];
+const WRONG_RULES: readonly Wrong[] = [{ selector: 5 }, { objective: 1 }, { slowStartMs: "5s" }];
 const CONTEXT: readonly Wrong[] = [{ stopTimeoutMs: Number.NaN }, { startTimeoutMs: "5s" }, { clock: {} }];
 const SETTINGS: readonly Wrong[] = [
   { criticality: "bogus" },
@@ -1198,6 +1200,15 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       metricProducer: { call: (options) => openTelemetry.metricProducer([], options), wrong: [{ onProblem: 1 }] },
     },
     none: ["parseTraceparent traceparentOf"],
+  },
+  "@steward/telemetry/rules": {
+    module: alertRules,
+    takes: {
+      prometheusRules: { call: (options) => alertRules.prometheusRules(options), wrong: WRONG_RULES },
+      rulesText: { call: (options) => alertRules.rulesText(options), wrong: WRONG_RULES },
+      wrappedRulesText: { call: (options) => alertRules.wrappedRulesText(options), wrong: WRONG_RULES },
+    },
+    none: ["dashboards metricsTable"],
   },
   "@steward/testing": {
     module: testing,

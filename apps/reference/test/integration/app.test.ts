@@ -5,6 +5,7 @@ import { postgresForTests, redisForTests, startPostgres } from "@steward/testing
 import type { VideoPage } from "../../src/videos/videos.ts";
 import type { Video } from "../../src/videos/table.ts";
 import { eventually, LocalClips } from "./clips.ts";
+import { compareWith } from "./expressions.ts";
 
 const VIDEO = { title: "Sunrise", sourceUrl: "https://example.com/sunrise.mp4", durationMs: 90_000 };
 const database = await postgresForTests();
@@ -106,6 +107,10 @@ t.test(
     const metrics = (await app.server.app.inject("/metrics")).body;
     t.match(metrics, /^steward_cache_lookups_total\{.*"videoCache".*\} \d+$/m);
     t.match(metrics, /^steward_rate_limit_decisions_total\{.*"upload".*\} [1-9]\d*$/m);
+    const { unknown, missing, seen } = compareWith(metrics);
+    t.strictSame(unknown, [], "the table of metrics has every series of Clips, with its labels");
+    t.strictSame(missing, [], "Clips has every series and label that alert rules and dashboards ask for");
+    t.ok(seen > 40, `${seen} expressions were read`);
     if (redis.server === undefined) return; // a Redis of somebody else is not ours to kill
     await redis.server.kill();
     t.equal((await app.server.app.inject(url)).statusCode, 200);

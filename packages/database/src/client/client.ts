@@ -57,7 +57,7 @@ export class PooledClient implements Source {
       breaker: breaker === false ? undefined : breaker,
       judge,
     });
-    this.#leases = { clock, timeoutMs, transactionTimeoutMs, leakThresholdMs };
+    this.#leases = { clock, timeoutMs, transactionTimeoutMs, leakThresholdMs, overdue: { count: 0 } };
     this.builder = client ?? driverClient({ host: "localhost", max: 1, ...(types === undefined ? {} : { types }) });
     // Large objects begin their transaction by the client that they belong to.
     if (client === undefined) Object.assign(this.builder, { begin: this.begin });
@@ -66,6 +66,11 @@ export class PooledClient implements Source {
 
   get trouble(): unknown {
     return this.supply?.trouble;
+  }
+
+  /** Reservations and transactions that are held for longer than `leakThresholdMs` now. */
+  get overdueLeases(): number {
+    return this.#leases.overdue.count;
   }
 
   take(taker: Taker): void {

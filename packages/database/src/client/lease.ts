@@ -10,6 +10,13 @@ export interface LeaseOptions {
   readonly timeoutMs: number;
   readonly transactionTimeoutMs: number;
   readonly leakThresholdMs: number;
+  /** Leases that are held for longer than `leakThresholdMs` now. */
+  readonly overdue: OverdueLeases;
+}
+
+/** How many leases are held for too long now. */
+export interface OverdueLeases {
+  count: number;
 }
 
 /** Statements of one lease that may wait for one another. */
@@ -26,10 +33,13 @@ export class Lease implements Source {
   readonly #connection: Line;
   readonly #end: () => void;
   readonly #leakTimer: Timer | undefined;
+  readonly #overdue: OverdueLeases;
+  #isOverdue = false;
   #ended: StewardError | undefined;
 
   constructor(source: Source, connection: Line, options: LeaseOptions, stack: string, end: () => void) {
     const { clock, timeoutMs, leakThresholdMs } = options;
+    this.#overdue = options.overdue;
     this.name = source.name;
     this.#connection = connection;
     this.#end = end;
@@ -45,7 +55,11 @@ export class Lease implements Source {
       refusal: () => this.#refusal(),
     });
     if (leakThresholdMs === 0) return;
-    const report = (): void => publishLeak({ resource: this.name, heldMs: leakThresholdMs, stack });
+    const report = (): void => {
+      this.#isOverdue = true;
+      this.#overdue.count++;
+      publishLeak({ resource: this.name, heldMs: leakThresholdMs, stack });
+    };
     this.#leakTimer = clock.setTimeout(report, leakThresholdMs, { unref: true });
   }
 
@@ -77,11 +91,17 @@ export class Lease implements Source {
     });
   }
 
+  #forgetLeak(): void {
+    this.#leakTimer?.cancel();
+    if (this.#isOverdue) this.#overdue.count--;
+    this.#isOverdue = false;
+  }
+
   /** Gives the connection back once the last statement has ended. Any further one is refused. */
   async close(): Promise<void> {
     if (this.#ended !== undefined) return;
     this.#ended = this.#error("it was released");
-    this.#leakTimer?.cancel();
+    this.#forgetLeak();
     await this.guard.idle();
     await this.#connection.settled;
     this.#connection.leased = false;
@@ -93,7 +113,7 @@ export class Lease implements Source {
     if (this.#ended !== undefined) return;
     const why = reason instanceof Error ? reason.message : String(reason);
     this.#ended = this.#error(why, reason);
-    this.#leakTimer?.cancel();
+    this.#forgetLeak();
     this.guard.rejectPending(this.#ended);
     this.#connection.destroy(this.#ended);
     this.#end();

@@ -328,7 +328,11 @@ t.test("reports a reservation that is held for long, with the place that made it
   const held = await forgetful();
   await until(() => events.length > 0, "a report");
   t.match(events[0], { resource: "films", heldMs: 50, stack: /pool\.test/ });
+  const overdue = (): unknown =>
+    [...manager.metrics()].find(({ name }) => name === "steward.database.overdue_leases")?.value;
+  t.equal(overdue(), 1);
   held.release();
+  await until(() => overdue() === 0, "the end of the lease");
 });
 
 t.test("ends a reservation that takes too long, and tells its holder", async (t) => {

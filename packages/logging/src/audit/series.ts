@@ -5,17 +5,11 @@ export function auditSeries(
   attributes: Readonly<Record<string, string>>,
   counts: Readonly<Record<"recorded" | "failed" | "pending" | "lost", number>>,
 ): readonly MetricSample[] {
-  const series = (kind: "counter" | "gauge", name: string, value: number): MetricSample => ({
-    name: `steward.audit.${name}`,
-    kind,
-    unit: "{event}",
-    attributes,
-    value,
-  });
+  const of = { unit: "{event}", attributes } as const;
   return [
-    series("counter", "recorded", counts.recorded),
-    series("counter", "failed", counts.failed),
-    series("counter", "lost", counts.lost),
-    series("gauge", "pending", counts.pending),
+    { name: "steward.audit.recorded", kind: "counter", ...of, value: counts.recorded },
+    { name: "steward.audit.failed", kind: "counter", ...of, value: counts.failed },
+    { name: "steward.audit.lost", kind: "counter", ...of, value: counts.lost },
+    { name: "steward.audit.pending", kind: "gauge", ...of, value: counts.pending },
   ];
 }

@@ -71,13 +71,14 @@ export class ErrorReporterManager extends Manager<ErrorReporter> {
   }
 
   protected override series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
-    return Object.entries(this.#counts()).map(([name, value]) => ({
-      name: `steward.errors.${name}`,
-      kind: "counter",
-      unit: "{error}",
-      attributes,
-      value,
-    }));
+    const { reported, collapsed, lost, failed } = this.#counts();
+    const of = { unit: "{error}", attributes } as const;
+    return [
+      { name: "steward.errors.reported", kind: "counter", ...of, value: reported },
+      { name: "steward.errors.collapsed", kind: "counter", ...of, value: collapsed },
+      { name: "steward.errors.lost", kind: "counter", ...of, value: lost },
+      { name: "steward.errors.failed", kind: "counter", ...of, value: failed },
+    ];
   }
 
   protected override onStart(): void {

@@ -249,22 +249,18 @@ export class Serving {
 
   /** The same numbers as series. */
   *metrics(): Iterable<MetricSample> {
-    const series = (
-      name: string,
-      kind: "counter" | "gauge",
-      unit: string,
-      value: number,
-      attributes: MetricSample["attributes"] = {},
-    ): MetricSample => ({ name, kind, unit, value, attributes });
-    yield series("steward.requests.open", "gauge", "{request}", this.#open);
-    yield series("steward.background.pending", "gauge", "{task}", this.#tasks.size);
+    const attributes = {};
+    const task = { unit: "{task}", attributes } as const;
+    yield { name: "steward.requests.open", kind: "gauge", unit: "{request}", attributes, value: this.#open };
+    yield { name: "steward.background.pending", kind: "gauge", ...task, value: this.#tasks.size };
     for (const [outcome, value] of [
       ["done", this.#done],
       ["failed", this.#failed],
       ["lost", this.#lost],
     ] as const)
-      yield series("steward.background.tasks", "counter", "{task}", value, { outcome });
-    yield series("steward.connections.refused", "counter", "{connection}", this.#refused);
+      yield { name: "steward.background.tasks", kind: "counter", ...task, attributes: { outcome }, value };
+    const unit = "{connection}";
+    yield { name: "steward.connections.refused", kind: "counter", unit, attributes, value: this.#refused };
   }
 
   /** Numbers of what goes on. */
