@@ -41,6 +41,7 @@ import * as rateLimitTesting from "@steward/rate-limit/testing";
 import * as redis from "@steward/redis";
 import * as redisTesting from "@steward/redis/testing";
 import * as telemetry from "@steward/telemetry";
+import * as alertWatch from "@steward/telemetry/alerts";
 import * as openTelemetry from "@steward/telemetry/opentelemetry";
 import * as alertRules from "@steward/telemetry/rules";
 import * as testing from "@steward/testing";
@@ -1200,6 +1201,21 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       metricProducer: { call: (options) => openTelemetry.metricProducer([], options), wrong: [{ onProblem: 1 }] },
     },
     none: ["parseTraceparent traceparentOf"],
+  },
+  "@steward/telemetry/alerts": {
+    module: alertWatch,
+    takes: {
+      alerts: {
+        call: (options) =>
+          running((up) => alertWatch.alerts(up, { rules: [], send: async () => {}, ...(options as object) }).stop()),
+        wrong: [{ rules: 5 }, { send: "x" }, { checkMs: 0 }, { maxPerHour: 0 }, { clock: {} }, { onProblem: 1 }],
+      },
+      webhook: {
+        call: (options) => alertWatch.webhook({ request: nothing } as never, "https://example.com", options),
+        wrong: [{ headers: { a: 1 } }, { body: "x" }],
+      },
+    },
+    none: ["metric unhealthy"],
   },
   "@steward/telemetry/rules": {
     module: alertRules,

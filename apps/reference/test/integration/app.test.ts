@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { Agent, createServer, request as httpRequest, type RequestListener, type Server } from "node:http";
 import t from "tap";
+import { webhook } from "@steward/telemetry/alerts";
 import { postgresForTests, redisForTests, startPostgres } from "@steward/testing/servers";
+import { http } from "../../src/resources.ts";
 import type { VideoPage } from "../../src/videos/videos.ts";
 import type { Video } from "../../src/videos/table.ts";
 import { eventually, LocalClips } from "./clips.ts";
@@ -169,6 +171,10 @@ t.test("data comes from origins on the allow list, and from no other", async (t)
     else response.writeHead(418, { "content-type": "text/plain" }).end("short and stout");
   });
   await using app = await LocalClips.start({ DATABASE_URL: database.url, ALLOWED_ORIGINS: upstream.origin });
+  const send = webhook(app.running.get(http), `${upstream.origin}/alerts`);
+  const alert = { rule: "down", status: "firing", text: "db is down" } as const;
+  const message = { ...alert, container: "clips", since: "", at: "", value: undefined, suppressed: 0 };
+  await t.rejects(send(message, { signal: AbortSignal.timeout(5_000) }), { code: "TELEMETRY_WEBHOOK_REFUSED" });
   const data = (url: string) => app.server.app.inject({ url: "/api/data", query: { url } });
   const found = await data(`${upstream.origin}/tea?for=2`);
   t.equal(found.statusCode, 200);
