@@ -1,8 +1,7 @@
-import { runMain, type ManagementListener, type RunningContainer, type ShutdownInfo } from "@steward/container";
-import { dashboard } from "@steward/dashboard";
+import { runMain, type RunningContainer, type ShutdownInfo } from "@steward/container";
 import { banner } from "./banner.ts";
 import { clips } from "./clips.ts";
-import { dashboardOptions, openManagement } from "./management.ts";
+import { Management } from "./management.ts";
 import { environment } from "./settings.ts";
 
 // The reader of our output has gone (`npm start | head`); that is no reason to end in disorder.
@@ -16,31 +15,17 @@ function shutdownWords({ reason, delayMs }: ShutdownInfo): string {
   return `Clips stops (${reason})${delayMs > 0 ? `, taking requests for another ${delayMs} ms` : ""} ...`;
 }
 
-let management: ManagementListener | undefined;
-// From here on its journal is kept, so that it shows the start too.
-const options = dashboardOptions(process.env);
-const board = dashboard(options);
+const management = new Management(process.env, say);
 
-async function ready(running: RunningContainer): Promise<void> {
-  management = await openManagement(running, board);
-  if (management !== undefined) {
-    say(`Operators of this machine are served at ${management.url}`);
-    const url = `${management.url}/steward/`;
-    // What operators have chosen stands in no log; what this start has made is known from here alone.
-    say(`The dashboard is at ${options.token === undefined ? board.link(url) : `${url}?t=<CLIPS_ADMIN_TOKEN>`}`);
-  }
+function ready(running: RunningContainer): void {
+  management.started(running);
   say(banner(running));
-}
-
-async function stopped(durationMs: number): Promise<void> {
-  board.close();
-  await management?.stop();
-  say(`Clips has stopped everything in ${Math.round(durationMs)} ms.`);
 }
 
 await runMain(clips, {
   inputs: [environment.is(process.env)],
+  management: management.options,
   onReady: ready,
   onShutdown: (info) => say(shutdownWords(info)),
-  onStopped: stopped,
+  onStopped: (durationMs) => say(`Clips has stopped everything in ${Math.round(durationMs)} ms.`),
 });

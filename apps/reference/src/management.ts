@@ -1,28 +1,52 @@
-import { serveManagement, type ManagementListener, type RunningContainer } from "@steward/container";
-import type { Dashboard, DashboardOptions } from "@steward/dashboard";
+import type { ManagementOptions, RunningContainer } from "@steward/container";
+import { dashboard, type Dashboard } from "@steward/dashboard";
 import { levelRoute } from "@steward/logging";
 import { log } from "./log.ts";
-import { settings } from "./settings.ts";
 
-/** The dashboard asks for the token of operators, where there is one long enough; else for one that each start makes. */
-export function dashboardOptions(env: Readonly<Record<string, string | undefined>>): DashboardOptions {
-  const token = env["CLIPS_ADMIN_TOKEN"];
-  return token !== undefined && token.length >= 16 ? { token } : {};
-}
+type Variables = Readonly<Record<string, string | undefined>>;
+
+const LEAST_TOKEN = 16;
 
 /**
  * A listener for operators on this machine alone, where `MANAGEMENT_PORT` asks for one: health with all details, the
- * dashboard at `/steward/`, and with `CLIPS_ADMIN_TOKEN` the level of the log. It answers until everything has stopped.
+ * dashboard at `/steward/`, and with `CLIPS_ADMIN_TOKEN` the level of the log. It answers from before the start, so that
+ * a start that waits or fails can be seen, until everything has stopped. What the settings refuse opens nothing here.
  */
-export async function openManagement(
-  running: RunningContainer,
-  board: Dashboard,
-): Promise<ManagementListener | undefined> {
-  const { managementPort, adminToken } = running.get(settings);
-  if (managementPort === undefined) return undefined;
-  const routes = {
-    "/steward/": board,
-    ...(adminToken === undefined ? {} : { "/log-level": levelRoute(running.get(log), { token: adminToken.reveal() }) }),
-  };
-  return serveManagement(running, { port: managementPort, routes });
+export class Management {
+  readonly options: ManagementOptions | false;
+  readonly #board: Dashboard;
+  #running: RunningContainer | undefined;
+
+  /** @param say Writes a line for who has started Clips. */
+  constructor(env: Variables, say: (text: string) => void) {
+    const given = env["CLIPS_ADMIN_TOKEN"];
+    const token = given !== undefined && given.length >= LEAST_TOKEN ? given : undefined;
+    // From here on its journal is kept, so that it shows the start too. Without a token, each start makes one.
+    this.#board = dashboard(token === undefined ? {} : { token });
+    const port = portOf(env["MANAGEMENT_PORT"]);
+    this.options = port === undefined ? false : { port, routes: this.#routes(token), onListening: announced };
+    const board = this.#board;
+    function announced(listening: string): void {
+      const url = `${listening}/steward/`;
+      say(`Operators of this machine are served at ${listening}`);
+      // What operators have chosen stands in no log; what this start has made is known from here alone.
+      say(`The dashboard is at ${token === undefined ? board.link(url) : `${url}?t=<CLIPS_ADMIN_TOKEN>`}`);
+    }
+  }
+
+  /** The routes reach what runs from here on. */
+  started(running: RunningContainer): void {
+    this.#running = running;
+  }
+
+  #routes(token: string | undefined): NonNullable<ManagementOptions["routes"]> {
+    const routes = { "/steward/": this.#board };
+    return token === undefined
+      ? routes
+      : { ...routes, "/log-level": levelRoute(() => this.#running?.get(log), { token }) };
+  }
+}
+
+function portOf(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,5}$/.test(text) && Number(text) < 65_536 ? Number(text) : undefined;
 }

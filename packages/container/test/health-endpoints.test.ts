@@ -1,6 +1,14 @@
+import type { ServerResponse } from "node:http";
 import t from "tap";
 import { announceShutdown } from "../src/framework.ts";
-import { container, healthEndpoints, serveManagement, type HealthReport, type ResourceHealth } from "../src/index.ts";
+import {
+  container,
+  healthEndpoints,
+  serveManagement,
+  type HealthReport,
+  type ManagementRoute,
+  type ResourceHealth,
+} from "../src/index.ts";
 import { resource } from "@steward/core";
 
 const READ_AT = "2026-11-28T12:00:00.000Z";
@@ -267,3 +275,41 @@ t.test("a management listener serves health with details and more, and ends with
   await management.stop();
   await t.rejects(fetch(`${management.url}/readyz`));
 });
+
+t.test(
+  "streams of a management listener say their last before it ends, and one that does not end is cut off",
+  async (t) => {
+    const open = new Set<ServerResponse>();
+    const stream: ManagementRoute = (_request, response) => {
+      open.add(response);
+      response.writeHead(200, { connection: "close" }).write("first\n");
+    };
+    const talking = Object.assign(stream, {
+      disconnect() {
+        for (const response of open) response.end("last\n");
+        throw new Error("a route that fails at its end");
+      },
+    });
+    const endless: ManagementRoute = (_request, response) => void response.writeHead(200).write("first\n");
+    const addresses: string[] = [];
+    const management = await serveManagement(() => undefined, {
+      routes: { "/talk": talking, "/endless": endless },
+      onListening: (url) => addresses.push(url),
+    });
+    t.same(addresses, [management.url]);
+    const talk = await fetch(`${management.url}/talk`);
+    const isCut = t.rejects((await fetch(`${management.url}/endless`)).text());
+    const text = talk.text();
+    await management.stop();
+    t.equal(await text, "first\nlast\n");
+    await isCut;
+    const refused = serveManagement(() => undefined, {
+      onListening: (url) => {
+        addresses.push(url);
+        throw new Error("no");
+      },
+    });
+    await t.rejects(refused, { message: "no" });
+    await t.rejects(fetch(`${addresses[1]}/livez`), "it does not listen on");
+  },
+);

@@ -104,8 +104,9 @@ function boxOf(view, node, box, boxes) {
   const parts = {
     group: undefined,
     title: s("title"),
-    name: s("text", { x: 26, y: 22, class: "name" }, cut(node.name, 20)),
-    about: s("text", { x: 26, y: 41, class: "about" }),
+    // The title says all of it, and in full.
+    name: s("text", { x: 26, y: 22, class: "name", "aria-hidden": "true" }, cut(node.name, 20)),
+    about: s("text", { x: 26, y: 41, class: "about", "aria-hidden": "true" }),
   };
   const open = () => (location.hash = `#/resource/${encodeURIComponent(node.name)}`);
   parts.group = s(
@@ -168,7 +169,6 @@ function paint(view) {
     if (node === undefined) continue;
     const isFound = words === "" || [name, node.driver ?? "", ...node.tags].join(" ").toLowerCase().includes(words);
     setAttribute(parts.group, "class", `box ${look(node, roots)}${isFound ? "" : " faint"}`);
-    setAttribute(parts.group, "aria-label", describe(node, roots));
     setText(parts.title, describe(node, roots));
     setText(parts.about, cut(aboutOf(node), 28));
   }

@@ -60,14 +60,18 @@ function decoded(text) {
 function update() {
   const { summary, connection } = state;
   for (const link of links) if (link.getAttribute("href") === "#/replicas") link.hidden = state.replicas === undefined;
-  notice.hidden = connection !== "lost";
-  if (connection === "lost")
-    setText(notice, "The connection is lost: the process may have ended. What is shown is the last that was seen.");
+  const isGone = connection === "lost" || connection === "ended";
+  notice.hidden = !isGone;
+  if (isGone) {
+    const what =
+      connection === "ended" ? "The process has ended." : "The connection is lost: the process may have ended.";
+    setText(notice, `${what} What is shown is the last that was seen.`);
+  }
   if (summary !== undefined) {
     const { container, phase, status: health, uptimeMs, startedInMs, version, reason } = summary;
     setText(name, container ?? "Dashboard");
     setText(status, phase === "ready" ? health : `${health}, ${phase}`);
-    status.className = `badge ${connection === "lost" ? "unknown" : phase === "failed" ? "unhealthy" : health}`;
+    status.className = `badge ${isGone && phase !== "failed" ? "unknown" : phase === "failed" ? "unhealthy" : health}`;
     const parts = [
       version,
       phase === "ready" ? `up for ${duration(uptimeMs)}` : undefined,

@@ -3,7 +3,7 @@
 const MOST_LINES = 1_000;
 const MOST_POINTS = 150;
 
-/** What is shown. `connection` is `connecting`, `live` or `lost`. */
+/** What is shown. `connection` is `connecting`, `live`, `lost`, or `ended` where the process has said that it ends. */
 export const state = {
   connection: "connecting",
   summary: undefined,
@@ -59,8 +59,12 @@ function open() {
   source.addEventListener("delta", ({ data }) => change(JSON.parse(data)));
   source.addEventListener("journal", ({ data }) => (note([JSON.parse(data)]), changed()));
   source.addEventListener("replicas", ({ data }) => ((state.replicas = JSON.parse(data)), changed()));
+  source.addEventListener("end", () => {
+    state.connection = "ended";
+    changed();
+  });
   source.addEventListener("error", () => {
-    state.connection = "lost";
+    if (state.connection !== "ended") state.connection = "lost";
     changed();
     // A refusal ends the source for good.
     if (source?.readyState === EventSource.CLOSED) again = setTimeout(open, 3_000);

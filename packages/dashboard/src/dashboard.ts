@@ -24,6 +24,8 @@ export interface Dashboard extends Disposable {
   view(): DashboardView;
   /** How many watch. */
   readonly viewers: number;
+  /** Sends all viewers away, with how things stand at last. Management listeners call it when they stop. */
+  disconnect(): void;
   /** Sends all viewers away and listens to nothing any more. */
   close(): void;
 }
@@ -109,7 +111,8 @@ export function dashboard(options: DashboardOptions = {}): Dashboard {
   const link = (url: string): string =>
     access.token === undefined ? url : `${url}?t=${encodeURIComponent(access.token)}`;
   const view = (): DashboardView => recorder.view();
-  const made = Object.assign(route, { link, view, close, [Symbol.dispose]: close });
+  const disconnect = (): void => viewers.close();
+  const made = Object.assign(route, { link, view, disconnect, close, [Symbol.dispose]: close });
   return Object.defineProperty(made, "viewers", { get: () => viewers.size }) as unknown as Dashboard; // with the number
 }
 

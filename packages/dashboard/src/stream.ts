@@ -71,6 +71,7 @@ export class Viewers {
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
       "x-accel-buffering": "no",
+      connection: "close", // of no use to any other request
     });
     this.#watch();
     if (!isPeer) {
@@ -81,9 +82,11 @@ export class Viewers {
     this.#all.add(viewer);
   }
 
-  /** Sends everybody away, and records nothing any more. */
+  /** Tells all who watch how things stand, and that this is the end; then sends them away and records nothing any more. */
   close(): void {
-    for (const { response } of this.#all) response.end();
+    if (this.#all.size > 0) attempt(() => this.#say(), undefined);
+    const last = attempt(() => this.#event("end", {}), "");
+    for (const { response } of this.#all) response.end(last);
     this.#all.clear();
     this.#people = 0;
     this.#unwatch();

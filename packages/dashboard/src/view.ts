@@ -92,14 +92,32 @@ export function summaryOf(source: DashboardSource | undefined): Summary {
   };
 }
 
-/** All resources, in the order of the graph. */
-export function nodesOf(source: DashboardSource | undefined, calls: Calls, clock: Clock): DashboardNode[] {
+/** Resources whose start failed, with the reasons. */
+export type Failures = ReadonlyMap<string, string | undefined>;
+
+/**
+ * All resources, in the order of the graph. After a start that failed a container knows nothing of them any more; what
+ * failed is said by `failures`.
+ */
+export function nodesOf(
+  source: DashboardSource | undefined,
+  calls: Calls,
+  clock: Clock,
+  failures: Failures,
+): DashboardNode[] {
   if (source === undefined) return [];
   const health = new Map(attempt(() => source.health().resources, []).map((one) => [one.name, one]));
   const stats = attempt(() => source.stats?.(), undefined) ?? {};
   const nodes = attempt(() => source.graph?.().nodes, undefined) ?? [...health.values()].map(bareNode);
   const now = clock.wallNow();
-  return nodes.map((node) => nodeOf(node, health.get(node.name), calls.of(node.name), own(stats, node.name), now));
+  return nodes.map((node) => {
+    const one = nodeOf(node, health.get(node.name), calls.of(node.name), own(stats, node.name), now);
+    return failures.has(node.name) && one.status === undefined ? { ...one, ...failed(failures.get(node.name)) } : one;
+  });
+}
+
+function failed(reason: string | undefined): Partial<DashboardNode> {
+  return { phase: "failed", status: "unhealthy", ownStatus: "unhealthy", reason };
 }
 
 /** Where there is no graph, resources stand side by side. */

@@ -23,11 +23,11 @@ export type ManagementSource = Pick<RunningContainer, "health"> &
  * Something else that the management listener serves, such as metrics. It answers the whole request. `running` gives
  * what the listener reports on, and `undefined` before the start.
  */
-export type ManagementRoute = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  running: () => ManagementSource | undefined,
-) => unknown;
+export interface ManagementRoute {
+  (request: IncomingMessage, response: ServerResponse, running: () => ManagementSource | undefined): unknown;
+  /** Called when the listener stops: ends streams that go on for ever, with what they have yet to say. Default: they are cut off. */
+  disconnect?(): void;
+}
 
 /** Where a management listener listens and what it serves. */
 export interface ManagementOptions {
@@ -44,6 +44,8 @@ export interface ManagementOptions {
   readonly prefix?: string;
   /** More paths, such as `/metrics`. One that ends in `/` gets everything below it. */
   readonly routes?: Readonly<Record<string, ManagementRoute>>;
+  /** Called with its address once it listens, before the container starts. */
+  readonly onListening?: (url: string) => unknown;
 }
 
 /** What the options of a management listener must be. */
@@ -53,13 +55,17 @@ export const managementShape: Shape<ManagementOptions> = /* @__PURE__ */ shape<M
   hosts: listOf(text()),
   prefix: text(true),
   routes: recordOf(func()),
+  onListening: func(),
 }));
+
+/** What has been said when the listener stops has this long to leave, in ms. */
+const LEAVE_MS = 500;
 
 /** A small server of its own for health with all details, apart from what users reach. */
 export interface ManagementListener extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  /** Ends it, with every connection. */
+  /** Ends it, with every connection. Streams that a route ends have half a second to say their last. */
   stop(): Promise<void>;
 }
 
@@ -75,7 +81,7 @@ export async function serveManagement(
   options: ManagementOptions = {},
 ): Promise<ManagementListener> {
   checkShape("serveManagement", managementShape, options);
-  const { port = 0, host = "127.0.0.1", hosts = [], prefix = "", routes = {} } = options;
+  const { port = 0, host = "127.0.0.1", hosts = [], prefix = "", routes = {}, onListening } = options;
   const [{ createServer }, { isIP }] = await Promise.all([import("node:http"), import("node:net")]); // only who serves pays
   const isKnown = hostCheck(hosts, (name) => isIP(name) !== 0);
   const health = healthEndpoints(source, { details: true, prefix });
@@ -93,13 +99,40 @@ export async function serveManagement(
   excludeFromTraffic(server);
   await listen(server, port, host);
   const address = server.address() as AddressInfo; // it listens on TCP
-  const stop = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
+  const stop = (): Promise<void> => end(server, Object.values(routes));
   const name = host.includes(":") ? `[${host}]` : host;
-  return { url: `http://${name}:${address.port}`, port: address.port, stop, [Symbol.asyncDispose]: stop };
+  const url = `http://${name}:${address.port}`;
+  try {
+    await onListening?.(url);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url, port: address.port, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** Ends a listener. Only streams that a route has ended are waited for. */
+async function end(server: Server, routes: readonly ManagementRoute[]): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  const talking = new Set(routes.filter(({ disconnect }) => disconnect !== undefined));
+  for (const route of talking) attempt(() => route.disconnect?.());
+  if (talking.size > 0) {
+    server.closeIdleConnections();
+    const late = setTimeout(() => server.closeAllConnections(), LEAVE_MS);
+    await closed;
+    return clearTimeout(late);
+  }
+  server.closeAllConnections();
+  await closed;
+}
+
+/** A route that fails at its end does not keep the listener from ending. */
+function attempt(call: () => void): void {
+  try {
+    call();
+  } catch {
+    // its connections are cut off
+  }
 }
 
 /** A name that an attacker's DNS leads here is none of ours; an address cannot be one, and a client without a name is no browser. */

@@ -29,7 +29,7 @@ export class Changes {
 
 /** Looked at four times a second for each resource, so nothing is made where nothing has changed. */
 function changeOf(before: DashboardNode | undefined, node: DashboardNode): NodeChange | undefined {
-  if (before === undefined) return node;
+  if (before === undefined) return whole(node);
   let change: { name: string; [key: string]: unknown } | undefined;
   for (const key in node) {
     const now = node[key as keyof DashboardNode]; // its own keys
@@ -39,6 +39,12 @@ function changeOf(before: DashboardNode | undefined, node: DashboardNode): NodeC
     change[key] = now ?? null;
   }
   return change;
+}
+
+/** A viewer may have seen more of it in its view: what is not known is said too. */
+function whole(node: DashboardNode): NodeChange {
+  const known = Object.entries(node).map(([key, value]: [string, unknown]) => [key, value ?? null]);
+  return { name: node.name, ...(Object.fromEntries(known) as object) }; // the keys of the node
 }
 
 type Item = string | DashboardNeed;

@@ -140,6 +140,17 @@ export class Journal {
     return isKept ? this.#entries.filter((entry) => entry.sequence > sequence) : undefined;
   }
 
+  /** The resources whose start failed last, with the reasons. */
+  failures(): ReadonlyMap<string, string | undefined> {
+    const failed = new Map<string, string | undefined>();
+    for (const { kind, resource, to, reason } of this.#entries) {
+      if (kind !== "state" || resource === undefined) continue;
+      if (to === "failed") failed.set(resource, reason);
+      else if (to === "starting") failed.delete(resource);
+    }
+    return failed;
+  }
+
   #hear<K extends JournalKind>(kind: K): void {
     const listener = (event: unknown): void => this.#add(kind, FACTS[kind](event as Events[K])); // what core publishes there
     this.#heard.push({ channel: CHANNELS[kind], listener });

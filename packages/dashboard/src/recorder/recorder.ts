@@ -1,8 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Clock } from "@steward/core";
-import { attempt, found, type FindSource } from "../source.ts";
-import { nodesOf, own, summaryOf, type DashboardView, type Summary } from "../view.ts";
+import { attempt, found, type DashboardSource, type FindSource } from "../source.ts";
+import {
+  nodesOf,
+  own,
+  summaryOf,
+  type DashboardNode,
+  type DashboardView,
+  type Failures,
+  type Summary,
+} from "../view.ts";
 import type { ReplicaView } from "../replicas/peer.ts";
 import { Calls, type ErrorCount } from "./calls.ts";
 import { Journal, type JournalEntry } from "./journal.ts";
@@ -33,6 +41,8 @@ export interface ResourceDetail {
   readonly latency: LatencyView | undefined;
   readonly errors: readonly ErrorCount[];
 }
+
+const NONE: Failures = new Map();
 
 /** Knows what happens: the journal always, calls, requests and the process only while somebody watches. */
 export class Recorder {
@@ -100,7 +110,7 @@ export class Recorder {
       at: this.#clock.wallNow(),
       sequence: this.journal.sequence,
       ...summaryOf(source),
-      nodes: nodesOf(source, this.#calls, this.#clock),
+      nodes: this.#nodesOf(source),
       journal,
       process: this.#lastProcess,
       requests: this.#openRequests(),
@@ -111,7 +121,7 @@ export class Recorder {
   replica(): ReplicaView {
     const source = found(this.find);
     const { container, version, phase, status, uptimeMs } = summaryOf(source);
-    const nodes = nodesOf(source, this.#calls, this.#clock).map((node) => ({
+    const nodes = this.#nodesOf(source).map((node) => ({
       name: node.name,
       status: node.status,
       phase: node.phase,
@@ -131,7 +141,7 @@ export class Recorder {
     if (!isSecond && sequence === this.#heardSequence) return undefined;
     this.#heardSequence = sequence;
     const source = found(this.find);
-    const { changed, gone } = this.#changes.take(nodesOf(source, this.#calls, this.#clock));
+    const { changed, gone } = this.#changes.take(this.#nodesOf(source));
     if (isSecond) this.#lastProcess = this.#process.read();
     const summary = summaryOf(source);
     const { uptimeMs: _, ...steady } = summary;
@@ -167,6 +177,11 @@ export class Recorder {
       latency: calls?.latencies.whole(this.#clock.now()),
       errors: calls?.errors ?? [],
     };
+  }
+
+  #nodesOf(source: DashboardSource | undefined): DashboardNode[] {
+    const isFailed = attempt(() => source?.health().phase === "failed", false);
+    return nodesOf(source, this.#calls, this.#clock, isFailed ? this.journal.failures() : NONE);
   }
 
   #openRequests(): DashboardView["requests"] {

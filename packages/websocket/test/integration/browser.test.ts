@@ -1,8 +1,8 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { noBrowser as skip, TestBrowser } from "@steward/harness/browser";
 import t from "tap";
 import { WebSocketHubManager } from "../../src/index.ts";
-import { Chromium, skip } from "../chromium.ts";
 
 /** What a page brings along: a client of fifteen lines for the frames of a hub, which comes back when it is sent away. */
 const PAGE = `<!doctype html><title>test</title><script>
@@ -32,7 +32,7 @@ async function page(t: { teardown(end: () => unknown): unknown }): Promise<{ ser
 }
 
 t.test("the WebSocket of a browser talks to a hub, and comes back after a drain", { skip }, async (t) => {
-  await using browser = await Chromium.start();
+  await using browser = await TestBrowser.start();
   const { server, url } = await page(t);
   const hub = new WebSocketHubManager({
     server,
@@ -43,7 +43,8 @@ t.test("the WebSocket of a browser talks to a hub, and comes back after a drain"
   });
   await hub.start();
   t.teardown(() => hub.stop());
-  const run = await browser.open(url);
+  const visit = await browser.open(url);
+  const run = (expression: string): Promise<unknown> => visit.evaluate(expression);
   await run(
     `globalThis.client = new Client("${url.replace("http", "ws")}ws"); client.until(() => client.opened === 1)`,
   );
@@ -73,7 +74,7 @@ t.test("the WebSocket of a browser talks to a hub, and comes back after a drain"
 });
 
 t.test("a page of another origin is not let in by a browser's WebSocket, unless it is listed", { skip }, async (t) => {
-  await using browser = await Chromium.start();
+  await using browser = await TestBrowser.start();
   const own = await page(t);
   const other = await page(t);
   const refused: unknown[] = [];
@@ -84,7 +85,8 @@ t.test("a page of another origin is not let in by a browser's WebSocket, unless 
   };
   await hubAt("/own");
   await hubAt("/listed", [new URL(other.url).origin]);
-  const run = await browser.open(other.url);
+  const visit = await browser.open(other.url);
+  const run = (expression: string): Promise<unknown> => visit.evaluate(expression);
   const at = own.url.replace("http", "ws");
   t.equal(await run(`globalThis.refused = new Client("${at}own"); refused.until(() => refused.codes[0])`), 1006);
   t.same(refused, [[403, new URL(other.url).origin]]);
