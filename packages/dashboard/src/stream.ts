@@ -82,7 +82,7 @@ export class Viewers {
     this.#all.add(viewer);
   }
 
-  /** Tells all who watch how things stand, and that this is the end; then sends them away and records nothing any more. */
+  /** Says to all who watch how things stand, and that this is the end; then sends them away and records nothing any more. */
   close(): void {
     if (this.#all.size > 0) attempt(() => this.#say(), undefined);
     const last = attempt(() => this.#event("end", {}), "");
