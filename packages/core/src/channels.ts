@@ -3,7 +3,8 @@ import { currentContext } from "./context.ts";
 import type { BreakerState } from "./guard/breaker-state.ts";
 import type { HealthStatus } from "./health/status.ts";
 import type { Phase } from "./lifecycle/phase.ts";
-import type { RequestEvent } from "./request-event.ts";
+import type { CallBegin, CallEvent } from "./trace/call-event.ts";
+import type { RequestEvent } from "./trace/request-event.ts";
 
 /** Names of all `node:diagnostics_channel` channels that Steward publishes to. They cost nothing unheard. */
 export const CHANNELS = {
@@ -11,6 +12,8 @@ export const CHANNELS = {
   state: "steward:resource:state",
   /** A probe ended: {@link ProbeEvent}. */
   probe: "steward:resource:probe",
+  /** A guarded call begins: {@link CallBegin}. */
+  callBegin: "steward:resource:call-begin",
   /** A guarded call ended: {@link CallEvent}. */
   call: "steward:resource:call",
   /** A circuit breaker changed its state: {@link BreakerEvent}. */
@@ -55,24 +58,6 @@ export interface ProbeEvent {
   readonly resource: string;
   readonly durationMs: number;
   /** Why it failed; `undefined` when the resource answered. */
-  readonly error: unknown;
-}
-
-/** A guarded call ended. */
-export interface CallEvent {
-  readonly resource: string;
-  /**
-   * What was called, without its arguments: `SELECT`, `HGETALL`, `/clips.v1.Renderer/Render`. `undefined` where the call
-   * has no name, and for calls over HTTP, which undici announces itself with method, URL and status.
-   */
-  readonly operation: string | undefined;
-  /** From the request for it to its end, time in the queue included. */
-  readonly durationMs: number;
-  /** Time in the queue. */
-  readonly queuedMs: number;
-  /** W3C `traceparent` of the work that made it; it ends in callbacks of others, where the context is theirs. */
-  readonly traceContext: string | undefined;
-  /** Why it failed; `undefined` when it succeeded. */
   readonly error: unknown;
 }
 
@@ -242,6 +227,7 @@ export interface UnhandledEvent {
 
 const state = channel(CHANNELS.state);
 const probe = channel(CHANNELS.probe);
+const callBegin = channel(CHANNELS.callBegin);
 const call = channel(CHANNELS.call);
 const breaker = channel(CHANNELS.breaker);
 const exposure = channel(CHANNELS.exposure);
@@ -272,6 +258,16 @@ export function publishProbe(event: ProbeEvent): void {
 /** Whether somebody listens to how guarded calls end; the event is built only then. */
 export function callsAreHeard(): boolean {
   return call.hasSubscribers;
+}
+
+/** Whether somebody listens to how guarded calls begin; the event is built only then. */
+export function callBeginsAreHeard(): boolean {
+  return callBegin.hasSubscribers;
+}
+
+/** Publishes that a guarded call begins. */
+export function publishCallBegin(event: CallBegin): void {
+  callBegin.publish(event);
 }
 
 /** Publishes how a guarded call ended. */

@@ -62,3 +62,15 @@ function earlier(a: number | undefined, b: number | undefined): number | undefin
   if (a === undefined || b === undefined) return a ?? b;
   return Math.min(a, b);
 }
+
+const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?:-.*)?$/;
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
+/** Of an id and a W3C `traceparent` that a caller sent: what can go on to logs and to other services as it is. For drivers. */
+export function soundContext(requestId: unknown, traceContext: unknown): RequestContext {
+  return { requestId: matching(requestId, REQUEST_ID), traceContext: matching(traceContext, TRACEPARENT) };
+}
+
+function matching(given: unknown, form: RegExp): string | undefined {
+  return typeof given === "string" && form.test(given) ? given : undefined;
+}

@@ -15,6 +15,8 @@ export { brand, CORE_CODES, describeError, notForUsers, outcomeUnknown } from ".
 export { Exposures, isHostAmong, isLoopback, type Exposure } from "./network/exposure.ts";
 export { claimDatabase, environmentMismatch, environmentSchema, inEnvironment } from "./environment.ts";
 export { GuardedUse } from "./guard/guarded-use.ts";
+export { soundContext } from "./context.ts";
+export { heardCall, type HeardWork } from "./trace/heard-call.ts";
 export { callRules } from "./guard/options.ts";
 export { breakerSchema } from "./guard/schema.ts";
 export { backendsAtWork } from "./health/backends-at-work.ts";

@@ -3,7 +3,6 @@ export {
   type AuthEvent,
   type BackgroundEvent,
   type BreakerEvent,
-  type CallEvent,
   type ConfigEvent,
   type ContainerEvent,
   type ExposureEvent,
@@ -18,6 +17,7 @@ export {
   type StateEvent,
   type UnhandledEvent,
 } from "./channels.ts";
+export type { CallAbout, CallBegin, CallEnd, CallEvent } from "./trace/call-event.ts";
 export { currentContext, runWithContext, setActor, type RequestContext } from "./context.ts";
 export { input, resource, type ResourceOptions, type Started } from "./definition/definition.ts";
 export {
@@ -72,6 +72,6 @@ export type {
 } from "./ports/security.ts";
 export type { PubSub, RedisArgument, RedisCommand, RedisCommands, RedisRunner, SqlRunner } from "./ports/storage.ts";
 export { grpcStatusOf, httpStatusOf, publicError, type PublicError } from "./public-error.ts";
-export type { RequestEnd, RequestEvent, RequestSpan } from "./request-event.ts";
+export type { RequestEnd, RequestEvent, RequestSpan } from "./trace/request-event.ts";
 export { Secret, type SecretSource } from "./secret.ts";
 export { systemClock, type Clock, type Timer } from "./time/clock.ts";

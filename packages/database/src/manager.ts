@@ -1,4 +1,4 @@
-import { StewardError, type Guard, type MetricSample, type PubSub } from "@steward/core";
+import { StewardError, type CallAbout, type Guard, type MetricSample, type PubSub } from "@steward/core";
 import {
   checkOptions,
   claimDatabase,
@@ -78,6 +78,11 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
       this.#pooled,
       this.#reading === undefined ? undefined : this.#makeDatabase(this.#reading),
     );
+  }
+
+  /** What its calls are in a trace. */
+  protected override aboutCalls(): CallAbout {
+    return { attributes: { "db.system.name": "postgresql", ...this.#endpoint?.attributes } };
   }
 
   #makePooled(maxConnections: number): PooledClient {

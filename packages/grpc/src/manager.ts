@@ -71,6 +71,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
       kindOf: kinds.of.bind(kinds),
       dress: dressing.dress.bind(dressing),
       link: () => this.#link(),
+      address: () => this.address,
     };
     const channel = new ManagedChannel({
       address: () => this.address,

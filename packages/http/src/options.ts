@@ -85,6 +85,11 @@ export interface HttpSessionOptions {
   readonly http2?: boolean | undefined;
   /** Headers of every call, unless the call has its own. Not for credentials: see `authorization`. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Sends the id of the request (`x-request-id`) and its trace (`traceparent`) that a call is made for. Default `true`; `false` for
+   * origins that are to learn of neither.
+   */
+  readonly propagate?: boolean | undefined;
   /** The `user-agent` header. Default: none is sent. */
   readonly userAgent?: string | undefined;
   /** The `authorization` header for the origin of `baseUrl`, and no other. A function is asked for every attempt. */
@@ -188,6 +193,7 @@ const entries = v.strictObject({
   maxResponseBytes: v.optional(count(1)),
   http2: v.optional(v.boolean()),
   headers: v.optional(headers),
+  propagate: v.optional(v.boolean()),
   userAgent: v.optional(v.string()),
   authorization: v.optional(secretSchema()),
   plaintext: v.optional(v.boolean()),
@@ -271,6 +277,7 @@ function asksPlainly(proxy: unknown): boolean {
 
 type Defaulted =
   | "plaintext"
+  | "propagate"
   | "maxConnections"
   | "maxPending"
   | "maxOrigins"
@@ -299,6 +306,7 @@ export interface CheckedHttpOptions
 
 const DEFAULTS: Filled = {
   plaintext: false,
+  propagate: true,
   maxConnections: 100,
   maxPending: 1_000,
   maxOrigins: 256,

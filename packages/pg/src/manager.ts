@@ -1,4 +1,4 @@
-import { StewardError, type Guard, type MetricSample } from "@steward/core";
+import { StewardError, type CallAbout, type Guard, type MetricSample } from "@steward/core";
 import {
   checkOptions,
   claimDatabase,
@@ -54,6 +54,11 @@ export class PgPoolManager extends Manager<Pool> {
   /** The pool. Its identity holds through start, stop and renewal. */
   get client(): Pool {
     return this.#pool;
+  }
+
+  /** What its calls are in a trace. */
+  protected override aboutCalls(): CallAbout {
+    return { attributes: { "db.system.name": "postgresql", ...this.#connections?.server?.attributes } };
   }
 
   protected override async onStart(signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Guard } from "@steward/core";
+import type { CallAbout, Guard } from "@steward/core";
 import {
   checkOptions,
   Exposures,
@@ -12,7 +12,7 @@ import { Assembly } from "./client/assembly.ts";
 import { RedisClient } from "./client/client.ts";
 import type { Backend } from "./connection/backend.ts";
 import { Borrowed } from "./connection/borrowed.ts";
-import { exposureAt, exposuresOf, poolPlan } from "./connection/plan.ts";
+import { attributesOf, exposureAt, exposuresOf, poolPlan } from "./connection/plan.ts";
 import { Trunk } from "./connection/trunk.ts";
 import { redisPoolSchema, type RedisPoolOptions, type RedisPoolSettings } from "./options.ts";
 
@@ -68,6 +68,11 @@ export class RedisPoolManager extends Manager<RedisClient> {
     return down === undefined
       ? super.passive
       : { ...super.passive, failingRatio: 1, reason: down.message, isSuspect: true };
+  }
+
+  /** What its calls are in a trace. */
+  protected override aboutCalls(): CallAbout {
+    return { attributes: { "db.system.name": "redis", ...attributesOf(this.#settings) } };
   }
 
   get client(): RedisClient {

@@ -7,11 +7,24 @@ import {
   type MetricReader,
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-base";
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+  type ReadableSpan,
+} from "@opentelemetry/sdk-trace-base";
 import { AsyncLocalStorage } from "node:async_hooks";
 import { channel } from "node:diagnostics_channel";
 import { container } from "@steward/container";
-import { CHANNELS, Guard, resource, runWithContext, type RequestEnd, type RequestEvent } from "@steward/core";
+import {
+  CHANNELS,
+  Guard,
+  resource,
+  runWithContext,
+  type CallAbout,
+  type RequestEnd,
+  type RequestEvent,
+} from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import { Meter } from "../src/index.ts";
@@ -143,6 +156,56 @@ t.test("a call is a span of its request, also one that waited in the queue", asy
     parentSpanContext: undefined,
   });
 });
+
+t.test(
+  "what a call asks for elsewhere belongs to its span, and names, kinds and errors are those of the conventions",
+  async (t) => {
+    using tracing = new Tracing();
+    const clock = new FakeClock();
+    const made = async (about: CallAbout, error?: unknown): Promise<ReadableSpan | undefined> => {
+      const guard = new Guard({ resource: "r", clock, about: () => about });
+      await guard.run(() => (error === undefined ? 1 : Promise.reject(error)), { operation: "GET" }).catch(() => {});
+      return tracing.exporter.getFinishedSpans().at(-1);
+    };
+    const at = { "server.address": "h", "server.port": 1 };
+    const reply = Object.assign(new Error("WRONGTYPE no list"), { name: "ReplyError" });
+    t.match(await made({ attributes: { "db.system.name": "redis", "db.namespace": "0", ...at } }, reply), {
+      name: "GET h:1",
+      kind: SpanKind.CLIENT,
+      attributes: { "db.operation.name": "GET", "db.response.status_code": "WRONGTYPE", "error.type": "WRONGTYPE" },
+    });
+    const sql = Object.assign(new Error("no"), { severity: "ERROR", code: "42P01" });
+    t.match(await made({ attributes: { "db.system.name": "postgresql", "db.namespace": "clips", ...at } }, sql), {
+      name: "GET clips",
+      attributes: { "db.response.status_code": "42P01", "error.type": "42P01" },
+    });
+    const rpc = (status: string, kind: "client" | "server") =>
+      made({
+        kind,
+        attributes: { "rpc.system.name": "grpc", "rpc.method": "a.B/C", "rpc.response.status_code": status },
+      });
+    const failed = { code: SpanStatusCode.ERROR };
+    t.match(await rpc("NOT_FOUND", "client"), {
+      name: "a.B/C",
+      status: failed,
+      attributes: { "error.type": "NOT_FOUND" },
+    });
+    t.match(await rpc("NOT_FOUND", "server"), { kind: SpanKind.SERVER, status: { code: SpanStatusCode.UNSET } });
+    t.match(await rpc("INTERNAL", "server"), { status: failed, attributes: { "error.type": "INTERNAL" } });
+    const http = { "http.request.method": "_OTHER", "http.response.status_code": 404 };
+    t.match(await made({ attributes: http }), { name: "HTTP", status: failed, attributes: { "error.type": "404" } });
+    t.match(await made({ kind: "internal", attributes: {} }), { name: "GET r", kind: SpanKind.INTERNAL });
+    const guard = new Guard({ resource: "outer", clock });
+    await guard.run(() => made({ attributes: {} }));
+    const [inner, outer] = tracing.exporter.getFinishedSpans().slice(-2);
+    t.equal(inner?.parentSpanContext?.spanId, outer?.spanContext().spanId);
+    const some = traceResources(tracing.tracer, { calls: ({ error }) => error !== undefined });
+    t.teardown(() => some[Symbol.dispose]());
+    const { length } = tracing.exporter.getFinishedSpans();
+    await made({ attributes: {} });
+    t.equal(tracing.exporter.getFinishedSpans().length, length + 1, "of the other one alone, for nothing failed");
+  },
+);
 
 /** The context manager of OpenTelemetry for asynchronous code, as its own package has it. */
 class StorageContexts implements ContextManager {

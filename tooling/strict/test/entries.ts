@@ -326,7 +326,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "anything assertShape brand breakerSchema callRules certNeedsKey checkOptions checkShape countSchema defineDriver defineTestDriver optionsWithout",
       "describeError eitherSchema flag func funcOr functionSchema givenSchema hasMethods isFunction isHostAmong isLoopback listOf",
       "literalOr maskUrl sqlKeyword tablesOnce claimDatabase environmentMismatch environmentSchema inEnvironment milliseconds msSchema nearest notForUsers oneOf outcomeUnknown parseOptions pemSchema",
-      "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled requestsAreHeard recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
+      "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled heardCall soundContext requestsAreHeard recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
       "aborted backendsAtWork backoffMs bearerCheck clientNetwork withJitter connectTls describeConnectError reconnectSchema tlsFor tlsSchema tlsSettingsSchema SilenceWatch",
       "sleepOn stewardErrorIn text textSchema timingWheelOf usualVerdict wholeNumber withMethods withTimeout",
       "Exposures GuardedUse Histogram Manager OptionsError TimeoutReached TimerEntry TimingWheel",

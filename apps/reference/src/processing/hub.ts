@@ -47,6 +47,7 @@ export const hub = webSocketHub("hub", {
     authorize: (room) => isRoom(videos, room),
     pubSub: settings.redisUrl !== undefined && cache !== undefined ? redisPubSub(cache) : pubSub(db),
     topic: "clips:hub",
+    trace: true,
     // Only how it stands now counts for one who reads slowly.
     backpressure: "coalesce",
   }),

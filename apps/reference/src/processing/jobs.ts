@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { resource, systemClock, type Clock } from "@steward/core";
+import { currentContext, resource, systemClock, type Clock } from "@steward/core";
 import type { Database } from "@steward/database";
 import { and, desc, eq, inArray, lte, sql, type SQL } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
@@ -58,7 +58,8 @@ export class Jobs {
   /** The open job of a video, or a new one where there is none. */
   async open(videoId: string): Promise<StoredJob> {
     for (let look = 0; look < MOST_LOOKS; look++) {
-      const [added] = await this.#db.insert(table).values({ videoId }).onConflictDoNothing().returning();
+      const trace = currentContext()?.traceContext ?? null;
+      const [added] = await this.#db.insert(table).values({ videoId, trace }).onConflictDoNothing().returning();
       if (added !== undefined) for (const listener of this.#listeners) listener();
       const [found] = added === undefined ? await this.#latest(and(eq(table.videoId, videoId), isOpen())) : [added];
       if (found !== undefined) return found;

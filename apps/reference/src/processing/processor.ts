@@ -74,7 +74,8 @@ export class Processor {
   #begin(claim: Claim, stop: AbortSignal): void {
     const work = new Work(this.#plan, claim, stop);
     // The job's id goes to the renderer as the id of the request.
-    const running = runWithContext({ requestId: claim.job.id }, () => work.run()).then((delayMs) => {
+    const context = { requestId: claim.job.id, traceContext: claim.job.trace ?? undefined };
+    const running = runWithContext(context, () => work.run()).then((delayMs) => {
       this.#running.delete(running);
       if (delayMs === undefined) this.#wake();
       else this.#plan.clock.setTimeout(() => this.#wake(), delayMs, { unref: true });

@@ -35,6 +35,8 @@ export const jobs = pgTable(
     holder: uuid("holder"),
     /** When somebody may take it: a queued one after its pause, one that is being processed when its lease has run out. */
     dueAt: timestamp("due_at", { withTimezone: true }).notNull().defaultNow(),
+    /** W3C `traceparent` of the request that asked for it: the work belongs to its trace, at whichever instance. */
+    trace: text("trace"),
     createdAt: instant("created_at"),
     updatedAt: instant("updated_at"),
   },

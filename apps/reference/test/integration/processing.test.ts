@@ -15,6 +15,7 @@ import {
   Watcher,
   wholeResult,
 } from "./watching.ts";
+import { tracedVisit } from "./visit.ts";
 
 const database = await startPostgres();
 const redis = await redisForTests();
@@ -109,6 +110,11 @@ for (const shared of ["Redis", "Postgres"] as const) {
     t.equal(new Set(told.map(({ progress }) => progress)).size, STEPS + 1);
     t.ok(isInOrder(told));
     t.match(await stateOf(a.url, id), { status: "done", progress: 100 });
+    if (shared === "Postgres") return;
+    await t.test(
+      "and one trace holds the request over HTTP, Postgres, Redis and gRPC, and the push over the WebSocket",
+      (t) => tracedVisit(t, b, a),
+    );
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Breaker } from "./breaker.ts";
-import { callsAreHeard, publishCall } from "../channels.ts";
+import { aboutOf, announce } from "../trace/about.ts";
+import { callBeginsAreHeard, callsAreHeard, publishCall } from "../channels.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 import { currentContext } from "../context.ts";
 import { isStewardError, type StewardError } from "../errors.ts";
@@ -34,6 +35,7 @@ export class Guard {
   readonly #places: Places;
   readonly #counts = { succeeded: 0, failed: 0, unknown: 0, overloaded: 0, timedOut: 0, retried: 0 };
   readonly #durations = new Histogram();
+  readonly #about: GuardOptions["about"];
   readonly #evidence: Evidence;
   readonly #breaker: Breaker | undefined;
   readonly #retry: RetryPolicy | undefined;
@@ -50,6 +52,7 @@ export class Guard {
     this.#clock = options.clock;
     this.#wheel = timingWheelOf(options.clock);
     const { evidence } = options;
+    this.#about = options.about ?? (evidence === undefined ? undefined : evidence.#about);
     this.#evidence = evidence === undefined ? new Evidence(options, this) : evidence.#evidence;
     this.#breaker = evidence === undefined ? this.#evidence.breaker : undefined;
     this.#places = new Places(options, this, this.#evidence, this.#breaker);
@@ -91,6 +94,8 @@ export class Guard {
 
   #admit(use: GuardedUse, options: CallOptions | undefined): void {
     use.enter(this, this.#clock.now());
+    use.traceContext = currentContext()?.traceContext;
+    if (callBeginsAreHeard()) announce(use, this.#resource, this.#about);
     this.#bound(use, options);
     if (use.settled) return;
     this.#retry?.earn();
@@ -199,6 +204,8 @@ export class Guard {
       durationMs: now - call.since,
       queuedMs: (call.startedAt ?? now) - call.since,
       traceContext: call.traceContext,
+      about: aboutOf(call, this.#about, { error }),
+      span: call.span,
       error,
     });
   }
@@ -295,7 +302,6 @@ export class Guard {
 
   #bound(call: GuardedUse, options: CallOptions | undefined): void {
     const context = currentContext();
-    call.traceContext = context?.traceContext;
     const timeoutMs = Math.min(
       options?.timeoutMs ?? Number.POSITIVE_INFINITY,
       this.#options.timeoutMs ?? Number.POSITIVE_INFINITY,

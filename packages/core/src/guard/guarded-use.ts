@@ -1,3 +1,6 @@
+import type { CallAbout, CallEnd } from "../trace/call-event.ts";
+import { runWithContext } from "../context.ts";
+import type { RequestSpan } from "../trace/request-event.ts";
 import type { Timer } from "../time/clock.ts";
 import { StewardError } from "../errors.ts";
 import type { Call, CallOptions, Operation } from "./options.ts";
@@ -48,8 +51,10 @@ export abstract class GuardedUse extends TimerEntry {
   answerError: unknown = undefined;
   /** @internal Ticket of the breaker; -1 without one. */
   ticket = -1;
-  /** @internal W3C `traceparent` of the work that made it. */
+  /** W3C `traceparent` for what it sends: of its span, or else of the work that made it. */
   traceContext: string | undefined = undefined;
+  /** @internal What stands for it in a trace. */
+  span: RequestSpan | undefined = undefined;
   /** @internal Neighbours in the queue, and later among the calls that run. */
   ahead: GuardedUse | undefined = undefined;
   /** @internal */
@@ -68,6 +73,15 @@ export abstract class GuardedUse extends TimerEntry {
 
   /** What events call it. Asked for only where somebody listens. */
   get operation(): string | undefined {
+    return undefined;
+  }
+
+  /**
+   * What it is in a trace, besides what its guard says of all. Asked for only where somebody listens.
+   *
+   * @param _end how it ended; `undefined` while it begins.
+   */
+  about(_end?: CallEnd): CallAbout | undefined {
     return undefined;
   }
 
@@ -196,6 +210,7 @@ export class GuardedCall extends GuardedUse implements Call {
   readonly #reject: (error: unknown) => void;
   readonly #retry: boolean;
   readonly #name: CallOptions["operation"];
+  readonly #about: CallOptions["about"];
   #controller: AbortController | undefined = undefined;
 
   constructor(
@@ -208,6 +223,7 @@ export class GuardedCall extends GuardedUse implements Call {
     super();
     this.#retry = mayRetry && options?.idempotent === true;
     this.#name = options?.operation;
+    this.#about = options?.about;
     this.#operation = operation;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -217,6 +233,10 @@ export class GuardedCall extends GuardedUse implements Call {
     return typeof this.#name === "function" ? this.#name() : this.#name;
   }
 
+  override about(end?: CallEnd): CallAbout | undefined {
+    return this.#about?.(end);
+  }
+
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     return this.#controller.signal;
@@ -224,7 +244,7 @@ export class GuardedCall extends GuardedUse implements Call {
 
   protected override begin(): void {
     try {
-      const result = this.#operation(this);
+      const result = this.span === undefined ? this.#operation(this) : this.#traced(this.span);
       if (isThenable(result))
         result.then(
           (value) => this.#answer(value),
@@ -234,6 +254,11 @@ export class GuardedCall extends GuardedUse implements Call {
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  /** What it calls belongs to its span. */
+  #traced(span: RequestSpan): unknown {
+    return runWithContext({ traceContext: span.traceContext }, () => span.run(() => this.#operation(this)));
   }
 
   override fail(error: unknown): void {

@@ -1,4 +1,5 @@
 import { breakerShape, type BreakerOptions, type BreakerStats } from "./breaker.ts";
+import type { CallAbout, CallEnd } from "../trace/call-event.ts";
 import type { Clock } from "../time/clock.ts";
 import type { StewardError } from "../errors.ts";
 import { retryShape, type RetryOptions } from "./retry.ts";
@@ -55,6 +56,8 @@ export interface GuardBounds {
   readonly onEvidence?: (() => void) | undefined;
   /** Whether a call that failed so may be made again. Default: every failure that is not an error of ours marked otherwise. */
   readonly isRetryable?: ((error: unknown) => boolean) | undefined;
+  /** What its calls are in a trace, by OpenTelemetry's conventions. Asked for only where somebody listens. Default: nothing is said. */
+  readonly about?: (() => CallAbout | undefined) | undefined;
   /** Says why nothing is accepted now, or `undefined` when calls are welcome. */
   readonly refusal?: (() => StewardError | undefined) | undefined;
 }
@@ -78,6 +81,8 @@ export interface CallOptions {
   readonly idempotent?: boolean | undefined;
   /** What events and log lines call it, such as `GetObject`; a function is asked only where somebody listens. Default: nothing. */
   readonly operation?: string | (() => string | undefined) | undefined;
+  /** What it is in a trace, by OpenTelemetry's conventions; asked for at its begin and its end, only where somebody listens. Default: nothing is said. */
+  readonly about?: ((end?: CallEnd) => CallAbout | undefined) | undefined;
 }
 
 /** What the options of a call must be. For drivers that take them from their users. */
@@ -87,6 +92,7 @@ export function callRules(): RulesOf<CallOptions> {
     signal: signal(),
     idempotent: flag(),
     operation: funcOr(text()),
+    about: func(),
   };
 }
 
@@ -159,6 +165,7 @@ export const guardShape: Shape<GuardBounds & { readonly evidence?: unknown }> = 
   evidence: recognised((value) => typeof value === "object" && value !== null && "evidence" in value, "a guard"),
   onEvidence: func(),
   refusal: func(),
+  about: func(),
 }));
 
 /** What the guard of a resource of one's own must be. */

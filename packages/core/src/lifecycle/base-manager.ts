@@ -1,3 +1,4 @@
+import type { CallAbout } from "../trace/call-event.ts";
 import { systemClock, type Clock } from "../time/clock.ts";
 import type { StewardError } from "../errors.ts";
 import type { Guard, GuardOptions } from "../guard/guard.ts";
@@ -13,7 +14,7 @@ import type { ManagedResource } from "../definition/spec.ts";
 import { Bounded, type BoundedCall, TimeoutReached } from "../time/with-timeout.ts";
 
 /** What all guards of a manager have in common. */
-export type GuardBasis = Pick<GuardOptions, "resource" | "clock" | "refusal" | "ask" | "onEvidence">;
+export type GuardBasis = Pick<GuardOptions, "resource" | "clock" | "refusal" | "ask" | "onEvidence" | "about">;
 
 /** Signal of a caller that may lose patience. */
 export interface ManagerCall {
@@ -91,7 +92,13 @@ export abstract class BaseManager<Client> implements ManagedResource<Client>, As
       refusal: () => this.unavailable(),
       ask: (signal) => this.ask(signal),
       onEvidence: () => this.noticed(),
+      about: () => this.aboutCalls(),
     };
+  }
+
+  /** What its calls are in a trace, by OpenTelemetry's conventions. Default: nothing is said. */
+  protected aboutCalls(): CallAbout | undefined {
+    return undefined;
   }
 
   /** Asks for a sign of life on behalf of calls that get no answer. Default: the same as a probe. */

@@ -1,4 +1,4 @@
-import { Guard, StewardError, type CallOptions, type Clock, type Timer } from "@steward/core";
+import { Guard, StewardError, type CallAbout, type CallOptions, type Clock, type Timer } from "@steward/core";
 import type { Line, Taker } from "../connections/connection.ts";
 import { publishLeak } from "../connections/events.ts";
 import { ConnectionUse, type Source } from "./work.ts";
@@ -145,6 +145,11 @@ class LeaseWork extends ConnectionUse {
 
   override get operation(): string {
     return "lease";
+  }
+
+  /** It asks the server nothing by itself: what is done with the connection are calls of their own. */
+  override about(): CallAbout {
+    return { kind: "internal", attributes: {} };
   }
 
   override take(connection: Line): void {

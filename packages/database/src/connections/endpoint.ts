@@ -1,5 +1,6 @@
 import { connect, Socket, type NetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
+import type { CallAbout } from "@steward/core";
 import { connectTls, inEnvironment, isLoopback, OptionsError, tlsFor, type Exposure } from "@steward/core/driver";
 import type { Sql } from "postgres";
 import type { DatabaseOptions } from "../options.ts";
@@ -44,6 +45,14 @@ export class Endpoint {
   get place(): object {
     const { host, port, path, user, database, ssl } = this.#options;
     return { host, port, path, user, database, ssl, connection: this.#options["connection"], pass: null };
+  }
+
+  /** Where it is, by OpenTelemetry's names. Of several hosts the first, which stands for all. */
+  get attributes(): CallAbout["attributes"] {
+    const { host, port, path, database } = this.#options;
+    if (this.#embedded !== undefined) return { "db.namespace": database };
+    if (path !== false) return { "db.namespace": database, "server.address": path };
+    return { "db.namespace": database, "server.address": host[0] ?? "localhost", "server.port": port[0] ?? 5432 };
   }
 
   /** How many hosts it may be at; connections take them in turn. */

@@ -1,9 +1,16 @@
-import type { CallCredentials, ChannelInterface, Metadata, status as codes, StatusObject } from "@grpc/grpc-js";
-import { currentContext, isStewardError, StewardError, systemClock } from "@steward/core";
+import {
+  status as codes,
+  type CallCredentials,
+  type ChannelInterface,
+  type Metadata,
+  type StatusObject,
+} from "@grpc/grpc-js";
+import { currentContext, isStewardError, StewardError, systemClock, type CallAbout } from "@steward/core";
 import { describeError, GuardedUse, type Verdict } from "@steward/core/driver";
 import { causeOfStatus, statusOfRefusal, StatusFailure, verdictOn } from "../status.ts";
 import type { CarriedCall, Link } from "./link.ts";
 import { SLACK_MS, withDeadline } from "./wire-deadline.ts";
+import { placeOf, rpcAttributes } from "./attributes.ts";
 import type { CallListener, CallOwner, ChannelCall, MessageContext, MethodKind } from "./types.ts";
 
 type Parent = Parameters<ChannelInterface["createCall"]>[3];
@@ -23,6 +30,10 @@ class CallUse extends GuardedUse {
 
   override get operation(): string {
     return this.#call.path;
+  }
+
+  override about(): CallAbout {
+    return { attributes: this.#call.attributes };
   }
 
   protected override begin(): void {
@@ -53,6 +64,7 @@ export class ManagedCall implements ChannelCall, CallListener, CarriedCall {
   readonly #kind: MethodKind | undefined;
   /** Bound of the whole call, in ms of the clock: asked for by its caller, not the default. */
   #hard = NEVER;
+  #requestId: string | undefined;
   #listener: CallListener | undefined;
   #metadata: Metadata | undefined;
   #inner: ChannelCall | undefined;
@@ -83,6 +95,7 @@ export class ManagedCall implements ChannelCall, CallListener, CarriedCall {
   start(metadata: Metadata, listener: CallListener): void {
     this.#listener = listener;
     this.#metadata = metadata;
+    this.#requestId = currentContext()?.requestId;
     if (this.#end !== undefined) return this.#deliver(this.#end);
     this.#owner.guard.enter(this.#use, { timeoutMs: this.#bound() });
   }
@@ -101,6 +114,16 @@ export class ManagedCall implements ChannelCall, CallListener, CarriedCall {
     return leftMs;
   }
 
+  /** What it is in a trace, its end included once it has one. */
+  get attributes(): CallAbout["attributes"] {
+    const end = this.#end;
+    return {
+      ...rpcAttributes(this.path),
+      ...placeOf(this.#owner.address()),
+      ...(end === undefined ? {} : { "rpc.response.status_code": codes[end.code] }),
+    };
+  }
+
   /** When it got its place, in ms of the clock. */
   get startedAt(): number | undefined {
     return this.#use.startedAt;
@@ -115,7 +138,11 @@ export class ManagedCall implements ChannelCall, CallListener, CarriedCall {
   begin(): void {
     const { dress, unsent, clock } = this.#owner;
     try {
-      const dressed = dress(this.path, this.#metadata as Metadata, this.#credentials !== undefined); // `start` came first
+      const dressed = dress(this.path, this.#metadata as Metadata, {
+        hasCredentials: this.#credentials !== undefined,
+        requestId: this.#requestId,
+        traceContext: this.#use.traceContext,
+      }); // `start` came first
       if (!(dressed instanceof Promise)) return this.#launch(dressed, this.#use.startedAt ?? clock.now());
       unsent.add(this);
       dressed

@@ -7,7 +7,8 @@ import {
   type ChannelInterface,
   type ChannelOptions,
 } from "@grpc/grpc-js";
-import { currentContext, StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
+import type { Carried } from "./types.ts";
 import { hostsOf, isOverheard, staysHere } from "./hosts.ts";
 import { ClosingChannel } from "./sockets.ts";
 import type { CheckedGrpcOptions, GrpcTlsOptions } from "../options.ts";
@@ -141,17 +142,16 @@ export class Dressing {
         : metadata;
   }
 
-  /** @param hasCredentials whether the call brings call credentials of grpc-js, which it sends over any connection. */
-  dress(path: string, given: Metadata, hasCredentials: boolean): Metadata | Promise<Metadata> {
+  dress(path: string, given: Metadata, carried: Carried): Metadata | Promise<Metadata> {
     const { metadata, authorization } = this.#options;
-    if (hasCredentials && this.#isOverheard) throw this.#refusal("credentials of the call");
-    const context = currentContext();
-    const plain = context?.requestId === undefined && context?.traceContext === undefined;
+    if (carried.hasCredentials && this.#isOverheard) throw this.#refusal("credentials of the call");
+    const { requestId, traceContext } = carried;
+    const plain = requestId === undefined && traceContext === undefined;
     if (plain && this.#fixed === undefined && authorization === undefined && typeof metadata !== "function")
       return this.#secret(given);
     const dressed = given.clone();
     add(dressed, this.#fixed);
-    if (context !== undefined) add(dressed, { "x-request-id": context.requestId, traceparent: context.traceContext });
+    if (!plain) add(dressed, { "x-request-id": requestId, traceparent: traceContext });
     const made = typeof metadata === "function" ? metadata(path) : undefined;
     const secret = authorization?.reveal();
     if (!(made instanceof Promise) && !(secret instanceof Promise))

@@ -17,6 +17,16 @@ export interface MethodKind {
   readonly responseStream: boolean;
 }
 
+/** What a call carries besides its metadata. */
+export interface Carried {
+  /** Whether it brings call credentials of grpc-js, which it sends over any connection. */
+  readonly hasCredentials: boolean;
+  /** Of the work that makes it. */
+  readonly requestId: string | undefined;
+  /** W3C `traceparent` of its span, or else of the work that makes it. */
+  readonly traceContext: string | undefined;
+}
+
 /** What all calls of a channel share. */
 export interface CallOwner {
   readonly resource: string;
@@ -33,7 +43,9 @@ export interface CallOwner {
   /** What is known of a method; `undefined` for methods of clients that were made elsewhere. */
   kindOf(path: string): MethodKind | undefined;
   /** Adds what every call carries. */
-  readonly dress: (path: string, metadata: Metadata, hasCredentials: boolean) => Metadata | Promise<Metadata>;
+  readonly dress: (path: string, metadata: Metadata, carried: Carried) => Metadata | Promise<Metadata>;
+  /** Where calls lead. */
+  readonly address: () => string;
   /** Where a new call goes. */
   link(): Link;
 }

@@ -7,8 +7,17 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
-import { runWithContext, StewardError, systemClock, type Clock, type Guard } from "@steward/core";
-import { publishServing, publishUnhandled } from "@steward/core/driver";
+import {
+  runWithContext,
+  type CallAbout,
+  type CallEnd,
+  StewardError,
+  systemClock,
+  type Clock,
+  type Guard,
+} from "@steward/core";
+import { publishServing, publishUnhandled, soundContext } from "@steward/core/driver";
+import { rpcAttributes } from "../channel/attributes.ts";
 import { statusOfError } from "../status.ts";
 import type { AnyHandler, GrpcCallContext, ServerCall } from "./handlers.ts";
 
@@ -62,19 +71,29 @@ class Dispatch {
     const carried = {
       deadline,
       signal,
-      requestId: this.#text("x-request-id"),
-      traceContext: this.#text("traceparent"),
+      ...soundContext(this.#text("x-request-id"), this.#text("traceparent")),
     };
     try {
       // The deadline is in the context, where the guard finds it.
       const value = await runWithContext(carried, () =>
-        guard.run(() => this.#handle(handler, context), { timeoutMs: bound }),
+        guard.run(() => this.#handle(handler, context), {
+          timeoutMs: bound,
+          operation: this.#method.path,
+          about: (end) => this.#about(end),
+        }),
       );
       if (this.#answer === undefined) this.#writable().end();
       else this.#answer(null, value);
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** What it is in a trace. */
+  #about(end: CallEnd | undefined): CallAbout {
+    const code = end?.error === undefined ? codes.OK : statusOfError(end.error).code;
+    const status = end === undefined ? {} : { "rpc.response.status_code": codes[code] };
+    return { kind: "server", attributes: { ...rpcAttributes(this.#method.path), ...status } };
   }
 
   #text(name: string): string | undefined {

@@ -1,7 +1,8 @@
 import type { Duplex } from "node:stream";
-import { currentContext, isStewardError, type StewardError } from "@steward/core";
+import { currentContext, isStewardError, type CallAbout, type StewardError } from "@steward/core";
 import { GuardedUse } from "@steward/core/driver";
 import type { Connection } from "../connections/connection.ts";
+import { httpAbout } from "./about.ts";
 import { declaredTooLarge, gaveUp, noReply, reasonOf, tooLarge } from "./failures.ts";
 import type { RawHandler } from "./handlers.ts";
 import { add, hasHeader } from "./headers.ts";
@@ -28,6 +29,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   readonly #handler: RawHandler;
   /** Where it was asked for, once a body of this session was left unread. */
   readonly stack: string | undefined;
+  readonly #requestId: string | undefined;
   #connection: Connection | undefined = undefined;
   /** Where the last attempt went; it may still be queued there after it was given up. */
   #sentOn: Connection | undefined = undefined;
@@ -53,6 +55,7 @@ export class Exchange extends GuardedUse implements RawHandler {
     this.options = options;
     this.#handler = handler;
     this.stack = stack;
+    this.#requestId = currentContext()?.requestId;
   }
 
   /** The caller's own limit for headers bounds the call until it has them, queue and retries included; in ms. */
@@ -80,13 +83,17 @@ export class Exchange extends GuardedUse implements RawHandler {
     if (this.#over) return;
     try {
       this.#connection = this.#sentOn = this.#lane.connection();
-      this.#connection.send(
-        authorization === undefined ? this.options : withAuthorization(this.options, authorization),
-        this,
-      );
+      const { propagate } = this.#lane.limits;
+      const carried = propagate ? { "x-request-id": this.#requestId, traceparent: this.traceContext } : {};
+      this.#connection.send(withHeaders(this.options, { authorization, ...carried }), this);
     } catch (error) {
       this.onError(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  override about(): CallAbout {
+    const { method, path } = this.options;
+    return httpAbout(this.#lane.origin, method, path, this.#status);
   }
 
   /** Called by the guard: refused, timed out, aborted; or by us, when the last attempt failed. */
@@ -315,6 +322,13 @@ export class Exchange extends GuardedUse implements RawHandler {
   }
 }
 
-function withAuthorization(options: HttpDispatchOptions, authorization: string): HttpDispatchOptions {
-  return { ...options, headers: add(options.headers, [["authorization", authorization]]) ?? null };
+/** The same request with headers that it does not bring itself; the very same object where there are none to add. */
+function withHeaders(
+  options: HttpDispatchOptions,
+  more: Readonly<Record<string, string | undefined>>,
+): HttpDispatchOptions {
+  const missing: (readonly [string, string])[] = [];
+  for (const [name, value] of Object.entries(more))
+    if (value !== undefined && !hasHeader(options.headers, name)) missing.push([name, value]);
+  return missing.length === 0 ? options : { ...options, headers: add(options.headers, missing) ?? null };
 }

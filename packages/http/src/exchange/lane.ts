@@ -61,4 +61,6 @@ export interface Limits {
   readonly unreadBodyTimeoutMs: number;
   readonly maxResponseBytes?: number | undefined;
   readonly failureStatuses: readonly number[];
+  /** Whether calls carry the id and the trace of their request. */
+  readonly propagate: boolean;
 }

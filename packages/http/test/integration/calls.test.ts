@@ -140,6 +140,22 @@ t.test(
   },
 );
 
+t.test(
+  "a call carries the id and the trace of its request, unless it has its own or the session says otherwise",
+  async (t) => {
+    await using server = await serve((request, response) => void mirror(request, response));
+    await using http = await started({ baseUrl: server.url });
+    await using silent = await started({ baseUrl: server.url, propagate: false });
+    const traceContext = `00-${"1".repeat(32)}-${"2".repeat(16)}-01`;
+    const carried = (session: HttpSession, headers = {}): Promise<Mirrored> =>
+      runWithContext({ traceContext, requestId: "visit-1" }, () => mirrored(session, "/", { headers }));
+    t.match((await carried(http.client)).headers, { traceparent: traceContext, "x-request-id": "visit-1" });
+    t.match((await carried(http.client, { "X-Request-Id": "own" })).headers, { "x-request-id": "own" });
+    const { headers } = await carried(silent.client);
+    t.notOk("traceparent" in headers || "x-request-id" in headers);
+  },
+);
+
 t.test("only origins on the list are called, redirects included", async (t) => {
   await using inside = await serve((_request, response) => response.writeHead(302, { location: outside.url }).end());
   await using outside = await serve((_request, response) => response.end("secret"));

@@ -10,6 +10,8 @@ export interface Server {
   /** What pg needs for one connection. */
   readonly config: PoolConfig;
   readonly exposures: readonly Exposure[];
+  /** Where it is, by OpenTelemetry's names. */
+  readonly attributes: Readonly<Record<string, string | number>>;
 }
 
 /** The server that options name. */
@@ -33,7 +35,17 @@ export async function serverOf(options: CheckedOptions): Promise<Server> {
     ...(options.statementTimeoutMs === 0 ? {} : { statement_timeout: options.statementTimeoutMs }),
     ...(options.types === undefined ? {} : { types: options.types() }),
   };
-  return { label: `${host}:${port}`, config, exposures: exposuresOf(host, port, tls, password !== undefined) };
+  const namespace = database ?? process.env["PGDATABASE"] ?? user;
+  return {
+    label: `${host}:${port}`,
+    config,
+    exposures: exposuresOf(host, port, tls, password !== undefined),
+    attributes: {
+      ...(namespace === undefined ? {} : { "db.namespace": namespace }),
+      "server.address": host,
+      "server.port": port,
+    },
+  };
 }
 
 function passwordOf({ password }: CheckedOptions, ofUrl: string | undefined): PoolConfig["password"] {

@@ -49,14 +49,15 @@ export class Assembly {
       breaker: breaker === false ? undefined : breaker,
       judge,
     });
-    const leaseGuard = new Guard({ resource, clock, holdUntilSettled: true });
+    const { about } = basis;
+    const leaseGuard = new Guard({ resource, clock, holdUntilSettled: true, about });
     const events = {
       emit: (event: string, ...values: readonly unknown[]) => void client().emit(event, ...values),
       listens: (event: string) => client().listenerCount(event) > 0,
     };
     this.facade = facadeOptions(settings);
     this.guard = guard;
-    this.#pool = new ConnectionPool({ resource, clock, settings, refusal: unavailable });
+    this.#pool = new ConnectionPool({ resource, clock, settings, refusal: unavailable, about });
     this.backend = setup.makeBackend(guard);
     this.#subscriber = new Subscriber({
       resource,

@@ -76,6 +76,7 @@ export class Router {
       run: async (link: Link) => link.redis.sendCommand(command),
       sound: () => true,
       blocks: true,
+      operation: command.name.toUpperCase(),
     };
     // The driver settles the command; a refusal by the pool or its guard would not be reported elsewhere.
     pool.run(this.#planFor(command), work, blockMs(command) + timeoutMs).catch((error: Error) => command.reject(error));

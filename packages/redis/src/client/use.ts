@@ -1,3 +1,4 @@
+import type { CallAbout } from "@steward/core";
 import { GuardedUse } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import type { PipelineNode } from "../connection/backend.ts";
@@ -76,6 +77,11 @@ export class BatchUse extends GuardedUse {
       if (!command.isSettled) reject(error);
       this.#answered();
     };
+  }
+
+  override about(): CallAbout {
+    const size = this.#commands.length;
+    return { attributes: { "db.operation.name": "PIPELINE", "db.operation.batch.size": size } };
   }
 
   override get operation(): string {

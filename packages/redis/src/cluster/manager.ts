@@ -1,4 +1,4 @@
-import type { Guard } from "@steward/core";
+import type { CallAbout, Guard } from "@steward/core";
 import {
   checkOptions,
   Exposures,
@@ -50,6 +50,11 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
       clusterOptions(settings, this.#assembly.facade),
       this.#assembly.router,
     );
+  }
+
+  /** What its calls are in a trace. Which node answers one is known only later. */
+  protected override aboutCalls(): CallAbout {
+    return { attributes: { "db.system.name": "redis" } };
   }
 
   get client(): RedisClusterClient {

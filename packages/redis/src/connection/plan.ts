@@ -112,6 +112,21 @@ function sentinelPlan(settings: RedisPoolSettings, sentinels: readonly RedisAddr
   };
 }
 
+/** Where a server is, by OpenTelemetry's names; what sentinels name is not known here. */
+export function attributesOf(settings: RedisPoolSettings): Readonly<Record<string, string | number>> {
+  if (settings.client !== undefined) {
+    const { path, host = "localhost", port = 6_379, db = 0 } = settings.client.options;
+    return { "db.namespace": String(db), ...placeOf(path, host, port) };
+  }
+  const { host, port, path, db } = partsOf(settings);
+  if (settings.sentinels !== undefined) return { "db.namespace": String(db) };
+  return { "db.namespace": String(db), ...placeOf(path, host, port) };
+}
+
+function placeOf(path: string | undefined, host: string, port: number): Readonly<Record<string, string | number>> {
+  return path === undefined ? { "server.address": host, "server.port": port } : { "server.address": path };
+}
+
 function rotated<T>(list: readonly T[], by: number): T[] {
   const at = by % list.length;
   return [...list.slice(at), ...list.slice(0, at)];

@@ -1,4 +1,12 @@
-import { Guard, type Call, type Clock, type GuardStats, type StewardError, type Timer } from "@steward/core";
+import {
+  Guard,
+  type Call,
+  type Clock,
+  type GuardOptions,
+  type GuardStats,
+  type StewardError,
+  type Timer,
+} from "@steward/core";
 import type { Command } from "ioredis";
 import type { RedisSettings } from "../options.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
@@ -18,6 +26,8 @@ export interface PoolSetup {
   readonly clock: Clock;
   readonly settings: RedisSettings;
   readonly refusal: () => StewardError | undefined;
+  /** What its calls are in a trace. */
+  readonly about: GuardOptions["about"];
 }
 
 interface Held {
@@ -35,6 +45,8 @@ export interface PooledWork<T> {
   sound(): boolean;
   /** True for one command that waits for something to come: it is awaited once its waiting was ended. */
   readonly blocks?: boolean;
+  /** What events call it. */
+  readonly operation?: string;
 }
 
 /** An idle connection older than this is asked for a sign of life before it is lent again. */
@@ -51,7 +63,7 @@ export class ConnectionPool {
   #generation = 0;
 
   constructor(setup: PoolSetup) {
-    const { resource, clock, settings, refusal } = setup;
+    const { resource, clock, settings, refusal, about } = setup;
     const { maxConnections: maxConcurrent, maxPending, acquireTimeoutMs } = settings;
     this.#setup = setup;
     this.guard = new Guard({
@@ -62,6 +74,7 @@ export class ConnectionPool {
       acquireTimeoutMs,
       refusal,
       holdUntilSettled: true,
+      about,
     });
   }
 
@@ -92,7 +105,7 @@ export class ConnectionPool {
           this.#give(held, !call.signal.aborted && work.sound());
         }
       },
-      { signal },
+      { signal, operation: work.operation },
     );
   }
 

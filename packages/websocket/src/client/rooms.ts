@@ -30,6 +30,8 @@ export interface RoomOwner {
   readonly gap: (room: string) => void;
   /** The hub no longer lets us in. */
   readonly expelled: (room: string, error: unknown) => void;
+  /** A message says which trace it was published in. */
+  readonly traced: (traceContext: string, room: string, work: () => void) => void;
 }
 
 /** How rooms reach the hub. */
@@ -112,14 +114,18 @@ export class RoomBook {
   take(data: Buffer): boolean {
     if (beginsWith(data, "gap")) return this.#takeGap(data);
     if (!beginsWith(data, "room")) return false;
-    const { room: name, id, data: value } = parseObject(data) ?? {};
+    const { room: name, id, data: value, trace } = parseObject(data) ?? {};
     const room = typeof name === "string" ? this.#rooms.get(name) : undefined;
     if (room === undefined || typeof name !== "string" || typeof id !== "string") return false;
     const dash = id.lastIndexOf("-");
     const [origin, number] = [id.slice(0, dash), Number(id.slice(dash + 1))];
     if (number <= (room.after.get(origin) ?? 0)) return true;
     remember(room.after, origin, number);
-    for (const listener of room.listeners) listener({ room: name, id, data: value });
+    const hand = (): void => {
+      for (const listener of room.listeners) listener({ room: name, id, data: value });
+    };
+    if (typeof trace === "string") this.#owner.traced(trace, name, hand);
+    else hand();
     return true;
   }
 

@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import type { CallOptions, StewardError } from "@steward/core";
 import { describeError, outcomeUnknown } from "@steward/core/driver";
 import type { WebSocket } from "ws";
+import { processed } from "../wire/about.ts";
 import type { Payload } from "../wire/protocol.ts";
 import type { Attempt } from "./connection/dial.ts";
 import { Dialler } from "./connection/dialler.ts";
@@ -34,6 +35,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   readonly #rooms = new RoomBook({
     gap: (room) => this.emit("gap", room),
     expelled: (room, error) => this.emit("expelled", room, error),
+    traced: (traceContext, room, work) => processed(this.#plan, traceContext, room, work),
   });
   readonly #readers: Readers;
   readonly #dialler: Dialler;

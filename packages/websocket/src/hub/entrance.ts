@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Clock } from "@steward/core";
-import { isHostAmong, TimeoutReached, withTimeout } from "@steward/core/driver";
+import { runWithContext, type Clock, type RequestContext } from "@steward/core";
+import { isHostAmong, soundContext, TimeoutReached, withTimeout } from "@steward/core/driver";
 import { WebSocketServer } from "ws";
 import { refuse, type Gate } from "./upgrades.ts";
 import type { WebSocketHubSettings } from "./options.ts";
@@ -73,7 +73,7 @@ export class Entrance<User> implements Gate {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", ignore);
     this.#pending++;
-    void this.#decide(request, socket, head).finally(() => this.#pending--);
+    void runWithContext(contextOf(request), () => this.#decide(request, socket, head)).finally(() => this.#pending--);
   }
 
   async #decide(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -158,3 +158,8 @@ function schemeOf(headers: IncomingMessage["headers"], socket: Socket): string {
 }
 
 function ignore(): void {}
+
+/** The id and the trace that the handshake came with. */
+function contextOf({ headers }: IncomingMessage): RequestContext {
+  return soundContext(headers["x-request-id"], headers["traceparent"]);
+}

@@ -4,7 +4,8 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "@steward/core";
-import { publishServing } from "@steward/core/driver";
+import { heardCall, publishServing } from "@steward/core/driver";
+import { messageAbout } from "../wire/about.ts";
 import { json, type Payload } from "../wire/protocol.ts";
 import { dismiss } from "./dismissal.ts";
 import { attach, type UpgradeServer } from "./upgrades.ts";
@@ -211,10 +212,14 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
    */
   async publish(room: string, data: unknown, options: { readonly key?: string | undefined } = {}): Promise<void> {
     this.#demandReady();
-    const number = ++this.#number;
-    const text = `{"room":${json(room)},"id":"${this.#instance}-${number}","data":${json(data)}}`;
-    this.#hand(room, this.#instance, number, text, options.key);
-    await this.#fanout?.publish(number, room, text);
+    const { resource, clock } = this.#plan;
+    await heardCall({ resource, clock, operation: "send", about: messageAbout("send", room) }, (traceContext) => {
+      const number = ++this.#number;
+      const trace = this.#plan.settings.trace && traceContext !== undefined ? `,"trace":${json(traceContext)}` : "";
+      const text = `{"room":${json(room)},"id":"${this.#instance}-${number}","data":${json(data)}${trace}}`;
+      this.#hand(room, this.#instance, number, text, options.key);
+      return this.#fanout?.publish(number, room, text);
+    });
   }
 
   #demandReady(): void {

@@ -85,6 +85,8 @@ export interface WebSocketHubOptions<User = unknown> {
   readonly historySize?: number | undefined;
   /** Rooms with history. Default 1,000. */
   readonly historyRooms?: number | undefined;
+  /** Puts the trace that a message was published in behind it, as `trace`: what our sessions do with it belongs to that trace. Default `false`: clients learn of none. */
+  readonly trace?: boolean | undefined;
   /** How often instances announce to each other who is present. Default 5,000. */
   readonly presenceMs?: number | undefined;
 }
@@ -138,6 +140,7 @@ export const webSocketHubSchema: OptionsSchema<WebSocketHubSettings> = v.pipe(
     historySize: v.optional(countSchema(0), 50),
     historyRooms: v.optional(countSchema(1), 1_000),
     presenceMs: v.optional(duration, 5_000),
+    trace: v.optional(v.boolean(), false),
   }),
 );
 

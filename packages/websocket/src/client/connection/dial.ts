@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { StewardError, type Clock, type Timer } from "@steward/core";
+import { currentContext, StewardError, type Clock, type Timer } from "@steward/core";
 import { describeError, maskUrl } from "@steward/core/driver";
 import { WebSocket, type ClientOptions } from "ws";
 import type { WebSocketCode } from "../../errors.ts";
@@ -50,11 +50,16 @@ export class Dial implements Attempt {
 
   async #begin(): Promise<void> {
     const { url, protocols, headers, options } = this.#target;
+    const carried = carriedHeaders();
     try {
       const asked = await headers?.();
       if (this.#isOver || this.#isOverheard(asked)) return;
       this.#listen(
-        new WebSocket(url, [...protocols], asked === undefined ? options : { ...options, headers: { ...asked } }),
+        new WebSocket(
+          url,
+          [...protocols],
+          asked === undefined && carried === undefined ? options : { ...options, headers: { ...carried, ...asked } },
+        ),
       );
     } catch (error) {
       this.#fail(describeError(error), error);
@@ -100,4 +105,14 @@ export class Dial implements Attempt {
     this.#timer.cancel();
     this.#ws?.terminate();
   }
+}
+
+/** The id and the trace of the work that connects, where there is any. */
+function carriedHeaders(): Headers | undefined {
+  const { requestId, traceContext } = currentContext() ?? {};
+  if (requestId === undefined && traceContext === undefined) return undefined;
+  return {
+    ...(requestId === undefined ? {} : { "x-request-id": requestId }),
+    ...(traceContext === undefined ? {} : { traceparent: traceContext }),
+  };
 }

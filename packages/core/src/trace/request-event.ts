@@ -26,11 +26,11 @@ export interface RequestEvent {
   readonly end: RequestEnd | undefined;
 }
 
-/** What stands for a request in a trace. */
+/** What stands for a request or a call in a trace. */
 export interface RequestSpan {
-  /** W3C `traceparent` of the span: what the request calls belongs to it. */
+  /** W3C `traceparent` of the span: what it calls belongs to it. */
   readonly traceContext: string;
-  /** Runs work of the request where the span is the active one, and gives its result. */
+  /** Runs its work where the span is the active one, and gives the result. */
   run<T>(work: () => T): T;
 }
 
