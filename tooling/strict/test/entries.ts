@@ -49,6 +49,10 @@ import * as serverSuite from "@steward/testing/server";
 import * as server from "@steward/server";
 import * as nodeServer from "@steward/server/node";
 import * as servers from "@steward/testing/servers";
+import * as training from "@steward/training";
+import * as trainingOnnx from "@steward/training/onnx";
+import * as trainingTesting from "@steward/training/testing";
+import * as trainingTfjs from "@steward/training/tfjs";
 import * as websocket from "@steward/websocket";
 import * as websocketTesting from "@steward/websocket/testing";
 import express from "express";
@@ -155,6 +159,17 @@ const manager = (
 });
 
 const idleDatabase = (): never => new database.DatabasePoolManager({ url: "postgres://x@127.0.0.1/y" }).client as never; // for its options alone
+
+const TRAINER: Wrong = { module: new URL(import.meta.url) };
+const WRONG_TRAINER: readonly Wrong[] = [
+  { module: "./net.js" },
+  { module: new URL("https://example.com") },
+  { workers: 0 },
+  { workers: 65 },
+  { workerStartTimeoutMs: Number.NaN },
+];
+const DENSE = { inputs: 1, layers: [{ units: 1 }] } as const;
+const WRONG_DENSE: readonly Wrong[] = [{ inputs: 0 }, { layers: [] }, { layers: [{ units: 1, activation: "gelu" }] }];
 
 const CACHE: readonly Wrong[] = [
   { ttlMs: 0 },
@@ -783,6 +798,49 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     takes: {},
     none: ["rateLimiterContract testRateLimiter"],
   },
+  "@steward/training": {
+    module: training,
+    takes: {
+      GradientAccumulator: {
+        call: (options: object) => new training.GradientAccumulator(options),
+        wrong: [{ steps: 0 }, { clipNorm: 0 }, { clipNorm: Number.NaN }, { skipNonFinite: 1 }],
+      },
+      TrainerManager: manager(training.TrainerManager, TRAINER, WRONG_TRAINER),
+      dataParallelTrainer: driver(training.dataParallelTrainer, TRAINER, WRONG_TRAINER),
+      RunLogManager: manager(training.RunLogManager, { folder: "." }, [{ folder: "" }]),
+      runLog: driver(training.runLog, { folder: "." }, [{ folder: 1 }]),
+      denseOutputs: {
+        call: (options: object) => training.denseOutputs({ ...DENSE, ...options }, {}, new Float32Array(1)),
+        wrong: WRONG_DENSE,
+      },
+    },
+    none: ["autocast", "multiGpuTrainer"],
+  },
+  "@steward/training/onnx": {
+    module: trainingOnnx,
+    takes: {
+      denseOnnx: {
+        call: (options: object) => trainingOnnx.denseOnnx(DENSE, {}, options),
+        wrong: [{ name: "" }, { input: 1 }, { output: "input" }],
+      },
+    },
+    none: [],
+  },
+  "@steward/training/tfjs": {
+    module: trainingTfjs,
+    takes: {
+      denseNetwork: {
+        call: (options: object) => trainingTfjs.denseNetwork({ ...DENSE, loss: "meanSquaredError", ...options }),
+        wrong: [...WRONG_DENSE, { loss: "mse" }],
+      },
+      tfjsNetwork: {
+        call: (options: object) => trainingTfjs.tfjsNetwork({ parameters: [], loss: nothing, ...options } as never),
+        wrong: [{ parameters: 1 }, { parameters: [1] }, { loss: 1 }],
+      },
+    },
+    none: ["applyGradients"],
+  },
+  "@steward/training/testing": { module: trainingTesting, takes: {}, none: ["testTrainer"] },
   "@steward/logging/audit": {
     module: audit,
     takes: {

@@ -3,6 +3,7 @@ import { DRIVERS } from "./drivers.ts";
 import { PLATFORM } from "./platform.ts";
 import { PROCESS } from "./process.ts";
 import { RESOURCES } from "./resources.ts";
+import { TRAINING } from "./training.ts";
 
 /** The metrics that Steward's packages have, by name. Names are those of the OpenTelemetry conventions, where they have one. */
 export const METRICS: Readonly<Record<string, MetricDescription>> = {
@@ -10,4 +11,5 @@ export const METRICS: Readonly<Record<string, MetricDescription>> = {
   ...DRIVERS,
   ...PROCESS,
   ...PLATFORM,
+  ...TRAINING,
 };
