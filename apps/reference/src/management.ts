@@ -1,4 +1,5 @@
 import type { ManagementOptions, RunningContainer } from "@steward/container";
+import { profileRoute } from "@steward/container/profile";
 import { dashboard, type Dashboard } from "@steward/dashboard";
 import { levelRoute } from "@steward/logging";
 import { log } from "./log.ts";
@@ -9,7 +10,7 @@ const LEAST_TOKEN = 16;
 
 /**
  * A listener for operators on this machine alone, where `MANAGEMENT_PORT` asks for one: health with all details, the
- * dashboard at `/steward/`, and with `CLIPS_ADMIN_TOKEN` the level of the log. It answers from before the start, so that
+ * dashboard at `/steward/`, and with `CLIPS_ADMIN_TOKEN` the level of the log, and profiles. It answers from before the start, so that
  * a start that waits or fails can be seen, until everything has stopped. What the settings refuse opens nothing here.
  */
 export class Management {
@@ -41,9 +42,9 @@ export class Management {
 
   #routes(token: string | undefined): NonNullable<ManagementOptions["routes"]> {
     const routes = { "/steward/": this.#board };
-    return token === undefined
-      ? routes
-      : { ...routes, "/log-level": levelRoute(() => this.#running?.get(log), { token }) };
+    if (token === undefined) return routes;
+    const level = levelRoute(() => this.#running?.get(log), { token });
+    return { ...routes, "/log-level": level, "/steward/profile": profileRoute({ token }) };
   }
 }
 

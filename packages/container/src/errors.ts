@@ -28,6 +28,9 @@ export const CONTAINER_CODES = {
   GENERATOR_SWALLOWED_ERROR: "A lifecycle generator caught the error of the handler and did not throw it on.",
   BACKGROUND_ENDED: "The background work of a resource ended although nothing had asked it to.",
   UNCAUGHT_ERROR: "An error was thrown or rejected that nothing caught; the process stops everything and ends.",
+  PROFILE_RUNNING: "A profile of the process is being taken; there can be one at a time.",
+  PROFILE_DEBUGGER: "A debugger may be attached to the process, and a profile was not forced.",
+  PROFILE_TOO_LARGE: "A profile is larger than the option maxBytes of its route.",
   SHUTDOWN_TIMEOUT: "The shutdown took longer than its total timeout.",
 } as const;
 

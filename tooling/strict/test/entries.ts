@@ -5,6 +5,7 @@ import * as cache from "@steward/cache";
 import * as cacheTesting from "@steward/cache/testing";
 import { container } from "@steward/container";
 import * as containers from "@steward/container";
+import * as profiles from "@steward/container/profile";
 import * as framework from "@steward/container/framework";
 import * as config from "@steward/config";
 import * as configTesting from "@steward/config/testing";
@@ -430,6 +431,25 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       explain: { call: (options) => containers.explain(container([one]), options), wrong: [] },
     },
     none: ["StartError StopError"],
+  },
+  "@steward/container/profile": {
+    module: profiles,
+    takes: {
+      profileRoute: {
+        call: (options) => profiles.profileRoute({ token: "h4nd-m4de-t0ken-0", ...(options as object) }),
+        wrong: [{ token: "short" }, { maxMs: 0 }, { maxBytes: 0 }, { snapshot: 1 }],
+      },
+      profiled: { call: (options) => profiles.profiled(nothing, options), wrong: [{ intervalMs: 0 }, { top: 0 }] },
+      slowCalls: {
+        call: (options) => profiles.slowCalls({ overMs: 1, report: nothing, ...(options as object) })[Symbol.dispose](),
+        wrong: [{ overMs: "x" }, { report: 1 }, { maxPerMinute: 0 }],
+      },
+      longTurns: {
+        call: (options) => profiles.longTurns({ report: nothing, ...(options as object) })[Symbol.asyncDispose](),
+        wrong: [{ overMs: 1 }, { report: 1 }, { frames: 1 }],
+      },
+    },
+    none: [],
   },
   "@steward/container/framework": {
     module: framework,

@@ -68,6 +68,9 @@ t.test(
       view.journal.some(({ resource, to }) => resource === "db" && to === "ready"),
       "the dashboard saw the start",
     );
+    const profile = await fetch(`${management}/steward/profile?ms=20`, { method: "POST", headers });
+    t.match(await profile.json(), { nodes: Array, samples: Array });
+    t.equal((await fetch(`${management}/steward/profile`, { method: "POST" })).status, 401);
     const change = `${management}/log-level?level=debug&forMs=60000`;
     t.equal((await fetch(change, { method: "PUT" })).status, 401);
     t.strictSame(await (await fetch(change, { method: "PUT", headers })).json(), { level: "debug", forMs: 60_000 });
