@@ -11,9 +11,17 @@ const app = "@steward/reference";
 /** Only the benches need what they are compared with, which is as much again as all the rest. */
 export const benches = "@steward/bench";
 
+/** What models run on in tests and benches: 300 MB, which the reference app does without. */
+const engine = "@steward/onnx";
+
 /** What can be installed, from small to all: each scope holds those before it. */
 const scopes = [
-  { name: "app", filters: ["steward", `${app}...`], says: " of the reference app", has: (p) => p.name === app },
+  {
+    name: "app",
+    filters: ["steward", `${app}...`, `!${engine}`],
+    says: " of the reference app",
+    has: (p) => p.name === app,
+  },
   { name: "tests", filters: [`!${benches}`], says: "", has: (p) => p.name !== benches },
   { name: "all", filters: [], says: ", rivals of the benches included", has: () => true },
 ];

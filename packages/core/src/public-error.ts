@@ -53,6 +53,17 @@ const STATUSES: Readonly<Record<string, Status>> = {
     message: "too many attempts to sign in; please try again later",
   },
   AUTH_PASSWORD_REFUSED: { http: 422, grpc: "INVALID_ARGUMENT", message: "the password is too easy to guess" },
+  MODEL_ENGINE_MISSING: unavailable,
+  MODEL_UNKNOWN: unavailable,
+  MODEL_CHECKSUM: unavailable,
+  MODEL_INVALID_FILE: unavailable,
+  MODEL_DEVICE_UNAVAILABLE: unavailable,
+  MODEL_PRECISION_UNSUPPORTED: unavailable,
+  MODEL_GOLDEN_MISMATCH: unavailable,
+  MODEL_BUDGET: unavailable,
+  MODEL_ENGINE_CRASHED: unavailable,
+  MODEL_REMOTE_FAILED: unavailable,
+  MODEL_INPUT_INVALID: { http: 422, grpc: "INVALID_ARGUMENT", message: "the input is not what the model takes" },
   OVERLOADED: { http: 503, grpc: "RESOURCE_EXHAUSTED", message: AWAY },
   DEADLINE_EXCEEDED: { http: 504, grpc: "DEADLINE_EXCEEDED", message: "it took too long; please try again" },
   CALL_ABORTED: { http: 499, grpc: "CANCELLED", message: "the request was given up" },
@@ -66,6 +77,7 @@ const FINAL: ReadonlySet<string> = new Set([
   "AUTH_FORBIDDEN",
   "AUTH_CREDENTIALS_INVALID",
   "AUTH_PASSWORD_REFUSED",
+  "MODEL_INPUT_INVALID",
 ]);
 
 /** Wrappers that are looked through: a driver's error may stand behind that of a library above it. */

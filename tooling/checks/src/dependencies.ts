@@ -72,7 +72,12 @@ function unused(pack: Package, packages: readonly Package[]): string[] {
   return [
     ...idle(
       Object.keys({ ...dependencies, ...peerDependencies }).filter(
-        (n) => !inSources.has(n) && !asPeers.has(n) && !scripts.includes(n) && !isTyping(n, inSources),
+        (n) =>
+          !inSources.has(n) &&
+          !asPeers.has(n) &&
+          !scripts.includes(n) &&
+          !isTyping(n, inSources) &&
+          !(isOptional(pack, n) && code.includes(`"${n}"`)),
       ),
       "but no source imports it",
     ),
@@ -114,9 +119,15 @@ function namesInReadme({ readme = "" }: Package): string[] {
   return codes.flatMap((code) => [...code.matchAll(/ from "([^"]+)"/g)].map(([, name]) => packageOf(name ?? "") ?? ""));
 }
 
-function peersUnavailable({ name, manifest }: Package): string[] {
+/** A peer that one can do without: a name that is loaded where it is there. */
+function isOptional({ manifest }: Package, peer: string): boolean {
+  return manifest.peerDependenciesMeta?.[peer]?.optional === true;
+}
+
+function peersUnavailable(pack: Package): string[] {
+  const { name, manifest } = pack;
   return Object.keys(manifest.peerDependencies ?? {})
-    .filter((peer) => !Object.hasOwn(manifest.devDependencies ?? {}, peer))
+    .filter((peer) => !Object.hasOwn(manifest.devDependencies ?? {}, peer) && !isOptional(pack, peer))
     .map((peer) => `${name} has the peer ${peer}, which its tests cannot load: add it to devDependencies`);
 }
 

@@ -29,6 +29,8 @@ const testDirections: Readonly<Record<string, readonly string[]>> = {
   auth: ["testing", "container", "crypto", "rate-limit", "redis", "server"],
   // Counted in the Redis that it is made for, and asked by the routes that it is made for.
   "rate-limit": ["testing", "container", "redis", "server"],
+  // The engine of models is installed apart, because it is large.
+  models: ["testing", "container", "onnx"],
   // An audit log is shown in the transactions of the database that it is made for.
   logging: ["testing", "container", "database"],
 };

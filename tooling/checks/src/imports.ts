@@ -7,7 +7,7 @@ export interface Import {
   readonly at: string;
 }
 
-/** All modules a file names: static, dynamic, re-exported, in types and in `require`. */
+/** All modules a file names: static, dynamic, re-exported, in types, in `require`, and those whose place it looks up. */
 export function importsOf(file: SourceFile): readonly Import[] {
   const found: Import[] = [];
   const walk = (node: ts.Node): void => {
@@ -43,7 +43,7 @@ function specifierOf(node: ts.Node): ts.StringLiteralLike | undefined {
   const loads =
     expression.kind === ts.SyntaxKind.ImportKeyword ||
     (ts.isIdentifier(expression) && expression.text === "require") ||
-    (ts.isPropertyAccessExpression(expression) && expression.expression.getText() === "require");
+    (ts.isPropertyAccessExpression(expression) && ["require", "import.meta"].includes(expression.expression.getText()));
   return loads ? literal(node.arguments[0]) : undefined;
 }
 

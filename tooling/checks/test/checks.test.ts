@@ -239,6 +239,8 @@ t.test("dependencies", async (t) => {
       problems(dependencies, manifest({ peerDependencies: { ioredis: "^6" } })),
       /peer ioredis, which its tests cannot load/,
     );
+    const optional = { peerDependencies: { ioredis: "^6" }, peerDependenciesMeta: { ioredis: { optional: true } } };
+    t.notMatch(problems(dependencies, manifest(optional)), /peer ioredis, which its tests cannot load/);
   });
 });
 

@@ -34,6 +34,10 @@ import * as httpTesting from "@steward/http/testing";
 import * as logging from "@steward/logging";
 import * as audit from "@steward/logging/audit";
 import * as loggingTesting from "@steward/logging/testing";
+import * as models from "@steward/models";
+import * as modelsRemote from "@steward/models/remote";
+import * as modelsServe from "@steward/models/serve";
+import * as modelsTesting from "@steward/models/testing";
 import * as nestPackage from "@steward/nest";
 import * as pg from "@steward/pg";
 import * as pgTesting from "@steward/pg/testing";
@@ -158,6 +162,36 @@ const manager = (
       : new Manager({ ...valid, ...(options as object) } as never, {} as never),
   wrong: [...wrong, ...CONTEXT],
 });
+
+const SERVING: readonly Wrong[] = [
+  { engine: "" },
+  { isolation: "worker" },
+  { workers: 0 },
+  { threads: 0 },
+  { device: "gpu" },
+  { precision: "" },
+  { tolerance: -1 },
+  { maxBatch: 0 },
+  { waitMs: -1 },
+  { maxPending: -1 },
+  { timeoutMs: 0 },
+  { runTimeoutMs: 0 },
+  { breaker: { consecutive: 1 } },
+];
+const REMOTE: readonly Wrong[] = [
+  { url: "x" },
+  { model: "" },
+  { version: "" },
+  { headers: { a: 1 } },
+  { plaintext: 1 },
+  { fetch: 1 },
+  { timeoutMs: 0 },
+  { maxConcurrent: 0 },
+  { maxPending: -1 },
+  { maxBytes: 0 },
+  { maxRows: 0 },
+  { breaker: { consecutive: 1 } },
+];
 
 const idleDatabase = (): never => new database.DatabasePoolManager({ url: "postgres://x@127.0.0.1/y" }).client as never; // for its options alone
 
@@ -632,6 +666,39 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [],
+  },
+  "@steward/models": {
+    module: models,
+    takes: {
+      model: driver(models.model, { source: { file: "a.onnx" } }, SERVING),
+      ModelManager: manager(models.ModelManager, { source: { file: "a.onnx" } }, SERVING),
+      modelCatalog: driver(models.modelCatalog, { folder: ".", budgetBytes: 1 }, SERVING),
+      CatalogManager: manager(models.CatalogManager, { folder: ".", budgetBytes: 1 }, SERVING),
+    },
+    none: [],
+  },
+  "@steward/models/remote": {
+    module: modelsRemote,
+    takes: {
+      remoteModel: driver(modelsRemote.remoteModel, { url: "https://h" }, REMOTE),
+      RemoteModelManager: manager(modelsRemote.RemoteModelManager, { url: "https://h" }, REMOTE),
+    },
+    none: [],
+  },
+  "@steward/models/serve": {
+    module: modelsServe,
+    takes: {
+      inferenceHandler: {
+        call: (options) => modelsServe.inferenceHandler({}, options),
+        wrong: [{ maxBytes: 0 }, { isReady: true }],
+      },
+    },
+    none: [],
+  },
+  "@steward/models/testing": {
+    module: modelsTesting,
+    takes: { testModel: { call: (options: object) => modelsTesting.testModel(options), wrong: [{ maxBatch: 0 }] } },
+    none: ["onnxModel"],
   },
   "@steward/pg": {
     module: pg,

@@ -50,6 +50,42 @@ export const PLATFORM: Readonly<Record<string, MetricDescription>> = {
     labels: ["resource"],
     help: "For how long the settings in use have been.",
   },
+  "steward.model.batch.size": {
+    kind: "histogram",
+    unit: "{row}",
+    labels: ["resource"],
+    help: "Rows of the runs of a model.",
+  },
+  "steward.model.queue.duration": {
+    kind: "histogram",
+    unit: "s",
+    labels: ["resource"],
+    help: "How long inputs of a model waited for a run.",
+  },
+  "steward.model.run.duration": {
+    kind: "histogram",
+    unit: "s",
+    labels: ["resource"],
+    help: "How long runs of a model took.",
+  },
+  "steward.model.loaded": {
+    kind: "gauge",
+    unit: "By",
+    labels: ["resource"],
+    help: "Bytes of the model files that are loaded, for each worker.",
+  },
+  "steward.model.restarts": {
+    kind: "counter",
+    unit: "{restart}",
+    labels: ["resource"],
+    help: "Engines of a model that were loaded in the place of one that had ended.",
+  },
+  "steward.model.evictions": {
+    kind: "counter",
+    unit: "{model}",
+    labels: ["resource"],
+    help: "Models that had to make room for others.",
+  },
   "steward.cache.lookups": {
     kind: "counter",
     unit: "{lookup}",

@@ -1,0 +1,11 @@
+export { MODELS_CODES, type ModelsCode } from "./errors.ts";
+export type { Compute, Device } from "./engine/engine.ts";
+export type { Tensor, TensorData, TensorInfo, Tensors, TensorType } from "./engine/tensor.ts";
+export type { Golden } from "./serving/golden.ts";
+export type { ModelSource } from "./catalog/source.ts";
+export type { CatalogUse, LoadedModel, ModelCatalog } from "./catalog/catalog.ts";
+export { CatalogManager, modelCatalog } from "./catalog/manager.ts";
+export { model, ModelManager } from "./manager.ts";
+export type { CatalogOptions, ModelOptions, ServingOptions } from "./options.ts";
+export type { Model, ModelCall } from "./serving/model.ts";
+export type { BatchAxes, Inputs } from "./serving/signature.ts";
