@@ -35,6 +35,7 @@ export { requestShare, Serving, type RunningSource, type ServingStats } from "./
 export { RequestMetrics, type RequestFacts } from "./metrics/request-metrics.ts";
 export { by, type By, type LimitKey } from "./limits/by.ts";
 export { rateLimit, type LimiterLike, type RateLimitOptions } from "./limits/rate-limit.ts";
+export { shedding, type SheddingOptions, type Unshed } from "./limits/shedding.ts";
 export { loggable } from "./log/loggable.ts";
 export { SECRET_PARAMETERS, urlMask } from "./log/url-mask.ts";
 export {

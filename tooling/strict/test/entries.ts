@@ -6,6 +6,7 @@ import * as cacheTesting from "@steward/cache/testing";
 import { container } from "@steward/container";
 import * as containers from "@steward/container";
 import * as profiles from "@steward/container/profile";
+import * as workerPools from "@steward/container/worker-pool";
 import * as framework from "@steward/container/framework";
 import * as config from "@steward/config";
 import * as configTesting from "@steward/config/testing";
@@ -121,6 +122,7 @@ const APP_SETTINGS: readonly Wrong[] = [
   { requestId: true },
 ];
 const WRONG_RULES: readonly Wrong[] = [{ selector: 5 }, { objective: 1 }, { slowStartMs: "5s" }];
+const WRONG_SHEDDING: readonly Wrong[] = [{ maxUtilisation: 1 }, { forMs: "1s" }, { retryAfterMs: -1 }, { clock: {} }];
 const CONTEXT: readonly Wrong[] = [{ stopTimeoutMs: Number.NaN }, { startTimeoutMs: "5s" }, { clock: {} }];
 const SETTINGS: readonly Wrong[] = [
   { criticality: "bogus" },
@@ -481,6 +483,22 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       longTurns: {
         call: (options) => profiles.longTurns({ report: nothing, ...(options as object) })[Symbol.asyncDispose](),
         wrong: [{ overMs: 1 }, { report: 1 }, { frames: 1 }],
+      },
+    },
+    none: [],
+  },
+  "@steward/container/worker-pool": {
+    module: workerPools,
+    takes: {
+      workerPool: {
+        call: (options) =>
+          started(workerPools.workerPool("x", { module: new URL("file:///x.js"), ...(options as object) })),
+        wrong: [...SETTINGS, { size: 0 }, { module: "x" }, { isolation: "none" }, { interruptible: 1 }],
+      },
+      WorkerPoolManager: {
+        call: (options) =>
+          new workerPools.WorkerPoolManager({ module: new URL("file:///x.js"), ...(options as object) }),
+        wrong: [{ size: 0 }, { module: "x" }, { maxPending: -1 }, { timeoutMs: "5s" }],
       },
     },
     none: [],
@@ -1044,6 +1062,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         wrong: [{ name: "" }, { autoError: 1 }, { session: {} }],
       },
       permitted: permittedBy(plugin.permitted as never),
+      shedding: { call: (options) => plugin.shedding(options), wrong: WRONG_SHEDDING },
       rateLimit: {
         call: (options: object) => plugin.rateLimit(limited, "api", { by: plugin.by.address, ...options }),
         wrong: [{ by: {} }, { cost: 0 }, { cost: Number.NaN }, { legacyHeaders: 1 }],
@@ -1116,6 +1135,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         wrong: [{ name: "" }, { autoError: 1 }, { session: {} }],
       },
       permitted: permittedBy(expressPackage.permitted as never),
+      shedding: { call: (options) => expressPackage.shedding(options), wrong: WRONG_SHEDDING },
       rateLimit: {
         call: (options: object) =>
           expressPackage.rateLimit(limited, "api", { by: expressPackage.by.address, ...options }),
@@ -1168,6 +1188,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         wrong: [{ name: "" }, { autoError: 1 }, { session: {} }],
       },
       permitted: permittedBy(honoPackage.permitted as never),
+      shedding: { call: (options) => honoPackage.shedding(options), wrong: WRONG_SHEDDING },
       rateLimit: {
         call: (options: object) => honoPackage.rateLimit(limited, "api", { by: honoPackage.by.address, ...options }),
         wrong: [{ by: {} }, { cost: 0 }, { legacyHeaders: 1 }],
@@ -1219,6 +1240,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         wrong: [{ name: "" }, { autoError: 1 }, { session: {} }],
       },
       permitted: permittedBy(nestPackage.permitted as never),
+      shedding: { call: (options) => nestPackage.shedding(options), wrong: WRONG_SHEDDING },
       rateLimit: {
         call: (options: object) => nestPackage.rateLimit(limited, "api", { by: nestPackage.by.address, ...options }),
         wrong: [{ by: {} }, { cost: 0 }, { legacyHeaders: 1 }],
@@ -1263,6 +1285,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         wrong: [{ name: "" }, { autoError: 1 }, { session: {} }],
       },
       permitted: permittedBy(server.permitted as never),
+      shedding: { call: (options) => server.shedding(options), wrong: WRONG_SHEDDING },
       rateLimit: {
         call: (options: object) => server.rateLimit(limited, "api", { by: server.by.address, ...options }),
         wrong: [{ by: {} }, { cost: 0 }, { cost: Number.NaN }, { legacyHeaders: 1 }],
