@@ -14,6 +14,11 @@ export class Secret {
     this.#source = source;
   }
 
+  /** True when a function fetches it, so that it may be another one the next time. */
+  get isFetched(): boolean {
+    return typeof this.#source === "function";
+  }
+
   /** The current credential. A function is asked every time, so that a renewed one is seen at the next connect. */
   reveal(): string | Promise<string> {
     return typeof this.#source === "string" ? this.#source : this.#source();

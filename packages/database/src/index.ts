@@ -1,3 +1,4 @@
+export { migrate } from "./client/migrate-job.ts";
 export { replica } from "./client/replica.ts";
 export { pubSub, sqlRunner } from "./client/runner.ts";
 export {

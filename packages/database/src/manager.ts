@@ -144,7 +144,8 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
 
   async #openReplicas(reading: PooledClient, primary: Pool): Promise<void> {
     const urls = await Promise.all(this.#options.replicas.map((url) => url.reveal()));
-    const endpoints = urls.map((url) => endpointOf(this.name, this.#options, url, reading.builder));
+    const options = { ...this.#options, session: "any" as const };
+    const endpoints = urls.map((url) => endpointOf(this.name, options, url, reading.builder));
     for (const endpoint of endpoints) this.#exposures.announce(endpoint.exposures());
     this.#replicas = reading.supply = new ReplicaSupply(this.name, this.clock, endpoints, primary, this.#options);
     this.#replicas.start();
@@ -242,8 +243,11 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   }
 
   /** Replaces all connections, with credentials asked for anew: idle ones now, the others as soon as they are free. */
-  protected override replace(): void {
-    this.#pool?.renew();
+  protected override async replace(): Promise<void> {
+    const [pool, { url }] = [this.#pool, this.#options];
+    // A URL that is fetched may name another user by now.
+    if (pool !== undefined && url?.isFetched === true) pool.endpoint = this.#endpoint = await this.#dial();
+    pool?.renew();
     this.#replicas?.renew();
   }
 

@@ -31,6 +31,16 @@ export interface MigrationOptions {
   readonly table?: string | undefined;
   /** Schema of that table. Default `drizzle`. */
   readonly schema?: string | undefined;
+  /**
+   * What a start does: `apply` applies what is missing; `wait` waits until a job of its own has (see `migrate`), as long as the start may
+   * take; `check` fails at once with `DATABASE_SCHEMA_BEHIND`. Default `apply`.
+   */
+  readonly mode?: "apply" | "wait" | "check" | undefined;
+  /**
+   * Longest wait of a migration for a lock of the server, in ms: what comes after it waits too, so traffic stands still for no longer. Then it is
+   * rolled back, and tried again after a pause until the start is over. 0: no limit. Default 1,000.
+   */
+  readonly lockTimeoutMs?: number | undefined;
   /** URL of the server itself where `url` is that of a pooler, which cannot hold the lock. Default: the same server. */
   readonly url?: SecretSource | Secret | undefined;
 }
@@ -49,6 +59,11 @@ interface ServerOptions {
   readonly password?: SecretSource | Secret | undefined;
   /** Default: `PGDATABASE`, else the user's name. */
   readonly database?: string | undefined;
+  /**
+   * Which of several hosts are taken: `read-write` only one that takes writes, so that a failover is followed; `any` each. Default: what
+   * `target_session_attrs` in the URL says, else `any`.
+   */
+  readonly session?: "any" | "read-write" | undefined;
   /** TLS. Default: what `sslmode` in the URL says, else `PGSSLMODE`, else none. */
   readonly tls?: TlsOption | undefined;
   /** A Postgres inside this process (PGlite), in a folder or in memory. It has one connection. Needs `@electric-sql/pglite`. */
@@ -129,6 +144,7 @@ export interface DatabaseOptions {
   readonly user?: string | undefined;
   readonly password?: Secret | undefined;
   readonly database?: string | undefined;
+  readonly session?: "any" | "read-write" | undefined;
   readonly tls?: TlsOption | undefined;
   readonly embedded?: { readonly dataDir?: string | undefined } | undefined;
   readonly client?: Sql | undefined;
@@ -182,12 +198,20 @@ const migrations = v.union([
   v.pipe(
     v.string(),
     v.nonEmpty("must name a folder"),
-    v.transform((folder): Migrations => ({ folder, table: "__drizzle_migrations", schema: "drizzle" })),
+    v.transform((folder): Migrations => ({
+      folder,
+      table: "__drizzle_migrations",
+      schema: "drizzle",
+      mode: "apply",
+      lockTimeoutMs: 1_000,
+    })),
   ),
   v.strictObject({
     folder: v.pipe(v.string(), v.nonEmpty("must name a folder")),
     table: v.optional(v.string(), "__drizzle_migrations"),
     schema: v.optional(v.string(), "drizzle"),
+    mode: v.optional(v.picklist(["apply", "wait", "check"]), "apply"),
+    lockTimeoutMs: v.optional(durationMs, 1_000),
     url: v.optional(urlSecret),
   }),
 ]);
@@ -197,6 +221,8 @@ export interface Migrations {
   readonly folder: string;
   readonly table: string;
   readonly schema: string;
+  readonly mode: "apply" | "wait" | "check";
+  readonly lockTimeoutMs: number;
   readonly url?: Secret | undefined;
 }
 
@@ -209,6 +235,7 @@ const entries = {
   user: v.optional(v.string()),
   password: v.optional(secretSchema()),
   database: v.optional(v.string()),
+  session: v.optional(v.picklist(["any", "read-write"])),
   tls: v.optional(tlsSchema()),
   embedded: v.optional(v.strictObject({ dataDir: v.optional(v.string()) })),
   client: v.optional(
@@ -245,7 +272,7 @@ const entries = {
 type Parsed = v.InferOutput<v.StrictObjectSchema<typeof entries, undefined>>;
 
 const PARTS = ["host", "port", "user", "database"] as const;
-const OF_A_SERVER = ["tls", "replicas", "migrations", "password", "types"] as const;
+const OF_A_SERVER = ["tls", "replicas", "migrations", "password", "types", "session"] as const;
 
 function given(o: Parsed, keys: readonly (keyof Parsed)[]): string | undefined {
   return keys.find((key) => o[key] !== undefined && !(Array.isArray(o[key]) && o[key].length === 0));

@@ -47,9 +47,9 @@ export interface RedisPoolOptions {
   readonly sentinelRole?: "master" | "replica" | undefined;
   /** A client of yours instead: looked after, never closed. */
   readonly client?: Redis | undefined;
-  /** ACL user. Default: the server's default user. */
-  readonly username?: string | undefined;
-  /** Password: text, or a function that is asked before every connect. */
+  /** ACL user: text, or a function that is asked before every connect. Default: the server's default user. */
+  readonly username?: SecretSource | undefined;
+  /** Password: text, or a function that is asked before every connect, within `connectTimeoutMs`. */
   readonly password?: SecretSource | undefined;
   /** Number of the database. Default 0. */
   readonly db?: number | undefined;
@@ -148,7 +148,7 @@ const address = v.strictObject({ host: text, port: v.optional(port) });
 const addresses = v.pipe(v.array(address), v.nonEmpty("needs at least one address"));
 
 const common = {
-  username: v.optional(text),
+  username: v.optional(secret),
   password: v.optional(secret),
   tls: v.optional(tlsSchema()),
   keyPrefix: v.optional(v.string()),

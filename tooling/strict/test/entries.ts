@@ -544,6 +544,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       databasePool: driver(database.databasePool, { url: "postgres://x/y" }, [{ timeoutMs: Number.NaN }, { max: 3 }]),
       DatabasePoolManager: manager(database.DatabasePoolManager, { url: "postgres://x/y" }, [{ timeoutMs: "5s" }]),
       begin: { call: (options) => database.begin(idleDatabase(), options), wrong: [{ isolationLevel: "none" }] },
+      migrate: { call: (options) => database.migrate(options as never), wrong: [{ timeoutMs: "5s" }] },
       transaction: {
         call: (options) => database.transaction(idleDatabase(), async () => 1, options),
         wrong: [{ retry: { maxAttempts: 0 } }, { retry: { attempts: 2 } }],

@@ -21,16 +21,28 @@ export interface ClientParts {
 /** A way to the server: a new socket under way to it. */
 export type Plug = () => Duplex;
 
+/** What else is known of an endpoint. */
+export interface EndpointTraits {
+  readonly isWriting: boolean;
+  readonly isFetched: boolean;
+}
+
 /** A server as it is dialled: checked options, credentials, one host at a time. No connection. */
 export class Endpoint {
   /** Where it is, without credentials. For messages. */
   readonly shown: string;
+  /** Whether only a server that takes writes will do. */
+  readonly isWriting: boolean;
+  /** Whether the password may be another one the next time it is asked for. */
+  readonly isFetched: boolean;
   readonly #options: DriverOptions;
   readonly #embedded: (() => Duplex) | undefined;
   #turn = 0;
 
-  constructor(options: DriverOptions, embedded?: () => Duplex) {
+  constructor(options: DriverOptions, traits: EndpointTraits, embedded?: () => Duplex) {
     this.#options = options;
+    this.isWriting = traits.isWriting;
+    this.isFetched = traits.isFetched;
     this.#embedded = embedded;
     const { path, host, port, user, database } = options;
     this.shown =
@@ -139,11 +151,25 @@ export function endpointOf(
   embedded?: () => Duplex,
 ): Endpoint {
   const server = embedded === undefined ? serverOf(name, options, url) : EMBEDDED;
-  const parsed = driverOptions(driverClient(merged(fromOptions(options), server)));
-  return new Endpoint({ ...parsed, shared: driverOptions(builder).shared }, embedded);
+  const { target_session_attrs: asked, ...dialled } = server;
+  const isWriting = (options.session ?? WRITING[String(asked)]) === "read-write";
+  // The pool has an eye on that itself; the driver would do it once, at the connect.
+  const kept = asked === undefined || WRITING[String(asked)] !== undefined ? dialled : server;
+  const parsed = driverOptions(driverClient(merged(fromOptions(options), kept)));
+  const traits = { isWriting, isFetched: options.password?.isFetched === true };
+  return new Endpoint({ ...parsed, shared: driverOptions(builder).shared }, traits, embedded);
 }
 
-const EMBEDDED = { host: "embedded", user: "postgres", database: "postgres", pass: "", ssl: false };
+/** Those of `target_session_attrs` that ask for a server that takes writes. */
+const WRITING: Readonly<Record<string, "read-write">> = { "read-write": "read-write", primary: "read-write" };
+
+const EMBEDDED: Record<string, unknown> = {
+  host: "embedded",
+  user: "postgres",
+  database: "postgres",
+  pass: "",
+  ssl: false,
+};
 
 function merged(own: Record<string, unknown>, server: Record<string, unknown>): Record<string, unknown> {
   const connection = { ...(own["connection"] as object), ...(server["connection"] as object | undefined) };

@@ -15,6 +15,9 @@ export interface PoolOptions {
 /** A connection that takes longer to make than this while the server answers another is given up, in ms. */
 const SLOW_CONNECT_MS = 1_000;
 
+/** Logins in a row that may be refused before those who wait are, where the password is fetched. */
+const MOST_REFUSALS = 5;
+
 /** Numbers of a pool. */
 export interface PoolStats {
   readonly size: number;
@@ -35,7 +38,7 @@ export interface PoolStats {
 export class Pool implements ConnectionOwner {
   readonly name: string;
   readonly clock: Clock;
-  readonly endpoint: Endpoint;
+  endpoint: Endpoint;
   readonly connections: Set<Connection> = new Set();
   readonly #options: PoolOptions;
   /** The last one used is the next one used, so that what is too many grows idle and goes. */
@@ -45,6 +48,8 @@ export class Pool implements ConnectionOwner {
   readonly #random: () => number;
   readonly #making = new Set<Connection>();
   #opened = 0;
+  /** Logins in a row that the server refused. */
+  #refused = 0;
   #ended = false;
   #emptied: (() => void) | undefined;
   /** Connections that were cut off because of their silence. */
@@ -123,6 +128,7 @@ export class Pool implements ConnectionOwner {
 
   #release(connection: Connection): void {
     if (connection.dead) return;
+    if (connection.isSuspect && !connection.retired) return void this.#examine(connection);
     if (this.#ended || connection.retired) {
       connection.end();
       return;
@@ -132,6 +138,18 @@ export class Pool implements ConnectionOwner {
     // The sweep looks at the clock, so that not every query has to.
     connection.idleSince = Number.POSITIVE_INFINITY;
     this.#idle.push(connection);
+  }
+
+  /** After a failover all connections lead to a server that takes no writes any more. */
+  async #examine(connection: Connection): Promise<void> {
+    const timer = this.clock.setTimeout(() => connection.destroy(), this.#options.connectTimeoutMs);
+    try {
+      if (await connection.readsOnly()) this.renew();
+    } catch {
+      connection.destroy();
+    }
+    timer.cancel();
+    this.#release(connection);
   }
 
   #takeIdle(): Connection | undefined {
@@ -149,9 +167,14 @@ export class Pool implements ConnectionOwner {
     try {
       this.#release(await this.#open());
     } catch (error) {
-      if (isFinal(error)) this.#refuseAll(this.#connectError(error));
+      if (isFinal(error) && !this.#mayChange()) this.#refuseAll(this.#connectError(error));
     }
     this.#grow();
+  }
+
+  /** A password that is fetched may have been replaced between our asking and the login: it is asked for again, a few times. */
+  #mayChange(): boolean {
+    return this.endpoint.isFetched && ++this.#refused < MOST_REFUSALS;
   }
 
   async #open(): Promise<Connection> {
@@ -170,6 +193,7 @@ export class Pool implements ConnectionOwner {
       this.#making.delete(connection);
     }
     this.#opened++;
+    this.#refused = 0;
     this.#reconnect.succeeded();
     return connection;
   }

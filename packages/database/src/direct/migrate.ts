@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { StewardError, type Clock } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { backoffMs, describeError } from "@steward/core/driver";
+import { readMigrationFiles } from "drizzle-orm/migrator";
 import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate } from "drizzle-orm/postgres-js/migrator";
 import type { Sql } from "postgres";
@@ -13,6 +14,8 @@ import type { Migrations } from "../options.ts";
 import { onDirectConnection } from "./direct.ts";
 
 const POLL_MS = 100;
+/** Pauses of a migration that has given way. */
+const LOCK_PAUSES = { minMs: 200, maxMs: 3_000 };
 
 /** What migrating needs besides the migrations. */
 export interface MigrationContext {
@@ -35,12 +38,15 @@ export async function runMigrations(
   migrations: Migrations,
 ): Promise<void> {
   await onDirectConnection(context, endpoint, context, async (connection) => {
+    if (migrations.mode !== "apply") return awaitSchema(context, connection, migrations);
     // A migration may take long, whatever queries are allowed.
-    await connection.query("set statement_timeout = 0; set idle_in_transaction_session_timeout = 0");
+    await connection.query(
+      `set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set lock_timeout = ${migrations.lockTimeoutMs}`,
+    );
     const key = lockKey(migrations);
     await lock(context, connection, key);
     try {
-      await apply(context, connection, migrations);
+      await applyPatiently(context, connection, migrations);
     } finally {
       if (!connection.dead) await connection.query(`select pg_advisory_unlock(${key})`);
     }
@@ -54,6 +60,59 @@ async function lock({ clock, signal }: MigrationContext, connection: Connection,
     if (row?.["locked"] === true) return;
     await clock.sleep(POLL_MS, signal);
   }
+}
+
+/** A migration that waits for a lock makes all wait that come after it, so it gives way, and tries again. */
+async function applyPatiently(
+  context: MigrationContext,
+  connection: Connection,
+  migrations: Migrations,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await apply(context, connection, migrations);
+    } catch (error) {
+      if (!isLockTimeout(error) || context.signal.aborted) throw error;
+      await context.clock.sleep(backoffMs(attempt, LOCK_PAUSES, "equal"), context.signal);
+    }
+  }
+}
+
+function isLockTimeout(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if ("code" in at && at.code === "55P03") return true;
+  return false;
+}
+
+/** Waits until the migrations of the folder have been applied by a job of their own, or fails where they have not. */
+async function awaitSchema(context: MigrationContext, connection: Connection, migrations: Migrations): Promise<void> {
+  const { name, clock, signal } = context;
+  const [wanted] = readMigrationFiles({ migrationsFolder: migrations.folder }).slice(-1);
+  for (;;) {
+    const applied = await lastApplied(connection, migrations);
+    if (wanted === undefined || applied >= wanted.folderMillis) return;
+    if (migrations.mode === "check") {
+      const message = `${name}: the database is behind the migrations of ${migrations.folder}; run migrate() first, or let starts do it with mode: "apply"`;
+      throw new StewardError("DATABASE_SCHEMA_BEHIND", message, { resource: name, retryable: true });
+    }
+    await clock.sleep(POLL_MS, signal);
+  }
+}
+
+/** When the last migration that was applied had been made; -1 when none was. */
+async function lastApplied(connection: Connection, { schema, table }: Migrations): Promise<number> {
+  try {
+    const [row] = await connection.query(
+      `select max(created_at)::float8 as last from ${quoted(schema)}.${quoted(table)}`,
+    );
+    return Number(row?.["last"] ?? -1);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "42P01") return -1;
+    throw error;
+  }
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
 }
 
 async function apply(

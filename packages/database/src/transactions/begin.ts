@@ -1,12 +1,12 @@
 import { StewardError, type CallOptions } from "@steward/core";
-import { assertShape, callRules, flag, oneOf, shape, type RulesOf } from "@steward/core/driver";
+import { assertShape, callRules, flag, oneOf, recordOf, shape, text, type RulesOf } from "@steward/core/driver";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type { TransactionSql } from "postgres";
 import type { Lease } from "../client/lease.ts";
 import { Scope } from "../client/scope.ts";
 import { markTransaction, seamOf } from "../client/seam.ts";
 import type { Schema } from "../options.ts";
-import { beginStatement, type TransactionSettings } from "./isolation.ts";
+import { beginStatement, settingsStatement, type TransactionSettings } from "./isolation.ts";
 
 /** How an open transaction ends. */
 export interface TransactionEnd extends AsyncDisposable {
@@ -34,6 +34,7 @@ export function beginRules(): RulesOf<BeginOptions> {
     isolationLevel: oneOf("read committed", "repeatable read", "serializable"),
     accessMode: oneOf("read only", "read write"),
     deferrable: flag(),
+    settings: recordOf(text(true)),
   };
 }
 
@@ -68,7 +69,11 @@ export async function begin<TSchema extends Schema>(
   const scope = new Scope(lease, seam.builder);
   try {
     await scope.run(beginStatement(options));
+    const settings = settingsStatement(options);
+    if (settings !== undefined) await scope.run(settings);
   } catch (error) {
+    // It may have begun, with settings that the server does not take.
+    await scope.run("rollback").catch(() => {});
     await lease.close();
     throw error;
   }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Alarm, failure, startFaultProxy, until } from "@steward/testing";
 import postgres from "postgres";
 import t from "tap";
-import { DatabasePoolManager, pubSub, type DatabaseInput } from "../../src/index.ts";
+import { DatabasePoolManager, migrate, pubSub, type DatabaseInput } from "../../src/index.ts";
 import { testServer } from "./server.ts";
 
 const place = await testServer();
@@ -59,6 +59,45 @@ t.test("applies migrations once, however many instances start at the same time",
   const locks = await later.client.$client`select 1 from pg_locks where locktype = 'advisory'`;
   t.equal(locks.length, 0, "the lock is given back");
 });
+
+t.test(
+  "a migration that has to wait for a lock gives way to traffic, at all of the instances that start",
+  async (t) => {
+    const url = await place.freshDatabase();
+    const path = await migrations("waiting", ["create table films (id int);"]);
+    await migrate({ url, migrations: path });
+    const observer = postgres(url, { max: 3, onnotice() {} });
+    const reader = await observer.reserve();
+    await reader`begin`;
+    await reader`select * from films`; // holds a lock that the next migration has to wait for
+    await migrations("waiting", ["create table films (id int);", "alter table films add column title text;"]);
+    const folder = { folder: path, lockTimeoutMs: 100 };
+    t.match(await failure(new DatabasePoolManager({ url, migrations: { ...folder, mode: "check" } }).start()), {
+      code: "DATABASE_SCHEMA_BEHIND",
+      retryable: true,
+    });
+    const waiting = new DatabasePoolManager({ url, migrations: { ...folder, mode: "wait" } });
+    const replicas = [1, 2].map(() => new DatabasePoolManager({ url, migrations: folder })).concat(waiting);
+    const starts = replicas.map((manager) => manager.start());
+    let slowest = 0;
+    for (const until = performance.now() + 800; performance.now() < until;) {
+      const began = performance.now();
+      await observer`select count(*) from films`;
+      slowest = Math.max(slowest, performance.now() - began);
+    }
+    t.ok(slowest < 2_000, `the slowest query took ${Math.round(slowest)} ms`);
+    t.ok(replicas.every(({ phase }) => phase === "starting"));
+    await reader`commit`;
+    reader.release();
+    await Promise.all(starts);
+    const [row] = await observer`select count(*)::int as count from drizzle.__drizzle_migrations`;
+    t.equal(row?.["count"], 2, "it was applied once");
+    await using checked = await new DatabasePoolManager({ url, migrations: { ...folder, mode: "check" } }).start();
+    t.equal(checked.phase, "ready");
+    await Promise.all(replicas.map((manager) => manager.stop()));
+    await observer.end();
+  },
+);
 
 t.test("names the migrations that fail, rolls them back, and lets the next start try again", async (t) => {
   const url = await place.freshDatabase();

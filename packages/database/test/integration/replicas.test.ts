@@ -91,3 +91,60 @@ t.test("is the database itself where there are no replicas", async (t) => {
   const manager = new DatabasePoolManager({ url: primary.url });
   t.equal(replica(manager.client), manager.client);
 });
+
+t.test("a pool for writing follows a failover, and nothing that was acknowledged is lost", async (t) => {
+  await standby.restart();
+  const observer = postgres(standby.url, { max: 1, onnotice() {} });
+  const { pathname } = new URL(primary.url);
+  const both = `postgres://${user}:${password}@${host}:${port},${standby.host}:${standby.port}${pathname}?target_session_attrs=read-write`;
+  await using manager = await new DatabasePoolManager({ url: both, maxConnections: 3, timeoutMs: 5_000 }).start();
+  const { $client } = manager.client;
+  await $client`create table writes (id int primary key)`;
+  const acknowledged: number[] = [];
+  let [next, isOver] = [0, false];
+  const codes = new Set<unknown>();
+  const write = async (): Promise<void> => {
+    while (!isOver) {
+      const id = next++;
+      await $client`insert into writes values (${id})`.then(
+        () => void acknowledged.push(id),
+        async (error: { code?: string }) => {
+          codes.add(error.code);
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        },
+      );
+    }
+  };
+  const writers = [write(), write(), write()];
+  await until(() => acknowledged.length > 50, "writing");
+  const admin = postgres(primary.url, { max: 1, onnotice() {} });
+  await admin`alter system set default_transaction_read_only = on`;
+  await admin`select pg_reload_conf()`;
+  const began = performance.now();
+  await until(() => codes.has("25006"), "the primary takes no writes");
+  const [place] = await admin`select pg_current_wal_flush_lsn()::text as lsn`;
+  await until(
+    async () => (await observer`select pg_last_wal_replay_lsn() >= ${place?.["lsn"]}::pg_lsn as there`)[0]?.["there"],
+    "the standby has all of it",
+  );
+  await observer`select pg_promote()`;
+  const { length } = acknowledged;
+  await until(() => acknowledged.length > length + 50, "writes go on at the new primary");
+  t.comment(`writes went on after ${Math.round(performance.now() - began)} ms`);
+  isOver = true;
+  await Promise.all(writers);
+  const found = await observer`select id from writes`;
+  const kept = new Set(found.map((row) => row["id"]));
+  t.same(
+    acknowledged.filter((id) => !kept.has(id)),
+    [],
+  );
+  t.same(
+    [...codes].filter((code) => !["25006", "DATABASE_CONNECT_FAILED", "DEADLINE_EXCEEDED"].includes(String(code))),
+    [],
+  );
+  const refused = await failure(new DatabasePoolManager({ url: primary.url, session: "read-write" }).start());
+  t.match(refused, { code: "DATABASE_CONNECT_FAILED", message: /takes no writes/, retryable: true });
+  await admin.end();
+  await observer.end();
+});

@@ -41,6 +41,62 @@ t.test("hands notices of the server to whoever asked for them, and to nobody els
   await silent.client.$client`do $$ begin raise notice 'nobody hears this'; end $$`;
 });
 
+t.test("settings of a transaction end with it, whatever is in them", async (t) => {
+  await using manager = await open();
+  const tenant = `o'neill \\' -- x`;
+  const shown = sql`select current_setting('app.tenant', true) as tenant`;
+  {
+    await using tx = await begin(manager.client, { settings: { "app.tenant": tenant, "app.other": "" } });
+    t.equal((await tx.execute(shown))[0]?.["tenant"], tenant);
+    await tx.commit();
+  }
+  t.notOk((await manager.client.execute(shown))[0]?.["tenant"], "the next one on this connection has none");
+  t.match(await failure(begin(manager.client, { settings: { "no such name": "x" } })), { code: "42704" });
+  t.equal((await manager.client.$client`select 1 as one`)[0]?.["one"], 1);
+});
+
+t.test("a password that is replaced again and again costs no call, and an old one is refused", async (t) => {
+  const role = `rotated_${process.pid}`;
+  const { observer } = place;
+  let password = "first";
+  await observer.unsafe(`create role ${role} login password 'first'`);
+  t.teardown(() => observer.unsafe(`drop role ${role}`));
+  const url = Object.assign(new URL(place.url), { username: role, password: "" }).href;
+  // What a vault says is a moment older than what the server knows.
+  const vault = async (): Promise<string> => {
+    const said = password;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return said;
+  };
+  await using manager = await new DatabasePoolManager({ url, password: vault, maxConnections: 3 }).start();
+  const { $client } = manager.client;
+  let [done, isOver] = [0, false];
+  const failures: unknown[] = [];
+  const caller = async (): Promise<void> => {
+    while (!isOver)
+      await $client`select 1`.then(
+        () => void done++,
+        (error: unknown) => void failures.push(error),
+      );
+  };
+  const callers = [caller(), caller(), caller(), caller()];
+  for (let turn = 0; turn < 5; turn++) {
+    const next = `password-${turn}`;
+    await observer.unsafe(`alter role ${role} password '${next}'`);
+    password = next;
+    await manager.renew();
+    const before = done;
+    await until(() => done > before + 6, "calls over new connections");
+  }
+  isOver = true;
+  await Promise.all(callers);
+  t.equal(failures.map(String).join("\n"), "");
+  t.ok(done > 20);
+  const old = await failure(new DatabasePoolManager({ url, password: "first" }).start());
+  t.match(old, { code: "DATABASE_CONNECT_FAILED", retryable: false });
+  t.notMatch(old.message, /first/);
+});
+
 t.test("the server ends statements that take too long, though nobody here does", async (t) => {
   await using manager = await open({ statementTimeoutMs: 50 });
   t.equal((await failure(manager.client.$client`select pg_sleep(60)`)).code, "57014");

@@ -17,6 +17,8 @@ interface Queries {
 /** Only a backend of ours: behind a pooler the number may be that of another. */
 const CANCEL = "select pg_cancel_backend(pid) from pg_stat_activity where pid = $1 and usename = current_user";
 const CANCEL_AGAIN_MS = 1_000;
+/** Logins in a row that may be refused, where the password is fetched. */
+const MOST_LOGINS = 5;
 
 /** Events that a pool of the driver has. */
 const EVENTS = ["connect", "acquire", "remove", "release", "error"] as const;
@@ -143,7 +145,7 @@ export class GuardedPool extends Pool {
       throw new StewardError("RESOURCE_UNAVAILABLE", `${this.#name}: not started`, { resource: this.#name });
     let client: PoolClient;
     try {
-      client = await connections.pool.connect();
+      client = await this.#connect(connections);
     } catch (error) {
       throw connectFailed(this.#name, connections.server?.label ?? "the server of your pool", error);
     }
@@ -153,6 +155,18 @@ export class GuardedPool extends Pool {
     }
     call.acquired();
     return client;
+  }
+
+  /** A password that is fetched may have been replaced between our asking and the login: it is asked for again, a few times. */
+  async #connect({ pool }: Connections): Promise<PoolClient> {
+    const isFetched = this.#limits.password?.isFetched === true;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await pool.connect();
+      } catch (error) {
+        if (!isFetched || attempt === MOST_LOGINS || !sqlState(error).startsWith("28")) throw error;
+      }
+    }
   }
 
   /**

@@ -2,6 +2,7 @@ import { StewardError, type Guard } from "@steward/core";
 import { assertShape, milliseconds, shape, signal, text } from "@steward/core/driver";
 import { Command, type Redis, type RedisOptions } from "ioredis";
 import type { Backend, PipelineNode } from "../connection/backend.ts";
+import { permitted } from "../connection/outcome.ts";
 import type { Link } from "../connection/link.ts";
 import type { LinkPlan } from "../connection/plan.ts";
 import type { ConnectionPool } from "../connection/pool.ts";
@@ -73,7 +74,11 @@ export class Router {
   #block(command: Command): void {
     const { pool, timeoutMs } = this.#setup;
     const work = {
-      run: async (link: Link) => link.redis.sendCommand(command),
+      run: async (link: Link) => {
+        const { reject } = command;
+        command.reject = (error) => reject(permitted(error));
+        return link.redis.sendCommand(command);
+      },
       sound: () => true,
       blocks: true,
       operation: command.name.toUpperCase(),

@@ -2,6 +2,7 @@ import type { CallAbout } from "@steward/core";
 import { GuardedUse } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import type { PipelineNode } from "../connection/backend.ts";
+import { permitted } from "../connection/outcome.ts";
 
 /** What takes single commands. */
 export interface Sender {
@@ -27,7 +28,7 @@ export class CommandUse extends GuardedUse {
     this.#resolve = command.resolve;
     this.#reject = command.reject;
     command.resolve = (reply) => this.#answer(reply);
-    command.reject = (error) => this.fail(error);
+    command.reject = (error) => this.fail(permitted(error));
   }
 
   override get operation(): string {
@@ -74,7 +75,7 @@ export class BatchUse extends GuardedUse {
       this.#answered();
     };
     command.reject = (error) => {
-      if (!command.isSettled) reject(error);
+      if (!command.isSettled) reject(permitted(error));
       this.#answered();
     };
   }

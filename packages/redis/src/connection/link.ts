@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { StewardError, type Clock } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { describeError, TimeoutReached, withTimeout } from "@steward/core/driver";
 import type { Command, Redis, RedisOptions } from "ioredis";
 import { LinkRedis } from "./link-redis.ts";
 import type { LinkPlan } from "./plan.ts";
@@ -108,11 +108,11 @@ export class Link {
  * @throws {REDIS_CONNECT_FAILED} when it has not in time.
  */
 export async function openLink(setup: LinkSetup, signal?: AbortSignal): Promise<Link> {
-  const { plan, events, clock } = setup;
+  const { events, clock } = setup;
   signal?.throwIfAborted();
   let link: Link | undefined;
   try {
-    const options = await plan.options();
+    const options = await withinConnect(setup, signal);
     signal?.throwIfAborted();
     const reconnectOnError = (error: Error): boolean => {
       if (link !== undefined && error.message.startsWith("READONLY")) events.readonly?.(link);
@@ -129,6 +129,18 @@ export async function openLink(setup: LinkSetup, signal?: AbortSignal): Promise<
     if (signal?.aborted === true) throw signal.reason;
     throw failure(setup, withoutCommand(link?.error ?? error));
   }
+}
+
+/** Credentials may be fetched from elsewhere, which may hang. */
+function withinConnect({ plan, clock, timeoutMs }: LinkSetup, signal: AbortSignal | undefined): Promise<RedisOptions> {
+  const abort = new AbortController();
+  const giveUp = (): void => abort.abort(signal?.reason);
+  signal?.addEventListener("abort", giveUp, { once: true });
+  return withTimeout(clock, timeoutMs, () => plan.options(), { abort })
+    .catch((error: unknown) => {
+      throw error instanceof TimeoutReached ? new Error(`no credentials within ${timeoutMs} ms`) : error;
+    })
+    .finally(() => signal?.removeEventListener("abort", giveUp));
 }
 
 async function connect(

@@ -1,3 +1,4 @@
+import type { RedisCode } from "../errors.ts";
 import type { StewardError } from "@steward/core";
 import { outcomeUnknown } from "@steward/core/driver";
 import type { Command } from "ioredis";
@@ -12,4 +13,12 @@ export function replyLost(resource: string, command: Command, cause: unknown): S
 /** Rejects commands whose replies were lost. */
 export function rejectUnknown(resource: string, commands: readonly Command[], cause: unknown): void {
   for (const command of commands) command.reject(replyLost(resource, command, cause));
+}
+
+const NOT_PERMITTED = /^NOPERM |^ERR The user executing the script can't /;
+
+/** The reply of a server that refuses what the ACL user may not do, with a code; any other error as it is. */
+export function permitted(error: Error): Error {
+  if (error.name !== "ReplyError" || !NOT_PERMITTED.test(error.message)) return error;
+  return Object.assign(error, { code: "REDIS_NOT_PERMITTED" satisfies RedisCode });
 }

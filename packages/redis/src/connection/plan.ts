@@ -36,8 +36,10 @@ function tlsOptions(tls: Credentials["tls"]): Pick<RedisOptions, "tls"> {
   return connect === false ? {} : { tls: connect };
 }
 
-async function login(username: string | undefined, password: Secret | undefined): Promise<RedisOptions> {
+async function login(user: SecretSource | undefined, password: Secret | undefined): Promise<RedisOptions> {
   if (password === undefined) return {};
+  // The user first: where both are fetched, a password that is newer than its user would be wrong.
+  const username = typeof user === "function" ? await user() : user;
   const given = await password.reveal();
   return username === undefined ? { password: given } : { username, password: given };
 }

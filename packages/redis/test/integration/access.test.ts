@@ -1,0 +1,89 @@
+import { until } from "@steward/testing";
+import { Redis } from "ioredis";
+import t from "tap";
+import { redisPubSub, RedisPoolManager, redisRunner, type RedisPoolOptions } from "../../src/index.ts";
+import { launch, needsRedis } from "../setup.ts";
+
+interface Feature {
+  /** All rules that it needs. The README lists them. */
+  readonly rules: readonly string[];
+  readonly options?: RedisPoolOptions;
+  readonly use: (manager: RedisPoolManager) => Promise<unknown>;
+}
+
+const FEATURES: Readonly<Record<string, Feature>> = {
+  health: { rules: ["+ping"], use: (manager) => manager.probe() },
+  commands: { rules: ["+get", "~app:*"], use: ({ client }) => client.get("app:1") },
+  pipelines: {
+    rules: ["+incr", "~app:*"],
+    use: async ({ client }) => {
+      for (const [error] of (await client.pipeline().incr("app:n").exec()) ?? []) if (error !== null) throw error;
+    },
+  },
+  db: { rules: ["+select"], options: { db: 1 }, use: async () => {} },
+  blocking: { rules: ["+blpop", "~app:*"], use: ({ client }) => client.blpop("app:list", 0.01) },
+  subscribe: {
+    rules: ["+subscribe", "+unsubscribe", "+publish", "&news"],
+    use: async ({ client }) => {
+      const pubSub = redisPubSub(client);
+      const heard: string[] = [];
+      const end = await pubSub.subscribe("news", (message) => void heard.push(message));
+      await pubSub.publish("news", "extra");
+      await until(() => heard.length > 0, "heard");
+      await end();
+    },
+  },
+  scripts: {
+    rules: ["+evalsha", "+eval", "+set", "~app:*"],
+    use: ({ client }) =>
+      redisRunner(client).script(`return redis.call("SET", KEYS[1], 1)`, [`app:${Math.random()}`], []),
+  },
+  environment: {
+    rules: ["+get", "+set", "~app:*"],
+    options: { environment: "test", keyPrefix: "app:" },
+    use: async () => {},
+  },
+};
+
+t.test(
+  "each feature works with the rules that the README lists, and with one less it is refused with a code",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const admin = new Redis(server.url);
+    t.teardown(() => admin.quit());
+    const attempt = async ({ options, use }: Feature, rules: readonly string[]): Promise<Error | undefined> => {
+      await admin.call("ACL", "SETUSER", "app", "reset", "on", ">secret", ...rules);
+      await admin.del("app:steward:environment");
+      await admin.script("FLUSH");
+      const at = { host: "127.0.0.1", port: Number(new URL(server.url).port), username: "app", password: "secret" };
+      const manager = new RedisPoolManager({ ...at, ...options, acquireTimeoutMs: 300, timeoutMs: 500 });
+      try {
+        await manager.start();
+        await use(manager);
+        return undefined;
+      } catch (error) {
+        return error as Error; // what rejects here are errors
+      } finally {
+        await manager.stop();
+      }
+    };
+    for (const [name, feature] of Object.entries(FEATURES)) {
+      const { rules } = feature;
+      t.equal(await attempt(feature, rules), undefined, name);
+      for (const rule of rules) {
+        const error = await attempt(
+          feature,
+          rules.filter((one) => one !== rule),
+        );
+        const { code } = (error ?? {}) as { code?: string };
+        t.match(
+          code,
+          /^(REDIS_NOT_PERMITTED|REDIS_CONNECT_FAILED|ENVIRONMENT_MISMATCH)$/,
+          `${name} without ${rule}: ${String(error)}`,
+        );
+        t.notMatch(String(error), /secret/);
+      }
+    }
+  },
+);
