@@ -3,6 +3,7 @@ import { Readable, Writable, type Duplex } from "node:stream";
 import { StewardError, type Clock, type Timer } from "@steward/core";
 import { describeError, outcomeUnknown } from "@steward/core/driver";
 import type { Sql } from "postgres";
+import { isWriteRefused, READS_ONLY, readsOnly } from "../direct/reads-only.ts";
 import { ARRAY_TYPES, learnArrays } from "./arrays.ts";
 import { switchArrays, type DateMode } from "./dates.ts";
 import { driverOptions, hearCursor, rawQuery, type DriverQuery, type Handler } from "./driver.ts";
@@ -47,8 +48,7 @@ export interface Taker {
   refuse(error: StewardError): void;
 }
 
-/** Whether a server takes no writes: it follows another one, or was told so. A transaction that is read only by itself says nothing. */
-const READS_ONLY = `pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool as reads_only`;
+const HELLO = `select pg_backend_pid() as pid, pg_postmaster_start_time()::text as server, ${READS_ONLY}`;
 
 /** How long a cancelled query may still hold its connection, in ms. */
 const CANCEL_GRACE_MS = 1_000;
@@ -89,7 +89,7 @@ export class Connection implements Line {
   readonly #canceller: (query: DriverQuery) => unknown;
   readonly #cancelSockets = new Set<Duplex>();
   readonly #isWriting: boolean;
-  /** True when it has refused a write though it should take one: its server may have become a standby. */
+  /** It has refused a write: its server may have become a standby. */
   isSuspect = false;
   #socket: Duplex | undefined;
   #query: DriverQuery | undefined;
@@ -139,7 +139,7 @@ export class Connection implements Line {
       this.pid = this.#state?.pid ?? 0;
       this.direct = Number(row?.["pid"]) === this.pid;
       this.server = String(row?.["server"]);
-      if (row?.["reads_only"] === true && this.#isWriting) throw new ReadsOnly(this.owner.name);
+      if (row?.["reads_only"] === true && this.#isWriting) throw readsOnly(this.owner.name);
       if (withArrays) await this.#learnArrays();
     } catch (error) {
       this.destroy();
@@ -161,10 +161,7 @@ export class Connection implements Line {
   #hello(): Promise<readonly Record<string, unknown>[]> {
     return new Promise((resolve, reject) => {
       this.#failOpening = reject;
-      const query = rawQuery(
-        this.#sql,
-        `select pg_backend_pid() as pid, pg_postmaster_start_time()::text as server, ${READS_ONLY}`,
-      );
+      const query = rawQuery(this.#sql, HELLO);
       const done = (rows: unknown): void => {
         this.#state = query.state;
         resolve(rows as readonly Record<string, unknown>[]); // what a select gives
@@ -330,11 +327,10 @@ export class Connection implements Line {
     this.#close();
   }
 
-  /** Whether its server, once it has refused a write, takes none of anybody. There must be nothing running. */
+  /** Whether its server takes no writes of anybody. There must be nothing running. */
   async readsOnly(): Promise<boolean> {
     this.isSuspect = false;
-    const [row] = await this.query(`select ${READS_ONLY}`);
-    return row?.["reads_only"] === true;
+    return (await this.query(`select ${READS_ONLY}`))[0]?.["reads_only"] === true;
   }
 
   /** Runs a statement of our own and gives its rows. There must be none running. */
@@ -381,17 +377,4 @@ export function isConnectionError(error: unknown): boolean {
     error.code.startsWith("CONNECT") ||
     ("severity" in error && (error.severity === "FATAL" || error.severity === "PANIC"))
   );
-}
-
-/** A write was refused, because the transaction or the server is read only. */
-function isWriteRefused(error: unknown): boolean {
-  return typeof error === "object" && error !== null && "code" in error && error.code === "25006";
-}
-
-/** The server takes no writes, and one that does is wanted: another host may be it. */
-class ReadsOnly extends StewardError {
-  constructor(resource: string) {
-    const message = `${resource}: the server takes no writes (a standby, or default_transaction_read_only), and session is "read-write"`;
-    super("DATABASE_CONNECT_FAILED", message, { resource, retryable: true });
-  }
 }

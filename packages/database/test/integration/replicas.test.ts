@@ -101,10 +101,11 @@ t.test("a pool for writing follows a failover, and nothing that was acknowledged
   const { $client } = manager.client;
   await $client`create table writes (id int primary key)`;
   const acknowledged: number[] = [];
-  let [next, isOver] = [0, false];
+  let next = 0;
+  const over = new AbortController();
   const codes = new Set<unknown>();
   const write = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const id = next++;
       await $client`insert into writes values (${id})`.then(
         () => void acknowledged.push(id),
@@ -131,7 +132,7 @@ t.test("a pool for writing follows a failover, and nothing that was acknowledged
   const { length } = acknowledged;
   await until(() => acknowledged.length > length + 50, "writes go on at the new primary");
   t.comment(`writes went on after ${Math.round(performance.now() - began)} ms`);
-  isOver = true;
+  over.abort();
   await Promise.all(writers);
   const found = await observer`select id from writes`;
   const kept = new Set(found.map((row) => row["id"]));

@@ -70,10 +70,11 @@ t.test("a password that is replaced again and again costs no call, and an old on
   };
   await using manager = await new DatabasePoolManager({ url, password: vault, maxConnections: 3 }).start();
   const { $client } = manager.client;
-  let [done, isOver] = [0, false];
+  let done = 0;
+  const over = new AbortController();
   const failures: unknown[] = [];
   const caller = async (): Promise<void> => {
-    while (!isOver)
+    while (!over.signal.aborted)
       await $client`select 1`.then(
         () => void done++,
         (error: unknown) => void failures.push(error),
@@ -88,7 +89,7 @@ t.test("a password that is replaced again and again costs no call, and an old on
     const before = done;
     await until(() => done > before + 6, "calls over new connections");
   }
-  isOver = true;
+  over.abort();
   await Promise.all(callers);
   t.equal(failures.map(String).join("\n"), "");
   t.ok(done > 20);

@@ -4,6 +4,8 @@ import t from "tap";
 import { redisPubSub, RedisPoolManager, redisRunner, type RedisPoolOptions } from "../../src/index.ts";
 import { launch, needsRedis } from "../setup.ts";
 
+const CODES = ["REDIS_NOT_PERMITTED", "REDIS_CONNECT_FAILED", "ENVIRONMENT_MISMATCH"];
+
 interface Feature {
   /** All rules that it needs. The README lists them. */
   readonly rules: readonly string[];
@@ -77,11 +79,7 @@ t.test(
           rules.filter((one) => one !== rule),
         );
         const { code } = (error ?? {}) as { code?: string };
-        t.match(
-          code,
-          /^(REDIS_NOT_PERMITTED|REDIS_CONNECT_FAILED|ENVIRONMENT_MISMATCH)$/,
-          `${name} without ${rule}: ${String(error)}`,
-        );
+        t.ok(CODES.includes(code ?? ""), `${name} without ${rule}: ${String(error)}`);
         t.notMatch(String(error), /secret/);
       }
     }
