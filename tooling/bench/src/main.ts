@@ -26,6 +26,7 @@ const areas: Readonly<Record<string, () => Promise<Bench>>> = {
   config: async () => (await import("./config/bench.ts")).configBench,
   logging: async () => (await import("./logging/bench.ts")).loggingBench,
   "rate-limit": async () => (await import("./rate-limit/bench.ts")).rateLimitBench,
+  models: async () => (await import("./models/bench.ts")).modelsBench,
   training: async () => (await import("./training/bench.ts")).trainingBench,
   boot: async () => (await import("./boot/bench.ts")).bootBench,
 };

@@ -1,0 +1,1 @@
+export { InferenceSession, listSupportedBackends, Tensor } from "onnxruntime-node";
