@@ -62,6 +62,11 @@ export function found(find: FindSource): DashboardSource | undefined {
   return typeof source?.health === "function" ? source : undefined;
 }
 
+/** How it is, where it says so. */
+export function reportOf(source: DashboardSource | undefined): SourceReport | undefined {
+  return attempt(() => source?.health(), undefined);
+}
+
 /** What somebody else's code gives, or `otherwise` where it throws: one resource that is broken does not hide the others. */
 export function attempt<T>(ask: () => T, otherwise: T): T {
   try {

@@ -3,7 +3,7 @@ import type { Calls, ResourceCalls } from "./recorder/calls.ts";
 import type { JournalEntry } from "./recorder/journal.ts";
 import type { ProcessView } from "./recorder/process.ts";
 import type { OpenRequest } from "./recorder/requests.ts";
-import { attempt, type DashboardSource, type SourceHealth, type SourceNode } from "./source.ts";
+import { attempt, type DashboardSource, type SourceHealth, type SourceNode, type SourceReport } from "./source.ts";
 
 /** A need of a resource. */
 export type DashboardNeed = SourceNode["needs"][number];
@@ -79,8 +79,7 @@ export type Summary = Pick<
 >;
 
 /** How the container is as a whole; before the start it is idle. */
-export function summaryOf(source: DashboardSource | undefined): Summary {
-  const report = attempt(() => source?.health(), undefined);
+export function summaryOf(source: DashboardSource | undefined, report: SourceReport | undefined): Summary {
   return {
     container: source?.name,
     version: report?.version,
@@ -101,12 +100,13 @@ export type Failures = ReadonlyMap<string, string | undefined>;
  */
 export function nodesOf(
   source: DashboardSource | undefined,
+  report: SourceReport | undefined,
   calls: Calls,
   clock: Clock,
   failures: Failures,
 ): DashboardNode[] {
   if (source === undefined) return [];
-  const health = new Map(attempt(() => source.health().resources, []).map((one) => [one.name, one]));
+  const health = new Map((report?.resources ?? []).map((one) => [one.name, one]));
   const stats = attempt(() => source.stats?.(), undefined) ?? {};
   const nodes = attempt(() => source.graph?.().nodes, undefined) ?? [...health.values()].map(bareNode);
   const now = clock.wallNow();

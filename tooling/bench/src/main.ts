@@ -28,6 +28,7 @@ const areas: Readonly<Record<string, () => Promise<Bench>>> = {
   "rate-limit": async () => (await import("./rate-limit/bench.ts")).rateLimitBench,
   models: async () => (await import("./models/bench.ts")).modelsBench,
   training: async () => (await import("./training/bench.ts")).trainingBench,
+  dashboard: async () => (await import("./dashboard/bench.ts")).dashboardBench,
   boot: async () => (await import("./boot/bench.ts")).bootBench,
 };
 /** Areas that know an earlier checkout. */

@@ -60,7 +60,9 @@ export function healthOf(engine: Engine, version: string | undefined): HealthRep
   const moment = { now, date };
   const nodes = [...engine.live, ...engine.starting].filter((node) => node.graph.constant === undefined);
   const own = new Map(nodes.map((node) => [node.graph.index, ownHealth(engine, node, moment)]));
-  const resources = [...own].map(([index, health]) => withCauses(engine, index, health, own));
+  const isWell = [...own.values()].every(({ ownStatus }) => ownStatus === "healthy");
+  const causes = new Causes(engine, own);
+  const resources = [...own].map(([index, health]) => (isWell ? health : causes.of(index, health)));
   resources.sort((a, b) => weight(b) - weight(a));
   return Object.freeze({
     status: engine.graph.isEmpty ? "unknown" : statusOf(engine.phase, resources),
@@ -124,38 +126,46 @@ function rounded(ms: number | undefined): number | undefined {
   return ms === undefined ? undefined : Math.round(ms * 10) / 10;
 }
 
-function withCauses(
-  engine: Engine,
-  index: number,
-  health: ResourceHealth,
-  own: ReadonlyMap<number, ResourceHealth>,
-): ResourceHealth {
-  if (health.ownStatus !== "healthy") return health;
-  const causes = [...causesBelow(engine, index, own, new Set<number>())];
-  return causes.length === 0
-    ? health
-    : { ...health, status: "degraded", causes, reason: `it needs ${causes.join(", ")}` };
+/** The resources furthest down that are not well by themselves, below each resource. Each is looked at once. */
+class Causes {
+  readonly #engine: Engine;
+  readonly #own: ReadonlyMap<number, ResourceHealth>;
+  readonly #below = new Map<number, ReadonlySet<string>>();
+
+  constructor(engine: Engine, own: ReadonlyMap<number, ResourceHealth>) {
+    this.#engine = engine;
+    this.#own = own;
+  }
+
+  /** The health of a resource with what it needs counted in. */
+  of(index: number, health: ResourceHealth): ResourceHealth {
+    if (health.ownStatus !== "healthy") return health;
+    const causes = [...this.#causesBelow(index)];
+    return causes.length === 0
+      ? health
+      : { ...health, status: "degraded", causes, reason: `it needs ${causes.join(", ")}` };
+  }
+
+  #causesBelow(index: number): ReadonlySet<string> {
+    const known = this.#below.get(index);
+    if (known !== undefined) return known;
+    this.#below.set(index, NONE); // a resource is not below itself
+    let causes: Set<string> | undefined;
+    for (const edge of this.#engine.graph.nodes[index]?.edges ?? [])
+      for (const to of indicesOf(edge)) {
+        const below = this.#causesBelow(to);
+        const health = this.#own.get(to);
+        for (const name of below) (causes ??= new Set()).add(name);
+        if (below.size === 0 && health !== undefined && health.ownStatus !== "healthy")
+          (causes ??= new Set()).add(health.name);
+      }
+    const found = causes ?? NONE;
+    this.#below.set(index, found);
+    return found;
+  }
 }
 
-/** The resources furthest down that are not well by themselves. */
-function causesBelow(
-  engine: Engine,
-  index: number,
-  own: ReadonlyMap<number, ResourceHealth>,
-  seen: Set<number>,
-): Set<string> {
-  const causes = new Set<string>();
-  for (const edge of engine.graph.nodes[index]?.edges ?? [])
-    for (const to of indicesOf(edge)) {
-      if (seen.has(to)) continue;
-      seen.add(to);
-      const below = causesBelow(engine, to, own, seen);
-      const health = own.get(to);
-      if (below.size === 0 && health !== undefined && health.ownStatus !== "healthy") below.add(health.name);
-      for (const name of below) causes.add(name);
-    }
-  return causes;
-}
+const NONE: ReadonlySet<string> = new Set();
 
 /** How resources are together, in a container of the given phase. */
 export function statusOf(phase: Phase, resources: readonly ResourceHealth[]): HealthStatus {

@@ -21,6 +21,18 @@ export interface GuardOptions extends GuardBounds {
   readonly evidence?: Guard | undefined;
 }
 
+/** Numbers of the calls of several guards together. */
+export interface CallSums {
+  started: number;
+  failed: number;
+  inUse: number;
+  peakInUse: number;
+  maxConcurrent: number;
+  /** Attempts that ended, and how long they took together, in s. */
+  ended: number;
+  seconds: number;
+}
+
 /**
  * What every managed use passes through: it bounds how many calls run and wait, and how long each may take in all.
  *
@@ -180,11 +192,19 @@ export class Guard {
 
   /** The current numbers. */
   stats(): GuardStats {
-    return {
-      ...this.#places.stats(),
-      ...this.#counts,
-      breaker: this.#breaker?.stats(),
-    };
+    return { ...this.#places.stats(), ...this.#counts, breaker: this.#breaker?.stats() };
+  }
+
+  /** Adds its numbers to those of other guards; `maxConcurrent` is infinite where there is no bound. */
+  addTo(sums: CallSums): void {
+    const { inUse, peakInUse, maxConcurrent, started } = this.#places.stats();
+    sums.started += started;
+    sums.failed += this.#counts.failed;
+    sums.inUse += inUse;
+    sums.peakInUse += peakInUse;
+    sums.maxConcurrent += maxConcurrent ?? Number.POSITIVE_INFINITY;
+    sums.ended += this.#durations.count;
+    sums.seconds += this.#durations.sum;
   }
 
   /** @internal A call has its result, or was given up. */

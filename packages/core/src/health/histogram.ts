@@ -10,6 +10,7 @@ export class Histogram {
   readonly #bounds: Float64Array;
   readonly #counts: Float64Array;
   #sum = 0;
+  #count = 0;
 
   /** @param bounds Upper bounds of the buckets, ascending, each included in its bucket. */
   constructor(bounds: readonly number[] = DURATION_BOUNDS) {
@@ -24,16 +25,22 @@ export class Histogram {
     while (i < bounds.length && value > (bounds[i] as number)) i++; // i is within the array
     this.#counts[i] = (this.#counts[i] as number) + 1; // there is one count more than bounds
     this.#sum += value;
+    this.#count++;
+  }
+
+  /** Of all values. */
+  get sum(): number {
+    return this.#sum;
+  }
+
+  /** How many values there were. */
+  get count(): number {
+    return this.#count;
   }
 
   /** The counts so far. */
   value(): HistogramValue {
     const counts = Array.from(this.#counts);
-    return {
-      bounds: Array.from(this.#bounds),
-      counts,
-      sum: this.#sum,
-      count: counts.reduce((sum, count) => sum + count, 0),
-    };
+    return { bounds: Array.from(this.#bounds), counts, sum: this.#sum, count: this.#count };
   }
 }

@@ -53,25 +53,20 @@ export function evidenceOf(guards: Iterable<Guard>, now: number): PassiveEvidenc
 }
 
 /** Numbers of the calls of several guards together; `undefined` where there is none. */
-export function callsOf(all: Iterable<Guard>): CallSummary | undefined {
-  const guards = [...all];
-  if (guards.length === 0) return undefined;
-  const stats = guards.map((guard) => guard.stats());
-  const durations = guards.map((guard) => guard.durations);
-  const count = sum(durations.map((each) => each.count));
-  const max = sum(stats.map((each) => each.maxConcurrent ?? Number.POSITIVE_INFINITY));
+export function callsOf(guards: Iterable<Guard>): CallSummary | undefined {
+  const sums = { started: 0, failed: 0, inUse: 0, peakInUse: 0, maxConcurrent: 0, ended: 0, seconds: 0 };
+  let isAny = false;
+  for (const guard of guards) {
+    guard.addTo(sums);
+    isAny = true;
+  }
+  if (!isAny) return undefined;
+  const { ended, seconds, maxConcurrent, ...counts } = sums;
   return {
-    started: sum(stats.map((each) => each.started)),
-    failed: sum(stats.map((each) => each.failed)),
-    inUse: sum(stats.map((each) => each.inUse)),
-    peakInUse: sum(stats.map((each) => each.peakInUse)),
-    maxConcurrent: max === Number.POSITIVE_INFINITY ? undefined : max,
-    meanMs: count === 0 ? undefined : (sum(durations.map((each) => each.sum)) / count) * 1_000,
+    ...counts,
+    maxConcurrent: maxConcurrent === Number.POSITIVE_INFINITY ? undefined : maxConcurrent,
+    meanMs: ended === 0 ? undefined : (seconds / ended) * 1_000,
   };
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }
 
 /** The health of one resource, with what it rests on. */

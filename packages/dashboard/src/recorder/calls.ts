@@ -73,13 +73,15 @@ export class Calls {
   readonly #byResource = new Map<string, ResourceCalls>();
   readonly #listener = (event: unknown): void => this.#on(event as CallEvent); // what core publishes there
   #measuredAt = 0;
+  /** What time it is to the latencies, read once a second: a call does not ask the clock. */
+  #now = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   open(): void {
-    this.#measuredAt = this.#clock.now();
+    this.#measuredAt = this.#now = this.#clock.now();
     subscribe(CHANNELS.call, this.#listener);
   }
 
@@ -98,7 +100,7 @@ export class Calls {
     const now = this.#clock.now();
     const overMs = now - this.#measuredAt;
     if (overMs < 950) return false;
-    this.#measuredAt = now;
+    this.#measuredAt = this.#now = now;
     for (const calls of this.#byResource.values()) calls.measure(overMs, now);
     return true;
   }
@@ -107,7 +109,7 @@ export class Calls {
     let calls = this.#byResource.get(resource);
     if (calls === undefined) this.#byResource.set(resource, (calls = new ResourceCalls()));
     const hasFailed = error !== undefined;
-    calls.latencies.record(durationMs, this.#clock.now(), hasFailed);
+    calls.latencies.record(durationMs, this.#now, hasFailed);
     if (hasFailed) calls.failed(error, this.#clock.wallNow());
   }
 }

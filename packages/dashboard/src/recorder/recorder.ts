@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Clock } from "@steward/core";
-import { attempt, found, type DashboardSource, type FindSource } from "../source.ts";
+import { attempt, found, reportOf, type DashboardSource, type FindSource, type SourceReport } from "../source.ts";
 import {
   nodesOf,
   own,
@@ -104,13 +104,14 @@ export class Recorder {
   /** Everything now; of the journal what came after a change, or all of it. */
   view(journal: readonly JournalEntry[] = this.journal.entries()): DashboardView {
     const source = found(this.find);
+    const report = reportOf(source);
     return {
       schema: 1,
       instance: this.instance,
       at: this.#clock.wallNow(),
       sequence: this.journal.sequence,
-      ...summaryOf(source),
-      nodes: this.#nodesOf(source),
+      ...summaryOf(source, report),
+      nodes: this.#nodesOf(source, report),
       journal,
       process: this.#lastProcess,
       requests: this.#openRequests(),
@@ -120,8 +121,9 @@ export class Recorder {
   /** This process as one of several. */
   replica(): ReplicaView {
     const source = found(this.find);
-    const { container, version, phase, status, uptimeMs } = summaryOf(source);
-    const nodes = this.#nodesOf(source).map((node) => ({
+    const report = reportOf(source);
+    const { container, version, phase, status, uptimeMs } = summaryOf(source, report);
+    const nodes = this.#nodesOf(source, report).map((node) => ({
       name: node.name,
       status: node.status,
       phase: node.phase,
@@ -141,9 +143,10 @@ export class Recorder {
     if (!isSecond && sequence === this.#heardSequence) return undefined;
     this.#heardSequence = sequence;
     const source = found(this.find);
-    const { changed, gone } = this.#changes.take(this.#nodesOf(source));
+    const report = reportOf(source);
+    const { changed, gone } = this.#changes.take(this.#nodesOf(source, report));
     if (isSecond) this.#lastProcess = this.#process.read();
-    const summary = summaryOf(source);
+    const summary = summaryOf(source, report);
     const { uptimeMs: _, ...steady } = summary;
     const text = JSON.stringify(steady);
     const isNews = text !== this.#lastSummary;
@@ -162,7 +165,7 @@ export class Recorder {
   /** Everything about a resource; `undefined` where there is none of this name. */
   detail(name: string): ResourceDetail | undefined {
     const source = found(this.find);
-    const health = attempt(() => source?.health().resources.find((one) => one.name === name), undefined);
+    const health = reportOf(source)?.resources.find((one) => one.name === name);
     const stats = own(attempt(() => source?.stats?.(), undefined) ?? {}, name);
     const calls = this.#calls.of(name);
     const isKnown = attempt(() => source?.graph?.().nodes.some((node) => node.name === name), undefined) ?? false;
@@ -179,9 +182,9 @@ export class Recorder {
     };
   }
 
-  #nodesOf(source: DashboardSource | undefined): DashboardNode[] {
-    const isFailed = attempt(() => source?.health().phase === "failed", false);
-    return nodesOf(source, this.#calls, this.#clock, isFailed ? this.journal.failures() : NONE);
+  #nodesOf(source: DashboardSource | undefined, report: SourceReport | undefined): DashboardNode[] {
+    const failures = report?.phase === "failed" ? this.journal.failures() : NONE;
+    return nodesOf(source, report, this.#calls, this.#clock, failures);
   }
 
   #openRequests(): DashboardView["requests"] {
