@@ -7,7 +7,7 @@ import { isStewardError, type StewardError } from "../errors.ts";
 import { Evidence, type GuardEvidence } from "../health/evidence.ts";
 import { Histogram } from "../health/histogram.ts";
 import { guardShape, type CallOptions, type GuardBounds, type GuardStats, type Operation } from "./options.ts";
-import { guardSeries, overloadError, timeoutError } from "./numbers.ts";
+import { addCalls, guardSeries, overloadError, timeoutError, type CallSums } from "./numbers.ts";
 import { GuardedCall, type GuardedUse } from "./guarded-use.ts";
 import type { HistogramValue, MetricSample } from "../ports/metrics.ts";
 import { assertShape } from "../options/shape.ts";
@@ -19,18 +19,6 @@ import { timingWheelOf, type TimingWheel } from "../time/timing-wheel.ts";
 export interface GuardOptions extends GuardBounds {
   /** Another guard that its attempts are evidence for: those of one connection count for the pool that lent it. Default: its own. */
   readonly evidence?: Guard | undefined;
-}
-
-/** Numbers of the calls of several guards together. */
-export interface CallSums {
-  started: number;
-  failed: number;
-  inUse: number;
-  peakInUse: number;
-  maxConcurrent: number;
-  /** Attempts that ended, and how long they took together, in s. */
-  ended: number;
-  seconds: number;
 }
 
 /**
@@ -197,14 +185,7 @@ export class Guard {
 
   /** Adds its numbers to those of other guards; `maxConcurrent` is infinite where there is no bound. */
   addTo(sums: CallSums): void {
-    const { inUse, peakInUse, maxConcurrent, started } = this.#places.stats();
-    sums.started += started;
-    sums.failed += this.#counts.failed;
-    sums.inUse += inUse;
-    sums.peakInUse += peakInUse;
-    sums.maxConcurrent += maxConcurrent ?? Number.POSITIVE_INFINITY;
-    sums.ended += this.#durations.count;
-    sums.seconds += this.#durations.sum;
+    addCalls(sums, this.#places.stats(), this.#counts.failed, this.#durations);
   }
 
   /** @internal A call has its result, or was given up. */

@@ -1,6 +1,8 @@
 import { StewardError } from "../errors.ts";
 import type { GuardBounds, GuardStats } from "./options.ts";
+import type { Histogram } from "../health/histogram.ts";
 import type { HistogramValue, MetricSample } from "../ports/metrics.ts";
+import type { Places } from "./places.ts";
 
 /** The numbers of a guard as series, with the given attributes. */
 export function* guardSeries(
@@ -61,4 +63,32 @@ export function timeoutError(
 function numbers({ inUse, maxConcurrent, pending, maxPending }: GuardStats): string {
   const isBounded = maxConcurrent !== undefined;
   return `in use ${inUse}${isBounded ? ` of ${maxConcurrent}` : ""}, pending ${pending}${isBounded ? ` of ${maxPending}` : ""}`;
+}
+
+/** Numbers of the calls of several guards together. */
+export interface CallSums {
+  started: number;
+  failed: number;
+  inUse: number;
+  peakInUse: number;
+  maxConcurrent: number;
+  /** Attempts that ended, and how long they took together, in s. */
+  ended: number;
+  seconds: number;
+}
+
+/** Adds the numbers of one guard. */
+export function addCalls(
+  sums: CallSums,
+  { started, inUse, peakInUse, maxConcurrent }: ReturnType<Places["stats"]>,
+  failed: number,
+  { count, sum }: Histogram,
+): void {
+  sums.started += started;
+  sums.failed += failed;
+  sums.inUse += inUse;
+  sums.peakInUse += peakInUse;
+  sums.maxConcurrent += maxConcurrent ?? Number.POSITIVE_INFINITY;
+  sums.ended += count;
+  sums.seconds += sum;
 }

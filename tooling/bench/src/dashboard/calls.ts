@@ -1,4 +1,4 @@
-// Prints the CPU of a guarded call in ns, in turn: with nobody on the page, and with one viewer. Arguments: rounds.
+// Prints the CPU of a guarded call in ns, in turn: with no one on the page, and with one viewer. Arguments: rounds.
 import { watch, worldOf } from "./world.ts";
 
 const CALLS = 200_000;
