@@ -14,6 +14,7 @@ const commands = {
   dev: ["./dev.mjs", "<package> [file part] [--all] [--watch]: the quick loop of one package"],
   bench: ["./script.mjs", "runs the benchmarks"],
   chaos: ["./script.mjs", "runs the fault drills"],
+  train: ["./script.mjs", "trains the score model of the reference app"],
   mutate: [
     "../mutate/main.mjs",
     "<package> [file part]: changes the code in small ways; which changes does no test notice?",

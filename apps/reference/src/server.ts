@@ -9,6 +9,7 @@ import { frontPage } from "./page/route.ts";
 import { toHttpError } from "./problems.ts";
 import { processingRoutes } from "./processing/routes.ts";
 import { secretRoutes } from "./secrets/routes.ts";
+import { trainingRoutes } from "./training/routes.ts";
 import { adminRoutes } from "./users/admin.ts";
 import { userRoutes } from "./users/routes.ts";
 import { hostsOf, isLocal, settings, type Settings } from "./settings.ts";
@@ -62,6 +63,7 @@ export async function makeApp(
   processingRoutes(app);
   dataRoute(app);
   cryptoRoutes(app);
+  trainingRoutes(app);
   await app.register(secretRoutes);
   await app.register(userRoutes);
   adminRoutes(app);

@@ -24,6 +24,7 @@ import { crypto, db, http } from "../src/resources.ts";
 import { secrets } from "../src/secrets/secrets.ts";
 import { environment, settings, type Settings } from "../src/settings.ts";
 import { answers, videoCache, type ShownVideo } from "../src/videos/cached.ts";
+import { trainingJobs } from "../src/training/jobs.ts";
 import { auth } from "../src/users/auth.ts";
 import { users } from "../src/users/users.ts";
 import { videos } from "../src/videos/videos.ts";
@@ -38,9 +39,10 @@ const NO_LIMIT = { take: async () => decision } as never; // no route asks for m
 const ADMIN = { find: async () => ({ isDisabled: false, roles: ["admin"] }) } as never; // no route asks for more
 const stores = { sessions: { store: memorySessions() }, apiKeys: { store: memoryApiKeys() } };
 
-const running = await container([videos, limiter, jobs, secrets, http, crypto, settings, auth, users])
+const running = await container([videos, limiter, jobs, secrets, http, crypto, settings, auth, users, trainingJobs])
   .override(db, NOBODY)
   .override(audit, NOBODY)
+  .override(trainingJobs, NOBODY)
   .override(videoCache, testCache<ShownVideo>("videoCache"))
   .override(answers, testCache<CachedResponse>("answers"))
   .override(limiter, NO_LIMIT)

@@ -31,12 +31,16 @@ export function trainingError(code: TrainingCode, message: string, details?: Ste
   return new StewardError(code, message, details);
 }
 
-/** The command that installs what works out gradients. */
-const INSTALL = "npm install @tensorflow/tfjs-core @tensorflow/tfjs-backend-cpu @tensorflow/tfjs-layers";
+/** The packages that work out gradients. */
+export const ENGINE: readonly string[] = [
+  "@tensorflow/tfjs-core",
+  "@tensorflow/tfjs-backend-cpu",
+  "@tensorflow/tfjs-layers",
+];
 
 /** The error of a fit whose network needs what is not installed. */
 export function engineMissing(resource: string, cause?: unknown): StewardError {
-  const message = `${resource}: the engine that works out gradients is not installed: ${INSTALL}`;
+  const message = `${resource}: the engine that works out gradients is not installed: npm install ${ENGINE.join(" ")}`;
   return trainingError("TRAINING_ENGINE_MISSING", message, { resource, cause });
 }
 

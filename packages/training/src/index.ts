@@ -8,6 +8,7 @@ export {
   type AccumulateOptions,
   type Gradients,
 } from "./gradients/accumulator.ts";
+export { assertEngine } from "./gradients/engine.ts";
 export type { Batch, BatchGradients, Network } from "./gradients/network.ts";
 export type { OptimizerOptions } from "./gradients/optimizer.ts";
 export type { Parameter, Parameters } from "./gradients/parameters.ts";

@@ -1,6 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import t from "tap";
-import { denseOutputs, GradientAccumulator, type Batch, type DenseShape, type Parameters } from "../src/index.ts";
+import {
+  assertEngine,
+  denseOutputs,
+  GradientAccumulator,
+  type Batch,
+  type DenseShape,
+  type Parameters,
+} from "../src/index.ts";
 import { denseOnnx } from "../src/networks/onnx.ts";
 import { applyGradients, denseNetwork, tfjsNetwork } from "../src/networks/tfjs.ts";
 import { apart, numbers, rowsOf } from "./line.ts";
@@ -33,6 +40,11 @@ const LOSSES = {
   binaryCrossEntropy: (out: number, target: number) => -(target * Math.log(out) + (1 - target) * Math.log(1 - out)),
   crossEntropy: (out: number, target: number) => -2 * target * Math.log(out), // a mean over rows, and there are 2 outputs
 };
+
+t.test("the engine is there, as it can be asked without loading it", (t) => {
+  t.doesNotThrow(() => assertEngine());
+  t.end();
+});
 
 t.test("losses and gradients of dense networks are those of their outputs", (t) => {
   for (const [loss, of] of Object.entries(LOSSES) as [keyof typeof LOSSES, (out: number, target: number) => number][]) {

@@ -920,7 +920,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         wrong: WRONG_DENSE,
       },
     },
-    none: ["autocast", "multiGpuTrainer"],
+    none: ["assertEngine", "autocast", "multiGpuTrainer"],
   },
   "@steward/training/onnx": {
     module: trainingOnnx,

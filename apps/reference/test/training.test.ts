@@ -1,0 +1,152 @@
+import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { memoryApiKeys, memorySessions } from "@steward/auth";
+import { signedIn, testAuthentication } from "@steward/auth/testing";
+import { container } from "@steward/container";
+import { StewardError } from "@steward/core";
+import { refusals, steward } from "@steward/fastify";
+import { until } from "@steward/testing";
+import { fastify } from "fastify";
+import t from "tap";
+import { limiter } from "../src/limits.ts";
+import { toHttpError } from "../src/problems.ts";
+import { environment } from "../src/settings.ts";
+import { claim } from "../src/training/claim.ts";
+import { TrainingJobs, trainingJobs } from "../src/training/jobs.ts";
+import { trainingRoutes } from "../src/training/routes.ts";
+import { auth } from "../src/users/auth.ts";
+import { users } from "../src/users/users.ts";
+
+const PATH = "/api/v1/training-jobs";
+const decision = { allowed: true, retryAfterMs: 0, limit: 9, windowMs: 1_000, remaining: 9, resetMs: 0 };
+const stores = { sessions: { store: memorySessions() }, apiKeys: { store: memoryApiKeys() } };
+const app = container([trainingJobs, limiter, auth, users])
+  .override(limiter, { take: async () => decision } as never) // no route asks for more
+  .override(users, { find: async (id: string) => ({ isDisabled: false, roles: [id] }) } as never) // called as their role
+  .override(auth, testAuthentication("auth", stores));
+
+interface Answer {
+  readonly status: number;
+  readonly location: unknown;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+interface Clips extends AsyncDisposable {
+  ask(role: string | undefined, method: "GET" | "POST" | "DELETE", url: string, payload?: object): Promise<Answer>;
+}
+
+/** The routes of Clips, with nothing behind them but what trains. */
+async function clips(DATA_DIR: string, of: typeof app = app): Promise<Clips> {
+  const running = await of.start([environment.is({ DATA_DIR, LOG_LEVEL: "silent" })]);
+  const routes = fastify(refusals());
+  await routes.register(steward, { running: () => running, errors: { toHttpError } });
+  trainingRoutes(routes);
+  routes.get("/health-of-the-rest", () => ({}));
+  await routes.ready();
+  const signed = new Map<string, Promise<object>>();
+  const signer = (role: string): Promise<object> => {
+    const headers = signed.get(role) ?? signedIn(running.get(auth), { subject: role, scopes: ["*"] });
+    signed.set(role, headers);
+    return headers;
+  };
+  return {
+    async ask(role, method, url, payload) {
+      const signed = role === undefined ? {} : await signer(role);
+      const request = { method, url, headers: { ...signed }, ...(payload === undefined ? {} : { payload }) };
+      const answer = await routes.inject(request);
+      return { status: answer.statusCode, location: answer.headers["location"], body: answer.json<Answer["body"]>() };
+    },
+    async [Symbol.asyncDispose]() {
+      await routes.close();
+      await running.stop();
+    },
+  };
+}
+
+function folder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), "clips-training-"));
+}
+
+t.test("a training is a job: 202, progress, a model that is right, and its numbers in a file", async (t) => {
+  const data = await folder();
+  await using one = await clips(data);
+  const { status, location, body: job } = await one.ask("editor", "POST", PATH, { epochs: 8, seed: 5 });
+  t.equal(status, 202);
+  t.equal(location, `${PATH}/${String(job["id"])}`);
+  t.equal(
+    (await one.ask("editor", "POST", PATH, {})).body["id"],
+    job["id"],
+    "while it is open, asking again is the same",
+  );
+  const look = async (): Promise<Answer["body"]> => (await one.ask("editor", "GET", String(location))).body;
+  await until(async () => Number((await look())["progress"]) > 0, "progress");
+  await until(async () => (await look())["status"] === "done", "the end");
+  const done = await look();
+  t.match(done, { step: 128, steps: 128, progress: 100, epochs: 8, seed: 5 });
+  t.ok(Number(done["accuracy"]) > 0.85, String(done["accuracy"]));
+  t.ok((await readFile(join(data, "training/score.onnx"))).length > 500);
+  await until(async () => (await readdir(join(data, "training/checkpoints"))).length === 0, "no checkpoints are left");
+});
+
+t.test("a training is cancelled; one that a stop cuts short goes on at the next start", async (t) => {
+  const data = await folder();
+  let location = "";
+  {
+    await using one = await clips(data);
+    const begun = async (least: number): Promise<string> => {
+      const url = String((await one.ask("admin", "POST", PATH, { epochs: 200 })).location);
+      await until(async () => Number((await one.ask("admin", "GET", url)).body["step"]) > least, "steps");
+      return url;
+    };
+    const first = await begun(0);
+    t.equal((await one.ask("admin", "DELETE", first)).status, 202);
+    await until(async () => (await one.ask("admin", "GET", first)).body["status"] === "cancelled", "the end");
+    location = await begun(20);
+  }
+  await using two = await clips(data);
+  const { body } = await two.ask("admin", "GET", location);
+  t.ok(Number(body["step"]) > 20, "it goes on where it was");
+  await until(
+    async () => Number((await two.ask("admin", "GET", location)).body["step"]) > Number(body["step"]),
+    "more",
+  );
+  t.equal((await two.ask("admin", "DELETE", location)).status, 202);
+  await until(async () => (await two.ask("admin", "GET", location)).body["status"] === "cancelled", "the end");
+});
+
+t.test("who may not train is refused, and so is what is not valid", async (t) => {
+  await using one = await clips(await folder());
+  t.equal((await one.ask(undefined, "POST", PATH, {})).status, 401);
+  t.equal((await one.ask("viewer", "POST", PATH, {})).status, 403);
+  t.equal((await one.ask("editor", "POST", PATH, { epochs: 0 })).status, 422);
+  t.equal((await one.ask("editor", "GET", `${PATH}/..%2fx`)).status, 422);
+  for (const method of ["GET", "DELETE"] as const)
+    t.equal((await one.ask("editor", method, `${PATH}/none`)).status, 404);
+});
+
+t.test("without the engine a training is 503 with a code, and the rest works", async (t) => {
+  const missing = new TrainingJobs({
+    ...({} as ConstructorParameters<typeof TrainingJobs>[0]), // it does not come to that
+    assertEngine: () => {
+      throw new StewardError("TRAINING_ENGINE_MISSING", "npm install ...");
+    },
+  });
+  await using one = await clips(await folder(), app.override(trainingJobs, missing));
+  const { status, body } = await one.ask("editor", "POST", PATH, {});
+  t.match({ status, body }, { status: 503, body: { code: "TRAINING_ENGINE_MISSING", detail: /not installed/ } });
+  t.notMatch(JSON.stringify(body), /npm install/);
+  t.equal((await one.ask(undefined, "GET", "/health-of-the-rest")).status, 200);
+});
+
+t.test("two processes that share a folder do not train the same; what a dead one has claimed is free", async (t) => {
+  const shared = await folder();
+  const release = await claim(shared, "one");
+  t.ok(release);
+  await writeFile(join(shared, "two.pid"), String(process.ppid));
+  t.equal(await claim(shared, "two"), undefined);
+  await writeFile(join(shared, "three.pid"), "999999999");
+  t.ok(await claim(shared, "three"));
+  await release?.();
+  t.same((await readdir(shared)).sort(), ["three.pid", "two.pid"]);
+});
