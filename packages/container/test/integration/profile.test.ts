@@ -2,9 +2,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { CHANNELS, guarded, resource } from "@steward/core";
 import { channel } from "node:diagnostics_channel";
-import { FakeClock, until } from "@steward/testing";
+import { FakeClock, sleep, until } from "@steward/testing";
 import t from "tap";
 import { container, serveManagement } from "../../src/index.ts";
+import { spentIn } from "../../src/profile/frames.ts";
 import { longTurns, profiled, profileRoute, slowCalls, type LongTurn } from "../../src/profile.ts";
 
 const TOKEN = "h4nd-m4de-t0ken-0";
@@ -142,6 +143,44 @@ t.test("profiled names the functions with the most time of their own, and gives 
     );
 });
 
+t.test("time is that of a function itself, the most first, without waiting, and between two moments", async (t) => {
+  const node = (id: number, functionName: string, lineNumber = 0) => ({
+    id,
+    callFrame: { functionName, scriptId: "1", url: "file:///a.js", lineNumber, columnNumber: 0 },
+  });
+  const profile = {
+    nodes: [
+      node(1, "(root)"),
+      node(2, "(idle)"),
+      node(3, "parse", 4),
+      node(4, ""),
+      node(5, "(garbage collector)"),
+      node(6, "parse", 4),
+    ],
+    startTime: 1_000,
+    endTime: 61_000,
+    samples: [2, 3, 4, 6, 5],
+    timeDeltas: [0, 10_000, 20_000, 5_000, 20_000], // idle 10, parse 20, anonymous 5, parse 20, garbage 5
+  };
+  const whole = spentIn(profile, 2);
+  t.match(whole, { busyMs: 50, gcMs: 5 });
+  t.strictSame(
+    whole.frames.map((frame) => [frame.function, frame.line, frame.selfMs, frame.selfShare]),
+    [
+      ["parse", 5, 40, 0.8],
+      ["(anonymous)", 1, 5, 0.1],
+    ],
+  );
+  const part = spentIn(profile, 5, 25, 36);
+  t.strictSame(
+    part.frames.map((frame) => [frame.function, frame.selfMs]),
+    [
+      ["parse", 6],
+      ["(anonymous)", 5],
+    ],
+  );
+});
+
 t.test("slow calls are reported with their resource, a bounded number in a minute, until disposed", async (t) => {
   const store = resource("store", { start: () => ({}), guard: {} });
   const clock = new FakeClock();
@@ -172,8 +211,14 @@ t.test(
       burnsTime(150);
       return turns.some(named); // the first ones may come before the recording is on
     };
+    await guarded(value, () => 1, { operation: "Old" });
+    await sleep(100);
     await until(found, "a report");
     const turn = turns.find(named);
+    t.notOk(
+      turn?.calls.some(({ operation }) => operation === "Old"),
+      "that was before",
+    );
     t.ok((turn?.durationMs ?? 0) > 60);
     t.match(turn?.calls[0], { resource: "store", operation: "GetObject" });
     t.ok((turn?.calls[0]?.beforeMs ?? 0) > 100);
