@@ -17,7 +17,12 @@ export async function probe(resource: string, served: Served, signal: AbortSigna
   const input = first?.input ?? signature.zeros();
   if (input === undefined) return ask(resource, pool, undefined);
   const item = signature.item(input, 0);
-  const [outputs = {}] = splitRows(resource, await pool.run(stacked([item], signature), signal), [item], signature);
+  const [outputs = {}] = splitRows(
+    resource,
+    await pool.run(stacked([item], signature), () => signal),
+    [item],
+    signature,
+  );
   compare(resource, outputs, first, served.maxError);
 }
 

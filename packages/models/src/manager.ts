@@ -160,7 +160,7 @@ export class ModelManager extends Manager<Model> {
     const began = this.clock.now();
     this.#sizes.record(items.reduce((sum, { rows }) => sum + rows, 0));
     for (const { since } of items) this.#queueTimes.record((began - since) / 1_000);
-    const outputs = await pool.run(stacked(items, signature), abort());
+    const outputs = await pool.run(stacked(items, signature), abort);
     this.#runTimes.record((this.clock.now() - began) / 1_000);
     return splitRows(this.name, outputs, items, signature);
   }
@@ -174,7 +174,8 @@ export class ModelManager extends Manager<Model> {
         : served.signature.item(inputs, this.clock.now());
     return this.#guard.run((guarded) => {
       if (item === undefined) throw this.refusal();
-      return this.#batch(item, { signal: guarded.signal });
+      // The same bounds as the guard has: its own signal would cost more than all else of a call.
+      return this.#batch(item, { timeoutMs: Math.max(0, guarded.deadline - this.clock.now()), signal: call?.signal });
     }, call);
   }
 

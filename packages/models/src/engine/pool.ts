@@ -61,9 +61,9 @@ export class EnginePool {
     this.#free(engine);
   }
 
-  /** Runs once, on the engine that has been idle longest. */
-  async run(feeds: Tensors, signal?: AbortSignal): Promise<Tensors> {
-    const engine = this.#idle.shift() ?? (await this.#wait(signal));
+  /** Runs once, on the engine that has been idle longest. The signal is asked for only where there is none that is idle. */
+  async run(feeds: Tensors, signal?: () => AbortSignal): Promise<Tensors> {
+    const engine = this.#idle.shift() ?? (await this.#wait(signal?.()));
     const { clock, runTimeoutMs, resource } = this.#options;
     this.#runs.set(engine, clock.now());
     let isLate = false;

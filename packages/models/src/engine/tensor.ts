@@ -44,6 +44,9 @@ export interface TensorInfo {
   readonly shape: readonly (number | string)[];
 }
 
+/** From here on memory moves between threads; what is smaller is copied in less time. */
+export const MOVED_BYTES: number = 16 * 1024;
+
 type ArrayOf = new (source: number | ArrayBuffer, offset?: number, length?: number) => TensorData;
 
 const ARRAYS: Readonly<Record<TensorType, ArrayOf>> = {
