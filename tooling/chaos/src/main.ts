@@ -1,4 +1,4 @@
-// npm run chaos [driver ...] [fault ...] [drill ...] [detection | cache | auth | soak | rollout | hanging | restarts | crowds] [--quick] [--seconds 10] ...
+// npm run chaos [driver ...] [fault ...] [drill ...] [detection | cache | auth | soak | rollout | hanging | restarts | crowds | operators] [--quick] [--seconds 10] ...
 import { join } from "node:path";
 import { markdown, report, type Row, type Table } from "@steward/harness";
 import { authDrill, authRows, authTable } from "./auth/auth.ts";
@@ -11,6 +11,8 @@ import { FAULTS } from "./matrix/faults.ts";
 import { grid, matrix, matrixTable } from "./matrix/matrix.ts";
 import { matrixRows } from "./matrix/judge.ts";
 import { cacheModel, modelRows, modelTable } from "./model/model.ts";
+import { rotation, rotationRows } from "./operators/rotation.ts";
+import { tenantRows, tenantsDrill } from "./operators/tenants.ts";
 import { restarts } from "./restarts.ts";
 import { endHanging } from "./rollout/hanging.ts";
 import { hangingRows, rolloutRows, rolloutTable } from "./rollout/report.ts";
@@ -28,7 +30,17 @@ interface Part {
 const say = (what: string): void => console.error(`  ${what}`);
 const slug = (name: string): string => name.replaceAll(/,? /g, "-");
 const faults = FAULTS.map(({ name }) => name);
-const COMMANDS = ["detection", "cache", "auth", "soak", "rollout", "hanging", "restarts", "crowds"] as const;
+const COMMANDS = [
+  "detection",
+  "cache",
+  "auth",
+  "soak",
+  "rollout",
+  "hanging",
+  "restarts",
+  "crowds",
+  "operators",
+] as const;
 const NUMBERS: Readonly<Record<string, number>> = {
   "--seconds": 10,
   "--minutes": 30,
@@ -120,6 +132,11 @@ const parts: Readonly<Record<(typeof COMMANDS)[number], () => Promise<Part>>> = 
   async crowds() {
     const shown = await crowds(number("--thousands", 0.04), say);
     return { rows: crowdRows(shown), tables: [crowdTable(shown)] };
+  },
+  async operators() {
+    const rotated = await rotation(number("--seconds", 6));
+    const tenants = await tenantsDrill(quick ? 100 : 1_000);
+    return { rows: [...rotationRows(rotated), ...tenantRows(tenants)], rest: { rotated, tenants } };
   },
   restarts: async () => ({ rows: await restarts(number("--seeds", 50)) }),
 };

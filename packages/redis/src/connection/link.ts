@@ -108,6 +108,25 @@ export class Link {
  * @throws {REDIS_CONNECT_FAILED} when it has not in time.
  */
 export async function openLink(setup: LinkSetup, signal?: AbortSignal): Promise<Link> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await openOnce(setup, signal);
+    } catch (error) {
+      // A password that is fetched may have been replaced between our asking and the login.
+      if (setup.plan.isFetched !== true || attempt === MOST_LOGINS || !isLoginRefused(error)) throw error;
+      await setup.clock.sleep(attempt * LOGIN_PAUSE_MS, signal);
+    }
+  }
+}
+
+/** Logins in a row that may be refused where the password is fetched, and the pause after the first, in ms. */
+const [MOST_LOGINS, LOGIN_PAUSE_MS] = [5, 10];
+
+function isLoginRefused(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof Error && error.cause.message.startsWith("WRONGPASS");
+}
+
+async function openOnce(setup: LinkSetup, signal: AbortSignal | undefined): Promise<Link> {
   const { events, clock } = setup;
   signal?.throwIfAborted();
   let link: Link | undefined;

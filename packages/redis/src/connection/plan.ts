@@ -8,6 +8,8 @@ import type { RedisAddress, RedisClusterSettings, RedisPoolSettings, RedisSettin
 export interface LinkPlan {
   /** Where it leads, without secrets; for messages. */
   readonly where: string;
+  /** Whether the credentials may be others the next time they are asked for. */
+  readonly isFetched?: boolean;
   /** The driver's options for the next connect. Credentials are fetched anew every time. */
   options(): Promise<RedisOptions>;
   /** Called with where a connection leads, where others have named that. */
@@ -57,6 +59,7 @@ export function poolPlan(settings: RedisPoolSettings, reached: Reached): LinkPla
   const target = path === undefined ? { host, port } : { path };
   return {
     where: path ?? `${host}:${port}`,
+    isFetched: typeof password === "function",
     options: async () => ({ ...shared({ ...settings, tls }), ...target, db, ...(await login(username, secret)) }),
   };
 }
@@ -91,6 +94,7 @@ function sentinelPlan(settings: RedisPoolSettings, sentinels: readonly RedisAddr
   return {
     reached,
     where: `${sentinelRole} "${sentinelName}" of ${sentinels.length} sentinels`,
+    isFetched: typeof settings.password === "function",
     async options() {
       const known = await login(sentinelUsername, ofSentinels);
       return {
@@ -139,6 +143,7 @@ export function nodePlan(settings: RedisClusterSettings, host: string, port: num
   const secret = secretOf(settings.password);
   return {
     where: `${host}:${port}`,
+    isFetched: typeof settings.password === "function",
     options: async () => ({ ...shared(settings), host, port, ...(await login(settings.username, secret)) }),
   };
 }

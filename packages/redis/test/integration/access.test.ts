@@ -1,4 +1,4 @@
-import { until } from "@steward/testing";
+import { failure, until } from "@steward/testing";
 import { Redis } from "ioredis";
 import t from "tap";
 import { redisPubSub, RedisPoolManager, redisRunner, type RedisPoolOptions } from "../../src/index.ts";
@@ -83,5 +83,27 @@ t.test(
         t.notMatch(String(error), /secret/);
       }
     }
+  },
+);
+
+t.test(
+  "a password that was replaced between asking and login is asked for again, and one that hangs is given up",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const admin = new Redis(server.url);
+    t.teardown(() => admin.quit());
+    await admin.call("ACL", "SETUSER", "app", "reset", "on", ">second", "+@all", "~*");
+    const port = Number(new URL(server.url).port);
+    const said = ["first", "first", "second"];
+    const username = async (): Promise<string> => "app";
+    const password = (): string => said.shift() ?? "second";
+    await using manager = await new RedisPoolManager({ port, username, password }).start();
+    t.equal(await manager.client.set("a", 1), "OK");
+    t.strictSame(said, [], "it was asked until the server took it");
+    const wrong = await failure(new RedisPoolManager({ port, username: "app", password: () => "first" }).start());
+    t.match(wrong, { code: "REDIS_CONNECT_FAILED", retryable: false });
+    const hanging = new RedisPoolManager({ port, password: () => new Promise<string>(() => {}), connectTimeoutMs: 50 });
+    t.match(await failure(hanging.start()), { code: "REDIS_CONNECT_FAILED", message: /no credentials within 50 ms/ });
   },
 );
