@@ -31,6 +31,8 @@ const testDirections: Readonly<Record<string, readonly string[]>> = {
   "rate-limit": ["testing", "container", "redis", "server"],
   // The engine of models is installed apart, because it is large.
   models: ["testing", "container", "onnx"],
+  // What it exports is run by the engine that it is for.
+  training: ["testing", "container", "onnx"],
   // An audit log is shown in the transactions of the database that it is made for.
   logging: ["testing", "container", "database"],
 };

@@ -12,7 +12,7 @@ serveWorker(async (model: Uint8Array): Promise<BareMethods> => {
   return {
     async run(x) {
       const { y } = await session.run({ x: new Tensor("float32", x, [1, x.length]) });
-      return y?.data ?? x;
+      return y?.data instanceof Float32Array ? y.data : x;
     },
   };
 });

@@ -1,0 +1,2 @@
+/** No network. */
+export const net = 1;
