@@ -7,6 +7,7 @@ import { packages, readJson, root } from "./workspace.mjs";
 
 const stampFile = join(root, "node_modules/.steward/installed.json");
 const app = "@steward/reference";
+const hello = "@steward/hello";
 
 /** Only the benches need what they are compared with, which is as much again as all the rest. */
 export const benches = "@steward/bench";
@@ -22,13 +23,19 @@ const scopes = [
     says: " of the reference app",
     has: (p) => p.name === app,
   },
+  {
+    name: "hello",
+    filters: ["steward", `${app}...`, `${hello}...`, `!${engine}`],
+    says: " of the apps",
+    has: (p) => p.name === app || p.name === hello,
+  },
   { name: "tests", filters: [`!${benches}`], says: "", has: (p) => p.name !== benches },
   { name: "all", filters: [], says: ", rivals of the benches included", has: () => true },
 ];
 const sizeOf = (name) => scopes.findIndex((scope) => scope.name === name);
 
 /**
- * Installs what a scope needs ("app": the reference app and what it depends on; "tests"; "all"), unless a run that
+ * Installs what a scope needs ("app": the reference app and what it depends on; "hello"; "tests"; "all"), unless a run that
  * succeeded did so for this very lock file. pnpm's own marker is no proof: a failed install leaves it too.
  */
 export async function ensureInstalled(name) {

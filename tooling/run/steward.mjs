@@ -7,6 +7,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 const commands = {
   start: ["./start.mjs", "installs, builds and runs the reference app"],
+  hello: ["./start.mjs", "installs, builds and runs the small app to copy from"],
   test: [
     "./test.mjs",
     "installs, builds and runs every check and test (--suites: only the tests; --benches: those of the benches too)",

@@ -17,10 +17,14 @@ export interface TestDatabase {
     context?: ManagerContext,
   ): DatabasePoolManager<TSchema>;
   /** A definition for `override`: of a name, or in the place of another definition, whose needs, settings and options stay. */
-  definition<TSchema extends Schema = Record<string, never>>(
-    of: string | Definition<Database<TSchema>, "application" | "application?">,
+  definition<
+    TSchema extends Schema = Record<string, never>,
+    R extends string = "application",
+    Open extends string = never,
+  >(
+    of: string | Definition<Database<TSchema>, R, Open>,
     options?: TestDatabaseInput<TSchema>,
-  ): Definition<Database<TSchema>>;
+  ): Definition<Database<TSchema>, R, Open>;
 }
 
 /**

@@ -68,10 +68,10 @@ export interface TestGrpcChannel {
     context?: ManagerContext,
   ): GrpcChannelManager<Service>;
   /** A definition for `override`: of a name, or in the place of another definition, whose needs, settings and options stay. */
-  definition<Service extends Client = GrpcChannel>(
-    of: string | Definition<Service, "application" | "application?">,
+  definition<Service extends Client = GrpcChannel, R extends string = "application", Open extends string = never>(
+    of: string | Definition<Service, R, Open>,
     options?: TestGrpcChannelOptions<Service>,
-  ): Definition<Service>;
+  ): Definition<Service, R, Open>;
 }
 
 /**

@@ -21,9 +21,12 @@ export interface TestFactory<Options, Client, M extends Manager<Client>> {
   (options?: Options, context?: ManagerContext): M;
   /**
    * A definition for `override`: of a name, or in the place of another definition, whose needs, settings and options stay,
-   * but for the options given here and those that say where the real one is.
+   * but for the options given here and those that say where the real one is. It may hold inputs of the application.
    */
-  definition(of: string | Definition<Client, "application" | "application?">, options?: Options): Definition<Client>;
+  definition<R extends string = "application", Open extends string = never>(
+    of: string | Definition<Client, R, Open>,
+    options?: Options,
+  ): Definition<Client, R, Open>;
 }
 
 /** Makes the functions of a driver's `./testing`. For driver packages. */
@@ -31,12 +34,15 @@ export function defineTestDriver<Options extends object, Client, M extends Manag
   driver: TestDriver<Options, Client, M>,
 ): TestFactory<Options, Client, M> {
   const make = (options = {} as Options, context: ManagerContext = {}): M => driver.create(options, context); // none is required
-  const definition: TestFactory<Options, Client, M>["definition"] = (of, options) => {
+  const definition = <R extends string, Open extends string>(
+    of: string | Definition<Client, R, Open>,
+    options?: Options,
+  ): Definition<Client, R, Open> => {
     const spec = specOf(typeof of === "string" ? driver.define(of) : of);
     const { managed, name, settings } = spec;
     if (managed === undefined)
       throw new StewardError("DEFINITION_INVALID", `${name}: is no resource of this driver, which could stand for it`);
-    return makeDefinition<Definition<Client>>({
+    return makeDefinition<Definition<Client, R, Open>>({
       ...spec,
       managed: {
         ...managed,

@@ -1,0 +1,59 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { testDatabase } from "@steward/database/testing";
+import { until } from "@steward/testing";
+import { startPostgres } from "@steward/testing/servers";
+import t from "tap";
+import { app } from "../src/app.ts";
+import { server } from "../src/server.ts";
+import { environment } from "../src/settings.ts";
+import { db } from "../src/stores.ts";
+
+const quickImports = import.meta.resolve("tap/quick-imports");
+const env = environment.is({ PORT: "0" });
+
+async function post(url: string, body: object): Promise<number> {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${url}/notes`, { method: "POST", headers, body: JSON.stringify(body) });
+  await response.text();
+  return response.status;
+}
+
+t.test("a note is there once the answer has come, and one that is refused leaves nothing", async (t) => {
+  await using running = await app.override(db, testDatabase.definition(db)).start([env]);
+  const { url } = running.get(server);
+  t.equal((await fetch(`${url}/readyz`)).status, 200);
+  t.same(await (await fetch(`${url}/notes`)).json(), { items: [], count: 0 });
+  t.equal(await post(url, { text: "milk" }), 201);
+  t.equal(await post(url, { text: "" }), 422);
+  t.equal(await post(url, { text: "milk" }), 409, "rolled back after its insert");
+  t.match(await (await fetch(`${url}/notes`)).json(), { items: [{ id: 1, text: "milk" }], count: 1 }, "counted anew");
+  t.match(await (await fetch(`${url}/notes/1`)).json(), { text: "milk" });
+  t.equal((await fetch(`${url}/notes/2`)).status, 404);
+});
+
+t.test("a variable that is misspelt ends the start, with the name that is meant", async (t) => {
+  await t.rejects(app.start([environment.is({ DATABASE_UR: "postgres://localhost/notes" })]), {
+    message: /DATABASE_URL/,
+  });
+});
+
+t.test("as a process it says what to try, and ends by a signal", async (t) => {
+  await using postgres = await startPostgres();
+  const main = join(import.meta.dirname, "../src/main.js");
+  const env = { ...process.env, PORT: "0", DATABASE_URL: postgres.url };
+  const child = spawn(process.execPath, [`--import=${quickImports}`, main], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  t.teardown(() => child.kill("SIGKILL"));
+  let said = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
+  await until(() => /readyz$/m.test(said), "it is ready");
+  const [, url = ""] = /curl (\S+)\/notes$/m.exec(said) ?? [];
+  t.equal(await post(url, { text: "milk" }), 201);
+  t.equal((await fetch(`${url}/readyz`)).status, 200);
+  child.kill("SIGINT");
+  t.same(await once(child, "exit"), [0, null]);
+});
