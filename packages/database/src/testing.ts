@@ -4,7 +4,18 @@ import { databasePool } from "./client/definition.ts";
 import { DatabasePoolManager, type Database } from "./manager.ts";
 import type { DatabaseInput, Schema } from "./options.ts";
 
-const OF_SERVER = ["url", "host", "port", "user", "password", "database", "tls", "client", "replicas"] as const;
+const OF_SERVER = [
+  "url",
+  "embedded",
+  "host",
+  "port",
+  "user",
+  "password",
+  "database",
+  "tls",
+  "client",
+  "replicas",
+] as const;
 
 /** Options of a database for tests: all but where it is. */
 export type TestDatabaseInput<TSchema extends Schema> = Omit<DatabaseInput<TSchema>, (typeof OF_SERVER)[number]>;
