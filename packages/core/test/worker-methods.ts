@@ -1,3 +1,4 @@
+import { parentPort } from "node:worker_threads";
 import { StewardError } from "../src/index.ts";
 import { serveWorker, type ServedCall } from "../src/worker/index.ts";
 
@@ -48,6 +49,11 @@ function methods(shared: Int32Array | undefined) {
         });
       if (kind === "text") throw "text"; // eslint-disable-line no-throw-literal
       throw cause;
+    },
+    /** Posts something that is not ours, as a library in a module may do. */
+    post(message: unknown): void {
+      if (parentPort === null) process.send?.(message);
+      else parentPort.postMessage(message);
     },
     unsendable: () => () => {},
     exit: (code: number): never => process.exit(code),

@@ -101,6 +101,33 @@ t.test("a close waits for what runs, releases, and ends the thread", async (t) =
   t.equal(shared[2], 9, "onClose ran");
 });
 
+for (const isolation of BOTH) {
+  t.test(`what a module in a ${isolation} posts itself is not taken for an answer`, async (t) => {
+    await using worker = await start({ isolation });
+    for (const message of [null, 7, {}, { kind: "failed" }, { kind: "value" }, { kind: "error", id: 1 }])
+      await worker.call("post", message);
+    t.equal(await worker.call("square", { n: 3 }), 9);
+  });
+
+  t.test(`a call may be cancelled in a ${isolation} without being given up`, async (t) => {
+    await using worker = await start({ isolation });
+    const cancel = new AbortController();
+    const context = { deadline: systemClock.now() + 10 };
+    const waiting = runWithContext(context, () => worker.call("wait", undefined, { cancel: cancel.signal }));
+    await systemClock.sleep(30);
+    t.equal(worker.stats().inUse, 1, "the deadline of the request does not end it");
+    cancel.abort();
+    t.equal(await waiting, "aborted");
+    t.equal(await worker.call("wait", undefined, { cancel: AbortSignal.abort() }), "aborted");
+  });
+}
+
+t.test("a process whose data cannot be sent is ended", async (t) => {
+  const children = () => process.getActiveResourcesInfo().filter((name) => name === "ProcessWrap").length;
+  await t.rejects(startWorker(module, { isolation: "process", data: () => 1 }), { code: "WORKER_START_FAILED" });
+  while (children() > 0) await systemClock.sleep(5);
+});
+
 t.test("a thread is cut off only where that is allowed; a process always can be", async (t) => {
   const shared = new Int32Array(new SharedArrayBuffer(12));
   const worker = await start({ data: { shared } });

@@ -1,5 +1,5 @@
 import { container } from "@steward/container";
-import { resource, type MetricSample, type StewardError } from "@steward/core";
+import { resource, StewardError, type MetricSample } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import { alerts, metric, unhealthy, webhook, type AlertMessage, type AlertOptions } from "../src/alerts.ts";
@@ -186,6 +186,41 @@ t.test("an attempt that hangs is given up, and so is what waits when a stop runs
   t.match(watched.problems, [{ code: "TELEMETRY_ALERT_LOST", message: /the process ends/ }]);
   t.equal(watched.clock.pending, 0);
   await t.rejects(watch.stop({ timeoutMs: -1 }), { code: "OPTIONS_INVALID" });
+});
+
+t.test("a stop that runs out of time waits for no pause of a receiver that fails", async (t) => {
+  const watched = new Watched();
+  const failing = new StewardError("OVERLOADED", "too much", { retryable: true, retryAfterMs: 60_000 });
+  const rules = [{ name: "down", when: unhealthy("db") }];
+  const watch = watched.watch({ rules, send: () => Promise.reject(failing) });
+  watched.status = "unhealthy";
+  await watched.clock.advance(1_000);
+  const began = watched.clock.now();
+  await watched.clock.runUntil(watch.stop({ timeoutMs: 100 }));
+  t.equal(watched.clock.now() - began, 100);
+  t.match(watched.problems, [{ code: "TELEMETRY_ALERT_LOST", message: /the process ends; .*too much/ }]);
+  t.equal(watched.clock.pending, 0);
+});
+
+t.test("a rule that throws, or series that cannot be read, keep no other rule from being looked at", async (t) => {
+  const watched = new Watched();
+  const broken = () => {
+    throw new Error("broken");
+  };
+  watched.metrics = broken;
+  const rules = [
+    { name: "own", when: { about: "mine", look: broken } },
+    { name: "many", when: metric("jobs").above(1) },
+    { name: "few", when: metric("jobs").below(1) },
+    { name: "down", when: unhealthy("db") },
+  ];
+  await using _watch = watched.watch({ rules });
+  watched.status = "unhealthy";
+  await watched.clock.advance(1_000);
+  t.match(watched.said, [/^firing: clips: down/]);
+  const failed = { code: "TELEMETRY_SOURCE_FAILED", message: /broken/ };
+  t.match(watched.problems, [failed, failed]);
+  t.equal(watched.problems.length, 2, "one for each thing that fails");
 });
 
 t.test(

@@ -26,7 +26,7 @@ export interface LongTurn {
 export interface LongTurnOptions {
   /** Turns of the event loop that took longer, in ms, from 50 on. Default 200. */
   readonly overMs?: number | undefined;
-  /** What to do with one; most log it. */
+  /** What to do with one; most log it. What it throws is dropped. */
   readonly report: (turn: LongTurn) => void;
   /** Whether to name functions: a sample of the stack is taken every 10 ms, which costs about 1 % of a core. Default `false`. */
   readonly frames?: boolean | undefined;
@@ -105,7 +105,11 @@ class TurnWatch implements AsyncDisposable {
       .map(({ resource, operation, at }) => ({ resource, operation, beforeMs: now - at }))
       .reverse();
     const frames = (await this.#recording?.between(since, now)) ?? [];
-    this.#report({ durationMs, calls, frames });
+    try {
+      this.#report({ durationMs, calls, frames });
+    } catch {
+      // no one would catch it, and that ends the process
+    }
   }
 }
 

@@ -150,6 +150,7 @@ async function taken(response: ServerResponse, { kind, ms, intervalMs }: Asked):
 
 /** A client that has gone ends its profile. */
 function whileOpen(response: ServerResponse, ms: number): Promise<void> {
+  if (response.destroyed) return Promise.resolve(); // it went while the recording began
   return new Promise((resolve) => {
     const end = (): void => {
       clearTimeout(timer);

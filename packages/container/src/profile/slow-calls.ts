@@ -6,7 +6,7 @@ import { assertShape, func, milliseconds, required, shape, wholeNumber, type Sha
 export interface SlowCallOptions {
   /** Calls that took longer, time in the queue included, in ms. */
   readonly overMs: number;
-  /** What to do with one; most log it. It is called as the call ends, so it has to be quick. */
+  /** What to do with one; most log it. It is called as the call ends, so it has to be quick. What it throws is dropped. */
   readonly report: (call: CallEvent) => void;
   /** Most reports in a minute. Default 60. */
   readonly maxPerMinute?: number | undefined;
@@ -41,7 +41,12 @@ export function slowCalls(options: SlowCallOptions): Disposable {
     if (event.durationMs <= overMs) return;
     const now = performance.now();
     if (now - minute >= MINUTE_MS) [minute, reported] = [now, 0];
-    if (++reported <= maxPerMinute) report(event);
+    if (++reported > maxPerMinute) return;
+    try {
+      report(event);
+    } catch {
+      // a channel would end the process with what a listener throws
+    }
   };
   subscribe(CHANNELS.call, hear);
   return { [Symbol.dispose]: () => void unsubscribe(CHANNELS.call, hear) };

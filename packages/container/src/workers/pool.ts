@@ -51,7 +51,8 @@ export class Workers {
   readonly #waiting: ((worker: Worker | undefined) => void)[] = [];
   readonly #timers = new Set<Timer>();
   #failures = 0;
-  #isClosing = false;
+  /** Ends the starts that are under way; another one each time that it is opened. */
+  #opened = new AbortController();
   replaced = 0;
 
   constructor(basis: GuardBasis, options: WorkerPoolOptions, size: number) {
@@ -70,21 +71,37 @@ export class Workers {
   }
 
   async open(signal: AbortSignal): Promise<void> {
-    this.#isClosing = false;
+    const opened = (this.#opened = new AbortController());
     this.#failures = 0;
-    await Promise.all(Array.from({ length: this.#size }, () => this.#start(signal)));
+    const giveUp = (): void => opened.abort(signal.reason);
+    signal.addEventListener("abort", giveUp, { once: true });
+    if (signal.aborted) giveUp();
+    try {
+      await Promise.all(Array.from({ length: this.#size }, () => this.#start(opened.signal)));
+    } catch (error) {
+      await this.close(signal); // those that did start
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
   }
 
   async close(signal: AbortSignal): Promise<void> {
-    this.#isClosing = true;
+    this.#opened.abort();
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
     for (const wake of this.#waiting.splice(0)) wake(undefined);
     const all = [...this.#up];
+    this.#up.clear(); // one that is still at work must not be handed out after the next start
+    this.#idle.length = 0;
     const kill = (): void => all.forEach((worker) => worker.kill());
     signal.addEventListener("abort", kill, { once: true });
-    await Promise.all(all.map((worker) => worker.close()));
-    signal.removeEventListener("abort", kill);
+    if (signal.aborted) kill();
+    try {
+      await Promise.all(all.map((worker) => worker.close()));
+    } finally {
+      signal.removeEventListener("abort", kill);
+    }
   }
 
   run(method: string, argument: unknown, options: PoolCallOptions | undefined): Promise<unknown> {
@@ -92,27 +109,37 @@ export class Workers {
   }
 
   async #work(call: Call, method: string, argument: unknown): Promise<unknown> {
-    const worker = this.#idle.pop() ?? (await this.#nextFree());
+    const worker = this.#idle.pop() ?? (await this.#nextFree(call.signal));
     const kill = (): void => worker.kill();
     if (this.#options.interruptible === true) call.signal.addEventListener("abort", kill, { once: true });
     try {
-      return await worker.call(method, argument as never); // the types of `run` have checked it
+      return await worker.call(method, argument as never, { cancel: call.signal }); // the types of `run` have checked it
     } finally {
       if (this.#up.has(worker)) this.#free(worker);
     }
   }
 
   /** All that are up have work: one of the others is being replaced. */
-  async #nextFree(): Promise<Worker> {
+  async #nextFree(signal: AbortSignal): Promise<Worker> {
     const none = (): StewardError =>
       new StewardError("RESOURCE_UNAVAILABLE", `${this.#name}: no worker is up`, {
         resource: this.#name,
         retryable: true,
       });
     if (this.#up.size === 0) throw none();
-    const worker = await new Promise<Worker | undefined>((resolve) => this.#waiting.push(resolve));
+    const worker = await new Promise<Worker | undefined>((resolve) => {
+      this.#waiting.push(resolve);
+      signal.addEventListener("abort", () => this.#forget(resolve), { once: true });
+    });
     if (worker === undefined) throw none();
     return worker;
+  }
+
+  /** A caller who has given up gets no worker. */
+  #forget(wake: (worker: Worker | undefined) => void): void {
+    const at = this.#waiting.indexOf(wake);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    wake(undefined);
   }
 
   #free(worker: Worker): void {
@@ -121,34 +148,36 @@ export class Workers {
     else next(worker);
   }
 
-  async #start(signal?: AbortSignal): Promise<void> {
+  async #start(opened: AbortSignal): Promise<void> {
     const { module, isolation, data, interruptible, maxHeapMb } = this.#options;
-    const worker = await startWorker(module, { name: this.#name, isolation, data, interruptible, maxHeapMb, signal });
-    if (this.#isClosing) return worker.close();
+    const settings = { name: this.#name, isolation, data, interruptible, maxHeapMb, signal: opened };
+    const worker = await startWorker(module, settings);
+    if (opened.aborted) return worker.close();
     const since = this.#clock.now();
     this.#up.add(worker);
     this.#free(worker);
-    void worker.ended.then(() => this.#ended(worker, since));
+    void worker.ended.then(() => this.#ended(worker, since, opened));
   }
 
-  #ended(worker: Worker, since: number): void {
+  #ended(worker: Worker, since: number, opened: AbortSignal): void {
     this.#up.delete(worker);
     const at = this.#idle.indexOf(worker);
     if (at >= 0) this.#idle.splice(at, 1);
-    if (this.#isClosing) return;
+    if (opened.aborted) return;
     this.replaced++;
     this.#failures = this.#clock.now() - since > LIVED_MS ? 0 : this.#failures + 1;
-    this.#replaceLater();
+    this.#replaceLater(opened);
   }
 
-  #replaceLater(): void {
+  #replaceLater(opened: AbortSignal): void {
     const pauseMs = this.#failures <= 1 ? 0 : backoffMs(this.#failures - 2, PAUSES, "equal");
     const timer = this.#clock.setTimeout(
       () => {
         this.#timers.delete(timer);
-        void this.#start().catch(() => {
+        void this.#start(opened).catch(() => {
+          if (opened.aborted) return;
           this.#failures++;
-          if (!this.#isClosing) this.#replaceLater();
+          this.#replaceLater(opened);
         });
       },
       pauseMs,

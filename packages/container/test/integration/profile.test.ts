@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
 import { CHANNELS, guarded, resource } from "@steward/core";
 import { channel } from "node:diagnostics_channel";
 import { FakeClock, sleep, until } from "@steward/testing";
@@ -80,6 +82,16 @@ t.test("a client that goes ends its profile, and one that is too large is not se
   const answer = await route.ask("ms=1");
   t.equal(answer.status, 500);
   t.match(await answer.json(), { code: "PROFILE_TOO_LARGE" });
+});
+
+t.test("a client that went before the recording began ends it too", async (t) => {
+  const request = new IncomingMessage(new Socket());
+  Object.assign(request, { method: "POST", url: "/profile?ms=20000", headers });
+  const response = new ServerResponse(request);
+  response.destroy();
+  const began = performance.now();
+  await profileRoute({ token: TOKEN })(request, response);
+  t.ok(performance.now() - began < 10_000);
 });
 
 t.test("a snapshot of the heap is for who allows it", async (t) => {
@@ -195,6 +207,22 @@ t.test("slow calls are reported with their resource, a bounded number in a minut
   slow[Symbol.dispose]();
   t.equal(channel(CHANNELS.call).hasSubscribers, false);
   t.throws(() => slowCalls({ overMs: "x", report: 1 } as never), { code: "OPTIONS_INVALID" });
+});
+
+t.test("what a report throws ends no process", async (t) => {
+  let reports = 0;
+  const report = (): never => {
+    reports++;
+    throw new Error("a report that fails");
+  };
+  {
+    using _slow = slowCalls({ overMs: 0, report });
+    channel(CHANNELS.call).publish({ resource: "store", durationMs: 1 });
+    t.equal(reports, 1);
+  }
+  await using _turns = longTurns({ overMs: 60, report });
+  await until(() => (burnsTime(100), reports > 1), "a long turn");
+  await new Promise((resolve) => setImmediate(resolve)); // when what was thrown would come up
 });
 
 t.test(

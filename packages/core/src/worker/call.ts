@@ -47,6 +47,13 @@ export class WorkerCall extends TimerEntry {
     this.#unfollow = () => signal.removeEventListener("abort", abort);
   }
 
+  /** Its method learns that `signal` aborts, by `cancel`; it goes on until it is answered. */
+  pass(signal: AbortSignal, cancel: () => void): void {
+    if (signal.aborted) return queueMicrotask(cancel); // once it is sent
+    signal.addEventListener("abort", cancel, { once: true });
+    this.#unfollow = () => signal.removeEventListener("abort", cancel);
+  }
+
   override expire(): void {
     if (!this.settled) this.fail(this.#owner.timeout(this));
   }

@@ -14,6 +14,18 @@ export type FromWorker =
   | { readonly kind: "value"; readonly id: number; readonly value: unknown }
   | { readonly kind: "error"; readonly id: number; readonly error: SentError };
 
+/** Whether something is one of ours: what else a module posts, or a library in it, is not for us. */
+export function isFromWorker(message: unknown): message is FromWorker {
+  if (typeof message !== "object" || message === null || !("kind" in message)) return false;
+  if (message.kind === "ready") return true;
+  if (message.kind !== "failed" && !("id" in message && typeof message.id === "number")) return false;
+  return message.kind === "value" || ((message.kind === "failed" || message.kind === "error") && hasError(message));
+}
+
+function hasError(message: object): boolean {
+  return "error" in message && typeof message.error === "object" && message.error !== null;
+}
+
 /** An error as it can be sent: clones of errors lose their codes. */
 export interface SentError {
   readonly name: string;

@@ -53,6 +53,11 @@ export interface WorkerCallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Deadline of this call, in ms from now. The smaller of call and request context counts. Default none. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * Aborts the signal of the method alone: the call settles when the worker has answered, so that its caller knows how long
+   * the worker is at work. With it neither `signal` nor `timeoutMs` nor the request context ends the call. Default none.
+   */
+  readonly cancel?: AbortSignal | undefined;
 }
 
 /** How a worker is closed. */
@@ -80,6 +85,7 @@ export const workerCallShape: Shape<WorkerCallOptions> = /* @__PURE__ */ shape<W
   transfer: listOf(anything()),
   signal: signal(),
   timeoutMs: milliseconds(0, Number.POSITIVE_INFINITY),
+  cancel: signal(),
 }));
 
 /** What the options of a close must be. */

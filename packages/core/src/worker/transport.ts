@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Worker as Thread, type Transferable } from "node:worker_threads";
-import type { FromWorker, ToWorker } from "./messages.ts";
+import { isFromWorker, type FromWorker, type ToWorker } from "./messages.ts";
 import type { WorkerOptions } from "./options.ts";
 
 /** How a worker ended. */
@@ -61,7 +61,7 @@ export function threadTransport(module: URL, options: WorkerOptions, listener: T
   });
   const release = state === undefined ? () => {} : holdExit(state);
   let failure: unknown;
-  thread.on("message", (message: FromWorker) => listener.message(message));
+  thread.on("message", (message: unknown) => isFromWorker(message) && listener.message(message));
   thread.on("error", (error) => (failure = error));
   thread.on("exit", (code) => {
     release();
@@ -118,13 +118,18 @@ export function processTransport(module: URL, options: WorkerOptions, listener: 
     isOver = true;
     listener.ended({ code: code ?? undefined, signal: signal ?? undefined, error: failure });
   };
-  child.on("message", (message) => listener.message(message as FromWorker)); // our own module at the other end
+  child.on("message", (message: unknown) => isFromWorker(message) && listener.message(message));
   child.on("error", (error) => {
     failure = error;
     if (child.pid === undefined) over(null, null); // it never ran, so no exit comes
   });
   child.on("exit", over);
-  sendTo(child, { kind: "start", data });
+  try {
+    sendTo(child, { kind: "start", data });
+  } catch (error) {
+    child.kill("SIGKILL"); // it would wait for its data, and keep this process alive
+    throw error;
+  }
   return {
     pid: child.pid,
     send: (message) => sendTo(child, message),

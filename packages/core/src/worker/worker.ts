@@ -178,8 +178,7 @@ class RunningWorker<M extends WorkerMethods> implements WorkerHandle<M> {
       if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.remove(call);
       if (error === undefined) this.#counts.succeeded++;
       else this.#counts.failed++;
-      if (this.#calls.has(call.id) && this.#phase !== "ended")
-        this.#transport.send({ kind: "cancel", id: call.id }, []);
+      this.#cancel(call);
     },
     timeout: (call: WorkerCall): StewardError => {
       this.#counts.timedOut++;
@@ -189,7 +188,12 @@ class RunningWorker<M extends WorkerMethods> implements WorkerHandle<M> {
     },
   };
 
+  #cancel({ id }: WorkerCall): void {
+    if (this.#calls.has(id) && this.#phase !== "ended") this.#transport.send({ kind: "cancel", id }, []);
+  }
+
   #bound(call: WorkerCall, given: WorkerCallOptions | undefined): void {
+    if (given?.cancel !== undefined) return call.pass(given.cancel, () => this.#cancel(call));
     const context = currentContext();
     call.deadline = Math.min(
       call.since + (given?.timeoutMs ?? Number.POSITIVE_INFINITY),
@@ -249,9 +253,9 @@ class RunningWorker<M extends WorkerMethods> implements WorkerHandle<M> {
     if (this.#phase === "starting") this.#onReady(this.#startFailed(`${endText(end)} before it was ready`, end.error));
     this.#phase = "ended";
     this.#end = end;
+    this.#onEnd(Object.freeze(end)); // before its calls fail: who hands out workers has to hear of it first
     this.#failAll(end);
     this.#onIdle?.();
-    this.#onEnd(Object.freeze(end));
   }
 
   #failAll(end: WorkerEnd): void {

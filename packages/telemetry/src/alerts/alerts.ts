@@ -3,7 +3,7 @@ import { assertShape, describeError, milliseconds, shape, type Shape } from "@st
 import type { Sight } from "./conditions.ts";
 import { Delivery } from "./delivery.ts";
 import { alertShape, type AlertOptions } from "./options.ts";
-import { WatchedRule, type RuleState } from "./rule-state.ts";
+import { WatchedRule, type Moment, type RuleState } from "./rule-state.ts";
 import type { AlertSource } from "./source.ts";
 
 /** Where the rules of a watch are, by their names. */
@@ -110,29 +110,41 @@ class Watch implements Alerts {
 
   #check(): void {
     const { phase = "ready" } = this.#running;
-    try {
-      if (phase === "ready") this.#look();
-    } catch (error) {
-      const text = `alerts could not look: ${describeError(error)}`;
-      this.#report(new StewardError("TELEMETRY_SOURCE_FAILED", text, { cause: error }));
-    }
+    if (phase === "ready") this.#look();
     if (!this.#isStopped) this.#next();
   }
 
   #look(): void {
     const at = { now: this.#clock.now(), wall: this.#clock.wallNow() };
-    let series: readonly MetricSample[] | undefined;
+    const running = this.#running;
+    const health = once(() => running.health());
+    const series = once((): readonly MetricSample[] => [...running.metrics()]);
     const sight: Sight = {
-      health: this.#running.health(),
-      series: () => (series ??= [...this.#running.metrics()]),
+      get health() {
+        return health();
+      },
+      series,
     };
+    const failures = new Set<unknown>();
     for (const watched of this.#rules) {
-      const seen = watched.rule.when.look(sight);
-      if (seen === undefined) this.#seesNothing(watched);
-      else this.#known.add(watched);
-      const message = watched.observe(seen, at);
-      if (message !== undefined) this.#delivery.add(message);
+      try {
+        this.#apply(watched, sight, at);
+      } catch (error) {
+        failures.add(error); // the other rules are looked at all the same
+      }
     }
+    for (const error of failures) {
+      const text = `alerts could not look: ${describeError(error)}`;
+      this.#report(new StewardError("TELEMETRY_SOURCE_FAILED", text, { cause: error }));
+    }
+  }
+
+  #apply(watched: WatchedRule, sight: Sight, at: Moment): void {
+    const seen = watched.rule.when.look(sight);
+    if (seen === undefined) this.#seesNothing(watched);
+    else this.#known.add(watched);
+    const message = watched.observe(seen, at);
+    if (message !== undefined) this.#delivery.add(message);
   }
 
   /** A rule with a slip in a name would keep quiet for ever. What comes later, such as a pool that starts lazily, is found then. */
@@ -150,5 +162,22 @@ class Watch implements Alerts {
     } catch {
       // what listens to problems is no part of the watch
     }
+  }
+}
+
+/** Reads a thing once, and says again what became of that: a source that throws is one failure, not one for each rule. */
+function once<T>(read: () => T): () => T {
+  let answer: (() => T) | undefined;
+  return () => (answer ??= outcomeOf(read))();
+}
+
+function outcomeOf<T>(read: () => T): () => T {
+  try {
+    const value = read();
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
   }
 }

@@ -53,7 +53,11 @@ export class Delivery {
 
   /** Sends what waits without further pauses; what is not out after `timeoutMs` is given up. */
   async end(timeoutMs: number): Promise<void> {
-    const timer = this.#parts.clock.setTimeout(() => this.#ending.abort(), timeoutMs);
+    const late = (): void => {
+      this.#ending.abort();
+      this.#pause?.end();
+    };
+    const timer = this.#parts.clock.setTimeout(late, timeoutMs);
     this.#pause?.end();
     if (this.#isWorking) await new Promise<void>((resolve) => this.#idle.push(resolve));
     timer.cancel();
@@ -81,6 +85,7 @@ export class Delivery {
         return this.#giveUp(message, "it was refused", error);
       if (clock.now() + pauseMs > until) return this.#giveUp(message, `${attempt + 1} attempts failed`, error);
       await this.#rest(pauseMs);
+      if (this.#ending.signal.aborted) return this.#giveUp(message, "the process ends", error);
     }
   }
 
