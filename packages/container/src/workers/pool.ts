@@ -76,14 +76,13 @@ export class Workers {
     const giveUp = (): void => opened.abort(signal.reason);
     signal.addEventListener("abort", giveUp, { once: true });
     if (signal.aborted) giveUp();
-    try {
-      await Promise.all(Array.from({ length: this.#size }, () => this.#start(opened.signal)));
-    } catch (error) {
-      await this.close(signal); // those that did start
-      throw error;
-    } finally {
-      signal.removeEventListener("abort", giveUp);
-    }
+    // Waits for all: a thread that is cut off while it reads its modules leaves them open.
+    const starts = await Promise.allSettled(Array.from({ length: this.#size }, () => this.#start(opened.signal)));
+    signal.removeEventListener("abort", giveUp);
+    const failed = starts.find(({ status }) => status === "rejected");
+    if (failed?.status !== "rejected") return;
+    await this.close(signal); // those that did start
+    throw failed.reason;
   }
 
   async close(signal: AbortSignal): Promise<void> {
