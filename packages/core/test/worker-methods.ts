@@ -53,7 +53,7 @@ function methods(shared: Int32Array | undefined) {
     /** Posts something that is not ours, as a library in a module may do. */
     post(message: unknown): void {
       if (parentPort === null) process.send?.(message);
-      else parentPort.postMessage(message);
+      else parentPort.postMessage(message, []);
     },
     unsendable: () => () => {},
     exit: (code: number): never => process.exit(code),
