@@ -56,6 +56,17 @@ function methods(shared: Int32Array | undefined) {
       else parentPort.postMessage(message, []);
     },
     unsendable: () => () => {},
+    /** Sends what is none of our messages, as a library may that knows the channel of its process. */
+    chatter(): void {
+      for (const message of [null, "ready", 5, {}]) process.send?.(message as string);
+    },
+    /** Moves memory that has moved already. */
+    movedTwice(_: undefined, call: ServedCall): Uint8Array {
+      const bytes = new Uint8Array(5);
+      structuredClone(bytes, { transfer: [bytes.buffer] });
+      call.transfer(bytes.buffer);
+      return bytes;
+    },
     exit: (code: number): never => process.exit(code),
   };
 }

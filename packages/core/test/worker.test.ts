@@ -227,6 +227,23 @@ t.test("kill -9 at any moment leaves no call without an answer", async (t) => {
   }
 });
 
+t.test(
+  "what a module says of its own, and memory that has moved already, leave no call without an answer",
+  async (t) => {
+    for (const isolation of BOTH) {
+      await using worker = await start({ isolation });
+      await worker.call("chatter");
+      t.equal(await worker.call("square", { n: 3 }), 9, isolation);
+    }
+    await using thread = await start();
+    const bytes = new Uint8Array(5);
+    await thread.call("length", bytes, { transfer: [bytes.buffer] });
+    const refused = { code: "WORKER_MESSAGE_REFUSED" };
+    await t.rejects(thread.call("length", bytes, { transfer: [bytes.buffer], timeoutMs: 5_000 }), refused);
+    await t.rejects(thread.call("movedTwice", undefined, { timeoutMs: 5_000 }), refused);
+  },
+);
+
 t.test("options that are wrong are refused, and a worker's module is for workers", async (t) => {
   for (const wrong of [{ isolation: "fork" }, { interruptable: true }, { startTimeoutMs: 0 }, { maxHeapMb: 1 }])
     await t.rejects(start(wrong as never), { code: "OPTIONS_INVALID" });

@@ -52,6 +52,10 @@ export function engineError(resource: string, error: unknown): unknown {
       retryable: true,
       cause: error,
     });
+  if (error.code === "WORKER_START_FAILED" && !isStewardError(error.cause))
+    return modelError("MODEL_ENGINE_CRASHED", resource, `the engine ended while it loaded: ${error.message}`, {
+      cause: error,
+    });
   const inner = error.code === "WORKER_START_FAILED" && isStewardError(error.cause) ? error.cause : error;
   if (!Object.hasOwn(MODELS_CODES, inner.code)) return inner;
   return new StewardError(inner.code, `${resource}: ${inner.message}`, {

@@ -88,6 +88,29 @@ t.test("an input that does not fit fails its own caller, before it waits, with w
   await t.rejects(voice.client.run({ x: row(1) }, { timeout: 1 } as never), { code: "OPTIONS_INVALID" });
 });
 
+t.test("what a caller gives is read at the call, so it may be written to at once", async (t) => {
+  await using voice = await manager().start();
+  const inputs = [row(1), row(2)];
+  const want = await voice.client.runMany(inputs.map((x) => ({ x: x.slice() })));
+  const runs = [inputs.slice(0, 1), inputs].map((some) => some.map((x) => voice.client.run({ x: x })));
+  for (const x of inputs) x.fill(0);
+  const [lone, ...together] = (await Promise.all(runs.flat())).map(({ y }) => y);
+  close(t, lone, want[0]?.["y"]);
+  for (const [at, y] of together.entries()) close(t, y, want[at]?.["y"]);
+  const bytes = testModel({
+    compute: {
+      inputs: [{ name: "b", type: "uint8", shape: ["n"] }],
+      outputs: [{ name: "b", type: "uint8", shape: ["n"] }],
+      run: ({ b }) => ({ b: b as Tensor }),
+    },
+  });
+  await bytes.start();
+  const given = Buffer.from("abc");
+  const { b } = await bytes.client.run({ b: given });
+  t.not(b?.data.buffer, given.buffer, "a Buffer shares its memory with others");
+  await bytes.stop();
+});
+
 t.test("a model that cannot be served says which it is, and callers see that a part is away", async (t) => {
   const file = join(folder, "small.onnx");
   writeFileSync(file, SMALL);
@@ -113,6 +136,19 @@ t.test("a model that cannot be served says which it is, and callers see that a p
       /golden input 0 is off by /,
     ],
     [{ golden: [{ input: { x: row(1) }, output: { z: [1] } }] }, "MODEL_GOLDEN_MISMATCH", /no output "z": y/],
+    [
+      { engine: "data:text/javascript,process.exit(5)" },
+      "MODEL_ENGINE_CRASHED",
+      /ended while it loaded: .*with code 5/,
+    ],
+    [
+      {
+        source: undefined,
+        compute: { inputs: [{ name: "x", type: "string", shape: ["n"] }], outputs: [], run: () => ({}) },
+      },
+      "MODEL_INVALID_FILE",
+      /input "x" is string, which is not supported/,
+    ],
   ];
   for (const [options, code, message] of cases) {
     if (options.device === "coreml" && process.platform === "darwin") continue;

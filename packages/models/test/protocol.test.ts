@@ -8,7 +8,7 @@ import { container } from "@steward/container";
 import { httpStatusOf, publicError, type StewardError } from "@steward/core";
 import { failure } from "@steward/testing";
 import t from "tap";
-import { CatalogManager, ModelManager, type Tensor } from "../src/index.ts";
+import { CatalogManager, ModelManager, type Model, type Tensor } from "../src/index.ts";
 import { remoteModel, RemoteModelManager, type RemoteModelOptions } from "../src/protocol/remote.ts";
 import { inferenceHandler } from "../src/protocol/serve.ts";
 import { onnxModel, testModel } from "../src/testing.ts";
@@ -242,6 +242,75 @@ t.test("what a server of others says goes to operators and never to callers", as
   t.match(await answer.json(), { error: /has no exact form in JSON/ });
 });
 
+t.test("a body that does not end keeps no model in use, and an abort ends the wait for it", async (t) => {
+  let uses = 0;
+  const use = () => Promise.reject(new Error(`used ${++uses} times`));
+  const handler = inferenceHandler({ use } as never);
+  const aborting = new AbortController();
+  const init = { method: "POST", body: new ReadableStream<Uint8Array>(), duplex: "half", signal: aborting.signal };
+  const answer = handler(new Request("http://x/v2/models/a/infer", init as RequestInit));
+  await new Promise(setImmediate);
+  aborting.abort(new Error("10.0.0.7 went away"));
+  const { status } = await answer;
+  t.ok(status >= 400, String(status));
+  t.notMatch(await (await answer).text(), /10\.0\.0\.7/);
+  t.equal(uses, 0);
+});
+
+t.test("numbers that cannot be written or held are the fault of the side that they came from", async (t) => {
+  const model = (value: number) => ({
+    name: "m",
+    version: "1",
+    inputs: [],
+    outputs: [],
+    run: async () => ({ y: { type: "float32", shape: [1], data: Float32Array.of(value) } as const }),
+    runMany: async () => [],
+  });
+  const ask = (m: Model, datatype: string, value: string) =>
+    inferenceHandler({ m })(
+      new Request("http://x/v2/models/m/infer", {
+        method: "POST",
+        body: `{"inputs":[{"name":"x","datatype":"${datatype}","shape":[1],"data":[${value}]}]}`,
+      }),
+    );
+  t.equal((await ask(model(1), "FP32", "1")).status, 200);
+  t.equal((await ask(model(Number.NaN), "FP32", "1")).status, 500, "the model's");
+  for (const [datatype, value] of [
+    ["INT8", "300"],
+    ["INT32", "1.5"],
+    ["UINT64", "-1"],
+    ["FP32", "1e300"],
+    ["FP64", "1e999"],
+  ] as const) {
+    const answer = await ask(model(1), datatype, value);
+    t.equal(answer.status, 400, `${datatype} ${value}`);
+    t.match(await answer.json(), { error: /"x": element 0 does not fit into / });
+  }
+  await using echo = await testModel().start();
+  await using server = await served(inferenceHandler({ small: echo.client }));
+  await using far = await remote(server.url).start();
+  for (let n = 0; n < 6; n++)
+    await t.rejects(far.client.run({ x: Float32Array.of(Number.NaN) }), { code: "MODEL_INPUT_INVALID" });
+  t.ok(await far.client.run({ x: Float32Array.of(1) }), "the circuit is closed");
+});
+
+t.test("a server whose answers are not what it described is no server of the model", async (t) => {
+  await using echo = await testModel().start();
+  const good = inferenceHandler({ small: echo.client });
+  let output: object = {};
+  await using server = await served(async (request) =>
+    request.method === "GET" ? good(request) : Response.json({ outputs: [output] }),
+  );
+  await using far = await remote(server.url).start();
+  for (const lie of [
+    { name: "z", datatype: "FP32" },
+    { name: "y", datatype: "INT8" },
+  ]) {
+    output = { ...lie, shape: [1, 1], data: [1] };
+    await t.rejects(far.client.run({ x: Float32Array.of(1) }), { code: "MODEL_REMOTE_FAILED", message: /output "y"/ });
+  }
+});
+
 t.test("options that are wrong are refused, and credentials do not travel in the clear", (t) => {
   const https = { url: "https://models.internal" };
   for (const wrong of [
@@ -249,6 +318,7 @@ t.test("options that are wrong are refused, and credentials do not travel in the
     { url: "http://u:p@x" },
     { ...https, models: "x" },
     { ...https, headers: { a: 1 } },
+    { ...https, headers: { a: "secret\r\nb: c" } },
     { ...https, timeoutMs: 0 },
   ])
     t.throws(() => new RemoteModelManager(wrong as never), { code: "OPTIONS_INVALID" });

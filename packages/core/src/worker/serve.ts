@@ -2,7 +2,7 @@ import { isMainThread, parentPort, workerData, type Transferable } from "node:wo
 import { StewardError } from "../errors.ts";
 import { LazyAbort } from "../time/abort.ts";
 import { sentError, type FromWorker, type ToWorker } from "./messages.ts";
-import { PROCESS_MARK, STATE, type ThreadStart } from "./transport.ts";
+import { attached, PROCESS_MARK, STATE, type ThreadStart } from "./transport.ts";
 
 /** What a method learns about its call. */
 export interface ServedCall {
@@ -56,7 +56,7 @@ function isThreadStart(data: unknown): data is ThreadStart {
 function threadPort(port: NonNullable<typeof parentPort>, { data, state }: ThreadStart): Port {
   return {
     state,
-    send: (message, transfer) => port.postMessage(message, [...transfer]),
+    send: (message, transfer) => port.postMessage(message, attached(transfer)),
     listen(on) {
       port.on("message", on);
       on({ kind: "start", data });

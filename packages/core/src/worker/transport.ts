@@ -69,7 +69,7 @@ export function threadTransport(module: URL, options: WorkerOptions, listener: T
   });
   return {
     pid: undefined,
-    send: (message, list) => thread.postMessage(message, [...list]),
+    send: (message, list) => thread.postMessage(message, attached(list)),
     hold: (isHeld) => (isHeld ? thread.ref() : thread.unref()),
     kill() {
       const now = state === undefined ? STATE.idle : Atomics.compareExchange(state, 0, STATE.idle, STATE.closed);
@@ -78,6 +78,15 @@ export function threadTransport(module: URL, options: WorkerOptions, listener: T
       return true;
     },
   };
+}
+
+/**
+ * What is moved to another thread. Node 20 moves a buffer that has moved already, and what arrives cannot be read: no
+ * answer would come. Later ones refuse it, as a view of it refuses here.
+ */
+export function attached(list: readonly Transferable[]): Transferable[] {
+  for (const each of list) if (each instanceof ArrayBuffer && each.byteLength === 0) new Uint8Array(each);
+  return [...list];
 }
 
 const threads = new Set<Int32Array>();

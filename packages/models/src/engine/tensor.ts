@@ -98,3 +98,15 @@ export function fits(type: TensorType, data: unknown): data is TensorData {
 export function countOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
+
+/** Arrays of numbers and of big numbers have a `set` each; both sides have one type here. */
+export function put(into: TensorData, from: TensorData, at: number): void {
+  (into as Float32Array).set(from as Float32Array, at); // of one type, checked before it waited
+}
+
+/** A tensor in memory of its own: `slice()` of a `Buffer` would share it. */
+export function copied({ type, shape, data }: Tensor): Tensor {
+  const own = emptyData(type, data.length);
+  put(own, data, 0);
+  return { type, shape: [...shape], data: own };
+}

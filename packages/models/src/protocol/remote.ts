@@ -20,7 +20,7 @@ import {
   type ManagerContext,
 } from "@steward/core/driver";
 import * as v from "valibot";
-import { modelError } from "../errors.ts";
+import { inputInvalid, modelError } from "../errors.ts";
 import type { TensorInfo, Tensors } from "../engine/tensor.ts";
 import type { Model, ModelCall } from "../serving/model.ts";
 import { Signature, type Inputs } from "../serving/signature.ts";
@@ -89,7 +89,14 @@ function isServer(value: unknown): boolean {
 }
 
 function isHeaders(value: unknown): boolean {
-  return typeof value === "object" && value !== null && Object.values(value).every((each) => typeof each === "string");
+  if (typeof value !== "object" || value === null) return false;
+  if (!Object.values(value).every((each) => typeof each === "string")) return false;
+  try {
+    new Headers(Object.entries(value)); // refused when it is sent, with the value in the message
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const nodeFetch: Fetch = (url, init) => fetch(url, init);
@@ -99,7 +106,10 @@ const remoteSchema: v.GenericSchema<unknown, CheckedRemote> = v.pipe(
     url: givenSchema<string>(isServer, "a URL of http or https, without a password"),
     model: v.optional(textSchema()),
     version: v.optional(textSchema()),
-    headers: v.optional(givenSchema<Readonly<Record<string, string>>>(isHeaders, "an object of texts"), {}),
+    headers: v.optional(
+      givenSchema<Readonly<Record<string, string>>>(isHeaders, "an object of texts that a header may have"),
+      {},
+    ),
     plaintext: v.optional(v.boolean(), false),
     fetch: v.optional(functionSchema<Fetch>(), () => nodeFetch),
     timeoutMs: v.optional(msSchema(), 30_000),
@@ -208,10 +218,18 @@ export class RemoteModelManager extends Manager<Model> {
     const item = description?.signature.item(inputs, 0);
     return this.#guard.run(async ({ signal }) => {
       if (item === undefined) throw this.refusal();
-      const body = JSON.stringify({ inputs: this.#read(() => toWire(item.tensors)) });
-      const answer = await this.#request("POST", "/infer", body, signal);
-      return this.#read(() => fromWire(fieldsOf(answer, "the answer")["outputs"], "outputs"));
+      const answer = await this.#request("POST", "/infer", this.#written(item.tensors), signal);
+      return this.#read(() => asDescribed(fromWire(fieldsOf(answer, "the answer")["outputs"], "outputs"), description));
     }, call);
+  }
+
+  /** A number that JSON has no form for is the caller's, and says nothing about the server. */
+  #written(inputs: Tensors): string {
+    try {
+      return JSON.stringify({ inputs: toWire(inputs) });
+    } catch (error) {
+      throw error instanceof WireProblem ? inputInvalid(this.name, error.message) : error;
+    }
   }
 
   async #request(method: string, path: string, body: string | undefined, signal: AbortSignal): Promise<unknown> {
@@ -295,6 +313,16 @@ export class RemoteModelManager extends Manager<Model> {
       runMany: (inputs, call) => Promise.all(inputs.map((each) => run(each, call))),
     };
   }
+}
+
+/** @throws {WireProblem} when an output that the model has is missing, or of another type. */
+function asDescribed(outputs: Tensors, description: Description | undefined): Tensors {
+  for (const { name, type } of description?.outputs ?? []) {
+    const output = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
+    if (output === undefined) throw new WireProblem(`there is no output "${name}"`);
+    if (output.type !== type) throw new WireProblem(`output "${name}" is ${output.type}, and not ${type}`);
+  }
+  return outputs;
 }
 
 /** Fetch hides why a connection failed in the cause. */

@@ -1,6 +1,7 @@
 import { httpStatusOf, isStewardError, publicError } from "@steward/core";
 import { checkShape, func, shape, wholeNumber } from "@steward/core/driver";
 import type { ModelCatalog } from "../catalog/catalog.ts";
+import type { Tensors } from "../engine/tensor.ts";
 import type { Model } from "../serving/model.ts";
 import { fieldsOf, fromWire, infoToWire, readJson, TooLarge, toWire, WireProblem } from "./wire.ts";
 
@@ -83,7 +84,7 @@ class InferenceServer {
     const of = decodeURIComponent(name);
     if (end === "/infer") {
       if (request.method !== "POST") throw new Refusal(405, "an inference is a POST", "POST");
-      return this.#with(of, version, (model) => this.#infer(of, model, request));
+      return this.#infer(of, version, request);
     }
     if (!isGet) throw new Refusal(405, "this is read with GET", "GET, HEAD");
     return this.#with(of, version, (model) =>
@@ -110,34 +111,59 @@ class InferenceServer {
         throw new Refusal(404, "there is no such version");
       return this.#models.use(name, work, { version: wanted });
     }
-    const model = Object.hasOwn(this.#models, name) ? this.#models[name] : undefined;
-    if (model === undefined) throw new Refusal(404, "there is no such model");
-    if (version !== undefined && version !== model.version) throw new Refusal(404, "there is no such version");
-    return work(model);
+    return work(named(this.#models, name, version));
   }
 
-  async #infer(name: string, model: Model, request: Request): Promise<Response> {
-    const { id, inputs, outputs } = fieldsOf(
-      await readJson(request.body, this.#options.maxBytes ?? 16 * MIB),
-      "the body",
-    );
+  /** Reads first, so that a slow caller keeps no model in use. */
+  async #infer(name: string, version: string | undefined, { body, signal }: Request): Promise<Response> {
+    if (!isCatalog(this.#models)) named(this.#models, name, version); // what is not there is said at once
+    const content = await readJson(body, this.#options.maxBytes ?? 16 * MIB, signal);
+    const { id, inputs, outputs } = fieldsOf(content, "the body");
     if (id !== undefined && typeof id !== "string") throw new WireProblem("id must be text");
     const wanted = outputs === undefined ? undefined : namesOf(outputs);
-    const { version } = model;
-    const results = await model.run(fromWire(inputs, "inputs"), { signal: request.signal });
-    const unknown = wanted?.find((each) => results[each] === undefined);
-    if (unknown !== undefined) throw new WireProblem(`there is no output "${unknown}"`);
-    const kept =
-      wanted === undefined
-        ? results
-        : Object.fromEntries(Object.entries(results).filter(([each]) => wanted.includes(each)));
-    return Response.json({
-      model_name: name,
-      model_version: version,
-      ...(id === undefined ? {} : { id }),
-      outputs: toWire(kept),
-    });
+    const tensors = fromWire(inputs, "inputs");
+    return this.#with(name, version, (model) => ran(name, model, id, tensors, wanted, signal));
   }
+}
+
+async function ran(
+  name: string,
+  model: Model,
+  id: string | undefined,
+  inputs: Tensors,
+  wanted: readonly string[] | undefined,
+  signal: AbortSignal,
+): Promise<Response> {
+  const { version } = model;
+  const results = await model.run(inputs, { signal });
+  const unknown = wanted?.find((each) => !Object.hasOwn(results, each));
+  if (unknown !== undefined) throw new WireProblem(`there is no output "${unknown}"`);
+  const kept =
+    wanted === undefined
+      ? results
+      : Object.fromEntries(Object.entries(results).filter(([each]) => wanted.includes(each)));
+  return Response.json({
+    model_name: name,
+    model_version: version,
+    ...(id === undefined ? {} : { id }),
+    outputs: written(kept),
+  });
+}
+
+/** What a model gave is no fault of its caller. */
+function written(outputs: Tensors): ReturnType<typeof toWire> {
+  try {
+    return toWire(outputs);
+  } catch (error) {
+    throw error instanceof WireProblem ? new Refusal(500, error.message) : error;
+  }
+}
+
+function named(models: Readonly<Record<string, Model>>, name: string, version: string | undefined): Model {
+  const model = Object.hasOwn(models, name) ? models[name] : undefined;
+  if (model === undefined) throw new Refusal(404, "there is no such model");
+  if (version !== undefined && version !== model.version) throw new Refusal(404, "there is no such version");
+  return model;
 }
 
 function isCatalog(models: ServedModels): models is ModelCatalog {

@@ -106,8 +106,15 @@ function elementsOf(name: string, type: TensorType, elements: readonly unknown[]
       throw new WireProblem(`"${name}": element ${at} is no ${type}`);
     if (isBig) data[at] = BigInt(element as number);
     else data[at] = Number(element);
+    if (!isKept(type, Number(data[at]), Number(element)))
+      throw new WireProblem(`"${name}": element ${at} does not fit into ${type}`);
   }
   return data;
+}
+
+/** Arrays of whole numbers wrap what they cannot hold, and those of fractions make it infinite. */
+function isKept(type: TensorType, kept: number, given: number): boolean {
+  return type.startsWith("float") ? Number.isFinite(kept) : kept === given;
 }
 
 /** A type that the protocol does not know, such as that of text, keeps its name. */
@@ -135,15 +142,26 @@ export function fieldsOf(given: unknown, what: string): Readonly<Record<string, 
   throw new WireProblem(`${what} must be an object`);
 }
 
-/** Reads a body of JSON, up to a bound. @throws {WireProblem} when it is longer, or no JSON. */
-export async function readJson(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<unknown> {
+/**
+ * Reads a body of JSON, up to a bound; an abort of the signal ends the wait for more.
+ *
+ * @throws {WireProblem} when it is longer, or no JSON.
+ */
+export async function readJson(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+  signal?: AbortSignal,
+): Promise<unknown> {
   const parts: Uint8Array[] = [];
   let size = 0;
-  for await (const part of body ?? []) {
-    size += part.byteLength;
-    if (size > maxBytes) throw new TooLarge(`a body of more than ${maxBytes} bytes`);
-    parts.push(part);
-  }
+  const into = new WritableStream<Uint8Array>({
+    write(part) {
+      size += part.byteLength;
+      if (size > maxBytes) throw new TooLarge(`a body of more than ${maxBytes} bytes`);
+      parts.push(part);
+    },
+  });
+  await body?.pipeTo(into, signal === undefined ? {} : { signal });
   try {
     return JSON.parse(Buffer.concat(parts).toString("utf8")) as unknown;
   } catch {

@@ -1,11 +1,12 @@
 import { modelError } from "../errors.ts";
-import { countOf, emptyData, type Tensor, type TensorData, type Tensors } from "../engine/tensor.ts";
+import { countOf, emptyData, put, type Tensor, type Tensors } from "../engine/tensor.ts";
 import type { Item, Signature } from "./signature.ts";
 
-/** The inputs of several callers as one, in memory of its own. */
+/** The inputs of several callers as one, in memory of its own; that of a lone caller is its own already. */
 export function stacked(items: readonly Item[], signature: Signature): Tensors {
   const [first] = items;
   if (first === undefined) return {};
+  if (items.length === 1) return first.tensors;
   return Object.fromEntries(
     Object.keys(first.tensors).map((name) => {
       const parts = items.map(({ tensors }) => tensors[name] as Tensor); // all have the same key, so the same inputs
@@ -31,11 +32,6 @@ function joined(parts: readonly Tensor[], axis: number): Tensor {
     start += width;
   }
   return { type, shape: sizes, data };
-}
-
-/** Arrays of numbers and of big numbers have a `set` each; both sides have one type here. */
-function put(into: TensorData, from: TensorData, at: number): void {
-  (into as Float32Array).set(from as Float32Array, at); // of one type, checked before it waited
 }
 
 /**

@@ -1,7 +1,8 @@
 import { nearest } from "@steward/core/driver";
-import { inputInvalid } from "../errors.ts";
+import { inputInvalid, modelError } from "../errors.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import {
+  copied,
   countOf,
   emptyData,
   fits,
@@ -120,7 +121,7 @@ export class Signature {
         (size, at) => Number.isSafeInteger(size) && size > 0 && (typeof shape[at] !== "number" || shape[at] === size),
       );
     if (!isRight) throw this.#wrong(name, wanted, got);
-    if (tensor.data.length === countOf(tensor.shape)) return tensor;
+    if (tensor.data.length === countOf(tensor.shape)) return copied(tensor);
     throw this.#wrong(name, `${countOf(tensor.shape)} elements, as its shape says`, `${tensor.data.length}`);
   }
 
@@ -154,7 +155,8 @@ export class Signature {
 }
 
 function inputOf(resource: string, { name, type, shape }: TensorInfo, axes: BatchAxes): Input {
-  if (!isTensorType(type)) throw inputInvalid(resource, `input "${name}" is ${type}, which is not supported`);
+  if (!isTensorType(type))
+    throw modelError("MODEL_INVALID_FILE", resource, `input "${name}" is ${type}, which is not supported`);
   const said = axes[name];
   const usual = typeof shape[0] === "string" ? 0 : undefined;
   return { name, type, shape, axis: said === null ? undefined : (said ?? usual) };
