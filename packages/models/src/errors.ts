@@ -13,7 +13,7 @@ export const MODELS_CODES = {
   MODEL_DEVICE_UNAVAILABLE: "No device that was asked for runs the model; the message lists every attempt.",
   MODEL_PRECISION_UNSUPPORTED: "A precision that there is no file for, or that no engine for Node can compute in.",
   MODEL_BUDGET: "A model does not fit into the memory budget of its catalog beside those that are in use.",
-  MODEL_ENGINE_CRASHED: "The engine ended in the middle of a run; it is started anew.",
+  MODEL_ENGINE_CRASHED: "The engine ended in the middle of a run, and is started anew, or while it loaded a file.",
   MODEL_REMOTE_FAILED: "A remote server of models refused a request, or gave an answer that is none of the protocol.",
 } as const;
 

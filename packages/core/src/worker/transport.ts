@@ -82,10 +82,10 @@ export function threadTransport(module: URL, options: WorkerOptions, listener: T
 
 /**
  * What is moved to another thread. Node 20 moves a buffer that has moved already, and what arrives cannot be read: no
- * answer would come. Later ones refuse it, as a view of it refuses here.
+ * answer would come. Later ones refuse it, as a slice of it refuses here.
  */
 export function attached(list: readonly Transferable[]): Transferable[] {
-  for (const each of list) if (each instanceof ArrayBuffer && each.byteLength === 0) new Uint8Array(each);
+  for (const each of list) if (each instanceof ArrayBuffer && each.byteLength === 0) each.slice(0);
   return [...list];
 }
 

@@ -92,7 +92,7 @@ function isHeaders(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (!Object.values(value).every((each) => typeof each === "string")) return false;
   try {
-    new Headers(Object.entries(value)); // refused when it is sent, with the value in the message
+    void new Headers(Object.entries(value)); // refused when it is sent, with the value in the message
     return true;
   } catch {
     return false;
