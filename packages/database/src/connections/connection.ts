@@ -110,6 +110,7 @@ export class Connection implements Line {
       socket: (plug) => this.#connect(plug),
       onClose: () => this.#close(),
       onNotify: (channel, payload) => owner.notified?.(channel, payload),
+      onNoPassword: (error) => this.destroy(this.#noPassword(error)),
     });
     const query = rawQuery(this.#sql, "");
     this.#handler = query.handler;
@@ -173,6 +174,12 @@ export class Connection implements Line {
   #connectTimeout(timeoutMs: number): StewardError {
     const message = `${this.owner.name}: no connection within ${timeoutMs} ms; is the server up, and reachable from here?`;
     return new StewardError("DATABASE_CONNECT_FAILED", message, { resource: this.owner.name, retryable: true });
+  }
+
+  #noPassword(cause: unknown): StewardError {
+    const { name } = this.owner;
+    const message = `${name}: the password could not be fetched: ${describeError(cause)}`;
+    return new StewardError("DATABASE_CONNECT_FAILED", message, { resource: name, cause, retryable: true });
   }
 
   #connect(plug: Plug): Duplex {

@@ -16,6 +16,8 @@ export interface ClientParts {
   readonly socket: (plug: Plug) => Duplex;
   readonly onClose: () => void;
   readonly onNotify?: (channel: string, payload: string) => void;
+  /** The password could not be fetched: there will be no login over this socket. */
+  readonly onNoPassword: (error: unknown) => void;
 }
 
 /** A way to the server: a new socket under way to it. */
@@ -84,7 +86,7 @@ export class Endpoint {
   }
 
   /** A client of the driver for one connection, with parsers of its own. It connects with its first query. */
-  client({ mode, socket, onClose, onNotify }: ClientParts): Sql {
+  client({ mode, socket, onClose, onNotify, onNoPassword }: ClientParts): Sql {
     const { host, port } = this.#options;
     const turn = this.#turn++ % host.length;
     const [at, on] = [host[turn] ?? "localhost", port[turn] ?? 5432];
@@ -96,6 +98,7 @@ export class Endpoint {
       parsers: { ...this.#options.parsers },
       serializers: { ...this.#options.serializers },
       socket: () => socket(() => this.#plug(at, on)),
+      pass: soundly(this.#options.pass, onNoPassword),
       onclose: onClose,
       ...(onNotify === undefined ? {} : { onnotify: onNotify }),
     };
@@ -110,6 +113,21 @@ export class Endpoint {
     // The driver reads the name for TLS from here.
     return Object.assign(ssl ? connect(where) : connectReading(where), { host });
   }
+}
+
+/** A password that is fetched, so that the driver is given text or nothing: it does not hear a rejection, which would end the process. */
+function soundly(pass: unknown, onNoPassword: (error: unknown) => void): unknown {
+  if (typeof pass !== "function") return pass;
+  return async () => {
+    try {
+      const given: unknown = await pass();
+      if (typeof given === "string") return given;
+      throw new TypeError("the function gave no text");
+    } catch (error) {
+      onNoPassword(error);
+      return new Promise(() => {}); // this login goes no further
+    }
+  };
 }
 
 /** As much as Node takes for one read. */

@@ -164,17 +164,21 @@ export class Pool implements ConnectionOwner {
   }
 
   async #add(): Promise<void> {
+    const refusedBefore = this.#refused;
     try {
       this.#release(await this.#open());
     } catch (error) {
-      if (isFinal(error) && !this.#mayChange()) this.#refuseAll(this.#connectError(error));
+      if (isFinal(error) && !this.#mayChange(refusedBefore)) this.#refuseAll(this.#connectError(error));
     }
     this.#grow();
   }
 
   /** A password that is fetched may have been replaced between our asking and the login: it is asked for again, a few times. */
-  #mayChange(): boolean {
-    return this.endpoint.isFetched && ++this.#refused < MOST_REFUSALS;
+  #mayChange(refusedBefore: number): boolean {
+    if (!this.endpoint.isFetched) return false;
+    // Logins that were under way together were told the same password: they count once.
+    if (this.#refused > refusedBefore) return true;
+    return ++this.#refused < MOST_REFUSALS;
   }
 
   async #open(): Promise<Connection> {

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import { StewardError, type PubSub } from "@steward/core";
 import type { Sql } from "postgres";
 import type { SideWork } from "../client/client.ts";
@@ -40,7 +41,13 @@ export class Listening implements SideWork {
 
   readonly subscribe: Sql["subscribe"] = async (...args) => {
     if (this.#given !== undefined) return this.#given.subscribe(...args);
-    this.#replica ??= this.#reached().client({ mode: { asText: false }, socket: (plug) => plug(), onClose() {} });
+    let socket: Duplex | undefined;
+    this.#replica ??= this.#reached().client({
+      mode: { asText: false },
+      socket: (plug) => (socket = plug()),
+      onClose() {},
+      onNoPassword: (cause) => socket?.destroy(new Error("the password could not be fetched", { cause })),
+    });
     return this.#replica.subscribe(...args);
   };
 

@@ -99,6 +99,14 @@ t.test(
   },
 );
 
+t.test("a host that takes no connection is passed over at start, too", async (t) => {
+  const { username, password, host, pathname } = new URL(await place.freshDatabase());
+  const url = `postgres://${username}:${password}@127.0.0.1:1,${host}${pathname}`;
+  const path = await migrations("second-host", ["create table films (id int);"]);
+  await using manager = await new DatabasePoolManager({ url, environment: "test", migrations: path }).start();
+  t.equal((await manager.client.$client`select count(*)::int as count from films`)[0]?.["count"], 0);
+});
+
 t.test("names the migrations that fail, rolls them back, and lets the next start try again", async (t) => {
   const url = await place.freshDatabase();
   const path = await migrations("broken", ["create table fine (id int);", "create table broken (id nonsense);"]);

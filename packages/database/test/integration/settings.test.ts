@@ -98,6 +98,37 @@ t.test("a password that is replaced again and again costs no call, and an old on
   t.notMatch(old.message, /first/);
 });
 
+t.test(
+  "a password that cannot be fetched, or is old for all who log in at once, costs no call and no process",
+  async (t) => {
+    const role = `fetched_${process.pid}`;
+    await place.observer.unsafe(`create role ${role} login password 'right'`);
+    t.teardown(() => place.observer.unsafe(`drop role ${role}`));
+    const url = Object.assign(new URL(place.url), { username: role, password: "" }).href;
+    let [refusals, wrongs] = [1, 0];
+    const password = async (): Promise<string> => {
+      if (refusals-- > 0) throw new Error("the vault is sealed");
+      return wrongs-- > 0 ? "wrong" : "right";
+    };
+    const manager = new DatabasePoolManager({ url, password, maxConnections: 6 });
+    t.match(await failure(manager.start()), {
+      code: "DATABASE_CONNECT_FAILED",
+      retryable: true,
+      message: /the password could not be fetched: .*the vault is sealed/,
+    });
+    await using _started = await manager.start();
+    const { $client } = manager.client;
+    const all = (): Promise<unknown[]> => Promise.all(Array.from({ length: 6 }, () => $client`select 1`));
+    await manager.renew();
+    refusals = 6;
+    await all();
+    await manager.renew();
+    wrongs = 6;
+    await all();
+    t.equal(wrongs < 0, true, "all of the logins that began together were told the old one");
+  },
+);
+
 t.test("the server ends statements that take too long, though nobody here does", async (t) => {
   await using manager = await open({ statementTimeoutMs: 50 });
   t.equal((await failure(manager.client.$client`select pg_sleep(60)`)).code, "57014");
