@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { FakeClock } from "../src/testing.ts";
 import fc from "fast-check";
 import t from "tap";
 import { GuardedUse, Histogram } from "../src/driver.ts";
 import {
   CHANNELS,
+  currentContext,
   Guard,
   isStewardError,
   runWithContext,
@@ -31,6 +33,30 @@ const codeOf = (promise: Promise<unknown>): Promise<string> =>
     () => "ok",
     (error: unknown) => (isStewardError(error) ? error.code : String(error)),
   );
+
+t.test("a call that had to wait runs in the context of its own caller, not of the one that made room", async (t) => {
+  const store = new AsyncLocalStorage<string>();
+  const guard = guardOn(new FakeClock(), { maxConcurrent: 1, maxPending: 2 });
+  const first = deferred<void>();
+  const seen: unknown[] = [];
+  const call = (requestId: string, deadline: number): Promise<void> =>
+    store.run(requestId, () =>
+      runWithContext({ requestId, deadline }, () =>
+        guard.run(async () => {
+          await first.promise;
+          seen.push([store.getStore(), currentContext()?.requestId, currentContext()?.deadline]);
+        }),
+      ),
+    );
+  const calls = [call("one", 1_000), call("two", 2_000), call("three", 3_000)];
+  first.resolve();
+  await Promise.all(calls);
+  t.same(seen, [
+    ["one", "one", 1_000],
+    ["two", "two", 2_000],
+    ["three", "three", 3_000],
+  ]);
+});
 
 t.test("a call runs at once while there is a place, and waits its turn when there is none", async (t) => {
   const guard = guardOn(new FakeClock(), { maxConcurrent: 1, maxPending: 2 });

@@ -246,7 +246,11 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
   protected override async replace(): Promise<void> {
     const [pool, { url }] = [this.#pool, this.#options];
     // A URL that is fetched may name another user by now.
-    if (pool !== undefined && url?.isFetched === true) pool.endpoint = this.#endpoint = await this.#dial();
+    if (pool !== undefined && url?.isFetched === true) {
+      const endpoint = await this.#dial();
+      if (this.#pool !== pool) return; // it was stopped meanwhile
+      pool.endpoint = this.#endpoint = endpoint;
+    }
     pool?.renew();
     this.#replicas?.renew();
   }

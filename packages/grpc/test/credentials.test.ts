@@ -14,6 +14,7 @@ import { failure, machineAddress, testCertificates, until } from "@steward/testi
 import t from "tap";
 import { GrpcChannelManager, type GrpcChannelOptions } from "../src/index.ts";
 import { hostsOf, isOverheard } from "../src/channel/hosts.ts";
+import { placeOf } from "../src/channel/attributes.ts";
 import { testGrpcServer } from "../src/testing.ts";
 import { Renderer, renderer, status } from "./renderer.ts";
 
@@ -140,6 +141,18 @@ t.test("the hosts of every form of a target are known", (t) => {
   t.equal(isOverheard({ address: "app.localhost:1" }), true, "where it leads is said by the resolver");
   t.equal(isOverheard({ address: "dns://8.8.8.8/localhost:1" }), true, "where it leads is said by that name server");
   t.equal(isOverheard({ address: "dns:///localhost:1" }), false);
+  t.end();
+});
+
+t.test("where a target leads is told to traces, whatever its form", (t) => {
+  const at = (target: string): unknown[] => Object.values(placeOf(target));
+  for (const target of ["h-x.y:1", "dns:h-x.y:1", "dns:///h-x.y:1", "dns://8.8.8.8/h-x.y:1", "xds:///h-x.y:1"])
+    t.same(at(target), ["h-x.y", 1], target);
+  t.same(at("render-service:50051"), ["render-service", 50_051]);
+  t.same(at("ipv4:127.0.0.1:1,10.0.0.1:2"), ["127.0.0.1", 1]);
+  t.same(at("ipv6:[::1]:1"), ["::1", 1]);
+  t.same(at("h"), ["h"]);
+  t.same([at("unix:/run/x"), at("unix:///run/x")], [["/run/x"], ["/run/x"]]);
   t.end();
 });
 

@@ -18,6 +18,7 @@ import { channel } from "node:diagnostics_channel";
 import { container } from "@steward/container";
 import {
   CHANNELS,
+  currentContext,
   Guard,
   resource,
   runWithContext,
@@ -206,6 +207,15 @@ t.test(
     t.equal(tracing.exporter.getFinishedSpans().length, length + 1, "of the other one alone, for nothing failed");
   },
 );
+
+t.test("a tracer that makes no spans changes nothing of the trace that a call belongs to", async (t) => {
+  using _tracing = traceResources(trace.getTracer("of no SDK"));
+  const guard = new Guard({ resource: "r", clock: new FakeClock() });
+  const seen = (): Promise<unknown> => guard.run(() => currentContext()?.traceContext);
+  const traceContext = `00-${"1".repeat(32)}-${"2".repeat(16)}-01`;
+  t.equal(await seen(), undefined);
+  t.equal(await runWithContext({ traceContext }, seen), traceContext);
+});
 
 /** The context manager of OpenTelemetry for asynchronous code, as its own package has it. */
 class StorageContexts implements ContextManager {

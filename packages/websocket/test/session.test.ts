@@ -1,5 +1,6 @@
 import { createServer as createTlsServer } from "node:https";
 import { inspect } from "node:util";
+import { currentContext, runWithContext } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import { Alarm, failure, sleep, testCertificates, trackHandles, until } from "@steward/testing";
 import t from "tap";
@@ -409,6 +410,21 @@ t.test("named sessions: one each, on their own way, bounded, and closed when idl
   t.equal(client.state, "open", "the main one stays");
   t.equal(other.state, "open", "one with a listener stays");
   t.throws(() => client.session("bad", { url: "http://x" }), { code: "OPTIONS_INVALID" });
+});
+
+t.test("the first connect carries the id of its request; what comes later belongs to no request", async (t) => {
+  const seen: unknown[] = [];
+  const hub = await hubFor(t, {
+    authenticate: ({ headers }) => (seen.push(headers["x-request-id"]), "somebody"),
+  });
+  const { client } = await runWithContext({ requestId: "visit-1" }, () => sessionsFor(t, { url: hub.url }));
+  client.on("message", () => seen.push(currentContext()));
+  hub.client.broadcast("hello");
+  await until(() => seen.length > 1, "the message");
+  for (const socket of hub.client.sockets) socket.terminate();
+  await until(() => client.state !== "open", "it has noticed");
+  await client.ready();
+  t.same(seen, ["visit-1", undefined, undefined]);
 });
 
 t.test("TLS: a certificate of one's own authority is accepted, others are not", async (t) => {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { CallAbout, CallEnd } from "../trace/call-event.ts";
 import { runWithContext } from "../context.ts";
 import type { RequestSpan } from "../trace/request-event.ts";
@@ -183,6 +184,9 @@ export abstract class GuardedUse extends TimerEntry {
     this.#guard?.answered(this, timeoutMs);
   }
 
+  /** It has to wait for its place, and begins in a callback of somebody else: one that runs code of its caller notes its context here. */
+  waits(): void {}
+
   /** @internal */
   start(now: number): void {
     this.startedAt = now;
@@ -212,6 +216,8 @@ export class GuardedCall extends GuardedUse implements Call {
   readonly #name: CallOptions["operation"];
   readonly #about: CallOptions["about"];
   #controller: AbortController | undefined = undefined;
+  /** Where it was asked for, once it had to wait. */
+  #within: ((work: () => void) => void) | undefined = undefined;
 
   constructor(
     operation: Operation<unknown>,
@@ -242,7 +248,18 @@ export class GuardedCall extends GuardedUse implements Call {
     return this.#controller.signal;
   }
 
+  override waits(): void {
+    this.#within = AsyncLocalStorage.snapshot();
+  }
+
   protected override begin(): void {
+    const within = this.#within;
+    if (within === undefined) return this.#operate();
+    this.#within = undefined;
+    within(() => this.#operate());
+  }
+
+  #operate(): void {
     try {
       const result = this.span === undefined ? this.#operation(this) : this.#traced(this.span);
       if (isThenable(result))

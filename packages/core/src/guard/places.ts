@@ -83,6 +83,7 @@ export class Places {
 
   #enqueue(use: GuardedUse): void {
     use.queued = true;
+    use.waits();
     this.#queue.push(use);
   }
 

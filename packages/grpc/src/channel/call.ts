@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   status as codes,
   type CallCredentials,
@@ -22,6 +23,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** The use of the guard that a call is. Apart from it, because a call of grpc-js has names of its own. */
 class CallUse extends GuardedUse {
   readonly #call: ManagedCall;
+  #within: ((work: () => void) => void) | undefined = undefined;
 
   constructor(call: ManagedCall) {
     super();
@@ -36,8 +38,14 @@ class CallUse extends GuardedUse {
     return { attributes: this.#call.attributes };
   }
 
+  /** Functions for its metadata, and its callbacks, are its caller's. */
+  override waits(): void {
+    this.#within = AsyncLocalStorage.snapshot();
+  }
+
   protected override begin(): void {
-    this.#call.begin();
+    if (this.#within === undefined) this.#call.begin();
+    else this.#within(() => this.#call.begin());
   }
 
   protected override giveUp(error: unknown): void {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import {
@@ -232,6 +233,26 @@ t.test("calls carry metadata, a credential that is asked for each time, and what
     "x-own": "default",
     authorization: "Bearer 2",
   });
+});
+
+t.test("a call that waited for its place is made, and heard of, in the context of its own caller", async (t) => {
+  const store = new AsyncLocalStorage<string>();
+  await using it = await pair({ maxConcurrent: 1, metadata: () => ({ "x-tenant": store.getStore() ?? "" }) });
+  const call = (tenant: string): Promise<unknown> =>
+    store.run(
+      tenant,
+      () =>
+        new Promise((resolve, reject) =>
+          it.client.status({ id: "metadata" }, (error, answer) =>
+            error === null && answer ? resolve([store.getStore(), JSON.parse(answer.said)["x-tenant"]]) : reject(error),
+          ),
+        ),
+    );
+  t.same(await Promise.all(["one", "two", "three"].map(call)), [
+    ["one", "one"],
+    ["two", "two"],
+    ["three", "three"],
+  ]);
 });
 
 t.test("metadata that cannot be made fails the call", async (t) => {

@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import {
   context,
+  isSpanContextValid,
   ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
@@ -38,6 +39,7 @@ export function traceCalls(tracer: Tracer): Disposable {
     const at = systemClock.wallNow();
     const begun = { ...beginning(event), startTime: at };
     const span = tracer.startSpan(nameOf(event), begun, parentOf(event.traceContext) ?? context.active());
+    if (!isSpanContextValid(span.spanContext())) return; // of a tracer that makes none
     const handle = {
       traceContext: traceparentOf(span.spanContext()),
       run: <T>(work: () => T): T => context.with(trace.setSpan(context.active(), span), work),

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Socket } from "node:net";
 import { currentContext, StewardError, type Clock, type Timer } from "@steward/core";
 import { describeError, maskUrl } from "@steward/core/driver";
@@ -30,6 +31,9 @@ export interface DialOutcome {
   failed(error: StewardError): void;
 }
 
+/** A connection outlives the work that connects first: what comes over it, and the next connect, belong to no request. */
+const outside: (work: () => void) => void = AsyncLocalStorage.snapshot();
+
 /** One attempt to connect, with a deadline for all of it: name, TCP, TLS, handshake, and the headers that are asked for. */
 export class Dial implements Attempt {
   readonly #resource: string;
@@ -54,13 +58,9 @@ export class Dial implements Attempt {
     try {
       const asked = await headers?.();
       if (this.#isOver || this.#isOverheard(asked)) return;
-      this.#listen(
-        new WebSocket(
-          url,
-          [...protocols],
-          asked === undefined && carried === undefined ? options : { ...options, headers: { ...carried, ...asked } },
-        ),
-      );
+      const bare = asked === undefined && carried === undefined;
+      const given = bare ? options : { ...options, headers: { ...carried, ...asked } };
+      outside(() => this.#listen(new WebSocket(url, [...protocols], given)));
     } catch (error) {
       this.#fail(describeError(error), error);
     }
@@ -97,7 +97,7 @@ export class Dial implements Attempt {
     if (this.#isOver) return;
     this.cancel();
     const message = `${this.#resource}: no connection to ${maskUrl(this.#target.url)}: ${why}`;
-    this.#outcome.failed(new StewardError(code, message, { resource: this.#resource, ...more }));
+    outside(() => this.#outcome.failed(new StewardError(code, message, { resource: this.#resource, ...more })));
   }
 
   cancel(): void {
