@@ -142,10 +142,14 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     if (this.#reading !== undefined) await this.#openReplicas(this.#reading, pool);
   }
 
-  async #openReplicas(reading: PooledClient, primary: Pool): Promise<void> {
+  async #dialReplicas({ builder }: PooledClient): Promise<readonly Endpoint[]> {
     const urls = await Promise.all(this.#options.replicas.map((url) => url.reveal()));
     const options = { ...this.#options, session: "any" as const };
-    const endpoints = urls.map((url) => endpointOf(this.name, options, url, reading.builder));
+    return urls.map((url) => endpointOf(this.name, options, url, builder));
+  }
+
+  async #openReplicas(reading: PooledClient, primary: Pool): Promise<void> {
+    const endpoints = await this.#dialReplicas(reading);
     for (const endpoint of endpoints) this.#exposures.announce(endpoint.exposures());
     this.#replicas = reading.supply = new ReplicaSupply(this.name, this.clock, endpoints, primary, this.#options);
     this.#replicas.start();
@@ -244,15 +248,15 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
 
   /** Replaces all connections, with credentials asked for anew: idle ones now, the others as soon as they are free. */
   protected override async replace(): Promise<void> {
-    const [pool, { url }] = [this.#pool, this.#options];
-    // A URL that is fetched may name another user by now.
-    if (pool !== undefined && url?.isFetched === true) {
-      const endpoint = await this.#dial();
-      if (this.#pool !== pool) return; // it was stopped meanwhile
-      pool.endpoint = this.#endpoint = endpoint;
-    }
-    pool?.renew();
-    this.#replicas?.renew();
+    const [pool, { url, replicas }] = [this.#pool, this.#options];
+    // URLs that are fetched may name other users by now.
+    const endpoint = url?.isFetched === true ? await this.#dial() : this.#endpoint;
+    const isReading = this.#reading !== undefined && replicas.some(({ isFetched }) => isFetched);
+    const ofReplicas = isReading ? await this.#dialReplicas(this.#reading) : [];
+    if (pool === undefined || this.#pool !== pool) return; // there is none, or it was stopped meanwhile
+    pool.endpoint = this.#endpoint = endpoint ?? pool.endpoint;
+    pool.renew();
+    this.#replicas?.renew(ofReplicas);
   }
 
   protected override *guards(): Iterable<Guard> {

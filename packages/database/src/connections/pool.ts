@@ -16,7 +16,9 @@ export interface PoolOptions {
 const SLOW_CONNECT_MS = 1_000;
 
 /** Logins in a row that may be refused before those who wait are, where the password is fetched. */
-const MOST_REFUSALS = 5;
+export const MOST_REFUSALS = 5;
+/** Pause after the first of them, in ms, where no call waits: it grows by as much each time. */
+export const REFUSAL_PAUSE_MS = 10;
 
 /** Numbers of a pool. */
 export interface PoolStats {
@@ -83,10 +85,16 @@ export class Pool implements ConnectionOwner {
 
   /** Each connection is dialled to the next host in turn. */
   async #openAnywhere(hosts: number): Promise<Connection> {
+    const refusedBefore = this.#refused;
     try {
       return await this.#open();
     } catch (error) {
-      if (hosts <= 1 || this.#ended) throw error;
+      if (this.#ended) throw error;
+      if (isFinal(error) && this.#mayChange(refusedBefore)) {
+        await this.clock.sleep(this.#refused * REFUSAL_PAUSE_MS);
+        return this.#openAnywhere(this.endpoint.hosts);
+      }
+      if (hosts <= 1) throw error;
       return this.#openAnywhere(hosts - 1);
     }
   }
@@ -312,7 +320,7 @@ export class Pool implements ConnectionOwner {
 }
 
 /** Wrong credentials and missing databases do not go away by waiting. */
-function isFinal(error: unknown): boolean {
+export function isFinal(error: unknown): boolean {
   if (typeof error !== "object" || error === null || !("code" in error) || typeof error.code !== "string") return false;
   return error.code.startsWith("28") || error.code === "3D000";
 }

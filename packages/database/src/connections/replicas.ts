@@ -109,9 +109,16 @@ export class ReplicaSupply implements Supply {
     replica.check = this.#clock.setTimeout(() => void this.#check(replica), replicaCheckMs, { unref: true });
   }
 
-  /** Replaces the connections to all replicas. */
-  renew(): void {
-    for (const { pool } of this.#replicas) pool.renew();
+  /**
+   * Replaces the connections to all replicas.
+   *
+   * @param endpoints where they lead from here on; none where that has not changed.
+   */
+  renew(endpoints: readonly Endpoint[]): void {
+    for (const [i, { pool }] of this.#replicas.entries()) {
+      pool.endpoint = endpoints[i] ?? pool.endpoint;
+      pool.renew();
+    }
   }
 
   /** Ends the connections to all replicas. */

@@ -1,6 +1,7 @@
 import type { Clock } from "@steward/core";
 import { Connection, type ConnectionOwner } from "../connections/connection.ts";
 import type { Endpoint } from "../connections/endpoint.ts";
+import { isFinal, MOST_REFUSALS, REFUSAL_PAUSE_MS } from "../connections/pool.ts";
 
 /** Runs `work` on a connection of its own, outside the pool, to the first host that takes one. It is cut off when `signal` aborts. */
 export async function onDirectConnection<T>(
@@ -10,7 +11,8 @@ export async function onDirectConnection<T>(
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
   const owner: ConnectionOwner = { name, clock, closed() {} };
-  for (let hosts = endpoint.hosts; ; hosts--) {
+  let [hosts, refusals] = [endpoint.hosts, 0];
+  for (;;) {
     const connection = new Connection(owner, endpoint);
     const cut = (): void => connection.destroy();
     options.signal.addEventListener("abort", cut, { once: true });
@@ -20,7 +22,12 @@ export async function onDirectConnection<T>(
       isOpen = true;
       return await work(connection);
     } catch (error) {
-      if (isOpen || hosts <= 1 || options.signal.aborted) throw error;
+      if (isOpen || options.signal.aborted) throw error;
+      // A password that is fetched may have been replaced between our asking and the login.
+      const mayChange = endpoint.isFetched && isFinal(error) && ++refusals < MOST_REFUSALS;
+      hosts = mayChange ? endpoint.hosts : hosts - 1;
+      if (hosts === 0) throw error;
+      if (mayChange) await clock.sleep(refusals * REFUSAL_PAUSE_MS, options.signal);
     } finally {
       options.signal.removeEventListener("abort", cut);
       connection.end();

@@ -99,13 +99,23 @@ t.test(
   },
 );
 
-t.test("a host that takes no connection is passed over at start, too", async (t) => {
-  const { username, password, host, pathname } = new URL(await place.freshDatabase());
-  const url = `postgres://${username}:${password}@127.0.0.1:1,${host}${pathname}`;
-  const path = await migrations("second-host", ["create table films (id int);"]);
-  await using manager = await new DatabasePoolManager({ url, environment: "test", migrations: path }).start();
-  t.equal((await manager.client.$client`select count(*)::int as count from films`)[0]?.["count"], 0);
-});
+t.test(
+  "a start passes over a host that takes no connection, and asks again for a password that was refused",
+  async (t) => {
+    const { username, password: right, host, pathname } = new URL(await place.freshDatabase());
+    const url = `postgres://${username}@127.0.0.1:1,${host}${pathname}`;
+    const path = await migrations("second-host", ["create table films (id int);"]);
+    const said: string[] = [];
+    const password = (): string => said.shift() ?? right;
+    const manager = new DatabasePoolManager({ url, password, environment: "test", migrations: path });
+    said.push("old", "old");
+    await using _started = await manager.start();
+    t.equal((await manager.client.$client`select count(*)::int as count from films`)[0]?.["count"], 0);
+    said.push(...Array.from({ length: 9 }, () => "wrong"));
+    t.match(await failure(new DatabasePoolManager({ url, password, environment: "test" }).start()), { code: "28P01" });
+    t.equal(said.length, 4, "no more than five times");
+  },
+);
 
 t.test("names the migrations that fail, rolls them back, and lets the next start try again", async (t) => {
   const url = await place.freshDatabase();

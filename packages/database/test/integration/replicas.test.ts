@@ -92,6 +92,20 @@ t.test("is the database itself where there are no replicas", async (t) => {
   t.equal(replica(manager.client), manager.client);
 });
 
+t.test("a renewal asks for the URLs of replicas anew", async (t) => {
+  let word = "one";
+  const replicas = [() => `${primary.url}?application_name=${word}`];
+  await using manager = await new DatabasePoolManager({ url: primary.url, replicas, replicaCheckMs: 20 }).start();
+  const reader = replica(manager.client);
+  const isRead = async (): Promise<boolean> =>
+    (await reader.execute(sql`select current_setting('application_name') as word`))[0]?.["word"] === word;
+  await until(isRead, "it is read");
+  word = "two";
+  await manager.renew();
+  await until(isRead, "the other one is read");
+  t.equal(await isRead(), true);
+});
+
 t.test("a pool for writing follows a failover, and nothing that was acknowledged is lost", async (t) => {
   await standby.restart();
   const observer = postgres(standby.url, { max: 1, onnotice() {} });

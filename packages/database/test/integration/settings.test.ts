@@ -116,6 +116,7 @@ t.test(
       retryable: true,
       message: /the password could not be fetched: .*the vault is sealed/,
     });
+    wrongs = 2;
     await using _started = await manager.start();
     const { $client } = manager.client;
     const all = (): Promise<unknown[]> => Promise.all(Array.from({ length: 6 }, () => $client`select 1`));
