@@ -353,11 +353,22 @@ t.test("nothing is listened to any more after disposal, and what is under way en
   const tracing = new Tracing();
   const clock = new FakeClock();
   const starting = container([resource("db", { start: () => clock.sleep(20) })], { clock }).start();
+  const calling = new Guard({ resource: "r", clock }).run(() => clock.sleep(20));
   await clock.settle();
   tracing[Symbol.dispose]();
-  t.strictSame(tracing.names(), ["start container", "start db"]);
+  t.strictSame(new Set(tracing.names()), new Set(["call r", "start container", "start db"]));
   await (await clock.runUntil(starting)).stop();
-  t.equal(tracing.names().length, 2);
+  await clock.runUntil(calling);
+  t.equal(tracing.names().length, 3);
+});
+
+t.test("two tracers each get a whole span of a call, and what it sends belongs to that of the later one", async (t) => {
+  using first = new Tracing();
+  using second = new Tracing();
+  const guard = new Guard({ resource: "r", clock: new FakeClock() });
+  const sent = await guard.run(() => currentContext()?.traceContext);
+  t.strictSame([first.names(), second.names()], [["call r"], ["call r"]]);
+  t.match(sent, second.exporter.getFinishedSpans()[0]?.spanContext().spanId);
 });
 
 t.test("a traceparent is read and written as the standard has it", (t) => {

@@ -11,7 +11,15 @@ import {
   type Span,
   type Tracer,
 } from "@opentelemetry/api";
-import { CHANNELS, isStewardError, systemClock, type CallAbout, type CallBegin, type CallEvent } from "@steward/core";
+import {
+  CHANNELS,
+  isStewardError,
+  systemClock,
+  type CallAbout,
+  type CallBegin,
+  type CallEvent,
+  type RequestSpan,
+} from "@steward/core";
 import { parseTraceparent, traceparentOf } from "./traceparent.ts";
 
 const KINDS: Readonly<Record<NonNullable<CallAbout["kind"]>, SpanKind>> = {
@@ -25,15 +33,22 @@ const KINDS: Readonly<Record<NonNullable<CallAbout["kind"]>, SpanKind>> = {
 /** What names a span: the same of a call that begins and of one that ended. */
 type Named = Pick<CallBegin, "resource" | "operation" | "about">;
 
-/** A span that has not ended, and when it began, in ms since 1970. */
+/** A span that has not ended. */
 interface Begun {
   readonly span: Span;
+  /** When it began, in ms since 1970. */
   readonly at: number;
+  /** All that its maker has under way. */
+  readonly open: Set<Begun>;
+  /** What another one, who heard of the call before, has made for it. */
+  readonly before: RequestSpan | undefined;
 }
+
+const ALL = new WeakMap<RequestSpan, Begun>();
 
 /** Makes a span for every call when it begins, so that what the call causes belongs to it. */
 export function traceCalls(tracer: Tracer): Disposable {
-  const spans = new WeakMap<object, Begun>();
+  const open = new Set<Begun>();
   const onBegin = (published: unknown): void => {
     const event = published as CallBegin; // what core sends on this channel
     const at = systemClock.wallNow();
@@ -44,13 +59,16 @@ export function traceCalls(tracer: Tracer): Disposable {
       traceContext: traceparentOf(span.spanContext()),
       run: <T>(work: () => T): T => context.with(trace.setSpan(context.active(), span), work),
     };
-    spans.set(handle, { span, at });
+    const made = { span, at, open, before: event.span };
+    ALL.set(handle, made);
+    open.add(made);
     event.span = handle;
   };
   const onEnd = (published: unknown): void => {
     const event = published as CallEvent; // what core sends on this channel
-    const begun = event.span === undefined ? undefined : spans.get(event.span);
+    const begun = begunIn(open, event.span);
     if (begun === undefined) return; // before we listened
+    open.delete(begun);
     endCall(begun.span, event);
     begun.span.end(begun.at + event.durationMs);
   };
@@ -60,8 +78,18 @@ export function traceCalls(tracer: Tracer): Disposable {
     [Symbol.dispose]() {
       unsubscribe(CHANNELS.callBegin, onBegin);
       unsubscribe(CHANNELS.call, onEnd);
+      for (const { span } of open) span.end();
+      open.clear();
     },
   };
+}
+
+/** The one of a call that its maker has among those under way. */
+function begunIn(open: Set<Begun>, last: RequestSpan | undefined): Begun | undefined {
+  let begun = last === undefined ? undefined : ALL.get(last);
+  while (begun !== undefined && begun.open !== open)
+    begun = begun.before === undefined ? undefined : ALL.get(begun.before);
+  return begun;
 }
 
 /** Makes spans of calls that have ended, and of some alone. */
