@@ -39,6 +39,9 @@ export class PgPoolManager extends Manager<Pool> {
   #watch: SilenceWatch<Client> | undefined;
   /** Connections that were cut off because of their silence. */
   #retired = 0;
+  /** Renewals that were asked for, and which of them is in use. */
+  #renewals = 0;
+  #renewed = 0;
   /** Pools that end: their connections are cut off when this aborts. */
   #goodbye = new AbortController();
   readonly #ending = new Set<Promise<void>>();
@@ -108,7 +111,12 @@ export class PgPoolManager extends Manager<Pool> {
 
   /** Replaces all connections, with credentials asked for anew: idle ones now, the others when they are given back. */
   protected override async replace(): Promise<void> {
-    const [old, connections] = [this.#connections, await this.#open()];
+    const [goodbye, renewal] = [this.#goodbye, ++this.#renewals];
+    const connections = await this.#open();
+    const old = this.#connections;
+    // It was stopped meanwhile, or a renewal that was asked for later has been quicker.
+    if (old === undefined || this.#goodbye !== goodbye || renewal < this.#renewed) return this.#retire(connections);
+    this.#renewed = renewal;
     this.#watch?.stop();
     this.#use(connections);
     this.#retire(old);

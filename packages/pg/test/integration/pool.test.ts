@@ -174,6 +174,25 @@ t.test("a password is asked for at each connect", async (t) => {
   });
 });
 
+t.test("renewals at the same time, one of them overtaken by a stop, end each connection once", async (t) => {
+  let late: ((url: string) => void) | undefined;
+  let isSlow = false;
+  const source = (): string | Promise<string> => (isSlow ? new Promise((resolve) => (late = resolve)) : url);
+  const manager = await manage(t, { url: source });
+  await Promise.all([manager.renew(), manager.renew()]);
+  t.equal((await manager.client.query("select 1 as n")).rows[0].n, 1);
+  isSlow = true;
+  const renewing = manager.renew();
+  await until(() => late !== undefined);
+  isSlow = false;
+  await manager.renew();
+  await manager.client.query("select 1");
+  await manager.stop();
+  late?.(url);
+  await renewing;
+  t.match(manager.stats(), { phase: "stopped", size: 0 });
+});
+
 t.test("is a resource of a container, and refuses calls once that has stopped", async (t) => {
   const pool = pgPool("pool", { url });
   const running = await container([pool]).start();
