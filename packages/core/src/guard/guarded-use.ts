@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncResource } from "node:async_hooks";
 import type { CallAbout, CallEnd } from "../trace/call-event.ts";
 import { runWithContext } from "../context.ts";
 import type { RequestSpan } from "../trace/request-event.ts";
@@ -217,7 +217,7 @@ export class GuardedCall extends GuardedUse implements Call {
   readonly #about: CallOptions["about"];
   #controller: AbortController | undefined = undefined;
   /** Where it was asked for, once it had to wait. */
-  #within: ((work: () => void) => void) | undefined = undefined;
+  #within: AsyncResource | undefined = undefined;
 
   constructor(
     operation: Operation<unknown>,
@@ -249,14 +249,14 @@ export class GuardedCall extends GuardedUse implements Call {
   }
 
   override waits(): void {
-    this.#within = AsyncLocalStorage.snapshot();
+    this.#within = new AsyncResource("steward.call", { requireManualDestroy: true });
   }
 
   protected override begin(): void {
     const within = this.#within;
     if (within === undefined) return this.#operate();
     this.#within = undefined;
-    within(() => this.#operate());
+    within.runInAsyncScope(this.#operate, this);
   }
 
   #operate(): void {

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncResource } from "node:async_hooks";
 import {
   status as codes,
   type CallCredentials,
@@ -23,7 +23,7 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** The use of the guard that a call is. Apart from it, because a call of grpc-js has names of its own. */
 class CallUse extends GuardedUse {
   readonly #call: ManagedCall;
-  #within: ((work: () => void) => void) | undefined = undefined;
+  #within: AsyncResource | undefined = undefined;
 
   constructor(call: ManagedCall) {
     super();
@@ -40,12 +40,12 @@ class CallUse extends GuardedUse {
 
   /** Functions for its metadata, and its callbacks, are its caller's. */
   override waits(): void {
-    this.#within = AsyncLocalStorage.snapshot();
+    this.#within = new AsyncResource("steward.rpc", { requireManualDestroy: true });
   }
 
   protected override begin(): void {
     if (this.#within === undefined) this.#call.begin();
-    else this.#within(() => this.#call.begin());
+    else this.#within.runInAsyncScope(this.#call.begin, this.#call);
   }
 
   protected override giveUp(error: unknown): void {
