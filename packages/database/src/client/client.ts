@@ -133,7 +133,7 @@ export class PooledClient implements Source {
 
   /** The next user must not find itself in the transaction of another. */
   async #rollback(lease: Lease): Promise<void> {
-    const undone = new Scope(lease, this.builder).run("rollback").catch(() => {});
+    const undone = new Scope(lease, this.builder).undo().catch(() => {});
     await Promise.all([undone, lease.close()]);
   }
 
@@ -147,7 +147,7 @@ export class PooledClient implements Source {
     const lease = await this.acquire();
     const scope = new Scope(lease, this.builder);
     try {
-      await scope.run(`begin ${options}`);
+      await scope.turn(`begin ${options}`);
       return await scope.commitAfter(body, client(scope));
     } finally {
       await lease.close();

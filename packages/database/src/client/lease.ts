@@ -108,6 +108,11 @@ export class Lease implements Source {
     this.#end();
   }
 
+  /** In what state its connection is, is not known: it is cut off, so that the server rolls back, and no other user gets it. */
+  discard(reason: unknown): void {
+    this.#connection.destroy(this.#error("whether its transaction has begun or ended is not known", reason));
+  }
+
   /** Ends it from outside: cuts off the connection, so that the server rolls back. */
   revoke(reason: unknown): void {
     if (this.#ended !== undefined) return;

@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { currentContext, runWithContext } from "@steward/core";
 import type { Sql, TransactionSql } from "postgres";
 import { rawQuery, type Handler } from "../connections/driver.ts";
 import type { Lease } from "./lease.ts";
@@ -19,6 +21,9 @@ export interface DrizzleClient {
 export function forDrizzle(client: DrizzleClient): Sql {
   return client as unknown as Sql; // its type asks for the whole client, drizzle uses only this part
 }
+
+/** Beyond the deadline and the signal of any request. */
+const outside = AsyncLocalStorage.snapshot();
 
 /** A transaction, or a savepoint within one: what its statements run on, and whether one of them has failed. */
 export class Scope {
@@ -53,10 +58,29 @@ export class Scope {
     return Promise.resolve(query.execute());
   }
 
+  /**
+   * Runs a statement of our own that begins or ends the transaction. Where the server has not answered, because time was up or the
+   * statement was refused here, the next user would find itself in this transaction: then the connection is not used again.
+   */
+  async turn(text: string): Promise<unknown> {
+    try {
+      return await this.run(text);
+    } catch (error) {
+      if (!isAnswer(error)) this.#lease.discard(error);
+      throw error;
+    }
+  }
+
+  /** Undoes it, also where its caller has no time left. */
+  undo(text = "rollback"): Promise<unknown> {
+    const { requestId, traceContext, actor } = currentContext() ?? {};
+    return outside(() => runWithContext({ requestId, traceContext, actor }, () => this.turn(text)));
+  }
+
   /** Runs `body` and commits, or rolls back when it or one of its statements fails. */
   async commitAfter<C, T>(body: Body<C, T>, client: C): Promise<T> {
     const result = await this.#attempt(body, client, "rollback");
-    await this.run(this.#prepareAs === undefined ? "commit" : `prepare transaction '${this.#prepareAs}'`);
+    await this.turn(this.#prepareAs === undefined ? "commit" : `prepare transaction '${this.#prepareAs}'`);
     return result;
   }
 
@@ -68,7 +92,7 @@ export class Scope {
       return result;
     } catch (error) {
       // The first error says more than that of the rollback, which fails on a broken connection.
-      await this.run(undo).catch(() => {});
+      await this.undo(undo).catch(() => {});
       throw isAborted(error) ? (this.failure ?? error) : error;
     }
   }
@@ -98,6 +122,11 @@ export class Scope {
     const unsafe: Sql["unsafe"] = (...args) => adopt(this.#builder.unsafe(...args), handler);
     return { options: { parsers: {}, serializers: {} }, unsafe, begin: nested, savepoint: nested };
   }
+}
+
+/** An error of the server, so that it has heard the statement and is through with it. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof Error && "severity" in error;
 }
 
 function isAborted(error: unknown): boolean {

@@ -68,12 +68,12 @@ export async function begin<TSchema extends Schema>(
   const lease = await seam.acquire(options);
   const scope = new Scope(lease, seam.builder);
   try {
-    await scope.run(beginStatement(options));
+    await scope.turn(beginStatement(options));
     const settings = settingsStatement(options);
     if (settings !== undefined) await scope.run(settings);
   } catch (error) {
     // It may have begun, with settings that the server does not take.
-    await scope.run("rollback").catch(() => {});
+    await scope.undo().catch(() => {});
     await lease.close();
     throw error;
   }
@@ -132,9 +132,9 @@ class Ending {
     return this.#ended.catch(() => {});
   }
 
-  async #finish(statement: string): Promise<string> {
+  async #finish(statement: "commit" | "rollback"): Promise<string> {
     try {
-      const result = await this.#scope.run(statement);
+      const result = await (statement === "commit" ? this.#scope.turn(statement) : this.#scope.undo());
       return (result as { readonly command?: string }).command ?? ""; // what every statement gives
     } finally {
       await this.#lease.close();
