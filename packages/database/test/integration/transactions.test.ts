@@ -1,5 +1,6 @@
 import { sql, TransactionRollbackError } from "drizzle-orm";
 import { integer, pgTable } from "drizzle-orm/pg-core";
+import { runWithContext, systemClock } from "@steward/core";
 import t from "tap";
 import { failure, operationsOf, until } from "@steward/testing";
 import { begin, DatabasePoolManager, sqlRunner, transaction, type Database } from "../../src/index.ts";
@@ -219,6 +220,58 @@ t.test("a reservation left in a transaction is rolled back before the next user"
   held.release();
   t.equal(await balance(1), 100);
   t.equal((await failure(held`select 1`)).code, "DATABASE_LEASE_ENDED");
+});
+
+t.test("a transaction whose caller has run out of time is undone, and the next user is not in it", async (t) => {
+  await using one = await new DatabasePoolManager({ url: place.url, maxConnections: 1 }).start();
+  const { client } = one;
+  const { $client } = client;
+  const write = sql`update accounts set balance = 1`;
+  const late = sql`select pg_sleep(30)`;
+  const ways: Readonly<Record<string, (passed: () => Promise<void>) => Promise<unknown>>> = {
+    "begin, left": async () => {
+      await using tx = await begin(client, { settings: { "app.tenant": "one" } });
+      await tx.execute(write);
+      await tx.execute(late);
+    },
+    "begin, committed too late": async (passed) => {
+      await using tx = await begin(client);
+      await tx.execute(write);
+      await passed();
+      await tx.commit();
+    },
+    drizzle: () =>
+      client.transaction(async (tx) => {
+        await tx.execute(write);
+        await tx.execute(late);
+      }),
+    "drizzle, committed too late": (passed) => client.transaction((tx) => tx.execute(write).then(passed)),
+    "postgres.js": () =>
+      $client.begin(async (tx) => {
+        await tx`update accounts set balance = 1`;
+        await tx`select pg_sleep(30)`;
+      }),
+    reservation: async (passed) => {
+      const reserved = await $client.reserve();
+      await reserved`begin`;
+      await reserved`update accounts set balance = 1`;
+      await passed();
+      reserved.release();
+      throw new Error("over");
+    },
+  };
+  for (const [name, way] of Object.entries(ways)) {
+    const deadline = systemClock.now() + 60;
+    const passed = (): Promise<void> => until(() => systemClock.now() > deadline, "time is over");
+    await failure(runWithContext({ deadline }, () => way(passed)));
+    const [row] = await $client`
+      select balance, pg_current_xact_id_if_assigned() as id, coalesce(current_setting('app.tenant', true), '') as tenant from accounts`;
+    t.same(row, { balance: 100, id: null, tenant: "" }, name);
+    await $client`update accounts set balance = 100`;
+    const [seen] = await place.observer`
+      select count(*)::int as open from pg_stat_activity where datname = ${new URL(place.url).pathname.slice(1)} and state like 'idle in %'`;
+    t.equal(seen?.["open"], 0, name);
+  }
 });
 
 t.test("serves as the port SqlRunner", async (t) => {
