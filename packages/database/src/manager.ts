@@ -123,9 +123,10 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     if (client !== undefined) return this.#openGiven(client, signal);
     const { connectTimeoutMs, idleConnectionTimeoutMs, maxLifetimeMs, maxConnections, silenceMs, instances } =
       this.#options;
-    const endpoint = (this.#endpoint = await this.#dial());
+    const endpoint = await this.#dial();
+    signal.throwIfAborted(); // a URL that comes too late is not for the next start
+    this.#endpoint = endpoint;
     this.#exposures.announce(endpoint.exposures());
-    signal.throwIfAborted();
     await this.#claim(endpoint, signal);
     await this.#migrate(endpoint, signal);
     const pool = (this.#pool = new Pool(this.name, this.clock, endpoint, {

@@ -26,7 +26,7 @@ export class Listener implements ConnectionOwner {
   readonly name: string;
   readonly clock: Clock;
   readonly #options: ListenerOptions;
-  readonly #endpoint: Endpoint;
+  readonly #endpoint: () => Endpoint;
   readonly #channels = new Map<string, Set<Subscription>>();
   readonly #gapListeners: Set<() => void>;
   readonly #reconnect: Reconnect;
@@ -36,7 +36,8 @@ export class Listener implements ConnectionOwner {
   #ping: Timer | undefined;
   #stopped = false;
 
-  constructor(options: ListenerOptions, endpoint: Endpoint, gapListeners: Set<() => void>) {
+  /** @param endpoint Where the next connection leads. */
+  constructor(options: ListenerOptions, endpoint: () => Endpoint, gapListeners: Set<() => void>) {
     this.name = options.name;
     this.clock = options.clock;
     this.#options = options;
@@ -100,7 +101,7 @@ export class Listener implements ConnectionOwner {
   }
 
   async #open(): Promise<Connection> {
-    const connection = (this.#connection = new Connection(this, this.#endpoint));
+    const connection = (this.#connection = new Connection(this, this.#endpoint()));
     await connection.open(this.#options.connectTimeoutMs);
     this.#reconnect.succeeded();
     this.#keepAlive(connection);

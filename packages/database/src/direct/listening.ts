@@ -34,10 +34,21 @@ export class Listening implements SideWork {
 
   readonly listen = (async (channel: string, listener: (payload: string) => void, onListen?: () => void) => {
     if (this.#given !== undefined) return this.#given.listen(channel, listener, onListen);
-    this.#listener ??= new Listener(this.#options, this.#reached(), this.#gapListeners);
+    this.#listener ??= this.#makeListener(this.#reached());
     const unlisten = await this.#listener.listen(channel, listener, onListen);
     return { state: {}, unlisten };
   }) as Sql["listen"]; // a promise with the driver's own statement on it, which does not exist here
+
+  /** It connects again to where the last renewal leads. */
+  #makeListener(first: Endpoint): Listener {
+    let endpoint = first;
+    const current = (): Endpoint => {
+      const now = this.#endpoint();
+      if (now !== undefined && !(now instanceof StewardError)) endpoint = now;
+      return endpoint;
+    };
+    return new Listener(this.#options, current, this.#gapListeners);
+  }
 
   readonly subscribe: Sql["subscribe"] = async (...args) => {
     if (this.#given !== undefined) return this.#given.subscribe(...args);

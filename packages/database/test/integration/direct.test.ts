@@ -271,3 +271,23 @@ t.test("hears notifications, and again after its connection broke, and tells of 
   t.equal((await failure(bus.subscribe("other", () => {}))).code, "RESOURCE_UNAVAILABLE");
   await proxy.stop();
 });
+
+t.test("a listener that connects again does so with the URL that the last renewal was told", async (t) => {
+  let word = "first-url";
+  const url = (): string => `${place.url}?application_name=${word}`;
+  await using manager = await new DatabasePoolManager({ url }).start();
+  const heard: string[] = [];
+  await manager.client.$client.listen("renewed", (payload) => void heard.push(payload));
+  word = "second-url";
+  await manager.renew();
+  await place.observer`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'first-url'`;
+  await until(
+    async () =>
+      (await place.observer`select 1 from pg_stat_activity where application_name = ${word} and query like 'listen%'`)
+        .length === 1,
+    "it listens again",
+  );
+  await manager.client.$client.notify("renewed", "news");
+  await until(() => heard.length > 0, "it hears");
+  t.same(heard, ["news"]);
+});
