@@ -6,7 +6,7 @@ import {
   transaction,
   type DatabaseInput,
 } from "../src/index.ts";
-import { Secret, systemClock, type ValueOf } from "@steward/core";
+import { runWithContext, Secret, systemClock, type ValueOf } from "@steward/core";
 import { specOf } from "@steward/core/container";
 import { failure } from "@steward/testing";
 import { sql } from "drizzle-orm";
@@ -89,6 +89,15 @@ t.test("a database for tests runs inside this process and begins empty at each s
     await $client`create table films (id int)`;
     await $client.begin((s) => s`insert into films values (${round})`);
     t.same(await $client`select id from films`.values(), [[round]]);
+    const gone = new AbortController();
+    const left = (): Promise<unknown> =>
+      $client.begin(async (s) => {
+        await s`delete from films`;
+        gone.abort();
+        await s`select 1`;
+      });
+    await t.rejects(runWithContext({ signal: gone.signal }, left));
+    t.same(await $client`select id from films`.values(), [[round]], "what was left is undone");
     await manager.probe();
     await manager.stop();
   }

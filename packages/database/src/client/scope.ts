@@ -60,21 +60,30 @@ export class Scope {
 
   /**
    * Runs a statement of our own that begins or ends the transaction. Where the server has not answered, because time was up or the
-   * statement was refused here, the next user would find itself in this transaction: then the connection is not used again.
+   * statement was refused here, it is undone: the next user would find itself in it.
    */
   async turn(text: string): Promise<unknown> {
+    try {
+      return await this.run(text);
+    } catch (error) {
+      if (!isAnswer(error)) await this.undo().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Undoes it, also where its caller has no time left. Where that cannot be done, its connection is not used again. */
+  undo(text = "rollback"): Promise<unknown> {
+    const { requestId, traceContext, actor } = currentContext() ?? {};
+    return outside(() => runWithContext({ requestId, traceContext, actor }, () => this.#undo(text)));
+  }
+
+  async #undo(text: string): Promise<unknown> {
     try {
       return await this.run(text);
     } catch (error) {
       if (!isAnswer(error)) this.#lease.discard(error);
       throw error;
     }
-  }
-
-  /** Undoes it, also where its caller has no time left. */
-  undo(text = "rollback"): Promise<unknown> {
-    const { requestId, traceContext, actor } = currentContext() ?? {};
-    return outside(() => runWithContext({ requestId, traceContext, actor }, () => this.turn(text)));
   }
 
   /** Runs `body` and commits, or rolls back when it or one of its statements fails. */

@@ -70,6 +70,8 @@ async function keep(image: string, server: PGlite): Promise<void> {
 }
 
 const STARTUP = 196_608;
+/** The message of a simple query. */
+const ROLLBACK = Buffer.from("Q\0\0\0\x0Drollback\0", "latin1");
 
 /**
  * The wire to an embedded server: the driver writes to it and reads from it as from a socket. Messages are run whole,
@@ -91,6 +93,13 @@ export class EmbeddedSocket extends Duplex {
   }
 
   override _read(): void {}
+
+  /** The server has one session for all connections: a transaction does not end with the connection that began it. */
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    const over = (): void => done(error);
+    if (this.#started) this.#server.execProtocolRaw(ROLLBACK).then(over, over);
+    else over();
+  }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     this.#pending = Buffer.concat([this.#pending, chunk]);
