@@ -95,8 +95,8 @@ export class EmbeddedSocket extends Duplex {
   override _read(): void {}
 
   /** The server has one session for all connections: a transaction does not end with the connection that began it. */
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    const over = (): void => done(error);
+  override _destroy(reason: Error | null, done: (reason?: Error | null) => void): void {
+    const over = (): void => done(reason);
     if (this.#started) this.#server.execProtocolRaw(ROLLBACK).then(over, over);
     else over();
   }
