@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { container } from "@steward/container";
@@ -6,6 +6,7 @@ import { resource, StewardError } from "@steward/core";
 import { FakeClock, failure } from "@steward/testing";
 import t from "tap";
 import { dataParallelTrainer, runLog, RunLogManager, type RunLog } from "../src/index.ts";
+import { Run } from "../src/runs/run.ts";
 import { testTrainer } from "../src/testing.ts";
 import { line, rowsOf } from "./line.ts";
 
@@ -95,6 +96,48 @@ t.test("a run that is left without an end has failed; one that is open at a stop
   t.match(await log.read("open"), { status: "running" });
   t.match(await failure(other.client.start()), { code: "RESOURCE_UNAVAILABLE" });
   await (await log.resume("open", 0)).finish();
+});
+
+t.test("a run ends once, and by then its file may be that of another", async (t) => {
+  const run = await log.start({ id: "once" });
+  await run.fail("it broke");
+  const again = await log.resume("once", 0);
+  t.match(await failure(run.finish()), { code: "RUN_ENDED", message: /has ended/ });
+  t.match(await failure(run.fail("it broke")), { code: "RUN_ENDED", message: /has ended/ });
+  t.match(await failure(log.resume("once", 0)), { code: "RUN_ENDED", message: /is being written/ });
+  await again.finish();
+  t.match(await log.read("once"), { status: "finished" });
+});
+
+t.test("what cannot be written down leaves no file and no open run", async (t) => {
+  const config: Record<string, unknown> = {};
+  config["self"] = config;
+  t.match(await failure(log.start({ id: "circle", config })), { name: "TypeError" });
+  const run = await log.start({ id: "circle" });
+  t.match(await failure(run.step(1, { loss: 1n as never })), { name: "TypeError" });
+  await run.leave();
+  t.match(await failure(log.resume("circle", 1n as never)), { name: "TypeError" });
+  await (await log.resume("circle", 0)).finish();
+});
+
+t.test("what a full disk leaves of a line does not spoil those after it", async (t) => {
+  await (await log.start({ id: "full" })).leave();
+  const file = await open(join(folder, "full.jsonl"), "a");
+  const append = file.appendFile.bind(file);
+  let room = 20;
+  file.appendFile = async (text) => {
+    await append(String(text).slice(0, room));
+    if (String(text).length > room) throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+  };
+  const run = new Run({ resource: "runs", clock, id: "full", file, onLine: () => {}, onEnd: () => {} });
+  for (const step of [1, 2]) {
+    const error = await failure(run.step(step, { loss: 3 }));
+    t.match(error, { code: "RUN_LOG_WRITE_FAILED", message: /no space left/, retryable: true });
+  }
+  room = 1_000;
+  await run.step(3, { loss: 2 });
+  await run.finish();
+  t.match(await log.read("full"), { status: "finished", steps: { 0: { step: 3 }, length: 1 } });
 });
 
 t.test("a file that cannot be written is an error of the call", async (t) => {

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, webcrypto } from "node:crypto";
 import { StewardError, type Clock } from "@steward/core";
 import { layoutOf, initialise, type Layout, type Parameters } from "../gradients/parameters.ts";
 import { optimizerOf, type OptimizerOptions } from "../gradients/optimizer.ts";
@@ -50,14 +50,29 @@ function inShared(values: Float32Array): Float32Array {
   return copy;
 }
 
+/** Numbers that are hashed at once: 4 MB. */
+const PIECE = 1_048_576;
+
+/** What tells numbers from others, worked out beside this thread. */
+async function digestOf(values: Float32Array): Promise<string> {
+  const hash = createHash("sha256");
+  for (let from = 0; from < values.length; from += PIECE) {
+    // A copy: what is shared with workers cannot be hashed.
+    const piece = values.slice(from, from + PIECE);
+    hash.update(new Uint8Array(await webcrypto.subtle.digest("SHA-256", piece)));
+  }
+  return hash.digest("hex");
+}
+
 /** One training: the same steps in the same order, whatever the number of kills in between. */
 export class Fit {
   readonly #parts: FitParts;
   readonly #checkpoints: CheckpointFolder | undefined;
   readonly #plan: Omit<ShardPlan, "index">;
   readonly #layout: Layout;
-  readonly #signature: string;
+  readonly #facts: readonly unknown[];
   readonly #steps: number;
+  #signature = "";
   #step = 0;
   #applied = 0;
   #savedStep = -1;
@@ -83,8 +98,7 @@ export class Fit {
     const { rows } = data;
     this.#plan = { workers: lanes.length, memory, rows, batchRows, batches, skipNonFinite, seed, optimizer };
     this.#steps = epochs * stepsPerEpoch(this.#plan);
-    const facts = [layout.parameters, optimizer, batches, clipNorm, skipNonFinite, seed, batchRows, rows];
-    this.#signature = createHash("sha256").update(JSON.stringify(facts)).digest("hex");
+    this.#facts = [layout.parameters, optimizer, batches, clipNorm, skipNonFinite, seed, batchRows, rows];
     this.#savedAt = clock.now();
   }
 
@@ -97,8 +111,11 @@ export class Fit {
   async #run(): Promise<FitResult> {
     const { lanes, options } = this.#parts;
     initialise(this.#layout, this.#plan.memory.weights, this.#plan.seed);
-    const saved = await this.#checkpoints?.latest();
-    if (saved !== undefined) this.#restore(saved);
+    if (this.#checkpoints !== undefined) {
+      this.#signature = await this.#signed();
+      const saved = await this.#checkpoints.latest();
+      if (saved !== undefined) this.#restore(saved);
+    }
     const resumedAt = this.#step;
     await Promise.all(lanes.map((lane, index) => lane.begin({ ...this.#plan, index })));
     await options.onBegin?.({ step: this.#step, steps: this.#steps });
@@ -110,6 +127,13 @@ export class Fit {
     await this.#save();
     const parameters = this.#layout.views(Float32Array.from(this.#plan.memory.weights));
     return { parameters, steps: this.#step, resumedAt, loss: this.#loss, skipped: this.#skipped };
+  }
+
+  /** What a checkpoint has to have in common with this fit. */
+  async #signed(): Promise<string> {
+    const { inputs, targets } = this.#plan.memory;
+    const facts = [...this.#facts, await digestOf(inputs), await digestOf(targets)];
+    return createHash("sha256").update(JSON.stringify(facts)).digest("hex");
   }
 
   async #endIfAsked(): Promise<void> {

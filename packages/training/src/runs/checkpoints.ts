@@ -16,6 +16,7 @@ export interface Checkpoint {
 }
 
 const NAME = /^step-(\d{12})\.safetensors$/;
+const UNFINISHED = /^\.\d+-[a-z\d]+\.tmp$/;
 const HEADER_BYTES = 8;
 const MOST_HEADER_BYTES = 64 * 1024 * 1024;
 
@@ -38,7 +39,10 @@ export class CheckpointFolder {
       await mkdir(this.#folder, { recursive: true });
       const name = `step-${String(checkpoint.step).padStart(12, "0")}.safetensors`;
       await writeWhole(join(this.#folder, name), encoded(checkpoint));
-      const old = (await this.#names()).slice(this.#keep);
+      const all = await readdir(this.#folder);
+      // Newer ones were passed over as spoilt: if they counted as kept, a sound one would go for each.
+      const kept = newestFirst(all.filter((each) => each <= name)).slice(0, this.#keep);
+      const old = all.filter((each) => UNFINISHED.test(each) || (NAME.test(each) && !kept.includes(each)));
       await Promise.all(old.map((each) => rm(join(this.#folder, each), { force: true })));
     } catch (cause) {
       const message = `a checkpoint could not be written in ${this.#folder}: ${describeError(cause)}`;
@@ -72,11 +76,15 @@ export class CheckpointFolder {
       const message = `the folder of checkpoints cannot be read: ${describeError(cause)}`;
       throw trainingError("TRAINING_CHECKPOINT_INVALID", message, { cause });
     });
-    return all
-      .filter((name) => NAME.test(name))
-      .sort()
-      .reverse();
+    return newestFirst(all);
   }
+}
+
+function newestFirst(names: readonly string[]): string[] {
+  return names
+    .filter((name) => NAME.test(name))
+    .sort()
+    .reverse();
 }
 
 function bytesOf(array: Float32Array): Uint8Array {
@@ -86,24 +94,28 @@ function bytesOf(array: Float32Array): Uint8Array {
 
 function encoded({ step, arrays, facts }: Checkpoint): Uint8Array[] {
   let offset = 0;
-  const hash = createHash("sha256");
   const bodies: Uint8Array[] = [];
   const entries: Record<string, unknown> = {};
   for (const [name, array] of Object.entries(arrays)) {
     const bytes = bytesOf(array);
     entries[name] = { dtype: "F32", shape: [array.length], data_offsets: [offset, offset + bytes.length] };
     offset += bytes.length;
-    hash.update(bytes);
     bodies.push(bytes);
   }
-  const text = JSON.stringify({
-    __metadata__: { ...facts, step: String(step), sha256: hash.digest("hex") },
-    ...entries,
-  });
+  const metadata = { ...facts, step: String(step) };
+  const sha256 = hashOf(metadata, entries, bodies);
+  const text = JSON.stringify({ __metadata__: { ...metadata, sha256 }, ...entries });
   const header = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8), "utf8");
   const length = Buffer.alloc(HEADER_BYTES);
   length.writeBigUInt64LE(BigInt(header.length));
   return [length, header, ...bodies];
+}
+
+/** Of all that is in a file. */
+function hashOf(metadata: object, entries: object, bodies: readonly Uint8Array[]): string {
+  const hash = createHash("sha256").update(JSON.stringify([metadata, entries]));
+  for (const body of bodies) hash.update(body);
+  return hash.digest("hex");
 }
 
 interface Entry {
@@ -115,12 +127,13 @@ function decoded(file: Buffer): Checkpoint {
   const length = file.length < HEADER_BYTES ? Number.NaN : Number(file.readBigUInt64LE());
   if (!(length <= Math.min(MOST_HEADER_BYTES, file.length - HEADER_BYTES))) throw new Error("the header is cut off");
   const header: unknown = JSON.parse(file.toString("utf8", HEADER_BYTES, HEADER_BYTES + length));
-  const { __metadata__: facts, ...entries } = header as { __metadata__: Record<string, string> } & Record<
+  const { __metadata__: metadata, ...entries } = header as { __metadata__: Record<string, string> } & Record<
     string,
     Entry
   >; // its hash is checked
+  const { sha256, ...facts } = metadata;
   const body = file.subarray(HEADER_BYTES + length);
-  if (createHash("sha256").update(body).digest("hex") !== facts["sha256"]) throw new Error("the numbers are damaged");
+  if (hashOf(facts, entries, [body]) !== sha256) throw new Error("it is damaged");
   const arrays = Object.entries(entries).map(
     ([
       name,

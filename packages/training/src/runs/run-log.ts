@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { open, readdir, readFile, type FileHandle } from "node:fs/promises";
+import { open, readdir, readFile, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock, StewardError } from "@steward/core";
 import { anything, assertShape, shape, text, wholeNumber, type Shape } from "@steward/core/driver";
@@ -59,15 +59,14 @@ export class RunLog {
     assertShape(this.#parts.resource, runShape, options);
     const { id = this.#newId(), ...facts } = options;
     const at = new Date(this.#parts.clock.wallNow()).toISOString();
-    return this.#opened(id, async () => {
-      const file = await this.#openFile(id, "ax");
-      const line = textOf({ type: "start", run: id, at, ...facts });
+    const line = textOf({ type: "start", run: id, at, ...facts });
+    const begin = async (file: FileHandle): Promise<void> => {
       await file.appendFile(line);
       await file.sync();
       await syncFolder(this.#parts.folder);
       this.#count(Buffer.byteLength(line));
-      return file;
-    });
+    };
+    return this.#opened(id, () => this.#prepared(id, "ax", begin));
   }
 
   /**
@@ -76,18 +75,22 @@ export class RunLog {
    * @throws {RUN_UNKNOWN} when there is none with this id.
    * @throws {RUN_ENDED} when it is open, or has finished.
    * @throws {RUN_LOG_INVALID} when its file cannot be read.
+   * @throws {RUN_LOG_WRITE_FAILED} when it cannot be written.
    */
   async resume(id: string, step: number): Promise<Run> {
     this.#refuse();
     const run = await this.#opened(id, async () => {
       const bytes = await this.#bytesOf(id);
       if (recordOf(id, bytes).status === "finished") throw this.#ended(id, "has finished");
-      const file = await this.#openFile(id, "a");
-      await file.truncate(wholeLines(bytes));
-      return file;
+      return this.#prepared(id, "a", (file) => file.truncate(wholeLines(bytes)));
     });
-    await run.resumed(step);
-    return run;
+    try {
+      await run.resumed(step);
+      return run;
+    } catch (error) {
+      await run.leave().catch(() => {}); // the first error says why
+      throw error;
+    }
   }
 
   /**
@@ -125,6 +128,20 @@ export class RunLog {
     } catch (error) {
       onEnd();
       throw error;
+    }
+  }
+
+  /** A file that cannot be made ready stays neither open nor, where it is new, in the folder. */
+  async #prepared(id: string, flags: "a" | "ax", prepare: (file: FileHandle) => Promise<void>): Promise<FileHandle> {
+    const { resource, folder } = this.#parts;
+    const file = await this.#openFile(id, flags);
+    try {
+      await prepare(file);
+      return file;
+    } catch (cause) {
+      await file.close().catch(() => {});
+      if (flags === "ax") await rm(join(folder, id + ENDING), { force: true }).catch(() => {});
+      throw runWriteFailed(resource, id, cause);
     }
   }
 

@@ -1,5 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
-import { isStewardError, type Clock } from "@steward/core";
+import { isStewardError, type Clock, type StewardError } from "@steward/core";
 import { describeError } from "@steward/core/driver";
 import { runWriteFailed, trainingError } from "../errors.ts";
 import { textOf, type Metrics, type RunLine } from "./lines.ts";
@@ -21,6 +21,9 @@ export class Run implements AsyncDisposable {
   readonly #parts: RunParts;
   #writing: Promise<unknown> = Promise.resolve();
   #isEnded = false;
+  /** Bytes of whole lines; `undefined` before the first write. */
+  #size: number | undefined;
+  #isTorn = false;
 
   constructor(parts: RunParts) {
     this.id = parts.id;
@@ -33,7 +36,7 @@ export class Run implements AsyncDisposable {
    * @throws {RUN_ENDED} after the end.
    * @throws {RUN_LOG_WRITE_FAILED} when the disk is full or gone.
    */
-  readonly step = (step: number, metrics: Metrics): Promise<void> =>
+  readonly step = async (step: number, metrics: Metrics): Promise<void> =>
     this.#write({ type: "step", at: this.#now(), step, metrics });
 
   /** Notes that it goes on after `step`: what was noted of later steps no longer counts. */
@@ -78,6 +81,7 @@ export class Run implements AsyncDisposable {
   }
 
   async #end(line: RunLine): Promise<void> {
+    if (this.#isEnded) throw this.#ended();
     const written = this.#write(line);
     this.#isEnded = true;
     try {
@@ -89,22 +93,33 @@ export class Run implements AsyncDisposable {
 
   /** Lines are written in their order, each by one write. */
   #write(line: RunLine): Promise<void> {
-    const { id, resource, file, onLine } = this.#parts;
-    if (this.#isEnded) {
-      const message = `${resource}: the run ${id} has ended`;
-      return Promise.reject(trainingError("RUN_ENDED", message, { resource }));
-    }
+    if (this.#isEnded) return Promise.reject(this.#ended());
     const text = textOf(line);
-    const written = this.#writing.then(async () => {
-      try {
-        await file.appendFile(text);
-      } catch (cause) {
-        throw runWriteFailed(resource, id, cause);
-      }
-      onLine(Buffer.byteLength(text));
-    });
+    const written = this.#writing.then(() => this.#append(text));
     this.#writing = written.catch(() => {});
     return written;
+  }
+
+  /** What a write that failed has left of its line is cut off by the next: in the middle of the file it could not be read. */
+  async #append(text: string): Promise<void> {
+    const { id, resource, file, onLine } = this.#parts;
+    const bytes = Buffer.byteLength(text);
+    try {
+      this.#size ??= (await file.stat()).size;
+      if (this.#isTorn) await file.truncate(this.#size);
+      this.#isTorn = true;
+      await file.appendFile(text);
+      this.#isTorn = false;
+      this.#size += bytes;
+    } catch (cause) {
+      throw runWriteFailed(resource, id, cause);
+    }
+    onLine(bytes);
+  }
+
+  #ended(): StewardError {
+    const { id, resource } = this.#parts;
+    return trainingError("RUN_ENDED", `${resource}: the run ${id} has ended`, { resource });
   }
 
   async #close(): Promise<void> {
