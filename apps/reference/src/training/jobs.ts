@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isStewardError, resource, StewardError } from "@steward/core";
 import {
@@ -99,7 +99,7 @@ export class TrainingJobs {
     const at = this.#waiting.indexOf(id);
     if (at >= 0) {
       this.#waiting.splice(at, 1);
-      await this.#end(id, undefined, cancelled());
+      await this.#whereOpen(id, () => this.#end(id, undefined, cancelled()));
     } else if (this.#atWork?.id === id) this.#atWork.cancel.abort(cancelled());
     return this.find(id);
   }
@@ -107,12 +107,16 @@ export class TrainingJobs {
   /** Takes up what a stop or a kill has cut short. */
   async recover(): Promise<void> {
     const { runs, log } = this.#plan;
-    try {
-      const found = await Promise.all((await runs.list()).map((id) => runs.read(id)));
-      this.#waiting.push(...found.filter(({ status }) => status === "running").map(({ run }) => run));
-    } catch (error) {
+    const ids = await runs.list().catch((error: unknown) => {
       log.warn({ err: error }, "runs of earlier trainings cannot be read");
-    }
+      return [];
+    });
+    for (const id of ids)
+      try {
+        if ((await runs.read(id)).status === "running") this.#waiting.push(id);
+      } catch (error) {
+        log.warn({ err: error, training: id }, "a run of an earlier training cannot be read");
+      }
   }
 
   /** Trains what is asked for, until `signal` aborts. */
@@ -139,20 +143,27 @@ export class TrainingJobs {
     return run.id;
   }
 
-  /** Another process with the same data folder may have taken it, or brought it to its end. */
   async #claimed(id: string, stop: AbortSignal): Promise<void> {
-    const { folder, runs, log } = this.#plan;
     const cancel = new AbortController();
     this.#atWork = { id, cancel };
     try {
-      const release = await claim(join(folder, "checkpoints"), id);
-      if (release === undefined) return;
-      if ((await runs.read(id)).status === "running") await this.#train(id, cancel, stop);
-      await release();
+      await this.#whereOpen(id, () => this.#train(id, cancel, stop));
     } catch (error) {
-      log.warn({ err: error, training: id }, "a training cannot be begun");
+      this.#plan.log.warn({ err: error, training: id }, "a training cannot be begun");
     } finally {
       this.#atWork = undefined;
+    }
+  }
+
+  /** Another process with the same data folder may have taken it, or brought it to its end. */
+  async #whereOpen(id: string, work: () => Promise<void>): Promise<void> {
+    const { folder, runs } = this.#plan;
+    const release = await claim(join(folder, "checkpoints"), id);
+    if (release === undefined) return;
+    try {
+      if ((await runs.read(id)).status === "running") await work();
+    } finally {
+      await release();
     }
   }
 
@@ -186,7 +197,10 @@ export class TrainingJobs {
     const accuracy = accuracyOf(denseOutputs(SCORE, parameters, unseen.inputs), unseen);
     const options = { name: "score", input: "features", output: "score" };
     await mkdir(this.#plan.folder, { recursive: true });
-    await writeFile(join(this.#plan.folder, "score.onnx"), denseOnnx(SCORE, parameters, options));
+    const file = join(this.#plan.folder, "score.onnx");
+    // Beside and renamed: whoever loads it finds the one before or this one, never a part.
+    await writeFile(`${file}.${process.pid}`, denseOnnx(SCORE, parameters, options));
+    await rename(`${file}.${process.pid}`, file);
     return { loss, steps, accuracy };
   }
 
@@ -194,7 +208,8 @@ export class TrainingJobs {
     const { runs, log } = this.#plan;
     if (!isStewardError(error, "CALL_ABORTED")) log.warn({ err: error, training: id }, "a training failed");
     try {
-      await (run ?? (await runs.resume(id, 0))).fail(error);
+      const done = run === undefined ? ((await runs.read(id)).steps.at(-1)?.step ?? 0) : 0;
+      await (run ?? (await runs.resume(id, done))).fail(error);
       await rm(this.#checkpoints(id), { recursive: true, force: true });
     } catch (cause) {
       log.warn({ err: cause, training: id }, "the end of a training cannot be written");
