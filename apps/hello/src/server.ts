@@ -1,11 +1,12 @@
 import { fastifyServer, from, handler, HttpError, steward } from "@steward/fastify";
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { fastify, type FastifyInstance } from "fastify";
 import { notes, table } from "./notes.ts";
 import { settings } from "./settings.ts";
 import { tx } from "./stores.ts";
 
-const words = { type: "string", minLength: 1, maxLength: 1_000 } as const;
+// Postgres has no text with a NUL in it.
+const words = { type: "string", minLength: 1, maxLength: 1_000, pattern: "^[^\\u0000]*$" } as const;
 const note = from.body("note", { type: "object", required: ["text"], properties: { text: words } });
 const id = from.path("id", { type: "integer", minimum: 1, maximum: 2 ** 31 - 1 });
 
@@ -24,6 +25,8 @@ function routes(app: FastifyInstance): void {
     "/notes",
     { schema: { response: { 201: {} } } },
     handler({ tx, note, reply: from.reply }, async ({ tx, note, reply }) => {
+      // Of two requests with the same text the second waits here until the first is committed.
+      await tx.execute(sql`select pg_advisory_xact_lock(hashtext(${note.text}))`);
       const [added] = await tx.insert(table).values({ text: note.text }).returning();
       const same = await tx.$count(table, eq(table.text, note.text));
       if (same > 1) throw new HttpError(409, "there is such a note already"); // what was inserted is rolled back

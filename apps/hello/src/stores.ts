@@ -12,7 +12,7 @@ const folder = dirname(fileURLToPath(import.meta.resolve("#package")));
 export const db = databasePool("db", {
   needs: { settings },
   options: ({ settings: { databaseUrl } }) => ({
-    ...(databaseUrl === undefined ? { embedded: { dataDir: join(folder, ".data") } } : { url: databaseUrl }),
+    ...(databaseUrl === undefined ? { embedded: { dataDir: join(folder, ".data/postgres") } } : { url: databaseUrl }),
     migrations: join(folder, "migrations"),
   }),
 });

@@ -27,6 +27,7 @@ t.test("a note is there once the answer has come, and one that is refused leaves
   t.same(await (await fetch(`${url}/notes`)).json(), { items: [], count: 0 });
   t.equal(await post(url, { text: "milk" }), 201);
   t.equal(await post(url, { text: "" }), 422);
+  t.equal(await post(url, { text: "a\0b" }), 422, "which Postgres would not take");
   t.equal(await post(url, { text: "milk" }), 409, "rolled back after its insert");
   t.match(await (await fetch(`${url}/notes`)).json(), { items: [{ id: 1, text: "milk" }], count: 1 }, "counted anew");
   t.match(await (await fetch(`${url}/notes/1`)).json(), { text: "milk" });
@@ -53,6 +54,8 @@ t.test("as a process it says what to try, and ends by a signal", async (t) => {
   await until(() => /readyz$/m.test(said), "it is ready");
   const [, url = ""] = /curl (\S+)\/notes$/m.exec(said) ?? [];
   t.equal(await post(url, { text: "milk" }), 201);
+  const atOnce = await Promise.all(["eggs", "eggs", "eggs", "eggs"].map((text) => post(url, { text })));
+  t.same(atOnce.sort(), [201, 409, 409, 409]);
   t.equal((await fetch(`${url}/readyz`)).status, 200);
   child.kill("SIGINT");
   t.same(await once(child, "exit"), [0, null]);

@@ -12,10 +12,11 @@ import { failure } from "@steward/testing";
 import { sql } from "drizzle-orm";
 import { integer, pgTable } from "drizzle-orm/pg-core";
 import t from "tap";
-import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
+import { claimFolder } from "../src/embedded/folder-claim.ts";
 import { testDatabase } from "../src/testing.ts";
 
 function problems(options: unknown): string {
@@ -183,4 +184,34 @@ t.test("over one database", async (t) => {
       t.notMatch([error.message, error.stack, JSON.stringify(error), inspect(error, { depth: 9 })].join(), /S3CR3T/);
     }
   });
+});
+
+t.test("the folder of an embedded Postgres is that of one process; what a dead one has claimed is free", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "steward-embedded-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const dataDir = join(folder, "new/rows");
+  const file = `${dataDir}.pid`;
+  const release = await claimFolder("db", dataDir);
+  const own = await readFile(file, "utf8");
+  t.match(own, new RegExp(`^${process.pid} `));
+  await release();
+  await release();
+  t.same(await readdir(join(folder, "new")), []);
+
+  await writeFile(file, String(process.ppid));
+  const second = new DatabasePoolManager({ embedded: { dataDir } }, { name: "db" });
+  const message = new RegExp(`^db: the files in .*rows are in use by process ${process.ppid}, `);
+  t.match(await failure(second.start()), { code: "DATABASE_CONNECT_FAILED", message });
+  t.same(await readdir(join(folder, "new")), ["rows.pid"], "nothing was touched");
+
+  const isTimeKnown = !own.endsWith(" ");
+  const claims = ["999999999", "", "no", ...(isTimeKnown ? [own.replace(/^\d+/, String(process.ppid))] : [])];
+  for (const text of claims) {
+    await writeFile(file, text);
+    await (await claimFolder("db", dataDir))();
+    t.same(await readdir(join(folder, "new")), [], JSON.stringify(text));
+  }
+  await writeFile(join(folder, "a-file"), "");
+  await (await claimFolder("db", join(folder, "a-file/rows")))();
+  t.same((await readdir(folder)).sort(), ["a-file", "new"], "where nothing can be made, the driver says why");
 });

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { PGlite, PGliteOptions } from "@electric-sql/pglite";
 import { StewardError } from "@steward/core";
 import { describeError } from "@steward/core/driver";
+import { claimFolder } from "./folder-claim.ts";
 
 /** What is used of a PGlite. */
 export interface EmbeddedServer {
@@ -14,8 +15,29 @@ export interface EmbeddedServer {
   close(): Promise<void>;
 }
 
-/** Starts a Postgres inside this process, its data in a folder or in memory. */
+/** A driver's name for what is no folder, such as `memory://`. */
+const OTHER = /^[a-z]+:\/\//i;
+
+/**
+ * Starts a Postgres inside this process, its data in a folder or in memory.
+ * @throws {DATABASE_CONNECT_FAILED} when it does not start, or another process has the folder.
+ */
 export async function startEmbedded(name: string, dataDir: string | undefined): Promise<EmbeddedServer> {
+  if (dataDir === undefined || OTHER.test(dataDir)) return started(name, dataDir);
+  const release = await claimFolder(name, dataDir);
+  try {
+    const server = await started(name, dataDir);
+    return {
+      execProtocolRaw: (message, options) => server.execProtocolRaw(message, options),
+      close: () => server.close().finally(release),
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function started(name: string, dataDir: string | undefined): Promise<EmbeddedServer> {
   try {
     return await (dataDir === undefined ? inMemory() : create({ dataDir }));
   } catch (error) {
