@@ -54,8 +54,9 @@ t.test("as a process it says what to try, and ends by a signal", async (t) => {
   await until(() => /readyz$/m.test(said), "it is ready");
   const [, url = ""] = /curl (\S+)\/notes$/m.exec(said) ?? [];
   t.equal(await post(url, { text: "milk" }), 201);
-  const atOnce = await Promise.all(["eggs", "eggs", "eggs", "eggs"].map((text) => post(url, { text })));
-  t.same(atOnce.sort(), [201, 409, 409, 409]);
+  const atOnce = (texts: readonly string[]): Promise<number[]> => Promise.all(texts.map((text) => post(url, { text })));
+  t.same(await atOnce(["tea", "bread", "salt", "jam"]), [201, 201, 201, 201]);
+  t.same((await atOnce(["eggs", "eggs", "eggs", "eggs"])).sort(), [201, 409, 409, 409]);
   t.equal((await fetch(`${url}/readyz`)).status, 200);
   child.kill("SIGINT");
   t.same(await once(child, "exit"), [0, null]);
