@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import type { ServerResponse } from "node:http";
+import { connect } from "node:net";
 import t from "tap";
 import { announceShutdown } from "../src/framework.ts";
 import {
@@ -313,3 +315,18 @@ t.test(
     await t.rejects(fetch(`${addresses[1]}/livez`), "it does not listen on");
   },
 );
+
+t.test("at its end a management listener waits for nothing but answers of routes that say their last", async (t) => {
+  const took: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const talking: ManagementRoute = Object.assign(() => {}, { disconnect: () => {} });
+    const management = await serveManagement(() => undefined, { routes: { "/talk": talking } });
+    const silent = connect(management.port, "127.0.0.1");
+    await once(silent, "connect");
+    await (await fetch(`${management.url}/livez`)).text(); // by now it has both
+    const began = performance.now();
+    await Promise.all([management.stop(), once(silent, "close")]);
+    took.push(performance.now() - began);
+  }
+  t.ok(Math.min(...took) < 400, took.join(", "));
+});

@@ -86,10 +86,12 @@ export async function serveManagement(
   const isKnown = hostCheck(hosts, (name) => isIP(name) !== 0);
   const health = healthEndpoints(source, { details: true, prefix });
   const running = typeof source === "function" ? source : (): ManagementSource => source;
+  const talking = new Set<ServerResponse>();
   const server = createServer((request, response) => {
     if (!isKnown(request.headers.host)) return refuseHost(request, response);
     const path = (request.url ?? "/").replace(/[?#].*$/s, "");
     const route = routeOf(routes, path);
+    if (route?.disconnect !== undefined) holdWhileOpen(talking, request, response);
     if (route !== undefined) return void answerBy(() => route(request, response, running), response);
     const answer = health(request.method ?? "GET", path, request.headers);
     response
@@ -99,7 +101,7 @@ export async function serveManagement(
   excludeFromTraffic(server);
   await listen(server, port, host);
   const address = server.address() as AddressInfo; // it listens on TCP
-  const stop = (): Promise<void> => end(server, Object.values(routes));
+  const stop = (): Promise<void> => end(server, new Set(Object.values(routes)), talking);
   const name = host.includes(":") ? `[${host}]` : host;
   const url = `http://${name}:${address.port}`;
   try {
@@ -111,19 +113,39 @@ export async function serveManagement(
   return { url, port: address.port, stop, [Symbol.asyncDispose]: stop };
 }
 
-/** Ends a listener. Only streams that a route has ended are waited for. */
-async function end(server: Server, routes: readonly ManagementRoute[]): Promise<void> {
+/** An answer that waits for others on its connection says nothing when that closes. */
+function holdWhileOpen(held: Set<ServerResponse>, { socket }: IncomingMessage, response: ServerResponse): void {
+  const left = (): void => void held.delete(response);
+  held.add(response);
+  socket.once("close", left);
+  response.once("close", () => {
+    left();
+    socket.off("close", left);
+  });
+}
+
+/** Ends a listener. Only answers of routes that say their last are waited for. */
+async function end(
+  server: Server,
+  routes: ReadonlySet<ManagementRoute>,
+  talking: ReadonlySet<ServerResponse>,
+): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
-  const talking = new Set(routes.filter(({ disconnect }) => disconnect !== undefined));
-  for (const route of talking) attempt(() => route.disconnect?.());
-  if (talking.size > 0) {
-    server.closeIdleConnections();
-    const late = setTimeout(() => server.closeAllConnections(), LEAVE_MS);
-    await closed;
-    return clearTimeout(late);
-  }
+  for (const route of routes) attempt(() => route.disconnect?.());
+  if (talking.size > 0) await within(LEAVE_MS, [...talking].map(closing));
   server.closeAllConnections();
   await closed;
+}
+
+function closing(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => response.once("close", resolve));
+}
+
+async function within(ms: number, all: readonly Promise<void>[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([Promise.all(all), late]);
+  clearTimeout(timer);
 }
 
 /** A route that fails at its end does not keep the listener from ending. */
