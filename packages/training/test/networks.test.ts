@@ -73,6 +73,17 @@ t.test("losses and gradients of dense networks are those of their outputs", (t) 
   t.end();
 });
 
+t.test("rows that are not as wide as the network are refused, and not made so", (t) => {
+  const network = denseNetwork({ inputs: 3, layers: [{ units: 4, activation: "softmax" }], loss: "crossEntropy" });
+  const values = weights({ inputs: 3, layers: [{ units: 4 }] });
+  const refused = (batch: Batch, message: RegExp): unknown =>
+    t.throws(() => network.gradients(values, batch), { code: "TRAINING_DATA_INVALID", message });
+  refused(batchOf(3, numbers(5)), /a row has 3 inputs and 1 targets, the network 3 and 4/);
+  refused(batchOf(2, numbers(20)), /a row has 2 inputs/);
+  network.gradients(values, batchOf(3, numbers(20)));
+  t.end();
+});
+
 t.test("gradients of tfjs accumulate to those of the whole batch, and an optimizer of tfjs takes them", (t) => {
   const { rows, inputs, targets } = rowsOf(40);
   const w = tf.variable(tf.zeros([3, 1]), true, "w");

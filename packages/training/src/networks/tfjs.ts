@@ -99,7 +99,8 @@ const LAST: Readonly<Record<DenseNetworkOptions["loss"], Activation | undefined>
 };
 
 /**
- * A network of dense layers, for what `denseOnnx` can export.
+ * A network of dense layers, for what `denseOnnx` can export. A row of data has as many inputs and targets as it; of
+ * `crossEntropy` a target for each class. Others end a fit with `TRAINING_DATA_INVALID`.
  *
  * @throws {OPTIONS_INVALID} when an option is unknown or wrong, or the loss does not go with the last layer.
  */
@@ -115,7 +116,7 @@ export function denseNetwork(options: DenseNetworkOptions): Network {
   assertShape("denseNetwork", denseShape, dense);
   const layers = layersOf(dense);
   const last = LAST[loss];
-  const { activation } = layers.at(-1) ?? { activation: "linear" };
+  const { activation, units } = layers.at(-1) ?? { activation: "linear", units: 0 };
   if (last !== undefined && activation !== last)
     throw trainingError(
       "TRAINING_NETWORK_INVALID",
@@ -124,6 +125,12 @@ export function denseNetwork(options: DenseNetworkOptions): Network {
   return tfjsNetwork({
     parameters: denseParameters(dense),
     loss: (values, { inputs, targets }) => {
+      // Of one number instead of many the engine would make many without a word.
+      if (inputs.shape[1] !== dense.inputs || targets.shape[1] !== units) {
+        const given = `${inputs.shape[1]} inputs and ${targets.shape[1]} targets`;
+        const message = `denseNetwork: a row has ${given}, the network ${dense.inputs} and ${units}`;
+        throw trainingError("TRAINING_DATA_INVALID", message);
+      }
       const sums = layers.reduce<tf.Tensor2D>((before, layer, i) => {
         const product = tf.matMul(before, values[layer.kernel] as tf.Tensor2D); // its shape is two sizes
         const sum = tf.add<tf.Tensor2D>(product, values[layer.bias] ?? 0);
