@@ -23,7 +23,7 @@ export class TrainerManager extends Manager<DataParallelTrainer> {
       clock: this.clock,
       workers: this.#options.workers ?? 1,
       refusal: () => this.unavailable(),
-      open: () => this.openLanes(),
+      open: (signal) => this.openLanes(signal),
     });
   }
 
@@ -33,11 +33,11 @@ export class TrainerManager extends Manager<DataParallelTrainer> {
   }
 
   /** Starts the workers of a fit. */
-  protected async openLanes(): Promise<readonly Lane[]> {
+  protected async openLanes(signal: AbortSignal): Promise<readonly Lane[]> {
     // Loaded with the first fit: who only serves needs none of it.
     const { openWorkers } = await import("./fit/worker-lane.ts");
     const { module, workers = 1, workerStartTimeoutMs = WORKER_START_MS } = this.#options;
-    return openWorkers({ resource: this.name, module, startTimeoutMs: workerStartTimeoutMs }, workers);
+    return openWorkers({ resource: this.name, module, startTimeoutMs: workerStartTimeoutMs, signal }, workers);
   }
 
   protected override async onStart(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Clock, StewardError } from "@steward/core";
+import { StewardError, type Clock } from "@steward/core";
 import { assertShape } from "@steward/core/driver";
 import { trainingError } from "../errors.ts";
 import { dataShape, fitShape, type FitOptions, type TrainingData } from "../options.ts";
@@ -11,12 +11,15 @@ export interface TrainerParts {
   readonly clock: Clock;
   readonly workers: number;
   readonly refusal: () => StewardError | undefined;
-  readonly open: () => Promise<readonly Lane[]>;
+  /** Opens what a step is spread over; `signal` gives that up. */
+  readonly open: (signal: AbortSignal) => Promise<readonly Lane[]>;
 }
 
 /** What a trainer does now. */
 interface AtWork {
   readonly done: Promise<unknown>;
+  /** Aborts when it has to end; there is a step to wait for only once there are lanes. */
+  readonly opening: AbortController;
   lanes: readonly Lane[];
   ending: StewardError | undefined;
 }
@@ -68,10 +71,10 @@ export class DataParallelTrainer {
       throw trainingError("TRAINING_BUSY", `${resource}: it fits another network now`, { resource, retryable: true });
     let finish = (): void => {};
     const done = new Promise<void>((resolve) => (finish = resolve));
-    const work: AtWork = (this.#work = { done, lanes: [], ending: undefined });
+    const work: AtWork = (this.#work = { done, opening: new AbortController(), lanes: [], ending: undefined });
     this.#fits += 1;
     try {
-      work.lanes = await this.#parts.open();
+      work.lanes = await this.#opened(work, options.signal);
       return await this.#run(work, data, options);
     } catch (error) {
       throw work.ending ?? error;
@@ -79,6 +82,17 @@ export class DataParallelTrainer {
       await Promise.all(work.lanes.map((lane) => lane.close().catch(() => {})));
       this.#work = undefined;
       finish();
+    }
+  }
+
+  async #opened({ opening }: AtWork, signal: AbortSignal | undefined): Promise<readonly Lane[]> {
+    try {
+      return await this.#parts.open(signal === undefined ? opening.signal : AbortSignal.any([opening.signal, signal]));
+    } catch (error) {
+      if (signal?.aborted !== true) throw error;
+      const { resource } = this.#parts;
+      const message = `${resource}: the fit was given up before it began`;
+      throw new StewardError("CALL_ABORTED", message, { resource, cause: signal.reason });
     }
   }
 
@@ -98,6 +112,7 @@ export class DataParallelTrainer {
     const { resource } = this.#parts;
     const message = `${resource}: it was stopped, and the fit ended at a step; where it has checkpoints it can be resumed`;
     work.ending = trainingError("TRAINING_STOPPED", message, { resource, retryable: true });
+    work.opening.abort(work.ending);
     await work.done;
   }
 

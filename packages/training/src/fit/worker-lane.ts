@@ -11,6 +11,8 @@ export interface WorkerLaneOptions {
   readonly module: URL;
   readonly index: number;
   readonly startTimeoutMs: number;
+  /** Gives the start up. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -32,7 +34,7 @@ export async function openWorkers(options: Omit<WorkerLaneOptions, "index">, cou
  * @throws {TRAINING_ENGINE_MISSING} when its module imports an engine that is not installed.
  * @throws {TRAINING_NETWORK_INVALID} when the module cannot be loaded, or exports no network.
  */
-async function workerLane({ resource, module, index, startTimeoutMs }: WorkerLaneOptions): Promise<Lane> {
+async function workerLane({ resource, module, index, ...start }: WorkerLaneOptions): Promise<Lane> {
   const name = `${resource}:${index}`;
   const worker = await started(resource, () =>
     startWorker<FitMethods>(new URL(import.meta.resolve("#fit-thread")), {
@@ -40,7 +42,7 @@ async function workerLane({ resource, module, index, startTimeoutMs }: WorkerLan
       data: { module: module.href, resource },
       // All of it is JavaScript, and what is cut off is made again from the checkpoint.
       interruptible: true,
-      startTimeoutMs,
+      ...start,
     }),
   );
   const answer = <T>(asked: Promise<T>): Promise<T> => asked.catch((error: unknown) => lost(resource, error));

@@ -60,6 +60,18 @@ t.test("what goes wrong in a worker is an error with a code, and the trainer wor
   t.match(await failure(fit("none", 1)), { code: "TRAINING_NETWORK_INVALID", message: /exports no `network`/ });
 });
 
+t.test("an abort and a stop give up workers that are still starting", async (t) => {
+  const trainer = { module: net("slow"), workers: 2, workerStartTimeoutMs: 600_000 };
+  const manager = await new TrainerManager(trainer, { name: "fit" }).start();
+  const abort = new AbortController();
+  const given = failure(manager.client.fit(data, { signal: abort.signal }));
+  abort.abort(new Error("enough"));
+  t.match(await given, { code: "CALL_ABORTED", message: /before it began/, cause: { message: "enough" } });
+  const stopped = failure(manager.client.fit(data));
+  await manager.stop();
+  t.match(await stopped, { code: "TRAINING_STOPPED" });
+});
+
 /** Runs the program until it has printed a step, kills it there, or lets it end. */
 async function train(folder: string, killAt: number): Promise<string | null> {
   const program = fileURLToPath(new URL("./programs/train.js", import.meta.url));
