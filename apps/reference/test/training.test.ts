@@ -91,28 +91,31 @@ t.test("a training is a job: 202, progress, a model that is right, and its numbe
   t.same((await readdir(join(data, "training"))).sort(), ["checkpoints", "runs", "score.onnx"]);
 });
 
-t.test("what another process trains is not cancelled here, and a run that is spoilt keeps no other from going on", async (t) => {
-  const data = await folder();
-  {
-    await using log = await new RunLogManager({ folder: join(data, "training/runs") }).start();
-    for (const id of ["1-ours", "2-theirs", "3-waits"]) {
-      const run = await log.client.start({ id, seed: 7, config: { epochs: 200, steps: 3_200 } });
-      for (const step of [1, 2]) await run.step(step, { loss: 0.5 });
-      await run.leave();
+t.test(
+  "what another process trains is not cancelled here, and a run that is spoilt keeps no other from going on",
+  async (t) => {
+    const data = await folder();
+    {
+      await using log = await new RunLogManager({ folder: join(data, "training/runs") }).start();
+      for (const id of ["1-ours", "2-theirs", "3-waits"]) {
+        const run = await log.client.start({ id, seed: 7, config: { epochs: 200, steps: 3_200 } });
+        for (const step of [1, 2]) await run.step(step, { loss: 0.5 });
+        await run.leave();
+      }
     }
-  }
-  await writeFile(join(data, "training/runs/0-spoilt.jsonl"), "no\n");
-  await mkdir(join(data, "training/checkpoints"));
-  await writeFile(join(data, "training/checkpoints/2-theirs.pid"), String(process.ppid));
-  await using one = await clips(data);
-  const look = async (id: string): Promise<Answer["body"]> => (await one.ask("admin", "GET", `${PATH}/${id}`)).body;
-  await until(async () => Number((await look("1-ours"))["step"]) > 0, "it goes on");
-  for (const id of ["2-theirs", "3-waits"]) t.equal((await one.ask("admin", "DELETE", `${PATH}/${id}`)).status, 202);
-  t.match(await look("2-theirs"), { status: "training" });
-  t.match(await look("3-waits"), { status: "cancelled", step: 2 });
-  await one.ask("admin", "DELETE", `${PATH}/1-ours`);
-  await until(async () => (await look("1-ours"))["status"] === "cancelled", "the end");
-});
+    await writeFile(join(data, "training/runs/0-spoilt.jsonl"), "no\n");
+    await mkdir(join(data, "training/checkpoints"));
+    await writeFile(join(data, "training/checkpoints/2-theirs.pid"), String(process.ppid));
+    await using one = await clips(data);
+    const look = async (id: string): Promise<Answer["body"]> => (await one.ask("admin", "GET", `${PATH}/${id}`)).body;
+    await until(async () => Number((await look("1-ours"))["step"]) > 0, "it goes on");
+    for (const id of ["2-theirs", "3-waits"]) t.equal((await one.ask("admin", "DELETE", `${PATH}/${id}`)).status, 202);
+    t.match(await look("2-theirs"), { status: "training" });
+    t.match(await look("3-waits"), { status: "cancelled", step: 2 });
+    await one.ask("admin", "DELETE", `${PATH}/1-ours`);
+    await until(async () => (await look("1-ours"))["status"] === "cancelled", "the end");
+  },
+);
 
 t.test("a training is cancelled; one that a stop cuts short goes on at the next start", async (t) => {
   const data = await folder();

@@ -14,7 +14,7 @@ import { GivenSupply } from "./client/given.ts";
 import { PooledClient } from "./client/client.ts";
 import { forDrizzle, type DrizzleClient } from "./client/scope.ts";
 import { attachSeam } from "./client/seam.ts";
-import { EmbeddedSocket, startEmbedded, type EmbeddedServer } from "./embedded/server.ts";
+import { EmbeddedSocket, startEmbedded, type EmbeddedServer } from "./connections/embedded/server.ts";
 import { endpointOf, type Endpoint } from "./connections/endpoint.ts";
 import { endPool } from "./connections/ending.ts";
 import { Pool } from "./connections/pool.ts";

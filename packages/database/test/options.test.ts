@@ -16,7 +16,7 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { claimFolder } from "../src/embedded/folder-claim.ts";
+import { claimFolder } from "../src/connections/embedded/folder-claim.ts";
 import { testDatabase } from "../src/testing.ts";
 
 function problems(options: unknown): string {
@@ -208,10 +208,14 @@ t.test("the folder of an embedded Postgres is that of one process; what a dead o
   const claims = ["999999999", "", "no", ...(isTimeKnown ? [own.replace(/^\d+/, String(process.ppid))] : [])];
   for (const text of claims) {
     await writeFile(file, text);
-    await (await claimFolder("db", dataDir))();
+    await (
+      await claimFolder("db", dataDir)
+    )();
     t.same(await readdir(join(folder, "new")), [], JSON.stringify(text));
   }
   await writeFile(join(folder, "a-file"), "");
-  await (await claimFolder("db", join(folder, "a-file/rows")))();
+  await (
+    await claimFolder("db", join(folder, "a-file/rows"))
+  )();
   t.same((await readdir(folder)).sort(), ["a-file", "new"], "where nothing can be made, the driver says why");
 });

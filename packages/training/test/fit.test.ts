@@ -198,28 +198,31 @@ t.test("a checkpoint of other numbers is refused, whatever their count", async (
   t.equal((await manager.client.fit({ ...data, inputs: shared }, options)).resumedAt, 4);
 });
 
-t.test("what a checkpoint says of itself may be spoilt too, and a spoilt one takes no place of a sound one", async (t) => {
-  const checkpoint = { folder: await folder(), everySteps: 7, keep: 1 };
-  await fit({ epochs: 2, checkpoint });
-  const [name = ""] = await readdir(checkpoint.folder);
-  const newest = join(checkpoint.folder, name);
-  const spoilt = (await readFile(newest)).toString("latin1").replace('"step":"14"', '"step":"13"');
-  await writeFile(newest, spoilt, "latin1");
-  t.match((await fit({ epochs: 2, checkpoint })).error, { code: "TRAINING_CHECKPOINT_INVALID", message: /damaged/ });
+t.test(
+  "what a checkpoint says of itself may be spoilt too, and a spoilt one takes no place of a sound one",
+  async (t) => {
+    const checkpoint = { folder: await folder(), everySteps: 7, keep: 1 };
+    await fit({ epochs: 2, checkpoint });
+    const [name = ""] = await readdir(checkpoint.folder);
+    const newest = join(checkpoint.folder, name);
+    const spoilt = (await readFile(newest)).toString("latin1").replace('"step":"14"', '"step":"13"');
+    await writeFile(newest, spoilt, "latin1");
+    t.match((await fit({ epochs: 2, checkpoint })).error, { code: "TRAINING_CHECKPOINT_INVALID", message: /damaged/ });
 
-  await writeFile(join(checkpoint.folder, "step-000000000099.safetensors"), spoilt, "latin1");
-  await writeFile(join(checkpoint.folder, ".1-cut.tmp"), "of a process that was killed");
-  await truncate(newest, 0);
-  const sound = await folder();
-  await fit({ epochs: 1, checkpoint: { ...checkpoint, folder: sound } });
-  const older = "step-000000000007.safetensors";
-  await writeFile(join(checkpoint.folder, older), await readFile(join(sound, older)));
-  const abort = new AbortController();
-  const onStep = (step: number): void => (step === 9 ? abort.abort() : undefined);
-  t.match((await fit({ epochs: 2, checkpoint, onStep, signal: abort.signal })).error, { code: "CALL_ABORTED" });
-  t.same(await readdir(checkpoint.folder), ["step-000000000009.safetensors"]);
-  t.equal((await fit({ epochs: 2, checkpoint })).result?.resumedAt, 9);
-});
+    await writeFile(join(checkpoint.folder, "step-000000000099.safetensors"), spoilt, "latin1");
+    await writeFile(join(checkpoint.folder, ".1-cut.tmp"), "of a process that was killed");
+    await truncate(newest, 0);
+    const sound = await folder();
+    await fit({ epochs: 1, checkpoint: { ...checkpoint, folder: sound } });
+    const older = "step-000000000007.safetensors";
+    await writeFile(join(checkpoint.folder, older), await readFile(join(sound, older)));
+    const abort = new AbortController();
+    const onStep = (step: number): void => (step === 9 ? abort.abort() : undefined);
+    t.match((await fit({ epochs: 2, checkpoint, onStep, signal: abort.signal })).error, { code: "CALL_ABORTED" });
+    t.same(await readdir(checkpoint.folder), ["step-000000000009.safetensors"]);
+    t.equal((await fit({ epochs: 2, checkpoint })).result?.resumedAt, 9);
+  },
+);
 
 t.test("checkpoints are safetensors, which others read too", async (t) => {
   const checkpoint = { folder: await folder() };

@@ -198,7 +198,7 @@ export class TrainingJobs {
     const options = { name: "score", input: "features", output: "score" };
     await mkdir(this.#plan.folder, { recursive: true });
     const file = join(this.#plan.folder, "score.onnx");
-    // Beside and renamed: whoever loads it finds the one before or this one, never a part.
+    // Beside and renamed: a process that loads it meanwhile finds the one before, and never a part.
     await writeFile(`${file}.${process.pid}`, denseOnnx(SCORE, parameters, options));
     await rename(`${file}.${process.pid}`, file);
     return { loss, steps, accuracy };

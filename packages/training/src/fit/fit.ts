@@ -53,7 +53,7 @@ function inShared(values: Float32Array): Float32Array {
 /** Numbers that are hashed at once: 4 MB. */
 const PIECE = 1_048_576;
 
-/** What tells numbers from others, worked out beside this thread. */
+/** Differs where numbers differ; worked out beside this thread. */
 async function digestOf(values: Float32Array): Promise<string> {
   const hash = createHash("sha256");
   for (let from = 0; from < values.length; from += PIECE) {

@@ -1,4 +1,4 @@
 // Takes longer to load than anybody waits.
-for (let now = 0; now >= 0; now++) continue;
+Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 
 export {};
