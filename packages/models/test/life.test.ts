@@ -68,7 +68,8 @@ t.test("kill -9 at random leaves no call without an answer", { skip: process.pla
   }
   t.equal(answered + crashed, 20 * rounds(3), "each has an answer or says why not");
   // The last kill may hit after the last answer, and so the next call.
-  const isAnswered = (): Promise<boolean> => voice.client.run({ x: x() }).then(
+  const isAnswered = (): Promise<boolean> =>
+    voice.client.run({ x: x() }).then(
       () => true,
       () => false,
     );

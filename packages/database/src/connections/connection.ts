@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { Readable, Writable, type Duplex } from "node:stream";
-import { StewardError, type Clock, type Timer } from "@steward/core";
+import type { Clock, StewardError, Timer } from "@steward/core";
 import { describeError, outcomeUnknown } from "@steward/core/driver";
 import type { Sql } from "postgres";
 import { isWriteRefused, READS_ONLY, readsOnly } from "../direct/reads-only.ts";
@@ -8,6 +8,7 @@ import { ARRAY_TYPES, learnArrays } from "./arrays.ts";
 import { switchArrays, type DateMode } from "./dates.ts";
 import { driverOptions, hearCursor, rawQuery, type DriverQuery, type Handler } from "./driver.ts";
 import { brokenSocket, type Endpoint, type Plug } from "./endpoint.ts";
+import { connectTimeout, noPassword } from "./refusals.ts";
 
 /** The owner of connections learns from here what happens to them. */
 export interface ConnectionOwner {
@@ -110,7 +111,7 @@ export class Connection implements Line {
       socket: (plug) => this.#connect(plug),
       onClose: () => this.#close(),
       onNotify: (channel, payload) => owner.notified?.(channel, payload),
-      onNoPassword: (error) => this.destroy(this.#noPassword(error)),
+      onNoPassword: (error) => this.destroy(noPassword(this.owner.name, error)),
     });
     const query = rawQuery(this.#sql, "");
     this.#handler = query.handler;
@@ -134,7 +135,10 @@ export class Connection implements Line {
 
   /** Connects, logs in and asks the server who it is, and what arrays it has if users will see its values. Rejects with the server's or the socket's own error. */
   async open(timeoutMs: number, withArrays: boolean = false): Promise<void> {
-    const timer = this.owner.clock.setTimeout(() => this.destroy(this.#connectTimeout(timeoutMs)), timeoutMs);
+    const timer = this.owner.clock.setTimeout(
+      () => this.destroy(connectTimeout(this.owner.name, timeoutMs)),
+      timeoutMs,
+    );
     try {
       const [row] = await this.#hello();
       this.pid = this.#state?.pid ?? 0;
@@ -169,17 +173,6 @@ export class Connection implements Line {
       };
       query.then(done, reject);
     });
-  }
-
-  #connectTimeout(timeoutMs: number): StewardError {
-    const message = `${this.owner.name}: no connection within ${timeoutMs} ms; is the server up, and reachable from here?`;
-    return new StewardError("DATABASE_CONNECT_FAILED", message, { resource: this.owner.name, retryable: true });
-  }
-
-  #noPassword(cause: unknown): StewardError {
-    const { name } = this.owner;
-    const message = `${name}: the password could not be fetched: ${describeError(cause)}`;
-    return new StewardError("DATABASE_CONNECT_FAILED", message, { resource: name, cause, retryable: true });
   }
 
   #connect(plug: Plug): Duplex {

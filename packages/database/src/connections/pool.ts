@@ -184,7 +184,7 @@ export class Pool implements ConnectionOwner {
   /** A password that is fetched may have been replaced between our asking and the login: it is asked for again, a few times. */
   #mayChange(refusedBefore: number): boolean {
     if (!this.endpoint.isFetched) return false;
-    // Logins that were under way together were told the same password: they count once.
+    // Logins that were under way together were given the same password: they count once.
     if (this.#refused > refusedBefore) return true;
     return ++this.#refused < MOST_REFUSALS;
   }
