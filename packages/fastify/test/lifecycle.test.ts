@@ -313,7 +313,7 @@ t.test("the access log has one line for a request, without secrets", async (t) =
     "/users/:id",
     handler({ q: from.query("q", { type: "string" }, { required: false }) }, () => "ok"),
   );
-  await app.inject("/users/5?q=a&Token=abc&api%5Fkey=def&x=1");
+  await app.inject("/users/5?q=a&Token=xyzzy&api%5Fkey=plugh&x=1");
   await app.inject("/users/5?q=a");
   await app.inject("/livez");
   await app.inject("/metrics");
@@ -323,7 +323,7 @@ t.test("the access log has one line for a request, without secrets", async (t) =
     { url: "/users/5?q=a" },
   ]);
   t.equal(requests.length, 2);
-  t.notMatch(JSON.stringify(lines), /abc|def/);
+  t.notMatch(JSON.stringify(lines), /xyzzy|plugh/); // no id of a request holds those
   await app.close();
 });
 
