@@ -59,6 +59,7 @@ export class ModelManager extends Manager<Model> {
   /** Why a newer version is not served; `undefined` where there is none. */
   #renewal: unknown;
   #restarts = 0;
+  #stops = 0;
 
   /** @throws {OPTIONS_INVALID} listing everything that is wrong with the options. */
   constructor(options: ModelOptions, context: ManagerContext = {}) {
@@ -113,6 +114,7 @@ export class ModelManager extends Manager<Model> {
   protected override async onStop(): Promise<void> {
     const served = this.#served;
     this.#served = undefined;
+    this.#stops++;
     this.#batch.rejectPending(
       new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopping`, { resource: this.name }),
     );
@@ -122,15 +124,16 @@ export class ModelManager extends Manager<Model> {
 
   /** Loads the version that is the right one now; it takes the place of the old one once it has given its golden outputs. */
   protected override async replace(): Promise<void> {
-    const old = this.#served;
-    try {
-      this.#served = await this.#load(new AbortController().signal);
-      this.#renewal = undefined;
-    } catch (error) {
+    const stops = this.#stops;
+    const fresh = await this.#load(new AbortController().signal).catch((error: unknown) => {
       this.#renewal = error;
       this.noticed();
       throw error;
-    }
+    });
+    if (stops !== this.#stops) return fresh.pool.close(); // it was stopped meanwhile
+    const old = this.#served;
+    this.#served = fresh;
+    this.#renewal = undefined;
     this.#restarts += old?.pool.restarts ?? 0;
     await old?.pool.close();
   }

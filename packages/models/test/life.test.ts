@@ -76,6 +76,21 @@ t.test("kill -9 at random leaves no call without an answer", { skip: process.pla
   await until(isAnswered, "it answers again");
 });
 
+t.test(
+  "renewals at once, or overtaken by a stop, leave no engine",
+  { skip: process.platform !== "linux" },
+  async (t) => {
+    await using voice = await manager({ isolation: "process" }).start();
+    await Promise.all([voice.renew(), voice.renew()]);
+    await until(() => children().length === 1, "one engine is left");
+    const renewing = voice.renew().catch(() => {});
+    await voice.stop();
+    await renewing;
+    await until(() => children().length === 0, "none is left");
+    t.pass("all have ended");
+  },
+);
+
 t.test("a run that takes too long is cut off in a process, and makes a thread unhealthy", async (t) => {
   const options = { source: { bytes: SLOW }, runTimeoutMs: 5, breaker: false as const };
   await using voice = await manager({ ...options, isolation: "process" }).start();
