@@ -6,8 +6,11 @@ export const MAX_PORT = 55_535;
 /** Highest port of a Redis Cluster node, whose bus listens 10,000 higher. */
 export const MAX_CLUSTER_PORT = 45_535;
 
-const KERNEL_TRIES = 40;
+/** Below what Linux and macOS give to who asks for any port: one that is free stays so until its server listens. */
+const UNASKED = { least: 20_000, most: 32_000 };
+
 const RANDOM_TRIES = 400;
+const KERNEL_TRIES = 40;
 
 function listen(port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
@@ -41,13 +44,12 @@ export async function freePorts(count: number, max: number = MAX_PORT): Promise<
   const held: Server[] = [];
   const ports: number[] = [];
   try {
+    for (let tries = 0; ports.length < count && tries < RANDOM_TRIES; tries += 1) {
+      await take(randomInt(UNASKED.least, Math.min(max, UNASKED.most)), max, held, ports);
+    }
     // The kernel hands out a different port while the unsuitable ones are held.
     for (let tries = 0; ports.length < count && tries < KERNEL_TRIES + count; tries += 1) {
       await take(0, max, held, ports);
-    }
-    // Some systems hand out only high ports; then we guess.
-    for (let tries = 0; ports.length < count && tries < RANDOM_TRIES; tries += 1) {
-      await take(randomInt(20_000, max), max, held, ports);
     }
   } finally {
     await Promise.all(held.map(close));
