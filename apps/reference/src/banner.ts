@@ -1,5 +1,5 @@
 import type { RunningContainer } from "@steward/container";
-import { examples } from "./page/html.ts";
+import { examples } from "./examples.ts";
 import { overviewOf, type Row } from "./page/overview.ts";
 import { server } from "./server.ts";
 import { postgresServer, redisServer } from "./servers.ts";
@@ -18,7 +18,7 @@ export function banner(running: RunningContainer): string {
     `Clips is ready in ${Math.round(running.startedInMs)} ms (process up for ${Math.round(process.uptime() * 1_000)} ms). Started:`,
     ...lines,
     "",
-    `  ${url}/                  what runs, for browsers`,
+    `  ${url}/                  upload, process and watch, in a browser`,
     `  ${url}/docs              the API, to try it out`,
     `  ${url}/health/resources  health, one by one`,
     `  ${url}/readyz            readiness, for load balancers`,

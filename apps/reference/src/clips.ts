@@ -9,11 +9,27 @@ import { secrets } from "./secrets/secrets.ts";
 import { server } from "./server.ts";
 import { trainingJobs } from "./training/jobs.ts";
 import { demoUser } from "./users/demo.ts";
+import { media } from "./videos/media.ts";
 import { videos } from "./videos/videos.ts";
 
 /** Clips, all of it: the server, what its routes need, what works in the background, and what these need. */
 export const clips = container(
-  [server, videos, jobs, processor, secrets, cache, limiter, http, crypto, audit, demoUser, socketEnds, trainingJobs],
+  [
+    server,
+    videos,
+    media,
+    jobs,
+    processor,
+    secrets,
+    cache,
+    limiter,
+    http,
+    crypto,
+    audit,
+    demoUser,
+    socketEnds,
+    trainingJobs,
+  ],
   {
     name: "clips",
     startTimeoutMs: 90_000,

@@ -13,6 +13,7 @@ import { trainingRoutes } from "./training/routes.ts";
 import { adminRoutes } from "./users/admin.ts";
 import { userRoutes } from "./users/routes.ts";
 import { hostsOf, isLocal, settings, type Settings } from "./settings.ts";
+import { uploadRoutes } from "./videos/uploads.ts";
 import { videoRoutes } from "./videos/routes.ts";
 
 const BODY_BYTES = 64 * 1024;
@@ -58,8 +59,9 @@ export async function makeApp(
       description: "A video API on Steward: the real client, looked after.",
     },
   });
-  frontPage(app, details, managementPort);
+  await frontPage(app, details, managementPort);
   videoRoutes(app);
+  uploadRoutes(app);
   processingRoutes(app);
   dataRoute(app);
   cryptoRoutes(app);

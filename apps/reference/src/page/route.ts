@@ -1,22 +1,63 @@
-import type { FastifyInstance, FastifyRequest } from "fastify";
-import { DEMO_POLICY } from "./demo.ts";
-import { page } from "./html.ts";
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { inPackage } from "../folders.ts";
 import { overviewOf } from "./overview.ts";
 
-/** `GET /`: what runs and how it is; a page for browsers, JSON for `accept: application/json`. */
-export function frontPage(app: FastifyInstance, details: boolean, managementPort: number | undefined): void {
-  app.get("/", { schema: { tags: ["health"], summary: "What runs" } }, async (request, reply) => {
-    const overview = overviewOf(app.steward.running, details, managementPort);
-    reply.header("cache-control", "no-store").header("vary", "accept");
-    if (!wantsHtml(request)) return overview;
-    reply
-      .type("text/html; charset=utf-8")
-      .header(
-        "content-security-policy",
-        `default-src 'none'; style-src 'unsafe-inline'; ${DEMO_POLICY}; base-uri 'none'; frame-ancestors 'none'`,
-      );
-    return page(overview, `${request.protocol}://${request.host}`);
+const TYPES = { html: "text/html", css: "text/css", js: "text/javascript", svg: "image/svg+xml" } as const;
+
+/** The files of the page, which is served as it is written: nothing builds it, and browsers load nothing else. */
+const FILES = [
+  "account.js",
+  "api.js",
+  "dom.js",
+  "favicon.svg",
+  "live.js",
+  "main.js",
+  "style.css",
+  "upload.js",
+  "videos.js",
+];
+
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; " +
+  "form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/** `GET /`: the product's page for browsers, and what runs for `accept: application/json`; `/page/*`: what the page is made of. */
+export async function frontPage(
+  app: FastifyInstance,
+  details: boolean,
+  managementPort: number | undefined,
+): Promise<void> {
+  const [html, files] = await Promise.all([pageFile("index.html"), Promise.all(FILES.map(pageFile))]);
+  app.get("/", { schema: { tags: ["health"], summary: "The page of Clips; as JSON, what runs" } }, (request, reply) => {
+    reply.header("vary", "accept");
+    if (wantsHtml(request)) return send(request, reply.header("content-security-policy", POLICY), html);
+    return reply.header("cache-control", "no-store").send(overviewOf(app.steward.running, details, managementPort));
   });
+  for (const file of files)
+    app.get(`/page/${file.name}`, { schema: { hide: true } }, (request, reply) => send(request, reply, file));
+}
+
+/** A file of the page. */
+interface PageFile {
+  readonly name: string;
+  readonly type: string;
+  readonly etag: string;
+  readonly content: Buffer;
+}
+
+async function pageFile(name: string): Promise<PageFile> {
+  const content = await readFile(inPackage("page", name));
+  const ending = name.slice(name.lastIndexOf(".") + 1) as keyof typeof TYPES; // of the list above
+  const etag = `"${createHash("sha256").update(content).digest("base64url").slice(0, 22)}"`;
+  return { name, type: `${TYPES[ending]}; charset=utf-8`, etag, content };
+}
+
+function send({ headers }: FastifyRequest, reply: FastifyReply, { type, etag, content }: PageFile): FastifyReply {
+  reply.header("etag", etag).header("cache-control", "no-cache").header("x-content-type-options", "nosniff");
+  reply.header("referrer-policy", "no-referrer");
+  return headers["if-none-match"] === etag ? reply.code(304).send() : reply.type(type).send(content);
 }
 
 /** A client that names JSON before HTML, or JSON and no HTML, gets JSON. */

@@ -74,6 +74,15 @@ export class Jobs {
     return found;
   }
 
+  /** The last job of each of these videos that has one. */
+  lastOf(videoIds: readonly string[]): Promise<StoredJob[]> {
+    return this.#db
+      .selectDistinctOn([table.videoId])
+      .from(table)
+      .where(inArray(table.videoId, [...videoIds]))
+      .orderBy(table.videoId, desc(table.createdAt));
+  }
+
   #latest(condition: SQL | undefined): Promise<StoredJob[]> {
     return this.#db.select().from(table).where(condition).orderBy(desc(table.createdAt)).limit(1);
   }

@@ -9,7 +9,14 @@ const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
 const PATH = "/api/v1/videos/:id/process";
 const tags = ["processing"];
 
-/** `POST` and `GET /api/v1/videos/:id/process`. */
+const ids = from.query("video", {
+  type: "array",
+  minItems: 1,
+  maxItems: 100,
+  items: { type: "string", format: "uuid", maxLength: 36 },
+});
+
+/** `POST` and `GET /api/v1/videos/:id/process`, `GET /api/v1/processing-jobs`. */
 export function processingRoutes(app: FastifyInstance): void {
   app.post(
     PATH,
@@ -36,5 +43,11 @@ export function processingRoutes(app: FastifyInstance): void {
       if (job === undefined) throw new HttpError(404, `no one has had a video ${id} processed`);
       return publicJob(job);
     }),
+  );
+
+  app.get(
+    "/api/v1/processing-jobs",
+    { schema: { tags, summary: "The last job of each of these videos that has one: what a list of videos shows" } },
+    handler({ jobs, ids }, async ({ jobs, ids }) => ({ items: (await jobs.lastOf(ids as string[])).map(publicJob) })),
   );
 }

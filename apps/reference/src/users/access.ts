@@ -2,7 +2,7 @@ import { roles, type PermissionOf } from "@steward/auth";
 
 const ROLES = {
   /** Everybody who has registered. */
-  viewer: ["account", "secrets:list"],
+  viewer: ["account", "videos:upload", "secrets:list"],
   editor: { extends: ["viewer"], grants: ["secrets:read", "secrets:write", "crypto:use", "training:run"] },
   admin: ["*"],
 } as const;

@@ -116,6 +116,14 @@ function ownRoutes(app: FastifyInstance): void {
     handler({ auth }, ({ auth }) => auth.jwks()),
   );
   app.get(
+    "/session",
+    { schema: { tags, summary: "Who is signed in by a cookie, or no one: for pages, which ask before anybody has" } },
+    handler({ session, users }, async ({ session, users }) => {
+      const user = session.who === null ? undefined : await users.find(session.who.subject);
+      return { user: user === undefined || user.isDisabled ? null : shown(user) };
+    }),
+  );
+  app.get(
     "/users/me",
     { schema: { tags, summary: "Who is signed in, and what they may do" } },
     handler({ me, users }, async ({ me, users }) => {

@@ -1,4 +1,5 @@
 import { index, integer, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { bytes } from "../secrets/table.ts";
 
 /** The videos that Clips knows. */
 export const videos = pgTable(
@@ -14,6 +15,16 @@ export const videos = pgTable(
   },
   (table) => [index("videos_newest_first").on(table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())],
 );
+
+/** The bytes of videos, and of sound, that somebody has uploaded. */
+export const media = pgTable("media", {
+  videoId: uuid("video_id")
+    .primaryKey()
+    .references(() => videos.id, { onDelete: "cascade" }),
+  /** Such as `audio/wav`. */
+  type: text("type").notNull(),
+  content: bytes("content").notNull(),
+});
 
 /** A video as it is stored. */
 export type Video = typeof videos.$inferSelect;

@@ -69,7 +69,7 @@ t.test("who registers signs in with tokens or a cookie, at any instance, and may
   const cookie = signedIn.cookies.join("; ");
   t.match(cookie, /^session-device=dv_.*; session=cs_|^session=cs_.*; session-device=dv_/);
   const me = await ask(two, "GET", "/users/me", { cookie });
-  t.match(me, { status: 200, body: { login: "ada", permissions: ["account", "secrets:list"] } });
+  t.match(me, { status: 200, body: { login: "ada", permissions: ["account", "videos:upload", "secrets:list"] } });
   t.equal((await ask(two, "GET", "/users/me")).status, 401);
 
   const form = new URLSearchParams({ username: "ada", password: PASSWORD, scope: "secrets:list" });
@@ -88,6 +88,7 @@ t.test("who registers signs in with tokens or a cookie, at any instance, and may
   t.equal((await ask(one, "PATCH", `/admin/users/${id}`, admin, { roles: ["editor"] })).status, 200);
   t.match((await ask(two, "GET", "/users/me", { cookie })).body["permissions"], [
     "account",
+    "videos:upload",
     "secrets:list",
     "secrets:read",
   ]);

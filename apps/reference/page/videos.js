@@ -1,0 +1,150 @@
+// The list of videos, and how the processing of each goes.
+import { call } from "./api.js";
+import { announce, duration, h, the } from "./dom.js";
+import { listen, onMissed } from "./live.js";
+
+const PAGE = 20;
+const MOST_LIVE = 100;
+const STAGES = { DECODING: "decoding", ENCODING: "encoding", PACKAGING: "packaging" };
+const WORDS = { queued: "waiting", processing: "processing", done: "done", failed: "failed" };
+
+const cards = new Map();
+let cursor;
+
+/** Shows the newest videos. */
+export async function showVideos() {
+  onMissed(refresh);
+  the("older").addEventListener("click", more);
+  await more();
+}
+
+async function more() {
+  try {
+    const after = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    const { items, next } = await call("GET", `/api/v1/videos?limit=${PAGE}${after}`);
+    for (const video of items) if (!cards.has(video.id)) place(video, "append");
+    cursor = next;
+    the("older").hidden = next === undefined;
+    the("list-error").textContent = "";
+    await refresh(items.map(({ id }) => id));
+  } catch (error) {
+    the("list-error").textContent = error.message;
+  }
+  the("empty").hidden = cards.size > 0;
+}
+
+/** Asks how all of them, or some, stand. */
+async function refresh(ids = [...cards.keys()]) {
+  for (let at = 0; at < ids.length; at += 100) {
+    const query = ids.slice(at, at + 100).map((id) => `video=${id}`);
+    const { items } = await call("GET", `/api/v1/processing-jobs?${query.join("&")}`).catch(() => ({ items: [] }));
+    for (const job of items) cards.get(job.videoId)?.show(job);
+  }
+}
+
+/** Shows a video that has just been added. */
+export function addVideo(video) {
+  the("empty").hidden = true;
+  const card = cards.get(video.id) ?? place(video, "prepend");
+  card.focus();
+  announce(`${video.title} was added`);
+}
+
+function place(video, where) {
+  const card = new Card(video);
+  cards.set(video.id, card);
+  the("list")[where](card.element);
+  if (cards.size <= MOST_LIVE) listen(video.id, (job) => card.show(job));
+  return card;
+}
+
+/** One video of the list. */
+class Card {
+  #video;
+  #job;
+  #badge = h("span", { class: "badge" });
+  #words = h("p", { class: "dim words" });
+  #bar;
+  #work;
+  #button;
+  element;
+
+  constructor(video) {
+    this.#video = video;
+    const label = `Processing of ${video.title}`;
+    this.#bar = h("progress", { max: 100, value: 0, "aria-label": label, hidden: true });
+    this.#button = h("button", { type: "button", onclick: () => this.#process() });
+    this.#call("Process");
+    const added = new Date(video.createdAt).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    const facts = [added, video.durationMs !== null && duration(video.durationMs)].filter(Boolean).join(" · ");
+    this.#work = h("div", { class: "work", hidden: true }, this.#bar, this.#words);
+    this.element = h(
+      "li",
+      { class: "card clip" },
+      h(
+        "div",
+        { class: "grow" },
+        h("h3", {}, video.title, " ", this.#badge),
+        h("p", { class: "dim" }, facts, source(video)),
+      ),
+      this.#button,
+      this.#work,
+    );
+  }
+
+  focus() {
+    this.#button.focus();
+  }
+
+  /** Shows how it stands; an answer may be overtaken by what is pushed. */
+  show(job) {
+    if (this.#job !== undefined && job.updatedAt < this.#job.updatedAt) return;
+    const isNews = this.#job?.status !== job.status;
+    this.#job = job;
+    const isOpen = job.status === "queued" || job.status === "processing";
+    this.#badge.textContent = WORDS[job.status];
+    this.#badge.className = `badge ${job.status}`;
+    this.#work.hidden = false;
+    this.#bar.hidden = !isOpen;
+    this.#bar.value = job.progress;
+    this.#words.textContent = words(job);
+    this.#button.disabled = isOpen;
+    this.#button.classList.toggle("quiet", job.status === "done");
+    this.#call(job.status === "done" || job.status === "failed" ? "Again" : "Process");
+    if (isNews && !isOpen) announce(`${this.#video.title}: ${WORDS[job.status]}`);
+  }
+
+  #call(words) {
+    if (this.#button.textContent === words) return;
+    this.#button.textContent = words;
+    this.#button.setAttribute("aria-label", `${words}: ${this.#video.title}`);
+  }
+
+  async #process() {
+    this.#button.disabled = true;
+    try {
+      this.show(await call("POST", `/api/v1/videos/${this.#video.id}/process`));
+    } catch (error) {
+      this.#button.disabled = false;
+      this.#work.hidden = false;
+      this.#words.textContent = error.message;
+    }
+  }
+}
+
+function words({ status, stage, progress, attempt, error, createdAt, updatedAt }) {
+  if (status === "done") {
+    const took = duration(new Date(updatedAt) - new Date(createdAt));
+    return attempt > 1 ? `Took ${took}, taken up ${attempt} times.` : `Took ${took}.`;
+  }
+  const parts = [status !== "failed" && `${progress} %`, STAGES[stage], attempt > 1 && `attempt ${attempt}`, error];
+  return parts.filter(Boolean).join(" · ");
+}
+
+/** Where a video comes from; what was uploaded is here. */
+function source({ title, sourceUrl }) {
+  if (sourceUrl.startsWith("/"))
+    return [" · ", h("a", { href: sourceUrl, download: title, "aria-label": `download ${title}` }, "download")];
+  const host = URL.canParse(sourceUrl) ? new URL(sourceUrl).host : sourceUrl;
+  return [" · ", h("a", { href: sourceUrl, rel: "noreferrer noopener nofollow", target: "_blank" }, host)];
+}
