@@ -42,7 +42,7 @@ async function bundle() {
   const { exports, imports = {}, bin = {} } = JSON.parse(readFileSync("package.json", "utf8"));
   const modules = Object.values(exports).flatMap((entry) => entry.default ?? []);
   // `imports` names the programs of worker threads.
-  const outputs = [...modules, ...Object.values(imports), ...Object.values(bin)];
+  const outputs = [...modules, ...Object.values(imports), ...Object.values(bin)].filter((o) => o.startsWith("./dist/"));
   const { metafile } = await build({
     entryPoints: outputs.map((output) => output.replace(/^\.\/dist\//, "src/").replace(/\.js$/, ".ts")),
     outdir: "dist",

@@ -19,7 +19,7 @@ export {
 export { envName, type FieldMark } from "./schema/mark.ts";
 export type { SecretRules } from "./schema/secrets.ts";
 export type { OutputOf, StandardSchema } from "./schema/standard.ts";
-export { config, section, type ConfigDefinitionOptions } from "./settings/definition.ts";
+export { config, isConfig, section, type ConfigDefinitionOptions } from "./settings/definition.ts";
 export type { Explanation } from "./settings/explain.ts";
 export { describe, type SettingsHandle } from "./settings/handle.ts";
 export type { ReloadResult } from "./settings/reloads.ts";

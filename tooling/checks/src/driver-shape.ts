@@ -15,6 +15,7 @@ const notDrivers = [
   "nest",
   "telemetry",
   "dashboard",
+  "cli",
 ];
 const required = ["index", "options", "manager", "health", "errors", "testing"];
 const concepts = 4;

@@ -11,7 +11,8 @@ const FACED = ["core", "container"];
 const READERS: Readonly<Record<string, (pack: Package, file: SourceFile) => boolean>> = {
   "@steward/core/driver": ({ group }) => group === "packages",
   "@steward/core/container": ({ group }) => group === "packages",
-  "@steward/container/framework": ({ short }) => ["server", "fastify", "express", "hono", "nest"].includes(short),
+  "@steward/container/framework": ({ short }) =>
+    ["server", "fastify", "express", "hono", "nest", "cli"].includes(short),
   "@steward/core/testing": ({ short }, { path }) => short === "testing" || path.endsWith("/src/testing.ts"),
 };
 

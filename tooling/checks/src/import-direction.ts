@@ -13,6 +13,8 @@ const directions: Readonly<Record<string, readonly string[]>> = {
   express: ["core", "container", "server"],
   hono: ["core", "container", "server"],
   nest: ["core", "container", "server"],
+  // It draws graphs as the page of the dashboard does.
+  cli: ["core", "container", "dashboard"],
 };
 const driver: readonly string[] = ["core"];
 
@@ -35,6 +37,8 @@ const testDirections: Readonly<Record<string, readonly string[]>> = {
   training: ["testing", "container", "onnx"],
   // An audit log is shown in the transactions of the database that it is made for.
   logging: ["testing", "container", "database"],
+  // It checks the settings of an app.
+  cli: ["config"],
 };
 const driverTests: readonly string[] = ["testing", "container"];
 

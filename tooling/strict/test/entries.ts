@@ -22,7 +22,9 @@ import * as pki from "@steward/crypto/pki";
 import * as cryptoTesting from "@steward/crypto/testing";
 import * as database from "@steward/database";
 import * as databaseKysely from "@steward/database/kysely";
+import * as cli from "@steward/cli";
 import * as dashboardPackage from "@steward/dashboard";
+import * as dashboardLayout from "@steward/dashboard/layout";
 import * as databaseTesting from "@steward/database/testing";
 import * as expressPackage from "@steward/express";
 import * as honoPackage from "@steward/hono";
@@ -637,7 +639,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         wrong: [{ needs: 1 }, { write: 1 }],
       },
     },
-    none: ["count describe envName overrides port section"],
+    none: ["count describe envName isConfig overrides port section"],
   },
   "@steward/config/testing": { module: configTesting, takes: {}, none: ["testConfig"] },
   "@steward/cache": {
@@ -1344,6 +1346,12 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: ["DASHBOARD_CODES", "dnsPeers"],
+  },
+  "@steward/dashboard/layout": { module: dashboardLayout, takes: {}, none: ["layout pathOf"] },
+  "@steward/cli": {
+    module: cli,
+    takes: { runCli: { call: (options) => cli.runCli(["help"], options), wrong: [{ write: "x" }, { writeError: 1 }] } },
+    none: ["graphSvg"],
   },
   "@steward/telemetry": {
     module: telemetry,
