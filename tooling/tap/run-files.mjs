@@ -45,12 +45,14 @@ async function runFile({ directory, file, report }, extra, running) {
   const seconds = TIMEOUT_S * Math.max(1, Number(process.env.STEWARD_EFFORT ?? 1));
   // New clusters of Postgres are copies of the first one.
   const templates = join(import.meta.dirname, ".data/postgres");
+  // What Node compiled of the modules, kept for the next file: a tenth of the CPU time of small ones (Node 22.1).
+  const compiled = join(import.meta.dirname, ".data/compiled");
   const { NODE_OPTIONS: _loaders, ...outer } = process.env;
   const own = { TAP_TIMEOUT: String(seconds), STEWARD_REPORT: report };
   const since = performance.now();
   const child = spawn(process.execPath, [`--import=${join(import.meta.dirname, "preload.mjs")}`, file], {
     cwd: directory,
-    env: { STEWARD_POSTGRES_TEMPLATES: templates, ...outer, ...extra, ...own },
+    env: { STEWARD_POSTGRES_TEMPLATES: templates, NODE_COMPILE_CACHE: compiled, ...outer, ...extra, ...own },
     stdio: ["ignore", output, "inherit"],
   });
   running.add(child);
