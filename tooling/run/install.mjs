@@ -8,6 +8,7 @@ import { packages, readJson, root } from "./workspace.mjs";
 const stampFile = join(root, "node_modules/.steward/installed.json");
 const app = "@steward/reference";
 const hello = "@steward/hello";
+const docs = "@steward/docs";
 
 /** Only the benches need what they are compared with, which is as much again as all the rest. */
 export const benches = "@steward/bench";
@@ -29,13 +30,19 @@ const scopes = [
     says: " of the apps",
     has: (p) => p.name === app || p.name === hello,
   },
+  {
+    name: "docs",
+    filters: ["steward", `${app}...`, `${hello}...`, `${docs}...`, `!${engine}`],
+    says: " of the apps and the documentation",
+    has: (p) => p.name === app || p.name === hello || p.name === docs,
+  },
   { name: "tests", filters: [`!${benches}`], says: "", has: (p) => p.name !== benches },
   { name: "all", filters: [], says: ", rivals of the benches included", has: () => true },
 ];
 const sizeOf = (name) => scopes.findIndex((scope) => scope.name === name);
 
 /**
- * Installs what a scope needs ("app": the reference app and what it depends on; "hello"; "tests"; "all"), unless a run that
+ * Installs what a scope needs ("app": the reference app and what it depends on; "hello"; "docs"; "tests"; "all"), unless a run that
  * succeeded did so for this very lock file. pnpm's own marker is no proof: a failed install leaves it too.
  */
 export async function ensureInstalled(name) {

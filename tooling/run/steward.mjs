@@ -8,6 +8,7 @@ if (major < 20 || (major === 20 && minor < 19)) {
 const commands = {
   start: ["./start.mjs", "installs, builds and runs the reference app"],
   hello: ["./start.mjs", "installs, builds and runs the small app to copy from"],
+  docs: ["./docs.mjs", "builds the documentation, checks its links and serves it (--build: ends after the check)"],
   test: [
     "./test.mjs",
     "installs, builds and runs every check and test (--suites: only the tests; --benches: those of the benches too)",

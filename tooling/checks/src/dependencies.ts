@@ -64,7 +64,7 @@ function unused(pack: Package, packages: readonly Package[]): string[] {
   if (pack.group === "packages" && isStub(pack)) return [];
   const inSources = namesIn(pack.sources);
   const asPeers = peersOfOurs(pack, packages);
-  const anywhere = new Set([...inSources, ...namesIn([...pack.tests, ...pack.configs]), ...namesInReadme(pack)]);
+  const anywhere = new Set([...inSources, ...namesIn([...pack.tests, ...pack.configs]), ...namesInTexts(pack)]);
   const scripts = Object.values(pack.manifest.scripts ?? {}).join(" ");
   const { dependencies = {}, peerDependencies = {}, optionalDependencies = {}, devDependencies = {} } = pack.manifest;
   const idle = (names: string[], why: string) => names.map((n) => `${pack.name} declares ${n}, ${why}`);
@@ -113,9 +113,11 @@ function namesIn(files: readonly SourceFile[]): Set<string> {
   return new Set(names.filter((n) => n !== undefined));
 }
 
-/** What a program of the README imports has to be installed for it to run. */
-function namesInReadme({ readme = "" }: Package): string[] {
-  const codes = programsOf(readme, "README.md").map(({ code }) => code);
+/** What a program of the README or of a page imports has to be installed for it to run. */
+function namesInTexts({ readme = "", pages }: Package): string[] {
+  const codes = [readme, ...pages.map(({ text }) => text)].flatMap((text) =>
+    programsOf(text, "").map(({ code }) => code),
+  );
   return codes.flatMap((code) => [...code.matchAll(/ from "([^"]+)"/g)].map(([, name]) => packageOf(name ?? "") ?? ""));
 }
 

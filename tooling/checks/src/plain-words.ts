@@ -29,8 +29,9 @@ export const plainWords: Check = {
   name: "plain words in sources and READMEs",
   run({ packages }) {
     const texts = packages
-      .flatMap(({ sources, readme, reference, group, short }) => [
+      .flatMap(({ sources, readme, reference, pages, group, short }) => [
         ...sources,
+        ...pages,
         ...(readme === undefined ? [] : [{ path: join(group, short, "README.md"), text: readme }]),
         ...(reference === undefined ? [] : [{ path: join(group, short, "REFERENCE.md"), text: reference }]),
       ])

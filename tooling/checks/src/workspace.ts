@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import ts from "typescript-js";
+import { textsIn } from "./readme/texts.ts";
 
 /** The parts of a package.json that the checks read. */
 export interface Manifest {
@@ -35,6 +36,8 @@ export interface Package {
   readonly readme: string | undefined;
   /** REFERENCE.md: what a README would be too long with. */
   readonly reference: string | undefined;
+  /** Markdown below `pages/`, of a site. */
+  readonly pages: readonly { readonly path: string; readonly text: string }[];
 }
 
 /** The repository as the checks see it. */
@@ -102,6 +105,10 @@ function readPackage(root: string, group: Package["group"], short: string): Pack
       .map((name) => parse(root, join(directory, name))),
     readme: textOf("README.md"),
     reference: textOf("REFERENCE.md"),
+    pages: textsIn(directory, ["pages"]).map((file) => ({
+      path: `${group}/${short}/${file.split(sep).join("/")}`,
+      text: readFileSync(join(directory, file), "utf8"),
+    })),
   };
 }
 

@@ -11,7 +11,15 @@ t.test("programs of a text", async (t) => {
   await t.test("every block of TypeScript is one, fragments are not", async (t) => {
     const text = `# x\n\n${fence}ts\nlet a = 1; // => 1\n${fence}\n${fence}sh\nls\n${fence}\n${fence}ts fragment\n...\n${fence}\n`;
     t.same(programsOf(text, "README.md"), [
-      { at: "README.md:3", code: "let a = 1; // => 1\n", prints: ["1"], runs: true, needs: [] },
+      {
+        at: "README.md:3",
+        code: "let a = 1; // => 1\n",
+        prints: ["1"],
+        runs: true,
+        needs: [],
+        alone: false,
+        inside: undefined,
+      },
     ]);
   });
   await t.test("the words behind the language say what it needs and whether it runs", async (t) => {
@@ -48,6 +56,25 @@ t.test("the README runner", async (t) => {
   });
   await t.test("fails one that throws", async (t) => {
     t.match(run('throw new Error("no");'), { code: 1, output: /README.md:1: ended with 1[\s\S]*Error: no/ });
+  });
+  await t.test("takes folders, runs all programs in one process, and says which of them failed", async (t) => {
+    const pid = "console.log(typeof process.pid === 'number', (globalThis as { seen?: number }).seen)";
+    place.write("packages/core/pages/a.md", `${fence}ts\nObject.assign(globalThis, { seen: 1 });\n${fence}\n`);
+    place.write("packages/core/pages/deep/b.md", `${fence}ts\n${pid}; // => true 1\n${fence}\n`);
+    place.write(
+      "packages/core/pages/deep/c.md",
+      `${fence}ts\nconsole.log(1); // => 2\n${fence}\n${fence}ts\nthrow new Error("no");\n${fence}\n`,
+    );
+    place.write("packages/core/pages/deep/d.md", `${fence}ts alone\n${pid}; // => true undefined\n${fence}\n`);
+    place.write("packages/core/pages/e.md", `${fence}ts in=other\nnot a program here\n${fence}\n`);
+    const run = () => runIn(join(place.root, "packages/core"), "readme/main.js", "--together", "pages");
+    const { code, output } = run();
+    t.equal(code, 1);
+    t.match(output, /c.md:1: says it prints\s+2\s+and printed\s+1/);
+    t.match(output, /c.md:4: threw\nError: no/);
+    t.match(output, "5 programs compile, 5 of them run, 2 fail");
+    place.write("packages/core/pages/deep/c.md", `${fence}ts\nprocess.exit(3);\n${fence}\n`);
+    t.match(run(), { code: 1, output: /c.md:1: the process of all programs ended with 3/ });
   });
   await t.test("fails a README without a program", async (t) => {
     place.write("packages/core/README.md", "# core");

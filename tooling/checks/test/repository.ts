@@ -90,8 +90,12 @@ export function withCompiler({ root }: Repository): void {
 }
 
 /** Runs a program of ours in a folder: its exit code and all it printed. */
-export function runIn(directory: string, program: string): { readonly code: number | null; readonly output: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(home, "dist", program)], {
+export function runIn(
+  directory: string,
+  program: string,
+  ...args: readonly string[]
+): { readonly code: number | null; readonly output: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(home, "dist", program), ...args], {
     cwd: directory,
     encoding: "utf8",
   });

@@ -1,15 +1,24 @@
 // Compiles and runs the programs of a package's README and of its @example comments, as a reader would.
+// Other texts are named as arguments, files or folders. With --together all programs run in one process, one by one.
+// With --in NAME it takes the programs that are marked `in=NAME`, and else those without such a mark.
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
 import { compile } from "../compiler.ts";
-import { examplesOf, programsOf, type Program } from "./programs.ts";
+import { examplesOf, programsOf, type Outcome, type Program } from "./programs.ts";
 import { startServers } from "./servers.ts";
+import { textsIn } from "./texts.ts";
+import { runTogether } from "./together.ts";
 
 const timeoutMs = 120_000;
 const directory = process.cwd();
 const work = join(directory, ".readme");
-const programs = [...fromTexts(), ...fromSources()];
+const { values, positionals: named } = parseArgs({
+  options: { together: { type: "boolean", default: false }, in: { type: "string" } },
+  allowPositionals: true,
+});
+const programs = [...fromTexts(), ...fromSources()].filter(({ inside }) => inside === values.in);
 const entry = join(directory, "src/index.ts"); // an app has none
 // Databases of programs begin as copies, as those of tests do.
 process.env["STEWARD_POSTGRES_TEMPLATES"] ??= join(import.meta.dirname, "../../../tap/.data/postgres");
@@ -29,14 +38,13 @@ if (stub) {
 }
 
 function fromTexts(): Program[] {
-  const texts = process.argv.length > 2 ? process.argv.slice(2) : ["README.md"];
-  return texts
-    .filter((file) => existsSync(join(directory, file)))
-    .flatMap((file) => programsOf(readFileSync(join(directory, file), "utf8"), file));
+  const texts = textsIn(directory, named.length > 0 ? named : ["README.md"]);
+  return texts.flatMap((file) => programsOf(readFileSync(join(directory, file), "utf8"), file));
 }
 
 function fromSources(): Program[] {
-  const names = readdirSync(join(directory, "src"), { recursive: true, encoding: "utf8" });
+  const sources = join(directory, "src");
+  const names = existsSync(sources) ? readdirSync(sources, { recursive: true, encoding: "utf8" }) : [];
   return names
     .filter((n) => n.endsWith(".ts"))
     .sort()
@@ -50,11 +58,32 @@ async function runAll(): Promise<string[]> {
   if (compiled.other !== "") wrong.push(compiled.other);
   if (wrong.length > 0) return wrong;
   await using servers = await startServers(new Set(programs.flatMap((p) => p.needs)));
-  const failures: string[] = [];
-  for (const [index, program] of programs.entries()) {
-    if (!program.runs || program.needs.some((need) => servers.missing.has(need))) continue;
-    failures.push(...(await execute(program, join(work, "out", `program-${index}.js`), servers.env)));
+  const runnable = programs.flatMap((program, index) =>
+    program.runs && !program.needs.some((need) => servers.missing.has(need))
+      ? [{ program, file: join(work, "out", `program-${index}.js`) }]
+      : [],
+  );
+  if (values.together) {
+    const alone = runnable.filter(({ program }) => program.alone);
+    const rest = runnable.filter(({ program }) => !program.alone);
+    const outcomes = await runTogether(
+      rest.map(({ file }) => file),
+      { cwd: directory, env: servers.env, timeoutMs },
+    );
+    const failures = rest.flatMap(({ program }, i) =>
+      judge(program, outcomes[i] ?? { failure: "did not run", output: "" }),
+    );
+    return [...failures, ...(await eachAlone(alone, servers.env))];
   }
+  return await eachAlone(runnable, servers.env); // before the servers end
+}
+
+async function eachAlone(
+  runnable: readonly { readonly program: Program; readonly file: string }[],
+  env: NodeJS.ProcessEnv,
+): Promise<string[]> {
+  const failures: string[] = [];
+  for (const { program, file } of runnable) failures.push(...judge(program, await execute(file, env)));
   return failures;
 }
 
@@ -87,22 +116,20 @@ function placeIn(file: string, line: number): string {
   return at === undefined ? `${file}:${line}` : `${at[0] ?? ""}:${Number(at[1]) + line}`;
 }
 
-function execute(program: Program, file: string, env: NodeJS.ProcessEnv): Promise<string[]> {
+function execute(file: string, env: NodeJS.ProcessEnv): Promise<Outcome> {
   return new Promise((resolve) => {
     const options = { cwd: directory, env: { ...process.env, ...env }, timeout: timeoutMs };
     execFile(process.execPath, [file], options, (error, stdout, stderr) => {
-      if (error !== null) {
-        const why = error.killed === true ? `did not end within ${timeoutMs} ms` : `ended with ${String(error.code)}`;
-        resolve([`${program.at}: ${why}\n${stdout}${stderr}`]);
-        return;
-      }
-      const printed = stdout.trimEnd().split("\n");
-      const same = program.prints.length === 0 || printed.join("\n") === program.prints.join("\n");
-      resolve(
-        same
-          ? []
-          : [`${program.at}: says it prints\n  ${program.prints.join("\n  ")}\nand printed\n  ${printed.join("\n  ")}`],
-      );
+      if (error === null) return resolve({ failure: undefined, output: stdout });
+      const why = error.killed === true ? `did not end within ${timeoutMs} ms` : `ended with ${String(error.code)}`;
+      return resolve({ failure: why, output: `${stdout}${stderr}` });
     });
   });
+}
+
+function judge(program: Program, { failure, output }: Outcome): string[] {
+  if (failure !== undefined) return [`${program.at}: ${failure}\n${output}`];
+  const printed = output.trimEnd().split("\n");
+  if (program.prints.length === 0 || printed.join("\n") === program.prints.join("\n")) return [];
+  return [`${program.at}: says it prints\n  ${program.prints.join("\n  ")}\nand printed\n  ${printed.join("\n  ")}`];
 }

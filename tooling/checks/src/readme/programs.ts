@@ -9,6 +9,16 @@ export interface Program {
   readonly runs: boolean;
   /** Servers it needs: `postgres`, `redis`. */
   readonly needs: readonly string[];
+  /** True: it ends its process, say, so it never shares one with other programs. */
+  readonly alone: boolean;
+  /** Name of the package in which it is run, where that is not the one whose text it stands in. */
+  readonly inside: string | undefined;
+}
+
+/** What became of a program: why it failed, if it did, and what it printed. */
+export interface Outcome {
+  readonly failure: string | undefined;
+  readonly output: string;
 }
 
 const fence = /^( *(?:\* ?)?)```(?:ts|js|typescript|javascript)\b([^\n]*)\n([\s\S]*?)^ *(?:\* ?)?```/gm;
@@ -16,7 +26,8 @@ const fence = /^( *(?:\* ?)?)```(?:ts|js|typescript|javascript)\b([^\n]*)\n([\s\
 /**
  * The programs of a Markdown text. The words behind the language say how to treat one: nothing, it is
  * compiled and run; `no-run`, it is only compiled; `fragment`, it is not a program; `needs=redis,postgres`,
- * it runs with REDIS_URL or DATABASE_URL of a real server.
+ * it runs with REDIS_URL or DATABASE_URL of a real server; `alone`, it has a process of its own in any case;
+ * `in=bench`, it is checked by the run that says `--in bench`, and by no other.
  */
 export function programsOf(text: string, file: string): Program[] {
   return [...text.matchAll(fence)].flatMap((found) => {
@@ -25,7 +36,9 @@ export function programsOf(text: string, file: string): Program[] {
     const line = text.slice(0, found.index).split("\n").length;
     const code = margin.includes("*") ? body.replaceAll(/^ *\* ?/gm, "") : body;
     const needs = /\bneeds=(\S+)/.exec(info)?.[1]?.split(",") ?? [];
-    return [{ at: `${file}:${line}`, code, prints: printsOf(code), runs: !/\bno-run\b/.test(info), needs }];
+    const inside = /\bin=(\S+)/.exec(info)?.[1];
+    const [runs, alone] = [!/\bno-run\b/.test(info), /\balone\b/.test(info)];
+    return [{ at: `${file}:${line}`, code, prints: printsOf(code), runs, needs, alone, inside }];
   });
 }
 

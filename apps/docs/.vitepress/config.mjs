@@ -1,0 +1,3 @@
+import { site } from "../dist/site.js";
+
+export default site();
