@@ -35,7 +35,7 @@ export function banner(running: RunningContainer): string {
 }
 
 /** The password of the first user is shown this once. */
-function signInWords(running: RunningContainer): string[] {
+export function signInWords(running: RunningContainer): string[] {
   const { login, password } = running.get(demoUser) ?? {};
   return password === undefined
     ? []

@@ -1,5 +1,5 @@
 import { runMain, type RunningContainer, type ShutdownInfo } from "@steward/container";
-import { banner } from "./banner.ts";
+import { banner, signInWords } from "./banner.ts";
 import { clips } from "./clips.ts";
 import { Management } from "./management.ts";
 import { environment } from "./settings.ts";
@@ -15,11 +15,18 @@ function shutdownWords({ reason, delayMs }: ShutdownInfo): string {
   return `Clips stops (${reason})${delayMs > 0 ? `, taking requests for another ${delayMs} ms` : ""} ...`;
 }
 
-const management = new Management(process.env, say);
+/** Whether this is one of several replicas, which their parent has started: it says what there is to say. */
+const isReplica = process.connected;
+if (isReplica) process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+
+const management = new Management(process.env, isReplica ? () => {} : say);
 
 function ready(running: RunningContainer): void {
   management.started(running);
-  say(banner(running));
+  if (isReplica) {
+    process.send?.("ready");
+    for (const line of signInWords(running)) say(line);
+  } else say(banner(running));
 }
 
 await runMain(clips, {

@@ -1,6 +1,6 @@
 import type { ManagementOptions, RunningContainer } from "@steward/container";
 import { profileRoute } from "@steward/container/profile";
-import { dashboard, type Dashboard } from "@steward/dashboard";
+import { dashboard, dnsPeers, type Dashboard } from "@steward/dashboard";
 import { levelRoute } from "@steward/logging";
 import { log } from "./log.ts";
 
@@ -23,9 +23,11 @@ export class Management {
     const given = env["CLIPS_ADMIN_TOKEN"];
     const token = given !== undefined && given.length >= LEAST_TOKEN ? given : undefined;
     // From here on its journal is kept, so that it shows the start too. Without a token, each start makes one.
-    this.#board = dashboard(token === undefined ? {} : { token });
+    const peers = () => peersOf(env["MANAGEMENT_PEERS"]);
+    this.#board = dashboard({ peers, ...(token === undefined ? {} : { token }) });
     const port = portOf(env["MANAGEMENT_PORT"]);
-    this.options = port === undefined ? false : { port, routes: this.#routes(token), onListening: announced };
+    const host = env["MANAGEMENT_HOST"] ?? "127.0.0.1";
+    this.options = port === undefined ? false : { port, host, routes: this.#routes(token), onListening: announced };
     const board = this.#board;
     function announced(listening: string): void {
       const url = `${listening}/steward/`;
@@ -50,4 +52,10 @@ export class Management {
 
 function portOf(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,5}$/.test(text) && Number(text) < 65_536 ? Number(text) : undefined;
+}
+
+/** The dashboards of all replicas; that of this process leaves itself out. */
+async function peersOf(text = ""): Promise<string[]> {
+  const found = await Promise.all(text.split(",").map((name) => (name === "" ? [] : dnsPeers(name.trim())())));
+  return found.flat();
 }

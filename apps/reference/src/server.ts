@@ -20,17 +20,22 @@ const BODY_BYTES = 64 * 1024;
 /** Longest work for one request, in ms. */
 const REQUEST_TIMEOUT_MS = 15_000;
 
+/** What the app has to know of its settings. */
+type AppSettings = Pick<Settings, "host" | "hosts" | "monitorToken" | "managementPort"> &
+  Partial<Pick<Settings, "trustedProxies">>;
+
 /** The app of Fastify, not listening yet. */
 export async function makeApp(
   logger: FastifyBaseLogger,
   running: ServerRunning,
-  { host, hosts, monitorToken, managementPort }: Pick<Settings, "host" | "hosts" | "monitorToken" | "managementPort">,
+  { host, hosts, monitorToken, managementPort, trustedProxies = [] }: AppSettings,
 ): Promise<FastifyInstance> {
   const app: FastifyInstance = fastify({
     ...refusals(),
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: "requestId" }),
     bodyLimit: BODY_BYTES,
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     requestTimeout: 30_000,
   });
   app.removeContentTypeParser("text/plain");

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { config, duration, env, envName, port, secret, text, url, type Environment } from "@steward/config";
 import { input, type ValueOf } from "@steward/core";
 import * as v from "valibot";
@@ -28,6 +29,12 @@ function isOrigin(text: string): boolean {
   return (
     URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text.replace(/\/$/, "")
   );
+}
+
+function isNetwork(text: string): boolean {
+  const [address = "", bits] = text.split("/");
+  const version = isIP(address);
+  return version !== 0 && (bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)));
 }
 
 /** Files in PEM of one way to talk: whom it trusts, and who Clips is there. */
@@ -126,6 +133,30 @@ const schema = v.strictObject({
       ),
       envName("MANAGEMENT_PORT"),
     ),
+  ),
+  managementHost: v.optional(
+    v.pipe(
+      text(),
+      v.description("the address of that listener; only where none but operators reach it may it be another one"),
+      envName("MANAGEMENT_HOST"),
+    ),
+    "127.0.0.1",
+  ),
+  managementPeers: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.regex(/^[^/@]+:\d+$/, "must be a host and a port, such as clips-headless:9464"))),
+      v.description("the same listeners of the other replicas, for the dashboard; a name may have many addresses"),
+      envName("MANAGEMENT_PEERS"),
+    ),
+    [],
+  ),
+  trustedProxies: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.check(isNetwork, "must be an address, or a network such as 10.0.0.0/8"))),
+      v.description("load balancers, whose x-forwarded-for is believed; limits count by the address of the client"),
+      envName("TRUSTED_PROXIES"),
+    ),
+    [],
   ),
   monitorToken: v.optional(
     v.pipe(

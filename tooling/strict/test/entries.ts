@@ -1436,6 +1436,6 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       redisForTests: { call: (options) => servers.redisForTests(options), wrong: [{ startTimeoutMs: Number.NaN }] },
       postgresForTests: { call: (options) => servers.postgresForTests(options), wrong: [{ startTimeoutMs: -1 }] },
     },
-    none: ["findPostgres findRedis"],
+    none: ["findPostgres findRedis freePorts"],
   },
 };

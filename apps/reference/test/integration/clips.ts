@@ -102,10 +102,10 @@ export class ClipsProcess implements AsyncDisposable {
   output = "";
   errors = "";
 
-  constructor(env: Readonly<Record<string, string>>, program = "dist/main.js") {
+  constructor(env: Readonly<Record<string, string>>, program = "dist/main.js", args: readonly string[] = []) {
     // The loader of the test runner would slow it down, and servers of the outside are not meant here.
     const { NODE_OPTIONS: _loader, DATABASE_URL: _database, REDIS_URL: _redis, ...outer } = process.env;
-    const child = spawn(process.execPath, [`--import=${quickImports}`, inPackage(program)], {
+    const child = spawn(process.execPath, [`--import=${quickImports}`, inPackage(program), ...args], {
       env: { ...outer, PORT: "0", ...env },
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],

@@ -8,6 +8,7 @@ export {
 export { findPostgres, type PostgresBinaries } from "./postgres/binaries.ts";
 export type { PostgresOptions } from "./postgres/options.ts";
 export { type PostgresServer, startPostgres } from "./postgres/postgres.ts";
+export { freePorts } from "./process/ports.ts";
 export type { KillSignal, Server } from "./process/server.ts";
 export type { ServerExit } from "./process/server-process.ts";
 export { type RedisCluster, startRedisCluster } from "./redis/cluster.ts";

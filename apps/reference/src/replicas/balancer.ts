@@ -1,0 +1,198 @@
+import { Agent, createServer, request as send, type ClientRequest, type IncomingMessage } from "node:http";
+import type { ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { pipeline, type Duplex } from "node:stream";
+import type { Clock } from "@steward/core";
+import { endToEnd, forwarded, headOf, readiness, refusal } from "./messages.ts";
+
+/** A server behind the balancer. */
+export interface Target {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What a balancer needs. */
+export interface BalancerPlan {
+  readonly targets: readonly Target[];
+  readonly clock: Clock;
+  /** Called when a target is taken out, and when it is put back. */
+  readonly onChange?: (target: Target, isIn: boolean, why: string) => void;
+}
+
+/** A target, and whether it gets anything new. */
+interface Place extends Target {
+  readonly agent: Agent;
+  isIn: boolean;
+}
+
+/** One request, or one WebSocket, on its way to a target. */
+interface Course {
+  readonly headers: string[];
+  /** Listens to what the target answers. */
+  answered(outgoing: ClientRequest): void;
+  /** Sends the rest, once there is a connection. */
+  send(outgoing: ClientRequest): void;
+  /** Whether the one who asked has gone. */
+  isOver(): boolean;
+  fail(status: number, why: string): void;
+}
+
+const CHECK_MS = 1_000;
+
+/**
+ * Spreads requests and WebSockets over servers of HTTP/1. Once a second each is asked for `/readyz`: an answer other than
+ * 200, or none, takes it out, and the next good one puts it back. What is under way at one that is out goes on. Only
+ * what certainly no server has begun is tried at another one.
+ */
+export class Balancer {
+  readonly #places: readonly Place[];
+  readonly #clock: Clock;
+  readonly #onChange: BalancerPlan["onChange"];
+  readonly #server = createServer((request, response) => this.#forward(request, response));
+  readonly #sockets = new Set<Duplex>();
+  #last = 0;
+
+  constructor({ targets, clock, onChange }: BalancerPlan) {
+    this.#places = targets.map((target) => ({ ...target, agent: new Agent({ keepAlive: true }), isIn: false }));
+    this.#clock = clock;
+    this.#onChange = onChange;
+    this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  /** Looks at all targets once, then listens. @returns the URL. */
+  async start(host: string, port: number): Promise<string> {
+    await this.check();
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject).listen(port, host, resolve);
+    });
+    const listening = this.#server.address() as AddressInfo; // it listens on TCP
+    return `http://${host.includes(":") ? `[${host}]` : host}:${listening.port}`;
+  }
+
+  /** The targets that get something new. */
+  get targets(): readonly Target[] {
+    return this.#places.filter(({ isIn }) => isIn);
+  }
+
+  /** Looks at all targets every second until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#clock.sleep(CHECK_MS, signal).catch(() => {});
+      if (!signal.aborted) await this.check();
+    }
+  }
+
+  /** Looks at all targets now. */
+  async check(): Promise<void> {
+    await Promise.all(this.#places.map((place) => this.#check(place)));
+  }
+
+  async #check(place: Place): Promise<void> {
+    const problem = await readiness(place, CHECK_MS);
+    this.#put(place, problem === undefined, problem ?? "it is ready");
+  }
+
+  #put(place: Place, isIn: boolean, why: string): void {
+    if (place.isIn !== isIn) this.#onChange?.(place, isIn, why);
+    place.isIn = isIn;
+  }
+
+  /** Takes no new connections, ends WebSockets, and waits for the requests under way. */
+  async drain(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.keepAliveTimeout = 1; // ms
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  /** Cuts off what is left. */
+  stop(): void {
+    this.#server.closeAllConnections();
+    for (const { agent } of this.#places) agent.destroy();
+  }
+
+  #forward(request: IncomingMessage, response: ServerResponse): void {
+    this.#send(request, {
+      headers: forwarded(request),
+      answered: (outgoing) => {
+        response.once("close", () => outgoing.destroy());
+        outgoing.once("response", (answer) => {
+          response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.rawHeaders));
+          pipeline(answer, response, () => {});
+        });
+      },
+      send: (outgoing) => void request.pipe(outgoing),
+      isOver: () => response.destroyed,
+      fail: (status, why) => {
+        if (response.headersSent) response.destroy();
+        else response.writeHead(status, { "content-type": "application/problem+json" }).end(refusal(status, why));
+      },
+    });
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket)).on("error", () => {}); // its close follows
+    this.#send(request, {
+      headers: [...forwarded(request), "connection", "upgrade", "upgrade", request.headers.upgrade ?? "websocket"],
+      answered: (outgoing) => {
+        socket.once("close", () => outgoing.destroy());
+        outgoing.once("upgrade", (answer, upstream, first) => {
+          socket.write(headOf(answer, answer.rawHeaders));
+          upstream.unshift(first);
+          upstream.write(head);
+          pipeline(upstream, socket, upstream, () => {});
+        });
+        outgoing.once("response", (answer) => {
+          socket.write(headOf(answer, [...endToEnd(answer.rawHeaders), "connection", "close"]));
+          pipeline(answer, socket, () => {});
+        });
+      },
+      send: (outgoing) => void outgoing.end(),
+      isOver: () => socket.destroyed,
+      fail: () => socket.destroy(),
+    });
+  }
+
+  /** Sends a request to the next target in turn that is in and has not refused it. */
+  #send(request: IncomingMessage, course: Course, refused: ReadonlySet<Place> = new Set()): void {
+    const place = this.#next(refused);
+    if (place === undefined) return course.fail(503, "no replica is ready");
+    const { method, url: path } = request;
+    const { host, port, agent } = place;
+    const isUpgrade = request.headers.upgrade !== undefined;
+    const { headers } = course;
+    const outgoing = send({ host, port, method, path, headers, setHost: false, agent: isUpgrade ? false : agent });
+    const again = (): void => this.#send(request, course, new Set([...refused, place]));
+    let isSent = false;
+    const begin = (): void => {
+      isSent = true;
+      course.send(outgoing);
+    };
+    outgoing.once("socket", (socket) => (socket.connecting ? socket.once("connect", begin) : begin()));
+    // A server that is about to end says so: it need not wait for its turn to be asked.
+    outgoing.once("response", ({ headers }) => headers.connection === "close" && void this.#check(place));
+    outgoing.once("error", (error) => {
+      if (course.isOver()) return;
+      if (!isSent) {
+        this.#put(place, false, error.message);
+        again();
+      } else if (outgoing.reusedSocket && isSafe(method)) again(); // the server has closed the connection meanwhile
+      else course.fail(502, "the replica ended before it had answered");
+    });
+    course.answered(outgoing);
+  }
+
+  #next(refused: ReadonlySet<Place>): Place | undefined {
+    for (let i = 0; i < this.#places.length; i++) {
+      this.#last = (this.#last + 1) % this.#places.length;
+      const place = this.#places[this.#last];
+      if (place?.isIn === true && !refused.has(place)) return place;
+    }
+    return undefined;
+  }
+}
+
+function isSafe(method = ""): boolean {
+  return method === "GET" || method === "HEAD";
+}

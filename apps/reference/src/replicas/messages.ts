@@ -1,0 +1,44 @@
+import { get, STATUS_CODES, type IncomingMessage } from "node:http";
+import type { Target } from "./balancer.ts";
+
+/** Headers that are for one connection, not for who is behind it. */
+const OF_CONNECTION = new Set(["connection", "keep-alive", "proxy-connection", "te", "upgrade"]);
+/** What only a balancer may say of a request. */
+const OF_BALANCER = /^(forwarded|x-forwarded-.*)$/;
+
+/** The headers of a message that are for its other end. */
+export function endToEnd(raw: readonly string[]): string[] {
+  return pairs(raw).flatMap(([name, value]) => (OF_CONNECTION.has(name.toLowerCase()) ? [] : [name, value]));
+}
+
+/** The headers of a request as a server behind the balancer gets them, with the address of who has sent it. */
+export function forwarded({ rawHeaders, socket }: IncomingMessage): string[] {
+  const kept = pairs(endToEnd(rawHeaders)).filter(([name]) => !OF_BALANCER.test(name.toLowerCase()));
+  return [...kept.flat(), "x-forwarded-for", socket.remoteAddress ?? ""];
+}
+
+function pairs(raw: readonly string[]): [string, string][] {
+  return Array.from({ length: raw.length / 2 }, (_, i) => [raw[2 * i] ?? "", raw[2 * i + 1] ?? ""]);
+}
+
+/** The first lines of an answer, as they go over the wire. */
+export function headOf({ statusCode = 502, statusMessage = "" }: IncomingMessage, headers: readonly string[]): string {
+  const lines = pairs(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${statusCode} ${statusMessage}\r\n${lines.join("")}\r\n`;
+}
+
+/** What the balancer itself answers, as a problem of RFC 9457. */
+export function refusal(status: number, detail: string): string {
+  return JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, detail });
+}
+
+/** Asks a server whether it is ready. @returns why it is not; `undefined` where it is. */
+export function readiness({ host, port }: Target, timeoutMs: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    get({ host, port, path: "/readyz", agent: false, signal }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode === 200 ? undefined : `/readyz says ${answer.statusCode}`);
+    }).once("error", (error) => resolve(signal.aborted ? `/readyz took over ${timeoutMs} ms` : error.message));
+  });
+}

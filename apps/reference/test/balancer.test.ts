@@ -1,0 +1,240 @@
+import { once } from "node:events";
+import { createServer, get, request as send, type IncomingMessage, type RequestListener } from "node:http";
+import { connect, type AddressInfo } from "node:net";
+import { FakeClock } from "@steward/core/testing";
+import t from "tap";
+import { Balancer, type Target } from "../src/replicas/balancer.ts";
+
+/** A server behind a balancer. */
+class Backend implements AsyncDisposable {
+  readonly seen: IncomingMessage[] = [];
+  readonly server = createServer((request, response) => this.#answer(request, response));
+  readonly target: Target;
+  /** What `/readyz` says. */
+  readiness = 200;
+  #listener: RequestListener;
+
+  private constructor(name: string, port: number, listener: RequestListener) {
+    this.#listener = listener;
+    this.target = { name, host: "127.0.0.1", port };
+    this.server.on("upgrade", (request: IncomingMessage, socket, head: Buffer) => {
+      this.seen.push(request);
+      if (request.url === "/closed") return void socket.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno");
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+      socket.write(head);
+      socket.pipe(socket);
+    });
+  }
+
+  static async start(name: string, listener: RequestListener = (_request, response) => response.end(name), port = 0) {
+    const listening = createServer().listen(port, "127.0.0.1");
+    await once(listening, "listening");
+    const { port: own } = listening.address() as AddressInfo; // it listens on TCP
+    listening.close();
+    await once(listening, "close");
+    const backend = new Backend(name, own, listener);
+    await once(backend.server.listen(own, "127.0.0.1"), "listening");
+    return backend;
+  }
+
+  #answer(request: IncomingMessage, response: Parameters<RequestListener>[1]): void {
+    if (request.url === "/readyz") return void response.writeHead(this.readiness).end();
+    this.seen.push(request);
+    this.#listener(request, response);
+  }
+
+  async end(): Promise<void> {
+    if (!this.server.listening) return;
+    const closed = once(this.server, "close");
+    this.server.close();
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
+}
+
+/** A balancer before some servers, on a clock that the test moves. */
+async function balance(...backends: Backend[]) {
+  const changes: string[] = [];
+  const balancer = new Balancer({
+    clock: new FakeClock(),
+    targets: backends.map(({ target }) => target),
+    onChange: ({ name }, isIn, why) => changes.push(`${name} ${isIn ? "in" : "out"}: ${why}`),
+  });
+  const url = await balancer.start("127.0.0.1", 0);
+  const end = async (): Promise<void> => {
+    await balancer.drain();
+    balancer.stop();
+  };
+  return { balancer, changes, url, [Symbol.asyncDispose]: end };
+}
+
+/** What an address says, over a connection of its own. */
+async function ask(url: string): Promise<string> {
+  const response = await fetch(url, { headers: { connection: "close" } });
+  return `${response.status} ${await response.text()}`;
+}
+
+/** Who answers that many requests, sorted. */
+async function askAll(url: string, count: number): Promise<string[]> {
+  const answers: string[] = [];
+  for (let i = 0; i < count; i++) answers.push(await ask(url));
+  return answers.sort();
+}
+
+t.test("requests go to all in turn; one that is not ready gets nothing new, and is back when it is", async (t) => {
+  await using one = await Backend.start("one");
+  await using two = await Backend.start("two");
+  await using it = await balance(one, two);
+  t.strictSame(await askAll(it.url, 4), ["200 one", "200 one", "200 two", "200 two"]);
+  two.readiness = 503;
+  await it.balancer.check();
+  t.strictSame(await askAll(it.url, 3), ["200 one", "200 one", "200 one"]);
+  two.readiness = 200;
+  await it.balancer.check();
+  t.strictSame(await askAll(it.url, 2), ["200 one", "200 two"]);
+  t.strictSame(it.changes.slice(2), ["two out: /readyz says 503", "two in: it is ready"]);
+});
+
+t.test("each is asked once a second", async (t) => {
+  await using one = await Backend.start("one");
+  const clock = new FakeClock();
+  const changes: string[] = [];
+  const balancer = new Balancer({ clock, targets: [one.target], onChange: ({ name }) => changes.push(name) });
+  await balancer.start("127.0.0.1", 0);
+  const stop = new AbortController();
+  const running = balancer.run(stop.signal);
+  one.readiness = 503;
+  const changed = once(one.server, "request");
+  await clock.advance(999);
+  t.equal(changes.length, 1, "not yet");
+  await clock.advance(1);
+  await changed;
+  stop.abort();
+  await running;
+  t.equal(changes.length, 2);
+  await balancer.drain();
+  balancer.stop();
+});
+
+t.test("what is under way at one that drains goes on", async (t) => {
+  const answer: (() => void)[] = [];
+  await using one = await Backend.start("one", (_request, response) => void answer.push(() => response.end("late")));
+  await using it = await balance(one);
+  const late = ask(it.url);
+  await once(one.server, "request");
+  one.readiness = 503;
+  await it.balancer.check();
+  t.match(await ask(it.url), /^503 .*no replica is ready/);
+  for (const go of answer) go();
+  t.equal(await late, "200 late");
+});
+
+t.test("a reply that says that its server ends has the server asked at once", async (t) => {
+  await using one = await Backend.start("one", (_request, response) => {
+    one.readiness = 503;
+    response.setHeader("connection", "close").end("last");
+  });
+  await using two = await Backend.start("two");
+  await using it = await balance(two, one);
+  t.equal(await ask(it.url), "200 last");
+  while (it.balancer.targets.length > 1) await new Promise(setImmediate);
+  t.strictSame(await askAll(it.url, 2), ["200 two", "200 two"]);
+});
+
+t.test(
+  "a request that no one has begun goes elsewhere, with its body; one that was begun is not sent twice",
+  async (t) => {
+    const bodies: string[] = [];
+    await using two = await Backend.start("two", async (request, response) => {
+      let body = "";
+      for await (const part of request) body += String(part);
+      bodies.push(body);
+      response.end("two");
+    });
+    await using one = await Backend.start("one");
+    await using it = await balance(two, one);
+    await one.end();
+    const post = (body: string) => fetch(it.url, { method: "POST", body, headers: { connection: "close" } });
+    t.equal((await post("a".repeat(100_000))).status, 200);
+    t.equal(bodies[0]?.length, 100_000);
+    t.match(it.changes.at(-1), /^one out: connect ECONNREFUSED/);
+    await using cut = await Backend.start("cut", (request) => void request.socket.destroy());
+    await using other = await balance(two, cut);
+    const response = await fetch(other.url, { method: "POST", body: "b", headers: { connection: "close" } });
+    t.equal(response.status, 502);
+    t.match(await response.json(), { status: 502, detail: "the replica ended before it had answered" });
+    t.equal(bodies.length, 1);
+  },
+);
+
+t.test("a client that goes ends its request, and takes no replica out", async (t) => {
+  await using one = await Backend.start("one", () => {});
+  await using it = await balance(one);
+  const client = get(it.url).on("error", () => {});
+  const [, response] = (await once(one.server, "request")) as Parameters<RequestListener>;
+  client.destroy();
+  await once(response, "close");
+  t.equal(it.balancer.targets.length, 1);
+});
+
+t.test("a server hears from whom a request is, and nothing that only a balancer may say", async (t) => {
+  await using one = await Backend.start("one");
+  await using it = await balance(one);
+  const headers = {
+    "x-forwarded-for": "8.8.8.8",
+    "x-forwarded-host": "evil.example",
+    te: "trailers",
+    host: "clips.test",
+  };
+  const [answer] = (await once(send(it.url, { headers, agent: false }).end(), "response")) as [IncomingMessage];
+  answer.resume();
+  t.match(one.seen[0]?.headers, { host: "clips.test", "x-forwarded-for": "127.0.0.1" });
+  t.notOk(Object.hasOwn(one.seen[0]?.headers ?? {}, "x-forwarded-host"));
+  t.notOk(Object.hasOwn(one.seen[0]?.headers ?? {}, "te"));
+});
+
+t.test("WebSockets are passed through, with what was sent at once; a refusal is an answer", async (t) => {
+  await using one = await Backend.start("one");
+  await using it = await balance(one);
+  const { port } = new URL(it.url);
+  const open = (path: string, more = "") => {
+    const socket = connect(Number(port), "127.0.0.1");
+    socket
+      .setEncoding("utf8")
+      .write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n${more}`);
+    return socket;
+  };
+  const socket = open("/ws", "hello");
+  let heard = "";
+  for await (const part of socket) {
+    heard += String(part);
+    if (heard.endsWith("hello")) break; // leaves, and so ends it
+  }
+  t.match(heard, /^HTTP\/1\.1 101 Switching Protocols\r\n/);
+  t.equal(one.seen[0]?.headers.upgrade, "echo");
+  let refused = "";
+  for await (const part of open("/closed")) refused += String(part);
+  t.match(refused, /^HTTP\/1\.1 403 Forbidden\r\n[^]*\r\n\r\nno$/);
+});
+
+t.test("a drain waits for requests, and ends WebSockets", async (t) => {
+  const answer: (() => void)[] = [];
+  await using one = await Backend.start("one", (_request, response) => void answer.push(() => response.end("late")));
+  const it = await balance(one);
+  const socket = connect(Number(new URL(it.url).port), "127.0.0.1");
+  socket.write("GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+  await once(socket, "data");
+  const late = fetch(it.url).then((response) => response.text()); // over a connection that is kept
+  await once(one.server, "request");
+  const closed = once(socket, "close");
+  const drained = it.balancer.drain();
+  await closed;
+  for (const go of answer) go();
+  t.equal(await late, "late");
+  await drained;
+  it.balancer.stop();
+});

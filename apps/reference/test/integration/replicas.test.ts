@@ -1,0 +1,71 @@
+import t from "tap";
+import { alive, ClipsProcess, eventually, Folder, leftovers, serversOf } from "./clips.ts";
+import { addVideo, process as start, Watcher } from "./watching.ts";
+
+const program = "dist/replicas/main.js";
+// One data folder for all, as one user has; the first start makes the cluster.
+const folder = await Folder.make();
+t.teardown(() => folder[Symbol.asyncDispose]());
+
+interface Seen {
+  readonly replicas: readonly { readonly resources?: unknown; readonly reason?: string }[];
+}
+
+/** What the screen of replicas is sent first, that is true. */
+async function replicasSeen(url: string, isIt: (seen: Seen) => boolean): Promise<Seen> {
+  const { origin, searchParams, pathname } = new URL(url);
+  const headers = { authorization: `Bearer ${searchParams.get("t")}` };
+  const response = await fetch(`${origin}${pathname}events`, { headers });
+  let text = "";
+  for await (const part of response.body ?? []) {
+    text += Buffer.from(part as Uint8Array).toString(); // a body of fetch holds bytes
+    for (const [, data = ""] of text.matchAll(/^event: replicas\n(?:id: .*\n)?data: (.*)\n\n/gm)) {
+      const seen = JSON.parse(data) as Seen; // what the dashboard sends
+      if (isIt(seen)) return seen;
+    }
+  }
+  throw new Error(`the stream has ended: ${text}`);
+}
+
+t.test("replicas share what one has alone, take over from one that is killed, and stop together", async (t) => {
+  const env = { ...folder.env, RENDERER_STEP_MS: "100", PROCESSING_LEASE_MS: "2000" };
+  await using all = new ClipsProcess(env, program, ["--replicas", "2"]);
+  const url = await all.ready();
+  const pids = [...all.output.matchAll(/process (\d+),/g)].map(([, pid]) => Number(pid));
+  t.equal(pids.length, 2);
+  const children = await serversOf(all.pid);
+  const [dashboard = ""] = /http:\S+\/steward\/\?t=\S+/.exec(all.output) ?? [];
+  const seen = await replicasSeen(dashboard, ({ replicas }) => replicas.length === 2);
+  t.equal(seen.replicas.length, 2, "each knows the other");
+  await t.test("a job goes on when the replica that works on it is killed", async (t) => {
+    const id = await addVideo(url, 20_000);
+    await start(url, id);
+    const killed = pids[0] ?? 0;
+    {
+      await using watcher = await Watcher.join(url, id);
+      await watcher.hears(({ progress }) => progress >= 10);
+      process.kill(killed, "SIGKILL");
+    }
+    for (let i = 0; i < 20; i++) t.equal((await fetch(`${url}/api/v1/videos`)).status, 200, "the other one answers");
+    await using watcher = await Watcher.join(url, id);
+    t.match((await watcher.toTheEnd()).at(-1), { status: "done", progress: 100 });
+    t.match(all.output, /replica 1 has ended \(SIGKILL\); starting it again/);
+  });
+  all.ctrlC();
+  t.strictSame(await all.ended, { code: 0, signal: null });
+  t.equal(all.errors, "");
+  t.strictSame(await alive([...children, ...pids]), []);
+  t.strictSame(await leftovers(folder), []);
+});
+
+t.test("replicas end with their parent, in whatever way it ends; a wrong number is refused", async (t) => {
+  await using all = new ClipsProcess(folder.env, program, ["--replicas", "1"]);
+  await all.ready();
+  const children = await serversOf(all.pid);
+  all.kill("SIGKILL");
+  await all.ended;
+  t.ok(await eventually(async () => (await alive(children)).length === 0));
+  await using none = new ClipsProcess(folder.env, program, ["--replicas", "none"]);
+  t.equal((await none.ended).code, 2);
+  t.match(none.errors, /--replicas needs a number from 1 to 9/);
+});
