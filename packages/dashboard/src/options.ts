@@ -1,5 +1,16 @@
 import type { Clock } from "@steward/core";
-import { flag, funcOr, listOf, rule, shape, text, wholeNumber, withMethods, type Shape } from "@steward/core/driver";
+import {
+  flag,
+  funcOr,
+  listOf,
+  operatorToken,
+  rule,
+  shape,
+  text,
+  wholeNumber,
+  withMethods,
+  type Shape,
+} from "@steward/core/driver";
 
 /** Where the dashboards of the other replicas are: a list, or what gives one, such as `dnsPeers`. */
 export type PeerSource = readonly string[] | (() => readonly string[] | Promise<readonly string[]>);
@@ -30,15 +41,12 @@ export interface DashboardOptions {
   readonly clock?: Clock | undefined;
 }
 
-const LEAST_TOKEN = 16;
-
 /** What the options of a dashboard must be. */
 export const dashboardShape: Shape<DashboardOptions> = /* @__PURE__ */ shape<DashboardOptions>(() => ({
-  token: rule("text, or false", (given) =>
-    given === false || (typeof given === "string" && given.length >= LEAST_TOKEN)
-      ? undefined
-      : `must be text of at least ${LEAST_TOKEN} characters, or false`,
-  ),
+  token: rule("text, or false", (given) => {
+    const problem = given === false ? undefined : operatorToken()(given);
+    return typeof problem === "string" ? `${problem}, or false` : problem;
+  }),
   hosts: listOf(text()),
   journal: flag(),
   journalSize: wholeNumber(1, 10_000),

@@ -1,7 +1,17 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { isStewardError } from "@steward/core";
-import { bearerCheck, checkShape, flag, milliseconds, required, rule, shape, wholeNumber } from "@steward/core/driver";
+import {
+  answerJson,
+  checkShape,
+  flag,
+  milliseconds,
+  operatorDoor,
+  operatorToken,
+  required,
+  shape,
+  wholeNumber,
+} from "@steward/core/driver";
 import type { Shape } from "@steward/core/driver";
 import { containerError } from "../errors.ts";
 import { claimProfiler, CpuRecording, heapProfile, type ProfileKind } from "./session.ts";
@@ -24,20 +34,13 @@ export interface ProfileRouteOptions {
 /** Answers requests for profiles: a route of a management listener, and of any server of `node:http`. */
 export type ProfileRoute = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-const LEAST_TOKEN = 16;
 const DEFAULT_MS = 10_000;
 /** Time between two samples, in ms, where none is asked for: half a percent of a core. */
 const SAMPLE_MS = 10;
 const MIB = 1024 * 1024;
 
 const routeShape: Shape<ProfileRouteOptions> = /* @__PURE__ */ shape<ProfileRouteOptions>(() => ({
-  token: required(
-    rule("text", (given) =>
-      typeof given === "string" && given.length >= LEAST_TOKEN
-        ? undefined
-        : `must be text of at least ${LEAST_TOKEN} characters`,
-    ),
-  ),
+  token: required(operatorToken()),
   maxMs: milliseconds(),
   maxBytes: wholeNumber(1),
   snapshot: flag(),
@@ -78,20 +81,18 @@ const SUFFIXES: Readonly<Record<ProfileKind, string>> = {
 export function profileRoute(options: ProfileRouteOptions): ProfileRoute {
   checkShape("profileRoute", routeShape, options);
   const { maxMs = 60_000, maxBytes = 64 * MIB, snapshot = false } = options;
-  const isAllowed = bearerCheck(options.token);
+  const isAllowed = operatorDoor(options.token, ["POST"]);
   return async (request, response) => {
-    if (!isAllowed(request.headers.authorization))
-      return refuse(response, 401, { error: "this needs the token" }, { "www-authenticate": "Bearer" });
-    if (request.method !== "POST") return refuse(response, 405, { error: "only POST" }, { allow: "POST" });
+    if (!isAllowed(request, response)) return;
     const asked = askedOf(request, maxMs, snapshot);
-    if (typeof asked === "string") return refuse(response, 400, { error: asked });
+    if (typeof asked === "string") return answerJson(response, 400, { error: asked });
     try {
       using _claim = await claimProfiler(asked.kind, asked.isForced);
       await send(response, asked, maxBytes);
     } catch (error) {
       if (response.headersSent || response.destroyed) return void response.destroy();
       if (!isStewardError(error)) throw error;
-      refuse(response, error.code === "PROFILE_TOO_LARGE" ? 500 : 409, { code: error.code, error: error.message });
+      answerJson(response, error.code === "PROFILE_TOO_LARGE" ? 500 : 409, { code: error.code, error: error.message });
     }
   };
 }
@@ -160,14 +161,4 @@ function whileOpen(response: ServerResponse, ms: number): Promise<void> {
     const timer = setTimeout(end, ms);
     response.once("close", end);
   });
-}
-
-function refuse(
-  response: ServerResponse,
-  status: number,
-  content: object,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  const kind = { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" };
-  response.writeHead(status, { ...kind, ...headers }).end(JSON.stringify(content));
 }

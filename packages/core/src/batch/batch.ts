@@ -8,7 +8,8 @@ import { assertShape, checkShape } from "../options/shape.ts";
 import { LazyAbort } from "../time/abort.ts";
 import { systemClock, type Clock, type Timer } from "../time/clock.ts";
 import { timingWheelOf, type TimingWheel } from "../time/timing-wheel.ts";
-import { BatchItem, type ItemOwner } from "./item.ts";
+import type { CallOwner } from "../time/pending-call.ts";
+import { BatchItem } from "./item.ts";
 import { batchCallShape, batchShape, type BatchCallOptions, type BatchOptions } from "./options.ts";
 
 export type { BatchCallOptions, BatchOptions } from "./options.ts";
@@ -102,7 +103,7 @@ export function batch<Item, Result>(run: Run<Item, Result>, options?: BatchOptio
 
 const DEFAULTS = { name: "batch", max: 64, waitMs: 0, maxPending: 1_000, maxConcurrent: 1 };
 
-class BatchQueue<Item, Result> implements ItemOwner<Item, Result> {
+class BatchQueue<Item, Result> implements CallOwner<BatchItem<Item, Result>> {
   readonly #run: Run<Item, Result>;
   readonly #options: BatchOptions<Item> & typeof DEFAULTS;
   readonly #clock: Clock;

@@ -1,6 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isStewardError } from "@steward/core";
-import { bearerCheck, checkShape, milliseconds, required, rule, shape, type Shape } from "@steward/core/driver";
+import {
+  answerJson,
+  checkShape,
+  milliseconds,
+  operatorDoor,
+  operatorToken,
+  required,
+  shape,
+  type Shape,
+} from "@steward/core/driver";
 import type { Logger } from "pino";
 import type { LogLevel } from "../options.ts";
 
@@ -12,17 +21,10 @@ export interface LevelRouteOptions {
   readonly maxMs?: number | undefined;
 }
 
-const LEAST_TOKEN = 16;
 const HOUR_MS = 3_600_000;
 
 const levelRouteShape: Shape<LevelRouteOptions> = /* @__PURE__ */ shape<LevelRouteOptions>(() => ({
-  token: required(
-    rule("text", (given) =>
-      typeof given === "string" && given.length >= LEAST_TOKEN
-        ? undefined
-        : `must be text of at least ${LEAST_TOKEN} characters`,
-    ),
-  ),
+  token: required(operatorToken()),
   maxMs: milliseconds(),
 }));
 
@@ -63,17 +65,13 @@ export function levelRoute(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   checkShape("levelRoute", levelRouteShape, options);
   const { maxMs = HOUR_MS } = options;
-  const isAllowed = bearerCheck(options.token);
+  const isAllowed = operatorDoor(options.token, ["GET", "PUT"]);
   return (request, response) => {
-    if (!isAllowed(request.headers.authorization))
-      return answer(response, 401, { error: "this needs the token" }, { "www-authenticate": "Bearer" });
-    const { method } = request;
-    if (method !== "GET" && method !== "PUT")
-      return answer(response, 405, { error: "only GET and PUT" }, { allow: "GET, PUT" });
+    if (!isAllowed(request, response)) return;
     const logger = typeof log === "function" ? log() : log;
     const change = logger === undefined ? undefined : changers.get(logger);
-    if (logger === undefined || change === undefined) return answer(response, 503, { error: "the log is not up" });
-    if (method === "GET") return answer(response, 200, { level: logger.level });
+    if (logger === undefined || change === undefined) return answerJson(response, 503, { error: "the log is not up" });
+    if (request.method === "GET") return answerJson(response, 200, { level: logger.level });
     const asked = new URL(request.url ?? "/", "http://localhost").searchParams;
     changeLevel(response, logger, change, asked, maxMs);
   };
@@ -88,25 +86,15 @@ function changeLevel(
 ): void {
   const forMs = Number(asked.get("forMs") ?? maxMs);
   if (!Number.isInteger(forMs) || forMs < 1 || forMs > maxMs)
-    return answer(response, 400, { error: `forMs must be a whole number from 1 to ${maxMs}` });
+    return answerJson(response, 400, { error: `forMs must be a whole number from 1 to ${maxMs}` });
   const before = logger.level;
   try {
     change(asked.get("level") as LogLevel, { forMs }); // which refuses any other
   } catch (error) {
     if (!isStewardError(error)) throw error;
-    return answer(response, 400, { error: error.message });
+    return answerJson(response, 400, { error: error.message });
   }
   const level = logger.level as LogLevel; // it was one of them, or it is refused
   logger[level]({ event: "level", from: before, to: level, forMs }, `the level is ${level} for ${forMs} ms`);
-  answer(response, 200, { level, forMs });
-}
-
-function answer(
-  response: ServerResponse,
-  status: number,
-  content: object,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  const kind = { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" };
-  response.writeHead(status, { ...kind, ...headers }).end(JSON.stringify(content));
+  answerJson(response, 200, { level, forMs });
 }
