@@ -3,7 +3,7 @@ import { constants } from "node:os";
 import { delimiter, join } from "node:path";
 import { explain } from "./problem.mjs";
 import { root } from "./workspace.mjs";
-import { browserBinary, promtoolBinary, redisBinary } from "./programs.mjs";
+import { browserBinary, pgbouncerBinary, promtoolBinary, redisBinary } from "./programs.mjs";
 
 /** The environment of everything we start: our own tools first, no telemetry, and what results depend on. */
 export function environment() {
@@ -19,6 +19,7 @@ export function environment() {
     STEWARD_REDIS: redisBinary() ?? "none",
     STEWARD_BROWSER: browserBinary() ?? "none",
     STEWARD_PROMTOOL: promtoolBinary() ?? "none",
+    STEWARD_PGBOUNCER: pgbouncerBinary() ?? "none",
   };
 }
 

@@ -10,9 +10,12 @@ export const browserBinary = () => firstOf(["chromium", "chromium-browser", "goo
 /** Path of the program on PATH that tests rules of Prometheus, if there is one. Test results depend on it. */
 export const promtoolBinary = () => firstOf(["promtool"]);
 
-function firstOf(names) {
+/** Path of PgBouncer, if there is one: Debian puts it where users have no PATH to. Test results depend on it. */
+export const pgbouncerBinary = () => firstOf(["pgbouncer"], ["/usr/sbin"]);
+
+function firstOf(names, beside = []) {
   for (const name of names) {
-    for (const folder of (process.env.PATH ?? "").split(delimiter)) {
+    for (const folder of (process.env.PATH ?? "").split(delimiter).concat(beside)) {
       try {
         accessSync(join(folder, name), constants.X_OK);
         return join(folder, name);

@@ -45,6 +45,7 @@ export {
   textSchema,
 } from "./options/atoms.ts";
 export { clientNetwork } from "./network/client-network.ts";
+export { isLoginRefused, isWriteRefused, poolerAdvice, READS_ONLY } from "./network/postgres.ts";
 export { nearest } from "./options/nearest.ts";
 export { OptionsError } from "./options/problems.ts";
 export {

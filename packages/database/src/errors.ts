@@ -8,6 +8,8 @@ export const DATABASE_CODES = {
     "A commit was asked for, but an earlier statement had failed, so the server rolled back.",
   DATABASE_MIGRATION_FAILED: "A migration could not be applied; everything of it was rolled back.",
   DATABASE_SCHEMA_BEHIND: "Migrations are missing in the database, and this start does not apply them.",
+  DATABASE_SESSION_REQUIRED:
+    "It needs a session of the server for itself, which the pooler that was reached does not give.",
   DATABASE_NOT_MANAGED:
     "The database given was not made by this package, so it cannot begin transactions or have replicas.",
 } as const;

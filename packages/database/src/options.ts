@@ -41,7 +41,7 @@ export interface MigrationOptions {
    * rolled back, and tried again after a pause until the start is over. 0: no limit. Default 1,000.
    */
   readonly lockTimeoutMs?: number | undefined;
-  /** URL of the server itself where `url` is that of a pooler, which cannot hold the lock. Default: the same server. */
+  /** URL of the server itself where `url` is that of a pooler: a migration may take longer than a pooler allows. Default: the same server. */
   readonly url?: SecretSource | Secret | undefined;
 }
 
@@ -108,7 +108,7 @@ interface SessionOptions<TSchema extends Schema> {
   readonly applicationName?: string | undefined;
   /** Where this runs, such as `production`; the start fails at a database that is marked for another. Default: nothing is marked. */
   readonly environment?: string | undefined;
-  /** Prepared statements for tagged queries of the raw client. `false` for poolers in transaction mode. Default `true`. */
+  /** Prepared statements for tagged queries of the raw client. Default: where the server is reached without a pooler. `true`: also through a pooler, which has to keep them, as PgBouncer 1.21 can. */
   readonly prepare?: boolean | undefined;
   /** Custom types of the raw client, as postgres.js takes them. */
   readonly types?: Readonly<Record<string, PostgresType>> | undefined;
@@ -163,7 +163,7 @@ export interface DatabaseOptions {
   readonly idleInTransactionTimeoutMs: number;
   readonly applicationName: string;
   readonly environment?: string | undefined;
-  readonly prepare: boolean;
+  readonly prepare?: boolean | undefined;
   readonly types?: Readonly<Record<string, PostgresType>> | undefined;
   readonly onNotice?: ((notice: Readonly<Record<string, string>>) => void) | undefined;
   readonly schema?: Schema | undefined;
@@ -256,7 +256,7 @@ const entries = {
   idleInTransactionTimeoutMs: v.optional(durationMs, 0),
   applicationName: v.optional(v.pipe(v.string(), v.maxLength(63, "must have at most 63 characters")), "steward"),
   environment: v.optional(environmentSchema()),
-  prepare: v.optional(v.boolean(), true),
+  prepare: v.optional(v.boolean()),
   types: v.optional(givenSchema<Readonly<Record<string, PostgresType>>>(isObject, "an object of types")),
   onNotice: v.optional(functionSchema<(notice: Readonly<Record<string, string>>) => void>()),
   schema: v.optional(givenSchema<Schema>(isObject, "an object of tables and relations")),

@@ -1,5 +1,11 @@
 import { isStewardError, StewardError } from "@steward/core";
-import { describeConnectError, describeError, outcomeUnknown } from "@steward/core/driver";
+import {
+  describeConnectError,
+  describeError,
+  isLoginRefused,
+  outcomeUnknown,
+  poolerAdvice,
+} from "@steward/core/driver";
 
 /** Every error code of `@steward/pg`, with what it means. */
 export const PG_CODES = {
@@ -19,8 +25,8 @@ export function sqlState(error: unknown): string {
 /** The error of a connect that failed. */
 export function connectFailed(resource: string, server: string, cause: unknown): StewardError {
   if (isStewardError(cause)) return cause;
-  const message = `${resource}: no connection to ${server}: ${describeConnectError(cause)}`;
-  return new StewardError("PG_CONNECT_FAILED", message, { resource, retryable: true, cause });
+  const message = `${resource}: no connection to ${server}: ${describeConnectError(cause)}${poolerAdvice(cause)}`;
+  return new StewardError("PG_CONNECT_FAILED", message, { resource, retryable: !isLoginRefused(cause), cause });
 }
 
 /** What became of a statement: an answer of the server as it is, else that its connection is lost. */

@@ -1,6 +1,7 @@
 import { connectFailed } from "./errors.ts";
-import { cutOff, type Connections } from "./pool/connections.ts";
+import type { Connections } from "./pool/connections.ts";
 import { askDirectly, type DirectBounds } from "./pool/direct.ts";
+import { cutOff } from "./pool/raw-client.ts";
 
 /**
  * Asks the server for a sign of life: over an idle connection of the pool, or over one of its own where all are at work, so

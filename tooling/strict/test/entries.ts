@@ -382,6 +382,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "literalOr maskUrl sqlKeyword tablesOnce claimDatabase environmentMismatch environmentSchema inEnvironment milliseconds msSchema nearest notForUsers oneOf outcomeUnknown parseOptions pemSchema",
       "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled heardCall soundContext requestsAreHeard recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
       "aborted backendsAtWork backoffMs answerJson bearerCheck operatorDoor operatorToken clientNetwork withJitter connectTls describeConnectError reconnectSchema tlsFor tlsSchema tlsSettingsSchema SilenceWatch",
+      "isLoginRefused isWriteRefused poolerAdvice",
       "sleepOn stewardErrorIn text textSchema timingWheelOf usualVerdict wholeNumber withMethods withTimeout",
       "Exposures GuardedUse Histogram Manager OptionsError TimeoutReached TimerEntry TimingWheel",
     ],
@@ -1429,6 +1430,10 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       startRedis: { call: (options) => servers.startRedis(options), wrong: [{ port: Number.NaN }, { password: 5 }] },
       startRedisCluster: { call: (options) => servers.startRedisCluster(options), wrong: [{ masters: 0 }] },
       startRedisSentinel: { call: (options) => servers.startRedisSentinel(options), wrong: [{ downAfterMs: "1" }] },
+      startPgBouncer: {
+        call: (options) => servers.startPgBouncer(options as never),
+        wrong: [{ target: 5 }, { mode: "pool" }, { poolSize: 0 }],
+      },
       startPostgres: {
         call: (options) => servers.startPostgres(options),
         wrong: [{ port: "5432" }, { ifInUse: "no" }],
@@ -1436,6 +1441,6 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       redisForTests: { call: (options) => servers.redisForTests(options), wrong: [{ startTimeoutMs: Number.NaN }] },
       postgresForTests: { call: (options) => servers.postgresForTests(options), wrong: [{ startTimeoutMs: -1 }] },
     },
-    none: ["findPostgres findRedis freePorts"],
+    none: ["findPgBouncer findPostgres findRedis freePorts"],
   },
 };

@@ -1,14 +1,13 @@
 import type { Socket } from "node:net";
 import { Readable, Writable, type Duplex } from "node:stream";
 import type { Clock, StewardError, Timer } from "@steward/core";
-import { describeError, outcomeUnknown } from "@steward/core/driver";
+import { describeError, isWriteRefused, outcomeUnknown, READS_ONLY } from "@steward/core/driver";
 import type { Sql } from "postgres";
-import { isWriteRefused, READS_ONLY, readsOnly } from "../direct/reads-only.ts";
 import { ARRAY_TYPES, learnArrays } from "./arrays.ts";
 import { switchArrays, type DateMode } from "./dates.ts";
-import { driverOptions, hearCursor, rawQuery, type DriverQuery, type Handler } from "./driver.ts";
+import { driverOptions, hearCursor, isConnectionError, rawQuery, type DriverQuery, type Handler } from "./driver.ts";
 import { brokenSocket, type Endpoint, type Plug } from "./endpoint.ts";
-import { connectTimeout, noPassword } from "./refusals.ts";
+import { connectTimeout, noPassword, readsOnly } from "./refusals.ts";
 
 /** The owner of connections learns from here what happens to them. */
 export interface ConnectionOwner {
@@ -82,6 +81,8 @@ export class Connection implements Line {
   streaming = false;
   /** True while the rows of a cursor are with their reader: the server waits for us, not we for it. */
   paused = false;
+  /** Whether only a server that takes writes will do. */
+  readonly isWriting: boolean;
   /** The pool it belongs to, if it belongs to one. */
   readonly owner: ConnectionOwner;
   readonly #mode: DateMode = { asText: false };
@@ -89,7 +90,7 @@ export class Connection implements Line {
   readonly #handler: Handler;
   readonly #canceller: (query: DriverQuery) => unknown;
   readonly #cancelSockets = new Set<Duplex>();
-  readonly #isWriting: boolean;
+  readonly #isPreparing: boolean;
   /** It has refused a write: its server may have become a standby. */
   isSuspect = false;
   #socket: Duplex | undefined;
@@ -104,7 +105,8 @@ export class Connection implements Line {
 
   constructor(owner: ConnectionOwner, endpoint: Endpoint) {
     this.owner = owner;
-    this.#isWriting = endpoint.isWriting;
+    this.isWriting = endpoint.isWriting;
+    this.#isPreparing = endpoint.isPreparing;
     this.openedAt = owner.clock.now();
     this.#sql = endpoint.client({
       mode: this.#mode,
@@ -144,7 +146,9 @@ export class Connection implements Line {
       this.pid = this.#state?.pid ?? 0;
       this.direct = Number(row?.["pid"]) === this.pid;
       this.server = String(row?.["server"]);
-      if (row?.["reads_only"] === true && this.#isWriting) throw readsOnly(this.owner.name);
+      // A statement prepared in one session is unknown in the next, and a pooler may change ours after each transaction.
+      if (!this.direct && !this.#isPreparing) driverOptions(this.#sql)["prepare"] = false;
+      if (row?.["reads_only"] === true && this.isWriting) throw readsOnly(this.owner.name);
       if (withArrays) await this.#learnArrays();
     } catch (error) {
       this.destroy();
@@ -246,7 +250,7 @@ export class Connection implements Line {
     const runner = this.#end(query);
     if (runner === undefined) return;
     if (!isConnectionError(error)) {
-      if (this.#isWriting && isWriteRefused(error)) this.isSuspect = true;
+      if (this.isWriting && isWriteRefused(error)) this.isSuspect = true;
       return runner.failed(error);
     }
     this.destroy();
@@ -366,15 +370,4 @@ function rejectQuery(this: DriverQuery, error: unknown): void {
 function isStream(value: unknown): boolean {
   // Rows first: they are what nearly every query gives.
   return !Array.isArray(value) && (value instanceof Readable || value instanceof Writable);
-}
-
-/** Whether an error is one of the connection, not one that the server or the driver has with the query. */
-export function isConnectionError(error: unknown): boolean {
-  if (typeof error !== "object" || error === null) return false;
-  if ("syscall" in error) return true;
-  if (!("code" in error) || typeof error.code !== "string") return false;
-  return (
-    error.code.startsWith("CONNECT") ||
-    ("severity" in error && (error.severity === "FATAL" || error.severity === "PANIC"))
-  );
 }

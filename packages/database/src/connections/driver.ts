@@ -127,3 +127,14 @@ async function read(line: CursorLine, portion: () => unknown): Promise<unknown> 
     if (line.isDead()) await new Promise(() => {});
   }
 }
+
+/** Whether an error is one of the connection, not one that the server or the driver has with the query. */
+export function isConnectionError(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return false;
+  if ("syscall" in error) return true;
+  if (!("code" in error) || typeof error.code !== "string") return false;
+  return (
+    error.code.startsWith("CONNECT") ||
+    ("severity" in error && (error.severity === "FATAL" || error.severity === "PANIC"))
+  );
+}

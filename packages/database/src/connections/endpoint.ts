@@ -27,6 +27,7 @@ export type Plug = () => Duplex;
 export interface EndpointTraits {
   readonly isWriting: boolean;
   readonly isFetched: boolean;
+  readonly isPreparing: boolean;
 }
 
 /** A server as it is dialled: checked options, credentials, one host at a time. No connection. */
@@ -37,6 +38,8 @@ export class Endpoint {
   readonly isWriting: boolean;
   /** Whether the password may be another one the next time it is asked for. */
   readonly isFetched: boolean;
+  /** Whether prepared statements are used through a pooler too. */
+  readonly isPreparing: boolean;
   readonly #options: DriverOptions;
   readonly #embedded: (() => Duplex) | undefined;
   #turn = 0;
@@ -45,6 +48,7 @@ export class Endpoint {
     this.#options = options;
     this.isWriting = traits.isWriting;
     this.isFetched = traits.isFetched;
+    this.isPreparing = traits.isPreparing;
     this.#embedded = embedded;
     const { path, host, port, user, database } = options;
     this.shown =
@@ -174,7 +178,8 @@ export function endpointOf(
   // The pool has an eye on that itself; the driver would do it once, at the connect.
   const kept = asked === undefined || WRITING[String(asked)] !== undefined ? dialled : server;
   const parsed = driverOptions(driverClient(merged(fromOptions(options), kept)));
-  const traits = { isWriting, isFetched: options.password?.isFetched === true };
+  const { password, prepare } = options;
+  const traits = { isWriting, isFetched: password?.isFetched === true, isPreparing: prepare === true };
   return new Endpoint({ ...parsed, shared: driverOptions(builder).shared }, traits, embedded);
 }
 
@@ -258,7 +263,7 @@ function fromOptions(o: DatabaseOptions): Record<string, unknown> {
     connect_timeout: null,
     max_lifetime: null,
     backoff: () => 0,
-    prepare: o.prepare,
+    prepare: o.prepare ?? true,
     onnotice: o.onNotice ?? ((): void => {}),
     connection: defined({
       application_name: inEnvironment(o.applicationName, o.environment),

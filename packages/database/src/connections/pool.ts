@@ -1,7 +1,8 @@
-import { isStewardError, StewardError, type Clock } from "@steward/core";
+import { StewardError, type Clock } from "@steward/core";
 import { Connection, type ConnectionOwner, type Line, type Taker } from "./connection.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { describeConnectError } from "@steward/core/driver";
+import { isLoginRefused } from "@steward/core/driver";
+import { connectFailed } from "./refusals.ts";
 import { Reconnect } from "./reconnect.ts";
 
 /** Bounds and times of a pool. 0 switches a time off. */
@@ -79,7 +80,7 @@ export class Pool implements ConnectionOwner {
       await work(connection);
       this.#release(connection);
     } catch (error) {
-      throw this.#connectError(error);
+      throw connectFailed(this.name, this.endpoint.shown, error);
     }
   }
 
@@ -90,7 +91,7 @@ export class Pool implements ConnectionOwner {
       return await this.#open();
     } catch (error) {
       if (this.#ended) throw error;
-      if (isFinal(error) && this.#mayChange(refusedBefore)) {
+      if (isLoginRefused(error) && this.#mayChange(refusedBefore)) {
         await this.clock.sleep(this.#refused * REFUSAL_PAUSE_MS);
         return this.#openAnywhere(this.endpoint.hosts);
       }
@@ -176,7 +177,8 @@ export class Pool implements ConnectionOwner {
     try {
       this.#release(await this.#open());
     } catch (error) {
-      if (isFinal(error) && !this.#mayChange(refusedBefore)) this.#refuseAll(this.#connectError(error));
+      if (isLoginRefused(error) && !this.#mayChange(refusedBefore))
+        this.#refuseAll(connectFailed(this.name, this.endpoint.shown, error));
     }
     this.#grow();
   }
@@ -307,20 +309,4 @@ export class Pool implements ConnectionOwner {
   #gone(): StewardError {
     return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped`, { resource: this.name });
   }
-
-  #connectError(cause: unknown): StewardError {
-    if (isStewardError(cause, "DATABASE_CONNECT_FAILED")) return cause;
-    const message = `${this.name}: no connection to ${this.endpoint.shown}: ${describeConnectError(cause)}`;
-    return new StewardError("DATABASE_CONNECT_FAILED", message, {
-      resource: this.name,
-      cause,
-      retryable: !isFinal(cause),
-    });
-  }
-}
-
-/** Wrong credentials and missing databases do not go away by waiting. */
-export function isFinal(error: unknown): boolean {
-  if (typeof error !== "object" || error === null || !("code" in error) || typeof error.code !== "string") return false;
-  return error.code.startsWith("28") || error.code === "3D000";
 }

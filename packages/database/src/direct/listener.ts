@@ -1,7 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { StewardError, type Clock, type Timer } from "@steward/core";
 import { Connection, type ConnectionOwner } from "../connections/connection.ts";
 import type { Endpoint } from "../connections/endpoint.ts";
 import { Reconnect } from "../connections/reconnect.ts";
+import { sessionRequired } from "../connections/refusals.ts";
+import { onDirectConnection } from "./direct.ts";
 
 /** What a listener needs of its database. */
 export interface ListenerOptions {
@@ -20,6 +23,8 @@ interface Subscription {
 /** Time between two signs of life, and how long one may take, in ms: nothing else shows that a silent channel is dead. */
 const PING_EVERY_MS = 5_000;
 const PING_WITHIN_MS = 2_000;
+/** How soon a message of ours has to arrive through a pooler. */
+const HEARD_WITHIN_MS = 1_000;
 
 /** Listens to channels on one connection of its own, and again on the next one when that breaks. */
 export class Listener implements ConnectionOwner {
@@ -86,9 +91,13 @@ export class Listener implements ConnectionOwner {
     }
   }
 
-  /** Statements of ours run one after the other. */
   #statement(connection: Connection, text: string): Promise<unknown> {
-    const next = this.#turn.then(() => connection.query(text));
+    return this.#inTurn(() => connection.query(text));
+  }
+
+  /** Statements of ours run one after the other. */
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const next = this.#turn.then(run);
     this.#turn = next.catch(() => {});
     return next;
   }
@@ -103,9 +112,39 @@ export class Listener implements ConnectionOwner {
   async #open(): Promise<Connection> {
     const connection = (this.#connection = new Connection(this, this.#endpoint()));
     await connection.open(this.#options.connectTimeoutMs);
+    if (!connection.direct) await this.#hearItself(connection);
     this.#reconnect.succeeded();
     this.#keepAlive(connection);
     return connection;
+  }
+
+  /** A pooler may have given the session that listens to somebody else, and says nothing of it: only a message that arrives shows that it has not. */
+  async #hearItself(connection: Connection): Promise<void> {
+    const topic = `steward_${randomUUID()}`;
+    const heard = new Promise<boolean>((resolve) => {
+      const timer = this.clock.setTimeout(() => resolve(false), HEARD_WITHIN_MS, { unref: true });
+      const listener = (): void => {
+        timer.cancel();
+        resolve(true);
+      };
+      this.#channels.set(topic, new Set([{ listener, onListen: undefined }]));
+    });
+    try {
+      await this.#statement(connection, `listen ${quoted(topic)}`);
+      const { connectTimeoutMs } = this.#options;
+      const { signal } = new AbortController();
+      await onDirectConnection(this, this.#endpoint(), { connectTimeoutMs, signal }, (other) =>
+        other.query(`notify ${quoted(topic)}`),
+      );
+      if (!(await heard)) throw sessionRequired(this.name, "listen()");
+      await this.#statement(connection, `unlisten ${quoted(topic)}`);
+    } catch (error) {
+      this.#connection = undefined; // it is not to be found by the next who asks
+      connection.end();
+      throw error;
+    } finally {
+      this.#channels.delete(topic);
+    }
   }
 
   #keepAlive(connection: Connection): void {
@@ -113,11 +152,13 @@ export class Listener implements ConnectionOwner {
     this.#ping = this.clock.setTimeout(
       () => {
         const late = this.clock.setTimeout(() => connection.destroy(), PING_WITHIN_MS, { unref: true });
-        const answered = (): void => {
+        const answered = (readsOnly: boolean): void => {
           late.cancel();
+          // Messages are published where writes go: a primary that became a standby hears none.
+          if (readsOnly && connection.isWriting) connection.destroy();
           if (!connection.dead && !this.#stopped) this.#keepAlive(connection);
         };
-        this.#statement(connection, "select 1").then(answered, answered);
+        this.#inTurn(() => connection.readsOnly()).then(answered, () => answered(false));
       },
       PING_EVERY_MS,
       { unref: true },

@@ -3,6 +3,8 @@ import { StewardError, type PubSub } from "@steward/core";
 import type { Sql } from "postgres";
 import type { SideWork } from "../client/client.ts";
 import type { Endpoint } from "../connections/endpoint.ts";
+import { sessionRequired } from "../connections/refusals.ts";
+import { onDirectConnection } from "./direct.ts";
 import { Listener, type ListenerOptions } from "./listener.ts";
 
 /** Messages that may wait to be published; one more is refused. */
@@ -52,8 +54,10 @@ export class Listening implements SideWork {
 
   readonly subscribe: Sql["subscribe"] = async (...args) => {
     if (this.#given !== undefined) return this.#given.subscribe(...args);
+    const endpoint = this.#reached();
+    await this.#mustBeDirect(endpoint, "subscribe()");
     let socket: Duplex | undefined;
-    this.#replica ??= this.#reached().client({
+    this.#replica ??= endpoint.client({
       mode: { asText: false },
       socket: (plug) => (socket = plug()),
       onClose() {},
@@ -61,6 +65,19 @@ export class Listening implements SideWork {
     });
     return this.#replica.subscribe(...args);
   };
+
+  /** The driver would end the process by a rejection that no one hears. */
+  async #mustBeDirect(endpoint: Endpoint, what: string): Promise<void> {
+    const { connectTimeoutMs } = this.#options;
+    const { signal } = new AbortController();
+    const isDirect = await onDirectConnection(
+      this.#options,
+      endpoint,
+      { connectTimeoutMs, signal },
+      async (connection) => connection.direct,
+    );
+    if (!isDirect) throw sessionRequired(this.#options.name, what);
+  }
 
   #reached(): Endpoint {
     const endpoint = this.#endpoint();

@@ -8,7 +8,7 @@ import type { Sql } from "postgres";
 import { adopt } from "../client/sql.ts";
 import { forDrizzle, type Body, type DrizzleClient } from "../client/scope.ts";
 import type { Connection } from "../connections/connection.ts";
-import { rawQuery, type Handler } from "../connections/driver.ts";
+import type { Handler } from "../connections/driver.ts";
 import type { Endpoint } from "../connections/endpoint.ts";
 import type { Migrations } from "../options.ts";
 import { onDirectConnection } from "./direct.ts";
@@ -37,29 +37,11 @@ export async function runMigrations(
   endpoint: Endpoint,
   migrations: Migrations,
 ): Promise<void> {
-  await onDirectConnection(context, endpoint, context, async (connection) => {
-    if (migrations.mode !== "apply") return awaitSchema(context, connection, migrations);
-    // A migration may take long, whatever queries are allowed.
-    await connection.query(
-      `set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set lock_timeout = ${migrations.lockTimeoutMs}`,
-    );
-    const key = lockKey(migrations);
-    await lock(context, connection, key);
-    try {
-      await applyPatiently(context, connection, migrations);
-    } finally {
-      if (!connection.dead) await connection.query(`select pg_advisory_unlock(${key})`);
-    }
-  });
-}
-
-/** Asks again and again instead of waiting in the server, where a waiting statement would hold up index builds. */
-async function lock({ clock, signal }: MigrationContext, connection: Connection, key: string): Promise<void> {
-  for (;;) {
-    const [row] = await connection.query(`select pg_try_advisory_lock(${key}) as locked`);
-    if (row?.["locked"] === true) return;
-    await clock.sleep(POLL_MS, signal);
-  }
+  await onDirectConnection(context, endpoint, context, (connection) =>
+    migrations.mode === "apply"
+      ? applyPatiently(context, connection, migrations)
+      : awaitSchema(context, connection, migrations),
+  );
 }
 
 /** A migration that waits for a lock makes all wait that come after it, so it gives way, and tries again. */
@@ -68,13 +50,40 @@ async function applyPatiently(
   connection: Connection,
   migrations: Migrations,
 ): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+  const { clock, signal } = context;
+  for (let attempt = 0; ;) {
     try {
-      return await apply(context, connection, migrations);
+      if (await applyAlone(context, connection, migrations)) return;
+      // Asked again and again instead of waiting in the server, where a waiting statement would hold up index builds.
+      await clock.sleep(POLL_MS, signal);
     } catch (error) {
-      if (!isLockTimeout(error) || context.signal.aborted) throw error;
-      await context.clock.sleep(backoffMs(attempt, LOCK_PAUSES, "equal"), context.signal);
+      if (!isLockTimeout(error) || signal.aborted) throw error;
+      await clock.sleep(backoffMs(++attempt, LOCK_PAUSES, "equal"), signal);
     }
+  }
+}
+
+/**
+ * Applies them unless another instance does so now. The lock and the settings are those of one transaction, so that they hold
+ * through a pooler too, which may give us another session after each.
+ */
+async function applyAlone(context: MigrationContext, connection: Connection, migrations: Migrations): Promise<boolean> {
+  await connection.query("begin");
+  try {
+    const [row] = await connection.query(`select pg_try_advisory_xact_lock(${lockKey(migrations)}) as locked`);
+    const isAlone = row?.["locked"] === true;
+    if (isAlone) {
+      // A migration may take long, whatever queries are allowed.
+      await connection.query(
+        `set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0; set local lock_timeout = ${migrations.lockTimeoutMs}`,
+      );
+      await apply(context, connection, migrations);
+    }
+    await connection.query("commit");
+    return isAlone;
+  } catch (error) {
+    if (!connection.dead) await connection.query("rollback").catch(() => {});
+    throw error;
   }
 }
 
@@ -133,32 +142,16 @@ async function apply(
   }
 }
 
-/** A client over one connection of ours, for the migrator alone: it runs one statement at a time. */
+/** A client over one connection of ours, for the migrator alone: it runs one statement at a time, within our transaction. */
 function clientOf(connection: Connection, builder: Sql): DrizzleClient {
   const handler: Handler = (query) => {
     const { resolve, reject } = query;
     connection.run(query, { asText: true, finished: resolve, failed: reject });
   };
   const unsafe: Sql["unsafe"] = (...args) => adopt(builder.unsafe(...args), handler);
-  const begin = async <T>(body: Body<DrizzleClient, T>): Promise<T> => {
-    await run(handler, builder, "begin");
-    try {
-      const result = await body(client);
-      await run(handler, builder, "commit");
-      return result;
-    } catch (error) {
-      await run(handler, builder, "rollback").catch(() => {});
-      throw error;
-    }
-  };
+  const begin = <T>(body: Body<DrizzleClient, T>): Promise<T> => Promise.resolve(body(client));
   const client: DrizzleClient = { options: { parsers: {}, serializers: {} }, unsafe, begin, savepoint: begin };
   return client;
-}
-
-function run(handler: Handler, builder: Sql, text: string): Promise<unknown> {
-  const query = rawQuery(builder, text);
-  query.handler = handler;
-  return Promise.resolve(query);
 }
 
 /** Two databases that share a server and a table name do not share the lock: the server keeps locks per database. */

@@ -5,7 +5,7 @@ import postgres from "postgres";
 import t from "tap";
 import { DatabasePoolManager, type DatabaseInput } from "../../src/index.ts";
 import { kysely } from "../../src/client/kysely/index.ts";
-import { testServer } from "./server.ts";
+import { testServer, unlessPooled } from "./server.ts";
 
 interface Tables {
   readonly films: { readonly title: string; readonly year: number };
@@ -83,27 +83,31 @@ t.test("its deadlines and its queue are those of the pool", async (t) => {
   t.equal(manager.stats()["inUse"], 0);
 });
 
-t.test("answers again within 3 s of connections that went half-open", async (t) => {
-  const proxy = await startFaultProxy({ target: server.url });
-  t.teardown(() => proxy.stop());
-  const { manager, db } = await managed(t, { url: proxy.url });
-  const call = () => sql`select 1`.execute(db);
-  const transaction = () => db.transaction().execute((tx) => sql`select 1`.execute(tx));
-  await Promise.all([call(), transaction(), call()]);
-  using watch = new Watch();
-  const at = performance.now();
-  proxy.halfOpen();
-  const ends = await Promise.allSettled([call(), transaction(), call()]);
-  const errors = ends.flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
-  t.ok(errors.length > 0);
-  for (const error of errors) t.match(error, { code: "OUTCOME_UNKNOWN" });
-  await call();
-  await transaction();
-  const outageMs = watch.elapsed(at);
-  t.comment(`answers again after ${Math.round(outageMs)} ms`);
-  t.ok(outageMs <= 3_000, `${outageMs} ms`);
-  t.equal(manager.stats()["inUse"], 0);
-});
+t.test(
+  "answers again within 3 s of connections that went half-open",
+  unlessPooled("the server cannot be asked about a backend"),
+  async (t) => {
+    const proxy = await startFaultProxy({ target: server.url });
+    t.teardown(() => proxy.stop());
+    const { manager, db } = await managed(t, { url: proxy.url });
+    const call = () => sql`select 1`.execute(db);
+    const transaction = () => db.transaction().execute((tx) => sql`select 1`.execute(tx));
+    await Promise.all([call(), transaction(), call()]);
+    using watch = new Watch();
+    const at = performance.now();
+    proxy.halfOpen();
+    const ends = await Promise.allSettled([call(), transaction(), call()]);
+    const errors = ends.flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
+    t.ok(errors.length > 0);
+    for (const error of errors) t.match(error, { code: "OUTCOME_UNKNOWN" });
+    await call();
+    await transaction();
+    const outageMs = watch.elapsed(at);
+    t.comment(`answers again after ${Math.round(outageMs)} ms`);
+    t.ok(outageMs <= 3_000, `${outageMs} ms`);
+    t.equal(manager.stats()["inUse"], 0);
+  },
+);
 
 t.test("a commit that was given is not followed by a rollback", async (t) => {
   const notices: unknown[] = [];

@@ -1,7 +1,15 @@
-import { postgresForTests, type PostgresServer } from "@steward/testing/servers";
+import { postgresForTests, startPgBouncer, type PostgresServer } from "@steward/testing/servers";
 import postgres from "postgres";
 
 let made = 0;
+
+/** With STEWARD_POOLED=1 the tests run through a PgBouncer in transaction mode. */
+const isPooled = process.env["STEWARD_POOLED"] === "1";
+
+/** What cannot work through a pooler, and why. */
+export function unlessPooled(why: string): { readonly skip: string | false } {
+  return { skip: isPooled && `skipped: through a pooler ${why}` };
+}
 
 /** A database of its own on a real server, and an observer that is not ours. */
 export interface TestServer extends AsyncDisposable {
@@ -16,13 +24,14 @@ export interface TestServer extends AsyncDisposable {
 /** Starts a server, or takes the one at DATABASE_URL, with a database of its own. */
 export async function testServer(settings: Readonly<Record<string, string | number>> = {}): Promise<TestServer> {
   const server = await postgresForTests({ settings });
+  const pooler = isPooled ? await startPgBouncer({ target: server.url, poolSize: 30 }) : undefined;
   const observer = postgres(server.url, { max: 2, onnotice() {} });
   const names: string[] = [];
   const freshDatabase = async (): Promise<string> => {
     const name = `steward_${process.pid}_${++made}`;
     await observer.unsafe(`create database ${name}`);
     names.push(name);
-    return Object.assign(new URL(server.url), { pathname: `/${name}` }).href;
+    return Object.assign(new URL(pooler?.url ?? server.url), { pathname: `/${name}` }).href;
   };
   const url = await freshDatabase();
   return {
@@ -32,6 +41,7 @@ export async function testServer(settings: Readonly<Record<string, string | numb
     freshDatabase,
     async [Symbol.asyncDispose]() {
       for (const name of names) await observer.unsafe(`drop database if exists ${name} with (force)`).catch(() => {});
+      await pooler?.stop();
       await observer.end({ timeout: 2 });
       await server[Symbol.asyncDispose]();
     },

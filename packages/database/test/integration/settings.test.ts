@@ -13,7 +13,7 @@ import { Connection } from "../../src/connections/connection.ts";
 import { driverClient } from "../../src/connections/driver.ts";
 import { endpointOf } from "../../src/connections/endpoint.ts";
 import { databaseSchema } from "../../src/options.ts";
-import { testServer } from "./server.ts";
+import { testServer, unlessPooled } from "./server.ts";
 
 const place = await testServer();
 t.teardown(() => place[Symbol.asyncDispose]());
@@ -22,15 +22,19 @@ function open(options: DatabaseInput = {}): Promise<DatabasePoolManager> {
   return new DatabasePoolManager({ url: place.url, maxConnections: 1, ...options }).start();
 }
 
-t.test("prepares tagged queries, or not, as told", async (t) => {
-  for (const prepare of [true, false]) {
-    await using manager = await open({ prepare });
-    const { $client } = manager.client;
-    for (let i = 0; i < 3; i++) await $client`select ${i}::int + 1`;
-    const prepared = await $client`select 1 from pg_prepared_statements where statement like '%+ 1'`;
-    t.equal(prepared.length, prepare ? 1 : 0);
-  }
-});
+t.test(
+  "prepares tagged queries, or not, as told",
+  unlessPooled("prepared statements belong to a session"),
+  async (t) => {
+    for (const prepare of [true, false]) {
+      await using manager = await open({ prepare });
+      const { $client } = manager.client;
+      for (let i = 0; i < 3; i++) await $client`select ${i}::int + 1`;
+      const prepared = await $client`select 1 from pg_prepared_statements where statement like '%+ 1'`;
+      t.equal(prepared.length, prepare ? 1 : 0);
+    }
+  },
+);
 
 t.test("hands notices of the server to whoever asked for them, and to nobody else", async (t) => {
   const notices: unknown[] = [];
@@ -130,45 +134,57 @@ t.test(
   },
 );
 
-t.test("the server ends statements that take too long, though nobody here does", async (t) => {
-  await using manager = await open({ statementTimeoutMs: 50 });
-  t.equal((await failure(manager.client.$client`select pg_sleep(60)`)).code, "57014");
-});
+t.test(
+  "the server ends statements that take too long, though nobody here does",
+  unlessPooled("limits of a session are refused"),
+  async (t) => {
+    await using manager = await open({ statementTimeoutMs: 50 });
+    t.equal((await failure(manager.client.$client`select pg_sleep(60)`)).code, "57014");
+  },
+);
 
-t.test("the server ends a transaction that idles, which its holder learns, and its place is free again", async (t) => {
-  await using manager = await open({ idleInTransactionTimeoutMs: 50 });
-  const { $client } = manager.client;
-  const held = await $client.reserve();
-  await held`begin`;
-  await until(() => manager.stats()["size"] === 0, "the server has ended it");
-  t.match((await failure(held`select 1`)).code, /^(DATABASE_LEASE_ENDED|OUTCOME_UNKNOWN)$/);
-  held.release();
-  t.equal((await $client`select 1 as one`)[0]?.["one"], 1);
-  t.match(manager.stats(), { inUse: 0, pending: 0 });
-});
+t.test(
+  "the server ends a transaction that idles, which its holder learns, and its place is free again",
+  unlessPooled("limits of a session are refused"),
+  async (t) => {
+    await using manager = await open({ idleInTransactionTimeoutMs: 50 });
+    const { $client } = manager.client;
+    const held = await $client.reserve();
+    await held`begin`;
+    await until(() => manager.stats()["size"] === 0, "the server has ended it");
+    t.match((await failure(held`select 1`)).code, /^(DATABASE_LEASE_ENDED|OUTCOME_UNKNOWN)$/);
+    held.release();
+    t.equal((await $client`select 1 as one`)[0]?.["one"], 1);
+    t.match(manager.stats(), { inUse: 0, pending: 0 });
+  },
+);
 
-t.test("several databases stand side by side, each with its pool, its transactions and its channels", async (t) => {
-  const urls = [place.url, await place.freshDatabase()];
-  const [a, b] = [await open({ url: urls[0] }), await open({ url: urls[1] })];
-  const names = urls.map((url) => new URL(url).pathname.slice(1));
-  const here = sql`select current_database() as name`;
-  t.equal((await a.client.execute(here))[0]?.["name"], names[0]);
-  t.equal((await b.client.execute(here))[0]?.["name"], names[1]);
-  {
-    await using inB = await begin(b.client);
-    t.equal((await inB.execute(here))[0]?.["name"], names[1]);
-    t.equal((await a.client.execute(here))[0]?.["name"], names[0], "one does not wait for the other");
-  }
-  const heard: string[] = [];
-  await pubSub(a.client).subscribe("news", (message) => void heard.push(`a: ${message}`));
-  await pubSub(b.client).subscribe("news", (message) => void heard.push(`b: ${message}`));
-  await pubSub(a.client).publish("news", "a film");
-  await until(() => heard.length > 0, "heard");
-  t.same(heard, ["a: a film"]);
-  await b.stop();
-  t.equal((await a.client.execute(here))[0]?.["name"], names[0], "nor does it end with it");
-  await a.stop();
-});
+t.test(
+  "several databases stand side by side, each with its pool, its transactions and its channels",
+  unlessPooled("listen() is refused"),
+  async (t) => {
+    const urls = [place.url, await place.freshDatabase()];
+    const [a, b] = [await open({ url: urls[0] }), await open({ url: urls[1] })];
+    const names = urls.map((url) => new URL(url).pathname.slice(1));
+    const here = sql`select current_database() as name`;
+    t.equal((await a.client.execute(here))[0]?.["name"], names[0]);
+    t.equal((await b.client.execute(here))[0]?.["name"], names[1]);
+    {
+      await using inB = await begin(b.client);
+      t.equal((await inB.execute(here))[0]?.["name"], names[1]);
+      t.equal((await a.client.execute(here))[0]?.["name"], names[0], "one does not wait for the other");
+    }
+    const heard: string[] = [];
+    await pubSub(a.client).subscribe("news", (message) => void heard.push(`a: ${message}`));
+    await pubSub(b.client).subscribe("news", (message) => void heard.push(`b: ${message}`));
+    await pubSub(a.client).publish("news", "a film");
+    await until(() => heard.length > 0, "heard");
+    t.same(heard, ["a: a film"]);
+    await b.stop();
+    t.equal((await a.client.execute(here))[0]?.["name"], names[0], "nor does it end with it");
+    await a.stop();
+  },
+);
 
 t.test("knows custom types", async (t) => {
   const bigint = { to: 20, from: [20], parse: (x: string) => BigInt(x), serialize: (x: bigint) => x.toString() };

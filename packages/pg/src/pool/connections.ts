@@ -1,35 +1,8 @@
-import type { Socket } from "node:net";
-import { Client, Pool, type ClientConfig, type PoolConfig } from "pg";
+import { type Client, Pool, type ClientConfig, type PoolConfig } from "pg";
 import type { CheckedOptions } from "../options.ts";
 import type { Server } from "../server/server.ts";
-
-/** What of a client of pg its types do not show: it is public by its name, and stable since pg 7. */
-export interface RawClient {
-  readonly connection: { readonly stream: Socket };
-  /** The backend at the server that works for it. */
-  readonly processID: number | null;
-  /** False while a statement is under way. */
-  readonly readyForQuery: boolean;
-  /** What runs: a statement, or a cursor with its state. Before 8.17 by the other name, which warns since. */
-  readonly _activeQuery?: { readonly state?: unknown } | null;
-  readonly activeQuery?: { readonly state?: unknown } | null;
-}
-
-/** A client as its parts. */
-export function rawClient(client: object): RawClient {
-  return client as RawClient;
-}
-
-/** True while the rows of a cursor are with their reader: the server waits for us, not we for it. */
-export function isPaused(client: object): boolean {
-  const raw = rawClient(client);
-  return ("_activeQuery" in raw ? raw._activeQuery : raw.activeQuery)?.state === "idle";
-}
-
-/** Cuts a connection off. What runs on it fails with that error, and the server rolls back. */
-export function cutOff(client: object, error: Error): void {
-  rawClient(client).connection.stream.destroy(error);
-}
+import { KnownClient } from "./known-client.ts";
+import { cutOff, rawClient } from "./raw-client.ts";
 
 /** A connection that breaks fails what runs on it; without a listener it would end the process besides. */
 function survive(client: { on(event: "error", listener: () => void): unknown }): void {
@@ -58,7 +31,7 @@ export class Connections {
   /** A pool to a server. Nothing connects before it is used. */
   static to(server: Server, options: CheckedOptions): Connections {
     const all = new Set<Client>();
-    class Known extends Client {
+    class Known extends KnownClient {
       constructor(config?: ClientConfig) {
         super(config);
         survive(this);

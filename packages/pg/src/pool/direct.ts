@@ -1,7 +1,7 @@
 import type { Clock } from "@steward/core";
 import { Client, type QueryResultRow } from "pg";
 import type { Server } from "../server/server.ts";
-import { cutOff } from "./connections.ts";
+import { cutOff } from "./raw-client.ts";
 
 /** How long a question may take. */
 export interface DirectBounds {

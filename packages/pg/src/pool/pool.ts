@@ -1,10 +1,19 @@
 import { Guard, StewardError, type Call, type Clock } from "@steward/core";
-import { notForUsers, sqlKeyword, usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
+import {
+  isLoginRefused,
+  notForUsers,
+  sqlKeyword,
+  usualVerdict,
+  type GuardBasis,
+  type Verdict,
+} from "@steward/core/driver";
 import { Pool, type PoolClient, type QueryResult } from "pg";
 import { connectFailed, leaseEnded, needsConnection, sqlState, statementFailed } from "../errors.ts";
 import type { CheckedOptions } from "../options.ts";
-import { cutOff, rawClient, type Connections } from "./connections.ts";
+import type { Connections } from "./connections.ts";
 import { askDirectly } from "./direct.ts";
+import { cancelByKey, isPooled } from "./known-client.ts";
+import { cutOff, rawClient } from "./raw-client.ts";
 
 /** What the last argument of the driver's methods may be. */
 type Callback = (error: unknown, ...results: unknown[]) => void;
@@ -101,9 +110,12 @@ export class GuardedPool extends Pool {
   async #query(call: Call, args: readonly unknown[]): Promise<QueryResult> {
     const client = await this.#take(call);
     const { signal } = call;
-    const giveUp = (): void => this.#giveUp(client, signal.reason);
-    signal.addEventListener("abort", giveUp, { once: true });
     let broken: Error | undefined;
+    const giveUp = (): void => {
+      broken = signal.reason instanceof Error ? signal.reason : new Error("given up");
+      this.#giveUp(client, broken);
+    };
+    signal.addEventListener("abort", giveUp, { once: true });
     try {
       return await (client as Queries).query(...args); // as its caller has written it
     } catch (error) {
@@ -164,7 +176,7 @@ export class GuardedPool extends Pool {
       try {
         return await pool.connect();
       } catch (error) {
-        if (!isFetched || attempt === MOST_LOGINS || !sqlState(error).startsWith("28")) throw error;
+        if (!isFetched || attempt === MOST_LOGINS || !isLoginRefused(error)) throw error;
       }
     }
   }
@@ -173,12 +185,21 @@ export class GuardedPool extends Pool {
    * Time is over, or no one waits any more: the server is to stop working on it, and the connection is not used again. A
    * cancel that arrives before the statement has begun is lost, so it is sent once more.
    */
-  #giveUp(client: PoolClient, reason: unknown): void {
+  #giveUp(client: PoolClient, reason: Error): void {
     const { processID } = rawClient(client);
-    cutOff(client, reason instanceof Error ? reason : new Error("given up"));
+    if (isPooled(client)) return this.#cancelPooled(client, reason);
+    cutOff(client, reason);
     if (processID === null) return;
     this.#cancel(processID);
     this.#clock.setTimeout(() => this.#cancel(processID), CANCEL_AGAIN_MS, { unref: true });
+  }
+
+  /** A pooler knows a client by its key, and only while it is connected. */
+  #cancelPooled(client: PoolClient, reason: Error): void {
+    const config = this.#connections?.server?.config;
+    const cut = (): void => cutOff(client, reason);
+    if (config === undefined) cut();
+    else void cancelByKey(client, config, CANCEL_AGAIN_MS).then(cut);
   }
 
   #cancel(processID: number): void {

@@ -2,8 +2,10 @@ import type { Clock } from "@steward/core";
 import { backendsAtWork, SilenceWatch } from "@steward/core/driver";
 import type { Client } from "pg";
 import { silentConnection } from "../errors.ts";
-import { cutOff, isPaused, rawClient, type Connections } from "./connections.ts";
-import { askDirectly } from "./direct.ts";
+import type { Connections } from "./connections.ts";
+import { askDirectly, type DirectBounds } from "./direct.ts";
+import { isPooled } from "./known-client.ts";
+import { cutOff, isPaused, rawClient } from "./raw-client.ts";
 
 /** What the watch over silent connections needs. */
 export interface SilenceOptions {
@@ -27,7 +29,8 @@ export function watchSilence(connections: Connections, options: SilenceOptions):
     connections: () => connections.all,
     progressOf: (client) => {
       const { connection, readyForQuery, processID } = rawClient(client);
-      if (readyForQuery || processID === null || !connections.all.has(client) || isPaused(client)) return undefined;
+      if (readyForQuery || processID === null || !connections.all.has(client)) return undefined;
+      if (isPaused(client) || isPooled(client)) return undefined;
       return { begun: 0, received: connection.stream.bytesRead };
     },
     ask: (suspects, signal) =>
@@ -43,7 +46,7 @@ export function watchSilence(connections: Connections, options: SilenceOptions):
 async function goneAmong(
   { server }: Connections,
   suspects: readonly Client[],
-  bounds: Parameters<typeof askDirectly>[1],
+  bounds: DirectBounds,
 ): Promise<ReadonlySet<Client>> {
   if (server === undefined) return new Set();
   const pidOf = (client: Client): number => rawClient(client).processID ?? 0;

@@ -5,6 +5,7 @@ export {
   redisForTests,
   type ServerForTests,
 } from "./for-tests.ts";
+export { type PgBouncer, type PgBouncerOptions, findPgBouncer, startPgBouncer } from "./postgres/pgbouncer.ts";
 export { findPostgres, type PostgresBinaries } from "./postgres/binaries.ts";
 export type { PostgresOptions } from "./postgres/options.ts";
 export { type PostgresServer, startPostgres } from "./postgres/postgres.ts";

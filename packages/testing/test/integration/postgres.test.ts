@@ -7,7 +7,14 @@ import { delimiter, join } from "node:path";
 import postgres from "postgres";
 import t from "tap";
 import { isStewardError } from "@steward/core";
-import { findPostgres, postgresForTests, type PostgresServer, startPostgres } from "../../src/servers/index.ts";
+import {
+  findPgBouncer,
+  findPostgres,
+  postgresForTests,
+  type PostgresServer,
+  startPgBouncer,
+  startPostgres,
+} from "../../src/servers/index.ts";
 import { processesIn, startedAt } from "../../src/servers/process/process-table.ts";
 import { trackHandles } from "../../src/index.ts";
 import { gone, Owner } from "./child.ts";
@@ -85,6 +92,39 @@ await t.test("starts in a temporary folder, takes only its password, and leaves 
   t.same(await temporaryFolders(), before);
   await refused(server.restart(), "SERVER_STOPPED");
 });
+
+const pooler =
+  findPgBouncer() === undefined && process.env["CI"] !== "true"
+    ? "skipped: no PgBouncer here (neither on PATH nor in /usr/sbin)"
+    : false;
+await t.test(
+  "a PgBouncer in front of it lets its users in, shares its backends, and leaves nothing",
+  { skip: pooler },
+  async (t) => {
+    const server = await startPostgres();
+    const bouncer = await startPgBouncer({ target: server.url, poolSize: 1 });
+    const sql = postgres(bouncer.url, { max: 3, prepare: false, onnotice: () => {} });
+    await sql.unsafe("create role guest login password 'gu\"est'");
+    const pids = await Promise.all([1, 2, 3].map(async () => (await sql`select pg_backend_pid() as pid`)[0]?.["pid"]));
+    t.equal(new Set(pids).size, 1);
+    await sql.end({ timeout: 5 });
+    const guest = Object.assign(new URL(bouncer.url), { username: "guest", password: 'gu"est' }).href;
+    t.equal((await query(guest, (sql) => sql`select current_user as name`))[0]?.["name"], "guest");
+    await t.rejects(
+      query(guest.replace("gu%22est", "guess"), (sql) => sql`select 1`),
+      { code: "08P01" },
+    );
+    await bouncer.restart();
+    t.equal((await query(bouncer.url, (sql) => sql`select 1 as one`)).length, 1);
+    await Promise.all([bouncer.stop(), bouncer.stop()]);
+    t.equal(await startedAt(bouncer.pid), undefined);
+    t.same(
+      (await readdir(root)).filter((name) => name.startsWith("steward-pgbouncer-")),
+      [],
+    );
+    await server.stop();
+  },
+);
 
 await t.test("keeps database, password and rows in a given folder", async (t) => {
   const first = await startPostgres({ dataDir: kept, database: "clips" });

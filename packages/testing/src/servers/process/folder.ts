@@ -12,7 +12,7 @@ export interface ServerFolder {
   readonly temporary: boolean;
 }
 
-const PROGRAMS = ["postgres", "initdb", "redis-server", "valkey-server"];
+const PROGRAMS = ["postgres", "initdb", "pgbouncer", "redis-server", "valkey-server"];
 
 /** A given folder (made if missing, mode 0700), or a temporary one. */
 export async function openFolder(kind: string, given?: string): Promise<ServerFolder> {

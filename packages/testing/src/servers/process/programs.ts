@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** The full path of a program on PATH, or `undefined`. */
-export function findProgram(name: string): string | undefined {
-  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+/** The full path of a program on PATH, or in one of the folders `beside` it, or `undefined`. */
+export function findProgram(name: string, beside: readonly string[] = []): string | undefined {
+  for (const folder of (process.env["PATH"] ?? "").split(delimiter).concat(beside)) {
     const path = join(folder, name);
     if (folder !== "" && isExecutable(path)) return path;
   }
