@@ -54,6 +54,8 @@ async function bundle() {
     target: "node20.19",
     packages: "external",
     sourcemap: true,
+    // The sources are in the package, where maps lead to.
+    sourcesContent: false,
     metafile: true,
     logLevel: "error",
   });

@@ -16,7 +16,7 @@ export async function main([name, ...rest]) {
 }
 
 // One pass, so that a name with "sample" in it is not replaced again. Where the name is a text, it stays as given.
-const placeholder = /(?<as>@steward\/|kind: "|super\(")sample|SAMPLE|Sample|sample/g;
+const placeholder = /(?<as>@steward\/|packages\/|kind: "|super\(")sample|SAMPLE|Sample|sample/g;
 
 /** Writes the template for `name` into `folder`, and returns the paths it wrote. */
 export function render(name, folder) {

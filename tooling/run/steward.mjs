@@ -21,6 +21,8 @@ const commands = {
     "../mutate/main.mjs",
     "<package> [file part]: changes the code in small ways; which changes does no test notice?",
   ],
+  pack: ["./pack.mjs", "packs every package as it is published, and holds its size to a budget"],
+  licenses: ["./licenses.mjs", "lists what users of the packages install, by licence"],
   new: ["./new.mjs", "<name>: makes a new driver package from the template"],
 };
 
@@ -28,7 +30,7 @@ const { explain, nearest } = await import("./problem.mjs");
 const [name, ...args] = process.argv.slice(2);
 try {
   if (name === undefined || name === "help" || name === "--help") {
-    for (const [command, [, text]] of Object.entries(commands)) console.log(`  ${command.padEnd(6)} ${text}`);
+    for (const [command, [, text]] of Object.entries(commands)) console.log(`  ${command.padEnd(8)} ${text}`);
   } else if (!Object.hasOwn(commands, name)) {
     explain(`there is no command "${name}"${nearest(name, Object.keys(commands))}`);
   } else {

@@ -11,6 +11,7 @@ import { layout } from "./layout.ts";
 import { metricNames } from "./metric-names.ts";
 import { ownWords } from "./own-words.ts";
 import { plainWords } from "./plain-words.ts";
+import { published } from "./published/check.ts";
 import { readWorkspace } from "./workspace.ts";
 
 const checks: readonly Check[] = [
@@ -25,6 +26,7 @@ const checks: readonly Check[] = [
   metricNames,
   ownWords,
   plainWords,
+  published,
 ];
 const workspace = readWorkspace(resolve(process.argv[2] ?? join(import.meta.dirname, "../../..")));
 

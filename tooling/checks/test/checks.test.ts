@@ -10,6 +10,7 @@ import { importDirection } from "../src/import-direction.ts";
 import { layout } from "../src/layout.ts";
 import { ownWords } from "../src/own-words.ts";
 import { plainWords } from "../src/plain-words.ts";
+import { published } from "../src/published/check.ts";
 import { readWorkspace } from "../src/workspace.ts";
 import { repository } from "./repository.ts";
 
@@ -377,4 +378,54 @@ t.test("the repository's own words", async (t) => {
   await t.test("a host in the lock file is found", async (t) => {
     t.match(problems(ownWords, { "pnpm-lock.yaml": "tarball: https://example.com/x.tgz" }), /names a host/);
   });
+});
+
+t.test("metadata of published packages", async (t) => {
+  const root = {
+    author: "The authors",
+    license: "Apache-2.0",
+    repository: { type: "git", url: "git+https://github.com/OWNER/one.git" },
+    engines: { node: ">=20.19" },
+  };
+  const good = {
+    name: "@steward/core",
+    version: "1.0.0",
+    description: "What a resource is, and more.",
+    keywords: ["a", "b", "c"],
+    homepage: "https://github.com/OWNER/one/tree/main/packages/core#readme",
+    bugs: { url: "https://github.com/OWNER/one/issues" },
+    ...root,
+    repository: { ...root.repository, directory: "packages/core" },
+    files: ["dist", "README.md", "CHANGELOG.md"],
+    type: "module",
+    sideEffects: false,
+    exports: { ".": { types: "./dist/index.d.ts", default: "./dist/index.js" }, "./package.json": "./package.json" },
+    publishConfig: { access: "public", provenance: true },
+  };
+  const one = (changes: object, top: object = root) =>
+    problems(
+      published,
+      { "package.json": JSON.stringify(top), "packages/core/package.json": JSON.stringify({ ...good, ...changes }) },
+      ["packages/redis"],
+    );
+  t.equal(one({}), "");
+  for (const name of ["homepage", "bugs", "license", "author", "repository", "publishConfig", "engines"])
+    t.match(one({ [name]: undefined }), new RegExp(`core: ${name} is not what the root`));
+  t.match(one({ repository: root.repository }), /repository is not what/, "provenance asks for the folder");
+  t.match(one({ description: "" }), /has no description/);
+  t.match(one({ keywords: ["a", "a", "b"] }), /3 different keywords/);
+  t.match(one({ files: ["dist", "README.md"] }), /files does not list CHANGELOG.md/);
+  t.match(one({ sideEffects: undefined }), /sideEffects: false/);
+  t.match(one({ type: "commonjs" }), /type is not module/);
+  t.match(one({ exports: undefined }), /neither exports nor bin/);
+  t.match(one({ exports: { ".": { default: "./x.js", types: "./x.d.ts" } } }), /"\." does not say types, then default/);
+  t.match(one({ exports: {} }), /does not list ".\/package.json"/);
+  t.match(one({}, { ...root, repository: undefined }), /package.json of the root has no repository/);
+  const other = {
+    "packages/other/package.json": JSON.stringify({ ...good, name: "@steward/other", version: "2.0.0" }),
+  };
+  t.match(
+    problems(published, { "packages/core/package.json": JSON.stringify(good), ...other }),
+    /packages have one version, and these do not/,
+  );
 });

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { installProblem } from "../install.mjs";
+import { licenseReport } from "../licenses.mjs";
+import { sizeReport } from "../pack.mjs";
 import { nearest } from "../problem.mjs";
 import { summary } from "../test.mjs";
 import { packageNamed, packages } from "../workspace.mjs";
@@ -79,4 +81,21 @@ t.test("the summary", async (t) => {
   await t.test("counts a turbo that fails by itself", async (t) => {
     t.equal(summary([good], [], 1, "v20.1.0").failed, 1);
   });
+});
+
+t.test("a package that has outgrown its budget of size is named, and so is one that has none", (t) => {
+  const packed = (unpackedBytes) => [{ name: "a", packedBytes: 1, unpackedBytes, files: 3 }];
+  t.same(sizeReport(packed(1_100), { a: 1_000 }).problems, []);
+  t.match(sizeReport(packed(1_101_000), { a: 1_000_000 }).problems, [/^a has grown from\s+1000 KB to\s+1101 KB/]);
+  t.match(sizeReport(packed(1), {}).problems, [/^a has no budget/]);
+  t.match(sizeReport(packed(1_000), {}).lines, [/^a .* 3 files$/]);
+  t.end();
+});
+
+t.test("a licence that asks for more than its own text is named", (t) => {
+  const list = [{ name: "a", versions: ["1.0.0"] }];
+  t.same(licenseReport({ MIT: list, "(BSD-3-Clause OR GPL-2.0)": list }).problems, []);
+  t.match(licenseReport({ MIT: list, "GPL-3.0": list, Unknown: list }).problems, [/^GPL-3.0 .*a 1.0.0/, /^Unknown/]);
+  t.match(licenseReport({}).problems, [/looks in the wrong place/]);
+  t.end();
 });
