@@ -39,7 +39,7 @@ for (const entry of readdirSync(outDir, { recursive: true, withFileTypes: true }
 
 async function bundle() {
   const { build } = await import("esbuild");
-  const { exports, imports = {}, bin = {} } = JSON.parse(readFileSync("package.json", "utf8"));
+  const { exports = {}, imports = {}, bin = {} } = JSON.parse(readFileSync("package.json", "utf8"));
   const modules = Object.values(exports).flatMap((entry) => entry.default ?? []);
   // `imports` names the programs of worker threads.
   const outputs = [...modules, ...Object.values(imports), ...Object.values(bin)].filter((o) => o.startsWith("./dist/"));

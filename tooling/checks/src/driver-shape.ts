@@ -16,6 +16,7 @@ const notDrivers = [
   "telemetry",
   "dashboard",
   "cli",
+  "create-steward",
 ];
 const required = ["index", "options", "manager", "health", "errors", "testing"];
 const concepts = 4;
