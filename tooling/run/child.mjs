@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
 import { explain } from "./problem.mjs";
 import { root } from "./workspace.mjs";
 import { browserBinary, pgbouncerBinary, promtoolBinary, redisBinary } from "./programs.mjs";
@@ -25,14 +26,15 @@ export function environment() {
 
 /**
  * Runs a command to its end and passes signals on, so that ending us ends it.
- * `quiet` keeps its output for the caller instead of printing it.
+ * `quiet` keeps its output for the caller instead of printing it; `onLine` is called with each line of that.
  */
-export async function run(command, args, { quiet = false, cwd = root } = {}) {
+export async function run(command, args, { quiet = false, onLine, cwd = root } = {}) {
   const stdio = quiet ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"];
   const child = spawn(command, args, { cwd, env: environment(), stdio });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding("utf8").on("data", (text) => (output += text));
+    if (stream !== null && onLine !== undefined) createInterface({ input: stream }).on("line", onLine);
   }
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
   let ended;

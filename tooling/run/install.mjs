@@ -103,9 +103,16 @@ function pnpm(args) {
   const own = join(root, "node_modules/pnpm/package.json");
   const binary = join(root, "node_modules/.bin/pnpm");
   if (existsSync(binary) && existsSync(own) && readJson(own).version === pin) {
-    return run(binary, args, { quiet: true });
+    return run(binary, args, { quiet: true, onLine: sayProgress });
   }
-  return run("npx", ["--yes", `pnpm@${pin}`, ...args], { quiet: true });
+  console.log(`Fetching pnpm ${pin} ...`);
+  return run("npx", ["--yes", `pnpm@${pin}`, ...args], { quiet: true, onLine: sayProgress });
+}
+
+/** pnpm says now and then how far it is, and how many packages there are. */
+function sayProgress(line) {
+  const [, progress] = /^Progress: (.*)$/.exec(line) ?? [];
+  if (progress !== undefined) console.log(`  ${progress}`);
 }
 
 /** What a failed install says to a person: one line where the reason is known, else the end of the output. */

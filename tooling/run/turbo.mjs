@@ -8,10 +8,18 @@ export function turbo(args, options) {
   return run(join(root, "node_modules/.bin/turbo"), ["run", ...args], options);
 }
 
-/** Builds and prints only what went wrong. */
+/** Builds, says which package is being built, and else only what went wrong. */
 export async function build(filters) {
-  const { code, output } = await turbo(["build", ...filters.map((f) => `--filter=${f}`)], { quiet: true });
+  const began = performance.now();
+  let count = 0;
+  const onLine = (line) => {
+    const [, name] = /^(\S+?):build: cache miss/.exec(line) ?? [];
+    if (name !== undefined) console.log(`Building ${name} ...${++count === 1 ? "" : ` (${count})`}`);
+  };
+  const flags = ["--output-logs=new-only", ...filters.map((f) => `--filter=${f}`)];
+  const { code, output } = await turbo(["build", ...flags], { quiet: true, onLine });
   if (code !== 0) console.error(output);
+  else if (count > 0) console.log(`Built ${count} packages in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
   return code;
 }
 

@@ -18,17 +18,19 @@ export function banner(running: RunningContainer): string {
     `Clips is ready in ${Math.round(running.startedInMs)} ms (process up for ${Math.round(process.uptime() * 1_000)} ms). Started:`,
     ...lines,
     "",
-    `  ${url}/                  upload, process and watch, in a browser`,
     `  ${url}/docs              the API, to try it out`,
     `  ${url}/health/resources  health, one by one`,
     `  ${url}/readyz            readiness, for load balancers`,
     "",
+    ...signInWords(running),
+    "Three things to try:",
+    `  ${url}/ in a browser: sign up, upload, and watch the processing`,
     ...examples(url)
       .split("\n")
-      .slice(0, 3)
+      .slice(0, 2)
       .map((line) => `  ${line}`),
+    "  npm start -- --replicas 3 after a Ctrl-C: three of them behind a balancer, of which you may kill any",
     "",
-    ...signInWords(running),
     "Ctrl-C stops everything.",
     "",
   ].join("\n");

@@ -22,6 +22,8 @@ t.test("a wrong command or package is named, with the nearest known one", async 
   const { status, stderr } = spawnSync(process.execPath, [steward, "strat"], { encoding: "utf8" });
   t.equal(status, 1);
   t.equal(stderr.trim(), 'steward: there is no command "strat"; did you mean "start"?');
+  const option = spawnSync(process.execPath, [steward, "start", "--replica", "3"], { encoding: "utf8" });
+  t.equal(option.stderr.trim(), 'steward: start has no option --replica; did you mean "--replicas"?');
   t.match(nearest("kore", ["core", "http"]), /"core"/);
   t.equal(nearest("zebra", ["core", "http"]), "; known are core, http");
   const all = packages();
