@@ -12,6 +12,14 @@ export function h(name, attributes = {}, ...children) {
   return element;
 }
 
+/** An element of SVG. */
+export function svg(name, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  element.append(...children);
+  return element;
+}
+
 /** The element of an id. */
 export function the(id) {
   return document.getElementById(id);

@@ -1,6 +1,6 @@
 // The list of videos, and how the processing of each goes.
 import { call } from "./api.js";
-import { announce, duration, h, the } from "./dom.js";
+import { announce, duration, h, svg, the } from "./dom.js";
 import { listen, onMissed } from "./live.js";
 
 const PAGE = 20;
@@ -64,6 +64,7 @@ class Card {
   #job;
   #badge = h("span", { class: "badge" });
   #words = h("p", { class: "dim words" });
+  #speech = h("div", { class: "speech", hidden: true });
   #bar;
   #work;
   #button;
@@ -77,7 +78,7 @@ class Card {
     this.#call("Process");
     const added = new Date(video.createdAt).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     const facts = [added, video.durationMs !== null && duration(video.durationMs)].filter(Boolean).join(" · ");
-    this.#work = h("div", { class: "work", hidden: true }, this.#bar, this.#words);
+    this.#work = h("div", { class: "work", hidden: true }, this.#bar, this.#words, this.#speech);
     this.element = h(
       "li",
       { class: "card clip" },
@@ -110,8 +111,18 @@ class Card {
     this.#words.textContent = words(job);
     this.#button.disabled = isOpen;
     this.#button.classList.toggle("quiet", job.status === "done");
+    if (isNews) void this.#showSpeech(job);
     this.#call(job.status === "done" || job.status === "failed" ? "Again" : "Process");
     if (isNews && !isOpen) announce(`${this.#video.title}: ${WORDS[job.status]}`);
+  }
+
+  /** Where somebody speaks, as a line of time. */
+  async #showSpeech(job) {
+    const path = `/api/v1/videos/${this.#video.id}/process`;
+    const { speech } = job.status === "done" ? await call("GET", path).catch(() => ({})) : {};
+    if (this.#job.id !== job.id || this.#job.status !== job.status) return;
+    this.#speech.hidden = speech === undefined;
+    if (speech !== undefined) this.#speech.replaceChildren(...timeline(speech));
   }
 
   #call(words) {
@@ -139,6 +150,26 @@ function words({ status, stage, progress, attempt, error, createdAt, updatedAt }
   }
   const parts = [status !== "failed" && `${progress} %`, STAGES[stage], attempt > 1 && `attempt ${attempt}`, error];
   return parts.filter(Boolean).join(" · ");
+}
+
+function timeline({ durationMs, segments }) {
+  const spoken = segments.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0);
+  const words =
+    segments.length === 0
+      ? `No speech in ${duration(durationMs)}.`
+      : `Speech: ${duration(spoken)} of ${duration(durationMs)}.`;
+  const bars = segments.map(({ startMs, endMs }) =>
+    svg("rect", {
+      x: (1_000 * startMs) / durationMs,
+      width: (1_000 * (endMs - startMs)) / durationMs,
+      height: 20,
+      rx: 3,
+    }),
+  );
+  const from = segments.map(({ startMs, endMs }) => `${duration(startMs)} to ${duration(endMs)}`);
+  const label = `${words} ${from.join(", ")}`.trim();
+  const line = { viewBox: "0 0 1000 20", preserveAspectRatio: "none", role: "img", "aria-label": label };
+  return [svg("svg", line, ...bars), h("p", { class: "dim" }, words)];
 }
 
 /** Where a video comes from; what was uploaded is here. */

@@ -5,8 +5,10 @@ import { socketEnds } from "./processing/hub.ts";
 import { jobs } from "./processing/jobs.ts";
 import { processor } from "./processing/processor.ts";
 import { cache, crypto, http } from "./resources.ts";
+import { models } from "./models/models.ts";
 import { secrets } from "./secrets/secrets.ts";
 import { server } from "./server.ts";
+import { speech } from "./speech/speech.ts";
 import { trainingJobs } from "./training/jobs.ts";
 import { demoUser } from "./users/demo.ts";
 import { media } from "./videos/media.ts";
@@ -29,6 +31,8 @@ export const clips = container(
     demoUser,
     socketEnds,
     trainingJobs,
+    models,
+    speech,
   ],
   {
     name: "clips",

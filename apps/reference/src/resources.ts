@@ -50,7 +50,7 @@ export const http = httpSession("http", {
 });
 
 /** Read when the session starts and when it renews its connections, so a file may be replaced meanwhile. */
-async function certificates({ ca, cert, key }: Settings["tls"]): Promise<HttpTlsOptions> {
+export async function certificates({ ca, cert, key }: Settings["tls"]): Promise<HttpTlsOptions> {
   const [caPem, certPem, keyPem] = await Promise.all(
     [ca, cert, key].map(async (file) => file && readFile(file, "utf8")),
   );

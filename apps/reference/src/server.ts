@@ -5,6 +5,7 @@ import { cryptoRoutes } from "./crypto/routes.ts";
 import { dataRoute } from "./data.ts";
 import { apiLimit } from "./limits.ts";
 import { log } from "./log.ts";
+import { modelRoutes } from "./models/routes.ts";
 import { frontPage } from "./page/route.ts";
 import { toHttpError } from "./problems.ts";
 import { processingRoutes } from "./processing/routes.ts";
@@ -71,6 +72,7 @@ export async function makeApp(
   dataRoute(app);
   cryptoRoutes(app);
   trainingRoutes(app);
+  modelRoutes(app);
   await app.register(secretRoutes);
   await app.register(userRoutes);
   adminRoutes(app);

@@ -22,6 +22,8 @@ import { jobs } from "../src/processing/jobs.ts";
 import { crypto, db, http } from "../src/resources.ts";
 import { secrets } from "../src/secrets/secrets.ts";
 import { environment, settings, type Settings } from "../src/settings.ts";
+import { models } from "../src/models/models.ts";
+import { speech } from "../src/speech/speech.ts";
 import { media } from "../src/videos/media.ts";
 import { answers, videoCache, type ShownVideo } from "../src/videos/cached.ts";
 import { trainingJobs } from "../src/training/jobs.ts";
@@ -51,6 +53,8 @@ const running = await container([
   auth,
   users,
   trainingJobs,
+  models,
+  speech,
 ])
   .override(db, NOBODY)
   .override(audit, NOBODY)

@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { memoryApiKeys, memorySessions } from "@steward/auth";
@@ -12,20 +13,30 @@ import { fastify } from "fastify";
 import t from "tap";
 import { limiter } from "../src/limits.ts";
 import { toHttpError } from "../src/problems.ts";
+import { models } from "../src/models/models.ts";
+import { modelRoutes } from "../src/models/routes.ts";
 import { environment } from "../src/settings.ts";
 import { claim } from "../src/training/claim.ts";
 import { TrainingJobs, trainingJobs } from "../src/training/jobs.ts";
 import { trainingRoutes } from "../src/training/routes.ts";
 import { auth } from "../src/users/auth.ts";
 import { users } from "../src/users/users.ts";
+import { videos } from "../src/videos/videos.ts";
 
 const PATH = "/api/v1/training-jobs";
+const VIDEO = {
+  durationMs: 60_000,
+  title: "Sunrise",
+  description: "Over the bay",
+  createdAt: "2026-05-05T05:05:05.000Z",
+};
 const decision = { allowed: true, retryAfterMs: 0, limit: 9, windowMs: 1_000, remaining: 9, resetMs: 0 };
 const stores = { sessions: { store: memorySessions() }, apiKeys: { store: memoryApiKeys() } };
-const app = container([trainingJobs, limiter, auth, users])
+const app = container([trainingJobs, models, videos, limiter, auth, users])
   .override(limiter, { take: async () => decision } as never) // no route asks for more
   .override(users, { find: async (id: string) => ({ isDisabled: false, roles: [id] }) } as never) // called as their role
-  .override(auth, testAuthentication("auth", stores));
+  .override(auth, testAuthentication("auth", stores))
+  .override(videos, { find: async () => VIDEO } as never); // no route asks for more
 
 interface Answer {
   readonly status: number;
@@ -43,6 +54,7 @@ async function clips(DATA_DIR: string, of: typeof app = app): Promise<Clips> {
   const routes = fastify(refusals());
   await routes.register(steward, { running: () => running, errors: { toHttpError } });
   trainingRoutes(routes);
+  modelRoutes(routes);
   routes.get("/health-of-the-rest", () => ({}));
   await routes.ready();
   const signed = new Map<string, Promise<object>>();
@@ -86,9 +98,15 @@ t.test("a training is a job: 202, progress, a model that is right, and its numbe
   const done = await look();
   t.match(done, { step: 128, steps: 128, progress: 100, epochs: 8, seed: 5 });
   t.ok(Number(done["accuracy"]) > 0.85, String(done["accuracy"]));
-  t.ok((await readFile(join(data, "training/score.onnx"))).length > 500);
+  t.ok((await readFile(join(data, "models/score/1/model.onnx"))).length > 500);
+  const served = await one.ask(undefined, "GET", `/api/v1/videos/${randomUUID()}/score`);
+  t.match(served, { status: 200, body: { version: 1 } });
+  const { score } = served.body;
+  t.ok(Number(score) > 0.8, `a short video with a description is watched to its end: ${String(score)}`);
+  const { body: model } = await one.ask(undefined, "GET", "/api/v1/models/score");
+  t.match(model, { status: "healthy", versions: [1], version: 1, device: "cpu" });
   await until(async () => (await readdir(join(data, "training/checkpoints"))).length === 0, "no checkpoints are left");
-  t.same((await readdir(join(data, "training"))).sort(), ["checkpoints", "runs", "score.onnx"]);
+  t.same((await readdir(join(data, "training"))).sort(), ["checkpoints", "runs"]);
 });
 
 t.test(
@@ -108,7 +126,7 @@ t.test(
     await writeFile(join(data, "training/checkpoints/2-theirs.pid"), String(process.ppid));
     await using one = await clips(data);
     const look = async (id: string): Promise<Answer["body"]> => (await one.ask("admin", "GET", `${PATH}/${id}`)).body;
-    await until(async () => Number((await look("1-ours"))["step"]) > 0, "it goes on");
+    await until(async () => Number((await look("1-ours"))["step"]) > 2, "it goes on");
     for (const id of ["2-theirs", "3-waits"]) t.equal((await one.ask("admin", "DELETE", `${PATH}/${id}`)).status, 202);
     t.match(await look("2-theirs"), { status: "training" });
     t.match(await look("3-waits"), { status: "cancelled", step: 2 });
@@ -148,6 +166,8 @@ t.test("who may not train is refused, and so is what is not valid", async (t) =>
   t.equal((await one.ask(undefined, "POST", PATH, {})).status, 401);
   t.equal((await one.ask("viewer", "POST", PATH, {})).status, 403);
   t.equal((await one.ask("editor", "POST", PATH, { epochs: 0 })).status, 422);
+  const untrained = await one.ask(undefined, "GET", `/api/v1/videos/${randomUUID()}/score`);
+  t.match(untrained, { status: 503, body: { code: "MODEL_UNKNOWN", detail: /no one has trained/ } });
   t.equal((await one.ask("editor", "GET", `${PATH}/..%2fx`)).status, 422);
   for (const method of ["GET", "DELETE"] as const)
     t.equal((await one.ask("editor", method, `${PATH}/none`)).status, 404);

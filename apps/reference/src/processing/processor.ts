@@ -3,6 +3,7 @@ import { checkHealth } from "@steward/grpc";
 import { log } from "../log.ts";
 import { renderer } from "../renderer/resources.ts";
 import { Renderer, RENDERER } from "../renderer/service.ts";
+import { speech } from "../speech/speech.ts";
 import { videos } from "../videos/videos.ts";
 import { hub, roomOf } from "./hub.ts";
 import { jobs, publicJob, type Claim } from "./jobs.ts";
@@ -86,13 +87,14 @@ export class Processor {
 
 /** Processes videos in the background. At shutdown it gives back what it works on; the next to start goes on with it. */
 export const processor = resource("processor", {
-  needs: { jobs, videos, renderer, hub, log },
+  needs: { jobs, videos, renderer, hub, speech, log },
   readiness: "ignore",
-  start: ({ jobs, videos, renderer, hub, log }) =>
+  start: ({ jobs, videos, renderer, hub, speech, log }) =>
     new Processor({
       jobs,
       videos,
       renderer: renderer.as(Renderer),
+      listen: (video, signal) => speech.listen(video, signal),
       // Who misses it can ask, so that neither a full broker nor one that is down holds up any work.
       announce: (job: StoredJob) => void hub.publish(roomOf(job.videoId), publicJob(job)).catch(() => {}),
       patience: PATIENCE,

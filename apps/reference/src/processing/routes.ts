@@ -2,6 +2,7 @@ import { from, handler, HttpError } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
 import { uploadLimit } from "../limits.ts";
 import { videos } from "../videos/videos.ts";
+import { speech } from "../speech/speech.ts";
 import { jobs, publicJob } from "./jobs.ts";
 
 const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
@@ -38,10 +39,11 @@ export function processingRoutes(app: FastifyInstance): void {
   app.get(
     PATH,
     { schema: { tags, summary: "How the processing of a video goes, or went the last time" } },
-    handler({ jobs, id }, async ({ jobs, id }) => {
+    handler({ jobs, speech, id }, async ({ jobs, speech, id }) => {
       const job = await jobs.last(id);
       if (job === undefined) throw new HttpError(404, `no one has had a video ${id} processed`);
-      return publicJob(job);
+      const found = job.status === "done" ? await speech.find(id) : undefined;
+      return found === undefined ? publicJob(job) : { ...publicJob(job), speech: found };
     }),
   );
 

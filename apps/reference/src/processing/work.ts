@@ -1,6 +1,7 @@
 import type { Clock } from "@steward/core";
 import type { FastifyBaseLogger } from "fastify";
 import type { RendererClient } from "../renderer/generated/clips/v1/Renderer.ts";
+import type { ShownVideo } from "../videos/cached.ts";
 import type { Videos } from "../videos/videos.ts";
 import type { Claim, Jobs } from "./jobs.ts";
 import { failureOf, renderRemotely } from "./rendering.ts";
@@ -21,6 +22,8 @@ export interface WorkPlan {
   readonly jobs: Jobs;
   readonly videos: Pick<Videos, "find">;
   readonly renderer: RendererClient;
+  /** Finds speech in what was rendered. */
+  readonly listen: (video: ShownVideo, signal: AbortSignal) => Promise<void>;
   /** Announces how a job stands. */
   readonly announce: (job: StoredJob) => void;
   readonly patience: Patience;
@@ -88,6 +91,7 @@ export class Work {
       announce(this.#job);
     }
     if (this.#job.progress < 100) throw new Error(`the renderer ended at ${this.#job.progress} %`);
+    await this.#plan.listen(video, signal);
   }
 
   async #giveBack(error: unknown): Promise<number | undefined> {

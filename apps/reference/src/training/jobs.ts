@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isStewardError, resource, StewardError } from "@steward/core";
 import {
@@ -15,6 +15,7 @@ import {
 import { denseOnnx } from "@steward/training/onnx";
 import type { FastifyBaseLogger } from "fastify";
 import { log } from "../log.ts";
+import { addVersion } from "../models/versions.ts";
 import { settings } from "../settings.ts";
 import { claim } from "./claim.ts";
 import { accuracyOf, BATCH_ROWS, ROWS, SCORE, videosOf } from "./score.ts";
@@ -45,8 +46,10 @@ export interface TrainingJob {
 export interface TrainingPlan {
   readonly runs: RunLog;
   readonly trainer: DataParallelTrainer;
-  /** Where checkpoints and the model are kept. */
+  /** Where checkpoints are kept. */
   readonly folder: string;
+  /** Holds the versions of the model. */
+  readonly scores: string;
   readonly log: Pick<FastifyBaseLogger, "warn">;
   /** Throws where networks cannot be trained here. */
   readonly assertEngine: () => void;
@@ -195,13 +198,13 @@ export class TrainingJobs {
   async #keep({ parameters, loss, steps }: FitResult, seed: number): Promise<Readonly<Record<string, unknown>>> {
     const unseen = videosOf(seed + 1);
     const accuracy = accuracyOf(denseOutputs(SCORE, parameters, unseen.inputs), unseen);
-    const options = { name: "score", input: "features", output: "score" };
-    await mkdir(this.#plan.folder, { recursive: true });
-    const file = join(this.#plan.folder, "score.onnx");
-    // Beside and renamed: a process that loads it meanwhile finds the one before, and never a part.
-    await writeFile(`${file}.${process.pid}`, denseOnnx(SCORE, parameters, options));
-    await rename(`${file}.${process.pid}`, file);
-    return { loss, steps, accuracy };
+    const content = denseOnnx(SCORE, parameters, { name: "score", input: "features", output: "score" });
+    // What serves it has to give what was learned here.
+    const data = unseen.inputs.slice(0, SCORE.inputs);
+    const output = { score: denseOutputs(SCORE, parameters, data) };
+    const golden = { input: { features: { type: "float32", shape: [1, SCORE.inputs], data } }, output } as const;
+    const version = await addVersion(this.#plan.scores, content, [golden]);
+    return { loss, steps, accuracy, version };
   }
 
   async #end(id: string, run: Run | undefined, error: unknown): Promise<void> {
@@ -271,7 +274,9 @@ export const trainingJobs = resource("trainingJobs", {
   needs: { runs: trainingRuns, trainer, settings, log },
   readiness: "ignore",
   async start({ runs, trainer, settings, log }) {
-    const jobs = new TrainingJobs({ runs, trainer, log, folder: join(settings.dataDir, "training"), assertEngine });
+    const folder = join(settings.dataDir, "training");
+    const scores = join(settings.dataDir, "models/score");
+    const jobs = new TrainingJobs({ runs, trainer, log, folder, scores, assertEngine });
     await jobs.recover();
     return jobs;
   },

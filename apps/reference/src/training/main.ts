@@ -24,5 +24,7 @@ while (!stop.signal.aborted && (job.status === "queued" || job.status === "train
   say(`${job.id}: ${job.status}, step ${job.step} of ${job.steps}, loss ${job.loss?.toFixed(4) ?? "-"}`);
 }
 if (job.accuracy !== null)
-  say(`right about ${(100 * job.accuracy).toFixed(1)} % of videos that it has not seen; score.onnx is written`);
+  say(
+    `right about ${(100 * job.accuracy).toFixed(1)} % of videos that it has not seen; a new version of the model is written`,
+  );
 if (job.status === "failed") process.exitCode = 1;

@@ -16,6 +16,9 @@ export const videos = pgTable(
   (table) => [index("videos_newest_first").on(table.createdAt.desc().nullsFirst(), table.id.desc().nullsFirst())],
 );
 
+/** Longest video that is taken, in bytes. */
+export const MOST_MEDIA_BYTES: number = 16 * 1024 * 1024;
+
 /** The bytes of videos, and of sound, that somebody has uploaded. */
 export const media = pgTable("media", {
   videoId: uuid("video_id")

@@ -3,8 +3,8 @@ import type { FastifyInstance } from "fastify";
 import { uploadLimit } from "../limits.ts";
 import { permitted } from "../users/auth.ts";
 import { media } from "./media.ts";
+import { MOST_MEDIA_BYTES } from "./table.ts";
 
-const MOST_BYTES = 16 * 1024 * 1024;
 /** What browsers play and never run. */
 const TYPE = /^(audio|video)\/[a-z0-9][a-z0-9.+-]{0,60}$/;
 
@@ -15,7 +15,7 @@ const title = from.form("title", {
   pattern: "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$",
   description: "more than spaces",
 });
-const file = from.file("file", { maxBytes: MOST_BYTES, description: "audio or video, of 16 MiB at most" });
+const file = from.file("file", { maxBytes: MOST_MEDIA_BYTES, description: "audio or video, of 16 MiB at most" });
 const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
 
 const tags = ["videos"];

@@ -3,9 +3,14 @@ import { Agent, createServer, request as httpRequest, type RequestListener, type
 import t from "tap";
 import { webhook } from "@steward/telemetry/alerts";
 import { postgresForTests, redisForTests, startPostgres } from "@steward/testing/servers";
+import { clips } from "../../src/clips.ts";
+import { installed } from "../../src/models/installed.ts";
 import { http } from "../../src/resources.ts";
+import type { FoundSpeech } from "../../src/speech/speech.ts";
 import type { VideoPage } from "../../src/videos/videos.ts";
 import type { Video } from "../../src/videos/table.ts";
+import { videos } from "../../src/videos/videos.ts";
+import { joined, silence, voice, wav } from "../sound.ts";
 import { eventually, LocalClips } from "./clips.ts";
 import { compareWith } from "./expressions.ts";
 
@@ -259,7 +264,7 @@ t.test("the page is for browsers, and what runs for programs", async (t) => {
   );
 });
 
-function wav(): File {
+function noSound(): File {
   return new File([Buffer.from("RIFF....WAVE")], "../<b>.wav", { type: "audio/wav" });
 }
 
@@ -270,7 +275,7 @@ t.test("what a user uploads is a video whose bytes come back as they were, and n
     for (const [name, part] of Object.entries(parts)) body.append(name, part);
     return fetch(`${plain.url}/api/v1/uploads`, { method: "POST", headers: as, body });
   };
-  const answer = await send({ title: "Hello", file: wav() });
+  const answer = await send({ title: "Hello", file: noSound() });
   t.equal(answer.status, 201);
   const video = (await answer.json()) as Video;
   t.match(video, { title: "Hello", sourceUrl: `/api/v1/videos/${video.id}/media` });
@@ -283,12 +288,12 @@ t.test("what a user uploads is a video whose bytes come back as they were, and n
   });
   const { items } = (await plain.server.app.inject("/api/v1/videos?limit=1")).json<VideoPage>();
   t.equal(items[0]?.id, video.id, "a page that was cached is void");
-  t.equal((await send({ title: "Hello", file: wav() }, {})).status, 401);
+  t.equal((await send({ title: "Hello", file: noSound() }, {})).status, 401);
   const page = new File(["<script>"], "a.html", { type: "text/html" });
   t.equal((await send({ title: "Hello", file: page })).status, 415);
   t.equal((await send({ title: "Hello", file: new File([], "a.wav", { type: "audio/wav" }) })).status, 422);
-  t.equal((await send({ title: " \0", file: wav() })).status, 422);
-  t.equal((await send({ file: wav() })).status, 422);
+  t.equal((await send({ title: " \0", file: noSound() })).status, 422);
+  t.equal((await send({ file: noSound() })).status, 422);
   const large = new File([Buffer.alloc(16 * 1024 * 1024 + 1)], "a.wav", { type: "audio/wav" });
   t.equal((await send({ title: "Hello", file: large })).status, 413);
   const other = (await post(plain)).json<Video>();
@@ -305,4 +310,49 @@ t.test("a page asks who is signed in, and hears of no one without a refusal", as
   const { user } = (await plain.server.app.inject({ url: "/session", headers: { cookie } })).json<{ user: object }>();
   t.match(user, { login: "page-user", roles: ["viewer"] });
   t.notOk("passwordHash" in user);
+});
+
+t.test("a voice is found in what is uploaded, and in what is fetched from an origin on the allow list", async (t) => {
+  const content = wav(joined(silence(1), voice(2), silence(1)));
+  const headers = { "content-type": "audio/x-wav" };
+  await using upstream = await startUpstream((_request, response) => response.writeHead(200, headers).end(content));
+  const env = { DATABASE_URL: database.url, ALLOWED_ORIGINS: upstream.origin, RENDERER_STEP_MS: "1" };
+  const listened = async (app: LocalClips, sourceUrl: string | undefined, type = "audio/wav") => {
+    let id: string;
+    if (sourceUrl === undefined) {
+      const body = new FormData();
+      body.append("title", "Hello");
+      body.append("file", new File([content], "hello.wav", { type }));
+      const answer = await fetch(`${app.url}/api/v1/uploads`, {
+        method: "POST",
+        headers: await app.as("viewer"),
+        body,
+      });
+      ({ id } = (await answer.json()) as Video);
+    } else ({ id } = await app.running.get(videos).add({ title: "Hello", sourceUrl }));
+    const url = `/api/v1/videos/${id}/process`;
+    await app.server.app.inject({ method: "POST", url });
+    const job = async () => (await app.server.app.inject(url)).json<{ status: string; speech?: FoundSpeech }>();
+    t.ok(await eventually(async () => (await job()).status === "done"));
+    return (await job()).speech;
+  };
+  {
+    await using app = await LocalClips.start(env);
+    for (const source of [undefined, `${upstream.origin}/hello.wav`]) {
+      const { durationMs, segments = [] } = (await listened(app, source)) ?? {};
+      t.equal(durationMs, 4_000);
+      t.equal(segments.length, 1);
+      t.ok(Math.abs((segments[0]?.startMs ?? 0) - 1_000) < 300 && Math.abs((segments[0]?.endMs ?? 0) - 3_000) < 300);
+    }
+    t.equal(await listened(app, undefined, "video/mp4"), undefined, "what is no WAV is not listened to");
+    t.equal(await listened(app, "https://example.com/a.wav"), undefined, "nor is who is not on the list asked");
+    t.match((await app.server.app.inject("/api/v1/models")).json(), {
+      items: [{ name: "voice", status: "healthy", device: "cpu", version: 1 }, { name: "score" }],
+    });
+  }
+  await using bare = await LocalClips.start(env, clips.override(installed, undefined));
+  t.equal(await listened(bare, undefined), undefined, "without the engine a video is processed all the same");
+  const { statusCode, body } = await bare.server.app.inject("/api/v1/models");
+  t.match([statusCode, JSON.parse(body)], [503, { code: "MODEL_ENGINE_MISSING", detail: /not installed/ }]);
+  t.equal((await bare.server.app.inject("/health")).json<{ status: string }>().status, "healthy");
 });

@@ -2,6 +2,7 @@ import { noBrowser as skip, TestBrowser, type Page } from "@steward/harness/brow
 import { postgresForTests } from "@steward/testing/servers";
 import axe, { type AxeResults } from "axe-core";
 import t from "tap";
+import { joined, silence, voice, wav } from "../sound.ts";
 import { LocalClips } from "./clips.ts";
 
 /** Resolves in the page once something is so, looking at each frame. */
@@ -54,7 +55,11 @@ t.test(
     t.equal(await page.evaluate("document.cookie"), "", "no script can read the session");
 
     const hostile = `<img src=x onerror="globalThis.hacked=1">.wav`;
-    await page.setInputFiles("#file", { name: hostile, mimeType: "audio/wav", buffer: Buffer.from("RIFF") });
+    await page.setInputFiles("#file", {
+      name: hostile,
+      mimeType: "audio/wav",
+      buffer: wav(joined(silence(1), voice(2))),
+    });
     await page.getByLabel("Title").first().focus();
     await press("Enter");
     const clip = page.getByRole("listitem").filter({ hasText: "onerror" });
@@ -72,6 +77,11 @@ t.test(
     t.pass("steps are seen as they are done");
     await clip.getByText("done", { exact: true }).waitFor();
     t.match(await page.getByRole("status").textContent(), /: done$/, "and said to those who hear the page");
+    t.match(
+      await clip.getByRole("img").getAttribute("aria-label"),
+      /^Speech: 2\.\d s of 3\.0 s\. /,
+      "and the voice is found",
+    );
     t.same(await unreadable(page), [], "who is signed in can read it");
     t.equal(await page.evaluate("document.documentElement.scrollWidth"), 390, "nothing is wider than a telephone");
 

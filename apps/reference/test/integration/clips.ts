@@ -59,9 +59,9 @@ export class LocalClips implements AsyncDisposable {
     this.server = running.get(server);
   }
 
-  static async start(env: Readonly<Record<string, string>>): Promise<LocalClips> {
+  static async start(env: Readonly<Record<string, string>>, of: typeof clips = clips): Promise<LocalClips> {
     const all = { PORT: "0", LOG_LEVEL: "silent", CLIPS_KEK: KEK, ...env };
-    const running = await clips.start([environment.is(all)]);
+    const running = await of.start([environment.is(all)]);
     return new LocalClips(running);
   }
 

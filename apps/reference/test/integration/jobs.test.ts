@@ -166,6 +166,7 @@ async function process(render: (request: unknown) => AsyncIterable<unknown>): Pr
     log,
     clock: systemClock,
     renderer: channel.client.as(Renderer),
+    listen: async () => {},
     announce: (job) => void told.push(job),
     patience: { maxFailures: 3, baseDelayMs: 2, maxDelayMs: 10 },
   });
