@@ -14,6 +14,9 @@ import { demoUser } from "./users/demo.ts";
 import { media } from "./videos/media.ts";
 import { videos } from "./videos/videos.ts";
 
+/** The first start makes a Postgres, in ms; a deployment waits longer than this. */
+export const START_TIMEOUT_MS = 90_000;
+
 /** Clips, all of it: the server, what its routes need, what works in the background, and what these need. */
 export const clips = container(
   [
@@ -36,6 +39,6 @@ export const clips = container(
   ],
   {
     name: "clips",
-    startTimeoutMs: 90_000,
+    startTimeoutMs: START_TIMEOUT_MS,
   },
 );
