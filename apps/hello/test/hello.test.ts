@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { testDatabase } from "@steward/database/testing";
 import { until } from "@steward/testing";
-import { startPostgres } from "@steward/testing/servers";
+import { startPostgres } from "@steward/launchers";
 import t from "tap";
 import { app } from "../src/app.ts";
 import { server } from "../src/server.ts";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { resource } from "@steward/core";
-import { findRedis, startPostgres, startRedis, type PostgresServer, type RedisServer } from "@steward/testing/servers";
+import { findRedis, startPostgres, startRedis, type PostgresServer, type RedisServer } from "@steward/launchers";
 import { log } from "./log.ts";
 import { settings } from "./settings.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { resourceContract, startFaultProxy } from "@steward/testing";
-import { postgresForTests } from "@steward/testing/servers";
+import { postgresForTests } from "@steward/launchers";
 import t from "tap";
 import { DatabasePoolManager } from "../src/index.ts";
 

@@ -1,5 +1,5 @@
 import { failure, startFaultProxy, Watch, type FaultProxy } from "@steward/testing";
-import { postgresForTests } from "@steward/testing/servers";
+import { postgresForTests } from "@steward/launchers";
 import type { Test as TapTest } from "tap";
 import { PgPoolManager, type PgPoolOptions } from "../src/index.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import t from "tap";
 import { resourceContract, startFaultProxy } from "@steward/testing";
-import { redisForTests } from "@steward/testing/servers";
+import { redisForTests } from "@steward/launchers";
 import { RedisPoolManager } from "../src/index.ts";
 
 const server = await redisForTests();

@@ -1,5 +1,5 @@
 import { startFaultProxy, type FaultProxy } from "@steward/testing";
-import { findRedis, startRedis, type RedisOptions, type RedisServer } from "@steward/testing/servers";
+import { findRedis, startRedis, type RedisOptions, type RedisServer } from "@steward/launchers";
 import { RedisPoolManager, type RedisPoolOptions } from "../src/index.ts";
 import type { ManagerContext } from "@steward/core/driver";
 

@@ -8,6 +8,7 @@ const notDrivers = [
   "core",
   "container",
   "testing",
+  "launchers",
   "server",
   "fastify",
   "express",

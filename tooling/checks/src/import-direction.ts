@@ -22,25 +22,26 @@ const driver: readonly string[] = ["core"];
 const testDirections: Readonly<Record<string, readonly string[]>> = {
   core: [],
   testing: [],
-  container: ["testing"],
+  launchers: ["testing"],
+  container: ["testing", "launchers"],
   // A hub that reaches over instances is shown with the broker it is made for, and inside the server it is made for.
-  websocket: ["testing", "container", "redis", "fastify"],
+  websocket: ["testing", "launchers", "container", "redis", "fastify"],
   // The fence of a cache is shown on the server that keeps it, through the ports that it is made for.
-  cache: ["testing", "container", "redis", "server"],
+  cache: ["testing", "launchers", "container", "redis", "server"],
   // Tokens and passwords are shown with the keys, hashes and limits that they are made for, and on a route.
-  auth: ["testing", "container", "crypto", "rate-limit", "redis", "server"],
+  auth: ["testing", "launchers", "container", "crypto", "rate-limit", "redis", "server"],
   // Counted in the Redis that it is made for, and asked by the routes that it is made for.
-  "rate-limit": ["testing", "container", "redis", "server"],
+  "rate-limit": ["testing", "launchers", "container", "redis", "server"],
   // The engine of models is installed apart, because it is large.
   models: ["testing", "container", "onnx"],
   // What it exports is run by the engine that it is for.
   training: ["testing", "container", "onnx"],
   // An audit log is shown in the transactions of the database that it is made for.
-  logging: ["testing", "container", "database"],
+  logging: ["testing", "launchers", "container", "database"],
   // It checks the settings of an app.
   cli: ["config"],
 };
-const driverTests: readonly string[] = ["testing", "container"];
+const driverTests: readonly string[] = ["testing", "launchers", "container"];
 
 /** The packages of ours that `short` may import in its sources. */
 export function allowedImports(short: string): readonly string[] {
@@ -90,11 +91,11 @@ function mayImport(pack: Package, file: SourceFile, owner: Package, subpath: str
   // A browser for tests, which itself needs no package of ours.
   if (inTest && owner.short === "harness" && subpath === "./browser") return true;
   if (pack.group === "tooling") return true;
-  if (pack.group === "apps") return owner.short !== "testing" || inTest || subpath === "./servers";
+  if (pack.group === "apps") return owner.short !== "testing" || inTest;
   const allowed = [...allowedImports(pack.short)];
   if (inTest) allowed.push(...(testDirections[pack.short] ?? driverTests));
   // What a driver offers to its users' tests may start a real server.
-  if (file.path.endsWith("/src/testing.ts")) allowed.push("testing");
+  if (file.path.endsWith("/src/testing.ts")) allowed.push("testing", "launchers");
   return allowed.includes(owner.short);
 }
 

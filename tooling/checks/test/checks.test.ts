@@ -159,21 +159,25 @@ t.test("import direction", async (t) => {
     t.match(from('import { x } from "../../core/src/errors.ts";', "packages/redis/src/x.ts"), /leaves the package/);
     t.match(from('import { x } from "../test/core.test.ts";'), /leaves src/);
   });
-  await t.test("only tests and src/testing.ts import testing; an app imports its servers", async (t) => {
-    const testing = {
-      "packages/testing/package.json":
-        '{"name":"@steward/testing","exports":{".":"./dist/index.js","./servers":"./dist/servers.js"}}',
-      "apps/clips/package.json": '{"name":"@steward/clips"}',
-    };
-    const imports = (path: string, what: string) =>
-      problems(importDirection, { ...testing, [path]: `import { x } from "${what}";` });
-    t.match(imports("packages/redis/src/x.ts", "@steward/testing"), /may not import/);
-    t.equal(imports("packages/redis/src/testing.ts", "@steward/testing/servers"), "");
-    t.equal(imports("packages/redis/test/x.test.ts", "@steward/testing"), "");
-    t.match(imports("apps/clips/src/main.ts", "@steward/testing"), /may not import/);
-    t.equal(imports("apps/clips/src/main.ts", "@steward/testing/servers"), "");
-    t.match(imports("packages/core/test/x.test.ts", "@steward/testing"), /may not import/);
-  });
+  await t.test(
+    "only tests and src/testing.ts import testing and launchers; an app may launch its servers",
+    async (t) => {
+      const testing = {
+        "packages/testing/package.json": '{"name":"@steward/testing","exports":{".":"./dist/index.js"}}',
+        "packages/launchers/package.json": '{"name":"@steward/launchers","exports":{".":"./dist/index.js"}}',
+        "apps/clips/package.json": '{"name":"@steward/clips"}',
+      };
+      const imports = (path: string, what: string) =>
+        problems(importDirection, { ...testing, [path]: `import { x } from "${what}";` });
+      t.match(imports("packages/redis/src/x.ts", "@steward/testing"), /may not import/);
+      t.match(imports("packages/redis/src/x.ts", "@steward/launchers"), /may not import/);
+      t.equal(imports("packages/redis/src/testing.ts", "@steward/launchers"), "");
+      t.equal(imports("packages/redis/test/x.test.ts", "@steward/testing"), "");
+      t.match(imports("apps/clips/src/main.ts", "@steward/testing"), /may not import/);
+      t.equal(imports("apps/clips/src/main.ts", "@steward/launchers"), "");
+      t.match(imports("packages/core/test/x.test.ts", "@steward/testing"), /may not import/);
+    },
+  );
 });
 
 t.test("dependencies", async (t) => {

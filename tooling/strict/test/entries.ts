@@ -56,7 +56,7 @@ import * as testing from "@steward/testing";
 import * as serverSuite from "@steward/testing/server";
 import * as server from "@steward/server";
 import * as nodeServer from "@steward/server/node";
-import * as servers from "@steward/testing/servers";
+import * as servers from "@steward/launchers";
 import * as training from "@steward/training";
 import * as trainingOnnx from "@steward/training/onnx";
 import * as trainingTesting from "@steward/training/testing";
@@ -1424,7 +1424,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "Alarm FakeClock Load Watch assertNoLeaks brokenPromises compareMembers detect detectAll documentedMembers failure growthOf leaksIn leakyErrors machineAddress operationsOf rounds sleep trackHandles until",
     ],
   },
-  "@steward/testing/servers": {
+  "@steward/launchers": {
     module: servers,
     takes: {
       startRedis: { call: (options) => servers.startRedis(options), wrong: [{ port: Number.NaN }, { password: 5 }] },

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { input, optional, resource, systemClock } from "@steward/core";
-import { freePorts } from "@steward/testing/servers";
+import { freePorts } from "@steward/launchers";
 import { log } from "../log.ts";
 import { postgresServer, redisServer } from "../servers.ts";
 import { environment, settings } from "../settings.ts";

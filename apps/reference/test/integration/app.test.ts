@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { Agent, createServer, request as httpRequest, type RequestListener, type Server } from "node:http";
 import t from "tap";
 import { webhook } from "@steward/telemetry/alerts";
-import { postgresForTests, redisForTests, startPostgres } from "@steward/testing/servers";
+import { postgresForTests, redisForTests, startPostgres } from "@steward/launchers";
 import { clips } from "../../src/clips.ts";
 import { installed } from "../../src/models/installed.ts";
 import { http } from "../../src/resources.ts";

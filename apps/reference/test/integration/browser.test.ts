@@ -1,5 +1,5 @@
 import { noBrowser as skip, TestBrowser, type Page } from "@steward/harness/browser";
-import { postgresForTests } from "@steward/testing/servers";
+import { postgresForTests } from "@steward/launchers";
 import axe, { type AxeResults } from "axe-core";
 import t from "tap";
 import { joined, silence, voice, wav } from "../sound.ts";

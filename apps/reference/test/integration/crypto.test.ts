@@ -8,7 +8,7 @@ import { sql } from "drizzle-orm";
 import t from "tap";
 import { CertificateAuthority, type IssuedCertificate } from "@steward/crypto/pki";
 import type { Problem } from "@steward/fastify";
-import { postgresForTests } from "@steward/testing/servers";
+import { postgresForTests } from "@steward/launchers";
 import { audit } from "../../src/audit.ts";
 import { crypto, db } from "../../src/resources.ts";
 import { auth } from "../../src/users/auth.ts";

@@ -4,7 +4,7 @@ import { GrpcChannelManager, GrpcStatusError } from "@steward/grpc";
 import { testGrpcServer } from "@steward/grpc/testing";
 import { systemClock, type Clock } from "@steward/core";
 import { FakeClock } from "@steward/testing";
-import { startPostgres } from "@steward/testing/servers";
+import { startPostgres } from "@steward/launchers";
 import { sql } from "drizzle-orm";
 import { inPackage } from "../../src/folders.ts";
 import { Jobs, type Claim } from "../../src/processing/jobs.ts";

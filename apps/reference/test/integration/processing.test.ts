@@ -1,4 +1,4 @@
-import { redisForTests, startPostgres } from "@steward/testing/servers";
+import { redisForTests, startPostgres } from "@steward/launchers";
 import t from "tap";
 import { eventually, LocalClips } from "./clips.ts";
 import {

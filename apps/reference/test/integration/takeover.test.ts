@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startPostgres } from "@steward/testing/servers";
+import { startPostgres } from "@steward/launchers";
 import t from "tap";
 import { ClipsProcess, LocalClips } from "./clips.ts";
 import {

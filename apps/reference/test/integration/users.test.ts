@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import t from "tap";
-import { postgresForTests } from "@steward/testing/servers";
+import { postgresForTests } from "@steward/launchers";
 import { WebSocket } from "ws";
 import { auth } from "../../src/users/auth.ts";
 import { demoUser } from "../../src/users/demo.ts";

@@ -2,7 +2,7 @@ import type { SqlRunner } from "@steward/core";
 import { cryptoBackend } from "@steward/crypto";
 import { container } from "@steward/container";
 import { failure, rounds } from "@steward/testing";
-import { postgresForTests } from "@steward/testing/servers";
+import { postgresForTests } from "@steward/launchers";
 import postgres from "postgres";
 import { randomBytes } from "node:crypto";
 import t from "tap";

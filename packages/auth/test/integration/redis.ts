@@ -1,6 +1,6 @@
 import { RedisPoolManager, redisRunner } from "@steward/redis";
 import { rounds } from "@steward/testing";
-import { findRedis, startRedis } from "@steward/testing/servers";
+import { findRedis, startRedis } from "@steward/launchers";
 import t from "tap";
 import { redisFamilies, redisSessions } from "../../src/index.ts";
 import { testTokenMac } from "../../src/testing.ts";

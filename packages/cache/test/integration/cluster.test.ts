@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { redisPubSub, RedisClusterManager, redisRunner } from "@steward/redis";
 import { until } from "@steward/testing";
-import { findRedis, startRedisCluster } from "@steward/testing/servers";
+import { findRedis, startRedisCluster } from "@steward/launchers";
 import t from "tap";
 import { CacheManager } from "../../src/index.ts";
 import { cacheContract } from "../../src/testing.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { RedisRunner } from "@steward/core";
 import { redisPubSub, RedisPoolManager, redisRunner, type RedisClient } from "@steward/redis";
 import { trackHandles, until } from "@steward/testing";
-import { redisForTests } from "@steward/testing/servers";
+import { redisForTests } from "@steward/launchers";
 import t from "tap";
 import { CacheManager, type RemoteOptions } from "../../src/index.ts";
 import { cacheContract } from "../../src/testing.ts";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { RedisPoolManager, redisRunner } from "@steward/redis";
 import { trackHandles, until } from "@steward/testing";
-import { findRedis, startRedis } from "@steward/testing/servers";
+import { findRedis, startRedis } from "@steward/launchers";
 import t from "tap";
 import { CacheManager } from "../../src/index.ts";
 import { instance } from "./setup.ts";

@@ -1,5 +1,5 @@
 import { rounds, sleep, trackHandles } from "@steward/testing";
-import { redisForTests } from "@steward/testing/servers";
+import { redisForTests } from "@steward/launchers";
 import t from "tap";
 import { instance, type Instance, type InstanceOptions } from "./setup.ts";
 

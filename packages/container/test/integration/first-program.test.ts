@@ -1,7 +1,7 @@
 // The first program of the README, with a real database.
 import { container } from "../../src/index.ts";
 import { resource } from "@steward/core";
-import { postgresForTests } from "@steward/testing/servers";
+import { postgresForTests } from "@steward/launchers";
 import postgres from "postgres";
 import t from "tap";
 

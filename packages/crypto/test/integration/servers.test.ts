@@ -1,5 +1,5 @@
 import type { PubSub, RedisRunner, SqlRunner } from "@steward/core";
-import { postgresForTests, redisForTests } from "@steward/testing/servers";
+import { postgresForTests, redisForTests } from "@steward/launchers";
 import { Redis } from "ioredis";
 import postgres from "postgres";
 import t from "tap";

@@ -1,5 +1,5 @@
 import { brokenPromises, detectAll, LEEWAY } from "@steward/testing";
-import { startPostgres } from "@steward/testing/servers";
+import { startPostgres } from "@steward/launchers";
 import t from "tap";
 import { DatabasePoolManager } from "../../src/index.ts";
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failure, until } from "@steward/testing";
-import { findPgBouncer, startPgBouncer, startPostgres } from "@steward/testing/servers";
+import { findPgBouncer, startPgBouncer, startPostgres } from "@steward/launchers";
 import postgres from "postgres";
 import t from "tap";
 import { begin, DatabasePoolManager, pubSub, type DatabaseInput } from "../../src/index.ts";

@@ -1,4 +1,4 @@
-import { postgresForTests, startPgBouncer, type PostgresServer } from "@steward/testing/servers";
+import { postgresForTests, startPgBouncer, type PostgresServer } from "@steward/launchers";
 import postgres from "postgres";
 
 let made = 0;

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { FakeClock } from "@steward/core/testing";
 import { begin, DatabasePoolManager, sqlRunner, type Database } from "@steward/database";
 import { rounds, until } from "@steward/testing";
-import { postgresForTests } from "@steward/testing/servers";
+import { postgresForTests } from "@steward/launchers";
 import t from "tap";
 import { AuditLogManager, sqlAudit, type AuditOptions, type AuditSeal } from "../../src/audit/index.ts";
 

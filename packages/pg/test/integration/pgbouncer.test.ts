@@ -1,5 +1,5 @@
 import { failure, until } from "@steward/testing";
-import { findPgBouncer, startPgBouncer, startPostgres } from "@steward/testing/servers";
+import { findPgBouncer, startPgBouncer, startPostgres } from "@steward/launchers";
 import pg from "pg";
 import t from "tap";
 import { PgPoolManager } from "../../src/index.ts";

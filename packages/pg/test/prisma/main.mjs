@@ -9,7 +9,7 @@ import { cpSync, existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { failure, startFaultProxy, Watch } from "@steward/testing";
-import { postgresForTests } from "@steward/testing/servers";
+import { postgresForTests } from "@steward/launchers";
 import { build } from "esbuild";
 import { PgPoolManager } from "@steward/pg";
 

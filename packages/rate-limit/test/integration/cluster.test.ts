@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { RedisClusterManager, redisRunner } from "@steward/redis";
 import { FakeClock } from "@steward/testing";
-import { findRedis, startRedisCluster } from "@steward/testing/servers";
+import { findRedis, startRedisCluster } from "@steward/launchers";
 import t from "tap";
 import { RateLimiterManager } from "../../src/index.ts";
 import { CONTRACT_POLICIES, rateLimiterContract } from "../../src/testing.ts";

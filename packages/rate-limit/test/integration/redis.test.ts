@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { runWithContext, systemClock, type RedisRunner, type RequestContext } from "@steward/core";
 import { RedisPoolManager, redisRunner } from "@steward/redis";
 import { FakeClock, until } from "@steward/testing";
-import { findRedis, startRedis, type RedisServer } from "@steward/testing/servers";
+import { findRedis, startRedis, type RedisServer } from "@steward/launchers";
 import t from "tap";
 import { RateLimiterManager, type Policies, type RateLimiterOptions } from "../../src/index.ts";
 import { CONTRACT_POLICIES, rateLimiterContract } from "../../src/testing.ts";

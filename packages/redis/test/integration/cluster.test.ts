@@ -1,6 +1,6 @@
 import { Alarm, failure, Load, until } from "@steward/testing";
 import t from "tap";
-import { startRedisCluster, type RedisServer } from "@steward/testing/servers";
+import { startRedisCluster, type RedisServer } from "@steward/launchers";
 import {
   RedisClusterManager,
   RedisPoolManager,

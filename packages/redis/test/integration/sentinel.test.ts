@@ -1,6 +1,6 @@
 import { Load, until } from "@steward/testing";
 import t from "tap";
-import { startRedisSentinel } from "@steward/testing/servers";
+import { startRedisSentinel } from "@steward/launchers";
 import { manage, needsRedis } from "../setup.ts";
 
 for (const fault of ["killed", "frozen"] as const)

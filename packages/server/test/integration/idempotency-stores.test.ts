@@ -1,7 +1,7 @@
 import type { IdempotencyStore, RedisRunner, SqlRunner } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
 import { trackHandles, until } from "@steward/testing";
-import { postgresForTests, redisForTests } from "@steward/testing/servers";
+import { postgresForTests, redisForTests } from "@steward/launchers";
 import { Redis } from "ioredis";
 import postgres from "postgres";
 import t, { type Test } from "tap";

@@ -1,6 +1,6 @@
 import { RedisPoolManager, redisPubSub } from "@steward/redis";
 import { startFaultProxy, until } from "@steward/testing";
-import { redisForTests } from "@steward/testing/servers";
+import { redisForTests } from "@steward/launchers";
 import t from "tap";
 import { hubFor, sessionsFor } from "../setup.ts";
 

@@ -1,6 +1,6 @@
 import { CacheManager, type Cache } from "@steward/cache";
 import { RedisPoolManager, redisRunner } from "@steward/redis";
-import { startRedis } from "@steward/testing/servers";
+import { startRedis } from "@steward/launchers";
 import { LRUCache } from "lru-cache";
 import { lanes, type Group, type Opened } from "../arms/together.ts";
 import { bentocache, cacheable } from "./contenders.ts";

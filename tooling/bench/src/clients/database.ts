@@ -1,5 +1,5 @@
 import { DatabasePoolManager } from "@steward/database";
-import { startPostgres } from "@steward/testing/servers";
+import { startPostgres } from "@steward/launchers";
 import postgres, { type PendingQuery, type Row, type Sql } from "postgres";
 import { lanes, type Opened } from "../arms/together.ts";
 

@@ -1,5 +1,5 @@
 import { RedisPoolManager } from "@steward/redis";
-import { startRedis } from "@steward/testing/servers";
+import { startRedis } from "@steward/launchers";
 import { Redis } from "ioredis";
 import { lanes, type Opened } from "../arms/together.ts";
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { measureIn, row, type Findings, type Row } from "@steward/harness";
-import { startRedis } from "@steward/testing/servers";
+import { startRedis } from "@steward/launchers";
 import { besideRow, together, togetherTable } from "../arms/together.ts";
 import type { Settings } from "../settings.ts";
 import { CONTENDERS, PER_SECOND } from "./contenders.ts";

@@ -1,6 +1,6 @@
 import { RateLimiterManager } from "@steward/rate-limit";
 import { RedisPoolManager, redisRunner } from "@steward/redis";
-import { startRedis } from "@steward/testing/servers";
+import { startRedis } from "@steward/launchers";
 import { RateLimiterMemory, RateLimiterRedis } from "rate-limiter-flexible";
 import { lanes, type Group, type Opened, type Run } from "../arms/together.ts";
 import { openRoutes } from "./routes.ts";

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
-import { startPostgres, type PostgresServer } from "@steward/testing/servers";
+import { startPostgres, type PostgresServer } from "@steward/launchers";
 
 /** What an instance is started with. */
 export interface Setup {

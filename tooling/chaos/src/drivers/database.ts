@@ -1,5 +1,5 @@
 import { DatabasePoolManager } from "@steward/database";
-import { startPostgres, type PostgresServer } from "@steward/testing/servers";
+import { startPostgres, type PostgresServer } from "@steward/launchers";
 import postgres, { type Sql } from "postgres";
 import { ignore, STOP_MS, TIMEOUT_MS, type ArmName, type ArmSettings, type Backend, type Client } from "./driver.ts";
 

@@ -1,5 +1,5 @@
 import { RedisPoolManager, type RedisPoolOptions } from "@steward/redis";
-import { startRedis, startRedisSentinel, type RedisSentinel, type RedisServer } from "@steward/testing/servers";
+import { startRedis, startRedisSentinel, type RedisSentinel, type RedisServer } from "@steward/launchers";
 import { Redis, type RedisOptions } from "ioredis";
 import {
   ignore,

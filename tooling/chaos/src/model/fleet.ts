@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startFaultProxy, type FaultProxy } from "@steward/testing";
-import { startRedis, type RedisServer } from "@steward/testing/servers";
+import { startRedis, type RedisServer } from "@steward/launchers";
 import { Redis } from "ioredis";
 import type { Counts, Plan, Sent } from "./plan.ts";
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { DatabasePoolManager } from "@steward/database";
 import { row, type Row } from "@steward/harness";
 import { RedisPoolManager } from "@steward/redis";
-import { startPostgres, startRedis } from "@steward/testing/servers";
+import { startPostgres, startRedis } from "@steward/launchers";
 import { Redis } from "ioredis";
 import postgres from "postgres";
 

@@ -3,7 +3,7 @@ import { container } from "@steward/container";
 import { cached, input } from "@steward/core";
 import { databasePool } from "@steward/database";
 import { row, type Row } from "@steward/harness";
-import { startPostgres } from "@steward/testing/servers";
+import { startPostgres } from "@steward/launchers";
 import postgres from "postgres";
 
 /** What requests of many tenants have found, each with a pool of its own. */

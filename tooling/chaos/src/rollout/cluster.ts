@@ -5,7 +5,7 @@ import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "@steward/harness";
-import { findRedis, startPostgres, startRedis } from "@steward/testing/servers";
+import { findRedis, startPostgres, startRedis } from "@steward/launchers";
 import { balance, type Balancer, type Ports } from "./balancer.ts";
 import { startClips, startRenderer, type Program } from "./replica.ts";
 

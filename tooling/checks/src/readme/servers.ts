@@ -1,6 +1,4 @@
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { postgresForTests, redisForTests } from "@steward/launchers";
 
 /** The servers that programs of a README ask for, and where to find them. */
 export interface Servers extends AsyncDisposable {
@@ -14,12 +12,12 @@ interface Found extends AsyncDisposable {
   readonly url?: string;
 }
 
-const launchers: Readonly<Record<string, readonly [variable: string, launcher: string]>> = {
-  postgres: ["DATABASE_URL", "postgresForTests"],
-  redis: ["REDIS_URL", "redisForTests"],
+const launchers: Readonly<Record<string, readonly [variable: string, launcher: () => Promise<Found>]>> = {
+  postgres: ["DATABASE_URL", postgresForTests],
+  redis: ["REDIS_URL", redisForTests],
 };
 
-/** Starts what is needed by the launchers of `@steward/testing/servers`, as the package itself sees them. */
+/** Starts what is needed. */
 export async function startServers(needs: ReadonlySet<string>): Promise<Servers> {
   const started: Found[] = []; // AsyncDisposableStack is not in Node 20.
   const env: Record<string, string> = {};
@@ -27,7 +25,7 @@ export async function startServers(needs: ReadonlySet<string>): Promise<Servers>
   for (const need of needs) {
     const [variable, launcher] = launchers[need] ?? [];
     if (variable === undefined || launcher === undefined) throw new Error(`no server is called "${need}"`);
-    const server = await (await launcherNamed(launcher))();
+    const server = await launcher();
     started.push(server);
     if (server.url !== undefined) env[variable] = server.url;
     else {
@@ -39,14 +37,4 @@ export async function startServers(needs: ReadonlySet<string>): Promise<Servers>
     for (const server of started.reverse()) await server[Symbol.asyncDispose]();
   };
   return { env, missing, [Symbol.asyncDispose]: stop };
-}
-
-async function launcherNamed(name: string): Promise<() => Promise<Found>> {
-  const resolver = createRequire(join(process.cwd(), "package.json"));
-  const path = resolver.resolve("@steward/testing/servers");
-  // The module is loaded by path, so its type is not known here; the call below would fail loudly.
-  const module = (await import(pathToFileURL(path).href)) as Readonly<Record<string, () => Promise<Found>>>;
-  const launcher = module[name];
-  if (launcher === undefined) throw new Error(`@steward/testing/servers has no ${name}`);
-  return launcher;
 }

@@ -38,7 +38,7 @@ function launched<S extends AsyncDisposable & { readonly url: string }>(server: 
  *
  * @example
  * ```ts
- * import { redisForTests } from "@steward/testing/servers";
+ * import { redisForTests } from "@steward/launchers";
  * await using redis = await redisForTests();
  * console.log(redis.skip === false ? redis.url : redis.skip);
  * ```

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { startedAt } from "../../src/servers/process/process-table.ts";
+import { startedAt } from "../../src/process/process-table.ts";
 
 /** The program `owner.ts` as a child process in a process group of its own. */
 export class Owner {

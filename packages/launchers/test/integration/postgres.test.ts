@@ -14,9 +14,9 @@ import {
   type PostgresServer,
   startPgBouncer,
   startPostgres,
-} from "../../src/servers/index.ts";
-import { processesIn, startedAt } from "../../src/servers/process/process-table.ts";
-import { trackHandles } from "../../src/index.ts";
+} from "../../src/index.ts";
+import { processesIn, startedAt } from "../../src/process/process-table.ts";
+import { trackHandles } from "@steward/testing";
 import { gone, Owner } from "./child.ts";
 
 const handles = trackHandles();

@@ -1,6 +1,6 @@
 // A program that owns a server and waits to be killed. It ignores Ctrl-C, as an app does that drains.
-import { claimFolder } from "../../src/servers/process/ownership.ts";
-import { startPostgres, startRedis } from "../../src/servers/index.ts";
+import { claimFolder } from "../../src/process/ownership.ts";
+import { startPostgres, startRedis } from "../../src/index.ts";
 
 const [kind, folder = ""] = process.argv.slice(2);
 process.on("SIGINT", () => console.log("interrupted"));

@@ -1,3 +1,4 @@
+export { LAUNCHERS_CODES, type LaunchersCode } from "./errors.ts";
 export {
   type AbsentServer,
   postgresForTests,

@@ -50,7 +50,7 @@ function requireRedis(binary?: string): string {
  *
  * @example
  * ```ts
- * import { startRedis } from "@steward/testing/servers";
+ * import { startRedis } from "@steward/launchers";
  * await using server = await startRedis();
  * console.log(server.url); // redis://127.0.0.1:41234
  * ```

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { isStewardError } from "@steward/core";
-import { trackHandles, until } from "../../src/index.ts";
+import { trackHandles, until } from "@steward/testing";
 import {
   findRedis,
   type RedisServer,
@@ -13,12 +13,12 @@ import {
   startRedis,
   startRedisCluster,
   startRedisSentinel,
-} from "../../src/servers/index.ts";
-import { launch } from "../../src/servers/process/launch.ts";
-import { claimFolder } from "../../src/servers/process/ownership.ts";
-import { startedAt } from "../../src/servers/process/process-table.ts";
-import { redisCommand, redisInfo } from "../../src/servers/redis/resp.ts";
-import { ServerProcess } from "../../src/servers/process/server-process.ts";
+} from "../../src/index.ts";
+import { launch } from "../../src/process/launch.ts";
+import { claimFolder } from "../../src/process/ownership.ts";
+import { startedAt } from "../../src/process/process-table.ts";
+import { redisCommand, redisInfo } from "../../src/redis/resp.ts";
+import { ServerProcess } from "../../src/process/server-process.ts";
 import { gone, Owner } from "./child.ts";
 
 const root = await mkdtemp(join(tmpdir(), "steward-test-"));

@@ -3,7 +3,6 @@ import { open, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { StewardError } from "@steward/core";
 import { serverEnvironment } from "./programs.ts";
-import { until } from "../../waits.ts";
 import { childrenOf, isAlive, sendSignal, startedAt, type ProcessIdentity } from "./process-table.ts";
 
 /** How a server process ended. */
@@ -23,6 +22,7 @@ export interface ServerCommand {
 export type EndStep = readonly [signal: NodeJS.Signals, waitMs: number];
 
 const LOG_TAIL_LINES = 12;
+const POLL_MS = 2;
 
 /**
  * A running server program. It has its own session, so the Ctrl-C of a terminal does not reach it, writes to a log
@@ -140,6 +140,10 @@ export class ServerProcess {
 
 /** Waits until none of these processes is left. */
 async function gone(processes: readonly ProcessIdentity[], waitMs: number): Promise<void> {
-  const allGone = async (): Promise<boolean> => !(await Promise.all(processes.map(isAlive))).includes(true);
-  await until(allGone, "the killed server's children are gone", waitMs);
+  const since = performance.now();
+  while ((await Promise.all(processes.map(isAlive))).includes(true)) {
+    if (performance.now() - since > waitMs)
+      throw new StewardError("SERVER_STOP_TIMEOUT", `children of the killed server are alive after ${waitMs} ms`);
+    await sleep(POLL_MS);
+  }
 }

@@ -43,7 +43,7 @@ const SHARE_POLL_MS = 50;
  *
  * @example
  * ```ts
- * import { startPostgres } from "@steward/testing/servers";
+ * import { startPostgres } from "@steward/launchers";
  * await using server = await startPostgres();
  * console.log(server.url); // postgres://postgres:...@127.0.0.1:41234/postgres
  * ```
