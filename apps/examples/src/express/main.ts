@@ -1,0 +1,9 @@
+import { runMain } from "@steward/container";
+import { environment } from "../environment.ts";
+import { app } from "./app.ts";
+
+await runMain(app, {
+  inputs: [environment.is(process.env)],
+  logger: console,
+  management: { port: 9464, host: "0.0.0.0" },
+});

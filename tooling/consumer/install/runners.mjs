@@ -1,0 +1,25 @@
+// The examples for Vitest and Jest, from packed tarballs: copied to an empty folder, installed and run.
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startRegistry } from "./registry.mjs";
+import { run } from "./run.mjs";
+
+const root = join(import.meta.dirname, "../../..");
+const registry = await startRegistry(join(root, ".packed"));
+const work = mkdtempSync(join(tmpdir(), "steward-runners-"));
+try {
+  for (const name of ["vitest", "jest"]) {
+    const folder = join(work, name);
+    cpSync(join(root, "apps/examples", name), folder, { recursive: true });
+    writeFileSync(join(folder, ".npmrc"), `@steward:registry=${registry.url}\n`);
+    for (const args of [["install", "--no-audit", "--no-fund"], ["test"]]) {
+      const { ok, code, output } = await run("npm", args, { cwd: folder });
+      if (!ok) throw new Error(`${name}: npm ${args.join(" ")} ended with ${code}:\n${output}`);
+    }
+    console.log(`${name}: its tests pass on Node ${process.version}`);
+  }
+} finally {
+  await registry[Symbol.asyncDispose]();
+  rmSync(work, { recursive: true, force: true });
+}
