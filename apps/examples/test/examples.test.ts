@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Container } from "@steward/container";
 import type { Definition } from "@steward/core";
 import { until } from "@steward/testing";
-import { postgresForTests, redisForTests } from "@steward/testing/servers";
+import { postgresForTests, redisForTests } from "@steward/launchers";
 import { QueueEvents } from "bullmq";
 import t from "tap";
 import { parseAllDocuments } from "yaml";
