@@ -76,6 +76,18 @@ t.test("the README runner", async (t) => {
     place.write("packages/core/pages/deep/c.md", `${fence}ts\nprocess.exit(3);\n${fence}\n`);
     t.match(run(), { code: 1, output: /c.md:1: the process of all programs ended with 3/ });
   });
+  await t.test("gives programs of a text its files, and a chapter those of the chapters before it", async (t) => {
+    const chapter = (name: string, ...blocks: string[]): void =>
+      place.write(`packages/core/book/${name}`, blocks.map((block) => `${fence}ts${block}\n${fence}\n`).join("\n"));
+    const shows = '\nimport { a } from "./a.ts";\nimport { b } from "./b.ts";\nconsole.log(a, b);';
+    chapter("1-first.md", " file=a.ts\nexport const a: number = 1;", " file=b.ts\nexport const b = 1;");
+    chapter("2-second.md", " file=a.ts\nexport const a: number = 2;", `${shows} // => 2 1`);
+    chapter("10-tenth.md", `${shows} // => 2 1`);
+    const run = () => runIn(join(place.root, "packages/core"), "readme/main.js", "--together", "book");
+    t.match(run(), { code: 0, output: /5 programs compile, 2 of them run, 0 fail/ });
+    chapter("1-first.md", " file=a.ts\nexport const a: number = 1;", ' file=b.ts\nexport const b: number = "1";');
+    t.match(run(), { code: 1, output: /1-first.md:6: TS2322/ });
+  });
   await t.test("fails a README without a program", async (t) => {
     place.write("packages/core/README.md", "# core");
     t.match(runIn(join(place.root, "packages/core"), "readme/main.js"), { code: 1, output: /shows no program/ });

@@ -3,9 +3,10 @@
 // With --in NAME it takes the programs that are marked `in=NAME`, and else those without such a mark.
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { compile } from "../compiler.ts";
+import { pathOf, writtenFiles } from "./folders.ts";
 import { examplesOf, programsOf, type Outcome, type Program } from "./programs.ts";
 import { startServers } from "./servers.ts";
 import { textsIn } from "./texts.ts";
@@ -58,11 +59,9 @@ async function runAll(): Promise<string[]> {
   if (compiled.other !== "") wrong.push(compiled.other);
   if (wrong.length > 0) return wrong;
   await using servers = await startServers(new Set(programs.flatMap((p) => p.needs)));
-  const runnable = programs.flatMap((program, index) =>
-    program.runs && !program.needs.some((need) => servers.missing.has(need))
-      ? [{ program, file: join(work, "out", `program-${index}.js`) }]
-      : [],
-  );
+  const runnable = programs
+    .filter(({ runs, needs }) => runs && !needs.some((need) => servers.missing.has(need)))
+    .map((program) => ({ program, file: join(work, "out", pathOf(programs, program).replace(/ts$/, "js")) }));
   if (values.together) {
     const alone = runnable.filter(({ program }) => program.alone);
     const rest = runnable.filter(({ program }) => !program.alone);
@@ -89,9 +88,10 @@ async function eachAlone(
 
 function write(): void {
   rmSync(work, { recursive: true, force: true });
-  mkdirSync(work);
-  for (const [index, { code }] of programs.entries())
-    writeFileSync(join(work, `program-${index}.ts`), `${code}\nexport {};\n`);
+  for (const [path, code] of writtenFiles(programs)) {
+    mkdirSync(dirname(join(work, path)), { recursive: true });
+    writeFileSync(join(work, path), `${code}\nexport {};\n`);
+  }
   const compilerOptions = {
     rootDir: ".",
     outDir: "out",
@@ -103,16 +103,15 @@ function write(): void {
   const project = {
     extends: existsSync(own) ? "../tsconfig.test.json" : "../../../tooling/typescript/test.json",
     compilerOptions,
-    include: ["./*.ts"],
-    exclude: [],
+    include: ["./*/*.ts"],
+    exclude: ["./out"],
   };
   writeFileSync(join(work, "tsconfig.json"), JSON.stringify(project));
 }
 
 /** A line of a written program, as a line of the text it stands in. */
 function placeIn(file: string, line: number): string {
-  const index = Number(/program-(\d+)\.ts$/.exec(file)?.[1]);
-  const at = programs[index]?.at.split(":");
+  const at = programs.find((program) => file.endsWith(`.readme/${pathOf(programs, program)}`))?.at.split(":");
   return at === undefined ? `${file}:${line}` : `${at[0] ?? ""}:${Number(at[1]) + line}`;
 }
 

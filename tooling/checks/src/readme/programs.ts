@@ -13,6 +13,8 @@ export interface Program {
   readonly alone: boolean;
   /** Name of the package in which it is run, where that is not the one whose text it stands in. */
   readonly inside: string | undefined;
+  /** Name of a file beside the programs of its text, which import it; it does not run by itself. */
+  readonly file: string | undefined;
 }
 
 /** What became of a program: why it failed, if it did, and what it printed. */
@@ -27,7 +29,8 @@ const fence = /^( *(?:\* ?)?)```(?:ts|js|typescript|javascript)\b([^\n]*)\n([\s\
  * The programs of a Markdown text. The words behind the language say how to treat one: nothing, it is
  * compiled and run; `no-run`, it is only compiled; `fragment`, it is not a program; `needs=redis,postgres`,
  * it runs with REDIS_URL or DATABASE_URL of a real server; `alone`, it has a process of its own in any case;
- * `in=bench`, it is checked by the run that says `--in bench`, and by no other.
+ * `in=bench`, it is checked by the run that says `--in bench`, and by no other; `file=name.ts`, it is no program, but a
+ * file that those of its text import, and those of later chapters of its folder (`1-start.md`, `2-settings.md`).
  */
 export function programsOf(text: string, file: string): Program[] {
   return [...text.matchAll(fence)].flatMap((found) => {
@@ -37,8 +40,9 @@ export function programsOf(text: string, file: string): Program[] {
     const code = margin.includes("*") ? body.replaceAll(/^ *\* ?/gm, "") : body;
     const needs = /\bneeds=(\S+)/.exec(info)?.[1]?.split(",") ?? [];
     const inside = /\bin=(\S+)/.exec(info)?.[1];
-    const [runs, alone] = [!/\bno-run\b/.test(info), /\balone\b/.test(info)];
-    return [{ at: `${file}:${line}`, code, prints: printsOf(code), runs, needs, alone, inside }];
+    const fileName = /\bfile=(\S+)/.exec(info)?.[1];
+    const [runs, alone] = [fileName === undefined && !/\bno-run\b/.test(info), /\balone\b/.test(info)];
+    return [{ at: `${file}:${line}`, code, prints: printsOf(code), runs, needs, alone, inside, file: fileName }];
   });
 }
 
