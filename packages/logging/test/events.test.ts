@@ -29,9 +29,18 @@ t.test("a start that fails is written with its error", async (t) => {
   const broken = resource("broken", {
     start: () => Promise.reject(new StewardError("OVERLOADED", "broken: full", { resource: "broken" })),
   });
-  await t.rejects(container([logger("log", { destination }), broken]).start());
-  const line = of(destination.lines, "state").find((found) => found["level"] === 50);
+  const slow = resource("slow", {
+    start: (_needs, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+  });
+  await t.rejects(container([logger("log", { destination }), broken, slow]).start());
+  const states = of(destination.lines, "state");
+  const [line, ...others] = states.filter((found) => found["level"] === 50);
   t.match(line, { resource: "broken", to: "failed", msg: /broken: failed: broken: full/, err: { code: "OVERLOADED" } });
+  t.same(others, [], "what was given up for it is no error of its own");
+  t.match(
+    states.find((found) => found["resource"] === "slow" && found["to"] === "failed"),
+    { level: 30, msg: /slow: start given up: broken: full/ },
+  );
 });
 
 t.test("each kind of event is one line of its weight", async (t) => {
@@ -42,6 +51,7 @@ t.test("each kind of event is one line of its weight", async (t) => {
     ["health", { ...common, resource: "db", from: "healthy", to: "unhealthy", reason: "no answer" }],
     ["health", { ...common, resource: "db", from: "healthy", to: "degraded", reason: "slow" }],
     ["health", { ...common, resource: "db", from: "unhealthy", to: "healthy", reason: undefined }],
+    ["health", { ...common, resource: "db", from: "unknown", to: "healthy", reason: undefined }],
     ["restart", { ...common, resource: "db", step: "failed", durationMs: 3, error: new Error("no") }],
     ["restart", { ...common, resource: "db", step: "ended", durationMs: 3, error: undefined }],
     ["shutdown", { ...common, phase: "stopped", durationMs: 3, error: new Error("hung") }],

@@ -1,5 +1,6 @@
 import {
   CHANNELS,
+  isStewardError,
   type BackgroundEvent,
   type BreakerEvent,
   type ConfigEvent,
@@ -49,18 +50,24 @@ const HEALTH = { healthy: "info", unknown: "info", degraded: "warn", unhealthy: 
 const CONFIG = { changed: "info", refused: "error", warning: "warn" } as const;
 const AFTER_WORK = new Set(["ready", "stopped"]);
 
+/** What was given up because another resource failed: the error of that one has its own line. */
+const isGivenUp = (error: unknown): boolean => isStewardError(error) && error.code === "START_ABORTED";
+
 const because = (reason: unknown): string => (reason === undefined ? "" : `: ${describeError(reason)}`);
 const failed = (error: unknown): object => (error === undefined ? {} : { err: error });
 const levelOf = (error: unknown): "info" | "error" => (error === undefined ? "info" : "error");
 
 const LINES: { readonly [K in Listened]: (event: Events[K]) => EventLine } = {
-  state: ({ resource, from, to, error }) => ({
-    level: to === "failed" ? "error" : AFTER_WORK.has(to) ? "info" : "debug",
-    fields: { resource, from, to, ...failed(error) },
-    text: `${resource}: ${to}${because(error)}`,
-  }),
+  state: ({ resource, from, to, error }) =>
+    isGivenUp(error)
+      ? { level: "info", fields: { resource, from, to }, text: describeError(error) }
+      : {
+          level: to === "failed" ? "error" : AFTER_WORK.has(to) ? "info" : "debug",
+          fields: { resource, from, to, ...failed(error) },
+          text: `${resource}: ${to}${because(error)}`,
+        },
   health: ({ container, resource, from, to, reason }) => ({
-    level: HEALTH[to],
+    level: from === "unknown" && to === "healthy" ? "debug" : HEALTH[to], // as was to be expected
     fields: { container, resource, from, to, reason },
     text: `${resource}: ${to}${because(reason)}`,
   }),
