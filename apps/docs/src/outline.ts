@@ -27,6 +27,7 @@ export const OUTLINE: readonly Group[] = [
   {
     title: "How it works",
     pages: [
+      "learn/architecture",
       "learn/graph",
       "learn/lifecycle",
       "learn/guard",
@@ -54,7 +55,7 @@ export const OUTLINE: readonly Group[] = [
   },
   {
     title: "Compare",
-    pages: ["compare/index", "compare/by-hand", "compare/awilix", "compare/nest", "compare/effect", "compare/fastapi"],
+    pages: ["compare/index", "compare/by-hand", "compare/awilix", "compare/nest", "compare/effect", "compare/fastapi", "compare/names"],
   },
 ];
 

@@ -15,6 +15,7 @@ function sources(): Map<string, string> {
   }
   found.set("apps/reference/README.md", "packages/clips");
   found.set("apps/hello/README.md", "packages/hello");
+  found.set("apps/examples/README.md", "packages/examples");
   found.set("tooling/bench/README.md", "packages/benchmarks");
   found.set("tooling/chaos/README.md", "packages/fault-drills");
   return found;
