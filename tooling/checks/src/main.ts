@@ -11,6 +11,7 @@ import { layout } from "./layout.ts";
 import { metricNames } from "./metric-names.ts";
 import { ownWords } from "./own-words.ts";
 import { plainWords } from "./plain-words.ts";
+import { installLines } from "./published/install-lines.ts";
 import { published } from "./published/check.ts";
 import { readWorkspace } from "./workspace.ts";
 
@@ -27,6 +28,7 @@ const checks: readonly Check[] = [
   ownWords,
   plainWords,
   published,
+  installLines,
 ];
 const workspace = readWorkspace(resolve(process.argv[2] ?? join(import.meta.dirname, "../../..")));
 

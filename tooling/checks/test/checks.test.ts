@@ -10,6 +10,7 @@ import { importDirection } from "../src/import-direction.ts";
 import { layout } from "../src/layout.ts";
 import { ownWords } from "../src/own-words.ts";
 import { plainWords } from "../src/plain-words.ts";
+import { installLines } from "../src/published/install-lines.ts";
 import { published } from "../src/published/check.ts";
 import { readWorkspace } from "../src/workspace.ts";
 import { repository } from "./repository.ts";
@@ -432,4 +433,15 @@ t.test("metadata of published packages", async (t) => {
     problems(published, { "packages/core/package.json": JSON.stringify(good), ...other }),
     /packages have one version, and these do not/,
   );
+});
+
+t.test("install lines of READMEs", async (t) => {
+  const one = (line: string, program: string) =>
+    problems(installLines, {
+      "packages/redis/README.md": `# redis\n\n## Install\n\n${line}\n\n\`\`\`ts\n${program}\n\`\`\`\n`,
+    });
+  const program = 'import { a } from "@steward/redis/testing";\nimport { join } from "node:path";\nimport "ioredis";';
+  t.equal(one("`A=1 npm install --save-dev @steward/redis ioredis`", program), "");
+  t.match(one("`npm install @steward/redis`", program), /redis: README.md imports ioredis in its first program/);
+  t.match(one("Install it.", program), /has no "npm install" below/);
 });

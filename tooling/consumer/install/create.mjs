@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { startRegistry } from "./registry.mjs";
 import { run } from "./run.mjs";
 
-const registry = await startRegistry(join(import.meta.dirname, "../../../.packed"));
+const registry = await startRegistry();
 const folder = mkdtempSync(join(tmpdir(), "steward-create-"));
 const app = join(folder, "shop");
 try {

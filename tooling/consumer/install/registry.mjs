@@ -2,16 +2,14 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
+import { pack } from "../../run/pack.mjs";
 
-/** Serves the tarballs of a folder on this machine. `tarballs` maps names to files. */
-export async function startRegistry(folder) {
-  const packed = readdirSync(folder)
-    .filter((name) => name.endsWith(".tgz"))
-    .map((name) => readTarball(join(folder, name)));
-  if (packed.length === 0) throw new Error(`there is no tarball in ${folder}`);
+/** Packs what is built, and serves the tarballs on this machine. `tarballs` maps names to files. */
+export async function startRegistry() {
+  const packed = (await pack()).map(({ file }) => readTarball(file));
   const byName = new Map(packed.map((one) => [one.manifest.name, one]));
   const byFile = new Map(packed.map((one) => [basename(one.file), one]));
   const server = createServer((request, response) => {

@@ -6,7 +6,7 @@ import { startRegistry } from "./registry.mjs";
 import { run } from "./run.mjs";
 
 const root = join(import.meta.dirname, "../../..");
-const registry = await startRegistry(join(root, ".packed"));
+const registry = await startRegistry();
 const work = mkdtempSync(join(tmpdir(), "steward-runners-"));
 try {
   for (const name of ["vitest", "jest"]) {
