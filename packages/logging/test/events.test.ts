@@ -30,7 +30,8 @@ t.test("a start that fails is written with its error", async (t) => {
     start: () => Promise.reject(new StewardError("OVERLOADED", "broken: full", { resource: "broken" })),
   });
   const slow = resource("slow", {
-    start: (_needs, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+    start: (_needs, { signal }) =>
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
   });
   await t.rejects(container([logger("log", { destination }), broken, slow]).start());
   const states = of(destination.lines, "state");
