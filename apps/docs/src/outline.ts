@@ -55,7 +55,15 @@ export const OUTLINE: readonly Group[] = [
   },
   {
     title: "Compare",
-    pages: ["compare/index", "compare/by-hand", "compare/awilix", "compare/nest", "compare/effect", "compare/fastapi", "compare/names"],
+    pages: [
+      "compare/index",
+      "compare/by-hand",
+      "compare/awilix",
+      "compare/nest",
+      "compare/effect",
+      "compare/fastapi",
+      "compare/names",
+    ],
   },
 ];
 
