@@ -46,6 +46,7 @@ export {
 } from "./options/atoms.ts";
 export { clientNetwork } from "./network/client-network.ts";
 export { isLoginRefused, isWriteRefused, poolerAdvice, READS_ONLY } from "./network/postgres.ts";
+export { parsePostgresUrl, tlsModeOf, UrlProblem, type PostgresUrl } from "./network/postgres-url.ts";
 export { nearest } from "./options/nearest.ts";
 export { OptionsError } from "./options/problems.ts";
 export {

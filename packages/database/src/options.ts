@@ -8,17 +8,18 @@ import {
   hasMethods,
   inEnvironment,
   msSchema,
+  parsePostgresUrl,
   rule,
   ruleSchema,
   secretSchema,
   textSchema,
   tlsSchema,
+  UrlProblem,
   type TlsOption,
 } from "@steward/core/driver";
 import type { Logger } from "drizzle-orm";
 import type { PostgresType, Sql } from "postgres";
 import * as v from "valibot";
-import { parsePostgresUrl, UrlProblem } from "./connections/url.ts";
 
 /** Tables and relations, as drizzle takes them. */
 export type Schema = Record<string, unknown>;

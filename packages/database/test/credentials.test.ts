@@ -3,10 +3,10 @@ import { createServer, type AddressInfo, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { inspect } from "node:util";
 import { CHANNELS, type ExposureEvent } from "@steward/core";
+import { parsePostgresUrl } from "@steward/core/driver";
 import { machineAddress, testCertificates } from "@steward/testing";
 import t from "tap";
 import { DatabasePoolManager, type DatabaseInput } from "../src/index.ts";
-import { parsePostgresUrl } from "../src/connections/url.ts";
 
 const PASSWORD = "S3CR3T-pw";
 const { authority, serverCert, serverKey } = testCertificates;

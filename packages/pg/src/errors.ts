@@ -29,6 +29,13 @@ export function connectFailed(resource: string, server: string, cause: unknown):
   return new StewardError("PG_CONNECT_FAILED", message, { resource, retryable: !isLoginRefused(cause), cause });
 }
 
+/** The server takes no writes, and one that does is wanted: another host may be it. */
+export function readsOnly(): Error {
+  return new Error(
+    'the server takes no writes (a standby, or default_transaction_read_only), and session is "read-write"',
+  );
+}
+
 /** What became of a statement: an answer of the server as it is, else that its connection is lost. */
 export function statementFailed(resource: string, cause: unknown): unknown {
   if (!(cause instanceof Error) || isStewardError(cause) || sqlState(cause) !== "" || !isOfConnection(cause))

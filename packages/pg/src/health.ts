@@ -1,4 +1,5 @@
-import { connectFailed } from "./errors.ts";
+import { READS_ONLY } from "@steward/core/driver";
+import { connectFailed, readsOnly } from "./errors.ts";
 import type { Connections } from "./pool/connections.ts";
 import { askDirectly, type DirectBounds } from "./pool/direct.ts";
 import { cutOff } from "./pool/raw-client.ts";
@@ -10,7 +11,7 @@ import { cutOff } from "./pool/raw-client.ts";
 export async function probe(resource: string, connections: Connections, bounds: DirectBounds): Promise<void> {
   const { pool } = connections;
   if (connections.server !== undefined && pool.idleCount === 0) return ask(resource, connections, bounds);
-  const client = await pool.connect();
+  const client = await connections.connect();
   const cut = (): void => cutOff(client, new Error("it gave no answer to a probe"));
   bounds.signal?.addEventListener("abort", cut, { once: true });
   client.on("error", cut);
@@ -26,11 +27,15 @@ export async function probe(resource: string, connections: Connections, bounds: 
   }
 }
 
-/** Asks the server over a connection of its own: those that calls use, or wait for, may be what is dead. */
-export async function ask(resource: string, { server, pool }: Connections, bounds: DirectBounds): Promise<void> {
+/** Asks the server over a connection of its own: those that calls use, or wait for, may be what is dead. Of several hosts one that will do is enough. */
+export async function ask(resource: string, connections: Connections, bounds: DirectBounds): Promise<void> {
+  const { server, pool } = connections;
   if (server === undefined) return void (await pool.query("select 1"));
   try {
-    await askDirectly(server, bounds, "select 1");
+    await connections.anywhere(async (host) => {
+      const [row] = await askDirectly<{ readonly reads_only: boolean }>(host, bounds, `select ${READS_ONLY}`);
+      if (server.isWriting && row?.reads_only === true) throw readsOnly();
+    });
   } catch (error) {
     throw connectFailed(resource, server.label, error);
   }

@@ -51,7 +51,7 @@ export class PgPoolManager extends Manager<Pool> {
     super("pg", context);
     this.#options = checkOptions(this.name, pgPoolSchema, options);
     this.#exposures = new Exposures(this.name);
-    this.#pool = new GuardedPool(this.guardBasis(), this.#options);
+    this.#pool = new GuardedPool(this.guardBasis(), this.#options, () => this.renew());
   }
 
   /** The pool. Its identity holds through start, stop and renewal. */

@@ -13,11 +13,12 @@ import {
   secretSchema,
   textSchema,
   tlsSchema,
+  UrlProblem,
   type TlsOption,
 } from "@steward/core/driver";
 import type { ClientBase, CustomTypesConfig, Pool } from "pg";
 import * as v from "valibot";
-import { parseUrl, UrlProblem } from "./server/url.ts";
+import { parseUrl } from "./server/server.ts";
 
 /** Options of a {@link PgPoolManager}. Durations are in ms; `undefined` means the default. */
 export interface PgPoolOptions {
@@ -33,6 +34,11 @@ export interface PgPoolOptions {
   readonly password?: SecretSource | Secret | undefined;
   /** Default: `PGDATABASE`, else the user's name. */
   readonly database?: string | undefined;
+  /**
+   * Which of several hosts are taken: `read-write` only one that takes writes, so that a failover is followed; `any` each. Default: what
+   * `target_session_attrs` in the URL says, else `any`.
+   */
+  readonly session?: "any" | "read-write" | undefined;
   /** TLS. Default: what `sslmode` in the URL says, else none. */
   readonly tls?: TlsOption | undefined;
   /** A pool of yours: it is looked after, but never ended. Instead of all that says how to connect. */
@@ -77,6 +83,7 @@ export interface CheckedOptions {
   readonly user?: string | undefined;
   readonly password?: Secret | undefined;
   readonly database?: string | undefined;
+  readonly session?: "any" | "read-write" | undefined;
   readonly tls?: TlsOption | undefined;
   readonly client?: (() => Pool) | undefined;
   readonly maxConnections: number;
@@ -120,6 +127,7 @@ const entries = {
   user: v.optional(textSchema()),
   password: v.optional(secretSchema()),
   database: v.optional(textSchema()),
+  session: v.optional(v.picklist(["any", "read-write"])),
   tls: v.optional(tlsSchema()),
   client: v.optional(
     v.pipe(
@@ -177,7 +185,8 @@ export const pgPoolSchema: v.GenericSchema<unknown, CheckedOptions> = v.pipe(
   v.forward(
     v.check(
       (options) =>
-        options.client === undefined || !hasAny(options, ["url", "tls", "password", "types", "onConnect", ...PARTS]),
+        options.client === undefined ||
+        !hasAny(options, ["url", "session", "tls", "password", "types", "onConnect", ...PARTS]),
       "excludes every option that says how to connect: a pool of yours has its own",
     ),
     ["client"],

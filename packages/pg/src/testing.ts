@@ -6,7 +6,7 @@ import type { PgPoolOptions } from "./options.ts";
 /** Options of a pool for tests: where the server is. */
 export type TestPgOptions = Omit<PgPoolOptions, "client">;
 
-const OF_SERVER = ["url", "host", "port", "user", "password", "database", "tls", "client"];
+const OF_SERVER = ["url", "host", "port", "user", "password", "database", "session", "tls", "client"];
 
 /**
  * A pool for tests: the real one at a server of yours, with few connections and short waits.

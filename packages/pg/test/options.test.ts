@@ -16,10 +16,11 @@ t.test("wrong options are refused all at once, without what may be secret", asyn
 
 t.test("a URL is refused in words that do not repeat it", async (t) => {
   for (const [url, words] of [
-    ["mysql://u:geheim@h/db", /must begin with postgres/],
-    ["postgres://u:ge heim@@h:x/db", /is not a URL/],
-    ["postgres://u:geheim@h/db?sslmode=prefer", /none of disable, require/],
-    ["postgres://u:geheim@h/db?host=other", /other than sslmode/],
+    ["mysql://u:geheim@h/db", /must be a URL such as postgres:/],
+    ["postgres://u:ge heim@@h:x/db", /has a host that is not/],
+    ["postgres://u:geheim@h/db?sslmode=prefer", /has sslmode=prefer/],
+    ["postgres://u:geheim@h/db?options=other", /other than sslmode/],
+    ["postgres://u:geheim@h/db?target_session_attrs=standby", /none of read-write, primary, any/],
   ] as const) {
     const { message } = await failure((async () => make({ url }))());
     t.match(message, words);

@@ -1,12 +1,22 @@
 import { connect, Socket, type NetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
 import type { CallAbout } from "@steward/core";
-import { connectTls, inEnvironment, isLoopback, OptionsError, tlsFor, type Exposure } from "@steward/core/driver";
+import {
+  connectTls,
+  inEnvironment,
+  isLoopback,
+  OptionsError,
+  tlsFor,
+  type Exposure,
+  parsePostgresUrl,
+  tlsModeOf,
+  UrlProblem,
+  type PostgresUrl,
+} from "@steward/core/driver";
 import type { Sql } from "postgres";
 import type { DatabaseOptions } from "../options.ts";
 import { switchScalars, type DateMode } from "./dates.ts";
 import { driverClient, driverOptions, type DriverOptions } from "./driver.ts";
-import { parsePostgresUrl, tlsModeOf, UrlProblem, type PostgresUrl } from "./url.ts";
 import { LoginWatch } from "./login.ts";
 
 /** What one connection brings along for its client of the driver. */

@@ -3,7 +3,7 @@ import { StewardError, type Clock, type Timer } from "@steward/core";
 import { Connection, type ConnectionOwner } from "../connections/connection.ts";
 import type { Endpoint } from "../connections/endpoint.ts";
 import { Reconnect } from "../connections/reconnect.ts";
-import { sessionRequired } from "../connections/refusals.ts";
+import { connectFailed, sessionRequired } from "../connections/refusals.ts";
 import { onDirectConnection } from "./direct.ts";
 
 /** What a listener needs of its database. */
@@ -110,8 +110,17 @@ export class Listener implements ConnectionOwner {
   }
 
   async #open(): Promise<Connection> {
-    const connection = (this.#connection = new Connection(this, this.#endpoint()));
-    await connection.open(this.#options.connectTimeoutMs);
+    const endpoint = this.#endpoint();
+    let connection: Connection;
+    for (let hosts = endpoint.hosts; ; hosts--) {
+      connection = this.#connection = new Connection(this, endpoint);
+      try {
+        await connection.open(this.#options.connectTimeoutMs);
+        break;
+      } catch (error) {
+        if (hosts <= 1 || this.#stopped) throw connectFailed(this.name, endpoint.shown, error);
+      }
+    }
     if (!connection.direct) await this.#hearItself(connection);
     this.#reconnect.succeeded();
     this.#keepAlive(connection);

@@ -130,6 +130,8 @@ t.test("a pool for writing follows a failover, and nothing that was acknowledged
       );
     }
   };
+  const heard: string[] = [];
+  await $client.listen("news", (payload) => void heard.push(payload));
   const writers = [write(), write(), write()];
   await until(() => acknowledged.length > 50, "writing");
   const admin = postgres(primary.url, { max: 1, onnotice() {} });
@@ -148,6 +150,8 @@ t.test("a pool for writing follows a failover, and nothing that was acknowledged
   t.comment(`writes went on after ${Math.round(performance.now() - began)} ms`);
   over.abort();
   await Promise.all(writers);
+  const hears = async (): Promise<boolean> => (await $client.notify("news", "again"), heard.length > 0);
+  await until(hears, "a listener follows too");
   const found = await observer`select id from writes`;
   const kept = new Set(found.map((row) => row["id"]));
   t.same(

@@ -1,6 +1,5 @@
 import type { Clock } from "@steward/core";
-import { Client, type QueryResultRow } from "pg";
-import type { Server } from "../server/server.ts";
+import { Client, type ClientConfig, type QueryResultRow } from "pg";
 import { cutOff } from "./raw-client.ts";
 
 /** How long a question may take. */
@@ -12,12 +11,12 @@ export interface DirectBounds {
 
 /** Asks a server something over a connection of its own, within a time. */
 export async function askDirectly<Row extends QueryResultRow>(
-  server: Server,
+  config: ClientConfig,
   { clock, timeoutMs, signal }: DirectBounds,
   text: string,
   values: readonly unknown[] = [],
 ): Promise<readonly Row[]> {
-  const client = new Client({ ...server.config, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs });
+  const client = new Client({ ...config, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs });
   const cut = (): void => cutOff(client, new Error("the question was given up"));
   client.on("error", () => {}); // what is under way reports it
   signal?.addEventListener("abort", cut, { once: true });

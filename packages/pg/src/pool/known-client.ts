@@ -1,4 +1,6 @@
+import { isWriteRefused, READS_ONLY } from "@steward/core/driver";
 import { Client, type ClientConfig } from "pg";
+import { readsOnly } from "../errors.ts";
 import { rawClient } from "./raw-client.ts";
 
 /** Clients whose session a pooler may change after each transaction: the number that they know is that of no backend. */
@@ -9,8 +11,25 @@ export function isPooled(client: object): boolean {
   return pooled.has(client);
 }
 
+/** Clients that have refused a write: their server may have become a standby. */
+const suspect = new WeakSet<object>();
+
+/** Whether a client of ours has refused a write since it was last asked. */
+export function isSuspect(client: object): boolean {
+  return suspect.delete(client);
+}
+
 /** A client of pg that asks, once it is logged in, who answers. */
 export class KnownClient extends Client {
+  readonly #traits: KnownTraits;
+
+  constructor(config: ClientConfig, traits: KnownTraits) {
+    super(config);
+    this.#traits = traits;
+    // Whoever holds it runs what they like on it, so errors are heard where all of them pass.
+    rawClient(this).connection.on("errorMessage", (error) => void (isWriteRefused(error) && suspect.add(this)));
+  }
+
   override connect = ((callback?: (error?: Error) => void) => {
     const connected = this.#connect();
     if (callback === undefined) return connected;
@@ -22,16 +41,32 @@ export class KnownClient extends Client {
   }) as Client["connect"]; // one implementation for both its forms
 
   async #connect(): Promise<this> {
-    await super.connect();
     try {
-      const { rows } = await this.query<{ pid: number }>("select pg_backend_pid() as pid");
+      await super.connect();
+      const { rows } = await this.query<Hello>(`select pg_backend_pid() as pid, ${READS_ONLY}`);
       if (rows[0]?.pid !== rawClient(this).processID) pooled.add(this);
+      if (this.#traits.isWriting && rows[0]?.reads_only === true) throw readsOnly();
       return this;
     } catch (error) {
+      this.#traits.onFailed();
       this.end().catch(() => {});
       throw error;
     }
   }
+}
+
+/** What a client of ours is for. */
+export interface KnownTraits {
+  /** Only a server that takes writes will do. */
+  readonly isWriting: boolean;
+  /** Called when it could not connect. */
+  readonly onFailed: () => void;
+}
+
+/** What a server says of itself. */
+interface Hello {
+  readonly pid: number;
+  readonly reads_only: boolean;
 }
 
 /**

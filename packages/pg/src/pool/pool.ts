@@ -1,15 +1,9 @@
 import { Guard, StewardError, type Call, type Clock } from "@steward/core";
-import {
-  isLoginRefused,
-  notForUsers,
-  sqlKeyword,
-  usualVerdict,
-  type GuardBasis,
-  type Verdict,
-} from "@steward/core/driver";
+import { READS_ONLY, notForUsers, sqlKeyword, usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
 import { Pool, type PoolClient, type QueryResult } from "pg";
 import { connectFailed, leaseEnded, needsConnection, sqlState, statementFailed } from "../errors.ts";
 import type { CheckedOptions } from "../options.ts";
+import { hostOf } from "../server/server.ts";
 import type { Connections } from "./connections.ts";
 import { askDirectly } from "./direct.ts";
 import { cancelByKey, isPooled } from "./known-client.ts";
@@ -26,8 +20,6 @@ interface Queries {
 /** Only a backend of ours: behind a pooler the number may be that of another. */
 const CANCEL = "select pg_cancel_backend(pid) from pg_stat_activity where pid = $1 and usename = current_user";
 const CANCEL_AGAIN_MS = 1_000;
-/** Logins in a row that may be refused, where the password is fetched. */
-const MOST_LOGINS = 5;
 
 /** Events that a pool of the driver has. */
 const EVENTS = ["connect", "acquire", "remove", "release", "error"] as const;
@@ -43,11 +35,15 @@ export class GuardedPool extends Pool {
   readonly #limits: CheckedOptions;
   #connections: Connections | undefined;
 
-  constructor(basis: GuardBasis, options: CheckedOptions) {
+  readonly #renew: () => Promise<void>;
+
+  /** @param renew Replaces all connections. */
+  constructor(basis: GuardBasis, options: CheckedOptions, renew: () => Promise<void>) {
     super({ max: options.maxConnections });
     const { maxConnections, maxPending, timeoutMs, acquireTimeoutMs, breaker } = options;
     this.#name = basis.resource;
     this.#clock = basis.clock;
+    this.#renew = renew;
     this.guard = new Guard({
       ...basis,
       maxConcurrent: maxConnections,
@@ -125,6 +121,7 @@ export class GuardedPool extends Pool {
     } finally {
       signal.removeEventListener("abort", giveUp);
       client.release(broken);
+      await this.#examine(client);
     }
   }
 
@@ -139,7 +136,7 @@ export class GuardedPool extends Pool {
       const end = (error?: Error | boolean): void => {
         signal.removeEventListener("abort", revoke);
         release(error);
-        done();
+        void this.#examine(client).then(done);
       };
       const revoke = (): void => {
         cutOff(client, leaseEnded(this.#name, transactionTimeoutMs));
@@ -157,7 +154,7 @@ export class GuardedPool extends Pool {
       throw new StewardError("RESOURCE_UNAVAILABLE", `${this.#name}: not started`, { resource: this.#name });
     let client: PoolClient;
     try {
-      client = await this.#connect(connections);
+      client = await connections.connect();
     } catch (error) {
       throw connectFailed(this.#name, connections.server?.label ?? "the server of your pool", error);
     }
@@ -169,15 +166,17 @@ export class GuardedPool extends Pool {
     return client;
   }
 
-  /** A password that is fetched may have been replaced between our asking and the login: it is asked for again, a few times. */
-  async #connect({ pool }: Connections): Promise<PoolClient> {
-    const isFetched = this.#limits.password?.isFetched === true;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await pool.connect();
-      } catch (error) {
-        if (!isFetched || attempt === MOST_LOGINS || !isLoginRefused(error)) throw error;
-      }
+  /** After a failover all connections lead to a server that takes no writes any more. */
+  async #examine(client: PoolClient): Promise<void> {
+    const connections = this.#connections;
+    const server = connections?.server;
+    if (server === undefined || connections?.isSuspect(client) !== true) return;
+    const bounds = { clock: this.#clock, timeoutMs: this.#limits.connectTimeoutMs };
+    try {
+      const [row] = await askDirectly<{ reads_only: boolean }>(hostOf(server, client), bounds, `select ${READS_ONLY}`);
+      if (row?.reads_only === true && this.#connections === connections) await this.#renew();
+    } catch {
+      // The next one that is refused asks again.
     }
   }
 
@@ -190,23 +189,23 @@ export class GuardedPool extends Pool {
     if (isPooled(client)) return this.#cancelPooled(client, reason);
     cutOff(client, reason);
     if (processID === null) return;
-    this.#cancel(processID);
-    this.#clock.setTimeout(() => this.#cancel(processID), CANCEL_AGAIN_MS, { unref: true });
+    this.#cancel(client, processID);
+    this.#clock.setTimeout(() => this.#cancel(client, processID), CANCEL_AGAIN_MS, { unref: true });
   }
 
   /** A pooler knows a client by its key, and only while it is connected. */
   #cancelPooled(client: PoolClient, reason: Error): void {
-    const config = this.#connections?.server?.config;
+    const server = this.#connections?.server;
     const cut = (): void => cutOff(client, reason);
-    if (config === undefined) cut();
-    else void cancelByKey(client, config, CANCEL_AGAIN_MS).then(cut);
+    if (server === undefined) cut();
+    else void cancelByKey(client, hostOf(server, client), CANCEL_AGAIN_MS).then(cut);
   }
 
-  #cancel(processID: number): void {
+  #cancel(client: PoolClient, processID: number): void {
     const server = this.#connections?.server;
     if (server === undefined) return;
     const bounds = { clock: this.#clock, timeoutMs: this.#limits.connectTimeoutMs };
-    askDirectly(server, bounds, CANCEL, [processID]).catch(() => {}); // its connection is closed anyway
+    askDirectly(hostOf(server, client), bounds, CANCEL, [processID]).catch(() => {}); // its connection is closed anyway
   }
 }
 

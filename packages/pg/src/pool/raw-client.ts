@@ -2,7 +2,10 @@ import type { Socket } from "node:net";
 
 /** What of a client of pg its types do not show: it is public by its name, and stable since pg 7. */
 export interface RawClient {
-  readonly connection: { readonly stream: Socket };
+  readonly connection: {
+    readonly stream: Socket;
+    on(event: "errorMessage", listener: (error: Error) => void): unknown;
+  };
   /** The backend at the server that works for it. */
   readonly processID: number | null;
   /** False while a statement is under way. */

@@ -2,6 +2,7 @@ import type { Clock } from "@steward/core";
 import { backendsAtWork, SilenceWatch } from "@steward/core/driver";
 import type { Client } from "pg";
 import { silentConnection } from "../errors.ts";
+import { hostOf } from "../server/server.ts";
 import type { Connections } from "./connections.ts";
 import { askDirectly, type DirectBounds } from "./direct.ts";
 import { isPooled } from "./known-client.ts";
@@ -50,7 +51,13 @@ async function goneAmong(
 ): Promise<ReadonlySet<Client>> {
   if (server === undefined) return new Set();
   const pidOf = (client: Client): number => rawClient(client).processID ?? 0;
-  const rows = await askDirectly<{ readonly pid: number }>(server, bounds, backendsAtWork(suspects.map(pidOf)), []);
-  const atWork = new Set(rows.map(({ pid }) => pid));
-  return new Set(suspects.filter((client) => !atWork.has(pidOf(client))));
+  const gone = new Set<Client>();
+  for (const host of server.hosts) {
+    const there = suspects.filter((client) => hostOf(server, client) === host);
+    if (there.length === 0) continue;
+    const rows = await askDirectly<{ readonly pid: number }>(host, bounds, backendsAtWork(there.map(pidOf)));
+    const atWork = new Set(rows.map(({ pid }) => pid));
+    for (const client of there) if (!atWork.has(pidOf(client))) gone.add(client);
+  }
+  return gone;
 }

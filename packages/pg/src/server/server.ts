@@ -1,32 +1,66 @@
-import { connectTls, inEnvironment, isLoopback, tlsFor, type ConnectTls, type Exposure } from "@steward/core/driver";
+import {
+  connectTls,
+  inEnvironment,
+  isLoopback,
+  parsePostgresUrl,
+  tlsFor,
+  UrlProblem,
+  type ConnectTls,
+  type Exposure,
+  type PostgresUrl,
+} from "@steward/core/driver";
 import type { PoolConfig } from "pg";
 import type { CheckedOptions } from "../options.ts";
-import { parseUrl } from "./url.ts";
 
-/** Where a pool connects to, and how. */
+/** Where a pool connects to, and how: one host, or several that are taken in turn. */
 export interface Server {
-  /** For messages: host and port, never a secret. */
+  /** For messages: hosts and ports, never a secret. */
   readonly label: string;
-  /** What pg needs for one connection. */
-  readonly config: PoolConfig;
+  /** What pg needs for one connection, to each of the hosts. */
+  readonly hosts: readonly PoolConfig[];
+  /** Whether only a server that takes writes will do. */
+  readonly isWriting: boolean;
   readonly exposures: readonly Exposure[];
-  /** Where it is, by OpenTelemetry's names. */
+  /** Where it is, by OpenTelemetry's names. Of several hosts the first, which stands for all. */
   readonly attributes: Readonly<Record<string, string | number>>;
+}
+
+/** Parameters of a URL that are understood. */
+const UNDERSTOOD = ["target_session_attrs"];
+/** Those of `target_session_attrs` that ask for a server that takes writes, and the one that asks for nothing. */
+const SESSIONS: Readonly<Record<string, "read-write" | "any">> = {
+  "read-write": "read-write",
+  primary: "read-write",
+  any: "any",
+};
+
+/**
+ * Reads `postgres://user:password@host:port,host:port/database?sslmode=require&target_session_attrs=read-write`.
+ * @throws {UrlProblem} in words without the URL.
+ */
+export function parseUrl(text: string): PostgresUrl {
+  const url = parsePostgresUrl(text);
+  const unknown = Object.keys(url.parameters).find((name) => !UNDERSTOOD.includes(name));
+  if (unknown !== undefined)
+    throw new UrlProblem("has a parameter other than sslmode and target_session_attrs; say it as an option");
+  const asked = url.parameters["target_session_attrs"];
+  if (asked !== undefined && !Object.hasOwn(SESSIONS, asked))
+    throw new UrlProblem(`has a target_session_attrs that is none of ${Object.keys(SESSIONS).join(", ")}`);
+  return url;
 }
 
 /** The server that options name. */
 export async function serverOf(options: CheckedOptions): Promise<Server> {
   const url = options.url === undefined ? undefined : parseUrl(await options.url.reveal());
-  const host = url?.host ?? options.host ?? process.env["PGHOST"] ?? "localhost";
-  const port = url?.port ?? options.port ?? Number(process.env["PGPORT"] ?? 5432);
+  const port = options.port ?? Number(process.env["PGPORT"] ?? 5432);
+  const own = { host: options.host ?? process.env["PGHOST"] ?? "localhost", port };
+  const places =
+    url === undefined || url.hosts.length === 0 ? [own] : url.hosts.map((one) => ({ ...one, port: one.port ?? port }));
   const user = url?.user ?? options.user;
   const database = url?.database ?? options.database;
   const password = passwordOf(options, url?.password);
-  const tls = tlsFor(host, connectTls(options.tls ?? url?.tls));
-  const config: PoolConfig = {
-    host,
-    port,
-    ssl: tls,
+  const asked = connectTls(options.tls ?? url?.tls);
+  const common: PoolConfig = {
     keepAlive: true,
     application_name: inEnvironment(options.applicationName, options.environment),
     ...(user === undefined ? {} : { user }),
@@ -36,16 +70,24 @@ export async function serverOf(options: CheckedOptions): Promise<Server> {
     ...(options.types === undefined ? {} : { types: options.types() }),
   };
   const namespace = database ?? process.env["PGDATABASE"] ?? user;
+  const [first = own] = places;
   return {
-    label: `${host}:${port}`,
-    config,
-    exposures: exposuresOf(host, port, tls, password !== undefined),
+    label: places.map(({ host, port }) => `${host}:${port}`).join(","),
+    hosts: places.map(({ host, port }) => ({ ...common, host, port, ssl: tlsFor(host, asked) })),
+    isWriting: (options.session ?? SESSIONS[url?.parameters["target_session_attrs"] ?? "any"]) === "read-write",
+    exposures: places.flatMap(({ host, port }) => exposuresOf(host, port, tlsFor(host, asked), password !== undefined)),
     attributes: {
       ...(namespace === undefined ? {} : { "db.namespace": namespace }),
-      "server.address": host,
-      "server.port": port,
+      "server.address": first.host,
+      "server.port": first.port,
     },
   };
+}
+
+/** Where that client of ours is connected to, or the first host. */
+export function hostOf({ hosts }: Server, client?: object): PoolConfig {
+  const { host, port } = (client ?? {}) as { readonly host?: string; readonly port?: number };
+  return hosts.find((one) => one.host === host && one.port === port) ?? hosts[0] ?? {};
 }
 
 function passwordOf({ password }: CheckedOptions, ofUrl: string | undefined): PoolConfig["password"] {

@@ -31,7 +31,7 @@ const MODES: Readonly<Record<string, boolean | "no-verify">> = {
 };
 
 const CERTIFICATES = ["sslrootcert", "sslcert", "sslkey", "sslpassword"];
-const ATTRIBUTES = ["read-write", "read-only", "primary", "standby", "prefer-standby"];
+const ATTRIBUTES = ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"];
 
 /**
  * Reads a URL of Postgres. Nothing of it is ever part of an error: Node's own parser keeps what it was given in its
