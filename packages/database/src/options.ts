@@ -111,6 +111,11 @@ interface SessionOptions<TSchema extends Schema> {
   readonly environment?: string | undefined;
   /** Prepared statements for tagged queries of the raw client. Default: where the server is reached without a pooler. `true`: also through a pooler, which has to keep them, as PgBouncer 1.21 can. */
   readonly prepare?: boolean | undefined;
+  /**
+   * Puts the trace of a call behind each of its statements, as a comment of sqlcommenter, for logs of the server. Such a statement is not
+   * prepared. Default `false`.
+   */
+  readonly traceComments?: boolean | undefined;
   /** Custom types of the raw client, as postgres.js takes them. */
   readonly types?: Readonly<Record<string, PostgresType>> | undefined;
   /** Called with notices of the server. Default: they are not reported. */
@@ -165,6 +170,7 @@ export interface DatabaseOptions {
   readonly applicationName: string;
   readonly environment?: string | undefined;
   readonly prepare?: boolean | undefined;
+  readonly traceComments: boolean;
   readonly types?: Readonly<Record<string, PostgresType>> | undefined;
   readonly onNotice?: ((notice: Readonly<Record<string, string>>) => void) | undefined;
   readonly schema?: Schema | undefined;
@@ -258,6 +264,7 @@ const entries = {
   applicationName: v.optional(v.pipe(v.string(), v.maxLength(63, "must have at most 63 characters")), "steward"),
   environment: v.optional(environmentSchema()),
   prepare: v.optional(v.boolean()),
+  traceComments: v.optional(v.boolean(), false),
   types: v.optional(givenSchema<Readonly<Record<string, PostgresType>>>(isObject, "an object of types")),
   onNotice: v.optional(functionSchema<(notice: Readonly<Record<string, string>>) => void>()),
   schema: v.optional(givenSchema<Schema>(isObject, "an object of tables and relations")),

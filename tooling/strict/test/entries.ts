@@ -11,6 +11,7 @@ import * as framework from "@steward/container/framework";
 import * as config from "@steward/config";
 import * as configTesting from "@steward/config/testing";
 import * as core from "@steward/core";
+import * as coreAdaptiveLimit from "@steward/core/adaptive-limit";
 import * as coreBatch from "@steward/core/batch";
 import * as coreChecks from "@steward/core/checks";
 import * as coreContainer from "@steward/core/container";
@@ -382,7 +383,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "literalOr maskUrl sqlKeyword tablesOnce claimDatabase environmentMismatch environmentSchema inEnvironment milliseconds msSchema nearest notForUsers oneOf outcomeUnknown parseOptions pemSchema",
       "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled heardCall soundContext requestsAreHeard recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
       "aborted backendsAtWork backoffMs answerJson bearerCheck operatorDoor operatorToken clientNetwork withJitter connectTls describeConnectError reconnectSchema tlsFor tlsSchema tlsSettingsSchema SilenceWatch",
-      "isLoginRefused isWriteRefused poolerAdvice",
+      "isLoginRefused isWriteRefused parsePostgresUrl poolerAdvice tlsModeOf UrlProblem",
       "sleepOn stewardErrorIn text textSchema timingWheelOf usualVerdict wholeNumber withMethods withTimeout",
       "Exposures GuardedUse Histogram Manager OptionsError TimeoutReached TimerEntry TimingWheel",
     ],
@@ -405,6 +406,17 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       MemoryUseManager: manager(coreChecks.MemoryUseManager, {}, MEMORY),
       eventLoop: driver(coreChecks.eventLoop, {}, LOOP),
       EventLoopManager: manager(coreChecks.EventLoopManager, {}, LOOP),
+    },
+    none: [],
+  },
+  "@steward/core/adaptive-limit": {
+    module: coreAdaptiveLimit,
+    takes: {
+      adaptiveLimit: {
+        call: (options) =>
+          coreAdaptiveLimit.adaptiveLimit(new core.Guard({ resource: "r", clock: core.systemClock }), options),
+        wrong: [{ min: 0 }, { min: 5, max: 4 }, { everyMs: "1" }],
+      },
     },
     none: [],
   },

@@ -143,6 +143,15 @@ export class Guard {
     this.#places.resume();
   }
 
+  /**
+   * Sets how many calls may run at once from here on. What runs goes on, and what waits begins as soon as there is room.
+   *
+   * @param maxConcurrent a whole number, at least 1.
+   */
+  resize(maxConcurrent: number): void {
+    this.#places.resize(Math.max(1, Math.floor(maxConcurrent)));
+  }
+
   /** When a call last succeeded, in ms of the clock; `-Infinity` when none has. */
   get lastSuccessAt(): number {
     return this.#evidence.lastSuccessAt;

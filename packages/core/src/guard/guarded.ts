@@ -50,8 +50,27 @@ export function guardValue(value: object, planned: PlannedGuard): void {
  */
 export function guarded<T>(value: object, use: Operation<T>, options?: CallOptions): Promise<T> {
   if (options !== undefined) assertShape("guarded", callShape, options);
+  const guard = plannedGuard(value);
+  return guard === undefined ? Promise.reject(notGuarded()) : guard.run(use, options);
+}
+
+/**
+ * The guard of a value, for what adjusts it.
+ *
+ * @throws {NOT_GUARDED} when the definition of its resource declares none.
+ */
+export function guardOf(value: object): Guard {
+  const guard = plannedGuard(value);
+  if (guard === undefined) throw notGuarded();
+  return guard;
+}
+
+function plannedGuard(value: object): Guard | undefined {
   const planned = guardsByValue().get(value);
-  if (planned !== undefined) return (planned.guard ??= new Guard(planned.options)).run(use, options);
+  return planned === undefined ? undefined : (planned.guard ??= new Guard(planned.options));
+}
+
+function notGuarded(): StewardError {
   const message = "this value has no guard: declare `guard: {}` in the definition of its resource";
-  return Promise.reject(new StewardError("NOT_GUARDED", message));
+  return new StewardError("NOT_GUARDED", message);
 }

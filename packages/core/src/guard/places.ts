@@ -28,7 +28,7 @@ export class Places {
   readonly #owner: PlacesOwner;
   readonly #evidence: Evidence;
   readonly #breaker: Breaker | undefined;
-  readonly #maxConcurrent: number;
+  #maxConcurrent: number;
   readonly #maxPending: number;
   readonly #queue = new UseList<GuardedUse>();
   /** Places there are now; none while paused. */
@@ -114,6 +114,13 @@ export class Places {
     } finally {
       this.#isFilling = false;
     }
+  }
+
+  /** Sets how many there are. Where there are fewer now, what runs goes on, and nothing begins before it has made room. */
+  resize(maxConcurrent: number): void {
+    const isPaused = this.#limit !== this.#maxConcurrent;
+    this.#maxConcurrent = maxConcurrent;
+    if (!isPaused) this.resume();
   }
 
   /** Rejects everything that waits. */

@@ -34,6 +34,7 @@ export interface SideWork {
 export class PooledClient implements Source {
   readonly name: string;
   readonly guard: Guard;
+  readonly traceComments: boolean;
   /** Knows types and builds queries; it never connects. */
   readonly builder: Sql;
   readonly sql: Sql;
@@ -43,6 +44,7 @@ export class PooledClient implements Source {
   constructor(basis: GuardBasis, options: DatabaseOptions, side: SideWork) {
     const { resource: name, clock } = basis;
     this.name = name;
+    this.traceComments = options.traceComments;
     const { client, types, maxPending, acquireTimeoutMs, timeoutMs, transactionTimeoutMs, leakThresholdMs } = options;
     const { breaker = {} } = options;
     const maxConcurrent =

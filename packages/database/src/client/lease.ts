@@ -30,6 +30,7 @@ export class Lease implements Source {
   readonly name: string;
   readonly guard: Guard;
   readonly trouble = undefined;
+  readonly traceComments: boolean;
   readonly #connection: Line;
   readonly #end: () => void;
   readonly #leakTimer: Timer | undefined;
@@ -41,6 +42,7 @@ export class Lease implements Source {
     const { clock, timeoutMs, leakThresholdMs } = options;
     this.#overdue = options.overdue;
     this.name = source.name;
+    this.traceComments = source.traceComments;
     this.#connection = connection;
     this.#end = end;
     connection.leased = true;

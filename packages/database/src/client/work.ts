@@ -13,6 +13,8 @@ export interface Source {
   release(connection: Line): void;
   /** Why there is no connection, if that is known. */
   readonly trouble: unknown;
+  /** Whether the server is given the trace of each statement. */
+  readonly traceComments: boolean;
 }
 
 /** Whatever passes the guard to use a connection. */
@@ -82,6 +84,7 @@ export class QueryWork extends ConnectionUse implements Runner {
   override take(connection: Line): void {
     this.connection = connection;
     this.acquired();
+    if (this.source.traceComments && this.traceContext !== undefined) addComment(this.#query, this.traceContext);
     connection.run(this.#query, this);
   }
 
@@ -124,6 +127,17 @@ export class QueryWork extends ConnectionUse implements Runner {
     this.source.leave(this);
     this.fail(Object.assign(new Error("canceling statement due to user request"), { code: "57014" }));
   }
+}
+
+/**
+ * Says at the end of a statement which trace it belongs to. It is another text each time, so it is not prepared.
+ * Source: https://google.github.io/sqlcommenter/spec/
+ */
+function addComment(query: DriverQuery, traceparent: string): void {
+  const last = query.strings.length - 1;
+  const comment = `/*traceparent='${traceparent}'*/`; // hexadecimal digits, so nothing in it has to be encoded
+  query.strings = query.strings.map((text, i) => (i === last ? `${text}${comment}` : text));
+  query.options.prepare = false;
 }
 
 function asReason(error: unknown, name: string): StewardError {

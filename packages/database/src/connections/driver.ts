@@ -21,6 +21,8 @@ export interface DriverQuery {
   /** Given when it became a stream of rows or of COPY data. */
   streaming?: boolean;
   strings: readonly string[];
+  /** Its own, made with it. */
+  readonly options: { prepare?: boolean };
   args: readonly unknown[];
   /** The connection that runs it. */
   line?: { finish(query: DriverQuery, value: unknown): void; fail(query: DriverQuery, error: unknown): void };

@@ -1,7 +1,7 @@
 import { chmod, copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemClock } from "@steward/core";
+import { runWithContext, systemClock } from "@steward/core";
 import { Alarm, failure, startFaultProxy, until } from "@steward/testing";
 import { startPostgres } from "@steward/launchers";
 import { sql } from "drizzle-orm";
@@ -35,6 +35,33 @@ t.test(
     }
   },
 );
+
+t.test("says behind a statement which trace it belongs to, where that is asked for", async (t) => {
+  const traceContext = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const texts = async ({ client }: DatabasePoolManager): Promise<unknown[]> => {
+    const { $client } = client;
+    const shown = sql`select query from pg_stat_activity where pid = pg_backend_pid() and ${1} = 1`;
+    const tagged = (on: typeof $client) =>
+      on`select query from pg_stat_activity where pid = pg_backend_pid() and ${1}::int = 1`;
+    const found = [
+      await tagged($client),
+      await client.execute(shown),
+      await $client.begin((tx) => tagged(tx as never)),
+    ];
+    return found.map(([row]) => /\/\*.*\*\/$/.exec(String(row?.["query"]))?.[0]);
+  };
+  await using manager = await open({ traceComments: true, maxConnections: 2 });
+  const comment = `/*traceparent='${traceContext}'*/`;
+  t.same(await runWithContext({ traceContext }, () => texts(manager)), [comment, comment, comment]);
+  t.equal(
+    (await manager.client.$client`select 1 from pg_prepared_statements where statement like '%/*trace' || 'parent=%'`)
+      .length,
+    0,
+  );
+  t.same(await texts(manager), [undefined, undefined, undefined], "nor where there is none");
+  await using silent = await open();
+  t.same(await runWithContext({ traceContext }, () => texts(silent)), [undefined, undefined, undefined]);
+});
 
 t.test("hands notices of the server to whoever asked for them, and to nobody else", async (t) => {
   const notices: unknown[] = [];

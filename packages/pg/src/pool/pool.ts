@@ -121,7 +121,7 @@ export class GuardedPool extends Pool {
     } finally {
       signal.removeEventListener("abort", giveUp);
       client.release(broken);
-      await this.#examine(client);
+      if (this.#connections?.isSuspect(client) === true) await this.#examine(client);
     }
   }
 
@@ -136,7 +136,8 @@ export class GuardedPool extends Pool {
       const end = (error?: Error | boolean): void => {
         signal.removeEventListener("abort", revoke);
         release(error);
-        void this.#examine(client).then(done);
+        if (this.#connections?.isSuspect(client) === true) void this.#examine(client).then(done);
+        else done();
       };
       const revoke = (): void => {
         cutOff(client, leaseEnded(this.#name, transactionTimeoutMs));
@@ -170,7 +171,7 @@ export class GuardedPool extends Pool {
   async #examine(client: PoolClient): Promise<void> {
     const connections = this.#connections;
     const server = connections?.server;
-    if (server === undefined || connections?.isSuspect(client) !== true) return;
+    if (server === undefined) return;
     const bounds = { clock: this.#clock, timeoutMs: this.#limits.connectTimeoutMs };
     try {
       const [row] = await askDirectly<{ reads_only: boolean }>(hostOf(server, client), bounds, `select ${READS_ONLY}`);

@@ -46,6 +46,11 @@ async function login(user: SecretSource | undefined, password: Secret | undefine
   return username === undefined ? { password: given } : { username, password: given };
 }
 
+/** Whether a login may be another one the next time it is asked for. */
+function isFetched(...login: readonly (SecretSource | undefined)[]): boolean {
+  return login.some((source) => typeof source === "function");
+}
+
 function secretOf(source: SecretSource | undefined): Secret | undefined {
   return source === undefined ? undefined : new Secret(source);
 }
@@ -59,7 +64,7 @@ export function poolPlan(settings: RedisPoolSettings, reached: Reached): LinkPla
   const target = path === undefined ? { host, port } : { path };
   return {
     where: path ?? `${host}:${port}`,
-    isFetched: typeof password === "function",
+    isFetched: isFetched(username, password),
     options: async () => ({ ...shared({ ...settings, tls }), ...target, db, ...(await login(username, secret)) }),
   };
 }
@@ -94,7 +99,7 @@ function sentinelPlan(settings: RedisPoolSettings, sentinels: readonly RedisAddr
   return {
     reached,
     where: `${sentinelRole} "${sentinelName}" of ${sentinels.length} sentinels`,
-    isFetched: typeof settings.password === "function",
+    isFetched: isFetched(settings.username, settings.password),
     async options() {
       const known = await login(sentinelUsername, ofSentinels);
       return {
@@ -143,7 +148,7 @@ export function nodePlan(settings: RedisClusterSettings, host: string, port: num
   const secret = secretOf(settings.password);
   return {
     where: `${host}:${port}`,
-    isFetched: typeof settings.password === "function",
+    isFetched: isFetched(settings.username, settings.password),
     options: async () => ({ ...shared(settings), host, port, ...(await login(settings.username, secret)) }),
   };
 }

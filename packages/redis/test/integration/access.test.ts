@@ -101,6 +101,13 @@ t.test(
     await using manager = await new RedisPoolManager({ port, username, password }).start();
     t.equal(await manager.client.set("a", 1), "OK");
     t.strictSame(said, [], "it was asked until the server took it");
+    const users = ["gone", "gone"];
+    await using fixed = await new RedisPoolManager({
+      port,
+      username: () => users.shift() ?? "app",
+      password: "second",
+    }).start();
+    t.equal(await fixed.client.set("a", 1), "OK", "a user that is fetched is asked for too");
     const wrong = await failure(new RedisPoolManager({ port, username: "app", password: () => "first" }).start());
     t.match(wrong, { code: "REDIS_CONNECT_FAILED", retryable: false });
     const hanging = new RedisPoolManager({ port, password: () => new Promise<string>(() => {}), connectTimeoutMs: 50 });

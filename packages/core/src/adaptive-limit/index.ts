@@ -1,0 +1,6 @@
+export {
+  adaptiveLimit,
+  type AdaptiveLimit,
+  type AdaptiveLimitOptions,
+  type AdaptiveLimitStats,
+} from "./adaptive-limit.ts";
