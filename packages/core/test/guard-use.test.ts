@@ -76,6 +76,40 @@ t.test("a use waits for its place and gets it when the one before is done", asyn
   t.match(guard.stats(), { inUse: 0, pending: 0, started: 2, succeeded: 1, failed: 1, overloaded: 1 });
 });
 
+t.test("what a use was is looked at only by who asks for it", async (t) => {
+  let asked = 0;
+  class Described extends GuardedUse {
+    override get operation(): string {
+      asked++;
+      return "GET";
+    }
+    override about(end?: { readonly error: unknown }) {
+      asked++;
+      return { attributes: { "db.response.status_code": String(end?.error) } };
+    }
+    protected override begin(): void {
+      this.succeed();
+    }
+    protected override giveUp(): void {}
+  }
+  const about = () => ({ attributes: { "db.system.name": "redis" } });
+  const guard = new Guard({ resource: "r", clock: new ManualClock(), about });
+  const events: CallEvent[] = [];
+  const hear = (event: unknown): void => void events.push(event as CallEvent);
+  subscribe(CHANNELS.call, hear);
+  guard.enter(new Described());
+  unsubscribe(CHANNELS.call, hear);
+  t.equal(asked, 0);
+  t.match(events[0], {
+    resource: "r",
+    operation: "GET",
+    durationMs: 0,
+    queuedMs: 0,
+    about: { attributes: { "db.system.name": "redis", "db.response.status_code": "undefined" } },
+    error: undefined,
+  });
+});
+
 t.test("a use that runs into its deadline is given up once, and its place goes on", async (t) => {
   const { guard, clock, log } = setup({ maxConcurrent: 1, maxPending: 1, timeoutMs: 100 });
   const a = new Use("a", log);

@@ -208,7 +208,7 @@ t.test("names that lead here, other origins and other methods are refused", asyn
   const posted = await fetch(`${url}view`, { method: "POST", headers: BEARER });
   t.equal(posted.status, 405);
 
-  const board = dashboard({ token: false, hosts: ["clips.internal"] });
+  const board = dashboard({ token: false, hosts: ["Clips.Internal"] });
   t.teardown(() => board.close());
   const { createServer } = await import("node:http");
   const server = createServer((request, response) => void board(request, response, () => undefined));

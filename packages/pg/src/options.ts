@@ -18,7 +18,7 @@ import {
 } from "@steward/core/driver";
 import type { ClientBase, CustomTypesConfig, Pool } from "pg";
 import * as v from "valibot";
-import { parseUrl } from "./server/server.ts";
+import { parseUrl } from "./server/url.ts";
 
 /** Options of a {@link PgPoolManager}. Durations are in ms; `undefined` means the default. */
 export interface PgPoolOptions {

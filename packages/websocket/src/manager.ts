@@ -85,8 +85,17 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
   }
 
   #targetsOf(target: SessionTarget): readonly Target[] {
-    const { headers, tls, deflate, maxPayloadBytes, closeTimeoutMs, connectTimeoutMs, protocols, plaintext } =
-      this.#settings;
+    const {
+      headers,
+      tls,
+      deflate,
+      maxPayloadBytes,
+      closeTimeoutMs,
+      connectTimeoutMs,
+      protocols,
+      plaintext,
+      propagate,
+    } = this.#settings;
     const own = target.headers ?? headers;
     const options: ClientOptions & { closeTimeout: number } = {
       ...connectTls(tls),
@@ -101,6 +110,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       headers: typeof own === "object" ? () => own : own,
       options,
       plaintext,
+      propagate,
       timeoutMs: connectTimeoutMs,
     }));
   }

@@ -32,6 +32,8 @@ export interface WebSocketSessionOptions {
   readonly protocols?: readonly string[] | undefined;
   /** Headers of the handshake. Default none. */
   readonly headers?: HeadersSource | undefined;
+  /** Whether the handshake of a connection that a request asks for carries its `x-request-id` and `traceparent`, unless `headers` has its own. Default `true`. */
+  readonly propagate?: boolean | undefined;
   /** Lets `authorization`, and a user and password in `url`, go to another machine over `ws:`. Default `false`. */
   readonly plaintext?: boolean | undefined;
   /** Certificates. Default: the system's. */
@@ -122,6 +124,7 @@ const OF_CONNECTIONS = {
   url: [],
   protocols: [],
   headers: undefined,
+  propagate: true,
   plaintext: false,
   tls: undefined,
   deflate: false,
@@ -140,6 +143,7 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
     ),
     protocols: v.optional(v.array(v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "is no subprotocol name")))),
     headers: v.optional(v.union([v.record(v.string(), v.string()), functionSchema<() => Record<string, string>>()])),
+    propagate: v.optional(v.boolean()),
     plaintext: v.optional(v.boolean()),
     tls: v.optional(tlsSettingsSchema()),
     deflate: v.optional(v.boolean()),

@@ -22,6 +22,26 @@ t.teardown(() => handles.assertNoLeaks());
 
 const echo = { call: (body: unknown) => body };
 
+t.test(
+  "a handshake carries the id and the trace of the request that connects, unless it is to be silent",
+  async (t) => {
+    const context = { requestId: "visit-1", traceContext: `00-${"1".repeat(32)}-${"2".repeat(16)}-01` };
+    const seen: unknown[] = [];
+    const { url, wss } = await plainFor(t, () => {});
+    wss.on("headers", (_, { headers }) => seen.push([headers["x-request-id"], headers["traceparent"]]));
+    const connect = (options: object): Promise<unknown> =>
+      runWithContext(context, () => sessionsFor(t, { url, ...options }));
+    await connect({});
+    await connect({ headers: () => ({ "x-request-id": "own" }) });
+    await connect({ propagate: false });
+    t.same(seen, [
+      ["visit-1", context.traceContext],
+      ["own", context.traceContext],
+      [undefined, undefined],
+    ]);
+  },
+);
+
 t.test("gives each caller the reply to their own call, whatever the order", async (t) => {
   const hub = await hubFor(t, {
     call: async (body) => (await new Promise((r) => setTimeout(r, Number(body) % 7)), body),

@@ -11,6 +11,7 @@ import { FAULTS } from "./matrix/faults.ts";
 import { grid, matrix, matrixTable } from "./matrix/matrix.ts";
 import { matrixRows } from "./matrix/judge.ts";
 import { cacheModel, modelRows, modelTable } from "./model/model.ts";
+import { failoverRows, failovers } from "./operators/failover.ts";
 import { rotation, rotationRows } from "./operators/rotation.ts";
 import { tenantRows, tenantsDrill } from "./operators/tenants.ts";
 import { restarts } from "./restarts.ts";
@@ -136,7 +137,9 @@ const parts: Readonly<Record<(typeof COMMANDS)[number], () => Promise<Part>>> = 
   async operators() {
     const rotated = await rotation(number("--seconds", 6));
     const tenants = await tenantsDrill(quick ? 100 : 1_000);
-    return { rows: [...rotationRows(rotated), ...tenantRows(tenants)], rest: { rotated, tenants } };
+    const failedOver = await failovers();
+    const rows = [...rotationRows(rotated), ...tenantRows(tenants), ...failoverRows(failedOver)];
+    return { rows, rest: { rotated, tenants, failedOver } };
   },
   restarts: async () => ({ rows: await restarts(number("--seeds", 50)) }),
 };

@@ -1,5 +1,5 @@
 import type { Breaker } from "./breaker.ts";
-import { aboutOf, announce } from "../trace/about.ts";
+import { announce, EndedCall } from "../trace/about.ts";
 import { callBeginsAreHeard, callsAreHeard, publishCall } from "../channels.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 import { currentContext } from "../context.ts";
@@ -123,8 +123,7 @@ export class Guard {
 
   /** Waits until nothing runs or waits any more. */
   idle(): Promise<void> {
-    if (this.isIdle) return Promise.resolve();
-    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+    return this.isIdle ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve));
   }
 
   /** Rejects everything that waits, for its turn or for its next attempt. What runs goes on. */
@@ -143,11 +142,7 @@ export class Guard {
     this.#places.resume();
   }
 
-  /**
-   * Sets how many calls may run at once from here on. What runs goes on, and what waits begins as soon as there is room.
-   *
-   * @param maxConcurrent a whole number, at least 1.
-   */
+  /** Sets how many calls, at least one, may run at once from here on. What runs goes on; what waits begins as soon as there is room. */
   resize(maxConcurrent: number): void {
     this.#places.resize(Math.max(1, Math.floor(maxConcurrent)));
   }
@@ -202,22 +197,11 @@ export class Guard {
     if (call.deadline !== Number.POSITIVE_INFINITY) this.#wheel.remove(call);
     if (call.queued) this.#places.dequeue(call);
     else if (call.startedAt !== undefined) this.#ended(call, error ?? call.answerError);
-    if (callsAreHeard()) this.#publish(call, error ?? call.answerError);
+    if (callsAreHeard()) {
+      const [now, why] = [this.#clock.now(), error ?? call.answerError];
+      publishCall(new EndedCall(call, this.#resource, now, why, this.#about));
+    }
     this.#wakeIdle();
-  }
-
-  #publish(call: GuardedUse, error: unknown): void {
-    const now = this.#clock.now();
-    publishCall({
-      resource: this.#resource,
-      operation: call.operation,
-      durationMs: now - call.since,
-      queuedMs: (call.startedAt ?? now) - call.since,
-      traceContext: call.traceContext,
-      about: aboutOf(call, this.#about, { error }),
-      span: call.span,
-      error,
-    });
   }
 
   /** An attempt is over: counts it and frees its place. */
@@ -257,9 +241,7 @@ export class Guard {
   /** @internal When a call that failed may be made again, in ms from now; `undefined` when it may not. */
   claimRetry(call: GuardedUse, attempt: number, error: unknown, atLeastMs: number): number | undefined {
     if (this.#retry === undefined || !this.#isRetryable(error)) return undefined;
-    const drawnMs = this.#retry.next(attempt);
-    if (drawnMs === undefined) return undefined;
-    const pauseMs = Math.max(drawnMs, atLeastMs);
+    const pauseMs = Math.max(this.#retry.next(attempt) ?? Number.POSITIVE_INFINITY, atLeastMs);
     return this.#clock.now() + pauseMs < call.total ? pauseMs : undefined;
   }
 
@@ -272,9 +254,7 @@ export class Guard {
   pauseBefore(call: GuardedUse, pauseMs: number, error: unknown): Timer {
     this.#counts.retried++;
     this.#ended(call, error);
-    call.startedAt = undefined;
-    call.hasOutcome = false;
-    call.answerError = undefined;
+    call.forgetAttempt();
     this.#pausing.add(call);
     // Not on the wheel: between two attempts nothing else may keep the process alive.
     return this.#clock.setTimeout(() => {

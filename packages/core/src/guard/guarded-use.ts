@@ -187,6 +187,12 @@ export abstract class GuardedUse extends TimerEntry {
   /** It has to wait for its place, and begins in a callback of somebody else: one that runs code of its caller notes its context here. */
   waits(): void {}
 
+  /** @internal Another attempt is to be made. */
+  forgetAttempt(): void {
+    this.startedAt = this.answerError = undefined;
+    this.hasOutcome = false;
+  }
+
   /** @internal */
   start(now: number): void {
     this.startedAt = now;

@@ -56,7 +56,11 @@ export function isLoopback(host: string): boolean {
 export function isHostAmong(header: string | undefined, names: readonly string[]): boolean {
   if (header === undefined || !URL.canParse(`http://${header}`)) return false;
   const { hostname } = new URL(`http://${header}`);
-  return names.includes(hostname) || isLoopback(hostname) || isIP(hostname.replace(/^\[(.*)\]$/, "$1")) !== 0;
+  return (
+    names.some((name) => name.toLowerCase() === hostname) ||
+    isLoopback(hostname) ||
+    isIP(hostname.replace(/^\[(.*)\]$/, "$1")) !== 0
+  );
 }
 
 function isLoopbackV6(address: string): boolean {

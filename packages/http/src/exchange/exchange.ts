@@ -3,6 +3,7 @@ import { currentContext, isStewardError, type CallAbout, type StewardError } fro
 import { GuardedUse } from "@steward/core/driver";
 import type { Connection } from "../connections/connection.ts";
 import { httpAbout } from "./about.ts";
+import { placeOf, reveal } from "./authorization.ts";
 import { declaredTooLarge, gaveUp, noReply, reasonOf, tooLarge } from "./failures.ts";
 import type { RawHandler } from "./handlers.ts";
 import { add, hasHeader } from "./headers.ts";
@@ -30,6 +31,7 @@ export class Exchange extends GuardedUse implements RawHandler {
   /** Where it was asked for, once a body of this session was left unread. */
   readonly stack: string | undefined;
   readonly #requestId: string | undefined;
+  #place: ReturnType<typeof placeOf> = undefined;
   #connection: Connection | undefined = undefined;
   /** Where the last attempt went; it may still be queued there after it was given up. */
   #sentOn: Connection | undefined = undefined;
@@ -67,16 +69,15 @@ export class Exchange extends GuardedUse implements RawHandler {
     return Math.min(headersTimeout, this.#inAllMs);
   }
 
+  override waits(): void {
+    this.#place = placeOf(this.#lane.authorization);
+  }
+
   protected override begin(): void {
     const { authorization } = this.#lane;
     if (authorization === undefined || hasHeader(this.options.headers, "authorization")) return this.#send(undefined);
-    const value = authorization.reveal();
-    if (typeof value === "string") this.#send(value);
-    else
-      value.then(
-        (text) => this.#send(text),
-        (error: Error) => this.onError(error),
-      );
+    const failed = (error: Error): void => this.onError(error);
+    reveal(authorization, this.#place, (text) => this.#send(text), failed);
   }
 
   #send(authorization: string | undefined): void {

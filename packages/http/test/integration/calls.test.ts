@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { runWithContext } from "@steward/core";
+import { currentContext, runWithContext } from "@steward/core";
 import { Alarm, compareMembers, documentedMembers, failure, FakeClock, trackHandles } from "@steward/testing";
 import t from "tap";
 import * as undici from "undici";
@@ -139,6 +139,18 @@ t.test(
     t.match(await failure(failing.client.request("/")), { message: "no token" });
   },
 );
+
+t.test("a function for authorization runs where its call was made, though another one made room for it", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  const authorization = (): string => `Bearer ${currentContext()?.requestId}`;
+  await using http = await started({ baseUrl: server.url, authorization, maxConnections: 1 });
+  const ids = ["one", "two", "three"];
+  const calls = ids.map((requestId) => runWithContext({ requestId }, () => mirrored(http.client, "/")));
+  t.same(
+    (await Promise.all(calls)).map(({ headers }) => headers["authorization"]),
+    ids.map((id) => `Bearer ${id}`),
+  );
+});
 
 t.test(
   "a call carries the id and the trace of its request, unless it has its own or the session says otherwise",

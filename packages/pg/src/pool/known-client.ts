@@ -26,7 +26,7 @@ export class KnownClient extends Client {
   constructor(config: ClientConfig, traits: KnownTraits) {
     super(config);
     this.#traits = traits;
-    // Whoever holds it runs what they like on it, so errors are heard where all of them pass.
+    // Its holder runs what they like on it, so errors are heard where all of them pass.
     rawClient(this).connection.on("errorMessage", (error) => void (isWriteRefused(error) && suspect.add(this)));
   }
 

@@ -12,6 +12,8 @@ export interface Target {
   readonly protocols: readonly string[];
   readonly headers: (() => Headers | Promise<Headers>) | undefined;
   readonly options: ClientOptions;
+  /** Whether the handshake carries the id and the trace of the work that connects. */
+  readonly propagate: boolean;
   /** Whether credentials may go to another machine in plain text. */
   readonly plaintext: boolean;
   readonly timeoutMs: number;
@@ -53,8 +55,8 @@ export class Dial implements Attempt {
   }
 
   async #begin(): Promise<void> {
-    const { url, protocols, headers, options } = this.#target;
-    const carried = carriedHeaders();
+    const { url, protocols, headers, options, propagate } = this.#target;
+    const carried = propagate ? carriedHeaders() : undefined;
     try {
       const asked = await headers?.();
       if (this.#isOver || this.#isOverheard(asked)) return;
