@@ -1,5 +1,5 @@
 import { failure, until, Watch } from "@steward/testing";
-import { startPostgres } from "@steward/testing/servers";
+import { startPostgres } from "@steward/launchers";
 import pg from "pg";
 import t from "tap";
 import { PgPoolManager } from "../../src/index.ts";

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { row, type Row } from "@steward/harness";
 import { RedisClusterManager, RedisPoolManager } from "@steward/redis";
 import { Watch } from "@steward/testing";
-import { startRedisCluster, startRedisSentinel, type RedisServer } from "@steward/testing/servers";
+import { startRedisCluster, startRedisSentinel, type RedisServer } from "@steward/launchers";
 
 /** What writes have found while the server that they go to was killed and another one took its place. */
 export interface FailedOver {
