@@ -31,7 +31,7 @@ async function searches(browser: TestBrowser): Promise<string[]> {
   await page.keyboard.press("Control+k");
   await page.locator(".VPLocalSearchBox input").fill("overloaded");
   const first = page.locator(".VPLocalSearchBox .result").first();
-  await first.waitFor({ timeout: 10_000 });
+  await first.waitFor({ timeout: 60_000 });
   await shot(page, "search");
   const text = await first.innerText();
   return /overloaded/i.test(text) ? [] : [`the search for "overloaded" found "${text}" first`];
