@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,7 +69,11 @@ async function clips(DATA_DIR: string, of: typeof app = app): Promise<Clips> {
       const signed = role === undefined ? {} : await signer(role);
       const request = { method, url, headers: { ...signed }, ...(payload === undefined ? {} : { payload }) };
       const answer = await routes.inject(request);
-      return { status: answer.statusCode, location: answer.headers["location"], body: answer.json<Answer["body"]>() };
+      return {
+        status: answer.statusCode,
+        location: answer.headers["location"],
+        body: answer.body === "" ? {} : answer.json<Answer["body"]>(),
+      };
     },
     async [Symbol.asyncDispose]() {
       await routes.close();
@@ -110,9 +115,10 @@ t.test("a training is a job: 202, progress, a model that is right, and its numbe
 });
 
 t.test(
-  "what another process trains is not cancelled here, and a run that is spoilt keeps no other from going on",
+  "what another process trains is cancelled by telling it, and a run that is spoilt keeps no other from going on",
   async (t) => {
     const data = await folder();
+    const flag = (id: string) => join(data, "training/checkpoints", `${id}.cancel`);
     {
       await using log = await new RunLogManager({ folder: join(data, "training/runs") }).start();
       for (const id of ["1-ours", "2-theirs", "3-waits"]) {
@@ -129,9 +135,19 @@ t.test(
     await until(async () => Number((await look("1-ours"))["step"]) > 2, "it goes on");
     for (const id of ["2-theirs", "3-waits"]) t.equal((await one.ask("admin", "DELETE", `${PATH}/${id}`)).status, 202);
     t.match(await look("2-theirs"), { status: "training" });
+    t.ok(existsSync(flag("2-theirs")), "who trains it is told");
     t.match(await look("3-waits"), { status: "cancelled", step: 2 });
-    await one.ask("admin", "DELETE", `${PATH}/1-ours`);
+    await writeFile(flag("1-ours"), ""); // as another process does
     await until(async () => (await look("1-ours"))["status"] === "cancelled", "the end");
+    await until(async () => !existsSync(flag("1-ours")), "the flag to go with it");
+    const listed = async () => {
+      const { items } = (await one.ask("admin", "GET", PATH)).body as { items: { id: string; status: string }[] };
+      return items.map(({ id, status }) => `${id} ${status}`);
+    };
+    t.same(await listed(), ["3-waits cancelled", "2-theirs training", "1-ours cancelled"]);
+    t.equal((await one.ask("admin", "DELETE", `${PATH}/3-waits`)).status, 204, "one that is over is forgotten");
+    t.equal((await one.ask("admin", "DELETE", `${PATH}/3-waits`)).status, 404);
+    t.same(await listed(), ["2-theirs training", "1-ours cancelled"]);
   },
 );
 

@@ -19,7 +19,7 @@ import type { Tensors } from "./engine/tensor.ts";
 import { ask, probe } from "./health.ts";
 import { modelSchema, type CheckedOptions, type ModelOptions } from "./options.ts";
 import { Loading, type Served } from "./serving/choose.ts";
-import type { Model, ModelCall } from "./serving/model.ts";
+import { runEach, type Model, type ModelCall } from "./serving/model.ts";
 import { splitRows, stacked } from "./serving/rows.ts";
 import type { Inputs, Item } from "./serving/signature.ts";
 
@@ -197,7 +197,7 @@ export class ModelManager extends Manager<Model> {
         return required().info.outputs;
       },
       run,
-      runMany: (inputs, call) => Promise.all(inputs.map((each) => run(each, call))),
+      runMany: (inputs, call) => runEach(this.name, inputs, (each) => run(each, call)),
     };
   }
 

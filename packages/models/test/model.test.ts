@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { httpStatusOf, publicError } from "@steward/core";
 import { failure, until } from "@steward/testing";
 import t, { type Test } from "tap";
-import { ModelManager, type Golden, type ModelOptions, type Tensor, type Tensors } from "../src/index.ts";
+import { ModelManager, type Compute, type Golden, type ModelOptions, type Tensor, type Tensors } from "../src/index.ts";
 import { onnxModel, testModel } from "../src/testing.ts";
 
 const engine = import.meta.resolve("@steward/onnx");
@@ -250,7 +250,11 @@ t.test("rows may be in any dimension, and what rows share is compared", async (t
         { name: "state", type: "float32", shape: [2, "", 1] },
         { name: "rate", type: "int64", shape: [] },
       ],
-      outputs: [],
+      outputs: [
+        { name: "y", type: "float32", shape: ["", 2] },
+        { name: "next", type: "float32", shape: [2, "", 1] },
+        { name: "total", type: "int64", shape: [] },
+      ],
       run: ({ x, state, rate }) => {
         seen.push(`${x?.shape} ${state?.shape} ${rate?.data}`);
         return { y: x as Tensor, next: state as Tensor, total: rate as Tensor };
@@ -317,6 +321,28 @@ t.test("what waits is bounded in rows, leaves when it is given up, and ends by i
   release();
   t.same((await third)["x"]?.data, row(3));
   t.equal(voice.stats()["runs"], 2);
+});
+
+t.test("what is no list of inputs, and an axis of what the model does not have, is refused", async (t) => {
+  const info = { type: "float32", shape: ["n", 2] };
+  const compute: Compute = {
+    inputs: [{ name: "state", ...info }],
+    outputs: [{ name: "next", ...info }],
+    run: ({ state }) => ({ next: state as Tensor }),
+  };
+  await using good = await new ModelManager({ compute, batchAxes: { state: 0, next: 0 } }).start();
+  for (const inputs of [null, undefined, {}, "ab"])
+    await t.rejects(good.client.runMany(inputs as never), {
+      code: "MODEL_INPUT_INVALID",
+      message: /are a list of them/,
+    });
+  t.same(await good.client.runMany([]), []);
+  const wrong = new ModelManager({ compute, batchAxes: { stat: 0, velocity: null, state: 2 } });
+  const { code, message } = await failure(wrong.start());
+  t.equal(code, "OPTIONS_INVALID");
+  t.match(message, /batchAxes\.stat: the model has no input or output of this name; did you mean "state"\?/);
+  t.match(message, /batchAxes\.velocity: .*; it has state, next/);
+  t.match(message, /batchAxes\.state: dimension 2 of an input that has 2, counted from 0/);
 });
 
 t.test("options that are wrong are refused", (t) => {

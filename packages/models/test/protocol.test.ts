@@ -94,6 +94,7 @@ t.test("a remote model gives what the local one gives", async (t) => {
   const [here, there] = [await local.client.run({ x }), await client.run({ x })];
   t.same(there, here, "to the last bit: JSON keeps 32-bit floats");
   t.equal((await client.runMany([{ x }, { x }])).length, 2);
+  await t.rejects(client.runMany(null as never), { code: "MODEL_INPUT_INVALID", message: /are a list of them/ });
   await far.probe();
   await far.renew();
   await t.rejects(client.run({ x: new Float32Array(3) }), {
@@ -332,5 +333,14 @@ t.test("options that are wrong are refused, and credentials do not travel in the
   ])
     t.ok(new RemoteModelManager(fine));
   t.throws(() => inferenceHandler({}, { maxByte: 1 } as never), { code: "OPTIONS_INVALID" });
+  t.end();
+});
+
+t.test("what is no model and no catalog is not served", (t) => {
+  for (const models of [undefined, null, "echo", { echo: undefined }, { echo: {} }])
+    t.throws(() => inferenceHandler(models as never), {
+      code: "OPTIONS_INVALID",
+      message: /models by name.*or a catalog/,
+    });
   t.end();
 });

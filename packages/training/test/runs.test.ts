@@ -75,7 +75,12 @@ t.test("ids are names of files in the folder and nothing else", async (t) => {
   const made = await log.start();
   t.match(made.id, /^\d{8}t\d{6}z-[0-9a-f]{8}$/);
   t.ok((await log.list()).includes(made.id));
+  await t.rejects(log.remove(made.id), { code: "RUN_ENDED" }, "it is being written");
   await made.finish();
+  for (const id of ["../first", "none"]) t.match(await failure(log.remove(id)), { code: "RUN_UNKNOWN" });
+  await log.remove(made.id);
+  t.notOk((await log.list()).includes(made.id));
+  await t.rejects(log.read(made.id), { code: "RUN_UNKNOWN" });
 });
 
 t.test("a run that is left without an end has failed; one that is open at a stop can be resumed", async (t) => {

@@ -1,5 +1,7 @@
-import { rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setInterval } from "node:timers/promises";
 import { isStewardError, resource, StewardError } from "@steward/core";
 import {
   assertEngine,
@@ -56,6 +58,8 @@ export interface TrainingPlan {
 }
 
 const EPOCHS = 20;
+const MOST_LISTED = 100;
+const LOOK_MS = 200;
 const LEARNING = { type: "adam", learningRate: 0.01 } as const;
 
 /**
@@ -97,14 +101,31 @@ export class TrainingJobs {
     }
   }
 
-  /** Ends a training that is open; one that is over stays as it is. */
+  /** Trainings, newest first. One whose file is spoilt is left out. */
+  async list(): Promise<readonly TrainingJob[]> {
+    const ids = (await this.#plan.runs.list()).slice(-MOST_LISTED).reverse();
+    const found = await Promise.allSettled(ids.map((id) => this.find(id)));
+    return found.flatMap((each) => (each.status === "fulfilled" && each.value !== undefined ? [each.value] : []));
+  }
+
+  /** Ends a training that is open, also one of another process; one that is over stays as it is. */
   async cancel(id: string): Promise<TrainingJob | undefined> {
-    const at = this.#waiting.indexOf(id);
-    if (at >= 0) {
-      this.#waiting.splice(at, 1);
-      await this.#whereOpen(id, () => this.#end(id, undefined, cancelled()));
-    } else if (this.#atWork?.id === id) this.#atWork.cancel.abort(cancelled());
+    if (this.#atWork?.id === id) this.#atWork.cancel.abort(cancelled());
+    else if (isOpen(await this.find(id))) {
+      const at = this.#waiting.indexOf(id);
+      if (at >= 0) this.#waiting.splice(at, 1);
+      const isOurs = await this.#whereOpen(id, () => this.#end(id, undefined, cancelled()));
+      if (!isOurs) await this.#report(id);
+    }
     return this.find(id);
+  }
+
+  /** Forgets a training that is over. @returns whether it was. */
+  async remove(id: string): Promise<boolean> {
+    const job = await this.find(id);
+    if (job === undefined || isOpen(job)) return false;
+    await this.#plan.runs.remove(id);
+    return true;
   }
 
   /** Takes up what a stop or a kill has cut short. */
@@ -148,26 +169,53 @@ export class TrainingJobs {
 
   async #claimed(id: string, stop: AbortSignal): Promise<void> {
     const cancel = new AbortController();
+    const ended = new AbortController();
     this.#atWork = { id, cancel };
     try {
-      await this.#whereOpen(id, () => this.#train(id, cancel, stop));
+      const isOurs = await this.#whereOpen(id, async () => {
+        void this.#heed(id, cancel, ended.signal);
+        await this.#train(id, cancel, stop);
+      });
+      if (!isOurs && cancel.signal.aborted) await this.#report(id);
     } catch (error) {
       this.#plan.log.warn({ err: error, training: id }, "a training cannot be begun");
     } finally {
+      ended.abort();
       this.#atWork = undefined;
     }
   }
 
   /** Another process with the same data folder may have taken it, or brought it to its end. */
-  async #whereOpen(id: string, work: () => Promise<void>): Promise<void> {
+  async #whereOpen(id: string, work: () => Promise<void>): Promise<boolean> {
     const { folder, runs } = this.#plan;
     const release = await claim(join(folder, "checkpoints"), id);
-    if (release === undefined) return;
+    if (release === undefined) return false;
     try {
       if ((await runs.read(id)).status === "running") await work();
     } finally {
       await release();
     }
+    return true;
+  }
+
+  /** Until `signal` aborts, looks whether another process wants a training of ours cancelled. */
+  async #heed(id: string, cancel: AbortController, signal: AbortSignal): Promise<void> {
+    try {
+      for await (const _ of setInterval(LOOK_MS, undefined, { signal, ref: false }))
+        if (existsSync(this.#flag(id))) cancel.abort(cancelled());
+    } catch {
+      // It has ended.
+    }
+  }
+
+  /** Reports it to the process that trains it. */
+  #report(id: string): Promise<void> {
+    return writeFile(this.#flag(id), "");
+  }
+
+  /** A file that says that a training is to be cancelled, to whichever process trains it now or next. */
+  #flag(id: string): string {
+    return join(this.#plan.folder, "checkpoints", `${id}.cancel`);
   }
 
   async #train(id: string, cancel: AbortController, stop: AbortSignal): Promise<void> {
@@ -186,7 +234,7 @@ export class TrainingJobs {
         onStep: (step, metrics) => run?.step(step, metrics),
       });
       await run?.finish(await this.#keep(result, seed));
-      await rm(this.#checkpoints(id), { recursive: true, force: true });
+      await this.#tidy(id);
     } catch (error) {
       const isStop = stop.aborted || isStewardError(error, "TRAINING_STOPPED");
       if (isStop && !cancel.signal.aborted) await run?.leave();
@@ -213,15 +261,26 @@ export class TrainingJobs {
     try {
       const done = run === undefined ? ((await runs.read(id)).steps.at(-1)?.step ?? 0) : 0;
       await (run ?? (await runs.resume(id, done))).fail(error);
-      await rm(this.#checkpoints(id), { recursive: true, force: true });
+      await this.#tidy(id);
     } catch (cause) {
       log.warn({ err: cause, training: id }, "the end of a training cannot be written");
     }
   }
 
+  /** What a training needs no more once it is over. */
+  async #tidy(id: string): Promise<void> {
+    await Promise.all(
+      [this.#checkpoints(id), this.#flag(id)].map((path) => rm(path, { recursive: true, force: true })),
+    );
+  }
+
   #checkpoints(id: string): string {
     return join(this.#plan.folder, "checkpoints", id);
   }
+}
+
+function isOpen(job: TrainingJob | undefined): boolean {
+  return job?.status === "queued" || job?.status === "training";
 }
 
 function cancelled(): StewardError {

@@ -19,7 +19,7 @@ const PATH = "/api/v1/training-jobs";
 const tags = ["training"];
 const me = permitted("training:run");
 
-/** `POST /api/v1/training-jobs`, `GET` and `DELETE /api/v1/training-jobs/:id`. */
+/** `POST` and `GET /api/v1/training-jobs`, `GET` and `DELETE /api/v1/training-jobs/:id`. */
 export function trainingRoutes(app: FastifyInstance): void {
   app.post(
     PATH,
@@ -38,6 +38,12 @@ export function trainingRoutes(app: FastifyInstance): void {
   );
 
   app.get(
+    PATH,
+    { schema: { tags, summary: "The last hundred trainings, newest first" } },
+    handler({ me, jobs: trainingJobs }, async ({ jobs }) => ({ items: await jobs.list() })),
+  );
+
+  app.get(
     `${PATH}/:id`,
     { schema: { tags, summary: "How a training goes, or went" } },
     handler({ me, jobs: trainingJobs, id }, async ({ jobs, id }) => known(id, await jobs.find(id))),
@@ -48,11 +54,12 @@ export function trainingRoutes(app: FastifyInstance): void {
     {
       schema: {
         tags,
-        summary: "Cancels a training; it ends after its step",
-        response: { 202: { description: "the job" } },
+        summary: "Cancels a training, which ends after its step; forgets one that is over",
+        response: { 202: { description: "the job, which was open" }, 204: { description: "it is forgotten" } },
       },
     },
     handler({ me, jobs: trainingJobs, id }, async ({ jobs, id }, _request, reply) => {
+      if (await jobs.remove(id)) return void reply.code(204);
       reply.code(202);
       return known(id, await jobs.cancel(id));
     }),

@@ -254,12 +254,18 @@ t.test("the page is for browsers, and what runs for programs", async (t) => {
     t.equal(again.status, 304, "a browser that has it is sent nothing");
   }
   t.equal((await fetch(`${plain.url}/page/..%2fpackage.json`)).status, 404);
+  await plain.running.probe(); // a call of a cache that a busy machine let run out of time counts until the next one
   const overview = await fetch(`${plain.url}/`, { headers: { accept: "application/json" } }).then((response) =>
     response.json(),
   );
+  const { resources } = overview as { resources: { name: string; status: string; phase: string }[] };
+  t.same(
+    resources.filter(({ status, phase }) => status !== "healthy" && phase !== "disabled"),
+    [],
+  );
   t.match(overview, { name: "Clips", status: "healthy", links: { ready: "/readyz" } });
   t.match(
-    (overview as { resources: { name: string }[] }).resources.find(({ name }) => name === "db"),
+    resources.find(({ name }) => name === "db"),
     { status: "healthy", driver: "database", needs: ["settings", "postgres"] },
   );
 });

@@ -22,7 +22,7 @@ import {
 import * as v from "valibot";
 import { inputInvalid, modelError } from "../errors.ts";
 import type { TensorInfo, Tensors } from "../engine/tensor.ts";
-import type { Model, ModelCall } from "../serving/model.ts";
+import { runEach, type Model, type ModelCall } from "../serving/model.ts";
 import { Signature, type Inputs } from "../serving/signature.ts";
 import { fieldsOf, fromWire, infosFromWire, readJson, toWire, WireProblem } from "./wire.ts";
 
@@ -310,7 +310,7 @@ export class RemoteModelManager extends Manager<Model> {
         return required().outputs;
       },
       run,
-      runMany: (inputs, call) => Promise.all(inputs.map((each) => run(each, call))),
+      runMany: (inputs, call) => runEach(this.name, inputs, (each) => run(each, call)),
     };
   }
 }

@@ -1,5 +1,5 @@
 import { httpStatusOf, isStewardError, publicError } from "@steward/core";
-import { checkShape, func, shape, wholeNumber } from "@steward/core/driver";
+import { assertShape, checkShape, func, recognised, shape, wholeNumber } from "@steward/core/driver";
 import type { ModelCatalog } from "../catalog/catalog.ts";
 import type { Tensors } from "../engine/tensor.ts";
 import type { Model } from "../serving/model.ts";
@@ -16,6 +16,7 @@ export interface InferenceOptions {
   readonly isReady?: (() => boolean) | undefined;
 }
 
+const MODELS = /* @__PURE__ */ recognised(isServed, "models by name, { echo: model }, or a catalog");
 const OPTIONS = /* @__PURE__ */ shape<InferenceOptions>(() => ({ maxBytes: wholeNumber(1), isReady: func() }));
 
 /** A request that is none of the protocol. */
@@ -38,7 +39,7 @@ const PATH = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(\/ready|\/infer)?\/
  * `/v2/models/NAME`, `.../ready` and `POST .../infer`, each also with `/versions/N`. It is a function of a `Request`, which
  * every framework can mount; who may call it is decided before it.
  *
- * @throws {OPTIONS_INVALID} when an option is unknown or wrong.
+ * @throws {OPTIONS_INVALID} when what is to be served is neither models nor a catalog, or an option is unknown or wrong.
  *
  * @example
  * ```ts
@@ -55,6 +56,7 @@ export function inferenceHandler(
   models: ServedModels,
   options?: InferenceOptions,
 ): (request: Request) => Promise<Response> {
+  assertShape("inferenceHandler", MODELS, models);
   const checked = checkShape("inferenceHandler", OPTIONS, options);
   const server = new InferenceServer(models, checked);
   return (request) => server.answer(request);
@@ -164,6 +166,15 @@ function named(models: Readonly<Record<string, Model>>, name: string, version: s
   if (model === undefined) throw new Refusal(404, "there is no such model");
   if (version !== undefined && version !== model.version) throw new Refusal(404, "there is no such version");
   return model;
+}
+
+function isServed(models: unknown): boolean {
+  if (typeof models !== "object" || models === null) return false;
+  return isCatalog(models as ServedModels) || Object.values(models).every(isModel);
+}
+
+function isModel(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "run" in value && typeof value.run === "function";
 }
 
 function isCatalog(models: ServedModels): models is ModelCatalog {

@@ -1,5 +1,6 @@
 import type { CallOptions } from "@steward/core";
 import type { TensorInfo, Tensors } from "../engine/tensor.ts";
+import { inputInvalid } from "../errors.ts";
 import type { Inputs } from "./signature.ts";
 
 /** What one call may ask for. */
@@ -28,4 +29,14 @@ export interface Model {
   run(inputs: Inputs, call?: ModelCall): Promise<Tensors>;
   /** Runs several inputs; results come in their order. One that fails fails all. */
   runMany(inputs: readonly Inputs[], call?: ModelCall): Promise<readonly Tensors[]>;
+}
+
+/** Runs each of several inputs. @throws {MODEL_INPUT_INVALID} where they are no list. */
+export async function runEach(
+  resource: string,
+  inputs: readonly Inputs[],
+  run: (inputs: Inputs) => Promise<Tensors>,
+): Promise<readonly Tensors[]> {
+  if (!Array.isArray(inputs)) throw inputInvalid(resource, "several inputs are a list of them");
+  return Promise.all(inputs.map(run));
 }

@@ -1,4 +1,4 @@
-import { nearest } from "@steward/core/driver";
+import { nearest, OptionsError } from "@steward/core/driver";
 import { inputInvalid, modelError } from "../errors.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import {
@@ -47,8 +47,10 @@ export class Signature {
   readonly isBatched: boolean;
   readonly axes: BatchAxes;
 
-  constructor(resource: string, { inputs }: EngineInfo, axes: BatchAxes, maxBatch: number) {
+  /** @throws {OPTIONS_INVALID} for axes of what the model does not have. */
+  constructor(resource: string, { inputs, outputs }: EngineInfo, axes: BatchAxes, maxBatch: number) {
     this.#resource = resource;
+    checkAxes(resource, axes, inputs, outputs);
     this.axes = axes;
     this.#inputs = new Map(inputs.map((info) => [info.name, inputOf(resource, info, axes)]));
     this.#maxBatch = maxBatch;
@@ -152,6 +154,28 @@ export class Signature {
   #wrong(name: string, expected: string, got: string): Error {
     return inputInvalid(this.#resource, `input "${name}": expected ${expected}, got ${got}`);
   }
+}
+
+/** A name that is mistyped would leave the rows where they are not: every output would then be wrong or refused. */
+function checkAxes(
+  resource: string,
+  axes: BatchAxes,
+  inputs: readonly TensorInfo[],
+  outputs: readonly TensorInfo[],
+): void {
+  const known = [...inputs, ...outputs].map(({ name }) => name);
+  const problems = Object.entries(axes).flatMap(([name, axis]) => {
+    const path = `batchAxes.${name}`;
+    if (!known.includes(name)) {
+      const close = nearest(name, known);
+      const hint = close === undefined ? `it has ${known.join(", ")}` : `did you mean "${close}"?`;
+      return [{ resource, path, message: `the model has no input or output of this name; ${hint}` }];
+    }
+    const rank = inputs.find((input) => input.name === name)?.shape.length;
+    if (axis === null || rank === undefined || axis < rank) return [];
+    return [{ resource, path, message: `dimension ${axis} of an input that has ${rank}, counted from 0` }];
+  });
+  if (problems.length > 0) throw new OptionsError(problems);
 }
 
 function inputOf(resource: string, { name, type, shape }: TensorInfo, axes: BatchAxes): Input {

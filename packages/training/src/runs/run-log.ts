@@ -110,6 +110,23 @@ export class RunLog {
     return ids.filter((id) => ID.test(id)).sort();
   }
 
+  /**
+   * Deletes what is known of a run that no one writes.
+   *
+   * @throws {RUN_UNKNOWN} when there is none with this id.
+   * @throws {RUN_ENDED} when it is being written here.
+   * @throws {RUN_LOG_WRITE_FAILED} when its file cannot be deleted.
+   */
+  async remove(id: string): Promise<void> {
+    this.#refuse();
+    if (this.#open.has(id)) throw this.#ended(id, "is being written");
+    const { resource, folder } = this.#parts;
+    if (!ID.test(id)) throw this.#unknown(id);
+    await rm(join(folder, id + ENDING)).catch((cause: unknown) => {
+      throw isCode(cause, "ENOENT") ? this.#unknown(id) : runWriteFailed(resource, id, cause);
+    });
+  }
+
   /** Closes what is open without an end, on the disk. */
   async leaveAll(): Promise<void> {
     await Promise.all([...this.#open.values()].map((run) => run?.leave()));
@@ -155,12 +172,15 @@ export class RunLog {
   }
 
   async #bytesOf(id: string): Promise<Buffer> {
-    const { resource, folder } = this.#parts;
-    const unknown = trainingError("RUN_UNKNOWN", `${resource}: there is no run "${id}"`, { resource });
-    if (!ID.test(id)) throw unknown;
-    return readFile(join(folder, id + ENDING)).catch((error: unknown) => {
-      throw isCode(error, "ENOENT") ? unknown : error;
+    if (!ID.test(id)) throw this.#unknown(id);
+    return readFile(join(this.#parts.folder, id + ENDING)).catch((error: unknown) => {
+      throw isCode(error, "ENOENT") ? this.#unknown(id) : error;
     });
+  }
+
+  #unknown(id: string): StewardError {
+    const { resource } = this.#parts;
+    return trainingError("RUN_UNKNOWN", `${resource}: there is no run "${id}"`, { resource });
   }
 
   #newId(): string {
