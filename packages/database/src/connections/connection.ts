@@ -132,7 +132,7 @@ export class Connection implements Line {
 
   /** True when it is inside this process, with no socket to watch. */
   get embedded(): boolean {
-    return (this.#socket as Partial<Socket> | undefined)?.bytesRead === undefined;
+    return this.#socket !== undefined && !("bytesRead" in this.#socket); // one that is being made is not
   }
 
   /** Connects, logs in and asks the server who it is, and what arrays it has if users will see its values. Rejects with the server's or the socket's own error. */

@@ -325,6 +325,16 @@ t.test("makes sure of the server by TLS", async (t) => {
   t.equal((await manager.client.$client`select 1 as x`)[0]?.["x"], 1);
 });
 
+t.test("a connection that is being made is none inside this process, so the server is asked beside it", async (t) => {
+  const options = v.parse(databaseSchema, { url: place.url });
+  const endpoint = endpointOf("db", options, place.url, driverClient({}));
+  const connection = new Connection({ name: "db", clock: systemClock, closed() {} }, endpoint);
+  t.equal(connection.embedded, false);
+  await connection.open(5_000);
+  t.equal(connection.embedded, false);
+  connection.end();
+});
+
 t.test("a connection over TLS may be cut off while it has something to write", async (t) => {
   const { url } = await startTls(t);
   const options = v.parse(databaseSchema, { url, tls: "no-verify" });
