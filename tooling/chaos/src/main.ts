@@ -1,4 +1,4 @@
-// npm run chaos [driver ...] [fault ...] [drill ...] [detection | cache | auth | soak | rollout | hanging | restarts | crowds | operators] [--quick] [--seconds 10] ...
+// npm run chaos [driver ...] [fault ...] [drill ...] [detection | cache | auth | soak | rollout | killings | upgrade | hanging | restarts | crowds | operators] [--quick] [--seconds 10] ...
 import { join } from "node:path";
 import { markdown, report, type Row, type Table } from "@steward/harness";
 import { authDrill, authRows, authTable } from "./auth/auth.ts";
@@ -16,8 +16,11 @@ import { rotation, rotationRows } from "./operators/rotation.ts";
 import { tenantRows, tenantsDrill } from "./operators/tenants.ts";
 import { restarts } from "./restarts.ts";
 import { endHanging } from "./rollout/hanging.ts";
-import { hangingRows, rolloutRows, rolloutTable } from "./rollout/report.ts";
-import { rollOut } from "./rollout/rolling.ts";
+import { hangingRows, killingRows, rolloutRows, rolloutTable, upgradeRows } from "./rollout/report.ts";
+import { Earlier } from "./rollout/earlier.ts";
+import { killings } from "./rollout/killings.ts";
+import { appOf } from "./rollout/replica.ts";
+import { rollOut, upgrade } from "./rollout/rolling.ts";
 import { soakRows } from "./soak/report.ts";
 import { soak } from "./soak/soak.ts";
 
@@ -37,11 +40,15 @@ const COMMANDS = [
   "auth",
   "soak",
   "rollout",
+  "killings",
+  "upgrade",
   "hanging",
   "restarts",
   "crowds",
   "operators",
 ] as const;
+/** Of the drills with several Clips: before them haproxy, not the balancer of Clips; not in Kubernetes. */
+const FLAGS = ["--quick", "--haproxy", "--elsewhere"];
 const NUMBERS: Readonly<Record<string, number>> = {
   "--seconds": 10,
   "--minutes": 30,
@@ -55,30 +62,36 @@ const NUMBERS: Readonly<Record<string, number>> = {
 
 function read(args: readonly string[]) {
   const numbers: Record<string, number> = {};
-  let app = "";
+  let [app, from] = ["", "HEAD"];
   const words = new Set<string>();
   const rest = args.filter((arg) => arg !== "--").flatMap((arg) => arg.split("="));
   for (let i = 0; i < rest.length; i++) {
     const arg = rest[i] ?? "";
     if (Object.hasOwn(NUMBERS, arg)) numbers[arg] = Number(rest[++i]);
     else if (arg === "--app") app = rest[++i] ?? "";
+    else if (arg === "--from") from = rest[++i] ?? "";
     else words.add(arg);
   }
-  const known = [...DRIVERS, ...faults.map(slug), ...Object.keys(DRILLS), ...COMMANDS, "--quick"];
+  const known = [...DRIVERS, ...faults.map(slug), ...Object.keys(DRILLS), ...COMMANDS, ...FLAGS];
   const unknown = [...words].filter((word) => !known.includes(word));
   if (unknown.length > 0 || Object.values(numbers).some((n) => !(n > 0))) {
     const flags = Object.entries(NUMBERS).map(([name, value]) => `[${name} ${value}]`);
     const problem = unknown.length > 0 ? `does not know ${unknown.join(" ")}` : "needs positive numbers";
-    console.error(`chaos: ${problem}; usage: npm run chaos -- [${known.join(" | ")}] ${flags.join(" ")}`);
+    console.error(`chaos: ${problem}; usage: npm run chaos -- [${known.join(" | ")}] ${flags.join(" ")} [--from HEAD]`);
     process.exit(2);
   }
-  return { numbers, words, app };
+  return { numbers, words, app, from };
 }
 
-const { numbers, words, app } = read(process.argv.slice(2));
+const { numbers, words, app, from } = read(process.argv.slice(2));
 const quick = words.has("--quick");
 const number = (name: string, whenQuick: number): number =>
   numbers[name] ?? (quick ? whenQuick : (NUMBERS[name] ?? NaN));
+const cluster = {
+  app: appOf(app),
+  setting: words.has("--elsewhere") ? "elsewhere" : "kubernetes",
+  balancer: words.has("--haproxy") ? "haproxy" : "node",
+} as const;
 const picked = DRIVERS.filter((one) => words.has(one));
 const drivers: readonly DriverName[] = picked.length > 0 ? picked : DRIVERS;
 const chosen = {
@@ -126,8 +139,17 @@ const parts: Readonly<Record<(typeof COMMANDS)[number], () => Promise<Part>>> = 
     return { rows: soakRows(found), rest: { soak: found } };
   },
   async rollout() {
-    const found = await rollOut(app, number("--runs", 1), say);
+    const found = await rollOut(cluster, number("--runs", 1), say);
     return { rows: rolloutRows(found), tables: [rolloutTable(found)] };
+  },
+  async killings() {
+    const found = await killings(cluster, say);
+    return { rows: killingRows(found), rest: { killings: { ...found, refused: [...found.refused] } } };
+  },
+  async upgrade() {
+    say(`building ${from} ...`);
+    await using earlier = await Earlier.build(from);
+    return { rows: upgradeRows(from, await upgrade(earlier.app, cluster)) };
   },
   hanging: async () => ({ rows: hangingRows(await endHanging()) }),
   async crowds() {
@@ -154,11 +176,17 @@ async function add(part: Promise<Part>): Promise<void> {
 
 if (all || chosen.faults.length > 0) await add(matrixPart(all ? faults : chosen.faults));
 if (all || chosen.drills.length > 0) await add(drillPart(all ? Object.keys(DRILLS) : chosen.drills));
-const commands = all && picked.length === 0 ? (["detection", "rollout", "hanging"] as const) : chosen.commands;
+const commands =
+  all && picked.length === 0 ? (["detection", "rollout", "killings", "hanging"] as const) : chosen.commands;
 for (const name of commands) await add(parts[name]());
 for (const table of tables) console.log(markdown(table));
 const file = join(
   import.meta.dirname,
-  `../.results/${[...words].filter((word) => word !== "--quick").join("-") || "all"}.json`,
+  `../.results/${
+    [...words]
+      .filter((word) => word !== "--quick")
+      .join("-")
+      .replaceAll("--", "") || "all"
+  }.json`,
 );
 process.exitCode = report("What ours had to show", rows, file, { tables, ...rest });

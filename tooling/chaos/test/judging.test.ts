@@ -7,7 +7,7 @@ import { grid } from "../src/matrix/matrix.ts";
 import type { Sample } from "../src/matrix/load.ts";
 import { crowdRows, crowdsIn, crowdTable } from "../src/crowds.ts";
 import { Losses, total } from "../src/rate.ts";
-import { hangingRows, rolloutRows } from "../src/rollout/report.ts";
+import { hangingRows, killingRows, rolloutRows, upgradeRows } from "../src/rollout/report.ts";
 import { lostIn, type Rolled } from "../src/rollout/rolling.ts";
 import { flatness, type SoakReport, type SoakSample, soakRows } from "../src/soak/report.ts";
 
@@ -203,5 +203,25 @@ t.test("what crowds have left is read from the comments of the suites; a server 
   t.equal(missed(crowdRows([leaky])).length, 3);
   t.equal(missed(crowdRows([{ ...whole, crowds: [], foreignReads: NaN }])).length > 0, true);
   t.equal(missed(crowdRows([{ ...whole, ok: false }])).length, 1);
+  t.end();
+});
+
+t.test("killings are judged by what was acknowledged, done, and written once", (t) => {
+  const kills = [{ victim: "Redis", jobs: 6, standstillMs: 103 }];
+  const refused = new Map([["status 503", 2]]);
+  const found = { kills, acknowledged: 9, gone: 0, refused, jobs: 4, undone: 0, twice: 0, wrong: 0 };
+  t.same(missed(killingRows(found)), ["requests that were not acknowledged 2"], "nothing is promised of those");
+  const bad = {
+    ...found,
+    kills: [{ ...kills[0], victim: "Redis", jobs: 6, standstillMs: Number.NaN }],
+    gone: 1,
+    twice: 1,
+  };
+  t.match(missed(killingRows(bad)), [/^kill -9 of Redis/, /^acknowledged writes lost, of 9 1/, /not ack/, /twice 1$/]);
+  t.end();
+});
+
+t.test("an upgrade loses nothing, in either direction", (t) => {
+  t.match(missed(upgradeRows("v1", [rolled, killed])), [/requests/, /requests/, /^back to v1: .* lost 3$/]);
   t.end();
 });

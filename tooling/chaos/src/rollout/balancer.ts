@@ -6,6 +6,8 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock, type Clock } from "@steward/core";
+import type { App } from "./replica.ts";
 
 /** A complete answer. */
 export interface Answer {
@@ -31,15 +33,16 @@ export interface Balancer extends AsyncDisposable {
   readonly rendererUrl: string;
   /** Makes one request, a POST where there is a body; rejects when there was no complete answer. */
   request(path: string, body?: unknown): Promise<Answer>;
-  /** A replica was sent its signal. */
-  ending(index: number): void;
   /** Waits until a replica gets requests. */
   joined(index: number): Promise<void>;
 }
 
-/** haproxy where it is installed, else a client that knows the replicas. */
-export async function balance(ports: Ports, own: OwnPorts): Promise<Balancer> {
-  return (await Haproxy.start(ports, own)) ?? new Client(ports);
+/** Which balancer it is. */
+export type BalancerName = "node" | "haproxy";
+
+/** The balancer of Clips, or haproxy, which has to be installed. */
+export function balance(which: BalancerName, app: App, ports: Ports, own: OwnPorts): Promise<Balancer> {
+  return which === "haproxy" ? Haproxy.start(ports, own) : Node.start(app, ports, own);
 }
 
 /** Where the balancer itself listens. */
@@ -71,7 +74,7 @@ class Haproxy implements Balancer {
   readonly webSocketUrls: readonly string[];
   readonly grpcTarget: string;
   readonly rendererUrl: string;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 128 });
+  readonly #senders = new Senders();
   readonly #port: number;
   readonly #folder: string;
   readonly #stop: () => Promise<unknown>;
@@ -85,7 +88,7 @@ class Haproxy implements Balancer {
     this.#stop = stop;
   }
 
-  static async start({ replicas, renderers }: Ports, own: OwnPorts): Promise<Haproxy | undefined> {
+  static async start({ replicas, renderers }: Ports, own: OwnPorts): Promise<Haproxy> {
     const folder = await mkdtemp(join(tmpdir(), "steward-rollout-"));
     const env = {
       ...process.env,
@@ -103,7 +106,7 @@ class Haproxy implements Balancer {
     const isMissing = await new Promise<boolean>((resolve) => {
       child.once("spawn", () => resolve(false)).once("error", () => resolve(true));
     });
-    if (isMissing) return undefined;
+    if (isMissing) throw new Error("haproxy is not installed: apt-get install haproxy");
     const balancer = new Haproxy(own, folder, async () => {
       child.kill("SIGTERM");
       await ended;
@@ -118,10 +121,8 @@ class Haproxy implements Balancer {
   }
 
   request(path: string, body?: unknown): Promise<Answer> {
-    return request(this.#agent, this.#port, path, body);
+    return request(this.#senders.next(), this.#port, path, body);
   }
-
-  ending(): void {} // it finds out by itself
 
   async joined(index: number): Promise<void> {
     for (const server of [`clips,replica${index}`, `renderers,renderer${index}`])
@@ -143,7 +144,7 @@ class Haproxy implements Balancer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#agent.destroy();
+    this.#senders.end();
     await this.#stop();
     await rm(this.#folder, { recursive: true, force: true });
   }
@@ -155,49 +156,74 @@ function isUp(statistics: string, server: string): boolean {
   return row?.split(",")[17]?.startsWith("UP") === true;
 }
 
-const REMOVAL_MS = 1_000;
+/** What is used of the balancer of Clips, which is in a program and no package. */
+interface ClipsBalancer {
+  readonly targets: readonly { readonly name: string }[];
+  start(host: string, port: number): Promise<string>;
+  run(signal: AbortSignal): Promise<void>;
+  drain(): Promise<void>;
+  stop(): void;
+}
 
-/** Takes replicas in turn over kept connections, and skips those that were sent a signal over 1 s ago. */
-class Client implements Balancer {
-  readonly name = "a keep-alive client that skips a replica 1 s after its SIGTERM";
+type MakeBalancer = new (plan: { readonly targets: readonly object[]; readonly clock: Clock }) => ClipsBalancer;
+
+/** What `npm start -- --replicas 3` uses. Calls of gRPC go to the renderers from the client's own list. */
+class Node implements Balancer {
+  readonly name = "the balancer of Clips";
   readonly webSocketUrls: readonly string[];
   readonly grpcTarget: string;
   readonly rendererUrl: string;
-  readonly #ports: readonly number[];
-  readonly #agents: readonly Agent[];
-  readonly #out = new Set<number>();
-  readonly #removals = new Map<number, NodeJS.Timeout>();
-  #next = 0;
+  readonly #senders = new Senders();
+  readonly #port: number;
+  readonly #balancer: ClipsBalancer;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
 
-  constructor({ replicas, renderers }: Ports) {
-    this.webSocketUrls = replicas.map((port) => `ws://127.0.0.1:${port}/ws`);
+  private constructor(balancer: ClipsBalancer, url: string, renderers: readonly number[]) {
+    this.webSocketUrls = [`${url.replace("http", "ws")}/ws`];
     this.grpcTarget = `ipv4:${renderers.map((port) => `127.0.0.1:${port}`).join(",")}`;
     this.rendererUrl = `http://127.0.0.1:${renderers[0]}`;
-    this.#ports = replicas;
-    this.#agents = replicas.map(() => new Agent({ keepAlive: true }));
+    this.#port = Number(new URL(url).port);
+    this.#balancer = balancer;
+    this.#running = balancer.run(this.#stop.signal);
   }
 
-  async request(path: string, body?: unknown): Promise<Answer> {
-    do this.#next = (this.#next + 1) % this.#ports.length;
-    while (this.#out.has(this.#next));
-    const [agent, port] = [this.#agents[this.#next], this.#ports[this.#next]];
-    if (agent === undefined || port === undefined) throw new Error("there is no replica");
-    return request(agent, port, path, body);
+  static async start(app: App, { replicas, renderers }: Ports, own: OwnPorts): Promise<Node> {
+    const { Balancer } = (await import(app("replicas/balancer.js"))) as { readonly Balancer: MakeBalancer }; // as above
+    const targets = replicas.map((port, index) => ({ name: String(index), host: "127.0.0.1", port }));
+    const balancer = new Balancer({ targets, clock: systemClock });
+    return new Node(balancer, await balancer.start("127.0.0.1", own.http), renderers);
   }
 
-  ending(index: number): void {
-    this.#removals.set(
-      index,
-      setTimeout(() => this.#out.add(index), REMOVAL_MS),
-    );
+  request(path: string, body?: unknown): Promise<Answer> {
+    return request(this.#senders.next(), this.#port, path, body);
   }
 
   async joined(index: number): Promise<void> {
-    clearTimeout(this.#removals.get(index));
-    this.#out.delete(index);
+    while (!this.#balancer.targets.some(({ name }) => name === String(index))) await sleep(50);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#senders.end();
+    this.#stop.abort();
+    await this.#running;
+    this.#balancer.stop();
+    await this.#balancer.drain();
+  }
+}
+
+/** Clients at several addresses of this machine, in turn, so that no limit of one address is met. */
+class Senders {
+  readonly #agents = [2, 3, 4, 5].map(
+    (last) => new Agent({ keepAlive: true, maxSockets: 64, localAddress: `127.0.0.${last}` }),
+  );
+  #last = 0;
+
+  next(): Agent {
+    return this.#agents[this.#last++ % this.#agents.length] as Agent; // within its length
+  }
+
+  end(): void {
     for (const agent of this.#agents) agent.destroy();
   }
 }

@@ -5,9 +5,9 @@ import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "@steward/harness";
-import { findRedis, startPostgres, startRedis } from "@steward/launchers";
-import { balance, type Balancer, type Ports } from "./balancer.ts";
-import { startClips, startRenderer, type Program } from "./replica.ts";
+import { findRedis, startPostgres, startRedis, type PostgresServer, type RedisServer } from "@steward/launchers";
+import { balance, type Balancer, type BalancerName, type Ports } from "./balancer.ts";
+import { production, startClips, startRenderer, type App, type Program, type Setting } from "./replica.ts";
 
 const REPLICAS = 3;
 const SLOW_MS = 1_500;
@@ -20,13 +20,28 @@ export interface Pair {
   readonly renderer: Program;
 }
 
-type StartPair = (index: number) => Promise<Pair>;
+type StartPair = (app: App, index: number) => Promise<Pair>;
+
+/** What a cluster is. */
+export interface ClusterPlan {
+  readonly app: App;
+  readonly setting: Setting;
+  readonly balancer: BalancerName;
+}
+
+/** What all replicas share. */
+export interface Shared {
+  readonly database: PostgresServer;
+  /** `undefined` where there is no program for it. */
+  readonly redis: RedisServer | undefined;
+}
 
 /** Replicas on one database, renderers, a balancer before both, and a service that takes its time behind them. */
 export class Cluster implements AsyncDisposable {
   readonly balancer: Balancer;
   /** Takes 1.5 s. */
   readonly slowPath: string;
+  readonly shared: Shared;
   readonly #pairs: Pair[];
   readonly #start: StartPair;
   readonly #release: () => Promise<void>;
@@ -34,11 +49,13 @@ export class Cluster implements AsyncDisposable {
   private constructor(
     balancer: Balancer,
     slowPath: string,
+    shared: Shared,
     pairs: { readonly now: Pair[]; readonly start: StartPair },
     release: () => Promise<void>,
   ) {
     this.balancer = balancer;
     this.slowPath = slowPath;
+    this.shared = shared;
     this.#pairs = pairs.now;
     this.#start = pairs.start;
     this.#release = release;
@@ -48,7 +65,7 @@ export class Cluster implements AsyncDisposable {
     return this.#pairs;
   }
 
-  static async start(app: string): Promise<Cluster> {
+  static async start({ app, setting, balancer: which }: ClusterPlan): Promise<Cluster> {
     const folder = await mkdtemp(join(tmpdir(), "rollout-data-"));
     const database = await startPostgres({ database: "clips" });
     const redis = findRedis() === undefined ? undefined : await startRedis();
@@ -56,8 +73,10 @@ export class Cluster implements AsyncDisposable {
     const origin = `http://127.0.0.1:${await portOf(slow)}`;
     const [http = 0, grpc = 0, ...others] = await freePorts(2 + 2 * REPLICAS);
     const ports = { replicas: others.slice(0, REPLICAS), renderers: others.slice(REPLICAS) };
-    const balancer = await balance(ports, { http, grpc });
-    const start = pairStarter(app, ports, {
+    const balancer = await balance(which, app, ports, { http, grpc });
+    const start = pairStarter(ports, {
+      ...production(setting),
+      TRUSTED_PROXIES: "127.0.0.1",
       DATABASE_URL: database.url,
       ...(redis === undefined ? {} : { REDIS_URL: redis.url }),
       RENDERER_URL: balancer.rendererUrl,
@@ -66,9 +85,10 @@ export class Cluster implements AsyncDisposable {
       ALLOWED_ORIGINS: origin,
     });
     const pairs: Pair[] = [];
-    for (let i = 0; i < REPLICAS; i++) pairs.push(await start(i)); // the first one migrates
+    for (let i = 0; i < REPLICAS; i++) pairs.push(await start(app, i)); // the first one migrates
     for (let i = 0; i < REPLICAS; i++) await balancer.joined(i);
-    return new Cluster(balancer, `/api/data?url=${encodeURIComponent(origin)}`, { now: pairs, start }, async () => {
+    const slowPath = `/api/data?url=${encodeURIComponent(origin)}`;
+    return new Cluster(balancer, slowPath, { database, redis }, { now: pairs, start }, async () => {
       await balancer[Symbol.asyncDispose]();
       await Promise.all(
         pairs.flatMap(({ clips, renderer }) => [clips, renderer]).map((one) => one[Symbol.asyncDispose]()),
@@ -80,9 +100,9 @@ export class Cluster implements AsyncDisposable {
     });
   }
 
-  /** Starts a pair that has ended again, and waits until the balancer has it back. */
-  async again(index: number): Promise<void> {
-    this.#pairs[index] = await this.#start(index);
+  /** Starts a pair that has ended again, maybe of another version, and waits until the balancer has it back. */
+  async again(app: App, index: number): Promise<void> {
+    this.#pairs[index] = await this.#start(app, index);
     await this.balancer.joined(index);
   }
 
@@ -91,8 +111,8 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
-function pairStarter(app: string, { replicas, renderers }: Ports, env: Readonly<Record<string, string>>): StartPair {
-  return async (index) => {
+function pairStarter({ replicas, renderers }: Ports, env: Readonly<Record<string, string>>): StartPair {
+  return async (app, index) => {
     const renderer = await startRenderer(app, renderers[index] ?? 0, env);
     try {
       return { renderer, clips: await startClips(app, replicas[index] ?? 0, env) };

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** How a process ended. */
@@ -54,23 +55,34 @@ export class Program implements AsyncDisposable {
 
 type Env = Readonly<Record<string, string>>;
 
-/** The settings of production: Kubernetes is detected by its variable. */
-const PRODUCTION = { KUBERNETES_SERVICE_HOST: "10.0.0.1", LOG_LEVEL: "error" };
+/** Where the programs of Clips are, of whichever version. */
+export type App = (file: string) => string;
+
+/** The Clips of a package that is installed, or of a checkout that is built. */
+export function appOf(place: string): App {
+  return (file) =>
+    place.startsWith("/")
+      ? join(place, "apps/reference/dist", file)
+      : fileURLToPath(import.meta.resolve(`${place}/dist/${file}`));
+}
+
+/** Where it runs: `runMain` detects Kubernetes by its variable. */
+export type Setting = "kubernetes" | "elsewhere";
+
+/** The settings of production. */
+export function production(setting: Setting): Env {
+  return { LOG_LEVEL: "error", ...(setting === "kubernetes" ? { KUBERNETES_SERVICE_HOST: "10.0.0.1" } : {}) };
+}
 
 /** Clips, on one port. */
-export async function startClips(app: string, port: number, env: Env): Promise<Program> {
+export async function startClips(app: App, port: number, env: Env): Promise<Program> {
   const own = { HOST: "127.0.0.1", PORT: String(port) };
-  return started(new Program(fileOf(app, "main.js"), { ...env, ...PRODUCTION, ...own }), /Ctrl-C stops everything/);
+  return started(new Program(app("main.js"), { ...env, ...own }), /Ctrl-C stops everything/);
 }
 
 /** A renderer in a process of its own, on one port. */
-export async function startRenderer(app: string, port: number, env: Env): Promise<Program> {
-  const own = { RENDERER_PORT: String(port) };
-  return started(new Program(fileOf(app, "renderer/main.js"), { ...env, ...PRODUCTION, ...own }), /renderer listens/);
-}
-
-function fileOf(app: string, file: string): string {
-  return fileURLToPath(import.meta.resolve(`${app}/dist/${file}`));
+export async function startRenderer(app: App, port: number, env: Env): Promise<Program> {
+  return started(new Program(app("renderer/main.js"), { ...env, RENDERER_PORT: String(port) }), /renderer listens/);
 }
 
 async function started(program: Program, words: RegExp): Promise<Program> {

@@ -1,6 +1,7 @@
 import { type BarText, type Row, row, type Table } from "@steward/harness";
 import { total } from "../rate.ts";
 import type { Hung } from "./hanging.ts";
+import type { Killings } from "./killings.ts";
 import { lostIn, type Rolled, type Rollout } from "./rolling.ts";
 
 const area = "rollout";
@@ -27,7 +28,7 @@ function cellsOf({ requests, jobs, calls, exitsMs, allowedMs, codes }: Rolled): 
 /** Every rolling restart. */
 export function rolloutTable({ balancer, runs, control }: Rollout): Table {
   return {
-    title: `Rolling restarts behind ${balancer}: 100 requests/s (2 % take 1.5 s), 3 jobs/s that 10 WebSockets follow, 50 calls of gRPC/s`,
+    title: `Rolling restarts behind ${balancer}: 160 requests/s (2 % take 1.5 s), 3 jobs/s that 10 WebSockets follow, 50 calls of gRPC/s`,
     columns: [
       "run",
       "requests",
@@ -60,6 +61,12 @@ export function rolloutRows({ runs, control, secondSignalMs, jitterMs }: Rollout
       "requests",
       sum(({ requests }) => total(requests.lost)),
       "= 0",
+    ),
+    line(
+      `requests sent ${over}`,
+      "requests",
+      sum(({ requests }) => requests.sent),
+      ">= 1",
     ),
     line(
       `jobs lost ${over}`,
@@ -101,5 +108,38 @@ export function hangingRows(all: readonly Hung[]): Row[] {
     within(`${what}: exit after SIGTERM with code ${code}`, exitMs, 25_100, jitterMs),
     line(`${what}: culprit not named`, "times", named ? 0 : 1, "= 0"),
     within(`${what}: second signal to exit`, secondSignalMs, 100, jitterMs),
+  ]);
+}
+
+/** Judges what kill -9 did to jobs. */
+export function killingRows({ kills, acknowledged, gone, refused, jobs, undone, twice, wrong }: Killings): Row[] {
+  const area = "killings";
+  return [
+    ...kills.map(({ victim, jobs: open, standstillMs }) =>
+      row({
+        area,
+        work: `kill -9 of ${victim} in the middle of ${open} jobs: longest standstill`,
+        unit: "s",
+        ours: standstillMs / 1_000,
+        bar: "<= 30",
+      }),
+    ),
+    row({ area, work: `acknowledged writes lost, of ${acknowledged}`, unit: "writes", ours: gone, bar: "= 0" }),
+    row({ area, work: "requests that were not acknowledged", unit: "requests", ours: total(refused) }),
+    row({ area, work: `jobs not done, of ${jobs}`, unit: "jobs", ours: undone, bar: "= 0" }),
+    row({ area, work: "jobs whose result was written twice", unit: "jobs", ours: twice, bar: "= 0" }),
+    row({ area, work: "jobs whose result is not that of all steps, each once", unit: "jobs", ours: wrong, bar: "= 0" }),
+  ];
+}
+
+/** Judges an upgrade and the way back. */
+export function upgradeRows(from: string, [there, back]: readonly [Rolled, Rolled]): Row[] {
+  const area = "upgrade";
+  return [
+    { work: `from ${from} to this version`, rolled: there },
+    { work: `back to ${from}`, rolled: back },
+  ].flatMap(({ work, rolled }) => [
+    row({ area, work: `${work}: requests`, unit: "requests", ours: rolled.requests.sent }),
+    row({ area, work: `${work}: requests, jobs and calls lost`, unit: "", ours: lostIn(rolled), bar: "= 0" }),
   ]);
 }

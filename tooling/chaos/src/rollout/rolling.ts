@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Jitter, total } from "../rate.ts";
 import { Calls, type CallResult } from "./calls.ts";
-import { Cluster, type Pair } from "./cluster.ts";
+import { Cluster, type ClusterPlan, type Pair } from "./cluster.ts";
 import { Load, type LoadResult } from "./load.ts";
+import type { App, Setting } from "./replica.ts";
 import { Watchers, type WatchResult } from "./watchers.ts";
 
-/** The default delay of `runMain` where Kubernetes is detected. */
-const DELAY_MS = 5_000;
+/** The default delays of `runMain` for a process that has served requests. */
+const DELAY_MS: Readonly<Record<Setting, number>> = { kubernetes: 5_000, elsewhere: 3_000 };
 /** Over what time a hub closes its sockets by default, so that clients do not come back together. */
 const SPREAD_MS = 2_000;
 const GRACE_MS = 200;
@@ -41,24 +42,35 @@ export function lostIn({ requests, jobs, calls }: Rolled): number {
 }
 
 /** Restarts three replicas of Clips and three renderers one by one under load, as often as asked. */
-export async function rollOut(app: string, runs: number, say: (what: string) => void): Promise<Rollout> {
-  await using cluster = await Cluster.start(app);
+export async function rollOut(plan: ClusterPlan, runs: number, say: (what: string) => void): Promise<Rollout> {
+  await using cluster = await Cluster.start(plan);
   const rolled: Rolled[] = [];
   for (let run = 0; run < runs; run++) {
-    const one = await roll(cluster, "SIGTERM");
+    const one = await roll(cluster, plan, "SIGTERM");
     rolled.push(one);
     const { requests, jobs, calls } = one;
     say(
       `rolling restart ${run + 1} of ${runs}: ${lostIn(one)} lost of ${requests.sent} requests, ${jobs.jobs} jobs, ${calls.calls} calls`,
     );
   }
-  const control = await roll(cluster, "SIGKILL");
+  const control = await roll(cluster, plan, "SIGKILL");
   using jitter = new Jitter(100);
   const secondSignalMs = await endImpatiently(cluster);
-  return { balancer: cluster.balancer.name, runs: rolled, control, secondSignalMs, jitterMs: jitter.ms };
+  const where = `${cluster.balancer.name}, ${plan.setting === "kubernetes" ? "in" : "outside"} Kubernetes`;
+  return { balancer: where, runs: rolled, control, secondSignalMs, jitterMs: jitter.ms };
 }
 
-async function roll(cluster: Cluster, signal: NodeJS.Signals): Promise<Rolled> {
+/** Two upgrades under load: from another version to this one, and back again. */
+export async function upgrade(from: App, plan: ClusterPlan): Promise<readonly [Rolled, Rolled]> {
+  await using cluster = await Cluster.start({ ...plan, app: from });
+  const there = await roll(cluster, plan, "SIGTERM");
+  return [there, await roll(cluster, { ...plan, app: from }, "SIGTERM")];
+}
+
+type Version = Pick<ClusterPlan, "app" | "setting">;
+
+/** Ends one after the other, and starts them again as `app`. */
+async function roll(cluster: Cluster, { app, setting }: Version, signal: NodeJS.Signals): Promise<Rolled> {
   const { balancer, slowPath } = cluster;
   using jitter = new Jitter(1_000);
   const watchers = await Watchers.start(balancer);
@@ -67,15 +79,14 @@ async function roll(cluster: Cluster, signal: NodeJS.Signals): Promise<Rolled> {
   await sleep(1_000);
   const [exitsMs, codes] = [[] as number[], [] as (number | null)[]];
   for (const [index, pair] of cluster.pairs.entries()) {
-    balancer.ending(index);
     const [exitMs] = await Promise.all([pair.clips.endAfter(signal), pair.renderer.endAfter(signal)]);
     exitsMs.push(exitMs);
     for (const program of programsOf(pair)) codes.push((await program.ended).code);
-    await cluster.again(index);
+    await cluster.again(app, index);
     await sleep(500);
   }
   const [requests, called, jobs] = await Promise.all([load.end(), calls.end(), watchers.end()]);
-  const allowedMs = DELAY_MS + Math.max(requests.longestMs, SPREAD_MS) + GRACE_MS + jitter.ms;
+  const allowedMs = DELAY_MS[setting] + Math.max(requests.longestMs, SPREAD_MS) + GRACE_MS + jitter.ms;
   return { requests, jobs, calls: called, exitsMs, codes, allowedMs };
 }
 

@@ -1,0 +1,37 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { output, root } from "@steward/harness";
+import { appOf, type App } from "./replica.ts";
+
+/** Clips as it was at a commit, a tag or a branch: in a checkout of its own, installed and built, that goes in the end. */
+export class Earlier implements AsyncDisposable {
+  readonly app: App;
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+    this.app = appOf(folder);
+  }
+
+  static async build(ref: string): Promise<Earlier> {
+    const folder = await mkdtemp(join(tmpdir(), "steward-earlier-"));
+    const earlier = new Earlier(folder);
+    try {
+      await output("git", ["worktree", "add", "--detach", folder, ref]);
+      const scope = ["--filter", "steward", "--filter", "@steward/reference..."];
+      const install = ["install", "--frozen-lockfile", "--prefer-offline", "--config.confirm-modules-purge=false"];
+      await output(join(root, "node_modules/.bin/pnpm"), [...scope, ...install], folder);
+      await output(join(folder, "node_modules/.bin/turbo"), ["run", "build", "--filter=@steward/reference..."], folder);
+      return earlier;
+    } catch (error) {
+      await earlier[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
+    await output("git", ["worktree", "prune"]);
+  }
+}
