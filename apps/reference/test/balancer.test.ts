@@ -10,7 +10,7 @@ class Backend implements AsyncDisposable {
   readonly seen: IncomingMessage[] = [];
   readonly server = createServer((request, response) => this.#answer(request, response));
   readonly target: Target;
-  /** What `/readyz` says. */
+  /** What `/readyz` says; 0 for nothing. */
   readiness = 200;
   #listener: RequestListener;
 
@@ -38,7 +38,7 @@ class Backend implements AsyncDisposable {
   }
 
   #answer(request: IncomingMessage, response: Parameters<RequestListener>[1]): void {
-    if (request.url === "/readyz") return void response.writeHead(this.readiness).end();
+    if (request.url === "/readyz") return void (this.readiness !== 0 && response.writeHead(this.readiness).end());
     this.seen.push(request);
     this.#listener(request, response);
   }
@@ -132,6 +132,22 @@ t.test("what is under way at one that drains goes on", async (t) => {
   for (const go of answer) go();
   t.equal(await late, "200 late");
 });
+
+t.test(
+  "one whose answer is late gets nothing while another one is in, and what comes while all are late",
+  async (t) => {
+    await using one = await Backend.start("one");
+    await using two = await Backend.start("two");
+    await using it = await balance(one, two);
+    one.readiness = 0;
+    await it.balancer.check();
+    t.equal(it.changes.at(-1), "one out: /readyz took too long");
+    t.strictSame(await askAll(it.url, 2), ["200 two", "200 two"]);
+    two.readiness = 0;
+    await it.balancer.check();
+    t.strictSame(await askAll(it.url, 4), ["200 one", "200 one", "200 two", "200 two"]);
+  },
+);
 
 t.test("a reply that says that its server ends has the server asked at once", async (t) => {
   await using one = await Backend.start("one", (_request, response) => {

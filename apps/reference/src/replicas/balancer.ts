@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 import type { Clock } from "@steward/core";
-import { endToEnd, forwarded, headOf, readiness, refusal } from "./messages.ts";
+import { endToEnd, forwarded, headOf, LATE, readiness, refusal } from "./messages.ts";
 
 /** A server behind the balancer. */
 export interface Target {
@@ -24,6 +24,8 @@ export interface BalancerPlan {
 interface Place extends Target {
   readonly agent: Agent;
   isIn: boolean;
+  /** Whether it is out because its answer took too long, and for no other reason. */
+  isLate: boolean;
 }
 
 /** One request, or one WebSocket, on its way to a target. */
@@ -42,8 +44,9 @@ const CHECK_MS = 1_000;
 
 /**
  * Spreads requests and WebSockets over servers of HTTP/1. Once a second each is asked for `/readyz`: an answer other than
- * 200, or none, takes it out, and the next good one puts it back. What is under way at one that is out goes on. Only
- * what certainly no server has begun is tried at another one.
+ * 200, or none, takes it out, and the next good one puts it back. What is under way at one that is out goes on. What
+ * certainly no server has begun is tried at another one, and so is what only reads and had no answer yet. Where all are busy, so that none is in and some were only
+ * late, those get what comes: to refuse everybody would make it no better.
  */
 export class Balancer {
   readonly #places: readonly Place[];
@@ -54,7 +57,12 @@ export class Balancer {
   #last = 0;
 
   constructor({ targets, clock, onChange }: BalancerPlan) {
-    this.#places = targets.map((target) => ({ ...target, agent: new Agent({ keepAlive: true }), isIn: false }));
+    this.#places = targets.map((target) => ({
+      ...target,
+      agent: new Agent({ keepAlive: true }),
+      isIn: false,
+      isLate: false,
+    }));
     this.#clock = clock;
     this.#onChange = onChange;
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
@@ -91,6 +99,7 @@ export class Balancer {
   async #check(place: Place): Promise<void> {
     const problem = await readiness(place, CHECK_MS);
     this.#put(place, problem === undefined, problem ?? "it is ready");
+    place.isLate = problem === LATE;
   }
 
   #put(place: Place, isIn: boolean, why: string): void {
@@ -164,32 +173,34 @@ export class Balancer {
     const { headers } = course;
     const outgoing = send({ host, port, method, path, headers, setHost: false, agent: isUpgrade ? false : agent });
     const again = (): void => this.#send(request, course, new Set([...refused, place]));
-    let isSent = false;
+    let [isSent, isAnswered] = [false, false];
     const begin = (): void => {
       isSent = true;
       course.send(outgoing);
     };
     outgoing.once("socket", (socket) => (socket.connecting ? socket.once("connect", begin) : begin()));
     // A server that is about to end says so: it need not wait for its turn to be asked.
-    outgoing.once("response", ({ headers }) => headers.connection === "close" && void this.#check(place));
+    outgoing.once("response", ({ headers }) => {
+      isAnswered = true;
+      if (headers.connection === "close") void this.#check(place);
+    });
     outgoing.once("error", (error) => {
       if (course.isOver()) return;
       if (!isSent) {
         this.#put(place, false, error.message);
         again();
-      } else if (outgoing.reusedSocket && isSafe(method)) again(); // the server has closed the connection meanwhile
+      } else if (!isAnswered && isSafe(method)) again();
       else course.fail(502, "the replica ended before it had answered");
     });
     course.answered(outgoing);
   }
 
   #next(refused: ReadonlySet<Place>): Place | undefined {
-    for (let i = 0; i < this.#places.length; i++) {
-      this.#last = (this.#last + 1) % this.#places.length;
-      const place = this.#places[this.#last];
-      if (place?.isIn === true && !refused.has(place)) return place;
-    }
-    return undefined;
+    const all = this.#places.map((_, i, places) => places[(this.#last + 1 + i) % places.length] as Place); // in turn
+    const free = all.filter((place) => !refused.has(place));
+    const next = free.find(({ isIn }) => isIn) ?? free.find(({ isLate }) => isLate);
+    if (next !== undefined) this.#last = this.#places.indexOf(next);
+    return next;
   }
 }
 

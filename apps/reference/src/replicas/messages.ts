@@ -32,6 +32,9 @@ export function refusal(status: number, detail: string): string {
   return JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, detail });
 }
 
+/** Why a server is not ready that may be only busy. */
+export const LATE = "/readyz took too long";
+
 /** Asks a server whether it is ready. @returns why it is not; `undefined` where it is. */
 export function readiness({ host, port }: Target, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve) => {
@@ -39,6 +42,6 @@ export function readiness({ host, port }: Target, timeoutMs: number): Promise<st
     get({ host, port, path: "/readyz", agent: false, signal }, (answer) => {
       answer.resume();
       resolve(answer.statusCode === 200 ? undefined : `/readyz says ${answer.statusCode}`);
-    }).once("error", (error) => resolve(signal.aborted ? `/readyz took over ${timeoutMs} ms` : error.message));
+    }).once("error", (error) => resolve(signal.aborted ? LATE : error.message));
   });
 }

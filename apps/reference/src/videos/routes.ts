@@ -1,10 +1,10 @@
-import { from, handler, HttpError, InvalidInput } from "@steward/fastify";
+import { from, handler, HttpError, InvalidInput, stream } from "@steward/fastify";
 import { leadsInside } from "@steward/http";
 import type { FastifyInstance } from "fastify";
 import { uploadLimit } from "../limits.ts";
 import { answers, PAGES } from "./cached.ts";
 import type { NewVideo } from "./table.ts";
-import { videos } from "./videos.ts";
+import { videos, type Videos } from "./videos.ts";
 
 const newVideo = from.body("video", {
   type: "object",
@@ -34,7 +34,18 @@ const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
 const PATH = "/api/v1/videos";
 const tags = ["videos"];
 
-/** `POST` and `GET /api/v1/videos`, `GET /api/v1/videos/:id`. */
+const PAGE = 100;
+
+/** All videos, newest first, each as a line; no more than a page of them is in memory. */
+async function* linesOf(videos: Videos): AsyncGenerator<string, void, void> {
+  for (let cursor: string | undefined, isFirst = true; isFirst || cursor !== undefined; isFirst = false) {
+    const page = await videos.list(PAGE, cursor);
+    for (const video of page?.items ?? []) yield `${JSON.stringify(video)}\n`;
+    cursor = page?.next;
+  }
+}
+
+/** `POST` and `GET /api/v1/videos`, `GET /api/v1/videos/export`, `GET /api/v1/videos/:id`. */
 export function videoRoutes(app: FastifyInstance): void {
   app.post(
     PATH,
@@ -61,6 +72,12 @@ export function videoRoutes(app: FastifyInstance): void {
       },
       { cacheResponse: { cache: answers, shared: true, tags: [PAGES] } },
     ),
+  );
+
+  app.get(
+    `${PATH}/export`,
+    { schema: { tags, summary: "All videos, newest first: a stream of JSON, one in each line" } },
+    handler({ videos }, ({ videos }) => stream(linesOf(videos), { contentType: "application/x-ndjson" })),
   );
 
   app.get(

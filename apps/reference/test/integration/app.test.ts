@@ -5,7 +5,7 @@ import { webhook } from "@steward/telemetry/alerts";
 import { postgresForTests, redisForTests, startPostgres } from "@steward/launchers";
 import { clips } from "../../src/clips.ts";
 import { installed } from "../../src/models/installed.ts";
-import { http } from "../../src/resources.ts";
+import { db, http } from "../../src/resources.ts";
 import type { FoundSpeech } from "../../src/speech/speech.ts";
 import type { VideoPage } from "../../src/videos/videos.ts";
 import type { Video } from "../../src/videos/table.ts";
@@ -47,6 +47,21 @@ async function startUpstream(answer: RequestListener): Promise<Server & AsyncDis
     },
   });
 }
+
+t.test("all videos are streamed, line by line and page by page", async (t) => {
+  await using own = await postgresForTests();
+  await using app = await LocalClips.start({ DATABASE_URL: own.url });
+  t.equal((await app.server.app.inject("/api/v1/videos/export")).body, "");
+  await app.running.get(db).$client`
+    insert into videos (title, source_url) select 'video ' || n, 'https://example.com/' from generate_series(1, 250) n`;
+  const { headers, body } = await app.server.app.inject("/api/v1/videos/export");
+  t.equal(headers["content-type"], "application/x-ndjson");
+  const titles = body
+    .trim()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as Video).title); // what the API sends
+  t.equal(new Set(titles).size, 250);
+});
 
 t.test("without Redis a video is stored and found, and the cache is reported as disabled", async (t) => {
   const path = process.env["PATH"];
