@@ -1,7 +1,7 @@
 import type { Balancer } from "./balancer.ts";
 import { Losses, Rate } from "../rate.ts";
 
-const RATE = 160;
+const RATE = 110;
 const SLOW_SHARE = 0.02;
 
 /** What became of requests. */
@@ -14,7 +14,7 @@ export interface LoadResult {
   readonly longestMs: number;
 }
 
-/** Sends 160 requests a second, whatever becomes of the earlier ones; 2 % of them take 1.5 s. */
+/** Sends 110 requests a second, whatever becomes of the earlier ones; 2 % of them take 1.5 s. */
 export class Load {
   readonly #balancer: Balancer;
   readonly #rate: Rate;

@@ -28,7 +28,7 @@ function cellsOf({ requests, jobs, calls, exitsMs, allowedMs, codes }: Rolled): 
 /** Every rolling restart. */
 export function rolloutTable({ balancer, runs, control }: Rollout): Table {
   return {
-    title: `Rolling restarts behind ${balancer}: 160 requests/s (2 % take 1.5 s), 3 jobs/s that 10 WebSockets follow, 50 calls of gRPC/s`,
+    title: `Rolling restarts behind ${balancer}: 110 requests/s (2 % take 1.5 s), 3 jobs/s that 10 WebSockets follow, 50 calls of gRPC/s`,
     columns: [
       "run",
       "requests",

@@ -11,6 +11,10 @@ const DELAY_MS: Readonly<Record<Setting, number>> = { kubernetes: 5_000, elsewhe
 /** Over what time a hub closes its sockets by default, so that clients do not come back together. */
 const SPREAD_MS = 2_000;
 const GRACE_MS = 200;
+/** Reasons of losses in one line. */
+const MOST_REASONS = 5;
+/** How long all replicas are there between two restarts. */
+const BETWEEN_MS = 5_000;
 
 /** One rolling restart of all replicas and renderers. */
 export interface Rolled {
@@ -50,7 +54,11 @@ export async function rollOut(plan: ClusterPlan, runs: number, say: (what: strin
     rolled.push(one);
     const { requests, jobs, calls } = one;
     say(
-      `rolling restart ${run + 1} of ${runs}: ${lostIn(one)} lost of ${requests.sent} requests, ${jobs.jobs} jobs, ${calls.calls} calls`,
+      `rolling restart ${run + 1} of ${runs}: ${lostIn(one)} lost of ${requests.sent} requests, ${jobs.jobs} jobs, ${calls.calls} calls` +
+        [...requests.lost, ...jobs.lost, ...calls.lost]
+          .slice(0, MOST_REASONS)
+          .map(([why, count]) => `; ${count} ${why}`)
+          .join(""),
     );
   }
   const control = await roll(cluster, plan, "SIGKILL");
@@ -83,7 +91,7 @@ async function roll(cluster: Cluster, { app, setting }: Version, signal: NodeJS.
     exitsMs.push(exitMs);
     for (const program of programsOf(pair)) codes.push((await program.ended).code);
     await cluster.again(app, index);
-    await sleep(500);
+    await sleep(BETWEEN_MS);
   }
   const [requests, called, jobs] = await Promise.all([load.end(), calls.end(), watchers.end()]);
   const allowedMs = DELAY_MS[setting] + Math.max(requests.longestMs, SPREAD_MS) + GRACE_MS + jitter.ms;
