@@ -85,7 +85,7 @@ async function ofSentinel(): Promise<FailedOver> {
   await using group = await startRedisSentinel({ replicas: REPLICAS });
   await using manager = await new RedisPoolManager({ sentinels: group.seeds, sentinelName: group.name }).start();
   const { client } = manager;
-  return failOver({
+  return await failOver({
     store: "Redis with sentinels",
     use: (_key, work) => client.use(work),
     get: (key) => client.get(key),
@@ -97,7 +97,7 @@ async function ofCluster(): Promise<FailedOver> {
   await using group = await startRedisCluster({ replicas: 3 * REPLICAS });
   await using manager = await new RedisClusterManager({ cluster: group.seeds }).start();
   const { client } = manager;
-  return failOver({
+  return await failOver({
     store: "Redis Cluster",
     use: (key, work) => client.use(work, { key }),
     get: (key) => client.get(key),
