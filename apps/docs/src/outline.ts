@@ -43,6 +43,7 @@ export const OUTLINE: readonly Group[] = [
       "guides/own-resource",
       "guides/optional",
       "guides/servers",
+      "guides/requests",
       "guides/testing",
       "guides/kubernetes",
       "guides/replicas",
