@@ -36,6 +36,7 @@ export type { LastProbe } from "./health/probing.ts";
 export { ProbeScheduler, type ProbeSchedule, type ProbeTarget } from "./health/probes.ts";
 export { HealthTracker, type CallSummary, type Health, type HealthThresholds } from "./health/tracker.ts";
 export { Lifecycle, type LifecycleState } from "./lifecycle/lifecycle.ts";
+export { outsideRequests } from "./context.ts";
 export { RESOURCE_TIMEOUTS } from "./lifecycle/manager-context.ts";
 export { BaseManager, type ManagerCall } from "./lifecycle/base-manager.ts";
 export { isThenable } from "./thenable.ts";

@@ -40,6 +40,14 @@ export function runWithContext<T>(context: RequestContext, work: () => T): T {
 }
 
 /**
+ * Runs `work` outside of any request. A timer that is set while a request runs keeps that request's context: what a resource
+ * does then for itself, such as a probe, would have the deadline of a request that was over long ago.
+ */
+export function outsideRequests<T>(work: () => T): T {
+  return storage.exit(work);
+}
+
+/**
  * Notes for whom the work that is running now is done; audit events of what it does from here on name it. `principal` of the
  * server packages does so. Outside of any context it does nothing.
  */

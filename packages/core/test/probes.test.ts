@@ -1,5 +1,6 @@
 import t from "tap";
 import { ProbeScheduler, type ProbeTarget } from "../src/container.ts";
+import { currentContext, runWithContext } from "../src/index.ts";
 import { FakeClock } from "../src/testing.ts";
 
 /** A target that notes when it was probed and what became of it. */
@@ -231,5 +232,23 @@ t.test(
     t.equal(await results(501, 0), 0);
     t.equal(await results(400, 1_000), 1, "the pulse came 400 ms late");
     t.equal(await results(401, 1_000), 0);
+  },
+);
+
+t.test(
+  "a probe that a request has hurried is none of its work: its deadline, long over, bounds no probe",
+  async (t) => {
+    const { clock, probes, target } = probing(0.5);
+    const seen: unknown[] = [];
+    target.answer = async () => void seen.push(currentContext());
+    probes.add(target);
+    // The fake clock runs what is due in the context of who advances it, as real timers do in that of who has set them.
+    await runWithContext({ deadline: 1, requestId: "one" }, async () => {
+      probes.hurry(target);
+      await clock.advance(30_000);
+    });
+    t.ok(seen.length > 2);
+    t.ok(seen.every((context) => context === undefined));
+    await probes.close();
   },
 );

@@ -1,5 +1,5 @@
 import t from "tap";
-import { Guard, StewardError } from "../src/index.ts";
+import { currentContext, Guard, runWithContext, StewardError } from "../src/index.ts";
 import { FakeClock } from "../src/testing.ts";
 import { Inquiry } from "../src/health/inquiry.ts";
 import { scene, type Scene } from "./remote.ts";
@@ -142,6 +142,13 @@ t.test("all who ask at once share one question, and the next one is another", as
   await clock.runUntil(inquiry.answer());
   t.equal(asked, 2);
   t.equal(inquiry.unansweredAt, Number.NEGATIVE_INFINITY);
+});
+
+t.test("a question that comes up in a request is none of its work", async (t) => {
+  const seen: unknown[] = [];
+  const inquiry = new Inquiry(new FakeClock(), () => void seen.push(currentContext()), 100);
+  t.equal(await runWithContext({ deadline: 0 }, () => inquiry.answer()), undefined);
+  t.same(seen, [undefined]);
 });
 
 t.test("a question without an answer in time is aborted, and says so", async (t) => {

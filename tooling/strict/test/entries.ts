@@ -392,7 +392,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     module: coreContainer,
     takes: {},
     none: [
-      "defaultsShape edgeOf guardValue isDefinition isHeard isThenable judged needOf originOf plainValue publishEvent",
+      "defaultsShape edgeOf guardValue isDefinition isHeard isThenable judged needOf originOf outsideRequests plainValue publishEvent",
       "rootsOf sharedAbortController specOf variantOf withRoots Lifecycle",
       "BaseManager HealthTracker LazyAbort ProbeScheduler", // a container has checked what it hands to these
     ],

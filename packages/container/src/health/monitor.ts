@@ -3,6 +3,7 @@ import {
   type HealthThresholds,
   HealthTracker,
   LazyAbort,
+  outsideRequests,
   type ProbeSchedule,
   ProbeScheduler,
   type ProbeTarget,
@@ -298,7 +299,7 @@ class Watched implements ProbeTarget {
   #planRenewal(): void {
     if (this.#renewal !== undefined || this.#maxRenewals === 0) return;
     const delayMs = withJitter(this.#renewalDelayMs);
-    this.#renewal = this.#clock.setTimeout(() => void this.#renew(), delayMs, { unref: true });
+    this.#renewal = this.#clock.setTimeout(() => void outsideRequests(() => this.#renew()), delayMs, { unref: true });
     this.#renewalDelayMs = Math.min(LONGEST_RENEWAL_MS, this.#renewalDelayMs * 2);
   }
 

@@ -1,3 +1,4 @@
+import { outsideRequests } from "../context.ts";
 import type { Clock } from "../time/clock.ts";
 import { TimeoutReached, withTimeout } from "../time/with-timeout.ts";
 
@@ -28,7 +29,9 @@ export class Inquiry {
     const since = this.#clock.now();
     const abort = new AbortController();
     try {
-      await withTimeout(this.#clock, this.#timeoutMs, async () => this.#ask(abort.signal), { abort });
+      await withTimeout(this.#clock, this.#timeoutMs, async () => outsideRequests(() => this.#ask(abort.signal)), {
+        abort,
+      });
       return undefined;
     } catch (error) {
       // The answer may lie in the socket, unread.

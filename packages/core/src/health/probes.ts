@@ -1,3 +1,4 @@
+import { outsideRequests } from "../context.ts";
 import { LazyAbort } from "../time/abort.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 
@@ -124,7 +125,9 @@ export class ProbeScheduler {
     if (this.#closed || at >= this.#armedFor) return;
     this.#timer?.cancel();
     this.#armedFor = at;
-    this.#timer = this.#clock.setTimeout(this.#tick, Math.max(0, at - this.#clock.now()), { unref: true });
+    this.#timer = this.#clock.setTimeout(() => outsideRequests(this.#tick), Math.max(0, at - this.#clock.now()), {
+      unref: true,
+    });
   }
 
   readonly #tick = (): void => {
