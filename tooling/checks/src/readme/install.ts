@@ -15,7 +15,7 @@ export function installLine(readme: string): InstallLine | undefined {
   );
   if (found === null) return undefined;
   const [, variables = "", lines = ""] = found;
-  const words = lines.replaceAll("\nnpm install ", " ");
+  const words = lines.replaceAll(/#.*/g, "").replaceAll("\nnpm install ", " ");
   const pairs = variables.split(" ").filter((pair) => pair !== "");
   return {
     names: words
