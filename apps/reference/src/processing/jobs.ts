@@ -58,14 +58,29 @@ export class Jobs {
   /** The open job of a video, or a new one where there is none. */
   async open(videoId: string): Promise<StoredJob> {
     for (let look = 0; look < MOST_LOOKS; look++) {
-      const trace = currentContext()?.traceContext ?? null;
-      const [added] = await this.#db.insert(table).values({ videoId, trace }).onConflictDoNothing().returning();
-      if (added !== undefined) for (const listener of this.#listeners) listener();
+      const added = await this.queue(videoId, this.#db);
+      if (added !== undefined) this.wake();
       const [found] = added === undefined ? await this.#latest(and(eq(table.videoId, videoId), isOpen())) : [added];
       if (found !== undefined) return found;
       // It has ended between the two statements.
     }
     throw new Error(`the jobs of video ${videoId} end faster than they can be looked at`);
+  }
+
+  /**
+   * Queues a job for a video, unless it has an open one.
+   *
+   * @param within A transaction of the caller, which commits the job or not with all else; `wake` comes after it.
+   */
+  async queue(videoId: string, within: Pick<Database, "insert">): Promise<StoredJob | undefined> {
+    const trace = currentContext()?.traceContext ?? null;
+    const [added] = await within.insert(table).values({ videoId, trace }).onConflictDoNothing().returning();
+    return added;
+  }
+
+  /** Has this instance look for jobs now; in any case it does so every second. */
+  wake(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /** The last job of a video. */

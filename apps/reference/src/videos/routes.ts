@@ -2,6 +2,7 @@ import { from, handler, HttpError, InvalidInput, stream } from "@steward/fastify
 import { leadsInside } from "@steward/http";
 import type { FastifyInstance } from "fastify";
 import { uploadLimit } from "../limits.ts";
+import { jobs } from "../processing/jobs.ts";
 import { answers, PAGES } from "./cached.ts";
 import type { NewVideo } from "./table.ts";
 import { videos, type Videos } from "./videos.ts";
@@ -20,8 +21,12 @@ const newVideo = from.body("video", {
       description: "an http: or https: URL",
     },
     durationMs: { type: "integer", minimum: 1, maximum: 2_147_483_647 },
+    process: { type: "boolean", description: "has it processed too" },
   },
 });
+
+/** A video as callers post it. */
+type PostedVideo = NewVideo & { readonly process?: boolean };
 
 const limit = from.query("limit", { type: "integer", minimum: 1, maximum: 100, default: 20 });
 const cursor = from.query(
@@ -50,8 +55,10 @@ export function videoRoutes(app: FastifyInstance): void {
   app.post(
     PATH,
     { schema: { tags, summary: "Adds a video", response: { 201: { description: "the new video" } } } },
-    handler({ limit: uploadLimit, videos, newVideo }, async ({ videos, newVideo }, _request, reply) => {
-      const added = await videos.add(fromOutside(withoutNul(newVideo)));
+    handler({ limit: uploadLimit, videos, jobs, newVideo }, async ({ videos, jobs, newVideo }, _request, reply) => {
+      const { process = false, ...video } = fromOutside(withoutNul(newVideo));
+      const added = await videos.add(video, async (id, within) => process && jobs.queue(id, within));
+      if (process) jobs.wake();
       reply.code(201).header("location", `${PATH}/${added.id}`);
       return added;
     }),
@@ -92,7 +99,7 @@ export function videoRoutes(app: FastifyInstance): void {
 }
 
 /** A renderer fetches it later, from inside. */
-function fromOutside(video: NewVideo): NewVideo {
+function fromOutside(video: PostedVideo): PostedVideo {
   if (!leadsInside(video.sourceUrl)) return video;
   throw new InvalidInput([
     { path: ["body", "sourceUrl"], code: "address", message: "URL should lead to a public address" },
@@ -100,7 +107,7 @@ function fromOutside(video: NewVideo): NewVideo {
 }
 
 /** Postgres refuses the character 0 in a text. */
-function withoutNul(video: NewVideo): NewVideo {
+function withoutNul(video: PostedVideo): PostedVideo {
   const wrong = Object.entries(video).filter(([, value]) => typeof value === "string" && value.includes("\0"));
   if (wrong.length === 0) return video;
   throw new InvalidInput(

@@ -1,6 +1,6 @@
 import type { Cache, Wrapped } from "@steward/cache";
 import { resource } from "@steward/core";
-import type { Database } from "@steward/database";
+import { transaction, type Database } from "@steward/database";
 import { desc, eq, sql } from "drizzle-orm";
 import { db } from "../resources.ts";
 import { answers, PAGES, videoCache, type ShownVideo } from "./cached.ts";
@@ -12,6 +12,9 @@ export interface VideoPage {
   /** Asks for what comes after this page; `undefined` on the last one. */
   readonly next: string | undefined;
 }
+
+/** What inserts rows, such as a transaction. */
+type Inserts = Pick<Database, "insert">;
 
 /** The videos of Clips: rows in Postgres, read through a cache one by one. */
 export class Videos {
@@ -30,9 +33,17 @@ export class Videos {
     });
   }
 
-  async add(video: NewVideo): Promise<Video> {
-    const [added] = await this.#db.insert(table).values(video).returning();
-    if (added === undefined) throw new Error("the database returned no row for a new video");
+  /** @param withIt What else belongs to it, in the same transaction. */
+  async add(
+    video: NewVideo,
+    withIt: (id: string, within: Inserts) => Promise<unknown> = async () => {},
+  ): Promise<Video> {
+    const added = await transaction(this.#db, async (open) => {
+      const [row] = await open.insert(table).values(video).returning();
+      if (row === undefined) throw new Error("the database returned no row for a new video");
+      await withIt(row.id, open);
+      return row;
+    });
     await this.#answers.invalidate(PAGES); // the row is committed
     return added;
   }

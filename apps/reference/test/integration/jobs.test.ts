@@ -56,6 +56,25 @@ async function claimed(jobs: Jobs) {
   return claim;
 }
 
+t.test("a job that is queued in a transaction is there with it, or not at all", async (t) => {
+  const jobs = jobsOf(LONG_MS);
+  const video = { title: "x", sourceUrl: "https://example.com/x.mp4", durationMs: 10_000 };
+  let lost = "";
+  const adding = videos.add(video, async (id, within) => {
+    lost = id;
+    t.match(await jobs.queue(id, within), { videoId: id, status: "queued" });
+    t.notOk(await jobs.isAnyDue(), "no one sees it before the commit");
+    throw new Error("changed my mind");
+  });
+  await t.rejects(adding, { message: "changed my mind" });
+  t.equal(await jobs.last(lost), undefined);
+  t.equal(await videos.find(lost), undefined);
+  const { id } = await videos.add(video, (id, within) => jobs.queue(id, within));
+  const claim = await claimed(jobs);
+  t.equal(claim.job.videoId, id);
+  await jobs.finish(claim);
+});
+
 t.test("a video has one open job, however many ask at once; the next one begins anew", async (t) => {
   const [one, other] = [jobsOf(LONG_MS), jobsOf(LONG_MS)];
   const videoId = await newVideo();

@@ -51,6 +51,20 @@ t.test("at an instance alone", async (t) => {
     t.strictSame(late.told.at(-1), told.at(-1), "who comes late is told how it stands");
   });
 
+  await t.test("a video may be added together with its job", async (t) => {
+    const body = JSON.stringify({
+      title: "x",
+      sourceUrl: "https://example.com/x.mp4",
+      durationMs: 1_000,
+      process: true,
+    });
+    const headers = { "content-type": "application/json" };
+    const added = await fetch(`${url}/api/v1/videos`, { method: "POST", headers, body });
+    const { id } = (await added.json()) as { readonly id: string }; // the API says so
+    await using watcher = await Watcher.join(url, id);
+    t.match((await watcher.toTheEnd()).at(-1), { status: "done", progress: 100 });
+  });
+
   await t.test("what there is not is not processed, and not listened to", async (t) => {
     const nobody = "00000000-0000-4000-8000-000000000000";
     for (const method of ["POST", "GET"]) {
