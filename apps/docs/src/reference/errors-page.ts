@@ -77,7 +77,8 @@ ${parts.join("\n\n")}
 function entryOf({ code, meaning, more }: Code, withAdvice: ReadonlySet<string>): string {
   const same = more === undefined || normal(more) === normal(meaning);
   const advice = withAdvice.has(code) ? ` [What to do](/guides/troubleshooting#${code}).` : "";
-  return `### ${code} {#${code}}\n\n${meaning}${same ? "" : ` When: ${more.replace(/\.$/, "")}.`}${advice}\n`;
+  const further = same ? "" : /^\d{3}$/.test(more) ? ` Servers answer ${more}.` : ` When: ${more.replace(/\.$/, "")}.`;
+  return `### ${code} {#${code}}\n\n${meaning}${further}${advice}\n`;
 }
 
 function normal(text: string): string {
