@@ -58,6 +58,7 @@ const NUMBERS: Readonly<Record<string, number>> = {
   "--thousands": 1,
   "--rounds": 200,
   "--logouts": 10_000,
+  "--load": 100,
 };
 
 function read(args: readonly string[]) {
@@ -91,6 +92,7 @@ const cluster = {
   app: appOf(app),
   setting: words.has("--elsewhere") ? "elsewhere" : "kubernetes",
   balancer: words.has("--haproxy") ? "haproxy" : "node",
+  share: (numbers["--load"] ?? 100) / 100,
 } as const;
 const picked = DRIVERS.filter((one) => words.has(one));
 const drivers: readonly DriverName[] = picked.length > 0 ? picked : DRIVERS;

@@ -17,9 +17,9 @@ export class Calls {
   readonly #rate: Rate;
   readonly #losses = new Losses();
 
-  private constructor(manager: GrpcChannelManager) {
+  private constructor(manager: GrpcChannelManager, share: number) {
     this.#manager = manager;
-    this.#rate = new Rate(RATE, async () => {
+    this.#rate = new Rate(RATE * share, async () => {
       try {
         const answer = await checkHealth(manager.client);
         if (answer !== "SERVING") this.#losses.add(`answered ${answer}`);
@@ -29,8 +29,8 @@ export class Calls {
     });
   }
 
-  static async start(balancer: Balancer): Promise<Calls> {
-    return new Calls(await new GrpcChannelManager({ address: balancer.grpcTarget, timeoutMs: 5_000 }).start());
+  static async start(balancer: Balancer, share: number): Promise<Calls> {
+    return new Calls(await new GrpcChannelManager({ address: balancer.grpcTarget, timeoutMs: 5_000 }).start(), share);
   }
 
   /** Makes no more calls and waits for those under way. */

@@ -27,6 +27,8 @@ export interface ClusterPlan {
   readonly app: App;
   readonly setting: Setting;
   readonly balancer: BalancerName;
+  /** How much of the usual load, 1 for all of it. */
+  readonly share: number;
 }
 
 /** What all replicas share. */

@@ -22,9 +22,10 @@ export class Load {
   #slow = 0;
   #longestMs = 0;
 
-  constructor(balancer: Balancer, slowPath: string) {
+  /** @param share How much of the usual load. */
+  constructor(balancer: Balancer, slowPath: string, share: number) {
     this.#balancer = balancer;
-    this.#rate = new Rate(RATE, (index) => {
+    this.#rate = new Rate(RATE * share, (index) => {
       const isSlow = index % Math.round(1 / SLOW_SHARE) === 0;
       if (isSlow) this.#slow++;
       return this.#send(isSlow ? slowPath : "/api/v1/videos?limit=5");

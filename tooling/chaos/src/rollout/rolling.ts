@@ -75,15 +75,15 @@ export async function upgrade(from: App, plan: ClusterPlan): Promise<readonly [R
   return [there, await roll(cluster, { ...plan, app: from }, "SIGTERM")];
 }
 
-type Version = Pick<ClusterPlan, "app" | "setting">;
+type Version = Pick<ClusterPlan, "app" | "setting" | "share">;
 
 /** Ends one after the other, and starts them again as `app`. */
-async function roll(cluster: Cluster, { app, setting }: Version, signal: NodeJS.Signals): Promise<Rolled> {
+async function roll(cluster: Cluster, { app, setting, share }: Version, signal: NodeJS.Signals): Promise<Rolled> {
   const { balancer, slowPath } = cluster;
   using jitter = new Jitter(1_000);
-  const watchers = await Watchers.start(balancer);
-  const calls = await Calls.start(balancer);
-  const load = new Load(balancer, slowPath);
+  const watchers = await Watchers.start(balancer, share);
+  const calls = await Calls.start(balancer, share);
+  const load = new Load(balancer, slowPath, share);
   await sleep(1_000);
   const [exitsMs, codes] = [[] as number[], [] as (number | null)[]];
   for (const [index, pair] of cluster.pairs.entries()) {

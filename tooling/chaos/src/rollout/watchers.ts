@@ -37,17 +37,17 @@ export class Watchers {
   #pushes = 0;
   #reconnects = 0;
 
-  private constructor(balancer: Balancer, manager: WebSocketSessionManager) {
+  private constructor(balancer: Balancer, manager: WebSocketSessionManager, share: number) {
     this.#balancer = balancer;
     this.#manager = manager;
     this.#sessions = Array.from({ length: WATCHERS }, (_, i) => manager.client.session(`watcher ${i}`));
     for (const session of this.#sessions) session.on("close", () => this.#reconnects++);
-    this.#rate = new Rate(RATE, (index) => this.#follow(this.#sessions[index % WATCHERS] as WebSocketSession)); // below WATCHERS
+    this.#rate = new Rate(RATE * share, (index) => this.#follow(this.#sessions[index % WATCHERS] as WebSocketSession)); // below WATCHERS
   }
 
-  static async start(balancer: Balancer): Promise<Watchers> {
+  static async start(balancer: Balancer, share: number): Promise<Watchers> {
     const options = { url: balancer.webSocketUrls, offline: "wait" as const, timeoutMs: 10_000 };
-    return new Watchers(balancer, await new WebSocketSessionManager(options).start());
+    return new Watchers(balancer, await new WebSocketSessionManager(options).start(), share);
   }
 
   async #follow(session: WebSocketSession): Promise<void> {
