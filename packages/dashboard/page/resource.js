@@ -31,7 +31,7 @@ export function resourceScreen(name) {
     const isUsed = element.contains(document.activeElement) || !(getSelection()?.isCollapsed ?? true);
     if (isUsed && performance.now() - drawnAt < 10_000) return;
     drawnAt = performance.now();
-    element.replaceChildren(...partsOf(name, state.nodes.get(name), detail));
+    element.replaceChildren(...partsOf(name, state.nodes.get(name), detail).filter((part) => part !== undefined));
   }
   void ask();
   return {

@@ -24,7 +24,8 @@ export interface ProcessView {
   readonly handles: Readonly<Record<string, number>>;
 }
 
-const RESOLUTION_MS = 20;
+/** Time between two looks at the event loop: each costs the process a turn, also one that would sleep. */
+const RESOLUTION_MS = 40;
 
 /** Reads how the process is, from `open` to `close`. */
 export class ProcessMeter {
@@ -55,7 +56,8 @@ export class ProcessMeter {
   /** Since the last reading; the next interval begins with it. */
   read(): ProcessView {
     const passedMs = Math.max(1, performance.now() - this.#at);
-    const { user, system } = process.cpuUsage(this.#cpu);
+    const cpu = process.cpuUsage();
+    const usedUs = cpu.user - this.#cpu.user + cpu.system - this.#cpu.system;
     const { heapUsed, heapTotal, external, rss } = process.memoryUsage();
     const view: ProcessView = {
       pid: process.pid,
@@ -63,7 +65,7 @@ export class ProcessMeter {
       uptimeS: Math.round(process.uptime()),
       loopDelayMs: this.#loopDelay(),
       loopUtilisation: short(performance.eventLoopUtilization(this.#loop).utilization),
-      cpu: short((user + system) / 1_000 / passedMs),
+      cpu: short(usedUs / 1_000 / passedMs),
       cores: availableParallelism(),
       heapUsedBytes: heapUsed,
       heapTotalBytes: heapTotal,
@@ -72,14 +74,14 @@ export class ProcessMeter {
       gcShare: short(this.#gcMs / passedMs),
       handles: handleCounts(),
     };
-    this.#begin();
+    this.#begin(cpu);
     return view;
   }
 
-  #begin(): void {
+  #begin(cpu: NodeJS.CpuUsage = process.cpuUsage()): void {
     this.#delays?.reset();
     this.#gcMs = 0;
-    this.#cpu = process.cpuUsage();
+    this.#cpu = cpu;
     this.#loop = performance.eventLoopUtilization();
     this.#at = performance.now();
   }

@@ -73,6 +73,7 @@ t.test(
       await run(`location.hash = ${JSON.stringify(`#/${path}`)}`);
       await run(seen(`document.getElementById("main").textContent.includes(${JSON.stringify(text)})`));
       t.pass(`${path} shows ${text}`);
+      t.notMatch(await run(`document.getElementById("main").textContent`), /undefined|NaN/, path);
     }
     t.equal(await run(`document.querySelectorAll("img").length`), 0);
     t.equal(await run(`typeof globalThis.hacked`), "undefined");
