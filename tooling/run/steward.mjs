@@ -22,6 +22,7 @@ const commands = {
     "<package> [file part]: changes the code in small ways; which changes does no test notice?",
   ],
   pack: ["./pack.mjs", "packs every package as it is published, and holds its size to a budget"],
+  api: ["./api.mjs", "compares the names that packages export with those of the last release"],
   licenses: ["./licenses.mjs", "lists what users of the packages install, by licence"],
   new: ["./new.mjs", "<name>: makes a new driver package from the template"],
 };

@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import { basename } from "node:path";
 import { pack } from "../../run/pack.mjs";
 
-/** Packs what is built, and serves the tarballs on this machine. `tarballs` maps names to files. */
+/** Builds and packs everything, and serves the tarballs on this machine. `tarballs` maps names to files. */
 export async function startRegistry() {
   const packed = (await pack()).map(({ file }) => readTarball(file));
   const byName = new Map(packed.map((one) => [one.manifest.name, one]));

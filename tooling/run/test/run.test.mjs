@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
+import { apiReport, namesIn } from "../api.mjs";
 import { installProblem } from "../install.mjs";
 import { licenseReport } from "../licenses.mjs";
 import { sizeReport } from "../pack.mjs";
@@ -99,5 +100,20 @@ t.test("a licence that asks for more than its own text is named", (t) => {
   t.same(licenseReport({ MIT: list, "(BSD-3-Clause OR GPL-2.0)": list }).problems, []);
   t.match(licenseReport({ MIT: list, "GPL-3.0": list, Unknown: list }).problems, [/^GPL-3.0 .*a 1.0.0/, /^Unknown/]);
   t.match(licenseReport({}).problems, [/looks in the wrong place/]);
+  t.end();
+});
+
+t.test("a name that is exported no more is told apart from one that is new", (t) => {
+  const text = `/** export declare const not: 1; */
+export { a, type B, c as d } from "./x.ts";
+export type { E } from "./y.ts";
+export declare function f(): void;
+export interface G {}
+declare const hidden: 1;
+export declare abstract class H {}
+`;
+  t.same(namesIn(text), ["B", "E", "G", "H", "a", "d", "f"]);
+  const { lines, gone } = apiReport({ x: ["a", "b"], y: ["c"] }, { x: ["a", "d"] });
+  t.same([lines, gone], [["+ x: d", "- x: b", "- y: c"], 2]);
   t.end();
 });
