@@ -67,11 +67,15 @@ export class Cluster implements AsyncDisposable {
     return this.#pairs;
   }
 
-  static async start({ app, setting, balancer: which }: ClusterPlan): Promise<Cluster> {
+  /** @param first The version that is started, where it is not that of the plan. */
+  static async start({ app, setting, balancer: which }: ClusterPlan, first: App = app): Promise<Cluster> {
     const folder = await mkdtemp(join(tmpdir(), "rollout-data-"));
     const database = await startPostgres({ database: "clips" });
     const redis = findRedis() === undefined ? undefined : await startRedis();
-    const slow = createServer((_request, response) => void setTimeout(() => response.end("late"), SLOW_MS));
+    const slow = createServer(({ method }, response) => {
+      // It is slow and not frozen: whether it is there at all, which HEAD asks, it says at once.
+      setTimeout(() => response.end("late"), method === "HEAD" ? 0 : SLOW_MS);
+    });
     const origin = `http://127.0.0.1:${await portOf(slow)}`;
     const [http = 0, grpc = 0, ...others] = await freePorts(2 + 2 * REPLICAS);
     const ports = { replicas: others.slice(0, REPLICAS), renderers: others.slice(REPLICAS) };
@@ -87,7 +91,7 @@ export class Cluster implements AsyncDisposable {
       ALLOWED_ORIGINS: origin,
     });
     const pairs: Pair[] = [];
-    for (let i = 0; i < REPLICAS; i++) pairs.push(await start(app, i)); // the first one migrates
+    for (let i = 0; i < REPLICAS; i++) pairs.push(await start(first, i)); // the first one migrates
     for (let i = 0; i < REPLICAS; i++) await balancer.joined(i);
     const slowPath = `/api/data?url=${encodeURIComponent(origin)}`;
     return new Cluster(balancer, slowPath, { database, redis }, { now: pairs, start }, async () => {

@@ -19,10 +19,10 @@ export class Earlier implements AsyncDisposable {
     const earlier = new Earlier(folder);
     try {
       await output("git", ["worktree", "add", "--detach", folder, ref]);
+      const pnpm = (...args: string[]) => output(join(root, "node_modules/.bin/pnpm"), args, folder);
       const scope = ["--filter", "steward", "--filter", "@steward/reference..."];
-      const install = ["install", "--frozen-lockfile", "--prefer-offline", "--config.confirm-modules-purge=false"];
-      await output(join(root, "node_modules/.bin/pnpm"), [...scope, ...install], folder);
-      await output(join(folder, "node_modules/.bin/turbo"), ["run", "build", "--filter=@steward/reference..."], folder);
+      await pnpm(...scope, "install", "--frozen-lockfile", "--prefer-offline", "--config.confirm-modules-purge=false");
+      await pnpm("exec", "turbo", "run", "build", "--filter=@steward/reference...");
       return earlier;
     } catch (error) {
       await earlier[Symbol.asyncDispose]();

@@ -70,7 +70,7 @@ export async function rollOut(plan: ClusterPlan, runs: number, say: (what: strin
 
 /** Two upgrades under load: from another version to this one, and back again. */
 export async function upgrade(from: App, plan: ClusterPlan): Promise<readonly [Rolled, Rolled]> {
-  await using cluster = await Cluster.start({ ...plan, app: from });
+  await using cluster = await Cluster.start(plan, from);
   const there = await roll(cluster, plan, "SIGTERM");
   return [there, await roll(cluster, { ...plan, app: from }, "SIGTERM")];
 }
