@@ -5,12 +5,7 @@ import {
   StreamableFile,
   type ArgumentsHost,
   type CallHandler,
-  type ExceptionFilter,
   type ExecutionContext,
-  type NestInterceptor,
-  type OnApplicationBootstrap,
-  type OnApplicationShutdown,
-  type OnModuleInit,
 } from "@nestjs/common";
 import type { ModulesContainer } from "@nestjs/core";
 import type { ExpressAdapter } from "@nestjs/platform-express";
@@ -53,9 +48,8 @@ interface Said {
 }
 
 /** What an app of Nest's and its container share; `app.get(StewardLife)` gives it. */
-export class StewardLife
-  implements NestInterceptor, ExceptionFilter, OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown
-{
+export class StewardLife {
+  // It does not say what of Nest's it implements: those methods are internal, so its declaration could not keep the promise.
   readonly #joined: JoinedApp;
   readonly #express: Express;
   readonly #adapter: ExpressAdapter;

@@ -17,7 +17,7 @@ import type { HubPlan } from "./options.ts";
 import { Presence, type PresenceChange } from "./presence.ts";
 import { Requests } from "./requests.ts";
 import { Rooms } from "./rooms.ts";
-import type { Delivery, HubCore, HubSocket, SocketLimits } from "./socket.ts";
+import type { Delivery, HubSocket, SocketLimits } from "./socket.ts";
 
 /** Events of a hub. */
 export interface HubEvents<User> {
@@ -60,7 +60,8 @@ interface Counts {
 }
 
 /** All sockets of an HTTP server, in rooms that reach over all instances. */
-export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> implements HubCore {
+export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> {
+  // It is a HubCore, and does not say so: what a socket calls is internal, and not in the declaration.
   /** @internal */
   readonly clock: Clock;
   /** @internal */
