@@ -2,6 +2,7 @@ import { chmod, copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runWithContext, systemClock } from "@steward/core";
+import { soundContext } from "@steward/core/driver";
 import { Alarm, failure, startFaultProxy, until } from "@steward/testing";
 import { startPostgres } from "@steward/launchers";
 import { sql } from "drizzle-orm";
@@ -61,6 +62,23 @@ t.test("says behind a statement which trace it belongs to, where that is asked f
   t.same(await texts(manager), [undefined, undefined, undefined], "nor where there is none");
   await using silent = await open();
   t.same(await runWithContext({ traceContext }, () => texts(silent)), [undefined, undefined, undefined]);
+});
+
+t.test("what a caller sends behind its traceparent, or instead of it, never becomes part of a statement", async (t) => {
+  await using manager = await open({ traceComments: true });
+  const { $client } = manager.client;
+  const sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const ask = async (): Promise<unknown> => [
+    (await $client`select query from pg_stat_activity where pid = pg_backend_pid() and ${1}::int = 1`).length,
+    (await $client.unsafe("select 1 as n")).length,
+  ];
+  const union = `${sent}-'*/ union all select 'stolen' --`;
+  const { traceContext } = soundContext(undefined, union);
+  t.equal(traceContext, union, "headers let it pass, for a later version may have more fields");
+  t.same(await runWithContext({ traceContext }, ask), [1, 1]);
+  for (const given of [`${sent}-'*/; create table stolen (); --`, "'*/; create table stolen (); --"])
+    t.same(await runWithContext({ traceContext: given }, ask), [1, 1]);
+  t.equal((await $client`select 1 from pg_tables where tablename = 'stolen'`).length, 0);
 });
 
 t.test("hands notices of the server to whoever asked for them, and to nobody else", async (t) => {
