@@ -1,5 +1,5 @@
 import { announceDown } from "./main/up.ts";
-import type { Binding, Definition, HealthStatus, MetricSample, MetricsSource, Phase } from "@steward/core";
+import type { Binding, Definition, MetricSample, MetricsSource, Phase } from "@steward/core";
 import { isDefinition, type Needs, type ValuesOf } from "@steward/core/container";
 import { assertShape, nearest } from "@steward/core/driver";
 import type { Engine } from "./lifecycle/engine.ts";
@@ -7,7 +7,7 @@ import type { CallerOptions } from "./lifecycle/caller.ts";
 import { containerError } from "./errors.ts";
 import { viewOf, type GraphView } from "./graph/view.ts";
 import { healthOf, type HealthReport } from "./health/report.ts";
-import { countSeries, seriesOf, statsOf, type ResourceStats } from "./health/stats.ts";
+import { countSeries, healthSeries, seriesOf, statsOf, type ResourceStats } from "./health/stats.ts";
 import type { LiveNode } from "./lifecycle/live-node.ts";
 import { onAnnounced } from "./main/shutdown-announced.ts";
 import { definitionRule, stopShape, type StopOptions } from "./options.ts";
@@ -15,8 +15,6 @@ import { PreparedNeeds } from "./scope/prepared.ts";
 import { openScope, runScope, type Scope, type ScopeWork } from "./scope/run-scope.ts";
 import type { InputsOf, Resolved, HeldByContainer, ScopeNeeds, SomeDefinition } from "./scope/scope-types.ts";
 import { SessionHandle } from "./session/session-handle.ts";
-
-const HEALTH_VALUES: Readonly<Record<HealthStatus, number>> = { healthy: 1, degraded: 0.5, unhealthy: 0, unknown: 0 };
 
 /** How long the caller of a restart waits. */
 export type RestartOptions = CallerOptions;
@@ -181,7 +179,7 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
     return this.health();
   }
 
-  /** The series of all resources and their health: 1 healthy, 0.5 degraded, 0 unhealthy or unknown. No I/O. */
+  /** The series of all resources and their health: 1 healthy, 0.5 degraded, 0 unhealthy, none while it is unknown. No I/O. */
   *metrics(): Iterable<MetricSample> {
     const { defaults } = this.#engine;
     const shown = this.#managed.filter((node) => node.graph.spec.settings.metrics ?? defaults.metrics ?? true);
@@ -190,14 +188,7 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
     const stats = Object.entries(this.stats());
     for (const [name, one] of stats) if (names.has(name)) yield* seriesOf(name, one);
     yield* countSeries(stats.map(([, { phase }]) => phase));
-    for (const { name, status } of this.health().resources.filter(({ name }) => names.has(name)))
-      yield {
-        name: "dependency_health",
-        kind: "gauge",
-        unit: "1",
-        attributes: { resource: name },
-        value: HEALTH_VALUES[status],
-      };
+    for (const health of this.health().resources) if (names.has(health.name)) yield* healthSeries(health);
     yield {
       name: "resource_scopes_open",
       kind: "gauge",

@@ -1,5 +1,5 @@
-import { container } from "../src/index.ts";
-import { Guard, guarded, resource } from "@steward/core";
+import { container, type RunningContainer } from "../src/index.ts";
+import { Guard, guarded, resource, type MetricsSource } from "@steward/core";
 import { Manager, defineDriver, type ManagerContext } from "@steward/core/driver";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
@@ -130,6 +130,44 @@ t.test("the same numbers are series, with counts of all resources and of those t
   t.notOk("resource_start_duration_seconds cache" in series, "it has not started yet");
   await clock.runUntil(call);
 });
+
+t.test(
+  "health has no sample until the first start has ended, and stays 0 while a start that failed is tried again",
+  async (t) => {
+    const clock = new FakeClock();
+    let fails = true;
+    const cache = resource("cache", {
+      criticality: "optional",
+      start: async () => {
+        await clock.sleep(400);
+        if (fails) throw new Error("refused");
+        return {};
+      },
+    });
+    const healthIn = (source: MetricsSource): unknown[] =>
+      [...source.metrics()]
+        .filter(({ name }) => name === "dependency_health")
+        .map(({ attributes, value }) => [attributes, value]);
+    let first: unknown;
+    const onStarting = (starting: RunningContainer): void =>
+      void clock.setTimeout(() => (first = [starting.health().resources.length, healthIn(starting)]), 200);
+    const running = await clock.runUntil(container([cache], { clock }).start([], { onStarting }));
+    t.teardown(() => clock.runUntil(running.stop()));
+    t.strictSame(first, [1, []], "it was there, and nothing was known of it");
+    const seen = (): unknown[] => healthIn(running);
+    const phases = new Set<string | undefined>();
+    for (let i = 0; i < 40; i++) {
+      phases.add(running.stats()["cache"]?.phase);
+      t.strictSame(seen(), [[{ resource: "cache", criticality: "optional" }, 0]]);
+      t.match(running.health().resources, [{ status: "unhealthy", reason: "it did not start: refused" }]);
+      await clock.advance(100);
+    }
+    t.strictSame([...phases].sort(), ["failed", "starting"], "both were looked at");
+    fails = false;
+    await clock.advance(60_000);
+    t.strictSame(seen(), [[{ resource: "cache", criticality: "optional" }, 1]]);
+  },
+);
 
 t.test("where health is not watched there is no availability", async (t) => {
   await using running = await container([resource("one", { start: () => ({}) })], { health: false }).start();

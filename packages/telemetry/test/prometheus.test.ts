@@ -65,7 +65,7 @@ t.test("a container's series come with its health, and its names are those of th
   const { lines } = readText(await whole(prometheusText(running)));
   t.match(
     lines.find((line) => line.name === "dependency_health"),
-    { labels: { resource: "fine" }, value: 1 },
+    { labels: { resource: "fine", criticality: "critical" }, value: 1 },
   );
   const sources = [running, await usedGuard()];
   for (const source of sources)

@@ -22,36 +22,30 @@ interface Scene {
 
 const ON = 'job="clips", instance="a", resource="db"';
 const REPLICA = { job: "clips", instance: "a", resource: "db" };
+/** The health of a resource on a replica. */
+const health = (instance: string, resource = "db", criticality = "critical"): string =>
+  `dependency_health{job="clips", instance="${instance}", resource="${resource}", criticality="${criticality}"}`;
 const answered = (status: number): string =>
   `http_server_request_duration_seconds_count{job="clips", http_response_status_code="${status}"}`;
 
 const SCENES: Readonly<Record<string, Scene>> = {
   StewardUnhealthy: {
-    fires: {
-      [`dependency_health{${ON}}`]: "1x7 0x3",
-      'dependency_health{job="clips", instance="b", resource="db"}': "1x20",
-    },
-    labels: REPLICA,
+    fires: { [health("a")]: "1x7 0x3", [health("b")]: "1x20" },
+    labels: { ...REPLICA, criticality: "critical" },
     says: "db on a is unhealthy",
-    quiet: { [`dependency_health{${ON}}`]: "1x7 0 0.5x5" },
+    quiet: { [health("a")]: "1x7 0 0.5x5", [health("b")]: "1x7 _x5" }, // the second one starts anew
   },
   StewardUnhealthyEverywhere: {
-    fires: {
-      [`dependency_health{${ON}}`]: "0x20",
-      'dependency_health{job="clips", instance="b", resource="db"}': "0x20",
-    },
+    fires: { [health("a")]: "0x20", [health("b")]: "0x20" },
     labels: { job: "clips", resource: "db" },
     says: "db is unhealthy on every replica of clips",
-    quiet: {
-      [`dependency_health{${ON}}`]: "0x20",
-      'dependency_health{job="clips", instance="b", resource="db"}': "1x20",
-    },
+    quiet: { [health("a")]: "0x20", [health("b")]: "1x20" },
   },
   StewardAbsent: {
     fires: { up: "1x20" },
     labels: {},
     says: "No replica shows the health of any resource",
-    quiet: { [`dependency_health{${ON}}`]: "0x20" },
+    quiet: { [health("a")]: "0x20" },
   },
   StewardBreakerOpen: {
     fires: { [`dependency_circuit_open{${ON}}`]: "0x8 1x5" },
@@ -151,6 +145,26 @@ t.test("Prometheus takes the rules as they are, and every one fires when it shou
 
 t.test("no rule fires when all is well, or well again", { skip }, async (t) => {
   t.match(await promtool(["test", "rules"], tests(promtoolTests(false))), { code: 0, output: /SUCCESS/ });
+});
+
+t.test("an optional resource that is down everywhere is a warning and wakes no one", { skip }, async (t) => {
+  const down = ["a", "b"].map((instance) => ({ series: health(instance, "cache", "optional"), values: "0x20" }));
+  const well = ["a", "b"].map((instance) => ({ series: health(instance), values: "1x20" }));
+  const warning = prometheusRules().rules.find(({ alert }) => alert === "StewardUnhealthy");
+  const onReplica = (instance: string): object => ({
+    exp_labels: { ...warning?.labels, job: "clips", instance, resource: "cache", criticality: "optional" },
+    exp_annotations: { ...warning?.annotations, summary: `cache on ${instance} is unhealthy` },
+  });
+  const expected = [
+    { alertname: "StewardUnhealthy", exp_alerts: [onReplica("a"), onReplica("b")] },
+    ...prometheusRules()
+      .rules.filter(({ labels }) => labels.severity === "critical")
+      .map(({ alert }) => ({ alertname: alert, exp_alerts: [] })),
+  ];
+  t.equal(warning?.labels.severity, "warning");
+  const alert_rule_test = expected.map((one) => ({ ...one, eval_time: "10m" }));
+  const given = tests([{ name: "optional", interval: "1m", input_series: [...down, ...well], alert_rule_test }]);
+  t.match(await promtool(["test", "rules"], given), { code: 0, output: /SUCCESS/ });
 });
 
 t.test("a scene that does not fire fails its test", { skip }, async (t) => {

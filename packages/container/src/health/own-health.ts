@@ -24,8 +24,10 @@ export interface OwnFinding {
 export function ownFinding(node: LiveNode, tracked: Health | undefined, probe: LastProbe | undefined): OwnFinding {
   const phase = phaseOf(node);
   if (phase === "disabled") return { status: "healthy", reason: undefined };
+  // One that is tried again stays down until it is up: nothing is known only before the end of the first attempt.
+  if (phase === "failed" || node.manager?.failure !== undefined)
+    return { status: "unhealthy", reason: failedReason(node) };
   if (phase === "idle" || phase === "starting") return { status: "unknown", reason: `it is ${phase}` };
-  if (phase === "failed") return { status: "unhealthy", reason: failedReason(node) };
   if (phase !== "ready" && phase !== "draining") return { status: "unhealthy", reason: `it is ${phase}` };
   const { trouble } = node.manager ?? {};
   const evidence = tracked ?? fromProbe(probe);

@@ -1,7 +1,8 @@
-import type { MetricSample, Phase } from "@steward/core";
+import type { HealthStatus, MetricSample, Phase } from "@steward/core";
 import { describeError } from "@steward/core/driver";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import { phaseOf } from "./own-health.ts";
+import type { ResourceHealth } from "./report.ts";
 
 /** The numbers of a resource: those that every one has, and those of its driver. */
 export interface ResourceStats {
@@ -70,6 +71,20 @@ export function* seriesOf(resource: string, stats: ResourceStats): Iterable<Metr
     yield { name: "resource_availability_ratio", kind: "gauge", unit: "1", attributes, value: availability };
   if (utilisation !== undefined)
     yield { name: "dependency_utilisation_ratio", kind: "gauge", unit: "1", attributes, value: utilisation };
+}
+
+const HEALTH_VALUES: Readonly<Record<HealthStatus, number | undefined>> = {
+  healthy: 1,
+  degraded: 0.5,
+  unhealthy: 0,
+  unknown: undefined,
+};
+
+/** How a resource is; nothing while that is unknown, so that an alert never takes a start for a fault. */
+export function* healthSeries({ name, criticality, status }: ResourceHealth): Iterable<MetricSample> {
+  const value = HEALTH_VALUES[status];
+  const attributes = { resource: name, criticality };
+  if (value !== undefined) yield { name: "dependency_health", kind: "gauge", unit: "1", attributes, value };
 }
 
 /** How many resources there are, and how many of them are ready. */

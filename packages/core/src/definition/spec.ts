@@ -46,7 +46,7 @@ export interface ManagedResource<Client = unknown> {
   readonly phase?: Phase;
   /** The same with its data, such as since when. */
   readonly state?: LifecycleState | undefined;
-  /** Why it is down; `undefined` when it is not. */
+  /** Why it is down, also while it is tried again; `undefined` when it is not. */
   readonly failure?: unknown;
   /** What real calls show of it. */
   readonly passive?: PassiveEvidence;

@@ -145,9 +145,9 @@ export abstract class BaseManager<Client> implements ManagedResource<Client>, As
     return this.#lifecycle.phase;
   }
 
-  /** Why it is down; `undefined` when it is not. */
+  /** Why it is down, also while it is tried again; `undefined` when it is not. */
   get failure(): unknown {
-    return this.state.phase === "failed" ? this.state.error : undefined;
+    return this.state.phase === "failed" || this.state.phase === "starting" ? this.state.error : undefined;
   }
 
   /** True while a start that was given up still runs, because it ignores its signal; it is closed when it arrives. */

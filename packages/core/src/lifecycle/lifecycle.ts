@@ -5,7 +5,8 @@ import type { Phase } from "./phase.ts";
 /** A phase with the data that only that phase has. Times are ms of the resource's clock. */
 export type LifecycleState =
   | { readonly phase: "idle" }
-  | { readonly phase: "starting"; readonly since: number }
+  /** `error`: what the start before this one failed with, if it did. */
+  | { readonly phase: "starting"; readonly since: number; readonly error?: unknown }
   | { readonly phase: "ready"; readonly since: number; readonly startedInMs: number }
   | { readonly phase: "draining"; readonly since: number }
   | { readonly phase: "stopping"; readonly since: number }
@@ -61,6 +62,8 @@ export class Lifecycle {
     switch (to) {
       case "idle":
         return { phase: to };
+      case "starting":
+        return before.phase === "failed" ? { phase: to, since, error: before.error } : { phase: to, since };
       case "ready":
         return { phase: to, since, startedInMs: since - ("since" in before ? before.since : since) };
       case "failed":

@@ -48,8 +48,8 @@ export const RESOURCES: Readonly<Record<string, MetricDescription>> = {
   dependency_health: {
     kind: "gauge",
     unit: "1",
-    labels: ["resource"],
-    help: "Health: 1 healthy, 0.5 degraded, 0 unhealthy or unknown.",
+    labels: ["resource", "criticality"],
+    help: "Health: 1 healthy, 0.5 degraded, 0 unhealthy; no sample while it is unknown, before its first start has ended.",
   },
   resource_uptime_seconds: {
     kind: "gauge",

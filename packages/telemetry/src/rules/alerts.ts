@@ -48,7 +48,9 @@ export const ALERTS: Readonly<Record<string, readonly Alert[]>> = {
       name: "StewardUnhealthyEverywhere",
       severity: "critical",
       for: "1m",
-      expression: ({ selector }) => `max by (job, resource) (${selected("dependency_health", [selector])}) == 0`,
+      // What may be down wakes no one: it has the warning above.
+      expression: ({ selector }) =>
+        `max by (job, resource) (${selected("dependency_health", ['criticality="critical"', selector])}) == 0`,
       summary: "{{ $labels.resource }} is unhealthy on every replica of {{ $labels.job }}",
       action: "What all replicas share is down: look at the server behind the resource, not at the replicas.",
     },
@@ -58,7 +60,7 @@ export const ALERTS: Readonly<Record<string, readonly Alert[]>> = {
       for: "5m",
       expression: ({ selector }) => `absent(${selected("dependency_health", [selector])})`,
       summary: "No replica shows the health of any resource",
-      action: "Either nothing runs, or it is not scraped: look at the targets of Prometheus.",
+      action: "Nothing runs, nothing has started yet, or it is not scraped: look at the targets of Prometheus.",
     },
   ],
   dependency_circuit_open: [

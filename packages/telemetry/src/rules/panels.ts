@@ -18,9 +18,15 @@ export interface Panel {
 /** The panels of each metric, in the order of the dashboards. */
 export const PANELS: Readonly<Record<string, readonly Panel[]>> = {
   dependency_health: [
-    { on: "overview", title: "Health, the worst replica", by: ["resource"], take: "min" },
+    { on: "overview", title: "Health, the worst replica", by: ["resource", "criticality"], take: "min" },
     { on: "resource", title: "Health", by: ["instance"], take: "min" },
-    { on: "rollout", title: "Health, the worst resource", by: ["instance"], take: "min" },
+    {
+      on: "rollout",
+      title: "Health, the worst critical resource",
+      by: ["instance"],
+      where: 'criticality="critical"',
+      take: "min",
+    },
   ],
   resource_ready_count: [
     { on: "overview", title: "Resources that are ready", by: ["instance"] },
