@@ -40,6 +40,9 @@ export class Listener implements ConnectionOwner {
   #turn: Promise<unknown> = Promise.resolve();
   #ping: Timer | undefined;
   #stopped = false;
+  /** Whether there are channels that the present connection, if there is one, may not listen to: the one before it broke. */
+  #isBehind = false;
+  #isCatchingUp = false;
 
   /** @param endpoint Where the next connection leads. */
   constructor(options: ListenerOptions, endpoint: () => Endpoint, gapListeners: Set<() => void>) {
@@ -182,18 +185,28 @@ export class Listener implements ConnectionOwner {
   closed(connection: Connection): void {
     if (connection !== this.#connection || this.#stopped) return;
     this.#connection = undefined;
-    if (this.#channels.size > 0) this.#reconnect.failed(new Error("the connection broke"));
+    if (this.#channels.size === 0) return;
+    this.#isBehind = true;
+    this.#reconnect.failed(new Error("the connection broke"));
   }
 
   /** Listens again to everything, and reports that something may have been missed. */
   #recover(): void {
-    if (this.#stopped || this.#channels.size === 0 || this.#connection !== undefined) return;
-    this.#listenAgain().catch(() => this.#connection?.destroy());
+    // Somebody who listens to a further channel may have connected meanwhile, for that channel alone.
+    if (this.#stopped || this.#channels.size === 0 || !this.#isBehind || this.#isCatchingUp) return;
+    this.#isCatchingUp = true;
+    const failed = (error: unknown): void => {
+      this.#isCatchingUp = false;
+      this.#connection?.destroy();
+      this.#reconnect.failed(error);
+    };
+    this.#listenAgain().then(() => (this.#isCatchingUp = false), failed);
   }
 
   async #listenAgain(): Promise<void> {
     const connection = await this.#connected();
     for (const channel of this.#channels.keys()) await this.#statement(connection, `listen ${quoted(channel)}`);
+    this.#isBehind = this.#connection !== connection;
     for (const subscriptions of this.#channels.values()) for (const { onListen } of subscriptions) onListen?.();
     for (const listener of this.#gapListeners) listener();
   }

@@ -305,6 +305,29 @@ t.test(
 );
 
 t.test(
+  "whoever listens to a further channel while the connection is broken silences no other channel",
+  unlessPooled("listen() is refused"),
+  async (t) => {
+    const url = `${place.url}?application_name=further`;
+    await using manager = await new DatabasePoolManager({ url }).start();
+    const { $client } = manager.client;
+    const [heard, gaps]: [string[], string[]] = [[], []];
+    pubSub(manager.client).onGap?.(() => gaps.push("gap"));
+    const listen = (channel: string): Promise<unknown> => $client.listen(channel, () => void heard.push(channel));
+    await listen("first");
+    await place.observer`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'further' and query like 'listen%'`;
+    // Until one finds it broken. That one connects before the listener would do so by itself.
+    for (let i = 0; i < 20; i++) await listen(`further${i}`).catch(() => {});
+    await until(() => gaps.length === 1, "it listens again");
+    await $client.notify("first", "");
+    await $client.notify("further19", "");
+    await until(() => heard.length === 2, "both are heard");
+    t.same(heard, ["first", "further19"]);
+    t.equal(gaps.length, 1);
+  },
+);
+
+t.test(
   "a listener that connects again does so with the URL that the last renewal was told",
   unlessPooled("listen() is refused"),
   async (t) => {

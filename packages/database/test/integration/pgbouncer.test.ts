@@ -112,6 +112,27 @@ async function throughPgBouncer(): Promise<void> {
     await until(() => heard.length === 1, "the message");
   });
 
+  t.test("a listener whose pooler takes it, but not the message that it is to hear, tries again", async () => {
+    await using sessions = await startPgBouncer({ target: server.url, mode: "session" });
+    const word = decodeURIComponent(new URL(sessions.url).password);
+    let logins = 0;
+    const password = (): string => {
+      if (++logins === 5) throw new Error("the vault is busy");
+      return word;
+    };
+    const url = Object.assign(new URL(sessions.url), { password: "" }).href;
+    await using manager = await open({ url, password, maxConnections: 1, applicationName: "again" });
+    const heard: string[] = [];
+    await manager.client.$client.listen("news", (payload) => void heard.push(payload));
+    logins = 3; // of the pool, of the listener, and of what sent it a message: the latter's next one is the fifth
+    await observer`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'again'`;
+    await until(() => logins >= 7, "the second attempt");
+    await until(async () => {
+      await observer`select pg_notify('news', 'hello')`;
+      return heard.length > 0;
+    }, "the message");
+  });
+
   t.test("settings of a session are refused at the start, with what to do", async (t) => {
     for (const options of [{ statementTimeoutMs: 1_000 }, { idleInTransactionTimeoutMs: 1_000 }])
       t.match(await failure(open(options)), {
