@@ -1,7 +1,7 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { currentContext, runWithContext } from "@steward/core";
 import type { Sql, TransactionSql } from "postgres";
 import { rawQuery, type Handler } from "../connections/driver.ts";
+import { outside } from "../connections/outside.ts";
 import type { Lease } from "./lease.ts";
 import { adopt, makeSql } from "./sql.ts";
 import { submit } from "./work.ts";
@@ -21,9 +21,6 @@ export interface DrizzleClient {
 export function forDrizzle(client: DrizzleClient): Sql {
   return client as unknown as Sql; // its type asks for the whole client, drizzle uses only this part
 }
-
-/** Beyond the deadline and the signal of any request. */
-const outside = AsyncLocalStorage.snapshot();
 
 /** A transaction, or a savepoint within one: what its statements run on, and whether one of them has failed. */
 export class Scope {

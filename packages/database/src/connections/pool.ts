@@ -3,6 +3,7 @@ import { Connection, type ConnectionOwner, type Line, type Taker } from "./conne
 import type { Endpoint } from "./endpoint.ts";
 import { isLoginRefused } from "@steward/core/driver";
 import { connectFailed } from "./refusals.ts";
+import { outside } from "./outside.ts";
 import { Reconnect } from "./reconnect.ts";
 
 /** Bounds and times of a pool. 0 switches a time off. */
@@ -199,7 +200,8 @@ export class Pool implements ConnectionOwner {
     this.connections.add(connection);
     this.#making.add(connection);
     try {
-      await connection.open(connectTimeoutMs, true);
+      // It is for all: what a request that asks first has left of its time does not bound it, nor later attempts from here.
+      await outside(() => connection.open(connectTimeoutMs, true));
     } catch (error) {
       this.#reconnect.failed(error);
       throw error;

@@ -4,6 +4,7 @@ import { Connection, type ConnectionOwner } from "../connections/connection.ts";
 import type { Endpoint } from "../connections/endpoint.ts";
 import { Reconnect } from "../connections/reconnect.ts";
 import { connectFailed, sessionRequired } from "../connections/refusals.ts";
+import { outside } from "../connections/outside.ts";
 import { onDirectConnection } from "./direct.ts";
 
 /** What a listener needs of its database. */
@@ -109,7 +110,8 @@ export class Listener implements ConnectionOwner {
     if (this.#stopped) return Promise.reject(this.#error("the database was stopped"));
     const connection = this.#connection;
     if (this.#opening === undefined && connection !== undefined && !connection.dead) return Promise.resolve(connection);
-    return (this.#opening ??= this.#open().finally(() => (this.#opening = undefined)));
+    // What comes over it is for all who listen: it is not work of the request that happens to listen first, nor over with that.
+    return (this.#opening ??= outside(() => this.#open()).finally(() => (this.#opening = undefined)));
   }
 
   async #open(): Promise<Connection> {

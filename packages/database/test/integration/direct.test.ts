@@ -1,6 +1,7 @@
 import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { currentContext, runWithContext, systemClock } from "@steward/core";
 import { Alarm, failure, startFaultProxy, until } from "@steward/testing";
 import postgres from "postgres";
 import t from "tap";
@@ -324,6 +325,31 @@ t.test(
     await until(() => heard.length === 2, "both are heard");
     t.same(heard, ["first", "further19"]);
     t.equal(gaps.length, 1);
+  },
+);
+
+t.test(
+  "what arrives on a channel is nothing that the request does which happened to listen first",
+  unlessPooled("listen() is refused"),
+  async (t) => {
+    const passwords: unknown[] = [];
+    const password = (): string => {
+      passwords.push(currentContext());
+      return decodeURIComponent(new URL(place.url).password);
+    };
+    const url = Object.assign(new URL(place.url), { password: "" }).href;
+    await using manager = await new DatabasePoolManager({ url, password, maxConnections: 2 }).start();
+    const { $client } = manager.client;
+    const heard: unknown[] = [];
+    await runWithContext({ requestId: "first", actor: "alice", deadline: systemClock.now() + 60_000 }, async () => {
+      await $client.listen("contexts", () => void heard.push(currentContext()));
+      const held = [await $client.reserve(), await $client.reserve()]; // one of them is made for it
+      for (const connection of held) connection.release();
+    });
+    await $client.notify("contexts", "");
+    await until(() => heard.length === 1, "it is heard");
+    t.same(heard, [undefined]);
+    t.same(passwords, [undefined, undefined, undefined], "nor is its deadline one of connections for all");
   },
 );
 
