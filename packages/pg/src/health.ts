@@ -35,7 +35,7 @@ export async function ask(resource: string, connections: Connections, bounds: Di
     await connections.anywhere(async (host) => {
       const [row] = await askDirectly<{ readonly reads_only: boolean }>(host, bounds, `select ${READS_ONLY}`);
       if (server.isWriting && row?.reads_only === true) throw readsOnly();
-    });
+    }, bounds.signal);
   } catch (error) {
     throw connectFailed(resource, server.label, error);
   }

@@ -76,14 +76,15 @@ export class Connections {
 
   /**
    * Makes an attempt to connect: at the next host where one does not take it, and with the password asked for again a few times where it is
-   * fetched, for it may have been replaced between our asking and the login.
+   * fetched, for it may have been replaced between our asking and the login. No further one when `signal` has aborted.
    */
-  async anywhere<T>(attempt: (host: PoolConfig) => Promise<T>): Promise<T> {
+  async anywhere<T>(attempt: (host: PoolConfig) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const places = this.server?.hosts ?? [{}];
     for (let [refused, left, at] = [0, places.length, 0]; ;) {
       try {
         return await attempt(places[at] ?? {});
       } catch (error) {
+        if (signal?.aborted === true) throw error;
         if (this.#isFetched && isLoginRefused(error) && ++refused < MOST_LOGINS) left = places.length;
         else if (--left <= 0) throw error;
         else at = (at + 1) % places.length;

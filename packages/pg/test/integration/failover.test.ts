@@ -1,3 +1,4 @@
+import { createServer, type AddressInfo } from "node:net";
 import { failure, until, Watch } from "@steward/testing";
 import { startPostgres } from "@steward/launchers";
 import pg from "pg";
@@ -36,6 +37,25 @@ t.test("of several hosts one that takes no connection is passed over", async (t)
   await manager.probe();
   const refused = await failure(new PgPoolManager({ url: "postgres://app@127.0.0.1:1,127.0.0.1:2/x" }).start());
   t.match(refused, { code: "PG_CONNECT_FAILED", message: /127.0.0.1:1,127.0.0.1:2/ });
+});
+
+t.test("a start that is given up goes to no further host", async (t) => {
+  const start = new AbortController();
+  const reached: number[] = [];
+  const silent = [0, 1].map((i) =>
+    createServer((socket) => {
+      socket.on("error", () => {});
+      reached.push(i);
+      start.abort();
+    }),
+  );
+  for (const server of silent) await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => silent.map((server) => server.close()));
+  const hosts = silent.map((server) => `127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const manager = new PgPoolManager({ url: `postgres://app@${hosts.join(",")}/x`, connectTimeoutMs: 1_000 });
+  await failure(manager.start({ signal: start.signal }));
+  await manager.stop();
+  t.same(reached, [0]);
 });
 
 t.test("a start asks again for a password that was refused, no more than five times", async (t) => {
