@@ -133,13 +133,18 @@ export class GuardedPool extends Pool {
     const { signal } = call;
     const release = client.release.bind(client);
     await new Promise<void>((done) => {
+      let isRevoked = false;
       const end = (error?: Error | boolean): void => {
+        if (isRevoked) return;
         signal.removeEventListener("abort", revoke);
         release(error);
         void this.#ended(client, done);
       };
       const revoke = (): void => {
-        cutOff(client, leaseEnded(this.#name, transactionTimeoutMs));
+        const reason = leaseEnded(this.#name, transactionTimeoutMs);
+        isRevoked = true;
+        cutOff(client, reason);
+        release(reason); // its holder may have forgotten it
         done();
       };
       client.release = end;

@@ -105,6 +105,15 @@ t.test("a connection that is held too long is closed, which rolls back, and ends
   t.doesNotThrow(() => held.release());
 });
 
+t.test("a connection that its holder has forgotten is made anew once its time is over", async (t) => {
+  const manager = await manage(t, { url, maxConnections: 1, transactionTimeoutMs: 100 });
+  const forgotten = await manager.client.connect();
+  t.equal((await manager.client.query("select 1 as n")).rows[0].n, 1);
+  t.doesNotThrow(() => forgotten.release());
+  t.doesNotThrow(() => forgotten.release(), "nor is anything done to whoever has its place now");
+  t.equal((await manager.client.query("select 2 as n")).rows[0].n, 2);
+});
+
 t.test("half-open connections are found while a long statement is left alone", async (t) => {
   const proxy = await proxyTo(t, url);
   const manager = await manage(t, { url: proxy.url, silenceMs: 100 });
