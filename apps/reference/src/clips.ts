@@ -5,6 +5,7 @@ import { socketEnds } from "./processing/hub.ts";
 import { jobs } from "./processing/jobs.ts";
 import { processor } from "./processing/processor.ts";
 import { cache, crypto, http } from "./resources.ts";
+import { mail } from "./mail.ts";
 import { models } from "./models/models.ts";
 import { secrets } from "./secrets/secrets.ts";
 import { server } from "./server.ts";
@@ -32,6 +33,7 @@ export const clips = container(
     crypto,
     audit,
     demoUser,
+    mail,
     socketEnds,
     trainingJobs,
     models,

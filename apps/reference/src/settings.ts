@@ -100,6 +100,17 @@ const schema = v.strictObject({
       envName("REDIS_URL"),
     ),
   ),
+  smtpUrl: v.optional(
+    v.pipe(
+      secret({ protocols: ["smtp:", "smtps:"] }),
+      v.description("a mail server to use; without one Clips starts its own, which delivers nothing"),
+      envName("SMTP_URL"),
+    ),
+  ),
+  mailFrom: v.optional(
+    v.pipe(text(), v.description("who mails are from"), envName("MAIL_FROM")),
+    "Clips <clips@localhost>",
+  ),
   allowedOrigins: v.optional(
     v.pipe(v.array(origin), v.description("origins that /api/data may call"), envName("ALLOWED_ORIGINS")),
     [],

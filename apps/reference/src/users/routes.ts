@@ -1,7 +1,9 @@
 import type { TokenPair } from "@steward/auth";
+import { current } from "@steward/core";
 import { from, handler, HttpError, rateLimit, by } from "@steward/fastify";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { limiter, tokenLimit } from "../limits.ts";
+import { mail, welcome } from "../mail.ts";
 import { access } from "./access.ts";
 import { auth, me, permitted, session } from "./auth.ts";
 import { shown, users } from "./users.ts";
@@ -15,7 +17,18 @@ const login = {
   description: "3 to 32 of A-Z a-z 0-9 . _ -",
 } as const;
 
-const newUser = from.body("user", { ...object, required: ["login", "password"], properties: { login, password } });
+const email = {
+  type: "string",
+  maxLength: 254,
+  pattern: '^[^\\s@<>",;:()]+@[^\\s@<>",;:()]+$',
+  description: "where a mail greets them; it is not kept",
+} as const;
+
+const newUser = from.body("user", {
+  ...object,
+  required: ["login", "password"],
+  properties: { login, password, email },
+});
 const credentials = from.body("credentials", {
   ...object,
   required: ["login", "password"],
@@ -65,13 +78,17 @@ function signInRoutes(app: FastifyInstance): void {
   app.post(
     "/register",
     { schema: { tags, summary: "Adds a user", response: { 201: { description: "the new user" } } } },
-    handler({ limit, auth, users, newUser }, async ({ auth, users, newUser }, _request, reply) => {
-      const { login, password } = newUser;
-      const added = await users.add(login, await auth.passwords.hash(password, [login]), ["viewer"]);
-      if (added === undefined) throw new HttpError(409, "this name is taken");
-      reply.code(201);
-      return added;
-    }),
+    handler(
+      { limit, auth, users, mail: current(mail), background: from.background, newUser },
+      async ({ auth, users, mail, background, newUser }, _request, reply) => {
+        const { login, password, email } = newUser;
+        const added = await users.add(login, await auth.passwords.hash(password, [login]), ["viewer"]);
+        if (added === undefined) throw new HttpError(409, "this name is taken");
+        if (email !== undefined) background.add("welcome", () => welcome(mail.current, login, email)); // after the answer
+        reply.code(201);
+        return added;
+      },
+    ),
   );
   app.post(
     "/token",

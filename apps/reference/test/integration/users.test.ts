@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { request } from "node:http";
 import t from "tap";
 import { postgresForTests } from "@steward/launchers";
+import { until } from "@steward/testing";
 import { WebSocket } from "ws";
+import { mailServer } from "../../src/mail.ts";
 import { auth } from "../../src/users/auth.ts";
 import { demoUser } from "../../src/users/demo.ts";
 import { users } from "../../src/users/users.ts";
@@ -99,6 +101,19 @@ t.test("who registers signs in with tokens or a cookie, at any instance, and may
   for (const headers of [{ cookie }, narrow])
     t.ok([401, 403].includes((await ask(two, "GET", "/api/v1/secrets", headers)).status), "it holds everywhere");
   t.equal((await ask(two, "POST", "/sign-in", {}, { login: "ada", password: PASSWORD })).status, 401);
+});
+
+t.test("who registers with an address is greeted by a mail, after the answer", async (t) => {
+  const user = { login: "dora", password: PASSWORD };
+  const hostile = "dora@example.com\r\nBcc: eve@example.com";
+  for (const email of [hostile, "dora", "<dora@example.com>"])
+    t.equal((await ask(one, "POST", "/register", {}, { ...user, email })).status, 422);
+  const { status, body } = await ask(one, "POST", "/register", {}, { ...user, email: "dora@example.com" });
+  t.equal(status, 201);
+  t.notMatch(body, { email: /./ }, "the address is not kept");
+  const mails = one.running.get(mailServer)?.mails ?? [];
+  await until(() => mails.length === 1, "the mail");
+  t.match(mails[0], /To: dora <dora@example\.com>\r\nSubject: Welcome to Clips/);
 });
 
 t.test("users see where they are signed in, and sign out there, or everywhere", async (t) => {
