@@ -1,5 +1,5 @@
 import { csrf, fastifyServer, refusals, type ServerRunning, SECRET_PARAMETERS, steward } from "@steward/fastify";
-import { prometheusText } from "@steward/telemetry";
+import { processMetrics, prometheusText } from "@steward/telemetry";
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from "fastify";
 import { cryptoRoutes } from "./crypto/routes.ts";
 import { dataRoute } from "./data.ts";
@@ -46,7 +46,7 @@ export async function makeApp(
   const guard = details || token === undefined ? {} : { token };
   const render = (): AsyncIterable<string> => {
     const up = running();
-    return prometheusText(up === undefined ? [app.steward] : [app.steward, up]);
+    return prometheusText([app.steward, processMetrics(), ...(up === undefined ? [] : [up])]);
   };
   await app.register(steward, {
     running,

@@ -4,6 +4,7 @@ export { Counter, Gauge, Meter } from "./meter.ts";
 export type { MetricDescription } from "./metrics/description.ts";
 export { METRICS } from "./metrics/metrics.ts";
 export type { HistogramOptions, MeterOptions, MetricOptions, ReadOptions } from "./options.ts";
+export { processMetrics } from "./process-metrics.ts";
 export { prometheusName } from "./prometheus/names.ts";
 export { metricsRoute, type MetricsRoute } from "./prometheus/route.ts";
 export { prometheusText } from "./prometheus/text.ts";

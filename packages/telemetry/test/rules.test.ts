@@ -196,20 +196,23 @@ t.test("panels show durations in seconds, sizes in bytes, shares in percent and 
     const { unit } = fieldConfig.defaults;
     const [expr = ""] = targets.map((target) => target.expr);
     const metric = Object.entries(METRICS).find(([name, { kind, unit: own }]) =>
-      new RegExp(`\\b${prometheusName(name, kind, own)}(_bucket|_count)?\\{`).test(expr),
+      new RegExp(`\\b${prometheusName(name, kind, own)}(_bucket|_count|_sum)?\\{`).test(expr),
     );
     const isRate = /\brate\(/.test(expr) && !expr.startsWith("histogram_quantile");
-    const wanted = isRate
-      ? "cps"
-      : metric?.[1].unit === "s"
-        ? "s"
-        : metric?.[1].unit === "By"
-          ? "bytes"
-          : metric?.[0].endsWith("_ratio") === true
-            ? "percentunit"
-            : metric?.[1].unit === "1"
-              ? "none"
-              : "short";
+    const isShare = isRate && metric?.[1].unit === "s" && !expr.includes("_count{");
+    const wanted = isShare
+      ? "percentunit"
+      : isRate
+        ? "cps"
+        : metric?.[1].unit === "s"
+          ? "s"
+          : metric?.[1].unit === "By"
+            ? "bytes"
+            : metric?.[0].endsWith("_ratio") === true
+              ? "percentunit"
+              : metric?.[1].unit === "1"
+                ? "none"
+                : "short";
     t.equal(unit, wanted, `${title}: ${expr}`);
   }
 });

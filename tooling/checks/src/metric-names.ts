@@ -19,9 +19,7 @@ export const metricNames: Check = {
     const telemetry = workspace.packages.find((p) => p.short === "telemetry");
     const table = telemetry === undefined ? new Map<string, string>() : tableOf(telemetry);
     const documented = documentedIn(telemetry?.readme ?? "");
-    const samples = libraries(workspace)
-      .filter((p) => p !== telemetry)
-      .flatMap((p) => p.sources.flatMap(samplesOf));
+    const samples = libraries(workspace).flatMap((p) => p.sources.flatMap(samplesOf));
     const yielded = new Set(samples.map(({ name }) => name));
     return {
       saw: `${count(samples.length, "sample")} of ${count(table.size, "metric")}`,

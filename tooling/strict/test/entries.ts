@@ -1381,7 +1381,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       metricsRoute: { call: (options) => telemetry.metricsRoute([], options), wrong: [{ onProblem: 1 }] },
       prometheusText: { call: (options) => telemetry.prometheusText([], options).next(), wrong: [{ onProblem: 1 }] },
     },
-    none: ["Counter Gauge prometheusName withAttributes"],
+    none: ["Counter Gauge processMetrics prometheusName withAttributes"],
   },
   "@steward/telemetry/opentelemetry": {
     module: openTelemetry,

@@ -2,6 +2,25 @@ import type { MetricDescription } from "./description.ts";
 
 /** Metrics of the process and its machine. */
 export const PROCESS: Readonly<Record<string, MetricDescription>> = {
+  process_cpu_seconds_total: { kind: "counter", unit: "s", labels: [], help: "CPU time of the process." },
+  process_cpu_user_seconds_total: {
+    kind: "counter",
+    unit: "s",
+    labels: [],
+    help: "CPU time of the process in its own code and that of its libraries.",
+  },
+  process_cpu_system_seconds_total: {
+    kind: "counter",
+    unit: "s",
+    labels: [],
+    help: "CPU time of the process in the kernel.",
+  },
+  nodejs_gc_duration_seconds: {
+    kind: "histogram",
+    unit: "s",
+    labels: ["kind"],
+    help: "Pauses for garbage collection by kind: minor, major, incremental, weakcb; counted while the series are read.",
+  },
   "system.filesystem.usage": {
     kind: "gauge",
     unit: "By",

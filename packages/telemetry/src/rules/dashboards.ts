@@ -1,6 +1,6 @@
 import { labelName } from "../prometheus/names.ts";
 import { PANELS, type DashboardName, type Panel } from "./panels.ts";
-import { rowOf, selected } from "./series.ts";
+import { rowOf, selected, type SeriesPart } from "./series.ts";
 
 /** A dashboard of Grafana, as it is imported. */
 export interface GrafanaDashboard {
@@ -22,7 +22,7 @@ const PER_ROW = 3;
 const SOURCE = { type: "prometheus", uid: "${datasource}" };
 const REPLICAS = 'job=~"$job", instance=~"$instance"';
 
-/** Units of UCUM that Grafana has another word for; a rate of anything counted is one per second. */
+/** Units of UCUM that Grafana has another word for; a rate of anything counted is one per second, and one of seconds a share. */
 const UNITS: Readonly<Record<string, string>> = { s: "s", By: "bytes", "1": "none" };
 
 /**
@@ -78,7 +78,8 @@ function variables(name: DashboardName): object[] {
 function drawing(metric: string, panel: Panel, at: number): Readonly<Record<string, unknown>> {
   const { kind, unit, help } = rowOf(metric);
   const isRate = kind === "counter" || panel.counts === true;
-  const shown = metric.endsWith("_ratio") ? "percentunit" : isRate ? "cps" : (UNITS[unit] ?? "short");
+  const isShare = metric.endsWith("_ratio") || panel.spent === true || (isRate && unit === "s" && kind === "counter");
+  const shown = isShare ? "percentunit" : isRate ? "cps" : (UNITS[unit] ?? "short");
   return {
     id: at + 1,
     type: "timeseries",
@@ -99,16 +100,16 @@ interface Query {
 
 function queries(metric: string, panel: Panel): Query[] {
   const { kind, labels: own } = rowOf(metric);
-  const { on, by = own, where = "", take = "max", counts = false } = panel;
+  const { on, by = own, where = "", take = "max", counts = false, spent = false } = panel;
   const labels = by.map(labelName);
   const matchers = [where, ...(on === "resource" ? ['resource="$resource"'] : []), REPLICAS];
   const legendFormat = labels.map((label) => `{{${label}}}`).join(" ");
-  const rate = (part: "" | "_bucket" | "_count" = ""): string =>
-    `rate(${selected(metric, matchers, part)}[$__rate_interval])`;
+  const rate = (part: SeriesPart = ""): string => `rate(${selected(metric, matchers, part)}[$__rate_interval])`;
   if (kind === "gauge")
     return [{ expr: `${take} by (${labels.join(", ")}) (${selected(metric, matchers)})`, legendFormat }];
   const sum = `sum by (${labels.join(", ")})`;
   if (kind === "counter") return [{ expr: `${sum} (${rate()})`, legendFormat }];
+  if (spent) return [{ expr: `${sum} (${rate("_sum")})`, legendFormat }];
   if (counts) return [{ expr: `${sum} (${rate("_count")})`, legendFormat }];
   return [0.5, 0.95, 0.99].map((share) => ({
     expr: `histogram_quantile(${share}, sum by (${["le", ...labels].join(", ")}) (${rate("_bucket")}))`,

@@ -11,6 +11,8 @@ export interface Panel {
   readonly where?: string;
   /** Histograms: how many there were in a second, not how long they took. */
   readonly counts?: true;
+  /** Histograms of durations: the share of time that all of them took, not how long one took. */
+  readonly spent?: true;
   /** Gauges: what stands for several series. Default `max`. */
   readonly take?: "min" | "max" | "sum";
 }
@@ -89,6 +91,15 @@ export const PANELS: Readonly<Record<string, readonly Panel[]>> = {
     { on: "rollout", title: "Slowest start of a resource", by: ["instance"] },
   ],
   resource_scopes_open: [{ on: "rollout", title: "Open scopes", by: ["instance"] }],
+  process_cpu_seconds_total: [
+    { on: "overview", title: "CPU, of one core", by: ["instance"] },
+    { on: "rollout", title: "CPU, of one core", by: ["instance"] },
+  ],
+  nodejs_gc_duration_seconds: [
+    { on: "overview", title: "Share of time for garbage collection", by: ["instance"], spent: true },
+    { on: "overview", title: "Pauses for garbage collection", by: ["kind"] },
+    { on: "rollout", title: "Share of time for garbage collection", by: ["instance"], spent: true },
+  ],
   "steward.requests.open": [{ on: "rollout", title: "Requests in progress", by: ["instance"] }],
   "steward.config.generation": [{ on: "rollout", title: "Generation of the settings", by: ["instance"], take: "min" }],
   "steward.connections.refused": [{ on: "overview", title: "Connections refused", by: ["instance"] }],

@@ -2,6 +2,9 @@ import { METRICS } from "../metrics/metrics.ts";
 import type { MetricDescription } from "../metrics/description.ts";
 import { prometheusName } from "../prometheus/names.ts";
 
+/** What stands behind the name of a histogram in the names of its series; nothing for others. */
+export type SeriesPart = "" | "_bucket" | "_count" | "_sum";
+
 /** The row of a metric. */
 export function rowOf(metric: string): MetricDescription {
   const row = Object.hasOwn(METRICS, metric) ? METRICS[metric] : undefined;
@@ -10,13 +13,13 @@ export function rowOf(metric: string): MetricDescription {
 }
 
 /** How Prometheus knows a metric, or one of the series of a histogram. */
-export function seriesName(metric: string, part: "" | "_bucket" | "_count" = ""): string {
+export function seriesName(metric: string, part: SeriesPart = ""): string {
   const { kind, unit } = rowOf(metric);
   return `${prometheusName(metric, kind, unit)}${part}`;
 }
 
 /** The series of a metric that meet all matchers; empty ones are left out. */
-export function selected(metric: string, matchers: readonly string[], part: "" | "_bucket" | "_count" = ""): string {
+export function selected(metric: string, matchers: readonly string[], part: SeriesPart = ""): string {
   const inside = matchers.filter((matcher) => matcher !== "").join(", ");
   return `${seriesName(metric, part)}${inside === "" ? "" : `{${inside}}`}`;
 }
