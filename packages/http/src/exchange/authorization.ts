@@ -14,8 +14,21 @@ export function reveal(
   then: (text: string) => void,
   failed: (error: Error) => void,
 ): void {
-  const ask = (): string | Promise<string> => authorization.reveal();
-  const value = place === undefined ? ask() : place.runInAsyncScope(ask);
+  const ask = (): unknown => authorization.reveal();
+  const given = (text: unknown): void => {
+    if (typeof text === "string") then(text);
+    else failed(new TypeError("authorization gave no text"));
+  };
+  let value: unknown;
+  try {
+    value = place === undefined ? ask() : place.runInAsyncScope(ask);
+  } catch (error) {
+    return failed(asError(error));
+  }
   if (typeof value === "string") then(value);
-  else value.then(then, failed);
+  else Promise.resolve(value).then(given, (error: unknown) => failed(asError(error)));
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

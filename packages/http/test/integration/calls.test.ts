@@ -140,6 +140,27 @@ t.test(
   },
 );
 
+t.test("a function for authorization that throws, or gives no text, fails its call at once and no other", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  const answers: (() => unknown)[] = [
+    () => "Bearer 1",
+    () => {
+      throw new Error("no token");
+    },
+    () => undefined,
+    async () => undefined,
+    () => "Bearer 2",
+  ];
+  const authorization = () => answers.shift()?.() as string;
+  await using http = await started({ baseUrl: server.url, authorization, maxConnections: 1, retry: false });
+  const calls = [...answers].map(() => mirrored(http.client, "/")); // all but the first begin where another one ends
+  const ends = await Promise.allSettled(calls);
+  t.same(
+    ends.map((end) => (end.status === "fulfilled" ? end.value.headers["authorization"] : end.reason.message)),
+    ["Bearer 1", "no token", "authorization gave no text", "authorization gave no text", "Bearer 2"],
+  );
+});
+
 t.test("a function for authorization runs where its call was made, though another one made room for it", async (t) => {
   await using server = await serve((request, response) => void mirror(request, response));
   const authorization = (): string => `Bearer ${currentContext()?.requestId}`;
