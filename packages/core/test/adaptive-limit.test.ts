@@ -161,6 +161,54 @@ t.test("a guard that becomes smaller lets what runs go on, and one that becomes 
   t.equal(guard.stats().maxConcurrent, 1);
 });
 
+t.test("it may be stopped by a call that begins because there is more room", async (t) => {
+  const clock = new FakeClock();
+  const guard = new Guard({ resource: "search", clock });
+  const limit = adaptiveLimit(guard, { clock, initial: 4, max: 4, fewest: 1, everyMs: 100 });
+  const busy = (calls: number): void => {
+    for (let i = 0; i < calls; i++) void guard.run(() => clock.sleep(90));
+  };
+  busy(4);
+  await clock.advance(100);
+  t.equal(limit.limit, 2, "it measures");
+  busy(2);
+  await clock.advance(100);
+  busy(2);
+  await clock.advance(95);
+  for (const last of [() => new Promise(() => {}), () => new Promise(() => {}), () => limit.stop()])
+    void guard.run(last);
+  t.match(guard.stats(), { inUse: 2, pending: 1 });
+  await clock.advance(5);
+  t.match(guard.stats(), { inUse: 2, pending: 0, maxConcurrent: 4 });
+  t.equal(clock.pending, 0, "no timer is left");
+});
+
+t.test("one that is stopped does not leave the limit at the half at which it was measured", async (t) => {
+  const { guard, limit, run } = scene(20, { max: 100 });
+  await run(1.01, 1.6);
+  t.equal(limit.limit, 10, "it measures");
+  limit.stop();
+  t.equal(limit.limit, 20);
+  t.equal(guard.stats().maxConcurrent, 20);
+  guard.resize(5);
+  limit.stop();
+  t.equal(guard.stats().maxConcurrent, 5, "it has no say any more");
+});
+
+t.test("one that follows another one may go as far as the guard was made for", (t) => {
+  const clock = new FakeClock();
+  for (const [maxConcurrent, most] of [
+    [undefined, 50],
+    [30, 30],
+  ] as const) {
+    const guard = new Guard({ resource: "search", clock, maxConcurrent });
+    adaptiveLimit(guard, { clock, initial: 2 }).stop();
+    using limit = adaptiveLimit(guard, { clock, initial: 50 });
+    t.equal(limit.limit, most);
+  }
+  t.end();
+});
+
 t.test("options that are wrong are refused, and a value without a guard", (t) => {
   const guard = new Guard({ resource: "r", clock: new FakeClock(), maxConcurrent: 7 });
   t.throws(() => adaptiveLimit(guard, { min: 5, max: 4 }), {

@@ -33,7 +33,7 @@ export interface AdaptiveLimit extends Disposable {
   /** Calls at once, now. */
   readonly limit: number;
   stats(): AdaptiveLimitStats;
-  /** Stops following. The limit stays where it is. */
+  /** Stops following. The limit stays where it is, or where it was before it was halved to measure. */
   stop(): void;
 }
 
@@ -93,7 +93,7 @@ class Follower implements AdaptiveLimit {
     guard: Guard,
     { min = 1, max, initial, everyMs = 1_000, fewest = 10, clock = systemClock }: AdaptiveLimitOptions,
   ) {
-    const most = Math.max(min, max ?? guard.stats().maxConcurrent ?? MOST);
+    const most = Math.max(min, max ?? guard.madeFor ?? MOST);
     this.#guard = guard;
     this.#clock = clock;
     this.#everyMs = everyMs;
@@ -115,6 +115,7 @@ class Follower implements AdaptiveLimit {
 
   stop(): void {
     this.#timer.cancel();
+    if (this.#gradient.rest()) this.#guard.resize(this.limit);
   }
 
   [Symbol.dispose](): void {
@@ -126,6 +127,7 @@ class Follower implements AdaptiveLimit {
   }
 
   #look(): void {
+    this.#timer = this.#next(); // first, for a call that begins where there is more room now may stop it
     const [now, counts, before] = [this.#clock.now(), countsOf(this.#guard), this.#seen];
     const calls = counts.calls - before.calls;
     if (calls >= this.#fewest) {
@@ -135,11 +137,10 @@ class Follower implements AdaptiveLimit {
         concurrency: tookMs / (now - this.#since), // Little's law
         failedShare: (counts.failed - before.failed) / calls,
       });
-      this.#guard.resize(this.limit);
       this.#seen = counts;
       this.#since = now;
+      this.#guard.resize(this.limit);
     }
-    this.#timer = this.#next();
   }
 }
 

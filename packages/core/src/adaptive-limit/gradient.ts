@@ -74,6 +74,14 @@ export class Gradient {
     if (isSound || next < this.#limit || meanMs > this.#freeMs * QUEUEING) this.#limit = next;
   }
 
+  /** No interval follows. True when the limit was at the half at which it is measured, where it is not left. */
+  rest(): boolean {
+    if (this.#before === undefined) return false;
+    this.#limit = this.#before.limit;
+    this.#before = undefined;
+    return true;
+  }
+
   #measure(meanMs: number): void {
     this.#before = { limit: this.#limit, meanMs };
     this.#intervals = 0;

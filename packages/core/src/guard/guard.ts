@@ -102,6 +102,12 @@ export class Guard {
     this.#places.place(use, use.since);
   }
 
+  /** @internal How many calls at once it was made for, whatever it was resized to; `undefined` where there is no bound. */
+  get madeFor(): number | undefined {
+    const { maxConcurrent } = this.#options;
+    return maxConcurrent === Number.POSITIVE_INFINITY ? undefined : maxConcurrent;
+  }
+
   /** @internal True when all places are taken. */
   get isFull(): boolean {
     return this.#places.isFull;
