@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, get, request as send, type IncomingMessage, type RequestListener } from "node:http";
-import { connect, type AddressInfo } from "node:net";
+import { connect, type AddressInfo, type Socket } from "node:net";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import { Balancer, type Target } from "../src/replicas/balancer.ts";
@@ -186,6 +186,57 @@ t.test(
     t.equal(bodies.length, 1);
   },
 );
+
+/** Speaks to a balancer over one connection. */
+class Talk {
+  readonly socket: Socket;
+  heard = "";
+
+  constructor(url: string) {
+    this.socket = connect(Number(new URL(url).port), "127.0.0.1").setEncoding("utf8");
+    this.socket.on("data", (text: string) => (this.heard += text));
+  }
+
+  /** Sends something, and waits for an answer to it. */
+  async ask(what: string | Buffer, answer: RegExp): Promise<void> {
+    this.heard = "";
+    this.socket.write(what);
+    while (!answer.test(this.heard)) await once(this.socket, "data");
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.destroy();
+  }
+}
+
+t.test("a request without a body arrives without one; one that has lost its body is not repeated", async (t) => {
+  await using one = await Backend.start("one", (request, response) => {
+    if (request.method === "POST") return void response.end("one");
+    request.on("end", () => request.socket.destroy()).resume();
+  });
+  await using two = await Backend.start("two");
+  await using it = await balance(two, one);
+  using talk = new Talk(it.url);
+  await talk.ask("POST /process HTTP/1.1\r\nhost: x\r\n\r\n", /one$/);
+  t.match(one.seen[0]?.headers, { "content-length": "0", "transfer-encoding": undefined });
+  await ask(it.url); // the turn of the other one
+  await talk.ask("GET /search HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}", /502 Bad Gateway/);
+});
+
+t.test("an answer that comes before all was sent is passed on, and the connection goes on", async (t) => {
+  await using one = await Backend.start("one", ({ url }, response) => {
+    if (url === "/long") return void response.writeHead(413, { connection: "close" }).end("too long");
+    response.writeHead(401).end("who?");
+  });
+  await using it = await balance(one);
+  using talk = new Talk(it.url);
+  const body = Buffer.alloc(8_000_000);
+  const head = (path: string) => `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-length: ${body.length}\r\n\r\n`;
+  await talk.ask(Buffer.concat([Buffer.from(head("/unknown")), body]), /401[^]*who\?/);
+  await talk.ask(Buffer.concat([Buffer.from(head("/long")), body]), /413[^]*too long/);
+  await talk.ask(Buffer.concat([Buffer.from(head("/unknown")), body]), /401[^]*who\?/);
+  t.equal(one.seen.length, 3);
+});
 
 t.test("a client that goes ends its request, and takes no replica out", async (t) => {
   await using one = await Backend.start("one", () => {});

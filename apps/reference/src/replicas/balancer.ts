@@ -1,9 +1,10 @@
-import { Agent, createServer, request as send, type ClientRequest, type IncomingMessage } from "node:http";
+import { createServer, request as send, type ClientRequest, type IncomingMessage } from "node:http";
 import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 import type { Clock } from "@steward/core";
-import { endToEnd, forwarded, headOf, LATE, readiness, refusal } from "./messages.ts";
+import { Connections } from "./connection.ts";
+import { endToEnd, forwarded, hasBody, headOf, LATE, readiness, refusal } from "./messages.ts";
 
 /** A server behind the balancer. */
 export interface Target {
@@ -22,7 +23,7 @@ export interface BalancerPlan {
 
 /** A target, and whether it gets anything new. */
 interface Place extends Target {
-  readonly agent: Agent;
+  readonly agent: Connections;
   isIn: boolean;
   /** Whether it is out because its answer took too long, and for no other reason. */
   isLate: boolean;
@@ -59,7 +60,7 @@ export class Balancer {
   constructor({ targets, clock, onChange }: BalancerPlan) {
     this.#places = targets.map((target) => ({
       ...target,
-      agent: new Agent({ keepAlive: true }),
+      agent: new Connections(),
       isIn: false,
       isLate: false,
     }));
@@ -124,7 +125,11 @@ export class Balancer {
     this.#send(request, {
       headers: forwarded(request),
       answered: (outgoing) => {
-        response.once("close", () => outgoing.destroy());
+        response.once("close", () => {
+          outgoing.destroy();
+          // What was answered early has not been read to its end, and clients may send all of it before they listen.
+          request.unpipe(outgoing).resume();
+        });
         outgoing.once("response", (answer) => {
           response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.rawHeaders));
           pipeline(answer, response, () => {});
@@ -185,11 +190,12 @@ export class Balancer {
       if (headers.connection === "close") void this.#check(place);
     });
     outgoing.once("error", (error) => {
-      if (course.isOver()) return;
+      // An answer that is cut off ends its course by itself; one that came early may be whole.
+      if (course.isOver() || isAnswered) return;
       if (!isSent) {
         this.#put(place, false, error.message);
         again();
-      } else if (!isAnswered && isSafe(method)) again();
+      } else if (isRepeatable(request)) again();
       else course.fail(502, "the replica ended before it had answered");
     });
     course.answered(outgoing);
@@ -204,6 +210,7 @@ export class Balancer {
   }
 }
 
-function isSafe(method = ""): boolean {
-  return method === "GET" || method === "HEAD";
+/** Whether it only reads, and all of it can be sent again: a body has been passed on. */
+function isRepeatable(request: IncomingMessage): boolean {
+  return (request.method === "GET" || request.method === "HEAD") && !hasBody(request);
 }

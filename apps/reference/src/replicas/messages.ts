@@ -12,9 +12,17 @@ export function endToEnd(raw: readonly string[]): string[] {
 }
 
 /** The headers of a request as a server behind the balancer gets them, with the address of who has sent it. */
-export function forwarded({ rawHeaders, socket }: IncomingMessage): string[] {
+export function forwarded(request: IncomingMessage): string[] {
+  const { rawHeaders, socket, method } = request;
   const kept = pairs(endToEnd(rawHeaders)).filter(([name]) => !OF_BALANCER.test(name.toLowerCase()));
-  return [...kept.flat(), "x-forwarded-for", socket.remoteAddress ?? ""];
+  // Node would announce a body of unknown length.
+  const length = hasBody(request) || method === "GET" || method === "HEAD" ? [] : ["content-length", "0"];
+  return [...kept.flat(), ...length, "x-forwarded-for", socket.remoteAddress ?? ""];
+}
+
+/** Whether a request has a body, or says so. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
 }
 
 function pairs(raw: readonly string[]): [string, string][] {
