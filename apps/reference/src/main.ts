@@ -16,8 +16,11 @@ function shutdownWords({ reason, delayMs }: ShutdownInfo): string {
 }
 
 /** Whether this is one of several replicas, which their parent has started: it says what there is to say. */
-const isReplica = process.connected;
-if (isReplica) process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+const isReplica = process.send !== undefined;
+const orphaned = (): void => void process.kill(process.pid, "SIGTERM");
+// The parent may have been killed while the imports above were loaded, which takes a second.
+if (isReplica && !process.connected) orphaned();
+else if (isReplica) process.once("disconnect", orphaned);
 
 const management = new Management(process.env, isReplica ? () => {} : say);
 

@@ -48,10 +48,11 @@ export class Replica {
     await Promise.race([once(this.#child, "message", { signal }), ended]);
   }
 
-  /** Ends it at once but in order: no one sends it requests any more. */
+  /** Ends it at once but in order: no one sends it requests any more. When `signal` aborts, or has, it is killed. */
   async stop(signal: AbortSignal): Promise<void> {
     this.#child.kill("SIGINT");
     const kill = (): void => void this.#child.kill("SIGKILL");
+    if (signal.aborted) kill();
     signal.addEventListener("abort", kill, { once: true });
     await this.ended;
     signal.removeEventListener("abort", kill);

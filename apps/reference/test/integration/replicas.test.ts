@@ -1,4 +1,8 @@
+import { fork } from "node:child_process";
+import { EventEmitter, once } from "node:events";
 import t from "tap";
+import { inPackage } from "../../src/folders.ts";
+import { Replica } from "../../src/replicas/replica.ts";
 import { alive, ClipsProcess, eventually, Folder, leftovers, serversOf } from "./clips.ts";
 import { addVideo, process as start, Watcher } from "./watching.ts";
 
@@ -68,4 +72,36 @@ t.test("replicas end with their parent, in whatever way it ends; a wrong number 
   await using none = new ClipsProcess(folder.env, program, ["--replicas", "none"]);
   t.equal((await none.ended).code, 2);
   t.match(none.errors, /--replicas needs a number from 1 to 9/);
+});
+
+/** Loads a replica after a module. */
+function before(code: string): string {
+  return `--import=data:text/javascript,${encodeURIComponent(code)}`;
+}
+
+t.test("a replica ends too when its parent ends while it is still loaded", async (t) => {
+  const { NODE_OPTIONS: _loader, ...outer } = process.env;
+  const replica = fork(inPackage("dist/main.js"), [], {
+    env: { ...outer, PORT: "none" }, // one that goes on says that it is wrong
+    execArgv: [before(`await new Promise((resolve) => process.once("disconnect", resolve))`)],
+    stdio: "ignore",
+  });
+  replica.disconnect();
+  t.strictSame(await once(replica, "exit"), [null, "SIGTERM"]);
+});
+
+t.test("a replica that does not end in time is killed, also where no time is left", async (t) => {
+  const { NODE_OPTIONS: _loader, ...outer } = process.env;
+  const hangs = before(
+    `process.on("SIGINT", () => {}); console.log("up"); await new Promise((r) => setInterval(r, 1e9))`,
+  );
+  const lines = new EventEmitter();
+  const replica = new Replica({
+    name: "one",
+    env: { ...outer, NODE_OPTIONS: hangs },
+    say: (line) => lines.emit("line", line),
+  });
+  t.strictSame(await once(lines, "line"), ["one | up"]);
+  await replica.stop(AbortSignal.abort());
+  t.equal(await replica.ended, "SIGKILL");
 });
