@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 import type { Clock } from "@steward/core";
 import { Connections } from "./connection.ts";
-import { endToEnd, forwarded, hasBody, headOf, LATE, readiness, refusal } from "./messages.ts";
+import { endToEnd, forwarded, hasBody, headOf, LATE, readiness, refusal, urlOf } from "./messages.ts";
 
 /** A server behind the balancer. */
 export interface Target {
@@ -76,7 +76,7 @@ export class Balancer {
       this.#server.once("error", reject).listen(port, host, resolve);
     });
     const listening = this.#server.address() as AddressInfo; // it listens on TCP
-    return `http://${host.includes(":") ? `[${host}]` : host}:${listening.port}`;
+    return urlOf(host, listening.port);
   }
 
   /** The targets that get something new. */

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { container, runMain, type RunningContainer } from "@steward/container";
 import { environment } from "../settings.ts";
+import { urlOf } from "./messages.ts";
 import { balancer, replicaCount, replicas, say } from "./resources.ts";
 
 const MOST = 9;
@@ -19,8 +20,8 @@ function banner(running: RunningContainer): string {
   return [
     `${all.places.length} replicas of Clips are ready behind ${url}/ in ${Math.round(running.startedInMs)} ms:`,
     ...all.places.map((place) => {
-      const { name, port, managementPort } = place;
-      return `  ${name}  process ${all.pidOf(place)}, http://127.0.0.1:${port}/, operators at http://127.0.0.1:${managementPort}/`;
+      const { name, host, port, managementPort } = place;
+      return `  ${name}  process ${all.pidOf(place)}, ${urlOf(host, port)}/, operators at http://127.0.0.1:${managementPort}/`;
     }),
     "",
     "Three things to try:",

@@ -29,6 +29,11 @@ function pairs(raw: readonly string[]): [string, string][] {
   return Array.from({ length: raw.length / 2 }, (_, i) => [raw[2 * i] ?? "", raw[2 * i + 1] ?? ""]);
 }
 
+/** Where a server answers that listens on `host`. */
+export function urlOf(host: string, port: number): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
 /** The first lines of an answer, as they go over the wire. */
 export function headOf({ statusCode = 502, statusMessage = "" }: IncomingMessage, headers: readonly string[]): string {
   const lines = pairs(headers).map(([name, value]) => `${name}: ${value}\r\n`);

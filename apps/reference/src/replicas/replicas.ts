@@ -5,6 +5,7 @@ import { Replica, type Variables } from "./replica.ts";
 /** One of the replicas, whichever process it is at present: another one gets the same ports. */
 export interface Place {
   readonly name: string;
+  readonly host: string;
   readonly port: number;
   readonly managementPort: number;
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { isIP } from "node:net";
 import { input, optional, resource, systemClock } from "@steward/core";
 import { freePorts } from "@steward/launchers";
 import { log } from "../log.ts";
@@ -17,6 +18,11 @@ const TOKEN_BYTES = 24;
 /** A replica that has to end has this long for it, in ms. */
 const STOP_MS = 20_000;
 
+/** Where a server is asked that listens on `host`, as all replicas do. */
+function reachable(host: string): string {
+  return host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+}
+
 /** The replicas. They share one Postgres and one Redis, and each has a management port of its own. */
 export const replicas = resource("replicas", {
   needs: {
@@ -33,13 +39,15 @@ export const replicas = resource("replicas", {
   start: async ({ settings, log, environment, replicaCount, say, postgres, redis }, { signal }) => {
     const ports = await freePorts(2 * replicaCount);
     const { managementPort = 0 } = settings;
+    const host = reachable(settings.host);
     const places = Array.from({ length: replicaCount }, (_, i) => ({
       name: `replica ${i + 1}`,
+      host,
       port: ports[i] ?? 0,
       managementPort: managementPort === 0 ? (ports[replicaCount + i] ?? 0) : managementPort + i,
     }));
     const env = {
-      TRUSTED_PROXIES: "127.0.0.1,::1",
+      TRUSTED_PROXIES: [...new Set(["127.0.0.1", "::1", ...(isIP(host) === 0 ? [] : [host])])].join(","),
       CLIPS_ADMIN_TOKEN: randomBytes(TOKEN_BYTES).toString("base64url"),
       ...environment,
       ...(postgres === undefined ? {} : { DATABASE_URL: postgres.url }),
@@ -59,7 +67,7 @@ export const balancer = resource("balancer", {
   needs: { settings, log, replicas },
   start: async ({ settings: { host, port }, log, replicas }) => {
     const balancer = new Balancer({
-      targets: replicas.places.map(({ name, port }) => ({ name, port, host: "127.0.0.1" })),
+      targets: replicas.places,
       clock: systemClock,
       onChange: ({ name }, isIn, why) =>
         isIn ? log.info(`${name} gets requests: ${why}`) : log.warn(`${name} gets nothing new: ${why}`),
