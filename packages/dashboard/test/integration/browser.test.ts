@@ -5,6 +5,7 @@ import { noBrowser as skip, TestBrowser } from "@steward/harness/browser";
 import axe, { type AxeResults } from "axe-core";
 import t from "tap";
 import { dashboard } from "../../src/index.ts";
+import { box, seen } from "./look.ts";
 
 const HOSTILE = `<img src=x onerror="globalThis.hacked=1">`;
 
@@ -16,19 +17,6 @@ const store = resource("store", {
 });
 const hostile = resource(HOSTILE, { needs: { store }, start: () => ({}) });
 const top = resource("top", { needs: { hostile }, start: () => ({}) });
-
-/** Resolves in the page once something is so, looking at each frame. */
-function seen(condition: string): string {
-  return `new Promise((resolve) => {
-    const look = () => ((${condition}) ? resolve(performance.now()) : requestAnimationFrame(look));
-    look();
-  })`;
-}
-
-/** The box of a resource; names are data here too. */
-function box(name: string): string {
-  return `[...document.querySelectorAll(".box")].find((box) => box.dataset.name === ${JSON.stringify(name)})`;
-}
 
 t.test(
   "a browser sees what fails and what suffers from it turn and recover, and runs nothing of a name",
