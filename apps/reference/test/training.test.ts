@@ -1,3 +1,5 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { randomUUID } from "node:crypto";
@@ -17,7 +19,7 @@ import { toHttpError } from "../src/problems.ts";
 import { models } from "../src/models/models.ts";
 import { modelRoutes } from "../src/models/routes.ts";
 import { environment } from "../src/settings.ts";
-import { claim } from "../src/training/claim.ts";
+import { claim, forgetClaims } from "../src/training/claim.ts";
 import { TrainingJobs, trainingJobs } from "../src/training/jobs.ts";
 import { trainingRoutes } from "../src/training/routes.ts";
 import { auth } from "../src/users/auth.ts";
@@ -129,7 +131,7 @@ t.test(
     }
     await writeFile(join(data, "training/runs/0-spoilt.jsonl"), "no\n");
     await mkdir(join(data, "training/checkpoints"));
-    await writeFile(join(data, "training/checkpoints/2-theirs.pid"), String(process.ppid));
+    await writeFile(join(data, "training/checkpoints/2-theirs.0.pid"), String(process.ppid));
     await using one = await clips(data);
     const look = async (id: string): Promise<Answer["body"]> => (await one.ask("admin", "GET", `${PATH}/${id}`)).body;
     await until(async () => Number((await look("1-ours"))["step"]) > 2, "it goes on");
@@ -205,16 +207,36 @@ t.test("without the engine a training is 503 with a code, and the rest works", a
 
 t.test("two processes that share a folder do not train the same; what a dead one has claimed is free", async (t) => {
   const shared = await folder();
+  const claimedBy = (id: string, text: string) => writeFile(join(shared, `${id}.0.pid`), text);
   const release = await claim(shared, "one");
-  t.ok(release);
-  await writeFile(join(shared, "two.pid"), String(process.ppid));
-  t.equal(await claim(shared, "two"), undefined);
-  await writeFile(join(shared, "three.pid"), "999999999");
-  t.ok(await claim(shared, "three"));
+  const own = await readFile(join(shared, "one.0.pid"), "utf8");
   await release?.();
-  const own = await readFile(join(shared, "three.pid"), "utf8");
-  await writeFile(join(shared, "four.pid"), own.replace(/^\d+/, String(process.ppid)));
+  t.ok(await claim(shared, "one"), "it has been given back");
+  await claimedBy("two", String(process.ppid));
+  t.equal(await claim(shared, "two"), undefined);
+  await claimedBy("three", "999999999");
+  t.ok(await claim(shared, "three"));
+  await claimedBy("four", own.replace(/^\d+/, String(process.ppid)));
   const skip = own.endsWith(" ") && "this system does not say when a process began";
   t.ok(skip || (await claim(shared, "four")), "its number has been given to another");
-  t.same((await readdir(shared)).sort(), ["four.pid", "three.pid", "two.pid"]);
+  for (const id of ["one", "two", "three", "four"]) await forgetClaims(shared, id);
+  t.same(await readdir(shared), []);
 });
+
+t.test(
+  "of processes that find a dead one's training at once, as replicas do that start again, one gets it",
+  async (t) => {
+    const shared = await folder();
+    const { NODE_OPTIONS: _loader, ...env } = process.env;
+    const all = Array.from({ length: 3 }, () => fork(new URL("claimer.js", import.meta.url), [shared], { env }));
+    const heard = () => Promise.all(all.map(async (one) => (await once(one, "message"))[0] as unknown));
+    await heard(); // that they are ready
+    for (let id = 0; id < 20; id++) {
+      await writeFile(join(shared, `${id}.0.pid`), "999999999");
+      const answers = heard();
+      for (const one of all) one.send(id);
+      t.same((await answers).filter(Boolean), [true]);
+    }
+    for (const one of all) one.disconnect();
+  },
+);

@@ -19,7 +19,7 @@ import type { FastifyBaseLogger } from "fastify";
 import { log } from "../log.ts";
 import { addVersion } from "../models/versions.ts";
 import { settings } from "../settings.ts";
-import { claim } from "./claim.ts";
+import { claim, forgetClaims } from "./claim.ts";
 import { accuracyOf, BATCH_ROWS, ROWS, SCORE, videosOf } from "./score.ts";
 
 /** What somebody may ask for. */
@@ -272,6 +272,7 @@ export class TrainingJobs {
     await Promise.all(
       [this.#checkpoints(id), this.#flag(id)].map((path) => rm(path, { recursive: true, force: true })),
     );
+    await forgetClaims(join(this.#plan.folder, "checkpoints"), id);
   }
 
   #checkpoints(id: string): string {
