@@ -1,10 +1,13 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { container, serveManagement } from "@steward/container";
 import { resource } from "@steward/core";
 import { noBrowser, TestBrowser, type Page } from "@steward/harness/browser";
 import { findRedis, startRedis } from "@steward/launchers";
 import { redisPool } from "@steward/redis";
-import { Load } from "@steward/testing";
-import t from "tap";
+import { Load, Watch } from "@steward/testing";
+import t, { type Test } from "tap";
 import { dashboard } from "../../src/index.ts";
 import { box, seen } from "./look.ts";
 
@@ -20,7 +23,7 @@ function title(page: Page, name: string): Promise<unknown> {
   return page.evaluate(`${box(name)}.querySelector("title").textContent`);
 }
 
-t.test("faults of real servers on the page", { skip: noBrowser || noRedis }, async (t) => {
+t.test("faults of real servers and processes on the page", { skip: noBrowser || noRedis }, async (t) => {
   await using browser = await TestBrowser.start();
 
   await t.test(
@@ -64,5 +67,64 @@ t.test("faults of real servers on the page", { skip: noBrowser || noRedis }, asy
     },
   );
 
+  await t.test(
+    "of three processes the one that is frozen is unknown, not as it was last, and comes back",
+    async (t) => {
+      const replicas = await Promise.all(["a", "b", "c"].map((name) => startReplica(t, name)));
+      const urls = replicas.map(({ url }) => url);
+      for (const { child } of replicas) child.send(urls);
+      const [first, , frozen] = replicas;
+      if (first === undefined || frozen === undefined) throw new Error("three were started");
+      using watch = new Watch();
+      const page = await browser.open(first.link);
+      await page.evaluate(`location.hash = "#/replicas"`);
+      await page.evaluate(seen(`document.querySelectorAll("tbody tr.healthy").length === 3`));
+
+      frozen.child.kill("SIGSTOP");
+      const frozenAt = performance.now();
+      const row = `[...document.querySelectorAll("tbody tr")].find((row) => row.querySelector("th a")?.href === "${frozen.url}")`;
+      const others = `document.querySelectorAll("tbody tr.healthy").length === 2`;
+      await page.evaluate(seen(`${row}?.matches(".unknown") && ${others}`));
+      const unknownMs = Math.round(watch.elapsed(frozenAt));
+      t.comment(`unknown ${unknownMs} ms after it was frozen`);
+      t.ok(unknownMs < 7_000, `silent for 5 s, seen after ${unknownMs} ms`);
+      t.ok(performance.now() - frozenAt > 3_000, "and not at a short pause");
+      t.match(await page.evaluate(`${row}.textContent`), /unknown: silent for \d s/);
+      const cells = `[...document.querySelectorAll("tbody tr")].find((row) => row.textContent.startsWith("store"))`;
+      t.strictSame(
+        await page.evaluate(`[...${cells}.querySelectorAll("td")].map((cell) => cell.textContent).sort()`),
+        ["healthy", "healthy", "unknown"],
+        "and so each resource",
+      );
+
+      frozen.child.kill("SIGCONT");
+      const onAt = performance.now();
+      await page.evaluate(seen(`document.querySelectorAll("tbody tr.healthy").length === 3`));
+      const liveMs = Math.round(watch.elapsed(onAt));
+      t.comment(`live again after ${liveMs} ms`);
+      t.ok(liveMs < 3_000, `live again after ${liveMs} ms`);
+      await page.close();
+    },
+  );
+
   t.same(browser.complaints, [], "the console is silent");
 });
+
+interface StartedReplica {
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly link: string;
+}
+
+/** A process of its own that ends with this test, also when it is frozen. */
+async function startReplica(t: Test, name: string): Promise<StartedReplica> {
+  const program = fileURLToPath(new URL("replica.js", import.meta.url));
+  const child = spawn(process.execPath, [program, name], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  t.teardown(async () => {
+    const ended = once(child, "exit");
+    child.kill("SIGKILL");
+    await ended;
+  });
+  const [started] = (await once(child, "message")) as [Omit<StartedReplica, "child">]; // what replica.ts sends
+  return { child, ...started };
+}
