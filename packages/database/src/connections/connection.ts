@@ -83,6 +83,8 @@ export class Connection implements Line {
   paused = false;
   /** Whether only a server that takes writes will do. */
   readonly isWriting: boolean;
+  /** The one host that it leads to. */
+  readonly endpoint: Endpoint;
   /** The pool it belongs to, if it belongs to one. */
   readonly owner: ConnectionOwner;
   readonly #mode: DateMode = { asText: false };
@@ -108,7 +110,8 @@ export class Connection implements Line {
     this.isWriting = endpoint.isWriting;
     this.#isPreparing = endpoint.isPreparing;
     this.openedAt = owner.clock.now();
-    this.#sql = endpoint.client({
+    this.endpoint = endpoint.next();
+    this.#sql = this.endpoint.client({
       mode: this.#mode,
       socket: (plug) => this.#connect(plug),
       onClose: () => this.#close(),

@@ -99,15 +99,22 @@ export class Endpoint {
       if (!isLoopback(at)) yield { what: `the password to ${at}:${port[i]}`, how, remedy };
   }
 
-  /** A client of the driver for one connection, with parsers of its own. It connects with its first query. */
-  client({ mode, socket, onClose, onNotify, onNoPassword }: ClientParts): Sql {
+  /** The host whose turn it is, for one connection, alone. */
+  next(): Endpoint {
     const { host, port } = this.#options;
+    if (host.length === 1) return this;
     const turn = this.#turn++ % host.length;
     const [at, on] = [host[turn] ?? "localhost", port[turn] ?? 5432];
+    return new Endpoint({ ...this.#options, host: [at], port: [on] }, this, this.#embedded);
+  }
+
+  /** A client of the driver for one connection to the first host, with parsers of its own. It connects with its first query. */
+  client({ mode, socket, onClose, onNotify, onNoPassword }: ClientParts): Sql {
+    const { host, port } = this.#options;
+    const [at = "localhost"] = host;
+    const [on = 5432] = port;
     const own = {
       ...this.#options,
-      host: [at],
-      port: [on],
       ssl: tlsFor(at, this.#options.ssl),
       parsers: { ...this.#options.parsers },
       serializers: { ...this.#options.serializers },

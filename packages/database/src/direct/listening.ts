@@ -2,11 +2,14 @@ import type { Duplex } from "node:stream";
 import { StewardError, type PubSub } from "@steward/core";
 import type { Sql } from "postgres";
 import type { SideWork } from "../client/client.ts";
+import { driverOptions } from "../connections/driver.ts";
 import type { Endpoint } from "../connections/endpoint.ts";
 import { sessionRequired } from "../connections/refusals.ts";
 import { onDirectConnection } from "./direct.ts";
 import { Listener, type ListenerOptions } from "./listener.ts";
 
+/** Pause before a subscription that broke is made anew, in ms. */
+const AGAIN_MS = 200;
 /** Messages that may wait to be published; one more is refused. */
 const MOST_UNPUBLISHED = 1_000;
 
@@ -18,6 +21,7 @@ export class Listening implements SideWork {
   readonly #gapListeners = new Set<() => void>();
   #listener: Listener | undefined;
   #replica: Sql | undefined;
+  #isReplicating = false;
   #published: Promise<unknown> = Promise.resolve();
   #unpublished = 0;
 
@@ -54,29 +58,46 @@ export class Listening implements SideWork {
 
   readonly subscribe: Sql["subscribe"] = async (...args) => {
     if (this.#given !== undefined) return this.#given.subscribe(...args);
-    const endpoint = this.#reached();
-    await this.#mustBeDirect(endpoint, "subscribe()");
+    const endpoint = await this.#direct(this.#reached(), "subscribe()");
+    const replica = (this.#replica ??= this.#replicate(endpoint));
+    try {
+      const subscription = await replica.subscribe(...args);
+      this.#isReplicating = true;
+      return subscription;
+    } catch (error) {
+      // The driver would give the error of its first attempt to all who come later.
+      if (this.#replica === replica && !this.#isReplicating) this.#endReplica();
+      throw error;
+    }
+  };
+
+  #replicate(endpoint: Endpoint): Sql {
     let socket: Duplex | undefined;
-    this.#replica ??= endpoint.client({
+    const client = endpoint.client({
       mode: { asText: false },
       socket: (plug) => (socket = plug()),
       onClose() {},
       onNoPassword: (cause) => socket?.destroy(new Error("the password could not be fetched", { cause })),
     });
-    return this.#replica.subscribe(...args);
-  };
+    const own = driverOptions((client.subscribe as unknown as { readonly sql: Sql }).sql); // missing in the driver's types
+    const again = own["onclose"] as () => Promise<void>;
+    // It connects anew, at once. An attempt that fails closes a connection too, and ends the process where no one hears its rejection.
+    own["onclose"] = () => void this.#options.clock.setTimeout(() => void again().catch(() => {}), AGAIN_MS);
+    return client;
+  }
 
-  /** The driver would end the process by a rejection that no one hears. */
-  async #mustBeDirect(endpoint: Endpoint, what: string): Promise<void> {
+  /** The host that takes a connection, if that leads to the server itself: through a pooler the driver would fail where no one hears it. */
+  async #direct(endpoint: Endpoint, what: string): Promise<Endpoint> {
     const { connectTimeoutMs } = this.#options;
     const { signal } = new AbortController();
-    const isDirect = await onDirectConnection(
+    const found = await onDirectConnection(
       this.#options,
       endpoint,
       { connectTimeoutMs, signal },
-      async (connection) => connection.direct,
+      async (connection) => connection,
     );
-    if (!isDirect) throw sessionRequired(this.#options.name, what);
+    if (!found.direct) throw sessionRequired(this.#options.name, what);
+    return found.endpoint;
   }
 
   #reached(): Endpoint {
@@ -120,7 +141,13 @@ export class Listening implements SideWork {
   /** Ends both. */
   stop(): void {
     this.#listener?.stop();
+    this.#listener = undefined;
+    this.#endReplica();
+  }
+
+  #endReplica(): void {
     this.#replica?.end({ timeout: 0 }).catch(() => {});
-    this.#listener = this.#replica = undefined;
+    this.#replica = undefined;
+    this.#isReplicating = false;
   }
 }

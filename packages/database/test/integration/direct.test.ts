@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { currentContext, runWithContext, systemClock } from "@steward/core";
 import { Alarm, failure, startFaultProxy, until } from "@steward/testing";
+import { startPostgres } from "@steward/launchers";
 import postgres from "postgres";
 import t from "tap";
 import { DatabasePoolManager, migrate, pubSub, type DatabaseInput } from "../../src/index.ts";
@@ -376,3 +377,30 @@ t.test(
     t.same(heard, ["news"]);
   },
 );
+
+t.test("a subscription takes the host that is there, and outlives a restart of its server", async (t) => {
+  const server = await startPostgres({ settings: { wal_level: "logical" } });
+  t.teardown(() => server.stop());
+  const { host, hostname, port } = new URL(server.url);
+  const url = server.url.replace(host, `127.0.0.1:1,${hostname}:${port}`);
+  await using manager = await new DatabasePoolManager({ url, maxConnections: 1, breaker: false }).start();
+  const { $client } = manager.client;
+  await $client.unsafe("create table films (id int primary key); create publication alltables for all tables");
+  const heard: unknown[] = [];
+  let subscribed = 0;
+  const subscribe = (): Promise<unknown> =>
+    $client.subscribe(
+      "insert",
+      (row) => void heard.push(row?.["id"]),
+      () => subscribed++,
+    );
+  await subscribe();
+  await $client`insert into films values (1)`;
+  await until(() => heard.length === 1, "the first");
+  await server.kill();
+  await server.restart();
+  await until(() => subscribed === 2, "it subscribes again");
+  await $client`insert into films values (2)`;
+  await until(() => heard.length === 2, "the second");
+  t.same(heard, [1, 2]);
+});
