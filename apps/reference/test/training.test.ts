@@ -1,6 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
@@ -137,6 +137,7 @@ t.test(
     await until(async () => Number((await look("1-ours"))["step"]) > 2, "it goes on");
     for (const id of ["2-theirs", "3-waits"]) t.equal((await one.ask("admin", "DELETE", `${PATH}/${id}`)).status, 202);
     t.match(await look("2-theirs"), { status: "training" });
+    t.equal((await one.ask("admin", "POST", PATH, {})).body["id"], "1-ours", "what is cancelled is not open");
     t.ok(existsSync(flag("2-theirs")), "who trains it is told");
     t.match(await look("3-waits"), { status: "cancelled", step: 2 });
     await writeFile(flag("1-ours"), ""); // as another process does
@@ -150,6 +151,12 @@ t.test(
     t.equal((await one.ask("admin", "DELETE", `${PATH}/3-waits`)).status, 204, "one that is over is forgotten");
     t.equal((await one.ask("admin", "DELETE", `${PATH}/3-waits`)).status, 404);
     t.same(await listed(), ["2-theirs training", "1-ours cancelled"]);
+    await rm(flag("2-theirs"));
+    t.equal(
+      (await one.ask("admin", "POST", PATH, {})).body["id"],
+      "2-theirs",
+      "another process has it, and it is open",
+    );
   },
 );
 

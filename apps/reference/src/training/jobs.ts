@@ -78,7 +78,7 @@ export class TrainingJobs {
   }
 
   /**
-   * A new training, or the one that is open.
+   * A new training, or the one that is open, here or in another process with this data folder.
    * @throws {TRAINING_ENGINE_MISSING} where the engine is not installed.
    */
   async open(wish: TrainingWish): Promise<TrainingJob> {
@@ -155,7 +155,18 @@ export class TrainingJobs {
 
   /** Of those who ask at once all get the same. */
   #added(wish: TrainingWish): Promise<string> {
-    return (this.#opening ??= this.#add(wish).finally(() => (this.#opening = undefined)));
+    const open = async (): Promise<string> => (await this.#elsewhere()) ?? (await this.#add(wish));
+    return (this.#opening ??= open().finally(() => (this.#opening = undefined)));
+  }
+
+  /** One that another process trains. It may have died, so that one is taken up if it can be claimed. */
+  async #elsewhere(): Promise<string | undefined> {
+    const isWanted = ({ id }: TrainingJob): boolean => id !== this.#atWork?.id && !existsSync(this.#flag(id));
+    const found = (await this.list()).find((job) => isOpen(job) && isWanted(job));
+    if (found === undefined) return undefined;
+    this.#waiting.push(found.id);
+    this.#wake?.();
+    return found.id;
   }
 
   async #add({ epochs = EPOCHS, seed = 7 }: TrainingWish): Promise<string> {
