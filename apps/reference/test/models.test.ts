@@ -70,6 +70,10 @@ t.test("sound is read in every way that PCM is written, and what is none is not"
   const other = Buffer.from(whole);
   other.writeUInt16LE(85, 20); // MP3 in a WAV
   for (const content of [...broken, other]) t.equal(Wav.read(content), undefined);
+  const stuffed = (chunks: number): Wav | undefined =>
+    Wav.read(Buffer.concat([whole.subarray(0, 12), Buffer.alloc(8 * chunks), whole.subarray(12)]));
+  t.ok(stuffed(900), "what is unknown is passed over");
+  t.equal(stuffed(1_000_000), undefined, "but not for as long as somebody likes");
   t.equal(opened(whole.subarray(0, 44 + 16_000)).durationMs, 500, "one that is cut off has what is there");
   t.end();
 });

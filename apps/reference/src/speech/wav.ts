@@ -13,6 +13,8 @@ const FLOATS: Readonly<Record<number, Sample>> = { 32: (data, at) => finite(data
 
 const [PCM, FLOAT, EXTENSIBLE] = [1, 3, 0xfffe];
 const [LEAST_RATE, MOST_RATE, MOST_CHANNELS] = [8_000, 192_000, 8];
+/** Parts of a file before its sound: one of 16 MiB could have two million, which take as long as half a second. */
+const MOST_CHUNKS = 1_000;
 
 interface Format {
   readonly rate: number;
@@ -41,7 +43,7 @@ export class Wav {
     if (content.length < 12 || content.toString("latin1", 0, 4) !== "RIFF") return undefined;
     if (content.toString("latin1", 8, 12) !== "WAVE") return undefined;
     let format: Format | undefined;
-    for (let at = 12; at + 8 <= content.length;) {
+    for (let at = 12, chunks = 0; at + 8 <= content.length && chunks < MOST_CHUNKS; chunks++) {
       const name = content.toString("latin1", at, at + 4);
       const size = content.readUInt32LE(at + 4);
       const body = content.subarray(at + 8, at + 8 + size); // one that is cut off, or was streamed, ends with the file
