@@ -3,7 +3,6 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
-import { Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
 import type { NestExpressApplication } from "@nestjs/platform-express";
 import { container, type RunningContainer } from "@steward/container";
@@ -55,9 +54,10 @@ const mounts: Readonly<Record<string, Mount>> = {
     return served(getRequestListener(app.fetch));
   },
   async nest(board, running) {
-    @Module({})
-    class App {}
-    const app = await NestFactory.create<NestExpressApplication>(App, { logger: false });
+    class App {
+      readonly name = "cinema";
+    }
+    const app = await NestFactory.create<NestExpressApplication>({ module: App }, { logger: false });
     app.use("/steward", (request: IncomingMessage, response: ServerResponse) => void board(request, response, running));
     await app.listen(0, "127.0.0.1");
     return [await app.getUrl(), () => app.close()];
