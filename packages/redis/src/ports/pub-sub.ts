@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { PubSub } from "@steward/core";
 import type { RedisClient } from "../client/client.ts";
 import type { RedisClusterClient } from "../cluster/client.ts";
@@ -6,6 +7,9 @@ type Client = RedisClient | RedisClusterClient;
 type Listener = (message: string) => void;
 
 const pubSubs = new WeakMap<Client, PubSub>();
+
+/** Beyond any request: the connection on which messages arrive was made within the one that happened to need it first. */
+const outside = AsyncLocalStorage.snapshot();
 
 /**
  * Pub/sub of a Redis as a port. All callers with one client share one, so that none ends the subscription of another.
@@ -37,7 +41,7 @@ class ClientPubSub implements PubSub {
 
   constructor(client: Client) {
     this.#client = client;
-    client.on("message", (topic: string, message: string) => this.#deliver(topic, message));
+    client.on("message", (topic: string, message: string) => outside(() => this.#deliver(topic, message)));
     // A stop ends all subscriptions; who subscribes after a start begins anew.
     client.on("end", () => this.#topics.clear());
   }

@@ -4,7 +4,7 @@ import { Redis } from "ioredis";
 import { Alarm, compareMembers, documentedMembers, failure, operationsOf, until } from "@steward/testing";
 import { redisPubSub, RedisPoolManager, redisRunner, RedisClient } from "../../src/index.ts";
 import { CLUSTER_READS, READS } from "../../src/client/commands.ts";
-import { runWithContext, systemClock } from "@steward/core";
+import { currentContext, runWithContext, systemClock } from "@steward/core";
 import { launch, manage, needsRedis, proxyTo } from "../setup.ts";
 
 t.test(
@@ -356,6 +356,24 @@ t.test("subscriptions live on over a lost and a silent connection, and tell of t
     "the connection is gone with the last subscription",
   );
 });
+
+t.test(
+  "what arrives on a topic is nothing that the request does which happened to listen first",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const { client } = await manage(t, { url: server.url });
+    const bus = redisPubSub(client);
+    const heard: unknown[] = [];
+    const deadline = systemClock.now() + 60_000;
+    await runWithContext({ requestId: "first", actor: "alice", deadline }, () =>
+      bus.subscribe("contexts", () => void heard.push(currentContext())),
+    );
+    await bus.publish("contexts", "");
+    await until(() => heard.length === 1, "it is heard");
+    t.same(heard, [undefined]);
+  },
+);
 
 t.test(
   "the port: listeners share a subscription, one that throws does not hurt others, and a gap is told",
