@@ -5,8 +5,8 @@ import { permitted } from "../users/auth.ts";
 import { media } from "./media.ts";
 import { MOST_MEDIA_BYTES } from "./table.ts";
 
-/** What browsers play and never run. */
-const TYPE = /^(audio|video)\/[a-z0-9][a-z0-9.+-]{0,60}$/;
+/** What browsers play and never show as a page, as they would what ends in +xml. */
+const TYPE = /^(audio|video)\/[a-z0-9][a-z0-9.-]{0,60}$/;
 
 const title = from.form("title", {
   type: "string",
