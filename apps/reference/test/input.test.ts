@@ -16,6 +16,7 @@ import type { Problem } from "@steward/fastify";
 import { testClient, type TestClient } from "@steward/fastify/testing";
 import { audit } from "../src/audit.ts";
 import { limiter } from "../src/limits.ts";
+import { mail } from "../src/mail.ts";
 import { overviewOf } from "../src/page/overview.ts";
 import { makeApp } from "../src/server.ts";
 import { jobs } from "../src/processing/jobs.ts";
@@ -44,6 +45,7 @@ const stores = { sessions: { store: memorySessions() }, apiKeys: { store: memory
 const running = await container([
   videos,
   media,
+  mail,
   limiter,
   jobs,
   secrets,
@@ -58,6 +60,7 @@ const running = await container([
 ])
   .override(db, NOBODY)
   .override(audit, NOBODY)
+  .override(mail, NOBODY)
   .override(trainingJobs, NOBODY)
   .override(videoCache, testCache<ShownVideo>("videoCache"))
   .override(answers, testCache<CachedResponse>("answers"))
