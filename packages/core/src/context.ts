@@ -71,14 +71,18 @@ function earlier(a: number | undefined, b: number | undefined): number | undefin
   return Math.min(a, b);
 }
 
-const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?:-.*)?$/;
+/** The fields that every version of W3C Trace Context has; those after 00 may add more behind them. */
+const TRACEPARENT = /^([\da-f]{2})-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?=$|-)/;
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
 /** Of an id and a W3C `traceparent` that a caller sent: what can go on to logs and to other services as it is. For drivers. */
 export function soundContext(requestId: unknown, traceContext: unknown): RequestContext {
-  return { requestId: matching(requestId, REQUEST_ID), traceContext: matching(traceContext, TRACEPARENT) };
+  const id = typeof requestId === "string" && REQUEST_ID.test(requestId) ? requestId : undefined;
+  return { requestId: id, traceContext: soundTraceparent(traceContext) };
 }
 
-function matching(given: unknown, form: RegExp): string | undefined {
-  return typeof given === "string" && form.test(given) ? given : undefined;
+/** Of a W3C `traceparent` that a caller sent: its known fields, so that nothing else of the caller's goes on with them. */
+export function soundTraceparent(given: unknown): string | undefined {
+  const [fields, version] = (typeof given === "string" && TRACEPARENT.exec(given)) || [];
+  return version === "00" && fields !== given ? undefined : fields;
 }

@@ -15,6 +15,7 @@ import {
   maskUrl,
   nearest,
   OptionsError,
+  soundTraceparent,
 } from "../src/driver.ts";
 import {
   cached,
@@ -293,5 +294,23 @@ t.test("options of breakers are checked alike for every driver", (t) => {
     /rampConcurrency: must be a whole/,
   ])
     t.throws(() => checkOptions("db", driver, wrong), { message });
+  t.end();
+});
+
+t.test("of the trace that a caller sends only its known fields go on", (t) => {
+  const known = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  t.equal(soundTraceparent(`00-${known}`), `00-${known}`);
+  t.equal(soundTraceparent(`01-${known}`), `01-${known}`);
+  t.equal(soundTraceparent(`01-${known}-'*/; drop table films`), `01-${known}`, "a later version may say more");
+  for (const wrong of [
+    `00-${known}-more`,
+    `01-${known}more`,
+    `00-${known.toUpperCase()}`,
+    known,
+    "",
+    undefined,
+    [known],
+  ])
+    t.equal(soundTraceparent(wrong), undefined, String(wrong));
   t.end();
 });

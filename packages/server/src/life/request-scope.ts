@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import type { FrameworkScope } from "@steward/container/framework";
 import { runWithContext, StewardError, systemClock, type Binding, type RequestContext } from "@steward/core";
 import type { AnyDefinition } from "@steward/core/container";
-import { publishUnhandled, TimerEntry, timingWheelOf } from "@steward/core/driver";
+import { publishUnhandled, soundTraceparent, TimerEntry, timingWheelOf } from "@steward/core/driver";
 import { isMultipart, MultipartForm } from "../forms/multipart-form.ts";
 import type { FormOptions, WantedFile } from "../forms/options.ts";
 import { Invalid } from "../inputs/issue.ts";
@@ -15,7 +15,6 @@ import { loggable } from "../log/loggable.ts";
 import { spanOf } from "../trace/request-events.ts";
 import { within } from "./within.ts";
 
-const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?:-.*)?$/;
 /** How long a stream of a client that has gone may take to end before its scope is released all the same, in ms. */
 const STREAM_MS = 5_000;
 /** How long the handler of a closed socket may take to end, in ms. */
@@ -92,8 +91,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   get traceContext(): string | undefined {
     const span = spanOf(this.response);
     if (span !== undefined) return span.traceContext;
-    const given = this.request.headers["traceparent"];
-    return typeof given === "string" && TRACEPARENT.test(given) ? given : undefined;
+    return soundTraceparent(this.request.headers["traceparent"]);
   }
 
   /** Runs work as part of this request. */
