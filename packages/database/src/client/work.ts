@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { isStewardError, StewardError, type CallOptions, type Guard } from "@steward/core";
-import { GuardedUse, sqlKeyword } from "@steward/core/driver";
+import { GuardedUse, soundTraceparent, sqlKeyword } from "@steward/core/driver";
 import type { Line, Runner, Taker } from "../connections/connection.ts";
 import type { DriverQuery } from "../connections/driver.ts";
 
@@ -129,15 +129,12 @@ export class QueryWork extends ConnectionUse implements Runner {
   }
 }
 
-/** The fields that every version of a `traceparent` has. What a later one may have behind them is whatever a caller has sent. */
-const TRACEPARENT = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?=$|-)/;
-
 /**
  * Says at the end of a statement which trace it belongs to. It is another text each time, so it is not prepared.
  * Source: https://google.github.io/sqlcommenter/spec/
  */
 function addComment(query: DriverQuery, traceContext: string): void {
-  const traceparent = TRACEPARENT.exec(traceContext)?.[0];
+  const traceparent = soundTraceparent(traceContext);
   if (traceparent === undefined) return;
   const last = query.strings.length - 1;
   const comment = `/*traceparent='${traceparent}'*/`; // hexadecimal digits, so nothing in it has to be encoded

@@ -72,11 +72,15 @@ t.test("what a caller sends behind its traceparent, or instead of it, never beco
     (await $client`select query from pg_stat_activity where pid = pg_backend_pid() and ${1}::int = 1`).length,
     (await $client.unsafe("select 1 as n")).length,
   ];
-  const union = `${sent}-'*/ union all select 'stolen' --`;
-  const { traceContext } = soundContext(undefined, union);
-  t.equal(traceContext, union, "headers let it pass, for a later version may have more fields");
-  t.same(await runWithContext({ traceContext }, ask), [1, 1]);
-  for (const given of [`${sent}-'*/; create table stolen (); --`, "'*/; create table stolen (); --"])
+  const later = sent.replace("00", "01"); // a later version may have more fields
+  const union = `${later}-'*/ union all select 'stolen' --`;
+  t.equal(soundContext(undefined, union).traceContext, later, "of headers the rest does not go on");
+  for (const given of [
+    union,
+    `${later}-'*/; create table stolen (); --`,
+    `${sent}-'*/; create table stolen (); --`,
+    "'*/; --",
+  ])
     t.same(await runWithContext({ traceContext: given }, ask), [1, 1]);
   t.equal((await $client`select 1 from pg_tables where tablename = 'stolen'`).length, 0);
 });
