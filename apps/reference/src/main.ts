@@ -1,7 +1,7 @@
 import { runMain, type RunningContainer, type ShutdownInfo } from "@steward/container";
-import { banner, signInWords } from "./banner.ts";
+import { banner, signInWords } from "./operators/banner.ts";
 import { clips } from "./clips.ts";
-import { Management } from "./management.ts";
+import { Management } from "./operators/management.ts";
 import { environment } from "./settings.ts";
 
 // The reader of our output has gone (`npm start | head`); that is no reason to end in disorder.

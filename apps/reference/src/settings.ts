@@ -16,8 +16,8 @@ const kek = v.pipe(
 );
 
 function isKek(text: string): boolean {
-  const bytes = Buffer.from(text, "base64");
-  return bytes.length === KEK_BYTES && bytes.toString("base64") === text;
+  const key = Buffer.from(text, "base64");
+  return key.length === KEK_BYTES && key.toString("base64") === text;
 }
 
 const origin = v.pipe(
@@ -37,14 +37,26 @@ function isNetwork(text: string): boolean {
   return version !== 0 && (bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)));
 }
 
+/** A setting that a variable may give. */
+function given<S extends v.GenericSchema>(variable: string, about: string, schema: S): v.OptionalSchema<S, undefined>;
+function given<S extends v.GenericSchema, D extends v.Default<S, undefined>>(
+  variable: string,
+  about: string,
+  schema: S,
+  otherwise: D,
+): v.OptionalSchema<S, D>;
+function given(variable: string, about: string, schema: v.GenericSchema, otherwise?: unknown): v.GenericSchema {
+  return v.optional(v.pipe(schema, v.description(about), envName(variable)), otherwise);
+}
+
 /** Files in PEM of one way to talk: whom it trusts, and who Clips is there. */
 const certificates = (name: string) =>
   v.optional(
     v.pipe(
       v.strictObject({
-        ca: v.optional(v.pipe(text(), envName(`${name}_CA_FILE`))),
-        cert: v.optional(v.pipe(text(), envName(`${name}_CERT_FILE`))),
-        key: v.optional(v.pipe(text(), envName(`${name}_KEY_FILE`))),
+        ca: given(`${name}_CA_FILE`, "PEM of the authorities that it trusts", text()),
+        cert: given(`${name}_CERT_FILE`, "PEM of the certificate that it shows", text()),
+        key: given(`${name}_KEY_FILE`, "PEM of the key of that certificate", text()),
       }),
       v.check(
         ({ cert, key }) => (cert === undefined) === (key === undefined),
@@ -54,136 +66,51 @@ const certificates = (name: string) =>
     {},
   );
 
+const levels = v.picklist(["trace", "debug", "info", "warn", "error", "fatal", "silent"]);
+const hostName = v.pipe(v.string(), v.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, "must be a host without a port"));
+const peer = v.pipe(v.string(), v.regex(/^[^/@]+:\d+$/, "must be a host and a port, such as clips-headless:9464"));
+const network = v.pipe(v.string(), v.check(isNetwork, "must be an address, or a network such as 10.0.0.0/8"));
+const postgresUrl = secret({ protocols: ["postgres:", "postgresql:"] });
+const redisUrl = secret({ protocols: ["redis:", "rediss:"] });
+const smtpUrl = secret({ protocols: ["smtp:", "smtps:"] });
+const token = secret({ minBytes: 16 });
+const some = duration({ least: 1 });
+
 /** Where videos are rendered, and how. */
 const renderer = v.strictObject({
-  url: v.optional(v.pipe(url(), v.description("a renderer to use, in place of an own one"), envName("RENDERER_URL"))),
-  host: v.optional(
-    v.pipe(text(), v.description("where an own renderer listens"), envName("RENDERER_HOST")),
-    "127.0.0.1",
-  ),
-  port: v.optional(v.pipe(port(), v.description("0 takes a free one"), envName("RENDERER_PORT")), 0),
+  url: given("RENDERER_URL", "a renderer to use, in place of an own one", url()),
+  host: given("RENDERER_HOST", "where an own renderer listens", text(), "127.0.0.1"),
+  port: given("RENDERER_PORT", "where an own renderer listens; 0 takes a free port", port(), 0),
   tls: certificates("RENDERER"),
-  stepMs: v.optional(
-    v.pipe(duration({ least: 1 }), v.description("how long a step takes"), envName("RENDERER_STEP_MS")),
-    100,
-  ),
+  stepMs: given("RENDERER_STEP_MS", "how long a step takes", some, 100),
 });
 
 const schema = v.strictObject({
-  port: v.optional(v.pipe(port(), envName("PORT")), 3000),
-  host: v.optional(v.pipe(text(), envName("HOST")), "127.0.0.1"),
-  environment: v.optional(
-    v.pipe(
-      text(),
-      v.description("whose data this is, such as production: Clips refuses a database or a Redis of another one"),
-      envName("CLIPS_ENVIRONMENT"),
-    ),
+  port: given("PORT", "where Clips listens; 0 takes a free port", port(), 3000),
+  host: given("HOST", "the address on which it listens", text(), "127.0.0.1"),
+  environment: given("CLIPS_ENVIRONMENT", "such as production: stores of another one are refused", text()),
+  hosts: given("CLIPS_HOSTS", "names of Clips besides this machine; needed where HOST is another", v.array(hostName)),
+  databaseUrl: given("DATABASE_URL", "a Postgres to use; without one Clips starts its own", postgresUrl),
+  redisUrl: given(
+    "REDIS_URL",
+    "a Redis to use; without one Clips starts its own, if there is a program for it",
+    redisUrl,
   ),
-  hosts: v.optional(
-    v.pipe(
-      v.array(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, "must be a host without a port"))),
-      v.description("names under which Clips is reached besides this machine; needed where HOST is another"),
-      envName("CLIPS_HOSTS"),
-    ),
-  ),
-  databaseUrl: v.optional(
-    v.pipe(
-      secret({ protocols: ["postgres:", "postgresql:"] }),
-      v.description("a Postgres to use; without one Clips starts its own"),
-      envName("DATABASE_URL"),
-    ),
-  ),
-  redisUrl: v.optional(
-    v.pipe(
-      secret({ protocols: ["redis:", "rediss:"] }),
-      v.description("a Redis to use; without one Clips starts its own, if there is a program for it"),
-      envName("REDIS_URL"),
-    ),
-  ),
-  smtpUrl: v.optional(
-    v.pipe(
-      secret({ protocols: ["smtp:", "smtps:"] }),
-      v.description("a mail server to use; without one Clips starts its own, which delivers nothing"),
-      envName("SMTP_URL"),
-    ),
-  ),
-  mailFrom: v.optional(
-    v.pipe(text(), v.description("who mails are from"), envName("MAIL_FROM")),
-    "Clips <clips@localhost>",
-  ),
-  allowedOrigins: v.optional(
-    v.pipe(v.array(origin), v.description("origins that /api/data may call"), envName("ALLOWED_ORIGINS")),
-    [],
-  ),
+  smtpUrl: given("SMTP_URL", "a mail server to use; without one Clips starts its own, which delivers nothing", smtpUrl),
+  mailFrom: given("MAIL_FROM", "who mails are from", text(), "Clips <clips@localhost>"),
+  allowedOrigins: given("ALLOWED_ORIGINS", "origins that /api/data may call", v.array(origin), []),
   tls: certificates("HTTP"),
   renderer: v.optional(renderer, {}),
-  leaseMs: v.optional(
-    v.pipe(
-      duration({ least: 1 }),
-      v.description("how long a job stays with an instance that gives no sign of life"),
-      envName("PROCESSING_LEASE_MS"),
-    ),
-    10_000,
-  ),
-  keks: v.optional(
-    v.pipe(v.array(kek), v.description("wrap the key store: the first one wraps, all unwrap"), envName("CLIPS_KEK")),
-    [],
-  ),
-  adminToken: v.optional(
-    v.pipe(
-      secret({ minBytes: 16 }),
-      v.description("what a request to the management listener must know that changes the level of the log"),
-      envName("CLIPS_ADMIN_TOKEN"),
-    ),
-  ),
-  managementPort: v.optional(
-    v.pipe(
-      port(),
-      v.description(
-        "where operators of this machine see health and change the level; without one there is no such listener",
-      ),
-      envName("MANAGEMENT_PORT"),
-    ),
-  ),
-  managementHost: v.optional(
-    v.pipe(
-      text(),
-      v.description("the address of that listener; only where none but operators reach it may it be another one"),
-      envName("MANAGEMENT_HOST"),
-    ),
-    "127.0.0.1",
-  ),
-  managementPeers: v.optional(
-    v.pipe(
-      v.array(v.pipe(v.string(), v.regex(/^[^/@]+:\d+$/, "must be a host and a port, such as clips-headless:9464"))),
-      v.description("the same listeners of the other replicas, for the dashboard; a name may have many addresses"),
-      envName("MANAGEMENT_PEERS"),
-    ),
-    [],
-  ),
-  trustedProxies: v.optional(
-    v.pipe(
-      v.array(v.pipe(v.string(), v.check(isNetwork, "must be an address, or a network such as 10.0.0.0/8"))),
-      v.description("load balancers, whose x-forwarded-for is believed; limits count by the address of the client"),
-      envName("TRUSTED_PROXIES"),
-    ),
-    [],
-  ),
-  monitorToken: v.optional(
-    v.pipe(
-      secret({ minBytes: 16 }),
-      v.description("what a request from elsewhere must know to see metrics and why something is not well"),
-      envName("CLIPS_MONITOR_TOKEN"),
-    ),
-  ),
-  logLevel: v.optional(
-    v.pipe(v.picklist(["trace", "debug", "info", "warn", "error", "fatal", "silent"]), envName("LOG_LEVEL")),
-    "info",
-  ),
-  dataDir: v.optional(
-    v.pipe(text(), v.description("where the servers that Clips starts keep their data"), envName("DATA_DIR")),
-    inPackage(".data"),
-  ),
+  leaseMs: given("PROCESSING_LEASE_MS", "how long an instance without a sign of life keeps a job", some, 10_000),
+  keks: given("CLIPS_KEK", "wrap the key store: the first one wraps, all unwrap", v.array(kek), []),
+  adminToken: given("CLIPS_ADMIN_TOKEN", "what operators must know to change the level of the log", token),
+  managementPort: given("MANAGEMENT_PORT", "where operators see health; without one there is no such listener", port()),
+  managementHost: given("MANAGEMENT_HOST", "where none but operators reach it", text(), "127.0.0.1"),
+  managementPeers: given("MANAGEMENT_PEERS", "of other replicas; a name may have many addresses", v.array(peer), []),
+  trustedProxies: given("TRUSTED_PROXIES", "load balancers, whose x-forwarded-for is believed", v.array(network), []),
+  monitorToken: given("CLIPS_MONITOR_TOKEN", "what others must know to see metrics and reasons of health", token),
+  logLevel: given("LOG_LEVEL", "of the log", levels, "info"),
+  dataDir: given("DATA_DIR", "where the servers that Clips starts keep their data", text(), inPackage(".data")),
 });
 
 /** The settings of this process. */

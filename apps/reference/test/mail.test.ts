@@ -2,7 +2,7 @@ import { container, type RunningContainer } from "@steward/container";
 import { failure, until } from "@steward/testing";
 import { freePorts } from "@steward/launchers";
 import t from "tap";
-import { mail, mailServer, welcome } from "../src/mail.ts";
+import { mail, mailServer, welcome } from "../src/resources/mail.ts";
 import { environment } from "../src/settings.ts";
 
 const start = (env: Readonly<Record<string, string>>) =>

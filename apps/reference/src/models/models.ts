@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { resource, StewardError } from "@steward/core";
 import { ModelManager, type Model, type ModelOptions } from "@steward/models";
 import type { FastifyBaseLogger } from "fastify";
-import { log } from "../log.ts";
+import { log } from "../resources/log.ts";
 import { settings } from "../settings.ts";
-import { FRAME, SAMPLE_RATE, STATE } from "../speech/frames.ts";
+import { FRAME, SAMPLE_RATE, STATE } from "../speech/detect.ts";
 import { installed, type Installed } from "./installed.ts";
 import { versionsIn } from "./versions.ts";
 

@@ -4,7 +4,7 @@ import type { Database } from "@steward/database";
 import { and, desc, eq, inArray, lte, sql, type SQL } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type { Rendered } from "../renderer/render.ts";
-import { db } from "../resources.ts";
+import { db } from "../resources/stores.ts";
 import { settings } from "../settings.ts";
 import { Lease } from "./lease.ts";
 import { jobs as table, type StoredJob } from "./table.ts";

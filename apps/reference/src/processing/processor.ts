@@ -1,6 +1,6 @@
 import { resource, runWithContext, systemClock } from "@steward/core";
 import { checkHealth } from "@steward/grpc";
-import { log } from "../log.ts";
+import { log } from "../resources/log.ts";
 import { renderer } from "../renderer/resources.ts";
 import { Renderer, RENDERER } from "../renderer/service.ts";
 import { speech } from "../speech/speech.ts";

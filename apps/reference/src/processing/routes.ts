@@ -1,11 +1,9 @@
 import { from, handler, HttpError } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
-import { uploadLimit } from "../limits.ts";
-import { videos } from "../videos/videos.ts";
+import { uploadLimit } from "../resources/limits.ts";
+import { video, videoId as id } from "../videos/input.ts";
 import { speech } from "../speech/speech.ts";
 import { jobs, publicJob } from "./jobs.ts";
-
-const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
 
 const PATH = "/api/v1/videos/:id/process";
 const tags = ["processing"];
@@ -28,9 +26,7 @@ export function processingRoutes(app: FastifyInstance): void {
         response: { 202: { description: "the job" } },
       },
     },
-    handler({ limit: uploadLimit, videos, jobs, id }, async ({ videos, jobs, id }, _request, reply) => {
-      const video = await videos.find(id);
-      if (video === undefined) throw new HttpError(404, `there is no video ${id}`);
+    handler({ limit: uploadLimit, video, jobs }, async ({ video, jobs }, _request, reply) => {
       reply.code(202).header("location", PATH.replace(":id", video.id));
       return publicJob(await jobs.open(video.id));
     }),

@@ -1,24 +1,13 @@
-import { readFile } from "node:fs/promises";
 import { optional, resource, systemClock } from "@steward/core";
 import { grpcChannel, grpcServer, type GrpcServerTlsOptions } from "@steward/grpc";
-import { log } from "../log.ts";
-import { settings, type CertificateFiles } from "../settings.ts";
+import { certificates } from "../resources/certificates.ts";
+import { log } from "../resources/log.ts";
+import { settings } from "../settings.ts";
 import { rendererService } from "./handlers.ts";
 import { definition } from "./service.ts";
 
 const FIRST_ANSWER_MS = 10_000;
 const LONGEST_SILENCE_MS = 30_000;
-
-async function certificates({
-  ca,
-  cert,
-  key,
-}: CertificateFiles): Promise<Record<"ca" | "cert" | "key", string | undefined>> {
-  const [caPem, certPem, keyPem] = await Promise.all(
-    [ca, cert, key].map(async (file) => file && readFile(file, "utf8")),
-  );
-  return { ca: caPem, cert: certPem, key: keyPem };
-}
 
 /** What a renderer of ours shows its callers, and asks them for. `undefined`: it talks without TLS. */
 export const rendererCertificates = resource("rendererCertificates", {

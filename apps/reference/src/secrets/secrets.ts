@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { currentContext, resource } from "@steward/core";
 import type { AeadKeyset, CryptoBackend, MacKeyset } from "@steward/crypto";
-import type { Database } from "@steward/database";
-import type { AuditLog } from "@steward/logging/audit";
+import { sqlRunner, type Database } from "@steward/database";
+import { auditLog, sqlAudit, type AuditLog } from "@steward/logging/audit";
 import { desc, eq, inArray, type SQL } from "drizzle-orm";
 import { keyIdOf } from "../crypto/keysets.ts";
-import { audit } from "../audit.ts";
-import { crypto, db } from "../resources.ts";
+import { crypto } from "../crypto/backend.ts";
+import { db } from "../resources/stores.ts";
 import { secrets as table, type StoredSecret } from "./table.ts";
 
 /** A secret without what is secret about it. */
@@ -100,6 +100,12 @@ export class Secrets {
 function hashed(column: Column, text: string): string {
   return `secrets.${column}:${text}`;
 }
+
+/** Who changed keys, which is recorded by itself, and who read a secret: rows of the database that show when one is missing. */
+export const audit = auditLog("audit", {
+  needs: { db },
+  options: ({ db }) => ({ sink: sqlAudit({ sql: sqlRunner(db), table: "clips_audit" }), actions: ["secret.read"] }),
+});
 
 /** The stored secrets of this process. */
 export const secrets = resource("secrets", {

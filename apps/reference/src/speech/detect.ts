@@ -1,6 +1,14 @@
 import type { Model, Tensor } from "@steward/models";
-import { CONTEXT, FRAME, SAMPLE_RATE, STATE, STEP, STEP_MS } from "./frames.ts";
 import type { Wav } from "./wav.ts";
+
+/** What the voice-activity model takes: 32 ms of sound at 16 kHz, and the 4 ms before them. */
+export const SAMPLE_RATE = 16_000n;
+const STEP = 512;
+const CONTEXT = 64;
+export const FRAME: number = CONTEXT + STEP;
+/** What it keeps from one frame to the next. */
+export const STATE = 256;
+const STEP_MS = STEP / 16;
 
 /** A stretch of speech. */
 export interface Segment {

@@ -1,13 +1,12 @@
 import { isStewardError, resource } from "@steward/core";
 import type { Database } from "@steward/database";
-import { httpSession, type HttpSession } from "@steward/http";
+import type { HttpSession } from "@steward/http";
 import { eq } from "drizzle-orm";
 import { models, type Models } from "../models/models.ts";
-import { certificates, db } from "../resources.ts";
-import { settings } from "../settings.ts";
+import { downloads } from "../resources/http.ts";
+import { db } from "../resources/stores.ts";
 import type { ShownVideo } from "../videos/cached.ts";
 import { media, type Media } from "../videos/media.ts";
-import { MOST_MEDIA_BYTES } from "../videos/table.ts";
 import { likelihoods, segmentsOf, type Segment } from "./detect.ts";
 import { speech as table } from "./table.ts";
 import { Wav } from "./wav.ts";
@@ -19,18 +18,6 @@ export interface FoundSpeech {
 }
 
 const WAV_TYPES = /^audio\/(?:x-|vnd\.)?wave?\b/i;
-
-/** The way to videos of others: to the origins on the allow list alone. */
-export const downloads = httpSession("downloads", {
-  needs: { settings },
-  options: ({ settings }) => ({
-    allowedOrigins: settings.allowedOrigins,
-    timeoutMs: 30_000,
-    maxResponseBytes: MOST_MEDIA_BYTES,
-    userAgent: "clips/0.1",
-    tls: () => certificates(settings.tls),
-  }),
-});
 
 /** Finds speech in the sound of videos: in WAV files of PCM, which were uploaded or are fetched. */
 export class Speech {

@@ -16,7 +16,7 @@ import {
 } from "@steward/training";
 import { denseOnnx } from "@steward/training/onnx";
 import type { FastifyBaseLogger } from "fastify";
-import { log } from "../log.ts";
+import { log } from "../resources/log.ts";
 import { addVersion } from "../models/versions.ts";
 import { settings } from "../settings.ts";
 import { claim, forgetClaims } from "./claim.ts";

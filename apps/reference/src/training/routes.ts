@@ -1,7 +1,7 @@
 import { isStewardError } from "@steward/core";
 import { from, handler, HttpError } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
-import { uploadLimit } from "../limits.ts";
+import { uploadLimit } from "../resources/limits.ts";
 import { permitted } from "../users/auth.ts";
 import { trainingJobs, type TrainingJob } from "./jobs.ts";
 

@@ -1,8 +1,5 @@
 import { from, handler, HttpError } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
-import { rotate, rotation } from "../crypto/rotation.ts";
-import { tokenLimit } from "../limits.ts";
-import { crypto } from "../resources.ts";
 import { ROLE_NAMES, type Role } from "./access.ts";
 import { auth, permitted } from "./auth.ts";
 import { users } from "./users.ts";
@@ -19,7 +16,7 @@ const change = from.body("change", {
   },
 });
 
-/** `/admin/*`: users and keys, each behind a permission. */
+/** `/admin/users`: each behind a permission. */
 export function adminRoutes(app: FastifyInstance): void {
   app.get(
     "/admin/users",
@@ -37,12 +34,5 @@ export function adminRoutes(app: FastifyInstance): void {
       if (changed.isDisabled) await auth.logoutEverywhere(id);
       return changed;
     }),
-  );
-  app.post(
-    "/admin/keys/rotate",
-    { schema: { tags, summary: "Makes a new key" } },
-    handler({ limit: tokenLimit, me: permitted("keys:rotate"), crypto, rotation }, ({ crypto, rotation }) =>
-      rotate(crypto, rotation),
-    ),
   );
 }

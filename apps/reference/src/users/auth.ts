@@ -1,8 +1,9 @@
 import { authentication, sqlApiKeys, sqlFamilies, sqlSessions } from "@steward/auth";
 import { pubSub, sqlRunner } from "@steward/database";
 import { boundSession, cookieSession, perRequest, principal, security } from "@steward/fastify";
-import { limiter } from "../limits.ts";
-import { crypto, db } from "../resources.ts";
+import { limiter } from "../resources/limits.ts";
+import { crypto } from "../crypto/backend.ts";
+import { db } from "../resources/stores.ts";
 import { access, type Permission } from "./access.ts";
 import { users } from "./users.ts";
 

@@ -2,7 +2,7 @@ import type { PasswordUser, PasswordUsers } from "@steward/auth";
 import { resource } from "@steward/core";
 import type { Database } from "@steward/database";
 import { and, asc, eq } from "drizzle-orm";
-import { db } from "../resources.ts";
+import { db } from "../resources/stores.ts";
 import type { Role } from "./access.ts";
 import { users as table, type User } from "./table.ts";
 

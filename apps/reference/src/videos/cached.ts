@@ -1,7 +1,7 @@
 import { cache, type RemoteOptions } from "@steward/cache";
 import { optional, type CachedResponse } from "@steward/core";
 import { redisPubSub, redisRunner, type RedisClient } from "@steward/redis";
-import { cache as redis } from "../resources.ts";
+import { cache as redis } from "../resources/stores.ts";
 import type { Video } from "./table.ts";
 
 /** A video as clients see it, and as it is kept in Redis: JSON has no dates. */

@@ -3,7 +3,7 @@ import type { Cache } from "@steward/cache";
 import { resource } from "@steward/core";
 import type { Database } from "@steward/database";
 import { eq } from "drizzle-orm";
-import { db } from "../resources.ts";
+import { db } from "../resources/stores.ts";
 import { answers, PAGES } from "./cached.ts";
 import { media as table, videos, type Video } from "./table.ts";
 

@@ -1,9 +1,10 @@
-import { from, handler, HttpError, InvalidInput, stream } from "@steward/fastify";
+import { from, handler, InvalidInput, stream } from "@steward/fastify";
 import { leadsInside } from "@steward/http";
 import type { FastifyInstance } from "fastify";
-import { uploadLimit } from "../limits.ts";
+import { uploadLimit } from "../resources/limits.ts";
 import { jobs } from "../processing/jobs.ts";
 import { answers, PAGES } from "./cached.ts";
+import { video } from "./input.ts";
 import type { NewVideo } from "./table.ts";
 import { videos, type Videos } from "./videos.ts";
 
@@ -34,7 +35,6 @@ const cursor = from.query(
   { type: "string", maxLength: 200 },
   { required: false, description: "`next` of the page before" },
 );
-const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
 
 const PATH = "/api/v1/videos";
 const tags = ["videos"];
@@ -90,11 +90,7 @@ export function videoRoutes(app: FastifyInstance): void {
   app.get(
     `${PATH}/:id`,
     { schema: { tags, summary: "One video, read through the cache" } },
-    handler({ videos, id }, async ({ videos, id }) => {
-      const video = await videos.find(id);
-      if (video === undefined) throw new HttpError(404, `there is no video ${id}`);
-      return video;
-    }),
+    handler({ video }, ({ video }) => video),
   );
 }
 

@@ -1,7 +1,8 @@
 import { from, handler, HttpError } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
-import { uploadLimit } from "../limits.ts";
+import { uploadLimit } from "../resources/limits.ts";
 import { permitted } from "../users/auth.ts";
+import { videoId as id } from "./input.ts";
 import { media } from "./media.ts";
 import { MOST_MEDIA_BYTES } from "./table.ts";
 
@@ -16,7 +17,6 @@ const title = from.form("title", {
   description: "more than spaces",
 });
 const file = from.file("file", { maxBytes: MOST_MEDIA_BYTES, description: "audio or video, of 16 MiB at most" });
-const id = from.path("id", { type: "string", format: "uuid", maxLength: 36 });
 
 const tags = ["videos"];
 

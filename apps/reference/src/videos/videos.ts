@@ -2,7 +2,7 @@ import type { Cache, Wrapped } from "@steward/cache";
 import { resource } from "@steward/core";
 import { transaction, type Database } from "@steward/database";
 import { desc, eq, sql } from "drizzle-orm";
-import { db } from "../resources.ts";
+import { db } from "../resources/stores.ts";
 import { answers, PAGES, videoCache, type ShownVideo } from "./cached.ts";
 import { videos as table, type NewVideo, type Video } from "./table.ts";
 

@@ -9,7 +9,7 @@ import type { RunningContainer } from "@steward/container";
 import type { FastifyServer } from "@steward/fastify";
 import { clips } from "../../src/clips.ts";
 import { inPackage } from "../../src/folders.ts";
-import { server } from "../../src/server.ts";
+import { server } from "../../src/server/server.ts";
 import { environment } from "../../src/settings.ts";
 import type { Role } from "../../src/users/access.ts";
 import { auth } from "../../src/users/auth.ts";

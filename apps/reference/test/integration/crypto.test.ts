@@ -9,10 +9,10 @@ import t from "tap";
 import { CertificateAuthority, type IssuedCertificate } from "@steward/crypto/pki";
 import type { Problem } from "@steward/fastify";
 import { postgresForTests } from "@steward/launchers";
-import { audit } from "../../src/audit.ts";
-import { crypto, db } from "../../src/resources.ts";
+import { crypto } from "../../src/crypto/backend.ts";
+import { db } from "../../src/resources/stores.ts";
 import { auth } from "../../src/users/auth.ts";
-import type { OpenSecret, SecretEntry } from "../../src/secrets/secrets.ts";
+import { audit, type OpenSecret, type SecretEntry } from "../../src/secrets/secrets.ts";
 import { eventually, Folder, LocalClips } from "./clips.ts";
 
 const database = await postgresForTests();

@@ -4,7 +4,7 @@ import t from "tap";
 import { postgresForTests } from "@steward/launchers";
 import { until } from "@steward/testing";
 import { WebSocket } from "ws";
-import { mailServer } from "../../src/mail.ts";
+import { mailServer } from "../../src/resources/mail.ts";
 import { auth } from "../../src/users/auth.ts";
 import { demoUser } from "../../src/users/demo.ts";
 import { users } from "../../src/users/users.ts";

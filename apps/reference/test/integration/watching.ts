@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import { WebSocket } from "ws";
 import { beginningOf, stepAfter } from "../../src/renderer/render.ts";
-import { db } from "../../src/resources.ts";
+import { db } from "../../src/resources/stores.ts";
 import type { LocalClips } from "./clips.ts";
 import type { Job } from "../../src/processing/jobs.ts";
 

@@ -1,5 +1,5 @@
 import { logger, type LogDestination } from "@steward/logging";
-import { settings } from "./settings.ts";
+import { settings } from "../settings.ts";
 
 /** At a terminal, where people read them, lines are laid out; to a file or a collector they go as they are. */
 const destination = process.stdout.isTTY ? await laidOut() : undefined;

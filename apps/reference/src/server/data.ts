@@ -1,7 +1,7 @@
 import { isStewardError } from "@steward/core";
 import { from, handler, HttpError, InvalidInput } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
-import { http } from "./resources.ts";
+import { http } from "../resources/http.ts";
 
 const url = from.query(
   "url",

@@ -1,10 +1,9 @@
 import type { RunningContainer } from "@steward/container";
-import { examples } from "./examples.ts";
-import { overviewOf, type Row } from "./page/overview.ts";
-import { server } from "./server.ts";
-import { postgresServer, redisServer } from "./servers.ts";
-import { settings } from "./settings.ts";
-import { demoUser } from "./users/demo.ts";
+import { overviewOf, type Row } from "./overview.ts";
+import { server } from "../server/server.ts";
+import { postgresServer, redisServer } from "../resources/servers.ts";
+import { settings } from "../settings.ts";
+import { demoUser } from "../users/demo.ts";
 
 /** What somebody reads who has just started Clips: what runs, how long its start took, and where to look. */
 export function banner(running: RunningContainer): string {
@@ -25,10 +24,8 @@ export function banner(running: RunningContainer): string {
     ...signInWords(running),
     "Three things to try:",
     `  ${url}/ in a browser: sign up, upload, and watch the processing`,
-    ...examples(url)
-      .split("\n")
-      .slice(0, 2)
-      .map((line) => `  ${line}`),
+    `  curl -s ${url}/api/v1/videos -H 'content-type: application/json' \\`,
+    `    -d '{"title":"Sunrise","sourceUrl":"https://example.com/sunrise.mp4","durationMs":90000}'`,
     "  npm start -- --replicas 3 after a Ctrl-C: three of them behind a balancer, of which you may kill any",
     "",
     "Ctrl-C stops everything.",

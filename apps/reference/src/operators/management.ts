@@ -2,7 +2,7 @@ import type { ManagementOptions, RunningContainer } from "@steward/container";
 import { profileRoute } from "@steward/container/profile";
 import { dashboard, dnsPeers, type Dashboard } from "@steward/dashboard";
 import { levelRoute } from "@steward/logging";
-import { log } from "./log.ts";
+import { log } from "../resources/log.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 

@@ -1,21 +1,21 @@
 import { csrf, fastifyServer, refusals, type ServerRunning, SECRET_PARAMETERS, steward } from "@steward/fastify";
 import { processMetrics, prometheusText } from "@steward/telemetry";
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from "fastify";
-import { cryptoRoutes } from "./crypto/routes.ts";
+import { cryptoRoutes } from "../crypto/routes.ts";
 import { dataRoute } from "./data.ts";
-import { apiLimit } from "./limits.ts";
-import { log } from "./log.ts";
-import { modelRoutes } from "./models/routes.ts";
-import { frontPage } from "./page/route.ts";
+import { apiLimit } from "../resources/limits.ts";
+import { log } from "../resources/log.ts";
+import { modelRoutes } from "../models/routes.ts";
+import { frontPage } from "./page.ts";
 import { toHttpError } from "./problems.ts";
-import { processingRoutes } from "./processing/routes.ts";
-import { secretRoutes } from "./secrets/routes.ts";
-import { trainingRoutes } from "./training/routes.ts";
-import { adminRoutes } from "./users/admin.ts";
-import { userRoutes } from "./users/routes.ts";
-import { hostsOf, isLocal, settings, type Settings } from "./settings.ts";
-import { uploadRoutes } from "./videos/uploads.ts";
-import { videoRoutes } from "./videos/routes.ts";
+import { processingRoutes } from "../processing/routes.ts";
+import { secretRoutes } from "../secrets/routes.ts";
+import { trainingRoutes } from "../training/routes.ts";
+import { adminRoutes } from "../users/admin.ts";
+import { userRoutes } from "../users/routes.ts";
+import { hostsOf, isLocal, settings, type Settings } from "../settings.ts";
+import { uploadRoutes } from "../videos/uploads.ts";
+import { videoRoutes } from "../videos/routes.ts";
 
 const BODY_BYTES = 64 * 1024;
 /** Longest work for one request, in ms. */

@@ -2,8 +2,7 @@ import type { ResourceHealth, RunningContainer } from "@steward/container";
 import type { HealthStatus } from "@steward/core";
 
 /** One resource on the front page. */
-export interface Row extends Pick<ResourceHealth, "name" | "status" | "phase" | "reason" | "probeMs"> {
-  readonly driver: string | undefined;
+export interface Row extends Pick<ResourceHealth, "name" | "status" | "phase" | "reason" | "probeMs" | "driver"> {
   readonly needs: readonly string[];
   /** How long its start took, in ms. */
   readonly startedInMs: number | undefined;
@@ -40,43 +39,23 @@ export function overviewOf(
   details: boolean,
   managementPort: number | undefined = undefined,
 ): Overview {
-  const uptimeSeconds = Math.round(process.uptime());
   // A port of 0 is any free one, which is known only to who reads what is printed at the start.
   const dashboard = managementPort ? { dashboard: `http://localhost:${managementPort}/steward/` } : {};
-  const links = details ? { ...LINKS, metrics: "/metrics", ...dashboard } : LINKS;
-  if (running === undefined)
-    return { name: "Clips", status: "unknown", startedInMs: undefined, uptimeSeconds, resources: [], links };
-  const { status, resources } = running.health();
-  const graph = graphOf(running);
-  const rows = resources.map(({ name, status, phase, reason, probeMs }) => ({
-    name,
-    status,
-    phase,
-    reason: details ? reason : undefined,
-    probeMs,
-    ...(graph.get(name) ?? NOTHING),
-  }));
   return {
     name: "Clips",
-    status,
-    startedInMs: Math.round(running.startedInMs),
-    uptimeSeconds,
-    resources: rows,
-    links,
+    status: running?.health().status ?? "unknown",
+    startedInMs: running && Math.round(running.startedInMs),
+    uptimeSeconds: Math.round(process.uptime()),
+    resources: running === undefined ? [] : rowsOf(running, details),
+    links: details ? { ...LINKS, metrics: "/metrics", ...dashboard } : LINKS,
   };
 }
 
-type GraphRow = Pick<Row, "driver" | "needs" | "startedInMs">;
-
-const NOTHING: GraphRow = { driver: undefined, needs: [], startedInMs: undefined };
-
-function graphOf(running: RunningContainer): Map<string, GraphRow> {
-  return new Map(
-    running
-      .graph()
-      .nodes.map(({ name, driver, startedInMs, needs }) => [
-        name,
-        { driver, startedInMs, needs: needs.map((need) => need.name) },
-      ]),
-  );
+function rowsOf(running: RunningContainer, details: boolean): Row[] {
+  const nodes = new Map(running.graph().nodes.map((node) => [node.name, node]));
+  return running.health().resources.map(({ name, status, phase, reason, probeMs, driver }) => {
+    const { needs = [], startedInMs } = nodes.get(name) ?? {};
+    const shown = { name, status, phase, reason: details ? reason : undefined, probeMs, driver };
+    return { ...shown, needs: needs.map((need) => need.name), startedInMs };
+  });
 }

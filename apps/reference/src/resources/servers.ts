@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { resource } from "@steward/core";
 import { findRedis, startPostgres, startRedis, type PostgresServer, type RedisServer } from "@steward/launchers";
+import type { FastifyBaseLogger } from "fastify";
 import { log } from "./log.ts";
-import { settings } from "./settings.ts";
+import { settings } from "../settings.ts";
 
 const CHECK_MS = 500;
 
 /** A server that this process started, or shares with another Clips. It comes back on the same port when it ends. */
-export class EmbeddedServer<S extends PostgresServer | RedisServer> {
+class EmbeddedServer<S extends PostgresServer | RedisServer> {
   readonly url: string;
   readonly #startAgain: (ended: S, signal: AbortSignal) => Promise<S>;
   #server: S;
@@ -20,35 +21,29 @@ export class EmbeddedServer<S extends PostgresServer | RedisServer> {
     this.#startAgain = startAgain;
   }
 
-  get pid(): number {
-    return this.#server.pid;
-  }
-
   /** True when another process started it, and stops it. */
   get shared(): boolean {
     return "shared" in this.#server && this.#server.shared;
   }
 
   /** Looks after it until `signal` aborts. */
-  async keepUp(signal: AbortSignal, ended: (error?: unknown) => void): Promise<void> {
+  async keepUp(name: string, log: Pick<FastifyBaseLogger, "warn">, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await sleep(CHECK_MS, undefined, { signal, ref: false }).catch(() => {});
       if (signal.aborted || this.#server.running) continue;
-      ended();
-      await this.#revive(signal).catch((error: unknown) => {
-        if (!signal.aborted) ended(error);
-      });
+      log.warn(`${name} has ended; starting it again`);
+      try {
+        this.#server = await this.#startAgain(this.#server, signal);
+      } catch (error) {
+        if (!signal.aborted) log.warn({ err: error }, `${name} did not start again`);
+      }
     }
-  }
-
-  async #revive(signal: AbortSignal): Promise<void> {
-    const revived = await this.#startAgain(this.#server, signal);
-    this.#server = revived;
   }
 
   /** @throws when the process has ended. */
   check(): void {
-    if (!this.#server.running) throw new Error(`the server process ${this.pid} has ended and is being started again`);
+    const { running, pid } = this.#server;
+    if (!running) throw new Error(`the server process ${pid} has ended and is being started again`);
   }
 
   stop(): Promise<void> {
@@ -75,13 +70,7 @@ export const postgresServer = resource("postgres", {
       return startPostgres({ ...options, port: ended.port, signal: again });
     });
   },
-  run: ({ log }, { signal, value }) =>
-    value.keepUp(signal, (error) =>
-      log.warn(
-        { err: error },
-        error === undefined ? "Postgres has ended; starting it again" : "Postgres did not start again",
-      ),
-    ),
+  run: ({ log }, { signal, value }) => value.keepUp("Postgres", log, signal),
   probe: (server) => server.check(),
   stop: (server) => server.stop(),
 });
@@ -93,20 +82,13 @@ export const redisServer = resource("redis", {
   readiness: "ignore",
   tags: ["embedded"],
   start: async (_needs, { signal }) => {
-    const password = randomBytes(24).toString("base64url");
-    const server = await startRedis({ password, signal });
-    return new EmbeddedServer<RedisServer>(server, async (ended, again) => {
-      await ended.stop();
-      return startRedis({ password, port: ended.port, signal: again });
+    const server = await startRedis({ password: randomBytes(24).toString("base64url"), signal });
+    return new EmbeddedServer(server, async () => {
+      await server.restart();
+      return server;
     });
   },
-  run: ({ log }, { signal, value }) =>
-    value.keepUp(signal, (error) =>
-      log.warn(
-        { err: error },
-        error === undefined ? "Redis has ended; starting it again" : "Redis did not start again",
-      ),
-    ),
+  run: ({ log }, { signal, value }) => value.keepUp("Redis", log, signal),
   probe: (server) => server.check(),
   stop: (server) => server.stop(),
 });

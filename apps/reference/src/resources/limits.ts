@@ -3,7 +3,7 @@ import { by, rateLimit } from "@steward/fastify";
 import { SIGN_IN_POLICIES } from "@steward/auth";
 import { rateLimiter } from "@steward/rate-limit";
 import { redisRunner } from "@steward/redis";
-import { cache } from "./resources.ts";
+import { cache } from "./stores.ts";
 
 /** How often one address may ask; all instances count together where there is a Redis. */
 export const limiter = rateLimiter("limiter", {

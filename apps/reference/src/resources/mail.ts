@@ -3,7 +3,7 @@ import { text } from "node:stream/consumers";
 import { guarded, optional, resource } from "@steward/core";
 import { createTransport, type Transporter } from "nodemailer";
 import { log } from "./log.ts";
-import { settings } from "./settings.ts";
+import { settings } from "../settings.ts";
 
 /** How many of the latest mails the own server keeps. */
 const KEPT = 20;
