@@ -6,18 +6,21 @@ import {
   type InputDefinition,
   systemClock,
 } from "@steward/core";
-import { defaultsShape, type HeldLifetime, type ResourceDefaults, isDefinition } from "@steward/core/container";
 import {
   assertShape,
   checkShape,
+  defaultsShape,
   func,
+  type HeldLifetime,
+  isDefinition,
   literalOr,
   milliseconds,
-  type Shape,
+  type ResourceDefaults,
   shape,
+  type Shape,
   signal,
   text,
-} from "@steward/core/driver";
+} from "@steward/core/container";
 import { Engine } from "./lifecycle/engine.ts";
 import { viewOf, type GraphView } from "./graph/view.ts";
 import { Graph, type AnyDefinition, type Edge, type Override, type Overrides } from "./graph/graph.ts";

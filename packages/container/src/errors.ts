@@ -1,5 +1,5 @@
 import { StewardError, type StewardErrorDetails } from "@steward/core";
-import { brand } from "@steward/core/driver";
+import { brand } from "@steward/core/container";
 
 /** Every error code of `@steward/container`, with what it means. */
 export const CONTAINER_CODES = {

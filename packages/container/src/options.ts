@@ -1,5 +1,13 @@
-import { isDefinition } from "@steward/core/container";
-import { listOf, milliseconds, recognised, shape, withMethods, type Rule, type Shape } from "@steward/core/driver";
+import {
+  isDefinition,
+  listOf,
+  milliseconds,
+  recognised,
+  type Rule,
+  shape,
+  type Shape,
+  withMethods,
+} from "@steward/core/container";
 
 const UNDEFINED_HINT = "a definition (where it is undefined, most often two modules import each other)";
 

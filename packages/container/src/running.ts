@@ -1,7 +1,6 @@
 import { announceDown } from "./main/up.ts";
 import type { Binding, Definition, MetricSample, MetricsSource, Phase } from "@steward/core";
-import { isDefinition, type Needs, type ValuesOf } from "@steward/core/container";
-import { assertShape, nearest } from "@steward/core/driver";
+import { assertShape, isDefinition, nearest, type Needs, type ValuesOf } from "@steward/core/container";
 import type { Engine } from "./lifecycle/engine.ts";
 import type { CallerOptions } from "./lifecycle/caller.ts";
 import { containerError } from "./errors.ts";

@@ -85,7 +85,7 @@ export { stewardErrorIn } from "./public-error.ts";
 export { maskUrl } from "./secret.ts";
 export { sqlKeyword, tablesOnce } from "./sql.ts";
 export { aborted } from "./time/abort.ts";
-export { backoffMs, withJitter, type BackoffBounds } from "./time/backoff.ts";
+export { backoffMs, type BackoffBounds } from "./time/backoff.ts";
 export { MAX_TIMER_MS, sleepOn } from "./time/clock.ts";
 export { TimerEntry, TimingWheel, timingWheelOf } from "./time/timing-wheel.ts";
 export { TimeoutReached, withTimeout } from "./time/with-timeout.ts";

@@ -1,6 +1,5 @@
 import type { Binding } from "@steward/core";
-import type { EdgeSpec } from "@steward/core/container";
-import { assertShape, recognised } from "@steward/core/driver";
+import { assertShape, type EdgeSpec, recognised } from "@steward/core/container";
 import { containerError } from "../errors.ts";
 import type { AnyDefinition } from "../graph/graph.ts";
 import type { StepHost } from "../scope/plan.ts";

@@ -1,4 +1,4 @@
-import { assertShape, oneOf, type Rule } from "@steward/core/driver";
+import { assertShape, oneOf, type Rule } from "@steward/core/container";
 import type { GraphView, NodeView } from "./view.ts";
 
 /** How a graph can be shown. */

@@ -1,14 +1,14 @@
 import type { Binding } from "@steward/core";
 import {
-  edgeOf,
-  rootsOf,
-  specOf,
   type AnyDefinition,
+  edgeOf,
   type EdgeSpec,
   type Need,
+  OptionsError,
+  rootsOf,
   type Spec,
+  specOf,
 } from "@steward/core/container";
-import { OptionsError } from "@steward/core/driver";
 import { containerError } from "../errors.ts";
 import { isHeldByContainer, mayBeDown, type Edge, type GraphNode, type Override, type Overrides } from "./node.ts";
 import { absent, captive, cycle, inputMissing, notHeld, replacesNothing } from "./errors.ts";

@@ -1,6 +1,13 @@
 import type { Definition } from "@steward/core";
-import { rootsOf, specOf, type Bare, type HeldLifetime, type Need, type Reachable } from "@steward/core/container";
-import { nearest } from "@steward/core/driver";
+import {
+  type Bare,
+  type HeldLifetime,
+  nearest,
+  type Need,
+  type Reachable,
+  rootsOf,
+  specOf,
+} from "@steward/core/container";
 import { containerError } from "../errors.ts";
 import { targetsOfNeed, type AnyDefinition, type Overrides } from "./graph.ts";
 

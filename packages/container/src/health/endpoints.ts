@@ -1,5 +1,4 @@
-import { checkShape, flag, milliseconds, type Shape, shape, text } from "@steward/core/driver";
-import { bearerCheck } from "@steward/core/driver";
+import { bearerCheck, checkShape, flag, milliseconds, shape, type Shape, text } from "@steward/core/container";
 import { finderOf, remembered, type Finding, type HealthState } from "./documents.ts";
 import { healthJson } from "./json.ts";
 import { isShutdownAnnounced } from "../main/shutdown-announced.ts";

@@ -6,11 +6,11 @@ import {
   func,
   listOf,
   recordOf,
-  type Shape,
   shape,
+  type Shape,
   text,
   wholeNumber,
-} from "@steward/core/driver";
+} from "@steward/core/container";
 import { healthEndpoints, type HealthSource } from "./endpoints.ts";
 import { excludeFromTraffic } from "../main/traffic.ts";
 import type { RunningContainer } from "../running.ts";

@@ -3,13 +3,17 @@ import {
   type HealthThresholds,
   HealthTracker,
   LazyAbort,
+  milliseconds,
   outsideRequests,
   type ProbeSchedule,
   ProbeScheduler,
   type ProbeTarget,
   type ResourceDefaults,
+  type Shape,
+  shape,
+  wholeNumber,
+  withJitter,
 } from "@steward/core/container";
-import { milliseconds, type Shape, shape, wholeNumber, withJitter } from "@steward/core/driver";
 import { Availability } from "./availability.ts";
 import type { Events } from "../lifecycle/events.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";

@@ -1,6 +1,5 @@
 import type { HealthStatus, Phase } from "@steward/core";
-import type { Health, LastProbe } from "@steward/core/container";
-import { describeError } from "@steward/core/driver";
+import { describeError, type Health, type LastProbe } from "@steward/core/container";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import { PlainManager } from "../lifecycle/plain-manager.ts";
 

@@ -1,6 +1,5 @@
 import type { HealthStatus, Phase, Readiness } from "@steward/core";
-import type { LastProbe } from "@steward/core/container";
-import { describeError } from "@steward/core/driver";
+import { describeError, type LastProbe } from "@steward/core/container";
 import { indicesOf } from "../lifecycle/state.ts";
 import type { Engine } from "../lifecycle/engine.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";

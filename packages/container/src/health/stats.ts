@@ -1,5 +1,5 @@
 import type { HealthStatus, MetricSample, Phase } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { describeError } from "@steward/core/container";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import { phaseOf } from "./own-health.ts";
 import type { ResourceHealth } from "./report.ts";

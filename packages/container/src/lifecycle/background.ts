@@ -1,6 +1,5 @@
 import type { BackgroundEvent, Clock, RerunOptions } from "@steward/core";
-import { publishEvent, type Trouble } from "@steward/core/container";
-import { backoffMs, describeError } from "@steward/core/driver";
+import { backoffMs, describeError, publishEvent, type Trouble } from "@steward/core/container";
 import { containerError } from "../errors.ts";
 import type { Events } from "./events.ts";
 

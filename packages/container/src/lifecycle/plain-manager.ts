@@ -1,15 +1,15 @@
 import { StewardError, type Clock, type Guard } from "@steward/core";
 import {
   BaseManager,
-  guardValue,
-  plainValue,
   type BoundedCall,
   type CallDefaults,
+  guardValue,
+  type ManagerContext,
+  plainValue,
   type PlannedGuard,
   type Spec,
   type Trouble,
 } from "@steward/core/container";
-import type { ManagerContext } from "@steward/core/driver";
 import { Background, type BackgroundEnd } from "./background.ts";
 import { didNotYield, yieldedTwice } from "../errors.ts";
 

@@ -1,6 +1,5 @@
 import { isStewardError, type RestartEvent } from "@steward/core";
-import { LazyAbort } from "@steward/core/container";
-import { describeError, TimeoutReached, withTimeout } from "@steward/core/driver";
+import { describeError, LazyAbort, TimeoutReached, withTimeout } from "@steward/core/container";
 import { firstOf, untilAborted } from "./caller.ts";
 import { containerError, type NodeFailure } from "../errors.ts";
 import type { Events } from "./events.ts";

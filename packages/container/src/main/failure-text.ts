@@ -1,5 +1,5 @@
 import { isStewardError } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { describeError } from "@steward/core/container";
 import { StartError } from "../errors.ts";
 
 /** What a person reads when a start or a shutdown failed: the message in full, and stacks where an app's code threw. */

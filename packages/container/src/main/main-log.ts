@@ -1,7 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { CHANNELS, type HealthEvent, type StateEvent } from "@steward/core";
-import type { ContainerEvents } from "@steward/core/container";
-import { describeError } from "@steward/core/driver";
+import { type ContainerEvents, describeError } from "@steward/core/container";
 import type { RunningContainer } from "../running.ts";
 import type { MainLogger, ShutdownInfo } from "./options.ts";
 

@@ -5,11 +5,11 @@ import {
   literalOr,
   milliseconds,
   oneOf,
-  type Shape,
   shape,
+  type Shape,
   signal,
   withMethods,
-} from "@steward/core/driver";
+} from "@steward/core/container";
 import { managementShape, type ManagementOptions } from "../health/management.ts";
 import { clockRule, inputsRule } from "../options.ts";
 import type { RunningContainer } from "../running.ts";

@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { systemClock, type BackgroundEvent, type Binding, type Clock } from "@steward/core";
-import { checkShape, describeError } from "@steward/core/driver";
+import { checkShape, describeError } from "@steward/core/container";
 import type { Container, StartOptions } from "../container.ts";
 import { containerError } from "../errors.ts";
 import { failureText } from "./failure-text.ts";

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { CHANNELS, type CallEvent } from "@steward/core";
-import { assertShape, flag, func, milliseconds, required, shape, type Shape } from "@steward/core/driver";
+import { assertShape, flag, func, milliseconds, required, shape, type Shape } from "@steward/core/container";
 import { spentIn, type Frame } from "./frames.ts";
 import { CpuRecording } from "./session.ts";
 

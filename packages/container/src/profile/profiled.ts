@@ -1,4 +1,4 @@
-import { assertShape, milliseconds, shape, wholeNumber, type Shape } from "@steward/core/driver";
+import { assertShape, milliseconds, shape, type Shape, wholeNumber } from "@steward/core/container";
 import { spentIn, type Spent } from "./frames.ts";
 import { claimProfiler, CpuRecording, type CpuProfile } from "./session.ts";
 

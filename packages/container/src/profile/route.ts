@@ -10,9 +10,9 @@ import {
   operatorToken,
   required,
   shape,
+  type Shape,
   wholeNumber,
-} from "@steward/core/driver";
-import type { Shape } from "@steward/core/driver";
+} from "@steward/core/container";
 import { containerError } from "../errors.ts";
 import { claimProfiler, CpuRecording, heapProfile, type ProfileKind } from "./session.ts";
 

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { CHANNELS, type CallEvent } from "@steward/core";
-import { assertShape, func, milliseconds, required, shape, wholeNumber, type Shape } from "@steward/core/driver";
+import { assertShape, func, milliseconds, required, shape, type Shape, wholeNumber } from "@steward/core/container";
 
 /** Which calls are reported. */
 export interface SlowCallOptions {

@@ -1,6 +1,12 @@
 import { StewardError, type Clock, type StopContext } from "@steward/core";
-import { RESOURCE_TIMEOUTS, specOf, type AnyDefinition } from "@steward/core/container";
-import { TimerEntry, timingWheelOf, type TimingWheel } from "@steward/core/driver";
+import {
+  type AnyDefinition,
+  RESOURCE_TIMEOUTS,
+  specOf,
+  TimerEntry,
+  type TimingWheel,
+  timingWheelOf,
+} from "@steward/core/container";
 import { atOnce } from "../stop/stop.ts";
 
 /** The last part of the time for a cleanup, once its signal has been aborted: this part of it, at most that many ms. */

@@ -1,4 +1,4 @@
-import { describeError } from "@steward/core/driver";
+import { describeError } from "@steward/core/container";
 
 /** Two errors of which one would have hidden the other; the shape of JavaScript's own, which Node 20 does not have. */
 class SuppressedError extends Error {

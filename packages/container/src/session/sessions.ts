@@ -1,5 +1,5 @@
 import type { Binding, Clock, Timer } from "@steward/core";
-import { milliseconds, type Shape, shape, wholeNumber } from "@steward/core/driver";
+import { milliseconds, type Shape, shape, wholeNumber } from "@steward/core/container";
 import { containerError } from "../errors.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import type { Bounds } from "../scope/bounds.ts";

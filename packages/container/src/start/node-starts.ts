@@ -1,11 +1,11 @@
 import type { Clock } from "@steward/core";
 import {
-  sharedAbortController,
   type CallDefaults,
   type ManagedResource,
+  OptionsError,
+  sharedAbortController,
   type ValueChange,
 } from "@steward/core/container";
-import { OptionsError } from "@steward/core/driver";
 import type { BackgroundEnd } from "../lifecycle/background.ts";
 import { untilAborted } from "../lifecycle/caller.ts";
 import type { NodeFailure } from "../errors.ts";

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "@steward/core";
-import { backoffMs } from "@steward/core/driver";
+import { backoffMs } from "@steward/core/container";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 
 const DELAYS = { minMs: 250, maxMs: 30_000 };

@@ -1,6 +1,5 @@
 import type { Clock } from "@steward/core";
-import { sharedAbortController } from "@steward/core/container";
-import { describeError, TimeoutReached, withTimeout } from "@steward/core/driver";
+import { describeError, sharedAbortController, TimeoutReached, withTimeout } from "@steward/core/container";
 import type { NodeFailure } from "../errors.ts";
 import type { Edge } from "../graph/graph.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";

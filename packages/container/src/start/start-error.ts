@@ -1,5 +1,5 @@
 import { isStewardError } from "@steward/core";
-import { describeError, OptionsError } from "@steward/core/driver";
+import { describeError, OptionsError } from "@steward/core/container";
 import { StartError, type NodeFailure } from "../errors.ts";
 import type { StartAttempt } from "./start-attempt.ts";
 import type { StoppedNodes } from "../stop/stop.ts";

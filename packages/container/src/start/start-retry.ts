@@ -1,6 +1,5 @@
 import { isRetryable, type Clock } from "@steward/core";
-import { RESOURCE_TIMEOUTS, type ResourceSettings } from "@steward/core/container";
-import { backoffMs } from "@steward/core/driver";
+import { backoffMs, RESOURCE_TIMEOUTS, type ResourceSettings } from "@steward/core/container";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 
 /** How often a start was tried, and the error of the last attempt, boxed, where none succeeded. */

@@ -1,4 +1,4 @@
-import { describeError } from "@steward/core/driver";
+import { describeError } from "@steward/core/container";
 import { StopError, type NodeFailure } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";

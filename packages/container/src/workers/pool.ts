@@ -1,5 +1,5 @@
 import { Guard, StewardError, type Call, type Clock, type Timer } from "@steward/core";
-import { backoffMs, type GuardBasis } from "@steward/core/driver";
+import { backoffMs, type GuardBasis } from "@steward/core/container";
 import { startWorker, type WorkerHandle, type WorkerMethods } from "@steward/core/worker";
 import type { WorkerPoolOptions } from "./options.ts";
 
