@@ -47,7 +47,9 @@ t.test("JSON has one form, that of RFC 8785", (t) => {
     [2, 4, 6, 7, 1, 5, 3],
     "by UTF-16 units",
   );
-  t.equal(canonical({ half: "\ud800" }), '{"half":"\ufffd"}');
+  t.equal(canonical({ half: "\ud800", nul: "a\0\\u0000" }), '{"half":"\ufffd","nul":"a\ufffd\\\\u0000"}');
+  const odd = canonical({ "\ud800": 1, "\0": 2, "\ue000": 3, "\udfff": 4 });
+  t.equal(canonical(JSON.parse(odd)), odd, "also names are in the order of what is written");
   t.end();
 });
 

@@ -1,6 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, watch } from "node:fs";
 import { appendFile, mkdtemp, readdir, readFile, rm, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
 import {
@@ -64,6 +68,36 @@ t.test("a full file is followed by the next, and old ones go with the retention"
   const report = await again.client.verify();
   t.match(report, { intact: true, entries: 12 + 1 + 1 - removed });
   await again.stop();
+});
+
+t.test("a process that is killed while it removes old files leaves a log that is intact", async (t) => {
+  const program = fileURLToPath(new URL("programs/trimming.js", import.meta.url));
+  const old = async (of: string): Promise<number> => (await readdir(of)).filter((name) => /\d{16}$/.test(name)).length;
+  const isCut = async (round: number): Promise<boolean> => {
+    const within = join(folder, `killed-${round}`);
+    const path = join(within, "audit.jsonl");
+    const written = await open(path, { maxBytes: 1 });
+    for (let id = 0; id < 200; id++) await written.client.record(act(id));
+    await written.stop();
+    const child = spawn(process.execPath, [`--import=${import.meta.resolve("tap/quick-imports")}`, program, path], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    const watcher = watch(within, (_, name) => {
+      if (/\d{16}$/.test(String(name)) && !existsSync(join(within, String(name)))) child.kill("SIGKILL");
+    });
+    await once(child, "exit");
+    watcher.close();
+    const again = await open(path, { maxBytes: 1, retention: { keepMs: 1, everyMs: 2 ** 31 - 1 } });
+    const left = await old(within);
+    t.match(await again.client.verify(), { intact: true, problems: [] }, `${left} files are left`);
+    await again.client.record(act("after"));
+    t.match(await again.client.verify(), { intact: true, problems: [] });
+    await again.stop();
+    return left > 2 && left < 200;
+  };
+  let rounds = 1;
+  while (rounds <= 20 && !(await isCut(rounds))) rounds += 1;
+  t.ok(rounds <= 20, "a kill came in between");
 });
 
 t.test("what says the same in another form is no entry of ours, and odd text is", async (t) => {

@@ -60,6 +60,21 @@ t.test("an event in a transaction lasts if the transaction does, and only then",
   await manager.stop();
 });
 
+t.test("text that Postgres does not take is recorded all the same, and keeps nothing else from being", async (t) => {
+  const { manager, audit, table } = await make({ durability: "buffered" });
+  const odd = { action: "act", actor: "e\0ve", target: "\ud800", outcome: "denied", detail: { "\0": "\0" } } as const;
+  await audit.record(odd);
+  await audit.record(act("after"));
+  await until(() => manager.stats()["pending"] === 0);
+  const rows = await sql.query<{ actor: string }>(`select actor from ${table} order by seq`);
+  t.same(
+    rows.map(({ actor }) => actor),
+    ["e\ufffdve", "tester"],
+  );
+  t.match(await audit.verify(), { intact: true, entries: 2 });
+  await manager.stop();
+});
+
 t.test("what is no open transaction is refused, and nothing is recorded", async (t) => {
   const { manager, audit } = await make();
   await t.rejects(audit.record(act(1), { in: sql }), {

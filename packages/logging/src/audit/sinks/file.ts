@@ -106,7 +106,8 @@ class FileAudit implements AuditSink {
       if (through === undefined) return 0;
       const first = (await firstSeq(gone[0] ?? "")) ?? through.seq;
       await this.#append([note(through)], link);
-      for (const path of gone) await unlink(path);
+      // The newest first: what is left after a crash in between is a beginning, a hole that ends where the note says, and the rest.
+      for (const path of gone.reverse()) await unlink(path);
       return through.seq - first + 1;
     });
   }
