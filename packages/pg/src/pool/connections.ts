@@ -59,7 +59,7 @@ export class Connections {
       maxLifetimeSeconds: Math.ceil(maxLifetimeMs / 1_000),
       allowExitOnIdle: true,
       Client: Known as NonNullable<PoolConfig["Client"]>, // pg hands it the configuration, its types do not say so
-      ...(onConnect === undefined ? {} : { onConnect: (client) => void onConnect(client) }),
+      ...(onConnect === undefined ? {} : { onConnect }), // the pool waits for what it returns
     };
     return new Connections(new Pool(config), all, server, options.password?.isFetched === true);
   }

@@ -166,6 +166,24 @@ t.test("a server that is away is said with the place, and never with the passwor
   t.notMatch(message, password);
 });
 
+t.test("a connection is used once onConnect is done with it, and where that fails its call does", async (t) => {
+  let isBroken = false;
+  const onConnect = async (client: pg.ClientBase): Promise<void> => {
+    await client.query("select 1");
+    if (isBroken) throw new Error("no role for this one");
+    await client.query("set application_name = 'prepared'");
+  };
+  const { client } = await manage(t, { url, onConnect, maxConnections: 1 });
+  const asked = await client.query("select current_setting('application_name') as name");
+  t.same(asked.rows, [{ name: "prepared" }]);
+  isBroken = true;
+  const held = await client.connect();
+  held.release(true); // the next one is new
+  await t.rejects(client.query("select 1"), /no role for this one/);
+  isBroken = false;
+  t.equal((await client.query("select 1")).rowCount, 1, "and takes no place with it");
+});
+
 t.test("a password is asked for at each connect", async (t) => {
   const { password } = new URL(url);
   let [asked, given] = [0, password];
