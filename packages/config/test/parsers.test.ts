@@ -88,6 +88,8 @@ t.test("a .env file is read as Node reads it", (t) => {
     const text = `${lines.join("\n")}\n`;
     const ours = Object.fromEntries(parseDotenv(text, "file").map(({ name, text }) => [name, text]));
     t.same(ours, { ...parseEnv(text) }, JSON.stringify(text));
+    const windows = parseDotenv(text.replaceAll("\n", "\r\n"), "file");
+    t.same(Object.fromEntries(windows.map(({ name, text }) => [name, text.replaceAll("\r", "")])), ours);
   }
   t.end();
 });
@@ -135,6 +137,11 @@ t.test("a file of a megabyte takes as long as its size says, with places", async
   t.equal(last.kind === "map" && last.entries.get("b")?.at, "f:5:2");
   const aliases = await parseYaml(`a: &a x\nb: &b [*a]\nl:\n${"  - *b\n".repeat(2_000)}`, "f");
   t.equal(JSON.stringify(plain(aliases)).length, 12025);
+  const [spaces] = parseDotenv(`A=a${" ".repeat(2 ** 20)}b # c`, "f");
+  t.equal(spaces?.text.length, 2 ** 20 + 2);
+  const names = Array.from({ length: 60_000 }, (_, i) => `k${i}: 1\n`).join("");
+  for (const text of [names, "- a\n".repeat(250_000), "%A\n".repeat(300_000), `a: ${"! ".repeat(500_000)}`])
+    await t.rejects(parseYaml(text, "f"), { message: /too many values and signs/ });
   const { user, system } = process.cpuUsage(before);
   t.ok(user + system < 20_000_000, `${user + system} us`); // two minutes and more when every place began at the top
 });

@@ -1,9 +1,22 @@
+import { execFileSync } from "node:child_process";
 import { symlinkSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { inspect } from "node:util";
 import { Secret } from "@steward/core";
+import { FakeClock, failure, until } from "@steward/testing";
 import t from "tap";
-import { describe, dotenvFile, env, jsonFile, overrides, secretFiles, source, yamlFile } from "../src/index.ts";
-import { clips, DATABASE_URL, refusal, WHOLE } from "./clips.ts";
+import {
+  ConfigManager,
+  describe,
+  dotenvFile,
+  env,
+  jsonFile,
+  overrides,
+  secretFiles,
+  source,
+  yamlFile,
+} from "../src/index.ts";
+import { clips, DATABASE_URL, refusal, schema, WHOLE } from "./clips.ts";
 import { Folder } from "./folder.ts";
 
 t.test("later sources win: defaults, files, profile, secret files, environment, overrides", async (t) => {
@@ -70,6 +83,27 @@ t.test("a variable may name a file that holds the secret", async (t) => {
     /given twice: by CLIPS_DATABASE__URL and by CLIPS_DATABASE__URL_FILE/,
   );
 });
+
+t.test(
+  "a pipe is read once it is written to; one that no one writes to holds no thread of the process",
+  { skip: process.platform === "win32" },
+  async (t) => {
+    using folder = new Folder();
+    const [silent, pipe] = [folder.at("silent"), folder.at("url")];
+    execFileSync("mkfifo", [silent, pipe]);
+    const named = (file: string) => [env({ CLIPS_DATABASE__URL_FILE: file }, { prefix: "CLIPS_" })];
+    const clock = new FakeClock();
+    const starts = Array.from({ length: 5 }, () =>
+      failure(new ConfigManager({ schema, sources: named(silent) }, { clock }).start()),
+    );
+    await until(() => clock.pending === 5);
+    await clock.advance(10_000);
+    for (const error of await Promise.all(starts)) t.match(error, { code: "CONFIG_SOURCE_UNREADABLE" });
+    const [manager] = await Promise.all([clips(named(pipe)).start(), writeFile(pipe, DATABASE_URL)]);
+    t.equal(manager.client.database.url.reveal(), DATABASE_URL);
+    await manager.stop();
+  },
+);
 
 t.test("a .env file is read as a shell would: quotes, comments, export", async (t) => {
   using folder = new Folder({

@@ -55,7 +55,9 @@ function valueAt(
   const first = text[offset] ?? "";
   if (`"'\``.includes(first) && first !== "")
     throw new SyntaxFault("a quote does not end, or something stands behind its end", { line, column: 1 });
-  return (match(PLAIN)?.[1] ?? "").replace(/(?:^|[ \t]+)#.*$/, "").trim();
+  const plain = match(PLAIN)?.[1] ?? "";
+  const comment = plain.search(/(?:^|[ \t])#/);
+  return (comment === -1 ? plain : plain.slice(0, comment)).trim();
 }
 
 function unescaped(whole: string, letter: string): string {

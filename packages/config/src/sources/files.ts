@@ -77,8 +77,8 @@ export function yamlFile(path: string, options: FileOptions = {}): Source {
 export function dotenvFile(path: string, options: DotenvOptions = {}): Source {
   assertShape("dotenvFile", dotenvShape, options);
   const { prefix = "", ignore = [] } = options;
-  const parse: Parse = (content, file, { model }) =>
-    readVariables(model.names, parseDotenv(content, file), { prefix, ignore, all: true }, file);
+  const parse: Parse = (content, file, { model, signal }) =>
+    readVariables(model.names, parseDotenv(content, file), { prefix, ignore, all: true, signal }, file);
   return { ...fileSource(path, options, parse), prefix };
 }
 
@@ -118,7 +118,7 @@ async function readOne(file: string, optional: boolean, parse: Parse, context: R
     problems: [{ path: "", ...problem }],
   });
   try {
-    return await parse(await readText(file), file, context);
+    return await parse(await readText(file, context.signal), file, context);
   } catch (cause) {
     if (cause instanceof TextFault)
       return none({

@@ -36,7 +36,11 @@ export function secretFiles(folder: string, options: SecretFilesOptions = {}): S
   return { name: folder, files: [folder], read: (context) => readFolder(folder, options, context) };
 }
 
-async function readFolder(folder: string, options: SecretFilesOptions, { model }: ReadContext): Promise<Reading> {
+async function readFolder(
+  folder: string,
+  options: SecretFilesOptions,
+  { model, signal }: ReadContext,
+): Promise<Reading> {
   const { optional = false, names = {}, ignore = [] } = options;
   let files: string[];
   try {
@@ -54,7 +58,7 @@ async function readFolder(folder: string, options: SecretFilesOptions, { model }
     ours.map(async (name): Promise<ReadFile> => {
       const leaf = model.names.byPath.get(Object.hasOwn(names, name) ? (names[name] ?? name) : name);
       const at = join(folder, name);
-      return leaf === undefined ? { problem: unknownFile(model, name, at) } : readOne(leaf, at);
+      return leaf === undefined ? { problem: unknownFile(model, name, at) } : readOne(leaf, at, signal);
     }),
   );
   const root = mapAt(folder);
@@ -81,11 +85,11 @@ function unknownFile({ names }: Model, name: string, source: string): SourceProb
   return { path: "", message: `the file "${name}" is called as no setting; ${hint}`, source, meant: near };
 }
 
-async function readOne(leaf: Leaf, at: string): Promise<ReadFile> {
+async function readOne(leaf: Leaf, at: string, signal: AbortSignal): Promise<ReadFile> {
   try {
     const { mode } = await stat(at);
     const isOpen = (mode & WORLD_READABLE) !== 0 && process.platform !== "win32";
-    const value = withoutLastBreak(await readText(at));
+    const value = withoutLastBreak(await readText(at, signal));
     return { leaf, isOpen, node: { kind: "value", at, value, isText: true } };
   } catch (cause) {
     const message = unreadable(cause, "may this process read it?");

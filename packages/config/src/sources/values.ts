@@ -31,11 +31,11 @@ export function env(environment: Environment, options: EnvOptions = {}): Source 
     name: "environment",
     files: [],
     prefix,
-    read: ({ model }) => {
+    read: ({ model, signal }) => {
       const variables = Object.entries(environment).flatMap(([name, text]) =>
         text === undefined ? [] : [{ name, text, at: `variable ${name}` }],
       );
-      return readVariables(model.names, variables, { prefix, ignore, all: false }, "environment");
+      return readVariables(model.names, variables, { prefix, ignore, all: false, signal }, "environment");
     },
   };
 }

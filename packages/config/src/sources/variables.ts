@@ -19,6 +19,8 @@ export interface VariableRules {
   readonly ignore: readonly string[];
   /** True where every name is to be one of ours, as in a file of them; else only those under the prefix. */
   readonly all: boolean;
+  /** Ends the wait for files that variables name. */
+  readonly signal: AbortSignal;
 }
 
 /** Names shorter than this are too common to be taken for mistyped ones. */
@@ -40,7 +42,7 @@ export async function readVariables(
     const leaf = known.get(variable.name);
     const ofFile = fileLeaf(known, variable.name);
     if (leaf !== undefined) setText(root, leaf, variable);
-    else if (ofFile !== undefined) problems.push(...(await setFromFile(root, ofFile, variable, given)));
+    else if (ofFile !== undefined) problems.push(...(await setFromFile(root, ofFile, variable, given, rules.signal)));
     else problems.push(...unknown(known, variable, rules, given));
   }
   return { node: root, problems };
@@ -62,13 +64,14 @@ async function setFromFile(
   { keys, path }: Leaf,
   { name, text: file, at }: Variable,
   given: ReadonlySet<string>,
+  signal: AbortSignal,
 ): Promise<SourceProblem[]> {
   if (file === "") return [];
   const bare = name.slice(0, -FILE_SUFFIX.length);
   if (given.has(bare))
     return [{ path, message: `is given twice: by ${bare} and by ${name}; set one of them`, source: at }];
   try {
-    put(root, keys, { kind: "value", at, value: withoutLastBreak(await readText(file)), isText: true });
+    put(root, keys, { kind: "value", at, value: withoutLastBreak(await readText(file, signal)), isText: true });
     return [];
   } catch (cause) {
     const message = unreadable(cause, "does it exist, and may this process read it?");

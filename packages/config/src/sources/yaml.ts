@@ -1,10 +1,14 @@
 import type * as Yaml from "yaml";
 import { isForbidden } from "../schema/names.ts";
 import type { MapNode, Node } from "./node.ts";
-import { isExact, MAX_DEPTH, placeIn, SyntaxFault, type Position } from "./syntax.ts";
+import { isExact, MAX_DEPTH, placeIn, positionOf, SyntaxFault, type Position } from "./syntax.ts";
 
 /** Most values of a file, those that aliases repeat included. */
 const MAX_VALUES = 10_000;
+/** Most words and signs of a file: the library takes 20 us for one, and minutes for a megabyte of some. */
+const MAX_LEXEMES: number = 12 * MAX_VALUES;
+/** What the lexer puts in besides the text: the begin of a document, of a scalar, the end of a flow. */
+const CONTROLS = "\u0002\u0018\u001f";
 
 /** The library's texts quote the file, so its codes are put in words here. */
 const FAULTS: Readonly<Record<string, string>> = {
@@ -38,12 +42,13 @@ const FAULTS: Readonly<Record<string, string>> = {
 export async function parseYaml(text: string, file: string): Promise<Node> {
   refuseDepth(text);
   const yaml = await import("yaml");
+  refuseSize(text, new yaml.Lexer().lex(text));
   const lines = new yaml.LineCounter();
   const options = {
     version: "1.2",
     schema: "core",
     strict: true,
-    uniqueKeys: true,
+    uniqueKeys: false, // it would compare each name with all others; the reader below sees them too
     prettyErrors: false,
     lineCounter: lines,
   } as const;
@@ -72,6 +77,15 @@ function refuseDepth(text: string): void {
     const indent = /^ */.exec(line)?.[0].length ?? 0;
     if (depth <= MAX_DEPTH * 4 && dashes <= MAX_DEPTH * 2 && indent <= MAX_DEPTH * 16) continue;
     throw new SyntaxFault(`objects and lists are nested more than ${MAX_DEPTH} deep`, { line: index + 1, column: 1 });
+  }
+}
+
+function refuseSize(text: string, lexemes: Iterable<string>): void {
+  let [count, offset] = [0, 0];
+  for (const lexeme of lexemes) {
+    if (++count > MAX_LEXEMES)
+      throw new SyntaxFault("it has too many values and signs; is it the right file?", positionOf(text, offset));
+    if (!CONTROLS.includes(lexeme)) offset += lexeme.length;
   }
 }
 
