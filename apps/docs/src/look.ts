@@ -48,7 +48,15 @@ async function isDark(browser: TestBrowser): Promise<string[]> {
 /** Nothing but code and tables may be wider than the screen, and those scroll by themselves. */
 async function isNarrow(browser: TestBrowser): Promise<string[]> {
   const problems: string[] = [];
-  for (const path of ["", "start", "reference/errors", "reference/options", "packages/core"]) {
+  for (const path of [
+    "",
+    "start",
+    "reference/errors",
+    "reference/options",
+    "packages/core",
+    "requests/security",
+    "compare/names-in-full",
+  ]) {
     const page = await browser.open(at(path), { viewport: { width: 390, height: 844 } });
     await shot(page, `narrow-${path.replaceAll("/", "-") || "home"}`);
     const width = Number(await page.evaluate("document.documentElement.scrollWidth"));

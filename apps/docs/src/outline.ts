@@ -38,12 +38,26 @@ export const OUTLINE: readonly Group[] = [
     ],
   },
   {
+    title: "Requests, topic by topic",
+    pages: [
+      "requests/routing",
+      "requests/parameters",
+      "requests/dependencies",
+      "requests/request-and-response",
+      "requests/files",
+      "requests/exceptions",
+      "requests/background-tasks",
+      "requests/websockets",
+      "requests/security",
+      "requests/application",
+    ],
+  },
+  {
     title: "Guides",
     pages: [
       "guides/own-resource",
       "guides/optional",
       "guides/servers",
-      "guides/requests",
       "guides/testing",
       "guides/kubernetes",
       "guides/replicas",
@@ -64,6 +78,7 @@ export const OUTLINE: readonly Group[] = [
       "compare/effect",
       "compare/fastapi",
       "compare/names",
+      "compare/names-in-full",
     ],
   },
 ];

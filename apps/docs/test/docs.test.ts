@@ -27,7 +27,10 @@ t.test("every page that is written is in the outline, once, and has a title", as
   const outline = OUTLINE.flatMap(({ pages }) => pages);
   t.same(
     [...outline].sort(),
-    written.map(path).filter((page) => page !== "index"),
+    written
+      .map(path)
+      .filter((page) => page !== "index")
+      .sort(),
   );
   for (const file of written.filter((f) => f !== "index.md")) t.match(texts.get(file), /^# \S/m, file);
 });
