@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runCli } from "@steward/cli";
 import { container, healthEndpoints, runMain, type MainOptions, type ShutdownInfo } from "@steward/container";
 import { resource } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
@@ -181,3 +182,11 @@ t.test(
 
 /** How long a process outside Kubernetes goes on taking requests that has served some: see `runMain`. */
 const SERVED_DELAY_MS = 3_000;
+
+t.test("the command of the README says where a setting comes from, before a deploy", async (t) => {
+  const lines: string[] = [];
+  const write = (text: string): void => void lines.push(text);
+  const module = inPackage("dist/settings.js");
+  t.equal(await runCli(["check-config", module, "explain", "port"], { write, writeError: write }), 0, lines.join());
+  t.match(lines[0], /^port = \d+\n {2}from /);
+});

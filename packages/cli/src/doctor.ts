@@ -26,7 +26,8 @@ interface Finding {
 export async function doctor(module: LoadedModule, { name, app }: FoundContainer): Promise<Finding> {
   const graph = graphFinding(name, app);
   const settings = await checkSettings(module, graph.isRight ? app : undefined);
-  const findings = [graph, ...settings, ...packageFindings(module.file)];
+  const read = settings.map(({ code, text }) => ({ isRight: code === 0, text }));
+  const findings = [graph, ...read, ...packageFindings(module.file)];
   const wrong = findings.filter(({ isRight }) => !isRight).length;
   const lines = findings.map(({ isRight, text }) => `${isRight ? "ok   " : "WRONG"} ${text}`);
   const order = graph.isRight ? [orderText(startOrder(app, app.graph())), ""] : [];

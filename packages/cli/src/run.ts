@@ -26,7 +26,9 @@ const USAGE = `usage: steward <command> <module> [--export name]
   explain       each resource with what it needs, and what starts in which order
   graph         the graph; --format mermaid (default), svg or json
   doctor        what is wrong before anything starts, and what starts in which order
-  check-config  reads the settings as a start would, and says all that is wrong
+  check-config  reads the settings as a start would, and says all that is wrong;
+                behind the module: explain [path] says where each comes from,
+                example prints a .env.example, schema a JSON Schema
 
 <module> is a file that exports a container, or an array of definitions: the one beside the file that runs it.
 --export says which, where there are several. Nothing is started.`;
@@ -92,10 +94,11 @@ async function run(args: readonly string[]): Promise<Result> {
   const known = [...Object.keys(COMMANDS), "check-config"];
   if (!known.includes(command)) throw cliError("CLI_USAGE", `there is no command "${command}"${meant(command, known)}`);
   if (path === undefined) throw cliError("CLI_USAGE", `steward ${command} needs a module, such as dist/app.js`);
-  if (rest.length > 0) throw cliError("CLI_USAGE", `steward ${command} takes one module, not also ${rest.join(" ")}`);
+  if (rest.length > 0 && command !== "check-config")
+    throw cliError("CLI_USAGE", `steward ${command} takes one module, not also ${rest.join(" ")}`);
   if (values.format !== undefined) assertFormat(command, values.format);
   const module = await loadModule(path);
-  if (command === "check-config") return await checked(module, values.export);
+  if (command === "check-config") return await checked(module, values.export, rest);
   const found = containerOf(module, values.export);
   return (await COMMANDS[command]?.(module, found, { format: values.format })) ?? ok("");
 }
@@ -134,18 +137,21 @@ function meant(word: string, words: readonly string[]): string {
 }
 
 /** Settings can be checked where there is no container too. */
-async function checked(module: LoadedModule, name: string | undefined): Promise<Result> {
+async function checked(module: LoadedModule, name: string | undefined, command: readonly string[]): Promise<Result> {
   const hasContainer = name !== undefined || hasOne(module);
-  const reports = await checkSettings(module, hasContainer ? containerOf(module, name).app : undefined);
+  const reports = await checkSettings(
+    module,
+    hasContainer ? containerOf(module, name).app : undefined,
+    command.length > 0 ? command : undefined,
+  );
   if (reports.length === 0)
     throw cliError(
       "CLI_NO_SETTINGS",
       `${module.path} has no settings: nothing that it exports or its container holds is made by config(...)`,
     );
-  return {
-    code: reports.every(({ isRight }) => isRight) ? 0 : 1,
-    text: reports.map(({ text }) => text).join("\n"),
-  };
+  const misused = reports.find(({ code }) => code === 2);
+  if (misused !== undefined) throw cliError("CLI_USAGE", misused.text);
+  return { code: Math.max(...reports.map(({ code }) => code)), text: reports.map(({ text }) => text).join("\n") };
 }
 
 function hasOne(module: LoadedModule): boolean {

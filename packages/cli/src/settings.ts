@@ -15,16 +15,17 @@ interface ConfigPackage {
   ): Promise<number>;
 }
 
-/** What a check of settings found. */
+/** What a command of `@steward/config` gave: 0 when all is right, 1 when something is wrong, 2 when there is no such command. */
 export interface SettingsReport {
-  readonly isRight: boolean;
+  readonly code: number;
   readonly text: string;
 }
 
-/** Reads every settings of a module as a start would, without starting anything. */
+/** Reads every settings of a module as a start would, without starting anything: `check`, or another command of `@steward/config`. */
 export async function checkSettings(
   module: LoadedModule,
   app: Container<never> | undefined,
+  command: readonly string[] = ["check"],
 ): Promise<SettingsReport[]> {
   const config = await configPackage(module.file);
   if (config === undefined) return [];
@@ -35,8 +36,8 @@ export async function checkSettings(
   for (const definition of settings) {
     const lines: string[] = [];
     const write = (text: string): void => void lines.push(text);
-    const code = await config.runConfigCommand(definition, ["check"], { write, writeError: write });
-    reports.push({ isRight: code === 0, text: lines.join("\n") });
+    const code = await config.runConfigCommand(definition, command, { write, writeError: write });
+    reports.push({ code, text: lines.join("\n") });
   }
   return reports;
 }

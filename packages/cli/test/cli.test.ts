@@ -100,6 +100,24 @@ t.test("check-config reads settings as a start would", async (t) => {
   t.match(wrong.out, /SHOP_PORT/);
 });
 
+t.test("check-config also explains settings, and prints an example and a schema", async (t) => {
+  const [app, list] = [fixture("app.mjs"), fixture("list.mjs")];
+  t.same(spawned(["check-config", app, "explain", "port"]), {
+    code: 0,
+    out: "port = 3000\n  from default\n",
+    error: "",
+  });
+  t.match(spawned(["check-config", app, "explain", "prot"]), { code: 1, out: /did you mean/ });
+  t.match(await run("check-config", app, "example"), { code: 0, out: /^# SHOP_PORT=3000$/m });
+  t.match(JSON.parse((await run("check-config", app, "schema")).out), { properties: { port: { type: "number" } } });
+  t.match(await run("check-config", app, "exmaple"), {
+    code: 2,
+    out: "",
+    error: /^CLI_USAGE: did you mean "example"\?/,
+  });
+  t.match(await run("check-config", list, "example"), { code: 2, error: /^CLI_NO_SETTINGS/ });
+});
+
 t.test("an array of definitions stands for a container, and one of several is chosen", async (t) => {
   t.match(await run("explain", fixture("list.mjs")), { code: 0, out: /1\. a\n {2}2\. b$/ });
   t.match(await run("explain", fixture("several.mjs")), {
