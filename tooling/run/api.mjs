@@ -3,73 +3,80 @@ import { join } from "node:path";
 import { ensureInstalled } from "./install.mjs";
 import { explain } from "./problem.mjs";
 import { build } from "./turbo.mjs";
-import { packages, readJson, root } from "./workspace.mjs";
+import { packages } from "./workspace.mjs";
 
-const recorded = join(root, "tooling/run/api.json");
-
-/** Compares the names that packages export with those of the last release (`--update` records them anew). */
+/** Compares what packages export, signatures included, with `api.txt` in each of them (`--update` writes these anew). */
 export async function main(args) {
   const unknown = args.filter((arg) => arg !== "--update");
   if (unknown.length > 0) explain(`api takes --update, not "${unknown.join(" ")}"`);
   await ensureInstalled("tests");
   const code = await build(["./packages/*"]);
   if (code !== 0) return code;
-  const now = exportedNames();
-  if (args.includes("--update")) {
-    writeFileSync(recorded, `${JSON.stringify(now, undefined, 2)}\n`);
-    return 0;
+  const { signaturesOf } = await import("./api-signatures.mjs"); // needs what is installed
+  const packs = packages().filter(({ directory, manifest }) => directory.includes("/packages/") && manifest.exports);
+  const all = signaturesOf(packs);
+  let broken = 0;
+  for (const { name, directory } of packs) {
+    const file = join(directory, "api.txt");
+    if (args.includes("--update")) writeFileSync(file, apiText(all[name]));
+    const report = apiReport(existsSync(file) ? parsedApi(readFileSync(file, "utf8")) : {}, all[name]);
+    for (const line of report.lines) console.log(line);
+    broken += report.broken;
   }
-  const { lines, gone } = apiReport(existsSync(recorded) ? readJson(recorded) : {}, now);
-  for (const line of lines) console.log(line);
-  if (gone === 0) return 0;
+  if (broken === 0) return 0;
   console.error(
-    `${gone} names are gone, which breaks who uses them: say so in .changeset, then npm run api -- --update`,
+    `${broken} names are gone or have changed, which may break who uses them: npm run api -- --update shows the change to who reviews it; say in .changeset what breaks`,
   );
   return 1;
 }
 
-/** `{ "@steward/core": ["resource", ...] }`, by entry point, from the declarations that are published. */
-function exportedNames() {
-  const entries = packages()
-    .filter(({ directory }) => directory.includes("/packages/"))
-    .flatMap(({ name, directory, manifest }) =>
-      Object.entries(manifest.exports ?? {})
-        .filter(([, entry]) => entry.types !== undefined)
-        .map(([path, { types }]) => [`${name}${path.slice(1)}`, namesIn(readFileSync(join(directory, types), "utf8"))]),
-    );
-  return Object.fromEntries(entries);
+/** As a file: an entry behind `#`, a name behind `##`, then its declarations. */
+export function apiText(api) {
+  const entries = Object.entries(api).map(([entry, names]) => {
+    const blocks = Object.entries(names).map(([name, text]) => `## ${name}\n${text}\n`);
+    return [`# ${entry}\n`, ...blocks].join("\n");
+  });
+  return entries.join("\n");
 }
 
-/** What a declaration file exports, by name. */
-export function namesIn(text) {
-  const code = text.replaceAll(/\/\*[\s\S]*?\*\//g, "");
-  const lists = [...code.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(([, list]) => list.split(","));
-  const renamed = lists
-    .map((one) =>
-      one
-        .trim()
-        .replace(/^type /, "")
-        .split(" as ")
-        .at(-1),
-    )
-    .filter((one) => one !== "");
-  const kinds = "const|let|function|class|abstract class|interface|type|enum|namespace";
-  const declared = [...code.matchAll(new RegExp(`^export (?:declare )?(?:${kinds}) ([\\w$]+)`, "gm"))];
-  return [...new Set([...renamed, ...declared.map(([, name]) => name)])].sort();
+/** What `apiText` has written. */
+export function parsedApi(text) {
+  const entries = text.split(/^# /m).slice(1);
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const [head, ...blocks] = entry.split(/^## /m);
+      const names = blocks.map((block) => [
+        block.slice(0, block.indexOf("\n")),
+        block.slice(block.indexOf("\n") + 1).trimEnd(),
+      ]);
+      return [head.trim(), Object.fromEntries(names)];
+    }),
+  );
 }
 
-/** What was added and what is gone, in lines. */
+/** What was added, is gone or has changed, in lines; `broken` counts the latter two. */
 export function apiReport(before, now) {
   const entries = [...new Set([...Object.keys(before), ...Object.keys(now)])].sort();
-  const missing = (from, of) =>
-    entries.map((entry) => [entry, (from[entry] ?? []).filter((name) => !of[entry]?.includes(name))]);
-  const added = missing(now, before).filter(([, names]) => names.length > 0);
-  const gone = missing(before, now).filter(([, names]) => names.length > 0);
-  return {
-    lines: [
-      ...added.map(([entry, names]) => `+ ${entry}: ${names.join(", ")}`),
-      ...gone.map(([entry, names]) => `- ${entry}: ${names.join(", ")}`),
-    ],
-    gone: gone.reduce((sum, [, names]) => sum + names.length, 0),
-  };
+  const lines = [];
+  let broken = 0;
+  for (const entry of entries) {
+    const [old = {}, current = {}] = [before[entry], now[entry]];
+    const added = Object.keys(current).filter((name) => !Object.hasOwn(old, name));
+    const gone = Object.keys(old).filter((name) => !Object.hasOwn(current, name));
+    const changed = Object.keys(old).filter((name) => Object.hasOwn(current, name) && old[name] !== current[name]);
+    if (added.length > 0) lines.push(`+ ${entry}: ${added.join(", ")}`);
+    if (gone.length > 0) lines.push(`- ${entry}: ${gone.join(", ")}`);
+    for (const name of changed) lines.push(`~ ${entry}: ${name}`, ...lineDiff(old[name], current[name]));
+    broken += gone.length + changed.length;
+  }
+  return { lines, broken };
+}
+
+/** Lines of the one that the other has not, and the other way round. */
+function lineDiff(before, after) {
+  const [old, current] = [before.split("\n"), after.split("\n")];
+  return [
+    ...old.filter((line) => !current.includes(line)).map((line) => `    - ${line.trim()}`),
+    ...current.filter((line) => !old.includes(line)).map((line) => `    + ${line.trim()}`),
+  ];
 }

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { apiReport, namesIn } from "../api.mjs";
+import { apiReport, apiText, parsedApi } from "../api.mjs";
+import { signaturesOf } from "../api-signatures.mjs";
 import { installProblem } from "../install.mjs";
 import { licenseReport } from "../licenses.mjs";
 import { sizeReport } from "../pack.mjs";
@@ -103,17 +104,53 @@ t.test("a licence that asks for more than its own text is named", (t) => {
   t.end();
 });
 
-t.test("a name that is exported no more is told apart from one that is new", (t) => {
-  const text = `/** export declare const not: 1; */
-export { a, type B, c as d } from "./x.ts";
-export type { E } from "./y.ts";
-export declare function f(): void;
-export interface G {}
-declare const hidden: 1;
-export declare abstract class H {}
-`;
-  t.same(namesIn(text), ["B", "E", "G", "H", "a", "d", "f"]);
-  const { lines, gone } = apiReport({ x: ["a", "b"], y: ["c"] }, { x: ["a", "d"] });
-  t.same([lines, gone], [["+ x: d", "- x: b", "- y: c"], 2]);
+t.test("what is exported is printed with its signature, and with what it mentions", (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "steward-api-"));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  mkdirSync(join(directory, "dist"));
+  const write = (file, text) => writeFileSync(join(directory, "dist", file), text);
+  write("index.d.ts", `export { f, type Shown as Seen } from "./x.js";\nexport type Two = 1 | 2;\n`);
+  write(
+    "x.d.ts",
+    `interface Hidden { readonly a: Deep }\ninterface Deep { n: number }
+/** Comments are not part of it. */
+export declare function f(hidden: Hidden): Shown;
+export interface Shown { readonly b: string }
+export declare const notExported: 1;\n`,
+  );
+  write("more.d.ts", `export { f } from "./x.js";\n`);
+  const exports = { ".": { types: "./dist/index.d.ts" }, "./more": { types: "./dist/more.d.ts" } };
+  const manifest = { exports: { ...exports, "./package.json": "./package.json" } };
+  const api = signaturesOf([{ name: "one", directory, manifest }]).one;
+  t.same(api, {
+    one: {
+      "Deep (not exported)": "interface Deep {\n    n: number;\n}",
+      "Hidden (not exported)": "interface Hidden {\n    readonly a: Deep;\n}",
+      Seen: "interface Shown {\n    readonly b: string;\n}",
+      Two: "type Two = 1 | 2;",
+      f: "function f(hidden: Hidden): Shown;",
+    },
+    "one/more": { f: "as in one" },
+  });
+  t.same(parsedApi(apiText(api)), api, "it is read as it was written");
+  t.end();
+});
+
+t.test("a name that is exported no more, one whose signature has changed, and one that is new are reported", (t) => {
+  const f = "function f(a: string): void;";
+  const { lines, broken } = apiReport(
+    { x: { a: f, b: f, c: f }, y: { d: f } },
+    { x: { a: f, c: "function f(): void;", e: f } },
+  );
+  t.same(lines, [
+    "+ x: e",
+    "- x: b",
+    "~ x: c",
+    "    - function f(a: string): void;",
+    "    + function f(): void;",
+    "- y: d",
+  ]);
+  t.equal(broken, 3);
+  t.equal(apiReport({ x: { a: f } }, { x: { a: f, b: f } }).broken, 0);
   t.end();
 });
