@@ -31,8 +31,8 @@ export interface Balancer extends AsyncDisposable {
   readonly grpcTarget: string;
   /** The address of the renderers, for Clips. */
   readonly rendererUrl: string;
-  /** Makes one request, a POST where there is a body; rejects when there was no complete answer. */
-  request(path: string, body?: unknown): Promise<Answer>;
+  /** Makes one request, by default a POST where there is a body; rejects when there was no complete answer. */
+  request(path: string, body?: unknown, method?: string): Promise<Answer>;
   /** Waits until a replica gets requests. */
   joined(index: number): Promise<void>;
 }
@@ -52,10 +52,16 @@ export interface OwnPorts {
 }
 
 /** One request over kept connections; the whole answer is read. */
-function request(agent: Agent, port: number, path: string, body?: unknown): Promise<Answer> {
+function request(
+  agent: Agent,
+  port: number,
+  path: string,
+  body?: unknown,
+  method = body === undefined ? "GET" : "POST",
+): Promise<Answer> {
   const json = body === undefined ? undefined : JSON.stringify(body);
-  const headers = json === undefined ? {} : { "content-type": "application/json" };
-  const method = json === undefined ? "GET" : "POST";
+  const headers =
+    json === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(json) };
   return new Promise((resolve, reject) => {
     send({ agent, host: "127.0.0.1", port, path, method, headers }, (response) => {
       let text = "";
@@ -120,8 +126,8 @@ class Haproxy implements Balancer {
     while ((await this.#statistics()) === "") await sleep(50);
   }
 
-  request(path: string, body?: unknown): Promise<Answer> {
-    return request(this.#senders.next(), this.#port, path, body);
+  request(path: string, body?: unknown, method?: string): Promise<Answer> {
+    return request(this.#senders.next(), this.#port, path, body, method);
   }
 
   async joined(index: number): Promise<void> {
@@ -195,8 +201,8 @@ class Node implements Balancer {
     return new Node(balancer, await balancer.start("127.0.0.1", own.http), renderers);
   }
 
-  request(path: string, body?: unknown): Promise<Answer> {
-    return request(this.#senders.next(), this.#port, path, body);
+  request(path: string, body?: unknown, method?: string): Promise<Answer> {
+    return request(this.#senders.next(), this.#port, path, body, method);
   }
 
   async joined(index: number): Promise<void> {
