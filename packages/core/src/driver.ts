@@ -16,7 +16,7 @@ export { answerJson, operatorDoor, operatorToken } from "./network/operators.ts"
 export { Exposures, isHostAmong, isLoopback, type Exposure } from "./network/exposure.ts";
 export { claimDatabase, environmentMismatch, environmentSchema, inEnvironment } from "./environment.ts";
 export { GuardedUse } from "./guard/guarded-use.ts";
-export { soundContext, soundTraceparent } from "./context.ts";
+export { outsideRequests, soundContext, soundTraceparent } from "./context.ts";
 export { heardCall, type HeardWork } from "./trace/heard-call.ts";
 export { callRules } from "./guard/options.ts";
 export { breakerSchema } from "./guard/schema.ts";

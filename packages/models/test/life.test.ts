@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { container } from "@steward/container";
-import { isStewardError } from "@steward/core";
+import { isStewardError, runWithContext } from "@steward/core";
 import { failure, rounds, until } from "@steward/testing";
 import t from "tap";
 import { CatalogManager, model, modelCatalog, ModelManager, type ModelOptions } from "../src/index.ts";
@@ -198,6 +198,16 @@ t.test("a catalog loads a model once, however many ask, and refuses names that a
     { code: "OPTIONS_INVALID" },
   );
   await models.probe();
+});
+
+t.test("a model that a request loaded is used by others after that request has ended", async (t) => {
+  await using models = await new CatalogManager({ folder: home, budgetBytes: 1_000_000, engine }).start();
+  const run = () => models.client.use("real", (model) => model.run({ x: x() }));
+  const gone = new AbortController();
+  const request = { signal: gone.signal, deadline: performance.now() + 60_000 };
+  t.ok((await runWithContext(request, run))["y"]);
+  gone.abort(new Error("the caller has gone"));
+  t.ok((await run())["y"]);
 });
 
 t.test("what is unused for longest makes room; what is in use never does", async (t) => {

@@ -381,7 +381,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "anything assertShape brand breakerSchema callRules certNeedsKey checkOptions checkShape countSchema defineDriver defineTestDriver optionsWithout",
       "describeError eitherSchema flag func funcOr functionSchema givenSchema hasMethods isFunction isHostAmong isLoopback listOf",
       "literalOr maskUrl sqlKeyword tablesOnce claimDatabase environmentMismatch environmentSchema inEnvironment milliseconds msSchema nearest notForUsers oneOf outcomeUnknown parseOptions pemSchema",
-      "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled heardCall soundContext soundTraceparent requestsAreHeard recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
+      "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled heardCall outsideRequests soundContext soundTraceparent requestsAreHeard recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
       "aborted backendsAtWork backoffMs answerJson bearerCheck operatorDoor operatorToken clientNetwork withJitter connectTls describeConnectError reconnectSchema tlsFor tlsSchema tlsSettingsSchema SilenceWatch",
       "isLoginRefused isWriteRefused parsePostgresUrl poolerAdvice tlsModeOf UrlProblem",
       "sleepOn stewardErrorIn text textSchema timingWheelOf usualVerdict wholeNumber withMethods withTimeout",

@@ -1,7 +1,7 @@
 import { readdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "@steward/core";
-import { describeError } from "@steward/core/driver";
+import { describeError, outsideRequests } from "@steward/core/driver";
 import { modelError, unknownModel } from "../errors.ts";
 import { ModelManager } from "../manager.ts";
 import type { CatalogOptions } from "../options.ts";
@@ -154,11 +154,12 @@ export class Shelf {
     const { resource, clock, folder, serving, startTimeoutMs } = this.#options;
     const { compute } = serving;
     const source = { folder: join(folder, name), ...(version === undefined ? {} : { version }) };
-    const manager = new ModelManager(
-      { ...serving, ...(compute === undefined ? { source } : {}) },
-      { name: `${resource} ${name}`, clock, startTimeoutMs },
+    const options = { ...serving, ...(compute === undefined ? { source } : {}) };
+    // The request that asks first may be over before another uses the model: it must not end what others run.
+    const manager = outsideRequests(
+      () => new ModelManager(options, { name: `${resource} ${name}`, clock, startTimeoutMs }),
     );
-    const started = manager.start();
+    const started = outsideRequests(() => manager.start());
     started.catch(() => {}); // each of those that use it gets it
     const entry: Entry = { key, name, bytes, manager, started, leases: 0, usedAt: ++this.#uses };
     this.#entries.set(key, entry);
