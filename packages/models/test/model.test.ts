@@ -107,7 +107,7 @@ t.test("what a caller gives is read at the call, so it may be written to at once
   await bytes.start();
   const given = Buffer.from("abc");
   const { b } = await bytes.client.run({ b: given });
-  t.not(b?.data.buffer, given.buffer, "a Buffer shares its memory with others");
+  t.not((b?.data as Uint8Array | undefined)?.buffer, given.buffer, "a Buffer shares its memory with others");
   await bytes.stop();
 });
 
@@ -144,10 +144,10 @@ t.test("a model that cannot be served says which it is, and callers see that a p
     [
       {
         source: undefined,
-        compute: { inputs: [{ name: "x", type: "string", shape: ["n"] }], outputs: [], run: () => ({}) },
+        compute: { inputs: [{ name: "x", type: "float16", shape: ["n"] }], outputs: [], run: () => ({}) },
       },
       "MODEL_INVALID_FILE",
-      /input "x" is string, which is not supported/,
+      /input "x" is float16, which is not supported/,
     ],
   ];
   for (const [options, code, message] of cases) {

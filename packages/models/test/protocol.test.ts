@@ -1,9 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import { container } from "@steward/container";
 import { httpStatusOf, publicError, type StewardError } from "@steward/core";
 import { failure } from "@steward/testing";
@@ -12,34 +9,10 @@ import { CatalogManager, ModelManager, type Model, type Tensor } from "../src/in
 import { remoteModel, RemoteModelManager, type RemoteModelOptions } from "../src/protocol/remote.ts";
 import { inferenceHandler } from "../src/protocol/serve.ts";
 import { onnxModel, testModel } from "../src/testing.ts";
+import { listening, served } from "./servers.ts";
 
 const engine = import.meta.resolve("@steward/onnx");
 const SMALL = onnxModel({ sizes: [4, 3] });
-
-/** A server on this machine, and where it is. */
-async function listening(
-  answer: (request: IncomingMessage, response: ServerResponse) => void,
-): Promise<{ url: string } & AsyncDisposable> {
-  const server: Server = createServer(answer);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  const close = (): Promise<void> =>
-    new Promise((resolve) => (server.close(() => resolve()), server.closeAllConnections()));
-  return { url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: close };
-}
-
-/** Serves a function of a Request, as frameworks do. */
-function served(handler: (request: Request) => Promise<Response>): ReturnType<typeof listening> {
-  return listening(async (incoming, response) => {
-    const { method = "GET", url = "/", headers } = incoming;
-    const body = method === "POST" ? { body: Readable.toWeb(incoming) as ReadableStream, duplex: "half" as const } : {};
-    const answer = await handler(
-      new Request(`http://localhost${url}`, { method, headers: headers as Record<string, string>, ...body }),
-    );
-    response.writeHead(answer.status, Object.fromEntries(answer.headers));
-    response.end(await answer.text());
-  });
-}
 
 const remote = (url: string, options: Partial<RemoteModelOptions> = {}) =>
   new RemoteModelManager({ url, model: "small", ...options }, { name: "far" });
@@ -92,7 +65,9 @@ t.test("a remote model gives what the local one gives", async (t) => {
   );
   const x = Float32Array.of(0.1, -2, 3.5, 1e-7, 5, 6, 7, 8);
   const [here, there] = [await local.client.run({ x }), await client.run({ x })];
-  t.same(there, here, "to the last bit: JSON keeps 32-bit floats");
+  t.same(there, here, "to the last bit");
+  await using inJson = await remote(server.url, { binary: false }).start();
+  t.same(await inJson.client.run({ x }), here, "to the last bit: JSON keeps 32-bit floats");
   t.equal((await client.runMany([{ x }, { x }])).length, 2);
   await t.rejects(client.runMany(null as never), { code: "MODEL_INPUT_INVALID", message: /are a list of them/ });
   await far.probe();
@@ -115,7 +90,12 @@ t.test("a client of ours works with another implementation of the protocol", asy
   const { sums } = await far.client.run({ values: Float32Array.of(1, 2, 30, 40) });
   t.same(sums, { type: "int64", shape: [2], data: BigInt64Array.of(3n, 70n) });
   await far.probe();
-  t.same(said, ["GET /base/v2/models/sum", "POST /base/v2/models/sum/infer", "GET /base/v2/models/sum/ready"]);
+  t.same(said, [
+    "GET /base/v2/models/sum",
+    "GET /base/v2",
+    "POST /base/v2/models/sum/infer",
+    "GET /base/v2/models/sum/ready",
+  ]);
 });
 
 t.test("a server of ours answers requests as the protocol writes them", async (t) => {
@@ -134,7 +114,7 @@ t.test("a server of ours answers requests as the protocol writes them", async (t
       body: content === "" ? undefined : (JSON.parse(content) as Record<string, unknown>),
     };
   };
-  t.match(await ask("/v2"), { status: 200, body: { name: "steward", extensions: [] } });
+  t.match(await ask("/v2"), { status: 200, body: { name: "steward", extensions: ["binary_tensor_data"] } });
   t.match(await ask("/v2/health/live"), { status: 200, body: { live: true } });
   t.match(await ask("/v2/health/ready"), { status: 200 });
   ready = false;
@@ -289,7 +269,7 @@ t.test("numbers that cannot be written or held are the fault of the side that th
   }
   await using echo = await testModel().start();
   await using server = await served(inferenceHandler({ small: echo.client }));
-  await using far = await remote(server.url).start();
+  await using far = await remote(server.url, { binary: false }).start();
   for (let n = 0; n < 6; n++)
     await t.rejects(far.client.run({ x: Float32Array.of(Number.NaN) }), { code: "MODEL_INPUT_INVALID" });
   t.ok(await far.client.run({ x: Float32Array.of(1) }), "the circuit is closed");
@@ -321,6 +301,7 @@ t.test("options that are wrong are refused, and credentials do not travel in the
     { ...https, headers: { a: 1 } },
     { ...https, headers: { a: "secret\r\nb: c" } },
     { ...https, timeoutMs: 0 },
+    { ...https, binary: "yes" },
   ])
     t.throws(() => new RemoteModelManager(wrong as never), { code: "OPTIONS_INVALID" });
   const headers = { Authorization: "Bearer secret" };

@@ -2,7 +2,7 @@ import type { Clock } from "@steward/core";
 import { startWorker } from "@steward/core/worker";
 import { engineError } from "../errors.ts";
 import type { Engine, EngineTask } from "./engine.ts";
-import { MOVED_BYTES, type Tensors } from "./tensor.ts";
+import { isText, MOVED_BYTES, type Tensors } from "./tensor.ts";
 import type { EngineMethods } from "./worker.ts";
 
 /** How the worker of an engine is started. */
@@ -49,6 +49,8 @@ export async function startEngine(task: EngineTask, start: EngineStart): Promise
 
 /** Memory that is worth moving: for less, a copy is cheaper. */
 function buffersOf(feeds: Tensors): ArrayBuffer[] {
-  const buffers = Object.values(feeds).map(({ data }) => data.buffer as ArrayBuffer); // made for this run
+  const buffers = Object.values(feeds).flatMap(
+    ({ data }) => (isText(data) ? [] : [data.buffer as ArrayBuffer]), // made for this run
+  );
   return [...new Set(buffers)].filter(({ byteLength }) => byteLength >= MOVED_BYTES);
 }

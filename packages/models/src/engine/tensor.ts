@@ -1,5 +1,5 @@
-/** Types of elements, in the names of ONNX. Text and 16-bit floats are not supported. */
-export type TensorType =
+/** Types of elements that are numbers, in the names of ONNX. 16-bit floats are not supported. */
+export type NumberType =
   | "float32"
   | "float64"
   | "int8"
@@ -12,8 +12,11 @@ export type TensorType =
   | "uint64"
   | "bool";
 
-/** Elements of a tensor; those of `bool` are bytes, 0 and 1. */
-export type TensorData =
+/** Types of elements, in the names of ONNX. */
+export type TensorType = NumberType | "string";
+
+/** Elements that are numbers; those of `bool` are bytes, 0 and 1. */
+export type NumberData =
   | Float32Array
   | Float64Array
   | Int8Array
@@ -25,7 +28,10 @@ export type TensorData =
   | Uint32Array
   | BigUint64Array;
 
-/** Numbers with a shape, rows first. */
+/** Elements of a tensor: numbers, or texts where its type is `string`. */
+export type TensorData = NumberData | readonly string[];
+
+/** Elements with a shape, rows first. */
 export interface Tensor {
   readonly type: TensorType;
   /** Sizes of its dimensions; none for a single number. */
@@ -47,9 +53,9 @@ export interface TensorInfo {
 /** From here on memory moves between threads; what is smaller is copied in less time. */
 export const MOVED_BYTES: number = 16 * 1024;
 
-type ArrayOf = new (source: number | ArrayBuffer, offset?: number, length?: number) => TensorData;
+type ArrayOf = new (source: number | ArrayBuffer, offset?: number, length?: number) => NumberData;
 
-const ARRAYS: Readonly<Record<TensorType, ArrayOf>> = {
+const ARRAYS: Readonly<Record<NumberType, ArrayOf>> = {
   float32: Float32Array,
   float64: Float64Array,
   int8: Int8Array,
@@ -65,32 +71,38 @@ const ARRAYS: Readonly<Record<TensorType, ArrayOf>> = {
 
 /** Whether a name is that of a type of elements. */
 export function isTensorType(name: unknown): name is TensorType {
-  return typeof name === "string" && Object.hasOwn(ARRAYS, name);
+  return name === "string" || (typeof name === "string" && Object.hasOwn(ARRAYS, name));
 }
 
-/** Room for elements, all 0. */
+/** Whether elements are texts. */
+export function isText(data: TensorData): data is readonly string[] {
+  return Array.isArray(data);
+}
+
+/** Room for elements, all 0, or empty texts. */
 export function emptyData(type: TensorType, length: number): TensorData {
-  return new ARRAYS[type](length);
+  return type === "string" ? Array<string>(length).fill("") : new ARRAYS[type](length);
 }
 
 /** Bytes of one element. */
-export function elementBytes(type: TensorType): number {
-  return emptyData(type, 1).BYTES_PER_ELEMENT;
+export function elementBytes(type: NumberType): number {
+  return new ARRAYS[type](0).BYTES_PER_ELEMENT;
 }
 
 /** The same bytes as elements. `bytes` must begin at a multiple of the element's size. */
-export function dataFrom(type: TensorType, bytes: Uint8Array<ArrayBuffer>): TensorData {
+export function dataFrom(type: NumberType, bytes: Uint8Array<ArrayBuffer>): NumberData {
   const own = bytes.byteOffset % elementBytes(type) === 0 ? bytes : bytes.slice();
   return new ARRAYS[type](own.buffer, own.byteOffset, Math.floor(own.byteLength / elementBytes(type)));
 }
 
 /** Elements as bytes, without a copy. */
-export function bytesOf(data: TensorData): Uint8Array {
+export function bytesOf(data: NumberData): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 /** Whether elements are of a type. */
 export function fits(type: TensorType, data: unknown): data is TensorData {
+  if (type === "string") return Array.isArray(data) && data.every((each) => typeof each === "string");
   return data instanceof ARRAYS[type] || (data instanceof Uint8Array && type === "bool");
 }
 
@@ -99,9 +111,15 @@ export function countOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** Arrays of numbers and of big numbers have a `set` each; both sides have one type here. */
+/** Some of the elements. Numbers share the memory of the whole. */
+export function rangeOf(data: TensorData, start: number, end: number): TensorData {
+  return isText(data) ? data.slice(start, end) : data.subarray(start, end);
+}
+
+/** Writes elements into others of the same type, from a place on. */
 export function put(into: TensorData, from: TensorData, at: number): void {
-  (into as Float32Array).set(from as Float32Array, at); // of one type, checked before it waited
+  if (isText(from)) for (const [n, text] of from.entries()) (into as string[])[at + n] = text; // of one type, checked before it waited
+  else (into as Float32Array).set(from as Float32Array, at); // arrays of numbers and of big numbers have a `set` each
 }
 
 /** A tensor in memory of its own: `slice()` of a `Buffer` would share it. */

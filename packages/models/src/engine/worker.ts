@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { StewardError } from "@steward/core";
 import { serveWorker, type ServedCall } from "@steward/core/worker";
 import type { Device, EngineInfo, EngineTask } from "./engine.ts";
-import { isTensorType, MOVED_BYTES, type TensorData, type TensorInfo, type Tensors } from "./tensor.ts";
+import { isTensorType, isText, MOVED_BYTES, type TensorData, type TensorInfo, type Tensors } from "./tensor.ts";
 
 /** What we use of onnxruntime, which both of its packages have. */
 interface Runtime {
@@ -69,6 +69,7 @@ async function methodsOf(task: EngineTask, onClose: (release: () => unknown) => 
 function resultOf(name: string, { type, dims, data }: RuntimeTensor, call: ServedCall): Tensors[string] {
   if (!isTensorType(type))
     throw new StewardError("MODEL_INVALID_FILE", `output "${name}" is ${type}, which is not supported`);
+  if (isText(data)) return { type, shape: [...dims], data: [...data] };
   const isSmall = data.byteLength < MOVED_BYTES && data.byteLength === data.buffer.byteLength; // else a copy takes more along
   const own = isSmall ? data : data.slice(); // memory of the engine does not move to another thread
   if (!isSmall) call.transfer(own.buffer as ArrayBuffer); // a slice has a buffer of its own

@@ -1,12 +1,13 @@
 import { httpStatusOf, isStewardError, publicError } from "@steward/core";
-import { assertShape, checkShape, func, recognised, shape, wholeNumber } from "@steward/core/driver";
-import type { ModelCatalog } from "../catalog/catalog.ts";
+import { assertShape, checkShape, func, shape, wholeNumber } from "@steward/core/driver";
 import type { Tensors } from "../engine/tensor.ts";
 import type { Model } from "../serving/model.ts";
-import { fieldsOf, fromWire, infoToWire, readJson, TooLarge, toWire, WireProblem } from "./wire.ts";
+import { BINARY_EXTENSION, bodyOf, HEADER_LENGTH, received, TooLarge } from "./body.ts";
+import { fieldsOf, WireProblem } from "./datatypes.ts";
+import { asked, assertServed, described, Refusal, servedRule, withServed, type ServedModels } from "./served.ts";
+import { fromWire, toWire, type WireTensors } from "./wire.ts";
 
-/** What is served: models by name, or a catalog, whose models are loaded when they are asked for. */
-export type ServedModels = Readonly<Record<string, Model>> | ModelCatalog;
+export type { ServedModels } from "./served.ts";
 
 /** How models are served. */
 export interface InferenceOptions {
@@ -16,26 +17,23 @@ export interface InferenceOptions {
   readonly isReady?: (() => boolean) | undefined;
 }
 
-const MODELS = /* @__PURE__ */ recognised(isServed, "models by name, { echo: model }, or a catalog");
 const OPTIONS = /* @__PURE__ */ shape<InferenceOptions>(() => ({ maxBytes: wholeNumber(1), isReady: func() }));
 
-/** A request that is none of the protocol. */
-class Refusal extends Error {
-  readonly status: number;
-  readonly allow: string | undefined;
-
-  constructor(status: number, message: string, allow?: string) {
-    super(message);
-    this.status = status;
-    this.allow = allow;
-  }
+/** An inference that was asked for over REST. */
+interface Asked {
+  readonly id: string | undefined;
+  readonly inputs: Tensors;
+  /** Outputs by name, each with whether its bytes go behind the JSON, where that is said. None: all outputs. */
+  readonly outputs: ReadonlyMap<string, boolean | undefined>;
+  /** Whether bytes go behind the JSON where an output does not say it. */
+  readonly isBinary: boolean;
 }
 
 const MIB = 1024 * 1024;
 const PATH = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(\/ready|\/infer)?\/?$/;
 
 /**
- * Serves models over the Open Inference Protocol (KServe v2), REST with JSON: `GET /v2`, `/v2/health/live`, `/v2/health/ready`,
+ * Serves models over the Open Inference Protocol (KServe v2), REST with JSON and binary tensors: `GET /v2`, `/v2/health/live`, `/v2/health/ready`,
  * `/v2/models/NAME`, `.../ready` and `POST .../infer`, each also with `/versions/N`. It is a function of a `Request`, which
  * every framework can mount; who may call it is decided before it.
  *
@@ -56,7 +54,7 @@ export function inferenceHandler(
   models: ServedModels,
   options?: InferenceOptions,
 ): (request: Request) => Promise<Response> {
-  assertShape("inferenceHandler", MODELS, models);
+  assertShape("inferenceHandler", servedRule, models);
   const checked = checkShape("inferenceHandler", OPTIONS, options);
   const server = new InferenceServer(models, checked);
   return (request) => server.answer(request);
@@ -89,96 +87,58 @@ class InferenceServer {
       return this.#infer(of, version, request);
     }
     if (!isGet) throw new Refusal(405, "this is read with GET", "GET, HEAD");
-    return this.#with(of, version, (model) =>
+    return withServed(this.#models, of, version, (model) =>
       Response.json(end === "/ready" ? { name: of, ready: model.version !== "" } : described(of, model)),
     );
   }
 
   #ofServer(path: string): Response {
-    if (path === "/v2" || path === "/v2/") return Response.json({ name: "steward", version: "2", extensions: [] });
+    if (path === "/v2" || path === "/v2/")
+      return Response.json({ name: "steward", version: "2", extensions: [BINARY_EXTENSION] });
     if (path === "/v2/health/live") return Response.json({ live: true });
     if (path !== "/v2/health/ready") throw new Refusal(404, "there is nothing here");
     const ready = this.#options.isReady?.() ?? true;
     return Response.json({ ready }, { status: ready ? 200 : 503 });
   }
 
-  #with(
-    name: string,
-    version: string | undefined,
-    work: (model: Model) => Promise<Response> | Response,
-  ): Promise<Response> | Response {
-    if (isCatalog(this.#models)) {
-      const wanted = version === undefined ? undefined : Number(version);
-      if (wanted !== undefined && !(Number.isSafeInteger(wanted) && wanted >= 1))
-        throw new Refusal(404, "there is no such version");
-      return this.#models.use(name, work, { version: wanted });
-    }
-    return work(named(this.#models, name, version));
-  }
-
   /** Reads first, so that a slow caller keeps no model in use. */
-  async #infer(name: string, version: string | undefined, { body, signal }: Request): Promise<Response> {
-    if (!isCatalog(this.#models)) named(this.#models, name, version); // what is not there is said at once
-    const content = await readJson(body, this.#options.maxBytes ?? 16 * MIB, signal);
-    const { id, inputs, outputs } = fieldsOf(content, "the body");
+  async #infer(name: string, version: string | undefined, { body, headers, signal }: Request): Promise<Response> {
+    assertServed(this.#models, name, version);
+    const { json, raw } = await received(body, headers.get(HEADER_LENGTH), this.#options.maxBytes ?? 16 * MIB, signal);
+    const { id, inputs, outputs, parameters } = fieldsOf(json, "the body");
     if (id !== undefined && typeof id !== "string") throw new WireProblem("id must be text");
-    const wanted = outputs === undefined ? undefined : namesOf(outputs);
-    const tensors = fromWire(inputs, "inputs");
-    return this.#with(name, version, (model) => ran(name, model, id, tensors, wanted, signal));
+    const isBinary = flagOf(parameters, "binary_data_output") ?? false;
+    const request = { id, inputs: fromWire(inputs, "inputs", raw), outputs: outputsOf(outputs), isBinary };
+    return withServed(this.#models, name, version, (model) => ran(name, model, request, signal));
   }
 }
 
 async function ran(
   name: string,
   model: Model,
-  id: string | undefined,
-  inputs: Tensors,
-  wanted: readonly string[] | undefined,
+  { id, inputs, outputs, isBinary }: Asked,
   signal: AbortSignal,
 ): Promise<Response> {
   const { version } = model;
-  const results = await model.run(inputs, { signal });
-  const unknown = wanted?.find((each) => !Object.hasOwn(results, each));
-  if (unknown !== undefined) throw new WireProblem(`there is no output "${unknown}"`);
-  const kept =
-    wanted === undefined
-      ? results
-      : Object.fromEntries(Object.entries(results).filter(([each]) => wanted.includes(each)));
-  return Response.json({
+  const results = asked(await model.run(inputs, { signal }), [...outputs.keys()]);
+  const { tensors, raw } = written(results, (each) => outputs.get(each) ?? isBinary);
+  const fields = {
     model_name: name,
     model_version: version,
     ...(id === undefined ? {} : { id }),
-    outputs: written(kept),
-  });
+    outputs: tensors,
+  };
+  const { content, headers } = bodyOf(fields, raw);
+  return new Response(content, { headers: { ...headers, "content-length": String(Buffer.byteLength(content)) } });
 }
 
 /** What a model gave is no fault of its caller. */
-function written(outputs: Tensors): ReturnType<typeof toWire> {
+function written(outputs: Tensors, isBinary: (name: string) => boolean): WireTensors {
   try {
-    return toWire(outputs);
+    return toWire(outputs, isBinary);
   } catch (error) {
     throw error instanceof WireProblem ? new Refusal(500, error.message) : error;
   }
-}
-
-function named(models: Readonly<Record<string, Model>>, name: string, version: string | undefined): Model {
-  const model = Object.hasOwn(models, name) ? models[name] : undefined;
-  if (model === undefined) throw new Refusal(404, "there is no such model");
-  if (version !== undefined && version !== model.version) throw new Refusal(404, "there is no such version");
-  return model;
-}
-
-function isServed(models: unknown): boolean {
-  if (typeof models !== "object" || models === null) return false;
-  return isCatalog(models as ServedModels) || Object.values(models).every(isModel);
-}
-
-function isModel(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "run" in value && typeof value.run === "function";
-}
-
-function isCatalog(models: ServedModels): models is ModelCatalog {
-  return typeof models["use"] === "function";
 }
 
 function refusedMethod(path: string): never {
@@ -187,23 +147,22 @@ function refusedMethod(path: string): never {
     : new Refusal(404, "there is nothing here");
 }
 
-function namesOf(outputs: unknown): readonly string[] {
+function outputsOf(outputs: unknown): Asked["outputs"] {
+  if (outputs === undefined) return new Map();
   if (!Array.isArray(outputs)) throw new WireProblem("outputs must be a list");
-  return outputs.map((each) => {
-    const { name } = fieldsOf(each, "outputs");
-    if (typeof name !== "string") throw new WireProblem("an entry of outputs has no name");
-    return name;
-  });
+  return new Map(
+    (outputs as readonly unknown[]).map((each) => {
+      const { name, parameters } = fieldsOf(each, "outputs");
+      if (typeof name !== "string") throw new WireProblem("an entry of outputs has no name");
+      return [name, flagOf(parameters, "binary_data")];
+    }),
+  );
 }
 
-function described(name: string, { version, inputs, outputs }: Model): object {
-  return {
-    name,
-    versions: [version],
-    platform: "onnxruntime_onnx",
-    inputs: inputs.map(infoToWire),
-    outputs: outputs.map(infoToWire),
-  };
+function flagOf(parameters: unknown, name: string): boolean | undefined {
+  const flag = parameters === undefined ? undefined : fieldsOf(parameters, "parameters")[name];
+  if (flag === undefined || typeof flag === "boolean") return flag;
+  throw new WireProblem(`${name} must be true or false`);
 }
 
 /** The public part of what went wrong, in the form of the protocol. */

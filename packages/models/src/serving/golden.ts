@@ -9,7 +9,7 @@ export interface Golden {
   readonly input: Inputs;
   /** What it has to give: all outputs, or some of them. Default: what the first of `variants` gives. */
   readonly output?: Readonly<Record<string, readonly number[] | TensorData>> | undefined;
-  /** Largest error: a difference, as a share of the largest expected value where that is above 1. Default 0.001. */
+  /** Largest error: a difference, as a share of the largest expected value where that is above 1. Texts have to be equal. Default 0.001. */
   readonly tolerance?: number | undefined;
 }
 
@@ -90,12 +90,18 @@ function errorBetween({ data }: Tensor, expected: readonly number[] | TensorData
   if (data.length !== expected.length) return Number.POSITIVE_INFINITY;
   let [worst, largest] = [0, 1];
   for (let at = 0; at < expected.length; at++) {
-    const [want, have] = [Number(expected[at]), Number(data[at])];
+    const [want, have] = numbersOf(expected[at], data[at]);
     largest = Math.max(largest, Math.abs(want));
     const off = Math.abs(want - have);
     worst = Number.isNaN(off) ? Number.POSITIVE_INFINITY : Math.max(worst, off);
   }
   return worst / largest;
+}
+
+/** A text is as wrong as can be where it is another one. */
+function numbersOf(want: unknown, have: unknown): readonly [number, number] {
+  if (typeof want === "string" || typeof have === "string") return want === have ? [0, 0] : [0, Number.NaN];
+  return [Number(want), Number(have)];
 }
 
 function mismatch(resource: string, at: number, error: number, tolerance: number): Error {

@@ -1,5 +1,5 @@
 import { modelError } from "../errors.ts";
-import { countOf, emptyData, put, type Tensor, type Tensors } from "../engine/tensor.ts";
+import { countOf, emptyData, put, rangeOf, type Tensor, type Tensors } from "../engine/tensor.ts";
 import type { Item, Signature } from "./signature.ts";
 
 /** The inputs of several callers as one, in memory of its own; that of a lone caller is its own already. */
@@ -28,7 +28,7 @@ function joined(parts: readonly Tensor[], axis: number): Tensor {
   for (const part of parts) {
     const width = (part.shape[axis] ?? 1) * inner;
     for (let block = 0; block < outer; block++)
-      put(data, part.data.subarray(block * width, (block + 1) * width), block * rows * inner + start);
+      put(data, rangeOf(part.data, block * width, (block + 1) * width), block * rows * inner + start);
     start += width;
   }
   return { type, shape: sizes, data };
@@ -65,7 +65,7 @@ function part({ type, shape, data }: Tensor, axis: number, start: number, rows: 
   const own = emptyData(type, countOf(sizes));
   for (let block = 0; block < outer; block++) {
     const from = block * width + start * inner;
-    put(own, data.subarray(from, from + rows * inner), block * rows * inner);
+    put(own, rangeOf(data, from, from + rows * inner), block * rows * inner);
   }
   return { type, shape: sizes, data: own };
 }

@@ -7,6 +7,7 @@ import {
   emptyData,
   fits,
   isTensorType,
+  isText,
   type Tensor,
   type TensorData,
   type TensorInfo,
@@ -73,7 +74,7 @@ export class Signature {
       const tensor = this.#tensor(input, given[input.name]);
       tensors[input.name] = tensor;
       if (input.axis === undefined) {
-        key += `${tensor.shape.join("x")}=${tensor.data.join(",")};`;
+        key += `${tensor.shape.join("x")}=${isText(tensor.data) ? JSON.stringify(tensor.data) : tensor.data.join(",")};`;
         continue;
       }
       const own = tensor.shape[input.axis] ?? 0; // the rank was checked
