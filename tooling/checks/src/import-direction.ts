@@ -15,6 +15,8 @@ const directions: Readonly<Record<string, readonly string[]>> = {
   nest: ["core", "container", "server"],
   // It draws graphs as the page of the dashboard does.
   cli: ["core", "container", "dashboard"],
+  // Its gRPC side stands on the channels and servers that are looked after there, as an optional peer.
+  models: ["core", "grpc"],
 };
 const driver: readonly string[] = ["core"];
 
@@ -33,7 +35,7 @@ const testDirections: Readonly<Record<string, readonly string[]>> = {
   // Counted in the Redis that it is made for, and asked by the routes that it is made for.
   "rate-limit": ["testing", "launchers", "container", "redis", "server"],
   // The engine of models is installed apart, because it is large.
-  models: ["testing", "container", "onnx"],
+  models: ["testing", "container", "onnx", "grpc"],
   // What it exports is run by the engine that it is for.
   training: ["testing", "container", "onnx"],
   // An audit log is shown in the transactions of the database that it is made for.

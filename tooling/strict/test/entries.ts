@@ -39,6 +39,7 @@ import * as logging from "@steward/logging";
 import * as audit from "@steward/logging/audit";
 import * as loggingTesting from "@steward/logging/testing";
 import * as models from "@steward/models";
+import * as modelsGrpc from "@steward/models/grpc";
 import * as modelsRemote from "@steward/models/remote";
 import * as modelsServe from "@steward/models/serve";
 import * as modelsTesting from "@steward/models/testing";
@@ -194,6 +195,18 @@ const REMOTE: readonly Wrong[] = [
   { maxConcurrent: 0 },
   { maxPending: -1 },
   { maxBytes: 0 },
+  { binary: "yes" },
+  { maxRows: 0 },
+  { breaker: { consecutive: 1 } },
+];
+const GRPC_MODEL = { channel: { as: nothing } };
+const GRPC_REMOTE: readonly Wrong[] = [
+  { channel: {} },
+  { model: "" },
+  { version: "" },
+  { timeoutMs: 0 },
+  { maxConcurrent: 0 },
+  { maxPending: -1 },
   { maxRows: 0 },
   { breaker: { consecutive: 1 } },
 ];
@@ -708,6 +721,15 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       ModelManager: manager(models.ModelManager, { source: { file: "a.onnx" } }, SERVING),
       modelCatalog: driver(models.modelCatalog, { folder: ".", budgetBytes: 1 }, SERVING),
       CatalogManager: manager(models.CatalogManager, { folder: ".", budgetBytes: 1 }, SERVING),
+    },
+    none: [],
+  },
+  "@steward/models/grpc": {
+    module: modelsGrpc,
+    takes: {
+      grpcModel: driver(modelsGrpc.grpcModel as never, GRPC_MODEL, GRPC_REMOTE),
+      GrpcModelManager: manager(modelsGrpc.GrpcModelManager as never, GRPC_MODEL, GRPC_REMOTE),
+      inferenceService: { call: (options) => modelsGrpc.inferenceService({}, options), wrong: [{ isReady: true }] },
     },
     none: [],
   },
