@@ -14,7 +14,8 @@ export const MODELS_CODES = {
   MODEL_PRECISION_UNSUPPORTED: "A precision that there is no file for, or that no engine for Node can compute in.",
   MODEL_BUDGET: "A model does not fit into the memory budget of its catalog beside those that are in use.",
   MODEL_ENGINE_CRASHED: "The engine ended in the middle of a run, and is started anew, or while it loaded a file.",
-  MODEL_REMOTE_FAILED: "A remote server of models refused a request, or gave an answer that is none of the protocol.",
+  MODEL_REMOTE_FAILED:
+    "A remote server of models refused a request, or gave an answer that is none of the protocol; or a file could not be fetched.",
 } as const;
 
 /** A code that `@steward/models` itself raises. */

@@ -1,7 +1,8 @@
 export { MODELS_CODES, type ModelsCode } from "./errors.ts";
 export type { Compute, Device } from "./engine/engine.ts";
-export type { Tensor, TensorData, TensorInfo, Tensors, TensorType } from "./engine/tensor.ts";
+export type { NumberData, NumberType, Tensor, TensorData, TensorInfo, Tensors, TensorType } from "./engine/tensor.ts";
 export type { Golden } from "./serving/golden.ts";
+export type { UrlSource } from "./catalog/download.ts";
 export type { ModelSource } from "./catalog/source.ts";
 export type { CatalogUse, LoadedModel, ModelCatalog } from "./catalog/catalog.ts";
 export { CatalogManager, modelCatalog } from "./catalog/manager.ts";

@@ -2,6 +2,7 @@ import type { BreakerOptions } from "@steward/core";
 import { breakerSchema, countSchema, givenSchema, hasMethods, msSchema, textSchema } from "@steward/core/driver";
 import * as v from "valibot";
 import type { ModelSource } from "./catalog/source.ts";
+import { isWebUrl } from "./protocol/fetch.ts";
 import type { Compute, Device } from "./engine/engine.ts";
 import type { Golden } from "./serving/golden.ts";
 import type { BatchAxes } from "./serving/signature.ts";
@@ -94,6 +95,7 @@ function isText(value: unknown): value is string {
 
 function isSource(value: unknown): boolean {
   if (!isObject(value)) return false;
+  if (value["url"] !== undefined) return isUrlSource(value);
   const { file, bytes, folder, version, sha256, ...rest } = value;
   if (Object.keys(rest).length > 0 || [file, bytes, folder].filter((given) => given !== undefined).length !== 1)
     return false;
@@ -106,7 +108,16 @@ function isSource(value: unknown): boolean {
   return isText(folder) && isVersion && sha256 === undefined;
 }
 
-const SOURCE = "{ file, sha256? }, { bytes, sha256? } or { folder, version? }, the sha256 as 64 hex digits";
+/** What comes from elsewhere has to have its checksum. */
+function isUrlSource({ url, sha256, cache, fetch, maxBytes, ...rest }: Fields): boolean {
+  const isSum = typeof sha256 === "string" && SHA256.test(sha256);
+  const isBound = maxBytes === undefined || (Number.isSafeInteger(maxBytes) && Number(maxBytes) >= 1);
+  const isFetch = fetch === undefined || typeof fetch === "function";
+  return isWebUrl(url) && isSum && isText(cache) && isBound && isFetch && Object.keys(rest).length === 0;
+}
+
+const SOURCE =
+  "{ file, sha256? }, { bytes, sha256? }, { folder, version? } or { url, sha256, cache, fetch?, maxBytes? }, the sha256 as 64 hex digits";
 
 function isGolden(value: unknown): boolean {
   if (!isObject(value) || !isObject(value["input"])) return false;

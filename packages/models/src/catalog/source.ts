@@ -2,12 +2,14 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { describeError } from "@steward/core/driver";
 import { modelError, unknownModel } from "../errors.ts";
-import { dataFrom, isTensorType, type Tensor } from "../engine/tensor.ts";
+import { dataFrom, isTensorType, type NumberType, type Tensor } from "../engine/tensor.ts";
 import type { Golden } from "../serving/golden.ts";
+import { download, type UrlSource } from "./download.ts";
 import type { BatchAxes } from "../serving/signature.ts";
 
 /** Where a model is. */
 export type ModelSource =
+  | UrlSource
   | {
       /** Path of an ONNX file. */
       readonly file: string;
@@ -56,7 +58,11 @@ const CARD = "model.json";
 const MOST_CARD_BYTES = 1024 * 1024;
 
 /** @throws {MODEL_UNKNOWN} when there is no such file, folder or version. */
-export async function locate(resource: string, source: ModelSource): Promise<LocatedModel> {
+export async function locate(resource: string, source: ModelSource, signal?: AbortSignal): Promise<LocatedModel> {
+  if ("url" in source) {
+    const file = await located(resource, await download(resource, source, signal), source.sha256);
+    return { version: "1", files: { default: file }, card: {} };
+  }
   if ("bytes" in source) {
     const file: Located = { source: source.bytes, sha256: source.sha256, bytes: source.bytes.byteLength };
     return { version: "1", files: { default: file }, card: {} };
@@ -143,27 +149,30 @@ function goldenOf(given: unknown): Golden {
   if (tolerance !== undefined && typeof tolerance !== "number") throw new Error("tolerance is no number");
   return {
     input: mapped(input, "input", tensorOf),
-    ...(output === undefined
-      ? {}
-      : { output: mapped(output, "output", (list) => listOf(list, "an output").map(Number)) }),
+    ...(output === undefined ? {} : { output: mapped(output, "output", expectedOf) }),
     ...(tolerance === undefined ? {} : { tolerance }),
   };
+}
+
+/** Texts, or else numbers. */
+function expectedOf(given: unknown): readonly number[] | readonly string[] {
+  const list = listOf(given, "an output");
+  return typeof list[0] === "string" ? list.map((each) => textOf(each, "an element", true)) : list.map(Number);
 }
 
 function tensorOf(given: unknown): Tensor {
   const { type, shape, data } = objectOf(given, "a tensor");
   if (!isTensorType(type)) throw new Error(`${String(type)} is no type of tensors`);
-  const elements = listOf(data, "data").map(Number);
+  const sizes = listOf(shape, "shape").map(Number);
+  const list = listOf(data, "data");
+  if (type === "string") return { type, shape: sizes, data: list.map((each) => textOf(each, "an element", true)) };
+  const elements = list.map(Number);
   const array =
     type === "int64" || type === "uint64" ? BigInt64Array.from(elements, BigInt) : Float64Array.from(elements);
-  return {
-    type,
-    shape: listOf(shape, "shape").map(Number),
-    data: array instanceof BigInt64Array ? array : converted(type, array),
-  };
+  return { type, shape: sizes, data: array instanceof BigInt64Array ? array : converted(type, array) };
 }
 
-function converted(type: Tensor["type"], numbers: Float64Array): Tensor["data"] {
+function converted(type: NumberType, numbers: Float64Array): Tensor["data"] {
   const data = dataFrom(type, new Uint8Array(numbers.length * 8)).subarray(0, numbers.length);
   for (const [at, number] of numbers.entries()) (data as Float64Array)[at] = number; // no type of big numbers
   return data;
@@ -184,7 +193,7 @@ function listOf(given: unknown, what: string): readonly unknown[] {
   throw new Error(`${what} is no list`);
 }
 
-function textOf(given: unknown, what: string): string {
-  if (typeof given === "string" && given !== "") return given;
+function textOf(given: unknown, what: string, mayBeEmpty = false): string {
+  if (typeof given === "string" && (given !== "" || mayBeEmpty)) return given;
   throw new Error(`${what} is no text`);
 }

@@ -74,7 +74,9 @@ export class Loading {
     if (compute !== undefined) return this.#ofCompute(computeEngine(compute()));
     const { resource } = this.#owner;
     const model =
-      source === undefined ? await variantsOf(resource, variants?.() ?? {}) : await locate(resource, source());
+      source === undefined
+        ? await variantsOf(resource, variants?.() ?? {}, this.#signal)
+        : await locate(resource, source(), this.#signal);
     const golden = this.#options.golden?.() ?? model.card.golden ?? [];
     const files = this.#wanted(model, golden);
     const chosen = await this.#choose(files, model, golden);
@@ -305,10 +307,11 @@ function hasCuda(engine: string): boolean {
 async function variantsOf(
   resource: string,
   variants: NonNullable<ReturnType<NonNullable<CheckedOptions["variants"]>>>,
+  signal: AbortSignal,
 ): Promise<LocatedModel> {
   const files: Record<string, Located> = {};
   for (const [precision, source] of Object.entries(variants)) {
-    const found = await locate(resource, source);
+    const found = await locate(resource, source, signal);
     files[precision] = found.files["default"] as Located; // of a single file
   }
   return { version: "1", files, card: {} };
