@@ -13,6 +13,7 @@ export {
 export type { ApplyChange } from "./definition/spec.ts";
 export { brand, CORE_CODES, describeError, notForUsers, outcomeUnknown } from "./errors.ts";
 export { answerJson, operatorDoor, operatorToken } from "./network/operators.ts";
+export { answerOtherUpgrades } from "./network/plain-upgrades.ts";
 export { Exposures, isHostAmong, isLoopback, type Exposure } from "./network/exposure.ts";
 export { claimDatabase, environmentMismatch, environmentSchema, inEnvironment } from "./environment.ts";
 export { GuardedUse } from "./guard/guarded-use.ts";

@@ -3,7 +3,7 @@
 import type { Container, RunningContainer } from "@steward/container";
 import { announceShutdown, onContainerUp, type AllInputs } from "@steward/container/framework";
 import type { Binding, MetricsSource } from "@steward/core";
-import { assertShape } from "@steward/core/driver";
+import { answerOtherUpgrades, assertShape } from "@steward/core/driver";
 import { sourceOf } from "@steward/server/node";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
 import plugin from "fastify-plugin";
@@ -66,6 +66,7 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   } = options;
   const serving = new Serving(sourceOf(options), app.log, options.stallTimeoutMs);
   serving.capConnections(app.server, options.maxConnections);
+  answerOtherUpgrades(app.server);
   let validators: Validators | undefined;
   const context: AppContext = {
     serving,

@@ -55,7 +55,7 @@ const adapter: ServerAdapter = {
     });
     return resource("server", {
       needs: { server },
-      start: (values) => ({ url: values.server.url, stats: () => values.server.app.steward.stats() }),
+      start: ({ server: { url, app } }) => ({ url, server: app.server, stats: () => app.steward.stats() }),
     });
   },
 };

@@ -2,7 +2,7 @@ import type { Server as HttpServer } from "node:http";
 import type { Http2Server, Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { assertShape, required, shape, text, wholeNumber, type Shape } from "@steward/core/driver";
+import { answerOtherUpgrades, assertShape, required, shape, text, wholeNumber, type Shape } from "@steward/core/driver";
 import { systemClock, type MetricSample, type MetricsSource } from "@steward/core";
 import { serverError } from "../errors.ts";
 import { requestShare, type ServingStats } from "../life/serving.ts";
@@ -59,6 +59,7 @@ export class NodeServer<S extends AnyServer = AnyServer> implements MetricsSourc
       refuseConnection(error, socket, app.idHeader),
     );
     app.serving.capConnections(server, app.maxConnections);
+    answerOtherUpgrades(server);
   }
 
   /** Where it listens, such as `http://127.0.0.1:3000`. */

@@ -1,3 +1,4 @@
+import type { EventEmitter } from "node:events";
 import type { Definition } from "@steward/core";
 import type { AnyDefinition, Need, Needs } from "@steward/core/container";
 
@@ -32,6 +33,8 @@ export interface SuiteSettings {
 /** A server that listens. */
 export interface SuiteServer {
   readonly url: string;
+  /** Node's own. */
+  readonly server: Pick<EventEmitter, "on">;
   /** Numbers of what goes on. */
   stats(): { readonly openRequests: number; readonly releasing: number };
 }

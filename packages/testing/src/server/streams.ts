@@ -4,7 +4,7 @@ import { resource } from "@steward/core";
 import { until } from "../waits.ts";
 import type { ServerAdapter } from "./adapter.ts";
 import { ask, leaveAtFirstBytes, open, write } from "./client.ts";
-import { traceless } from "./traceless.ts";
+import { traceless } from "./crowds/traceless.ts";
 import { ROUNDS, type Lease, type ServerCase } from "./world.ts";
 
 type Parts = AsyncIterable<string>;

@@ -3,13 +3,14 @@ import type { ServerAdapter } from "./adapter.ts";
 import { againCases } from "./again.ts";
 import { answerCases } from "./answers.ts";
 import { cacheCases } from "./cached.ts";
-import { crowdCases } from "./crowds.ts";
+import { crowdCases } from "./crowds/crowds.ts";
 import { endCases } from "./ends.ts";
 import { securityCases } from "./security/schemes.ts";
 import { sessionCases } from "./security/sessions.ts";
 import { stopCases } from "./stops.ts";
 import { streamCases } from "./streams.ts";
 import { traceCases } from "./traces.ts";
+import { upgradeCases } from "./upgrades.ts";
 import { World } from "./world.ts";
 
 /** What the suite needs of a test runner. */
@@ -45,6 +46,7 @@ export function serverContract(runner: ServerRunner, adapter: ServerAdapter): vo
     ...endCases,
     ...streamCases,
     ...traceCases,
+    ...upgradeCases,
     ...stopCases,
     ...crowdCases,
   ])

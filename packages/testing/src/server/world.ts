@@ -33,6 +33,8 @@ export interface Counts {
 /** A server that listens. */
 export interface Up {
   readonly port: number;
+  /** Node's own. */
+  readonly server: SuiteServer["server"];
   ask(path: string, options?: Ask): Promise<Answer>;
   stats(): ReturnType<SuiteServer["stats"]>;
   /** Nothing of any request is left. */
@@ -132,6 +134,7 @@ function upOf(server: SuiteServer, stop: () => Promise<unknown>): Up {
   const isIdle = (): boolean => stats().openRequests === 0 && stats().releasing === 0;
   return {
     port,
+    server: server.server,
     ask: (path, options) => ask(port, path, options),
     stats,
     idle: () => until(isIdle, "nothing of any request is left"),

@@ -1,6 +1,7 @@
 import type { EventEmitter } from "node:events";
 import { STATUS_CODES, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { answerOtherUpgrades } from "@steward/core/driver";
 
 /** Any HTTP server of Node's; Fastify's is `app.server`. */
 export type UpgradeServer = Pick<EventEmitter, "on" | "off" | "listenerCount">;
@@ -44,6 +45,7 @@ class ServerUpgrades {
 
   add(gate: Gate): () => void {
     if (this.#gates.size === 0) this.#server.on("upgrade", this.#onUpgrade);
+    answerOtherUpgrades(this.#server);
     this.#gates.add(gate);
     return () => {
       if (this.#gates.delete(gate) && this.#gates.size === 0) this.#server.off("upgrade", this.#onUpgrade);

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { resource } from "@steward/core";
-import { until } from "../waits.ts";
-import { answerIn, ask, open, rest, write, type Ask } from "./client.ts";
+import { until } from "../../waits.ts";
+import { answerIn, ask, open, rest, write, type Ask } from "../client.ts";
 import { traceless } from "./traceless.ts";
-import { ROUNDS, type ServerCase } from "./world.ts";
+import { ROUNDS, type ServerCase } from "../world.ts";
 
 const AT_ONCE = 50;
 const JSON_BODY = { "content-type": "application/json" };

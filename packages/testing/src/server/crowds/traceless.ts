@@ -1,6 +1,6 @@
-import { until } from "../waits.ts";
-import { ask } from "./client.ts";
-import { descriptors, type Counts, type Up, type World } from "./world.ts";
+import { until } from "../../waits.ts";
+import { ask } from "../client.ts";
+import { descriptors, type Counts, type Up, type World } from "../world.ts";
 
 /** Runs an attack, waits until nothing is left of it, and says how long that took. */
 export async function traceless(
