@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { connect } from "node:net";
+import { until } from "@steward/testing";
 import t from "tap";
 import { announceShutdown } from "../src/framework.ts";
 import {
@@ -315,6 +316,23 @@ t.test(
     await t.rejects(fetch(`${addresses[1]}/livez`), "it does not listen on");
   },
 );
+
+t.test("many questions at once on one connection of a management listener are no leak of listeners", async (t) => {
+  const warnings: Error[] = [];
+  const warn = (warning: Error): unknown => warnings.push(warning);
+  process.on("warning", warn);
+  t.teardown(() => process.off("warning", warn));
+  const open: ServerResponse[] = [];
+  const stream: ManagementRoute = (_request, response) => open.push(response);
+  const talking = Object.assign(stream, { disconnect() {} });
+  const management = await serveManagement(() => undefined, { routes: { "/talk": talking } });
+  const socket = connect(management.port, "127.0.0.1");
+  socket.write("GET /talk HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(12));
+  await until(() => open.length === 12);
+  socket.destroy();
+  await Promise.all([once(socket, "close"), management.stop()]);
+  t.same(warnings, []);
+});
 
 t.test("at its end a management listener waits for nothing but answers of routes that say their last", async (t) => {
   const took: number[] = [];

@@ -113,14 +113,17 @@ export async function serveManagement(
   return { url, port: address.port, stop, [Symbol.asyncDispose]: stop };
 }
 
+/** Connections with answers that are held: one listener for all on it, for a caller may ask a thousand times at once. */
+const watched = /* @__PURE__ */ new WeakSet<object>();
+
 /** An answer that waits for others on its connection says nothing when that closes. */
 function holdWhileOpen(held: Set<ServerResponse>, { socket }: IncomingMessage, response: ServerResponse): void {
-  const left = (): void => void held.delete(response);
   held.add(response);
-  socket.once("close", left);
-  response.once("close", () => {
-    left();
-    socket.off("close", left);
+  response.once("close", () => held.delete(response));
+  if (watched.has(socket)) return;
+  watched.add(socket);
+  socket.once("close", () => {
+    for (const one of held) if (one.req.socket === socket) held.delete(one);
   });
 }
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { isStewardError } from "@steward/core";
 import { startedAt } from "../../src/process/process-table.ts";
 
 /** The program `owner.ts` as a child process in a process group of its own. */
@@ -54,4 +55,14 @@ export class Owner {
 /** Waits until no such process lives. */
 export async function gone(pid: number): Promise<void> {
   while ((await startedAt(pid)) !== undefined) await sleep(5);
+}
+
+/** The message of the error that `promise` is refused with, which has to have `code`. */
+export async function refused(promise: Promise<unknown>, code: string): Promise<string> {
+  const outcome: unknown = await promise.then(
+    () => "it succeeded",
+    (error: unknown) => error,
+  );
+  if (!isStewardError(outcome, code)) throw new Error(`expected ${code}`, { cause: outcome });
+  return outcome.message;
 }

@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import postgres from "postgres";
 import t from "tap";
-import { isStewardError } from "@steward/core";
 import {
   findPgBouncer,
   findPostgres,
@@ -17,7 +16,7 @@ import {
 } from "../../src/index.ts";
 import { processesIn, startedAt } from "../../src/process/process-table.ts";
 import { trackHandles } from "@steward/testing";
-import { gone, Owner } from "./child.ts";
+import { gone, Owner, refused } from "./child.ts";
 
 const handles = trackHandles();
 // Like every folder of mkdtemp it has mode 0700: as root, only root can enter.
@@ -47,15 +46,6 @@ async function query<T>(url: string, fn: (sql: Sql) => Promise<T>): Promise<T> {
 
 function rows(url: string): Promise<number> {
   return query(url, async (sql) => Number((await sql`select count(*) as n from kept`)[0]?.["n"]));
-}
-
-async function refused(promise: Promise<unknown>, code: string): Promise<string> {
-  const outcome: unknown = await promise.then(
-    () => "it succeeded",
-    (error: unknown) => error,
-  );
-  if (!isStewardError(outcome, code)) throw new Error(`expected ${code}`, { cause: outcome });
-  return outcome.message;
 }
 
 async function temporaryFolders(): Promise<string[]> {

@@ -4,7 +4,6 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { isStewardError } from "@steward/core";
 import { trackHandles, until } from "@steward/testing";
 import {
   findRedis,
@@ -19,7 +18,7 @@ import { claimFolder } from "../../src/process/ownership.ts";
 import { startedAt } from "../../src/process/process-table.ts";
 import { redisCommand, redisInfo } from "../../src/redis/resp.ts";
 import { ServerProcess } from "../../src/process/server-process.ts";
-import { gone, Owner } from "./child.ts";
+import { gone, Owner, refused } from "./child.ts";
 
 const root = await mkdtemp(join(tmpdir(), "steward-test-"));
 // Other suites of this machine make temporary folders too.
@@ -34,15 +33,6 @@ t.teardown(async () => {
   await rm(root, { recursive: true, force: true });
   await handles.assertNoLeaks();
 });
-
-async function refused(promise: Promise<unknown>, code: string): Promise<string> {
-  const outcome: unknown = await promise.then(
-    () => "it succeeded",
-    (error: unknown) => error,
-  );
-  if (!isStewardError(outcome, code)) throw new Error(`expected ${code}`, { cause: outcome });
-  return outcome.message;
-}
 
 async function temporaryFolders(): Promise<string[]> {
   return (await readdir(root)).filter((name) => name.startsWith("steward-redis-"));
