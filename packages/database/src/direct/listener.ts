@@ -72,8 +72,14 @@ export class Listener implements ConnectionOwner {
       this.#forget(channel, subscription);
       throw error;
     }
-    onListen?.();
-    return () => this.#unlisten(channel, subscription);
+    const unlisten = (): Promise<void> => this.#unlisten(channel, subscription);
+    try {
+      onListen?.();
+    } catch (error) {
+      await unlisten();
+      throw error;
+    }
+    return unlisten;
   }
 
   async #listenOn(channel: string): Promise<void> {
@@ -209,8 +215,10 @@ export class Listener implements ConnectionOwner {
     const connection = await this.#connected();
     for (const channel of this.#channels.keys()) await this.#statement(connection, `listen ${quoted(channel)}`);
     this.#isBehind = this.#connection !== connection;
-    for (const subscriptions of this.#channels.values()) for (const { onListen } of subscriptions) onListen?.();
-    for (const listener of this.#gapListeners) listener();
+    // What these throw is not taken for an error of the connection, which would be made anew without end.
+    for (const subscriptions of this.#channels.values())
+      for (const { onListen } of subscriptions) if (onListen !== undefined) queueMicrotask(onListen);
+    for (const listener of this.#gapListeners) queueMicrotask(listener);
   }
 
   /** Ends it; nothing is heard any more. */

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { StewardError, type PubSub } from "@steward/core";
+import { StewardError, type PubSub, type Timer } from "@steward/core";
 import type { Sql } from "postgres";
 import type { SideWork } from "../client/client.ts";
 import { driverOptions } from "../connections/driver.ts";
@@ -13,6 +13,15 @@ const AGAIN_MS = 200;
 /** Messages that may wait to be published; one more is refused. */
 const MOST_UNPUBLISHED = 1_000;
 
+type Subscribe = Parameters<Sql["subscribe"]>;
+type Handle = Awaited<ReturnType<Sql["subscribe"]>>;
+
+/** What was asked for by `subscribe`, and what stands for it at the present server. */
+interface Subscription {
+  readonly args: Subscribe;
+  handle: Handle;
+}
+
 /** `listen` and `subscribe` of the client, on connections of their own, made at first use. */
 export class Listening implements SideWork {
   readonly #options: ListenerOptions;
@@ -21,7 +30,9 @@ export class Listening implements SideWork {
   readonly #gapListeners = new Set<() => void>();
   #listener: Listener | undefined;
   #replica: Sql | undefined;
-  #isReplicating = false;
+  readonly #subscriptions = new Set<Subscription>();
+  /** Before the next attempt to move them. */
+  #pause: Timer | undefined;
   #published: Promise<unknown> = Promise.resolve();
   #unpublished = 0;
 
@@ -61,15 +72,40 @@ export class Listening implements SideWork {
     const endpoint = await this.#direct(this.#reached(), "subscribe()");
     const replica = (this.#replica ??= this.#replicate(endpoint));
     try {
-      const subscription = await replica.subscribe(...args);
-      this.#isReplicating = true;
-      return subscription;
+      const subscription: Subscription = { args, handle: await replica.subscribe(...args) };
+      this.#subscriptions.add(subscription);
+      const unsubscribe = (): void => {
+        this.#subscriptions.delete(subscription);
+        subscription.handle.unsubscribe();
+      };
+      return { ...subscription.handle, unsubscribe };
     } catch (error) {
       // The driver would give the error of its first attempt to all who come later.
-      if (this.#replica === replica && !this.#isReplicating) this.#endReplica();
+      if (this.#replica === replica && this.#subscriptions.size === 0) this.#endReplica();
       throw error;
     }
   };
+
+  /** After a break all subscriptions move to the host that is there: another one may have taken over. */
+  async #move(from: Sql): Promise<void> {
+    if (this.#replica !== from) return;
+    try {
+      const endpoint = await this.#direct(this.#reached(), "subscribe()");
+      if (this.#replica !== from) return;
+      from.end({ timeout: 0 }).catch(() => {});
+      const replica = (this.#replica = this.#replicate(endpoint));
+      for (const subscription of this.#subscriptions)
+        subscription.handle = await replica.subscribe(...subscription.args);
+    } catch {
+      if (this.#replica !== undefined) this.#moveSoon(this.#replica);
+    }
+  }
+
+  #moveSoon(from: Sql): void {
+    if (this.#replica !== from) return;
+    this.#pause?.cancel();
+    this.#pause = this.#options.clock.setTimeout(() => void this.#move(from), AGAIN_MS);
+  }
 
   #replicate(endpoint: Endpoint): Sql {
     let socket: Duplex | undefined;
@@ -80,9 +116,8 @@ export class Listening implements SideWork {
       onNoPassword: (cause) => socket?.destroy(new Error("the password could not be fetched", { cause })),
     });
     const own = driverOptions((client.subscribe as unknown as { readonly sql: Sql }).sql); // missing in the driver's types
-    const again = own["onclose"] as () => Promise<void>;
-    // It connects anew, at once. An attempt that fails closes a connection too, and ends the process where no one hears its rejection.
-    own["onclose"] = () => void this.#options.clock.setTimeout(() => void again().catch(() => {}), AGAIN_MS);
+    // The driver would connect to the same host anew, and end the process where no one hears the rejection of an attempt that fails.
+    own["onclose"] = () => this.#moveSoon(client);
     return client;
   }
 
@@ -148,6 +183,7 @@ export class Listening implements SideWork {
   #endReplica(): void {
     this.#replica?.end({ timeout: 0 }).catch(() => {});
     this.#replica = undefined;
-    this.#isReplicating = false;
+    this.#pause?.cancel();
+    this.#subscriptions.clear();
   }
 }

@@ -306,6 +306,39 @@ t.test(
   },
 );
 
+t.test("an onListen that throws fails its listen() alone", unlessPooled("listen() is refused"), async (t) => {
+  const url = `${place.url}?application_name=throwing`;
+  await using manager = await new DatabasePoolManager({ url }).start();
+  const { $client } = manager.client;
+  const wrong = new Error("wrong");
+  const thrown: unknown[] = [];
+  const taken = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => thrown.push(error));
+  t.teardown(() => {
+    process.removeAllListeners("uncaughtException");
+    for (const listener of taken) process.on("uncaughtException", listener);
+  });
+  let turns = 0;
+  const connections = async (): Promise<readonly unknown[]> =>
+    place.observer`select pid from pg_stat_activity where application_name = 'throwing' and query like 'listen%'`;
+  const throwing = (): void => {
+    throw wrong;
+  };
+  const later = (): void => {
+    if (++turns > 1) throw wrong;
+  };
+  t.equal(await failure($client.listen("a", () => {}, throwing)), wrong);
+  const heard: string[] = [];
+  await $client.listen("b", (payload) => void heard.push(payload), later);
+  await place.observer`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'throwing' and query like 'listen%'`;
+  await until(() => turns === 2, "it listens again");
+  const [now] = await connections();
+  await $client.notify("b", "news");
+  await until(() => heard.length === 1, "it hears");
+  t.same(thrown, [wrong]);
+  t.same(await connections(), [now], "over one connection, which is not made again");
+});
+
 t.test(
   "whoever listens to a further channel while the connection is broken silences no other channel",
   unlessPooled("listen() is refused"),
@@ -377,6 +410,46 @@ t.test(
     t.same(heard, ["news"]);
   },
 );
+
+t.test("a subscription follows its database to the host that takes over", async (t) => {
+  const [first, second] = await Promise.all([1, 2].map(() => startPostgres({ settings: { wal_level: "logical" } })));
+  if (first === undefined || second === undefined) throw new Error("no servers");
+  t.teardown(() => Promise.all([first.stop(), second.stop()]));
+  // Two servers with the same password and tables stand for a primary and what was its standby.
+  const password = encodeURIComponent(first.password);
+  const here = postgres(second.url, { max: 1, onnotice() {}, pass: () => accepted });
+  t.teardown(() => here.end({ timeout: 2 }));
+  let accepted = second.password;
+  const schema = "create table films (id int primary key); create publication alltables for all tables";
+  await here.unsafe(`${schema}; alter role postgres password '${first.password}'`);
+  accepted = first.password;
+  await second.kill();
+  const url = `postgres://postgres:${password}@127.0.0.1:${first.port},127.0.0.1:${second.port}/postgres`;
+  await using manager = await new DatabasePoolManager({ url, maxConnections: 1, breaker: false }).start();
+  const { $client } = manager.client;
+  await $client.unsafe(schema);
+  const heard: unknown[] = [];
+  let subscribed = 0;
+  const { unsubscribe } = await $client.subscribe(
+    "insert",
+    (row) => void heard.push(row?.["id"]),
+    () => subscribed++,
+  );
+  await $client`insert into films values (1)`;
+  await until(() => heard.length === 1, "of the first");
+  await first.kill();
+  await second.restart();
+  await until(() => subscribed === 2, "it subscribes at the other");
+  await here`insert into films values (2)`;
+  await until(() => heard.length === 2, "of the other");
+  t.same(heard, [1, 2]);
+  const others: unknown[] = [];
+  await $client.subscribe("insert", (row) => void others.push(row?.["id"]));
+  unsubscribe();
+  await here`insert into films values (3)`;
+  await until(() => others.length === 1, "of one who still listens");
+  t.same(heard, [1, 2], "the handle of the first server ends it at the other");
+});
 
 t.test("a subscription takes the host that is there, and outlives a restart of its server", async (t) => {
   const server = await startPostgres({ settings: { wal_level: "logical" } });
