@@ -12,7 +12,8 @@ export type {
 export type { ServingStatus } from "./proto/codec.ts";
 export { loadProto, type LoadedProto } from "./proto/load.ts";
 export { implement, type GrpcCallContext, type GrpcHandlers, type GrpcService } from "./server/handlers.ts";
-export { grpcServer, GrpcServerManager, type GrpcServer } from "./server/manager.ts";
+export { grpcServer, GrpcServerManager } from "./server/manager.ts";
+export { GrpcServer } from "./server/server.ts";
 export type { GrpcServerOptions, GrpcServerTlsOptions } from "./server/options.ts";
 export {
   GrpcStatusError,

@@ -5,8 +5,9 @@ import type { GrpcChannel } from "./channel/channel.ts";
 import { grpcChannel, GrpcChannelManager } from "./manager.ts";
 import type { GrpcChannelOptions } from "./options.ts";
 import type { GrpcService } from "./server/handlers.ts";
-import { grpcServer, GrpcServerManager, type GrpcServer } from "./server/manager.ts";
+import { grpcServer, GrpcServerManager } from "./server/manager.ts";
 import type { GrpcServerOptions } from "./server/options.ts";
+import type { GrpcServer } from "./server/server.ts";
 
 /** Options of a server for tests; it serves nothing but its health unless asked to. */
 export type TestGrpcServerOptions = Omit<GrpcServerOptions, "services"> & Partial<Pick<GrpcServerOptions, "services">>;

@@ -617,7 +617,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       grpcServer: driver(grpc.grpcServer as never, { services: [] }, DURATIONS),
       GrpcServerManager: manager(grpc.GrpcServerManager as never, { services: [] }, DURATIONS),
     },
-    none: ["GrpcChannel implement loadProto statusDetails"],
+    none: ["GrpcChannel GrpcServer implement loadProto statusDetails"],
   },
   "@steward/grpc/testing": {
     module: grpcTesting,

@@ -28,7 +28,8 @@ export interface DispatchSettings {
   readonly guard: Guard;
   /** Longest call whose caller set no deadline and that does not stream its answers, in ms. */
   readonly timeoutMs: number;
-  readonly draining: AbortSignal;
+  /** Aborts when the server begins to drain; another one after each start. */
+  readonly draining: () => AbortSignal;
   /** Called with errors that are answered with INTERNAL, without their text. */
   readonly onError: (error: unknown, path: string) => void;
 }
@@ -121,7 +122,7 @@ class Dispatch {
       peerCertificate: call.getAuthContext().sslPeerCertificate,
       deadline: deadline === Number.POSITIVE_INFINITY ? deadline : clock.now() + deadline - systemClock.wallNow(),
       signal: this.#abort.signal,
-      draining,
+      draining: draining(),
       sendMetadata: (metadata) => call.sendMetadata(metadata),
     };
   }

@@ -102,3 +102,8 @@ export function implement<Handlers>(
   }
   return { definition, handlers: new Map(given) };
 }
+
+/** `package.Service`, from the path of any of its methods. */
+export function nameOf(definition: ServiceDefinition): string {
+  return Object.values(definition)[0]?.path.split("/")[1] ?? "";
+}

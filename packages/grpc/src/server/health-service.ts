@@ -25,6 +25,12 @@ export class HealthService {
     for (const service of ["", ...services]) this.#statuses.set(service, "SERVING");
   }
 
+  /** At a start: everything serves again. */
+  begin(): void {
+    this.#isDraining = false;
+    for (const service of this.#statuses.keys()) this.#statuses.set(service, "SERVING");
+  }
+
   get(service: string): ServingStatus {
     return this.#statuses.get(service) ?? "SERVICE_UNKNOWN";
   }

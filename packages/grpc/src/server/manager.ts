@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
+import type { ServerOptions, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { Guard, StewardError } from "@steward/core";
 import {
   aborted,
@@ -10,25 +10,17 @@ import {
   type DriverFactory,
   type ManagerContext,
 } from "@steward/core/driver";
-import { healthPackage, healthService, type ServingStatus } from "../proto/codec.ts";
+import { healthPackage, healthService } from "../proto/codec.ts";
 import { GrpcStatusError, type StatusName } from "../status.ts";
 import { dispatcher } from "./dispatch.ts";
 import { HealthService } from "./health-service.ts";
-import type { AnyHandler } from "./handlers.ts";
+import { nameOf, type AnyHandler, type GrpcService } from "./handlers.ts";
+import { Listener } from "./listener.ts";
 import { http2ServersOf, limitResets } from "./resets.ts";
 import { grpcServerSchema, type CheckedServerOptions, type GrpcServerOptions } from "./options.ts";
+import { GrpcServer } from "./server.ts";
 
 const NOT_HERE: StatusName = "UNIMPLEMENTED";
-
-/** A gRPC server that is looked after, as its users see it. */
-export interface GrpcServer {
-  /** `host:port` where it listens; empty while it does not. */
-  readonly address: string;
-  /** 0 while it does not listen. */
-  readonly port: number;
-  /** Says by `grpc.health.v1` how the server, or one of its services, is; clients that watch are notified. */
-  setHealth(status: ServingStatus, service?: string): void;
-}
 
 /**
  * Looks after a gRPC server: handlers with deadline and context, health, reflection, and a drain that loses no call.
@@ -44,56 +36,64 @@ export interface GrpcServer {
 export class GrpcServerManager extends Manager<GrpcServer> {
   readonly #options: CheckedServerOptions;
   readonly #guard: Guard;
-  readonly #facade: GrpcServer;
-  #server: Server | undefined;
-  #health: HealthService | undefined;
+  readonly #server: GrpcServer;
+  readonly #health: HealthService;
+  #listener: Listener | undefined;
   #draining = new AbortController();
   #port = 0;
+  #isReflecting = false;
   /** Connections whose peer took back too many calls. */
   #resetFloods = 0;
 
   /** @throws {OPTIONS_INVALID} listing every problem. */
   constructor(options: GrpcServerOptions, context: ManagerContext = {}) {
     super("grpc-server", context);
-    const { maxConcurrent, maxPending } = (this.#options = checkOptions(this.name, grpcServerSchema, options));
+    const { maxConcurrent, maxPending, services } = (this.#options = checkOptions(
+      this.name,
+      grpcServerSchema,
+      options,
+    ));
     this.#guard = new Guard({ resource: this.name, clock: this.clock, maxConcurrent, maxPending });
-    const address = (): string => (this.#port === 0 ? "" : `${this.#options.host}:${this.#port}`);
-    const port = (): number => this.#port;
-    this.#facade = {
-      get address() {
-        return address();
-      },
-      get port() {
-        return port();
-      },
-      setHealth: (status, service = "") => this.#health?.set(service, status),
-    };
+    this.#health = new HealthService(services.map(({ definition }) => nameOf(definition)));
+    this.#server = new GrpcServer({
+      resource: this.name,
+      options: this.#serverOptions(),
+      place: () => ({ port: this.#port, address: this.#port === 0 ? "" : `${this.#options.host}:${this.#port}` }),
+      guarded: (service) => this.#guarded(service),
+      setHealth: (status, service) => this.#health.set(service, status),
+    });
+    for (const service of services) this.#server.addService(service.definition, service);
+    this.#server.addService(healthService, this.#health.methods);
   }
 
   get client(): GrpcServer {
-    return this.#facade;
+    return this.#server;
   }
 
   protected override async onStart(): Promise<void> {
+    const server = this.#server;
+    const { reflection } = this.#options;
     this.#draining = new AbortController();
-    const server = (this.#server = this.#make());
-    const { services, reflection } = this.#options;
-    for (const { definition, handlers } of services) server.addService(definition, this.#methods(definition, handlers));
-    this.#health = new HealthService(services.map(({ definition }) => nameOf(definition)));
-    server.addService(healthService, this.#health.methods);
-    if (reflection !== undefined) {
+    this.#health.begin();
+    if (reflection !== undefined && !this.#isReflecting) {
       const { ReflectionService } = await import("@grpc/reflection");
       new ReflectionService({ ...reflection, ...healthPackage }).addToServer(server);
+      this.#isReflecting = true;
     }
-    await this.#listen(server);
-    const { maxStreamsPerConnection: burst, maxResetsPerSecond: perSecond } = this.#options;
+    const { host, port, maxStreamsPerConnection: burst, maxResetsPerSecond: perSecond } = this.#options;
+    this.#listener = await Listener.listen(server, this.#options).catch((cause: Error) => {
+      throw this.#notListening(`${host.includes(":") ? `[${host}]` : host}:${port}`, cause);
+    });
+    this.#port = this.#listener.port;
     for (const http2 of http2ServersOf(server))
       limitResets(http2, { burst, perSecond }, this.clock, () => this.#resetFloods++);
   }
 
-  #make(): Server {
+  #serverOptions(): ServerOptions {
     const { serverOptions, interceptors, maxLifetimeMs, ...limits } = this.#options;
-    return new Server({
+    return {
+      // What it keeps of a server and its connections stays until the process ends.
+      "grpc.enable_channelz": 0,
       ...serverOptions,
       interceptors: [...interceptors],
       "grpc.max_concurrent_streams": limits.maxStreamsPerConnection,
@@ -101,22 +101,13 @@ export class GrpcServerManager extends Manager<GrpcServer> {
       "grpc.keepalive_time_ms": limits.keepAliveMs,
       "grpc.keepalive_timeout_ms": limits.keepAliveTimeoutMs,
       ...(maxLifetimeMs === undefined ? {} : { "grpc.max_connection_age_ms": maxLifetimeMs }),
-    });
+    };
   }
 
-  #methods(
-    definition: ServiceDefinition,
-    handlers: ReadonlyMap<string, AnyHandler>,
-  ): Record<string, ReturnType<typeof dispatcher>> {
+  #guarded({ definition, handlers }: GrpcService): UntypedServiceImplementation {
     const { timeoutMs, onError } = this.#options;
-    const settings = {
-      resource: this.name,
-      clock: this.clock,
-      guard: this.#guard,
-      timeoutMs,
-      draining: this.#draining.signal,
-      onError,
-    };
+    const draining = (): AbortSignal => this.#draining.signal;
+    const settings = { resource: this.name, clock: this.clock, guard: this.#guard, timeoutMs, draining, onError };
     const missing =
       (path: string): AnyHandler =>
       () => {
@@ -128,20 +119,6 @@ export class GrpcServerManager extends Manager<GrpcServer> {
         dispatcher(settings, method, handlers.get(name) ?? missing(method.path)),
       ]),
     );
-  }
-
-  async #listen(server: Server): Promise<void> {
-    const { host, port, tls } = this.#options;
-    const pairs = tls === undefined ? [] : [{ private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) }];
-    const ca = tls?.ca === undefined ? null : Buffer.from(tls.ca);
-    const credentials =
-      tls === undefined ? ServerCredentials.createInsecure() : ServerCredentials.createSsl(ca, pairs, ca !== null);
-    const where = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-    this.#port = await new Promise<number>((resolve, reject) => {
-      server.bindAsync(where, credentials, (error, bound) =>
-        error === null ? resolve(bound) : reject(this.#notListening(where, error)),
-      );
-    });
   }
 
   #notListening(where: string, cause: Error): StewardError {
@@ -168,14 +145,13 @@ export class GrpcServerManager extends Manager<GrpcServer> {
 
   /** Says that it does not serve any more, sends GOAWAY on all connections, and waits for the calls on them. */
   protected override async onDrain(): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
-    this.#leave();
-    await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+    if (this.#listener === undefined) return;
+    this.#announceEnd();
+    await this.#listener.drain();
   }
 
-  #leave(): void {
-    this.#health?.drain();
+  #announceEnd(): void {
+    this.#health.drain();
     this.#draining.abort(
       new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: draining`, { resource: this.name, retryable: true }),
     );
@@ -183,12 +159,12 @@ export class GrpcServerManager extends Manager<GrpcServer> {
 
   /** Ends what a drain has left, by force. */
   protected override async onStop(signal: AbortSignal): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
-    this.#leave();
-    await Promise.race([new Promise<void>((resolve) => server.tryShutdown(() => resolve())), aborted(signal)]);
-    server.forceShutdown();
-    this.#server = undefined;
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    this.#announceEnd();
+    await Promise.race([listener.drain(), aborted(signal)]);
+    await listener.end();
+    this.#listener = undefined;
     this.#port = 0;
   }
 
@@ -204,11 +180,6 @@ export class GrpcServerManager extends Manager<GrpcServer> {
       ...this.#guard.stats(),
     };
   }
-}
-
-/** `package.Service`, from the path of any of its methods. */
-function nameOf(definition: ServiceDefinition): string {
-  return Object.values(definition)[0]?.path.split("/")[1] ?? "";
 }
 
 /**

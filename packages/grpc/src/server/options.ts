@@ -56,7 +56,7 @@ export interface GrpcServerOptions {
   readonly interceptors?: readonly ServerInterceptor[] | undefined;
   /** Called with handlers' errors that callers only see as INTERNAL. Default: they are only published on `CHANNELS.unhandled`. */
   readonly onError?: ((error: unknown, path: string) => void) | undefined;
-  /** Further options of grpc-js; ours win. */
+  /** Further options of grpc-js; ours win. Channelz is off unless `"grpc.enable_channelz": 1` stands here. */
   readonly serverOptions?: Readonly<ServerOptions> | undefined;
 }
 

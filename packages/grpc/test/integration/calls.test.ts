@@ -1,11 +1,15 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
 import {
   Client,
   credentials,
   InterceptingCall,
   Metadata,
+  Server,
+  ServerCredentials,
   status as codes,
   type Interceptor,
   type ServiceError,
@@ -21,7 +25,15 @@ import {
 } from "../../src/index.ts";
 import { CHANNELS, isStewardError, runWithContext, systemClock } from "@steward/core";
 import { specOf } from "@steward/core/container";
-import { Alarm, compareMembers, failure, operationsOf, testCertificates, until } from "@steward/testing";
+import {
+  Alarm,
+  compareMembers,
+  documentedMembers,
+  failure,
+  operationsOf,
+  testCertificates,
+  until,
+} from "@steward/testing";
 import t from "tap";
 import { testGrpcServer, testGrpcChannel } from "../../src/testing.ts";
 import { nothing, pair } from "../pair.ts";
@@ -467,6 +479,48 @@ t.test("member by member its client is one of grpc-js", async (t) => {
   const { compared, replaced, different } = compareMembers(raw, it.manager.channel);
   t.ok(compared >= 9, `${compared} members`);
   t.same([...replaced, ...different], []);
+});
+
+t.test("member by member its server is one of grpc-js, but for what the README lists", async (t) => {
+  await using manager = await new GrpcServerManager({ services: [renderer()] }).start();
+  const raw = new Server({
+    "grpc.keepalive_time_ms": 60_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.max_concurrent_streams": 1_000,
+    "grpc.max_receive_message_length": 4 * 1_048_576,
+    interceptors: [],
+  });
+  t.teardown(() => raw.forceShutdown());
+  await promisify(raw.bindAsync.bind(raw))("127.0.0.1:0", ServerCredentials.createInsecure());
+  const { compared, replaced, different } = compareMembers(raw, manager.client);
+  t.ok(compared > 30, `${compared} members`);
+  const documented = documentedMembers(readFileSync("README.md", "utf8"), "Differences to grpc-js");
+  t.same([...replaced, ...different].sort(), documented);
+});
+
+t.test("a server takes services of grpc-js and of ours at any time, and is the same one after a restart", async (t) => {
+  await using manager = await new GrpcServerManager({ services: [] }).start();
+  const server = manager.client;
+  t.ok(server instanceof Server);
+  for (const end of [() => server.tryShutdown(() => {}), () => server.forceShutdown()])
+    t.throws(end, { code: "LIFECYCLE_CONFLICT" });
+  const ask = async (): Promise<string> => {
+    await using channel = await new GrpcChannelManager({ address: server.address, service: Renderer }).start();
+    return (await status(channel.client, { id: "a" })).said;
+  };
+  server.addService(Renderer.service, {
+    Status: ({ request }: { request: { id: string } }, answer: (error: null, value: object) => void) =>
+      answer(null, { id: request.id, said: "as grpc-js does" }),
+  });
+  t.equal(await ask(), "as grpc-js does");
+  server.removeService(Renderer.service);
+  server.addService(Renderer.service, renderer());
+  t.equal(await ask(), "hello a");
+  t.match(manager.stats(), { started: 1 }, "of ours passes the guard");
+  await manager.stop();
+  await manager.start();
+  t.equal(manager.client, server);
+  t.equal(await ask(), "hello a");
 });
 
 t.test("in a container, a test's handlers take the place of a channel", async (t) => {

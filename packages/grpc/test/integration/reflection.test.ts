@@ -1,34 +1,19 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { createFileRegistry, fromBinary, type DescService } from "@bufbuild/protobuf";
-import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
+import { fromBinary, type DescService } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { createClient, type Client } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { loadSync } from "@grpc/proto-loader";
 import t from "tap";
+import { serviceOf } from "../connect.ts";
 import { startProgram } from "../processes.ts";
 
 /** The reflection service as another library understands it, from the file that defines it. */
 function reflectionService(): DescService {
   const folder = dirname(createRequire(import.meta.url).resolve("@grpc/reflection/package.json"));
   const loaded = loadSync(join(folder, "build/proto/grpc/reflection/v1/reflection.proto"));
-  const message = loaded["grpc.reflection.v1.ServerReflectionRequest"];
-  const protos =
-    message !== undefined && "fileDescriptorProtos" in message ? (message.fileDescriptorProtos as Buffer[]) : []; // a message has them
-  const file = protos.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
-  // proto-loader writes the names of types without their package.
-  const qualify = (name: string): string =>
-    name === "" || name.startsWith(".") ? name : `.grpc.reflection.v1.${name}`;
-  for (const { messageType, service } of file) {
-    for (const { field } of messageType) for (const one of field) one.typeName = qualify(one.typeName);
-    for (const { method } of service) {
-      for (const one of method) [one.inputType, one.outputType] = [qualify(one.inputType), qualify(one.outputType)];
-    }
-  }
-  const registry = createFileRegistry({ $typeName: FileDescriptorSetSchema.typeName, file });
-  const service = registry.getService("grpc.reflection.v1.ServerReflection");
-  if (service === undefined) throw new Error("no such service");
-  return service;
+  return serviceOf(loaded, "grpc.reflection.v1", "ServerReflection");
 }
 
 interface Reply {
