@@ -146,6 +146,10 @@ export class HttpSessionManager extends Manager<HttpSession> {
       idleConnectionTimeoutMs,
       idleTimeoutMs,
       timeoutMs,
+      announce: (event, url, targets, error) => {
+        const session = this.#session;
+        session.emit(event as "disconnect", url, [session, ...targets], error as never); // an error where there is one
+      },
     });
   }
 

@@ -14,7 +14,14 @@ export interface PoolSettings {
   readonly idleConnectionTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly timeoutMs: number;
+  /** Passes on what undici says of a connection. */
+  readonly announce: (event: ConnectionEvent, origin: URL, targets: readonly Dispatcher[], error?: Error) => void;
 }
+
+/** Events of undici about connections. `drain` is not one of them: a session takes every call. */
+export type ConnectionEvent = (typeof EVENTS)[number];
+
+const EVENTS = ["connect", "disconnect", "connectionError"] as const;
 
 /**
  * Connections to one origin, each an undici `Client`. The one used last is used next, so that the surplus runs into
@@ -148,6 +155,9 @@ class PooledConnection implements Connection {
       bodyTimeout: Math.ceil(idleTimeoutMs),
     });
     this.#client.on("disconnect", () => this.#disconnected());
+    const { announce } = pool.settings;
+    for (const event of EVENTS)
+      this.#client.on(event as "disconnect", (origin, targets, error) => announce(event, origin, targets, error)); // all three give that
   }
 
   #connect(options: buildConnector.Options, callback: buildConnector.Callback): void {

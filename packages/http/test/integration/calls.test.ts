@@ -4,7 +4,7 @@ import type { ServerResponse } from "node:http";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { currentContext, runWithContext } from "@steward/core";
-import { Alarm, compareMembers, documentedMembers, failure, FakeClock, trackHandles } from "@steward/testing";
+import { Alarm, compareMembers, documentedMembers, failure, FakeClock, trackHandles, until } from "@steward/testing";
 import t from "tap";
 import * as undici from "undici";
 import { HttpSessionManager, type HttpSession } from "../../src/index.ts";
@@ -461,4 +461,41 @@ t.test("member by member it is an undici.Agent, but for what the README lists", 
     documentedMembers(readFileSync("README.md", "utf8"), "Differences to undici.Agent"),
   );
   t.same(http.client.stats, raw.stats, "with undici's own numbers");
+});
+
+t.test("events of its connections are those of an undici.Agent", async (t) => {
+  await using http = await started({ retry: false, breaker: false });
+  const raw = new undici.Agent();
+  t.teardown(() => raw.close());
+  const story = async (dispatcher: undici.Dispatcher): Promise<unknown[]> => {
+    const server = await serve((_request, response) => response.end("ok"));
+    const told: unknown[] = [];
+    for (const event of ["connect", "disconnect", "connectionError"] as const)
+      dispatcher.on(event as "disconnect", (origin, targets, error?: Error & { code?: string }) =>
+        told.push([
+          event,
+          origin.href === `${server.url}/`,
+          targets[0] === dispatcher && targets.at(-1) instanceof undici.Client,
+          error?.code,
+        ]),
+      );
+    const call = async (): Promise<void> => {
+      const { body } = await dispatcher.request({ origin: server.url, path: "/", method: "GET" });
+      await body.text();
+    };
+    await call();
+    server.cut();
+    await until(() => told.length === 2);
+    await server[Symbol.asyncDispose]();
+    await failure(call());
+    await until(() => told.length === 3);
+    return told;
+  };
+  const [theirs, ours] = [await story(raw), await story(http.client)];
+  t.same(ours, theirs);
+  t.match(ours, [
+    ["connect", true, true, undefined],
+    ["disconnect", true, true, "UND_ERR_SOCKET"],
+    ["connectionError", true, true, "ECONNREFUSED"],
+  ]);
 });
