@@ -2,7 +2,7 @@ import { createServer as createTlsServer } from "node:https";
 import { inspect } from "node:util";
 import { currentContext, runWithContext } from "@steward/core";
 import { FakeClock } from "@steward/core/testing";
-import { Alarm, failure, sleep, testCertificates, trackHandles, until } from "@steward/testing";
+import { Alarm, compareMembers, failure, sleep, testCertificates, trackHandles, until } from "@steward/testing";
 import t from "tap";
 import { WebSocket } from "ws";
 import {
@@ -41,6 +41,26 @@ t.test(
     ]);
   },
 );
+
+t.test("member by member the sockets of sessions and hubs are those of ws", async (t) => {
+  const accepted: WebSocket[] = [];
+  const server = await plainFor(t, (socket) => accepted.push(socket));
+  const raw = new WebSocket(server.url, { perMessageDeflate: false });
+  await new Promise((resolve) => raw.once("open", resolve));
+  t.teardown(() => raw.terminate());
+  const { client } = await sessionsFor(t, { url: server.url });
+  const hub = await hubFor(t, echo);
+  await sessionsFor(t, { url: hub.url });
+  const [socket] = hub.client.sockets;
+  for (const [theirs, ours] of [
+    [raw, client.socket],
+    [accepted[0], socket],
+  ]) {
+    const { compared, replaced, different } = compareMembers(theirs ?? {}, ours ?? {});
+    t.ok(compared > 30, `${compared} members`);
+    t.same([...replaced, ...different], []);
+  }
+});
 
 t.test("gives each caller the reply to their own call, whatever the order", async (t) => {
   const hub = await hubFor(t, {
