@@ -12,7 +12,7 @@ import { Assembly } from "./client/assembly.ts";
 import { RedisClient } from "./client/client.ts";
 import type { Backend } from "./connection/backend.ts";
 import { Borrowed } from "./connection/borrowed.ts";
-import { attributesOf, exposureAt, exposuresOf, poolPlan } from "./connection/plan.ts";
+import { attributesOf, exposureAt, exposuresOf, poolPlan, shownOptions } from "./connection/plan.ts";
 import { Trunk } from "./connection/trunk.ts";
 import { redisPoolSchema, type RedisPoolOptions, type RedisPoolSettings } from "./options.ts";
 
@@ -45,7 +45,7 @@ export class RedisPoolManager extends Manager<RedisClient> {
       makeBackend: (guard) => this.#backendOf(settings, guard),
       client: () => this.#client,
     });
-    this.#client = new RedisClient(this.#assembly.facade, this.#assembly.router);
+    this.#client = new RedisClient({ ...shownOptions(settings), ...this.#assembly.facade }, this.#assembly.router);
   }
 
   #backendOf(settings: RedisPoolSettings, guard: Guard): Backend {
@@ -56,7 +56,7 @@ export class RedisPoolManager extends Manager<RedisClient> {
   }
 
   #onStatus(status: "ready" | "reconnecting" | "down"): void {
-    if (status !== "down") this.#client.announce(status);
+    if (status !== "down") this.#assembly.announce(status);
     // A new connection is made by answers of the server; what was on the old one may still fail.
     if (status === "ready") this.#assembly.guard.renewed();
     if (status !== "reconnecting") this.noticed();
@@ -98,7 +98,7 @@ export class RedisPoolManager extends Manager<RedisClient> {
 
   protected async onStop(signal: AbortSignal): Promise<void> {
     await this.#assembly.close(signal, this.refusal());
-    this.#client.announce("end");
+    this.#assembly.announce("end");
   }
 
   /** Makes all connections anew, with the current credentials. What is in flight finishes on the old ones. */

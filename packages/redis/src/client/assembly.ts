@@ -2,12 +2,13 @@ import { Guard, type StewardError } from "@steward/core";
 import { aborted, usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { RedisOptions } from "ioredis";
 import type { Backend } from "../connection/backend.ts";
+import type { LinkPlan } from "../connection/plan.ts";
 import { ConnectionPool } from "../connection/pool.ts";
 import { Subscriber } from "../connection/subscriber.ts";
 import { claimServer } from "../connection/environment.ts";
 import { probe } from "../health.ts";
 import type { RedisSettings } from "../options.ts";
-import { Router } from "./router.ts";
+import { Router, type RoutedClient } from "./router.ts";
 
 /** What an assembly needs to know. */
 export interface AssemblySetup {
@@ -16,12 +17,7 @@ export interface AssemblySetup {
   readonly settings: RedisSettings;
   readonly makeBackend: (guard: Guard) => Backend;
   /** The client that users hold, for its events. It is made after the assembly. */
-  readonly client: () => Emitter;
-}
-
-interface Emitter {
-  emit(event: string, ...values: readonly unknown[]): boolean;
-  listenerCount(event: string): number;
+  readonly client: () => RoutedClient;
 }
 
 /** Everything below a client that is looked after: the guard, the shared connection, the lent ones, the subscriptions. */
@@ -31,12 +27,14 @@ export class Assembly {
   readonly facade: FacadeOptions;
   readonly guard: Guard;
   readonly #setup: AssemblySetup;
+  readonly #leaseGuard: Guard;
   readonly #pool: ConnectionPool;
-  readonly #subscriber: Subscriber;
+  /** Of the client, and of copies of it that have not ended. */
+  readonly #routers = new Set<Router>();
 
   constructor(setup: AssemblySetup) {
     this.#setup = setup;
-    const { basis, settings, client } = setup;
+    const { basis, settings } = setup;
     const { resource, clock } = basis;
     const { maxConcurrent, maxPending, timeoutMs, breaker = {} } = settings;
     const unavailable = (): StewardError | undefined => basis.refusal?.();
@@ -50,38 +48,50 @@ export class Assembly {
       judge,
     });
     const { about } = basis;
-    const leaseGuard = new Guard({ resource, clock, holdUntilSettled: true, about });
-    const events = {
-      emit: (event: string, ...values: readonly unknown[]) => void client().emit(event, ...values),
-      listens: (event: string) => client().listenerCount(event) > 0,
-    };
+    this.#leaseGuard = new Guard({ resource, clock, holdUntilSettled: true, about });
     this.facade = facadeOptions(settings);
     this.guard = guard;
     this.#pool = new ConnectionPool({ resource, clock, settings, refusal: unavailable, about });
     this.backend = setup.makeBackend(guard);
-    this.#subscriber = new Subscriber({
+    this.router = this.#routerFor(setup.client, false);
+    this.#routers.add(this.router);
+  }
+
+  #routerFor(client: () => RoutedClient, isCopy: boolean): Router {
+    const { basis, settings } = this.#setup;
+    const { resource, clock } = basis;
+    const events = {
+      emit: (event: string, ...values: readonly unknown[]) => void client().emit(event, ...values),
+      listens: (event: string) => client().listenerCount(event) > 0,
+    };
+    const plan = (): LinkPlan => this.backend.planFor(undefined);
+    return new Router({
       resource,
-      clock,
-      settings,
-      plan: () => this.backend.planFor(undefined),
-      events,
-    });
-    const { backend, facade } = this;
-    this.router = new Router({
-      resource,
-      timeoutMs,
-      facade,
-      guard,
-      leaseGuard,
-      backend,
+      timeoutMs: settings.timeoutMs,
+      facade: this.facade,
+      guard: this.guard,
+      leaseGuard: this.#leaseGuard,
+      backend: this.backend,
       pool: this.#pool,
-      subscriber: this.#subscriber,
+      subscriber: new Subscriber({ resource, clock, settings, plan, events }),
+      client,
+      isCopy,
+      copies: {
+        make: (copy) => this.#routerFor(copy, true),
+        add: (router) => this.#routers.add(router),
+        delete: (router) => this.#routers.delete(router),
+      },
     });
+  }
+
+  /** Announces a change of the connection to the client and its copies, as the driver would. */
+  announce(status: "ready" | "reconnecting" | "end"): void {
+    for (const { client } of this.#routers) client.announce(status);
   }
 
   async open(signal: AbortSignal): Promise<void> {
     this.#pool.open();
-    this.#subscriber.open();
+    for (const { subscriber } of this.#routers) subscriber.open();
     await this.backend.open(signal);
     await Promise.race([this.#claim(), aborted(signal)]);
     signal.throwIfAborted();
@@ -113,22 +123,23 @@ export class Assembly {
     this.guard.rejectPending(reason);
     await Promise.race([this.#pool.unblock(), aborted(signal)]);
     this.#pool.close(reason);
-    this.#subscriber.close();
+    for (const { subscriber } of this.#routers) subscriber.close();
     await this.backend.close(signal);
   }
 
   async renew(): Promise<void> {
     await this.backend.renew();
     this.#pool.renew();
-    this.#subscriber.renew();
+    for (const { subscriber } of this.#routers) subscriber.renew();
   }
 
   measure(): Readonly<Record<string, unknown>> {
+    const subscribers = [...this.#routers].map(({ subscriber }) => subscriber);
     return {
       ...this.guard.stats(),
       ...this.backend.stats(),
-      subscriptions: this.#subscriber.size,
-      subscriberConnections: this.#subscriber.connected ? 1 : 0,
+      subscriptions: subscribers.reduce((sum, { size }) => sum + size, 0),
+      subscriberConnections: subscribers.filter(({ connected }) => connected).length,
       dedicated: Object.freeze(this.#pool.stats()),
     };
   }

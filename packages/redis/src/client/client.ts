@@ -1,6 +1,22 @@
 import { notForUsers } from "@steward/core/driver";
 import { Redis, type Command, type RedisOptions } from "ioredis";
+import type { ReplyMapping } from "./reply-mapping.ts";
 import type { Router, UseOptions } from "./router.ts";
+
+/** Options that say where a client leads, as whom, and to which keys. */
+const PLACE = [
+  "host",
+  "port",
+  "path",
+  "db",
+  "username",
+  "password",
+  "sentinels",
+  "name",
+  "role",
+  "tls",
+  "keyPrefix",
+] as const;
 
 /**
  * An ioredis client that is looked after: every command is bounded in time and number, finds its connection, and
@@ -48,24 +64,50 @@ export class RedisClient extends Redis {
     return this.#router.send(command, stream);
   }
 
-  /** Does nothing: the manager connects. */
-  override connect(): Promise<void> {
-    return Promise.resolve();
+  /** Does nothing, for the manager connects; after its end a {@link duplicate} begins again. */
+  override async connect(): Promise<void> {
+    if (!this.#router.isEnded) return;
+    this.#router.begin();
+    this.announce("ready");
   }
 
-  /** @throws {LIFECYCLE_CONFLICT} always: others use it too. */
-  override disconnect(): never {
-    throw notForUsers(this.#router.resource, "disconnect");
+  /** Ends a {@link duplicate}. @throws {LIFECYCLE_CONFLICT} on the client of a manager: others use it too. */
+  override disconnect(): void {
+    if (!this.#router.isCopy) throw notForUsers(this.#router.resource, "disconnect");
+    void this.#finish();
   }
 
-  /** @throws {LIFECYCLE_CONFLICT} always: others use it too. */
-  override quit(): Promise<never> {
-    return Promise.reject(notForUsers(this.#router.resource, "quit"));
+  /** Ends a {@link duplicate}. @throws {LIFECYCLE_CONFLICT} on the client of a manager: others use it too. */
+  override async quit(): Promise<"OK"> {
+    if (!this.#router.isCopy) throw notForUsers(this.#router.resource, "quit");
+    await this.#finish();
+    return "OK";
   }
 
-  /** @throws {REDIS_COMMAND_REFUSED} always: a copy would not be managed. */
-  override duplicate(): never {
-    throw this.#router.notOffered("duplicate()", "define another resource, or borrow a connection with use()");
+  async #finish(): Promise<void> {
+    if (this.#router.isEnded) return;
+    await this.#router.end();
+    if (this.#router.isEnded) this.announce("end");
+  }
+
+  /**
+   * A client with subscriptions and an end of its own, for libraries that want one. Its commands pass the same guard and
+   * take the same connections; its blocking commands end with it, and none of them loses an element.
+   *
+   * @throws {REDIS_COMMAND_REFUSED} for options that say where it leads, as whom, or to which keys: that is another resource.
+   */
+  override duplicate<Override extends Partial<RedisOptions> | undefined = undefined>(
+    override?: Override,
+  ): Redis<ReplyMapping<Override>> {
+    const given: Partial<RedisOptions> = override ?? {};
+    const other = PLACE.find((key) => given[key] !== undefined && given[key] !== this.options[key]);
+    if (other !== undefined)
+      throw this.#router.notOffered(`duplicate() with another ${other}`, "define another resource for that");
+    const router = this.#router.copy(() => copy);
+    const copy = new RedisClient({ ...this.options, ...given, lazyConnect: true }, router);
+    router.begin();
+    copy.status = this.status;
+    return copy as unknown as Redis<ReplyMapping<Override>>; // "legacy", as its connections are
   }
 
   /** @throws {REDIS_COMMAND_REFUSED} always: the driver would open a connection that is not managed. */
@@ -74,7 +116,13 @@ export class RedisClient extends Redis {
   }
 
   /** Announces a change of the connection, as the driver would. @internal */
-  announce(status: Redis["status"]): void {
+  announce(status: "ready" | "reconnecting" | "end"): void {
+    if (status === "ready") this.#become("connect");
+    else if (this.status === "ready") this.#become("close");
+    this.#become(status);
+  }
+
+  #become(status: Redis["status"]): void {
     this.status = status;
     this.emit(status);
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { StewardError, type Guard } from "@steward/core";
 import { assertShape, milliseconds, shape, signal, text } from "@steward/core/driver";
 import { Command, type Redis, type RedisOptions } from "ioredis";
@@ -39,6 +40,31 @@ export interface RouterSetup {
   readonly pool: ConnectionPool;
   readonly subscriber: Subscriber;
   readonly facade: RedisOptions;
+  /** The client whose commands these are. */
+  readonly client: () => RoutedClient;
+  /** Where copies of the client are made, and known until they end. */
+  readonly copies: CopyBook;
+  /** True for a client that users made themselves, by `duplicate()`. */
+  readonly isCopy: boolean;
+}
+
+/** What a router announces to its client, and what arrives on its channels. */
+export interface RoutedClient {
+  emit(event: string, ...values: readonly unknown[]): boolean;
+  listenerCount(event: string): number;
+  announce(status: "ready" | "reconnecting" | "end"): void;
+}
+
+/** The copies of a client. */
+export interface CopyBook {
+  make(client: () => RoutedClient): Router;
+  add(router: Router): void;
+  delete(router: Router): void;
+}
+
+/** What ioredis says of commands after the end of a client. */
+export function connectionClosed(): Error {
+  return new Error("Connection is closed.");
 }
 
 /** Gives every command its way: the shared connection, one of its own, or the one of the subscriptions. */
@@ -47,6 +73,9 @@ export class Router {
   readonly #guard: Guard;
   readonly #backend: Backend;
   readonly #pipelines: Pipelines;
+  /** Aborts when what waits for a copy that was ended has to give up. */
+  #ending = new AbortController();
+  #isEnded = false;
 
   constructor(setup: RouterSetup) {
     const { guard, backend, resource } = setup;
@@ -58,7 +87,8 @@ export class Router {
 
   /** What `sendCommand` of the client does. The command's own promise is the answer, as the driver has it. */
   send(command: Command, stream: unknown, node?: PipelineNode): Promise<unknown> {
-    if (stream !== undefined) this.#pipelines.add(command, stream, node);
+    if (this.#isEnded) command.reject(connectionClosed());
+    else if (stream !== undefined) this.#pipelines.add(command, stream, node);
     else if (routeOf(command) === "shared") this.#guard.enter(new CommandUse(command, this.#backend));
     else this.#detour(command);
     return command.promise;
@@ -72,7 +102,7 @@ export class Router {
   }
 
   #block(command: Command): void {
-    const { pool, timeoutMs } = this.#setup;
+    const { pool, timeoutMs, isCopy } = this.#setup;
     const work = {
       run: async (link: Link) => {
         const { reject } = command;
@@ -81,10 +111,13 @@ export class Router {
       },
       sound: () => true,
       blocks: true,
+      owner: this,
       operation: command.name.toUpperCase(),
     };
     // The driver settles the command; a refusal by the pool or its guard would not be reported elsewhere.
-    pool.run(this.#planFor(command), work, blockMs(command) + timeoutMs).catch((error: Error) => command.reject(error));
+    pool
+      .run(this.#planFor(command), work, blockMs(command) + timeoutMs, isCopy ? this.#ending.signal : undefined)
+      .catch((error: Error) => command.reject(this.#isEnded ? connectionClosed() : error));
   }
 
   /** Lends a connection for the length of `work`. */
@@ -111,6 +144,49 @@ export class Router {
 
   #planFor(command: Command | undefined): LinkPlan {
     return this.#backend.planFor(command);
+  }
+
+  /** Whether its client is a copy, which may be ended by who made it. */
+  get isCopy(): boolean {
+    return this.#setup.isCopy;
+  }
+
+  /** A router for a copy of the client: over the same connections, with subscriptions of its own. */
+  copy(client: () => RoutedClient): Router {
+    return this.#setup.copies.make(client);
+  }
+
+  get client(): RoutedClient {
+    return this.#setup.client();
+  }
+
+  get subscriber(): Subscriber {
+    return this.#setup.subscriber;
+  }
+
+  /** True once its client was ended. */
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Begins again after {@link end}. */
+  begin(): void {
+    this.#isEnded = false;
+    this.#ending = new AbortController();
+    setMaxListeners(0, this.#ending.signal); // one for each blocking command
+    this.#setup.subscriber.open();
+    this.#setup.copies.add(this);
+  }
+
+  /** Ends a copy: its subscriptions, and the waiting of its blocking commands, which lose nothing. */
+  async end(): Promise<void> {
+    const { pool, subscriber, copies } = this.#setup;
+    this.#isEnded = true;
+    copies.delete(this);
+    subscriber.close();
+    const { signal } = this.#ending;
+    await pool.release(this);
+    if (signal === this.#ending.signal) this.#ending.abort(connectionClosed());
   }
 
   /** Name of the resource. */

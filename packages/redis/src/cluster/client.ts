@@ -1,6 +1,7 @@
 import { notForUsers } from "@steward/core/driver";
 import { Cluster, type ClusterOptions, type Command, type Redis } from "ioredis";
 import type { PipelineNode } from "../connection/backend.ts";
+import type { ClusterReplyMapping } from "../client/reply-mapping.ts";
 import type { Router, UseOptions } from "../client/router.ts";
 
 type Seeds = ConstructorParameters<typeof Cluster>[0];
@@ -11,12 +12,15 @@ type Seeds = ConstructorParameters<typeof Cluster>[0];
  */
 export class RedisClusterClient extends Cluster {
   readonly #router: Router;
+  /** Of a copy: the client that it is a copy of. */
+  readonly #original: RedisClusterClient | undefined;
   #isFinished = false;
 
   /** @internal */
-  constructor(seeds: Seeds, options: ClusterOptions, router: Router) {
+  constructor(seeds: Seeds, options: ClusterOptions, router: Router, original?: RedisClusterClient) {
     super(seeds, options as ClusterOptions & { redisOptions?: { replyMapping?: "legacy" } }); // the reply mapping makes no difference here
     this.#router = router;
+    this.#original = original;
   }
 
   /**
@@ -61,24 +65,65 @@ export class RedisClusterClient extends Cluster {
     });
   }
 
-  /** Does nothing: the manager connects. */
-  override connect(): Promise<void> {
-    return Promise.resolve();
+  /** Does nothing, for the manager connects; after its end a {@link duplicate} begins again. */
+  override async connect(): Promise<void> {
+    if (!this.#router.isEnded) return;
+    this.#router.begin();
+    this.announce("ready");
   }
 
-  /** Reconnects, where the driver asks itself to. @throws {LIFECYCLE_CONFLICT} for everybody else: others use it too. */
+  /**
+   * Ends a {@link duplicate}. Reconnects, where the driver asks itself to.
+   * @throws {LIFECYCLE_CONFLICT} on the client of a manager: others use it too.
+   */
   override disconnect(reconnect?: boolean): void {
+    if (this.#original !== undefined) return void this.#end();
     if (reconnect !== true) throw notForUsers(this.#router.resource, "disconnect");
     super.disconnect(true);
   }
 
-  /** @throws {LIFECYCLE_CONFLICT} always: others use it too. */
-  override quit(): Promise<never> {
-    return Promise.reject(notForUsers(this.#router.resource, "quit"));
+  /** Ends a {@link duplicate}. @throws {LIFECYCLE_CONFLICT} on the client of a manager: others use it too. */
+  override async quit(): Promise<"OK"> {
+    if (this.#original === undefined) throw notForUsers(this.#router.resource, "quit");
+    await this.#end();
+    return "OK";
   }
 
-  /** @throws {REDIS_COMMAND_REFUSED} always: a copy would not be managed. */
-  override duplicate(): never {
-    throw this.#router.notOffered("duplicate()", "define another resource, or borrow a connection with use()");
+  async #end(): Promise<void> {
+    if (this.#router.isEnded) return;
+    await this.#router.end();
+    if (this.#router.isEnded) this.announce("end");
+  }
+
+  /** The nodes of the cluster; those of a copy are those of the client that it is a copy of. */
+  override nodes(role?: Parameters<Cluster["nodes"]>[0]): Redis[] {
+    return this.#original === undefined ? super.nodes(role) : this.#original.nodes(role);
+  }
+
+  /**
+   * A client with subscriptions and an end of its own, as that of {@link RedisClient}.
+   *
+   * @throws {REDIS_COMMAND_REFUSED} with other nodes to begin with: they would need other connections.
+   */
+  override duplicate<Override extends ClusterOptions | undefined = undefined>(
+    nodes: Seeds = [],
+    options?: Override,
+  ): Cluster<ClusterReplyMapping<Override>> {
+    if (nodes.length > 0)
+      throw this.#router.notOffered("duplicate() with other nodes", "define another resource for that");
+    const original = this.#original ?? this;
+    const router = this.#router.copy(() => copy);
+    const given: ClusterOptions = { ...this.options, ...options, lazyConnect: true };
+    const copy = new RedisClusterClient([{ host: "localhost" }], given, router, original);
+    router.begin();
+    copy.status = original.status;
+    return copy as unknown as Cluster<ClusterReplyMapping<Override>>; // "legacy", as its connections are
+  }
+
+  /** Announces a change to a copy; the driver does so itself for the client of a manager. @internal */
+  announce(status: "ready" | "reconnecting" | "end"): void {
+    if (this.#original === undefined) return;
+    this.status = status;
+    this.emit(status);
   }
 }

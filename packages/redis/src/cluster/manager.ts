@@ -80,6 +80,7 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
 
   protected async onStop(signal: AbortSignal): Promise<void> {
     await this.#assembly.close(signal, this.refusal());
+    this.#assembly.announce("end");
   }
 
   /** Makes all connections anew, with the current credentials. */

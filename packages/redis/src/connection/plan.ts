@@ -123,6 +123,31 @@ function sentinelPlan(settings: RedisPoolSettings, sentinels: readonly RedisAddr
   };
 }
 
+/** Where a client leads, as ioredis' options say it; without secrets. */
+export function shownOptions(settings: RedisPoolSettings): RedisOptions {
+  const { connectTimeoutMs: connectTimeout, keepAliveMs: keepAlive } = settings;
+  // Every command has a deadline instead.
+  const common = { connectTimeout, keepAlive, maxRetriesPerRequest: null };
+  if (settings.client !== undefined) {
+    const { host, port, path, db } = settings.client.options;
+    return { ...common, ...defined({ host, port, path, db }) };
+  }
+  const { host, port, path, db, username, tls } = partsOf(settings);
+  const { sentinels, sentinelName: name, sentinelRole } = settings;
+  const by = {
+    sentinels: sentinels?.map((one) => ({ ...one })),
+    name,
+    role: sentinelRole === "replica" ? "slave" : "master",
+  };
+  const at = sentinels === undefined ? { host, port, path } : by;
+  const as = { username: typeof username === "string" ? username : undefined, connectionName: settings.connectionName };
+  return { ...common, ...defined({ ...at, ...as, db, tls: connectTls(tls) === false ? undefined : {} }) };
+}
+
+function defined(values: Readonly<Record<string, unknown>>): RedisOptions {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
 /** Where a server is, by OpenTelemetry's names; what sentinels name is not known here. */
 export function attributesOf(settings: RedisPoolSettings): Readonly<Record<string, string | number>> {
   if (settings.client !== undefined) {

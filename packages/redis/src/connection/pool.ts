@@ -7,6 +7,7 @@ import {
   type StewardError,
   type Timer,
 } from "@steward/core";
+import { withTimeout } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import type { RedisSettings } from "../options.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
@@ -37,6 +38,8 @@ interface Held {
   readonly id: number;
   /** The command that waits on it for something to come. */
   blocking: Promise<unknown> | undefined;
+  /** Whose work it does. */
+  owner: object | undefined;
 }
 
 /** Work on a connection; `sound` says afterwards whether the next one may have it. */
@@ -45,6 +48,8 @@ export interface PooledWork<T> {
   sound(): boolean;
   /** True for one command that waits for something to come: it is awaited once its waiting was ended. */
   readonly blocks?: boolean;
+  /** Whose work it is, see {@link ConnectionPool.unblock}. */
+  readonly owner?: object;
   /** What events call it. */
   readonly operation?: string;
 }
@@ -98,9 +103,10 @@ export class ConnectionPool {
         try {
           const running = work.run(held.link, call);
           if (work.blocks === true) held.blocking = running;
+          held.owner = work.owner;
           return await running;
         } finally {
-          held.blocking = undefined;
+          held.blocking = held.owner = undefined;
           call.signal.removeEventListener("abort", force);
           this.#give(held, !call.signal.aborted && work.sound());
         }
@@ -151,7 +157,7 @@ export class ConnectionPool {
     if (this.#idle.length + this.#inUse.size >= settings.maxConnections) this.#idle.shift()?.link.destroy();
     const link = await openLink(this.#linkSetup(plan), AbortSignal.any([signal, this.#closing.signal]));
     const id = await link.redis.client("ID").catch(() => 0);
-    return { plan, link, id, blocking: undefined };
+    return { plan, link, id, blocking: undefined, owner: undefined };
   }
 
   #linkSetup(plan: LinkPlan): LinkSetup {
@@ -196,10 +202,19 @@ export class ConnectionPool {
     this.#armReaper();
   }
 
-  /** Ends the waiting of blocking commands: they answer as if their time had run out, and lose nothing. */
-  async unblock(): Promise<void> {
-    const waiting = [...this.#inUse].filter(({ link, id }) => id !== 0 && link.unanswered > 0);
+  /** Ends the waiting of blocking commands, or of those of `owner`: they answer as if their time had run out, and lose nothing. */
+  async unblock(owner?: object): Promise<void> {
+    const waiting = [...this.#inUse].filter(
+      (held) => held.id !== 0 && held.link.unanswered > 0 && (owner === undefined || held.owner === owner),
+    );
     await Promise.all(waiting.map((held) => this.#unblock(held).catch(() => {})));
+  }
+
+  /** Ends the waiting of `owner`, as {@link unblock} does, where the server answers in time. */
+  async release(owner: object): Promise<void> {
+    const { clock, settings } = this.#setup;
+    const abort = new AbortController();
+    await withTimeout(clock, settings.connectTimeoutMs, () => this.unblock(owner), { abort }).catch(() => {});
   }
 
   async #unblock({ plan, id, blocking }: Held): Promise<void> {

@@ -195,7 +195,7 @@ t.test("what belongs to one connection is refused on the shared one, and works o
     client.pipeline().subscribe("a"),
   ])
     t.match(await pipeline.exec(), [[refused]]);
-  t.throws(() => client.duplicate(), refused);
+  t.throws(() => client.duplicate({ db: 1 }), { ...refused, message: /another db is not .*; define another resource/ });
   await t.rejects(client.monitor(), refused);
   await t.rejects(client.call("quit"), { ...refused, message: /QUIT .*its manager ends it: manager\.stop\(\)$/ });
   await t.rejects(client.quit(), { code: "LIFECYCLE_CONFLICT" });
@@ -558,6 +558,64 @@ t.test("member by member it is an ioredis client, but for what the README lists"
     [...replaced, ...different].sort(),
     documentedMembers(readFileSync("README.md", "utf8"), "Differences to ioredis"),
   );
+  const { host, port, db } = raw.options;
+  t.match(client.options, { host, port, db, password: null }, "its options say where it leads");
+});
+
+t.test("a copy has subscriptions and an end of its own, over the connections of the pool", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url, maxConnections: 2 });
+  const { client } = manager;
+  const copy = client.duplicate({ connectTimeout: 7 });
+  t.ok(copy instanceof RedisClient && copy.status === "ready");
+  t.equal(copy.options.connectTimeout, 7);
+  await copy.set("a", 1);
+  t.equal(await client.get("a"), "1");
+  const heard: string[] = [];
+  for (const [name, of] of Object.entries({ client, copy }))
+    of.on("message", (channel, text) => heard.push(`${name}: ${channel} ${text}`));
+  await client.subscribe("ours", "news");
+  await copy.subscribe("news");
+  await client.publish("ours", "1");
+  await client.publish("news", "2");
+  await until(() => heard.length === 3);
+  t.same(heard.sort(), ["client: news 2", "client: ours 1", "copy: news 2"]);
+  t.match(manager.stats(), { subscriptions: 3, subscriberConnections: 2, size: 1 });
+  const [got, waits] = [copy.blpop("jobs", 0), client.blpop("jobs", 0)];
+  const queued = failure(copy.blpop("jobs", 0));
+  await until(async () => String(await client.client("LIST")).match(/cmd=blpop/g)?.length === 2, "two wait");
+  const events: string[] = [];
+  for (const event of ["close", "end", "connect", "ready"]) copy.on(event, () => events.push(event));
+  t.equal(await copy.quit(), "OK");
+  t.same([await got, (await queued).message], [null, "Connection is closed."]);
+  t.match(await failure(copy.get("a")), { message: "Connection is closed." });
+  await client.rpush("jobs", "resize");
+  t.same(await waits, ["jobs", "resize"], "the client itself goes on");
+  t.match(manager.stats(), { subscriptions: 2, subscriberConnections: 1, dedicated: { inUse: 0 } });
+  await copy.connect();
+  t.equal(await copy.get("a"), "1", "and it may begin again");
+  await copy.subscribe("news");
+  t.same(events, ["close", "end", "connect", "ready"]);
+  await manager.stop();
+  t.equal(copy.status, "end");
+  await manager.start();
+  t.equal(await copy.get("a"), "1", "a copy begins again with its manager");
+  copy.disconnect();
+  t.equal(copy.status, "ready");
+});
+
+t.test("events say when the connection goes and comes, as those of ioredis do", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url });
+  const events: string[] = [];
+  for (const event of ["connect", "ready", "close", "reconnecting", "end"])
+    manager.client.on(event, () => events.push(event));
+  await server.kill();
+  await until(() => events.includes("reconnecting"));
+  await server.restart();
+  await until(() => events.includes("ready"));
+  await manager.stop();
+  t.same(events, ["close", "reconnecting", "connect", "ready", "close", "end"]);
 });
 
 t.test("autopipelining sends the commands of one tick together", needsRedis, async (t) => {

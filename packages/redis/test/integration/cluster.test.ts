@@ -1,4 +1,6 @@
-import { Alarm, failure, Load, until } from "@steward/testing";
+import { readFileSync } from "node:fs";
+import { Alarm, compareMembers, documentedMembers, failure, Load, until } from "@steward/testing";
+import { Cluster } from "ioredis";
 import t from "tap";
 import { startRedisCluster, type RedisServer } from "@steward/launchers";
 import {
@@ -56,6 +58,41 @@ t.test(
     await manager.probe();
   },
 );
+
+t.test("member by member it is a cluster client of ioredis, but for what the README lists", needsRedis, async (t) => {
+  const raw = new Cluster([...(cluster?.seeds ?? [])]);
+  t.teardown(() => raw.disconnect());
+  await raw.get("a");
+  const { client } = await manage(t);
+  await client.get("a");
+  const { compared, replaced, different } = compareMembers(raw, client);
+  t.ok(compared > 600, `${compared} members`);
+  const documented = documentedMembers(readFileSync("README.md", "utf8"), "Differences to ioredis' Cluster");
+  t.same([...replaced, ...different].sort(), documented);
+});
+
+t.test("a copy of a cluster client has subscriptions and an end of its own", needsRedis, async (t) => {
+  const manager = await manage(t);
+  const copy = manager.client.duplicate();
+  const heard: string[] = [];
+  copy.on("message", (channel, text) => heard.push(`${channel} ${text}`));
+  await copy.subscribe("news");
+  await copy.set("copied", 1);
+  t.equal(await manager.client.get("copied"), "1");
+  await manager.client.publish("news", "extra");
+  await until(() => heard.length === 1);
+  t.same(heard, ["news extra"]);
+  t.same(copy.nodes("master"), manager.client.nodes("master"));
+  const got = copy.blpop("never", 0);
+  const lists = async (): Promise<unknown[]> => Promise.all(copy.nodes("master").map((node) => node.client("LIST")));
+  await until(async () => (await lists()).join("").includes("cmd=blpop"), "it waits");
+  await copy.quit();
+  t.equal(await got, null);
+  t.match(await failure(copy.get("copied")), { message: "Connection is closed." });
+  t.match(manager.stats(), { subscriptions: 0 });
+  t.equal(await manager.client.get("copied"), "1");
+  t.throws(() => manager.client.duplicate([{ host: "elsewhere" }]), { code: "REDIS_COMMAND_REFUSED" });
+});
 
 t.test("a cluster of another environment refuses the start", needsRedis, async (t) => {
   const { client } = await manage(t, { keyPrefix: "marked:", environment: "production" });
