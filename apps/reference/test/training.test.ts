@@ -7,9 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { memoryApiKeys, memorySessions } from "@steward/auth";
 import { signedIn, testAuthentication } from "@steward/auth/testing";
-import { container } from "@steward/container";
+import { container, serveManagement, type RunningContainer } from "@steward/container";
 import { StewardError } from "@steward/core";
 import { refusals, steward } from "@steward/fastify";
+import type { RunsView } from "@steward/dashboard";
 import { until } from "@steward/testing";
 import { RunLogManager } from "@steward/training";
 import { fastify } from "fastify";
@@ -18,6 +19,7 @@ import { limiter } from "../src/resources/limits.ts";
 import { toHttpError } from "../src/server/problems.ts";
 import { models } from "../src/models/models.ts";
 import { modelRoutes } from "../src/models/routes.ts";
+import { Management } from "../src/operators/management.ts";
 import { environment } from "../src/settings.ts";
 import { claim, forgetClaims } from "../src/training/claim.ts";
 import { TrainingJobs, trainingJobs } from "../src/training/jobs.ts";
@@ -48,6 +50,7 @@ interface Answer {
 }
 
 interface Clips extends AsyncDisposable {
+  readonly running: RunningContainer;
   ask(role: string | undefined, method: "GET" | "POST" | "DELETE", url: string, payload?: object): Promise<Answer>;
 }
 
@@ -67,6 +70,7 @@ async function clips(DATA_DIR: string, of: typeof app = app): Promise<Clips> {
     return headers;
   };
   return {
+    running,
     async ask(role, method, url, payload) {
       const signed = role === undefined ? {} : await signer(role);
       const request = { method, url, headers: { ...signed }, ...(payload === undefined ? {} : { payload }) };
@@ -114,6 +118,23 @@ t.test("a training is a job: 202, progress, a model that is right, and its numbe
   t.match(model, { status: "healthy", versions: [1], version: 1, device: "cpu" });
   await until(async () => (await readdir(join(data, "training/checkpoints"))).length === 0, "no checkpoints are left");
   t.same((await readdir(join(data, "training"))).sort(), ["checkpoints", "runs"]);
+
+  const token = "h4nd-m4de-t0ken-of-operators";
+  const operators = new Management({ MANAGEMENT_PORT: "0", CLIPS_ADMIN_TOKEN: token }, () => {});
+  const { routes = {} } = operators.options === false ? {} : operators.options;
+  await using management = await serveManagement(one.running, { routes });
+  const seen = async (): Promise<RunsView> => {
+    const response = await fetch(`${management.url}/steward/runs`, { headers: { authorization: `Bearer ${token}` } });
+    return (await response.json()) as RunsView; // what it serves
+  };
+  t.match(await seen(), { reason: "the run log has not been started" });
+  operators.started(one.running);
+  await until(async () => (await seen()).total === 1, "the next look");
+  t.match(
+    (await seen()).runs,
+    [{ run: job["id"], model: "score", status: "finished", step: 128, checkpoints: [50, 100, 128] }],
+    "the dashboard shows it",
+  );
 });
 
 t.test(

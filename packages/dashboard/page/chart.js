@@ -41,3 +41,62 @@ export function bars(buckets, label, { width = 480, height = 90 } = {}) {
     }),
   );
 }
+
+/** Where values are drawn from and to; equal ones in the middle. */
+function spanOf(values) {
+  const known = values.filter((value) => Number.isFinite(value));
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  if (known.length === 0) return [0, 1];
+  return low === high ? [low - 1, high + 1] : [low, high];
+}
+
+/**
+ * Several lines over the same steps. Each has `points`, pairs of a step and a value, and marks: `resumes` and
+ * `checkpoints` are steps. What is not finite is a gap with a mark at its step.
+ */
+export function curves(lines, label, { width = 480, height = 150 } = {}) {
+  const points = lines.flatMap((one) => one.points);
+  const [first, last] = spanOf(points.map(([step]) => step));
+  const [low, high] = spanOf(points.map(([, value]) => value));
+  const x = (step) => (((step - first) / (last - first)) * width).toFixed(1);
+  const y = (value) => (height - 3 - ((value - low) / (high - low)) * (height - 6)).toFixed(1);
+  const isInside = (step) => step >= first && step <= last;
+  const upright = (steps, from) =>
+    steps
+      .filter(isInside)
+      .map((step) => `M${x(step)} ${from}V${height}`)
+      .join("");
+  const path = (one) => {
+    let isDrawing = false;
+    return one
+      .map(([step, value]) => {
+        if (!Number.isFinite(value)) return ((isDrawing = false), "");
+        const command = `${isDrawing ? "L" : "M"}${x(step)} ${y(value)}${isDrawing ? "" : "h0.1"}`;
+        isDrawing = true;
+        return command;
+      })
+      .join("");
+  };
+  const broken = (one) => one.filter(([, value]) => !Number.isFinite(value)).map(([step]) => step);
+  return s(
+    "svg",
+    {
+      class: "curves",
+      viewBox: `0 0 ${width} ${height}`,
+      role: "img",
+      "aria-label": label,
+      preserveAspectRatio: "none",
+    },
+    s("path", { d: `M0 ${height - 1}H${width}`, class: "axis" }),
+    lines.map(({ points: one, look, resumes, checkpoints }) =>
+      s(
+        "g",
+        { class: look },
+        s("path", { d: upright(checkpoints, height - 7), class: "checkpoint" }),
+        s("path", { d: upright(resumes, 0), class: "resume" }),
+        s("path", { d: upright(broken(one), 0), class: "broken" }),
+        s("path", { d: path(one), class: "values" }),
+      ),
+    ),
+  );
+}

@@ -5,6 +5,7 @@ import { liveScreen } from "./live.js";
 import { processScreen } from "./process.js";
 import { replicasScreen } from "./replicas.js";
 import { resourceScreen } from "./resource.js";
+import { runsScreen } from "./runs.js";
 import { startScreen } from "./start.js";
 import { onChange, state, watch } from "./state.js";
 import { tableScreen } from "./table.js";
@@ -17,7 +18,8 @@ const SCREENS = [
   { path: "start", title: "Start", make: startScreen },
   { path: "live", title: "Live", make: liveScreen },
   { path: "process", title: "Process", make: processScreen },
-  { path: "replicas", title: "Replicas", make: replicasScreen },
+  { path: "runs", title: "Runs", make: runsScreen, isThere: () => state.summary?.hasRuns === true },
+  { path: "replicas", title: "Replicas", make: replicasScreen, isThere: () => state.replicas !== undefined },
   { path: "resource", title: "Resource", make: resourceScreen, hidden: true },
 ];
 const NARROW = 640;
@@ -26,10 +28,13 @@ const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const [name, status, facts, notice] = ["name", "status", "facts", "notice"].map((id) => document.getElementById(id));
 
-const links = SCREENS.filter(({ hidden }) => hidden !== true).map(({ path, title }) =>
-  h("a", { href: `#/${path}` }, title),
+const links = new Map(
+  SCREENS.filter(({ hidden }) => hidden !== true).map((screen) => [
+    screen,
+    h("a", { href: `#/${screen.path}`, hidden: screen.isThere !== undefined }, screen.title),
+  ]),
 );
-nav.append(...links);
+nav.append(...links.values());
 
 let screen;
 
@@ -41,8 +46,8 @@ function route() {
   screen?.leave?.();
   screen = found.make(decoded(rest.join("/")));
   main.replaceChildren(screen.element);
-  for (const link of links) {
-    if (link.getAttribute("href") === `#/${found.path}`) link.setAttribute("aria-current", "page");
+  for (const [one, link] of links) {
+    if (one === found) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   document.title = `${found.title} – ${state.summary?.container ?? "Dashboard"}`;
@@ -59,7 +64,7 @@ function decoded(text) {
 
 function update() {
   const { summary, connection } = state;
-  for (const link of links) if (link.getAttribute("href") === "#/replicas") link.hidden = state.replicas === undefined;
+  for (const [{ isThere }, link] of links) if (isThere !== undefined) link.hidden = !isThere();
   const isGone = connection === "lost" || connection === "ended";
   notice.hidden = !isGone;
   if (isGone) {

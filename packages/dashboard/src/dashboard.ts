@@ -6,6 +6,7 @@ import type { DashboardCode } from "./errors.ts";
 import { pageFile } from "./files.ts";
 import { dashboardShape, type DashboardOptions } from "./options.ts";
 import { Recorder } from "./recorder/recorder.ts";
+import { Runs } from "./runs/runs.ts";
 import { Peers } from "./replicas/peers.ts";
 import type { FindSource } from "./source.ts";
 import { Viewers } from "./stream.ts";
@@ -74,8 +75,9 @@ export function dashboard(options: DashboardOptions = {}): Dashboard {
   checkShape("dashboard", dashboardShape, options);
   const { clock = systemClock, journal = true, journalSize = 512, maxViewers = 20 } = options;
   const access = new Access(options.token, options.hosts ?? []);
-  const recorder = new Recorder(clock, journalSize, journal);
-  const { peers, peerToken = access.token } = options;
+  const { runs: given, peers, peerToken = access.token } = options;
+  const runs = given && new Runs(typeof given === "function" ? given : () => given, clock);
+  const recorder = new Recorder(clock, { journalSize, keepsJournal: journal, hasRuns: runs !== undefined });
   const viewers = new Viewers(recorder, clock, peers && new Peers(peers, peerToken, clock));
   let isClosed = false;
   const answer = async (request: IncomingMessage, response: ServerResponse, running: FindSource): Promise<void> => {
@@ -89,11 +91,7 @@ export function dashboard(options: DashboardOptions = {}): Dashboard {
       return trade(response, access, asked, offered, isEncrypted(request));
     if (refusal !== undefined) return refused(response, refusal);
     recorder.find = running;
-    if (asked.name === "events")
-      return watch(request, response, viewers, { isPeer: asked.query.has("peer"), most: maxViewers });
-    if (asked.name === "view") return json(response, 200, recorder.view());
-    if (asked.name === "resource") return detail(response, recorder, asked.query.get("name") ?? "");
-    return file(request, response, asked);
+    return shown(request, response, asked, { recorder, runs, viewers, maxViewers });
   };
   const route: Answer = async (request, response, running) => {
     try {
@@ -103,15 +101,18 @@ export function dashboard(options: DashboardOptions = {}): Dashboard {
       else refuse(response, 500, "DASHBOARD_FAILED", describeError(error));
     }
   };
+  const disconnect = (): void => {
+    viewers.close();
+    runs?.forget();
+  };
   const close = (): void => {
     isClosed = true;
-    viewers.close();
+    disconnect();
     recorder.journal.close();
   };
   const link = (url: string): string =>
     access.token === undefined ? url : `${url}?t=${encodeURIComponent(access.token)}`;
   const view = (): DashboardView => recorder.view();
-  const disconnect = (): void => viewers.close();
   const made = Object.assign(route, { link, view, disconnect, close, [Symbol.dispose]: close });
   return Object.defineProperty(made, "viewers", { get: () => viewers.size }) as unknown as Dashboard; // with the number
 }
@@ -129,6 +130,30 @@ function askedOf(request: IncomingMessage & { readonly originalUrl?: unknown }):
   const [path = "/", query = ""] = whole.split("?", 2);
   const end = path.lastIndexOf("/") + 1;
   return { folder: path.slice(0, end), name: path.slice(end), query: new URLSearchParams(query) };
+}
+
+/** Where what is asked for is found. */
+interface Shown {
+  readonly recorder: Recorder;
+  readonly runs: Runs | undefined;
+  readonly viewers: Viewers;
+  readonly maxViewers: number;
+}
+
+/** Answers who may read. */
+async function shown(
+  request: IncomingMessage,
+  response: ServerResponse,
+  asked: Asked,
+  { recorder, runs, viewers, maxViewers }: Shown,
+): Promise<void> {
+  const { name, query } = asked;
+  if (name === "events") return watch(request, response, viewers, { isPeer: query.has("peer"), most: maxViewers });
+  if (name === "view") return json(response, 200, recorder.view());
+  if (name === "resource") return detail(response, recorder, query.get("name") ?? "");
+  if (name === "runs" && runs !== undefined)
+    return send(response, 200, JSON.stringify(await runs.view(query.getAll("curves"))));
+  return file(request, response, asked);
 }
 
 function isEncrypted({ headers, socket }: IncomingMessage): boolean {
@@ -201,8 +226,16 @@ function json(
   content: object,
   headers: Readonly<Record<string, string>> = {},
 ): void {
+  send(response, status, JSON.stringify(content, plainly()), headers);
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   const kind = { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" };
-  const text = JSON.stringify(content, plainly());
   response.writeHead(status, { ...SAFE, ...kind, ...headers }).end(text);
 }
 

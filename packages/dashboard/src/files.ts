@@ -30,6 +30,7 @@ const NAMES: ReadonlySet<string> = new Set([
   "process.js",
   "replicas.js",
   "resource.js",
+  "runs.js",
   "start.js",
   "table.js",
   "timeline.js",

@@ -6,5 +6,7 @@ export type { LatencyView, Quantiles } from "./recorder/latencies.ts";
 export type { ProcessView } from "./recorder/process.ts";
 export { dnsPeers } from "./replicas/dns.ts";
 export type { ReplicaNode, ReplicaView } from "./replicas/peer.ts";
+export type { CurveView, RunsView, RunView } from "./runs/runs.ts";
+export type { RunSource, SourceCurve, SourceRun, SourceRuns } from "./runs/source.ts";
 export type { DashboardSource, SourceHealth, SourceNode, SourceReport } from "./source.ts";
 export type { DashboardNeed, DashboardNode, DashboardView } from "./view.ts";

@@ -11,6 +11,7 @@ import {
   withMethods,
   type Shape,
 } from "@steward/core/driver";
+import type { RunSource } from "./runs/source.ts";
 
 /** Where the dashboards of the other replicas are: a list, or what gives one, such as `dnsPeers`. */
 export type PeerSource = readonly string[] | (() => readonly string[] | Promise<readonly string[]>);
@@ -37,6 +38,11 @@ export interface DashboardOptions {
   readonly peers?: PeerSource | undefined;
   /** The token of the other replicas. Default: that of this one, so give all of them the same. */
   readonly peerToken?: string | undefined;
+  /**
+   * Training runs to show: a run log of `@steward/training`, or a function that gives it once it is there, such as
+   * `() => running?.get(runs)`. They are read only while somebody looks at their page. Default: no such page.
+   */
+  readonly runs?: RunSource | (() => RunSource | undefined) | undefined;
   /** Where time comes from. Default: the real clock. */
   readonly clock?: Clock | undefined;
 }
@@ -53,5 +59,6 @@ export const dashboardShape: Shape<DashboardOptions> = /* @__PURE__ */ shape<Das
   maxViewers: wholeNumber(1, 1_000),
   peers: funcOr(listOf(text())),
   peerToken: text(),
+  runs: funcOr(withMethods("a run log", "follow")),
   clock: withMethods("a clock", "now", "wallNow", "setTimeout"),
 }));

@@ -70,6 +70,8 @@ export interface DashboardView {
   readonly process: ProcessView | undefined;
   /** Requests that are being answered, of those that came since the first viewer. */
   readonly requests: { readonly open: number; readonly oldest: readonly OpenRequest[] } | undefined;
+  /** Whether there are training runs to be asked for, at `runs`. */
+  readonly hasRuns: boolean;
 }
 
 /** The part of a view that is about the container as a whole. */

@@ -75,6 +75,8 @@ export interface FitOptions {
   readonly checkpoint?: CheckpointOptions | undefined;
   /** Called after each step, and waited for: `run.step` of a run log. */
   readonly onStep?: ((step: number, metrics: Metrics) => Promise<void> | void) | undefined;
+  /** Called after each checkpoint, and waited for: `run.checkpoint` of a run log. */
+  readonly onCheckpoint?: ((step: number) => Promise<void> | void) | undefined;
   /** Called once before the first step, with the steps that a checkpoint has saved. */
   readonly onBegin?: ((begin: { readonly step: number; readonly steps: number }) => Promise<void> | void) | undefined;
   /** Ends it after the step at work, with a checkpoint. */
@@ -97,6 +99,7 @@ export const fitShape: Shape<FitOptions> = /* @__PURE__ */ shape<FitOptions>(() 
   seed: wholeNumber(0, 4_294_967_295),
   checkpoint: checkpointShape,
   onStep: func(),
+  onCheckpoint: func(),
   onBegin: func(),
   signal: signal(),
 }));

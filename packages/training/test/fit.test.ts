@@ -146,7 +146,10 @@ t.test("a fit that was given up goes on at its checkpoint, with the losses of on
   const onStep = (step: number): void => {
     if (step === 11) abort.abort(new Error("enough"));
   };
-  const first = await fit({ ...options, checkpoint, signal: abort.signal, onStep }, { workers: 2 });
+  const saved: number[] = [];
+  const onCheckpoint = (step: number): void => void saved.push(step);
+  const first = await fit({ ...options, checkpoint, signal: abort.signal, onStep, onCheckpoint }, { workers: 2 });
+  t.same(saved, [2, 4, 6, 8, 10, 11]);
   t.match(first.error, { code: "CALL_ABORTED", message: /after step 11 of 35/ });
   t.same(
     (await readdir(checkpoint.folder)).sort(),

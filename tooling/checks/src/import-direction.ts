@@ -40,8 +40,8 @@ const testDirections: Readonly<Record<string, readonly string[]>> = {
   training: ["testing", "container", "onnx"],
   // An audit log is shown in the transactions of the database that it is made for.
   logging: ["testing", "launchers", "container", "database"],
-  // What a page shows of a server that is killed is shown with a real one.
-  dashboard: ["testing", "launchers", "container", "redis"],
+  // What a page shows of a server that is killed, and of trainings, is shown with real ones.
+  dashboard: ["testing", "launchers", "container", "redis", "training"],
   // It checks the settings of an app.
   cli: ["config"],
 };

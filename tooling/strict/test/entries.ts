@@ -1377,6 +1377,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
           { clock: {} },
           { peers: [1] },
           { peerToken: 5 },
+          { runs: {} },
         ],
       },
     },

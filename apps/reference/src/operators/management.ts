@@ -3,6 +3,7 @@ import { profileRoute } from "@steward/container/profile";
 import { dashboard, dnsPeers, type Dashboard } from "@steward/dashboard";
 import { levelRoute } from "@steward/logging";
 import { log } from "../resources/log.ts";
+import { trainingRuns } from "../training/jobs.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -24,7 +25,8 @@ export class Management {
     const token = given !== undefined && given.length >= LEAST_TOKEN ? given : undefined;
     // From here on its journal is kept, so that it shows the start too. Without a token, each start makes one.
     const peers = () => peersOf(env["MANAGEMENT_PEERS"]);
-    this.#board = dashboard({ peers, ...(token === undefined ? {} : { token }) });
+    const runs = () => this.#running?.get(trainingRuns);
+    this.#board = dashboard({ peers, runs, ...(token === undefined ? {} : { token }) });
     const port = portOf(env["MANAGEMENT_PORT"]);
     const host = env["MANAGEMENT_HOST"] ?? "127.0.0.1";
     this.options = port === undefined ? false : { port, host, routes: this.#routes(token), onListening: announced };

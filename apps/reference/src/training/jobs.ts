@@ -243,6 +243,7 @@ export class TrainingJobs {
         signal: AbortSignal.any([stop, cancel.signal]),
         onBegin: async ({ step }) => void (run = await this.#plan.runs.resume(id, step)),
         onStep: (step, metrics) => run?.step(step, metrics),
+        onCheckpoint: (step) => run?.checkpoint(step),
       });
       await run?.finish(await this.#keep(result, seed));
       await this.#tidy(id);

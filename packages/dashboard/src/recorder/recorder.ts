@@ -42,6 +42,14 @@ export interface ResourceDetail {
   readonly errors: readonly ErrorCount[];
 }
 
+/** What a recorder keeps, and what there is besides. */
+export interface RecorderOptions {
+  readonly journalSize: number;
+  readonly keepsJournal: boolean;
+  /** Whether training runs are shown. */
+  readonly hasRuns: boolean;
+}
+
 const NONE: Failures = new Map();
 
 /** Knows what happens: the journal always, calls, requests and the process only while somebody watches. */
@@ -56,17 +64,17 @@ export class Recorder {
   readonly #requests: Requests;
   readonly #process = new ProcessMeter();
   readonly #changes = new Changes();
-  readonly #keepsJournal: boolean;
+  readonly #options: RecorderOptions;
   #lastSummary = "";
   #heardSequence = -1;
   #lastProcess: ProcessView | undefined;
   #watches = false;
 
-  constructor(clock: Clock, journalSize: number, keepsJournal: boolean) {
+  constructor(clock: Clock, options: RecorderOptions) {
     this.#clock = clock;
-    this.journal = new Journal(clock, journalSize);
-    this.#keepsJournal = keepsJournal;
-    if (keepsJournal) this.journal.open();
+    this.journal = new Journal(clock, options.journalSize);
+    this.#options = options;
+    if (options.keepsJournal) this.journal.open();
     this.#calls = new Calls(clock);
     this.#requests = new Requests(clock);
     this.instance = `${hostname()}-${process.pid}-${randomBytes(4).toString("hex")}`;
@@ -92,7 +100,7 @@ export class Recorder {
   unwatch(): void {
     if (!this.#watches) return;
     this.#watches = false;
-    if (!this.#keepsJournal) this.journal.close();
+    if (!this.#options.keepsJournal) this.journal.close();
     this.#calls.close();
     this.#requests.close();
     this.#process.close();
@@ -115,6 +123,7 @@ export class Recorder {
       journal,
       process: this.#lastProcess,
       requests: this.#openRequests(),
+      hasRuns: this.#options.hasRuns,
     };
   }
 

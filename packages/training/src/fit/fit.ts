@@ -194,6 +194,7 @@ export class Fit {
     await this.#checkpoints.save({ step: this.#step, arrays, facts });
     this.#savedStep = this.#step;
     this.#savedAt = this.#parts.clock.now();
+    await this.#parts.options.onCheckpoint?.(this.#step);
   }
 
   #restore({ step, arrays, facts }: Checkpoint): void {

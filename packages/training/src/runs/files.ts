@@ -26,3 +26,14 @@ export async function syncFolder(folder: string): Promise<void> {
   await opened?.sync().catch(() => {});
   await opened?.close();
 }
+
+/** What the id of a run is made of; it names a file. */
+export const RUN_ID: RegExp = /^[a-z0-9][a-z0-9._-]{0,79}$/;
+/** The end of the name of a run's file. */
+export const ENDING = ".jsonl";
+
+/** The ids of runs whose files are among these names, in alphabetical order. */
+export function idsOf(names: readonly string[]): string[] {
+  const ids = names.filter((name) => name.endsWith(ENDING)).map((name) => name.slice(0, -ENDING.length));
+  return ids.filter((id) => RUN_ID.test(id)).sort();
+}

@@ -17,7 +17,7 @@ export interface RunFacts {
 export type RunLine =
   | ({ readonly type: "start"; readonly run: string; readonly at: string } & RunFacts)
   | { readonly type: "step"; readonly at: string; readonly step: number; readonly metrics: Metrics }
-  | { readonly type: "resume"; readonly at: string; readonly step: number }
+  | { readonly type: "checkpoint" | "resume"; readonly at: string; readonly step: number }
   | {
       readonly type: "end";
       readonly at: string;
@@ -47,6 +47,8 @@ export interface RunRecord extends RunFacts {
   readonly endedAt: string | undefined;
   /** Its steps; those that were done again after a resume are there once, as they were done last. */
   readonly steps: readonly RunStep[];
+  /** Steps after which a checkpoint was saved. */
+  readonly checkpoints: readonly number[];
   /** How often it was resumed. */
   readonly resumes: number;
   /** What `finish` was given. */
@@ -56,7 +58,9 @@ export interface RunRecord extends RunFacts {
 }
 
 /** JSON knows neither NaN nor infinity, which are what one wants to see of a run that went wrong. */
-const NOT_FINITE: Readonly<Record<string, number>> = { NaN: Number.NaN, Infinity, "-Infinity": -Infinity };
+const NOT_FINITE: ReadonlyMap<unknown, number> = new Map(
+  [Number.NaN, Infinity, -Infinity].map((each) => [`${each}`, each]),
+);
 
 /** A line, with its end. */
 export function textOf(line: RunLine): string {
@@ -85,6 +89,7 @@ export function recordOf(run: string, file: Buffer): RunRecord {
   if (start?.type !== "start") throw invalid(run, 1, "is no start of a run");
   const { at: startedAt, model, seed, config } = start;
   const steps = new Map<number, RunStep>();
+  let checkpoints: number[] = [];
   let resumes = 0;
   let end: Extract<RunLine, { type: "end" }> | undefined;
   for (const line of lines) {
@@ -93,7 +98,9 @@ export function recordOf(run: string, file: Buffer): RunRecord {
       resumes += 1;
       end = undefined;
       for (const step of steps.keys()) if (step > line.step) steps.delete(step);
-    } else if (line.type === "step")
+      checkpoints = checkpoints.filter((step) => step <= line.step);
+    } else if (line.type === "checkpoint") checkpoints.push(line.step);
+    else if (line.type === "step")
       steps.set(line.step, { step: line.step, at: line.at, metrics: numbers(line.metrics) });
   }
   const ended = { endedAt: end?.at, result: end?.result, error: end?.error };
@@ -105,19 +112,25 @@ export function recordOf(run: string, file: Buffer): RunRecord {
     seed,
     config,
     steps: [...steps.values()],
+    checkpoints,
     resumes,
     ...ended,
   };
 }
 
-function numbers(metrics: Readonly<Record<string, unknown>>): Metrics {
-  const all = Object.entries(metrics).map(([name, value]) => [name, NOT_FINITE[String(value)] ?? Number(value)]);
+/** Metrics as they were before they were written as JSON. */
+export function numbers(metrics: Readonly<Record<string, unknown>>): Metrics {
+  const all = Object.entries(metrics).map(([name, value]) => [name, NOT_FINITE.get(value) ?? Number(value)]);
   return Object.fromEntries(all) as Metrics;
 }
 
-const TYPES: ReadonlySet<unknown> = new Set(["start", "step", "resume", "end"]);
+const TYPES: ReadonlySet<unknown> = new Set(["start", "step", "checkpoint", "resume", "end"]);
 
-function lineOf(run: string, text: string, number: number): RunLine {
+/**
+ * Reads one line.
+ * @throws {RUN_LOG_INVALID} when it is none.
+ */
+export function lineOf(run: string, text: string, number: number): RunLine {
   try {
     const line = JSON.parse(text) as RunLine; // its type is looked at
     if (TYPES.has(line.type)) return line;

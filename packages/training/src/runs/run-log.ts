@@ -4,12 +4,10 @@ import { join } from "node:path";
 import type { Clock, StewardError } from "@steward/core";
 import { anything, assertShape, shape, text, wholeNumber, type Shape } from "@steward/core/driver";
 import { runWriteFailed, trainingError } from "../errors.ts";
-import { syncFolder } from "./files.ts";
+import { ENDING, idsOf, RUN_ID, syncFolder } from "./files.ts";
+import { RunFollower } from "./follow/follower.ts";
 import { recordOf, textOf, wholeLines, type RunFacts, type RunRecord } from "./lines.ts";
 import { Run } from "./run.ts";
-
-const ID = /^[a-z0-9][a-z0-9._-]{0,79}$/;
-const ENDING = ".jsonl";
 
 /** What a run begins with. */
 export interface RunOptions extends RunFacts {
@@ -105,9 +103,16 @@ export class RunLog {
 
   /** The ids of all runs, in alphabetical order, which is that of time for ids made here. */
   async list(): Promise<readonly string[]> {
-    const names = await readdir(this.#parts.folder);
-    const ids = names.filter((name) => name.endsWith(ENDING)).map((name) => name.slice(0, -ENDING.length));
-    return ids.filter((id) => ID.test(id)).sort();
+    return idsOf(await readdir(this.#parts.folder));
+  }
+
+  /**
+   * Follows all runs, those that other processes write too: each `look` says how they are, and reads no more than what is
+   * new. A dashboard draws them: `dashboard({ runs: () => running.get(runs) })`. What it knows goes with it; there is
+   * nothing to close.
+   */
+  follow(): RunFollower {
+    return new RunFollower(this.#parts.folder, (id) => this.#open.has(id));
   }
 
   /**
@@ -121,7 +126,7 @@ export class RunLog {
     this.#refuse();
     if (this.#open.has(id)) throw this.#ended(id, "is being written");
     const { resource, folder } = this.#parts;
-    if (!ID.test(id)) throw this.#unknown(id);
+    if (!RUN_ID.test(id)) throw this.#unknown(id);
     await rm(join(folder, id + ENDING)).catch((cause: unknown) => {
       throw isCode(cause, "ENOENT") ? this.#unknown(id) : runWriteFailed(resource, id, cause);
     });
@@ -133,7 +138,7 @@ export class RunLog {
   }
 
   async #opened(id: string, make: () => Promise<FileHandle>): Promise<Run> {
-    if (!ID.test(id)) throw this.#invalid(id, "has other characters than a-z, 0-9, -, _ and ., or is too long");
+    if (!RUN_ID.test(id)) throw this.#invalid(id, "has other characters than a-z, 0-9, -, _ and ., or is too long");
     if (this.#open.has(id)) throw this.#ended(id, "is being written");
     this.#open.set(id, undefined);
     const onEnd = (): void => void this.#open.delete(id);
@@ -172,7 +177,7 @@ export class RunLog {
   }
 
   async #bytesOf(id: string): Promise<Buffer> {
-    if (!ID.test(id)) throw this.#unknown(id);
+    if (!RUN_ID.test(id)) throw this.#unknown(id);
     return readFile(join(this.#parts.folder, id + ENDING)).catch((error: unknown) => {
       throw isCode(error, "ENOENT") ? this.#unknown(id) : error;
     });

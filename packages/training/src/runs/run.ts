@@ -39,6 +39,9 @@ export class Run implements AsyncDisposable {
   readonly step = async (step: number, metrics: Metrics): Promise<void> =>
     this.#write({ type: "step", at: this.#now(), step, metrics });
 
+  /** Notes that a checkpoint was saved after a step. @throws as {@link step}. */
+  readonly checkpoint = (step: number): Promise<void> => this.#write({ type: "checkpoint", at: this.#now(), step });
+
   /** Notes that it goes on after `step`: what was noted of later steps no longer counts. */
   resumed(step: number): Promise<void> {
     return this.#write({ type: "resume", at: this.#now(), step });
