@@ -28,7 +28,8 @@ const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PAT
 /** All routes of a server. */
 export class Routes {
   readonly #app: NodeApp;
-  readonly #router = findMyWay({ onBadUrl: () => {} });
+  /** Node bounds a whole head to 16 KiB; of its own accord the router has no route for a parameter above 100 characters. */
+  readonly #router = findMyWay({ onBadUrl: () => {}, maxParamLength: 64 * 1024 });
   readonly #methods: ReadonlySet<string>;
 
   constructor(app: NodeApp, routes: readonly NodeRouteOptions[]) {

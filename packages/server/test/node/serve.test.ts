@@ -37,3 +37,11 @@ const adapter: ServerAdapter = {
 };
 
 serverContract({ test: (name, fn) => t.test(name, fn), assert, comment: (text) => t.comment(text) }, adapter);
+
+t.test("serve: a part of a path may be as long as a head", async (t) => {
+  const path = { method: "GET", path: "/:id", handler: handler({ id: from.path("id") }, ({ id }) => id.length) };
+  const web = serve("web", { listen: () => ({ port: 0 }), routes: [path] });
+  await using running = await container([web]).start();
+  const answer = await fetch(`${running.get(web).url}/${"a".repeat(8_000)}`, { headers: { connection: "close" } });
+  t.strictSame([answer.status, await answer.json()], [200, 8_000]);
+});
