@@ -31,5 +31,5 @@ export interface ConfigFacts {
 /** What is wrong with it although it works: the settings that files hold now are not those in use. */
 export function troubleOf(generation: Generation | undefined, refusal: StewardError | undefined): Trouble | undefined {
   if (generation === undefined || refusal === undefined) return undefined;
-  return { status: "degraded", reason: `generation ${generation.number} stays in use: ${refusal.message}` };
+  return { status: "degraded", reason: refusal.message };
 }

@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { container } from "@steward/container";
 import { CHANNELS, current, resource, type ConfigEvent } from "@steward/core";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { until } from "@steward/testing";
 import * as v from "valibot";
 import t from "tap";
 import { config, ConfigManager, count, describe, secret, section, source, text } from "../src/index.ts";
@@ -207,6 +208,44 @@ t.test("subscribers prepare, and only then everything changes; one that refuses 
   await describe(running.get(settings)).reload();
   t.same(seen, ["prepare 2 3 while 1", "discard 2", "prepare 2 3 while 1", "commit 2 while 2"]);
 });
+
+t.test(
+  "a subscriber that fails after the change, at once or later, is a warning; what is none is refused",
+  async (t) => {
+    const warnings: string[] = [];
+    const listen = (event: unknown): void => {
+      const { kind, message } = event as ConfigEvent; // of this channel
+      if (kind === "warning") warnings.push(message);
+    };
+    subscribe(CHANNELS.config, listen);
+    t.teardown(() => unsubscribe(CHANNELS.config, listen));
+    const file = new File(1);
+    const { settings } = world(file);
+    await using running = await container([settings]).start();
+    const by = describe(running.get(settings));
+    for (const wrong of [null, "prepare", {}, { prepare: 1 }])
+      t.throws(() => by.subscribe(wrong as never), { code: "OPTIONS_INVALID", message: /subscriber/ });
+    by.subscribe({
+      commit: () => {
+        throw new Error("at once");
+      },
+    });
+    by.subscribe({ commit: async () => Promise.reject(new Error("later")) });
+    file.content = File.of(2);
+    t.equal((await by.reload()).generation, 2);
+    by.subscribe({
+      prepare: () => Promise.reject(new Error("no")),
+      discard: async () => Promise.reject(new Error("gone")),
+    });
+    file.content = File.of(3);
+    await t.rejects(by.reload(), { code: "CONFIG_RELOAD_REFUSED" });
+    await until(() => warnings.length === 3);
+    t.same(
+      warnings.map((message) => message.split(": ").at(-1)),
+      ["at once", "later", "gone"],
+    );
+  },
+);
 
 t.test("a subscriber that does not prepare in time keeps the old settings", async (t) => {
   const file = new File(1);

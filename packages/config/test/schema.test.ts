@@ -8,9 +8,11 @@ import {
   duration,
   env,
   envName,
+  jsonFile,
   overrides,
   port,
   secret,
+  secretFiles,
   section,
   text,
   yamlFile,
@@ -75,6 +77,19 @@ t.test("names that collide, or that cannot be, are refused when the settings are
   const settings = config("settings", { schema, sources: [] });
   t.throws(() => section(settings, "databse" as never), { message: /did you mean "database"\?/ });
   t.equal(section(settings, "database"), section(settings, "database"), "the same part is the same definition");
+  t.end();
+});
+
+t.test("what is given without types is refused with a code", (t) => {
+  const settings = config("settings", { schema, sources: [] });
+  const wrong: Readonly<Record<string, () => unknown>> = {
+    "no options": () => config("settings", undefined as never),
+    "options that are none": () => config("settings", 5 as never),
+    "a path that is none": () => section(settings, 1 as never),
+    "a folder that is none": () => secretFiles(1 as never),
+    "a file that is none": () => jsonFile(undefined as never),
+  };
+  for (const [what, make] of Object.entries(wrong)) t.throws(make, { code: /^(OPTIONS|DEFINITION)_INVALID$/ }, what);
   t.end();
 });
 

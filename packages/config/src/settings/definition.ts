@@ -84,7 +84,7 @@ export function config<S extends StandardSchema, const N extends Needs = {}>(
   name: string,
   options: ConfigDefinitionOptions<S, N>,
 ): Definition<Settings<OutputOf<S>>, "application", OpenOfAll<N>> {
-  const { needs, sources, ...rest } = options;
+  const { needs, sources, ...rest } = options ?? ({} as typeof options); // without types it may be missing, which is refused below
   const { settings, own } = split(rest);
   const known = [...OF_RESOURCES, "needs"];
   const { problems } = parseOptions(name, configSchema, { ...own, sources: literal(sources) }, known);
@@ -121,7 +121,7 @@ function split(given: object): Split {
 }
 
 function assertPath(name: string, { root, names }: Model, path: string): void {
-  const keys = path.split(".");
+  const keys = String(path).split("."); // without types it may be anything
   if (fieldAt(root, keys) !== undefined && !names.leaves.some((leaf) => path.startsWith(`${leaf.path}.`))) return;
   const near = names.nearest(keys, names.paths);
   const hint = near === undefined ? `known: ${[...names.byPath.keys()].join(", ")}` : `did you mean "${near}"?`;

@@ -57,7 +57,8 @@ export class Reloads<T> {
 
   constructor(host: ReloadHost) {
     this.#host = host;
-    this.subscribers = new Subscribers(host.resource, host.clock, host.prepareTimeoutMs);
+    const complain = (message: string): void => this.#publish("warning", message);
+    this.subscribers = new Subscribers(host.resource, host.clock, host.prepareTimeoutMs, complain);
   }
 
   run(): Promise<ReloadResult> {
@@ -75,10 +76,6 @@ export class Reloads<T> {
       this.#warned.add(message);
       this.#publish("warning", message);
     }
-  }
-
-  #complain(failures: readonly string[]): void {
-    for (const message of failures) this.#publish("warning", message);
   }
 
   async #reload(): Promise<ReloadResult> {
@@ -108,7 +105,7 @@ export class Reloads<T> {
       await this.subscribers.prepare(value, changes, this.#host.signal());
       return await this.#applied({ next, changes });
     } catch (error) {
-      this.#complain(this.subscribers.discard(value));
+      this.subscribers.discard(value);
       throw error;
     }
   }
@@ -148,7 +145,7 @@ export class Reloads<T> {
     this.#host.use({ ...next, since: this.#host.clock.now() });
     this.reloads++;
     this.restartNeeded = Object.freeze([...new Set([...this.restartNeeded, ...restartNeeded])]);
-    this.#complain(this.subscribers.commit(next.value as T)); // as the schema gave it
+    this.subscribers.commit(next.value as T); // as the schema gave it
     this.#recovered();
     this.#publish("changed", `generation ${next.number} is in use; changed: ${namesOf(changes)}`, changes);
     return { generation: next.number, changes, restartNeeded };

@@ -1,5 +1,6 @@
 import type { Clock } from "@steward/core";
-import { describeError, TimeoutReached, withTimeout } from "@steward/core/driver";
+import { isThenable } from "@steward/core/container";
+import { describeError, OptionsError, TimeoutReached, withTimeout } from "@steward/core/driver";
 import { configError } from "../errors.ts";
 
 /** Takes part in reloads: it prepares for new settings, and changes over when all others have prepared too. */
@@ -20,15 +21,23 @@ export class Subscribers<T> {
   readonly #resource: string;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  readonly #complain: (message: string) => void;
 
-  constructor(resource: string, clock: Clock, timeoutMs: number) {
+  /** @param complain Called with what has failed after the change. */
+  constructor(resource: string, clock: Clock, timeoutMs: number, complain: (message: string) => void) {
     this.#resource = resource;
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
+    this.#complain = complain;
   }
 
-  /** Takes one up; gives what ends it. */
+  /**
+   * Takes one up; gives what ends it.
+   * @throws {OPTIONS_INVALID} for what is none.
+   */
   add(subscriber: Subscriber<T>): () => void {
+    const wrong = problemOf(subscriber);
+    if (wrong !== undefined) throw new OptionsError([{ resource: this.#resource, path: "subscriber", message: wrong }]);
     this.#all.add(subscriber);
     return () => void this.#all.delete(subscriber);
   }
@@ -54,23 +63,36 @@ export class Subscribers<T> {
     }
   }
 
-  /** Gives what failed, in words. */
-  commit(next: T): string[] {
-    return this.#each((one) => one.commit?.(next));
+  commit(next: T): void {
+    this.#each((one) => one.commit?.(next));
   }
 
-  discard(next: T): string[] {
-    return this.#each((one) => one.discard?.(next));
+  discard(next: T): void {
+    this.#each((one) => one.discard?.(next));
   }
 
-  #each(call: (one: Subscriber<T>) => void): string[] {
-    const failed: string[] = [];
+  /** Nothing waits for what they do, but where it fails later that is said too, instead of ending the process. */
+  #each(call: (one: Subscriber<T>) => unknown): void {
+    const failed = (error: unknown): void =>
+      this.#complain(`a subscriber failed after the change: ${describeError(error)}`);
     for (const one of this.#all)
       try {
-        call(one);
+        const result = call(one);
+        if (isThenable(result)) result.then(undefined, failed);
       } catch (error) {
-        failed.push(`a subscriber failed after the change: ${describeError(error)}`);
+        failed(error);
       }
-    return failed;
   }
+}
+
+const METHODS = ["prepare", "commit", "discard"] as const;
+
+function problemOf(subscriber: unknown): string | undefined {
+  if (typeof subscriber !== "object" || subscriber === null || !METHODS.some((name) => name in subscriber))
+    return "must be an object with prepare, commit or discard";
+  const wrong = METHODS.find((name) => {
+    const given: unknown = Reflect.get(subscriber, name);
+    return given !== undefined && typeof given !== "function";
+  });
+  return wrong === undefined ? undefined : `its ${wrong} must be a function`;
 }

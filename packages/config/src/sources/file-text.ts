@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
+import { assertShape, required, shape, text, type Shape } from "@steward/core/driver";
 import { MAX_BYTES, positionOf, type Position } from "./syntax.ts";
 
 /** What makes a file none that can be read as text. Its words go on from the name of the file. */
@@ -12,6 +13,15 @@ export class TextFault extends Error {
     super(message);
     this.at = at;
   }
+}
+
+const pathShape: Shape<{ readonly path: string }> = /* @__PURE__ */ shape<{ readonly path: string }>(() => ({
+  path: required(text()),
+}));
+
+/** @throws {OPTIONS_INVALID} for what is no path. */
+export function assertPath(path: string): void {
+  assertShape("a source of settings", pathShape, { path });
 }
 
 /** Where a pipe has nothing to read, it is looked at again after this time, in ms. */
@@ -27,9 +37,9 @@ const LOOK_AGAIN_MS = 20;
 export async function readText(file: string, signal: AbortSignal): Promise<string> {
   const bytes = await bytesOf(file, signal);
   if (bytes.length > MAX_BYTES) throw new TextFault(`is larger than ${MAX_BYTES} bytes; is it the right file?`);
-  const text = bytes.toString("utf8");
-  if (!isUtf8(bytes)) throw new TextFault("is not text in UTF-8", positionOf(text, text.indexOf("\uFFFD")));
-  return text.replace(/^\uFEFF/, "");
+  const content = bytes.toString("utf8");
+  if (!isUtf8(bytes)) throw new TextFault("is not text in UTF-8", positionOf(content, content.indexOf("\uFFFD")));
+  return content.replace(/^\uFEFF/, "");
 }
 
 /**

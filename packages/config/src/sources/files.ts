@@ -6,14 +6,13 @@ import {
   listOf,
   nearest,
   recognised,
-  required,
   shape,
   text,
   type Rule,
   type Shape,
 } from "@steward/core/driver";
 import { parseDotenv } from "./dotenv.ts";
-import { readText, TextFault } from "./file-text.ts";
+import { assertPath, readText, TextFault } from "./file-text.ts";
 import { parseJson } from "./json.ts";
 import { merge, type Node, type Reading, type SourceProblem } from "./node.ts";
 import { codeOf } from "./secret-text.ts";
@@ -83,11 +82,7 @@ export function dotenvFile(path: string, options: DotenvOptions = {}): Source {
 }
 
 function fileSource(path: string, { optional = false, profile: given = "" }: FileOptions, parse: Parse): Source {
-  assertShape(
-    "a file of settings",
-    shape<{ path: string }>(() => ({ path: required(text()) })),
-    { path },
-  );
+  assertPath(path);
   const profile = given === "" ? undefined : given;
   const files = profile === undefined ? [path] : [path, profilePath(path, profile)];
   return {

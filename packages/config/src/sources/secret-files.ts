@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { assertShape, flag, listOf, recordOf, shape, text, type Shape } from "@steward/core/driver";
 import type { Leaf } from "../schema/field.ts";
 import type { Model } from "../schema/read-schema.ts";
-import { readText } from "./file-text.ts";
+import { assertPath, readText } from "./file-text.ts";
 import { mapAt, put, type Node, type Reading, type SourceProblem } from "./node.ts";
 import { codeOf, unreadable, withoutLastBreak } from "./secret-text.ts";
 import type { ReadContext, Source } from "./source.ts";
@@ -33,6 +33,7 @@ const WORLD_READABLE = 0o004;
  */
 export function secretFiles(folder: string, options: SecretFilesOptions = {}): Source {
   assertShape("secretFiles", secretFilesShape, options);
+  assertPath(folder);
   return { name: folder, files: [folder], read: (context) => readFolder(folder, options, context) };
 }
 
