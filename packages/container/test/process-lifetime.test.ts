@@ -56,7 +56,9 @@ t.test("a restart of what other containers hold too is refused; of what only one
     message: '"pool" is shared with 1 other container of this process: it can be restarted once no other holds it',
     retryable: true,
   });
-  await two.stop();
+  const also = await container([pool]).start();
+  await t.rejects(one.restart(pool), { message: /is shared with 2 other containers of this process/ });
+  await Promise.all([two.stop(), also.stop()]);
   await one.restart(pool);
   t.equal(one.get(pool).no, 2);
   t.strictSame(log, ["-pool 1"]);

@@ -119,6 +119,21 @@ t.test("what has to stop first waits for the scopes that use it, and later scope
   await clock.runUntil(running.stop());
 });
 
+t.test("a caller that goes while what has to stop first waits for scopes has changed nothing", async (t) => {
+  const { clock, log, running, db } = await stage("stop-first");
+  let end: () => void = () => {};
+  const before = running.scope([], { db }, () => new Promise<void>((resolve) => (end = resolve)));
+  const failure = failureOf(running.restart(db, { timeoutMs: 300 }));
+  await clock.advance(1_000);
+  t.match(await failure, { code: "RESTART_FAILED", message: /; the old one stays in use$/ });
+  t.equal(await running.scope([], { db }, ({ db }) => db.no), 1);
+  end();
+  await before;
+  await clock.advance(10_000);
+  t.strictSame(log, []);
+  await clock.runUntil(running.stop());
+});
+
 t.test(
   "a container that stops opens no scope, says in which phase it is, and that trying elsewhere helps",
   async (t) => {

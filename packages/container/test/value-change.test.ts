@@ -1,5 +1,6 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { container, healthEndpoints } from "../src/index.ts";
-import { current, resource } from "@steward/core";
+import { CHANNELS, current, resource } from "@steward/core";
 import type { AnyDefinition } from "@steward/core/container";
 import { Manager, defineDriver, type ApplyChange, type ManagerContext } from "@steward/core/driver";
 import * as v from "valibot";
@@ -92,6 +93,24 @@ t.test("what a change concerns starts with the next value, and all of it comes i
   await turnTo(3, (dependant) => dependant === own);
   t.same(running.get(holder), [3, 3, 3], "what holds it is made anew, and sees the next value too");
   t.equal(running.get(other), before);
+});
+
+t.test("a change is announced as a restart where it makes something anew, and only there", async (t) => {
+  const { dial, turnTo } = world();
+  const own = resource("own", { needs: { dial }, start: ({ dial }) => ({ dial }) });
+  await using running = await container([own], { name: "turned" }).start();
+  const heard: string[] = [];
+  const listen = (event: unknown): void => {
+    const { container: name, resource: of, step } = event as Record<string, string>; // what the channel carries
+    if (name === "turned") heard.push(`${of} ${step}`);
+  };
+  subscribe(CHANNELS.restart, listen);
+  t.teardown(() => unsubscribe(CHANNELS.restart, listen));
+  await turnTo(2, () => false);
+  t.same(heard, []);
+  await turnTo(3, () => true);
+  t.same(heard, ["dial began", "dial ended"]);
+  t.same(running.get(own), { dial: 3 });
 });
 
 t.test("when something does not start with the next value, nothing has changed", async (t) => {

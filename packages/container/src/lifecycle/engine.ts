@@ -188,10 +188,6 @@ export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartH
     this.#retries.add(node);
   }
 
-  dropRetries(nodes: readonly LiveNode[]): Promise<void> {
-    return this.#retries.drop(nodes);
-  }
-
   // --- changes -----------------------------------------------------------------------------------------------------
 
   claimOn(index: number, asker: number): Promise<void> | undefined {

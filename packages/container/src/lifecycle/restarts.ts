@@ -16,8 +16,6 @@ export interface RestartHost extends ReplacementHost {
   readonly events: Events;
   /** Releases what sessions and cached instances hold of these. Gives what failed. */
   releaseHolders(nodes: readonly LiveNode[], bounds: Bounds): Promise<readonly NodeFailure[]>;
-  /** Gives up trying to start those of these that are down. */
-  dropRetries(nodes: readonly LiveNode[]): Promise<void>;
 }
 
 /**
@@ -115,8 +113,7 @@ export class Restarts {
     try {
       await untilAborted(restarted, caller);
     } catch (error) {
-      if (caller?.aborted !== true || error !== caller.reason) throw error;
-      if (progress.stage === "in use") return;
+      if (progress.stage === "in use") return; // only the wait for the old ones was given up
       throw this.#failed(index, error, progress.stage === "stopping" ? "it goes on" : undefined);
     }
   }
@@ -266,9 +263,8 @@ export class Restarts {
   }
 
   async #stopOld(nodes: readonly LiveNode[], signal: AbortSignal): Promise<void> {
-    const { limits, state, dependants } = this.#host;
+    const { state, dependants } = this.#host;
     const held = await this.#releaseHolders(nodes, signal);
-    await this.#bounded(limits.stopTimeoutMs, () => this.#host.dropRetries(nodes), signal);
     await inOrder(
       nodes,
       (index) => dependants[index] ?? [],
@@ -286,8 +282,7 @@ export class Restarts {
     const bounds = new Bounds(clock);
     const released = this.#host.releaseHolders(nodes, bounds);
     try {
-      const failures = await this.#bounded(limits.stopTimeoutMs, () => released, signal);
-      if (failures !== undefined) return failures;
+      await this.#bounded(limits.stopTimeoutMs, () => released, signal);
     } finally {
       bounds.hurry(new Error("their time was over"));
     }
@@ -333,7 +328,12 @@ export class Restarts {
     return [...found];
   }
 
-  #failed(index: number, cause: unknown, result = "the old one stays in use"): Error {
+  /** Whether an earlier restart has left nothing of it. */
+  #isGone(index: number): boolean {
+    return this.#gate.name === "broken" && this.#gate.indices.includes(index);
+  }
+
+  #failed(index: number, cause: unknown, result = this.#isGone(index) ? NONE_LEFT : "the old one stays in use"): Error {
     if (isStewardError(cause, "RESTART_FAILED") || isStewardError(cause, "RESTART_REFUSED")) return cause;
     const name = this.#host.graph.nodes[index]?.name ?? "";
     return containerError("RESTART_FAILED", `"${name}" was not restarted: ${describeError(cause)}; ${result}`, {
