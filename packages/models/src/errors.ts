@@ -3,7 +3,8 @@ import { describeError, nearest } from "@steward/core/driver";
 
 /** Every error code of `@steward/models`, with what it means. */
 export const MODELS_CODES = {
-  MODEL_ENGINE_MISSING: "The engine that runs models is not installed; the message says how to install it.",
+  MODEL_ENGINE_MISSING:
+    "The engine that runs models is not installed, or has no binary for this machine; the message says what to install.",
   MODEL_UNKNOWN: "There is no such model, or no such version of it.",
   MODEL_CHECKSUM: "A file is not the one that its sha256 stands for.",
   MODEL_INVALID_FILE:

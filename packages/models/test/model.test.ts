@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { httpStatusOf, publicError } from "@steward/core";
 import { failure, until } from "@steward/testing";
 import t, { type Test } from "tap";
@@ -114,6 +115,11 @@ t.test("what a caller gives is read at the call, so it may be written to at once
 t.test("a model that cannot be served says which it is, and callers see that a part is away", async (t) => {
   const file = join(folder, "small.onnx");
   writeFileSync(file, SMALL);
+  const withoutBinary = join(folder, "engine.mjs");
+  writeFileSync(
+    withoutBinary,
+    'import { createRequire } from "node:module"; createRequire(import.meta.url)("./binding.node");',
+  );
   const cases: readonly [Partial<ModelOptions>, string, RegExp][] = [
     [
       { source: { file, sha256: "0".repeat(64) } },
@@ -127,6 +133,12 @@ t.test("a model that cannot be served says which it is, and callers see that a p
       { engine: "onnxruntime-missing" },
       "MODEL_ENGINE_MISSING",
       /is not installed: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node/,
+    ],
+    [{ engine: "onnxruntime-web" }, "MODEL_ENGINE_MISSING", /is not installed: npm install onnxruntime-web$/],
+    [
+      { engine: pathToFileURL(withoutBinary) },
+      "MODEL_ENGINE_MISSING",
+      /does not load on \w+-\w+: .*binding\.node.*; an engine that needs no binary: npm install onnxruntime-web/,
     ],
     [{ device: "coreml" }, "MODEL_DEVICE_UNAVAILABLE", /coreml/],
     [{ precision: "fp16" }, "MODEL_PRECISION_UNSUPPORTED", /there is no file for fp16; there are: default/],

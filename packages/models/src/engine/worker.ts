@@ -80,22 +80,38 @@ function infoOf({ name, type, shape }: TensorInfo): TensorInfo {
   return { name, type, shape: shape.map((size) => (size === ANY_SIZE || size === -1 ? "" : size)) };
 }
 
+const WASM = "onnxruntime-web";
+
 async function runtimeOf(module: string): Promise<Runtime> {
   try {
     return (await import(module)) as Runtime; // one of the two packages, or what the caller names
   } catch (cause) {
-    if (!isMissing(cause))
-      throw new StewardError("MODEL_ENGINE_MISSING", `${module} does not load: ${String(cause)}`, { cause });
-    const message = `${module} is not installed: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node`;
-    throw new StewardError("MODEL_ENGINE_MISSING", message, { cause });
+    throw new StewardError("MODEL_ENGINE_MISSING", isMissing(module, cause) ? absent(module) : broken(module, cause), {
+      cause,
+    });
   }
 }
 
-function isMissing(error: unknown): boolean {
+function absent(module: string): string {
+  const command =
+    module === WASM ? `npm install ${WASM}` : "ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node";
+  return `${module} is not installed: ${command}`;
+}
+
+/** The package is there, and has no binary that this machine can load. */
+function broken(module: string, cause: unknown): string {
+  const [first] = String(cause).split("\n"); // below it stand the files that asked for it
+  const way = module === WASM ? "" : `; an engine that needs no binary: npm install ${WASM}, and engine: "${WASM}"`;
+  return `${module} does not load on ${process.platform}-${process.arch}: ${first}${way}`;
+}
+
+/** Whether it is the package itself that is not there, and not a part of it. */
+function isMissing(module: string, error: unknown): boolean {
   return (
     error instanceof Error &&
     "code" in error &&
-    (error.code === "ERR_MODULE_NOT_FOUND" || error.code === "MODULE_NOT_FOUND")
+    (error.code === "ERR_MODULE_NOT_FOUND" || error.code === "MODULE_NOT_FOUND") &&
+    error.message.includes(`'${module}'`)
   );
 }
 
