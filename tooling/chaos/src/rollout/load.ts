@@ -38,8 +38,8 @@ export class Load {
   async #send(path: string, body?: unknown): Promise<void> {
     const since = performance.now();
     try {
-      const { status, body } = await this.#balancer.request(path, body, "GET");
-      if (status !== 200) this.#losses.add(`status ${status} ${saidBy(body)}`);
+      const answer = await this.#balancer.request(path, body, "GET");
+      if (answer.status !== 200) this.#losses.add(`status ${answer.status} ${saidBy(answer.body)}`);
     } catch (error) {
       this.#losses.add(error);
     }
