@@ -88,5 +88,7 @@ export { sqlKeyword, tablesOnce } from "./sql.ts";
 export { aborted } from "./time/abort.ts";
 export { backoffMs, type BackoffBounds } from "./time/backoff.ts";
 export { MAX_TIMER_MS, sleepOn } from "./time/clock.ts";
+export { ConnectionWatch } from "./time/connection-watch.ts";
+export { Lookout } from "./time/lookout.ts";
 export { TimerEntry, TimingWheel, timingWheelOf } from "./time/timing-wheel.ts";
 export { TimeoutReached, withTimeout } from "./time/with-timeout.ts";

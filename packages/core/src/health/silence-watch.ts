@@ -1,4 +1,5 @@
-import type { Clock, Timer } from "../time/clock.ts";
+import type { Clock } from "../time/clock.ts";
+import { lookEveryMs, Lookout } from "../time/lookout.ts";
 
 /** How far an answer has come. Another value than before says that the connection lives. */
 export interface AnswerProgress {
@@ -45,30 +46,27 @@ const LEAST_SILENCE_MS = 200;
 export class SilenceWatch<C> {
   readonly #parts: SilenceWatchParts<C>;
   readonly #silences = new Map<C, Silence>();
-  #timer: Timer | undefined;
+  readonly #lookout: Lookout;
   #asking: AbortController | undefined;
 
   constructor(parts: SilenceWatchParts<C>) {
     this.#parts = parts;
+    const { clock, silenceMs, onTick } = parts;
+    this.#lookout = new Lookout(clock, lookEveryMs(silenceMs === 0 ? 1_000 : silenceMs), (stoodStill) => {
+      onTick?.();
+      if (stoodStill) this.#silences.clear();
+      if (silenceMs > 0) this.#look();
+    });
   }
 
   /** Looks from now on: every look costs one pass over the connections. */
   start(): void {
-    const { clock, silenceMs, onTick } = this.#parts;
-    const everyMs = Math.min(1_000, Math.max(20, (silenceMs === 0 ? 1_000 : silenceMs) / 5));
-    const tick = (): void => {
-      this.#timer = clock.setTimeout(tick, everyMs, { unref: true });
-      onTick?.();
-      // After a stall of our own the replies may lie in the socket, unread: they are read first.
-      if (silenceMs > 0) setImmediate(() => this.#look());
-    };
-    this.#timer = clock.setTimeout(tick, everyMs, { unref: true });
+    this.#lookout.start();
   }
 
   /** Looks no more, and gives up a question that is under way. */
   stop(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#lookout.stop();
     this.#asking?.abort();
     this.#silences.clear();
   }
@@ -96,7 +94,7 @@ export class SilenceWatch<C> {
       else if (now >= silence.askAt) isDue = true;
     }
     for (const connection of this.#silences.keys()) if (!owing.has(connection)) this.#silences.delete(connection);
-    if (isDue && this.#asking === undefined && this.#timer !== undefined) void this.#ask(now);
+    if (isDue && this.#asking === undefined && this.#lookout.isLooking) void this.#ask(now);
   }
 
   async #ask(now: number): Promise<void> {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { StewardError, type Clock, type Timer } from "@steward/core";
+import { ConnectionWatch } from "@steward/core/driver";
 import { Connection, type ConnectionOwner } from "../connections/connection.ts";
 import type { Endpoint } from "../connections/endpoint.ts";
 import { Reconnect } from "../connections/reconnect.ts";
@@ -21,9 +22,9 @@ interface Subscription {
   readonly onListen: (() => void) | undefined;
 }
 
-/** Time between two signs of life, and how long one may take, in ms: nothing else shows that a silent channel is dead. */
-const PING_EVERY_MS = 5_000;
-const PING_WITHIN_MS = 2_000;
+/** As the options of these names elsewhere: without messages it is asked for a sign of life, and may take as long to give it. */
+const HEARTBEAT_MS = 5_000;
+const SILENCE_MS = 2_000;
 /** How soon a message of ours has to arrive through a pooler. */
 const HEARD_WITHIN_MS = 1_000;
 
@@ -39,7 +40,7 @@ export class Listener implements ConnectionOwner {
   #connection: Connection | undefined;
   #opening: Promise<Connection> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
-  #ping: Timer | undefined;
+  #watch: ConnectionWatch | undefined;
   #stopped = false;
   /** Whether there are channels that the present connection, if there is one, may not listen to: the one before it broke. */
   #isBehind = false;
@@ -134,7 +135,7 @@ export class Listener implements ConnectionOwner {
     }
     if (!connection.direct) await this.#hearItself(connection);
     this.#reconnect.succeeded();
-    this.#keepAlive(connection);
+    this.#watchOver(connection);
     return connection;
   }
 
@@ -167,22 +168,28 @@ export class Listener implements ConnectionOwner {
     }
   }
 
-  #keepAlive(connection: Connection): void {
-    this.#ping?.cancel();
-    this.#ping = this.clock.setTimeout(
-      () => {
-        const late = this.clock.setTimeout(() => connection.destroy(), PING_WITHIN_MS, { unref: true });
-        const answered = (readsOnly: boolean): void => {
-          late.cancel();
-          // Messages are published where writes go: a primary that became a standby hears none.
-          if (readsOnly && connection.isWriting) connection.destroy();
-          if (!connection.dead && !this.#stopped) this.#keepAlive(connection);
-        };
-        this.#inTurn(() => connection.readsOnly()).then(answered, () => answered(false));
-      },
-      PING_EVERY_MS,
-      { unref: true },
-    );
+  /** Asks a quiet connection for a sign of life: nothing else shows that it is dead. */
+  #watchOver(connection: Connection): void {
+    this.#watch?.stop();
+    if (this.#stopped) return;
+    let asked: Promise<boolean> | undefined;
+    const ask = (): void => {
+      asked = this.#inTurn(() => connection.readsOnly());
+      const answered = (readsOnly: boolean): void => {
+        asked = undefined;
+        // Messages are published where writes go: a primary that became a standby hears none.
+        if (readsOnly && connection.isWriting) connection.destroy();
+      };
+      asked.then(answered, () => answered(false));
+    };
+    this.#watch = new ConnectionWatch({
+      clock: this.clock,
+      silenceMs: SILENCE_MS,
+      heartbeatMs: HEARTBEAT_MS,
+      owed: () => asked,
+      received: () => connection.received,
+      onSilence: (_silentMs, owes) => (owes ? connection.destroy() : ask()),
+    }).start();
   }
 
   notified(channel: string, payload: string): void {
@@ -192,6 +199,7 @@ export class Listener implements ConnectionOwner {
 
   closed(connection: Connection): void {
     if (connection !== this.#connection || this.#stopped) return;
+    this.#watch?.stop();
     this.#connection = undefined;
     if (this.#channels.size === 0) return;
     this.#isBehind = true;
@@ -225,7 +233,7 @@ export class Listener implements ConnectionOwner {
   stop(): void {
     this.#stopped = true;
     this.#reconnect.stop();
-    this.#ping?.cancel();
+    this.#watch?.stop();
     this.#channels.clear();
     this.#connection?.end();
   }

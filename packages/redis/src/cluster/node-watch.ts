@@ -1,11 +1,12 @@
 import { StewardError, type Clock, type Timer } from "@steward/core";
+import type { ConnectionWatch } from "@steward/core/driver";
 import type { Command, Redis } from "ioredis";
 import { readsOnly, routeOf } from "../client/commands.ts";
 import { openLink } from "../connection/link.ts";
 import { replyLost } from "../connection/outcome.ts";
 import { nodePlan, type LinkPlan } from "../connection/plan.ts";
 import { TickWriter } from "../connection/tick-writer.ts";
-import { Watchdog } from "../connection/watchdog.ts";
+import { watchOver } from "../connection/watch-over.ts";
 import type { RedisClusterSettings } from "../options.ts";
 
 /** What the watch of a node needs to know. */
@@ -30,7 +31,7 @@ export class NodeWatch {
   readonly redis: Redis;
   readonly #setup: NodeWatchSetup;
   readonly #plan: LinkPlan;
-  #watchdog: Watchdog | undefined;
+  #watch: ConnectionWatch | undefined;
   #handshake: Timer | undefined;
   #asking = false;
   #connected = false;
@@ -61,7 +62,7 @@ export class NodeWatch {
   }
 
   stop(): void {
-    this.#watchdog?.stop();
+    this.#watch?.stop();
     (this.redis.stream as Redis["stream"] | undefined)?.destroy(); // there is none before the first connect
   }
 
@@ -89,19 +90,20 @@ export class NodeWatch {
 
   #ready(): void {
     const { clock, settings, counts } = this.#setup;
+    const { silenceMs } = settings;
     const { redis } = this;
     this.#handshake?.cancel();
     if (redis.stream.destroyed) return;
     if (this.#connected) counts.reconnects++;
     this.#connected = true;
     redis.stream.prependOnceListener("close", () => this.#sortOut());
-    this.#watchdog?.stop();
-    this.#watchdog = new Watchdog(redis, clock, settings.silenceMs, (silentMs) => this.#silence(silentMs));
+    this.#watch?.stop();
+    this.#watch = watchOver(redis, clock, { silenceMs }, (silentMs) => this.#silence(silentMs));
   }
 
   #closed(): void {
     this.#handshake?.cancel();
-    this.#watchdog?.stop();
+    this.#watch?.stop();
     void this.refresh().catch(() => {});
   }
 
@@ -132,9 +134,9 @@ export class NodeWatch {
     if (this.#asking || this.redis.status !== "ready") return;
     const patienceMs = settings.silenceMs / 4;
     this.redis.ping().catch(() => {});
-    const watchdog = this.#watchdog;
+    const watch = this.#watch;
     clock.setTimeout(
-      () => watchdog === this.#watchdog && this.#isSilent(patienceMs) && this.#ask(patienceMs),
+      () => watch === this.#watch && this.#isSilent(patienceMs) && this.#ask(patienceMs),
       patienceMs + 1,
       { unref: true },
     );
@@ -143,7 +145,7 @@ export class NodeWatch {
   }
 
   #isSilent(patienceMs: number): boolean {
-    return (this.#watchdog?.silentMs ?? 0) >= patienceMs;
+    return (this.#watch?.silentMs ?? 0) >= patienceMs;
   }
 
   /** When the node answers on another connection, this one is dead. */
@@ -163,7 +165,7 @@ export class NodeWatch {
 
   #retire(): void {
     this.#setup.counts.retired++;
-    this.#watchdog?.stop();
+    this.#watch?.stop();
     this.redis.stream.destroy();
   }
 

@@ -1,10 +1,10 @@
-import { StewardError, type Clock, type Timer } from "@steward/core";
-import { backoffMs } from "@steward/core/driver";
+import { StewardError, type Clock } from "@steward/core";
+import { backoffMs, type ConnectionWatch } from "@steward/core/driver";
 import type { Command, Redis } from "ioredis";
 import type { RedisSettings } from "../options.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
 import type { LinkPlan } from "./plan.ts";
-import { Watchdog } from "./watchdog.ts";
+import { watchOver } from "./watch-over.ts";
 
 /** Receives what arrives: the client that users hold. */
 export interface SubscriberEvents {
@@ -38,8 +38,7 @@ export class Subscriber {
     ssubscribe: new Map(),
   };
   #link: Link | undefined;
-  #watchdog: Watchdog | undefined;
-  #probe: Timer | undefined;
+  #watch: ConnectionWatch | undefined;
   #waiting: Command[] = [];
   #seeking = false;
   #renewing = false;
@@ -103,9 +102,8 @@ export class Subscriber {
 
   #forget(): Link | undefined {
     const link = this.#link;
-    this.#watchdog?.stop();
-    this.#probe?.cancel();
-    this.#link = this.#watchdog = this.#probe = undefined;
+    this.#watch?.stop();
+    this.#link = this.#watch = undefined;
     return link;
   }
 
@@ -161,8 +159,10 @@ export class Subscriber {
     if (this.#closing.signal.aborted || link.ended) return link.destroy();
     this.#renewing = false;
     this.#link = link;
-    this.#watchdog = new Watchdog(link.redis, clock, settings.silenceMs, () => link.destroy());
-    this.#armProbe(link);
+    this.#watch = watchOver(link.redis, clock, settings, (_silentMs, owes) => {
+      if (owes) link.destroy();
+      else link.redis.ping().catch(() => {});
+    });
     this.#forward(link.redis);
     if (this.size > 0) this.#resubscribe(link.redis);
     for (const command of wanted(this.#waiting.splice(0))) this.#hand(link.redis, command);
@@ -178,18 +178,6 @@ export class Subscriber {
     Promise.all(acknowledged).then(
       () => this.#setup.events.emit("gap"),
       () => {},
-    );
-  }
-
-  #armProbe(link: Link): void {
-    const { clock, settings } = this.#setup;
-    this.#probe = clock.setTimeout(
-      () => {
-        link.redis.ping().catch(() => {});
-        if (link === this.#link) this.#armProbe(link);
-      },
-      settings.heartbeatMs,
-      { unref: true },
     );
   }
 

@@ -1,5 +1,5 @@
 import { StewardError, type Clock, type Guard, type Timer } from "@steward/core";
-import { backoffMs, describeError } from "@steward/core/driver";
+import { backoffMs, describeError, type ConnectionWatch } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import { readsOnly } from "../client/commands.ts";
 import type { RedisSettings } from "../options.ts";
@@ -7,7 +7,7 @@ import type { Backend, BackendStats } from "./backend.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
 import { permitted, replyLost } from "./outcome.ts";
 import type { LinkPlan } from "./plan.ts";
-import { Watchdog } from "./watchdog.ts";
+import { watchOver } from "./watch-over.ts";
 
 /** A link that lived this long was a good one: the next attempt to reconnect begins without a pause. */
 const GOOD_LINK_MS = 1_000;
@@ -38,7 +38,7 @@ export class Trunk implements Backend {
   readonly #linkSetup: LinkSetup;
   readonly #resend: ReadonlySet<string>;
   #link: Link | undefined;
-  #watchdog: Watchdog | undefined;
+  #watch: ConnectionWatch | undefined;
   #kept: Kept[] = [];
   #seeking = false;
   #wanted = false;
@@ -120,8 +120,8 @@ export class Trunk implements Backend {
     signal.addEventListener("abort", force, { once: true });
     await Promise.all(links.map((link) => link.quit()));
     signal.removeEventListener("abort", force);
-    this.#watchdog?.stop();
-    this.#link = this.#watchdog = undefined;
+    this.#watch?.stop();
+    this.#link = this.#watch = undefined;
   }
 
   stats(): BackendStats {
@@ -131,13 +131,14 @@ export class Trunk implements Backend {
   #adopt(link: Link): void {
     const { clock, settings, guard, onStatus } = this.#setup;
     const old = this.#link;
-    const silent = this.#watchdog?.silent === true;
-    this.#watchdog?.stop();
+    const silent = this.#watch?.isSilent === true;
+    this.#watch?.stop();
     this.#offlineTimer?.cancel();
     this.#wanted = false;
     this.#down = undefined;
     this.#link = link;
-    this.#watchdog = new Watchdog(link.redis, clock, settings.silenceMs, (silentMs) => this.#silence(link, silentMs));
+    const { silenceMs } = settings;
+    this.#watch = watchOver(link.redis, clock, { silenceMs }, (silentMs) => this.#silence(link, silentMs));
     if (old !== undefined) this.#retire(old, silent);
     this.#sendKept();
     guard.resume();
@@ -163,8 +164,8 @@ export class Trunk implements Backend {
     const { clock, guard, onStatus, settings } = this.#setup;
     const current = link === this.#link;
     if (current) {
-      this.#watchdog?.stop();
-      this.#link = this.#watchdog = undefined;
+      this.#watch?.stop();
+      this.#link = this.#watch = undefined;
       this.#lastError = link.error ?? new Error("the connection was closed");
       guard.pause();
     }
@@ -244,7 +245,7 @@ export class Trunk implements Backend {
 
   get #needsLink(): boolean {
     if (this.#closing.signal.aborted) return false;
-    return this.#link === undefined || this.#wanted || this.#watchdog?.silent === true;
+    return this.#link === undefined || this.#wanted || this.#watch?.isSilent === true;
   }
 
   #seek(): void {

@@ -1,13 +1,12 @@
 import { EventEmitter } from "node:events";
 import type { CallOptions, StewardError } from "@steward/core";
-import { describeError, outcomeUnknown } from "@steward/core/driver";
+import { describeError, Lookout, outcomeUnknown } from "@steward/core/driver";
 import type { WebSocket } from "ws";
 import { processed } from "../wire/about.ts";
 import type { Payload } from "../wire/protocol.ts";
 import type { Attempt } from "./connection/dial.ts";
 import { Dialler } from "./connection/dialler.ts";
-import { type Link, lookEveryMs } from "./connection/link.ts";
-import { Lookout } from "./connection/lookout.ts";
+import { lookEveryMsOf, type Link } from "./connection/link.ts";
 import { Pauses } from "./connection/pauses.ts";
 import { Retired } from "./connection/retired.ts";
 import { Waiters } from "./connection/waiters.ts";
@@ -60,7 +59,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     this.#pauses = new Pauses(plan);
     this.#readers = new Readers(plan.maxUnread, () => this.#link?.ws);
     this.#dialler = new Dialler(plan, this.#listener);
-    this.#lookout = new Lookout(plan.clock, lookEveryMs(plan), () => this.#look());
+    this.#lookout = new Lookout(plan.clock, lookEveryMsOf(plan), (stoodStill) => this.#look(stoodStill));
     this.#outbox = new Outbox(plan, () => this.#refusal());
     this.#sender = new Sender(plan, this.#outbox);
   }
@@ -289,9 +288,9 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     }
   }
 
-  #look(): void {
-    this.#retired.look(this.#plan);
-    this.#link?.look(this.#plan, this.#owes > 0);
+  #look(stoodStill: boolean): void {
+    this.#retired.look(stoodStill);
+    this.#link?.look(this.#owes > 0, stoodStill);
     const { idleSessionTimeoutMs, clock } = this.#plan;
     if (idleSessionTimeoutMs > 0 && this.isIdle && clock.now() - this.usedAt >= idleSessionTimeoutMs)
       void this.finish(`idle for ${idleSessionTimeoutMs} ms`);

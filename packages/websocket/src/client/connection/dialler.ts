@@ -3,10 +3,10 @@ import type { WebSocket } from "ws";
 import type { CallProtocol } from "../../wire/protocol.ts";
 import { Dial, type Attempt, type Target } from "./dial.ts";
 import { ExistingLink, ExistingSocket } from "./existing.ts";
-import { Link, type LinkOwner } from "./link.ts";
+import { Link, type LinkOwner, type Patience } from "./link.ts";
 
 /** What connections are made with. */
-export interface DialPlan {
+export interface DialPlan extends Patience {
   readonly resource: string;
   readonly clock: Clock;
   readonly targets: readonly Target[];
@@ -41,13 +41,13 @@ export class Dialler {
     const { resource, clock, targets, protocol, client } = this.#plan;
     if (client !== undefined)
       return new ExistingSocket(resource, client, {
-        opened: (ws) => opened(new ExistingLink(ws, this.#owner, protocol, clock)),
+        opened: (ws) => opened(new ExistingLink(ws, this.#owner, protocol, clock, this.#plan)),
         failed,
       });
     const target = targets[this.#turn % targets.length];
     if (target === undefined) return undefined;
     return new Dial(resource, clock, target, {
-      opened: (ws, wire) => opened(new Link(ws, wire, this.#owner, protocol, clock)),
+      opened: (ws, wire) => opened(new Link(ws, wire, this.#owner, protocol, clock, this.#plan)),
       failed,
     });
   }

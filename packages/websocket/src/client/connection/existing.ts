@@ -2,7 +2,7 @@ import { StewardError, type Clock } from "@steward/core";
 import { WebSocket } from "ws";
 import type { CallProtocol } from "../../wire/protocol.ts";
 import type { Attempt } from "./dial.ts";
-import { Link, type LinkOwner } from "./link.ts";
+import { Link, type LinkOwner, type Patience } from "./link.ts";
 
 /** What becomes of a socket of the user's: it is open, or it cannot be used. */
 export interface ExistingOutcome {
@@ -57,8 +57,8 @@ const UNCORKED = { cork: () => {}, uncork: () => {} };
 
 /** The connection of the user's socket. It is asked for signs of life, but only its owner closes it. */
 export class ExistingLink extends Link {
-  constructor(ws: WebSocket, owner: LinkOwner, protocol: CallProtocol, clock: Clock) {
-    super(ws, UNCORKED, owner, protocol, clock);
+  constructor(ws: WebSocket, owner: LinkOwner, protocol: CallProtocol, clock: Clock, patience: Patience) {
+    super(ws, UNCORKED, owner, protocol, clock, patience);
   }
 
   /** Its calls have their deadlines, and a probe finds the silence. */

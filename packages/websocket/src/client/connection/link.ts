@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock } from "@steward/core";
+import { ConnectionWatch } from "@steward/core/driver";
 import { WebSocket, type RawData } from "ws";
 import type { CallProtocol } from "../../wire/protocol.ts";
 import { Row, type Carrier, type OpenCall, type Outgoing } from "../messages/outgoing.ts";
@@ -18,8 +19,8 @@ export interface Patience {
 }
 
 /** How often a connection is looked at, in ms. */
-export function lookEveryMs({ silenceMs, heartbeatMs, heartbeatTimeoutMs }: Patience): number {
-  return Math.max(1, Math.min(silenceMs, heartbeatMs, heartbeatTimeoutMs) / 2);
+export function lookEveryMsOf({ silenceMs, heartbeatMs, heartbeatTimeoutMs }: Patience): number {
+  return Math.max(1, Math.min(silenceMs, heartbeatMs, heartbeatTimeoutMs) / 2); // there may be many sessions
 }
 
 /** What a link reports to its session. */
@@ -44,11 +45,13 @@ export class Link implements Carrier {
   readonly #owner: LinkOwner;
   readonly #protocol: CallProtocol;
   readonly #clock: Clock;
-  /** Anything came since the last look. A flag, because a look at the clock for each message would cost more. */
-  #heard = false;
+  readonly #patience: Patience;
+  readonly #watch: ConnectionWatch;
+  /** Messages, pings and pongs. A count, because a look at the clock for each would cost more. */
+  #heard = 0;
+  #owes = false;
   /** A message went either way since it was asked last. */
   #used = true;
-  #heardAt: number;
   #pingedAt: number | undefined;
   #pongWaiters: (() => void)[] = [];
   #given = 0;
@@ -60,18 +63,27 @@ export class Link implements Carrier {
     owner: LinkOwner,
     protocol: CallProtocol,
     clock: Clock,
+    patience: Patience,
   ) {
     this.ws = ws;
     this.#wire = wire;
     this.#owner = owner;
     this.#protocol = protocol;
     this.#clock = clock;
-    this.openedAt = this.#heardAt = clock.now();
+    this.openedAt = clock.now();
+    this.#patience = patience;
+    this.#watch = new ConnectionWatch({
+      clock,
+      silenceMs: Math.min(patience.silenceMs, patience.heartbeatMs),
+      owed: () => true, // a ping costs little: where something is owed, the silence before it counts
+      received: () => (ws.isPaused ? ++this.#heard : this.#heard), // what is paused by us is not silent
+      onSilence: (silentMs) => this.#ask(silentMs),
+    });
     ws.on("message", this.#receive).on("ping", this.#pinged).on("pong", this.#ponged);
     ws.on("error", this.#ignore).on("close", this.#closed);
   }
 
-  readonly #pinged = (): void => void (this.#heard = true);
+  readonly #pinged = (): void => void this.#heard++;
   readonly #ignore = (): void => {}; // the close that follows an error says it all
   readonly #closed = (code: number, reason: Buffer): void =>
     this.#owner.closed(this, code, reason.toString(), this.#why);
@@ -90,7 +102,7 @@ export class Link implements Carrier {
 
   /** When it last gave a sign of life, in ms of the clock; up to one look late. */
   get heardAt(): number {
-    return this.#heardAt;
+    return this.#watch.heardAt;
   }
 
   /** True when a message went either way since this was asked last. */
@@ -131,7 +143,8 @@ export class Link implements Carrier {
 
   readonly #receive = (message: RawData, isBinary: boolean): void => {
     const data = message as Buffer; // `binaryType` stays "nodebuffer"
-    this.#heard = this.#used = true;
+    this.#heard++;
+    this.#used = true;
     if ((this.calls.size > 0 || this.#given > 0) && this.#isReply(data, isBinary)) return;
     this.#owner.message(data, isBinary);
   };
@@ -146,7 +159,7 @@ export class Link implements Carrier {
   }
 
   readonly #ponged = (): void => {
-    this.#heard = true;
+    this.#heard++;
     for (const answer of this.#pongWaiters.splice(0)) answer();
   };
 
@@ -159,23 +172,26 @@ export class Link implements Carrier {
   }
 
   #sendPing(): void {
-    this.#pingedAt ??= this.#clock.now();
+    if (!this.#isAsked) this.#pingedAt = this.#clock.now();
     if (this.isOpen) this.ws.ping();
   }
 
+  /** Whether there is a ping since the last sign of life. */
+  get #isAsked(): boolean {
+    return this.#pingedAt !== undefined && this.#pingedAt >= this.heardAt;
+  }
+
   /** Looks whether the other side still lives; ends the connection when it does not. `owes`: whether we wait for it. */
-  look(patience: Patience, owes: boolean): void {
-    const now = this.#clock.now();
-    if (this.#heard || this.ws.isPaused) {
-      this.#heard = false;
-      this.#heardAt = now;
-      this.#pingedAt = undefined;
-      return;
-    }
-    const quietMs = now - this.#heardAt;
-    if (this.#pingedAt === undefined) {
-      if (quietMs >= (owes ? patience.silenceMs : patience.heartbeatMs)) this.#sendPing();
-    } else if (now - this.#pingedAt >= patience.heartbeatTimeoutMs) this.silent(quietMs);
+  look(owes: boolean, stoodStill: boolean): void {
+    this.#owes = owes;
+    this.#watch.look(stoodStill);
+  }
+
+  #ask(silentMs: number): void {
+    const { silenceMs, heartbeatMs, heartbeatTimeoutMs } = this.#patience;
+    if (silentMs < (this.#owes ? silenceMs : heartbeatMs)) return;
+    if (this.#pingedAt === undefined || !this.#isAsked) this.#sendPing();
+    else if (this.#clock.now() - this.#pingedAt >= heartbeatTimeoutMs) this.silent(silentMs);
   }
 
   protected silent(quietMs: number): void {

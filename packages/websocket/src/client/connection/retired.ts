@@ -1,4 +1,4 @@
-import type { Link, Patience } from "./link.ts";
+import type { Link } from "./link.ts";
 
 /** Connections that were replaced: each ends with the last reply that it owes. */
 export class Retired {
@@ -17,10 +17,10 @@ export class Retired {
     this.#links.delete(link);
   }
 
-  look(patience: Patience): void {
+  look(stoodStill: boolean): void {
     for (const link of this.#links) {
       if (link.calls.size === 0) link.ws.close(1000);
-      link.look(patience, true);
+      link.look(true, stoodStill);
     }
   }
 
