@@ -93,7 +93,7 @@ t.test("where calls take longer for good, that is what a call takes, after a min
   await run(75, 3.3);
   const found = limit.limit;
   t.ok(found >= 17 && found <= restOf(20) * 1.35, `${found}`);
-  t.ok((limit.stats().freeMs ?? 0) >= 100);
+  t.equal(Math.round(limit.stats().freeMs ?? 0), 100);
 });
 
 t.test("few calls change nothing, however fast or slow they are", async (t) => {
@@ -124,6 +124,25 @@ t.test("never below 1 or min, never above max, whatever it is told", (t) => {
     }
   }
   t.pass();
+  t.end();
+});
+
+t.test("an interval of much faster calls, as from a cache, costs some intervals, not a minute", (t) => {
+  const gradient = new Gradient(20, { min: 1, max: 200 });
+  const capacity = 20;
+  /** A server of that capacity, with as many callers as may call. */
+  const pass = (intervals: number, taskMs: number): void => {
+    for (let i = 0; i < intervals; i++) {
+      const meanMs = taskMs * Math.max(1, gradient.limit / capacity);
+      gradient.update({ meanMs, concurrency: gradient.limit, failedShare: 0 });
+    }
+  };
+  pass(70, 50); // it has just been measured
+  const before = gradient.limit;
+  pass(1, 5);
+  pass(15, 50);
+  t.ok(gradient.limit >= before * 0.7, `${before} before, ${gradient.limit} after 15 intervals`);
+  t.equal(gradient.freeMs, 50);
   t.end();
 });
 
@@ -215,6 +234,16 @@ t.test("options that are wrong are refused, and a value without a guard", (t) =>
     code: "OPTIONS_INVALID",
     message: /min: must not be more than max/,
   });
+  t.throws(() => adaptiveLimit(guard, { min: 8 }), {
+    code: "OPTIONS_INVALID",
+    message: /min: must not be more than 7, what the guard was made with; give max, too/,
+  });
+  t.throws(() => adaptiveLimit(new Guard({ resource: "r", clock: new FakeClock() }), { min: 2_000 }), {
+    code: "OPTIONS_INVALID",
+    message: /min: must not be more than the default of max, 1000; give max, too/,
+  });
+  adaptiveLimit(guard, { min: 8, max: 9 }).stop();
+  t.equal(guard.stats().maxConcurrent, 9);
   t.throws(() => adaptiveLimit(guard, { most: 4 } as AdaptiveLimitOptions), {
     code: "OPTIONS_INVALID",
     message: /most/,

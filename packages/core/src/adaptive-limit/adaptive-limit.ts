@@ -1,5 +1,6 @@
 import { Guard } from "../guard/guard.ts";
 import { guardOf } from "../guard/guarded.ts";
+import { OptionsError } from "../options/problems.ts";
 import { milliseconds, wholeNumber, withMethods } from "../options/rules.ts";
 import { assertShape, shape, type Shape } from "../options/shape.ts";
 import { systemClock, type Clock, type Timer } from "../time/clock.ts";
@@ -49,6 +50,7 @@ const adaptiveShape: Shape<AdaptiveLimitOptions> = /* @__PURE__ */ shape<Adaptiv
   ({ min = 1, max = min }) => (min > max ? { path: "min", message: "must not be more than max" } : undefined),
 );
 
+const OWNER = "adaptiveLimit";
 const MOST = 1_000;
 const INITIAL = 20;
 
@@ -74,7 +76,7 @@ const INITIAL = 20;
  * ```
  */
 export function adaptiveLimit(of: Guard | object, options: AdaptiveLimitOptions = {}): AdaptiveLimit {
-  assertShape("adaptiveLimit", adaptiveShape, options);
+  assertShape(OWNER, adaptiveShape, options);
   const guard = of instanceof Guard ? of : guardOf(of);
   return new Follower(guard, options);
 }
@@ -93,7 +95,8 @@ class Follower implements AdaptiveLimit {
     guard: Guard,
     { min = 1, max, initial, everyMs = 1_000, fewest = 10, clock = systemClock }: AdaptiveLimitOptions,
   ) {
-    const most = Math.max(min, max ?? guard.madeFor ?? MOST);
+    const most = max ?? guard.madeFor ?? MOST;
+    if (min > most) throw new OptionsError([{ resource: OWNER, path: "min", message: tooSmall(guard, most) }]);
     this.#guard = guard;
     this.#clock = clock;
     this.#everyMs = everyMs;
@@ -142,6 +145,12 @@ class Follower implements AdaptiveLimit {
       this.#guard.resize(this.limit);
     }
   }
+}
+
+/** Where `max` is not given. */
+function tooSmall({ madeFor }: Guard, most: number): string {
+  const whose = madeFor === undefined ? `the default of max, ${most}` : `${most}, what the guard was made with`;
+  return `must not be more than ${whose}; give max, too`;
 }
 
 /** Counts of a guard since it was made. */

@@ -22,6 +22,8 @@ const FAILED = 0.1;
 const STEEPEST = 0.5;
 /** After so many intervals it is measured anew. */
 const MEASURED_EVERY = 60;
+/** So soon where calls take twice as long as they are said to take without a queue: that may have been of other, faster calls. */
+const DOUBTED_AFTER = 10;
 /** How many intervals that takes: in the first one calls that had queued before still end. */
 const MEASURING = 2;
 /** Where calls take less than this share of the time at half the limit, most of them had been queueing. */
@@ -68,7 +70,8 @@ export class Gradient {
     if (this.#before !== undefined) return this.#measured(meanMs, isSound);
     if (isSound) this.#freeMs = Math.min(this.#freeMs ?? meanMs, meanMs);
     if (this.#freeMs === undefined || concurrency < this.#limit * IN_USE) return;
-    if (this.#intervals >= MEASURED_EVERY) return this.#measure(meanMs);
+    const isDoubtful = isSound && this.#freeMs < meanMs * STEEPEST && this.#intervals >= DOUBTED_AFTER;
+    if (this.#intervals >= MEASURED_EVERY || isDoubtful) return this.#measure(meanMs);
     const gradient = Math.min(1, Math.max(STEEPEST, this.#freeMs / meanMs));
     const next = this.#within(this.#limit * gradient + Math.sqrt(this.#limit));
     if (isSound || next < this.#limit || meanMs > this.#freeMs * QUEUEING) this.#limit = next;
