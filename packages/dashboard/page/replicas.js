@@ -18,12 +18,13 @@ export function replicasScreen() {
 function partsOf(found) {
   if (found === undefined) return [h("p", { class: "empty dim" }, "This dashboard knows of no other replicas.")];
   const { replicas, reason } = found;
+  const hasVersions = replicas.some(({ version }) => (version ?? "") !== "");
   return [
     reason !== undefined && h("p", { class: "why" }, `Who the others are is not known: ${reason}`),
     h("h2", {}, `Replicas: ${replicas.length}`),
     table(
-      ["Replica", "Health", "Version", "Up for", "Resources"],
-      replicas.map((replica) => replicaRow(replica, replicas)),
+      ["Replica", "Health", hasVersions && "Version", "Up for", "Resources"].filter(Boolean),
+      replicas.map((replica) => replicaRow(replica, replicas, hasVersions)),
     ),
     h("h2", {}, "Resources"),
     matrix(replicas),
@@ -34,7 +35,7 @@ function nameOf({ instance, url }) {
   return instance ?? url ?? "this one";
 }
 
-function replicaRow(replica, replicas) {
+function replicaRow(replica, replicas, hasVersions) {
   const { url, status, phase, version, uptimeMs, nodes, reason } = replica;
   const isLive = replica.state === "live";
   const name = nameOf(replica);
@@ -44,11 +45,12 @@ function replicaRow(replica, replicas) {
     { class: isLive ? status : "unknown" },
     h("th", { scope: "row" }, url === undefined ? `${name} (this one)` : h("a", { href: safe(url) }, name)),
     h("td", {}, h("i", { class: "dot" }), words),
-    differing(
-      version ?? "",
-      usual(replicas, (one) => one.version ?? ""),
-    ),
-    h("td", { class: "number" }, isLive ? duration(uptimeMs) : ""),
+    hasVersions &&
+      differing(
+        version ?? "",
+        usual(replicas, (one) => one.version ?? ""),
+      ),
+    h("td", {}, isLive ? duration(uptimeMs) : ""),
     differing(
       isLive ? String(nodes.length) : "",
       usual(replicas, (one) => String(one.nodes.length)),
@@ -74,35 +76,46 @@ function differing(text, wanted) {
   return h("td", { class: differs ? "differs" : undefined }, text, differs && h("small", {}, " differs"));
 }
 
+/** What is not the same everywhere, or not well, comes first. */
 function matrix(replicas) {
   const names = [...new Set(replicas.flatMap(({ nodes }) => nodes.map(({ name }) => name)))];
   const byReplica = replicas.map(({ nodes }) => new Map(nodes.map((node) => [node.name, node])));
   const constant = (name) => byReplica.every((nodes) => (nodes.get(name)?.phase ?? "given") === "given");
+  const rows = names
+    .filter((name) => !constant(name))
+    .map((name) => ({ name, cells: replicas.map((replica, i) => cellOf(replica, byReplica[i].get(name))) }));
+  const isNews = ({ cells }) => {
+    const known = cells.filter(({ text }) => text !== UNKNOWN);
+    return known.some(({ look, text }) => (look !== "healthy" && look !== "off") || text !== known[0].text);
+  };
   return table(
     ["Resource", ...replicas.map(nameOf)],
-    names
-      .filter((name) => !constant(name))
-      .map((name) =>
-        h(
-          "tr",
-          {},
-          h("th", { scope: "row" }, h("a", { href: `#/resource/${encodeURIComponent(name)}` }, name)),
-          replicas.map((replica, i) => cell(replica, byReplica[i].get(name))),
-        ),
+    [...rows.filter(isNews), ...rows.filter((row) => !isNews(row))].map(({ name, cells }) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, h("a", { href: `#/resource/${encodeURIComponent(name)}` }, name)),
+        cells.map(({ look, text }) => h("td", { class: look }, look !== "differs" && h("i", { class: "dot" }), text)),
       ),
+    ),
   );
 }
 
-function cell(replica, node) {
-  if (replica.state !== "live") return h("td", { class: "unknown" }, h("i", { class: "dot" }), "unknown");
-  if (node === undefined) return h("td", { class: "differs" }, "not there");
+const UNKNOWN = "unknown";
+
+function cellOf(replica, node) {
+  if (replica.state !== "live") return { look: "unknown", text: UNKNOWN };
+  if (node === undefined) return { look: "differs", text: "not there" };
   const { status, phase } = node;
-  const words =
-    status === undefined || phase === "disabled" ? phase : phase === "ready" ? status : `${status}, ${phase}`;
-  return h("td", { class: status ?? "unknown" }, h("i", { class: "dot" }), words);
+  if (status === undefined || phase === "disabled") return { look: "off", text: phase };
+  return { look: status, text: phase === "ready" ? status : `${status}, ${phase}` };
 }
 
 function table(head, rows) {
   const cells = head.map((text) => h("th", { scope: "col" }, text));
-  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, cells)), h("tbody", {}, rows)));
+  return h(
+    "div",
+    { class: "scroll" },
+    h("table", { class: "replicas" }, h("thead", {}, h("tr", {}, cells)), h("tbody", {}, rows)),
+  );
 }

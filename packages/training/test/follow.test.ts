@@ -22,7 +22,9 @@ t.test("each look says how runs are now, what other processes write included", a
   const follower = log.follow();
   t.same(await follower.look(), { runs: [], unreadable: [], total: 0, isBehind: false });
   const run = await log.start({ id: "one", model: "scorer", seed: 7, config: { rate: 0.1 } });
+  await run.resumed(0);
   await run.step(1, { loss: 3 });
+  t.same((await follower.look()).runs[0]?.resumes, [], "it has only begun");
   t.match((await follower.look()).runs, [
     { run: "one", status: "running", isOpen: true, model: "scorer", seed: 7, config: '{"rate":0.1}', step: 1 },
   ]);

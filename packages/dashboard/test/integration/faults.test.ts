@@ -79,6 +79,15 @@ t.test("faults of real servers and processes on the page", { skip: noBrowser || 
       const page = await browser.open(first.link);
       await page.evaluate(`location.hash = "#/replicas"`);
       await page.evaluate(seen(`document.querySelectorAll("tbody tr.healthy").length === 3`));
+      const top = `document.querySelectorAll("table")[1].querySelector("tbody tr")`;
+      await page.evaluate(seen(`${top}.textContent.startsWith("own")`));
+      t.strictSame(
+        await page.evaluate(
+          `[...${top}.querySelectorAll("td")].map((cell) => cell.className + " " + cell.textContent).sort()`,
+        ),
+        ["healthy healthy", "off disabled", "off disabled"],
+        "what differs comes first, and what is disabled is not healthy",
+      );
 
       frozen.child.kill("SIGSTOP");
       const frozenAt = performance.now();

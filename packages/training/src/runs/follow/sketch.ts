@@ -32,7 +32,7 @@ export interface RunSketch extends Omit<RunFacts, "config"> {
   readonly error: RunRecord["error"];
   /** The last step. */
   readonly step: number | undefined;
-  /** Steps after which it was resumed, the last 100. */
+  /** Steps after which it was resumed, the last 100; a run without a step is begun. */
   readonly resumes: readonly number[];
   /** Steps after which a checkpoint was saved, the last 100. */
   readonly checkpoints: readonly number[];
@@ -83,7 +83,8 @@ export class SketchMaker {
 
   #resume(step: number): void {
     this.#end = undefined;
-    keep(this.#resumes, step);
+    // What was only written down to wait for its turn has been begun, not resumed.
+    if (this.#step !== undefined) keep(this.#resumes, step);
     this.#cut(step);
   }
 
