@@ -55,7 +55,7 @@ t.test("with Redis", async (t) => {
 
   await t.test("bullmq: a job is done by the worker of the same graph, and both end in order", async (t) => {
     await using running = await bullmq.app.start([given]);
-    const events = new QueueEvents("mails", { connection: { url: redis.url } });
+    const events = new QueueEvents("mails", { connection: running.get(bullmq.redis) });
     await events.waitUntilReady();
     const job = await running.get(bullmq.queue).add("welcome", { to: "ann" });
     t.equal(await job.waitUntilFinished(events), "sent to ann");
