@@ -62,6 +62,10 @@ export interface CopyBook {
   delete(router: Router): void;
 }
 
+function isSetName({ name, args }: Command): boolean {
+  return name.toLowerCase() === "client" && String(args[0]).toLowerCase() === "setname";
+}
+
 /** What ioredis says of commands after the end of a client. */
 export function connectionClosed(): Error {
   return new Error("Connection is closed.");
@@ -76,6 +80,8 @@ export class Router {
   /** Aborts when what waits for a copy that was ended has to give up. */
   #ending = new AbortController();
   #isEnded = false;
+  /** What a copy is called on the connections of its blocking commands. */
+  #name: string | undefined;
 
   constructor(setup: RouterSetup) {
     const { guard, backend, resource } = setup;
@@ -98,6 +104,7 @@ export class Router {
     const route = routeOf(command);
     if (route === "blocking") this.#block(command);
     else if (route === "subscription") this.#guard.enter(new CommandUse(command, this.#setup.subscriber));
+    else if (this.isCopy && isSetName(command)) this.#rename(command);
     else command.reject(commandRefused(this.#setup.resource, command, "shared"));
   }
 
@@ -107,6 +114,7 @@ export class Router {
       run: async (link: Link) => {
         const { reject } = command;
         command.reject = (error) => reject(permitted(error));
+        link.rename(this.#name);
         return link.redis.sendCommand(command);
       },
       sound: () => true,
@@ -118,6 +126,11 @@ export class Router {
     pool
       .run(this.#planFor(command), work, blockMs(command) + timeoutMs, isCopy ? this.#ending.signal : undefined)
       .catch((error: Error) => command.reject(this.#isEnded ? connectionClosed() : error));
+  }
+
+  #rename(command: Command): void {
+    this.#name = String(command.args[1]);
+    command.resolve(Buffer.from("OK"));
   }
 
   /** Lends a connection for the length of `work`. */

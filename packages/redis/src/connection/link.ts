@@ -46,11 +46,19 @@ export class Link {
   /** Why it broke, if the driver said so. */
   error: unknown = undefined;
   #ended = false;
+  #name: string | undefined;
 
   constructor(redis: LinkRedis, events: LinkEvents) {
     this.redis = redis;
     this.#events = events;
     redis.on("error", (error: unknown) => (this.error = error));
+  }
+
+  /** Gives it a name in the server's list of clients, or, without one, that which it was made with. */
+  rename(name: string | undefined): void {
+    if (this.#name === name) return;
+    this.#name = name;
+    this.redis.client("SETNAME", name ?? this.redis.options.connectionName ?? "").catch(() => {}); // only a name
   }
 
   /** True until its socket began to close. */

@@ -581,9 +581,13 @@ t.test("a copy has subscriptions and an end of its own, over the connections of 
   await until(() => heard.length === 3);
   t.same(heard.sort(), ["client: news 2", "client: ours 1", "copy: news 2"]);
   t.match(manager.stats(), { subscriptions: 3, subscriberConnections: 2, size: 1 });
+  t.equal(await copy.client("SETNAME", "worker"), "OK");
   const [got, waits] = [copy.blpop("jobs", 0), client.blpop("jobs", 0)];
   const queued = failure(copy.blpop("jobs", 0));
-  await until(async () => String(await client.client("LIST")).match(/cmd=blpop/g)?.length === 2, "two wait");
+  const list = async (): Promise<string> => String(await client.client("LIST"));
+  await until(async () => (await list()).match(/cmd=blpop/g)?.length === 2, "two wait");
+  t.match(await list(), / name=worker [^\n]*cmd=blpop/, "it has a name of its own where it waits");
+  t.equal((await list()).match(/name=worker/g)?.length, 1);
   const events: string[] = [];
   for (const event of ["close", "end", "connect", "ready"]) copy.on(event, () => events.push(event));
   t.equal(await copy.quit(), "OK");
