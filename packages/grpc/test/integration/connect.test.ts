@@ -99,5 +99,7 @@ t.test("our channel calls a server of Connect, all four kinds, with deadlines an
     await using hasty = await new GrpcChannelManager({ address, service: Renderer, timeoutMs: 100 }).start();
     t.match(await failure(status(hasty.client, { id: "a", waitMs: 60_000 })), { code: codes.DEADLINE_EXCEEDED });
   }
-  await once(server.close(), "close");
+  const closed = once(server, "close");
+  server.close();
+  await closed;
 });
