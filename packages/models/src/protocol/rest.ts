@@ -80,7 +80,11 @@ export class RestEndpoint implements Endpoint {
     const { headers, fetch: send, maxBytes } = this.#options;
     const init = {
       method,
-      headers: { accept: "application/json", ...body?.headers, ...headers },
+      headers: {
+        accept: this.#isBinary ? "application/json, application/octet-stream" : "application/json",
+        ...body?.headers,
+        ...headers,
+      },
       signal,
       ...(body === undefined ? {} : { body: body.content }),
     };

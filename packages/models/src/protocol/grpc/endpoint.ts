@@ -20,13 +20,18 @@ const FINAL: ReadonlySet<status> = new Set([
 /** One model over gRPC, on a channel that is looked after elsewhere. */
 export class GrpcEndpoint implements Endpoint {
   readonly #resource: string;
-  readonly #client: InferenceClient;
+  readonly #channel: GrpcChannel;
   readonly #model: { readonly name: string; readonly version: string };
 
   constructor(resource: string, channel: GrpcChannel, model: string, version: string) {
     this.#resource = resource;
-    this.#client = channel.as(inferenceClass());
+    this.#channel = channel;
     this.#model = { name: model, version };
+  }
+
+  /** The same one each time; its file is read when it is first used. */
+  get #client(): InferenceClient {
+    return this.#channel.as(inferenceClass());
   }
 
   describe(call: RemoteCall): Promise<unknown> {

@@ -87,6 +87,6 @@ let loaded: Types["inference"]["GRPCInferenceService"] | undefined;
 
 /** The service, read from its file when it is first used. */
 export function inferenceClass(): Types["inference"]["GRPCInferenceService"] {
-  const file = fileURLToPath(import.meta.resolve("#inference-proto"));
-  return (loaded ??= loadProto<Types>(file, { keepCase: true }).types.inference.GRPCInferenceService);
+  return (loaded ??= loadProto<Types>(fileURLToPath(import.meta.resolve("#inference-proto")), { keepCase: true }).types
+    .inference.GRPCInferenceService);
 }
