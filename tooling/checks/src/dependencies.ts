@@ -47,6 +47,7 @@ function undeclared(pack: Package): string[] {
 
 function missing(pack: Package, file: SourceFile, declared: Record<string, string>, where: string): string[] {
   return importsOf(file).flatMap(({ specifier, at }) => {
+    if (specifier.startsWith("node:")) return []; // Node 24 lists "node:test" among them
     if (builtinModules.includes(specifier)) return [`${at}: write "node:${specifier}"`];
     const name = packageOf(specifier);
     if (name === undefined || name === pack.name || Object.hasOwn(declared, name)) return [];

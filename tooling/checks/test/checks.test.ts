@@ -201,6 +201,7 @@ t.test("dependencies", async (t) => {
       "a devDependency in src",
     );
     t.match(problems(dependencies, { "packages/core/src/x.ts": 'import "fs";' }), /write "node:fs"/);
+    t.notMatch(problems(dependencies, { "packages/core/src/x.ts": 'import "node:test";' }), /write/);
   });
   await t.test("a declaration without an import is found", async (t) => {
     t.match(
