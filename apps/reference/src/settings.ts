@@ -1,5 +1,17 @@
 import { isIP } from "node:net";
-import { config, duration, env, envName, port, secret, text, url, type Environment } from "@steward/config";
+import {
+  bytes,
+  config,
+  count,
+  duration,
+  env,
+  envName,
+  port,
+  secret,
+  text,
+  url,
+  type Environment,
+} from "@steward/config";
 import { input, type ValueOf } from "@steward/core";
 import * as v from "valibot";
 import { inPackage } from "./folders.ts";
@@ -76,6 +88,12 @@ const smtpUrl = secret({ protocols: ["smtp:", "smtps:"] });
 const token = secret({ minBytes: 16 });
 const some = duration({ least: 1 });
 
+/** How much one user may upload. */
+const quota = v.strictObject({
+  uploads: given("UPLOADS_PER_USER", "how many files one user may upload", count(), 1_000),
+  bytes: given("UPLOAD_BYTES_PER_USER", "how many bytes they may have together", bytes(), 1024 ** 3),
+});
+
 /** Where videos are rendered, and how. */
 const renderer = v.strictObject({
   url: given("RENDERER_URL", "a renderer to use, in place of an own one", url()),
@@ -102,6 +120,7 @@ const schema = v.strictObject({
   tls: certificates("HTTP"),
   renderer: v.optional(renderer, {}),
   leaseMs: given("PROCESSING_LEASE_MS", "how long an instance without a sign of life keeps a job", some, 10_000),
+  quota: v.optional(quota, {}),
   keks: given("CLIPS_KEK", "wrap the key store: the first one wraps, all unwrap", v.array(kek), []),
   adminToken: given("CLIPS_ADMIN_TOKEN", "what operators must know to change the level of the log", token),
   managementPort: given("MANAGEMENT_PORT", "where operators see health; without one there is no such listener", port()),

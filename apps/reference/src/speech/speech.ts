@@ -1,3 +1,4 @@
+import { buffer } from "node:stream/consumers";
 import { isStewardError, resource } from "@steward/core";
 import type { Database } from "@steward/database";
 import type { HttpSession } from "@steward/http";
@@ -57,8 +58,8 @@ export class Speech {
 
   async #contentOf({ id, sourceUrl }: Pick<ShownVideo, "id" | "sourceUrl">, signal: AbortSignal) {
     if (sourceUrl.startsWith("/")) {
-      const uploaded = await this.#media.find(id);
-      return uploaded !== undefined && WAV_TYPES.test(uploaded.type) ? uploaded.content : undefined;
+      const { type = "", size = 0 } = (await this.#media.find(id)) ?? {};
+      return WAV_TYPES.test(type) ? buffer(this.#media.read(id, 0, size - 1)) : undefined;
     }
     try {
       const { statusCode, headers, body } = await this.#downloads.request(new URL(sourceUrl), { signal });

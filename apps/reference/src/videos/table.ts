@@ -1,5 +1,6 @@
 import { index, integer, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 import { bytes } from "../secrets/table.ts";
+import { users } from "../users/table.ts";
 
 /** The videos that Clips knows. */
 export const videos = pgTable(
@@ -20,14 +21,20 @@ export const videos = pgTable(
 export const MOST_MEDIA_BYTES: number = 16 * 1024 * 1024;
 
 /** The bytes of videos, and of sound, that somebody has uploaded. */
-export const media = pgTable("media", {
-  videoId: uuid("video_id")
-    .primaryKey()
-    .references(() => videos.id, { onDelete: "cascade" }),
-  /** Such as `audio/wav`. */
-  type: text("type").notNull(),
-  content: bytes("content").notNull(),
-});
+export const media = pgTable(
+  "media",
+  {
+    videoId: uuid("video_id")
+      .primaryKey()
+      .references(() => videos.id, { onDelete: "cascade" }),
+    owner: uuid("owner").references(() => users.id, { onDelete: "set null" }),
+    /** Such as `audio/wav`. */
+    type: text("type").notNull(),
+    /** Stored as it is (a migration says so): what plays a part of it reads that alone. */
+    content: bytes("content").notNull(),
+  },
+  (table) => [index("media_by_owner").on(table.owner)],
+);
 
 /** A video as it is stored. */
 export type Video = typeof videos.$inferSelect;

@@ -1,9 +1,10 @@
-import { from, handler, HttpError } from "@steward/fastify";
+import { from, handler, HttpError, stream } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
 import { uploadLimit } from "../resources/limits.ts";
 import { permitted } from "../users/auth.ts";
 import { videoId as id } from "./input.ts";
 import { media } from "./media.ts";
+import { isKnown, partOf } from "./range.ts";
 import { MOST_MEDIA_BYTES } from "./table.ts";
 
 /** What browsers play and never show as a page, as they would what ends in +xml. */
@@ -20,6 +21,13 @@ const file = from.file("file", { maxBytes: MOST_MEDIA_BYTES, description: "audio
 
 const tags = ["videos"];
 
+/** A stranger's bytes are played, and nothing else whatever they hold. */
+const OF_STRANGERS = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; sandbox",
+  "cache-control": "private, max-age=3600",
+};
+
 /** `POST /api/v1/uploads`, `GET /api/v1/videos/:id/media`. */
 export function uploadRoutes(app: FastifyInstance): void {
   app.post(
@@ -33,11 +41,11 @@ export function uploadRoutes(app: FastifyInstance): void {
     },
     handler(
       { limit: uploadLimit, me: permitted("videos:upload"), media, title, file },
-      async ({ media, title, file: { mimetype, content } }, _request, reply) => {
+      async ({ me, media, title, file: { mimetype, content } }, _request, reply) => {
         const type = mimetype.toLowerCase();
         if (!TYPE.test(type)) throw new HttpError(415, "a file of a type audio/... or video/... is expected");
         if (content.length === 0) throw new HttpError(422, "the file is empty");
-        const added = await media.add({ title, type, content });
+        const added = await media.add({ owner: me.subject, title, type, content });
         reply.code(201).header("location", `/api/v1/videos/${added.id}`);
         return added;
       },
@@ -46,17 +54,22 @@ export function uploadRoutes(app: FastifyInstance): void {
 
   app.get(
     "/api/v1/videos/:id/media",
-    { schema: { tags, summary: "What was uploaded" } },
-    handler({ media, id }, async ({ media, id }, _request, reply) => {
+    { schema: { tags, summary: "What was uploaded, or the part of it that a Range header names" } },
+    handler({ media, id }, async ({ media, id }, { method, headers }, reply) => {
       const found = await media.find(id);
       if (found === undefined) throw new HttpError(404, `nothing was uploaded for a video ${id}`);
-      // A stranger's bytes are played, and nothing else whatever they hold.
-      reply
-        .type(found.type)
-        .header("x-content-type-options", "nosniff")
-        .header("cache-control", "private, max-age=3600");
-      reply.header("content-security-policy", "default-src 'none'; sandbox");
-      return found.content;
+      const { type, size } = found;
+      const etag = `"${id.toLowerCase()}"`; // another upload is another video
+      reply.headers({ ...OF_STRANGERS, etag, "accept-ranges": "bytes" });
+      if (isKnown(headers["if-none-match"], etag)) return void reply.code(304);
+      const { range, "if-range": ifRange = etag } = headers;
+      const part = method === "GET" && ifRange === etag ? partOf(range, size) : undefined;
+      const { start, end } = part ?? { start: 0, end: size - 1 };
+      reply.header("content-length", end - start + 1).type(type);
+      const whole = stream(media.read(id, start, end), { contentType: type });
+      if (part === undefined) return whole;
+      reply.header("content-range", `bytes ${start}-${end}/${size}`);
+      return new Response(whole.body, { status: 206, headers: whole.headers });
     }),
   );
 }
