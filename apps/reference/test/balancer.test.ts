@@ -1,82 +1,10 @@
 import { once } from "node:events";
-import { createServer, get, request as send, type IncomingMessage, type RequestListener } from "node:http";
-import { connect, type AddressInfo, type Socket } from "node:net";
+import { get, request as send, type IncomingMessage, type RequestListener } from "node:http";
+import { connect, type Socket } from "node:net";
 import { FakeClock } from "@steward/core/testing";
 import t from "tap";
-import { Balancer, type Target } from "../src/replicas/balancer.ts";
-
-/** A server behind a balancer. */
-class Backend implements AsyncDisposable {
-  readonly seen: IncomingMessage[] = [];
-  readonly server = createServer((request, response) => this.#answer(request, response));
-  readonly target: Target;
-  /** What `/readyz` says; 0 for nothing. */
-  readiness = 200;
-  #listener: RequestListener;
-
-  private constructor(name: string, port: number, listener: RequestListener) {
-    this.#listener = listener;
-    this.target = { name, host: "127.0.0.1", port };
-    this.server.on("upgrade", (request: IncomingMessage, socket, head: Buffer) => {
-      this.seen.push(request);
-      if (request.url === "/closed") return void socket.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno");
-      socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
-      socket.write(head);
-      socket.pipe(socket);
-    });
-  }
-
-  static async start(name: string, listener: RequestListener = (_request, response) => response.end(name), port = 0) {
-    const listening = createServer().listen(port, "127.0.0.1");
-    await once(listening, "listening");
-    const { port: own } = listening.address() as AddressInfo; // it listens on TCP
-    listening.close();
-    await once(listening, "close");
-    const backend = new Backend(name, own, listener);
-    await once(backend.server.listen(own, "127.0.0.1"), "listening");
-    return backend;
-  }
-
-  #answer(request: IncomingMessage, response: Parameters<RequestListener>[1]): void {
-    if (request.url === "/readyz") return void (this.readiness !== 0 && response.writeHead(this.readiness).end());
-    this.seen.push(request);
-    this.#listener(request, response);
-  }
-
-  async end(): Promise<void> {
-    if (!this.server.listening) return;
-    const closed = once(this.server, "close");
-    this.server.close();
-    this.server.closeAllConnections();
-    await closed;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end();
-  }
-}
-
-/** A balancer before some servers, on a clock that the test moves. */
-async function balance(...backends: Backend[]) {
-  const changes: string[] = [];
-  const balancer = new Balancer({
-    clock: new FakeClock(),
-    targets: backends.map(({ target }) => target),
-    onChange: ({ name }, isIn, why) => changes.push(`${name} ${isIn ? "in" : "out"}: ${why}`),
-  });
-  const url = await balancer.start("127.0.0.1", 0);
-  const end = async (): Promise<void> => {
-    await balancer.drain();
-    balancer.stop();
-  };
-  return { balancer, changes, url, [Symbol.asyncDispose]: end };
-}
-
-/** What an address says, over a connection of its own. */
-async function ask(url: string): Promise<string> {
-  const response = await fetch(url, { headers: { connection: "close" } });
-  return `${response.status} ${await response.text()}`;
-}
+import { Balancer } from "../src/replicas/balancer.ts";
+import { ask, Backend, balance, balanceFor } from "./backend.ts";
 
 /** Who answers that many requests, sorted. */
 async function askAll(url: string, count: number): Promise<string[]> {
@@ -262,6 +190,15 @@ t.test("a server hears from whom a request is, and nothing that only a balancer 
   t.match(one.seen[0]?.headers, { host: "clips.test", "x-forwarded-for": "127.0.0.1" });
   t.notOk(Object.hasOwn(one.seen[0]?.headers ?? {}, "x-forwarded-host"));
   t.notOk(Object.hasOwn(one.seen[0]?.headers ?? {}, "te"));
+});
+
+t.test("what a trusted load balancer says of a request is passed on, with its own address", async (t) => {
+  await using one = await Backend.start("one");
+  await using it = await balanceFor(["127.0.0.0/8"], one);
+  const headers = { "x-forwarded-for": "8.8.8.8", "x-forwarded-proto": "https" };
+  const [answer] = (await once(send(it.url, { headers, agent: false }).end(), "response")) as [IncomingMessage];
+  answer.resume();
+  t.match(one.seen[0]?.headers, { "x-forwarded-for": "8.8.8.8, 127.0.0.1", "x-forwarded-proto": "https" });
 });
 
 t.test("WebSockets are passed through, with what was sent at once; a refusal is an answer", async (t) => {

@@ -1,6 +1,6 @@
-import { createServer, request as send, type ClientRequest, type IncomingMessage } from "node:http";
-import type { ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, request as send } from "node:http";
+import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 import type { Clock } from "@steward/core";
 import { Connections } from "./connection.ts";
@@ -19,14 +19,24 @@ export interface BalancerPlan {
   readonly clock: Clock;
   /** Called when a target is taken out, and when it is put back. */
   readonly onChange?: (target: Target, isIn: boolean, why: string) => void;
+  /** Whether what an address says of a request's way so far is passed on. Default: of none. */
+  readonly trusts?: (address: string) => boolean;
+}
+
+/** How much has gone over a connection, both ways, when it was last looked at, and when that had changed, in ms of the clock. */
+interface Motion {
+  bytes: number;
+  movedAt: number;
 }
 
 /** A target, and whether it gets anything new. */
 interface Place extends Target {
   readonly agent: Connections;
+  /** The connections of what is under way there. */
+  readonly underWay: Map<Socket, Motion>;
   isIn: boolean;
-  /** Whether it is out because its answer took too long, and for no other reason. */
-  isLate: boolean;
+  /** Since when it is out because its answer takes too long, and for no other reason, in ms of the clock. */
+  lateSince: number | undefined;
 }
 
 /** One request, or one WebSocket, on its way to a target. */
@@ -47,32 +57,43 @@ const CHECK_MS = 1_000;
  * of Node lost 4 of 51,000 in a drill. It is what a server of Steward has.
  */
 const IDLE_MS = 72_000;
+/** A target that has answered no check for as long is frozen, in ms. */
+const FROZEN_MS = 10_000;
+
+/** Ends what is under way at a target that is frozen. */
+class Frozen extends Error {}
 
 /**
  * Spreads requests and WebSockets over servers of HTTP/1. Once a second each is asked for `/readyz`: an answer other than
  * 200, or none, takes it out, and the next good one puts it back. What is under way at one that is out goes on. What
- * certainly no server has begun is tried at another one, and so is what only reads and had no answer yet. Where all are busy, so that none is in and some were only
- * late, those get what comes: to refuse everybody would make it no better.
+ * certainly no server has begun is tried at another one, and so is what only reads and had no answer yet. Where all are
+ * busy, so that none is in and some were only late, those get what comes: to refuse everybody would make it no better.
+ *
+ * A server that has answered no check for 10 s is frozen (SIGSTOP, a full disk, a loop): what has not moved there for as
+ * long is ended, with 504 where no answer had begun. What moves, such as a stream or a long upload, goes on.
  */
 export class Balancer {
   readonly #places: readonly Place[];
   readonly #clock: Clock;
   readonly #onChange: BalancerPlan["onChange"];
+  readonly #trusts: NonNullable<BalancerPlan["trusts"]>;
   readonly #server = createServer({ keepAliveTimeout: IDLE_MS }, (request, response) =>
     this.#forward(request, response),
   );
   readonly #sockets = new Set<Duplex>();
   #last = 0;
 
-  constructor({ targets, clock, onChange }: BalancerPlan) {
+  constructor({ targets, clock, onChange, trusts = () => false }: BalancerPlan) {
     this.#places = targets.map((target) => ({
       ...target,
       agent: new Connections(),
+      underWay: new Map(),
       isIn: false,
-      isLate: false,
+      lateSince: undefined,
     }));
     this.#clock = clock;
     this.#onChange = onChange;
+    this.#trusts = trusts;
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
@@ -107,7 +128,14 @@ export class Balancer {
   async #check(place: Place): Promise<void> {
     const problem = await readiness(place, CHECK_MS);
     this.#put(place, problem === undefined, problem ?? "it is ready");
-    place.isLate = problem === LATE;
+    place.lateSince = problem === LATE ? (place.lateSince ?? this.#clock.now()) : undefined;
+    for (const [socket, motion] of place.underWay) this.#look(socket, motion, place.lateSince ?? Infinity);
+  }
+
+  #look(socket: Socket, motion: Motion, lateSince: number): void {
+    const [bytes, now] = [socket.bytesRead + socket.bytesWritten, this.#clock.now()];
+    if (bytes !== motion.bytes) Object.assign(motion, { bytes, movedAt: now });
+    else if (now - Math.max(motion.movedAt, lateSince) >= FROZEN_MS) socket.destroy(new Frozen());
   }
 
   #put(place: Place, isIn: boolean, why: string): void {
@@ -130,7 +158,7 @@ export class Balancer {
 
   #forward(request: IncomingMessage, response: ServerResponse): void {
     this.#send(request, {
-      headers: forwarded(request),
+      headers: this.#forwarded(request),
       answered: (outgoing) => {
         response.once("close", () => {
           outgoing.destroy();
@@ -155,7 +183,13 @@ export class Balancer {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket)).on("error", () => {}); // its close follows
     this.#send(request, {
-      headers: [...forwarded(request), "connection", "upgrade", "upgrade", request.headers.upgrade ?? "websocket"],
+      headers: [
+        ...this.#forwarded(request),
+        "connection",
+        "upgrade",
+        "upgrade",
+        request.headers.upgrade ?? "websocket",
+      ],
       answered: (outgoing) => {
         socket.once("close", () => outgoing.destroy());
         outgoing.once("upgrade", (answer, upstream, first) => {
@@ -175,6 +209,10 @@ export class Balancer {
     });
   }
 
+  #forwarded(request: IncomingMessage): string[] {
+    return forwarded(request, this.#trusts(request.socket.remoteAddress ?? ""));
+  }
+
   /** Sends a request to the next target in turn that is in and has not refused it. */
   #send(request: IncomingMessage, course: Course, refused: ReadonlySet<Place> = new Set()): void {
     const place = this.#next(refused);
@@ -190,7 +228,12 @@ export class Balancer {
       isSent = true;
       course.send(outgoing);
     };
-    outgoing.once("socket", (socket) => (socket.connecting ? socket.once("connect", begin) : begin()));
+    outgoing.once("socket", (socket) => {
+      place.underWay.set(socket, { bytes: 0, movedAt: this.#clock.now() });
+      (isUpgrade ? socket : outgoing).once("close", () => place.underWay.delete(socket));
+      if (socket.connecting) socket.once("connect", begin);
+      else begin();
+    });
     // A server that is about to end says so: it need not wait for its turn to be asked.
     outgoing.once("response", ({ headers }) => {
       isAnswered = true;
@@ -203,6 +246,7 @@ export class Balancer {
         this.#put(place, false, error.message);
         again();
       } else if (isRepeatable(request)) again();
+      else if (error instanceof Frozen) course.fail(504, "the replica stands still; it may do what was asked later");
       else course.fail(502, "the replica ended before it had answered");
     });
     course.answered(outgoing);
@@ -211,7 +255,8 @@ export class Balancer {
   #next(refused: ReadonlySet<Place>): Place | undefined {
     const all = this.#places.map((_, i, places) => places[(this.#last + 1 + i) % places.length] as Place); // in turn
     const free = all.filter((place) => !refused.has(place));
-    const next = free.find(({ isIn }) => isIn) ?? free.find(({ isLate }) => isLate);
+    const notBefore = this.#clock.now() - FROZEN_MS;
+    const next = free.find(({ isIn }) => isIn) ?? free.find(({ lateSince = -Infinity }) => lateSince > notBefore);
     if (next !== undefined) this.#last = this.#places.indexOf(next);
     return next;
   }

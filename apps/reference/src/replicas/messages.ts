@@ -5,23 +5,29 @@ import type { Target } from "./balancer.ts";
 const OF_CONNECTION = new Set(["connection", "keep-alive", "proxy-connection", "te", "upgrade"]);
 /** What only a balancer may say of a request. */
 const OF_BALANCER = /^(forwarded|x-forwarded-.*)$/;
+const ADDRESSES = "x-forwarded-for";
 
 /** The headers of a message that are for its other end. */
 export function endToEnd(raw: readonly string[]): string[] {
   return pairs(raw).flatMap(([name, value]) => (OF_CONNECTION.has(name.toLowerCase()) ? [] : [name, value]));
 }
 
-/** The headers of a request as a server behind the balancer gets them, with the address of who has sent it. */
-export function forwarded(request: IncomingMessage): string[] {
-  const { rawHeaders, socket, method } = request;
-  const kept = pairs(endToEnd(rawHeaders)).filter(([name]) => !OF_BALANCER.test(name.toLowerCase()));
+/**
+ * The headers of a request as a server behind the balancer gets them, with the address of who has sent it.
+ *
+ * @param isTrusted Whether that is a load balancer, whose word is passed on about whom it has the request from.
+ */
+export function forwarded({ rawHeaders, headers, socket, method }: IncomingMessage, isTrusted: boolean): string[] {
+  const isDropped = (name: string) => (isTrusted ? name === ADDRESSES : OF_BALANCER.test(name));
+  const kept = pairs(endToEnd(rawHeaders)).filter(([name]) => !isDropped(name.toLowerCase()));
   // Node would announce a body of unknown length.
-  const length = hasBody(request) || method === "GET" || method === "HEAD" ? [] : ["content-length", "0"];
-  return [...kept.flat(), ...length, "x-forwarded-for", socket.remoteAddress ?? ""];
+  const length = hasBody({ headers }) || method === "GET" || method === "HEAD" ? [] : ["content-length", "0"];
+  const before = isTrusted && headers[ADDRESSES] !== undefined ? `${String(headers[ADDRESSES])}, ` : "";
+  return [...kept.flat(), ...length, ADDRESSES, `${before}${socket.remoteAddress ?? ""}`];
 }
 
 /** Whether a request has a body, or says so. */
-export function hasBody({ headers }: IncomingMessage): boolean {
+export function hasBody({ headers }: Pick<IncomingMessage, "headers">): boolean {
   return headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined;
 }
 

@@ -8,6 +8,8 @@ export interface Place {
   readonly host: string;
   readonly port: number;
   readonly managementPort: number;
+  /** Of its own renderer; 0 for a free one. */
+  readonly rendererPort: number;
 }
 
 /** What replicas need. */
@@ -58,9 +60,10 @@ export class Replicas {
 
   #startOne(place: Place): Replica {
     const { env, say } = this.#plan;
-    const { name, port, managementPort } = place;
-    const own = { ...env, PORT: String(port), MANAGEMENT_PORT: String(managementPort) };
-    const replica = new Replica({ name, env: own, say });
+    const { name, port, managementPort, rendererPort } = place;
+    const ports = { PORT: port, MANAGEMENT_PORT: managementPort, RENDERER_PORT: rendererPort };
+    const own = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)]));
+    const replica = new Replica({ name, env: { ...env, ...own }, say });
     this.#running.set(place, replica);
     return replica;
   }

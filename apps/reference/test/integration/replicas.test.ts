@@ -1,7 +1,10 @@
 import { fork } from "node:child_process";
 import { EventEmitter, once } from "node:events";
+import { createServer, type AddressInfo } from "node:net";
 import t from "tap";
+import { freePorts } from "@steward/launchers";
 import { inPackage } from "../../src/folders.ts";
+import { assertFree } from "../../src/replicas/places.ts";
 import { Replica } from "../../src/replicas/replica.ts";
 import { alive, ClipsProcess, eventually, Folder, leftovers, serversOf } from "./clips.ts";
 import { addVideo, process as start, Watcher } from "./watching.ts";
@@ -31,8 +34,22 @@ async function replicasSeen(url: string, isIt: (seen: Seen) => boolean): Promise
   throw new Error(`the stream has ended: ${text}`);
 }
 
+/** A port that is free, and so is the one after it. */
+async function freePair(): Promise<number> {
+  for (;;) {
+    const [port = 0] = await freePorts(1);
+    const pair = [port, port + 1].map((one) => [one, { name: "", host: "127.0.0.1" }] as const);
+    const isFree = await assertFree(new Map(pair)).then(
+      () => true,
+      () => false,
+    );
+    if (isFree) return port;
+  }
+}
+
 t.test("replicas share what one has alone, take over from one that is killed, and stop together", async (t) => {
-  const env = { ...folder.env, RENDERER_STEP_MS: "100", PROCESSING_LEASE_MS: "2000" };
+  const own = { RENDERER_PORT: String(await freePair()), RENDERER_STEP_MS: "100", PROCESSING_LEASE_MS: "2000" };
+  const env = { ...folder.env, ...own };
   await using all = new ClipsProcess(env, program, ["--replicas", "2"]);
   const url = await all.ready();
   const pids = [...all.output.matchAll(/process (\d+),/g)].map(([, pid]) => Number(pid));
@@ -65,12 +82,28 @@ t.test("replicas share what one has alone, take over from one that is killed, an
 t.test("replicas end with their parent, in whatever way it ends; a wrong number is refused", async (t) => {
   // Another address of this machine, as one of its network would be.
   const HOST = process.platform === "linux" ? "127.0.0.2" : "127.0.0.1";
-  await using all = new ClipsProcess({ ...folder.env, HOST }, program, ["--replicas", "1"]);
-  t.equal((await fetch(`${await all.ready()}/api/v1/videos`)).status, 200);
+  await using all = new ClipsProcess({ ...folder.env, HOST, TRUSTED_PROXIES: "127.0.0.0/8" }, program, [
+    "--replicas",
+    "1",
+  ]);
+  const url = await all.ready();
+  t.equal((await fetch(`${url}/api/v1/videos`)).status, 200);
+  const statuses = new Set<number>();
+  for (let i = 0; i < 61; i++) {
+    const headers = { "x-forwarded-for": `198.51.100.${i}` };
+    statuses.add((await fetch(`${url}/admin/keys/rotate`, { method: "POST", headers })).status);
+  }
+  t.strictSame([...statuses], [401], "clients of a load balancer before it are told apart: 60 of one may ask");
   const children = await serversOf(all.pid);
   all.kill("SIGKILL");
   await all.ended;
   t.ok(await eventually(async () => (await alive(children)).length === 0));
+  await using busy = createServer();
+  await once(busy.listen(0, "127.0.0.1"), "listening");
+  const { port } = busy.address() as AddressInfo; // it listens on TCP
+  await using second = new ClipsProcess({ ...folder.env, PORT: String(port) }, program, ["--replicas", "1"]);
+  t.equal((await second.ended).code, 1);
+  t.match(second.errors, new RegExp(`port ${port} of 127\\.0\\.0\\.1 belongs to another program: .* another PORT`));
   await using none = new ClipsProcess(folder.env, program, ["--replicas", "none"]);
   t.equal((await none.ended).code, 2);
   t.match(none.errors, /--replicas needs a number from 1 to 9/);
