@@ -6,6 +6,7 @@ import { onnxModel } from "@steward/models/testing";
 import type { Settings } from "../settings.ts";
 import { longestTurn } from "../turns.ts";
 import type { BareMethods } from "./bare.ts";
+import { protocolRows } from "./protocols.ts";
 
 const area = "models";
 const engine = import.meta.resolve("@steward/onnx");
@@ -27,6 +28,8 @@ export async function modelsBench(settings: Settings): Promise<Findings> {
     settings.say(name);
     rows.push(...rowsOf(name, await measured(sizes, settings.rounds)));
   }
+  settings.say("forms of the protocol");
+  rows.push(...(await protocolRows(settings.rounds)));
   settings.say("a killed engine");
   return { rows: [...rows, await killed(Math.min(settings.rounds, 9))] };
 }
