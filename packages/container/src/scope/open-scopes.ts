@@ -64,7 +64,6 @@ export class OpenScopes implements ScopeRegister {
     for (let { gate } = restarts; gate !== undefined; gate = restarts.gate) await gate;
     if (!scope.waits || !scope.isOpen) return;
     scope.waits = false;
-    state.unpin(scope.generation);
     scope.generation = state.pin();
   }
 
