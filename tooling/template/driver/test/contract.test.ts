@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { container } from "@steward/container";
-import { failure, resourceContract, startFaultProxy } from "@steward/testing";
+import { failure, resourceContract, startFaultProxy, until } from "@steward/testing";
 import t from "tap";
 import { sample, SampleManager, type SampleOptions } from "../src/index.ts";
 import { sampleForTests } from "../src/testing.ts";
@@ -46,8 +46,10 @@ t.test(
 
 t.test("a connection that breaks fails what waits for an answer, and the next call has a new one", async (t) => {
   await using manager = await new SampleManager({ port: proxy.port }).start();
+  const { lostBytes } = proxy.stats();
   proxy.blackhole();
   const lost = failure(manager.client.call("lost"));
+  await until(() => proxy.stats().lostBytes > lostBytes, "it is on its way");
   await proxy.heal();
   proxy.reset();
   t.match(await lost, { code: "OUTCOME_UNKNOWN" });
