@@ -335,7 +335,7 @@ t.test("a management port that is taken is reported before anything starts", asy
   let started = false;
   const app = container([resource("a", { start: () => (started = true) })]);
   t.equal(await runMain(app, { process: proc, management: { port: other.port } }), 1);
-  t.match(proc.written[0], /EADDRINUSE/);
+  t.match(proc.written[0], new RegExp(`:${other.port}: the management port belongs to another program; stop that, or`));
   t.notOk(started);
   t.equal(proc.listening, 0);
 });

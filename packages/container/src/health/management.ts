@@ -202,7 +202,12 @@ async function answerBy(answer: () => unknown, response: ServerResponse): Promis
 
 function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      // It is all that is printed of a start that ends here.
+      if (error.code === "EADDRINUSE")
+        error.message += ": the management port belongs to another program; stop that, or choose another port";
+      reject(error);
+    });
     server.listen(port, host, resolve);
   });
 }
