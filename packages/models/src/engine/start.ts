@@ -2,6 +2,7 @@ import type { Clock } from "@steward/core";
 import { startWorker } from "@steward/core/worker";
 import { engineError } from "../errors.ts";
 import type { Engine, EngineTask } from "./engine.ts";
+import { packed, unpacked } from "./packed.ts";
 import { isText, MOVED_BYTES, type Tensors } from "./tensor.ts";
 import type { EngineMethods } from "./worker.ts";
 
@@ -40,7 +41,11 @@ export async function startEngine(task: EngineTask, start: EngineStart): Promise
   const info = await worker.call("describe").catch(fail);
   return {
     info,
-    run: (feeds: Tensors) => worker.call("run", feeds, { transfer: buffersOf(feeds) }).catch(fail),
+    run: async (feeds: Tensors) => {
+      const transfer = buffersOf(feeds);
+      const sent = worker.call("run", packed(feeds, info.inputs), transfer.length === 0 ? undefined : { transfer });
+      return unpacked(await sent.catch(fail), info.outputs);
+    },
     ended: worker.ended,
     close: (timeoutMs) => worker.close({ timeoutMs }),
     kill: () => worker.kill(),
@@ -49,8 +54,10 @@ export async function startEngine(task: EngineTask, start: EngineStart): Promise
 
 /** Memory that is worth moving: for less, a copy is cheaper. */
 function buffersOf(feeds: Tensors): ArrayBuffer[] {
-  const buffers = Object.values(feeds).flatMap(
-    ({ data }) => (isText(data) ? [] : [data.buffer as ArrayBuffer]), // made for this run
-  );
-  return [...new Set(buffers)].filter(({ byteLength }) => byteLength >= MOVED_BYTES);
+  const found = new Set<ArrayBuffer>();
+  for (const { data } of Object.values(feeds))
+    if (!isText(data) && data.byteLength >= MOVED_BYTES) found.add(data.buffer as ArrayBuffer); // made for this run
+  return found.size === 0 ? NONE : [...found];
 }
+
+const NONE: ArrayBuffer[] = [];

@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { StewardError } from "@steward/core";
 import { serveWorker, type ServedCall } from "@steward/core/worker";
 import type { Device, EngineInfo, EngineTask } from "./engine.ts";
-import { isTensorType, isText, MOVED_BYTES, type TensorData, type TensorInfo, type Tensors } from "./tensor.ts";
+import { packed, unpacked, type Packed } from "./packed.ts";
+import { isTensorType, isText, MOVED_BYTES, type Tensor, type TensorData, type TensorInfo } from "./tensor.ts";
 
 /** What we use of onnxruntime, which both of its packages have. */
 interface Runtime {
@@ -29,7 +30,7 @@ interface RuntimeTensor {
 /** The methods of the worker that holds a session. */
 export type EngineMethods = {
   readonly describe: () => EngineInfo;
-  readonly run: (feeds: Tensors, call: ServedCall) => Promise<Tensors>;
+  readonly run: (feeds: Packed, call: ServedCall) => Promise<Packed>;
 };
 
 const PROVIDERS: Readonly<Record<Device, string>> = {
@@ -55,18 +56,19 @@ async function methodsOf(task: EngineTask, onClose: (release: () => unknown) => 
   };
   return {
     describe: () => info,
-    async run(feeds: Tensors, call: ServedCall): Promise<Tensors> {
-      const given = Object.entries(feeds).map(([name, { type, data, shape }]) => [
-        name,
-        new runtime.Tensor(type, data, shape),
-      ]);
-      const results = await session.run(Object.fromEntries(given) as Readonly<Record<string, RuntimeTensor>>); // pairs, one line above
-      return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, resultOf(name, tensor, call)]));
+    async run(feeds: Packed, call: ServedCall): Promise<Packed> {
+      const given: Record<string, RuntimeTensor> = {};
+      for (const [name, { type, data, shape }] of Object.entries(unpacked(feeds, info.inputs)))
+        given[name] = new runtime.Tensor(type, data, shape);
+      const results = await session.run(given);
+      const own: Record<string, Tensor> = {};
+      for (const [name, tensor] of Object.entries(results)) own[name] = resultOf(name, tensor, call);
+      return packed(own, info.outputs);
     },
   };
 }
 
-function resultOf(name: string, { type, dims, data }: RuntimeTensor, call: ServedCall): Tensors[string] {
+function resultOf(name: string, { type, dims, data }: RuntimeTensor, call: ServedCall): Tensor {
   if (!isTensorType(type))
     throw new StewardError("MODEL_INVALID_FILE", `output "${name}" is ${type}, which is not supported`);
   if (isText(data)) return { type, shape: [...dims], data: [...data] };

@@ -34,6 +34,8 @@ interface Input {
   readonly shape: readonly (number | string)[];
   /** Which dimension counts rows; `undefined` where all rows share it. */
   readonly axis: number | undefined;
+  /** The same in words, for who gave something else. */
+  readonly wanted: string;
 }
 
 /** Which dimension of an input or output counts rows, by name; `null`: none, all rows of a run share it. */
@@ -110,12 +112,10 @@ export class Signature {
   }
 
   #tensor(input: Input, value: Tensor | TensorData | undefined): Tensor {
-    const { name, type, shape } = input;
-    const wanted = `${type} [${shape.map((size) => (typeof size === "number" ? size : size || "?")).join(", ")}]`;
+    const { name, type, shape, wanted } = input;
     if (value === undefined) throw this.#wrong(name, wanted, "nothing");
-    const tensor = fits(type, value) ? this.#shaped(input, value, wanted) : value;
+    const tensor = fits(type, value) ? this.#shaped(input, value) : value;
     if (!isTensor(tensor)) throw this.#wrong(name, wanted, kindOf(value));
-    const got = `${tensor.type} [${tensor.shape.join(", ")}]`;
     const isRight =
       tensor.type === type &&
       fits(type, tensor.data) &&
@@ -123,13 +123,13 @@ export class Signature {
       tensor.shape.every(
         (size, at) => Number.isSafeInteger(size) && size > 0 && (typeof shape[at] !== "number" || shape[at] === size),
       );
-    if (!isRight) throw this.#wrong(name, wanted, got);
+    if (!isRight) throw this.#wrong(name, wanted, `${tensor.type} [${tensor.shape.join(", ")}]`);
     if (tensor.data.length === countOf(tensor.shape)) return copied(tensor);
     throw this.#wrong(name, `${countOf(tensor.shape)} elements, as its shape says`, `${tensor.data.length}`);
   }
 
   /** Elements alone: whole rows of them. */
-  #shaped({ name, type, shape, axis }: Input, data: TensorData, wanted: string): Tensor {
+  #shaped({ name, type, shape, axis, wanted }: Input, data: TensorData): Tensor {
     const fixed = shape.filter((_, at) => at !== axis);
     if (fixed.some((size) => typeof size !== "number"))
       throw this.#wrong(name, `a tensor with its shape, ${wanted}`, "elements alone");
@@ -184,7 +184,8 @@ function inputOf(resource: string, { name, type, shape }: TensorInfo, axes: Batc
     throw modelError("MODEL_INVALID_FILE", resource, `input "${name}" is ${type}, which is not supported`);
   const said = axes[name];
   const usual = typeof shape[0] === "string" ? 0 : undefined;
-  return { name, type, shape, axis: said === null ? undefined : (said ?? usual) };
+  const wanted = `${type} [${shape.map((size) => (typeof size === "number" ? size : size || "?")).join(", ")}]`;
+  return { name, type, shape, axis: said === null ? undefined : (said ?? usual), wanted };
 }
 
 function isTensor(value: unknown): value is Tensor {
