@@ -395,10 +395,10 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "describeError eitherSchema flag func funcOr functionSchema givenSchema hasMethods isFunction isHostAmong isLoopback listOf",
       "literalOr maskUrl sqlKeyword tablesOnce claimDatabase environmentMismatch environmentSchema inEnvironment milliseconds msSchema nearest notForUsers oneOf outcomeUnknown parseOptions pemSchema",
       "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled heardCall outsideRequests soundContext soundTraceparent requestsAreHeard recognised recordOf required rule ruleSchema secretSchema shape shareSchema signal",
-      "aborted backendsAtWork backoffMs answerJson bearerCheck operatorDoor operatorToken clientNetwork withJitter connectTls describeConnectError reconnectSchema tlsFor tlsSchema tlsSettingsSchema SilenceWatch",
+      "aborted backendsAtWork backoffMs answerJson bearerCheck operatorDoor operatorToken clientNetwork connectTls describeConnectError reconnectSchema tlsFor tlsSchema tlsSettingsSchema answerOtherUpgrades",
       "isLoginRefused isWriteRefused parsePostgresUrl poolerAdvice tlsModeOf UrlProblem",
       "sleepOn stewardErrorIn text textSchema timingWheelOf usualVerdict wholeNumber withMethods withTimeout",
-      "Exposures GuardedUse Histogram Manager OptionsError TimeoutReached TimerEntry TimingWheel",
+      "ConnectionWatch Exposures GuardedUse Histogram Lookout Manager OptionsError SilenceWatch TimeoutReached TimerEntry TimingWheel",
     ],
   },
   "@steward/core/container": {
@@ -407,6 +407,9 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     none: [
       "defaultsShape edgeOf guardValue isDefinition isHeard isThenable judged needOf originOf outsideRequests plainValue publishEvent",
       "rootsOf sharedAbortController specOf variantOf withRoots Lifecycle",
+      "answerJson assertShape backoffMs bearerCheck brand checkShape describeError nearest operatorDoor operatorToken timingWheelOf withJitter withTimeout",
+      "flag func funcOr listOf literalOr milliseconds oneOf recognised recordOf required shape signal text wholeNumber withMethods",
+      "OptionsError TimeoutReached TimerEntry",
       "BaseManager HealthTracker LazyAbort ProbeScheduler", // a container has checked what it hands to these
     ],
   },

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { build, stop } from "esbuild";
 import t from "tap";
 import * as v from "valibot";
 
@@ -40,6 +40,7 @@ async function schemas(): Promise<Readonly<Record<string, Schema>>> {
       js: `import { createRequire } from "node:module"; const require = createRequire(${JSON.stringify(root)});`,
     },
   });
+  await stop(); // its process
   return import(pathToFileURL(outfile).href);
 }
 
