@@ -7,7 +7,8 @@ import { machineAddress, testCertificates } from "@steward/testing";
 import t from "tap";
 import { clusterOptions } from "../src/cluster/backend.ts";
 import { parseRedisUrl } from "../src/connection/url.ts";
-import { RedisClusterManager, RedisPoolManager, type RedisPoolOptions } from "../src/index.ts";
+import { RedisClusterManager } from "../src/cluster/index.ts";
+import { RedisPoolManager, type RedisPoolOptions } from "../src/index.ts";
 
 const PASSWORD = "S3CR3T-pw";
 const { authority, serverCert: cert, serverKey: key } = testCertificates;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { resourceContract, startFaultProxy } from "@steward/testing";
 import t from "tap";
-import { WebSocketHubManager, WebSocketSessionManager } from "../src/index.ts";
+import { WebSocketHubManager } from "../src/hub/index.ts";
+import { WebSocketSessionManager } from "../src/index.ts";
 import { testHub } from "../src/testing.ts";
 
 const hub = await testHub({ call: (body) => body }).start();

@@ -7,8 +7,9 @@ import { FakeClock } from "@steward/core/testing";
 import { failure, trackHandles, until } from "@steward/testing";
 import t from "tap";
 import { WebSocket } from "ws";
-import { webSocketHub, WebSocketHubManager, type PresenceChange, type RoomMessage } from "../src/index.ts";
 import { History } from "../src/hub/history.ts";
+import { webSocketHub, WebSocketHubManager, type PresenceChange } from "../src/hub/index.ts";
+import type { RoomMessage } from "../src/index.ts";
 import { closeCode, hubFor, nextText, rawClient, sessionsFor } from "./setup.ts";
 
 const handles = trackHandles();

@@ -1,7 +1,8 @@
 import { httpSession } from "@steward/http";
 import { grpcChannel } from "@steward/grpc";
 import { databasePool } from "@steward/database";
-import { redisCluster, redisPool } from "@steward/redis";
+import { redisPool } from "@steward/redis";
+import { redisCluster } from "@steward/redis/cluster";
 import { webSocketSession } from "@steward/websocket";
 import { cryptoBackend } from "@steward/crypto";
 import { specOf, type AnyDefinition } from "@steward/core/container";

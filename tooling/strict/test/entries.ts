@@ -49,6 +49,7 @@ import * as pgTesting from "@steward/pg/testing";
 import * as rateLimit from "@steward/rate-limit";
 import * as rateLimitTesting from "@steward/rate-limit/testing";
 import * as redis from "@steward/redis";
+import * as redisCluster from "@steward/redis/cluster";
 import * as redisTesting from "@steward/redis/testing";
 import * as telemetry from "@steward/telemetry";
 import * as alertWatch from "@steward/telemetry/alerts";
@@ -64,6 +65,7 @@ import * as trainingOnnx from "@steward/training/onnx";
 import * as trainingTesting from "@steward/training/testing";
 import * as trainingTfjs from "@steward/training/tfjs";
 import * as websocket from "@steward/websocket";
+import * as websocketHub from "@steward/websocket/hub";
 import * as websocketTesting from "@steward/websocket/testing";
 import express from "express";
 import { Hono } from "hono";
@@ -559,10 +561,16 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     takes: {
       redisPool: driver(redis.redisPool, {}, [...DURATIONS, { db: 1.5 }]),
       RedisPoolManager: manager(redis.RedisPoolManager, {}, [...DURATIONS, { maxPending: -1 }]),
-      redisCluster: driver(redis.redisCluster, { cluster: [{ host: "x" }] }, DURATIONS),
-      RedisClusterManager: manager(redis.RedisClusterManager, { cluster: [{ host: "x" }] }, DURATIONS),
     },
-    none: ["RedisClient RedisClusterClient redisPubSub redisRunner"],
+    none: ["RedisClient redisPubSub redisRunner"],
+  },
+  "@steward/redis/cluster": {
+    module: redisCluster,
+    takes: {
+      redisCluster: driver(redisCluster.redisCluster, { cluster: [{ host: "x" }] }, DURATIONS),
+      RedisClusterManager: manager(redisCluster.RedisClusterManager, { cluster: [{ host: "x" }] }, DURATIONS),
+    },
+    none: ["RedisClusterClient"],
   },
   "@steward/redis/testing": {
     module: redisTesting,
@@ -594,10 +602,16 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     takes: {
       webSocketSession: driver(websocket.webSocketSession, { url: "ws://x" }, DURATIONS),
       WebSocketSessionManager: manager(websocket.WebSocketSessionManager, { url: "ws://x" }, DURATIONS),
-      webSocketHub: driver(websocket.webSocketHub, {}, [{ heartbeatMs: Number.NaN }, { path: "x" }]),
-      WebSocketHubManager: manager(websocket.WebSocketHubManager, {}, [{ heartbeatMs: "5s" }]),
     },
-    none: ["HubSocket WebSocketClient WebSocketHub WebSocketSession"],
+    none: ["WebSocketClient WebSocketSession"],
+  },
+  "@steward/websocket/hub": {
+    module: websocketHub,
+    takes: {
+      webSocketHub: driver(websocketHub.webSocketHub, {}, [{ heartbeatMs: Number.NaN }, { path: "x" }]),
+      WebSocketHubManager: manager(websocketHub.WebSocketHubManager, {}, [{ heartbeatMs: "5s" }]),
+    },
+    none: ["HubSocket WebSocketHub"],
   },
   "@steward/websocket/testing": {
     module: websocketTesting,

@@ -1,7 +1,7 @@
 import { optional, resource, StewardError } from "@steward/core";
 import { pubSub } from "@steward/database";
 import { redisPubSub } from "@steward/redis";
-import { webSocketHub } from "@steward/websocket";
+import { webSocketHub } from "@steward/websocket/hub";
 import { cache, db } from "../resources/stores.ts";
 import { server } from "../server/server.ts";
 import { hostsOf, settings } from "../settings.ts";

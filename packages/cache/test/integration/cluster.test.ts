@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { redisPubSub, RedisClusterManager, redisRunner } from "@steward/redis";
+import { redisPubSub, redisRunner } from "@steward/redis";
+import { RedisClusterManager } from "@steward/redis/cluster";
 import { until } from "@steward/testing";
 import { findRedis, startRedisCluster } from "@steward/launchers";
 import t from "tap";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { RedisClusterManager, redisRunner } from "@steward/redis";
+import { redisRunner } from "@steward/redis";
+import { RedisClusterManager } from "@steward/redis/cluster";
 import { FakeClock } from "@steward/testing";
 import { findRedis, startRedisCluster } from "@steward/launchers";
 import t from "tap";

@@ -103,7 +103,7 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
  *
  * @example
  * ```ts
- * import { redisCluster } from "@steward/redis";
+ * import { redisCluster } from "@steward/redis/cluster";
  * const sessions = redisCluster("sessions", { cluster: [{ host: "redis-1", port: 7000 }, { host: "redis-2", port: 7000 }] });
  * console.log(sessions.name); // => sessions
  * ```

@@ -3,13 +3,8 @@ import { Alarm, compareMembers, documentedMembers, failure, Load, until } from "
 import { Cluster } from "ioredis";
 import t from "tap";
 import { startRedisCluster, type RedisServer } from "@steward/launchers";
-import {
-  RedisClusterManager,
-  RedisPoolManager,
-  redisPubSub,
-  redisRunner,
-  type RedisClusterOptions,
-} from "../../src/index.ts";
+import { RedisClusterManager, type RedisClusterOptions } from "../../src/cluster/index.ts";
+import { RedisPoolManager, redisPubSub, redisRunner } from "../../src/index.ts";
 import { needsRedis, proxyTo } from "../setup.ts";
 
 const cluster = needsRedis.skip === undefined ? await startRedisCluster() : undefined;

@@ -13,7 +13,7 @@ const PARTS = 10;
  * @example
  * ```ts
  * import { createServer } from "node:http";
- * import { WebSocketHubManager } from "@steward/websocket";
+ * import { WebSocketHubManager } from "@steward/websocket/hub";
  * const server = createServer();
  * await using hub = await new WebSocketHubManager({ server, path: "/ws", authorize: () => true }).start();
  * await hub.client.publish("news", { headline: "hello" });
@@ -120,7 +120,7 @@ export class WebSocketHubManager<User = unknown> extends Manager<WebSocketHub<Us
  *
  * @example
  * ```ts
- * import { webSocketHub } from "@steward/websocket";
+ * import { webSocketHub } from "@steward/websocket/hub";
  * const hub = webSocketHub("hub", { path: "/ws", authorize: (room) => room.startsWith("video:") });
  * console.log(hub.name); // => hub
  * ```

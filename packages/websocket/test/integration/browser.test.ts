@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { noBrowser as skip, TestBrowser } from "@steward/harness/browser";
 import t from "tap";
-import { WebSocketHubManager } from "../../src/index.ts";
+import { WebSocketHubManager } from "../../src/hub/index.ts";
 
 /** What a page brings along: a client of fifteen lines for the frames of a hub, which comes back when it is sent away. */
 const PAGE = `<!doctype html><title>test</title><script>

@@ -6,7 +6,7 @@ import { trackHandles, until } from "@steward/testing";
 import websocket from "@fastify/websocket";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import t from "tap";
-import { webSocketHub, WebSocketHubManager } from "../../src/index.ts";
+import { webSocketHub, WebSocketHubManager } from "../../src/hub/index.ts";
 import { closeCode, nextText, rawClient, sessionsFor } from "../setup.ts";
 
 const handles = trackHandles();

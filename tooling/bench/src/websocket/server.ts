@@ -2,7 +2,7 @@
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import type { AddressInfo, Socket } from "node:net";
-import { WebSocketHubManager } from "@steward/websocket";
+import { WebSocketHubManager } from "@steward/websocket/hub";
 import * as ws from "ws";
 
 interface FrameOptions {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { row, type Row } from "@steward/harness";
-import { RedisClusterManager, RedisPoolManager } from "@steward/redis";
+import { RedisPoolManager } from "@steward/redis";
+import { RedisClusterManager } from "@steward/redis/cluster";
 import { Watch } from "@steward/testing";
 import { startRedisCluster, startRedisSentinel, type RedisServer } from "@steward/launchers";
 
