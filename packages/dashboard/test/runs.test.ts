@@ -149,3 +149,13 @@ t.test("what a source says is bounded, whatever it is", async (t) => {
   t.ok(text.length < 500_000, `${text.length} characters`);
   t.match(JSON.parse(text), { runs: [{ startedAt: "5", seed: null, checkpoints: { length: 100 } }] });
 });
+
+t.test("a run whose facts are objects that have no text hides no other", async (t) => {
+  const source = new Source();
+  const none = { toString: 1, valueOf: 1 };
+  const odd = { model: none, seed: none, status: { text: "x".repeat(1_000) }, error: { code: none, message: none } };
+  source.runs = [{ ...runOf("odd"), ...odd } as never, runOf("good")];
+  const { view } = await served(t, { runs: source });
+  const { runs } = await view();
+  t.match(runs, [{ run: "odd", status: "running", model: "", error: { code: "", message: "" } }, { run: "good" }]);
+});

@@ -1,4 +1,5 @@
-import { appendFile, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { appendFile, mkdtemp, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t, { type Test } from "tap";
@@ -162,6 +163,47 @@ t.test("of what is in a file nothing but that run suffers", async (t) => {
   );
   await rm(folder, { recursive: true });
   await t.rejects(follower.look(), { code: "ENOENT" });
+});
+
+t.test("a pipe is not waited for, and what is too deep to write down again hides no other run", async (t) => {
+  const { folder, log } = await made(t);
+  await log.start({ id: "good" });
+  const pipe = join(folder, "pipe.jsonl");
+  execFileSync("mkfifo", [pipe]);
+  const writer = await open(pipe, "r+"); // so that opening it to read waits for no one where it is done after all
+  t.teardown(() => writer.close());
+  await writer.write('{"type":"start","at":"2026"}\n');
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  await writeFile(join(folder, "deep.jsonl"), `{"type":"start","at":"2026","config":${deep}}\n`);
+  const { runs, unreadable } = await log.follow().look();
+  const seen = [...runs, ...unreadable].map(({ run }) => run); // some versions of Node can write it down
+  t.same(seen.sort(), ["deep", "good"]);
+});
+
+t.test("a file that another was written over, in its place or under its number, is read as a whole", async (t) => {
+  const { folder, log } = await made(t);
+  const path = join(folder, "one.jsonl");
+  const written = (at: string, steps: number): string =>
+    [
+      `{"type":"start","at":"${at}"}`,
+      ...Array.from({ length: steps }, (_, i) => `{"type":"step","at":"","step":${i + 1},"metrics":{"loss":${i + 1}}}`),
+      "",
+    ].join("\n");
+  await writeFile(path, `${written("2026-01-01", 1)}{"type":"st`);
+  const follower = log.follow();
+  t.match((await follower.look()).runs, [{ step: 1 }]);
+  await writeFile(path, written("2026-01-01", 2));
+  t.same(
+    pointsOf((await follower.look()).runs[0], "loss"),
+    [
+      [1, 1],
+      [2, 2],
+    ],
+    "the torn line was written anew",
+  );
+  await writeFile(path, written("2026-01-02", 3));
+  const [seen] = (await follower.look()).runs;
+  t.match(seen, { startedAt: "2026-01-02", step: 3 });
 });
 
 t.test("a fit notes its checkpoints in its run", async (t) => {

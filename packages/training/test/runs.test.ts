@@ -63,6 +63,11 @@ t.test("a torn last line is left out, and cut off by a resume; a broken one befo
 
   await writeFile(join(folder, "broken.jsonl"), '{"type":"start"}\n{"type":"st\n{"type":"end"}\n');
   t.match(await failure(log.read("broken")), { code: "RUN_LOG_INVALID", message: /line 2/ });
+  await writeFile(join(folder, "no-metrics.jsonl"), '{"type":"start"}\n{"type":"step","step":1,"metrics":null}\n');
+  t.match(await failure(log.read("no-metrics")), { code: "RUN_LOG_INVALID", message: /line 2/ });
+  const odd = '{"type":"start"}\n{"type":"step","step":1,"metrics":{"loss":{"valueOf":1,"toString":1}}}\n';
+  await writeFile(join(folder, "odd.jsonl"), odd);
+  t.same((await log.read("odd")).steps[0]?.metrics, { loss: Number.NaN });
   await writeFile(join(folder, "empty.jsonl"), "");
   t.match(await failure(log.read("empty")), { code: "RUN_LOG_INVALID" });
 });

@@ -108,13 +108,13 @@ function viewOf(run: SourceRun, withPoints: boolean): RunView {
   const { status, isOpen, startedAt, updatedAt, endedAt, model, seed, config, result, error, step } = run;
   return {
     run: cut(run.run),
-    status,
+    status: status === "finished" || status === "failed" ? status : "running",
     isOpen,
     startedAt: cut(startedAt),
     updatedAt: cut(updatedAt),
     endedAt: endedAt && cut(endedAt),
     model: model && cut(model),
-    seed: seed === undefined ? undefined : Number(seed),
+    seed: seed === undefined || typeof seed === "object" ? undefined : Number(seed),
     config: config && cut(config, MOST_LONG_TEXT),
     result: result && cut(result, MOST_LONG_TEXT),
     error: error && { code: error.code && cut(error.code), message: cut(error.message, MOST_LONG_TEXT) },
@@ -137,6 +137,7 @@ function plain(value: number): Plain {
   return Number.isNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
 }
 
+/** An object, of which not every one has a text, becomes none. */
 function cut(text: unknown, most = MOST_TEXT): string {
-  return String(text).slice(0, most);
+  return typeof text === "object" ? "" : String(text).slice(0, most);
 }

@@ -120,8 +120,13 @@ export function recordOf(run: string, file: Buffer): RunRecord {
 
 /** Metrics as they were before they were written as JSON. */
 export function numbers(metrics: Readonly<Record<string, unknown>>): Metrics {
-  const all = Object.entries(metrics).map(([name, value]) => [name, NOT_FINITE.get(value) ?? Number(value)]);
+  const all = Object.entries(metrics).map(([name, value]) => [name, NOT_FINITE.get(value) ?? numberOf(value)]);
   return Object.fromEntries(all) as Metrics;
+}
+
+/** Not of every object can a number be made. */
+function numberOf(value: unknown): number {
+  return typeof value === "object" && value !== null ? Number.NaN : Number(value);
 }
 
 const TYPES: ReadonlySet<unknown> = new Set(["start", "step", "checkpoint", "resume", "end"]);
@@ -133,11 +138,15 @@ const TYPES: ReadonlySet<unknown> = new Set(["start", "step", "checkpoint", "res
 export function lineOf(run: string, text: string, number: number): RunLine {
   try {
     const line = JSON.parse(text) as RunLine; // its type is looked at
-    if (TYPES.has(line.type)) return line;
+    if (TYPES.has(line.type) && (line.type !== "step" || hasMetrics(line.metrics))) return line;
   } catch {
     // said below
   }
   throw invalid(run, number, "cannot be read");
+}
+
+function hasMetrics(metrics: unknown): boolean {
+  return typeof metrics === "object" && metrics !== null;
 }
 
 function invalid(run: string, number: number, why: string): Error {

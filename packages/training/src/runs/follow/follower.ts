@@ -25,8 +25,8 @@ interface Followed {
   /** Bytes that were taken. */
   offset: number;
   lines: number;
-  /** Which file it is; another one may come under its name. */
-  file: number;
+  /** The first of these bytes, which say when it began: another file may come under its name, and have its number. */
+  head: Buffer;
   /** How its file was when all of it had been taken. */
   seen: string;
   reason: string | undefined;
@@ -45,6 +45,8 @@ const MOST_RUNS = 50;
 const MOST_FILES = 1_000;
 /** What one look reads. */
 const MOST_BYTES = 4 * 1024 * 1024;
+/** As many as the time in a first line needs. */
+const HEAD_BYTES = 256;
 const CHUNK_BYTES = 64 * 1024;
 const MOST_LINE_BYTES = 1024 * 1024;
 
@@ -88,30 +90,38 @@ export class RunFollower {
 
   async #find(id: string): Promise<Found | undefined> {
     const file = await stat(join(this.#folder, id + ENDING)).catch(() => undefined); // it has just been removed
-    if (file === undefined) return undefined;
+    if (file?.isFile() !== true) return undefined; // to open a pipe would wait for who writes into it
     return { id, file: file.ino, size: file.size, changedAt: file.mtimeMs };
   }
 
   /** @returns how many bytes it has taken. */
   async #readOn(run: Followed, found: Found, most: number): Promise<number> {
-    // A file that is another one, was cut, or could not be read is read from its beginning.
-    const isAnother = run.file !== found.file || found.size < run.offset || run.reason !== undefined;
-    if (isAnother) Object.assign(run, begun(run.id), { file: found.file });
-    const from = run.offset;
+    let from = 0;
     try {
       const file = await open(join(this.#folder, run.id + ENDING), "r");
       try {
+        // A file that is another one, was cut, or could not be read is read from its beginning.
+        const head = await headOf(file);
+        const isSame = run.head.equals(head.subarray(0, run.head.length));
+        if (!isSame || found.size < run.offset || run.reason !== undefined) Object.assign(run, begun(run.id));
+        from = run.offset;
         if (await takeFrom(file, run, most)) run.seen = markOf(found);
+        run.head = head.subarray(0, run.offset);
       } finally {
         await file.close();
       }
       return run.offset - from;
     } catch (error) {
       // It stays so until it is written to.
-      Object.assign(run, begun(run.id), { file: found.file, seen: markOf(found), reason: describeError(error) });
+      Object.assign(run, begun(run.id), { seen: markOf(found), reason: describeError(error) });
       return CHUNK_BYTES;
     }
   }
+}
+
+async function headOf(file: FileHandle): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+  return buffer.subarray(0, bytesRead);
 }
 
 /** @returns whether it is at the end. A torn last line is not taken. */
@@ -138,7 +148,7 @@ function markOf({ file, size, changedAt }: Found): string {
 }
 
 function begun(id: string): Followed {
-  return { id, maker: new SketchMaker(id), offset: 0, lines: 0, file: 0, seen: "", reason: undefined };
+  return { id, maker: new SketchMaker(id), offset: 0, lines: 0, head: Buffer.alloc(0), seen: "", reason: undefined };
 }
 
 function take(run: Followed, text: string): void {

@@ -47,8 +47,10 @@ const MOST_METRICS = 24;
 /** Takes the lines of a run one by one, and keeps what is drawn of them. */
 export class SketchMaker {
   readonly #run: string;
-  #start: Extract<RunLine, { type: "start" }> | undefined;
-  #end: Extract<RunLine, { type: "end" }> | undefined;
+  #start: Omit<Extract<RunLine, { type: "start" }>, "config"> | undefined;
+  #config: string | undefined;
+  #end: Omit<Extract<RunLine, { type: "end" }>, "result"> | undefined;
+  #result: string | undefined;
   #updatedAt = "";
   #step: number | undefined;
   #resumes: number[] = [];
@@ -63,9 +65,13 @@ export class SketchMaker {
   take(line: RunLine): boolean {
     if ((line.type === "start") !== (this.#start === undefined)) return false;
     this.#updatedAt = String(line.at);
-    if (line.type === "start") this.#start = line;
-    else if (line.type === "end") this.#end = line;
-    else if (Number.isSafeInteger(line.step)) this.#takeStep(line);
+    if (line.type === "start") {
+      const { config, ...start } = line;
+      [this.#start, this.#config] = [start, short(config)];
+    } else if (line.type === "end") {
+      const { result, ...end } = line;
+      [this.#end, this.#result] = [end, short(result)];
+    } else if (Number.isSafeInteger(line.step)) this.#takeStep(line);
     else return false;
     return true;
   }
@@ -82,7 +88,7 @@ export class SketchMaker {
   }
 
   #resume(step: number): void {
-    this.#end = undefined;
+    this.#end = this.#result = undefined;
     // What was only written down to wait for its turn has been begun, not resumed.
     if (this.#step !== undefined) keep(this.#resumes, step);
     this.#cut(step);
@@ -105,7 +111,7 @@ export class SketchMaker {
   /** What is known so far; `undefined` before the first line. */
   sketch(isOpen: boolean): RunSketch | undefined {
     if (this.#start === undefined) return undefined;
-    const { at: startedAt, model, seed, config } = this.#start;
+    const { at: startedAt, model, seed } = this.#start;
     return {
       run: this.#run,
       status: this.#end?.status ?? "running",
@@ -115,8 +121,8 @@ export class SketchMaker {
       endedAt: this.#end?.at,
       model,
       seed,
-      config: short(config),
-      result: short(this.#end?.result),
+      config: this.#config,
+      result: this.#result,
       error: this.#end?.error,
       step: this.#step,
       resumes: [...this.#resumes],
