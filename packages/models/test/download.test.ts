@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failure } from "@steward/testing";
 import t, { type Test } from "tap";
+import { download } from "../src/catalog/download.ts";
 import { ModelManager, type ModelSource } from "../src/index.ts";
 import { onnxModel } from "../src/testing.ts";
 import { listening } from "./servers.ts";
@@ -77,6 +78,24 @@ t.test("a file that is another one, too long, cut short or not there is not kept
     t.same(names(), []);
   }
   t.equal(source.sha256, sha256);
+});
+
+t.test("what killed processes have left is deleted by the next fetch, and nothing that is being written", async (t) => {
+  const { source, names } = await place(t, (response) => response.end(FILE));
+  mkdirSync(source.cache);
+  const [old, fresh, other] = [`${KEPT}.1.part`, `${KEPT}.2.part`, "other.onnx.1.part"];
+  for (const name of [old, fresh, other]) writeFileSync(join(source.cache, name), FILE.subarray(0, 9));
+  const before = Date.now() / 1_000 - 2 * 60 * 60;
+  for (const name of [old, other]) utimesSync(join(source.cache, name), before, before);
+  t.equal(await download("far", source), join(source.cache, KEPT));
+  t.same(names().sort(), [KEPT, fresh, other].sort());
+});
+
+t.test("a cache that is a file is an error with a code that names it", async (t) => {
+  const { source, manager } = await place(t, (response) => response.end(FILE));
+  writeFileSync(source.cache, "");
+  for (const cache of [source.cache, join(source.cache, "below")])
+    t.match(await failure(manager({ cache }).start()), { code: "MODEL_REMOTE_FAILED", message: cache });
 });
 
 t.test("a stop ends a fetch, and leaves nothing behind", async (t) => {

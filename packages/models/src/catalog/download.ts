@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { isStewardError } from "@steward/core";
@@ -23,6 +23,7 @@ export interface UrlSource {
 }
 
 const GIB = 1024 ** 3;
+const ABANDONED_MS = 60 * 60 * 1_000;
 
 /**
  * Path of the file, which is fetched where it is not kept, or is damaged. It has its name only once all of it is there and right.
@@ -36,15 +37,25 @@ export async function download(resource: string, source: UrlSource, signal?: Abo
   const part = `${path}.${randomUUID()}.part`;
   try {
     await mkdir(source.cache, { recursive: true });
+    await sweep(source.cache, `${sha256}.onnx.`);
     const found = await fetched(resource, source, part, signal);
     if (found !== sha256) throw wrongSum(resource, source, found);
     await rename(part, path);
     return path;
   } catch (cause) {
-    await rm(part, { force: true });
+    await rm(part, { force: true }).catch(() => {}); // the first error says why
     if (isStewardError(cause) || signal?.aborted === true) throw cause;
     const message = `${nameOf(source)} cannot be fetched into ${source.cache}: ${describeError(causeOf(cause))}`;
     throw modelError("MODEL_REMOTE_FAILED", resource, message, { retryable: true, cause });
+  }
+}
+
+/** Deletes what a process that was killed has left of this file: a part that was not written to for an hour. */
+async function sweep(cache: string, start: string): Promise<void> {
+  const parts = (await readdir(cache)).filter((name) => name.startsWith(start) && name.endsWith(".part"));
+  for (const path of parts.map((name) => join(cache, name))) {
+    const found = await stat(path).catch(() => undefined); // another process sweeps too
+    if (found !== undefined && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(path, { force: true });
   }
 }
 

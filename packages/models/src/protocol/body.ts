@@ -57,17 +57,26 @@ async function bytesOf(
   maxBytes: number,
   signal: AbortSignal | undefined,
 ): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
+  let bytes = Buffer.alloc(0);
   let size = 0;
   const into = new WritableStream<Uint8Array>({
     write(part) {
-      size += part.byteLength;
-      if (size > maxBytes) throw new TooLarge(`a body of more than ${maxBytes} bytes`);
-      parts.push(part);
+      const end = size + part.byteLength;
+      if (end > maxBytes) throw new TooLarge(`a body of more than ${maxBytes} bytes`);
+      if (end > bytes.byteLength) bytes = moved(bytes, size, Math.min(maxBytes, Math.max(end, 2 * bytes.byteLength)));
+      bytes.set(part, size);
+      size = end;
     },
   });
   await body?.pipeTo(into, signal === undefined ? {} : { signal });
-  return Buffer.concat(parts);
+  return bytes.subarray(0, size);
+}
+
+/** Parts are not kept: of a body that comes byte by byte they take a hundred times its memory. */
+function moved(bytes: Buffer, size: number, room: number): Buffer<ArrayBuffer> {
+  const more = Buffer.allocUnsafeSlow(room);
+  more.set(bytes.subarray(0, size));
+  return more;
 }
 
 function lengthOf(header: string, size: number): number {

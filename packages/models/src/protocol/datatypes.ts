@@ -28,6 +28,11 @@ export interface WireInfo {
   readonly shape: readonly number[];
 }
 
+/** More than any engine takes; elements in JSON may be as deep in lists. */
+const MOST_DIMENSIONS = 64;
+/** Names stand in messages, and are compared with those of the model. */
+const MOST_NAME = 1_000;
+
 /** What a tensor says of itself, before its elements. */
 export interface WireHead {
   readonly name: string;
@@ -44,13 +49,18 @@ export function datatypeOf(type: TensorType): string {
 export function headOf(given: Readonly<Record<string, unknown>>, what: string): WireHead {
   const { name, datatype, shape } = given;
   if (typeof name !== "string" || name === "") throw new WireProblem(`a tensor of ${what} has no name`);
-  const type = TYPES.get(String(datatype));
+  if (name.length > MOST_NAME)
+    throw new WireProblem(`a tensor of ${what} has a name of more than ${MOST_NAME} characters`);
+  if (typeof datatype !== "string") throw new WireProblem(`"${name}": datatype must be text`);
+  const type = TYPES.get(datatype);
   if (!isTensorType(type))
     throw new WireProblem(
-      `"${name}": datatype ${String(datatype)} is not supported; there are ${[...TYPES.keys()].join(", ")}`,
+      `"${name}": datatype ${datatype.slice(0, 100)} is not supported; there are ${[...TYPES.keys()].join(", ")}`,
     );
-  const sizes = Array.isArray(shape) ? (shape as readonly unknown[]).map(sizeOf) : undefined;
-  if (sizes === undefined || !sizes.every((size) => Number.isSafeInteger(size) && size >= 0))
+  if (!Array.isArray(shape) || shape.length > MOST_DIMENSIONS)
+    throw new WireProblem(`"${name}": shape must be a list of at most ${MOST_DIMENSIONS} sizes`);
+  const sizes = (shape as readonly unknown[]).map(sizeOf);
+  if (!sizes.every((size) => Number.isSafeInteger(size) && size >= 0))
     throw new WireProblem(`"${name}": shape must be a list of whole numbers`);
   return { name, type, shape: sizes };
 }
@@ -70,10 +80,12 @@ export function infosFromWire(given: unknown, what: string): readonly TensorInfo
   if (!Array.isArray(given)) throw new WireProblem(`${what} of the model's description must be a list`);
   return (given as readonly unknown[]).map((each) => {
     const { name, datatype, shape } = fieldsOf(each, what);
-    if (typeof name !== "string" || !Array.isArray(shape))
-      throw new WireProblem(`${what} of the model's description have no name or shape`);
-    const sizes = (shape as readonly unknown[]).map((size) => (Number(size) < 0 ? "" : Number(size)));
-    return { name, type: TYPES.get(String(datatype)) ?? String(datatype), shape: sizes };
+    if (typeof name !== "string" || typeof datatype !== "string" || !Array.isArray(shape))
+      throw new WireProblem(`${what} of the model's description have no name, datatype or shape`);
+    const sizes = (shape as readonly unknown[]).map(sizeOf);
+    if (!sizes.every((size) => Number.isSafeInteger(size)))
+      throw new WireProblem(`"${name}" of the model's description has a shape that is no list of whole numbers`);
+    return { name, type: TYPES.get(datatype) ?? datatype, shape: sizes.map((size) => (size < 0 ? "" : size)) };
   });
 }
 

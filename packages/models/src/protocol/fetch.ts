@@ -6,6 +6,8 @@ export type Fetch = (
     readonly headers: Readonly<Record<string, string>>;
     readonly body?: string | Uint8Array<ArrayBuffer>;
     readonly signal: AbortSignal;
+    /** Redirects are followed, or given back as an answer. Default `follow`. */
+    readonly redirect?: "follow" | "manual";
   },
 ) => Promise<Pick<Response, "status" | "headers" | "body">>;
 

@@ -10,7 +10,9 @@ import {
   shape,
   signal,
   textSchema,
+  TimeoutReached,
   usualVerdict,
+  withTimeout,
   type ManagerContext,
 } from "@steward/core/driver";
 import * as v from "valibot";
@@ -138,7 +140,15 @@ export abstract class RemoteManager<Checked extends CheckedRemote> extends Manag
 
   /** Asks the server anew what the model takes: after it has loaded another version. */
   protected override async replace(): Promise<void> {
-    this.#description = await this.#describe(new AbortController().signal);
+    const { timeoutMs } = this.#options;
+    const abort = new AbortController();
+    try {
+      this.#description = await withTimeout(this.clock, timeoutMs, () => this.#describe(abort.signal), { abort });
+    } catch (error) {
+      if (!(error instanceof TimeoutReached)) throw error;
+      const message = `the server did not say within ${timeoutMs} ms what the model takes`;
+      throw modelError("MODEL_REMOTE_FAILED", this.name, message, { retryable: true });
+    }
   }
 
   protected override get hasWorkToDrain(): boolean {
@@ -166,7 +176,8 @@ export abstract class RemoteManager<Checked extends CheckedRemote> extends Manag
       const said = await this.#endpoint.describe({ signal, leftMs: this.#options.timeoutMs });
       const { inputs, outputs, versions } = fieldsOf(said, "the description");
       const info = { inputs: infosFromWire(inputs, "inputs"), outputs: infosFromWire(outputs, "outputs"), bytes: 0 };
-      const version = this.#options.version ?? (Array.isArray(versions) ? String(versions.at(-1) ?? "") : "");
+      const newest: unknown = Array.isArray(versions) ? versions.at(-1) : undefined;
+      const version = this.#options.version ?? (typeof newest === "string" ? newest : "");
       return { ...info, version, signature: new Signature(this.name, info, {}, this.#options.maxRows) };
     });
   }

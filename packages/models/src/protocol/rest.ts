@@ -86,6 +86,7 @@ export class RestEndpoint implements Endpoint {
         ...headers,
       },
       signal,
+      redirect: "manual" as const, // what is sent would go to a server that was not chosen, unencrypted perhaps
       ...(body === undefined ? {} : { body: body.content }),
     };
     const answer = await send(url, init).catch((cause: unknown) => this.#unreached(url, cause));
@@ -114,14 +115,13 @@ export class RestEndpoint implements Endpoint {
 
   #refused(status: number, content: unknown, after: string | null): Error {
     const said =
-      typeof content === "object" && content !== null && "error" in content
-        ? String(content.error).slice(0, 500)
+      typeof content === "object" && content !== null && "error" in content && typeof content.error === "string"
+        ? content.error.slice(0, 500)
         : "nothing more";
     const message = `the server answered ${status}: ${said}`;
     if (status === 400 || status === 422) return modelError("MODEL_INPUT_INVALID", this.#resource, message);
     if (status === 404) return modelError("MODEL_UNKNOWN", this.#resource, message);
-    const seconds = Number(after ?? Number.NaN);
-    const retryAfterMs = Number.isFinite(seconds) ? seconds * 1_000 : undefined;
+    const retryAfterMs = /^[0-9]{1,6}$/.test(after ?? "") ? Number(after) * 1_000 : undefined;
     return modelError("MODEL_REMOTE_FAILED", this.#resource, message, {
       retryable: status === 429 || status >= 500,
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),

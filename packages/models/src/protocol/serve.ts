@@ -82,12 +82,13 @@ class InferenceServer {
     const [, name, version, end] = PATH.exec(path) ?? [];
     if (name === undefined) return isGet ? this.#ofServer(path) : refusedMethod(path);
     const of = decodeURIComponent(name);
+    const wanted = version === undefined ? undefined : decodeURIComponent(version);
     if (end === "/infer") {
       if (request.method !== "POST") throw new Refusal(405, "an inference is a POST", "POST");
-      return this.#infer(of, version, request);
+      return this.#infer(of, wanted, request);
     }
     if (!isGet) throw new Refusal(405, "this is read with GET", "GET, HEAD");
-    return withServed(this.#models, of, version, (model) =>
+    return withServed(this.#models, of, wanted, (model) =>
       Response.json(end === "/ready" ? { name: of, ready: model.version !== "" } : described(of, model)),
     );
   }
