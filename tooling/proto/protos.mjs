@@ -16,11 +16,15 @@ const forms = ["--longs=String", "--enums=String", "--defaults", "--oneofs"];
 const names = ["--grpcLib=@grpc/grpc-js", "--targetFileExtension=.ts", "--importFileExtension=.ts"];
 
 /**
- * Every .proto file of the repository: `{ file, folder, generated }`. `file` is relative to `folder`, from where it is
- * imported: the nearest folder named proto, else its own. Beside a folder proto is a folder generated, else in it.
+ * Every .proto file of the repository with generated types: `{ file, folder, generated }`. `file` is relative to `folder`,
+ * from where it is imported: the nearest folder named proto, else its own. Beside a folder proto is a folder generated,
+ * else in it. A file without one is read with the names of its fields as they are, and its messages are typed by hand.
  */
 export function protos(top = root) {
-  return ["packages", "apps"].flatMap((group) => filesBelow(join(top, group))).map(placed);
+  return ["packages", "apps"]
+    .flatMap((group) => filesBelow(join(top, group)))
+    .map(placed)
+    .filter(({ generated }) => existsSync(generated));
 }
 
 function placed(path) {
