@@ -51,7 +51,8 @@ t.test("faults of real servers and processes on the page", { skip: noBrowser || 
       const turnedMs = Math.round(load.watch.elapsed(killedAt));
       t.comment(`painted ${turnedMs} ms after the kill`);
       t.ok(turnedMs < SEEN_MS, `painted after ${turnedMs} ms`);
-      t.match(await title(page, "redis"), /^redis \(redis\), unhealthy, root cause, .*ECONNREFUSED/);
+      // What is seen first depends on the machine: that nobody listens, or that no answer came to a question that waited for it.
+      t.match(await title(page, "redis"), /^redis \(redis\), unhealthy, root cause, .*(ECONNREFUSED|no answer)/);
       for (const victim of ["sessions", "users"]) t.match(await title(page, victim), /, because of redis/);
       t.ok(await page.evaluate(`${box("clock")}.matches(".healthy:not(.victim)")`), "what does not need it is well");
 

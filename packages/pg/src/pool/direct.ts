@@ -19,6 +19,7 @@ export async function askDirectly<Row extends QueryResultRow>(
   const client = new Client({ ...config, connectionTimeoutMillis: timeoutMs, query_timeout: timeoutMs });
   const cut = (): void => cutOff(client, new Error("the question was given up"));
   client.on("error", () => {}); // what is under way reports it
+  const ended = new Promise<void>((resolve) => client.once("end", resolve)); // it may have ended before it is asked to
   signal?.addEventListener("abort", cut, { once: true });
   try {
     await client.connect();
@@ -26,7 +27,7 @@ export async function askDirectly<Row extends QueryResultRow>(
   } finally {
     signal?.removeEventListener("abort", cut);
     const timer = clock.setTimeout(cut, timeoutMs, { unref: true }); // a server that says nothing does not end it either
-    client.once("end", () => timer.cancel());
+    void ended.then(() => timer.cancel());
     client.end().catch(() => {});
   }
 }
