@@ -438,7 +438,7 @@ t.test(
 t.test("a server ends by force what a drain has left", async (t) => {
   const server = await new GrpcServerManager(
     { services: [renderer()] },
-    { drainTimeoutMs: 50, stopTimeoutMs: 200 },
+    { drainTimeoutMs: 50, stopTimeoutMs: 1_500 },
   ).start();
   await using manager = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
   const call = failure(status(manager.client, { id: "a", waitMs: 60_000 }));
