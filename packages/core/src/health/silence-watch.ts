@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../time/clock.ts";
 import { lookEveryMs, Lookout } from "../time/lookout.ts";
 
@@ -34,14 +35,18 @@ interface Silence extends AnswerProgress {
   askAt: number;
 }
 
-/** Silence below this is never suspicious, in ms: an answer may be on its way. */
+/**
+ * Silence below this is never suspicious, in ms: an answer may be on its way. It is also the time that the last bytes have
+ * when the server says that it is not at work: it may have finished just before it was asked.
+ */
 const LEAST_SILENCE_MS = 200;
 
 /**
  * Finds connections whose peer has vanished without a word, for drivers that carry one piece of work at a time.
  *
  * A long piece of work is silent too, so silence alone proves nothing: the server is asked over another connection what it
- * does for those that are silent. One that it works for is left alone; one that it does not know of is cut off.
+ * does for those that are silent. One that it works for is left alone; one that it does not know of is cut off if nothing
+ * comes from it in the next 200 ms either.
  */
 export class SilenceWatch<C> {
   readonly #parts: SilenceWatchParts<C>;
@@ -107,6 +112,10 @@ export class SilenceWatch<C> {
         asking.signal,
       );
       answered = true;
+      if (gone.size > 0) {
+        await this.#parts.clock.sleep(LEAST_SILENCE_MS, asking.signal);
+        await nextTurn(); // what lies in the sockets is read first
+      }
       this.#judge(suspects, gone);
     } catch {
       // No answer proves nothing; the deadline of each piece of work goes on.
