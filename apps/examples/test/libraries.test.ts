@@ -14,6 +14,7 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { createAdapter } from "@socket.io/redis-adapter";
 import { DatabasePoolManager } from "@steward/database";
 import { HttpSessionManager } from "@steward/http";
+import { fetchOver } from "@steward/http/fetch";
 import { postgresForTests, redisForTests } from "@steward/launchers";
 import { PgPoolManager } from "@steward/pg";
 import { RedisPoolManager, type RedisClient } from "@steward/redis";
@@ -178,7 +179,7 @@ t.test("Connect calls through its fetch transport over our fetch", async (t) => 
   const server = createServer(connectNodeAdapter({ routes: (router) => void router.service(service, handlers) }));
   const baseUrl = await listening(server);
   await using http = await new HttpSessionManager({ baseUrl }).start();
-  const fetch = http.client.fetch as unknown as typeof globalThis.fetch; // what it gives is no Response of the platform
+  const fetch = fetchOver(http.client) as unknown as typeof globalThis.fetch; // what it gives is no Response of the platform
   const client: Client<typeof service> = createClient(service, createConnectTransport({ baseUrl, fetch }));
   // As the handlers.
   const { say, spell } = client as unknown as {

@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { Alarm, failure, machineAddress, testCertificates } from "@steward/testing";
 import t from "tap";
 import * as undici from "undici";
+import { fetchOver } from "../src/fetch/index.ts";
 import { HttpSessionManager, type HttpSessionOptions } from "../src/index.ts";
 import { serve, started, type TestServer } from "./servers.ts";
 
@@ -69,7 +70,7 @@ t.test("a header of a call is no way round, whoever makes the call; what needs n
   const headers = { Authorization: SECRET };
   t.match(await failure(http.client.request(url, { headers })), refused);
   t.match(await failure(http.client.request(url, { headers: ["authorization", SECRET] })), refused);
-  t.match((await failure(http.client.fetch(url, { headers }))).cause, refused);
+  t.match((await failure(fetchOver(http.client)(url, { headers }))).cause, refused);
   t.match(await failure(undici.request(url, { headers, dispatcher: http.client })), refused);
   t.match((await failure(undici.fetch(url, { headers, dispatcher: http.client }))).cause, refused);
   t.same(got, []);
@@ -95,7 +96,7 @@ t.test("a redirect to plain HTTP, or to another origin, takes no credentials alo
     tls: { ca: authority },
   });
   for (const init of [{}, { headers: { authorization: SECRET } }]) {
-    const answer = await http.client.fetch("/", init);
+    const answer = await fetchOver(http.client)("/", init);
     t.equal(await answer.text(), "ok");
   }
   t.same(seen, [SECRET, SECRET]);
@@ -123,9 +124,9 @@ t.test("a URL that is wrong stands in no error, with the password in it", async 
     await failure(based.client.request(wrong)),
     await failure(whole.client.request("//u:S3CR3T@h/x")),
     await failure(whole.client.request({ origin: wrong, path: "/", method: "GET" })),
-    await failure(whole.client.fetch(wrong)),
-    await failure(based.client.fetch(wrong)),
-    await failure(whole.client.fetch(server.url)),
+    await failure(fetchOver(whole.client)(wrong)),
+    await failure(fetchOver(based.client)(wrong)),
+    await failure(fetchOver(whole.client)(server.url)),
   ];
   const codes = errors.map((error) => (error as { code?: string }).code ?? (error.cause as { code?: string }).code);
   t.same(codes, [...Array(6).fill("HTTP_URL_INVALID"), "HTTP_REDIRECT_REFUSED"]);
@@ -203,11 +204,14 @@ t.test("options of a call that are unknown or of a wrong type are refused before
     t.match(await failure(client.request({ path: "/", method: "GET", ...options })), expected);
     t.match(await failure((async () => client.stream({ path: "/", method: "GET", ...options }, sink))()), expected);
   }
-  t.match(await failure(client.fetch("/", { timeout: 5 } as never)), { code: "OPTIONS_INVALID", message: /timeoutMs/ });
-  t.match(await failure(client.fetch("/", { redirect: "no" } as never)), { code: "OPTIONS_INVALID" });
+  t.match(await failure(fetchOver(client)("/", { timeout: 5 } as never)), {
+    code: "OPTIONS_INVALID",
+    message: /timeoutMs/,
+  });
+  t.match(await failure(fetchOver(client)("/", { redirect: "no" } as never)), { code: "OPTIONS_INVALID" });
   t.same(server.seen, []);
   const init = { mode: "cors", credentials: "omit", cache: "no-store", keepalive: true, referrer: "" } as object;
-  t.equal(await (await client.fetch("/", init)).text(), "ok", "what means something in a browser only is taken");
+  t.equal(await (await fetchOver(client)("/", init)).text(), "ok", "what means something in a browser only is taken");
   t.equal(await (await client.request("/", { signal: null, headersTimeout: 0, reset: true })).body.text(), "ok");
 });
 

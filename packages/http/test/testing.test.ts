@@ -1,3 +1,4 @@
+import { fetchOver } from "../src/fetch/index.ts";
 import { httpSession } from "../src/index.ts";
 import { container } from "@steward/container";
 import { resource } from "@steward/core";
@@ -18,7 +19,7 @@ t.test("a mocked session answers what the test wrote down, and refuses the rest"
   pool.intercept({ path: "/busy" }).reply(200, "done");
   await manager.start();
   t.same(await (await manager.client.request("/a")).body.json(), { a: 1 });
-  t.equal(await (await manager.client.fetch("/busy")).text(), "done", "retry is the real one");
+  t.equal(await (await fetchOver(manager.client)("/busy")).text(), "done", "retry is the real one");
   t.match(await failure(manager.client.request("/else")), { code: "UND_MOCK_ERR_MOCK_NOT_MATCHED" });
   t.match(manager.stats(), { started: 4, retried: 1 });
   await manager.stop();

@@ -34,6 +34,7 @@ import * as pluginTesting from "@steward/fastify/testing";
 import * as grpc from "@steward/grpc";
 import * as grpcTesting from "@steward/grpc/testing";
 import * as http from "@steward/http";
+import * as httpFetch from "@steward/http/fetch";
 import * as httpTesting from "@steward/http/testing";
 import * as logging from "@steward/logging";
 import * as audit from "@steward/logging/audit";
@@ -548,6 +549,16 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       HttpSessionManager: manager(http.HttpSessionManager, {}, [...DURATIONS, { retry: { maxAttempts: 0 } }]),
     },
     none: ["leadsInside"],
+  },
+  "@steward/http/fetch": {
+    module: httpFetch,
+    takes: {
+      fetchOver: {
+        call: (options) => httpFetch.fetchOver(httpTesting.testHttp({}).client)("http://a.example", options),
+        wrong: [...DURATIONS, { redirect: "no" }, { signal: 1 }],
+      },
+    },
+    none: [],
   },
   "@steward/http/testing": {
     module: httpTesting,

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path/posix";
 import { isStewardError } from "@steward/core";
 import t from "tap";
 import { entryPoints } from "./entries.ts";
@@ -19,17 +20,61 @@ async function refusalOf(call: () => unknown): Promise<unknown> {
   }
 }
 
+interface Manifest {
+  readonly name: string;
+  readonly exports?: Readonly<Record<string, string | { readonly default: string }>>;
+}
+
+const manifests: readonly (readonly [home: URL, Manifest])[] = readdirSync(packages).map((folder) => {
+  const home = new URL(`${folder}/`, packages);
+  return [home, JSON.parse(readFileSync(new URL("package.json", home), "utf8")) as Manifest]; // as npm wrote it
+});
+
 t.test("every entry point of every package is walked", (t) => {
-  const exported = readdirSync(packages).flatMap((folder) => {
-    const { name, exports = {} } = JSON.parse(readFileSync(new URL(`${folder}/package.json`, packages), "utf8")) as {
-      readonly name: string;
-      readonly exports?: Readonly<Record<string, unknown>>;
-    };
-    return Object.keys(exports).flatMap((path) => (path === "./package.json" ? [] : `${name}${path.slice(1)}`));
-  });
+  const exported = manifests.flatMap(([, { name, exports = {} }]) =>
+    Object.keys(exports).flatMap((path) => (path === "./package.json" ? [] : `${name}${path.slice(1)}`)),
+  );
   t.ok(exported.length > 15);
   const walked = Object.keys(entryPoints).filter((name) => !name.includes(": ")); // what is behind it is an object of an entry point
   t.strictSame([...exported].sort(), [...walked, ...UNWALKED].sort());
+  t.end();
+});
+
+/** The sources behind a module as it is published and behind all that it imports; what it loads later does not count. */
+function sourcesBehind(module: URL, seen = new Set<string>()): string[] {
+  if (seen.has(module.href)) return [];
+  seen.add(module.href);
+  const { sources } = JSON.parse(readFileSync(`${module.pathname}.map`, "utf8")) as { readonly sources: string[] }; // as the compiler wrote it
+  const imports = readFileSync(module, "utf8").matchAll(/^(?:import|export)\b(?!\()[^;"]*"(\.[^"]+)";/gm);
+  return [
+    ...sources.map((source) => new URL(source, module).pathname),
+    ...[...imports].flatMap(([, path = ""]) => sourcesBehind(new URL(path, module), seen)),
+  ];
+}
+
+t.test("the root of a package loads nothing of its other entry points", (t) => {
+  let walked = 0;
+  for (const [home, { name, exports = {} }] of manifests) {
+    const modules = Object.entries(exports).flatMap(([path, entry]) =>
+      typeof entry === "string" ? [] : [[path, new URL(entry.default, home)] as const],
+    );
+    const root = modules.find(([path]) => path === ".")?.[1];
+    if (root === undefined) continue;
+    const behind = sourcesBehind(root);
+    t.ok(behind.length > 0, name);
+    for (const [path, { pathname }] of modules) {
+      if (path === ".") continue;
+      walked++;
+      const source = pathname.replace("/dist/", "/src/").replace(/\.js$/, ".ts");
+      const own = basename(source) === "index.ts" ? source.slice(0, -"index.ts".length) : source;
+      t.strictSame(
+        behind.filter((one) => one.startsWith(own)),
+        [],
+        `${name}${path.slice(1)}`,
+      );
+    }
+  }
+  t.ok(walked > 30, `${walked} entry points`);
   t.end();
 });
 

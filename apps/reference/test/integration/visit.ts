@@ -2,6 +2,7 @@ import { InMemorySpanExporter, BasicTracerProvider, SimpleSpanProcessor } from "
 import { SpanKind, type Attributes } from "@opentelemetry/api";
 import { runWithContext } from "@steward/core";
 import { HttpSessionManager } from "@steward/http";
+import { fetchOver } from "@steward/http/fetch";
 import { traceparentOf, traceRequests, traceResources } from "@steward/telemetry/opentelemetry";
 import { WebSocketSessionManager } from "@steward/websocket";
 import type { Test } from "tap";
@@ -132,7 +133,7 @@ export async function tracedVisit(t: Test, clips: LocalClips, other: LocalClips)
     path: string,
     init: { method?: string; headers?: Record<string, string>; body?: string } = {},
   ): Promise<{ readonly id: string; readonly status: string }> => {
-    const answer = await http.client.fetch(path, init);
+    const answer = await fetchOver(http.client)(path, init);
     return (await answer.json()) as { id: string; status: string }; // the API says so
   };
   const headers = { "content-type": "application/json" };

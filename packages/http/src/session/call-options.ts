@@ -17,7 +17,11 @@ import type { HttpCallOptions } from "../exchange/lane.ts";
 export type HttpRequestOptions<TOpaque = null> = Partial<Omit<Dispatcher.RequestOptions<TOpaque>, "origin" | "path">> &
   HttpCallOptions;
 
-const ours = { timeoutMs: milliseconds(0, Number.POSITIVE_INFINITY), streaming: flag() };
+/** Options that every call may have besides those of undici. */
+export const ours: Readonly<Record<"timeoutMs" | "streaming", Rule>> = {
+  timeoutMs: milliseconds(0, Number.POSITIVE_INFINITY),
+  streaming: flag(),
+};
 
 /** What undici takes as nothing. */
 function orNull(inner: Rule): Rule {
@@ -26,7 +30,8 @@ function orNull(inner: Rule): Rule {
 
 const isSignal = (value: unknown): boolean =>
   typeof value === "object" && value !== null && ("addEventListener" in value || "on" in value);
-const abort = (): Rule => orNull(recognised(isSignal, "an AbortSignal"));
+/** What ends a call. */
+export const abort = (): Rule => orNull(recognised(isSignal, "an AbortSignal"));
 
 /** What decides over every call, also one that an interceptor makes. */
 const decisive: Readonly<Record<string, Rule>> = {
@@ -65,34 +70,6 @@ export function requestShape(ofInterceptors: readonly string[]): Rule {
   }));
 }
 
-/** Everything that `fetch` knows. What means something in a browser only is taken, and does nothing. */
-const fetchShape = shape<Record<string, unknown>>(() => ({
-  ...ours,
-  ...Object.fromEntries(
-    [
-      "body",
-      "headers",
-      "duplex",
-      "mode",
-      "credentials",
-      "cache",
-      "integrity",
-      "keepalive",
-      "referrer",
-      "referrerPolicy",
-      "priority",
-      "window",
-      "dispatcher",
-    ].map((key) => [key, anything()]),
-  ),
-  method: text(),
-  redirect: recognised(
-    (value) => ["follow", "error", "manual"].includes(String(value)),
-    '"follow", "error" or "manual"',
-  ),
-  signal: abort(),
-}));
-
 /**
  * Refuses options of a request that are unknown or of a wrong type.
  * @throws {OPTIONS_INVALID} listing every problem.
@@ -115,12 +92,4 @@ export function checkDispatch(resource: string, options: object): void {
       { [key]: value },
     );
   }
-}
-
-/**
- * Refuses options of a `fetch` that are unknown or of a wrong type.
- * @throws {OPTIONS_INVALID} listing every problem.
- */
-export function checkFetch(resource: string, init: object): void {
-  assertShape(`${resource}: fetch`, fetchShape, init);
 }

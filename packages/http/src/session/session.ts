@@ -5,7 +5,6 @@ import { Exchange } from "../exchange/exchange.ts";
 import type { HttpCallOptions, HttpDispatchOptions } from "../exchange/lane.ts";
 import { asRaw } from "../exchange/handlers.ts";
 import { checkDispatch, checkRequest, requestShape, type HttpRequestOptions } from "./call-options.ts";
-import { fetchOver, type HttpFetch } from "./fetch.ts";
 import type { DefaultHeaders } from "../exchange/headers.ts";
 import type { Origin, OriginStats } from "./origin.ts";
 import type { Origins } from "./origins.ts";
@@ -38,7 +37,7 @@ type Callback<TOpaque> = (error: Error | null, data: Answer<TOpaque>) => void;
  * A shared HTTP session: a real undici `Dispatcher`, looked after.
  *
  * It has undici's `request`, `stream`, `pipeline`, `connect` and `upgrade`, stands as `dispatcher` wherever undici
- * takes one, and adds `request(url)` and `fetch`. Everything passes the guard of its origin: a place in a bounded
+ * takes one, and adds `request(url)`. Everything passes the guard of its origin: a place in a bounded
  * queue, one deadline for all, retries where they are safe.
  */
 export class HttpSession extends Dispatcher {
@@ -46,8 +45,6 @@ export class HttpSession extends Dispatcher {
   readonly #shape: Rule;
   readonly #base: { readonly href: string; readonly origin: string } | undefined;
   readonly #outermost: Dispatcher | undefined;
-  /** `fetch` over this session; bound, so that it can be handed to a library as its `fetch`. */
-  readonly fetch: HttpFetch;
 
   /** @internal Sessions are made by their manager. */
   constructor(wiring: SessionWiring) {
@@ -61,12 +58,11 @@ export class HttpSession extends Dispatcher {
       this.#outermost = new Inner((options, handler) => this.#admit(options, handler)).compose(
         [...interceptors].reverse(),
       );
-    const send = (url: URL, options: HttpRequestOptions): Promise<Answer<null>> => this.request(url, options);
-    this.fetch = fetchOver(send, {
-      resource: wiring.resource,
-      base: this.#base?.href,
-      maxBytes: wiring.maxResponseBytes,
-    });
+  }
+
+  /** @internal */
+  get forFetch(): Pick<SessionWiring, "resource" | "baseUrl" | "maxResponseBytes"> {
+    return this.#wiring;
   }
 
   override dispatch(options: HttpDispatchOptions, handler: Dispatcher.DispatchHandler): boolean {

@@ -7,6 +7,7 @@ import { currentContext, runWithContext } from "@steward/core";
 import { Alarm, compareMembers, documentedMembers, failure, FakeClock, trackHandles, until } from "@steward/testing";
 import t from "tap";
 import * as undici from "undici";
+import { fetchOver } from "../../src/fetch/index.ts";
 import { HttpSessionManager, type HttpSession } from "../../src/index.ts";
 import { bodyOf, mirror, serve, started, type Mirrored } from "../servers.ts";
 
@@ -95,7 +96,7 @@ t.test("paths are relative to baseUrl; without one a path is refused", async (t)
   t.equal((await mirrored(http.client, "/a?b=1")).url, "/a?b=1");
   t.equal((await mirrored(http.client, "a")).url, "/v1/a");
   t.equal((await mirrored(http.client, "/x/../y")).url, "/y");
-  t.equal(((await (await http.client.fetch("f")).json()) as Mirrored).url, "/v1/f");
+  t.equal(((await (await fetchOver(http.client)("f")).json()) as Mirrored).url, "/v1/f");
   await using bare = await started();
   t.match(await failure(bare.client.request("/a?secret=1")), { code: "HTTP_ORIGIN_MISSING", message: /"\/a" is not/ });
   t.match(await failure(bare.client.request({ path: "/a", method: "GET" })), { code: "HTTP_ORIGIN_MISSING" });
@@ -194,7 +195,7 @@ t.test("only origins on the list are called, redirects included", async (t) => {
   await using outside = await serve((_request, response) => response.end("secret"));
   await using http = await started({ allowedOrigins: [inside.url, "https://*.example.com"] });
   t.match(await failure(http.client.request(outside.url)), { code: "HTTP_ORIGIN_REFUSED" });
-  t.match(await failure(http.client.fetch(inside.url)), { cause: { code: "HTTP_ORIGIN_REFUSED" } });
+  t.match(await failure(fetchOver(http.client)(inside.url)), { cause: { code: "HTTP_ORIGIN_REFUSED" } });
   t.match(await failure(undici.fetch(inside.url, { dispatcher: http.client })), {
     cause: { code: "HTTP_ORIGIN_REFUSED" },
   });
@@ -304,7 +305,7 @@ t.test("cookies are handed over, and never kept or sent by themselves", async (t
     const { headers, body } = await http.client.request("/");
     t.same(headers["set-cookie"], ["a=1", "b=2"]);
     t.notHas(((await body.json()) as Mirrored).headers, { cookie: /./ });
-    const fetched = await http.client.fetch("/");
+    const fetched = await fetchOver(http.client)("/");
     t.same(fetched.headers.getSetCookie(), ["a=1", "b=2"]);
     t.notHas(((await fetched.json()) as Mirrored).headers, { cookie: /./ });
   }
@@ -321,7 +322,7 @@ t.test("a caller who aborts is rid of the call at once, with its own reason", as
   t.equal(await calls[1], reason);
   running.abort(reason);
   t.equal(await calls[0], reason);
-  t.equal(await failure(http.client.fetch("/", { signal: AbortSignal.abort(reason) })), reason);
+  t.equal(await failure(fetchOver(http.client)("/", { signal: AbortSignal.abort(reason) })), reason);
   t.match(await failure(runWithContext({ signal: AbortSignal.abort(reason) }, () => http.client.request("/"))), {
     code: "CALL_ABORTED",
     cause: reason,

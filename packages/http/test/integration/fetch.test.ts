@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { failure, trackHandles } from "@steward/testing";
 import t from "tap";
 import * as undici from "undici";
-import type { HttpSession } from "../../src/index.ts";
+import { fetchOver, type HttpFetch } from "../../src/fetch/index.ts";
 import { mirror, serve, started, type Mirrored } from "../servers.ts";
 
 const handles = trackHandles();
@@ -30,7 +30,7 @@ t.test("fetch does what the platform's does", async (t) => {
     return mirror(request, response);
   });
   await using http = await started({ baseUrl: server.url });
-  const ours = http.client.fetch;
+  const ours = fetchOver(http.client);
   const params = new URLSearchParams({ q: "a b" });
   const cases: readonly [string, Record<string, unknown>?][] = [
     ["/mirror?x=1"],
@@ -91,9 +91,10 @@ t.test("a fetched response has everything that a Response has", async (t) => {
     response.writeHead(200, { "content-type": "application/json" }).end('{"a":1}'),
   );
   await using http = await started({ baseUrl: server.url });
-  const get = (): ReturnType<HttpSession["fetch"]> => http.client.fetch("/");
+  const get = (): ReturnType<HttpFetch> => fetchOver(http.client)("/");
   const first = await get();
   for (const name of Object.getOwnPropertyNames(undici.Response.prototype)) t.ok(name in first, name);
+  t.notOk(first instanceof undici.Response, "but it is none");
   const copy = first.clone();
   t.same([await first.json(), await copy.json()], [{ a: 1 }, { a: 1 }]);
   t.equal((await (await get()).arrayBuffer()).byteLength, 7);
@@ -105,7 +106,9 @@ t.test("a fetched response has everything that a Response has", async (t) => {
   const twice = await get();
   await twice.text();
   t.match(await failure(twice.text()), { name: "TypeError" });
-  const asPlatform: (url: string) => Promise<Pick<Response, "ok" | "status" | "json" | "text">> = http.client.fetch;
+  const asPlatform: (url: string) => Promise<Pick<Response, "ok" | "status" | "json" | "text">> = fetchOver(
+    http.client,
+  );
   t.ok(asPlatform);
 });
 
@@ -118,8 +121,8 @@ t.test("a redirect to another origin loses credentials, one to the same keeps th
   });
   await using http = await started({ baseUrl: server.url });
   const headers = { authorization: "Bearer x", cookie: "a=1", "x-kept": "1" };
-  t.match(await (await http.client.fetch("/here", { headers })).json(), { headers });
-  const away = (await (await http.client.fetch("/away", { headers })).json()) as Mirrored;
+  t.match(await (await fetchOver(http.client)("/here", { headers })).json(), { headers });
+  const away = (await (await fetchOver(http.client)("/away", { headers })).json()) as Mirrored;
   t.match(away.headers, { "x-kept": "1" });
   t.notHas(away.headers, { authorization: "Bearer x" });
   t.notHas(away.headers, { cookie: "a=1" });
@@ -133,7 +136,7 @@ t.test("fetch takes a Request, and a form as its body", async (t) => {
     headers: { a: "1" },
     body: "from the request",
   });
-  t.match(await (await http.client.fetch(request)).json(), {
+  t.match(await (await fetchOver(http.client)(request)).json(), {
     method: "PUT",
     url: "/asked",
     headers: { a: "1" },
@@ -141,7 +144,7 @@ t.test("fetch takes a Request, and a form as its body", async (t) => {
   });
   const form = new undici.FormData();
   form.set("field", "value");
-  const posted = (await (await http.client.fetch("/form", { method: "POST", body: form })).json()) as Mirrored;
+  const posted = (await (await fetchOver(http.client)("/form", { method: "POST", body: form })).json()) as Mirrored;
   t.match(posted.headers["content-type"], /^multipart\/form-data; boundary=/);
   t.match(posted.body, /name="field"\r\n\r\nvalue\r\n/);
 });
@@ -151,7 +154,7 @@ t.test("a fetch that is aborted while its body is read ends with the reason", as
   await using http = await started({ baseUrl: server.url });
   const reason = new Error("changed my mind");
   const aborting = new AbortController();
-  const response = await http.client.fetch("/", { signal: aborting.signal });
+  const response = await fetchOver(http.client)("/", { signal: aborting.signal });
   const read = failure(response.text());
   aborting.abort(reason);
   t.equal(await read, reason);
@@ -163,7 +166,7 @@ t.test("one deadline covers all hops of a fetch", async (t) => {
     setTimeout(() => response.writeHead(302, { location: "/again" }).end(), 60);
   });
   await using http = await started({ baseUrl: server.url });
-  t.match(await failure(http.client.fetch("/", { timeoutMs: 200 })), { cause: { code: "DEADLINE_EXCEEDED" } });
+  t.match(await failure(fetchOver(http.client)("/", { timeoutMs: 200 })), { cause: { code: "DEADLINE_EXCEEDED" } });
   t.ok(server.seen.length <= 5, `${server.seen.length} hops`);
 });
 
@@ -175,7 +178,7 @@ t.test("a small body does not become a large one: what is decoded is bounded too
   await using http = await started({ baseUrl: server.url, maxResponseBytes: 1_000_000 });
   t.ok(bomb.length < 1_000_000);
   for (const read of ["text", "arrayBuffer", "json"] as const) {
-    const response = await http.client.fetch("/");
+    const response = await fetchOver(http.client)("/");
     t.match(await failure(response[read]()), { code: "HTTP_RESPONSE_TOO_LARGE", message: /once decoded/ });
   }
 });
@@ -191,10 +194,10 @@ t.test("a user or password in a URL is refused, not dropped, and stays in no tex
   for (const target of [url, new URL(url)]) {
     const refused = await failure(http.client.request(target));
     t.match(refused, { code: "HTTP_URL_INVALID", message: /user or password/ });
-    t.match(await failure(http.client.fetch(target)), { cause: { code: "HTTP_URL_INVALID" } });
+    t.match(await failure(fetchOver(http.client)(target)), { cause: { code: "HTTP_URL_INVALID" } });
     t.notMatch(inspect(refused, { depth: 9, showHidden: true }), /hush/);
   }
   t.same(server.seen, []);
-  const response = await http.client.fetch("/away");
+  const response = await fetchOver(http.client)("/away");
   t.notMatch(`${response.url} ${await response.text()}`, /hush/);
 });

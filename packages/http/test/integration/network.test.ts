@@ -7,6 +7,7 @@ import { connect, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { failure, FakeClock, testCertificates, trackHandles } from "@steward/testing";
 import t from "tap";
+import { fetchOver } from "../../src/fetch/index.ts";
 import { HttpSessionManager } from "../../src/index.ts";
 import { listening, serve, started, type TestServer } from "../servers.ts";
 
@@ -156,7 +157,7 @@ t.test("private addresses are refused whatever leads there: address, name or red
   );
   await using excepting = await started({ privateAddresses: "refuse", allowedAddresses: ["127.0.0.1"], retry: false });
   t.equal(await (await excepting.client.request(server.url)).body.text(), "secret");
-  t.match(await failure(excepting.client.fetch(redirecting.url)), { cause: { code: "HTTP_ADDRESS_REFUSED" } });
+  t.match(await failure(fetchOver(excepting.client)(redirecting.url)), { cause: { code: "HTTP_ADDRESS_REFUSED" } });
   t.same(redirecting.seen, ["GET /"]);
 });
 

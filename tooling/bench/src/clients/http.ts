@@ -1,4 +1,5 @@
 import { HttpSessionManager } from "@steward/http";
+import { fetchOver } from "@steward/http/fetch";
 import { Child } from "@steward/harness";
 import { join } from "node:path";
 import { Pool, type Dispatcher } from "undici";
@@ -19,6 +20,7 @@ export async function open(): Promise<Opened> {
   const managers = await Promise.all([0, 1].map(() => new HttpSessionManager(options).start()));
   const [requests, fetches] = managers.map(({ client }) => client);
   if (requests === undefined || fetches === undefined) throw new Error("there are two");
+  const ours = fetchOver(fetches);
   const pools = [0, 1].map(() => new Pool(origin, { connections: AT_ONCE }));
   const [plain, timed] = pools;
   const asked = { origin, path: "/", method: "GET" } as const;
@@ -37,7 +39,7 @@ export async function open(): Promise<Opened> {
       {
         work: "http, fetch",
         runs: {
-          Steward: lanes(AT_ONCE, async () => (await fetches.fetch(`${origin}/`)).text()),
+          Steward: lanes(AT_ONCE, async () => (await ours(`${origin}/`)).text()),
           "global fetch": lanes(AT_ONCE, async () => (await fetch(`${origin}/`)).text()),
         },
       },

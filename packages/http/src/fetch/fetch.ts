@@ -1,9 +1,11 @@
 import { StewardError } from "@steward/core";
 import { Request, type Dispatcher, type Headers, type RequestInit } from "undici";
 import type { HttpCallOptions } from "../exchange/lane.ts";
-import { checkFetch, type HttpRequestOptions } from "./call-options.ts";
+import type { HttpRequestOptions } from "../session/call-options.ts";
+import type { HttpSession } from "../session/session.ts";
+import { targetOf } from "../session/target.ts";
+import { checkFetch } from "./init.ts";
 import { FetchedResponse, type Bound } from "./response.ts";
-import { targetOf } from "./target.ts";
 
 /** Options of our `fetch`: those of the platform that mean something outside a browser, and those of every call. */
 export type HttpFetchInit = Pick<RequestInit, "body" | "headers" | "method" | "redirect" | "signal" | "duplex"> &
@@ -27,16 +29,24 @@ interface Hop {
   readonly body: unknown;
 }
 
-/** What `fetch` asks of its session. */
-export interface FetchWiring {
-  readonly resource: string;
-  readonly base: string | undefined;
-  /** Largest body once decoded, in bytes. */
-  readonly maxBytes: number | undefined;
-}
-
-/** `fetch` over a session: cookie-free, and without the cost of the platform's. */
-export function fetchOver(send: Send, { resource, base, maxBytes }: FetchWiring): HttpFetch {
+/**
+ * `fetch` over a session: cookie-free, and without the cost of the platform's. It needs no `this`, so that it can be
+ * handed to a library as its `fetch`. What it gives has all that a `Response` has, but is none.
+ *
+ * @example
+ * ```ts
+ * import { fetchOver } from "@steward/http/fetch";
+ * import { testHttp } from "@steward/http/testing";
+ * const manager = testHttp({ baseUrl: "https://api.example.com" });
+ * manager.agent.get("https://api.example.com").intercept({ path: "/answer" }).reply(200, "42");
+ * await using http = await manager.start();
+ * const fetch = fetchOver(http.client);
+ * console.log(await (await fetch("/answer")).text()); // => 42
+ * ```
+ */
+export function fetchOver(session: HttpSession): HttpFetch {
+  const { resource, baseUrl: base, maxResponseBytes: maxBytes } = session.forFetch;
+  const send: Send = (url, options) => session.request(url, options);
   return async (input, init = {}) => {
     checkFetch(resource, init);
     const given: HttpFetchInit = input instanceof Request ? { ...fromRequest(input), ...init } : init;
