@@ -5,6 +5,12 @@ import { FakeClock } from "@steward/core/testing";
 import { Balancer, type Target } from "../src/replicas/balancer.ts";
 import { within } from "../src/replicas/places.ts";
 
+/** How WebSockets are refused on these paths. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  "/closed": "content-length: 2\r\n\r\nno",
+  "/chunked": "transfer-encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+};
+
 /** A server behind a balancer. */
 export class Backend implements AsyncDisposable {
   readonly seen: IncomingMessage[] = [];
@@ -19,8 +25,9 @@ export class Backend implements AsyncDisposable {
     this.target = { name, host: "127.0.0.1", port };
     this.server.on("upgrade", (request: IncomingMessage, socket, head: Buffer) => {
       this.seen.push(request);
-      if (request.url === "/closed") return void socket.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno");
-      socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+      const refusal = REFUSALS[request.url ?? ""];
+      if (refusal !== undefined) return void socket.end(`HTTP/1.1 403 Forbidden\r\n${refusal}`);
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
       socket.write(head);
       socket.pipe(socket);
     });

@@ -176,6 +176,17 @@ t.test("a client that goes ends its request, and takes no replica out", async (t
   t.equal(it.balancer.targets.length, 1);
 });
 
+t.test("a client that goes ends all that it has asked for, one behind the other", async () => {
+  const closed: Promise<unknown>[] = [];
+  await using one = await Backend.start("one", (_request, response) => void closed.push(once(response, "close")));
+  await using it = await balance(one);
+  using talk = new Talk(it.url);
+  talk.socket.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(3));
+  while (closed.length < 3) await once(one.server, "request");
+  talk.socket.destroy();
+  await Promise.all(closed);
+});
+
 t.test("a server hears from whom a request is, and nothing that only a balancer may say", async (t) => {
   await using one = await Backend.start("one");
   await using it = await balance(one);
@@ -209,7 +220,7 @@ t.test("WebSockets are passed through, with what was sent at once; a refusal is 
     const socket = connect(Number(port), "127.0.0.1");
     socket
       .setEncoding("utf8")
-      .write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n${more}`);
+      .write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n${more}`);
     return socket;
   };
   const socket = open("/ws", "hello");
@@ -219,10 +230,48 @@ t.test("WebSockets are passed through, with what was sent at once; a refusal is 
     if (heard.endsWith("hello")) break; // leaves, and so ends it
   }
   t.match(heard, /^HTTP\/1\.1 101 Switching Protocols\r\n/);
-  t.equal(one.seen[0]?.headers.upgrade, "echo");
-  let refused = "";
-  for await (const part of open("/closed")) refused += String(part);
-  t.match(refused, /^HTTP\/1\.1 403 Forbidden\r\n[^]*\r\n\r\nno$/);
+  t.equal(one.seen[0]?.headers.upgrade, "websocket");
+  const answerTo = async (path: string) => {
+    let answer = "";
+    for await (const part of open(path)) answer += String(part);
+    return answer;
+  };
+  for (const path of ["/closed", "/chunked"]) {
+    const refused = await answerTo(path);
+    t.match(refused, /^HTTP\/1\.1 403 Forbidden\r\n[^]*\r\n\r\nno$/, path);
+    t.notMatch(refused, /transfer-encoding/, path);
+  }
+  one.readiness = 503;
+  await it.balancer.check();
+  t.match(await answerTo("/ws"), /^HTTP\/1\.1 503 Service Unavailable\r\n[^]*\r\n\r\n{.*no replica is ready.*}$/);
+});
+
+t.test(
+  "a request that asks for another protocol is answered as if it had not, and its connection goes on",
+  async (t) => {
+    await using one = await Backend.start("one", (request, response) => void request.pipe(response));
+    await using it = await balance(one);
+    using talk = new Talk(it.url);
+    const post = (body: string, more = "") =>
+      `POST / HTTP/1.1\r\nhost: x\r\n${more}content-length: ${body.length}\r\n\r\n${body}`;
+    const h2c = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n";
+    await talk.ask(post("hello", h2c), /^HTTP\/1\.1 200 [^]*hello/);
+    t.match(one.seen[0]?.headers, { upgrade: undefined, "http2-settings": undefined });
+    await talk.ask(post("again"), /^HTTP\/1\.1 200 [^]*again/);
+  },
+);
+
+t.test("a client of HTTP/1.0 gets the body as it is, which ends with the connection", async (t) => {
+  await using one = await Backend.start("one", (_request, response) => {
+    response.write("in ");
+    response.end("parts");
+  });
+  await using it = await balance(one);
+  using talk = new Talk(it.url);
+  talk.socket.write("GET / HTTP/1.0\r\n\r\n");
+  await once(talk.socket, "end");
+  t.match(talk.heard, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nin parts$/);
+  t.notMatch(talk.heard, /transfer-encoding/i);
 });
 
 t.test("a drain waits for requests, and ends WebSockets", async (t) => {
@@ -230,7 +279,7 @@ t.test("a drain waits for requests, and ends WebSockets", async (t) => {
   await using one = await Backend.start("one", (_request, response) => void answer.push(() => response.end("late")));
   const it = await balance(one);
   const socket = connect(Number(new URL(it.url).port), "127.0.0.1");
-  socket.write("GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+  socket.write("GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
   await once(socket, "data");
   const late = fetch(it.url).then((response) => response.text()); // over a connection that is kept
   await once(one.server, "request");

@@ -144,7 +144,7 @@ t.test("a request that takes long at a replica that answers its checks is waited
 t.test("a WebSocket at a replica that is frozen is closed, so that its page connects elsewhere", async (t) => {
   await using one = await Backend.start("one");
   await using it = await balance(one);
-  const headers = { connection: "upgrade", upgrade: "echo" };
+  const headers = { connection: "upgrade", upgrade: "websocket" };
   const asked: ClientRequest = send(it.url, { headers, agent: false }).end();
   const [, socket] = (await once(asked, "upgrade")) as [IncomingMessage, NodeJS.ReadableStream];
   socket.resume();

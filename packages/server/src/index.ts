@@ -1,3 +1,4 @@
+export { answerOtherUpgrades } from "@steward/core/driver";
 export { ConnectionRoom } from "./connections/connection-cap.ts";
 export { closeWithConnection } from "./connections/waiting-responses.ts";
 export {

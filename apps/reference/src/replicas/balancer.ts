@@ -1,8 +1,9 @@
-import { createServer, request as send } from "node:http";
+import { createServer, request as send, STATUS_CODES } from "node:http";
 import type { ClientRequest, IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { pipeline, type Duplex } from "node:stream";
 import type { Clock } from "@steward/core";
+import { answerOtherUpgrades, closeWithConnection } from "@steward/server";
 import { Connections } from "./connection.ts";
 import { endToEnd, forwarded, hasBody, headOf, LATE, readiness, refusal, urlOf } from "./messages.ts";
 
@@ -41,6 +42,7 @@ interface Place extends Target {
 
 /** One request, or one WebSocket, on its way to a target. */
 interface Course {
+  readonly isWebSocket: boolean;
   readonly headers: string[];
   /** Listens to what the target answers. */
   answered(outgoing: ClientRequest): void;
@@ -59,6 +61,7 @@ const CHECK_MS = 1_000;
 const IDLE_MS = 72_000;
 /** A target that has answered no check for as long is frozen, in ms. */
 const FROZEN_MS = 10_000;
+const OF_REFUSAL = ["content-type", "application/problem+json"];
 
 /** Ends what is under way at a target that is frozen. */
 class Frozen extends Error {}
@@ -94,6 +97,7 @@ export class Balancer {
     this.#clock = clock;
     this.#onChange = onChange;
     this.#trusts = trusts;
+    answerOtherUpgrades(this.#server);
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
@@ -157,7 +161,9 @@ export class Balancer {
   }
 
   #forward(request: IncomingMessage, response: ServerResponse): void {
+    closeWithConnection(request, response);
     this.#send(request, {
+      isWebSocket: false,
       headers: this.#forwarded(request),
       answered: (outgoing) => {
         response.once("close", () => {
@@ -174,7 +180,7 @@ export class Balancer {
       isOver: () => response.destroyed,
       fail: (status, why) => {
         if (response.headersSent) response.destroy();
-        else response.writeHead(status, { "content-type": "application/problem+json" }).end(refusal(status, why));
+        else response.writeHead(status, OF_REFUSAL).end(refusal(status, why));
       },
     });
   }
@@ -183,6 +189,7 @@ export class Balancer {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket)).on("error", () => {}); // its close follows
     this.#send(request, {
+      isWebSocket: true,
       headers: [
         ...this.#forwarded(request),
         "connection",
@@ -205,7 +212,14 @@ export class Balancer {
       },
       send: (outgoing) => void outgoing.end(),
       isOver: () => socket.destroyed,
-      fail: () => socket.destroy(),
+      fail: (statusCode, why) => {
+        const head = headOf({ statusCode, statusMessage: STATUS_CODES[statusCode] }, [
+          ...OF_REFUSAL,
+          "connection",
+          "close",
+        ]);
+        socket.end(head + refusal(statusCode, why));
+      },
     });
   }
 
@@ -219,9 +233,8 @@ export class Balancer {
     if (place === undefined) return course.fail(503, "no replica is ready");
     const { method, url: path } = request;
     const { host, port, agent } = place;
-    const isUpgrade = request.headers.upgrade !== undefined;
-    const { headers } = course;
-    const outgoing = send({ host, port, method, path, headers, setHost: false, agent: isUpgrade ? false : agent });
+    const { headers, isWebSocket } = course;
+    const outgoing = send({ host, port, method, path, headers, setHost: false, agent: isWebSocket ? false : agent });
     const again = (): void => this.#send(request, course, new Set([...refused, place]));
     let [isSent, isAnswered] = [false, false];
     const begin = (): void => {
@@ -230,7 +243,7 @@ export class Balancer {
     };
     outgoing.once("socket", (socket) => {
       place.underWay.set(socket, { bytes: 0, movedAt: this.#clock.now() });
-      (isUpgrade ? socket : outgoing).once("close", () => place.underWay.delete(socket));
+      (isWebSocket ? socket : outgoing).once("close", () => place.underWay.delete(socket));
       if (socket.connecting) socket.once("connect", begin);
       else begin();
     });

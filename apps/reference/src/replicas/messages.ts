@@ -1,8 +1,17 @@
 import { get, STATUS_CODES, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Target } from "./balancer.ts";
 
 /** Headers that are for one connection, not for who is behind it. */
-const OF_CONNECTION = new Set(["connection", "keep-alive", "proxy-connection", "te", "upgrade"]);
+const OF_CONNECTION = new Set([
+  "connection",
+  "http2-settings",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "transfer-encoding",
+  "upgrade",
+]);
 /** What only a balancer may say of a request. */
 const OF_BALANCER = /^(forwarded|x-forwarded-.*)$/;
 const ADDRESSES = "x-forwarded-for";
@@ -17,13 +26,22 @@ export function endToEnd(raw: readonly string[]): string[] {
  *
  * @param isTrusted Whether that is a load balancer, whose word is passed on about whom it has the request from.
  */
-export function forwarded({ rawHeaders, headers, socket, method }: IncomingMessage, isTrusted: boolean): string[] {
+export function forwarded(request: IncomingMessage, isTrusted: boolean): string[] {
+  const { rawHeaders, headers, socket } = request;
   const isDropped = (name: string) => (isTrusted ? name === ADDRESSES : OF_BALANCER.test(name));
   const kept = pairs(endToEnd(rawHeaders)).filter(([name]) => !isDropped(name.toLowerCase()));
-  // Node would announce a body of unknown length.
-  const length = hasBody({ headers }) || method === "GET" || method === "HEAD" ? [] : ["content-length", "0"];
   const before = isTrusted && headers[ADDRESSES] !== undefined ? `${String(headers[ADDRESSES])}, ` : "";
-  return [...kept.flat(), ...length, ADDRESSES, `${before}${socket.remoteAddress ?? ""}`];
+  // HTTP/1.0 does without, and a server of HTTP/1.1 refuses what names no host.
+  const host = headers.host === undefined ? ["host", hostOf(socket)] : [];
+  return [...kept.flat(), ...host, ...framing(request), ADDRESSES, `${before}${socket.remoteAddress ?? ""}`];
+}
+
+/** How the body of a request is sent, where its length does not say so. */
+function framing({ headers, method }: IncomingMessage): string[] {
+  const encoding = headers["transfer-encoding"];
+  if (encoding !== undefined) return ["transfer-encoding", encoding];
+  // Node would announce a body of unknown length.
+  return hasBody({ headers }) || method === "GET" || method === "HEAD" ? [] : ["content-length", "0"];
 }
 
 /** Whether a request has a body, or says so. */
@@ -35,13 +53,20 @@ function pairs(raw: readonly string[]): [string, string][] {
   return Array.from({ length: raw.length / 2 }, (_, i) => [raw[2 * i] ?? "", raw[2 * i + 1] ?? ""]);
 }
 
+function hostOf({ localAddress = "", localPort = 0 }: Socket): string {
+  return new URL(urlOf(localAddress, localPort)).host;
+}
+
 /** Where a server answers that listens on `host`. */
 export function urlOf(host: string, port: number): string {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** The first lines of an answer, as they go over the wire. */
-export function headOf({ statusCode = 502, statusMessage = "" }: IncomingMessage, headers: readonly string[]): string {
+export function headOf(
+  { statusCode = 502, statusMessage = "" }: Pick<IncomingMessage, "statusCode" | "statusMessage">,
+  headers: readonly string[],
+): string {
   const lines = pairs(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 ${statusCode} ${statusMessage}\r\n${lines.join("")}\r\n`;
 }
