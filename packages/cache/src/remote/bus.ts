@@ -1,4 +1,5 @@
-import type { Clock, PubSub, Timer } from "@steward/core";
+import type { Clock, PubSub } from "@steward/core";
+import { Lookout } from "@steward/core/driver";
 
 /** A message that was heard. */
 export interface Message {
@@ -32,13 +33,14 @@ export class Bus {
   readonly #parts: BusParts;
   #state: "closed" | "silent" | "alive" = "closed";
   #heardAt = Number.NEGATIVE_INFINITY;
-  #timer: Timer | undefined;
+  readonly #lookout: Lookout;
   #end: (() => Promise<void>) | undefined;
   #endGaps: (() => void) | undefined;
   #opening: Promise<void> | undefined;
 
   constructor(parts: BusParts) {
     this.#parts = parts;
+    this.#lookout = new Lookout(parts.clock, LOOK_EVERY_MS, (stoodStill) => this.#look(stoodStill));
   }
 
   /** Whether messages arrive. */
@@ -53,13 +55,13 @@ export class Bus {
       this.#parts.onLoss("gap");
       this.#parts.beat();
     });
-    this.#watch();
+    this.#lookout.start();
     return this.#subscribe();
   }
 
   async close(): Promise<void> {
     this.#state = "closed";
-    this.#timer?.cancel();
+    this.#lookout.stop();
     this.#endGaps?.();
     await this.#opening;
     const end = this.#end;
@@ -92,11 +94,9 @@ export class Bus {
     this.#parts.onMessage({ shard: Number(shard), epoch, clock: Number(clock), kind, what });
   }
 
-  #watch(): void {
-    this.#timer = this.#parts.clock.setTimeout(() => this.#look(), LOOK_EVERY_MS, { unref: true });
-  }
-
-  #look(): void {
+  /** Time in which this process stood still is no silence of the others. */
+  #look(stoodStill: boolean): void {
+    if (stoodStill && this.#state === "alive") this.#heardAt = this.#parts.clock.now();
     const silentMs = this.#parts.clock.now() - this.#heardAt;
     if (silentMs > SILENCE_MS && this.#state === "alive") {
       this.#state = "silent";
@@ -104,6 +104,5 @@ export class Bus {
     }
     if (this.#end === undefined) void this.#subscribe();
     else if (silentMs > BEAT_AFTER_MS) this.#parts.beat();
-    this.#watch();
   }
 }

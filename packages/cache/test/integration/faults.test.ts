@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { RedisPoolManager, redisRunner } from "@steward/redis";
-import { trackHandles, until } from "@steward/testing";
+import { FakeClock, trackHandles, until } from "@steward/testing";
 import { findRedis, startRedis } from "@steward/launchers";
 import t from "tap";
 import { CacheManager } from "../../src/index.ts";
+import { Bus } from "../../src/remote/bus.ts";
 import { instance } from "./setup.ts";
 
 const handles = trackHandles();
@@ -219,5 +220,48 @@ t.test("wrong options of what is shared are refused", (t) => {
     t.throws(() => new CacheManager({ remote }), { code: "OPTIONS_INVALID", message: new RegExp(`remote\\.${path}`) });
   t.end();
 });
+
+t.test(
+  "a bus that says nothing is silent after 10 s, but not for the time in which this process stood still",
+  async (t) => {
+    class Stalling extends FakeClock {
+      stoodStillMs = 0;
+      override now(): number {
+        return super.now() + this.stoodStillMs;
+      }
+    }
+    const clock = new Stalling();
+    const losses: string[] = [];
+    let hear: (text: string) => void = () => {};
+    let isMute = false;
+    const bus = new Bus({
+      clock,
+      port: {
+        publish: async () => {},
+        subscribe: async (_topic, listener) => {
+          hear = listener;
+          return async () => {};
+        },
+      },
+      topic: "topic",
+      onMessage: () => {},
+      onLoss: (reason) => losses.push(reason),
+      beat: () => void (isMute || hear("0 epoch 1 h ")),
+    });
+    await bus.open();
+    await clock.advance(30_000);
+    t.same([bus.isAlive, losses], [true, ["gap"]], "what was said before it listened is lost");
+    isMute = true;
+    clock.stoodStillMs = 60_000;
+    await clock.advance(8_000);
+    t.ok(bus.isAlive);
+    await clock.advance(8_000);
+    t.same([bus.isAlive, losses], [false, ["gap", "silence"]]);
+    isMute = false;
+    await clock.advance(4_000);
+    t.ok(bus.isAlive);
+    await bus.close();
+  },
+);
 
 t.test("nothing stays open", () => handles.assertNoLeaks());

@@ -1,6 +1,7 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { Client, connectivityState, credentials, type ChannelInterface } from "@grpc/grpc-js";
 import { StewardError, type Clock, type Timer } from "@steward/core";
-import { outcomeUnknown, timingWheelOf, TimerEntry } from "@steward/core/driver";
+import { ConnectionWatch, outcomeUnknown } from "@steward/core/driver";
 import { checkHealth, isSilence } from "../health.ts";
 
 /** What a link knows of a call that it carries. */
@@ -28,22 +29,6 @@ const STEADY_MS = 1_000;
 /** Longest pause between two health checks while calls wait on a connection that is well, in ms. */
 const PATIENCE_MS = 5_000;
 
-/** Looks after a stalled link, in the wheel that all deadlines share. */
-class StallWatch extends TimerEntry {
-  isSet = false;
-  readonly #due: () => void;
-
-  constructor(due: () => void) {
-    super();
-    this.#due = due;
-  }
-
-  override expire(): void {
-    this.isSet = false;
-    this.#due();
-  }
-}
-
 /**
  * One channel of grpc-js with the calls on it.
  *
@@ -57,13 +42,13 @@ export class Link {
   readonly #settings: LinkSettings;
   readonly #waiting = new Set<CarriedCall>();
   readonly #streams = new Set<CarriedCall>();
-  readonly #stall: StallWatch = new StallWatch(() => this.#look());
+  readonly #watch: ConnectionWatch;
   #heardAt: number;
   #readyAt = Number.NEGATIVE_INFINITY;
   /** Since when there has been no connection for new calls, in ms of the clock; `Infinity` while there is one. */
   #unreadyAt: number;
   #patienceMs: number;
-  #nextLookAt = 0;
+  #nextAskAt = 0;
   #isChecking = false;
   #connecting: Timer | undefined;
   #pause: Timer | undefined;
@@ -74,9 +59,20 @@ export class Link {
     this.channel = channel;
     this.client = new Client(channel.getTarget(), credentials.createInsecure(), { channelOverride: channel });
     this.#settings = settings;
-    this.#heardAt = this.#unreadyAt = settings.clock.now();
-    this.#patienceMs = settings.silenceMs;
-    if (settings.owned) this.#follow();
+    const { clock, silenceMs, owned } = settings;
+    this.#heardAt = this.#unreadyAt = clock.now();
+    this.#patienceMs = silenceMs;
+    this.#watch = new ConnectionWatch({
+      clock,
+      silenceMs,
+      // A caller that gives up while the connection is asked does not make it less suspicious.
+      owed: () => (this.#waiting.size > 0 || this.#isChecking ? true : undefined),
+      received: () => this.#heardAt,
+      onSilence: () => void this.#ask(),
+    });
+    if (!owned) return;
+    this.#watch.start();
+    this.#follow();
   }
 
   /** Calls on it. */
@@ -95,8 +91,6 @@ export class Link {
 
   add(call: CarriedCall): void {
     this.#waiting.add(call);
-    if (!this.#stall.isSet && this.#settings.owned && !this.#isClosed)
-      this.#lookAt(this.#settings.clock.now() + this.#settings.silenceMs);
   }
 
   /** The call is a stream that has begun: it may be silent. */
@@ -154,37 +148,23 @@ export class Link {
     failed(this, new StewardError("GRPC_CONNECT_FAILED", message, { resource, retryable: true }));
   }
 
-  #lookAt(instant: number): void {
-    if (this.#isClosed) return;
-    this.#stall.deadline = instant;
-    this.#stall.isSet = true;
-    timingWheelOf(this.#settings.clock).add(this.#stall);
-  }
-
-  /** Looks whether calls wait on a connection from which nothing came for a while, and asks it if so. */
-  #look(): void {
+  /** Calls wait on a connection from which nothing came for a while: it is asked for a sign of life. */
+  async #ask(): Promise<void> {
     const { clock, silenceMs } = this.#settings;
-    const [oldest] = this.#waiting;
-    if (oldest === undefined || this.#isClosed) return;
-    const now = clock.now();
-    const due = Math.max(this.#heardAt + silenceMs, (oldest.startedAt ?? now) + silenceMs, this.#nextLookAt);
-    if (due > now) return this.#lookAt(due);
-    if (!this.isReady || this.#isChecking) return this.#lookAt(now + silenceMs);
-    void this.#ask(now);
-  }
-
-  async #ask(since: number): Promise<void> {
-    const { clock, silenceMs } = this.#settings;
+    if (!this.isReady || this.#isChecking || clock.now() < this.#nextAskAt) return;
     this.#isChecking = true;
     const silent = await checkHealth(this.client, "", { timeoutMs: silenceMs }).then(
       () => false,
       (error: unknown) => isSilence(error),
     );
+    // Time in which this process stood still is the check's too: the watch looks, after what has come was read.
+    await nextTurn();
+    await nextTurn();
+    const isDead = silent && this.#watch.isSilent;
     this.#isChecking = false;
-    if (silent && this.#heardAt <= since) return this.suspect();
+    if (isDead) return this.suspect();
     this.#patienceMs = Math.min(2 * this.#patienceMs, PATIENCE_MS);
-    this.#nextLookAt = clock.now() + this.#patienceMs;
-    if (!this.#stall.isSet) this.#lookAt(this.#nextLookAt);
+    this.#nextAskAt = clock.now() + this.#patienceMs;
   }
 
   /** Something else has shown that nothing comes back. */
@@ -212,7 +192,7 @@ export class Link {
     this.#isClosed = true;
     this.#connecting?.cancel();
     this.#pause?.cancel();
-    timingWheelOf(this.#settings.clock).remove(this.#stall);
+    this.#watch.stop();
     for (const call of [...this.#waiting, ...this.#streams]) call.fail(error);
     if (this.#settings.owned) this.channel.close();
   }

@@ -85,6 +85,21 @@ t.test("a connection on which only a call is slow stays", async (t) => {
   t.equal(it.proxy.stats().total, 1);
 });
 
+t.test("a time in which this process stood still is no silence of the other side", async (t) => {
+  await using server = await startProgram("server");
+  await using it = await setup(server);
+  it.proxy.latency(50);
+  let isOver = false;
+  const slow = status(it.client, { id: "slow", waitMs: 1_000 }).finally(() => (isOver = true));
+  const shared = new Int32Array(new SharedArrayBuffer(4));
+  while (!isOver) {
+    Atomics.wait(shared, 0, 0, 300);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+  t.match(await slow, { said: "hello slow" });
+  t.match(it.manager.stats(), { reconnects: 0, retired: 0 });
+});
+
 t.test(
   "a peer that accepts and stays silent does not keep it connecting: it is back soon after the network is",
   async (t) => {
