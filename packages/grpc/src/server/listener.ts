@@ -1,8 +1,9 @@
 import { createServer, type AddressInfo, type Server as NetServer, type Socket } from "node:net";
 import { ServerCredentials, type Server } from "@grpc/grpc-js";
+import type { Clock } from "@steward/core";
 import type { CheckedServerOptions } from "./options.ts";
 
-/** How long the last frames may take, in ms. */
+/** How long a peer may take to close a connection that we have ended, once the last frames are on their way, in ms. */
 const FAREWELL_MS = 100;
 
 type Injector = ReturnType<Server["createConnectionInjector"]>;
@@ -12,12 +13,14 @@ type Injector = ReturnType<Server["createConnectionInjector"]>;
  * connections are made here, and handed to it.
  */
 export class Listener {
+  readonly #clock: Clock;
   readonly #server: NetServer;
   readonly #injector: Injector;
   readonly #closed: Promise<void>;
   readonly #sockets = new Set<Socket>();
 
-  private constructor(server: NetServer, injector: Injector) {
+  private constructor(clock: Clock, server: NetServer, injector: Injector) {
+    this.#clock = clock;
     this.#server = server;
     this.#injector = injector;
     this.#closed = new Promise((resolve) => server.once("close", resolve));
@@ -28,7 +31,7 @@ export class Listener {
   }
 
   /** Listens, and hands every connection to `server`. */
-  static async listen(server: Server, { host, port, tls }: CheckedServerOptions): Promise<Listener> {
+  static async listen(clock: Clock, server: Server, { host, port, tls }: CheckedServerOptions): Promise<Listener> {
     const injector = server.createConnectionInjector(credentialsOf(tls));
     const net = createServer({ noDelay: true }, (socket) => injector.injectConnection(socket));
     try {
@@ -37,7 +40,7 @@ export class Listener {
       injector.destroy();
       throw error;
     }
-    return new Listener(net, injector);
+    return new Listener(clock, net, injector);
   }
 
   get port(): number {
@@ -53,15 +56,15 @@ export class Listener {
     return this.#closed;
   }
 
-  /** Ends the connections that are left, by force. */
+  /** Ends the connections that are left: at once where their peers close them too, and else by force. */
   async end(): Promise<void> {
     const closed = this.drain();
     this.#injector.drain(0);
-    let late: NodeJS.Timeout | undefined;
-    await Promise.race([closed, new Promise((resolve) => (late = setTimeout(resolve, FAREWELL_MS)))]);
-    clearTimeout(late);
-    for (const socket of this.#sockets) socket.destroy();
+    const late = this.#clock.setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, FAREWELL_MS);
     await closed;
+    late.cancel();
   }
 }
 

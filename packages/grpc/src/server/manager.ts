@@ -81,7 +81,7 @@ export class GrpcServerManager extends Manager<GrpcServer> {
       this.#isReflecting = true;
     }
     const { host, port, maxStreamsPerConnection: burst, maxResetsPerSecond: perSecond } = this.#options;
-    this.#listener = await Listener.listen(server, this.#options).catch((cause: Error) => {
+    this.#listener = await Listener.listen(this.clock, server, this.#options).catch((cause: Error) => {
       throw this.#notListening(`${host.includes(":") ? `[${host}]` : host}:${port}`, cause);
     });
     this.#port = this.#listener.port;

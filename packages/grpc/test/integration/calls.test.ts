@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { connect as connectSocket } from "node:net";
 import { promisify } from "node:util";
 import {
   Client,
@@ -26,7 +27,7 @@ import {
 import { CHANNELS, isStewardError, runWithContext, systemClock } from "@steward/core";
 import { specOf } from "@steward/core/container";
 import {
-  Alarm,
+  FakeClock,
   compareMembers,
   documentedMembers,
   failure,
@@ -435,18 +436,31 @@ t.test(
   },
 );
 
-t.test("a server ends by force what a drain has left", async (t) => {
-  const server = await new GrpcServerManager(
-    { services: [renderer()] },
-    { drainTimeoutMs: 50, stopTimeoutMs: 1_500 },
-  ).start();
+t.test("a server ends by force what a drain has left, and waits only for peers that do not close", async (t) => {
+  const clock = new FakeClock();
+  const server = new GrpcServerManager({ services: [renderer()] }, { clock });
+  await server.start();
+  const stopNow = (): Promise<unknown> => server.stop({ signal: AbortSignal.abort() }).catch(() => {});
   await using manager = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
   const call = failure(status(manager.client, { id: "a", waitMs: 60_000 }));
   await until(() => server.stats()["inUse"] === 1);
-  using alarm = new Alarm(2_000);
-  await server.stop();
-  t.notOk(alarm.hasRung);
+  await stopNow();
+  t.equal(clock.now(), 0, "its clock has not moved");
   t.not((await call).code, codes.OK);
+
+  await server.start();
+  const [host, port] = server.client.address.split(":");
+  const peer = connectSocket({ host, port: Number(port), allowHalfOpen: true });
+  peer.on("error", () => {}); // it is cut off
+  let isSettled = false;
+  await once(peer, "data"); // the settings of the server
+  const stopping = stopNow().then(() => (isSettled = true));
+  await once(peer.resume(), "end");
+  await clock.advance(99);
+  t.notOk(isSettled);
+  await clock.advance(1);
+  await stopping;
+  peer.destroy();
 });
 
 t.test("a port that is taken is named", async (t) => {
