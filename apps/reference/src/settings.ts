@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from "node:fs";
 import { isIP } from "node:net";
 import {
   bytes,
@@ -61,14 +62,25 @@ function given(variable: string, about: string, schema: v.GenericSchema, otherwi
   return v.optional(v.pipe(schema, v.description(about), envName(variable)), otherwise);
 }
 
+const file = v.pipe(v.string(), v.check(isReadable, "must be a file that Clips may read"));
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
 /** Files in PEM of one way to talk: whom it trusts, and who Clips is there. */
 const certificates = (name: string) =>
   v.optional(
     v.pipe(
       v.strictObject({
-        ca: given(`${name}_CA_FILE`, "PEM of the authorities that it trusts", text()),
-        cert: given(`${name}_CERT_FILE`, "PEM of the certificate that it shows", text()),
-        key: given(`${name}_KEY_FILE`, "PEM of the key of that certificate", text()),
+        ca: given(`${name}_CA_FILE`, "PEM of the authorities that it trusts", file),
+        cert: given(`${name}_CERT_FILE`, "PEM of the certificate that it shows", file),
+        key: given(`${name}_KEY_FILE`, "PEM of the key of that certificate", file),
       }),
       v.check(
         ({ cert, key }) => (cert === undefined) === (key === undefined),

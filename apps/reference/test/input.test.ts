@@ -307,6 +307,8 @@ t.test("all wrong settings are told at once, without what may be secret", async 
     REDIS_URL: "hush",
     ALLOWED_ORIGINS: "https://a.example/path",
     LOG_LEVEL: "inof",
+    HTTP_CA_FILE: "hush",
+    RENDERER_CA_FILE: "hush",
     CLIPS_KEK: "hush",
     CLIPS_ADMIN_TOKEN: "hush",
     CLIPS_MONITOR_TOKEN: "hush",
@@ -314,7 +316,7 @@ t.test("all wrong settings are told at once, without what may be secret", async 
   };
   const error = await read(wrong).catch((error: unknown) => error);
   for (const name of Object.keys(wrong)) t.match(String(error), new RegExp(`\\(variable ${name}\\)`));
-  t.match(String(error), /9 options are wrong/);
+  t.match(String(error), /11 options are wrong/);
   t.notMatch(inspect(error, { depth: 9 }), /hush/);
   const together = { message: /settings\.tls: HTTP_CERT_FILE and HTTP_KEY_FILE are set together, or neither is/ };
   await t.rejects(read({ HTTP_CERT_FILE: "cert.pem" }), together);

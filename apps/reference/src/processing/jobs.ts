@@ -184,7 +184,7 @@ export class Jobs {
       .set(changes)
       .where(and(eq(table.id, job.id), eq(table.holder, lease.holder)))
       .returning();
-    if (changed === undefined) throw lease.lose("it has been taken");
+    if (changed === undefined) throw lease.lose("it has been taken, or its video was deleted");
     lease.extend(since);
     return changed;
   }

@@ -22,6 +22,8 @@ export interface Upload {
 
 /** What was uploaded, without its bytes. */
 export interface StoredMedia extends Pick<Upload, "type"> {
+  /** `null` where its user is gone. */
+  readonly owner: string | null;
   /** In bytes. */
   readonly size: number;
 }
@@ -82,9 +84,9 @@ export class Media {
   }
 
   async find(videoId: string): Promise<StoredMedia | undefined> {
-    const { type } = table;
+    const { owner, type } = table;
     const [found] = await this.#db
-      .select({ type, size: size.mapWith(Number) })
+      .select({ owner, type, size: size.mapWith(Number) })
       .from(table)
       .where(eq(table.videoId, videoId));
     return found;
@@ -102,7 +104,9 @@ export class Media {
 }
 
 function noRoom(why: string): HttpError {
-  return new HttpError(413, `${why}, which an operator may raise`, { code: "UPLOAD_QUOTA_EXCEEDED" });
+  return new HttpError(413, `${why}, which an operator may raise; a video that you delete makes room too`, {
+    code: "UPLOAD_QUOTA_EXCEEDED",
+  });
 }
 
 /** What was uploaded to Clips. */

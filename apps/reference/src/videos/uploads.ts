@@ -2,10 +2,11 @@ import { from, handler, HttpError, stream } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
 import { uploadLimit } from "../resources/limits.ts";
 import { permitted } from "../users/auth.ts";
-import { videoId as id } from "./input.ts";
+import { video, videoId as id } from "./input.ts";
 import { media } from "./media.ts";
 import { isKnown, partOf } from "./range.ts";
 import { MOST_MEDIA_BYTES } from "./table.ts";
+import { videos } from "./videos.ts";
 
 /** What browsers play and never show as a page, as they would what ends in +xml. */
 const TYPE = /^(audio|video)\/[a-z0-9][a-z0-9.-]{0,60}$/;
@@ -28,7 +29,7 @@ const OF_STRANGERS = {
   "cache-control": "private, max-age=3600",
 };
 
-/** `POST /api/v1/uploads`, `GET /api/v1/videos/:id/media`. */
+/** `POST /api/v1/uploads`, `GET /api/v1/videos/:id/media`, `DELETE /api/v1/videos/:id`. */
 export function uploadRoutes(app: FastifyInstance): void {
   app.post(
     "/api/v1/uploads",
@@ -52,6 +53,30 @@ export function uploadRoutes(app: FastifyInstance): void {
     ),
   );
 
+  mediaRoute(app);
+
+  app.delete(
+    "/api/v1/videos/:id",
+    {
+      schema: {
+        tags,
+        summary: "Deletes a video that you have uploaded, with all that belongs to it; its processing ends",
+        response: { 204: { description: "it is gone" } },
+      },
+    },
+    handler(
+      { me: permitted("videos:upload"), video, media, videos },
+      async ({ me, video, media, videos }, _request, reply) => {
+        const uploaded = await media.find(video.id);
+        if (uploaded?.owner !== me.subject) throw new HttpError(403, "only who has uploaded a video may delete it");
+        await videos.remove(video.id);
+        reply.code(204);
+      },
+    ),
+  );
+}
+
+function mediaRoute(app: FastifyInstance): void {
   app.get(
     "/api/v1/videos/:id/media",
     { schema: { tags, summary: "What was uploaded, or the part of it that a Range header names" } },

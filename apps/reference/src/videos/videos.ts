@@ -48,6 +48,12 @@ export class Videos {
     return added;
   }
 
+  /** Removes a video with all that belongs to it. Who processes it finds its job gone, at the next step. */
+  async remove(id: string): Promise<void> {
+    await this.#db.delete(table).where(eq(table.id, id));
+    await Promise.all([this.find.delete(id), this.#answers.invalidate(PAGES)]); // the row is gone
+  }
+
   /** @returns `undefined` when the cursor is none of ours. */
   async list(limit: number, cursor: string | undefined): Promise<VideoPage | undefined> {
     const after = cursor === undefined ? undefined : readCursor(cursor);

@@ -3,7 +3,10 @@ import t from "tap";
 import type { Problem } from "@steward/fastify";
 import { postgresForTests } from "@steward/launchers";
 import type { Video } from "../../src/videos/table.ts";
-import { LocalClips } from "./clips.ts";
+import { db } from "../../src/resources/stores.ts";
+import type { VideoPage } from "../../src/videos/videos.ts";
+import { eventually, LocalClips } from "./clips.ts";
+import { addVideo, process as start, stateOf } from "./watching.ts";
 
 const database = await postgresForTests();
 const QUOTA = { UPLOADS_PER_USER: "3", UPLOAD_BYTES_PER_USER: "1000000" };
@@ -107,7 +110,8 @@ t.test("a user has so many uploads, however many are sent at once", async (t) =>
     t.match(problem, {
       status: 413,
       code: "UPLOAD_QUOTA_EXCEEDED",
-      detail: "you have uploaded 3 files, of 3: UPLOADS_PER_USER, which an operator may raise",
+      detail:
+        /^you have uploaded 3 files, of 3: UPLOADS_PER_USER, which an operator may raise; a video that you delete/,
     });
   t.equal(refused.length, 5);
   t.equal((await upload(await clips.as("viewer"), Buffer.from("x"))).status, 201, "another user has their own");
@@ -122,4 +126,30 @@ t.test("the bytes of a user's uploads are bounded together, to the last one", as
   for (const problem of refused) t.match(problem, { status: 413, code: "UPLOAD_QUOTA_EXCEEDED", detail });
   t.equal((await upload(headers, randomBytes(200_001))).status, 413);
   t.equal((await upload(headers, randomBytes(200_000))).status, 201);
+});
+
+t.test("who has uploaded a video may delete it, while it is processed too, and has room for another one", async (t) => {
+  const { url } = clips;
+  const headers = await clips.as("viewer");
+  const again = () => upload(headers, randomBytes(333_333));
+  const { id } = (await (await again()).json()) as Video; // the API says so
+  for (let more = 0; more < 2; more++) await again();
+  t.equal((await again()).status, 413);
+  await start(url, id);
+  t.ok(await eventually(async () => (await stateOf(url, id)).progress > 0));
+  const remove = async (headers: Headers, which = id) =>
+    (await fetch(`${url}/api/v1/videos/${which}`, { method: "DELETE", headers })).status;
+  t.strictSame([await remove({}), await remove(await clips.admin)], [401, 403], "no one else");
+  t.equal(await remove(headers, await addVideo(url, 1_000)), 403, "what was added by its address is no one's");
+  t.equal(await remove(headers), 204);
+  for (const path of ["", "/media", "/process"])
+    t.equal((await fetch(`${url}/api/v1/videos/${id}${path}`)).status, 404, path);
+  t.notMatch(await (await fetch(`${url}/api/v1/videos?limit=100`)).text(), id);
+  t.equal(await remove(headers), 404);
+  t.equal((await again()).status, 201);
+  const [known] = ((await (await fetch(`${url}/api/v1/videos`)).json()) as VideoPage).items; // the API says so
+  t.equal((await fetch(`${url}/api/v1/videos/${known?.id}`)).status, 200);
+  await clips.running.get(db).$client`delete from videos`; // by an instance that we have heard nothing from yet
+  const late = await fetch(`${url}/api/v1/videos/${known?.id}/process`, { method: "POST" });
+  t.match(await late.json(), { status: 404, detail: "what this belongs to has just been deleted" });
 });
