@@ -25,7 +25,7 @@ const KNOWN = {
   "http, bun": "no", // its undici is its own, without MockAgent
   "websocket, bun": "no", // its ws is its own, without Sender
 };
-const COMPILERS = ["5.9", "6.0", "7.0"]; // 5.4 wants skipLibCheck for two of ours, as the README says
+const COMPILERS = ["5.4", "5.9", "6.0", "7.0"]; // the README says that 5.4 is the oldest
 const RESOLUTIONS = [
   { name: "nodenext", options: { module: "nodenext" } },
   { name: "bundler", options: { module: "esnext", moduleResolution: "bundler" } },

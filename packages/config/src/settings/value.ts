@@ -21,11 +21,16 @@ export type Frozen<T> = T extends Whole
     : T
   : { readonly [K in keyof T]: Frozen<T[K]> };
 
-/** The paths of settings: `port`, `database`, `database.url`. */
+/**
+ * The paths of settings: `port`, `database`, `database.url`. `infer P` is for compilers before 5.9, which without it look
+ * for the end of the paths of a `T` that is not known yet.
+ */
 export type PathOf<T> = {
   [K in Exclude<keyof T & string, "get">]: NonNullable<T[K]> extends Whole
     ? K
-    : K | `${K}.${PathOf<NonNullable<T[K]>>}`;
+    : PathOf<NonNullable<T[K]>> extends infer P extends string
+      ? K | `${K}.${P}`
+      : K;
 }[Exclude<keyof T & string, "get">];
 
 /** What stands at a path. */

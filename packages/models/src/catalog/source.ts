@@ -173,7 +173,7 @@ function tensorOf(given: unknown): Tensor {
 }
 
 function converted(type: NumberType, numbers: Float64Array): Tensor["data"] {
-  const data = dataFrom(type, new Uint8Array(numbers.length * 8)).subarray(0, numbers.length);
+  const data = dataFrom(type, new ArrayBuffer(numbers.length * 8)).subarray(0, numbers.length);
   for (const [at, number] of numbers.entries()) (data as Float64Array)[at] = number; // no type of big numbers
   return data;
 }

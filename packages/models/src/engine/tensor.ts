@@ -89,10 +89,9 @@ export function elementBytes(type: NumberType): number {
   return new ARRAYS[type](0).BYTES_PER_ELEMENT;
 }
 
-/** The same bytes as elements. `bytes` must begin at a multiple of the element's size. */
-export function dataFrom(type: NumberType, bytes: Uint8Array<ArrayBuffer>): NumberData {
-  const own = bytes.byteOffset % elementBytes(type) === 0 ? bytes : bytes.slice();
-  return new ARRAYS[type](own.buffer, own.byteOffset, Math.floor(own.byteLength / elementBytes(type)));
+/** The same bytes as elements. */
+export function dataFrom(type: NumberType, bytes: ArrayBuffer): NumberData {
+  return new ARRAYS[type](bytes, 0, Math.floor(bytes.byteLength / elementBytes(type)));
 }
 
 /** Elements as bytes, without a copy. */

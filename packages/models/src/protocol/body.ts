@@ -11,7 +11,7 @@ export class TooLarge extends WireProblem {}
 
 /** A body to be sent. */
 export interface WireBody {
-  readonly content: string | Uint8Array<ArrayBuffer>;
+  readonly content: string | ArrayBuffer;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -21,7 +21,17 @@ export function bodyOf(fields: object, raw: readonly Uint8Array[]): WireBody {
   if (raw.length === 0) return { content: json, headers: { "content-type": "application/json" } };
   const head = Buffer.from(json);
   const headers = { "content-type": "application/octet-stream", [HEADER_LENGTH]: String(head.byteLength) };
-  return { content: Buffer.concat([head, ...raw]), headers };
+  return { content: joined([head, ...raw]), headers };
+}
+
+function joined(parts: readonly Uint8Array[]): ArrayBuffer {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.byteLength;
+  }
+  return bytes.buffer;
 }
 
 /** A body that came: its JSON, and what is behind it. */

@@ -4,7 +4,7 @@ export type Fetch = (
   init: {
     readonly method: string;
     readonly headers: Readonly<Record<string, string>>;
-    readonly body?: string | Uint8Array<ArrayBuffer>;
+    readonly body?: string | ArrayBuffer;
     readonly signal: AbortSignal;
     /** Redirects are followed, or given back as an answer. Default `follow`. */
     readonly redirect?: "follow" | "manual";

@@ -28,7 +28,7 @@ export function fromRaw({ name, type, shape }: WireHead, bytes: Uint8Array): Ten
   if (bytes.byteLength !== wanted)
     throw new WireProblem(`"${name}": a shape of ${shape.join("x")} has ${wanted} bytes, and ${bytes.byteLength} came`);
   if (type === "bool" && bytes.some((byte) => byte > 1)) throw new WireProblem(`"${name}": a byte of BOOL is 0 or 1`);
-  return { type, shape, data: dataFrom(type, new Uint8Array(bytes)) };
+  return { type, shape, data: dataFrom(type, new Uint8Array(bytes).buffer) };
 }
 
 function textsOf(name: string, bytes: Uint8Array, count: number): TensorData {
