@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { run } from "./child.mjs";
 import { updateLockFile } from "./install.mjs";
 import { explain } from "./problem.mjs";
 import { root } from "./workspace.mjs";
@@ -11,7 +12,9 @@ export async function main([name, ...rest]) {
   if (existsSync(folder)) explain(`packages/${name} exists already`);
   for (const file of render(name, folder)) console.log(`  packages/${name}/${file}`);
   await updateLockFile();
-  console.log(`Next: npm run dev ${name}, then put the real client into src/connection.ts`);
+  // Lines break elsewhere where a name is shorter or longer than the template's.
+  await run("oxfmt", [`packages/${name}`], { quiet: true });
+  console.log(`Next: npm run dev ${name}, then put the real client into src/connection.ts and src/client.ts`);
   return 0;
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { render } from "../../run/new.mjs";
+import { apply, edits } from "./s3/edits.mjs";
 
 const home = join(import.meta.dirname, "..");
 const tooling = join(home, "..");
@@ -47,6 +48,15 @@ t.test("a new package compiles, passes its tests, shows programs that run, and k
   const problems = output.split("\n").filter((line) => line.includes("message-queue") && line.startsWith("    "));
   t.same(problems, [], "rules of the repository");
   t.match(output, /1 driver: message-queue/);
+});
+
+t.test("a client of another kind, of a storage over HTTP, is ten edits away", async (t) => {
+  t.ok(edits.length <= 10, `${edits.length} edits`);
+  const { directory } = workspaceWith(t, "s3");
+  apply(directory);
+  t.match(runIn(directory, join(tooling, "run/compile.mjs"), "tsconfig.test.json"), { status: 0, output: "" });
+  const tests = runIn(directory, join(tooling, "tap/run.mjs"));
+  t.match(tests, { status: 0, output: /@steward\/s3 on Node v[\d.]+: \d\d passed, 0 failed/ });
 });
 
 t.test("its name stands wherever the template's stood", async (t) => {

@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
-import type { StewardError } from "@steward/core";
+import { StewardError } from "@steward/core";
 import { outcomeUnknown } from "@steward/core/driver";
+import type { SampleEndpoint } from "./options.ts";
 
 /** One TCP connection: each question is a line, and so is each answer, in the same order. */
 export class Connection {
@@ -11,9 +12,10 @@ export class Connection {
   #reason = "it was closed";
 
   /** Connects at once; questions wait for it. */
-  constructor(resource: string, host: string, port: number) {
+  constructor(resource: string, endpoint: SampleEndpoint) {
+    const { hostname: host, port } = new URL(endpoint.url);
     this.#resource = resource;
-    this.#socket = connect({ host, port }).setEncoding("utf8");
+    this.#socket = connect({ host, port: Number(port) }).setEncoding("utf8");
     this.#socket.on("data", (text: string) => this.#take(text));
     this.#socket.on("error", (error) => (this.#reason = error.message));
     this.#socket.on("close", () => this.#lose());
@@ -23,20 +25,28 @@ export class Connection {
     return !this.#socket.destroyed && this.#socket.writable;
   }
 
+  /** One round trip; a rejection means that the remote is not well. */
+  async ping(signal: AbortSignal): Promise<void> {
+    await this.ask("ping", signal);
+  }
+
   /**
    * Asks and waits for the answer. When `signal` aborts, the connection is closed: what comes later on it could be
    * taken for the answer to another question.
    *
+   * @throws {SAMPLE_REFUSED} the remote refused it.
    * @throws {OUTCOME_UNKNOWN} the connection broke, or could not be made.
    */
   async ask(text: string, signal: AbortSignal): Promise<string> {
     const close = (): void => this.close();
     signal.addEventListener("abort", close, { once: true });
     try {
-      return await new Promise<string>((resolve, reject) => {
+      const answer = await new Promise<string>((resolve, reject) => {
         this.#waiting.push({ resolve, reject });
         this.#socket.write(`${text}\n`);
       });
+      if (!answer.startsWith("-")) return answer;
+      throw new StewardError("SAMPLE_REFUSED", `${this.#resource}: ${answer.slice(1)}`, { resource: this.#resource });
     } finally {
       signal.removeEventListener("abort", close);
     }

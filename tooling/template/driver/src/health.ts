@@ -1,4 +1,6 @@
-/** One round trip; a rejection means that the remote is not well. */
-export async function probe(ask: (text: string) => Promise<string>): Promise<void> {
-  await ask("ping");
+import type { Connection } from "./connection.ts";
+
+/** What the remote is asked when no call has shown how it is. */
+export function probe(connection: Connection, signal: AbortSignal): Promise<void> {
+  return connection.ping(signal);
 }

@@ -1,39 +1,17 @@
-import { Guard, StewardError } from "@steward/core";
+import { Guard } from "@steward/core";
 import { checkOptions, Manager, defineDriver, type DriverFactory, type ManagerContext } from "@steward/core/driver";
+import { SampleClient } from "./client.ts";
 import { Connection } from "./connection.ts";
 import { probe } from "./health.ts";
 import { schema, type CheckedOptions, type SampleOptions } from "./options.ts";
 
-/** What users hold. Where there is a driver of its own, this is the driver's client. */
-export interface SampleClient {
-  /**
-   * Sends a text and gives the answer.
-   *
-   * @throws {SAMPLE_REFUSED} the remote refused it.
-   * @throws {OUTCOME_UNKNOWN} the connection broke.
-   */
-  call(text: string): Promise<string>;
-}
-
-/**
- * Looks after a sample: starts, guards, probes and stops it.
- *
- * @example
- * ```ts
- * import { SampleManager } from "@steward/sample";
- * import { sampleForTests } from "@steward/sample/testing";
- * await using remote = await sampleForTests();
- * await using things = await new SampleManager({ port: remote.port, timeoutMs: 1_000 }).start();
- * console.log(await things.client.call("hi")); // => hi
- * ```
- */
+/** Looks after a sample: starts, guards, probes and stops it. */
 export class SampleManager extends Manager<SampleClient> {
   readonly #options: CheckedOptions;
   readonly #guard: Guard;
-  /** One object for good: connections come and go behind it. */
-  readonly #client: SampleClient = {
-    call: (text) => this.#guard.run(({ signal }) => this.#exchange(text, signal)),
-  };
+  readonly #client: SampleClient = new SampleClient((work) =>
+    this.#guard.run(({ signal }) => work(this.#open(), signal)),
+  );
   #connection: Connection | undefined;
 
   /** @throws {OPTIONS_INVALID} listing every problem. */
@@ -54,12 +32,12 @@ export class SampleManager extends Manager<SampleClient> {
     return this.#client;
   }
 
-  protected async onStart(signal: AbortSignal): Promise<void> {
-    await this.#exchange("ping", signal);
+  protected onStart(signal: AbortSignal): Promise<void> {
+    return this.#open().ping(signal);
   }
 
   protected onProbe(signal: AbortSignal): Promise<void> {
-    return probe((text) => this.#exchange(text, signal));
+    return probe(this.#open(), signal);
   }
 
   protected override onDrain(): Promise<void> {
@@ -79,13 +57,10 @@ export class SampleManager extends Manager<SampleClient> {
     return { ...this.#guard.stats() };
   }
 
-  async #exchange(text: string, signal: AbortSignal): Promise<string> {
-    const { host, port } = this.#options;
-    // The one connection that all calls share; a new one where the last is gone.
-    if (this.#connection?.isOpen !== true) this.#connection = new Connection(this.name, host, port);
-    const answer = await this.#connection.ask(text, signal);
-    if (!answer.startsWith("-")) return answer;
-    throw new StewardError("SAMPLE_REFUSED", `${this.name}: ${answer.slice(1)}`, { resource: this.name });
+  /** The one connection that all calls share; a new one where the last is gone. */
+  #open(): Connection {
+    if (this.#connection?.isOpen !== true) this.#connection = new Connection(this.name, this.#options);
+    return this.#connection;
   }
 }
 

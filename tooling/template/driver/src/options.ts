@@ -2,12 +2,18 @@ import type { BreakerOptions } from "@steward/core";
 import { breakerSchema, countSchema, msSchema, type OptionsSchema } from "@steward/core/driver";
 import * as v from "valibot";
 
+/** Where the remote is, and what it has to know of who asks. */
+export interface SampleEndpoint {
+  /** Such as `tcp://127.0.0.1:7000`. */
+  readonly url: string;
+}
+
+const endpoint = {
+  url: v.pipe(v.string(), v.url()),
+};
+
 /** Options of a sample. */
-export interface SampleOptions {
-  /** Where the remote is. Default `127.0.0.1`. */
-  readonly host?: string | undefined;
-  /** Its TCP port. */
-  readonly port: number;
+export interface SampleOptions extends SampleEndpoint {
   /** Longest call, time in the queue included, in ms. Default 5,000. */
   readonly timeoutMs?: number | undefined;
   /** Calls that may run at once. Default 100. */
@@ -23,8 +29,7 @@ export type CheckedOptions = { readonly [Key in keyof SampleOptions]-?: Exclude<
 
 /** Checks options; unknown keys are refused. */
 export const schema: OptionsSchema<CheckedOptions> = v.strictObject({
-  host: v.optional(v.string(), "127.0.0.1"),
-  port: v.pipe(countSchema(1), v.maxValue(65_535)),
+  ...endpoint,
   timeoutMs: v.optional(msSchema(1), 5_000),
   maxConcurrent: v.optional(countSchema(1), 100),
   maxPending: v.optional(countSchema(0), 1_000),
