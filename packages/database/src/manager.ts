@@ -269,20 +269,8 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     const { idle, size } = this.#pool?.stats() ?? { idle: 0, size: 0 };
     const { pending, timedOut } = this.#pooled.guard.stats();
     const unit = "{connection}";
-    yield {
-      name: "db.client.connection.count",
-      kind: "gauge",
-      unit,
-      attributes: { ...attributes, state: "idle" },
-      value: idle,
-    };
-    yield {
-      name: "db.client.connection.count",
-      kind: "gauge",
-      unit,
-      attributes: { ...attributes, state: "used" },
-      value: size - idle,
-    };
+    for (const [state, value] of Object.entries({ idle, used: size - idle }))
+      yield { name: "db.client.connection.count", kind: "gauge", unit, attributes: { ...attributes, state }, value };
     yield {
       name: "steward.database.overdue_leases",
       kind: "gauge",

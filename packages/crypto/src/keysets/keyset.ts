@@ -329,11 +329,6 @@ export class Keyset {
     });
   }
 
-  /** Messages that this process may still write under a key, where they are counted. */
-  messagesLeft(id: number): number {
-    return this.#budget.left(id);
-  }
-
   #now(): number {
     return this.#parts.clock.wallNow();
   }

@@ -6,9 +6,6 @@ const NONCE_BYTES = 12;
 const EXTENDED_NONCE_BYTES = 24;
 const HALF = 12;
 
-/** Messages under one key after which AES-256-GCM with random 96-bit nonces is refused (NIST SP 800-38D). */
-export const GCM_MESSAGE_LIMIT: number = 2 ** 32;
-
 /** AES-256-GCM with a random 96-bit nonce: `nonce 12 ‖ ciphertext ‖ tag 16`. */
 export function aesGcm(engine: Engine, key: KeyObject, random?: NonceSource): Aead {
   return new GcmAead(engine, NONCE_BYTES, (nonce) => ({ key, nonce }), random);
