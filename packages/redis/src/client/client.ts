@@ -1,22 +1,8 @@
 import { notForUsers } from "@steward/core/driver";
 import { Redis, type Command, type RedisOptions } from "ioredis";
+import { optionsOfCopy } from "./copy-options.ts";
 import type { ReplyMapping } from "./reply-mapping.ts";
 import type { Router, UseOptions } from "./router.ts";
-
-/** Options that say where a client leads, as whom, and to which keys. */
-const PLACE = [
-  "host",
-  "port",
-  "path",
-  "db",
-  "username",
-  "password",
-  "sentinels",
-  "name",
-  "role",
-  "tls",
-  "keyPrefix",
-] as const;
 
 /**
  * An ioredis client that is looked after: every command is bounded in time and number, finds its connection, and
@@ -94,18 +80,17 @@ export class RedisClient extends Redis {
    * A client with subscriptions and an end of its own, for libraries that want one. Its commands pass the same guard and
    * take the same connections; its blocking commands end with it, and none of them loses an element.
    *
-   * @throws {REDIS_COMMAND_REFUSED} for options that say where it leads, as whom, or to which keys: that is another resource.
+   * @throws {REDIS_COMMAND_REFUSED} for options that say where it leads, as whom, or to which keys: that is another
+   * resource; and for options that would have no effect.
    */
   override duplicate<Override extends Partial<RedisOptions> | undefined = undefined>(
     override?: Override,
   ): Redis<ReplyMapping<Override>> {
-    const given: Partial<RedisOptions> = override ?? {};
-    const other = PLACE.find((key) => given[key] !== undefined && given[key] !== this.options[key]);
-    if (other !== undefined)
-      throw this.#router.notOffered(`duplicate() with another ${other}`, "define another resource for that");
+    const refuse = this.#router.notOffered.bind(this.#router);
+    const given = optionsOfCopy<Partial<RedisOptions>>(override, this.options, refuse);
     const router = this.#router.copy(() => copy);
     const copy = new RedisClient({ ...this.options, ...given, lazyConnect: true }, router);
-    router.begin();
+    router.begin(given.connectionName);
     copy.status = this.status;
     return copy as unknown as Redis<ReplyMapping<Override>>; // "legacy", as its connections are
   }

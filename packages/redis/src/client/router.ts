@@ -3,7 +3,7 @@ import { StewardError, type Guard } from "@steward/core";
 import { assertShape, milliseconds, shape, signal, text } from "@steward/core/driver";
 import { Command, type Redis, type RedisOptions } from "ioredis";
 import type { Backend, PipelineNode } from "../connection/backend.ts";
-import { permitted } from "../connection/outcome.ts";
+import { permitted, replyLost } from "../connection/outcome.ts";
 import type { Link } from "../connection/link.ts";
 import type { LinkPlan } from "../connection/plan.ts";
 import type { ConnectionPool } from "../connection/pool.ts";
@@ -71,15 +71,24 @@ export function connectionClosed(): Error {
   return new Error("Connection is closed.");
 }
 
+/** The time from the beginning of a client to its end. */
+class Session {
+  isEnded = false;
+  /** Aborts when what still waits after the end has to give up. */
+  readonly waiting = new AbortController();
+
+  constructor() {
+    setMaxListeners(0, this.waiting.signal); // one for each blocking command
+  }
+}
+
 /** Gives every command its way: the shared connection, one of its own, or the one of the subscriptions. */
 export class Router {
   readonly #setup: RouterSetup;
   readonly #guard: Guard;
   readonly #backend: Backend;
   readonly #pipelines: Pipelines;
-  /** Aborts when what waits for a copy that was ended has to give up. */
-  #ending = new AbortController();
-  #isEnded = false;
+  #session = new Session();
   /** What a copy is called on the connections of its blocking commands. */
   #name: string | undefined;
 
@@ -93,7 +102,7 @@ export class Router {
 
   /** What `sendCommand` of the client does. The command's own promise is the answer, as the driver has it. */
   send(command: Command, stream: unknown, node?: PipelineNode): Promise<unknown> {
-    if (this.#isEnded) command.reject(connectionClosed());
+    if (this.isEnded) command.reject(connectionClosed());
     else if (stream !== undefined) this.#pipelines.add(command, stream, node);
     else if (routeOf(command) === "shared") this.#guard.enter(new CommandUse(command, this.#backend));
     else this.#detour(command);
@@ -109,9 +118,13 @@ export class Router {
   }
 
   #block(command: Command): void {
-    const { pool, timeoutMs, isCopy } = this.#setup;
+    const { pool, timeoutMs, isCopy, resource } = this.#setup;
+    const session = this.#session;
+    let isWritten = false;
     const work = {
       run: async (link: Link) => {
+        if (session.isEnded) throw connectionClosed();
+        isWritten = true;
         const { reject } = command;
         command.reject = (error) => reject(permitted(error));
         link.rename(this.#name);
@@ -119,13 +132,17 @@ export class Router {
       },
       sound: () => true,
       blocks: true,
-      owner: this,
+      owner: session,
       operation: command.name.toUpperCase(),
+    };
+    const reasonOf = (error: Error): Error => {
+      if (!session.isEnded) return error;
+      return isWritten ? replyLost(resource, command, error) : connectionClosed();
     };
     // The driver settles the command; a refusal by the pool or its guard would not be reported elsewhere.
     pool
-      .run(this.#planFor(command), work, blockMs(command) + timeoutMs, isCopy ? this.#ending.signal : undefined)
-      .catch((error: Error) => command.reject(this.#isEnded ? connectionClosed() : error));
+      .run(this.#planFor(command), work, blockMs(command) + timeoutMs, isCopy ? session.waiting.signal : undefined)
+      .catch((error: Error) => command.reject(reasonOf(error)));
   }
 
   #rename(command: Command): void {
@@ -179,14 +196,13 @@ export class Router {
 
   /** True once its client was ended. */
   get isEnded(): boolean {
-    return this.#isEnded;
+    return this.#session.isEnded;
   }
 
-  /** Begins again after {@link end}. */
-  begin(): void {
-    this.#isEnded = false;
-    this.#ending = new AbortController();
-    setMaxListeners(0, this.#ending.signal); // one for each blocking command
+  /** Begins, or begins again after {@link end}; `name` is that of the connections of its blocking commands. */
+  begin(name: string | undefined = this.#name): void {
+    this.#name = name;
+    this.#session = new Session();
     this.#setup.subscriber.open();
     this.#setup.copies.add(this);
   }
@@ -194,12 +210,12 @@ export class Router {
   /** Ends a copy: its subscriptions, and the waiting of its blocking commands, which lose nothing. */
   async end(): Promise<void> {
     const { pool, subscriber, copies } = this.#setup;
-    this.#isEnded = true;
+    const session = this.#session;
+    session.isEnded = true;
     copies.delete(this);
     subscriber.close();
-    const { signal } = this.#ending;
-    await pool.release(this);
-    if (signal === this.#ending.signal) this.#ending.abort(connectionClosed());
+    await pool.release(session);
+    session.waiting.abort(connectionClosed());
   }
 
   /** Name of the resource. */

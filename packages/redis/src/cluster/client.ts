@@ -1,9 +1,11 @@
 import { notForUsers } from "@steward/core/driver";
 import { Cluster, type ClusterOptions, type Command, type Redis } from "ioredis";
 import type { PipelineNode } from "../connection/backend.ts";
+import { optionsOfCopy } from "../client/copy-options.ts";
 import type { ClusterReplyMapping } from "../client/reply-mapping.ts";
 import type { Router, UseOptions } from "../client/router.ts";
 
+type NodeOptions = NonNullable<ClusterOptions["redisOptions"]>;
 type Seeds = ConstructorParameters<typeof Cluster>[0];
 
 /**
@@ -103,19 +105,29 @@ export class RedisClusterClient extends Cluster {
   /**
    * A client with subscriptions and an end of its own, as that of {@link RedisClient}.
    *
-   * @throws {REDIS_COMMAND_REFUSED} with other nodes to begin with: they would need other connections.
+   * @throws {REDIS_COMMAND_REFUSED} with other nodes to begin with: they would need other connections; with options that
+   * say as whom or to which keys it leads; and with options that would have no effect.
    */
   override duplicate<Override extends ClusterOptions | undefined = undefined>(
     nodes: Seeds = [],
     options?: Override,
   ): Cluster<ClusterReplyMapping<Override>> {
-    if (nodes.length > 0)
-      throw this.#router.notOffered("duplicate() with other nodes", "define another resource for that");
+    const refuse = this.#router.notOffered.bind(this.#router);
+    if (!Array.isArray(nodes) || nodes.length > 0)
+      throw refuse("duplicate() with other nodes", "define another resource for that");
+    const { redisOptions: own = {} } = this.options;
+    const { redisOptions, ...rest } = options ?? ({} satisfies ClusterOptions);
+    const ofNodes = optionsOfCopy<NodeOptions>(redisOptions, own, refuse);
+    const given = {
+      ...this.options,
+      ...optionsOfCopy<ClusterOptions>(rest, this.options, refuse),
+      redisOptions: { ...own, ...ofNodes },
+      lazyConnect: true,
+    };
     const original = this.#original ?? this;
     const router = this.#router.copy(() => copy);
-    const given: ClusterOptions = { ...this.options, ...options, lazyConnect: true };
     const copy = new RedisClusterClient([{ host: "localhost" }], given, router, original);
-    router.begin();
+    router.begin(ofNodes.connectionName);
     copy.status = original.status;
     return copy as unknown as Cluster<ClusterReplyMapping<Override>>; // "legacy", as its connections are
   }

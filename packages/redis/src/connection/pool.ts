@@ -36,6 +36,8 @@ interface Held {
   readonly link: Link;
   /** Number by which another connection can end its waiting. */
   readonly id: number;
+  /** Made after this many renewals. */
+  readonly generation: number;
   /** The command that waits on it for something to come. */
   blocking: Promise<unknown> | undefined;
   /** Whose work it does. */
@@ -57,11 +59,15 @@ export interface PooledWork<T> {
 /** An idle connection older than this is asked for a sign of life before it is lent again. */
 const TRUSTED_MS = 1_000;
 
+/** Pause before a command is unblocked again that had not come to the server, in ms. */
+const UNBLOCK_AGAIN_MS = 20;
+
 /** Connections that are lent one by one: to blocking commands, and to callers that want one of their own. */
 export class ConnectionPool {
   readonly guard: Guard;
   readonly #setup: PoolSetup;
   readonly #idle: Held[] = [];
+  /** Also those that were lent before a renewal: what waits on them may have been given something. */
   readonly #inUse = new Set<Held>();
   #reaper: Timer | undefined;
   #closing = new AbortController();
@@ -116,13 +122,12 @@ export class ConnectionPool {
   }
 
   async #take(plan: LinkPlan, signal: AbortSignal): Promise<Held> {
-    const generation = this.#generation;
     const held = (await this.#takeIdle(plan.where)) ?? (await this.#make(plan, signal));
     if (signal.aborted || this.#closing.signal.aborted) {
       held.link.destroy();
       throw signal.reason ?? this.#closing.signal.reason;
     }
-    if (generation === this.#generation) this.#inUse.add(held);
+    this.#inUse.add(held);
     return held;
   }
 
@@ -153,11 +158,12 @@ export class ConnectionPool {
 
   async #make(plan: LinkPlan, signal: AbortSignal): Promise<Held> {
     const { settings } = this.#setup;
+    const generation = this.#generation;
     // In a cluster idle ones that lead elsewhere count too.
     if (this.#idle.length + this.#inUse.size >= settings.maxConnections) this.#idle.shift()?.link.destroy();
     const link = await openLink(this.#linkSetup(plan), AbortSignal.any([signal, this.#closing.signal]));
     const id = await link.redis.client("ID").catch(() => 0);
-    return { plan, link, id, blocking: undefined, owner: undefined };
+    return { plan, link, id, generation, blocking: undefined, owner: undefined };
   }
 
   #linkSetup(plan: LinkPlan): LinkSetup {
@@ -178,9 +184,9 @@ export class ConnectionPool {
   }
 
   #give(held: Held, sound: boolean): void {
-    // One that is no longer known was lent before a renewal or a stop.
-    if (!this.#inUse.delete(held) || !sound || !held.link.usable || held.link.unanswered > 0)
-      return held.link.destroy();
+    this.#inUse.delete(held);
+    const isCurrent = held.generation === this.#generation && !this.#closing.signal.aborted;
+    if (!isCurrent || !sound || !held.link.usable || held.link.unanswered > 0) return held.link.destroy();
     held.link.idleSince = this.#setup.clock.now();
     this.#idle.push(held);
     this.#armReaper();
@@ -218,16 +224,27 @@ export class ConnectionPool {
   }
 
   async #unblock({ plan, id, blocking }: Held): Promise<void> {
-    const link = await openLink(this.#linkSetup(plan), this.#closing.signal);
-    await link.redis.client("UNBLOCK", id).finally(() => link.destroy());
+    const { clock } = this.#setup;
+    const { signal } = this.#closing;
+    const link = await openLink(this.#linkSetup(plan), signal);
     // What came in the same moment is on its way to us, and exists nowhere else any more.
-    await blocking;
+    const over = Promise.resolve(blocking).then(
+      () => true,
+      () => true,
+    );
+    const pause = async (): Promise<boolean> => clock.sleep(UNBLOCK_AGAIN_MS, signal).then(() => false);
+    try {
+      // The command may still be on its way to the server, where there is nothing to end yet.
+      while ((await link.redis.client("UNBLOCK", id)) === 0) if (await Promise.race([over, pause()])) break;
+    } finally {
+      link.destroy();
+    }
+    await over;
   }
 
   /** Idle ones end now, lent ones when they are given back. */
   renew(): void {
     this.#generation++;
-    this.#inUse.clear();
     for (const { link } of this.#idle.splice(0)) void link.quit();
   }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
 import { Alarm, compareMembers, documentedMembers, failure, operationsOf, until } from "@steward/testing";
 import { redisPubSub, RedisPoolManager, redisRunner, RedisClient } from "../../src/index.ts";
 import { CLUSTER_READS, READS } from "../../src/client/commands.ts";
@@ -606,6 +606,84 @@ t.test("a copy has subscriptions and an end of its own, over the connections of 
   t.equal(await copy.get("a"), "1", "a copy begins again with its manager");
   copy.disconnect();
   t.equal(copy.status, "ready");
+});
+
+t.test(
+  "the end of a copy loses nothing that its blocking command was given, also after a renewal",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const proxy = await proxyTo(t, server);
+    const direct = await manage(t, { url: server.url });
+    const manager = await manage(t, { host: proxy.host, port: proxy.port, connectTimeoutMs: 500 });
+    const waits = async (): Promise<boolean> => /flags=b /.test(String(await direct.client.client("LIST")));
+    for (const end of ["quit", "disconnect"] as const) {
+      proxy.heal();
+      const copy = manager.client.duplicate();
+      const got = copy.blpop("q", 0);
+      await until(waits, "it waits");
+      await manager.renew();
+      proxy.latency(20);
+      const pushed = direct.client.rpush("q", end);
+      void copy[end]();
+      await pushed;
+      t.same(await got, ["q", end]);
+    }
+    proxy.heal();
+    const copy = manager.client.duplicate();
+    const lost = failure(copy.blpop("q", 0));
+    await until(waits, "it waits");
+    proxy.dropReplies();
+    await direct.client.rpush("q", "job");
+    await copy.quit();
+    t.match(await lost, { code: "OUTCOME_UNKNOWN", message: /BLPOP was written/ }, "it says where it cannot know");
+    t.equal(await direct.client.llen("q"), 0);
+  },
+);
+
+t.test("a copy that is ended and connected again at once has ended what waited", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port });
+  const copy = manager.client.duplicate();
+  proxy.pauseReplies();
+  const waiting = failure(copy.blpop("q", 0));
+  const ended = copy.quit();
+  await copy.connect();
+  await ended;
+  proxy.heal();
+  await until(() => (manager.stats()["dedicated"] as { inUse: number }).inUse === 0, "its place is free");
+  t.match(await waiting, { message: "Connection is closed." });
+  t.equal(await copy.ping(), "PONG");
+});
+
+t.test("options of a copy have an effect, or are refused by their names", needsRedis, async (t) => {
+  const server = await launch(t);
+  const { client } = await manage(t, { url: server.url, keyPrefix: "app:", environment: "test" });
+  const refused = (given: unknown, message: RegExp): void =>
+    void t.throws(() => client.duplicate(given as RedisOptions), { code: "REDIS_COMMAND_REFUSED", message });
+  refused({ keyPrefix: "" }, /another keyPrefix/);
+  refused({ keyPrefix: null, tls: {} }, /another keyPrefix, tls/);
+  refused({ commandTimeout: 50, stringNumbers: true }, /with commandTimeout, stringNumbers is/);
+  refused({ autoResubscribe: false, replyMapping: "resp3" }, /with autoResubscribe, replyMapping is/);
+  refused({ conectionName: "typo" }, /with conectionName is .*may have of its own is connectionName, /);
+  refused("redis://elsewhere", /no object/);
+  const none = { keyPrefix: undefined, commandTimeout: undefined, stringNumbers: false, autoResubscribe: true };
+  const copy = client.duplicate({
+    ...none,
+    connectionName: "worker",
+    maxRetriesPerRequest: null,
+    enableReadyCheck: false,
+  });
+  await copy.set("a", 1);
+  t.equal(await client.get("a"), "1", "what is not given stays as it is");
+  const waits = copy.blpop("jobs", 0);
+  await until(
+    async () => / name=worker [^\n]*cmd=blpop/.test(String(await client.client("LIST"))),
+    "it waits by its name",
+  );
+  copy.disconnect();
+  t.equal(await waits, null);
 });
 
 t.test("events say when the connection goes and comes, as those of ioredis do", needsRedis, async (t) => {

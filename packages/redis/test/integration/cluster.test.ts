@@ -68,7 +68,7 @@ t.test("member by member it is a cluster client of ioredis, but for what the REA
 
 t.test("a copy of a cluster client has subscriptions and an end of its own", needsRedis, async (t) => {
   const manager = await manage(t);
-  const copy = manager.client.duplicate();
+  const copy = manager.client.duplicate(undefined, { redisOptions: { connectionName: "worker" } });
   const heard: string[] = [];
   copy.on("message", (channel, text) => heard.push(`${channel} ${text}`));
   await copy.subscribe("news");
@@ -80,13 +80,20 @@ t.test("a copy of a cluster client has subscriptions and an end of its own", nee
   t.same(copy.nodes("master"), manager.client.nodes("master"));
   const got = copy.blpop("never", 0);
   const lists = async (): Promise<unknown[]> => Promise.all(copy.nodes("master").map((node) => node.client("LIST")));
-  await until(async () => (await lists()).join("").includes("cmd=blpop"), "it waits");
+  await until(async () => / name=worker [^\n]*cmd=blpop/.test((await lists()).join("")), "it waits");
+  await manager.renew();
   await copy.quit();
-  t.equal(await got, null);
+  t.equal(await got, null, "its waiting was ended, also over a connection that was renewed");
   t.match(await failure(copy.get("copied")), { message: "Connection is closed." });
   t.match(manager.stats(), { subscriptions: 0 });
   t.equal(await manager.client.get("copied"), "1");
-  t.throws(() => manager.client.duplicate([{ host: "elsewhere" }]), { code: "REDIS_COMMAND_REFUSED" });
+  const refused = { code: "REDIS_COMMAND_REFUSED" };
+  t.throws(() => manager.client.duplicate([{ host: "elsewhere" }]), refused);
+  t.throws(() => manager.client.duplicate(null as unknown as []), refused);
+  for (const options of [{ keyPrefix: "other:" }, { scaleReads: "all" as const }, { shardedSubscribers: true }])
+    t.throws(() => manager.client.duplicate(undefined, options), { ...refused, message: /another [ksS]/ });
+  for (const redisOptions of [{ keyPrefix: "x:" }, { username: "x" }, { password: "x" }, { db: 1 }, { tls: {} }])
+    t.throws(() => manager.client.duplicate(undefined, { redisOptions }), refused);
 });
 
 t.test("a cluster of another environment refuses the start", needsRedis, async (t) => {
