@@ -29,6 +29,7 @@ const areas: Readonly<Record<string, () => Promise<Bench>>> = {
   models: async () => (await import("./models/bench.ts")).modelsBench,
   training: async () => (await import("./training/bench.ts")).trainingBench,
   dashboard: async () => (await import("./dashboard/bench.ts")).dashboardBench,
+  launchers: async () => (await import("./launchers/bench.ts")).launchersBench,
   boot: async () => (await import("./boot/bench.ts")).bootBench,
 };
 /** Areas that know an earlier checkout. */
