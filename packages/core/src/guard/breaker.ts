@@ -279,8 +279,7 @@ export class Breaker {
     // Within 30 bits, so that V8 keeps it without an object.
     this.#generation = (this.#generation + 1) & 0x3fffffff;
     this.#inFlight = 0;
-    if (phase.state === "closed") this.#window.clear();
-    if (phase.state === "closed" || phase.state === "ramp") this.#consecutive = 0;
+    this.#window.clear();
     publishBreaker({ resource: this.#resource, subject: this.#subject, from, to: phase.state, reason: this.#reason });
   }
 }
