@@ -2,7 +2,7 @@ import type { Breaker } from "./breaker.ts";
 import { announce, EndedCall } from "../trace/about.ts";
 import { callBeginsAreHeard, callsAreHeard, publishCall } from "../channels.ts";
 import type { Clock, Timer } from "../time/clock.ts";
-import { currentContext } from "../context.ts";
+import { currentContext, type RequestContext } from "../context.ts";
 import { isStewardError, type StewardError } from "../errors.ts";
 import { Evidence, type GuardEvidence } from "../health/evidence.ts";
 import { Histogram } from "../health/histogram.ts";
@@ -93,10 +93,11 @@ export class Guard {
   }
 
   #admit(use: GuardedUse, options: CallOptions | undefined): void {
+    const context = currentContext();
     use.enter(this, this.#clock.now());
-    use.traceContext = currentContext()?.traceContext;
+    use.traceContext = context?.traceContext;
     if (callBeginsAreHeard()) announce(use, this.#resource, this.#about);
-    this.#bound(use, options);
+    this.#bound(use, options, context);
     if (use.settled) return;
     this.#retry?.earn();
     this.#places.place(use, use.since);
@@ -296,8 +297,7 @@ export class Guard {
     return timeoutError(this.#options, this.stats(), call, this.#clock.now());
   }
 
-  #bound(call: GuardedUse, options: CallOptions | undefined): void {
-    const context = currentContext();
+  #bound(call: GuardedUse, options: CallOptions | undefined, context: RequestContext | undefined): void {
     const timeoutMs = Math.min(
       options?.timeoutMs ?? Number.POSITIVE_INFINITY,
       this.#options.timeoutMs ?? Number.POSITIVE_INFINITY,
