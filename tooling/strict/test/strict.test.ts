@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { createRequire, isBuiltin } from "node:module";
 import { basename } from "node:path/posix";
 import { isStewardError } from "@steward/core";
 import t from "tap";
@@ -28,6 +29,29 @@ interface Manifest {
 const manifests: readonly (readonly [home: URL, Manifest])[] = readdirSync(packages).map((folder) => {
   const home = new URL(`${folder}/`, packages);
   return [home, JSON.parse(readFileSync(new URL("package.json", home), "utf8")) as Manifest]; // as npm wrote it
+});
+
+/** The files that an import of `name` in `from` loads. */
+function loadedBy(name: string, from: string, loaded = new Set<string>()): Set<string> {
+  const file = createRequire(from).resolve(name);
+  if (loaded.has(file)) return loaded;
+  loaded.add(file);
+  const imports = readFileSync(file, "utf8").matchAll(/^(?:.* from|import) "([^"]+)";$/gm);
+  for (const [, next = ""] of imports) if (!isBuiltin(next)) loadedBy(next, file, loaded);
+  return loaded;
+}
+
+t.test("core and container alone load few files, as each costs more than what is in it, and no schema library", (t) => {
+  const files = [
+    ...loadedBy("@steward/container", import.meta.filename, loadedBy("@steward/core", import.meta.filename)),
+  ];
+  t.ok(files.length > 2 && files.length <= 6, `${files.length} files`);
+  t.strictSame(
+    files.filter((file) => file.includes("valibot")),
+    [],
+  );
+  t.ok([...loadedBy("@steward/core/driver", import.meta.filename)].some((file) => file.includes("valibot")));
+  t.end();
 });
 
 t.test("every entry point of every package is walked", (t) => {
