@@ -290,6 +290,42 @@ t.test("calls of a lent connection are evidence of the guard that lent it", asyn
   t.equal(guard.breaker?.state, "open");
   t.match(guard.evidence.failing, /5 failures in a row/);
   t.equal(lease.breaker, undefined, "what was let in once is let in");
+  remote.state = "well";
+  await clock.advance(500);
+  await clock.runUntil(guard.run(() => remote.call()));
+  await clock.advance(2_000);
+  await clock.runUntil(guard.run(() => remote.call()));
+  t.equal(guard.breaker?.state, "closed");
+  remote.state = "refuses";
+  for (let i = 0; i < 5; i++) await lease.run(() => remote.call()).catch(() => {});
+  t.equal(guard.breaker?.state, "open", "after an outage as before it");
+});
+
+t.test("calls begun after the first failure count each, though they fail together", async (t) => {
+  const { clock, remote, guard } = scene();
+  const failIn = (ms: number): void =>
+    void guard.run(() => clock.sleep(ms).then(() => Promise.reject(new Error("reset")))).catch(() => {});
+  failIn(5);
+  await clock.advance(10);
+  for (let i = 0; i < 4; i++) failIn(20 + i);
+  await clock.advance(30);
+  t.equal(guard.breaker?.state, "open");
+  t.equal(remote.questions, 0, "there is nothing to ask");
+});
+
+t.test("what shows an answer otherwise, and a renewal, give calls in flight their time anew", async (t) => {
+  for (const show of ["answers", "renewed"] as const) {
+    const { clock, remote, guard } = scene();
+    remote.state = "frozen";
+    guard.run(() => remote.call()).catch(() => {});
+    await clock.advance(400);
+    guard[show]();
+    await clock.advance(400);
+    t.equal(remote.questions, 0, show);
+    await clock.advance(100);
+    t.equal(remote.questions, 1, show);
+    guard.stop();
+  }
 });
 
 t.test("a renewal clears what calls on the old connections showed, and lets one call try", async (t) => {
@@ -329,6 +365,24 @@ t.test("a stopped guard keeps no timer", async (t) => {
   guard.stop();
   remote.state = "well";
   await clock.advance(2_000);
+  t.equal(clock.pending, 0);
+});
+
+t.test("... not even one that is stopped while it waits for an answer", async (t) => {
+  const { clock, remote, guard } = scene({ timeoutMs: undefined });
+  const call = (): void => void guard.run(() => remote.call()).catch(() => {});
+  remote.state = "frozen";
+  call();
+  await clock.advance(100);
+  t.equal(clock.pending, 1);
+  guard.stop();
+  t.equal(clock.pending, 0);
+  call();
+  await clock.advance(500);
+  t.equal(remote.questions, 1);
+  guard.stop();
+  await clock.advance(3_000);
+  t.equal(remote.questions, 1);
   t.equal(clock.pending, 0);
 });
 

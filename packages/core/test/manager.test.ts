@@ -3,7 +3,7 @@ import { FakeClock } from "../src/testing.ts";
 import t from "tap";
 import { Lifecycle } from "../src/container.ts";
 import { Manager, type ManagerContext } from "../src/driver.ts";
-import { CHANNELS, Guard, type Phase, type StateEvent } from "../src/index.ts";
+import { CHANNELS, Guard, type Phase, type ProbeEvent, type StateEvent } from "../src/index.ts";
 import { TRANSITIONS } from "../src/lifecycle/lifecycle.ts";
 
 type Hook = (signal: AbortSignal) => Promise<void> | void;
@@ -109,6 +109,33 @@ t.test("a probe that is not answered in time fails, and the last one is remember
   manager.hooks.ping = () => new Promise(() => {});
   t.match(await clock.runUntil(failure(manager.probe())), { code: "PROBE_TIMEOUT" });
   t.match(manager.lastProbe, { durationMs: 200, error: { code: "PROBE_TIMEOUT" } });
+  await manager.stop();
+});
+
+t.test("a probe is published with how it went; one that its caller calls off says nothing", async (t) => {
+  const seen: ProbeEvent[] = [];
+  const listener = (event: unknown): void => void seen.push(event as ProbeEvent);
+  subscribe(CHANNELS.probe, listener);
+  t.teardown(() => unsubscribe(CHANNELS.probe, listener));
+  const clock = new FakeClock();
+  const manager = new Scripted({ clock, name: "orders", probeTimeoutMs: 200 });
+  await manager.start();
+  let asked: AbortSignal | undefined;
+  manager.hooks.ping = (signal) => clock.sleep(30, (asked = signal));
+  await clock.runUntil(manager.probe());
+  t.strictSame(seen, [{ resource: "orders", durationMs: 30, error: undefined }]);
+  const quit = new AbortController();
+  const called = failure(manager.probe({ signal: quit.signal }));
+  quit.abort(new Error("no longer wanted"));
+  t.match(await clock.runUntil(called), { message: "no longer wanted" });
+  t.ok(asked?.aborted);
+  t.equal(seen.length, 1);
+  t.match(manager.lastProbe, { at: 30, error: undefined });
+  manager.hooks.ping = (signal) => clock.sleep(60_000, (asked = signal));
+  const error = await clock.runUntil(failure(manager.probe({ timeoutMs: 50 })));
+  t.match(error, { code: "PROBE_TIMEOUT", resource: "orders", retryable: true, message: /within 50 ms/ });
+  t.ok(asked?.aborted, "it does not go on for nothing");
+  t.match(seen.slice(1), [{ resource: "orders", durationMs: 50, error }]);
   await manager.stop();
 });
 

@@ -181,6 +181,7 @@ t.test("a close aborts what runs, waits for it, reports nothing, and nothing beg
   target.answer = () => clock.sleep(100);
   probes.add(target);
   await clock.advance(5_010);
+  t.equal(clock.holding, 1, "only what the target waits for keeps the process alive");
   let closed = false;
   const closing = probes.close().then(() => (closed = true));
   t.match(target.signal?.reason, { message: "the container stops" });

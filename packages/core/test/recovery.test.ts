@@ -56,6 +56,7 @@ t.test("the first answer lets one call try, and no question is asked from then o
   remote.state = "well";
   await clock.advance(200);
   t.equal(guard.breaker?.state, "half-open");
+  t.equal(clock.holding, 0, "nothing keeps the process alive");
   const asked = remote.questions;
   await clock.advance(60_000);
   t.equal(remote.questions, asked);

@@ -8,10 +8,9 @@ interface Line {
 }
 
 /** A watch over connections, whose server says which of them it does not work for. */
-function watched(silenceMs = 1_000) {
-  const clock = new FakeClock();
+function watched(silenceMs = 1_000, clock: FakeClock = new FakeClock(60_000)) {
   const lines: Line[] = [];
-  const server = { gone: new Set<Line>(), asked: 0, isAway: false, lost: 0 };
+  const server = { gone: new Set<Line>(), asked: 0, isAway: false, lost: 0, ticks: 0 };
   const watch = new SilenceWatch<Line>({
     clock,
     silenceMs,
@@ -27,6 +26,7 @@ function watched(silenceMs = 1_000) {
       line.progress = undefined;
     },
     onLost: () => void server.lost++,
+    onTick: () => void server.ticks++,
   });
   watch.start();
   const busy = (received = 0): Line => {
@@ -103,6 +103,64 @@ t.test(
     watch.stop();
   },
 );
+
+t.test("what has been silent for less than 200 ms is not asked about with the rest", async (t) => {
+  const { clock, watch, server, busy } = watched();
+  const old = busy();
+  await pass(clock, 1_100);
+  const young = busy();
+  server.gone.add(old).add(young);
+  await pass(clock, 500);
+  t.not(old.cutAfterMs, undefined);
+  t.equal(young.cutAfterMs, undefined);
+  watch.serverAnswers();
+  await pass(clock, 300);
+  t.not(young.cutAfterMs, undefined, "it has been silent for long enough by now");
+  t.equal(server.lost, 2, "each time that some were lost");
+  watch.stop();
+});
+
+t.test(
+  "a short silence is looked for more often, none never; what else is to be done is done all the same",
+  async (t) => {
+    const short = watched(250);
+    short.busy();
+    await pass(short.clock, 400);
+    t.equal(short.server.asked, 1);
+    short.watch.stop();
+    const none = watched(0);
+    none.busy();
+    await pass(none.clock, 10_000);
+    none.watch.serverAnswers();
+    await pass(none.clock, 500);
+    t.match(none.server, { asked: 0, ticks: 52 }, "five times a second");
+    none.watch.stop();
+  },
+);
+
+t.test("silence begins anew with a watch that is started again, and where this process stood still", async (t) => {
+  class Stalling extends FakeClock {
+    late = 0;
+    override now(): number {
+      return super.now() + this.late;
+    }
+  }
+  const clock = new Stalling();
+  const { watch, server, busy } = watched(1_000, clock);
+  busy();
+  await pass(clock, 1_100);
+  watch.stop();
+  await pass(clock, 1_000);
+  watch.start();
+  await pass(clock, 1_100);
+  t.equal(server.asked, 0);
+  clock.late = 5_000;
+  await pass(clock, 1_000);
+  t.equal(server.asked, 0, "nothing could have come meanwhile");
+  await pass(clock, 500);
+  t.equal(server.asked, 1);
+  watch.stop();
+});
 
 t.test("no answer proves nothing, and is asked for again", async (t) => {
   const { clock, watch, server, busy } = watched();
