@@ -8,7 +8,7 @@ import { Subscriber } from "../connection/subscriber.ts";
 import { claimServer } from "../connection/environment.ts";
 import { probe } from "../health.ts";
 import type { RedisSettings } from "../options.ts";
-import { Router, type RoutedClient } from "./router.ts";
+import { ClientEnded, Router, type RoutedClient } from "./router.ts";
 
 /** What an assembly needs to know. */
 export interface AssemblySetup {
@@ -67,6 +67,7 @@ export class Assembly {
     const plan = (): LinkPlan => this.backend.planFor(undefined);
     return new Router({
       resource,
+      unavailable: () => basis.refusal?.(),
       timeoutMs: settings.timeoutMs,
       facade: this.facade,
       guard: this.guard,
@@ -91,10 +92,10 @@ export class Assembly {
 
   async open(signal: AbortSignal): Promise<void> {
     this.#pool.open();
-    for (const { subscriber } of this.#routers) subscriber.open();
     await this.backend.open(signal);
     await Promise.race([this.#claim(), aborted(signal)]);
     signal.throwIfAborted();
+    for (const { subscriber } of this.#routers) subscriber.open();
   }
 
   async #claim(): Promise<void> {
@@ -123,7 +124,7 @@ export class Assembly {
     this.guard.rejectPending(reason);
     await Promise.race([this.#pool.unblock(), aborted(signal)]);
     this.#pool.close(reason);
-    for (const { subscriber } of this.#routers) subscriber.close();
+    for (const { subscriber } of this.#routers) subscriber.close(reason);
     await this.backend.close(signal);
   }
 
@@ -153,7 +154,8 @@ function facadeOptions({ keyPrefix = "", environment, autoPipelining }: RedisSet
   return { lazyConnect: true, enableAutoPipelining: autoPipelining, ...(prefix === "" ? {} : { keyPrefix: prefix }) };
 }
 
-/** A server that replies is well, whatever it replies. */
+/** A server that replies is well, whatever it replies; the end of a copy says nothing of it. */
 function judge(error: unknown): Verdict {
+  if (error instanceof ClientEnded) return "none";
   return error instanceof Error && error.name === "ReplyError" ? "none" : usualVerdict(error);
 }

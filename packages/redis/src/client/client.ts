@@ -10,7 +10,7 @@ import type { Router, UseOptions } from "./router.ts";
  *
  * Commands, callbacks, pipelines, `multi()`, scripts and pub/sub events work as in ioredis. Blocking commands run on
  * connections of their own. WATCH, MULTI without a pipeline and SELECT need {@link use}. The event `gap` says that
- * messages of subscriptions may have been lost.
+ * messages of subscriptions may have been lost: their connection was made anew, or the manager was stopped and started.
  */
 export class RedisClient extends Redis {
   readonly #router: Router;
@@ -50,8 +50,13 @@ export class RedisClient extends Redis {
     return this.#router.send(command, stream);
   }
 
-  /** Does nothing, for the manager connects; after its end a {@link duplicate} begins again. */
+  /**
+   * Does nothing, for the manager connects; after its end a {@link duplicate} begins again, with its subscriptions, and
+   * `gap` says that they may have missed messages.
+   * @throws {RESOURCE_UNAVAILABLE} from a copy, while the manager does not run.
+   */
   override async connect(): Promise<void> {
+    if (this.#router.isCopy) this.#router.assertAvailable();
     if (!this.#router.isEnded) return;
     this.#router.begin();
     this.announce("ready");

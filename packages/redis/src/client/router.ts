@@ -33,6 +33,8 @@ const useShape = shape<UseOptions>(() => ({
 export interface RouterSetup {
   readonly resource: string;
   readonly timeoutMs: number;
+  /** Why its manager accepts nothing now, if so. */
+  readonly unavailable: () => StewardError | undefined;
   readonly guard: Guard;
   /** Bounds the commands on lent connections; the pool bounds how many there are. */
   readonly leaseGuard: Guard;
@@ -67,8 +69,10 @@ function isSetName({ name, args }: Command): boolean {
 }
 
 /** What ioredis says of commands after the end of a client. */
-export function connectionClosed(): Error {
-  return new Error("Connection is closed.");
+export class ClientEnded extends Error {
+  constructor() {
+    super("Connection is closed.");
+  }
 }
 
 /** The time from the beginning of a client to its end. */
@@ -102,17 +106,27 @@ export class Router {
 
   /** What `sendCommand` of the client does. The command's own promise is the answer, as the driver has it. */
   send(command: Command, stream: unknown, node?: PipelineNode): Promise<unknown> {
-    if (this.isEnded) command.reject(connectionClosed());
+    if (this.isEnded) this.#refuse(command);
     else if (stream !== undefined) this.#pipelines.add(command, stream, node);
     else if (routeOf(command) === "shared") this.#guard.enter(new CommandUse(command, this.#backend));
     else this.#detour(command);
     return command.promise;
   }
 
+  #refuse(command: Command): void {
+    this.#setup.subscriber.forget(command);
+    command.reject(new ClientEnded());
+  }
+
+  #subscribe(command: Command): void {
+    this.#setup.subscriber.forget(command);
+    this.#guard.enter(new CommandUse(command, this.#setup.subscriber));
+  }
+
   #detour(command: Command): void {
     const route = routeOf(command);
     if (route === "blocking") this.#block(command);
-    else if (route === "subscription") this.#guard.enter(new CommandUse(command, this.#setup.subscriber));
+    else if (route === "subscription") this.#subscribe(command);
     else if (this.isCopy && isSetName(command)) this.#rename(command);
     else command.reject(commandRefused(this.#setup.resource, command, "shared"));
   }
@@ -123,7 +137,7 @@ export class Router {
     let isWritten = false;
     const work = {
       run: async (link: Link) => {
-        if (session.isEnded) throw connectionClosed();
+        if (session.isEnded) throw new ClientEnded();
         isWritten = true;
         const { reject } = command;
         command.reject = (error) => reject(permitted(error));
@@ -137,7 +151,7 @@ export class Router {
     };
     const reasonOf = (error: Error): Error => {
       if (!session.isEnded) return error;
-      return isWritten ? replyLost(resource, command, error) : connectionClosed();
+      return isWritten ? replyLost(resource, command, error) : new ClientEnded();
     };
     // The driver settles the command; a refusal by the pool or its guard would not be reported elsewhere.
     pool
@@ -153,6 +167,7 @@ export class Router {
   /** Lends a connection for the length of `work`. */
   async use<T>(work: (connection: Redis) => Promise<T> | T, options: UseOptions): Promise<T> {
     assertShape(`${this.#setup.resource}: use`, useShape, options);
+    if (this.isEnded) throw new ClientEnded();
     const { pool, resource, leaseGuard: guard, timeoutMs, facade } = this.#setup;
     let lease: RedisLease | undefined;
     const run = async (link: Link): Promise<T> => {
@@ -194,6 +209,12 @@ export class Router {
     return this.#setup.subscriber;
   }
 
+  /** @throws {RESOURCE_UNAVAILABLE} while its manager does not run. */
+  assertAvailable(): void {
+    const error = this.#setup.unavailable();
+    if (error !== undefined) throw error;
+  }
+
   /** True once its client was ended. */
   get isEnded(): boolean {
     return this.#session.isEnded;
@@ -213,9 +234,9 @@ export class Router {
     const session = this.#session;
     session.isEnded = true;
     copies.delete(this);
-    subscriber.close();
+    subscriber.close(new ClientEnded());
     await pool.release(session);
-    session.waiting.abort(connectionClosed());
+    session.waiting.abort(new ClientEnded());
   }
 
   /** Name of the resource. */

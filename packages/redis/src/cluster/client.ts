@@ -67,8 +67,13 @@ export class RedisClusterClient extends Cluster {
     });
   }
 
-  /** Does nothing, for the manager connects; after its end a {@link duplicate} begins again. */
+  /**
+   * Does nothing, for the manager connects; after its end a {@link duplicate} begins again, with its subscriptions, and
+   * `gap` says that they may have missed messages.
+   * @throws {RESOURCE_UNAVAILABLE} from a copy, while the manager does not run.
+   */
   override async connect(): Promise<void> {
+    if (this.#router.isCopy) this.#router.assertAvailable();
     if (!this.#router.isEnded) return;
     this.#router.begin();
     this.announce("ready");

@@ -79,6 +79,7 @@ export class ConnectionPool {
     this.#setup = setup;
     this.guard = new Guard({
       resource,
+      subject: `${resource}, connections for blocking commands and use (maxConnections)`,
       clock,
       maxConcurrent,
       maxPending,

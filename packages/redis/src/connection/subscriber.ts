@@ -1,4 +1,4 @@
-import { StewardError, type Clock } from "@steward/core";
+import type { Clock } from "@steward/core";
 import { backoffMs, type ConnectionWatch } from "@steward/core/driver";
 import type { Command, Redis } from "ioredis";
 import type { RedisSettings } from "../options.ts";
@@ -49,8 +49,11 @@ export class Subscriber {
     this.#setup = setup;
   }
 
+  /** Begins; after a {@link close} it subscribes anew to what was subscribed then, and `gap` says so. */
   open(): void {
     this.#closing = new AbortController();
+    this.#attempts = 0;
+    this.#seek();
   }
 
   /** How many channels and patterns are subscribed. */
@@ -83,12 +86,19 @@ export class Subscriber {
     redis.sendCommand(command);
   }
 
+  /** An UNSUBSCRIBE that is refused between a close and the next beginning: it is not subscribed anew. */
+  forget(command: Command): void {
+    const kind = kindOf(command);
+    if (kind === undefined || !this.#closing.signal.aborted || command.name.toLowerCase() === kind) return;
+    if (command.args.length === 0) this.#channels[kind].clear();
+    for (const channel of channelsOf(command)) this.#channels[kind].delete(String(channel));
+  }
+
   #note(command: Command): void {
     const kind = kindOf(command);
     if (kind === undefined) return;
     const known = this.#channels[kind];
-    const given = command.args.filter((arg): arg is Channel => typeof arg === "string" || Buffer.isBuffer(arg));
-    for (const channel of given)
+    for (const channel of channelsOf(command))
       if (command.name.toLowerCase() === kind) known.set(String(channel), channel);
       else known.delete(String(channel));
     if (this.size === 0 && this.#waiting.length === 0 && this.#link?.unanswered === 0) this.#drop();
@@ -107,12 +117,12 @@ export class Subscriber {
     return link;
   }
 
-  #lost(link: Link, unanswered: readonly Command[]): void {
+  #lost(link: Link, unanswered: readonly Command[], closing: AbortSignal): void {
     const again = unanswered.filter((command) => command.name.toLowerCase().endsWith("subscribe"));
     for (const command of unanswered)
       if (!again.includes(command)) command.reject(new Error("the connection was closed"));
     if (link === this.#link) this.#forget();
-    if (this.#closing.signal.aborted) return this.#refuse(again);
+    if (closing.aborted) return refuse(again, closing);
     this.#waiting.unshift(...wanted(again));
     if (link.since > 0 && this.#setup.clock.now() - link.since > 1_000) this.#attempts = 0;
     this.#seek();
@@ -134,8 +144,8 @@ export class Subscriber {
 
   async #search(): Promise<void> {
     const { clock, settings } = this.#setup;
-    const { signal } = this.#closing;
     while (this.#needed) {
+      const { signal } = this.#closing;
       const pauseMs = backoffMs(this.#attempts, settings.reconnect, "equal");
       try {
         if (this.#attempts++ > 0) await clock.sleep(pauseMs, signal);
@@ -148,7 +158,8 @@ export class Subscriber {
 
   #linkSetup(): LinkSetup {
     const { resource, clock, settings, plan } = this.#setup;
-    const events = { lost: (link: Link, unanswered: readonly Command[]) => this.#lost(link, unanswered) };
+    const { signal } = this.#closing;
+    const events = { lost: (link: Link, unanswered: readonly Command[]) => this.#lost(link, unanswered, signal) };
     return { resource, clock, plan: plan(), events, timeoutMs: settings.connectTimeoutMs };
   }
 
@@ -202,18 +213,21 @@ export class Subscriber {
     this.#seek();
   }
 
-  #refuse(commands: readonly Command[]): void {
-    const { resource } = this.#setup;
-    for (const command of commands)
-      command.reject(new StewardError("RESOURCE_UNAVAILABLE", `${resource}: stopping`, { resource }));
-  }
-
-  close(): void {
-    this.#closing.abort(new Error("stopping"));
-    this.#refuse(this.#waiting.splice(0));
+  /** Ends the connection, with `reason` for what is under way; what is subscribed is kept for the next beginning. */
+  close(reason: Error): void {
+    this.#closing.abort(reason);
+    refuse(this.#waiting.splice(0), this.#closing.signal);
+    this.#renewing = false;
     this.#forget()?.destroy();
-    for (const kind of KINDS) this.#channels[kind].clear();
   }
+}
+
+function refuse(commands: readonly Command[], closing: AbortSignal): void {
+  for (const command of commands) command.reject(closing.reason as Error); // what `close` was given
+}
+
+function channelsOf(command: Command): Channel[] {
+  return command.args.filter((arg): arg is Channel => typeof arg === "string" || Buffer.isBuffer(arg));
 }
 
 /** Without those whose callers gave up: they are not sent, and let go of their places. */

@@ -42,8 +42,6 @@ class ClientPubSub implements PubSub {
   constructor(client: Client) {
     this.#client = client;
     client.on("message", (topic: string, message: string) => outside(() => this.#deliver(topic, message)));
-    // A stop ends all subscriptions; who subscribes after a start begins anew.
-    client.on("end", () => this.#topics.clear());
   }
 
   async publish(topic: string, message: string): Promise<void> {

@@ -238,7 +238,7 @@ t.test(
         client.use((other) => other.ping()),
         { code: "OVERLOADED" },
       );
-      await t.rejects(waiting, { code: "DEADLINE_EXCEEDED", message: /in use 1 of 1/ });
+      await t.rejects(waiting, { code: "DEADLINE_EXCEEDED", message: /\(maxConnections\).*in use 1 of 1/ });
       await connection.ping();
     });
     const never = client.use((connection) => connection.blpop("none", 0), { timeoutMs: 50 });
@@ -655,6 +655,63 @@ t.test("a copy that is ended and connected again at once has ended what waited",
   await until(() => (manager.stats()["dedicated"] as { inUse: number }).inUse === 0, "its place is free");
   t.match(await waiting, { message: "Connection is closed." });
   t.equal(await copy.ping(), "PONG");
+});
+
+t.test("subscriptions begin again with the client that has them, and gap says so", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, { host: proxy.host, port: proxy.port });
+  const direct = await manage(t, { url: server.url });
+  const { client } = manager;
+  const copy = client.duplicate() as RedisClient; // every copy is one
+  const heard: string[] = [];
+  for (const [name, of] of Object.entries({ client, copy })) {
+    of.on("message", (channel, text) => heard.push(`${name}: ${channel} ${text}`));
+    of.on("pmessage", (_pattern, channel, text) => heard.push(`${name}: ${channel} ${text}`));
+    of.on("gap", () => heard.push(`${name}: gap`));
+  }
+  const bus = redisPubSub(client);
+  const leave = await bus.subscribe("bus", (text) => heard.push(`bus ${text}`));
+  await bus.subscribe("bus", (text) => heard.push(`bus too ${text}`));
+  await client.subscribe("a", "unwanted");
+  await copy.subscribe("b");
+  await copy.psubscribe("p*");
+  const next = async (...expected: string[]): Promise<void> => {
+    await until(() => heard.length >= expected.length, expected.join());
+    t.same(heard.splice(0).sort(), expected);
+  };
+  for (const end of ["quit", "disconnect"] as const) {
+    void copy[end]();
+    await failure(copy.use((connection) => connection.ping())).then(({ message }) =>
+      t.equal(message, "Connection is closed."),
+    );
+    await copy.connect();
+    await next("copy: gap");
+    await direct.client.publish("b", end);
+    await direct.client.publish("px", end);
+    await next(`copy: b ${end}`, `copy: px ${end}`);
+  }
+  await manager.stop();
+  t.match(await failure(copy.connect()), { code: "RESOURCE_UNAVAILABLE" }, "it cannot begin alone");
+  t.match(await failure(client.unsubscribe("unwanted")), { code: "RESOURCE_UNAVAILABLE" });
+  await leave();
+  await manager.start();
+  await next("client: gap", "copy: gap");
+  for (const channel of ["a", "unwanted", "b"]) await direct.client.publish(channel, "1");
+  await direct.client.publish("bus", "1");
+  await next("bus too 1", "client: a 1", "client: bus 1", "copy: b 1");
+
+  proxy.pauseReplies();
+  const late = failure(copy.subscribe("late"));
+  const other = client.duplicate();
+  const queued = failure(other.subscribe("late"));
+  copy.disconnect();
+  other.disconnect();
+  await Promise.all([copy.connect(), other.connect()]);
+  proxy.heal();
+  for (const refused of [late, queued]) t.match(await refused, { message: "Connection is closed." });
+  await next("copy: gap");
+  t.equal(await direct.client.publish("late", "1"), 0, "what was refused is not subscribed");
 });
 
 t.test("options of a copy have an effect, or are refused by their names", needsRedis, async (t) => {
