@@ -1,4 +1,4 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import {
   bytes,
@@ -62,12 +62,11 @@ function given(variable: string, about: string, schema: v.GenericSchema, otherwi
   return v.optional(v.pipe(schema, v.description(about), envName(variable)), otherwise);
 }
 
-const file = v.pipe(v.string(), v.check(isReadable, "must be a file that Clips may read"));
+const file = v.pipe(v.string(), v.check(isPem, "must be a file in PEM that Clips may read"));
 
-function isReadable(path: string): boolean {
+function isPem(path: string): boolean {
   try {
-    accessSync(path, constants.R_OK);
-    return statSync(path).isFile();
+    return readFileSync(path, "utf8").includes("-----BEGIN ");
   } catch {
     return false;
   }

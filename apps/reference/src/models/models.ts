@@ -60,9 +60,8 @@ export class Models {
    * @throws {MODEL_UNKNOWN} for a score model that no one has trained yet.
    */
   async use<T>(name: ModelName, work: (model: Model) => Promise<T>): Promise<T> {
-    const manager = await this.#manager(name).start();
-    if (name === "score") await this.#follow(manager);
-    return work(manager.client);
+    const { client } = await this.#newest(name);
+    return work(client);
   }
 
   /** All models, as they are now. @throws {MODEL_ENGINE_MISSING} */
@@ -73,8 +72,7 @@ export class Models {
 
   /** One model, after a real run of it. @throws what its start throws. */
   async check(name: ModelName): Promise<ShownModel> {
-    const manager = await this.#manager(name).start();
-    if (name === "score") await this.#follow(manager);
+    const manager = await this.#newest(name);
     await manager.probe();
     return this.#shown(name);
   }
@@ -82,6 +80,12 @@ export class Models {
   async stop(): Promise<void> {
     this.#hasStopped = true;
     await Promise.all([...this.#loaded.values()].map((manager) => manager.stop()));
+  }
+
+  async #newest(name: ModelName): Promise<ModelManager> {
+    const manager = await this.#manager(name).start();
+    if (name === "score") await this.#follow(manager);
+    return manager;
   }
 
   #engine(): Installed {

@@ -33,7 +33,7 @@ const PIECE = 256 * 1024;
 const size = sql`octet_length(${table.content})`;
 
 /** Where the bytes of an uploaded video are. */
-export function mediaPath(videoId: string): string {
+function mediaPath(videoId: string): string {
   return `/api/v1/videos/${videoId}/media`;
 }
 
