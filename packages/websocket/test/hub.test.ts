@@ -160,6 +160,63 @@ t.test("hubs share a server by path; a path of nobody is told 404; other listene
   await b.stop();
 });
 
+t.test("a hub that is attached twice serves until both are undone", async (t) => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
+  t.teardown(() => new Promise((resolve) => server.close(resolve)));
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/a`;
+  const manager = await new WebSocketHubManager({ server, path: "/a" }).start();
+  t.teardown(() => manager.stop());
+  const detach = manager.client.attach(server);
+  detach();
+  detach();
+  await rawClient(t, url);
+  await manager.stop();
+  t.equal(server.listenerCount("upgrade"), 0);
+});
+
+t.test("an error of a listener is an uncaught exception, and keeps no socket from leaving", async (t) => {
+  const thrown: unknown[] = [];
+  const taken = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => thrown.push(error.message));
+  t.teardown(() => {
+    process.removeAllListeners("uncaughtException");
+    for (const listener of taken) process.on("uncaughtException", listener);
+  });
+  const fail = (word: string) => (): never => {
+    throw new Error(word);
+  };
+  const hub = await hubFor(t, { drainSpreadMs: 0 });
+  hub.client.once("connection", fail("connection"));
+  const first = await rawClient(t, hub.url);
+  await until(() => thrown.length === 1, "it is thrown");
+  t.same([hub.client.sockets.size, first.readyState], [1, first.OPEN], "as with plain ws");
+  hub.client.once("message", fail("message")).once("close", fail("close"));
+  first.send("x");
+  t.equal(await closeCode(first), 1006);
+  await until(() => hub.client.sockets.size === 0, "it leaves");
+  hub.client.once("connection", (socket) => {
+    socket.once("message", fail("message of a socket"));
+    socket.once("close", fail("close of a socket"));
+  });
+  const second = await rawClient(t, hub.url);
+  second.send("x");
+  t.equal(await closeCode(second), 1006);
+  await until(() => hub.client.sockets.size === 0, "it leaves too");
+  hub.client.on("close", fail("close in a drain"));
+  await rawClient(t, hub.url);
+  await hub.drain();
+  await hub.stop();
+  t.same(thrown, [
+    "connection",
+    "message",
+    "close",
+    "message of a socket",
+    "close of a socket",
+    "close in a drain",
+  ]);
+});
+
 t.test("what is no WebSocket handshake is told 400", async (t) => {
   const hub = await hubFor(t);
   const socket = connect(Number(new URL(hub.url).port), "127.0.0.1");

@@ -43,5 +43,6 @@ export async function end(
 
 function closing(socket: HubSocket): Promise<void> {
   if (socket.readyState === socket.CLOSED) return Promise.resolve();
-  return new Promise((resolve) => socket.once("close", () => resolve()));
+  // Before the listeners of others, which may throw.
+  return new Promise((resolve) => socket.prependOnceListener("close", () => resolve()));
 }

@@ -17,7 +17,7 @@ import type { HubPlan } from "./options.ts";
 import { Presence, type PresenceChange } from "./presence.ts";
 import { Requests } from "./requests.ts";
 import { Rooms } from "./rooms.ts";
-import type { Delivery, HubSocket, SocketLimits } from "./socket.ts";
+import { rethrow, type Delivery, type HubSocket, type SocketLimits } from "./socket.ts";
 
 /** Events of a hub. */
 export interface HubEvents<User> {
@@ -100,7 +100,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     this.#presence = new Presence(settings.presenceMs, {
       now: () => clock.now(),
       announce: (note) => void this.#fanout?.note({ presence: note }).catch(() => this.#counts.gaps++),
-      changed: (change) => this.emit("presence", change),
+      changed: (change) => void this.#announce("presence", [change]),
     });
     this.#requests = new Requests(plan, {
       joined: (socket, room, after) => {
@@ -108,8 +108,9 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
         return this.#replay(socket, room, after);
       },
       left: (socket, room) => this.leave(socket, room),
-      message: (socket, data, isBinary) => this.emit("message", socket, data, isBinary),
-      failed: (error, socket) => this.emit("failure", error, socket),
+      message: (socket, data, isBinary) =>
+        this.#announce("message", [socket, data, isBinary], () => socket.terminate()),
+      failed: (error, socket) => void this.#announce("failure", [error, socket]),
       limited: () => this.limited(),
       unrecognized: () => void this.#counts.unrecognized++,
     });
@@ -120,7 +121,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
       entered: (socket, wire, user, request) => this.#enter(socket, wire, user, request),
       refused: (status, request, error) => {
         this.#counts.refused++;
-        this.emit("refused", status, request, error);
+        this.#announce("refused", [status, request, error]);
       },
     });
   }
@@ -170,7 +171,22 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     socket.adopt(this, wire, ++this.#entered, user);
     this.#sockets.add(socket);
     publishServing(this.#plan.resource);
-    this.emit("connection", socket, request);
+    this.#announce("connection", [socket, request]);
+  }
+
+  /** An error of a listener is an uncaught exception, as with plain `ws`, and no error of what goes on here. */
+  #announce<Event extends keyof HubEvents<User>>(
+    event: Event,
+    args: HubEvents<User>[Event],
+    onThrow?: () => void,
+  ): boolean {
+    try {
+      return (this as EventEmitter).emit(event, ...args); // the arguments are those of the event
+    } catch (error) {
+      process.nextTick(rethrow, error);
+      onThrow?.();
+      return true;
+    }
   }
 
   /** @internal */
@@ -178,7 +194,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     const socket = given as HubSocket<User>; // it was adopted by this hub
     this.#sockets.delete(socket);
     for (const room of socket.rooms) this.leave(socket, room);
-    this.emit("close", socket, code);
+    this.#announce("close", [socket, code]);
   }
 
   /** @internal */
@@ -319,7 +335,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
       const frame = gapFrame(room);
       for (const socket of this.#rooms.members(room)) this.#count(socket.deliver(frame, room));
     }
-    this.emit("gap");
+    this.#announce("gap", []);
   }
 
   /** @internal One look at a part of the sockets. */

@@ -37,24 +37,26 @@ export function pathOf(request: IncomingMessage): string {
 /** Hubs share a server: one listener gives each upgrade to the hub of its path. */
 class ServerUpgrades {
   readonly #server: UpgradeServer;
-  readonly #gates = new Set<Gate>();
+  /** One entry for each time that a gate was attached. */
+  readonly #attached = new Set<{ readonly gate: Gate }>();
 
   constructor(server: UpgradeServer) {
     this.#server = server;
   }
 
   add(gate: Gate): () => void {
-    if (this.#gates.size === 0) this.#server.on("upgrade", this.#onUpgrade);
+    if (this.#attached.size === 0) this.#server.on("upgrade", this.#onUpgrade);
     answerOtherUpgrades(this.#server);
-    this.#gates.add(gate);
+    const entry = { gate };
+    this.#attached.add(entry);
     return () => {
-      if (this.#gates.delete(gate) && this.#gates.size === 0) this.#server.off("upgrade", this.#onUpgrade);
+      if (this.#attached.delete(entry) && this.#attached.size === 0) this.#server.off("upgrade", this.#onUpgrade);
     };
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const path = pathOf(request);
-    const gates = [...this.#gates];
+    const gates = [...this.#attached].map(({ gate }) => gate);
     const gate = gates.find((one) => one.path === path) ?? gates.find((one) => one.path === undefined);
     if (gate !== undefined) gate.upgrade(request, socket, head);
     // With another listener it may be theirs; without one it would never be answered.
