@@ -5,6 +5,7 @@ import {
   status as codes,
   type MethodDefinition,
   type sendUnaryData,
+  type ServiceDefinition,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import {
@@ -40,6 +41,31 @@ type Answer = sendUnaryData<unknown>;
 /** Makes the handler that grpc-js calls: it runs ours within the guard, the deadline and the context of the caller. */
 export function dispatcher(settings: DispatchSettings, method: Method, handler: AnyHandler): UntypedHandleCall {
   return (call: ServerCall, answer?: Answer) => void new Dispatch(settings, method, call, answer).run(handler);
+}
+
+/** The same service; `onError` is called with an answer that cannot be sent, which grpc-js ends with INTERNAL by itself. */
+export function hearAnswers(onError: DispatchSettings["onError"], service: ServiceDefinition): ServiceDefinition {
+  if (Object(service) !== service) return service; // refused by grpc-js
+  return Object.fromEntries(
+    Object.entries(service).map(([name, method]) => [name, method.responseStream ? method : hearing(onError, method)]),
+  );
+}
+
+function hearing(onError: DispatchSettings["onError"], method: Method): Method {
+  const responseSerialize = (answer: unknown): Buffer => {
+    try {
+      return method.responseSerialize(answer);
+    } catch (error) {
+      report(onError, error, method.path);
+      throw error;
+    }
+  };
+  return { ...method, responseSerialize };
+}
+
+function report(onError: DispatchSettings["onError"], error: unknown, path: string): void {
+  publishUnhandled("rpc", error, { name: path });
+  onError(error, path);
 }
 
 class Dispatch {
@@ -153,7 +179,6 @@ class Dispatch {
       this.#call.emit("error", { ...status, metadata: status.metadata ?? new Metadata() });
     // Last: whatever it does, the caller has the answer.
     if (status.code !== codes.INTERNAL) return;
-    publishUnhandled("rpc", error, { name: this.#method.path });
-    this.#settings.onError(error, this.#method.path);
+    report(this.#settings.onError, error, this.#method.path);
   }
 }

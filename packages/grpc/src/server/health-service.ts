@@ -21,8 +21,13 @@ export class HealthService {
   readonly #watchers = new Map<string, Set<Watcher>>();
   #isDraining = false;
 
-  constructor(services: Iterable<string>) {
-    for (const service of ["", ...services]) this.#statuses.set(service, "SERVING");
+  constructor() {
+    this.add("");
+  }
+
+  /** A service that is served from now on; whatever was said of it before holds. */
+  add(service: string): void {
+    if (!this.#statuses.has(service)) this.#say(service, this.#isDraining ? "NOT_SERVING" : "SERVING");
   }
 
   /** At a start: everything serves again. */

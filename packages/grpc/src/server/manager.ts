@@ -12,7 +12,7 @@ import {
 } from "@steward/core/driver";
 import { healthPackage, healthService } from "../proto/codec.ts";
 import { GrpcStatusError, type StatusName } from "../status.ts";
-import { dispatcher } from "./dispatch.ts";
+import { dispatcher, hearAnswers } from "./dispatch.ts";
 import { HealthService } from "./health-service.ts";
 import { nameOf, type AnyHandler, type GrpcService } from "./handlers.ts";
 import { Listener } from "./listener.ts";
@@ -42,6 +42,7 @@ export class GrpcServerManager extends Manager<GrpcServer> {
   #draining = new AbortController();
   #port = 0;
   #isReflecting = false;
+  readonly #limited = new WeakSet<object>();
   /** Connections whose peer took back too many calls. */
   #resetFloods = 0;
 
@@ -54,12 +55,14 @@ export class GrpcServerManager extends Manager<GrpcServer> {
       options,
     ));
     this.#guard = new Guard({ resource: this.name, clock: this.clock, maxConcurrent, maxPending });
-    this.#health = new HealthService(services.map(({ definition }) => nameOf(definition)));
+    this.#health = new HealthService();
     this.#server = new GrpcServer({
       resource: this.name,
       options: this.#serverOptions(),
       place: () => ({ port: this.#port, address: this.#port === 0 ? "" : `${this.#options.host}:${this.#port}` }),
       guarded: (service) => this.#guarded(service),
+      hearing: (definition) => hearAnswers(this.#options.onError, definition),
+      added: (definition) => this.#health.add(nameOf(definition)),
       setHealth: (status, service) => this.#health.set(service, status),
     });
     for (const service of services) this.#server.addService(service.definition, service);
@@ -85,8 +88,11 @@ export class GrpcServerManager extends Manager<GrpcServer> {
       throw this.#notListening(`${host.includes(":") ? `[${host}]` : host}:${port}`, cause);
     });
     this.#port = this.#listener.port;
-    for (const http2 of http2ServersOf(server))
+    for (const http2 of http2ServersOf(server)) {
+      if (this.#limited.has(http2)) continue; // one of a connection injector, which stays over a stop
+      this.#limited.add(http2);
       limitResets(http2, { burst, perSecond }, this.clock, () => this.#resetFloods++);
+    }
   }
 
   #serverOptions(): ServerOptions {

@@ -1,7 +1,17 @@
 import { Server, type ServerOptions, type ServiceDefinition, type UntypedServiceImplementation } from "@grpc/grpc-js";
-import { notForUsers } from "@steward/core/driver";
+import { assertShape, notForUsers, oneOf, required, shape, text, type Shape } from "@steward/core/driver";
 import type { ServingStatus } from "../proto/codec.ts";
 import type { GrpcService } from "./handlers.ts";
+
+interface HealthArguments {
+  readonly status: ServingStatus;
+  readonly service: string;
+}
+
+const healthShape: Shape<HealthArguments> = /* @__PURE__ */ shape<HealthArguments>(() => ({
+  status: required(oneOf("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")),
+  service: text(true),
+}));
 
 /** What a server needs of its manager. */
 export interface GrpcServerDeps {
@@ -11,7 +21,11 @@ export interface GrpcServerDeps {
   readonly place: () => { readonly address: string; readonly port: number };
   /** Handlers of ours as grpc-js calls them: within the guard, the deadline and the context of the caller. */
   readonly guarded: (service: GrpcService) => UntypedServiceImplementation;
+  /** The same service; that an answer cannot be sent is reported. */
+  readonly hearing: (service: ServiceDefinition) => ServiceDefinition;
   readonly setHealth: (status: ServingStatus, service: string) => void;
+  /** A service is served from now on. */
+  readonly added: (service: ServiceDefinition) => void;
 }
 
 /**
@@ -37,14 +51,22 @@ export class GrpcServer extends Server {
     return this.#deps.place().port;
   }
 
-  /** Says by `grpc.health.v1` how the server, or one of its services, is; clients that watch are notified. */
+  /**
+   * Says by `grpc.health.v1` how the server, or one of its services, is; clients that watch are notified.
+   *
+   * @throws {OPTIONS_INVALID} for what is no status.
+   */
   setHealth(status: ServingStatus, service = ""): void {
+    assertShape(`${this.#deps.resource} setHealth()`, healthShape, { status, service });
     this.#deps.setHealth(status, service);
   }
 
   /** Serves a service too, by handlers of grpc-js or by what `implement` made. */
   override addService(service: ServiceDefinition, implementation: UntypedServiceImplementation | GrpcService): void {
-    super.addService(service, isGuarded(implementation) ? this.#deps.guarded(implementation) : implementation);
+    const { guarded, hearing, added } = this.#deps;
+    if (!isGuarded(implementation)) super.addService(service, implementation);
+    else super.addService(hearing(service), guarded(implementation));
+    added(service);
   }
 
   /** @throws {LIFECYCLE_CONFLICT} always: its manager listens. */
@@ -64,5 +86,6 @@ export class GrpcServer extends Server {
 }
 
 function isGuarded(implementation: UntypedServiceImplementation | GrpcService): implementation is GrpcService {
-  return "handlers" in implementation && implementation.handlers instanceof Map;
+  // What is no object is refused by grpc-js.
+  return Object(implementation) === implementation && "handlers" in implementation && implementation.handlers instanceof Map;
 }

@@ -21,6 +21,7 @@ import {
   GrpcChannelManager,
   GrpcServerManager,
   GrpcStatusError,
+  implement,
   statusDetails,
   watchHealth,
 } from "../../src/index.ts";
@@ -39,7 +40,7 @@ import t from "tap";
 import { testGrpcServer, testGrpcChannel } from "../../src/testing.ts";
 import { nothing, pair } from "../pair.ts";
 import { Renderer, renderer, status } from "../renderer.ts";
-import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
+import type { RendererClient, RendererHandlers } from "../fixtures/generated/clips/v1/Renderer.ts";
 
 const { authority, clientCert, clientKey, serverCert, serverKey } = testCertificates;
 
@@ -211,6 +212,31 @@ t.test("an error of a handler is one of ours, with a code and a status", async (
   t.match(error, { status: "NOT_FOUND", reason: "NOT_FOUND", retryable: false });
 });
 
+t.test("an answer that cannot be sent is reported, as its caller sees INTERNAL", async (t) => {
+  const heard: unknown[] = [];
+  const nothing = implement<RendererHandlers>(Renderer, { Status: async () => undefined } as never);
+  await using server = await testGrpcServer({
+    services: [nothing],
+    onError: (error, path) => heard.push([path, error]),
+  }).start();
+  await using manager = await new GrpcChannelManager({ address: server.client.address, service: Renderer }).start();
+  t.equal((await failure(status(manager.client, { id: "a" }))).code, codes.INTERNAL);
+  t.match(heard, [["/clips.v1.Renderer/Status", Error]]);
+});
+
+t.test("limits of connections hold once, however often a server with a connection injector starts", async (t) => {
+  const manager = testGrpcServer();
+  manager.client.createConnectionInjector(ServerCredentials.createInsecure());
+  const servers = Reflect.get(manager.client, "http2Servers") as Map<Server & { listenerCount(name: string): number }, unknown>;
+  const [injected] = servers.keys();
+  await manager.start();
+  const listeners = injected?.listenerCount("session");
+  await manager.stop();
+  await manager.start();
+  t.equal(injected?.listenerCount("session"), listeners);
+  await manager.stop();
+});
+
 t.test("a method without a handler is unimplemented", async (t) => {
   await using server = await testGrpcServer({
     services: [{ definition: Renderer.service, handlers: new Map() }],
@@ -332,6 +358,9 @@ t.test("health is told and watched, of the server and of a service", async (t) =
     if (seen.length === 2) break;
   }
   t.same(seen, ["SERVING", "NOT_SERVING"]);
+  for (const wrong of ["BOGUS", undefined, 7])
+    t.throws(() => it.server.client.setHealth(wrong as never), { code: "OPTIONS_INVALID" });
+  t.equal(await checkHealth(it.client), "SERVING");
   await using picky = new GrpcChannelManager({ address: it.server.client.address, healthService: service });
   const error = await picky.start().catch((reason: unknown) => reason);
   t.ok(isStewardError(error, "GRPC_NOT_SERVING"));
@@ -527,6 +556,11 @@ t.test("a server takes services of grpc-js and of ours at any time, and is the s
       answer(null, { id: request.id, said: "as grpc-js does" }),
   });
   t.equal(await ask(), "as grpc-js does");
+  await using health = await new GrpcChannelManager({ address: server.address }).start();
+  t.equal(await checkHealth(health.client, "clips.v1.Renderer"), "SERVING", "what was added is known to health");
+  for (const given of [undefined, null, "SERVING"])
+    t.throws(() => server.addService(Renderer.service, given as never), /requires two objects/, "grpc-js' own refusal");
+  t.throws(() => server.addService(undefined as never, renderer()), /requires two objects/);
   server.removeService(Renderer.service);
   server.addService(Renderer.service, renderer());
   t.equal(await ask(), "hello a");
