@@ -141,6 +141,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
     this.#watch = watchSilence(pool, silenceMs, connectTimeoutMs);
     this.#watch.start();
     if (this.#reading !== undefined) await this.#openReplicas(this.#reading, pool);
+    this.#listening.start(endpoint);
   }
 
   async #dialReplicas({ builder }: PooledClient): Promise<readonly Endpoint[]> {

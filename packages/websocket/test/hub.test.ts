@@ -207,14 +207,7 @@ t.test("an error of a listener is an uncaught exception, and keeps no socket fro
   await rawClient(t, hub.url);
   await hub.drain();
   await hub.stop();
-  t.same(thrown, [
-    "connection",
-    "message",
-    "close",
-    "message of a socket",
-    "close of a socket",
-    "close in a drain",
-  ]);
+  t.same(thrown, ["connection", "message", "close", "message of a socket", "close of a socket", "close in a drain"]);
 });
 
 t.test("what is no WebSocket handshake is told 400", async (t) => {

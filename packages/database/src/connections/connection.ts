@@ -355,7 +355,7 @@ export class Connection implements Line {
  * Destroys a socket, and TLS on it at once. TLS hears of it some turns later by itself, and fails what the driver writes
  * meanwhile after the driver took its listeners off: an error that no one hears ends the process.
  */
-function cutOff(socket: Duplex): void {
+export function cutOff(socket: Duplex): void {
   if (socket.destroyed) return;
   socket.destroy();
   // Then TLS alone hears it: the driver takes off all listeners, its own for `drain` too, when it hands a socket to TLS.

@@ -28,7 +28,7 @@ const SILENCE_MS = 2_000;
 /** How soon a message of ours has to arrive through a pooler. */
 const HEARD_WITHIN_MS = 1_000;
 
-/** Listens to channels on one connection of its own, and again on the next one when that breaks. */
+/** Listens to channels on one connection of its own: on the next one when that breaks, and after a stop at the next start. */
 export class Listener implements ConnectionOwner {
   readonly name: string;
   readonly clock: Clock;
@@ -36,12 +36,12 @@ export class Listener implements ConnectionOwner {
   readonly #endpoint: () => Endpoint;
   readonly #channels = new Map<string, Set<Subscription>>();
   readonly #gapListeners: Set<() => void>;
-  readonly #reconnect: Reconnect;
+  #reconnect: Reconnect;
   #connection: Connection | undefined;
   #opening: Promise<Connection> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #watch: ConnectionWatch | undefined;
-  #stopped = false;
+  #stopping = new AbortController();
   /** Whether there are channels that the present connection, if there is one, may not listen to: the one before it broke. */
   #isBehind = false;
   #isCatchingUp = false;
@@ -53,7 +53,15 @@ export class Listener implements ConnectionOwner {
     this.#options = options;
     this.#endpoint = endpoint;
     this.#gapListeners = gapListeners;
-    this.#reconnect = new Reconnect(options.clock, () => this.#recover(), Math.random);
+    this.#reconnect = this.#makeReconnect();
+  }
+
+  #makeReconnect(): Reconnect {
+    return new Reconnect(this.clock, () => this.#recover(), Math.random);
+  }
+
+  get #stopped(): boolean {
+    return this.#stopping.signal.aborted;
   }
 
   /** Calls `listener` for each notification on `channel`, until the returned function is called. */
@@ -62,6 +70,7 @@ export class Listener implements ConnectionOwner {
     listener: (payload: string) => void,
     onListen?: () => void,
   ): Promise<() => Promise<void>> {
+    const { signal } = this.#stopping;
     const subscription: Subscription = { listener, onListen };
     const present = this.#channels.get(channel);
     const subscriptions = present ?? new Set();
@@ -69,9 +78,10 @@ export class Listener implements ConnectionOwner {
     this.#channels.set(channel, subscriptions);
     try {
       await this.#within(this.#listenOn(channel));
+      signal.throwIfAborted();
     } catch (error) {
       this.#forget(channel, subscription);
-      throw error;
+      throw signal.aborted ? signal.reason : error;
     }
     const unlisten = (): Promise<void> => this.#unlisten(channel, subscription);
     try {
@@ -114,7 +124,6 @@ export class Listener implements ConnectionOwner {
   }
 
   #connected(): Promise<Connection> {
-    if (this.#stopped) return Promise.reject(this.#error("the database was stopped"));
     const connection = this.#connection;
     if (this.#opening === undefined && connection !== undefined && !connection.dead) return Promise.resolve(connection);
     // What comes over it is for all who listen: it is not work of the request that happens to listen first, nor over with that.
@@ -122,6 +131,8 @@ export class Listener implements ConnectionOwner {
   }
 
   async #open(): Promise<Connection> {
+    const { signal } = this.#stopping;
+    signal.throwIfAborted();
     const endpoint = this.#endpoint();
     let connection: Connection;
     for (let hosts = endpoint.hosts; ; hosts--) {
@@ -130,17 +141,17 @@ export class Listener implements ConnectionOwner {
         await connection.open(this.#options.connectTimeoutMs);
         break;
       } catch (error) {
-        if (hosts <= 1 || this.#stopped) throw connectFailed(this.name, endpoint.shown, error);
+        if (hosts <= 1 || signal.aborted) throw connectFailed(this.name, endpoint.shown, error);
       }
     }
-    if (!connection.direct) await this.#hearItself(connection);
+    if (!connection.direct) await this.#hearItself(connection, signal);
     this.#reconnect.succeeded();
     this.#watchOver(connection);
     return connection;
   }
 
   /** A pooler may have given the session that listens to somebody else, and says nothing of it: only a message that arrives shows that it has not. */
-  async #hearItself(connection: Connection): Promise<void> {
+  async #hearItself(connection: Connection, signal: AbortSignal): Promise<void> {
     const topic = `steward_${randomUUID()}`;
     const heard = new Promise<boolean>((resolve) => {
       const timer = this.clock.setTimeout(() => resolve(false), HEARD_WITHIN_MS, { unref: true });
@@ -153,7 +164,6 @@ export class Listener implements ConnectionOwner {
     try {
       await this.#statement(connection, `listen ${quoted(topic)}`);
       const { connectTimeoutMs } = this.#options;
-      const { signal } = new AbortController();
       await onDirectConnection(this, this.#endpoint(), { connectTimeoutMs, signal }, (other) =>
         other.query(`notify ${quoted(topic)}`),
       );
@@ -193,6 +203,7 @@ export class Listener implements ConnectionOwner {
   }
 
   notified(channel: string, payload: string): void {
+    if (this.#stopped) return;
     // Not within the driver's parser, which would take an error of a listener for its own.
     for (const { listener } of this.#channels.get(channel) ?? []) queueMicrotask(() => listener(payload));
   }
@@ -229,16 +240,24 @@ export class Listener implements ConnectionOwner {
     for (const listener of this.#gapListeners) queueMicrotask(listener);
   }
 
-  /** Ends it; nothing is heard any more. */
+  /** Ends it; nothing is heard any more. Who listens is kept for the next start. */
   stop(): void {
-    this.#stopped = true;
+    this.#stopping.abort(this.#error("the database was stopped", false));
     this.#reconnect.stop();
     this.#watch?.stop();
-    this.#channels.clear();
     this.#connection?.end();
+    this.#connection = undefined;
   }
 
-  async #within<T>(work: Promise<T>): Promise<T> {
+  /** Listens again to what was listened to before the stop. */
+  start(): void {
+    this.#stopping = new AbortController();
+    this.#reconnect = this.#makeReconnect();
+    this.#isBehind = this.#channels.size > 0;
+    outside(() => this.#recover());
+  }
+
+  async #within(work: Promise<unknown>): Promise<void> {
     const { acquireTimeoutMs } = this.#options;
     let timer: Timer | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -248,17 +267,14 @@ export class Listener implements ConnectionOwner {
       );
     });
     try {
-      return await Promise.race([work, late]);
+      await Promise.race([work, late]);
     } finally {
       timer?.cancel();
     }
   }
 
-  #error(why: string): StewardError {
-    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: ${why}`, {
-      resource: this.name,
-      retryable: !this.#stopped,
-    });
+  #error(why: string, retryable: boolean = true): StewardError {
+    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: ${why}`, { resource: this.name, retryable });
   }
 }
 

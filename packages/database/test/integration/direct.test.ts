@@ -2,11 +2,17 @@ import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { currentContext, runWithContext, systemClock } from "@steward/core";
+import { FakeClock } from "@steward/core/testing";
 import { Alarm, failure, startFaultProxy, until } from "@steward/testing";
-import { startPostgres } from "@steward/launchers";
+import { startPostgres, type PostgresServer } from "@steward/launchers";
 import postgres from "postgres";
 import t from "tap";
+import * as v from "valibot";
+import { driverClient } from "../../src/connections/driver.ts";
+import { endpointOf } from "../../src/connections/endpoint.ts";
+import { Replica } from "../../src/direct/replica.ts";
 import { DatabasePoolManager, migrate, pubSub, type DatabaseInput } from "../../src/index.ts";
+import { databaseSchema } from "../../src/options.ts";
 import { testServer, unlessPooled } from "./server.ts";
 
 const place = await testServer();
@@ -21,6 +27,20 @@ t.teardown(async () => {
  * lock. Less than the wait, so that waiting for two migrations in a row would be seen.
  */
 const ROLLBACK_MS = 250;
+
+let started: Promise<PostgresServer> | undefined;
+
+/** A server of this file that replicates changes, with a table and its publication. */
+function replicating(): Promise<PostgresServer> {
+  return (started ??= (async () => {
+    const server = await startPostgres({ settings: { wal_level: "logical" } });
+    t.teardown(() => server.stop());
+    const client = postgres(server.url, { max: 1 });
+    await client.unsafe("create table films (id int primary key); create publication alltables for all tables");
+    await client.end();
+    return server;
+  })());
+}
 
 /** A folder as drizzle-kit writes it. */
 async function migrations(name: string, statements: readonly string[]): Promise<string> {
@@ -300,6 +320,14 @@ t.test(
     stopGaps?.();
     t.same(heard, ["one", "other two", "three", "other four"]);
     t.equal(manager.stats()["max"], 2, "none of this takes a connection of the pool");
+    const wrong = [
+      $client.listen(undefined as never, () => {}),
+      $client.listen("films", undefined as never),
+      $client.subscribe(undefined as never, () => {}),
+      $client.subscribe("*", undefined as never),
+      bus.subscribe("é".repeat(32), () => {}), // 64 bytes, which publish() refuses too
+    ];
+    for (const refused of wrong) t.equal((await failure(refused)).code, "OPTIONS_INVALID");
     await manager.stop();
     t.equal((await failure(bus.subscribe("other", () => {}))).code, "RESOURCE_UNAVAILABLE");
     await proxy.stop();
@@ -451,14 +479,159 @@ t.test("a subscription follows its database to the host that takes over", async 
   t.same(heard, [1, 2], "the handle of the first server ends it at the other");
 });
 
+t.test("a stop ends what is about to subscribe or to listen, and leaves nothing of it at the server", async (t) => {
+  const { url } = await replicating();
+  await using proxy = await startFaultProxy({ target: url });
+  const observer = postgres(url, { max: 1 });
+  t.teardown(() => observer.end({ timeout: 2 }));
+  const slots = async (): Promise<number> => (await observer`select 1 from pg_replication_slots`).length;
+  const manager = new DatabasePoolManager({ url: proxy.url, maxConnections: 1 });
+  const { $client } = manager.client;
+  const stopped = { code: "RESOURCE_UNAVAILABLE", message: /stopped/ };
+  const heard: unknown[] = [];
+  const begin = (): readonly Promise<Error>[] => [
+    failure($client.subscribe("*", () => void heard.push("a change"))),
+    failure($client.listen("early", () => {})),
+  ];
+  const atStop = async (reached: () => Promise<boolean>): Promise<void> => {
+    await manager.start();
+    const [subscribing, listening] = begin();
+    await until(reached, "it is under way");
+    await manager.stop();
+    t.match(await subscribing, stopped);
+    t.match(await listening, stopped);
+    await until(async () => (await slots()) === 0, "the slot is gone");
+  };
+  await atStop(async () => true);
+  await manager.start();
+  await proxy.latency(50); // so that the server is ahead of what its client knows
+  const subscribing = failure($client.subscribe("*", () => void heard.push("a change")));
+  await until(async () => (await slots()) === 1, "there is a slot");
+  await manager.stop();
+  t.match(await subscribing, stopped);
+  await until(async () => (await slots()) === 0, "the slot is gone");
+  await observer`insert into films values (100)`;
+  await until(async () => proxy.stats().open === 0, "no connection is left");
+  t.same(heard, []);
+});
+
+t.test("what was listened and subscribed to before a stop is so again after the next start", async (t) => {
+  const { url } = await replicating();
+  await using manager = await new DatabasePoolManager({ url, maxConnections: 1 }).start();
+  const { $client } = manager.client;
+  const heard: string[] = [];
+  const begun = { subscribe: 0, listen: 0, gaps: 0 };
+  pubSub(manager.client).onGap?.(() => begun.gaps++);
+  const subscription = await $client.subscribe(
+    "insert",
+    (row) => void heard.push(`row ${row?.["id"]}`),
+    () => begun.subscribe++,
+  );
+  const { unlisten } = await $client.listen(
+    "again",
+    (payload) => void heard.push(payload),
+    () => begun.listen++,
+  );
+  t.same(Object.keys(subscription), ["unsubscribe"], "without the driver's client, which knows the password");
+  await manager.stop();
+  await manager.start();
+  await until(() => begun.subscribe === 2 && begun.listen === 2, "both begin again");
+  t.equal(begun.gaps, 1, "what came in between is missing");
+  await $client`insert into films values (200)`;
+  await until(() => heard.length === 1, "the row");
+  await $client.notify("again", "message");
+  await until(() => heard.length === 2, "the message");
+  t.same(heard, ["row 200", "message"], "each once");
+  subscription.unsubscribe();
+  await unlisten();
+  await manager.stop();
+  await manager.start();
+  await $client`insert into films values (201)`;
+  const others: unknown[] = [];
+  await $client.subscribe("insert", (row) => void others.push(row?.["id"]));
+  await $client`insert into films values (202)`;
+  await until(() => others.length === 1, "of another subscription");
+  t.same([begun.subscribe, begun.listen, heard.length], [2, 2, 2], "what was given back does not begin again");
+});
+
+t.test(
+  "a subscription over a connection that is half open moves to a new one, unless the server is at work",
+  async (t) => {
+    const { url } = await replicating();
+    await using proxy = await startFaultProxy({ target: url });
+    const clock = new FakeClock();
+    {
+      const options = v.parse(databaseSchema, { url: proxy.url });
+      const endpoint = endpointOf("db", options, proxy.url, driverClient({}));
+      const counts = { asked: 0, lost: 0 };
+      let waits = false;
+      const isWaiting = async (): Promise<boolean> => (counts.asked++, waits);
+      const replica = new Replica({ clock, endpoint, isWaiting, onLost: () => counts.lost++ });
+      await replica.subscribe("*", () => {});
+      proxy.halfOpen();
+      await clock.advance(7_000);
+      t.same(counts, { asked: 0, lost: 0 }, "it is asked for a sign of life");
+      await clock.advance(1_600);
+      t.same(counts, { asked: 1, lost: 0 }, "the server is at work");
+      await clock.advance(1_000);
+      t.same(counts, { asked: 1, lost: 0 }, "and is asked again after as long a silence");
+      waits = true;
+      await clock.advance(1_600);
+      t.same(counts, { asked: 2, lost: 1 });
+    }
+    await using manager = await new DatabasePoolManager(
+      { url: proxy.url, maxConnections: 1, connectTimeoutMs: 60_000 },
+      { clock },
+    ).start();
+    const { $client } = manager.client;
+    const observer = postgres(url, { max: 1 });
+    t.teardown(() => observer.end({ timeout: 2 }));
+    const heard: unknown[] = [];
+    let subscribed = 0;
+    await $client.subscribe(
+      "insert",
+      (row) => void heard.push(row?.["id"]),
+      () => subscribed++,
+    );
+    const walSender = async (): Promise<Record<string, unknown> | undefined> =>
+      (await observer`select pid, reply_time from pg_stat_replication order by backend_start desc limit 1`)[0];
+    const first = await walSender();
+    const replied = async (): Promise<string> => String((await walSender())?.["reply_time"]);
+    for (let round = 1; round <= 3; round++) {
+      const before = await replied();
+      let looks = 0;
+      await until(async () => {
+        if (looks++ % 50 === 0) await clock.advance(6_200);
+        return (await replied()) !== before;
+      }, "it gives signs of life while nothing changes");
+    }
+    t.equal((await walSender())?.["pid"], first?.["pid"]);
+    t.equal(subscribed, 1);
+    proxy.halfOpen();
+    await until(async () => {
+      await clock.advance(200);
+      return subscribed === 2;
+    }, "it subscribes again");
+    await observer`insert into films values (300)`;
+    await until(() => heard.length === 1, "it hears");
+    t.same(heard, [300]);
+    let isStopped = false;
+    const stopping = manager.stop().then(() => (isStopped = true));
+    await until(async () => {
+      await clock.advance(250); // for the goodbye of connections that are half open
+      return isStopped;
+    }, "it stops");
+    await stopping;
+  },
+);
+
 t.test("a subscription takes the host that is there, and outlives a restart of its server", async (t) => {
-  const server = await startPostgres({ settings: { wal_level: "logical" } });
-  t.teardown(() => server.stop());
+  const server = await replicating();
   const { host, hostname, port } = new URL(server.url);
   const url = server.url.replace(host, `127.0.0.1:1,${hostname}:${port}`);
   await using manager = await new DatabasePoolManager({ url, maxConnections: 1, breaker: false }).start();
   const { $client } = manager.client;
-  await $client.unsafe("create table films (id int primary key); create publication alltables for all tables");
+  await $client`truncate films`;
   const heard: unknown[] = [];
   let subscribed = 0;
   const subscribe = (): Promise<unknown> =>

@@ -87,5 +87,7 @@ export class GrpcServer extends Server {
 
 function isGuarded(implementation: UntypedServiceImplementation | GrpcService): implementation is GrpcService {
   // What is no object is refused by grpc-js.
-  return Object(implementation) === implementation && "handlers" in implementation && implementation.handlers instanceof Map;
+  return (
+    Object(implementation) === implementation && "handlers" in implementation && implementation.handlers instanceof Map
+  );
 }

@@ -227,7 +227,10 @@ t.test("an answer that cannot be sent is reported, as its caller sees INTERNAL",
 t.test("limits of connections hold once, however often a server with a connection injector starts", async (t) => {
   const manager = testGrpcServer();
   manager.client.createConnectionInjector(ServerCredentials.createInsecure());
-  const servers = Reflect.get(manager.client, "http2Servers") as Map<Server & { listenerCount(name: string): number }, unknown>;
+  const servers = Reflect.get(manager.client, "http2Servers") as Map<
+    Server & { listenerCount(name: string): number },
+    unknown
+  >;
   const [injected] = servers.keys();
   await manager.start();
   const listeners = injected?.listenerCount("session");
