@@ -195,19 +195,11 @@ t.test("an error of a listener is an uncaught exception, and keeps no socket fro
   first.send("x");
   t.equal(await closeCode(first), 1006);
   await until(() => hub.client.sockets.size === 0, "it leaves");
-  hub.client.once("connection", (socket) => {
-    socket.once("message", fail("message of a socket"));
-    socket.once("close", fail("close of a socket"));
-  });
-  const second = await rawClient(t, hub.url);
-  second.send("x");
-  t.equal(await closeCode(second), 1006);
-  await until(() => hub.client.sockets.size === 0, "it leaves too");
   hub.client.on("close", fail("close in a drain"));
   await rawClient(t, hub.url);
   await hub.drain();
   await hub.stop();
-  t.same(thrown, ["connection", "message", "close", "message of a socket", "close of a socket", "close in a drain"]);
+  t.same(thrown, ["connection", "message", "close", "close in a drain"]);
 });
 
 t.test("what is no WebSocket handshake is told 400", async (t) => {

@@ -76,7 +76,7 @@ export class Listening implements SideWork {
     return this.#subscriptions.subscribe(...args);
   };
 
-  /** Connections that broke are made again also while nobody else may connect. */
+  /** Connections that broke are made again also while no one else may connect. */
   #current(): Endpoint {
     const now = this.#endpoint();
     if (now !== undefined && !(now instanceof StewardError)) this.#last = now;

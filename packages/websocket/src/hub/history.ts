@@ -123,3 +123,9 @@ export class History {
 function raise(numbers: Map<string, number>, origin: string, number: number): void {
   if (number > (numbers.get(origin) ?? 0)) numbers.set(origin, number);
 }
+
+/** What a client says of how far it has read. */
+export function readingOf(given: unknown): Reading {
+  if (typeof given !== "object" || given === null) return new Map();
+  return new Map(Object.entries(given).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
+}

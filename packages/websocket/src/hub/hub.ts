@@ -12,12 +12,12 @@ import { attach, type UpgradeServer } from "./upgrades.ts";
 import { Entrance } from "./entrance.ts";
 import { Fanout, type Relayed } from "./fanout.ts";
 import { gapFrame, prepared } from "./frames.ts";
-import { History, type Reading } from "./history.ts";
+import { History, readingOf } from "./history.ts";
 import type { HubPlan } from "./options.ts";
 import { Presence, type PresenceChange } from "./presence.ts";
 import { Requests } from "./requests.ts";
 import { Rooms } from "./rooms.ts";
-import { rethrow, type Delivery, type HubSocket, type SocketLimits } from "./socket.ts";
+import type { Delivery, HubSocket, SocketLimits } from "./socket.ts";
 
 /** Events of a hub. */
 export interface HubEvents<User> {
@@ -100,7 +100,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     this.#presence = new Presence(settings.presenceMs, {
       now: () => clock.now(),
       announce: (note) => void this.#fanout?.note({ presence: note }).catch(() => this.#counts.gaps++),
-      changed: (change) => void this.#announce("presence", [change]),
+      changed: (change) => void announce(this, "presence", [change]),
     });
     this.#requests = new Requests(plan, {
       joined: (socket, room, after) => {
@@ -109,8 +109,8 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
       },
       left: (socket, room) => this.leave(socket, room),
       message: (socket, data, isBinary) =>
-        this.#announce("message", [socket, data, isBinary], () => socket.terminate()),
-      failed: (error, socket) => void this.#announce("failure", [error, socket]),
+        announce(this, "message", [socket, data, isBinary], () => socket.terminate()),
+      failed: (error, socket) => void announce(this, "failure", [error, socket]),
       limited: () => this.limited(),
       unrecognized: () => void this.#counts.unrecognized++,
     });
@@ -121,7 +121,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
       entered: (socket, wire, user, request) => this.#enter(socket, wire, user, request),
       refused: (status, request, error) => {
         this.#counts.refused++;
-        this.#announce("refused", [status, request, error]);
+        announce(this, "refused", [status, request, error]);
       },
     });
   }
@@ -171,22 +171,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     socket.adopt(this, wire, ++this.#entered, user);
     this.#sockets.add(socket);
     publishServing(this.#plan.resource);
-    this.#announce("connection", [socket, request]);
-  }
-
-  /** An error of a listener is an uncaught exception, as with plain `ws`, and no error of what goes on here. */
-  #announce<Event extends keyof HubEvents<User>>(
-    event: Event,
-    args: HubEvents<User>[Event],
-    onThrow?: () => void,
-  ): boolean {
-    try {
-      return (this as EventEmitter).emit(event, ...args); // the arguments are those of the event
-    } catch (error) {
-      process.nextTick(rethrow, error);
-      onThrow?.();
-      return true;
-    }
+    announce(this, "connection", [socket, request]);
   }
 
   /** @internal */
@@ -194,7 +179,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
     const socket = given as HubSocket<User>; // it was adopted by this hub
     this.#sockets.delete(socket);
     for (const room of socket.rooms) this.leave(socket, room);
-    this.#announce("close", [socket, code]);
+    announce(this, "close", [socket, code]);
   }
 
   /** @internal */
@@ -335,7 +320,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
       const frame = gapFrame(room);
       for (const socket of this.#rooms.members(room)) this.#count(socket.deliver(frame, room));
     }
-    this.#announce("gap", []);
+    announce(this, "gap", []);
   }
 
   /** @internal One look at a part of the sockets. */
@@ -376,7 +361,20 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
   }
 }
 
-function readingOf(given: unknown): Reading {
-  if (typeof given !== "object" || given === null) return new Map();
-  return new Map(Object.entries(given).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
+/** Emits an event. What a listener throws is an uncaught exception, as with plain `ws`, and no error of what goes on here. */
+function announce<User, Event extends keyof HubEvents<User>>(
+  from: EventEmitter<HubEvents<User>>,
+  event: Event,
+  args: HubEvents<User>[Event],
+  onThrow?: () => void,
+): boolean {
+  try {
+    return (from as EventEmitter).emit(event, ...args); // the arguments are those of the event
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+    onThrow?.();
+    return true;
+  }
 }

@@ -78,17 +78,6 @@ export class HubSocket<User = unknown> extends WebSocket {
     this.on("message", onMessage).on("pong", onPong).on("close", onClose).on("error", ignore);
   }
 
-  /** An error of a listener would stop the reader of `ws` for good, which then does not even report its end. */
-  override emit(event: string | symbol, ...args: unknown[]): boolean {
-    try {
-      return super.emit(event, ...args);
-    } catch (error) {
-      process.nextTick(rethrow, error);
-      this.terminate();
-      return true;
-    }
-  }
-
   /** @internal The hub it belongs to. */
   get core(): HubCore | undefined {
     return this.#core;
@@ -232,11 +221,6 @@ function whenDrained(wire: Socket, then: () => void): void {
 }
 
 function ignore(): void {}
-
-/** For `process.nextTick`: makes an uncaught exception of an error, past what is under way. */
-export function rethrow(error: unknown): never {
-  throw error;
-}
 
 function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
   const socket = this as HubSocket; // the hub's server makes no others
