@@ -1,5 +1,6 @@
 // Compiles and runs the programs of a package's README and of its @example comments, as a reader would.
-// Other texts are named as arguments, files or folders. With --together all programs run in one process, one by one.
+// Other texts are named as arguments, files or folders. Programs run in one process, one by one, and those that fail there
+// once more in processes of their own, which counts; with --each all of them do.
 // With --in NAME it takes the programs that are marked `in=NAME`, and else those without such a mark.
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -16,7 +17,7 @@ const timeoutMs = 120_000;
 const directory = process.cwd();
 const work = join(directory, ".readme");
 const { values, positionals: named } = parseArgs({
-  options: { together: { type: "boolean", default: false }, in: { type: "string" } },
+  options: { each: { type: "boolean", default: false }, in: { type: "string" } },
   allowPositionals: true,
 });
 const programs = [...fromTexts(), ...fromSources()].filter(({ inside }) => inside === values.in);
@@ -62,19 +63,20 @@ async function runAll(): Promise<string[]> {
   const runnable = programs
     .filter(({ runs, needs }) => runs && !needs.some((need) => servers.missing.has(need)))
     .map((program) => ({ program, file: join(work, "out", pathOf(programs, program).replace(/ts$/, "js")) }));
-  if (values.together) {
-    const alone = runnable.filter(({ program }) => program.alone);
-    const rest = runnable.filter(({ program }) => !program.alone);
-    const outcomes = await runTogether(
-      rest.map(({ file }) => file),
-      { cwd: directory, env: servers.env, timeoutMs },
-    );
-    const failures = rest.flatMap(({ program }, i) =>
-      judge(program, outcomes[i] ?? { failure: "did not run", output: "" }),
-    );
-    return [...failures, ...(await eachAlone(alone, servers.env))];
-  }
-  return await eachAlone(runnable, servers.env); // before the servers end
+  if (values.each) return await eachAlone(runnable, servers.env); // before the servers end
+  const shared = runnable.filter(({ program }) => !program.alone);
+  const outcomes = await runTogether(
+    shared.map(({ file }) => file),
+    { cwd: directory, env: servers.env, timeoutMs },
+  );
+  const isRight = new Set(
+    shared.flatMap(({ program }, i) => {
+      const outcome = outcomes[i];
+      return outcome !== undefined && judge(program, outcome).length === 0 ? [program] : [];
+    }),
+  );
+  const rest = runnable.filter(({ program }) => !isRight.has(program));
+  return await eachAlone(rest, servers.env);
 }
 
 async function eachAlone(
