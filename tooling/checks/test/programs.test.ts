@@ -57,27 +57,33 @@ t.test("the README runner", async (t) => {
   await t.test("fails one that throws", async (t) => {
     t.match(run('throw new Error("no");'), { code: 1, output: /README.md:1: ended with 1[\s\S]*Error: no/ });
   });
-  await t.test("takes folders, runs all programs in one process, and once more by itself each that failed there", async (t) => {
-    const pid = "console.log(typeof process.pid === 'number', (globalThis as { seen?: number }).seen)";
-    place.write("packages/core/pages/a.md", `${fence}ts\nObject.assign(globalThis, { seen: 1 });\n${fence}\n`);
-    place.write("packages/core/pages/deep/b.md", `${fence}ts\n${pid}; // => true 1\n${fence}\n`);
-    place.write(
-      "packages/core/pages/deep/c.md",
-      `${fence}ts\nconsole.log(1); // => 2\n${fence}\n${fence}ts\nthrow new Error("no");\n${fence}\n`,
-    );
-    place.write("packages/core/pages/deep/d.md", `${fence}ts alone\n${pid}; // => true undefined\n${fence}\n`);
-    place.write("packages/core/pages/e.md", `${fence}ts in=other\nnot a program here\n${fence}\n`);
-    const run = () => runIn(join(place.root, "packages/core"), "readme/main.js", "pages");
-    const { code, output } = run();
-    t.equal(code, 1);
-    t.match(output, /c.md:1: says it prints\s+2\s+and printed\s+1/);
-    t.match(output, /c.md:4: ended with 1[\s\S]*Error: no/);
-    t.match(output, "5 programs compile, 5 of them run, 2 fail");
-    place.write("packages/core/pages/deep/c.md", `${fence}ts\nprocess.exit(3);\n${fence}\n`);
-    t.match(run(), { code: 1, output: /c.md:1: ended with 3/ });
-    place.write("packages/core/pages/deep/c.md", `${fence}ts\nprocess.exit();\n${fence}\n`);
-    t.match(run(), { code: 0, output: "5 programs compile, 5 of them run, 0 fail" }, "what comes after it runs too");
-  });
+  await t.test(
+    "takes folders, runs all programs in one process, and once more by itself each that failed there",
+    async (t) => {
+      const pid = "console.log(typeof process.pid === 'number', (globalThis as { seen?: number }).seen)";
+      place.write(
+        "packages/core/pages/a.md",
+        `${fence}ts\nimport { writeSync } from "node:fs";\nwriteSync(1, "{}\\n");\nObject.assign(globalThis, { seen: 1 });\n${fence}\n`,
+      );
+      place.write("packages/core/pages/deep/b.md", `${fence}ts\n${pid}; // => true 1\n${fence}\n`);
+      place.write(
+        "packages/core/pages/deep/c.md",
+        `${fence}ts\nconsole.log(1); // => 2\n${fence}\n${fence}ts\nthrow new Error("no");\n${fence}\n`,
+      );
+      place.write("packages/core/pages/deep/d.md", `${fence}ts alone\n${pid}; // => true undefined\n${fence}\n`);
+      place.write("packages/core/pages/e.md", `${fence}ts in=other\nnot a program here\n${fence}\n`);
+      const run = () => runIn(join(place.root, "packages/core"), "readme/main.js", "pages");
+      const { code, output } = run();
+      t.equal(code, 1);
+      t.match(output, /c.md:1: says it prints\s+2\s+and printed\s+1/);
+      t.match(output, /c.md:4: ended with 1[\s\S]*Error: no/);
+      t.match(output, "5 programs compile, 5 of them run, 2 fail");
+      place.write("packages/core/pages/deep/c.md", `${fence}ts\nprocess.exit(3);\n${fence}\n`);
+      t.match(run(), { code: 1, output: /c.md:1: ended with 3/ });
+      place.write("packages/core/pages/deep/c.md", `${fence}ts\nprocess.exit();\n${fence}\n`);
+      t.match(run(), { code: 0, output: "4 programs compile, 4 of them run, 0 fail" }, "what comes after it runs too");
+    },
+  );
   await t.test("gives programs of a text its files, and a chapter those of the chapters before it", async (t) => {
     const chapter = (name: string, ...blocks: string[]): void =>
       place.write(`packages/core/book/${name}`, blocks.map((block) => `${fence}ts${block}\n${fence}\n`).join("\n"));

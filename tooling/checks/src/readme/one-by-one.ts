@@ -1,11 +1,12 @@
-// Runs the programs that are its arguments, and writes for each a line of JSON: what it printed, and why it failed.
+// Runs the programs that are its arguments, and writes for each a line: what it printed, and why it failed, as JSON behind
+// a mark, for a program may write to the same descriptor.
 import { pathToFileURL } from "node:url";
 import { formatWithOptions } from "node:util";
-import type { Outcome } from "./programs.ts";
+import { OUTCOME, type Outcome } from "./programs.ts";
 
 const report = process.stdout.write.bind(process.stdout);
 
-for (const file of process.argv.slice(2)) report(`${JSON.stringify(await outcomeOf(file))}\n`);
+for (const file of process.argv.slice(2)) report(`\n${OUTCOME}${JSON.stringify(await outcomeOf(file))}\n`);
 
 async function outcomeOf(file: string): Promise<Outcome> {
   let output = "";

@@ -23,6 +23,9 @@ export interface Outcome {
   readonly output: string;
 }
 
+/** What stands before the outcome of a program in the output of a process that runs several. */
+export const OUTCOME = "outcome of a program: ";
+
 const fence = /^( *(?:\* ?)?)```(?:ts|js|typescript|javascript)\b([^\n]*)\n([\s\S]*?)^ *(?:\* ?)?```/gm;
 
 /**

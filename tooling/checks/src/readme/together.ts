@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
-import type { Outcome } from "./programs.ts";
+import { OUTCOME, type Outcome } from "./programs.ts";
 
 /**
  * Runs programs in one process, one by one: the packages that they import are loaded once. One that ends the process,
@@ -17,8 +17,8 @@ export function runTogether(
     execFile(process.execPath, [child, ...files], options, (error, stdout, stderr) => {
       const outcomes: Outcome[] = stdout
         .split("\n")
-        .filter((line) => line.startsWith("{"))
-        .map((line) => JSON.parse(line) as Outcome); // written by one-by-one.ts
+        .filter((line) => line.startsWith(OUTCOME))
+        .map((line) => JSON.parse(line.slice(OUTCOME.length)) as Outcome); // written by one-by-one.ts
       if (error !== null) {
         const why = error.killed === true ? `did not end within ${timeoutMs} ms` : `ended with ${String(error.code)}`;
         // After all of them have run, it is something that one of them left open.
