@@ -39,7 +39,11 @@ export class TestHubManager<User = unknown> extends WebSocketHubManager<User> {
 
   protected override async onStop(signal: AbortSignal): Promise<void> {
     await super.onStop(signal);
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+      // A client that went before it asked for anything may be seen to end seconds later only.
+      this.#server.closeAllConnections();
+    });
   }
 }
 
