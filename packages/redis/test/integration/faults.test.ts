@@ -284,8 +284,10 @@ t.test(
     const manager = await manage(t, {
       host: "127.0.0.1",
       port: proxy.port,
-      timeoutMs: 100,
-      breaker: { consecutiveFailures: 3, breakDurationMs: 60_000 },
+      // Time for a busy machine; silence and stalls, which open it too, have more than all three calls.
+      timeoutMs: 500,
+      silenceMs: 60_000,
+      breaker: { consecutiveFailures: 3, breakDurationMs: 60_000, stallMs: 60_000 },
     });
     const { client } = manager;
     await client.set("text", "x");
