@@ -443,6 +443,15 @@ t.test("install lines of READMEs", async (t) => {
     });
   const program = 'import { a } from "@steward/redis/testing";\nimport { join } from "node:path";\nimport "ioredis";';
   t.equal(one("`A=1 npm install --save-dev @steward/redis ioredis`", program), "");
-  t.match(one("`npm install @steward/redis`", program), /redis: README.md imports ioredis in its first program/);
+  t.match(one("`npm install @steward/redis`", program), /redis: README.md:7 imports ioredis, which it does not say/);
+  const line = "`npm install @steward/redis ioredis`";
+  const later = (words: string) => `${program}\n\`\`\`\n\n${words}\n\n\`\`\`ts\nimport { c } from "kysely";`;
+  t.match(one(line, later("With Kysely:")), /redis: README.md:15 imports kysely, which it does not say/);
+  t.equal(one(line, later("With Kysely (`npm install kysely@0.28`):")), "");
+  t.match(
+    one(`${line}, or \`npm install pg\``, 'import pg from "pg";'),
+    /imports pg/,
+    "the first needs the first line",
+  );
   t.match(one("Install it.", program), /has no "npm install" below/);
 });
