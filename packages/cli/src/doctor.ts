@@ -10,6 +10,7 @@ import { checkSettings } from "./settings.ts";
 /** The parts of a package.json that are looked at. */
 interface Manifest {
   readonly version?: string;
+  readonly private?: boolean;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
@@ -56,18 +57,29 @@ function packageFindings(file: string): Finding[] {
   const ours = Object.keys({ ...dependencies, ...devDependencies }).filter((name) => name.startsWith("@steward/"));
   const installed = ours.flatMap((name) => {
     const folder = folderOf(top.folder, name);
-    return folder === undefined ? [] : [{ name, folder, manifest: readManifest(folder) }];
+    if (folder === undefined) return [];
+    const manifest = readManifest(folder);
+    // What is private belongs to a workspace, and was never published in one version with the others.
+    return manifest.private === true ? [] : [{ name, folder, manifest }];
   });
   if (installed.length === 0) return [];
-  const versions = new Map(installed.map(({ name, manifest }) => [manifest.version, name]));
-  const [[version] = []] = [...versions];
-  const listed = installed.map(({ name, manifest }) => `${name} ${manifest.version}`).join(", ");
   return [
-    versions.size === 1
-      ? { isRight: true, text: `${installed.length} packages of Steward, all of version ${version}` }
-      : { isRight: false, text: `packages of Steward have one version, and these do not: ${listed}` },
+    versionFinding(installed.map(({ name, manifest: { version = "none" } }) => ({ name, version }))),
     ...installed.flatMap(({ name, folder, manifest }) => missingPeers(name, folder, manifest)),
   ];
+}
+
+function versionFinding(installed: readonly { readonly name: string; readonly version: string }[]): Finding {
+  const versions = new Map<string, string[]>();
+  for (const { name, version } of installed) versions.set(version, [...(versions.get(version) ?? []), name]);
+  const [[version] = []] = [...versions];
+  if (versions.size === 1)
+    return { isRight: true, text: `${installed.length} packages of Steward, all of version ${version}` };
+  const listed = [...versions].map(([each, names]) => `${each} (${names.join(", ")})`).join(" and ");
+  return {
+    isRight: false,
+    text: `packages of Steward have one version, and these have ${listed}: install the same of all`,
+  };
 }
 
 function missingPeers(

@@ -83,13 +83,17 @@ t.test("doctor finds packages of several versions, and drivers that are not ther
     mkdirSync(join(folder, path), { recursive: true });
     writeFileSync(join(folder, path, "package.json"), JSON.stringify(value));
   };
-  write(".", { dependencies: { "@steward/core": "1", "@steward/redis": "1" } });
+  write(".", {
+    dependencies: { "@steward/core": "1", "@steward/http": "1", "@steward/redis": "1", "@steward/of-a-workspace": "*" },
+  });
   write("node_modules/@steward/core", { version: "1.0.0" });
+  write("node_modules/@steward/http", { version: "1.0.0" });
+  write("node_modules/@steward/of-a-workspace", { version: "0.0.0", private: true });
   write("node_modules/@steward/redis", { version: "1.1.0", peerDependencies: { "no-redis": "^6.0.0" } });
   const module = await loadModule(fixture("list.mjs"));
   const { isRight, text } = await doctor({ ...module, file: join(folder, "app.js") }, containerOf(module, undefined));
   t.equal(isRight, false);
-  t.match(text, /^WRONG packages of Steward have one version, .*core 1.0.0, @steward\/redis 1.1.0$/m);
+  t.match(text, /these have 1.0.0 \(@steward\/core, @steward\/http\) and 1.1.0 \(@steward\/redis\): install the same/);
   t.match(text, /^WRONG @steward\/redis needs no-redis \^6.0.0: npm install no-redis$/m);
 });
 
