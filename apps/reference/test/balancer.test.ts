@@ -246,6 +246,30 @@ t.test("WebSockets are passed through, with what was sent at once; a refusal is 
   t.match(await answerTo("/ws"), /^HTTP\/1\.1 503 Service Unavailable\r\n[^]*\r\n\r\n{.*no replica is ready.*}$/);
 });
 
+t.test("a WebSocket that is refused costs no socket, also where the client keeps its half open", async (t) => {
+  await using one = await Backend.start("one");
+  await using it = await balance(one);
+  const port = Number(new URL(it.url).port);
+  const megabyte = Buffer.alloc(1024 * 1024);
+  /** What a client hears that goes on writing: nothing where its bytes are kept for somebody. */
+  const writeAfterEnd = async (path: string): Promise<string | undefined> => {
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true }).on("error", () => {});
+    socket.write(`GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n`);
+    await once(socket.resume(), "end");
+    while (socket.errored === null && socket.writableLength < 100 * megabyte.length) {
+      socket.write(megabyte);
+      await new Promise(setImmediate);
+    }
+    const error: NodeJS.ErrnoException | null = socket.errored;
+    socket.destroy();
+    return error?.code;
+  };
+  for (const path of ["/closed", "/chunked"]) t.match(await writeAfterEnd(path), /^(ECONNRESET|EPIPE)$/, path);
+  one.readiness = 503;
+  await it.balancer.check();
+  t.match(await writeAfterEnd("/ws"), /^(ECONNRESET|EPIPE)$/, "no target");
+});
+
 t.test(
   "a request that asks for another protocol is answered as if it had not, and its connection goes on",
   async (t) => {

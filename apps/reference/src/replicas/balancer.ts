@@ -207,7 +207,7 @@ export class Balancer {
         });
         outgoing.once("response", (answer) => {
           socket.write(headOf(answer, [...endToEnd(answer.rawHeaders), "connection", "close"]));
-          pipeline(answer, socket, () => {});
+          pipeline(answer, socket, () => socket.destroy()); // for a client may keep its half open
         });
       },
       send: (outgoing) => void outgoing.end(),
@@ -218,7 +218,7 @@ export class Balancer {
           "connection",
           "close",
         ]);
-        socket.end(head + refusal(statusCode, why));
+        socket.end(head + refusal(statusCode, why), () => socket.destroy());
       },
     });
   }
