@@ -6,6 +6,7 @@ import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type { Rendered } from "../renderer/render.ts";
 import { db } from "../resources/stores.ts";
 import { settings } from "../settings.ts";
+import { noVideo } from "../videos/input.ts";
 import { Lease } from "./lease.ts";
 import { jobs as table, type StoredJob } from "./table.ts";
 
@@ -55,10 +56,15 @@ export class Jobs {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** The open job of a video, or a new one where there is none. */
+  /**
+   * The open job of a video, or a new one where there is none.
+   * @throws {HttpError} 404 where the video was deleted a moment ago.
+   */
   async open(videoId: string): Promise<StoredJob> {
     for (let look = 0; look < MOST_LOOKS; look++) {
-      const added = await this.queue(videoId, this.#db);
+      const added = await this.queue(videoId, this.#db).catch((error: unknown) => {
+        throw isOfDeletedVideo(error) ? noVideo(videoId) : error;
+      });
       if (added !== undefined) this.wake();
       const [found] = added === undefined ? await this.#latest(and(eq(table.videoId, videoId), isOpen())) : [added];
       if (found !== undefined) return found;
@@ -196,6 +202,15 @@ function isOpen(): SQL {
 
 function later(ms: number): SQL {
   return sql`now() + ${ms} * interval '1 millisecond'`;
+}
+
+/** What Postgres calls it that a job is of a video. */
+const OF_VIDEO = "processing_jobs_video_id_videos_id_fk";
+
+/** Whether a statement, by Drizzle, came after the end of its video. */
+function isOfDeletedVideo(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && "constraint_name" in cause && cause.constraint_name === OF_VIDEO;
 }
 
 /** What others see of a job. */

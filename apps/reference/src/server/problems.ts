@@ -17,12 +17,9 @@ const UNAVAILABLE = new Set([
   "CRYPTO_STORE_CONFLICT",
 ]);
 const RETRY_AFTER_S = 2;
-/** Of Postgres: the row that another one belongs to is not there. */
-const FOREIGN_KEY_VIOLATION = "23503";
 
 /** What an error of a resource is for callers: never hosts, statements or names of ours. */
 export function toHttpError(error: unknown): HttpError | undefined {
-  if (isOfGone(error)) return new HttpError(404, "what this belongs to has just been deleted");
   if (!isStewardError(error)) return undefined;
   const [status, detail] = PUBLIC_TEXTS[error.code] ?? [];
   if (status !== undefined && detail !== undefined) return new HttpError(status, detail, { code: error.code });
@@ -30,10 +27,4 @@ export function toHttpError(error: unknown): HttpError | undefined {
   return new HttpError(503, "a part of Clips is not available now; please try again", {
     headers: { "retry-after": String(RETRY_AFTER_S) },
   });
-}
-
-/** Whether a statement, by Drizzle, came too late: what was asked for by its id was there a moment ago. */
-function isOfGone(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && "code" in cause && cause.code === FOREIGN_KEY_VIOLATION;
 }

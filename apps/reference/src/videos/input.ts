@@ -7,6 +7,11 @@ export const videoId = from.path("id", { type: "string", format: "uuid", maxLeng
 /** The video that a path is about; 404 where there is none. */
 export const video = perRequest("video", { videos, id: videoId }, async ({ videos, id }) => {
   const found = await videos.find(id);
-  if (found === undefined) throw new HttpError(404, `there is no video ${id}`);
+  if (found === undefined) throw noVideo(id);
   return found;
 });
+
+/** What somebody learns who asks for a video that is not there, or no more. */
+export function noVideo(id: string): HttpError {
+  return new HttpError(404, `there is no video ${id}`);
+}

@@ -1,7 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { pino } from "pino";
 import t from "tap";
 import type { Problem } from "@steward/fastify";
 import { postgresForTests } from "@steward/launchers";
+import { clips as all } from "../../src/clips.ts";
+import { log } from "../../src/resources/log.ts";
 import type { Video } from "../../src/videos/table.ts";
 import { db } from "../../src/resources/stores.ts";
 import type { VideoPage } from "../../src/videos/videos.ts";
@@ -10,7 +13,9 @@ import { addVideo, process as start, stateOf } from "./watching.ts";
 
 const database = await postgresForTests();
 const QUOTA = { UPLOADS_PER_USER: "3", UPLOAD_BYTES_PER_USER: "1000000" };
-const clips = await LocalClips.start({ DATABASE_URL: database.url, ...QUOTA });
+const errors: string[] = [];
+const ofErrors = pino({ level: "error" }, { write: (line: string) => void errors.push(line) });
+const clips = await LocalClips.start({ DATABASE_URL: database.url, ...QUOTA }, all.override(log, ofErrors));
 t.teardown(async () => {
   for (const each of [clips, database]) await each[Symbol.asyncDispose]();
 });
@@ -151,5 +156,15 @@ t.test("who has uploaded a video may delete it, while it is processed too, and h
   t.equal((await fetch(`${url}/api/v1/videos/${known?.id}`)).status, 200);
   await clips.running.get(db).$client`delete from videos`; // by an instance that we have heard nothing from yet
   const late = await fetch(`${url}/api/v1/videos/${known?.id}/process`, { method: "POST" });
-  t.match(await late.json(), { status: 404, detail: "what this belongs to has just been deleted" });
+  t.match(await late.json(), { status: 404, detail: `there is no video ${known?.id}` });
+});
+
+t.test("any other reference to what is not there is our fault: 500, and in the log", async (t) => {
+  const { $client: sql } = clips.running.get(db);
+  await sql`alter table videos add column series uuid default gen_random_uuid() references users (id)`;
+  const body = JSON.stringify({ title: "one", sourceUrl: "https://example.com/one.mp4" });
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${clips.url}/api/v1/videos`, { method: "POST", headers, body });
+  t.equal(response.status, 500);
+  t.match(errors.splice(0), [/videos_series_fkey/]);
 });
