@@ -109,6 +109,24 @@ t.test("isolation refuses everything until the last who asked for it lets go", (
   t.end();
 });
 
+t.test("a reset closes it and forgets what was counted; who isolated it still has to let go", (t) => {
+  const breaker = new Breaker("db");
+  fail(breaker, 5);
+  const release = breaker.isolate();
+  breaker.reset();
+  t.equal(breaker.state, "isolated");
+  release();
+  t.match(breaker.stats(), { state: "closed", consecutiveFailures: 0 });
+  const share = new Breaker("db", { consecutiveFailures: 1_000 });
+  fail(share, 19);
+  const early = share.admit(0);
+  share.reset();
+  share.failed(early, 0);
+  fail(share, 19);
+  t.equal(share.state, "closed", "neither the share from before counts, nor a call from before");
+  t.end();
+});
+
 t.test("an answer by other means lets one call try at once", (t) => {
   const breaker = new Breaker("db", { breakDurationMs: 60_000 });
   fail(breaker, 5);

@@ -166,6 +166,8 @@ t.test(
       await mixed.run(() => 1);
     }
     t.match(mixed.evidence.failing, /^most calls fail: refused/);
+    mixed.renewed();
+    t.equal(mixed.evidence.failing, "", "it was one of the connections that were replaced");
   },
 );
 

@@ -39,6 +39,18 @@ class Scripted extends Manager<{ call(): Promise<string> }> {
   }
 }
 
+/** One whose calls pass a breaker. */
+class Breaking extends Scripted {
+  override readonly guard = new Guard({ ...this.guardBasis(), breaker: {} });
+  protected override guards(): Iterable<Guard> {
+    return [this.guard];
+  }
+  /** Lets `n` calls fail, one after another. */
+  async fail(n: number): Promise<void> {
+    for (let i = 0; i < n; i++) await this.guard.run(() => Promise.reject(new Error("down"))).catch(() => {});
+  }
+}
+
 const failure = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
     () => undefined,
@@ -172,3 +184,45 @@ function pathTo(phase: Phase): Phase[] {
   };
   return paths[phase];
 }
+
+t.test("a start lets all calls through, whatever calls showed before the stop", async (t) => {
+  const manager = new Breaking({ clock: new FakeClock() });
+  await manager.start();
+  await manager.fail(5);
+  t.match(manager.stats()["breaker"], { state: "open", consecutiveFailures: 5 });
+  await manager.stop();
+  t.match(manager.stats()["breaker"], { state: "open" }, "a stop shows nothing");
+  const refused = new Error("connection refused");
+  manager.hooks.open = () => Promise.reject(refused);
+  t.equal(await failure(manager.start()), refused);
+  t.match(manager.stats()["breaker"], { state: "open" }, "nor does a start that fails");
+  manager.hooks.open = () => {};
+  await manager.start();
+  t.match(manager.stats()["breaker"], { state: "closed", consecutiveFailures: 0 });
+  t.match(manager.passive, { failingRatio: 0, degradedRatio: 0, isSuspect: false });
+  const answers = await Promise.all([1, 2, 3, 4, 5].map(() => manager.client.call()));
+  t.strictSame(answers, Array(5).fill("answer"));
+  await manager.fail(4);
+  t.match(manager.stats()["breaker"], { state: "closed" }, "failures are counted anew");
+  await manager.stop();
+});
+
+t.test("a call from before the stop that fails after the next start says nothing", async (t) => {
+  const clock = new FakeClock();
+  const manager = new Breaking({ clock });
+  await manager.start();
+  const breakAll: (() => void)[] = [];
+  const begin = (): void => {
+    const broken = new Promise((_, reject) => breakAll.push(() => reject(new Error("reset"))));
+    manager.guard.run(() => broken).catch(() => {});
+  };
+  for (let i = 0; i < 5; i++) begin();
+  await manager.stop();
+  await clock.advance(1);
+  await manager.start();
+  for (const breakOne of breakAll) breakOne();
+  await clock.settle();
+  t.match(manager.stats()["breaker"], { state: "closed", consecutiveFailures: 0 });
+  t.notOk(manager.passive.isSuspect);
+  await manager.stop();
+});

@@ -242,6 +242,12 @@ export class Breaker {
     if (this.#phase.state === "open" || this.#phase.state === "half-open") this.#enter({ state: "half-open" });
   }
 
+  /** What it goes to was started anew: it lets all through, with nothing counted. An isolation goes on. */
+  reset(): void {
+    this.#consecutive = 0;
+    this.#enter({ state: "closed" });
+  }
+
   /** Refuses all calls until the returned function is called. Isolations add up. */
   isolate(): () => void {
     let held = true;
@@ -280,7 +286,8 @@ export class Breaker {
     this.#generation = (this.#generation + 1) & 0x3fffffff;
     this.#inFlight = 0;
     this.#window.clear();
-    publishBreaker({ resource: this.#resource, subject: this.#subject, from, to: phase.state, reason: this.#reason });
+    if (phase.state !== from)
+      publishBreaker({ resource: this.#resource, subject: this.#subject, from, to: phase.state, reason: this.#reason });
   }
 }
 

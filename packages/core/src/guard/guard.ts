@@ -174,6 +174,11 @@ export class Guard {
     this.#evidence.renewed();
   }
 
+  /** What it goes to was started anew: what calls showed before no longer counts, and all are let through. */
+  started(): void {
+    this.#evidence.started();
+  }
+
   /** Ends its timers. Calls may still pass. */
   stop(): void {
     this.#evidence.stop();

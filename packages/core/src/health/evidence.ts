@@ -211,11 +211,22 @@ export class Evidence implements Watched, Recovering {
 
   /** Connections were replaced: what calls on the old ones showed, or come to show, no longer counts. */
   renewed(): void {
+    this.#forget();
+    this.breaker?.tryNow();
+  }
+
+  /** It was started anew, and so it answers: what calls showed, or come to show, of how it was before no longer counts. */
+  started(): void {
+    this.#forget();
+    this.breaker?.reset();
+  }
+
+  #forget(): void {
     this.#renewedAt = this.#clock.now();
     this.#stalls?.vouch(this.#renewedAt);
+    this.#failed.forget();
     this.#degraded.forget();
     this.#clear();
-    this.breaker?.tryNow();
   }
 
   /** What all this says at `now`. */

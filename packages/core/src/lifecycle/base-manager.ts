@@ -186,6 +186,7 @@ export abstract class BaseManager<Client> implements ManagedResource<Client>, As
     } catch (error) {
       return await this.#failStart(error, outer);
     }
+    if (this.phase === "starting") for (const guard of this.guards()) guard.started();
     if (this.#lifecycle.move(["starting"], "ready")) return this;
     throw startAborted(this.name, opening.signal.reason);
   }

@@ -305,6 +305,27 @@ t.test(
   },
 );
 
+t.test("a start after an outage lets all commands through, not one to try", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const manager = await manage(t, {
+    host: "127.0.0.1",
+    port: proxy.port,
+    timeoutMs: 500,
+    silenceMs: 60_000,
+    breaker: { consecutiveFailures: 3, breakDurationMs: 60_000, stallMs: 60_000 },
+  });
+  const { client } = manager;
+  proxy.blackhole();
+  for (let i = 0; i < 3; i++) t.match(await failure(client.get("text")), { code: "DEADLINE_EXCEEDED" });
+  t.match(await failure(client.get("text")), { code: "CIRCUIT_OPEN" });
+  await manager.stop();
+  await proxy.heal();
+  await manager.start();
+  const answers = await Promise.all(Array.from({ length: 5 }, () => client.get("text")));
+  t.strictSame(answers, Array(5).fill(null));
+});
+
 t.test("commands that were given up while the server was away are not sent once it is back", needsRedis, async (t) => {
   const server = await launch(t);
   const proxy = await proxyTo(t, server);
