@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { run } from "./child.mjs";
 import { updateLockFile } from "./install.mjs";
 import { explain } from "./problem.mjs";
-import { root } from "./workspace.mjs";
+import { readJson, root } from "./workspace.mjs";
 
 /** Makes a driver package from the template: a working one, with every file that the checks ask for. */
 export async function main([name, ...rest]) {
@@ -30,6 +30,7 @@ export function render(name, folder) {
   const camel = pascal[0].toLowerCase() + pascal.slice(1);
   const names = { SAMPLE: words.join("_").toUpperCase(), Sample: pascal, sample: camel };
   const template = join(root, "tooling/template/driver");
+  const { version } = readJson(join(root, "packages/core/package.json")); // all packages have one
   const files = readdirSync(template, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(template.length + 1));
@@ -38,7 +39,11 @@ export function render(name, folder) {
       as === undefined ? names[found] : `${as}${name}`,
     );
     mkdirSync(dirname(join(folder, file)), { recursive: true });
-    writeFileSync(join(folder, file), text);
+    const isManifest = file === "package.json";
+    writeFileSync(
+      join(folder, file),
+      isManifest ? text.replace(/"version": "[^"]*"/, `"version": "${version}"`) : text,
+    );
   }
   return files.sort();
 }

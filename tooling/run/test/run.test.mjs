@@ -10,7 +10,7 @@ import { licenseReport } from "../licenses.mjs";
 import { sizeReport } from "../pack.mjs";
 import { nearest } from "../problem.mjs";
 import { summary } from "../test.mjs";
-import { packageNamed, packages } from "../workspace.mjs";
+import { packageNamed, packages, readJson, root } from "../workspace.mjs";
 
 const steward = join(import.meta.dirname, "../steward.mjs");
 
@@ -60,6 +60,22 @@ t.test("the workspace is every folder with a package.json", async (t) => {
     packages(top).map((p) => p.name),
     ["@x/a", "@x/b", "@x/c"],
   );
+});
+
+t.test("all packages have one version, and examples that are installed as a user would ask for it", async (t) => {
+  const { version } = readJson(join(root, "packages/core/package.json"));
+  for (const { name, directory, manifest } of packages())
+    if (directory.includes("/packages/")) t.equal(manifest.version, version, name);
+  let asked = 0;
+  for (const example of ["jest", "prisma", "vitest"]) {
+    const { dependencies, devDependencies } = readJson(join(root, "apps/examples", example, "package.json"));
+    for (const [name, range] of Object.entries({ ...dependencies, ...devDependencies })) {
+      if (!name.startsWith("@steward/")) continue;
+      t.equal(range, `^${version}`, `${name} of ${example}`);
+      asked++;
+    }
+  }
+  t.ok(asked > 5);
 });
 
 t.test("the summary", async (t) => {

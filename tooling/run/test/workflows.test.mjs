@@ -22,6 +22,8 @@ t.test("hosted workflows call our own commands alone", async (t) => {
     for (const command of commands) {
       const program = /(?:^|\s)(\.ci\/[a-z]+)(?: --[a-z]+)?$/.exec(command)?.[1];
       const script = /^npm (?:run )?([a-z]+)(?: -- --[a-z]+)?$/.exec(command)?.[1];
+      // What root has built, a later step that is not root cannot build anew: .ci/programs asks for root where it needs it.
+      t.notMatch(command, /sudo/, name);
       t.ok(program ? existsSync(join(root, program)) : script in scripts, `${name}: ${command}`);
     }
   }

@@ -69,6 +69,8 @@ t.test("its name stands wherever the template's stood", async (t) => {
   for (const text of ["class MessageQueueManager", '"name": "@steward/message-queue"', "MESSAGE_QUEUE_CODES"]) {
     t.match(texts, text);
   }
+  const versionIn = (folder) => JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
+  t.equal(versionIn(join(place, "message-queue")), versionIn(join(tooling, "../packages/core")), "the version of all");
 });
 
 t.test("a name that npm would refuse makes nothing", async (t) => {
