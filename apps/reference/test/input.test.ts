@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { inspect } from "node:util";
 import { Validator } from "@seriousme/openapi-schema-validator";
@@ -14,6 +15,7 @@ import { resource, type CachedResponse } from "@steward/core";
 import { testDatabase } from "@steward/database/testing";
 import type { Problem } from "@steward/fastify";
 import { testClient, type TestClient } from "@steward/fastify/testing";
+import { inPackage } from "../src/folders.ts";
 import { limiter } from "../src/resources/limits.ts";
 import { mail } from "../src/resources/mail.ts";
 import { overviewOf } from "../src/operators/overview.ts";
@@ -300,27 +302,64 @@ t.test("settings have defaults, and an empty variable counts as not set", async 
   );
 });
 
-t.test("all wrong settings are told at once, without what may be secret", async (t) => {
-  const wrong = {
-    PORT: "99999",
-    DATABASE_URL: "mysql://u:hush@h",
-    REDIS_URL: "hush",
-    ALLOWED_ORIGINS: "https://a.example/path",
-    LOG_LEVEL: "inof",
-    HTTP_CA_FILE: "hush",
-    RENDERER_CA_FILE: "hush",
-    CLIPS_KEK: "hush",
-    CLIPS_ADMIN_TOKEN: "hush",
-    CLIPS_MONITOR_TOKEN: "hush",
-    DATA_DRI: "hush",
-  };
-  const error = await read(wrong).catch((error: unknown) => error);
-  for (const name of Object.keys(wrong)) t.match(String(error), new RegExp(`\\(variable ${name}\\)`));
-  t.match(String(error), /11 options are wrong/);
-  t.notMatch(inspect(error, { depth: 9 }), /hush/);
-  const together = { message: /settings\.tls: HTTP_CERT_FILE and HTTP_KEY_FILE are set together, or neither is/ };
-  await t.rejects(read({ HTTP_CERT_FILE: "cert.pem" }), together);
-  await t.rejects(read({ HTTP_KEY_FILE: "key.pem" }), together);
+/** For each setting what it may not be. */
+const WRONG = {
+  PORT: "99999",
+  HOST: "192.0.2.1",
+  CLIPS_HOSTS: "clips.example:3000",
+  DATABASE_URL: "postgres://u:hush@h/d?sslmode=often",
+  REDIS_URL: "redis://:hush@h/first",
+  SMTP_URL: "smtp://",
+  MAIL_FROM: "hush",
+  ALLOWED_ORIGINS: "https://a.example/path",
+  HTTP_CA_FILE: "hush",
+  HTTP_CERT_FILE: "hush",
+  HTTP_KEY_FILE: "hush",
+  RENDERER_URL: "renderer:50051",
+  RENDERER_HOST: "renderer.invalid",
+  RENDERER_PORT: "-1",
+  RENDERER_CERT_FILE: "hush",
+  RENDERER_KEY_FILE: "hush",
+  RENDERER_CA_FILE: "hush",
+  RENDERER_STEP_MS: "0",
+  PROCESSING_LEASE_MS: "soon",
+  UPLOADS_PER_USER: "0",
+  UPLOAD_BYTES_PER_USER: "much",
+  CLIPS_KEK: "hush",
+  CLIPS_ENVIRONMENT: "Hush!",
+  CLIPS_ADMIN_TOKEN: "hush",
+  MANAGEMENT_PORT: "x",
+  MANAGEMENT_HOST: "192.0.2.1",
+  MANAGEMENT_PEERS: "clips",
+  TRUSTED_PROXIES: "10.0.0.0/33",
+  CLIPS_MONITOR_TOKEN: "hush",
+  LOG_LEVEL: "inof",
+};
+/** What is seen to be wrong once the others are right. */
+const WRONG_TOGETHER = [
+  [
+    { DATA_DIR: import.meta.filename },
+    /dataDir: must be a folder that Clips may write to, or make \(variable DATA_DIR\)/,
+  ],
+  [{ PORT: "3001", MANAGEMENT_PORT: "3001" }, /PORT, MANAGEMENT_PORT and RENDERER_PORT must be different ports, or 0/],
+  [{ HTTP_CERT_FILE: import.meta.filename }, /HTTP_CERT_FILE and HTTP_KEY_FILE are set together, or neither is/],
+  [{ HTTP_KEY_FILE: import.meta.filename }, /HTTP_CERT_FILE and HTTP_KEY_FILE are set together, or neither is/],
+  [
+    { HTTP_CERT_FILE: import.meta.filename, HTTP_KEY_FILE: import.meta.filename },
+    /HTTP_CERT_FILE and HTTP_KEY_FILE must hold a certificate and its own key/,
+  ],
+] as const;
+// This file is no key, but holds -----BEGIN of one.
+
+t.test("a wrong setting is refused by its name, all at once, without what may be secret", async (t) => {
+  const error = await read({ ...WRONG, DATA_DRI: "hush" }).catch((error: unknown) => error);
+  for (const name of [...Object.keys(WRONG), "DATA_DRI"]) t.match(String(error), new RegExp(`\\(variable ${name}\\)`));
+  t.notMatch(inspect(error, { depth: 9 }), /hush/i);
+  for (const [env, message] of WRONG_TOGETHER) await t.rejects(read(env), { code: "OPTIONS_INVALID", message });
+  const readme = await readFile(inPackage("README.md"), "utf8");
+  const [, table = ""] = /## Settings\n\n((?:\|.*\n)+)/.exec(readme) ?? [];
+  const listed = table.split("\n").flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/[A-Z_]{4,}/g)].map(String));
+  t.strictSame(listed.sort(), [...Object.keys(WRONG), "DATA_DIR"].sort(), "the README lists them all");
 });
 
 t.test("what runs is told without why something is not well, unless details may be seen", async (t) => {

@@ -2,6 +2,7 @@ import type { ManagementOptions, RunningContainer } from "@steward/container";
 import { profileRoute } from "@steward/container/profile";
 import { dashboard, dnsPeers, type Dashboard } from "@steward/dashboard";
 import { levelRoute } from "@steward/logging";
+import { isOwnHost } from "../checks.ts";
 import { log } from "../resources/log.ts";
 import { trainingRuns } from "../training/jobs.ts";
 
@@ -29,7 +30,10 @@ export class Management {
     this.#board = dashboard({ peers, runs, ...(token === undefined ? {} : { token }) });
     const port = portOf(env["MANAGEMENT_PORT"]);
     const host = env["MANAGEMENT_HOST"] ?? "127.0.0.1";
-    this.options = port === undefined ? false : { port, host, routes: this.#routes(token), onListening: announced };
+    this.options =
+      port === undefined || !isOwnHost(host)
+        ? false
+        : { port, host, routes: this.#routes(token), onListening: announced };
     const board = this.#board;
     function announced(listening: string): void {
       const url = `${listening}/steward/`;

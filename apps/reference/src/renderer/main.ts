@@ -1,3 +1,4 @@
+import { tmpdir } from "node:os";
 import { container, runMain } from "@steward/container";
 import { environment } from "../settings.ts";
 import { rendererServer } from "./resources.ts";
@@ -6,8 +7,8 @@ import { rendererServer } from "./resources.ts";
 const app = container([rendererServer], { name: "renderer" });
 
 await runMain(app, {
-  // Where both are given the same environment, it is not this process that has its renderer elsewhere.
-  inputs: [environment.is({ ...process.env, RENDERER_URL: undefined })],
+  // Where both are given the same environment, it is not this process that has its renderer elsewhere; and it keeps nothing.
+  inputs: [environment.is({ ...process.env, RENDERER_URL: undefined, DATA_DIR: tmpdir() })],
   onReady: (running) => void process.stdout.write(`The renderer listens at ${running.get(rendererServer)?.address}\n`),
   onStopped: (durationMs) =>
     void process.stdout.write(`The renderer has stopped everything in ${Math.round(durationMs)} ms.\n`),
