@@ -1,3 +1,4 @@
+import type { ManagerContext } from "@steward/core/driver";
 import { GrpcChannelManager, type GrpcChannelOptions, type GrpcServerManager } from "../src/index.ts";
 import { testGrpcServer } from "../src/testing.ts";
 import type { RendererClient } from "./fixtures/generated/clips/v1/Renderer.ts";
@@ -18,12 +19,13 @@ export const nothing = (): Seen => ({ aborted: [], started: 0 });
 export async function pair(
   options: Partial<GrpcChannelOptions<RendererClient>> = {},
   serverOptions: object = {},
+  context: ManagerContext = {},
 ): Promise<Pair> {
   const seen = nothing();
   const server = await testGrpcServer({ services: [renderer(seen)], ...serverOptions }).start();
   const manager = await new GrpcChannelManager(
     { address: server.client.address, service: Renderer, ...options },
-    { name: "renderer" },
+    { name: "renderer", ...context },
   ).start();
   return {
     server,

@@ -1,3 +1,4 @@
+import type { ManagerContext } from "@steward/core/driver";
 import { failure, startFaultProxy, Watch, type FaultProxy } from "@steward/testing";
 import { postgresForTests } from "@steward/launchers";
 import type { Test as TapTest } from "tap";
@@ -22,8 +23,8 @@ export async function proxyTo(test: Test, url: string): Promise<FaultProxy> {
 }
 
 /** A started manager, for one test. */
-export async function manage(test: Test, options: PgPoolOptions): Promise<PgPoolManager> {
-  const manager = new PgPoolManager(options);
+export async function manage(test: Test, options: PgPoolOptions, context: ManagerContext = {}): Promise<PgPoolManager> {
+  const manager = new PgPoolManager(options, context);
   test.teardown(() => manager.stop());
   return manager.start();
 }

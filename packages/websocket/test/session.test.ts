@@ -236,7 +236,6 @@ t.test("the outbound queue is bounded in messages and in bytes, and awaiting sen
     maxPending: 3,
     maxPendingBytes: 100_000,
     heartbeatTimeoutMs: 60_000,
-    timeoutMs: 300,
   });
   t.equal((await failure(client.send("x".repeat(100_001)))).code, "OVERLOADED");
   const burst = await Promise.all(
@@ -251,7 +250,7 @@ t.test("the outbound queue is bounded in messages and in bytes, and awaiting sen
   const chunk = "x".repeat(50_000);
   const error = await failure(
     (async () => {
-      for (;;) await client.send(chunk);
+      for (;;) await client.send(chunk, { timeoutMs: 300 });
     })(),
   );
   t.equal(error.code, "DEADLINE_EXCEEDED");
@@ -297,18 +296,26 @@ t.test("an ack gives a call more time; the late reply of one that was given up i
   const released = new Promise<void>((resolve) => (release = resolve));
   const hub = await hubFor(t, {
     call: async (body, { ack }) => {
+      if (body === "at once") return body;
       if (body !== "short") ack();
       await released;
       return body;
     },
   });
-  const { client } = await sessionsFor(t, { url: hub.url, timeoutMs: 1_000, ackedTimeoutMs: 60_000 });
+  const clock = new FakeClock();
+  const { client } = await sessionsFor(t, { url: hub.url, timeoutMs: 1_000, ackedTimeoutMs: 60_000 }, { clock });
   const messages: string[] = [];
   client.on("message", (data) => messages.push(String(data)));
   const long = client.call("long");
-  t.equal((await failure(client.call("short"))).code, "DEADLINE_EXCEEDED");
-  const hasty = await sessionsFor(t, { url: hub.url, timeoutMs: 60_000, ackedTimeoutMs: 20 });
-  t.equal((await failure(hasty.client.call("for ever"))).code, "DEADLINE_EXCEEDED");
+  const short = failure(client.call("short"));
+  await client.call("at once"); // the ack has come before its reply
+  await clock.advance(1_008);
+  t.equal((await short).code, "DEADLINE_EXCEEDED");
+  const hasty = await sessionsFor(t, { url: hub.url, timeoutMs: 60_000, ackedTimeoutMs: 20 }, { clock });
+  const forEver = failure(hasty.client.call("for ever"));
+  await hasty.client.call("at once");
+  await clock.advance(28);
+  t.equal((await forEver).code, "DEADLINE_EXCEEDED");
   release();
   t.equal(await long, "long");
   await client.call("both replies have come by now");

@@ -1,4 +1,5 @@
-import { failure, startFaultProxy, until, Watch } from "@steward/testing";
+import type { ManagerContext } from "@steward/core/driver";
+import { FakeClock, failure, startFaultProxy, until, Watch } from "@steward/testing";
 import { drizzle } from "drizzle-orm/postgres-js";
 import { Kysely, sql } from "kysely";
 import postgres from "postgres";
@@ -17,8 +18,12 @@ const server = await testServer();
 t.teardown(() => server[Symbol.asyncDispose]());
 await server.observer.unsafe("select 1");
 
-async function managed(test: { teardown(end: () => unknown): unknown }, options: DatabaseInput = {}) {
-  const manager = await new DatabasePoolManager({ url: server.url, ...options }).start();
+async function managed(
+  test: { teardown(end: () => unknown): unknown },
+  options: DatabaseInput = {},
+  context: ManagerContext = {},
+) {
+  const manager = await new DatabasePoolManager({ url: server.url, ...options }, context).start();
   test.teardown(() => manager.stop());
   return { manager, db: new Kysely<Tables>({ dialect: kysely(manager.client) }) };
 }
@@ -68,15 +73,13 @@ t.test("a transaction that failed within is refused at commit, and the connectio
 });
 
 t.test("its deadlines and its queue are those of the pool", async (t) => {
-  const { manager, db } = await managed(t, {
-    maxConnections: 1,
-    maxPending: 1,
-    timeoutMs: 300,
-    acquireTimeoutMs: 300,
-  });
+  const clock = new FakeClock();
+  const times = { timeoutMs: 300, acquireTimeoutMs: 300 };
+  const { manager, db } = await managed(t, { maxConnections: 1, maxPending: 1, ...times }, { clock });
   const slow = failure(sql`select pg_sleep(60)`.execute(db));
   const waiting = failure(sql`select 1`.execute(db));
   t.match(await failure(sql`select 2`.execute(db)), { code: "OVERLOADED" });
+  await clock.advance(308);
   t.match(await slow, { code: "DEADLINE_EXCEEDED" });
   await waiting;
   await sql`select 1`.execute(db);

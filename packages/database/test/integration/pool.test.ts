@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { isStewardError, runWithContext, Secret } from "@steward/core";
+import type { ManagerContext } from "@steward/core/driver";
 import {
   Alarm,
   compareMembers,
   documentedMembers,
   failure,
+  FakeClock,
   startFaultProxy,
   trackHandles,
   until,
@@ -28,8 +30,8 @@ const films = pgTable("films", {
   extra: json().$type<{ stars: number }>(),
 });
 
-function open(options: DatabaseInput = {}): Promise<DatabasePoolManager> {
-  return new DatabasePoolManager({ url: place.url, ...options }, { name: "films" }).start();
+function open(options: DatabaseInput = {}, context: ManagerContext = {}): Promise<DatabasePoolManager> {
+  return new DatabasePoolManager({ url: place.url, ...options }, { name: "films", ...context }).start();
 }
 
 /** Connections of one application name, as the server sees them. */
@@ -208,14 +210,18 @@ t.test("bounds the wait for a connection, for queries, reservations and transact
 });
 
 t.test("cancels at the server what ran out of time, and the connection goes on", async (t) => {
-  await using manager = await open({ maxConnections: 1, timeoutMs: 150, applicationName: "slow" });
+  const clock = new FakeClock();
+  await using manager = await open({ maxConnections: 1, timeoutMs: 150, applicationName: "slow" }, { clock });
   const { $client } = manager.client;
-  const error = await failure($client`select pg_sleep(30)`);
-  t.equal(error.code, "DEADLINE_EXCEEDED");
+  const late = failure($client`select pg_sleep(30)`);
+  await until(async () => (await seen("slow")).some((row) => row["state"] === "active"), "the server has begun it");
+  await clock.advance(158);
+  t.equal((await late).code, "DEADLINE_EXCEEDED");
   await until(async () => (await seen("slow")).every((row) => row["state"] === "idle"), "the server stopped it");
   const [pid] = await seen("slow");
   t.equal((await $client`select pg_backend_pid() as pid`)[0]?.["pid"], pid?.["pid"], "on the same connection");
-  const inContext = runWithContext({ deadline: performance.now() + 60 }, () => failure($client`select pg_sleep(30)`));
+  const inContext = runWithContext({ deadline: clock.now() + 60 }, () => failure($client`select pg_sleep(30)`));
+  await clock.advance(68);
   t.equal((await inContext).code, "DEADLINE_EXCEEDED", "the deadline of the request counts too");
   await $client`select 1`;
 });
@@ -390,19 +396,18 @@ t.test(
     const proxy = await startFaultProxy({ target: place.url });
     t.teardown(() => proxy.stop());
     const url = Object.assign(new URL(place.url), { hostname: "127.0.0.1", port: String(proxy.port) }).href;
-    await using manager = await open({
-      url,
-      timeoutMs: 200,
-      breaker: { consecutiveFailures: 3, breakDurationMs: 60_000 },
-    });
+    const clock = new FakeClock();
+    const breaker = { consecutiveFailures: 3, breakDurationMs: 60_000 };
+    await using manager = await open({ url, timeoutMs: 200, breaker }, { clock });
     const { $client } = manager.client;
     for (let i = 0; i < 5; i++) await t.rejects($client`select * from nothing_of_that_name`, { code: "42P01" });
     t.equal(manager.passive.failingRatio, 0);
     proxy.blackhole();
     const failures = [];
-    for (let i = 0; i < 4; i++) failures.push(await failure($client`select 1`));
+    for (let i = 0; i < 4; i++) failures.push(await clock.runUntil(failure($client`select 1`)));
     t.match(failures.at(-1), { code: "CIRCUIT_OPEN" });
     t.equal(manager.passive.failingRatio, 1);
+    await clock.runUntil(manager.stop());
   },
 );
 

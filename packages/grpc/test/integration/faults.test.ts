@@ -1,7 +1,7 @@
 import { createServer, type Socket } from "node:net";
 import { status as codes, type ServiceError } from "@grpc/grpc-js";
 import { isStewardError } from "@steward/core";
-import { failure, type FaultProxy, startFaultProxy, testCertificates } from "@steward/testing";
+import { failure, type FaultProxy, startFaultProxy, testCertificates, until } from "@steward/testing";
 import t from "tap";
 import { GrpcChannelManager, type GrpcChannelOptions } from "../../src/index.ts";
 import type { RendererClient } from "../fixtures/generated/clips/v1/Renderer.ts";
@@ -202,14 +202,12 @@ t.test("TLS: a connection that falls silent in the middle of its handshake is gi
   await t.rejects(manager.probe());
   await new Promise((resolve) => setTimeout(resolve, 2_300));
   await proxy.heal();
-  const end = performance.now() + 6_000;
-  let well = false;
-  while (!well && performance.now() < end)
-    well = await manager.probe().then(
+  const isWell = (): Promise<boolean> =>
+    manager.probe().then(
       () => true,
       () => false,
     );
-  t.ok(well);
+  await until(isWell, "it is well again");
   t.ok(proxy.stats().open <= 2, `${proxy.stats().open} connections`);
 });
 

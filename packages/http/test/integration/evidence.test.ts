@@ -92,11 +92,11 @@ t.test("which statuses speak against an origin is an option; a caller's own mist
 
 t.test("the probe asks an origin whose calls fail or get no answer, and believes what it says then", async (t) => {
   await using server = await moody();
-  await using http = await started({ retry: false, timeoutMs: 300 });
+  await using http = await started({ retry: false });
   await get(http, server.url);
   await http.probe();
   t.notOk(server.seen.includes("HEAD /"), "calls that succeed tell enough");
-  t.match(await failure(get(http, `${server.url}/never`)), {
+  t.match(await failure(http.client.request(`${server.url}/never`, { timeoutMs: 300 })), {
     code: "DEADLINE_EXCEEDED",
     message: new RegExp(`^http ${server.url}: no answer after`),
   });

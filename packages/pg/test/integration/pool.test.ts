@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { container } from "@steward/container";
-import { compareMembers, documentedMembers, failure, operationsOf, until } from "@steward/testing";
+import { compareMembers, documentedMembers, failure, FakeClock, operationsOf, until } from "@steward/testing";
 import pg from "pg";
 import Cursor from "pg-cursor";
 import t from "tap";
@@ -75,10 +75,12 @@ t.test("a held connection is one, and twice given back is the driver's error", a
 });
 
 t.test("waiting for a connection is bounded, in numbers and in time", async (t) => {
-  const { client } = await manage(t, { url, maxConnections: 1, maxPending: 1, acquireTimeoutMs: 300 });
+  const clock = new FakeClock();
+  const { client } = await manage(t, { url, maxConnections: 1, maxPending: 1, acquireTimeoutMs: 300 }, { clock });
   const held = await client.connect();
   const waiting = failure(client.query("select 1"));
   t.match(await failure(client.query("select 2")), { code: "OVERLOADED", message: /1 of 1/ });
+  await clock.advance(308);
   t.match(await waiting, { code: "DEADLINE_EXCEEDED", message: /pg/ });
   held.release();
   t.equal((await client.query("select 1 as n")).rows[0].n, 1);
@@ -97,18 +99,24 @@ t.test("a query that takes too long ends in time, and at the server too", async 
 });
 
 t.test("a connection that is held too long is closed, which rolls back, and ends nothing else", async (t) => {
-  const manager = await manage(t, { url, transactionTimeoutMs: 200 });
+  const clock = new FakeClock();
+  const manager = await manage(t, { url, transactionTimeoutMs: 200 }, { clock });
   const held = await manager.client.connect();
-  await t.rejects(held.query("select pg_sleep(60)"), { code: "PG_LEASE_ENDED", message: /more than 200 ms/ });
+  const ended = failure(held.query("select pg_sleep(60)"));
+  await clock.advance(208);
+  t.match(await ended, { code: "PG_LEASE_ENDED", message: /more than 200 ms/ });
   await until(() => manager.stats()["inUse"] === 0);
   t.equal((await manager.client.query("select 1 as n")).rows[0].n, 1);
   t.doesNotThrow(() => held.release());
 });
 
 t.test("a connection that its holder has forgotten is made anew once its time is over", async (t) => {
-  const manager = await manage(t, { url, maxConnections: 1, transactionTimeoutMs: 100 });
+  const clock = new FakeClock();
+  const manager = await manage(t, { url, maxConnections: 1, transactionTimeoutMs: 100 }, { clock });
   const forgotten = await manager.client.connect();
-  t.equal((await manager.client.query("select 1 as n")).rows[0].n, 1);
+  const waiting = manager.client.query("select 1 as n");
+  await clock.advance(108);
+  t.equal((await waiting).rows[0].n, 1);
   t.doesNotThrow(() => forgotten.release());
   t.doesNotThrow(() => forgotten.release(), "nor is anything done to whoever has its place now");
   t.equal((await manager.client.query("select 2 as n")).rows[0].n, 2);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { Redis, type RedisOptions } from "ioredis";
-import { Alarm, compareMembers, documentedMembers, failure, operationsOf, until } from "@steward/testing";
+import { Alarm, compareMembers, documentedMembers, failure, FakeClock, operationsOf, until } from "@steward/testing";
 import { redisPubSub, RedisPoolManager, redisRunner, RedisClient } from "../../src/index.ts";
 import { CLUSTER_READS, READS } from "../../src/client/commands.ts";
 import { currentContext, runWithContext, systemClock } from "@steward/core";
@@ -225,7 +225,9 @@ t.test(
   needsRedis,
   async (t) => {
     const server = await launch(t);
-    const manager = await manage(t, { url: server.url, maxConnections: 1, acquireTimeoutMs: 1_000, maxPending: 1 });
+    const clock = new FakeClock();
+    const options = { url: server.url, maxConnections: 1, acquireTimeoutMs: 1_000, maxPending: 1 };
+    const manager = await manage(t, options, { clock });
     const { client } = manager;
     const kept = await client.use((connection) => connection);
     await t.rejects(kept.get("a"), { code: "REDIS_LEASE_ENDED" });
@@ -238,11 +240,14 @@ t.test(
         client.use((other) => other.ping()),
         { code: "OVERLOADED" },
       );
-      await t.rejects(waiting, { code: "DEADLINE_EXCEEDED", message: /\(maxConnections\).*in use 1 of 1/ });
+      const late = t.rejects(waiting, { code: "DEADLINE_EXCEEDED", message: /\(maxConnections\).*in use 1 of 1/ });
+      await clock.advance(1_008);
+      await late;
       await connection.ping();
     });
-    const never = client.use((connection) => connection.blpop("none", 0), { timeoutMs: 50 });
-    await t.rejects(never, { code: "DEADLINE_EXCEEDED" });
+    const never = failure(client.use((connection) => connection.blpop("none", 0), { timeoutMs: 50 }));
+    await clock.advance(58);
+    t.match(await never, { code: "DEADLINE_EXCEEDED" });
     const abort = new AbortController();
     const aborted = client.use((connection) => connection.blpop("none", 0), { signal: abort.signal });
     await until(() => (manager.stats()["dedicated"] as { size: number }).size === 1, "it has one");
@@ -257,10 +262,14 @@ t.test(
   needsRedis,
   async (t) => {
     const server = await launch(t);
-    const manager = await manage(t, { url: server.url, timeoutMs: 200 });
+    const clock = new FakeClock();
+    const manager = await manage(t, { url: server.url, timeoutMs: 200 }, { clock });
     const { client } = manager;
     const waiting = [client.blpop("q", 0), client.call("BRPOP", "r", 0), client.xread("BLOCK", 0, "STREAMS", "s", "$")];
-    t.equal(await client.blpop("none", 0.4), null, "blocked for longer than the deadline of others");
+    const none = client.blpop("none", 0.4);
+    await until(() => (manager.stats()["dedicated"] as { size: number }).size === 4, "all have a connection");
+    await clock.advance(400);
+    t.equal(await none, null, "blocked for longer than the deadline of others");
     t.equal(await client.ping(), "PONG");
     t.equal(await client.xread("STREAMS", "none", "0"), null, "without BLOCK it takes the shared connection");
     t.match(manager.stats()["dedicated"], { inUse: 3, idle: 1 });
@@ -298,9 +307,11 @@ t.test("a dedicated connection that died in silence is replaced before it is len
 
 t.test("idle dedicated connections are closed after a while", needsRedis, async (t) => {
   const server = await launch(t);
-  const manager = await manage(t, { url: server.url, idleConnectionTimeoutMs: 50 });
+  const clock = new FakeClock();
+  const manager = await manage(t, { url: server.url, idleConnectionTimeoutMs: 50 }, { clock });
   await Promise.all([1, 2, 3].map(() => manager.client.use((connection) => connection.ping())));
   t.match(manager.stats()["dedicated"], { size: 3, idle: 3 });
+  await clock.advance(100);
   await until(() => (manager.stats()["dedicated"] as { size: number }).size === 0, "all closed");
 });
 

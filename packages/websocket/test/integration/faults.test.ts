@@ -63,9 +63,9 @@ t.test("a drain of the hub loses no acknowledged message, and none is handled tw
   );
   let next = 0;
   let lost = 0;
-  const until = performance.now() + 1_200;
+  const over = performance.now() + 1_200;
   const work = clients.map(async ({ client }) => {
-    while (performance.now() < until) {
+    while (performance.now() < over || acknowledged.size <= 100) {
       const id = next++;
       try {
         await client.call(id);
@@ -81,9 +81,9 @@ t.test("a drain of the hub loses no acknowledged message, and none is handled tw
   await a.drain();
   await a.stop();
   await Promise.all(work);
-  t.ok(acknowledged.size > 100, `${acknowledged.size} acknowledged, ${lost} refused`);
+  t.comment(`${acknowledged.size} acknowledged, ${lost} refused`);
   for (const id of acknowledged) if (handled.get(id) !== 1) t.fail(`${id} was handled ${handled.get(id)} times`);
-  t.ok(b.client.sockets.size === 20, "all came to the other one");
+  await until(() => b.client.sockets.size === 20, "all have come to the other one");
 });
 
 t.test("1,000 clients that are sent away come back spread over their pause", async (t) => {
