@@ -80,7 +80,8 @@ t.test("without Redis a video is stored and found, and the cache is reported as 
   t.equal((await app.server.app.inject(String(added.headers["location"]))).statusCode, 200);
   t.ok(await eventually(async () => (await details(app, "videoCache"))["hits"] === 1), "it is held in memory");
   t.match((await app.server.app.inject("/health/resources/redis")).json(), { phase: "disabled" });
-  t.match((await app.server.app.inject("/health")).json(), { status: "healthy" });
+  const health = async () => (await app.server.app.inject("/health")).json<{ status: string }>().status;
+  t.ok(await eventually(async () => (await health()) === "healthy"));
   const nobody = await app.server.app.inject("/api/v1/videos/00000000-0000-4000-8000-000000000000");
   t.equal(nobody.statusCode, 404);
   t.equal(nobody.headers["content-type"], "application/problem+json; charset=utf-8");
@@ -159,9 +160,14 @@ t.test("an address that asks too often gets 429 with a time to come back, before
   await using app = await LocalClips.start({ DATABASE_URL: database.url });
   const rotate = (headers: Record<string, string>) =>
     app.server.app.inject({ method: "POST", url: "/admin/keys/rotate", headers, payload: { backend: "none" } });
-  for (let i = 0; i < 60; i++) t.equal((await rotate({ authorization: `Bearer guess ${i}` })).statusCode, 401);
-  const refused = await rotate(await app.admin);
-  t.equal(refused.statusCode, 429);
+  const admin = await app.admin;
+  let [guesses, refused] = [0, await rotate({})];
+  // One more may ask each second, and a busy machine takes some for so many.
+  while (refused.statusCode !== 429) {
+    while ((await rotate({ authorization: `Bearer guess ${guesses}` })).statusCode === 401) guesses++;
+    refused = await rotate(admin);
+  }
+  t.ok(guesses >= 59, `${guesses} guesses`);
   t.match(Number(refused.headers["retry-after"]) > 0, true);
 });
 
@@ -380,5 +386,6 @@ t.test("a voice is found in what is uploaded, and in what is fetched from an ori
   t.equal(await listened(bare, undefined), undefined, "without the engine a video is processed all the same");
   const { statusCode, body } = await bare.server.app.inject("/api/v1/models");
   t.match([statusCode, JSON.parse(body)], [503, { code: "MODEL_ENGINE_MISSING", detail: /not installed/ }]);
-  t.equal((await bare.server.app.inject("/health")).json<{ status: string }>().status, "healthy");
+  const health = async () => (await bare.server.app.inject("/health")).json<{ status: string }>().status;
+  t.ok(await eventually(async () => (await health()) === "healthy"));
 });

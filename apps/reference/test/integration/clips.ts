@@ -180,8 +180,8 @@ export function leftovers({ temporary }: Folder): Promise<string[]> {
   return readdir(temporary);
 }
 
-/** Asks again until the answer is yes, for at most 10 s. */
+/** Asks again until the answer is yes, for at most a minute: a bound for a test that fails, not an expectation. */
 export async function eventually(ask: () => Promise<boolean>): Promise<boolean> {
-  for (const until = Date.now() + 10_000; Date.now() < until; await sleep(50)) if (await ask()) return true;
+  for (const until = Date.now() + 60_000; Date.now() < until; await sleep(50)) if (await ask()) return true;
   return false;
 }

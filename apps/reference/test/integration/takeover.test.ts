@@ -26,15 +26,16 @@ const quick = { DATABASE_URL: database.url, RENDERER_STEP_MS: "5" };
 const slow = { DATABASE_URL: database.url, RENDERER_STEP_MS: "150" };
 
 /** A renderer in a process of its own, and where it listens. */
-async function startRenderer(port = 0, stepMs = slow.RENDERER_STEP_MS) {
+async function startRenderer(port: number, stepMs = slow.RENDERER_STEP_MS) {
   const program = new ClipsProcess({ RENDERER_PORT: String(port), RENDERER_STEP_MS: stepMs }, "dist/renderer/main.js");
   await program.says(/listens at \S+\n/);
   const [, address = ""] = /listens at (\S+)\n/.exec(program.output) ?? [];
-  return { program, url: `http://${address}`, port: Number(address.split(":")[1]) };
+  return { program, url: `http://${address}` };
 }
 
 t.test("a renderer that is killed in the middle and started again goes on where it was", async (t) => {
-  const first = await startRenderer();
+  const port = await freePort();
+  const first = await startRenderer(port);
   await using _first = first.program;
   await using clips = await LocalClips.start({ ...slow, RENDERER_URL: first.url });
   const id = await addVideo(clips.url, DURATION_MS);
@@ -43,7 +44,7 @@ t.test("a renderer that is killed in the middle and started again goes on where 
   await watcher.hears(({ progress }) => progress >= 25);
   first.program.kill("SIGKILL");
   await first.program.ended;
-  await using _second = (await startRenderer(first.port, "5")).program;
+  await using _second = (await startRenderer(port, "5")).program;
   const told = await watcher.toTheEnd();
   t.match(told.at(-1), { id: job.id, status: "done", progress: 100, error: null });
   t.ok((told.at(-1)?.attempt ?? 0) >= 2);

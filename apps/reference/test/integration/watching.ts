@@ -1,5 +1,5 @@
-import { createServer } from "node:net";
 import { once } from "node:events";
+import { freePorts } from "@steward/launchers";
 import { WebSocket } from "ws";
 import { beginningOf, stepAfter } from "../../src/renderer/render.ts";
 import { db } from "../../src/resources/stores.ts";
@@ -121,15 +121,11 @@ export async function stateOf(url: string, videoId: string): Promise<ToldJob> {
   return (await response.json()) as ToldJob; // the API says so
 }
 
-/** A port of this machine where nobody listens. */
+/** A port of this machine where nobody listens, and which is given to none that asks for any. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("it has no port");
-  return address.port;
+  const [port] = await freePorts(1);
+  if (port === undefined) throw new Error("no port is free");
+  return port;
 }
 
 /** Steps of the video that these tests use, and its length. */
