@@ -12,7 +12,7 @@ const HOSTILE = `<img src=x onerror="globalThis.hacked=1">`;
 let isDown = false;
 const store = resource("store", {
   start: () => ({}),
-  health: { intervalMs: 50, timeoutMs: 40, unhealthyAfter: 1, healthyAfter: 1 },
+  health: { intervalMs: 50, unhealthyAfter: 1, healthyAfter: 1 },
   probe: () => (isDown ? Promise.reject(new Error(`no answer from ${HOSTILE}`)) : Promise.resolve()),
 });
 const hostile = resource(HOSTILE, { needs: { store }, start: () => ({}) });
@@ -34,9 +34,8 @@ t.test(
     t.equal(await run("document.cookie"), "", "and scripts cannot read the cookie");
 
     isDown = true;
-    const since = performance.now();
-    await run(seen(`${box("store")}?.matches(".unhealthy.cause") && ${box("top")}.matches(".degraded.victim")`));
-    const turnedMs = performance.now() - since;
+    const turned = `${box("store")}?.matches(".unhealthy.cause") && ${box("top")}.matches(".degraded.victim")`;
+    const turnedMs = Number(await run(seen(turned)));
     t.ok(turnedMs < 2_100, `the box has turned after ${Math.round(turnedMs)} ms`);
     t.match(
       await run(`${box("store")}.querySelector("title").textContent`),
