@@ -215,7 +215,7 @@ t.test("the context carries the deadline; the signal aborts when it passes", asy
           const { deadline = 0 } = currentContext() ?? {};
           return { left: deadline - performance.now() };
         },
-        { timeoutMs: 5_000 },
+        { timeoutMs: 50_000 },
       ),
     );
     app.get(
@@ -233,7 +233,7 @@ t.test("the context carries the deadline; the signal aborts when it passes", asy
     );
   });
   const { left } = (await got(client, "/context")) as { left: number };
-  t.ok(left > 4_000 && left <= 5_000);
+  t.ok(left > 40_000 && left <= 50_000);
   t.equal((await client.get("/late")).statusCode, 504);
   t.match(seen, [{ code: "DEADLINE_EXCEEDED" }]);
 });

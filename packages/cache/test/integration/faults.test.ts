@@ -38,7 +38,7 @@ t.test(
       encode: (value: unknown) => value as Uint8Array,
       decode: (given: Uint8Array) => Buffer.from(given),
     };
-    const options = { cache: { codec: bytes, absentMs: 60_000 }, remote: { localTtlMs: 0, timeoutMs: 5_000 } };
+    const options = { cache: { codec: bytes, absentMs: 60_000 }, remote: { localTtlMs: 0 } };
     await using a = await instance(server.url, name, options);
     await using b = await instance(server.url, name, options);
     const all = Buffer.from([0, 10, 44, 0, 255, 13, 10, 0]);
@@ -62,7 +62,7 @@ t.test(
 t.test("what is no reply, and what is no entry, is loaded and harms nobody", needs, async (t) => {
   await using server = await startRedis();
   const name = prefix();
-  await using a = await instance(server.url, name, { remote: { localTtlMs: 0, timeoutMs: 5_000 } });
+  await using a = await instance(server.url, name, { remote: { localTtlMs: 0 } });
   await a.cache.set("key", "old");
   const [entry = ""] = (await a.redis.client.keys("*")).filter((key) => key.endsWith("key"));
   await a.redis.client.set(entry, "text where a hash was");
@@ -108,7 +108,7 @@ t.test("a loader that is gone costs one wait and one load more", needs, async (t
   await using server = await startRedis();
   const name = prefix();
   const options = { cache: { waitMs: 200 } };
-  await using a = await instance(server.url, name, options);
+  await using a = await instance(server.url, name, { ...options, remote: { timeoutMs: 200 } });
   const others = await Promise.all([1, 2, 3].map(() => instance(server.url, name, options)));
   let begin = (): void => {};
   const begun = new Promise<void>((resolve) => (begin = resolve));
@@ -184,7 +184,7 @@ t.test("large values are compressed, and bounded when they are unpacked", needs,
 
 t.test("it starts and works without Redis, and says so", needs, async (t) => {
   const server = await startRedis();
-  const a = await instance(server.url, prefix());
+  const a = await instance(server.url, prefix(), { remote: { timeoutMs: 200 } });
   await server.stop();
   t.equal(await a.cache.getOrLoad("key", () => 1), 1);
   t.same(await a.cache.clear(), { spread: false });

@@ -25,6 +25,9 @@ function changed(commands: RedisCommands, change: (script: string) => string): R
   return { ...commands, script: (source, keys, args) => commands.script(change(source), keys, args) };
 }
 
+/** A busy machine answers in this, in ms; with the default, what Redis holds would be loaded again there. */
+const ANSWER_MS = 5_000;
+
 /** Starts an instance, and waits until it hears the others. */
 export async function instance(url: string, prefix: string, options: InstanceOptions = {}): Promise<Instance> {
   const { change = (script) => script, hasBus = true } = options;
@@ -32,7 +35,7 @@ export async function instance(url: string, prefix: string, options: InstanceOpt
   const runner = redisRunner(redis.client);
   const port: RedisRunner = { ...changed(runner, change), binary: changed(runner.binary, change) };
   const bus = hasBus ? redisPubSub(redis.client) : undefined;
-  const remote: RemoteOptions = { redis: port, bus, prefix, ...options.remote };
+  const remote: RemoteOptions = { redis: port, bus, prefix, timeoutMs: ANSWER_MS, ...options.remote };
   const manager = await new CacheManager({ ttlMs: 60_000, ...options.cache, remote }, options.context).start();
   await until(() => manager.trouble === undefined, "messages arrive");
   return {
