@@ -2,6 +2,7 @@
 import { call } from "./api.js";
 import { announce, h, the } from "./dom.js";
 import { during } from "./upload.js";
+import { showOwn } from "./videos.js";
 
 const sign = the("sign");
 
@@ -22,6 +23,7 @@ function show(user) {
   for (const id of ["me", "adding", "account"]) the(id).hidden = user === null;
   the("name").textContent = user?.login ?? "";
   the("sessions-box").open = false;
+  void showOwn(user !== null);
 }
 
 function isNew() {

@@ -9,6 +9,7 @@ const STAGES = { DECODING: "decoding", ENCODING: "encoding", PACKAGING: "packagi
 const WORDS = { queued: "waiting", processing: "processing", done: "done", failed: "failed" };
 
 const cards = new Map();
+let own = new Set();
 let cursor;
 
 /** Shows the newest videos. */
@@ -42,8 +43,16 @@ async function refresh(ids = [...cards.keys()]) {
   }
 }
 
+/** Shows which videos may be deleted: those that who is signed in has uploaded. */
+export async function showOwn(isSignedIn) {
+  const { items } = isSignedIn ? await call("GET", "/api/v1/uploads").catch(() => ({ items: [] })) : { items: [] };
+  own = new Set(items);
+  for (const card of cards.values()) card.showOwn();
+}
+
 /** Shows a video that has just been added. */
 export function addVideo(video) {
+  if (isUpload(video)) own.add(video.id);
   the("empty").hidden = true;
   const card = cards.get(video.id) ?? place(video, "prepend");
   card.focus();
@@ -68,6 +77,7 @@ class Card {
   #bar;
   #work;
   #button;
+  #remove;
   element;
 
   constructor(video) {
@@ -76,6 +86,9 @@ class Card {
     this.#bar = h("progress", { max: 100, value: 0, "aria-label": label, hidden: true });
     this.#button = h("button", { type: "button", onclick: () => this.#process() });
     this.#call("Process");
+    const deletes = { class: "quiet", "aria-label": `Delete: ${video.title}`, onclick: () => this.#delete() };
+    this.#remove = h("button", { type: "button", ...deletes }, "Delete");
+    this.showOwn();
     const added = new Date(video.createdAt).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
     const facts = [added, video.durationMs !== null && duration(video.durationMs)].filter(Boolean).join(" · ");
     this.#work = h("div", { class: "work", hidden: true }, this.#bar, this.#words, this.#speech);
@@ -89,12 +102,18 @@ class Card {
         h("p", { class: "dim" }, facts, source(video)),
       ),
       this.#button,
+      this.#remove,
       this.#work,
     );
   }
 
   focus() {
     this.#button.focus();
+  }
+
+  /** Shows whether it may be deleted. */
+  showOwn() {
+    this.#remove.hidden = !own.has(this.#video.id);
   }
 
   /** Shows how it stands; an answer may be overtaken by what is pushed. */
@@ -137,9 +156,28 @@ class Card {
       this.show(await call("POST", `/api/v1/videos/${this.#video.id}/process`));
     } catch (error) {
       this.#button.disabled = false;
-      this.#work.hidden = false;
-      this.#words.textContent = error.message;
+      this.#complain(error);
     }
+  }
+
+  async #delete() {
+    const { id, title } = this.#video;
+    if (!confirm(`Delete ${title}? It cannot be brought back.`)) return;
+    try {
+      await call("DELETE", `/api/v1/videos/${id}`);
+    } catch (error) {
+      return this.#complain(error);
+    }
+    cards.delete(id);
+    this.element.remove();
+    the("empty").hidden = cards.size > 0;
+    the("list-title").focus();
+    announce(`${title} was deleted`);
+  }
+
+  #complain(error) {
+    this.#work.hidden = false;
+    this.#words.textContent = error.message;
   }
 }
 
@@ -172,9 +210,15 @@ function timeline({ durationMs, segments }) {
   return [svg("svg", line, ...bars), h("p", { class: "dim" }, words)];
 }
 
-/** Where a video comes from; what was uploaded is here. */
-function source({ title, sourceUrl }) {
-  if (sourceUrl.startsWith("/"))
+/** Whether it is here, and not somewhere else. */
+function isUpload({ sourceUrl }) {
+  return sourceUrl.startsWith("/");
+}
+
+/** Where a video comes from. */
+function source(video) {
+  const { title, sourceUrl } = video;
+  if (isUpload(video))
     return [" · ", h("a", { href: sourceUrl, download: title, "aria-label": `download ${title}` }, "download")];
   const host = URL.canParse(sourceUrl) ? new URL(sourceUrl).host : sourceUrl;
   return [" · ", h("a", { href: sourceUrl, rel: "noreferrer noopener nofollow", target: "_blank" }, host)];

@@ -92,6 +92,12 @@ export class Media {
     return found;
   }
 
+  /** The ids of the videos that somebody has uploaded. */
+  async of(owner: string): Promise<string[]> {
+    const rows = await this.#db.select({ id: table.videoId }).from(table).where(eq(table.owner, owner));
+    return rows.map(({ id }) => id);
+  }
+
   /** Its bytes from `start` to `end`, both included, piece by piece: no more than one is in memory. */
   async *read(videoId: string, start: number, end: number): AsyncGenerator<Buffer, void, void> {
     for (let at = start; at <= end; at += PIECE) {

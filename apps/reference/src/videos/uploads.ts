@@ -20,6 +20,7 @@ const title = from.form("title", {
 });
 const file = from.file("file", { maxBytes: MOST_MEDIA_BYTES, description: "audio or video, of 16 MiB at most" });
 
+const PATH = "/api/v1/uploads";
 const tags = ["videos"];
 
 /** A stranger's bytes are played, and nothing else whatever they hold. */
@@ -29,10 +30,10 @@ const OF_STRANGERS = {
   "cache-control": "private, max-age=3600",
 };
 
-/** `POST /api/v1/uploads`, `GET /api/v1/videos/:id/media`, `DELETE /api/v1/videos/:id`. */
+/** `POST` and `GET /api/v1/uploads`, `GET /api/v1/videos/:id/media`, `DELETE /api/v1/videos/:id`. */
 export function uploadRoutes(app: FastifyInstance): void {
   app.post(
-    "/api/v1/uploads",
+    PATH,
     {
       schema: {
         tags,
@@ -51,6 +52,14 @@ export function uploadRoutes(app: FastifyInstance): void {
         return added;
       },
     ),
+  );
+
+  app.get(
+    PATH,
+    { schema: { tags, summary: "The ids of the videos that you have uploaded, which you may delete" } },
+    handler({ me: permitted("videos:upload"), media }, async ({ me, media }) => ({
+      items: await media.of(me.subject),
+    })),
   );
 
   mediaRoute(app);

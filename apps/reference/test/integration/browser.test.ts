@@ -29,7 +29,7 @@ async function unreadable(page: Page): Promise<readonly string[]> {
 }
 
 t.test(
-  "a visitor signs up, uploads, watches the processing live, and signs out, by the keyboard alone",
+  "a visitor signs up, uploads, watches the processing live, signs out and in, and deletes, by the keyboard alone",
   { skip },
   async (t) => {
     await using database = await postgresForTests();
@@ -91,7 +91,6 @@ t.test(
     );
     t.same(await unreadable(page), [], "who is signed in can read it");
     t.equal(await page.evaluate("document.documentElement.scrollWidth"), 390, "nothing is wider than a telephone");
-
     await page.getByText("Where you are signed in").focus();
     await press("Enter");
     await page.getByText(/^This browser/).waitFor();
@@ -102,6 +101,24 @@ t.test(
     await clip.getByText("done", { exact: true }).waitFor();
     await page.reload();
     await clip.getByText("done", { exact: true }).waitFor();
+    const remove = clip.getByRole("button", { name: /^Delete: <img/ });
+    t.notOk(await remove.isVisible(), "who is not signed in may delete nothing");
+
+    await page.getByRole("radio", { name: "Sign up" }).focus();
+    await press("ArrowRight", "Tab");
+    await page.keyboard.type("ann");
+    await press("Tab");
+    await page.keyboard.type("correct horse battery");
+    await press("Enter");
+    await remove.waitFor();
+    await remove.focus();
+    const isSure = async (answer: "accept" | "dismiss") => (await page.waitForEvent("dialog"))[answer]();
+    await Promise.all([isSure("dismiss"), press("Enter")]);
+    t.ok(await clip.isVisible(), "a clip is deleted by who means it");
+    await Promise.all([isSure("accept"), press("Enter")]);
+    await clip.waitFor({ state: "detached" });
+    t.match(await page.getByRole("status").textContent(), /^<img.* was deleted$/);
+    t.equal(await page.evaluate("document.activeElement.id"), "list-title");
     t.same(browser.complaints, [], "the console is silent: no error, no violation of the policy");
   },
 );
