@@ -1,4 +1,5 @@
 import t from "tap";
+import { guardValue, type PlannedGuard } from "../src/container.ts";
 import { GuardedUse, OptionsError } from "../src/driver.ts";
 import { Breaker } from "../src/guard/breaker.ts";
 import { RetryPolicy } from "../src/guard/retry.ts";
@@ -256,4 +257,23 @@ t.test("a value without a guard says what to declare, and options of a call are 
   t.throws(() => guarded({}, () => 1, { timeoutMs: -1 }), { code: "OPTIONS_INVALID" });
   t.throws(() => guarded({}, () => 1, { timeout: 1 } as object), { message: /did you mean "timeoutMs"/ });
   t.end();
+});
+
+t.test("a value is used through the guard that was planned for it, which its first call makes", async (t) => {
+  const clock = new FakeClock();
+  const options = { resource: "store", clock, maxConcurrent: 1, maxPending: 0 };
+  const planned: PlannedGuard = { options, guard: undefined };
+  const value = {};
+  guardValue(value, planned);
+  t.equal(planned.guard, undefined);
+  t.equal(await guarded(value, () => "read"), "read");
+  const made = planned.guard;
+  const held = guarded(value, () => clock.sleep(1_000), { timeoutMs: 100 });
+  await t.rejects(
+    guarded(value, () => 1),
+    { code: "OVERLOADED" },
+  );
+  await t.rejects(clock.runUntil(held), { code: "DEADLINE_EXCEEDED" });
+  t.equal(planned.guard, made, "it is made once");
+  t.match(made?.stats(), { started: 2, succeeded: 1, overloaded: 1, timedOut: 1 });
 });
