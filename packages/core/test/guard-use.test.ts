@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { getEventListeners } from "node:events";
 import t from "tap";
 import { GuardedUse } from "../src/driver.ts";
 import { CHANNELS, Guard, StewardError, type CallEvent, type Clock } from "../src/index.ts";
@@ -145,6 +146,58 @@ t.test("a held place is freed when the driver lets go, not when the use is given
   t.equal(guard.stats().inUse, 0);
 });
 
+t.test("a driver that lets go frees a place that it held, however the use ended, and none besides", async (t) => {
+  const { guard, clock, log } = setup({ maxConcurrent: 1, maxPending: 0, timeoutMs: 100, holdUntilSettled: true });
+  const [well, bad, none] = [new Use("well", log), new Use("bad", log), new Use("none", log)];
+  guard.enter(well);
+  guard.enter(none);
+  none.succeed();
+  t.equal(guard.stats().inUse, 1, "what was refused has no place to give back");
+  well.succeed();
+  t.equal(guard.stats().inUse, 0);
+  guard.enter(bad);
+  bad.fail("broken");
+  t.equal(guard.stats().inUse, 0);
+  t.same(log, ["well begins", "none OVERLOADED", "bad begins", "bad broken"]);
+  clock.advance(1_000);
+  t.match(guard.stats(), { inUse: 0, succeeded: 1, failed: 1, timedOut: 0 });
+});
+
+t.test("a use leaves nothing on the signal of its caller, and ends with it once", async (t) => {
+  const { guard, log } = setup({});
+  const caller = new AbortController();
+  const [well, bad, given] = [new Use("well", log), new Use("bad", log), new Use("given", log)];
+  for (const use of [well, bad, given]) guard.enter(use, { signal: caller.signal });
+  t.equal(getEventListeners(caller.signal, "abort").length, 3);
+  well.succeed();
+  bad.fail("broken");
+  t.equal(getEventListeners(caller.signal, "abort").length, 1);
+  caller.abort();
+  t.equal(getEventListeners(caller.signal, "abort").length, 0);
+  t.same(log.slice(3), ["bad broken", "given CALL_ABORTED"]);
+});
+
+t.test("uses that fail together when the breaker opens are given up once each", async (t) => {
+  class Connecting extends Use {
+    partner: Connecting | undefined;
+    override get isAcquiring(): boolean {
+      return true;
+    }
+    protected override giveUp(error: unknown): void {
+      super.giveUp(error);
+      this.partner?.fail("broken beside it");
+    }
+  }
+  const log: string[] = [];
+  const guard = new Guard({ resource: "r", clock: new ManualClock(), breaker: { consecutiveFailures: 1 } });
+  const [a, b] = [new Connecting("a", log), new Connecting("b", log)];
+  [a.partner, b.partner] = [b, a];
+  for (const use of [a, b]) guard.enter(use);
+  guard.enter(new Use("c", log, (use) => use.fail("down")));
+  t.same(log.slice(2), ["c begins", "c down", "a CIRCUIT_OPEN", "b broken beside it"]);
+  t.match(guard.stats(), { inUse: 0, failed: 3 });
+});
+
 t.test("a refused use learns why and is counted nowhere", async (t) => {
   const log: string[] = [];
   const guard = new Guard({
@@ -225,6 +278,44 @@ t.test("no attempt begins beyond the last one, or when time would run out before
   clock.advance(100);
   guard.enter(new Trying("b", log, 9, 5_000));
   t.same(log, ["a begins", "a begins", "a BUSY", "b begins", "b BUSY"]);
+});
+
+t.test("a use that was given up is not tried again, and its driver's end frees its place", async (t) => {
+  const clock = new ManualClock();
+  const retry = { maxAttempts: 3, baseDelayMs: 1 };
+  const guard = new Guard({ resource: "r", clock, timeoutMs: 100, holdUntilSettled: true, retry });
+  let fail = (): void => {};
+  const work = new Promise<never>((_, reject) => (fail = () => reject(new Error("too late"))));
+  const call = guard.run(() => work, { idempotent: true });
+  clock.advance(200);
+  await t.rejects(call, { code: "DEADLINE_EXCEEDED" });
+  t.match(guard.stats(), { inUse: 1, retried: 0 });
+  fail();
+  await new Promise(setImmediate);
+  t.match(guard.stats(), { inUse: 0, retried: 0 });
+  class Late extends Trying {
+    override stumble(): void {
+      const pauseMs = this.claimRetry(new Error("busy"));
+      clock.advance(200);
+      if (pauseMs !== undefined) this.retryIn(pauseMs, new Error("busy"));
+      this.fail("let go");
+    }
+  }
+  const log: string[] = [];
+  guard.enter(new Late("late", log, 1));
+  clock.advance(1_000);
+  t.same(log, ["late begins", "late DEADLINE_EXCEEDED"]);
+  t.match(guard.stats(), { inUse: 0, retried: 0 });
+});
+
+t.test("an attempt that is to be repeated frees its place, also where a place is held to the end", async (t) => {
+  const clock = new ManualClock();
+  const options = { maxConcurrent: 1, holdUntilSettled: true, retry: { maxAttempts: 2, baseDelayMs: 1 } };
+  const guard = new Guard({ resource: "r", clock, ...options });
+  guard.enter(new Trying("a", [], 1, 500));
+  t.match(guard.stats(), { inUse: 0, retried: 1 });
+  clock.advance(508);
+  t.match(guard.stats(), { inUse: 0, succeeded: 1 });
 });
 
 t.test("a use between two attempts is rejected with what waits", async (t) => {

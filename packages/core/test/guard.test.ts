@@ -11,8 +11,12 @@ import {
   isStewardError,
   runWithContext,
   StewardError,
+  type CallAbout,
+  type CallBegin,
+  type CallEnd,
   type CallEvent,
   type GuardOptions,
+  type RequestSpan,
 } from "../src/index.ts";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 
@@ -239,6 +243,37 @@ t.test("every call that ends is published to its subscribers", async (t) => {
       error: { message: "bad" },
     },
   ]);
+});
+
+t.test("a call belongs to the span that a subscriber makes of it, and says what it is", async (t) => {
+  const begins: CallBegin[] = [];
+  const ends: CallEvent[] = [];
+  let inSpan = 0;
+  const span: RequestSpan = {
+    traceContext: "of the span",
+    run: (work) => {
+      inSpan++;
+      return work();
+    },
+  };
+  const begin = (event: unknown): void => {
+    begins.push(event as CallBegin);
+    Object.assign(event as CallBegin, { span });
+  };
+  const end = (event: unknown): void => void ends.push(event as CallEvent);
+  subscribe(CHANNELS.callBegin, begin);
+  subscribe(CHANNELS.call, end);
+  t.teardown(() => {
+    unsubscribe(CHANNELS.callBegin, begin);
+    unsubscribe(CHANNELS.call, end);
+  });
+  const guard = guardOn(new FakeClock());
+  const about = (ended?: CallEnd): CallAbout => ({ attributes: { "call.ended": ended !== undefined } });
+  const traceContext = await guard.run(() => currentContext()?.traceContext, { about });
+  t.equal(traceContext, "of the span");
+  t.equal(inSpan, 1);
+  t.match(begins, [{ about: { attributes: { "call.ended": false } } }]);
+  t.match(ends, [{ span, traceContext: "of the span", about: { attributes: { "call.ended": true } } }]);
 });
 
 type Command =

@@ -180,7 +180,7 @@ export abstract class GuardedUse extends TimerEntry {
    * the same: breaker, counts and events take the use for a failure, while its caller gets what came.
    */
   answered(timeoutMs: number, complaint?: unknown): void {
-    if (complaint !== undefined) this.answerError ??= complaint;
+    this.answerError ??= complaint;
     this.#guard?.answered(this, timeoutMs);
   }
 
@@ -208,7 +208,7 @@ export abstract class GuardedUse extends TimerEntry {
       );
     if (signal.aborted) return abort();
     this.#signal = signal;
-    signal.addEventListener("abort", abort, { once: true });
+    signal.addEventListener("abort", abort);
     this.#unfollow = () => signal.removeEventListener("abort", abort);
   }
 }
@@ -259,10 +259,8 @@ export class GuardedCall extends GuardedUse implements Call {
   }
 
   protected override begin(): void {
-    const within = this.#within;
-    if (within === undefined) return this.#operate();
-    this.#within = undefined;
-    within.runInAsyncScope(this.#operate, this);
+    if (this.#within === undefined) this.#operate();
+    else this.#within.runInAsyncScope(this.#operate, this);
   }
 
   #operate(): void {

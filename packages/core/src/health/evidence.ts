@@ -147,7 +147,7 @@ export class Evidence implements Watched, Recovering {
     this.#failures++;
     this.#failedAt = now;
     this.#error = error;
-    this.#failed.count(now, succeeded);
+    const isMost = this.#failed.count(now, succeeded);
     // It is believed once: what begins after its answer and fails counts, until a call has succeeded.
     const mayAsk = this.#inquiry !== undefined && this.#answeredSince <= this.lastSuccessAt;
     const isSameIncident = !isFirst && mayAsk && startedAt < this.#failingSince;
@@ -156,7 +156,7 @@ export class Evidence implements Watched, Recovering {
     const isMany = this.#failures >= this.#failuresToOpen;
     if (isSameIncident && isMany && this.breaker?.state === "closed")
       void this.#stalls?.confirm(now, this.#failingSince);
-    if (isFirst || isMany || this.#failed.isTooLarge) this.#options.onEvidence?.();
+    if (isFirst || isMany || isMost) this.#options.onEvidence?.();
   }
 
   #answerBadly(now: number, error: unknown, succeeded: number, ticket: number, tookMs: number): void {
@@ -165,9 +165,9 @@ export class Evidence implements Watched, Recovering {
     this.#failures = 0;
     this.#badAnswers++;
     this.#error = error;
-    this.#degraded.count(now, succeeded);
+    const isMost = this.#degraded.count(now, succeeded);
     this.breaker?.succeeded(ticket, now, tookMs);
-    if (isFirst || this.#badAnswers === FAILURES || this.#degraded.isTooLarge) this.#options.onEvidence?.();
+    if (isFirst || this.#badAnswers === FAILURES || isMost) this.#options.onEvidence?.();
   }
 
   #clear(): void {

@@ -13,11 +13,9 @@ export class FailureShare {
   #tooLargeAt = Number.NEGATIVE_INFINITY;
   /** When one was counted last, in ms of the clock. */
   countedAt: number = Number.NEGATIVE_INFINITY;
-  /** Whether the last one counted made it too large. */
-  isTooLarge = false;
 
-  /** Counts a failure at `now`. `succeeded` counts all successes so far. */
-  count(now: number, succeeded: number): void {
+  /** Counts a failure at `now`, and says whether that makes it too large. `succeeded` counts all successes so far. */
+  count(now: number, succeeded: number): boolean {
     if (now - this.#since > SHARE_OVER_MS) {
       this.#since = now;
       this.#succeededBefore = succeeded;
@@ -26,8 +24,9 @@ export class FailureShare {
     this.#count++;
     this.countedAt = now;
     const total = this.#count + succeeded - this.#succeededBefore;
-    this.isTooLarge = total >= SHARE_OF && this.#count >= SHARE * total;
-    if (this.isTooLarge) this.#tooLargeAt = now;
+    const isTooLarge = total >= SHARE_OF && this.#count >= SHARE * total;
+    if (isTooLarge) this.#tooLargeAt = now;
+    return isTooLarge;
   }
 
   /** Whether it is too large, or was a moment ago. */
