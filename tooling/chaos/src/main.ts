@@ -1,4 +1,5 @@
 // npm run chaos [driver ...] [fault ...] [drill ...] [detection | cache | auth | soak | rollout | killings | upgrade | hanging | restarts | crowds | operators] [--quick] [--seconds 10] ...
+import { constants } from "node:os";
 import { join } from "node:path";
 import { markdown, report, type Row, type Table } from "@steward/harness";
 import { authDrill, authRows, authTable } from "./auth/auth.ts";
@@ -30,6 +31,10 @@ interface Part {
   readonly tables?: readonly Table[];
   readonly rest?: object;
 }
+
+// What a drill has started ends with the process, at whose exit it is looked for: signals alone make none.
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => process.exit(128 + constants.signals[signal]));
 
 const say = (what: string): void => console.error(`  ${what}`);
 const slug = (name: string): string => name.replaceAll(/,? /g, "-");

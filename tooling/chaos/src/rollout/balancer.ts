@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock, type Clock } from "@steward/core";
+import { endsWithDrill } from "./children.ts";
 import type { App } from "./replica.ts";
 
 /** A complete answer. */
@@ -105,7 +106,7 @@ class Haproxy implements Balancer {
       ADMIN_SOCKET: join(folder, "admin"),
     };
     const config = join(import.meta.dirname, "../../haproxy.cfg");
-    const child = spawn("haproxy", ["-db", "-f", config], { env, stdio: ["ignore", "ignore", "pipe"] });
+    const child = endsWithDrill(spawn("haproxy", ["-db", "-f", config], { env, stdio: ["ignore", "ignore", "pipe"] }));
     let said = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
     const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { endsWithDrill } from "./children.ts";
 
 /** How a process ended. */
 export interface Ended {
@@ -16,10 +17,12 @@ export class Program implements AsyncDisposable {
   said = "";
 
   constructor(file: string, env: Readonly<Record<string, string>>, args: readonly string[] = []) {
-    this.#child = spawn(process.execPath, [file, ...args], {
-      env: { ...process.env, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    this.#child = endsWithDrill(
+      spawn(process.execPath, [file, ...args], {
+        env: { ...process.env, ...env },
+        stdio: ["ignore", "pipe", "pipe"],
+      }),
+    );
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.setEncoding("utf8").on("data", (text: string) => (this.said += text));
     this.ended = new Promise((resolve) => this.#child.once("close", (code, signal) => resolve({ code, signal })));
