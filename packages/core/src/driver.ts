@@ -22,6 +22,7 @@ export { heardCall, type HeardWork } from "./trace/heard-call.ts";
 export { callRules } from "./guard/options.ts";
 export { breakerSchema } from "./guard/schema.ts";
 export { backendsAtWork } from "./health/backends-at-work.ts";
+export { isGivenUp } from "./time/given-up.ts";
 export { Histogram } from "./health/histogram.ts";
 export type { PassiveEvidence } from "./health/tracker.ts";
 export { SilenceWatch, type AnswerProgress, type SilenceWatchParts } from "./health/silence-watch.ts";

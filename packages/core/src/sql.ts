@@ -1,3 +1,5 @@
+import { outsideRequests } from "./context.ts";
+
 const KEYWORD = /^(?:\s|--.*\n|\/\*(?:[^*]|\*(?!\/))*\*\/|\()*([a-z]{1,20})/i;
 
 /** First keyword of a statement, in capitals: what it does, without the data in it. `undefined` where there is none. */
@@ -13,7 +15,7 @@ interface Statements {
   query(statement: string): Promise<unknown>;
 }
 
-/** Runs statements that make tables once, when they are first needed; after a failure again at the next call. */
+/** Runs statements that make tables once, when they are first needed; after a failure again at the next call. It is not work of the request that needs them first, nor over with that. */
 export function tablesOnce(sql: Statements, statements: readonly string[]): () => Promise<void> {
   let made: Promise<void> | undefined;
   const make = async (): Promise<void> => {
@@ -24,7 +26,7 @@ export function tablesOnce(sql: Statements, statements: readonly string[]): () =
       });
   };
   return () =>
-    (made ??= make().catch((error: unknown) => {
+    (made ??= outsideRequests(make).catch((error: unknown) => {
       made = undefined;
       throw error;
     }));

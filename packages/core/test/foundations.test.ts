@@ -16,6 +16,7 @@ import {
   nearest,
   OptionsError,
   soundTraceparent,
+  tablesOnce,
 } from "../src/driver.ts";
 import {
   cached,
@@ -313,4 +314,11 @@ t.test("of the trace that a caller sends only its known fields go on", (t) => {
   ])
     t.equal(soundTraceparent(wrong), undefined, String(wrong));
   t.end();
+});
+
+t.test("tables that a request is the first to need are made outside of it", async (t) => {
+  const contexts: unknown[] = [];
+  const ready = tablesOnce({ query: async () => contexts.push(currentContext()) }, ["create table a ()"]);
+  await runWithContext({ requestId: "r" }, ready);
+  t.strictSame(contexts, [undefined]);
 });

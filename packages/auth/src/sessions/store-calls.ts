@@ -1,5 +1,5 @@
 import { isStewardError, type Clock } from "@steward/core";
-import { withTimeout } from "@steward/core/driver";
+import { isGivenUp, withTimeout } from "@steward/core/driver";
 import { AUTH_CODES, storeUnavailable } from "../errors.ts";
 
 /** Calls of a store: within a time, and a failure is no answer. */
@@ -16,12 +16,14 @@ export class StoreCalls {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** @throws {AUTH_STORE_UNAVAILABLE} when it fails or takes too long. */
+  /** @throws {AUTH_STORE_UNAVAILABLE} when it fails or takes too long; what a request that is given up throws says nothing of the store. */
   async run<T>(of: string, work: () => Promise<T>): Promise<T> {
+    const endsAt = this.#clock.now() + this.#timeoutMs;
     try {
       return await withTimeout(this.#clock, this.#timeoutMs, work, { abort: new AbortController() });
     } catch (error) {
       if (isStewardError(error) && Object.hasOwn(AUTH_CODES, error.code)) throw error;
+      if (isGivenUp(error, endsAt)) throw error;
       this.failures++;
       throw storeUnavailable(this.#resource, of, error);
     }

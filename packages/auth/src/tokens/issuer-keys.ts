@@ -1,4 +1,5 @@
 import type { Clock, TokenKey } from "@steward/core";
+import { outsideRequests } from "@steward/core/driver";
 import type { TrustedIssuer } from "../options.ts";
 import { keysUnavailable } from "../errors.ts";
 import { tokenKeysIn } from "./jwks.ts";
@@ -59,7 +60,8 @@ export class IssuerKeys {
     if (this.#asking !== undefined) return this.#asking;
     if (clock.now() - this.#askedAt < COOLDOWN_MS) return Promise.resolve();
     this.#askedAt = clock.now();
-    this.#asking = this.#load().finally(() => (this.#asking = undefined));
+    // It is for all who want to know: not over with the request that asks first.
+    this.#asking = outsideRequests(() => this.#load()).finally(() => (this.#asking = undefined));
     return this.#asking;
   }
 

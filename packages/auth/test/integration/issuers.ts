@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { httpStatusOf } from "@steward/core";
+import { currentContext, httpStatusOf, runWithContext } from "@steward/core";
 import { failure, FakeClock, until } from "@steward/testing";
 import t, { type Test } from "tap";
 import { AuthenticationManager, type TrustedIssuer } from "../../src/index.ts";
@@ -100,6 +100,28 @@ t.test("keys are asked for once for all who wait, and unknown ids are no lever",
   await clock.advance(30_000);
   await Promise.all(unknown.map((token) => failure(manager.client.verify(token))));
   t.equal(one.requests, 2, "after it one");
+});
+
+t.test("keys that a request was the first to ask for come for all, though it is given up", async (t) => {
+  const one = await partner(t);
+  // As clients that end their calls with the request that these belong to.
+  const own: typeof fetch = (url, init) => {
+    const signals = [currentContext()?.signal, init?.signal].filter((signal) => signal instanceof AbortSignal);
+    return fetch(url, { ...init, signal: AbortSignal.any(signals) });
+  };
+  const { manager } = await trusting(t, one, {}, { fetch: own });
+  const give = one.answer;
+  let release = (): void => {};
+  one.answer = (request, response) => (release = () => give(request, response));
+  const token = await one.token();
+  const gone = new AbortController();
+  const first = runWithContext({ signal: gone.signal }, () => manager.client.verify(token));
+  await until(() => one.requests === 1, "they are asked for");
+  const other = manager.client.verify(token);
+  gone.abort();
+  release();
+  const [, answer] = await Promise.allSettled([first, other]);
+  t.match(answer, { status: "fulfilled", value: { subject: "partner:ada" } });
 });
 
 t.test("a new key of the issuer is found, and one that it took away ends its tokens", async (t) => {

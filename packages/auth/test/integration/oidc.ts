@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { httpStatusOf, publicError } from "@steward/core";
+import { Guard, httpStatusOf, publicError, runWithContext, systemClock } from "@steward/core";
 import { CryptoBackendManager } from "@steward/crypto";
 import { failure, FakeClock, until } from "@steward/testing";
 import { generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
@@ -210,6 +210,17 @@ t.test("a provider that is away is 503 in time, and the sign-in goes on afterwar
   const begun = await oidc.begin();
   const change = { code: undefined, error: "temporarily_unavailable" };
   await t.rejects(oidc.finish({ url: provider.authorize(begun.location, change), cookie: kept(begun) }), AWAY);
+});
+
+t.test("a browser that goes during its sign-in says nothing of the provider", async (t) => {
+  const guard = new Guard({ resource: "web", clock: systemClock });
+  const { provider, oidc } = await setup(t, { fetch: (url, init) => guard.run(() => fetch(url, init)) });
+  const begun = await oidc.begin();
+  const gone = new AbortController();
+  provider.instead.set("/token", () => gone.abort());
+  const back = { url: provider.authorize(begun.location), cookie: kept(begun) };
+  const error = await failure(runWithContext({ signal: gone.signal }, () => oidc.finish(back)));
+  t.equal(httpStatusOf(error), 499);
 });
 
 t.test("what a provider said of itself is good for an hour, and while it hangs", async (t) => {

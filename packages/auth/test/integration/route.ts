@@ -1,6 +1,6 @@
 import { request } from "node:http";
 import { container } from "@steward/container";
-import { currentContext } from "@steward/core";
+import { currentContext, Guard, httpStatusOf, systemClock } from "@steward/core";
 import { cryptoBackend } from "@steward/crypto";
 import { resource } from "@steward/core";
 import { RateLimiterManager } from "@steward/rate-limit";
@@ -128,6 +128,45 @@ t.test(
     t.strictSame([await statusOf(whole.authorization), await statusOf(`Bearer ${key}`)], [403, 403]);
   },
 );
+
+t.test("a client that goes while it is authenticated says nothing of the store", async (t) => {
+  const guard = new Guard({ resource: "store", clock: systemClock });
+  let isAsked = false;
+  const frozen = (): Promise<never> => {
+    isAsked = true;
+    return new Promise(() => {});
+  };
+  const store = Object.assign(memoryApiKeys(), { find: () => guard.run(frozen) });
+  const auth = testAuthentication("auth", { apiKeys: { store }, timeoutMs: 60_000 });
+  const errors: unknown[] = [];
+  const logged: unknown[] = [];
+  const me = resource("me", {
+    lifetime: "request",
+    needs: { auth, bearer: from.header("x-key") },
+    start: ({ auth, bearer }) =>
+      auth.authenticate({ scheme: "bearer", value: bearer }).catch((error: unknown) => {
+        errors.push(error);
+        throw error;
+      }),
+  });
+  const web = serve("web", {
+    listen: () => ({ port: 0 }),
+    log: { error: (...line) => void logged.push(line) },
+    routes: [{ method: "GET", path: "/me", handler: handler({ me }, ({ me }) => me.subject) }],
+  });
+  await using running = await container([web, auth]).start();
+  const { key } = await running.get(auth).apiKeys.create({ subject: "ada", name: "CI" });
+  const client = new AbortController();
+  const answer = fetch(`${running.get(web).url}/me`, { headers: { "x-key": key }, signal: client.signal });
+  await until(() => isAsked, "the store is asked");
+  client.abort();
+  await t.rejects(answer, { name: "AbortError" });
+  await until(() => errors.length > 0, "the request has failed");
+  t.match(errors, [{ code: "CALL_ABORTED" }]);
+  t.equal(httpStatusOf(errors[0]), 499, "which is not logged as a failure of ours");
+  t.strictSame(logged, []);
+  t.match(running.stats(), { auth: { storeFailures: 0 } });
+});
 
 t.test("keys that are away are 503 with retry-after, and never 401", async (t) => {
   const keys = new HeldKeys();

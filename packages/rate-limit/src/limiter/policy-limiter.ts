@@ -1,4 +1,4 @@
-import { currentContext, isStewardError } from "@steward/core";
+import { isGivenUp } from "@steward/core/driver";
 import { LocalTable } from "../local/table.ts";
 import { limiterUnavailable } from "../errors.ts";
 import { Decision, tightest, type Outcome } from "../policy/decision.ts";
@@ -139,12 +139,7 @@ export class PolicyLimiter {
     since: number,
     error: unknown,
   ): Outcome {
-    // What its caller gives up, by a signal or a deadline of its own, says nothing of Redis. That of the client does.
-    const deadline = currentContext()?.deadline ?? Number.POSITIVE_INFINITY;
-    const isOfCaller =
-      isStewardError(error, "CALL_ABORTED") ||
-      (isStewardError(error, "DEADLINE_EXCEEDED") && deadline < since + timeoutMs);
-    if (isOfCaller) throw error;
+    if (isGivenUp(error, since + timeoutMs)) throw error;
     link.failed(error);
     return this.#alone(key, cost, takes);
   }

@@ -1,4 +1,4 @@
-import { isLoopback } from "@steward/core/driver";
+import { isLoopback, outsideRequests } from "@steward/core/driver";
 import * as client from "openid-client";
 import { isSafeUrl, isThisMachine, type CheckedOidc } from "./options.ts";
 
@@ -41,7 +41,8 @@ export class Provider {
   async config(): Promise<client.Configuration> {
     const known = this.#config;
     if (known !== undefined && this.#options.clock.now() - this.#foundAt < FRESH_MS) return known;
-    const finding = (this.#finding ??= this.#found());
+    // It is for all who sign in: not over with the request that asks first.
+    const finding = (this.#finding ??= outsideRequests(() => this.#found()));
     const done = (): void => {
       if (this.#finding === finding) this.#finding = undefined;
     };

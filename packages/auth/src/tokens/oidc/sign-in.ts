@@ -1,5 +1,5 @@
 import { isStewardError } from "@steward/core";
-import { assertShape, required, shape, text, withTimeout, type Shape } from "@steward/core/driver";
+import { assertShape, isGivenUp, required, shape, text, withTimeout, type Shape } from "@steward/core/driver";
 import * as client from "openid-client";
 import { providerUnavailable, sealingUnavailable, signInInvalid } from "../../errors.ts";
 import { publisherOf } from "../events.ts";
@@ -186,11 +186,13 @@ class Flow {
   /** In time; what is no outage is a refusal. */
   async #bounded<T>(work: () => Promise<T>): Promise<T> {
     const { clock, timeoutMs, issuer } = this.#options;
+    const endsAt = clock.now() + timeoutMs;
     const abort = new AbortController();
     try {
       return await withTimeout(clock, timeoutMs, work, { abort });
     } catch (error) {
       if (abort.signal.aborted) this.#provider.giveUp();
+      if (isGivenUp(error, endsAt)) throw error;
       if (isStewardError(error) && error.code.startsWith("AUTH_")) throw error;
       if (abort.signal.aborted || isStewardError(error) || isUnreachable(error))
         throw providerUnavailable(RESOURCE, issuer.host, error);
