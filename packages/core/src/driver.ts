@@ -25,7 +25,7 @@ export { backendsAtWork } from "./health/backends-at-work.ts";
 export { isGivenUp } from "./time/given-up.ts";
 export { Histogram } from "./health/histogram.ts";
 export type { PassiveEvidence } from "./health/tracker.ts";
-export { SilenceWatch, type AnswerProgress, type SilenceWatchParts } from "./health/silence-watch.ts";
+export { lastBytes, SilenceWatch, type AnswerProgress, type SilenceWatchParts } from "./health/silence-watch.ts";
 export { usualVerdict, type Verdict } from "./health/verdict.ts";
 export { defineDriver, type DerivedOptions, type DriverFactory, type ManagedSettings } from "./lifecycle/driver.ts";
 export { defineTestDriver, optionsWithout, type TestDriver, type TestFactory } from "./lifecycle/test-driver.ts";

@@ -113,8 +113,7 @@ export class SilenceWatch<C> {
       );
       answered = true;
       if (gone.size > 0) {
-        await this.#parts.clock.sleep(LEAST_SILENCE_MS, asking.signal);
-        await nextTurn(); // what lies in the sockets is read first
+        await lastBytes(this.#parts.clock, asking.signal);
       }
       this.#judge(suspects, gone);
     } catch {
@@ -144,6 +143,12 @@ export class SilenceWatch<C> {
     const now = clock.now();
     for (const [, silence] of suspects) silence.askAt = now + Math.max(silenceMs, answered ? now - silence.since : 0);
   }
+}
+
+/** Waits for the last bytes of a server that says it is not at work. @throws the reason of the signal when that aborts. */
+export async function lastBytes(clock: Clock, signal: AbortSignal): Promise<void> {
+  await clock.sleep(LEAST_SILENCE_MS, signal);
+  await nextTurn(); // what lies in the sockets is read first
 }
 
 function isSame(a: AnswerProgress, b: AnswerProgress): boolean {

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { StewardError, type Clock } from "@steward/core";
-import { aborted, ConnectionWatch } from "@steward/core/driver";
+import { aborted, ConnectionWatch, lastBytes } from "@steward/core/driver";
 import type { Sql } from "postgres";
 import { cutOff } from "../connections/connection.ts";
 import { driverOptions, type DriverQuery } from "../connections/driver.ts";
@@ -105,10 +105,11 @@ export class Replica {
     this.#isExamining = true;
     const received = this.#received;
     try {
-      if (!(await this.#parts.isWaiting(pid))) this.#examineAfterMs = 2 * silentMs;
-      else if (received === this.#received) this.#cutOff();
+      if (!(await this.#parts.isWaiting(pid))) return void (this.#examineAfterMs = 2 * silentMs);
+      await lastBytes(this.#parts.clock, this.#ending.signal);
+      if (received === this.#received) this.#cutOff();
     } catch {
-      // No answer proves nothing; it is asked again.
+      // No answer proves nothing; it is asked again, unless this has ended.
     } finally {
       this.#isExamining = false;
     }

@@ -52,11 +52,21 @@ export class Subscriptions {
     const [event, callback, onSubscribe, onError] = args;
     assertShape(`${this.#options.name} subscribe()`, subscribeShape, { event, callback, onSubscribe, onError });
     const { signal } = this.#stopping;
+    let isOver = false;
+    // Not within the driver's parser, which would take an error of the callback for its own and end the stream.
+    const hear: Subscribe[1] = (...change) =>
+      queueMicrotask(() => {
+        if (!isOver) callback(...change);
+      });
     try {
       // What comes over its connection is for all: it is not work of the request that happens to subscribe first.
-      const subscription = await outside(() => this.#begin(args, signal));
+      const subscription = await outside(() => this.#begin([event, hear, onSubscribe, onError], signal));
+      const unsubscribe = (): void => {
+        isOver = true;
+        this.#end(subscription);
+      };
       // Without the driver's client of it, which is ours, and knows the password.
-      return { unsubscribe: () => this.#end(subscription) };
+      return { unsubscribe };
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     }

@@ -42,6 +42,18 @@ function replicating(): Promise<PostgresServer> {
   })());
 }
 
+/** What is thrown where nobody catches it, until the test ends. */
+function uncaught(test: { teardown(end: () => void): unknown }): unknown[] {
+  const thrown: unknown[] = [];
+  const taken = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => thrown.push(error));
+  test.teardown(() => {
+    process.removeAllListeners("uncaughtException");
+    for (const listener of taken) process.on("uncaughtException", listener);
+  });
+  return thrown;
+}
+
 /** A folder as drizzle-kit writes it. */
 async function migrations(name: string, statements: readonly string[]): Promise<string> {
   const path = join(folder, name);
@@ -338,13 +350,7 @@ t.test("an onListen that throws fails its listen() alone", unlessPooled("listen(
   await using manager = await new DatabasePoolManager({ url }).start();
   const { $client } = manager.client;
   const wrong = new Error("wrong");
-  const thrown: unknown[] = [];
-  const taken = process.listeners("uncaughtException");
-  process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => thrown.push(error));
-  t.teardown(() => {
-    process.removeAllListeners("uncaughtException");
-    for (const listener of taken) process.on("uncaughtException", listener);
-  });
+  const thrown = uncaught(t);
   let turns = 0;
   const connections = async (): Promise<readonly unknown[]> =>
     place.observer`select pid from pg_stat_activity where application_name = 'throwing' and query like 'listen%'`;
@@ -575,7 +581,9 @@ t.test(
       await clock.advance(1_000);
       t.same(counts, { asked: 1, lost: 0 }, "and is asked again after as long a silence");
       waits = true;
-      await clock.advance(1_600);
+      while (counts.asked === 1) await clock.advance(100);
+      t.equal(counts.lost, 0, "what was on its way then may still come");
+      await clock.advance(200);
       t.same(counts, { asked: 2, lost: 1 });
     }
     await using manager = await new DatabasePoolManager(
@@ -623,6 +631,57 @@ t.test(
     await stopping;
   },
 );
+
+t.test("bytes that were on their way when the server says that it waits save a subscription", async (t) => {
+  const { url } = await replicating();
+  await using proxy = await startFaultProxy({ target: url });
+  const clock = new FakeClock();
+  const endpoint = endpointOf("db", v.parse(databaseSchema, { url: proxy.url }), proxy.url, driverClient({}));
+  const counts = { asked: 0, lost: 0 };
+  const isWaiting = async (): Promise<boolean> => (counts.asked++, true);
+  const replica = new Replica({ clock, endpoint, isWaiting, onLost: () => counts.lost++ });
+  const heard: unknown[] = [];
+  await replica.subscribe("insert", (row) => void heard.push(row?.["id"]));
+  const observer = postgres(url, { max: 1 });
+  t.teardown(() => observer.end({ timeout: 2 }));
+  proxy.pauseReplies();
+  await observer`insert into films values (400)`;
+  while (counts.asked === 0) await clock.advance(100);
+  await proxy.heal();
+  await until(() => heard.length === 1, "it hears");
+  await clock.advance(200);
+  t.same(counts, { asked: 1, lost: 0 });
+  replica.end();
+  await clock.advance(250);
+});
+
+t.test("an error of a subscription's callback is an uncaught exception, and the stream goes on", async (t) => {
+  const { url } = await replicating();
+  await using manager = await new DatabasePoolManager({ url, maxConnections: 1 }).start();
+  const { $client } = manager.client;
+  const wrong = new Error("wrong");
+  const thrown = uncaught(t);
+  const heard: unknown[] = [];
+  const counts = { subscribed: 0, errors: 0, late: 0 };
+  await $client.subscribe(
+    "insert",
+    (row) => {
+      heard.push(row?.["id"]);
+      if (heard.length === 1) throw wrong;
+    },
+    () => counts.subscribed++,
+    () => counts.errors++,
+  );
+  const { unsubscribe } = await $client.subscribe("insert", () => {
+    counts.late++;
+    unsubscribe();
+  });
+  await $client`insert into films values (500), (501)`;
+  await until(() => heard.length === 2, "it hears both");
+  t.same(heard, [500, 501]);
+  t.same(thrown, [wrong]);
+  t.same(counts, { subscribed: 1, errors: 0, late: 1 }, "over the same stream, and not after its end");
+});
 
 t.test("a subscription takes the host that is there, and outlives a restart of its server", async (t) => {
   const server = await replicating();
