@@ -1,3 +1,4 @@
+export type { StandardSchema } from "@steward/core/driver";
 export type { CacheStats } from "./cache/counts.ts";
 export type {
   Cache,
@@ -17,4 +18,3 @@ export { cache, CacheManager } from "./manager.ts";
 export type { CacheOptions, RemoteOptions } from "./options.ts";
 export type { Codec } from "./values/codec.ts";
 export type { CacheKey, CacheKeyPart } from "./values/keys.ts";
-export type { StandardSchema } from "./values/standard.ts";

@@ -1,8 +1,16 @@
 import type { BreakerOptions, PubSub, RedisRunner } from "@steward/core";
-import { breakerSchema, countSchema, givenSchema, hasMethods, msSchema, shareSchema } from "@steward/core/driver";
+import {
+  breakerSchema,
+  countSchema,
+  givenSchema,
+  hasMethods,
+  isStandardSchema,
+  msSchema,
+  shareSchema,
+  type StandardSchema,
+} from "@steward/core/driver";
 import * as v from "valibot";
 import type { Codec } from "./values/codec.ts";
-import type { StandardSchema } from "./values/standard.ts";
 
 /** How what is handed to several callers is protected from changes by one of them. */
 export type Copy = "freeze" | "clone" | "none";
@@ -140,7 +148,7 @@ const entries = {
   ),
   schema: v.optional(
     v.pipe(
-      givenSchema<StandardSchema>(isSchema, "a schema that follows Standard Schema"),
+      givenSchema<StandardSchema>(isStandardSchema, "a schema that follows Standard Schema"),
       v.transform((schema) => () => schema),
     ),
   ),
@@ -149,11 +157,6 @@ const entries = {
   waitMs: v.optional(msSchema(0), 1_000),
   maxOwed: v.optional(countSchema(1), 10_000),
 } as const;
-
-function isSchema(value: unknown): boolean {
-  const isObject = (typeof value === "object" && value !== null) || typeof value === "function";
-  return isObject && "~standard" in value;
-}
 
 /** Options with their defaults. */
 export interface CacheSettings {

@@ -1,3 +1,4 @@
+export type { StandardSchema } from "@steward/core/driver";
 export { runConfigCommand, type CommandOptions } from "./command/commands.ts";
 export { CONFIG_CODES, type ConfigCode } from "./errors.ts";
 export type { ConfigFacts, SourceFacts } from "./health.ts";
@@ -18,7 +19,7 @@ export {
 } from "./schema/atoms.ts";
 export { envName, type FieldMark } from "./schema/mark.ts";
 export type { SecretRules } from "./schema/secrets.ts";
-export type { OutputOf, StandardSchema } from "./schema/standard.ts";
+export type { OutputOf } from "./schema/standard.ts";
 export { config, isConfig, section, type ConfigDefinitionOptions } from "./settings/definition.ts";
 export type { Explanation } from "./settings/explain.ts";
 export { describe, type SettingsHandle } from "./settings/handle.ts";

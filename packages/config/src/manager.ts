@@ -1,10 +1,16 @@
 import type { MetricSample } from "@steward/core";
 import type { Trouble } from "@steward/core/container";
-import { checkOptions, Manager, type ApplyChange, type ManagerContext } from "@steward/core/driver";
+import {
+  checkOptions,
+  Manager,
+  type ApplyChange,
+  type ManagerContext,
+  type StandardSchema,
+} from "@steward/core/driver";
 import { troubleOf, type ConfigFacts } from "./health.ts";
 import { configSchema, type ConfigOptions } from "./options.ts";
 import { readSchema, type Model } from "./schema/read-schema.ts";
-import type { OutputOf, StandardSchema } from "./schema/standard.ts";
+import type { OutputOf } from "./schema/standard.ts";
 import { isWithin } from "./settings/changes.ts";
 import { explain, type Explanation } from "./settings/explain.ts";
 import { generationOf, keysOf, overriddenIn, rawAt, type Generation } from "./settings/generation.ts";

@@ -1,6 +1,13 @@
-import { givenSchema, hasMethods, msSchema, textSchema } from "@steward/core/driver";
+import {
+  givenSchema,
+  hasMethods,
+  isStandardSchema,
+  msSchema,
+  textSchema,
+  type StandardSchema,
+} from "@steward/core/driver";
 import * as v from "valibot";
-import type { OutputOf, StandardSchema } from "./schema/standard.ts";
+import type { OutputOf } from "./schema/standard.ts";
 import type { Source } from "./sources/source.ts";
 
 /** How changes of files are noticed. */
@@ -45,13 +52,9 @@ function isSource(value: unknown): boolean {
   return hasMethods(value, "read") && Array.isArray(Reflect.get(value as object, "files")); // it has a method
 }
 
-function isSchema(value: unknown): boolean {
-  return (typeof value === "object" || typeof value === "function") && value !== null && "~standard" in value;
-}
-
 /** What the options of a manager must be. */
 export const configSchema: v.GenericSchema<unknown, ConfigOptions> = v.strictObject({
-  schema: givenSchema<StandardSchema<object>>(isSchema, "a schema of valibot, or any Standard Schema"),
+  schema: givenSchema<StandardSchema<object>>(isStandardSchema, "a schema of valibot, or any Standard Schema"),
   sources: givenSchema<readonly Source[]>(
     (value) => Array.isArray(value) && value.every(isSource),
     "a list of sources, such as [yamlFile(path), env(process.env)]",

@@ -46,8 +46,19 @@ export {
   shareSchema,
   textSchema,
 } from "./options/atoms.ts";
+export { hasAny, rulesBetween, type GivenOptions, type OptionsRule } from "./options/between.ts";
+export { connectionSeries, type PooledConnections } from "./network/connection-series.ts";
 export { clientNetwork } from "./network/client-network.ts";
 export { isLoginRefused, isWriteRefused, poolerAdvice, READS_ONLY } from "./network/postgres.ts";
+export {
+  POSTGRES_PARTS,
+  POSTGRES_RULES,
+  postgresEntries,
+  postgresUrlSchema,
+  type CheckedPostgresOptions,
+  type PostgresPoolOptions,
+  type PostgresServerOptions,
+} from "./network/postgres-options.ts";
 export { parsePostgresUrl, tlsModeOf, UrlProblem, type PostgresUrl } from "./network/postgres-url.ts";
 export { nearest } from "./options/nearest.ts";
 export { OptionsError } from "./options/problems.ts";
@@ -71,7 +82,13 @@ export {
   type Rule,
 } from "./options/rules.ts";
 export { reconnectSchema, type ReconnectOptions } from "./options/reconnect.ts";
-export { checkOptions, parseOptions, type OptionsSchema } from "./options/schema.ts";
+export { checkOptions, isPlainObject, parseOptions, type OptionsSchema } from "./options/schema.ts";
+export {
+  isStandardSchema,
+  type SchemaIssue,
+  type SchemaResult,
+  type StandardSchema,
+} from "./options/standard-schema.ts";
 export {
   connectTls,
   describeConnectError,

@@ -2,6 +2,7 @@ import { StewardError, type CallAbout, type Guard, type MetricSample, type PubSu
 import {
   checkOptions,
   claimDatabase,
+  connectionSeries,
   Exposures,
   Manager,
   type ManagerContext,
@@ -268,10 +269,8 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
 
   protected override *series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
     const { idle, size } = this.#pool?.stats() ?? { idle: 0, size: 0 };
-    const { pending, timedOut } = this.#pooled.guard.stats();
-    const unit = "{connection}";
-    for (const [state, value] of Object.entries({ idle, used: size - idle }))
-      yield { name: "db.client.connection.count", kind: "gauge", unit, attributes: { ...attributes, state }, value };
+    const { maxConnections: max } = this.#options;
+    yield* connectionSeries({ size, idle, max }, this.#pooled.guard.stats(), attributes);
     yield {
       name: "steward.database.overdue_leases",
       kind: "gauge",
@@ -279,15 +278,6 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
       attributes,
       value: this.#pooled.overdueLeases + (this.#reading?.overdueLeases ?? 0),
     };
-    yield { name: "db.client.connection.max", kind: "gauge", unit, attributes, value: this.#options.maxConnections };
-    yield {
-      name: "db.client.connection.pending_requests",
-      kind: "gauge",
-      unit: "{request}",
-      attributes,
-      value: pending,
-    };
-    yield { name: "db.client.connection.timeouts", kind: "counter", unit: "{timeout}", attributes, value: timedOut };
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {

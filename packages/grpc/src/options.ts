@@ -6,11 +6,14 @@ import {
   eitherSchema as either,
   functionSchema,
   givenSchema as given,
+  hasAny,
   hasMethods,
   isFunction,
   msSchema,
+  rulesBetween,
   secretSchema,
   tlsSettingsSchema,
+  type OptionsRule,
   type OptionsSchema,
   type TlsSettings,
   reconnectSchema,
@@ -221,30 +224,22 @@ const connecting = [
   "channelOptions",
 ] as const;
 
-type Given = Readonly<Record<string, unknown>>;
-const has = (given: Given, key: string): boolean => given[key] !== undefined;
-
-/** Rules between options: where a problem is reported, what it is, and when it is one. */
-const RULES: readonly (readonly [path: string, problem: string, isBroken: (given: Given) => boolean])[] = [
-  [
-    "address",
-    "is missing: expected host:port, or a client of yours",
-    (given) => !has(given, "address") && !has(given, "client"),
-  ],
+const RULES: readonly OptionsRule[] = [
+  ["address", "is missing: expected host:port, or a client of yours", (given) => !hasAny(given, ["address", "client"])],
   [
     "client",
     `brings its own channel: leave out ${connecting.join(", ")}`,
-    (given) => has(given, "client") && connecting.some((key) => has(given, key)),
+    (given) => given["client"] !== undefined && hasAny(given, connecting),
   ],
   [
     "authorization",
     "would go to the server in plain text: set tls, or allow that with plaintext: true",
-    (given) => has(given, "authorization") && isOverheard(given),
+    (given) => given["authorization"] !== undefined && isOverheard(given),
   ],
   [
     "serviceConfig",
     "replaces loadBalancing, retry and hedging: say it all there",
-    (given) => has(given, "serviceConfig") && ["loadBalancing", "retry", "hedging"].some((key) => has(given, key)),
+    (given) => given["serviceConfig"] !== undefined && hasAny(given, ["loadBalancing", "retry", "hedging"]),
   ],
 ];
 
@@ -299,11 +294,6 @@ const DEFAULTS: Filled = {
 /** Checks the options of a gRPC channel. */
 export const grpcChannelSchema: OptionsSchema<CheckedGrpcOptions> = v.pipe(
   entries,
-  v.rawCheck(({ dataset, addIssue }) => {
-    const given = dataset.value as Given; // perhaps of wrong types, which the rules bear
-    for (const [key, message, isBroken] of RULES)
-      if (isBroken(given))
-        addIssue({ message, path: [{ type: "object", origin: "value", input: given, key, value: given[key] }] });
-  }),
+  rulesBetween(RULES),
   v.transform((given) => ({ ...DEFAULTS, ...given }) as CheckedGrpcOptions), // keys that are undefined were taken out before
 );

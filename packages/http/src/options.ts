@@ -6,12 +6,15 @@ import {
   eitherSchema as either,
   functionSchema,
   givenSchema as given,
-  isFunction,
+  hasAny,
   hasMethods,
+  isFunction,
   msSchema,
+  rulesBetween,
   secretSchema,
   shareSchema,
   tlsSettingsSchema,
+  type OptionsRule,
   type OptionsSchema,
   type TlsSettings,
 } from "@steward/core/driver";
@@ -225,14 +228,11 @@ export const OF_CONNECTIONS: readonly string[] = [
   "allowedAddresses",
 ];
 
-type Given = Readonly<Record<string, unknown>>;
-
-/** Rules between options: where a problem is reported, what it is, and when it is one. */
-const RULES: readonly (readonly [path: string, problem: string, isBroken: (given: Given) => boolean])[] = [
+const RULES: readonly OptionsRule[] = [
   [
     "client",
     `brings its own connections: leave out ${OF_CONNECTIONS.join(", ")}`,
-    (given) => given["client"] !== undefined && OF_CONNECTIONS.some((key) => given[key] !== undefined),
+    (given) => given["client"] !== undefined && hasAny(given, OF_CONNECTIONS),
   ],
   [
     "authorization",
@@ -327,12 +327,7 @@ const DEFAULTS: Filled = {
 /** Checks the options of an HTTP session. */
 export const httpSchema: OptionsSchema<CheckedHttpOptions> = v.pipe(
   entries,
-  v.rawCheck(({ dataset, addIssue }) => {
-    const given = dataset.value as Given; // perhaps of wrong types, which the rules bear
-    for (const [key, message, isBroken] of RULES)
-      if (isBroken(given))
-        addIssue({ message, path: [{ type: "object", origin: "value", input: given, key, value: given[key] }] });
-  }),
+  rulesBetween(RULES),
   v.transform((given) => ({ ...DEFAULTS, ...given }) as CheckedHttpOptions), // keys that are undefined were taken out before
 );
 

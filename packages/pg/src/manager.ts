@@ -2,6 +2,7 @@ import { StewardError, type CallAbout, type Guard, type MetricSample } from "@st
 import {
   checkOptions,
   claimDatabase,
+  connectionSeries,
   defineDriver,
   Exposures,
   Manager,
@@ -138,22 +139,9 @@ export class PgPoolManager extends Manager<Pool> {
     };
   }
 
-  protected override *series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
-    const { totalCount, idleCount } = this.#pool;
-    const { pending, timedOut } = this.#pool.guard.stats();
-    const counts = { idle: idleCount, used: totalCount - idleCount };
-    const unit = "{connection}";
-    for (const [state, value] of Object.entries(counts))
-      yield { name: "db.client.connection.count", kind: "gauge", unit, attributes: { ...attributes, state }, value };
-    yield { name: "db.client.connection.max", kind: "gauge", unit, attributes, value: this.#options.maxConnections };
-    yield {
-      name: "db.client.connection.pending_requests",
-      kind: "gauge",
-      unit: "{request}",
-      attributes,
-      value: pending,
-    };
-    yield { name: "db.client.connection.timeouts", kind: "counter", unit: "{timeout}", attributes, value: timedOut };
+  protected override series(attributes: Readonly<Record<string, string>>): Iterable<MetricSample> {
+    const { totalCount: size, idleCount: idle, guard } = this.#pool;
+    return connectionSeries({ size, idle, max: this.#options.maxConnections }, guard.stats(), attributes);
   }
 
   async #open(): Promise<Connections> {

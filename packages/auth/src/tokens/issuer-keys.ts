@@ -2,6 +2,7 @@ import type { Clock, TokenKey } from "@steward/core";
 import { outsideRequests } from "@steward/core/driver";
 import type { TrustedIssuer } from "../options.ts";
 import { keysUnavailable } from "../errors.ts";
+import { boundedText } from "./bounded-text.ts";
 import { tokenKeysIn } from "./jwks.ts";
 
 /** Keys are asked for again after so long, in ms, and not used any more after a day without an answer. */
@@ -92,7 +93,7 @@ export class IssuerKeys {
         await answer.body?.cancel();
         throw new Error(`it answers with ${answer.status}`);
       }
-      return await boundedText(answer);
+      return await boundedText(answer, MAX_BYTES);
     } finally {
       timer.cancel();
     }
@@ -103,17 +104,4 @@ export class IssuerKeys {
     const retryAfterMs = Math.max(0, COOLDOWN_MS - (clock.now() - this.#askedAt));
     return keysUnavailable(resource, trusted.issuer, this.#failure, retryAfterMs);
   }
-}
-
-/** The body, which may not be endless. */
-async function boundedText(answer: Response): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  // Node's streams of the web are iterable.
-  for await (const part of (answer.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += part.length;
-    if (size > MAX_BYTES) throw new Error(`its keys take more than ${MAX_BYTES} bytes`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString("utf8");
 }

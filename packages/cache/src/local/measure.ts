@@ -1,3 +1,5 @@
+import { isPlainObject } from "@steward/core/driver";
+
 const LEAST = 16;
 const OF_NUMBER = 8;
 const OF_OBJECT = 32;
@@ -43,16 +45,9 @@ export function deepFreeze<T>(value: T): T {
   const rest: unknown[] = [value];
   while (rest.length > 0) {
     const next = rest.pop();
-    if (!isPlain(next) || Object.isFrozen(next)) continue;
+    if (!(Array.isArray(next) || isPlainObject(next)) || Object.isFrozen(next)) continue;
     Object.freeze(next);
     for (const one of Object.values(next)) rest.push(one);
   }
   return value;
-}
-
-function isPlain(value: unknown): value is object {
-  if (typeof value !== "object" || value === null) return false;
-  if (Array.isArray(value)) return true;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }

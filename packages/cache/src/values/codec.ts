@@ -1,9 +1,8 @@
 import { promisify } from "node:util";
 import { gunzip, gunzipSync, gzip, gzipSync } from "node:zlib";
-import { describeError } from "@steward/core/driver";
+import { describeError, type StandardSchema } from "@steward/core/driver";
 import { cacheError } from "../errors.ts";
 import { ABSENT, type Known } from "../local/entry.ts";
-import type { StandardSchema } from "./standard.ts";
 
 /** Turns values into bytes and back. */
 export interface Codec {

@@ -1,8 +1,8 @@
 import { StewardError } from "@steward/core";
+import type { StandardSchema } from "@steward/core/driver";
 import type { ObjectField } from "./field.ts";
 import { fieldOfJsonSchema } from "./json-schema.ts";
 import { Names } from "./names.ts";
-import type { StandardSchema } from "./standard.ts";
 import { fieldOfValibot, notAnObject } from "./valibot.ts";
 
 /** What is known of the settings before any of them is read. */

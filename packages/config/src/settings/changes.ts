@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { Secret } from "@steward/core";
-import { isPlain } from "./value.ts";
+import { isPlainObject } from "@steward/core/driver";
 
 /** The paths at which two values differ, down to what has no names inside. */
 export function changedPaths(before: unknown, after: unknown, keys: readonly string[] = []): string[] {
-  if (!isPlain(before) || !isPlain(after)) return isSame(before, after) ? [] : [keys.join(".")];
+  if (!isPlainObject(before) || !isPlainObject(after)) return isSame(before, after) ? [] : [keys.join(".")];
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...names].flatMap((name) => changedPaths(before[name], after[name], [...keys, name]));
 }
@@ -12,7 +12,7 @@ export function changedPaths(before: unknown, after: unknown, keys: readonly str
 function isSame(a: unknown, b: unknown): boolean {
   if (a instanceof Secret && b instanceof Secret) return a.reveal() === b.reveal();
   if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => isSame(item, b[i]));
-  if (isPlain(a) && isPlain(b)) return changedPaths(a, b).length === 0;
+  if (isPlainObject(a) && isPlainObject(b)) return changedPaths(a, b).length === 0;
   return isDeepStrictEqual(a, b);
 }
 

@@ -8,12 +8,18 @@ import {
   type ResourceSettings,
   type ValuesOf,
 } from "@steward/core/container";
-import { parseOptions, defineDriver, OptionsError, type ManagedSettings } from "@steward/core/driver";
+import {
+  defineDriver,
+  OptionsError,
+  parseOptions,
+  type ManagedSettings,
+  type StandardSchema,
+} from "@steward/core/driver";
 import { ConfigManager } from "../manager.ts";
 import { configSchema, type ConfigOptions } from "../options.ts";
 import { fieldAt } from "../schema/field.ts";
 import { readSchema, type Model } from "../schema/read-schema.ts";
-import type { OutputOf, StandardSchema } from "../schema/standard.ts";
+import type { OutputOf } from "../schema/standard.ts";
 import type { Source } from "../sources/source.ts";
 import { isWithin } from "./changes.ts";
 import { noteSection } from "./section-path.ts";

@@ -1,4 +1,5 @@
 import { Secret } from "@steward/core";
+import { isPlainObject } from "@steward/core/driver";
 
 /** What has nothing inside that could be named. */
 type Whole =
@@ -79,7 +80,7 @@ function following(
 ): unknown {
   if (value instanceof Secret)
     return isLive(keys.join(".")) ? new Secret(() => revealed(newest(keys) ?? value)) : value;
-  if (!isPlain(value)) return value;
+  if (!isPlainObject(value)) return value;
   const copy = Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [key, following(inner, [...keys, key], newest, isLive)]),
   );
@@ -88,11 +89,4 @@ function following(
 
 function revealed(secret: unknown): string | Promise<string> {
   return secret instanceof Secret ? secret.reveal() : "";
-}
-
-/** Whether it has names inside. */
-export function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }

@@ -1,4 +1,14 @@
-import { assertShape, describeError, func, listOf, required, shape, text, type Shape } from "@steward/core/driver";
+import {
+  assertShape,
+  describeError,
+  func,
+  isPlainObject,
+  listOf,
+  required,
+  shape,
+  text,
+  type Shape,
+} from "@steward/core/driver";
 import { isForbidden } from "../schema/names.ts";
 import type { MapNode, Node, Reading } from "./node.ts";
 import type { ReadContext, Source } from "./source.ts";
@@ -108,14 +118,8 @@ class ForbiddenName extends Error {}
 function nodeOf(value: unknown, at: string, isText: boolean): Node | undefined {
   if (value === undefined) return undefined;
   if (Array.isArray(value)) return { kind: "list", at, items: value.flatMap((item) => nodeOf(item, at, isText) ?? []) };
-  if (typeof value !== "object" || value === null || !isPlain(value))
-    return { kind: "value", at, value, isText: isText && typeof value === "string" };
+  if (!isPlainObject(value)) return { kind: "value", at, value, isText: isText && typeof value === "string" };
   return mapOf(value, at, isText);
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 function mapOf(value: object, at: string, isText: boolean): MapNode {

@@ -140,7 +140,8 @@ function objectsIn(schema: Parts): Parts[] {
   return (schema.options ?? []).flatMap(objectsIn);
 }
 
-function isPlainObject(value: unknown): value is Record<string, unknown> {
+/** Whether it has names inside: an object that is of no class. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;

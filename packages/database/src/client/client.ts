@@ -46,7 +46,7 @@ export class PooledClient implements Source {
     this.name = name;
     this.traceComments = options.traceComments;
     const { client, types, maxPending, acquireTimeoutMs, timeoutMs, transactionTimeoutMs, leakThresholdMs } = options;
-    const { breaker = {} } = options;
+    const { breaker } = options;
     const maxConcurrent =
       client === undefined ? options.maxConnections : Math.min(options.maxConnections, client.options.max);
     this.guard = new Guard({

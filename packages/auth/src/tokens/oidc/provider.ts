@@ -1,5 +1,6 @@
 import { isLoopback, outsideRequests } from "@steward/core/driver";
 import * as client from "openid-client";
+import { boundedText } from "../bounded-text.ts";
 import { isSafeUrl, isThisMachine, type CheckedOidc } from "./options.ts";
 
 /** What a provider says of itself is asked for again after so long, in ms. */
@@ -100,7 +101,7 @@ export class Provider {
     try {
       const given = { ...options, redirect: "manual", signal: late } as RequestInit; // their body is one of fetch
       const answer = await this.#options.fetch(url, given);
-      const text = await boundedText(answer);
+      const text = await boundedText(answer, MAX_BYTES);
       assertAnswer(answer.status, text);
       return new Response(text, { status: answer.status, headers: answer.headers });
     } catch (error) {
@@ -131,17 +132,4 @@ function jsonOf(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** The body, which may not be endless. */
-async function boundedText(answer: Response): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  // Node's streams of the web are iterable.
-  for await (const part of (answer.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += part.length;
-    if (size > MAX_BYTES) throw new Error(`it answers with more than ${MAX_BYTES} bytes`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString("utf8");
 }
