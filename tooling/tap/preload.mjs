@@ -7,6 +7,7 @@ import { readdirSync, readlinkSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { relative } from "node:path";
 import timers from "node:timers";
+import { isMainThread } from "node:worker_threads";
 import "./quick-imports.mjs";
 import { openReport } from "./report.mjs";
 import { inSources } from "./sources.mjs";
@@ -86,7 +87,9 @@ function leftTimers() {
   });
 }
 
+/** Those of the process: a thread of it cannot know which are its own. */
 function descriptors() {
+  if (!isMainThread) return [];
   try {
     return readdirSync(descriptorFolder).flatMap((fd) => {
       const target = linkOf(fd);

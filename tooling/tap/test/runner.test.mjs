@@ -134,6 +134,22 @@ t.test("a file that leaves something behind that is unref'ed fails, and says whe
       'import net from "node:net"; t.test("x", async (t) => { net.createServer().listen(0).unref(); t.ok(true); });';
     t.match(runIn(t, { "a.test.mjs": text }), { status: 1, stderr: /descriptor \d+: socket:/ });
   });
+  await t.test("but a thread answers only for itself: descriptors are those of its process", async (t) => {
+    const text = `
+      import { once } from "node:events"; import net from "node:net"; import { Worker } from "node:worker_threads";
+      t.test("x", async (t) => {
+        const program = 'import { parentPort } from "node:worker_threads"; parentPort.postMessage("up"); parentPort.once("message", () => {})';
+        const thread = new Worker(new URL("data:text/javascript," + encodeURIComponent(program)));
+        await once(thread, "message");
+        const server = net.createServer().listen(0);
+        await once(server, "listening");
+        thread.postMessage("end");
+        const [code] = await once(thread, "exit");
+        server.close();
+        t.equal(code, 0);
+      });`;
+    t.match(runIn(t, { "a.test.mjs": text }), { status: 0, stderr: "" });
+  });
   await t.test("but not what is cleared, fires once and soon, or closes by itself", async (t) => {
     const text = `t.test("x", async (t) => {
       clearInterval(setInterval(() => {}, 10).unref());
