@@ -21,7 +21,6 @@ export { outsideRequests, soundContext, soundTraceparent } from "./context.ts";
 export { heardCall, type HeardWork } from "./trace/heard-call.ts";
 export { callRules } from "./guard/options.ts";
 export { breakerSchema } from "./guard/schema.ts";
-export { backendsAtWork } from "./health/backends-at-work.ts";
 export { isGivenUp } from "./time/given-up.ts";
 export { Histogram } from "./health/histogram.ts";
 export type { PassiveEvidence } from "./health/tracker.ts";
@@ -49,7 +48,7 @@ export {
 export { hasAny, rulesBetween, type GivenOptions, type OptionsRule } from "./options/between.ts";
 export { connectionSeries, type PooledConnections } from "./network/connection-series.ts";
 export { clientNetwork } from "./network/client-network.ts";
-export { isLoginRefused, isWriteRefused, poolerAdvice, READS_ONLY } from "./network/postgres.ts";
+export { backendsAtWork, isLoginRefused, isWriteRefused, poolerAdvice, READS_ONLY } from "./network/postgres.ts";
 export {
   POSTGRES_PARTS,
   POSTGRES_RULES,

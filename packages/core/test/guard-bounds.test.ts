@@ -84,6 +84,10 @@ t.test("bounds that make no sense are refused, all at once", (t) => {
     problemsOf(() => guardOn(new FakeClock(), { maxPending: 0 })),
     [],
   );
+  t.strictSame(
+    problemsOf(() => guardOn(new FakeClock(), { evidence: { evidence: {} } as never })),
+    ["evidence: must be a guard"],
+  );
   t.end();
 });
 

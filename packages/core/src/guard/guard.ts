@@ -45,8 +45,8 @@ export class Guard {
 
   /** @throws {OPTIONS_INVALID} listing every option that is unknown, missing or wrong. */
   constructor(options: GuardOptions) {
-    // One for a lent connection is made per lease, by a driver.
-    if (options.evidence === undefined) assertShape(options.resource ?? "guard", guardShape, options);
+    // One for a lent connection is made per lease, by a driver, so that its options are not looked at.
+    if (!(options.evidence instanceof Guard)) assertShape(options.resource ?? "guard", guardShape, options);
     this.#options = options;
     this.#resource = options.resource;
     this.#clock = options.clock;

@@ -9,7 +9,6 @@ import {
   funcOr,
   literalOr,
   milliseconds,
-  recognised,
   required,
   rule,
   signal,
@@ -162,7 +161,7 @@ export const guardShape: Shape<GuardBounds & { readonly evidence?: unknown }> = 
   isRetryable: func(),
   ask: func(),
   askTimeoutMs: milliseconds(),
-  evidence: recognised((value) => typeof value === "object" && value !== null && "evidence" in value, "a guard"),
+  evidence: rule("a guard", () => "must be a guard"), // one that is brings options that are not looked at
   onEvidence: func(),
   refusal: func(),
   about: func(),

@@ -1,18 +1,12 @@
 const SLOTS = 10;
 
-/** What a {@link RollingWindow} counted. */
-export interface WindowCounts {
-  readonly succeeded: number;
-  readonly failed: number;
-  readonly slow: number;
-}
-
 /** Outcomes of the last while, in ten slots that rotate: O(1) a record, no allocation, whatever the rate. */
 export class RollingWindow {
   readonly #slotMs: number;
+  /** Of each slot: outcomes, failures and slow ones. */
   readonly #counts = new Uint32Array(SLOTS * 3);
   #slot = -1;
-  #succeeded = 0;
+  #total = 0;
   #failed = 0;
   #slow = 0;
 
@@ -24,33 +18,34 @@ export class RollingWindow {
   /** Counts an outcome at `now`, in ms. */
   record(now: number, failed: boolean, slow: boolean): void {
     this.#advance(now);
-    const at = (this.#slot % SLOTS) * 3 + (failed ? 1 : 0);
+    const at = (this.#slot % SLOTS) * 3;
+    this.#total++;
+    this.#add(at);
+    if (failed) {
+      this.#failed++;
+      this.#add(at + 1);
+    }
+    if (slow) {
+      this.#slow++;
+      this.#add(at + 2);
+    }
+  }
+
+  #add(at: number): void {
     this.#counts[at] = (this.#counts[at] ?? 0) + 1;
-    if (failed) this.#failed++;
-    else this.#succeeded++;
-    if (!slow) return;
-    const slowAt = (this.#slot % SLOTS) * 3 + 2;
-    this.#counts[slowAt] = (this.#counts[slowAt] ?? 0) + 1;
-    this.#slow++;
   }
 
-  /** What the window holds at `now`, in ms. */
-  counts(now: number): WindowCounts {
-    this.#advance(now);
-    return { succeeded: this.#succeeded, failed: this.#failed, slow: this.#slow };
-  }
-
-  /** Outcomes in the window, after the last `record` or `counts`. */
+  /** Outcomes in the window, as of the last `record`. */
   get total(): number {
-    return this.#succeeded + this.#failed;
+    return this.#total;
   }
 
-  /** Failures in the window, after the last `record` or `counts`. */
+  /** Failures in the window, as of the last `record`. */
   get failed(): number {
     return this.#failed;
   }
 
-  /** Slow ones in the window, after the last `record` or `counts`. */
+  /** Slow ones in the window, as of the last `record`. */
   get slow(): number {
     return this.#slow;
   }
@@ -58,7 +53,7 @@ export class RollingWindow {
   /** Forgets everything. */
   clear(): void {
     this.#counts.fill(0);
-    this.#succeeded = this.#failed = this.#slow = 0;
+    this.#total = this.#failed = this.#slow = 0;
   }
 
   #advance(now: number): void {
@@ -71,7 +66,7 @@ export class RollingWindow {
 
   #drop(slot: number): void {
     const at = slot * 3;
-    this.#succeeded -= this.#counts[at] ?? 0;
+    this.#total -= this.#counts[at] ?? 0;
     this.#failed -= this.#counts[at + 1] ?? 0;
     this.#slow -= this.#counts[at + 2] ?? 0;
     this.#counts.fill(0, at, at + 3);
