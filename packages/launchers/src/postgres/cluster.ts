@@ -144,7 +144,7 @@ export class PostgresCluster {
     const command = await this.#command(this.#binaries.postgres, "--single", "-D", this.data, "postgres");
     const outcome = await runCommand(command, { cwd: this.folder, input: `${statement}\n`, signal });
     const failed = !outcome.ok || /\b(ERROR|FATAL|PANIC):/.test(outcome.text);
-    if (failed && !/already exists/.test(outcome.text)) {
+    if (failed && !/database ".*" already exists/.test(outcome.text)) {
       throw new StewardError(
         "SERVER_START_FAILED",
         `Postgres could not prepare its cluster. It wrote:\n${outcome.text}`,
@@ -166,20 +166,20 @@ export class PostgresCluster {
    * really work in this cluster are touched: process ids are used again after a crash or a reboot.
    */
   async endOrphan(): Promise<void> {
+    if (process.platform === "linux") return this.#clear();
     const orphan = await this.postmaster();
-    if (orphan === undefined) return;
-    const since = await startedAt(orphan.pid);
-    if (process.platform === "linux") await this.#clear(orphan.pid);
-    else if (since !== undefined) await endProcess({ pid: orphan.pid, startedAt: since });
+    const since = orphan && (await startedAt(orphan.pid));
+    if (orphan !== undefined && since !== undefined) await endProcess({ pid: orphan.pid, startedAt: since });
   }
 
-  async #clear(postmaster: number): Promise<void> {
+  async #clear(): Promise<void> {
     const until = performance.now() + ORPHAN_WAIT_MS;
-    let asked = false;
+    let asked: number | undefined;
     for (let working = await this.#working(); working.length > 0; working = await this.#working()) {
-      if (!asked && working.includes(postmaster)) interrupt(postmaster);
-      asked = true;
-      // Backends without a postmaster end by themselves within moments; frozen ones would not.
+      // One that has only begun has not named itself yet.
+      const { pid } = (await this.postmaster()) ?? {};
+      if (pid !== undefined && pid !== asked && working.includes(pid)) interrupt((asked = pid));
+      // A single user, and backends without a postmaster, end by themselves within moments; frozen ones would not.
       if (performance.now() > until) for (const pid of working) sendSignal(pid, "SIGKILL");
       await sleep(POLL_MS);
     }

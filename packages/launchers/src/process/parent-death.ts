@@ -1,5 +1,8 @@
 import { findProgram, runCommand } from "./programs.ts";
 
+/** Runs the rest only while the process that is named first is our parent: the kernel sends nothing of an end before. */
+const WHILE_PARENT_LIVES = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"'];
+
 let wrapper: Promise<string | undefined> | undefined;
 
 async function findWrapper(): Promise<string | undefined> {
@@ -18,5 +21,6 @@ async function findWrapper(): Promise<string | undefined> {
 export async function diesWithParent(command: readonly string[], signal: "INT" | "KILL"): Promise<readonly string[]> {
   wrapper ??= findWrapper();
   const setpriv = await wrapper;
-  return setpriv === undefined ? command : [setpriv, "--pdeathsig", signal, "--", ...command];
+  if (setpriv === undefined) return command;
+  return [setpriv, "--pdeathsig", signal, "--", ...WHILE_PARENT_LIVES, String(process.pid), ...command];
 }

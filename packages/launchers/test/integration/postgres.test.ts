@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -14,7 +14,9 @@ import {
   startPgBouncer,
   startPostgres,
 } from "../../src/index.ts";
-import { processesIn, startedAt } from "../../src/process/process-table.ts";
+import { chooseAccount } from "../../src/postgres/account.ts";
+import { requirePostgres } from "../../src/postgres/binaries.ts";
+import { processesIn, sendSignal, startedAt } from "../../src/process/process-table.ts";
 import { trackHandles } from "@steward/testing";
 import { gone, Owner, refused } from "./child.ts";
 
@@ -203,6 +205,43 @@ if (process.platform === "linux") {
     await owner.kill();
     await gone(pid);
   });
+
+  await t.test("also where that happens before the kernel knows that it is to go with it", async (t) => {
+    // A start that is slow there: the server's last wrapper lets its parent end first.
+    const folder = await mkdtemp(join(root, "bin-"));
+    const begun = join(folder, "begun");
+    const script = [
+      "#!/bin/sh",
+      `case "$*" in *" -p "*)`,
+      `  echo $$ > ${begun}.new && mv ${begun}.new ${begun}`,
+      `  while kill -0 $PPID; do sleep 0.01; done`,
+      "esac",
+      `PATH="\${PATH#*:}" exec setpriv "$@"`,
+    ];
+    await writeFile(join(folder, "setpriv"), script.join("\n"), { mode: 0o755 });
+    const owner = new Owner(["postgres", kept], { PATH: [folder, process.env["PATH"]].join(delimiter) });
+    let pid = "";
+    while (pid === "") pid = await readFile(begun, "utf8").catch(() => "");
+    t.teardown(() => sendSignal(Number(pid), "SIGKILL"));
+    await owner.kill();
+    await gone(Number(pid));
+  });
+
+  await t.test(
+    "a statement of a killed start is waited for, and not taken for what the next start asks for",
+    async () => {
+      await (await startPostgres({ dataDir: kept })).stop();
+      const { initdb, postgres: program } = await requirePostgres();
+      const account = await chooseAccount([initdb, program], kept);
+      const [command = "", ...args] = account.wrap([program, "--single", "-D", join(kept, "cluster"), "postgres"]);
+      const single = spawn(command, args, { cwd: kept, env: { LC_ALL: "C" }, stdio: ["pipe", "ignore", "ignore"] });
+      single.stdin?.end("select pg_sleep(1)\n");
+      while (!(await readFile(join(kept, "cluster", "postmaster.pid"), "utf8").catch(() => "")).startsWith("-"))
+        await new Promise(setImmediate);
+      await using server = await startPostgres({ dataDir: kept, database: "another" });
+      await query(server.url, (sql) => sql`select 1`);
+    },
+  );
 }
 
 await t.test("after a kill of owner and server at once the next start recovers the rows", async (t) => {
