@@ -95,11 +95,11 @@ t.test("an exposed credential is announced once, and stays in the numbers", (t) 
   subscribe(CHANNELS.exposure, hear);
   t.teardown(() => unsubscribe(CHANNELS.exposure, hear));
   const exposures = new Exposures("db");
-  t.equal(exposures.stats, undefined);
+  t.same(exposures.stats, {});
   const one = { what: "the password to h:1", how: "plaintext", remedy: "tls: true" } as const;
   exposures.announce([one]);
   exposures.announce([one]);
   t.same(heard, ["db: the password to h:1 goes in plain text; set tls: true"]);
-  t.same(exposures.stats, ["the password to h:1 goes in plain text; set tls: true"]);
+  t.same(exposures.stats, { exposed: ["the password to h:1 goes in plain text; set tls: true"] });
   t.end();
 });

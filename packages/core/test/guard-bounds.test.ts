@@ -81,7 +81,7 @@ t.test("bounds that make no sense are refused, all at once", (t) => {
     [],
   );
   t.strictSame(
-    problemsOf(() => guardOn(new FakeClock(), { maxPending: 0 })),
+    problemsOf(() => guardOn(new FakeClock(), { maxPending: 0, breaker: false, retry: false })),
     [],
   );
   t.strictSame(
@@ -89,6 +89,14 @@ t.test("bounds that make no sense are refused, all at once", (t) => {
     ["evidence: must be a guard"],
   );
   t.end();
+});
+
+t.test("false asks for no breaker and no retry, as leaving both out does", async (t) => {
+  const guard = guardOn(new FakeClock(), { breaker: false, retry: false });
+  t.equal(guard.breaker, undefined);
+  let attempts = 0;
+  const call = guard.run(() => Promise.reject(new Error(`attempt ${++attempts}`)), { idempotent: true });
+  await t.rejects(call, { message: "attempt 1" });
 });
 
 t.test("a guard without the name of its resource is refused under its own", (t) => {

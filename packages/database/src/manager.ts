@@ -286,7 +286,7 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
       ...this.#pooled.guard.stats(),
       ...pool,
       max: this.#options.maxConnections,
-      ...(this.#exposures.stats === undefined ? {} : { exposed: this.#exposures.stats }),
+      ...this.#exposures.stats,
     };
     if (this.#reading === undefined) return own;
     return { ...own, replicas: { ...this.#reading.guard.stats(), lagsMs: this.#replicas?.lagsMs ?? [] } };

@@ -55,7 +55,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
       ...this.guardBasis(),
       maxConcurrent,
       maxPending,
-      breaker: breaker === false ? undefined : breaker,
+      breaker,
       judge,
     }));
     const kinds = new MethodKinds();

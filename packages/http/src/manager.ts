@@ -117,7 +117,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
       retry: retry === false ? undefined : retry,
       maxConcurrent: maxConnections * (http2 && client === undefined ? STREAMS : 1),
       maxPending,
-      breaker: breaker === false ? undefined : breaker,
+      breaker,
       maxOrigins,
       allowedOrigins,
       baseOrigin,

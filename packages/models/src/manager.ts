@@ -66,7 +66,7 @@ export class ModelManager extends Manager<Model> {
     super("model", context);
     this.#options = checkOptions(this.name, modelSchema, options);
     const { timeoutMs, breaker } = this.#options;
-    this.#guard = new Guard({ ...this.guardBasis(), timeoutMs, judge, ...(breaker === false ? {} : { breaker }) });
+    this.#guard = new Guard({ ...this.guardBasis(), timeoutMs, judge, breaker });
     this.#batch = this.#newBatch();
     this.#client = this.#makeClient();
   }

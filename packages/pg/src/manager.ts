@@ -135,7 +135,7 @@ export class PgPoolManager extends Manager<Pool> {
       idle,
       max: this.#options.maxConnections,
       retired: this.#retired,
-      ...(this.#exposures.stats === undefined ? {} : { exposed: this.#exposures.stats }),
+      ...this.#exposures.stats,
     };
   }
 

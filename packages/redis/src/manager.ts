@@ -111,8 +111,7 @@ export class RedisPoolManager extends Manager<RedisClient> {
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {
-    const { stats: exposed } = this.#exposures;
-    return { ...this.#assembly.measure(), ...(exposed === undefined ? {} : { exposed }) };
+    return { ...this.#assembly.measure(), ...this.#exposures.stats };
   }
 }
 

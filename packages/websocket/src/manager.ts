@@ -49,7 +49,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       timeoutMs,
       maxConcurrent,
       maxPending: 0,
-      breaker: breaker === false ? undefined : breaker,
+      breaker,
       judge,
     });
     this.#resumes = new Guard({ resource, clock, timeoutMs });

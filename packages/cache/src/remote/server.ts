@@ -31,7 +31,7 @@ export class Server {
       subject: `${resource} in Redis`,
       clock,
       timeoutMs,
-      breaker: breaker === false ? undefined : { ...BREAKER, ...breaker },
+      breaker: breaker !== false && { ...BREAKER, ...breaker },
       ask: async () => void (await redis.command("PING")),
       askTimeoutMs: Math.min(1_000, timeoutMs * 5),
       judge,

@@ -48,8 +48,8 @@ export class PlainManager extends BaseManager<unknown> {
       ...basis,
       ...spec.guard,
       timeoutMs,
-      retry: retry === false ? undefined : retry,
-      breaker: breaker === false ? undefined : breaker,
+      retry,
+      breaker,
       ask: spec.probe === undefined ? undefined : ask,
     };
     this.#guard = { options, guard: undefined };

@@ -56,7 +56,8 @@ export class Guard {
     this.#evidence = evidence === undefined ? new Evidence(options, this) : evidence.#evidence;
     this.#breaker = evidence === undefined ? this.#evidence.breaker : undefined;
     this.#places = new Places(options, this, this.#evidence, this.#breaker);
-    this.#retry = options.retry === undefined ? undefined : new RetryPolicy(options.retry);
+    const { retry = false } = options;
+    this.#retry = retry === false ? undefined : new RetryPolicy(retry);
   }
 
   /** The breaker, where there is one: to isolate the resource, or to report that it answers again. */

@@ -38,10 +38,10 @@ export interface GuardBounds {
   readonly acquireTimeoutMs?: number | undefined;
   /** True when a call that ran into its deadline keeps its place until the driver really let go. Default `false`. */
   readonly holdUntilSettled?: boolean | undefined;
-  /** Opens when the resource does not answer. Default: no breaker. */
-  readonly breaker?: BreakerOptions | undefined;
-  /** Makes calls again that failed and say that they are idempotent. Default: no retry. */
-  readonly retry?: RetryOptions | undefined;
+  /** Opens when the resource does not answer. Default `false`: no breaker. */
+  readonly breaker?: BreakerOptions | false | undefined;
+  /** Makes calls again that failed and say that they are idempotent. Default `false`: no retry. */
+  readonly retry?: RetryOptions | false | undefined;
   /** What an error says about the resource. Default: {@link usualVerdict}. */
   readonly judge?: ((error: unknown) => Verdict) | undefined;
   /**
@@ -155,8 +155,8 @@ export const guardShape: Shape<GuardBounds & { readonly evidence?: unknown }> = 
   timeoutMs: unbounded(milliseconds()),
   acquireTimeoutMs: unbounded(milliseconds()),
   holdUntilSettled: flag(),
-  breaker: breakerShape,
-  retry: retryShape,
+  breaker: literalOr(false, breakerShape),
+  retry: literalOr(false, retryShape),
   judge: func(),
   isRetryable: func(),
   ask: func(),
@@ -173,7 +173,7 @@ export const resourceGuardShape: Shape<ResourceGuardOptions> = /* @__PURE__ */ s
   maxPending: unbounded(wholeNumber(0)),
   timeoutMs: unbounded(milliseconds()),
   breaker: literalOr(false, breakerShape),
-  retry: retryShape,
+  retry: literalOr(false, retryShape),
   judge: func(),
   isRetryable: func(),
 }));

@@ -69,7 +69,8 @@ export class Evidence implements Watched, Recovering {
     this.#options = options;
     this.#owner = owner;
     this.#clock = options.clock;
-    const { breaker, ask, resource, subject } = options;
+    const { ask, resource, subject } = options;
+    const breaker = options.breaker === false ? undefined : options.breaker;
     this.#failuresToOpen = breaker?.consecutiveFailures ?? FAILURES;
     this.#inquiry = ask === undefined ? undefined : new Inquiry(this.#clock, ask, options.askTimeoutMs ?? 1_000);
     this.#latencies = breaker === undefined ? undefined : new LatencyHistory();

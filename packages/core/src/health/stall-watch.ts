@@ -77,7 +77,8 @@ export class StallWatch {
     this.#failuresToOpen = failuresToOpen;
     this.#inquiry = inquiry;
     this.#latencies = latencies;
-    this.#stallMs = options.breaker?.stallMs ?? STALL_MS;
+    const { breaker = false } = options;
+    this.#stallMs = (breaker === false ? undefined : breaker.stallMs) ?? STALL_MS;
   }
 
   /** True from {@link begin} until nothing is in flight. */

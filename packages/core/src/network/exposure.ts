@@ -32,9 +32,9 @@ export class Exposures {
     }
   }
 
-  /** What was announced, for `stats()`; `undefined` where nothing is exposed. */
-  get stats(): readonly string[] | undefined {
-    return this.#shown.size === 0 ? undefined : Object.freeze([...this.#shown]);
+  /** What was announced, to be spread into `stats()`; nothing where nothing is exposed. */
+  get stats(): { readonly exposed?: readonly string[] } {
+    return this.#shown.size === 0 ? {} : { exposed: Object.freeze([...this.#shown]) };
   }
 }
 

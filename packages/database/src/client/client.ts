@@ -56,7 +56,7 @@ export class PooledClient implements Source {
       timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
       acquireTimeoutMs,
       holdUntilSettled: true,
-      breaker: breaker === false ? undefined : breaker,
+      breaker,
       judge,
     });
     this.#leases = { clock, timeoutMs, transactionTimeoutMs, leakThresholdMs, overdue: { count: 0 } };

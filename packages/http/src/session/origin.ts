@@ -47,7 +47,7 @@ export interface OriginSettings {
   readonly retry: RetrySettings | undefined;
   readonly maxConcurrent: number;
   readonly maxPending: number;
-  readonly breaker: BreakerOptions | undefined;
+  readonly breaker: BreakerOptions | false;
   /** Asks an origin for a sign of life, on a connection of its own. */
   readonly ask: (origin: string, signal: AbortSignal) => Promise<void>;
   readonly requests: SessionRequests;

@@ -121,7 +121,7 @@ export abstract class RemoteManager<Checked extends CheckedRemote> extends Manag
       maxConcurrent,
       maxPending,
       judge,
-      ...(breaker === false ? {} : { breaker }),
+      breaker,
     });
     this.#client = this.#makeClient();
   }

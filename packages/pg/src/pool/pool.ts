@@ -51,7 +51,7 @@ export class GuardedPool extends Pool {
       acquireTimeoutMs,
       timeoutMs: Number.POSITIVE_INFINITY,
       holdUntilSettled: true,
-      breaker: breaker === false ? undefined : breaker,
+      breaker,
       judge,
     });
     this.#limits = { ...options, timeoutMs: timeoutMs === 0 ? Number.POSITIVE_INFINITY : timeoutMs };

@@ -44,7 +44,7 @@ export class Assembly {
       ...basis,
       ...bounds,
       refusal,
-      breaker: breaker === false ? undefined : breaker,
+      breaker,
       judge,
     });
     const { about } = basis;

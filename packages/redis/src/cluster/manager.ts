@@ -93,8 +93,7 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
   }
 
   protected override measure(): Readonly<Record<string, unknown>> {
-    const { stats: exposed } = this.#exposures;
-    return { ...this.#assembly.measure(), ...(exposed === undefined ? {} : { exposed }) };
+    return { ...this.#assembly.measure(), ...this.#exposures.stats };
   }
 }
 
