@@ -1,7 +1,7 @@
 import { findProgram, runCommand } from "./programs.ts";
 
 /** Runs the rest only while the process that is named first is our parent: the kernel sends nothing of an end before. */
-const WHILE_PARENT_LIVES = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"'];
+const WHILE_PARENT_LIVES = ["/bin/sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"'];
 
 let wrapper: Promise<string | undefined> | undefined;
 
