@@ -192,6 +192,25 @@ t.test("calls on connections that were replaced since say nothing, those begun a
   guard.stop();
 });
 
+t.test(
+  "a question that was asked before a start, a renewal or another answer says nothing when it fails behind it",
+  async (t) => {
+    for (const show of ["started", "renewed", "answers"] as const) {
+      const { clock, remote, guard } = scene();
+      remote.state = "frozen";
+      guard.run(() => remote.call()).catch(() => {});
+      while (remote.questions === 0) await clock.advance(10);
+      await clock.advance(500);
+      remote.state = "well";
+      guard[show]();
+      await clock.advance(600);
+      t.equal(guard.breaker?.state, "closed", show);
+      t.equal(guard.evidence.failing, "", show);
+      guard.stop();
+    }
+  },
+);
+
 t.test("something else that shows an answer clears what speaks against it, and lets a call try", async (t) => {
   const { clock, guard, remote } = scene({ ask: undefined });
   remote.state = "refuses";

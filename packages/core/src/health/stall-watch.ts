@@ -157,9 +157,11 @@ export class StallWatch {
     if (this.#isAsking || this.#inquiry === undefined) return;
     this.#isAsking = true;
     this.#options.onEvidence?.();
+    // A call, a start or something else may show meanwhile that the resource answers.
+    const isSilent = (): boolean => Math.max(this.#owner.lastSuccessAt, this.#vouchedAt) < now;
     let reason = await this.#inquiry.answer();
     // A server that restarts refuses for a moment: calls that can wait for it are better off.
-    while (reason !== undefined && this.#clock.now() - since < SURE_MS && this.#owner.lastSuccessAt < now) {
+    while (reason !== undefined && this.#clock.now() - since < SURE_MS && isSilent()) {
       await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, ASK_AGAIN_MS, { unref: true }));
       if (this.#options.refusal?.() !== undefined) break;
       reason = await this.#inquiry.answer();
@@ -167,7 +169,7 @@ export class StallWatch {
     this.#isAsking = false;
     const then = this.#clock.now();
     if (reason === undefined) this.#answered(then);
-    else if (this.#owner.lastSuccessAt < now) this.#owner.fellSilent(then, then - since, describeError(reason));
+    else if (isSilent()) this.#owner.fellSilent(then, then - since, describeError(reason));
     if (this.#timer === undefined && this.#owner.running.first !== undefined) this.#lookIn(this.#stallMs, then);
   }
 
