@@ -1,8 +1,10 @@
 import { runMain, type RunningContainer, type ShutdownInfo } from "@steward/container";
-import { banner, signInWords } from "./operators/banner.ts";
+import { banner } from "./operators/banner.ts";
 import { clips } from "./clips.ts";
 import { Management } from "./operators/management.ts";
+import { log } from "./resources/log.ts";
 import { environment } from "./settings.ts";
+import { demoUser } from "./users/demo.ts";
 
 // The reader of our output has gone (`npm start | head`); that is no reason to end in disorder.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
@@ -24,12 +26,18 @@ else if (isReplica) process.once("disconnect", orphaned);
 
 const management = new Management(process.env, isReplica ? () => {} : say);
 
-function ready(running: RunningContainer): void {
+async function ready(running: RunningContainer): Promise<void> {
   management.started(running);
-  if (isReplica) {
-    process.send?.("ready");
-    for (const line of signInWords(running)) say(line);
-  } else say(banner(running));
+  if (isReplica) process.send?.("ready");
+  else say(banner(running));
+  const words = (login: string, password: string): void =>
+    say(`  Sign in as ${login} with the password ${password}. It is not shown again.\n`);
+  await running
+    .get(demoUser)
+    ?.introduce(words)
+    .catch((error: unknown) =>
+      running.get(log).warn({ err: error }, "no first user was made; the next start tries again"),
+    );
 }
 
 await runMain(clips, {

@@ -3,7 +3,6 @@ import { overviewOf, type Row } from "./overview.ts";
 import { server } from "../server/server.ts";
 import { postgresServer, redisServer } from "../resources/servers.ts";
 import { settings } from "../settings.ts";
-import { demoUser } from "../users/demo.ts";
 
 /** What somebody reads who has just started Clips: what runs, how long its start took, and where to look. */
 export function banner(running: RunningContainer): string {
@@ -21,7 +20,6 @@ export function banner(running: RunningContainer): string {
     `  ${url}/health/resources  health, one by one`,
     `  ${url}/readyz            readiness, for load balancers`,
     "",
-    ...signInWords(running),
     "Three things to try:",
     `  ${url}/ in a browser: sign up, upload, and watch the processing`,
     `  curl -s ${url}/api/v1/videos -H 'content-type: application/json' \\`,
@@ -31,14 +29,6 @@ export function banner(running: RunningContainer): string {
     "Ctrl-C stops everything.",
     "",
   ].join("\n");
-}
-
-/** The password of the first user is shown this once. */
-export function signInWords(running: RunningContainer): string[] {
-  const { login, password } = running.get(demoUser) ?? {};
-  return password === undefined
-    ? []
-    : [`  Sign in as ${login} with the password ${password}. It is not shown again.`, ""];
 }
 
 function time({ phase, startedInMs }: Row): string {

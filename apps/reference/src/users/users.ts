@@ -34,9 +34,14 @@ export class Users implements PasswordUsers {
   }
 
   /** `undefined` where the name is taken. */
-  async add(login: string, passwordHash: string, roles: readonly Role[]): Promise<ShownUser | undefined> {
+  async add(
+    login: string,
+    passwordHash: string,
+    roles: readonly Role[],
+    within: Pick<Database, "insert"> = this.#db,
+  ): Promise<ShownUser | undefined> {
     const row = { login: login.toLowerCase(), passwordHash, roles: [...roles] };
-    const [added] = await this.#db.insert(table).values(row).onConflictDoNothing().returning();
+    const [added] = await within.insert(table).values(row).onConflictDoNothing().returning();
     return added && shown(added);
   }
 

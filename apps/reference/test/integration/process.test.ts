@@ -39,6 +39,7 @@ t.test("SIGTERM ends everything that was started, and says so", async (t) => {
   ])
     t.match(clips.output, words);
   t.notMatch(clips.output, /Operators of this machine/, "no port is opened that was not asked for");
+  await clips.says(/^ {2}Sign in as demo with the password \S{16}\. It is not shown again\.$/m);
   t.equal((await fetch(`${url}/readyz`)).status, 200);
   await add(url, "before SIGTERM");
   const servers = await serversOf(clips.pid);

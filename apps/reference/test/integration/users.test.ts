@@ -45,10 +45,18 @@ async function ask(
 const PASSWORD = "correct horse battery";
 
 t.test("the first start makes an administrator, whose password is shown once", async (t) => {
-  const [made, other] = [one, two].map(({ running }) => running.get(demoUser));
-  t.match(made, { login: "demo", password: /^[\w-]{16}$/ });
-  t.strictSame(other, { login: "demo", password: undefined });
-  const form = new URLSearchParams({ username: "Demo", password: made?.password ?? "" });
+  const [first, second] = [one, two].map(({ running }) => running.get(demoUser));
+  const unseen = () => {
+    throw new Error("the process ends before anybody reads it");
+  };
+  await t.rejects(async () => first?.introduce(unseen), { message: /before anybody reads it/ });
+  const shown: (readonly [login: string, password: string])[] = [];
+  const introduce = (by: typeof first) => by?.introduce((login, password) => shown.push([login, password]));
+  await Promise.all([first, second].map(introduce));
+  await introduce(second);
+  t.match(shown, [["demo", /^[\w-]{16}$/]]);
+  const [, password = ""] = shown[0] ?? [];
+  const form = new URLSearchParams({ username: "Demo", password });
   const { body } = await ask(two, "POST", "/token", {}, form);
   const headers = { authorization: `Bearer ${String(body["access_token"])}` };
   t.match(await ask(one, "GET", "/users/me", headers), { status: 200, body: { login: "demo", roles: ["admin"] } });
