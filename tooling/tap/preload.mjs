@@ -5,7 +5,7 @@
 import asyncHooks from "node:async_hooks";
 import { readdirSync, readlinkSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import timers from "node:timers";
 import { isMainThread } from "node:worker_threads";
 import "./quick-imports.mjs";
@@ -24,7 +24,12 @@ const pruneAbove = 1_000;
 const soonMs = 1_000;
 /** One timer for all deadlines of a clock, which fires once more after the last of them was met. V8 does not always name its class. */
 const shared = /#wakeAt /;
-const report = openReport();
+/** The file that this process runs alone; `undefined` where it runs several. */
+const alone =
+  process.argv[1] === join(import.meta.dirname, "together.mjs")
+    ? undefined
+    : relative(process.cwd(), process.argv[1] ?? "");
+export const report = openReport();
 const before = new Set(descriptors());
 const started = new Map();
 const keepAlive = timers.setTimeout;
@@ -54,19 +59,24 @@ process.once("beforeExit", () => {
 process.on("exit", () => {
   const left = leftOpen();
   if (left.length === 0) return;
-  const name = relative(process.cwd(), process.argv[1] ?? "");
-  console.error(inSources(`LEFT OPEN at the end of ${name}:\n  ${left.join("\n  ")}`));
+  console.error(inSources(`LEFT OPEN at the end of ${alone ?? "all files"}:\n  ${left.join("\n  ")}`));
   process.exitCode ||= 1;
 });
 
 if (report !== undefined) {
   // Only now, as tap takes its timers and hooks when it is loaded.
   const { default: t } = await import("./dist/index.js");
-  report.watch(t.parser);
+  report.watch(t.parser, alone);
 }
 
-function leftOpen() {
+export function leftOpen() {
   return [...leftTimers(), ...descriptors().filter((d) => !before.has(d))];
+}
+
+/** The file that left it has been named. */
+export function acceptLeftOpen() {
+  started.clear();
+  for (const descriptor of descriptors()) before.add(descriptor);
 }
 
 function prune() {

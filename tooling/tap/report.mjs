@@ -11,21 +11,30 @@ export function openReport() {
   const report = openSync(file, "a");
   const write = (line) => writeSync(report, `${JSON.stringify(line)}\n`);
   const shown = ({ name, diag }) => ({ name, diag });
+  let countedMs = 0;
+  const ended = (file, ms) => {
+    const cpuMs = usedMs();
+    write({ kind: "file", file, ms: ms && Math.round(ms), cpuMs: cpuMs - countedMs });
+    countedMs = cpuMs;
+  };
   return {
-    watch(parser) {
+    /** Notes what a parser of tap says, of one file, or of several, each of which is a subtest of its name. */
+    watch(parser, alone) {
       watchCases(
         parser,
-        [],
+        alone === undefined ? [] : [alone],
         ({ kind, path, result }) => write({ kind, path, result: kind === "failed" ? shown(result) : undefined }),
         (result) => write({ kind: "failure", result: shown(result) }),
       );
-      process.on("exit", () => write({ kind: "end", cpuMs: cpuMs() }));
+      if (alone !== undefined) process.on("exit", () => ended(alone));
     },
+    failed: (file, why) => write({ kind: "failed", path: [file], result: { name: why } }),
+    ended,
   };
 }
 
 /** CPU of this process and of those it has waited for, in ms, where /proc says; else of this one alone. */
-function cpuMs() {
+function usedMs() {
   try {
     // After the name, which may hold anything: utime, stime, cutime and cstime are the 14th to 17th, in ticks of 10 ms.
     const fields = readFileSync("/proc/self/stat", "utf8").split(") ").at(-1).split(" ");
@@ -37,17 +46,31 @@ function cpuMs() {
 }
 
 /**
- * What a report says: the cases, with `file` before their paths, the last one for a file that broke off or failed by
- * itself, and the CPU that the file took.
+ * What a report says of each file: its cases, whose paths begin with the file, and the time and the CPU that it took.
+ * The last case of a file that broke off or failed by itself is its failure.
  */
-export function readReport(report, file, { code, signal }) {
+export function readReport(report, files, { code, signal }) {
   const lines = readFileSync(report, "utf8").split("\n").filter(Boolean);
   const all = lines.map((line) => JSON.parse(line));
-  const cases = all.filter(({ path }) => path !== undefined).map((one) => ({ ...one, path: [file, ...one.path] }));
-  const cpu = all.find(({ kind }) => kind === "end")?.cpuMs;
-  if (cases.some(({ kind }) => kind === "failed")) return { cases, cpu };
-  const failure = all.find(({ kind }) => kind === "failure")?.result;
-  if (failure === undefined && code === 0) return { cases, cpu };
-  const result = failure ?? { name: "the file failed", diag: { exitCode: code, signal } };
-  return { cases: [...cases, { kind: "failed", path: [file], result }], cpu };
+  const result = all.find(({ kind }) => kind === "failure")?.result ?? {
+    name: "the file failed",
+    diag: { exitCode: code, signal },
+  };
+  const ends = files.map((file) => {
+    // What passed without a case of its own is the file alone.
+    const cases = all.filter(({ kind, path }) => path?.[0] === file && (path.length > 1 || kind === "failed"));
+    const { ms, cpuMs } = all.find((line) => line.kind === "file" && line.file === file) ?? {};
+    if (cpuMs === undefined && !hasFailed(cases)) cases.push({ kind: "failed", path: [file], result });
+    else if (cases.length === 0) cases.push({ kind: "failed", path: [file], result: { name: "it has no case" } });
+    return { file, ms, cpuMs, cases };
+  });
+  const isBroken = code !== 0 || all.some(({ kind }) => kind === "failure");
+  if (isBroken && !ends.some(({ cases }) => hasFailed(cases)))
+    ends.at(-1).cases.push({ kind: "failed", path: [files.at(-1)], result });
+  return ends;
+}
+
+/** Whether one of these cases failed. */
+export function hasFailed(cases) {
+  return cases.some(({ kind }) => kind === "failed");
 }

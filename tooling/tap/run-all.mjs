@@ -1,7 +1,7 @@
 // Runs the suites of many packages in one queue, the longest files first, so that no core waits for the end of a suite:
 //   node run-all.mjs packages/core packages/http ...
 import { resolve } from "node:path";
-import { testFiles } from "./files.mjs";
+import { processesOf, testFiles } from "./files.mjs";
 import { runFiles } from "./run-files.mjs";
 import { Suite } from "./suite.mjs";
 
@@ -9,19 +9,21 @@ import { Suite } from "./suite.mjs";
 const JOBS = 4;
 
 const suites = new Map();
-const tests = [];
+const processes = [];
 for (const directory of process.argv.slice(2).map((one) => resolve(one))) {
   const times = Suite.timesOf(directory);
   const files = testFiles(directory);
   const suite = new Suite(directory);
   suites.set(directory, { suite, left: files.length });
-  tests.push(...files.map((file) => ({ directory, file, lastMs: times[file]?.ms ?? guessedMs(directory, file) })));
+  const lastMs = (file) => times[file]?.ms ?? guessedMs(directory, file);
+  for (const shared of processesOf(files))
+    processes.push({ directory, files: shared, lastMs: shared.reduce((sum, file) => sum + lastMs(file), 0) });
   suite.clear();
   if (files.length === 0) end(suite);
 }
-tests.sort((a, b) => b.lastMs - a.lastMs);
+processes.sort((a, b) => b.lastMs - a.lastMs);
 
-await runFiles(tests, {
+await runFiles(processes, {
   jobs: JOBS,
   env: {},
   onFile(ended) {

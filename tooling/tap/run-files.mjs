@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readReport } from "./report.mjs";
+import { hasFailed, readReport } from "./report.mjs";
 
 /** The one timeout: of a file, in seconds. A file that needs more says so with `t.setTimeout`. */
 const TIMEOUT_S = 300;
@@ -12,14 +12,14 @@ const GRACE_MS = 10_000;
 const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 /**
- * Runs test files, each in a process of its own that reports its cases: `tap run` would compile them anew, and read
- * every assertion once more from their output, which took as much CPU as a small file.
+ * Runs test files in processes that report their cases: `tap run` would compile them anew, and read every assertion once
+ * more from their output, which took as much CPU as a small file.
  *
- * @param tests `{ directory, file }` each, in the order they are begun
+ * @param processes `{ directory, files }` each, in the order they are begun
  * @param jobs how many run at once
  * @param onFile gets `{ directory, file, ok, ms, cpuMs, cases }` at the end of each
  */
-export async function runFiles(tests, { jobs, env, onFile }) {
+export async function runFiles(processes, { jobs, env, onFile }) {
   const folder = mkdtempSync(join(tmpdir(), "steward-tests-"));
   const running = new Set();
   for (const [signal, code] of Object.entries(EXIT_CODES)) {
@@ -29,20 +29,20 @@ export async function runFiles(tests, { jobs, env, onFile }) {
       process.exit(code);
     });
   }
-  const waiting = tests.map((test, number) => ({ ...test, report: join(folder, String(number)) }));
+  const waiting = processes.map((one, number) => ({ ...one, report: join(folder, String(number)) }));
   const next = async () => {
-    for (let test = waiting.shift(); test !== undefined; test = waiting.shift())
-      onFile(await runFile(test, env, running));
+    for (let one = waiting.shift(); one !== undefined; one = waiting.shift())
+      for (const ended of await runProcess(one, env, running)) onFile(ended);
   };
   await Promise.all(Array.from({ length: jobs }, next));
   rmSync(folder, { recursive: true });
 }
 
-async function runFile({ directory, file, report }, extra, running) {
+async function runProcess({ directory, files, report }, extra, running) {
   writeFileSync(report, "");
-  const output = openSync(outputFile(directory, file), "w");
+  const output = openSync(outputFile(directory, files[0]), "w");
   // A search by night takes as much longer as it tries more.
-  const seconds = TIMEOUT_S * Math.max(1, Number(process.env.STEWARD_EFFORT ?? 1));
+  const seconds = files.length * TIMEOUT_S * Math.max(1, Number(process.env.STEWARD_EFFORT ?? 1));
   // New clusters of Postgres are copies of the first one.
   const templates = join(import.meta.dirname, ".data/postgres");
   // What Node compiled of the modules, kept for the next file: a tenth of the CPU time of small ones (Node 22.1).
@@ -50,7 +50,9 @@ async function runFile({ directory, file, report }, extra, running) {
   const { NODE_OPTIONS: _loaders, ...outer } = process.env;
   const own = { TAP_TIMEOUT: String(seconds), STEWARD_REPORT: report };
   const since = performance.now();
-  const child = spawn(process.execPath, [`--import=${join(import.meta.dirname, "preload.mjs")}`, file], {
+  const together = files.length > 1 ? [join(import.meta.dirname, "together.mjs")] : [];
+  const preload = `--import=${join(import.meta.dirname, "preload.mjs")}`;
+  const child = spawn(process.execPath, [preload, ...together, ...files], {
     cwd: directory,
     env: { STEWARD_POSTGRES_TEMPLATES: templates, NODE_COMPILE_CACHE: compiled, ...outer, ...extra, ...own },
     stdio: ["ignore", output, "inherit"],
@@ -65,12 +67,13 @@ async function runFile({ directory, file, report }, extra, running) {
   clearTimeout(late);
   running.delete(child);
   closeSync(output);
-  const { cases, cpu } = readReport(report, file, end);
-  const ok = !cases.some(({ kind }) => kind === "failed");
-  return { directory, file, ok, ms: Math.round(performance.now() - since), cpuMs: cpu, cases };
+  const tookMs = Math.round(performance.now() - since);
+  return readReport(report, files, end).map(({ file, ms = tookMs, cpuMs, cases }) => {
+    return { directory, file, ok: !hasFailed(cases), ms, cpuMs, cases };
+  });
 }
 
-/** Where the output of a file stands, in TAP. */
+/** Where the output of a process stands, in TAP, by its first file. */
 function outputFile(directory, file) {
   const folder = join(directory, ".results");
   if (!existsSync(folder)) mkdirSync(folder);

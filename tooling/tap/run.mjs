@@ -1,9 +1,9 @@
-// Runs the compiled tests of the package in the working directory, each file in a process of its own.
+// Runs the compiled tests of the package in the working directory.
 //   node run.mjs            all files; writes .results/suite.json for the summary of npm test
 //   node run.mjs --each     all files, one line for each; writes no summary
 //   node run.mjs --quick    the same without test/integration, and with a twentieth of the rounds of random tests
 //   node run.mjs guard      only files with "guard" in their name, one line for each case
-import { testFiles } from "./files.mjs";
+import { processesOf, testFiles } from "./files.mjs";
 import { caseLine, fileLine } from "./print.mjs";
 import { runFiles } from "./run-files.mjs";
 import { Suite } from "./suite.mjs";
@@ -19,7 +19,7 @@ const suite = new Suite(directory);
 if (isWhole) suite.clear();
 
 await runFiles(
-  files.map((file) => ({ directory, file })),
+  processesOf(files).map((files) => ({ directory, files })),
   {
     jobs: JOBS,
     env: isQuick ? { STEWARD_EFFORT: "0.05" } : {},

@@ -12,7 +12,9 @@ const SLOWEST_MS = 1_500;
 t.setTimeout(200_000 + seeds * SLOWEST_MS);
 
 t.test("random restarts, stops and failures break no rule", async (t) => {
+  const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0; // errors are part of every restart here, and their stacks are not read
+  t.teardown(() => (Error.stackTraceLimit = stackTraceLimit));
   const seen = { starts: 0, restarts: 0, failedRestarts: 0, uses: 0, stops: 0 };
   for (let seed = from; seed < from + seeds; seed++) {
     const ledger = await new World(seed).run(RESTARTS);

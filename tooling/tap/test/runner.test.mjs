@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
+import { readReport } from "../report.mjs";
 
 const home = join(import.meta.dirname, "..");
 
@@ -157,6 +158,87 @@ t.test("a file that leaves something behind that is unref'ed fails, and says whe
       t.ok(true);
     });`;
     t.match(runIn(t, { "a.test.mjs": text }), { status: 0, stderr: "" });
+  });
+});
+
+t.test("files share a process, one after the other, and each has its own cases, teardowns and failures", async (t) => {
+  const good = (name) =>
+    `t.test("works", async (t) => t.ok(globalThis.files = [globalThis.files ?? [], "${name}"].flat()));`;
+  await t.test("but none below integration and none that is said to be alone", async (t) => {
+    const same = `t.test("is with", async (t) => t.equal(String(globalThis.files),`;
+    const { status, stdout, stderr } = runIn(
+      t,
+      {
+        "a.test.mjs": good("a"),
+        "b.alone.test.mjs": `${good("b")} ${same} "b"));`,
+        "c.test.mjs": `${good("c")} ${same} "a,c"));`,
+        "integration/d.test.mjs": `${good("d")} ${same} "d"));`,
+      },
+      "--each",
+    );
+    t.equal(status, 0, stderr);
+    t.match(stdout, "7 passed, 0 failed");
+    for (const file of ["a", "b.alone", "c", "integration/d"])
+      t.match(stdout, new RegExp(`^ok +test/${file}.test.mjs \\(\\d+.\\d s, CPU \\d.\\d s\\)$`, "m"));
+  });
+  await t.test("a teardown and a hook are of the file that sets them", async (t) => {
+    const hooks = `globalThis.open = 0; t.beforeEach(() => { open++; }); t.teardown(() => { open = "closed"; });
+      t.test("one", async (t) => t.equal(open, 1)); t.test("two", async (t) => t.equal(open, 2));`;
+    const files = { "a.test.mjs": hooks, "b.test.mjs": 't.test("next", async (t) => t.equal(open, "closed"));' };
+    t.match(runIn(t, files), { status: 0, suite: { passed: 3, failed: 0 }, stderr: "" });
+  });
+  await t.test("what fails in one is of that one, and the others run", async (t) => {
+    const bad = {
+      "b.test.mjs": 't.test("is wrong", async (t) => t.equal(1, 2, "one is two"));',
+      "c.test.mjs": 't.test("works", async (t) => t.ok(true)); throw new Error("boom");',
+      "d.test.mjs": "export {};",
+      "e.test.mjs": 't.setTimeout(50); t.test("x", () => new Promise((resolve) => setTimeout(resolve, 200)));',
+    };
+    const { status, suite, stderr } = runIn(t, { "a.test.mjs": good("a"), ...bad, "g.test.mjs": good("g") });
+    t.match({ status, suite }, { status: 1, suite: { passed: 3, failed: 4 } });
+    t.match(stderr, /^FAIL test\/d.test.mjs\n +it has no case\n/m);
+    t.match(stderr, /^FAIL test\/b.test.mjs > is wrong\n +one is two\n/m);
+    t.match(stderr, /^FAIL test\/c.test.mjs\n +boom\n/m);
+    t.match(stderr, /^FAIL test\/e.test.mjs > x\n +timeout!\n/m);
+  });
+  await t.test("what one leaves open fails that one", async (t) => {
+    const leaving = 't.test("x", async (t) => { setInterval(() => {}, 10); t.ok(true); });';
+    const cwd = packageOf(t, { "a.test.mjs": leaving, "b.test.mjs": good("b") });
+    const files = ["test/a.test.mjs", "test/b.test.mjs"];
+    const report = join(cwd, "report");
+    const preload = `--import=${join(home, "preload.mjs")}`;
+    const { status, stderr } = spawnSync(process.execPath, [preload, join(home, "together.mjs"), ...files], {
+      cwd,
+      env: { PATH: process.env.PATH, STEWARD_REPORT: report, TAP_TIMEOUT: "10" },
+      encoding: "utf8",
+    });
+    t.equal(status, 1);
+    t.match(stderr, /^LEFT OPEN at the end of test\/a.test.mjs:\n +a timer, set at .*a.test.mjs:2:\d+/);
+    t.equal(stderr.match(/LEFT OPEN/g)?.length, 1, stderr);
+    const [a, b] = readReport(report, files, { code: status, signal: null });
+    t.match(a.cases, [{ kind: "passed" }, { kind: "failed", result: { name: "it left something open" } }]);
+    t.match(b.cases, [{ kind: "passed" }]);
+  });
+  await t.test("a crash fails the file, and those that did not run for it", async (t) => {
+    const crash = 't.test("x", () => process.kill(process.pid, "SIGKILL"));';
+    const files = { "a.test.mjs": good("a"), "b.test.mjs": crash, "c.test.mjs": good("c") };
+    const { status, suite, stderr } = runIn(t, files);
+    t.match({ status, suite }, { status: 1, suite: { passed: 1, failed: 2 } });
+    for (const file of "bc") t.match(stderr, new RegExp(`^FAIL test/${file}.test.mjs\n`, "m"));
+    t.match(stderr, /"signal": "SIGKILL"/);
+  });
+  await t.test("also where there is nothing to do but to wait, of which Node says that the process ends", async (t) => {
+    const idle = `t.test("waits", async (t) => {
+      process.once("beforeExit", () => setTimeout(() => process.emit("on"), 5));
+      await new Promise((resolve) => process.once("on", resolve));
+      t.ok(true);
+    });`;
+    t.match(runIn(t, { "a.test.mjs": idle, "b.test.mjs": good("b") }), { status: 0, suite: { passed: 2, failed: 0 } });
+  });
+  await t.test("more of them than one process takes", async (t) => {
+    const names = Array.from({ length: 10 }, (_, i) => `${i}.test.mjs`);
+    const text = 't.test("shares", async (t) => { globalThis.n = (globalThis.n ?? 0) + 1; t.ok(n <= 5); });';
+    t.match(runIn(t, Object.fromEntries(names.map((name) => [name, text]))), { status: 0, suite: { passed: 10 } });
   });
 });
 
