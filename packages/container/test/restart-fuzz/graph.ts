@@ -80,7 +80,7 @@ export class Graphs {
       ...(isOptional ? { criticality: "optional" as const } : {}),
       ...(random.chance(0.15) ? { drain: () => this.#drain() } : {}),
     };
-    const hooks = { start: this.#start(name, owner, isOptional), stop: this.#stop() };
+    const hooks = { start: this.#start(name, owner, isOptional, freshIn(needs)), stop: this.#stop() };
     const made = isConditional
       ? resource(name, {
           ...settings,
@@ -130,7 +130,7 @@ export class Graphs {
     const made = resource(name, {
       lifetime: "session",
       needs,
-      start: (values) => this.#quick(name, owner, values),
+      start: (values) => this.#quick(name, owner, values, freshIn(needs)),
       stop: (part) => this.#release(part),
     });
     return made as unknown as Def;
@@ -144,7 +144,7 @@ export class Graphs {
     const made = resource(name, {
       lifetime: "request",
       needs,
-      start: (values) => this.#quick(name, owner, values),
+      start: (values) => this.#quick(name, owner, values, freshIn(needs)),
       stop: (part) => this.#release(part),
     });
     return made as unknown as Def;
@@ -152,10 +152,10 @@ export class Graphs {
 
   // --- what resources do -------------------------------------------------------------------------------------------
 
-  #start(name: string, owner: Owner, isOptional: boolean) {
+  #start(name: string, owner: Owner, isOptional: boolean, fresh: string[]) {
     return async (values: Readonly<Record<string, unknown>>, { signal }: { readonly signal: AbortSignal }) => {
       const ledger = this.#ledger;
-      const part = ledger.begin(name, owner, values, this.#random.chance(0.7));
+      const part = ledger.begin(name, owner, values, this.#random.chance(0.7), fresh);
       signal.addEventListener("abort", () => part.startAborted(), { once: true });
       try {
         await this.#startUp(part, signal, isOptional);
@@ -185,9 +185,9 @@ export class Graphs {
   }
 
   /** A start in a scope or session. */
-  async #quick(name: string, owner: Owner, values: Readonly<Record<string, unknown>>): Promise<Part> {
+  async #quick(name: string, owner: Owner, values: Readonly<Record<string, unknown>>, fresh: string[]): Promise<Part> {
     const { clock } = this.#ledger;
-    const part = this.#ledger.begin(name, owner, values, true);
+    const part = this.#ledger.begin(name, owner, values, true, fresh);
     if (this.#random.chance(0.4)) await clock.sleep(this.#random.below(10));
     if (this.#random.chance(0.04)) {
       this.#ledger.failed(part, "fails");
@@ -236,6 +236,11 @@ export class Graphs {
 
 /** A failure that the fuzz has planned. */
 export class Planned extends Error {}
+
+/** The names of needs that get an instance of their own. */
+function freshIn(needs: Readonly<Record<string, AnyNeed>>): string[] {
+  return Object.keys(needs).filter((key) => edgeOf(needs[key] as AnyNeed).kind === "fresh"); // a key of it
+}
 
 function isPlain(piece: Piece): boolean {
   return !piece.isOptional && !piece.isConditional;

@@ -108,6 +108,8 @@ export class Part {
   /** Those that hold it. */
   readonly parts = new Set<Part>();
   readonly claims = new Set<Claim>();
+  /** What it was made for alone, by a fresh need. */
+  madeFor: Part | undefined;
   readonly isOfSession: boolean;
   readonly #clock: FakeClock;
   readonly #begunAt: number;
@@ -153,7 +155,10 @@ export class Part {
     if (this.isOfSession && this.owner.isPastDrain) return true; // its session's cleanups run one after the other, in half of the time
     if (this.state === "up" && this.owner.isForced) return true; // it may be behind a cleanup of its session
     if (this.state === "up")
-      return this.parts.size > 0 && [...this.parts].every((part) => part.isShortLived && part.isExcused);
+      return (
+        this.parts.size > 0 &&
+        [...this.parts].every((part) => (part.isShortLived || part === this.madeFor) && part.isExcused)
+      );
     if (this.#askedAt === undefined) return false;
     if (this.isOfSession && this.owner.isStopping) return true; // all sessions together have half of what is left
     return this.owner.isForced || this.#isOver(this.#askedAt, OF_RESOURCE.stopTimeoutMs);
@@ -204,7 +209,7 @@ export class Ledger {
     this.note(`BREACH: ${text}`);
   }
 
-  begin(name: string, owner: Owner, values: Readonly<Record<string, unknown>>, flag: boolean): Part {
+  begin(name: string, owner: Owner, values: Readonly<Record<string, unknown>>, flag: boolean, fresh: string[]): Part {
     const all = Object.values(values);
     const claim = all.find((value) => value instanceof Claim);
     const needs = taken(all);
@@ -213,6 +218,7 @@ export class Ledger {
       flag,
       ...(claim === undefined ? {} : { claim }),
     });
+    for (const key of fresh) if (values[key] instanceof Part) values[key].madeFor = part;
     this.alive.add(part);
     this.note(`start ${part.name} on ${needs.held.map((need) => need.name).join()}`);
     return part;
