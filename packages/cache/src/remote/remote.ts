@@ -300,6 +300,7 @@ export class Remote implements Backing {
   async start(): Promise<void> {
     this.#debts.start();
     void this.#bus?.open();
+    this.#server.guard.started(); // so that it is asked, whatever it answered before a stop
     await this.#server.ping().catch(() => {}); // it starts without Redis, and says so
   }
 

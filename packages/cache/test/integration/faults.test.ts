@@ -192,6 +192,25 @@ t.test("it starts and works without Redis, and says so", needs, async (t) => {
   await a[Symbol.asyncDispose]();
 });
 
+t.test("a start asks Redis anew, though it did not answer before the stop", needs, async (t) => {
+  await using server = await startRedis();
+  const remote = { timeoutMs: 1_000, localTtlMs: 0, breaker: { breakDurationMs: 60_000 } };
+  const clock = new FakeClock();
+  await using a = await instance(server.url, prefix(), { hasBus: false, remote, context: { clock } });
+  await server.pause();
+  t.equal(await clock.runUntil(a.cache.getOrLoad("key", () => 1)), 1);
+  await clock.advance(2_000); // nor is it answered what Redis was asked then
+  t.match(a.manager.trouble, { status: "degraded" });
+  await a.manager.stop();
+  await server.resume();
+  const isBack = (): Promise<boolean> => a.redis.client.ping().then(Boolean, () => false);
+  await until(isBack, "Redis answers");
+  await a.manager.start();
+  t.equal(a.manager.trouble, undefined);
+  await a.cache.set("key", 2);
+  t.equal(await a.cache.get("key"), 2, "it is kept in Redis");
+});
+
 t.test("it works with the rights that the README names, and no others", needs, async (t) => {
   await using server = await startRedis();
   await using admin = await new RedisPoolManager({ url: server.url }).start();
