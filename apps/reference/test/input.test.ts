@@ -118,7 +118,7 @@ t.test("every problem of a body is told: what is missing, unknown, of the wrong 
     new Set([
       "body.title missing: Field required",
       "body.titel extra_forbidden: Extra inputs are not permitted",
-      "body.sourceUrl string_pattern_mismatch: String should match pattern '^https?://[^\\s/]'",
+      "body.sourceUrl string_pattern_mismatch: String should match pattern '^https?://[^\\s/\\u0000][^\\u0000]*$'",
       "body.durationMs int_type: Input should be a valid integer",
       "body.description string_too_long: String should have at most 5000 characters",
     ]),
@@ -146,10 +146,14 @@ t.test("a wrong id, limit, cursor or URL is 422 and says what it must be", async
 t.test("text that Postgres or the keys cannot take is 422", async (t) => {
   const headers = await signedIn(running.get(auth), { subject: "ada", scopes: ["*"] });
   const key = { name: "C\0I", scopes: ["account"] };
+  const video = { title: "x", sourceUrl: "https://example.com" };
   for (const [url, payload] of [
     ["/api/v1/secrets", { name: "pin", value: "a\ud800b" }],
     ["/api/v1/secrets/search", { value: "\udfff" }],
     ["/users/me/api-keys", key],
+    ...["title", "description", "sourceUrl"].map(
+      (name) => [VIDEOS, { ...video, [name]: `${video.sourceUrl}\0` }] as const,
+    ),
   ] as const) {
     const { status, problem } = await refusal({ method: "POST", url, headers, payload });
     t.equal(status, 422, url);

@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { uploadLimit } from "../resources/limits.ts";
 import { jobs } from "../processing/jobs.ts";
 import { answers, PAGES } from "./cached.ts";
-import { video } from "./input.ts";
+import { title, video } from "./input.ts";
 import type { NewVideo } from "./table.ts";
 import { videos, type Videos } from "./videos.ts";
 
@@ -13,12 +13,12 @@ const newVideo = from.body("video", {
   additionalProperties: false,
   required: ["title", "sourceUrl"],
   properties: {
-    title: { type: "string", minLength: 1, maxLength: 200, pattern: "\\S", description: "more than spaces" },
-    description: { type: "string", maxLength: 5_000 },
+    title,
+    description: { type: "string", maxLength: 5_000, pattern: "^[^\\u0000]*$", description: "text without U+0000" },
     sourceUrl: {
       type: "string",
       maxLength: 2_000,
-      pattern: "^https?://[^\\s/]",
+      pattern: "^https?://[^\\s/\\u0000][^\\u0000]*$",
       description: "an http: or https: URL",
     },
     durationMs: { type: "integer", minimum: 1, maximum: 2_147_483_647 },
@@ -56,7 +56,7 @@ export function videoRoutes(app: FastifyInstance): void {
     PATH,
     { schema: { tags, summary: "Adds a video", response: { 201: { description: "the new video" } } } },
     handler({ limit: uploadLimit, videos, jobs, newVideo }, async ({ videos, jobs, newVideo }, _request, reply) => {
-      const { process = false, ...video } = fromOutside(withoutNul(newVideo));
+      const { process = false, ...video } = fromOutside(newVideo);
       const added = await videos.add(video, async (id, within) => process && jobs.queue(id, within));
       if (process) jobs.wake();
       reply.code(201).header("location", `${PATH}/${added.id}`);
@@ -100,13 +100,4 @@ function fromOutside(video: PostedVideo): PostedVideo {
   throw new InvalidInput([
     { path: ["body", "sourceUrl"], code: "address", message: "URL should lead to a public address" },
   ]);
-}
-
-/** Postgres refuses the character 0 in a text. */
-function withoutNul(video: PostedVideo): PostedVideo {
-  const wrong = Object.entries(video).filter(([, value]) => typeof value === "string" && value.includes("\0"));
-  if (wrong.length === 0) return video;
-  throw new InvalidInput(
-    wrong.map(([name]) => ({ path: ["body", name], code: "nul", message: "String should not hold U+0000" })),
-  );
 }

@@ -2,7 +2,7 @@ import { from, handler, HttpError, stream } from "@steward/fastify";
 import type { FastifyInstance } from "fastify";
 import { uploadLimit } from "../resources/limits.ts";
 import { permitted } from "../users/auth.ts";
-import { video, videoId as id } from "./input.ts";
+import { title as titleSchema, video, videoId as id } from "./input.ts";
 import { media } from "./media.ts";
 import { isKnown, partOf } from "./range.ts";
 import { MOST_MEDIA_BYTES } from "./table.ts";
@@ -11,13 +11,7 @@ import { videos } from "./videos.ts";
 /** What browsers play and never show as a page, as they would what ends in +xml. */
 const TYPE = /^(audio|video)\/[a-z0-9][a-z0-9.-]{0,60}$/;
 
-const title = from.form("title", {
-  type: "string",
-  minLength: 1,
-  maxLength: 200,
-  pattern: "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$",
-  description: "more than spaces",
-});
+const title = from.form("title", titleSchema);
 const file = from.file("file", { maxBytes: MOST_MEDIA_BYTES, description: "audio or video, of 16 MiB at most" });
 
 const PATH = "/api/v1/uploads";
