@@ -2,7 +2,7 @@ import { isStewardError } from "@steward/core";
 import type { FakeClock } from "@steward/testing";
 import { container, type RunningContainer } from "../../src/index.ts";
 import { Planned, scopeInput, type Def, type Piece, type RandomGraph, type Trouble } from "./graph.ts";
-import { Claim, LIMITS, Part, type Ledger, type Owner } from "./parts.ts";
+import { Claim, claims, LIMITS, Part, type Ledger, type Owner } from "./parts.ts";
 import type { Random } from "./random.ts";
 
 /** What may come of anything that is done while resources restart, fail and stop. */
@@ -300,7 +300,7 @@ export class Life {
     const claim = new Claim(`${kind} ${this.owner.name}${++this.#works}`, this.owner, this.#world.clock);
     this.#watch(claim.name, async () => {
       try {
-        await work(claim);
+        await claims.run(claim, () => work(claim));
       } finally {
         claim.end();
       }

@@ -1,5 +1,6 @@
 import { isStewardError } from "@steward/core";
 import type { FakeClock } from "@steward/testing";
+import { AsyncLocalStorage } from "node:async_hooks";
 
 /** Bounds of the containers of the fuzz, in ms of virtual time. */
 export const LIMITS = { startTimeoutMs: 6_000, drainTimeoutMs: 500, stopTimeoutMs: 10_000 };
@@ -83,6 +84,9 @@ export class Claim {
   }
 }
 
+/** The scope, or the use, that asks for what starts. */
+export const claims = new AsyncLocalStorage<Claim>();
+
 type State = "starting" | "up" | "stopping" | "gone";
 
 /** Values of needs, sorted by what may be done with them. */
@@ -111,6 +115,8 @@ export class Part {
   /** What it was made for alone, by a fresh need. */
   madeFor: Part | undefined;
   readonly isOfSession: boolean;
+  /** What asked for it. It belongs to that alone, or to all where it is shared. */
+  readonly #askedBy = claims.getStore();
   readonly #clock: FakeClock;
   readonly #begunAt: number;
   #abortedAt: number | undefined;
@@ -150,15 +156,14 @@ export class Part {
       return (
         this.owner.isStopping ||
         this.#isOver(this.#abortedAt, START_GRACE_MS) ||
-        this.#isOver(this.#begunAt, LIMITS.drainTimeoutMs) // it may be a scope's own
+        this.#isOver(this.#begunAt, LIMITS.drainTimeoutMs) || // it may be a session's own
+        this.#askedBy?.hadItsTime === true
       );
     if (this.isOfSession && this.owner.isPastDrain) return true; // its session's cleanups run one after the other, in half of the time
     if (this.state === "up" && this.owner.isForced) return true; // it may be behind a cleanup of its session
+    if (this.state === "up" && this.parts.size === 0) return this.#askedBy?.hadItsTime === true; // what it is for has not begun
     if (this.state === "up")
-      return (
-        this.parts.size > 0 &&
-        [...this.parts].every((part) => (part.isShortLived || part === this.madeFor) && part.isExcused)
-      );
+      return [...this.parts].every((part) => (part.isShortLived || part === this.madeFor) && part.isExcused);
     if (this.#askedAt === undefined) return false;
     if (this.isOfSession && this.owner.isStopping) return true; // all sessions together have half of what is left
     return this.owner.isForced || this.#isOver(this.#askedAt, OF_RESOURCE.stopTimeoutMs);
