@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { BlockList, createServer, isIP } from "node:net";
+import { StewardError } from "@steward/core";
 import type { Settings } from "../settings.ts";
 import type { Place } from "./replicas.ts";
 
@@ -23,7 +24,8 @@ export function fixedPorts(count: number, settings: Listening): ReadonlyMap<numb
     for (let port = first; port < end; port++) {
       const range = `${name}=${first} means ${first} to ${end - 1} for ${many} replicas`;
       const other = port > LAST_PORT ? "no port" : ports.get(port) && `${ports.get(port)?.name}'s too`;
-      if (other !== undefined) throw new Error(`${range}, and ${port} is ${other}: choose another one, or 0`);
+      if (other !== undefined)
+        throw new StewardError("OPTIONS_INVALID", `${range}, and ${port} is ${other}: choose another one, or 0`);
       ports.set(port, { name, host });
     }
   };
@@ -39,7 +41,8 @@ export async function assertFree(ports: ReadonlyMap<number, FixedPort>): Promise
     const server = createServer();
     await once(server.listen(port, host), "listening").catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EADDRINUSE") throw error;
-      throw new Error(`port ${port} of ${host} belongs to another program: stop that, or choose another ${name}`);
+      const why = `port ${port} of ${host} belongs to another program: stop that, or choose another ${name}`;
+      throw new StewardError("OPTIONS_INVALID", why);
     });
     await once(server.close(), "close");
   }

@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { StewardError } from "@steward/core";
 import { inPackage } from "../folders.ts";
 
 /** Variables of a process. */
@@ -19,9 +20,11 @@ export interface ReplicaPlan {
 export class Replica {
   /** Resolves when it has ended. */
   readonly ended: Promise<string>;
+  readonly #name: string;
   readonly #child: ChildProcess;
 
   constructor({ name, env, say }: ReplicaPlan) {
+    this.#name = name;
     // In a group of its own, so that a Ctrl-C reaches it in its turn, from us.
     this.#child = fork(inPackage("dist/main.js"), [], {
       env,
@@ -43,7 +46,10 @@ export class Replica {
   /** Waits until it is ready. @throws when it ends before. */
   async ready(signal: AbortSignal): Promise<void> {
     const ended = this.ended.then((how) => {
-      throw new Error(`it ended before it was ready (${how})`);
+      throw new StewardError(
+        "RESOURCE_UNAVAILABLE",
+        `${this.#name} ended before it was ready (${how}); its lines say why`,
+      );
     });
     await Promise.race([once(this.#child, "message", { signal }), ended]);
   }

@@ -104,6 +104,7 @@ t.test("replicas end with their parent, in whatever way it ends; a wrong number 
   await using second = new ClipsProcess({ ...folder.env, PORT: String(port) }, program, ["--replicas", "1"]);
   t.equal((await second.ended).code, 1);
   t.match(second.errors, new RegExp(`port ${port} of 127\\.0\\.0\\.1 belongs to another program: .* another PORT`));
+  t.notMatch(second.errors, /\n +at /, "no stack");
   await using none = new ClipsProcess(folder.env, program, ["--replicas", "none"]);
   t.equal((await none.ended).code, 2);
   t.match(none.errors, /--replicas needs a number from 1 to 9/);
