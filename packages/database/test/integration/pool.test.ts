@@ -295,6 +295,7 @@ t.test("connects by parts, with a password that is a function asked at each conn
     password,
     database: url.pathname.slice(1),
     maxConnections: 2,
+    silenceMs: 60_000, // where the machine stands still, the server is asked over one more
   });
   await manager.start();
   await openConnections(manager.client, 2);

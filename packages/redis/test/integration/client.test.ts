@@ -293,7 +293,7 @@ t.test("draining wakes what blocks for something to come, and loses nothing", ne
 t.test("a dedicated connection that died in silence is replaced before it is lent", needsRedis, async (t) => {
   const server = await launch(t);
   const proxy = await proxyTo(t, server);
-  const manager = await manage(t, { host: proxy.host, port: proxy.port, acquireTimeoutMs: 1_000 });
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, acquireTimeoutMs: 4_000 }); // half of it for the silence
   await manager.client.use((connection) => connection.ping());
   proxy.halfOpen();
   await new Promise((resolve) => setTimeout(resolve, 1_050)); // younger ones are trusted

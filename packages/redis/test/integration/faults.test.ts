@@ -10,37 +10,47 @@ import { launch, manage, needsRedis, proxyTo } from "../setup.ts";
 const RATE = 200;
 /** A call has a deadline of 2 s, and timers are not exact. */
 const LATE_MS = 2_300;
+/** Where the machine took so much of this process, in ms, a circuit may open, as it should: the drill is repeated. */
+const BUSY_MS = 100;
+const DRILLS = 5;
 
 t.test(
   "half-open: the server is asked over a second connection, and only what was in flight is lost",
   needsRedis,
   async (t) => {
     const server = await launch(t);
-    const proxy = await proxyTo(t, server);
-    const manager = await manage(t, { host: proxy.host, port: proxy.port });
-    const load = await Load.begin(RATE, () => manager.client.incr("n"), LATE_MS);
-    await load.run(500);
-    const at = performance.now();
-    proxy.halfOpen();
-    t.ok(await load.runUntilWell(at));
-    t.equal(await load.end(), 0, "every call settled");
-    t.comment({ ...load.outcomes, stats: manager.stats() });
-    t.ok(load.failures.length > 0, "what was in flight failed");
-    t.same(
-      load.failed().filter(({ code }) => code !== "OUTCOME_UNKNOWN"),
-      [],
-      "lost ones say that their outcome is unknown",
-    );
-    t.ok(load.failed().length <= load.rate * 1.5, "only those in flight");
-    t.strictSame(load.late, [], "none outlives its deadline");
-    t.equal(manager.stats()["retired"], 1);
+    for (let drill = 1; drill <= DRILLS; drill++) {
+      const proxy = await proxyTo(t, server);
+      const manager = await manage(t, { host: proxy.host, port: proxy.port });
+      const load = await Load.begin(RATE, () => manager.client.incr("n"), LATE_MS);
+      await load.run(500);
+      const at = performance.now();
+      proxy.halfOpen();
+      t.ok(await load.runUntilWell(at));
+      const stolenMs = load.watch.stolen(at);
+      t.equal(await load.end(), 0, "every call settled");
+      t.comment({ ...load.outcomes, stats: manager.stats(), stolenMs });
+      t.ok(load.failures.length > 0, "what was in flight failed");
+      t.strictSame(load.late, [], "none outlives its deadline");
+      if (load.failed().some(({ code }) => code === "CIRCUIT_OPEN") && stolenMs >= BUSY_MS) continue;
+      t.same(
+        load.failed().filter(({ code }) => code !== "OUTCOME_UNKNOWN"),
+        [],
+        "lost ones say that their outcome is unknown",
+      );
+      t.ok(load.failed().length <= load.rate * 1.5, "only those in flight");
+      t.equal(manager.stats()["retired"], 1);
+      return;
+    }
+    t.fail(`the machine was too busy for all ${DRILLS} drills`);
   },
 );
 
 t.test("half-open: reads in flight are sent again and none fails", needsRedis, async (t) => {
   const server = await launch(t);
   const proxy = await proxyTo(t, server);
-  const manager = await manage(t, { host: proxy.host, port: proxy.port });
+  // A circuit, which opens where the machine stands still too, would refuse reads; of resending it says nothing.
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, breaker: false });
   const load = await Load.begin(RATE, () => manager.client.get("n"));
   await load.run(300);
   proxy.halfOpen();
