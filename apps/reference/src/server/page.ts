@@ -1,35 +1,26 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { inPackage } from "../folders.ts";
 import { overviewOf } from "../operators/overview.ts";
 
 const TYPES = { html: "text/html", css: "text/css", js: "text/javascript", svg: "image/svg+xml" } as const;
 
-/** The files of the page, which is served as it is written: nothing builds it, and browsers load nothing else. */
-const FILES = [
-  "account.js",
-  "api.js",
-  "dom.js",
-  "favicon.svg",
-  "live.js",
-  "main.js",
-  "style.css",
-  "upload.js",
-  "videos.js",
-];
-
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; " +
   "form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/** `GET /`: the product's page for browsers, and what runs for `accept: application/json`; `/page/*`: what the page is made of. */
+/**
+ * `GET /`: the product's page for browsers, and what runs for `accept: application/json`; `/page/*`: what the page is made
+ * of, served as it is written: nothing builds it, and browsers load nothing else.
+ */
 export async function frontPage(
   app: FastifyInstance,
   details: boolean,
   managementPort: number | undefined,
 ): Promise<void> {
-  const [html, files] = await Promise.all([pageFile("index.html"), Promise.all(FILES.map(pageFile))]);
+  const parts = (await readdir(inPackage("page"))).filter((name) => /\.(css|js|svg)$/.test(name));
+  const [html, files] = await Promise.all([pageFile("index.html"), Promise.all(parts.map(pageFile))]);
   app.get("/", { schema: { tags: ["health"], summary: "The page of Clips; as JSON, what runs" } }, (request, reply) => {
     reply.header("vary", "accept");
     if (wantsHtml(request)) return send(request, reply.header("content-security-policy", POLICY), html);

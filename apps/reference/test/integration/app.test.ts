@@ -275,7 +275,8 @@ t.test("the page is for browsers, and what runs for programs", async (t) => {
     const again = await fetch(file.url, { headers: { "if-none-match": file.headers.get("etag") ?? "" } });
     t.equal(again.status, 304, "a browser that has it is sent nothing");
   }
-  t.equal((await fetch(`${plain.url}/page/..%2fpackage.json`)).status, 404);
+  for (const file of ["..%2fpackage.json", "index.html"])
+    t.equal((await fetch(`${plain.url}/page/${file}`)).status, 404, "nothing else, and no page without its policy");
   await plain.running.probe(); // a call of a cache that a busy machine let run out of time counts until the next one
   const overview = await fetch(`${plain.url}/`, { headers: { accept: "application/json" } }).then((response) =>
     response.json(),
