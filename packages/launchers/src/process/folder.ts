@@ -14,6 +14,9 @@ export interface ServerFolder {
 
 const PROGRAMS = ["postgres", "initdb", "pgbouncer", "redis-server", "valkey-server"];
 
+/** A temporary folder without an owner for as long will get none: who has made it was killed before it was theirs. */
+const UNOWNED_MS = 60_000;
+
 /** A given folder (made if missing, mode 0700), or a temporary one. */
 export async function openFolder(kind: string, given?: string): Promise<ServerFolder> {
   if (given !== undefined) {
@@ -40,7 +43,9 @@ async function removeAbandoned(kind: string): Promise<void> {
 async function removeIfAbandoned(path: string): Promise<void> {
   const entry = await lstat(path);
   if (!entry.isDirectory() || entry.uid !== process.getuid?.()) return;
-  if ((await ownerOf(path)) !== "dead") return;
+  const owner = await ownerOf(path);
+  const isOrphaned = owner === "dead" || (owner === "free" && Date.now() - entry.mtimeMs > UNOWNED_MS);
+  if (!isOrphaned) return;
   for (const pid of await processesIn(path, PROGRAMS)) sendSignal(pid, "SIGKILL");
   await removeFolder(path);
 }

@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { chmod, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import t from "tap";
 import { trackHandles, until } from "@steward/testing";
 import {
@@ -13,6 +13,7 @@ import {
   startRedisCluster,
   startRedisSentinel,
 } from "../../src/index.ts";
+import { openFolder } from "../../src/process/folder.ts";
 import { launch } from "../../src/process/launch.ts";
 import { claimFolder } from "../../src/process/ownership.ts";
 import { startedAt } from "../../src/process/process-table.ts";
@@ -84,6 +85,21 @@ await t.test("of many that want an abandoned folder at once exactly one gets it"
   t.ok((await claimFolder(folder)).claim);
   t.equal((await readdir(folder)).length, 1);
 });
+
+await t.test(
+  "a temporary folder whose maker was killed before it was theirs is removed, one being made is not",
+  async (t) => {
+    const [left, made] = [join(root, "steward-kind-left"), join(root, "steward-kind-made")];
+    for (const folder of [left, made]) await mkdir(folder);
+    const ago = Date.now() / 1_000 - 61;
+    await utimes(left, ago, ago);
+    const { path } = await openFolder("kind");
+    t.strictSame(
+      (await readdir(root)).filter((name) => name.startsWith("steward-kind-")).sort(),
+      [basename(made), basename(path)].sort(),
+    );
+  },
+);
 
 await t.test("a program that outlives its stop signals is named", async (t) => {
   const command = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done"];
