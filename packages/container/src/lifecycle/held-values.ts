@@ -16,6 +16,8 @@ export class HeldValues {
   readonly #clock: Clock;
   /** Of all sessions. */
   readonly #bounds: Bounds;
+  /** Of restarts that release something. */
+  readonly #releasing = new Set<Bounds>();
 
   constructor(host: CachedHost, options: SessionOptions, openSession: OpenSession) {
     this.#clock = host.clock;
@@ -27,7 +29,9 @@ export class HeldValues {
   /** Releases what holds any of these. Gives what failed. */
   async release(nodes: readonly LiveNode[], bounds: Bounds): Promise<NodeFailure[]> {
     const since = this.#clock.now();
+    this.#releasing.add(bounds);
     const ofSessions = await this.sessions.release(nodes, bounds); // they may hold cached instances
+    this.#releasing.delete(bounds);
     return [
       ...this.#failed("sessions", since, ofSessions),
       ...this.#failed("cached instances", since, await this.cached.release(nodes)),
@@ -41,7 +45,7 @@ export class HeldValues {
     const failures = await budget.share(1 / 2, closed);
     if (failures !== undefined) return failures;
     const cause = new Error("they had not ended when their time was over");
-    this.#bounds.hurry(cause); // what is left of sessions is still released, in order
+    for (const bounds of [this.#bounds, ...this.#releasing]) bounds.hurry(cause); // what is left of sessions is still released, in order
     const named = await budget.share(1 / 2, closed);
     return named ?? this.#failed("sessions and cached instances", since, [cause]);
   }

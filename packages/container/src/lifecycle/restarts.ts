@@ -276,16 +276,16 @@ export class Restarts {
     this.#failures.splice(0, this.#failures.length - MOST_FAILURES);
   }
 
-  /** Releases what sessions and cached instances hold. When time is over, what is left of it is begun and not waited for. */
+  /**
+   * Releases what sessions and cached instances hold. When time is over, what is left of it is begun and not waited for.
+   * Where the container stops meanwhile, its stop waits for the rest, within its own time.
+   */
   async #releaseHolders(nodes: readonly LiveNode[], signal: AbortSignal): Promise<readonly NodeFailure[]> {
     const { clock, limits } = this.#host;
     const bounds = new Bounds(clock);
     const released = this.#host.releaseHolders(nodes, bounds);
-    try {
-      await this.#bounded(limits.stopTimeoutMs, () => released, signal);
-    } finally {
-      bounds.hurry(new Error("their time was over"));
-    }
+    await this.#bounded(limits.stopTimeoutMs, () => released, signal);
+    bounds.hurry(new Error("their time was over"));
     return (await this.#bounded(AT_ONCE_MS, () => released, signal)) ?? [];
   }
 
