@@ -166,6 +166,7 @@ export class Part {
       return [...this.parts].every((part) => (part.isShortLived || part === this.madeFor) && part.isExcused);
     if (this.#askedAt === undefined) return false;
     if (this.isOfSession && this.owner.isStopping) return true; // all sessions together have half of what is left
+    if (this.madeFor?.claim !== undefined && this.owner.isPastDrain) return true; // a cleanup of its scope before its own was left behind
     return this.owner.isForced || this.#isOver(this.#askedAt, OF_RESOURCE.stopTimeoutMs);
   }
 
