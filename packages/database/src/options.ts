@@ -57,7 +57,7 @@ interface ServerOptions extends PostgresServerOptions {
   readonly client?: Sql | undefined;
 }
 
-/** Bounds of a pool. */
+/** Bounds of a pool. Durations are in ms. */
 interface PoolBounds extends PostgresPoolOptions {
   /** Most connections of this pool. Default 10; for `embedded` 1. */
   readonly maxConnections?: number | undefined;
