@@ -29,14 +29,6 @@ export function isNetwork(text: string): boolean {
   return version !== 0 && (bits === undefined || (/^\d+$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)));
 }
 
-const SSL_MODES = new Set([null, "disable", "require", "verify-ca", "verify-full", "no-verify"]);
-
-/** The URL of a database, which is well encoded and asks for TLS in a way that there is. */
-export function isPostgresUrl(text: string): boolean {
-  const mode = new URL(text).searchParams.get("sslmode");
-  return /^postgres(ql)?:\/\//.test(text) && SSL_MODES.has(mode) && works(() => decodeURIComponent(text));
-}
-
 /** A file in PEM, of certificates or a key. */
 export function isPem(path: string): boolean {
   return works(() => readFileSync(path, "utf8")) && readFileSync(path, "utf8").includes("-----BEGIN ");

@@ -13,18 +13,10 @@ import {
   type SecretRules,
 } from "@steward/config";
 import { input, type ValueOf } from "@steward/core";
+import { databaseUrlProblem } from "@steward/database";
+import { redisUrlProblem } from "@steward/redis";
 import * as v from "valibot";
-import {
-  isCertificate,
-  isKek,
-  isNetwork,
-  isOrigin,
-  isOwnHost,
-  isPair,
-  isPem,
-  isPostgresUrl,
-  isWritable,
-} from "./checks.ts";
+import { isCertificate, isKek, isNetwork, isOrigin, isOwnHost, isPair, isPem, isWritable } from "./checks.ts";
 import { inPackage } from "./folders.ts";
 
 /** What the environment says. Given when the container starts, so that tests need no process of their own. */
@@ -52,6 +44,17 @@ function checkedSecret(rules: SecretRules, isRight: (text: string) => boolean, m
   return v.pipe(
     secret(rules),
     v.check((value) => isRight(value.reveal()), message),
+  );
+}
+
+/** A URL with credentials that a driver takes; it says itself why it does not. */
+function driverUrl(protocols: readonly string[], problemOf: (url: string) => string | undefined) {
+  return v.pipe(
+    secret({ protocols }),
+    v.rawCheck(({ dataset, addIssue }) => {
+      const message = dataset.typed ? problemOf(dataset.value.reveal()) : undefined;
+      if (message !== undefined) addIssue({ message });
+    }),
   );
 }
 
@@ -94,16 +97,8 @@ const sender = checked(
   "must be an address such as Clips <clips@example.com>",
 );
 const kek = checkedSecret({}, isKek, "must be 32 bytes as base64 (openssl rand -base64 32)");
-const postgresUrl = checkedSecret(
-  { protocols: ["postgres:", "postgresql:"] },
-  isPostgresUrl,
-  "must be a URL such as postgres://user:password@host:5432/database?sslmode=verify-full, with %25 for a %",
-);
-const redisUrl = checkedSecret(
-  { protocols: ["redis:", "rediss:"] },
-  (url) => /^rediss?:\/\/[^/]+(\/\d*)?$/.test(url),
-  "must be a URL such as redis://user:password@host:6379/0",
-);
+const postgresUrl = driverUrl(["postgres:", "postgresql:"], databaseUrlProblem);
+const redisUrl = driverUrl(["redis:", "rediss:"], redisUrlProblem);
 const smtpUrl = checkedSecret(
   { protocols: ["smtp:", "smtps:"] },
   (url) => new URL(url).hostname !== "",

@@ -366,6 +366,24 @@ t.test("a wrong setting is refused by its name, all at once, without what may be
   t.strictSame(listed.sort(), [...Object.keys(WRONG), "DATA_DIR"].sort(), "the README lists them all");
 });
 
+t.test("addresses of stores are what their drivers take, and refused in the words of those", async (t) => {
+  const several = "postgres://u:p@a:5432,b:5433/db?sslmode=verify-ca";
+  t.equal((await read({ DATABASE_URL: several })).databaseUrl?.reveal(), several);
+  const refused = [
+    [{ DATABASE_URL: "postgres://u:hush@h/d?sslmode=often" }, /databaseUrl: has an unknown sslmode; known: disable/],
+    [{ DATABASE_URL: "postgres://u:hush@h/d?sslmode=prefer" }, /databaseUrl: has sslmode=prefer, which a server/],
+    [{ DATABASE_URL: "postgres://u:hush%zz@h/d" }, /databaseUrl: has a % that begins no percent-encoding/],
+    [{ DATABASE_URL: "postgres://u:hush@a,b:99999/d" }, /databaseUrl: must be a URL such as postgres:/],
+    [{ REDIS_URL: "redis://:hush@h/first" }, /redisUrl: is not redis:\/\/host:port\/db/],
+    [{ REDIS_URL: "redis://:hush%zz@h" }, /redisUrl: is not redis:\/\/host:port\/db/],
+  ] as const;
+  for (const [env, message] of refused) {
+    const error: unknown = await read(env).catch((reason: unknown) => reason);
+    t.match(error, { code: "OPTIONS_INVALID", message });
+    t.notMatch(inspect(error, { depth: 9 }), /hush/);
+  }
+});
+
 t.test("what runs is told without why something is not well, unless details may be seen", async (t) => {
   const odd = resource("odd", { criticality: "optional", start: () => Promise.reject(new Error("no db.internal")) });
   await using running = await container([odd]).start();

@@ -15,6 +15,7 @@ import {
   secretFiles,
   section,
   text,
+  url,
   yamlFile,
 } from "../src/index.ts";
 import { clips, refusal, schema } from "./clips.ts";
@@ -142,6 +143,29 @@ t.test("durations, sizes and secrets know their bounds", async (t) => {
     (keys as Secret[]).map((key) => key.reveal()),
     ["one-k3y", "two-k3y"],
   );
+});
+
+t.test("a URL has several hosts where drivers take them, and each of them is looked at", async (t) => {
+  const of = v.strictObject({
+    store: v.optional(secret({ protocols: ["postgres:", "mongodb:", "https:"] })),
+    place: v.optional(url({ protocols: ["postgres:", "https:"] })),
+  });
+  for (const store of [
+    "postgres://u:p,w@a:5432,b:5433/db?x=1,2",
+    "mongodb://a,b:27017,[::1]:27018",
+    "https://u:p,w@a/1,2",
+  ])
+    t.equal(((await started(of, { A_STORE: store }))["store"] as Secret).reveal(), store);
+  t.match(await started(of, { A_PLACE: "postgres://a:1,b:2/db" }), { place: "postgres://a:1,b:2/db" });
+  for (const [value, message] of [
+    [{ store: "postgres://u:p@a:5432,b:99999/db" }, /store: must be a URL such as postgres:/],
+    [{ store: "postgres://u:changeme@a:1,b:2/db" }, /store: has a placeholder as its password/],
+    [{ store: "https://a:1,b:2/" }, /store: must be a URL such as/],
+    [{ place: "https://a:1,b:2/" }, /place: must be a URL with postgres:/],
+    [{ place: "postgres://u:p@a:1,b:2/db" }, /place: must have no password in it/],
+    [{ place: 5 }, /place: must be a URL with postgres:/],
+  ] as const)
+    t.match((await refusal([overrides(value)], of)).message, message);
 });
 
 t.test("a schema of zod drives names, coercion, unknown names and messages", async (t) => {

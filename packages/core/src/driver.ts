@@ -53,6 +53,7 @@ export {
   POSTGRES_PARTS,
   POSTGRES_RULES,
   postgresEntries,
+  postgresUrlProblem,
   postgresUrlSchema,
   type CheckedPostgresOptions,
   type PostgresPoolOptions,

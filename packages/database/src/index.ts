@@ -11,7 +11,7 @@ export { DATABASE_CODES, type DatabaseCode } from "./errors.ts";
 export { type Database, DatabasePoolManager } from "./manager.ts";
 export { databasePool, type DatabasePoolFactory } from "./client/definition.ts";
 export type { TlsOption, TlsSettings } from "@steward/core/driver";
-export type { DatabaseInput, MigrationOptions, Schema } from "./options.ts";
+export { databaseUrlProblem, type DatabaseInput, type MigrationOptions, type Schema } from "./options.ts";
 export { begin, type BeginOptions, type OpenTransaction, type TransactionEnd } from "./transactions/begin.ts";
 export type { TransactionSettings } from "./transactions/isolation.ts";
 export { transaction, type TransactionOptions, type TransactionRetry } from "./transactions/transaction.ts";

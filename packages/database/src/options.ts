@@ -10,6 +10,7 @@ import {
   POSTGRES_PARTS,
   POSTGRES_RULES,
   postgresEntries,
+  postgresUrlProblem,
   postgresUrlSchema,
   rulesBetween,
   type CheckedPostgresOptions,
@@ -132,6 +133,21 @@ const durationMs = msSchema(0); // 0 switches it off
 const positiveMs = msSchema();
 
 const urlSecret = postgresUrlSchema(parsePostgresUrl);
+
+/**
+ * What is wrong with a URL, in the words in which the option `url` is refused and without any part of it: for settings
+ * that are checked before a database is made of them. `undefined` for a URL that is taken.
+ *
+ * @example
+ * ```ts
+ * import { databaseUrlProblem } from "@steward/database";
+ * console.log(databaseUrlProblem("postgres://app:pass%word@a:5432,b:5433/app")); // => has a % that begins no percent-encoding: write %25 for a % in a name or password
+ * console.log(databaseUrlProblem("postgres://app:pass%25word@a:5432,b:5433/app")); // => undefined
+ * ```
+ */
+export function databaseUrlProblem(url: string): string | undefined {
+  return postgresUrlProblem(url, parsePostgresUrl);
+}
 
 const migrations = v.union([
   v.pipe(

@@ -3,6 +3,7 @@ import {
   DATABASE_CODES,
   databasePool,
   DatabasePoolManager,
+  databaseUrlProblem,
   transaction,
   type DatabaseInput,
 } from "../src/index.ts";
@@ -37,6 +38,16 @@ t.test("options that are wrong are refused all at once, with what would be right
     /db\.tls/,
   ])
     t.match(message, line);
+  t.end();
+});
+
+t.test("a URL is looked at before there is a database, in the words that the database has for it", (t) => {
+  t.equal(databaseUrlProblem("postgres://u:p@a:5432,b:5433/db?sslmode=verify-ca"), undefined);
+  for (const url of ["mysql://x", "postgres://x/db?sslmode=prefer", "postgres://u:hush%zz@x", "postgres://x:0", ""]) {
+    const problem = databaseUrlProblem(url);
+    t.ok(problem !== undefined && problems({ url }).includes(`db.url: ${problem}`), url);
+    t.notMatch(problem, /hush/);
+  }
   t.end();
 });
 

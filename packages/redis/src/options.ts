@@ -171,14 +171,14 @@ const common = {
   heartbeatMs: v.optional(positiveMs, 5_000),
 };
 
+const NO_URL =
+  "is not redis://host:port/db or rediss://host:port/db, with user:password@ before the host; a password is percent-encoded";
+
 const one = {
   url: v.optional(
     v.pipe(
       v.string(),
-      v.check(
-        isRedisUrl,
-        "is not redis://host:port/db or rediss://host:port/db, with user:password@ before the host; a password is percent-encoded",
-      ),
+      v.check((url) => redisUrlProblem(url) === undefined, NO_URL),
     ),
   ),
   host: v.optional(text),
@@ -193,8 +193,19 @@ const one = {
   db: v.optional(count(0)),
 };
 
-function isRedisUrl(given: string): boolean {
-  return parseRedisUrl(given) !== undefined;
+/**
+ * What is wrong with a URL, in the words in which the option `url` is refused and without any part of it: for settings
+ * that are checked before a client is made of them. `undefined` for a URL that is taken.
+ *
+ * @example
+ * ```ts
+ * import { redisUrlProblem } from "@steward/redis";
+ * console.log(redisUrlProblem("http://cache")?.slice(0, 34)); // => is not redis://host:port/db or red
+ * console.log(redisUrlProblem("redis://app:pass%25word@cache:6379/0")); // => undefined
+ * ```
+ */
+export function redisUrlProblem(url: string): string | undefined {
+  return parseRedisUrl(url) === undefined ? NO_URL : undefined;
 }
 
 function isClient(given: unknown): boolean {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { inspect } from "node:util";
 import t from "tap";
 import { redisCluster, RedisClusterManager } from "../src/cluster/index.ts";
-import { redisPool, RedisPoolManager, type RedisPoolOptions } from "../src/index.ts";
+import { redisPool, RedisPoolManager, redisUrlProblem, type RedisPoolOptions } from "../src/index.ts";
 import { isDefinition, specOf } from "@steward/core/container";
 import { Alarm, until } from "@steward/testing";
 import { certificate, privateKey } from "./fixtures/tls.ts";
@@ -48,6 +48,16 @@ t.test("options that contradict each other are refused, in words", (t) => {
   t.match(problems({ client: {} }).join(), /ioredis client/);
   t.match(problems({}, RedisClusterManager as never).join(), /cluster: is missing/);
   t.match(problems({ cluster: [{ host: "x" }], db: 1 }, RedisClusterManager as never).join(), /db: is not an option/);
+  t.end();
+});
+
+t.test("a URL is looked at before there is a client, in the words that the client has for it", (t) => {
+  t.equal(redisUrlProblem("rediss://u:p%25w@h:6379/1"), undefined);
+  for (const url of ["http://x", "redis://x/notanumber", "redis://x:99999", "redis://:hush%zz@x"]) {
+    const problem = redisUrlProblem(url);
+    t.strictSame(problems({ url }), [`url: ${problem}`]);
+    t.notMatch(problem, /hush/);
+  }
   t.end();
 });
 

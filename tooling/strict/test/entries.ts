@@ -399,7 +399,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       "literalOr maskUrl sqlKeyword tablesOnce claimDatabase environmentMismatch environmentSchema inEnvironment milliseconds msSchema nearest notForUsers oneOf outcomeUnknown parseOptions pemSchema",
       "publishConfig keyUsesAreHeard publishAuth publishKey publishKeyUse publishRequest publishServing publishUnhandled heardCall outsideRequests soundContext soundTraceparent requestsAreHeard recognised rulesBetween recordOf required rule ruleSchema secretSchema shape shareSchema signal",
       "aborted backendsAtWork backoffMs answerJson bearerCheck operatorDoor operatorToken clientNetwork connectTls describeConnectError reconnectSchema tlsFor tlsSchema tlsSettingsSchema answerOtherUpgrades",
-      "isLoginRefused isWriteRefused connectionSeries parsePostgresUrl poolerAdvice postgresEntries postgresUrlSchema tlsModeOf UrlProblem",
+      "isLoginRefused isWriteRefused connectionSeries parsePostgresUrl poolerAdvice postgresEntries postgresUrlProblem postgresUrlSchema tlsModeOf UrlProblem",
       "isGivenUp lastBytes sleepOn stewardErrorIn text textSchema timingWheelOf usualVerdict wholeNumber withMethods withTimeout",
       "ConnectionWatch Exposures GuardedUse Histogram Lookout Manager OptionsError SilenceWatch TimeoutReached TimerEntry TimingWheel",
     ],
@@ -573,7 +573,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       redisPool: driver(redis.redisPool, {}, [...DURATIONS, { db: 1.5 }]),
       RedisPoolManager: manager(redis.RedisPoolManager, {}, [...DURATIONS, { maxPending: -1 }]),
     },
-    none: ["RedisClient redisPubSub redisRunner"],
+    none: ["RedisClient redisPubSub redisRunner redisUrlProblem"],
   },
   "@steward/redis/cluster": {
     module: redisCluster,
@@ -600,7 +600,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
         wrong: [{ retry: { maxAttempts: 0 } }, { retry: { attempts: 2 } }],
       },
     },
-    none: ["pubSub replica sqlRunner"],
+    none: ["databaseUrlProblem pubSub replica sqlRunner"],
   },
   "@steward/database/kysely": { module: databaseKysely, takes: {}, none: ["kysely"] },
   "@steward/database/testing": {

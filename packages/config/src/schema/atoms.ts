@@ -13,7 +13,7 @@ import {
 } from "@steward/core/driver";
 import * as v from "valibot";
 import { marked } from "./mark.ts";
-import { faultOfSecret, schemes, type SecretRules } from "./secrets.ts";
+import { faultOfSecret, parseUrl, schemes, type SecretRules } from "./secrets.ts";
 import { amountOf, BYTE_UNITS, DURATION_UNITS } from "./units.ts";
 
 /** A TCP port, 0 to 65,535. */
@@ -94,10 +94,9 @@ export function url(options: UrlOptions = {}): v.GenericSchema<unknown, string> 
   const { protocols = ["http:", "https:"] } = options;
   const what = `a URL with ${schemes(protocols)}`;
   const check = (value: unknown): string | undefined => {
-    if (typeof value !== "string" || !URL.canParse(value)) return `must be ${what}`;
-    const { protocol, password } = new URL(value);
-    if (!protocols.includes(protocol)) return `must be ${what}`;
-    return password === ""
+    const parsed = typeof value === "string" ? parseUrl(value) : undefined;
+    if (parsed === undefined || !protocols.includes(parsed.protocol)) return `must be ${what}`;
+    return parsed.password === ""
       ? undefined
       : "must have no password in it; declare it as secret({ protocols }) where it has one";
   };

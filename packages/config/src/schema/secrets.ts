@@ -4,7 +4,10 @@ import { Secret } from "@steward/core";
 export interface SecretRules {
   /** Least length, in bytes of UTF-8. Default 1. From 16 on, text that repeats itself is refused too. */
   readonly minBytes?: number;
-  /** Schemes with their colon, where it is a URL, such as `postgres:`. Default: any text. */
+  /**
+   * Schemes with their colon, where it is a URL, such as `postgres:`. One of Postgres or MongoDB may have several hosts,
+   * as their drivers take them. Default: any text.
+   */
   readonly protocols?: readonly string[];
 }
 
@@ -55,10 +58,22 @@ export function faultOfSecret(value: unknown, { minBytes = 1, protocols }: Secre
 }
 
 function faultOfUrl(value: string, protocols: readonly string[]): string | undefined {
-  if (!URL.canParse(value)) return `must be a URL such as ${protocols[0] ?? ""}//user:password@host`;
-  const { protocol, password } = new URL(value);
+  const url = parseUrl(value);
+  if (url === undefined) return `must be a URL such as ${protocols[0] ?? ""}//user:password@host`;
+  const { protocol, password } = url;
   if (!protocols.includes(protocol)) return `must be a URL with ${schemes(protocols)}`;
   return isPlaceholder(password) ? "has a placeholder as its password; put the real one in its place" : undefined;
+}
+
+/** Up to the hosts, the hosts, and what follows, where drivers take several: `postgres://user:password@a:5432,b:5433/db`. */
+const SEVERAL_HOSTS = /^((?:postgres(?:ql)?|mongodb):\/\/(?:[^/?#]*@)?)([^/?#@]*,[^/?#@]*)(.*)$/is;
+
+/** A URL, of several hosts the one with the first; `undefined` for what is none. */
+export function parseUrl(value: string): URL | undefined {
+  const [, before = "", hosts, behind = ""] = SEVERAL_HOSTS.exec(value) ?? [];
+  const urls = hosts?.split(",").map((host) => before + host + behind) ?? [value];
+  const [first] = urls;
+  return first !== undefined && urls.every((url) => URL.canParse(url)) ? new URL(first) : undefined;
 }
 
 /** Schemes as they stand in a URL: `http:// or https://`. */

@@ -104,18 +104,22 @@ export function postgresEntries(parse: (url: string) => unknown): Entries<Checke
 
 /** A URL of Postgres, which may hold a password. */
 export function postgresUrlSchema(parse: (url: string) => unknown): v.GenericSchema<unknown, Secret> {
-  const problemOf = (value: unknown): string | undefined => {
-    try {
-      if (typeof value === "string") parse(value);
-      return undefined;
-    } catch (error) {
-      return error instanceof UrlProblem ? error.message : "is not a URL";
-    }
-  };
+  const problemOf = (value: unknown): string | undefined =>
+    typeof value === "string" ? postgresUrlProblem(value, parse) : undefined;
   return v.pipe(
     ruleSchema<unknown>(rule("a URL", problemOf)),
     secretSchema(() => true, "a URL such as postgres://user@host:5432/database"),
   );
+}
+
+/** What is wrong with a URL of Postgres, without any part of it; `undefined` for one that `parse` takes. */
+export function postgresUrlProblem(url: string, parse: (url: string) => unknown): string | undefined {
+  try {
+    parse(url);
+    return undefined;
+  } catch (error) {
+    return error instanceof UrlProblem ? error.message : "is not a URL";
+  }
 }
 
 /** Rules between what all drivers of Postgres take. */
