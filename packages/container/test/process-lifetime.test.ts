@@ -1,4 +1,5 @@
 import { input, lazy, resource } from "@steward/core";
+import { FakeClock } from "@steward/testing";
 import t from "tap";
 import { container } from "../src/index.ts";
 
@@ -92,4 +93,30 @@ t.test("what needs a shared instance that was restarted shares the one of its ne
   await using two = await container([user]).start();
   t.equal(two.get(user), one.get(user));
   t.equal(two.get(user).base.no, 2);
+});
+
+t.test("a stop that meets a shared instance which stops already waits for that before what it needs", async (t) => {
+  const clock = new FakeClock();
+  const log: string[] = [];
+  let starts = 0;
+  const base = counted("base", log);
+  const user = resource("user", {
+    lifetime: "process",
+    needs: { base },
+    start: ({ base }) => base,
+    stop: async ({ no }) => {
+      if (no === 2) await clock.sleep(300); // longer than the stop of the container waits for a restart to end
+      log.push(`-user ${no}`);
+    },
+  });
+  const slow = resource("slow", { needs: { base }, start: () => clock.sleep(++starts === 1 ? 0 : 60_000) }); // it ignores its abort
+  const running = await clock.runUntil(container([user, slow], { clock }).start());
+  const restarted = running.restart(base).catch((error: unknown) => error);
+  await clock.advance(1);
+  // The restart is given up at once, and stops what was new when the grace of the slow start is over, a second later.
+  const scope = running.scope([], { base }, () => clock.sleep(1_010));
+  await clock.runUntil(running.stop({ timeoutMs: 1_500 }).catch(() => {}));
+  await clock.runUntil(scope.catch(() => {}));
+  t.match(await clock.runUntil(restarted), { code: "RESTART_FAILED" });
+  t.ok(log.indexOf("-user 2") < log.indexOf("-base 2"), log.join());
 });

@@ -108,6 +108,58 @@ t.test(
   },
 );
 
+t.test("what is asked for lazily by an instance that is being replaced is made from the new ones alone", async (t) => {
+  const clock = new FakeClock();
+  const parts = new Maker();
+  const db = resource("db", {
+    start: async () => {
+      if (parts.made > 0) await clock.sleep(30);
+      return parts.start("db");
+    },
+    stop: (part) => parts.stop("db", part),
+  });
+  const link = resource("link", { needs: { db }, start: ({ db }) => clock.sleep(25).then(() => ({ db })) });
+  const late = resource("late", { needs: { db, link }, start: ({ db, link }) => [db, link.db] });
+  const user = resource("user", { needs: { db, late: lazy(late) }, start: ({ late }) => late });
+  const running = await container([user], { clock }).start();
+  const restarted = running.restart(db);
+  await clock.advance(10);
+  const used = running.get(user)(); // it is the old one still
+  await clock.runUntil(restarted);
+  const made = await clock.runUntil(used);
+  t.strictSame(
+    made.map(({ no, open }) => ({ no, open })),
+    [2, 2].map((no) => ({ no, open: true })),
+  );
+  await clock.runUntil(running.stop());
+});
+
+t.test("an instance that has to stop first and asks for something lazily meanwhile is refused at once", async (t) => {
+  const clock = new FakeClock();
+  const failures: unknown[] = [];
+  const db = resource("db", { restart: "stop-first", start: () => clock.sleep(10) });
+  const late = resource("late", { needs: { db }, start: () => "late" });
+  const user = resource("user", {
+    needs: { db, late: lazy(late) },
+    start: ({ late }) => late,
+    stop: async (late) => {
+      await late().catch((error: unknown) => failures.push(error));
+    },
+  });
+  const running = await clock.runUntil(container([user], { clock }).start());
+  const since = clock.now();
+  await clock.runUntil(running.restart(db));
+  t.equal(clock.now() - since, 10, "neither waits for the other");
+  t.match(failures, [
+    {
+      code: "RESOURCE_UNAVAILABLE",
+      message: '"late" cannot start for "user", which is being stopped: what both need is being restarted',
+    },
+  ]);
+  t.equal(await running.get(user)(), "late");
+  await clock.runUntil(running.stop());
+});
+
 t.test("a start that a restart makes may use a lazy need of what is being restarted", async (t) => {
   const clock = new FakeClock();
   const parts = new Maker();

@@ -56,6 +56,8 @@ export class ProcessShare implements ManagedResource {
   #replaced: Shared | undefined;
   #shared: Shared | undefined;
   #held = false;
+  /** The stop of the instance, where this one was its last user. */
+  #stopping: Promise<unknown> | undefined;
 
   constructor(spec: Spec, key: readonly unknown[], make: () => ManagedResource, anew: boolean) {
     this.#spec = spec;
@@ -108,6 +110,7 @@ export class ProcessShare implements ManagedResource {
       if (this.#anew) this.#replaced = find(this.#spec, this.#key);
       put(shared);
       this.#held = true;
+      this.#stopping = undefined;
       shared.users++;
     }
     try {
@@ -122,16 +125,17 @@ export class ProcessShare implements ManagedResource {
     if (this.#held && this.#shared?.users === 1) await this.#shared.manager.drain(call);
   }
 
+  /** All callers share one outcome: what the instance was made from stops after it. */
   async stop(call?: ManagerCall): Promise<void> {
     const shared = this.#shared;
-    if (!this.#held || shared === undefined) return;
+    if (!this.#held || shared === undefined) return void (await this.#stopping);
     this.#held = false;
     if (--shared.users > 0) return;
     const isKnown = find(this.#spec, this.#key) === shared;
     if (isKnown) take(shared);
     if (isKnown && this.#replaced !== undefined && this.#replaced.users > 0) put(this.#replaced);
     this.#replaced = undefined;
-    await this.#change(shared, () => shared.manager.stop(call));
+    await (this.#stopping = this.#change(shared, () => shared.manager.stop(call)));
   }
 
   async probe(call?: ManagerCall): Promise<void> {

@@ -158,12 +158,12 @@ export class NodeStarts implements NodeSource, Starter {
     return this.#entries.get(index)?.stage === "starting";
   }
 
-  /** Resolves once no attempt is in progress for any of these nodes. */
-  async settled(indices: Iterable<number>): Promise<void> {
+  /** Waits until no attempt is in progress for any of these nodes, and calls `settle` before another can begin. */
+  async settled(indices: Iterable<number>, settle: () => void): Promise<void> {
     const wanted = [...indices];
     for (;;) {
       const busy = wanted.flatMap((index) => this.#entries.get(index)?.over ?? []);
-      if (busy.length === 0) return;
+      if (busy.length === 0) return settle();
       await Promise.all(busy);
     }
   }

@@ -1,10 +1,10 @@
 import { isStewardError } from "@steward/core";
-import { untilAborted } from "./caller.ts";
+import { untilAborted } from "../lifecycle/caller.ts";
 import { containerError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Restarts } from "./restarts.ts";
 import type { ChangeOrder } from "../start/node-starts.ts";
-import { indicesOf, type ContainerState } from "./state.ts";
+import { indicesOf, type ContainerState } from "../lifecycle/state.ts";
 
 /** What a change of a value needs of the container. */
 export interface ChangeHost {

@@ -1,11 +1,11 @@
 import type { Clock } from "@steward/core";
 import { sharedAbortController } from "@steward/core/container";
 import { NodeStarts, type StartHost, type StartPlace } from "../start/node-starts.ts";
-import { firstOf } from "./caller.ts";
-import type { LiveNode } from "./live-node.ts";
+import { firstOf } from "../lifecycle/caller.ts";
+import type { LiveNode } from "../lifecycle/live-node.ts";
 import { StartAttempt } from "../start/start-attempt.ts";
 import { NOTHING_YET, startError } from "../start/start-error.ts";
-import type { ContainerState } from "./state.ts";
+import type { ContainerState } from "../lifecycle/state.ts";
 
 /** What a replacement needs of the container. */
 export interface ReplacementHost extends StartHost {

@@ -1,12 +1,13 @@
 import { isStewardError, type RestartEvent } from "@steward/core";
 import { describeError, LazyAbort, TimeoutReached, withTimeout } from "@steward/core/container";
-import { firstOf, untilAborted } from "./caller.ts";
+import { firstOf, untilAborted } from "../lifecycle/caller.ts";
 import { containerError, type NodeFailure } from "../errors.ts";
-import type { Events } from "./events.ts";
-import type { LiveNode } from "./live-node.ts";
-import { ProcessShare } from "./process-share.ts";
+import type { Events } from "../lifecycle/events.ts";
+import type { LiveNode } from "../lifecycle/live-node.ts";
+import { ProcessShare } from "../lifecycle/process-share.ts";
 import { Replacement, type Affected, type ReplacementHost, type StagedChange } from "./replacement.ts";
-import { indicesOf } from "./state.ts";
+import { RestartClaim } from "./restart-claim.ts";
+import { indicesOf } from "../lifecycle/state.ts";
 import { Bounds } from "../scope/bounds.ts";
 import { inOrder } from "../stop/stop.ts";
 
@@ -51,8 +52,7 @@ export class Restarts {
   #gate: Gate = { name: "open" };
   /** The last that was begun and is not in use. */
   #replacement: Replacement | undefined;
-  /** Lazy starts of these nodes wait. */
-  #claim: { readonly reach: ReadonlySet<number>; readonly over: Promise<void> } | undefined;
+  #claim: RestartClaim | undefined;
 
   constructor(host: RestartHost) {
     this.#host = host;
@@ -91,10 +91,11 @@ export class Restarts {
    * holds for this moment only, so a start that waited asks again.
    *
    * @throws {RESTART_FAILED} while a restart has left nothing to use of what it needs.
+   * @throws {RESOURCE_UNAVAILABLE} when the restart waits for the asker to stop: neither would end.
    */
   claimOn(index: number, asker: number): Promise<void> | undefined {
-    const reach = this.#claim?.reach;
-    if (reach?.has(index) === true && !reach.has(asker)) return this.#claim?.over; // the restart waits for such an asker
+    const over = this.#claim?.on(index, asker);
+    if (over !== undefined) return over;
     if (this.#gate.name === "broken" && this.#reachOf(this.#gate.indices).has(index)) throw this.#gate.error;
     return undefined;
   }
@@ -174,11 +175,11 @@ export class Restarts {
   async #startThenStop({ change }: Order, roots: readonly number[], signal: AbortSignal): Promise<readonly LiveNode[]> {
     const claim = this.#claimed(roots);
     try {
-      const nodes = await this.#settled(roots, claim.reach, signal);
+      const nodes = await this.#settled(roots, claim, signal);
       await this.#start({ reach: claim.reach, nodes, change }, signal);
       return nodes;
     } finally {
-      claim.release();
+      this.#released(claim);
     }
   }
 
@@ -193,16 +194,17 @@ export class Restarts {
     let isStopped = before.name === "broken";
     let nodes: readonly LiveNode[] = this.#holdersOf(roots);
     let open: () => void = () => {};
-    let release: () => void = () => {};
+    let claim: RestartClaim | undefined;
     this.#gate = { name: "closed", opened: new Promise((resolve) => (open = resolve)) };
     try {
       await this.#unused(nodes, signal); // scopes that go on may need something lazily, so that is not claimed yet
-      const claim = this.#claimed(roots);
-      ({ release } = claim);
-      nodes = await this.#settled(roots, claim.reach, signal);
+      claim = this.#claimed(roots);
+      nodes = await this.#settled(roots, claim, signal);
       isStopped = true; // from here on it goes on without its caller too
       progress.stage = "stopping";
+      claim.stopping(nodes);
       await this.#stopOld(nodes, this.#abort.signal);
+      claim.stopping([]);
       await this.#start({ reach: claim.reach, nodes, change }, this.#abort.signal);
       this.#host.state.forget(nodes);
       this.#gate = { name: "open" };
@@ -212,38 +214,36 @@ export class Restarts {
       this.#gate = isStopped ? { name: "broken", error, indices } : before;
       throw error;
     } finally {
-      release();
+      this.#released(claim);
       open();
     }
   }
 
   /** Makes lazy starts of what is affected wait until it is released. */
-  #claimed(roots: readonly number[]): { readonly reach: ReadonlySet<number>; readonly release: () => void } {
-    const reach = this.#reachOf(roots);
-    let end: () => void = () => {};
-    this.#claim = { reach, over: new Promise((resolve) => (end = resolve)) };
-    const release = (): void => {
-      this.#claim = undefined;
-      end();
-    };
-    return { reach, release };
+  #claimed(roots: readonly number[]): RestartClaim {
+    return (this.#claim = new RestartClaim(this.#host.graph, this.#reachOf(roots)));
+  }
+
+  #released(claim: RestartClaim | undefined): void {
+    this.#claim = undefined;
+    claim?.release();
   }
 
   /** What the restart replaces, once the lazy starts of it that are in progress have ended. */
-  async #settled(
-    roots: readonly number[],
-    reach: ReadonlySet<number>,
-    outer: AbortSignal,
-  ): Promise<readonly LiveNode[]> {
+  async #settled(roots: readonly number[], claim: RestartClaim, outer: AbortSignal): Promise<readonly LiveNode[]> {
     const { clock, limits, starts } = this.#host;
     const abort = new AbortController();
-    await withTimeout(clock, limits.startTimeoutMs, () => starts.settled(reach), { abort, outer }).catch(
+    let nodes: readonly LiveNode[] = [];
+    const settle = (): void => {
+      claim.settle();
+      nodes = this.#holdersOf(roots);
+    };
+    await withTimeout(clock, limits.startTimeoutMs, () => starts.settled(claim.reach, settle), { abort, outer }).catch(
       (error: unknown) => {
         if (!(error instanceof TimeoutReached)) throw error;
         throw new Error(`a lazy start of what it affects has not ended within ${limits.startTimeoutMs} ms`);
       },
     );
-    const nodes = this.#holdersOf(roots);
     refuseShared(nodes);
     return nodes;
   }
