@@ -1,4 +1,4 @@
-import { StewardError, type CallAbout, type Guard, type MetricSample, type PubSub } from "@steward/core";
+import type { CallAbout, Guard, MetricSample, PubSub } from "@steward/core";
 import {
   checkOptions,
   claimDatabase,
@@ -233,20 +233,16 @@ export class DatabasePoolManager<TSchema extends Schema = Record<string, never>>
       this.#pool,
       this.#replicas,
       this.#embedded,
-      { signal, atOnce: this.#drained },
+      { signal, atOnce: this.#drained, refusal: this.refusal(), interruption: this.interruption() },
     ];
     this.#pool = this.#replicas = this.#embedded = this.#endpoint = undefined;
     this.#drained = false;
-    for (const pooled of [this.#pooled, this.#reading]) pooled?.guard.rejectPending(this.#stopped());
+    for (const pooled of [this.#pooled, this.#reading]) pooled?.guard.rejectPending(ending.refusal);
     this.#watch?.stop();
     this.#listening.stop();
     await Promise.all([replicas?.end(ending), pool === undefined ? undefined : endPool(pool, ending)]);
     for (const pooled of [this.#pooled, this.#reading]) if (pooled !== undefined) pooled.supply = undefined;
     await embedded?.close();
-  }
-
-  #stopped(): StewardError {
-    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopping`, { resource: this.name });
   }
 
   /** Replaces all connections, with credentials asked for anew: idle ones now, the others as soon as they are free. */

@@ -14,7 +14,8 @@ t.teardown(async () => {
 resourceContract(
   { test: (name, fn) => t.test(name, fn), assert },
   {
-    create: (context) => new DatabasePoolManager({ url: proxy.url }, context),
+    create: (context) => new DatabasePoolManager({ url: proxy.url, maxConnections: 2 }, context),
+    places: 2,
     use: (manager) => manager.client.$client`select 1`.execute(),
     ends: ({ client }) => [() => client.$client.end()],
     proxy,

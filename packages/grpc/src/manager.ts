@@ -1,5 +1,5 @@
 import type { Client } from "@grpc/grpc-js";
-import { Guard, StewardError, type Definition, type MetricSample } from "@steward/core";
+import { Guard, type Definition, type MetricSample } from "@steward/core";
 import {
   aborted,
   checkOptions,
@@ -140,15 +140,12 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
   protected override async onStop(signal: AbortSignal): Promise<void> {
     const links = this.#links;
     if (links === undefined) return;
-    const error = new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped while the call was in flight`, {
-      resource: this.name,
-    });
-    this.#guard.rejectPending(error);
-    links.endStreams(error);
+    this.#guard.rejectPending(this.refusal());
+    links.endStreams(this.interruption());
     await Promise.race([this.#guard.idle(), aborted(signal)]);
     this.#links = undefined;
-    for (const call of this.#unsent) call.fail(error);
-    links.close(error);
+    for (const call of this.#unsent) call.fail(this.refusal());
+    links.close(this.interruption());
     const { reconnects, retired } = links.counts;
     this.#past = { reconnects: this.#past.reconnects + reconnects, retired: this.#past.retired + retired };
   }

@@ -16,7 +16,12 @@ t.teardown(async () => {
 resourceContract(
   { test: (name, fn) => void t.test(`channel ${name}`, fn), assert },
   {
-    create: (context) => new GrpcChannelManager({ address: `127.0.0.1:${proxy.port}`, service: Renderer }, context),
+    create: (context) =>
+      new GrpcChannelManager(
+        { address: `127.0.0.1:${proxy.port}`, service: Renderer, maxConcurrent: 2, maxPending: 10 },
+        context,
+      ),
+    places: 2,
     // A client of grpc-js rejects with its own kind of error; ours is its cause.
     use: (manager) =>
       status(manager.client, { id: "a" }).catch((error: ServiceError) => Promise.reject(error.cause ?? error)),

@@ -1,4 +1,4 @@
-import { StewardError, type Guard, type MetricSample } from "@steward/core";
+import type { Guard, MetricSample } from "@steward/core";
 import {
   aborted,
   Manager,
@@ -193,14 +193,11 @@ export class HttpSessionManager extends Manager<HttpSession> {
   protected override async onStop(signal: AbortSignal): Promise<void> {
     const origins = this.#origins;
     if (origins === undefined) return;
-    const error = new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped while the call was in flight`, {
-      resource: this.name,
-    });
-    for (const origin of origins) origin.guard.rejectPending(error);
+    for (const origin of origins) origin.guard.rejectPending(this.refusal());
     const sweep = this.#sweep(origins, signal);
     await Promise.race([origins.idle(), aborted(signal)]);
     sweep.cancel();
-    await origins.destroy(error);
+    await origins.destroy(this.interruption());
     this.#past = origins.stats().totals;
     this.#origins = undefined;
   }

@@ -14,7 +14,9 @@ t.teardown(async () => {
 resourceContract(
   { test: (name, fn) => void t.test(name, fn), assert },
   {
-    create: (context) => new HttpSessionManager({ baseUrl: proxy.url, probeUrl: proxy.url, retry: false }, context),
+    create: (context) =>
+      new HttpSessionManager({ baseUrl: proxy.url, probeUrl: proxy.url, retry: false, maxConnections: 2 }, context),
+    places: 2,
     use: async (manager) => {
       const { body } = await manager.client.request("/");
       assert.equal(await body.text(), "hello");

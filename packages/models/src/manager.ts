@@ -14,7 +14,7 @@ import {
   type ManagerContext,
   type Verdict,
 } from "@steward/core/driver";
-import { isStewardError, StewardError } from "@steward/core";
+import { isStewardError } from "@steward/core";
 import type { Tensors } from "./engine/tensor.ts";
 import { ask, probe } from "./health.ts";
 import { modelSchema, type CheckedOptions, type ModelOptions } from "./options.ts";
@@ -115,9 +115,7 @@ export class ModelManager extends Manager<Model> {
     const served = this.#served;
     this.#served = undefined;
     this.#stops++;
-    this.#batch.rejectPending(
-      new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopping`, { resource: this.name }),
-    );
+    this.#batch.rejectPending(this.refusal());
     this.#restarts += served?.pool.restarts ?? 0;
     await served?.pool.close();
   }

@@ -1,4 +1,4 @@
-import { StewardError, type CallAbout, type Guard, type MetricSample } from "@steward/core";
+import type { CallAbout, Guard, MetricSample } from "@steward/core";
 import {
   checkOptions,
   claimDatabase,
@@ -97,7 +97,7 @@ export class PgPoolManager extends Manager<Pool> {
   protected override async onStop(signal: AbortSignal): Promise<void> {
     const goodbye = this.#goodbye;
     const [connections, cut] = [this.#connections, () => goodbye.abort()];
-    this.#pool.guard.rejectPending(this.#stopped());
+    this.#pool.guard.rejectPending(this.refusal());
     this.#pool.use(undefined);
     this.#watch?.stop();
     this.#connections = this.#watch = undefined;
@@ -166,17 +166,13 @@ export class PgPoolManager extends Manager<Pool> {
   /** Ends connections that no one is given any more. */
   #retire(connections: Connections | undefined): void {
     if (connections === undefined) return;
-    const ended = connections.end(this.#goodbye.signal, this.#stopped()).finally(() => this.#ending.delete(ended));
+    const ended = connections.end(this.#goodbye.signal, this.interruption()).finally(() => this.#ending.delete(ended));
     this.#ending.add(ended);
   }
 
   #required(): Connections {
     if (this.#connections === undefined) throw this.refusal();
     return this.#connections;
-  }
-
-  #stopped(): StewardError {
-    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopping`, { resource: this.name });
   }
 }
 

@@ -11,7 +11,8 @@ t.teardown(() => proxy.stop());
 resourceContract(
   { test: (name, fn) => t.test(name, fn), assert },
   {
-    create: (context) => new PgPoolManager({ url: proxy.url }, context),
+    create: (context) => new PgPoolManager({ url: proxy.url, maxConnections: 2 }, context),
+    places: 2,
     use: (manager) => manager.client.query("select 1"),
     ends: ({ client }) => [() => client.end()],
     proxy,

@@ -14,7 +14,8 @@ if (server.skip === false) {
   resourceContract(
     { test: (name, fn) => t.test(name, fn), assert },
     {
-      create: (context) => new RedisPoolManager({ url: proxy.url }, context),
+      create: (context) => new RedisPoolManager({ url: proxy.url, maxConcurrent: 2 }, context),
+      places: 2,
       use: (manager) => manager.client.ping(),
       ends: ({ client }) => [() => client.quit(), () => client.disconnect()],
       proxy,

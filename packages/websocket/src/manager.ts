@@ -137,7 +137,8 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
 
   protected async onStop(signal: AbortSignal): Promise<void> {
     setMaxListeners(0, signal); // one for each connection
-    await Promise.all(this.#client.sessions.map((session) => session.finish("it was stopped", signal)));
+    const refusal = this.refusal();
+    await Promise.all(this.#client.sessions.map((session) => session.finish("it was stopped", signal, refusal)));
   }
 
   /** Makes new connections, with headers asked for anew; calls in flight finish on the old ones. */

@@ -229,6 +229,24 @@ t.test("with `wait`, they go out in order on the next connection, or run into th
   t.same(got, ["a", "b", "c"]);
 });
 
+t.test("what waits for a connection when a stop begins is refused like what comes then", async (t) => {
+  const server = await plainFor(t, () => {});
+  const proxy = await proxyFor(t, server.url);
+  const manager = await sessionsFor(t, { url: proxy.url, offline: "wait", timeoutMs: 60_000 });
+  const { client } = manager;
+  await proxy.refuse();
+  proxy.reset();
+  await until(() => client.state !== "open", "it has noticed");
+  const waiting = [client.send("x"), client.call("x")].map(failure);
+  const stopping = manager.stop();
+  for (const call of [...waiting, failure(client.send("x")), failure(client.call("x"))]) {
+    const { code, retryable, message } = await call;
+    t.strictSame([code, retryable], ["RESOURCE_UNAVAILABLE", true]);
+    t.match(message, /: stopping$/);
+  }
+  await stopping;
+});
+
 t.test("the outbound queue is bounded in messages and in bytes, and awaiting send paces the sender", async (t) => {
   const server = await plainFor(t, (socket) => socket.pause());
   const { client } = await sessionsFor(t, {

@@ -5,7 +5,7 @@ import type { Guard, GuardOptions } from "../guard/guard.ts";
 import { type CallSummary, callsOf, evidenceOf, type PassiveEvidence } from "../health/tracker.ts";
 import { closeWithin } from "./closing.ts";
 import { Lifecycle, type LifecycleState } from "./lifecycle.ts";
-import { drainTimeout, notReady, startAborted, startConflict, startTimeout, stopAsked } from "./errors.ts";
+import { drainTimeout, interrupted, notReady, startAborted, startConflict, startTimeout, stopAsked } from "./errors.ts";
 import type { Phase } from "./phase.ts";
 import { RESOURCE_TIMEOUTS, type ManagerContext } from "./manager-context.ts";
 import type { MetricSample } from "../ports/metrics.ts";
@@ -309,9 +309,14 @@ export abstract class BaseManager<Client> implements ManagedResource<Client>, As
     return this.phase === "ready" ? undefined : this.refusal();
   }
 
-  /** The error of a call while it is not ready. */
+  /** The error of a call while it is not ready, and of one that waited for its turn until then. */
   protected refusal(): StewardError {
     return notReady(this.name, this.state);
+  }
+
+  /** The error of a call that a stop ends while it is in flight, because its time is over. It may have had its effect. */
+  protected interruption(): StewardError {
+    return interrupted(this.name);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

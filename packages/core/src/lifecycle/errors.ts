@@ -32,6 +32,11 @@ export function stopTimeout(resource: string, timeoutMs: number): StewardError {
   return new StewardError("STOP_TIMEOUT", message, { resource });
 }
 
+export function interrupted(resource: string): StewardError {
+  const message = `${resource}: stopped while the call was in flight`;
+  return new StewardError("RESOURCE_UNAVAILABLE", message, { resource });
+}
+
 /** The error of a call while the resource is not ready. */
 export function notReady(resource: string, state: LifecycleState): StewardError {
   const cause = state.phase === "failed" ? state.error : undefined;

@@ -54,7 +54,8 @@ export class Pool implements ConnectionOwner {
   #opened = 0;
   /** Logins in a row that the server refused. */
   #refused = 0;
-  #ended = false;
+  /** Once it has ended: why no one is given a connection. */
+  #ended: StewardError | undefined;
   #emptied: (() => void) | undefined;
   /** Connections that were cut off because of their silence. */
   retired = 0;
@@ -91,7 +92,7 @@ export class Pool implements ConnectionOwner {
     try {
       return await this.#open();
     } catch (error) {
-      if (this.#ended) throw error;
+      if (this.#ended !== undefined) throw error;
       if (isLoginRefused(error) && this.#mayChange(refusedBefore)) {
         await this.clock.sleep(this.#refused * REFUSAL_PAUSE_MS);
         return this.#openAnywhere(this.endpoint.hosts);
@@ -108,7 +109,7 @@ export class Pool implements ConnectionOwner {
 
   /** Gives a connection to `taker`: now, or as soon as one is free, made or mended. */
   take(taker: Taker): void {
-    if (this.#ended) return taker.refuse(this.#gone());
+    if (this.#ended !== undefined) return taker.refuse(this.#ended);
     const connection = this.#takers.length === 0 ? this.#takeIdle() : undefined;
     if (connection !== undefined) return taker.take(connection);
     this.#takers.push(taker);
@@ -139,7 +140,7 @@ export class Pool implements ConnectionOwner {
   #release(connection: Connection): void {
     if (connection.dead) return;
     if (connection.isSuspect && !connection.retired) return void this.#examine(connection);
-    if (this.#ended || connection.retired) {
+    if (this.#ended !== undefined || connection.retired) {
       connection.end();
       return;
     }
@@ -167,7 +168,7 @@ export class Pool implements ConnectionOwner {
   }
 
   #grow(): void {
-    if (this.#ended) return;
+    if (this.#ended !== undefined) return;
     const wanted = (): boolean =>
       this.#takers.length > this.#making.size && this.connections.size < this.#options.maxConnections;
     while (wanted() && this.#reconnect.allows(this.#making.size)) void this.#add();
@@ -271,11 +272,14 @@ export class Pool implements ConnectionOwner {
     return this.#reconnect.error;
   }
 
-  /** Ends all connections: idle ones politely, those at work when they are given back. Resolves when all are gone. */
-  end(): Promise<void> {
-    this.#ended = true;
+  /**
+   * Ends all connections: idle ones politely, those at work when they are given back. Those who wait for one are refused.
+   * Resolves when all are gone.
+   */
+  end(refusal: StewardError): Promise<void> {
+    this.#ended = refusal;
     this.#reconnect.stop();
-    this.#refuseAll(this.#gone());
+    this.#refuseAll(refusal);
     for (const connection of this.#idle.splice(0)) connection.end();
     if (this.connections.size === 0) return Promise.resolve();
     return new Promise((resolve) => (this.#emptied = resolve));
@@ -306,9 +310,5 @@ export class Pool implements ConnectionOwner {
 
   #refuseAll(error: StewardError): void {
     for (const taker of this.#takers.splice(0)) taker.refuse(error);
-  }
-
-  #gone(): StewardError {
-    return new StewardError("RESOURCE_UNAVAILABLE", `${this.name}: stopped`, { resource: this.name });
   }
 }

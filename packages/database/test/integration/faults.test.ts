@@ -103,6 +103,27 @@ t.test("half-open connections: only what was in flight is lost, and all is well 
   t.match(lost[0], { resource: "films", pid: Number, silentMs: Number });
 });
 
+t.test(
+  "what waits for a connection when a stop begins is refused like what comes then, with no wait for the rest",
+  async (t) => {
+    await using proxy = await startFaultProxy({ target: server.url });
+    await using manager = await open(proxy, { maxConnections: 2, timeoutMs: 60_000, connectTimeoutMs: 60_000 });
+    const { $client: sql } = manager.client;
+    proxy.blackhole();
+    const sent = failure(sql`select 1`.execute());
+    const waiting = failure(sql`select 2`.execute());
+    await until(() => manager.stats()["connecting"] === 1, "a connection is being made");
+    const stopping = manager.stop({ signal: AbortSignal.timeout(300) });
+    for (const call of [waiting, failure(sql`select 3`.execute())]) {
+      const { code, retryable, message } = await call;
+      t.strictSame([code, retryable, message], ["RESOURCE_UNAVAILABLE", true, "films: stopping"]);
+    }
+    t.equal(manager.phase, "stopping");
+    t.match(await sent, { code: "OUTCOME_UNKNOWN", retryable: false });
+    await stopping.catch(() => {});
+  },
+);
+
 t.test("a query that meets the reset of its idle connection settles, and frees its place", async (t) => {
   await using proxy = await startFaultProxy({ target: server.url });
   await using manager = await open(proxy, { maxConnections: 4, timeoutMs: 500 });

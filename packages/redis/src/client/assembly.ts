@@ -125,7 +125,7 @@ export class Assembly {
     await Promise.race([this.#pool.unblock(), aborted(signal)]);
     this.#pool.close(reason);
     for (const { subscriber } of this.#routers) subscriber.close(reason);
-    await this.backend.close(signal);
+    await this.backend.close(signal, reason);
   }
 
   async renew(): Promise<void> {

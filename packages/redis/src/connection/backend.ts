@@ -36,7 +36,7 @@ export interface Backend {
   renew(): Promise<void>;
   /** Where a connection of one's own for this command must lead; in a cluster that depends on its keys. */
   planFor(command: Command | undefined): LinkPlan;
-  /** Ends everything: in order, or at once as soon as `signal` aborts. */
-  close(signal: AbortSignal): Promise<void>;
+  /** Ends everything: in order, or at once as soon as `signal` aborts. What was not sent is refused for `reason`. */
+  close(signal: AbortSignal, reason: StewardError): Promise<void>;
   stats(): BackendStats;
 }

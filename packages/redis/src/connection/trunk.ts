@@ -108,13 +108,11 @@ export class Trunk implements Backend {
     this.#adopt(link);
   }
 
-  async close(signal: AbortSignal): Promise<void> {
+  async close(signal: AbortSignal, reason: StewardError): Promise<void> {
     const links = [...this.#old, ...(this.#link === undefined ? [] : [this.#link])];
-    this.#closing.abort(
-      new StewardError("RESOURCE_UNAVAILABLE", `${this.#setup.resource}: stopping`, { resource: this.#setup.resource }),
-    );
+    this.#closing.abort(reason);
     this.#offlineTimer?.cancel();
-    this.#rejectKept(this.#unavailable());
+    this.#rejectKept(reason);
     const force = (): void => links.forEach((link) => link.destroy());
     if (signal.aborted) force();
     signal.addEventListener("abort", force, { once: true });
@@ -217,12 +215,11 @@ export class Trunk implements Backend {
   }
 
   #unavailable(): StewardError {
+    if (this.#closing.signal.aborted) return this.#closing.signal.reason as StewardError; // what `close` was given
     const { resource, settings, plan } = this.#setup;
-    const why = this.#closing.signal.aborted
-      ? "stopping"
-      : `no connection to ${plan.where}: ${describeError(this.#lastError)}`;
+    const message = `${resource}: no connection to ${plan.where}: ${describeError(this.#lastError)}`;
     const details = { resource, cause: this.#lastError, retryable: true, retryAfterMs: settings.reconnect.maxMs };
-    return new StewardError("RESOURCE_UNAVAILABLE", `${resource}: ${why}`, details);
+    return new StewardError("RESOURCE_UNAVAILABLE", message, details);
   }
 
   /** It owes replies and delivers nothing. A second connection shows whether the server or only this one is dead. */

@@ -79,6 +79,30 @@ t.test("100 INCR whose replies are lost: none runs twice, and every promise sett
   t.equal(manager.stats()["inUse"], 0);
 });
 
+t.test(
+  "what waits for the next connection when a stop begins is refused like what comes then",
+  needsRedis,
+  async (t) => {
+    const server = await launch(t);
+    const proxy = await proxyTo(t, server);
+    const manager = await manage(t, { host: proxy.host, port: proxy.port, silenceMs: 60_000, timeoutMs: 60_000 });
+    const { client } = manager;
+    proxy.dropReplies();
+    const again = failure(client.get("n")); // it was sent, and is to be sent again
+    await until(() => Number(manager.stats()["inUse"]) === 1);
+    await proxy.refuse();
+    proxy.reset();
+    await until(() => manager.stats()["resent"] === 1, "the connection is gone");
+    const first = failure(client.incr("n"));
+    const stopping = manager.stop();
+    for (const call of [again, first, failure(client.incr("n"))]) {
+      const { code, retryable, message } = await call;
+      t.strictSame([code, retryable, message], ["RESOURCE_UNAVAILABLE", true, "redis: stopping"]);
+    }
+    await stopping;
+  },
+);
+
 t.test("what the user declares harmless is sent again too", needsRedis, async (t) => {
   const server = await launch(t);
   const proxy = await proxyTo(t, server);

@@ -11,7 +11,7 @@ export type Outcome = { readonly ok: true; readonly value: unknown } | { readonl
 export interface ContractCase {
   readonly name: string;
   /** What the factory must give for this case to make sense. */
-  readonly needs?: "use" | "proxy" | "ends";
+  readonly needs?: "use" | "places" | "proxy" | "ends";
   readonly run: (examine: Examination) => Promise<void>;
 }
 
@@ -48,6 +48,11 @@ export class Examination {
     return Promise.resolve(this.#factory.use?.(manager));
   }
 
+  /** How many calls it makes at once; only for cases that need `places`. */
+  get places(): number {
+    return this.#factory.places ?? 0;
+  }
+
   /** The client's own ways to end it; only for cases that need `ends`. */
   ends(manager: Manager<unknown>): readonly (() => unknown)[] {
     return this.#factory.ends?.(manager) ?? [];
@@ -79,6 +84,16 @@ export class Examination {
     const outcome = await this.outcome(promise);
     const got = outcome.ok ? "it succeeded" : describeError(outcome.error);
     this.assert.ok(!outcome.ok && isStewardError(outcome.error, code), `expected ${code}: ${got}`);
+  }
+
+  /** Checks that a call was refused because of that phase, which passes unless it is the last one. */
+  async turnedAway(call: Promise<unknown>, phase: "not started" | "draining" | "stopping" | "stopped"): Promise<void> {
+    await this.refused(call, "RESOURCE_UNAVAILABLE");
+    const outcome = await this.outcome(call);
+    if (outcome.ok || !isStewardError(outcome.error)) return;
+    const { message, retryable } = outcome.error;
+    this.assert.strictEqual(message, `examined: ${phase}`);
+    this.assert.strictEqual(retryable, phase !== "stopped", `retryable while it is ${phase}`);
   }
 
   /** Runs a case, then stops what it left running and checks that nothing stays open. */

@@ -2,6 +2,7 @@ import {
   func,
   required,
   shape,
+  wholeNumber,
   withMethods,
   type Manager,
   type ManagerContext,
@@ -33,6 +34,11 @@ export interface ContractFactory<M extends Manager<unknown> = Manager<unknown>> 
    */
   readonly use?: ((manager: M) => Promise<unknown>) | undefined;
   /**
+   * How many calls the manager makes at once, where further ones wait for their turn. With it and `use` the suite also
+   * examines that a call which waits when a stop begins is refused like one that comes then. Keep it small.
+   */
+  readonly places?: number | undefined;
+  /**
    * Calls each of the client's own ways to end it, such as `close()`. With it the suite also examines that all of them
    * are refused with the same words, for the client is shared.
    */
@@ -48,6 +54,7 @@ export interface ContractFactory<M extends Manager<unknown> = Manager<unknown>> 
 export const factoryShape: Shape<ContractFactory> = shape<ContractFactory>(() => ({
   create: required(func()),
   use: func(),
+  places: wholeNumber(1),
   ends: func(),
   proxy: withMethods("a fault proxy", "stop"),
 }));

@@ -71,6 +71,23 @@ export const stopCases: readonly ContractCase[] = [
     },
   },
   {
+    name: "refuses a call that waits when a stop begins as it refuses one that comes then",
+    needs: "places",
+    async run(examine) {
+      const manager = await examine.ready();
+      const running = Array.from({ length: examine.places }, () => examine.outcome(examine.use(manager)));
+      const waiting = examine.outcome(examine.use(manager));
+      const stopping = manager.stop();
+      await examine.turnedAway(examine.use(manager), "stopping");
+      await examine.turnedAway(
+        waiting.then((outcome) => (outcome.ok ? outcome.value : Promise.reject(outcome.error))),
+        "stopping",
+      );
+      await stopping;
+      await Promise.all(running);
+    },
+  },
+  {
     name: "drains and stops at the end of `await using`",
     async run(examine) {
       const manager = await examine.ready();

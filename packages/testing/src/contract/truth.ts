@@ -75,11 +75,11 @@ export const truthCases: readonly ContractCase[] = [
     needs: "use",
     async run(examine) {
       const manager = await examine.fresh();
-      await examine.refused(examine.use(manager), "RESOURCE_UNAVAILABLE");
+      await examine.turnedAway(examine.use(manager), "not started");
       await manager.start();
       await examine.use(manager);
       await manager.stop();
-      await examine.refused(examine.use(manager), "RESOURCE_UNAVAILABLE");
+      await examine.turnedAway(examine.use(manager), "stopped");
     },
   },
   {
@@ -108,7 +108,7 @@ export const truthCases: readonly ContractCase[] = [
       const manager = await examine.ready();
       const calls = Array.from({ length: CALLS }, () => examine.outcome(examine.use(manager)));
       const draining = manager.drain();
-      await examine.refused(examine.use(manager), "RESOURCE_UNAVAILABLE");
+      await examine.turnedAway(examine.use(manager), "draining");
       await draining;
       examine.assert.ok(
         (await Promise.all(calls)).every(({ ok }) => ok),

@@ -301,13 +301,13 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     return this.finish(why);
   }
 
-  /** @internal What its manager ends it with. */
-  finish(why: string, signal?: AbortSignal): Promise<void> {
-    if (this.#state.name !== "closed") this.#ended = this.#end(this.#state, why, signal);
+  /** @internal What its manager ends it with; what was not sent is refused with `refusal`, where there is one. */
+  finish(why: string, signal?: AbortSignal, refusal?: StewardError): Promise<void> {
+    if (this.#state.name !== "closed") this.#ended = this.#end(this.#state, why, signal, refusal);
     return this.#ended;
   }
 
-  async #end(state: State, why: string, signal: AbortSignal | undefined): Promise<void> {
+  async #end(state: State, why: string, signal?: AbortSignal, refusal?: StewardError): Promise<void> {
     const links = [...this.#retired, ...(this.#link === undefined ? [] : [this.#link])];
     const endReaders = this.#readers.ending();
     this.#state = { name: "closed", why };
@@ -315,7 +315,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     this.#renewal?.cancel();
     if (state.name === "connecting") state.dial.cancel();
     if (state.name === "waiting") state.timer.cancel();
-    const error = this.disconnected();
+    const error = refusal ?? this.disconnected();
     this.#waiters.reject(error);
     // Before anything waits: a session that begins again meanwhile has an outbox of its own from here.
     this.#outbox.detach(error, true);
