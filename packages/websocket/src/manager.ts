@@ -80,6 +80,8 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       calls: this.#calls,
       resumes: this.#resumes,
       onEnd: () => {},
+      // As with the probe and `ask`: a named session may lead elsewhere.
+      onOpen: () => (name === "main" ? this.#calls.renewed() : undefined),
       onState: () => this.noticed(),
     };
   }
@@ -128,6 +130,11 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
 
   protected onProbe(): Promise<void> {
     return probe(this.#client);
+  }
+
+  /** Over a new connection where the one that calls take does not answer: it may be what is dead. */
+  protected override ask(signal: AbortSignal): Promise<void> {
+    return this.#client.ask(signal);
   }
 
   /** Waits until every message has been taken and every call has its reply. */

@@ -52,7 +52,7 @@ export interface WebSocketSessionOptions {
   readonly silenceMs?: number | undefined;
   /** The same while nothing is owed. Default 15,000. */
   readonly heartbeatMs?: number | undefined;
-  /** Time to answer a ping, after which the connection is ended. Default 1,000. */
+  /** Time to answer a ping, after which the connection is ended. While calls of the main session get no reply, the server is asked over a new one after half of it. Default 1,000. */
   readonly heartbeatTimeoutMs?: number | undefined;
   /** Pauses between attempts to reconnect, drawn from 0 up; `maxMs` is also the spread when a server says that it goes away. Default 100 to 1,000; more where clients are many. */
   readonly reconnect?: ReconnectOptions | undefined;

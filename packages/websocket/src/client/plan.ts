@@ -38,6 +38,8 @@ export interface SessionPlan extends PausePlan, Patience, SenderPlan {
   /** Time without a message after which it is closed, in ms; 0 for never. */
   readonly idleSessionTimeoutMs: number;
   readonly closeTimeoutMs: number;
+  /** Called when a connection is there and resumed. */
+  readonly onOpen: () => void;
   /** Called when its connection is gone. */
   readonly onState: () => void;
   /** It is closed for good. */

@@ -4,18 +4,17 @@ import { describeError, Lookout, outcomeUnknown } from "@steward/core/driver";
 import type { WebSocket } from "ws";
 import { processed } from "../wire/about.ts";
 import type { Payload } from "../wire/protocol.ts";
-import type { Attempt } from "./connection/dial.ts";
 import { Dialler } from "./connection/dialler.ts";
 import { lookEveryMsOf, type Link } from "./connection/link.ts";
 import { Pauses } from "./connection/pauses.ts";
 import { Retired } from "./connection/retired.ts";
+import { Successor } from "./connection/successor.ts";
 import { Waiters } from "./connection/waiters.ts";
 import { connectionEnded, noConnection } from "./failures.ts";
 import type { Message } from "./messages/inbox.ts";
 import { Outbox } from "./messages/outbox.ts";
 import { Readers } from "./messages/readers.ts";
 import { Sender } from "./messages/sender.ts";
-import type { Request } from "./messages/uses.ts";
 import type { SessionEvents, SessionPlan, SessionState, State } from "./plan.ts";
 import { resumptionOf } from "./resumption.ts";
 import { RoomBook, type RoomListener } from "./rooms.ts";
@@ -38,18 +37,17 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   });
   readonly #readers: Readers;
   readonly #dialler: Dialler;
+  readonly #successor: Successor;
   readonly #lookout: Lookout;
   readonly #retired = new Retired();
-  readonly #waiters = new Waiters();
+  readonly #waiters = new Waiters<WebSocket>();
   #state: State = { name: "closed", why: "not started" };
   #lastError: StewardError | undefined;
-  /** Since it began. */
-  #everOpen = false;
+  #everOpen = false; // since it began
   #reconnects = 0;
   #openings = 0;
   #usedAt = 0;
   #heardAt = Number.NEGATIVE_INFINITY;
-  #renewal: Attempt | undefined;
   #ended: Promise<void> = Promise.resolve();
 
   constructor(plan: SessionPlan) {
@@ -59,6 +57,8 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     this.#pauses = new Pauses(plan);
     this.#readers = new Readers(plan.maxUnread, () => this.#link?.ws);
     this.#dialler = new Dialler(plan, this.#listener);
+    const inUse = (): Link | undefined => this.#link;
+    this.#successor = new Successor(plan, this.#dialler, inUse, (next) => this.#opened(next, 0));
     this.#lookout = new Lookout(plan.clock, lookEveryMsOf(plan), (stoodStill) => this.#look(stoodStill));
     this.#outbox = new Outbox(plan, () => this.#refusal());
     this.#sender = new Sender(plan, this.#outbox);
@@ -204,11 +204,10 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   }
 
   async #resume(link: Link, attempt: number): Promise<void> {
-    const { name, resume } = this.#plan;
     try {
-      await resume?.(resumptionOf(name, this.#sender, link.ws, this.#reconnects));
-      const call = (request: Request): Promise<unknown> => this.#sender.call(request, true);
-      if (this.#link === link && this.#rooms.size > 0) await this.#rooms.resume(call);
+      await this.#plan.resume?.(resumptionOf(this.name, this.#sender, link.ws, this.#reconnects));
+      if (this.#link === link && this.#rooms.size > 0)
+        await this.#rooms.resume((request) => this.#sender.call(request, true));
     } catch (error) {
       return link.kill(`the resume hook failed: ${describeError(error)}`);
     }
@@ -219,6 +218,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     this.#outbox.open();
     this.#readers.adjustRate();
     this.#waiters.resolve(link.ws);
+    this.#plan.onOpen();
     this.emit("open", link.ws);
   }
 
@@ -242,16 +242,17 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     const { resource, clock, offline } = this.#plan;
     const said = why ?? `closed with ${code}${reason === "" ? "" : ` (${reason})`}`;
     const lost = outcomeUnknown(resource, `the connection ended before the reply: ${said}`);
-    for (const call of link.calls.values()) call.fail(lost);
+    const ended = connectionEnded(resource, said);
+    link.fail(lost, ended);
     this.#outbox.lose(link, lost);
     this.#retired.delete(link);
     if (link !== this.#link || (this.#state.name !== "open" && this.#state.name !== "resuming")) return;
     this.#heardAt = link.heardAt;
     const { attempt, name } = this.#state;
-    this.#lastError = connectionEnded(resource, said);
+    this.#lastError = ended;
     if (name === "resuming") this.#dialler.turn();
-    if (!this.#everOpen) this.#waiters.reject(this.#lastError);
-    this.#outbox.detach(this.#lastError, offline === "reject");
+    if (!this.#everOpen) this.#waiters.reject(ended);
+    this.#outbox.detach(ended, offline === "reject");
     this.#reconnects++;
     const livedMs = clock.now() - link.openedAt;
     this.#wait(this.#pauses.afterClose(code, attempt, livedMs), this.#pauses.isStable(livedMs) ? 1 : attempt + 1);
@@ -273,16 +274,15 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     return this.#state.name === "open" ? this.#state.link.ping() : Promise.reject(this.disconnected());
   }
 
+  /** @internal A sign of life of the other side, by a ping or over a new connection, which then takes over. */
+  ask(signal: AbortSignal): Promise<void> {
+    return this.#link === undefined ? Promise.reject(this.disconnected()) : this.#successor.ask(this.#link, signal);
+  }
+
   /** @internal A new connection takes over; the old one ends with its last reply. */
   renew(): void {
-    if (this.#state.name === "open" && this.#plan.client === undefined) {
-      const { link } = this.#state;
-      this.#renewal?.cancel();
-      this.#renewal = this.#dialler.dial(
-        (next) => (this.#link === link ? this.#opened(next, 0) : next.kill("it was renewed meanwhile")),
-        (error) => (this.#lastError = error),
-      );
-    } else if (this.#state.name === "waiting") {
+    if (this.#state.name === "open") this.#successor.replace(this.#state.link);
+    else if (this.#state.name === "waiting") {
       this.#state.timer.cancel();
       this.#connect(this.#state.attempt);
     }
@@ -291,9 +291,8 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   #look(stoodStill: boolean): void {
     this.#retired.look(stoodStill);
     this.#link?.look(this.#owes > 0, stoodStill);
-    const { idleSessionTimeoutMs, clock } = this.#plan;
-    if (idleSessionTimeoutMs > 0 && this.isIdle && clock.now() - this.usedAt >= idleSessionTimeoutMs)
-      void this.finish(`idle for ${idleSessionTimeoutMs} ms`);
+    const { idleSessionTimeoutMs: idleMs, clock } = this.#plan;
+    if (idleMs > 0 && this.isIdle && clock.now() - this.usedAt >= idleMs) void this.finish(`idle for ${idleMs} ms`);
   }
 
   /** Closes it for good: says goodbye, and ends the connection after `closeTimeoutMs` at the latest. */
@@ -312,7 +311,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     const endReaders = this.#readers.ending();
     this.#state = { name: "closed", why };
     this.#lookout.stop();
-    this.#renewal?.cancel();
+    this.#successor.cancel();
     if (state.name === "connecting") state.dial.cancel();
     if (state.name === "waiting") state.timer.cancel();
     const error = refusal ?? this.disconnected();

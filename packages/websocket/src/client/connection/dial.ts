@@ -102,7 +102,9 @@ export class Dial implements Attempt {
     outside(() => this.#outcome.failed(new StewardError(code, message, { resource: this.#resource, ...more })));
   }
 
+  /** What has become a connection is not its to end any more. */
   cancel(): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.#timer.cancel();
     this.#ws?.terminate();

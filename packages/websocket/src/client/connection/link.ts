@@ -1,9 +1,10 @@
 import type { Socket } from "node:net";
-import type { Clock } from "@steward/core";
+import type { Clock, StewardError } from "@steward/core";
 import { ConnectionWatch } from "@steward/core/driver";
 import { WebSocket, type RawData } from "ws";
 import type { CallProtocol } from "../../wire/protocol.ts";
 import { Row, type Carrier, type OpenCall, type Outgoing } from "../messages/outgoing.ts";
+import { Waiters } from "./waiters.ts";
 
 const TEXT = { binary: false };
 const BINARY = { binary: true };
@@ -52,8 +53,10 @@ export class Link implements Carrier {
   #owes = false;
   /** A message went either way since it was asked last. */
   #used = true;
-  #pingedAt: number | undefined;
-  #pongWaiters: (() => void)[] = [];
+  #pingedAt = Number.NEGATIVE_INFINITY;
+  /** How much had been heard when it was pinged. */
+  #heardBefore = -1;
+  readonly #pongs = new Waiters<void>();
   #given = 0;
   #why: string | undefined;
 
@@ -160,25 +163,35 @@ export class Link implements Carrier {
 
   readonly #ponged = (): void => {
     this.#heard++;
-    for (const answer of this.#pongWaiters.splice(0)) answer();
+    this.#pongs.resolve();
   };
 
-  /** Asks for a sign of life; resolves with the pong. */
+  /** Asks for a sign of life; resolves with the pong, and rejects when the connection ends before. */
   ping(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#pongWaiters.push(resolve);
-      this.#sendPing();
-    });
+    const pong = this.#pongs.wait();
+    this.#sendPing();
+    return pong;
   }
 
   #sendPing(): void {
-    if (!this.#isAsked) this.#pingedAt = this.#clock.now();
+    if (!this.#isAsked) [this.#pingedAt, this.#heardBefore] = [this.#clock.now(), this.#heard];
     if (this.isOpen) this.ws.ping();
   }
 
-  /** Whether there is a ping since the last sign of life. */
+  /** Whether there is a ping since the last sign of life. What is paused by us is not silent. */
   get #isAsked(): boolean {
-    return this.#pingedAt !== undefined && this.#pingedAt >= this.heardAt;
+    return this.#heardBefore === this.#heard && !this.ws.isPaused;
+  }
+
+  /** How long a ping has been without any sign of life, in ms; 0 where there is none. */
+  get unansweredMs(): number {
+    return this.#isAsked ? this.#clock.now() - this.#pingedAt : 0;
+  }
+
+  /** It has ended: no reply comes any more, and no pong. */
+  fail(lost: StewardError, ended: StewardError): void {
+    for (const call of this.calls.values()) call.fail(lost);
+    this.#pongs.reject(ended);
   }
 
   /** Looks whether the other side still lives; ends the connection when it does not. `owes`: whether we wait for it. */
@@ -190,8 +203,8 @@ export class Link implements Carrier {
   #ask(silentMs: number): void {
     const { silenceMs, heartbeatMs, heartbeatTimeoutMs } = this.#patience;
     if (silentMs < (this.#owes ? silenceMs : heartbeatMs)) return;
-    if (this.#pingedAt === undefined || !this.#isAsked) this.#sendPing();
-    else if (this.#clock.now() - this.#pingedAt >= heartbeatTimeoutMs) this.silent(silentMs);
+    if (!this.#isAsked) this.#sendPing();
+    else if (this.unansweredMs >= heartbeatTimeoutMs) this.silent(silentMs);
   }
 
   protected silent(quietMs: number): void {

@@ -1,15 +1,13 @@
-import type { WebSocket } from "ws";
+/** Those who wait for one thing, such as a connection. */
+export class Waiters<T> {
+  #waiting: { resolve(value: T): void; reject(error: unknown): void }[] = [];
 
-/** Those who wait for a connection. */
-export class Waiters {
-  #waiting: { resolve(socket: WebSocket): void; reject(error: unknown): void }[] = [];
-
-  wait(): Promise<WebSocket> {
+  wait(): Promise<T> {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
-  resolve(socket: WebSocket): void {
-    for (const { resolve } of this.#waiting.splice(0)) resolve(socket);
+  resolve(value: T): void {
+    for (const { resolve } of this.#waiting.splice(0)) resolve(value);
   }
 
   reject(error: unknown): void {
