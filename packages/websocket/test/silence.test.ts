@@ -3,6 +3,7 @@ import { FakeClock } from "@steward/core/testing";
 import { failure, trackHandles, until } from "@steward/testing";
 import t from "tap";
 import type { RawData, WebSocket } from "ws";
+import type { Resumption } from "../src/index.ts";
 import { closeCode, hubFor, plainFor, proxyFor, sessionsFor } from "./setup.ts";
 
 const handles = trackHandles();
@@ -14,7 +15,9 @@ t.test("calls that begin at a half-open connection go over a new one, before any
   const hub = await hubFor(t, echo);
   const proxy = await proxyFor(t, hub.url);
   const clock = new FakeClock();
-  const manager = await sessionsFor(t, { url: proxy.url }, { clock });
+  const resumed: number[] = [];
+  const resume = ({ reconnects }: Resumption): unknown => resumed.push(reconnects);
+  const manager = await sessionsFor(t, { url: proxy.url, resume }, { clock });
   const { client } = manager;
   await client.call("well");
   await clock.advance(10);
@@ -32,6 +35,7 @@ t.test("calls that begin at a half-open connection go over a new one, before any
   t.ok(tookMs >= 1_450 && tookMs <= 2_000, `the old one was given up after ${tookMs} ms`);
   t.match(manager.stats(), { calls: { breaker: { state: "closed", opened: 0, refused: 0 } } });
   t.match(client.stats(), { opened: 2, retired: 1 });
+  t.strictSame(resumed, [0, 1], "the hook reads that this is another connection");
   t.match(manager.passive, { failingRatio: 0 });
 });
 

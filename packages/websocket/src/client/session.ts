@@ -123,8 +123,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   /** Waits for a connection and gives the real socket. Rejects when the session is closed. */
   ready(): Promise<WebSocket> {
-    const { socket } = this;
-    if (socket !== undefined) return Promise.resolve(socket);
+    if (this.#state.name === "open") return Promise.resolve(this.#state.link.ws);
     if (this.#state.name === "closed") return Promise.reject(this.disconnected());
     return this.#waiters.wait();
   }
@@ -184,8 +183,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   readonly #listener = {
     message: (data: Buffer, isBinary: boolean): void => this.#message(data, isBinary),
     taken: (link: Link): void => this.#outbox.taken(link),
-    closed: (link: Link, code: number, reason: string, why: string | undefined): void =>
-      this.#closed(link, code, reason, why),
+    closed: (link: Link, code: number, reason: string, why?: string): void => this.#closed(link, code, reason, why),
   };
 
   #message(data: Buffer, isBinary: boolean): void {
@@ -199,15 +197,17 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     this.#openings++;
     this.#state = { name: "resuming", link, attempt };
     this.#outbox.attach(link);
-    if (before !== undefined) this.#retired.add(before);
+    if (before !== undefined) {
+      this.#reconnects++;
+      this.#retired.add(before);
+    }
     void this.#resume(link, attempt);
   }
 
   async #resume(link: Link, attempt: number): Promise<void> {
     try {
       await this.#plan.resume?.(resumptionOf(this.name, this.#sender, link.ws, this.#reconnects));
-      if (this.#link === link && this.#rooms.size > 0)
-        await this.#rooms.resume((request) => this.#sender.call(request, true));
+      if (this.#link === link) await this.#rooms.resume((request) => this.#sender.call(request, true));
     } catch (error) {
       return link.kill(`the resume hook failed: ${describeError(error)}`);
     }
