@@ -153,10 +153,43 @@ t.test("an instance that has to stop first and asks for something lazily meanwhi
   t.match(failures, [
     {
       code: "RESOURCE_UNAVAILABLE",
+      retryable: true,
       message: '"late" cannot start for "user", which is being stopped: what both need is being restarted',
     },
   ]);
   t.equal(await running.get(user)(), "late");
+  await clock.runUntil(running.stop());
+});
+
+t.test("what an instance asks for lazily once it has stopped first waits for the new ones", async (t) => {
+  const clock = new FakeClock();
+  let starts = 0;
+  const db = resource("db", { restart: "stop-first", start: async () => (await clock.sleep(10), ++starts) });
+  const late = resource("late", { needs: { db }, start: ({ db }) => `late of ${db}` });
+  const user = resource("user", { needs: { db, late: lazy(late) }, start: ({ late }) => late });
+  const running = await clock.runUntil(container([user], { clock }).start());
+  const ofOldUser = running.get(user);
+  const restarted = running.restart(db);
+  await clock.advance(5);
+  const used = ofOldUser();
+  await clock.runUntil(restarted);
+  t.equal(await used, "late of 2");
+  await clock.runUntil(running.stop());
+});
+
+t.test("a lazy start of what needs only lazily what is being restarted does not wait for it", async (t) => {
+  const clock = new FakeClock();
+  let starts = 0;
+  const db = resource("db", { start: () => clock.sleep(++starts === 1 ? 0 : 5_000) });
+  const settings = resource("settings", { start: () => 1 });
+  const report = resource("report", { needs: { db: lazy(db), settings }, start: () => "report" });
+  const user = resource("user", { needs: { report: lazy(report) }, start: ({ report }) => report });
+  const running = await clock.runUntil(container([user, db], { clock }).start());
+  const restarted = running.restart(db);
+  await clock.advance(1_000);
+  t.equal(await running.get(user)(), "report");
+  t.equal(clock.now(), 1_000);
+  await clock.runUntil(restarted);
   await clock.runUntil(running.stop());
 });
 

@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { getEventListeners } from "node:events";
 import { container, healthEndpoints } from "../src/index.ts";
 import { CHANNELS, current, resource } from "@steward/core";
 import type { AnyDefinition } from "@steward/core/container";
@@ -20,9 +21,9 @@ class Dial extends Manager<number> {
   changeThrough(apply: ApplyChange): void {
     this.apply = apply;
   }
-  turnTo(next: number, concerns: (dependant: AnyDefinition) => boolean): Promise<void> {
+  turnTo(next: number, concerns: (dependant: AnyDefinition) => boolean, signal: AbortSignal): Promise<void> {
     const commit = (): void => void (this.value = next);
-    return this.apply?.({ next, concerns, commit }, new AbortController().signal) ?? Promise.resolve();
+    return this.apply?.({ next, concerns, commit }, signal) ?? Promise.resolve();
   }
   protected async onStart(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
@@ -40,12 +41,15 @@ function world() {
     settings: { tags: ["dials"] },
     create: (_options, context) => (made.manager = new Dial(context)),
   })("dial", {});
-  const turnTo = async (next: number, concerns: (dependant: AnyDefinition) => boolean): Promise<void> =>
-    made.manager?.turnTo(next, concerns);
+  const turnTo = async (
+    next: number,
+    concerns: (dependant: AnyDefinition) => boolean,
+    signal = new AbortController().signal,
+  ): Promise<void> => made.manager?.turnTo(next, concerns, signal);
   /** As the manager of this moment does it, also later. */
   const turnOf = (): typeof turnTo => {
     const { manager } = made;
-    return async (next, concerns) => manager?.turnTo(next, concerns);
+    return async (next, concerns, signal = new AbortController().signal) => manager?.turnTo(next, concerns, signal);
   };
   return { dial, turnTo, turnOf };
 }
@@ -111,6 +115,16 @@ t.test("a change is announced as a restart where it makes something anew, and on
   await turnTo(3, () => true);
   t.same(heard, ["dial began", "dial ended"]);
   t.same(running.get(own), { dial: 3 });
+});
+
+t.test("a change leaves nothing behind at the signal of its caller, which lives on", async (t) => {
+  const { dial, turnTo } = world();
+  const own = resource("own", { needs: { dial }, start: ({ dial }) => ({ dial }) });
+  await using running = await container([own]).start();
+  const { signal } = new AbortController();
+  await turnTo(2, () => true, signal);
+  t.same(running.get(own), { dial: 2 });
+  t.equal(getEventListeners(signal, "abort").length, 0);
 });
 
 t.test("when something does not start with the next value, nothing has changed", async (t) => {
