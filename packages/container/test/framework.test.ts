@@ -1,7 +1,8 @@
 import { container } from "../src/index.ts";
 import { input, lazy, resource, type Binding, type Definition } from "@steward/core";
 import { originOf, specOf, variantOf } from "@steward/core/container";
-import { definitionsHeld } from "../src/framework.ts";
+import { FakeClock } from "@steward/testing";
+import { definitionsHeld, followValue } from "../src/framework.ts";
 import t from "tap";
 
 const request = input<string>()("request", { lifetime: "request" });
@@ -52,6 +53,55 @@ t.test("a scope asks its provider for inputs that it was not given", async (t) =
   const scope = running.prepare({}).open(given, (definition) => `from ${definition.name}`);
   t.equal(await scope.get(shout as Definition<string, "request">), "FROM REQUEST");
   await scope.close();
+});
+
+t.test("who follows a value has it at once, and any other in the tick in which it comes in use", async (t) => {
+  let starts = 0;
+  const clockwork = resource("clockwork", { start: () => ++starts });
+  const other = resource("other", { start: () => 1 });
+  await using running = await container([clockwork, other]).start();
+  const seen: number[] = [];
+  const end = followValue(running, clockwork, (value) => {
+    seen.push(value);
+    t.equal(running.get(clockwork), value);
+  });
+  t.strictSame(seen, [1]);
+  await running.restart(other);
+  t.strictSame(seen, [1], "it is the same");
+  await running.restart(clockwork);
+  t.strictSame(seen, [1, 2]);
+  end();
+  await running.restart(clockwork);
+  t.strictSame(seen, [1, 2]);
+});
+
+t.test("who follows a value that is down hears nothing until it is up", async (t) => {
+  const clock = new FakeClock();
+  let isUp = false;
+  const search = resource("search", {
+    criticality: "optional",
+    start: () => {
+      if (!isUp) throw new Error("down");
+      return "up";
+    },
+  });
+  const running = await container([search], { clock }).start();
+  const seen: string[] = [];
+  // The types of those who know their value refuse one that may be down; a framework follows what an app hands it.
+  followValue(running, search as unknown as Definition<string, "application">, (value) => seen.push(value));
+  await clock.advance(200);
+  t.strictSame(seen, []);
+  isUp = true;
+  await clock.advance(2_000);
+  t.strictSame(seen, ["up"]);
+  await clock.runUntil(running.restart(search));
+  t.strictSame(seen, ["up"], "a value that is equal is none to hear of");
+  isUp = false;
+  await clock.runUntil(running.restart(search));
+  isUp = true;
+  await clock.advance(2_000);
+  t.strictSame(seen, ["up", "up"], "one that comes back is");
+  await running.stop();
 });
 
 t.test("a running container replaces definitions in new scopes, until that is taken back", async (t) => {

@@ -251,7 +251,13 @@ t.test("what restarts have replaced is forgotten once it has stopped", async (t)
     const db = resource("db", { restart, start: make });
     const users = resource("users", { needs: { db }, start: make });
     await using running = await container([users], { clock: new FakeClock() }).start();
-    for (let i = 0; i < 20; i++) await running.restart(db);
+    for (let i = 0; i < 20; i++) {
+      const scope = running.scope(); // it holds the old ones for a while
+      const restarted = running.restart(db);
+      await new Promise((resolve) => setImmediate(resolve));
+      await scope.close();
+      await restarted;
+    }
     for (let turn = 0; turn < 3; turn++) {
       await new Promise((resolve) => setImmediate(resolve));
       collect();

@@ -177,6 +177,26 @@ t.test("what an instance asks for lazily once it has stopped first waits for the
   await clock.runUntil(running.stop());
 });
 
+t.test(
+  "what a scope that outlasts its time asks for lazily while that stops first waits for the new ones",
+  async (t) => {
+    const clock = new FakeClock();
+    let starts = 0;
+    const db = resource("db", { restart: "stop-first", start: () => ++starts, stop: () => clock.sleep(100) });
+    const late = resource("late", { needs: { db }, start: ({ db }) => `late of ${db}` });
+    const view = resource("view", { lifetime: "request", needs: { late: lazy(late) }, start: ({ late }) => late });
+    const running = await container([db, view], { clock, drainTimeoutMs: 1_000 }).start();
+    const work = running.scope([], { db, view }, async ({ view }) => {
+      await clock.sleep(1_050);
+      return view();
+    });
+    await clock.runUntil(Promise.all([running.restart(db), work]));
+    t.equal(await work, "late of 2");
+    t.equal(clock.now(), 1_100);
+    await clock.runUntil(running.stop());
+  },
+);
+
 t.test("a lazy start of what needs only lazily what is being restarted does not wait for it", async (t) => {
   const clock = new FakeClock();
   let starts = 0;
@@ -415,6 +435,68 @@ t.test("a resource that was down and is replaced is not tried again", async (t) 
   t.equal(parts.up.size, 0);
 });
 
+t.test(
+  "a resource that was down and comes up once it is replaced does not take the place of the new one",
+  async (t) => {
+    const clock = new FakeClock();
+    const parts = new Maker();
+    let isUp = false;
+    const config = resource("config", { start: () => 1 });
+    const cache = resource("cache", {
+      criticality: "optional",
+      needs: { config },
+      start: () => {
+        if (!isUp) throw new Error("down");
+        return parts.start("cache");
+      },
+      stop: (part) => parts.stop("cache", part),
+    });
+    const running = await container([cache, config], { clock }).start();
+    const scope = running.scope();
+    await scope.resolve({ config });
+    isUp = true;
+    const restarted = running.restart(config);
+    await clock.advance(1_000);
+    t.equal(parts.made, 2, "the old one has come up too, as it stops only after the scope");
+    t.equal(running.get(cache)?.no, 1);
+    await scope.close();
+    await clock.runUntil(restarted);
+    t.ok(running.get(cache)?.open);
+    t.equal(parts.up.size, 1);
+    await clock.runUntil(running.stop());
+    t.equal(parts.up.size, 0);
+  },
+);
+
+t.test("a retry that does not end leaves the rest of what a restart stops its time", async (t) => {
+  const clock = new FakeClock();
+  let [tries, stoppedAt] = [0, 0];
+  const config = resource("config", { start: () => 1 });
+  const cache = resource("cache", {
+    criticality: "optional",
+    needs: { config },
+    start: async () => {
+      if (++tries === 1) throw new Error("down");
+      if (tries === 2) await clock.sleep(100_000); // it ignores its signal
+      return tries;
+    },
+  });
+  const other = resource("other", {
+    needs: { config },
+    start: () => 1,
+    stop: async (_other, { signal }) => {
+      await clock.sleep(100, signal);
+      stoppedAt = clock.now();
+    },
+  });
+  const running = await container([cache, other], { clock, stopTimeoutMs: 1_000 }).start();
+  await clock.advance(500);
+  t.equal(tries, 2);
+  await clock.runUntil(running.restart(config));
+  t.ok(stoppedAt > 500 && stoppedAt < 1_500, `stopped at ${stoppedAt} ms`);
+  await clock.runUntil(running.stop().catch(() => {})); // it names what was left behind
+});
+
 t.test("scopes and prepared needs see what a restart has enabled or disabled", async (t) => {
   let isOn = false;
   const config = resource("config", { start: () => ({ isOn }) });
@@ -441,6 +523,57 @@ t.test("scopes and prepared needs see what a restart has enabled or disabled", a
   isOn = false;
   await running.restart(config);
   t.strictSame(await seen(), ["undefined", "undefined", "undefined"]);
+});
+
+t.test(
+  "scopes see what a restart has enabled, whatever else starts or waits before, meanwhile and after",
+  async (t) => {
+    for (const order of ["before", "meanwhile", "after"] as const) {
+      const clock = new FakeClock();
+      let isOn = false;
+      const config = resource("config", {
+        restart: order === "meanwhile" ? "stop-first" : "start-first",
+        start: () => ({ isOn }),
+        stop: () => clock.sleep(10),
+      });
+      const metrics = resource("metrics", { needs: { config }, enabled: ({ config }) => config.isOn, start: () => 1 });
+      const late = resource("late", { start: () => "late" });
+      const user = resource("user", { needs: { late: lazy(late) }, start: ({ late }) => late });
+      const running = await container([config, metrics, user], { clock }).start();
+      const needs = { metrics: optional(metrics) };
+      const seen = () => running.scope([], needs, ({ metrics }) => metrics);
+      t.equal(await seen(), undefined);
+      if (order === "before") await running.get(user)();
+      isOn = true;
+      const restarted = running.restart(config);
+      await clock.settle();
+      const scope = running.scope();
+      await clock.runUntil(restarted);
+      if (order === "after") await running.get(user)();
+      t.equal(await seen(), 1, order);
+      await scope.close();
+      await clock.runUntil(running.stop());
+    }
+  },
+);
+
+t.test("a restart stops the old instance once the last of the scopes that use it has ended", async (t) => {
+  const clock = new FakeClock();
+  const parts = new Maker();
+  const db = resource("db", { start: () => parts.start("db"), stop: (part) => parts.stop("db", part) });
+  const running = await container([db], { clock }).start();
+  const old = running.get(db);
+  const scopes = [running.scope(), running.scope(), running.scope()];
+  const restarted = running.restart(db);
+  for (const scope of scopes) {
+    await clock.settle();
+    t.ok(old.open);
+    await scope.close();
+  }
+  await restarted;
+  t.notOk(old.open);
+  t.equal(clock.now(), 0);
+  await clock.runUntil(running.stop());
 });
 
 t.test("an open scope that resolves more needs after a restart has them as they were when it began", async (t) => {

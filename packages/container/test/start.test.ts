@@ -231,6 +231,38 @@ t.test("a lazy start that fails keeps nothing and is tried again at the next use
   t.equal(await running.get(page)(), "second time");
 });
 
+t.test("a failed start ends once what lazy needs had begun is stopped too, and says to their askers why", async (t) => {
+  const clock = new FakeClock();
+  const log: string[] = [];
+  const engine = timed(clock, log, "engine", 20);
+  const late = resource("late", { needs: { engine }, start: (_needs, { signal }) => clock.sleep(9_000, signal) });
+  const early = resource("early", {
+    start: () => log.push("+early"),
+    stop: () => void log.push("-early"),
+    probe: () => {},
+  });
+  let asked: Promise<unknown> = Promise.resolve();
+  const page = resource("page", {
+    needs: { early: lazy(early), late: lazy(late) },
+    start: async ({ early, late }) => {
+      await early();
+      asked = clock.sleep(10).then(late);
+      asked.catch(() => {});
+    },
+  });
+  const bad = resource("bad", {
+    start: async () => {
+      await clock.sleep(50);
+      throw new Error("the disk is full");
+    },
+  });
+  await t.rejects(clock.runUntil(container([page, bad], { clock }).start()), { message: /"bad" failed in start/ });
+  t.strictSame(log, ["+early", ">engine", "+engine", "-engine", "-early"]);
+  t.equal(clock.now(), 70);
+  t.equal(clock.pending, 0, "nothing is probed any more");
+  await t.rejects(asked, { code: "START_FAILED", message: /^"late" failed in start after 20 ms: the disk is full/ });
+});
+
 t.test("only the branch that the condition chooses starts", async (t) => {
   const started: string[] = [];
   const flag = resource("flag", { start: () => false as boolean });
