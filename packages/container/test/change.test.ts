@@ -1,4 +1,4 @@
-import { current, input, lazy, resource, type Definition } from "@steward/core";
+import { current, input, lazy, resource, when, type Definition } from "@steward/core";
 import { FakeClock } from "@steward/testing";
 import t from "tap";
 import { container, explain } from "../src/index.ts";
@@ -87,7 +87,7 @@ t.test("a restart replaces a resource and what holds it, in order, while others 
   const other = make("other", { config });
   const watcher = resource("watcher", { needs: { db: current(db) }, start: ({ db }) => db });
   const running = await container([users, other, watcher]).start();
-  const [oldUsers, oldOther] = [running.get(users), running.get(other)];
+  const [oldUsers, oldOther, oldWatcher] = [running.get(users), running.get(other), running.get(watcher)];
   t.equal(running.get(watcher).current, "db2");
   log.length = 0;
   await running.restart(db);
@@ -95,8 +95,43 @@ t.test("a restart replaces a resource and what holds it, in order, while others 
   t.not(running.get(users), oldUsers);
   t.equal(running.get(other), oldOther);
   t.equal(running.get(watcher).current, running.get(db), "current follows, its holder stays");
+  t.equal(running.get(watcher), oldWatcher);
   await running.stop();
 });
+
+t.test(
+  "a restart of a condition, or of the branch it has chosen, replaces what holds it; the other does not",
+  async (t) => {
+    const log: string[] = [];
+    let remote = true;
+    const make = <V>(name: string, start: () => V) =>
+      resource(name, { start: () => (log.push(`+${name}`), start()), stop: () => void log.push(`-${name}`) });
+    const config = make("config", () => ({ remote }));
+    const smtp = make("smtp", () => "smtp");
+    const printed = make("printed", () => "printed");
+    const mailer = resource("mailer", {
+      needs: { mail: when(config, (c) => c.remote, smtp, printed) },
+      start: ({ mail }) => (log.push("+mailer"), mail),
+      stop: (mail) => void log.push(`-mailer by ${mail}`),
+    });
+    const running = await container([mailer, smtp, printed]).start();
+    const restart = async (definition: Definition<unknown, "application">) => {
+      log.length = 0;
+      await running.restart(definition);
+      return log.join(" ");
+    };
+    t.equal(await restart(printed), "+printed -printed");
+    t.equal(await restart(smtp), "+smtp +mailer -mailer by smtp -smtp");
+    remote = false;
+    t.equal(await restart(config), "+config +mailer -mailer by smtp -config");
+    t.equal(running.get(mailer), "printed");
+    t.equal(await restart(smtp), "+smtp -smtp");
+    t.equal(await restart(printed), "+printed +mailer -mailer by printed -printed");
+    log.length = 0;
+    await running.stop();
+    t.equal(log[0], "-mailer by printed", "it stops before what it needs");
+  },
+);
 
 t.test("an open scope keeps the generation it began with, and the old instance waits for it", async (t) => {
   const log: string[] = [];

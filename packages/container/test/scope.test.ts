@@ -448,6 +448,20 @@ t.test("what the container does not hold is named, also below what is asked for"
   );
 });
 
+t.test(
+  "a current need of what only lazy needs start says that it has not started, and has it from then on",
+  async (t) => {
+    const late = resource("late", { start: () => "late" });
+    const user = resource("user", { needs: { late: lazy(late) }, start: ({ late }) => late });
+    await using running = await container([user]).start();
+    await running.scope([], { late: current(late) }, async ({ late }) => {
+      t.throws(() => late.current, { code: "NOT_IN_GRAPH", message: '"late" has not been started' });
+      await running.get(user)();
+      t.equal(late.current, "late");
+    });
+  },
+);
+
 t.test("sessions keep their values by key, end when unused or too old, and are capped", async (t) => {
   const clock = new FakeClock();
   const log: string[] = [];

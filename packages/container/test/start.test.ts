@@ -280,12 +280,26 @@ t.test("a disabled resource is undefined to optional askers, starts nothing, and
   const off = resource("off", { needs: { server }, enabled: false, start: () => "value" });
   const redis = resource("redis", { needs: { config }, enabled: ({ config }) => config.cache, start: () => "redis" });
   const users = resource("users", { needs: { redis: optional(redis), off: optional(off) }, start: (needs) => needs });
-  await using running = await container([users]).start();
+  const on = resource("on", { enabled: true, start: () => "value" });
+  const later = resource("later", {
+    needs: { off: optional(lazy(off)), on: optional(lazy(on)), now: optional(current(redis)) },
+    start: (needs) => needs,
+  });
+  await using running = await container([users, later]).start();
   t.strictSame(running.get(users), { redis: undefined, off: undefined });
+  t.match(running.get(later), { off: undefined, on: Function, now: undefined });
+  t.equal(await running.get(later).on?.(), "value");
   t.equal(running.get(redis), undefined);
   // @ts-expect-error the types refuse it first
   const wrong = resource("wrong", { needs: { redis }, start: () => 1 });
-  await t.rejects(container([wrong]).start(), { code: "START_FAILED", cause: { code: "GRAPH_DISABLED" } });
+  await t.rejects(container([wrong]).start(), {
+    code: "START_FAILED",
+    cause: {
+      code: "GRAPH_DISABLED",
+      resource: "wrong",
+      message: /^"wrong" needs "redis", which configuration disabled/,
+    },
+  });
 });
 
 t.test("an optional resource that is down does not fail the start and is tried again", async (t) => {

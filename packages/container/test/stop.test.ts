@@ -24,7 +24,8 @@ t.test("a stop that fails holds up nothing and is reported with all others", asy
 t.test("a stop that hangs ends at its stop timeout and is named with whom it held up", async (t) => {
   const clock = new FakeClock();
   const stopped: string[] = [];
-  const config = resource("config", { start: () => 1, stop: () => void stopped.push("config") });
+  const disk = resource("disk", { start: () => 1, stop: () => void stopped.push("disk") });
+  const config = resource("config", { needs: { disk }, start: () => 1, stop: () => void stopped.push("config") });
   const db = resource("db", {
     needs: { config },
     stopTimeoutMs: 1_000,
@@ -40,9 +41,9 @@ t.test("a stop that hangs ends at its stop timeout and is named with whom it hel
   );
   t.match(error, {
     code: "STOP_FAILED",
-    message: /"db" in stop after 1000 ms: db: did not stop within 1000 ms; it is given up; held up: config/,
+    message: /"db" in stop after 1000 ms: db: did not stop within 1000 ms; it is given up; held up: config, disk$/,
   });
-  t.strictSame(stopped, ["config"]);
+  t.strictSame(stopped, ["config", "disk"]);
   t.equal(clock.now(), 1_000);
   t.equal(clock.holding, 0);
 });
