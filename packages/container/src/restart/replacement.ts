@@ -1,7 +1,7 @@
 import type { Clock } from "@steward/core";
 import { sharedAbortController } from "@steward/core/container";
 import { NodeStarts, type StartHost, type StartPlace } from "../start/node-starts.ts";
-import { firstOf } from "../lifecycle/caller.ts";
+import { firstOf, untilAborted } from "../lifecycle/caller.ts";
 import type { LiveNode } from "../lifecycle/live-node.ts";
 import { StartAttempt } from "../start/start-attempt.ts";
 import { NOTHING_YET, startError } from "../start/start-error.ts";
@@ -117,16 +117,20 @@ export class Replacement implements StartPlace {
       const indices = [...this.#replaced];
       const succeeded = await this.#attempt.run(this.#starts, clock, { indices }, limits.startTimeoutMs, either.signal);
       if (!succeeded) throw this.#attempt.failures[0]?.cause;
-      while (this.#nested.size > 0) await Promise.all(this.#nested);
+      await untilAborted(this.#nestedEnded(), signal);
       signal.throwIfAborted();
     } catch (error) {
       this.#abort.abort(error);
       await this.#attempt.release();
-      while (this.#nested.size > 0) await Promise.all(this.#nested);
+      await this.#nestedEnded();
       throw error;
     } finally {
       either.end();
     }
+  }
+
+  async #nestedEnded(): Promise<void> {
+    while (this.#nested.size > 0) await Promise.all(this.#nested);
   }
 
   /** Puts the new instances in the place of the old ones. */
