@@ -15,6 +15,7 @@ export class Load {
   readonly samples: Sample[] = [];
   readonly #rate: Rate;
   readonly #jitter: Jitter;
+  #waiting: (() => void)[] = [];
 
   constructor(
     perSecond: number,
@@ -33,12 +34,18 @@ export class Load {
   async #one({ id, done }: { readonly id: string | undefined; readonly done: Promise<unknown> }): Promise<void> {
     const sample: Sample = { began: performance.now(), id };
     this.samples.push(sample);
+    for (const resolve of this.#waiting.splice(0)) resolve();
     try {
       await done;
     } catch (error) {
       sample.error = error ?? "nothing";
     }
     sample.ended = performance.now();
+  }
+
+  /** Resolves in the turn in which the next call begins. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** Begins no more calls. */
