@@ -85,8 +85,9 @@ export class Exchange extends GuardedUse implements RawHandler {
     try {
       this.#connection = this.#sentOn = this.#lane.connection();
       const { propagate } = this.#lane.limits;
-      const carried = propagate ? { "x-request-id": this.#requestId, traceparent: this.traceContext } : {};
-      this.#connection.send(withHeaders(this.options, { authorization, ...carried }), this);
+      const requestId = propagate ? this.#requestId : undefined;
+      const traceparent = propagate ? this.traceContext : undefined;
+      this.#connection.send(withHeaders(this.options, authorization, requestId, traceparent), this);
     } catch (error) {
       this.onError(error instanceof Error ? error : new Error(String(error)));
     }
@@ -326,10 +327,14 @@ export class Exchange extends GuardedUse implements RawHandler {
 /** The same request with headers that it does not bring itself; the very same object where there are none to add. */
 function withHeaders(
   options: HttpDispatchOptions,
-  more: Readonly<Record<string, string | undefined>>,
+  authorization: string | undefined,
+  requestId: string | undefined,
+  traceparent: string | undefined,
 ): HttpDispatchOptions {
+  // Most calls carry none, and lists of nothing would be a sixth of what a call costs here.
+  if (authorization === undefined && requestId === undefined && traceparent === undefined) return options;
   const missing: (readonly [string, string])[] = [];
-  for (const [name, value] of Object.entries(more))
+  for (const [name, value] of Object.entries({ authorization, "x-request-id": requestId, traceparent }))
     if (value !== undefined && !hasHeader(options.headers, name)) missing.push([name, value]);
   return missing.length === 0 ? options : { ...options, headers: add(options.headers, missing) ?? null };
 }

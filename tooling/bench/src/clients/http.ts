@@ -2,7 +2,7 @@ import { HttpSessionManager } from "@steward/http";
 import { fetchOver } from "@steward/http/fetch";
 import { Child } from "@steward/harness";
 import { join } from "node:path";
-import { Pool, type Dispatcher } from "undici";
+import { fetch as undiciFetch, Pool, type Dispatcher } from "undici";
 import { lanes, type Opened } from "../arms/together.ts";
 
 const AT_ONCE = 50;
@@ -21,11 +21,13 @@ export async function open(): Promise<Opened> {
   const [requests, fetches] = managers.map(({ client }) => client);
   if (requests === undefined || fetches === undefined) throw new Error("there are two");
   const ours = fetchOver(fetches);
-  const pools = [0, 1].map(() => new Pool(origin, { connections: AT_ONCE }));
-  const [plain, timed] = pools;
+  const pools = [0, 1, 2].map(() => new Pool(origin, { connections: AT_ONCE }));
+  const [plain, timed, fetched] = pools;
   const asked = { origin, path: "/", method: "GET" } as const;
   const raw = (pool: Pool | undefined, extra: { signal?: AbortSignal } = {}) =>
     pool === undefined ? Promise.reject(new Error("no pool")) : whole(pool.request({ ...asked, ...extra }));
+  const fetchedBy = async (dispatcher: Dispatcher | undefined): Promise<string> =>
+    (await undiciFetch(`${origin}/`, dispatcher === undefined ? {} : { dispatcher })).text();
   return {
     groups: [
       {
@@ -34,6 +36,13 @@ export async function open(): Promise<Opened> {
           Steward: lanes(AT_ONCE, () => whole(requests.request(asked))),
           undici: lanes(AT_ONCE, () => raw(plain)),
           "undici, same deadline": lanes(AT_ONCE, () => raw(timed, { signal: AbortSignal.timeout(DEADLINE_MS) })),
+        },
+      },
+      {
+        work: "http, undici's fetch",
+        runs: {
+          Steward: lanes(AT_ONCE, () => fetchedBy(fetches)),
+          undici: lanes(AT_ONCE, () => fetchedBy(fetched)),
         },
       },
       {
