@@ -95,6 +95,20 @@ t.test("a generator that was given up is resumed to its end when it arrives afte
       log.push("released");
     },
   });
+  const again = resource("again", {
+    lifetime: "handler",
+    stopTimeoutMs: 100,
+    async *start() {
+      try {
+        yield 1;
+        await clock.sleep(1_000);
+        yield afterReply;
+        yield afterReply;
+      } finally {
+        log.push("again released");
+      }
+    },
+  });
   const late = resource("late", {
     lifetime: "request",
     startTimeoutMs: 100,
@@ -107,12 +121,45 @@ t.test("a generator that was given up is resumed to its end when it arrives afte
       }
     },
   });
-  await using running = await container([tx, late], { clock }).start();
+  await using running = await container([tx, again, late], { clock }).start();
   t.match(await clock.runUntil(failure(running.scope([], { tx }, () => 1))), { code: "STOP_TIMEOUT" });
+  t.match(await clock.runUntil(failure(running.scope([], { again }, () => 1))), { code: "STOP_TIMEOUT" });
   t.match(await clock.runUntil(failure(running.scope([], { late }, () => 1))), { code: "START_TIMEOUT" });
   t.strictSame(log, []);
   await clock.advance(2_000);
-  t.strictSame(log, ["released", "late released"]);
+  t.strictSame(log, ["released", "again released", "late released"]);
+});
+
+t.test("a cleanup that ends after it was given up changes nothing of those behind it", async (t) => {
+  for (const fails of [false, true]) {
+    const clock = new FakeClock();
+    const log: string[] = [];
+    const outer = resource("outer", { lifetime: "request", start: () => 1, stop: () => void log.push("outer") });
+    const middle = resource("middle", {
+      lifetime: "request",
+      needs: { outer },
+      start: () => 1,
+      stop: async () => {
+        await clock.sleep(300);
+        log.push("middle");
+      },
+    });
+    const late = resource("late", {
+      lifetime: "request",
+      needs: { middle },
+      stopTimeoutMs: 200,
+      start: () => 1,
+      stop: async () => {
+        await clock.sleep(400);
+        log.push("late");
+        if (fails) throw new Error("nothing to hear of any more");
+      },
+    });
+    await using running = await container([late], { clock }).start();
+    const error = await clock.runUntil(failure(running.scope([], { late }, () => "fine")));
+    t.match(error, { code: "STOP_TIMEOUT", resource: "late", suppressed: undefined });
+    t.strictSame(log, ["late", "middle", "outer"]);
+  }
 });
 
 t.test("what waits for nothing arms no timer, and none is left behind", async (t) => {

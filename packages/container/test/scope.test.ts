@@ -246,6 +246,46 @@ t.test("any other second yield is an error", async (t) => {
   );
 });
 
+t.test("a generator that yields once too often is ended before those behind it, and is an error", async (t) => {
+  const log: string[] = [];
+  const outer = resource("outer", { lifetime: "handler", start: () => 1, stop: () => void log.push("outer") });
+  const twice = resource("twice", {
+    lifetime: "handler",
+    needs: { outer },
+    async *start() {
+      try {
+        yield 1;
+        yield 2;
+      } finally {
+        await new Promise((resolve) => setImmediate(resolve));
+        log.push("twice");
+      }
+    },
+  });
+  await using running = await container([twice]).start();
+  await t.rejects(
+    running.scope([], { twice }, () => 1),
+    { code: "GENERATOR_YIELDED_TWICE" },
+  );
+  t.strictSame(log, ["twice", "outer"]);
+});
+
+t.test("a handler generator may wait for the reply once", async (t) => {
+  const tx = resource("tx", {
+    lifetime: "handler",
+    *start() {
+      yield 1;
+      yield afterReply;
+      yield afterReply;
+    },
+  });
+  await using running = await container([tx]).start();
+  await t.rejects(
+    running.scope([], { tx }, () => 1),
+    { code: "GENERATOR_YIELDED_TWICE" },
+  );
+});
+
 t.test("a wrapped generator function is recognised by its mark", async (t) => {
   const log: string[] = [];
   function* inner(): Generator<string> {

@@ -63,3 +63,26 @@ t.test("the cleanup of a scope may throw what has no text beside a handler that 
   t.match(error, { name: "SuppressedError", message: TEXT });
   await running.stop();
 });
+
+t.test("what a cleanup throws that is no error is attached to the handler's error as it is", async (t) => {
+  for (const thrown of ["text", 1, null, undefined]) {
+    const unit = resource("unit", { lifetime: "request", start: () => 1, stop: () => Promise.reject(thrown) });
+    await using running = await container([unit]).start();
+    const cause = new Error("the real cause");
+    const error = await failure(running.scope([], { unit }, () => Promise.reject(cause)));
+    t.equal(error, cause);
+    t.ok(Object.hasOwn(cause, "suppressed"));
+    t.equal((cause as Error & { suppressed?: unknown }).suppressed, thrown);
+  }
+});
+
+t.test("a cleanup may throw an error that is its own cause beside a handler that fails", async (t) => {
+  const circle = new Error("a circle");
+  circle.cause = new Error("half of it", { cause: circle });
+  const unit = resource("unit", { lifetime: "request", start: () => 1, stop: () => Promise.reject(circle) });
+  await using running = await container([unit]).start();
+  const cause = new Error("the real cause");
+  const error = await failure(running.scope([], { unit }, () => Promise.reject(cause)));
+  t.equal(error, cause);
+  t.equal((cause as Error & { suppressed?: unknown }).suppressed, circle);
+});

@@ -145,15 +145,14 @@ export class ScopeState implements AsyncDisposable, StepHost, ValueHolder {
       const wanted = inputs[i];
       if (wanted !== undefined)
         slots[wanted.slot] =
-          this.#inputs[i]?.input === wanted.definition ? this.#inputs[i]?.value : this.inputValue(wanted.definition);
+          this.#inputs[i]?.input === wanted.definition ? this.#inputs[i]?.value : this.#inputValue(wanted.definition);
     }
     return slots;
   }
 
-  /** The value of an input, from this scope or its session. */
-  inputValue(definition: AnyDefinition): unknown {
+  /** The value of an input of this scope; those of its session have theirs from there. */
+  #inputValue(definition: AnyDefinition): unknown {
     for (const binding of this.#inputs) if (binding.input === definition) return binding.value;
-    if (this.session !== undefined && definition.lifetime === "session") return this.session.inputValue(definition);
     if (this.provide !== undefined) return this.provide(definition);
     throw inputMissing(definition);
   }

@@ -26,7 +26,6 @@ export interface ValueHost {
 /** The session that a scope belongs to. */
 export interface SessionSource {
   get(definition: AnyDefinition, generation: Generation): Promise<unknown>;
-  inputValue(definition: AnyDefinition): unknown;
 }
 
 /** Enters a lifecycle generator and gives its value, or a promise of it. */

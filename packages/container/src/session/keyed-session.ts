@@ -34,10 +34,6 @@ export class KeyedSession implements SessionSource {
     return this.#used(definition).get(definition, generation);
   }
 
-  inputValue(definition: AnyDefinition): unknown {
-    return this.#used(definition).inputValue(definition);
-  }
-
   #used(definition: AnyDefinition): SessionState {
     if (this.#session !== undefined) return this.#session;
     const { session, done } = this.#sessions.use(this.#key(), NO_INPUTS);
