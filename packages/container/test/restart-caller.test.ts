@@ -151,3 +151,33 @@ t.test(
     await running.stop();
   },
 );
+
+t.test("whenever a caller goes, what it learns is what is in use", async (t) => {
+  for (const restart of ["start-first", "stop-first"] as const)
+    for (let turns = 0; turns < 60; turns++) {
+      const abort = new AbortController();
+      let starts = 0;
+      const goLater = async () => {
+        for (let i = 0; i < turns; i++) await undefined;
+        abort.abort();
+      };
+      const db = resource("db", {
+        restart,
+        start: () => {
+          if (++starts === 2) void goLater();
+          return { no: starts };
+        },
+      });
+      const running = await container([db], { clock: new FakeClock() }).start();
+      const failure = await failureOf(running.restart(db, { signal: abort.signal }));
+      const says = failure?.message.split("; ").at(-1);
+      await new Promise((resolve) => setImmediate(resolve));
+      const { no } = running.get(db);
+      t.equal(
+        no === 1,
+        says === "the old one stays in use",
+        `${restart}, ${turns} turns: ${says}, and ${no} is in use`,
+      );
+      await running.stop();
+    }
+});
