@@ -8,7 +8,7 @@ import { viewOf, type GraphView } from "./graph/view.ts";
 import { healthOf, type HealthReport } from "./health/report.ts";
 import { countSeries, healthSeries, seriesOf, statsOf, type ResourceStats } from "./health/stats.ts";
 import type { LiveNode } from "./lifecycle/live-node.ts";
-import { onAnnounced } from "./main/shutdown-announced.ts";
+import { ANNOUNCED } from "./main/shutdown-announced.ts";
 import { definitionRule, stopShape, type StopOptions } from "./options.ts";
 import { PreparedNeeds } from "./scope/prepared.ts";
 import { openScope, runScope, type Scope, type ScopeWork } from "./scope/run-scope.ts";
@@ -28,7 +28,11 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
   constructor(engine: Engine, version: string | undefined) {
     this.#engine = engine;
     this.#version = version;
-    onAnnounced(this, () => engine.events.shutdown("announced"));
+  }
+
+  /** @internal See `announceShutdown`. */
+  [ANNOUNCED](): void {
+    this.#engine.events.shutdown("announced");
   }
 
   /** Name of the container, as its options say. */

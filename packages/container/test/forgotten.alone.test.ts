@@ -1,4 +1,4 @@
-import { cached, input, lazy, resource } from "@steward/core";
+import { cached, current, input, lazy, resource } from "@steward/core";
 import { FakeClock, rounds } from "@steward/testing";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -6,7 +6,7 @@ import t from "tap";
 import { container } from "../src/index.ts";
 
 setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
+const collect = runInNewContext("gc") as (options?: { readonly type: "minor" | "major" }) => void;
 
 const MEGABYTE = 1 << 20;
 
@@ -73,4 +73,33 @@ t.test("sessions, cached instances and overrides of a call are forgotten with it
     `${[sessions, overrides, instances].join()} bytes`,
   );
   await clock.runUntil(running.stop());
+});
+
+/** Heap after collections of young objects alone: one in full comes seldom, and until then all that is old stays. */
+async function heapAfterYoung(): Promise<number> {
+  for (let i = 0; i < 3; i++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collect({ type: "minor" });
+  }
+  return process.memoryUsage().heapUsed;
+}
+
+t.test("what a container held is gone with the next collection of young objects after its stop", async (t) => {
+  const clock = new FakeClock(); // the runner notes every timer of Node, and with it what has set it
+  const live = async (length: number): Promise<void> => {
+    const load = resource("load", {
+      start: (_, { signal }) => ({ signal, all: new Array<number>(length).fill(0) }),
+      stop: (_value, { signal }) => signal.throwIfAborted(),
+    });
+    const user = resource("user", { needs: { load: current(load) }, start: ({ load }) => load.current.all });
+    const running = await container([user], { clock }).start();
+    await running.stop();
+  };
+  for (let i = 0; i < 20; i++) await live(1);
+  collect();
+  const before = await heapAfterYoung();
+  for (let i = 0; i < 100; i++) await live(5_000);
+  const kept = (await heapAfterYoung()) - before;
+  t.comment(`${kept} bytes`);
+  t.ok(kept < MEGABYTE, `${kept} bytes of ${100 * 5_000 * 8}`);
 });

@@ -2,7 +2,7 @@ export { bearerCheck } from "./bearer.ts";
 export { isHeard, publishEvent, type ContainerEvents } from "./channels.ts";
 export { defaultsShape, type CallDefaults, type ResourceDefaults } from "./definition/defaults.ts";
 export { isDefinition } from "./definition/definition.ts";
-export { judged } from "./definition/fallback.ts";
+export { USABLE } from "./definition/fallback.ts";
 export { plainValue } from "./definition/generator.ts";
 export type {
   AbsenceComplaint,

@@ -408,7 +408,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
     module: coreContainer,
     takes: {},
     none: [
-      "defaultsShape edgeOf guardValue isDefinition isHeard isThenable judged needOf originOf outsideRequests plainValue publishEvent",
+      "defaultsShape edgeOf guardValue isDefinition isHeard isThenable needOf originOf outsideRequests plainValue publishEvent",
       "rootsOf sharedAbortController specOf variantOf withRoots Lifecycle",
       "answerJson assertShape backoffMs bearerCheck brand checkShape describeError nearest operatorDoor operatorToken timingWheelOf withJitter withTimeout",
       "flag func funcOr listOf literalOr milliseconds oneOf recognised recordOf required shape signal text wholeNumber withMethods",

@@ -143,7 +143,7 @@ export class HealthMonitor {
   #watch(node: LiveNode): void {
     const availability = this.#availability.get(node.name) ?? new Availability();
     this.#availability.set(node.name, availability);
-    const watched: Watched = new Watched(node, this.#host, availability, this.#options, () => this.#changed(watched));
+    const watched = new Watched(node, this.#host, availability, this.#options, this.#changed);
     watched.unlisten = node.manager?.listen?.(() => this.#heard(watched));
     this.#watched.set(node, watched);
     if (watched.isProbed) watched.unschedule = this.#scheduler.add(watched);
@@ -156,10 +156,10 @@ export class HealthMonitor {
     this.#watched.delete(node);
   }
 
-  #changed(watched: Watched): void {
+  readonly #changed = (watched: Watched): void => {
     this.#version++;
     if (watched.tracker.health.status === "unhealthy") this.#scheduler.hurry(watched);
-  }
+  };
 
   /** Real calls have shown something: it is looked at now, and asked about at once where it is no good news. */
   #heard(watched: Watched): void {
@@ -203,11 +203,11 @@ class Watched implements ProbeTarget {
   readonly #maxRenewals: number;
   readonly #timeoutMs: number;
   readonly intervalMs: number;
-  readonly #onChange: () => void;
+  readonly #onChange: (watched: Watched) => void;
   readonly #renewedAt: number[] = [];
   #renewal: Timer | undefined;
   #renewalDelayMs = FIRST_RENEWAL_MS;
-  unschedule: () => void = () => {};
+  unschedule: (() => void) | undefined;
   unlisten: (() => void) | undefined;
 
   constructor(
@@ -215,7 +215,7 @@ class Watched implements ProbeTarget {
     { clock, events, defaults }: MonitorHost,
     availability: Availability,
     options: MonitorOptions,
-    onChange: () => void,
+    onChange: (watched: Watched) => void,
   ) {
     this.#availability = availability;
     this.#node = node;
@@ -297,7 +297,7 @@ class Watched implements ProbeTarget {
   #onTransition(): void {
     if (this.tracker.health.status === "unhealthy") this.#planRenewal();
     else this.endRenewing();
-    this.#onChange();
+    this.#onChange(this);
   }
 
   #planRenewal(): void {
@@ -321,7 +321,7 @@ class Watched implements ProbeTarget {
   }
 
   end(): void {
-    this.unschedule();
+    this.unschedule?.();
     this.unlisten?.();
     this.endRenewing();
   }

@@ -55,7 +55,11 @@ export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartH
   readonly bounds: Bounds;
   /** Watches the health of what is live; `undefined` where that was declined. */
   readonly monitor: HealthMonitor | undefined;
-  readonly onBackgroundEnd: (end: BackgroundEnd) => void;
+  /** No assignment: V8 puts a function that is assigned to a property among the old objects, with all that it refers to. */
+  readonly onBackgroundEnd = (end: BackgroundEnd): void => {
+    this.monitor?.sync();
+    announceBackgroundEnd(this.events, end, this.#onBackgroundEnd);
+  };
   /** What is published of it. */
   readonly events: Events;
   readonly defaults: ResourceDefaults;
@@ -64,6 +68,7 @@ export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartH
   startedInMs = 0;
   /** When it became ready, in ms of the clock. */
   readyAt: number | undefined;
+  readonly #onBackgroundEnd: (event: BackgroundEvent) => void;
   readonly #lifecycle: Lifecycle;
   readonly #starts: LateStarts;
   readonly #values: HeldValues;
@@ -99,10 +104,7 @@ export class Engine implements OpenScopesHost, SessionHost, CachedHost, RestartH
     this.#retries = new Retries(clock, (node) => this.state.refresh(node));
     this.#budget = new StopBudget(clock, limits);
     this.monitor = health === false ? undefined : new HealthMonitor(this, health);
-    this.onBackgroundEnd = (end) => {
-      this.monitor?.sync();
-      announceBackgroundEnd(this.events, end, onBackgroundEnd);
-    };
+    this.#onBackgroundEnd = onBackgroundEnd;
   }
 
   get sessions(): Sessions {

@@ -26,6 +26,8 @@ export interface PlainContext {
   readonly onBackgroundEnd: (end: BackgroundEnd) => void;
 }
 
+const HEARS_NOTHING = (): void => {};
+
 /** Looks after a plain resource: runs its `start`, its background work, its `drain` and its `stop`. */
 export class PlainManager extends BaseManager<unknown> {
   readonly #spec: Spec;
@@ -59,13 +61,18 @@ export class PlainManager extends BaseManager<unknown> {
     return this.#guard?.guard === undefined ? [] : [this.#guard.guard];
   }
 
+  /** Without a guard there are no calls that could show anything. */
+  override listen(listener: () => void): () => void {
+    return this.#guard === undefined ? HEARS_NOTHING : super.listen(listener);
+  }
+
   override get client(): unknown {
     if (this.#instance === undefined) throw this.refusal();
     return this.#instance.value;
   }
 
   protected override async starting(call: BoundedCall): Promise<void> {
-    const made = this.#spec.start?.(this.#needs, asked(call));
+    const made = this.#spec.start?.(this.#needs, new Asked(call));
     if (!this.#spec.generator) this.#instance = { value: plainValue(this.name, await made), generator: undefined };
     else {
       const generator = made as Lifecycle; // `generator` says so
@@ -112,7 +119,7 @@ export class PlainManager extends BaseManager<unknown> {
 
   protected override async draining(call: BoundedCall): Promise<void> {
     await this.#endBackground();
-    await Promise.all([this.#spec.drain?.(this.#instance?.value, asked(call)), this.#guard?.guard?.idle()]);
+    await Promise.all([this.#spec.drain?.(this.#instance?.value, new Asked(call)), this.#guard?.guard?.idle()]);
   }
 
   protected override async onProbe(signal: AbortSignal): Promise<void> {
@@ -124,7 +131,7 @@ export class PlainManager extends BaseManager<unknown> {
     const instance = this.#instance;
     this.#instance = undefined;
     if (instance === undefined) return;
-    if (instance.generator === undefined) await this.#spec.stop?.(instance.value, asked(call));
+    if (instance.generator === undefined) await this.#spec.stop?.(instance.value, new Asked(call));
     else if ((await instance.generator.next()).done !== true) {
       await instance.generator.return?.(undefined);
       throw yieldedTwice(this.#spec.name);
@@ -137,11 +144,24 @@ export class PlainManager extends BaseManager<unknown> {
   }
 }
 
-/** What the functions of a definition are handed: the signal, made where one looks at it. */
-function asked(call: BoundedCall): { readonly signal: AbortSignal } {
-  return {
-    get signal() {
-      return call.signal;
+/**
+ * What the functions of a definition are handed: the signal, made where one looks at it. It is a property of its own, so
+ * that a copy has it too. One getter for all: with one each, every object has a shape of its own, which costs 2 us, and
+ * what it refers to stays until a full collection.
+ */
+class Asked {
+  declare readonly signal: AbortSignal;
+  readonly #call: BoundedCall;
+
+  constructor(call: BoundedCall) {
+    this.#call = call;
+    Object.defineProperty(this, "signal", Asked.#signal);
+  }
+
+  static readonly #signal: PropertyDescriptor & ThisType<Asked> = {
+    enumerable: true,
+    get() {
+      return this.#call.signal;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { judged } from "@steward/core/container";
+import { USABLE } from "@steward/core/container";
 import { containerError } from "../errors.ts";
 import type { Edge, Graph, GraphNode } from "../graph/graph.ts";
 import { setNeed } from "../graph/set-need.ts";
@@ -237,17 +237,45 @@ export function holderOf(
   index: number,
   next: () => { readonly value: unknown } | undefined = () => undefined,
 ): { readonly current: unknown } {
-  const holder = {
-    get current() {
-      const staged = next();
+  return new Holder(graph, live, index, next);
+}
+
+/** One getter for all, as for what functions of a definition are handed: one each costs every holder a shape of its own. */
+class Holder {
+  declare readonly current: unknown;
+  readonly #graph: Graph;
+  readonly #live: (index: number) => LiveNode | undefined;
+  readonly #index: number;
+  readonly #next: () => { readonly value: unknown } | undefined;
+
+  constructor(
+    graph: Graph,
+    live: (index: number) => LiveNode | undefined,
+    index: number,
+    next: () => { readonly value: unknown } | undefined,
+  ) {
+    this.#graph = graph;
+    this.#live = live;
+    this.#index = index;
+    this.#next = next;
+    Object.defineProperty(this, "current", Holder.#current);
+  }
+
+  get [USABLE](): boolean {
+    return this.#live(this.#index)?.isUsable === true;
+  }
+
+  static readonly #current: PropertyDescriptor & ThisType<Holder> = {
+    enumerable: true,
+    get() {
+      const staged = this.#next();
       if (staged !== undefined) return staged.value;
-      const node = live(index);
+      const node = this.#live(this.#index);
       if (node === undefined)
-        throw containerError("NOT_IN_GRAPH", `"${graph.nodes[index]?.name}" has not been started`);
+        throw containerError("NOT_IN_GRAPH", `"${this.#graph.nodes[this.#index]?.name}" has not been started`);
       return node.value;
     },
   };
-  return judged(holder, () => live(index)?.isUsable === true);
 }
 
 /** What an edge hands to its asker. */

@@ -5,16 +5,12 @@ import type { AnyDefinition, Definition } from "./types.ts";
 /** The reach of what a fallback can be made of: what a container holds, whether it may be down or not. */
 export type FallbackReach = "process" | "application" | "process~" | "application~";
 
-const USABLE = Symbol.for("steward.usable");
+/** Under which a holder of a container says whether its instance can be used now. For containers. */
+export const USABLE: unique symbol = Symbol.for("steward.usable");
 
 /** What a holder of a container says besides the value: whether the instance is up and not unhealthy. */
 interface Judged<V> extends Current<V> {
   readonly [USABLE]?: boolean;
-}
-
-/** Lets a holder say whether its instance can be used now. For containers. */
-export function judged<H extends object>(holder: H, isUsable: () => boolean): H {
-  return Object.defineProperty(holder, USABLE, { get: isUsable });
 }
 
 const made = new WeakMap<AnyDefinition, WeakMap<AnyDefinition, AnyDefinition>>();

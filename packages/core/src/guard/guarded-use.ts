@@ -209,7 +209,8 @@ export abstract class GuardedUse extends TimerEntry {
     if (signal.aborted) return abort();
     this.#signal = signal;
     signal.addEventListener("abort", abort);
-    this.#unfollow = () => signal.removeEventListener("abort", abort);
+    const unfollow = (): void => signal.removeEventListener("abort", abort);
+    this.#unfollow = unfollow; // V8 puts a function that is assigned as it is written among the old objects
   }
 }
 

@@ -42,7 +42,7 @@ export abstract class BaseManager<Client> implements ManagedResource<Client>, As
   #opening: Bounded<void> | undefined;
   #late: Promise<unknown> | undefined;
   readonly #probing: Probing;
-  readonly #listeners = new Set<() => void>();
+  #listeners: Set<() => void> | undefined;
 
   constructor(kind: string, context: ManagerContext = {}) {
     this.name = context.name ?? kind;
@@ -108,13 +108,13 @@ export abstract class BaseManager<Client> implements ManagedResource<Client>, As
 
   /** The driver itself has seen something of the resource: what watches it looks now. */
   protected noticed(): void {
-    for (const listener of this.#listeners) listener();
+    if (this.#listeners !== undefined) for (const listener of this.#listeners) listener();
   }
 
   /** Calls `listener` whenever calls have shown something new; the returned function ends that. */
   listen(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    const listeners = (this.#listeners ??= new Set()).add(listener);
+    return () => void listeners.delete(listener);
   }
 
   /** Numbers of its calls since it was made; `undefined` where it has no guard that sees them. */
@@ -184,11 +184,17 @@ export abstract class BaseManager<Client> implements ManagedResource<Client>, As
       if (this.#late !== undefined) await this.#late;
       await opening.run(this.#limits.startTimeoutMs, (call) => this.starting(call));
     } catch (error) {
-      return await this.#failStart(error, outer);
+      return await this.#failStart(error, outer).finally(() => this.#forget(opening));
     }
     if (this.phase === "starting") for (const guard of this.guards()) guard.started();
+    this.#forget(opening);
     if (this.#lifecycle.move(["starting"], "ready")) return this;
     throw startAborted(this.name, opening.signal.reason);
+  }
+
+  /** Lets go of a start that is over: its signal, its timer and all that hangs on them would live as long as the manager. */
+  #forget(opening: Bounded<void>): void {
+    if (this.#opening === opening && !opening.isWorking) this.#opening = this.#starting = undefined;
   }
 
   async #failStart(error: unknown, outer: AbortSignal | undefined): Promise<never> {

@@ -46,7 +46,8 @@ export abstract class PendingCall<Result> extends TimerEntry {
   /** Calls `abort` when `signal` aborts, until the call is over. */
   protected listen(signal: AbortSignal, abort: () => void): void {
     signal.addEventListener("abort", abort, { once: true });
-    this.#unfollow = () => signal.removeEventListener("abort", abort);
+    const unfollow = (): void => signal.removeEventListener("abort", abort);
+    this.#unfollow = unfollow; // V8 puts a function that is assigned as it is written among the old objects
   }
 
   override expire(): void {
