@@ -25,7 +25,7 @@ import { Engine } from "./lifecycle/engine.ts";
 import { viewOf, type GraphView } from "./graph/view.ts";
 import { Graph, type AnyDefinition, type Edge, type Override, type Overrides } from "./graph/graph.ts";
 import { monitorShape, type MonitorOptions } from "./health/monitor.ts";
-import { clockRule, definitionRule, inputsRule, rootsRule } from "./options.ts";
+import { assertDefinition, clockRule, inputsRule, rootsRule } from "./options.ts";
 import { refuseUnused, type ReplacementFor, type ReplacementReach } from "./graph/override.ts";
 import { allUp, announceUp, onUp } from "./main/up.ts";
 import { RunningContainer } from "./running.ts";
@@ -157,7 +157,7 @@ export class Container<out Open extends string = never> {
     replacement: NoInfer<V> | (D & ReplacementFor<NoInfer<V>, NoInfer<R>, D>), // for its messages: the last overload is what the compiler speaks of
   ): Container<Open>;
   override(definition: AnyDefinition, replacement: unknown): Container<string> {
-    assertShape("override", definitionRule(), definition);
+    assertDefinition("override", definition);
     const override: Override = isDefinition(replacement)
       ? { kind: "definition", definition: replacement }
       : { kind: "value", value: replacement };

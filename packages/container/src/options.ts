@@ -1,4 +1,5 @@
 import {
+  assertShape,
   isDefinition,
   listOf,
   milliseconds,
@@ -6,16 +7,22 @@ import {
   type Rule,
   shape,
   type Shape,
+  signal,
   withMethods,
 } from "@steward/core/container";
+import type { CallerOptions } from "./lifecycle/caller.ts";
 
 const UNDEFINED_HINT = "a definition (where it is undefined, most often two modules import each other)";
 
 /** What the roots of a container must be. */
 export const rootsRule = (): Rule => listOf(recognised(isDefinition, UNDEFINED_HINT));
 
-/** What can be overridden. */
-export const definitionRule = (): Rule => recognised(isDefinition, UNDEFINED_HINT);
+const DEFINITION = /* @__PURE__ */ recognised(isDefinition, UNDEFINED_HINT);
+
+/** @throws {OPTIONS_INVALID} when a function was handed no definition. */
+export function assertDefinition(entry: string, value: unknown): void {
+  if (!isDefinition(value)) assertShape(entry, DEFINITION, value);
+}
 
 /** What the inputs of a container or scope must be. */
 export const inputsRule = (): Rule =>
@@ -28,6 +35,15 @@ export const inputsRule = (): Rule =>
 
 /** Where time comes from. */
 export const clockRule = (): Rule => withMethods("a clock", "now", "wallNow", "setTimeout", "sleep");
+
+/** How long the caller of a restart waits. */
+export type RestartOptions = CallerOptions;
+
+/** What the options of a restart must be. */
+export const restartShape: Shape<RestartOptions> = /* @__PURE__ */ shape<RestartOptions>(() => ({
+  signal: signal(),
+  timeoutMs: milliseconds(0),
+}));
 
 /** How a container is stopped. */
 export interface StopOptions {

@@ -2,21 +2,17 @@ import { announceDown } from "./main/up.ts";
 import type { Binding, Definition, MetricSample, MetricsSource, Phase } from "@steward/core";
 import { assertShape, isDefinition, nearest, type Needs, type ValuesOf } from "@steward/core/container";
 import type { Engine } from "./lifecycle/engine.ts";
-import type { CallerOptions } from "./lifecycle/caller.ts";
 import { containerError } from "./errors.ts";
 import { viewOf, type GraphView } from "./graph/view.ts";
 import { healthOf, type HealthReport } from "./health/report.ts";
 import { countSeries, healthSeries, seriesOf, statsOf, type ResourceStats } from "./health/stats.ts";
 import type { LiveNode } from "./lifecycle/live-node.ts";
 import { ANNOUNCED } from "./main/shutdown-announced.ts";
-import { definitionRule, stopShape, type StopOptions } from "./options.ts";
+import { assertDefinition, type RestartOptions, restartShape, stopShape, type StopOptions } from "./options.ts";
 import { PreparedNeeds } from "./scope/prepared.ts";
 import { openScope, runScope, type Scope, type ScopeWork } from "./scope/run-scope.ts";
 import type { InputsOf, Resolved, HeldByContainer, ScopeNeeds, SomeDefinition } from "./scope/scope-types.ts";
 import { SessionHandle } from "./session/session-handle.ts";
-
-/** How long the caller of a restart waits. */
-export type RestartOptions = CallerOptions;
 
 /** A container whose resources are up. */
 export class RunningContainer implements AsyncDisposable, MetricsSource {
@@ -56,12 +52,12 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
    * @throws {NOT_IN_GRAPH} when the container does not hold it, or holds it only lazily and it has not been used yet.
    */
   get<D extends SomeDefinition>(definition: D & HeldByContainer<D>): Resolved<D> {
-    return this.#nodeOf(definition).value as Resolved<D>; // the graph keeps a value with its definition
+    return this.#nodeOf("get", definition).value as Resolved<D>; // the graph keeps a value with its definition
   }
 
   /** @internal See `followValue`. */
   follow(definition: SomeDefinition, listener: (value: unknown) => void): () => void {
-    return this.#engine.state.follow(this.#nodeOf(definition).graph.index, listener);
+    return this.#engine.state.follow(this.#nodeOf("follow", definition).graph.index, listener);
   }
 
   /**
@@ -110,7 +106,7 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
     definition: Definition<V, R, O>,
     replacement: NoInfer<V> | Definition<NoInfer<V>, string, string>,
   ): Disposable {
-    assertShape("override", definitionRule(), definition);
+    assertDefinition("override", definition);
     const restore = this.#engine.overrideScoped(
       definition,
       isDefinition(replacement)
@@ -141,16 +137,19 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
    *
    * @param options.signal Gives the restart up.
    * @param options.timeoutMs Longest wait, in ms. Default: none but the start and drain timeouts of the container.
+   * @throws {OPTIONS_INVALID} when it is handed no definition, or an option is unknown or wrong; nothing is restarted then.
    * @throws {RESTART_FAILED} when a new instance does not start; unless it can exist only once, the old one stays in use.
    * @throws {RESTART_REFUSED} for a `process` resource, or what it restarts with it, that other containers hold too.
    */
   async restart(definition: SomeDefinition, options: RestartOptions = {}): Promise<void> {
-    await this.#engine.restart(this.#nodeOf(definition).graph.index, options);
+    const { index } = this.#nodeOf("restart", definition).graph;
+    assertShape("restart", restartShape, options);
+    await this.#engine.restart(index, options);
   }
 
   /** Replaces what lies below a resource's client (connections, credentials); its dependants notice nothing. */
   async renew(definition: SomeDefinition): Promise<void> {
-    await this.#nodeOf(definition).manager?.renew();
+    await this.#nodeOf("renew", definition).manager?.renew();
   }
 
   /** The numbers of every resource, by name: uptime, availability, calls, and those of its driver. */
@@ -226,7 +225,8 @@ export class RunningContainer implements AsyncDisposable, MetricsSource {
     await this.stop();
   }
 
-  #nodeOf(definition: SomeDefinition): LiveNode {
+  #nodeOf(entry: string, definition: SomeDefinition): LiveNode {
+    assertDefinition(entry, definition);
     return this.#live(this.#engine.graph.indexOf(definition), definition.name);
   }
 

@@ -266,3 +266,22 @@ t.test("what restarts have replaced is forgotten once it has stopped", async (t)
     t.ok(kept < 10, `${restart}: ${kept} of ${made.length} are kept`); // V8 may see some on the stack still
   }
 });
+
+t.test("a restart refuses what is no definition and options that are wrong, before anything starts", async (t) => {
+  let starts = 0;
+  const db = resource("db", { start: () => ++starts });
+  const running = await container([db]).start();
+  const wrong: unknown[] = [{ signl: 1 }, { timeoutMs: Number.NaN }, { timeoutMs: -1 }, { timeoutMs: "40" }];
+  for (const options of [...wrong, { signal: 5 }, null, 5])
+    await t.rejects(running.restart(db, options as object), { code: "OPTIONS_INVALID", resource: "restart" });
+  for (const value of [undefined, null, {}, 5, "db"])
+    await t.rejects(running.restart(value as never), {
+      code: "OPTIONS_INVALID",
+      message: /restart.*a definition \(where it is undefined/,
+    });
+  t.throws(() => running.get(undefined as never), { code: "OPTIONS_INVALID", resource: "get" });
+  await t.rejects(running.renew(undefined as never), { code: "OPTIONS_INVALID", resource: "renew" });
+  t.throws(() => container([db], null as never), { code: "OPTIONS_INVALID" });
+  t.equal(starts, 1);
+  await running.stop();
+});

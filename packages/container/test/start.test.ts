@@ -480,3 +480,18 @@ t.test("what failed is reported once, also where it is needed again later", asyn
   await t.rejects(container([early, late]).start(), { code: "OPTIONS_INVALID", problems: { length: 1 } });
   t.equal(tries, 1);
 });
+
+t.test("what a start is handed can be copied and stood for by a proxy", async (t) => {
+  const db = resource("db", { start: () => "db" });
+  const seen: unknown[] = [];
+  const users = resource("users", {
+    needs: { db: current(db) },
+    start: ({ db }, context) => {
+      const [copy, proxy] = [{ ...context }, new Proxy(context, {})];
+      seen.push(copy.signal === context.signal, proxy.signal === context.signal, Object.keys(context));
+      seen.push({ ...db }.current, new Proxy(db, {}).current, Object.keys(db));
+    },
+  });
+  await using _running = await container([users]).start();
+  t.strictSame(seen, [true, true, ["signal"], "db", "db", ["current"]]);
+});

@@ -86,3 +86,43 @@ t.test("a cleanup may throw an error that is its own cause beside a handler that
   t.equal(error, cause);
   t.equal((cause as Error & { suppressed?: unknown }).suppressed, circle);
 });
+
+t.test("a stop that fails with nothing is named as any other", async (t) => {
+  const db = resource("db", { start: () => "db", stop: () => Promise.reject() });
+  const running = await container([db]).start();
+  t.match(await failure(running.stop()), { code: "STOP_FAILED", failures: [{ resource: "db", phase: "stop" }] });
+  const pool = resource("pool", {
+    async *start() {
+      yield "pool";
+      await Promise.reject();
+    },
+  });
+  const second = await container([pool]).start();
+  await second.restart(pool);
+  t.match(await failure(second.stop()), { failures: [{ resource: "pool" }, { resource: "pool" }] });
+});
+
+t.test(
+  "a probe that fails with nothing, or with what looks like a promise, makes its resource unhealthy",
+  async (t) => {
+    const looksLikeOne = {
+      then() {
+        throw new Error("it was taken for a promise");
+      },
+    };
+    for (const probe of [() => Promise.reject(), () => Promise.reject(looksLikeOne)]) {
+      const clock = new FakeClock();
+      const cache = resource("cache", { start: () => "cache", probe });
+      const running = await container([cache], { clock, health: { intervalMs: 100, timeoutMs: 50 } }).start();
+      await clock.advance(1_000);
+      t.equal(running.health().status, "unhealthy");
+      await t.rejects(
+        running.probe().then(({ resources }) => Promise.reject(new Error(resources[0]?.status))),
+        {
+          message: "unhealthy",
+        },
+      );
+      await clock.runUntil(running.stop());
+    }
+  },
+);

@@ -26,6 +26,7 @@ export interface PlainContext {
   readonly onBackgroundEnd: (end: BackgroundEnd) => void;
 }
 
+const CALL = Symbol("call");
 const HEARS_NOTHING = (): void => {};
 
 /** Looks after a plain resource: runs its `start`, its background work, its `drain` and its `stop`. */
@@ -147,21 +148,21 @@ export class PlainManager extends BaseManager<unknown> {
 /**
  * What the functions of a definition are handed: the signal, made where one looks at it. It is a property of its own, so
  * that a copy has it too. One getter for all: with one each, every object has a shape of its own, which costs 2 us, and
- * what it refers to stays until a full collection.
+ * what it refers to stays until a full collection. The call is no private field, which a proxy around it would not find.
  */
 class Asked {
   declare readonly signal: AbortSignal;
-  readonly #call: BoundedCall;
+  declare readonly [CALL]: BoundedCall;
 
   constructor(call: BoundedCall) {
-    this.#call = call;
+    Object.defineProperty(this, CALL, { value: call });
     Object.defineProperty(this, "signal", Asked.#signal);
   }
 
   static readonly #signal: PropertyDescriptor & ThisType<Asked> = {
     enumerable: true,
     get() {
-      return this.#call.signal;
+      return this[CALL].signal;
     },
   };
 }

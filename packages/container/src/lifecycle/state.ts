@@ -237,42 +237,43 @@ export function holderOf(
   index: number,
   next: () => { readonly value: unknown } | undefined = () => undefined,
 ): { readonly current: unknown } {
-  return new Holder(graph, live, index, next);
+  return new Holder({ graph, live, index, next });
+}
+
+const SOURCE = Symbol("source");
+
+/** Where a holder finds its value. */
+interface HolderSource {
+  readonly graph: Graph;
+  readonly live: (index: number) => LiveNode | undefined;
+  readonly index: number;
+  readonly next: () => { readonly value: unknown } | undefined;
 }
 
 /** One getter for all, as for what functions of a definition are handed: one each costs every holder a shape of its own. */
 class Holder {
   declare readonly current: unknown;
-  readonly #graph: Graph;
-  readonly #live: (index: number) => LiveNode | undefined;
-  readonly #index: number;
-  readonly #next: () => { readonly value: unknown } | undefined;
+  declare readonly [SOURCE]: HolderSource;
 
-  constructor(
-    graph: Graph,
-    live: (index: number) => LiveNode | undefined,
-    index: number,
-    next: () => { readonly value: unknown } | undefined,
-  ) {
-    this.#graph = graph;
-    this.#live = live;
-    this.#index = index;
-    this.#next = next;
+  constructor(source: HolderSource) {
+    Object.defineProperty(this, SOURCE, { value: source });
     Object.defineProperty(this, "current", Holder.#current);
   }
 
   get [USABLE](): boolean {
-    return this.#live(this.#index)?.isUsable === true;
+    const { live, index } = this[SOURCE];
+    return live(index)?.isUsable === true;
   }
 
   static readonly #current: PropertyDescriptor & ThisType<Holder> = {
     enumerable: true,
     get() {
-      const staged = this.#next();
+      const { graph, live, index, next } = this[SOURCE];
+      const staged = next();
       if (staged !== undefined) return staged.value;
-      const node = this.#live(this.#index);
+      const node = live(index);
       if (node === undefined)
-        throw containerError("NOT_IN_GRAPH", `"${this.#graph.nodes[this.#index]?.name}" has not been started`);
+        throw containerError("NOT_IN_GRAPH", `"${graph.nodes[index]?.name}" has not been started`);
       return node.value;
     },
   };

@@ -12,7 +12,10 @@ export function optional<V, R extends string, O extends string>(
   return needOf({ ...edgeOf(aNeed("optional", need)), optional: true });
 }
 
-/** A need that starts at its first use: a function that resolves to the value. It stops with its asker's container or scope. */
+/**
+ * A need that starts at its first use: a function that resolves to the value. It stops with its asker's container or scope.
+ * Ask at each use: a restart replaces the value, and does not concern those who asked before.
+ */
 export function lazy<V, R extends string, O extends string>(
   definition: Definition<V, R, O>,
 ): Need<() => Promise<V>, R, O> {

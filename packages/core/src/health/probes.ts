@@ -157,9 +157,9 @@ export class ProbeScheduler {
     entry.running = true;
     this.#running++;
     this.#beat();
-    const error = await entry.target.probe(this.#closing.signal).then(
-      () => undefined,
-      (thrown: unknown) => thrown ?? new Error("rejected with nothing"),
+    const { error } = await entry.target.probe(this.#closing.signal).then(
+      () => ({ error: undefined }),
+      (thrown: unknown) => ({ error: thrown ?? new Error("rejected with nothing") }), // by itself it could be taken for a promise
     );
     entry.running = false;
     this.#running--;

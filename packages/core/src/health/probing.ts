@@ -47,7 +47,8 @@ export class Probing {
     try {
       await withTimeout(this.#clock, timeoutMs, async () => ping(abort.signal), { abort, outer: call.signal });
     } catch (error) {
-      failure = error instanceof TimeoutReached ? this.#timeout(timeoutMs) : error;
+      failure =
+        error instanceof TimeoutReached ? this.#timeout(timeoutMs) : (error ?? new Error("rejected with nothing"));
     }
     if (call.signal?.aborted === true) throw failure ?? call.signal.reason;
     const at = this.#clock.now();

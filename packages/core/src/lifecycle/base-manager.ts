@@ -252,15 +252,15 @@ export abstract class BaseManager<Client> implements ManagedResource<Client>, As
       await this.#starting?.catch(() => {});
     }
     if (this.#late !== undefined) await this.#late;
-    let failure: unknown;
+    let failure: { readonly error: unknown } | undefined; // what is thrown may be undefined
     try {
       await this.#close(outer);
     } catch (error) {
-      failure = error;
+      failure = { error };
     }
     for (const guard of this.guards()) guard.stop();
-    this.#lifecycle.move(["stopping"], "stopped", failure);
-    if (failure !== undefined) throw failure;
+    this.#lifecycle.move(["stopping"], "stopped", failure?.error);
+    if (failure !== undefined) throw failure.error;
   }
 
   #close(outer?: AbortSignal): Promise<void> {

@@ -88,8 +88,9 @@ export function problemsIn(owner: string, found: ReturnType<Rule>): OptionsProbl
  * @throws {OPTIONS_INVALID} listing every problem.
  */
 export function checkShape<T extends object>(owner: string, of: Shape<T>, given: T | undefined): Checked<T> {
-  assertShape(owner, of, given ?? {});
-  const kept = Object.entries(given ?? {}).filter(([, value]) => value !== undefined);
+  const options = given === undefined ? {} : given; // `null` is no way to leave them out
+  assertShape(owner, of, options);
+  const kept = Object.entries(options).filter(([, value]) => value !== undefined);
   return Object.freeze(Object.fromEntries(kept)) as Checked<T>; // the same options
 }
 
