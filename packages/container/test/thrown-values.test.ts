@@ -105,10 +105,12 @@ t.test("a stop that fails with nothing is named as any other", async (t) => {
 t.test(
   "a probe that fails with nothing, or with what looks like a promise, makes its resource unhealthy",
   async (t) => {
-    const taken = (): never => {
-      throw new Error("it was taken for a promise");
+    const looksLikeOne = {
+      // oxlint-disable-next-line unicorn/no-thenable -- that is the point
+      then() {
+        throw new Error("it was taken for a promise");
+      },
     };
-    const looksLikeOne = Object.fromEntries([["then", taken]]);
     for (const probe of [() => Promise.reject(), () => Promise.reject(looksLikeOne)]) {
       const clock = new FakeClock();
       const cache = resource("cache", { start: () => "cache", probe });
