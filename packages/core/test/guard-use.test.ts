@@ -448,7 +448,7 @@ t.test("an outage that ends in time costs nobody who waited for its end", async 
 });
 
 t.test(
-  "too little time left costs a waiter its turn only below half of it, and where another waits behind",
+  "too little time left costs a waiter its turn only below half of it, and where another with more of it waits behind",
   async (t) => {
     const clock = new ManualClock();
     const log: string[] = [];
@@ -471,9 +471,79 @@ t.test(
     served(b, 450);
     t.same(log.splice(0), ["c begins"], "nobody else waits");
     served(c, 100);
-    const [d] = enter("def");
-    served(d, 850);
-    t.same(log, ["d begins", "e DEADLINE_EXCEEDED", "f begins"]);
+    t.same(log.splice(0), []);
+    const [d, e] = enter("de");
+    clock.advance(800);
+    enter("f");
+    served(d, 50);
+    t.same(log.splice(0), ["d begins", "e DEADLINE_EXCEEDED", "f begins"]);
+    t.equal(e?.settled, true);
     t.match(guard.stats(), { timedOut: 1, failed: 0 });
   },
 );
+
+/** A guard of `places` whose calls took 900 ms, `calls` times. */
+function slowGuard(clock: ManualClock, places: number, calls: number): Guard {
+  const guard = new Guard({ resource: "r", clock, maxConcurrent: places, maxPending: 100, timeoutMs: 1_000 });
+  for (let i = 0; i < calls; i++) {
+    const use = new Use("s", []);
+    guard.enter(use);
+    clock.advance(900);
+    use.succeed();
+  }
+  return guard;
+}
+
+/** Enters as many uses, each of which takes 1 ms. */
+function enterQuick(guard: Guard, clock: ManualClock, count: number, log: string[] = []): void {
+  for (let i = 0; i < count; i++)
+    guard.enter(new Use("q", log, (use) => void clock.setTimeout(() => use.succeed(), 1)));
+}
+
+t.test("calls that came together all get their turn: to shed one of them would help none of the others", async (t) => {
+  const clock = new ManualClock();
+  const guard = slowGuard(clock, 4, 20);
+  const slow = Array.from({ length: 4 }, () => new Use("s", []));
+  for (const use of slow) guard.enter(use);
+  enterQuick(guard, clock, 49);
+  clock.advance(800);
+  slow[0]?.succeed();
+  t.match(guard.stats(), { inUse: 4, pending: 48, timedOut: 0 }, "the freed place is taken");
+  for (const use of slow) use.succeed();
+  for (let i = 0; i < 50; i++) clock.advance(1);
+  t.match(guard.stats(), { succeeded: 20 + 4 + 49, timedOut: 0, pending: 0 });
+});
+
+t.test("a few slow answers say nothing of what waits", async (t) => {
+  for (const calls of [7, 8]) {
+    const clock = new ManualClock();
+    const guard = slowGuard(clock, 1, calls - 1);
+    const last = new Use("s", []);
+    guard.enter(last);
+    enterQuick(guard, clock, 10);
+    clock.advance(850);
+    enterQuick(guard, clock, 1);
+    last.succeed();
+    const timedOut = calls < 8 ? 0 : 10;
+    t.match(guard.stats(), { timedOut, inUse: 1, pending: 10 - timedOut }, `after ${calls} answers`);
+  }
+});
+
+t.test("no call is shed for which there is a place, and no place stays free while calls wait", async (t) => {
+  const clock = new ManualClock();
+  const log: string[] = [];
+  const guard = slowGuard(clock, 4, 20);
+  guard.pause();
+  enterQuick(guard, clock, 3, log);
+  clock.advance(900);
+  enterQuick(guard, clock, 1, log);
+  guard.resume();
+  t.match(guard.stats(), { inUse: 4, timedOut: 0 }, "four wait for four places");
+  clock.advance(1);
+  guard.pause();
+  enterQuick(guard, clock, 20, log);
+  clock.advance(900);
+  enterQuick(guard, clock, 1, log);
+  guard.resume();
+  t.match(guard.stats(), { inUse: 4, timedOut: 17, pending: 0 });
+});

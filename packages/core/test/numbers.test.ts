@@ -145,6 +145,8 @@ t.test(
 
 t.test("a waiter makes room when less than half of its time and less than two answers are left", (t) => {
   const time = new ServiceTime();
+  for (let i = 0; i < 7; i++) time.record(100);
+  t.notOk(time.shouldShed(1_000, 0, 999), "too few answers are known");
   time.record(100);
   t.notOk(time.shouldShed(1_000, 0, 800), "two answers fit");
   t.ok(time.shouldShed(1_000, 0, 801));

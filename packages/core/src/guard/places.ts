@@ -106,14 +106,24 @@ export class Places {
     try {
       for (let next = this.#queue.first; next !== undefined && this.#inUse < this.#limit; next = this.#queue.first) {
         const now = this.#clock.now();
-        if (this.#queue.size > 1 && this.#evidence.serviceTime.shouldShed(next.total, next.since, now))
-          next.abandon(this.#owner.timeout(next));
+        if (this.#isToShed(next, now)) next.abandon(this.#owner.timeout(next));
         else this.dequeue(next);
         if (!next.settled && !next.isOrphaned) this.#begin(next, now);
       }
     } finally {
       this.#isFilling = false;
     }
+  }
+
+  /**
+   * Whether the head of the queue gives its turn away. Only where that helps another: one that came later has more
+   * time left, and there are not places enough for all.
+   */
+  #isToShed(head: GuardedUse, now: number): boolean {
+    const { size, last = head } = this.#queue;
+    if (size <= this.#limit - this.#inUse) return false;
+    const time = this.#evidence.serviceTime;
+    return time.shouldShed(head.total, head.since, now) && !time.shouldShed(last.total, last.since, now);
   }
 
   /** Sets how many there are. Where there are fewer now, what runs goes on, and nothing begins before it has made room. */

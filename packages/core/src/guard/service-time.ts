@@ -1,6 +1,8 @@
 /** How far one more duration moves what is taken for usual. */
 const STEP = 1.03;
 const LEAST_MS = 0.1;
+/** Answers from which on it is believed. Fewer may all be of one kind, and say nothing of what waits. */
+const FEWEST = 8;
 
 /**
  * How long answers take, so that a queue longer than what can be served does not use up all the work: the call at its
@@ -12,6 +14,7 @@ const LEAST_MS = 0.1;
  */
 export class ServiceTime {
   #usualMs = 0;
+  #answers = 0;
 
   /** How long an answer usually takes, in ms; 0 before the first. */
   get usualMs(): number {
@@ -21,13 +24,14 @@ export class ServiceTime {
   /** A call succeeded after `tookMs`. */
   record(tookMs: number): void {
     const usualMs = this.#usualMs;
+    if (this.#answers < FEWEST) this.#answers++;
     if (usualMs === 0) this.#usualMs = Math.max(tookMs, LEAST_MS);
     else if (tookMs > usualMs) this.#usualMs = Math.min(tookMs, usualMs * STEP);
     else this.#usualMs = Math.max(tookMs, usualMs / STEP, LEAST_MS);
   }
 
-  /** Whether a waiter should make room for the next: more than half of its time is gone, and what is left is less than twice what an answer takes. */
+  /** Whether a waiter should make room for the next: more than half of its time is gone, and what is left is less than twice what an answer takes. Never while few answers are known. */
   shouldShed(total: number, since: number, now: number): boolean {
-    return total - now < Math.min(2 * this.#usualMs, (total - since) / 2);
+    return this.#answers === FEWEST && total - now < Math.min(2 * this.#usualMs, (total - since) / 2);
   }
 }

@@ -17,6 +17,11 @@ export class UseList<T extends Linked<T>> {
     return this.#first;
   }
 
+  /** The one that was put in last. */
+  get last(): T | undefined {
+    return this.#last;
+  }
+
   get size(): number {
     return this.#size;
   }
