@@ -154,3 +154,70 @@ t.test("renewed twice, and then stopped, a connection ends in peace each time", 
   await manager.stop();
   t.strictSame(await Promise.all(codes), [1000, 1000, 1000]);
 });
+
+/** Replies to calls, and answers a text with fifty. */
+const flooding = (socket: WebSocket): void =>
+  void socket.on("message", (data: RawData) => {
+    const text = String(data);
+    if (text === "flood") for (let i = 0; i < 50; i++) socket.send(`m${i}`);
+    else {
+      const { id, call } = JSON.parse(text) as { id: number; call: unknown }; // our client sends it
+      socket.send(JSON.stringify({ id, ok: call }));
+    }
+  });
+
+t.test("a reader that lags speaks not against the peer, whose replies lie in the paused socket", async (t) => {
+  const server = await plainFor(t, flooding);
+  const clock = new FakeClock();
+  const manager = await sessionsFor(t, { url: server.url, maxUnread: 10 }, { clock });
+  const { client } = manager;
+  await client.call("well");
+  await clock.advance(10);
+  const inbox = client[Symbol.asyncIterator]();
+  await client.send("flood");
+  await until(() => client.socket?.isPaused === true, "the socket is paused");
+  const unread = Promise.all(Array.from({ length: 10 }, (_, i) => failure(client.call(i))));
+  await clock.runUntil(unread);
+  t.same(new Set((await unread).map(({ code }) => code)), new Set(["DEADLINE_EXCEEDED"]));
+  for (let i = 0; i < 6; i++) {
+    const short = failure(client.call("short", { timeoutMs: 100 }));
+    await clock.runUntil(short);
+    t.match(await short, { code: "DEADLINE_EXCEEDED" });
+  }
+  await manager.probe();
+  t.match(manager.stats(), { calls: { breaker: { state: "closed", opened: 0, refused: 0, consecutiveFailures: 0 } } });
+  t.match(manager.passive, { failingRatio: 0, isSuspect: false });
+  const late = client.call("late");
+  let read = 0;
+  for await (const _ of inbox) if (++read === 50) break;
+  t.equal(await late, "late");
+  t.match(client.stats(), { opened: 1 });
+});
+
+t.test("a question that we stop to read the answer of is not held against the peer", async (t) => {
+  const server = await plainFor(t, flooding, { autoPong: false });
+  const { client } = await sessionsFor(t, { url: server.url, maxUnread: 10 }, { clock: new FakeClock() });
+  const inbox = client[Symbol.asyncIterator]();
+  const asked = client.ask(new AbortController().signal);
+  await client.send("flood");
+  await asked;
+  t.equal(client.socket?.isPaused, true);
+  await inbox.return?.();
+});
+
+t.test("a connection that is replaced while a reader lags is read to its last reply", async (t) => {
+  const server = await plainFor(t, flooding);
+  const manager = await sessionsFor(t, { url: server.url, maxUnread: 10 }, { clock: new FakeClock() });
+  const { client } = manager;
+  const inbox = client[Symbol.asyncIterator]();
+  await client.send("flood");
+  await until(() => client.socket?.isPaused === true, "the socket is paused");
+  const call = client.call("on the old one");
+  const opened = once(client, "open");
+  await manager.renew();
+  await opened;
+  t.equal(client.socket?.isPaused, true);
+  let read = 0;
+  for await (const _ of inbox) if (++read === 50) break;
+  t.equal(await call, "on the old one");
+});

@@ -55,7 +55,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     this.name = plan.name;
     this.#plan = plan;
     this.#pauses = new Pauses(plan);
-    this.#readers = new Readers(plan.maxUnread, () => this.#link?.ws);
+    this.#readers = new Readers(plan.maxUnread, () => this.#retired.and(this.#link));
     this.#dialler = new Dialler(plan, this.#listener);
     const inUse = (): Link | undefined => this.#link;
     this.#successor = new Successor(plan, this.#dialler, inUse, (next) => this.#opened(next, 0));
@@ -307,7 +307,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   }
 
   async #end(state: State, why: string, signal?: AbortSignal, refusal?: StewardError): Promise<void> {
-    const links = [...this.#retired, ...(this.#link === undefined ? [] : [this.#link])];
+    const links = this.#retired.and(this.#link);
     const endReaders = this.#readers.ending();
     this.#state = { name: "closed", why };
     this.#lookout.stop();

@@ -54,6 +54,8 @@ export class Link implements Carrier {
   /** A message went either way since it was asked last. */
   #used = true;
   #pingedAt = Number.NEGATIVE_INFINITY;
+  /** When we were last seen not to read. */
+  #unreadAt = Number.NEGATIVE_INFINITY;
   /** How much had been heard when it was pinged. */
   #heardBefore = -1;
   readonly #pongs = new Waiters<void>();
@@ -79,7 +81,7 @@ export class Link implements Carrier {
       clock,
       silenceMs: Math.min(patience.silenceMs, patience.heartbeatMs),
       owed: () => true, // a ping costs little: where something is owed, the silence before it counts
-      received: () => (ws.isPaused ? ++this.#heard : this.#heard), // what is paused by us is not silent
+      received: () => (this.#noteUnread(), this.#heard),
       onSilence: (silentMs) => this.#ask(silentMs),
     });
     ws.on("message", this.#receive).on("ping", this.#pinged).on("pong", this.#ponged);
@@ -166,11 +168,36 @@ export class Link implements Carrier {
     this.#pongs.resolve();
   };
 
-  /** Asks for a sign of life; resolves with the pong, and rejects when the connection ends before. */
+  /**
+   * Asks for a sign of life; resolves with the pong, or when we do not read, for then no silence says anything of the
+   * other side. Rejects when the connection ends before.
+   */
   ping(): Promise<void> {
     const pong = this.#pongs.wait();
     this.#sendPing();
+    this.#noteUnread();
     return pong;
+  }
+
+  /** Reads no more, or again. Both ways what was not heard until now is not held against the other side. */
+  setReading(reads: boolean): void {
+    if (reads !== this.ws.isPaused) return;
+    if (!reads) this.ws.pause();
+    this.#noteUnread();
+    if (reads) this.ws.resume();
+  }
+
+  wasUnreadSince(instant: number): boolean {
+    this.#noteUnread();
+    return this.#unreadAt >= instant;
+  }
+
+  /** Users may pause the real socket too, so it is asked again and again. */
+  #noteUnread(): void {
+    if (!this.ws.isPaused) return;
+    this.#unreadAt = this.#clock.now();
+    this.#heard++; // what is paused by us is not silent
+    this.#pongs.resolve();
   }
 
   #sendPing(): void {

@@ -24,7 +24,8 @@ export class Retired {
     }
   }
 
-  [Symbol.iterator](): IterableIterator<Link> {
-    return this.#links.values();
+  /** Those, and the one in use where there is one: all that messages come from. */
+  and(inUse: Link | undefined): readonly Link[] {
+    return inUse === undefined ? [...this.#links] : [...this.#links, inUse];
   }
 }

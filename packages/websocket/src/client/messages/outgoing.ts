@@ -17,6 +17,8 @@ export interface Carrier {
   readonly calls: Map<number, OpenCall>;
   /** A call was given up; its late reply is ignored. */
   forget(id: number): void;
+  /** Whether we did not read at some time since then, in ms of the clock: replies may lie in the socket. */
+  wasUnreadSince(instant: number): boolean;
 }
 
 /** Where messages wait until they are written. */

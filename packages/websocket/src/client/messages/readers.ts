@@ -1,15 +1,19 @@
-import type { WebSocket } from "ws";
 import { Inbox, type Message } from "./inbox.ts";
 
-/** The `for await` loops over the messages of a session. While one of them lags, the socket is paused. */
+/** A connection that messages come from. */
+interface Source {
+  setReading(reads: boolean): void;
+}
+
+/** The `for await` loops over the messages of a session. While one of them lags, the sockets are paused. */
 export class Readers {
   readonly #maxUnread: number;
-  readonly #socket: () => WebSocket | undefined;
+  readonly #sources: () => Iterable<Source>;
   readonly #inboxes = new Set<Inbox>();
 
-  constructor(maxUnread: number, socket: () => WebSocket | undefined) {
+  constructor(maxUnread: number, sources: () => Iterable<Source>) {
     this.#maxUnread = maxUnread;
-    this.#socket = socket;
+    this.#sources = sources;
   }
 
   get size(): number {
@@ -35,13 +39,10 @@ export class Readers {
     for (const inbox of this.#inboxes) inbox.push(message);
   }
 
-  /** Pauses the socket, or lets it go on. */
+  /** Pauses the sockets, or lets them go on. */
   adjustRate(): void {
-    const ws = this.#socket();
-    if (ws === undefined) return;
-    const full = [...this.#inboxes].some((inbox) => inbox.isFull);
-    if (full && !ws.isPaused) ws.pause();
-    else if (!full && ws.isPaused) ws.resume();
+    const reads = ![...this.#inboxes].some((inbox) => inbox.isFull);
+    for (const source of this.#sources()) source.setReading(reads);
   }
 
   /** What ends the loops that there are now. */

@@ -124,6 +124,12 @@ export class CallUse extends Outgoing implements OpenCall {
     return new StewardError("WEBSOCKET_CALL_FAILED", text, { resource, cause, retryable });
   }
 
+  /** Its reply may have lain in a socket that we had paused: that it is late says nothing of the other side. */
+  override expire(): void {
+    if (this.startedAt !== undefined && this.link?.wasUnreadSince(this.startedAt) === true) this.held();
+    super.expire();
+  }
+
   protected override reject(error: unknown): void {
     this.link?.forget(this.id);
     this.#reject(error);
