@@ -184,6 +184,8 @@ t.test(
   },
 );
 
+const HEADERS = /headers: must be an object, a list, or an iterable of pairs/;
+
 t.test("options of a call that are unknown or of a wrong type are refused before anything is sent", async (t) => {
   await using server = await serve((_request, response) => response.end("ok"));
   await using http = await started({ baseUrl: server.url });
@@ -196,6 +198,10 @@ t.test("options of a call that are unknown or of a wrong type are refused before
     [{ headersTimeoutMs: 5 }, /did you mean "headersTimeout"/],
     [{ signal: 7 }, /signal: must be an AbortSignal/],
     [{ idempotent: "yes" }, /idempotent: expected boolean/],
+    ...["x-a: S3CR3T", 5, true, Symbol("S3CR3T"), () => "S3CR3T"].map((headers) => [{ headers }, HEADERS] as const),
+    ...[["S3CR3T"], [["x-a", "S3CR3T", "x"]], [[]]].map(
+      (entries) => [{ headers: new Set<unknown>(entries) }, HEADERS] as const,
+    ),
   ];
   const sink = (): never => t.fail("it was sent") as never;
   for (const [options, message] of wrong) {
@@ -203,6 +209,20 @@ t.test("options of a call that are unknown or of a wrong type are refused before
     t.match(await failure(client.request("/", options)), expected);
     t.match(await failure(client.request({ path: "/", method: "GET", ...options })), expected);
     t.match(await failure((async () => client.stream({ path: "/", method: "GET", ...options }, sink))()), expected);
+    t.notMatch(inspect(await failure(client.request("/", options)), { depth: 20, showHidden: true }), /S3CR3T/);
+  }
+  for (const headers of ["x-a: S3CR3T", 5, new Set(["S3CR3T"])]) {
+    const expected = { code: "OPTIONS_INVALID", message: HEADERS };
+    const given = { path: "/", method: "GET", headers } as unknown as undici.Dispatcher.DispatchOptions;
+    const errors = [
+      await failure(fetchOver(client)("/", { headers } as never)),
+      await failure((async () => client.pipeline({ ...given, path: "/" }, sink))()),
+      await new Promise((resolve) => client.dispatch(given, { onConnect() {}, onError: resolve })),
+    ];
+    for (const error of errors) {
+      t.match(error, expected);
+      t.notMatch(inspect(error, { depth: 20, showHidden: true }), /S3CR3T/);
+    }
   }
   t.match(await failure(fetchOver(client)("/", { timeout: 5 } as never)), {
     code: "OPTIONS_INVALID",

@@ -43,9 +43,14 @@ export function add(given: GivenHeaders, more: readonly (readonly [string, strin
   return { ...(given as HeaderRecord | null | undefined), ...Object.fromEntries(more) } as Record<string, string>; // neither a list nor iterable: a record
 }
 
-/** An array may be a flat list or a list of pairs. */
+/** An array may be a flat list or a list of pairs. A name without a value stays, so that undici refuses it. */
 function flat(given: readonly unknown[]): string[] {
-  return given.flatMap((item) => (Array.isArray(item) ? pairs(String(item[0]), item[1]) : [String(item)]));
+  if (Array.isArray(given[0]))
+    return given.flatMap((item) => (Array.isArray(item) ? pairs(String(item[0]), item[1]) : [String(item)]));
+  return given.flatMap((name, i) => {
+    if (i % 2 === 1) return [];
+    return i + 1 === given.length ? [String(name)] : pairs(String(name), given[i + 1]);
+  });
 }
 
 function pairs(name: string, value: unknown): string[] {

@@ -1,7 +1,7 @@
 import { StewardError } from "@steward/core";
 import { Request, type Dispatcher, type Headers, type RequestInit } from "undici";
 import type { HttpCallOptions } from "../exchange/lane.ts";
-import type { HttpRequestOptions } from "../session/call-options.ts";
+import { repeatable, type HttpRequestOptions } from "../session/call-options.ts";
 import type { HttpSession } from "../session/session.ts";
 import { targetOf } from "../session/target.ts";
 import { checkFetch } from "./init.ts";
@@ -49,7 +49,8 @@ export function fetchOver(session: HttpSession): HttpFetch {
   const send: Send = (url, options) => session.request(url, options);
   return async (input, init = {}) => {
     checkFetch(resource, init);
-    const given: HttpFetchInit = input instanceof Request ? { ...fromRequest(input), ...init } : init;
+    const own = repeatable(resource, init, "fetch");
+    const given: HttpFetchInit = input instanceof Request ? { ...fromRequest(input), ...own } : own;
     const url = located(resource, input instanceof Request ? input.url : input, base);
     const body = asBody(given.body);
     const headers = asList(given.headers);

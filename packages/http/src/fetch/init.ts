@@ -1,5 +1,5 @@
 import { anything, assertShape, recognised, shape, text } from "@steward/core/driver";
-import { abort, ours } from "../session/call-options.ts";
+import { abort, headers, ours } from "../session/call-options.ts";
 
 /** Everything that `fetch` knows. What means something in a browser only is taken, and does nothing. */
 const fetchShape = shape<Record<string, unknown>>(() => ({
@@ -7,7 +7,6 @@ const fetchShape = shape<Record<string, unknown>>(() => ({
   ...Object.fromEntries(
     [
       "body",
-      "headers",
       "duplex",
       "mode",
       "credentials",
@@ -21,6 +20,7 @@ const fetchShape = shape<Record<string, unknown>>(() => ({
       "dispatcher",
     ].map((key) => [key, anything()]),
   ),
+  headers: headers(),
   method: text(),
   redirect: recognised(
     (value) => ["follow", "error", "manual"].includes(String(value)),

@@ -33,9 +33,18 @@ const isSignal = (value: unknown): boolean =>
 /** What ends a call. */
 export const abort = (): Rule => orNull(recognised(isSignal, "an AbortSignal"));
 
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+const isPair = (value: unknown): value is readonly [string, unknown] =>
+  Array.isArray(value) && value.length === 2 && typeof value[0] === "string";
+const HEADERS = "an object, a list, or an iterable of pairs";
+/** Headers of a call. What is iterable is looked at by {@link repeatable}. */
+export const headers = (): Rule => orNull(recognised(isObject, HEADERS));
+const noPair = shape<Record<string, unknown>>(() => ({ headers: recognised(isPair, HEADERS) }));
+
 /** What decides over every call, also one that an interceptor makes. */
 const decisive: Readonly<Record<string, Rule>> = {
   ...ours,
+  headers: headers(),
   signal: abort(),
   idempotent: flag(),
   headersTimeout: orNull(milliseconds(0)),
@@ -47,7 +56,7 @@ const DECISIVE = Object.entries(decisive);
 const requestRules = (): Readonly<Record<string, Rule>> => ({
   ...decisive,
   ...Object.fromEntries(
-    ["origin", "path", "query", "body", "headers", "opaque", "responseHeaders"].map((key) => [key, anything()]),
+    ["origin", "path", "query", "body", "opaque", "responseHeaders"].map((key) => [key, anything()]),
   ),
   method: text(),
   blocking: flag(),
@@ -92,4 +101,24 @@ export function checkDispatch(resource: string, options: object): void {
       { [key]: value },
     );
   }
+}
+
+/** Headers that were read from something iterable. undici takes them as it takes a Map. */
+class HeaderPairs extends Set<readonly [string, unknown]> {}
+
+/**
+ * Options whose headers can be read any number of times: several here look at them, each attempt sends them, and what is
+ * iterable (a generator) may give them but once. The very same object where they are a record or a list.
+ * @throws {OPTIONS_INVALID} where an entry is no pair.
+ */
+export function repeatable<T extends object>(resource: string, options: T, call = "request"): T {
+  const given: unknown = Reflect.get(options, "headers");
+  if (!isObject(given) || Array.isArray(given) || !(Symbol.iterator in given) || given instanceof HeaderPairs)
+    return options;
+  const pairs = new HeaderPairs();
+  for (const entry of given as Iterable<unknown>) {
+    if (isPair(entry)) pairs.add([entry[0], entry[1]]);
+    else assertShape(`${resource}: ${call}`, noPair, { headers: entry });
+  }
+  return { ...options, headers: pairs };
 }

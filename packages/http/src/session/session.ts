@@ -4,7 +4,7 @@ import { Dispatcher, errors, type Agent } from "undici";
 import { Exchange } from "../exchange/exchange.ts";
 import type { HttpCallOptions, HttpDispatchOptions } from "../exchange/lane.ts";
 import { asRaw } from "../exchange/handlers.ts";
-import { checkDispatch, checkRequest, requestShape, type HttpRequestOptions } from "./call-options.ts";
+import { checkDispatch, checkRequest, repeatable, requestShape, type HttpRequestOptions } from "./call-options.ts";
 import type { DefaultHeaders } from "../exchange/headers.ts";
 import type { Origin, OriginStats } from "./origin.ts";
 import type { Origins } from "./origins.ts";
@@ -66,17 +66,27 @@ export class HttpSession extends Dispatcher {
   }
 
   override dispatch(options: HttpDispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    return this.#outermost === undefined ? this.#admit(options, handler) : this.#outermost.dispatch(options, handler);
+    if (this.#outermost === undefined) return this.#admit(options, handler);
+    let given: HttpDispatchOptions;
+    try {
+      given = repeatable(this.#wiring.resource, options); // interceptors may look at headers, too
+    } catch (error) {
+      asRaw(handler).onError(error as Error); // as where there are none
+      return true;
+    }
+    return this.#outermost.dispatch(given, handler);
   }
 
   /** Always takes the call: what there is no place for waits, and what must not wait is refused through its handler. */
-  #admit(options: HttpDispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+  #admit(given: HttpDispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     if (typeof handler !== "object" || handler === null)
       throw new errors.InvalidArgumentError("handler must be an object");
     const raw = asRaw(handler);
     let origin: Origin;
+    let options: HttpDispatchOptions;
     try {
-      checkDispatch(this.#wiring.resource, options);
+      checkDispatch(this.#wiring.resource, given);
+      options = repeatable(this.#wiring.resource, given);
       origin = this.#origin(options);
       origin.demandSecrecy(options.headers);
     } catch (error) {
@@ -122,8 +132,11 @@ export class HttpSession extends Dispatcher {
     try {
       if (typeof target !== "string" && !(target instanceof URL))
         return super.request(HttpSession.#checked(session, target));
-      HttpSession.#checked(session, second);
-      return super.request({ method: "GET", ...second, ...session.#locate(target) });
+      return super.request({
+        method: "GET",
+        ...HttpSession.#checked(session, second),
+        ...session.#locate(target),
+      });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -141,7 +154,7 @@ export class HttpSession extends Dispatcher {
   static #checked<T extends object | undefined>(session: HttpSession, options: T): T {
     const { resource } = session.#wiring;
     checkRequest(resource, session.#shape, options);
-    return options;
+    return options === undefined ? options : repeatable(resource, options);
   }
 
   #locate(target: string | URL): { origin: string; path: string } {

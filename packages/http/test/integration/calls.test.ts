@@ -121,6 +121,82 @@ t.test("default headers come with every call, and give way to the call's own", a
     });
 });
 
+t.test("a flat list of headers may have several values for a name, also where defaults are added", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  await using http = await started({ baseUrl: server.url, headers: { "x-two": "2" } });
+  const headers = ["x-list", ["1", "2"], "x-none", undefined, "x-last", "3"] as string[];
+  const { headers: seen } = await mirrored(http.client, "/", { headers });
+  t.match(seen, { "x-list": /^1, ?2$/, "x-last": "3", "x-two": "2" });
+  t.notOk("x-none" in seen);
+  t.match(await failure(http.client.request("/", { headers: ["x-list"] })), { code: "UND_ERR_INVALID_ARG" });
+});
+
+/** An interceptor that looks at headers, as some of undici's do. */
+const curious: undici.Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
+  Array.from(options.headers as Iterable<unknown>);
+  return dispatch(options, handler);
+};
+
+t.test("headers that can be read but once are sent all the same, by every way, and with every attempt", async (t) => {
+  let failures = 0;
+  await using server = await serve((request, response) => {
+    if (request.url !== "/busy" || failures++ > 0) return void mirror(request, response);
+    response.statusCode = 503;
+    response.end();
+  });
+  await using plain = await started({ baseUrl: server.url });
+  await using http = await started({ baseUrl: server.url, headers: { "x-own": "default", "x-two": "2" } });
+  const once = function* (): Generator<[string, string | string[]]> {
+    yield ["X-Own", "mine"];
+    yield ["x-list", ["1", "2"]];
+  };
+  await using looking = await started({ baseUrl: server.url, interceptors: [curious] });
+  for (const { client } of [plain, http, looking]) {
+    failures = 0;
+    const again = client.compose(curious);
+    const given = (): { method: "PUT"; path: string; headers: Generator<[string, string | string[]]> } => ({
+      method: "PUT",
+      path: "/",
+      headers: once(),
+    });
+    const bodies = [
+      (await client.request("/", { headers: once() })).body,
+      (await client.request("/", { headers: once(), method: "POST", body: "b" })).body,
+      (await client.request("/busy", { headers: once() })).body,
+      (await client.request(given())).body,
+      (await undici.request(server.url, { dispatcher: client, headers: once() })).body,
+      (await again.request(given())).body,
+      (await fetchOver(client)("/", { headers: once() as never })).body,
+      client.pipeline(given(), ({ body }) => body).end(),
+    ];
+    const seen: unknown[] = [];
+    for (const body of bodies) seen.push(JSON.parse(await text(body as AsyncIterable<Uint8Array>)));
+    let streamed = "";
+    const sink = (): Writable =>
+      new Writable({ write: (chunk, _encoding, done) => ((streamed += String(chunk)), done()) });
+    await client.stream(given(), sink);
+    for (const one of [...seen, JSON.parse(streamed)])
+      t.match(one, { headers: { "x-own": "mine", "x-list": /^1, ?2$/ } });
+  }
+});
+
+t.test("headers whose reading fails are the failure of their call", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  const broken = function* (): Generator<[string, string]> {
+    yield ["x-a", "1"];
+    throw new Error("no more");
+  };
+  for (const interceptors of [[], [curious]]) {
+    await using http = await started({ baseUrl: server.url, interceptors });
+    t.match(await failure(http.client.request("/", { headers: broken() })), { message: "no more" });
+    const dispatched = new Promise((resolve) =>
+      http.client.dispatch({ path: "/", method: "GET", headers: broken() }, { onConnect() {}, onError: resolve }),
+    );
+    t.match(await dispatched, { message: "no more" });
+  }
+  t.same(server.seen, []);
+});
+
 t.test(
   "credentials go to the origin of baseUrl only, fresh for every attempt, and give way to the call's own",
   async (t) => {
