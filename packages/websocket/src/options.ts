@@ -26,7 +26,7 @@ export type HeadersSource =
 
 /** Where sessions lead, and how they behave when the network does not. */
 export interface WebSocketSessionOptions {
-  /** `ws://` or `wss://`; several are tried in turn, the next one when the last one failed. This or `client`. */
+  /** `ws://` or `wss://`; several are tried in turn, the next one when the last one failed or went silent. This or `client`. */
   readonly url?: string | readonly string[] | undefined;
   /** Subprotocols to offer, the preferred one first. Default none. */
   readonly protocols?: readonly string[] | undefined;

@@ -221,3 +221,80 @@ t.test("a connection that is replaced while a reader lags is read to its last re
   for await (const _ of inbox) if (++read === 50) break;
   t.equal(await call, "on the old one");
 });
+
+/** A server whose first handshake is accepted at once, and others when they are let in; only calls of `next` are answered. */
+async function slowToLetIn(
+  t: Parameters<typeof plainFor>[0],
+): Promise<{ url: string; letIn(): void; handshakes: number }> {
+  const letIns: (() => void)[] = [];
+  const verifyClient = (_info: unknown, done: (allowed: boolean) => void): void => {
+    if (++server.handshakes === 1) done(true);
+    else letIns.push(() => done(true));
+  };
+  const onSocket = (socket: WebSocket): void =>
+    void socket.on("message", (data: RawData) => {
+      const { id, call } = JSON.parse(String(data)) as { id: number; call: string }; // our client sends it
+      if (call === "next") socket.send(JSON.stringify({ id, ok: call }));
+    });
+  const server = { url: "", handshakes: 0, letIn: () => letIns.splice(0).forEach((one) => one()) };
+  server.url = (await plainFor(t, onSocket, { autoPong: false, verifyClient })).url;
+  return server;
+}
+
+t.test("a new connection takes over although its handshake outlasts the question that it is for", async (t) => {
+  const server = await slowToLetIn(t);
+  const clock = new FakeClock();
+  const manager = await sessionsFor(t, { url: server.url, connectTimeoutMs: 5_000 }, { clock });
+  const { client } = manager;
+  await client.call("next");
+  await clock.advance(10);
+  const lost = failure(client.call("lost"));
+  await clock.advance(1_000);
+  await until(() => server.handshakes === 2, "it is asked over a new connection");
+  const stats = (): string => (manager.stats()["calls"] as { breaker: { state: string } }).breaker.state; // of its guard
+  await until(async () => (await clock.advance(5), stats() === "open"), "the circuit is open");
+  t.equal(client.state, "open");
+  server.letIn();
+  await until(() => client.stats()["opened"] === 2, "the new one is there");
+  t.equal(await client.call("next"), "next");
+  t.equal(server.handshakes, 2);
+  await clock.runUntil(lost);
+});
+
+t.test("an attempt that is under way when the old connection dies becomes the next one", async (t) => {
+  for (const begin of ["ask", "renew"]) {
+    const server = await slowToLetIn(t);
+    const clock = new FakeClock();
+    const manager = await sessionsFor(t, { url: server.url, connectTimeoutMs: 5_000 }, { clock });
+    const { client } = manager;
+    await clock.advance(10);
+    const lost = failure(client.call("lost"));
+    await clock.advance(begin === "renew" ? 500 : 1_000);
+    if (begin === "renew") await manager.renew();
+    await until(() => server.handshakes === 2, "a new connection is on its way");
+    await clock.runUntil(lost);
+    t.match(await lost, { code: "OUTCOME_UNKNOWN" }, begin);
+    t.equal(client.state, "connecting");
+    server.letIn();
+    await until(() => client.state === "open", "it stands");
+    t.equal(await client.call("next"), "next");
+    t.equal(server.handshakes, 2);
+    t.match(client.stats(), { opened: 2, reconnects: 1 });
+  }
+});
+
+t.test("after a connection that went silent the next address is next", async (t) => {
+  const [one, other] = [await hubFor(t, echo), await hubFor(t, { call: () => "the other one" })];
+  const proxy = await proxyFor(t, one.url);
+  const clock = new FakeClock();
+  const { client } = await sessionsFor(t, { url: [proxy.url, other.url] }, { clock });
+  await clock.advance(10);
+  proxy.blackhole();
+  const since = clock.now();
+  const lost = failure(client.call("lost"));
+  await clock.runUntil(lost);
+  await until(async () => (await clock.advance(10), client.state === "open"), "it is connected again");
+  t.equal(await client.call("x"), "the other one");
+  const tookMs = clock.now() - since;
+  t.ok(tookMs < 2_300, `after ${tookMs} ms`);
+});

@@ -17,6 +17,7 @@ import { Readers } from "./messages/readers.ts";
 import { Sender } from "./messages/sender.ts";
 import type { SessionEvents, SessionPlan, SessionState, State } from "./plan.ts";
 import { resumptionOf } from "./resumption.ts";
+import { statsOf } from "./stats.ts";
 import { RoomBook, type RoomListener } from "./rooms.ts";
 
 /**
@@ -150,15 +151,8 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   /** The current numbers. */
   stats(): Readonly<Record<string, number | string>> {
-    return Object.freeze({
-      state: this.state,
-      opened: this.#openings,
-      reconnects: this.#reconnects,
-      retired: this.#retired.silent,
-      pending: this.#outbox.length,
-      pendingBytes: this.#outbox.bytes,
-      inUse: this.#link?.calls.size ?? 0,
-    });
+    const [opened, reconnects, retired, outbox] = [this.#openings, this.#reconnects, this.#retired, this.#outbox];
+    return statsOf({ state: this.state, opened, reconnects, retired, outbox, link: this.#link });
   }
 
   /** @internal Connects, and again whenever the connection ends. */
@@ -173,10 +167,11 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   }
 
   #connect(attempt: number): void {
-    const dial = this.#dialler.dial(
-      (link) => this.#opened(link, attempt),
-      (error) => this.#failed(error, attempt),
-    );
+    const outcome = {
+      opened: (link: Link): void => this.#opened(link, attempt),
+      failed: (error: StewardError): void => this.#failed(error, attempt),
+    };
+    const dial = this.#successor.handOver(outcome) ?? this.#dialler.dial(outcome);
     if (dial !== undefined) this.#state = { name: "connecting", dial, attempt };
   }
 
@@ -224,7 +219,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   #failed(error: StewardError, attempt: number): void {
     this.#lastError = error;
-    this.#dialler.turn();
+    this.#dialler.leave(this.#dialler.turn);
     this.#outbox.detach(this.disconnected(), this.#plan.offline === "reject");
     const round = (attempt + 1) / Math.max(1, this.#plan.targets.length);
     if (round === 1 && !this.#everOpen) this.#waiters.reject(error);
@@ -234,6 +229,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   #wait(pauseMs: number, attempt: number): void {
     const { clock, onState, client } = this.#plan;
     if (client !== undefined) void this.finish("its client has closed, and is not ours to replace");
+    else if (this.#successor.goesOn()) this.#connect(attempt);
     else this.#state = { name: "waiting", timer: clock.setTimeout(() => this.#connect(attempt), pauseMs), attempt };
     onState();
   }
@@ -250,7 +246,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     this.#heardAt = link.heardAt;
     const { attempt, name } = this.#state;
     this.#lastError = ended;
-    if (name === "resuming") this.#dialler.turn();
+    if (name === "resuming" || link.isSilent) this.#dialler.leave(link.turn);
     if (!this.#everOpen) this.#waiters.reject(ended);
     this.#outbox.detach(ended, offline === "reject");
     this.#reconnects++;
@@ -281,7 +277,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   /** @internal A new connection takes over; the old one ends with its last reply. */
   renew(): void {
-    if (this.#state.name === "open") this.#successor.replace(this.#state.link);
+    if (this.#state.name === "open") this.#successor.renew(this.#state.link);
     else if (this.#state.name === "waiting") {
       this.#state.timer.cancel();
       this.#connect(this.#state.attempt);

@@ -15,6 +15,12 @@ export interface DialPlan extends Patience {
   readonly client: WebSocket | undefined;
 }
 
+/** What becomes of an attempt; one of the two is called. */
+export interface Outcome {
+  readonly opened: (link: Link) => void;
+  readonly failed: (error: StewardError) => void;
+}
+
 /** Makes connections, to one target after the other. */
 export class Dialler {
   readonly #plan: DialPlan;
@@ -31,13 +37,24 @@ export class Dialler {
     this.#turn = 0;
   }
 
-  /** The next attempts go to the next target. */
-  turn(): void {
-    this.#turn++;
+  /** Where the next attempt goes: a count of the targets that were left. */
+  get turn(): number {
+    return this.#turn;
   }
 
-  /** One attempt; one of the two is called. `undefined` where there is no target. */
-  dial(opened: (link: Link) => void, failed: (error: StewardError) => void): Attempt | undefined {
+  /** The next attempts go to another target than that one, unless they do already. */
+  leave(turn: number): void {
+    if (turn === this.#turn) this.#turn++;
+  }
+
+  /** Whether the next attempt goes there. */
+  isNext(turn: number): boolean {
+    return (this.#turn - turn) % Math.max(1, this.#plan.targets.length) === 0;
+  }
+
+  /** One attempt. `undefined` where there is no target. */
+  dial({ opened, failed }: Outcome): Attempt | undefined {
+    const turn = this.#turn;
     const { resource, clock, targets, protocol, client } = this.#plan;
     if (client !== undefined)
       return new ExistingSocket(resource, client, {
@@ -47,7 +64,11 @@ export class Dialler {
     const target = targets[this.#turn % targets.length];
     if (target === undefined) return undefined;
     return new Dial(resource, clock, target, {
-      opened: (ws, wire) => opened(new Link(ws, wire, this.#owner, protocol, clock, this.#plan)),
+      opened: (ws, wire) => {
+        const link = new Link(ws, wire, this.#owner, protocol, clock, this.#plan);
+        link.turn = turn;
+        opened(link);
+      },
       failed,
     });
   }

@@ -40,6 +40,8 @@ export class Link implements Carrier {
   /** What was written and the system has not taken yet. */
   readonly writing: Row = new Row();
   readonly openedAt: number;
+  /** Which target it leads to, by the count of its dialler. */
+  turn = 0;
   /** It was given up because it was silent. */
   isSilent = false;
   readonly #wire: Pick<Socket, "cork" | "uncork">;

@@ -1,21 +1,30 @@
+import type { StewardError } from "@steward/core";
+import { Waiters } from "./waiters.ts";
 import type { Attempt } from "./dial.ts";
-import type { Dialler, DialPlan } from "./dialler.ts";
+import type { Dialler, DialPlan, Outcome } from "./dialler.ts";
 import type { Link } from "./link.ts";
 
-/** What a question wants of a new connection. */
-interface Question {
-  readonly isOpen: () => boolean;
-  readonly answered: () => void;
-  readonly failed: (error: unknown) => void;
+/** An attempt under way. Who takes it on hears what becomes of it. */
+interface UnderWay {
+  /** Which target it goes to. */
+  readonly turn: number;
+  /** It takes over also where the connection in use answers. */
+  readonly isRenewal: boolean;
+  outcome: Outcome;
+  dial: Attempt | undefined;
 }
 
-/** What takes the place of the connection in use, to a server that is ours to connect to: one attempt at a time. */
+/**
+ * What takes the place of the connection in use, to a server that is ours to connect to: one attempt at a time. It goes on
+ * when the question that began it is over, so that a handshake may take its own time.
+ */
 export class Successor {
   readonly #plan: DialPlan;
   readonly #dialler: Dialler;
   readonly #inUse: () => Link | undefined;
   readonly #takesOver: (next: Link) => void;
-  #attempt: Attempt | undefined;
+  readonly #questions = new Waiters<void>();
+  #attempt: UnderWay | undefined;
 
   constructor(plan: DialPlan, dialler: Dialler, inUse: () => Link | undefined, takesOver: (next: Link) => void) {
     this.#plan = plan;
@@ -24,16 +33,37 @@ export class Successor {
     this.#takesOver = takesOver;
   }
 
-  /** Makes a connection that takes the place of `link`, unless that has gone, or the question is answered, by then. */
-  replace(link: Link, question?: Question): Attempt | undefined {
-    if (this.#plan.client !== undefined) return undefined;
+  /** Makes a connection that takes the place of `link`, with headers asked for now. */
+  renew(link: Link): void {
     this.cancel();
-    const opened = (next: Link): void => {
-      if (this.#inUse() !== link || question?.isOpen() === false) return next.kill("it was not needed any more");
-      this.#takesOver(next);
-      question?.answered();
+    this.#begin(link, true);
+  }
+
+  #begin(link: Link, isRenewal: boolean): void {
+    if (this.#plan.client !== undefined) return;
+    const { turn } = this.#dialler;
+    const outcome: Outcome = {
+      opened: (next) => {
+        if (this.#inUse() === link && (isRenewal || link.unansweredMs > 0)) this.#takesOver(next);
+        else next.kill("it was not needed any more");
+      },
+      failed: () => this.#dialler.leave(turn), // the next question goes to the next target
     };
-    return (this.#attempt = this.#dialler.dial(opened, (error) => question?.failed(error)));
+    const attempt: UnderWay = { turn, isRenewal, outcome, dial: undefined };
+    const ended = (): void => void (this.#attempt === attempt && (this.#attempt = undefined));
+    this.#attempt = attempt;
+    attempt.dial = this.#dialler.dial({
+      opened: (next) => {
+        ended();
+        attempt.outcome.opened(next);
+        this.#questions.resolve();
+      },
+      failed: (error: StewardError) => {
+        ended();
+        attempt.outcome.failed(error);
+        this.#questions.reject(error);
+      },
+    });
   }
 
   /**
@@ -43,28 +73,40 @@ export class Successor {
   ask(link: Link, signal: AbortSignal): Promise<void> {
     const { clock, heartbeatTimeoutMs } = this.#plan;
     return new Promise((resolve, reject) => {
-      let attempt: Attempt | undefined;
-      const isOpen = (): boolean => link.unansweredMs > 0;
-      const failed = (error: unknown): void => {
-        this.#dialler.turn(); // the next question goes to the next target
-        reject(error);
-      };
       const askAnew = (): void => {
-        if (isOpen()) attempt = this.replace(link, { isOpen, answered: resolve, failed });
+        if (link.unansweredMs === 0) return;
+        void this.#questions.wait().then(resolve, reject);
+        if (this.#attempt === undefined) this.#begin(link, false);
+      };
+      const answered = (): void => {
+        if (this.#attempt?.isRenewal === false) this.cancel();
+        resolve();
       };
       // Half of the time for a pong: before calls are refused, the new connection has the other half.
       const timer = clock.setTimeout(askAnew, heartbeatTimeoutMs / 2 - link.unansweredMs, { unref: true });
-      const end = (): void => {
-        timer.cancel();
-        attempt?.cancel();
-      };
+      const end = (): void => timer.cancel();
       signal.addEventListener("abort", end, { once: true });
-      void link.ping().then(resolve, reject).finally(end);
+      void link.ping().then(answered, reject).finally(end);
     });
+  }
+
+  /** True where an attempt is under way that goes where the next one would. One that goes elsewhere is given up. */
+  goesOn(): boolean {
+    if (this.#attempt !== undefined && !this.#dialler.isNext(this.#attempt.turn)) this.cancel();
+    return this.#attempt !== undefined;
+  }
+
+  /** Hands over the attempt under way, where there is one: the connection whose place it was to take has ended. */
+  handOver(outcome: Outcome): Attempt | undefined {
+    const attempt = this.goesOn() ? this.#attempt : undefined;
+    this.#attempt = undefined;
+    if (attempt !== undefined) attempt.outcome = outcome;
+    return attempt?.dial;
   }
 
   /** Gives up what is under way. */
   cancel(): void {
-    this.#attempt?.cancel();
+    this.#attempt?.dial?.cancel();
+    this.#attempt = undefined;
   }
 }
