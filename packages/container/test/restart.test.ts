@@ -742,3 +742,31 @@ t.test(
     t.equal(parts.up.size, 0);
   },
 );
+
+t.test("a scope that outlasts its time can make nothing from what a restart has stopped", async (t) => {
+  for (const restart of ["start-first", "stop-first"] as const) {
+    const clock = new FakeClock();
+    const db = resource("db", { restart, start: () => ({ on: true }) });
+    const report = resource("report", { needs: { db }, start: ({ db }) => db.on });
+    const view = resource("view", {
+      lifetime: "request",
+      needs: { report: cached(report, { ttlMs: 60_000 }) },
+      start: ({ report }) => report,
+    });
+    const running = await container([db, view], { clock, drainTimeoutMs: 500 }).start();
+    const late = running.scope([], { db }, async (_needs, scope) => {
+      await clock.sleep(600);
+      return scope.get(view);
+    });
+    const restarted = running.restart(db);
+    const refused = t.rejects(clock.runUntil(late), {
+      code: "RESOURCE_UNAVAILABLE",
+      message:
+        '"report" cannot start: "db", which it needs, has been stopped, and the scope that asks for it outlasted its time',
+    });
+    await clock.runUntil(restarted);
+    await refused;
+    t.equal(await running.scope([], { view }, ({ view }) => view), true);
+    await clock.runUntil(running.stop());
+  }
+});

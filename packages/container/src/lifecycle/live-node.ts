@@ -55,6 +55,11 @@ export class LiveNode {
     return (phase === "ready" || phase === "draining") && this.ownStatus !== "unhealthy";
   }
 
+  /** True once it stops or has stopped: nothing can be made from it any more. */
+  get isGone(): boolean {
+    return this.manager?.phase === "stopping" || this.manager?.phase === "stopped";
+  }
+
   /** True for a plain resource that is down, and so has no object. */
   get absent(): boolean {
     const manager = this.manager instanceof ProcessShare ? this.manager.inner : this.manager;

@@ -1,4 +1,4 @@
-import type { Binding, Clock } from "@steward/core";
+import { StewardError, type Binding, type Clock } from "@steward/core";
 import { LazyAbort } from "@steward/core/container";
 import { NodeStarts, type StartHost } from "./node-starts.ts";
 import { forCaller, untilAborted } from "../lifecycle/caller.ts";
@@ -65,12 +65,20 @@ export class LateStarts {
     return state.live(index)?.value;
   }
 
-  /** Starts an instance outside the graph from what a generation holds, and from the value of an input that is its own. */
+  /**
+   * Starts an instance outside the graph from what a generation holds, and from the value of an input that is its own.
+   *
+   * @throws {RESOURCE_UNAVAILABLE} when a restart has stopped what it needs, because the scope outlasted its time.
+   */
   instance(definition: AnyDefinition, generation: Generation, own?: Binding): Promise<Instance> {
     const { graph, clock, state, defaults, onBackgroundEnd } = this.#host;
     const { signal } = this.#abort;
     const from: NodeSource = {
-      live: (index) => generation.live[index],
+      live: (index) => {
+        const node = generation.live[index];
+        if (node?.isGone === true) throw goneWithTime(definition.name, node.name);
+        return node;
+      },
       holder: (index) => holderOf(graph, (i) => state.live(i), index),
       lazily: (index) => this.lazily(index),
     };
@@ -92,4 +100,9 @@ export class LateStarts {
     this.#underWay.add(settled);
     return work;
   }
+}
+
+function goneWithTime(name: string, need: string): Error {
+  const message = `"${name}" cannot start: "${need}", which it needs, has been stopped, and the scope that asks for it outlasted its time`;
+  return new StewardError("RESOURCE_UNAVAILABLE", message, { resource: name, retryable: true });
 }
