@@ -74,7 +74,7 @@ export interface WebSocketSessionOptions {
   readonly idleSessionTimeoutMs?: number | undefined;
   /** How long the other side may take to say goodbye. Default 1,000. */
   readonly closeTimeoutMs?: number | undefined;
-  /** Called on every new connection before anything else is sent. Default none. */
+  /** Called on every new connection before anything else is sent; has `connectTimeoutMs`, without the time of its own sends and calls. Default none. */
   readonly resume?: ResumeHook | undefined;
   /** A socket of yours (of `ws`) instead of `url`: looked after, never replaced or closed. */
   readonly client?: WebSocket | undefined;

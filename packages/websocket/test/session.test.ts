@@ -379,6 +379,42 @@ t.test("a resume hook can make calls, and one that fails ends the connection", a
   t.match(error, { code: "WEBSOCKET_DISCONNECTED", message: /wrong password/ });
 });
 
+t.test("a resume hook that does nothing for too long ends its connection, and another one is tried", async (t) => {
+  const hub = await hubFor(t, echo);
+  const proxy = await proxyFor(t, hub.url);
+  const clock = new FakeClock();
+  const hang = (): Promise<void> => new Promise(() => {});
+  const failing = new WebSocketSessionManager({ url: hub.url, resume: hang, connectTimeoutMs: 700 }, { clock });
+  const start = failure(failing.start());
+  await clock.runUntil(start);
+  t.match(await start, { code: "WEBSOCKET_DISCONNECTED", message: /resume hook failed: .* for 700 ms/ });
+  let hooks = 0;
+  const resume = ({ reconnects }: Resumption): unknown => (hooks++, reconnects === 1 ? hang() : undefined);
+  const { client } = await sessionsFor(t, { url: proxy.url, resume }, { clock });
+  proxy.reset();
+  await until(async () => (await clock.advance(20), hooks === 2), "it is connected again");
+  t.equal(client.state, "resuming");
+  await until(async () => (await clock.advance(20), client.state === "open"), "and once more");
+  t.equal(hooks, 3);
+});
+
+t.test("the calls of a resume hook have their own deadlines", async (t) => {
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const hub = await hubFor(t, { call: async (body) => (await released, body) });
+  const clock = new FakeClock();
+  const resume = async ({ call }: Resumption): Promise<void> => void (await call("log in"));
+  const options = { url: hub.url, resume, connectTimeoutMs: 200 };
+  const manager = new WebSocketSessionManager(options, { clock });
+  t.teardown(() => manager.stop());
+  const started = manager.start();
+  await until(() => manager.client.state === "resuming", "it logs in");
+  await clock.advance(1_000);
+  release();
+  await started;
+  t.match(manager.client.stats(), { opened: 1 });
+});
+
 t.test("headers are asked for before every connect, and subprotocols are offered", async (t) => {
   const seen: unknown[] = [];
   const hub = await hubFor(t, {

@@ -20,17 +20,26 @@ export interface Resumption {
   call(body: unknown): Promise<unknown>;
 }
 
-/** Called on every new connection before anything else is sent: log in, subscribe. A rejection ends the connection. */
+/**
+ * Called on every new connection before anything else is sent: log in, subscribe. The connection is ended, and another one
+ * tried, where it rejects, or neither ends nor waits for a send or a call of its own for `connectTimeoutMs`.
+ */
 export type ResumeHook = (resumption: Resumption) => unknown;
 
-/** What a session is given by its manager. */
-export interface SessionPlan extends PausePlan, Patience, SenderPlan {
+/** What a resume hook is run with. */
+export interface ResumePlan {
   readonly name: string;
   readonly clock: Clock;
+  readonly resume: ResumeHook | undefined;
+  /** How long a hook may go on without waiting for a send or a call of its own, in ms. */
+  readonly connectTimeoutMs: number;
+}
+
+/** What a session is given by its manager. */
+export interface SessionPlan extends PausePlan, Patience, ResumePlan, SenderPlan {
   readonly targets: readonly Target[];
   /** A socket of the user's, instead of targets: it is never replaced or closed. */
   readonly client: WebSocket | undefined;
-  readonly resume: ResumeHook | undefined;
   readonly offline: "reject" | "wait";
   readonly maxPending: number;
   readonly maxPendingBytes: number;

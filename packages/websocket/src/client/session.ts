@@ -16,7 +16,7 @@ import { Outbox } from "./messages/outbox.ts";
 import { Readers } from "./messages/readers.ts";
 import { Sender } from "./messages/sender.ts";
 import type { SessionEvents, SessionPlan, SessionState, State } from "./plan.ts";
-import { resumptionOf } from "./resumption.ts";
+import { resumed } from "./resumption.ts";
 import { statsOf } from "./stats.ts";
 import { RoomBook, type RoomListener } from "./rooms.ts";
 
@@ -201,7 +201,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   async #resume(link: Link, attempt: number): Promise<void> {
     try {
-      await this.#plan.resume?.(resumptionOf(this.name, this.#sender, link.ws, this.#reconnects));
+      await resumed(this.#plan, this.#sender, link.ws, this.#reconnects);
       if (this.#link === link) await this.#rooms.resume((request) => this.#sender.call(request, true));
     } catch (error) {
       return link.kill(`the resume hook failed: ${describeError(error)}`);
