@@ -205,6 +205,7 @@ export class Restarts {
       claim.stopping(nodes);
       await this.#stopOld(nodes, this.#abort.signal);
       claim.stopping([]);
+      this.#abort.signal.throwIfAborted(); // the container may have stopped meanwhile
       await this.#start({ reach: claim.reach, nodes, change }, this.#abort.signal);
       this.#host.state.forget(nodes);
       this.#gate = { name: "open" };
