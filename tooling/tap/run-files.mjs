@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { hasFailed, readReport } from "./report.mjs";
 
@@ -8,6 +8,8 @@ import { hasFailed, readReport } from "./report.mjs";
 const TIMEOUT_S = 300;
 /** What a file has for its own end after its time, in ms, in which tap lists what it waited for. */
 const GRACE_MS = 10_000;
+/** How often one looks whether the cores have something to do, in ms, and which part of the time is idle where they have not. */
+const [LOOK_MS, IDLE] = [500, 0.2];
 /** The shell's name for an exit by a signal. */
 const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
@@ -17,9 +19,10 @@ const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
  *
  * @param processes `{ directory, files }` each, in the order they are begun
  * @param jobs how many run at once
+ * @param most how many while the cores would be idle: many files wait for servers and deadlines
  * @param onFile gets `{ directory, file, ok, ms, cpuMs, cases }` at the end of each
  */
-export async function runFiles(processes, { jobs, env, onFile }) {
+export async function runFiles(processes, { jobs, most = jobs, env, onFile }) {
   const folder = mkdtempSync(join(tmpdir(), "steward-tests-"));
   const running = new Set();
   for (const [signal, code] of Object.entries(EXIT_CODES)) {
@@ -30,12 +33,39 @@ export async function runFiles(processes, { jobs, env, onFile }) {
     });
   }
   const waiting = processes.map((one, number) => ({ ...one, report: join(folder, String(number)) }));
-  const next = async () => {
-    for (let one = waiting.shift(); one !== undefined; one = waiting.shift())
-      for (const ended of await runProcess(one, env, running)) onFile(ended);
+  const one = async () => {
+    const begun = waiting.shift();
+    if (begun !== undefined) for (const ended of await runProcess(begun, env, running)) onFile(ended);
   };
-  await Promise.all(Array.from({ length: jobs }, next));
+  const next = async () => {
+    while (waiting.length > 0) await one();
+  };
+  const lines = Array.from({ length: jobs }, next);
+  const idle = idleShare();
+  const look = setInterval(() => {
+    if (idle() > IDLE && running.size < most) lines.push(one());
+  }, LOOK_MS);
+  // Its end is seen here too, as it grows meanwhile.
+  for (const line of lines) await line;
+  clearInterval(look);
   rmSync(folder, { recursive: true });
+}
+
+/** Gives the part of the time that the cores were idle since it was called last. */
+function idleShare() {
+  let before = coreTimes();
+  return () => {
+    const now = coreTimes();
+    const share = (now.idle - before.idle) / (now.all - before.all || 1);
+    before = now;
+    return share;
+  };
+}
+
+function coreTimes() {
+  const times = cpus().map((core) => core.times);
+  const idle = times.reduce((sum, one) => sum + one.idle, 0);
+  return { idle, all: times.flatMap(Object.values).reduce((sum, ms) => sum + ms, 0) };
 }
 
 async function runProcess({ directory, files, report }, extra, running) {

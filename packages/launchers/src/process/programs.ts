@@ -1,6 +1,7 @@
-import { execFile } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { sendSignal } from "./process-table.ts";
 
 /** The full path of a program on PATH, or in one of the folders `beside` it, or `undefined`. */
 export function findProgram(name: string, beside: readonly string[] = []): string | undefined {
@@ -35,30 +36,35 @@ export interface CommandOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Runs a command to its end; failing is an outcome, an abort ends the command and then rejects. */
-export function runCommand(command: readonly string[], options: CommandOptions = {}): Promise<CommandOutcome> {
-  const { cwd, input, signal } = options;
+/**
+ * Runs a command to its end; failing is an outcome, an abort ends the command and then rejects. It has a session of its
+ * own: the Ctrl-C of a terminal reaches us, and we end it.
+ */
+export async function runCommand(
+  command: readonly string[],
+  { cwd, input = "", signal }: CommandOptions = {},
+): Promise<CommandOutcome> {
   const [program = "", ...args] = command;
-  return new Promise((resolve, reject) => {
-    const child = execFile(
-      program,
-      args,
-      { env: serverEnvironment(), maxBuffer: 1 << 24, ...(cwd && { cwd }) },
-      (error, stdout, stderr) => {
-        signal?.removeEventListener("abort", end);
-        if (signal?.aborted === true) return reject(signal.reason);
-        const said = `${stdout}${stderr}`.trim();
-        resolve({ ok: error === null, text: said === "" ? (error?.message ?? "") : said });
-      },
+  signal?.throwIfAborted();
+  const child: ChildProcess = spawn(program, args, { cwd, env: serverEnvironment(), detached: true });
+  const end = (): void => {
+    if (child.pid !== undefined) sendSignal(-child.pid, "SIGTERM");
+  };
+  signal?.addEventListener("abort", end, { once: true });
+  // A command that does not read its input closes the pipe early.
+  child.stdin?.on("error", () => undefined).end(input);
+  const said: string[] = [];
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding("utf8").on("data", (text: string) => said.push(text));
+  const failed = await new Promise<string | undefined>((resolve) => {
+    child.once("error", ({ message }) => resolve(message));
+    child.once("close", (code, by) =>
+      resolve(code === 0 ? undefined : `${program} ended with ${by ?? `code ${code}`}`),
     );
-    // Not the signal option of execFile: it rejects while the command still runs.
-    const end = (): void => void child.kill();
-    if (signal?.aborted === true) end();
-    signal?.addEventListener("abort", end, { once: true });
-    // A command that does not read its input closes the pipe early.
-    child.stdin?.on("error", () => undefined);
-    child.stdin?.end(input ?? "");
   });
+  signal?.removeEventListener("abort", end);
+  signal?.throwIfAborted();
+  return { ok: failed === undefined, text: said.join("").trim() || (failed ?? "") };
 }
 
 /** Our environment without what would change a server's behaviour or language. */

@@ -16,6 +16,7 @@ import {
 } from "../../src/index.ts";
 import { chooseAccount } from "../../src/postgres/account.ts";
 import { requirePostgres } from "../../src/postgres/binaries.ts";
+import { runCommand } from "../../src/process/programs.ts";
 import { processesIn, sendSignal, startedAt } from "../../src/process/process-table.ts";
 import { trackHandles } from "@steward/testing";
 import { gone, Owner, refused } from "./child.ts";
@@ -84,6 +85,41 @@ await t.test("starts in a temporary folder, takes only its password, and leaves 
   t.same(await temporaryFolders(), before);
   await refused(server.restart(), "SERVER_STOPPED");
 });
+
+await t.test(
+  "Ctrl-C in the terminal does not reach what prepares a cluster",
+  { skip: process.platform !== "linux" },
+  async (t) => {
+    const { text } = await runCommand(["cat", "/proc/self/stat"]);
+    const [pid, , , , group, session] = text.split(" ");
+    t.strictSame([group, session], [pid, pid]);
+  },
+);
+
+await t.test("a start that is given up leaves nothing", async (t) => {
+  const before = await temporaryFolders();
+  await t.rejects(startPostgres({ signal: AbortSignal.abort(new Error("too late")) }), { message: "too late" });
+  const abort = new AbortController();
+  const starting = startPostgres({ signal: abort.signal });
+  while ((await temporaryFolders()).length === before.length) await new Promise((resolve) => setImmediate(resolve));
+  abort.abort(new Error("enough"));
+  await t.rejects(starting, { message: "enough" });
+  t.same(await temporaryFolders(), before);
+});
+
+await t.test(
+  "where the environment names a folder for templates, a second cluster is a copy of the first",
+  async (t) => {
+    const templates = join(root, "templates");
+    process.env["STEWARD_POSTGRES_TEMPLATES"] = templates; // for the cases below too: to make a cluster takes a CPU second
+    await using first = await startPostgres();
+    await query(first.url, (sql) => sql`create table own (id int)`);
+    t.equal((await readdir(templates)).length, 1, "no draft is left");
+    await using second = await startPostgres();
+    t.equal(second.password, first.password);
+    await query(second.url, (sql) => sql`create table own (id int)`);
+  },
+);
 
 const pooler =
   findPgBouncer() === undefined && process.env["CI"] !== "true"
@@ -315,24 +351,6 @@ function reachableByNobody(): boolean {
   }
 }
 
-await t.test(
-  "where the environment names a folder for templates, a second cluster is a copy of the first",
-  async (t) => {
-    const templates = join(root, "templates");
-    process.env["STEWARD_POSTGRES_TEMPLATES"] = templates;
-    try {
-      await using first = await startPostgres();
-      await query(first.url, (sql) => sql`create table own (id int)`);
-      t.equal((await readdir(templates)).length, 1, "no draft is left");
-      await using second = await startPostgres();
-      t.equal(second.password, first.password);
-      await query(second.url, (sql) => sql`create table own (id int)`);
-    } finally {
-      delete process.env["STEWARD_POSTGRES_TEMPLATES"];
-    }
-  },
-);
-
 await t.test("what a killed start, a lost password file or a reused process id left behind does no harm", async (t) => {
   const folder = join(root, "wounded");
   await mkdir(join(folder, "new-half"), { recursive: true });
@@ -355,17 +373,6 @@ await t.test("a folder that holds somebody's own cluster is left alone", async (
   await mkdir(folder);
   await writeFile(join(folder, "PG_VERSION"), "15\n");
   t.match(await refused(startPostgres({ dataDir: folder }), "SERVER_START_FAILED"), /not made here/);
-});
-
-await t.test("a start that is given up leaves nothing", async (t) => {
-  const before = await temporaryFolders();
-  await t.rejects(startPostgres({ signal: AbortSignal.abort(new Error("too late")) }), { message: "too late" });
-  const abort = new AbortController();
-  const starting = startPostgres({ signal: abort.signal });
-  while ((await temporaryFolders()).length === before.length) await new Promise((resolve) => setImmediate(resolve));
-  abort.abort(new Error("enough"));
-  await t.rejects(starting, { message: "enough" });
-  t.same(await temporaryFolders(), before);
 });
 
 await t.test("what is wrong is said in one error with its remedy", async (t) => {
