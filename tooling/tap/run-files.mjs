@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { hasFailed, readReport } from "./report.mjs";
+import { makeTemporary } from "./temporary.mjs";
 
 /** The one timeout: of a file, in seconds. A file that needs more says so with `t.setTimeout`. */
 const TIMEOUT_S = 300;
@@ -23,19 +24,20 @@ const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
  * @param onFile gets `{ directory, file, ok, ms, cpuMs, cases }` at the end of each
  */
 export async function runFiles(processes, { jobs, most = jobs, env, onFile }) {
-  const folder = mkdtempSync(join(tmpdir(), "steward-tests-"));
+  const { folder, remove } = makeTemporary();
   const running = new Set();
   for (const [signal, code] of Object.entries(EXIT_CODES)) {
     process.once(signal, () => {
       for (const child of running) child.kill(signal);
-      rmSync(folder, { recursive: true, force: true });
+      remove();
       process.exit(code);
     });
   }
   const waiting = processes.map((one, number) => ({ ...one, report: join(folder, String(number)) }));
   const one = async () => {
     const begun = waiting.shift();
-    if (begun !== undefined) for (const ended of await runProcess(begun, env, running)) onFile(ended);
+    if (begun !== undefined)
+      for (const ended of await runProcess(begun, { TMPDIR: folder, ...env }, running)) onFile(ended);
   };
   const next = async () => {
     while (waiting.length > 0) await one();
@@ -48,7 +50,7 @@ export async function runFiles(processes, { jobs, most = jobs, env, onFile }) {
   // Its end is seen here too, as it grows meanwhile.
   for (const line of lines) await line;
   clearInterval(look);
-  rmSync(folder, { recursive: true });
+  remove();
 }
 
 /** Gives the part of the time that the cores were idle since it was called last. */
