@@ -31,7 +31,7 @@ export class RedisLease extends Redis {
     super(setup.facade as RedisOptions & { replyMapping?: "legacy" }); // the facade never sees a reply
     this.#setup = setup;
     const sender = {
-      sendAll: (commands: readonly Command[]) => commands.forEach((one) => setup.link.redis.sendCommand(one)),
+      sendAll: (commands: readonly Command[]) => setup.link.redis.sendAll(commands),
     };
     this.#pipelines = new Pipelines(setup.resource, sender, (use) =>
       setup.guard.enter(use, { timeoutMs: setup.timeoutMs }),

@@ -27,8 +27,11 @@ export class CommandUse extends GuardedUse {
     this.#sender = sender;
     this.#resolve = command.resolve;
     this.#reject = command.reject;
-    command.resolve = (reply) => this.#answer(reply);
-    command.reject = (error) => this.fail(permitted(error));
+    // V8 puts a function that is assigned as it is written among the old objects.
+    const answer = (reply: unknown): void => this.#answer(reply);
+    const fail = (error: Error): void => this.fail(permitted(error));
+    command.resolve = answer;
+    command.reject = fail;
   }
 
   override get operation(): string {
@@ -70,14 +73,17 @@ export class BatchUse extends GuardedUse {
     const { resolve, reject } = command;
     this.#commands.push(command);
     this.#unanswered++;
-    command.resolve = (reply) => {
+    // V8 puts a function that is assigned as it is written among the old objects.
+    const answer = (reply: unknown): void => {
       if (!command.isSettled) resolve(reply);
       this.#answered();
     };
-    command.reject = (error) => {
+    const fail = (error: Error): void => {
       if (!command.isSettled) reject(permitted(error));
       this.#answered();
     };
+    command.resolve = answer;
+    command.reject = fail;
   }
 
   override about(): CallAbout {

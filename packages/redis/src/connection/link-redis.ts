@@ -10,6 +10,12 @@ export class LinkRedis extends Redis {
     this.#writer = new TickWriter(this);
   }
 
+  /** Sends commands that belong together in one write. */
+  sendAll(commands: readonly Command[]): void {
+    this.#writer?.collect();
+    for (const command of commands) this.sendCommand(command);
+  }
+
   override sendCommand(command: Command, stream?: Parameters<Redis["sendCommand"]>[1]): unknown {
     return super.sendCommand(command, stream ?? this.#writer);
   }

@@ -19,10 +19,16 @@ export class TickWriter {
     this.destination = { redis };
   }
 
+  /** What follows in this tick is written together, the first command too: more are known to come. */
+  collect(): void {
+    if (this.#collecting) return;
+    this.#collecting = true;
+    process.nextTick(this.#flush);
+  }
+
   write(data: string | Buffer): void {
     if (!this.#collecting) {
-      this.#collecting = true;
-      process.nextTick(this.#flush);
+      this.collect();
       this.destination.redis.stream.write(data);
     } else if (typeof data === "string" && this.#text.length + data.length < PART) this.#text += data;
     else {

@@ -76,7 +76,9 @@ export class Trunk implements Backend {
   }
 
   sendAll(commands: readonly Command[]): void {
-    for (const command of commands) this.send(command);
+    const link = this.#link;
+    if (link === undefined || !link.redis.stream.writable) for (const command of commands) this.#keep(command);
+    else link.redis.sendAll(commands);
   }
 
   refusal(): StewardError | undefined {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { Socket } from "node:net";
 import t from "tap";
 import { Redis, type RedisOptions } from "ioredis";
 import { Alarm, compareMembers, documentedMembers, failure, FakeClock, operationsOf, until } from "@steward/testing";
@@ -774,6 +775,22 @@ t.test("autopipelining sends the commands of one tick together", needsRedis, asy
   const replies = await Promise.all(Array.from({ length: 20 }, (_, n) => manager.client.set(`k${n}`, n)));
   t.equal(replies.length, 20);
   t.equal(manager.stats()["started"], 1, "as one use of the guard");
+});
+
+t.test("a pipeline is one write to the socket", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url });
+  const write = Socket.prototype.write;
+  let writes = 0;
+  Socket.prototype.write = function (this: Socket, ...args: Parameters<typeof write>) {
+    if (String(this.remotePort) === new URL(server.url).port) writes++;
+    return write.apply(this, args);
+  } as typeof write;
+  t.teardown(() => (Socket.prototype.write = write));
+  const pipeline = manager.client.pipeline();
+  for (let n = 0; n < 20; n++) pipeline.set(`k${n}`, n);
+  await pipeline.exec();
+  t.equal(writes, 1);
 });
 
 t.test(
