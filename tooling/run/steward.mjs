@@ -11,7 +11,7 @@ const commands = {
   docs: ["./docs.mjs", "builds the documentation, checks its links and serves it (--build: ends after the check)"],
   test: [
     "./test.mjs",
-    "installs, builds and runs every check and test (--suites: only the tests; --benches: those of the benches too)",
+    "installs, builds and runs every check and test (--suites: only the tests; --benches: those of the benches too; --build: what needs no server)",
   ],
   dev: ["./dev.mjs", "<package> [file part] [--all] [--watch]: the quick loop of one package"],
   bench: ["./script.mjs", "runs the benchmarks"],

@@ -9,18 +9,24 @@ import { packages, readJson, root } from "./workspace.mjs";
 const builds = ["build", "build:test"];
 const everything = [...builds, "types", "readme", "lint", "format:check", "checks"];
 
+const flags = ["--suites", "--benches", "--build"];
+
 /**
  * Runs every check and test (`--suites`: only the tests; `--benches`: those of the benches too), prints what failed and,
- * last, `N passed, N failed`.
+ * last, `N passed, N failed`. With `--build` only what needs no server: what it did is not done again.
  */
 export async function main(args) {
-  const unknown = args.filter((a) => a !== "--suites" && a !== "--benches");
-  if (unknown.length > 0) explain(`test takes --suites and --benches, not "${unknown.join(" ")}"`);
+  const unknown = args.filter((a) => !flags.includes(a));
+  if (unknown.length > 0) explain(`test takes ${flags.join(", ")}, not "${unknown.join(" ")}"`);
   const withBenches = args.includes("--benches");
   await ensureInstalled(withBenches ? "all" : "tests");
+  const filters = withBenches ? [] : [`--filter=!${benches}`];
+  if (args.includes("--build")) {
+    const needNoServer = everything.filter((task) => task !== "readme");
+    return (await turboRecorded([...needNoServer, ...filters])).code;
+  }
   const tested = packages().filter((p) => p.manifest.scripts?.test && (withBenches || p.name !== benches));
   for (const { directory } of tested) rmSync(resultFile(directory), { force: true });
-  const filters = withBenches ? [] : [`--filter=!${benches}`];
   const onlySuites = args.includes("--suites");
   // Past turbo, where nothing is remembered from an earlier run: it ends one package before it begins the next.
   const inOneQueue = onlySuites || process.env.CI !== undefined;
