@@ -3,7 +3,7 @@ import { StewardError, type Guard } from "@steward/core";
 import { assertShape, milliseconds, shape, signal, text } from "@steward/core/driver";
 import { Command, type Redis, type RedisOptions } from "ioredis";
 import type { Backend, PipelineNode } from "../connection/backend.ts";
-import { permitted, replyLost } from "../connection/outcome.ts";
+import { replyLost } from "../connection/outcome.ts";
 import type { Link } from "../connection/link.ts";
 import type { LinkPlan } from "../connection/plan.ts";
 import type { ConnectionPool } from "../connection/pool.ts";
@@ -139,8 +139,6 @@ export class Router {
       run: async (link: Link) => {
         if (session.isEnded) throw new ClientEnded();
         isWritten = true;
-        const { reject } = command;
-        command.reject = (error) => reject(permitted(error));
         link.rename(this.#name);
         return link.redis.sendCommand(command);
       },

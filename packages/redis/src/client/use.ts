@@ -2,7 +2,6 @@ import type { CallAbout } from "@steward/core";
 import { GuardedUse } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import type { PipelineNode } from "../connection/backend.ts";
-import { permitted } from "../connection/outcome.ts";
 
 /** What takes single commands. */
 export interface Sender {
@@ -29,7 +28,7 @@ export class CommandUse extends GuardedUse {
     this.#reject = command.reject;
     // V8 puts a function that is assigned as it is written among the old objects.
     const answer = (reply: unknown): void => this.#answer(reply);
-    const fail = (error: Error): void => this.fail(permitted(error));
+    const fail = (error: Error): void => this.fail(error);
     command.resolve = answer;
     command.reject = fail;
   }
@@ -57,7 +56,8 @@ export class BatchUse extends GuardedUse {
   readonly #commands: Command[] = [];
   readonly #sender: BatchSender;
   readonly #node: PipelineNode;
-  #unanswered = 0;
+  /** The last command that is not settled: most often no other is, once it is. To see each one settle costs twice as much. */
+  #last: Command | undefined;
 
   constructor(sender: BatchSender, node: PipelineNode) {
     super();
@@ -70,20 +70,7 @@ export class BatchUse extends GuardedUse {
   }
 
   add(command: Command): void {
-    const { resolve, reject } = command;
     this.#commands.push(command);
-    this.#unanswered++;
-    // V8 puts a function that is assigned as it is written among the old objects.
-    const answer = (reply: unknown): void => {
-      if (!command.isSettled) resolve(reply);
-      this.#answered();
-    };
-    const fail = (error: Error): void => {
-      if (!command.isSettled) reject(permitted(error));
-      this.#answered();
-    };
-    command.resolve = answer;
-    command.reject = fail;
   }
 
   override about(): CallAbout {
@@ -96,14 +83,32 @@ export class BatchUse extends GuardedUse {
   }
 
   protected override begin(): void {
+    this.#watchLast();
     this.#sender.sendAll(this.#commands, this.#node);
+  }
+
+  #watchLast(): void {
+    let index = this.#commands.length - 1;
+    while (this.#commands[index]?.isSettled === true) index--;
+    const command = (this.#last = this.#commands[index]);
+    if (command === undefined) return this.succeed();
+    const { resolve, reject } = command;
+    command.resolve = (reply) => {
+      resolve(reply);
+      this.#called(command);
+    };
+    // That of a cluster may send it to another node instead.
+    command.reject = (error) => {
+      reject(error);
+      this.#called(command);
+    };
+  }
+
+  #called(command: Command): void {
+    if (command.isSettled && command === this.#last) this.#watchLast();
   }
 
   protected override giveUp(error: unknown): void {
     for (const command of this.#commands) command.reject(error as Error); // the guard gives nothing but errors
-  }
-
-  #answered(): void {
-    if (--this.#unanswered === 0) this.succeed();
   }
 }

@@ -4,6 +4,7 @@ import type { PipelineNode } from "../connection/backend.ts";
 import { optionsOfCopy } from "../client/copy-options.ts";
 import type { ClusterReplyMapping } from "../client/reply-mapping.ts";
 import type { Router, UseOptions } from "../client/router.ts";
+import { withPermitted } from "../connection/outcome.ts";
 
 type NodeOptions = NonNullable<ClusterOptions["redisOptions"]>;
 type Seeds = ConstructorParameters<typeof Cluster>[0];
@@ -42,7 +43,7 @@ export class RedisClusterClient extends Cluster {
 
   /** Hands a command to the driver. @internal */
   deliver(command: Command, node?: PipelineNode): void {
-    super.sendCommand(command, undefined, node);
+    super.sendCommand(withPermitted(command), undefined, node);
   }
 
   /** Makes the driver connect. @internal */

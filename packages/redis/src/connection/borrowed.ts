@@ -1,6 +1,7 @@
 import { StewardError } from "@steward/core";
 import type { Command, Redis } from "ioredis";
 import type { Backend, BackendStats } from "./backend.ts";
+import { withPermitted } from "./outcome.ts";
 import type { LinkPlan } from "./plan.ts";
 
 /** A client of the user's in the place of the shared connection. How it reconnects is its own affair; it is never closed. */
@@ -32,7 +33,7 @@ export class Borrowed implements Backend {
   }
 
   send(command: Command): void {
-    this.#redis.sendCommand(command);
+    this.#redis.sendCommand(withPermitted(command));
   }
 
   sendAll(commands: readonly Command[]): void {

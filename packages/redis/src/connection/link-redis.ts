@@ -1,4 +1,5 @@
 import { Redis, type Command } from "ioredis";
+import { permitted } from "./outcome.ts";
 import { TickWriter } from "./tick-writer.ts";
 
 /** The driver's client of one connection, which writes the commands of a tick together once its handshake is done. */
@@ -18,6 +19,12 @@ export class LinkRedis extends Redis {
 
   override sendCommand(command: Command, stream?: Parameters<Redis["sendCommand"]>[1]): unknown {
     return super.sendCommand(command, stream ?? this.#writer);
+  }
+
+  /** Every error that the server replies passes here, before its command fails with it. */
+  override handleReconnection(...args: Parameters<Redis["handleReconnection"]>): void {
+    permitted(args[0]);
+    super.handleReconnection(...args);
   }
 
   /** After nonsense from the server no reply can be trusted: the socket ends, and with it what is in flight is sorted out. */

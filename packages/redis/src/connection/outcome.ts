@@ -17,6 +17,14 @@ export function rejectUnknown(resource: string, commands: readonly Command[], ca
 
 const NOT_PERMITTED = /^NOPERM |^ERR The user executing the script can't /;
 
+/** A command whose error says what was not permitted, for connections that are none of ours. */
+export function withPermitted(command: Command): Command {
+  const { reject } = command;
+  const fail = (error: Error): void => reject(permitted(error));
+  command.reject = fail; // V8 puts a function that is assigned as it is written among the old objects
+  return command;
+}
+
 /** The reply of a server that refuses what the ACL user may not do, with a code; any other error as it is. */
 export function permitted(error: Error): Error {
   if (error.name !== "ReplyError" || !NOT_PERMITTED.test(error.message)) return error;

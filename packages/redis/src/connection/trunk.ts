@@ -5,7 +5,7 @@ import { readsOnly } from "../client/commands.ts";
 import type { RedisSettings } from "../options.ts";
 import type { Backend, BackendStats } from "./backend.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
-import { permitted, replyLost } from "./outcome.ts";
+import { replyLost } from "./outcome.ts";
 import type { LinkPlan } from "./plan.ts";
 import { watchOver } from "./watch-over.ts";
 
@@ -88,9 +88,7 @@ export class Trunk implements Backend {
   async ping(): Promise<void> {
     const link = this.#link;
     if (link === undefined) throw this.#unavailable();
-    await link.redis.ping().catch((error: Error) => {
-      throw permitted(error);
-    });
+    await link.redis.ping();
   }
 
   /** Over a new connection, for the one that commands take may be what is dead; then the new one takes its place. */

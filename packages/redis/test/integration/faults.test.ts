@@ -103,6 +103,30 @@ t.test(
   },
 );
 
+t.test("a pipeline of which a part is sent again is under way until that is answered", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const bounds = { silenceMs: 60_000, timeoutMs: 60_000, offlineTimeoutMs: 60_000 };
+  const manager = await manage(t, { host: proxy.host, port: proxy.port, ...bounds });
+  const { client } = manager;
+  await client.set("a", "1");
+  proxy.dropReplies();
+  const half = client.pipeline().get("a").incr("a").exec();
+  const reads = client.pipeline().get("a").get("a").exec();
+  await until(() => manager.stats()["inUse"] === 2);
+  await proxy.refuse();
+  proxy.reset();
+  await until(() => manager.stats()["unknown"] === 1, "INCR failed, which is the last of its pipeline");
+  t.equal(manager.stats()["inUse"], 2, "the reads have no answer");
+  await proxy.heal();
+  t.match(await half, [[null, /[12]/], [{ code: "OUTCOME_UNKNOWN" }]]);
+  t.match(await reads, [
+    [null, /[12]/],
+    [null, /[12]/],
+  ]);
+  t.equal(manager.stats()["inUse"], 0);
+});
+
 t.test("what the user declares harmless is sent again too", needsRedis, async (t) => {
   const server = await launch(t);
   const proxy = await proxyTo(t, server);
