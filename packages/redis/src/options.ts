@@ -64,8 +64,6 @@ export interface RedisPoolOptions {
   readonly environment?: string | undefined;
   /** Name in the server's `CLIENT LIST`. */
   readonly connectionName?: string | undefined;
-  /** Sends the commands of one tick together. Default `false`. */
-  readonly autoPipelining?: boolean | undefined;
   /** Longest connect, TLS and handshake included. Default 2,000. */
   readonly connectTimeoutMs?: number | undefined;
   /** Deadline of a command, time in the queue included. Default 2,000. */
@@ -154,7 +152,6 @@ const common = {
   keyPrefix: v.optional(v.string()),
   environment: v.optional(environmentSchema()),
   connectionName: v.optional(v.pipe(text, v.regex(/^[!-~]+$/, "may hold no spaces, for the server refuses them"))),
-  autoPipelining: v.optional(v.boolean(), false),
   connectTimeoutMs: v.optional(positiveMs, 2_000),
   timeoutMs: v.optional(positiveMs, 2_000),
   silenceMs: v.optional(positiveMs, 1_000),

@@ -146,12 +146,12 @@ export class Assembly {
   }
 }
 
-type FacadeOptions = Pick<RedisOptions, "lazyConnect" | "enableAutoPipelining" | "keyPrefix">;
+type FacadeOptions = Pick<RedisOptions, "lazyConnect" | "keyPrefix">;
 
 /** What the facades of the driver need to know; they never connect by themselves. */
-function facadeOptions({ keyPrefix = "", environment, autoPipelining }: RedisSettings): FacadeOptions {
+function facadeOptions({ keyPrefix = "", environment }: RedisSettings): FacadeOptions {
   const prefix = environment === undefined ? keyPrefix : `${keyPrefix}${environment}:`;
-  return { lazyConnect: true, enableAutoPipelining: autoPipelining, ...(prefix === "" ? {} : { keyPrefix: prefix }) };
+  return { lazyConnect: true, ...(prefix === "" ? {} : { keyPrefix: prefix }) };
 }
 
 /** A server that replies is well, whatever it replies; the end of a copy says nothing of it. */

@@ -6,9 +6,7 @@ const PLACE = new Set(
 );
 
 /** Options of a copy that take effect. */
-const OF_A_COPY = new Set(
-  "connectionName enableAutoPipelining autoPipeliningIgnoredCommands scripts showFriendlyErrorStack".split(" "),
-);
+const OF_A_COPY = new Set("connectionName scripts showFriendlyErrorStack".split(" "));
 
 /** What its manager decides for all its connections: libraries give them by habit, and the manager's own hold. */
 const OF_THE_MANAGER = new Set(

@@ -30,12 +30,11 @@ export class RedisLease extends Redis {
   constructor(setup: LeaseSetup) {
     super(setup.facade as RedisOptions & { replyMapping?: "legacy" }); // the facade never sees a reply
     this.#setup = setup;
-    const sender = {
-      sendAll: (commands: readonly Command[]) => setup.link.redis.sendAll(commands),
-    };
-    this.#pipelines = new Pipelines(setup.resource, sender, (use) =>
-      setup.guard.enter(use, { timeoutMs: setup.timeoutMs }),
-    );
+    this.#pipelines = new Pipelines({
+      sendAll: (commands) => setup.link.redis.sendAll(commands),
+      enter: (use) => setup.guard.enter(use, { timeoutMs: this.#timeoutMs(use.commands) }),
+      refusal: () => undefined, // it is one's own
+    });
   }
 
   /** True when the connection is as it was lent: nothing watched, queued, changed, or without a reply. */
@@ -51,12 +50,16 @@ export class RedisLease extends Redis {
   override sendCommand(command: Command, stream?: unknown): unknown {
     const { guard, link } = this.#setup;
     const error = this.#refusal(command);
-    if (error !== undefined) command.reject(error);
-    else if (stream !== undefined) this.#pipelines.add(command, stream, undefined);
+    if (error !== undefined) {
+      command.reject(error);
+      return command.promise;
+    }
+    this.#note(command.name.toLowerCase());
+    if (stream !== undefined) this.#pipelines.add(command, stream, undefined);
     else {
-      this.#note(command.name.toLowerCase());
+      this.#pipelines.flush();
       guard.enter(new CommandUse(command, { send: (one) => link.redis.sendCommand(one) }), {
-        timeoutMs: this.#timeoutMs(command),
+        timeoutMs: this.#timeoutMs([command]),
       });
     }
     return command.promise;
@@ -92,10 +95,10 @@ export class RedisLease extends Redis {
     else if (CHANGES.has(name)) this.#changed = true;
   }
 
-  /** A blocking command may take its own time, and then the usual time for the answer. */
-  #timeoutMs(command: Command): number {
-    const { timeoutMs } = this.#setup;
-    return routeOf(command) === "blocking" ? blockMs(command) + timeoutMs : timeoutMs;
+  /** Blocking commands may take their own time, outside of a transaction, and then the usual time for the answer. */
+  #timeoutMs(commands: readonly Command[]): number {
+    const blocking = commands.filter((command) => routeOf(command) === "blocking" && !command.inTransaction);
+    return blocking.reduce((sum, command) => sum + blockMs(command), this.#setup.timeoutMs);
   }
 }
 

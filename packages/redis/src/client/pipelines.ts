@@ -4,21 +4,23 @@ import type { PipelineNode } from "../connection/backend.ts";
 import { routeOf } from "./commands.ts";
 import { BatchUse, type BatchSender } from "./use.ts";
 
+/** Where pipelines go, and what they may hold there. */
+export interface PipelineRoute extends BatchSender {
+  enter(use: BatchUse): void;
+  refusal(commands: readonly Command[]): StewardError | undefined;
+}
+
 /**
  * Gathers the commands of a pipeline, which the driver hands over one by one in the same tick, into one use of the
  * guard: let in one by one, the first ones would hold places that the last ones wait for.
  */
 export class Pipelines {
-  readonly #resource: string;
-  readonly #sender: BatchSender;
-  readonly #enter: (use: BatchUse) => void;
+  readonly #route: PipelineRoute;
   #stream: unknown = undefined;
   #batch: BatchUse | undefined;
 
-  constructor(resource: string, sender: BatchSender, enter: (use: BatchUse) => void) {
-    this.#resource = resource;
-    this.#sender = sender;
-    this.#enter = enter;
+  constructor(route: PipelineRoute) {
+    this.#route = route;
   }
 
   add(command: Command, stream: unknown, node: PipelineNode): void {
@@ -27,23 +29,41 @@ export class Pipelines {
   }
 
   #begin(stream: unknown, node: PipelineNode): void {
-    const batch = new BatchUse(this.#sender, node);
+    this.flush();
+    const batch = new BatchUse(this.#route, node);
     this.#stream = stream;
     this.#batch = batch;
     queueMicrotask(() => {
-      if (this.#batch === batch) this.#stream = this.#batch = undefined;
-      const refused = batch.commands.find((command) => !mayBatch(command));
-      if (refused === undefined) this.#enter(batch);
-      else batch.fail(commandRefused(this.#resource, refused, "pipeline"));
+      if (this.#batch === batch) this.flush();
     });
+  }
+
+  /** Sends what was gathered on its way: a command that comes after it in the same tick would overtake it. */
+  flush(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#stream = this.#batch = undefined;
+    const refused = this.#route.refusal(batch.commands);
+    if (refused === undefined) this.#route.enter(batch);
+    else batch.fail(refused);
   }
 }
 
-/** In a transaction nothing blocks, and MULTI and EXEC are its frame. */
-function mayBatch(command: Command): boolean {
-  const route = routeOf(command);
-  if (route === "shared" || (route === "blocking" && command.inTransaction)) return true;
-  return route === "bound" && /^(multi|exec|discard)$/i.test(command.name);
+/**
+ * Why commands cannot be a pipeline of a connection that others share, if so. MULTI and EXEC may frame a transaction, in
+ * which nothing blocks; left open, it would take in the commands of all others.
+ */
+export function sharedPipelineRefusal(resource: string, commands: readonly Command[]): StewardError | undefined {
+  let opened: Command | undefined;
+  for (const command of commands) {
+    const route = routeOf(command);
+    if (route === "shared" || (route === "blocking" && (opened !== undefined || command.inTransaction))) continue;
+    const name = command.name.toLowerCase();
+    if (name === "multi") opened = command;
+    else if (name === "exec" || name === "discard") opened = undefined;
+    else return commandRefused(resource, command, "pipeline");
+  }
+  return opened === undefined ? undefined : commandRefused(resource, opened, "unclosed");
 }
 
 /** Who ends a client, or what else helps, by the command that was refused. */
@@ -56,11 +76,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
 };
 
 /** The error of a command that has no business where it was sent. */
-export function commandRefused(
-  resource: string,
-  command: Command,
-  where: "shared" | "pipeline" | "lent",
-): StewardError {
+export function commandRefused(resource: string, command: Command, where: keyof typeof PLACES): StewardError {
   const name = command.name.toUpperCase();
   const lent = "it is given back when the function that it was lent to has ended";
   const instead =
@@ -73,5 +89,6 @@ export function commandRefused(
 const PLACES = {
   shared: "a connection that others share",
   pipeline: "a pipeline of a connection that others share",
+  unclosed: "a pipeline of a connection that others share without its EXEC",
   lent: "a connection that is lent",
 };

@@ -10,7 +10,7 @@ import type { ConnectionPool } from "../connection/pool.ts";
 import type { Subscriber } from "../connection/subscriber.ts";
 import { routeOf } from "./commands.ts";
 import { blockMs, RedisLease } from "./lease.ts";
-import { commandRefused, Pipelines } from "./pipelines.ts";
+import { commandRefused, Pipelines, sharedPipelineRefusal } from "./pipelines.ts";
 import { CommandUse } from "./use.ts";
 
 /** How to borrow a connection. */
@@ -101,15 +101,22 @@ export class Router {
     this.#setup = setup;
     this.#guard = guard;
     this.#backend = backend;
-    this.#pipelines = new Pipelines(resource, backend, (use) => guard.enter(use));
+    this.#pipelines = new Pipelines({
+      sendAll: (commands, node) => backend.sendAll(commands, node),
+      enter: (use) => guard.enter(use),
+      refusal: (commands) => sharedPipelineRefusal(resource, commands),
+    });
   }
 
   /** What `sendCommand` of the client does. The command's own promise is the answer, as the driver has it. */
   send(command: Command, stream: unknown, node?: PipelineNode): Promise<unknown> {
     if (this.isEnded) this.#refuse(command);
     else if (stream !== undefined) this.#pipelines.add(command, stream, node);
-    else if (routeOf(command) === "shared") this.#guard.enter(new CommandUse(command, this.#backend));
-    else this.#detour(command);
+    else {
+      this.#pipelines.flush();
+      if (routeOf(command) === "shared") this.#guard.enter(new CommandUse(command, this.#backend));
+      else this.#detour(command);
+    }
     return command.promise;
   }
 

@@ -2,6 +2,7 @@ import type { CallAbout } from "@steward/core";
 import { GuardedUse } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import type { PipelineNode } from "../connection/backend.ts";
+import { isExec, withOwnError } from "../connection/outcome.ts";
 
 /** What takes single commands. */
 export interface Sender {
@@ -70,6 +71,7 @@ export class BatchUse extends GuardedUse {
   }
 
   add(command: Command): void {
+    if (isExec(command)) withOwnError(command);
     this.#commands.push(command);
   }
 

@@ -1,5 +1,5 @@
 import { Redis, type Command } from "ioredis";
-import { permitted } from "./outcome.ts";
+import { isExec, permitted, withPermittedParts } from "./outcome.ts";
 import { TickWriter } from "./tick-writer.ts";
 
 /** The driver's client of one connection, which writes the commands of a tick together once its handshake is done. */
@@ -18,6 +18,7 @@ export class LinkRedis extends Redis {
   }
 
   override sendCommand(command: Command, stream?: Parameters<Redis["sendCommand"]>[1]): unknown {
+    if (isExec(command)) withPermittedParts(command);
     return super.sendCommand(command, stream ?? this.#writer);
   }
 

@@ -29,7 +29,6 @@ const ONE_SOCKET = {
   enableOfflineQueue: false,
   autoResubscribe: false,
   autoResendUnfulfilledCommands: false,
-  enableAutoPipelining: false,
   maxRetriesPerRequest: null,
   disconnectTimeout: 50,
 } as const;

@@ -1,5 +1,5 @@
 import type { RedisCode } from "../errors.ts";
-import type { StewardError } from "@steward/core";
+import { isStewardError, StewardError } from "@steward/core";
 import { outcomeUnknown } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import { readsOnly } from "../client/commands.ts";
@@ -22,7 +22,29 @@ export function withPermitted(command: Command): Command {
   const { reject } = command;
   const fail = (error: Error): void => reject(permitted(error));
   command.reject = fail; // V8 puts a function that is assigned as it is written among the old objects
+  if (isExec(command)) withPermittedParts(command);
   return command;
+}
+
+/** Whether it ends a transaction and brings what its commands replied. */
+export function isExec({ name }: Command): boolean {
+  return name.length === 4 && name.toLowerCase() === "exec";
+}
+
+/** EXEC, of whose reply the errors of commands are a part. */
+export function withPermittedParts(command: Command): void {
+  const { resolve } = command;
+  command.resolve = (reply) => {
+    if (Array.isArray(reply)) for (const part of reply) if (part instanceof Error) permitted(part);
+    resolve(reply);
+  };
+}
+
+/** EXEC of a pipeline: the driver hangs the errors of the commands on its error, which must be none of them. */
+export function withOwnError(command: Command): void {
+  const { reject } = command;
+  command.reject = (error) =>
+    reject(isStewardError(error) ? new StewardError(error.code, error.message, error) : error);
 }
 
 /** The reply of a server that refuses what the ACL user may not do, with a code; any other error as it is. */

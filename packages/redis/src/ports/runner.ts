@@ -69,9 +69,9 @@ async function runScript(
 }
 
 function evalsha(client: Client, call: Call, args: (string | number | Buffer)[]): Promise<unknown> {
-  const { keyPrefix = "", enableAutoPipelining } = client.options;
+  const { keyPrefix = "" } = client.options;
   const hasBytes = args.some((arg) => typeof arg === "object");
-  if (hasBytes || enableAutoPipelining === true) return client[call]("evalsha", ...args);
+  if (hasBytes) return client[call]("evalsha", ...args);
   const command = new ScriptCommand(args, { keyPrefix, replyEncoding: call === "call" ? "utf8" : null });
   client.sendCommand(command);
   return command.promise;

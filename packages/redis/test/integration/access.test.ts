@@ -86,6 +86,23 @@ t.test(
   },
 );
 
+t.test("what a user may not do in a transaction has the code too, in the reply of EXEC", needsRedis, async (t) => {
+  const server = await launch(t);
+  const admin = new Redis(server.url);
+  t.teardown(() => admin.quit());
+  await admin.call("ACL", "SETUSER", "app", "reset", "on", ">secret", "+@all", "-del", "~*");
+  const at = { host: "127.0.0.1", port: Number(new URL(server.url).port), username: "app", password: "secret" };
+  await using manager = await new RedisPoolManager(at).start();
+  const own = new Redis(at);
+  t.teardown(() => own.quit());
+  await using lent = await new RedisPoolManager({ client: own }).start();
+  const script = "return redis.call('del', KEYS[1])";
+  const code = "REDIS_NOT_PERMITTED";
+  for (const { client } of [manager, lent]) t.match(await client.multi().eval(script, 1, "a").exec(), [[{ code }]]);
+  const { client } = manager;
+  t.match(await client.use((connection) => connection.multi().eval(script, 1, "a").exec()), [[{ code }]]);
+});
+
 t.test(
   "a password that was replaced between asking and login is asked for again, and one that hangs is given up",
   needsRedis,

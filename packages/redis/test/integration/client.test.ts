@@ -196,6 +196,9 @@ t.test("what belongs to one connection is refused on the shared one, and works o
     client.pipeline().subscribe("a"),
   ])
     t.match(await pipeline.exec(), [[refused]]);
+  const open = client.pipeline().call("MULTI").set("a", 1).exec();
+  t.match(await open, [[{ ...refused, message: /MULTI cannot run on .* without its EXEC/ }], [refused]]);
+  t.equal(await client.get("a"), null, "what others send is in no transaction");
   t.throws(() => client.duplicate({ db: 1 }), { ...refused, message: /another db is not .*; define another resource/ });
   await t.rejects(client.monitor(), refused);
   await t.rejects(client.call("quit"), { ...refused, message: /QUIT .*its manager ends it: manager\.stop\(\)$/ });
@@ -206,7 +209,11 @@ t.test("what belongs to one connection is refused on the shared one, and works o
     await connection.select(1);
     await connection.set("a", 5);
     await connection.watch("a");
-    t.same(await connection.pipeline().get("a").exec(), [[null, "5"]]);
+    t.same(await connection.pipeline().get("a").watch("b").exec(), [
+      [null, "5"],
+      [null, "OK"],
+    ]);
+    t.same(await connection.pipeline().blpop("nothing", 0.01).exec(), [[null, null]]);
     await t.rejects(connection.subscribe("x"), refused);
     await t.rejects(connection.quit(), { ...refused, message: /given back when the function .* has ended$/ });
     await connection.multi({ pipeline: false });
@@ -219,6 +226,37 @@ t.test("what belongs to one connection is refused on the shared one, and works o
   );
   t.equal(await client.get("a"), null, "the shared connection is still in database 0");
   t.equal(await client.use((connection) => connection.get("a")), null, "so is the next one that is lent");
+  await client.use((connection) => connection.pipeline([["multi"], ["set", "a", "left"]]).exec());
+  t.equal(await client.use((connection) => connection.get("a")), null, "none with an open transaction is lent again");
+});
+
+t.test("commands, pipelines and transactions of one tick run in their order", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url });
+  const inOrder = async (client: Redis): Promise<string[]> => {
+    await client.del("order");
+    const third = client.pipeline();
+    await Promise.all([
+      client.rpush("order", 1),
+      client.pipeline().rpush("order", 2).exec(),
+      third.rpush("order", 3).exec(),
+      client.rpush("order", 4),
+      client.multi().rpush("order", 5).exec(),
+      client.rpush("order", 6),
+    ]);
+    return client.lrange("order", 0, -1);
+  };
+  t.same(await inOrder(manager.client), ["1", "2", "3", "4", "5", "6"]);
+  t.same(await manager.client.use(inOrder), ["1", "2", "3", "4", "5", "6"], "on one that is lent, too");
+});
+
+t.test("a transaction that is refused has an error of its own, which can be logged", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url });
+  await manager.stop();
+  const error = await failure(manager.client.multi().set("a", 1).exec());
+  t.match(error, { code: "RESOURCE_UNAVAILABLE", previousErrors: [{ code: "RESOURCE_UNAVAILABLE" }] });
+  t.match(JSON.parse(JSON.stringify(error)), { code: "RESOURCE_UNAVAILABLE" });
 });
 
 t.test(
@@ -769,15 +807,7 @@ t.test("events say when the connection goes and comes, as those of ioredis do", 
   t.same(events, ["close", "reconnecting", "connect", "ready", "close", "end"]);
 });
 
-t.test("autopipelining sends the commands of one tick together", needsRedis, async (t) => {
-  const server = await launch(t);
-  const manager = await manage(t, { url: server.url, autoPipelining: true });
-  const replies = await Promise.all(Array.from({ length: 20 }, (_, n) => manager.client.set(`k${n}`, n)));
-  t.equal(replies.length, 20);
-  t.equal(manager.stats()["started"], 1, "as one use of the guard");
-});
-
-t.test("a pipeline is one write to the socket", needsRedis, async (t) => {
+t.test("a pipeline is one write to the socket, and the commands of a tick are two", needsRedis, async (t) => {
   const server = await launch(t);
   const manager = await manage(t, { url: server.url });
   const write = Socket.prototype.write;
@@ -791,6 +821,8 @@ t.test("a pipeline is one write to the socket", needsRedis, async (t) => {
   for (let n = 0; n < 20; n++) pipeline.set(`k${n}`, n);
   await pipeline.exec();
   t.equal(writes, 1);
+  await Promise.all(Array.from({ length: 20 }, (_, n) => manager.client.get(`k${n}`)));
+  t.equal(writes, 3, "the first goes at once");
 });
 
 t.test(
