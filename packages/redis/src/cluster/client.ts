@@ -9,6 +9,9 @@ import { withPermitted } from "../connection/outcome.ts";
 type NodeOptions = NonNullable<ClusterOptions["redisOptions"]>;
 type Seeds = ConstructorParameters<typeof Cluster>[0];
 
+/** By these the driver finds the node of a pipeline. A copy never connects, so it has none of its own. */
+const MAP = ["slots", "_groupsBySlot", "_groupsIds", "connectionPool"] as const;
+
 /**
  * An ioredis cluster client that is looked after, as {@link RedisClient} is. Blocking commands and {@link use} run on
  * connections of their own to the node that has the key.
@@ -24,6 +27,8 @@ export class RedisClusterClient extends Cluster {
     super(seeds, options as ClusterOptions & { redisOptions?: { replyMapping?: "legacy" } }); // the reply mapping makes no difference here
     this.#router = router;
     this.#original = original;
+    if (original === undefined) return;
+    for (const name of MAP) Object.defineProperty(this, name, { get: () => Reflect.get(original, name) });
   }
 
   /**
@@ -63,9 +68,20 @@ export class RedisClusterClient extends Cluster {
    * for ever, where a round was under way when it disconnected.
    */
   override refreshSlotsCache(callback?: (error?: Error | null) => void): void {
+    if (this.#original !== undefined) return this.#original.refreshSlotsCache(callback);
     super.refreshSlotsCache((error) => {
       if (!this.#isFinished) callback?.(error);
     });
+  }
+
+  /** Where a pipeline waits for the first map of slots: before the start of the manager it is refused, as a command is. */
+  override delayUntilReady(callback: (error?: Error | null) => void): void {
+    try {
+      this.#router.assertAvailable();
+      super.delayUntilReady(callback);
+    } catch (error) {
+      callback(error as Error); // it throws nothing else
+    }
   }
 
   /**
@@ -101,11 +117,6 @@ export class RedisClusterClient extends Cluster {
     if (this.#router.isEnded) return;
     await this.#router.end();
     if (this.#router.isEnded) this.announce("end");
-  }
-
-  /** The nodes of the cluster; those of a copy are those of the client that it is a copy of. */
-  override nodes(role?: Parameters<Cluster["nodes"]>[0]): Redis[] {
-    return this.#original === undefined ? super.nodes(role) : this.#original.nodes(role);
   }
 
   /**

@@ -61,9 +61,10 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
     return this.#client;
   }
 
-  protected onStart(signal: AbortSignal): Promise<void> {
+  protected async onStart(signal: AbortSignal): Promise<void> {
     this.#exposures.announce(exposuresOf(this.#settings));
-    return this.#assembly.open(signal);
+    await this.#assembly.open(signal);
+    this.#assembly.announce("ready");
   }
 
   protected onProbe(signal: AbortSignal): Promise<void> {

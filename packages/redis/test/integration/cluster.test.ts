@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { runWithContext } from "@steward/core";
 import { Alarm, compareMembers, documentedMembers, failure, Load, until } from "@steward/testing";
 import { Cluster } from "ioredis";
 import t from "tap";
@@ -94,6 +95,43 @@ t.test("a copy of a cluster client has subscriptions and an end of its own", nee
     t.throws(() => manager.client.duplicate(undefined, options), { ...refused, message: /another [ksS]/ });
   for (const redisOptions of [{ keyPrefix: "x:" }, { username: "x" }, { password: "x" }, { db: 1 }, { tls: {} }])
     t.throws(() => manager.client.duplicate(undefined, { redisOptions }), refused);
+});
+
+t.test("pipelines of a copy find their nodes, and end with it", needsRedis, async (t) => {
+  const manager = new RedisClusterManager({ cluster: cluster?.seeds ?? [], timeoutMs: 500 });
+  t.teardown(() => manager.stop());
+  const early = manager.client.duplicate();
+  for (const client of [manager.client, early]) {
+    const calls = [client.set("{p}0", 0), client.pipeline().get("{p}0").exec(), client.multi().get("{p}0").exec()].map(
+      failure,
+    );
+    const refused = { code: "RESOURCE_UNAVAILABLE", retryable: true };
+    for (const [n, call] of (await Promise.all(calls)).entries()) t.match(call, refused, `before the start: ${n}`);
+  }
+  await manager.start();
+  const copy = manager.client.duplicate().duplicate();
+  for (const client of [early, copy]) {
+    t.equal(client.status, "ready");
+    t.equal(await client.set("{p}1", 1), "OK");
+    t.same(await client.pipeline().incr("{p}1").get("{p}1").exec(), [
+      [null, 2],
+      [null, "2"],
+    ]);
+    t.same(await client.multi().incr("{p}1").exec(), [[null, 3]]);
+    t.match(await redisRunner(client as typeof manager.client).batch([["INCR", "{p}1"]]), [{ value: 4 }]);
+  }
+  await Promise.all(cluster?.nodes.map((node) => node.pause()) ?? []);
+  const late = copy.pipeline().get("{p}1").exec();
+  const gone = new AbortController();
+  const unwanted = runWithContext({ signal: gone.signal }, () => early.multi().get("{p}1").exec());
+  gone.abort();
+  t.match(await failure(unwanted), { code: "ABORTED" });
+  t.match(await late, [[{ code: "DEADLINE_EXCEEDED" }]]);
+  await Promise.all(cluster?.nodes.map((node) => node.resume()) ?? []);
+  copy.disconnect();
+  t.match(await copy.pipeline().get("{p}1").exec(), [[{ message: "Connection is closed." }]]);
+  await manager.stop();
+  t.match(await failure(early.multi().get("{p}1").exec()), { code: "RESOURCE_UNAVAILABLE" });
 });
 
 t.test("a cluster of another environment refuses the start", needsRedis, async (t) => {
