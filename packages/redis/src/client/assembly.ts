@@ -115,15 +115,18 @@ export class Assembly {
 
   /** Waits for the work in flight. What only waits for something to come is notified that nothing will. */
   async settle(): Promise<void> {
-    await this.#pool.unblock();
-    await Promise.all([this.guard.idle(), this.#pool.guard.idle()]);
+    await Promise.all([this.guard.idle(), this.#pool.settle()]);
   }
 
-  /** Ends everything. A blocking command first: cut off, it could take an element along that the server gave away. */
+  /**
+   * Ends everything. What has a connection lent has until `signal` aborts, and a blocking command is woken: cut off, it
+   * could take an element along that the server gave away.
+   */
   async close(signal: AbortSignal, reason: StewardError): Promise<void> {
     this.guard.rejectPending(reason);
-    await Promise.race([this.#pool.unblock(), aborted(signal)]);
     this.#pool.close(reason);
+    await Promise.race([this.#pool.settle(), aborted(signal)]);
+    this.#pool.end();
     for (const { subscriber } of this.#routers) subscriber.close(reason);
     await this.backend.close(signal, reason);
   }

@@ -7,7 +7,7 @@ import {
   type StewardError,
   type Timer,
 } from "@steward/core";
-import { withTimeout } from "@steward/core/driver";
+import { outcomeUnknown, withTimeout } from "@steward/core/driver";
 import type { Command } from "ioredis";
 import type { RedisSettings } from "../options.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
@@ -42,6 +42,8 @@ interface Held {
   blocking: Promise<unknown> | undefined;
   /** Whose work it does. */
   owner: object | undefined;
+  /** Ends a use whose function goes on without its connection. */
+  cutOff: ((reason: unknown) => void) | undefined;
 }
 
 /** Work on a connection; `sound` says afterwards whether the next one may have it. */
@@ -67,10 +69,16 @@ export class ConnectionPool {
   readonly guard: Guard;
   readonly #setup: PoolSetup;
   readonly #idle: Held[] = [];
-  /** Also those that were lent before a renewal: what waits on them may have been given something. */
+  /**
+   * From the moment in which they are chosen. Also those that were lent before a renewal: what waits on them may have
+   * been given something.
+   */
   readonly #inUse = new Set<Held>();
   #reaper: Timer | undefined;
+  /** Aborts when no more are lent. */
   #closing = new AbortController();
+  /** Aborts when the time of those that are still lent is over. */
+  #ending = new AbortController();
   #generation = 0;
 
   constructor(setup: PoolSetup) {
@@ -92,6 +100,7 @@ export class ConnectionPool {
 
   open(): void {
     this.#closing = new AbortController();
+    this.#ending = new AbortController();
   }
 
   stats(): PoolStats {
@@ -103,17 +112,14 @@ export class ConnectionPool {
   run<T>(plan: LinkPlan, work: PooledWork<T>, timeoutMs: number, signal?: AbortSignal): Promise<T> {
     return this.guard.run(
       async (call) => {
-        const held = await this.#take(plan, call.signal);
+        const held = await this.#take(plan, call.signal, work.blocks === true);
         call.acquired(timeoutMs);
-        const force = (): void => held.link.destroy();
+        const force = (): void => cutOff(held, call.signal.reason);
         call.signal.addEventListener("abort", force, { once: true });
         try {
-          const running = work.run(held.link, call);
-          if (work.blocks === true) held.blocking = running;
-          held.owner = work.owner;
-          return await running;
+          return await this.#work(held, work, call);
         } finally {
-          held.blocking = held.owner = undefined;
+          held.blocking = held.owner = held.cutOff = undefined;
           call.signal.removeEventListener("abort", force);
           this.#give(held, !call.signal.aborted && work.sound());
         }
@@ -122,22 +128,31 @@ export class ConnectionPool {
     );
   }
 
-  async #take(plan: LinkPlan, signal: AbortSignal): Promise<Held> {
+  #work<T>(held: Held, work: PooledWork<T>, call: Call): Promise<T> {
+    const running = work.run(held.link, call);
+    held.owner = work.owner;
+    if (work.blocks === true) return (held.blocking = running); // the end of its connection ends it
+    return Promise.race([running, new Promise<never>((_, reject) => (held.cutOff = reject))]);
+  }
+
+  /** One that comes while a drain or a stop has begun has no work done on it, if that would have to be ended again. */
+  async #take(plan: LinkPlan, signal: AbortSignal, blocks: boolean): Promise<Held> {
     const held = (await this.#takeIdle(plan.where)) ?? (await this.#make(plan, signal));
-    if (signal.aborted || this.#closing.signal.aborted) {
-      held.link.destroy();
-      throw signal.reason ?? this.#closing.signal.reason;
-    }
-    this.#inUse.add(held);
-    return held;
+    const refusal = blocks ? this.#setup.refusal() : undefined;
+    const reason: unknown = signal.reason ?? this.#closing.signal.reason ?? refusal;
+    if (reason === undefined) return held;
+    this.#give(held, true);
+    throw reason;
   }
 
   async #takeIdle(where: string): Promise<Held | undefined> {
     for (;;) {
       const held = this.#idle.filter((one) => one.plan.where === where).at(-1);
-      if (held !== undefined) this.#idle.splice(this.#idle.indexOf(held), 1);
-      if (held === undefined || (await this.#lives(held.link))) return held;
-      held.link.destroy();
+      if (held === undefined) return undefined;
+      this.#idle.splice(this.#idle.indexOf(held), 1);
+      this.#inUse.add(held);
+      if (await this.#lives(held.link)) return held;
+      this.#give(held, false);
     }
   }
 
@@ -164,7 +179,9 @@ export class ConnectionPool {
     if (this.#idle.length + this.#inUse.size >= settings.maxConnections) this.#idle.shift()?.link.destroy();
     const link = await openLink(this.#linkSetup(plan), AbortSignal.any([signal, this.#closing.signal]));
     const id = await link.redis.client("ID").catch(() => 0);
-    return { plan, link, id, generation, blocking: undefined, owner: undefined };
+    const held = { plan, link, id, generation, blocking: undefined, owner: undefined, cutOff: undefined };
+    this.#inUse.add(held);
+    return held;
   }
 
   #linkSetup(plan: LinkPlan): LinkSetup {
@@ -226,7 +243,7 @@ export class ConnectionPool {
 
   async #unblock({ plan, id, blocking }: Held): Promise<void> {
     const { clock } = this.#setup;
-    const { signal } = this.#closing;
+    const { signal } = this.#ending;
     const link = await openLink(this.#linkSetup(plan), signal);
     // What came in the same moment is on its way to us, and exists nowhere else any more.
     const over = Promise.resolve(blocking).then(
@@ -234,13 +251,22 @@ export class ConnectionPool {
       () => true,
     );
     const pause = async (): Promise<boolean> => clock.sleep(UNBLOCK_AGAIN_MS, signal).then(() => false);
+    const force = (): void => link.destroy();
+    signal.addEventListener("abort", force, { once: true });
     try {
       // The command may still be on its way to the server, where there is nothing to end yet.
       while ((await link.redis.client("UNBLOCK", id)) === 0) if (await Promise.race([over, pause()])) break;
     } finally {
+      signal.removeEventListener("abort", force);
       link.destroy();
     }
     await over;
+  }
+
+  /** Waits until none is lent any more, and ends the waiting of blocking commands. */
+  async settle(): Promise<void> {
+    void this.unblock();
+    await this.guard.idle();
   }
 
   /** Idle ones end now, lent ones when they are given back. */
@@ -249,11 +275,24 @@ export class ConnectionPool {
     for (const { link } of this.#idle.splice(0)) void link.quit();
   }
 
+  /** Lends no more. Those that are lent have until {@link end}. */
   close(reason: StewardError): void {
     this.#closing.abort(reason);
     this.guard.rejectPending(reason);
     this.#reaper?.cancel();
     this.#reaper = undefined;
-    for (const { link } of [...this.#idle.splice(0), ...this.#inUse]) link.destroy();
+    for (const { link } of this.#idle.splice(0)) link.destroy();
   }
+
+  /** Takes back those that are still lent. */
+  end(): void {
+    this.#ending.abort();
+    const why = "the stop took back a connection before the function that it was lent to had ended";
+    for (const held of this.#inUse) cutOff(held, outcomeUnknown(this.#setup.resource, why));
+  }
+}
+
+function cutOff({ link, cutOff }: Held, reason: unknown): void {
+  link.destroy();
+  cutOff?.(reason);
 }

@@ -846,3 +846,70 @@ t.test(
     }
   },
 );
+
+t.test("a use that comes in the moment of a stop is carried out, or refused and not begun", needsRedis, async (t) => {
+  const server = await launch(t);
+  const direct = await manage(t, { url: server.url });
+  const manager = await manage(t, { url: server.url });
+  for (let ticks = 0; ticks < 8; ticks++) {
+    await manager.client.use((connection) => connection.ping()); // so that one is idle
+    let isBegun = false;
+    const pushed = manager.client
+      .use((connection) => {
+        isBegun = true;
+        return connection.rpush("q", ticks);
+      })
+      .catch((error: unknown) => error);
+    for (let i = 0; i < ticks; i++) await Promise.resolve();
+    await manager.stop();
+    const popped = await direct.client.lpop("q");
+    if (isBegun) t.same([await pushed, popped], [1, String(ticks)], `after ${ticks} ticks`);
+    else t.match([await pushed, popped], [{ code: "RESOURCE_UNAVAILABLE", retryable: true }, null]);
+    t.match(manager.stats()["dedicated"], { inUse: 0, size: 0 });
+    await manager.start();
+  }
+});
+
+t.test("what has a connection lent has the time of a stop, and no more", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url, maxConnections: 1 }, { stopTimeoutMs: 500 });
+  const { client } = manager;
+  let isBegun = false;
+  const count = client.use(async (connection) => {
+    isBegun = true;
+    await until(() => manager.phase !== "ready", "the stop has begun");
+    return connection.incr("n");
+  });
+  await until(() => isBegun, "it has a connection");
+  await manager.stop();
+  t.equal(await count, 1);
+  await manager.start();
+  const endless = failure(client.use(() => new Promise(() => {})));
+  await until(() => (manager.stats()["dedicated"] as { size: number }).size === 1, "it has one too");
+  await manager.stop();
+  t.match(await endless, { code: "OUTCOME_UNKNOWN", retryable: false });
+  await manager.start();
+  t.equal(await client.use((connection) => connection.incr("n")), 2, "its place is free");
+});
+
+t.test("a lent connection whose time is over frees its place, though its function goes on", needsRedis, async (t) => {
+  const server = await launch(t);
+  const { client } = await manage(t, { url: server.url, maxConnections: 1 });
+  await t.rejects(
+    client.use(() => new Promise(() => {}), { timeoutMs: 50 }),
+    { code: "DEADLINE_EXCEEDED" },
+  );
+  t.equal(await client.use((connection) => connection.ping()), "PONG");
+});
+
+t.test("a blocking command without a connection when a drain begins is refused", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url, maxConnections: 1 }, { drainTimeoutMs: 1_000 });
+  const { client } = manager;
+  await client.use((connection) => connection.ping());
+  const refused = { code: "RESOURCE_UNAVAILABLE", retryable: true, message: /draining/ };
+  const chosen = failure(client.blpop("q", 0));
+  const queued = failure(client.blpop("q", 0));
+  await manager.drain();
+  t.match([await chosen, await queued], [refused, refused]);
+});
