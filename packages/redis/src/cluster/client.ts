@@ -5,8 +5,10 @@ import { optionsOfCopy } from "../client/copy-options.ts";
 import type { ClusterReplyMapping } from "../client/reply-mapping.ts";
 import type { Router, UseOptions } from "../client/router.ts";
 import { withPermitted } from "../connection/outcome.ts";
+import { inDriversWords, notSent } from "./sending-again.ts";
 
 type NodeOptions = NonNullable<ClusterOptions["redisOptions"]>;
+type Tail<All extends unknown[]> = All extends [unknown, ...infer Rest] ? Rest : never;
 type Seeds = ConstructorParameters<typeof Cluster>[0];
 
 /** By these the driver finds the node of a pipeline. A copy never connects, so it has none of its own. */
@@ -48,7 +50,14 @@ export class RedisClusterClient extends Cluster {
 
   /** Hands a command to the driver. @internal */
   deliver(command: Command, node?: PipelineNode): void {
-    super.sendCommand(withPermitted(command), undefined, node);
+    const { reject } = withPermitted(command);
+    command.reject = (error) => reject(notSent(this.#router.resource, error));
+    super.sendCommand(command, undefined, node);
+  }
+
+  /** Decides whether to send again. @internal */
+  override handleError(error: Error, ...rest: Tail<Parameters<Cluster["handleError"]>>): void {
+    super.handleError(inDriversWords(error), ...rest);
   }
 
   /** Makes the driver connect. @internal */

@@ -8,6 +8,7 @@ import { nodePlan, type LinkPlan } from "../connection/plan.ts";
 import { TickWriter } from "../connection/tick-writer.ts";
 import { watchOver } from "../connection/watch-over.ts";
 import type { RedisClusterSettings } from "../options.ts";
+import { sendAgain } from "./sending-again.ts";
 
 /** What the watch of a node needs to know. */
 export interface NodeWatchSetup {
@@ -19,9 +20,6 @@ export interface NodeWatchSetup {
   /** Called when a node owes replies and is silent. */
   readonly onSilence: (watch: NodeWatch) => void;
 }
-
-/** The driver's words for "never sent"; a cluster client sends such a command again, to the new owner of its slot. */
-const NOT_SENT = "Connection is closed.";
 
 /**
  * Looks after the driver's connection to one node of a cluster: bounds its handshake, retires it when it is silent,
@@ -116,7 +114,7 @@ export class NodeWatch {
     for (const command of commands) {
       const again = !command.inTransaction && (readsOnly(command) || resend.has(command.name.toLowerCase()));
       if (!command.isSettled && !isOwn(command)) counts[again ? "resent" : "unknown"]++;
-      command.reject(again ? new Error(NOT_SENT) : replyLost(resource, command, undefined));
+      command.reject(again ? sendAgain(resource) : replyLost(resource, command, undefined));
     }
   }
 

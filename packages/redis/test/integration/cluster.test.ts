@@ -20,6 +20,15 @@ async function manage(
   return manager.start();
 }
 
+/** The cluster behind proxies, one for each node. */
+async function proxied(test: Parameters<typeof proxyTo>[0]) {
+  const nodes = cluster?.nodes ?? [];
+  const proxies = await Promise.all(nodes.map((node) => proxyTo(test, node)));
+  const seeds = proxies.map(({ host, port }) => ({ host, port }));
+  const natMap = Object.fromEntries(seeds.map((seed, n) => [`${nodes[n]?.host}:${nodes[n]?.port}`, seed]));
+  return { proxies, cluster: seeds, natMap };
+}
+
 t.test(
   "commands, pipelines, transactions, scripts and blocking commands find the node of their keys",
   needsRedis,
@@ -125,7 +134,7 @@ t.test("pipelines of a copy find their nodes, and end with it", needsRedis, asyn
   const gone = new AbortController();
   const unwanted = runWithContext({ signal: gone.signal }, () => early.multi().get("{p}1").exec());
   gone.abort();
-  t.match(await failure(unwanted), { code: "ABORTED" });
+  t.match(await failure(unwanted), { code: "CALL_ABORTED" });
   t.match(await late, [[{ code: "DEADLINE_EXCEEDED" }]]);
   await Promise.all(cluster?.nodes.map((node) => node.resume()) ?? []);
   copy.disconnect();
@@ -209,32 +218,49 @@ t.test(
   "100 INCR on a node whose replies are lost: none runs twice; half-open: the node is asked and replaced",
   needsRedis,
   async (t) => {
-    const proxies = await Promise.all(
-      (cluster?.nodes ?? []).map(async (node) => ({ node, proxy: await proxyTo(t, node) })),
-    );
-    const natMap = Object.fromEntries(
-      proxies.map(({ node, proxy }) => [`${node.host}:${node.port}`, { host: proxy.host, port: proxy.port }]),
-    );
-    const seeds = proxies.map(({ proxy }) => ({ host: proxy.host, port: proxy.port }));
+    const { proxies, ...addresses } = await proxied(t);
     const direct = await manage(t);
-    const patient = await manage(t, { cluster: seeds, natMap, silenceMs: 60_000, timeoutMs: 60_000 });
-    for (const { proxy } of proxies) proxy.dropReplies();
+    const patient = await manage(t, { ...addresses, silenceMs: 60_000, timeoutMs: 60_000 });
+    for (const proxy of proxies) proxy.dropReplies();
     const calls = Promise.allSettled(Array.from({ length: 100 }, () => patient.client.incr("lost")));
     await until(async () => (await direct.client.get("lost")) === "100", "the node ran them all");
     // What the driver itself has to say to a node is nobody's call, and is not counted as one.
     const own = patient.client.nodes("master").map((node) => t.rejects(node.readonly()));
-    for (const { proxy } of proxies) await proxy.heal();
-    for (const { proxy } of proxies) proxy.reset();
+    for (const proxy of proxies) await proxy.heal();
+    for (const proxy of proxies) proxy.reset();
     await Promise.all(own);
     t.ok((await calls).every((one) => one.status === "rejected" && one.reason.code === "OUTCOME_UNKNOWN"));
     t.equal(patient.stats()["unknown"], 100);
     await until(() => patient.client.get("lost").then((value) => value === "100"), "each ran once");
-    const quick = await manage(t, { cluster: seeds, natMap });
+    const quick = await manage(t, addresses);
     await quick.client.get("lost");
-    for (const { proxy } of proxies) proxy.halfOpen();
+    for (const proxy of proxies) proxy.halfOpen();
     t.equal(await quick.client.get("lost"), "100", "a read is sent again on a new connection");
   },
 );
+
+t.test("of pipelines whose replies are lost those that only read are sent again", needsRedis, async (t) => {
+  const { proxies, ...addresses } = await proxied(t);
+  const direct = await manage(t);
+  const { client } = await manage(t, { ...addresses, silenceMs: 60_000, timeoutMs: 60_000 });
+  await direct.client.set("{mixed}1", 0);
+  for (const proxy of proxies) proxy.dropReplies();
+  const reads = client.pipeline().get("{mixed}1").strlen("{mixed}1").exec();
+  const mixed = client.pipeline().get("{mixed}1").incr("{mixed}1").strlen("{mixed}1").exec();
+  await until(async () => (await direct.client.get("{mixed}1")) === "1", "the node ran them all");
+  for (const proxy of proxies) await proxy.heal();
+  for (const proxy of proxies) proxy.reset();
+  const unknown = { code: "OUTCOME_UNKNOWN", resource: "sessions" };
+  t.match(await mixed, [
+    [{ ...unknown, retryable: true }],
+    [{ ...unknown, retryable: false }],
+    [{ ...unknown, retryable: true }],
+  ]);
+  t.same(await reads, [
+    [null, "1"],
+    [null, 1],
+  ]);
+});
 
 for (const fault of ["killed", "frozen"] as const)
   t.test(

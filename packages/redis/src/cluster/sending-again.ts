@@ -1,0 +1,27 @@
+import { StewardError } from "@steward/core";
+import { outcomeUnknown } from "@steward/core/driver";
+
+/** By this error the driver sends a command again, and a pipeline of which no command has another error. */
+const CLOSED = "Connection is closed.";
+
+/** What it says of commands that it could not send. */
+const NOT_SENT = /^Connection is closed\.$|^Cluster is(n't ready| ended)|^Too many Cluster redirections/;
+
+/** What we say instead, for an error that is not repaired by sending again reaches the caller. */
+const GONE = "no connection to the node of its slot";
+
+/** The error of a command that was not sent, or any other as it is. */
+export function notSent(resource: string, error: Error): Error {
+  if (!NOT_SENT.test(error.message)) return error;
+  return new StewardError("RESOURCE_UNAVAILABLE", `${resource}: ${GONE}`, { resource, cause: error, retryable: true });
+}
+
+/** The error of a command whose reply was lost and which may run twice. It names no command: the driver compares. */
+export function sendAgain(resource: string): StewardError {
+  return outcomeUnknown(resource, `${GONE} any more when its reply was due`, { retryable: true });
+}
+
+/** An error in the words of the driver, by which it decides what to do. */
+export function inDriversWords(error: Error): Error {
+  return error.message.includes(GONE) ? new Error(CLOSED) : error;
+}
