@@ -110,7 +110,10 @@ export interface Call {
   held(timeoutMs?: number): void;
 }
 
-/** Numbers of a guard. `started = succeeded + failed + inUse`, where a call that is given up counts as failed. */
+/**
+ * Numbers of a guard. `started = succeeded + failed + inUse`, where a call that is given up counts as failed. With
+ * `holdUntilSettled` it is in `inUse` besides, until the driver has let go of it.
+ */
 export interface GuardStats {
   readonly inUse: number;
   /** The most that ran at once so far. */

@@ -1,5 +1,7 @@
 import { StewardError } from "@steward/core";
+import { aborted, outcomeUnknown } from "@steward/core/driver";
 import type { Command, Redis } from "ioredis";
+import { readsOnly } from "../client/commands.ts";
 import type { Backend, BackendStats } from "./backend.ts";
 import { withPermitted } from "./outcome.ts";
 import type { LinkPlan } from "./plan.ts";
@@ -9,6 +11,9 @@ export class Borrowed implements Backend {
   readonly #resource: string;
   readonly #redis: Redis;
   readonly #plan: LinkPlan;
+  /** What it was sent and has not answered, also where the caller has given up. */
+  readonly #unanswered = new Set<Command>();
+  #unknown = 0;
 
   constructor(resource: string, redis: Redis, plan: LinkPlan) {
     this.#resource = resource;
@@ -17,23 +22,34 @@ export class Borrowed implements Backend {
   }
 
   async open(signal: AbortSignal): Promise<void> {
-    const aborted = new Promise<never>((_, reject) =>
-      signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
-    );
     try {
-      await Promise.race([this.ping(), aborted]);
+      await Promise.race([this.ping(), aborted(signal)]);
     } catch (cause) {
-      if (signal.aborted) throw signal.reason;
+      signal.throwIfAborted();
       throw new StewardError(
         "REDIS_CONNECT_FAILED",
         `${this.#resource}: the client that was handed over does not answer; is it connected?`,
         { resource: this.#resource, cause, retryable: true },
       );
     }
+    signal.throwIfAborted();
   }
 
   send(command: Command): void {
-    this.#redis.sendCommand(withPermitted(command));
+    const { resolve, reject } = withPermitted(command);
+    this.#unanswered.add(command);
+    // V8 puts a function that is assigned as it is written among the old objects.
+    const answer = (reply: unknown): void => {
+      this.#unanswered.delete(command);
+      resolve(reply);
+    };
+    const fail = (error: Error): void => {
+      this.#unanswered.delete(command);
+      reject(error);
+    };
+    command.resolve = answer;
+    command.reject = fail;
+    this.#redis.sendCommand(command);
   }
 
   sendAll(commands: readonly Command[]): void {
@@ -56,9 +72,27 @@ export class Borrowed implements Backend {
     return this.#plan;
   }
 
-  async close(): Promise<void> {}
+  /** The connection stays, so nothing but this ends what it does not answer. */
+  async close(signal: AbortSignal, reason: StewardError): Promise<void> {
+    const awaited = [...this.#unanswered].filter(({ isSettled }) => !isSettled);
+    await Promise.race([Promise.allSettled(awaited.map(({ promise }) => promise)), aborted(signal)]);
+    for (const command of this.#unanswered) this.#giveUp(command, reason);
+  }
+
+  #giveUp(command: Command, reason: StewardError): void {
+    if (!command.inTransaction && readsOnly(command)) return command.reject(reason);
+    if (!command.isSettled) this.#unknown++;
+    const why = `the time of the stop was over after ${command.name.toUpperCase()} was sent and before its reply`;
+    command.reject(outcomeUnknown(this.#resource, why));
+  }
 
   stats(): BackendStats {
-    return { size: this.#redis.status === "ready" ? 1 : 0, reconnects: 0, retired: 0, resent: 0, unknown: 0 };
+    return {
+      size: this.#redis.status === "ready" ? 1 : 0,
+      reconnects: 0,
+      retired: 0,
+      resent: 0,
+      unknown: this.#unknown,
+    };
   }
 }

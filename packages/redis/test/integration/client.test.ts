@@ -913,3 +913,43 @@ t.test("a blocking command without a connection when a drain begins is refused",
   await manager.drain();
   t.match([await chosen, await queued], [refused, refused]);
 });
+
+t.test("a stop lets go of what a client of the user's does not answer", needsRedis, async (t) => {
+  const server = await launch(t);
+  const proxy = await proxyTo(t, server);
+  const mine = new Redis(proxy.port, proxy.host, { maxRetriesPerRequest: null });
+  mine.on("error", () => {});
+  t.teardown(async () => mine.disconnect());
+  const options = { client: mine, maxConcurrent: 3, timeoutMs: 400, breaker: false } as const;
+  const manager = await manage(t, options, { stopTimeoutMs: 200 });
+  const { client } = manager;
+
+  proxy.pauseReplies();
+  const late = client.incr("n");
+  const stopped = manager.stop();
+  proxy.heal();
+  await stopped;
+  t.match(manager.stats(), { inUse: 0, succeeded: 1 }, "a reply in time is awaited");
+  t.equal(await late, 1);
+
+  await manager.start();
+  proxy.halfOpen();
+  await t.rejects(client.get("a"), { code: "DEADLINE_EXCEEDED" });
+  t.equal(manager.stats()["inUse"], 1, "the driver still has it");
+  const ended = Promise.all([failure(client.incr("n")), failure(client.get("a"))]);
+  await manager.stop();
+  t.match(manager.stats(), { inUse: 0, unknown: 1 });
+  t.match(await ended, [
+    { code: "OUTCOME_UNKNOWN", retryable: false },
+    { code: "RESOURCE_UNAVAILABLE", retryable: true },
+  ]);
+
+  mine.stream.destroy(); // it connects anew
+  await manager.start();
+  t.same(
+    await Promise.all([client.ping(), client.ping(), client.ping()]),
+    ["PONG", "PONG", "PONG"],
+    "all places are free",
+  );
+  t.equal(manager.stats()["inUse"], 0);
+});
