@@ -55,6 +55,7 @@ export class CommandUse extends GuardedUse {
 /** The commands of one pipeline, which pass the guard as one and are answered one by one. */
 export class BatchUse extends GuardedUse {
   readonly #commands: Command[] = [];
+  readonly #rejects: Command["reject"][] = [];
   readonly #sender: BatchSender;
   readonly #node: PipelineNode;
   /** The last command that is not settled: most often no other is, once it is. To see each one settle costs twice as much. */
@@ -73,6 +74,7 @@ export class BatchUse extends GuardedUse {
   add(command: Command): void {
     if (isExec(command)) withOwnError(command);
     this.#commands.push(command);
+    this.#rejects.push(command.reject);
   }
 
   override about(): CallAbout {
@@ -110,7 +112,8 @@ export class BatchUse extends GuardedUse {
     if (command.isSettled && command === this.#last) this.#watchLast();
   }
 
+  /** Past what the driver calls: it has let go of them only when it settles the last one itself. */
   protected override giveUp(error: unknown): void {
-    for (const command of this.#commands) command.reject(error as Error); // the guard gives nothing but errors
+    for (const reject of this.#rejects) reject(error as Error); // the guard gives nothing but errors
   }
 }

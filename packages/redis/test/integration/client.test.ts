@@ -936,6 +936,8 @@ t.test("a stop lets go of what a client of the user's does not answer", needsRed
   proxy.halfOpen();
   await t.rejects(client.get("a"), { code: "DEADLINE_EXCEEDED" });
   t.equal(manager.stats()["inUse"], 1, "the driver still has it");
+  t.match(await client.pipeline().get("a").get("b").exec(), [[{ code: "DEADLINE_EXCEEDED" }], [Error]]);
+  t.equal(manager.stats()["inUse"], 2, "and so with a pipeline");
   const ended = Promise.all([failure(client.incr("n")), failure(client.get("a"))]);
   await manager.stop();
   t.match(manager.stats(), { inUse: 0, unknown: 1 });
