@@ -7,6 +7,7 @@ import { nodePlan, type LinkPlan } from "../connection/plan.ts";
 import type { RedisClusterSettings } from "../options.ts";
 import type { RedisClusterClient } from "./client.ts";
 import { NodeWatch } from "./node-watch.ts";
+import { Succession } from "./succession.ts";
 
 /** What the backend of a cluster needs to know. */
 export interface ClusterBackendSetup {
@@ -64,24 +65,18 @@ export class ClusterBackend implements Backend {
   #lastError: unknown;
   #hooked = false;
   #running = false;
+  #renewal = Promise.resolve();
 
   constructor(setup: ClusterBackendSetup) {
     this.#setup = setup;
   }
 
   async open(signal: AbortSignal): Promise<void> {
-    const { settings } = this.#setup;
     const client = this.#setup.client();
     this.#hook(client);
     this.#running = true;
     this.#lastError = undefined;
-    const first = settings.cluster[0] ?? { host: "localhost" };
-    const { username, password, tls } = await nodePlan(settings, first.host, first.port ?? 6_379).options();
-    this.#credentials = {
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-      ...(tls === undefined ? {} : { tls }),
-    };
+    await this.#fetchCredentials();
     const aborted = new Promise<never>((_, reject) =>
       signal.addEventListener("abort", () => reject(signal.reason), { once: true }),
     );
@@ -94,6 +89,17 @@ export class ClusterBackend implements Backend {
   }
 
   #credentials: { username?: string; password?: string; tls?: NonNullable<Redis["options"]["tls"]> } = {};
+
+  async #fetchCredentials(): Promise<void> {
+    const { settings } = this.#setup;
+    const first = settings.cluster[0] ?? { host: "localhost" };
+    const { username, password, tls } = await nodePlan(settings, first.host, first.port ?? 6_379).options();
+    this.#credentials = {
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
+      ...(tls === undefined ? {} : { tls }),
+    };
+  }
 
   async #connect(client: RedisClusterClient): Promise<void> {
     const { clock, settings } = this.#setup;
@@ -173,13 +179,41 @@ export class ClusterBackend implements Backend {
     await Promise.any(masters.flatMap((node) => this.#watches.get(node)?.ping() ?? []));
   }
 
-  async renew(): Promise<void> {
-    await Promise.all(
-      this.#setup
-        .client()
-        .nodes()
-        .map((node) => this.#watches.get(node)?.renew()),
-    );
+  /** One after the other: the last one to be asked for has the last credentials. */
+  renew(): Promise<void> {
+    const renewal = this.#renewal.then(() => this.#renewAll());
+    this.#renewal = renewal.catch(() => {});
+    return renewal;
+  }
+
+  async #renewAll(): Promise<void> {
+    await this.#fetchCredentials();
+    if (!this.#running) return;
+    this.#lastError = undefined;
+    const nodes = this.#setup.client().nodes();
+    await Promise.all(nodes.map((node) => this.#renewNode(node)));
+  }
+
+  /** What is in flight finishes on the old connection. One that is away takes the credentials for its next attempt. */
+  async #renewNode(old: Redis): Promise<void> {
+    const client = this.#setup.client();
+    Object.assign(old.options, this.#credentials);
+    if (old.status !== "ready") return;
+    const succession = new Succession(client, old);
+    const isRenewed = await succession.complete();
+    if (isRenewed) await this.#drained(old);
+    const left = isRenewed ? old : succession.successor;
+    left.disconnect();
+    this.#forget(left);
+    // Its node may have left the cluster meanwhile, or the client its nodes.
+    if (!isRenewed && client.nodes().includes(old))
+      throw this.#failure(new Error("a node accepts no other connection"));
+  }
+
+  async #drained(node: Redis): Promise<void> {
+    const { clock, settings } = this.#setup;
+    const until = clock.now() + settings.timeoutMs;
+    while (node.commandQueue.length > 0 && clock.now() < until) await clock.sleep(1);
   }
 
   /** The node that has the key of the command; without a key, any master that is connected. */

@@ -84,7 +84,7 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
     this.#assembly.announce("end");
   }
 
-  /** Makes all connections anew, with the current credentials. */
+  /** Makes all connections anew, with the current credentials. What is in flight finishes on the old ones. */
   protected override replace(): Promise<void> {
     return this.#assembly.renew();
   }

@@ -45,7 +45,7 @@ export class NodeWatch {
   }
 
   /** Fetches the current credentials for the next connect. */
-  async refresh(): Promise<void> {
+  async #refresh(): Promise<void> {
     const { username, password } = await this.#plan.options();
     Object.assign(this.redis.options, {
       ...(username === undefined ? {} : { username }),
@@ -102,7 +102,7 @@ export class NodeWatch {
   #closed(): void {
     this.#handshake?.cancel();
     this.#watch?.stop();
-    void this.refresh().catch(() => {});
+    void this.#refresh().catch(() => {});
   }
 
   #sortOut(): void {
@@ -176,15 +176,6 @@ export class NodeWatch {
         retryable: true,
       });
     await this.redis.ping();
-  }
-
-  /** Connects anew in a moment in which nothing is in flight, or after the timeout of a command. */
-  async renew(): Promise<void> {
-    const { clock, settings } = this.#setup;
-    await this.refresh();
-    const until = clock.now() + settings.timeoutMs;
-    while (this.redis.commandQueue.length > 0 && clock.now() < until) await clock.sleep(1);
-    if (this.redis.status === "ready") this.redis.disconnect(true);
   }
 }
 

@@ -262,6 +262,34 @@ t.test("of pipelines whose replies are lost those that only read are sent again"
   ]);
 });
 
+t.test("a renewal is seen by no call; a node that accepts no other connection keeps its own", needsRedis, async (t) => {
+  const { proxies, ...addresses } = await proxied(t);
+  const manager = await manage(t, addresses);
+  const { client } = manager;
+  const ids = async (): Promise<ReadonlyMap<unknown, unknown>> =>
+    new Map(
+      await Promise.all(client.nodes().map(async (node) => [node.options.port, await node.client("ID")] as const)),
+    );
+  const before = await ids();
+  const heard: unknown[] = [];
+  let calls = 0;
+  const load = await Load.begin(1_000, () => {
+    const pipeline = client.pipeline().incr(`renewed${calls++ % 60}`, (error) => heard.push(error));
+    return pipeline.exec();
+  });
+  for (let n = 0; n < 20; n++) await Promise.all([manager.renew(), load.run(25)]);
+  t.equal(await load.end(), 0);
+  t.same(heard, new Array(calls).fill(null), "each callback is called once");
+  const after = await ids();
+  t.same([...after.keys()].sort(), [...before.keys()].sort());
+  t.ok([...after].every(([port, id]) => id !== before.get(port)));
+  t.match(manager.stats(), { size: before.size, reconnects: 0, resent: 0, unknown: 0 });
+  for (const proxy of proxies) await proxy.refuse();
+  await t.rejects(manager.renew(), { code: "REDIS_CONNECT_FAILED", message: /ECONNREFUSED/ });
+  t.same(await ids(), after);
+  t.match(manager.stats(), { size: before.size, reconnects: 0 });
+});
+
 for (const fault of ["killed", "frozen"] as const)
   t.test(
     `a ${fault} master: others go on, its slots come back with its replica, and every call meets its deadline`,
