@@ -58,7 +58,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
       breaker,
       judge,
     }));
-    const kinds = new MethodKinds();
+    const kinds = new MethodKinds([checked.retry, checked.hedging].flatMap((policy) => policy?.methods ?? []));
     const dressing = new Dressing(resource, checked);
     const owner = {
       resource,
@@ -69,6 +69,7 @@ export class GrpcChannelManager<Service extends Client = GrpcChannel> extends Ma
       hasAttempts: (checked.retry ?? checked.hedging ?? checked.serviceConfig ?? checked.client) !== undefined,
       unsent: this.#unsent,
       kindOf: kinds.of.bind(kinds),
+      isRepeatable: kinds.isRepeatable.bind(kinds),
       dress: dressing.dress.bind(dressing),
       link: () => this.#link(),
       address: () => this.address,

@@ -4,6 +4,7 @@ import {
   anything,
   assertShape,
   brand,
+  outcomeUnknown,
   stewardErrorIn,
   usualVerdict,
   type Verdict,
@@ -180,6 +181,27 @@ export class StatusFailure extends Error {
 export function judge(error: unknown): Verdict {
   if (isStewardError(error, "GRPC_PLAINTEXT_REFUSED")) return "none"; // our own
   return error instanceof StatusFailure ? error.verdict : usualVerdict(error);
+}
+
+/** What grpc-js says where a connection broke. Once headers have come, a server says its own without metadata too. */
+const BROKEN = /^(?:Connection dropped$|(?:read|write) E[A-Z]+$|Write (?:error|failed)\b)/;
+/** What it says of a call that the server has not looked at. */
+const REFUSED = "Stream refused by server";
+
+/**
+ * Whether the connection broke under a call that was on it, so that its outcome is unknown. A status that a
+ * server sent without an answer before it has metadata, at least that of HTTP; what grpc-js makes itself has none.
+ *
+ * @param isHeard Whether anything of the server arrived before it.
+ */
+export function isCutOff({ code, details, metadata }: StatusObject, isHeard: boolean): boolean {
+  if (code !== status.UNAVAILABLE || Object.keys(metadata.getMap()).length > 0) return false;
+  return isHeard ? BROKEN.test(details) : details !== REFUSED;
+}
+
+/** The error of a call whose connection broke under it. */
+export function cutOff(resource: string, { details }: StatusObject, retryable: boolean): StewardError {
+  return outcomeUnknown(resource, `the connection broke before the answer: ${details}`, { retryable });
 }
 
 /** What a status of a server is for the code above: a server that is not there, or too slow, is known by its code. */

@@ -8,7 +8,7 @@ import {
 } from "@grpc/grpc-js";
 import { currentContext, isStewardError, StewardError, systemClock, type CallAbout } from "@steward/core";
 import { describeError, GuardedUse, type Verdict } from "@steward/core/driver";
-import { causeOfStatus, statusOfRefusal, StatusFailure, verdictOn } from "../status.ts";
+import { causeOfStatus, cutOff, isCutOff, statusOfRefusal, StatusFailure, verdictOn } from "../status.ts";
 import type { CarriedCall, Link } from "./link.ts";
 import { SLACK_MS, withDeadline } from "./wire-deadline.ts";
 import { placeOf, rpcAttributes } from "./attributes.ts";
@@ -286,7 +286,14 @@ export class ManagedCall implements ChannelCall, CallListener, CarriedCall {
 
   /** The receiver of the error finds one of ours as its cause, as in errors that the channel itself makes. */
   #against(status: StatusObject, verdict: Verdict): void {
-    const cause = causeOfStatus(this.#owner.resource, status);
+    const { resource, isRepeatable } = this.#owner;
+    // Only a call that got as far as a connection has what is known of the peer.
+    if (this.getAuthContext() !== null && isCutOff(status, this.#isHeard)) {
+      const unknown = cutOff(resource, status, isRepeatable(this.path));
+      Object.assign(status, { cause: unknown });
+      return this.#use.fail(unknown);
+    }
+    const cause = causeOfStatus(resource, status);
     if (isStewardError(cause)) Object.assign(status, { cause });
     this.#use.fail(new StatusFailure(cause, verdict));
   }

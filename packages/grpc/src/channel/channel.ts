@@ -88,15 +88,34 @@ export interface ServiceConstructor<Service extends Client> {
 /** What is known of the methods of the services in use. */
 export class MethodKinds {
   readonly #kinds = new Map<string, MethodKind>();
+  readonly #repeatable = new Set<string>();
+
+  /** @param named Methods, or whole services, that the channel itself may call again. */
+  constructor(named: readonly string[]) {
+    for (const name of named) this.#repeatable.add(`/${name}`);
+  }
 
   learn(service: ServiceDefinition): void {
-    for (const { path, requestStream, responseStream } of Object.values(service))
+    for (const method of Object.values(service)) {
+      const { path, requestStream, responseStream } = method;
       this.#kinds.set(path, { requestStream, responseStream });
+      if (isIdempotent(method)) this.#repeatable.add(path);
+    }
   }
 
   of(path: string): MethodKind | undefined {
     return this.#kinds.get(path);
   }
+
+  isRepeatable(path: string): boolean {
+    return this.#repeatable.has(path) || this.#repeatable.has(path.slice(0, path.lastIndexOf("/")));
+  }
+}
+
+/** By `option idempotency_level` of its `.proto` file, which `loadProto` keeps and the types of grpc-js do not name. */
+function isIdempotent(method: object): boolean {
+  const { idempotency_level: level } = (method as { options?: { idempotency_level?: unknown } }).options ?? {};
+  return level === "IDEMPOTENT" || level === "NO_SIDE_EFFECTS";
 }
 
 /** A client of grpc-js over a channel that is looked after. It makes the clients of services that share the channel. */

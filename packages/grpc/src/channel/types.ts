@@ -42,6 +42,8 @@ export interface CallOwner {
   readonly unsent: Set<CarriedCall>;
   /** What is known of a method; `undefined` for methods of clients that were made elsewhere. */
   kindOf(path: string): MethodKind | undefined;
+  /** Whether its service, or the options of the channel, declare that a method may run twice. */
+  readonly isRepeatable: (path: string) => boolean;
   /** Adds what every call carries. */
   readonly dress: (path: string, metadata: Metadata, carried: Carried) => Metadata | Promise<Metadata>;
   /** Where calls lead. */
