@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import { StewardError } from "@steward/core";
 import type { Command } from "ioredis";
 import type { PipelineNode } from "../connection/backend.ts";
@@ -18,6 +19,8 @@ export class Pipelines {
   readonly #route: PipelineRoute;
   #stream: unknown = undefined;
   #batch: BatchUse | undefined;
+  /** The deadline of the batch is that of its caller, also where another one makes it go. */
+  #caller: AsyncResource | undefined;
 
   constructor(route: PipelineRoute) {
     this.#route = route;
@@ -33,6 +36,7 @@ export class Pipelines {
     const batch = new BatchUse(this.#route, node);
     this.#stream = stream;
     this.#batch = batch;
+    this.#caller = new AsyncResource("steward.pipeline", { requireManualDestroy: true });
     queueMicrotask(() => {
       if (this.#batch === batch) this.flush();
     });
@@ -44,7 +48,7 @@ export class Pipelines {
     if (batch === undefined) return;
     this.#stream = this.#batch = undefined;
     const refused = this.#route.refusal(batch.commands);
-    if (refused === undefined) this.#route.enter(batch);
+    if (refused === undefined) this.#caller?.runInAsyncScope(this.#route.enter, this.#route, batch);
     else batch.fail(refused);
   }
 }

@@ -5,10 +5,9 @@ import { optionsOfCopy } from "../client/copy-options.ts";
 import type { ClusterReplyMapping } from "../client/reply-mapping.ts";
 import type { Router, UseOptions } from "../client/router.ts";
 import { withPermitted } from "../connection/outcome.ts";
-import { inDriversWords, notSent } from "./sending-again.ts";
+import { inDriversWords, notSent, type Attempts, type FailedPipeline, type Handlers } from "./sending-again.ts";
 
 type NodeOptions = NonNullable<ClusterOptions["redisOptions"]>;
-type Tail<All extends unknown[]> = All extends [unknown, ...infer Rest] ? Rest : never;
 type Seeds = ConstructorParameters<typeof Cluster>[0];
 
 /** By these the driver finds the node of a pipeline. A copy never connects, so it has none of its own. */
@@ -20,14 +19,22 @@ const MAP = ["slots", "_groupsBySlot", "_groupsIds", "connectionPool"] as const;
  */
 export class RedisClusterClient extends Cluster {
   readonly #router: Router;
+  readonly #attempts: Attempts;
   /** Of a copy: the client that it is a copy of. */
   readonly #original: RedisClusterClient | undefined;
   #isFinished = false;
 
   /** @internal */
-  constructor(seeds: Seeds, options: ClusterOptions, router: Router, original?: RedisClusterClient) {
+  constructor(
+    seeds: Seeds,
+    options: ClusterOptions,
+    router: Router,
+    attempts: Attempts,
+    original?: RedisClusterClient,
+  ) {
     super(seeds, options as ClusterOptions & { redisOptions?: { replyMapping?: "legacy" } }); // the reply mapping makes no difference here
     this.#router = router;
+    this.#attempts = attempts;
     this.#original = original;
     if (original === undefined) return;
     for (const name of MAP) Object.defineProperty(this, name, { get: () => Reflect.get(original, name) });
@@ -56,8 +63,8 @@ export class RedisClusterClient extends Cluster {
   }
 
   /** Decides whether to send again. @internal */
-  override handleError(error: Error, ...rest: Tail<Parameters<Cluster["handleError"]>>): void {
-    super.handleError(inDriversWords(error), ...rest);
+  override handleError(error: Error, attempts: FailedPipeline, handlers: Handlers): void {
+    super.handleError(inDriversWords(error), attempts, this.#attempts.bounded(attempts, handlers));
   }
 
   /** Makes the driver connect. @internal */
@@ -152,7 +159,7 @@ export class RedisClusterClient extends Cluster {
     };
     const original = this.#original ?? this;
     const router = this.#router.copy(() => copy);
-    const copy = new RedisClusterClient([{ host: "localhost" }], given, router, original);
+    const copy = new RedisClusterClient([{ host: "localhost" }], given, router, this.#attempts, original);
     router.begin(ofNodes.connectionName);
     copy.status = original.status;
     return copy as unknown as Cluster<ClusterReplyMapping<Override>>; // "legacy", as its connections are

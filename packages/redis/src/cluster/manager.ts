@@ -12,6 +12,7 @@ import { exposureAt, exposuresOf } from "../connection/plan.ts";
 import { redisClusterSchema, type RedisClusterOptions, type RedisClusterSettings } from "../options.ts";
 import { ClusterBackend, clusterOptions } from "./backend.ts";
 import { RedisClusterClient } from "./client.ts";
+import { Attempts } from "./sending-again.ts";
 
 /**
  * Looks after the connections to a Redis Cluster: one to every node, some for commands that block or need one of their
@@ -49,6 +50,7 @@ export class RedisClusterManager extends Manager<RedisClusterClient> {
       seeds,
       clusterOptions(settings, this.#assembly.facade),
       this.#assembly.router,
+      new Attempts(clock, settings.timeoutMs),
     );
   }
 

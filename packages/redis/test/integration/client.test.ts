@@ -807,6 +807,15 @@ t.test("events say when the connection goes and comes, as those of ioredis do", 
   t.same(events, ["close", "reconnecting", "connect", "ready", "close", "end"]);
 });
 
+t.test("pipelines of one tick keep their callers", needsRedis, async (t) => {
+  const { client } = await manage(t, { url: (await launch(t)).url });
+  const exec = (): Promise<unknown> => client.pipeline().get("a").exec();
+  const gone = { signal: AbortSignal.abort() };
+  const calls = [runWithContext(gone, exec), exec(), runWithContext(gone, exec), client.get("a")];
+  const aborted = [[{ code: "CALL_ABORTED" }]];
+  t.match(await Promise.all(calls), [aborted, [[null, null]], aborted, null]);
+});
+
 t.test("a pipeline is one write to the socket, and the commands of a tick are two", needsRedis, async (t) => {
   const server = await launch(t);
   const manager = await manage(t, { url: server.url });

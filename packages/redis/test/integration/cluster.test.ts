@@ -262,6 +262,20 @@ t.test("of pipelines whose replies are lost those that only read are sent again"
   ]);
 });
 
+t.test("a pipeline that is sent again keeps its deadline and its caller", needsRedis, async (t) => {
+  const { proxies, ...addresses } = await proxied(t);
+  const { client } = await manage(t, { ...addresses, timeoutMs: 500, breaker: false });
+  for (const proxy of proxies) await proxy.refuse();
+  for (const proxy of proxies) proxy.reset();
+  await until(() => client.nodes().every(({ status }) => status !== "ready"));
+  const gone = new AbortController();
+  const unwanted = runWithContext({ signal: gone.signal }, () => client.pipeline().get("{again}1").exec());
+  const others = [client.pipeline().get("{again}1").exec(), client.duplicate().pipeline().get("{again}2").exec()];
+  gone.abort();
+  t.match(await unwanted, [[{ code: "CALL_ABORTED" }]]);
+  for (const other of others) t.match(await other, [[{ code: "DEADLINE_EXCEEDED" }]]);
+});
+
 t.test("a renewal is seen by no call; a node that accepts no other connection keeps its own", needsRedis, async (t) => {
   const { proxies, ...addresses } = await proxied(t);
   const manager = await manage(t, addresses);
