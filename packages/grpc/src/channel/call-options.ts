@@ -1,5 +1,6 @@
 import type { CallInvocationTransformer } from "@grpc/grpc-js";
 import { assertShape, func, listOf, recognised, shape, text, wholeNumber, withMethods } from "@steward/core/driver";
+import { cancelWhenClosed } from "./closing.ts";
 
 const isDeadline = (value: unknown): boolean =>
   value instanceof Date ? !Number.isNaN(value.getTime()) : typeof value === "number" && !Number.isNaN(value);
@@ -19,12 +20,13 @@ const callShape = shape<Record<string, unknown>>(() => ({
 
 /**
  * Refuses options of a call that are unknown or of a wrong type, with `OPTIONS_INVALID`. It stands before all
- * interceptors, those of the call itself included, and adds nothing to the call.
+ * interceptors, those of the call itself included. The call ends with its stream.
  */
 export function callChecker(resource: string): CallInvocationTransformer {
   const owner = `${resource}: call`;
   return (properties) => {
     assertShape(owner, callShape, properties.callOptions);
+    cancelWhenClosed(properties.call);
     return properties;
   };
 }
