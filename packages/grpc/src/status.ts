@@ -9,15 +9,29 @@ import {
   usualVerdict,
   type Verdict,
   milliseconds,
+  recognised,
   recordOf,
+  required,
   shape,
   text,
   type Shape,
 } from "@steward/core/driver";
 import { errorInfo, retryInfo, statusMessage } from "./proto/codec.ts";
 
-/** Name of a gRPC status, such as `NOT_FOUND`. */
-export type StatusName = keyof typeof status;
+/** Name of a gRPC status that is a failure, such as `NOT_FOUND`. */
+export type StatusName = Exclude<keyof typeof status, "OK">;
+
+/** Whether it is one; the object of grpc-js has numbers as keys too. */
+export function isStatusName(value: unknown): value is StatusName {
+  return typeof value === "string" && value !== "OK" && typeof Reflect.get(status, value) === "number";
+}
+
+/** What `isStatusName` looks for. */
+export const STATUS_NAME = "the name of a gRPC status other than OK";
+
+const nameShape = shape<{ readonly status: unknown }>(() => ({
+  status: required(recognised(isStatusName, STATUS_NAME)),
+}));
 
 /** What stands behind a status, as `google.rpc.ErrorInfo` and `google.rpc.RetryInfo` carry it. */
 export interface StatusDetails {
@@ -56,6 +70,8 @@ const optionsShape: Shape<StatusErrorOptions> = shape<StatusErrorOptions>(() => 
 /**
  * Thrown by a handler to end its call with a status; message and details reach the caller.
  *
+ * @throws {OPTIONS_INVALID} for what is no status, and for OK: a call that succeeds returns its answer.
+ *
  * @example
  * ```ts
  * import { GrpcStatusError } from "@steward/grpc";
@@ -71,6 +87,7 @@ export class GrpcStatusError extends StewardError {
   readonly metadata: Readonly<Record<string, string>>;
 
   constructor(name: StatusName, message: string, options: StatusErrorOptions = {}) {
+    assertShape("GrpcStatusError", nameShape, { status: name });
     assertShape("GrpcStatusError", optionsShape, options);
     const { retryAfterMs, cause } = options;
     super("GRPC_STATUS", message, {

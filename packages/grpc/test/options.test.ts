@@ -1,5 +1,13 @@
 import { Client, credentials } from "@grpc/grpc-js";
-import { grpcChannel, GrpcChannelManager, grpcServer, GrpcServerManager, implement } from "../src/index.ts";
+import {
+  grpcChannel,
+  GrpcChannelManager,
+  grpcServer,
+  GrpcServerManager,
+  GrpcStatusError,
+  implement,
+  type StatusName,
+} from "../src/index.ts";
 import { isStewardError } from "@steward/core";
 import { checkOptions, OptionsError } from "@steward/core/driver";
 import t from "tap";
@@ -59,6 +67,14 @@ t.test("problems of a server are listed", async (t) => {
   t.match(ofServer({ port: 70_000, service: [] }), /port: must be at most 65535/);
   t.match(ofServer({ tls: { cert: "x" } }), /tls.key: is missing/);
   t.match(ofServer({ services: [{}] }), /must be made by implement/);
+});
+
+t.test("an error of a handler has a status that is a failure", async (t) => {
+  for (const name of ["OK", "FOO", "13", "toString", 13, undefined])
+    t.match(
+      problemsOf(() => new GrpcStatusError(name as StatusName, "x")), // what the types forbid
+      /status: must be the name of a gRPC status other than OK|status: is missing/,
+    );
 });
 
 t.test("a credential is not shown", async (t) => {

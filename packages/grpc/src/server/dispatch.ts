@@ -63,9 +63,12 @@ function hearing(onError: DispatchSettings["onError"], method: Method): Method {
   return { ...method, responseSerialize };
 }
 
+/** What `onError` itself throws, or rejects with, is no matter of the call. */
 function report(onError: DispatchSettings["onError"], error: unknown, path: string): void {
   publishUnhandled("rpc", error, { name: path });
-  onError(error, path);
+  new Promise<void>((resolve) => resolve(onError(error, path))).catch((reason: unknown) =>
+    publishUnhandled("task", reason, { name: "onError" }),
+  );
 }
 
 class Dispatch {

@@ -179,6 +179,29 @@ t.test("a full queue refuses at once", async (t) => {
   await running;
 });
 
+t.test("an onError that fails itself is reported, and changes nothing for the caller", async (t) => {
+  const heard: unknown[] = [];
+  const hear = (event: unknown): number => heard.push(event);
+  subscribe(CHANNELS.unhandled, hear);
+  t.teardown(() => unsubscribe(CHANNELS.unhandled, hear));
+  const why = new Error("the logger is broken");
+  const broken = {
+    throws: () => {
+      throw why;
+    },
+    rejects: () => Promise.reject(why),
+  };
+  for (const onError of Object.values(broken)) {
+    await using it = await pair({}, { onError });
+    t.match(await failure(status(it.client, { id: "broken" })), { code: codes.INTERNAL });
+    await until(() => heard.length === 2);
+    t.match(heard.splice(0), [
+      { source: "rpc", error: { message: "a secret of the server" } },
+      { source: "task", name: "onError", error: why },
+    ]);
+  }
+});
+
 t.test("what a handler throws becomes a status, with details that the caller can read", async (t) => {
   const heard: unknown[] = [];
   await using it = await pair({}, { onError: (error: unknown, path: string) => heard.push([path, error]) });
