@@ -134,6 +134,15 @@ export function statusOfError(error: unknown): StatusObject {
   return withDetails(status[grpcStatusOf(error)], message, { reason, domain: "steward", metadata: {}, retryAfterMs });
 }
 
+/** The status of a call that the stop of its server ended. One whose handler had begun may have taken effect. */
+export function statusOfEnd(hasBegun: boolean): StatusObject {
+  const [reason, when] = hasBegun
+    ? ["OUTCOME_UNKNOWN", "while the call was in flight"]
+    : ["RESOURCE_UNAVAILABLE", "before the call began"];
+  const info = { reason, domain: "steward", metadata: {}, retryAfterMs: undefined };
+  return withDetails(status.UNAVAILABLE, `the server stopped ${when}`, info);
+}
+
 function withDetails(code: status, details: string, info: StatusDetails): StatusObject {
   const { reason, domain, metadata: more, retryAfterMs } = info;
   const parts = [{ type_url: `${PREFIX}ErrorInfo`, value: errorInfo.serialize({ reason, domain, metadata: more }) }];
@@ -148,7 +157,11 @@ function withDetails(code: status, details: string, info: StatusDetails): Status
 
 /** What a server said about an error besides its status; `undefined` when it said nothing, or is not understood. */
 export function statusDetails(error: ServiceError): StatusDetails | undefined {
-  const [bytes] = error.metadata.get(DETAILS_KEY);
+  return detailsIn(error.metadata);
+}
+
+function detailsIn(trailers: Metadata): StatusDetails | undefined {
+  const [bytes] = trailers.get(DETAILS_KEY);
   if (!(bytes instanceof Buffer)) return undefined;
   try {
     const { details } = statusMessage.deserialize(bytes);
@@ -206,19 +219,20 @@ const BROKEN = /^(?:Connection dropped$|(?:read|write) E[A-Z]+$|Write (?:error|f
 const REFUSED = "Stream refused by server";
 
 /**
- * Whether the connection broke under a call that was on it, so that its outcome is unknown. A status that a
- * server sent without an answer before it has metadata, at least that of HTTP; what grpc-js makes itself has none.
+ * Whether the connection broke under a call that was on it, or its server stopped, so that its outcome is unknown. A status
+ * that a server sent without an answer before it has metadata, at least that of HTTP; what grpc-js makes itself has none.
  *
  * @param isHeard Whether anything of the server arrived before it.
  */
 export function isCutOff({ code, details, metadata }: StatusObject, isHeard: boolean): boolean {
-  if (code !== status.UNAVAILABLE || Object.keys(metadata.getMap()).length > 0) return false;
+  if (code !== status.UNAVAILABLE) return false;
+  if (Object.keys(metadata.getMap()).length > 0) return detailsIn(metadata)?.reason === "OUTCOME_UNKNOWN";
   return isHeard ? BROKEN.test(details) : details !== REFUSED;
 }
 
-/** The error of a call whose connection broke under it. */
+/** The error of a call whose outcome is unknown so. */
 export function cutOff(resource: string, { details }: StatusObject, retryable: boolean): StewardError {
-  return outcomeUnknown(resource, `the connection broke before the answer: ${details}`, { retryable });
+  return outcomeUnknown(resource, `no answer came: ${details}`, { retryable });
 }
 
 /** What a status of a server is for the code above: a server that is not there, or too slow, is known by its code. */

@@ -6,6 +6,7 @@ import {
   type MethodDefinition,
   type sendUnaryData,
   type ServiceDefinition,
+  type StatusObject,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
 import {
@@ -19,11 +20,19 @@ import {
 } from "@steward/core";
 import { publishServing, publishUnhandled, soundContext } from "@steward/core/driver";
 import { rpcAttributes } from "../channel/attributes.ts";
-import { statusOfError } from "../status.ts";
+import { statusOfEnd, statusOfError } from "../status.ts";
 import type { AnyHandler, GrpcCallContext, ServerCall } from "./handlers.ts";
+
+/** A call that runs at a server. */
+export interface ServedCall {
+  /** The server stops: its caller hears of it, and its handler is aborted. */
+  end(): void;
+}
 
 /** What all calls at a server share. */
 export interface DispatchSettings {
+  /** Calls that run. */
+  readonly calls: Set<ServedCall>;
   readonly resource: string;
   readonly clock: Clock;
   readonly guard: Guard;
@@ -71,12 +80,14 @@ function report(onError: DispatchSettings["onError"], error: unknown, path: stri
   );
 }
 
-class Dispatch {
+class Dispatch implements ServedCall {
   readonly #settings: DispatchSettings;
   readonly #method: Method;
   readonly #call: ServerCall;
   readonly #answer: Answer | undefined;
   readonly #abort = new AbortController();
+  #hasBegun = false;
+  #isAnswered = false;
 
   constructor(settings: DispatchSettings, method: Method, call: ServerCall, answer: Answer | undefined) {
     this.#settings = settings;
@@ -92,8 +103,9 @@ class Dispatch {
   }
 
   async run(handler: AnyHandler): Promise<void> {
-    const { resource, guard, timeoutMs } = this.#settings;
+    const { resource, guard, timeoutMs, calls } = this.#settings;
     publishServing(resource);
+    calls.add(this);
     const context = this.#context();
     const { signal, deadline } = context;
     const bound =
@@ -112,10 +124,13 @@ class Dispatch {
           about: (end) => this.#about(end),
         }),
       );
+      if (this.#isAnswered) return;
       if (this.#answer === undefined) this.#writable().end();
       else this.#answer(null, value);
     } catch (error) {
       this.#fail(error);
+    } finally {
+      calls.delete(this);
     }
   }
 
@@ -157,6 +172,7 @@ class Dispatch {
   }
 
   async #handle(handler: AnyHandler, context: GrpcCallContext): Promise<unknown> {
+    this.#hasBegun = true;
     // A plain loop over a duplex destroys it at the end of the requests, before the answers are out.
     const request = this.#method.requestStream
       ? this.#readable().iterator({ destroyOnReturn: false })
@@ -166,9 +182,9 @@ class Dispatch {
     const stream = this.#writable();
     const { signal } = context;
     for await (const message of result as AsyncIterable<unknown>) {
+      signal.throwIfAborted();
       // At the speed of the caller: a full buffer is waited for.
       if (!stream.write(message)) await once(stream, "drain", { signal });
-      signal.throwIfAborted();
     }
     return undefined;
   }
@@ -177,11 +193,24 @@ class Dispatch {
     // What runs on behalf of a caller who has gone, or whose time is over, need not go on.
     if (!this.#abort.signal.aborted) this.#abort.abort(error);
     const status = statusOfError(error);
-    if (this.#answer !== undefined) this.#answer(status);
-    else if (!this.#call.cancelled)
-      this.#call.emit("error", { ...status, metadata: status.metadata ?? new Metadata() });
+    this.#refuse(status);
     // Last: whatever it does, the caller has the answer.
     if (status.code !== codes.INTERNAL) return;
     report(this.#settings.onError, error, this.#method.path);
+  }
+
+  #refuse(status: StatusObject): void {
+    if (this.#isAnswered) return;
+    this.#isAnswered = true;
+    if (this.#answer !== undefined) this.#answer(status);
+    else if (!this.#call.cancelled)
+      this.#call.emit("error", { ...status, metadata: status.metadata ?? new Metadata() });
+  }
+
+  end(): void {
+    this.#refuse(statusOfEnd(this.#hasBegun));
+    const { resource } = this.#settings;
+    const message = `${resource}: stopped while the call was in flight`;
+    this.#abort.abort(new StewardError("RESOURCE_UNAVAILABLE", message, { resource }));
   }
 }

@@ -20,7 +20,7 @@ export interface GrpcCallContext {
   readonly peerCertificate: { readonly subject: object } | undefined;
   /** Instant by which the answer has to be there, in ms of the clock; `Infinity` when there is none. */
   readonly deadline: number;
-  /** Aborts when the caller has gone, or time is over. */
+  /** Aborts when the caller has gone, time is over, or the stop of the server ends the call. */
   readonly signal: AbortSignal;
   /** Aborts when the server begins to drain: a stream without an end of its own should come to one. */
   readonly draining: AbortSignal;

@@ -3,6 +3,8 @@ import { ServerCredentials, type Server } from "@grpc/grpc-js";
 import type { Clock } from "@steward/core";
 import type { CheckedServerOptions } from "./options.ts";
 
+/** How long the last frames of calls that we have ended may take, in ms. */
+const PARTING_MS = 50;
 /** How long a peer may take to close a connection that we have ended, once the last frames are on their way, in ms. */
 const FAREWELL_MS = 100;
 
@@ -59,7 +61,7 @@ export class Listener {
   /** Ends the connections that are left: at once where their peers close them too, and else by force. */
   async end(): Promise<void> {
     const closed = this.drain();
-    this.#injector.drain(0);
+    this.#injector.drain(PARTING_MS);
     const late = this.#clock.setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, FAREWELL_MS);

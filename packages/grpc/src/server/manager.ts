@@ -12,7 +12,7 @@ import {
 } from "@steward/core/driver";
 import { healthPackage, healthService } from "../proto/codec.ts";
 import { GrpcStatusError, type StatusName } from "../status.ts";
-import { dispatcher, hearAnswers } from "./dispatch.ts";
+import { dispatcher, hearAnswers, type ServedCall } from "./dispatch.ts";
 import { HealthService } from "./health-service.ts";
 import { nameOf, type AnyHandler, type GrpcService } from "./handlers.ts";
 import { Listener } from "./listener.ts";
@@ -42,6 +42,7 @@ export class GrpcServerManager extends Manager<GrpcServer> {
   #draining = new AbortController();
   #port = 0;
   #isReflecting = false;
+  readonly #calls = new Set<ServedCall>();
   readonly #limited = new WeakSet<object>();
   /** Connections whose peer took back too many calls. */
   #resetFloods = 0;
@@ -113,7 +114,8 @@ export class GrpcServerManager extends Manager<GrpcServer> {
   #guarded({ definition, handlers }: GrpcService): UntypedServiceImplementation {
     const { timeoutMs, onError } = this.#options;
     const draining = (): AbortSignal => this.#draining.signal;
-    const settings = { resource: this.name, clock: this.clock, guard: this.#guard, timeoutMs, draining, onError };
+    const { name: resource, clock } = this;
+    const settings = { calls: this.#calls, resource, clock, guard: this.#guard, timeoutMs, draining, onError };
     const missing =
       (path: string): AnyHandler =>
       () => {
@@ -169,6 +171,9 @@ export class GrpcServerManager extends Manager<GrpcServer> {
     if (listener === undefined) return;
     this.#announceEnd();
     await Promise.race([listener.drain(), aborted(signal)]);
+    // First, or they would get the places of those that end.
+    this.#guard.rejectPending(this.refusal());
+    for (const call of this.#calls) call.end();
     await listener.end();
     this.#listener = undefined;
     this.#port = 0;

@@ -132,6 +132,36 @@ t.test(
   },
 );
 
+t.test("calls that the stop of a server ends say so, and leave unknown what their handlers did", async (t) => {
+  const seen = nothing();
+  await using server = await testGrpcServer({ services: [renderer(seen)], maxConcurrent: 3 }).start();
+  await using manager = await channelTo(server.client.port).start();
+  const { client } = manager;
+  const talk = client.talk();
+  talk.write({ id: "a" });
+  const stream = client.render({ id: "endless" });
+  await Promise.all([once(talk, "data"), once(stream, "data")]);
+  const lost = failure<ServiceError>(status(client, { id: "a", waitMs: 60_000 }));
+  await until(() => seen.started === 1);
+  const waiting = failure<ServiceError>(status(client, { id: "b" }));
+  await until(() => server.stats()["pending"] === 1);
+  const ends = Promise.all([once(talk, "error"), once(stream, "error")]);
+  stream.resume();
+  await server.stop({ signal: AbortSignal.abort() }).catch(() => {});
+  const details = "the server stopped while the call was in flight";
+  for (const error of [await lost, ...(await ends).flat()])
+    t.match(error, { code: codes.UNAVAILABLE, details, cause: { code: "OUTCOME_UNKNOWN" } });
+  t.notOk(isRetryable(await lost));
+  t.match(await waiting, {
+    code: codes.UNAVAILABLE,
+    details: "the server stopped before the call began",
+    cause: { code: "RESOURCE_UNAVAILABLE", retryable: true },
+  });
+  t.match(manager.stats(), { unknown: 3, failed: 4, succeeded: 0 });
+  t.match(seen.aborted, [{ code: "RESOURCE_UNAVAILABLE" }]);
+  t.equal(seen.started, 1);
+});
+
 t.test("a server that says itself that it is unavailable leaves nothing unknown", async (t) => {
   const down = new StewardError("RESOURCE_UNAVAILABLE", "db: down", { resource: "db" });
   const services = [
