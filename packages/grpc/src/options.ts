@@ -23,7 +23,7 @@ import {
 import * as v from "valibot";
 import type { ServiceConstructor } from "./channel/channel.ts";
 import type { StatusName } from "./status.ts";
-import { isOverheard } from "./channel/hosts.ts";
+import { hasPorts, isOverheard } from "./channel/hosts.ts";
 import { isObject, retryable } from "./channel/schema.ts";
 
 /** Certificates of a client. All PEM. grpc-js opens no encrypted key. */
@@ -137,6 +137,7 @@ const entries = v.strictObject({
         (text) => /^unix(-abstract)?:/.test(text) || !text.includes("@"),
         "must be host:port without user or password; give credentials as authorization",
       ),
+      v.check(hasPorts, "must have a port of at most 65535"),
     ),
   ),
   service: v.optional(

@@ -47,6 +47,8 @@ t.test("options of a channel that contradict one another are refused", async (t)
     [{ address: undefined }, /address: is missing/],
     [{ address: "https://x" }, /without http:\/\//],
     [{ address: "ann:hush@x:1" }, /^(?!.*hush).*without user or password/],
+    [{ address: "x:99999" }, /port of at most 65535/],
+    [{ address: "ipv4:10.0.0.1:80,10.0.0.2:65536" }, /port of at most 65535/],
     [{ address: "dns:///ann:hush@x:1" }, /^(?!.*hush).*without user or password/],
     [{ client }, /client: brings its own channel/],
     [{ tls: { cert: "x" } }, /cert and key need each other/],
@@ -85,6 +87,26 @@ t.test("a credential is not shown", async (t) => {
 t.test("definitions carry their names", async (t) => {
   t.equal(grpcChannel("renderer", { address: "x:1", service: Renderer }).name, "renderer");
   t.equal(grpcServer("api", { services: [] }).name, "api");
+});
+
+t.test("ports that exist, and names of other resolvers, are accepted as addresses", async (t) => {
+  for (const address of ["x:65535", "x", "::1", "[::1]:443", "dns://ns/x:1", "xds:///x:99999", "unix:/tmp/a:99999"])
+    t.equal(ofChannel({ address }), "", address);
+});
+
+t.test("what is no service, and handlers that are none, are refused when they are given", async (t) => {
+  const implementUntyped = implement as (...args: unknown[]) => unknown;
+  const cases: readonly [readonly unknown[], RegExp][] = [
+    [[Renderer, { Status: 5 }], /handlers.Status: expected function, received 5/],
+    [[Renderer], /handlers: is missing/],
+    [[{}, {}], /service: must be a class of clients/],
+    [[undefined, {}], /service: is missing/],
+  ];
+  for (const [args, words] of cases)
+    t.match(
+      problemsOf(() => implementUntyped(...args)),
+      words,
+    );
 });
 
 t.test("a handler for a method that the service does not have is refused", async (t) => {

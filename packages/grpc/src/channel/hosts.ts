@@ -5,11 +5,19 @@ import { ManagedChannel } from "./channel.ts";
 
 /** The hosts that a target of grpc-js names: `host:port`, `dns:///host:port`, `ipv4:1.2.3.4:1,5.6.7.8:1`; none for a Unix socket. */
 export function hostsOf(target: string): readonly string[] {
+  return placesOf(target).map((part) =>
+    isIP(part) === 0 ? part.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") : part,
+  );
+}
+
+/** Whether all ports that a target names exist. What other resolvers of grpc-js name is theirs. */
+export function hasPorts(target: string): boolean {
+  return placesOf(target).every((part) => isIP(part) !== 0 || !(Number(/^[^/]*:(\d+)$/.exec(part)?.[1]) > 65_535));
+}
+
+function placesOf(target: string): readonly string[] {
   if (/^unix(-abstract)?:/.test(target)) return [];
-  return target
-    .replace(/^(dns:(\/\/[^/]*\/)?|ipv[46]:)/, "")
-    .split(",")
-    .map((part) => (isIP(part) === 0 ? part.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") : part));
+  return target.replace(/^(dns:(\/\/[^/]*\/)?|ipv[46]:)/, "").split(",");
 }
 
 /** Whether a target leads to this machine and nowhere else. */

@@ -8,6 +8,7 @@ import type {
   ServiceDefinition,
 } from "@grpc/grpc-js";
 import { StewardError } from "@steward/core";
+import { assertShape, func, recognised, recordOf, required, shape } from "@steward/core/driver";
 
 /** What a handler is given about its call, besides the request. */
 export interface GrpcCallContext {
@@ -68,11 +69,22 @@ export interface GrpcService {
 /** A call of grpc-js at the server, of whichever kind: what all have. */
 export type ServerCall = Omit<ServerUnaryCall<unknown, unknown>, "request"> & EventEmitter;
 
+const isService = (value: unknown): boolean => {
+  const definition: unknown = Object(value) === value ? Reflect.get(value as object, "service") : undefined;
+  return typeof definition === "object" && definition !== null;
+};
+
+const implementShape = shape<{ readonly service: unknown; readonly handlers: unknown }>(() => ({
+  service: required(recognised(isService, "a class of clients that has its service: of loadProto, or generated")),
+  handlers: required(recordOf(func())),
+}));
+
 /**
  * A service with its handlers: a unary one is an async function, one that streams its answers an async generator, and
  * streamed requests are an async iterable. The type argument is the generated `XHandlers`.
  *
  * @throws {GRPC_METHOD_UNKNOWN} when a handler belongs to no method.
+ * @throws {OPTIONS_INVALID} when a handler is no function, or the service is none.
  *
  * @example
  * ```ts fragment
@@ -90,6 +102,7 @@ export function implement<Handlers>(
   service: { readonly service: ServiceDefinition },
   handlers: GrpcHandlers<Handlers>,
 ): GrpcService {
+  assertShape("implement()", implementShape, { service, handlers });
   const definition = service.service;
   const given = Object.entries(handlers) as [string, AnyHandler][]; // their types are checked by `GrpcHandlers`
   for (const [name] of given) {
