@@ -6,6 +6,8 @@ export const DATABASE_CODES = {
     "A reserved connection or transaction was used after its end, or was ended for taking too long.",
   DATABASE_TRANSACTION_ABORTED:
     "A commit was asked for, but an earlier statement had failed, so the server rolled back.",
+  DATABASE_TRANSACTION_LEFT_OPEN:
+    "A statement began a transaction on a connection that others get next; the transaction was rolled back.",
   DATABASE_MIGRATION_FAILED: "A migration could not be applied; everything of it was rolled back.",
   DATABASE_SCHEMA_BEHIND: "Migrations are missing in the database, and this start does not apply them.",
   DATABASE_SESSION_REQUIRED:

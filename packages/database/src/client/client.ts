@@ -1,4 +1,4 @@
-import { Guard, StewardError, type CallOptions } from "@steward/core";
+import { Guard, isStewardError, StewardError, type CallOptions } from "@steward/core";
 import { notForUsers, usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { ReservedSql, Sql, TransactionSql } from "postgres";
 import type { Line, Taker } from "../connections/connection.ts";
@@ -177,9 +177,10 @@ function afterAnswer(query: DriverQuery, then: () => void): void {
   };
 }
 
-/** A server that replies is well, unless it says that there is no connection: none left, shutting down, not connected. */
+/** A server that replies is well, also one whose transaction we have rolled back, unless it says that there is no connection: none left, shutting down, not connected. */
 function judge(error: unknown): Verdict {
   const code = error instanceof Error && error.name === "PostgresError" && "code" in error ? String(error.code) : "";
+  if (isStewardError(error, "DATABASE_TRANSACTION_LEFT_OPEN")) return "none";
   if (code === "") return usualVerdict(error);
   if (/^(08|57P|53300)/.test(code)) return "failure";
   return code.startsWith("53") ? "degraded" : "none";

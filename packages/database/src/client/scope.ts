@@ -1,6 +1,6 @@
 import { currentContext, runWithContext } from "@steward/core";
 import type { Sql, TransactionSql } from "postgres";
-import { rawQuery, type Handler } from "../connections/driver.ts";
+import { isAborted, rawQuery, type Handler } from "../connections/driver.ts";
 import { outside } from "../connections/outside.ts";
 import type { Lease } from "./lease.ts";
 import { adopt, makeSql } from "./sql.ts";
@@ -133,8 +133,4 @@ export class Scope {
 /** An error of the server, so that it has heard the statement and is through with it. */
 function isAnswer(error: unknown): boolean {
   return error instanceof Error && "severity" in error;
-}
-
-function isAborted(error: unknown): boolean {
-  return typeof error === "object" && error !== null && "code" in error && error.code === "25P02";
 }

@@ -3,6 +3,8 @@ import { isStewardError, StewardError, type CallOptions, type Guard } from "@ste
 import { GuardedUse, soundTraceparent, sqlKeyword } from "@steward/core/driver";
 import type { Line, Runner, Taker } from "../connections/connection.ts";
 import type { DriverQuery } from "../connections/driver.ts";
+import { transactionLeftOpen } from "../connections/refusals.ts";
+import { mayLeaveOpen, rollBack, type OwnLine } from "./left-open.ts";
 
 /** Where a query or a lease gets its connection from: a pool, or a lease that has one. */
 export interface Source {
@@ -89,12 +91,38 @@ export class QueryWork extends ConnectionUse implements Runner {
   }
 
   finished(value: unknown): void {
+    const { connection } = this;
+    if (mayLeaveOpen(connection, this.#query, value)) void this.#finishOutside(connection, value);
+    else this.#finished(value);
+  }
+
+  failed(error: unknown): void {
+    const { connection } = this;
+    if (mayLeaveOpen(connection, this.#query)) void this.#failOutside(connection, error);
+    else this.#failed(error);
+  }
+
+  async #finishOutside(line: OwnLine, value: unknown): Promise<void> {
+    try {
+      if (await rollBack(line)) throw transactionLeftOpen(this.source.name);
+      this.#finished(value);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  async #failOutside(line: OwnLine, error: unknown): Promise<void> {
+    await rollBack(line).catch(() => {});
+    this.#failed(error);
+  }
+
+  #finished(value: unknown): void {
     this.#giveBack();
     if (!this.settled) this.#resolve(value);
     this.succeed();
   }
 
-  failed(error: unknown): void {
+  #failed(error: unknown): void {
     this.#giveBack();
     this.fail(error);
   }

@@ -1,12 +1,25 @@
 import type { Socket } from "node:net";
-import { Readable, Writable, type Duplex } from "node:stream";
+import type { Duplex } from "node:stream";
 import type { Clock, StewardError, Timer } from "@steward/core";
 import { describeError, isWriteRefused, outcomeUnknown, READS_ONLY } from "@steward/core/driver";
 import type { Sql } from "postgres";
 import { ARRAY_TYPES, learnArrays } from "./arrays.ts";
 import { switchArrays, type DateMode } from "./dates.ts";
-import { driverOptions, hearCursor, isConnectionError, rawQuery, type DriverQuery, type Handler } from "./driver.ts";
-import { brokenSocket, type Endpoint, type Plug } from "./endpoint.ts";
+import {
+  driverOptions,
+  endsTransaction,
+  forgetRows,
+  hearCursor,
+  hearEnd,
+  isConnectionError,
+  isStream,
+  isUncounted,
+  mayHaveRows,
+  rawQuery,
+  type DriverQuery,
+  type Handler,
+} from "./driver.ts";
+import { brokenSocket, cutOff, type Endpoint, type Plug } from "./endpoint.ts";
 import { connectTimeout, noPassword, readsOnly } from "./refusals.ts";
 
 /** The owner of connections learns from here what happens to them. */
@@ -33,6 +46,8 @@ export interface Line {
   leased: boolean;
   /** Resolves when no cancellation is under way any more; `undefined` when there is none. */
   readonly settled: Promise<unknown> | undefined;
+  /** Runs a statement of our own and gives its rows; only a connection of ours can. There must be none running. */
+  query?(text: string): Promise<readonly Record<string, unknown>[]>;
   run(query: DriverQuery, runner: Runner): void;
   cancel(reason: StewardError): Promise<unknown>;
   destroy(reason?: StewardError): void;
@@ -95,6 +110,8 @@ export class Connection implements Line {
   readonly #isPreparing: boolean;
   /** It has refused a write: its server may have become a standby. */
   isSuspect = false;
+  /** The driver still counts rows of a statement that failed. */
+  #hasRows = false;
   #socket: Duplex | undefined;
   #query: DriverQuery | undefined;
   #runner: Runner | undefined;
@@ -220,14 +237,14 @@ export class Connection implements Line {
     this.#runner = runner;
     this.#mode.asText = runner.asText;
     this.begun++;
-    query.line = this;
-    if (query.cursorFn === undefined) {
-      // Functions shared by all queries: a pair of closures for each is what one can measure.
-      query.answer = query.resolve;
-      query.resolve = resolveQuery;
-      query.reject = rejectQuery;
-    } else this.#runCursor(query);
-    this.#handler(query);
+    if (query.cursorFn === undefined) hearEnd(query, this);
+    else this.#runCursor(query);
+    if (!this.#hasRows || endsTransaction(query)) return this.#handler(query);
+    forgetRows(rawQuery(this.#sql, "select 1"), this.#handler, (done) => {
+      if (!done) this.destroy(); // then the query fails as any other one on a connection that has ended
+      this.#hasRows = false;
+      if (this.#query === query) this.#handler(query);
+    });
   }
 
   #runCursor(query: DriverQuery): void {
@@ -245,15 +262,16 @@ export class Connection implements Line {
     if (isStream(value) && !this.streaming && this.#query === query) {
       this.streaming = true;
       query.answer?.(value);
-    } else this.#end(query)?.finished(value);
+    } else this.#end(query, false)?.finished(value);
   }
 
   /** @internal The driver has given it up. */
   fail(query: DriverQuery, error: unknown): void {
-    const runner = this.#end(query);
+    const runner = this.#end(query, this.#hasRows || mayHaveRows(query));
     if (runner === undefined) return;
     if (!isConnectionError(error)) {
       if (this.isWriting && isWriteRefused(error)) this.isSuspect = true;
+      if (isUncounted(query)) this.destroy();
       return runner.failed(error);
     }
     this.destroy();
@@ -266,10 +284,11 @@ export class Connection implements Line {
     return this.#reason ?? this.#lost(describeError(error), error);
   }
 
-  #end(query: DriverQuery): Runner | undefined {
+  #end(query: DriverQuery, hasRows: boolean): Runner | undefined {
     if (this.#query !== query) return undefined;
     const runner = this.#runner;
     this.#query = this.#runner = undefined;
+    this.#hasRows = hasRows;
     this.streaming = this.paused = false;
     if (this.#cancelled === undefined) this.#grace?.cancel();
     return runner;
@@ -349,28 +368,4 @@ export class Connection implements Line {
       query.execute();
     });
   }
-}
-
-/**
- * Destroys a socket, and TLS on it at once. TLS hears of it some turns later by itself, and fails what the driver writes
- * meanwhile after the driver took its listeners off: an error that no one hears ends the process.
- */
-export function cutOff(socket: Duplex): void {
-  if (socket.destroyed) return;
-  socket.destroy();
-  // Then TLS alone hears it: the driver takes off all listeners, its own for `drain` too, when it hands a socket to TLS.
-  if (socket.listenerCount("drain") === 0) socket.emit("close");
-}
-
-function resolveQuery(this: DriverQuery, value: unknown): void {
-  this.line?.finish(this, value);
-}
-
-function rejectQuery(this: DriverQuery, error: unknown): void {
-  this.line?.fail(this, error);
-}
-
-function isStream(value: unknown): boolean {
-  // Rows first: they are what nearly every query gives.
-  return !Array.isArray(value) && (value instanceof Readable || value instanceof Writable);
 }

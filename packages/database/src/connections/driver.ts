@@ -1,3 +1,4 @@
+import { Readable, Writable } from "node:stream";
 import type { ConnectTls } from "@steward/core/driver";
 import postgres, { type Options, type PostgresType, type Sql } from "postgres";
 
@@ -22,7 +23,13 @@ export interface DriverQuery {
   streaming?: boolean;
   strings: readonly string[];
   /** Its own, made with it. */
-  readonly options: { prepare?: boolean };
+  readonly options: { prepare?: boolean; readonly simple?: boolean };
+  /** Its whole text, once it was sent. */
+  readonly string?: string;
+  /** Its parameters, once it was sent. */
+  readonly parameters?: readonly unknown[];
+  /** What the server said of it: `columns` from its description on, before the first row. */
+  readonly statement?: { readonly columns?: readonly unknown[] | null } | null;
   args: readonly unknown[];
   /** The connection that runs it. */
   line?: { finish(query: DriverQuery, value: unknown): void; fail(query: DriverQuery, error: unknown): void };
@@ -76,6 +83,22 @@ export function isQuery(made: unknown): made is DriverQuery {
 /** The query that `client.unsafe` makes. */
 export function rawQuery(client: Pick<Sql, "unsafe">, text: string): DriverQuery {
   return client.unsafe(text) as unknown as DriverQuery; // every pending query is one inside
+}
+
+/** Hears the end of a query, by functions shared by all queries: a pair of closures for each is what one can measure. */
+export function hearEnd(query: DriverQuery, line: NonNullable<DriverQuery["line"]>): void {
+  query.line = line;
+  query.answer = query.resolve;
+  query.resolve = resolveQuery;
+  query.reject = rejectQuery;
+}
+
+function resolveQuery(this: DriverQuery, value: unknown): void {
+  this.line?.finish(this, value);
+}
+
+function rejectQuery(this: DriverQuery, error: unknown): void {
+  this.line?.fail(this, error);
 }
 
 /** The connection that a cursor runs on. */
@@ -139,4 +162,40 @@ export function isConnectionError(error: unknown): boolean {
     error.code.startsWith("CONNECT") ||
     ("severity" in error && (error.severity === "FATAL" || error.severity === "PANIC"))
   );
+}
+
+/** Whether it is a stream of rows or of COPY data. */
+export function isStream(value: unknown): boolean {
+  // Rows first: they are what nearly every query gives.
+  return !Array.isArray(value) && (value instanceof Readable || value instanceof Writable);
+}
+
+/** Whether rows may have come: the driver counts them until a statement succeeds, and puts those of the next one behind. */
+export function mayHaveRows({ statement }: DriverQuery): boolean {
+  return statement?.columns !== undefined && statement.columns !== null;
+}
+
+/** Whether it ends a transaction: it has no rows that would come to the wrong place, and the driver counts from 0 after it. */
+export function endsTransaction({ strings }: DriverQuery): boolean {
+  return /^\s*(rollback|commit|abort|end)\b/i.test(strings[0] ?? "");
+}
+
+/**
+ * Has the driver forget the rows of a statement that failed, by one of our own that succeeds. In a transaction that has failed
+ * none does, and there is no need: nothing has rows there until a rollback, which succeeds.
+ */
+export function forgetRows(own: DriverQuery, handler: Handler, then: (done: boolean) => void): void {
+  own.resolve = () => then(true);
+  own.reject = (error) => then(isAborted(error));
+  handler(own);
+}
+
+/** Whether the driver has lost count of replies: it asks for one more than it expects after parameters in the simple protocol. */
+export function isUncounted({ options, parameters = [] }: DriverQuery): boolean {
+  return options.simple === true && parameters.length > 0;
+}
+
+/** Whether the server refused a statement because an earlier one of its transaction had failed. */
+export function isAborted(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "code" in error && error.code === "25P02";
 }

@@ -173,8 +173,19 @@ function connectReading(where: NetConnectOpts): Socket {
 /** A socket that fails as soon as somebody listens to it. */
 export function brokenSocket(reason: Error): Duplex {
   const socket = new Socket();
-  setImmediate(() => socket.destroy(reason));
+  setImmediate(() => socket.destroy(Object.assign(reason, { code: "CONNECTION_ENDED" })));
   return socket;
+}
+
+/**
+ * Destroys a socket, and TLS on it at once. TLS hears of it some turns later by itself, and fails what the driver writes
+ * meanwhile after the driver took its listeners off: an error that no one hears ends the process.
+ */
+export function cutOff(socket: Duplex): void {
+  if (socket.destroyed) return;
+  socket.destroy();
+  // Then TLS alone hears it: the driver takes off all listeners, its own for `drain` too, when it hands a socket to TLS.
+  if (socket.listenerCount("drain") === 0) socket.emit("close");
 }
 
 /**

@@ -26,6 +26,12 @@ export function noPassword(resource: string, cause: unknown): StewardError {
   return new StewardError("DATABASE_CONNECT_FAILED", message, { resource, cause, retryable: true });
 }
 
+/** The error of a statement that began a transaction where others would have got into it. */
+export function transactionLeftOpen(resource: string): StewardError {
+  const message = `${resource}: the statement left a transaction open on a connection that others get next, so it was rolled back; use begin(db), $client.begin() or $client.reserve()`;
+  return new StewardError("DATABASE_TRANSACTION_LEFT_OPEN", message, { resource });
+}
+
 /** The error of what cannot be done through a pooler that changes our session. */
 export function sessionRequired(resource: string, what: string): StewardError {
   const message = `${resource}: ${what} needs a session of the server for itself, and a pooler in between gives it to others after each transaction; use a database whose url leads to the server itself, or to a pooler in session mode`;

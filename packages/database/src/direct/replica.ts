@@ -3,9 +3,8 @@ import { Duplex } from "node:stream";
 import { StewardError, type Clock } from "@steward/core";
 import { aborted, ConnectionWatch, lastBytes } from "@steward/core/driver";
 import type { Sql } from "postgres";
-import { cutOff } from "../connections/connection.ts";
 import { driverOptions, type DriverQuery } from "../connections/driver.ts";
-import { brokenSocket, type Endpoint, type Plug } from "../connections/endpoint.ts";
+import { brokenSocket, cutOff, type Endpoint, type Plug } from "../connections/endpoint.ts";
 
 export type Subscribe = Parameters<Sql["subscribe"]>;
 export type Handle = Awaited<ReturnType<Sql["subscribe"]>>;

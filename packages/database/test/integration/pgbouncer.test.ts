@@ -59,6 +59,20 @@ async function throughPgBouncer(): Promise<void> {
     });
   });
 
+  t.test("what a statement leaves behind does not reach the next one", async (t) => {
+    await using manager = await open({ maxConnections: 2 });
+    const { $client } = manager.client;
+    t.match(await failure($client.unsafe("begin")), { code: "DATABASE_TRANSACTION_LEFT_OPEN" });
+    t.match(await failure($client`select 1 / (5 - n) from generate_series(1, 10) as n`), { code: "22012" });
+    const work = Array.from({ length: 20 }, async (_, i) => [...(await $client`select ${i}::int as n`)]);
+    t.same(
+      await Promise.all(work),
+      Array.from({ length: 20 }, (_, i) => [{ n: i }]),
+    );
+    const [seen] = await observer`select count(*)::int as n from pg_stat_activity where state like 'idle in %'`;
+    t.equal(seen?.["n"], 0);
+  });
+
   t.test("settings of a transaction are its own, though backends are shared", async (t) => {
     await using manager = await open({ maxConnections: 1 });
     {
