@@ -1,7 +1,7 @@
 import { Guard, isStewardError, StewardError, type CallOptions } from "@steward/core";
 import { notForUsers, usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { ReservedSql, Sql, TransactionSql } from "postgres";
-import type { Line, Taker } from "../connections/connection.ts";
+import type { Line, Taker } from "../connections/line.ts";
 import { driverClient, driverOptions, type DriverQuery, type Handler } from "../connections/driver.ts";
 import type { DatabaseOptions } from "../options.ts";
 import { acquire, type Lease, type LeaseOptions } from "./lease.ts";
@@ -149,8 +149,10 @@ export class PooledClient implements Source {
     const lease = await this.acquire();
     const scope = new Scope(lease, this.builder);
     try {
-      await scope.turn(`begin ${options}`);
-      return await scope.commitAfter(body, client(scope));
+      return await lease.run(async () => {
+        await scope.turn(`begin ${options}`);
+        return scope.commitAfter(body, client(scope));
+      });
     } finally {
       await lease.close();
     }

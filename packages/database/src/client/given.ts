@@ -1,7 +1,7 @@
 import { StewardError } from "@steward/core";
 import { describeError } from "@steward/core/driver";
 import type { ReservedSql, Sql } from "postgres";
-import type { Line, Runner, Taker } from "../connections/connection.ts";
+import type { Line, Revocable, Runner, Taker } from "../connections/line.ts";
 import { rawQuery, type DriverQuery, type Handler } from "../connections/driver.ts";
 import type { Supply } from "./client.ts";
 
@@ -49,7 +49,7 @@ export class GivenSupply implements Supply {
 
 /** One query, or one reservation, of a client that was handed over. */
 class GivenLine implements Line {
-  leased = false;
+  lease: Revocable | undefined = undefined;
   readonly dead = false;
   readonly #handler: Handler;
   readonly #canceller: DriverQuery["canceller"];

@@ -1,5 +1,14 @@
-import { Guard, StewardError, type CallAbout, type CallOptions, type Clock, type Timer } from "@steward/core";
-import type { Line, Taker } from "../connections/connection.ts";
+import {
+  currentContext,
+  Guard,
+  isStewardError,
+  StewardError,
+  type CallAbout,
+  type CallOptions,
+  type Clock,
+  type Timer,
+} from "@steward/core";
+import type { Line, Revocable, Taker } from "../connections/line.ts";
 import { publishLeak } from "../connections/events.ts";
 import { ConnectionUse, type Source } from "./work.ts";
 
@@ -22,30 +31,41 @@ export interface OverdueLeases {
 /** Statements of one lease that may wait for one another. */
 const MAX_PENDING = 10_000;
 
+/** How long the rollback of one that was ended may take, in ms. */
+const ROLLBACK_MS = 1_000;
+
 /**
  * One connection for one user, for as long as it takes: a reservation or a transaction. Statements run one after the
  * other, each with its own deadline.
  */
-export class Lease implements Source {
+export class Lease implements Source, Revocable {
   readonly name: string;
   readonly guard: Guard;
   readonly trouble = undefined;
   readonly traceComments: boolean;
+  readonly #clock: Clock;
   readonly #connection: Line;
   readonly #end: () => void;
   readonly #leakTimer: Timer | undefined;
   readonly #overdue: OverdueLeases;
   #isOverdue = false;
   #ended: StewardError | undefined;
+  /** It was ended from outside, for this reason. */
+  #revoked: { readonly reason: unknown } | undefined;
+  /** Ends the work that it was taken for. */
+  #cutOff: ((reason: unknown) => void) | undefined;
+  /** The last one to run here. */
+  #runs: Taker | undefined;
 
   constructor(source: Source, connection: Line, options: LeaseOptions, stack: string, end: () => void) {
     const { clock, timeoutMs, leakThresholdMs } = options;
     this.#overdue = options.overdue;
     this.name = source.name;
     this.traceComments = source.traceComments;
+    this.#clock = clock;
     this.#connection = connection;
     this.#end = end;
-    connection.leased = true;
+    connection.lease = this;
     this.guard = new Guard({
       resource: this.name,
       clock,
@@ -71,6 +91,7 @@ export class Lease implements Source {
   }
 
   take(taker: Taker): void {
+    this.#runs = taker;
     taker.take(this.#connection);
   }
 
@@ -104,26 +125,50 @@ export class Lease implements Source {
     if (this.#ended !== undefined) return;
     this.#ended = this.#error("it was released");
     this.#forgetLeak();
+    await this.#giveBack();
+  }
+
+  async #giveBack(): Promise<void> {
     await this.guard.idle();
     await this.#connection.settled;
-    this.#connection.leased = false;
+    if (this.#revoked !== undefined && !this.#connection.dead) await this.#rollBack(this.#connection);
+    this.#connection.lease = undefined;
     this.#end();
+  }
+
+  /** Where the server does not do it in time, the connection is cut off. */
+  async #rollBack(line: Line): Promise<void> {
+    if (line.query === undefined) return line.destroy(); // which rolls back before its pool gets it
+    const timer = this.#clock.setTimeout(() => line.destroy(this.#ended), ROLLBACK_MS, { unref: true });
+    await line.query("rollback").catch(() => line.destroy(this.#ended));
+    timer.cancel();
+  }
+
+  /** Does the work that it was taken for; rejects when it is ended from outside, whatever becomes of that work. */
+  run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#revoked !== undefined) return Promise.reject(this.#revoked.reason);
+    return Promise.race([work(), new Promise<never>((_, reject) => (this.#cutOff = reject))]);
   }
 
   /** In what state its connection is, is not known: it is cut off, so that the server rolls back, and no other user gets it. */
   discard(reason: unknown): void {
-    this.#connection.destroy(this.#error("whether its transaction has begun or ended is not known", reason));
+    if (this.#revoked === undefined)
+      this.#connection.destroy(this.#error("whether its transaction has begun or ended is not known", reason));
   }
 
-  /** Ends it from outside: cuts off the connection, so that the server rolls back. */
+  /** Ends it from outside: what runs is cancelled at the server, and what was begun is rolled back there. */
   revoke(reason: unknown): void {
     if (this.#ended !== undefined) return;
     const why = reason instanceof Error ? reason.message : String(reason);
     this.#ended = this.#error(why, reason);
+    this.#revoked = { reason };
     this.#forgetLeak();
+    this.#cutOff?.(reason);
     this.guard.rejectPending(this.#ended);
-    this.#connection.destroy(this.#ended);
-    this.#end();
+    const error = isStewardError(reason, "RESOURCE_UNAVAILABLE") ? reason : this.#ended;
+    // What is given up for the same reason says so itself, in this turn.
+    queueMicrotask(() => this.#connection.busy && this.#runs?.interrupt?.(error));
+    void this.#giveBack();
   }
 }
 
@@ -134,6 +179,8 @@ class LeaseWork extends ConnectionUse {
   readonly #resolve: (lease: Lease) => void;
   readonly #reject: (error: unknown) => void;
   readonly #stack: string;
+  /** When the time of its caller is over. */
+  readonly #until = currentContext()?.deadline ?? Number.POSITIVE_INFINITY;
   #lease: Lease | undefined;
 
   constructor(
@@ -160,9 +207,10 @@ class LeaseWork extends ConnectionUse {
   }
 
   override take(connection: Line): void {
-    const { transactionTimeoutMs } = this.#options;
+    const { transactionTimeoutMs, clock } = this.#options;
     this.connection = connection;
-    this.held(transactionTimeoutMs === 0 ? Number.POSITIVE_INFINITY : transactionTimeoutMs);
+    const longest = transactionTimeoutMs === 0 ? Number.POSITIVE_INFINITY : transactionTimeoutMs;
+    this.held(Math.min(longest, this.#until - clock.now()));
     this.#lease = new Lease(this.source, connection, this.#options, this.#stack, () => this.#ended(connection));
     this.#resolve(this.#lease);
   }

@@ -1,4 +1,4 @@
-import type { Line } from "../connections/connection.ts";
+import type { Line } from "../connections/line.ts";
 import { isAborted, type DriverQuery } from "../connections/driver.ts";
 
 /** A connection that can be asked by us. */
@@ -6,7 +6,13 @@ export type OwnLine = Line & Required<Pick<Line, "query">>;
 
 /** Whether a statement may have left a transaction open on a connection that others get next. `value` is its result, if it has one. */
 export function mayLeaveOpen(line: Line | undefined, query: DriverQuery, value?: unknown): line is OwnLine {
-  return line?.leased === false && line.query !== undefined && !line.dead && mayHaveBegun(query, value);
+  return (
+    line !== undefined &&
+    line.lease === undefined &&
+    line.query !== undefined &&
+    !line.dead &&
+    mayHaveBegun(query, value)
+  );
 }
 
 /** Of a script the driver may keep the last command alone, so its text is looked at, which says too much rather than too little. */

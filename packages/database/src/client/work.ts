@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { isStewardError, StewardError, type CallOptions, type Guard } from "@steward/core";
 import { GuardedUse, soundTraceparent, sqlKeyword } from "@steward/core/driver";
-import type { Line, Runner, Taker } from "../connections/connection.ts";
+import type { Line, Runner, Taker } from "../connections/line.ts";
 import type { DriverQuery } from "../connections/driver.ts";
 import { transactionLeftOpen } from "../connections/refusals.ts";
 import { mayLeaveOpen, rollBack, type OwnLine } from "./left-open.ts";
@@ -141,6 +141,10 @@ export class QueryWork extends ConnectionUse implements Runner {
     if (this.asText) maskParameters(this.#query.args);
     this.#reject(this.explain(error));
     if (this.connection === undefined) this.leave();
+  }
+
+  interrupt(reason: StewardError): void {
+    if (!this.settled) this.giveUp(reason);
   }
 
   /** Its caller wants it no longer. */

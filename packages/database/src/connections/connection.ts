@@ -11,6 +11,7 @@ import {
   forgetRows,
   hearCursor,
   hearEnd,
+  isCancelled,
   isConnectionError,
   isStream,
   isUncounted,
@@ -20,6 +21,7 @@ import {
   type Handler,
 } from "./driver.ts";
 import { brokenSocket, cutOff, type Endpoint, type Plug } from "./endpoint.ts";
+import type { Line, Revocable, Runner } from "./line.ts";
 import { connectTimeout, noPassword, readsOnly } from "./refusals.ts";
 
 /** The owner of connections learns from here what happens to them. */
@@ -30,37 +32,6 @@ export interface ConnectionOwner {
   closed(connection: Connection): void;
   /** A notification arrived. */
   notified?(channel: string, payload: string): void;
-}
-
-/** Hears the end of a query. */
-export interface Runner {
-  readonly asText: boolean;
-  finished(value: unknown): void;
-  failed(error: unknown): void;
-}
-
-/** What a query or a lease needs of a connection, ours or one of a client that was handed over. */
-export interface Line {
-  readonly busy: boolean;
-  readonly dead: boolean;
-  leased: boolean;
-  /** Resolves when no cancellation is under way any more; `undefined` when there is none. */
-  readonly settled: Promise<unknown> | undefined;
-  /** Runs a statement of our own and gives its rows; only a connection of ours can. There must be none running. */
-  query?(text: string): Promise<readonly Record<string, unknown>[]>;
-  run(query: DriverQuery, runner: Runner): void;
-  cancel(reason: StewardError): Promise<unknown>;
-  destroy(reason?: StewardError): void;
-}
-
-/** Somebody who was let in by the guard and now takes a connection. */
-export interface Taker {
-  /** True when it keeps the connection for more than one statement. */
-  readonly exclusive: boolean;
-  /** Takes it. It has to be given back by `release`. */
-  take(line: Line): void;
-  /** There will be none. */
-  refuse(error: StewardError): void;
 }
 
 const HELLO = `select pg_backend_pid() as pid, pg_postmaster_start_time()::text as server, ${READS_ONLY}`;
@@ -89,8 +60,9 @@ export class Connection implements Line {
   /** False behind a pooler, whose backends change below us. */
   direct = true;
   dead = false;
-  /** True while a lease holds it, also between statements. */
-  leased = false;
+  lease: Revocable | undefined = undefined;
+  /** What the caller of a query is given, that the server cancels. */
+  interruption: StewardError | undefined = undefined;
   /** How many queries it has begun. */
   begun = 0;
   streaming = false;
@@ -272,7 +244,7 @@ export class Connection implements Line {
     if (!isConnectionError(error)) {
       if (this.isWriting && isWriteRefused(error)) this.isSuspect = true;
       if (isUncounted(query)) this.destroy();
-      return runner.failed(error);
+      return runner.failed(isCancelled(error) ? (this.interruption ?? error) : error);
     }
     this.destroy();
     runner.failed(this.#explain(error));

@@ -199,3 +199,8 @@ export function isUncounted({ options, parameters = [] }: DriverQuery): boolean 
 export function isAborted(error: unknown): boolean {
   return typeof error === "object" && error !== null && "code" in error && error.code === "25P02";
 }
+
+/** Whether the server cancelled it. */
+export function isCancelled(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "57014";
+}

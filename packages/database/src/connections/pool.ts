@@ -1,5 +1,6 @@
 import { StewardError, type Clock } from "@steward/core";
-import { Connection, type ConnectionOwner, type Line, type Taker } from "./connection.ts";
+import { Connection, type ConnectionOwner } from "./connection.ts";
+import type { Line, Taker } from "./line.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { isLoginRefused } from "@steward/core/driver";
 import { connectFailed } from "./refusals.ts";
@@ -285,11 +286,12 @@ export class Pool implements ConnectionOwner {
     return new Promise((resolve) => (this.#emptied = resolve));
   }
 
-  /** Cancels at the server what still runs; a lease that runs nothing is cut off, which rolls it back. */
+  /** Ends leases, which rolls them back, and cancels at the server what still runs. */
   cancel(reason: StewardError): void {
     for (const connection of this.connections) {
+      connection.lease?.revoke(reason);
+      connection.interruption = reason;
       if (connection.busy) void connection.cancel(reason);
-      else if (connection.leased) connection.destroy(reason);
     }
   }
 
@@ -311,4 +313,33 @@ export class Pool implements ConnectionOwner {
   #refuseAll(error: StewardError): void {
     for (const taker of this.#takers.splice(0)) taker.refuse(error);
   }
+}
+
+/** How a pool ends. */
+export interface Ending {
+  /** Aborts when there is no more time to wait for what runs. */
+  readonly signal: AbortSignal;
+  /** True when what runs has had its time already. */
+  readonly atOnce: boolean;
+  /** What becomes of those who wait for a connection. */
+  readonly refusal: StewardError;
+  /** What becomes of what still runs when its time is over. */
+  readonly interruption: StewardError;
+}
+
+/** Time for the server to take a request to cancel, in ms, before connections are cut off. */
+const LAST_WORDS_MS = 150;
+
+/** Ends a pool. What still runs when its time is over is cancelled at the server, so that it does not go on without us, and cut off. */
+export async function endPool(pool: Pool, { signal, atOnce, refusal, interruption }: Ending): Promise<void> {
+  const force = (): void => {
+    pool.cancel(interruption);
+    pool.clock.setTimeout(() => pool.destroy(), LAST_WORDS_MS);
+  };
+  if (signal.aborted) force();
+  else signal.addEventListener("abort", force, { once: true });
+  const ended = pool.end(refusal);
+  if (atOnce) pool.cancel(interruption);
+  await ended;
+  signal.removeEventListener("abort", force);
 }

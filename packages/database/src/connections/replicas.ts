@@ -2,10 +2,10 @@ import type { Clock, Timer } from "@steward/core";
 import type { SilenceWatch } from "@steward/core/driver";
 import type { Supply } from "../client/client.ts";
 import { askPool } from "../health.ts";
-import type { Connection, Line, Taker } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { Line, Taker } from "./line.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { endPool, type Ending } from "./ending.ts";
-import { Pool, type PoolOptions } from "./pool.ts";
+import { endPool, Pool, type Ending, type PoolOptions } from "./pool.ts";
 import { watchSilence } from "./silence.ts";
 
 /** Bounds of reading from replicas. */

@@ -63,6 +63,14 @@ export async function begin<TSchema extends Schema>(
   db: PostgresJsDatabase<TSchema>,
   options: BeginOptions = {},
 ): Promise<OpenTransaction<TSchema>> {
+  return (await beginLeased(db, options)).open;
+}
+
+/** The same, with the lease that it runs on. */
+export async function beginLeased<TSchema extends Schema>(
+  db: PostgresJsDatabase<TSchema>,
+  options: BeginOptions,
+): Promise<{ readonly open: OpenTransaction<TSchema>; readonly lease: Lease }> {
   const seam = seamOf(db);
   assertShape(`${seam.name}: begin`, beginShape, options);
   const lease = await seam.acquire(options);
@@ -85,7 +93,7 @@ export async function begin<TSchema extends Schema>(
   };
   const made = Object.assign(seam.over(scope.drizzleClient()), end, { $client: scope.sql() });
   markTransaction(made);
-  return made as OpenTransaction<TSchema>; // `over` keeps the tables of `db`
+  return { open: made as OpenTransaction<TSchema>, lease }; // `over` keeps the tables of `db`
 }
 
 /** Ends a transaction once, however often that is asked for. */

@@ -3,7 +3,7 @@ import { backoffMs, assertShape, milliseconds, shape, wholeNumber } from "@stewa
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import { seamOf } from "../client/seam.ts";
 import type { Schema } from "../options.ts";
-import { begin, beginRules, type BeginOptions, type OpenTransaction } from "./begin.ts";
+import { beginLeased, beginRules, type BeginOptions, type OpenTransaction } from "./begin.ts";
 
 /** When a transaction is run again. */
 export interface TransactionRetry {
@@ -65,10 +65,13 @@ async function once<TSchema extends Schema, T>(
   work: (t: OpenTransaction<TSchema>) => Promise<T>,
   options: BeginOptions,
 ): Promise<T> {
-  await using t = await begin(db, options);
-  const result = await work(t);
-  await t.commit();
-  return result;
+  const { open, lease } = await beginLeased(db, options);
+  await using t = open;
+  return await lease.run(async () => {
+    const result = await work(t);
+    await t.commit();
+    return result;
+  });
 }
 
 function pause(clock: Clock, attempt: number, baseDelayMs: number, signal: AbortSignal | undefined): Promise<void> {

@@ -274,6 +274,130 @@ t.test("a transaction whose caller has run out of time is undone, and the next u
   }
 });
 
+/** Transactions whose work writes, and then does not end by itself: in a statement, or in its own code. */
+function endless(client: Database, idle: boolean): Readonly<Record<string, () => Promise<unknown>>> {
+  const { $client } = client;
+  const write = sql`update accounts set balance = 1`;
+  const late = sql`select pg_sleep(60)`;
+  const never = new Promise<never>(() => {});
+  return {
+    transaction: () => transaction(client, (tx) => tx.execute(write).then(() => (idle ? never : tx.execute(late)))),
+    drizzle: () => client.transaction((tx) => tx.execute(write).then(() => (idle ? never : tx.execute(late)))),
+    "postgres.js": () =>
+      $client.begin((tx) => tx`update accounts set balance = 1`.then(() => (idle ? never : tx`select pg_sleep(60)`))),
+  };
+}
+
+/** Waits until the transaction of a pool of one is where it does not end. */
+function stuck({ url }: { readonly url: string }, idle: boolean): Promise<void> {
+  const database = new URL(url).pathname.slice(1);
+  return until(async () => {
+    const [row] = await place.observer`
+      select count(*)::int as count from pg_stat_activity where datname = ${database}
+      and state = ${idle ? "idle in transaction" : "active"} and query like ${idle ? "update%" : "%pg_sleep%"}`;
+    return row?.["count"] === 1;
+  }, "it is there");
+}
+
+for (const idle of [false, true]) {
+  const where = idle ? "code that never ends" : "a statement";
+  t.test(`a transaction given up in ${where} is rolled back at the server, on its connection`, async (t) => {
+    await using one = await new DatabasePoolManager({ url: place.url, maxConnections: 1 }).start();
+    for (const [name, way] of Object.entries(endless(one.client, idle))) {
+      const abort = new AbortController();
+      const aborted = runWithContext({ signal: abort.signal }, () => failure(way()));
+      await stuck(place, idle);
+      abort.abort();
+      t.equal(await codeOf(aborted), "CALL_ABORTED", `${name}, aborted`);
+      await db.$client`update accounts set balance = 100`;
+      const deadline = systemClock.now() + 100;
+      t.equal(await codeOf(runWithContext({ deadline }, () => failure(way()))), "DEADLINE_EXCEEDED", `${name}, late`);
+      await db.$client`update accounts set balance = 100`;
+      await one.client.$client`select 1`;
+      t.match(one.stats(), { opened: 1, size: 1, inUse: 0 }, name);
+    }
+  });
+
+  t.test(`a transaction that takes too long in ${where} is rolled back at the server, on its connection`, async (t) => {
+    const options = { url: place.url, maxConnections: 1, transactionTimeoutMs: 100 };
+    await using one = await new DatabasePoolManager(options).start();
+    for (const [name, way] of Object.entries(endless(one.client, idle))) {
+      t.equal(await codeOf(failure(way())), "DEADLINE_EXCEEDED", name);
+      await db.$client`update accounts set balance = 100`;
+      await one.client.$client`select 1`;
+      t.match(one.stats(), { opened: 1, size: 1, inUse: 0 }, name);
+    }
+  });
+
+  t.test(`a stop ends a transaction in ${where}`, async (t) => {
+    const one = new DatabasePoolManager({ url: place.url, maxConnections: 1 }, { stopTimeoutMs: 400 });
+    for (const [name, way] of Object.entries(endless(one.client, idle))) {
+      await one.start();
+      const stopped = failure(way());
+      await stuck(place, idle);
+      await one.stop();
+      t.equal(await codeOf(stopped), "RESOURCE_UNAVAILABLE", name);
+      await db.$client`update accounts set balance = 100`;
+      t.match(one.stats(), { phase: "stopped", size: 0, inUse: 0 }, name);
+    }
+  });
+}
+
+/** The code of an error, or of what drizzle has made it the cause of. */
+async function codeOf(failed: Promise<Error & { readonly code?: unknown }>): Promise<unknown> {
+  const error = await failed;
+  return error.code ?? (error.cause as { readonly code?: unknown } | undefined)?.code;
+}
+
+t.test("what a transaction does after it was given up is refused", async (t) => {
+  const abort = new AbortController();
+  let goOn: (value?: unknown) => void = () => {};
+  const held = new Promise((resolve) => (goOn = resolve));
+  let late: Promise<unknown> = held;
+  const over = runWithContext({ signal: abort.signal }, () =>
+    failure(
+      db.$client.begin(async (tx) => {
+        await tx`update accounts set balance = 1`;
+        abort.abort();
+        await held;
+        await (late = failure(tx`update accounts set balance = 2`));
+      }),
+    ),
+  );
+  t.equal((await over).code, "CALL_ABORTED");
+  goOn();
+  await until(() => late !== held, "its code went on");
+  t.match(await late, { code: "DATABASE_LEASE_ENDED" });
+  t.equal(await balance(1), 100);
+});
+
+t.test("a reservation that is aborted is rolled back at the server, on its connection", async (t) => {
+  await using one = await new DatabasePoolManager({ url: place.url, maxConnections: 1 }).start();
+  const abort = new AbortController();
+  await runWithContext({ signal: abort.signal }, async () => {
+    const held = await one.client.$client.reserve();
+    await held`begin`;
+    await held`update accounts set balance = 1`;
+    const late = failure(held`select pg_sleep(60)`);
+    await stuck(place, false);
+    abort.abort();
+    t.equal((await late).code, "CALL_ABORTED");
+    held.release();
+  });
+  await db.$client`update accounts set balance = 100`;
+  await one.client.$client`select 1`;
+  t.match(one.stats(), { opened: 1, size: 1, inUse: 0 });
+});
+
+t.test("a stop that ends statements says so", async (t) => {
+  const one = await new DatabasePoolManager({ url: place.url, maxConnections: 2 }, { stopTimeoutMs: 400 }).start();
+  const { $client } = one.client;
+  const held = await $client.reserve();
+  const failed = [failure($client`select pg_sleep(60)`), failure(held`select 1, pg_sleep(60)`)];
+  await one.stop();
+  for (const error of failed) t.equal((await error).code, "RESOURCE_UNAVAILABLE");
+});
+
 t.test("serves as the port SqlRunner", async (t) => {
   const runner = sqlRunner(db);
   t.same([...(await runner.query("select $1::int as n", [4]))], [{ n: 4 }]);
