@@ -102,12 +102,17 @@ export class PooledClient implements Source {
 
   #makeSql({ listen, subscribe, options, place }: SideWork, max: number): Sql {
     const { builder, reserve, begin } = this;
+    const { CLOSE, END, PostgresError, largeObject } = builder;
     const refused = (verb: string) => (): Promise<never> => Promise.reject(notForUsers(this.name, verb));
     return makeSql(builder, this.#handler(false), {
       reserve,
       begin,
       listen,
       subscribe,
+      CLOSE,
+      END,
+      PostgresError,
+      largeObject,
       end: refused("end"),
       close: refused("close"),
       get options() {

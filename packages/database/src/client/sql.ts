@@ -13,18 +13,29 @@ export function adopt<T>(made: T, handler: Handler): T {
   return made;
 }
 
-/** The driver ends the loop over a cursor that breaks while its rows are read as if they had been the last ones. */
+/**
+ * The driver ends the loop over a cursor that breaks while its rows are read as if they had been the last ones, and
+ * forgets who asked for a portion when another one is asked for meanwhile: here they take turns.
+ */
 function cursor(this: DriverQuery, ...args: unknown[]): unknown {
   const { cursor: driversOwn } = Object.getPrototypeOf(this) as DriverQuery;
   const portions = driversOwn.apply(this, args);
   if (portions === this) return this; // it has a function that reads
-  const { next, ...others } = (portions as AsyncIterable<unknown>)[Symbol.asyncIterator]();
-  const checked = async (): Promise<IteratorResult<unknown>> => {
-    const result = await next();
+  const iterator = (portions as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+  const next = async (): Promise<IteratorResult<unknown>> => {
+    const result = await iterator.next();
     if (result.done === true && this.broken !== undefined) throw this.broken;
     return result;
   };
-  return { [Symbol.asyncIterator]: () => ({ next: checked, ...others }) };
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(step: () => T | Promise<T>) => {
+    const result = last.then(step);
+    last = result.catch(() => {});
+    return result;
+  };
+  return {
+    [Symbol.asyncIterator]: () => ({ next: () => inTurn(next), return: () => inTurn(() => iterator.return?.()) }),
+  };
 }
 
 /** The driver hands a query over one turn after it was awaited; then a drain that begins in between would refuse it. */
@@ -54,10 +65,9 @@ export function queryMakers(
 export function makeSql<Extra extends object>(builder: Sql, handler: Handler, extra: Extra): Sql & Extra {
   const call = builder as (...args: unknown[]) => unknown; // one of its many overloads
   const sql = (...args: unknown[]): unknown => adopt(call(...args), handler);
-  const { CLOSE, END, PostgresError, largeObject } = builder;
-  const made = Object.assign(sql, queryMakers(builder, handler), { CLOSE, END, PostgresError, largeObject });
+  const made = Object.assign(sql, queryMakers(builder, handler));
   const described = Object.defineProperties(made, Object.getOwnPropertyDescriptors(extra));
-  return described as Sql & Extra; // with what `extra` adds it has all of the driver's members
+  return described as Sql & Extra; // with what `extra` adds it has the members of the driver's own client of this kind
 }
 
 function reading(path: string, handler: Handler): Handler {

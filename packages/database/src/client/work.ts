@@ -86,6 +86,12 @@ export class QueryWork extends ConnectionUse implements Runner {
   override take(connection: Line): void {
     this.connection = connection;
     this.acquired();
+    queueMicrotask(() => this.#send(connection));
+  }
+
+  /** One turn later, as the driver does it: what is cancelled in the tick in which it was asked for has not run at all. */
+  #send(connection: Line): void {
+    if (this.settled || this.#query.cancelled === true) return this.#failed(notSent());
     if (this.source.traceComments && this.traceContext !== undefined) addComment(this.#query, this.traceContext);
     connection.run(this.#query, this);
   }
@@ -151,14 +157,20 @@ export class QueryWork extends ConnectionUse implements Runner {
   async cancel(): Promise<void> {
     if (this.settled) return;
     if (this.connection === undefined) this.#leaveQueue();
-    else await this.connection.cancel(cancelled(this.source.name));
+    else if (this.connection.busy) await this.connection.cancel(cancelled(this.source.name));
+    else this.#query.cancelled = true;
   }
 
   /** While it waits nothing has to be cancelled at the server. */
   #leaveQueue(): void {
     this.source.leave(this);
-    this.fail(Object.assign(new Error("canceling statement due to user request"), { code: "57014" }));
+    this.fail(notSent());
   }
+}
+
+/** What the server says to a statement that is cancelled, so that it says as little about its health. */
+function notSent(): Error {
+  return Object.assign(new Error("canceling statement due to user request"), { name: "PostgresError", code: "57014" });
 }
 
 /**
@@ -198,12 +210,14 @@ function maskParameters(parameters: readonly unknown[]): void {
 
 /** Hands a query over to its guard. */
 export function submit(source: Source, query: DriverQuery, asText: boolean, options?: CallOptions): void {
+  if (query.cancelled === true) return query.reject((query.broken = notSent()));
   const work = new QueryWork(source, query, asText);
   query.work = work;
   source.guard.enter(work, options);
 }
 
 /** What a query of ours does when its caller cancels it. */
-export function cancelWork(query: DriverQuery): Promise<void> {
-  return query.work?.cancel() ?? Promise.resolve();
+export async function cancelWork(query: DriverQuery): Promise<void> {
+  if (query.work === undefined) query.cancelled = true;
+  else await query.work.cancel();
 }

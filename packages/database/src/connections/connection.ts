@@ -11,6 +11,7 @@ import {
   forgetRows,
   hearCursor,
   hearEnd,
+  hearLeft,
   isCancelled,
   isConnectionError,
   isStream,
@@ -233,6 +234,7 @@ export class Connection implements Line {
   finish(query: DriverQuery, value: unknown): void {
     if (isStream(value) && !this.streaming && this.#query === query) {
       this.streaming = true;
+      hearLeft(value, () => this.#end(query, false)?.finished(this.destroy()));
       query.answer?.(value);
     } else this.#end(query, false)?.finished(value);
   }

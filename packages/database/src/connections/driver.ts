@@ -35,6 +35,8 @@ export interface DriverQuery {
   line?: { finish(query: DriverQuery, value: unknown): void; fail(query: DriverQuery, error: unknown): void };
   /** Gives an answer to its caller. */
   answer?: (value: unknown) => void;
+  /** True when it was cancelled before it was sent. */
+  cancelled?: unknown;
   /** What it runs as, once it was handed over. */
   work?: { cancel(): Promise<void> };
   /** True once it was handed over. */
@@ -168,6 +170,11 @@ export function isConnectionError(error: unknown): boolean {
 export function isStream(value: unknown): boolean {
   // Rows first: they are what nearly every query gives.
   return !Array.isArray(value) && (value instanceof Readable || value instanceof Writable);
+}
+
+/** Hears that the reader of a COPY has left it half way: the rest would have to be read before the next statement, and the driver does not. */
+export function hearLeft(stream: unknown, then: () => void): void {
+  if (stream instanceof Readable) stream.once("close", () => stream.readableEnded || then());
 }
 
 /** Whether rows may have come: the driver counts them until a statement succeeds, and puts those of the next one behind. */
