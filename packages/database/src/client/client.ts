@@ -2,7 +2,13 @@ import { Guard, isStewardError, StewardError, type CallOptions } from "@steward/
 import { notForUsers, usualVerdict, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { ReservedSql, Sql, TransactionSql } from "postgres";
 import type { Line, Taker } from "../connections/line.ts";
-import { driverClient, driverOptions, type DriverQuery, type Handler } from "../connections/driver.ts";
+import {
+  driverClient,
+  driverOptions,
+  isConnectionError,
+  type DriverQuery,
+  type Handler,
+} from "../connections/driver.ts";
 import type { DatabaseOptions } from "../options.ts";
 import { acquire, type Lease, type LeaseOptions } from "./lease.ts";
 import { Scope, type Body, type DrizzleClient } from "./scope.ts";
@@ -173,7 +179,8 @@ export class PooledClient implements Source {
   }
 }
 
-const BEGINS = /^\s*(begin|start)\b/i;
+/** One of its statements does, behind comments too. */
+const BEGINS = /(^|;)(\s|--.*\n|\/\*((?!\*\/)[^])*\*\/)*(begin|start)\b/i;
 const ENDS = /^\s*(commit|end|rollback|abort)(\s+(work|transaction))?\s*;?\s*$/i;
 
 function afterAnswer(query: DriverQuery, then: () => void): void {
@@ -184,11 +191,16 @@ function afterAnswer(query: DriverQuery, then: () => void): void {
   };
 }
 
-/** A server that replies is well, also one whose transaction we have rolled back, unless it says that there is no connection: none left, shutting down, not connected. */
+/** A server that replies is well, and mistakes of callers say nothing of it; unless it says that there is no connection: none left, shutting down, not connected. */
 function judge(error: unknown): Verdict {
   const code = error instanceof Error && error.name === "PostgresError" && "code" in error ? String(error.code) : "";
-  if (isStewardError(error, "DATABASE_TRANSACTION_LEFT_OPEN")) return "none";
-  if (code === "") return usualVerdict(error);
+  if (code === "") return isOfCaller(error) ? "none" : usualVerdict(error);
   if (/^(08|57P|53300)/.test(code)) return "failure";
   return code.startsWith("53") ? "degraded" : "none";
+}
+
+/** A value that the driver refuses, a function that reads rows and throws, or a transaction left open. */
+function isOfCaller(error: unknown): boolean {
+  if (isStewardError(error)) return error.code === "DATABASE_TRANSACTION_LEFT_OPEN";
+  return !isConnectionError(error);
 }

@@ -1,6 +1,6 @@
 import { currentContext, runWithContext } from "@steward/core";
 import type { Sql, TransactionSql } from "postgres";
-import { isAborted, rawQuery, type Handler } from "../connections/driver.ts";
+import { isAborted, isAnswer, rawQuery, type Handler } from "../connections/driver.ts";
 import { outside } from "../connections/outside.ts";
 import type { Lease } from "./lease.ts";
 import { adopt, makeSql } from "./sql.ts";
@@ -128,9 +128,4 @@ export class Scope {
     const unsafe: Sql["unsafe"] = (...args) => adopt(this.#builder.unsafe(...args), handler);
     return { options: { parsers: {}, serializers: {} }, unsafe, begin: nested, savepoint: nested };
   }
-}
-
-/** An error of the server, so that it has heard the statement and is through with it. */
-function isAnswer(error: unknown): boolean {
-  return error instanceof Error && "severity" in error;
 }

@@ -8,10 +8,11 @@ import { switchArrays, type DateMode } from "./dates.ts";
 import {
   driverOptions,
   endsTransaction,
-  forgetRows,
+  getOver,
   hearCursor,
   hearEnd,
   hearLeft,
+  isAnswer,
   isCancelled,
   isConnectionError,
   isStream,
@@ -83,8 +84,8 @@ export class Connection implements Line {
   readonly #isPreparing: boolean;
   /** It has refused a write: its server may have become a standby. */
   isSuspect = false;
-  /** The driver still counts rows of a statement that failed. */
-  #hasRows = false;
+  /** The driver still counts rows of a statement that failed, or waits for the server's word on one that it did not send. */
+  #isBehind = false;
   #socket: Duplex | undefined;
   #query: DriverQuery | undefined;
   #runner: Runner | undefined;
@@ -212,10 +213,10 @@ export class Connection implements Line {
     this.begun++;
     if (query.cursorFn === undefined) hearEnd(query, this);
     else this.#runCursor(query);
-    if (!this.#hasRows || endsTransaction(query)) return this.#handler(query);
-    forgetRows(rawQuery(this.#sql, "select 1"), this.#handler, (done) => {
+    if (!this.#isBehind || endsTransaction(query)) return this.#handler(query);
+    getOver(rawQuery(this.#sql, "select 1"), this.#handler, (done) => {
       if (!done) this.destroy(); // then the query fails as any other one on a connection that has ended
-      this.#hasRows = false;
+      this.#isBehind = false;
       if (this.#query === query) this.#handler(query);
     });
   }
@@ -241,7 +242,7 @@ export class Connection implements Line {
 
   /** @internal The driver has given it up. */
   fail(query: DriverQuery, error: unknown): void {
-    const runner = this.#end(query, this.#hasRows || mayHaveRows(query));
+    const runner = this.#end(query, this.#isBehind || mayHaveRows(query) || !isAnswer(error));
     if (runner === undefined) return;
     if (!isConnectionError(error)) {
       if (this.isWriting && isWriteRefused(error)) this.isSuspect = true;
@@ -258,11 +259,11 @@ export class Connection implements Line {
     return this.#reason ?? this.#lost(describeError(error), error);
   }
 
-  #end(query: DriverQuery, hasRows: boolean): Runner | undefined {
+  #end(query: DriverQuery, isBehind: boolean): Runner | undefined {
     if (this.#query !== query) return undefined;
     const runner = this.#runner;
     this.#query = this.#runner = undefined;
-    this.#hasRows = hasRows;
+    this.#isBehind = isBehind;
     this.streaming = this.paused = false;
     if (this.#cancelled === undefined) this.#grace?.cancel();
     return runner;

@@ -187,11 +187,16 @@ export function endsTransaction({ strings }: DriverQuery): boolean {
   return /^\s*(rollback|commit|abort|end)\b/i.test(strings[0] ?? "");
 }
 
+/** Whether an error is one of the server, so that it has heard the statement and is through with it. */
+export function isAnswer(error: unknown): boolean {
+  return error instanceof Error && "severity" in error;
+}
+
 /**
- * Has the driver forget the rows of a statement that failed, by one of our own that succeeds. In a transaction that has failed
+ * Has the driver get over a statement that failed, and forget its rows, by one of our own that succeeds. In a transaction that has failed
  * none does, and there is no need: nothing has rows there until a rollback, which succeeds.
  */
-export function forgetRows(own: DriverQuery, handler: Handler, then: (done: boolean) => void): void {
+export function getOver(own: DriverQuery, handler: Handler, then: (done: boolean) => void): void {
   own.resolve = () => then(true);
   own.reject = (error) => then(isAborted(error));
   handler(own);

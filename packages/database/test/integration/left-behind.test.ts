@@ -108,6 +108,17 @@ t.test("a tagged begin without others in the pool is refused too", async (t) => 
   t.match(await failure($client`begin`), { code: "DATABASE_TRANSACTION_LEFT_OPEN", message: /\$client\.begin\(\)/ });
 });
 
+t.test("a reservation in which a script or a comment leaves a transaction is rolled back", async (t) => {
+  for (const text of ["select 1; begin; insert into films values (1)", "-- now\n/* it */ begin"]) {
+    const reserved = await $client.reserve();
+    await reserved.unsafe(text);
+    reserved.release();
+    await $client`insert into films values (2)`;
+    t.same(await films(), [2], text);
+    await $client`truncate films`;
+  }
+});
+
 t.test("a script that ends its transaction, and one that only speaks of it, are run as they are", async (t) => {
   await $client.unsafe("begin; insert into films values (1); commit");
   await $client.unsafe("begin; insert into films values (2); rollback");
@@ -115,6 +126,25 @@ t.test("a script that ends its transaction, and one that only speaks of it, are 
   t.match(await failure($client.unsafe("select 'begin'; select 1 / 0")), { code: "22012" });
   t.same(await films(), [1, 3]);
   t.equal(manager.stats()["opened"], 1);
+});
+
+t.test("mistakes that the driver sees fail their call alone and at once, however many", async (t) => {
+  const mistakes: Readonly<Record<string, (on: Statements) => Promise<unknown>>> = {
+    UNDEFINED_VALUE: (on) => on`select ${undefined as never}::int as n`,
+    MINE: (on) =>
+      on`select 1`.cursor(() => {
+        throw Object.assign(new Error("mine"), { code: "MINE" });
+      }),
+  };
+  const { opened, unknown } = manager.stats();
+  const reserved = await $client.reserve();
+  for (const [code, make] of Object.entries(mistakes))
+    for (let round = 0; round < 8; round++) t.match(await failure(make(reserved)), { code }, "reserved");
+  reserved.release();
+  for (const [code, make] of Object.entries(mistakes))
+    for (let round = 0; round < 8; round++) t.match(await failure(make($client)), { code });
+  t.same(await next($client), one, "the circuit is closed");
+  t.match(manager.stats(), { opened, unknown }, "on the same connection");
 });
 
 t.test("parameters in the simple protocol fail their statement, and no other one", async (t) => {
