@@ -156,11 +156,17 @@ export class Lease implements Source, Revocable {
       this.#connection.destroy(this.#error("whether its transaction has begun or ended is not known", reason));
   }
 
+  /** Ends it without its connection. What ran there says more, so its user hears that first. */
+  broke(): void {
+    const end = (): void => this.revoke(this.#error("its connection broke"));
+    void this.guard.idle().then(() => setImmediate(end));
+  }
+
   /** Ends it from outside: what runs is cancelled at the server, and what was begun is rolled back there. */
   revoke(reason: unknown): void {
     if (this.#ended !== undefined) return;
     const why = reason instanceof Error ? reason.message : String(reason);
-    this.#ended = this.#error(why, reason);
+    this.#ended = isStewardError(reason, "DATABASE_LEASE_ENDED") ? reason : this.#error(why, reason);
     this.#revoked = { reason };
     this.#forgetLeak();
     this.#cutOff?.(reason);

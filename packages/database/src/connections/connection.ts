@@ -198,6 +198,7 @@ export class Connection implements Line {
     for (const socket of this.#cancelSockets) cutOff(socket);
     // The driver reports it to a query that runs by itself, but not while it logs in.
     this.#failOpening?.(this.#reason ?? cause ?? new Error("the server closed the connection during the login"));
+    this.lease?.broke();
     this.owner.closed(this);
   }
 

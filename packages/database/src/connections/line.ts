@@ -26,6 +26,8 @@ export interface Line {
 /** Holds a connection, which can be taken from it. */
 export interface Revocable {
   revoke(reason: unknown): void;
+  /** It is gone. */
+  broke(): void;
 }
 
 /** Somebody who was let in by the guard and now takes a connection. */

@@ -371,6 +371,20 @@ t.test("what a transaction does after it was given up is refused", async (t) => 
   t.equal(await balance(1), 100);
 });
 
+t.test("a transaction in code that never ends is over when its connection breaks", async (t) => {
+  await using one = await new DatabasePoolManager({ url: place.url, maxConnections: 1 }).start();
+  for (const [name, way] of Object.entries(endless(one.client, true))) {
+    const broken = failure(way());
+    await stuck(place, true);
+    await place.observer`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = ${new URL(place.url).pathname.slice(1)} and state = 'idle in transaction'`;
+    t.equal(await codeOf(broken), "DATABASE_LEASE_ENDED", name);
+    await one.client.$client`select 1`;
+    t.match(one.stats(), { size: 1, inUse: 0 }, name);
+  }
+});
+
 t.test("a reservation that is aborted is rolled back at the server, on its connection", async (t) => {
   await using one = await new DatabasePoolManager({ url: place.url, maxConnections: 1 }).start();
   const abort = new AbortController();
