@@ -5,8 +5,8 @@ import { processesOf, testFiles } from "./files.mjs";
 import { runFiles } from "./run-files.mjs";
 import { Suite } from "./suite.mjs";
 
-/** Two for each core of CI, and twice as many while its cores are idle: with four, a quarter of the time they were. */
-const [JOBS, MOST] = [4, 8];
+/** Two for each core of CI, and more while its cores are idle: with four, a quarter of the time they were. */
+const [JOBS, MOST] = [4, 6];
 
 const suites = new Map();
 const processes = [];

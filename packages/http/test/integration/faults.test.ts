@@ -8,6 +8,7 @@ import {
   startFaultProxy,
   trackHandles,
   until,
+  Watch,
 } from "@steward/testing";
 import t from "tap";
 import { HTTP_CHANNELS, HttpSessionManager, type HttpSessionOptions, type UnreadBodyEvent } from "../../src/index.ts";
@@ -167,11 +168,15 @@ t.test("more calls than can be answered in time: as many are answered as can be"
   await using http = await started({ baseUrl: server.url, timeoutMs: TIMEOUT_MS, maxConnections: 2, retry: false });
   await (await http.client.request("/")).body.text();
   server.seen.length = 0;
+  using watch = new Watch();
+  const since = performance.now();
   const calls = Array.from({ length: 60 }, async () => (await http.client.request("/")).body.text().catch(() => ""));
   const outcomes = await Promise.allSettled(calls);
   const answered = outcomes.filter(({ status }) => status === "fulfilled").length;
   t.ok(answered > 0);
-  t.ok(server.seen.length <= answered + 2, `${server.seen.length} were sent for ${answered} answers`);
+  // Those that have a connection when time is over; and where the machine stood still, what it had answered meanwhile.
+  const late = 2 * (1 + Math.ceil(watch.stolen(since) / ANSWER_MS));
+  t.ok(server.seen.length <= answered + late, `${server.seen.length} were sent for ${answered} answers`);
 });
 
 t.test("retries repeat what is safe, and only that", async (t) => {
