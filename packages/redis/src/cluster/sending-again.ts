@@ -14,7 +14,8 @@ const GONE = "no connection to the node of its slot";
 /** The error of a command that was not sent, or any other as it is. */
 export function notSent(resource: string, error: Error): Error {
   if (!NOT_SENT.test(error.message)) return error;
-  return new StewardError("RESOURCE_UNAVAILABLE", `${resource}: ${GONE}`, { resource, cause: error, retryable: true });
+  const why = `${GONE}; is it down, or is the failover to its replica not over yet?`;
+  return new StewardError("RESOURCE_UNAVAILABLE", `${resource}: ${why}`, { resource, cause: error, retryable: true });
 }
 
 /** The error of a command whose reply was lost and which may run twice. It names no command: the driver compares. */

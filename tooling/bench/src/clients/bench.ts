@@ -13,6 +13,7 @@ const ROWS: Readonly<Record<string, readonly Line[]>> = {
     { raw: "postgres.js, max_pipeline 0", bar: ">= 0.93" },
     { raw: "postgres.js, max_pipeline 0, same deadline" },
   ],
+  "database, drizzle select 1": [{ raw: "postgres.js", bar: ">= 1.3" }],
   "database, drizzle by key": [{ raw: "postgres.js", bar: ">= 1.3" }],
   "redis, get": [{ raw: "ioredis", bar: ">= 0.9" }, { raw: "ioredis, same deadline" }],
   "redis, get, one caller": [{ raw: "ioredis", bar: ">= 0.95" }, { raw: "ioredis, same deadline" }],

@@ -1,6 +1,6 @@
 import { DatabasePoolManager } from "@steward/database";
 import { startPostgres } from "@steward/launchers";
-import { eq } from "drizzle-orm";
+import { eq, sql as written } from "drizzle-orm";
 import { integer, pgTable, text } from "drizzle-orm/pg-core";
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres, { type PendingQuery, type Row, type Sql } from "postgres";
@@ -11,6 +11,8 @@ const CONNECTIONS = 10;
 const DEADLINE_MS = 2_000;
 
 const ask = (sql: Sql): PendingQuery<Row[]> => sql`select 1 as x`;
+
+const one = written`select 1 as x`;
 
 const films = pgTable("films", { id: integer().primaryKey(), title: text().notNull() });
 
@@ -66,6 +68,13 @@ export async function open(): Promise<Opened> {
           "postgres.js, max_pipeline 0": lanes(AT_ONCE, () => ask(single)),
           "postgres.js, same deadline": lanes(AT_ONCE, () => withDeadline(ask(plainTimed))),
           "postgres.js, max_pipeline 0, same deadline": lanes(AT_ONCE, () => withDeadline(ask(singleTimed))),
+        },
+      },
+      {
+        work: "database, drizzle select 1",
+        runs: {
+          Steward: lanes(AT_ONCE, () => db.execute(one)),
+          "postgres.js": lanes(AT_ONCE, () => theirs.execute(one)),
         },
       },
       {
