@@ -59,7 +59,8 @@ export class HttpSessionManager extends Manager<HttpSession> {
   constructor(options: HttpSessionOptions = {}, context: ManagerContext = {}) {
     super("http", context);
     this.#options = checkOptions(this.name, httpSchema, options);
-    const { baseUrl, headers, userAgent, interceptors, interceptorOptions, maxResponseBytes } = this.#options;
+    const { baseUrl, headers, userAgent, interceptors, interceptorOptions, maxResponseBytes, timeoutMs } =
+      this.#options;
     this.#session = new HttpSession({
       resource: this.name,
       baseUrl,
@@ -67,6 +68,7 @@ export class HttpSessionManager extends Manager<HttpSession> {
       interceptors,
       interceptorOptions,
       maxResponseBytes,
+      timeoutMs,
       origins: () => (this.phase === "ready" ? this.#origins : undefined),
       refusal: () => this.refusal(),
       watchful: () => this.#unread,

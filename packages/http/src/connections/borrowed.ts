@@ -1,11 +1,12 @@
 import { Dispatcher } from "undici";
-import { RawAsModern, type RawHandler } from "../exchange/handlers.ts";
-import type { Connection, Connections, ConnectionStats } from "./connection.ts";
+import { RawAsModern } from "../exchange/handlers.ts";
+import type { Connection, Connections, ConnectionStats, Sender } from "./connection.ts";
 
 /** A dispatcher of the user's as the way to every origin. What it does with its sockets is its own affair. */
-export class BorrowedConnections implements Connections, Connection {
+export class BorrowedConnections implements Connections {
   readonly #dispatcher: Dispatcher;
   readonly #speaksRaw: boolean;
+  readonly #inUse = new Set<BorrowedConnection>();
 
   constructor(dispatcher: Dispatcher) {
     this.#dispatcher = dispatcher;
@@ -14,11 +15,40 @@ export class BorrowedConnections implements Connections, Connection {
   }
 
   take(): Connection {
-    return this;
+    const connection = new BorrowedConnection(this.#dispatcher, this.#speaksRaw, this.#inUse);
+    this.#inUse.add(connection);
+    return connection;
   }
 
-  send(options: Dispatcher.DispatchOptions, handler: RawHandler): void {
-    const shown = this.#speaksRaw ? (handler as Dispatcher.DispatchHandler) : new RawAsModern(handler); // as in the pool
+  retire(): void {}
+
+  /** It is not closed, so it ends nothing by itself. */
+  destroy(reason: Error): Promise<void> {
+    for (const connection of this.#inUse) connection.end(reason);
+    return Promise.resolve();
+  }
+
+  stats(): ConnectionStats {
+    return { size: 0, idle: 0, retired: 0 };
+  }
+}
+
+/** One request on its way over it. */
+class BorrowedConnection implements Connection {
+  readonly #dispatcher: Dispatcher;
+  readonly #speaksRaw: boolean;
+  readonly #inUse: Set<BorrowedConnection>;
+  #sender: Sender | undefined = undefined;
+
+  constructor(dispatcher: Dispatcher, speaksRaw: boolean, inUse: Set<BorrowedConnection>) {
+    this.#dispatcher = dispatcher;
+    this.#speaksRaw = speaksRaw;
+    this.#inUse = inUse;
+  }
+
+  send(options: Dispatcher.DispatchOptions, sender: Sender): void {
+    this.#sender = sender;
+    const shown = this.#speaksRaw ? (sender as Dispatcher.DispatchHandler) : new RawAsModern(sender); // as in the pool
     this.#dispatcher.dispatch(options, shown);
   }
 
@@ -30,18 +60,23 @@ export class BorrowedConnections implements Connections, Connection {
     return 1;
   }
 
-  release(): void {}
-  broke(): void {}
-  detached(): void {}
-  answered(): void {}
-  suspect(): void {}
-  retire(): void {}
-
-  destroy(): Promise<void> {
-    return Promise.resolve();
+  release(): void {
+    this.#inUse.delete(this);
   }
 
-  stats(): ConnectionStats {
-    return { size: 0, idle: 0, retired: 0 };
+  broke(): void {
+    this.release();
+  }
+
+  detached(): void {
+    this.release();
+  }
+
+  answered(): void {}
+  suspect(): void {}
+
+  end(reason: Error): void {
+    this.release();
+    this.#sender?.fail(reason);
   }
 }

@@ -1,10 +1,15 @@
 import type { Dispatcher } from "undici";
 import type { RawHandler } from "../exchange/handlers.ts";
 
+/** Whose request it is: it learns what becomes of it, and can be failed from outside. */
+export interface Sender extends RawHandler {
+  fail(error: unknown): void;
+}
+
 /** What carries one exchange at a time (with HTTP/2: many) to its origin. */
 export interface Connection {
-  /** Sends a request; `handler` learns everything else. */
-  send(options: Dispatcher.DispatchOptions, handler: RawHandler): void;
+  /** Sends a request; `sender` learns everything else. */
+  send(options: Dispatcher.DispatchOptions, sender: Sender): void;
   /** Its handler was asked to go ahead, and does not need it any more. */
   decline(abort: (error?: Error) => void): void;
   /** The request is over, or was given up before it was sent. */

@@ -2,6 +2,7 @@ import type { Clock, Timer } from "@steward/core";
 import { Client, type buildConnector, type Dispatcher } from "undici";
 import type { RawHandler } from "../exchange/handlers.ts";
 import type { Connection, Connections, ConnectionStats } from "./connection.ts";
+import { noteUnconnected } from "./unconnected.ts";
 
 /** How connections are made. */
 export interface PoolSettings {
@@ -90,7 +91,8 @@ export class ConnectionPool implements Connections {
     if (connection.inUse > 0) this.#leaving.add(connection);
     else {
       this.#leaving.delete(connection);
-      void connection.end();
+      // Not at once: undici may be in the middle of a request that could not be written, and bears no end of its client there.
+      queueMicrotask(() => void connection.end());
     }
   }
 
@@ -162,7 +164,10 @@ class PooledConnection implements Connection {
 
   #connect(options: buildConnector.Options, callback: buildConnector.Callback): void {
     this.#pool.settings.connect(options, (error, socket) => {
-      if (error !== null) return callback(error, null);
+      if (error !== null) {
+        noteUnconnected(error);
+        return callback(error, null);
+      }
       this.connected = true;
       this.lastAnswer = this.#pool.tick();
       if (this.capacity > 1 && !("alpnProtocol" in socket && socket.alpnProtocol === "h2"))

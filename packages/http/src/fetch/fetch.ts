@@ -21,6 +21,12 @@ const MAX_REDIRECTS = 20;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const CREDENTIALS = new Set(["authorization", "cookie", "proxy-authorization"]);
 
+/** What the session bounds: all hops together, and what is decoded. */
+interface Limits {
+  readonly timeoutMs: number;
+  readonly bound: Bound | undefined;
+}
+
 /** What is sent at each hop. */
 interface Hop {
   readonly url: URL;
@@ -45,7 +51,7 @@ interface Hop {
  * ```
  */
 export function fetchOver(session: HttpSession): HttpFetch {
-  const { resource, baseUrl: base, maxResponseBytes: maxBytes } = session.forFetch;
+  const { resource, baseUrl: base, maxResponseBytes: maxBytes, timeoutMs } = session.forFetch;
   const send: Send = (url, options) => session.request(url, options);
   return async (input, init = {}) => {
     checkFetch(resource, init);
@@ -59,7 +65,7 @@ export function fetchOver(session: HttpSession): HttpFetch {
     const bound = maxBytes === undefined ? undefined : { maxBytes, resource };
     const hop = { url, method: (given.method ?? "GET").toUpperCase(), headers, body: body.value };
     try {
-      return await follow(send, hop, given, bound);
+      return await follow(send, hop, given, { timeoutMs, bound });
     } catch (error) {
       if (given.signal?.aborted === true) throw given.signal.reason;
       if (error instanceof StewardError && error.code === "HTTP_REDIRECT_REFUSED") throw error;
@@ -77,12 +83,13 @@ function located(resource: string, input: string | URL, base: string | undefined
   }
 }
 
-async function follow(send: Send, first: Hop, init: HttpFetchInit, bound: Bound | undefined): Promise<FetchedResponse> {
+async function follow(send: Send, first: Hop, init: HttpFetchInit, limits: Limits): Promise<FetchedResponse> {
   const { timeoutMs, streaming, signal, redirect = "follow" } = init;
-  const until = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+  const { bound } = limits;
+  const until = performance.now() + Math.min(timeoutMs ?? limits.timeoutMs, limits.timeoutMs);
   let hop = first;
   for (let hops = 0; ; hops++) {
-    const left = until === undefined ? undefined : Math.max(0, until - performance.now());
+    const left = hops === 0 ? timeoutMs : Math.max(0, until - performance.now());
     const answer = await send(hop.url, { ...asRequest(hop), timeoutMs: left, streaming, signal: signal ?? null });
     const { location } = answer.headers;
     if (!REDIRECTS.has(answer.statusCode) || location === undefined || redirect === "manual")

@@ -12,6 +12,7 @@ import {
 } from "@steward/core";
 import { timingWheelOf, type TimingWheel, type GuardBasis, type Verdict } from "@steward/core/driver";
 import type { Connection, Connections } from "../connections/connection.ts";
+import { isUnconnected } from "../connections/unconnected.ts";
 import { hasHeader, isOverheard, type GivenHeaders } from "../exchange/headers.ts";
 import type { Lane, Limits, WaitingBody } from "../exchange/lane.ts";
 import type { RequestDurations, SessionRequests } from "../exchange/requests.ts";
@@ -181,7 +182,8 @@ export class Origin implements Lane {
   /** What the origin is to blame for. A caller who aborts, or a request that is wrong, says nothing about it. */
   #judge(error: unknown): Verdict {
     if (error instanceof BadStatus) return this.limits.failureStatuses.includes(error.status) ? "degraded" : "none";
-    return isTransient(error) || isStewardError(error, "DEADLINE_EXCEEDED") ? "failure" : "none";
+    const isDown = isTransient(error) || isUnconnected(error) || isStewardError(error, "DEADLINE_EXCEEDED");
+    return isDown ? "failure" : "none";
   }
 
   /** Asks it for a sign of life. */

@@ -18,6 +18,8 @@ export interface SessionWiring {
   readonly interceptors: readonly Dispatcher.DispatcherComposeInterceptor[];
   /** Largest body, as sent and, in `fetch`, once decoded; in bytes. */
   readonly maxResponseBytes: number | undefined;
+  /** Longest call, in ms. */
+  readonly timeoutMs: number;
   /** Options of calls that interceptors take. */
   readonly interceptorOptions: readonly string[];
   /** `undefined` while the manager is not started. */
@@ -61,7 +63,7 @@ export class HttpSession extends Dispatcher {
   }
 
   /** @internal */
-  get forFetch(): Pick<SessionWiring, "resource" | "baseUrl" | "maxResponseBytes"> {
+  get forFetch(): Pick<SessionWiring, "resource" | "baseUrl" | "maxResponseBytes" | "timeoutMs"> {
     return this.#wiring;
   }
 

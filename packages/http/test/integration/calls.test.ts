@@ -464,6 +464,23 @@ t.test("a dispatcher of the user's is used and never closed", async (t) => {
   await agent.close();
 });
 
+t.test("a stop ends what a dispatcher of the user's does not answer", async (t) => {
+  await using server = await serve(() => {});
+  const client = new undici.Agent();
+  const http = await new HttpSessionManager(
+    { baseUrl: server.url, client },
+    { drainTimeoutMs: 50, stopTimeoutMs: 50 },
+  ).start();
+  const call = failure(http.client.request("/"));
+  await until(() => server.seen.length === 1, "the call arrives");
+  await http.stop();
+  t.match(await call, { code: "RESOURCE_UNAVAILABLE", message: /stopped while the call was in flight/ });
+  t.match(http.stats(), { started: 1, failed: 1, inUse: 0 });
+  await until(() => (client.stats[server.url]?.running ?? 0) === 0, "the dispatcher lets go of it");
+  t.notOk(client.closed);
+  await client.close();
+});
+
 t.test("the client survives stop, start and renew, and cannot be closed by a user", async (t) => {
   await using server = await serve((_request, response) => response.end("x"));
   const http = new HttpSessionManager({ baseUrl: server.url });
@@ -528,6 +545,17 @@ t.test("a request body travels in every form", async (t) => {
   const { Readable } = await import("node:stream");
   for (const body of ["text", Buffer.from("text"), Readable.from(["te", "xt"])])
     t.equal(await (await http.client.request("/", { method: "POST", body })).body.text(), "text");
+});
+
+t.test("a body that cannot be read fails its own call, and nothing else", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  await using http = await started({ baseUrl: server.url });
+  const locked = new ReadableStream();
+  locked.getReader();
+  const call = fetchOver(http.client)("/", { method: "POST", body: locked, duplex: "half" });
+  t.match(await failure(call), { message: "fetch failed", cause: { code: "ERR_INVALID_STATE" } });
+  t.match(await mirrored(http.client, "/next"), { url: "/next" });
+  t.same(server.seen, ["GET /next"]);
 });
 
 t.test("member by member it is an undici.Agent, but for what the README lists", async (t) => {

@@ -168,6 +168,10 @@ t.test("one deadline covers all hops of a fetch", async (t) => {
   await using http = await started({ baseUrl: server.url });
   t.match(await failure(fetchOver(http.client)("/", { timeoutMs: 200 })), { cause: { code: "DEADLINE_EXCEEDED" } });
   t.ok(server.seen.length <= 5, `${server.seen.length} hops`);
+  server.seen.length = 0;
+  await using short = await started({ baseUrl: server.url, timeoutMs: 200 });
+  t.match(await failure(fetchOver(short.client)("/")), { cause: { code: "DEADLINE_EXCEEDED" } });
+  t.ok(server.seen.length <= 5, `${server.seen.length} hops by the session's own deadline`);
 });
 
 t.test("a small body does not become a large one: what is decoded is bounded too", async (t) => {

@@ -136,6 +136,28 @@ t.test("a proxy carries plain and secure calls, with credentials, and is bypasse
   t.match(await failure(gone.client.request(plain.url)), { code: "HTTP_PROXY_REFUSED", message: /ECONNREFUSED/ });
 });
 
+t.test(
+  "a refused certificate and a proxy that opens no tunnel are no connection: circuit and health say so",
+  async (t) => {
+    await using tls = await secure();
+    await using proxy = await tunnelling("user:word");
+    const options = { retry: false, breaker: { consecutiveFailures: 3, breakDurationMs: 60_000 } } as const;
+    await using strict = await started({ ...options, baseUrl: tls.url });
+    await using outside = await started({ ...options, baseUrl: tls.url, proxy: { url: proxy.url } });
+    for (const http of [strict, outside]) {
+      for (let i = 0; i < 3; i++)
+        t.match(await failure(http.client.request("/")), { code: /UNABLE_TO_VERIFY|SELF_SIGNED|HTTP_PROXY_REFUSED/ });
+      t.match(await failure(http.client.request("/")), { code: "CIRCUIT_OPEN" });
+      t.match(http.passive, { failingRatio: 1 });
+      t.match(await failure(http.probe()), { code: "HTTP_PROBE_FAILED", message: /certificate|status 407/ });
+    }
+    await using careful = await started({ ...options, privateAddresses: "refuse" });
+    for (let i = 0; i < 5; i++)
+      t.match(await failure(careful.client.request(tls.url)), { code: "HTTP_ADDRESS_REFUSED" });
+    t.match(careful.passive, { failingRatio: 0 }, "what we refuse ourselves says nothing");
+  },
+);
+
 t.test("private addresses are refused whatever leads there: address, name or redirect", async (t) => {
   await using server = await serve((_request, response) => response.end("secret"));
   const { port } = server;
