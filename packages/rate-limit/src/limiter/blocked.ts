@@ -2,6 +2,7 @@ import type { Outcome } from "../policy/decision.ts";
 
 /** A refusal of Redis that still holds. */
 interface Refusal {
+  readonly since: number;
   readonly until: number;
   readonly cost: number;
   readonly outcome: Outcome;
@@ -9,8 +10,10 @@ interface Refusal {
 
 /** Keys that are remembered per policy. One more pushes out the oldest, which costs a call to Redis and nothing else. */
 const MAX_KEYS = 10_000;
+/** Another instance may have made room by a reset or a refund: it is noticed after so long, in ms. */
+const MAX_MS = 1_000;
 
-/** Remembers refusals until there is room again, so that who tries without end costs Redis one call per refusal. */
+/** Remembers refusals for a moment, or until there is room again, so that who tries without end costs Redis a call a second. */
 export class BlockedKeys {
   readonly #refusals = new Map<string, Refusal>();
 
@@ -28,8 +31,8 @@ export class BlockedKeys {
     }
     if (cost < refusal.cost) return undefined;
     const { reading } = refusal.outcome;
-    const passedMs = now - (refusal.until - reading.waitMs);
-    const [waitMs, resetMs] = [refusal.until - now, Math.max(0, reading.resetMs - passedMs)];
+    const passedMs = now - refusal.since;
+    const [waitMs, resetMs] = [reading.waitMs - passedMs, Math.max(0, reading.resetMs - passedMs)];
     return { ...refusal.outcome, source: "blocked", reading: { ...reading, waitMs, resetMs } };
   }
 
@@ -41,7 +44,8 @@ export class BlockedKeys {
       const oldest = this.#refusals.keys().next();
       if (oldest.done !== true) this.#refusals.delete(oldest.value);
     }
-    this.#refusals.set(key, { until: now + outcome.reading.waitMs, cost, outcome });
+    const until = now + Math.min(outcome.reading.waitMs, MAX_MS);
+    this.#refusals.set(key, { since: now, until, cost, outcome });
   }
 
   delete(key: string): void {

@@ -145,9 +145,10 @@ export class SharedCounter {
     return ownTime ? sinceEpochUs(clock.wallNow()) : "";
   }
 
-  /** All keys of one call are in one slot of a cluster. */
+  /** All keys of one call are in one slot of a cluster. The first colon in the braces ends the name of the policy. */
   #keys(policy: ExactPolicy, key: string): readonly string[] {
-    return policy.rates.map((_, i) => `${this.#parts.prefix}{${policy.name}:${key}}:${i}`);
+    const name = policy.name.replaceAll(":", "/"); // which no name of a policy has
+    return policy.rates.map((_, i) => `${this.#parts.prefix}{${name}:${key}}:${i}`);
   }
 }
 

@@ -83,6 +83,28 @@ t.test("who was refused is refused here, without Redis, until there is room", ne
   t.equal(scripts, 3, "then Redis is asked again");
 });
 
+t.test("a reset by another instance lets in who was refused here, within a second", needsRedis, async (t) => {
+  const options = { policies: { login: "1/hour" }, prefix: fresh(), timeoutMs: 5_000 } as const;
+  const clock = new FakeClock();
+  const one = await instance(t, options, { clock });
+  const other = await instance(t, options);
+  await one.client.take("login", "ada");
+  t.equal((await one.client.take("login", "ada")).allowed, false);
+  await other.client.reset("login", "ada");
+  t.match(await one.client.take("login", "ada"), { allowed: false, source: "blocked" });
+  await clock.advance(1_000);
+  t.equal((await one.client.take("login", "ada")).allowed, true);
+});
+
+t.test("no key of one policy is counted as a key of another", needsRedis, async (t) => {
+  const policies = { api: "1/hour", "api:login": "1/hour;burst=1" };
+  const { client } = await instance(t, { policies, prefix: fresh(), timeoutMs: 5_000 });
+  t.equal((await client.take("api", "login:ada")).allowed, true);
+  t.equal((await client.take("api:login", "ada")).allowed, true);
+  t.equal((await client.take("api", "login:ada")).allowed, false);
+  t.equal((await client.take("api:login", "ada")).allowed, false);
+});
+
 t.test("a key that holds something else is mended, and no other key is decided alone for it", needsRedis, async (t) => {
   const prefix = fresh();
   const policies = { exact: "2/hour", smooth: { limit: 2_000, windowMs: 3_600_000 } };
