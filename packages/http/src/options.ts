@@ -151,8 +151,20 @@ const network: v.GenericSchema<unknown, string> = v.pipe(
 
 const credentials = new Set(["authorization", "cookie", "proxy-authorization"]);
 
+const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
+const isHeaderValue = (text: string): boolean => /^[\t\u0020-\u007e\u0080-\u00ff]*$/.test(text);
+
 const headers: v.GenericSchema<unknown, Record<string, string>> = v.pipe(
+  // A Map or a Headers has no names of its own, and would send nothing.
+  v.custom<Record<string, unknown>>(isPlain, "must be an object of names and values"),
   v.record(v.string(), v.string()),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    for (const [name, value] of Object.entries(dataset.value))
+      if (!TOKEN.test(name)) addIssue({ message: `${JSON.stringify(name)} is no name of a header` });
+      else if (!isHeaderValue(value))
+        addIssue({ message: `the value of ${JSON.stringify(name)} holds what a header cannot` });
+  }),
   v.check(
     (given) => Object.keys(given).every((name) => !credentials.has(name.toLowerCase())),
     "holds credentials that would go to every origin; use authorization, which goes to that of baseUrl only",
@@ -197,7 +209,7 @@ const entries = v.strictObject({
   http2: v.optional(v.boolean()),
   headers: v.optional(headers),
   propagate: v.optional(v.boolean()),
-  userAgent: v.optional(v.string()),
+  userAgent: v.optional(v.pipe(v.string(), v.check(isHeaderValue, "holds what a header cannot"))),
   authorization: v.optional(secretSchema()),
   plaintext: v.optional(v.boolean()),
   tls: v.optional(either(tlsSchema, isFunction, functionSchema<TlsSource>("a function that loads certificates"))),
@@ -331,9 +343,14 @@ export const httpSchema: OptionsSchema<CheckedHttpOptions> = v.pipe(
   v.transform((given) => ({ ...DEFAULTS, ...given }) as CheckedHttpOptions), // keys that are undefined were taken out before
 );
 
+function isPlain(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(Symbol.iterator in value);
+}
+
 function isOriginPattern(text: string): boolean {
   const plain = text.replace("://*.", "://");
-  return URL.canParse(plain) && new URL(plain).origin === plain.replace(/\/$/, "");
+  if (!/^https?:[^*]*$/.test(plain) || !URL.canParse(plain)) return false;
+  return new URL(plain).origin === plain.replace(/\/$/, "");
 }
 
 function isNetwork(text: string): boolean {

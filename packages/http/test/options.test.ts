@@ -61,6 +61,18 @@ t.test("values out of range, and values of the wrong kind, are refused where the
       { privateAddresses: "refuse", allowedAddresses: ["10.0.0.0/33"] },
       "allowedAddresses.0: must be an address or a network such as 10.1.0.0/16",
     ],
+    ...["https://a.*.example.com", "https://*a.example.com", "https://*", "ftp://example.com"].map(
+      (origin): [object, string] => [
+        { allowedOrigins: [origin] },
+        "allowedOrigins.0: must be an origin such as https://api.example.com or https://*.example.com",
+      ],
+    ),
+    [{ headers: new Headers({ a: "1" }) }, "headers: must be an object of names and values"],
+    [{ headers: new Map([["a", "1"]]) }, "headers: must be an object of names and values"],
+    [{ headers: ["a", "1"] }, "headers: must be an object of names and values"],
+    [{ headers: { "a b": "1" } }, 'headers: "a b" is no name of a header'],
+    [{ headers: { a: "1\r\nb: 2" } }, 'headers: the value of "a" holds what a header cannot'],
+    [{ userAgent: "me\n" }, "userAgent: holds what a header cannot"],
     [{ retry: { statuses: [200] } }, "retry.statuses.0: must be at least 400"],
     [{ retry: { budgetRatio: 2 } }, "retry.budgetRatio: must be at most 1"],
     [{ interceptors: ["x"] }, "interceptors.0: must be an interceptor function"],

@@ -36,7 +36,8 @@ export class RequestDurations {
   record(method: string, outcome: unknown, seconds: number): void {
     const kind = typeof outcome === "number" ? outcome : typeOf(outcome);
     const last = this.#last;
-    const found = last?.method === method && last.outcome === kind ? last : this.#find(method, kind);
+    const found =
+      last !== undefined && last.method === method && last.outcome === kind ? last : this.#find(method, kind);
     found.durations.record(seconds);
   }
 

@@ -1,5 +1,5 @@
 import { StewardError } from "@steward/core";
-import { Request, type Dispatcher, type Headers, type RequestInit } from "undici";
+import { FormData, type Dispatcher, type Headers, type Request, type RequestInit } from "undici";
 import type { HttpCallOptions } from "../exchange/lane.ts";
 import { repeatable, type HttpRequestOptions } from "../session/call-options.ts";
 import type { HttpSession } from "../session/session.ts";
@@ -56,8 +56,8 @@ export function fetchOver(session: HttpSession): HttpFetch {
   return async (input, init = {}) => {
     checkFetch(resource, init);
     const own = repeatable(resource, init, "fetch");
-    const given: HttpFetchInit = input instanceof Request ? { ...fromRequest(input), ...own } : own;
-    const url = located(resource, input instanceof Request ? input.url : input, base);
+    const given: HttpFetchInit = isRequest(input) ? { ...fromRequest(input), ...own } : own;
+    const url = located(resource, isRequest(input) ? input.url : input, base);
     const body = asBody(given.body);
     const headers = asList(given.headers);
     if (body.type !== undefined && !has(headers, "content-type")) headers.push("content-type", body.type);
@@ -93,7 +93,11 @@ async function follow(send: Send, first: Hop, init: HttpFetchInit, limits: Limit
     const answer = await send(hop.url, { ...asRequest(hop), timeoutMs: left, streaming, signal: signal ?? null });
     const { location } = answer.headers;
     if (!REDIRECTS.has(answer.statusCode) || location === undefined || redirect === "manual")
-      return new FetchedResponse(answer, hop.method, { url: hop.url.href, redirected: hops > 0, bound });
+      return new FetchedResponse(answer, hop.method, {
+        url: hop.url.href.replace(/#.*/s, ""),
+        redirected: hops > 0,
+        bound,
+      });
     await answer.body.dump();
     if (redirect === "error") throw refused(`${hop.url.origin} redirects, and redirect is "error"`);
     if (hops === MAX_REDIRECTS) throw refused(`more than ${MAX_REDIRECTS} redirects`);
@@ -128,6 +132,11 @@ function next(hop: Hop, status: number, location: string): Hop {
   return dropsBody ? { url, method: "GET", headers: kept, body: null } : { ...hop, url, headers: kept };
 }
 
+/** The platform's is another class than undici's, and just as good. */
+function isRequest(input: string | URL | Request): input is Request {
+  return typeof input === "object" && input !== null && "url" in input && "method" in input && "headers" in input;
+}
+
 function fromRequest(request: Request): HttpFetchInit {
   const { method, headers, redirect, signal, body } = request;
   return { method, headers, redirect, signal, body: body as NonNullable<HttpFetchInit["body"]> | null }; // a web stream is iterable
@@ -147,11 +156,22 @@ function asList(headers: HttpFetchInit["headers"]): HeaderList {
   );
 }
 
+/** undici sends forms of its own class only; the platform's is another one. */
+function ownForm(form: FormData): FormData {
+  if (form instanceof FormData) return form;
+  const own = new FormData();
+  for (const [name, value] of form as FormData)
+    if (typeof value === "string") own.append(name, value);
+    else own.append(name, value, value.name);
+  return own;
+}
+
 function asBody(body: HttpFetchInit["body"]): { value: unknown; type?: string } {
   if (body === undefined || body === null) return { value: null };
   if (typeof body === "string") return { value: body, type: "text/plain;charset=UTF-8" };
   if (body instanceof URLSearchParams)
     return { value: body.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
+  if (Object.prototype.toString.call(body) === "[object FormData]") return { value: ownForm(body as FormData) }; // it says so itself
   if (body instanceof ArrayBuffer) return { value: new Uint8Array(body) };
   if (ArrayBuffer.isView(body)) return { value: new Uint8Array(body.buffer, body.byteOffset, body.byteLength) };
   return { value: body };

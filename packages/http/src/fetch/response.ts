@@ -116,7 +116,12 @@ export class FetchedResponse {
 
   /** A second response with the same body; to be asked for before the body is read. */
   clone(): Response {
-    return this.#asWhole().clone();
+    const { url, redirected, status } = this;
+    return Object.defineProperties(this.#asWhole().clone(), {
+      url: { value: url },
+      redirected: { value: redirected },
+      status: { value: status },
+    });
   }
 
   /** The body as it was sent, if only we have it and that is how it is wanted; else that of a whole response. */
@@ -136,7 +141,7 @@ export class FetchedResponse {
       ? null
       : Readable.toWeb(decoded(this.#body, this.#raw["content-encoding"], this.#bound));
     return (this.#whole = new Response(body as ConstructorParameters<typeof Response>[0], {
-      status,
+      status: Math.min(status, 599), // it takes no other, and servers send 999
       statusText,
       headers,
     })); // one type of web stream in two declarations

@@ -134,11 +134,8 @@ export class HttpSession extends Dispatcher {
     try {
       if (typeof target !== "string" && !(target instanceof URL))
         return super.request(HttpSession.#checked(session, target));
-      return super.request({
-        method: "GET",
-        ...HttpSession.#checked(session, second),
-        ...session.#locate(target),
-      });
+      const options = HttpSession.#checked(session, second);
+      return super.request({ ...options, method: options?.method ?? "GET", ...session.#locate(target) });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -181,8 +178,13 @@ export class HttpSession extends Dispatcher {
     factory: Dispatcher.StreamFactory<TOpaque>,
     callback?: (error: Error | null, data: Dispatcher.StreamData<TOpaque>) => void,
   ): Promise<Dispatcher.StreamData<TOpaque>> | void {
-    const streaming = { streaming: true, ...HttpSession.#checked(composed.get(this) ?? this, options) };
-    return callback === undefined ? super.stream(streaming, factory) : super.stream(streaming, factory, callback);
+    try {
+      const streaming = { streaming: true, ...HttpSession.#checked(composed.get(this) ?? this, options) };
+      return callback === undefined ? super.stream(streaming, factory) : super.stream(streaming, factory, callback);
+    } catch (error) {
+      if (callback === undefined) return Promise.reject(error);
+      queueMicrotask(() => callback(error as Error, { opaque: options?.opaque as TOpaque, trailers: {} })); // what is wrong with options is an Error
+    }
   }
 
   override pipeline<TOpaque = null>(

@@ -7,8 +7,8 @@ import { StewardError } from "@steward/core";
  * @throws {HTTP_URL_INVALID} for what is no URL, or one with a user or password, which would not be sent.
  */
 export function targetOf(resource: string, target: string | URL, base: string | undefined): URL {
-  const url = typeof target !== "string" ? target : URL.canParse(target, base) ? new URL(target, base) : undefined;
-  if (url !== undefined) return withoutUser(resource, url);
+  const url = typeof target === "string" && URL.canParse(target, base) ? new URL(target, base) : target;
+  if (url instanceof URL) return withoutUser(resource, url);
   if (typeof target !== "string" || base !== undefined || /^[^/]*:|@/.test(target))
     throw new StewardError("HTTP_URL_INVALID", `${resource}: the URL of the call is none`, { resource });
   const shown = target.slice(0, 100).replace(/[?#].*/s, "");

@@ -104,6 +104,19 @@ t.test("paths are relative to baseUrl; without one a path is refused", async (t)
   t.match(await failure(bare.client.request({ path: "/a", method: "GET" })), { code: "HTTP_ORIGIN_MISSING" });
 });
 
+t.test("a method that is undefined is the default; one that is missing is refused by undici", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  await using http = await started({ baseUrl: server.url });
+  t.match(await mirrored(http.client, "/", { method: undefined }), { method: "GET" });
+  const none = { path: "/" } as undici.Dispatcher.RequestOptions;
+  t.match(await failure(http.client.request(none)), { code: "UND_ERR_INVALID_ARG", message: /method/ });
+  const wrong = { path: "/", method: "GET", timeout: 5 } as undici.Dispatcher.RequestOptions;
+  const sink = (): Writable => new Writable();
+  t.match(await http.client.stream(wrong, sink).catch((error: Error) => error), { code: "OPTIONS_INVALID" });
+  const called = await new Promise((resolve) => http.client.stream(wrong, sink, resolve));
+  t.match(called, { code: "OPTIONS_INVALID" });
+});
+
 t.test("default headers come with every call, and give way to the call's own", async (t) => {
   await using server = await serve((request, response) => void mirror(request, response));
   await using http = await started({

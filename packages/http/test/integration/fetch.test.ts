@@ -149,6 +149,41 @@ t.test("fetch takes a Request, and a form as its body", async (t) => {
   t.match(posted.body, /name="field"\r\n\r\nvalue\r\n/);
 });
 
+t.test("fetch takes the Request and the form of the platform, too", async (t) => {
+  await using server = await serve((request, response) => void mirror(request, response));
+  await using http = await started({ baseUrl: server.url });
+  const ours = fetchOver(http.client) as unknown as typeof fetch; // as a library has it that knows the platform's only
+  const aborting = new AbortController();
+  const init = { method: "PUT", headers: { a: "1" }, body: "asked", signal: aborting.signal };
+  const asked = await ours(new Request(`${server.url}/asked`, init));
+  t.match(await asked.json(), { method: "PUT", url: "/asked", headers: { a: "1" }, body: "asked" });
+  const { headers } = (await (await ours(new Request(server.url), { headers: { b: "2" } })).json()) as Mirrored;
+  t.match(headers, { b: "2" });
+  const form = new FormData();
+  form.append("field", "value");
+  form.append("file", new File(["bytes"], "a.txt", { type: "text/x" }));
+  const posted = (await (await ours("/form", { method: "POST", body: form })).json()) as Mirrored;
+  t.match(posted.headers["content-type"], /^multipart\/form-data; boundary=/);
+  t.match(posted.body, /name="field"\r\n\r\nvalue\r\n/);
+  t.match(posted.body, /name="file"; filename="a.txt"\r\nContent-Type: text\/x\r\n\r\nbytes\r\n/);
+  aborting.abort(new Error("changed my mind"));
+  t.match(await failure(ours(new Request(server.url, init))), { message: "changed my mind" });
+  for (const none of [5, {}, null, undefined])
+    t.match(await failure(ours(none as never)), { message: "fetch failed", cause: { code: "HTTP_URL_INVALID" } });
+});
+
+t.test("a response says where it came from, its copy too, whatever its status", async (t) => {
+  await using server = await serve((_request, response) => response.writeHead(999).end("x"));
+  await using http = await started({ baseUrl: server.url });
+  const response = await fetchOver(http.client)("/a?b#c");
+  const copy = response.clone();
+  for (const one of [response, copy]) {
+    const { url, status, ok, redirected } = one;
+    t.same({ url, status, ok, redirected }, { url: `${server.url}/a?b`, status: 999, ok: false, redirected: false });
+    t.equal(await (await one.blob()).text(), "x");
+  }
+});
+
 t.test("a fetch that is aborted while its body is read ends with the reason", async (t) => {
   await using server = await serve((_request, response) => void response.write("some"));
   await using http = await started({ baseUrl: server.url });
