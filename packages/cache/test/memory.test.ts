@@ -159,6 +159,9 @@ t.test("both bounds hold, and the least recently used goes first", async (t) => 
   await small.cache.set("huge", "x".repeat(20_000));
   t.equal(small.cache.peek("huge"), undefined);
   t.equal(small.manager.stats().unstorable, 1);
+  const tagged = await make<number>({ maxBytes: 10_000 });
+  for (let i = 0; i < 100; i++) await tagged.cache.set(["n", i], i, { tags: ["x".repeat(500), "y".repeat(500)] });
+  t.ok(tagged.manager.stats().entries < 10, "tags are held too");
 });
 
 t.test("what was stored together does not end together", async (t) => {
@@ -209,6 +212,14 @@ t.test("a loaded value that cannot be copied or frozen is given, and not kept; `
     await t.rejects(cache.set("b", value), { code: "CACHE_CODEC_FAILED", message: /keep plain data/ });
     t.equal(cache.peek("b"), undefined);
   }
+});
+
+t.test("`set` refuses undefined, which would be given for its whole time without a load", async (t) => {
+  const { cache } = await make<number | undefined>();
+  await cache.set("a", 1);
+  await t.rejects(cache.set("a", undefined), { code: "CACHE_CODEC_FAILED", message: /delete/ });
+  t.equal(cache.peek("a"), undefined, "the old one is void");
+  t.equal(await cache.getOrLoad("a", () => 2), 2);
 });
 
 t.test("a load that makes something void ends, and is not kept", { timeout: 5_000 }, async (t) => {

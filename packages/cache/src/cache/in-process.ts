@@ -1,5 +1,5 @@
 import { describeError } from "@steward/core/driver";
-import { cacheError } from "../errors.ts";
+import { cacheError, refusedUndefined } from "../errors.ts";
 import type { Known } from "../local/entry.ts";
 import { Marks } from "../local/marks.ts";
 import type { Backing, Stored, Void, Wanted } from "./backing.ts";
@@ -50,6 +50,7 @@ export class InProcess implements Backing {
   set(key: string, { value, tags, ttlMs, staleMs }: Stored): Promise<Invalidated> {
     const clock = this.#tick();
     this.#keeper.voidKey(key, clock);
+    if (value === undefined) return Promise.reject(refusedUndefined(this.#resource));
     const freshMs = this.#keeper.vary(ttlMs);
     const usableMs = freshMs <= 0 ? 0 : freshMs + staleMs;
     try {

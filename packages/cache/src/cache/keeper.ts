@@ -67,7 +67,7 @@ export class Keeper {
       tags,
       marks,
       clock,
-      bytes: key.length + (bytes ?? (held.kind === "value" ? bytesOf(held.value) : 0)),
+      bytes: lengthOf(key, tags) + (bytes ?? (held.kind === "value" ? bytesOf(held.value) : 0)),
       storedAt: now - ageMs,
       freshUntil: now + freshMs,
       usableUntil: now + usableMs,
@@ -100,4 +100,10 @@ export class Keeper {
     this.flights.voidAll();
     this.counts.dropped(reason);
   }
+}
+
+function lengthOf(key: string, tags: readonly string[]): number {
+  let length = key.length;
+  for (const tag of tags) length += tag.length;
+  return length;
 }

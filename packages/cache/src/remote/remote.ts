@@ -208,8 +208,7 @@ export class Remote implements Backing {
   /** A loaded value as all others will get it, so that it has one shape wherever it comes from. */
   async #written(known: Known): Promise<{ readonly known: Known; readonly bytes: Buffer | undefined }> {
     try {
-      const bytes = await this.#codec.encode(known);
-      return { known: await this.#codec.decode(bytes), bytes };
+      return await this.#codec.write(known);
     } catch {
       this.#keeper.counts.unstorable++;
       return { known, bytes: undefined };
@@ -231,8 +230,10 @@ export class Remote implements Backing {
   }
 
   async set(key: string, { value, tags, ttlMs, staleMs }: Stored, strict: boolean): Promise<Invalidated> {
-    const bytes = await this.#codec.encode({ kind: "value", value });
-    const known = await this.#codec.decode(bytes);
+    const { known, bytes } = await this.#codec.write({ kind: "value", value }).catch(async (error: unknown) => {
+      await this.#voiding.void({ kind: "delete", key }, false); // the old one is none that may be given
+      throw error;
+    });
     const freshMs = this.#keeper.vary(ttlMs);
     const usableMs = freshMs <= 0 ? 0 : freshMs + staleMs;
     const flight = new Flight({ key, marks: this.marksOf(key), tags }); // so that what is made void meanwhile is not kept
@@ -285,7 +286,8 @@ export class Remote implements Backing {
 
   #localMs(): number {
     const { localTtlMs } = this.#parts.remote;
-    return this.#keeper.vary(this.#bus?.isAlive === false ? localTtlMs * UNHEARD_SHARE : localTtlMs);
+    const ms = this.#bus?.isAlive === false ? localTtlMs * UNHEARD_SHARE : localTtlMs;
+    return Math.min(ms, this.#keeper.vary(ms)); // it bounds how old a value may be
   }
 
   #awayMs(): number {

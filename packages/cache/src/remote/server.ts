@@ -13,8 +13,11 @@ export interface ServerParts {
   readonly breaker: BreakerOptions | false | undefined;
 }
 
-/** One failure shows a server that hangs; it is asked beside the calls until it answers, so that no call waits for it. */
-const BREAKER: BreakerOptions = { consecutiveFailures: 1 };
+/**
+ * One failure shows a server that hangs; it is asked beside the calls until it answers, so that no call waits for it. Then all
+ * calls go there at once, for those that are refused load from what is slower than Redis.
+ */
+const BREAKER: BreakerOptions = { consecutiveFailures: 1, rampMs: 1 };
 
 /** Runs scripts in Redis: each within its time, and none while the server does not answer. */
 export class Server {
@@ -32,7 +35,7 @@ export class Server {
       clock,
       timeoutMs,
       breaker: breaker !== false && { ...BREAKER, ...breaker },
-      ask: async () => void (await redis.command("PING")),
+      ask: () => this.#ask(),
       askTimeoutMs: Math.min(1_000, timeoutMs * 5),
       judge,
     });
@@ -51,6 +54,19 @@ export class Server {
   /** Runs a script. Text comes back as bytes. */
   runBinary(source: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
     return this.#watched(() => this.#redis.binary.script(source, keys, args));
+  }
+
+  /** Once it answers, a call tries beside those of users: so none of them has to. */
+  async #ask(): Promise<void> {
+    await this.#redis.command("PING");
+    this.#clock.setTimeout(() => void this.#try(), 0, { unref: true });
+  }
+
+  async #try(): Promise<void> {
+    try {
+      await this.guard.run(() => this.#redis.command("PING"));
+      this.#failure = undefined;
+    } catch {} // it is asked again, or a call of a user tries
   }
 
   ping(): Promise<unknown> {

@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { gunzip, gunzipSync, gzip, gzipSync } from "node:zlib";
 import { describeError, type StandardSchema } from "@steward/core/driver";
-import { cacheError } from "../errors.ts";
+import { cacheError, refusedUndefined } from "../errors.ts";
 import { ABSENT, type Known } from "../local/entry.ts";
 
 /** Turns values into bytes and back. */
@@ -61,6 +61,7 @@ export class ValueCodec {
   /** @throws {CACHE_CODEC_FAILED} when it cannot be written, {CACHE_VALUE_TOO_LARGE} when it has too many bytes. */
   async encode(known: Known): Promise<Buffer> {
     if (known.kind !== "value") return Buffer.of(NONE);
+    if (known.value === undefined) throw refusedUndefined(this.#resource);
     const { compressAboveBytes, maxValueBytes } = this.#settings;
     const plain = this.#plain(known.value);
     if (plain.length > maxValueBytes) throw this.#tooLarge(plain.length);
@@ -69,6 +70,18 @@ export class ValueCodec {
     return packed.length < plain.length
       ? Buffer.concat([Buffer.of(GZIP), packed])
       : Buffer.concat([Buffer.of(PLAIN), plain]);
+  }
+
+  /** A value as bytes, and as all who read them get it. @throws {CACHE_CODEC_FAILED} also when it cannot be read back. */
+  async write(known: Known): Promise<{ readonly known: Known; readonly bytes: Buffer }> {
+    const resource = this.#resource;
+    const bytes = await this.encode(known);
+    try {
+      return { known: await this.decode(bytes), bytes };
+    } catch (cause) {
+      const message = `${resource}: a value cannot be read back: ${describeError(cause)}; change the value, the schema or the codec`;
+      throw cacheError("CACHE_CODEC_FAILED", message, { resource, cause });
+    }
   }
 
   #plain(value: unknown): Buffer {

@@ -104,6 +104,22 @@ t.test("a frozen Redis holds nobody up, and what is made void meanwhile is sent 
   await until(() => a.manager.trouble === undefined, "all is well again");
 });
 
+t.test("once Redis answers again, all that comes at once reaches it", needs, async (t) => {
+  await using server = await startRedis();
+  await using a = await instance(server.url, prefix(), { remote: { timeoutMs: 500 } });
+  await a.cache.set("key", 1);
+  await server.pause();
+  try {
+    await a.cache.getOrLoad("other", () => 1);
+    t.match(a.manager.trouble, { status: "degraded", reason: /without Redis/ });
+  } finally {
+    await server.resume();
+  }
+  await until(() => a.manager.trouble === undefined, "no call is needed to see that it answers");
+  const all = await Promise.all(Array.from({ length: 100 }, (_, i) => a.cache.delete(["key", i])));
+  t.equal(all.filter(({ spread }) => !spread).length, 0);
+});
+
 t.test("a loader that is gone costs one wait and one load more", needs, async (t) => {
   await using server = await startRedis();
   const name = prefix();
@@ -161,6 +177,21 @@ t.test("what Redis gives back broken is a miss, and counted", needs, async (t) =
     t.equal(await a.cache.getOrLoad("key", () => "loaded"), "loaded");
   }
   t.equal(a.manager.stats().broken, 4);
+  await t.rejects(a.cache.set("key", 7), { code: "CACHE_CODEC_FAILED", message: /cannot be read back.*no text/ });
+  await t.rejects(a.cache.set("key", undefined), { code: "CACHE_CODEC_FAILED", message: /delete/ });
+  t.equal(await a.cache.get("key"), undefined, "the old one is void");
+});
+
+t.test("what a process holds in memory is never older than `localTtlMs`, whatever the jitter", needs, async (t) => {
+  await using server = await startRedis();
+  const clock = new FakeClock();
+  const options = { cache: { jitter: 1 }, remote: { localTtlMs: 1_000 }, context: { clock } };
+  await using a = await instance(server.url, prefix(), options);
+  const keys = Array.from({ length: 50 }, (_, i) => ["key", i] as const);
+  for (const key of keys) await a.cache.set(key, 1);
+  t.ok(keys.some((key) => a.cache.peek(key) === 1));
+  await clock.advance(1_001);
+  t.equal(keys.filter((key) => a.cache.peek(key) === 1).length, 0);
 });
 
 t.test("large values are compressed, and bounded when they are unpacked", needs, async (t) => {
