@@ -190,7 +190,7 @@ t.test("errors of a guard say how full it is, and who waits how long", (t) => {
     message: "db: the queue is full (in use 2 of 2, pending 3 of 3); raise its bounds, or send less at once",
     retryable: true,
   });
-  const queued = { queued: true, since: 10, deadline: 110 };
+  const queued = { queued: true, hasOutcome: false, since: 10, deadline: 110 };
   t.match(timeoutError({ resource: "db" }, { ...bounded, inUse: 2, pending: 3 }, queued, 110.4), {
     message: "db: still queued behind 2 others after 100 ms (in use 2 of 2, pending 3 of 3)",
     retryable: true,
@@ -198,11 +198,14 @@ t.test("errors of a guard say how full it is, and who waits how long", (t) => {
   t.match(timeoutError({ resource: "db" }, { ...bounded, pending: 1 }, queued, 60), {
     message: /behind 0 others after 50 ms, with too little time left for an answer \(/,
   });
-  const running = { queued: false, since: 10, deadline: 110 };
+  const running = { queued: false, hasOutcome: false, since: 10, deadline: 110 };
   t.match(timeoutError({ resource: "db", subject: "db one" }, { ...free, inUse: 7 }, running, 60), {
     message: "db one: no answer after 50 ms (in use 7, pending 0)",
     resource: "db",
     retryable: false,
+  });
+  t.match(timeoutError({ resource: "db" }, { ...free, inUse: 7 }, { ...running, hasOutcome: true }, 60), {
+    message: "db: answered, but not done after 50 ms (in use 7, pending 0)",
   });
   t.end();
 });

@@ -43,6 +43,8 @@ export function overloadError({ resource, subject = resource }: Named, stats: Gu
 /** A call whose time has run out. */
 interface Late {
   readonly queued: boolean;
+  /** It has answered, so that only its end is missing. */
+  readonly hasOutcome: boolean;
   readonly since: number;
   readonly deadline: number;
 }
@@ -51,10 +53,11 @@ interface Late {
 export function timeoutError(
   { resource, subject = resource }: Named,
   stats: GuardStats,
-  { queued, since, deadline }: Late,
+  { queued, hasOutcome, since, deadline }: Late,
   now: number,
 ): StewardError {
-  const where = queued ? `still queued behind ${stats.pending - 1} others` : "no answer";
+  const running = hasOutcome ? "answered, but not done" : "no answer";
+  const where = queued ? `still queued behind ${stats.pending - 1} others` : running;
   const left = queued && deadline > now ? ", with too little time left for an answer" : "";
   const message = `${subject}: ${where} after ${Math.round(now - since)} ms${left} (${numbers(stats)})`;
   return new StewardError("DEADLINE_EXCEEDED", message, { resource, retryable: queued });

@@ -18,6 +18,8 @@ type Send = (url: URL, options: HttpRequestOptions) => Promise<Dispatcher.Respon
 type HeaderList = string[];
 
 const MAX_REDIRECTS = 20;
+/** How long the body of a redirect may take, in ms. */
+const REDIRECT_BODY_MS = 100;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const CREDENTIALS = new Set(["authorization", "cookie", "proxy-authorization"]);
 
@@ -98,11 +100,18 @@ async function follow(send: Send, first: Hop, init: HttpFetchInit, limits: Limit
         redirected: hops > 0,
         bound,
       });
-    await answer.body.dump();
+    await drop(answer.body);
     if (redirect === "error") throw refused(`${hop.url.origin} redirects, and redirect is "error"`);
     if (hops === MAX_REDIRECTS) throw refused(`more than ${MAX_REDIRECTS} redirects`);
     hop = next(hop, answer.statusCode, String(location));
   }
+}
+
+/** The body of a redirect has no reader. It is run out, so that its connection can be used again, unless that takes long. */
+async function drop(body: Dispatcher.ResponseData["body"]): Promise<void> {
+  const timer = setTimeout(() => body.destroy(), REDIRECT_BODY_MS);
+  await body.dump();
+  clearTimeout(timer);
 }
 
 function refused(why: string): StewardError {

@@ -209,6 +209,19 @@ t.test("one deadline covers all hops of a fetch", async (t) => {
   t.ok(server.seen.length <= 5, `${server.seen.length} hops by the session's own deadline`);
 });
 
+t.test("the body of a redirect holds up no fetch, though it has no end", async (t) => {
+  await using server = await serve((request, response) => {
+    if (request.url === "/end") response.end("end");
+    else response.writeHead(302, { location: "/end" }).write("moved");
+  });
+  await using http = await started({ baseUrl: server.url, maxConnections: 1, timeoutMs: 2_000 });
+  for (const streaming of [false, true])
+    t.equal(await (await fetchOver(http.client)("/", { streaming })).text(), "end");
+  t.match(http.stats(), { inUse: 0, timedOut: 0 });
+  const refused = fetchOver(http.client)("/", { redirect: "error", streaming: true });
+  t.match(await failure(refused), { code: "HTTP_REDIRECT_REFUSED" });
+});
+
 t.test("a small body does not become a large one: what is decoded is bounded too", async (t) => {
   const bomb = gzipSync(gzipSync(Buffer.alloc(50_000_000)));
   await using server = await serve((_request, response) =>
