@@ -5,6 +5,7 @@ export type { ResumeHook, Resumption, SessionEvents, SessionState } from "./clie
 export { WebSocketSession } from "./client/session.ts";
 export { WEBSOCKET_CODES, type WebSocketCode } from "./errors.ts";
 export { webSocketSession, WebSocketSessionManager } from "./manager.ts";
-export type { HeadersSource, WebSocketSessionOptions } from "./options.ts";
+export type { HeadersSource } from "./client/connection/dial.ts";
+export type { WebSocketSessionOptions } from "./options.ts";
 export type { TlsSettings } from "@steward/core/driver";
 export { jsonCalls, type CallProtocol, type Payload, type RemoteFailure, type Reply } from "./wire/protocol.ts";

@@ -14,7 +14,13 @@ import { WebSocketClient, type SessionTarget } from "./client/client.ts";
 import type { Target } from "./client/connection/dial.ts";
 import type { SessionPlan } from "./client/plan.ts";
 import { judge, probe, withSessions } from "./health.ts";
-import { urls, webSocketSchema, type WebSocketSessionOptions, type WebSocketSettings } from "./options.ts";
+import {
+  targetSchema,
+  webSocketSchema,
+  type CheckedTarget,
+  type WebSocketSessionOptions,
+  type WebSocketSettings,
+} from "./options.ts";
 
 /**
  * Looks after WebSocket sessions: they reconnect, resume, find dead peers, and report of every message what became of it.
@@ -72,7 +78,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       name,
       clock,
       resource: target === undefined ? this.name : `${this.name}/${name}`,
-      targets: this.#targetsOf(target ?? {}),
+      targets: this.#targetsOf(target === undefined ? {} : checkOptions(`${this.name}: session`, targetSchema, target)),
       resume: this.#settings.resume,
       client: this.#settings.client,
       idleSessionTimeoutMs: name === "main" ? 0 : this.#settings.idleSessionTimeoutMs,
@@ -86,7 +92,7 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
     };
   }
 
-  #targetsOf(target: SessionTarget): readonly Target[] {
+  #targetsOf(target: CheckedTarget): readonly Target[] {
     const {
       headers,
       tls,
@@ -98,18 +104,16 @@ export class WebSocketSessionManager extends Manager<WebSocketClient> {
       plaintext,
       propagate,
     } = this.#settings;
-    const own = target.headers ?? headers;
     const options: ClientOptions & { closeTimeout: number } = {
       ...connectTls(tls),
       perMessageDeflate: deflate,
       maxPayload: maxPayloadBytes,
       closeTimeout: closeTimeoutMs,
     };
-    const all = target.url === undefined ? this.#settings.url : checkOptions(this.name, urls, target.url);
-    return all.map((url) => ({
+    return (target.url ?? this.#settings.url).map((url) => ({
       url,
       protocols: target.protocols ?? protocols,
-      headers: typeof own === "object" ? () => own : own,
+      headers: target.headers ?? headers,
       options,
       plaintext,
       propagate,

@@ -15,14 +15,11 @@ import {
 } from "@steward/core/driver";
 import * as v from "valibot";
 import type { WebSocket } from "ws";
+import type { SessionTarget } from "./client/client.ts";
+import type { HeadersSource } from "./client/connection/dial.ts";
 import type { ResumeHook } from "./client/plan.ts";
 import { overheard } from "./client/connection/plaintext.ts";
 import { jsonCalls, type CallProtocol } from "./wire/protocol.ts";
-
-/** Headers, or a function that is asked before every connect, such as for a token. */
-export type HeadersSource =
-  | Readonly<Record<string, string>>
-  | (() => Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>);
 
 /** Where sessions lead, and how they behave when the network does not. */
 export interface WebSocketSessionOptions {
@@ -105,10 +102,23 @@ const url: v.GenericSchema<unknown, string> = v.pipe(
 );
 
 /** One URL or several, as a list. */
-export const urls: v.GenericSchema<unknown, readonly string[]> = v.pipe(
+const urls: v.GenericSchema<unknown, readonly string[]> = v.pipe(
   v.union([url, v.pipe(v.array(url), v.nonEmpty("needs at least one URL"))]),
   v.transform((given) => (typeof given === "string" ? [given] : given)),
 );
+
+const protocols = v.array(v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "is no subprotocol name")));
+const headers = v.union([v.record(v.string(), v.string()), functionSchema<() => Record<string, string>>()]);
+
+/** Where a named session leads, with its URLs as a list. */
+export type CheckedTarget = Omit<SessionTarget, "url"> & { readonly url?: readonly string[] | undefined };
+
+/** Checks where a named session leads. */
+export const targetSchema: OptionsSchema<CheckedTarget> = v.strictObject({
+  url: v.optional(urls),
+  protocols: v.optional(protocols),
+  headers: v.optional(headers),
+});
 
 const protocol = givenSchema<CallProtocol>(
   (given) => hasMethods(given, "encode", "decode"),
@@ -141,8 +151,8 @@ export const webSocketSchema: OptionsSchema<WebSocketSettings> = v.pipe(
     client: v.optional(
       givenSchema<WebSocket>((given) => hasMethods(given, "send", "ping", "terminate", "on"), "a WebSocket of ws"),
     ),
-    protocols: v.optional(v.array(v.pipe(v.string(), v.regex(/^[!#$%&'*+.^_`|~\w-]+$/, "is no subprotocol name")))),
-    headers: v.optional(v.union([v.record(v.string(), v.string()), functionSchema<() => Record<string, string>>()])),
+    protocols: v.optional(protocols),
+    headers: v.optional(headers),
     propagate: v.optional(v.boolean()),
     plaintext: v.optional(v.boolean()),
     tls: v.optional(tlsSettingsSchema()),

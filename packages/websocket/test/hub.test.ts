@@ -80,6 +80,16 @@ t.test("lets in who is known, and tells others 401; when nobody can tell, 503", 
   t.same(refused, ["401 ", "503 the user store is down", "503 authenticate took longer than 50 ms"]);
 });
 
+t.test("authenticate lets in nobody by false or null", async (t) => {
+  for (const nobody of [false, null]) {
+    const hub = await hubFor(t, { authenticate: () => nobody as never });
+    t.equal((await refusal(hub.url)).status, 401);
+  }
+  const hub = await hubFor(t, { authenticate: async () => 0 });
+  await rawClient(t, hub.url);
+  t.same([...hub.client.sockets][0]?.user, 0);
+});
+
 t.test("a client that leaves while it is authenticated is forgotten, and authenticate is told", async (t) => {
   let told: AbortSignal | undefined;
   const hub = await hubFor(t, { authenticate: (_request, signal) => ((told = signal), new Promise(() => {})) });
@@ -452,6 +462,21 @@ t.test("who does not read the replies is not read either; nor who has maxCalls o
   const { client } = await sessionsFor(t, { url: busy.url });
   await Promise.all(Array.from({ length: 50 }, (_, i) => client.call(i)));
   t.equal(most, 5);
+});
+
+t.test("what arrived in one piece is not worked on while its replies are not read", async (t) => {
+  const hub = await hubFor(t, { call: () => "x".repeat(100_000), maxBufferedBytes: 50_000, messagesPerSecond: 0 });
+  const slow = await rawClient(t, hub.url);
+  slow.pause();
+  for (let i = 0; i < 1_000; i++) slow.send(`{"id":${i},"call":1}`);
+  const socket = [...hub.client.sockets][0];
+  await until(() => socket?.isPaused === true, "it is not read any more");
+  await new Promise((resolve) => setTimeout(resolve, 50)); // what should not happen has no sign
+  t.ok(Number(socket?.bufferedAmount) < 20_000_000, `${socket?.bufferedAmount} bytes wait`);
+  let replies = 0;
+  slow.on("message", () => replies++);
+  slow.resume();
+  await until(() => replies === 1_000, "all are answered in the end");
 });
 
 /** What the other side has sent on a connection has been read here, and what answers it is on its way. */

@@ -184,7 +184,7 @@ t.test("a server that does not answer the start is named, and the next URL is tr
 t.test("a refused handshake shows its status", async (t) => {
   const hub = await hubFor(t, { authenticate: () => undefined });
   const error = await failure(new WebSocketSessionManager({ url: hub.url }).start());
-  t.match(error, { code: "WEBSOCKET_CONNECT_FAILED", message: /401/ });
+  t.match(error, { code: "WEBSOCKET_CONNECT_FAILED", message: /401/, retryable: false });
 });
 
 t.test("calls in flight learn at once that their connection ended", async (t) => {
@@ -772,6 +772,109 @@ t.test("options of a call that are unknown or of a wrong type are refused before
   }
   t.equal(await client.call("fine", { timeoutMs: 1_000 }), 1);
   t.same(seen, ["fine"]);
+});
+
+t.test("what is no message is refused before it is sent, and those that follow go out", async (t) => {
+  const hub = await hubFor(t, echo);
+  const { client } = await sessionsFor(t, { url: hub.url, timeoutMs: 500 });
+  for (const wrong of [{}, [], 5, undefined, null])
+    t.match(await failure(client.send(wrong as never)), { code: "OPTIONS_INVALID", message: /a string or bytes/ });
+  t.match(client.stats(), { pending: 0, pendingBytes: 0 });
+  const bytes = new Uint16Array([1, 2]);
+  const heard = new Promise((resolve) => hub.client.once("message", (_socket, data) => resolve(data.length)));
+  await client.send(bytes as never);
+  t.equal(await heard, 4, "all that ws takes for bytes");
+  t.equal(await client.call("on"), "on");
+  const protocol = { ...jsonCalls, encode: () => ({}) as never };
+  const other = await sessionsFor(t, { url: hub.url, protocol, timeoutMs: 500 });
+  t.match(await failure(other.client.call(1)), { code: "OPTIONS_INVALID", message: /a string or bytes/ });
+});
+
+t.test("an error of a listener is an uncaught exception, and the session reads on and ends", async (t) => {
+  const thrown: unknown[] = [];
+  const taken = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException").on("uncaughtException", (error) => thrown.push(error.message));
+  t.teardown(() => {
+    process.removeAllListeners("uncaughtException");
+    for (const listener of taken) process.on("uncaughtException", listener);
+  });
+  const fail = (word: string) => (): never => {
+    throw new Error(word);
+  };
+  const hub = await hubFor(t, { ...echo, authorize: () => true });
+  const { decode } = jsonCalls;
+  const broken = (data: Buffer): never => fail(`decode ${data}`)();
+  const protocol = {
+    ...jsonCalls,
+    decode: (data: Buffer, isBinary: boolean) => (isBinary ? broken(data) : decode(data, isBinary)),
+  };
+  const manager = await sessionsFor(t, { url: hub.url, protocol });
+  const { client } = manager;
+  const heard: unknown[] = [];
+  client.once("message", fail("message"));
+  for (const listener of [fail("room"), ({ data }: { data: unknown }) => heard.push(data)])
+    await client.join("news", listener);
+  const messages = client[Symbol.asyncIterator]();
+  for (const socket of hub.client.sockets) for (const data of ["one", "two"]) socket.send(data);
+  t.same([(await messages.next()).value, (await messages.next()).value], ["one", "two"]);
+  await hub.client.publish("news", "extra");
+  for (const socket of hub.client.sockets) socket.send(Buffer.from("bytes"));
+  t.equal(await client.call("still here"), "still here");
+  t.same(heard, ["extra"], "the other listener has it");
+  t.same(thrown, ["message", "room", "decode bytes"]);
+  await manager.stop();
+});
+
+t.test("headers that cannot be had fail the start, and the next attempt asks for them again", async (t) => {
+  const hub = await hubFor(t, echo);
+  let isDown = true;
+  const headers = (): Record<string, string> => {
+    if (isDown) throw new Error("no token");
+    return {};
+  };
+  const manager = new WebSocketSessionManager({ url: hub.url, headers }, { startTimeoutMs: 1_000 });
+  t.teardown(() => manager.stop());
+  t.match(await failure(manager.start()), { code: "WEBSOCKET_CONNECT_FAILED", message: /no token/ });
+  isDown = false;
+  await manager.start();
+  isDown = true;
+  for (const socket of hub.client.sockets) socket.terminate();
+  const { client } = manager;
+  await until(() => client.lastError?.message.includes("no token") === true, "the next attempt has none");
+  isDown = false;
+  await client.ready();
+  t.equal(await client.call("back"), "back");
+});
+
+t.test("a connection that ended with an error says which", async (t) => {
+  const server = await plainFor(t, (socket) => socket.on("message", () => socket.send("x".repeat(100))));
+  const { client } = await sessionsFor(t, { url: server.url, maxPayloadBytes: 50 });
+  t.match(await failure(client.call("go")), { code: "OUTCOME_UNKNOWN", message: /Max payload size exceeded/ });
+  t.match(client.lastError, { code: "WEBSOCKET_DISCONNECTED", message: /Max payload size exceeded/ });
+});
+
+t.test("wrong arguments of a join and of a named session are refused, and its headers may be a function", async (t) => {
+  const tokens: unknown[] = [];
+  const hub = await hubFor(t, {
+    authorize: () => true,
+    authenticate: ({ headers }) => (tokens.push(headers["x-token"]), 1),
+  });
+  const { client } = await sessionsFor(t, { url: hub.url });
+  for (const args of [["news"], ["news", {}], [5, () => {}], [undefined, () => {}]])
+    t.match(await failure(client.join(...(args as [string, () => void]))), {
+      code: "OPTIONS_INVALID",
+      message: /join/,
+    });
+  for (const target of [{ ulr: hub.url }, { headers: { a: 1 } }, { protocols: "v2" }, 5, { url: "http://x" }])
+    t.throws(() => client.session("prices", target as never), { code: "OPTIONS_INVALID" });
+  t.throws(() => client.session(undefined as never), { code: "OPTIONS_INVALID" });
+  let token = 0;
+  const session = client.session("prices", { headers: () => ({ "x-token": `${++token}` }) });
+  await session.ready();
+  session.socket?.terminate();
+  await until(() => session.state !== "open", "it has noticed");
+  await session.ready();
+  t.same(tokens, [undefined, "1", "2"]);
 });
 
 t.test("a session that has ended leaves no timer behind", async (t) => {

@@ -1,5 +1,6 @@
 import { StewardError } from "@steward/core";
 import { notForUsers, OptionsError } from "@steward/core/driver";
+import type { HeadersSource } from "./connection/dial.ts";
 import type { SessionPlan } from "./plan.ts";
 import { WebSocketSession } from "./session.ts";
 
@@ -9,8 +10,8 @@ export interface SessionTarget {
   readonly url?: string | readonly string[] | undefined;
   /** Subprotocols to offer. */
   readonly protocols?: readonly string[] | undefined;
-  /** Headers of the handshake. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Headers of the handshake, or a function that is asked before every connect. */
+  readonly headers?: HeadersSource | undefined;
 }
 
 /** What the sessions of a client share. */
@@ -38,16 +39,18 @@ export class WebSocketClient extends WebSocketSession {
    *
    * @throws {RESOURCE_UNAVAILABLE} while the manager is not ready.
    * @throws {OVERLOADED} when there are `maxSessions` and none of them is idle.
-   * @throws {OPTIONS_INVALID} without a URL, where the main session has a `client` of yours instead.
+   * @throws {OPTIONS_INVALID} for a wrong target, and without a URL where the main session has a `client` of yours instead.
    */
   session(name: string, target?: SessionTarget): WebSocketSession {
+    if (typeof name !== "string") throw this.#wrong("name", "expected a string");
     const known = this.#sessions.get(name);
     if (known !== undefined) return known;
     const { refusal, planOf } = this.#clientPlan;
     const why = refusal();
     if (why !== undefined) throw why;
     const plan = planOf(name, target);
-    if (plan.targets.length === 0) throw this.#withoutUrl();
+    if (plan.targets.length === 0)
+      throw this.#wrong("url", "is missing: the client that was handed over is the main session's alone");
     this.#makeRoom();
     const onEnd = (): void => this.#forget(session);
     const session: WebSocketSession = new WebSocketSession({ ...plan, client: undefined, onEnd });
@@ -69,9 +72,8 @@ export class WebSocketClient extends WebSocketSession {
     return [this, ...this.#sessions.values()];
   }
 
-  #withoutUrl(): OptionsError {
-    const message = "is missing: the client that was handed over is the main session's alone";
-    return new OptionsError([{ resource: this.#clientPlan.resource, path: "url", message }]);
+  #wrong(path: string, message: string): OptionsError {
+    return new OptionsError([{ resource: `${this.#clientPlan.resource}: session`, path, message }]);
   }
 
   #forget(session: WebSocketSession): void {

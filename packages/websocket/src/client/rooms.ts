@@ -1,5 +1,7 @@
 import { isStewardError } from "@steward/core";
+import { assertShape, func, required, shape, text } from "@steward/core/driver";
 import { beginsWith, parseObject } from "../wire/protocol.ts";
+import { uncaught } from "../wire/uncaught.ts";
 import type { Request } from "./messages/uses.ts";
 
 /** A message of a room. */
@@ -36,6 +38,19 @@ export interface RoomOwner {
 
 /** How rooms reach the hub. */
 export type Ask = (request: Request) => Promise<unknown>;
+
+const joinShape = shape<{ readonly room: string; readonly listener: RoomListener }>(() => ({
+  room: required(text(true)),
+  listener: required(func()),
+}));
+
+/**
+ * Refuses what cannot be joined, or could hear nothing.
+ * @throws {OPTIONS_INVALID} listing every problem.
+ */
+export function checkJoin(owner: string, room: unknown, listener: unknown): void {
+  assertShape(owner, joinShape, { room, listener });
+}
 
 /** What a hub answers to a join, behind what it replays: whether something is missing, and how far that was. */
 function answerOf(given: unknown): { readonly gap: boolean; readonly at: readonly (readonly [string, unknown])[] } {
@@ -122,7 +137,7 @@ export class RoomBook {
     if (number <= (room.after.get(origin) ?? 0)) return true;
     remember(room.after, origin, number);
     const hand = (): void => {
-      for (const listener of room.listeners) listener({ room: name, id, data: value });
+      for (const listener of room.listeners) handTo(listener, { room: name, id, data: value });
     };
     if (typeof trace === "string") this.#owner.traced(trace, name, hand);
     else hand();
@@ -134,6 +149,15 @@ export class RoomBook {
     if (typeof name !== "string" || !this.#rooms.has(name)) return false;
     this.#owner.gap(name);
     return true;
+  }
+}
+
+/** One that throws keeps the message from no other. */
+function handTo(listener: RoomListener, message: RoomMessage): void {
+  try {
+    listener(message);
+  } catch (error) {
+    uncaught(error);
   }
 }
 

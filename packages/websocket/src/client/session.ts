@@ -18,7 +18,7 @@ import { Sender } from "./messages/sender.ts";
 import type { SessionEvents, SessionPlan, SessionState, State } from "./plan.ts";
 import { resumed } from "./resumption.ts";
 import { statsOf } from "./stats.ts";
-import { RoomBook, type RoomListener } from "./rooms.ts";
+import { checkJoin, RoomBook, type RoomListener } from "./rooms.ts";
 
 /**
  * A conversation with a server that outlives its connections: it reconnects, resumes, and says of every message what
@@ -117,8 +117,11 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   /**
    * Joins a room of a hub of this package. After a reconnect it goes on where it was; where the hub no longer has what
    * came in between, the event `gap` says so. Resolves, once joined, with the function that leaves.
+   *
+   * @throws {OPTIONS_INVALID} when the room is no text, or the listener no function.
    */
-  join(room: string, listener: RoomListener): Promise<() => Promise<void>> {
+  async join(room: string, listener: RoomListener): Promise<() => Promise<void>> {
+    checkJoin(`${this.#plan.resource}: join`, room, listener);
     return this.#rooms.join(room, listener, (request) => this.#sender.call(request, false));
   }
 
@@ -183,8 +186,8 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
 
   #message(data: Buffer, isBinary: boolean): void {
     if (this.#rooms.size > 0 && !isBinary && this.#rooms.take(data)) return;
-    this.emit("message", data, isBinary);
     if (this.#readers.size > 0) this.#readers.push(isBinary ? data : data.toString());
+    this.emit("message", data, isBinary);
   }
 
   #opened(link: Link, attempt: number): void {

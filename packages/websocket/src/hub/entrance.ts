@@ -86,7 +86,8 @@ export class Entrance<User> implements Gate {
     } catch (error) {
       return this.#refuse(503, request, socket, error);
     }
-    if (user === undefined && this.#settings.authenticate !== undefined) return this.#refuse(401, request, socket);
+    if ((user ?? false) === false && this.#settings.authenticate !== undefined)
+      return this.#refuse(401, request, socket);
     if (!isOpen()) return this.#refuse(503, request, socket);
     if (socket.destroyed) return;
     socket.off("error", ignore);

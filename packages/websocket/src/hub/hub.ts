@@ -7,6 +7,7 @@ import type { Clock } from "@steward/core";
 import { heardCall, publishServing } from "@steward/core/driver";
 import { messageAbout } from "../wire/about.ts";
 import { json, type Payload } from "../wire/protocol.ts";
+import { uncaught } from "../wire/uncaught.ts";
 import { dismiss } from "./dismissal.ts";
 import { attach, type UpgradeServer } from "./upgrades.ts";
 import { Entrance } from "./entrance.ts";
@@ -264,7 +265,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
   message(given: HubSocket, data: Buffer, isBinary: boolean): void {
     const socket = given as HubSocket<User>; // it was adopted by this hub
     // A chunk may hold more than is worked on at once, and pausing does not stop what has arrived.
-    if (socket.calls >= this.limits.maxCalls) return socket.hold(data, isBinary);
+    if (!socket.mayAsk) return socket.hold(data, isBinary);
     this.#counts.received++;
     this.#requests.take(socket, data, isBinary);
   }
@@ -361,7 +362,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
   }
 }
 
-/** Emits an event. What a listener throws is an uncaught exception, as with plain `ws`, and no error of what goes on here. */
+/** Emits an event. */
 function announce<User, Event extends keyof HubEvents<User>>(
   from: EventEmitter<HubEvents<User>>,
   event: Event,
@@ -371,9 +372,7 @@ function announce<User, Event extends keyof HubEvents<User>>(
   try {
     return (from as EventEmitter).emit(event, ...args); // the arguments are those of the event
   } catch (error) {
-    process.nextTick(() => {
-      throw error;
-    });
+    uncaught(error);
     onThrow?.();
     return true;
   }

@@ -158,19 +158,21 @@ export class HubSocket<User = unknown> extends WebSocket {
     this.send(text);
     const wire = this.#wire;
     const core = this.#core;
-    if (
-      core === undefined ||
-      wire === undefined ||
-      this.isPaused ||
-      wire.writableLength <= core.limits.maxBufferedBytes
-    )
+    if (core === undefined || wire === undefined || this.#isDeaf || wire.writableLength <= core.limits.maxBufferedBytes)
       return;
     this.#isDeaf = true;
-    this.pause();
+    const pauses = !this.isPaused;
+    if (pauses) this.pause();
     whenDrained(wire, () => {
       this.#isDeaf = false;
-      if (this.#held === undefined) this.resume();
+      if (this.#held !== undefined) this.#takeUp(this.#held);
+      else if (pauses) this.resume();
     });
+  }
+
+  /** @internal What it asks for now is worked on: it has fewer than `maxCalls` open, and reads its replies. */
+  get mayAsk(): boolean {
+    return !this.#isDeaf && this.calls < (this.#core?.limits.maxCalls ?? 0);
   }
 
   /** @internal Keeps a message until a call has ended. */
@@ -189,12 +191,12 @@ export class HubSocket<User = unknown> extends WebSocket {
   #takeUp(held: (readonly [Buffer, boolean])[]): void {
     const core = this.#core;
     if (core === undefined) return;
-    while (!this.leaving && this.calls < core.limits.maxCalls) {
+    while (!this.leaving && this.mayAsk) {
       const next = held.shift();
       if (next === undefined) break;
       core.message(this, ...next);
     }
-    if (held.length > 0) return;
+    if (held.length > 0 || this.#isDeaf) return;
     this.#held = undefined;
     if (!this.#isDeaf) this.resume();
   }

@@ -10,7 +10,7 @@ import { overheard } from "./plaintext.ts";
 export interface Target {
   readonly url: string;
   readonly protocols: readonly string[];
-  readonly headers: (() => Headers | Promise<Headers>) | undefined;
+  readonly headers: HeadersSource | undefined;
   readonly options: ClientOptions;
   /** Whether the handshake carries the id and the trace of the work that connects. */
   readonly propagate: boolean;
@@ -20,6 +20,12 @@ export interface Target {
 }
 
 type Headers = Readonly<Record<string, string>>;
+
+/** Headers, or a function that is asked before every connect, such as for a token. */
+export type HeadersSource = Headers | (() => Headers | Promise<Headers>);
+
+/** To come back with the same credentials is of no use. */
+const NOT_LET_IN = /^Unexpected server response: 40[13]$/;
 
 /** What may become a connection. */
 export interface Attempt {
@@ -58,7 +64,7 @@ export class Dial implements Attempt {
     const { url, protocols, headers, options, propagate } = this.#target;
     const carried = propagate ? carriedHeaders() : undefined;
     try {
-      const asked = await headers?.();
+      const asked = typeof headers === "function" ? await askedOf(headers) : await headers;
       if (this.#isOver || this.#isOverheard(asked)) return;
       const bare = asked === undefined && carried === undefined;
       const given = bare ? options : { ...options, headers: { ...carried, ...asked } };
@@ -92,7 +98,7 @@ export class Dial implements Attempt {
   }
 
   #fail(why: string, cause?: unknown): void {
-    this.#refuse("WEBSOCKET_CONNECT_FAILED", why, { cause, retryable: true });
+    this.#refuse("WEBSOCKET_CONNECT_FAILED", why, { cause, retryable: !NOT_LET_IN.test(why) });
   }
 
   #refuse(code: WebSocketCode, why: string, more: { readonly cause?: unknown; readonly retryable: boolean }): void {
@@ -109,6 +115,11 @@ export class Dial implements Attempt {
     this.#timer.cancel();
     this.#ws?.terminate();
   }
+}
+
+/** One that throws rejects, so that no attempt is over before its caller knows of it. */
+async function askedOf(headers: () => Headers | Promise<Headers>): Promise<Headers> {
+  return headers();
 }
 
 /** The id and the trace of the work that connects, where there is any. */

@@ -1,8 +1,9 @@
 import type { Socket } from "node:net";
 import type { Clock, StewardError } from "@steward/core";
-import { ConnectionWatch } from "@steward/core/driver";
+import { ConnectionWatch, describeError } from "@steward/core/driver";
 import { WebSocket, type RawData } from "ws";
 import type { CallProtocol } from "../../wire/protocol.ts";
+import { uncaught } from "../../wire/uncaught.ts";
 import { Row, type Carrier, type OpenCall, type Outgoing } from "../messages/outgoing.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -29,7 +30,7 @@ export interface LinkOwner {
   message(data: Buffer, isBinary: boolean): void;
   /** The system has taken the oldest of the batches that were written. */
   taken(link: Link): void;
-  /** `why` is given when we ended it because it was silent. */
+  /** `why` is given when we ended it because it was silent, or an error did. */
   closed(link: Link, code: number, reason: string, why: string | undefined): void;
 }
 
@@ -87,11 +88,12 @@ export class Link implements Carrier {
       onSilence: (silentMs) => this.#ask(silentMs),
     });
     ws.on("message", this.#receive).on("ping", this.#pinged).on("pong", this.#ponged);
-    ws.on("error", this.#ignore).on("close", this.#closed);
+    ws.on("error", this.#failed).on("close", this.#closed);
   }
 
   readonly #pinged = (): void => void this.#heard++;
-  readonly #ignore = (): void => {}; // the close that follows an error says it all
+  /** The close that follows says it. */
+  readonly #failed = (error: Error): void => void (this.#why ??= describeError(error));
   readonly #closed = (code: number, reason: Buffer): void =>
     this.#owner.closed(this, code, reason.toString(), this.#why);
 
@@ -99,7 +101,7 @@ export class Link implements Carrier {
   protected letGo(code: number, why: string | undefined): void {
     const { ws } = this;
     ws.off("message", this.#receive).off("ping", this.#pinged).off("pong", this.#ponged);
-    ws.off("error", this.#ignore).off("close", this.#closed);
+    ws.off("error", this.#failed).off("close", this.#closed);
     this.#owner.closed(this, code, "", why);
   }
 
@@ -152,8 +154,12 @@ export class Link implements Carrier {
     const data = message as Buffer; // `binaryType` stays "nodebuffer"
     this.#heard++;
     this.#used = true;
-    if ((this.calls.size > 0 || this.#given > 0) && this.#isReply(data, isBinary)) return;
-    this.#owner.message(data, isBinary);
+    try {
+      if ((this.calls.size > 0 || this.#given > 0) && this.#isReply(data, isBinary)) return;
+      this.#owner.message(data, isBinary);
+    } catch (error) {
+      uncaught(error); // thrown here, ws would read no more and never close
+    }
   };
 
   #isReply(data: Buffer, isBinary: boolean): boolean {

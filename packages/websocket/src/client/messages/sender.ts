@@ -1,7 +1,7 @@
 import type { CallOptions, Guard } from "@steward/core";
 import type { Payload } from "../../wire/protocol.ts";
 import type { Outlet } from "./outgoing.ts";
-import { CallUse, checkCallOptions, SendUse, type CallPlan, type Request } from "./uses.ts";
+import { CallUse, checkCallOptions, checkPayload, SendUse, type CallPlan, type Request } from "./uses.ts";
 
 /** What messages go through. */
 export interface SenderPlan extends CallPlan {
@@ -27,6 +27,7 @@ export class Sender {
     const { resource, sends, resumes } = this.#plan;
     return new Promise((resolve, reject) => {
       checkCallOptions(`${resource}: send`, options);
+      checkPayload(`${resource}: send`, data);
       (urgent ? resumes : sends).enter(new SendUse(this.#outbox, data, urgent, resolve, reject), options);
     });
   }

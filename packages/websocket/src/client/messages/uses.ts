@@ -1,5 +1,5 @@
 import { StewardError, type CallOptions } from "@steward/core";
-import { assertShape, callRules, describeError, shape } from "@steward/core/driver";
+import { assertShape, callRules, describeError, OptionsError, shape } from "@steward/core/driver";
 import { json, type CallProtocol, type Payload, type RemoteFailure, type Reply } from "../../wire/protocol.ts";
 import { Outgoing, type Carrier, type OpenCall, type Outlet } from "./outgoing.ts";
 
@@ -11,6 +11,15 @@ const callShape = shape<CallOptions>(callRules);
  */
 export function checkCallOptions(owner: string, options: CallOptions | undefined): void {
   if (options !== undefined) assertShape(owner, callShape, options);
+}
+
+/**
+ * Refuses what `ws` would send as another thing, or fail at while it writes others too.
+ * @throws {OPTIONS_INVALID} when it is neither text nor bytes.
+ */
+export function checkPayload(owner: string, payload: unknown): void {
+  if (typeof payload === "string" || ArrayBuffer.isView(payload) || payload instanceof ArrayBuffer) return;
+  throw new OptionsError([{ resource: owner, path: "", message: "expected a string or bytes; write JSON yourself" }]);
 }
 
 /** A message that is done once the system has taken it. */
@@ -85,6 +94,7 @@ export class CallUse extends Outgoing implements OpenCall {
     let payload: Payload;
     try {
       payload = this.#encode();
+      checkPayload(`${this.#plan.resource}: protocol.encode`, payload);
     } catch (error) {
       return this.fail(error);
     }

@@ -1,0 +1,6 @@
+/** What a listener throws is an uncaught exception, as with plain `ws`, and no error of what goes on here. */
+export function uncaught(error: unknown): void {
+  process.nextTick(() => {
+    throw error;
+  });
+}
