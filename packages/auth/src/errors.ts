@@ -92,7 +92,12 @@ export function sealingUnavailable(resource: string, cause: unknown): StewardErr
 
 /** The error of a program that asks for what its options do not have. */
 export function setupInvalid(resource: string, option: string): StewardError {
-  return new StewardError("AUTH_SETUP_INVALID", `${resource}: this needs the option "${option}"`, { resource });
+  return setupWrong(resource, `this needs the option "${option}"`);
+}
+
+/** The error of a program whose parts do not fit together. */
+export function setupWrong(resource: string, problem: string): StewardError {
+  return new StewardError("AUTH_SETUP_INVALID", `${resource}: ${problem}`, { resource });
 }
 
 /** The error of a sign-in that is refused: the same text whatever the cause. */

@@ -6,7 +6,7 @@ import { ApiKeyring, type ApiKeyringParts } from "./tokens/keys/api-keys.ts";
 import { PasswordSignIn } from "./passwords/sign-in.ts";
 import { Sessions } from "./sessions/cookies/sessions.ts";
 import { Families } from "./sessions/refresh/families.ts";
-import type { Users } from "./sessions/refresh/options.ts";
+import { isActive, type Users } from "./sessions/refresh/options.ts";
 import { SessionEnds, type EndedSessions } from "./sessions/ends.ts";
 import { StoreCalls } from "./sessions/store-calls.ts";
 import { AccessTokens } from "./tokens/access-tokens.ts";
@@ -99,6 +99,7 @@ export class AuthenticationManager extends Manager<Authentication> {
       issuer,
       options: apiKeys,
       calls: this.#calls,
+      counts: this.#tokens.counts,
       ended: (these) => this.#ends.say(these),
       ...this.#activity(checked),
     });
@@ -111,8 +112,7 @@ export class AuthenticationManager extends Manager<Authentication> {
       cacheMs: checked.revocation === "strict" ? 0 : checked.revocationCacheMs,
       isActive: async (subject) => {
         if (users === undefined) return true;
-        const user = await this.#calls.run("users", () => users.find(subject));
-        return user !== undefined && user.isDisabled !== true;
+        return isActive(await this.#calls.run("users", () => users.find(subject)));
       },
     };
   }

@@ -45,7 +45,7 @@ export interface AuthenticationOptions {
   readonly accessTtlMs?: number | undefined;
   /** How far the clocks of instances may differ, in ms. At most 60,000. Default 5,000. */
   readonly clockToleranceMs?: number | undefined;
-  /** Tokens whose verification is remembered; 0 for none. Default 10,000. */
+  /** Tokens whose verification is remembered; 0 for none. At most 1,000,000. Default 10,000. */
   readonly maxVerified?: number | undefined;
   /** For how long at most, in ms. At most 600,000. Default 60,000. */
   readonly verifiedMs?: number | undefined;
@@ -110,7 +110,7 @@ const entries = {
   ),
   accessTtlMs: v.optional(msSchema(1_000, 86_400_000), 600_000),
   clockToleranceMs: v.optional(msSchema(0, 60_000), 5_000),
-  maxVerified: v.optional(countSchema(0), 10_000),
+  maxVerified: v.optional(countSchema(0, 1_000_000), 10_000),
   verifiedMs: v.optional(msSchema(1, 600_000), 60_000),
   issuers: v.optional(
     v.record(

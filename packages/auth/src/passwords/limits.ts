@@ -1,5 +1,6 @@
+import { isStewardError } from "@steward/core";
 import { clientNetwork } from "@steward/core/driver";
-import { attemptsLimited } from "../errors.ts";
+import { attemptsLimited, setupWrong } from "../errors.ts";
 import type { StoreCalls } from "../sessions/store-calls.ts";
 import type { SignInLimiter } from "./options.ts";
 
@@ -67,7 +68,12 @@ export class SignInLimits {
   }
 
   async #take(policy: Policy, key: readonly string[]): Promise<void> {
-    const { allowed, retryAfterMs } = await this.#calls.run("attempts", () => this.#limiter.take(policy, key));
+    const { allowed, retryAfterMs } = await this.#calls.run("attempts", () =>
+      this.#limiter.take(policy, key).catch((error: unknown) => {
+        if (!isStewardError(error, "RATE_POLICY_UNKNOWN")) throw error;
+        throw setupWrong(this.#resource, `the limiter has no policy "${policy}": make it with { ...SIGN_IN_POLICIES }`);
+      }),
+    );
     if (!allowed) throw attemptsLimited(this.#resource, policy, retryAfterMs);
   }
 }

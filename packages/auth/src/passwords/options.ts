@@ -14,10 +14,10 @@ export interface PasswordUser extends KnownUser {
 
 /** Where users with passwords are. */
 export interface PasswordUsers {
-  /** The user of that id; `undefined` where there is none. */
-  find(id: string): Promise<PasswordUser | undefined>;
-  /** The user who signs in with that name, as it was typed; `undefined` where there is none. */
-  findByLogin(login: string): Promise<PasswordUser | undefined>;
+  /** The user of that id; `undefined` or `null` where there is none. */
+  find(id: string): Promise<PasswordUser | null | undefined>;
+  /** The user who signs in with that name, as it was typed; `undefined` or `null` where there is none. */
+  findByLogin(login: string): Promise<PasswordUser | null | undefined>;
   /** Stores a hash in the place of `was`, in one step; `false`, and nothing is stored, where another one is there. */
   savePasswordHash(id: string, hash: string, was: string | null | undefined): Promise<boolean>;
 }

@@ -1,6 +1,7 @@
 import { assertShape, recognised, required } from "@steward/core/driver";
 import { tokenInvalid } from "../errors.ts";
 import { hasNul } from "../tokens/access-token.ts";
+import { isActive } from "../sessions/refresh/options.ts";
 import { publisherOf } from "../tokens/events.ts";
 import type { CheckedPasswords } from "./options.ts";
 import { UserTokens, type UserTokensParts } from "./user-tokens.ts";
@@ -43,7 +44,7 @@ export class PasswordReset {
   async token(options: CheckedPasswords, login: string): Promise<string | undefined> {
     if (hasNul(login)) return undefined;
     const user = await this.#parts.calls.run("users", () => options.users().findByLogin(login));
-    return user === undefined || user.isDisabled === true ? undefined : this.#resets.make(options, user);
+    return isActive(user) ? this.#resets.make(options, user) : undefined;
   }
 
   /** Sets the password that a token is for, and ends all sessions of its user. */
@@ -71,7 +72,7 @@ export class PasswordReset {
   async confirmationToken(options: CheckedPasswords, id: string, about: string): Promise<string | undefined> {
     assertShape(`${this.#parts.resource} passwords.confirmationToken`, aboutRule, about);
     const user = await this.#parts.calls.run("users", () => options.users().find(id));
-    return user === undefined || user.isDisabled === true ? undefined : this.#confirmations.make(options, user, about);
+    return isActive(user) ? this.#confirmations.make(options, user, about) : undefined;
   }
 
   /** What a token confirms. */

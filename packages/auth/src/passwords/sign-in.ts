@@ -2,6 +2,7 @@ import { isStewardError, type PasswordHashing } from "@steward/core";
 import { assertShape, listOf, required, shape, text, type Shape } from "@steward/core/driver";
 import { credentialsInvalid, passwordRefused, setupInvalid } from "../errors.ts";
 import { publisherOf, type Publish } from "../tokens/events.ts";
+import { isActive } from "../sessions/refresh/options.ts";
 import type { StoreCalls } from "../sessions/store-calls.ts";
 import { knownDevice, markDevice } from "./device.ts";
 import { SignInLimits, type Attempt } from "./limits.ts";
@@ -174,7 +175,7 @@ export class PasswordSignIn {
     const stored = hashOf(found);
     // One who is unknown, disabled or without a password costs as much as a wrong password.
     const isRight = await this.#isRight(hashing, password, stored, found?.id);
-    if (found === undefined || !isRight || stored === undefined) throw new Wrong(found?.id, whyNot(found));
+    if (!found || !isRight || stored === undefined) throw new Wrong(found?.id, whyNot(found));
     const present = await this.#rehashed(hashing, found.id, password, stored);
     // What changes from here on raises the epoch after it, so that a session of this one does not begin.
     const epoch = await epochOf(found.id);
@@ -255,12 +256,12 @@ export function passwordsOf(signIn: PasswordSignIn, reset: PasswordReset, ready:
 }
 
 /** What a password is compared with; nothing for a user who may not sign in with one. */
-function hashOf(user: PasswordUser | undefined): string | undefined {
-  return user === undefined || user.isDisabled === true ? undefined : (user.passwordHash ?? undefined);
+function hashOf(user: PasswordUser | null | undefined): string | undefined {
+  return isActive(user) ? (user.passwordHash ?? undefined) : undefined;
 }
 
-function whyNot(user: PasswordUser | undefined): string {
-  if (user === undefined) return "there is no such user";
+function whyNot(user: PasswordUser | null | undefined): string {
+  if (!user) return "there is no such user";
   if (user.isDisabled === true) return "the user is disabled";
   return user.passwordHash === null || user.passwordHash === undefined
     ? "the user has no password"

@@ -1,5 +1,7 @@
 import type { Clock } from "@steward/core";
+import { isActive } from "../sessions/refresh/options.ts";
 import type { StoreCalls } from "../sessions/store-calls.ts";
+import { hasNul } from "../tokens/access-token.ts";
 import type { CheckedPasswords, PasswordUser } from "./options.ts";
 
 /** How long a token is good, in ms. */
@@ -52,9 +54,9 @@ export class UserTokens {
     const [, kind, id = "", written = "", ends = "", tag = ""] = found ?? [];
     if (kind !== this.#kind || Number(ends) <= clock.wallNow()) return undefined;
     const about = decoded(written);
+    if (hasNul(decoded(id))) return undefined;
     const user = await calls.run("users", () => options.users().find(decoded(id)));
-    if (user === undefined || user.isDisabled === true || encoded(user.id) !== id || encoded(about) !== written)
-      return undefined;
+    if (!isActive(user) || encoded(user.id) !== id || encoded(about) !== written) return undefined;
     const message = this.#messageOf(user, about, Number(ends));
     const isGood = await calls.run("keys", () => options.mac().isValid(message, Buffer.from(tag, "base64url")));
     return isGood ? { user, about } : undefined;

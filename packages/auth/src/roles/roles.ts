@@ -1,6 +1,6 @@
 import type { Principal } from "@steward/core";
 import { assertShape, func, listOf, recognised, recordOf, shape, type Shape } from "@steward/core/driver";
-import { forbidden, setupInvalid } from "../errors.ts";
+import { forbidden, setupWrong } from "../errors.ts";
 import { isScope } from "../tokens/access-token.ts";
 import { GrantedScopes } from "../tokens/granted.ts";
 
@@ -111,7 +111,8 @@ export function roles<const D extends RoleDefinitions, const Extra extends strin
   const all = new Set([...named, ...(options.permissions ?? [])]);
   const { policies = {} } = options;
   const unknown = Object.keys(policies).find((permission) => !all.has(permission));
-  if (unknown !== undefined) throw setupInvalid("roles", `permissions with ${unknown}, which a policy names`);
+  if (unknown !== undefined)
+    throw setupWrong("roles", `a policy names "${unknown}", which no role grants: add it to "permissions"`);
   return accessOf(all, grants, policies) as never; // the names are those of the definitions
 }
 
@@ -123,8 +124,8 @@ function assertRole(name: string, role: RoleGrants): void {
 /** What a role grants, with what it has from others. */
 function grantsOf(definitions: RoleDefinitions, name: string, above: readonly string[]): readonly string[] {
   const role = Object.hasOwn(definitions, name) ? definitions[name] : undefined;
-  if (role === undefined) throw setupInvalid("roles", `${name}`);
-  if (above.includes(name)) throw setupInvalid("roles", `${name}, which does not extend itself`);
+  if (role === undefined) throw setupWrong("roles", `"${above.at(-1)}" extends "${name}", which is not defined`);
+  if (above.includes(name)) throw setupWrong("roles", `"${name}" extends itself: ${[...above, name].join(" > ")}`);
   if (!("grants" in role) && !("extends" in role)) return role as readonly string[]; // a role that is a list
   const inherited = (role.extends ?? []).flatMap((other) => grantsOf(definitions, other, [...above, name]));
   return [...inherited, ...(role.grants ?? [])];

@@ -2,13 +2,10 @@ import type { SqlRunner } from "@steward/core";
 import { tablesOnce } from "@steward/core/driver";
 import type { NewCookieSession } from "./cookies/store.ts";
 import type { NewFamily } from "./refresh/store.ts";
-import { after } from "./tables.ts";
+import { after, SWEPT } from "./tables.ts";
 
 /** What each row has, whatever else its table holds. */
 export type NewUserRow = NewFamily & Pick<NewCookieSession, "replaces">;
-
-/** Rows that are over and go with each new one: more than one, so that the table does not grow. */
-const SWEPT = 10;
 
 /**
  * A table of what belongs to users and ends (families of refresh tokens, sessions of cookies), and the table of their

@@ -31,7 +31,7 @@ const MAX_TEXT = 255;
 export function principalOf(claims: Claims, prefix: string): TokenPrincipal | string {
   const { iss, sub, jti, exp, iat, sid, auth_time: provenAt } = claims;
   if (typeof iss !== "string") return "iss is missing";
-  if (!isText(sub)) return "sub is no id";
+  if (!isSubject(sub)) return "sub is no id";
   if (!isSeconds(exp) || !isSeconds(iat)) return "exp or iat is no time";
   if (iat > exp) return "it ends before it was issued";
   if (jti !== undefined && !isText(jti)) return "jti is no text";
@@ -59,6 +59,11 @@ export function isText(value: unknown): value is string {
 /** Whether it is no one's name or id: Postgres cannot be asked for a NUL, and would seem to be away. */
 export function hasNul(text: string): boolean {
   return text.includes("\0");
+}
+
+/** Whether it may be the id of a user, or a name that a store keeps. */
+export function isSubject(value: unknown): value is string {
+  return isText(value) && !hasNul(value);
 }
 
 /** Whether it may be one scope: what RFC 6749 has as `scope-token`. */

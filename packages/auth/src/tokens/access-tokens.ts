@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { Clock, TokenKey, TokenKeys } from "@steward/core";
+import { isStewardError, type Clock, type TokenKey, type TokenKeys } from "@steward/core";
 import type * as Jose from "jose";
-import { keysUnavailable, tokenInvalid } from "../errors.ts";
+import { keysUnavailable, subjectInvalid, tokenInvalid } from "../errors.ts";
 import { publisherOf } from "./events.ts";
 import type { CheckedOptions } from "../options.ts";
 import { Remembered } from "./remembered.ts";
@@ -116,15 +116,24 @@ export class AccessTokens {
     const payload = { iss: issuer, aud: audience, ...claims, iat, exp, jti: randomUUID() };
     const header = { alg: algorithm, typ: "at+jwt", kid };
     const token = await new this.#library.SignJWT(payload).setProtectedHeader(header).sign(key);
+    if (token.length > MAX_TOKEN)
+      throw subjectInvalid(
+        this.#resource,
+        `a token with so many scopes has ${token.length} characters; one of more than ${MAX_TOKEN} is refused: issue fewer scopes`,
+      );
     return { token, expiresAtMs: exp * 1_000, lifeSeconds };
   }
 
   /**
    * Whose token it is.
+   * @param assertLive Refuses one whose session has ended, or where that cannot be found out.
    * @throws {AUTH_TOKEN_INVALID} when it is refused, whatever the cause.
    * @throws {AUTH_KEYS_UNAVAILABLE} when its keys cannot be had.
    */
-  async verify(token: string): Promise<TokenPrincipal> {
+  async verify(
+    token: string,
+    assertLive?: (principal: TokenPrincipal) => Promise<void> | undefined,
+  ): Promise<TokenPrincipal> {
     const isLong = typeof token !== "string" || token.length > MAX_TOKEN; // a hash of a long one would cost something
     const hash = isLong ? "" : hashOf(token);
     const known = isLong ? undefined : this.#verified.get(hash);
@@ -132,6 +141,7 @@ export class AccessTokens {
     if (known !== undefined) {
       const untimely = untimelyAt(known, this.#clock.wallNow(), clockToleranceMs);
       if (untimely !== undefined) throw this.#refusal(untimely, known.subject);
+      if (assertLive !== undefined) await this.#counted(assertLive(known));
       this.counts.remembered++;
       return known;
     }
@@ -139,6 +149,7 @@ export class AccessTokens {
     const found = await this.#judged(token);
     if (typeof found === "string") throw this.#refusal(found, undefined);
     keep(hash, found);
+    if (assertLive !== undefined) await this.#counted(assertLive(found));
     this.counts.accepted++;
     return found;
   }
@@ -149,6 +160,15 @@ export class AccessTokens {
       return await verifyToken(this.#library, token, this.#terms, now, this.#options.clockToleranceMs);
     } catch (error) {
       this.counts.unavailable++;
+      throw error;
+    }
+  }
+
+  async #counted(looking: Promise<void> | undefined): Promise<void> {
+    try {
+      await looking;
+    } catch (error) {
+      this.counts[isStewardError(error, "AUTH_TOKEN_INVALID") ? "refused" : "unavailable"]++;
       throw error;
     }
   }

@@ -10,7 +10,7 @@ import type { EndedSessions, SessionEnds } from "../sessions/ends.ts";
 import type { StoreCalls } from "../sessions/store-calls.ts";
 import type { Families } from "../sessions/refresh/families.ts";
 import { endAllOf, tokenPairsOf, type TokenPairs } from "../sessions/refresh/pairs.ts";
-import { isScope, isText, type TokenPrincipal } from "./access-token.ts";
+import { isScope, isSubject, isText, type TokenPrincipal } from "./access-token.ts";
 import type { AccessTokens } from "./access-tokens.ts";
 import type { Issuance, IssuedToken } from "./issuance.ts";
 
@@ -47,7 +47,7 @@ export interface Authentication extends Authenticator, TokenPairs {
 }
 
 const issuanceShape: Shape<Issuance> = /* @__PURE__ */ shape<Issuance>(() => ({
-  subject: required(recognised(isText, "text of 1 to 255 characters")),
+  subject: required(recognised(isSubject, "text of 1 to 255 characters without NUL")),
   scopes: listOf(recognised(isScope, 'a scope: 1 to 200 visible ASCII characters except " and \\')),
   session: recognised(isText, "text of 1 to 255 characters"),
   authenticatedAtMs: wholeNumber(0),
@@ -145,11 +145,10 @@ async function verifiedBy(
   families: Families | undefined,
   token: string,
 ): Promise<TokenPrincipal> {
-  const principal = await tokens.verify(token);
-  const { session, issuer, subject } = principal;
-  if (families !== undefined && session !== undefined && tokens.isOurs(issuer))
-    await families.assertLive(session, subject);
-  return principal;
+  if (families === undefined) return tokens.verify(token);
+  return tokens.verify(token, ({ session, issuer, subject }) =>
+    session !== undefined && tokens.isOurs(issuer) ? families.assertLive(session, subject) : undefined,
+  );
 }
 
 async function issuedBy(

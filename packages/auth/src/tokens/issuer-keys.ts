@@ -1,5 +1,5 @@
 import type { Clock, TokenKey } from "@steward/core";
-import { outsideRequests } from "@steward/core/driver";
+import { outsideRequests, withTimeout } from "@steward/core/driver";
 import type { TrustedIssuer } from "../options.ts";
 import { keysUnavailable } from "../errors.ts";
 import { boundedText } from "./bounded-text.ts";
@@ -84,19 +84,20 @@ export class IssuerKeys {
 
   async #fetched(): Promise<string> {
     const { clock, trusted, timeoutMs } = this.#parts;
-    const late = new AbortController();
-    const timer = clock.setTimeout(() => late.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-    try {
-      const headers = { accept: "application/jwk-set+json, application/json" };
-      const answer = await this.#parts.fetch(trusted.jwksUrl, { headers, redirect: "error", signal: late.signal });
-      if (answer.status !== 200) {
+    const abort = new AbortController();
+    // A fetch that is not the global one may not look at the signal.
+    return withTimeout(
+      clock,
+      timeoutMs,
+      async () => {
+        const headers = { accept: "application/jwk-set+json, application/json" };
+        const answer = await this.#parts.fetch(trusted.jwksUrl, { headers, redirect: "error", signal: abort.signal });
+        if (answer.status === 200) return boundedText(answer, MAX_BYTES);
         await answer.body?.cancel();
         throw new Error(`it answers with ${answer.status}`);
-      }
-      return await boundedText(answer, MAX_BYTES);
-    } finally {
-      timer.cancel();
-    }
+      },
+      { abort },
+    );
   }
 
   #unavailable(): Error {

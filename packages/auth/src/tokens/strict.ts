@@ -44,6 +44,21 @@ export function boundKey(find: FindKey): (header: Jose.JWSHeaderParameters) => P
   };
 }
 
+/** Others write JSON as they like, but no member of an object twice: who reads the first of two sees another token. */
+export function assertSingular(token: string): void {
+  for (const part of token.split(".").slice(0, 2)) {
+    const text = Buffer.from(part, "base64url").toString("utf8");
+    const names = [...text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)].filter(([, colon]) => colon !== undefined);
+    if (names.length !== membersIn(JSON.parse(text))) throw new Refused("a member of its JSON stands there twice");
+  }
+}
+
+function membersIn(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  const inner = Object.values(value).reduce((sum: number, one) => sum + membersIn(one), 0);
+  return Array.isArray(value) ? inner : inner + Object.keys(value).length;
+}
+
 /** What we sign is written in one way, so a member that stands there twice is not of ours. */
 export function assertCanonical(token: string): void {
   for (const part of token.split(".").slice(0, 2)) {

@@ -2,7 +2,7 @@ import type { TokenKey } from "@steward/core";
 import { isStewardError } from "@steward/core";
 import type * as Jose from "jose";
 import { principalOf, type Claims, type TokenPrincipal } from "./access-token.ts";
-import { assertCanonical, assertCompact, boundKey, Refused } from "./strict.ts";
+import { assertCanonical, assertCompact, assertSingular, boundKey, Refused } from "./strict.ts";
 
 /** Whose tokens are verified, and how. */
 export interface IssuerTerms {
@@ -47,6 +47,7 @@ export async function verifyToken(
       clockTolerance: toleranceMs / 1_000,
     });
     if (terms.isOurs) assertCanonical(token);
+    else assertSingular(token);
     const principal = principalOf(payload, terms.prefix);
     if (typeof principal === "string") return principal;
     return untimelyAt(principal, nowMs, toleranceMs) ?? principal;

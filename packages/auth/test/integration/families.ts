@@ -162,6 +162,8 @@ t.test("families in Postgres, under several instances", async (t) => {
     await sql.query(`update ${prefix}_api_keys set expires_at = now()`);
     await t.rejects(one.authenticate(credential), INVALID);
     t.strictSame(await one.apiKeys.list("ada"), []);
+    await one.apiKeys.create({ subject: "eve", name: "another" });
+    t.match(await sql.query(`select subject from ${prefix}_api_keys`), [{ subject: "eve" }], "rows that are over go");
   });
 
   await t.test("nothing in the tables signs anybody in, and keys turn without an end to sessions", async (t) => {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { webcrypto } from "node:crypto";
 import { currentContext, httpStatusOf, runWithContext } from "@steward/core";
 import { failure, FakeClock, until } from "@steward/testing";
 import t, { type Test } from "tap";
@@ -86,6 +87,29 @@ t.test("neither passes as the other: issuer, keys, audience and type belong toge
     t.match(await failure(manager.client.verify(token)), { code: "AUTH_TOKEN_INVALID" }, name);
   const lax = await trusting(t, one, { type: "JWT" });
   t.equal((await lax.manager.client.verify(await one.token({}, { typ: "JWT" }))).subject, "partner:ada");
+});
+
+t.test("no member of the JSON of others stands there twice; how else they write it is theirs", async (t) => {
+  const one = await partner(t);
+  const { manager } = await trusting(t, one);
+  const { key } = await one.keys.signing();
+  const written = async (payload: string, header = '{"alg":"ES256","kid":"p1","typ":"at+jwt"}'): Promise<string> => {
+    const text = `${Buffer.from(header).toString("base64url")}.${Buffer.from(payload).toString("base64url")}`;
+    const tag = await webcrypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, Buffer.from(text));
+    return `${text}.${Buffer.from(tag).toString("base64url")}`;
+  };
+  const whole = { ...claims(), iss: "https://partner.example", ":n": 'a":1,"', list: [{ a: "\\" }, { a: {} }] };
+  const pretty = JSON.stringify(whole, undefined, 2);
+  t.equal((await manager.client.verify(await written(pretty))).subject, "partner:ada");
+  const refused = {
+    sub: await written(pretty.replace('"sub"', '"sub": "eve", "sub"')),
+    "the same, escaped": await written(pretty.replace('"sub"', '"s\\u0075b" : "eve", "sub"')),
+    "deeper down": await written(pretty.replace('"a"', '"a": 1, "a"')),
+    "in the header": await written(pretty, '{"alg":"ES256","alg":"ES256","kid":"p1","typ":"at+jwt"}'),
+    "no id of a user": await one.token({ sub: "ada\0eve" }),
+  };
+  for (const [name, token] of Object.entries(refused))
+    t.match(await failure(manager.client.verify(token)), { code: "AUTH_TOKEN_INVALID" }, name);
 });
 
 t.test("keys are asked for once for all who wait, and unknown ids are no lever", async (t) => {
@@ -184,6 +208,21 @@ t.test("what the issuer answers is bounded in time and size, and is no way to an
     t.match(await refused, { code: "AUTH_KEYS_UNAVAILABLE" }, name);
   }
   t.equal(elsewhere.requests, 0);
+});
+
+t.test("a fetch of the app that looks at no signal holds nobody up", async (t) => {
+  const one = await partner(t);
+  const stalls: (() => Promise<Response>)[] = [
+    () => new Promise(() => {}),
+    async () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) })),
+  ];
+  for (const stall of stalls) {
+    const { manager, clock } = await trusting(t, one, {}, { fetch: stall, timeoutMs: 2_000 });
+    const begun = clock.now();
+    const error = await clock.runUntil(failure(manager.client.verify(await one.token())));
+    t.match(error, { code: "AUTH_KEYS_UNAVAILABLE" });
+    t.equal(clock.now() - begun, 2_000);
+  }
 });
 
 t.test("of a document only keys that verify signatures are taken", async (t) => {

@@ -39,7 +39,7 @@ async function withKeys(t: Parameters<typeof setup>[0], options: Partial<Authent
   t.teardown(() => manager.stop());
   const auth = manager.client;
   const who = (value: string): Promise<TokenPrincipal> => auth.authenticate({ scheme: "bearer", value });
-  return { auth, who, clock, store: inner, calls };
+  return { auth, who, clock, store: inner, calls, manager };
 }
 
 t.test("an API key is a bearer that says whose it is and what it allows", async (t) => {
@@ -149,11 +149,11 @@ t.test("what is forged is refused with one text, most of it before the store is 
 });
 
 t.test("a key of a user who is disabled or gone is refused, and an outage is no verdict", async (t) => {
-  let answer: () => Promise<{ id: string; isDisabled?: boolean } | undefined> = async () => ({ id: "ada" });
+  let answer: () => Promise<{ id: string; isDisabled?: boolean } | null | undefined> = async () => ({ id: "ada" });
   const { auth, who, store, clock } = await withKeys(t, { users: { find: () => answer() }, revocation: "strict" });
   const { key } = await auth.apiKeys.create({ subject: "ada", name: "a" });
   await who(key);
-  for (const gone of [{ id: "ada", isDisabled: true }, undefined]) {
+  for (const gone of [{ id: "ada", isDisabled: true }, undefined, null]) {
     answer = async () => gone;
     await t.rejects(who(key), INVALID);
   }
@@ -189,6 +189,22 @@ t.test("a key is looked up anew once all sessions of its user have ended, on eve
   for (const { who } of [one, two]) await t.rejects(who(key), INVALID);
 });
 
+t.test("a key is counted with the tokens: accepted, remembered, refused, or neither", async (t) => {
+  const { auth, who, store, clock, manager } = await withKeys(t);
+  const { id, key } = await auth.apiKeys.create({ subject: "ada", name: "a" });
+  await who(key);
+  await who(key);
+  await failure(who(`${key.slice(0, -1)}x`));
+  await clock.advance(60_000);
+  const { find } = store;
+  store.find = () => Promise.reject(new Error("the store is away"));
+  await failure(who(key));
+  store.find = find;
+  await auth.apiKeys.revoke("ada", id);
+  await failure(who(key));
+  t.strictSame(manager.stats().verifications, { accepted: 1, remembered: 1, refused: 2, unavailable: 1 });
+});
+
 t.test("events have no key in them; wrong input and missing options are refused", async (t) => {
   const heard: AuthEvent[] = [];
   const listen = (event: unknown): void => void heard.push(event as AuthEvent);
@@ -210,6 +226,8 @@ t.test("events have no key in them; wrong input and missing options are refused"
     code: "OPTIONS_INVALID",
     message: /subject[^]*name[^]*scope/,
   });
+  for (const wrong of [{ subject: "a\0" }, { name: "a\0" }])
+    await t.rejects(auth.apiKeys.create({ subject: "ada", name: "a", ...wrong }), { code: "OPTIONS_INVALID" });
   const { manager } = await setup(t);
   await t.rejects(manager.client.apiKeys.list("ada"), { code: "AUTH_SETUP_INVALID" });
   const options = { issuer: ISSUER, audience: AUDIENCE, keys: testTokenKeys() };

@@ -44,10 +44,13 @@ class Users {
   readonly rows = new Map<string, PasswordUser>();
   saves = 0;
 
-  find: PasswordOptions["users"]["find"] = async (id) => this.rows.get(id);
+  find: PasswordOptions["users"]["find"] = async (id) => {
+    if (id.includes("\0")) throw new Error("invalid byte sequence for encoding"); // as Postgres says
+    return this.rows.get(id);
+  };
   findByLogin: PasswordOptions["users"]["findByLogin"] = async (login) => {
     if (login.includes("\0")) throw new Error("invalid byte sequence for encoding"); // as Postgres says
-    return this.rows.get(login);
+    return login === "null" ? null : this.rows.get(login); // as Prisma says it
   };
   savePasswordHash: PasswordOptions["users"]["savePasswordHash"] = async (id, hash, was) => {
     const row = this.rows.get(id);
@@ -117,6 +120,7 @@ t.test("unknown, wrong, disabled and without a password are one answer after the
   for (const [login, password] of [
     ["nobody", RIGHT],
     ["no\0body", RIGHT],
+    ["null", RIGHT],
     ["ada", "wrong"],
     ["off", RIGHT],
     ["off", "wrong"],
@@ -139,6 +143,7 @@ t.test("unknown, wrong, disabled and without a password are one answer after the
     [
       "sign-in: : denied: there is no such user",
       "sign-in: : denied: there is no such user",
+      "sign-in: : denied: there is no such user",
       "sign-in: ada: denied: the password is wrong",
       "sign-in: off: denied: the user is disabled",
       "sign-in: off: denied: the user is disabled",
@@ -158,7 +163,7 @@ t.test("unknown, wrong, disabled and without a password are one answer after the
     ["ada", "half \ud800 of a character"],
   ] as const)
     await t.rejects(auth.signIn(from(login, password)), REFUSED);
-  t.match(stats(), { signIns: { accepted: 0, refused: 14, limited: 0, unavailable: 0 } });
+  t.match(stats(), { signIns: { accepted: 0, refused: 15, limited: 0, unavailable: 0 } });
 });
 
 t.test("a hash that costs less than new ones is replaced, of many sign-ins once, and none of them fails", async (t) => {
@@ -336,13 +341,29 @@ t.test("without the options there are no passwords, and a user who is disabled g
   await t.rejects(auth.refresh(pair.refreshToken), { code: "AUTH_TOKEN_INVALID" });
 });
 
+t.test("a limiter without the policies of sign-ins is a mistake of the program, and no outage", async (t) => {
+  const limiter = new RateLimiterManager({ policies: { other: "5/minute" } });
+  await limiter.start();
+  t.teardown(() => limiter.stop());
+  const { auth } = await make(t, { limiter: limiter.client });
+  await t.rejects(auth.signIn(from("ada", RIGHT)), {
+    code: "AUTH_SETUP_INVALID",
+    message: /no policy "sign-in.address".*SIGN_IN_POLICIES/,
+  });
+});
+
 t.test("who has lost a password sets a new one, once and within 30 minutes, and every session ends", async (t) => {
   const { auth, users, clock } = await make(t);
   const pair = await auth.signIn(from("ada", RIGHT));
   const token = String(await auth.passwords.resetToken("ada"));
   const second = String(await auth.passwords.resetToken("ada"));
   t.notMatch(token, /correct|\$/);
-  for (const login of ["nobody", "no\0body"]) t.equal(await auth.passwords.resetToken(login), undefined);
+  for (const login of ["nobody", "no\0body", "null"]) t.equal(await auth.passwords.resetToken(login), undefined);
+  await t.rejects(
+    auth.passwords.reset(token.replace("pr_YWRh", "pr_YWQA"), "a long new secret"),
+    { code: "AUTH_TOKEN_INVALID" },
+    "an id with NUL",
+  );
   await t.rejects(auth.passwords.reset(token, "short"), { code: "AUTH_PASSWORD_REFUSED" });
   await auth.refresh(pair.refreshToken);
   const next = "another long secret";

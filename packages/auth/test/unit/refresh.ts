@@ -224,11 +224,11 @@ t.test("a sign-in that began before everybody was signed out does not outlive it
 });
 
 t.test("a user who is disabled or gone gets no next pair, and an outage decides nothing", async (t) => {
-  let answer: () => Promise<{ id: string; isDisabled?: boolean } | undefined> = async () => ({ id: "ada" });
+  let answer: () => Promise<{ id: string; isDisabled?: boolean } | null | undefined> = async () => ({ id: "ada" });
   const users = { find: (id: string) => (t.equal(id, "ada"), answer()) };
   const { clients } = await instances(t, 1, {}, { users });
   const auth = at(clients, 0);
-  for (const gone of [{ id: "ada", isDisabled: true }, undefined]) {
+  for (const gone of [{ id: "ada", isDisabled: true }, undefined, null]) {
     const { refreshToken } = await auth.issuePair({ subject: "ada" });
     answer = () => Promise.reject(new Error("the database is away"));
     await t.rejects(auth.refresh(refreshToken), AWAY);
@@ -270,6 +270,22 @@ t.test("a store that does not answer is 503 in time, and every token stays as go
   t.match(at(all, 0).stats(), { storeFailures: 5, refreshes: { unavailable: 1, refused: 0 } });
   isFrozen = false;
   t.equal((await auth.refresh(pair.refreshToken)).session, pair.session);
+});
+
+t.test("a token whose session has ended is counted as refused, and one whose store is away as neither", async (t) => {
+  const store = memoryFamilies();
+  const { clients, all } = await instances(t, 1, { store }, { revocation: "strict" });
+  const auth = at(clients, 0);
+  const pair = await auth.issuePair({ subject: "ada" });
+  await auth.verify(pair.accessToken);
+  const { find } = store;
+  store.find = () => Promise.reject(new Error("the store is away"));
+  await t.rejects(auth.verify(pair.accessToken), AWAY);
+  store.find = find;
+  await auth.logout(pair.refreshToken);
+  await t.rejects(auth.verify(pair.accessToken), INVALID);
+  const verifications = { accepted: 1, remembered: 0, refused: 1, unavailable: 1 };
+  t.strictSame(at(all, 0).stats().verifications, verifications);
 });
 
 t.test("what is forged is refused with one text, and ends no session", async (t) => {

@@ -190,7 +190,9 @@ t.test("what cannot be in a token is refused when it is issued, all of it at onc
     code: "OPTIONS_INVALID",
     message: /subject[^]*scopes[^]*session/,
   });
-  t.match(await issue({ subject: "x".repeat(256) }), { code: "OPTIONS_INVALID" });
+  for (const subject of ["x".repeat(256), "a\0"]) t.match(await issue({ subject }), { code: "OPTIONS_INVALID" });
+  const scopes = Array.from({ length: 2_000 }, (_, i) => `videos:${i}`);
+  t.match(await issue({ subject: "ada", scopes }), { code: "AUTH_SUBJECT_INVALID", message: /8192 .*fewer scopes/ });
   t.match(await issue({ subject: "partner:7" }), { code: "AUTH_SUBJECT_INVALID", message: /partner/ });
   t.equal(manager.stats().verifications.accepted, 0);
 });
@@ -201,6 +203,7 @@ t.test("wrong options are refused all at once", (t) => {
     code: "OPTIONS_INVALID",
     message: /audience[^]*keys[^]*did you mean "issuer"/,
   });
+  t.throws(make({ maxVerified: 1_000_001 }), { message: /maxVerified: must be at most 1000000/ });
   for (const jwksUrl of [
     "http://elsewhere.example/jwks",
     "ftp://a.example",

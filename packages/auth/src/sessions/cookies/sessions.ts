@@ -3,7 +3,7 @@ import type { Clock } from "@steward/core";
 import { assertShape, listOf, recognised, required, shape, text, type Shape } from "@steward/core/driver";
 import { credentialsInvalid, setupInvalid, tokenInvalid } from "../../errors.ts";
 import type { Credentials, PasswordSignIn } from "../../passwords/sign-in.ts";
-import { hasNul, isScope, isText, type TokenPrincipal } from "../../tokens/access-token.ts";
+import { hasNul, isScope, isSubject, type TokenPrincipal } from "../../tokens/access-token.ts";
 import { publisherOf, type Publish } from "../../tokens/events.ts";
 import { GrantedScopes } from "../../tokens/granted.ts";
 import { Remembered } from "../../tokens/remembered.ts";
@@ -95,7 +95,7 @@ const VALUE = /^cs_[A-Za-z0-9_-]{43}$/;
 const MAX_AGENT = 255;
 const MAX_REMEMBERED = 10_000;
 const scopesRule = listOf(recognised(isScope, 'a scope: 1 to 200 visible ASCII characters except " and \\'));
-const subjectRule = required(recognised(isText, "text of 1 to 255 characters"));
+const subjectRule = required(recognised(isSubject, "text of 1 to 255 characters without NUL"));
 const beginShape: Shape<SessionIssuance> = /* @__PURE__ */ shape<SessionIssuance>(() => ({
   subject: subjectRule,
   scopes: scopesRule,
@@ -276,7 +276,7 @@ export function sessionsOf(
     };
   return Object.freeze({
     begin: checked(async (to: SessionIssuance) => {
-      if (isText(to.subject)) assertOurs(to.subject);
+      if (isSubject(to.subject)) assertOurs(to.subject);
       return sessions.begin(to);
     }),
     signIn: checked((as: SessionSignIn) => sessions.signIn(as)),

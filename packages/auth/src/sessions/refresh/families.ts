@@ -3,7 +3,7 @@ import { refreshInvalid, tokenInvalid } from "../../errors.ts";
 import { hasNul } from "../../tokens/access-token.ts";
 import { publisherOf, type Publish } from "../../tokens/events.ts";
 import { Remembered } from "../../tokens/remembered.ts";
-import type { CheckedRefresh, RevocationMode, Users } from "./options.ts";
+import { isActive, type CheckedRefresh, type RevocationMode, type Users } from "./options.ts";
 import type { EndedSessions } from "../ends.ts";
 import type { StoreCalls } from "../store-calls.ts";
 import type { Family, FamilyStore, ListedFamily } from "./store.ts";
@@ -132,7 +132,7 @@ export class Families {
     const family = await this.#ask(() => this.#store.find(id));
     if (family === undefined) return; // the store says so once more
     const user = await this.#parts.calls.run("users", () => users.find(family.subject));
-    if (user !== undefined && user.isDisabled !== true) return;
+    if (isActive(user)) return;
     await this.end(id);
     throw new NotUsed("refused", family.subject, "its user is disabled or gone");
   }

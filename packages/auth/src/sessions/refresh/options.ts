@@ -76,6 +76,11 @@ export interface KnownUser {
 
 /** Where users are. */
 export interface Users {
-  /** The user of that id; `undefined` where there is none. */
-  find(id: string): Promise<KnownUser | undefined>;
+  /** The user of that id; `undefined` or `null` where there is none. */
+  find(id: string): Promise<KnownUser | null | undefined>;
+}
+
+/** Whether there is such a user, who may sign in. */
+export function isActive<U extends KnownUser>(user: U | null | undefined): user is U {
+  return user !== undefined && user !== null && user.isDisabled !== true;
 }

@@ -1,6 +1,6 @@
 import { assertShape, listOf, recognised, required, shape, text, type Shape } from "@steward/core/driver";
 import { credentialsInvalid, setupInvalid, tokenInvalid } from "../../errors.ts";
-import { isScope, isText } from "../../tokens/access-token.ts";
+import { isScope, isSubject, isText } from "../../tokens/access-token.ts";
 import type { Issuance, IssuedToken } from "../../tokens/issuance.ts";
 import type { Credentials, PasswordSignIn } from "../../passwords/sign-in.ts";
 import type { Sessions } from "../cookies/sessions.ts";
@@ -73,7 +73,7 @@ export interface TokenPairs {
 }
 
 const pairShape: Shape<PairIssuance> = /* @__PURE__ */ shape<PairIssuance>(() => ({
-  subject: required(recognised(isText, "text of 1 to 255 characters")),
+  subject: required(recognised(isSubject, "text of 1 to 255 characters without NUL")),
   scopes: listOf(recognised(isScope, 'a scope: 1 to 200 visible ASCII characters except " and \\')),
   userAgent: text(true),
 }));
@@ -87,7 +87,8 @@ const clientShape = /* @__PURE__ */ shape<{ readonly userAgent?: string | undefi
   userAgent: text(true),
 }));
 
-const subjectRule = /* @__PURE__ */ required(recognised(isText, "text of 1 to 255 characters"));
+const subjectRule = /* @__PURE__ */ required(recognised(isSubject, "text of 1 to 255 characters without NUL"));
+const sessionRule = /* @__PURE__ */ required(recognised(isText, "text of 1 to 255 characters"));
 
 /** What {@link tokenPairsOf} is made of. */
 export interface TokenPairsParts {
@@ -150,7 +151,7 @@ export function tokenPairsOf(parts: TokenPairsParts): TokenPairs {
     async revokePair(subject, session) {
       const all = kept();
       assertShape(`${resource} revokePair`, subjectRule, subject);
-      assertShape(`${resource} revokePair`, subjectRule, session);
+      assertShape(`${resource} revokePair`, sessionRule, session);
       return all.revoke(subject, session);
     },
     async logoutEverywhere(subject) {

@@ -1,11 +1,12 @@
-import type { Clock } from "@steward/core";
+import { isStewardError, type Clock } from "@steward/core";
 import { assertShape, listOf, milliseconds, recognised, required, shape } from "@steward/core/driver";
 import { setupInvalid, tokenInvalid } from "../../errors.ts";
 import { publisherOf, type Publish } from "../events.ts";
 import type { EndedSessions } from "../../sessions/ends.ts";
 import type { StoreCalls } from "../../sessions/store-calls.ts";
 import { Remembered } from "../remembered.ts";
-import { hasNul, isScope, isText, type TokenPrincipal } from "../access-token.ts";
+import { hasNul, isScope, isSubject, isText, type TokenPrincipal } from "../access-token.ts";
+import type { VerificationCounts } from "../access-tokens.ts";
 import { GrantedScopes } from "../granted.ts";
 import { hashOf } from "../hash.ts";
 import { hashOfSecret, isHash, makeKey, readKey } from "./key.ts";
@@ -52,6 +53,8 @@ export interface ApiKeyringParts {
   readonly issuer: string;
   readonly options: CheckedApiKeys | undefined;
   readonly calls: StoreCalls;
+  /** How verifications ended, those of tokens too. */
+  readonly counts: VerificationCounts;
   /** How long a good key is remembered, in ms; 0 for not at all. */
   readonly cacheMs: number;
   /** Throws where calls are refused now. */
@@ -66,7 +69,8 @@ export interface ApiKeyringParts {
 
 const MAX_REMEMBERED = 10_000;
 const MAX_TTL_MS = 100 * 365 * 86_400_000;
-const textRule = recognised(isText, "text of 1 to 255 characters");
+const textRule = recognised(isSubject, "text of 1 to 255 characters without NUL");
+const idRule = required(recognised(isText, "text of 1 to 255 characters"));
 const issuanceShape = /* @__PURE__ */ shape<ApiKeyIssuance>(() => ({
   subject: required(textRule),
   name: required(textRule),
@@ -105,7 +109,7 @@ export class ApiKeyring implements ApiKeys {
 
   revoke: ApiKeys["revoke"] = async (subject, id) => {
     assertShape(`${this.#parts.resource} apiKeys.revoke`, required(textRule), subject);
-    assertShape(`${this.#parts.resource} apiKeys.revoke`, required(textRule), id);
+    assertShape(`${this.#parts.resource} apiKeys.revoke`, idRule, id);
     if (hasNul(id)) return false;
     const isRevoked = await this.#ask((store) => store.remove(subject, id));
     this.#parts.ended({ subject, sessions: [], isAll: false }); // others remember it as well
@@ -125,16 +129,25 @@ export class ApiKeyring implements ApiKeys {
    * @throws {AUTH_STORE_UNAVAILABLE} when that cannot be found out.
    */
   async verify(text: string): Promise<TokenPrincipal> {
-    const { clock } = this.#parts;
+    const { clock, counts } = this.#parts;
     const parts = readKey(text, this.#options().prefix);
     if (parts === undefined) throw this.#refusal(undefined, "it is no API key");
     const hash = hashOf(text);
     const known = this.#good.get(hash);
-    if (known !== undefined && known.expiresAtMs > clock.wallNow()) return known;
+    if (known !== undefined && known.expiresAtMs > clock.wallNow()) {
+      counts.remembered++;
+      return known;
+    }
     const keep = this.#good.begin();
-    const principal = await this.#judged(parts.id, parts.secret);
-    keep(hash, principal);
-    return principal;
+    try {
+      const principal = await this.#judged(parts.id, parts.secret);
+      keep(hash, principal);
+      counts.accepted++;
+      return principal;
+    } catch (error) {
+      if (!isStewardError(error, "AUTH_TOKEN_INVALID")) counts.unavailable++;
+      throw error;
+    }
   }
 
   async #judged(id: string, secret: string): Promise<TokenPrincipal> {
@@ -174,6 +187,7 @@ export class ApiKeyring implements ApiKeys {
   }
 
   #refusal(subject: string | undefined, reason: string): Error {
+    this.#parts.counts.refused++;
     this.#publish("verify", subject, reason);
     return tokenInvalid(this.#parts.resource);
   }

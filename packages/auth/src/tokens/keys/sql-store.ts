@@ -1,6 +1,6 @@
 import type { SqlRunner } from "@steward/core";
 import { assertShape, required, shape, tablesOnce, withMethods, type Shape } from "@steward/core/driver";
-import { prefixRule } from "../../sessions/tables.ts";
+import { prefixRule, SWEPT } from "../../sessions/tables.ts";
 import { USE_MS, type ApiKey, type ApiKeyStore } from "./store.ts";
 
 /** How {@link sqlApiKeys} is made. */
@@ -46,10 +46,14 @@ export function sqlApiKeys(options: SqlApiKeysOptions): ApiKeyStore {
     `create table if not exists ${table} (id text primary key, hash text not null, subject text not null, scopes text not null,
        name text not null, created_at timestamptz not null default now(), expires_at timestamptz, last_used_at timestamptz)`,
     `create index if not exists ${table.replaceAll(".", "_")}_subject on ${table} (subject)`,
+    `create index if not exists ${table.replaceAll(".", "_")}_expires_at on ${table} (expires_at)`,
   ]);
   const query: SqlRunner["query"] = async (text, parameters) => (await ready(), sql.query(text, parameters));
   return {
     async create({ id, hash, subject, scopes, name, ttlMs }) {
+      await query(
+        `delete from ${table} where id in (select id from ${table} where expires_at <= now() order by expires_at limit ${SWEPT} for update skip locked)`,
+      );
       await query(
         `insert into ${table} (id, hash, subject, scopes, name, expires_at)
          values ($1, $2, $3, $4, $5, now() + $6::text::double precision * interval '1 millisecond')`,
