@@ -58,7 +58,7 @@ export function fetchOver(session: HttpSession): HttpFetch {
   return async (input, init = {}) => {
     checkFetch(resource, init);
     const own = repeatable(resource, init, "fetch");
-    const given: HttpFetchInit = isRequest(input) ? { ...fromRequest(input), ...own } : own;
+    const given: HttpFetchInit = isRequest(input) ? { ...fromRequest(input, own), ...own } : own;
     const url = located(resource, isRequest(input) ? input.url : input, base);
     const body = asBody(given.body);
     const headers = asList(given.headers);
@@ -146,8 +146,12 @@ function isRequest(input: string | URL | Request): input is Request {
   return typeof input === "object" && input !== null && "url" in input && "method" in input && "headers" in input;
 }
 
-function fromRequest(request: Request): HttpFetchInit {
+function fromRequest(request: Request, { body: own }: HttpFetchInit): HttpFetchInit {
   const { method, headers, redirect, signal, body } = request;
+  if (request.bodyUsed && (own === undefined || own === null)) {
+    const cause = new TypeError("the body of the Request was used already; clone() a Request that is sent again");
+    throw new TypeError("fetch failed", { cause }); // what is left of it would be sent: nothing
+  }
   return { method, headers, redirect, signal, body: body as NonNullable<HttpFetchInit["body"]> | null }; // a web stream is iterable
 }
 

@@ -126,20 +126,22 @@ export class FetchedResponse {
 
   /** The body as it was sent, if only we have it and that is how it is wanted; else that of a whole response. */
   #take(): Pick<Body, "text" | "json" | "arrayBuffer" | "bytes"> {
-    if (this.#whole !== undefined || this.#bodyless || this.#raw["content-encoding"] !== undefined)
-      return this.#asWhole();
+    if (this.#whole !== undefined || this.#bodyless || this.#encoding !== undefined) return this.#asWhole();
     if (this.#taken) throw new TypeError("Body is unusable: Body has already been read");
     this.#taken = true;
     return this.#body;
+  }
+
+  /** Nothing is no encoding of nothing, whatever the headers say. */
+  get #encoding(): string | string[] | undefined {
+    return this.#raw["content-length"] === "0" ? undefined : this.#raw["content-encoding"];
   }
 
   #asWhole(): Response {
     if (this.#whole !== undefined) return this.#whole;
     if (this.#taken) throw new TypeError("Body is unusable: Body has already been read");
     const { status, statusText, headers } = this;
-    const body = this.#bodyless
-      ? null
-      : Readable.toWeb(decoded(this.#body, this.#raw["content-encoding"], this.#bound));
+    const body = this.#bodyless ? null : Readable.toWeb(decoded(this.#body, this.#encoding, this.#bound));
     return (this.#whole = new Response(body as ConstructorParameters<typeof Response>[0], {
       status: Math.min(status, 599), // it takes no other, and servers send 999
       statusText,

@@ -101,9 +101,10 @@ export class Origins {
 
   #refused(origin: string): StewardError {
     const { resource } = this.#settings.basis;
-    const why =
-      this.#allowed === undefined ? "is not an http: or https: origin" : "is not on the list of allowedOrigins";
-    return new StewardError("HTTP_ORIGIN_REFUSED", `${resource}: ${origin} ${why}`, { resource });
+    const message = /^https?:/.test(origin)
+      ? `${origin} is not on the list of allowedOrigins`
+      : "only http: and https: URLs can be called";
+    return new StewardError("HTTP_ORIGIN_REFUSED", `${resource}: ${message}`, { resource });
   }
 
   #isAllowed(origin: string): boolean {

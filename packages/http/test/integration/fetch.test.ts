@@ -16,6 +16,8 @@ t.test("fetch does what the platform's does", async (t) => {
     if (pathname === "/307") return response.writeHead(307, { location: "/mirror" }).end();
     if (pathname === "/loop") return response.writeHead(302, { location: "/loop" }).end();
     if (pathname === "/204") return response.writeHead(204).end();
+    if (pathname.startsWith("/empty"))
+      return response.writeHead(200, { "content-encoding": pathname.slice(7), "content-length": 0 }).end();
     if (pathname === "/gzip") return response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("unzipped"));
     if (pathname === "/cookies")
       return response
@@ -47,6 +49,8 @@ t.test("fetch does what the platform's does", async (t) => {
     ["/302", { redirect: "manual" }],
     ["/204"],
     ["/gzip"],
+    ["/empty-gzip"],
+    ["/empty-br"],
     ["/cookies"],
     ["/mirror", { method: "HEAD" }],
   ];
@@ -168,6 +172,11 @@ t.test("fetch takes the Request and the form of the platform, too", async (t) =>
   t.match(posted.body, /name="file"; filename="a.txt"\r\nContent-Type: text\/x\r\n\r\nbytes\r\n/);
   aborting.abort(new Error("changed my mind"));
   t.match(await failure(ours(new Request(server.url, init))), { message: "changed my mind" });
+  const once = new Request(server.url, { method: "POST", body: "sent once" });
+  t.match(await (await ours(once)).json(), { body: "sent once" });
+  t.match(await failure(ours(once)), { message: "fetch failed", cause: { message: /used/ } });
+  const again = await ours(once, { method: "POST", body: "another" });
+  t.match(await again.json(), { body: "another" }, "a body of the call's own stands in for it");
   for (const none of [5, {}, null, undefined])
     t.match(await failure(ours(none as never)), { message: "fetch failed", cause: { code: "HTTP_URL_INVALID" } });
 });
