@@ -1,6 +1,9 @@
 /** Longest password, in bytes: a longer one would make hashing a means of attack. */
 export const MAX_PASSWORD_BYTES = 1_024;
 
+/** Longest name that is looked up, in characters. */
+export const MAX_LOGIN = 320;
+
 /** Shorter names are in too many words. */
 const MIN_NAME = 3;
 

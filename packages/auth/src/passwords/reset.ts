@@ -1,9 +1,10 @@
-import { assertShape, recognised, required } from "@steward/core/driver";
+import { assertShape, recognised, required, text } from "@steward/core/driver";
 import { tokenInvalid } from "../errors.ts";
 import { hasNul } from "../tokens/access-token.ts";
 import { isActive } from "../sessions/refresh/options.ts";
 import { publisherOf } from "../tokens/events.ts";
 import type { CheckedPasswords } from "./options.ts";
+import { MAX_LOGIN } from "./policy.ts";
 import { UserTokens, type UserTokensParts } from "./user-tokens.ts";
 
 /** What a confirmation is about: such as an address of mail. */
@@ -21,6 +22,7 @@ export interface PasswordResetParts extends UserTokensParts {
   readonly endAll: (subject: string) => Promise<void>;
 }
 
+const loginRule = /* @__PURE__ */ required(text(true));
 const aboutRule = /* @__PURE__ */ required(
   recognised(
     (value) => typeof value === "string" && value !== "" && value.length <= 320,
@@ -42,7 +44,8 @@ export class PasswordReset {
 
   /** A token for the user of that login; `undefined` for one who does not exist or is disabled. */
   async token(options: CheckedPasswords, login: string): Promise<string | undefined> {
-    if (hasNul(login)) return undefined;
+    assertShape(`${this.#parts.resource} passwords.resetToken`, loginRule, login);
+    if (hasNul(login) || login.length > MAX_LOGIN) return undefined;
     const user = await this.#parts.calls.run("users", () => options.users().findByLogin(login));
     return isActive(user) ? this.#resets.make(options, user) : undefined;
   }

@@ -9,7 +9,7 @@ import { SignInLimits, type Attempt } from "./limits.ts";
 import type { CheckedPasswords, PasswordUser, PasswordUsers } from "./options.ts";
 import type { Confirmed, PasswordReset } from "./reset.ts";
 import { hasNul } from "../tokens/access-token.ts";
-import { folded, isPassword, problemOf } from "./policy.ts";
+import { folded, isPassword, MAX_LOGIN, problemOf } from "./policy.ts";
 
 /** What somebody signs in with. */
 export interface Credentials {
@@ -89,7 +89,6 @@ export interface Proven<E> extends CheckedUser {
   readonly epoch: E;
 }
 
-const MAX_LOGIN = 320;
 const credentialsShape: Shape<Credentials> = /* @__PURE__ */ shape<Credentials>(() => ({
   login: required(text(true)),
   password: required(text(true)),

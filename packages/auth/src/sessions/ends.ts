@@ -24,7 +24,8 @@ export interface SessionEndsParts {
 const TOPIC = "steward:auth:ends";
 const RETRY_MS = 2_000;
 const MAX_MESSAGE = 65_536;
-const MAX_IDS = 1_000;
+/** A message of Postgres has less than 8,000 bytes. */
+const MAX_IDS = 100;
 
 /** Says to listeners of this and other instances which sessions have ended. What is remembered is forgotten before. */
 export class SessionEnds {
@@ -35,7 +36,7 @@ export class SessionEnds {
   #end: (() => Promise<void>) | undefined;
   #endGaps: (() => void) | undefined;
   #retry: Timer | undefined;
-  /** Ends that could not be said to other instances. */
+  /** Ends that could not be said to other instances, and attempts to listen to them that failed. */
   failures = 0;
 
   constructor(parts: SessionEndsParts) {
@@ -65,6 +66,7 @@ export class SessionEnds {
       this.#end = end;
       this.#parts.forget(undefined); // no one knows what was said before
     } catch {
+      this.failures++;
       if (this.#state !== "opening") return;
       const again = (): void => void this.#subscribe(bus);
       this.#retry = this.#parts.clock.setTimeout(again, RETRY_MS, { unref: true });
@@ -86,8 +88,11 @@ export class SessionEnds {
     const { bus, issuer } = this.#parts;
     if (bus === undefined) return;
     const { subject = null, sessions, isAll } = ended;
-    const text = JSON.stringify([this.#instance, issuer, subject, sessions.slice(0, MAX_IDS), isAll]);
-    bus.publish(TOPIC, text).catch(() => this.failures++);
+    for (let from = 0; from === 0 || from < sessions.length; from += MAX_IDS) {
+      const some = sessions.slice(from, from + MAX_IDS);
+      const text = JSON.stringify([this.#instance, issuer, subject, some, isAll]);
+      bus.publish(TOPIC, text).catch(() => this.failures++);
+    }
   }
 
   #hear(text: string): void {
@@ -99,11 +104,8 @@ export class SessionEnds {
   #happened(ended: EndedSessions): void {
     this.#parts.forget(ended);
     for (const listener of this.#listeners)
-      try {
-        listener(ended);
-      } catch (error) {
-        publishUnhandled("task", error, { name: "onEnded" }); // the sessions have ended all the same
-      }
+      // The sessions have ended all the same; an async one may fail later.
+      (async () => listener(ended))().catch((error: unknown) => publishUnhandled("task", error, { name: "onEnded" }));
   }
 }
 

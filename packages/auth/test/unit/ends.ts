@@ -1,4 +1,6 @@
+import { CHANNELS } from "@steward/core";
 import { until } from "@steward/testing";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import t from "tap";
 import { memoryApiKeys, memoryFamilies, memorySessions, type EndedSessions } from "../../src/index.ts";
 import { at, instances, ISSUER, TestBus } from "../make.ts";
@@ -7,7 +9,7 @@ const INVALID = { code: "AUTH_TOKEN_INVALID" };
 const TOPIC = "steward:auth:ends";
 
 async function pair(bus: TestBus | undefined = new TestBus()) {
-  const shared = { sessions: { store: memorySessions() }, apiKeys: { store: memoryApiKeys() } };
+  const shared = { sessions: { store: memorySessions(), maxPerUser: 300 }, apiKeys: { store: memoryApiKeys() } };
   const { clients, all, clock } = await instances(t, 2, { store: memoryFamilies() }, { ...shared, bus });
   const told: EndedSessions[] = [];
   at(clients, 1).onEnded((ended) => void told.push(ended));
@@ -80,11 +82,55 @@ t.test("what no instance of ours has said ends nothing, and lost messages make a
   await t.rejects(two.verify(accessToken), INVALID);
 });
 
+t.test(
+  "others hear of every session of a user who has many, though a message of Postgres has less than 8,000 bytes",
+  async (t) => {
+    const bus = new TestBus();
+    const { publish } = bus;
+    bus.publish = async (topic, message) => {
+      if (Buffer.byteLength(message) >= 8_000) throw new Error("payload string too long"); // as Postgres says
+      return publish(topic, message);
+    };
+    const { one, all, told } = await pair(bus);
+    for (let i = 0; i < 300; i++) await one.sessions.begin({ subject: "ada" });
+    await one.logoutEverywhere("ada");
+    await bus.idle();
+    t.equal(new Set(told.flatMap(({ sessions }) => sessions)).size, 300);
+    t.equal(at(all, 0).stats().busFailures, 0);
+  },
+);
+
+t.test("a listener that fails, at once or later, is reported and ends nothing else", async (t) => {
+  const { one, two } = await pair();
+  const reported: unknown[] = [];
+  const listen = (event: unknown): void => void reported.push((event as { error: unknown }).error); // the channel's type
+  subscribe(CHANNELS.unhandled, listen);
+  t.teardown(() => unsubscribe(CHANNELS.unhandled, listen));
+  const [now, later] = [new Error("now"), new Error("later")];
+  one.onEnded(() => {
+    throw now;
+  });
+  one.onEnded(async () => {
+    await Promise.resolve();
+    throw later;
+  });
+  const { accessToken } = await one.issuePair({ subject: "ada" });
+  await one.logoutEverywhere("ada");
+  await until(() => reported.includes(later), "both are reported");
+  t.ok(reported.includes(now));
+  await t.rejects(two.verify(accessToken), INVALID);
+});
+
 t.test("a bus that is away at the start is tried again, and is left alone after a stop", async (t) => {
   const bus = new TestBus();
   bus.isAway = true;
   const { one, two, all, clock, told } = await pair(bus);
   t.equal(bus.size, 0);
+  t.strictSame(
+    all.map((manager) => manager.stats().busFailures),
+    [1, 1],
+    "who cannot listen says so",
+  );
   const first = await one.issuePair({ subject: "ada" });
   await two.verify(first.accessToken);
   bus.isAway = false;

@@ -50,6 +50,7 @@ class Users {
   };
   findByLogin: PasswordOptions["users"]["findByLogin"] = async (login) => {
     if (login.includes("\0")) throw new Error("invalid byte sequence for encoding"); // as Postgres says
+    if (login.length > 320) throw new Error("it was asked for");
     return login === "null" ? null : this.rows.get(login); // as Prisma says it
   };
   savePasswordHash: PasswordOptions["users"]["savePasswordHash"] = async (id, hash, was) => {
@@ -366,6 +367,9 @@ t.test("who has lost a password sets a new one, once and within 30 minutes, and 
   );
   await t.rejects(auth.passwords.reset(token, "short"), { code: "AUTH_PASSWORD_REFUSED" });
   await auth.refresh(pair.refreshToken);
+  for (const wrong of [undefined, 1])
+    await t.rejects(auth.passwords.resetToken(wrong as never), { code: "OPTIONS_INVALID" });
+  t.equal(await auth.passwords.resetToken("x".repeat(321)), undefined, "no store is asked for it");
   const next = "another long secret";
   const uses = await Promise.allSettled([1, 2, 3].map((i) => auth.passwords.reset(token, `${next} ${i}`)));
   t.equal(uses.filter(({ status }) => status === "fulfilled").length, 1, "of many uses at once one counts");

@@ -185,6 +185,7 @@ t.test("events have no cookie in them; wrong input and missing options are refus
   );
   t.notMatch(JSON.stringify(events), value);
   const wrong = { code: "OPTIONS_INVALID" };
+  await t.rejects(auth.sessions.revoke("ada", undefined as never), wrong);
   await t.rejects(auth.sessions.begin({ subject: "" }), wrong);
   await t.rejects(auth.sessions.begin({ subject: "ada", scopes: ["a b"] }), wrong);
   await t.rejects(auth.sessions.begin({ subject: "ada", remember: true } as never), wrong);

@@ -3,7 +3,7 @@ import type { Clock } from "@steward/core";
 import { assertShape, listOf, recognised, required, shape, text, type Shape } from "@steward/core/driver";
 import { credentialsInvalid, setupInvalid, tokenInvalid } from "../../errors.ts";
 import type { Credentials, PasswordSignIn } from "../../passwords/sign-in.ts";
-import { hasNul, isScope, isSubject, type TokenPrincipal } from "../../tokens/access-token.ts";
+import { hasNul, isScope, isSubject, isText, type TokenPrincipal } from "../../tokens/access-token.ts";
 import { publisherOf, type Publish } from "../../tokens/events.ts";
 import { GrantedScopes } from "../../tokens/granted.ts";
 import { Remembered } from "../../tokens/remembered.ts";
@@ -96,6 +96,7 @@ const MAX_AGENT = 255;
 const MAX_REMEMBERED = 10_000;
 const scopesRule = listOf(recognised(isScope, 'a scope: 1 to 200 visible ASCII characters except " and \\'));
 const subjectRule = required(recognised(isSubject, "text of 1 to 255 characters without NUL"));
+const idRule = required(recognised(isText, "text of 1 to 255 characters"));
 const beginShape: Shape<SessionIssuance> = /* @__PURE__ */ shape<SessionIssuance>(() => ({
   subject: subjectRule,
   scopes: scopesRule,
@@ -200,6 +201,7 @@ export class Sessions {
 
   async revoke(subject: string, id: string): Promise<boolean> {
     assertShape(`${this.#parts.resource} sessions.revoke`, subjectRule, subject);
+    assertShape(`${this.#parts.resource} sessions.revoke`, idRule, id);
     const found = hasNul(id) ? undefined : await this.#ask((store) => store.find(id));
     if (found?.subject !== subject) return false;
     await this.#ask((store) => store.remove(id));
