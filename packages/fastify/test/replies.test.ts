@@ -357,3 +357,52 @@ t.test("R05: dependencies of dependencies may all set headers", async (t) => {
   );
   t.match((await client.get("/")).headers, { "x-one": "1", "x-two": "2" });
 });
+
+t.test("an answer whose commit ends after the deadline is not sent behind the 504", async (t) => {
+  let commit = (): void => {};
+  const tx = resource("tx", {
+    lifetime: "handler",
+    async *start() {
+      yield "tx";
+      await new Promise<void>((resolve) => (commit = resolve));
+    },
+  });
+  await using client = await served(
+    (app) =>
+      app.get(
+        "/",
+        handler({ tx }, () => "late"),
+      ),
+    { timeoutMs: 50 },
+  );
+  t.equal((await client.get("/")).statusCode, 504);
+  commit();
+  await turns(10); // what is thrown here would end the process
+  t.equal(client.app.steward.stats().openRequests, 0);
+});
+
+t.test("of two answers of one handler the first is sent, and the second is named in the log", async (t) => {
+  const logTo: string[] = [];
+  await using client = await served(
+    (app) => {
+      const needs = { tx: logged([], "tx", "handler"), reply: from.reply };
+      app.get(
+        "/sent",
+        handler(needs, ({ reply }) => reply.send("first").send("second")),
+      );
+      app.get(
+        "/given",
+        handler(needs, async ({ reply }) => {
+          reply.send("first");
+          return "second";
+        }),
+      );
+    },
+    { logTo },
+  );
+  for (const path of ["/sent", "/given"]) {
+    t.equal((await client.get(path)).body, "first", path);
+    await turns(10); // what is thrown here would end the process
+  }
+  t.equal(logTo.filter((line) => line.includes("Reply was already sent")).length, 2);
+});

@@ -51,3 +51,24 @@ t.test("an event cannot be forged through its name or id, and options are strict
   t.throws(() => stream([], { contenttype: "x" } as {}), { code: "OPTIONS_INVALID" });
   t.throws(() => stream(5 as never), { code: "OPTIONS_INVALID" });
 });
+
+t.test("a part that is neither text nor bytes breaks the stream off, and nothing else", async (t) => {
+  const log: string[] = [];
+  const held = logged(log, "held", "request");
+  const wrong = { row: 1 } as never; // what the types refuse
+  await using client = await served((app) => {
+    app.get(
+      "/first",
+      handler({ held }, () => stream([wrong])),
+    );
+    app.get(
+      "/second",
+      handler({ held }, () => stream(["a", wrong])),
+    );
+  });
+  t.equal((await client.get("/first")).statusCode, 500);
+  await client.get("/second").catch(() => {}); // the connection breaks off
+  await turns(10);
+  const seen = ["held+", "held saw a stream gives text or bytes, not object", "held-"];
+  t.strictSame(log, [...seen, ...seen]);
+});

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { PassThrough, pipeline, Readable } from "node:stream";
 import t from "tap";
 import { stream } from "../src/index.ts";
@@ -97,4 +98,17 @@ t.test("a stream that nobody sends is ended", async (t) => {
   discardStream("text");
   await new Promise((resolve) => setImmediate(resolve));
   t.equal(cancelled, 2);
+});
+
+t.test("what goes through a transform is asked for as the client takes it", async (t) => {
+  let made = 0;
+  async function* parts(): AsyncGenerator<Uint8Array> {
+    for (; ; made++) yield randomBytes(65_536); // cannot be compressed
+  }
+  const answer = stream(parts(), { through: new CompressionStream("gzip") });
+  const reader = partsOf(trackStream(answer, { streamFailed: () => {} })?.body);
+  for (let i = 0; i < 8; i++) await reader.next();
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+  t.ok(made < 10, `${made} parts of 64 KiB were made for 8 of at most 16 KiB that were taken`);
+  await reader.return?.();
 });

@@ -11,7 +11,7 @@ import {
   type AppContext,
   type SentAnswer,
 } from "@steward/server";
-import type { FastifyInstance, FastifyReply, RouteOptions } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from "fastify";
 import { dependenciesOf } from "../app/dependencies.ts";
 import type { Documentation } from "../document/openapi.ts";
 import { handlerSpecOf, type FastifyHandlerSpec } from "./handler.ts";
@@ -93,18 +93,39 @@ function joinHooks(options: RouteOptions, { description }: Route): void {
     },
   ];
   if (!description.commits && !description.keepsAnswers) return;
-  options.onSend = [
-    ...[options.onSend ?? []].flat(),
-    (request, reply, payload, done) => {
-      const committing = lifeOf(request)?.commit(() => sentOf(reply, payload));
-      if (committing === undefined) done(null, payload);
-      else
-        committing.then(
-          () => done(null, payload),
-          (error: unknown) => done(error as never, payload), // Fastify answers with whatever it is
-        );
+  options.onSend = [...[options.onSend ?? []].flat(), commitFirst];
+}
+
+/** Replies whose answer waits for its commit. Fastify takes them for unsent. */
+const committing = new WeakSet<FastifyReply>();
+
+/** An answer goes out when it is committed, unless the reply has had another one meanwhile. */
+function commitFirst(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown,
+  done: (error: never, payload: unknown) => void,
+): void {
+  const life = lifeOf(request);
+  if (committing.has(reply) && life?.failure === undefined) {
+    discardStream(payload);
+    return request.log.warn(`Reply was already sent, did you forget to "return reply" in ${life?.name}?`);
+  }
+  const commit = life?.commit(() => sentOf(reply, payload));
+  if (commit === undefined) return done(null as never, payload);
+  const before = life?.hasExpired; // then it is the answer to that
+  committing.add(reply);
+  commit.then(
+    () => {
+      committing.delete(reply);
+      if (life?.hasExpired === before && !reply.raw.headersSent) return done(null as never, payload);
+      discardStream(payload); // the client has had a 504
     },
-  ];
+    (error: unknown) => {
+      committing.delete(reply);
+      done(error as never, payload); // Fastify answers with whatever it is
+    },
+  );
 }
 
 /** What is going to be sent. Of a `Response` Fastify takes status and headers later. */

@@ -18,6 +18,9 @@ export const lifeKey: symbol = LIFE;
 
 /** The life of a request of Fastify's. */
 export class FastifyLife extends RequestLife<FastifyRequest, FastifyReply> {
+  /** True once the deadline is the answer. */
+  hasExpired = false;
+
   constructor({ serving }: AppContext, request: FastifyRequest, reply: FastifyReply, timeoutMs: number) {
     super(serving, request, reply, request.id, timeoutMs);
   }
@@ -43,6 +46,7 @@ export class FastifyLife extends RequestLife<FastifyRequest, FastifyReply> {
   }
 
   protected answerWith(error: StewardError): void {
+    this.hasExpired = true;
     this.reply.send(error);
   }
 }

@@ -214,6 +214,32 @@ t.test("a streamed file that is too long, or breaks off, fails where it is read"
   await end();
 });
 
+t.test("a client that goes in the middle of a streamed file ends the reading of it", async (t) => {
+  const seen: string[] = [];
+  const { client, end } = await uploading((app) =>
+    app.post(
+      "/",
+      handler({ clip: from.file("clip", { stream: "handler" }) }, async ({ clip }) => {
+        seen.push("reads");
+        try {
+          for await (const _ of clip.stream);
+        } catch (error) {
+          seen.push((error as HttpError).code ?? "no code");
+          throw error;
+        }
+      }),
+    ),
+  );
+  const url = await client.app.listen({ port: 0, host: "127.0.0.1" });
+  const form = formOf({ name: "clip", file: "a", text: "x".repeat(30_000) });
+  const socket = await begun(url, "/", form.slice(0, 20_000), form.length);
+  await until(() => seen.length === 1, "the handler reads");
+  socket.destroy();
+  await until(() => client.app.steward.stats().openRequests === 0, "the request is over");
+  t.strictSame(seen, ["reads", "FORM_MALFORMED"]);
+  await end();
+});
+
 t.test("a handler that does not read its file answers all the same, and the connection goes on", async (t) => {
   const { client, end } = await uploading((app) =>
     app.post(

@@ -91,6 +91,7 @@ export class MultipartForm {
   /** The form breaks off: the reader of its file gets the error. */
   #break(reject: (error: Error) => void): void {
     reject(malformedForm());
+    if (this.#streamed?.readableEnded === false) this.#part?.destroy(malformedForm()); // its reader may wait for more
     this.#streamed?.destroy(malformedForm());
   }
 

@@ -70,11 +70,12 @@ function ofWeb(source: ReadableStream, host: Host): TrackedStream {
         try {
           const { done, value } = await reader.read();
           if (isCancelled) return;
-          if (!done) return controller.enqueue(value);
+          if (!done) return controller.enqueue(bytesOrText(value));
           controller.close();
         } catch (error) {
           host.streamFailed(error);
           controller.error(error);
+          await reader.cancel(error).catch(() => {}); // where a part was wrong, its source is still open
         }
         resolve();
       },
@@ -86,6 +87,12 @@ function ofWeb(source: ReadableStream, host: Host): TrackedStream {
     { highWaterMark: 0 },
   );
   return { body, ended };
+}
+
+/** A part of a stream. Frameworks would throw where no one can catch it. @throws TypeError for what cannot be sent. */
+function bytesOrText(part: unknown): unknown {
+  if (typeof part === "string" || part instanceof Uint8Array) return part;
+  throw new TypeError(`a stream gives text or bytes, not ${typeof part}`);
 }
 
 /** Ends a stream that is not sent, because the client has another answer. */

@@ -80,26 +80,50 @@ export function isStream(answer: Response): boolean {
   return streams.has(answer) || answer.headers.has("transfer-encoding");
 }
 
-/** Pipes, and ends when both have ended: what `pipeThrough` gives knows nothing of what goes into it. */
+/**
+ * Sends parts through a transform, and ends when both have ended: what `pipeThrough` gives knows nothing of what goes into
+ * it. A part is asked for while a read waits: a `CompressionStream` of Node's would take 16,384 of them ahead.
+ */
 function piped(source: ReadableStream<Uint8Array>, { readable, writable }: Through): ReadableStream<Uint8Array> {
-  const reader = readable.getReader();
-  let piping: Promise<void> | undefined;
-  const begin = (): Promise<void> => {
-    const work = source.pipeTo(writable);
-    work.catch(() => {}); // who reads learns of it
-    return work;
+  const [input, reader, writer] = [source.getReader(), readable.getReader(), writable.getWriter()];
+  writer.closed.catch(() => {}); // who reads learns of it
+  let feeding: Promise<void> | undefined;
+  let isWanted = true;
+  let goOn = (): void => {};
+  const want = (): void => {
+    isWanted = true;
+    goOn();
+    feeding ??= feed();
+    feeding.catch(() => {}); // as above
+  };
+  const feed = async (): Promise<void> => {
+    try {
+      for (;;) {
+        if (!isWanted) await new Promise<void>((resolve) => (goOn = resolve));
+        const { done, value } = await input.read();
+        if (done) return await writer.close();
+        await writer.write(value);
+      }
+    } catch (error) {
+      await Promise.allSettled([writer.abort(error), input.cancel(error)]);
+      throw error;
+    }
   };
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        piping ??= begin();
+        want();
         const { done, value } = await reader.read();
+        isWanted = false;
         if (!done) return controller.enqueue(value);
-        await piping;
+        await feeding;
         controller.close();
       },
       async cancel(reason) {
-        await Promise.allSettled([reader.cancel(reason), piping ?? source.cancel(reason)]);
+        const cancelled = input.cancel(reason);
+        isWanted = true;
+        goOn();
+        await Promise.allSettled([reader.cancel(reason), cancelled, feeding]);
       },
     },
     { highWaterMark: 0 },
