@@ -435,7 +435,7 @@ t.test("a peer that reads too slowly gets the newest of each key, or is ended", 
     if (i % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   t.equal(strict.client.sockets.size, 0);
-  t.ok(Number(strict.stats()["slow"]) >= 1);
+  t.equal(strict.stats()["slow"], 1, "one socket, however much was published before its end");
 });
 
 t.test("who does not read the replies is not read either; nor who has maxCalls open", async (t) => {

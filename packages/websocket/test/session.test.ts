@@ -821,7 +821,15 @@ t.test("an error of a listener is an uncaught exception, and the session reads o
   for (const socket of hub.client.sockets) socket.send(Buffer.from("bytes"));
   t.equal(await client.call("still here"), "still here");
   t.same(heard, ["extra"], "the other listener has it");
-  t.same(thrown, ["message", "room", "decode bytes"]);
+  t.same(thrown.splice(0), ["message", "room", "decode bytes"]);
+
+  client.once("gap", fail("gap")).once("open", fail("open")).once("close", fail("close"));
+  for (const socket of hub.client.sockets) socket.terminate();
+  for (let i = 0; i < 60; i++) await hub.client.publish("news", i);
+  const others = (): unknown[] => thrown.filter((word) => word !== "room");
+  await until(() => others().length === 3, "all of them");
+  t.same(others(), ["close", "gap", "open"]);
+  t.match(client.stats(), { state: "open", opened: 2 }, "what a listener throws ends no connection");
   await manager.stop();
 });
 

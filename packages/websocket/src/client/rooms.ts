@@ -1,7 +1,7 @@
 import { isStewardError } from "@steward/core";
 import { assertShape, func, required, shape, text } from "@steward/core/driver";
 import { beginsWith, parseObject } from "../wire/protocol.ts";
-import { uncaught } from "../wire/uncaught.ts";
+import { isolated } from "../wire/uncaught.ts";
 import type { Request } from "./messages/uses.ts";
 
 /** A message of a room. */
@@ -137,7 +137,8 @@ export class RoomBook {
     if (number <= (room.after.get(origin) ?? 0)) return true;
     remember(room.after, origin, number);
     const hand = (): void => {
-      for (const listener of room.listeners) handTo(listener, { room: name, id, data: value });
+      // One that throws keeps the message from no other.
+      for (const listener of room.listeners) isolated(() => listener({ room: name, id, data: value }));
     };
     if (typeof trace === "string") this.#owner.traced(trace, name, hand);
     else hand();
@@ -149,15 +150,6 @@ export class RoomBook {
     if (typeof name !== "string" || !this.#rooms.has(name)) return false;
     this.#owner.gap(name);
     return true;
-  }
-}
-
-/** One that throws keeps the message from no other. */
-function handTo(listener: RoomListener, message: RoomMessage): void {
-  try {
-    listener(message);
-  } catch (error) {
-    uncaught(error);
   }
 }
 

@@ -4,6 +4,7 @@ import { describeError, Lookout, outcomeUnknown } from "@steward/core/driver";
 import type { WebSocket } from "ws";
 import { processed } from "../wire/about.ts";
 import type { Payload } from "../wire/protocol.ts";
+import { isolated } from "../wire/uncaught.ts";
 import { Dialler } from "./connection/dialler.ts";
 import { lookEveryMsOf, type Link } from "./connection/link.ts";
 import { Pauses } from "./connection/pauses.ts";
@@ -32,8 +33,8 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
   readonly #sender: Sender;
   readonly #pauses: Pauses;
   readonly #rooms = new RoomBook({
-    gap: (room) => this.emit("gap", room),
-    expelled: (room, error) => this.emit("expelled", room, error),
+    gap: (room) => isolated(() => this.emit("gap", room)),
+    expelled: (room, error) => isolated(() => this.emit("expelled", room, error)),
     traced: (traceContext, room, work) => processed(this.#plan, traceContext, room, work),
   });
   readonly #readers: Readers;
@@ -217,7 +218,7 @@ export class WebSocketSession extends EventEmitter<SessionEvents> implements Asy
     this.#readers.adjustRate();
     this.#waiters.resolve(link.ws);
     this.#plan.onOpen();
-    this.emit("open", link.ws);
+    isolated(() => this.emit("open", link.ws));
   }
 
   #failed(error: StewardError, attempt: number): void {

@@ -243,7 +243,7 @@ export class WebSocketHub<User = unknown> extends EventEmitter<HubEvents<User>> 
 
   #count(delivery: Delivery): void {
     if (delivery === "closed") this.#counts.slow++;
-    else this.#counts[delivery]++;
+    else if (delivery !== "gone") this.#counts[delivery]++;
   }
 
   /**

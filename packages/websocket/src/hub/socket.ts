@@ -25,8 +25,8 @@ export interface HubCore {
   limited(): void;
 }
 
-/** What became of a message for a socket. */
-export type Delivery = "sent" | "dropped" | "coalesced" | "closed";
+/** What became of a message for a socket: `closed` is one that was ended for it, `gone` one that had ended. */
+export type Delivery = "sent" | "dropped" | "coalesced" | "closed" | "gone";
 
 const POLICY_VIOLATION = 1008;
 const GOING_AWAY = 1001;
@@ -108,7 +108,7 @@ export class HubSocket<User = unknown> extends WebSocket {
   deliver(frame: Buffer, key: string | undefined, instead?: () => Buffer): Delivery {
     const wire = this.#wire;
     const core = this.#core;
-    if (core === undefined || wire === undefined || this.readyState !== WebSocket.OPEN) return "closed";
+    if (core === undefined || wire === undefined || this.readyState !== WebSocket.OPEN) return "gone";
     if (wire.writableLength + frame.length <= core.limits.maxBufferedBytes && this.#later === undefined) {
       wire.write(frame);
       return "sent";

@@ -4,3 +4,12 @@ export function uncaught(error: unknown): void {
     throw error;
   });
 }
+
+/** Calls listeners; what they throw is no error of ours. */
+export function isolated(listeners: () => unknown): void {
+  try {
+    listeners();
+  } catch (error) {
+    uncaught(error);
+  }
+}
