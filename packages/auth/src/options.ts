@@ -73,7 +73,7 @@ export interface AuthenticationOptions {
    * by itself, at once for cookies, within `revocationCacheMs` for tokens; and `onEnded` is for this instance alone.
    */
   readonly bus?: PubSub | undefined;
-  /** Longest wait for the keys of another issuer, and for a store, in ms. Default 2,000. */
+  /** Longest wait for keys, ours and those of another issuer, and for a store, in ms. Default 2,000. */
   readonly timeoutMs?: number | undefined;
   /** What asks for the keys of other issuers. Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { isStewardError, type Clock, type TokenKey, type TokenKeys } from "@steward/core";
+import { isGivenUp, withTimeout } from "@steward/core/driver";
 import type * as Jose from "jose";
 import { keysUnavailable, subjectInvalid, tokenInvalid } from "../errors.ts";
 import { publisherOf } from "./events.ts";
@@ -84,10 +85,18 @@ export class AccessTokens {
     await this.#signing();
   }
 
-  async #signing(): Promise<TokenKey> {
+  #signing(): Promise<TokenKey> {
+    return this.#ask(() => this.#keys.signing());
+  }
+
+  /** In time; a request that is given up meanwhile says nothing of the keys. */
+  async #ask<T>(work: () => Promise<T>): Promise<T> {
+    const { timeoutMs } = this.#options;
+    const endsAt = this.#clock.now() + timeoutMs;
     try {
-      return await this.#keys.signing();
+      return await withTimeout(this.#clock, timeoutMs, work, { abort: new AbortController() });
     } catch (error) {
+      if (isGivenUp(error, endsAt)) throw error;
       throw keysUnavailable(this.#resource, "ours", error);
     }
   }
@@ -180,12 +189,7 @@ export class AccessTokens {
   }
 
   async #ownKey(kid: string | undefined): ReturnType<IssuerTerms["find"]> {
-    if (kid === undefined) return undefined;
-    try {
-      return await this.#keys.verifying(kid);
-    } catch (error) {
-      throw keysUnavailable(this.#resource, "ours", error);
-    }
+    return kid === undefined ? undefined : this.#ask(() => this.#keys.verifying(kid));
   }
 
   /** Callers ask only while the manager is ready. */

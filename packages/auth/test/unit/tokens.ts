@@ -131,6 +131,26 @@ t.test("keys that cannot be had are 503 and no verdict", async (t) => {
   t.equal((await manager.client.verify(accessToken)).subject, "ada");
 });
 
+t.test("keys that do not answer are 503 in time, at the start too", async (t) => {
+  const { manager, keys, clock } = await setup(t, { timeoutMs: 500 });
+  const { accessToken } = await manager.client.issue({ subject: "ada" });
+  keys.signing = () => new Promise(() => {});
+  keys.verifying = () => new Promise(() => {});
+  const other = new AuthenticationManager({ issuer: ISSUER, audience: "clips", keys, timeoutMs: 500 }, { clock });
+  const calls = [
+    () => manager.client.verify(accessToken),
+    () => manager.client.issue({ subject: "ada" }),
+    () => other.start(),
+  ];
+  for (const call of calls) {
+    const begun = clock.now();
+    const error = await clock.runUntil(failure(call() as Promise<unknown>));
+    t.equal(clock.now() - begun, 500);
+    t.match(error instanceof AggregateError ? error.errors[0] : error, { message: /keys of ours cannot be had/ });
+  }
+  await other.stop();
+});
+
 t.test("a start without a key to sign with fails", async (t) => {
   const { keys } = await setup(t);
   keys.broken = true;
