@@ -47,6 +47,12 @@ export function refreshInvalid(resource: string): StewardError {
   return new StewardError("AUTH_TOKEN_INVALID", `${resource}: ${publicMessage}`, { resource, publicMessage });
 }
 
+/** The error of a token that was sent to a user and is refused: the same text whatever the cause. */
+export function sentTokenInvalid(resource: string): StewardError {
+  const publicMessage = "the token is not valid or was used; please ask for a new one";
+  return new StewardError("AUTH_TOKEN_INVALID", `${resource}: ${publicMessage}`, { resource, publicMessage });
+}
+
 /** The error of a store that does not answer. */
 export function storeUnavailable(resource: string, of: string, cause: unknown): StewardError {
   return new StewardError("AUTH_STORE_UNAVAILABLE", `${resource}: the store of ${of} does not answer`, {

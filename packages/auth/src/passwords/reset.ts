@@ -1,5 +1,5 @@
 import { assertShape, recognised, required, text } from "@steward/core/driver";
-import { tokenInvalid } from "../errors.ts";
+import { sentTokenInvalid } from "../errors.ts";
 import { hasNul } from "../tokens/access-token.ts";
 import { isActive } from "../sessions/refresh/options.ts";
 import { publisherOf } from "../tokens/events.ts";
@@ -57,14 +57,14 @@ export class PasswordReset {
     const { user } = (await this.#resets.read(options, token)) ?? {};
     if (user === undefined) {
       publish("password-reset", undefined, "the token is not good");
-      throw tokenInvalid(resource);
+      throw sentTokenInvalid(resource);
     }
     const made = await hash(password, user.names ?? []);
     await endAll(user.id); // where that cannot be done, nothing is changed
     const { users } = options;
     if (!(await calls.run("users", () => users().savePasswordHash(user.id, made, user.passwordHash)))) {
       publish("password-reset", user.id, "the password was changed meanwhile");
-      throw tokenInvalid(resource);
+      throw sentTokenInvalid(resource);
     }
     publish("password-change", user.id);
     // Those that began with the old password since then. The change stands, whatever becomes of them.
@@ -84,7 +84,7 @@ export class PasswordReset {
     const found = await this.#confirmations.read(options, token);
     if (found === undefined) {
       publisherOf(resource)("confirmation", undefined, "the token is not good");
-      throw tokenInvalid(resource);
+      throw sentTokenInvalid(resource);
     }
     publisherOf(resource)("confirmation", found.user.id);
     return { subject: found.user.id, about: found.about };

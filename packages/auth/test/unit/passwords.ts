@@ -1,4 +1,4 @@
-import { CHANNELS, httpStatusOf, StewardError, type AuthEvent, type PasswordHashing } from "@steward/core";
+import { CHANNELS, httpStatusOf, publicError, StewardError, type AuthEvent, type PasswordHashing } from "@steward/core";
 import { RateLimiterManager } from "@steward/rate-limit";
 import { failure, until, type FakeClock } from "@steward/testing";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
@@ -369,6 +369,11 @@ t.test("who has lost a password sets a new one, once and within 30 minutes, and 
   await auth.refresh(pair.refreshToken);
   for (const wrong of [undefined, 1])
     await t.rejects(auth.passwords.resetToken(wrong as never), { code: "OPTIONS_INVALID" });
+  for (const refused of [auth.passwords.reset("pr_x", "a long new secret"), auth.passwords.confirm("pc_x")])
+    t.equal(
+      publicError(await failure(refused)).message,
+      "the token is not valid or was used; please ask for a new one",
+    );
   t.equal(await auth.passwords.resetToken("x".repeat(321)), undefined, "no store is asked for it");
   const next = "another long secret";
   const uses = await Promise.allSettled([1, 2, 3].map((i) => auth.passwords.reset(token, `${next} ${i}`)));
