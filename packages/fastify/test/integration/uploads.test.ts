@@ -8,7 +8,7 @@ import { trackHandles, until } from "@steward/testing";
 import type { FastifyInstance } from "fastify";
 import t from "tap";
 import { from, handler, HttpError, memoryIdempotency, perRequest, stream, type FormOptions } from "../../src/index.ts";
-import { served } from "../app.ts";
+import { logged, served } from "../app.ts";
 import { firstBytes, gate } from "./client.ts";
 
 const handles = trackHandles();
@@ -237,6 +237,34 @@ t.test("a client that goes in the middle of a streamed file ends the reading of 
   socket.destroy();
   await until(() => client.app.steward.stats().openRequests === 0, "the request is over");
   t.strictSame(seen, ["reads", "FORM_MALFORMED"]);
+  await end();
+});
+
+t.test("an upload that has not come at the deadline is given up, and so is what its request holds", async (t) => {
+  const log: string[] = [];
+  const held = logged(log, "held", "request");
+  const routes = (app: FastifyInstance): void => {
+    app.post(
+      "/memory",
+      handler({ held, clip: from.file("clip") }, () => "ok"),
+    );
+    app.post(
+      "/handler",
+      handler({ held, clip: from.file("clip", { stream: "handler" }) }, async ({ clip }) => {
+        for await (const _ of clip.stream);
+      }),
+    );
+  };
+  const { client, end } = await uploading(routes, {}, 100);
+  const url = await client.app.listen({ port: 0, host: "127.0.0.1" });
+  const form = formOf({ name: "clip", file: "a", text: "x".repeat(30_000) });
+  for (const path of ["/memory", "/handler"]) {
+    const socket = await begun(url, path, form.slice(0, 20_000), form.length);
+    t.match(await firstBytes(socket), /^HTTP\/1.1 504/, path);
+    await until(() => client.app.steward.stats().openRequests === 0, `${path}: the request is over`);
+    t.strictSame(log.splice(0), ["held+", "held saw the request took longer than its deadline", "held-"]);
+    socket.destroy();
+  }
   await end();
 });
 

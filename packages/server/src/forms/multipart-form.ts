@@ -40,6 +40,7 @@ export class MultipartForm {
   #streamed: Readable | undefined;
   /** The part that comes now; they come one after the other. */
   #part: Readable | undefined;
+  #reject: (error: Error) => void = () => {};
   #state: "reading" | "read" | "failed" | "closed" = "reading";
 
   constructor(source: Readable, wanted: ReadonlyMap<string, WantedFile>, options: FormOptions) {
@@ -63,6 +64,7 @@ export class MultipartForm {
   }
 
   #begin(contentType: string, resolve: () => void, reject: (error: Error) => void): void {
+    this.#reject = reject;
     const { maxFiles, maxFields } = boundsOf(this.#options);
     const parser = this.#parserOf(contentType);
     if (parser === undefined || this.#source.readableEnded) return reject(malformedForm());
@@ -80,17 +82,17 @@ export class MultipartForm {
       taking.catch(reject);
     });
     parser.on("partsLimit", () => reject(tooLarge(`the form has more than ${maxFiles + maxFields} parts`)));
-    parser.on("error", () => this.#break(reject));
+    parser.on("error", () => this.breakOff());
     parser.on("finish", resolve);
     finished(this.#source, { writable: false }, (error) => {
-      if (error !== undefined && error !== null) this.#break(reject);
+      if (error !== undefined && error !== null) this.breakOff();
     });
     this.#source.pipe(parser);
   }
 
-  /** The form breaks off: the reader of its file gets the error. */
-  #break(reject: (error: Error) => void): void {
-    reject(malformedForm());
+  /** No more of it comes: who reads it, or its file, gets the error. */
+  breakOff(): void {
+    this.#reject(malformedForm());
     if (this.#streamed?.readableEnded === false) this.#part?.destroy(malformedForm()); // its reader may wait for more
     this.#streamed?.destroy(malformedForm());
   }

@@ -267,6 +267,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     if (!this.response.writableEnded && this.outcome === undefined) this.#clientGone();
     if (this.running === 0) return this.finish();
     this.#enter("replied");
+    if (this.outcome !== undefined) this.#form?.breakOff(); // once a response is over, Node does not say that its client goes
     if (!this.isSocket) return;
     this.deadline = systemClock.now() + SOCKET_MS;
     this.time();
