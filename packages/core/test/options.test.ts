@@ -305,6 +305,24 @@ t.test("the options of drivers speak with the voice of the rules", (t) => {
   t.end();
 });
 
+t.test("an object with methods that an option asks for stays what it is: they may use `this`", (t) => {
+  const bus = { count: 0, publish: (): unknown => (bus.count += 1) };
+  const schema = v.strictObject({
+    bus: v.optional(v.union([v.literal(false), givenSchema<typeof bus>((one) => one === bus, "a bus")])),
+    all: v.array(givenSchema<typeof bus>((one) => one === bus, "a bus")),
+    retry: v.strictObject({ when: functionSchema(), times: v.optional(v.number()) }),
+  });
+  const retry = { when: () => {}, times: undefined };
+  const checked = checkOptions("x", schema, { bus, all: [bus], retry });
+  t.equal(checked.bus, bus);
+  t.equal(checked.all[0], bus);
+  bus.publish();
+  t.equal(bus.count, 1, "and is not frozen");
+  t.strictSame(Object.keys(checked.retry), ["when"]);
+  t.ok(Object.isFrozen(checked.retry) && Object.isFrozen(checked.all));
+  t.end();
+});
+
 t.test("checks of valibot without a message of their own are given in our words", (t) => {
   const schema = v.strictObject({
     least: v.optional(v.pipe(v.number(), v.minValue(1))),

@@ -29,9 +29,9 @@ function itemOf(key: string): v.UnknownPathItem {
   return { type: "unknown", origin: "value", input: undefined, key, value: undefined };
 }
 
-/** A value that a test recognises; the message for any other is `must be ...`. */
+/** A value that a test recognises, and stays as it is; the message for any other is `must be ...`. */
 export function givenSchema<T>(is: (value: unknown) => boolean, what: string): v.GenericSchema<unknown, T> {
-  return ruleSchema(recognised(is, what));
+  return Object.assign(ruleSchema<T>(recognised(is, what)), { given: true });
 }
 
 /** Whether it can be called. */

@@ -13,7 +13,8 @@ export type ParsedOptions<Output> =
 /**
  * Checks options against a schema (a `v.strictObject`, so that typos are refused) and collects every problem.
  *
- * `undefined` means the default, `0` means 0, and the result is frozen.
+ * `undefined` means the default, `0` means 0, and the result is frozen. Objects of the user's with methods stay what they
+ * are: those may use `this`.
  *
  * @param alsoKnown Keys that stand beside these options and may be meant by a mistyped one.
  */
@@ -26,8 +27,9 @@ export function parseOptions<Output>(
   if (Array.isArray(given) && (schema as Parts).entries !== undefined)
     // to valibot an array is an object
     return { options: undefined, problems: [{ resource, path: "", message: wrongType("an object", given) }] };
-  const result = safeParse(schema, withoutUndefined(given));
-  if (result.success) return { options: deepFreeze(result.output), problems: [] };
+  const kept = new Set<unknown>();
+  const result = safeParse(schema, withoutUndefined(given, [schema], kept));
+  if (result.success) return { options: deepFreeze(result.output, kept), problems: [] };
   return {
     options: undefined,
     problems: result.issues.flatMap((issue) => problemsOf(resource, schema, issue, [...alsoKnown])),
@@ -114,6 +116,9 @@ interface Parts {
   readonly entries?: Readonly<Record<string, Parts>>;
   readonly options?: readonly Parts[];
   readonly value?: Parts;
+  readonly item?: Parts;
+  /** See {@link givenSchema}. */
+  readonly given?: boolean;
 }
 
 /** What a schema expects at a path; an object schema that misses a key names only the key. */
@@ -147,15 +152,32 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return prototype === Object.prototype || prototype === null;
 }
 
-function withoutUndefined(given: unknown): unknown {
+/** Copies options, but for what is `kept`: an object with methods where a schema asks for one. */
+function withoutUndefined(given: unknown, schemas: readonly Parts[], kept: Set<unknown>): unknown {
+  const choices = schemas.flatMap(choicesOf);
+  if (Array.isArray(given)) {
+    const items = choices.flatMap((choice) => choice.item ?? (choice.given === true ? choice : []));
+    for (const one of given) withoutUndefined(one, items, kept);
+  }
   if (!isPlainObject(given)) return given;
-  return Object.fromEntries(
-    Object.entries(given).flatMap(([key, value]) => (value === undefined ? [] : [[key, withoutUndefined(value)]])),
-  );
+  const isAskedFor = choices.some((choice) => choice.given === true) && objectsIn({ options: choices }).length === 0;
+  if (isAskedFor && Object.values(given).some((value) => typeof value === "function")) {
+    kept.add(given);
+    return given;
+  }
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined);
+  const inside = (key: string): Parts[] => schemas.flatMap((schema) => insideOf(schema, key));
+  return Object.fromEntries(entries.map(([key, value]) => [key, withoutUndefined(value, inside(key), kept)]));
 }
 
-function deepFreeze<T>(value: T): T {
-  if (!isPlainObject(value) && !Array.isArray(value)) return value;
-  for (const inner of Object.values(value)) deepFreeze(inner);
+/** The schemas of which a value follows one. */
+function choicesOf(schema: Parts): Parts[] {
+  if (schema.wrapped !== undefined) return choicesOf(schema.wrapped);
+  return schema.options?.flatMap(choicesOf) ?? [schema];
+}
+
+function deepFreeze<T>(value: T, kept: ReadonlySet<unknown>): T {
+  if ((!isPlainObject(value) && !Array.isArray(value)) || kept.has(value)) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner, kept);
   return Object.freeze(value);
 }
