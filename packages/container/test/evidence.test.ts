@@ -94,7 +94,7 @@ t.test("a first failure asks at once, and not again and again", async (t) => {
   const clock = new FakeClock();
   let probes = 0;
   const definition = resource("store", { guard: {}, start: () => store, probe: () => void probes++ });
-  await using running = await container([definition], { clock }).start();
+  await using running = await container([definition], { clock, health: { intervalMs: 600_000 } }).start();
   const value = running.get(definition);
   await clock.advance(1);
   store.down = true;

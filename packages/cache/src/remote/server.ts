@@ -17,7 +17,7 @@ export interface ServerParts {
  * One failure shows a server that hangs; it is asked beside the calls until it answers, so that no call waits for it. Then all
  * calls go there at once, for those that are refused load from what is slower than Redis.
  */
-const BREAKER: BreakerOptions = { consecutiveFailures: 1, rampMs: 1 };
+const BREAKER = { consecutiveFailures: 1, rampMs: 1 } satisfies BreakerOptions;
 
 /** Runs scripts in Redis: each within its time, and none while the server does not answer. */
 export class Server {
@@ -64,7 +64,10 @@ export class Server {
 
   async #try(): Promise<void> {
     try {
-      await this.guard.run(() => this.#redis.command("PING"));
+      const ping = (): Promise<unknown> => this.guard.run(() => this.#redis.command("PING"));
+      await ping();
+      await this.#clock.sleep(BREAKER.rampMs);
+      await ping(); // it closes the circuit
       this.#failure = undefined;
     } catch {} // it is asked again, or a call of a user tries
   }

@@ -1,6 +1,6 @@
 import type { RedisCommands, RedisRunner } from "@steward/core";
 import type { ManagerContext } from "@steward/core/driver";
-import { redisPubSub, RedisPoolManager, redisRunner } from "@steward/redis";
+import { redisPubSub, RedisPoolManager, redisRunner, type RedisPoolOptions } from "@steward/redis";
 import { until } from "@steward/testing";
 import { CacheManager, type Cache, type CacheOptions, type RemoteOptions } from "../../src/index.ts";
 
@@ -13,6 +13,7 @@ export interface Instance extends AsyncDisposable {
 
 /** How an instance differs from the usual. */
 export interface InstanceOptions {
+  readonly redis?: RedisPoolOptions;
   readonly cache?: CacheOptions;
   readonly remote?: Partial<RemoteOptions>;
   readonly hasBus?: boolean;
@@ -31,7 +32,7 @@ const ANSWER_MS = 5_000;
 /** Starts an instance, and waits until it hears the others. */
 export async function instance(url: string, prefix: string, options: InstanceOptions = {}): Promise<Instance> {
   const { change = (script) => script, hasBus = true } = options;
-  const redis = await new RedisPoolManager({ url }).start();
+  const redis = await new RedisPoolManager({ url, ...options.redis }).start();
   const runner = redisRunner(redis.client);
   const port: RedisRunner = { ...changed(runner, change), binary: changed(runner.binary, change) };
   const bus = hasBus ? redisPubSub(redis.client) : undefined;

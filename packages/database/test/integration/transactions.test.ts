@@ -330,7 +330,7 @@ for (const idle of [false, true]) {
   });
 
   t.test(`a stop ends a transaction in ${where}`, async (t) => {
-    const one = new DatabasePoolManager({ url: place.url, maxConnections: 1 }, { stopTimeoutMs: 400 });
+    const one = new DatabasePoolManager({ url: place.url, maxConnections: 1 }, { stopTimeoutMs: 2_000 });
     for (const [name, way] of Object.entries(endless(one.client, idle))) {
       await one.start();
       const stopped = failure(way());

@@ -3,6 +3,7 @@ import { backoffMs, type ConnectionWatch } from "@steward/core/driver";
 import type { Command, Redis } from "ioredis";
 import type { RedisSettings } from "../options.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
+import { leaveWhenGivenUp } from "./outcome.ts";
 import type { LinkPlan } from "./plan.ts";
 import { watchOver } from "./watch-over.ts";
 
@@ -69,7 +70,14 @@ export class Subscriber {
   send(command: Command): void {
     if (this.#link?.usable === true) return this.#hand(this.#link.redis, command);
     this.#waiting.push(command);
+    leaveWhenGivenUp(command, () => this.#take(command));
     this.#seek();
+  }
+
+  #take(command: Command): boolean {
+    const at = this.#waiting.indexOf(command);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    return at >= 0;
   }
 
   #hand(redis: Redis, command: Command): void {
@@ -123,7 +131,9 @@ export class Subscriber {
       if (!again.includes(command)) command.reject(new Error("the connection was closed"));
     if (link === this.#link) this.#forget();
     if (closing.aborted) return refuse(again, closing);
-    this.#waiting.unshift(...wanted(again));
+    const kept = wanted(again);
+    this.#waiting.unshift(...kept);
+    for (const command of kept) leaveWhenGivenUp(command, () => this.#take(command));
     if (link.since > 0 && this.#setup.clock.now() - link.since > 1_000) this.#attempts = 0;
     this.#seek();
   }

@@ -5,7 +5,7 @@ import { readsOnly } from "../client/commands.ts";
 import type { RedisSettings } from "../options.ts";
 import type { Backend, BackendStats } from "./backend.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
-import { replyLost } from "./outcome.ts";
+import { leaveWhenGivenUp, replyLost } from "./outcome.ts";
 import type { LinkPlan } from "./plan.ts";
 import { watchOver } from "./watch-over.ts";
 
@@ -190,6 +190,11 @@ export class Trunk implements Backend {
   #keep(command: Command): void {
     if (this.#closing.signal.aborted) return command.reject(this.#unavailable());
     this.#kept.push({ command, until: this.#setup.clock.now() + this.#setup.settings.timeoutMs });
+    leaveWhenGivenUp(command, () => {
+      const at = this.#kept.findIndex((kept) => kept.command === command);
+      if (at >= 0) this.#kept.splice(at, 1);
+      return at >= 0;
+    });
   }
 
   #sendKept(): void {

@@ -393,6 +393,20 @@ t.test("commands that were given up while the server was away are not sent once 
   t.equal(await direct.client.get("n"), null);
 });
 
+t.test("what was given up while the server was away holds no place, and so no drain up", needsRedis, async (t) => {
+  const server = await launch(t);
+  const manager = await manage(t, { url: server.url, timeoutMs: 100, offlineTimeoutMs: 30_000 });
+  await manager.client.subscribe("known");
+  await server.pause();
+  const read = failure(manager.client.get("x")); // written, and to be sent again
+  await server.kill();
+  const [news, known] = [failure(manager.client.subscribe("news")), failure(manager.client.unsubscribe("known"))];
+  for (const call of [read, news, known]) t.match(await call, { code: "DEADLINE_EXCEEDED" });
+  t.match(manager.stats(), { inUse: 0, subscriptions: 1 });
+  await manager.drain();
+  await manager.stop();
+});
+
 t.test("a process that stood still itself does not take that for silence of the server", needsRedis, async (t) => {
   const server = await launch(t);
   const proxy = await proxyTo(t, server);
