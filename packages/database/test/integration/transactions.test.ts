@@ -404,7 +404,7 @@ t.test("a reservation that is aborted is rolled back at the server, on its conne
 });
 
 t.test("a stop that ends statements says so", async (t) => {
-  const one = await new DatabasePoolManager({ url: place.url, maxConnections: 2 }, { stopTimeoutMs: 400 }).start();
+  const one = await new DatabasePoolManager({ url: place.url, maxConnections: 2 }, { stopTimeoutMs: 2_000 }).start();
   const { $client } = one.client;
   const held = await $client.reserve();
   const failed = [failure($client`select pg_sleep(60)`), failure(held`select 1, pg_sleep(60)`)];

@@ -482,7 +482,7 @@ t.test("a stop ends what a dispatcher of the user's does not answer", async (t) 
   const client = new undici.Agent();
   const http = await new HttpSessionManager(
     { baseUrl: server.url, client },
-    { drainTimeoutMs: 50, stopTimeoutMs: 50 },
+    { drainTimeoutMs: 50, stopTimeoutMs: 1_000 },
   ).start();
   const call = failure(http.client.request("/"));
   await until(() => server.seen.length === 1, "the call arrives");
