@@ -2,7 +2,7 @@
 /// <reference types="@fastify/swagger" preserve="true" />
 import type { Container, RunningContainer } from "@steward/container";
 import { announceShutdown, onContainerUp, type AllInputs } from "@steward/container/framework";
-import type { Binding, MetricsSource } from "@steward/core";
+import { systemClock, type Binding, type MetricsSource } from "@steward/core";
 import { answerOtherUpgrades, assertShape } from "@steward/core/driver";
 import { sourceOf } from "@steward/server/node";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
@@ -204,6 +204,7 @@ function joinLifecycles(
 ): void {
   const { closeTimeoutMs = 15_000 } = options;
   const sweep = sweepWhileClosing(app, closeTimeoutMs);
+  let begun: number | undefined;
   const check = (): void => routes.forEach((route) => route.check());
   // Where it is up later than the app, a graph that lacks what a route needs fails its start.
   const ignore = onContainerUp((running) => {
@@ -216,11 +217,12 @@ function joinLifecycles(
   app.addHook("preClose", async () => {
     // A container of somebody else goes on, and other apps may be on it.
     if ("container" in options && serving.running !== undefined) announceShutdown(serving.running);
+    begun = systemClock.now();
     sweep.begin();
   });
   app.addHook("onClose", async () => {
     ignore();
     sweep.end();
-    await serving.stop(closeTimeoutMs);
+    await serving.stop(closeTimeoutMs, begun);
   });
 }

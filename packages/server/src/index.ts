@@ -58,6 +58,7 @@ export {
   type ProblemError,
   type ProblemOptions,
   type ErrorAnswer,
+  type ErrorBody,
 } from "./problem/problem.ts";
 export { problemSchema } from "./problem/problem-schema.ts";
 export { refuseConnection } from "./problem/refuse-connection.ts";

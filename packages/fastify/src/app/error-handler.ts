@@ -9,25 +9,42 @@ import {
   type Issue,
   type ProblemOptions,
   type ErrorAnswer,
+  type ErrorBody,
 } from "@steward/server";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import { answerPlainly } from "./plain-answer.ts";
 
-/** Answers with what an error is for the client; what is our fault is logged in full and answered in no detail. */
+/**
+ * Answers with what an error is for the client; what is our fault is logged in full and answered in no detail. What fails
+ * while that is sent, such as a hook that throws again, is answered without hooks: Fastify would answer with its text.
+ */
 export function errorHandler(
   options: ProblemOptions,
 ): (error: unknown, request: FastifyRequest, reply: FastifyReply) => void {
   return (error, request, reply) => {
-    const answer = answerTo(error, options, ofFastifyOrPlugin);
-    if (answer.status >= 500) request.log.error({ err: loggable(error) }, "request failed");
-    if (answer.status === 500) publishUnhandled("request", error, { requestId: request.id });
+    const { answer, type, body } = bodyFor(error, request, options);
     for (const name of OF_SUCCESS) reply.removeHeader(name);
-    const [type, body] = bodyOf(answer, options.shape, request.id);
-    reply
-      .code(answer.status)
-      .headers(answer.headers ?? {})
-      .type(type)
-      .send(body);
+    const send = reply.send.bind(reply) as FastifyReply["send"]; // it is the reply's
+    reply.code(answer.status).headers(answer.headers ?? {});
+    const headers = reply.getHeaders();
+    reply.send = (again: unknown): FastifyReply => {
+      if (reply.sent) return send(again); // it only warns
+      reply.hijack();
+      answerPlainly(reply.raw, bodyFor(again, request, options), headers);
+      return reply;
+    };
+    reply.type(type);
+    send(body);
   };
+}
+
+function bodyFor(error: unknown, request: FastifyRequest, options: ProblemOptions): ErrorBody {
+  const found = answerTo(error, options, ofFastifyOrPlugin);
+  const made = bodyOf(error, found, options.shape, request.id);
+  const { status } = made.answer;
+  if (status >= 500) request.log.error({ err: loggable(made.failure) }, "request failed");
+  if (status === 500) publishUnhandled("request", made.failure, { requestId: request.id });
+  return made;
 }
 
 function ofFastifyOrPlugin(error: unknown, invalidStatus: number): ErrorAnswer | undefined {

@@ -210,6 +210,26 @@ t.test("an app that closes cuts connections whose requests do not end, in time",
   t.ok(socket.destroyed || socket.closed || (await closed(socket).then(() => true)));
 });
 
+t.test("a handler that never ends does not make closing longer than its bound", async (t) => {
+  const started = gate();
+  const app = fastify();
+  await app.register(steward, { container: container([]), accessLog: false, closeTimeoutMs: 1_000 });
+  app.get(
+    "/",
+    handler({ held: logged([], "held", "request") }, () => {
+      started.open();
+      return new Promise(() => {});
+    }),
+  );
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const socket = await ask(portOf(app), "/");
+  await started.passed;
+  const since = performance.now();
+  await t.rejects(app.close(), { code: "STOP_FAILED" });
+  t.ok(performance.now() - since < 1_300, `it took ${Math.round(performance.now() - since)} ms`);
+  socket.destroy();
+});
+
 t.test("the container's drain aborts requests that do not end", async (t) => {
   const started = gate();
   const seen: unknown[] = [];

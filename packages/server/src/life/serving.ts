@@ -203,11 +203,18 @@ export class Serving {
     for (const task of tasks) this.#tasks.delete(task);
   }
 
-  /** Waits for requests and their cleanup; then stops the container, if it is this app's own. All of it within the time. */
-  async stop(timeoutMs: number): Promise<void> {
-    const until = systemClock.now() + timeoutMs;
-    const naming = setTimeout(() => this.#nameOpen(), Math.min(NAMING_MS, timeoutMs / 2));
-    await this.#settle(requestShare(timeoutMs)).finally(() => clearTimeout(naming));
+  /**
+   * Waits for requests and their cleanup; then stops the container, if it is this app's own. All of it within the time.
+   *
+   * @param begun When closing began, on the clock of the system: what has been used of the time is gone.
+   */
+  async stop(timeoutMs: number, begun: number = systemClock.now()): Promise<void> {
+    const until = begun + timeoutMs;
+    const left = Math.max(0, until - systemClock.now());
+    const naming = setTimeout(() => this.#nameOpen(), Math.min(NAMING_MS, left / 2));
+    // Requests that were cut have half of what is kept for the container, for their cleanup.
+    const share = Math.max(left - containerShare(timeoutMs), left / 2);
+    await this.#settle(share).finally(() => clearTimeout(naming));
     this.#reportLost();
     this.#ignoreEnds?.();
     const running = this.#running;
@@ -283,5 +290,9 @@ const CONTAINER_MS = 5_000;
 
 /** How much of the time for closing requests may have, in ms. */
 export function requestShare(timeoutMs: number): number {
-  return timeoutMs - Math.min(CONTAINER_MS, timeoutMs / 4);
+  return timeoutMs - containerShare(timeoutMs);
+}
+
+function containerShare(timeoutMs: number): number {
+  return Math.min(CONTAINER_MS, timeoutMs / 4);
 }

@@ -19,10 +19,10 @@ export class ErrorAnswers {
 
   /** Status, headers and text of the answer; what is our fault is logged. */
   of(error: unknown, requestId: string): ErrorAnswer {
-    const answer = answerTo(error, this.#options, this.#foreign);
-    if (answer.status >= 500) this.#log.error({ err: loggable(error), requestId }, "request failed");
-    if (answer.status === 500) publishUnhandled("request", error, { requestId });
-    const [type, body] = bodyOf(answer, this.#options.shape, requestId);
+    const found = answerTo(error, this.#options, this.#foreign);
+    const { answer, type, body, failure } = bodyOf(error, found, this.#options.shape, requestId);
+    if (answer.status >= 500) this.#log.error({ err: loggable(failure), requestId }, "request failed");
+    if (answer.status === 500) publishUnhandled("request", failure, { requestId });
     const headers = { ...answer.headers, "content-type": `${type}; charset=utf-8` };
     return { status: answer.status, headers, text: JSON.stringify(body) };
   }

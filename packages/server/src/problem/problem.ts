@@ -85,14 +85,35 @@ export const OF_SUCCESS: readonly string[] = [
   "set-cookie",
 ];
 
-/** Media type and body of the answer to an error. */
+/** An answer to an error as it is sent. */
+export interface ErrorBody {
+  readonly answer: ErrorAnswer;
+  /** Media type of the body. */
+  readonly type: string;
+  /** Plain JSON. */
+  readonly body: object;
+  /** What is logged where the answer is 500. */
+  readonly failure: unknown;
+}
+
+/** What is sent for an error. Where what it says is no JSON (a circle, a `toJSON` that throws), that is a failure of ours. */
 export function bodyOf(
+  error: unknown,
   answer: ErrorAnswer,
   shape: ProblemOptions["shape"],
   requestId: string,
-): readonly [string, object] {
-  if (shape !== "fastapi") return ["application/problem+json", problemOf(answer, requestId)];
-  return ["application/json", { detail: answer.issues?.map(asFastApi) ?? answer.detail, ...membersOf(answer) }];
+): ErrorBody {
+  const type = shape === "fastapi" ? "application/json" : "application/problem+json";
+  const written = (one: ErrorAnswer): object => (shape === "fastapi" ? asDetail(one) : problemOf(one, requestId));
+  try {
+    return { answer, type, body: JSON.parse(JSON.stringify(written(answer))) as object, failure: error };
+  } catch (failure) {
+    return { answer: INTERNAL, type, body: written(INTERNAL), failure };
+  }
+}
+
+function asDetail(answer: ErrorAnswer): object {
+  return { detail: answer.issues?.map(asFastApi) ?? answer.detail, ...membersOf(answer) };
 }
 
 function membersOf({ code, members }: ErrorAnswer): Readonly<Record<string, unknown>> {
