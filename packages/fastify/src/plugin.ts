@@ -16,7 +16,6 @@ import {
   RequestMetrics,
   Serving,
   Validators,
-  type AppContext,
   type RequestFacts,
   type ServingStats,
 } from "@steward/server";
@@ -32,7 +31,7 @@ import { serveDocument } from "./document/documents.ts";
 import { Documentation } from "./document/openapi.ts";
 import { setContext } from "./handler/handler.ts";
 import { joinRoutes, type Joined } from "./handler/join-routes.ts";
-import { lifeKey, lifeOf } from "./handler/life.ts";
+import { lifeKey, lifeOf, type FastifyContext } from "./handler/life.ts";
 import { pluginShape, type StewardOptions } from "./options.ts";
 
 /** What the plugin puts on an app, as `app.steward`. */
@@ -68,11 +67,12 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   serving.capConnections(app.server, options.maxConnections);
   answerOtherUpgrades(app.server);
   let validators: Validators | undefined;
-  const context: AppContext = {
+  const context: FastifyContext = {
     serving,
     timeoutMs,
     sessionKey: options.session,
     forms,
+    errors: errors === false ? {} : errors,
     trustsEverybody: () => trustsEverybody(app),
     validators: () => (validators ??= new Validators(app.getSchemas())),
   };

@@ -1,4 +1,6 @@
+import { Readable } from "node:stream";
 import { resource } from "@steward/core";
+import type { FastifyReply, RouteHandlerMethod } from "fastify";
 import t from "tap";
 import { from, handler, HttpError } from "../src/index.ts";
 import { logged, served, turns } from "./app.ts";
@@ -117,6 +119,59 @@ t.test("a handler that answers from a callback and never does is 504 too", async
   t.equal((await client.get("/parameter")).statusCode, 504);
   t.equal((await client.get("/need")).statusCode, 504);
 });
+
+t.test(
+  "a hook that keeps the answer is held to the deadline: the answer is the 504, and what is late goes nowhere",
+  async (t) => {
+    const log: string[] = [];
+    const late: (() => void)[] = [];
+    const kept = (): Promise<void> => new Promise<void>((resolve) => void late.push(resolve));
+    type Done = (error: null, payload: unknown) => void;
+    const hooks: Record<string, object> = {
+      async: { onSend: kept },
+      called: {
+        onSend: (_request: unknown, _reply: unknown, payload: unknown, done: Done) =>
+          void late.push(() => done(null, payload)),
+      },
+      serialised: { preSerialization: kept },
+      once: {
+        onSend: async (_request: unknown, { statusCode }: FastifyReply) => (statusCode === 504 ? undefined : kept()),
+      },
+    };
+    const kinds: Record<string, RouteHandlerMethod> = {
+      now: handler({}, () => ({ a: "success" })),
+      late: handler({}, async () => ({ a: "success" })),
+      sent: handler({}, (_values, _request, reply) => reply.send({ a: "success" })),
+      held: handler({ held: logged(log, "held", "request") }, () => ({ a: "success" })),
+      tx: handler({ tx: logged(log, "tx", "handler") }, () => ({ a: "success" })),
+      fails: handler({ held: logged(log, "held", "request") }, () => Promise.reject(new HttpError(409, "success"))),
+      stream: handler({}, () => Readable.from(["success"])),
+      response: handler({}, () => new Response("success")),
+    };
+    await using client = await served(
+      (app) => {
+        for (const [hook, options] of Object.entries(hooks))
+          for (const [kind, answer] of Object.entries(kinds)) app.get(`/${kind}/${hook}`, options, answer);
+      },
+      { timeoutMs: 20 },
+    );
+    for (const hook of Object.keys(hooks))
+      for (const kind of Object.keys(kinds)) {
+        if (hook === "serialised" && (kind === "stream" || kind === "response")) continue; // nothing is serialised
+        const url = `/${kind}/${hook}`;
+        const answer = await client.get(url);
+        t.match(answer.json(), { status: 504, code: "DEADLINE_EXCEEDED" }, url);
+        t.equal(answer.statusCode, 504, url);
+        t.notMatch(answer.body, "success", url);
+        t.match(answer.headers, { "content-type": /problem\+json/, "x-request-id": /./ }, url);
+        await turns();
+        t.equal(client.app.steward.stats().openRequests, 0, `${url}: what it held is released`);
+        for (const end of late.splice(0)) end(); // what is thrown here would end the process
+        await turns();
+      }
+    t.equal(log.filter((line) => line.endsWith("+")).length, log.filter((line) => line.endsWith("-")).length);
+  },
+);
 
 t.test(
   "a handler without the reply that gives nothing is answered with nothing, whether it waits or not",

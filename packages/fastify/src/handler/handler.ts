@@ -5,14 +5,13 @@ import {
   handlerSpec,
   Route,
   type AnyHandler,
-  type AppContext,
   type HandlerOptions,
   type HandlerSpec,
   type Provided,
 } from "@steward/server";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { notRegistered, notSeen, tooEarly } from "../errors.ts";
-import { living } from "./life.ts";
+import { living, type FastifyContext } from "./life.ts";
 
 /** A route handler or hook with its needs. */
 export type RouteHandler = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]) => Promise<never>;
@@ -77,7 +76,7 @@ export interface SocketLike {
 
 /** Makes the function that Fastify is given. */
 function marked(spec: FastifyHandlerSpec): RouteHandler {
-  const routes = new WeakMap<AppContext, Route>();
+  const routes = new WeakMap<FastifyContext, Route>();
   const asHook = (request: FastifyRequest, reply: FastifyReply, ...rest: unknown[]): Promise<never> => {
     const app = contextOf(request.server);
     if (app === undefined) return Promise.reject(notRegistered());
@@ -103,10 +102,10 @@ export function handlerSpecOf(handler: unknown): FastifyHandlerSpec | undefined 
 const APP_CONTEXT = Symbol.for("steward.fastify.app");
 
 /** Notes on an app what its routes share; plugins inside inherit it. */
-export function setContext(app: object, context: AppContext): void {
-  (app as { [APP_CONTEXT]?: AppContext })[APP_CONTEXT] = context; // set here alone
+export function setContext(app: object, context: FastifyContext): void {
+  (app as { [APP_CONTEXT]?: FastifyContext })[APP_CONTEXT] = context; // set here alone
 }
 
-function contextOf(app: object): AppContext | undefined {
-  return (app as { [APP_CONTEXT]?: AppContext })[APP_CONTEXT]; // as above
+function contextOf(app: object): FastifyContext | undefined {
+  return (app as { [APP_CONTEXT]?: FastifyContext })[APP_CONTEXT]; // as above
 }

@@ -8,14 +8,14 @@ import {
   strictQuery,
   allNeeds,
   type AnyHandler,
-  type AppContext,
   type SentAnswer,
 } from "@steward/server";
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from "fastify";
 import { dependenciesOf } from "../app/dependencies.ts";
 import type { Documentation } from "../document/openapi.ts";
+import { isKeptByHooks } from "./deadline.ts";
 import { handlerSpecOf, type FastifyHandlerSpec } from "./handler.ts";
-import { lifeOf, living } from "./life.ts";
+import { lifeOf, living, type FastifyContext } from "./life.ts";
 import { socketRoute } from "./socket.ts";
 
 /** The routes of an app that have needs. */
@@ -28,7 +28,7 @@ export interface Joined {
 /** Gives each route with needs its handler, and the document what it takes. */
 export function joinRoutes(
   app: FastifyInstance,
-  context: AppContext,
+  context: FastifyContext,
   documentation: Documentation,
   strict: boolean,
 ): Joined {
@@ -78,21 +78,26 @@ function withStrictQuery(needs: Needs): Needs {
 /** What @fastify/websocket adds to routes. */
 type SocketOptions = RouteOptions & { wsHandler?: unknown };
 
-function joinSocket(options: SocketOptions, context: AppContext, route: Route, spec: FastifyHandlerSpec): void {
+function joinSocket(options: SocketOptions, context: FastifyContext, route: Route, spec: FastifyHandlerSpec): void {
   const { before, handle } = socketRoute(context, route, spec.answer);
   options.preHandler = [...[options.preHandler ?? []].flat(), before];
   if (handlerSpecOf(options.wsHandler) === undefined) options.handler = handle as never; // @fastify/websocket calls it with a socket
   else options.wsHandler = handle;
 }
 
-function joinHooks(options: RouteOptions, { description }: Route): void {
+/** Whether {@link commitFirst} is among its hooks. */
+function commitsLast({ description }: Route): boolean {
+  return description.commits || description.keepsAnswers;
+}
+
+function joinHooks(options: RouteOptions, route: Route): void {
   options.onError = [
     ...[options.onError ?? []].flat(),
     async (request, _reply, error) => {
       await lifeOf(request)?.failedOutside(error);
     },
   ];
-  if (!description.commits && !description.keepsAnswers) return;
+  if (!commitsLast(route)) return;
   options.onSend = [...[options.onSend ?? []].flat(), commitFirst];
 }
 
@@ -135,10 +140,13 @@ function sentOf(reply: FastifyReply, body: unknown): SentAnswer {
 }
 
 /** Makes what Fastify calls for a route. A handler that has the reply may answer from a callback. */
-function answering(context: AppContext, route: Route, handler: AnyHandler): RouteOptions["handler"] {
+function answering(context: FastifyContext, route: Route, handler: AnyHandler): RouteOptions["handler"] {
   const repliesLater = handler.length > 2 || route.description.takesReply;
+  let isKept: boolean | undefined;
   return (request, reply) => {
-    const result = living(context, request, reply, route.timeoutMs).handle(route, handler, repliesLater);
+    const life = living(context, request, reply, route.timeoutMs);
+    if ((isKept ??= isKeptByHooks(reply, commitsLast(route) ? 1 : 0))) life.boundAnswer();
+    const result = life.handle(route, handler, repliesLater);
     return (request.method === "HEAD" ? headOf(result, reply) : result) as never; // Fastify sends what it gives
   };
 }

@@ -1,10 +1,17 @@
 import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
-import type { StewardError } from "@steward/core";
-import { RequestLife, type AppContext, type RequestLog } from "@steward/server";
+import { StewardError } from "@steward/core";
+import { answerTo, bodyOf, RequestLife, type AppContext, type ProblemOptions, type RequestLog } from "@steward/server";
 import type { FastifyReply, FastifyRequest } from "fastify";
 
 import { bodyOfRequest } from "../app/forms.ts";
+import { answerInstead, boundBy } from "./deadline.ts";
+
+/** What is common to all routes of an app of Fastify's. */
+export interface FastifyContext extends AppContext {
+  /** How errors are answered. */
+  readonly errors: ProblemOptions;
+}
 
 const LIFE: unique symbol = Symbol.for("steward.fastify.life") as never; // one symbol for all copies
 
@@ -20,13 +27,14 @@ export const lifeKey: symbol = LIFE;
 export class FastifyLife extends RequestLife<FastifyRequest, FastifyReply> {
   /** True once the deadline is the answer. */
   hasExpired = false;
+  readonly #errors: ProblemOptions;
+  /** The reply may lose it at the deadline. */
+  protected readonly response: ServerResponse;
 
-  constructor({ serving }: AppContext, request: FastifyRequest, reply: FastifyReply, timeoutMs: number) {
+  constructor({ serving, errors }: FastifyContext, request: FastifyRequest, reply: FastifyReply, timeoutMs: number) {
     super(serving, request, reply, request.id, timeoutMs);
-  }
-
-  protected get response(): ServerResponse {
-    return this.reply.raw;
+    this.#errors = errors;
+    this.response = reply.raw;
   }
 
   protected override get incoming(): Readable {
@@ -34,7 +42,7 @@ export class FastifyLife extends RequestLife<FastifyRequest, FastifyReply> {
   }
 
   protected get answered(): boolean {
-    return this.reply.sent || this.reply.raw.headersSent;
+    return this.reply.sent || this.response.headersSent;
   }
 
   protected get log(): RequestLog {
@@ -47,7 +55,17 @@ export class FastifyLife extends RequestLife<FastifyRequest, FastifyReply> {
 
   protected answerWith(error: StewardError): void {
     this.hasExpired = true;
-    this.reply.send(error);
+    const { shape } = this.#errors;
+    answerInstead(this.reply, error, () => bodyOf(error, answerTo(error, this.#errors), shape, this.requestId));
+  }
+
+  /** Holds hooks to the deadline that may keep the answer, whatever has been released by then. */
+  boundAnswer(): void {
+    if (this.deadline === Number.POSITIVE_INFINITY) return;
+    boundBy(this.deadline, this.response, () => {
+      if (this.isOpen) return this.expire();
+      if (!this.answered) this.answerWith(new StewardError("DEADLINE_EXCEEDED", "a hook kept the answer for too long"));
+    });
   }
 }
 
@@ -57,7 +75,12 @@ export function lifeOf(request: FastifyRequest): FastifyLife | undefined {
 }
 
 /** The life of a request; made at its first hook or its handler. */
-export function living(app: AppContext, request: FastifyRequest, reply: FastifyReply, timeoutMs: number): FastifyLife {
+export function living(
+  app: FastifyContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  timeoutMs: number,
+): FastifyLife {
   const before = lifeOf(request);
   if (before?.isOpen === true) return before;
   return ((request as Living)[LIFE] = new FastifyLife(app, request, reply, timeoutMs)); // as above

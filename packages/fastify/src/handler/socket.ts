@@ -1,8 +1,8 @@
 import { publishServing, publishUnhandled } from "@steward/core/driver";
-import { InvalidInput, loggable, SocketError, type AnyHandler, type AppContext, type Route } from "@steward/server";
+import { InvalidInput, loggable, SocketError, type AnyHandler, type Route } from "@steward/server";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { SocketLike } from "./handler.ts";
-import { living, type FastifyLife } from "./life.ts";
+import { living, type FastifyLife, type FastifyContext } from "./life.ts";
 
 /** A handshake whose dependencies have been resolved, or that is to be refused by closing. */
 type Handshake = { readonly life: FastifyLife; readonly values: unknown } | { readonly refusal: SocketError };
@@ -14,7 +14,7 @@ const GOING_AWAY = 1001;
 
 /** Both halves of a WebSocket route: the hook before the handshake, and the handler behind it. */
 export function socketRoute(
-  app: AppContext,
+  app: FastifyContext,
   route: Route,
   handler: AnyHandler,
 ): {
