@@ -268,6 +268,53 @@ t.test("an upload that has not come at the deadline is given up, and so is what 
   await end();
 });
 
+t.test(
+  "an upload behind its answer ends with its client, or at the deadline, and so does what its request holds",
+  async (t) => {
+    const log: string[] = [];
+    const needs = {
+      held: logged(log, "held", "request"),
+      clip: from.file("clip", { stream: "handler" }),
+      reply: from.reply,
+    };
+    const routes = (app: FastifyInstance): void => {
+      for (const [path, timeoutMs] of [
+        ["/goes", 30_000],
+        ["/stays", 100],
+      ] as const)
+        app.post(
+          path,
+          handler(
+            needs,
+            async ({ clip, reply }) => {
+              reply.send("taken");
+              for await (const _ of clip.stream);
+            },
+            { timeoutMs },
+          ),
+        );
+    };
+    const { client, end } = await uploading(routes);
+    const url = await client.app.listen({ port: 0, host: "127.0.0.1" });
+    const form = formOf({ name: "clip", file: "a", text: "x".repeat(30_000) });
+    for (const path of ["/goes", "/stays"]) {
+      const socket = await begun(url, path, form.slice(0, 20_000), form.length);
+      t.match(await firstBytes(socket), /^HTTP\/1.1 200/, path);
+      if (path === "/goes") socket.destroy();
+      await until(() => client.app.steward.stats().openRequests === 0, `${path}: the request is over`);
+      t.match(log.splice(0), ["held+", /^held saw/, "held-"], path);
+      socket.destroy();
+    }
+    const socket = await begun(url, "/goes", form.slice(0, 20_000), form.length);
+    t.match(await firstBytes(socket), /^HTTP\/1.1 200/);
+    socket.write(form.slice(20_000));
+    await until(() => client.app.steward.stats().openRequests === 0, "an upload that comes whole ends as it should");
+    t.strictSame(log, ["held+", "held-"]);
+    socket.destroy();
+    await end();
+  },
+);
+
 t.test("a handler that does not read its file answers all the same, and the connection goes on", async (t) => {
   const { client, end } = await uploading((app) =>
     app.post(

@@ -1,4 +1,7 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import { finished, Readable } from "node:stream";
+import { systemClock } from "@steward/core";
 import { Busboy, type BusboyInstance } from "@fastify/busboy";
 import { bounded, toMemory, toNowhere, UploadFolder } from "./file-sinks.ts";
 import { malformedForm, tooLarge } from "./form-errors.ts";
@@ -41,6 +44,8 @@ export class MultipartForm {
   /** The part that comes now; they come one after the other. */
   #part: Readable | undefined;
   #reject: (error: Error) => void = () => {};
+  #connection: Socket | undefined;
+  readonly #whenGone = (): void => this.breakOff();
   #state: "reading" | "read" | "failed" | "closed" = "reading";
 
   constructor(source: Readable, wanted: ReadonlyMap<string, WantedFile>, options: FormOptions) {
@@ -95,6 +100,15 @@ export class MultipartForm {
     this.#reject(malformedForm());
     if (this.#streamed?.readableEnded === false) this.#part?.destroy(malformedForm()); // its reader may wait for more
     this.#streamed?.destroy(malformedForm());
+  }
+
+  /** The response is over, after which Node does not say that its client goes: what still comes has until a deadline. */
+  outlive(request: IncomingMessage, deadline: number): void {
+    if (systemClock.now() >= deadline) return this.breakOff();
+    if (request.httpVersionMajor > 1) return; // a stream of http2 says it itself, and has no connection any more
+    const { socket } = request;
+    if (socket.destroyed) return this.breakOff();
+    this.#connection = socket.once("close", this.#whenGone);
   }
 
   #parserOf(contentType: string): BusboyInstance | undefined {
@@ -179,6 +193,7 @@ export class MultipartForm {
   /** Ends it: nothing of it is left, in memory or on disk. */
   async close(): Promise<void> {
     this.#stop("closed");
+    this.#connection?.off("close", this.#whenGone);
     this.#streamed?.destroy();
     this.#parser?.destroy();
     await Promise.allSettled(this.#taking);

@@ -213,8 +213,9 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     });
   }
 
-  /** Ends managed calls, and what else follows the signal. */
+  /** Ends managed calls, what else follows the signal, and an upload that still comes behind its answer. */
   protected giveUpCalls(error: unknown): void {
+    if (this.phase === "replied") this.#form?.breakOff();
     this.#abort?.abort(error);
   }
 
@@ -256,9 +257,8 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
   protected watch(): void {
     if (this.#watched) return;
     this.#watched = true;
-    const { response } = this;
-    if (response.destroyed) this.responseOver();
-    else response.on("close", () => this.responseOver());
+    if (this.response.destroyed) this.responseOver();
+    else this.response.on("close", () => this.responseOver());
   }
 
   /** The response, or the socket, is closed. */
@@ -267,7 +267,7 @@ export abstract class RequestScope<Request extends HttpRequest, Reply> extends T
     if (!this.response.writableEnded && this.outcome === undefined) this.#clientGone();
     if (this.running === 0) return this.finish();
     this.#enter("replied");
-    if (this.outcome !== undefined) this.#form?.breakOff(); // once a response is over, Node does not say that its client goes
+    this.#form?.outlive(this.response.req, this.outcome === undefined ? this.deadline : 0);
     if (!this.isSocket) return;
     this.deadline = systemClock.now() + SOCKET_MS;
     this.time();
