@@ -117,7 +117,7 @@ export const pluginShape: Shape<Registration> = shape<Registration>(
     prefix: text(true),
     logLevel: anything(),
     logSerializers: anything(),
-    dependencies: anything(), // checked by the route that gets them
+    dependencies: anything(), // checked by `depend`
     timeoutMs: milliseconds(0),
     stallTimeoutMs: milliseconds(1),
     closeTimeoutMs: milliseconds(0),

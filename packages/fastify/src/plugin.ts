@@ -79,7 +79,7 @@ const implementation: FastifyPluginAsync<StewardOptions> = async (app, options) 
   setContext(app, context);
   app.decorate("steward", stewardOf(serving, followRequests(app, options)));
   app.decorateRequest(lifeKey, null);
-  if (dependencies !== undefined) depend(app, dependencies as {}); // checked by the route that gets them
+  if (dependencies !== undefined) depend(app, dependencies as {}); // it checks them
   if (requestId !== false) echoRequestId(app, requestId);
   if (options.hosts !== undefined) refuseOtherHosts(app, options.hosts);
   if (options.accessLog !== false) accessLog(app, options.accessLog ?? {}, metrics?.path ?? METRICS_PATH);

@@ -216,6 +216,30 @@ t.test("X23: scopes reach a route's dependency whose value nobody takes", async 
   t.strictSame(seen, [["a", "b"], []]);
 });
 
+t.test("scopes keep the order in which they are asked for, whatever other definitions are asked in", async (t) => {
+  const needs = { requiredScopes: from.requiredScopes };
+  const start = ({ requiredScopes }: { requiredScopes: { list: readonly string[] } }) => requiredScopes.list;
+  const one = resource("one", { lifetime: "request", needs, start });
+  const other = resource("other", { lifetime: "request", needs, start });
+  await using client = await served((app) => {
+    app.get(
+      "/one",
+      handler({ one: security(one, ["x", "y"]) }, ({ one }) => one),
+    );
+    app.get(
+      "/other",
+      handler({ other: security(other, ["y", "x"]) }, ({ other }) => other),
+    );
+  });
+  t.strictSame(
+    [await got(client, "/one"), await got(client, "/other")],
+    [
+      ["x", "y"],
+      ["y", "x"],
+    ],
+  );
+});
+
 t.test("who says what was granted is held to what is asked for: 403 names it", async (t) => {
   const user = resource("user", {
     lifetime: "request",

@@ -65,6 +65,7 @@ export { refuseConnection } from "./problem/refuse-connection.ts";
 export { events, stream, type ServerEvent, type StreamOptions } from "./reply/stream.ts";
 export type { CacheResponseOptions } from "./responses/options.ts";
 export { describe, type Demand, type Description } from "./route/describe.ts";
+export { assertNeeds } from "./route/needs.ts";
 export { allNeeds, handlerSpec, type HandlerOptions, type HandlerSpec } from "./route/handler-spec.ts";
 export { parametrised } from "./route/parametrised.ts";
 export { from, type From } from "./route/from.ts";

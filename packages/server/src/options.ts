@@ -54,6 +54,13 @@ export const passwordFormShape: Shape<{ readonly strict?: boolean }> = shape<{ r
 /** What names something: a key, a scheme, a URL. */
 export const nameRule = (): Rule => text();
 
+/** What describes an input; some Standard Schemas are functions. */
+export const schemaRule = (): Rule =>
+  recognised(
+    (value) => (typeof value === "object" && value !== null) || typeof value === "function",
+    'a JSON schema such as { type: "integer" }, or a Standard Schema',
+  );
+
 /** What a flow of OAuth2 must be. */
 export const flowShape: Shape<OAuthFlow> = shape<OAuthFlow>(() => ({
   authorizationUrl: text(),

@@ -1365,7 +1365,7 @@ export const entryPoints: Readonly<Record<string, EntryPoint>> = {
       },
     },
     none: [
-      "allNeeds answerOtherUpgrades boundSession closeWithConnection discardStream ConnectionRoom InvalidInput RequestLife RequestEvents RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo bodyOf",
+      "allNeeds assertNeeds answerOtherUpgrades boundSession closeWithConnection discardStream ConnectionRoom InvalidInput RequestLife RequestEvents RequestMetrics Route Schemes Scopes Serving SocketError Validators answerTo bodyOf",
       "clientStatusOf describe events formShape hostsRule idempotencyShape jsonSchemaOf loggable misdirected parametrised perRequest problemOf problemSchema problemShape refuseConnection requestIdFrom",
       "requestIdRule requestShare rootOf security securityOf serverError sessionCookie strictQuery textOf unauthenticated urlencodedFields urlMask uuid7",
     ],

@@ -1,7 +1,7 @@
 import type { ScopeNeeds } from "@steward/container/framework";
 import type { Need, Needs } from "@steward/core/container";
 import type { FastifyInstance } from "fastify";
-import type { Provided } from "@steward/server";
+import { assertNeeds, type Provided } from "@steward/server";
 
 const DEPENDENCIES = Symbol.for("steward.fastify.dependencies");
 
@@ -12,6 +12,8 @@ interface Depending {
 /**
  * Dependencies of every route with needs that is added to an app, or to a plugin's part of it, from here on: resolved
  * before the route's own, outermost first, for what they do.
+ *
+ * @throws {ROUTE_INVALID} when they are no object. {NEED_INVALID} when one is no definition.
  *
  * @example
  * ```ts
@@ -25,6 +27,7 @@ interface Depending {
  * ```
  */
 export function depend<const N extends Needs>(app: FastifyInstance, needs: N & ScopeNeeds<N, Provided>): void {
+  assertNeeds("routes (`dependencies`, or depend)", needs);
   const holder = app as Depending; // a plugin's app inherits from its parent's, so it sees those too
   holder[DEPENDENCIES] = [...(holder[DEPENDENCIES] ?? []), ...Object.values<Need>(needs)];
 }

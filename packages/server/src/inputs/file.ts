@@ -2,7 +2,7 @@ import { input } from "@steward/core";
 import { assertShape, oneOf, shape, flag, text, wholeNumber, type Shape } from "@steward/core/driver";
 import type { FileTarget } from "../forms/options.ts";
 import type { FileOf } from "../forms/uploaded.ts";
-import type { InputOptions } from "../options.ts";
+import { nameRule, type InputOptions } from "../options.ts";
 import { withSource } from "../route/source.ts";
 import type { Parameter } from "./described.ts";
 import type { RequestInput } from "./parameter.ts";
@@ -64,6 +64,7 @@ export function file<
   name: Name,
   options: FileOptions<R, S> = {},
 ): RequestInput<FileValue<[S] extends [never] ? "memory" : S, R>, "file", Name> {
+  assertShape("the name of from.file", nameRule(), name);
   assertShape(`file ${name}`, fileShape, options);
   return fileInput(name, options, false) as never; // the options say what the value is
 }
@@ -81,6 +82,7 @@ export function files<const Name extends string, const R extends boolean = true,
   "file",
   Name
 > {
+  assertShape("the name of from.files", nameRule(), name);
   assertShape(`files ${name}`, filesShape, options);
   return fileInput(name, options, true) as never; // as above
 }

@@ -1,6 +1,6 @@
 import { input, type InputDefinition } from "@steward/core";
 import { assertShape } from "@steward/core/driver";
-import { inputShape, type InputOptions } from "../options.ts";
+import { inputShape, nameRule, schemaRule, type InputOptions } from "../options.ts";
 import type { Parameter } from "./described.ts";
 import { withSource } from "../route/source.ts";
 import type { InputPlace } from "./issue.ts";
@@ -34,6 +34,8 @@ export interface InputMaker<Place extends InputPlace> {
 
 function makerOf<Place extends InputPlace>(place: Place): InputMaker<Place> {
   return (name, schema, options = {}) => {
+    assertShape(`the name of from.${place}`, nameRule(), name);
+    if (schema !== undefined) assertShape(`the schema of from.${place}("${name}")`, schemaRule(), schema);
     assertShape(`${place} ${name}`, inputShape, options);
     const given: InputSchema = schema ?? { type: "string" };
     const wire = place === "header" ? name.toLowerCase().replaceAll("_", "-") : name;

@@ -3,7 +3,8 @@ import { anything, assertShape, flag, milliseconds, shape, type Shape } from "@s
 import type { AnyHandler } from "../life/exchange.ts";
 import { idempotencyShape, type IdempotencyOptions } from "../idempotency/options.ts";
 import { cacheResponseShape, type CacheResponseOptions } from "../responses/options.ts";
-import { assertNeeds } from "./needs.ts";
+import { serverError } from "../errors.ts";
+import { assertNeeds, kindOf } from "./needs.ts";
 
 /** How a handler's dependencies are resolved. */
 export interface HandlerOptions<Values = unknown> {
@@ -38,11 +39,24 @@ export interface HandlerSpec {
  * Checks what a framework's `handler` was given.
  *
  * @throws {OPTIONS_INVALID} when an option is unknown or wrong.
+ * @throws {ROUTE_INVALID} when needs or dependencies are neither an object nor a list, or there is no function.
  * @throws {NEED_INVALID} when a need is no definition, most often for want of an import.
  */
 export function handlerSpec(needs: Needs, answer: AnyHandler, options: HandlerOptions<never>): HandlerSpec {
   assertShape("a handler", handlerShape, options);
-  assertNeeds("a handler", { ...needs, ...options.dependencies } as Needs); // it looks at the values alone
+  const { dependencies = [] } = options;
+  if (!Array.isArray(dependencies))
+    throw serverError(
+      "ROUTE_INVALID",
+      `the dependencies of a handler are a list of definitions, such as [audit], not ${kindOf(dependencies)}`,
+    );
+  assertNeeds("a handler", needs);
+  assertNeeds("a handler", { ...dependencies } as never); // it looks at the values alone
+  if (typeof answer !== "function")
+    throw serverError(
+      "ROUTE_INVALID",
+      `a handler is needs and a function, such as handler({ db }, ({ db }) => db.all()): the function is ${kindOf(answer)}`,
+    );
   return { needs, answer, options };
 }
 

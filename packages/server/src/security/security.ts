@@ -12,6 +12,7 @@ import {
 import { assertShape, listOf, text } from "@steward/core/driver";
 import { HttpError, unauthenticated } from "../errors.ts";
 import { requiredScopes } from "../route/request-inputs.ts";
+import { assertNeeds } from "../route/needs.ts";
 import type { AnyDefinition } from "../route/source.ts";
 import { Scopes } from "./scopes.ts";
 
@@ -43,6 +44,7 @@ export function security<V, R extends string, O extends string>(
   definition: Definition<V, R, O>,
   scopes: readonly string[] = [],
 ): Need<V, R, O> {
+  assertNeeds("security", { "what it checks": definition } as never); // the signature says that it is one
   assertShape("security", listOf(text()), scopes);
   const need = needOf<Need<V, R, O>>({ kind: "plain", target: definition, optional: false });
   return Object.assign(need, { [SCOPES]: [...scopes] });
@@ -123,7 +125,8 @@ function variant(definition: AnyDefinition, outer: readonly string[], always: bo
 }
 
 function constantScopes(outer: readonly string[]): AnyDefinition {
-  return once(requiredScopes, "constant", outer, () => {
+  // All definitions share these, so each order has its own.
+  return once(requiredScopes, `constant ${JSON.stringify(outer)}`, outer, () => {
     const scopes = new Scopes(outer);
     return resource("requiredScopes", { lifetime: "request", start: () => scopes });
   });

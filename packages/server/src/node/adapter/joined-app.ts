@@ -4,6 +4,7 @@ import { anything, assertShape, shape, type Shape } from "@steward/core/driver";
 import { serverError } from "../../errors.ts";
 import type { ForeignErrors } from "../../problem/problem.ts";
 import type { HandlerSpec } from "../../route/handler-spec.ts";
+import { assertNeeds } from "../../route/needs.ts";
 import { rootOf } from "../../route/root.ts";
 import { NodeApp, type NodeRoute } from "../app.ts";
 import {
@@ -29,7 +30,7 @@ interface Given extends NodeSettings, GivenSource {
 }
 
 const joinShape: Shape<Given> = shape<Given>(
-  () => ({ ...settingRules(), ...sourceRules(), dependencies: anything() }), // these are checked by the handlers
+  () => ({ ...settingRules(), ...sourceRules(), dependencies: anything() }), // these are checked below
   ...sourceBetween,
 );
 
@@ -71,7 +72,9 @@ export class JoinedApp extends NodeApp {
   ) {
     assertJoin(source);
     super(sourceOf(source), source, foreign, trustsEverybody);
-    this.#outer = Object.values<Need>(source.dependencies ?? {});
+    const { dependencies = {} } = source;
+    assertNeeds("routes (`dependencies`)", dependencies);
+    this.#outer = Object.values<Need>(dependencies);
     this.#handlers = handlers;
     this.#close = close;
   }
