@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
 import { Readable } from "node:stream";
 import { container } from "@steward/container";
 import { resource } from "@steward/core";
@@ -228,6 +230,36 @@ t.test("a handler that never ends does not make closing longer than its bound", 
   await t.rejects(app.close(), { code: "STOP_FAILED" });
   t.ok(performance.now() - since < 1_300, `it took ${Math.round(performance.now() - since)} ms`);
   socket.destroy();
+});
+
+t.test("an app of http2 closes: idle sessions at once, and one whose request does not end in time", async (t) => {
+  const app = fastify({ http2: true }) as never as FastifyInstance; // its handlers are the same, with the types of http2
+  const started = gate();
+  await app.register(steward, { container: container([]), accessLog: false, closeTimeoutMs: 400 });
+  app.get(
+    "/ok",
+    handler({}, () => "ok"),
+  );
+  app.get(
+    "/hangs",
+    handler({ signal: from.signal }, async ({ signal }) => {
+      started.open();
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    }),
+  );
+  await app.listen({ port: 0, host: "127.0.0.1" });
+  const session = connectHttp2(`http://127.0.0.1:${portOf(app)}`);
+  session.on("error", () => {});
+  const answer = session.request({ ":path": "/ok" });
+  t.equal(((await once(answer, "response")) as [{ ":status": number }])[0][":status"], 200);
+  session
+    .request({ ":path": "/hangs" })
+    .on("error", () => {})
+    .end();
+  await started.passed;
+  const closed = once(session, "close");
+  await app.close();
+  await closed;
 });
 
 t.test("the container's drain aborts requests that do not end", async (t) => {
