@@ -110,8 +110,7 @@ async function follow(send: Send, first: Hop, init: HttpFetchInit, limits: Limit
 /** The body of a redirect has no reader. It is run out, so that its connection can be used again, unless that takes long. */
 async function drop(body: Dispatcher.ResponseData["body"]): Promise<void> {
   const timer = setTimeout(() => body.destroy(), REDIRECT_BODY_MS);
-  await body.dump();
-  clearTimeout(timer);
+  await body.dump().finally(() => clearTimeout(timer));
 }
 
 function refused(why: string): StewardError {

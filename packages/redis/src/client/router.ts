@@ -103,6 +103,7 @@ export class Router {
     this.#backend = backend;
     this.#pipelines = new Pipelines({
       sendAll: (commands, node) => backend.sendAll(commands, node),
+      letGo: (command) => backend.letGo?.(command),
       enter: (use) => guard.enter(use),
       refusal: (commands) => sharedPipelineRefusal(resource, commands),
     });

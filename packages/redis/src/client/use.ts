@@ -7,10 +7,12 @@ import { isExec, withOwnError } from "../connection/outcome.ts";
 /** What takes single commands. */
 export interface Sender {
   send(command: Command): void;
+  /** Its caller gave the command up: where it waits to be sent, it waits no more. */
+  letGo?(command: Command): void;
 }
 
 /** What takes the commands of a pipeline. */
-export interface BatchSender {
+export interface BatchSender extends Pick<Sender, "letGo"> {
   sendAll(commands: readonly Command[], node: PipelineNode): void;
 }
 
@@ -44,6 +46,7 @@ export class CommandUse extends GuardedUse {
 
   protected override giveUp(error: unknown): void {
     this.#reject(error as Error); // the guard and the driver give nothing but errors
+    this.#sender.letGo?.(this.#command);
   }
 
   #answer(reply: unknown): void {
@@ -115,5 +118,6 @@ export class BatchUse extends GuardedUse {
   /** Past what the driver calls: it has let go of them only when it settles the last one itself. */
   protected override giveUp(error: unknown): void {
     for (const reject of this.#rejects) reject(error as Error); // the guard gives nothing but errors
+    for (const command of this.#commands) this.#sender.letGo?.(command);
   }
 }

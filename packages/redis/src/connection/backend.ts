@@ -26,6 +26,8 @@ export interface Backend {
   send(command: Command): void;
   /** Hands over the commands of a pipeline, to be written together. */
   sendAll(commands: readonly Command[], node: PipelineNode): void;
+  /** The caller of a command gave it up: where it waits for a connection, it waits no more. */
+  letGo?(command: Command): void;
   /** Why nothing is accepted now, if so. */
   refusal(): StewardError | undefined;
   /** A round trip on the connection that the commands take. */

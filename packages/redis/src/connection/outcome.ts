@@ -15,11 +15,9 @@ export function rejectUnknown(resource: string, commands: readonly Command[], ca
   for (const command of commands) command.reject(replyLost(resource, command, cause));
 }
 
-/** Takes a command out of those that wait for a connection when its caller gives it up: it would hold its place until then. */
-export function leaveWhenGivenUp(command: Command, take: () => boolean): void {
-  command.promise.catch(() => {
-    if (take()) command.reject(new Error("its caller gave up"));
-  });
+/** Ends a command whose caller has its answer already: it is not sent any more, and lets go of its place. */
+export function rejectGivenUp(command: Command): void {
+  command.reject(new Error("its caller gave up"));
 }
 
 const NOT_PERMITTED = /^NOPERM |^ERR The user executing the script can't /;

@@ -3,7 +3,7 @@ import { backoffMs, type ConnectionWatch } from "@steward/core/driver";
 import type { Command, Redis } from "ioredis";
 import type { RedisSettings } from "../options.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
-import { leaveWhenGivenUp } from "./outcome.ts";
+import { rejectGivenUp } from "./outcome.ts";
 import type { LinkPlan } from "./plan.ts";
 import { watchOver } from "./watch-over.ts";
 
@@ -70,14 +70,15 @@ export class Subscriber {
   send(command: Command): void {
     if (this.#link?.usable === true) return this.#hand(this.#link.redis, command);
     this.#waiting.push(command);
-    leaveWhenGivenUp(command, () => this.#take(command));
     this.#seek();
   }
 
-  #take(command: Command): boolean {
+  /** Its caller gave it up: it waits no more, if it does. */
+  letGo(command: Command): void {
     const at = this.#waiting.indexOf(command);
-    if (at >= 0) this.#waiting.splice(at, 1);
-    return at >= 0;
+    if (at < 0) return;
+    this.#waiting.splice(at, 1);
+    rejectGivenUp(command);
   }
 
   #hand(redis: Redis, command: Command): void {
@@ -131,9 +132,7 @@ export class Subscriber {
       if (!again.includes(command)) command.reject(new Error("the connection was closed"));
     if (link === this.#link) this.#forget();
     if (closing.aborted) return refuse(again, closing);
-    const kept = wanted(again);
-    this.#waiting.unshift(...kept);
-    for (const command of kept) leaveWhenGivenUp(command, () => this.#take(command));
+    this.#waiting.unshift(...wanted(again));
     if (link.since > 0 && this.#setup.clock.now() - link.since > 1_000) this.#attempts = 0;
     this.#seek();
   }
@@ -186,7 +185,7 @@ export class Subscriber {
     });
     this.#forward(link.redis);
     if (this.size > 0) this.#resubscribe(link.redis);
-    for (const command of wanted(this.#waiting.splice(0))) this.#hand(link.redis, command);
+    for (const command of this.#waiting.splice(0)) this.#hand(link.redis, command);
   }
 
   #resubscribe(redis: Redis): void {
@@ -242,7 +241,7 @@ function channelsOf(command: Command): Channel[] {
 
 /** Without those whose callers gave up: they are not sent, and let go of their places. */
 function wanted(commands: readonly Command[]): Command[] {
-  for (const command of commands) if (command.isSettled) command.reject(new Error("its caller gave up"));
+  for (const command of commands) if (command.isSettled) rejectGivenUp(command);
   return commands.filter((command) => !command.isSettled);
 }
 

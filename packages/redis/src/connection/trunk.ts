@@ -5,7 +5,7 @@ import { readsOnly } from "../client/commands.ts";
 import type { RedisSettings } from "../options.ts";
 import type { Backend, BackendStats } from "./backend.ts";
 import { openLink, type Link, type LinkSetup } from "./link.ts";
-import { leaveWhenGivenUp, replyLost } from "./outcome.ts";
+import { rejectGivenUp, replyLost } from "./outcome.ts";
 import type { LinkPlan } from "./plan.ts";
 import { watchOver } from "./watch-over.ts";
 
@@ -24,11 +24,6 @@ export interface TrunkSetup {
   readonly onStatus: (status: "ready" | "reconnecting" | "down") => void;
 }
 
-interface Kept {
-  readonly command: Command;
-  readonly until: number;
-}
-
 /**
  * The one connection that all commands share which need none of their own, and its replacement when it breaks, falls
  * silent, or leads to the wrong server.
@@ -39,7 +34,8 @@ export class Trunk implements Backend {
   readonly #resend: ReadonlySet<string>;
   #link: Link | undefined;
   #watch: ConnectionWatch | undefined;
-  #kept: Kept[] = [];
+  /** What waits for a connection, and until when. */
+  readonly #kept = new Map<Command, number>();
   #seeking = false;
   #wanted = false;
   #down: StewardError | undefined;
@@ -79,6 +75,10 @@ export class Trunk implements Backend {
     const link = this.#link;
     if (link === undefined || !link.redis.stream.writable) for (const command of commands) this.#keep(command);
     else link.redis.sendAll(commands);
+  }
+
+  letGo(command: Command): void {
+    if (this.#kept.delete(command)) rejectGivenUp(command);
   }
 
   refusal(): StewardError | undefined {
@@ -186,29 +186,31 @@ export class Trunk implements Backend {
     command.reject(replyLost(this.#setup.resource, command, link.error));
   }
 
-  /** Keeps a command for the next connection. Its caller may have given up by then; then it is not sent. */
+  /** Keeps a command for the next connection, unless its caller gave it up. */
   #keep(command: Command): void {
     if (this.#closing.signal.aborted) return command.reject(this.#unavailable());
-    this.#kept.push({ command, until: this.#setup.clock.now() + this.#setup.settings.timeoutMs });
-    leaveWhenGivenUp(command, () => {
-      const at = this.#kept.findIndex((kept) => kept.command === command);
-      if (at >= 0) this.#kept.splice(at, 1);
-      return at >= 0;
-    });
+    if (command.isSettled) return rejectGivenUp(command);
+    this.#kept.set(command, this.#setup.clock.now() + this.#setup.settings.timeoutMs);
+  }
+
+  #takeKept(): [command: Command, until: number][] {
+    const kept = [...this.#kept];
+    this.#kept.clear();
+    return kept;
   }
 
   #sendKept(): void {
     const link = this.#link;
     if (link === undefined) return;
     const now = this.#setup.clock.now();
-    for (const { command, until } of this.#kept.splice(0)) {
-      if (command.isSettled || until <= now) command.reject(this.#unavailable());
+    for (const [command, until] of this.#takeKept()) {
+      if (until <= now) command.reject(this.#unavailable());
       else link.redis.sendCommand(command);
     }
   }
 
   #rejectKept(error: StewardError): void {
-    for (const { command } of this.#kept.splice(0)) command.reject(error);
+    for (const [command] of this.#takeKept()) command.reject(error);
   }
 
   #goDown(): void {

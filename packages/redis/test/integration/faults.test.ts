@@ -399,9 +399,11 @@ t.test("what was given up while the server was away holds no place, and so no dr
   await manager.client.subscribe("known");
   await server.pause();
   const read = failure(manager.client.get("x")); // written, and to be sent again
+  const pipeline = manager.client.pipeline().get("x").get("y").exec();
   await server.kill();
   const [news, known] = [failure(manager.client.subscribe("news")), failure(manager.client.unsubscribe("known"))];
   for (const call of [read, news, known]) t.match(await call, { code: "DEADLINE_EXCEEDED" });
+  for (const [error] of (await pipeline) ?? []) t.match(error, { code: "DEADLINE_EXCEEDED" });
   t.match(manager.stats(), { inUse: 0, subscriptions: 1 });
   await manager.drain();
   await manager.stop();
