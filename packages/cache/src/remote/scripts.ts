@@ -8,6 +8,10 @@
  * entries void), `c` clock, `f` floor, `n` newest tag, `t:<tag>` clock of its invalidation.
  *
  * Order is by that clock alone. Time, for how long something lasts, is the server's.
+ *
+ * A Redis whose memory is full refuses commands that need some, unless the script has written before
+ * (scriptVerifyOOM in its script.c). So what makes void begins with a write that needs none, and SET with one that does: it
+ * is refused before it has changed anything.
  */
 const PRELUDE = `
 local function marks(key, seed)
@@ -89,6 +93,9 @@ else redis.call('HDEL', KEYS[1], 'l', 'x', 'b', 'p') end
 wake(ARGV[3], ARGV[4])
 return 1`;
 
+const FREES = `redis.call('HDEL', MARKS, '-')
+`;
+
 const ANNOUNCE = `
 local function announce(m, clock, topic, shard, kind, what)
   redis.call('HSET', MARKS, 'c', clock)
@@ -99,10 +106,13 @@ end
 
 /** KEYS entry, marks. ARGV seed, topic, shard, key, bytes, fresh ms, usable ms, tags. Gives epoch and clock. */
 export const SET: string = `${PRELUDE}local MARKS = KEYS[2]${ANNOUNCE}
+local keeps = tonumber(ARGV[7]) > 0
+if not keeps then ${FREES}end
 local m = marks(MARKS, ARGV[1])
 local clock = m[2] + 1
+if keeps then redis.call('HSET', MARKS, 'c', clock) end
 redis.call('UNLINK', KEYS[1])
-if tonumber(ARGV[7]) > 0 then
+if keeps then
   local now = time()
   redis.call('HSET', KEYS[1], 'v', ARGV[5], 'e', m[1], 'c', clock, 'f', now + ARGV[6], 's', now + ARGV[7], 'a', now, 't', ARGV[8])
   redis.call('PEXPIRE', KEYS[1], ARGV[7])
@@ -111,13 +121,13 @@ return announce(m, clock, ARGV[2], ARGV[3], 'k', ARGV[4])`;
 
 /** KEYS entry, marks. ARGV seed, topic, shard, key. Gives epoch and clock. */
 export const DELETE: string = `${PRELUDE}local MARKS = KEYS[2]${ANNOUNCE}
-local m = marks(MARKS, ARGV[1])
+${FREES}local m = marks(MARKS, ARGV[1])
 redis.call('UNLINK', KEYS[1])
 return announce(m, m[2] + 1, ARGV[2], ARGV[3], 'k', ARGV[4])`;
 
 /** KEYS entry, marks. ARGV seed, topic, shard, key. Gives epoch and clock. */
 export const EXPIRE: string = `${PRELUDE}local MARKS = KEYS[2]${ANNOUNCE}
-local m = marks(MARKS, ARGV[1])
+${FREES}local m = marks(MARKS, ARGV[1])
 local e = redis.call('HMGET', KEYS[1], 'f', 's')
 local now = time()
 if e[1] and e[2] - e[1] > 0 then
@@ -130,7 +140,7 @@ return announce(m, m[2] + 1, ARGV[2], ARGV[3], 'x', ARGV[4])`;
 
 /** KEYS marks. ARGV seed, topic, shard, tags joined by commas, most tags. Gives epoch and clock. */
 export const TAG: string = `${PRELUDE}local MARKS = KEYS[1]${ANNOUNCE}
-local m = marks(MARKS, ARGV[1])
+${FREES}local m = marks(MARKS, ARGV[1])
 local clock = m[2] + 1
 if redis.call('HLEN', MARKS) > ARGV[5] + 4 then
   redis.call('UNLINK', MARKS)
@@ -142,7 +152,7 @@ return announce(m, clock, ARGV[2], ARGV[3], 't', ARGV[4])`;
 
 /** KEYS marks. ARGV seed, topic, shard, clock that it has to exceed. Gives epoch and clock. */
 export const CLEAR: string = `${PRELUDE}local MARKS = KEYS[1]${ANNOUNCE}
-local m = marks(MARKS, ARGV[1])
+${FREES}local m = marks(MARKS, ARGV[1])
 local clock = math.max(tonumber(m[2]), tonumber(ARGV[4])) + 1
 redis.call('UNLINK', MARKS)
 redis.call('HSET', MARKS, 'e', m[1], 'f', clock, 'n', 0)

@@ -28,6 +28,32 @@ t.test("what one instance makes void leaves the memory of the others", needs, as
   }
 });
 
+t.test("a Redis whose memory is full makes void what it is told to, and takes nothing new", needs, async (t) => {
+  await using server = await startRedis();
+  const name = prefix();
+  await using a = await instance(server.url, name, { remote: { localTtlMs: 0 } });
+  await using b = await instance(server.url, name, { remote: { localTtlMs: 0 } });
+  const makeVoid: [string, () => Promise<object>][] = [
+    ["invalidate", () => a.cache.invalidate("x")],
+    ["delete", () => a.cache.delete("key")],
+    ["clear", () => a.cache.clear()],
+    ["a set that keeps nothing", () => a.cache.set("key", "new", { ttlMs: 0 })],
+  ];
+  for (const [what, act] of makeVoid) {
+    await a.redis.client.config("SET", "maxmemory", "0");
+    t.same(await a.cache.set("key", "old", { tags: ["x"] }), { spread: true });
+    await a.redis.client.config("SET", "maxmemory", "1");
+    t.equal(await b.cache.get("key"), "old");
+    t.same(await act(), { spread: true }, what);
+    t.equal(await b.cache.get("key"), undefined, what);
+  }
+  await a.redis.client.config("SET", "maxmemory", "0");
+  await a.cache.set("key", "old");
+  await a.redis.client.config("SET", "maxmemory", "1");
+  t.match(await a.cache.set("key", "new"), { spread: false }, "there is no room for it");
+  await until(async () => (await b.cache.get("key")) === undefined, "and the old one is none that may be given");
+});
+
 t.test(
   "bytes of any kind, tags with separators and that there is none come back from Redis as they were",
   needs,
